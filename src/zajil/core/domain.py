@@ -1,0 +1,50 @@
+"""Domain names as mail uses them: U-labels for people, A-labels on the wire (RFC 5890).
+
+A domain is kept and compared in its ASCII form, lower case, without a final dot; ``to_unicode``
+gives the form that is shown. IDNA 2008 (RFC 5891) with the mapping of UTS 46 for what people type.
+"""
+
+from __future__ import annotations
+
+import re
+
+import idna
+
+
+class BadDomain(ValueError):
+    """Not a domain name that mail can go to."""
+
+
+# LDH labels as RFC 5321 section 4.1.2 has them, and the underscore that DNS names use.
+_ASCII_DOMAIN = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\Z"
+)
+
+
+def to_ascii(domain: str) -> str:
+    """Give the A-label form, lower case, without a final dot.
+
+    Raises:
+        BadDomain: empty, too long, or not a name by IDNA 2008.
+    """
+    name = domain.removesuffix(".")
+    if name.isascii():
+        name = name.lower()
+        if not _ASCII_DOMAIN.match(name):
+            raise BadDomain(f"not a domain name: {domain!r}")
+        if "xn--" not in name:
+            return name
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError) as error:
+        raise BadDomain(f"not a domain name: {domain!r}: {error}") from None
+
+
+def to_unicode(domain: str) -> str:
+    """Give the form that people read; a name that has none is returned as it is."""
+    if "xn--" not in domain:
+        return domain
+    try:
+        return idna.decode(domain)
+    except (idna.IDNAError, UnicodeError):
+        return domain

@@ -1,0 +1,53 @@
+"""Identifiers, each a type of its own, so that none is passed for another (style C5.8).
+
+Mail and session ids are made from a time and random bytes that the caller brings: they sort by
+time, are safe in file names, header fields and SMTP replies, and cannot be guessed.
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+MailId = NewType("MailId", str)
+"""What we accepted once; stands in ``Received`` and in ``250 2.0.0 queued as``."""
+SessionId = NewType("SessionId", str)
+"""One connection, from accept to close."""
+BlobId = NewType("BlobId", str)
+"""Random; the bytes of one message, shared by its recipients."""
+AccountId = NewType("AccountId", int)
+MailboxId = NewType("MailboxId", int)
+Uid = NewType("Uid", int)
+"""RFC 9051 section 2.3.1.1: unique within one mailbox and UIDVALIDITY, ascending."""
+ModSeq = NewType("ModSeq", int)
+"""RFC 7162 section 3.1: grows with every change of a mailbox."""
+
+ID_RANDOM_SIZE = 8
+"""Random bytes that one id takes: 64 bits cannot be guessed within the life of a queue."""
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+
+
+def new_mail_id(now_ms: int, random: bytes) -> MailId:
+    """Make the id of a mail from the time and ``ID_RANDOM_SIZE`` random bytes."""
+    return MailId(_new_id(now_ms, random))
+
+
+def new_session_id(now_ms: int, random: bytes) -> SessionId:
+    """Make the id of a connection from the time and ``ID_RANDOM_SIZE`` random bytes."""
+    return SessionId(_new_id(now_ms, random))
+
+
+def new_blob_id(now_ms: int, random: bytes) -> BlobId:
+    """Make the id of a blob from the time and ``ID_RANDOM_SIZE`` random bytes."""
+    return BlobId(_new_id(now_ms, random))
+
+
+def _new_id(now_ms: int, random: bytes) -> str:
+    # 50 bits of milliseconds (until the year 37648) in front, so that ids sort by time and new
+    # rows land at one end of an index; 70 bits in all for the rest: 24 characters, 12 pairs.
+    if len(random) != ID_RANDOM_SIZE:
+        raise ValueError(f"an id takes {ID_RANDOM_SIZE} random bytes")
+    number = now_ms << 70 | int.from_bytes(random, "big")
+    pairs = _PAIRS
+    return "".join([pairs[number >> shift & 1023] for shift in range(110, -1, -10)])

@@ -1,0 +1,51 @@
+"""Events to stored text and back.
+
+One row of the store holds all events of one transaction and mail as one JSON array, so this is
+on the way of every mail: no reflection per event.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+from zajil.tracking.events import EVENTS, TrackingEvent
+
+_FIELDS: dict[type[TrackingEvent], tuple[str, ...]] = {
+    event: tuple(field.name for field in fields(event)) for event in EVENTS.values()
+}
+_VALUES: dict[type[TrackingEvent], Callable[[Any], tuple[Any, ...]]] = {
+    event: attrgetter(*names) for event, names in _FIELDS.items()
+}
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+def encode_events(events: Sequence[TrackingEvent]) -> str:
+    """Give the stored form: a JSON array of ``[name, field, field, ...]``, fields in order."""
+    return _encode([(event.name, *_VALUES[type(event)](event)) for event in events])
+
+
+def decode_events(text: str) -> list[TrackingEvent]:
+    """Give back what ``encode_events`` stored.
+
+    Fields that a later version added at the end are ignored by an older one; an unknown event
+    is left out: an older program may read a newer store.
+    """
+    events: list[TrackingEvent] = []
+    for name, *values in json.loads(text):
+        event = EVENTS.get(name)
+        if event is None:
+            continue
+        names = _FIELDS[event]
+        known = [tuple(value) if isinstance(value, list) else value for value in values]
+        events.append(event(*known[: len(names)]))
+    return events
+
+
+def event_to_dict(event: TrackingEvent) -> dict[str, Any]:
+    """Give the event as ``journey show --json`` prints it."""
+    cls = type(event)
+    return {"name": event.name, **dict(zip(_FIELDS[cls], _VALUES[cls](event), strict=True))}

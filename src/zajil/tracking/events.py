@@ -1,0 +1,379 @@
+"""Every tracking event there is (design D7). Logs, metrics and the journey page are views of these.
+
+Laws:
+- ``name`` is stored: once released it never changes, nor does the meaning of a field.
+- An event belongs to a session, to a mail, or to both; the row it is stored in says which.
+- Never in an event: what AUTH exchanges carry, and the bytes of a message.
+- An event with a ``recipient`` is shown to the sender and to that recipient's owner only;
+  ``tracking.journey`` enforces it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingEvent:
+    """Base of all events."""
+
+    name: ClassVar[str]
+    at_ms: int
+    """Milliseconds since 1970 UTC."""
+
+
+# ---- sessions: one connection of a peer to us ----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened(TrackingEvent):
+    """A peer connected."""
+
+    name: ClassVar[str] = "session.opened"
+    service: str
+    """``smtp``, ``submission``, ``submissions``, ``imap``, ``web`` ..."""
+    peer: str
+    """Address and port: ``192.0.2.1:4711``; ``local`` for our own web and command line."""
+    local: str
+
+
+@dataclass(frozen=True, slots=True)
+class TlsStarted(TrackingEvent):
+    """The connection is encrypted from here on."""
+
+    name: ClassVar[str] = "session.tls"
+    version: str
+    cipher: str
+    peer_name: str | None
+    """Name in the peer's verified certificate; ``None`` when it showed none or it was not verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerGreeted(TrackingEvent):
+    """EHLO or HELO; the name is claimed, never proven (RFC 5321 section 4.1.4)."""
+
+    name: ClassVar[str] = "session.greeted"
+    verb: str
+    claimed_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn(TrackingEvent):
+    """AUTH or LOGIN succeeded."""
+
+    name: ClassVar[str] = "session.login"
+    login: str
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailed(TrackingEvent):
+    """AUTH or LOGIN failed; what was typed is not kept beyond the login name."""
+
+    name: ClassVar[str] = "session.login_failed"
+    login: str | None
+    mechanism: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused(TrackingEvent):
+    """We answered 4yz or 5yz to something that was not about one recipient."""
+
+    name: ClassVar[str] = "session.refused"
+    command: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed(TrackingEvent):
+    """The connection is gone."""
+
+    name: ClassVar[str] = "session.closed"
+    reason: str
+    """``quit``, ``peer closed``, ``timeout``, ``too many errors``, ``bytes after STARTTLS`` ..."""
+    mails: int
+    """How many mails it handed in."""
+
+
+# ---- one mail comes in ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SenderNamed(TrackingEvent):
+    """MAIL FROM was accepted."""
+
+    name: ClassVar[str] = "mail.sender"
+    reverse_path: str
+    """``""`` is the null path of bounces."""
+    parameters: str
+    """As they came: ``SIZE=5120 BODY=8BITMIME``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientNamed(TrackingEvent):
+    """RCPT TO was accepted."""
+
+    name: ClassVar[str] = "mail.recipient"
+    recipient: str
+    route: str
+    """``local`` or ``remote``, or ``alias`` with what it stands for left to later events."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRefused(TrackingEvent):
+    """RCPT TO got 4yz or 5yz."""
+
+    name: ClassVar[str] = "mail.recipient_refused"
+    recipient: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived(TrackingEvent):
+    """The last byte of the message is here; nothing is promised yet."""
+
+    name: ClassVar[str] = "mail.received"
+    size: int
+    header_from: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderCompleted(TrackingEvent):
+    """Submission added or removed header fields (RFC 6409 section 8)."""
+
+    name: ClassVar[str] = "mail.completed"
+    changes: str
+    """``added Date, removed Bcc``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDone(TrackingEvent):
+    """One check of the ``check`` step, and what it rested on."""
+
+    name: ClassVar[str] = "check.done"
+    check: str
+    """``format``, ``spf``, ``dkim`` ..."""
+    result: str
+    reason: str
+    """One sentence for a person."""
+    inputs: tuple[str, ...]
+    """DNS answers and facts it was based on, one a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictReached(TrackingEvent):
+    """What follows from the checks for one recipient, or for all (``recipient`` is ``None``)."""
+
+    name: ClassVar[str] = "check.verdict"
+    recipient: str | None
+    verdict: str
+    """``accept``, ``junk``, ``defer`` or ``reject``."""
+    score: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MailAccepted(TrackingEvent):
+    """Durable: the 250 is sent after the commit that holds this event."""
+
+    name: ClassVar[str] = "mail.accepted"
+    recipients: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailRefused(TrackingEvent):
+    """The message was read, and refused or deferred after its end."""
+
+    name: ClassVar[str] = "mail.refused"
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class AliasExpanded(TrackingEvent):
+    """A recipient stood for others."""
+
+    name: ClassVar[str] = "route.alias"
+    recipient: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxFiled(TrackingEvent):
+    """The copy of one recipient lies in a mailbox: in the same commit as this event."""
+
+    name: ClassVar[str] = "deliver.filed"
+    recipient: str
+    account: str
+    mailbox: str
+    """``INBOX``, ``Junk`` ..."""
+    reason: str
+    """Why this mailbox, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientQueued(TrackingEvent):
+    """The copy of one recipient waits in the queue: in the same commit as this event."""
+
+    name: ClassVar[str] = "deliver.queued"
+    recipient: str
+    next_hop: str
+    next_try_ms: int
+
+
+# ---- one mail goes on -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFound(TrackingEvent):
+    """Where the next server of a domain is, and the DNS answers that say so."""
+
+    name: ClassVar[str] = "route.found"
+    domain: str
+    hosts: tuple[str, ...]
+    """``10 mx1.example.net [192.0.2.1, 2001:db8::1]``, in the order they are tried."""
+    inputs: tuple[str, ...]
+    """``MX example.net -> 10 mx1.example.net (ttl 300)``, a line per question."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFailed(TrackingEvent):
+    """There is no way to the domain, now or at all."""
+
+    name: ClassVar[str] = "route.failed"
+    domain: str
+    temporary: bool
+    reason: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptMade(TrackingEvent):
+    """One conversation with one host, whatever came of it."""
+
+    name: ClassVar[str] = "deliver.attempt"
+    host: str
+    address: str
+    """Address and port that was tried."""
+    tls: str | None
+    """``TLSv1.3 TLS_AES_256_GCM_SHA384, certificate verified``; ``None`` without TLS."""
+    dialogue: tuple[str, ...]
+    """``S: 220 ...``, ``C: EHLO ...``, a line each; the message is only counted."""
+    outcome: str
+    """One sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientDelivered(TrackingEvent):
+    """The next server took responsibility for the copy of one recipient."""
+
+    name: ClassVar[str] = "deliver.delivered"
+    recipient: str
+    remote_mta: str
+    reply: str
+    """Its reply, unchanged: where it holds ``queued as ID``, both journeys join."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryDeferred(TrackingEvent):
+    """A try failed for now; ``next_try_ms`` says when the next one is due."""
+
+    name: ClassVar[str] = "deliver.deferred"
+    recipient: str
+    remote_mta: str | None
+    """Host that answered, ``None`` when none did."""
+    diagnostic: str
+    """Its reply, unchanged (RFC 3464 section 2.3.6), or our own sentence."""
+    next_try_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientFailed(TrackingEvent):
+    """Given up: refused for good, or too old; a DSN follows unless the sender is null."""
+
+    name: ClassVar[str] = "deliver.failed"
+    recipient: str
+    remote_mta: str | None
+    status: str
+    """Enhanced status code: ``5.1.1`` (RFC 3463)."""
+    diagnostic: str
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DsnSent(TrackingEvent):
+    """A delivery status notification was made; it is a mail of its own."""
+
+    name: ClassVar[str] = "dsn.sent"
+    dsn_mail_id: str
+    recipients: tuple[str, ...]
+    """Whom it reports on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DsnSuppressed(TrackingEvent):
+    """No DSN: nobody is to be told (null sender, or NOTIFY=NEVER)."""
+
+    name: ClassVar[str] = "dsn.suppressed"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorActed(TrackingEvent):
+    """Somebody held, released, expired or retried the mail by hand."""
+
+    name: ClassVar[str] = "queue.operator"
+    action: str
+    """``hold``, ``release``, ``expire``, ``retry``."""
+    who: str
+    reason: str
+    recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultHappened(TrackingEvent):
+    """Our own code or machine failed; the peer got 4yz."""
+
+    name: ClassVar[str] = "fault"
+    summary: str
+    traceback: str
+    """For admins only."""
+
+
+EVENTS: dict[str, type[TrackingEvent]] = {
+    event.name: event
+    for event in (
+        SessionOpened,
+        TlsStarted,
+        PeerGreeted,
+        LoggedIn,
+        LoginFailed,
+        CommandRefused,
+        SessionClosed,
+        SenderNamed,
+        RecipientNamed,
+        RecipientRefused,
+        MessageReceived,
+        HeaderCompleted,
+        CheckDone,
+        VerdictReached,
+        MailAccepted,
+        MailRefused,
+        AliasExpanded,
+        MailboxFiled,
+        RecipientQueued,
+        RouteFound,
+        RouteFailed,
+        AttemptMade,
+        RecipientDelivered,
+        DeliveryDeferred,
+        RecipientFailed,
+        DsnSent,
+        DsnSuppressed,
+        OperatorActed,
+        FaultHappened,
+    )
+}
+"""Every event by its stored name."""
