@@ -47,7 +47,9 @@ class Address:
         """What the directory looks up: case of the local part folded, NFC."""
         if self.local_part.isascii():
             return f"{self.local_part.lower()}@{self.domain}"
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", self.local_part).casefold())
+        folded = unicodedata.normalize(
+            "NFC", unicodedata.normalize("NFKC", self.local_part).casefold()
+        )
         return f"{folded}@{self.domain}"
 
     @property

@@ -1,0 +1,1 @@
+"""Operations shared by web and command line."""

@@ -1,0 +1,1 @@
+"""Step 3: who sent it, do we want it."""

@@ -1,0 +1,294 @@
+"""Every option of Zajil, with type, default, unit and source (style C9).
+
+A component gets its own class of options, never the whole tree. What an operator changes while
+the server runs (domains, accounts, aliases, keys) is in the store, not here.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing_extensions import Self
+
+from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.units import parse_duration, parse_size
+
+
+def _duration(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else _needs_unit(value)
+
+
+def _size(value: Any) -> Any:
+    return parse_size(value) if isinstance(value, str) else _needs_unit(value)
+
+
+def _needs_unit(value: Any) -> Any:
+    raise ValueError(f"{value!r} has no unit; write it with one, like '30s' or '25MiB'")
+
+
+def _domain(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return to_ascii(value)
+        except BadDomain as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+def _host_port(value: Any) -> Any:
+    if not isinstance(value, str) or ":" not in value:
+        raise ValueError(f"{value!r} is not ADDRESS:PORT, like '0.0.0.0:25' or '[::]:25'")
+    host, _, port = value.rpartition(":")
+    try:
+        ip_address(host.strip("[]"))
+        number = int(port)
+    except ValueError:
+        raise ValueError(f"{value!r} is not ADDRESS:PORT with a bare IP address") from None
+    if not 0 <= number <= 65535:
+        raise ValueError(f"{value!r}: a port is 0 to 65535")
+    return value
+
+
+Duration = Annotated[int, BeforeValidator(_duration)]
+"""Milliseconds; written ``"5d"``."""
+Size = Annotated[int, BeforeValidator(_size)]
+"""Bytes; written ``"25MiB"``."""
+DomainName = Annotated[str, BeforeValidator(_domain)]
+"""ASCII form; written in either form."""
+HostPort = Annotated[str, BeforeValidator(_host_port)]
+"""``"192.0.2.1:25"``, ``"[2001:db8::1]:25"``."""
+
+
+class Options(BaseModel):
+    """Base of all groups of options: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class ServerOptions(Options):
+    """``[server]``: who this server is, and how it runs."""
+
+    hostname: DomainName = Field(
+        description="The name this server calls itself in greetings, EHLO and Received; "
+        "its PTR record must say the same (RFC 5321 section 4.1.1.1)."
+    )
+    data_dir: Path = Field(
+        description="Folder of everything that must last: the SQLite store, large messages, keys. "
+        "A relative path is taken from the configuration file's folder."
+    )
+    user: str | None = Field(
+        None, description="User to run as once the ports are bound; needed when started as root."
+    )
+    workers: int = Field(
+        0, ge=0, le=64, description="Worker processes; 0 is one for each processor core."
+    )
+    shutdown_grace: Duration = Field(
+        "20s", description="How long mails in flight may take to end when the server stops."
+    )
+
+
+class StoreOptions(Options):
+    """``[store]``: where mail lies."""
+
+    url: str = Field(
+        "sqlite",
+        description="'sqlite' for a file in server.data_dir, or a PostgreSQL address: "
+        "'postgresql://user@host/database?options=-csearch_path%3Dname'.",
+    )
+    inline_limit: Size = Field(
+        "256KiB", description="Messages up to this size lie in the database, larger ones in files."
+    )
+    free_space_reserve: Size = Field(
+        "256MiB",
+        description="With less free space than this on the disk of the store, new mail is "
+        "deferred with 452 4.3.1; reading and deleting go on.",
+    )
+    max_batch: int = Field(
+        256, ge=1, le=10_000, description="At most so many units of work share one commit."
+    )
+
+
+class ListenOptions(Options):
+    """``[listen]``: addresses and ports; an empty list turns a service off."""
+
+    smtp: tuple[HostPort, ...] = Field(("0.0.0.0:25",), description="Mail from other servers.")  # noqa: S104
+    submission: tuple[HostPort, ...] = Field(
+        ("0.0.0.0:587",),  # noqa: S104
+        description="Mail from our users, STARTTLS before log-in (RFC 6409).",
+    )
+    submissions: tuple[HostPort, ...] = Field(
+        ("0.0.0.0:465",),  # noqa: S104
+        description="Mail from our users, TLS from the first byte (RFC 8314 section 3.3).",
+    )
+    imap: tuple[HostPort, ...] = Field(
+        ("0.0.0.0:143",),  # noqa: S104
+        description="Mailbox access, STARTTLS before log-in.",
+    )
+    imaps: tuple[HostPort, ...] = Field(
+        ("0.0.0.0:993",),  # noqa: S104
+        description="Mailbox access, TLS from the first byte (RFC 8314 section 3.2).",
+    )
+    web: tuple[HostPort, ...] = Field(
+        ("127.0.0.1:8080",),
+        description="Webmail and administration over plain HTTP, for a browser on this machine or a "
+        "proxy that speaks TLS.",
+    )
+
+
+class TlsOptions(Options):
+    """``[tls]``: our certificate, and whom we trust."""
+
+    certificate: Path | None = Field(None, description="PEM file: our certificate and its chain.")
+    key: Path | None = Field(None, description="PEM file: the private key; ECDSA P-256 is best.")
+    ca_file: Path | None = Field(
+        None, description="PEM file of the authorities we trust; default: the system's."
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("tls.certificate and tls.key are given together or not at all")
+        return self
+
+
+class DnsOptions(Options):
+    """``[dns]``: whom we ask."""
+
+    nameservers: tuple[HostPort, ...] = Field(
+        (),
+        description="Name servers to ask, in order; default: those of /etc/resolv.conf.",
+    )
+    timeout: Duration = Field(
+        "5s", description="Wait for one answer; after twice that the question has failed."
+    )
+    cache_size: int = Field(10_000, ge=0, description="Answers kept in memory, per worker.")
+
+
+class LimitOptions(Options):
+    """``[limits]``: what one peer may cost us. Each protects against a flood of its kind."""
+
+    message_size: Size = Field(
+        "50MiB", description="Largest message we take; announced by SIZE (RFC 1870)."
+    )
+    recipients: int = Field(
+        1000,
+        ge=100,
+        description="Recipients of one mail; at least 100 (RFC 5321 section 4.5.3.1.8).",
+    )
+    header_size: Size = Field("256KiB", description="Largest header section we take.")
+    received_fields: int = Field(
+        100, ge=1, description="More Received fields than this are a loop (RFC 5321 section 6.3)."
+    )
+    errors: int = Field(
+        20, ge=1, description="Refused commands and recipients in one session before it is closed."
+    )
+    sessions: int = Field(
+        2000, ge=1, description="SMTP sessions at a time, per worker; more get 421 4.7.0."
+    )
+    sessions_per_address: int = Field(
+        50, ge=0, description="SMTP sessions of one address at a time, per worker; 0: no limit."
+    )
+    idle: Duration = Field(
+        "5m", description="Silence before a session is closed (RFC 5321 section 4.5.3.2.7)."
+    )
+    login_failures: int = Field(
+        10,
+        ge=0,
+        description="Failed log-ins of one address in ten minutes before answers slow down; 0: never.",
+    )
+
+
+class QueueOptions(Options):
+    """``[queue]``: how often and how long delivery is tried."""
+
+    lifetime: Duration = Field(
+        "5d",
+        description="Bounce a message that is still undelivered after this time. "
+        "RFC 5321 section 4.5.4.1 asks for 4 to 5 days.",
+    )
+    first_retry: Duration = Field("5m", description="Wait after the first failure.")
+    max_retry: Duration = Field("4h", description="Never wait longer than this.")
+    lease: Duration = Field(
+        "15m", description="A worker that holds a recipient longer than this has lost it."
+    )
+
+    @model_validator(mode="after")
+    def _retries_grow(self) -> Self:
+        if self.first_retry > self.max_retry:
+            raise ValueError("queue.first_retry is longer than queue.max_retry")
+        return self
+
+
+class DeliverOptions(Options):
+    """``[deliver]``: how we speak to the next server."""
+
+    port: int = Field(25, ge=1, le=65535, description="Port of other servers; 25 on the Internet.")
+    source_address: str | None = Field(
+        None, description="Our own address for outgoing connections; default: the system chooses."
+    )
+    port_table: dict[str, str] = Field(
+        default_factory=dict,
+        description="Host name to ADDRESS:PORT, instead of DNS addresses; for a lab where only "
+        "127.0.0.1 exists.",
+    )
+    concurrency: int = Field(50, ge=1, description="Attempts at a time, per worker.")
+    concurrency_per_host: int = Field(
+        10, ge=1, description="Attempts at a time to one next hop, per worker."
+    )
+    connect_timeout: Duration = Field("30s", description="Wait for a connection to one address.")
+    reply_timeout: Duration = Field(
+        "5m", description="Wait for one reply (RFC 5321 section 4.5.3.2)."
+    )
+    data_timeout: Duration = Field(
+        "10m", description="Wait for the reply to the end of data (RFC 5321 section 4.5.3.2.6)."
+    )
+    tls: Literal["opportunistic", "verify", "never"] = Field(
+        "opportunistic",
+        description="opportunistic: encrypt where the other side can (RFC 3207); verify: only with a "
+        "certificate that is valid for its name; never: only for tests.",
+    )
+
+
+class WebOptions(Options):
+    """``[web]``: the browser's side."""
+
+    url: str | None = Field(
+        None,
+        description="Address of the web pages as the browser sees it; default: the listener's.",
+    )
+    cookie_name: str = Field("zajil", description="Name of the session cookie.")
+    session_lifetime: Duration = Field("14d", description="A log-in lasts this long.")
+
+
+class TrackingOptions(Options):
+    """``[tracking]``: the journey."""
+
+    retention: Duration = Field("30d", description="Events are kept this long.")
+
+
+class LogOptions(Options):
+    """``[log]``: what goes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least that is shown."
+    )
+    format: Literal["text", "json"] = Field("text", description="For people, or for programs.")
+
+
+class Configuration(Options):
+    """The whole file."""
+
+    server: ServerOptions
+    listen: ListenOptions = ListenOptions()
+    store: StoreOptions = StoreOptions()
+    tls: TlsOptions = TlsOptions()
+    dns: DnsOptions = DnsOptions()
+    limits: LimitOptions = LimitOptions()
+    queue: QueueOptions = QueueOptions()
+    deliver: DeliverOptions = DeliverOptions()
+    web: WebOptions = WebOptions()
+    tracking: TrackingOptions = TrackingOptions()
+    log: LogOptions = LogOptions()

@@ -1,0 +1,1 @@
+"""Step 5: bring it there, or say why not."""

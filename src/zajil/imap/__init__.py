@@ -1,0 +1,1 @@
+"""The IMAP protocol, server side, without I/O (RFC 3501)."""

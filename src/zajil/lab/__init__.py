@@ -1,0 +1,1 @@
+"""Several domains on one machine."""

@@ -1,0 +1,1 @@
+"""Mail authentication, without I/O."""

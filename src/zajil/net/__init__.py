@@ -1,0 +1,1 @@
+"""Sockets: listeners, streams, drivers of the protocol engines, processes."""

@@ -1,0 +1,1 @@
+"""Step 2: the world hands mail in (port 25)."""

@@ -1,0 +1,1 @@
+"""The DNS resolver that answers flows."""

@@ -1,0 +1,1 @@
+"""Step 4: whose is it, and where next."""

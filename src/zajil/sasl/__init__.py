@@ -1,0 +1,1 @@
+"""SASL mechanisms as steps, without I/O (RFC 4422)."""

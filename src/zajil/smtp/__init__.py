@@ -1,0 +1,1 @@
+"""The SMTP protocol, both sides, without I/O (RFC 5321)."""

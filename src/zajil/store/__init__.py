@@ -1,0 +1,1 @@
+"""All SQL is here, and only here."""

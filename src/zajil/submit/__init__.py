@@ -1,0 +1,1 @@
+"""Step 1: our users hand mail in (RFC 6409)."""

@@ -1,0 +1,1 @@
+"""Clock, zone, network, wire, mail and store for tests; imported by tests only."""

@@ -1,0 +1,85 @@
+"""The layers of the house: who may import whom, and who may do I/O (style C3)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parent.parent / "src" / "zajil"
+
+# Lowest first. A package imports from lines above its own, never from its own line (the packages
+# of one line do not know each other) and never from below.
+LAYERS = [
+    {"core"},
+    {"message", "dns", "sasl", "tracking"},
+    {"smtp", "imap", "mailauth"},
+    {"config"},
+    {"net"},
+    {"tls", "resolver"},
+    {"store"},
+    {"check", "route"},
+    {"receive", "deliver", "read"},
+    {"submit"},
+    {"admin"},
+    {"web"},
+    {"app"},
+    {"lab"},
+    {"cli"},
+    {"testing"},
+]
+PURE = set.union(*LAYERS[:3])  # sans-IO
+PURE_FILES = {
+    "check/verdict.py",
+    "route/recipient.py",
+    "route/alias.py",
+    "route/filing.py",
+    "route/transport.py",
+    "deliver/schedule.py",
+}
+IMPURE_MODULES = {
+    "asyncio", "socket", "ssl", "sqlite3", "threading", "time", "random", "secrets", "logging", "os",
+}  # fmt: skip
+
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(SRC.rglob("*.py")), ids=lambda p: str(p.relative_to(SRC)))
+def test_imports_go_down(path: Path) -> None:
+    file = path.relative_to(SRC)
+    here = file.parts[0].removesuffix(".py")
+    if here in ("__main__", "__init__"):
+        return
+    for name in imports_of(path):
+        assert name != "zajil", f"{file}: name the module, not the package"
+        if name.split(".")[0] in IMPURE_MODULES:
+            assert here not in PURE and str(file) not in PURE_FILES, f"{file} is sans-IO: {name}"
+        if name.startswith("zajil."):
+            there = name.split(".")[1]
+            assert there == here or RANK[there] < RANK[here], f"{file} may not import {name}"
+
+
+@pytest.mark.parametrize("path", sorted(SRC.rglob("*.py")), ids=lambda p: str(p.relative_to(SRC)))
+def test_sql_is_only_in_the_store(path: Path) -> None:
+    """Style C3: steps write units of work from store functions; they never see a cursor."""
+    if path.relative_to(SRC).parts[0] in ("store", "testing"):
+        return
+    names = {name.split(".")[0] for name in imports_of(path)}
+    assert not names & {"sqlalchemy", "psycopg", "pysqlite3", "alembic"}, path
+
+
+def test_every_package_has_a_place() -> None:
+    packages = {path.name for path in SRC.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert packages - {"app"} <= set(RANK), "a package without a line in LAYERS"
