@@ -19,7 +19,7 @@ LAYERS = [
     {"net"},
     {"tls", "resolver"},
     {"store"},
-    {"check", "route"},
+    {"check", "route", "login"},
     {"receive", "deliver", "read"},
     {"submit"},
     {"admin"},

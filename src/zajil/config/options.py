@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from typing_extensions import Self
 
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.core.units import parse_duration, parse_size
@@ -114,21 +113,21 @@ class StoreOptions(Options):
 class ListenOptions(Options):
     """``[listen]``: addresses and ports; an empty list turns a service off."""
 
-    smtp: tuple[HostPort, ...] = Field(("0.0.0.0:25",), description="Mail from other servers.")  # noqa: S104
+    smtp: tuple[HostPort, ...] = Field(("0.0.0.0:25",), description="Mail from other servers.")
     submission: tuple[HostPort, ...] = Field(
-        ("0.0.0.0:587",),  # noqa: S104
+        ("0.0.0.0:587",),
         description="Mail from our users, STARTTLS before log-in (RFC 6409).",
     )
     submissions: tuple[HostPort, ...] = Field(
-        ("0.0.0.0:465",),  # noqa: S104
+        ("0.0.0.0:465",),
         description="Mail from our users, TLS from the first byte (RFC 8314 section 3.3).",
     )
     imap: tuple[HostPort, ...] = Field(
-        ("0.0.0.0:143",),  # noqa: S104
+        ("0.0.0.0:143",),
         description="Mailbox access, STARTTLS before log-in.",
     )
     imaps: tuple[HostPort, ...] = Field(
-        ("0.0.0.0:993",),  # noqa: S104
+        ("0.0.0.0:993",),
         description="Mailbox access, TLS from the first byte (RFC 8314 section 3.2).",
     )
     web: tuple[HostPort, ...] = Field(
