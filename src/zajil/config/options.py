@@ -64,7 +64,7 @@ HostPort = Annotated[str, BeforeValidator(_host_port)]
 class Options(BaseModel):
     """Base of all groups of options: frozen, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ServerOptions(Options):
@@ -85,7 +85,8 @@ class ServerOptions(Options):
         0, ge=0, le=64, description="Worker processes; 0 is one for each processor core."
     )
     shutdown_grace: Duration = Field(
-        "20s", description="How long mails in flight may take to end when the server stops."
+        parse_duration("20s"),
+        description="How long mails in flight may take to end when the server stops.",
     )
 
 
@@ -98,10 +99,11 @@ class StoreOptions(Options):
         "'postgresql://user@host/database?options=-csearch_path%3Dname'.",
     )
     inline_limit: Size = Field(
-        "256KiB", description="Messages up to this size lie in the database, larger ones in files."
+        parse_size("256KiB"),
+        description="Messages up to this size lie in the database, larger ones in files.",
     )
     free_space_reserve: Size = Field(
-        "256MiB",
+        parse_size("256MiB"),
         description="With less free space than this on the disk of the store, new mail is "
         "deferred with 452 4.3.1; reading and deleting go on.",
     )
@@ -132,8 +134,8 @@ class ListenOptions(Options):
     )
     web: tuple[HostPort, ...] = Field(
         ("127.0.0.1:8080",),
-        description="Webmail and administration over plain HTTP, for a browser on this machine or a "
-        "proxy that speaks TLS.",
+        description="Webmail and administration over plain HTTP, for a browser on this machine "
+        "or a proxy that speaks TLS.",
     )
 
 
@@ -161,7 +163,8 @@ class DnsOptions(Options):
         description="Name servers to ask, in order; default: those of /etc/resolv.conf.",
     )
     timeout: Duration = Field(
-        "5s", description="Wait for one answer; after twice that the question has failed."
+        parse_duration("5s"),
+        description="Wait for one answer; after twice that the question has failed.",
     )
     cache_size: int = Field(10_000, ge=0, description="Answers kept in memory, per worker.")
 
@@ -170,14 +173,14 @@ class LimitOptions(Options):
     """``[limits]``: what one peer may cost us. Each protects against a flood of its kind."""
 
     message_size: Size = Field(
-        "50MiB", description="Largest message we take; announced by SIZE (RFC 1870)."
+        parse_size("50MiB"), description="Largest message we take; announced by SIZE (RFC 1870)."
     )
     recipients: int = Field(
         1000,
         ge=100,
         description="Recipients of one mail; at least 100 (RFC 5321 section 4.5.3.1.8).",
     )
-    header_size: Size = Field("256KiB", description="Largest header section we take.")
+    header_size: Size = Field(parse_size("256KiB"), description="Largest header section we take.")
     received_fields: int = Field(
         100, ge=1, description="More Received fields than this are a loop (RFC 5321 section 6.3)."
     )
@@ -191,12 +194,14 @@ class LimitOptions(Options):
         50, ge=0, description="SMTP sessions of one address at a time, per worker; 0: no limit."
     )
     idle: Duration = Field(
-        "5m", description="Silence before a session is closed (RFC 5321 section 4.5.3.2.7)."
+        parse_duration("5m"),
+        description="Silence before a session is closed (RFC 5321 section 4.5.3.2.7).",
     )
     login_failures: int = Field(
         10,
         ge=0,
-        description="Failed log-ins of one address in ten minutes before answers slow down; 0: never.",
+        description="Failed log-ins of one address in ten minutes before answers slow down; "
+        "0: never.",
     )
 
 
@@ -204,14 +209,15 @@ class QueueOptions(Options):
     """``[queue]``: how often and how long delivery is tried."""
 
     lifetime: Duration = Field(
-        "5d",
+        parse_duration("5d"),
         description="Bounce a message that is still undelivered after this time. "
         "RFC 5321 section 4.5.4.1 asks for 4 to 5 days.",
     )
-    first_retry: Duration = Field("5m", description="Wait after the first failure.")
-    max_retry: Duration = Field("4h", description="Never wait longer than this.")
+    first_retry: Duration = Field(parse_duration("5m"), description="Wait after the first failure.")
+    max_retry: Duration = Field(parse_duration("4h"), description="Never wait longer than this.")
     lease: Duration = Field(
-        "15m", description="A worker that holds a recipient longer than this has lost it."
+        parse_duration("15m"),
+        description="A worker that holds a recipient longer than this has lost it.",
     )
 
     @model_validator(mode="after")
@@ -237,17 +243,20 @@ class DeliverOptions(Options):
     concurrency_per_host: int = Field(
         10, ge=1, description="Attempts at a time to one next hop, per worker."
     )
-    connect_timeout: Duration = Field("30s", description="Wait for a connection to one address.")
+    connect_timeout: Duration = Field(
+        parse_duration("30s"), description="Wait for a connection to one address."
+    )
     reply_timeout: Duration = Field(
-        "5m", description="Wait for one reply (RFC 5321 section 4.5.3.2)."
+        parse_duration("5m"), description="Wait for one reply (RFC 5321 section 4.5.3.2)."
     )
     data_timeout: Duration = Field(
-        "10m", description="Wait for the reply to the end of data (RFC 5321 section 4.5.3.2.6)."
+        parse_duration("10m"),
+        description="Wait for the reply to the end of data (RFC 5321 section 4.5.3.2.6).",
     )
     tls: Literal["opportunistic", "verify", "never"] = Field(
         "opportunistic",
-        description="opportunistic: encrypt where the other side can (RFC 3207); verify: only with a "
-        "certificate that is valid for its name; never: only for tests.",
+        description="opportunistic: encrypt where the other side can (RFC 3207); verify: only "
+        "with a certificate that is valid for its name; never: only for tests.",
     )
 
 
@@ -259,13 +268,15 @@ class WebOptions(Options):
         description="Address of the web pages as the browser sees it; default: the listener's.",
     )
     cookie_name: str = Field("zajil", description="Name of the session cookie.")
-    session_lifetime: Duration = Field("14d", description="A log-in lasts this long.")
+    session_lifetime: Duration = Field(
+        parse_duration("14d"), description="A log-in lasts this long."
+    )
 
 
 class TrackingOptions(Options):
     """``[tracking]``: the journey."""
 
-    retention: Duration = Field("30d", description="Events are kept this long.")
+    retention: Duration = Field(parse_duration("30d"), description="Events are kept this long.")
 
 
 class LogOptions(Options):

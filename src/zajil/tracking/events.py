@@ -46,7 +46,7 @@ class TlsStarted(TrackingEvent):
     version: str
     cipher: str
     peer_name: str | None
-    """Name in the peer's verified certificate; ``None`` when it showed none or it was not verified."""
+    """Name in the peer's verified certificate; ``None`` when none was shown or verified."""
 
 
 @dataclass(frozen=True, slots=True)
