@@ -6,59 +6,12 @@ the server runs (domains, accounts, aliases, keys) is in the store, not here.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from zajil.core.domain import BadDomain, to_ascii
+from zajil.config.kinds import BadOption, DomainName, Duration, FilePath, HostPort, Secret, Size
 from zajil.core.units import parse_duration, parse_size
-
-
-def _duration(value: Any) -> Any:
-    return parse_duration(value) if isinstance(value, str) else _needs_unit(value)
-
-
-def _size(value: Any) -> Any:
-    return parse_size(value) if isinstance(value, str) else _needs_unit(value)
-
-
-def _needs_unit(value: Any) -> Any:
-    raise ValueError(f"{value!r} has no unit; write it with one, like '30s' or '25MiB'")
-
-
-def _domain(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return to_ascii(value)
-        except BadDomain as error:
-            raise ValueError(str(error)) from None
-    return value
-
-
-def _host_port(value: Any) -> Any:
-    if not isinstance(value, str) or ":" not in value:
-        raise ValueError(f"{value!r} is not ADDRESS:PORT, like '0.0.0.0:25' or '[::]:25'")
-    host, _, port = value.rpartition(":")
-    try:
-        ip_address(host.strip("[]"))
-        number = int(port)
-    except ValueError:
-        raise ValueError(f"{value!r} is not ADDRESS:PORT with a bare IP address") from None
-    if not 0 <= number <= 65535:
-        raise ValueError(f"{value!r}: a port is 0 to 65535")
-    return value
-
-
-Duration = Annotated[int, BeforeValidator(_duration)]
-"""Milliseconds; written ``"5d"``."""
-Size = Annotated[int, BeforeValidator(_size)]
-"""Bytes; written ``"25MiB"``."""
-DomainName = Annotated[str, BeforeValidator(_domain)]
-"""ASCII form; written in either form."""
-HostPort = Annotated[str, BeforeValidator(_host_port)]
-"""``"192.0.2.1:25"``, ``"[2001:db8::1]:25"``."""
 
 
 class Options(BaseModel):
@@ -71,15 +24,19 @@ class ServerOptions(Options):
     """``[server]``: who this server is, and how it runs."""
 
     hostname: DomainName = Field(
+        examples=["mail.example.org"],
         description="The name this server calls itself in greetings, EHLO and Received; "
-        "its PTR record must say the same (RFC 5321 section 4.1.1.1)."
+        "its PTR record must say the same (RFC 5321 section 4.1.1.1).",
     )
-    data_dir: Path = Field(
+    data_dir: FilePath = Field(
+        examples=["data"],
         description="Folder of everything that must last: the SQLite store, large messages, keys. "
-        "A relative path is taken from the configuration file's folder."
+        "A relative path is taken from the configuration file's folder.",
     )
     user: str | None = Field(
-        None, description="User to run as once the ports are bound; needed when started as root."
+        None,
+        examples=["zajil"],
+        description="User to run as once the ports are bound; needed when started as root.",
     )
     workers: int = Field(
         0, ge=0, le=64, description="Worker processes; 0 is one for each processor core."
@@ -93,7 +50,7 @@ class ServerOptions(Options):
 class StoreOptions(Options):
     """``[store]``: where mail lies."""
 
-    url: str = Field(
+    url: Secret = Field(
         "sqlite",
         description="'sqlite' for a file in server.data_dir, or a PostgreSQL address: "
         "'postgresql://user@host/database?options=-csearch_path%3Dname'.",
@@ -142,16 +99,27 @@ class ListenOptions(Options):
 class TlsOptions(Options):
     """``[tls]``: our certificate, and whom we trust."""
 
-    certificate: Path | None = Field(None, description="PEM file: our certificate and its chain.")
-    key: Path | None = Field(None, description="PEM file: the private key; ECDSA P-256 is best.")
-    ca_file: Path | None = Field(
-        None, description="PEM file of the authorities we trust; default: the system's."
+    certificate: FilePath | None = Field(
+        None,
+        examples=["tls/certificate.pem"],
+        description="PEM file: our certificate and its chain.",
+    )
+    key: FilePath | None = Field(
+        None,
+        examples=["tls/key.pem"],
+        description="PEM file: the private key; ECDSA P-256 is best.",
+    )
+    ca_file: FilePath | None = Field(
+        None,
+        examples=["/etc/ssl/certs/ca-certificates.crt"],
+        description="PEM file of the authorities we trust; default: the system's.",
     )
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
         if (self.certificate is None) != (self.key is None):
-            raise ValueError("tls.certificate and tls.key are given together or not at all")
+            missing = "tls.certificate" if self.certificate is None else "tls.key"
+            raise BadOption(missing, "tls.certificate and tls.key are given together or not at all")
         return self
 
 
@@ -223,7 +191,7 @@ class QueueOptions(Options):
     @model_validator(mode="after")
     def _retries_grow(self) -> Self:
         if self.first_retry > self.max_retry:
-            raise ValueError("queue.first_retry is longer than queue.max_retry")
+            raise BadOption("queue.first_retry", "it is longer than queue.max_retry")
         return self
 
 
@@ -232,7 +200,9 @@ class DeliverOptions(Options):
 
     port: int = Field(25, ge=1, le=65535, description="Port of other servers; 25 on the Internet.")
     source_address: str | None = Field(
-        None, description="Our own address for outgoing connections; default: the system chooses."
+        None,
+        examples=["192.0.2.1"],
+        description="Our own address for outgoing connections; default: the system chooses.",
     )
     port_table: dict[str, str] = Field(
         default_factory=dict,
@@ -265,6 +235,7 @@ class WebOptions(Options):
 
     url: str | None = Field(
         None,
+        examples=["https://mail.example.org/"],
         description="Address of the web pages as the browser sees it; default: the listener's.",
     )
     cookie_name: str = Field("zajil", description="Name of the session cookie.")

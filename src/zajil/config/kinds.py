@@ -1,0 +1,99 @@
+"""The kinds of values that options take: durations and sizes with a unit, names, paths, secrets.
+
+A validator here refuses with one short reason; ``load`` adds the file and the option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.units import format_duration, format_size, parse_duration, parse_size
+
+
+class BadOption(ValueError):
+    """An option that is wrong only beside another one; raised by model validators."""
+
+    def __init__(self, option: str, reason: str) -> None:
+        super().__init__(reason)
+        self.option = option
+        """Dotted: ``queue.first_retry``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What people write for an option: a word for the manual, and how a default is shown."""
+
+    word: str
+    show: Callable[[Any], str] = str
+
+
+def _duration(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else _needs_unit(value)
+
+
+def _size(value: Any) -> Any:
+    return parse_size(value) if isinstance(value, str) else _needs_unit(value)
+
+
+def _needs_unit(value: Any) -> Any:
+    raise ValueError(f"{value!r} has no unit; write it with one, like '30s' or '25MiB'")
+
+
+def _domain(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return to_ascii(value)
+        except BadDomain as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+def _host_port(value: Any) -> Any:
+    if not isinstance(value, str) or ":" not in value:
+        raise ValueError(f"{value!r} is not ADDRESS:PORT, like '0.0.0.0:25' or '[::]:25'")
+    host, _, port = value.rpartition(":")
+    try:
+        ip_address(host.strip("[]"))
+        number = int(port)
+    except ValueError:
+        raise ValueError(f"{value!r} is not ADDRESS:PORT with a bare IP address") from None
+    if not 0 <= number <= 65535:
+        raise ValueError(f"{value!r}: a port is 0 to 65535")
+    return value
+
+
+def _from_folder(value: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder")
+    return folder / value if folder is not None else value
+
+
+def _secret(value: Any, info: ValidationInfo) -> Any:
+    if not isinstance(value, dict) or set(value) != {"file"} or not isinstance(value["file"], str):
+        return value
+    path = _from_folder(Path(value["file"]), info)
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ValueError(f"cannot read {path}: {reason}") from None
+
+
+Duration = Annotated[int, BeforeValidator(_duration), Kind("duration", format_duration)]
+"""Milliseconds; written ``"5d"``."""
+Size = Annotated[int, BeforeValidator(_size), Kind("size", format_size)]
+"""Bytes; written ``"25MiB"``."""
+DomainName = Annotated[str, BeforeValidator(_domain), Kind("domain name")]
+"""ASCII form; written in either form."""
+HostPort = Annotated[str, BeforeValidator(_host_port), Kind("ADDRESS:PORT")]
+"""``"192.0.2.1:25"``, ``"[2001:db8::1]:25"``."""
+FilePath = Annotated[Path, AfterValidator(_from_folder), Kind("path")]
+"""A relative one is taken from the folder of the configuration file."""
+Secret = Annotated[str, BeforeValidator(_secret), Kind("text, or { file = PATH } to keep it apart")]
+"""Never printed; ``{ file = "..." }`` reads it from a file of its own."""

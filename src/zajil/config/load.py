@@ -1,0 +1,178 @@
+"""The configuration file becomes ``Configuration``; every mistake becomes one clear sentence.
+
+Laws:
+- Nothing here prints, and nothing but ``BadConfiguration`` is raised for what stands in a file.
+- All mistakes of a file are found in one reading, not one after the other.
+- Values of secret options never stand in a reason.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from zajil.config.kinds import BadOption
+from zajil.config.options import Configuration, Options
+
+
+class BadConfiguration(Exception):
+    """One mistake in the configuration; its text is a whole sentence for the operator."""
+
+    def __init__(
+        self,
+        file: str,
+        option: str | None,
+        reason: str,
+        nearest: str | None = None,
+        others: tuple[BadConfiguration, ...] = (),
+    ) -> None:
+        where = f"{file}: {option}" if option else file
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        super().__init__(f"{where}: {reason}{hint}")
+        self.file = file
+        """Path of the file, or ``--set`` for an override."""
+        self.option = option
+        """Dotted name: ``queue.first_retry``; ``None`` when the file itself is wrong."""
+        self.reason = reason
+        self.nearest = nearest
+        """The known option that an unknown one is most like."""
+        self.others = others
+        """Further mistakes of the same file, in its order."""
+
+
+def load_configuration(path: Path, overrides: Sequence[str] = ()) -> Configuration:
+    """Read the file, apply the overrides, check everything.
+
+    Args:
+        path: a TOML file; relative paths in it are taken from its folder.
+        overrides: ``queue.first_retry=30s``: the value as TOML has it, or bare text.
+
+    Raises:
+        BadConfiguration: the file cannot be read, or an option is unknown, missing or wrong.
+    """
+    tree = _read_toml(path)
+    overridden = {_override(tree, override) for override in overrides}
+    folder = path.resolve().parent
+    try:
+        return Configuration.model_validate(tree, context={"folder": folder})
+    except ValidationError as error:
+        mistakes = [
+            _mistake(detail, str(path), overridden)
+            for detail in error.errors(include_url=False, include_input=False)
+        ]
+    first, *rest = mistakes
+    raise BadConfiguration(first.file, first.option, first.reason, first.nearest, tuple(rest))
+
+
+def option_names() -> list[str]:
+    """Every dotted name, in the order of the manual."""
+    return [
+        f"{group}.{name}"
+        for group, options in option_groups().items()
+        for name in options.model_fields
+    ]
+
+
+def option_groups() -> dict[str, type[Options]]:
+    """The tables of the file and their classes, in the order of the manual."""
+    return {
+        name: field.annotation
+        for name, field in Configuration.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Options)
+    }
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BadConfiguration(str(path), None, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadConfiguration(str(path), None, "it is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfiguration(str(path), None, f"it is not TOML: {error}") from None
+
+
+def _override(tree: dict[str, Any], override: str) -> str:
+    """Put one ``KEY=VALUE`` into the tree; give its dotted key."""
+    key, equals, text = override.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names):
+        raise BadConfiguration("--set", None, f"{override!r} is not KEY=VALUE, like queue.lease=5m")
+    table = tree
+    for name in names[:-1]:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise BadConfiguration("--set", ".".join(names), f"{name} is not a table", _near(names))
+    table[names[-1]] = _override_value(text.strip())
+    return ".".join(names)
+
+
+def _override_value(text: str) -> Any:
+    # TOML where it means something to us, so that lists and numbers can be given; else bare text,
+    # so that nobody quotes 30s twice for the shell. TOML's dates are no option's value.
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+    return value if isinstance(value, bool | int | float | str | list | dict) else text
+
+
+def _mistake(detail: ErrorDetails, file: str, overridden: set[str]) -> BadConfiguration:
+    names = [str(part) for part in detail["loc"]]
+    context: Mapping[str, Any] = detail.get("ctx", {})
+    error = context.get("error")
+    option = error.option if isinstance(error, BadOption) else _dotted(detail["loc"])
+    source = "--set" if any(_is_within(option, key) for key in overridden) else file
+    match detail["type"]:
+        case "extra_forbidden":
+            reason = "there is no such option" if len(names) > 1 else "there is no such table"
+            return BadConfiguration(source, option, reason, _near(names))
+        case "missing":
+            return BadConfiguration(source, option, "it is required and not given")
+        case "value_error":
+            return BadConfiguration(source, option, str(error))
+        case "model_type" | "model_attributes_type":
+            return BadConfiguration(source, option, f"it is a table, written [{option}]")
+        case _:
+            reason = detail["msg"].replace("Input should be", "it should be").replace("'", '"')
+            return BadConfiguration(source, option, reason[:1].lower() + reason[1:])
+
+
+def _dotted(loc: tuple[int | str, ...]) -> str:
+    """``("listen", "smtp", 0)`` is ``listen.smtp[0]``."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def _is_within(option: str, key: str) -> bool:
+    return option == key or option.startswith((f"{key}.", f"{key}["))
+
+
+def _near(names: Sequence[str]) -> str | None:
+    """The known option, or table, that an unknown one is most like."""
+    groups = option_groups()
+    if len(names) == 1 and (tables := get_close_matches(names[0], groups, 1)):
+        return f"[{tables[0]}]"
+    own = groups.get(names[0])
+    if own and (fields := get_close_matches(names[-1], own.model_fields, 1)):
+        return f"{names[0]}.{fields[0]}"
+    # The right word in the wrong table, then the whole name as it might have been mistyped.
+    by_last: dict[str, str] = {}
+    for option in option_names():
+        by_last.setdefault(option.rpartition(".")[2], option)
+    if names[-1] in by_last:
+        return by_last[names[-1]]
+    whole = get_close_matches(".".join(names), option_names(), 1)
+    if whole:
+        return whole[0]
+    last = get_close_matches(names[-1], by_last, 1)
+    return by_last[last[0]] if last else None
