@@ -1,0 +1,219 @@
+"""Every table, once, for SQLite and PostgreSQL alike.
+
+Laws:
+- A change here comes with a migration in ``store/migrations``; a test compares the two.
+- Ids that are text (``core.ids``) sort by time, so that new rows land at one end of an index.
+- Few indexes: each one that is not at that end costs a page write for every mail.
+- No foreign keys: units lock what they refer to (``mailbox`` rows, ``blobs.keep``) instead.
+- Times are milliseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Bytewise order on both: ids are compared, never shown sorted to a person, and the collation of
+# a PostgreSQL database may change under an index.
+KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Type of ids and lookup keys."""
+
+# Only a column of type INTEGER numbers its rows by itself in SQLite.
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""Type of numbers that may pass 2**31."""
+
+domain = sa.Table(
+    "domain",
+    metadata,
+    sa.Column("ascii_name", KEY, primary_key=True),
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+account = sa.Table(
+    "account",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("login", KEY, nullable=False, unique=True),  # ASCII, lower case (design D11)
+    sa.Column("address", sa.Text, nullable=False),  # wire form of its own address
+    sa.Column("address_key", KEY, nullable=False),  # Address.key, also in table address
+    sa.Column("display_name", sa.Text, nullable=False),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("admin", sa.Boolean, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sqlite_autoincrement=True,  # an id of a deleted account never comes back
+)
+
+# The directory: who an address is. Accounts' own addresses and aliases, one row each.
+address = sa.Table(
+    "address",
+    metadata,
+    sa.Column("key", KEY, primary_key=True),  # Address.key
+    sa.Column("address", sa.Text, nullable=False),  # wire form
+    sa.Column("domain", KEY, nullable=False, index=True),  # ASCII name
+    sa.Column("account_id", NUMBER, index=True),  # null: an alias
+    sa.Column("targets", sa.Text),  # JSON array of wire forms; null: an account's own address
+    sqlite_with_rowid=False,
+)
+
+mailbox = sa.Table(
+    "mailbox",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("account_id", NUMBER, nullable=False),
+    sa.Column("name", KEY, nullable=False),  # NFC, levels divided by "/"; INBOX in capitals
+    # inbox, drafts, sent, junk, trash, archive (RFC 6154 section 2, without the backslash)
+    sa.Column("role", KEY),
+    sa.Column("uid_validity", NUMBER, nullable=False),
+    sa.Column("uid_next", NUMBER, nullable=False),  # starts at 1
+    sa.Column("modseq", NUMBER, nullable=False),  # highest given so far; starts at 1
+    sa.Column("subscribed", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("account_id", "name"),
+    sa.UniqueConstraint("account_id", "role"),  # rows without a role do not collide
+    sqlite_autoincrement=True,  # a reader may still follow the id of a deleted mailbox
+)
+
+message = sa.Table(
+    "message",
+    metadata,
+    sa.Column("mailbox_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("uid", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("modseq", NUMBER, nullable=False),
+    sa.Column("flags", sa.Integer, nullable=False),  # bits of system flags: store.flags
+    sa.Column("keywords", sa.Text, nullable=False),  # sorted, divided by a space
+    sa.Column("received_at_ms", NUMBER, nullable=False),  # INTERNALDATE
+    sa.Column("size", NUMBER, nullable=False),  # prefix and blob together
+    sa.Column("blob_id", KEY, nullable=False, index=True),
+    sa.Column("mail_id", KEY),  # null: came by APPEND
+    # Return-Path and Delivered-To, CRLF after each; what a reader sees is prefix + blob
+    sa.Column("prefix", sa.Text, nullable=False),
+    sa.Index(None, "mailbox_id", "modseq"),
+    sqlite_with_rowid=False,
+)
+
+# What a client that comes back must forget (RFC 7162 section 3.2.10: VANISHED).
+expunged = sa.Table(
+    "expunged",
+    metadata,
+    sa.Column("mailbox_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("modseq", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("uid", NUMBER, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+# The bytes of one message, shared by its copies. With a rowid: long rows make a poor tree.
+blob = sa.Table(
+    "blob",
+    metadata,
+    sa.Column("id", KEY, primary_key=True),
+    sa.Column("size", NUMBER, nullable=False),
+    sa.Column("content", sa.LargeBinary),  # null: in a file
+    sa.Column("location", sa.Text),  # path below the folder of blobs; null: content is here
+)
+
+mail = sa.Table(
+    "mail",
+    metadata,
+    sa.Column("id", KEY, primary_key=True),
+    sa.Column("parent_mail_id", KEY),  # of a DSN: the mail it reports on
+    sa.Column("session_id", KEY),
+    sa.Column("account_id", NUMBER),  # who submitted it; null: it came from outside
+    sa.Column("at_ms", NUMBER, nullable=False),
+    sa.Column("reverse_path", sa.Text),  # wire form; null: the null path
+    sa.Column("from_key", KEY),  # Address.key of reverse_path
+    sa.Column("header_from", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("size", NUMBER, nullable=False),  # of the blob
+    # What the queue sends; null: no copy waits (local copies hold their own reference).
+    sa.Column("blob_id", KEY),
+    sa.Column("needs_smtputf8", sa.Boolean, nullable=False),
+    sa.Index(
+        "ix_mail_blob_id",
+        "blob_id",
+        sqlite_where=sa.text("blob_id IS NOT NULL"),
+        postgresql_where=sa.text("blob_id IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# Queue and history in one (decision 0001): the queue is the partial index over waiting rows.
+recipient = sa.Table(
+    "recipient",
+    metadata,
+    sa.Column("mail_id", KEY, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("address", sa.Text, nullable=False),  # wire form
+    sa.Column("address_key", KEY, nullable=False),
+    # waiting, held, delivered, bounced, refused, expired, discarded
+    sa.Column("state", KEY, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),  # a sentence for a person
+    sa.Column("at_ms", NUMBER, nullable=False),  # when the mail was accepted; never changes
+    sa.Column("account_id", NUMBER),  # whose copy it is; null: not ours
+    sa.Column("mailbox", sa.Text),  # name of the mailbox it was filed into
+    sa.Column("next_hop", KEY),  # ASCII domain; null: local or refused
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("next_try_ms", NUMBER),
+    sa.Column("expires_ms", NUMBER),
+    sa.Column("lease_owner", KEY),  # worker that tries it now
+    sa.Column("lease_token", KEY),  # demanded by settle: a lost lease cannot write
+    sa.Column("lease_until_ms", NUMBER),
+    sa.Index("ix_recipient_address_key", "address_key", "at_ms"),
+    sa.Index(
+        "ix_recipient_waiting",
+        "next_try_ms",
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# All events of one transaction about one mail (or one session) are one row.
+event = sa.Table(
+    "event",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("mail_id", KEY),
+    sa.Column("session_id", KEY),
+    sa.Column("at_ms", NUMBER, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),  # tracking.codec
+    sa.Index(
+        "ix_event_mail_id",
+        "mail_id",
+        sqlite_where=sa.text("mail_id IS NOT NULL"),
+        postgresql_where=sa.text("mail_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_event_session_id",
+        "session_id",
+        sqlite_where=sa.text("session_id IS NOT NULL"),
+        postgresql_where=sa.text("session_id IS NOT NULL"),
+    ),
+)
+
+web_session = sa.Table(
+    "web_session",
+    metadata,
+    sa.Column("token_hash", KEY, primary_key=True),  # SHA-256 in hex of the cookie's token
+    sa.Column("account_id", NUMBER, nullable=False, index=True),
+    sa.Column("csrf", sa.Text, nullable=False),
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sa.Column("expires_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Change counters; ``directory`` grows with each change of domain, account and address.
+counter = sa.Table(
+    "counter",
+    metadata,
+    sa.Column("name", KEY, primary_key=True),
+    sa.Column("value", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
