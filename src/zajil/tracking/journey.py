@@ -1,0 +1,255 @@
+"""One mail's journey, and who may see which part of it (design D7). Pure.
+
+Laws:
+- An admin sees everything.
+- The account that handed the mail in sees all recipients, and not where a recipient keeps the copy.
+- The owner of a copy sees that copy. What names another recipient (RCPT, a route, a dialogue,
+  even their number) would give a Bcc away, so an owner sees only what is listed here.
+- Tracebacks, and the texts of our own faults, are for admins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from zajil.core.address import BadAddress, parse_address
+from zajil.core.ids import AccountId, MailId, SessionId
+from zajil.tracking import events as tracked
+from zajil.tracking.codec import event_to_dict
+from zajil.tracking.events import TrackingEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as the store gives it back: with the connection it happened on."""
+
+    session_id: SessionId | None
+    """``None`` for what no connection caused: the queue's own work."""
+    event: TrackingEvent
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientState:
+    """What has become of one recipient's copy."""
+
+    address: str
+    """Wire form."""
+    state: str
+    """``waiting``, ``held``, ``delivered``, ``bounced``, ``refused``, ``expired``,
+    ``discarded``."""
+    reason: str
+    next_try_ms: int | None
+    account_id: AccountId | None = None
+    """Whose mailbox the copy was for; ``None`` when it left for another server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """All that is known of one mail."""
+
+    mail_id: MailId
+    parent_mail_id: MailId | None
+    """The mail that this one, a DSN, reports on."""
+    message_id: str
+    header_from: str
+    received_at_ms: int
+    account_id: AccountId | None
+    """Who handed it in; ``None`` for mail of other servers and for our DSNs."""
+    recipients: tuple[RecipientState, ...]
+    events: tuple[Recorded, ...]
+    """In the order they happened."""
+
+
+class Role(Enum):
+    """What somebody is to a mail."""
+
+    ADMIN = "admin"
+    SENDER = "sender"
+    OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks at a journey, and as what."""
+
+    role: Role
+    account_id: AccountId | None = None
+    copies: frozenset[str] = frozenset()
+    """``Address.key`` of the recipients whose copy is the viewer's own."""
+    names: frozenset[str] = field(default=frozenset())
+    """Keys of the log-in name and addresses by which events call the viewer's account."""
+
+    def owns(self, recipient: str) -> bool:
+        """Whether the copy of this recipient is the viewer's own."""
+        return _key(recipient) in self.copies
+
+
+def viewer_of(
+    journey: Journey, account_id: AccountId, names: Iterable[str], *, admin: bool = False
+) -> Viewer | None:
+    """Say as what an account may see a journey.
+
+    Args:
+        journey: the whole of it.
+        account_id: who asks.
+        names: its log-in name and every address that is its own.
+        admin: it asks as an admin.
+
+    Returns:
+        ``None`` when the mail is none of its business; it then must not learn that it exists.
+    """
+    own_copies = frozenset(
+        _key(copy.address) for copy in journey.recipients if copy.account_id == account_id
+    )
+    own_names = frozenset(_key(name) for name in names)
+    if admin:
+        return Viewer(Role.ADMIN, account_id, own_copies, own_names)
+    if journey.account_id == account_id:
+        return Viewer(Role.SENDER, account_id, own_copies, own_names)
+    if own_copies:
+        return Viewer(Role.OWNER, account_id, own_copies, own_names)
+    return None
+
+
+def visible_journey(journey: Journey, viewer: Viewer) -> Journey:
+    """Give the part of a journey that the viewer may see."""
+    recipients = journey.recipients
+    if viewer.role is Role.SENDER:
+        # Where another account files its mail, or that it calls it junk, is that account's affair.
+        recipients = tuple(
+            copy
+            if copy.account_id in (None, viewer.account_id) or copy.state != "delivered"
+            else replace(copy, reason="")
+            for copy in recipients
+        )
+    elif viewer.role is Role.OWNER:
+        recipients = tuple(copy for copy in recipients if copy.account_id == viewer.account_id)
+    return replace(journey, recipients=recipients, events=visible_events(journey.events, viewer))
+
+
+def visible_events(events: Sequence[Recorded], viewer: Viewer) -> tuple[Recorded, ...]:
+    """Give the events that the viewer may see, some with fields left out, in their order."""
+    if viewer.role is Role.ADMIN:
+        return tuple(events)
+    show = _shown_to_sender if viewer.role is Role.SENDER else _shown_to_owner
+    shown = ((recorded, show(recorded.event, viewer)) for recorded in events)
+    return tuple(replace(recorded, event=event) for recorded, event in shown if event is not None)
+
+
+def _shown_to_sender(event: TrackingEvent, viewer: Viewer) -> TrackingEvent | None:
+    match event:
+        case tracked.MailboxFiled() if not _is_own_filing(event, viewer):
+            return replace(event, account="", mailbox="", reason="")
+        case tracked.VerdictReached(recipient=str(recipient)) if not viewer.owns(recipient):
+            return None
+        case tracked.OperatorActed():
+            return replace(event, who="")
+        case tracked.FaultHappened():
+            return replace(event, summary="", traceback="")
+        case _:
+            return event
+
+
+def _shown_to_owner(event: TrackingEvent, viewer: Viewer) -> TrackingEvent | None:
+    match event:
+        # Security: a new kind of event is not shown to owners until it is listed here.
+        case (
+            tracked.TlsStarted()
+            | tracked.PeerGreeted()
+            | tracked.SenderNamed()
+            | tracked.MessageReceived()
+            | tracked.CheckDone()
+        ):
+            return event
+        case tracked.SessionOpened(service=service):
+            # The address of another server is in Received anyway; where a person sits is theirs.
+            return event if service == "smtp" else replace(event, peer="", local="")
+        case tracked.MailAccepted():
+            return replace(event, recipients=len(viewer.copies))
+        case tracked.VerdictReached(recipient=None):
+            return event
+        case (
+            tracked.VerdictReached(recipient=str(recipient))
+            | tracked.RecipientNamed(recipient=recipient)
+            | tracked.RecipientQueued(recipient=recipient)
+            | tracked.RecipientDelivered(recipient=recipient)
+            | tracked.DeliveryDeferred(recipient=recipient)
+            | tracked.RecipientFailed(recipient=recipient)
+        ):
+            return event if viewer.owns(recipient) else None
+        case tracked.MailboxFiled():
+            return event if _is_own_filing(event, viewer) else None
+        case tracked.AliasExpanded(targets=targets):
+            own = tuple(target for target in targets if _key(target) in viewer.names)
+            return replace(event, targets=own) if own else None
+        case tracked.OperatorActed(recipients=recipients):
+            own = tuple(recipient for recipient in recipients if viewer.owns(recipient))
+            return replace(event, who="", recipients=own) if own else None
+        case tracked.FaultHappened():
+            return replace(event, summary="", traceback="")
+        case _:
+            return None
+
+
+def _is_own_filing(event: tracked.MailboxFiled, viewer: Viewer) -> bool:
+    # Two members of an alias may both have been addressed by its name: the account decides.
+    return viewer.owns(event.recipient) and _key(event.account) in viewer.names
+
+
+# Our own ids only (``core.ids``: 24 characters): Postfix says "queued as" too.
+_QUEUED_AS = re.compile(r"\bqueued as ([0-9a-hjkmnp-tv-z]{24})(?![0-9A-Za-z])")
+
+
+def joined_mail_id(event: TrackingEvent) -> MailId | None:
+    """Give the id that the next server gave the mail, when it is a Zajil too.
+
+    ``250 2.0.0 queued as ID``: by it the journeys of both ends join.
+    """
+    if not isinstance(event, tracked.RecipientDelivered):
+        return None
+    match = _QUEUED_AS.search(event.reply)
+    return MailId(match[1]) if match else None
+
+
+def journey_to_dict(journey: Journey) -> dict[str, Any]:
+    """Give a journey as ``zajil journey show --json`` prints it (design section 6)."""
+    return {
+        "mail_id": journey.mail_id,
+        "message_id": journey.message_id,
+        "parent_mail_id": journey.parent_mail_id,
+        "from": journey.header_from,
+        "received_at_ms": journey.received_at_ms,
+        "recipients": [
+            {
+                "address": readable(copy.address),
+                "state": copy.state,
+                "reason": copy.reason,
+                "next_try_ms": copy.next_try_ms,
+            }
+            for copy in journey.recipients
+        ],
+        "events": [
+            {**event_to_dict(recorded.event), "session_id": recorded.session_id}
+            for recorded in journey.events
+        ],
+    }
+
+
+def readable(address: str) -> str:
+    """Give an address of an event or a row as people read it: its domain in U-labels."""
+    try:
+        return parse_address(address).unicode
+    except BadAddress:
+        return address
+
+
+def _key(name: str) -> str:
+    """Give what two spellings of one address, or of one log-in name, share."""
+    try:
+        return parse_address(name).key
+    except BadAddress:
+        return name.casefold()
