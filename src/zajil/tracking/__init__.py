@@ -1,5 +1,6 @@
 """Tracking: the closed vocabulary of what can happen to a mail, and the story told from it.
 
 Pure. Reading order: ``events`` (every event there is), ``codec`` (events to stored text and
-back), ``journey`` (events to the story of one mail, for an admin, a sender, an owner).
+back), ``journey`` (all events of one mail, cut to what an admin, a sender, an owner may see),
+``sentences`` (an event in plain words), ``story`` (a journey in chapters).
 """

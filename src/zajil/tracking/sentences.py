@@ -1,0 +1,343 @@
+"""Every event told in one plain sentence, with what stands behind it. Pure.
+
+A sentence is kept as its English text with named places; that text is the key of the catalogs in
+``web/locale``, so that the same story is told in every language. A place whose name ends in
+``_ms`` holds a time and one that ends in ``_bytes`` a size: whoever shows it writes it as its
+reader is used to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum
+
+from zajil.core.ids import MailId
+from zajil.tracking import events as tracked
+from zajil.tracking.events import TrackingEvent
+from zajil.tracking.journey import joined_mail_id, readable
+
+
+def mark(text: str) -> str:
+    """Mark a text for the catalogs; it is translated where it is shown."""
+    return text
+
+
+class Stage(Enum):
+    """The chapters of a journey, in order; the value is the title."""
+
+    ARRIVE = mark("Handed in")
+    CHECK = mark("Checked")
+    KEEP = mark("Taken in charge")
+    DELIVER = mark("Delivered")
+
+
+class Tone(Enum):
+    """How a step is to be taken."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    WAIT = "wait"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence, not yet in anybody's language."""
+
+    text: str
+    """English, with places like ``{recipient}``; the key of the catalogs."""
+    values: Mapping[str, str | int]
+
+    def plain(self) -> str:
+        """Give it in English, for a terminal."""
+        shown = {name: _plain_value(name, value) for name, value in self.values.items()}
+        return self.text.format(**shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What stands behind a step, for who wants to know exactly: shown unchanged."""
+
+    label: str
+    """English; a key of the catalogs."""
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event, told."""
+
+    at_ms: int
+    name: str
+    """Of the event."""
+    stage: Stage | None
+    """``None``: it belongs to the chapter it falls into."""
+    tone: Tone
+    sentence: Sentence
+    details: tuple[Detail, ...] = ()
+    other_mail_id: MailId | None = None
+    """The journey that goes on from here: of the next server, or of a DSN."""
+
+
+def tell_event(event: TrackingEvent) -> Step:
+    """Tell one event; one that has no words yet is told by its name."""
+    for tell in (_tell_session, _tell_arrival, _tell_check, _tell_keeping, _tell_delivery):
+        step = tell(event)
+        if step is not None:
+            return step
+    return _step(event, None, mark("{name} happened."), {"name": event.name})
+
+
+def _tell_session(event: TrackingEvent) -> Step | None:
+    stage, fine = Stage.ARRIVE, Tone.PLAIN
+    details: Sequence[Detail]
+    match event:
+        case tracked.SessionOpened(service="web"):
+            return _step(event, stage, mark("Written in the web pages."), {})
+        case tracked.SessionOpened(service="smtp", peer=peer):
+            text = mark("Another server connected from {peer}.")
+            return _step(event, stage, text, {"peer": peer})
+        case tracked.SessionOpened(peer=""):
+            return _step(event, stage, mark("A mail program connected."), {})
+        case tracked.SessionOpened(peer=peer):
+            return _step(
+                event, stage, mark("A mail program connected from {peer}."), {"peer": peer}
+            )
+        case tracked.TlsStarted(version=version, cipher=cipher, peer_name=peer_name):
+            text = mark("From here on the connection is encrypted with {version}.")
+            details = (
+                Detail(mark("Cipher"), (cipher,)),
+                Detail(mark("Certificate"), (peer_name,) if peer_name else ()),
+            )
+            return _step(event, stage, text, {"version": version}, fine, details)
+        case tracked.PeerGreeted(claimed_name=name, verb=verb):
+            text = mark("It introduced itself as {name}.")
+            return _step(
+                event, stage, text, {"name": name}, fine, (Detail(mark("Command"), (verb,)),)
+            )
+        case tracked.LoggedIn(login=login, mechanism=mechanism):
+            details = (Detail(mark("Mechanism"), (mechanism,)),)
+            return _step(event, stage, mark("{login} logged in."), {"login": login}, fine, details)
+        case tracked.LoginFailed(reason=reason):
+            details = (Detail(mark("Reason"), (reason,)),)
+            return _step(event, stage, mark("A log-in failed."), {}, Tone.BAD, details)
+        case tracked.CommandRefused(command=command, reply=reply):
+            details = (Detail(mark("Command"), (command,)), Detail(mark("Reply"), (reply,)))
+            return _step(event, None, mark("We refused a command."), {}, Tone.BAD, details)
+        case tracked.SessionClosed(reason=reason):
+            details = (Detail(mark("Reason"), (reason,)),)
+            return _step(event, None, mark("The connection was closed."), {}, fine, details)
+        case _:
+            return None
+
+
+_ROUTES = {
+    "local": mark("The letter is for {recipient}, who lives here."),
+    "remote": mark("The letter is for {recipient}, on another server."),
+    "alias": mark("The letter is for {recipient}, which stands for others."),
+}
+
+
+def _tell_arrival(event: TrackingEvent) -> Step | None:
+    stage = Stage.ARRIVE
+    details: Sequence[Detail]
+    match event:
+        case tracked.SenderNamed(reverse_path="", parameters=parameters):
+            text = mark("It is a notice: nobody is to answer it.")
+            return _step(event, stage, text, {}, Tone.PLAIN, _parameters(parameters))
+        case tracked.SenderNamed(reverse_path=sender, parameters=parameters):
+            text, values = mark("The sender is {sender}."), {"sender": readable(sender)}
+            return _step(event, stage, text, values, Tone.PLAIN, _parameters(parameters))
+        case tracked.RecipientNamed(recipient=recipient, route=route):
+            text = _ROUTES.get(route, mark("The letter is for {recipient}."))
+            return _step(event, stage, text, {"recipient": readable(recipient)})
+        case tracked.RecipientRefused(recipient=recipient, reply=reply):
+            text, values = mark("We refused {recipient}."), {"recipient": readable(recipient)}
+            return _step(event, stage, text, values, Tone.BAD, (Detail(mark("Reply"), (reply,)),))
+        case tracked.MessageReceived(size=size, header_from=header_from, message_id=message_id):
+            text = mark("The whole letter is here: {size_bytes}.")
+            details = (
+                Detail(mark("From"), (header_from,)),
+                Detail(mark("Message-ID"), (message_id,)),
+            )
+            return _step(event, stage, text, {"size_bytes": size}, Tone.PLAIN, details)
+        case tracked.HeaderCompleted(changes=changes):
+            text = mark("The header section was put in order.")
+            return _step(event, stage, text, {}, Tone.PLAIN, (Detail(mark("Changes"), (changes,)),))
+        case tracked.MailRefused(reply=reply):
+            text = mark("We did not take the letter.")
+            return _step(event, Stage.KEEP, text, {}, Tone.BAD, (Detail(mark("Reply"), (reply,)),))
+        case _:
+            return None
+
+
+_VERDICTS = {
+    "accept": (mark("Nothing speaks against the letter."), Tone.GOOD),
+    "junk": (mark("The letter looks like junk."), Tone.WAIT),
+    "defer": (mark("The letter must come again later."), Tone.WAIT),
+    "reject": (mark("The letter is not wanted."), Tone.BAD),
+}
+
+
+def _tell_check(event: TrackingEvent) -> Step | None:
+    details: Sequence[Detail]
+    match event:
+        case tracked.CheckDone(check=check, result=result, reason=reason, inputs=inputs):
+            text = mark("The check {check} says: {result}.")
+            details = (Detail(mark("Reason"), (reason,)), Detail(mark("Based on"), inputs))
+            values = {"check": check, "result": result}
+            tone = Tone.GOOD if result == "pass" else Tone.PLAIN
+            return _step(event, Stage.CHECK, text, values, tone, details)
+        case tracked.VerdictReached(verdict=verdict, reasons=reasons, score=score):
+            text, tone = _VERDICTS.get(verdict, (mark("The verdict is {verdict}."), Tone.PLAIN))
+            details = (
+                Detail(mark("For"), (readable(event.recipient),) if event.recipient else ()),
+                Detail(mark("Reasons"), reasons),
+                Detail(mark("Score"), (f"{score:g}",)),
+            )
+            return _step(event, Stage.CHECK, text, {"verdict": verdict}, tone, details)
+        case _:
+            return None
+
+
+def _tell_keeping(event: TrackingEvent) -> Step | None:
+    stage = Stage.KEEP
+    values: Mapping[str, str | int]
+    match event:
+        case tracked.AliasExpanded(recipient=recipient, targets=targets):
+            text = mark("{recipient} stands for {targets}.")
+            others = ", ".join(readable(target) for target in targets)
+            return _step(event, stage, text, {"recipient": readable(recipient), "targets": others})
+        case tracked.MailAccepted():
+            text = mark("The letter is safely stored; from here on we answer for it.")
+            return _step(event, stage, text, {}, Tone.GOOD)
+        case tracked.MailboxFiled(recipient=recipient, mailbox="", reason=reason):
+            text, values = (
+                mark("The copy for {recipient} lies in its mailbox."),
+                {"recipient": readable(recipient)},
+            )
+            return _step(event, Stage.DELIVER, text, values, Tone.GOOD, _reason(reason))
+        case tracked.MailboxFiled(recipient=recipient, mailbox=mailbox, reason=reason):
+            text = mark("The copy for {recipient} lies in {mailbox}.")
+            values = {"recipient": readable(recipient), "mailbox": mailbox}
+            return _step(event, Stage.DELIVER, text, values, Tone.GOOD, _reason(reason))
+        case tracked.RecipientQueued(recipient=recipient, next_hop=next_hop):
+            text = mark("The copy for {recipient} sets out for {next_hop}.")
+            values = {"recipient": readable(recipient), "next_hop": readable(next_hop)}
+            return _step(event, stage, text, values)
+        case _:
+            return None
+
+
+def _tell_delivery(event: TrackingEvent) -> Step | None:
+    stage = Stage.DELIVER
+    details: Sequence[Detail]
+    values: Mapping[str, str | int]
+    match event:
+        case tracked.RouteFound(domain=domain, hosts=hosts, inputs=inputs):
+            text = mark("The way to {domain} is known.")
+            details = (Detail(mark("Servers"), hosts), Detail(mark("DNS answers"), inputs))
+            return _step(event, stage, text, {"domain": domain}, Tone.PLAIN, details)
+        case tracked.RouteFailed(domain=domain, temporary=temporary, reason=reason, inputs=inputs):
+            text = (
+                mark("The way to {domain} cannot be found for now.")
+                if temporary
+                else mark("There is no way to {domain}.")
+            )
+            tone = Tone.WAIT if temporary else Tone.BAD
+            details = (*_reason(reason), Detail(mark("DNS answers"), inputs))
+            return _step(event, stage, text, {"domain": domain}, tone, details)
+        case tracked.AttemptMade(host=host, outcome=outcome):
+            details = (
+                Detail(mark("Outcome"), (outcome,)),
+                Detail(mark("Address"), (event.address,)),
+                Detail(mark("Encryption"), (event.tls,) if event.tls else ()),
+                Detail(mark("SMTP dialogue"), event.dialogue),
+            )
+            text = mark("We spoke with {host}.")
+            return _step(event, stage, text, {"host": host}, Tone.PLAIN, details)
+        case tracked.RecipientDelivered(recipient=recipient, remote_mta=host, reply=reply):
+            text = mark("{host} took the copy for {recipient}.")
+            values = {"host": host, "recipient": readable(recipient)}
+            details = (Detail(mark("Reply"), (reply,)),)
+            step = _step(event, stage, text, values, Tone.GOOD, details)
+            return replace(step, other_mail_id=joined_mail_id(event))
+        case _:
+            return _tell_trouble(event)
+
+
+_ACTIONS = {
+    "hold": mark("An operator held the letter back."),
+    "release": mark("An operator let the letter go on."),
+    "expire": mark("An operator gave the letter up."),
+    "retry": mark("An operator asked for a new try at once."),
+}
+
+
+def _tell_trouble(event: TrackingEvent) -> Step | None:
+    stage = Stage.DELIVER
+    details: Sequence[Detail]
+    values: Mapping[str, str | int]
+    match event:
+        case tracked.DeliveryDeferred(recipient=recipient, diagnostic=reply, next_try_ms=next_ms):
+            text = mark("The copy for {recipient} must wait; the next try is at {next_try_ms}.")
+            values = {"recipient": readable(recipient), "next_try_ms": next_ms}
+            return _step(event, stage, text, values, Tone.WAIT, (Detail(mark("Reply"), (reply,)),))
+        case tracked.RecipientFailed(recipient=recipient, status=status, diagnostic=reply):
+            text = (
+                mark("The copy for {recipient} waited too long and was given up.")
+                if event.expired
+                else mark("The copy for {recipient} cannot be delivered.")
+            )
+            details = (Detail(mark("Reply"), (reply,)), Detail(mark("Status"), (status,)))
+            values = {"recipient": readable(recipient)}
+            return _step(event, stage, text, values, Tone.BAD, details)
+        case tracked.DsnSent(dsn_mail_id=dsn_mail_id, recipients=recipients):
+            told = tuple(readable(recipient) for recipient in recipients)
+            text, details = mark("The sender was told."), (Detail(mark("About"), told),)
+            step = _step(event, stage, text, {}, Tone.PLAIN, details)
+            return replace(step, other_mail_id=MailId(dsn_mail_id))
+        case tracked.DsnSuppressed(reason=reason):
+            text = mark("Nobody is told about it.")
+            return _step(event, stage, text, {}, Tone.PLAIN, _reason(reason))
+        case tracked.OperatorActed(action=action, who=who, reason=reason):
+            text = _ACTIONS.get(action, mark("An operator acted on the letter."))
+            details = (*_reason(reason), Detail(mark("Who"), (who,) if who else ()))
+            return _step(event, stage, text, {}, Tone.WAIT, details)
+        case tracked.FaultHappened(summary=summary, traceback=traceback):
+            text = mark("Something failed on our side; nothing is lost, it will be tried again.")
+            details = (
+                Detail(mark("Reason"), (summary,) if summary else ()),
+                Detail(mark("Traceback"), tuple(traceback.splitlines())),
+            )
+            return _step(event, None, text, {}, Tone.BAD, details)
+        case _:
+            return None
+
+
+def _step(
+    event: TrackingEvent,
+    stage: Stage | None,
+    text: str,
+    values: Mapping[str, str | int],
+    tone: Tone = Tone.PLAIN,
+    details: Sequence[Detail] = (),
+) -> Step:
+    told = tuple(detail for detail in details if any(detail.lines))
+    return Step(event.at_ms, event.name, stage, tone, Sentence(text, values), told)
+
+
+def _reason(reason: str) -> tuple[Detail, ...]:
+    return (Detail(mark("Reason"), (reason,)),) if reason else ()
+
+
+def _parameters(parameters: str) -> tuple[Detail, ...]:
+    return (Detail(mark("Parameters"), (parameters,)),) if parameters else ()
+
+
+def _plain_value(name: str, value: str | int) -> str:
+    if name.endswith("_ms") and isinstance(value, int):
+        return datetime.fromtimestamp(value / 1000, UTC).isoformat(sep=" ", timespec="seconds")
+    return f"{value} B" if name.endswith("_bytes") else str(value)

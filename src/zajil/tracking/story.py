@@ -1,0 +1,81 @@
+"""A journey as a story: its steps in chapters, and how far the mail has come. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from zajil.tracking.journey import Journey, Recorded
+from zajil.tracking.sentences import Stage, Step, Tone, tell_event
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Steps of one stage that follow each other."""
+
+    stage: Stage
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One of the four stages as seen from above."""
+
+    stage: Stage
+    tone: Tone
+    """``PLAIN``: not reached."""
+
+
+def tell_story(journey: Journey) -> tuple[Chapter, ...]:
+    """Tell a journey that is already cut to its viewer."""
+    chapters: list[tuple[Stage, list[Step]]] = []
+    for recorded in _accepted_first(journey.events):
+        step = tell_event(recorded.event)
+        stage = step.stage or (chapters[-1][0] if chapters else Stage.ARRIVE)
+        if not chapters or chapters[-1][0] is not stage:
+            chapters.append((stage, []))
+        chapters[-1][1].append(step)
+    return tuple(Chapter(stage, tuple(steps)) for stage, steps in chapters)
+
+
+_SAME_COMMIT = {"deliver.filed", "deliver.queued", "route.alias"}
+
+
+def _accepted_first(events: Sequence[Recorded]) -> list[Recorded]:
+    # All of one commit happens at once; "safely stored" is what a reader must hear first of it.
+    ordered: list[Recorded] = []
+    for recorded in events:
+        place = len(ordered)
+        if recorded.event.name == "mail.accepted":
+            while place and ordered[place - 1].event.name in _SAME_COMMIT:
+                place -= 1
+        ordered.insert(place, recorded)
+    return ordered
+
+
+def stations(journey: Journey) -> tuple[Station, ...]:
+    """Say how far the mail has come: one station for each stage."""
+    names = {recorded.event.name for recorded in journey.events}
+    reached = {
+        Stage.ARRIVE: True,
+        Stage.CHECK: bool(names & {"check.done", "check.verdict"}) or bool(journey.recipients),
+        Stage.KEEP: bool(journey.recipients),
+    }
+    before = [
+        Station(stage, Tone.GOOD if passed else Tone.PLAIN) for stage, passed in reached.items()
+    ]
+    return (*before, Station(Stage.DELIVER, tone_of_states(c.state for c in journey.recipients)))
+
+
+_TONES = {"delivered": Tone.GOOD, "waiting": Tone.WAIT, "held": Tone.WAIT}
+
+
+def tone_of_state(state: str) -> Tone:
+    """Say how the state of one recipient is to be taken."""
+    return _TONES.get(state, Tone.BAD)
+
+
+def tone_of_states(states: Iterable[str]) -> Tone:
+    """Say how the states of all recipients are to be taken: the worst, ``PLAIN`` without any."""
+    tones = {tone_of_state(state) for state in states}
+    return next((tone for tone in (Tone.BAD, Tone.WAIT, Tone.GOOD) if tone in tones), Tone.PLAIN)
