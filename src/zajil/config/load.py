@@ -57,7 +57,7 @@ def load_configuration(path: Path, overrides: Sequence[str] = ()) -> Configurati
         BadConfiguration: the file cannot be read, or an option is unknown, missing or wrong.
     """
     tree = _read_toml(path)
-    overridden = {_override(tree, override) for override in overrides}
+    overridden = {apply_override(tree, override) for override in overrides}
     folder = path.resolve().parent
     try:
         return Configuration.model_validate(tree, context={"folder": folder})
@@ -99,7 +99,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise BadConfiguration(str(path), None, f"it is not TOML: {error}") from None
 
 
-def _override(tree: dict[str, Any], override: str) -> str:
+def apply_override(tree: dict[str, Any], override: str) -> str:
     """Put one ``KEY=VALUE`` into the tree; give its dotted key."""
     key, equals, text = override.partition("=")
     names = key.strip().split(".")

@@ -1,0 +1,116 @@
+"""The configuration file of each domain's server, written anew at each start: ports may be new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zajil.config.load import apply_override, load_configuration
+from zajil.lab.addresses import Place
+from zajil.lab.ca import CertificateFiles
+from zajil.lab.domains import DomainPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all servers of one lab share."""
+
+    nameserver: str
+    """``127.0.0.1:PORT``."""
+    ca_file: Path
+    workers: int
+    port_table: Mapping[str, str]
+    """Host to ADDRESS:PORT; empty where each domain has an address of its own."""
+
+
+def server_options(
+    plan: DomainPlan, place: Place, store_url: str, lab: Surroundings
+) -> dict[str, Any]:
+    """Give the options of one server, as its file says them.
+
+    What differs from a real installation is here and nowhere else: ports, the lab's name server
+    and authority, and no limits that count per peer address, because all peers of a lab share
+    few addresses.
+    """
+    address = str(place.address)
+    anywhere = [f"{address}:0"]
+    return {
+        "server": {"hostname": plan.hostname, "data_dir": "data", "workers": lab.workers},
+        "store": {"url": store_url},
+        "listen": {
+            "smtp": [f"{address}:{place.smtp_port}"],
+            "submission": anywhere,
+            "submissions": anywhere,
+            "imap": anywhere,
+            "imaps": anywhere,
+            "web": ["127.0.0.1:0"],
+        },
+        "tls": {
+            "certificate": "certificate.pem",
+            "key": "key.pem",
+            "ca_file": str(lab.ca_file),
+        },
+        "dns": {"nameservers": [lab.nameserver]},
+        "deliver": {
+            "port": place.smtp_port,
+            "source_address": address,
+            **({"port_table": dict(lab.port_table)} if lab.port_table else {}),
+        },
+        "limits": {"sessions_per_address": 0, "login_failures": 0},
+        "web": {"cookie_name": f"zajil_{plan.label}"},
+    }
+
+
+def write_configuration(
+    path: Path, options: Mapping[str, Any], overrides: Sequence[str], title: str
+) -> None:
+    """Write the file with the overrides in it, so that every command sees the same.
+
+    Raises:
+        BadConfiguration: an override is wrong; the file is then as if there had been none.
+    """
+    tree = {group: dict(values) for group, values in options.items()}
+    path.write_text(toml_text(tree, title), "utf-8")
+    load_configuration(path, overrides)
+    for override in overrides:
+        apply_override(tree, override)
+    path.write_text(toml_text(tree, title), "utf-8")
+
+
+def certificate_files(folder: Path) -> CertificateFiles:
+    """Give the files that ``server_options`` names, in the folder of the configuration."""
+    return CertificateFiles(folder / "certificate.pem", folder / "key.pem")
+
+
+def toml_text(tree: Mapping[str, Mapping[str, Any]], title: str) -> str:
+    """Write tables of values as TOML; the inverse of ``tomllib.loads`` for what options hold."""
+    lines = [f"# {title}"]
+    for group, values in tree.items():
+        lines += ["", f"[{group}]"]
+        lines += [f"{_key(key)} = {_value(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _key(key: str) -> str:
+    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    return key if bare else _value(key)
+
+
+def _value(value: Any) -> str:
+    match value:
+        case str():
+            # JSON's escapes are TOML's, but DEL stands bare in JSON and may not in TOML.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case bool():
+            return "true" if value else "false"
+        case list() | tuple():
+            return f"[{', '.join(map(_value, value))}]"
+        case Mapping():
+            return (
+                f"{{ {', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())} }}"
+            )
+        case _:
+            return repr(value)

@@ -1,0 +1,71 @@
+"""Who lives in the lab: its domains and their accounts, as plain data.
+
+In the Arabic domain every address has a UTF-8 local part, and every account an ASCII log-in name
+beside it, because many clients cannot log in with another (design D11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zajil.core.address import Address
+from zajil.core.domain import to_ascii
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPlan:
+    """One account that the lab makes."""
+
+    login: str
+    address: Address
+    display_name: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DomainPlan:
+    """One mail domain of the lab."""
+
+    domain: str
+    """As people read it."""
+    label: str
+    """ASCII word for folders, cookies and schemas."""
+    accounts: tuple[AccountPlan, ...]
+    """The first is an admin's."""
+
+    @property
+    def ascii_domain(self) -> str:
+        """The domain on the wire."""
+        return to_ascii(self.domain)
+
+    @property
+    def hostname(self) -> str:
+        """The name of its server: the target of its MX record."""
+        return f"mx.{self.ascii_domain}"
+
+
+_DOMAINS: Sequence[tuple[str, str, Sequence[tuple[str, str, str]]]] = (
+    ("north.test", "north", (("amal", "amal", "Amal North"), ("badr", "badr", "Badr North"))),
+    ("south.test", "south", (("noor", "noor", "Noor South"), ("samir", "samir", "Samir South"))),
+    ("زاجل.test", "zajil", (("salma", "سلمى", "سلمى الزاجل"), ("yusuf", "يوسف", "يوسف الزاجل"))),
+)
+
+
+def lab_domains(more_accounts: int = 0) -> tuple[DomainPlan, ...]:
+    """Give the lab's domains, each with ``more_accounts`` beside its two."""
+    return tuple(
+        DomainPlan(domain, label, _accounts(domain, people, more_accounts))
+        for domain, label, people in _DOMAINS
+    )
+
+
+def _accounts(
+    domain: str, people: Sequence[tuple[str, str, str]], more: int
+) -> tuple[AccountPlan, ...]:
+    pigeon = "pigeon" if domain.isascii() else "حمامة"
+    pigeons = [(f"pigeon{n}", f"{pigeon}{n}", f"{pigeon} {n}") for n in range(1, more + 1)]
+    return tuple(
+        AccountPlan(login, Address(local_part, to_ascii(domain)), name, admin=number == 0)
+        for number, (login, local_part, name) in enumerate([*people, *pigeons])
+    )

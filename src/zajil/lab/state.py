@@ -1,0 +1,70 @@
+"""What a second start on the same folder finds again: passwords, and the names of its schemas.
+
+Certificates, keys and mail are files of their own; this is the one file ``lab.json``. It holds
+passwords in the clear: they are the lab's, and its JSON line prints them anyway.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class LabInUse(Exception):
+    """Another lab runs on the folder."""
+
+
+class LabState:
+    """Passwords by address, kept in a file."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read ``lab.json`` of the folder, where there is one."""
+        self._file = folder / "lab.json"
+        self._data: dict[str, Any] = {"schema_prefix": "", "passwords": {}}
+        if self._file.exists():
+            self._data = json.loads(self._file.read_text("utf-8"))
+
+    @property
+    def schema_prefix(self) -> str:
+        """Begins the names of this lab's database schemas: two labs may share one server."""
+        if not self._data["schema_prefix"]:
+            self._data["schema_prefix"] = f"lab_{secrets.token_hex(4)}_"
+        return str(self._data["schema_prefix"])
+
+    def password(self, address: str) -> str:
+        """Give the password of an address, a new one if it has none."""
+        passwords = self._data["passwords"]
+        if address not in passwords:
+            passwords[address] = secrets.token_urlsafe(12)
+        return str(passwords[address])
+
+    def save(self) -> None:
+        """Write the file: whole or not at all."""
+        text = json.dumps(self._data, ensure_ascii=False, indent=1)
+        new = self._file.with_suffix(".new")
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        new.replace(self._file)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keep a second lab off the folder while this one runs.
+
+    Raises:
+        LabInUse: another one runs on it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lab.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabInUse(f"another lab runs on {folder}") from None
+        yield
