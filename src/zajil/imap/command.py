@@ -1,0 +1,310 @@
+"""What a client may ask: one dataclass per command. (RFC 3501 section 6)
+
+Mailbox names are Unicode, in their one form (``mailbox_name``). The tag of a command stays in the
+engine: one command is answered at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from zajil.imap.fetch_item import FetchItem
+from zajil.imap.search_key import SearchKey
+from zajil.imap.sequence_set import SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """``CAPABILITY``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    """``NOOP``: anything new?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """``LOGOUT``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    """``ID``: which program the client is, as it says. (RFC 2971)"""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """``STARTTLS``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """``AUTHENTICATE mechanism [initial]``. (RFC 4959)"""
+
+    mechanism: str
+    """Upper case."""
+    initial: bytes | None
+    """Decoded from base64; ``b""`` for ``=``; ``None``: a challenge is owed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthResponse:
+    """The line that answers a challenge."""
+
+    data: bytes | None
+    """Decoded; ``None``: the client cancelled with ``*``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """``LOGIN login password``."""
+
+    login: str
+    password: str
+
+    def __repr__(self) -> str:
+        """Leave the password out: a command may stand in a traceback."""
+        return f"Login({self.login!r}, ...)"
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    """``ENABLE``; we have nothing yet that needs it. (RFC 5161)"""
+
+    extensions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """``SELECT mailbox``, ``EXAMINE mailbox``."""
+
+    mailbox: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """``CREATE mailbox``."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """``DELETE mailbox``."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """``RENAME mailbox new-name``."""
+
+    mailbox: str
+    new_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """``SUBSCRIBE mailbox``, ``UNSUBSCRIBE mailbox``."""
+
+    mailbox: str
+    subscribed: bool
+
+
+class StatusItem(Enum):
+    """What STATUS may ask for."""
+
+    MESSAGES = "MESSAGES"
+    RECENT = "RECENT"
+    UIDNEXT = "UIDNEXT"
+    UIDVALIDITY = "UIDVALIDITY"
+    UNSEEN = "UNSEEN"
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """``LIST``, also in its extended form. (RFC 5258, RFC 6154, RFC 5819)"""
+
+    reference: bytes
+    """Wire form."""
+    patterns: tuple[bytes, ...]
+    """Wire form, never empty; the pattern ``b""`` asks for the separator."""
+    select: frozenset[str] = frozenset()
+    """SUBSCRIBED, SPECIAL-USE, RECURSIVEMATCH, REMOTE."""
+    returns: frozenset[str] = frozenset()
+    """SUBSCRIBED, CHILDREN, SPECIAL-USE."""
+    status: tuple[StatusItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lsub:
+    """``LSUB reference pattern``."""
+
+    reference: bytes
+    pattern: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """``STATUS mailbox (items)``."""
+
+    mailbox: str
+    items: tuple[StatusItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """``NAMESPACE``. (RFC 2342)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """``APPEND mailbox [flags] [date] {size}``: the head; the message follows as ``BodyChunk``.
+
+    Answer with ``go_ahead`` to have the message, or with ``complete`` to refuse it unread.
+    """
+
+    mailbox: str
+    flags: frozenset[str]
+    received_at_ms: int | None
+    """``None``: now."""
+    size: int
+    """Bytes of the literal, at most what the limits allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyChunk:
+    """A piece of the message of APPEND."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BodyEnd:
+    """The message of APPEND is complete; ``complete`` is owed.
+
+    OK must be sent only after the message is durable.
+    """
+
+    clean: bool = True
+    """False: something else than the end of the line came behind it; to be answered with BAD."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """``IDLE``: answer with ``go_ahead``, then send what changes. (RFC 2177)"""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleDone:
+    """``DONE``: ``complete`` is owed."""
+
+    clean: bool = True
+    """False: some other line ended IDLE; to be answered with BAD."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``CHECK``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """``CLOSE``: expunge, silently, and leave the mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unselect:
+    """``UNSELECT``: leave the mailbox, expunge nothing. (RFC 3691)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    """``EXPUNGE``, ``UID EXPUNGE set``. (RFC 4315 section 2.1)"""
+
+    uids: SequenceSet | None
+    """Only these of the deleted ones; ``None``: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """``SEARCH``, ``UID SEARCH``."""
+
+    key: SearchKey
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """``FETCH``, ``UID FETCH``."""
+
+    numbers: SequenceSet
+    items: tuple[FetchItem, ...]
+    """With ``Attribute.UID`` where the UID form asks for it (RFC 3501 section 6.4.8)."""
+    uid: bool
+
+
+class StoreMode(Enum):
+    """What STORE does with the flags it names."""
+
+    REPLACE = ""
+    ADD = "+"
+    REMOVE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """``STORE``, ``UID STORE``."""
+
+    numbers: SequenceSet
+    mode: StoreMode
+    flags: frozenset[str]
+    silent: bool
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """``COPY``, ``UID COPY``; ``MOVE``, ``UID MOVE``. (RFC 6851)"""
+
+    numbers: SequenceSet
+    mailbox: str
+    move: bool
+    uid: bool
+
+
+Command = (
+    Capability
+    | Noop
+    | Logout
+    | Id
+    | StartTls
+    | Authenticate
+    | Login
+    | Enable
+    | Select
+    | Create
+    | Delete
+    | Rename
+    | Subscribe
+    | List
+    | Lsub
+    | Status
+    | Namespace
+    | Append
+    | Idle
+    | Check
+    | Close
+    | Unselect
+    | Expunge
+    | Search
+    | Fetch
+    | Store
+    | Copy
+)
+"""A line of the client that starts something."""
+
+Event = Command | AuthResponse | BodyChunk | BodyEnd | IdleDone

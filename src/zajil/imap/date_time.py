@@ -1,0 +1,61 @@
+"""Dates as IMAP writes them: ``"17-Jul-1996 02:44:25 -0700"``. (RFC 3501 section 9)"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+
+from zajil.imap.grammar import Scanner, bad
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = {name.upper().encode(): number for number, name in enumerate(_MONTHS, 1)}
+_DATE = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
+_DATE_TIME = re.compile(
+    rb'"([ 0-9][0-9])-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) '
+    rb'([+-])([0-9]{2})([0-9]{2})"'
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_date(scanner: Scanner) -> date:
+    """Take a date without time: ``1-Feb-1994``, quoted or not."""
+    found = scanner.match(_DATE, "date")
+    try:
+        return date(int(found[4]), _MONTH[found[3].upper()], int(found[2]))
+    except (KeyError, ValueError):
+        raise bad("no such date") from None
+
+
+def parse_date_time(scanner: Scanner) -> int:
+    """Take a quoted date with time; give milliseconds since 1970 UTC."""
+    found = scanner.match(_DATE_TIME, "date-time")
+    offset = timedelta(hours=int(found[8]), minutes=int(found[9]))
+    try:
+        when = datetime(
+            int(found[3]),
+            _MONTH[found[2].upper()],
+            int(found[1]),
+            int(found[4]),
+            int(found[5]),
+            # A leap second (60) is the last second of its minute here.
+            min(int(found[6]), 59) if int(found[6]) <= 60 else 61,
+            tzinfo=timezone(-offset if found[7] == b"-" else offset),
+        )
+        return (when - _EPOCH) // timedelta(milliseconds=1)
+    except (KeyError, ValueError, OverflowError):
+        raise bad("no such date") from None
+
+
+def format_date_time(value_ms: int) -> bytes:
+    """Write milliseconds since 1970 as a quoted date with time, in UTC."""
+    when = _EPOCH + timedelta(milliseconds=value_ms)
+    text = (
+        f'"{when.day:2d}-{_MONTHS[when.month - 1]}-{when.year:04d}'
+        f' {when.hour:02d}:{when.minute:02d}:{when.second:02d} +0000"'
+    )
+    return text.encode("ascii")
+
+
+def date_of(value_ms: int) -> date:
+    """Give the day, in UTC, of milliseconds since 1970."""
+    return (_EPOCH + timedelta(milliseconds=value_ms)).date()

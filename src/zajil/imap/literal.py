@@ -1,0 +1,44 @@
+"""Literals and the limits of what a client may send. (RFC 3501 section 4.3, RFC 7888)"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_ANNOUNCED = re.compile(rb"\{([0-9]{1,10})(\+?)\}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """What ``{310}`` or ``{310+}`` at the end of a line announces."""
+
+    size: int
+    waits: bool
+    """The client waits for our ``+`` (no LITERAL+)."""
+
+
+def find_literal(line: bytes) -> Literal | None:
+    """Give the literal that the end of a line announces."""
+    if not line.endswith(b"}"):
+        return None
+    found = _ANNOUNCED.search(line)
+    if found is None:
+        return None
+    return Literal(int(found[1]), not found[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one command may cost us before it is parsed."""
+
+    max_message: int
+    """Largest literal of APPEND; it is never kept in the engine."""
+    max_command: int = 1 << 20
+    """All lines and literals of one command once logged in: a long set of UIDs fits."""
+    max_line_before_login: int = 8192
+    """A stranger's line; RFC 7162 section 4 asks for 8192 octets."""
+    max_literal_before_login: int = 65536
+    """A stranger's literal, and all of a stranger's command: a login and a password fit."""
+    max_errors: int = 50
+    """Refused commands before the connection is closed."""
+    max_errors_before_login: int = 10

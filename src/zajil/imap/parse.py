@@ -1,0 +1,349 @@
+"""A line of the client to a command. (RFC 3501 section 9)"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable, Mapping
+
+from zajil.imap import command as c
+from zajil.imap.date_time import parse_date_time
+from zajil.imap.fetch_item import Attribute, parse_fetch_items
+from zajil.imap.flag import parse_flag_list, parse_flags
+from zajil.imap.grammar import Scanner, bad
+from zajil.imap.search_key import parse_search
+from zajil.imap.sequence_set import parse_sequence_set
+
+# tag = 1*<any ASTRING-CHAR except "+">; a bound, because it is sent back.
+_TAG = re.compile(rb'[^(){ \x00-\x1f\x7f-\xff%*"\\+]{1,64}')
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
+_LITERAL_AT_END = re.compile(rb"\{([0-9]{1,10})\+?\}\Z")
+
+MAX_PATTERNS = 32
+"""Patterns of one LIST: protects the work per mailbox."""
+
+
+def parse_tag(data: bytes) -> bytes | None:
+    """Give the tag a command begins with; ``None`` if there is none that can be sent back."""
+    found = _TAG.match(data)
+    if found is None or data[found.end() : found.end() + 1] not in (b" ", b""):
+        return None
+    return found[0]
+
+
+def parse_command(data: bytes, position: int) -> c.Command:
+    """Parse one whole command.
+
+    Args:
+        data: lines and literals as they came, without the last CRLF.
+        position: where the command's name begins, after tag and space.
+
+    Raises:
+        CommandError: BAD for what the grammar does not have, NO for what it has and we refuse.
+    """
+    scanner = Scanner(data, position)
+    word = scanner.keyword()
+    uid = word == "UID"
+    if uid:
+        scanner.space()
+        word = scanner.keyword()
+    parse = (_UID_PARSERS if uid else _PARSERS).get(word)
+    if parse is None:
+        raise bad("unknown command")
+    parsed = parse(scanner)
+    scanner.end()
+    return parsed
+
+
+def parse_append_head(data: bytes, position: int) -> c.Append | None:
+    """Read APPEND up to the literal that will be its message.
+
+    Args:
+        data: what came so far, ending in ``{n}`` or ``{n+}``.
+        position: where the command's name begins.
+
+    Returns:
+        ``None`` when this is not APPEND, or the literal is its mailbox name.
+
+    Raises:
+        CommandError: it is APPEND, and wrong before its message.
+    """
+    announced = _LITERAL_AT_END.search(data)
+    scanner = Scanner(data, position)
+    if announced is None or not scanner.skip(b"APPEND "):
+        return None
+    if scanner.position == announced.start():
+        return None
+    mailbox = scanner.mailbox()
+    scanner.space()
+    flags: frozenset[str] = frozenset()
+    received_at_ms = None
+    if scanner.peek() == b"(":
+        flags = parse_flag_list(scanner)
+        scanner.space()
+    if scanner.peek() == b'"':
+        received_at_ms = parse_date_time(scanner)
+        scanner.space()
+    if scanner.position != announced.start():
+        raise bad("message literal expected")
+    return c.Append(mailbox, flags, received_at_ms, int(announced[1]))
+
+
+def decode_base64(text: bytes) -> bytes:
+    """Decode one base64 argument of AUTHENTICATE.
+
+    Raises:
+        CommandError: BAD, not base64.
+    """
+    try:
+        if not _BASE64.fullmatch(text):
+            raise bad("not base64")
+        return binascii.a2b_base64(text, strict_mode=True)
+    except binascii.Error:
+        raise bad("not base64") from None
+
+
+def _constant(value: c.Command) -> Callable[[Scanner], c.Command]:
+    return lambda scanner: value
+
+
+def _parse_id(scanner: Scanner) -> c.Command:
+    scanner.space()
+    if scanner.skip(b"NIL"):
+        return c.Id()
+    scanner.expect(b"(")
+    pairs = 0
+    while not scanner.skip(b")"):
+        if pairs:
+            scanner.space()
+        scanner.string()
+        scanner.space()
+        scanner.nstring()
+        pairs += 1
+        if pairs > 30:  # RFC 2971 section 3.3
+            raise bad("too many fields")
+    return c.Id()
+
+
+def _parse_authenticate(scanner: Scanner) -> c.Command:
+    scanner.space()
+    mechanism = scanner.keyword()
+    if scanner.at_end():
+        return c.Authenticate(mechanism, None)
+    scanner.space()
+    if scanner.skip(b"="):
+        return c.Authenticate(mechanism, b"")
+    return c.Authenticate(mechanism, decode_base64(scanner.match(_BASE64, "base64")[0]))
+
+
+def _parse_login(scanner: Scanner) -> c.Command:
+    scanner.space()
+    login = scanner.astring()
+    scanner.space()
+    return c.Login(login, scanner.astring())
+
+
+def _parse_enable(scanner: Scanner) -> c.Command:
+    scanner.space()
+    extensions = [scanner.keyword()]
+    while scanner.skip(b" "):
+        extensions.append(scanner.keyword())
+    return c.Enable(tuple(extensions))
+
+
+def _with_mailbox(make: Callable[[str], c.Command]) -> Callable[[Scanner], c.Command]:
+    def parse(scanner: Scanner) -> c.Command:
+        scanner.space()
+        return make(scanner.mailbox())
+
+    return parse
+
+
+def _parse_rename(scanner: Scanner) -> c.Command:
+    scanner.space()
+    mailbox = scanner.mailbox()
+    scanner.space()
+    return c.Rename(mailbox, scanner.mailbox())
+
+
+def _parse_list(scanner: Scanner) -> c.Command:
+    scanner.space()
+    select: frozenset[str] = frozenset()
+    if scanner.peek() == b"(":
+        words, _ = _parse_options(scanner, _LIST_SELECT)
+        select = frozenset(words)
+        # RFC 5258 section 3.1: RECURSIVEMATCH only changes what another option selects.
+        if select & {"RECURSIVEMATCH"} and not select & {"SUBSCRIBED", "SPECIAL-USE"}:
+            raise bad("RECURSIVEMATCH needs another option")
+        scanner.space()
+    reference = scanner.astring_bytes()
+    scanner.space()
+    patterns = [b""]
+    if scanner.skip(b"("):
+        patterns = [scanner.list_pattern()]
+        while scanner.skip(b" "):
+            patterns.append(scanner.list_pattern())
+            if len(patterns) > MAX_PATTERNS:
+                raise bad("too many patterns")
+        scanner.expect(b")")
+    else:
+        patterns = [scanner.list_pattern()]
+    returns: list[str] = []
+    status: tuple[c.StatusItem, ...] = ()
+    if scanner.skip(b" RETURN "):
+        returns, status = _parse_options(scanner, _LIST_RETURN)
+    return c.List(reference, tuple(patterns), select, frozenset(returns), status)
+
+
+_LIST_SELECT = frozenset({"SUBSCRIBED", "SPECIAL-USE", "RECURSIVEMATCH", "REMOTE"})
+_LIST_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
+
+
+def _parse_options(
+    scanner: Scanner, known: frozenset[str]
+) -> tuple[list[str], tuple[c.StatusItem, ...]]:
+    scanner.expect(b"(")
+    words: list[str] = []
+    status: tuple[c.StatusItem, ...] = ()
+    while not scanner.skip(b")"):
+        if words:
+            scanner.space()
+        words.append(scanner.keyword())
+        if words[-1] not in known or len(words) > 16:
+            raise bad("unknown option")
+        if words[-1] == "STATUS":
+            scanner.space()
+            status = _parse_status_items(scanner)
+    return words, status
+
+
+def _parse_lsub(scanner: Scanner) -> c.Command:
+    scanner.space()
+    reference = scanner.astring_bytes()
+    scanner.space()
+    return c.Lsub(reference, scanner.list_pattern())
+
+
+def _parse_status(scanner: Scanner) -> c.Command:
+    scanner.space()
+    mailbox = scanner.mailbox()
+    scanner.space()
+    return c.Status(mailbox, _parse_status_items(scanner))
+
+
+_STATUS_ITEMS: Mapping[str, c.StatusItem] = {item.value: item for item in c.StatusItem}
+
+
+def _parse_status_items(scanner: Scanner) -> tuple[c.StatusItem, ...]:
+    scanner.expect(b"(")
+    items: dict[c.StatusItem, None] = {}
+    while True:
+        item = _STATUS_ITEMS.get(scanner.keyword())
+        if item is None:
+            raise bad("unknown status item")
+        items[item] = None
+        if scanner.skip(b")"):
+            return tuple(items)
+        scanner.space()
+
+
+def _parse_append(scanner: Scanner) -> c.Command:
+    # The engine takes every APPEND with a literal at its literal; what comes here has none.
+    raise bad("message literal expected")
+
+
+def _parse_uid_expunge(scanner: Scanner) -> c.Command:
+    scanner.space()
+    return c.Expunge(parse_sequence_set(scanner))
+
+
+def _search(uid: bool) -> Callable[[Scanner], c.Command]:
+    def parse(scanner: Scanner) -> c.Command:
+        scanner.space()
+        return c.Search(parse_search(scanner), uid)
+
+    return parse
+
+
+def _fetch(uid: bool) -> Callable[[Scanner], c.Command]:
+    def parse(scanner: Scanner) -> c.Command:
+        scanner.space()
+        numbers = parse_sequence_set(scanner)
+        scanner.space()
+        items = parse_fetch_items(scanner)
+        if uid and Attribute.UID not in items:
+            items = (Attribute.UID, *items)
+        return c.Fetch(numbers, items, uid)
+
+    return parse
+
+
+def _store(uid: bool) -> Callable[[Scanner], c.Command]:
+    def parse(scanner: Scanner) -> c.Command:
+        scanner.space()
+        numbers = parse_sequence_set(scanner)
+        scanner.space()
+        mode = c.StoreMode.REPLACE
+        if scanner.skip(b"+"):
+            mode = c.StoreMode.ADD
+        elif scanner.skip(b"-"):
+            mode = c.StoreMode.REMOVE
+        scanner.expect(b"FLAGS")
+        silent = scanner.skip(b".SILENT")
+        scanner.space()
+        flags = parse_flag_list(scanner) if scanner.peek() == b"(" else parse_flags(scanner)
+        return c.Store(numbers, mode, flags, silent, uid)
+
+    return parse
+
+
+def _copy(move: bool, uid: bool) -> Callable[[Scanner], c.Command]:
+    def parse(scanner: Scanner) -> c.Command:
+        scanner.space()
+        numbers = parse_sequence_set(scanner)
+        scanner.space()
+        return c.Copy(numbers, scanner.mailbox(), move, uid)
+
+    return parse
+
+
+_PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
+    "CAPABILITY": _constant(c.Capability()),
+    "NOOP": _constant(c.Noop()),
+    "LOGOUT": _constant(c.Logout()),
+    "ID": _parse_id,
+    "STARTTLS": _constant(c.StartTls()),
+    "AUTHENTICATE": _parse_authenticate,
+    "LOGIN": _parse_login,
+    "ENABLE": _parse_enable,
+    "SELECT": _with_mailbox(lambda name: c.Select(name, read_only=False)),
+    "EXAMINE": _with_mailbox(lambda name: c.Select(name, read_only=True)),
+    "CREATE": _with_mailbox(c.Create),
+    "DELETE": _with_mailbox(c.Delete),
+    "RENAME": _parse_rename,
+    "SUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, subscribed=True)),
+    "UNSUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, subscribed=False)),
+    "LIST": _parse_list,
+    "LSUB": _parse_lsub,
+    "STATUS": _parse_status,
+    "NAMESPACE": _constant(c.Namespace()),
+    "APPEND": _parse_append,
+    "IDLE": _constant(c.Idle()),
+    "CHECK": _constant(c.Check()),
+    "CLOSE": _constant(c.Close()),
+    "UNSELECT": _constant(c.Unselect()),
+    "EXPUNGE": _constant(c.Expunge(None)),
+    "SEARCH": _search(uid=False),
+    "FETCH": _fetch(uid=False),
+    "STORE": _store(uid=False),
+    "COPY": _copy(move=False, uid=False),
+    "MOVE": _copy(move=True, uid=False),
+}
+_UID_PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
+    "EXPUNGE": _parse_uid_expunge,
+    "SEARCH": _search(uid=True),
+    "FETCH": _fetch(uid=True),
+    "STORE": _store(uid=True),
+    "COPY": _copy(move=False, uid=True),
+    "MOVE": _copy(move=True, uid=True),
+}

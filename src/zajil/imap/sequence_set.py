@@ -1,0 +1,87 @@
+"""Sets of message numbers: ``1:3,7,10:*``. (RFC 3501 section 9, ``sequence-set``)"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from zajil.imap.grammar import Scanner, bad
+
+_SET = re.compile(
+    rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*"
+)
+
+STAR = 0
+"""Stands for ``*``, the largest number in use: 0 is not a message number."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceSet:
+    """Ranges as the client wrote them; of sequence numbers or of UIDs, the command says which."""
+
+    ranges: tuple[tuple[int, int], ...]
+    """First and last, either may be ``STAR``, in either order."""
+
+    def spans(self, largest: int) -> list[tuple[int, int]]:
+        """Give the ranges ascending, joined, with ``*`` resolved.
+
+        Args:
+            largest: what ``*`` means; 0 in an empty mailbox.
+        """
+        resolved = sorted(
+            (min(pair), max(pair))
+            for pair in ((first or largest, last or largest) for first, last in self.ranges)
+        )
+        joined: list[tuple[int, int]] = []
+        for first, last in resolved:
+            if joined and first <= joined[-1][1] + 1:
+                joined[-1] = (joined[-1][0], max(joined[-1][1], last))
+            else:
+                joined.append((first, last))
+        return joined
+
+    def select(self, numbers: Sequence[int]) -> list[int]:
+        """Give those of ``numbers`` (ascending) that are in the set; ``*`` is the last of them."""
+        chosen: list[int] = []
+        for first, last in self.spans(numbers[-1] if numbers else 0):
+            chosen += numbers[bisect_left(numbers, first) : bisect_right(numbers, last)]
+        return chosen
+
+
+def parse_sequence_set(scanner: Scanner) -> SequenceSet:
+    """Take a set.
+
+    Raises:
+        CommandError: BAD, not a set, a zero in it, or a number above 32 bits.
+    """
+    text = scanner.match(_SET, "sequence set")[0]
+    ranges = []
+    for item in text.split(b","):
+        first, _, last = item.partition(b":")
+        ranges.append((_number(first), _number(last or first)))
+    return SequenceSet(tuple(ranges))
+
+
+def _number(text: bytes) -> int:
+    if text == b"*":
+        return STAR
+    value = int(text)
+    if not 0 < value < 1 << 32:
+        raise bad("message numbers are 1 to 4294967295")
+    return value
+
+
+def format_set(numbers: Iterable[int]) -> bytes:
+    """Write numbers in their order, neighbours as ranges: what COPYUID carries.
+
+    Invariant: the order is kept, because COPYUID pairs two sets by position (RFC 4315 section 3).
+    """
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return b",".join(b"%d" % a if a == b else b"%d:%d" % (a, b) for a, b in spans)

@@ -1,0 +1,374 @@
+"""The engine: bytes of a client to typed commands, and our answers to bytes. (RFC 3501 section 2.2)
+
+Laws:
+- One command is answered at a time; what the client pipelines stays buffered until ``complete``.
+- Never raises on what the client sent; a refused command is answered here.
+- Only CRLF ends a line. A literal is counted, never looked into.
+- The message of APPEND passes through in chunks and is never collected here.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from zajil.imap.command import (
+    Append,
+    Authenticate,
+    AuthResponse,
+    BodyChunk,
+    BodyEnd,
+    Command,
+    Event,
+    Idle,
+    IdleDone,
+    StartTls,
+)
+from zajil.imap.grammar import CommandError
+from zajil.imap.literal import Limits, Literal, find_literal
+from zajil.imap.parse import decode_base64, parse_append_head, parse_command, parse_tag
+from zajil.imap.response import CRLF, Completion, untagged_status
+from zajil.imap.state import AFTER_NO, AFTER_OK, ALLOWED, State
+
+CHUNK = 65536
+"""Most bytes of one ``BodyChunk``."""
+
+
+class Wait(Enum):
+    """Why there is no event."""
+
+    DATA = auto()
+    """Call ``receive_data`` first."""
+    REPLY = auto()
+    """An answer is owed: ``complete``, or ``go_ahead`` where the command has one."""
+    CLOSED = auto()
+
+
+class _Reading(Enum):
+    """What the next bytes of the client are."""
+
+    LINE = auto()
+    LITERAL = auto()
+    BODY = auto()
+    BODY_LINE = auto()  # the CRLF behind the message of APPEND
+    SKIPPED = auto()  # a literal we refused and that comes anyway
+    SKIPPED_LINE = auto()
+    CHALLENGED = auto()
+    IDLING = auto()
+
+
+class ImapServerConnection:
+    """Turns bytes into events and answers into bytes, and keeps their order.
+
+    The caller moves the bytes and decides what to answer::
+
+        receive_data(b"...") -> next_event() -> untagged(b"* ...") -> complete(Completion(...))
+    """
+
+    def __init__(self, greeting: bytes, limits: Limits, *, encrypted: bool = False) -> None:
+        self.state = State.NOT_AUTHENTICATED
+        self.encrypted = encrypted
+        self.close_reason = ""
+        """Why the engine closed the connection by itself, for the log; ``""`` if it did not."""
+        self._limits = limits
+        self._received = bytearray()
+        self._searched = 0  # no CRLF begins before this offset
+        self._to_send = bytearray(greeting)
+        self._reading = _Reading.LINE
+        self._remaining = 0  # of the literal that is being read
+        self._command = bytearray()  # lines and literals of the command so far
+        self._tag = b""
+        self._pending: Command | None = None  # whose completion is owed
+        self._literal: Literal | None = None  # that of APPEND
+        self._owed = False
+        self._errors = 0
+
+    # ---- the caller's side ------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        """Buffer bytes from the network; ``next_event`` parses them."""
+        self._received += data
+
+    def data_to_send(self) -> bytes:
+        """Return and forget the bytes that must now go to the network."""
+        data = bytes(self._to_send)
+        self._to_send.clear()
+        return data
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for ``data_to_send``."""
+        return len(self._to_send)
+
+    @property
+    def unread(self) -> int:
+        """Bytes received and not yet parsed: the caller stops reading when they are many."""
+        return len(self._received)
+
+    def has_pending_input(self) -> bool:
+        """Say whether bytes wait behind STARTTLS: somebody else's (RFC 9051 section 6.2.1)."""
+        return bool(self._received)
+
+    def tls_established(self) -> None:
+        """Forget what was learned before; the connection is encrypted from here on."""
+        self.encrypted = True
+        self._received.clear()
+        self._searched = 0
+
+    def untagged(self, data: bytes) -> None:
+        """Send a response of ours, or a piece of one; the caller wrote it with ``response``."""
+        self._to_send += data
+
+    def go_ahead(self, text: bytes = b"go ahead") -> None:
+        """Ask for what the command announced: a literal, the end of IDLE, an answer to ``text``.
+
+        Raises:
+            RuntimeError: the command has nothing to wait for; the caller has lost step.
+        """
+        command = self._pending
+        if not self._owed or not isinstance(command, Append | Authenticate | Idle):
+            raise RuntimeError("nothing waits for a continuation")
+        self._owed = False
+        if isinstance(command, Append):
+            self._reading = _Reading.BODY
+            self._remaining = command.size
+            if self._literal is not None and not self._literal.waits:
+                return
+        else:
+            challenged = isinstance(command, Authenticate)
+            self._reading = _Reading.CHALLENGED if challenged else _Reading.IDLING
+        self._to_send += b"+ " + text + CRLF
+
+    def complete(self, completion: Completion) -> None:
+        """Answer the command that ``next_event`` returned last.
+
+        Raises:
+            RuntimeError: no answer is owed; the caller has lost step.
+        """
+        command = self._pending
+        if command is None:
+            raise RuntimeError("no answer is owed")
+        body_is_coming = (
+            isinstance(command, Append)
+            and self._reading is _Reading.LINE
+            and self._literal is not None
+            and not self._literal.waits
+        )
+        self._finish(completion)
+        if body_is_coming and isinstance(command, Append):
+            self._skip_literal(command.size)
+        if completion.status == "OK":
+            self.state = AFTER_OK.get(type(command), self.state)
+        elif completion.status == "NO" and self.state is not State.NOT_AUTHENTICATED:
+            self.state = AFTER_NO.get(type(command), self.state)
+
+    def deselected(self) -> None:
+        """Leave the selected state: the mailbox is gone."""
+        if self.state is State.SELECTED:
+            self.state = State.AUTHENTICATED
+
+    def close(self, text: str, reason: str) -> None:
+        """Say BYE from our side and read no more: timeout, shutdown, a fault."""
+        if self.state is not State.LOGOUT:
+            self._to_send += untagged_status("BYE", text)
+            self.state = State.LOGOUT
+            self.close_reason = reason
+
+    # ---- reading ----------------------------------------------------------------------------
+
+    def next_event(self) -> Event | Wait:
+        """Return the next event, or why there is none."""
+        while True:
+            if self.state is State.LOGOUT:
+                return Wait.CLOSED
+            if self._owed:
+                return Wait.REPLY
+            event = self._read()
+            if event is not None:
+                return event
+
+    def _read(self) -> Event | Wait | None:
+        """Take one step; ``None``: look again."""
+        match self._reading:
+            case _Reading.BODY:
+                return self._read_body()
+            case _Reading.LITERAL:
+                return self._read_literal()
+            case _Reading.SKIPPED:
+                taken = self._take(self._remaining)
+                self._remaining -= len(taken)
+                if self._remaining:
+                    return Wait.DATA
+                self._reading = _Reading.SKIPPED_LINE
+                return None
+        line = self._take_line()
+        if line is None:
+            return Wait.DATA if self.state is not State.LOGOUT else None
+        return self._read_line(line)
+
+    def _read_line(self, line: bytes) -> Event | None:
+        match self._reading:
+            case _Reading.LINE:
+                return self._read_command(line)
+            case _Reading.CHALLENGED:
+                return self._read_auth_response(line)
+            case _Reading.IDLING:
+                self._reading = _Reading.LINE
+                self._owed = True
+                return IdleDone(clean=line.upper() == b"DONE")
+            case _Reading.BODY_LINE:
+                self._reading = _Reading.LINE
+                # RFC 3502 (several messages in one APPEND) is not offered: a second one is
+                # refused with the first, and its bytes are not taken for commands.
+                literal = find_literal(line)
+                if literal is not None and not literal.waits:
+                    self._skip_literal(literal.size)
+                self._owed = True
+                return BodyEnd(clean=not line)
+            case _:  # the line behind a literal that was skipped
+                literal = find_literal(line)
+                if literal is None or literal.waits:
+                    self._reading = _Reading.LINE
+                else:
+                    self._reading, self._remaining = _Reading.SKIPPED, literal.size
+                return None
+
+    def _read_command(self, line: bytes) -> Event | None:
+        if not self._command:
+            tag = parse_tag(line)
+            self._tag = tag or b"*"
+        self._command += line
+        literal = find_literal(line)
+        try:
+            if self._tag == b"*":
+                raise CommandError(Completion("BAD", "a command begins with a tag"))
+            if literal is not None:
+                return self._announced(literal)
+            command = parse_command(bytes(self._command), len(self._tag) + 1)
+            self._check_state(command)
+        except CommandError as error:
+            self._refuse(error.completion)
+            if literal is not None and not literal.waits:
+                self._skip_literal(literal.size)
+            return None
+        return self._start(command)
+
+    def _announced(self, literal: Literal) -> Event | None:
+        data = bytes(self._command)
+        append = None
+        if self.state is not State.NOT_AUTHENTICATED:
+            append = parse_append_head(data, len(self._tag) + 1)
+        if append is not None:
+            if append.size > self._limits.max_message:
+                raise CommandError(Completion("NO", "message is too large", "TOOBIG"))
+            self._literal = literal
+            return self._start(append)
+        # Security: before log-in nobody may make us keep more than a login and a password
+        # take; a literal nobody waits for can only be ended with the connection.
+        if len(data) + literal.size > self._max_command():
+            if literal.waits:
+                raise CommandError(Completion("BAD", "literal is too large", "TOOBIG"))
+            self.close("literal is too large", "literal too large")
+            return None
+        self._command += CRLF
+        self._remaining = literal.size
+        self._reading = _Reading.LITERAL
+        if literal.waits:
+            self._to_send += b"+ go ahead\r\n"
+        return None
+
+    def _read_literal(self) -> Wait | None:
+        taken = self._take(self._remaining)
+        self._command += taken
+        self._remaining -= len(taken)
+        if self._remaining:
+            return Wait.DATA
+        self._reading = _Reading.LINE
+        return None
+
+    def _read_body(self) -> Event | Wait | None:
+        if not self._remaining:
+            self._reading = _Reading.BODY_LINE
+            return None
+        taken = self._take(min(self._remaining, CHUNK))
+        if not taken:
+            return Wait.DATA
+        self._remaining -= len(taken)
+        return BodyChunk(taken)
+
+    def _read_auth_response(self, line: bytes) -> Event | None:
+        self._reading = _Reading.LINE
+        try:
+            data = None if line == b"*" else decode_base64(line)
+        except CommandError as error:
+            self._refuse(error.completion)
+            return None
+        self._owed = True
+        return AuthResponse(data)
+
+    def _check_state(self, command: Command) -> None:
+        if self.state not in ALLOWED[type(command)]:
+            raise CommandError(Completion("BAD", f"not in the state {self.state.value}"))
+        if isinstance(command, StartTls) and self.encrypted:
+            raise CommandError(Completion("BAD", "already encrypted"))
+
+    def _start(self, command: Command) -> Command:
+        self._pending = command
+        self._owed = True
+        self._command.clear()
+        return command
+
+    # ---- answering --------------------------------------------------------------------------
+
+    def _finish(self, completion: Completion) -> None:
+        self._to_send += completion.to_bytes(self._tag)
+        self._pending, self._literal, self._owed = None, None, False
+        self._command.clear()
+
+    def _refuse(self, completion: Completion) -> None:
+        self._finish(completion)
+        self._count_error()
+
+    def _count_error(self) -> None:
+        self._errors += 1
+        known = self.state is not State.NOT_AUTHENTICATED
+        limits = self._limits
+        if self._errors >= (limits.max_errors if known else limits.max_errors_before_login):
+            self.close("too many errors", "too many errors")
+
+    def _skip_literal(self, size: int) -> None:
+        # Security: a stranger's bytes are not read for nothing.
+        if self.state is State.NOT_AUTHENTICATED and size > self._limits.max_literal_before_login:
+            self.close("literal is too large", "literal too large")
+            return
+        self._reading, self._remaining = _Reading.SKIPPED, size
+
+    # ---- the buffer -------------------------------------------------------------------------
+
+    def _max_command(self) -> int:
+        if self.state is State.NOT_AUTHENTICATED:
+            return self._limits.max_literal_before_login
+        return self._limits.max_command
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._received[:size])
+        del self._received[:size]
+        self._searched = 0
+        return taken
+
+    def _take_line(self) -> bytes | None:
+        # Security: only CRLF ends a line, here and in what we send.
+        end = self._received.find(CRLF, self._searched)
+        limit = self._max_command() - len(self._command)
+        if self.state is State.NOT_AUTHENTICATED:
+            limit = min(limit, self._limits.max_line_before_login)
+        seen = end if end >= 0 else len(self._received) - 1  # -1: a CR may be last
+        if seen > limit:
+            self.close("line is too long", "line too long")
+            return None
+        if end < 0:
+            self._searched = max(0, len(self._received) - 1)
+            return None
+        line = bytes(self._received[:end])
+        del self._received[: end + 2]
+        self._searched = 0
+        return line

@@ -1,0 +1,70 @@
+"""Which command may come when, and where it leads. (RFC 3501 section 3)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from zajil.imap import command as c
+
+
+class State(Enum):
+    """The four states of RFC 3501 section 3."""
+
+    NOT_AUTHENTICATED = "not authenticated"
+    AUTHENTICATED = "authenticated"
+    SELECTED = "selected"
+    LOGOUT = "logout"
+
+
+_ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
+_LOGGED_IN = frozenset({State.AUTHENTICATED, State.SELECTED})
+_SELECTED = frozenset({State.SELECTED})
+_STRANGER = frozenset({State.NOT_AUTHENTICATED})
+
+ALLOWED: Mapping[type[c.Command], frozenset[State]] = {
+    c.Capability: _ANY,
+    c.Noop: _ANY,
+    c.Logout: _ANY,
+    c.Id: _ANY,
+    c.StartTls: _STRANGER,
+    c.Authenticate: _STRANGER,
+    c.Login: _STRANGER,
+    # RFC 5161 section 3.1: after log-in, before a mailbox is selected; iOS sends it later too.
+    c.Enable: _LOGGED_IN,
+    c.Select: _LOGGED_IN,
+    c.Create: _LOGGED_IN,
+    c.Delete: _LOGGED_IN,
+    c.Rename: _LOGGED_IN,
+    c.Subscribe: _LOGGED_IN,
+    c.List: _LOGGED_IN,
+    c.Lsub: _LOGGED_IN,
+    c.Status: _LOGGED_IN,
+    c.Namespace: _LOGGED_IN,
+    c.Append: _LOGGED_IN,
+    c.Idle: _LOGGED_IN,
+    c.Check: _SELECTED,
+    c.Close: _SELECTED,
+    c.Unselect: _SELECTED,
+    c.Expunge: _SELECTED,
+    c.Search: _SELECTED,
+    c.Fetch: _SELECTED,
+    c.Store: _SELECTED,
+    c.Copy: _SELECTED,
+}
+"""No state in the set: ``BAD``, the command is not for now."""
+
+AFTER_OK: Mapping[type[c.Command], State] = {
+    c.Login: State.AUTHENTICATED,
+    c.Authenticate: State.AUTHENTICATED,
+    c.Select: State.SELECTED,
+    c.Close: State.AUTHENTICATED,
+    c.Unselect: State.AUTHENTICATED,
+    c.Logout: State.LOGOUT,
+}
+"""Commands that change the state when they end in OK; the others leave it."""
+
+AFTER_NO: Mapping[type[c.Command], State] = {
+    # RFC 3501 section 6.3.1: a SELECT that fails leaves no mailbox selected.
+    c.Select: State.AUTHENTICATED,
+}
