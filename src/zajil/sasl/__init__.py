@@ -1,1 +1,4 @@
-"""SASL mechanisms as steps, without I/O (RFC 4422)."""
+"""SASL mechanisms as steps, without I/O (RFC 4422).
+
+Reading order: ``step`` (what a step may come to), ``plain``, ``login``, ``mechanism`` (by name).
+"""

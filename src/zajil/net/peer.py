@@ -1,0 +1,46 @@
+"""Who is at the other end of a connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The peer of one connection, as the socket names it."""
+
+    address: IPv4Address | IPv6Address
+    port: int
+    local: str
+    """Our end: ``192.0.2.25:25``."""
+
+    def __str__(self) -> str:
+        """Give ``192.0.2.1:4711`` or ``[2001:db8::1]:4711``, as events show it."""
+        return join_host_port(str(self.address), self.port)
+
+
+def make_peer(peer_name: Any, local_name: Any) -> Peer:
+    """Make a ``Peer`` from what ``getpeername`` and ``getsockname`` of a TCP socket give."""
+    address = ip_address(peer_name[0].partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return Peer(address, peer_name[1], join_host_port(local_name[0], local_name[1]))
+
+
+def join_host_port(host: str, port: int) -> str:
+    """Give ``host:port``, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def split_host_port(text: str) -> tuple[str, int]:
+    """Give host and port of ``192.0.2.1:25`` or ``[2001:db8::1]:25``.
+
+    Raises:
+        ValueError: no colon, or no number behind the last one.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise ValueError(f"{text!r} is not ADDRESS:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)

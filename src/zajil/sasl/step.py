@@ -1,0 +1,64 @@
+"""What a step of a SASL exchange comes to, seen from the server (RFC 4422 section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+MAX_LOGIN_SIZE = 320
+"""Octets of a login name: an address has 64 + 1 + 255 (RFC 5321 section 4.5.3.1)."""
+MAX_PASSWORD_SIZE = 1024
+"""Octets of a password; hashing must not be fed more. RFC 4616 section 2 has no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Ask the client for more: 334 in SMTP, ``+`` in IMAP, base64-encoded by the protocol."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the client claims to be; nothing has been checked."""
+
+    login: str
+    password: str
+    authorization_id: str = ""
+    """As whom it wants to act; ``""``: as itself (RFC 4422 section 3.4.1)."""
+
+    def __repr__(self) -> str:
+        """Leave out the secret: this may reach a log."""
+        return f"Credentials(login={self.login!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class BadResponse:
+    """The client's answer is not what the mechanism asks for; the exchange has failed."""
+
+    reason: str
+
+
+Step = Challenge | Credentials | BadResponse
+
+
+class Mechanism(Protocol):
+    """One exchange; a new object for each."""
+
+    name: ClassVar[str]
+
+    def start(self, initial: bytes | None) -> Step:
+        """Begin, with the initial response if the client sent one."""
+
+    def respond(self, data: bytes) -> Step:
+        """Take the client's answer to the last challenge."""
+
+
+def read_text(data: bytes, limit: int) -> str | None:
+    """Give a name or password as text; ``None``: empty, too long, not UTF-8, or with a NUL."""
+    if not 0 < len(data) <= limit or b"\0" in data:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,282 @@
+"""The client's side of an SMTP or LMTP connection, without I/O (RFC 5321, RFC 2033).
+
+Laws:
+- No value becomes two commands: CR, LF and NUL in an argument are refused (``UnsafeText``), a
+  message with a bare CR or LF does not leave (``BareLineEnd``).
+- A reply belongs to the oldest command that has none yet. A peer that sends more replies than it
+  owes, or anything behind its 220 to STARTTLS, is not believed (``BadReply``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from zajil.core.address import Address
+from zajil.smtp import grammar
+from zajil.smtp.codes import Code
+from zajil.smtp.extensions import parse_capabilities
+from zajil.smtp.lines import BodyWriter
+from zajil.smtp.reply import Reply, sanitize
+from zajil.smtp.state import SENDABLE, ClientState
+
+MAX_REPLY_LINE = 4096
+"""Octets of a reply line we take; RFC 5321 section 4.5.3.1.5 has 512. Protects memory."""
+MAX_REPLY_LINES = 128
+"""Lines of one reply; protects memory."""
+MAX_DIALOGUE = 300
+"""Lines of dialogue that are kept, of at most _SHOWN characters."""
+_SHOWN = 400
+
+
+class BadReply(Exception):
+    """The peer sent what is no reply, or one that nobody asked for: hang up, try later."""
+
+
+class UnsafeText(ValueError):
+    """An argument holds CR, LF, NUL or another control: it would be more than one command."""
+
+
+class NotOffered(ValueError):
+    """The mail needs an extension that the peer did not announce (RFC 6531 section 3.2)."""
+
+
+class ClientConnection:
+    """Turns commands into bytes and bytes into replies.
+
+    Commands may be queued as a group where the peer offers PIPELINING; the replies then come in
+    the same order::
+
+        mail(...); rcpt(...); data() -> data_to_send() -> receive_data(b"...") -> next_reply() x3
+
+    The first reply is the greeting. ``RuntimeError`` means a command out of order: a fault of ours.
+    """
+
+    def __init__(self, client_name: str, *, lmtp: bool = False) -> None:
+        self.state = ClientState.GREETING
+        self.capabilities: Mapping[str, str] = {}
+        """After EHLO: ``"SIZE" -> "52428800"``; empty after HELO and after TLS has begun."""
+        self.dialogue: list[str] = []
+        """``C: ...`` and ``S: ...``; the message is only counted."""
+        self._client_name = client_name
+        self._lmtp = lmtp
+        self._received = b""
+        self._to_send = bytearray()
+        self._owed: deque[str] = deque(["greeting"])  # verbs that have no reply yet
+        self._lines: list[str] = []  # of a reply that is not complete
+        self._recipients = 0  # accepted in this transaction
+        self._writer = BodyWriter()
+        self._body_size = 0
+
+    # ---- bytes in and out --------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        """Buffer bytes from the network; ``next_reply`` parses them."""
+        self._received += data
+
+    def data_to_send(self) -> bytes:
+        """Return and forget the bytes that must now go to the network."""
+        data = bytes(self._to_send)
+        self._to_send.clear()
+        return data
+
+    def replies_owed(self) -> int:
+        """Give how many replies the peer still owes us."""
+        return len(self._owed)
+
+    def has_pending_input(self) -> bool:
+        """Tell whether bytes wait that no command asked for."""
+        return bool(self._received or self._lines)
+
+    def next_reply(self) -> Reply | None:
+        """Return the next complete reply; ``None``: more bytes are needed.
+
+        Raises:
+            BadReply: not the grammar of RFC 5321 section 4.2, beyond a limit, or unasked for.
+        """
+        while True:
+            end = self._received.find(b"\r\n")
+            if max(end, len(self._received) - 1 if end < 0 else 0) > MAX_REPLY_LINE:
+                raise BadReply("a reply line is too long")
+            if end < 0:
+                return None
+            line, self._received = self._received[:end], self._received[end + 2 :]
+            reply = self._take_line(line)
+            if reply is not None:
+                self._settle(reply)
+                return reply
+
+    def _take_line(self, line: bytes) -> Reply | None:
+        match = grammar.REPLY_LINE.fullmatch(line)
+        if match is None:
+            raise BadReply("the peer does not speak SMTP")
+        text = sanitize(match["text"].decode("utf-8", "replace"))
+        self._note(f"S: {match['code'].decode()}{match['separator'].decode()}{text}")
+        if self._lines and self._lines[0] != match["code"].decode():
+            raise BadReply("the lines of a reply have different codes")
+        if not self._lines:
+            self._lines.append(match["code"].decode())
+        self._lines.append(text)
+        if len(self._lines) > MAX_REPLY_LINES + 1:
+            raise BadReply("a reply has too many lines")
+        if match["separator"] == b"-":
+            return None
+        code, *lines = self._lines
+        self._lines = []
+        return Reply(int(code), tuple(lines))
+
+    def _settle(self, reply: Reply) -> None:
+        """Let the reply have its effect on our state."""
+        if reply.code == Code.NOT_AVAILABLE:  # may come at any time: RFC 5321 section 3.8
+            self.state = ClientState.CLOSED
+            self._owed.clear()
+            return
+        if not self._owed:
+            raise BadReply("a reply that no command asked for")
+        verb = self._owed.popleft()
+        if verb == "greeting":
+            self.state = ClientState.START if reply.accepts else ClientState.CLOSED
+        elif verb in ("EHLO", "LHLO"):
+            self.capabilities = parse_capabilities(reply) if reply.accepts else {}
+        elif verb == "RCPT":
+            self._recipients += reply.accepts
+        elif verb == "DATA":
+            began = reply.code == Code.START_BODY
+            self.state = ClientState.BODY if began else ClientState.MAIL
+            self._writer, self._body_size = BodyWriter(), 0
+        elif verb == "STARTTLS":
+            self._settle_starttls(reply)
+
+    def _settle_starttls(self, reply: Reply) -> None:
+        if not reply.accepts:
+            self.state = ClientState.READY
+        elif self.has_pending_input():
+            # Security: replies put in plain text behind the 220 must not be taken for part of
+            # the encrypted session (attack: response injection, nostarttls.secvuln.info).
+            raise BadReply("bytes after the reply to STARTTLS")
+
+    # ---- commands ----------------------------------------------------------------------------
+
+    def ehlo(self) -> None:
+        """Greet; LHLO when this is LMTP (RFC 2033 section 4.1)."""
+        self._command("LHLO" if self._lmtp else "EHLO", self._client_name)
+
+    def helo(self) -> None:
+        """Greet a server that does not know EHLO (RFC 5321 section 3.2)."""
+        self.capabilities = {}
+        self._command("HELO", self._client_name)
+
+    def starttls(self) -> None:
+        """Ask for TLS; nothing may be queued before or behind it (RFC 3207 section 4)."""
+        if self._owed:
+            raise RuntimeError("STARTTLS is the only command of its group")
+        self._command("STARTTLS")
+
+    def tls_established(self) -> None:
+        """Begin anew, encrypted: say EHLO again (RFC 3207 section 4.2).
+
+        Raises:
+            BadReply: there were bytes before the handshake.
+        """
+        if self.has_pending_input():
+            raise BadReply("bytes before the TLS handshake")
+        self.state = ClientState.START
+        self.capabilities = {}
+
+    def mail(
+        self,
+        reverse_path: Address | None,
+        *,
+        size: int | None = None,
+        body: str | None = None,
+        smtputf8: bool = False,
+    ) -> None:
+        """Begin a transaction.
+
+        Args:
+            reverse_path: ``None`` is the null path.
+            size: bytes of the message; said if the peer knows SIZE.
+            body: ``8BITMIME`` or ``7BIT``; said if the peer knows 8BITMIME.
+            smtputf8: the mail needs SMTPUTF8.
+
+        Raises:
+            NotOffered: it needs SMTPUTF8, and the peer does not know it.
+        """
+        path = "" if reverse_path is None else str(reverse_path)
+        words = [f"FROM:<{path}>"]
+        if size is not None and "SIZE" in self.capabilities:
+            words.append(f"SIZE={size}")
+        if body is not None and "8BITMIME" in self.capabilities:
+            words.append(f"BODY={body}")
+        if smtputf8 or not path.isascii():
+            self._demand_smtputf8()
+            words.append("SMTPUTF8")
+        self._recipients = 0
+        self._command("MAIL", " ".join(words))
+
+    def rcpt(self, forward_path: Address) -> None:
+        """Name a recipient.
+
+        Raises:
+            NotOffered: its local part is not ASCII, and the peer does not know SMTPUTF8.
+        """
+        path = str(forward_path) if forward_path.domain else forward_path.local_part
+        if not path.isascii():
+            self._demand_smtputf8()
+        self._command("RCPT", f"TO:<{path}>")
+
+    def data(self) -> None:
+        """Ask to send the message; ``body`` may be called once a 354 has come."""
+        self._command("DATA")
+
+    def body(self, chunk: bytes) -> None:
+        """Send a piece of the message; pieces may be cut anywhere.
+
+        Raises:
+            BareLineEnd: the message must not leave; close the connection at once.
+        """
+        if self.state is not ClientState.BODY:
+            raise RuntimeError("the peer did not ask for a message")
+        self._to_send += self._writer.write(chunk)
+        self._body_size += len(chunk)
+
+    def end_body(self) -> None:
+        """End the message. LMTP: a reply for each accepted recipient (RFC 2033 section 4.2).
+
+        Raises:
+            BareLineEnd: as ``body``.
+        """
+        if (after := SENDABLE.get((self.state, "."))) is None:
+            raise RuntimeError("no message is being sent")
+        self._to_send += self._writer.end()
+        self._note(f"C: ({self._body_size} bytes of message)")
+        self._owed.extend(["."] * (self._recipients if self._lmtp else 1))
+        self.state = after
+
+    def rset(self) -> None:
+        """End the transaction."""
+        self._command("RSET")
+
+    def quit(self) -> None:
+        """Say good-bye; the peer's 221 may be waited for."""
+        self._command("QUIT")
+
+    def _demand_smtputf8(self) -> None:
+        if "SMTPUTF8" not in self.capabilities:
+            raise NotOffered("the next server does not offer SMTPUTF8")
+
+    def _command(self, verb: str, argument: str = "") -> None:
+        line = f"{verb} {argument}" if argument else verb
+        if grammar.CONTROL.search(line):
+            raise UnsafeText(f"a control character in an argument of {verb}")
+        after = SENDABLE.get((self.state, verb))
+        if after is None:
+            raise RuntimeError(f"{verb} is out of order in state {self.state.name}")
+        self.state = after
+        self._to_send += line.encode() + b"\r\n"
+        self._owed.append(verb)
+        self._note(f"C: {line}")
+
+    def _note(self, line: str) -> None:
+        if len(self.dialogue) < MAX_DIALOGUE:
+            self.dialogue.append(line[:_SHOWN])

@@ -1,0 +1,108 @@
+"""Which command may come when: the transition tables of server and client.
+
+Law: everything that changes the state of a connection by a command stands in these tables.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, auto
+
+from zajil.smtp.command import (
+    Auth,
+    AuthResponse,
+    BodyEnd,
+    Data,
+    Ehlo,
+    Event,
+    Helo,
+    Help,
+    Mail,
+    Noop,
+    Quit,
+    Rcpt,
+    Rset,
+    StartTls,
+    Vrfy,
+)
+
+
+class State(IntEnum):  # integers, because they are hashed for each command
+    """Where a server connection stands."""
+
+    START = auto()
+    """Nobody has said EHLO, or TLS has just begun."""
+    READY = auto()
+    MAIL = auto()
+    """A transaction without recipients."""
+    RCPT = auto()
+    BODY = auto()
+    """After 354: bytes are message, not commands."""
+    AUTH = auto()
+    """After 334: lines are answers of the exchange."""
+    TLS = auto()
+    """STARTTLS was accepted; nothing may come before the handshake (RFC 3207 section 4)."""
+    CLOSED = auto()
+
+
+_COMMANDS = (State.START, State.READY, State.MAIL, State.RCPT)
+"""States in which a line is a command."""
+
+# (state, event) -> state after the event was accepted (a 2yz or 3yz reply).
+# No row: "503 5.5.1" (RFC 5321 section 4.1.4).
+ACCEPTED: dict[tuple[State, type[Event]], State] = {
+    **{(state, verb): State.READY for state in _COMMANDS for verb in (Ehlo, Helo)},
+    (State.READY, Mail): State.MAIL,
+    (State.MAIL, Rcpt): State.RCPT,
+    (State.RCPT, Rcpt): State.RCPT,
+    (State.RCPT, Data): State.BODY,
+    (State.BODY, BodyEnd): State.READY,
+    (State.START, Rset): State.START,
+    (State.READY, Rset): State.READY,
+    (State.MAIL, Rset): State.READY,
+    (State.RCPT, Rset): State.READY,
+    # RFC 4954 section 4: not during a mail transaction.
+    (State.READY, Auth): State.READY,
+    (State.AUTH, AuthResponse): State.READY,
+    (State.READY, StartTls): State.TLS,
+    **{(state, verb): state for state in _COMMANDS for verb in (Noop, Vrfy, Help)},
+    **{(state, Quit): State.CLOSED for state in _COMMANDS},
+}
+
+# Over whatever the answer is; every other refused event leaves the state as it was.
+REFUSED: dict[tuple[State, type[Event]], State] = {
+    (State.BODY, BodyEnd): State.READY,
+    (State.AUTH, AuthResponse): State.READY,
+}
+
+
+class ClientState(IntEnum):
+    """Where a client connection stands; commands count when they are sent."""
+
+    GREETING = auto()
+    """The 220 has not come yet."""
+    START = auto()
+    READY = auto()
+    MAIL = auto()
+    DATA = auto()
+    """DATA was sent, its 354 has not come yet."""
+    BODY = auto()
+    TLS = auto()
+    """STARTTLS was sent."""
+    CLOSED = auto()
+
+
+_ANY = (ClientState.START, ClientState.READY, ClientState.MAIL)
+
+# (state, verb) -> state once it is sent. No row: a fault of ours, RuntimeError.
+# What replies change is in client.py: 354 leads from DATA to BODY, another reply to MAIL.
+SENDABLE: dict[tuple[ClientState, str], ClientState] = {
+    **{(state, verb): ClientState.READY for state in _ANY for verb in ("EHLO", "HELO", "LHLO")},
+    (ClientState.READY, "STARTTLS"): ClientState.TLS,
+    (ClientState.READY, "MAIL"): ClientState.MAIL,
+    (ClientState.MAIL, "RCPT"): ClientState.MAIL,
+    (ClientState.MAIL, "DATA"): ClientState.DATA,
+    (ClientState.BODY, "."): ClientState.READY,
+    (ClientState.READY, "RSET"): ClientState.READY,
+    (ClientState.MAIL, "RSET"): ClientState.READY,
+    **{(state, "QUIT"): ClientState.CLOSED for state in _ANY},
+}
