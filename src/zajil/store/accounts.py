@@ -1,0 +1,266 @@
+"""Accounts: whose mail it is, how they log in, the mailboxes they start with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.address import Address, BadAddress, parse_address
+from zajil.core.ids import AccountId
+from zajil.core.login_name import BadLogin, parse_login
+from zajil.store.aliases import aliases_to, claim_address, drop_target
+from zajil.store.append import lock_mailboxes
+from zajil.store.batch import DIRECTORY, mailbox_topic, touch
+from zajil.store.blobs import release_blobs
+from zajil.store.domains import AlreadyExists
+from zajil.store.schema import account, address, expunged, mailbox, message
+from zajil.store.sessions import delete_web_sessions_of
+
+
+class NoSuchAccount(Exception):
+    """No account has this login or address."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """One account."""
+
+    account_id: AccountId
+    login: str
+    """ASCII, lower case: what it types (design D11)."""
+    address: Address
+    """Its own address; aliases may point to it beside."""
+    display_name: str
+    password_hash: str
+    """argon2id, in the PHC form (RFC 9106 section 4)."""
+    admin: bool
+    active: bool
+    """False: cannot log in, and its mail is deferred."""
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What ``create_account`` takes; the hash is computed before, outside of the transaction."""
+
+    login: str
+    """As ``core.login_name.parse_login`` gives it."""
+    address: Address
+    display_name: str
+    password_hash: str
+    admin: bool
+    created_ms: int
+
+
+FIRST_MAILBOXES = (
+    ("INBOX", "inbox"),
+    ("Drafts", "drafts"),
+    ("Sent", "sent"),
+    ("Junk", "junk"),
+    ("Trash", "trash"),
+    ("Archive", "archive"),
+)
+"""Name and role (RFC 6154 section 2) of what each account starts with."""
+
+_AT_ONCE = 10_000
+"""Blobs named in one statement; SQLite takes 32,766 parameters."""
+
+
+def create_account(tx: Connection, items: Sequence[NewAccount]) -> list[AccountId]:
+    """Make accounts, each with its address and its first mailboxes.
+
+    Unit of work: not idempotent; locks nothing; touches the directory.
+
+    Raises:
+        AlreadyExists: the login or the address is taken.
+        NoSuchDomain: the address is not in a domain of ours.
+    """
+    ids: list[AccountId] = []
+    for item in items:
+        account_id = _insert_account(tx, item)
+        claim_address(tx, item.address, account_id=account_id)
+        tx.execute(sa.insert(mailbox), _first_mailboxes(account_id, item.created_ms))
+        ids.append(account_id)
+    touch(tx, DIRECTORY)
+    return ids
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """What ``set_password`` takes."""
+
+    account_id: AccountId
+    password_hash: str
+
+
+def set_password(tx: Connection, items: Sequence[NewPassword]) -> list[None]:
+    """Change passwords; log-ins of browsers with the old ones end.
+
+    Unit of work: idempotent; touches the directory, so that workers forget what they remember.
+
+    Raises:
+        NoSuchAccount: it was removed meanwhile.
+    """
+    for item in items:
+        _change(tx, item.account_id, password_hash=item.password_hash)
+    delete_web_sessions_of(tx, [item.account_id for item in items])
+    return [None] * len(items)
+
+
+@dataclass(frozen=True, slots=True)
+class NewActive:
+    """What ``set_active`` takes."""
+
+    account_id: AccountId
+    active: bool
+
+
+def set_active(tx: Connection, items: Sequence[NewActive]) -> list[None]:
+    """Suspend accounts or resume them; a suspended one's browsers are logged out.
+
+    Unit of work: idempotent; touches the directory.
+
+    Raises:
+        NoSuchAccount: it was removed meanwhile.
+    """
+    for item in items:
+        _change(tx, item.account_id, active=item.active)
+    delete_web_sessions_of(tx, [item.account_id for item in items if not item.active])
+    return [None] * len(items)
+
+
+def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[None]:
+    """Remove accounts with their mailboxes and messages, log-ins and addresses.
+
+    Unit of work: not idempotent; locks the account's mailboxes; touches them and the directory.
+    Blobs that nobody else shares go with the messages. What the account sent and still waits in
+    the queue is delivered.
+
+    Raises:
+        NoSuchAccount: it was removed meanwhile.
+        LastTarget: an alias stands for it alone.
+    """
+    for account_id in account_ids:
+        row = get_account(tx, account_id)
+        if row is None:
+            raise NoSuchAccount(f"there is no account {account_id}")
+        tx.execute(sa.delete(address).where(address.c.account_id == account_id))
+        drop_target(tx, row.address)
+        _delete_mailboxes(tx, account_id)
+        tx.execute(sa.delete(account).where(account.c.id == account_id))
+    delete_web_sessions_of(tx, account_ids)
+    touch(tx, DIRECTORY)
+    return [None] * len(account_ids)
+
+
+def get_account(conn: Connection, account_id: AccountId) -> AccountRow | None:
+    """Give the account of an id; ``None``: there is none."""
+    return _account(conn, account.c.id == account_id)
+
+
+def find_by_login(conn: Connection, login_or_address: str) -> AccountRow | None:
+    """Give the account that somebody means who types this; ``None``: nobody's.
+
+    Args:
+        conn: a snapshot.
+        login_or_address: the login name, or the account's own address, in any case; anything
+            else, however odd, is nobody's.
+    """
+    try:
+        if "@" in login_or_address:
+            key = parse_address(login_or_address.strip()).key
+            return _account(conn, account.c.address_key == key)
+        return _account(conn, account.c.login == parse_login(login_or_address.strip()))
+    except (BadAddress, BadLogin):
+        return None
+
+
+def addresses_of(conn: Connection, account_id: AccountId) -> tuple[Address, ...]:
+    """Give what the account may send as: its own address, then the aliases that name it."""
+    row = get_account(conn, account_id)
+    if row is None:
+        return ()
+    return (row.address, *(alias.address for alias in aliases_to(conn, row.address)))
+
+
+def list_accounts(conn: Connection) -> list[AccountRow]:
+    """Give all accounts, by login."""
+    return [_row(row) for row in conn.execute(sa.select(account).order_by(account.c.login))]
+
+
+def _insert_account(tx: Connection, item: NewAccount) -> AccountId:
+    taken = AlreadyExists(f"the login {item.login} is taken already")
+    if tx.execute(sa.select(account.c.id).where(account.c.login == item.login)).first():
+        raise taken
+    row = {
+        "login": item.login,
+        "address": str(item.address),
+        "address_key": item.address.key,
+        "display_name": item.display_name,
+        "password_hash": item.password_hash,
+        "admin": item.admin,
+        "active": True,
+        "created_ms": item.created_ms,
+    }
+    try:
+        return AccountId(tx.execute(sa.insert(account).returning(account.c.id), row).scalar_one())
+    except sa.exc.IntegrityError:  # another node was quicker
+        raise taken from None
+
+
+def _first_mailboxes(account_id: AccountId, now_ms: int) -> list[dict[str, object]]:
+    return [
+        {
+            "account_id": account_id,
+            "name": name,
+            "role": role,
+            # RFC 9051 section 2.3.1.1: a time in seconds is a good UIDVALIDITY.
+            "uid_validity": now_ms // 1000,
+            "uid_next": 1,
+            "modseq": 1,
+            "subscribed": True,
+        }
+        for name, role in FIRST_MAILBOXES
+    ]
+
+
+def _delete_mailboxes(tx: Connection, account_id: AccountId) -> None:
+    ids = list(tx.scalars(sa.select(mailbox.c.id).where(mailbox.c.account_id == account_id)))
+    lock_mailboxes(tx, ids)
+    blob_ids = tx.scalars(
+        sa.delete(message).where(message.c.mailbox_id.in_(ids)).returning(message.c.blob_id)
+    ).all()
+    tx.execute(sa.delete(expunged).where(expunged.c.mailbox_id.in_(ids)))
+    tx.execute(sa.delete(mailbox).where(mailbox.c.id.in_(ids)))
+    for start in range(0, len(blob_ids), _AT_ONCE):
+        release_blobs(tx, blob_ids[start : start + _AT_ONCE])
+    touch(tx, *map(mailbox_topic, ids))
+
+
+def _change(tx: Connection, account_id: AccountId, **values: object) -> None:
+    changed = tx.execute(sa.update(account).where(account.c.id == account_id).values(**values))
+    if not changed.rowcount:
+        raise NoSuchAccount(f"there is no account {account_id}")
+    touch(tx, DIRECTORY)
+
+
+def _account(conn: Connection, condition: sa.ColumnElement[bool]) -> AccountRow | None:
+    row = conn.execute(sa.select(account).where(condition)).one_or_none()
+    return None if row is None else _row(row)
+
+
+def _row(row: sa.Row[Any]) -> AccountRow:
+    return AccountRow(
+        account_id=row.id,
+        login=row.login,
+        address=parse_address(row.address),
+        display_name=row.display_name,
+        password_hash=row.password_hash,
+        admin=row.admin,
+        active=row.active,
+        created_ms=row.created_ms,
+    )
