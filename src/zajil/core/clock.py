@@ -15,5 +15,5 @@ class Clock(Protocol):
 class Random(Protocol):
     """Gives random bytes that cannot be guessed."""
 
-    def __call__(self, size: int) -> bytes:
+    def __call__(self, size: int, /) -> bytes:
         """Give ``size`` bytes."""

@@ -1,0 +1,71 @@
+"""A small real name server, UDP and TCP on one port, that answers as a test tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import cast
+
+import dns.message
+
+Respond = Callable[[dns.message.QueryMessage, bool], list[bytes]]
+"""Query, and whether it came by UDP, to the messages that go back; none: silence."""
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """Counts what it was asked."""
+
+    def __init__(self, respond: Respond) -> None:
+        self._respond = respond
+        self.udp_queries: list[dns.message.QueryMessage] = []
+        self.tcp_queries: list[dns.message.QueryMessage] = []
+        self.address = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the socket that answers go out on."""
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
+        """Answer one query."""
+        query = cast(dns.message.QueryMessage, dns.message.from_wire(data))
+        self.udp_queries.append(query)
+        for wire in self._respond(query, True):
+            self._transport.sendto(wire, addr)
+
+    async def serve_stream(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer one query over TCP, then close."""
+        size = int.from_bytes(await reader.readexactly(2), "big")
+        query = dns.message.from_wire(await reader.readexactly(size))
+        self.tcp_queries.append(cast(dns.message.QueryMessage, query))
+        for wire in self._respond(self.tcp_queries[-1], False):
+            writer.write(len(wire).to_bytes(2, "big") + wire)
+        writer.close()
+
+
+@asynccontextmanager
+async def name_server(respond: Respond) -> AsyncIterator[NameServer]:
+    """Run one on a free port of 127.0.0.1."""
+    server = NameServer(respond)
+    while True:
+        stream = socket.create_server(("127.0.0.1", 0))
+        packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            packets.bind(stream.getsockname())
+            break
+        except OSError:  # somebody has that UDP port
+            stream.close()
+            packets.close()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: server, sock=packets)
+    tcp = await asyncio.start_server(server.serve_stream, sock=stream)
+    server.address = f"127.0.0.1:{stream.getsockname()[1]}"
+    try:
+        yield server
+    finally:
+        transport.close()
+        tcp.close()
+        await tcp.wait_closed()
