@@ -1,1 +1,6 @@
-"""The browser's face."""
+"""The pages: Starlette, Jinja2, gettext; every page works without JavaScript (design D8).
+
+Reading order: ``services`` (what it needs), ``app`` (the route table), ``gate`` (who may come in),
+``security``, ``language``, ``page`` (templates), ``static_files``; then ``account``, ``webmail``,
+``journey``, ``admin``. ``sides`` shows both ends of a mail, for the lab.
+"""

@@ -1,0 +1,59 @@
+"""The route table: every address that the web answers."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from zajil.core.domain import to_unicode
+from zajil.web.account.login import LoginPages
+from zajil.web.account.preferences import Preferences
+from zajil.web.gate import Gate
+from zajil.web.language import load_languages
+from zajil.web.page import Pages, Site
+from zajil.web.security import SecurityHeaders, Sessions
+from zajil.web.services import WebServices
+from zajil.web.static_files import StaticFiles
+
+
+def make_web(services: WebServices) -> Starlette:
+    """Make the application that a listener serves; nothing is started by it."""
+    languages = load_languages()
+    static = StaticFiles()
+    site = Site(to_unicode(services.hostname), services.options.cookie_name)
+    pages = Pages(languages, static, services.clock, site)
+    sessions = Sessions(services.store, services.clock, services.random, services.options)
+    gate = Gate(services, sessions, languages)
+    login = LoginPages(pages, sessions, services.login)
+    preferences = Preferences(pages, languages, services.options.cookie_name)
+    routes: list[BaseRoute] = [
+        Route("/", _home, methods=["GET"]),
+        Route("/login", gate.anyone(login.show), methods=["GET"]),
+        Route("/login", gate.anyone(login.log_in), methods=["POST"]),
+        Route("/logout", gate.members(login.log_out), methods=["POST"]),
+        Route("/preferences", gate.anyone(preferences.change), methods=["POST"]),
+        Route("/account", gate.members(preferences.show_account), methods=["GET"]),
+        Route("/static/{name}", static.show, methods=["GET"]),
+    ]
+
+    async def show_error(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return pages.render(gate.stranger(request), "error.html", status, status=status)
+
+    return Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(RequestBodyLimitMiddleware, max_body_size=2 * services.max_message_size),
+        ],
+        exception_handlers={HTTPException: show_error, 500: show_error},
+    )
+
+
+async def _home(request: Request) -> Response:
+    return RedirectResponse("/mail", 303)

@@ -1,0 +1,109 @@
+"""Who may come in: turns a request into a visitor, checks forms, sends strangers to the log-in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from zajil.login.account import Account
+from zajil.web.language import Language, choose_language, choose_zone
+from zajil.web.page import THEMES, Visitor
+from zajil.web.security import Sessions, is_own_request, local_path
+from zajil.web.services import WebServices
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+ForAnyone = Callable[[Request, Visitor], Awaitable[Response]]
+ForMembers = Callable[[Request, Visitor, Account], Awaitable[Response]]
+
+_MOST_FIELDS = 2000
+"""Fields of one form: a full page of marked mails and what stands around them."""
+
+
+class Gate:
+    """Wraps the handlers of pages; a handler behind it knows who asks."""
+
+    def __init__(
+        self, services: WebServices, sessions: Sessions, languages: Mapping[str, Language]
+    ) -> None:
+        self._services = services
+        self._sessions = sessions
+        self._languages = languages
+        self._cookie = services.options.cookie_name
+
+    def anyone(self, handler: ForAnyone) -> Endpoint:
+        """Let everybody in; forms still need their token."""
+
+        async def endpoint(request: Request) -> Response:
+            visitor = await self.visitor(request)
+            await self._check_form(request, visitor)
+            response = await handler(request, visitor)
+            if visitor.session is None and self._cookie not in _set_cookies(response):
+                self._sessions.keep_anonymous(response, visitor.csrf)
+            return response
+
+        return endpoint
+
+    def members(self, handler: ForMembers) -> Endpoint:
+        """Let in who is logged in; others are asked to, and come back afterwards."""
+
+        async def endpoint(request: Request) -> Response:
+            visitor = await self.visitor(request)
+            if visitor.account is None:
+                back = visitor.path if request.method == "GET" else "/"
+                return RedirectResponse(f"/login?{urlencode({'next': back})}", 303)
+            await self._check_form(request, visitor)
+            return await handler(request, visitor, visitor.account)
+
+        return endpoint
+
+    def admins(self, handler: ForMembers) -> Endpoint:
+        """Let admins in; to others the page does not exist."""
+
+        async def for_admin(request: Request, visitor: Visitor, account: Account) -> Response:
+            if not account.admin:
+                raise HTTPException(404)
+            return await handler(request, visitor, account)
+
+        return self.members(for_admin)
+
+    async def visitor(self, request: Request) -> Visitor:
+        """Say who asks, in which language, in which light."""
+        visitor = self.stranger(request)
+        session = await self._sessions.find(request)
+        account = await self._services.login.find(session.account_id) if session else None
+        if session is None or account is None:
+            return replace(visitor, csrf=self._sessions.anonymous_token(request))
+        return replace(visitor, csrf=session.csrf, account=account, session=session)
+
+    def stranger(self, request: Request) -> Visitor:
+        """Say what a request tells without the store: for a page that says the store is away."""
+        cookies, query = request.cookies, request.url.query
+        theme = cookies.get(f"{self._cookie}_theme", "")
+        return Visitor(
+            choose_language(
+                self._languages,
+                cookies.get(f"{self._cookie}_language"),
+                request.headers.get("accept-language", ""),
+            ),
+            choose_zone(cookies.get(f"{self._cookie}_zone")),
+            theme if theme in THEMES else "",
+            local_path(request.url.path + (f"?{query}" if query else ""), "/"),
+        )
+
+    async def _check_form(self, request: Request, visitor: Visitor) -> None:
+        if request.method in ("GET", "HEAD"):
+            return
+        form = await request.form(
+            max_files=0, max_fields=_MOST_FIELDS, max_part_size=self._services.max_message_size
+        )
+        if not is_own_request(request, visitor.csrf, form.get("csrf")):
+            raise HTTPException(403)
+
+
+def _set_cookies(response: Response) -> set[str]:
+    return {value.partition("=")[0] for value in response.headers.getlist("set-cookie")}

@@ -1,0 +1,135 @@
+"""Languages of the pages: catalogs, direction, dates. English and Arabic are both first.
+
+The catalogs are compiled from their ``.po`` files when the server starts, so that there is no
+build step and no file that can be stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from gettext import NullTranslations
+from io import BytesIO
+from pathlib import Path
+
+from babel import Locale
+from babel.dates import format_datetime, format_skeleton, format_time, get_timezone
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import Translations
+from babel.units import format_unit
+
+LOCALE_FOLDER = Path(__file__).parent / "locale"
+_OWN_LANGUAGE = "en"
+"""What the templates are written in."""
+_CODES = (_OWN_LANGUAGE, "ar")
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language that the pages speak."""
+
+    code: str
+    """BCP 47: ``en``, ``ar``."""
+    name: str
+    """In the language itself."""
+    direction: str
+    """``ltr`` or ``rtl``."""
+    locale: Locale
+    translations: NullTranslations
+
+    def gettext(self, text: str) -> str:
+        """Give a text in this language."""
+        return self.translations.gettext(text)
+
+    def date(self, at_ms: int, now_ms: int, zone: tzinfo) -> str:
+        """Give a date as short as it can be: the time today, the day this year."""
+        at, now = _moment(at_ms, zone), _moment(now_ms, zone)
+        if at.date() == now.date():
+            return format_time(at, "HH:mm", locale=self.locale)
+        return format_skeleton("MMMd" if at.year == now.year else "yMMMd", at, locale=self.locale)
+
+    def moment(self, at_ms: int, zone: tzinfo) -> str:
+        """Give day and time in words."""
+        return format_datetime(_moment(at_ms, zone), "d MMMM y, HH:mm", locale=self.locale)
+
+    def clock(self, at_ms: int, zone: tzinfo) -> str:
+        """Give the time of day to the millisecond: a whole journey may take a few."""
+        at = _moment(at_ms, zone)
+        return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
+
+    def size(self, size: int) -> str:
+        """Give a size in bytes as people say it."""
+        for scale, unit in ((10**6, "megabyte"), (10**3, "kilobyte")):
+            if size >= scale:
+                number = size / scale
+                shown = round(number, 1) if number < 10 else round(number)
+                return format_unit(shown, f"digital-{unit}", "short", locale=self.locale)
+        return format_unit(size, "digital-byte", "short", locale=self.locale)
+
+
+def load_languages() -> Mapping[str, Language]:
+    """Compile the catalogs of all languages; takes some milliseconds, once per process."""
+    return {code: _load_language(code) for code in _CODES}
+
+
+def _load_language(code: str) -> Language:
+    locale = Locale.parse(code)
+    name = locale.get_display_name(code) or code
+    translations = NullTranslations() if code == _OWN_LANGUAGE else _compile(code)
+    return Language(code, name, locale.text_direction, locale, translations)
+
+
+def catalog_path(code: str) -> Path:
+    """Give the place of a language's ``.po`` file."""
+    return LOCALE_FOLDER / code / "LC_MESSAGES" / "messages.po"
+
+
+def _compile(code: str) -> NullTranslations:
+    with catalog_path(code).open("rb") as file:
+        catalog = read_po(file, locale=code)
+    compiled = BytesIO()
+    write_mo(compiled, catalog)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def choose_language(
+    languages: Mapping[str, Language], chosen: str | None, accept_language: str
+) -> Language:
+    """Give the language of a visitor: what they chose, else what the browser prefers.
+
+    Args:
+        languages: those we have.
+        chosen: value of our cookie; may be anything.
+        accept_language: the header field; may be anything (RFC 9110 section 12.5.4).
+    """
+    if chosen is not None and chosen in languages:
+        return languages[chosen]
+    wanted: list[tuple[float, str]] = []
+    for item in accept_language.split(",")[:20]:
+        tag, _, quality = item.strip().partition(";q=")
+        code = tag.strip().lower().partition("-")[0]
+        try:
+            weight = float(quality) if quality else 1.0
+        except ValueError:
+            continue
+        if code in languages and weight > 0:
+            wanted.append((weight, code))
+    best = max(wanted, key=lambda pair: pair[0], default=(0.0, _OWN_LANGUAGE))
+    return languages[best[1]]
+
+
+def choose_zone(name: str | None) -> tzinfo:
+    """Give the time zone that the visitor's browser named in a cookie; UTC for anything odd."""
+    if not name or len(name) > 64:
+        return UTC
+    try:
+        return get_timezone(name)
+    except (LookupError, ValueError, OSError):
+        return UTC
+
+
+def _moment(at_ms: int, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, zone)

@@ -1,0 +1,152 @@
+"""Renders templates in the visitor's language. Escaping is on for everything that is not marked.
+
+Bidi: whatever comes from a mail or a person (addresses, names, subjects) stands in ``<bdi>``, so
+that it cannot turn the words around it; ``Markup`` is made here and in ``read.view`` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse
+
+from zajil.core.clock import Clock
+from zajil.login.account import Account
+from zajil.store.sessions import WebSession
+from zajil.tracking.journey import readable
+from zajil.tracking.sentences import Sentence
+from zajil.tracking.story import tone_of_state
+from zajil.web.language import Language
+from zajil.web.static_files import StaticFiles
+
+_TEMPLATES = Path(__file__).parent / "templates"
+THEMES = ("light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who looks at a page, and how they like it."""
+
+    language: Language
+    zone: tzinfo = UTC
+    theme: str = ""
+    """``light``, ``dark``, or ``""`` for what the browser prefers."""
+    path: str = "/"
+    """Where they are, to come back to after a change of language or theme."""
+    csrf: str = ""
+    account: Account | None = None
+    session: WebSession | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Whose pages these are."""
+
+    hostname: str
+    """In U-labels."""
+    cookie_name: str
+
+
+class Pages:
+    """Templates, one environment for each language."""
+
+    def __init__(
+        self, languages: Mapping[str, Language], static: StaticFiles, clock: Clock, site: Site
+    ) -> None:
+        self._clock = clock
+        self._site = site
+        self._languages = languages
+        self._static = static
+        self._environments = {
+            code: self._make_environment(language) for code, language in languages.items()
+        }
+
+    def render(
+        self, visitor: Visitor, template: str, status_code: int = 200, **context: Any
+    ) -> HTMLResponse:
+        """Give a page as a response."""
+        return HTMLResponse(self.render_text(visitor, template, **context), status_code)
+
+    def render_text(self, visitor: Visitor, template: str, **context: Any) -> str:
+        """Give a page as text, for whoever serves it in another way."""
+        found = self._environments[visitor.language.code].get_template(template)
+        return found.render(
+            visitor=visitor,
+            language=visitor.language,
+            languages=self._languages,
+            site=self._site,
+            now_ms=self._clock.now_ms(),
+            **context,
+        )
+
+    def _make_environment(self, language: Language) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
+        )
+        environment.install_gettext_translations(  # type: ignore[attr-defined]
+            language.translations, newstyle=True
+        )
+        environment.filters.update(
+            isolated=_isolated,
+            address=lambda text: _isolated(readable(text)),
+            date=_date,
+            moment=_moment,
+            clock=_clock,
+            size=language.size,
+            told=_told,
+            state_tone=lambda state: tone_of_state(state).value,
+        )
+        environment.globals.update(static=self._static.path)
+        return environment
+
+
+def _isolated(text: object) -> Markup:
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
+@pass_context
+def _date(context: Context, at_ms: int) -> Markup:
+    visitor: Visitor = context["visitor"]
+    shown = visitor.language.date(at_ms, context["now_ms"], visitor.zone)
+    whole = visitor.language.moment(at_ms, visitor.zone)
+    return Markup('<time title="{}">{}</time>').format(whole, shown)
+
+
+@pass_context
+def _moment(context: Context, at_ms: int) -> str:
+    visitor: Visitor = context["visitor"]
+    return visitor.language.moment(at_ms, visitor.zone)
+
+
+@pass_context
+def _clock(context: Context, at_ms: int) -> str:
+    visitor: Visitor = context["visitor"]
+    return visitor.language.clock(at_ms, visitor.zone)
+
+
+@pass_context
+def _told(context: Context, sentence: Sentence) -> Markup:
+    """Give a sentence of a story in the visitor's language, each value isolated and escaped."""
+    visitor: Visitor = context["visitor"]
+    language = visitor.language
+    values: dict[str, Markup] = {}
+    for name, value in sentence.values.items():
+        if name.endswith("_ms") and isinstance(value, int):
+            values[name] = escape(language.moment(value, visitor.zone))
+        elif name.endswith("_bytes") and isinstance(value, int):
+            values[name] = escape(language.size(value))
+        else:
+            values[name] = _isolated(value)
+    return escape(language.gettext(sentence.text)).format(**values)

@@ -1,0 +1,175 @@
+"""What keeps the pages safe: log-ins, CSRF tokens, header fields of every response.
+
+Laws:
+- Every POST carries the token of its session; a browser without a session has one in a cookie.
+- No page runs a script that is not a file of ours, or loads anything from elsewhere.
+- A redirect goes to a path of ours, never to an address somebody gave.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from zajil.config.options import WebOptions
+from zajil.core.clock import Clock, Random
+from zajil.core.ids import AccountId
+from zajil.store.open import Store
+from zajil.store.sessions import (
+    WebSession,
+    create_web_session,
+    delete_web_session,
+    find_web_session,
+    hash_token,
+)
+
+_TOKEN_SIZE = 32
+"""Random bytes of a session's token: 256 bits cannot be guessed."""
+_LONGEST_COOKIE = 200
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+"""Content-Security-Policy of our own pages."""
+
+LETTER_POLICY = (
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
+    "style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+)
+"""Content-Security-Policy of a letter's HTML: a document of nobody's origin, without scripts and
+without anything from elsewhere; only our own page may frame it."""
+
+_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": PAGE_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    # The letter's policy has frame-ancestors of its own; browsers prefer it to this older field.
+    "X-Frame-Options": "SAMEORIGIN",
+    # Not no-referrer: browsers would then send "Origin: null" with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+
+
+class SecurityHeaders:
+    """Puts the header fields on every response that does not bring its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and its response with the header fields back."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_safely)
+
+
+class Sessions:
+    """Log-ins of browsers: a random token in a cookie, its hash in the store."""
+
+    def __init__(self, store: Store, clock: Clock, random: Random, options: WebOptions) -> None:
+        self._store = store
+        self._clock = clock
+        self._random = random
+        self._options = options
+        self._secure = (options.url or "").startswith("https:")
+        self._anonymous = f"{options.cookie_name}_visitor"
+
+    async def find(self, request: Request) -> WebSession | None:
+        """Give the log-in that a request belongs to."""
+        token = request.cookies.get(self._options.cookie_name, "")
+        if not token or len(token) > _LONGEST_COOKIE:
+            return None
+        token_hash, now_ms = hash_token(token), self._clock.now_ms()
+        return await self._store.read(lambda conn: find_web_session(conn, token_hash, now_ms))
+
+    async def begin(self, account_id: AccountId, response: Response) -> None:
+        """Log a browser in: always with a new token, so that none can be planted before."""
+        token, now_ms = self._random(_TOKEN_SIZE).hex(), self._clock.now_ms()
+        lifetime = self._options.session_lifetime
+        session = WebSession(
+            hash_token(token),
+            account_id,
+            self._random(_TOKEN_SIZE).hex(),
+            now_ms,
+            now_ms + lifetime,
+        )
+        await self._store.write(create_web_session, session)
+        self._set(response, self._options.cookie_name, token, "lax", lifetime // 1000)
+        response.delete_cookie(self._anonymous)
+
+    async def end(self, session: WebSession, response: Response) -> None:
+        """Log a browser out; the token is worth nothing from here on."""
+        await self._store.write(delete_web_session, session.token_hash)
+        response.delete_cookie(self._options.cookie_name)
+
+    def anonymous_token(self, request: Request) -> str:
+        """Give the token of a browser that is not logged in; a new one if it has none."""
+        token = request.cookies.get(self._anonymous, "")
+        if re.fullmatch(r"[0-9a-f]{64}", token):
+            return token
+        return self._random(_TOKEN_SIZE).hex()
+
+    def keep_anonymous(self, response: Response, token: str) -> None:
+        """Let the browser remember the token that its form carries."""
+        self._set(response, self._anonymous, token, "strict", None)
+
+    def _set(
+        self, response: Response, name: str, value: str, same_site: str, max_age: int | None
+    ) -> None:
+        response.set_cookie(
+            name,
+            value,
+            max_age=max_age,
+            httponly=True,
+            secure=self._secure,
+            samesite="strict" if same_site == "strict" else "lax",
+        )
+
+
+def is_own_request(request: Request, token: str, sent: object) -> bool:
+    """Whether a POST comes from a form of ours.
+
+    Args:
+        request: for what the browser says of its origin.
+        token: of the session, or of the cookie of a browser without one.
+        sent: the field ``csrf`` of the form.
+    """
+    # Every current browser says where a request comes from; programs may leave it out.
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    return isinstance(sent, str) and hmac.compare_digest(
+        sent.encode("utf-8", "replace"), token.encode()
+    )
+
+
+_LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\U0010ffff]*\Z")
+
+
+def local_path(text: object, otherwise: str) -> str:
+    """Give a path that a redirect may go to.
+
+    Security: ``//evil.example``, ``/\\evil.example`` and addresses with a scheme lead elsewhere.
+    """
+    if isinstance(text, str) and len(text) <= 1000 and _LOCAL_PATH.match(text):
+        return text
+    return otherwise
