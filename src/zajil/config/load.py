@@ -138,6 +138,8 @@ def _mistake(detail: ErrorDetails, file: str, overridden: set[str]) -> BadConfig
             return BadConfiguration(source, option, "it is required and not given")
         case "value_error":
             return BadConfiguration(source, option, str(error))
+        case "tuple_type":
+            return BadConfiguration(source, option, 'it should be a list, like ["one", "two"]')
         case "model_type" | "model_attributes_type":
             return BadConfiguration(source, option, f"it is a table, written [{option}]")
         case _:
