@@ -1,0 +1,311 @@
+"""Units of work on messages: put, flag, copy, move, expunge.
+
+Laws:
+- Every item names its account, and changes no mailbox of another one.
+- A change gives its mailbox one new MODSEQ, and what it changed the same one; the mailbox row is
+  locked until the commit. What did not change keeps its MODSEQ.
+- An expunged message leaves a row in ``expunged`` and lets go of its blob.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import AccountId, MailboxId, ModSeq, Uid
+from zajil.store.append import (
+    Append,
+    Appended,
+    NoSuchMailbox,
+    append_messages,
+    lock_mailboxes,
+)
+from zajil.store.batch import mailbox_topic, require_space, touch
+from zajil.store.blobs import StagedBlob, keep_blobs, release_blobs, write_blobs
+from zajil.store.flags import FLAG_BITS, pack_flags
+from zajil.store.messages import Message, MessageFlags, get_flags, get_messages
+from zajil.store.rows import insert_rows
+from zajil.store.schema import expunged, mailbox, message
+
+_AT_ONCE = 1000
+"""Rows named in one statement: below SQLite's 32,766 parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutMessage:
+    """A message that a client brings (APPEND, the web's drafts and sent mail)."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    content: StagedBlob
+    flags: frozenset[str]
+    received_at_ms: int
+    """INTERNALDATE."""
+
+
+def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
+    """Put messages at the end of their mailboxes.
+
+    Unit of work: not idempotent; locks the mailboxes; touches their topics.
+
+    Raises:
+        NoSuchMailbox: it is gone, or another account's.
+        StoreFull: less space is free than the reserve.
+    """
+    require_space(tx)
+    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
+    write_blobs(tx, [item.content for item in items])
+    appends = []
+    for item in items:
+        bits, keywords = pack_flags(item.flags)
+        blob = item.content
+        appends.append(
+            Append(item.mailbox_id, blob.blob_id, blob.size, item.received_at_ms, bits, keywords)
+        )
+    return append_messages(tx, appends)
+
+
+class FlagMode(Enum):
+    """What a change does with the flags it names."""
+
+    REPLACE = "replace"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class FlagChange:
+    """What ``change_flags`` takes."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    uids: tuple[Uid, ...]
+    mode: FlagMode
+    flags: frozenset[str]
+
+
+def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[tuple[MessageFlags, ...]]:
+    """Change flags of messages; those that are gone are passed over.
+
+    Unit of work: idempotent but for the MODSEQ; locks the mailboxes; touches their topics.
+
+    Returns:
+        For each item its messages with their flags now, ascending, also those it left as they were.
+
+    Raises:
+        NoSuchMailbox: it is gone, or another account's.
+    """
+    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
+    return [_change_flags(tx, item) for item in items]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyMessages:
+    """What ``copy_messages`` and ``move_messages`` take."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    uids: tuple[Uid, ...]
+    target_id: MailboxId
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Where the copies lie: what COPYUID says. (RFC 4315 section 3)"""
+
+    uid_validity: int
+    """Of the target."""
+    uids: tuple[tuple[Uid, Uid], ...]
+    """Pairs of source and target, ascending by both."""
+
+
+def copy_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]:
+    """Copy messages with flags and INTERNALDATE; those that are gone are passed over.
+
+    Unit of work: not idempotent; locks both mailboxes; touches the target's topic.
+
+    Raises:
+        NoSuchMailbox: one of the two is gone, or another account's.
+        StoreFull: less space is free than the reserve.
+    """
+    require_space(tx)
+    validity = _own(tx, _both(items))
+    return [
+        _copy(tx, item, get_messages(tx, item.mailbox_id, item.uids), validity) for item in items
+    ]
+
+
+def move_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]:
+    """Copy messages and expunge the originals, in one commit. (RFC 6851 section 3.3)
+
+    Unit of work: not idempotent; locks both mailboxes; touches both topics. Space is not asked
+    for: moving to the trash is how people make some.
+
+    Raises:
+        NoSuchMailbox: one of the two is gone, or another account's.
+    """
+    validity = _own(tx, _both(items))
+    results = []
+    for item in items:
+        found = get_messages(tx, item.mailbox_id, item.uids)
+        results.append(_copy(tx, item, found, validity))
+        _remove(tx, item.mailbox_id, [one.uid for one in found])
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class ExpungeMessages:
+    """What ``expunge_messages`` takes."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    uids: tuple[Uid, ...] | None = None
+    """Only these; ``None``: all."""
+    deleted_only: bool = True
+    """Only those with ``\\Deleted``."""
+
+
+def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[tuple[Uid, ...]]:
+    """Remove messages for good.
+
+    Unit of work: idempotent; locks the mailboxes; touches their topics.
+
+    Returns:
+        For each item what was removed, ascending.
+
+    Raises:
+        NoSuchMailbox: it is gone, or another account's.
+    """
+    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
+    removed = []
+    for item in items:
+        query = sa.select(message.c.uid).where(message.c.mailbox_id == item.mailbox_id)
+        if item.deleted_only:
+            query = query.where(message.c.flags.op("&")(FLAG_BITS["\\Deleted"]) != 0)
+        uids = tx.scalars(query.order_by(message.c.uid)).all()
+        if item.uids is not None:
+            wanted = set(item.uids)
+            uids = [uid for uid in uids if uid in wanted]
+        removed.append(tuple(Uid(uid) for uid in uids))
+        _remove(tx, item.mailbox_id, removed[-1])
+    return removed
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+
+def _own(tx: Connection, pairs: Iterable[tuple[AccountId, MailboxId]]) -> dict[MailboxId, int]:
+    """Lock the mailboxes; give the UIDVALIDITY of each; refuse what is not the account's."""
+    wanted = set(pairs)
+    ids = sorted({mailbox_id for _, mailbox_id in wanted})
+    lock_mailboxes(tx, ids)
+    rows = tx.execute(
+        sa.select(mailbox.c.id, mailbox.c.account_id, mailbox.c.uid_validity).where(
+            mailbox.c.id.in_(ids)
+        )
+    ).all()
+    owned = {(row.account_id, row.id) for row in rows}
+    # Security: an id is never enough; it must be the account's own (attacks.md, group E).
+    for pair in wanted - owned:
+        raise NoSuchMailbox(pair[1])
+    return {row.id: row.uid_validity for row in rows}
+
+
+def _both(items: Sequence[CopyMessages]) -> Iterator[tuple[AccountId, MailboxId]]:
+    for item in items:
+        yield item.account_id, item.mailbox_id
+        yield item.account_id, item.target_id
+
+
+def _change_flags(tx: Connection, item: FlagChange) -> tuple[MessageFlags, ...]:
+    before = get_flags(tx, item.mailbox_id, item.uids)
+    groups: dict[frozenset[str], list[Uid]] = defaultdict(list)
+    for one in before:
+        after = _apply(item, one.flags)
+        if after != one.flags:
+            groups[after].append(one.uid)
+    if not groups:
+        return tuple(before)
+    modseq = _next_modseq(tx, item.mailbox_id)
+    changed: dict[Uid, MessageFlags] = {}
+    for flags, uids in groups.items():
+        bits, keywords = pack_flags(flags)
+        for portion in _portions(uids):
+            tx.execute(
+                sa.update(message)
+                .where(message.c.mailbox_id == item.mailbox_id, message.c.uid.in_(portion))
+                .values(flags=bits, keywords=keywords, modseq=modseq)
+            )
+        changed.update((uid, MessageFlags(uid, modseq, flags)) for uid in uids)
+    return tuple([changed.get(one.uid, one) for one in before])
+
+
+def _apply(item: FlagChange, flags: frozenset[str]) -> frozenset[str]:
+    match item.mode:
+        case FlagMode.REPLACE:
+            return item.flags
+        case FlagMode.ADD:
+            return flags | item.flags
+        case FlagMode.REMOVE:
+            return flags - item.flags
+
+
+def _next_modseq(tx: Connection, mailbox_id: MailboxId) -> ModSeq:
+    touch(tx, mailbox_topic(mailbox_id))
+    return ModSeq(
+        tx.execute(
+            sa.update(mailbox)
+            .where(mailbox.c.id == mailbox_id)
+            .values(modseq=mailbox.c.modseq + 1)
+            .returning(mailbox.c.modseq)
+        ).scalar_one()
+    )
+
+
+def _copy(
+    tx: Connection, item: CopyMessages, found: Sequence[Message], validity: dict[MailboxId, int]
+) -> Copied:
+    for start in range(0, len(found), _AT_ONCE):
+        keep_blobs(tx, [one.blob_id for one in found[start : start + _AT_ONCE]])
+    appends = []
+    for one in found:
+        bits, keywords = pack_flags(one.flags)
+        appends.append(
+            Append(
+                item.target_id,
+                one.blob_id,
+                one.size,
+                one.received_at_ms,
+                bits,
+                keywords,
+                one.mail_id,
+                one.prefix.decode("utf-8"),
+            )
+        )
+    placed = append_messages(tx, appends)
+    pairs = zip([one.uid for one in found], [one.uid for one in placed], strict=True)
+    return Copied(validity[item.target_id], tuple(pairs))
+
+
+def _remove(tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> None:
+    if not uids:
+        return
+    modseq = _next_modseq(tx, mailbox_id)
+    for portion in _portions(uids):
+        blob_ids = tx.scalars(
+            sa.delete(message)
+            .where(message.c.mailbox_id == mailbox_id, message.c.uid.in_(portion))
+            .returning(message.c.blob_id)
+        ).all()
+        release_blobs(tx, blob_ids)
+    rows = [(mailbox_id, modseq, uid) for uid in uids]
+    insert_rows(tx, (expunged.c.mailbox_id, expunged.c.modseq, expunged.c.uid), rows)
+
+
+def _portions(uids: Sequence[Uid]) -> Iterator[Sequence[Uid]]:
+    return (uids[start : start + _AT_ONCE] for start in range(0, len(uids), _AT_ONCE))

@@ -1,0 +1,243 @@
+"""Messages of a mailbox: read them, and follow their changes.
+
+The units that change them are in ``message_changes``.
+
+Laws:
+- What a reader sees as the message is ``prefix`` + blob, byte for byte.
+- Who follows a mailbox remembers one MODSEQ: every change has a larger one, in the order of
+  commits (the mailbox row is locked while it is given).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, Uid
+from zajil.store.blobs import BlobReader, Blobs
+from zajil.store.flags import FLAG_BITS, unpack_flags
+from zajil.store.schema import expunged, mailbox, message
+
+_AT_ONCE = 1000
+"""Rows named in one statement: below SQLite's 32,766 parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a mailbox, without its bytes."""
+
+    uid: Uid
+    modseq: ModSeq
+    flags: frozenset[str]
+    received_at_ms: int
+    """INTERNALDATE."""
+    size: int
+    """Prefix and blob together, in bytes: RFC822.SIZE."""
+    blob_id: BlobId
+    mail_id: MailId | None
+    """``None``: a client put it there."""
+    prefix: bytes
+    """Return-Path and Delivered-To."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFlags:
+    """The flags of one message, after a change."""
+
+    uid: Uid
+    modseq: ModSeq
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxChanges:
+    """What happened to a mailbox since a MODSEQ."""
+
+    modseq: ModSeq
+    """Where to go on from."""
+    uid_next: Uid
+    changed: tuple[MessageFlags, ...]
+    """New messages and new flags, ascending by UID."""
+    expunged: tuple[Uid, ...]
+    """Ascending; may name messages that came and went meanwhile."""
+
+
+class MessageReader:
+    """Random access to the bytes of one message, as its reader sees them."""
+
+    def __init__(self, prefix: bytes, blob: BlobReader) -> None:
+        self._prefix = prefix
+        self._blob = blob
+        self.size = len(prefix) + blob.size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Give up to ``size`` bytes from ``offset``; fewer only at the end. May wait on the disk.
+
+        Raises:
+            StoreUnavailable: the file of the message cannot be read.
+        """
+        begin = len(self._prefix)
+        if offset >= begin:
+            return self._blob.read_at(offset - begin, size)
+        head = self._prefix[offset : offset + size]
+        return head + self._blob.read_at(0, size - len(head)) if len(head) < size else head
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._blob.close()
+
+    def __enter__(self) -> MessageReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_message(conn: Connection, blobs: Blobs, found: Message) -> MessageReader:
+    """Open the bytes of a message; the caller closes it, also after the snapshot has ended.
+
+    Raises:
+        NoSuchBlob: the message was expunged since.
+        StoreUnavailable: its file cannot be read.
+    """
+    return MessageReader(found.prefix, blobs.open(conn, found.blob_id))
+
+
+def read_message(conn: Connection, blobs: Blobs, found: Message) -> bytes:
+    """Give all bytes of a message.
+
+    Raises:
+        NoSuchBlob: the message was expunged since.
+        StoreUnavailable: its file cannot be read.
+    """
+    return found.prefix + blobs.read(conn, found.blob_id)
+
+
+def list_uids(conn: Connection, mailbox_id: MailboxId) -> list[Uid]:
+    """Give the UIDs of all messages, ascending."""
+    return list(conn.scalars(_UIDS, {"mailbox_": mailbox_id}))
+
+
+def first_unseen(conn: Connection, mailbox_id: MailboxId) -> Uid | None:
+    """Give the UID of the first message without ``\\Seen``; ``None``: all are seen."""
+    return conn.scalar(_FIRST_UNSEEN, {"mailbox_": mailbox_id})
+
+
+def get_messages(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[Message]:
+    """Give those of the messages that are still there, ascending."""
+    found: list[Message] = []
+    for wanted in _portions(sorted(uids)):
+        rows = conn.execute(_MESSAGES, {"mailbox_": mailbox_id, "uids_": wanted})
+        found += [_message(row) for row in rows]
+    return found
+
+
+def newest_messages(
+    conn: Connection, mailbox_id: MailboxId, limit: int, *, before: Uid | None = None
+) -> list[Message]:
+    """Give the newest messages, newest first: one page of a list.
+
+    Args:
+        conn: a snapshot.
+        mailbox_id: of a mailbox that the caller found under its account.
+        limit: most that are given.
+        before: only those with a smaller UID; ``None``: from the end.
+    """
+    query = sa.select(message).where(message.c.mailbox_id == mailbox_id)
+    if before is not None:
+        query = query.where(message.c.uid < before)
+    rows = conn.execute(query.order_by(message.c.uid.desc()).limit(limit))
+    return [_message(row) for row in rows]
+
+
+def get_flags(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[MessageFlags]:
+    """Give the flags of those of the messages that are still there, ascending."""
+    found: list[MessageFlags] = []
+    for wanted in _portions(sorted(uids)):
+        rows = conn.execute(_FLAGS, {"mailbox_": mailbox_id, "uids_": wanted})
+        found += [_flags(row) for row in rows]
+    return found
+
+
+def list_keywords(conn: Connection, mailbox_id: MailboxId) -> frozenset[str]:
+    """Give every keyword that some message of the mailbox has."""
+    rows = conn.scalars(_KEYWORDS, {"mailbox_": mailbox_id})
+    return frozenset(word for keywords in rows for word in keywords.split())
+
+
+def changes_since(
+    conn: Connection, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq
+) -> MailboxChanges | None:
+    """Give what happened since; ``None``: the mailbox is gone, or another account's."""
+    box = conn.execute(_POSITION, {"mailbox_": mailbox_id, "account_": account_id}).one_or_none()
+    if box is None:
+        return None
+    if box.modseq == modseq:
+        return MailboxChanges(modseq, box.uid_next, (), ())
+    since = {"mailbox_": mailbox_id, "modseq_": modseq}
+    return MailboxChanges(
+        box.modseq,
+        box.uid_next,
+        tuple([_flags(row) for row in conn.execute(_CHANGED, since)]),
+        tuple(conn.scalars(_EXPUNGED, since)),
+    )
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+_MAILBOX = message.c.mailbox_id == sa.bindparam("mailbox_")
+_WANTED = message.c.uid.in_(sa.bindparam("uids_", expanding=True))
+_FLAG_COLUMNS = (message.c.uid, message.c.modseq, message.c.flags, message.c.keywords)
+
+_UIDS = sa.select(message.c.uid).where(_MAILBOX).order_by(message.c.uid)
+_FIRST_UNSEEN = _UIDS.where(message.c.flags.op("&")(FLAG_BITS["\\Seen"]) == 0).limit(1)
+_MESSAGES = sa.select(message).where(_MAILBOX, _WANTED).order_by(message.c.uid)
+_FLAGS = sa.select(*_FLAG_COLUMNS).where(_MAILBOX, _WANTED).order_by(message.c.uid)
+_KEYWORDS = sa.select(message.c.keywords).where(_MAILBOX, message.c.keywords != "").distinct()
+_POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next).where(
+    mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_")
+)
+_CHANGED = (
+    sa.select(*_FLAG_COLUMNS)
+    .where(_MAILBOX, message.c.modseq > sa.bindparam("modseq_"))
+    .order_by(message.c.uid)
+)
+_EXPUNGED = (
+    sa.select(expunged.c.uid)
+    .where(
+        expunged.c.mailbox_id == sa.bindparam("mailbox_"),
+        expunged.c.modseq > sa.bindparam("modseq_"),
+    )
+    .order_by(expunged.c.uid)
+)
+
+
+def _portions(uids: Sequence[Uid]) -> Iterator[Sequence[Uid]]:
+    return (uids[start : start + _AT_ONCE] for start in range(0, len(uids), _AT_ONCE))
+
+
+def _message(row: Any) -> Message:
+    return Message(
+        row.uid,
+        row.modseq,
+        unpack_flags(row.flags, row.keywords),
+        row.received_at_ms,
+        row.size,
+        row.blob_id,
+        row.mail_id,
+        row.prefix.encode("utf-8"),
+    )
+
+
+def _flags(row: Any) -> MessageFlags:
+    return MessageFlags(row.uid, row.modseq, unpack_flags(row.flags, row.keywords))
