@@ -1,1 +1,7 @@
-"""Bytes to structure and back (RFC 5322, RFC 2045 to 2049)."""
+"""Bytes to structure and back (RFC 5322, RFC 2045 to 2049, RFC 6532).
+
+Pure. Nothing here raises on what a message holds. Reading order: ``fields`` (the header section
+as raw slices: all that the way of a mail needs), then what a value means: ``charset``,
+``encoded_word``, ``params``, ``address_list``, ``date``; the body: ``transfer``, ``source``,
+``part``, ``parse``; and writing: ``build``, ``dsn``.
+"""

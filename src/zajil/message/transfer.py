@@ -1,0 +1,68 @@
+"""Content transfer encodings (RFC 2045 section 6), decoded leniently and written strictly."""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, a2b_qp, b2a_base64
+
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
+
+LINE = 76
+"""Longest line of both encodings (RFC 2045 section 6.7 and section 6.8)."""
+
+
+def decode_base64(data: bytes) -> bytes:
+    """Decode what can be decoded: other characters are skipped, the first ``=`` is the end."""
+    text = data.partition(b"=")[0].translate(None, _NOT_BASE64)
+    if len(text) % 4 == 1:  # six bits are no byte
+        text = text[:-1]
+    return a2b_base64(text + b"=" * (-len(text) % 4))
+
+
+def decode_transfer(data: bytes, encoding: str) -> bytes:
+    """Decode a body; an unknown encoding leaves it as it is (RFC 2045 section 6.4).
+
+    Args:
+        encoding: lower case; ``""`` when the part names none.
+    """
+    if encoding == "base64":
+        return decode_base64(data)
+    if encoding == "quoted-printable":
+        return a2b_qp(data)
+    return data
+
+
+def encode_base64(data: bytes) -> bytes:
+    """Give lines of ``LINE`` characters, each with CRLF."""
+    size = LINE // 4 * 3
+    lines = [
+        b2a_base64(data[at : at + size], newline=False) + b"\r\n"
+        for at in range(0, len(data), size)
+    ]
+    return b"".join(lines)
+
+
+def encode_quoted_printable(text: bytes) -> bytes:
+    """Encode text whose line ends are CRLF; the result ends in CRLF when the text does."""
+    return b"\r\n".join(map(_quote_line, text.split(b"\r\n")))
+
+
+_QUOTED = [
+    bytes([code]) if 33 <= code <= 126 and code != 61 else b"=%02X" % code for code in range(256)
+]
+_QUOTED[9], _QUOTED[32] = b"\t", b" "
+
+
+def _quote_line(line: bytes) -> bytes:
+    tokens = [_QUOTED[code] for code in line]
+    if tokens and tokens[-1] in (b" ", b"\t"):
+        tokens[-1] = b"=%02X" % line[-1]  # space at a line end is lost on the way
+    out: list[bytes] = []
+    room = LINE - 1  # a soft break takes one
+    for at, token in enumerate(tokens):
+        if len(token) > room and not (at == len(tokens) - 1 and len(token) <= room + 1):
+            out.append(b"=\r\n")
+            room = LINE - 1
+        out.append(token)
+        room -= len(token)
+    return b"".join(out)
