@@ -1,1 +1,8 @@
-"""All SQL is here, and only here."""
+"""Where everything that lasts lies: SQLite or PostgreSQL, and files. All SQL is here, and only here.
+
+Reading order: ``schema`` (every table); ``open`` (the parts of an open store); ``writer`` (group
+commit) and ``batch`` (what units leave behind); ``intake`` (the one way in), ``append``, ``blobs``,
+``rows``, ``flags``; ``reader``; ``changes`` and ``hints`` (who must hear of a commit);
+``directory``; ``dialect`` (every difference between the databases), ``migrate``; then the units
+and queries of each noun: ``domains accounts aliases mailboxes messages queue tracking sessions``.
+"""

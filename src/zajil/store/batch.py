@@ -1,0 +1,82 @@
+"""What the units of one commit leave behind beside their rows.
+
+The writer puts a ``Batch`` into the connection's ``info`` for the time of one transaction; units
+reach it through the functions here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NewType
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import MailboxId
+from zajil.store.schema import counter
+
+Topic = NewType("Topic", str)
+"""What a commit changed: a mailbox, the queue, the directory. It has no space in it."""
+
+QUEUE = Topic("queue")
+"""A recipient row began to wait, or its time changed."""
+DIRECTORY = Topic("directory")
+"""A domain, account, address or alias changed. Its commits are counted in table ``counter``, so
+that a worker that missed the hint finds out."""
+
+
+def mailbox_topic(mailbox_id: MailboxId) -> Topic:
+    """Name the topic of one mailbox: anything that gives it a new MODSEQ."""
+    return Topic(f"mailbox:{mailbox_id}")
+
+
+@dataclass(slots=True)
+class Batch:
+    """One transaction of the writer."""
+
+    require_space: Callable[[], None]
+    touched: set[Topic] = field(default_factory=set)
+    """Topics to announce once the commit is on disk."""
+    released_files: list[str] = field(default_factory=list)
+    """Locations of blobs without a reference, to be unlinked after the commit."""
+
+
+_KEY = "zajil.batch"
+
+
+def begin_batch(tx: Connection, batch: Batch) -> None:
+    """Make ``batch`` the one that units on this connection write to."""
+    tx.info[_KEY] = batch
+
+
+def seal_batch(tx: Connection, batch: Batch) -> None:
+    """Write what follows from all units together; the last act before COMMIT."""
+    if DIRECTORY in batch.touched:
+        count = sa.update(counter).where(counter.c.name == DIRECTORY)
+        if tx.execute(count.values(value=counter.c.value + 1)).rowcount == 0:
+            tx.execute(sa.insert(counter).values(name=DIRECTORY, value=1))
+
+
+def touch(tx: Connection, *topics: Topic) -> None:
+    """Say that this transaction changes these topics; told to subscribers after the commit."""
+    _batch(tx).touched.update(topics)
+
+
+def require_space(tx: Connection) -> None:
+    """Demand the reserve of free space, before new mail is written.
+
+    Raises:
+        StoreFull: less is free than ``store.free_space_reserve``.
+    """
+    _batch(tx).require_space()
+
+
+def release_files(tx: Connection, locations: list[str]) -> None:
+    """Unlink these files of blobs once the transaction is committed."""
+    _batch(tx).released_files.extend(locations)
+
+
+def _batch(tx: Connection) -> Batch:
+    batch: Batch = tx.info[_KEY]
+    return batch

@@ -1,0 +1,129 @@
+"""Whose an address is, from memory where it was asked before (decision 0001).
+
+All domains and the entries that were asked for are kept, and all are dropped when the directory
+changes. ``peek`` never waits: RCPT is answered without a task switch in the common case.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.address import Address, parse_address
+from zajil.core.directory import AccountEntry, AliasEntry, DirectoryAnswer, Entry
+from zajil.core.ids import AccountId, MailboxId
+from zajil.store.schema import account, address, domain, mailbox
+
+R = TypeVar("R")
+
+_MAX_ENTRIES = 100_000
+"""Addresses kept, found or not: whoever guesses addresses must not fill the memory."""
+
+_ELSEWHERE = DirectoryAnswer(is_local=False, entry=None)
+
+
+class _Read(Protocol):
+    def __call__(self, query: Callable[[Connection], R], /) -> Awaitable[R]: ...
+
+
+class Directory:
+    """The cache of one worker."""
+
+    def __init__(self, read: _Read) -> None:
+        self._read = read
+        self._domains: frozenset[str] | None = None
+        self._answers: dict[str, DirectoryAnswer] = {}
+        self._generation = 0
+
+    async def load(self) -> None:
+        """Fetch the domains, so that ``peek`` knows who is not ours."""
+        generation = self._generation
+        domains = await self._read(load_domains)
+        if generation == self._generation:
+            self._domains = domains
+
+    def peek(self, who: Address) -> DirectoryAnswer | None:
+        """Answer from memory; ``None``: it is not there, ask ``find``."""
+        if self._domains is None:
+            return None
+        if who.domain not in self._domains:
+            return _ELSEWHERE
+        return self._answers.get(who.key)
+
+    async def find(self, who: Address) -> DirectoryAnswer:
+        """Answer, from the store if need be.
+
+        Raises:
+            StoreUnavailable: it cannot be read: answer 4yz.
+        """
+        known = self.peek(who)
+        if known is not None:
+            return known
+        generation = self._generation
+        domains, answer = await self._read(lambda conn: (load_domains(conn), look_up(conn, who)))
+        # What was read before a change must not outlive it.
+        if generation == self._generation:
+            self._domains = domains
+            if len(self._answers) >= _MAX_ENTRIES:
+                self._answers.clear()
+            if answer.is_local:
+                self._answers[who.key] = answer
+        return answer
+
+    def forget(self) -> None:
+        """Drop everything: the directory changed."""
+        self._generation += 1
+        self._domains = None
+        self._answers.clear()
+
+
+def load_domains(conn: Connection) -> frozenset[str]:
+    """Give the ASCII names of all domains of ours."""
+    return frozenset(conn.scalars(sa.select(domain.c.ascii_name)))
+
+
+def look_up(conn: Connection, who: Address) -> DirectoryAnswer:
+    """Ask the store about one address."""
+    is_local = conn.scalar(_DOMAIN, {"name_": who.domain}) is not None
+    row = conn.execute(_ENTRY, {"key_": who.key}).one_or_none() if is_local else None
+    if row is None:
+        return DirectoryAnswer(is_local, None)
+    entry: Entry
+    if row.targets is not None:
+        targets = tuple(parse_address(text) for text in json.loads(row.targets))
+        entry = AliasEntry(parse_address(row.address), targets)
+    else:
+        entry = AccountEntry(
+            AccountId(row.account_id),
+            parse_address(row.own_address),
+            MailboxId(row.inbox),
+            MailboxId(row.junk),
+            bool(row.active),
+        )
+    return DirectoryAnswer(True, entry)
+
+
+_inbox, _junk = mailbox.alias("inbox"), mailbox.alias("junk")
+
+_DOMAIN = sa.select(domain.c.ascii_name).where(domain.c.ascii_name == sa.bindparam("name_"))
+_ENTRY = (
+    sa.select(
+        address.c.address,
+        address.c.targets,
+        address.c.account_id,
+        account.c.address.label("own_address"),
+        account.c.active,
+        _inbox.c.id.label("inbox"),
+        # Whoever deleted Junk gets junk where he sees it.
+        sa.func.coalesce(_junk.c.id, _inbox.c.id).label("junk"),
+    )
+    .select_from(address)
+    .outerjoin(account, account.c.id == address.c.account_id)
+    .outerjoin(_inbox, sa.and_(_inbox.c.account_id == account.c.id, _inbox.c.role == "inbox"))
+    .outerjoin(_junk, sa.and_(_junk.c.account_id == account.c.id, _junk.c.role == "junk"))
+    .where(address.c.key == sa.bindparam("key_"))
+)

@@ -1,0 +1,15 @@
+"""What can go wrong with the store as a whole; each becomes 4yz, never 5yz (design section 4)."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """Base of the family: the world is ill, not the request."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be opened or written now; the text is one sentence for an operator."""
+
+
+class StoreFull(StoreUnavailable):
+    """No space for new mail: 452 4.3.1. Reading and deleting go on."""

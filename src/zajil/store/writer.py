@@ -1,0 +1,282 @@
+"""Group commit: what waits together is written together (design D4).
+
+Laws:
+- ``await write(...)`` returns after the commit that holds the item is on disk, never before.
+- Every item gets an answer: its result, its own error, or ``StoreUnavailable``.
+- If COMMIT itself fails, nothing is tried again here: it may be on disk. Nobody gets a 250; the
+  peer sends again: a duplicate, never a loss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
+from sqlalchemy.engine import Connection
+
+from zajil.store.batch import Batch, Topic, begin_batch, seal_batch
+from zajil.store.dialect import Dialect, Fault
+from zajil.store.errors import StoreFull, StoreUnavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Unit = Callable[[Connection, Sequence[T]], list[R]]
+"""Runs inside the transaction on all items that wait for it; gives one result per item. It does
+no other I/O, and may run a second time."""
+
+_RUNS = 4
+"""How often a batch is run when another node's locks are in its way, or its connection is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    unit: Unit[Any, Any]
+    item: Any
+    future: asyncio.Future[Any] | None
+    """``None``: nobody waits."""
+
+
+_Outcome = tuple[_Job, Any, Exception | None]
+"""A job, and its result or its error."""
+
+
+class Writer:
+    """Runs units of work in batches, in a thread of its own, one commit for all that wait."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        *,
+        max_batch: int,
+        require_space: Callable[[], None],
+        after_commit: Callable[[Connection, Batch], None],
+    ) -> None:
+        self._dialect = dialect
+        self._max_batch = max_batch
+        self._require_space = require_space
+        self._after_commit = after_commit
+        """Tells other processes and unlinks files; called in the thread that committed."""
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._putting = threading.Lock()
+        """No job is put behind the end of the queue."""
+        self._closed: str | None = "the store is not started"
+        self._thread: threading.Thread | None = None
+        self._home: tuple[asyncio.AbstractEventLoop, Callable[[Set[Topic]], None]] | None = None
+        self.commits = 0
+        """Transactions committed so far, for metrics and tests."""
+
+    def start(self, loop: asyncio.AbstractEventLoop, publish: Callable[[Set[Topic]], None]) -> None:
+        """Start the thread; ``publish`` is called in the loop, before the callers go on."""
+        self._home, self._closed = (loop, publish), None
+        self._thread = threading.Thread(target=self._work, name="zajil-writer", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Write what waits, then end the thread. Later writes raise ``StoreUnavailable``."""
+        self._end("the store is closed")
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+
+    async def write(self, unit: Unit[T, R], item: T) -> R:
+        """Run ``unit(tx, [item, ...])`` in the next batch; give this item's result.
+
+        Waits for the commit. Cancelled, the item is written all the same.
+
+        Raises:
+            StoreUnavailable: it may or may not be on disk: answer 4yz.
+        """
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._put(_Job(unit, item, future))
+        return await future
+
+    def write_later(self, unit: Unit[T, R], item: T) -> None:
+        """Run a unit in the next batch and let nobody wait for it; a failure is lost with it."""
+        with contextlib.suppress(StoreUnavailable):
+            self._put(_Job(unit, item, None))
+
+    def write_now(self, unit: Unit[T, R], item: T) -> R:
+        """Run a unit in this thread, in a commit of its own: for the command line.
+
+        Raises:
+            StoreUnavailable: it may or may not be on disk.
+        """
+        outcomes, touched = self._run([_Job(unit, item, None)])
+        self._answer([], touched)
+        ((_, result, error),) = outcomes
+        if error is not None:
+            raise error
+        value: R = result
+        return value
+
+    # ---- the thread -----------------------------------------------------------------------------
+
+    def _put(self, job: _Job) -> None:
+        with self._putting:
+            if self._closed is not None:
+                raise StoreUnavailable(self._closed)
+            self._jobs.put(job)
+
+    def _end(self, reason: str) -> None:
+        with self._putting:
+            if self._closed is None:
+                self._closed = reason
+                self._jobs.put(None)
+
+    def _work(self) -> None:
+        waiting: list[_Job] = []
+        try:
+            while waiting := self._take():
+                outcomes, touched = self._run(waiting)
+                waiting = []
+                self._answer(outcomes, touched)
+                self._tidy()
+        except BaseException as error:
+            # Nothing may end this thread silently: whoever waits would wait for ever.
+            self._end(f"the writer failed: {error!r}")
+            while (job := self._jobs.get()) is not None:
+                waiting.append(job)
+            self._answer([(job, None, StoreUnavailable(repr(error))) for job in waiting], set())
+            raise
+
+    def _take(self) -> list[_Job]:
+        """Wait for a job, then take what else is there; nothing: the writer was closed."""
+        jobs: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == self._max_batch or self._jobs.empty():
+                return jobs
+            job = self._jobs.get()
+        if jobs:
+            self._jobs.put(None)  # write these, then find the end again
+        return jobs
+
+    def _answer(self, outcomes: Sequence[_Outcome], touched: Set[Topic]) -> None:
+        """Wake all callers with one call into their loop."""
+        if self._home is None:
+            return  # not started: nobody waits, nobody listens
+        loop, publish = self._home
+
+        def settle() -> None:
+            try:
+                publish(touched)
+            finally:  # a subscriber's bug must not cost a caller its answer
+                for job, result, error in outcomes:
+                    if job.future is None or job.future.done():
+                        continue
+                    if error is None:
+                        job.future.set_result(result)
+                    else:
+                        job.future.set_exception(error)
+
+        # In a loop that is closed nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle)
+
+    def _tidy(self) -> None:
+        # Upkeep that fails is tried again after the next batch; what was committed stays so.
+        with (
+            contextlib.suppress(sa.exc.DBAPIError, sqlite.Error),
+            self._dialect.turn,
+            self._dialect.writer.connect() as conn,
+        ):
+            self._dialect.tidy(conn)
+
+    # ---- one batch ------------------------------------------------------------------------------
+
+    def _run(self, jobs: Sequence[_Job]) -> tuple[list[_Outcome], Set[Topic]]:
+        try:
+            results, touched = self._commit_stubbornly(jobs)
+            return [(job, result, None) for job, result in results], touched
+        except _UnitFailed as failed:
+            if len(jobs) == 1:
+                return [(jobs[0], None, failed.reason)], set()
+        except StoreUnavailable as error:
+            return [(job, None, type(error)(str(error))) for job in jobs], set()
+        # A unit refused, and nothing is on disk: find the guilty, spare the others. No savepoint
+        # per unit instead: it would double the cost of every batch for the sake of a rare one.
+        outcomes: list[_Outcome] = []
+        touched_by_all: set[Topic] = set()
+        for job in jobs:
+            alone, touched = self._run([job])
+            outcomes += alone
+            touched_by_all |= touched
+        return outcomes, touched_by_all
+
+    def _commit_stubbornly(self, jobs: Sequence[_Job]) -> tuple[_Results, Set[Topic]]:
+        for _ in range(_RUNS - 1):
+            with contextlib.suppress(_Again):
+                return self._commit(jobs)
+        try:
+            return self._commit(jobs)
+        except _Again as again:
+            raise StoreUnavailable(f"the database does not take it: {again}") from again
+
+    def _commit(self, jobs: Sequence[_Job]) -> tuple[_Results, Set[Topic]]:
+        batch = Batch(self._require_space)
+        asked = False  # whether COMMIT may have been sent
+        try:
+            with self._dialect.turn, self._dialect.writer.connect() as conn:
+                with conn.begin():
+                    begin_batch(conn, batch)
+                    results = _run_units(conn, jobs)
+                    seal_batch(conn, batch)
+                    asked = True
+                self.commits += 1
+                self._after_commit(conn, batch)
+        except sa.exc.DBAPIError as error:
+            raise self._judge(error, asked) from error
+        except OSError as error:
+            raise StoreUnavailable(f"the store cannot be locked: {error.strerror}") from error
+        return results, batch.touched
+
+    def _judge(self, error: sa.exc.DBAPIError, asked: bool) -> Exception:
+        fault, text = self._dialect.fault(error), str(error.orig)
+        if fault is Fault.FULL and (asked or error.statement is None):
+            return StoreFull(f"the disk of the database is full: {text}")
+        if asked or fault is Fault.ILL or error.statement is None:
+            return StoreUnavailable(f"the database failed: {text}")
+        if fault in (Fault.PASSING, Fault.LOST):
+            return _Again(text)
+        if fault is Fault.FULL:
+            return _UnitFailed(StoreFull(f"the disk of the database is full: {text}"))
+        return _UnitFailed(error)
+
+
+_Results = list[tuple[_Job, Any]]
+
+
+def _run_units(tx: Connection, jobs: Sequence[_Job]) -> _Results:
+    by_unit: dict[Unit[Any, Any], list[_Job]] = {}
+    for job in jobs:
+        by_unit.setdefault(job.unit, []).append(job)
+    results: _Results = []
+    for unit, group in by_unit.items():
+        try:
+            given = unit(tx, [job.item for job in group])
+        except sa.exc.DBAPIError:
+            raise
+        except Exception as error:
+            raise _UnitFailed(error) from error
+        results += zip(group, given, strict=True)
+    return results
+
+
+class _UnitFailed(Exception):
+    """A unit raised before COMMIT was sent, so the whole batch was rolled back."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class _Again(Exception):
+    """Nothing is on disk, and the same batch may work the next time."""
