@@ -38,7 +38,11 @@ PURE_FILES = {
     "route/transport.py",
     "deliver/schedule.py",
 }
-IMPURE_MODULES = set("asyncio socket ssl sqlite3 threading time random secrets logging os".split())
+IMPURE_MODULES = {
+    *("asyncio", "logging", "os", "random", "secrets"),
+    *("socket", "sqlite3", "ssl", "threading", "time"),
+}
+
 
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

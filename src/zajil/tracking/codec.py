@@ -36,12 +36,12 @@ def decode_events(text: str) -> list[TrackingEvent]:
     """
     events: list[TrackingEvent] = []
     for name, *values in json.loads(text):
-        event = EVENTS.get(name)
-        if event is None:
+        cls = EVENTS.get(name)
+        if cls is None:
             continue
-        names = _FIELDS[event]
+        make: Callable[..., TrackingEvent] = cls
         known = [tuple(value) if isinstance(value, list) else value for value in values]
-        events.append(event(*known[: len(names)]))
+        events.append(make(*known[: len(_FIELDS[cls])]))
     return events
 
 

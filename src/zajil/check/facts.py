@@ -1,0 +1,36 @@
+"""What is known of a mail when its last byte is here: all that the check step looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zajil.config.options import LimitOptions
+from zajil.core.address import Address
+from zajil.message.fields import Field
+from zajil.net.peer import Peer
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFacts:
+    """One mail, before anything was decided."""
+
+    now_ms: int
+    peer: Peer | None
+    """``None``: our own web or command line."""
+    claimed_name: str
+    """Of EHLO or HELO."""
+    reverse_path: Address | None
+    recipients: tuple[Address, ...]
+    header: bytes
+    """The header section as it came."""
+    fields: Sequence[Field]
+    """Its fields, scanned once for everybody."""
+    size: int
+    smtputf8: bool
+    """MAIL said so."""
+    login: str | None
+    """Of the account that submitted it; ``None``: it came from outside."""
+    authserv_id: str
+    """Our name in Authentication-Results."""
+    limits: LimitOptions

@@ -1,0 +1,57 @@
+"""Every reply of the SMTP sessions, in one table (style C8).
+
+Texts are constant: facts about the peer go to the journey, not back to the peer. The engine's own
+replies (syntax, order) are in ``smtp.server``.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+from zajil.core.ids import MailId
+from zajil.smtp.reply import Reply
+
+OK = Reply(250, ("2.0.0 ok",))
+SENDER_OK = Reply(250, ("2.1.0 sender ok",))
+RECIPIENT_OK = Reply(250, ("2.1.5 recipient ok",))
+GO_AHEAD = Reply(354, ("end with <CR><LF>.<CR><LF>",))
+BYE = Reply(221, ("2.0.0 bye",))
+CANNOT_VERIFY = Reply(252, ("2.1.5 cannot verify, but will try to deliver",))
+HELP = Reply(214, ("2.0.0 RFC 5321 says it all",))
+START_TLS = Reply(220, ("2.0.0 go ahead",))
+LOGGED_IN = Reply(235, ("2.7.0 welcome",))
+
+TLS_FIRST = Reply(530, ("5.7.0 use STARTTLS first",))
+LOG_IN_FIRST = Reply(530, ("5.7.0 log in first",))
+WRONG_PASSWORD = Reply(535, ("5.7.8 wrong login or password",))
+AUTH_CANCELLED = Reply(501, ("5.7.0 log-in cancelled",))
+AUTH_MALFORMED = Reply(501, ("5.5.2 not what this mechanism sends",))
+AUTH_UNKNOWN = Reply(504, ("5.5.4 unknown mechanism",))
+
+NO_SUCH_RECIPIENT = Reply(550, ("5.1.1 no such address here",))
+NO_RELAY = Reply(550, ("5.7.1 we do not take mail for that domain",))
+SUSPENDED = Reply(450, ("4.2.1 that mailbox takes no mail now",))
+TOO_MANY_RECIPIENTS = Reply(452, ("4.5.3 too many recipients, send the rest again",))
+NOT_YOUR_SENDER = Reply(553, ("5.7.1 you may not send as that address",))
+NOT_YOUR_FROM = Reply(550, ("5.7.1 you may not send with that From or Sender",))
+TOO_LARGE = Reply(552, ("5.3.4 message is too large",))
+BARE_LINE_END = Reply(550, ("5.5.2 lines must end with CR LF, and only there",))
+NUL_BYTE = Reply(550, ("5.6.0 message holds a NUL byte",))
+LOOP = Reply(554, ("5.4.6 this mail goes in circles",))
+MALFORMED = Reply(550, ("5.6.0 malformed message",))
+NOT_WANTED = Reply(550, ("5.7.1 message refused by policy",))
+LATER = Reply(451, ("4.7.1 not now, try again later",))
+
+NO_SPACE = Reply(452, ("4.3.1 no space for new mail, try again later",))
+UNAVAILABLE = Reply(451, ("4.3.0 temporary trouble here, try again later",))
+SHUTTING_DOWN = Reply(421, ("4.3.2 closing, try again later",))
+
+
+def queued(mail_id: MailId) -> Reply:
+    """Say that the mail is ours; only after the commit that holds it returned."""
+    return Reply(250, (f"2.0.0 queued as {mail_id}",))
+
+
+def challenge(data: bytes) -> Reply:
+    """Ask for the next step of an AUTH exchange (RFC 4954 section 4)."""
+    return Reply(334, (b64encode(data).decode("ascii"),))

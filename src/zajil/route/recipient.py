@@ -1,0 +1,94 @@
+"""Whose is this address: ours, somebody else's, nobody's. Pure: a flow that asks the directory.
+
+The order: the address itself; the same without its subaddress (RFC 5233 section 1: ``user+tag``);
+the addresses that every domain must have (RFC 5321 section 4.5.1, RFC 2142 section 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from zajil.core.address import Address
+from zajil.core.directory import AccountEntry, AliasEntry, DirectoryAnswer
+from zajil.route.alias import expand_alias
+
+T = TypeVar("T")
+
+DirectoryFlow = Generator[Address, DirectoryAnswer, T]
+"""Yields the address it wants to know of, is sent what the directory says."""
+
+ALWAYS_ACCEPTED = frozenset({"postmaster", "abuse"})
+"""Local parts that lead to the postmaster where nobody has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """It leads to accounts of ours, and perhaps (by an alias) elsewhere too."""
+
+    entries: tuple[AccountEntry, ...]
+    remote: tuple[Address, ...] = ()
+    via: tuple[Address, ...] = ()
+    """The aliases that were passed; empty for an account's own address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The domain is not ours."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The domain is ours, and nobody has the address."""
+
+    address: Address
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """An operator suspended the account: try again later, nothing is lost."""
+
+    address: Address
+
+
+RecipientRoute = Local | Remote | Unknown | Suspended
+
+
+def route_recipient(
+    address: Address, postmaster: AccountEntry | None
+) -> DirectoryFlow[RecipientRoute]:
+    """Find out whose the address is.
+
+    Args:
+        address: as RCPT gave it; ``Address("postmaster", "")`` is the bare ``<Postmaster>``.
+        postmaster: who gets mail to the addresses that must exist and that nobody took.
+    """
+    if not address.domain:
+        if postmaster and address.local_part.lower() == "postmaster":
+            return Local((postmaster,))
+        return Unknown(address, "an address needs a domain")
+    answer = yield address
+    if not answer.is_local:
+        return Remote(address)
+    entry = answer.entry
+    base, plus, _ = address.local_part.partition("+")
+    if entry is None and plus and base:
+        entry = (yield Address(base, address.domain)).entry
+    if entry is None and postmaster and base.lower() in ALWAYS_ACCEPTED:
+        entry = postmaster
+    match entry:
+        case None:
+            return Unknown(address, "nobody here has this address")
+        case AccountEntry(active=False):
+            return Suspended(address)
+        case AccountEntry():
+            return Local((entry,))
+        case AliasEntry():
+            found = yield from expand_alias(entry)
+            if not found.entries and not found.remote:
+                return Unknown(address, "the alias leads nowhere")
+            return Local(tuple(found.entries), tuple(found.remote), tuple(found.via))

@@ -1,0 +1,61 @@
+"""Failures slow the next answer down, and never lock anybody out (design D11)."""
+
+from __future__ import annotations
+
+import pytest
+
+from zajil.login.throttle import LONGEST_MS, MOST_PEERS, WINDOW_MS, Throttle
+
+
+def failed(times: int, free: int = 3, peer: str = "192.0.2.1") -> Throttle:
+    throttle = Throttle(free)
+    for _ in range(times):
+        throttle.record_failure(peer, 1000)
+    return throttle
+
+
+@pytest.mark.parametrize(
+    ("failures", "delay_ms"),
+    [(0, 0), (2, 0), (3, 500), (4, 1000), (5, 2000), (9, 20_000), (500, 20_000)],
+)
+def test_each_failure_past_the_free_ones_doubles_the_delay(failures: int, delay_ms: int) -> None:
+    assert failed(failures).delay_ms("192.0.2.1", 1000) == delay_ms
+
+
+def test_nobody_waits_longer_than_a_client_does() -> None:
+    assert failed(10_000).delay_ms("192.0.2.1", 1000) <= LONGEST_MS
+
+
+def test_failures_are_forgotten_after_the_window() -> None:
+    throttle = failed(8)
+    assert throttle.delay_ms("192.0.2.1", 1000 + WINDOW_MS + 1) == 0
+    throttle.record_failure("192.0.2.1", 1000 + WINDOW_MS + 1)
+    assert throttle.delay_ms("192.0.2.1", 1000 + WINDOW_MS + 1) == 0
+
+
+def test_a_success_forgets_them_too() -> None:
+    throttle = failed(8)
+    throttle.record_success("192.0.2.1")
+    assert throttle.delay_ms("192.0.2.1", 1000) == 0
+
+
+def test_another_peer_does_not_wait() -> None:
+    assert failed(8).delay_ms("192.0.2.2", 1000) == 0
+
+
+def test_an_ipv6_network_counts_as_one_peer() -> None:
+    """A host commands a /64: addresses within it cost an attacker nothing."""
+    throttle = failed(8, peer="2001:db8::1")
+    assert throttle.delay_ms("2001:db8::ffff", 1000) > 0
+    assert throttle.delay_ms("2001:db8:0:1::1", 1000) == 0
+
+
+def test_zero_turns_it_off() -> None:
+    assert failed(50, free=0).delay_ms("192.0.2.1", 1000) == 0
+
+
+def test_memory_is_bounded() -> None:
+    throttle = failed(8, peer="198.51.100.1")
+    for number in range(MOST_PEERS):
+        throttle.record_failure(f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", 1000)
+    assert throttle.delay_ms("198.51.100.1", 1000) == 0
