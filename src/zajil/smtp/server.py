@@ -23,6 +23,7 @@ from zajil.smtp.command import (
     Command,
     CommandError,
     Data,
+    Ehlo,
     Event,
     Mail,
     Quit,
@@ -51,8 +52,8 @@ class Wait(Enum):
     REPLY = auto()
     """A reply is owed: call ``reply``. Pipelined commands stay buffered."""
     TLS = auto()
-    """STARTTLS was accepted: send what is to send, shake hands, call ``tls_established``; or
-    close the connection if there ``has_pending_input``."""
+    """STARTTLS was accepted, and nothing came behind it: stop reading, send what is to send,
+    shake hands, call ``tls_established``."""
     CLOSED = auto()
     """Send what is to send, then close; ``close_reason`` says why."""
 
@@ -148,7 +149,7 @@ class ServerConnection:
             if self.state is State.CLOSED:
                 return Wait.CLOSED
             if self.state is State.TLS:
-                return Wait.TLS
+                return self._wait_for_tls()
             line = self._take_line()
             if line is None:
                 return self._wait_for_line()
@@ -160,12 +161,16 @@ class ServerConnection:
     def reply(self, reply: Reply) -> None:
         """Answer the event that ``next_event`` returned last.
 
+        A reply that accepts EHLO becomes the one that announces our extensions.
+
         Raises:
             RuntimeError: no reply is owed; the caller has lost step.
         """
         event, self._owed = self._owed, None
         if event is None:
             raise RuntimeError("no reply is owed")
+        if type(event) is Ehlo and reply.code == Code.OK:
+            reply = self._offer.ehlo_reply(self.encrypted)
         self._to_send.append(reply.to_bytes())
         code = reply.code
         if code < 400:
@@ -224,6 +229,12 @@ class ServerConnection:
             return None
         self._at = end + 2
         return received[at:end]
+
+    def _wait_for_tls(self) -> Wait:
+        if not self.has_pending_input():
+            return Wait.TLS
+        self._end("bytes after STARTTLS")
+        return Wait.CLOSED
 
     def _wait_for_line(self) -> Wait:
         return Wait.CLOSED if self.state is State.CLOSED else Wait.DATA

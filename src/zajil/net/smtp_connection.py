@@ -1,0 +1,376 @@
+"""One SMTP connection: bytes between a transport, the engine and a session.
+
+Laws:
+- ``session.closed`` is called exactly once, as the last call of the session, also after a fault
+  of ours.
+- While an answer is awaited no further event is asked of the engine, and reading stops once
+  ``MAX_PENDING`` bytes wait; the same while the peer does not read our replies.
+- Bytes that arrive between STARTTLS and the handshake close the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, cast
+
+from zajil.net.peer import Peer, make_peer
+from zajil.smtp.codes import Code, Status
+from zajil.smtp.command import BodyChunk, BodyEnd, Command
+from zajil.smtp.extensions import Offer
+from zajil.smtp.reply import Reply
+from zajil.smtp.server import ServerConnection, Wait
+
+logger = logging.getLogger(__name__)
+
+MAX_PENDING = 65536
+"""Bytes of pipelined commands kept while an answer is awaited; protects memory."""
+_LINGER_SECONDS = 30.0
+"""A closed connection whose peer does not take our last words is cut after this time."""
+
+TOO_MANY = Reply(Code.NOT_AVAILABLE, (f"{Status.TOO_MUCH} too many connections",))
+SHUTTING_DOWN = Reply(Code.NOT_AVAILABLE, (f"{Status.SHUTTING_DOWN} shutting down, come back",))
+_IDLE = Reply(Code.NOT_AVAILABLE, (f"{Status.IDLE} idle for too long",))
+_FAULT = Reply(Code.NOT_AVAILABLE, (f"{Status.LOCAL_FAULT} internal error, try again later",))
+
+
+class Session(Protocol):
+    """What decides: ``receive.session``, ``submit.session``."""
+
+    def answer(self, event: Command | BodyEnd) -> Reply | Awaitable[Reply]:
+        """Decide; give an awaitable only if it must wait. A reply is a promise: 250 to a
+        ``BodyEnd`` comes after the commit."""
+
+    def take_body(self, chunk: bytes) -> Awaitable[None] | None:
+        """Keep a piece of the message; waiting here slows the sender down."""
+
+    def tls_started(self, version: str, cipher: str) -> None:
+        """Forget what was said before (RFC 3207 section 4.2)."""
+
+    def closed(self, reason: str) -> None:
+        """Once, always last: ``quit``, ``peer closed``, ``timeout``, ``shutdown``,
+        ``too many errors``, ``bytes after STARTTLS``, ``TLS failed: ...``, ``fault ...``."""
+
+
+class Service(Protocol):
+    """What a connection needs to know of the service it belongs to: ``drive_smtp``."""
+
+    offer: Offer
+    greeting: Reply
+    tls: ssl.SSLContext | None
+    implicit_tls: bool
+    make_session: Callable[[Peer, ServerConnection], Session]
+    max_errors: int
+    idle_seconds: float
+    handshake_seconds: float
+    draining: bool
+    loop: asyncio.AbstractEventLoop
+
+    def admit(self, connection: SmtpConnection, peer: Peer) -> bool:
+        """Count the connection; false: there are too many."""
+
+    def forget(self, connection: SmtpConnection, peer: Peer) -> None:
+        """Count it no more."""
+
+
+class SmtpConnection(asyncio.Protocol):
+    """Drives one engine and one session; made by the service for each accepted connection."""
+
+    __slots__ = (
+        "_cut",
+        "_early",
+        "_eof",
+        "_heard",
+        "_peer",
+        "_read_paused",
+        "_reason",
+        "_service",
+        "_session",
+        "_transport",
+        "_upgrade",
+        "_waiting",
+        "_write_paused",
+        "conn",
+    )
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.conn = ServerConnection(
+            service.offer,
+            service.greeting,
+            encrypted=service.implicit_tls,
+            max_errors=service.max_errors,
+        )
+        self._transport: asyncio.Transport | None = None  # None: not yet, or no more
+        self._peer: Peer | None = None  # None: not counted by the service
+        self._session: Session | None = None  # None: not yet, or told that it is closed
+        self._waiting: asyncio.Future[Any] | None = None  # the answer that is awaited
+        self._upgrade: asyncio.Task[None] | None = None  # the TLS handshake that goes on
+        self._early: list[bytes] | None = None  # decrypted bytes that came before it returned
+        self._write_paused = False
+        self._read_paused = False
+        self._eof = False
+        self._cut = False
+        self._reason = ""  # why it ended, where the engine does not know
+        self._heard = 0.0  # loop time of the last sign of life
+
+    # ---- called by the transport ---------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet, or say that there are too many."""
+        self._transport = cast(asyncio.Transport, transport)
+        service = self._service
+        self._heard = service.loop.time()
+        peer_name = transport.get_extra_info("peername")
+        if not peer_name:  # gone already
+            self._transport.abort()
+            return
+        peer = make_peer(peer_name, transport.get_extra_info("sockname"))
+        if service.draining or not service.admit(self, peer):
+            self._transport.write((SHUTTING_DOWN if service.draining else TOO_MANY).to_bytes())
+            self._transport.close()
+            return
+        self._peer = peer
+        try:
+            self._session = service.make_session(peer, self.conn)
+            encryption = transport.get_extra_info("ssl_object")
+            if encryption is not None:
+                self._tell_encryption(encryption)
+        except Exception as error:
+            self._fault(error)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the engine; ask the session what to answer."""
+        self._heard = self._service.loop.time()
+        conn = self.conn
+        if self._upgrade is not None:
+            self._take_early(data)
+            return
+        conn.receive_data(data)
+        if self._waiting is None and not self._write_paused:
+            self._advance()
+        elif conn.pending_size() > MAX_PENDING and not self._read_paused:
+            self._pause_reading()
+
+    def eof_received(self) -> bool:
+        """Keep a half-closed connection open for the answer it waits for; TLS cannot."""
+        self._eof = self._waiting is not None and not self.conn.encrypted
+        return self._eof
+
+    def pause_writing(self) -> None:
+        """The peer does not read: make no more replies."""
+        self._write_paused = True
+        self._pause_reading()
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        self._write_paused = False
+        self._heard = self._service.loop.time()
+        self._resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the service, and the session unless it still works on an answer."""
+        if self._transport is None:
+            return
+        self._transport = None
+        if exc is not None and not self._reason:
+            self._reason = f"connection lost: {type(exc).__name__}"
+        if self._waiting is None:
+            self._finish()
+
+    # ---- called by the service -----------------------------------------------------------------
+
+    def check_idle(self, now: float) -> None:
+        """End it if it has been silent for too long. Called now and then with the loop's time."""
+        silent = now - self._heard
+        if self._waiting is not None or self._upgrade is not None:
+            return
+        if self._cut:
+            if silent > _LINGER_SECONDS and self._transport is not None:
+                self._transport.abort()
+        elif silent > self._service.idle_seconds:
+            self._heard = now
+            self.conn.close(_IDLE, "timeout")
+            self._flush()
+
+    def drain(self) -> None:
+        """End it unless a mail is on its way in; that one may come to its end."""
+        if self._upgrade is None and self._waiting is None and not self.conn.in_transaction():
+            self.shut_down()
+
+    def shut_down(self) -> None:
+        """End it now, whatever it does: no 250 will be sent."""
+        if self._upgrade is not None:
+            self._upgrade.cancel()
+            return
+        self.conn.close(SHUTTING_DOWN, "shutdown")
+        self._flush()
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # ---- events and answers --------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Hand events to the session until there are none, or an answer has to be awaited."""
+        session = self._session
+        if session is None:
+            return
+        conn = self.conn
+        try:
+            while self._waiting is None:
+                event = conn.next_event()
+                if type(event) is BodyChunk:
+                    taken = session.take_body(event.data)
+                    if taken is not None:
+                        self._await(taken)
+                elif isinstance(event, Wait):
+                    if event is Wait.TLS:
+                        self._begin_tls()
+                    elif event is Wait.REPLY:
+                        raise RuntimeError("the session gave no reply")
+                    elif event is Wait.DATA and self._service.draining:
+                        self.drain()
+                    break
+                else:
+                    answer = session.answer(cast("Command | BodyEnd", event))
+                    if type(answer) is Reply:
+                        conn.reply(answer)
+                    else:
+                        self._await(cast("Awaitable[Reply]", answer))
+        except Exception as error:
+            self._fault(error)
+        self._flush()
+
+    def _await(self, answer: Awaitable[Any]) -> None:
+        self._waiting = asyncio.ensure_future(answer)
+        self._waiting.add_done_callback(self._answered)
+
+    def _answered(self, future: asyncio.Future[Any]) -> None:
+        self._waiting = None
+        self._heard = self._service.loop.time()
+        try:
+            reply = future.result()
+            if reply is not None and not self.conn.close_reason:
+                self.conn.reply(reply)
+        except asyncio.CancelledError:
+            self.conn.close(SHUTTING_DOWN, "shutdown")
+        except Exception as error:
+            self._fault(error)
+        if self._transport is None:
+            self._finish()
+        else:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._waiting is None and not self._write_paused:
+            self._advance()
+        if self._read_paused and self._waiting is None and not self._write_paused:
+            self._read_paused = False
+            if self._transport is not None and not self._cut and self._upgrade is None:
+                self._transport.resume_reading()
+
+    def _pause_reading(self) -> None:
+        if self._transport is not None and not self._cut:
+            self._read_paused = True
+            self._transport.pause_reading()
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if transport is None or self._cut:
+            return
+        data = self.conn.data_to_send()
+        if data:
+            transport.write(data)
+        if self.conn.close_reason or (self._eof and self._waiting is None):
+            self._cut = True
+            transport.close()
+
+    def _fault(self, error: Exception) -> None:
+        """Answer 421 to a fault of ours: unknown means temporary (style C8)."""
+        logger.error("fault in a session of %s", self._peer, exc_info=error)
+        self.conn.close(_FAULT, f"fault {type(error).__name__}: {error}")
+
+    def _finish(self) -> None:
+        if self._peer is not None:
+            self._service.forget(self, self._peer)
+            self._peer = None
+        session, self._session = self._session, None
+        if session is not None:
+            try:
+                session.closed(self.conn.close_reason or self._reason or "peer closed")
+            except Exception as error:
+                logger.error("fault at the end of a session", exc_info=error)
+
+    # ---- TLS -----------------------------------------------------------------------------------
+
+    def _begin_tls(self) -> None:
+        if self._transport is None or self._service.tls is None:
+            self.conn.close(_FAULT, "fault: STARTTLS was accepted without a certificate")
+            return
+        # Security: from here until the transport belongs to TLS nothing may be read. What was
+        # read before is in the engine, which has seen that there is nothing.
+        self._transport.pause_reading()
+        self._read_paused = False  # start_tls begins to read again
+        self._flush()
+        self._upgrade = self._service.loop.create_task(self._start_tls(self._service.tls))
+
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        """Shake hands; ends with the connection encrypted, or closed."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._early = []
+        reason = ""
+        try:
+            encrypted = await self._service.loop.start_tls(
+                transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self._service.handshake_seconds,
+            )
+        except (OSError, RuntimeError) as error:
+            reason = f"TLS failed: {error}"
+        except asyncio.CancelledError:
+            reason = "shutdown"
+        early, self._early, self._upgrade = self._early, None, None
+        if self._transport is None:
+            return
+        if reason or encrypted is None:
+            self._reason = self._reason or reason
+            self._cut = True
+            transport.abort()
+            self.connection_lost(None)
+            return
+        self._transport = encrypted
+        self._heard = self._service.loop.time()
+        try:
+            self.conn.tls_established()
+            self._tell_encryption(encrypted.get_extra_info("ssl_object"))
+        except Exception as error:
+            self._fault(error)
+        for data in early or ():
+            self.conn.receive_data(data)
+        self._advance()
+
+    def _take_early(self, data: bytes) -> None:
+        if self._early is not None:
+            # The transport is TLS's already, so this came encrypted.
+            self._early.append(data)
+            return
+        # Security: plain bytes behind STARTTLS (attack: CVE-2011-0411).
+        self._reason = "bytes after STARTTLS"
+        self.abort()
+
+    def _tell_encryption(self, encryption: ssl.SSLObject) -> None:
+        cipher = encryption.cipher()
+        if self._session is not None:
+            self._session.tls_started(encryption.version() or "?", cipher[0] if cipher else "?")
