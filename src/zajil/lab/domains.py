@@ -21,6 +21,8 @@ class AccountPlan:
     address: Address
     display_name: str
     admin: bool
+    password_name: str
+    """Under what ``lab.json`` keeps its password; the added accounts of a domain share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,26 @@ def lab_domains(more_accounts: int = 0) -> tuple[DomainPlan, ...]:
 def _accounts(
     domain: str, people: Sequence[tuple[str, str, str]], more: int
 ) -> tuple[AccountPlan, ...]:
+    ascii_domain = to_ascii(domain)
+    first = [
+        AccountPlan(
+            login=login,
+            address=Address(local_part, ascii_domain),
+            display_name=name,
+            admin=number == 0,
+            password_name=f"{login}@{ascii_domain}",
+        )
+        for number, (login, local_part, name) in enumerate(people)
+    ]
     pigeon = "pigeon" if domain.isascii() else "حمامة"
-    pigeons = [(f"pigeon{n}", f"{pigeon}{n}", f"{pigeon} {n}") for n in range(1, more + 1)]
-    return tuple(
-        AccountPlan(login, Address(local_part, to_ascii(domain)), name, admin=number == 0)
-        for number, (login, local_part, name) in enumerate([*people, *pigeons])
-    )
+    pigeons = [
+        AccountPlan(
+            login=f"pigeon{number}",
+            address=Address(f"{pigeon}{number}", ascii_domain),
+            display_name=f"{pigeon} {number}",
+            admin=False,
+            password_name=f"pigeons@{ascii_domain}",
+        )
+        for number in range(1, more + 1)
+    ]
+    return (*first, *pigeons)

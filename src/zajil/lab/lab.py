@@ -1,0 +1,193 @@
+"""Start and end of the lab: name server, authority, and one server process for each domain."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from zajil.config.load import load_configuration
+from zajil.lab.addresses import LOOPBACK, Place, choose_places, own_addresses
+from zajil.lab.ca import CertificateAuthority, now
+from zajil.lab.configuration import (
+    Surroundings,
+    certificate_files,
+    server_options,
+    write_configuration,
+)
+from zajil.lab.database import LabDatabase
+from zajil.lab.dns_server import DnsServer
+from zajil.lab.domains import DomainPlan, lab_domains
+from zajil.lab.people import make_people
+from zajil.lab.server import DomainServer
+from zajil.lab.state import LabState
+from zajil.lab.zones import MailHost, lab_zones
+
+_SERVICES = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s")
+
+
+@dataclass(frozen=True, slots=True)
+class LabOptions:
+    """What ``zajil lab`` was asked for."""
+
+    folder: Path
+    """Where all of it lies; a second start finds it again."""
+    more_accounts: int = 0
+    """Accounts of each domain beside the first two."""
+    workers: int = 2
+    """Worker processes of each server: two, so that what happens between workers happens here."""
+    database: str | None = None
+    """URL of a PostgreSQL server, ``embedded``, or ``None`` for SQLite."""
+    overrides: tuple[str, ...] = ()
+    """``KEY=VALUE`` for the configuration of every domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDomain:
+    """One domain whose server answers."""
+
+    plan: DomainPlan
+    server: DomainServer
+    services: Mapping[str, str]
+    """``smtp`` to ``127.1.0.1:PORT``; what does not exist is not there."""
+    web: str | None
+    """``http://localhost:PORT/``."""
+    pid: int
+    """Of the supervisor."""
+    passwords: Mapping[str, str]
+    """By log-in name."""
+
+
+class Lab:
+    """Everything that runs for one lab; ``stop`` ends it, also after half a ``start``."""
+
+    def __init__(self, options: LabOptions) -> None:
+        self.options = options
+        self.domains: tuple[RunningDomain, ...] = ()
+        self.web: str | None = None
+        """The lab's own page, set by whoever serves it."""
+        self._plans = lab_domains(options.more_accounts)
+        self._state = LabState(options.folder)
+        self._authority = CertificateAuthority(options.folder / "ca", now())
+        self._dns: DnsServer | None = None
+        self._database: LabDatabase | None = None
+        self._servers: list[DomainServer] = []
+
+    @property
+    def ca_file(self) -> Path:
+        """PEM file of the authority that clients of this lab trust."""
+        return self._authority.ca_file
+
+    async def start(self) -> None:
+        """Start everything; returns when every service answers.
+
+        Raises:
+            BadConfiguration: an override is wrong; nothing was started.
+            NoDatabase, NoFreePort, ServerFailed, OSError: call ``stop``.
+        """
+        addresses = own_addresses(len(self._plans))
+        places = choose_places(addresses, len(self._plans), secrets.randbelow)
+        self._dns = DnsServer(lab_zones(self._mail_hosts(places), LOOPBACK))
+        await self._dns.start()
+        self._database = await asyncio.to_thread(
+            LabDatabase, self.options.database, self.options.folder
+        )
+        lab = Surroundings(
+            self._dns.address, self.ca_file, self.options.workers, self._port_table(places)
+        )
+        for plan, place in zip(self._plans, places, strict=True):
+            await asyncio.to_thread(self._prepare, plan, place, lab)
+        self._state.save()
+        ready = await asyncio.gather(*(server.start() for server in self._servers))
+        self.domains = tuple(map(self._running, self._plans, self._servers, ready))
+
+    async def stop(self) -> None:
+        """End all servers, then the name server and the database. Never raises on half a start."""
+        await asyncio.gather(*(server.stop() for server in self._servers))
+        if self._dns is not None:
+            await self._dns.close()
+        if self._database is not None:
+            await asyncio.to_thread(self._database.close)
+
+    def describe(self) -> dict[str, Any]:
+        """Give the object of the JSON line (design section 5)."""
+        return {
+            "nameserver": self._dns.address if self._dns else None,
+            "ca_file": str(self.ca_file),
+            "data_dir": str(self.options.folder),
+            **({"web": self.web} if self.web else {}),
+            "domains": [_describe(running) for running in self.domains],
+        }
+
+    def _mail_hosts(self, places: Sequence[Place]) -> list[MailHost]:
+        return [
+            MailHost(plan.ascii_domain, plan.hostname, place.address)
+            for plan, place in zip(self._plans, places, strict=True)
+        ]
+
+    def _port_table(self, places: Sequence[Place]) -> dict[str, str]:
+        if len({place.smtp_port for place in places}) == 1:
+            return {}
+        return {
+            plan.hostname: f"{place.address}:{place.smtp_port}"
+            for plan, place in zip(self._plans, places, strict=True)
+        }
+
+    def _prepare(self, plan: DomainPlan, place: Place, lab: Surroundings) -> None:
+        if self._database is None:
+            raise RuntimeError("the database comes first")
+        folder = self.options.folder / plan.ascii_domain
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = folder / "zajil.toml"
+        url = self._database.store_url(plan, self._state.schema_prefix)
+        title = f"{plan.domain} in the lab; written anew at each start."
+        options = server_options(plan, place, url, lab)
+        write_configuration(file, options, self.options.overrides, title)
+        names = [plan.hostname, plan.ascii_domain, "localhost"]
+        own = dict.fromkeys([place.address, LOOPBACK])
+        self._authority.certificate(certificate_files(folder), names, list[IPv4Address](own))
+        make_people(load_configuration(file), plan, self._passwords(plan))
+        self._servers.append(DomainServer(plan.domain, file, folder / "server.log"))
+
+    def _running(
+        self, plan: DomainPlan, server: DomainServer, ready: Mapping[str, Any]
+    ) -> RunningDomain:
+        services = {name: ready[name][0] for name in _SERVICES if ready.get(name)}
+        web = ready.get("web")
+        return RunningDomain(
+            plan=plan,
+            server=server,
+            services=services,
+            # Passkeys refuse bare addresses: the name, though it is only 127.0.0.1.
+            web=f"http://localhost:{web[0].rpartition(':')[2]}/" if web else None,
+            pid=ready["pid"],
+            passwords=self._passwords(plan),
+        )
+
+    def _passwords(self, plan: DomainPlan) -> dict[str, str]:
+        return {who.login: self._state.password(who.password_name) for who in plan.accounts}
+
+
+def _describe(running: RunningDomain) -> dict[str, Any]:
+    plan = running.plan
+    return {
+        "domain": plan.domain,
+        "ascii_domain": plan.ascii_domain,
+        **running.services,
+        **({"web": running.web} if running.web else {}),
+        "config": str(running.server.configuration),
+        "pid": running.pid,
+        "accounts": [
+            {
+                "address": who.address.unicode,
+                "login": who.login,
+                "password": running.passwords[who.login],
+                "admin": who.admin,
+            }
+            for who in plan.accounts
+        ],
+    }

@@ -1,0 +1,51 @@
+"""The domain and its accounts, put into the store of its server before that starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zajil.admin.domains import add_domain
+from zajil.admin.open import open_admin_store
+from zajil.admin.password import hash_password
+from zajil.config.options import Configuration
+from zajil.lab.domains import DomainPlan
+from zajil.net.system import SystemClock
+from zajil.store.accounts import NewAccount, create_account, list_accounts
+from zajil.store.domains import is_domain
+
+
+def make_people(
+    configuration: Configuration, plan: DomainPlan, passwords: Mapping[str, str]
+) -> None:
+    """Make what is missing; what an earlier start made, or a person changed, stays as it is.
+
+    Args:
+        configuration: of the domain's server.
+        plan: who lives there.
+        passwords: by log-in name.
+
+    Raises:
+        StoreUnavailable: the store cannot be reached.
+    """
+    now_ms = SystemClock().now_ms()
+    hashes: dict[str, str] = {}
+    with open_admin_store(configuration) as store:
+        if not store.read_now(lambda conn: is_domain(conn, plan.ascii_domain)):
+            add_domain(store, plan.ascii_domain, plan.accounts[0].address, now_ms)
+        there = {row.login for row in store.read_now(list_accounts)}
+        for who in plan.accounts:
+            if who.login in there:
+                continue
+            password = passwords[who.login]
+            # The added accounts share a password: a thousand hashes would take minutes.
+            if password not in hashes:
+                hashes[password] = hash_password(password)
+            new = NewAccount(
+                login=who.login,
+                address=who.address,
+                display_name=who.display_name,
+                password_hash=hashes[password],
+                admin=who.admin,
+                created_ms=now_ms,
+            )
+            store.write_now(create_account, new)

@@ -1,0 +1,147 @@
+"""One run of `zajil lab`: start, say so, wait for the end or send the letters, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import ssl
+import sys
+import tempfile
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack, ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from zajil.admin.open import open_admin_store
+from zajil.config.load import BadConfiguration, load_configuration
+from zajil.lab.addresses import NoFreePort
+from zajil.lab.database import NoDatabase
+from zajil.lab.journeys import LabJourneys
+from zajil.lab.lab import Lab, LabOptions, RunningDomain
+from zajil.lab.send import send_letters
+from zajil.lab.server import ServerFailed
+from zajil.lab.state import LabInUse, locked_folder
+from zajil.lab.summary import print_summary
+from zajil.lab.web import LabWebServer, make_lab_web
+from zajil.store.errors import StoreUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class LabRequest:
+    """What the command line asked for."""
+
+    folder: Path | None = None
+    """``None``: a temporary one, removed at the end."""
+    more_accounts: int = 0
+    workers: int = 2
+    database: str | None = None
+    overrides: Sequence[str] = ()
+    as_json: bool = False
+    send: bool = False
+
+
+def run_lab(request: LabRequest) -> int:
+    """Run a lab until SIGINT or SIGTERM, or until its letters have arrived.
+
+    Returns:
+        The exit status: 0 done, 1 it could not be done, 2 an option is wrong.
+    """
+    with ExitStack() as stack:
+        folder = request.folder
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zajil-lab-")))
+        folder = folder.resolve()
+        try:
+            stack.enter_context(locked_folder(folder))
+            options = LabOptions(
+                folder=folder,
+                more_accounts=request.more_accounts,
+                workers=request.workers,
+                database=request.database,
+                overrides=tuple(request.overrides),
+            )
+            return asyncio.run(_run(Lab(options), request))
+        except BadConfiguration as error:
+            return _fail(str(error), 2)
+        except (LabInUse, NoDatabase, NoFreePort, ServerFailed, StoreUnavailable) as error:
+            return _fail(str(error), 1)
+        except OSError as error:
+            return _fail(f"{error.filename or folder}: {error.strerror or error}", 1)
+
+
+async def _run(lab: Lab, request: LabRequest) -> int:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    end = asyncio.create_task(ended.wait())
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(lab.stop)
+        if not await _before(end, lab.start()):
+            return 0
+        journeys = _open_journeys(lab, stack)
+        web = LabWebServer(make_lab_web(lab, journeys))
+        lab.web = await web.start()
+        stack.push_async_callback(web.stop)
+        if request.as_json:
+            # UTF-8 whatever the locale: it is JSON.
+            line = json.dumps(lab.describe(), ensure_ascii=False) + "\n"
+            sys.stdout.buffer.write(line.encode("utf-8"))
+            sys.stdout.buffer.flush()
+        else:
+            print_summary(lab, Console())
+        if request.send:
+            return await _send(lab, journeys, to_stderr=request.as_json)
+        deaths = [asyncio.create_task(_report_death(running)) for running in lab.domains]
+        await end
+        for task in deaths:
+            task.cancel()
+    return 0
+
+
+async def _before(end: asyncio.Task[Any], work: Coroutine[Any, Any, None]) -> bool:
+    """Do the work unless the end comes first; whether it was done."""
+    task = asyncio.create_task(work)
+    await asyncio.wait([task, end], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    return False
+
+
+def _open_journeys(lab: Lab, stack: AsyncExitStack) -> LabJourneys:
+    reads = {}
+    for running in lab.domains:
+        configuration = load_configuration(running.server.configuration)
+        store = stack.enter_context(open_admin_store(configuration))
+        reads[running.plan.domain] = store.read_now
+    return LabJourneys(reads)
+
+
+async def _send(lab: Lab, journeys: LabJourneys, *, to_stderr: bool) -> int:
+    tls = ssl.create_default_context(cafile=str(lab.ca_file))
+    # With --json, stdout belongs to the one line.
+    console = Console(stderr=to_stderr)
+    arrived = await asyncio.to_thread(send_letters, lab.domains, journeys, tls, console)
+    return 0 if arrived else 1
+
+
+async def _report_death(running: RunningDomain) -> None:
+    status = await running.server.wait()
+    _fail(
+        f"the server of {running.plan.domain} has ended (exit status {status}); "
+        f"see {running.server.log}",
+        status,
+    )
+
+
+def _fail(text: str, status: int) -> int:
+    sys.stderr.write(f"zajil lab: {text}\n")
+    return status

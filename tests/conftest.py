@@ -1,0 +1,46 @@
+"""What every test has, and the last line of a run: which foreign programs were missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zajil.store.open import Store
+from zajil.testing.foreign import missing_line
+from zajil.testing.store import PostgresServer, open_test_store
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
+    """One server for the whole run, whatever number of processes it has."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return PostgresServer(folder / "postgres")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A test that asks for it runs on both databases."""
+    if request.param == "sqlite":
+        return "sqlite"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_url()
+
+
+@pytest.fixture
+def store(store_url: str, tmp_path: Path) -> Iterator[Store]:
+    """An empty store, not started: ``write_now`` and ``read_now`` work, ``running`` starts it."""
+    opened = open_test_store(store_url, tmp_path / "data")
+    yield opened
+    opened.close_now()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    line = missing_line(str(report.longrepr) for report in skipped)
+    if line is not None:
+        terminalreporter.write_line(line, yellow=True)

@@ -1,0 +1,26 @@
+"""Missing programs are found out and told in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from zajil.testing.foreign import PACKAGES, find_program, missing_line, need_program
+
+
+def test_a_missing_program_skips_and_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PACKAGES, "no-such-program", "no-such-package")
+    with pytest.raises(pytest.skip.Exception) as skipped:
+        need_program("no-such-program")
+    assert missing_line([str(skipped.value), str(skipped.value), "another reason"]) == (
+        "skipped for want of no-such-program (2 tests); "
+        "to run them: apt-get install no-such-package"
+    )
+
+
+def test_nothing_missing_is_not_mentioned() -> None:
+    assert missing_line(["only on PostgreSQL"]) is None
+
+
+def test_a_program_is_found_outside_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert find_program("sh") is not None
