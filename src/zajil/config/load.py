@@ -56,11 +56,28 @@ def load_configuration(path: Path, overrides: Sequence[str] = ()) -> Configurati
     Raises:
         BadConfiguration: the file cannot be read, or an option is unknown, missing or wrong.
     """
-    tree = _read_toml(path)
-    overridden = {apply_override(tree, override) for override in overrides}
-    folder = path.resolve().parent
     try:
-        return Configuration.model_validate(tree, context={"folder": folder})
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise BadConfiguration(str(path), None, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadConfiguration(str(path), None, "it is not UTF-8 text") from None
+    return parse_configuration(text, path, overrides)
+
+
+def parse_configuration(text: str, path: Path, overrides: Sequence[str] = ()) -> Configuration:
+    """Check the text of a file; ``path`` is where it stands, or will stand.
+
+    Raises:
+        BadConfiguration: not TOML, or an option is unknown, missing or wrong.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfiguration(str(path), None, f"it is not TOML: {error}") from None
+    overridden = {apply_override(tree, override) for override in overrides}
+    try:
+        return Configuration.model_validate(tree, context={"folder": path.resolve().parent})
     except ValidationError as error:
         mistakes = [
             _mistake(detail, str(path), overridden)
@@ -86,17 +103,6 @@ def option_groups() -> dict[str, type[Options]]:
         for name, field in Configuration.model_fields.items()
         if isinstance(field.annotation, type) and issubclass(field.annotation, Options)
     }
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise BadConfiguration(str(path), None, f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadConfiguration(str(path), None, "it is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadConfiguration(str(path), None, f"it is not TOML: {error}") from None
 
 
 def apply_override(tree: dict[str, Any], override: str) -> str:

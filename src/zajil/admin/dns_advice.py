@@ -1,0 +1,85 @@
+"""The DNS records a domain needs so that its mail arrives, here and elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from zajil.config.options import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class DnsRecord:
+    """One record to publish."""
+
+    name: str
+    """ASCII form, without a final dot; of a PTR record: the address it is for."""
+    type: str
+    value: str
+    """As it stands in a zone file; in angle brackets: what the operator must fill in."""
+    purpose: str
+    """One sentence for a person."""
+
+
+def records_for(domain: str, configuration: Configuration) -> list[DnsRecord]:
+    """Give the records to publish for a domain that this server is home to.
+
+    Args:
+        domain: ASCII form.
+        configuration: of the server; its own name and its listeners matter.
+    """
+    return [
+        DnsRecord(
+            domain,
+            "MX",
+            f"10 {configuration.server.hostname}.",
+            "Mail for the domain comes to this server.",
+        ),
+        *_server_records(configuration),
+        DnsRecord(
+            domain, "TXT", '"v=spf1 mx -all"', "Only this server sends mail for the domain (SPF)."
+        ),
+        DnsRecord(
+            f"_dmarc.{domain}",
+            "TXT",
+            f'"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"',
+            "Others report what they see sent in the domain's name (DMARC). Make it p=reject "
+            "only once outgoing mail is signed with DKIM, which this server does not do yet.",
+        ),
+        *_service_records(domain, configuration),
+    ]
+
+
+def _server_records(configuration: Configuration) -> list[DnsRecord]:
+    """The server's own name: where it is, and that its address says so too."""
+    hostname = configuration.server.hostname
+    bound = [listener.rpartition(":")[0].strip("[]") for listener in configuration.listen.smtp]
+    public = [text for text in bound if ip_address(text).is_global]
+    ipv4 = [text for text in public if ":" not in text] or ["<the IPv4 address of this server>"]
+    ipv6 = [text for text in public if ":" in text] or ["<its IPv6 address, if it has one>"]
+    return [
+        *(DnsRecord(hostname, "A", text, "Where the server is.") for text in ipv4),
+        *(DnsRecord(hostname, "AAAA", text, "The same with IPv6.") for text in ipv6),
+        DnsRecord(
+            public[0] if public else "<the address of this server>",
+            "PTR",
+            f"{hostname}.",
+            "The address must say the server's name: many refuse mail without it. Whoever gave "
+            "you the address sets it, often in the hoster's control panel.",
+        ),
+    ]
+
+
+def _service_records(domain: str, configuration: Configuration) -> list[DnsRecord]:
+    """SRV records by which mail programs set themselves up (RFC 6186 section 3)."""
+    listen, hostname = configuration.listen, configuration.server.hostname
+    return [
+        DnsRecord(
+            f"_{service}._tcp.{domain}",
+            "SRV",
+            f"0 1 {listeners[0].rpartition(':')[2]} {hostname}.",
+            "Mail programs find the server by themselves.",
+        )
+        for service, listeners in (("submissions", listen.submissions), ("imaps", listen.imaps))
+        if listeners
+    ]

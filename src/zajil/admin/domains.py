@@ -1,0 +1,73 @@
+"""Domains of this server, with the addresses that every domain must have."""
+
+from __future__ import annotations
+
+from zajil.core.address import Address
+from zajil.core.domain import to_ascii
+from zajil.store.accounts import list_accounts
+from zajil.store.aliases import AliasRow, NoSuchAlias, create_alias, delete_alias, list_aliases
+from zajil.store.domains import DomainRow, DomainUse, create_domain, delete_domain, list_domains
+from zajil.store.open import Store
+
+ROLE_LOCAL_PARTS = ("postmaster", "abuse")
+"""RFC 5321 section 4.5.1 demands the first, RFC 2142 section 2 the second."""
+
+
+def add_domain(store: Store, domain: str, postmaster: Address | None, now_ms: int) -> str:
+    """Make a domain ours; postmaster@ and abuse@ go to ``postmaster``, or to the first admin.
+
+    Returns:
+        The ASCII form of the domain.
+
+    Raises:
+        BadDomain: not a domain name.
+        AlreadyExists: it is ours already.
+    """
+    ascii_name = to_ascii(domain)
+    store.write_now(create_domain, DomainRow(ascii_name, now_ms))
+    if postmaster is None:
+        accounts = store.read_now(list_accounts)
+        postmaster = next((row.address for row in accounts if row.admin and row.active), None)
+    if postmaster is not None:
+        add_role_aliases(store, ascii_name, postmaster)
+    return ascii_name
+
+
+def add_role_aliases(store: Store, ascii_name: str, target: Address) -> None:
+    """Send mail for postmaster@ and abuse@ of a domain to somebody who reads it."""
+    for local_part in ROLE_LOCAL_PARTS:
+        role = Address(local_part, ascii_name)
+        if role.key != target.key:
+            store.write_now(create_alias, AliasRow(role, (target,)))
+
+
+def remove_domain(store: Store, domain: str) -> str:
+    """Stop being home to a domain; its role aliases go with it, other addresses forbid it.
+
+    Returns:
+        The ASCII form of the domain.
+
+    Raises:
+        BadDomain: not a domain name.
+        NoSuchDomain: it is not ours.
+        DomainInUse: accounts or other aliases are still in it.
+    """
+    ascii_name = to_ascii(domain)
+    aliases = [row.address for row in store.read_now(list_aliases)]
+    here = [address for address in aliases if address.domain == ascii_name]
+    roles = {Address(local_part, ascii_name).key for local_part in ROLE_LOCAL_PARTS}
+    use = {row.ascii_name: row for row in store.read_now(list_domains)}.get(ascii_name)
+    # Nothing is taken away from a domain that cannot go.
+    if use and not use.accounts and {address.key for address in here} <= roles:
+        for address in here:
+            try:
+                store.write_now(delete_alias, address)
+            except NoSuchAlias:  # another command was quicker
+                continue
+    store.write_now(delete_domain, ascii_name)
+    return ascii_name
+
+
+def show_domains(store: Store) -> list[DomainUse]:
+    """Give all domains with what lives in them."""
+    return store.read_now(list_domains)

@@ -1,0 +1,178 @@
+"""A new server in one step: configuration, certificate, store, domain, first account.
+
+Laws:
+- Nothing that is there is overwritten, and what a failed setup made is removed again, so that it
+  can be run once more.
+- The configuration file is written last: where it stands, the setup was complete.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from zajil.admin.accounts import AddedAccount, add_account
+from zajil.admin.dns_advice import DnsRecord, records_for
+from zajil.admin.domains import add_domain
+from zajil.admin.open import find_user, open_admin_store
+from zajil.config.example import example_file
+from zajil.config.load import parse_configuration
+from zajil.config.options import Configuration
+from zajil.core.address import Address, parse_address
+from zajil.core.clock import Clock, Random
+from zajil.core.domain import to_ascii, to_unicode
+from zajil.tls.self_signed import make_self_signed
+
+CONFIGURATION_NAME = "zajil.toml"
+_DATA, _CERTIFICATE, _KEY = "data", "tls/certificate.pem", "tls/key.pem"
+
+
+class AlreadySetUp(Exception):
+    """Something that setup would write is there already; nothing was changed."""
+
+
+class CannotSetUp(Exception):
+    """The folder cannot be written; the text is one sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupPlan:
+    """What the operator wants."""
+
+    domain: str
+    """As typed: U-labels or A-labels."""
+    folder: Path
+    hostname: str | None
+    """``None``: ``mail.`` before the domain."""
+    admin: str | None
+    """Address of the first account; ``None``: ``admin@`` the domain."""
+    login: str | None
+    """``None``: made from the address."""
+    password: str | None
+    """``None``: one is made up and printed."""
+    user: str | None
+    """User of this machine that the server shall run as."""
+    store_url: str | None
+    """``None``: SQLite in the data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupResult:
+    """What there is now, and what is left for the operator to do."""
+
+    configuration: Path
+    domain: str
+    """ASCII form."""
+    account: AddedAccount
+    records: list[DnsRecord]
+
+
+def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
+    """Make a server that ``zajil serve`` can run.
+
+    Raises:
+        AlreadySetUp: the folder holds a server already.
+        CannotSetUp: the folder cannot be written.
+        BadAddress, BadDomain, BadLogin, BadPassword: what was given is not usable.
+        StoreUnavailable, WrongUser: as ``open_admin_store``.
+    """
+    domain = to_ascii(plan.domain)
+    hostname = to_ascii(plan.hostname or f"mail.{domain}")
+    address = parse_address(plan.admin) if plan.admin else Address("admin", domain)
+    file = plan.folder / CONFIGURATION_NAME
+    text = _configuration_text(plan, domain, hostname)
+    configuration = parse_configuration(text, file)
+    _refuse_overwriting(plan.folder)
+    made_folder = not plan.folder.exists()
+    try:
+        _write_files(plan.folder, hostname, clock.now_ms())
+        _give_to(plan.user, plan.folder)
+        account = _fill_store(configuration, plan, domain, address, clock, random)
+        _write_new(file, text.encode(), 0o644)
+    except BaseException as error:
+        _remove_what_was_made(plan.folder, made_folder)
+        if isinstance(error, OSError):
+            where = error.filename or plan.folder
+            raise CannotSetUp(f"cannot write {where}: {error.strerror}") from error
+        raise
+    return SetupResult(file, domain, account, records_for(domain, configuration))
+
+
+def _configuration_text(plan: SetupPlan, domain: str, hostname: str) -> str:
+    chosen = {
+        "server.hostname": hostname,
+        "server.data_dir": _DATA,
+        "tls.certificate": _CERTIFICATE,
+        "tls.key": _KEY,
+    }
+    if plan.user:
+        chosen["server.user"] = plan.user
+    if plan.store_url:
+        chosen["store.url"] = plan.store_url
+    return example_file(chosen, f"Zajil, mail server of {to_unicode(domain)}")
+
+
+def _refuse_overwriting(folder: Path) -> None:
+    for name in (CONFIGURATION_NAME, _CERTIFICATE, _KEY, _DATA):
+        if (folder / name).exists():
+            raise AlreadySetUp(f"{folder / name} is there already; nothing was changed")
+
+
+def _write_files(folder: Path, hostname: str, now_ms: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tls").mkdir(exist_ok=True)
+    pair = make_self_signed((hostname,), now_ms)
+    _write_new(folder / _CERTIFICATE, pair.certificate, 0o644)
+    _write_new(folder / _KEY, pair.key, 0o600)
+    # Security: mail is for its owners; nobody else on this machine may list the folder.
+    (folder / _DATA).mkdir(mode=0o700)
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    # Security: the mode is there from the first byte, and nothing is ever written over.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _give_to(user: str | None, folder: Path) -> None:
+    """Give key and data to the user that the server runs as."""
+    if user is None or os.geteuid() != 0:
+        return
+    entry = find_user(user)
+    for name in (_KEY, _DATA):
+        os.chown(folder / name, entry.pw_uid, entry.pw_gid)
+
+
+def _fill_store(
+    configuration: Configuration,
+    plan: SetupPlan,
+    domain: str,
+    address: Address,
+    clock: Clock,
+    random: Random,
+) -> AddedAccount:
+    with open_admin_store(configuration) as store:
+        now_ms = clock.now_ms()
+        add_domain(store, domain, address, now_ms)
+        return add_account(
+            store,
+            address,
+            login=plan.login,
+            password=plan.password,
+            display_name="",
+            admin=True,
+            now_ms=now_ms,
+            random=random,
+        )
+
+
+def _remove_what_was_made(folder: Path, made_folder: bool) -> None:
+    for name in (CONFIGURATION_NAME, _CERTIFICATE, _KEY):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / _DATA, ignore_errors=True)
+    for path in (folder / "tls", *([folder] if made_folder else [])):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
