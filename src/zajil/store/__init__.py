@@ -1,4 +1,4 @@
-"""Where everything that lasts lies: SQLite or PostgreSQL, and files. All SQL is here, and only here.
+"""Where all that lasts lies: SQLite or PostgreSQL, and files. All SQL is here, and only here.
 
 Reading order: ``schema`` (every table); ``open`` (the parts of an open store); ``writer`` (group
 commit) and ``batch`` (what units leave behind); ``intake`` (the one way in), ``append``, ``blobs``,

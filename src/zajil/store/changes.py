@@ -74,6 +74,10 @@ class Changes:
         self._hints.start(loop, self.publish)
         self._timer = loop.create_task(self._watch())
 
+    def close_now(self) -> None:
+        """Let go of a line that was never started."""
+        self._hints.close()
+
     async def close(self) -> None:
         """Listen no more."""
         self._hints.close()

@@ -107,7 +107,8 @@ class Store:
         self._dialect.close()
 
     def close_now(self) -> None:
-        """Let go of a store that was never started."""
+        """Let go of a store that was never started, or is closed already."""
+        self.changes.close_now()
         self._dialect.close()
 
     def require_space(self) -> None:
