@@ -13,7 +13,11 @@ from starlette.routing import BaseRoute, Route
 from zajil.core.domain import to_unicode
 from zajil.web.account.login import LoginPages
 from zajil.web.account.preferences import Preferences
+from zajil.web.admin.journeys import JourneySearch
+from zajil.web.admin.overview import Overview
+from zajil.web.admin.queue import QueuePages
 from zajil.web.gate import Gate
+from zajil.web.journey import JourneyPages
 from zajil.web.language import load_languages
 from zajil.web.page import Pages, Site
 from zajil.web.security import SecurityHeaders, Sessions
@@ -31,6 +35,10 @@ def make_web(services: WebServices) -> Starlette:
     gate = Gate(services, sessions, languages)
     login = LoginPages(pages, sessions, services.login)
     preferences = Preferences(pages, languages, services.options.cookie_name)
+    journeys = JourneyPages(pages, services.store)
+    overview = Overview(pages, services.store)
+    search = JourneySearch(pages, services.store)
+    queue = QueuePages(pages, services.store, services.clock)
     routes: list[BaseRoute] = [
         Route("/", _home, methods=["GET"]),
         Route("/login", gate.anyone(login.show), methods=["GET"]),
@@ -38,6 +46,12 @@ def make_web(services: WebServices) -> Starlette:
         Route("/logout", gate.members(login.log_out), methods=["POST"]),
         Route("/preferences", gate.anyone(preferences.change), methods=["POST"]),
         Route("/account", gate.members(preferences.show_account), methods=["GET"]),
+        Route("/journey/{mail_id}.json", gate.members(journeys.show_json), methods=["GET"]),
+        Route("/journey/{mail_id}", gate.members(journeys.show), methods=["GET"]),
+        Route("/admin", gate.admins(overview.show), methods=["GET"]),
+        Route("/admin/journeys", gate.admins(search.show), methods=["GET"]),
+        Route("/admin/queue", gate.admins(queue.show), methods=["GET"]),
+        Route("/admin/queue", gate.admins(queue.act), methods=["POST"]),
         Route("/static/{name}", static.show, methods=["GET"]),
     ]
 

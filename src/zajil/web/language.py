@@ -68,6 +68,24 @@ class Language:
                 return format_unit(shown, f"digital-{unit}", "short", locale=self.locale)
         return format_unit(size, "digital-byte", "short", locale=self.locale)
 
+    def duration(self, passed_ms: int) -> str:
+        """Give a time that passed, in the largest unit that makes it one or more."""
+        for scale, unit in _DURATIONS:
+            if passed_ms >= scale:
+                number = passed_ms / scale
+                shown = round(number) if scale == 1 or number >= 10 else round(number, 1)
+                return format_unit(shown, f"duration-{unit}", "short", locale=self.locale)
+        return format_unit(0, "duration-millisecond", "short", locale=self.locale)
+
+
+_DURATIONS = (
+    (86_400_000, "day"),
+    (3_600_000, "hour"),
+    (60_000, "minute"),
+    (1000, "second"),
+    (1, "millisecond"),
+)
+
 
 def load_languages() -> Mapping[str, Language]:
     """Compile the catalogs of all languages; takes some milliseconds, once per process."""

@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from zajil.core.clock import Clock
+from zajil.core.domain import to_unicode
 from zajil.login.account import Account
 from zajil.store.sessions import WebSession
 from zajil.tracking.journey import readable
@@ -101,11 +102,14 @@ class Pages:
         environment.filters.update(
             isolated=_isolated,
             address=lambda text: _isolated(readable(text)),
+            domain=lambda name: _isolated(to_unicode(name)),
             date=_date,
             moment=_moment,
             clock=_clock,
             size=language.size,
             told=_told,
+            mail_id=_mail_id,
+            later=_later,
             state_tone=lambda state: tone_of_state(state).value,
         )
         environment.globals.update(static=self._static.path)
@@ -114,6 +118,16 @@ class Pages:
 
 def _isolated(text: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format(text)
+
+
+def _mail_id(text: str) -> Markup:
+    return Markup('<code class="id">{}</code>').format(text)
+
+
+@pass_context
+def _later(context: Context, passed_ms: int) -> str:
+    visitor: Visitor = context["visitor"]
+    return f"+{visitor.language.duration(passed_ms)}"
 
 
 @pass_context

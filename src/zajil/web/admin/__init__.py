@@ -1,0 +1,1 @@
+"""The operator's pages: ``overview`` (domains and accounts), ``journeys`` (search), ``queue``."""

@@ -1,0 +1,77 @@
+"""``/journey/MAIL_ID``: the story of one mail, for whom it concerns."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from zajil.core.ids import MailId
+from zajil.login.account import Account
+from zajil.store.open import Store
+from zajil.store.tracking import load_journey
+from zajil.tracking.journey import Journey, journey_to_dict, viewer_of, visible_journey
+from zajil.tracking.story import Chapter, Station, stations, tell_story
+from zajil.web.page import Pages, Visitor
+
+_MAIL_ID = re.compile(r"[0-9a-z]{24}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ToldJourney:
+    """A journey, cut to its viewer and told: what ``_journey.html`` shows."""
+
+    journey: Journey
+    stations: tuple[Station, ...]
+    chapters: tuple[Chapter, ...]
+    title: str = ""
+    """Whose side of it this is, already in the reader's language; ``""``: the only one."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether more is to come without anybody's doing."""
+        return any(copy.state == "waiting" for copy in self.journey.recipients)
+
+
+def tell_journey(journey: Journey, title: str = "") -> ToldJourney:
+    """Tell a journey that is already cut to its viewer."""
+    return ToldJourney(journey, stations(journey), tell_story(journey), title)
+
+
+class JourneyPages:
+    """The journey as a page, and as the JSON that ``zajil journey show`` prints."""
+
+    def __init__(self, pages: Pages, store: Store) -> None:
+        self._pages = pages
+        self._store = store
+
+    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show the story."""
+        journey = await self._visible(request, account)
+        return self._pages.render(
+            visitor,
+            "journey.html",
+            told=tell_journey(journey),
+            just_sent="sent" in request.query_params,
+        )
+
+    async def show_json(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Give the same for a program."""
+        return JSONResponse(journey_to_dict(await self._visible(request, account)))
+
+    async def _visible(self, request: Request, account: Account) -> Journey:
+        mail_id = MailId(request.path_params["mail_id"])
+        if not _MAIL_ID.match(mail_id):
+            raise HTTPException(404)
+        journey = await self._store.read(lambda conn: load_journey(conn, mail_id))
+        if journey is None:
+            raise HTTPException(404)
+        names = (account.login, *(str(one) for one in (account.address, *account.addresses)))
+        viewer = viewer_of(journey, account.account_id, names, admin=account.admin)
+        # Security: not 403, which would say that the mail exists.
+        if viewer is None:
+            raise HTTPException(404)
+        return visible_journey(journey, viewer)
