@@ -8,7 +8,7 @@ from typing import Any
 from zajil.core.ids import MailId
 from zajil.store.tracking import MailQuery, load_journey
 from zajil.store.tracking import find_mails as search_mails
-from zajil.tracking.journey import journey_to_dict, readable
+from zajil.tracking.journey import Journey, journey_to_dict, readable
 
 
 class NoSuchMail(Exception):
@@ -25,10 +25,19 @@ def show_journey(conn: Any, mail_id: MailId) -> dict[str, Any]:
     Raises:
         NoSuchMail: the id is unknown.
     """
+    return journey_to_dict(get_journey(conn, mail_id))
+
+
+def get_journey(conn: Any, mail_id: MailId) -> Journey:
+    """Give the whole journey of a mail, to be told.
+
+    Raises:
+        NoSuchMail: the id is unknown.
+    """
     journey = load_journey(conn, mail_id)
     if journey is None:
-        raise NoSuchMail(mail_id)
-    return journey_to_dict(journey)
+        raise NoSuchMail(f"no mail here has the id {mail_id}")
+    return journey
 
 
 def find_mails(

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from zajil.lab.run import LabRequest, run_lab
-
 
 def lab(
     as_json: Annotated[
@@ -47,6 +45,8 @@ def lab(
     Exit status: 0 ended in order (with --send: every letter arrived), 1 it could not be done,
     2 wrong usage.
     """
+    from zajil.lab.run import LabRequest, run_lab
+
     request = LabRequest(
         folder=folder,
         more_accounts=accounts,

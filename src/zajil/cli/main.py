@@ -1,12 +1,98 @@
-"""The root of the command line."""
+"""The root of the command line: groups, options of all commands, errors to exit status."""
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(name="zajil", no_args_is_help=True)
+from zajil.cli.account import account_app
+from zajil.cli.alias import alias_app
+from zajil.cli.config import config_app
+from zajil.cli.configured import ConfigOption, Root, SetOption
+from zajil.cli.dns import dns_app
+from zajil.cli.domain import domain_app
+from zajil.cli.errors import exit_status, fail
+from zajil.cli.journey import journey_app
+from zajil.cli.lab import lab
+from zajil.cli.message import message_app
+from zajil.cli.queue import queue_app
+from zajil.cli.serve import serve
+from zajil.cli.setup import setup
+from zajil.cli.store import store_app
+from zajil.cli.tls import tls_app
+
+app = typer.Typer(
+    name="zajil",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
-def main() -> None:
-    """Run the command line."""
-    app()
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"zajil {version('zajil')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Zajil, the carrier pigeon: a complete mail system that shows every step of a letter's way."""
+    context.obj = Root(config, tuple(overrides or ()))
+
+
+app.command("setup")(setup)
+app.command("serve")(serve)
+app.command("lab")(lab)
+for _group in (
+    domain_app,
+    account_app,
+    alias_app,
+    queue_app,
+    journey_app,
+    message_app,
+    dns_app,
+    tls_app,
+    store_app,
+    config_app,
+):
+    app.add_typer(_group)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and end the process with its status.
+
+    Args:
+        arguments: without the program's name; ``None``: those of the process.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show Arabic must not end the command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except BrokenPipeError:
+        # `zajil queue list | head`: nobody reads any more, and Python must not try once again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except Exception as error:
+        status = exit_status(error)
+        if status is None:
+            raise
+        fail(error, status)

@@ -1,0 +1,60 @@
+"""Expected errors, each one sentence for the operator, and the exit status they end in."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+WRONG_USAGE, NOT_DONE = 2, 1
+
+
+class WrongUsage(Exception):
+    """The command line itself does not make sense."""
+
+
+def exit_status(error: BaseException) -> int | None:
+    """Give the status of an expected error; ``None``: it is a fault of ours.
+
+    The classes are looked up by what is loaded already: an error can only come from a module that
+    is, and no command pays for the imports of another.
+    """
+    for status, names in ((WRONG_USAGE, _WRONG_USAGE), (NOT_DONE, _NOT_DONE)):
+        for name in names:
+            module, _, cls = name.rpartition(".")
+            known = getattr(sys.modules.get(f"zajil.{module}"), cls, None)
+            if known is not None and isinstance(error, known):
+                return status
+    return None
+
+
+def fail(error: BaseException, status: int) -> NoReturn:
+    """Say it on stderr and end."""
+    for one in (error, *getattr(error, "others", ())):
+        print(f"zajil: {one}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+_WRONG_USAGE = (
+    "cli.errors.WrongUsage",
+    "config.load.BadConfiguration",
+    "core.address.BadAddress",
+    "core.domain.BadDomain",
+    "core.login_name.BadLogin",
+    "admin.password.BadPassword",
+)
+_NOT_DONE = (
+    "admin.journey.NoSuchMail",
+    "admin.open.WrongUser",
+    "admin.setup.AlreadySetUp",
+    "admin.setup.CannotSetUp",
+    "app.CannotStart",
+    "store.accounts.NoSuchAccount",
+    "store.aliases.LastTarget",
+    "store.aliases.NoSuchAlias",
+    "store.blobs.NoSuchBlob",
+    "store.domains.AlreadyExists",
+    "store.domains.DomainInUse",
+    "store.domains.NoSuchDomain",
+    "store.errors.StoreError",
+    "tls.context.BadCertificate",
+)

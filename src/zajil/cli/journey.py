@@ -1,0 +1,133 @@
+"""``zajil journey``: where a mail is, and how it got there."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zajil.cli.configured import opened_store
+from zajil.cli.errors import WrongUsage
+from zajil.cli.output import AsJson, print_json, print_table, printable, spell_time
+
+if TYPE_CHECKING:
+    from zajil.tracking.journey import Journey
+
+journey_app = typer.Typer(
+    name="journey", help="Where a mail is, and how it got there.", no_args_is_help=True
+)
+
+
+@journey_app.command("show")
+def show(
+    context: typer.Context,
+    mail_id: Annotated[
+        str, typer.Argument(help="Our id: from Received, the 250, or `zajil journey find`.")
+    ],
+    details: Annotated[
+        bool, typer.Option("--details", help="With DNS answers and SMTP dialogues.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the whole way of one mail.
+
+    Exit status: 0 done, 1 the id is unknown, 2 wrong usage.
+    """
+    from zajil.admin.journey import get_journey, show_journey
+    from zajil.core.ids import MailId
+
+    with opened_store(context) as store:
+        if as_json:
+            print_json(store.read_now(lambda conn: show_journey(conn, MailId(mail_id))))
+            return
+        journey = store.read_now(lambda conn: get_journey(conn, MailId(mail_id)))
+    _print_journey(journey, details)
+
+
+@journey_app.command("find")
+def find(
+    context: typer.Context,
+    to: Annotated[
+        str | None, typer.Option(help="Address of a recipient, or a piece of it.")
+    ] = None,
+    sender: Annotated[
+        str | None, typer.Option("--from", help="Address of the sender, or a piece of it.")
+    ] = None,
+    message_id: Annotated[str | None, typer.Option(help="The Message-ID field.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Not older than: 2h, 3d, or a time like 2026-11-23T18:00.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Search mails, newest first.
+
+    Exit status: 0 done, also when none was found, 2 wrong usage.
+    """
+    from zajil.admin.journey import find_mails
+    from zajil.net.system import SystemClock
+
+    since_ms = _parse_since(since, SystemClock().now_ms()) if since else None
+    with opened_store(context) as store:
+        found = store.read_now(
+            lambda conn: find_mails(
+                conn, to=to, sender=sender, message_id=message_id, since_ms=since_ms, limit=limit
+            )
+        )
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ["MAIL", "TIME", "FROM", "TO", "STATE"],
+        [
+            [
+                mail["mail_id"],
+                spell_time(mail["at_ms"]),
+                mail["from"],
+                _shorten(mail["recipients"]),
+                ", ".join(f"{count} {state}" for state, count in mail["states"].items()),
+            ]
+            for mail in found["mails"]
+        ],
+    )
+
+
+def _print_journey(journey: Journey, details: bool) -> None:
+    from zajil.tracking.journey import readable
+    from zajil.tracking.story import tell_story
+
+    print(f"{journey.mail_id}  from {printable(readable(journey.header_from))}")
+    for copy in journey.recipients:
+        reason = f": {printable(copy.reason)}" if copy.reason else ""
+        print(f"  {printable(readable(copy.address))}  {copy.state}{reason}")
+    for chapter in tell_story(journey):
+        print(f"\n{chapter.stage.value}")
+        for step in chapter.steps:
+            print(f"  {spell_time(step.at_ms)}  {printable(step.sentence.plain())}")
+            for detail in step.details if details else ():
+                print(f"    {detail.label}")
+                for line in detail.lines:
+                    print(f"      {printable(line)}")
+
+
+def _shorten(names: list[str]) -> str:
+    rest = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{names[0] if names else '-'}{rest}"
+
+
+def _parse_since(text: str, now_ms: int) -> int:
+    from zajil.core.units import parse_duration
+
+    if re.fullmatch(r"[0-9]+ ?[a-z]+", text):
+        try:
+            return now_ms - parse_duration(text)
+        except ValueError as error:
+            raise WrongUsage(f"--since: {error}") from None
+    try:
+        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except ValueError:
+        raise WrongUsage(
+            f"--since: {text!r} is neither like 2h nor like 2026-11-23T18:00"
+        ) from None

@@ -1,0 +1,42 @@
+"""What commands print: one object of JSON for programs, aligned lines for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+
+
+def print_json(value: Any) -> None:
+    """Print one object on one line."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under their titles, each column as wide as its widest text."""
+    lines = [tuple(map(printable, row)) for row in [titles, *rows]]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
+        print("  ".join(cells).rstrip())
+
+
+def printable(text: str) -> str:
+    """Make foreign text safe for a terminal.
+
+    Security: addresses and replies come from outside; escape sequences in them could rewrite
+    what the operator sees, direction characters could reorder it.
+    """
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
+
+
+def spell_time(at_ms: int | None) -> str:
+    """Write a time for people, in the time zone of this machine."""
+    if at_ms is None:
+        return "-"
+    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

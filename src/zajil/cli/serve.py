@@ -1,0 +1,36 @@
+"""``zajil serve``: run a server."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from zajil.cli.configured import ConfigOption, SetOption, read_configuration
+
+
+def serve(
+    context: typer.Context,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    ready_fd: Annotated[
+        int | None,
+        typer.Option(
+            help="Write one line of JSON with the addresses to this descriptor when all serve.",
+            hidden=True,
+        ),
+    ] = None,
+    stop_on_eof: Annotated[
+        int | None,
+        typer.Option(help="Stop when this descriptor ends: its other end is gone.", hidden=True),
+    ] = None,
+) -> None:
+    """Run the server until SIGTERM or Ctrl-C.
+
+    Exit status: 0 ended in order, 1 it could not run, 2 the configuration is wrong.
+    """
+    configuration = read_configuration(context, config, tuple(overrides or ()))
+
+    from zajil.app import serve as serve_app
+
+    raise typer.Exit(serve_app(configuration, ready_fd=ready_fd, stop_fd=stop_on_eof))

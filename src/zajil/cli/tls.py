@@ -1,0 +1,51 @@
+"""``zajil tls``: our certificate."""
+
+from __future__ import annotations
+
+import typer
+
+from zajil.cli.configured import read_configuration
+from zajil.cli.errors import NOT_DONE, WrongUsage
+from zajil.cli.output import AsJson, print_json, spell_time
+
+tls_app = typer.Typer(name="tls", help="Our certificate.", no_args_is_help=True)
+
+
+@tls_app.command("show")
+def show(context: typer.Context, as_json: AsJson = False) -> None:
+    """Say whom our certificate names, who signed it, and how long it is valid.
+
+    Exit status: 0 it can be used now, 1 it cannot (expired, or not for server.hostname),
+    2 wrong usage.
+    """
+    from zajil.net.system import SystemClock
+    from zajil.tls.certificate import read_certificate
+
+    configuration = read_configuration(context)
+    if configuration.tls.certificate is None:
+        raise WrongUsage("tls.certificate is not set: this server has none")
+    facts = read_certificate(configuration.tls.certificate)
+    fits = facts.fits(configuration.server.hostname)
+    now_ms = SystemClock().now_ms()
+    valid = facts.not_before_ms <= now_ms < facts.not_after_ms
+    if as_json:
+        print_json(
+            {
+                "names": list(facts.names),
+                "issuer": facts.issuer,
+                "self_signed": facts.self_signed,
+                "not_before_ms": facts.not_before_ms,
+                "not_after_ms": facts.not_after_ms,
+                "fits_hostname": fits,
+                "valid_now": valid,
+            }
+        )
+    else:
+        print(f"names   {', '.join(facts.names)}")
+        print(f"issuer  {facts.issuer}{' (itself)' if facts.self_signed else ''}")
+        print(f"valid   {spell_time(facts.not_before_ms)} to {spell_time(facts.not_after_ms)}")
+        if not fits:
+            print(f"It does not name server.hostname, {configuration.server.hostname}.")
+        if not valid:
+            print("It is not valid now.")
+    raise typer.Exit(0 if fits and valid else NOT_DONE)
