@@ -2,6 +2,6 @@
 
 Pure. Nothing here raises on what a message holds. Reading order: ``fields`` (the header section
 as raw slices: all that the way of a mail needs), then what a value means: ``charset``,
-``encoded_word``, ``params``, ``address_list``, ``date``; the body: ``transfer``, ``source``,
-``part``, ``parse``; and writing: ``build``, ``dsn``.
+``encoded_word``, ``params``, ``address_list``, ``date``; the body: ``transfer``, ``part``,
+``parse``; and writing: ``build``, ``dsn``.
 """

@@ -1,0 +1,269 @@
+"""Address lists of From, To, Cc ... (RFC 5322 section 3.4, obsolete forms of section 4.4).
+
+Laws:
+- Never raises, linear, at most ``MAX_ADDRESSES`` (CVE-2024-23184).
+- Nothing is repaired silently: what is not ``local-part@domain`` has ``address is None`` and a
+  defect, so that ``alice@example.org)bob@evil.example`` is nobody's (CVE-2023-27043).
+- A comment is skipped by counting its parentheses, however deep (CVE-2026-90776).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zajil.core.address import Address, BadAddress, parse_address, quote_local_part
+from zajil.message.charset import decode_text
+from zajil.message.encoded_word import decode_words
+from zajil.message.fields import unfold
+
+MAX_ADDRESSES = 5000
+"""Addresses that are read of one field."""
+MAX_LENGTH = 262_144
+"""Characters that are read of one field; as much as a header section has."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAddress:
+    """One address with its display name."""
+
+    raw_name: str
+    """The display name as it stands, encoded words and all, unquoted; ``""`` for none."""
+    local_part: str
+    """Unquoted."""
+    domain: str
+    """As written: U-labels or A-labels, any case; ``""`` when there is none."""
+    address: Address | None
+    """``None``: not a valid address."""
+
+    @property
+    def display_name(self) -> str:
+        """The name that people read; ``""`` for none."""
+        return decode_words(self.raw_name)
+
+    @property
+    def spec(self) -> str:
+        """The address as text, valid or not."""
+        if self.address is not None:
+            return self.address.unicode
+        if not self.domain:
+            return self.local_part
+        return f"{quote_local_part(self.local_part)}@{self.domain}"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """``Friends: a@example.org, b@example.org;`` (RFC 5322 section 3.4)."""
+
+    raw_name: str
+    members: tuple[NamedAddress, ...]
+
+    @property
+    def display_name(self) -> str:
+        """The name that people read."""
+        return decode_words(self.raw_name)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressList:
+    """What one field holds."""
+
+    items: tuple[NamedAddress | Group, ...]
+    """In order."""
+    defects: tuple[str, ...]
+    """``bad address``, ``missing >``, ``text after >``, ``address in display name``, ``too many
+    addresses``, ``too long``."""
+
+    @property
+    def people(self) -> tuple[NamedAddress, ...]:
+        """All addresses, those in groups included."""
+        return tuple(self._people())
+
+    def _people(self) -> Iterator[NamedAddress]:
+        for item in self.items:
+            if isinstance(item, Group):
+                yield from item.members
+            else:
+                yield item
+
+
+# One token; each alternative is possessive, and what is never closed takes the rest of the value,
+# so that no byte is looked at twice.
+_TOKEN = re.compile(
+    r'(?P<space>[ \t\r\n]++)|"(?P<quoted>(?:[^"\\]|\\.)*+)(?:"|\\?\Z)|(?P<comment>\()'
+    r"|(?P<literal>\[[^\[\]\\]*+\]?)|(?P<special>[<>,:;@])"
+    r'|(?P<atom>[^\x00-\x20()<>\[\],:;@"\\\x7f]++)|(?P<odd>.)',
+    re.DOTALL,
+)
+_COMMENT = re.compile(r"(?:[^()\\]|\\.)*+([()])?", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+_Token = tuple[str, str]
+"""Kind (a group name of ``_TOKEN``) and text."""
+
+
+def parse_address_list(value: bytes | str) -> AddressList:
+    """Parse the value of an address field; what is no address is kept, marked."""
+    text = value if isinstance(value, str) else decode_text(unfold(value))
+    parser = _Parser()
+    if len(text) > MAX_LENGTH:
+        parser.defects.append("too long")
+    return parser.parse(text[:MAX_LENGTH])
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    at = 0
+    while match := _TOKEN.match(text, at):
+        kind = match.lastgroup or ""
+        at = match.end()
+        if kind == "comment":
+            start, at = at, _end_of_comment(text, at)
+            yield kind, text[start:at].removesuffix(")")
+        elif kind == "quoted":
+            yield kind, _ESCAPE.sub(r"\1", match["quoted"])
+        else:
+            yield kind, match[0]
+
+
+def _end_of_comment(text: str, at: int) -> int:
+    depth = 1
+    while depth and (match := _COMMENT.match(text, at)):
+        at = match.end()
+        if match[1] is None:
+            return len(text)
+        depth += 1 if match[1] == "(" else -1
+    return at
+
+
+class _Parser:
+    """Gathers tokens into addresses, and addresses into groups."""
+
+    def __init__(self) -> None:
+        self.items: list[NamedAddress | Group] = []
+        self.defects: list[str] = []
+        self.count = 0
+        self.group: str | None = None
+        self.members: list[NamedAddress] = []
+        self._clear()
+
+    def _clear(self) -> None:
+        self.phrase: list[_Token] = []
+        self.angle: list[_Token] | None = None
+        self.in_angle = False
+        self.comment = ""
+
+    def parse(self, text: str) -> AddressList:
+        for kind, word in _tokens(text):
+            if self.count >= MAX_ADDRESSES:
+                self.defects.append("too many addresses")
+                break
+            if kind == "comment":
+                self.comment = word
+            elif kind == "special":
+                self._special(word)
+            else:
+                self._word(kind, word)
+        self._end_address()
+        self._end_group()
+        return AddressList(tuple(self.items), tuple(dict.fromkeys(self.defects)))
+
+    def _special(self, char: str) -> None:
+        if self.in_angle and self.angle is not None:
+            if char == ">":
+                self.in_angle = False
+            else:
+                self.angle.append(("special", char))
+        elif char == "<" and self.angle is None:
+            self.angle, self.in_angle = [], True
+        elif char == ",":
+            self._end_address()
+        elif char == ":" and self.group is None and self.angle is None:
+            self.group = _join_phrase(self.phrase)
+            self._clear()
+        elif char == ";":
+            self._end_address()
+            self._end_group()
+        else:
+            self._word("special", char)
+
+    def _word(self, kind: str, word: str) -> None:
+        if self.in_angle and self.angle is not None:
+            if kind != "space":
+                self.angle.append((kind, word))
+        elif self.angle is None:
+            self.phrase.append((kind, word))
+        elif kind != "space":
+            self.defects.append("text after >")
+
+    def _end_address(self) -> None:
+        phrase, angle = self.phrase, self.angle
+        if self.in_angle:
+            self.defects.append("missing >")
+        if angle is None:
+            spec = [token for token in phrase if token[0] != "space"]
+            # The obsolete way to say a name: ``user@example.org (Name)``.
+            name = self.comment
+            if not _is_one_word(phrase):
+                self.defects.append("bad address")
+                self._add(NamedAddress(name, _join_phrase(phrase), "", None))
+                self._clear()
+                return
+        else:
+            spec, name = angle, _join_phrase(phrase)
+            if "@" in (text for kind, text in phrase if kind == "special"):
+                # Security: a second address in front of the angle is what a reader sees.
+                self.defects.append("address in display name")
+        self._clear()
+        if spec or angle is not None:
+            self._add(self._make(name, spec))
+
+    def _make(self, raw_name: str, spec: list[_Token]) -> NamedAddress:
+        if spec and spec[0] == ("special", "@") and ("special", ":") in spec:
+            # A source route (RFC 5322 section 4.4) is dropped.
+            spec = spec[spec.index(("special", ":")) + 1 :]
+        texts = [word for _, word in spec]
+        at = [number for number, token in enumerate(spec) if token == ("special", "@")]
+        split = at[-1] if at else len(spec)
+        local, domain = "".join(texts[:split]), "".join(texts[split + 1 :])
+        address: Address | None = None
+        kinds = {kind for kind, _ in spec[:split]} | {"-" + kind for kind, _ in spec[split + 1 :]}
+        if len(at) == 1 and kinds <= {"atom", "quoted", "-atom", "-literal"}:
+            try:
+                address = parse_address(f"{quote_local_part(local)}@{domain}")
+            except BadAddress:
+                address = None
+        if address is None:
+            self.defects.append("bad address")
+        return NamedAddress(raw_name, local, domain, address)
+
+    def _add(self, found: NamedAddress) -> None:
+        self.count += 1
+        (self.items if self.group is None else self.members).append(found)
+
+    def _end_group(self) -> None:
+        if self.group is not None:
+            self.items.append(Group(self.group, tuple(self.members)))
+            self.group, self.members = None, []
+
+
+def _trim(phrase: list[_Token]) -> list[_Token]:
+    start, end = 0, len(phrase)
+    while start < end and phrase[start][0] == "space":
+        start += 1
+    while end > start and phrase[end - 1][0] == "space":
+        end -= 1
+    return phrase[start:end]
+
+
+def _is_one_word(phrase: list[_Token]) -> bool:
+    """Whether spaces stand at most around ``@`` and dots (RFC 5322 section 4.4)."""
+    tokens = _trim(phrase)
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if token[0] == "space" and not (before[1][-1:] in "@." or after[1][:1] in "@."):
+            return False
+    return True
+
+
+def _join_phrase(phrase: list[_Token]) -> str:
+    return "".join(" " if kind == "space" else word for kind, word in _trim(phrase))

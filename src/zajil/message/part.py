@@ -1,0 +1,154 @@
+"""The MIME tree of a message: offsets into its bytes, nothing copied (RFC 2045, RFC 2046)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from zajil.message.charset import decode_text
+from zajil.message.fields import Field, find_value
+from zajil.message.params import ParameterisedValue, parse_parameterised
+from zajil.message.transfer import decode_transfer
+
+_TEXT = ParameterisedValue("text/plain", {"charset": "us-ascii"})
+"""RFC 2045 section 5.2: what a part without Content-Type is."""
+_MESSAGE = ParameterisedValue("message/rfc822")
+"""RFC 2046 section 5.1.5: the same inside multipart/digest."""
+
+
+@dataclass(slots=True)
+class Part:
+    """A node: the message itself, a part of a multipart, or an enclosed message."""
+
+    start: int
+    """Offset of the header section in the message."""
+    header_end: int
+    """After the line end of the last field."""
+    body_start: int
+    """After the empty line."""
+    body_end: int
+    """Exclusive; the line end before a boundary is the boundary's (RFC 2046 section 5.1.1)."""
+    fields: list[Field]
+    """Of its own header section; their offsets count from ``start``."""
+    content_type: ParameterisedValue = _TEXT
+    disposition: ParameterisedValue | None = None
+    encoding: str = ""
+    """Content-Transfer-Encoding, lower case; ``""`` when absent."""
+    children: list[Part] = field(default_factory=list)
+    """The parts of a multipart; the one enclosed message of a message/rfc822."""
+    defects: list[str] = field(default_factory=list)
+    """``no closing boundary``, ``too many parts``, ``too deep``, and those of the parameters."""
+
+    @property
+    def type(self) -> str:
+        """``text/plain``, lower case."""
+        return self.content_type.value
+
+    @property
+    def is_multipart(self) -> bool:
+        """Whether its children are parts beside each other."""
+        return self.type.startswith("multipart/") and bool(self.children)
+
+    @property
+    def is_message(self) -> bool:
+        """Whether its one child is an enclosed message (RFC 2046 section 5.2.1, RFC 6532)."""
+        return self.type in ENCLOSING and bool(self.children)
+
+    @property
+    def filename(self) -> str | None:
+        """The name of a file, decoded: of the disposition, else of the type."""
+        for value, name in ((self.disposition, "filename"), (self.content_type, "name")):
+            if value is not None and value.parameters.get(name):
+                return value.parameters[name]
+        return None
+
+    def value(self, name: bytes) -> bytes | None:
+        """Give the unfolded value of the first field with this name (lower case)."""
+        return find_value(self.fields, name)
+
+    def body(self, data: bytes) -> bytes:
+        """Give the body as it stands in the message."""
+        return data[self.body_start : self.body_end]
+
+    def content(self, data: bytes) -> bytes:
+        """Give the body without its transfer encoding."""
+        return decode_transfer(self.body(data), self.encoding)
+
+    def text(self, data: bytes) -> str:
+        """Give the body as text; what does not fit its charset becomes U+FFFD."""
+        return decode_text(self.content(data), self.content_type.parameters.get("charset"))
+
+    def line_count(self, data: bytes) -> int:
+        """Lines of the body as it stands, for BODYSTRUCTURE (RFC 9051 section 7.5.2)."""
+        lines = data.count(b"\n", self.body_start, self.body_end)
+        ends_open = self.body_end > self.body_start and data[self.body_end - 1 : self.body_end]
+        return lines + (1 if ends_open and ends_open != b"\n" else 0)
+
+    def walk(self) -> Iterator[tuple[str, Part]]:
+        """Give all parts with their numbers, in order (RFC 9051 section 6.4.5.1).
+
+        A multipart at the root has the number ``""``. What is no multipart is the first part of
+        its message: ``1``, or ``2.1`` where the message is enclosed in part ``2``.
+        """
+        stack: list[tuple[str, Part, bool]] = [("", self, True)]
+        while stack:
+            number, part, is_whole_message = stack.pop()
+            prefix = f"{number}." if number else ""
+            if is_whole_message and not part.is_multipart:
+                stack.append((f"{prefix}1", part, False))
+                continue
+            if not (is_whole_message and number):
+                yield number, part
+            if part.is_message:
+                stack.append((number, part.children[0], True))
+                continue
+            numbered = enumerate(part.children, 1)
+            stack.extend(
+                reversed([(f"{prefix}{place}", child, False) for place, child in numbered])
+            )
+
+    def find(self, number: str) -> Part | None:
+        """Find a part by the number that ``walk`` gives it; ``""`` is the message itself."""
+        if not number:
+            return self
+        return next((part for name, part in self.walk() if name == number), None)
+
+
+ENCLOSING = frozenset({"message/rfc822", "message/global"})
+"""Types whose body is a message."""
+
+
+def make_part(
+    fields: list[Field], offsets: tuple[int, int, int], *, in_digest: bool = False
+) -> Part:
+    """Make a node from its header section; ``offsets`` are start, header end, body start."""
+    content_type = _MESSAGE if in_digest else _TEXT
+    disposition: ParameterisedValue | None = None
+    encoding = ""
+    seen: set[bytes] = set()
+    defects: list[str] = []
+    for item in fields:
+        name = item.name
+        if not name.startswith(b"content-"):
+            continue
+        if name in seen:
+            # The first counts; a filter that takes the last sees another message.
+            defects.append(f"repeated {name.decode('ascii')}")
+            continue
+        seen.add(name)
+        if name == b"content-type":
+            parsed = parse_parameterised(item.value)
+            defects += parsed.defects
+            # RFC 2045 section 5.2: what is no type at all counts as text/plain.
+            if "/" in parsed.value.strip("/"):
+                content_type = parsed
+        elif name == b"content-disposition":
+            disposition = parse_parameterised(item.value)
+            defects += disposition.defects
+        elif name == b"content-transfer-encoding":
+            encoding = parse_parameterised(item.value).value
+    start, header_end, body_start = offsets
+    return Part(
+        start, header_end, body_start, body_start, fields, content_type, disposition, encoding,
+        [], defects,
+    )  # fmt: skip
