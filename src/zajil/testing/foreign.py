@@ -15,6 +15,7 @@ PACKAGES = {
     "chromium": "chromium",
     "curl": "curl",
     "msmtp": "msmtp",
+    "postconf": "postfix",
     "postfix": "postfix",
     "smtp-sink": "postfix",
     "smtp-source": "postfix",

@@ -1,0 +1,123 @@
+"""How the lab starts, ends, and starts again."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zajil.testing.lab_process import LabProcess
+from zajil.testing.mailbox import wait_for_message
+
+pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(90)]
+
+LETTER = "From: {0}\r\nTo: {0}\r\nSubject: kept\r\n\r\nfor the second start\r\n"
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait for a process that is not our child."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        assert poll.poll(30_000), f"process {pid} goes on"
+    finally:
+        os.close(descriptor)
+
+
+def test_a_second_start_finds_everything_again(tmp_path: Path) -> None:
+    first = LabProcess("--dir", str(tmp_path), "--workers", "1")
+    try:
+        domain = first.domains[1]
+        who = domain.accounts[0]
+        with domain.submission(who) as client:
+            client.sendmail(who.address, [who.address], LETTER.format(who.address))
+        authority = first.ca_file.read_bytes()
+    finally:
+        assert first.stop() == 0
+    second = LabProcess("--dir", str(tmp_path), "--workers", "1", "--accounts", "2")
+    try:
+        again = second.domains[1]
+        assert again.accounts[:2] == domain.accounts
+        assert [who.login for who in again.accounts[2:]] == ["pigeon1", "pigeon2"]
+        assert second.ca_file.read_bytes() == authority
+        with again.imap(who) as mailbox:
+            assert b"for the second start" in wait_for_message(mailbox, "SUBJECT", "kept")
+        with again.imap(again.accounts[3]) as mailbox:
+            assert mailbox.select("INBOX")[0] == "OK"
+    finally:
+        assert second.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    lab = LabProcess("--dir", str(tmp_path), "--workers", "1")
+    assert lab.stop(number) == 0
+    assert [is_running(domain.pid) for domain in lab.domains] == [False] * 3
+
+
+def test_servers_end_with_a_lab_that_is_killed(tmp_path: Path) -> None:
+    lab = LabProcess("--dir", str(tmp_path), "--workers", "1")
+    lab.stop(signal.SIGKILL)
+    for domain in lab.domains:
+        wait_for_end(domain.pid)
+
+
+def test_a_temporary_folder_goes(tmp_path: Path) -> None:
+    lab = LabProcess("--workers", "1")
+    folder = Path(lab.described["data_dir"])
+    assert folder.is_dir()
+    assert lab.stop() == 0
+    assert not folder.exists()
+
+
+def test_a_wrong_option_is_said(tmp_path: Path) -> None:
+    done = zajil_lab("--dir", str(tmp_path), "--set", "queue.frist_retry=1s")
+    assert done.returncode == 2
+    assert "queue.frist_retry" in done.stderr
+    assert "queue.first_retry" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_two_labs_do_not_share_a_folder(tmp_path: Path) -> None:
+    lab = LabProcess("--dir", str(tmp_path), "--workers", "1")
+    try:
+        done = zajil_lab("--dir", str(tmp_path))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "another lab runs on" in done.stderr
+    finally:
+        lab.stop()
+
+
+def test_send_shows_journeys(tmp_path: Path) -> None:
+    done = zajil_lab("--dir", str(tmp_path), "--send")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("lies in the mailbox") == 2
+    for domain in ("north.test", "south.test", "زاجل.test"):
+        assert domain in done.stdout
+
+
+def zajil_lab(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "zajil", "lab", "--workers", "1", *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
