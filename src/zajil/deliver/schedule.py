@@ -49,6 +49,10 @@ class Schedule(Generic[Hop, T]):
         """How many run now."""
         return self._running.total()
 
+    def is_running(self, hop: Hop) -> bool:
+        """Tell whether something runs for this hop."""
+        return hop in self._running
+
     @property
     def room(self) -> int:
         """How many more may be claimed: what is held in memory is kept from other workers."""

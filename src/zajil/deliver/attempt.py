@@ -1,0 +1,219 @@
+"""One attempt: a mail to its next hop, host by host, until every recipient has an answer.
+
+RFC 5321 section 5.1: hosts in the order of the route. 4yz at one host: the next one is asked. 5yz
+to MAIL, RCPT or DATA is final for the recipient; 5yz to the greeting is about the host alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+
+from zajil.config.options import DeliverOptions
+from zajil.core.clock import Clock, Random
+from zajil.deliver.connections import Connections
+from zajil.deliver.link import Link, LinkBroken, PeerClosing, Target
+from zajil.deliver.outgoing import Outcome, Outgoing, Result, deferred, failed
+from zajil.deliver.security import NotOpened, Opener
+from zajil.deliver.transaction import Timeouts, send_mail
+from zajil.dns.flow import Resolve, run_flow
+from zajil.route.next_hop import Host, Hosts, NoRoute, find_hosts
+from zajil.store.blobs import BlobReader
+from zajil.store.queue import Claimed
+from zajil.tracking.events import AttemptMade, RouteFailed, RouteFound, TrackingEvent
+
+MAX_TARGETS = 6
+"""Addresses tried in one attempt; RFC 5321 section 5.1 asks for at least two."""
+
+MAX_SECONDS = 3600.0
+"""A whole attempt, whatever the peers do: large mails over slow lines fit, endless ones do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What attempts need, the same for all of one worker."""
+
+    options: DeliverOptions
+    hostname: str
+    clock: Clock
+    random: Random
+    resolve: Resolve
+    opener: Opener
+    connections: Connections
+    open_body: Callable[[Claimed], Awaitable[BlobReader]]
+    """Opens the message of a mail; whoever calls it closes what it gets."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt, and what it has come to so far; ``run`` may be cancelled at any moment."""
+
+    means: Means
+    outgoing: Outgoing
+    results: dict[Claimed, Result] = field(default_factory=dict)
+    """What the peers (or DNS) have said of each recipient."""
+    events: list[TrackingEvent] = field(default_factory=list)
+    unreachable: bool = False
+    """No host could be reached, or DNS did not answer: the next mail will fare no better."""
+
+    async def run(self) -> None:
+        """Try; afterwards every recipient is in ``results``.
+
+        Waits for peers, at most an hour. Cancelled, it leaves out of ``results`` those of whom
+        nothing final was said.
+
+        Raises:
+            NoSuchBlob, StoreUnavailable: the message cannot be read; nothing was sent.
+        """
+        route = await self._find_route()
+        if route is None:
+            return
+        body = await self.means.open_body(self.outgoing.mail)
+        try:
+            async with asyncio.timeout(MAX_SECONDS):
+                await self._try_hosts(route, body)
+        except TimeoutError:
+            self._give_up(deferred("4.4.2", f"no end after {MAX_SECONDS:g} seconds"))
+        finally:
+            body.close()
+
+    # ---- where to ----------------------------------------------------------------------------
+
+    async def _find_route(self) -> Hosts | None:
+        domain = self.outgoing.next_hop
+        flow = find_hosts(domain, own_hostname=self.means.hostname, random=self.means.random)
+        route = await run_flow(flow, self.means.resolve)
+        now_ms = self.means.clock.now_ms()
+        if isinstance(route, Hosts):
+            hosts = tuple(str(host) for host in route.hosts)
+            self.events.append(RouteFound(now_ms, domain, hosts, route.inputs))
+            return route
+        self.events.append(RouteFailed(now_ms, domain, route.temporary, route.reason, route.inputs))
+        self.unreachable = route.temporary
+        self._give_up(_no_route(route))
+        return None
+
+    def _targets(self, route: Hosts) -> Iterator[Target]:
+        for host in route.hosts:
+            yield from self._targets_of(host)
+
+    def _targets_of(self, host: Host) -> list[Target]:
+        elsewhere = self.means.options.port_table.get(host.name)
+        if elsewhere is not None:
+            address, _, port = elsewhere.rpartition(":")
+            return [Target(host.name, address.strip("[]"), int(port))]
+        return [Target(host.name, address, self.means.options.port) for address in host.addresses]
+
+    # ---- one host after the other ------------------------------------------------------------
+
+    async def _try_hosts(self, route: Hosts, body: BlobReader) -> None:
+        reached = False
+        tentative: dict[Claimed, Result] = {}
+        for target, _ in zip(self._targets(route), range(MAX_TARGETS), strict=False):
+            pending = [one for one in self.outgoing.recipients if one not in self.results]
+            if not pending:
+                return
+            got: dict[Claimed, Result] = {}
+            try:
+                reached = await self._try_target(target, self.outgoing.only(pending), body, got)
+            finally:
+                self._keep(got, tentative)
+        for claimed in self.outgoing.recipients:
+            if claimed not in self.results:
+                self.results[claimed] = tentative.get(claimed, _NO_ANSWER)
+        self.unreachable = not reached
+
+    def _keep(self, got: dict[Claimed, Result], tentative: dict[Claimed, Result]) -> None:
+        """Keep what is final; of the rest, what leaves most hope."""
+        for claimed, result in got.items():
+            if result.outcome is Outcome.DEFERRED:
+                tentative[claimed] = result
+            elif result.status == _HOST_REFUSES:
+                tentative.setdefault(claimed, result)
+            else:
+                self.results[claimed] = result
+
+    async def _try_target(
+        self, target: Target, outgoing: Outgoing, body: BlobReader, got: dict[Claimed, Result]
+    ) -> bool:
+        """Fill ``got``; say whether the host was reached."""
+        link = self.means.connections.take(target)
+        if link is not None:
+            if await self._converse(link, outgoing, body, got, reused=True):
+                return True
+            got.clear()  # the host had closed it: that says nothing of the mail
+        try:
+            link = await self.means.opener.open(target)
+        except NotOpened as error:
+            result = deferred(error.status, str(error))
+            if error.reply is not None:
+                outcome = Outcome.DEFERRED if error.reply.is_temporary else Outcome.FAILED
+                result = Result(outcome, error.status, str(error), target.host)
+            got.update(dict.fromkeys(outgoing.recipients, result))
+            self._note(target, None, error.dialogue, str(error))
+            return error.reply is not None
+        return await self._converse(link, outgoing, body, got, reused=False)
+
+    async def _converse(
+        self,
+        link: Link,
+        outgoing: Outgoing,
+        body: BlobReader,
+        got: dict[Claimed, Result],
+        *,
+        reused: bool,
+    ) -> bool:
+        """Send the mail over a link; false: a reused link turned out dead, nothing was said."""
+        heard = link.replies
+        options = self.means.options
+        timeouts = Timeouts(options.reply_timeout / 1000, options.data_timeout / 1000)
+        try:
+            await send_mail(link, outgoing, body, timeouts, got)
+        except LinkBroken as error:
+            link.abort()
+            if reused and (link.replies == heard or _is_first(error, link, heard)):
+                return False
+            rest = [claimed for claimed in outgoing.recipients if claimed not in got]
+            got.update(dict.fromkeys(rest, deferred("4.4.2", str(error), link.target.host)))
+            self._note(link.target, link.tls, link.take_dialogue(), str(error))
+            return True
+        except BaseException:
+            link.abort()
+            self._note(link.target, link.tls, link.take_dialogue(), "interrupted by us")
+            raise
+        self._note(link.target, link.tls, link.take_dialogue(), _summary(got))
+        self.means.connections.give(link)
+        return True
+
+    def _note(
+        self, target: Target, tls: str | None, dialogue: tuple[str, ...], outcome: str
+    ) -> None:
+        now_ms = self.means.clock.now_ms()
+        self.events.append(AttemptMade(now_ms, target.host, str(target), tls, dialogue, outcome))
+
+    def _give_up(self, result: Result) -> None:
+        for claimed in self.outgoing.recipients:
+            self.results.setdefault(claimed, result)
+
+
+_NO_ANSWER = deferred("4.4.2", "no host gave an answer")
+_HOST_REFUSES = "5.3.2"
+"""Status of a host that accepts no mail at all; another host of the domain may (RFC 7504)."""
+
+
+def _is_first(error: LinkBroken, link: Link, heard: int) -> bool:
+    """Tell whether a 421 is the first thing a reused link says: it had been idle for too long."""
+    return isinstance(error, PeerClosing) and link.replies == heard + 1
+
+
+def _no_route(route: NoRoute) -> Result:
+    return (deferred if route.temporary else failed)(route.status, route.reason)
+
+
+def _summary(got: dict[Claimed, Result]) -> str:
+    counts = {outcome: 0 for outcome in Outcome}
+    for result in got.values():
+        counts[result.outcome] += 1
+    words = [f"{counts[outcome]} {outcome.name.lower()}" for outcome in Outcome if counts[outcome]]
+    return ", ".join(words)

@@ -1,0 +1,97 @@
+"""Open links kept a moment for the next mail to the same host.
+
+A link is reused when its last mail came to an orderly end; it is closed with QUIT after a short
+silence, after some minutes of life, or after many mails, because hosts limit these too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zajil.core.clock import Clock
+from zajil.deliver.link import Link, Target
+from zajil.smtp.state import ClientState
+
+IDLE_SECONDS = 4.0
+"""A link nobody needs is closed after this; hosts dislike idle connections, and a mail that comes
+later costs one handshake."""
+MAX_AGE_MS = 300_000
+"""A link is not used longer than this, so that a change in DNS is followed."""
+MAX_MAILS = 1000
+"""Mails over one link; many hosts cut after fewer, and that is no failure here."""
+MAX_IDLE = 100
+"""Idle links of one worker: each takes a socket."""
+_QUIT_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class _Idle:
+    link: Link
+    timer: asyncio.TimerHandle
+
+
+class Connections:
+    """The idle links of one worker."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._idle: dict[Target, list[_Idle]] = {}
+        self._quitting: set[asyncio.Task[None]] = set()
+
+    def take(self, target: Target) -> Link | None:
+        """Give the link that was used last; who takes it closes it or gives it back.
+
+        The host may have closed it meanwhile.
+        """
+        idle = self._idle.get(target)
+        if not idle:
+            return None
+        kept = idle.pop()
+        kept.timer.cancel()
+        if not idle:
+            del self._idle[target]
+        return kept.link
+
+    def give(self, link: Link) -> None:
+        """Keep a link for the next mail, or let it go."""
+        worn = (
+            link.mails >= MAX_MAILS
+            or self._clock.now_ms() - link.opened_ms >= MAX_AGE_MS
+            or sum(map(len, self._idle.values())) >= MAX_IDLE
+        )
+        # Something that was said in a transaction is still open: do not mix it with the next.
+        if link.conn.state is not ClientState.READY or link.conn.replies_owed():
+            link.abort()
+        elif worn:
+            self._quit(link)
+        else:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(IDLE_SECONDS, self._expire(link))
+            self._idle.setdefault(link.target, []).append(_Idle(link, timer))
+
+    async def close(self) -> None:
+        """Say QUIT on all idle links and wait shortly for the answers."""
+        for idle in list(self._idle.values()):
+            for kept in idle:
+                kept.timer.cancel()
+                self._quit(kept.link)
+        self._idle.clear()
+        if self._quitting:
+            await asyncio.wait(self._quitting, timeout=_QUIT_SECONDS)
+
+    def _expire(self, link: Link) -> Callable[[], None]:
+        def expire() -> None:
+            idle = self._idle.get(link.target, [])
+            idle[:] = [kept for kept in idle if kept.link is not link]
+            if not idle:
+                self._idle.pop(link.target, None)
+            self._quit(link)
+
+        return expire
+
+    def _quit(self, link: Link) -> None:
+        task = asyncio.create_task(link.quit(_QUIT_SECONDS))
+        self._quitting.add(task)
+        task.add_done_callback(self._quitting.discard)

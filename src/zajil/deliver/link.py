@@ -1,0 +1,130 @@
+"""A connection to one host, with the protocol engine on it: replies with deadlines.
+
+RFC 5321 section 4.5.3.2: the deadlines are for a whole reply, so a peer that sends a byte a minute
+gains nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from zajil.net.stream import Stream
+from zajil.smtp.client import BadReply, ClientConnection
+from zajil.smtp.codes import Code
+from zajil.smtp.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a connection goes."""
+
+    host: str
+    """Name of the host, which its certificate must show."""
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        """Give address and port: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""
+        shown = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{shown}:{self.port}"
+
+
+class LinkBroken(Exception):
+    """The conversation cannot go on; the text is a sentence for the journey."""
+
+
+class PeerClosing(LinkBroken):
+    """The peer said 421 (RFC 5321 section 3.8)."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+class Link:
+    """One open connection; whoever holds it closes it, or gives it to ``Connections``."""
+
+    def __init__(self, target: Target, stream: Stream, conn: ClientConnection) -> None:
+        self.target = target
+        self.stream = stream
+        self.conn = conn
+        self.tls: str | None = None
+        """For the journey: version, cipher, and whether the certificate was verified."""
+        self.replies = 0
+        """Replies received so far."""
+        self.mails = 0
+        """Mails sent so far."""
+        self.opened_ms = 0
+
+    async def send(self, seconds: float) -> None:
+        """Send what the engine has to say.
+
+        Raises:
+            LinkBroken: the peer is gone, or does not read.
+        """
+        data = self.conn.data_to_send()
+        if not data:
+            return
+        try:
+            await self.stream.write(data, seconds)
+        except TimeoutError:
+            raise LinkBroken(f"the peer read nothing for {seconds:g} seconds") from None
+        except OSError as error:
+            raise LinkBroken(f"connection lost: {_why(error)}") from None
+
+    async def receive(self, seconds: float) -> Reply:
+        """Wait for the oldest reply that is owed.
+
+        Raises:
+            PeerClosing: it is 421.
+            LinkBroken: none came in time, the connection ended, or it was no reply.
+        """
+        try:
+            reply = self.conn.next_reply()
+            if reply is None:
+                async with asyncio.timeout(seconds):
+                    reply = await self._read_reply(seconds)
+        except TimeoutError:
+            raise LinkBroken(f"no reply within {seconds:g} seconds") from None
+        except BadReply as error:
+            raise LinkBroken(f"bad reply: {error}") from None
+        except OSError as error:
+            raise LinkBroken(f"connection lost: {_why(error)}") from None
+        self.replies += 1
+        if reply.code == Code.NOT_AVAILABLE:
+            raise PeerClosing(reply)
+        return reply
+
+    async def _read_reply(self, seconds: float) -> Reply:
+        while (reply := self.conn.next_reply()) is None:
+            data = await self.stream.read(seconds)
+            if not data:
+                raise LinkBroken("the peer closed the connection")
+            self.conn.receive_data(data)
+        return reply
+
+    def take_dialogue(self) -> tuple[str, ...]:
+        """Give what was said since the last call, a line each."""
+        lines = tuple(self.conn.dialogue)
+        self.conn.dialogue.clear()
+        return lines
+
+    def abort(self) -> None:
+        """Close at once, without QUIT."""
+        self.stream.abort()
+
+    async def quit(self, seconds: float) -> None:
+        """Say QUIT, wait a little for the answer, close."""
+        try:
+            self.conn.quit()
+            await self.send(seconds)
+            await self.receive(seconds)
+        except (LinkBroken, RuntimeError):
+            pass  # it is over either way
+        finally:
+            self.abort()
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

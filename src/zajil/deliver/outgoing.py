@@ -1,0 +1,97 @@
+"""One mail for one next hop: what an attempt is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from zajil.smtp.reply import Reply
+from zajil.store.queue import Claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The recipients of one mail that share a next hop; they share one transaction."""
+
+    next_hop: str
+    """ASCII domain or address literal."""
+    recipients: tuple[Claimed, ...]
+    """Never empty; all of one mail and of one claim."""
+
+    @property
+    def mail(self) -> Claimed:
+        """The first recipient's row, for what is the same in all: sender, body, size."""
+        return self.recipients[0]
+
+    def only(self, recipients: Iterable[Claimed]) -> Outgoing:
+        """The same mail for fewer recipients."""
+        return replace(self, recipients=tuple(recipients))
+
+
+def group_claimed(claimed: Iterable[Claimed]) -> list[Outgoing]:
+    """Put together what goes to one next hop in one mail; order is kept."""
+    groups: dict[tuple[str, str], list[Claimed]] = {}
+    for row in claimed:
+        groups.setdefault((row.mail_id, row.next_hop), []).append(row)
+    return [Outgoing(next_hop, tuple(rows)) for (_, next_hop), rows in groups.items()]
+
+
+class Outcome(Enum):
+    """What became of one recipient in one attempt."""
+
+    DELIVERED = auto()
+    """The next server took responsibility."""
+    DEFERRED = auto()
+    """Not now."""
+    FAILED = auto()
+    """Never."""
+    EXPIRED = auto()
+    """Given up, because it took too long."""
+    UNTRIED = auto()
+    """We stop, or lost nothing by not trying: it is due again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one recipient, and who said so."""
+
+    outcome: Outcome
+    status: str
+    """Enhanced status code (RFC 3463)."""
+    diagnostic: str
+    """The peer's reply, unchanged, or our own sentence."""
+    remote_mta: str | None = None
+    """Host that answered; ``None`` when none did."""
+
+
+Results = Mapping[Claimed, Result]
+
+
+def deferred(status: str, sentence: str, remote_mta: str | None = None) -> Result:
+    """Make the result of what may work later."""
+    return Result(Outcome.DEFERRED, status, sentence, remote_mta)
+
+
+def failed(status: str, sentence: str, remote_mta: str | None = None) -> Result:
+    """Make the result of what will never work."""
+    return Result(Outcome.FAILED, status, sentence, remote_mta)
+
+
+def result_of(reply: Reply, remote_mta: str) -> Result:
+    """Read a reply as the fate of a recipient: 2yz, 4yz, 5yz (RFC 5321 section 4.2.1).
+
+    A reply of another kind is a fault of the peer, so: later.
+    """
+    kind = reply.code // 100
+    outcome = {2: Outcome.DELIVERED, 5: Outcome.FAILED}.get(kind, Outcome.DEFERRED)
+    return Result(outcome, _status_of(reply, outcome), str(reply), remote_mta)
+
+
+def _status_of(reply: Reply, outcome: Outcome) -> str:
+    """Give the peer's enhanced status code if it fits its reply code, else ``x.0.0``."""
+    want = {Outcome.DELIVERED: "2", Outcome.FAILED: "5"}.get(outcome, "4")
+    word = reply.lines[0].partition(" ")[0]
+    parts = word.split(".")
+    fits = len(parts) == 3 and all(part.isascii() and part.isdigit() for part in parts)
+    return word if fits and parts[0] == want and len(word) <= 9 else f"{want}.0.0"

@@ -1,0 +1,330 @@
+"""The engine of the queue: claim what is due, attempt it, settle what came of it, sleep, again.
+
+Laws:
+- What is claimed is settled, or its lease is freed: when an attempt fails by a fault of ours, when
+  we stop, when the store was away meanwhile.
+- What a peer has said of a recipient is settled even when we are told to stop.
+- The state of the queue is in the store alone: this process may be killed at any instruction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import traceback
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Protocol
+
+import structlog
+
+from zajil.config.options import DeliverOptions, QueueOptions
+from zajil.core.clock import Clock, Random
+from zajil.deliver.attempt import Attempt, Means
+from zajil.deliver.bounce import Bouncer
+from zajil.deliver.connections import Connections
+from zajil.deliver.outgoing import (
+    Outcome,
+    Outgoing,
+    Result,
+    deferred,
+    failed,
+    group_claimed,
+)
+from zajil.deliver.schedule import Schedule, next_try_ms
+from zajil.deliver.security import Opener
+from zajil.deliver.settle import given_up, settle_given_up, settle_living
+from zajil.dns.flow import Answer, Question
+from zajil.store.batch import QUEUE
+from zajil.store.blobs import BlobReader, NoSuchBlob
+from zajil.store.errors import StoreError
+from zajil.store.open import Store
+from zajil.store.queue import (
+    Claim,
+    Claimed,
+    FreeLeases,
+    LeaseLost,
+    Renewal,
+    Settlement,
+    claim,
+    free_leases,
+    next_due_ms,
+    renew,
+    settle,
+)
+from zajil.tracking.events import FaultHappened, TrackingEvent
+
+_CLAIMED_AHEAD = 4
+"""Claimed work in memory, as a multiple of the attempts at a time: enough that none is idle while
+the next claim commits, little enough that other workers get their share."""
+_SETTLE_WAITS_SECONDS = (0.5, 1, 2, 5, 10, 20, 40)
+"""The store may be away just when a peer took a mail: forgetting that would send it twice."""
+_STORE_AWAY_SECONDS = 1.0
+_LONGEST_SLEEP_SECONDS = 60.0
+"""The real clock may jump; sleep no longer at a time."""
+
+
+class Resolves(Protocol):
+    """What answers DNS questions: ``resolver.client.Resolver``."""
+
+    async def resolve(self, question: Question) -> Answer:
+        """Answer; never raises on what DNS holds."""
+
+
+class Deliverer:
+    """One worker's share of the queue."""
+
+    def __init__(
+        self,
+        store: Store,
+        resolver: Resolves,
+        options: DeliverOptions,
+        queue: QueueOptions,
+        hostname: str,
+        tls: ssl.SSLContext | None,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        """Take a client's TLS context that verifies certificates; ``None``: no TLS at all."""
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+        self._random = random
+        self.owner = f"{lease_owner(hostname, os.getpid())}{random(4).hex()}/"
+        """Our name on leases; ``free_leases`` takes it, or ``lease_owner``, as a prefix."""
+        self._schedule: Schedule[str, Outgoing] = Schedule(
+            concurrency=options.concurrency,
+            concurrency_per_hop=options.concurrency_per_host,
+            capacity=options.concurrency * _CLAIMED_AHEAD,
+        )
+        self._connections = Connections(clock)
+        self._means = Means(
+            options=options,
+            hostname=hostname,
+            clock=clock,
+            random=random,
+            resolve=resolver.resolve,
+            opener=Opener(options, hostname, tls, clock),
+            connections=self._connections,
+            open_body=self._open_body,
+        )
+        self._bouncer = Bouncer(store, hostname, queue.lifetime, clock, random)
+        self._woken = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._log = structlog.get_logger("zajil.deliver")
+
+    def wake(self) -> None:
+        """Look at the queue now: something changed, or time was moved by hand."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Deliver until ``drain`` or cancellation; either settles what has an answer."""
+        unsubscribe = self._store.changes.subscribe(QUEUE, self.wake)
+        renewing = asyncio.create_task(self._renew_leases())
+        try:
+            while not self._stopping:
+                self._woken.clear()
+                more = await self._claim()
+                for hop, outgoing in self._schedule.take():
+                    self._spawn(self._deliver(hop, outgoing))
+                if not more:
+                    await self._sleep()
+        finally:
+            unsubscribe()
+            renewing.cancel()
+            await self.drain(0)
+
+    async def drain(self, seconds: float) -> None:
+        """Claim no more, let attempts end, cut those that last longer, free what was not tried."""
+        self._stopping = True
+        self.wake()
+        self._schedule.drop_all()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._connections.close()
+        with suppress(StoreError):
+            await self._store.write(free_leases, FreeLeases(self.owner, self._clock.now_ms()))
+
+    # ---- claim -------------------------------------------------------------------------------
+
+    async def _claim(self) -> bool:
+        """Claim what there is room for; say whether there may be more at once."""
+        room = self._schedule.room
+        if not room:
+            return False
+        now_ms = self._clock.now_ms()
+        item = Claim(
+            owner=self.owner,
+            token=self._random(12).hex(),
+            now_ms=now_ms,
+            until_ms=now_ms + self._queue.lease,
+            limit=room,
+            not_for=self._schedule.crowded_hops(),
+        )
+        try:
+            claimed = await self._store.write(claim, item)
+        except StoreError as error:
+            self._log.warning("cannot look at the queue", reason=str(error))
+            await asyncio.sleep(_STORE_AWAY_SECONDS)
+            return False
+        for outgoing in group_claimed(claimed):
+            self._schedule.add(outgoing.next_hop, outgoing)
+        return len(claimed) == room
+
+    async def _sleep(self) -> None:
+        """Wait until somebody wakes us, or the next recipient is due."""
+        seconds = _LONGEST_SLEEP_SECONDS
+        if not self._woken.is_set() and self._schedule.room:
+            with suppress(StoreError):
+                due_ms = await self._store.read(next_due_ms)
+                if due_ms is not None:
+                    # At least a little: what is due and was not claimed is somebody else's, or
+                    # for a hop of which we have enough; its end wakes us.
+                    left = (due_ms - self._clock.now_ms()) / 1000
+                    seconds = min(max(left, 0.05), seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+
+    async def _renew_leases(self) -> None:
+        while True:
+            await asyncio.sleep(self._queue.lease / 3000)
+            if not self._schedule.running:
+                continue
+            until_ms = self._clock.now_ms() + self._queue.lease
+            with suppress(StoreError):  # the next one comes before the lease ends
+                await self._store.write(renew, Renewal(self.owner, until_ms))
+
+    # ---- attempt -----------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, hop: str, outgoing: Outgoing) -> None:
+        """Attempt one mail and settle it; cancelled, it settles what has an answer."""
+        attempt = Attempt(self._means, outgoing)
+        try:
+            self._expire(attempt)
+            if len(attempt.results) < len(outgoing.recipients):
+                await self._attempt(attempt)
+        finally:
+            stopped = Result(Outcome.UNTRIED, "4.3.2", "the server stops")
+            for claimed in outgoing.recipients:
+                attempt.results.setdefault(claimed, stopped)
+            try:
+                await self._settle(outgoing, attempt.results, attempt.events)
+            finally:
+                self._schedule.finish(hop)
+                self.wake()
+        if attempt.unreachable and not self._schedule.is_running(hop):
+            # Mails behind it would wait for the same silence, one after the other.
+            for other in self._schedule.drop(hop):
+                self._spawn(self._defer(other, attempt.results[outgoing.mail]))
+
+    async def _attempt(self, attempt: Attempt) -> None:
+        try:
+            await attempt.run()
+        except NoSuchBlob:
+            rest = failed("5.3.0", "the message is not in the store any more")
+        except StoreError as error:
+            rest = deferred("4.3.0", f"the store is not available: {error}")
+        except Exception as error:  # the top of a delivery attempt (style C8)
+            self._log.exception("fault in a delivery attempt", mail=attempt.outgoing.mail.mail_id)
+            trace = "".join(traceback.format_exception(error))
+            summary = f"{type(error).__name__} in a delivery attempt"
+            attempt.events.append(FaultHappened(self._clock.now_ms(), summary, trace))
+            rest = deferred("4.3.0", "a fault in this server; it was recorded")
+        else:
+            return
+        for claimed in attempt.outgoing.recipients:
+            attempt.results.setdefault(claimed, rest)
+
+    def _expire(self, attempt: Attempt) -> None:
+        """Give up what has waited too long (RFC 5321 section 4.5.4.1)."""
+        now_ms = self._clock.now_ms()
+        for claimed in attempt.outgoing.recipients:
+            if claimed.expires_ms <= now_ms:
+                why = claimed.reason or "it was never tried"
+                attempt.results[claimed] = Result(Outcome.EXPIRED, "5.4.7", why)
+
+    async def _defer(self, outgoing: Outgoing, result: Result) -> None:
+        attempt = Attempt(self._means, outgoing)
+        self._expire(attempt)
+        for claimed in outgoing.recipients:
+            attempt.results.setdefault(claimed, result)
+        await self._settle(outgoing, attempt.results, attempt.events)
+
+    # ---- settle ------------------------------------------------------------------------------
+
+    async def _settle(
+        self, outgoing: Outgoing, results: dict[Claimed, Result], events: list[TrackingEvent]
+    ) -> None:
+        now_ms = self._clock.now_ms()
+        living = settle_living(outgoing, results, events, now_ms, self._next_try_ms)
+        dead = given_up(outgoing, results)
+        work = [self._write(living)] if living.rows or living.events else []
+        if dead:
+            work.append(self._bounce(dead))
+        await asyncio.gather(*work)
+
+    async def _bounce(self, dead: list[tuple[Claimed, Result]]) -> None:
+        for wait_seconds in (*_SETTLE_WAITS_SECONDS, None):
+            try:
+                bounce = await self._bouncer.bounce(dead)
+            except StoreError as error:
+                if wait_seconds is None:
+                    self._log.error("cannot bounce a mail; it is tried again", reason=str(error))
+                    return
+                await asyncio.sleep(wait_seconds)
+                continue
+            now_ms = self._clock.now_ms()
+            await self._write(settle_given_up(dead, bounce.dsn, bounce.events, now_ms))
+            return
+
+    async def _write(self, settlement: Settlement) -> None:
+        """Write a settlement; it may be written twice, because it demands the token."""
+        lost: tuple[int, ...] = ()
+        for wait_seconds in (*_SETTLE_WAITS_SECONDS, None):
+            try:
+                lost = await self._store.write(settle, settlement)
+            except LeaseLost:
+                lost = tuple(row.position for row in settlement.rows)
+            except StoreError as error:
+                if wait_seconds is None:
+                    self._log.error(
+                        "cannot settle a mail; it may be sent twice",
+                        mail=settlement.mail_id,
+                        reason=str(error),
+                    )
+                    return
+                await asyncio.sleep(wait_seconds)
+                continue
+            break
+        if lost:
+            self._log.warning("a lease was lost", mail=settlement.mail_id, positions=lost)
+
+    def _next_try_ms(self, claimed: Claimed) -> int:
+        return next_try_ms(
+            self._clock.now_ms(),
+            claimed.tries + 1,
+            claimed.expires_ms,
+            first_ms=self._queue.first_retry,
+            max_ms=self._queue.max_retry,
+            jitter=int.from_bytes(self._random(2), "big") / 65536,
+        )
+
+    async def _open_body(self, mail: Claimed) -> BlobReader:
+        blobs, blob_id = self._store.blobs, mail.blob_id
+        return await self._store.read(lambda conn: blobs.open(conn, blob_id))
+
+
+def lease_owner(hostname: str, pid: int | None = None) -> str:
+    """Name the leases of one process of a node, or of all: a prefix for ``free_leases``."""
+    return f"{hostname}/" if pid is None else f"{hostname}/{pid}/"

@@ -1,0 +1,223 @@
+"""Open a connection to one host, as secure as the rules and the host allow.
+
+RFC 3207 (STARTTLS), RFC 7435 (opportunistic security): with ``opportunistic`` whatever encrypts is
+better than nothing, and the journey says what it was; with ``verify`` only a valid certificate for
+the host's name will do. MTA-STS and DANE will speak here.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import OrderedDict
+from enum import IntEnum
+
+from zajil.config.options import DeliverOptions
+from zajil.core.clock import Clock
+from zajil.deliver.link import Link, LinkBroken, Target
+from zajil.net.stream import connect
+from zajil.smtp.client import BadReply, ClientConnection
+from zajil.smtp.reply import Reply
+from zajil.tls.context import client_context
+
+
+class Level(IntEnum):
+    """How sure we are of whom we speak to."""
+
+    VERIFIED = 0
+    ENCRYPTED = 1
+    PLAIN = 2
+
+
+class NotOpened(Exception):
+    """No mail can be sent to this target now."""
+
+    def __init__(self, status: str, sentence: str, reply: Reply | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.reply = reply
+        """What the host refused us with; ``None``: it was not reached, or TLS failed."""
+        self.dialogue: tuple[str, ...] = ()
+
+
+class _HandshakeFailed(Exception):
+    def __init__(self, sentence: str, next_level: Level) -> None:
+        super().__init__(sentence)
+        self.next_level = next_level
+
+
+_REMEMBERED = 1000
+"""Hosts of which we remember that their certificate is not valid, so that only the first
+connection is made twice."""
+_REMEMBERED_MS = 3_600_000
+
+
+class Opener:
+    """Opens links: connect, greet, EHLO, STARTTLS, EHLO."""
+
+    def __init__(
+        self, options: DeliverOptions, hostname: str, tls: ssl.SSLContext | None, clock: Clock
+    ) -> None:
+        """Take a context that verifies; ``None``: TLS is not used at all."""
+        self._options = options
+        self._hostname = hostname
+        self._clock = clock
+        self._contexts: dict[Level, ssl.SSLContext] = {}
+        if tls is not None and options.tls != "never":
+            if tls.verify_mode is not ssl.CERT_NONE:
+                self._contexts[Level.VERIFIED] = tls
+            if options.tls == "opportunistic":
+                self._contexts[Level.ENCRYPTED] = client_context(None, verify=False)
+        self._unverifiable: OrderedDict[Target, int] = OrderedDict()
+
+    async def open(self, target: Target) -> Link:
+        """Open a link that is ready for MAIL; the caller closes it.
+
+        Waits for the peer, within the timeouts of ``[deliver]``. Cancelling closes the connection.
+
+        Raises:
+            NotOpened: why not, with the dialogue so far.
+        """
+        dialogue: list[str] = []
+        level = self._first_level(target)
+        while True:
+            link = await self._connect(target, dialogue)
+            try:
+                await self._greet(link)
+                await self._secure(link, level)
+            except _HandshakeFailed as failure:
+                link.abort()
+                dialogue += [*link.take_dialogue(), f"-- {failure}; connecting again"]
+                level = failure.next_level
+                if level is Level.ENCRYPTED:
+                    self._remember(target)
+                continue
+            except LinkBroken as error:
+                link.abort()
+                raise self._with_dialogue(NotOpened("4.4.2", str(error)), link, dialogue) from None
+            except NotOpened as error:
+                link.abort()
+                raise self._with_dialogue(error, link, dialogue) from None
+            except BaseException:
+                link.abort()
+                raise
+            link.conn.dialogue[:0] = dialogue
+            link.opened_ms = self._clock.now_ms()
+            return link
+
+    @staticmethod
+    def _with_dialogue(error: NotOpened, link: Link, dialogue: list[str]) -> NotOpened:
+        error.dialogue = (*dialogue, *link.take_dialogue())
+        return error
+
+    async def _connect(self, target: Target, dialogue: list[str]) -> Link:
+        seconds = self._options.connect_timeout / 1000
+        try:
+            stream = await connect(
+                target.address,
+                target.port,
+                timeout=seconds,
+                source_address=self._options.source_address,
+            )
+        except TimeoutError:
+            error = NotOpened("4.4.1", f"no connection within {seconds:g} seconds")
+            error.dialogue = tuple(dialogue)
+            raise error from None
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            error = NotOpened("4.4.1", f"cannot connect to {target}: {reason}")
+            error.dialogue = tuple(dialogue)
+            raise error from None
+        return Link(target, stream, ClientConnection(self._hostname))
+
+    async def _greet(self, link: Link) -> None:
+        seconds = self._options.reply_timeout / 1000
+        greeting = await link.receive(seconds)
+        if not greeting.accepts:
+            raise _refused(greeting)
+        await self._say_ehlo(link)
+
+    async def _say_ehlo(self, link: Link) -> None:
+        seconds = self._options.reply_timeout / 1000
+        link.conn.ehlo()
+        await link.send(seconds)
+        reply = await link.receive(seconds)
+        if reply.accepts:
+            return
+        if reply.is_temporary:
+            raise _refused(reply)
+        # RFC 5321 section 3.2: a server that does not know EHLO may know HELO.
+        link.conn.helo()
+        await link.send(seconds)
+        reply = await link.receive(seconds)
+        if not reply.accepts:
+            raise _refused(reply)
+
+    # ---- TLS ---------------------------------------------------------------------------------
+
+    def _first_level(self, target: Target) -> Level:
+        if Level.VERIFIED in self._contexts:
+            until_ms = self._unverifiable.get(target, 0)
+            if self._options.tls == "verify" or until_ms <= self._clock.now_ms():
+                return Level.VERIFIED
+        return Level.ENCRYPTED if Level.ENCRYPTED in self._contexts else Level.PLAIN
+
+    def _remember(self, target: Target) -> None:
+        self._unverifiable[target] = self._clock.now_ms() + _REMEMBERED_MS
+        self._unverifiable.move_to_end(target)
+        if len(self._unverifiable) > _REMEMBERED:
+            self._unverifiable.popitem(last=False)
+
+    async def _secure(self, link: Link, level: Level) -> None:
+        must = self._options.tls == "verify"
+        if level is Level.PLAIN:
+            if must:
+                raise NotOpened("4.7.0", "TLS is demanded, and we have no context for it")
+            return
+        if "STARTTLS" not in link.conn.capabilities:
+            if must:
+                raise NotOpened("4.7.0", f"{link.target.host} does not offer STARTTLS")
+            return
+        seconds = self._options.reply_timeout / 1000
+        link.conn.starttls()
+        await link.send(seconds)
+        reply = await link.receive(seconds)
+        if not reply.accepts:
+            if must:
+                raise NotOpened("4.7.0", f"{link.target.host} refused STARTTLS: {reply}")
+            return
+        await self._shake_hands(link, level)
+        # RFC 3207 section 4.2: everything the server said before is forgotten.
+        await self._say_ehlo(link)
+
+    async def _shake_hands(self, link: Link, level: Level) -> None:
+        name = link.target.host.strip("[]").removeprefix("IPv6:")
+        try:
+            seconds = self._options.connect_timeout / 1000
+            await link.stream.start_tls(self._contexts[level], name, seconds)
+            link.conn.tls_established()
+        except (OSError, TimeoutError, BadReply, ValueError) as error:
+            sentence = f"TLS failed: {_explain(error)}"
+            if self._options.tls == "verify":
+                raise NotOpened("4.7.5", sentence) from None
+            doubtful = isinstance(error, ssl.SSLCertVerificationError)
+            # Another try without encryption is what "opportunistic" means: whoever can break the
+            # handshake could as well have hidden the offer (RFC 7435 section 3).
+            raise _HandshakeFailed(sentence, Level.ENCRYPTED if doubtful else Level.PLAIN) from None
+        found = link.stream.encryption
+        if found is not None:
+            verified = "verified" if found.verified else "not verified"
+            link.tls = f"{found.version} {found.cipher}, certificate {verified}"
+
+
+def _refused(reply: Reply) -> NotOpened:
+    return NotOpened("4.3.2" if reply.is_temporary else "5.3.2", str(reply), reply)
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not valid: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return error.reason or str(error)
+    if isinstance(error, TimeoutError):
+        return "no handshake in time"
+    return str(error) or type(error).__name__

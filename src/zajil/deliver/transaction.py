@@ -1,0 +1,221 @@
+"""One mail over an open link: MAIL, RCPT for each recipient, DATA, the message, and the replies.
+
+RFC 5321 section 3.3, RFC 2920 (PIPELINING), RFC 1870 (SIZE), RFC 6531 (SMTPUTF8).
+
+Law: what the peer said of a recipient is in ``results`` as soon as it was said; whatever happens
+then to the connection or to us, it is not lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from zajil.deliver.link import Link, LinkBroken
+from zajil.deliver.outgoing import Outgoing, Result, failed, result_of
+from zajil.smtp.codes import Code, Status
+from zajil.smtp.lines import BareLineEnd
+from zajil.smtp.reply import Reply
+from zajil.smtp.state import ClientState
+from zajil.store.blobs import BlobReader
+from zajil.store.queue import Claimed
+
+MAX_RECIPIENTS = 100
+"""Of one transaction: what every server must take (RFC 5321 section 4.5.3.1.8)."""
+
+CHUNK_SIZE = 262_144
+"""Bytes of a message in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long we wait; RFC 5321 section 4.5.3.2."""
+
+    reply_seconds: float
+    """For each reply, and for each piece of the message to leave."""
+    data_seconds: float
+    """For the reply to the end of data."""
+
+
+async def send_mail(
+    link: Link,
+    outgoing: Outgoing,
+    body: BlobReader,
+    timeouts: Timeouts,
+    results: dict[Claimed, Result],
+) -> None:
+    """Send one mail; afterwards every recipient is in ``results``.
+
+    Raises:
+        LinkBroken: recipients that are not in ``results`` got no answer.
+    """
+    refusal = _cannot_take(link, outgoing)
+    if refusal is not None:
+        results.update(dict.fromkeys(outgoing.recipients, refusal))
+        return
+    for start in range(0, len(outgoing.recipients), MAX_RECIPIENTS):
+        part = outgoing.only(outgoing.recipients[start : start + MAX_RECIPIENTS])
+        await _Transaction(link, part, body, timeouts, results).run()
+    link.mails += 1
+
+
+def _cannot_take(link: Link, outgoing: Outgoing) -> Result | None:
+    """See from the EHLO reply that it is useless to try."""
+    capabilities, mail, host = link.conn.capabilities, outgoing.mail, link.target.host
+    limit = capabilities.get("SIZE", "")
+    # RFC 1870 section 3: no number, or 0, is no limit.
+    if limit.isascii() and limit.isdecimal() and 0 < int(limit[:20]) < mail.size:
+        sentence = f"{host} takes messages up to {limit} bytes; this one has {mail.size}"
+        return failed(Status.MESSAGE_TOO_BIG, sentence, host)
+    if needs_smtputf8(outgoing) and "SMTPUTF8" not in capabilities:
+        sentence = f"{host} does not take mail with UTF-8 addresses or header fields"
+        return failed(Status.UTF8_ADDRESS, sentence, host)
+    return None
+
+
+def needs_smtputf8(outgoing: Outgoing) -> bool:
+    """Tell whether the mail may only go where SMTPUTF8 is offered (RFC 6531 section 3.2)."""
+    sender = outgoing.mail.reverse_path
+    return (
+        outgoing.mail.needs_smtputf8
+        or (sender is not None and not sender.is_ascii)
+        or any(not claimed.recipient.is_ascii for claimed in outgoing.recipients)
+    )
+
+
+class _Transaction:
+    def __init__(
+        self,
+        link: Link,
+        outgoing: Outgoing,
+        body: BlobReader,
+        timeouts: Timeouts,
+        results: dict[Claimed, Result],
+    ) -> None:
+        self._link = link
+        self._conn = link.conn
+        self._host = link.target.host
+        self._recipients = outgoing.recipients
+        self._mail = outgoing.mail
+        self._utf8 = needs_smtputf8(outgoing)
+        self._body = body
+        self._timeouts = timeouts
+        self._results = results
+        self._accepted: list[Claimed] = []
+
+    async def run(self) -> None:
+        if "PIPELINING" in self._conn.capabilities:
+            go_ahead = await self._open_pipelined()
+        else:
+            go_ahead = await self._open_in_steps()
+        if go_ahead:
+            await self._send_message()
+        elif self._conn.state is ClientState.MAIL:
+            self._conn.rset()
+            await self._ask()
+
+    async def _open_pipelined(self) -> bool:
+        """Send the whole envelope in one packet (RFC 2920 section 3.1)."""
+        self._say_mail()
+        for claimed in self._recipients:
+            self._conn.rcpt(claimed.recipient)
+        self._conn.data()
+        await self._link.send(self._timeouts.reply_seconds)
+        self._heard_mail(await self._receive())
+        for claimed in self._recipients:
+            self._heard_rcpt(claimed, await self._receive())
+        return self._heard_data(await self._receive())
+
+    async def _open_in_steps(self) -> bool:
+        self._say_mail()
+        if not self._heard_mail(await self._ask()):
+            return False
+        for claimed in self._recipients:
+            self._conn.rcpt(claimed.recipient)
+            self._heard_rcpt(claimed, await self._ask())
+        if not self._accepted:
+            return False
+        self._conn.data()
+        return self._heard_data(await self._ask())
+
+    def _say_mail(self) -> None:
+        # Deviation: where 8BITMIME is not offered the message leaves as it is. RFC 6152 section 3
+        # asks to convert it or to bounce it; servers that take 8 bits and do not say so outnumber
+        # those that do not take them.
+        self._conn.mail(
+            self._mail.reverse_path, size=self._mail.size, body="8BITMIME", smtputf8=self._utf8
+        )
+
+    def _heard_mail(self, reply: Reply) -> bool:
+        if not reply.accepts:
+            self._refuse(self._recipients, reply)
+        return reply.accepts
+
+    def _heard_rcpt(self, claimed: Claimed, reply: Reply) -> None:
+        if claimed in self._results:
+            return  # MAIL was refused; what follows is "bad sequence"
+        if reply.accepts:
+            self._accepted.append(claimed)
+        else:
+            self._refuse((claimed,), reply)
+
+    def _heard_data(self, reply: Reply) -> bool:
+        if reply.code == Code.START_BODY:
+            return True
+        self._refuse(self._accepted, reply)
+        return False
+
+    async def _send_message(self) -> None:
+        if self._accepted:
+            async for piece in _pieces(self._body):
+                try:
+                    self._conn.body(piece)
+                except BareLineEnd as error:
+                    self._must_not_leave(error)
+                await self._link.send(self._timeouts.reply_seconds)
+        # Nobody was accepted, and a peer that said 354 all the same gets an empty message, which
+        # RFC 2920 section 3.1 tells it to refuse.
+        try:
+            self._conn.end_body()
+        except BareLineEnd as error:
+            self._must_not_leave(error)
+        await self._link.send(self._timeouts.reply_seconds)
+        try:
+            reply = await self._link.receive(self._timeouts.data_seconds)
+        except LinkBroken as error:
+            raise LinkBroken(f"{error} (after the whole message was sent)") from None
+        for claimed in self._accepted:
+            self._results[claimed] = result_of(reply, self._host)
+
+    def _must_not_leave(self, error: BareLineEnd) -> None:
+        # Security: a bare CR or LF could end the message at the next server (SMTP smuggling).
+        result = failed(Status.BAD_CONTENT, f"the message may not leave: {error}")
+        self._results.update(dict.fromkeys(self._accepted, result))
+        raise LinkBroken("we cut the connection: the message may not leave") from None
+
+    def _refuse(self, recipients: Sequence[Claimed], reply: Reply) -> None:
+        """5yz: for good. Anything else that is not "yes" to the question: not now."""
+        result = result_of(reply if not reply.accepts else _not_now(reply), self._host)
+        for claimed in recipients:
+            self._results.setdefault(claimed, result)
+
+    async def _ask(self) -> Reply:
+        await self._link.send(self._timeouts.reply_seconds)
+        return await self._receive()
+
+    async def _receive(self) -> Reply:
+        return await self._link.receive(self._timeouts.reply_seconds)
+
+
+def _not_now(reply: Reply) -> Reply:
+    return Reply(Code.LOCAL_ERROR, (f"(the peer's unexpected reply was {reply})",))
+
+
+async def _pieces(body: BlobReader) -> AsyncIterator[bytes]:
+    """Give the message piece by piece; a large one comes from a file, so from a thread."""
+    if body.size <= CHUNK_SIZE:
+        yield body.read_at(0, body.size)
+        return
+    for offset in range(0, body.size, CHUNK_SIZE):
+        yield await asyncio.to_thread(body.read_at, offset, CHUNK_SIZE)

@@ -1,0 +1,189 @@
+"""What operators do to the queue, and what they see of it.
+
+Each action is an event of the mail's journey, in the commit of its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import MailId
+from zajil.store.batch import QUEUE, touch
+from zajil.store.schema import mail, recipient
+from zajil.store.tracking import EventBatch, record_events
+from zajil.tracking.events import OperatorActed
+
+WAITING = recipient.c.state == sa.literal_column("'waiting'")
+HELD = recipient.c.state == sa.literal_column("'held'")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One recipient in the queue."""
+
+    mail_id: MailId
+    recipient: str
+    """Wire form."""
+    state: str
+    """``waiting`` or ``held``."""
+    reason: str
+    """Of the last failure, or why it is held."""
+    tries: int
+    next_try_ms: int
+    expires_ms: int
+    next_hop: str
+    at_ms: int
+    """When the mail was accepted."""
+    sender: str | None
+    """Reverse path; ``None``: the null path."""
+    size: int
+    lease_owner: str | None
+    """The worker that tries it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueQuery:
+    """Which rows to list; ``None`` asks for nothing. All that is given must match."""
+
+    mail_id: MailId | None = None
+    next_hop: str | None = None
+    limit: int = 1000
+
+
+def list_rows(conn: Connection, query: QueueQuery) -> list[QueueRow]:
+    """List the queue, the soonest due first, what is held at the end."""
+    rows: list[QueueRow] = []
+    for state in (WAITING, HELD):
+        search = _LIST.where(state).limit(query.limit - len(rows))
+        if query.mail_id is not None:
+            search = search.where(recipient.c.mail_id == query.mail_id)
+        if query.next_hop is not None:
+            search = search.where(recipient.c.next_hop == query.next_hop)
+        rows += [QueueRow(**row._mapping) for row in conn.execute(search)]
+    return rows
+
+
+_LIST = (
+    sa.select(
+        recipient.c.mail_id,
+        recipient.c.address.label("recipient"),
+        recipient.c.state,
+        recipient.c.reason,
+        recipient.c.tries,
+        recipient.c.next_try_ms,
+        recipient.c.expires_ms,
+        recipient.c.next_hop,
+        recipient.c.at_ms,
+        mail.c.reverse_path.label("sender"),
+        mail.c.size,
+        recipient.c.lease_owner,
+    )
+    .join(mail, mail.c.id == recipient.c.mail_id)
+    .order_by(recipient.c.next_try_ms, recipient.c.mail_id, recipient.c.position)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOrder:
+    """What an operator wants done to some mails."""
+
+    mail_ids: tuple[MailId, ...]
+    who: str
+    reason: str
+    now_ms: int
+
+
+def hold(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
+    """Stop delivery until ``release``; gives the mails that had a waiting recipient.
+
+    Unit of work: idempotent. An attempt that is under way ends: what it delivers is delivered.
+    """
+    return [
+        _act(tx, item, "hold", WAITING, {"state": "held", "reason": item.reason}) for item in items
+    ]
+
+
+def release(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
+    """Let held recipients wait again, due at once; gives the mails that had one.
+
+    Unit of work: idempotent; touches the queue's topic.
+    """
+    return [
+        _act(tx, item, "release", HELD, {"state": "waiting", "next_try_ms": _free_at(item)})
+        for item in items
+    ]
+
+
+def retry(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
+    """Make waiting recipients due at once; gives the mails that had one.
+
+    Unit of work: idempotent; touches the queue's topic.
+    """
+    return [_act(tx, item, "retry", WAITING, {"next_try_ms": _free_at(item)}) for item in items]
+
+
+def expire(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
+    """Give waiting and held recipients up; gives the mails that had one.
+
+    The next claim finds them expired and bounces them, so the sender hears of it.
+
+    Unit of work: idempotent; touches the queue's topic.
+    """
+    return [
+        _act(
+            tx,
+            item,
+            "expire",
+            recipient.c.state.in_(("waiting", "held")),
+            {
+                "state": "waiting",
+                "expires_ms": item.now_ms,
+                "next_try_ms": _free_at(item),
+                "reason": f"given up by the operator: {item.reason}".removesuffix(": "),
+            },
+        )
+        for item in items
+    ]
+
+
+def _free_at(item: QueueOrder) -> sa.ColumnElement[int]:
+    """Now, unless somebody tries it at this moment: then when the lease ends."""
+    return sa.func.coalesce(recipient.c.lease_until_ms, item.now_ms)
+
+
+def _act(
+    tx: Connection,
+    item: QueueOrder,
+    action: str,
+    which: sa.ColumnElement[bool],
+    changes: Mapping[str, Any],
+) -> tuple[MailId, ...]:
+    found = tx.execute(
+        sa.update(recipient)
+        .where(recipient.c.mail_id.in_(item.mail_ids), which)
+        .values(**changes)
+        .returning(recipient.c.mail_id, recipient.c.address)
+    )
+    addresses: dict[MailId, list[str]] = {}
+    for row in found:
+        addresses.setdefault(MailId(row.mail_id), []).append(row.address)
+    record_events(
+        tx,
+        [
+            EventBatch(
+                None,
+                mail_id,
+                item.now_ms,
+                (OperatorActed(item.now_ms, action, item.who, item.reason, tuple(sorted(whom))),),
+            )
+            for mail_id, whom in sorted(addresses.items())
+        ],
+    )
+    if addresses:
+        touch(tx, QUEUE)
+    return tuple(mail_id for mail_id in item.mail_ids if mail_id in addresses)
