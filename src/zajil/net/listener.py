@@ -40,16 +40,19 @@ def bind(address: str) -> socket.socket:
         host, port = split_host_port(address)
     except ValueError as error:
         raise BindFailed(address, str(error)) from None
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    sock: socket.socket | None = None
     try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
         # A restarted server must not wait for old connections to fade (TIME_WAIT).
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if sock.family == socket.AF_INET6:
+        if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((host, port))
         sock.listen(BACKLOG)
     except (OSError, OverflowError) as error:
-        sock.close()
+        if sock is not None:
+            sock.close()
         number = error.errno if isinstance(error, OSError) else None
         raise BindFailed(address, _REASONS.get(number or 0, str(error))) from None
     sock.setblocking(False)

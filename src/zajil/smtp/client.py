@@ -110,20 +110,22 @@ class ClientConnection:
         match = grammar.REPLY_LINE.fullmatch(line)
         if match is None:
             raise BadReply("the peer does not speak SMTP")
-        text = sanitize(match["text"].decode("utf-8", "replace"))
-        self._note(f"S: {match['code'].decode()}{match['separator'].decode()}{text}")
-        if self._lines and self._lines[0] != match["code"].decode():
-            raise BadReply("the lines of a reply have different codes")
+        code, text = (
+            match["code"].decode(),
+            sanitize((match["text"] or b"").decode("utf-8", "replace")),
+        )
+        self._note(f"S: {code}{(match['separator'] or b'').decode()}{text}")
         if not self._lines:
-            self._lines.append(match["code"].decode())
+            self._lines.append(code)
+        if self._lines[0] != code:
+            raise BadReply("the lines of a reply have different codes")
         self._lines.append(text)
         if len(self._lines) > MAX_REPLY_LINES + 1:
             raise BadReply("a reply has too many lines")
         if match["separator"] == b"-":
             return None
-        code, *lines = self._lines
-        self._lines = []
-        return Reply(int(code), tuple(lines))
+        lines, self._lines = tuple(self._lines[1:]), []
+        return Reply(int(code), lines)
 
     def _settle(self, reply: Reply) -> None:
         """Let the reply have its effect on our state."""
@@ -209,7 +211,7 @@ class ClientConnection:
         if body is not None and "8BITMIME" in self.capabilities:
             words.append(f"BODY={body}")
         if smtputf8 or not path.isascii():
-            self._demand_smtputf8()
+            self._demand_smtputf8(path)
             words.append("SMTPUTF8")
         self._recipients = 0
         self._command("MAIL", " ".join(words))
@@ -222,7 +224,7 @@ class ClientConnection:
         """
         path = str(forward_path) if forward_path.domain else forward_path.local_part
         if not path.isascii():
-            self._demand_smtputf8()
+            self._demand_smtputf8(path)
         self._command("RCPT", f"TO:<{path}>")
 
     def data(self) -> None:
@@ -261,14 +263,14 @@ class ClientConnection:
         """Say good-bye; the peer's 221 may be waited for."""
         self._command("QUIT")
 
-    def _demand_smtputf8(self) -> None:
+    def _demand_smtputf8(self, path: str) -> None:
+        _refuse_controls(path)
         if "SMTPUTF8" not in self.capabilities:
             raise NotOffered("the next server does not offer SMTPUTF8")
 
     def _command(self, verb: str, argument: str = "") -> None:
         line = f"{verb} {argument}" if argument else verb
-        if grammar.CONTROL.search(line):
-            raise UnsafeText(f"a control character in an argument of {verb}")
+        _refuse_controls(line)
         after = SENDABLE.get((self.state, verb))
         if after is None:
             raise RuntimeError(f"{verb} is out of order in state {self.state.name}")
@@ -280,3 +282,8 @@ class ClientConnection:
     def _note(self, line: str) -> None:
         if len(self.dialogue) < MAX_DIALOGUE:
             self.dialogue.append(line[:_SHOWN])
+
+
+def _refuse_controls(text: str) -> None:
+    if grammar.CONTROL.search(text):
+        raise UnsafeText("a control character in an argument of a command")

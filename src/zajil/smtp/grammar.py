@@ -50,7 +50,7 @@ MECHANISM = re.compile(r"[A-Z0-9_-]{1,20}")
 
 # Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
 # Reply-code = %x32-35 %x30-35 %x30-39                   (RFC 5321 section 4.2)
-REPLY_LINE = re.compile(rb"(?P<code>[2-5][0-9]{2})(?P<separator>[ -]?)(?P<text>.*)", re.DOTALL)
+REPLY_LINE = re.compile(rb"(?P<code>[2-5][0-9]{2})(?:(?P<separator>[ -])(?P<text>.*))?", re.DOTALL)
 
 # Status-code = ( "2" / "4" / "5" ) "." subject "." detail    (RFC 3463 section 2)
 ENHANCED_STATUS = re.compile(r"(?P<status>[245]\.[0-9]{1,3}\.[0-9]{1,3})(?: |\Z)")
