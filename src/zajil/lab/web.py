@@ -9,49 +9,63 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Generator
-from datetime import UTC, datetime
-from pathlib import Path
 
 import uvicorn
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from zajil.core.ids import MailId
 from zajil.lab.journeys import LabJourneys
 from zajil.lab.lab import Lab
-from zajil.tracking.journey import readable
-from zajil.tracking.story import tell_story, tone_of_state
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+from zajil.net.system import SystemClock
+from zajil.web.journey import tell_journey
+from zajil.web.page import THEMES
+from zajil.web.security import SecurityHeaders, local_path
+from zajil.web.sides import COOKIE_NAME, SidesPages
 
 
 def make_lab_web(lab: Lab, journeys: LabJourneys) -> Starlette:
     """Give the pages of a lab that runs."""
-    pages = _pages()
+    pages = SidesPages(SystemClock())
 
     async def index(request: Request) -> Response:
         mails = await run_in_threadpool(journeys.newest)
-        return _show(pages, "index.html", lab=lab, mails=mails)
+        return _show(pages, request, "lab.html", domains=lab.domains, mails=mails)
 
     async def journey(request: Request) -> Response:
         mail_id = MailId(request.path_params["mail_id"])
         halves = await run_in_threadpool(journeys.halves, mail_id)
         if not halves:
             return PlainTextResponse("No domain of this lab knows such a letter.", 404)
-        return _show(pages, "journey.html", halves=halves)
+        told = [tell_journey(half.journey, half.domain) for half in halves]
+        return _show(pages, request, "lab_journey.html", halves=told)
+
+    async def preferences(request: Request) -> Response:
+        form = await request.form()
+        response = RedirectResponse(local_path(form.get("next"), "/"), 303)
+        for name, allowed in (("language", set(pages.languages)), ("theme", {*THEMES, "auto"})):
+            chosen = form.get(name)
+            if isinstance(chosen, str) and chosen in allowed:
+                response.set_cookie(f"{COOKIE_NAME}_{name}", chosen, samesite="lax")
+        return response
 
     return Starlette(
-        routes=[Route("/", index), Route("/journeys/{mail_id}", journey)],
+        routes=[
+            Route("/", index),
+            Route("/journey/{mail_id}", journey),
+            Route("/preferences", preferences, methods=["POST"]),
+            Route("/static/{name}", pages.static.show),
+        ],
         # Security: a page elsewhere must not read this one by a name of its own that it points
         # at 127.0.0.1 (DNS rebinding).
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"]),
+            Middleware(SecurityHeaders),
         ],
     )
 
@@ -84,26 +98,5 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _pages() -> Environment:
-    pages = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.filters.update(iso=_iso, readable=readable, story=tell_story, tone=_tone)
-    return pages
-
-
-def _show(pages: Environment, template: str, **context: object) -> HTMLResponse:
-    text = pages.get_template(template).render(context)
-    return HTMLResponse(text, headers={"Content-Security-Policy": _POLICY})
-
-
-def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _tone(state: str) -> str:
-    return tone_of_state(state).value
+def _show(pages: SidesPages, request: Request, template: str, **context: object) -> HTMLResponse:
+    return HTMLResponse(pages.render(pages.visitor(request), template, **context))

@@ -2,7 +2,8 @@
 
 Laws:
 - The supervisor holds no store, no thread and no event loop: it forks at any time.
-- A worker that dies is replaced; one that dies again at once is replaced more and more slowly.
+- A worker that dies is replaced at once if it had served; one that dies before it serves is
+  replaced more and more slowly.
 - Workers end when the supervisor does, however it ended: they watch a pipe whose other end only
   the supervisor holds.
 - Everything is told to the supervisor by one byte on a pipe; it never waits for a worker.
@@ -19,8 +20,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 _SLOWEST_RESTART_SECONDS = 30.0
-_STEADY_SECONDS = 10.0
-"""A worker that lived so long has earned an immediate restart."""
+_STEADY_SECONDS = 1.0
+_SHORT_LIFE_PAUSE_SECONDS = 0.1
+"""Between the death of a worker that served for less than ``_STEADY_SECONDS`` and the next: a
+worker that dies of every mail must not take the whole machine."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -32,7 +35,7 @@ class WorkerPipes:
     stop_fd: int
     """End of file: the supervisor is gone, or wants the worker to end."""
     ready_fd: int
-    """One byte, written when the worker serves."""
+    """The worker's number as one byte, written when it serves."""
 
 
 @dataclass(slots=True)
@@ -40,6 +43,8 @@ class _Worker:
     pid: int
     started: float
     failures: int
+    """Starts in a row before this one that came to nothing."""
+    served: bool = False
 
 
 class Supervisor:
@@ -74,7 +79,7 @@ class Supervisor:
         self._workers: dict[int, _Worker] = {}
         self._due: dict[int, tuple[float, int]] = {}
         self._stopping = False
-        self._waiting_for = count
+        self._waiting_for = set(range(count))
         self._stop_read, self._stop_write = os.pipe()
         self._ready_read, self._ready_write = os.pipe()
 
@@ -104,13 +109,17 @@ class Supervisor:
         if self._parent_fd is not None and self._parent_fd in readable:
             self._stopping = not os.read(self._parent_fd, 512)
         if self._ready_read in readable:
-            self._count_ready(len(os.read(self._ready_read, 512)))
+            self._note_ready(os.read(self._ready_read, 512))
         self._bury()
         self._start_due()
 
-    def _count_ready(self, number: int) -> None:
-        before, self._waiting_for = self._waiting_for, max(0, self._waiting_for - number)
-        if before and not self._waiting_for:
+    def _note_ready(self, numbers: bytes) -> None:
+        for number in numbers:
+            if number in self._workers:
+                self._workers[number].served = True
+        waited = bool(self._waiting_for)
+        self._waiting_for.difference_update(numbers)
+        if waited and not self._waiting_for:
             self._on_ready()
 
     def _start_due(self) -> None:
@@ -146,8 +155,10 @@ class Supervisor:
             if self._stopping:
                 continue
             lived = time.monotonic() - worker.started
-            failures = 0 if lived > _STEADY_SECONDS else worker.failures + 1
-            pause = min(_SLOWEST_RESTART_SECONDS, 0.05 * 2 ** min(failures, 10)) if failures else 0
+            failures = 0 if worker.served else worker.failures + 1
+            pause = min(_SLOWEST_RESTART_SECONDS, 0.05 * 2 ** min(failures, 10))
+            if worker.served:
+                pause = _SHORT_LIFE_PAUSE_SECONDS if lived < _STEADY_SECONDS else 0.0
             self._due[number] = (time.monotonic() + pause, failures)
             self._on_death(number, pid, _how_it_ended(status))
             if self._waiting_for and failures >= 3:
