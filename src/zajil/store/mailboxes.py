@@ -25,6 +25,9 @@ INBOX = "INBOX"
 MAX_MAILBOXES = 10_000
 """Mailboxes of one account: protects what lists them all."""
 
+MAX_NAME = 255
+"""Characters of a name."""
+
 _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
 
@@ -35,6 +38,10 @@ class MailboxExists(Exception):
 
 class MailboxIsFixed(Exception):
     """INBOX and the mailboxes with a role cannot be deleted: mail is filed into them."""
+
+
+class NameTooLong(Exception):
+    """Renaming what lies above would make a name longer than ``MAX_NAME``."""
 
 
 class TooManyMailboxes(Exception):
@@ -162,6 +169,7 @@ def rename_mailbox(tx: Connection, items: Sequence[RenameMailbox]) -> list[None]
     Raises:
         NoSuchMailbox: there is none of this name, nor any below it.
         MailboxExists: a new name is taken, or lies below the old one.
+        NameTooLong: one below would get too long a name.
         TooManyMailboxes: the account has as many as it may.
     """
     for item in items:
@@ -182,6 +190,8 @@ def rename_mailbox(tx: Connection, items: Sequence[RenameMailbox]) -> list[None]
         lock_mailboxes(tx, [box.mailbox_id for box in boxes])
         for box in boxes:
             name = item.new_name + box.name[len(item.name) :]
+            if len(name) > MAX_NAME:
+                raise NameTooLong(name)
             if find_mailbox(tx, item.account_id, name) is not None:
                 raise MailboxExists(name)
             _change(tx, box, name=name, uid_validity=_next_uid_validity(tx, item.now_ms))

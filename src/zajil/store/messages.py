@@ -10,18 +10,21 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, Uid
-from zajil.store.blobs import BlobReader, Blobs
+from zajil.store.blobs import BlobReader, Blobs, NoSuchBlob
 from zajil.store.flags import FLAG_BITS, unpack_flags
+from zajil.store.mailboxes import Mailbox, find_mailbox
 from zajil.store.schema import expunged, mailbox, message
+
+R = TypeVar("R")
 
 _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
@@ -65,6 +68,17 @@ class MailboxChanges:
     """New messages and new flags, ascending by UID."""
     expunged: tuple[Uid, ...]
     """Ascending; may name messages that came and went meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxSnapshot:
+    """All that SELECT needs, at one moment."""
+
+    mailbox: Mailbox
+    uids: tuple[Uid, ...]
+    """Ascending."""
+    keywords: frozenset[str]
+    first_unseen: Uid | None
 
 
 class MessageReader:
@@ -121,6 +135,40 @@ def read_message(conn: Connection, blobs: Blobs, found: Message) -> bytes:
         StoreUnavailable: its file cannot be read.
     """
     return found.prefix + blobs.read(conn, found.blob_id)
+
+
+def use_messages(
+    conn: Connection,
+    blobs: Blobs,
+    found: Sequence[Message],
+    use: Callable[[Message, MessageReader], R],
+) -> list[R | None]:
+    """Open messages one after the other for ``use``; ``None`` stands for one that is gone.
+
+    Raises:
+        StoreUnavailable: a file cannot be read.
+    """
+    results: list[R | None] = []
+    for one in found:
+        try:
+            with open_message(conn, blobs, one) as reader:
+                results.append(use(one, reader))
+        except NoSuchBlob:
+            results.append(None)
+    return results
+
+
+def take_snapshot(conn: Connection, account_id: AccountId, name: str) -> MailboxSnapshot | None:
+    """Give a mailbox with its UIDs; ``None``: the account has none of this name."""
+    box = find_mailbox(conn, account_id, name)
+    if box is None:
+        return None
+    return MailboxSnapshot(
+        box,
+        tuple(list_uids(conn, box.mailbox_id)),
+        list_keywords(conn, box.mailbox_id),
+        first_unseen(conn, box.mailbox_id),
+    )
 
 
 def list_uids(conn: Connection, mailbox_id: MailboxId) -> list[Uid]:

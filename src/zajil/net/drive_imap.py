@@ -1,0 +1,386 @@
+"""Serve IMAP on listening sockets: move bytes, start TLS, keep time. (RFC 3501 section 5)
+
+Law: one task serves one connection, from accept to close; it holds the socket and closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Protocol, cast
+
+from zajil.imap.command import Event, StartTls
+from zajil.imap.response import Completion, untagged_status
+from zajil.imap.server import ImapServerConnection, Wait
+from zajil.imap.state import State
+from zajil.net.peer import Peer, make_peer
+
+logger = logging.getLogger(__name__)
+
+_HIGH_WATER = 262_144
+"""Bytes that wait for the engine or the peer before the other side has to wait."""
+_HIGH_WATER_OF_STRANGER = 65_536
+_RETRY_SECONDS = 1.0
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+@dataclass(frozen=True, slots=True)
+class ImapTimes:
+    """How long we wait, in seconds."""
+
+    idle: float = 1800
+    """Silence of a client that has logged in; at least 30 minutes (RFC 3501 section 5.4)."""
+    stranger: float = 60
+    """Until somebody has logged in, in silence and in all."""
+    handshake: float = 30
+    write: float = 300
+    """A client that takes nothing of what we send for so long is gone."""
+
+
+class Stream(Protocol):
+    """What a session may do to its connection."""
+
+    async def flush(self) -> None:
+        """Hand over what the engine has to send; wait while the client takes nothing.
+
+        Raises:
+            ConnectionError: the client is gone.
+            TimeoutError: it took nothing for too long.
+        """
+
+    def wake(self) -> None:
+        """Have ``tell`` called soon, if the client is being waited for."""
+
+
+class Session(Protocol):
+    """Answers the commands of one connection."""
+
+    async def answer(self, event: Event) -> None:
+        """Answer one event through the engine; may wait for store and client."""
+
+    async def tell(self) -> None:
+        """Send what is new: called after ``Stream.wake``, between two events."""
+
+    def closed(self, reason: str) -> None:
+        """Let go of everything; called once, always last."""
+
+
+MakeSession = Callable[[Peer, ImapServerConnection, Stream], Session]
+
+
+class ImapListener:
+    """All IMAP connections of one kind of listener.
+
+    Args:
+        make_engine: with the greeting already in it.
+        tls: for STARTTLS, or from the first byte (``implicit_tls``).
+        max_sessions: connections at a time; more are told BYE.
+        max_per_address: of these, from one address; 0: no limit.
+    """
+
+    def __init__(
+        self,
+        make_engine: Callable[[], ImapServerConnection],
+        make_session: MakeSession,
+        *,
+        tls: ssl.SSLContext | None,
+        implicit_tls: bool,
+        times: ImapTimes,
+        max_sessions: int,
+        max_per_address: int,
+    ) -> None:
+        if implicit_tls and tls is None:
+            raise ValueError("TLS is offered without a certificate")
+        self.make_engine = make_engine
+        self.make_session = make_session
+        self.tls = tls
+        self.times = times
+        self._implicit_tls = implicit_tls
+        self._max_sessions = max_sessions
+        self._max_per_address = max_per_address
+        self._per_address: Counter[IPv4Address | IPv6Address] = Counter()
+        self._acceptors: dict[asyncio.Task[None], socket.socket] = {}
+        self._tasks: dict[asyncio.Task[None], _Connection | None] = {}
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Begin to accept on a listening socket; returns at once. ``drain`` closes it."""
+        sock.setblocking(False)
+        self._acceptors[asyncio.create_task(self._accept(sock))] = sock
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more; say BYE to all, let running commands end, at most for ``seconds``."""
+        for acceptor, sock in self._acceptors.items():
+            acceptor.cancel()
+            await asyncio.wait([acceptor])
+            sock.close()
+        self._acceptors.clear()
+        for task, connection in list(self._tasks.items()):
+            if connection is None:
+                task.cancel()
+            else:
+                connection.shut_down()
+        if self._tasks:
+            _, late = await asyncio.wait(list(self._tasks), timeout=seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    async def _accept(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, address = await loop.sock_accept(sock)
+            except OSError as error:
+                # Attack: the socket stays readable, so a loop would spin on EMFILE.
+                if error.errno in _OUT_OF_FILES:
+                    logger.error("no file descriptor for a new connection: %s", error)
+                    await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            task = loop.create_task(self._serve(client, address))
+            self._tasks[task] = None
+            task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+    async def _serve(self, client: socket.socket, address: Any) -> None:
+        client.setblocking(False)
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            peer = make_peer(address, client.getsockname())
+        except OSError:  # it is gone already
+            client.close()
+            return
+        if not self._admit(peer):
+            if not self._implicit_tls:
+                _send_at_most(client, untagged_status("BYE", "too many connections"))
+            client.close()
+            return
+        try:
+            loop = asyncio.get_running_loop()
+            tls: dict[str, Any] = {}
+            if self._implicit_tls:
+                tls = {"ssl": self.tls, "ssl_handshake_timeout": self.times.handshake}
+            _, connection = await loop.connect_accepted_socket(
+                lambda: _Connection(self, peer), client, **tls
+            )
+            self._tasks[_this_task()] = connection
+            await connection.run()
+        except OSError as error:
+            logger.info("connection of %s failed: %s", peer, error)
+            client.close()
+        finally:
+            self._forget(peer)
+
+    def _admit(self, peer: Peer) -> bool:
+        count = self._per_address[peer.address]
+        if self._max_per_address and count >= self._max_per_address:
+            return False
+        if self._per_address.total() >= self._max_sessions:
+            return False
+        self._per_address[peer.address] = count + 1
+        return True
+
+    def _forget(self, peer: Peer) -> None:
+        self._per_address[peer.address] -= 1
+        if self._per_address[peer.address] <= 0:
+            del self._per_address[peer.address]  # an entry for each address ever seen would leak
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("not in a task")
+    return task
+
+
+def _send_at_most(client: socket.socket, data: bytes) -> None:
+    try:
+        client.send(data)
+    except OSError:
+        return
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: the engine, its session, and the transport between it and the client."""
+
+    def __init__(self, listener: ImapListener, peer: Peer) -> None:
+        self.peer = peer
+        self._listener = listener
+        self._engine = listener.make_engine()
+        self._transport: asyncio.Transport | None = None
+        self._session: Session | None = None
+        self._woken = asyncio.Event()
+        self._news = False
+        self._lost = False
+        self._ended = False
+        """The client sends no more."""
+        self._stopping = False
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+
+    # ---- called by the loop -----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=_HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        """Give the engine what came; read no more while it has much to do."""
+        self._engine.receive_data(data)
+        stranger = self._engine.state is State.NOT_AUTHENTICATED
+        most = _HIGH_WATER_OF_STRANGER if stranger else _HIGH_WATER
+        if self._engine.unread > most and self._transport is not None:
+            self._transport.pause_reading()
+        self._woken.set()
+
+    def eof_received(self) -> bool:
+        """Let what was asked be answered."""
+        self._ended = True
+        self._woken.set()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Wake the task, whatever it waits for."""
+        self._lost = True
+        self._woken.set()
+        self._may_write.set()
+
+    def pause_writing(self) -> None:
+        """Wait with writing: the client is slow."""
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        """Write again."""
+        self._may_write.set()
+
+    # ---- called by the session --------------------------------------------------------------
+
+    async def flush(self) -> None:
+        """See ``Stream.flush``."""
+        transport = self._open_transport()
+        if self._engine.unsent:
+            transport.write(self._engine.data_to_send())
+        if not self._may_write.is_set():
+            async with asyncio.timeout(self._listener.times.write):
+                await self._may_write.wait()
+
+    def wake(self) -> None:
+        """See ``Stream.wake``."""
+        self._news = True
+        self._woken.set()
+
+    # ---- the task ---------------------------------------------------------------------------
+
+    def shut_down(self) -> None:
+        """Say BYE when the running command has been answered."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Serve until LOGOUT, end of file, silence, or a fault of ours."""
+        engine = self._engine
+        session = self._session = self._listener.make_session(self.peer, engine, self)
+        reason = "peer closed"
+        try:
+            deadline = asyncio.get_running_loop().time() + self._listener.times.stranger
+            while (event := engine.next_event()) is not Wait.CLOSED:
+                if event is Wait.REPLY:
+                    raise RuntimeError("the session left a command without its answer")
+                if isinstance(event, Wait):
+                    if not await self._wait(session, deadline):
+                        break
+                elif isinstance(event, StartTls):
+                    await self._start_tls()
+                else:
+                    await session.answer(event)
+                    if engine.unsent > _HIGH_WATER:
+                        await self.flush()
+            else:
+                reason = engine.close_reason or "logout"
+            await self.flush()
+        except TimeoutError:
+            reason = "timeout"
+        except (OSError, ssl.SSLError) as error:
+            reason = f"connection failed: {error}"
+        except Exception:
+            logger.exception("IMAP session of %s failed", self.peer)
+            reason = "fault"
+            self._engine.close("internal error", reason)
+            self._write_last()
+        finally:
+            session.closed(reason)
+            if self._transport is not None:
+                self._transport.close()
+
+    async def _wait(self, session: Session, deadline: float) -> bool:
+        """Send what is ready, then wait for bytes or news; false: there will be none."""
+        await self.flush()
+        if self._stopping:
+            self._engine.close("server is going down", "shutdown")
+            return True
+        if self._news:
+            self._news = False
+            await session.tell()
+            return True
+        if self._ended:
+            return False
+        transport = self._open_transport()
+        if not transport.is_reading() and not transport.is_closing():
+            transport.resume_reading()
+        try:
+            async with asyncio.timeout(self._patience(deadline)):
+                await self._woken.wait()
+        except TimeoutError:
+            self._engine.close("too long without a command", "timeout")
+            return True
+        self._woken.clear()
+        return True
+
+    def _patience(self, deadline: float) -> float:
+        if self._engine.state is not State.NOT_AUTHENTICATED:
+            return self._listener.times.idle
+        # Security: a stranger cannot hold a connection by sending a byte now and then.
+        return max(0.0, deadline - asyncio.get_running_loop().time())
+
+    async def _start_tls(self) -> None:
+        engine, tls = self._engine, self._listener.tls
+        if tls is None:
+            engine.complete(Completion("BAD", "TLS is not available"))
+            return
+        plain = self._open_transport()
+        plain.pause_reading()
+        # Security: bytes sent behind STARTTLS in the clear would be taken for bytes from within
+        # TLS (CVE-2021-33515); nobody honest sends them.
+        if engine.has_pending_input():
+            engine.close("bytes after STARTTLS", "bytes after STARTTLS")
+            return
+        engine.complete(Completion("OK", "begin TLS now"))
+        await self.flush()
+        transport = await asyncio.get_running_loop().start_tls(
+            plain,
+            self,
+            tls,
+            server_side=True,
+            ssl_handshake_timeout=self._listener.times.handshake,
+        )
+        if transport is None:
+            raise ConnectionResetError("the client is gone")
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        engine.tls_established()
+
+    def _open_transport(self) -> asyncio.Transport:
+        if self._lost or self._transport is None:
+            raise ConnectionResetError("the client is gone")
+        return self._transport
+
+    def _write_last(self) -> None:
+        if self._transport is not None and not self._lost:
+            self._transport.write(self._engine.data_to_send())

@@ -1,0 +1,57 @@
+"""What the commands of one session share."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from zajil.core.clock import Clock
+from zajil.core.ids import BlobId
+from zajil.imap.response import Completion
+from zajil.imap.server import ImapServerConnection
+from zajil.login.account import Account
+from zajil.message.part import Part
+from zajil.net.drive_imap import Stream
+from zajil.read.imap.view import View
+from zajil.store.open import Store
+
+NO_MAILBOX = Completion("NO", "there is no such mailbox", "NONEXISTENT")
+TRY_CREATE = Completion("NO", "there is no such mailbox", "TRYCREATE")
+"""For the target of APPEND, COPY and MOVE. (RFC 3501 section 7.1)"""
+
+_MOST_STRUCTURES = 8
+
+StructureKey = tuple[BlobId, bytes]
+"""Blob and prefix: offsets count from the prefix."""
+
+
+@dataclass(slots=True)
+class Context:
+    """A session that has logged in."""
+
+    store: Store
+    account: Account
+    engine: ImapServerConnection
+    stream: Stream
+    clock: Clock
+    view: View | None = None
+    """The selected mailbox; ``None``: none is."""
+    structures: OrderedDict[StructureKey, Part] = field(default_factory=OrderedDict)
+    """Of large messages read last: a phone fetches an attachment in many pieces."""
+
+    @property
+    def selected(self) -> View:
+        """The selected mailbox.
+
+        Raises:
+            RuntimeError: there is none; the engine lets no such command through.
+        """
+        if self.view is None:
+            raise RuntimeError("no mailbox is selected")
+        return self.view
+
+    def keep_structure(self, key: StructureKey, part: Part) -> None:
+        """Remember the structure of a large message; the oldest is forgotten."""
+        self.structures[key] = part
+        if len(self.structures) > _MOST_STRUCTURES:
+            self.structures.popitem(last=False)

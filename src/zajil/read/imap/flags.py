@@ -1,0 +1,62 @@
+"""STORE. (RFC 3501 section 6.4.6)"""
+
+from __future__ import annotations
+
+from zajil.core.ids import Uid
+from zajil.imap.command import Store, StoreMode
+from zajil.imap.response import Completion, untagged
+from zajil.read.imap.context import Context
+from zajil.read.imap.view import View
+from zajil.store.message_changes import FlagChange, FlagMode, change_flags
+from zajil.store.messages import MessageFlags
+
+READ_ONLY = Completion("NO", "mailbox is selected read-only", "READ-ONLY")
+
+_MODES = {
+    StoreMode.REPLACE: FlagMode.REPLACE,
+    StoreMode.ADD: FlagMode.ADD,
+    StoreMode.REMOVE: FlagMode.REMOVE,
+}
+
+
+async def store_flags(context: Context, command: Store) -> Completion:
+    """Change flags, and say what they are now unless the client asked for silence."""
+    view = context.selected
+    if view.read_only:
+        return READ_ONLY
+    uids = view.choose(command.numbers, uid=command.uid)
+    results = await change(context, uids, _MODES[command.mode], command.flags)
+    if not command.silent:
+        _tell(context, view, results)
+    if len(results) < len(uids):
+        return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
+    return Completion("OK", "flags are stored")
+
+
+async def change(
+    context: Context, uids: list[Uid], mode: FlagMode, flags: frozenset[str]
+) -> tuple[MessageFlags, ...]:
+    """Change flags in the store; what the session knows by that is not told to it again."""
+    view = context.selected
+    if not uids:
+        return ()
+    item = FlagChange(view.account_id, view.mailbox.mailbox_id, tuple(uids), mode, flags)
+    results = await context.store.write(change_flags, item)
+    for line in view.new_keywords(one.flags for one in results):
+        context.engine.untagged(line)
+    for one in results:
+        # With the flags of another session's change in between, this MODSEQ is the newer one.
+        if one.modseq > view.modseq:
+            view.told[one.uid] = one.modseq
+    return results
+
+
+def _tell(context: Context, view: View, results: tuple[MessageFlags, ...]) -> None:
+    for one in results:
+        number = view.number_of(one.uid)
+        if number is not None:
+            flags = view.flags_of(one.uid, one.flags)
+            # The UID is sent in either form: RFC 3501 section 6.4.8 demands it of UID STORE.
+            context.engine.untagged(
+                untagged(b"%d FETCH (UID %d FLAGS %b)" % (number, one.uid, flags))
+            )

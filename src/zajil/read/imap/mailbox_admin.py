@@ -1,0 +1,106 @@
+"""CREATE, DELETE, RENAME, SUBSCRIBE, STATUS. (RFC 3501 section 6.3)"""
+
+from __future__ import annotations
+
+from zajil.imap.command import Create, Delete, Rename, Status, StatusItem, Subscribe
+from zajil.imap.response import Completion, mailbox, parenthesized, untagged
+from zajil.read.imap.context import NO_MAILBOX, Context
+from zajil.store.append import NoSuchMailbox
+from zajil.store.mailboxes import (
+    Counts,
+    DeleteMailbox,
+    Mailbox,
+    MailboxExists,
+    MailboxIsFixed,
+    NameTooLong,
+    NewMailbox,
+    RenameMailbox,
+    Subscription,
+    TooManyMailboxes,
+    count_messages,
+    create_mailbox,
+    delete_mailbox,
+    find_mailbox,
+    rename_mailbox,
+    set_subscribed,
+)
+
+_EXISTS = Completion("NO", "there is a mailbox of this name", "ALREADYEXISTS")
+_TOO_MANY = Completion("NO", "there are too many mailboxes", "LIMIT")
+
+
+async def create(context: Context, command: Create) -> Completion:
+    """Make a mailbox, and those above it."""
+    item = NewMailbox(context.account.account_id, command.mailbox, context.clock.now_ms())
+    try:
+        await context.store.write(create_mailbox, item)
+    except MailboxExists:
+        return _EXISTS
+    except TooManyMailboxes:
+        return _TOO_MANY
+    return Completion("OK", "mailbox is made")
+
+
+async def delete(context: Context, command: Delete) -> Completion:
+    """Remove a mailbox with its messages."""
+    try:
+        await context.store.write(
+            delete_mailbox, DeleteMailbox(context.account.account_id, command.mailbox)
+        )
+    except NoSuchMailbox:
+        return NO_MAILBOX
+    except MailboxIsFixed:
+        return Completion("NO", "this mailbox cannot be deleted", "CANNOT")
+    return Completion("OK", "mailbox is deleted")
+
+
+async def rename(context: Context, command: Rename) -> Completion:
+    """Rename a mailbox with all below it."""
+    item = RenameMailbox(
+        context.account.account_id, command.mailbox, command.new_name, context.clock.now_ms()
+    )
+    try:
+        await context.store.write(rename_mailbox, item)
+    except NoSuchMailbox:
+        return NO_MAILBOX
+    except MailboxExists:
+        return _EXISTS
+    except TooManyMailboxes:
+        return _TOO_MANY
+    except NameTooLong:
+        return Completion("NO", "a mailbox name would be too long", "CANNOT")
+    return Completion("OK", "mailbox is renamed")
+
+
+async def subscribe(context: Context, command: Subscribe) -> Completion:
+    """Subscribe to a mailbox, or leave it."""
+    item = Subscription(context.account.account_id, command.mailbox, command.subscribed)
+    try:
+        await context.store.write(set_subscribed, item)
+    except NoSuchMailbox:
+        return NO_MAILBOX
+    return Completion("OK", "done")
+
+
+async def status(context: Context, command: Status) -> Completion:
+    """Count a mailbox without selecting it."""
+    account_id = context.account.account_id
+    box = await context.store.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
+    if box is None:
+        return NO_MAILBOX
+    counts = await context.store.read(lambda conn: count_messages(conn, [box.mailbox_id]))
+    context.engine.untagged(status_line(box, counts[box.mailbox_id], command.items))
+    return Completion("OK", "status is sent")
+
+
+def status_line(box: Mailbox, counts: Counts, items: tuple[StatusItem, ...]) -> bytes:
+    """Write one STATUS response. (RFC 3501 section 7.2.4)"""
+    values = {
+        StatusItem.MESSAGES: counts.messages,
+        StatusItem.RECENT: 0,  # recent is what comes while a session looks: see View
+        StatusItem.UIDNEXT: box.uid_next,
+        StatusItem.UIDVALIDITY: box.uid_validity,
+        StatusItem.UNSEEN: counts.unseen,
+    }
+    words = [b"%b %d" % (item.value.encode("ascii"), values[item]) for item in items]
+    return untagged(b"STATUS", mailbox(box.name), parenthesized(words))

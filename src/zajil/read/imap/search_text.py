@@ -1,0 +1,127 @@
+"""Text of messages as SEARCH compares it. (RFC 3501 section 6.4.4)
+
+The same normal form for term and text: NFKC and case folded, Arabic without tatweel and vowel
+marks, with one alef, one yeh, one heh: who types without hamza finds the word with it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date
+
+from zajil.imap.date_time import date_of
+from zajil.message.date import parse_date
+from zajil.message.encoded_word import decode_words
+from zajil.message.fields import Field, read_fields, split_message, unfold
+from zajil.message.parse import parse_message
+from zajil.message.part import Part
+from zajil.store.messages import MessageReader
+
+MAX_TEXT = 4 << 20
+"""Characters of one message's text that are looked at: protects the time a search takes."""
+MAX_HEADER = 1 << 20
+"""Bytes in which the header section is looked for."""
+
+# Tatweel, the vowel marks (tashkeel), the dagger alef, Quranic signs.
+_MARKS = re.compile(
+    "[\u0640\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed]"
+)
+_LETTERS = str.maketrans(
+    {
+        "\u0622": "\u0627",  # alef with madda
+        "\u0623": "\u0627",  # alef with hamza above
+        "\u0625": "\u0627",  # alef with hamza below
+        "\u0671": "\u0627",  # alef wasla
+        "\u0649": "\u064a",  # alef maksura
+        "\u06cc": "\u064a",  # Farsi yeh
+        "\u0629": "\u0647",  # teh marbuta
+        "\u06a9": "\u0643",  # keheh
+    }
+)
+_SPACE = re.compile(r"\s+")
+# Day, month, year of a Date field; time and zone do not count (RFC 3501 section 6.4.4, SENTON).
+_DAY = re.compile(rb"([0-9]{1,2})[ -]([A-Za-z]{3})[A-Za-z]{0,6}[ -]([0-9]{2,4})")
+
+
+def normal_form(text: str) -> str:
+    """Give the form in which terms and texts are compared."""
+    if text.isascii():
+        folded = text.lower()
+    else:
+        # The precomposed alefs first: NFKC leaves them whole, and their marks would else remain.
+        folded = unicodedata.normalize("NFKC", text).translate(_LETTERS)
+        folded = _MARKS.sub("", folded).casefold()
+    return _SPACE.sub(" ", folded)
+
+
+class MessageText:
+    """The searchable text of one message, read when it is first asked for."""
+
+    def __init__(self, reader: MessageReader) -> None:
+        self._reader = reader
+        self._fields: list[tuple[bytes, bytes]] | None = None
+        self._header_text: str | None = None
+        self._body_text: str | None = None
+
+    def has_field(self, name: bytes, term: str) -> bool:
+        """Say whether a field of this name (lower case) holds the term (in normal form)."""
+        return any(
+            not term or term in normal_form(decode_words(value))
+            for field, value in self._read_fields()
+            if field == name
+        )
+
+    def body_has(self, term: str) -> bool:
+        """Say whether the body holds the term."""
+        if self._body_text is None:
+            data = self._reader.read_at(0, self._reader.size)
+            self._body_text = _body_text(data)
+        return term in self._body_text
+
+    def header_has(self, term: str) -> bool:
+        """Say whether the header section holds the term."""
+        if self._header_text is None:
+            self._header_text = _header_text(self._read_fields())
+        return term in self._header_text
+
+    def sent_on(self) -> date | None:
+        """Give the day of the Date field, as it is written there; ``None``: there is none."""
+        for name, value in self._read_fields():
+            if name == b"date":
+                found = _DAY.search(value)
+                at_ms = parse_date(b"%b %b %b 00:00" % found.groups()) if found else None
+                return None if at_ms is None else date_of(at_ms)
+        return None
+
+    def _read_fields(self) -> list[tuple[bytes, bytes]]:
+        if self._fields is None:
+            head = self._reader.read_at(0, MAX_HEADER)
+            self._fields = _unfolded(read_fields(head[: split_message(head)[0]]))
+        return self._fields
+
+
+def _unfolded(fields: list[Field]) -> list[tuple[bytes, bytes]]:
+    return [(field.name, unfold(field.value)) for field in fields]
+
+
+def _header_text(fields: list[tuple[bytes, bytes]]) -> str:
+    lines = [f"{name.decode('latin-1')}: {decode_words(value)}" for name, value in fields]
+    return normal_form("\n".join(lines))
+
+
+def _body_text(data: bytes) -> str:
+    texts: list[str] = []
+    room = MAX_TEXT
+    stack: list[Part] = [parse_message(data)]
+    while stack and room > 0:
+        part = stack.pop()
+        stack.extend(reversed(part.children))
+        if part.is_message:
+            texts.append(_header_text(_unfolded(part.children[0].fields)))
+        elif part.type.startswith("text/") and not part.children:
+            texts.append(normal_form(part.text(data)[:room]))
+        else:
+            continue
+        room -= len(texts[-1])
+    return "\n".join(texts)

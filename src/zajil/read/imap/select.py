@@ -1,0 +1,132 @@
+"""SELECT, EXAMINE, CLOSE, UNSELECT; following the selected mailbox. (RFC 3501 section 6.3.1, 5.2)"""
+
+from __future__ import annotations
+
+from array import array
+
+from zajil.core.ids import ModSeq, Uid
+from zajil.imap.command import Select
+from zajil.imap.flag import SYSTEM_FLAGS
+from zajil.imap.response import Completion, flag_list, untagged, untagged_status
+from zajil.read.imap.context import NO_MAILBOX, Context
+from zajil.read.imap.view import View
+from zajil.store.batch import mailbox_topic
+from zajil.store.message_changes import ExpungeMessages, expunge_messages
+from zajil.store.messages import changes_since, take_snapshot
+
+
+async def select(context: Context, command: Select) -> Completion:
+    """Open a mailbox and say what is in it; whatever was selected before is left."""
+    leave(context)
+    account_id = context.account.account_id
+    snapshot = await context.store.read(
+        lambda conn: take_snapshot(conn, account_id, command.mailbox)
+    )
+    if snapshot is None:
+        return NO_MAILBOX
+    box = snapshot.mailbox
+    view = View(
+        mailbox=box,
+        read_only=command.read_only,
+        uids=array("I", snapshot.uids),
+        modseq=ModSeq(box.modseq),
+        uid_next=Uid(box.uid_next),
+        keywords=set(snapshot.keywords),
+        unsubscribe=lambda: None,
+        recent_from=Uid(box.uid_next),
+    )
+    follow(context, view)
+    context.view = view
+    send = context.engine.untagged
+    send(view.flags_line())
+    # "\*": the client may make new keywords; in a mailbox it may not change, none is permanent.
+    allowed = [] if view.read_only else [*SYSTEM_FLAGS, *sorted(view.keywords), "\\*"]
+    permanent = flag_list(allowed).decode("ascii")
+    send(untagged_status("OK", "flags that last", f"PERMANENTFLAGS {permanent}"))
+    send(untagged(b"%d" % len(view.uids), b"EXISTS"))
+    send(untagged(b"0", b"RECENT"))
+    if snapshot.first_unseen is not None:
+        number = view.number_of(snapshot.first_unseen)
+        send(untagged_status("OK", "first unseen message", f"UNSEEN {number}"))
+    send(untagged_status("OK", "UIDs are valid", f"UIDVALIDITY {box.uid_validity}"))
+    send(untagged_status("OK", "predicted next UID", f"UIDNEXT {box.uid_next}"))
+    mode = "READ-ONLY" if view.read_only else "READ-WRITE"
+    return Completion("OK", "mailbox is selected", mode)
+
+
+def follow(context: Context, view: View) -> None:
+    """Hear of every commit that changes the mailbox, from now on."""
+
+    def changed() -> None:
+        view.changed = True
+        context.stream.wake()
+
+    view.unsubscribe = context.store.changes.subscribe(
+        mailbox_topic(view.mailbox.mailbox_id), changed
+    )
+    # What was committed between the snapshot and the subscription is found by one look.
+    view.changed = True
+
+
+def leave(context: Context) -> None:
+    """Let go of the selected mailbox, if there is one."""
+    if context.view is not None:
+        context.view.unsubscribe()
+        context.view = None
+
+
+async def close(context: Context) -> Completion:
+    """Expunge what is marked, without a word about it, and leave. (RFC 3501 section 6.4.2)"""
+    view = context.selected
+    if not view.read_only:
+        item = ExpungeMessages(view.account_id, view.mailbox.mailbox_id)
+        await context.store.write(expunge_messages, item)
+    leave(context)
+    return Completion("OK", "mailbox is closed")
+
+
+def unselect(context: Context) -> Completion:
+    """Leave, and expunge nothing. (RFC 3691)"""
+    leave(context)
+    return Completion("OK", "mailbox is left")
+
+
+async def report(context: Context, *, expunge: bool, look: bool = False) -> bool:
+    """Tell the client what happened in the selected mailbox.
+
+    Args:
+        context: a session with or without a selected mailbox.
+        expunge: sequence numbers may change now (RFC 3501 section 7.4.1).
+        look: ask the store even if it did not call.
+
+    Returns:
+        False: the mailbox is gone, and BYE was said.
+    """
+    view = context.view
+    if view is None:
+        return True
+    send = context.engine.untagged
+    if view.changed or look:
+        # Before the look: what is committed during it must wake us again.
+        view.changed = False
+        box = view.mailbox
+        changes = await context.store.read(
+            lambda conn: changes_since(conn, box.account_id, box.mailbox_id, view.modseq)
+        )
+        if changes is None:
+            leave(context)
+            context.engine.close("the selected mailbox was deleted", "mailbox deleted")
+            return False
+        lines, told = view.take(changes)
+        for line in lines:
+            send(line)
+        for one in told:
+            number = view.number_of(one.uid)
+            if number is not None:
+                flags = view.flags_of(one.uid, one.flags)
+                send(untagged(b"%d FETCH (UID %d FLAGS %b)" % (number, one.uid, flags)))
+    # Last: EXISTS and the numbers above still count what is expunged here.
+    if expunge:
+        for line in view.expunge_lines():
+            send(line)
+    return True

@@ -1,0 +1,77 @@
+"""What an IMAP listener serves: engine, session and limits, wired together."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+from zajil.config.options import LimitOptions
+from zajil.core.clock import Clock
+from zajil.imap.literal import Limits
+from zajil.imap.response import untagged_status
+from zajil.imap.server import ImapServerConnection
+from zajil.login.service import LoginService
+from zajil.net.drive_imap import ImapListener, ImapTimes, Stream
+from zajil.net.peer import Peer
+from zajil.read.imap.session import ImapServices, ImapSession, capabilities
+from zajil.store.open import Store
+
+
+class ImapService:
+    """IMAP on one kind of listener: port 143 with STARTTLS, or 993 with TLS from the start.
+
+    Args:
+        limits: ``message_size`` bounds APPEND; ``sessions`` and ``sessions_per_address`` count
+            IMAP connections by themselves.
+        tls: our certificate; ``None``: nobody can log in.
+        implicit_tls: TLS from the first byte.
+        times: how long a connection may be silent.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        login: LoginService,
+        hostname: str,
+        limits: LimitOptions,
+        tls: ssl.SSLContext | None,
+        implicit_tls: bool,
+        clock: Clock,
+        *,
+        times: ImapTimes | None = None,
+    ) -> None:
+        starttls = tls is not None and not implicit_tls
+        service = "imaps" if implicit_tls else "imap"
+        self._services = ImapServices(store, login, clock, hostname, starttls, service)
+        self._limits = Limits(max_message=limits.message_size)
+        self._implicit_tls = implicit_tls
+        words = capabilities(encrypted=implicit_tls, logged_in=False, starttls=starttls)
+        self._greeting = untagged_status("OK", f"{hostname} Zajil", f"CAPABILITY {words}")
+        self._listener = ImapListener(
+            self._make_engine,
+            self._make_session,
+            tls=tls,
+            implicit_tls=implicit_tls,
+            times=times or ImapTimes(),
+            max_sessions=limits.sessions,
+            max_per_address=limits.sessions_per_address,
+        )
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Begin to accept on a listening socket; returns at once. ``drain`` closes it.
+
+        May be called for several sockets.
+        """
+        await self._listener.serve(sock)
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more, let running commands end, say BYE; at most for ``seconds``."""
+        await self._listener.drain(seconds)
+
+    def _make_engine(self) -> ImapServerConnection:
+        return ImapServerConnection(self._greeting, self._limits, encrypted=self._implicit_tls)
+
+    def _make_session(
+        self, peer: Peer, engine: ImapServerConnection, stream: Stream
+    ) -> ImapSession:
+        return ImapSession(self._services, peer, engine, stream)

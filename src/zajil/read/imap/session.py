@@ -1,0 +1,282 @@
+"""One IMAP connection: who it is, and which command goes where. (RFC 3501 section 6)
+
+Law: every answer is OK, NO or BAD. What the store cannot do now is NO [UNAVAILABLE]; a fault of
+ours leaves this file as an exception, and the connection ends with BYE.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from zajil.core.clock import Clock
+from zajil.imap import command as c
+from zajil.imap.response import Completion, untagged, untagged_status
+from zajil.imap.server import ImapServerConnection
+from zajil.imap.state import State
+from zajil.login.account import Account
+from zajil.login.service import LoginService
+from zajil.net.drive_imap import Stream
+from zajil.net.peer import Peer
+from zajil.read.imap import append, copy_move, idle, mailbox_admin, mailbox_list, select
+from zajil.read.imap.context import TRY_CREATE, Context
+from zajil.read.imap.fetch import fetch
+from zajil.read.imap.flags import store_flags
+from zajil.read.imap.search import search
+from zajil.sasl.mechanism import make_mechanism
+from zajil.sasl.step import Credentials
+from zajil.store.errors import StoreError
+from zajil.store.open import Store
+
+logger = logging.getLogger(__name__)
+
+_UNAVAILABLE = Completion("NO", "try again later", "UNAVAILABLE")
+_FAILED = Completion("NO", "log-in failed", "AUTHENTICATIONFAILED")
+_NO_TLS = Completion("NO", "log in only after STARTTLS", "PRIVACYREQUIRED")
+
+_LOOKS = (c.Noop, c.Check, c.Expunge, c.Status)
+"""Commands before whose end the store is asked for news, whether it called or not."""
+_NUMBERED = (c.Fetch, c.Store, c.Search)
+"""In their form without UID, numbers must not change under them (RFC 3501 section 7.4.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImapServices:
+    """What every session of a listener uses."""
+
+    store: Store
+    login: LoginService
+    clock: Clock
+    hostname: str
+    starttls: bool
+    """Offered while the connection is in the clear."""
+    service: str
+    """``imap`` or ``imaps``: for events and the throttle."""
+
+
+def capabilities(*, encrypted: bool, logged_in: bool, starttls: bool) -> str:
+    """Name what works in this state. (RFC 3501 section 6.1.1)"""
+    words = ["IMAP4rev1", "LITERAL+", "ID", "ENABLE"]
+    if logged_in:
+        words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
+        words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS"]
+    elif encrypted:
+        words += ["SASL-IR", "AUTH=PLAIN"]
+    else:
+        # Security: no password in the clear (RFC 8314 section 4.1).
+        words += ["SASL-IR", *(["STARTTLS"] if starttls else []), "LOGINDISABLED"]
+    return " ".join(words)
+
+
+class ImapSession:
+    """Answers the commands of one connection."""
+
+    def __init__(
+        self, services: ImapServices, peer: Peer, engine: ImapServerConnection, stream: Stream
+    ) -> None:
+        self._services = services
+        self._peer = peer
+        self._engine = engine
+        self._stream = stream
+        self._context: Context | None = None
+        self._upload: append.Upload | None = None
+        self._idling = False
+
+    async def answer(self, event: c.Event) -> None:
+        """Answer one event through the engine; may wait for the store and for the client."""
+        try:
+            completion = await self._answer(event)
+            if completion is None:
+                return
+            if not await self._report(event):
+                return
+        except StoreError as error:
+            logger.error("IMAP: the store cannot answer: %s", error)
+            completion = _UNAVAILABLE
+        if isinstance(event, c.Select) and completion.status == "NO":
+            self._leave()
+        self._engine.complete(completion)
+
+    async def tell(self) -> None:
+        """Send what is new while the client idles."""
+        context = self._context
+        if context is None or not self._idling:
+            return
+        try:
+            await select.report(context, expunge=True)
+        except StoreError as error:
+            logger.error("IMAP: the store cannot answer: %s", error)
+
+    def closed(self, reason: str) -> None:
+        """Let go of the mailbox."""
+        logger.debug("IMAP session of %s closed: %s", self._peer, reason)
+        self._leave()
+
+    # ---- dispatch ---------------------------------------------------------------------------
+
+    async def _answer(self, event: c.Event) -> Completion | None:
+        """Do what is asked; ``None``: nothing is to be completed now."""
+        match event:
+            case c.Capability():
+                self._engine.untagged(untagged(b"CAPABILITY", self._capabilities().encode()))
+                return Completion("OK", "capabilities are sent")
+            case c.Noop():
+                return Completion("OK", "nothing done")
+            case c.Logout():
+                self._engine.untagged(untagged_status("BYE", "until next time"))
+                return Completion("OK", "logged out")
+            case c.Id():
+                self._engine.untagged(untagged(b'ID ("name" "Zajil")'))
+                return Completion("OK", "pleased to meet you")
+            case c.Login(login, password):
+                return await self._log_in(login, password, "LOGIN")
+            case c.Authenticate():
+                return await self._authenticate(event)
+            case c.AuthResponse(data):
+                return await self._log_in_plain(data)
+            case _ if self._context is not None:
+                return await self._answer_owner(self._context, event)
+        raise RuntimeError("the engine let a command through before log-in")
+
+    async def _answer_owner(self, context: Context, event: c.Event) -> Completion | None:
+        match event:
+            case c.Select():
+                return await select.select(context, event)
+            case c.Fetch():
+                return await fetch(context, event)
+            case c.Store():
+                return await store_flags(context, event)
+            case c.Search():
+                return await search(context, event)
+            case c.Copy():
+                return await copy_move.copy(context, event)
+            case c.Expunge():
+                return await copy_move.expunge(context, event)
+            case c.Append():
+                return await self._begin_append(context, event)
+            case c.BodyChunk(data):
+                if self._upload is not None:
+                    self._upload.parts.append(data)
+                return None
+            case c.BodyEnd():
+                return await self._finish_append(context, event)
+            case c.Idle():
+                await idle.begin(context)
+                self._idling = True
+                return None
+            case c.IdleDone():
+                self._idling = False
+                return idle.finish(event)
+            case c.Check():
+                return Completion("OK", "checked")
+            case c.Close():
+                return await select.close(context)
+            case c.Unselect():
+                return select.unselect(context)
+            case c.Enable():
+                self._engine.untagged(untagged(b"ENABLED"))
+                return Completion("OK", "nothing to enable")
+        return await self._answer_about_mailboxes(context, event)
+
+    async def _answer_about_mailboxes(self, context: Context, event: c.Event) -> Completion:
+        match event:
+            case c.Create():
+                return await mailbox_admin.create(context, event)
+            case c.Delete():
+                return await mailbox_admin.delete(context, event)
+            case c.Rename():
+                return await mailbox_admin.rename(context, event)
+            case c.Subscribe():
+                return await mailbox_admin.subscribe(context, event)
+            case c.Status():
+                return await mailbox_admin.status(context, event)
+            case c.List():
+                return await mailbox_list.list_(context, event)
+            case c.Lsub():
+                return await mailbox_list.lsub(context, event)
+            case c.Namespace():
+                return mailbox_list.namespace(context)
+        raise RuntimeError(f"no answer to {type(event).__name__}")
+
+    # ---- log-in -----------------------------------------------------------------------------
+
+    async def _authenticate(self, event: c.Authenticate) -> Completion | None:
+        if not self._engine.encrypted:
+            return _NO_TLS
+        if event.mechanism != "PLAIN":
+            return Completion("NO", "mechanism is not supported", "CANNOT")
+        if event.initial is None:
+            self._engine.go_ahead(b"")
+            return None
+        return await self._log_in_plain(event.initial)
+
+    async def _log_in_plain(self, data: bytes | None) -> Completion:
+        if data is None:
+            return Completion("BAD", "cancelled")
+        mechanism = make_mechanism("PLAIN")
+        step = mechanism.start(data) if mechanism is not None else None
+        if not isinstance(step, Credentials):
+            return _FAILED
+        # Nobody may act as another here (RFC 4616 section 2: the authorization identity).
+        if step.authorization_id not in ("", step.login):
+            return _FAILED
+        return await self._log_in(step.login, step.password, "PLAIN")
+
+    async def _log_in(self, login: str, password: str, mechanism: str) -> Completion:
+        # Security: also when a client ignores LOGINDISABLED, what it typed is not looked at.
+        if not self._engine.encrypted:
+            return _NO_TLS
+        services = self._services
+        account = await services.login.log_in(
+            login,
+            password,
+            peer=str(self._peer.address),
+            service=services.service,
+            mechanism=mechanism,
+        )
+        if account is None:
+            return _FAILED
+        self._begin(account)
+        words = capabilities(encrypted=True, logged_in=True, starttls=False)
+        return Completion("OK", "welcome", f"CAPABILITY {words}")
+
+    def _begin(self, account: Account) -> None:
+        services = self._services
+        self._context = Context(services.store, account, self._engine, self._stream, services.clock)
+
+    def _capabilities(self) -> str:
+        return capabilities(
+            encrypted=self._engine.encrypted,
+            logged_in=self._engine.state is not State.NOT_AUTHENTICATED,
+            starttls=self._services.starttls,
+        )
+
+    # ---- the rest ---------------------------------------------------------------------------
+
+    async def _begin_append(self, context: Context, event: c.Append) -> Completion | None:
+        self._upload = await append.begin(context, event)
+        if self._upload is None:
+            return TRY_CREATE
+        self._engine.go_ahead()
+        return None
+
+    async def _finish_append(self, context: Context, event: c.BodyEnd) -> Completion:
+        upload, self._upload = self._upload, None
+        if upload is None:
+            raise RuntimeError("a message came that nobody asked for")
+        if not event.clean:
+            return Completion("BAD", "end of line expected after the message")
+        return await append.finish(context, upload)
+
+    async def _report(self, event: c.Event) -> bool:
+        """Send what happened meanwhile, before the tagged line; false: the connection ends."""
+        if self._context is None or isinstance(event, c.Logout | c.Close | c.Unselect | c.Select):
+            return True
+        numbered = isinstance(event, _NUMBERED) and not event.uid
+        return await select.report(
+            self._context, expunge=not numbered, look=isinstance(event, _LOOKS)
+        )
+
+    def _leave(self) -> None:
+        if self._context is not None:
+            select.leave(self._context)

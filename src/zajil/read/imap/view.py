@@ -1,0 +1,128 @@
+"""The selected mailbox as the client knows it. (RFC 3501 section 2.3.1.2, 7.4.1)
+
+Law: a sequence number changes only when the client is told, and it is told of an expunge only at
+the end of a command that allows it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from zajil.core.ids import AccountId, ModSeq, Uid
+from zajil.imap.flag import RECENT, SYSTEM_FLAGS
+from zajil.imap.response import flag_list, untagged
+from zajil.imap.sequence_set import SequenceSet
+from zajil.store.mailboxes import Mailbox
+from zajil.store.messages import MailboxChanges, MessageFlags
+
+
+@dataclass(slots=True)
+class View:
+    """One selected mailbox of one session."""
+
+    mailbox: Mailbox
+    read_only: bool
+    uids: array[int]
+    """What the client counts: the message with sequence number n is at n - 1."""
+    modseq: ModSeq
+    """How far the store was followed."""
+    uid_next: Uid
+    keywords: set[str]
+    """What FLAGS named last."""
+    unsubscribe: Callable[[], None]
+    recent_from: Uid
+    """Deviation: ``\\Recent`` here means that the message came while this session had the mailbox
+    selected (2026-11-23). RFC 3501 section 2.3.2 wants the first of all sessions to see it; that
+    needs a write on each SELECT, no client relies on it, and RFC 9051 has dropped the flag."""
+    changed: bool = False
+    """The store said that something happened since ``modseq``."""
+    gone: set[int] = field(default_factory=set)
+    """Expunged in the store; the client still counts them."""
+    told: dict[int, ModSeq] = field(default_factory=dict)
+    """Flags the client knows of since its own command, by the MODSEQ they had."""
+
+    @property
+    def account_id(self) -> AccountId:
+        """Whose mailbox it is."""
+        return self.mailbox.account_id
+
+    def number_of(self, uid: int) -> int | None:
+        """Give the sequence number of a message; ``None``: the client does not count it."""
+        at = bisect_left(self.uids, uid)
+        return at + 1 if at < len(self.uids) and self.uids[at] == uid else None
+
+    def choose(self, numbers: SequenceSet, *, uid: bool) -> list[Uid]:
+        """Give the UIDs a set means, ascending; numbers that do not exist are passed over."""
+        if uid:
+            return [Uid(number) for number in numbers.select(self.uids)]
+        chosen: list[Uid] = []
+        for first, last in numbers.spans(len(self.uids)):
+            chosen += map(Uid, self.uids[max(first, 1) - 1 : last])
+        return chosen
+
+    def flags_of(self, uid: int, flags: frozenset[str]) -> bytes:
+        """Write the flags of a message as this session sees them."""
+        shown = [flag for flag in SYSTEM_FLAGS if flag in flags]
+        shown += sorted(flag for flag in flags if not flag.startswith("\\"))
+        if uid >= self.recent_from:
+            shown.append(RECENT)
+        return flag_list(shown)
+
+    def flags_line(self) -> bytes:
+        """Write the FLAGS response: all flags the mailbox has. (RFC 3501 section 7.2.6)"""
+        return untagged(b"FLAGS", flag_list([*SYSTEM_FLAGS, *sorted(self.keywords)]))
+
+    def take(self, changes: MailboxChanges) -> tuple[list[bytes], list[MessageFlags]]:
+        """Follow the store.
+
+        Returns:
+            Lines to send before, and the messages whose flags the client has to be told.
+        """
+        self.gone.update(uid for uid in changes.expunged if self.number_of(uid) is not None)
+        before = len(self.uids)
+        lines: list[bytes] = []
+        tell: list[MessageFlags] = []
+        for one in changes.changed:
+            if one.uid >= self.uid_next:
+                self.uids.append(one.uid)
+            elif self.told.get(one.uid) != one.modseq:
+                tell.append(one)
+        lines += self.new_keywords(one.flags for one in changes.changed)
+        if len(self.uids) != before:
+            lines.append(untagged(b"%d" % len(self.uids), b"EXISTS"))
+            lines.append(untagged(b"%d" % self.count_recent(), b"RECENT"))
+        self.modseq, self.uid_next = changes.modseq, changes.uid_next
+        self.told.clear()
+        return lines, tell
+
+    def count_recent(self) -> int:
+        """Count the messages that are recent to this session."""
+        return len(self.uids) - bisect_left(self.uids, self.recent_from)
+
+    def new_keywords(self, flags: Iterable[frozenset[str]]) -> list[bytes]:
+        """Give the FLAGS response if one of these is a keyword it did not name yet."""
+        words = {flag for some in flags for flag in some if not flag.startswith("\\")}
+        if words <= self.keywords:
+            return []
+        self.keywords |= words
+        return [self.flags_line()]
+
+    def expunge_lines(self, only: Sequence[int] | None = None) -> list[bytes]:
+        """Forget expunged messages and write their EXPUNGE responses. (RFC 3501 section 7.4.1)
+
+        Args:
+            only: these alone; ``None``: all that are gone.
+        """
+        leaving = self.gone if only is None else self.gone.intersection(only)
+        lines: list[bytes] = []
+        # From the end, so that the numbers of those that follow do not move under us.
+        for uid in sorted(leaving, reverse=True):
+            number = self.number_of(uid)
+            if number is not None:
+                del self.uids[number - 1]
+                lines.append(untagged(b"%d" % number, b"EXPUNGE"))
+        self.gone -= leaving
+        return lines
