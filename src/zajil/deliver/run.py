@@ -10,7 +10,6 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 import traceback
 from collections.abc import Coroutine
@@ -85,14 +84,28 @@ class Deliverer:
         tls: ssl.SSLContext | None,
         clock: Clock,
         random: Random,
+        owner: str,
     ) -> None:
-        """Take a client's TLS context that verifies certificates; ``None``: no TLS at all."""
+        """Make one; ``run`` starts it.
+
+        Args:
+            store: started.
+            resolver: for MX records and addresses.
+            options: how we speak to other servers.
+            queue: how often and how long.
+            hostname: what we call ourselves.
+            tls: a client's context that verifies certificates; ``None``: no TLS at all.
+            clock: for schedules.
+            random: for tokens, ids, jitter.
+            owner: this worker's name on its leases, ``hostname/number``: the one that takes a dead
+                worker's place has the same and frees them when it starts.
+        """
         self._store = store
         self._queue = queue
         self._clock = clock
         self._random = random
-        self.owner = f"{lease_owner(hostname, os.getpid())}{random(4).hex()}/"
-        """Our name on leases; ``free_leases`` takes it, or ``lease_owner``, as a prefix."""
+        # The slash ends it: leases are freed by prefix, and worker 1 is not worker 12.
+        self._owner = f"{owner.removesuffix('/')}/"
         self._schedule: Schedule[str, Outgoing] = Schedule(
             concurrency=options.concurrency,
             concurrency_per_hop=options.concurrency_per_host,
@@ -121,9 +134,13 @@ class Deliverer:
 
     async def run(self) -> None:
         """Deliver until ``drain`` or cancellation; either settles what has an answer."""
+        # Whoever had this slot before is dead: what it held is tried again at once.
+        with suppress(StoreError):
+            await self._store.write(free_leases, FreeLeases(self._slot_owner, self._clock.now_ms()))
         unsubscribe = self._store.changes.subscribe(QUEUE, self.wake)
         renewing = asyncio.create_task(self._renew_leases())
         try:
+            await self._free_leases()
             while not self._stopping:
                 self._woken.clear()
                 more = await self._claim()
@@ -147,8 +164,12 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._connections.close()
-        with suppress(StoreError):
-            await self._store.write(free_leases, FreeLeases(self.owner, self._clock.now_ms()))
+        await self._free_leases()
+
+    async def _free_leases(self) -> None:
+        """Let others have what we, or who had our name before, claimed and did not settle."""
+        with suppress(StoreError):  # they end by themselves
+            await self._store.write(free_leases, FreeLeases(self._owner, self._clock.now_ms()))
 
     # ---- claim -------------------------------------------------------------------------------
 
@@ -159,7 +180,7 @@ class Deliverer:
             return False
         now_ms = self._clock.now_ms()
         item = Claim(
-            owner=self.owner,
+            owner=self._owner,
             token=self._random(12).hex(),
             now_ms=now_ms,
             until_ms=now_ms + self._queue.lease,
@@ -198,7 +219,7 @@ class Deliverer:
                 continue
             until_ms = self._clock.now_ms() + self._queue.lease
             with suppress(StoreError):  # the next one comes before the lease ends
-                await self._store.write(renew, Renewal(self.owner, until_ms))
+                await self._store.write(renew, Renewal(self._owner, until_ms))
 
     # ---- attempt -----------------------------------------------------------------------------
 
@@ -323,8 +344,3 @@ class Deliverer:
     async def _open_body(self, mail: Claimed) -> BlobReader:
         blobs, blob_id = self._store.blobs, mail.blob_id
         return await self._store.read(lambda conn: blobs.open(conn, blob_id))
-
-
-def lease_owner(hostname: str, pid: int | None = None) -> str:
-    """Name the leases of one process of a node, or of all: a prefix for ``free_leases``."""
-    return f"{hostname}/" if pid is None else f"{hostname}/{pid}/"

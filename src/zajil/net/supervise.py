@@ -84,7 +84,7 @@ class Supervisor:
         self._ready_read, self._ready_write = os.pipe()
 
     def run(self) -> int:
-        """Keep workers alive until a signal; return the exit status: 0, or 1 if one never served."""
+        """Keep workers alive until a signal; return 0, or 1 if one never served."""
         with _woken_by_signals(self._begin_stop) as wake_fd:
             for number in range(self._count):
                 self._start(number, 0)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+
+_DRAW_SIZE = 4096
 
 
 class SystemClock:
@@ -17,3 +20,24 @@ class SystemClock:
 def system_random(size: int) -> bytes:
     """Give random bytes that cannot be guessed: ``core.clock.Random`` of this machine."""
     return os.urandom(size)
+
+
+class BufferedRandom:
+    """``core.clock.Random`` that asks the system for many bytes at a time.
+
+    Each system call gives up the GIL, and beside a busy writer's thread getting it back costs
+    more than the call. Make one after the fork: two processes must not share what is buffered.
+    """
+
+    def __init__(self, draw: Callable[[int], bytes] = os.urandom) -> None:
+        self._draw = draw
+        self._buffer = b""
+        self._at = 0
+
+    def __call__(self, size: int) -> bytes:
+        """Give ``size`` bytes that nobody else gets."""
+        at = self._at
+        if at + size > len(self._buffer):
+            self._buffer, at = self._draw(max(size, _DRAW_SIZE)), 0
+        self._at = at + size
+        return self._buffer[at : at + size]

@@ -87,9 +87,7 @@ def _add_local(
         )
     )
     copies.events.append(
-        MailboxFiled(
-            now_ms, str(recipient), str(entry.address), filing.mailbox_name, filing.reason
-        )
+        MailboxFiled(now_ms, str(recipient), str(entry.address), filing.mailbox_name, filing.reason)
     )
 
 

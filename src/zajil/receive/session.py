@@ -10,18 +10,15 @@ store; ``net.drive_smtp`` deals with both.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from zajil.config.options import LimitOptions
 from zajil.core.address import Address
-from zajil.core.clock import Clock, Random
-from zajil.core.directory import AccountEntry
 from zajil.core.ids import ID_RANDOM_SIZE, SessionId, new_mail_id, new_session_id
 from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.accept import accept_mail
 from zajil.receive.recipients import ask_directory
+from zajil.receive.services import ReceiveServices
 from zajil.receive.spool import Spool
 from zajil.receive.transaction import Recipient, Transaction
 from zajil.route.recipient import Local, RecipientRoute, Remote, Suspended, route_recipient
@@ -42,7 +39,6 @@ from zajil.smtp.command import (
 )
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
-from zajil.store.open import Store
 from zajil.store.tracking import EventBatch, record_events
 from zajil.tracking.events import (
     CommandRefused,
@@ -62,21 +58,6 @@ _MOST_EVENTS = 200
 """Events kept for one session or mail: a peer that talks for hours must not fill the memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiveServices:
-    """What every session of one listener shares."""
-
-    store: Store
-    clock: Clock
-    random: Random
-    limits: LimitOptions
-    hostname: str
-    service: str
-    """``smtp``, ``submission`` or ``submissions``: for the journey."""
-    postmaster: Callable[[], AccountEntry | None]
-    """Who takes mail to postmaster and abuse where nobody has that address (RFC 5321 4.5.1)."""
-
-
 class ReceiveSession:
     """One connection of a foreign server."""
 
@@ -86,9 +67,12 @@ class ReceiveSession:
         self.conn = conn
         now_ms = services.clock.now_ms()
         self.session_id: SessionId = new_session_id(now_ms, services.random(ID_RANDOM_SIZE))
-        self.greeted: Ehlo | Helo | None = None
-        self.tls_version: str | None = None
-        self.tls_cipher: str | None = None
+        self.claimed_name = ""
+        """Of EHLO or HELO."""
+        self.extended = False
+        """It said EHLO, so it speaks ESMTP."""
+        self.tls: str | None = None
+        """Version and cipher, for people."""
         self.transaction: Transaction | None = None
         self.events: list[TrackingEvent] = [
             SessionOpened(now_ms, services.service, str(peer), peer.local)
@@ -109,17 +93,16 @@ class ReceiveSession:
 
     def tls_started(self, version: str, cipher: str) -> None:
         """Forget what was said in the clear (RFC 3207 section 4.2)."""
-        self.greeted = None
+        self.claimed_name = ""
         self.transaction = None
-        self.tls_version, self.tls_cipher = version, cipher
+        self.tls = f"{version} {cipher}"
         self._note(TlsStarted(self.services.clock.now_ms(), version, cipher, None))
 
     def closed(self, reason: str) -> None:
         """Record a session that came to nothing, or in which something was refused."""
         now_ms = self.services.clock.now_ms()
         refused = [
-            CommandRefused(now_ms, command, str(reply))
-            for command, reply in self.conn.refusals
+            CommandRefused(now_ms, command, str(reply)) for command, reply in self.conn.refusals
         ]
         unfinished = self.transaction.events if self.transaction else []
         self.transaction = None
@@ -141,8 +124,9 @@ class ReceiveSession:
     def answer_greeting(self, event: Ehlo | Helo) -> Answer:
         """EHLO, HELO: the transaction is over, the name is noted."""
         self.transaction = None
-        self.greeted = event
-        verb = "EHLO" if isinstance(event, Ehlo) else "HELO"
+        self.claimed_name = event.client_name
+        self.extended = isinstance(event, Ehlo)
+        verb = "EHLO" if self.extended else "HELO"
         self._note(PeerGreeted(self.services.clock.now_ms(), verb, event.client_name))
         return replies.OK
 
@@ -169,8 +153,9 @@ class ReceiveSession:
         transaction = self._transaction()
         if len(transaction.recipients) >= self.services.limits.recipients:
             return self._refuse_recipient(event.forward_path, replies.TOO_MANY_RECIPIENTS)
-        flow = route_recipient(event.forward_path, self.services.postmaster())
-        route = ask_directory(flow, self.services.store.directory)
+        directory = self.services.store.directory
+        flow = route_recipient(event.forward_path, directory.postmaster)
+        route = ask_directory(flow, directory)
         if isinstance(route, Coroutine):
             return self._answer_rcpt_later(event.forward_path, route)
         return self._answer_route(event.forward_path, route)
@@ -237,9 +222,7 @@ class ReceiveSession:
             case _:
                 return self._refuse_recipient(address, replies.NO_SUCH_RECIPIENT)
 
-    async def _answer_rcpt_later(
-        self, address: Address, route: Awaitable[RecipientRoute]
-    ) -> Reply:
+    async def _answer_rcpt_later(self, address: Address, route: Awaitable[RecipientRoute]) -> Reply:
         return self._answer_route(address, await route)
 
     def _refuse_recipient(self, address: Address, reply: Reply) -> Reply:

@@ -16,9 +16,7 @@ from zajil.net.peer import Peer
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.:_\[\]\x2d\u00a0-\U0010ffff]")
 
 
-def protocol_keyword(
-    *, extended: bool, utf8: bool, encrypted: bool, authenticated: bool
-) -> str:
+def protocol_keyword(*, extended: bool, utf8: bool, encrypted: bool, authenticated: bool) -> str:
     """Give the ``with`` keyword of Received: ESMTPS, UTF8SMTPSA ... (RFC 3848, RFC 6531
     section 4.3)."""
     if not extended:

@@ -36,15 +36,18 @@ class Directory:
     def __init__(self, read: _Read) -> None:
         self._read = read
         self._domains: frozenset[str] | None = None
+        self.postmaster: AccountEntry | None = None
+        """Who gets mail to postmaster and abuse where nobody has these addresses: the first admin.
+        As last read; renewed together with the domains."""
         self._answers: dict[str, DirectoryAnswer] = {}
         self._generation = 0
 
     async def load(self) -> None:
         """Fetch the domains, so that ``peek`` knows who is not ours."""
         generation = self._generation
-        domains = await self._read(load_domains)
+        domains, postmaster = await self._read(lambda c: (load_domains(c), find_postmaster(c)))
         if generation == self._generation:
-            self._domains = domains
+            self._domains, self.postmaster = domains, postmaster
 
     def peek(self, who: Address) -> DirectoryAnswer | None:
         """Answer from memory; ``None``: it is not there, ask ``find``."""
@@ -63,11 +66,12 @@ class Directory:
         known = self.peek(who)
         if known is not None:
             return known
+        if self._domains is None:
+            await self.load()
         generation = self._generation
-        domains, answer = await self._read(lambda conn: (load_domains(conn), look_up(conn, who)))
+        answer = await self._read(lambda conn: look_up(conn, who))
         # What was read before a change must not outlive it.
         if generation == self._generation:
-            self._domains = domains
             if len(self._answers) >= _MAX_ENTRIES:
                 self._answers.clear()
             if answer.is_local:
@@ -84,6 +88,18 @@ class Directory:
 def load_domains(conn: Connection) -> frozenset[str]:
     """Give the ASCII names of all domains of ours."""
     return frozenset(conn.scalars(sa.select(domain.c.ascii_name)))
+
+
+def find_postmaster(conn: Connection) -> AccountEntry | None:
+    """Give the account of the first admin that is not suspended."""
+    first = conn.scalar(
+        sa.select(account.c.address)
+        .where(account.c.admin.is_(True), account.c.active.is_(True))
+        .order_by(account.c.id)
+        .limit(1)
+    )
+    entry = look_up(conn, parse_address(first)).entry if first else None
+    return entry if isinstance(entry, AccountEntry) else None
 
 
 def look_up(conn: Connection, who: Address) -> DirectoryAnswer:

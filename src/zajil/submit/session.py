@@ -10,7 +10,8 @@ from zajil.login.account import Account
 from zajil.login.service import LoginService
 from zajil.net.peer import Peer
 from zajil.receive import replies
-from zajil.receive.session import Answer, ReceiveServices, ReceiveSession
+from zajil.receive.services import ReceiveServices
+from zajil.receive.session import Answer, ReceiveSession
 from zajil.sasl.mechanism import make_mechanism
 from zajil.sasl.step import Challenge, Credentials, Mechanism, Step
 from zajil.smtp.command import Auth, AuthResponse, BodyEnd, Mail, Rcpt
@@ -19,6 +20,7 @@ from zajil.smtp.server import ServerConnection
 from zajil.submit.accept import accept_submission
 from zajil.submit.permission import may_send_as
 from zajil.tracking.events import LoggedIn
+
 
 @dataclass(frozen=True, slots=True)
 class SubmitServices:

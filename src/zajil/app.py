@@ -1,0 +1,418 @@
+"""Wires options, store, steps and listeners together; starts and stops them.
+
+Reading order: ``serve`` (the supervisor's side: bind, prepare, fork), ``_Worker`` (one process:
+store, services, listeners, the queue), then what each service is made of.
+
+Laws:
+- What must be shared by all workers (bound sockets, the TLS context with its ticket keys) is made
+  before the fork; what holds a thread, a connection or a loop is made after it.
+- Stopping is: no new connections, mails in flight end, then the store closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import json
+import logging
+import os
+import pwd
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+import uvicorn
+from structlog.typing import Processor
+
+from zajil.config.options import Configuration, ListenOptions, LogOptions
+from zajil.core.clock import Clock, Random
+from zajil.deliver.run import Deliverer
+from zajil.login.service import LoginService
+from zajil.net.drive_smtp import Session, SmtpLimits, SmtpService
+from zajil.net.listener import BindFailed, bind
+from zajil.net.peer import Peer
+from zajil.net.supervise import Supervisor, WorkerPipes
+from zajil.net.system import BufferedRandom, SystemClock
+from zajil.read.imap.service import ImapService
+from zajil.receive.services import ReceiveServices
+from zajil.receive.session import ReceiveSession
+from zajil.resolver.client import Resolver
+from zajil.sasl.mechanism import PASSWORD_MECHANISMS
+from zajil.smtp.extensions import Offer
+from zajil.smtp.server import ServerConnection
+from zajil.store.errors import StoreUnavailable
+from zajil.store.open import Store, open_store, prepare_store
+from zajil.store.tracking import delete_events
+from zajil.submit.accept import hand_in
+from zajil.submit.session import SubmitServices, SubmitSession
+from zajil.tls.context import BadCertificate, client_context, server_context
+from zajil.web.app import make_web
+from zajil.web.services import WebServices
+
+SERVICES = tuple(ListenOptions.model_fields)
+"""``smtp``, ``submission`` ...: one list of sockets each."""
+
+_SWITCH_INTERVAL_SECONDS = 0.0005
+"""The writer's thread must get its turn beside a busy loop (style C12 example 5)."""
+
+
+class CannotStart(Exception):
+    """One sentence for the operator: why the server does not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What is made before the fork."""
+
+    configuration: Configuration
+    sockets: dict[str, list[socket.socket]]
+    server_tls: ssl.SSLContext | None
+    client_tls: ssl.SSLContext
+
+
+def serve(
+    configuration: Configuration, *, ready_fd: int | None = None, stop_fd: int | None = None
+) -> int:
+    """Run a server until SIGTERM or SIGINT.
+
+    Args:
+        configuration: checked already.
+        ready_fd: gets one line of JSON when every worker serves: the addresses of each service
+            and the supervisor's process id; closed then.
+        stop_fd: end of file on it stops the server.
+
+    Returns:
+        0 after an orderly end, 1 when the workers could not run.
+
+    Raises:
+        CannotStart: a port, file, user or the store cannot be used; nothing was started.
+    """
+    _set_up_log(configuration.log)
+    log = structlog.get_logger("zajil")
+    shared = _prepare(configuration)
+
+    def on_ready() -> None:
+        addresses = {
+            name: [_spell(sock) for sock in sockets] for name, sockets in shared.sockets.items()
+        }
+        log.info("serving", hostname=configuration.server.hostname, **addresses)
+        if ready_fd is not None:
+            line = json.dumps({**addresses, "pid": os.getpid()}) + "\n"
+            os.write(ready_fd, line.encode())
+            os.close(ready_fd)
+
+    def on_death(number: int, pid: int, how: str) -> None:
+        log.warning("worker ended, starting another", worker=number, pid=pid, how=how)
+
+    supervisor = Supervisor(
+        lambda number, pipes: _run_worker(shared, number, pipes),
+        configuration.server.workers or os.cpu_count() or 1,
+        on_ready=on_ready,
+        on_death=on_death,
+        parent_fd=stop_fd,
+        grace_seconds=configuration.server.shutdown_grace / 1000 + 5,
+    )
+    return supervisor.run()
+
+
+def _prepare(configuration: Configuration) -> _Shared:
+    server, tls = configuration.server, configuration.tls
+    sockets: dict[str, list[socket.socket]] = {}
+    try:
+        for name in SERVICES:
+            sockets[name] = [bind(address) for address in getattr(configuration.listen, name)]
+        context = server_context(tls.certificate, tls.key) if tls.certificate and tls.key else None
+        if context is None and (sockets["submissions"] or sockets["imaps"]):
+            raise CannotStart("listen.submissions and listen.imaps need tls.certificate, tls.key")
+        client_tls = client_context(tls.ca_file, verify=configuration.deliver.tls == "verify")
+        _become(server.user)
+        prepare_store(configuration.store, server.data_dir, clock=SystemClock())
+    except (BindFailed, BadCertificate, StoreUnavailable) as error:
+        raise CannotStart(str(error)) from error
+    return _Shared(configuration, sockets, context, client_tls)
+
+
+def _become(user: str | None) -> None:
+    """Give up root for good, once the ports are bound and the key is read."""
+    if os.geteuid() != 0 or user is None:
+        return
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise CannotStart(f"server.user: there is no user {user} on this machine") from None
+    os.initgroups(user, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+
+
+def _spell(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+# ---- one worker ---------------------------------------------------------------------------------
+
+
+def _run_worker(shared: _Shared, number: int, pipes: WorkerPipes) -> int:
+    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+    # What is there after the fork stays: it is not looked at again by the collector, and its
+    # pages stay shared with the supervisor.
+    gc.freeze()
+    worker = _Worker(shared, number)
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        return runner.run(worker.run(pipes))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+class _Worker:
+    """One process: everything here lives and ends with it."""
+
+    def __init__(self, shared: _Shared, number: int) -> None:
+        self.shared = shared
+        self.configuration = shared.configuration
+        self.number = number
+        self.clock: Clock = SystemClock()
+        self.random: Random = BufferedRandom()
+        self.log = structlog.get_logger("zajil").bind(worker=number)
+
+    async def run(self, pipes: WorkerPipes) -> int:
+        """Serve until the supervisor says stop; returns the exit status."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        loop.add_reader(pipes.stop_fd, stop.set)
+        configuration = self.configuration
+        try:
+            store = open_store(
+                configuration.store,
+                configuration.server.data_dir,
+                clock=self.clock,
+                random=self.random,
+                worker=self.number,
+            )
+            store.start(loop)
+        except StoreUnavailable as error:
+            self.log.error("cannot open the store", reason=str(error))
+            return 1
+        try:
+            await self._serve(store, stop, pipes)
+        finally:
+            loop.remove_reader(pipes.stop_fd)
+            await store.close()
+        return 0
+
+    async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
+        await store.directory.load()
+        parts = await _make_parts(self, store)
+        tasks = [asyncio.create_task(part) for part in parts.runs]
+        stopped = asyncio.create_task(stop.wait())
+        os.write(pipes.ready_fd, bytes([self.number]))
+        done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopped}:
+            # A part that ends by itself is a fault of ours: end the process, let it be replaced.
+            self.log.error("a part of the worker ended", reason=repr(task.exception()))
+        grace = self.configuration.server.shutdown_grace / 1000
+        await asyncio.gather(*(drain(grace) for drain in parts.drains), return_exceptions=True)
+        for task in (*tasks, stopped):
+            task.cancel()
+        await asyncio.gather(*tasks, stopped, return_exceptions=True)
+
+
+# ---- what a worker is made of -------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Parts:
+    """Coroutines that run while the worker does, and what must be told to end."""
+
+    runs: list[Coroutine[Any, Any, object]] = field(default_factory=list)
+    drains: list[Callable[[float], Awaitable[object]]] = field(default_factory=list)
+
+
+async def _make_parts(worker: _Worker, store: Store) -> _Parts:
+    shared, configuration, clock = worker.shared, worker.configuration, worker.clock
+    limits, hostname = configuration.limits, configuration.server.hostname
+    login = LoginService(store, clock, worker.random, free_failures=limits.login_failures)
+    resolver = Resolver(configuration.dns, clock, worker.random)
+    parts = _Parts()
+    for name in ("smtp", "submission", "submissions"):
+        service = _smtp_service(worker, store, login, name)
+        await _listen(parts, service, shared.sockets[name])
+    for name in ("imap", "imaps"):
+        imap = ImapService(
+            store,
+            login,
+            hostname=hostname,
+            limits=limits,
+            tls=shared.server_tls,
+            implicit_tls=name == "imaps",
+            clock=clock,
+        )
+        await _listen(parts, imap, shared.sockets[name])
+    deliverer = Deliverer(
+        store,
+        resolver,
+        configuration.deliver,
+        configuration.queue,
+        hostname=hostname,
+        tls=shared.client_tls,
+        clock=clock,
+        random=worker.random,
+        slot=worker.number,
+    )
+    parts.runs.append(deliverer.run())
+    parts.drains.append(deliverer.drain)
+    if shared.sockets["web"]:
+        _add_web(parts, worker, store, login)
+    parts.runs.append(_forget_old_events(store, clock, configuration.tracking.retention))
+    return parts
+
+
+def _smtp_service(worker: _Worker, store: Store, login: LoginService, name: str) -> SmtpService:
+    """Make the service of port 25, 587 or 465."""
+    configuration, tls = worker.configuration, worker.shared.server_tls
+    limits = configuration.limits
+    receive = _receive_services(worker, store, name)
+    offer = Offer(
+        configuration.server.hostname,
+        limits.message_size,
+        starttls=tls is not None and name != "submissions",
+        auth_mechanisms=() if name == "smtp" else PASSWORD_MECHANISMS,
+    )
+    make: Callable[[Peer, ServerConnection], Session]
+    if name == "smtp":
+        make = functools.partial(ReceiveSession, receive)
+    else:
+        make = functools.partial(SubmitSession, SubmitServices(receive, login))
+    return SmtpService(
+        make,
+        offer,
+        tls=tls,
+        implicit_tls=name == "submissions" and tls is not None,
+        limits=SmtpLimits(
+            sessions=limits.sessions,
+            sessions_per_address=limits.sessions_per_address,
+            errors=limits.errors,
+            idle_seconds=limits.idle / 1000,
+        ),
+    )
+
+
+def _receive_services(worker: _Worker, store: Store, name: str) -> ReceiveServices:
+    configuration = worker.configuration
+    return ReceiveServices(
+        store,
+        worker.clock,
+        worker.random,
+        configuration.limits,
+        configuration.server.hostname,
+        name,
+        configuration.queue.lifetime,
+    )
+
+
+class _Listens(Protocol):
+    """What serves a protocol on listening sockets."""
+
+    async def serve(self, sock: socket.socket) -> None: ...
+
+    async def drain(self, seconds: float) -> None: ...
+
+
+async def _listen(parts: _Parts, service: _Listens, sockets: Sequence[socket.socket]) -> None:
+    for sock in sockets:
+        await service.serve(sock)
+    parts.drains.append(service.drain)
+
+
+class _WebServer(uvicorn.Server):
+    """uvicorn, without its own idea of signals: the worker decides when to end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the process's signals alone."""
+        yield
+
+
+def _add_web(parts: _Parts, worker: _Worker, store: Store, login: LoginService) -> None:
+    configuration = worker.configuration
+    services = WebServices(
+        store=store,
+        login=login,
+        hand_in=functools.partial(hand_in, _receive_services(worker, store, "web")),
+        clock=worker.clock,
+        random=worker.random,
+        options=configuration.web,
+        hostname=configuration.server.hostname,
+        max_message_size=configuration.limits.message_size,
+    )
+    server = _WebServer(
+        uvicorn.Config(
+            make_web(services),
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+    )
+
+    async def drain(seconds: float) -> None:
+        server.should_exit = True
+
+    parts.runs.append(server.serve(worker.shared.sockets["web"]))
+    parts.drains.append(drain)
+
+
+async def _forget_old_events(store: Store, clock: Clock, retention_ms: int) -> None:
+    """Delete events past ``tracking.retention``, once an hour; a failure is tried again then."""
+    while True:
+        with suppress(StoreUnavailable):
+            await store.write(delete_events, clock.now_ms() - retention_ms)
+        await asyncio.sleep(3600)
+
+
+def _set_up_log(options: LogOptions) -> None:
+    """Send our log to standard error, for people or for programs."""
+    level = logging.getLevelNamesMapping()[options.level.upper()]
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if options.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    # Libraries log with the standard module; they come out the same way.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -1,0 +1,178 @@
+"""A web or command-line form becomes a message (RFC 5322). Pure.
+
+The direction that the author wrote in goes with the letter: text that reads right to left has an
+HTML alternative that says so, because plain text cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+from zajil.core.address import Address
+from zajil.message.address_list import parse_address_list
+from zajil.message.build import (
+    Attachment,
+    BadValue,
+    build_message,
+    write_address_field,
+    write_raw_field,
+    write_text_field,
+)
+from zajil.message.date import format_date
+from zajil.read.paragraphs import find_direction, split_paragraphs
+
+Direction = Literal["auto", "ltr", "rtl"]
+
+
+class BadForm(ValueError):
+    """A field of the form cannot be used; ``field`` names it, ``wrong`` is what stands there."""
+
+    def __init__(self, field: str, wrong: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}: {wrong}")
+        self.field = field
+        self.wrong = wrong
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class LetterForm:
+    """What the author filled in."""
+
+    sender: Address
+    sender_name: str
+    to: str
+    """Addresses as people type them: ``Amal <amal@north.test>, سلمى@زاجل.test``."""
+    cc: str = ""
+    bcc: str = ""
+    subject: str = ""
+    text: str = ""
+    direction: Direction = "auto"
+    in_reply_to: str = ""
+    """Message-ID of the message this answers, with angle brackets; ``""``: it answers none."""
+    references: str = ""
+    """Message-IDs of the thread, oldest first; ``view.MessageView.references``."""
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A message and its envelope."""
+
+    message: bytes
+    """Without Bcc; CRLF line ends."""
+    recipients: tuple[Address, ...]
+    """To, Cc and Bcc, each once."""
+    message_id: str
+    needs_smtputf8: bool
+
+
+def compose_message(form: LetterForm, *, now_ms: int, unique: str) -> Composed:
+    """Make the message.
+
+    Args:
+        form: what was filled in.
+        now_ms: for Date.
+        unique: letters and digits that no other message has, like a mail id: for Message-ID and
+            boundaries.
+
+    Raises:
+        BadForm: no recipient, something that is no address, or text no field can hold.
+    """
+    to, cc, bcc = (
+        _addresses(name, text)
+        for name, text in (("to", form.to), ("cc", form.cc), ("bcc", form.bcc))
+    )
+    everybody = [address for _, address in (*to, *cc, *bcc)]
+    if not everybody:
+        raise BadForm("to", form.to, "nobody is named")
+    # Bcc counts for the envelope alone: the message must not betray that there was one.
+    utf8 = not all(address.is_ascii for _, address in (*to, *cc, ("", form.sender)))
+    message_id = f"<{unique}@{form.sender.domain}>"
+    header = [
+        write_raw_field("Date", format_date(now_ms)),
+        _written("sender", write_address_field, "From", [(form.sender_name, form.sender)], utf8),
+    ]
+    for name, people in (("To", to), ("Cc", cc)):
+        if people:
+            header.append(_written(name.lower(), write_address_field, name, people, utf8))
+    header.append(_written("subject", write_text_field, "Subject", form.subject, utf8))
+    header.append(write_raw_field("Message-ID", message_id))
+    header += _thread_fields(form)
+    try:
+        message = build_message(
+            header,
+            form.text,
+            html=_html(form),
+            attachments=form.attachments,
+            unique=unique,
+        )
+    except BadValue as error:
+        raise BadForm("attachments", "", str(error)) from None
+    unique_recipients = {address.key: address for address in everybody}
+    needs_smtputf8 = utf8 or not all(address.is_ascii for address in everybody)
+    return Composed(message, tuple(unique_recipients.values()), message_id, needs_smtputf8)
+
+
+def _addresses(field: str, text: str) -> list[tuple[str, Address]]:
+    # People and phones put other commas and semicolons between addresses.
+    listed = parse_address_list(text.replace("،", ",").replace(";", ",").replace("\n", ","))
+    found: list[tuple[str, Address]] = []
+    for one in listed.people:
+        if one.address is None:
+            raise BadForm(field, one.spec, "not an address")
+        found.append((one.display_name, one.address))
+    if listed.defects:
+        raise BadForm(field, text, listed.defects[0])
+    return found
+
+
+def _written(field: str, write: Any, name: str, value: Any, utf8: bool) -> bytes:
+    try:
+        written: bytes = write(name, value, utf8=utf8)
+    except BadValue as error:
+        raise BadForm(field, "", str(error)) from None
+    return written
+
+
+def _thread_fields(form: LetterForm) -> list[bytes]:
+    """Write In-Reply-To and References (RFC 5322 section 3.6.4); odd ids are left out."""
+    written: list[bytes] = []
+    for name, ids in (
+        ("In-Reply-To", form.in_reply_to.split()[:1]),
+        # Only the start and the end of a long thread: lines and relays have limits.
+        ("References", _shorten_thread(form.references.split())),
+    ):
+        good = [one for one in ids if one[:1] == "<" and one[-1:] == ">" and len(one) < 500]
+        if good:
+            try:
+                written.append(write_raw_field(name, " ".join(good)))
+            except BadValue:
+                continue
+    return written
+
+
+def _shorten_thread(ids: Sequence[str]) -> Sequence[str]:
+    return ids if len(ids) <= 20 else [ids[0], *ids[-19:]]
+
+
+def _html(form: LetterForm) -> str | None:
+    """Give the HTML alternative; ``None`` where plain text reads right by itself."""
+    paragraphs = split_paragraphs(form.text)
+    if form.direction != "rtl" and not any(one.direction == "rtl" for one in paragraphs):
+        return None
+    out = [f'<!DOCTYPE html>\n<html><body><div dir="{form.direction}">']
+    depth = 0
+    for one in paragraphs:
+        wanted = min(one.quote_depth, 20)
+        out.append("<blockquote>" * (wanted - depth) + "</blockquote>" * (depth - wanted))
+        depth = wanted
+        direction = "auto" if form.direction == "auto" else form.direction
+        if one.quote_depth:
+            direction = find_direction(one.text)
+        text = escape(one.text).replace("\n", "<br>\n")
+        out.append(f'<p dir="{direction}">{text}</p>')
+    out.append("</blockquote>" * depth + "</div></body></html>")
+    return "\n".join(line for line in out if line)
