@@ -42,7 +42,7 @@ async def finish(context: Context, upload: Upload) -> Completion:
     if any(b"\x00" in part for part in content):
         return Completion("NO", "the message has a NUL byte")
     at_ms = command.received_at_ms
-    if at_ms is None or at_ms < 0:
+    if at_ms is None:
         at_ms = context.clock.now_ms()
     staged = await context.store.blobs.stage_any(content)
     item = PutMessage(box.account_id, box.mailbox_id, staged, command.flags, at_ms)

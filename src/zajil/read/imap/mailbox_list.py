@@ -125,7 +125,7 @@ def _list_line(name: _Name, command: List) -> bytes:
     wants_subscribed = "SUBSCRIBED" in command.select or "SUBSCRIBED" in command.returns
     if box is not None and box.subscribed and wants_subscribed:
         attributes.append(b"\\Subscribed")
-    if box is not None and box.role in _ROLES:
+    if box is not None and box.role is not None and box.role in _ROLES:
         attributes.append(_ROLES[box.role])
     words = [b"LIST", parenthesized(attributes), _SEPARATOR, mailbox(name.name)]
     if "RECURSIVEMATCH" in command.select and name.subscribed_below:

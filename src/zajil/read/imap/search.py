@@ -68,7 +68,7 @@ async def _search_rows(context: Context, matcher: Matcher, wanted: list[Uid]) ->
     blobs = store.blobs
     if not wanted:
         return []
-    rows = await store.read(lambda conn: get_messages(conn, box, wanted))
+    rows: Sequence[Message] = await store.read(lambda conn: get_messages(conn, box, wanted))
     found: list[Uid] = []
     while rows:
         some, rest = matcher.cut(rows)

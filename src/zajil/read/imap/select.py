@@ -1,4 +1,4 @@
-"""SELECT, EXAMINE, CLOSE, UNSELECT; following the selected mailbox. (RFC 3501 section 6.3.1, 5.2)"""
+"""SELECT, EXAMINE, CLOSE, UNSELECT; following the selected mailbox. (RFC 3501 section 5.2)"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from zajil.imap.response import Completion, flag_list, untagged, untagged_status
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.view import View
 from zajil.store.batch import mailbox_topic
+from zajil.store.errors import StoreError
 from zajil.store.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.messages import changes_since, take_snapshot
 
@@ -110,9 +111,13 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
         # Before the look: what is committed during it must wake us again.
         view.changed = False
         box = view.mailbox
-        changes = await context.store.read(
-            lambda conn: changes_since(conn, box.account_id, box.mailbox_id, view.modseq)
-        )
+        try:
+            changes = await context.store.read(
+                lambda conn: changes_since(conn, box.account_id, box.mailbox_id, view.modseq)
+            )
+        except StoreError:
+            view.changed = True
+            raise
         if changes is None:
             leave(context)
             context.engine.close("the selected mailbox was deleted", "mailbox deleted")

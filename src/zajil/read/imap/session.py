@@ -36,6 +36,8 @@ _NO_TLS = Completion("NO", "log in only after STARTTLS", "PRIVACYREQUIRED")
 
 _LOOKS = (c.Noop, c.Check, c.Expunge, c.Status)
 """Commands before whose end the store is asked for news, whether it called or not."""
+_SILENT = (c.Logout, c.Close, c.Unselect, c.Select)
+"""Commands after which nothing is told of the mailbox: it is being left, or was just read."""
 _NUMBERED = (c.Fetch, c.Store, c.Search)
 """In their form without UID, numbers must not change under them (RFC 3501 section 7.4.1)."""
 
@@ -86,26 +88,16 @@ class ImapSession:
         """Answer one event through the engine; may wait for the store and for the client."""
         try:
             completion = await self._answer(event)
-            if completion is None:
-                return
-            if not await self._report(event):
-                return
         except StoreError as error:
             logger.error("IMAP: the store cannot answer: %s", error)
             completion = _UNAVAILABLE
-        if isinstance(event, c.Select) and completion.status == "NO":
-            self._leave()
-        self._engine.complete(completion)
+        if completion is not None and await self._report(event):
+            self._engine.complete(completion)
 
     async def tell(self) -> None:
         """Send what is new while the client idles."""
-        context = self._context
-        if context is None or not self._idling:
-            return
-        try:
-            await select.report(context, expunge=True)
-        except StoreError as error:
-            logger.error("IMAP: the store cannot answer: %s", error)
+        if self._idling:
+            await self._report(None)
 
     def closed(self, reason: str) -> None:
         """Let go of the mailbox."""
@@ -268,14 +260,19 @@ class ImapSession:
             return Completion("BAD", "end of line expected after the message")
         return await append.finish(context, upload)
 
-    async def _report(self, event: c.Event) -> bool:
+    async def _report(self, event: c.Event | None) -> bool:
         """Send what happened meanwhile, before the tagged line; false: the connection ends."""
-        if self._context is None or isinstance(event, c.Logout | c.Close | c.Unselect | c.Select):
+        if self._context is None or isinstance(event, _SILENT):
             return True
         numbered = isinstance(event, _NUMBERED) and not event.uid
-        return await select.report(
-            self._context, expunge=not numbered, look=isinstance(event, _LOOKS)
-        )
+        try:
+            return await select.report(
+                self._context, expunge=not numbered, look=isinstance(event, _LOOKS)
+            )
+        except StoreError as error:
+            # What was asked has been done: its answer must not say otherwise.
+            logger.error("IMAP: the store cannot answer: %s", error)
+            return True
 
     def _leave(self) -> None:
         if self._context is not None:
