@@ -176,7 +176,9 @@ class SmtpConnection(asyncio.Protocol):
         if self._transport is None:
             return
         self._transport = None
-        if exc is not None and not self._reason:
+        if self._upgrade is not None and not self._reason:
+            self._reason = f"TLS failed: {exc or 'peer closed'}"
+        elif exc is not None and not self._reason:
             self._reason = f"connection lost: {type(exc).__name__}"
         if self._waiting is None:
             self._finish()

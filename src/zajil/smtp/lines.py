@@ -13,6 +13,7 @@ from typing import Final
 
 _END = b"\r\n.\r\n"
 _DEFECT = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
+_HARMLESS = bytes(byte for byte in range(256) if byte not in b"\r\n\0")
 _DEFECT_NAMES = {b"\r": "bare-cr", b"\n": "bare-lf", b"\0": "nul"}
 
 SIZE_DEFECT: Final = "size"
@@ -55,12 +56,13 @@ class BodyReader:
 
     def _take(self, block: bytes) -> bytes:
         # Invariant: a block never ends in a CR that may be half of a CRLF (that one is held
-        # back), so the three counts differ exactly if there is a bare CR or LF.
-        if self._defect is None:
-            lines = block.count(b"\r\n")
-            if block.count(b"\n") != lines or block.count(b"\r") != lines or b"\0" in block:
-                found = _DEFECT.search(block)
-                self._defect = found and _DEFECT_NAMES[found[0]]
+        # back), so all CR, LF and NUL belong to a CRLF exactly if they are twice as many.
+        if (
+            self._defect is None
+            and len(block.translate(None, _HARMLESS)) != block.count(b"\r\n") * 2
+            and (found := _DEFECT.search(block)) is not None
+        ):
+            self._defect = _DEFECT_NAMES[found[0]]
         if block:
             # A dot that begins a line is stuffed, whatever follows it.
             block = block.replace(b"\r\n.", b"\r\n")[self._skip :]

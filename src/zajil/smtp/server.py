@@ -144,11 +144,12 @@ class ServerConnection:
         while True:
             if self._owed is not None:
                 return Wait.REPLY
-            if self.state is State.BODY:
+            state = self.state
+            if state is State.BODY:
                 return self._next_body_event()
-            if self.state is State.CLOSED:
+            if state is State.CLOSED:
                 return Wait.CLOSED
-            if self.state is State.TLS:
+            if state is State.TLS:
                 return self._wait_for_tls()
             line = self._take_line()
             if line is None:
@@ -215,6 +216,8 @@ class ServerConnection:
 
     def _take_line(self) -> bytes | None:
         received, at = self._received, self._at
+        if at == len(received):
+            return None
         end = received.find(b"\r\n", at)
         # Without an end, a CR may be its first half: -1.
         seen = (end if end >= 0 else len(received) - 1) - at

@@ -1,0 +1,43 @@
+"""bind(): a socket, or one clear sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from zajil.net.listener import BindFailed, bind
+from zajil.net.peer import make_peer, split_host_port
+from zajil.net.system import SystemClock, system_random
+
+
+def test_bind_and_in_use() -> None:
+    with bind("127.0.0.1:0") as sock:
+        address = f"127.0.0.1:{sock.getsockname()[1]}"
+        assert not sock.getblocking()
+        with pytest.raises(BindFailed, match="in use") as caught:
+            bind(address)
+    assert str(caught.value).startswith(f"cannot listen on {address}: ")
+
+
+def test_not_an_address_of_this_machine() -> None:
+    with pytest.raises(BindFailed, match="not an address of this machine"):
+        bind("192.0.2.1:0")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", "name.test:0"])
+def test_not_an_address(address: str) -> None:
+    with pytest.raises(BindFailed):
+        bind(address)
+
+
+def test_peers() -> None:
+    peer = make_peer(("192.0.2.1", 4711), ("192.0.2.25", 25))
+    assert (str(peer), peer.local) == ("192.0.2.1:4711", "192.0.2.25:25")
+    peer = make_peer(("2001:db8::1", 4711, 0, 0), ("::1", 25, 0, 0))
+    assert (str(peer), peer.local) == ("[2001:db8::1]:4711", "[::1]:25")
+    assert str(make_peer(("::ffff:192.0.2.1", 1, 0, 0), ("::1", 2)).address) == "192.0.2.1"
+    assert split_host_port("[::1]:25") == ("::1", 25)
+
+
+def test_system() -> None:
+    assert SystemClock().now_ms() > 1_700_000_000_000
+    assert len(system_random(8)) == 8
