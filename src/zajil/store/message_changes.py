@@ -17,7 +17,7 @@ from enum import Enum
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import AccountId, MailboxId, ModSeq, Uid
+from zajil.core.ids import AccountId, MailboxId, MailId, ModSeq, Uid
 from zajil.store.append import (
     Append,
     Appended,
@@ -46,6 +46,8 @@ class PutMessage:
     flags: frozenset[str]
     received_at_ms: int
     """INTERNALDATE."""
+    mail_id: MailId | None = None
+    """Whose journey it shares: of a copy in Sent, the mail that went out."""
 
 
 def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
@@ -65,7 +67,15 @@ def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
         bits, keywords = pack_flags(item.flags)
         blob = item.content
         appends.append(
-            Append(item.mailbox_id, blob.blob_id, blob.size, item.received_at_ms, bits, keywords)
+            Append(
+                item.mailbox_id,
+                blob.blob_id,
+                blob.size,
+                item.received_at_ms,
+                bits,
+                keywords,
+                item.mail_id,
+            )
         )
     return append_messages(tx, appends)
 

@@ -30,7 +30,7 @@ class Stage(Enum):
     ARRIVE = mark("Handed in")
     CHECK = mark("Checked")
     KEEP = mark("Taken in charge")
-    DELIVER = mark("Delivered")
+    DELIVER = mark("Delivery")
 
 
 class Tone(Enum):

@@ -29,7 +29,7 @@ class Station:
 def tell_story(journey: Journey) -> tuple[Chapter, ...]:
     """Tell a journey that is already cut to its viewer."""
     chapters: list[tuple[Stage, list[Step]]] = []
-    for recorded in _accepted_first(journey.events):
+    for recorded in _in_order_of_telling(journey.events):
         step = tell_event(recorded.event)
         stage = step.stage or (chapters[-1][0] if chapters else Stage.ARRIVE)
         if not chapters or chapters[-1][0] is not stage:
@@ -38,17 +38,18 @@ def tell_story(journey: Journey) -> tuple[Chapter, ...]:
     return tuple(Chapter(stage, tuple(steps)) for stage, steps in chapters)
 
 
-_SAME_COMMIT = {"deliver.filed", "deliver.queued", "route.alias"}
+_TOLD_FIRST = {"mail.accepted": 0, "route.alias": 1, "deliver.queued": 2, "deliver.filed": 3}
 
 
-def _accepted_first(events: Sequence[Recorded]) -> list[Recorded]:
-    # All of one commit happens at once; "safely stored" is what a reader must hear first of it.
+def _in_order_of_telling(events: Sequence[Recorded]) -> list[Recorded]:
+    # All of one commit happens at once; that the mail is safe is what a reader must hear first.
     ordered: list[Recorded] = []
     for recorded in events:
-        place = len(ordered)
-        if recorded.event.name == "mail.accepted":
-            while place and ordered[place - 1].event.name in _SAME_COMMIT:
-                place -= 1
+        rank, place = _TOLD_FIRST.get(recorded.event.name), len(ordered)
+        while (
+            rank is not None and place and rank < _TOLD_FIRST.get(ordered[place - 1].event.name, 0)
+        ):
+            place -= 1
         ordered.insert(place, recorded)
     return ordered
 

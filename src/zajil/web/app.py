@@ -23,6 +23,12 @@ from zajil.web.page import Pages, Site
 from zajil.web.security import SecurityHeaders, Sessions
 from zajil.web.services import WebServices
 from zajil.web.static_files import StaticFiles
+from zajil.web.webmail.letter import LetterPages
+from zajil.web.webmail.letters import LetterList
+from zajil.web.webmail.live import Live
+from zajil.web.webmail.writing import Writing
+
+_LETTER = "/mail/{mailbox_id}/{uid}"
 
 
 def make_web(services: WebServices) -> Starlette:
@@ -39,6 +45,10 @@ def make_web(services: WebServices) -> Starlette:
     overview = Overview(pages, services.store)
     search = JourneySearch(pages, services.store)
     queue = QueuePages(pages, services.store, services.clock)
+    letters = LetterList(pages, services.store)
+    letter = LetterPages(pages, services.store)
+    writing = Writing(pages, services)
+    live = Live(services.store)
     routes: list[BaseRoute] = [
         Route("/", _home, methods=["GET"]),
         Route("/login", gate.anyone(login.show), methods=["GET"]),
@@ -46,6 +56,16 @@ def make_web(services: WebServices) -> Starlette:
         Route("/logout", gate.members(login.log_out), methods=["POST"]),
         Route("/preferences", gate.anyone(preferences.change), methods=["POST"]),
         Route("/account", gate.members(preferences.show_account), methods=["GET"]),
+        Route("/mail", gate.members(letters.home), methods=["GET"]),
+        Route("/mail/{mailbox_id}", gate.members(letters.show), methods=["GET"]),
+        Route("/mail/{mailbox_id}", gate.members(letters.act), methods=["POST"]),
+        Route(_LETTER, gate.members(letter.show), methods=["GET"]),
+        Route(_LETTER + "/html", gate.members(letter.show_html), methods=["GET"]),
+        Route(_LETTER + "/file/{number}", gate.members(letter.download), methods=["GET"]),
+        Route(_LETTER + "/source", gate.members(letter.download_source), methods=["GET"]),
+        Route("/compose", gate.members(writing.show), methods=["GET"]),
+        Route("/compose", gate.members(writing.send), methods=["POST"]),
+        Route("/live", gate.members(live.stream), methods=["GET"]),
         Route("/journey/{mail_id}.json", gate.members(journeys.show_json), methods=["GET"]),
         Route("/journey/{mail_id}", gate.members(journeys.show), methods=["GET"]),
         Route("/admin", gate.admins(overview.show), methods=["GET"]),

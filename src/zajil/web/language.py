@@ -52,7 +52,8 @@ class Language:
 
     def moment(self, at_ms: int, zone: tzinfo) -> str:
         """Give day and time in words."""
-        return format_datetime(_moment(at_ms, zone), "d MMMM y, HH:mm", locale=self.locale)
+        comma = "،" if self.direction == "rtl" else ","
+        return format_datetime(_moment(at_ms, zone), f"d MMMM y{comma} HH:mm", locale=self.locale)
 
     def clock(self, at_ms: int, zone: tzinfo) -> str:
         """Give the time of day to the millisecond: a whole journey may take a few."""
@@ -66,7 +67,7 @@ class Language:
                 number = size / scale
                 shown = round(number, 1) if number < 10 else round(number)
                 return format_unit(shown, f"digital-{unit}", "short", locale=self.locale)
-        return format_unit(size, "digital-byte", "short", locale=self.locale)
+        return format_unit(size, "digital-byte", "long", locale=self.locale)
 
     def duration(self, passed_ms: int) -> str:
         """Give a time that passed, in the largest unit that makes it one or more."""

@@ -15,7 +15,7 @@ async function refresh() {
 
 const source = new EventSource("/live");
 source.addEventListener("mailboxes", (event) => {
-  for (const [id, unseen] of Object.entries(JSON.parse(event.data))) {
+  for (const [id, [unseen]] of Object.entries(JSON.parse(event.data))) {
     const link = document.querySelector(`[data-mailbox="${Number(id)}"] .count`);
     if (link && !link.dataset.still) link.textContent = unseen || "";
   }

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
 from zajil.core.ids import AccountId, MailboxId
 from zajil.store.mailboxes import Mailbox, count_messages, list_mailboxes
 
@@ -54,6 +57,25 @@ def load_boxes(conn: Any, account_id: AccountId) -> Boxes:
         for box in mailboxes
     ]
     return Boxes(tuple(sorted(boxes, key=_place)))
+
+
+def read_number(text: object) -> int | None:
+    """Read the id of a mailbox or a UID that somebody sent; ``None``: it is none.
+
+    Ten digits hold every UID (32 bits: RFC 9051 section 2.3.1.1) and more mailboxes than there will
+    be; ``int()`` alone takes ``+5``, ``1_000`` and numbers that no column can hold.
+    """
+    if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 10:
+        return int(text)
+    return None
+
+
+def number_in_path(request: Request, name: str) -> int:
+    """Give a number of the address; 404 for what is none."""
+    number = read_number(request.path_params[name])
+    if number is None:
+        raise HTTPException(404)
+    return number
 
 
 def _place(box: Box) -> tuple[int, str]:

@@ -1,0 +1,86 @@
+"""Both ends of one mail on one page: the sender's server and the recipient's, joined by the id in
+the 250. For the lab, which knows both stores; no server of the real world shows another's journey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+
+from zajil.core.clock import Clock
+from zajil.core.ids import MailId
+from zajil.tracking.journey import Journey, joined_mail_id
+from zajil.web.journey import tell_journey
+from zajil.web.language import choose_language, choose_zone, load_languages
+from zajil.web.page import THEMES, Pages, Site, Visitor
+from zajil.web.security import local_path
+from zajil.web.static_files import StaticFiles
+
+COOKIE_NAME = "zajil_lab"
+"""The lab's own; each of its domains has another."""
+
+
+def joined_ids(journey: Journey) -> Mapping[str, MailId]:
+    """Give, by recipient, the id under which the next server goes on with the mail."""
+    joined: dict[str, MailId] = {}
+    for recorded in journey.events:
+        mail_id = joined_mail_id(recorded.event)
+        if mail_id is not None:
+            joined[getattr(recorded.event, "recipient", "")] = mail_id
+    return joined
+
+
+class SidesPages:
+    """Renders the lab's pages with the templates and styles of ``web``."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.languages = load_languages()
+        self.static = StaticFiles()
+        """Serve its ``show`` at ``/static/{name}``."""
+        self._pages = Pages(self.languages, self.static, clock, Site("Zajil lab", COOKIE_NAME))
+
+    def visitor(self, request: Request, csrf: str = "") -> Visitor:
+        """Say in which language and light a request wants its page."""
+        cookies = request.cookies
+        theme = cookies.get(f"{COOKIE_NAME}_theme", "")
+        return Visitor(
+            choose_language(
+                self.languages,
+                cookies.get(f"{COOKIE_NAME}_language"),
+                request.headers.get("accept-language", ""),
+            ),
+            choose_zone(cookies.get(f"{COOKIE_NAME}_zone")),
+            theme if theme in THEMES else "",
+            local_path(request.url.path, "/"),
+            csrf,
+        )
+
+    def render(self, visitor: Visitor, template: str, **context: object) -> str:
+        """Render any template of ``web/templates`` that the lab uses."""
+        return self._pages.render_text(visitor, template, **context)
+
+    def render_sides(
+        self,
+        visitor: Visitor,
+        left: Journey,
+        right: Journey | None,
+        *,
+        left_name: str,
+        right_name: str,
+    ) -> str:
+        """Give the page with both ends.
+
+        Args:
+            visitor: who looks.
+            left: of the server that sent, whole.
+            right: of the server that received; ``None``: it has not got it yet.
+            left_name: domain of the first, in U-labels.
+            right_name: domain of the second.
+        """
+        return self._pages.render_text(
+            visitor,
+            "sides.html",
+            sent=tell_journey(left, left_name),
+            arrived=tell_journey(right, right_name) if right else None,
+        )

@@ -1,0 +1,134 @@
+"""``/mail/MAILBOX/UID``: reading one letter.
+
+Security: the HTML of a letter is a document of its own, cleaned by ``read.view``, sandboxed without
+scripts and without our origin, by its own Content-Security-Policy and by the frame around it; each
+alone would do. Nothing is loaded from elsewhere. Files are only ever downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.login.account import Account
+from zajil.message.parse import parse_message
+from zajil.read.view import view_message
+from zajil.store.blobs import NoSuchBlob
+from zajil.store.mailboxes import get_mailbox
+from zajil.store.message_changes import FlagChange, FlagMode, change_flags
+from zajil.store.messages import Message, get_messages, read_message
+from zajil.store.open import Store
+from zajil.web.page import Pages, Visitor
+from zajil.web.security import LETTER_POLICY
+from zajil.web.webmail.boxes import load_boxes, number_in_path
+
+T = TypeVar("T")
+
+
+class LetterPages:
+    """One letter: as a page, its HTML, its files, its bytes."""
+
+    def __init__(self, pages: Pages, store: Store) -> None:
+        self._pages = pages
+        self._store = store
+
+    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show a letter, and note that it was read."""
+        mailbox_id, uid = _place(request)
+        boxes, found, view = await self._store.read(
+            lambda conn: (
+                load_boxes(conn, account.account_id),
+                *self._open(conn, account.account_id, mailbox_id, uid, view_message),
+            )
+        )
+        # A browser that only looks ahead has not read it.
+        if "\\Seen" not in found.flags and "sec-purpose" not in request.headers:
+            seen = frozenset({"\\Seen"})
+            change = FlagChange(account.account_id, mailbox_id, (uid,), FlagMode.ADD, seen)
+            await self._store.write(change_flags, change)
+        as_html = view.html is not None and (
+            not view.paragraphs or request.query_params.get("view") == "html"
+        )
+        return self._pages.render(
+            visitor,
+            "letter.html",
+            boxes=boxes,
+            current=boxes.get(mailbox_id),
+            found=found,
+            view=view,
+            as_html=as_html,
+        )
+
+    async def show_html(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Give the cleaned HTML of a letter, for the frame in its page."""
+        _, view = await self._load(request, account, view_message)
+        if view.html is None:
+            raise HTTPException(404)
+        return HTMLResponse(view.html, headers={"Content-Security-Policy": LETTER_POLICY})
+
+    async def download(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Give one file of a letter, to be kept and not to be opened here."""
+        number = request.path_params["number"]
+        _, found = await self._load(request, account, lambda message: _file(message, number))
+        if found is None:
+            raise HTTPException(404)
+        return _as_file(*found)
+
+    async def download_source(
+        self, request: Request, visitor: Visitor, account: Account
+    ) -> Response:
+        """Give the whole message as it lies in the mailbox."""
+        found, message = await self._load(request, account, bytes)
+        return _as_file(f"{found.uid}.eml", message)
+
+    async def _load(
+        self, request: Request, account: Account, read: Callable[[bytes], T]
+    ) -> tuple[Message, T]:
+        mailbox_id, uid = _place(request)
+        return await self._store.read(
+            lambda conn: self._open(conn, account.account_id, mailbox_id, uid, read)
+        )
+
+    def _open(
+        self,
+        conn: Any,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        uid: Uid,
+        read: Callable[[bytes], T],
+    ) -> tuple[Message, T]:
+        # Security: the mailbox is looked up under the account; an id alone is never enough.
+        if get_mailbox(conn, account_id, mailbox_id) is None:
+            raise HTTPException(404)
+        found = get_messages(conn, mailbox_id, [uid])
+        if not found:
+            raise HTTPException(404)
+        try:
+            return found[0], read(read_message(conn, self._store.blobs, found[0]))
+        except NoSuchBlob:
+            raise HTTPException(404) from None
+
+
+def _place(request: Request) -> tuple[MailboxId, Uid]:
+    return MailboxId(number_in_path(request, "mailbox_id")), Uid(number_in_path(request, "uid"))
+
+
+def _file(message: bytes, number: str) -> tuple[str, bytes] | None:
+    """Give name and bytes of a file that the page lists; other parts are not files."""
+    files = {file.number: file.filename for file in view_message(message).attachments}
+    part = parse_message(message).find(number) if number in files else None
+    return (files[number], part.content(message)) if part is not None else None
+
+
+def _as_file(filename: str, data: bytes) -> Response:
+    # RFC 6266 section 4.3: the name in UTF-8, percent-encoded, so that nothing in it can end the
+    # field; octet-stream, so that nothing is ever shown as a page of ours.
+    disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
+    headers = {"Content-Disposition": disposition, "Content-Security-Policy": "sandbox"}
+    return Response(data, media_type="application/octet-stream", headers=headers)

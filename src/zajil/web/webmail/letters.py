@@ -1,0 +1,163 @@
+"""``/mail``: the list of one mailbox, and what can be done with the letters in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.login.account import Account
+from zajil.read.view import MessageSummary, summarise
+from zajil.store.append import NoSuchMailbox
+from zajil.store.blobs import NoSuchBlob
+from zajil.store.message_changes import (
+    CopyMessages,
+    ExpungeMessages,
+    FlagChange,
+    FlagMode,
+    change_flags,
+    expunge_messages,
+    move_messages,
+)
+from zajil.store.messages import Message, newest_messages, open_message
+from zajil.store.open import Store
+from zajil.web.page import Pages, Visitor
+from zajil.web.security import local_path
+from zajil.web.webmail.boxes import Box, Boxes, load_boxes, number_in_path, read_number
+
+_PAGE = 50
+_HEAD_SIZE = 32_768
+"""Bytes of a letter that a list reads: its header section and the first words."""
+
+_FLAGS = {
+    "seen": (FlagMode.ADD, "\\Seen"),
+    "unseen": (FlagMode.REMOVE, "\\Seen"),
+    "flag": (FlagMode.ADD, "\\Flagged"),
+    "unflag": (FlagMode.REMOVE, "\\Flagged"),
+}
+_MOVES = {"archive": "archive", "junk": "junk", "inbox": "inbox", "delete": "trash"}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One line of the list."""
+
+    uid: Uid
+    received_at_ms: int
+    seen: bool
+    flagged: bool
+    correspondent: str
+    """Who wrote it; in Sent and Drafts, to whom."""
+    subject: str
+    preview: str
+
+
+class LetterList:
+    """Pages of one mailbox, and the buttons above them."""
+
+    def __init__(self, pages: Pages, store: Store) -> None:
+        self._pages = pages
+        self._store = store
+
+    async def home(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Go to the INBOX."""
+        boxes = await self._store.read(lambda conn: load_boxes(conn, account.account_id))
+        inbox = boxes.with_role("inbox") or boxes.all[0]
+        return RedirectResponse(f"/mail/{inbox.mailbox_id}", 303)
+
+    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show one page of a mailbox, the newest first."""
+        mailbox_id = MailboxId(number_in_path(request, "mailbox_id"))
+        number = read_number(request.query_params.get("before"))
+        before = Uid(number) if number is not None else None
+        boxes, current, letters, older = await self._store.read(
+            lambda conn: self._load(conn, account.account_id, mailbox_id, before)
+        )
+        return self._pages.render(
+            visitor,
+            "letters.html",
+            boxes=boxes,
+            current=current,
+            letters=letters,
+            older=older,
+            is_later=before is not None,
+        )
+
+    async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Do to the marked letters what the pressed button says."""
+        form = await request.form()
+        mailbox_id = MailboxId(number_in_path(request, "mailbox_id"))
+        uids = _marked(form)
+        boxes = await self._store.read(lambda conn: load_boxes(conn, account.account_id))
+        current = boxes.get(mailbox_id)
+        if current is None:
+            raise HTTPException(404)
+        try:
+            await self._do(account.account_id, boxes, current, uids, str(form.get("action")))
+        except NoSuchMailbox:
+            raise HTTPException(404) from None
+        return RedirectResponse(local_path(form.get("next"), f"/mail/{mailbox_id}"), 303)
+
+    async def _do(
+        self, account_id: AccountId, boxes: Boxes, current: Box, uids: tuple[Uid, ...], action: str
+    ) -> None:
+        if not uids:
+            return
+        if action in _FLAGS:
+            mode, flag = _FLAGS[action]
+            change = FlagChange(account_id, current.mailbox_id, uids, mode, frozenset({flag}))
+            await self._store.write(change_flags, change)
+            return
+        if action not in _MOVES:
+            raise HTTPException(400)
+        target = boxes.with_role(_MOVES[action])
+        # What is deleted from the trash, or where there is none, is gone.
+        if action == "delete" and (target is None or current.mailbox_id == target.mailbox_id):
+            gone = ExpungeMessages(account_id, current.mailbox_id, uids, deleted_only=False)
+            await self._store.write(expunge_messages, gone)
+        elif target is not None and target.mailbox_id != current.mailbox_id:
+            move = CopyMessages(account_id, current.mailbox_id, uids, target.mailbox_id)
+            await self._store.write(move_messages, move)
+
+    def _load(
+        self, conn: Any, account_id: AccountId, mailbox_id: MailboxId, before: Uid | None
+    ) -> tuple[Boxes, Box, list[Letter], Uid | None]:
+        boxes = load_boxes(conn, account_id)
+        current = boxes.get(mailbox_id)
+        if current is None:
+            raise HTTPException(404)
+        found = newest_messages(conn, mailbox_id, _PAGE + 1, before=before)
+        shown = found[:_PAGE]
+        outgoing = current.role in ("sent", "drafts")
+        letters = [_letter(one, self._summary(conn, one), outgoing) for one in shown]
+        return boxes, current, letters, shown[-1].uid if len(found) > _PAGE else None
+
+    def _summary(self, conn: Any, found: Message) -> MessageSummary:
+        try:
+            with open_message(conn, self._store.blobs, found) as reader:
+                return summarise(reader.read_at(0, _HEAD_SIZE))
+        except NoSuchBlob:
+            return summarise(b"")
+
+
+def _letter(found: Message, summary: MessageSummary, outgoing: bool) -> Letter:
+    people = summary.to if outgoing else summary.senders
+    return Letter(
+        uid=found.uid,
+        received_at_ms=found.received_at_ms,
+        seen="\\Seen" in found.flags,
+        flagged="\\Flagged" in found.flags,
+        correspondent=", ".join(one.label for one in people[:3]),
+        subject=summary.subject,
+        preview=summary.preview,
+    )
+
+
+def _marked(form: FormData) -> tuple[Uid, ...]:
+    numbers = {read_number(value) for value in form.getlist("uid")}
+    return tuple(sorted(Uid(number) for number in numbers if number is not None))

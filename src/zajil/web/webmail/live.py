@@ -1,0 +1,64 @@
+"""``/live``: tells an open page of new mail, as server-sent events. The pages do without it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from zajil.core.ids import AccountId
+from zajil.login.account import Account
+from zajil.store.batch import mailbox_topic
+from zajil.store.open import Store
+from zajil.web.page import Visitor
+from zajil.web.webmail.boxes import load_boxes
+
+_STILL_SECONDS = 25
+"""Silence before a line that says nothing: proxies close what is silent for a minute."""
+_LONGEST_SECONDS = 600
+"""Then the browser asks anew, so that a log-out or a server's end is noticed."""
+
+
+class Live:
+    """Follows the mailboxes of an account, whichever worker changes them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def stream(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Give events until the browser goes, for some minutes at most."""
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            self._events(account.account_id), media_type="text/event-stream", headers=headers
+        )
+
+    async def _events(self, account_id: AccountId) -> AsyncIterator[str]:
+        changed = asyncio.Event()
+        boxes = await self._store.read(lambda conn: load_boxes(conn, account_id))
+        endings = [
+            self._store.changes.subscribe(mailbox_topic(box.mailbox_id), changed.set)
+            for box in boxes.all
+        ]
+        told = ""
+        try:
+            yield "retry: 3000\n\n"
+            loop = asyncio.get_running_loop()
+            end = loop.time() + _LONGEST_SECONDS
+            while loop.time() < end:
+                boxes = await self._store.read(lambda conn: load_boxes(conn, account_id))
+                counts = {str(box.mailbox_id): [box.unseen, box.messages] for box in boxes.all}
+                news = json.dumps(counts)
+                yield f"event: mailboxes\ndata: {news}\n\n" if news != told else ": still here\n\n"
+                told = news
+                try:
+                    async with asyncio.timeout(_STILL_SECONDS):
+                        await changed.wait()
+                except TimeoutError:
+                    continue
+                changed.clear()
+        finally:
+            for end_subscription in endings:
+                end_subscription()

@@ -1,0 +1,246 @@
+"""``/compose``: write a letter, answer one, send it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from zajil.core.address import Address
+from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailboxId, MailId, Uid, new_mail_id
+from zajil.login.account import Account
+from zajil.read.view import MessageView, Person, view_message
+from zajil.store.append import NoSuchMailbox
+from zajil.store.blobs import NoSuchBlob
+from zajil.store.errors import StoreError
+from zajil.store.mailboxes import find_role, get_mailbox
+from zajil.store.message_changes import (
+    FlagChange,
+    FlagMode,
+    PutMessage,
+    change_flags,
+    put_messages,
+)
+from zajil.store.messages import get_messages, read_message
+from zajil.submit.accept import SubmissionRefused
+from zajil.submit.compose import BadForm, Composed, Direction, LetterForm, compose_message
+from zajil.web.account.login import peer_of
+from zajil.web.page import Pages, Visitor
+from zajil.web.services import WebServices
+from zajil.web.webmail.boxes import load_boxes, read_number
+
+_ANSWER_PREFIXES = ("re:", "رد:", "aw:", "sv:")
+_DIRECTIONS: dict[str, Direction] = {"ltr": "ltr", "rtl": "rtl"}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What stands in the form."""
+
+    sender: str = ""
+    """Wire form of one of the account's addresses; ``""``: its own."""
+    to: str = ""
+    cc: str = ""
+    bcc: str = ""
+    subject: str = ""
+    body: str = ""
+    in_reply_to: str = ""
+    references: str = ""
+    answered: str = ""
+    """``MAILBOX.UID`` of the letter that this answers, to be marked as answered."""
+
+
+class Writing:
+    """The form, and sending what it holds."""
+
+    def __init__(self, pages: Pages, services: WebServices) -> None:
+        self._pages = pages
+        self._services = services
+        self._store = services.store
+
+    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show an empty form, or one that answers a letter."""
+        draft = Draft(to=request.query_params.get("to", "")[:1000])
+        answered = request.query_params.get("reply", "")
+        place = _place(answered)
+        if place is not None:
+            view = await self._store.read(lambda conn: self._view(conn, account.account_id, *place))
+            if view is not None:
+                everybody = "all" in request.query_params
+                draft = _answer(view, answered, visitor, account, everybody)
+        return await self._form(visitor, account, draft)
+
+    async def send(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Send a letter, keep a copy in Sent, and show its journey."""
+        form = await request.form()
+        draft = _draft(form)
+        gettext = visitor.language.gettext
+        now_ms, random = self._services.clock.now_ms(), self._services.random(ID_RANDOM_SIZE)
+        try:
+            letter = _letter(draft, account, str(form.get("body_direction", "")))
+            composed = compose_message(letter, now_ms=now_ms, unique=new_mail_id(now_ms, random))
+        except BadForm as error:
+            problem = gettext("This cannot be sent: %(what)s") % {"what": error}
+            if error.field in ("to", "cc", "bcc"):
+                problem = gettext("This is no address: %(what)s") % {"what": error.wrong}
+                if not error.wrong.strip():
+                    problem = gettext("To whom? Name at least one address.")
+            return await self._form(visitor, account, draft, problem)
+        try:
+            mail_id = await self._services.hand_in(
+                account,
+                letter.sender,
+                composed.recipients,
+                composed.message,
+                peer=peer_of(request),
+            )
+        except SubmissionRefused as error:
+            problem = gettext("The letter was not accepted: %(reply)s") % {
+                "reply": " ".join(error.reply.lines)
+            }
+            return await self._form(visitor, account, draft, problem)
+        # The letter is on its way: whatever fails now must not look as if it were not.
+        with suppress(StoreError, NoSuchMailbox):
+            await self._keep(account.account_id, composed, mail_id, now_ms)
+            await self._mark_answered(account.account_id, draft.answered)
+        return RedirectResponse(f"/journey/{mail_id}?sent=1", 303)
+
+    async def _form(
+        self, visitor: Visitor, account: Account, draft: Draft, problem: str = ""
+    ) -> Response:
+        boxes = await self._store.read(lambda conn: load_boxes(conn, account.account_id))
+        return self._pages.render(
+            visitor,
+            "compose.html",
+            422 if problem else 200,
+            boxes=boxes,
+            current=None,
+            account=account,
+            draft=draft,
+            problem=problem,
+        )
+
+    async def _keep(
+        self, account_id: AccountId, composed: Composed, mail_id: MailId, now_ms: int
+    ) -> None:
+        sent = await self._store.read(lambda conn: find_role(conn, account_id, "sent"))
+        if sent is None:
+            return
+        content = self._store.blobs.stage([composed.message])
+        seen = frozenset({"\\Seen"})
+        put = PutMessage(account_id, sent.mailbox_id, content, seen, now_ms, mail_id)
+        await self._store.write(put_messages, put)
+
+    async def _mark_answered(self, account_id: AccountId, answered: str) -> None:
+        place = _place(answered)
+        if place is not None:
+            flags = frozenset({"\\Answered"})
+            change = FlagChange(account_id, place[0], (place[1],), FlagMode.ADD, flags)
+            await self._store.write(change_flags, change)
+
+    def _view(
+        self, conn: Any, account_id: AccountId, mailbox_id: MailboxId, uid: Uid
+    ) -> MessageView | None:
+        if get_mailbox(conn, account_id, mailbox_id) is None:
+            return None
+        found = get_messages(conn, mailbox_id, [uid])
+        try:
+            return view_message(read_message(conn, self._store.blobs, found[0])) if found else None
+        except NoSuchBlob:
+            return None
+
+
+def _place(text: str) -> tuple[MailboxId, Uid] | None:
+    first, _, second = text.partition(".")
+    mailbox_id, uid = read_number(first), read_number(second)
+    if mailbox_id is None or uid is None:
+        return None
+    return MailboxId(mailbox_id), Uid(uid)
+
+
+def _draft(form: FormData) -> Draft:
+    def text(name: str) -> str:
+        value = form.get(name)
+        return value if isinstance(value, str) else ""
+
+    return Draft(
+        sender=text("sender"),
+        to=text("to"),
+        cc=text("cc"),
+        bcc=text("bcc"),
+        subject=text("subject"),
+        body=text("body"),
+        in_reply_to=text("in_reply_to"),
+        references=text("references"),
+        answered=text("answered"),
+    )
+
+
+def _letter(draft: Draft, account: Account, direction: str) -> LetterForm:
+    # Security: only an address of the account's own; submission checks it once more.
+    senders = {str(address): address for address in account.addresses}
+    return LetterForm(
+        sender=senders.get(draft.sender, account.address),
+        sender_name=account.display_name,
+        to=draft.to,
+        cc=draft.cc,
+        bcc=draft.bcc,
+        subject=draft.subject,
+        text=draft.body.replace("\r\n", "\n"),
+        direction=_DIRECTIONS.get(direction, "auto"),
+        in_reply_to=draft.in_reply_to,
+        references=draft.references,
+    )
+
+
+def _answer(
+    view: MessageView, answered: str, visitor: Visitor, account: Account, everybody: bool
+) -> Draft:
+    own = {address.unicode for address in (account.address, *account.addresses)}
+    to = view.reply_to or view.senders
+    cc = [
+        one
+        for one in (*view.to, *view.cc)
+        if everybody and one.address not in own and one not in to
+    ]
+    prefix = "" if view.subject.lower().startswith(_ANSWER_PREFIXES) else "Re: "
+    sender = _addressed_as(view, account.addresses)
+    return Draft(
+        sender=str(sender) if sender else "",
+        to=", ".join(_spell(one) for one in to),
+        cc=", ".join(_spell(one) for one in cc),
+        subject=f"{prefix}{view.subject}",
+        body=_quote(view, visitor),
+        in_reply_to=view.message_id,
+        references=view.references,
+        answered=answered,
+    )
+
+
+def _addressed_as(view: MessageView, addresses: tuple[Address, ...]) -> Address | None:
+    """Answer as whom the letter was for, when it came by another address."""
+    named = {one.address for one in (*view.to, *view.cc)}
+    return next((address for address in addresses if address.unicode in named), None)
+
+
+def _spell(person: Person) -> str:
+    if not person.name:
+        return person.address
+    name = person.name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{name}" <{person.address}>'
+
+
+def _quote(view: MessageView, visitor: Visitor) -> str:
+    lines: list[str] = []
+    for paragraph in view.paragraphs:
+        mark = ">" * (paragraph.quote_depth + 1)
+        lines += [f"{mark} {line}" for line in paragraph.text.split("\n")] + [mark]
+    if not lines:
+        return ""
+    author = view.senders[0].label if view.senders else ""
+    wrote = visitor.language.gettext("%(author)s wrote:") % {"author": author}
+    return "\n\n" + wrote + "\n" + "\n".join(lines[:-1])

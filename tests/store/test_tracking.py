@@ -1,0 +1,156 @@
+"""Journeys in the store, on both databases."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from zajil.core.address import parse_address
+from zajil.core.ids import AccountId, MailId, SessionId
+from zajil.store.intake import Intake, accept
+from zajil.store.open import Store
+from zajil.store.tracking import (
+    EventBatch,
+    FoundMail,
+    MailQuery,
+    delete_events,
+    find_mails,
+    load_journey,
+    record_events,
+)
+from zajil.testing.store import NOW_MS, make_account, make_intake
+from zajil.tracking import events as tracked
+from zajil.tracking.events import TrackingEvent
+from zajil.tracking.journey import Journey
+
+SESSION = SessionId("01m8session0000000000000")
+
+
+def put(store: Store, **changes: object) -> Intake:
+    amal = make_account(store, f"amal{os.urandom(4).hex()}@north.test")
+    item = make_intake(store.blobs.stage([b"a: b\r\n\r\nc\r\n"]), local=[amal])
+    item = replace(item, **changes)  # type: ignore[arg-type]
+    store.write_now(accept, item)
+    return item
+
+
+def journey_of(store: Store, mail_id: MailId) -> Journey:
+    journey = store.read_now(lambda conn: load_journey(conn, mail_id))
+    assert journey is not None
+    return journey
+
+
+def find(store: Store, query: MailQuery) -> list[FoundMail]:
+    return store.read_now(lambda conn: find_mails(conn, query))
+
+
+def record(
+    store: Store, *events: TrackingEvent, session: SessionId | None, mail: MailId | None
+) -> None:
+    store.write_now(record_events, EventBatch(session, mail, events[0].at_ms, events))
+
+
+def test_an_unknown_mail_has_no_journey(store: Store) -> None:
+    assert store.read_now(lambda conn: load_journey(conn, MailId("nothing"))) is None
+
+
+def test_a_journey_holds_what_was_recorded(store: Store) -> None:
+    """Events of the intake and of what came later, in the order they happened."""
+    item = put(store)
+    delivered = tracked.RecipientDelivered(NOW_MS + 5, "a@b.test", "mx.b.test", "250 ok")
+    record(store, delivered, session=None, mail=item.mail_id)
+    journey = journey_of(store, item.mail_id)
+    assert journey.message_id == item.message_id
+    assert journey.received_at_ms == item.received_at_ms
+    assert [recorded.event for recorded in journey.events] == [*item.events, delivered]
+    (copy,) = journey.recipients
+    assert copy.state == "delivered"
+    assert copy.account_id == item.local[0].account_id
+
+
+def test_each_mail_of_a_session_shows_how_it_began(store: Store) -> None:
+    """The connection stands in the row of its first mail, and in rows without a mail."""
+    opened = tracked.SessionOpened(NOW_MS, "smtp", "192.0.2.1:9", "127.0.0.1:25")
+    named = tracked.RecipientNamed(NOW_MS + 1, "secret@north.test", "local")
+    put(store, session_id=SESSION, events=(opened, named))
+    accepted = tracked.MailAccepted(NOW_MS + 8, 1)
+    second = put(store, session_id=SESSION, events=(accepted,))
+    third = tracked.RecipientNamed(NOW_MS + 9, "other@north.test", "local")
+    put(store, session_id=SESSION, events=(third,))
+    closed = tracked.SessionClosed(NOW_MS + 20, "quit", 3)
+    record(store, closed, session=SESSION, mail=None)
+    journey = journey_of(store, second.mail_id)
+    # Security: of the other mails nothing but the connection itself is here.
+    assert [recorded.event for recorded in journey.events] == [opened, accepted, closed]
+
+
+def test_an_empty_batch_writes_nothing(store: Store) -> None:
+    item = put(store, events=())
+    store.write_now(record_events, EventBatch(None, item.mail_id, NOW_MS, ()))
+    assert journey_of(store, item.mail_id).events == ()
+
+
+def test_old_events_are_forgotten_and_the_mail_is_not(store: Store) -> None:
+    item = put(store)
+    assert store.write_now(delete_events, NOW_MS + 1) == 1
+    journey = journey_of(store, item.mail_id)
+    assert journey.events == ()
+    assert len(journey.recipients) == 1
+
+
+def test_mails_are_found_by_what_people_know(store: Store) -> None:
+    item = put(
+        store,
+        reverse_path=parse_address("Noor@South.test"),
+        header_from="noor@south.test",
+        message_id="<rose@south.test>",
+        account_id=AccountId(7),
+    )
+    other = put(store, reverse_path=None, header_from="", message_id="<b@west.test>")
+    to = str(item.local[0].recipient)
+    for query in (
+        MailQuery(to=to),
+        MailQuery(to=to.upper()),
+        MailQuery(to=to[:9]),
+        MailQuery(sender="noor@south.test"),
+        MailQuery(sender="NOOR@SOUTH.TEST"),
+        MailQuery(sender="south"),
+        MailQuery(message_id="<rose@south.test>"),
+        MailQuery(message_id="rose@south.test"),
+        MailQuery(account_id=AccountId(7)),
+        MailQuery(to=to, sender="noor@south.test", since_ms=NOW_MS),
+    ):
+        assert [found.mail_id for found in find(store, query)] == [item.mail_id], query
+    assert {found.mail_id for found in find(store, MailQuery())} == {item.mail_id, other.mail_id}
+
+
+def test_what_is_not_there_is_not_found(store: Store) -> None:
+    put(store, header_from="noor@south.test")
+    for query in (
+        MailQuery(since_ms=NOW_MS + 1),
+        MailQuery(to="nobody@north.test"),
+        MailQuery(sender="%"),
+        MailQuery(sender="_"),
+        MailQuery(message_id="%"),
+        MailQuery(sender="'; DROP TABLE mail; --"),
+    ):
+        assert find(store, query) == [], query
+
+
+def test_the_newest_is_first_and_the_limit_holds(store: Store) -> None:
+    items = [
+        replace(make_intake(store.blobs.stage([b"x"]), at_ms=NOW_MS + at), remote=())
+        for at in (0, 1000, 2000)
+    ]
+    for item in items:
+        store.write_now(accept, item)
+    found = find(store, MailQuery(limit=2))
+    assert [mail.mail_id for mail in found] == [items[2].mail_id, items[1].mail_id]
+
+
+def test_states_are_told_for_every_recipient(store: Store) -> None:
+    basim = make_account(store, "basim@north.test")
+    item = make_intake(store.blobs.stage([b"x"]), local=[basim], remote=["noor@south.test"])
+    store.write_now(accept, item)
+    (found,) = find(store, MailQuery(to="noor@south.test"))
+    assert found.recipients == (("basim@north.test", "delivered"), ("noor@south.test", "waiting"))
