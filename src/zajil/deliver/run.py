@@ -134,9 +134,6 @@ class Deliverer:
 
     async def run(self) -> None:
         """Deliver until ``drain`` or cancellation; either settles what has an answer."""
-        # Whoever had this slot before is dead: what it held is tried again at once.
-        with suppress(StoreError):
-            await self._store.write(free_leases, FreeLeases(self._slot_owner, self._clock.now_ms()))
         unsubscribe = self._store.changes.subscribe(QUEUE, self.wake)
         renewing = asyncio.create_task(self._renew_leases())
         try:
@@ -152,6 +149,16 @@ class Deliverer:
             unsubscribe()
             renewing.cancel()
             await self.drain(0)
+
+    async def run_due(self) -> None:
+        """Deliver what is due now, and what becomes due meanwhile; for tests and by hand."""
+        while True:
+            await self._claim()
+            for hop, outgoing in self._schedule.take():
+                self._spawn(self._deliver(hop, outgoing))
+            if not self._tasks:
+                return
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def drain(self, seconds: float) -> None:
         """Claim no more, let attempts end, cut those that last longer, free what was not tried."""

@@ -1,0 +1,118 @@
+"""A deliverer with its surroundings, for tests: store, zone, clock, and mails to send."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zajil.config.options import DeliverOptions, QueueOptions
+from zajil.core.ids import MailId
+from zajil.deliver.run import Deliverer
+from zajil.store.intake import Intake, accept
+from zajil.store.open import Store
+from zajil.store.tracking import MailQuery, find_mails, load_journey
+from zajil.testing.clock import FakeClock
+from zajil.testing.store import NOW_MS, make_intake, running
+from zajil.testing.zone import Zone, ZoneResolver
+from zajil.tracking.events import TrackingEvent
+from zajil.tracking.journey import Journey
+
+MESSAGE = b"From: amal@north.test\r\nSubject: hello\r\n\r\n.dots\r\n..and more\r\n"
+
+
+@dataclass(slots=True)
+class Courier:
+    """What a test of delivery has in its hands."""
+
+    store: Store
+    deliverer: Deliverer
+    clock: FakeClock
+    resolver: ZoneResolver
+
+    async def put(
+        self,
+        *remote: str,
+        message: bytes = MESSAGE,
+        sender: str | None = "amal@north.test",
+        edit: Callable[[Intake], Intake] = lambda item: item,
+    ) -> MailId:
+        """Accept a mail for recipients elsewhere, now."""
+        content = await self.store.blobs.stage_any((message,))
+        item = make_intake(content, remote=remote, reverse_path=sender, at_ms=self.clock.now_ms())
+        return await self.store.write(accept, edit(item))
+
+    async def journey(self, mail_id: MailId) -> Journey:
+        """Read what happened to a mail."""
+        found = await self.store.read(lambda conn: load_journey(conn, mail_id))
+        if found is None:
+            raise LookupError(mail_id)
+        return found
+
+    async def states(self, mail_id: MailId) -> list[tuple[str, str]]:
+        """Give state and reason of each recipient."""
+        found = await self.journey(mail_id)
+        return [(copy.state, copy.reason) for copy in found.recipients]
+
+    async def events(self, mail_id: MailId, kind: type[TrackingEvent]) -> list[Any]:
+        """Give the events of one kind."""
+        found = await self.journey(mail_id)
+        return [one.event for one in found.events if isinstance(one.event, kind)]
+
+    async def children(self, mail_id: MailId) -> list[Journey]:
+        """Give the DSNs that report on a mail."""
+        mails = await self.store.read(lambda conn: find_mails(conn, MailQuery()))
+        journeys = [await self.journey(found.mail_id) for found in mails]
+        return [journey for journey in journeys if journey.parent_mail_id == mail_id]
+
+
+def needs_utf8(item: Intake) -> Intake:
+    """Edit an intake: the mail needs SMTPUTF8."""
+    return replace(item, needs_smtputf8=True)
+
+
+@asynccontextmanager
+async def courier(
+    store: Store,
+    zone: Zone,
+    *,
+    port: int = 25,
+    ports: Mapping[str, int] | None = None,
+    tls: ssl.SSLContext | None = None,
+    clock: FakeClock | None = None,
+    **options: Any,
+) -> AsyncIterator[Courier]:
+    """Set a deliverer up on a store that is not started yet; its end drains it.
+
+    Args:
+        store: will be started and closed.
+        zone: all of DNS.
+        port: of all hosts.
+        ports: of single hosts, on 127.0.0.1.
+        tls: a client's context; ``None``: no TLS.
+        clock: stands still unless the test moves it.
+        options: fields of ``DeliverOptions``, and of ``QueueOptions`` with ``queue_`` before them.
+    """
+    clock = clock or FakeClock(NOW_MS)
+    queue = {key[6:]: value for key, value in options.items() if key.startswith("queue_")}
+    deliver = {key: value for key, value in options.items() if not key.startswith("queue_")}
+    table = {name: f"127.0.0.1:{number}" for name, number in (ports or {}).items()}
+    resolver = ZoneResolver(zone)
+    async with running(store):
+        await store.directory.load()
+        deliverer = Deliverer(
+            store,
+            resolver,
+            DeliverOptions(port=port, port_table=table, **deliver),
+            QueueOptions(**queue),
+            hostname="mx.north.test",
+            tls=tls,
+            clock=clock,
+            random=os.urandom,
+            owner="mx.north.test/1",
+        )
+        yield Courier(store, deliverer, clock, resolver)
+        await deliverer.drain(5)
