@@ -166,9 +166,9 @@ class ImapListener:
             tls: dict[str, Any] = {}
             if self._implicit_tls:
                 tls = {"ssl": self.tls, "ssl_handshake_timeout": self.times.handshake}
-            _, connection = await loop.connect_accepted_socket(
-                lambda: _Connection(self, peer), client, **tls
-            )
+            # Not the protocol that comes back: with TLS, uvloop gives its own instead of ours.
+            connection = _Connection(self, peer)
+            await loop.connect_accepted_socket(lambda: connection, client, **tls)
             self._tasks[_this_task()] = connection
             await connection.run()
         except OSError as error:

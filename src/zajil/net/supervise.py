@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -142,6 +143,8 @@ class Supervisor:
                 signal.signal(name, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
             status = self._run_worker(number, WorkerPipes(self._stop_read, self._ready_write))
+        except BaseException:
+            traceback.print_exc()  # nobody above us is left to tell it
         finally:
             # Not sys.exit: the child must not unwind into the supervisor's frames.
             os._exit(status)
