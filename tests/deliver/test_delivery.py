@@ -152,10 +152,11 @@ def test_what_a_reply_means(store: Store, answer: Answer, state: str, reason: st
     """RFC 5321 section 4.2.1: 4yz and silence leave it in the queue, 5yz ends it."""
 
     async def run() -> None:
-        timeouts = {"reply_timeout": "200ms", "data_timeout": "300ms"}
         async with (
             smtp_sink(answer=answer) as sink,
-            courier(store, ZONE, port=sink.port, **timeouts) as setup,
+            courier(
+                store, ZONE, port=sink.port, reply_timeout="200ms", data_timeout="300ms"
+            ) as setup,
         ):
             mail_id = await setup.put("a@south.test", sender=None)
             await setup.deliverer.run_due()
@@ -348,7 +349,7 @@ def test_a_large_message_from_a_file(store: Store) -> None:
 
     async def run() -> None:
         async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
-            mail_id = await setup.put("a@south.test", message=message)
+            mail_id = await setup.put("a@south.test", content=message)
             await setup.deliverer.run_due()
             assert sink.mails[0].message == message
             assert [state for state, _ in await setup.states(mail_id)] == ["delivered"]
@@ -362,7 +363,7 @@ def test_smuggling_outbound_bare_line_ends(store: Store) -> None:
     async def run() -> None:
         async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
             message = b"Subject: x\r\n\r\nfirst\n.\nMAIL FROM:<evil@example.com>\r\n"
-            mail_id = await setup.put("a@south.test", message=message, sender=None)
+            mail_id = await setup.put("a@south.test", content=message, sender=None)
             await setup.deliverer.run_due()
             assert sink.mails == []
             (failed,) = await setup.events(mail_id, RecipientFailed)

@@ -9,11 +9,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
 from zajil.config.options import DeliverOptions, QueueOptions
 from zajil.core.ids import MailId
 from zajil.deliver.run import Deliverer
 from zajil.store.intake import Intake, accept
 from zajil.store.open import Store
+from zajil.store.schema import message
 from zajil.store.tracking import MailQuery, find_mails, load_journey
 from zajil.testing.clock import FakeClock
 from zajil.testing.store import NOW_MS, make_intake, running
@@ -36,13 +40,13 @@ class Courier:
     async def put(
         self,
         *remote: str,
-        message: bytes = MESSAGE,
+        content: bytes = MESSAGE,
         sender: str | None = "amal@north.test",
         edit: Callable[[Intake], Intake] = lambda item: item,
     ) -> MailId:
         """Accept a mail for recipients elsewhere, now."""
-        content = await self.store.blobs.stage_any((message,))
-        item = make_intake(content, remote=remote, reverse_path=sender, at_ms=self.clock.now_ms())
+        staged = await self.store.blobs.stage_any((content,))
+        item = make_intake(staged, remote=remote, reverse_path=sender, at_ms=self.clock.now_ms())
         return await self.store.write(accept, edit(item))
 
     async def journey(self, mail_id: MailId) -> Journey:
@@ -61,6 +65,16 @@ class Courier:
         """Give the events of one kind."""
         found = await self.journey(mail_id)
         return [one.event for one in found.events if isinstance(one.event, kind)]
+
+    async def read_mail(self, mail_id: MailId) -> bytes:
+        """Give the bytes of the copy of a mail that lies in a mailbox."""
+        copy = sa.select(message.c.prefix, message.c.blob_id).where(message.c.mail_id == mail_id)
+
+        def read(conn: Connection) -> bytes:
+            row = conn.execute(copy).one()
+            return bytes(row.prefix, "utf-8") + self.store.blobs.read(conn, row.blob_id)
+
+        return await self.store.read(read)
 
     async def children(self, mail_id: MailId) -> list[Journey]:
         """Give the DSNs that report on a mail."""
