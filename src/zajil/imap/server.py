@@ -78,7 +78,7 @@ class ImapServerConnection:
         self._command = bytearray()  # lines and literals of the command so far
         self._tag = b""
         self._pending: Command | None = None  # whose completion is owed
-        self._literal: Literal | None = None  # that of APPEND
+        self._literal: Literal | None = None  # that of an APPEND which waits for go_ahead
         self._owed = False
         self._errors = 0
 
@@ -131,7 +131,8 @@ class ImapServerConnection:
         if isinstance(command, Append):
             self._reading = _Reading.BODY
             self._remaining = command.size
-            if self._literal is not None and not self._literal.waits:
+            literal, self._literal = self._literal, None
+            if literal is not None and not literal.waits:
                 return
         else:
             challenged = isinstance(command, Authenticate)
@@ -147,15 +148,10 @@ class ImapServerConnection:
         command = self._pending
         if command is None:
             raise RuntimeError("no answer is owed")
-        body_is_coming = (
-            isinstance(command, Append)
-            and self._reading is _Reading.LINE
-            and self._literal is not None
-            and not self._literal.waits
-        )
+        refused = self._literal
         self._finish(completion)
-        if body_is_coming and isinstance(command, Append):
-            self._skip_literal(command.size)
+        if refused is not None and not refused.waits:
+            self._skip_literal(refused.size)  # refused unread, and it comes all the same
         if completion.status == "OK":
             self.state = AFTER_OK.get(type(command), self.state)
         elif completion.status == "NO" and self.state is not State.NOT_AUTHENTICATED:

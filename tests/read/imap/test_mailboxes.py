@@ -1,0 +1,116 @@
+"""Mailboxes over IMAP: names, attributes, the rules of INBOX, and whose they are."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from zajil.imap.mailbox_name import encode_name
+from zajil.store.open import Store
+from zajil.testing.imap import imap_place, make_reader
+from zajil.testing.store import running
+
+
+def test_list(store: Store, tmp_path: Path) -> None:
+    make_reader(store)
+    arabic = encode_name("رسائل/قديم")
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            assert (await imap.ok('LIST "" ""'))[0] == b'* LIST (\\Noselect) "/" ""'
+            lines = await imap.ok('LIST "" %')
+            assert lines[:-1] == [
+                b'* LIST (\\HasNoChildren) "/" "INBOX"',
+                b'* LIST (\\HasNoChildren \\Archive) "/" "Archive"',
+                b'* LIST (\\HasNoChildren \\Drafts) "/" "Drafts"',
+                b'* LIST (\\HasNoChildren \\Junk) "/" "Junk"',
+                b'* LIST (\\HasNoChildren \\Sent) "/" "Sent"',
+                b'* LIST (\\HasNoChildren \\Trash) "/" "Trash"',
+            ]
+            await imap.ok(b'CREATE "' + arabic + b'"')
+            assert b"[ALREADYEXISTS]" in (await imap.command(b'CREATE "' + arabic + b'"'))[-1]
+            (line, _) = await imap.ok(b'LIST "" "' + arabic + b'"')
+            assert line == b'* LIST (\\HasNoChildren) "/" "' + arabic + b'"'
+            lines = await imap.ok('LIST "" "*" RETURN (STATUS (MESSAGES))')
+            assert b'* STATUS "' + arabic + b'" (MESSAGES 0)' in lines
+            lines = await imap.ok('LIST (SPECIAL-USE) "" "*"')
+            assert len(lines) == 6
+            lines = await imap.ok('LSUB "" "*"')
+            assert len(lines) == 7
+            await imap.ok(b'SUBSCRIBE "' + arabic + b'"')
+            lines = await imap.ok('LSUB "" "%"')
+            top = encode_name("رسائل")
+            assert b'* LSUB (\\Noselect) "/" "' + top + b'"' in lines
+            lines = await imap.ok('LIST (SUBSCRIBED RECURSIVEMATCH) "" "%"')
+            assert any(b'("CHILDINFO" ("SUBSCRIBED"))' in line for line in lines)
+            assert (await imap.ok("NAMESPACE"))[0] == b'* NAMESPACE (("" "/")) NIL NIL'
+
+    asyncio.run(run())
+
+
+def test_inbox_and_fixed_mailboxes(store: Store, tmp_path: Path) -> None:
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            assert b" NO [CANNOT]" in (await imap.command("DELETE inbox"))[-1]
+            assert b" NO [CANNOT]" in (await imap.command("DELETE Junk"))[-1]
+            assert b" NO [NONEXISTENT]" in (await imap.command("DELETE none"))[-1]
+            assert b" NO [ALREADYEXISTS]" in (await imap.command("CREATE iNbOx"))[-1]
+            await imap.append("inbox", b"Subject: x\r\n\r\n")
+            # RFC 3501 section 6.3.5: the messages go, INBOX stays.
+            await imap.ok("RENAME INBOX Old")
+            (line, _) = await imap.ok("STATUS INBOX (MESSAGES UIDNEXT)")
+            assert line == b'* STATUS "INBOX" (MESSAGES 0 UIDNEXT 2)'
+            (line, _) = await imap.ok("STATUS Old (MESSAGES UIDNEXT)")
+            assert line == b'* STATUS "Old" (MESSAGES 1 UIDNEXT 2)'
+            await imap.ok("CREATE Old/a/b")
+            await imap.ok("RENAME Old New/x")
+            (line, _) = await imap.ok('LIST "" New/x/a/*')
+            assert line == b'* LIST (\\HasNoChildren) "/" "New/x/a/b"'
+            assert b" NO " in (await imap.command("RENAME New New/y"))[-1]
+            # The name stays while mailboxes lie below it (RFC 3501 section 6.3.4).
+            await imap.ok("DELETE New/x")
+            (line, _) = await imap.ok('LIST "" New/x')
+            assert line == b'* LIST (\\NonExistent \\Noselect \\HasChildren) "/" "New/x"'
+            assert b" NO [NONEXISTENT]" in (await imap.command("SELECT New/x"))[-1]
+
+    asyncio.run(run())
+
+
+def test_nobody_reaches_the_mailboxes_of_another(store: Store, tmp_path: Path) -> None:
+    make_reader(store)
+    make_reader(store, "sami@north.test")
+
+    async def run() -> None:
+        async with (
+            running(store),
+            imap_place(store, tmp_path) as place,
+            place.session() as amal,
+            place.session("sami") as sami,
+        ):
+            await amal.ok("CREATE secret")
+            await amal.append("secret", b"Subject: x\r\n\r\n")
+            assert b" NO [NONEXISTENT]" in (await sami.command("SELECT secret"))[-1]
+            assert b" NO [TRYCREATE]" in await sami.append("secret", b"Subject: y\r\n\r\n")
+            assert not [line for line in await sami.ok('LIST "" *') if b"secret" in line]
+            for name in ("../amal/secret", "/secret", "secret/../secret"):
+                assert b" OK " not in (await sami.command(f'SELECT "{name}"'))[-1]
+
+    asyncio.run(run())
+
+
+def test_the_next_mailbox_of_a_name_has_another_uidvalidity(store: Store, tmp_path: Path) -> None:
+    """RFC 3501 section 2.3.1.1: UIDs of the one that was deleted mean nothing any more."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            seen = set()
+            for _ in range(3):
+                await imap.ok("CREATE again")
+                seen.add((await imap.ok("STATUS again (UIDVALIDITY)"))[0])
+                await imap.ok("DELETE again")
+            assert len(seen) == 3
+
+    asyncio.run(run())

@@ -1,0 +1,117 @@
+"""SEARCH over flags, dates, header fields and decoded text, Arabic included."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from pathlib import Path
+
+import pytest
+
+from zajil.read.imap.search_text import normal_form
+from zajil.store.open import Store
+from zajil.testing.imap import imap_place, make_reader
+from zajil.testing.store import running
+
+ARABIC = (
+    "From: =?utf-8?B?2LPZhNmF2Yk=?= <salma@north.test>\r\n"
+    "Subject: =?utf-8?B?2KPZjtiu2KjYp9ix?=\r\n"
+    "Date: Tue, 24 Nov 2026 01:00:00 +0300\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\n"
+    "Content-Transfer-Encoding: base64\r\n\r\n"
+    + base64.b64encode("الْمَدْرَسَةُ بَعِيدَة".encode()).decode()
+    + "\r\n"
+).encode()
+ENGLISH = (
+    b"From: Bob <bob@south.test>\r\nTo: amal@north.test\r\nSubject: Quarterly report\r\n"
+    b"Date: Mon, 1 Feb 2021 10:00:00 +0000\r\nX-Odd: \r\n\r\n"
+    b"Dear Amal, the deadline=\r\n moved.\r\n"
+)
+LATIN = (
+    b"From: eve@south.test\r\nSubject: =?iso-8859-1?Q?Caf=E9?=\r\n"
+    b"Content-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+    b"\r\n<p>cr=E8me br=\r\n=FBl=E9e</p>\r\n"
+)
+
+KEYS = {
+    "ALL": "1 2 3",
+    "1:2": "1 2",
+    "2,*": "2 3",
+    "UID 3": "3",
+    "SEEN": "2",
+    "UNSEEN": "1 3",
+    "NOT SEEN": "1 3",
+    "KEYWORD $Work": "3",
+    "UNKEYWORD $work": "1 2",
+    "FLAGGED SEEN": "2",
+    "OR FLAGGED KEYWORD $Work": "2 3",
+    "FROM bob": "2",
+    "FROM سلمى": "1",
+    "FROM سلمي": "1",
+    "SUBJECT أخبار": "1",
+    "SUBJECT اخبار": "1",
+    "SUBJECT CAFÉ": "3",
+    "SUBJECT cafe": "",
+    "BODY المدرسه": "1",
+    "BODY مدرسة": "1",
+    'BODY "crème brûlée"': "3",
+    "BODY deadline": "2",
+    "BODY quarterly": "",
+    "TEXT quarterly": "2",
+    "TO amal": "2",
+    "CC amal": "",
+    'HEADER X-Odd ""': "2",
+    "HEADER Message-ID x": "",
+    "SINCE 1-Jan-2022": "2 3",
+    "BEFORE 1-Jan-2022": "1",
+    "ON 5-Mar-2021": "1",
+    "SENTON 24-Nov-2026": "1",
+    "SENTBEFORE 2-Feb-2021": "2",
+    "SENTSINCE 2-Feb-2021": "1",
+    "LARGER 100000": "",
+    "SMALLER 100000": "1 2 3",
+    "(SEEN FLAGGED) NOT (BODY x OR 1 2)": "",
+    "UNDELETED UNDRAFT UNANSWERED": "1 2 3",
+    "NEW": "",
+    "OLD": "1 2 3",
+}
+
+
+def test_keys(store: Store, tmp_path: Path) -> None:
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            await imap.append("INBOX", ARABIC, '" 5-Mar-2021 10:00:00 +0000"')
+            await imap.append("INBOX", ENGLISH, r"(\Seen \Flagged)")
+            await imap.append("INBOX", LATIN, "($Work)")
+            await imap.ok("SELECT INBOX")
+            for key, want in KEYS.items():
+                term = key.encode()
+                if not key.isascii():
+                    # A term that is not ASCII comes as a literal, as the grammar has it.
+                    word, _, text = key.partition(" ")
+                    data = text.strip('"').encode()
+                    term = b"CHARSET UTF-8 %b {%d+}\r\n%b" % (word.encode(), len(data), data)
+                (line, _) = await imap.ok(b"SEARCH " + term)
+                assert line.removeprefix(b"* SEARCH").decode().strip() == want, key
+            assert (await imap.ok("UID SEARCH 2:3 NOT 3"))[0] == b"* SEARCH 2"
+            answer = (await imap.command("SEARCH CHARSET KOI8-R ALL"))[-1]
+            assert b" NO [BADCHARSET (US-ASCII UTF-8)]" in answer
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("الْعَرَبِيَّة", "العربيه"),
+        ("كـــتاب", "كتاب"),
+        ("إسلام أحمد آدم ٱلله", "اسلام احمد ادم الله"),
+        ("ﷲ", "الله"),
+        ("Straße", "strasse"),
+        ("a\r\n\tb", "a b"),
+    ],
+)
+def test_normal_form(text: str, want: str) -> None:
+    assert normal_form(text) == want

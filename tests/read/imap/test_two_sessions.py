@@ -1,0 +1,145 @@
+"""Sessions that have the same mailbox selected: numbers stay, news come when they may."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from zajil.store.intake import accept
+from zajil.store.open import Store
+from zajil.testing.imap import imap_place, make_reader
+from zajil.testing.store import make_intake, open_test_store, running
+
+LETTER = b"Subject: x\r\n\r\nbody\r\n"
+
+
+def test_changes_are_told_and_numbers_stay(store: Store, tmp_path: Path) -> None:
+    """RFC 3501 section 7.4.1: no EXPUNGE during FETCH, STORE, SEARCH."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with (
+            running(store),
+            imap_place(store, tmp_path) as place,
+            place.session() as one,
+            place.session() as two,
+        ):
+            for _ in range(3):
+                await one.append("INBOX", LETTER)
+            await one.ok("SELECT INBOX")
+            await two.ok("SELECT INBOX")
+            await one.ok(r"STORE 2 +FLAGS.SILENT (\Deleted \Flagged)")
+            (told, _) = await two.ok("NOOP")
+            assert told == rb"* 2 FETCH (UID 2 FLAGS (\Flagged \Deleted))"
+            lines = await one.ok("EXPUNGE")
+            assert lines[0] == b"* 2 EXPUNGE"
+            # Two still counts three messages; the second has nothing to show any more.
+            lines = await two.ok("FETCH 1:3 UID")
+            assert lines[:-1] == [b"* 1 FETCH (UID 1)", b"* 3 FETCH (UID 3)"]
+            assert b"[EXPUNGEISSUED]" in lines[-1]
+            assert (await two.ok("SEARCH ALL"))[0] in (b"* SEARCH 1 2 3", b"* SEARCH 1 3")
+            lines = await two.ok(r"STORE 3 +FLAGS (\Answered)")
+            assert lines[:-1] == [rb"* 3 FETCH (UID 3 FLAGS (\Answered))"]
+            assert (await two.ok("NOOP"))[0] == b"* 2 EXPUNGE"
+            assert (await two.ok("FETCH 1:* UID"))[:-1] == [
+                b"* 1 FETCH (UID 1)",
+                b"* 2 FETCH (UID 3)",
+            ]
+            assert (await one.ok("NOOP"))[:-1] == [rb"* 2 FETCH (UID 3 FLAGS (\Answered))"]
+            await two.append("INBOX", LETTER)
+            assert (await one.ok("NOOP"))[:-1] == [b"* 3 EXISTS", b"* 1 RECENT"]
+
+    asyncio.run(run())
+
+
+def test_move_and_uid_expunge(store: Store, tmp_path: Path) -> None:
+    """RFC 6851 section 4.3: COPYUID comes before EXPUNGE; RFC 4315 section 2.1: only those."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            for _ in range(4):
+                await imap.append("INBOX", LETTER, r"(\Seen)")
+            await imap.ok("SELECT INBOX")
+            lines = await imap.ok("UID MOVE 2:3 Trash")
+            assert lines[0].startswith(b"* OK [COPYUID ")
+            assert b" 2:3 1:2] " in lines[0]
+            assert lines[1:3] == [b"* 3 EXPUNGE", b"* 2 EXPUNGE"]
+            await imap.ok(r"UID STORE 1:* +FLAGS.SILENT (\Deleted)")
+            assert (await imap.ok("UID EXPUNGE 4"))[:-1] == [b"* 2 EXPUNGE"]
+            assert (await imap.ok("STATUS INBOX (MESSAGES)"))[0] == b'* STATUS "INBOX" (MESSAGES 1)'
+            assert len(await imap.ok("CLOSE")) == 1
+            assert (await imap.ok("STATUS INBOX (MESSAGES)"))[0] == b'* STATUS "INBOX" (MESSAGES 0)'
+            await imap.ok("SELECT Trash")
+            lines = await imap.ok("FETCH 1:* FLAGS")
+            assert lines[0] == rb"* 1 FETCH (FLAGS (\Seen))"
+            assert b" NO [TRYCREATE]" in (await imap.command("COPY 1 Nowhere"))[-1]
+
+    asyncio.run(run())
+
+
+def test_the_selected_mailbox_is_deleted(store: Store, tmp_path: Path) -> None:
+    make_reader(store)
+
+    async def run() -> None:
+        async with (
+            running(store),
+            imap_place(store, tmp_path) as place,
+            place.session() as one,
+            place.session() as two,
+        ):
+            await one.ok("CREATE Work/2026")
+            await two.ok("SELECT Work/2026")
+            await one.ok("DELETE Work/2026")
+            await two.send(b"x NOOP\r\n")
+            assert (await two.read_response()).startswith(b"* BYE")
+            assert await two.is_closed()
+
+    asyncio.run(run())
+
+
+def test_idle_tells_of_new_mail(store: Store, tmp_path: Path) -> None:
+    """RFC 2177 section 3: changes are sent while the client waits."""
+    amal = make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            await imap.ok("SELECT INBOX")
+            await imap.send(b"i IDLE\r\n")
+            assert (await imap.read_response()).startswith(b"+ ")
+            item = make_intake(store.blobs.stage([LETTER]), local=[amal])
+            await store.write(accept, item)
+            assert await imap.read_response() == b"* 1 EXISTS"
+            assert await imap.read_response() == b"* 1 RECENT"
+            await imap.send(b"DONE\r\n")
+            assert await imap.read_until(b"i") == [b"i OK idle is over"]
+            await imap.send(b"j IDLE\r\nfoo\r\n")
+            assert (await imap.read_response()).startswith(b"+ ")
+            assert (await imap.read_until(b"j"))[-1].startswith(b"j BAD")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("url", ["sqlite"])
+def test_idle_hears_of_another_worker(url: str, tmp_path: Path) -> None:
+    """Two stores on one file, as two worker processes have them."""
+    data = tmp_path / "data"
+    mine, other = open_test_store(url, data, 0), open_test_store(url, data, 1)
+    amal = make_reader(mine)
+
+    async def run() -> None:
+        async with (
+            running(mine),
+            running(other),
+            imap_place(mine, tmp_path) as place,
+            place.session() as imap,
+        ):
+            await imap.ok("SELECT INBOX")
+            await imap.send(b"i IDLE\r\n")
+            await imap.read_response()
+            await other.write(accept, make_intake(other.blobs.stage([LETTER]), local=[amal]))
+            assert await imap.read_response() == b"* 1 EXISTS"
+
+    asyncio.run(run())
