@@ -490,7 +490,7 @@ def test_a_full_table_of_files_is_survived(
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _loop, _context: None)  # asyncio reports EMFILE
         async with Server(implicit_tls=implicit_tls, tls=tls) as server:
-            clients = [socket.socket() for _ in range(3)]
+            sockets = [socket.socket() for _ in range(3)]
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             highest = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
             resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
@@ -501,9 +501,9 @@ def test_a_full_table_of_files_is_survived(
                         filler.append(os.dup(0))
                     except OSError:
                         break
-                for client in clients:
-                    client.setblocking(False)
-                    client.connect_ex(("127.0.0.1", server.port))
+                for sock in sockets:
+                    sock.setblocking(False)
+                    sock.connect_ex(("127.0.0.1", server.port))
                 turned = asyncio.Event()
                 loop.call_later(0.1, turned.set)
                 await turned.wait()
@@ -511,7 +511,7 @@ def test_a_full_table_of_files_is_survived(
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
                 for number in filler:
                     os.close(number)
-                for sock in clients:
+                for sock in sockets:
                     sock.close()
             client = await server.client()
             if implicit_tls:

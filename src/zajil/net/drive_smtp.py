@@ -13,7 +13,6 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 from zajil.net.peer import Peer
 from zajil.net.smtp_connection import Session, SmtpConnection
@@ -78,7 +77,7 @@ class SmtpService:
         self.implicit_tls = implicit_tls
         self._limits = limits
         self._connections: set[SmtpConnection] = set()
-        self._per_address: Counter[IPv4Address | IPv6Address] = Counter()
+        self._per_address: Counter[str] = Counter()
         self._servers: list[asyncio.AbstractServer] = []
         self._sockets: list[socket.socket] = []
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -132,25 +131,25 @@ class SmtpService:
 
     # ---- called by connections -----------------------------------------------------------------
 
-    def admit(self, connection: SmtpConnection, peer: Peer) -> bool:
+    def admit(self, connection: SmtpConnection, host: str) -> bool:
         """Count the connection; false: there are too many."""
-        limits, count = self._limits, self._per_address[peer.address]
+        limits, count = self._limits, self._per_address[host]
         if len(self._connections) >= limits.sessions:
             return False
         if limits.sessions_per_address and count >= limits.sessions_per_address:
             return False
-        self._per_address[peer.address] = count + 1
+        self._per_address[host] = count + 1
         self._connections.add(connection)
         return True
 
-    def forget(self, connection: SmtpConnection, peer: Peer) -> None:
+    def forget(self, connection: SmtpConnection, host: str) -> None:
         """Count it no more."""
         self._connections.discard(connection)
-        left = self._per_address[peer.address] - 1
+        left = self._per_address[host] - 1
         if left > 0:
-            self._per_address[peer.address] = left
+            self._per_address[host] = left
         else:
-            del self._per_address[peer.address]  # an entry for each address ever seen would leak
+            del self._per_address[host]  # an entry for each address ever seen would leak
         if self.draining and not self._connections:
             self._all_gone.set()
 

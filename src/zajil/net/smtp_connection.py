@@ -68,10 +68,10 @@ class Service(Protocol):
     draining: bool
     loop: asyncio.AbstractEventLoop
 
-    def admit(self, connection: SmtpConnection, peer: Peer) -> bool:
+    def admit(self, connection: SmtpConnection, host: str) -> bool:
         """Count the connection; false: there are too many."""
 
-    def forget(self, connection: SmtpConnection, peer: Peer) -> None:
+    def forget(self, connection: SmtpConnection, host: str) -> None:
         """Count it no more."""
 
 
@@ -83,7 +83,7 @@ class SmtpConnection(asyncio.Protocol):
         "_early",
         "_eof",
         "_heard",
-        "_peer",
+        "_host",
         "_read_paused",
         "_reason",
         "_service",
@@ -104,7 +104,7 @@ class SmtpConnection(asyncio.Protocol):
             max_errors=service.max_errors,
         )
         self._transport: asyncio.Transport | None = None  # None: not yet, or no more
-        self._peer: Peer | None = None  # None: not counted by the service
+        self._host = ""  # the peer's address; "": not counted by the service
         self._session: Session | None = None  # None: not yet, or told that it is closed
         self._waiting: asyncio.Future[Any] | None = None  # the answer that is awaited
         self._upgrade: asyncio.Task[None] | None = None  # the TLS handshake that goes on
@@ -127,13 +127,13 @@ class SmtpConnection(asyncio.Protocol):
         if not peer_name:  # gone already
             self._transport.abort()
             return
-        peer = make_peer(peer_name, transport.get_extra_info("sockname"))
-        if service.draining or not service.admit(self, peer):
+        if service.draining or not service.admit(self, peer_name[0]):
             self._transport.write((SHUTTING_DOWN if service.draining else TOO_MANY).to_bytes())
             self._transport.close()
             return
-        self._peer = peer
+        self._host = peer_name[0]
         try:
+            peer = make_peer(peer_name, transport.get_extra_info("sockname"))
             self._session = service.make_session(peer, self.conn)
             encryption = transport.get_extra_info("ssl_object")
             if encryption is not None:
@@ -297,13 +297,13 @@ class SmtpConnection(asyncio.Protocol):
 
     def _fault(self, error: Exception) -> None:
         """Answer 421 to a fault of ours: unknown means temporary (style C8)."""
-        logger.error("fault in a session of %s", self._peer, exc_info=error)
+        logger.error("fault in a session of %s", self._host, exc_info=error)
         self.conn.close(_FAULT, f"fault {type(error).__name__}: {error}")
 
     def _finish(self) -> None:
-        if self._peer is not None:
-            self._service.forget(self, self._peer)
-            self._peer = None
+        if self._host:
+            self._service.forget(self, self._host)
+            self._host = ""
         session, self._session = self._session, None
         if session is not None:
             try:
