@@ -180,7 +180,7 @@ def _near(names: Sequence[str]) -> str | None:
     if names[-1] in by_last:
         return by_last[names[-1]]
     whole = get_close_matches(".".join(names), option_names(), 1)
-    if whole:
+    if whole and not own:
         return whole[0]
     last = get_close_matches(names[-1], by_last, 1)
     return by_last[last[0]] if last else None

@@ -1,0 +1,199 @@
+"""Every mistake in a configuration is one sentence with file, option, reason, nearest name."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zajil.config.load import (
+    BadConfiguration,
+    apply_override,
+    load_configuration,
+    option_names,
+    parse_configuration,
+)
+
+GOOD = '[server]\nhostname = "mail.example.org"\ndata_dir = "data"\n'
+
+
+def mistake(text: str, *overrides: str) -> BadConfiguration:
+    with pytest.raises(BadConfiguration) as caught:
+        parse_configuration(text, Path("/etc/z.toml"), overrides)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (
+            '[queue]\nfirst_rety = "5m"',
+            "/etc/z.toml: queue.first_rety: there is no such option; "
+            "did you mean queue.first_retry?",
+        ),
+        (
+            '[queue]\nfirst_retry = "5h"',
+            "/etc/z.toml: queue.first_retry: it is longer than queue.max_retry",
+        ),
+        (
+            "[queue]\nlifetime = 5",
+            "/etc/z.toml: queue.lifetime: 5 has no unit; write it with one, like '30s' or '25MiB'",
+        ),
+        (
+            '[queue]\nlifetime = "5 years"',
+            "/etc/z.toml: queue.lifetime: a duration is a number with a unit, like 30s, 5m, 4h, "
+            "5d; not '5 years'",
+        ),
+        (
+            '[queue]\nlevel = "debug"',
+            "/etc/z.toml: queue.level: there is no such option; did you mean queue.lease?",
+        ),
+        (
+            '[server.zz]\nhostname = "x"',
+            "/etc/z.toml: server.zz: there is no such option",
+        ),
+        ("[quee]\na = 1", "/etc/z.toml: quee: there is no such table; did you mean [queue]?"),
+        ("[xyzzy]\na = 1", "/etc/z.toml: xyzzy: there is no such table"),
+        (
+            '[listen]\nsmtp = ["somewhere"]',
+            "/etc/z.toml: listen.smtp[0]: 'somewhere' is not ADDRESS:PORT, like '0.0.0.0:25' or "
+            "'[::]:25'",
+        ),
+        (
+            '[listen]\nsmtp = ["localhost:25"]',
+            "/etc/z.toml: listen.smtp[0]: 'localhost:25' is not ADDRESS:PORT with a bare IP "
+            "address",
+        ),
+        (
+            '[listen]\nsmtp = "127.0.0.1:25"',
+            '/etc/z.toml: listen.smtp: it should be a list, like ["one", "two"]',
+        ),
+        (
+            '[deliver]\ntls = "maybe"',
+            '/etc/z.toml: deliver.tls: it should be "opportunistic", "verify" or "never"',
+        ),
+        (
+            "[limits]\nrecipients = 5",
+            "/etc/z.toml: limits.recipients: it should be greater than or equal to 100",
+        ),
+        (
+            '[tls]\ncertificate = "c.pem"',
+            "/etc/z.toml: tls.key: tls.certificate and tls.key are given together or not at all",
+        ),
+        (
+            '[store]\nurl = { file = "nowhere" }',
+            "/etc/z.toml: store.url: cannot read /etc/nowhere: No such file or directory",
+        ),
+    ],
+    ids=lambda text: text.replace("\n", " ")[:40],
+)
+def test_a_mistake_is_one_sentence(more: str, sentence: str) -> None:
+    assert str(mistake(GOOD + more)) == sentence
+
+
+def test_a_table_that_is_a_value() -> None:
+    assert str(mistake("queue = 5\n" + GOOD)) == (
+        "/etc/z.toml: queue: it is a table, written [queue]"
+    )
+
+
+def test_a_missing_option_is_named() -> None:
+    error = mistake("[server]\n")
+    assert [(one.option, one.reason) for one in (error, *error.others)] == [
+        ("server.hostname", "it is required and not given"),
+        ("server.data_dir", "it is required and not given"),
+    ]
+
+
+def test_a_file_that_is_not_toml_is_told_with_its_line() -> None:
+    error = mistake("[server\n")
+    assert error.option is None
+    assert "it is not TOML" in error.reason
+    assert "line 1" in error.reason
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "cannot be read: No such file or directory"), (b"\xff\xfe", "it is not UTF-8 text")],
+)
+def test_a_file_that_cannot_be_read(content: bytes | None, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "zajil.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BadConfiguration) as caught:
+        load_configuration(file)
+    assert str(caught.value) == f"{file}: {reason}"
+
+
+def test_all_mistakes_are_found_at_once() -> None:
+    error = mistake(GOOD + "[queue]\nlifetime = 5\nlease = 6\n")
+    assert [one.option for one in (error, *error.others)] == ["queue.lifetime", "queue.lease"]
+
+
+def test_relative_paths_are_taken_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "zajil.toml"
+    file.write_text(GOOD + '[tls]\ncertificate = "c.pem"\nkey = "/k.pem"\n', "utf-8")
+    configuration = load_configuration(file)
+    assert configuration.server.data_dir == tmp_path / "data"
+    assert configuration.tls.certificate == tmp_path / "c.pem"
+    assert configuration.tls.key == Path("/k.pem")
+
+
+def test_a_secret_may_lie_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("postgresql://u:secret@h/d\n", "utf-8")
+    file = tmp_path / "zajil.toml"
+    file.write_text(GOOD + '[store]\nurl = { file = "url" }\n', "utf-8")
+    assert load_configuration(file).store.url == "postgresql://u:secret@h/d"
+
+
+def test_a_hostname_may_be_written_in_its_own_script() -> None:
+    text = GOOD.replace("mail.example.org", "بريد.زاجل.test")
+    assert parse_configuration(text, Path("z.toml")).server.hostname.startswith("xn--")
+
+
+@pytest.mark.parametrize(
+    ("override", "option", "value"),
+    [
+        ("queue.first_retry=30s", "first_retry", 30_000),
+        ('queue.first_retry = "30s"', "first_retry", 30_000),
+    ],
+)
+def test_an_override_is_text_or_toml(override: str, option: str, value: int) -> None:
+    configuration = parse_configuration(GOOD, Path("z.toml"), [override])
+    assert getattr(configuration.queue, option) == value
+
+
+def test_an_override_may_be_a_number_or_a_list() -> None:
+    configuration = parse_configuration(
+        GOOD, Path("z.toml"), ["server.workers=2", 'listen.smtp=["127.0.0.1:2525"]']
+    )
+    assert configuration.server.workers == 2
+    assert configuration.listen.smtp == ("127.0.0.1:2525",)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("queue.leas=5m", "--set: queue.leas: there is no such option; did you mean queue.lease?"),
+        ("queue.lease", "--set: 'queue.lease' is not KEY=VALUE, like queue.lease=5m"),
+        ("=5", "--set: '=5' is not KEY=VALUE, like queue.lease=5m"),
+        ("server.hostname.x=5", "--set: server.hostname.x: hostname is not a table"),
+    ],
+)
+def test_a_wrong_override_is_told_as_one(override: str, sentence: str) -> None:
+    assert str(mistake(GOOD, override)).startswith(sentence)
+
+
+@given(st.text(max_size=40), st.dictionaries(st.text(max_size=5), st.integers(), max_size=2))
+def test_no_override_raises_anything_else(override: str, tree: dict[str, int]) -> None:
+    with contextlib.suppress(BadConfiguration):
+        apply_override(dict(tree), override)
+
+
+@given(st.sampled_from(option_names()), st.text(max_size=20))
+def test_no_value_raises_anything_else(option: str, value: str) -> None:
+    with contextlib.suppress(BadConfiguration):
+        parse_configuration(GOOD, Path("z.toml"), [f"{option}={value}"])
