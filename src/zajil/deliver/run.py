@@ -126,6 +126,7 @@ class Deliverer:
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._ending: asyncio.Task[None] | None = None
         self._log = structlog.get_logger("zajil.deliver")
 
     def wake(self) -> None:
@@ -161,14 +162,22 @@ class Deliverer:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def drain(self, seconds: float) -> None:
-        """Claim no more, let attempts end, cut those that last longer, free what was not tried."""
+        """Claim no more, let attempts end, cut those that last longer, free what was not tried.
+
+        Whoever calls it while another call is under way waits for the end of that one.
+        """
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(seconds))
+        await asyncio.shield(self._ending)
+
+    async def _end(self, seconds: float) -> None:
         self._stopping = True
         self.wake()
         self._schedule.drop_all()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         for task in self._tasks:
-            task.cancel()
+            task.cancel()  # once: what it does then is settle
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._connections.close()
         await self._free_leases()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.config.options import DeliverOptions, QueueOptions
-from zajil.core.ids import MailId
-from zajil.deliver.run import Deliverer
+from zajil.core.ids import BlobId, MailId
+from zajil.deliver.run import Deliverer, Resolves
 from zajil.store.intake import Intake, accept
 from zajil.store.open import Store
-from zajil.store.schema import message
+from zajil.store.schema import mail, message
 from zajil.store.tracking import MailQuery, find_mails, load_journey
 from zajil.testing.clock import FakeClock
 from zajil.testing.store import NOW_MS, make_intake, running
@@ -35,7 +35,8 @@ class Courier:
     store: Store
     deliverer: Deliverer
     clock: FakeClock
-    resolver: ZoneResolver
+    another: Callable[[str], Deliverer]
+    """Makes one more worker, with this name on its leases."""
 
     async def put(
         self,
@@ -76,6 +77,16 @@ class Courier:
 
         return await self.store.read(read)
 
+    async def lose_body(self, mail_id: MailId, instead: BlobId) -> None:
+        """Spoil the store: the mail's message is not there."""
+
+        def spoil(tx: Connection, items: Sequence[MailId]) -> list[None]:
+            changed = sa.update(mail).where(mail.c.id.in_(items)).values(blob_id=instead)
+            tx.execute(changed)
+            return [None] * len(items)
+
+        await self.store.write(spoil, mail_id)
+
     async def children(self, mail_id: MailId) -> list[Journey]:
         """Give the DSNs that report on a mail."""
         mails = await self.store.read(lambda conn: find_mails(conn, MailQuery()))
@@ -96,6 +107,8 @@ async def courier(
     port: int = 25,
     ports: Mapping[str, int] | None = None,
     tls: ssl.SSLContext | None = None,
+    tls_mode: Literal["opportunistic", "verify", "never"] = "opportunistic",
+    resolver: Resolves | None = None,
     clock: FakeClock | None = None,
     **options: Any,
 ) -> AsyncIterator[Courier]:
@@ -107,6 +120,8 @@ async def courier(
         port: of all hosts.
         ports: of single hosts, on 127.0.0.1.
         tls: a client's context; ``None``: no TLS.
+        tls_mode: ``deliver.tls``.
+        resolver: in the place of the zone.
         clock: stands still unless the test moves it.
         options: fields of ``DeliverOptions``, and of ``QueueOptions`` with ``queue_`` before them.
     """
@@ -114,19 +129,23 @@ async def courier(
     queue = {key[6:]: value for key, value in options.items() if key.startswith("queue_")}
     deliver = {key: value for key, value in options.items() if not key.startswith("queue_")}
     table = {name: f"127.0.0.1:{number}" for name, number in (ports or {}).items()}
-    resolver = ZoneResolver(zone)
-    async with running(store):
-        await store.directory.load()
-        deliverer = Deliverer(
+    given = DeliverOptions(port=port, port_table=table, tls=tls_mode, **deliver)
+
+    def make(owner: str) -> Deliverer:
+        return Deliverer(
             store,
-            resolver,
-            DeliverOptions(port=port, port_table=table, **deliver),
+            resolver or ZoneResolver(zone),
+            given,
             QueueOptions(**queue),
             hostname="mx.north.test",
             tls=tls,
             clock=clock,
             random=os.urandom,
-            owner="mx.north.test/1",
+            owner=owner,
         )
-        yield Courier(store, deliverer, clock, resolver)
+
+    async with running(store):
+        await store.directory.load()
+        deliverer = make("mx.north.test/1")
+        yield Courier(store, deliverer, clock, make)
         await deliverer.drain(5)
