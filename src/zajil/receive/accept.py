@@ -31,6 +31,7 @@ _DEFECTS = {
     "bare-lf": replies.BARE_LINE_END,
     "bare-cr": replies.BARE_LINE_END,
     "nul": replies.NUL_BYTE,
+    "size": replies.TOO_LARGE,
 }
 
 
