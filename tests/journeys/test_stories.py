@@ -85,6 +85,6 @@ def test_the_labs_page_puts_both_ends_side_by_side(
     message_id = send(north, south)
     ours, theirs = journey(north, message_id), journey(south, message_id)
     front = httpx.get(lab.described["web"]).text
-    assert f"/journeys/{ours['mail_id']}" in front
-    page = httpx.get(f"{lab.described['web']}journeys/{ours['mail_id']}").text
+    assert f"/journey/{ours['mail_id']}" in front
+    page = httpx.get(f"{lab.described['web']}journey/{ours['mail_id']}").text
     assert page.index(ours["mail_id"]) < page.index(theirs["mail_id"])
