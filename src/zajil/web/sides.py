@@ -4,14 +4,9 @@ the 250. For the lab, which knows both stores; no server of the real world shows
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from starlette.requests import Request
 
 from zajil.core.clock import Clock
-from zajil.core.ids import MailId
-from zajil.tracking.journey import Journey, joined_mail_id
-from zajil.web.journey import tell_journey
 from zajil.web.language import choose_language, choose_zone, load_languages
 from zajil.web.page import THEMES, Pages, Site, Visitor
 from zajil.web.security import local_path
@@ -19,16 +14,6 @@ from zajil.web.static_files import StaticFiles
 
 COOKIE_NAME = "zajil_lab"
 """The lab's own; each of its domains has another."""
-
-
-def joined_ids(journey: Journey) -> Mapping[str, MailId]:
-    """Give, by recipient, the id under which the next server goes on with the mail."""
-    joined: dict[str, MailId] = {}
-    for recorded in journey.events:
-        mail_id = joined_mail_id(recorded.event)
-        if mail_id is not None:
-            joined[getattr(recorded.event, "recipient", "")] = mail_id
-    return joined
 
 
 class SidesPages:
@@ -59,28 +44,3 @@ class SidesPages:
     def render(self, visitor: Visitor, template: str, **context: object) -> str:
         """Render any template of ``web/templates`` that the lab uses."""
         return self._pages.render_text(visitor, template, **context)
-
-    def render_sides(
-        self,
-        visitor: Visitor,
-        left: Journey,
-        right: Journey | None,
-        *,
-        left_name: str,
-        right_name: str,
-    ) -> str:
-        """Give the page with both ends.
-
-        Args:
-            visitor: who looks.
-            left: of the server that sent, whole.
-            right: of the server that received; ``None``: it has not got it yet.
-            left_name: domain of the first, in U-labels.
-            right_name: domain of the second.
-        """
-        return self._pages.render_text(
-            visitor,
-            "sides.html",
-            sent=tell_journey(left, left_name),
-            arrived=tell_journey(right, right_name) if right else None,
-        )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -70,7 +71,8 @@ class LetterPages:
         _, view = await self._load(request, account, view_message)
         if view.html is None:
             raise HTTPException(404)
-        return HTMLResponse(view.html, headers={"Content-Security-Policy": LETTER_POLICY})
+        page = self._pages.render_text(visitor, "letter_frame.html", html=Markup(view.html))  # noqa: S704
+        return HTMLResponse(page, headers={"Content-Security-Policy": LETTER_POLICY})
 
     async def download(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Give one file of a letter, to be kept and not to be opened here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,8 @@ from zajil.web.services import WebServices
 from zajil.web.webmail.boxes import load_boxes, read_number
 
 _ANSWER_PREFIXES = ("re:", "رد:", "aw:", "sv:")
+_PLAIN_NAME = re.compile(r"[\w ]+\Z")
+"""Names that stand in an address list without quotes; everything else gets them."""
 _DIRECTIONS: dict[str, Direction] = {"ltr": "ltr", "rtl": "rtl"}
 
 
@@ -230,6 +233,8 @@ def _addressed_as(view: MessageView, addresses: tuple[Address, ...]) -> Address 
 def _spell(person: Person) -> str:
     if not person.name:
         return person.address
+    if _PLAIN_NAME.match(person.name):
+        return f"{person.name} <{person.address}>"
     name = person.name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{name}" <{person.address}>'
 
