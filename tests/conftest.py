@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +15,11 @@ from zajil.testing.store import PostgresServer, open_test_store
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> PostgresServer:
+def postgres() -> PostgresServer:
     """One server for the whole run, whatever number of processes it has."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    return PostgresServer(folder / "postgres")
+    # Not below pytest's own folder: that is closed to the user the server runs as.
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    return PostgresServer(Path(tempfile.gettempdir()) / f"zajil-test-{run[:12]}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

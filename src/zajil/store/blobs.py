@@ -230,8 +230,14 @@ class BlobReader:
 
 def write_blobs(tx: Connection, staged: Sequence[StagedBlob]) -> None:
     """Make the rows of staged blobs, in the transaction of the rows that refer to them."""
+    # SQLite's driver looks for an adapter of ``bytes``, and takes a bytearray as it is.
     insert_rows(
-        tx, _COLUMNS, [(one.blob_id, one.size, one.content, one.location) for one in staged]
+        tx,
+        _COLUMNS,
+        [
+            (one.blob_id, one.size, one.content and bytearray(one.content), one.location)
+            for one in staged
+        ],
     )
 
 

@@ -33,7 +33,7 @@ READERS = 4
 """Reader threads of one open store, a connection each."""
 
 _CHECKPOINT_PAGES = 1000
-"""Copy the write-ahead log back when so many pages wait: 8 MB, some milliseconds of work."""
+"""Copy the write-ahead log back when so many pages wait: 16 MB, some milliseconds of work."""
 _WAL_TOO_LONG_PAGES = 32 * _CHECKPOINT_PAGES
 """Readers that overlap without a gap keep the log from starting over; past this, wait for them."""
 
@@ -149,8 +149,9 @@ class Sqlite(Dialect):
         with self.turn:
             fresh = sqlite.connect(str(self.path))
             try:
-                # Both count only before the first table. Bodies are larger than 4 KiB pages.
-                fresh.execute("PRAGMA page_size = 8192")
+                # Both count only before the first table. Pages of 16 KiB were the fastest of four
+                # sizes for mails of 5 KB, alone and in batches: three bodies share one.
+                fresh.execute("PRAGMA page_size = 16384")
                 fresh.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 (mode,) = fresh.execute("PRAGMA journal_mode = WAL").fetchone()
             finally:

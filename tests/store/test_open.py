@@ -1,0 +1,146 @@
+"""A store is opened as it must be, or refused in one sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from pysqlite3 import dbapi2 as sqlite
+
+from zajil.config.options import StoreOptions
+from zajil.net.system import SystemClock
+from zajil.store import dialect
+from zajil.store.errors import StoreUnavailable
+from zajil.store.open import Store, prepare_store
+from zajil.store.schema import metadata
+from zajil.testing.store import make_account, open_test_store
+
+
+def test_migrations_make_what_the_schema_says(store: Store) -> None:
+    with store._dialect.migrating() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrations_make_the_very_tables_of_the_schema(tmp_path: Path) -> None:
+    """Of what Alembic does not compare: WITHOUT ROWID, AUTOINCREMENT, conditions of indexes."""
+    query = sa.text("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql != ''")
+    plain = sa.create_engine("sqlite://", module=sqlite)
+    metadata.create_all(plain)
+    with plain.connect() as conn:
+        wanted = {"".join(sql.split()) for sql in conn.scalars(query)}
+    plain.dispose()
+    store = open_test_store("sqlite", tmp_path)
+    migrated = store.read_now(lambda conn: {"".join(sql.split()) for sql in conn.scalars(query)})
+    store.close_now()
+    assert migrated == wanted
+
+
+def test_a_second_open_finds_everything_again(store: Store, store_url: str, tmp_path: Path) -> None:
+    amal = make_account(store, "amal@north.test")
+    again = open_test_store(store_url, tmp_path / "data")
+    with pytest.raises(Exception, match="taken"):
+        make_account(again, "amal@north.test")
+    again.close_now()
+    assert amal.active
+
+
+def test_prepare_leaves_nothing_open(store_url: str, tmp_path: Path) -> None:
+    options = StoreOptions(url=store_url)
+    before = len(os.listdir("/proc/self/fd"))
+    prepare_store(options, tmp_path / "data", clock=SystemClock())
+    prepare_store(options, tmp_path / "data", clock=SystemClock())
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_sqlite_is_set_up_to_last(tmp_path: Path) -> None:
+    store = open_test_store("sqlite", tmp_path)
+    with store._dialect.writer.connect() as conn:
+        settings = {
+            name: conn.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "auto_vacuum", "mmap_size")
+        }
+    store.close_now()
+    assert settings == {"journal_mode": "wal", "synchronous": 2, "auto_vacuum": 2, "mmap_size": 0}
+
+
+def test_a_snapshot_cannot_write(store: Store) -> None:
+    def write(conn: sa.Connection) -> None:
+        conn.execute(sa.text("INSERT INTO counter (name, value) VALUES ('x', 1)"))
+
+    with pytest.raises((StoreUnavailable, sa.exc.DBAPIError)):
+        store.read_now(write)
+
+
+def test_a_snapshot_stands_still(store: Store) -> None:
+    def accounts(conn: sa.Connection) -> int:
+        return int(conn.execute(sa.text("SELECT count(*) FROM account")).scalar_one())
+
+    def read(conn: sa.Connection) -> tuple[int, int]:
+        before = accounts(conn)
+        make_account(store, "amal@north.test")
+        return before, accounts(conn)
+
+    assert store.read_now(read) == (0, 0)
+    assert store.read_now(accounts) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mysql://localhost/mail", "neither 'sqlite' nor"),
+        ("postgresql://u@127.0.0.1:1/x", "cannot open the database: .*refused"),
+        ("postgresql://u@127.0.0.1:port/x", "not a database address"),
+    ],
+)
+def test_a_database_that_cannot_be_reached(tmp_path: Path, url: str, reason: str) -> None:
+    with pytest.raises(StoreUnavailable, match=reason) as caught:
+        open_test_store(url, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "store.sqlite").write_bytes(b"something else" * 100)
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        open_test_store("sqlite", tmp_path)
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("x")
+    with pytest.raises(StoreUnavailable, match="cannot use the data folder"):
+        open_test_store("sqlite", tmp_path / "data")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("name", ["store.sqlite", "blobs", "."])
+def test_a_store_of_another_user_is_not_touched(tmp_path: Path, name: str) -> None:
+    open_test_store("sqlite", tmp_path).close_now()
+    if name == ".":
+        (tmp_path / "store.sqlite").unlink()
+        (tmp_path / "blobs").rmdir()
+    if name == "blobs":
+        (tmp_path / "store.sqlite").unlink()
+    os.chown(tmp_path / name, 65534, 65534)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(StoreUnavailable, match=r"belongs to user nobody; run this as that user"):
+        open_test_store("sqlite", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_store_of_a_newer_version_is_not_touched(
+    store: Store, store_url: str, tmp_path: Path
+) -> None:
+    with store._dialect.migrating() as conn:
+        conn.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreUnavailable, match="another version of Zajil"):
+        open_test_store(store_url, tmp_path / "data")
+
+
+def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialect, "OLDEST_SQLITE", (99, 0, 0))
+    with pytest.raises(StoreUnavailable, match="can lose mail"):
+        open_test_store("sqlite", tmp_path)

@@ -1,0 +1,216 @@
+"""Group commit: what waits together costs one commit, and everybody gets an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.store.batch import QUEUE, touch
+from zajil.store.errors import StoreUnavailable
+from zajil.store.open import Store
+from zajil.store.schema import domain
+from zajil.store.writer import Unit
+from zajil.testing.store import running
+
+
+def add_domains(tx: Connection, items: Sequence[str]) -> list[int]:
+    tx.execute(sa.insert(domain), [{"ascii_name": item, "created_ms": 0} for item in items])
+    return [len(items)] * len(items)
+
+
+def add_or_refuse(tx: Connection, items: Sequence[str]) -> list[int]:
+    added = add_domains(tx, items)
+    if "bad.test" in items:
+        raise ValueError("bad.test")
+    return added
+
+
+def names(store: Store) -> set[str]:
+    return set(store.read_now(lambda conn: list(conn.scalars(sa.select(domain.c.ascii_name)))))
+
+
+def block(entered: threading.Event, go: threading.Event) -> Unit[None, None]:
+    """Make a unit that holds the writer, so that what comes meanwhile waits together."""
+
+    def unit(tx: Connection, items: Sequence[None]) -> list[None]:
+        entered.set()
+        assert go.wait(10)
+        return [None] * len(items)
+
+    return unit
+
+
+def test_what_waits_together_is_one_commit(store: Store) -> None:
+    async def run() -> tuple[int, list[int]]:
+        entered, go = threading.Event(), threading.Event()
+        async with running(store):
+            held = asyncio.ensure_future(store.write(block(entered, go), None))
+            await asyncio.to_thread(entered.wait, 10)
+            before = store.writer.commits
+            jobs = [
+                asyncio.ensure_future(store.write(add_domains, f"d{number}.test"))
+                for number in range(64)
+            ]
+            await asyncio.sleep(0)  # all have put their job
+            go.set()
+            sizes = await asyncio.gather(*jobs)
+            await held
+            return store.writer.commits - before, sizes
+
+    commits, sizes = asyncio.run(run())
+    assert commits == 2  # the blocked one, and one for all that waited
+    assert sizes == [64] * 64
+
+
+def test_a_failed_batch_spares_the_others(store: Store) -> None:
+    async def run() -> list[object]:
+        async with running(store):
+            wanted = ["a.test", "bad.test", "b.test"]
+            jobs = [store.write(add_or_refuse, name) for name in wanted]
+            return await asyncio.gather(*jobs, return_exceptions=True)
+
+    first, second, third = asyncio.run(run())
+    assert (first, third) == (1, 1)
+    assert isinstance(second, ValueError)
+    assert names(store) == {"a.test", "b.test"}
+
+
+def test_a_statement_that_fails_spares_the_others(store: Store) -> None:
+    store.write_now(add_domains, "a.test")
+
+    async def run() -> list[object]:
+        async with running(store):
+            jobs = [store.write(add_domains, name) for name in ("a.test", "b.test")]
+            return await asyncio.gather(*jobs, return_exceptions=True)
+
+    first, second = asyncio.run(run())
+    assert isinstance(first, sa.exc.IntegrityError)
+    assert second == 1
+    assert names(store) == {"a.test", "b.test"}
+
+
+def test_a_cancelled_caller_is_written_all_the_same(store: Store) -> None:
+    async def run() -> None:
+        async with running(store):
+            job = asyncio.ensure_future(store.write(add_domains, "a.test"))
+            await asyncio.sleep(0)
+            job.cancel()
+            await store.write(add_domains, "b.test")
+
+    asyncio.run(run())
+    assert names(store) == {"a.test", "b.test"}
+
+
+def test_a_closed_store_says_so(store: Store) -> None:
+    async def run() -> None:
+        with pytest.raises(StoreUnavailable, match="not started"):
+            await store.write(add_domains, "a.test")
+        async with running(store):
+            pass
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await store.write(add_domains, "a.test")
+        store.write_later(add_domains, "a.test")
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await store.read(lambda conn: None)
+
+    asyncio.run(run())
+    assert names(store) == set()
+
+
+def test_what_waits_at_close_is_written(store: Store) -> None:
+    async def run() -> None:
+        async with running(store):
+            for number in range(500):
+                store.write_later(add_domains, f"d{number}.test")
+
+    asyncio.run(run())
+    assert len(names(store)) == 500
+
+
+def test_a_writer_that_dies_answers_everybody(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever, and nobody gets a result that is not on disk."""
+
+    class Bug(BaseException):
+        pass
+
+    def unit(tx: Connection, items: Sequence[str]) -> list[None]:
+        raise Bug
+
+    async def run() -> Sequence[object]:
+        async with running(store):
+            jobs = [store.write(unit, "a"), store.write(add_domains, "a.test")]
+            outcomes: Sequence[object] = await asyncio.gather(*jobs, return_exceptions=True)
+            with pytest.raises(StoreUnavailable, match="the writer failed"):
+                await store.write(add_domains, "b.test")
+            return outcomes
+
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    assert all(isinstance(outcome, StoreUnavailable) for outcome in asyncio.run(run()))
+    assert names(store) == set()
+
+
+def test_a_subscriber_that_fails_costs_no_answer(store: Store) -> None:
+    def unit(tx: Connection, items: Sequence[str]) -> list[str]:
+        touch(tx, QUEUE)
+        return list(items)
+
+    def fail() -> None:
+        raise RuntimeError("a subscriber's bug")
+
+    async def run() -> str:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        async with running(store):
+            store.changes.subscribe(QUEUE, fail)
+            return await store.write(unit, "a")
+
+    assert asyncio.run(run()) == "a"
+
+
+_FSYNC_CHILD = """
+import asyncio, sys
+from pathlib import Path
+from zajil.store.intake import accept
+from zajil.testing.store import make_account, make_intake, open_test_store, running
+
+async def main():
+    store = open_test_store("sqlite", Path(sys.argv[1]))
+    amal = make_account(store, "amal@north.test")
+    async with running(store):
+        print("BEGIN", store.writer.commits, file=sys.stderr, flush=True)
+        items = [make_intake(store.blobs.stage([b"x" * 5000]), local=[amal]) for _ in range(640)]
+        await asyncio.gather(*[store.write(accept, item) for item in items])
+        print("END", store.writer.commits, file=sys.stderr, flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_640_mails_cost_a_few_fsyncs(tmp_path: Path) -> None:
+    """A commit is one fsync of the log; a checkpoint adds two. No mail has one of its own."""
+    trace = tmp_path / "trace"
+    subprocess.run(
+        [
+            *("strace", "-f", "-e", "trace=fsync,fdatasync,write", "-o", str(trace)),
+            *(sys.executable, "-c", _FSYNC_CHILD, str(tmp_path / "data")),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    begun = trace.read_text().split('"BEGIN')[1]
+    during, _ = begun.split('"END')
+    syncs = sum("sync(" in line for line in during.splitlines())
+    # 640 items in batches of up to 256; the first may hold a single one.
+    assert 3 <= syncs <= 12
