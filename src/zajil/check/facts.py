@@ -34,3 +34,5 @@ class MessageFacts:
     authserv_id: str
     """Our name in Authentication-Results."""
     limits: LimitOptions
+    body: bytes = b""
+    """With the empty line before it; ``b""`` when it is not in memory."""

@@ -21,6 +21,8 @@ _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20-\x7e])*"\Z')
 _LITERAL = re.compile(r"\[[A-Za-z0-9:.\x2d]{1,80}\]\Z")
 
+_MAX_DOMAIN = 253
+"""Characters; in A-labels a name only gets longer."""
 _CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
@@ -77,8 +79,9 @@ def parse_address(text: str) -> Address:
     if not at or not local:
         raise BadAddress("an address is local-part@domain")
     # RFC 5321 section 4.5.3.1.1: 64 octets; counted in UTF-8 (RFC 6531 section 3.3).
-    if len(local.encode("utf-8", "replace")) > 64 + 2:
-        raise BadAddress("the local part is longer than 64 octets")
+    # Quotes and backslashes do not count: a quoted one may be twice as long.
+    if len(local) > 2 * 64 + 2 or len(domain) > _MAX_DOMAIN:
+        raise BadAddress("too long for an address")
     if local.startswith('"'):
         if not _QUOTED.match(local):
             raise BadAddress("bad quoted local part")
@@ -90,6 +93,8 @@ def parse_address(text: str) -> Address:
         if any(unicodedata.category(char) in _CONTROLS for char in local):
             raise BadAddress("control characters in the local part")
         local = unicodedata.normalize("NFC", local)
+    if len(local.encode()) > 64:
+        raise BadAddress("the local part is longer than 64 octets")
     if domain.startswith("["):
         if not _LITERAL.match(domain):
             raise BadAddress("bad address literal")

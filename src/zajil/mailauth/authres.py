@@ -10,10 +10,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zajil.core.domain import BadDomain, to_ascii
+
 FIELD_NAME = b"authentication-results"
 
-_COMMENT_OR_SPACE = re.compile(rb"\s|\((?:[^()\\]|\\.)*\)")
-_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|([^\s;()"]+)')
+_SPACE = re.compile(rb"\s*+")
+_IN_COMMENT = re.compile(rb"(?:[^()\\]|\\.)*+([()])?", re.DOTALL)
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"|([^\s;()"]++)', re.DOTALL)
+_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9!#$&'*+.^_`{|}~@/:\x2d\u00a0-\U0010ffff]+\Z")
 
 
@@ -30,20 +34,44 @@ class Result:
 
 
 def is_forged(value: bytes, authserv_id: str) -> bool:
-    """Whether a field that a peer sent claims to be ours.
+    """Whether a field that a peer sent claims to be ours, or hides whose it is.
 
     Args:
         value: of the field, still folded.
         authserv_id: our own name.
     """
-    at = 0
-    while match := _COMMENT_OR_SPACE.match(value, at):
-        at = match.end()
-    token = _TOKEN.match(value, at)
+    token = _TOKEN.match(value, _skip_comments(value))
     if token is None:
-        return False
-    name = (token[1] or token[2] or b"").decode("utf-8", "replace")
-    return name.rstrip(".").casefold() == authserv_id.casefold()
+        return True
+    name = (_ESCAPE.sub(rb"\1", token[1] or b"") or token[2] or b"").decode("utf-8", "replace")
+    return _spelled_once(name) == _spelled_once(authserv_id)
+
+
+def _skip_comments(value: bytes) -> int:
+    """Give the offset of the first word; comments nest (RFC 5322 section 3.2.2)."""
+    at = _end(_SPACE, value, 0)
+    while value[at : at + 1] == b"(":
+        at, depth = at + 1, 1
+        while depth and (match := _IN_COMMENT.match(value, at)):
+            at = match.end()
+            if match[1] is None:
+                return len(value)
+            depth += 1 if match[1] == b"(" else -1
+        at = _end(_SPACE, value, at)
+    return at
+
+
+def _end(pattern: re.Pattern[bytes], value: bytes, at: int) -> int:
+    match = pattern.match(value, at)
+    return match.end() if match else at
+
+
+def _spelled_once(name: str) -> str:
+    """Give one spelling of a host name: any case, U-labels or A-labels, with a final dot or not."""
+    try:
+        return to_ascii(name)
+    except BadDomain:
+        return name.rstrip(".").casefold()
 
 
 def write_field(authserv_id: str, results: Sequence[Result]) -> bytes:

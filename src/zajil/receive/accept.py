@@ -84,7 +84,7 @@ async def _check_and_hand_over(session: Connection, transaction: Transaction) ->
     now_ms = services.clock.now_ms()
     message = transaction.spool.message()
     header_end, _ = split_message(message)
-    header = message[:header_end]
+    header, body = message[:header_end], message[header_end:]
     facts = MessageFacts(
         now_ms,
         session.peer,
@@ -98,6 +98,7 @@ async def _check_and_hand_over(session: Connection, transaction: Transaction) ->
         None,
         services.hostname,
         services.limits,
+        body,
     )
     received = received_event(facts)
     checked = await check_message(facts)
@@ -121,7 +122,6 @@ async def _check_and_hand_over(session: Connection, transaction: Transaction) ->
         mail_id=transaction.mail_id,
         at_ms=now_ms,
     )
-    body = message[header_end:]
     parts = (trace, checked.field, cut_ranges(header, checked.forged), body)
     copies = plan_copies(
         transaction.reverse_path,

@@ -13,7 +13,8 @@ from zajil.core.ids import MailId
 from zajil.message.date import format_date
 from zajil.net.peer import Peer
 
-_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.:_\[\]\x2d\u00a0-\U0010ffff]")
+# ASCII only: raw UTF-8 here would make every mail need SMTPUTF8 on its further way.
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.:_\[\]\x2d]")
 
 
 def protocol_keyword(*, extended: bool, utf8: bool, encrypted: bool, authenticated: bool) -> str:

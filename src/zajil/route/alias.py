@@ -39,13 +39,21 @@ def expand_alias(alias: AliasEntry) -> Generator[Address, DirectoryAnswer, Expan
             continue
         seen.add(address.key)
         answer = yield address
-        match answer.entry:
-            case AccountEntry() as entry:
+        entry = answer.entry
+        base, plus, _ = address.local_part.partition("+")
+        if answer.is_local and entry is None and plus and base:
+            entry = (yield Address(base, address.domain)).entry
+        match entry:
+            case AccountEntry():
                 # A suspended account keeps its copy: what an alias brings is not lost either.
-                found.entries.append(entry)
-            case AliasEntry() as inner:
-                found.via.append(inner.address)
-                waiting.extend(reversed(inner.targets))
+                if all(entry.account_id != other.account_id for other in found.entries):
+                    found.entries.append(entry)
+            case AliasEntry():
+                if entry.address.key in seen and entry.address.key != address.key:
+                    continue  # reached by a subaddress of an alias that was expanded before
+                seen.add(entry.address.key)
+                found.via.append(entry.address)
+                waiting.extend(reversed(entry.targets))
             case None if answer.is_local:
                 found.nowhere.append(address)
             case None:

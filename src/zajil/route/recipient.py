@@ -90,5 +90,7 @@ def route_recipient(
         case AliasEntry():
             found = yield from expand_alias(entry)
             if not found.entries and not found.remote:
+                if postmaster and base.lower() in ALWAYS_ACCEPTED:
+                    return Local((postmaster,), via=tuple(found.via))
                 return Unknown(address, "the alias leads nowhere")
             return Local(tuple(found.entries), tuple(found.remote), tuple(found.via))

@@ -209,6 +209,7 @@ async def _complete(
         account.login,
         services.hostname,
         services.limits,
+        message[header_end:],
     )
     received = received_event(facts)
     checked = await check_message(facts)

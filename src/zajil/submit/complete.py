@@ -75,7 +75,8 @@ def complete_header(
     changes = [f"removed {name.decode().title()}" for name in _CUT if name in names]
     added: list[str] = []
     if b"from" not in names:
-        added.append(f"From: {author.unicode}\r\n")
+        # A-labels where they suffice: U-labels would make the mail need SMTPUTF8.
+        added.append(f"From: {author if author.is_ascii else author.unicode}\r\n")
         changes.append("added From")
     if b"date" not in names:
         added.append(f"Date: {format_date(now_ms)}\r\n")
