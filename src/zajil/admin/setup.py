@@ -8,6 +8,7 @@ Laws:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -85,14 +86,14 @@ def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
     text = _configuration_text(plan, domain, hostname)
     configuration = parse_configuration(text, file)
     _refuse_overwriting(plan.folder)
-    made_folder = not plan.folder.exists()
+    made: list[Path] = []
     try:
-        _write_files(plan.folder, hostname, clock.now_ms())
+        _write_files(plan.folder, hostname, clock.now_ms(), made)
         _give_to(plan.user, plan.folder)
         account = _fill_store(configuration, plan, domain, address, clock, random)
-        _write_new(file, text.encode(), 0o644)
+        _write_new(file, text.encode(), 0o644, made)
     except BaseException as error:
-        _remove_what_was_made(plan.folder, made_folder)
+        _remove(made)
         if isinstance(error, OSError):
             where = error.filename or plan.folder
             raise CannotSetUp(f"cannot write {where}: {error.strerror}") from error
@@ -120,19 +121,23 @@ def _refuse_overwriting(folder: Path) -> None:
             raise AlreadySetUp(f"{folder / name} is there already; nothing was changed")
 
 
-def _write_files(folder: Path, hostname: str, now_ms: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tls").mkdir(exist_ok=True)
+def _write_files(folder: Path, hostname: str, now_ms: int, made: list[Path]) -> None:
+    for parent in (folder, folder / "tls"):
+        if not parent.exists():
+            parent.mkdir(parents=True)
+            made.append(parent)
     pair = make_self_signed((hostname,), now_ms)
-    _write_new(folder / _CERTIFICATE, pair.certificate, 0o644)
-    _write_new(folder / _KEY, pair.key, 0o600)
+    _write_new(folder / _CERTIFICATE, pair.certificate, 0o644, made)
+    _write_new(folder / _KEY, pair.key, 0o600, made)
     # Security: mail is for its owners; nobody else on this machine may list the folder.
     (folder / _DATA).mkdir(mode=0o700)
+    made.append(folder / _DATA)
 
 
-def _write_new(path: Path, content: bytes, mode: int) -> None:
+def _write_new(path: Path, content: bytes, mode: int, made: list[Path]) -> None:
     # Security: the mode is there from the first byte, and nothing is ever written over.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    made.append(path)
     with open(descriptor, "wb") as file:
         file.write(content)
 
@@ -169,10 +174,10 @@ def _fill_store(
         )
 
 
-def _remove_what_was_made(folder: Path, made_folder: bool) -> None:
-    for name in (CONFIGURATION_NAME, _CERTIFICATE, _KEY):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / _DATA, ignore_errors=True)
-    for path in (folder / "tls", *([folder] if made_folder else [])):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
+def _remove(made: list[Path]) -> None:
+    """Take away what this setup made, and nothing else: newest first."""
+    for path in reversed(made):
+        if path.name == _DATA:
+            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)

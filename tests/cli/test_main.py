@@ -1,0 +1,276 @@
+"""The command line as an operator meets it: exit status, one sentence, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from zajil.cli.main import app, main
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A server that was set up, and never started."""
+    folder = tmp_path_factory.mktemp("template") / "mail"
+    with pytest.raises(SystemExit) as ended:
+        main(["setup", "north.test", "--dir", str(folder)])
+    assert ended.value.code == 0
+    return folder
+
+
+@pytest.fixture
+def server(template: Path, tmp_path: Path) -> Path:
+    """A copy of it for one test."""
+    return Path(shutil.copytree(template, tmp_path / "mail")) / "zajil.toml"
+
+
+@pytest.fixture
+def run(server: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command for that server; give status, stdout, stderr."""
+    monkeypatch.setenv("ZAJIL_CONFIG", str(server))
+
+    def run_command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run_command
+
+
+def as_json(run: Run, *arguments: str) -> Any:
+    status, out, err = run(*arguments, "--json")
+    assert (status, err) == (0, "")
+    return json.loads(out)
+
+
+def test_domains_accounts_and_aliases(run: Run) -> None:
+    assert as_json(run, "domain", "add", "زاجل.test") == {"domain": "xn--mgbkq8e.test"}
+    added = as_json(run, "account", "add", "سلمى@زاجل.test", "--name", "سلمى")
+    assert (added["address"], added["login"]) == ("سلمى@زاجل.test", "slma")
+    assert len(added["password"]) == 24
+    as_json(run, "alias", "add", "all@north.test", "slma@north.test", "x@elsewhere.test")
+    assert {row["login"]: row["name"] for row in as_json(run, "account", "list")["accounts"]} == {
+        "admin": "",
+        "slma": "سلمى",
+    }
+    domains = as_json(run, "domain", "list")["domains"]
+    assert [(row["domain"], row["accounts"], row["aliases"]) for row in domains] == [
+        ("north.test", 1, 3),
+        ("زاجل.test", 1, 2),
+    ]
+    names = [row["address"] for row in as_json(run, "alias", "list")["aliases"]]
+    assert names == [
+        "abuse@north.test",
+        "all@north.test",
+        "postmaster@north.test",
+        "abuse@زاجل.test",
+        "postmaster@زاجل.test",
+    ]
+
+
+def test_a_person_reads_tables(run: Run) -> None:
+    assert run("account", "list")[1].splitlines()[0].split() == [
+        "LOGIN",
+        "ADDRESS",
+        "ROLE",
+        "STATE",
+        "SINCE",
+    ]
+    for command in (["domain", "list"], ["alias", "list"], ["queue", "list"], ["journey", "find"]):
+        assert run(*command)[0] == 0
+
+
+def test_an_account_is_suspended_and_resumed(run: Run) -> None:
+    run("account", "add", "amal@north.test")
+    for verb, said, active in (("suspend", "suspended", False), ("resume", "resumed", True)):
+        assert run("account", verb, "AMAL@north.test") == (0, f"{said} amal\n", "")
+        rows = as_json(run, "account", "list")["accounts"]
+        assert {row["login"]: row["active"] for row in rows}["amal"] is active
+
+
+def test_a_password_comes_from_a_file_or_is_made_up(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("correct horse\nsecond line\n", "utf-8")
+    assert run("account", "password", "admin", "--password-file", str(file)) == (0, "changed\n", "")
+    assert set(as_json(run, "account", "password", "admin")) == {"password"}
+
+
+def test_a_domain_goes_with_its_role_aliases(run: Run) -> None:
+    run("domain", "add", "south.test")
+    run("account", "add", "x@south.test")
+    status, _, err = run("domain", "remove", "south.test")
+    assert (status, err) == (1, "zajil: 3 addresses are still in south.test\n")
+    run("account", "remove", "x", "--yes")
+    assert run("domain", "remove", "south.test") == (0, "removed south.test\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["account", "add", "x@nowhere.test"], 1, "nowhere.test is not a domain of this server"),
+        (
+            ["account", "add", "admin@north.test"],
+            1,
+            "the address admin@north.test is taken already",
+        ),
+        (["account", "add", "@"], 2, "an address is local-part@domain"),
+        (["account", "add", "x@north.test", "--login", "a b"], 2, "'a b' is not a login name"),
+        (["account", "suspend", "nobody"], 1, "there is no account nobody"),
+        (["account", "remove", "admin"], 2, "all mail of the account would be gone for good"),
+        (["account", "remove", "admin", "--yes"], 1, "the alias abuse@north.test goes to"),
+        (["account", "password", "admin", "--password-file", "/nope"], 2, "cannot read the passw"),
+        (["domain", "add", "north.test"], 1, "the domain north.test is there already"),
+        (["domain", "add", "a b"], 2, "not a domain name: 'a b'"),
+        (["domain", "remove", "elsewhere.test"], 1, "elsewhere.test is not a domain of this serv"),
+        (["alias", "remove", "x@north.test"], 1, "there is no alias x@north.test"),
+        (["journey", "show", "nothing"], 1, "no mail here has the id nothing"),
+        (["journey", "find", "--since", "soon"], 2, "--since: 'soon' is neither"),
+        (["message", "export", "nothing"], 1, "no copy of a mail nothing is here"),
+        (["--set", "queue.leas=5m", "queue", "list"], 2, "--set: queue.leas: there is no such op"),
+        (["--config", "/nope", "queue", "list"], 2, "/nope: cannot be read: No such file"),
+        (["--set", "store.url=mysql://x", "domain", "list"], 1, "store.url is neither"),
+        (
+            ["--set", "store.url=postgresql://127.0.0.1:1/x", "domain", "list"],
+            1,
+            "cannot open the database: ",
+        ),
+        (
+            ["--set", "server.user=nobody-here", "domain", "list"],
+            1,
+            "server.user: there is no user",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_an_expected_error_is_one_sentence(
+    run: Run, arguments: list[str], status: int, sentence: str
+) -> None:
+    got, out, err = run(*arguments)
+    assert (got, out) == (status, "")
+    assert err.startswith(f"zajil: {sentence}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("action", ["hold", "release", "retry", "expire"])
+def test_an_unknown_mail_cannot_be_acted_on(run: Run, action: str) -> None:
+    assert run("queue", action, "nothing")[0] == 1
+    status, out, _ = run("queue", action, "nothing", "--json")
+    assert (status, json.loads(out)) == (1, {"done": [], "unknown": ["nothing"]})
+
+
+def test_config_check(run: Run, server: Path) -> None:
+    assert run("config", "check") == (0, f"{server} is right\n", "")
+    server.write_text(server.read_text("utf-8").replace("[queue]", "[queue]\nleas = 1"), "utf-8")
+    status, _, err = run("config", "check")
+    assert status == 2
+    assert "queue.leas: there is no such option; did you mean queue.lease?" in err
+    status, out, _ = run("config", "check", "--json")
+    assert status == 2
+    assert json.loads(out)["mistakes"][0]["option"] == "queue.leas"
+
+
+def test_config_check_looks_into_the_certificate(run: Run, server: Path) -> None:
+    (server.parent / "tls" / "key.pem").unlink()
+    status, _, err = run("config", "check")
+    assert (status, err.startswith("zajil: cannot read ")) == (1, True)
+
+
+def test_config_example_is_a_configuration(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "example.toml"
+    file.write_text(run("config", "example")[1], "utf-8")
+    assert run("config", "check", str(file))[0] == 0
+
+
+def test_the_certificate_is_shown(run: Run) -> None:
+    shown = as_json(run, "tls", "show")
+    assert shown["names"] == ["mail.north.test"]
+    assert (shown["self_signed"], shown["fits_hostname"], shown["valid_now"]) == (True, True, True)
+    assert run("--set", "server.hostname=mx.other.test", "tls", "show")[0] == 1
+
+
+def test_the_store_is_described(run: Run) -> None:
+    facts = as_json(run, "store", "check")
+    assert (facts["database"], facts["domains"], facts["accounts"]) == ("sqlite", 1, 1)
+    assert as_json(run, "store", "sweep") == {"removed": 0}
+
+
+def test_dns_records(run: Run) -> None:
+    records = as_json(run, "dns", "records", "north.test")["records"]
+    assert records[0]["value"] == "10 mail.north.test."
+    assert '"v=spf1 mx -all"' in run("dns", "records", "north.test")[1]
+
+
+def test_every_command_has_its_help() -> None:
+    """A command that prints data takes --json (design section 6)."""
+    root: Any = typer.main.get_command(app)
+    for name, group in root.commands.items():
+        for child in getattr(group, "commands", {name: group}).values():
+            assert (
+                "Exit status" in child.help
+                or "--json" in {spelled for one in child.params for spelled in one.opts}
+                or name == "config"
+            ), (name, child.name)
+            assert child.help.splitlines()[0].endswith("."), child.name
+
+
+def zajil(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "zajil", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_a_process_ends_with_the_status(server: Path) -> None:
+    ended = zajil("domain", "list", "--json", ZAJIL_CONFIG=str(server))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert json.loads(ended.stdout)["domains"][0]["domain"] == "north.test"
+
+
+def test_wrong_usage_is_2(tmp_path: Path) -> None:
+    assert zajil("bogus").returncode == 2
+    file = tmp_path / "z.toml"
+    file.write_text("[queue]\nfirst_rety = 1\n", "utf-8")
+    ended = zajil("serve", "--config", str(file))
+    assert ended.returncode == 2
+    assert (
+        f"zajil: {file}: queue.first_rety: there is no such option; "
+        "did you mean queue.first_retry?\n"
+    ) in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_terminal_without_arabic_is_no_fault(server: Path) -> None:
+    zajil("domain", "add", "زاجل.test", ZAJIL_CONFIG=str(server))
+    ended = zajil("domain", "list", ZAJIL_CONFIG=str(server), PYTHONIOENCODING="ascii")
+    assert ended.returncode == 0
+    assert "\\u0632" in ended.stdout
+
+
+def test_a_port_in_use_is_one_sentence(server: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        others = [
+            f"--set=listen.{name}=[]"
+            for name in ("submission", "submissions", "imap", "imaps", "web")
+        ]
+        ended = zajil("serve", f"--config={server}", f'--set=listen.smtp=["{address}"]', *others)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert f"cannot listen on {address}: the port is in use by another program" in ended.stderr
