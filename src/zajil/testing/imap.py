@@ -28,7 +28,7 @@ from zajil.store.open import Store
 from zajil.testing.certificates import TestAuthority
 from zajil.testing.store import NOW_MS
 
-PASSWORD = "كلمة السر 1"
+PASSWORD = "كلمة السر 1"  # noqa: S105 - of made-up accounts
 """Of every account here: not ASCII, with a space."""
 
 # Cheap on purpose: a test logs in often.

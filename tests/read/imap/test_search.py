@@ -29,7 +29,8 @@ ENGLISH = (
 )
 LATIN = (
     b"From: eve@south.test\r\nSubject: =?iso-8859-1?Q?Caf=E9?=\r\n"
-    b"Content-Type: text/html; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+    b"Content-Type: text/html; charset=iso-8859-1\r\n"
+    b"Content-Transfer-Encoding: quoted-printable\r\n"
     b"\r\n<p>cr=E8me br=\r\n=FBl=E9e</p>\r\n"
 )
 
@@ -70,7 +71,7 @@ KEYS = {
     "SENTSINCE 2-Feb-2021": "1",
     "LARGER 100000": "",
     "SMALLER 100000": "1 2 3",
-    "(SEEN FLAGGED) NOT (BODY x OR 1 2)": "",
+    "(SEEN FLAGGED) NOT (BODY x OR 1 2)": "2",
     "UNDELETED UNDRAFT UNANSWERED": "1 2 3",
     "NEW": "",
     "OLD": "1 2 3",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import imaplib
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -51,9 +53,10 @@ def test_imaplib_reads_a_mail(store: Store, tmp_path: Path, starttls: bool) -> N
             status, parts = imap.fetch("1", "(UID FLAGS RFC822.SIZE BODY.PEEK[])")
             assert status == "OK"
             whole = b"Delivered-To: amal@north.test\r\n" + MESSAGE
-            assert parts[0][1] == whole  # type: ignore[index]
-            assert b"UID 1 FLAGS (" in parts[0][0]  # type: ignore[index]
-            assert b"RFC822.SIZE %d" % len(whole) in parts[0][0]  # type: ignore[index]
+            head, body = cast("tuple[bytes, bytes]", parts[0])
+            assert body == whole
+            assert b"UID 1 FLAGS (" in head
+            assert b"RFC822.SIZE %d" % len(whole) in head
             assert imap.store("1", "+FLAGS", r"(\Seen $Forwarded)")[0] == "OK"
             assert imap.search(None, "UNSEEN") == ("OK", [b""])
             assert imap.search(None, "KEYWORD", "$forwarded") == ("OK", [b"1"])
@@ -62,7 +65,7 @@ def test_imaplib_reads_a_mail(store: Store, tmp_path: Path, starttls: bool) -> N
                 "OK",
                 [b'"Archive" (MESSAGES 1 UNSEEN 0)'],
             )
-            assert imap.append("Drafts", r"(\Draft)", None, b"Subject: d\n\nx\n")[0] == "OK"  # type: ignore[arg-type]
+            assert imap.append("Drafts", r"(\Draft)", "", b"Subject: d\n\nx\n")[0] == "OK"
             assert imap.store("1", "+FLAGS.SILENT", r"\Deleted") == ("OK", [None])
             assert imap.expunge() == ("OK", [b"1"])
 
@@ -112,8 +115,6 @@ def test_wrong_password_and_plain(store: Store, tmp_path: Path) -> None:
             assert b" NO [AUTHENTICATIONFAILED]" in answer
             await client.send(b"p AUTHENTICATE PLAIN\r\n")
             assert await client.read_response() == b"+ "
-            import base64
-
             word = base64.b64encode(b"\0amal\0" + PASSWORD.encode())
             await client.send(word + b"\r\n")
             assert b"p OK [CAPABILITY IMAP4rev1 " in await client.read_response()
@@ -131,7 +132,8 @@ def test_a_message_in_parts(store: Store, tmp_path: Path) -> None:
         b"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nfirst\r\n"
         b"--b\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"\r\n--b\r\n"
         b"Content-Type: application/pdf; name*=utf-8''%D8%B1.pdf\r\n"
-        b"Content-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--b--\r\n"
+        b"Content-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        b"AAAA\r\n--b--\r\n"
     )
 
     async def run() -> None:
@@ -159,9 +161,8 @@ def test_a_message_in_parts(store: Store, tmp_path: Path) -> None:
                     b"* 1 FETCH  ", b" "
                 ), item
             lines = await imap.ok("FETCH 1 BODY[]<8.5>")
-            assert b" (BODY[]<8> {5}\r\n" in lines[0] and list(literals(lines[0])) == [
-                message[8:13]
-            ]
+            assert b" (BODY[]<8> {5}\r\n" in lines[0]
+            assert list(literals(lines[0])) == [message[8:13]]
             assert b'BODY[]<99999> ""' in (await imap.ok("FETCH 1 BODY[]<99999.5>"))[0]
             assert b"BODY[7] NIL" in (await imap.ok("FETCH 1 BODY[7]"))[0]
             (line, _) = await imap.ok("FETCH 1 BODYSTRUCTURE")

@@ -1,0 +1,150 @@
+"""Sets, dates, flags, fetch items, search keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zajil.imap.date_time import format_date_time, parse_date_time
+from zajil.imap.fetch_item import Attribute, BodySection, SectionText, parse_fetch_items
+from zajil.imap.flag import parse_flag_list
+from zajil.imap.grammar import CommandError, Scanner
+from zajil.imap.search_key import parse_search
+from zajil.imap.sequence_set import format_set, parse_sequence_set
+
+
+def read_all(text: bytes, parse: Callable[[Scanner], object]) -> object:
+    scanner = Scanner(text)
+    parsed = parse(scanner)
+    scanner.end()
+    return parsed
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "want"),
+    [
+        (b"1:3,7", range(1, 11), [1, 2, 3, 7]),
+        (b"*", range(1, 11), [10]),
+        (b"9:*", range(1, 11), [9, 10]),
+        (b"50:*", range(1, 11), [10]),  # RFC 3501 section 6.4.8: "*" is the larger one or not
+        (b"*:2", range(1, 4), [2, 3]),
+        (b"3:1,2", range(1, 11), [1, 2, 3]),
+        (b"1:4294967295", [5, 900], [5, 900]),
+        (b"1:*", [], []),
+    ],
+)
+def test_sets(text: bytes, numbers: range | list[int], want: list[int]) -> None:
+    assert parse_sequence_set(Scanner(text)).select(list(numbers)) == want
+
+
+@pytest.mark.parametrize("text", [b"", b"0", b"1:", b":1", b"4294967296", b"a", b",1"])
+def test_no_sets(text: bytes) -> None:
+    with pytest.raises(CommandError):
+        read_all(text, parse_sequence_set)
+
+
+@given(st.lists(st.integers(1, 1 << 31), max_size=30))
+def test_a_set_is_written_in_its_order(numbers: list[int]) -> None:
+    """RFC 4315 section 3: COPYUID pairs two sets by position."""
+    written: list[int] = []
+    for item in format_set(numbers).split(b",") if numbers else ():
+        first, _, last = item.partition(b":")
+        written += range(int(first), int(last or first) + 1)
+    assert written == numbers
+
+
+@given(st.integers(-2_000_000_000, 4_000_000_000))
+def test_dates_round_trip(seconds: int) -> None:
+    assert parse_date_time(Scanner(format_date_time(seconds * 1000))) == seconds * 1000
+
+
+def test_date_with_zone() -> None:
+    want = parse_date_time(Scanner(b'"17-Jul-1996 09:44:25 +0000"'))
+    assert parse_date_time(Scanner(b'"17-Jul-1996 02:44:25 -0700"')) == want
+    for bad in (b'"31-Feb-1996 02:44:25 -0700"', b'"1-Foo-1996 02:44:25 -0700"', b"x"):
+        with pytest.raises(CommandError):
+            parse_date_time(Scanner(bad))
+
+
+def test_flags() -> None:
+    flags = parse_flag_list(Scanner(rb"(\seen \RECENT $Junk NonJunk)"))
+    assert flags == {"\\Seen", "$Junk", "NonJunk"}
+    for bad in (rb"(\Foo)", b"(a b", b"(a  b)", b"(" + b"x" * 65 + b")", b'("a")'):
+        with pytest.raises(CommandError):
+            parse_flag_list(Scanner(bad))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"(FLAGS UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (DATE FROM)])",
+        b"(INTERNALDATE UID RFC822.SIZE FLAGS ENVELOPE BODYSTRUCTURE)",
+        b"BODY.PEEK[1.2]<0.1000>",
+        b"BODY[1.2.HEADER.FIELDS.NOT (a \"b c\")]",
+        b"body[]",
+        b"(BODY.PEEK[1.MIME] BODY[TEXT])",
+        b"FULL",
+        b"RFC822.HEADER",
+    ],
+)  # fmt: skip
+def test_items(text: bytes) -> None:
+    assert read_all(text, parse_fetch_items)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"BODY[",
+        b"BODY[MIME]",
+        b"BODY[0]",
+        b"BODY[1.]",
+        b"BODY[.1]",
+        b"BODY[TEXT.1]",
+        b"BODY[]<1>",
+        b"BODY[]<1.0>",
+        b"BODY[HEADER.FIELDS ()]",
+        b"BODY[" + b"1." * 101 + b"1]",
+        b"()",
+        b"(FLAGS UID",
+        b"FOO",
+        b"BODY.PEEK",
+    ],
+)
+def test_no_items(text: bytes) -> None:
+    with pytest.raises(CommandError):
+        read_all(text, parse_fetch_items)
+
+
+def test_the_answer_repeats_the_section() -> None:
+    (item,) = parse_fetch_items(Scanner(b'body.peek[1.header.fields (To "X\\"\\\\Y")]<3.4>'))
+    assert item == BodySection(
+        (1,),
+        SectionText.HEADER_FIELDS,
+        (b"to", b'x"\\y'),
+        (3, 4),
+        True,
+        b'BODY[1.HEADER.FIELDS (To "X\\"\\\\Y")]<3>',
+    )
+    assert parse_fetch_items(Scanner(b"(UID UID FLAGS)")) == (Attribute.UID, Attribute.FLAGS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"(" * 33 + b"ALL" + b")" * 33,
+        b"NOT " * 33 + b"ALL",
+        b" ".join([b"ALL"] * 1001),
+        b"FOO",
+        b"FROM",
+        b"OR ALL",
+        b"SINCE x",
+        b"SINCE 31-Feb-2020",
+        b"KEYWORD (",
+    ],
+)
+def test_no_search(text: bytes) -> None:
+    with pytest.raises(CommandError):
+        parse_search(Scanner(text))

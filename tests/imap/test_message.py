@@ -1,0 +1,98 @@
+"""ENVELOPE, BODYSTRUCTURE and sections: one grammar, whatever the message."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zajil.imap.body_section import find_part, find_section
+from zajil.imap.body_structure import body_structure
+from zajil.imap.envelope import envelope
+from zajil.imap.fetch_item import BodySection, SectionText
+from zajil.message.parse import parse_message
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            b"Content-Type: multipart/mixed; boundary=b",
+            b"Content-Type: multipart/digest; boundary=c",
+            b"Content-Type: multipart/mixed",
+            b"Content-Type: message/rfc822",
+            b"Content-Type: message/global",
+            b"Content-Type: text/html; charset=\"\xd8\xb1\"",
+            b"Content-Type: image/png; name=\"a\\\"b\"",
+            b"Content-Disposition: attachment; filename*=utf-8''%0d%0aX",
+            b"Content-Transfer-Encoding: base64",
+            b"Content-ID: <x\x00y>",
+            b"From: Group: a@b, \"c) d\" <e@f>;, x",
+            b"To: =?utf-8?B?2LE=?= <\"q\\\"\"@h>",
+            b"Subject: a\"b\\c {5}\r\n d",
+            b"Subject: \xd8\xb1\xff",
+            b"",
+            b"--b",
+            b"--c",
+            b"--b--",
+            b"text",
+        ]
+    ),
+    max_size=24,
+).map(b"\r\n".join)  # fmt: skip
+
+_TOKEN = re.compile(rb'\{([0-9]+)\}\r\n|"(?:[^"\\\r\n\x80-\xff\x00]|\\["\\])*"|NIL|[0-9]+|[() ]')
+
+
+def well_formed(written: bytes) -> bool:
+    """Read it as a client would: strings, literals, numbers, balanced parentheses."""
+    depth = position = 0
+    while position < len(written):
+        token = _TOKEN.match(written, position)
+        if token is None:
+            return False
+        position = token.end()
+        if token[1] is not None:
+            if b"\x00" in written[position : position + int(token[1])]:
+                return False
+            position += int(token[1])
+        depth += {b"(": 1, b")": -1}.get(token[0], 0)
+        if depth < 0:
+            return False
+    return depth == 0 and position == len(written)
+
+
+@given(LINES)
+def test_any_message_is_described_in_the_grammar(message: bytes) -> None:
+    """What stands in a mail cannot write a response of its own."""
+    part = parse_message(message)
+    assert well_formed(envelope(part)), envelope(part)
+    for extended in (False, True):
+        written = body_structure(part, message, extended=extended)
+        assert well_formed(written), written
+
+
+@given(LINES, st.lists(st.integers(1, 3), max_size=4), st.sampled_from(list(SectionText)))
+def test_any_section_lies_in_the_message(
+    message: bytes, path: list[int], text: SectionText
+) -> None:
+    part = parse_message(message)
+    section = BodySection(tuple(path), text, (b"subject",), None, True, b"")
+    spans = find_section(part, section, len(message))
+    for span in spans or ():
+        assert 0 <= span.start <= span.end <= len(message)
+    if find_part(part, tuple(path)) is None:
+        assert spans is None
+
+
+def test_a_message_without_parts_has_its_body_as_part_1() -> None:
+    message = b"Subject: x\r\n\r\nbody\r\n"
+    part = parse_message(message)
+    assert find_part(part, (1,)) is part
+    assert find_part(part, (2,)) is None
+    assert find_part(part, (1, 1)) is None
+
+
+def test_an_address_without_domain_does_not_begin_a_group() -> None:
+    part = parse_message(b"From: root\r\nTo: friends: a@b.test;\r\n\r\n")
+    assert b'((NIL NIL "root" ""))' in envelope(part)
+    assert b'((NIL NIL "friends" NIL)(NIL NIL "a" "b.test")(NIL NIL NIL NIL))' in envelope(part)

@@ -1,0 +1,104 @@
+"""The engine: dialogues whole, byte by byte and cut at random; and it never raises."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zajil.imap.response import Completion
+from zajil.imap.server import Wait
+from zajil.imap.state import State
+from zajil.testing.imap_wire import (
+    Chop,
+    ExampleSession,
+    load_imap_script,
+    new_engine,
+    run_imap_script,
+)
+
+SCRIPTS = sorted((Path(__file__).parent.parent / "wire" / "imap").glob("*.wire"))
+
+
+def whole(data: bytes) -> Sequence[bytes]:
+    return [data]
+
+
+def byte_by_byte(data: bytes) -> Sequence[bytes]:
+    return [data[i : i + 1] for i in range(len(data))]
+
+
+def random_cuts(data: bytes) -> Sequence[bytes]:
+    chance = random.Random(data)
+    cuts = sorted({0, len(data), *(chance.randrange(len(data)) for _ in range(6))})
+    return [data[start:end] for start, end in pairwise(cuts)]
+
+
+PLAYS = [
+    pytest.param(script, chop, id=f"{script.stem}-{chop.__name__}")
+    for script in SCRIPTS
+    for chop in (whole, byte_by_byte, random_cuts)
+    if chop is whole or script.stem != "starttls-injection"  # which is about one packet
+]
+
+
+@pytest.mark.parametrize(("script", "chop"), PLAYS)
+def test_script(script: Path, chop: Chop) -> None:
+    run_imap_script(load_imap_script(script), chop)
+
+
+WORDS = st.sampled_from(
+    b"a |b |NOOP|LOGIN |amal |SELECT |INBOX|APPEND |Sent |UID |FETCH |1:*|,2|STORE |+FLAGS |"
+    b'SEARCH |OR |NOT |SUBJECT |(|)| |\\Seen |{3}|{3+}|{0+}|{99999+}|{9|}|\r\n|\r|\n|\x00|"|\\|'
+    b"BODY[1.HEADER.FIELDS (To)]<0.5> |BODY.PEEK[] |ENVELOPE |IDLE|DONE|AUTHENTICATE PLAIN |"
+    b'AGEAYg==|*|+|&Jjo-|LIST "" |%|STARTTLS|LOGOUT|CLOSE|MOVE |1 |17-Jul-1996|"17-Jul-1996 '
+    b'02:44:25 -0700"|RETURN (STATUS (MESSAGES))|\xd9\x85'.split(b"|")
+)
+LINES = st.lists(
+    st.lists(WORDS, max_size=7).map(b"".join) | st.binary(max_size=60), max_size=12
+).map(lambda lines: b"\r\n".join([b"a " + line for line in lines]))
+
+
+@given(LINES, st.integers(1, 9), st.sampled_from(list(State)))
+def test_no_input_makes_the_engine_raise(data: bytes, step: int, state: State) -> None:
+    """Whatever the client sends, in whatever pieces, the outcome is the same."""
+    outcomes = []
+    for size in (step, len(data) or 1):
+        engine = new_engine()
+        engine.state = state
+        session = ExampleSession(engine)
+        for start in range(0, len(data), size):
+            engine.receive_data(data[start : start + size])
+            session.answer_all()
+        outcomes.append((session.events, session.body, engine.data_to_send(), engine.state))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_answers_out_of_step_are_our_bug() -> None:
+    engine = new_engine()
+    with pytest.raises(RuntimeError):
+        engine.complete(Completion("OK", "x"))
+    with pytest.raises(RuntimeError):
+        engine.go_ahead()
+    engine.receive_data(b"a NOOP\r\nb NOOP\r\n")
+    assert not isinstance(engine.next_event(), Wait)
+    assert engine.next_event() is Wait.REPLY
+    with pytest.raises(RuntimeError):
+        engine.go_ahead()
+
+
+def test_a_message_is_never_collected_in_the_engine() -> None:
+    engine = new_engine()
+    engine.state = State.AUTHENTICATED
+    session = ExampleSession(engine)
+    engine.receive_data(b"a APPEND x {1000+}\r\n")
+    for _ in range(10):
+        engine.receive_data(b"y" * 100)
+        session.answer_all()
+        assert engine.unread == 0
+    assert session.body == b"y" * 1000

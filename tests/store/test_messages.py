@@ -1,0 +1,184 @@
+"""Messages in the store: MODSEQ, tombstones, shared blobs, prefix and blob as one."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from zajil.core.directory import AccountEntry
+from zajil.core.ids import MailboxId, ModSeq, Uid
+from zajil.store.append import NoSuchMailbox
+from zajil.store.intake import accept
+from zajil.store.message_changes import (
+    CopyMessages,
+    ExpungeMessages,
+    FlagChange,
+    FlagMode,
+    PutMessage,
+    change_flags,
+    copy_messages,
+    expunge_messages,
+    move_messages,
+    put_messages,
+)
+from zajil.store.messages import (
+    MailboxChanges,
+    Message,
+    changes_since,
+    get_messages,
+    list_uids,
+    newest_messages,
+    open_message,
+    read_message,
+    take_snapshot,
+)
+from zajil.store.open import Store
+from zajil.store.schema import blob
+from zajil.testing.store import NOW_MS, make_account, make_intake
+
+
+def put(store: Store, account: AccountEntry, text: bytes = b"Subject: x\r\n\r\n") -> Uid:
+    staged = store.blobs.stage([text])
+    item = PutMessage(account.account_id, account.inbox, staged, frozenset({"$x"}), NOW_MS)
+    return store.write_now(put_messages, item).uid
+
+
+def changes(store: Store, account: AccountEntry, modseq: int) -> MailboxChanges:
+    found = store.read_now(
+        lambda conn: changes_since(conn, account.account_id, account.inbox, ModSeq(modseq))
+    )
+    assert found is not None
+    return found
+
+
+def all_of(store: Store, box: MailboxId) -> list[Message]:
+    return store.read_now(lambda conn: get_messages(conn, box, list_uids(conn, box)))
+
+
+def blob_count(store: Store) -> int:
+    count = sa.select(sa.func.count()).select_from(blob)
+    return store.read_now(lambda conn: conn.execute(count).scalar_one())
+
+
+def flags(account: AccountEntry, uids: tuple[int, ...], mode: FlagMode, *words: str) -> FlagChange:
+    return FlagChange(
+        account.account_id, account.inbox, tuple(map(Uid, uids)), mode, frozenset(words)
+    )
+
+
+def test_who_follows_sees_every_change_once(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    start = changes(store, amal, 0)
+    assert [put(store, amal) for _ in range(3)] == [1, 2, 3]
+    first = changes(store, amal, start.modseq)
+    assert [one.uid for one in first.changed] == [1, 2, 3]
+    assert first.uid_next == 4
+    store.write_now(change_flags, flags(amal, (1, 3, 99), FlagMode.ADD, "\\Seen", "$y"))
+    second = changes(store, amal, first.modseq)
+    assert [(one.uid, one.flags) for one in second.changed] == [
+        (Uid(1), frozenset({"\\Seen", "$x", "$y"})),
+        (Uid(3), frozenset({"\\Seen", "$x", "$y"})),
+    ]
+    expunge = ExpungeMessages(amal.account_id, amal.inbox, (Uid(2), Uid(99)), deleted_only=False)
+    assert store.write_now(expunge_messages, expunge) == (2,)
+    third = changes(store, amal, second.modseq)
+    assert (third.changed, third.expunged) == ((), (2,))
+    assert changes(store, amal, third.modseq) == MailboxChanges(third.modseq, Uid(4), (), ())
+
+
+def test_flags_that_stay_the_same_keep_their_modseq(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    put(store, amal)
+    (one,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.ADD, "\\Seen"))
+    (again,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.ADD, "\\Seen"))
+    assert again == one
+    (less,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.REMOVE, "$x"))
+    assert less.flags == {"\\Seen"}
+    assert less.modseq > one.modseq
+    (new,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.REPLACE, "\\Draft"))
+    assert new.flags == {"\\Draft"}
+
+
+def test_copies_share_a_blob_until_the_last_is_gone(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    item = make_intake(store.blobs.stage([b"Subject: x\r\n\r\nbody\r\n"]), local=[amal])
+    store.write_now(accept, item)
+    want = b"Delivered-To: amal@north.test\r\nSubject: x\r\n\r\nbody\r\n"
+    copy = CopyMessages(amal.account_id, amal.inbox, (Uid(1), Uid(9)), amal.junk)
+    assert store.write_now(copy_messages, copy).uids == ((1, 1),)
+    assert store.write_now(move_messages, copy).uids == ((1, 2),)
+    assert all_of(store, amal.inbox) == []
+    copies = all_of(store, amal.junk)
+    assert blob_count(store) == 1
+    for one in copies:
+        assert (one.size, one.mail_id) == (len(want), item.mail_id)
+        assert store.read_now(lambda conn: read_message(conn, store.blobs, one)) == want  # noqa: B023
+    expunge = ExpungeMessages(amal.account_id, amal.junk, deleted_only=False)
+    assert store.write_now(expunge_messages, expunge) == (1, 2)
+    assert blob_count(store) == 0
+
+
+def test_a_message_is_read_from_any_place(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    store.write_now(accept, make_intake(store.blobs.stage([b"0123456789"]), local=[amal]))
+    (one,) = all_of(store, amal.inbox)
+    whole = one.prefix + b"0123456789"
+    reader = store.read_now(lambda conn: open_message(conn, store.blobs, one))
+    with reader:
+        for start in range(len(whole) + 2):
+            for size in (0, 1, 5, 100):
+                assert reader.read_at(start, size) == whole[start : start + size]
+
+
+def test_only_what_is_marked_is_expunged(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    for _ in range(3):
+        put(store, amal)
+    store.write_now(change_flags, flags(amal, (1, 2), FlagMode.ADD, "\\Deleted"))
+    only = ExpungeMessages(amal.account_id, amal.inbox, (Uid(2), Uid(3)))
+    assert store.write_now(expunge_messages, only) == (2,)
+    assert store.write_now(expunge_messages, only) == ()
+    assert [one.uid for one in all_of(store, amal.inbox)] == [1, 3]
+    newest = store.read_now(lambda conn: newest_messages(conn, amal.inbox, 1))
+    assert [one.uid for one in newest] == [3]
+
+
+def test_nobody_changes_the_messages_of_another(store: Store) -> None:
+    amal, sami = make_account(store, "amal@north.test"), make_account(store, "sami@north.test")
+    put(store, amal)
+    mine, theirs = sami.account_id, amal.inbox
+    add = FlagChange(mine, theirs, (Uid(1),), FlagMode.ADD, frozenset({"\\Seen"}))
+    with pytest.raises(NoSuchMailbox):
+        store.write_now(change_flags, add)
+    with pytest.raises(NoSuchMailbox):
+        store.write_now(expunge_messages, ExpungeMessages(mine, theirs, deleted_only=False))
+    for source, target in ((theirs, sami.inbox), (sami.inbox, theirs)):
+        with pytest.raises(NoSuchMailbox):
+            store.write_now(copy_messages, CopyMessages(mine, source, (Uid(1),), target))
+        with pytest.raises(NoSuchMailbox):
+            store.write_now(move_messages, CopyMessages(mine, source, (Uid(1),), target))
+    assert store.read_now(lambda conn: changes_since(conn, mine, theirs, ModSeq(0))) is None
+
+
+def test_a_snapshot_says_what_select_needs(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    put(store, amal)
+    put(store, amal)
+    store.write_now(change_flags, flags(amal, (1,), FlagMode.ADD, "\\Seen"))
+    snapshot = store.read_now(lambda conn: take_snapshot(conn, amal.account_id, "INBOX"))
+    assert snapshot is not None
+    assert snapshot.uids == (1, 2)
+    assert snapshot.keywords == {"$x"}
+    assert snapshot.first_unseen == 2
+
+
+def test_many_messages_in_one_command(store: Store) -> None:
+    """More than one statement can name."""
+    amal = make_account(store, "amal@north.test")
+    staged = store.blobs.stage([b"x"])
+    store.write_now(accept, make_intake(staged, local=[amal] * 2500))
+    uids = tuple(store.read_now(lambda conn: list_uids(conn, amal.inbox)))
+    assert len(uids) == 2500
+    move = CopyMessages(amal.account_id, amal.inbox, uids, amal.junk)
+    assert len(store.write_now(move_messages, move).uids) == 2500
+    assert len(changes(store, amal, 0).expunged) == 2500
