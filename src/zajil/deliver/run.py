@@ -59,7 +59,7 @@ _CLAIMED_AHEAD = 4
 the next claim commits, little enough that other workers get their share."""
 _SETTLE_WAITS_SECONDS = (0.5, 1, 2, 5, 10, 20, 40)
 """The store may be away just when a peer took a mail: forgetting that would send it twice."""
-_STORE_AWAY_SECONDS = 1.0
+_STORE_AWAY_MS = 1000
 _LONGEST_SLEEP_SECONDS = 60.0
 """The real clock may jump; sleep no longer at a time."""
 
@@ -124,6 +124,9 @@ class Deliverer:
         )
         self._bouncer = Bouncer(store, hostname, queue.lifetime, clock, random)
         self._woken = asyncio.Event()
+        self._look = True  # something may be due
+        self._left_out: frozenset[str] = frozenset()  # hops that the last claim did not ask for
+        self._due_ms: int | None = None  # when the next recipient is due, by the last claim
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._ending: asyncio.Task[None] | None = None
@@ -131,6 +134,7 @@ class Deliverer:
 
     def wake(self) -> None:
         """Look at the queue now: something changed, or time was moved by hand."""
+        self._look = True
         self._woken.set()
 
     async def run(self) -> None:
@@ -141,11 +145,9 @@ class Deliverer:
             await self._free_leases()
             while not self._stopping:
                 self._woken.clear()
-                more = await self._claim()
-                for hop, outgoing in self._schedule.take():
-                    self._spawn(self._deliver(hop, outgoing))
-                if not more:
-                    await self._sleep()
+                await self._claim_if_useful()
+                self._start_attempts()
+                await self._sleep()
         finally:
             unsubscribe()
             renewing.cancel()
@@ -153,10 +155,10 @@ class Deliverer:
 
     async def run_due(self) -> None:
         """Deliver what is due now, and what becomes due meanwhile; for tests and by hand."""
-        while True:
-            await self._claim()
-            for hop, outgoing in self._schedule.take():
-                self._spawn(self._deliver(hop, outgoing))
+        while not self._stopping:
+            self._look = True
+            await self._claim_if_useful()
+            self._start_attempts()
             if not self._tasks:
                 return
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -189,11 +191,28 @@ class Deliverer:
 
     # ---- claim -------------------------------------------------------------------------------
 
-    async def _claim(self) -> bool:
-        """Claim what there is room for; say whether there may be more at once."""
-        room = self._schedule.room
-        if not room:
-            return False
+    async def _claim_if_useful(self) -> None:
+        """Claim when something may be due that we have room for, and not for a few at a time."""
+        crowded = self._schedule.crowded_hops()
+        if self._left_out - crowded:
+            self._look = True
+        room = self._schedule.room - (len(self._tasks) - self._schedule.running)
+        if not self._look or self._stopping or room < max(self._schedule.capacity // 4, 1):
+            return
+        self._look = False
+        self._left_out = crowded
+        try:
+            claimed = await self._claim(room, crowded)
+            if len(claimed) == room:
+                self._look = True
+                self._woken.set()
+            else:
+                self._due_ms = await self._store.read(next_due_ms)
+        except StoreError as error:
+            self._log.warning("cannot look at the queue", reason=str(error))
+            self._due_ms = self._clock.now_ms() + _STORE_AWAY_MS
+
+    async def _claim(self, room: int, crowded: frozenset[str]) -> list[Claimed]:
         now_ms = self._clock.now_ms()
         item = Claim(
             owner=self._owner,
@@ -201,37 +220,35 @@ class Deliverer:
             now_ms=now_ms,
             until_ms=now_ms + self._queue.lease,
             limit=room,
-            not_for=self._schedule.crowded_hops(),
+            not_for=crowded,
         )
-        try:
-            claimed = await self._store.write(claim, item)
-        except StoreError as error:
-            self._log.warning("cannot look at the queue", reason=str(error))
-            await asyncio.sleep(_STORE_AWAY_SECONDS)
-            return False
-        for outgoing in group_claimed(claimed):
-            self._schedule.add(outgoing.next_hop, outgoing)
-        return len(claimed) == room
+        claimed = await self._store.write(claim, item)
+        if not self._stopping:
+            for outgoing in group_claimed(claimed):
+                self._schedule.add(outgoing.next_hop, outgoing)
+        return claimed
 
     async def _sleep(self) -> None:
-        """Wait until somebody wakes us, or the next recipient is due."""
+        """Wait until an attempt ends, the queue changes, or its next recipient is due."""
         seconds = _LONGEST_SLEEP_SECONDS
-        if not self._woken.is_set() and self._schedule.room:
-            with suppress(StoreError):
-                due_ms = await self._store.read(next_due_ms)
-                if due_ms is not None:
-                    # At least a little: what is due and was not claimed is somebody else's, or
-                    # for a hop of which we have enough; its end wakes us.
-                    left = (due_ms - self._clock.now_ms()) / 1000
-                    seconds = min(max(left, 0.05), seconds)
-        with suppress(TimeoutError):
+        if self._due_ms is not None:
+            # At least a little: what is due and left out waits for the end of an attempt.
+            left = (self._due_ms - self._clock.now_ms()) / 1000
+            seconds = min(max(left, 0.05), seconds)
+        try:
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
+        except TimeoutError:
+            self._look = True
+
+    def _start_attempts(self) -> None:
+        for hop, outgoing in self._schedule.take():
+            self._spawn(self._deliver(hop, outgoing))
 
     async def _renew_leases(self) -> None:
         while True:
             await asyncio.sleep(self._queue.lease / 3000)
-            if not self._schedule.running:
+            if not self._tasks:
                 continue
             until_ms = self._clock.now_ms() + self._queue.lease
             with suppress(StoreError):  # the next one comes before the lease ends
@@ -255,15 +272,14 @@ class Deliverer:
             stopped = Result(Outcome.UNTRIED, "4.3.2", "the server stops")
             for claimed in outgoing.recipients:
                 attempt.results.setdefault(claimed, stopped)
-            try:
-                await self._settle(outgoing, attempt.results, attempt.events)
-            finally:
-                self._schedule.finish(hop)
-                self.wake()
-        if attempt.unreachable and not self._schedule.is_running(hop):
-            # Mails behind it would wait for the same silence, one after the other.
-            for other in self._schedule.drop(hop):
-                self._spawn(self._defer(other, attempt.results[outgoing.mail]))
+            # The next one starts while this one is settled: its commit is waited for by nobody.
+            self._schedule.finish(hop)
+            if attempt.unreachable and not self._schedule.is_running(hop):
+                # Mails behind it would wait for the same silence, one after the other.
+                for other in self._schedule.drop(hop):
+                    self._spawn(self._defer(other, attempt.results[outgoing.mail]))
+            self._woken.set()
+            await self._settle(outgoing, attempt.results, attempt.events)
 
     async def _attempt(self, attempt: Attempt) -> None:
         try:

@@ -40,7 +40,8 @@ class Schedule(Generic[Hop, T]):
     def __init__(self, *, concurrency: int, concurrency_per_hop: int, capacity: int) -> None:
         self._concurrency = concurrency
         self._concurrency_per_hop = concurrency_per_hop
-        self._capacity = capacity
+        self.capacity = capacity
+        """How much may wait and run together."""
         self._waiting: dict[Hop, deque[T]] = {}  # in the order of their turns; no empty deques
         self._running: Counter[Hop] = Counter()
 
@@ -56,14 +57,14 @@ class Schedule(Generic[Hop, T]):
     @property
     def room(self) -> int:
         """How many more may be claimed: what is held in memory is kept from other workers."""
-        return max(0, self._capacity - sum(map(len, self._waiting.values())) - self.running)
+        return max(0, self.capacity - sum(map(len, self._waiting.values())) - self.running)
 
     def crowded_hops(self) -> frozenset[Hop]:
         """Hops that have enough waiting: claim for others."""
         return frozenset(
             hop
             for hop, items in self._waiting.items()
-            if len(items) + self._running[hop] >= max(self._capacity // 2, 1)
+            if len(items) + self._running[hop] >= max(self.capacity // 2, 1)
         )
 
     def add(self, hop: Hop, item: T) -> None:

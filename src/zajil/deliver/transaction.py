@@ -169,11 +169,12 @@ class _Transaction:
     async def _send_message(self) -> None:
         if self._accepted:
             async for piece in _pieces(self._body):
+                # The piece before this one; the last one leaves together with the final dot.
+                await self._link.send(self._timeouts.reply_seconds)
                 try:
                     self._conn.body(piece)
                 except BareLineEnd as error:
                     self._must_not_leave(error)
-                await self._link.send(self._timeouts.reply_seconds)
         # Nobody was accepted, and a peer that said 354 all the same gets an empty message, which
         # RFC 2920 section 3.1 tells it to refuse.
         try:

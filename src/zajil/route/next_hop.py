@@ -116,6 +116,8 @@ def _nearer_than_us(ranked: list[tuple[int, str]], own_hostname: str) -> list[tu
 
 
 def _order(ranked: list[tuple[int, str]], random: Random) -> list[tuple[int, str]]:
+    if len(ranked) == 1:
+        return ranked
     # RFC 5321 section 5.1: spread the load over hosts of equal preference.
     return sorted(ranked, key=lambda entry: (entry[0], random(4)))
 
