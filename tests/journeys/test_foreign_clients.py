@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.foreign import need_program
+from zajil.testing.foreign import need_program, need_swaks_with_tls
 from zajil.testing.lab_process import LabDomain, LabProcess
 from zajil.testing.mailbox import wait_for_message
 
@@ -51,7 +51,7 @@ def test_curl_writes_and_reads(lab: LabProcess, north: LabDomain, tmp_path: Path
 
 
 def test_swaks_submits(lab: LabProcess, north: LabDomain, south: LabDomain) -> None:
-    swaks = need_program("swaks")
+    swaks = need_swaks_with_tls()
     writer, reader = north.accounts[1], south.accounts[1]
     token = uuid.uuid4().hex
     for service, tls in (("submission", "--tls"), ("submissions", "--tls-on-connect")):
@@ -68,7 +68,7 @@ def test_swaks_submits(lab: LabProcess, north: LabDomain, south: LabDomain) -> N
 
 
 def test_swaks_delivers_over_starttls(north: LabDomain, lab: LabProcess) -> None:
-    swaks = need_program("swaks")
+    swaks = need_swaks_with_tls()
     reader = north.accounts[0]
     host, port = north.address("smtp")
     token = uuid.uuid4().hex

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ class Lab:
         self._dns: DnsServer | None = None
         self._database: LabDatabase | None = None
         self._servers: list[DomainServer] = []
+        self._preparing = asyncio.Lock()
 
     @property
     def ca_file(self) -> Path:
@@ -99,11 +100,15 @@ class Lab:
         lab = Surroundings(
             self._dns.address, self.ca_file, self.options.workers, self._port_table(places)
         )
-        for plan, place in zip(self._plans, places, strict=True):
-            await asyncio.to_thread(self._prepare, plan, place, lab)
+        urls = [self._database.store_url(plan, self._state.schema_prefix) for plan in self._plans]
+        starts = map(self._start_domain, self._plans, places, urls, repeat(lab))
+        # All of them end before one's failure is told, so that `stop` finds every server.
+        started = await asyncio.gather(*starts, return_exceptions=True)
         self._state.save()
-        ready = await asyncio.gather(*(server.start() for server in self._servers))
-        self.domains = tuple(map(self._running, self._plans, self._servers, ready))
+        for result in started:
+            if isinstance(result, BaseException):
+                raise result
+        self.domains = tuple(result for result in started if isinstance(result, RunningDomain))
 
     async def stop(self) -> None:
         """End all servers, then the name server and the database. Never raises on half a start."""
@@ -137,21 +142,32 @@ class Lab:
             for plan, place in zip(self._plans, places, strict=True)
         }
 
-    def _prepare(self, plan: DomainPlan, place: Place, lab: Surroundings) -> None:
-        if self._database is None:
-            raise RuntimeError("the database comes first")
+    async def _start_domain(
+        self, plan: DomainPlan, place: Place, store_url: str, lab: Surroundings
+    ) -> RunningDomain:
         folder = self.options.folder / plan.ascii_domain
+        options = server_options(plan, place, store_url, lab)
+        # One after the other: Alembic migrates one store of a process at a time. The servers of
+        # those that are ready start meanwhile.
+        async with self._preparing:
+            file = await asyncio.to_thread(self._prepare, plan, place, folder, options)
+        server = DomainServer(plan.domain, file, folder / "server.log")
+        self._servers.append(server)
+        return self._running(plan, server, await server.start())
+
+    def _prepare(
+        self, plan: DomainPlan, place: Place, folder: Path, options: Mapping[str, Any]
+    ) -> Path:
+        """Write configuration and certificate, fill the store; give the configuration."""
         folder.mkdir(mode=0o700, exist_ok=True)
         file = folder / "zajil.toml"
-        url = self._database.store_url(plan, self._state.schema_prefix)
         title = f"{plan.domain} in the lab; written anew at each start."
-        options = server_options(plan, place, url, lab)
         write_configuration(file, options, self.options.overrides, title)
         names = [plan.hostname, plan.ascii_domain, "localhost"]
         own = dict.fromkeys([place.address, LOOPBACK])
-        self._authority.certificate(certificate_files(folder), names, list[IPv4Address](own))
+        self._authority.certificate(certificate_files(folder), names, list(own))
         make_people(load_configuration(file), plan, self._passwords(plan))
-        self._servers.append(DomainServer(plan.domain, file, folder / "server.log"))
+        return file
 
     def _running(
         self, plan: DomainPlan, server: DomainServer, ready: Mapping[str, Any]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import imaplib
 import json
 import signal
+import smtplib
 import ssl
 import sys
 import tempfile
@@ -129,7 +131,10 @@ async def _send(lab: Lab, journeys: LabJourneys, *, to_stderr: bool) -> int:
     tls = ssl.create_default_context(cafile=str(lab.ca_file))
     # With --json, stdout belongs to the one line.
     console = Console(stderr=to_stderr)
-    arrived = await asyncio.to_thread(send_letters, lab.domains, journeys, tls, console)
+    try:
+        arrived = await asyncio.to_thread(send_letters, lab.domains, journeys, tls, console)
+    except (OSError, smtplib.SMTPException, imaplib.IMAP4.error) as error:
+        return _fail(f"a letter could not be sent or read: {error}", 1)
     return 0 if arrived else 1
 
 

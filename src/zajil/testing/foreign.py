@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,6 +41,15 @@ def need_program(name: str) -> str:
     if found is None:
         pytest.skip(f"needs {name} (apt-get install {PACKAGES[name]})")
     return str(found)
+
+
+def need_swaks_with_tls() -> str:
+    """Give the path of a swaks that can speak TLS, or skip the test that calls."""
+    swaks = need_program("swaks")
+    support = subprocess.run([swaks, "--support"], capture_output=True, text=True).stdout
+    if "TLS supported" not in support:
+        pytest.skip("needs Net::SSLeay (apt-get install libnet-ssleay-perl)")
+    return swaks
 
 
 def missing_line(skip_reasons: Iterable[str]) -> str | None:
