@@ -131,7 +131,7 @@ def _prepare(configuration: Configuration) -> _Shared:
         context = server_context(tls.certificate, tls.key) if tls.certificate and tls.key else None
         if context is None and (sockets["submissions"] or sockets["imaps"]):
             raise CannotStart("listen.submissions and listen.imaps need tls.certificate, tls.key")
-        client_tls = client_context(tls.ca_file, verify=configuration.deliver.tls == "verify")
+        client_tls = client_context(tls.ca_file, verify=True)
         _become(server.user)
         prepare_store(configuration.store, server.data_dir, clock=SystemClock())
     except (BindFailed, BadCertificate, StoreUnavailable) as error:
@@ -274,7 +274,7 @@ async def _make_parts(worker: _Worker, store: Store) -> _Parts:
         tls=shared.client_tls,
         clock=clock,
         random=worker.random,
-        slot=worker.number,
+        owner=f"{hostname}/{worker.number}",
     )
     parts.runs.append(deliverer.run())
     parts.drains.append(deliverer.drain)

@@ -71,12 +71,16 @@ async def running(store: Store) -> AsyncIterator[Store]:
         await store.close()
 
 
-def make_account(store: Store, address: str, login: str = "") -> AccountEntry:
-    """Make an account that nobody can log in to, and its domain where that is new."""
+def make_account(
+    store: Store, address: str, login: str = "", *, admin: bool = False, password_hash: str = "!"
+) -> AccountEntry:
+    """Make an account, and its domain where that is new; without a hash nobody can log in."""
     who = parse_address(address)
     with suppress(AlreadyExists):
         store.write_now(create_domain, DomainRow(who.domain, NOW_MS))
-    new = NewAccount(login or who.local_part, who, "", "!", admin=False, created_ms=NOW_MS)
+    new = NewAccount(
+        login or who.local_part, who, "", password_hash, admin=admin, created_ms=NOW_MS
+    )
     store.write_now(create_account, new)
     entry = store.read_now(lambda conn: look_up(conn, who)).entry
     if not isinstance(entry, AccountEntry):

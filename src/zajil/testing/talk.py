@@ -1,0 +1,111 @@
+"""A dialogue with an SMTP session without sockets: engine and session, real store beneath."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from inspect import isawaitable
+from ipaddress import ip_address
+
+from zajil.config.options import LimitOptions
+from zajil.login.service import LoginService
+from zajil.net.peer import Peer
+from zajil.net.system import SystemClock
+from zajil.receive.services import ReceiveServices
+from zajil.receive.session import ReceiveSession
+from zajil.smtp.command import BodyChunk
+from zajil.smtp.extensions import Offer
+from zajil.smtp.reply import Reply
+from zajil.smtp.server import ServerConnection, Wait
+from zajil.store.open import Store
+from zajil.submit.session import SubmitServices, SubmitSession
+
+PEER = Peer(ip_address("192.0.2.1"), 4711, "192.0.2.25:25")
+HOSTNAME = "mx.south.test"
+
+
+class Talk:
+    """One connection; ``say`` gives what was answered."""
+
+    def __init__(self, conn: ServerConnection, session: ReceiveSession) -> None:
+        self.conn = conn
+        self.session = session
+        self.conn.data_to_send()
+
+    async def say(self, *lines: str | bytes) -> str:
+        """Send lines in one packet; give the last line that was answered."""
+        replies = await self.say_all(*lines)
+        return replies[-1] if replies else ""
+
+    async def say_all(self, *lines: str | bytes) -> list[str]:
+        """Send lines in one packet; give every line that was answered."""
+        data = b"".join([line.encode() if isinstance(line, str) else line for line in lines])
+        self.conn.receive_data(data if data.endswith(b"\r\n") else data + b"\r\n")
+        while not isinstance(event := self.conn.next_event(), Wait):
+            if isinstance(event, BodyChunk):
+                self.session.take_body(event.data)
+                continue
+            answer = self.session.answer(event)
+            self.conn.reply(await answer if isawaitable(answer) else answer)
+        return self.conn.data_to_send().decode().splitlines()
+
+    async def send(self, sender: str, recipients: list[str], message: str | bytes) -> str:
+        """Hand a whole mail in; give the answer to its end."""
+        data = message.encode() if isinstance(message, str) else message
+        if not data.endswith(b"\r\n"):
+            data += b"\r\n"
+        await self.say(f"MAIL FROM:<{sender}> SMTPUTF8")
+        for recipient in recipients:
+            await self.say(f"RCPT TO:<{recipient}>")
+        await self.say("DATA")
+        return await self.say(data + b".\r\n")
+
+    async def log_in(self, login: str, password: str) -> str:
+        """AUTH PLAIN with an initial response."""
+        secret = b64encode(f"\0{login}\0{password}".encode()).decode()
+        return await self.say(f"AUTH PLAIN {secret}")
+
+
+def receive_services(
+    store: Store, limits: LimitOptions | None = None, service: str = "smtp"
+) -> ReceiveServices:
+    """Make what the sessions of a listener share."""
+    return ReceiveServices(
+        store,
+        SystemClock(),
+        os.urandom,
+        limits or LimitOptions(),
+        HOSTNAME,
+        service,
+        432_000_000,
+    )
+
+
+async def talk_to_receiver(store: Store, limits: LimitOptions | None = None) -> Talk:
+    """Connect to port 25 and say EHLO."""
+    services = receive_services(store, limits)
+    await store.directory.load()
+    conn = ServerConnection(
+        Offer(HOSTNAME, services.limits.message_size), Reply(220, (HOSTNAME,)), max_errors=100
+    )
+    talk = Talk(conn, ReceiveSession(services, PEER, conn))
+    await talk.say("EHLO mx.north.test")
+    return talk
+
+
+async def talk_to_submission(store: Store, login: LoginService, *, encrypted: bool = True) -> Talk:
+    """Connect to port 587, after STARTTLS if ``encrypted``, and say EHLO."""
+    services = receive_services(store, service="submission")
+    await store.directory.load()
+    conn = ServerConnection(
+        Offer(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=("PLAIN", "LOGIN")),
+        Reply(220, (HOSTNAME,)),
+        max_errors=100,
+    )
+    session = SubmitSession(SubmitServices(services, login), PEER, conn)
+    talk = Talk(conn, session)
+    if encrypted:
+        conn.tls_established()
+        session.tls_started("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+    await talk.say("EHLO laptop.test")
+    return talk
