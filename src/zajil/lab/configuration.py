@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zajil.config.load import apply_override, load_configuration
+from zajil.config.toml_text import toml_value
 from zajil.lab.addresses import Place
 from zajil.lab.ca import CertificateFiles
 from zajil.lab.domains import DomainPlan
@@ -90,27 +90,5 @@ def toml_text(tree: Mapping[str, Mapping[str, Any]], title: str) -> str:
     lines = [f"# {title}"]
     for group, values in tree.items():
         lines += ["", f"[{group}]"]
-        lines += [f"{_key(key)} = {_value(value)}" for key, value in values.items()]
+        lines += [f"{key} = {toml_value(value)}" for key, value in values.items()]
     return "\n".join(lines) + "\n"
-
-
-def _key(key: str) -> str:
-    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    return key if bare else _value(key)
-
-
-def _value(value: Any) -> str:
-    match value:
-        case str():
-            # JSON's escapes are TOML's, but DEL stands bare in JSON and may not in TOML.
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case bool():
-            return "true" if value else "false"
-        case list() | tuple():
-            return f"[{', '.join(map(_value, value))}]"
-        case Mapping():
-            return (
-                f"{{ {', '.join(f'{_key(key)} = {_value(item)}' for key, item in value.items())} }}"
-            )
-        case _:
-            return repr(value)
