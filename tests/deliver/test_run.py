@@ -62,8 +62,7 @@ def test_time_wakes_it(store: Store) -> None:
     asyncio.run(run())
 
 
-def test_drain_lets_the_attempt_end(store: Store) -> None:
-    """What a peer has taken is settled, not sent twice."""
+def test_cancelled_it_leaves_no_lease_behind(store: Store) -> None:
 
     async def run() -> None:
         async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
@@ -77,6 +76,22 @@ def test_drain_lets_the_attempt_end(store: Store) -> None:
             assert state in ("delivered", "waiting")
             rows = await setup.store.read(lambda conn: list_rows(conn, QueueQuery()))
             assert all(row.lease_owner is None for row in rows)
+
+    asyncio.run(run())
+
+
+def test_drain_lets_the_attempt_end(store: Store) -> None:
+    """What a peer has taken is settled, not sent twice."""
+
+    async def run() -> None:
+        async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
+            running = asyncio.create_task(setup.deliverer.run())
+            mail_id = await setup.put("a@south.test")
+            await sink.arrived.wait()
+            await setup.deliverer.drain(5)
+            await running
+            assert [state for state, _ in await setup.states(mail_id)] == ["delivered"]
+            assert len(sink.mails) == 1
 
     asyncio.run(run())
 
