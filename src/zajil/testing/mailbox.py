@@ -48,23 +48,26 @@ def idle_until_exists(client: IMAP4, seconds: float) -> bool:
     if seconds <= 0:
         return False
     client.send(b"idle1 IDLE\r\n")
-    answer = client.readline()
-    assert answer.startswith(b"+"), answer
-    before = client.sock.gettimeout()
-    client.sock.settimeout(seconds)
-    try:
-        told = _read_until(client, b"EXISTS")
-    except TimeoutError:
-        return False
-    finally:
-        client.sock.settimeout(before)
+    # What came since the last command is told before the continuation.
+    if not any(b"EXISTS" in line for line in _read_until(client, b"+")):
+        before = client.sock.gettimeout()
+        client.sock.settimeout(seconds)
+        try:
+            _read_until(client, b"EXISTS")
+        except TimeoutError:
+            return False
+        finally:
+            client.sock.settimeout(before)
     client.send(b"DONE\r\n")
     _read_until(client, b"idle1 OK")
-    return told
+    return True
 
 
-def _read_until(client: IMAP4, word: bytes) -> bool:
+def _read_until(client: IMAP4, word: bytes) -> list[bytes]:
+    """Give the lines up to the first that holds the word, or begins with it if it is ``+``."""
+    lines: list[bytes] = []
     while line := client.readline():
-        if word in line:
-            return True
-    return False
+        lines.append(line)
+        if line.startswith(word) if word == b"+" else word in line:
+            return lines
+    raise ConnectionError(f"the server closed the connection before {word!r}: {lines}")
