@@ -1,7 +1,7 @@
 """What we answer to IMAP, on top of the engine in ``zajil.imap`` and the store.
 
 Reading order: ``service`` (what a listener serves), ``session`` (one connection: which command goes
-where), ``context`` (what they share), ``select`` (the mailbox as the client knows it, and how it is
+where), ``context`` (what they share), ``view`` (the mailbox as the client knows it), ``select`` (and how it is
 told of changes), then by command: ``fetch`` with ``content``, ``search`` with ``search_text``,
 ``flags``, ``append``, ``copy_move``, ``mailbox_admin`` with ``mailbox_list``, ``idle``.
 """

@@ -42,7 +42,7 @@ class ImapService:
     ) -> None:
         starttls = tls is not None and not implicit_tls
         service = "imaps" if implicit_tls else "imap"
-        self._services = ImapServices(store, login, clock, hostname, starttls, service)
+        self._services = ImapServices(store, login, clock, starttls, service)
         self._limits = Limits(max_message=limits.message_size)
         self._implicit_tls = implicit_tls
         words = capabilities(encrypted=implicit_tls, logged_in=False, starttls=starttls)

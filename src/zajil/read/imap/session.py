@@ -49,7 +49,6 @@ class ImapServices:
     store: Store
     login: LoginService
     clock: Clock
-    hostname: str
     starttls: bool
     """Offered while the connection is in the clear."""
     service: str
