@@ -228,7 +228,7 @@ class _Parser:
         local, domain = "".join(texts[:split]), "".join(texts[split + 1 :])
         address: Address | None = None
         kinds = {kind for kind, _ in spec[:split]} | {"-" + kind for kind, _ in spec[split + 1 :]}
-        if len(at) == 1 and kinds <= {"atom", "quoted", "-atom", "-literal"}:
+        if len(at) == 1 and split and kinds <= {"atom", "quoted", "-atom", "-literal"}:
             try:
                 address = parse_address(f"{quote_local_part(local)}@{domain}")
             except BadAddress:

@@ -219,7 +219,8 @@ def multipart_entity(
     mark = f"--{boundary}".encode()
     out = [head, b"\r\n"]
     for entity in entities:
-        out += [mark, b"\r\n", entity, b"" if entity.endswith(b"\r\n") else b"\r\n"]
+        # The line end before a boundary is the boundary's, so a part keeps its own besides.
+        out += [mark, b"\r\n", entity, b"\r\n"]
     out += [mark, b"--\r\n"]
     return b"".join(out)
 

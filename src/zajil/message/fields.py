@@ -72,7 +72,7 @@ def read_fields(header: bytes) -> list[Field]:
     if header.count(b"\n") < MAX_FIELDS:
         found = _FIELD.findall(header)
     else:
-        found = [match.groups() for match in islice(_FIELD.finditer(header), MAX_FIELDS)]
+        found = [match.groups(b"") for match in islice(_FIELD.finditer(header), MAX_FIELDS)]
     fields: list[Field] = []
     end = 0
     for raw, name, value in found:

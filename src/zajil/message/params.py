@@ -37,7 +37,7 @@ class ParameterisedValue:
 _COMMENT = re.compile(r"\([^()\\]*+\)")
 # A quote that is never closed takes the rest of the field, so no byte is looked at twice.
 _PARAMETER = re.compile(
-    r"[; \t]*+([^\x00-\x20;=\"]++)[ \t]*+=[ \t]*+"
+    r"[; \t\r\n]*+([^\x00-\x20;=\"]++)[ \t\r\n]*+=[ \t\r\n]*+"
     r'(?:"((?:[^"\\]|\\.)*+)"?+[^;]*+|([^;]*+))'
     r"|[^;]*+;++|[^;]++\Z",
     re.DOTALL,

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import email.utils
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zajil.message.date import format_date, parse_date
+
+NOON_MS = 1_795_435_200_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Mon, 23 Nov 2026 12:00:00 +0000",
+        "Mon, 23 Nov 2026 15:00:00 +0300",
+        "23 Nov 2026 12:00 GMT",
+        "Mon, 23 Nov 26 07:00:00 EST",
+        "Mon,23 Nov 2026 12:00:00 -0000 (comment)",
+        "Monday, 23-Nov-26 12:00:00 UTC",
+        "Mon, 23\r\n Nov 2026\r\n\t12:00:00 +0000",
+        "Mon, 23 Nov 2026 12 : 00 : 00 +0000",
+        "Mon, 23 November 2026 12:00:00 Z",
+        "Mon, 23 Nov 2026 12:00:00 XYZ",
+        "Mon, 23 Nov 2026 12:00:00",
+    ],
+)
+def test_dates_of_rfc_5322_and_older(text: str) -> None:
+    """RFC 5322 section 3.3 and the obsolete forms of RFC 5322 section 4.3."""
+    assert parse_date(text.encode()) == NOON_MS
+
+
+def test_old_years() -> None:
+    """RFC 5322 section 4.3: 00 to 49 is 2000 and on; 50 to 99, and three digits, 1900."""
+    assert parse_date("1 Jan 70 00:00:00 +0000") == 0
+    assert parse_date("1 Jan 070 00:00:00 +0000") == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "32 Nov 2026 12:00:00 +0000", "1 Foo 2026 12:00", "1 Jan 2026 25:00",
+             "1 Jan 0000 00:00:00 +0000", "x" * 100_000, "(" * 150],
+)  # fmt: skip
+def test_what_is_no_date_is_none(text: str) -> None:
+    assert parse_date(text) is None
+
+
+def test_a_leap_second_is_the_second_before() -> None:
+    assert parse_date("31 Dec 2016 23:59:60 +0000") == parse_date("31 Dec 2016 23:59:59 +0000")
+
+
+@given(st.integers(0, 4_000_000_000), st.integers(-12 * 60, 14 * 60))
+def test_what_was_written_reads_back(seconds: int, offset: int) -> None:
+    text = format_date(seconds * 1000, offset)
+    assert parse_date(text) == seconds * 1000
+    assert email.utils.parsedate_to_datetime(text).timestamp() == seconds
+
+
+@given(st.binary(max_size=80) | st.text(alphabet="0123456789 :+-,JanMon()", max_size=60))
+def test_nothing_makes_it_raise(value: bytes | str) -> None:
+    parse_date(value)

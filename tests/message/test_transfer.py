@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import base64
+import quopri
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zajil.message.transfer import (
+    decode_base64,
+    decode_transfer,
+    encode_base64,
+    encode_quoted_printable,
+)
+
+
+@given(st.binary(max_size=500))
+def test_base64_round_trip(data: bytes) -> None:
+    encoded = encode_base64(data)
+    assert all(len(line) <= 76 for line in encoded.split(b"\r\n"))
+    assert decode_base64(encoded) == data == base64.b64decode(encoded)
+
+
+@given(st.lists(st.binary(max_size=120).map(lambda b: b.replace(b"\r", b"").replace(b"\n", b""))))
+def test_quoted_printable_round_trip(lines: list[bytes]) -> None:
+    text = b"\r\n".join(lines)
+    encoded = encode_quoted_printable(text)
+    assert all(len(line) <= 76 for line in encoded.split(b"\r\n"))
+    assert encoded.isascii()
+    assert decode_transfer(encoded, "quoted-printable") == text
+    assert quopri.decodestring(encoded).replace(b"\r\n", b"\n") == text.replace(b"\r\n", b"\n")
+
+
+def test_space_at_a_line_end_is_encoded() -> None:
+    """RFC 2045 section 6.7 rule 3."""
+    assert encode_quoted_printable(b"a \r\nb\t\r\n") == b"a=20\r\nb=09\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "decoded"),
+    [(b"YQ", b"a"), (b"Y Q\r\n=\r\n", b"a"), (b"Y", b""), (b"!!YWJj", b"abc"), (b"", b""),
+     (b"YWI=YWJj", b"ab"), (b"====", b"")],
+)  # fmt: skip
+def test_broken_base64_gives_what_can_be_read(data: bytes, decoded: bytes) -> None:
+    assert decode_base64(data) == decoded
+
+
+@given(st.binary(), st.sampled_from(["base64", "quoted-printable", "8bit", "", "x-uuencode"]))
+def test_any_bytes_decode(data: bytes, encoding: str) -> None:
+    assert isinstance(decode_transfer(data, encoding), bytes)
+
+
+def test_an_unknown_encoding_changes_nothing() -> None:
+    """RFC 2045 section 6.4."""
+    assert decode_transfer(b"=41", "x-new") == b"=41"
