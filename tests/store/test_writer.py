@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.store.batch import QUEUE, touch
-from zajil.store.errors import StoreUnavailable
+from zajil.store.errors import StoreFull, StoreUnavailable
 from zajil.store.open import Store
 from zajil.store.schema import domain
 from zajil.store.writer import Unit
@@ -214,3 +214,61 @@ def test_640_mails_cost_a_few_fsyncs(tmp_path: Path) -> None:
     syncs = sum("sync(" in line for line in during.splitlines())
     # 640 items in batches of up to 256; the first may hold a single one.
     assert 3 <= syncs <= 12
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$",
+        "SELECT pg_terminate_backend(pg_backend_pid())",
+    ],
+    ids=["deadlock", "connection lost"],
+)
+def test_what_passes_is_tried_again(store: Store, harm: str) -> None:
+    runs: list[int] = []
+
+    def unit(tx: Connection, items: Sequence[str]) -> list[int]:
+        runs.append(len(items))
+        add_domains(tx, items)
+        if len(runs) == 1:
+            tx.execute(sa.text(harm))
+        return [len(runs)] * len(items)
+
+    async def run() -> int:
+        async with running(store):
+            return await store.write(unit, "a.test")
+
+    assert asyncio.run(run()) == 2
+    assert names(store) == {"a.test"}
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_deadlock_that_does_not_pass_is_unavailable(store: Store) -> None:
+    def unit(tx: Connection, items: Sequence[str]) -> list[None]:
+        tx.execute(sa.text("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"))
+        return [None]
+
+    with pytest.raises(StoreUnavailable, match="does not take it"):
+        store.write_now(unit, "a")
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_full_disk_is_told_to_whom_it_hits(store: Store) -> None:
+    """``max_page_count`` makes SQLite answer as on a full disk: SQLITE_FULL."""
+
+    def fill(tx: Connection, items: Sequence[int]) -> list[None]:
+        pages = tx.exec_driver_sql("PRAGMA page_count").scalar_one()
+        tx.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+        add_domains(tx, [f"d{number}.{'x' * 200}.test" for number in range(max(items))])
+        return [None] * len(items)
+
+    async def run() -> list[object]:
+        async with running(store):
+            jobs = [store.write(fill, 100_000), store.write(add_domains, "b.test")]
+            return [*await asyncio.gather(*jobs, return_exceptions=True)]
+
+    first, second = asyncio.run(run())
+    assert isinstance(first, StoreFull)
+    assert second == 1
+    assert names(store) == {"b.test"}

@@ -31,7 +31,7 @@ _LOOK_SECONDS = 1.0
 
 
 class Changes:
-    """The subscribers of one open store; all but ``announce`` belongs to the event loop."""
+    """The subscribers of one open store; all but ``announce_on`` belongs to the loop."""
 
     def __init__(self, dialect: Dialect, hints: Hints, reader: Reader) -> None:
         self._dialect = dialect
@@ -86,9 +86,15 @@ class Changes:
             timer.cancel()
             await asyncio.wait([timer])
 
-    def announce(self, conn: Connection, topics: Set[Topic]) -> None:
-        """Tell other processes; called in the thread that committed, after its commit."""
-        self._hints.send(conn, topics)
+    def announce(self, topics: Set[Topic]) -> None:
+        """Publish a commit of this process, here and to the others."""
+        if topics:
+            self._hints.send(topics)
+            self.publish(topics)
+
+    def announce_on(self, conn: Connection, topics: Set[Topic]) -> None:
+        """Tell other processes through the database, in the thread that committed."""
+        self._hints.send_on(conn, topics)
 
     async def _watch(self) -> None:
         stamp: object = None

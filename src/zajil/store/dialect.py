@@ -6,7 +6,7 @@ Laws of SQLite here, each found the hard way (design D5, style C12 example 5):
 - Own ``BEGIN``: the driver would open transactions by itself, and there is no group commit then.
 - Commits and checkpoints happen under one ``flock``: SQLite's own busy handler sleeps, and a
   version before 3.51.3 can lose a commit when two processes write and checkpoint at once.
-- No automatic checkpoint: a passive one in small steps, after a batch was answered.
+- No automatic checkpoint: a passive one in small steps, between batches.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,8 @@ READERS = 4
 
 _CHECKPOINT_PAGES = 1000
 """Copy the write-ahead log back when so many pages wait: 16 MB, some milliseconds of work."""
+_CHECKPOINT_EVERY = 8
+"""Batches between two looks at the log: even the look costs the writer its turn at the GIL."""
 _WAL_TOO_LONG_PAGES = 32 * _CHECKPOINT_PAGES
 """Readers that overlap without a gap keep the log from starting over; past this, wait for them."""
 
@@ -61,7 +63,7 @@ class Dialect(ABC):
     reader: sa.Engine
     """Snapshots that cannot write."""
     turn: AbstractContextManager[object]
-    """Held around each transaction that writes, and around ``tidy``."""
+    """Held around each transaction that writes, with the ``tidy`` before it."""
 
     @abstractmethod
     def migrating(self) -> AbstractContextManager[Connection]:
@@ -73,7 +75,9 @@ class Dialect(ABC):
 
     @abstractmethod
     def tidy(self, conn: Connection) -> None:
-        """Do a small step of upkeep after a batch; the turn is held, no transaction is open."""
+        """Do a small step of upkeep before a batch, when those of the batch before have their
+        answers; the turn is held, no transaction is open. Never raises.
+        """
 
     @abstractmethod
     def stamp(self) -> object:
@@ -106,6 +110,7 @@ class Sqlite(Dialect):
         self.path = path
         self.turn: FileLock = FileLock(path.with_suffix(".lock"))
         self._watcher: Any = None
+        self._batches = 0
         self.writer = self._engine("BEGIN IMMEDIATE", "PRAGMA synchronous = FULL", pool_size=2)
         self.reader = self._engine("BEGIN", "PRAGMA query_only = ON", pool_size=READERS)
 
@@ -163,14 +168,19 @@ class Sqlite(Dialect):
 
     def tidy(self, conn: Connection) -> None:
         """Copy the write-ahead log back into the file when enough of it waits."""
+        self._batches += 1
+        if self._batches % _CHECKPOINT_EVERY:
+            return
         driver: Any = conn.connection.driver_connection
-        _, pages, copied = driver.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
-        if pages - copied >= _CHECKPOINT_PAGES:
-            driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if pages >= _WAL_TOO_LONG_PAGES:
-            driver.execute("PRAGMA busy_timeout = 500")
-            driver.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-            driver.execute("PRAGMA busy_timeout = 10000")
+        # What fails now is tried again before the next batch; nothing is lost meanwhile.
+        with suppress(sqlite.Error):
+            _, pages, copied = driver.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+            if pages - copied >= _CHECKPOINT_PAGES:
+                driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if pages >= _WAL_TOO_LONG_PAGES:
+                driver.execute("PRAGMA busy_timeout = 500")
+                driver.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+                driver.execute("PRAGMA busy_timeout = 10000")
 
     def stamp(self) -> object:
         """Give what changes with each commit of another connection than the one that asks."""

@@ -42,9 +42,13 @@ class Hints(ABC):
     def start(self, loop: asyncio.AbstractEventLoop, publish: Publish) -> None:
         """Listen; ``publish`` is called in the loop."""
 
-    @abstractmethod
-    def send(self, conn: Connection, topics: Set[Topic]) -> None:
-        """Tell the others; called in the thread that committed. Never raises: it is a hint."""
+    def send(self, topics: Set[Topic]) -> None:
+        """Tell the others, without waiting, from the event loop. Never raises: it is a hint."""
+        return
+
+    def send_on(self, conn: Connection, topics: Set[Topic]) -> None:
+        """Tell the others through the database, in the thread that committed. Never raises."""
+        return
 
     async def revive(self) -> None:
         """Listen again where the line broke; called once a second."""
@@ -89,20 +93,23 @@ class Datagrams(Hints):
 
         loop.add_reader(mine, readable)
 
-    def send(self, conn: Connection, topics: Set[Topic]) -> None:
+    def send(self, topics: Set[Topic]) -> None:
         """Send a datagram to each socket but ours; those of dead processes are removed."""
         hint = self._write(topics).encode()
-        with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(self._folder):
-                if name == self._mark:
-                    continue
-                try:
-                    self._sender.sendto(hint, self._path_of(name))
-                except ConnectionRefusedError:
-                    with contextlib.suppress(OSError):
-                        (self._folder / name).unlink()
-                except OSError:
-                    continue  # its buffer is full, or it has just gone: it will look by itself
+        try:
+            names = os.listdir(self._folder)
+        except OSError:
+            return  # nobody listens yet
+        for name in names:
+            if name == self._mark:
+                continue
+            try:
+                self._sender.sendto(hint, self._path_of(name))
+            except ConnectionRefusedError:
+                with contextlib.suppress(OSError):
+                    (self._folder / name).unlink()
+            except OSError:
+                continue  # its buffer is full, or it has just gone: it will look by itself
 
     def close(self) -> None:
         """Remove our socket."""
@@ -148,7 +155,7 @@ class Notifications(Hints):
             with contextlib.suppress(psycopg.Error, sa.exc.DBAPIError):
                 self._listen(await asyncio.to_thread(self._connect), *self._home)
 
-    def send(self, conn: Connection, topics: Set[Topic]) -> None:
+    def send_on(self, conn: Connection, topics: Set[Topic]) -> None:
         """Notify in a transaction of its own: inside the batch it would make commits queue up."""
         with contextlib.suppress(sa.exc.DBAPIError), conn.begin():
             channel = self._channel_of(conn)

@@ -35,6 +35,9 @@ R = TypeVar("R")
 _ORPHAN_AGE_MS = 86_400_000
 """No transaction takes a day from staging its blob to its commit."""
 
+_FREE_SPACE_AGE_MS = 1000
+"""The reserve is far larger than what comes in within this time."""
+
 
 class Store:
     """One open store: units of work go in, snapshots come out."""
@@ -52,6 +55,8 @@ class Store:
         self._data_dir = data_dir
         self._dialect = dialect
         self._clock = clock
+        self._free_space = (0, -_FREE_SPACE_AGE_MS)
+        """Bytes, and when they were counted."""
         self.blobs = Blobs(
             data_dir / "blobs", options.inline_limit, self.require_space, clock, random
         )
@@ -64,6 +69,7 @@ class Store:
             max_batch=options.max_batch,
             require_space=self.require_space,
             after_commit=self._after_commit,
+            announce=self.changes.announce,
         )
         self.read = self.reader.read
         """``await read(query)``: run ``query(conn)`` in a snapshot, in a reader thread."""
@@ -97,7 +103,7 @@ class Store:
         except (OSError, sa.exc.DBAPIError) as error:
             raise StoreUnavailable(f"cannot listen to other workers: {error}") from error
         self.reader.start()
-        self.writer.start(loop, self.changes.publish)
+        self.writer.start(loop)
 
     async def close(self) -> None:
         """Write what waits, then let go of everything; writes and reads fail from now on."""
@@ -117,8 +123,12 @@ class Store:
         Raises:
             StoreFull: less is free on the disk of the data folder.
         """
-        disk = os.statvfs(self._data_dir)
-        free = disk.f_bavail * disk.f_frsize
+        free, seen_ms = self._free_space
+        now_ms = self._clock.now_ms()
+        if abs(now_ms - seen_ms) >= _FREE_SPACE_AGE_MS:
+            disk = os.statvfs(self._data_dir)
+            free = disk.f_bavail * disk.f_frsize
+            self._free_space = (free, now_ms)
         if free < self._options.free_space_reserve:
             raise StoreFull(
                 f"{format_size(free)} free in {self._data_dir}, less than store.free_space_reserve"
@@ -131,7 +141,7 @@ class Store:
 
     def _after_commit(self, conn: Connection, batch: Batch) -> None:
         if batch.touched:
-            self.changes.announce(conn, batch.touched)
+            self.changes.announce_on(conn, batch.touched)
         self.blobs.unlink(batch.released_files)
 
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection
 
 from zajil.store.batch import Batch, Topic, begin_batch, seal_batch
@@ -58,24 +57,27 @@ class Writer:
         max_batch: int,
         require_space: Callable[[], None],
         after_commit: Callable[[Connection, Batch], None],
+        announce: Callable[[Set[Topic]], None],
     ) -> None:
         self._dialect = dialect
         self._max_batch = max_batch
         self._require_space = require_space
         self._after_commit = after_commit
-        """Tells other processes and unlinks files; called in the thread that committed."""
+        """Called in the thread that committed."""
+        self._announce = announce
+        """Called in the event loop, before the callers go on."""
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._putting = threading.Lock()
         """No job is put behind the end of the queue."""
         self._closed: str | None = "the store is not started"
         self._thread: threading.Thread | None = None
-        self._home: tuple[asyncio.AbstractEventLoop, Callable[[Set[Topic]], None]] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.commits = 0
         """Transactions committed so far, for metrics and tests."""
 
-    def start(self, loop: asyncio.AbstractEventLoop, publish: Callable[[Set[Topic]], None]) -> None:
-        """Start the thread; ``publish`` is called in the loop, before the callers go on."""
-        self._home, self._closed = (loop, publish), None
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start the thread; callers wait in ``loop``."""
+        self._loop, self._closed = loop, None
         self._thread = threading.Thread(target=self._work, name="zajil-writer", daemon=True)
         self._thread.start()
 
@@ -137,7 +139,6 @@ class Writer:
                 outcomes, touched = self._run(waiting)
                 waiting = []
                 self._answer(outcomes, touched)
-                self._tidy()
         except BaseException as error:
             # Nothing may end this thread silently: whoever waits would wait for ever.
             self._end(f"the writer failed: {error!r}")
@@ -161,13 +162,10 @@ class Writer:
 
     def _answer(self, outcomes: Sequence[_Outcome], touched: Set[Topic]) -> None:
         """Wake all callers with one call into their loop."""
-        if self._home is None:
-            return  # not started: nobody waits, nobody listens
-        loop, publish = self._home
 
         def settle() -> None:
             try:
-                publish(touched)
+                self._announce(touched)
             finally:  # a subscriber's bug must not cost a caller its answer
                 for job, result, error in outcomes:
                     if job.future is None or job.future.done():
@@ -177,18 +175,10 @@ class Writer:
                     else:
                         job.future.set_exception(error)
 
-        # In a loop that is closed nobody waits any more.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle)
-
-    def _tidy(self) -> None:
-        # Upkeep that fails is tried again after the next batch; what was committed stays so.
-        with (
-            contextlib.suppress(sa.exc.DBAPIError, sqlite.Error),
-            self._dialect.turn,
-            self._dialect.writer.connect() as conn,
-        ):
-            self._dialect.tidy(conn)
+        if self._loop is None or self._loop.is_closed():
+            settle()  # nobody waits here
+        else:
+            self._loop.call_soon_threadsafe(settle)
 
     # ---- one batch ------------------------------------------------------------------------------
 
@@ -225,6 +215,7 @@ class Writer:
         asked = False  # whether COMMIT may have been sent
         try:
             with self._dialect.turn, self._dialect.writer.connect() as conn:
+                self._dialect.tidy(conn)
                 with conn.begin():
                     begin_batch(conn, batch)
                     results = _run_units(conn, jobs)
