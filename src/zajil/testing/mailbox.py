@@ -26,10 +26,14 @@ def wait_for_message(
     """
     deadline = time.monotonic() + seconds
     client.select(mailbox, readonly=True)
+    client.response("EXISTS")
     while True:
         _, (numbers,) = client.search(None, *criteria)
         if numbers:
             return fetch_message(client, numbers.split()[0].decode())
+        # The answer to SEARCH may end with the news of a message that it did not search yet.
+        if client.response("EXISTS")[1] != [None]:
+            continue
         if not idle_until_exists(client, deadline - time.monotonic()):
             raise DidNotArrive(f"no message with {' '.join(criteria)} in {mailbox}")
 
