@@ -42,19 +42,22 @@ def wait_for_end(pid: int) -> None:
 
 
 def test_a_second_start_finds_everything_again(tmp_path: Path) -> None:
+    """Even after the first was killed; its servers end with it."""
     first = LabProcess("--dir", str(tmp_path), "--workers", "1")
+    domain = first.domains[1]
+    who = domain.accounts[0]
     try:
-        domain = first.domains[1]
-        who = domain.accounts[0]
         with domain.submission(who) as client:
             client.sendmail(who.address, [who.address], LETTER.format(who.address))
         authority = first.ca_file.read_bytes()
     finally:
-        assert first.stop() == 0
+        first.stop(signal.SIGKILL)
+    for domain in first.domains:
+        wait_for_end(domain.pid)
     second = LabProcess("--dir", str(tmp_path), "--workers", "1", "--accounts", "2")
     try:
         again = second.domains[1]
-        assert again.accounts[:2] == domain.accounts
+        assert again.accounts[:2] == first.domains[1].accounts
         assert [who.login for who in again.accounts[2:]] == ["pigeon1", "pigeon2"]
         assert second.ca_file.read_bytes() == authority
         with again.imap(who) as mailbox:
@@ -62,28 +65,16 @@ def test_a_second_start_finds_everything_again(tmp_path: Path) -> None:
         with again.imap(again.accounts[3]) as mailbox:
             assert mailbox.select("INBOX")[0] == "OK"
     finally:
-        assert second.stop() == 0
+        assert second.stop(signal.SIGTERM) == 0
+    assert [is_running(domain.pid) for domain in second.domains] == [False] * 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
-    lab = LabProcess("--dir", str(tmp_path), "--workers", "1")
-    assert lab.stop(number) == 0
-    assert [is_running(domain.pid) for domain in lab.domains] == [False] * 3
-
-
-def test_servers_end_with_a_lab_that_is_killed(tmp_path: Path) -> None:
-    lab = LabProcess("--dir", str(tmp_path), "--workers", "1")
-    lab.stop(signal.SIGKILL)
-    for domain in lab.domains:
-        wait_for_end(domain.pid)
-
-
-def test_a_temporary_folder_goes(tmp_path: Path) -> None:
+def test_ctrl_c_ends_it_in_order_and_a_temporary_folder_goes() -> None:
     lab = LabProcess("--workers", "1")
     folder = Path(lab.described["data_dir"])
     assert folder.is_dir()
-    assert lab.stop() == 0
+    assert lab.stop(signal.SIGINT) == 0
+    assert [is_running(domain.pid) for domain in lab.domains] == [False] * 3
     assert not folder.exists()
 
 
@@ -96,14 +87,10 @@ def test_a_wrong_option_is_said(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
-def test_two_labs_do_not_share_a_folder(tmp_path: Path) -> None:
-    lab = LabProcess("--dir", str(tmp_path), "--workers", "1")
-    try:
-        done = zajil_lab("--dir", str(tmp_path))
-        assert (done.returncode, done.stdout) == (1, "")
-        assert "another lab runs on" in done.stderr
-    finally:
-        lab.stop()
+def test_two_labs_do_not_share_a_folder(lab: LabProcess) -> None:
+    done = zajil_lab("--dir", lab.described["data_dir"])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "another lab runs on" in done.stderr
 
 
 def test_send_shows_journeys(tmp_path: Path) -> None:
