@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection
 
 from zajil.store.batch import QUEUE, touch
@@ -271,4 +272,50 @@ def test_a_full_disk_is_told_to_whom_it_hits(store: Store) -> None:
     first, second = asyncio.run(run())
     assert isinstance(first, StoreFull)
     assert second == 1
+    assert names(store) == {"b.test"}
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_database_that_another_program_locks_is_unavailable_for_that_time(
+    store: Store, tmp_path: Path
+) -> None:
+    """A backup tool or a shell that forgot to commit: 4yz, and all is well once it has gone."""
+
+    def no_patience(connection: sqlite.Connection, record: object) -> None:
+        connection.execute("PRAGMA busy_timeout = 0")
+
+    store._dialect.writer.dispose()
+    sa.event.listen(store._dialect.writer, "connect", no_patience)
+    intruder = sqlite.connect(str(tmp_path / "data" / "store.sqlite"), isolation_level=None)
+
+    async def run() -> None:
+        async with running(store):
+            intruder.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable, match="locked"):
+                await store.write(add_domains, "a.test")
+            intruder.execute("ROLLBACK")
+            assert await store.write(add_domains, "b.test") == 1
+
+    asyncio.run(run())
+    intruder.close()
+    assert names(store) == {"b.test"}
+
+
+def test_a_bug_outside_of_units_ends_no_writer(store: Store) -> None:
+    """What nobody thought of is 4yz for those it hit, and the next batch is written."""
+    failures = [RuntimeError("a bug")]
+
+    def fail_once(conn: Connection) -> None:
+        if failures:
+            raise failures.pop()
+
+    store._dialect.tidy = fail_once  # type: ignore[method-assign]
+
+    async def run() -> None:
+        async with running(store):
+            with pytest.raises(StoreUnavailable, match="a bug"):
+                await store.write(add_domains, "a.test")
+            assert await store.write(add_domains, "b.test") == 1
+
+    asyncio.run(run())
     assert names(store) == {"b.test"}

@@ -144,7 +144,7 @@ class Sqlite(Dialect):
 
         @sa.event.listens_for(engine, "begin")
         def _begun(connection: Connection) -> None:
-            connection.connection.driver_connection.execute(begin)  # type: ignore[union-attr]
+            connection.exec_driver_sql(begin)
 
         return engine
 

@@ -225,8 +225,10 @@ class Writer:
                 self._after_commit(conn, batch)
         except sa.exc.DBAPIError as error:
             raise self._judge(error, asked) from error
-        except OSError as error:
-            raise StoreUnavailable(f"the store cannot be locked: {error.strerror}") from error
+        except (_UnitFailed, StoreUnavailable):
+            raise
+        except Exception as error:  # no lock, no folder, a bug: it may be on disk or not
+            raise StoreUnavailable(f"the commit failed: {error!r}") from error
         return results, batch.touched
 
     def _judge(self, error: sa.exc.DBAPIError, asked: bool) -> Exception:

@@ -72,7 +72,12 @@ async def running(store: Store) -> AsyncIterator[Store]:
 
 
 def make_account(
-    store: Store, address: str, login: str = "", *, admin: bool = False, password_hash: str = "!"
+    store: Store,
+    address: str,
+    login: str = "",
+    *,
+    admin: bool = False,
+    password_hash: str = "!",  # noqa: S107 - no password has this hash
 ) -> AccountEntry:
     """Make an account, and its domain where that is new; without a hash nobody can log in."""
     who = parse_address(address)
