@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from zajil.testing.lab_process import LabDomain, LabProcess
+
+
+_START_SECONDS = 120
+"""A lab is three servers of two workers each, on a machine that runs other tests beside."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let all journeys run in one process, so that they share a lab; they take longer."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.xdist_group("lab"))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(_START_SECONDS))
 
 
 @pytest.fixture(scope="session")

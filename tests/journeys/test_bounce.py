@@ -13,8 +13,6 @@ import pytest
 from zajil.testing.lab_process import LabDomain
 from zajil.testing.mailbox import wait_for_message
 
-pytestmark = pytest.mark.xdist_group("lab")
-
 
 @pytest.mark.parametrize(
     ("recipient", "status"),

@@ -12,7 +12,7 @@ from zajil.testing.foreign import need_program, need_swaks_with_tls
 from zajil.testing.lab_process import LabDomain, LabProcess
 from zajil.testing.mailbox import wait_for_message
 
-pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.interop]
+pytestmark = pytest.mark.interop
 
 
 def run(*command: str, letter: str = "") -> str:

@@ -9,12 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 
 from zajil.testing.lab_process import LabProcess
 from zajil.testing.mailbox import wait_for_message
-
-pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(90)]
 
 LETTER = "From: {0}\r\nTo: {0}\r\nSubject: kept\r\n\r\nfor the second start\r\n"
 

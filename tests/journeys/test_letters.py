@@ -11,8 +11,6 @@ import pytest
 from zajil.testing.lab_process import LabDomain
 from zajil.testing.mailbox import wait_for_message
 
-pytestmark = pytest.mark.xdist_group("lab")
-
 
 def make_letter(sender: str, to: str, body: str) -> tuple[str, bytes]:
     """Give a Message-ID, and a complete message that holds it."""

@@ -8,8 +8,6 @@ import pytest
 
 from zajil.testing.lab_process import LabDomain
 
-pytestmark = pytest.mark.xdist_group("lab")
-
 
 def rcpt(domain: LabDomain, recipient: str) -> tuple[int, bytes]:
     with domain.smtp() as client:

@@ -7,12 +7,9 @@ import uuid
 from typing import Any
 
 import httpx
-import pytest
 
 from zajil.testing.lab_process import LabDomain, LabProcess
 from zajil.testing.mailbox import wait_for_message
-
-pytestmark = pytest.mark.xdist_group("lab")
 
 
 def send(writer_domain: LabDomain, reader_domain: LabDomain) -> str:

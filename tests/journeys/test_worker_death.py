@@ -16,8 +16,6 @@ import pytest
 from zajil.testing.lab_process import LabAccount, LabDomain, LabProcess
 from zajil.testing.mailbox import idle_until_exists
 
-pytestmark = pytest.mark.xdist_group("lab")
-
 _WRITERS = 6
 _BETWEEN_KILLS = 20
 """Mails that must be accepted between two kills: so that every kill meets mail in flight."""
@@ -131,7 +129,6 @@ def run(lab: LabProcess, kills: int) -> None:
     assert len(local_found) == len(set(local_found)), "one commit, yet twice in a mailbox"
 
 
-@pytest.mark.timeout(90)
 def test_some_deaths(lab: LabProcess) -> None:
     run(lab, kills=8)
 
