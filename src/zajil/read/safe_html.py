@@ -167,10 +167,11 @@ _PROPERTIES = set(
         "word-wrap",
     ]
 )
+_LINK_SCHEMES = {"http", "https", "mailto"}
+_IMAGE_SCHEMES = {"http", "https"}
 _FUNCTIONS = {"rgb", "rgba", "hsl", "hsla"}
-_VALUE_TOKENS = {
-    "whitespace", "ident", "number", "percentage", "dimension", "hash", "string", "literal",
-}  # fmt: skip
+_VALUE_TOKENS = {"whitespace", "ident", "number", "percentage", "dimension", "hash", "literal"}
+_FONT_NAME = re.compile(r"[\w ,.-]*\Z")
 _MAX_STYLE = 4096
 
 
@@ -205,11 +206,12 @@ def make_safe(
         if name == "style":
             styles += len(value)
             return safe_style(value) if styles <= MAX_STYLES else None
+        if name == "href":
+            return value if _scheme(value) in _LINK_SCHEMES else None
         if name == "src":
-            scheme, _, rest = value.strip().partition(":")
-            if scheme.lower() == "cid":
-                return inline_url(rest)
-            if not load_remote:
+            if _scheme(value) == "cid":
+                return inline_url(value.strip().partition(":")[2])
+            if not load_remote or _scheme(value) not in _IMAGE_SCHEMES:
                 blocked += 1
                 return None
         return value
@@ -220,12 +222,17 @@ def make_safe(
         clean_content_tags=_CONTENT_IS_NO_TEXT,
         attributes=_ATTRIBUTES,
         attribute_filter=filter_attribute,
-        url_schemes={"http", "https", "mailto", "cid"},
-        url_relative="deny",
+        url_schemes=_LINK_SCHEMES | _IMAGE_SCHEMES | {"cid"},
+        # Only ``inline_url`` makes these: the filter above drops what has no scheme.
+        url_relative="pass_through",
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
     return SafeHtml(clean, blocked)
+
+
+def _scheme(url: str) -> str:
+    return url.strip().partition(":")[0].lower()
 
 
 def _cut(html: str) -> str:
@@ -255,6 +262,9 @@ def _is_harmless(tokens: Sequence[Any]) -> bool:
     for token in tokens:
         if token.type == "function":
             if token.lower_name not in _FUNCTIONS or not _is_harmless(token.arguments):
+                return False
+        elif token.type == "string":
+            if not _FONT_NAME.match(token.value):
                 return False
         elif token.type not in _VALUE_TOKENS:
             return False

@@ -1,1 +1,1 @@
-"""Clock, zone, network, wire, mail and store for tests; imported by tests only."""
+"""Clock, zone, network, wire, mail, directory and store for tests; imported by tests only."""

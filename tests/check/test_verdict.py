@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from zajil.check.verdict import NOTHING_AGAINST, Action, Reason, Thresholds, decide
+
+LIMITS = Thresholds(junk=5.0)
+
+
+def reason(weight: float, demands: Action | None = None) -> Reason:
+    return Reason(f"test.{weight}", weight, "A sentence.", demands)
+
+
+def test_without_a_bad_signal_a_mail_lies_in_inbox() -> None:
+    """Design D12."""
+    assert decide((), LIMITS) == NOTHING_AGAINST
+    assert decide([reason(4.9)], LIMITS).action is Action.ACCEPT
+
+
+def test_small_signals_add_up_to_junk() -> None:
+    verdict = decide([reason(2.0), reason(3.0)], LIMITS)
+    assert (verdict.action, verdict.score) == (Action.JUNK, 5.0)
+    assert [each.weight for each in verdict.reasons] == [3.0, 2.0]
+
+
+def test_a_good_signal_outweighs_a_bad_one() -> None:
+    assert decide([reason(6.0), reason(-3.0)], LIMITS).action is Action.ACCEPT
+
+
+def test_the_hardest_demand_settles_it() -> None:
+    demands = [reason(0.0, Action.JUNK), reason(0.0, Action.DEFER), reason(-9.0, Action.REJECT)]
+    assert decide(demands, LIMITS).action is Action.REJECT
+    assert decide(demands[:2], LIMITS).action is Action.DEFER
+    assert decide(demands[:1], LIMITS).action is Action.JUNK

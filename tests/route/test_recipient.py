@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+
+from zajil.core.address import Address
+from zajil.route.recipient import Local, Remote, Suspended, Unknown, route_recipient
+from zajil.testing.address_book import AMAL, SALMA, SAMI, SLEEPER, Book, address
+
+BOOK = Book(
+    accounts=[AMAL, SALMA, SLEEPER],
+    aliases={
+        "info@north.test": ["amal@north.test", "reader@elsewhere.test"],
+        "loop@north.test": ["loop2@north.test"],
+        "loop2@north.test": ["loop@north.test"],
+        "abuse@north.test": ["nobody@north.test"],
+        "amal+list@north.test": ["salma@north.test"],
+    },
+)
+
+
+def test_an_account_of_ours_is_local() -> None:
+    assert BOOK.route("amal@north.test") == Local((AMAL,))
+    assert BOOK.route("AMAL@North.Test") == Local((AMAL,))
+
+
+def test_a_utf_8_address_is_local() -> None:
+    assert BOOK.route("سلمى@زاجل.test") == Local((SALMA,))
+
+
+def test_another_domain_is_remote() -> None:
+    assert BOOK.route("amal@elsewhere.test") == Remote(address("amal@elsewhere.test"))
+
+
+def test_nobody_is_unknown() -> None:
+    assert isinstance(BOOK.route("nobody@north.test"), Unknown)
+
+
+def test_a_suspended_account_is_not_unknown() -> None:
+    assert BOOK.route("sleeper@north.test") == Suspended(SLEEPER.address)
+
+
+def test_a_subaddress_leads_to_its_account() -> None:
+    """RFC 5233 section 1."""
+    assert BOOK.route("amal+shop@north.test") == Local((AMAL,))
+    assert isinstance(BOOK.route("nobody+shop@north.test"), Unknown)
+    assert isinstance(BOOK.route("+shop@north.test"), Unknown)
+
+
+def test_an_address_that_exists_comes_before_its_subaddress() -> None:
+    assert BOOK.route("amal+list@north.test") == Local(
+        (SALMA,), via=(address("amal+list@north.test"),)
+    )
+
+
+def test_an_alias_leads_to_accounts_and_elsewhere() -> None:
+    assert BOOK.route("info@north.test") == Local(
+        (AMAL,), (address("reader@elsewhere.test"),), (address("info@north.test"),)
+    )
+
+
+def test_an_alias_that_leads_nowhere_is_unknown() -> None:
+    assert isinstance(BOOK.route("loop@north.test"), Unknown)
+
+
+@pytest.mark.parametrize(
+    "who", ["postmaster@north.test", "PostMaster@زاجل.test", "abuse@زاجل.test", "abuse@north.test"]
+)
+def test_postmaster_and_abuse_are_always_accepted(who: str) -> None:
+    """RFC 5321 section 4.5.1, RFC 2142 section 5; also when an alias of that name is broken."""
+    found = BOOK.route(who, postmaster=SAMI)
+    assert isinstance(found, Local)
+    assert found.entries == (SAMI,)
+
+
+def test_bare_postmaster_is_accepted() -> None:
+    """RFC 5321 section 4.5.1: ``RCPT TO:<Postmaster>`` without a domain."""
+    assert BOOK.route(Address("Postmaster", ""), postmaster=SAMI) == Local((SAMI,))
+    assert isinstance(BOOK.route(Address("somebody", ""), postmaster=SAMI), Unknown)
+
+
+def test_postmaster_of_other_domains_is_theirs() -> None:
+    assert isinstance(BOOK.route("postmaster@elsewhere.test", postmaster=SAMI), Remote)
+
+
+def test_the_entry_of_postmaster_comes_before_the_fallback() -> None:
+    book = Book(accounts=[AMAL], aliases={"postmaster@north.test": ["amal@north.test"]})
+    found = book.route("postmaster@north.test", postmaster=SAMI)
+    assert isinstance(found, Local)
+    assert found.entries == (AMAL,)
+
+
+@pytest.mark.parametrize(
+    "local_part", ["user%elsewhere.test", "elsewhere.test!user", "a@elsewhere.test"]
+)
+def test_source_routes_of_old_lead_nowhere(local_part: str) -> None:
+    """Attacks O: the percent hack, bang paths and a quoted ``@`` are local parts like any other."""
+    assert isinstance(BOOK.route(Address(local_part, "north.test")), Unknown)
+
+
+def test_the_flow_asks_only_what_it_needs() -> None:
+    flow = route_recipient(address("amal@north.test"), None)
+    assert next(flow) == address("amal@north.test")
+    with pytest.raises(StopIteration):
+        flow.send(BOOK.answer(address("amal@north.test")))
