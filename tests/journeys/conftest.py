@@ -9,7 +9,6 @@ import pytest
 
 from zajil.testing.lab_process import LabDomain, LabProcess
 
-
 _START_SECONDS = 120
 """A lab is three servers of two workers each, on a machine that runs other tests beside."""
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-
 from zajil.testing.lab_process import LabProcess
 from zajil.testing.mailbox import wait_for_message
 
