@@ -38,9 +38,13 @@ def to_ascii(domain: str) -> str:
         if "xn--" not in name:
             return name
     try:
-        return idna.encode(name, uts46=True).decode("ascii")
+        # The mapping makes dots of other marks too: U+3002 at the end is a final dot.
+        name = idna.encode(name, uts46=True).decode("ascii").removesuffix(".")
     except (idna.IDNAError, UnicodeError) as error:
         raise BadDomain(f"not a domain name: {domain!r}: {error}") from None
+    if not _ASCII_DOMAIN.match(name):
+        raise BadDomain(f"not a domain name: {domain!r}")
+    return name
 
 
 def to_unicode(domain: str) -> str:

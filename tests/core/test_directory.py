@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from zajil.core.directory import DirectoryAnswer
+from zajil.testing.address_book import AMAL, Book, address
+
+
+def test_an_answer_tells_our_domains_from_our_addresses() -> None:
+    book = Book([AMAL], {})
+    assert book.answer(address("amal@north.test")) == DirectoryAnswer(True, AMAL)
+    assert book.answer(address("nobody@north.test")) == DirectoryAnswer(True, None)
+    assert book.answer(address("amal@far.test")) == DirectoryAnswer(False, None)
