@@ -272,6 +272,34 @@ def test_a_domain_whose_hosts_all_refuse_mail(store: Store) -> None:
     asyncio.run(run())
 
 
+def test_the_answer_to_one_mail_is_not_that_of_another(store: Store) -> None:
+    """One host answers, the other is out of reach: mails that wait behind are tried themselves."""
+    gray = when_to(b=Reply(450, ("4.2.0 greylisted",)), c=Reply(550, ("5.1.1 unknown",)))
+
+    async def run() -> None:
+        async with smtp_sink() as gone:
+            dead_port = gone.port
+        async with (
+            smtp_sink(answer=gray) as sink,
+            courier(
+                store,
+                ZONE,
+                ports={"first.test": sink.port, "second.test": dead_port},
+                concurrency_per_host=1,
+            ) as setup,
+        ):
+            for first, state in (("a", "delivered"), ("c", "bounced")):
+                sink.mails.clear()
+                mail_id = await setup.put(f"{first}@twin.test", "b@twin.test")
+                behind = await setup.put("d@twin.test")
+                await setup.deliverer.run_due()
+                assert [one for one, _ in await setup.states(mail_id)] == [state, "waiting"]
+                assert [one for one, _ in await setup.states(behind)] == ["delivered"]
+                assert sink.mails[-1].recipients == ["d@twin.test"]
+
+    asyncio.run(run())
+
+
 def test_hosts_out_of_reach_hold_up_nobody_else(store: Store) -> None:
     """Mails behind one that found no host are not tried one by one."""
 

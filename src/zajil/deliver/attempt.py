@@ -54,8 +54,9 @@ class Attempt:
     results: dict[Claimed, Result] = field(default_factory=dict)
     """What the peers (or DNS) have said of each recipient."""
     events: list[TrackingEvent] = field(default_factory=list)
-    unreachable: bool = False
-    """No host could be reached, or DNS did not answer: the next mail will fare no better."""
+    unreachable: Result | None = None
+    """No host could be reached, or DNS did not answer: mails behind this one will fare no better,
+    and are deferred with this. ``None``: somebody answered."""
 
     async def run(self) -> None:
         """Try; afterwards every recipient is in ``results``.
@@ -90,8 +91,9 @@ class Attempt:
             self.events.append(RouteFound(now_ms, domain, hosts, route.inputs))
             return route
         self.events.append(RouteFailed(now_ms, domain, route.temporary, route.reason, route.inputs))
-        self.unreachable = route.temporary
-        self._give_up(_no_route(route))
+        result = _no_route(route)
+        self.unreachable = result if route.temporary else None
+        self._give_up(result)
         return None
 
     def _targets(self, route: Hosts) -> Iterator[Target]:
@@ -116,13 +118,14 @@ class Attempt:
                 return
             got: dict[Claimed, Result] = {}
             try:
-                reached = await self._try_target(target, self.outgoing.only(pending), body, got)
+                reached |= await self._try_target(target, self.outgoing.only(pending), body, got)
             finally:
                 self._keep(got, tentative)
         for claimed in self.outgoing.recipients:
             if claimed not in self.results:
                 self.results[claimed] = tentative.get(claimed, _NO_ANSWER)
-        self.unreachable = not reached
+        if not reached:
+            self.unreachable = next(reversed(tentative.values()), _NO_ANSWER)
 
     def _keep(self, got: dict[Claimed, Result], tentative: dict[Claimed, Result]) -> None:
         """Keep what is final; of the rest, what leaves most hope."""

@@ -274,10 +274,10 @@ class Deliverer:
                 attempt.results.setdefault(claimed, stopped)
             # The next one starts while this one is settled: its commit is waited for by nobody.
             self._schedule.finish(hop)
-            if attempt.unreachable and not self._schedule.is_running(hop):
+            if attempt.unreachable is not None and not self._schedule.is_running(hop):
                 # Mails behind it would wait for the same silence, one after the other.
                 for other in self._schedule.drop(hop):
-                    self._spawn(self._defer(other, attempt.results[outgoing.mail]))
+                    self._spawn(self._defer(other, attempt.unreachable))
             self._woken.set()
             await self._settle(outgoing, attempt.results, attempt.events)
 
