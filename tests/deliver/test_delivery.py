@@ -356,6 +356,21 @@ def test_smtputf8_where_the_mail_needs_it(store: Store, offered: bool) -> None:
     asyncio.run(run())
 
 
+def test_a_utf8_recipient_does_not_spoil_the_mail_of_the_others(store: Store) -> None:
+    async def run() -> None:
+        async with (
+            smtp_sink(smtputf8=False) as sink,
+            courier(store, ZONE, port=sink.port) as setup,
+        ):
+            mail_id = await setup.put("سلمى@south.test", "a@south.test", sender=None)
+            await setup.deliverer.run_due()
+            assert [one for one, _ in await setup.states(mail_id)] == ["bounced", "delivered"]
+            (mail,) = sink.mails
+            assert (mail.recipients, mail.mail.smtputf8) == (["a@south.test"], False)
+
+    asyncio.run(run())
+
+
 def test_size_is_looked_at_before_sending(store: Store) -> None:
     async def run() -> None:
         async with (

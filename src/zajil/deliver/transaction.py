@@ -50,37 +50,40 @@ async def send_mail(
     Raises:
         LinkBroken: recipients that are not in ``results`` got no answer.
     """
-    refusal = _cannot_take(link, outgoing)
-    if refusal is not None:
-        results.update(dict.fromkeys(outgoing.recipients, refusal))
+    for claimed in outgoing.recipients:
+        refusal = _cannot_take(link, claimed)
+        if refusal is not None:
+            results[claimed] = refusal
+    rest = [claimed for claimed in outgoing.recipients if claimed not in results]
+    if not rest:
         return
-    for start in range(0, len(outgoing.recipients), MAX_RECIPIENTS):
-        part = outgoing.only(outgoing.recipients[start : start + MAX_RECIPIENTS])
+    for start in range(0, len(rest), MAX_RECIPIENTS):
+        part = outgoing.only(rest[start : start + MAX_RECIPIENTS])
         await _Transaction(link, part, body, timeouts, results).run()
     link.mails += 1
 
 
-def _cannot_take(link: Link, outgoing: Outgoing) -> Result | None:
+def _cannot_take(link: Link, claimed: Claimed) -> Result | None:
     """See from the EHLO reply that it is useless to try."""
-    capabilities, mail, host = link.conn.capabilities, outgoing.mail, link.target.host
+    capabilities, host = link.conn.capabilities, link.target.host
     limit = capabilities.get("SIZE", "")
     # RFC 1870 section 3: no number, or 0, is no limit.
-    if limit.isascii() and limit.isdecimal() and 0 < int(limit[:20]) < mail.size:
-        sentence = f"{host} takes messages up to {limit} bytes; this one has {mail.size}"
+    if limit.isascii() and limit.isdecimal() and 0 < int(limit[:20]) < claimed.size:
+        sentence = f"{host} takes messages up to {limit} bytes; this one has {claimed.size}"
         return failed(Status.MESSAGE_TOO_BIG, sentence, host)
-    if needs_smtputf8(outgoing) and "SMTPUTF8" not in capabilities:
+    if _needs_smtputf8(claimed) and "SMTPUTF8" not in capabilities:
         sentence = f"{host} does not take mail with UTF-8 addresses or header fields"
         return failed(Status.UTF8_ADDRESS, sentence, host)
     return None
 
 
-def needs_smtputf8(outgoing: Outgoing) -> bool:
-    """Tell whether the mail may only go where SMTPUTF8 is offered (RFC 6531 section 3.2)."""
-    sender = outgoing.mail.reverse_path
+def _needs_smtputf8(claimed: Claimed) -> bool:
+    """Tell whether this copy may only go where SMTPUTF8 is offered (RFC 6531 section 3.2)."""
+    sender = claimed.reverse_path
     return (
-        outgoing.mail.needs_smtputf8
+        claimed.needs_smtputf8
         or (sender is not None and not sender.is_ascii)
-        or any(not claimed.recipient.is_ascii for claimed in outgoing.recipients)
+        or not claimed.recipient.is_ascii
     )
 
 
@@ -98,7 +101,7 @@ class _Transaction:
         self._host = link.target.host
         self._recipients = outgoing.recipients
         self._mail = outgoing.mail
-        self._utf8 = needs_smtputf8(outgoing)
+        self._utf8 = any(map(_needs_smtputf8, outgoing.recipients))
         self._body = body
         self._timeouts = timeouts
         self._results = results

@@ -12,6 +12,7 @@ from typing import Protocol
 from zajil.check.facts import MessageFacts
 from zajil.check.step import Checked, check_message
 from zajil.check.verdict import Action
+from zajil.core.address import Address
 from zajil.core.ids import SessionId
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, cut_ranges, find_value, read_fields, split_message
@@ -137,7 +138,7 @@ async def _check_and_hand_over(session: Connection, transaction: Transaction) ->
         transaction.reverse_path,
         received.header_from,
         received.message_id,
-        needs_smtputf8(header, facts),
+        needs_smtputf8(header, transaction.reverse_path),
         parts,
         copies,
         (*session.events, *transaction.events),
@@ -165,13 +166,12 @@ def header_text(fields: Sequence[Field], name: bytes) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
-def needs_smtputf8(header: bytes, facts: MessageFacts) -> bool:
-    """Whether the mail cannot travel without SMTPUTF8 (RFC 6531 section 3.2)."""
-    if not header.isascii():
-        return True
-    if facts.reverse_path is not None and not facts.reverse_path.is_ascii:
-        return True
-    return not all([recipient.is_ascii for recipient in facts.recipients])
+def needs_smtputf8(header: bytes, reverse_path: Address | None) -> bool:
+    """Whether no copy can travel without SMTPUTF8 (RFC 6531 section 3.2).
+
+    Recipients do not count: whether one of them needs it concerns that one alone.
+    """
+    return not header.isascii() or (reverse_path is not None and not reverse_path.is_ascii)
 
 
 def why_rejected(checked: Checked) -> Reply:

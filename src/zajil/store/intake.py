@@ -69,6 +69,7 @@ class Intake:
     size: int
     """Bytes of the blob."""
     needs_smtputf8: bool
+    """For its header section or reverse path; an address of a recipient concerns that one alone."""
     local: tuple[LocalCopy, ...]
     remote: tuple[RemoteCopy, ...]
     refused: tuple[tuple[Address, str], ...]

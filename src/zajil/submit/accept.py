@@ -232,7 +232,7 @@ async def _complete(
         (trace, checked.field, header, message[header_end:]),
         received.header_from,
         received.message_id,
-        needs_smtputf8(header, facts),
+        needs_smtputf8(header, transaction.reverse_path),
         now_ms,
     )
 
