@@ -22,6 +22,7 @@ from zajil.message.dsn import (
     build_delivery_report,
     detect_language,
 )
+from zajil.message.final_fields import write_final_fields
 from zajil.route.filing import choose_mailbox
 from zajil.route.recipient import (
     DirectoryFlow,
@@ -150,7 +151,7 @@ class Bouncer:
                     entry.account_id,
                     filing.mailbox_id,
                     filing.mailbox_name,
-                    prefix=f"Return-Path: <>\r\nDelivered-To: {sender}\r\n",
+                    prefix=write_final_fields(None, sender),
                 )
             )
             events.append(

@@ -13,7 +13,7 @@ from zajil.check.verdict import Action, Verdict
 from zajil.core.address import Address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId
-from zajil.receive.trace_fields import message_prefix
+from zajil.message.final_fields import write_final_fields
 from zajil.receive.transaction import Recipient
 from zajil.route.filing import Filing, choose_mailbox
 from zajil.route.recipient import Local
@@ -83,7 +83,7 @@ def _add_local(
             entry.account_id,
             filing.mailbox_id,
             filing.mailbox_name,
-            prefix=message_prefix(reverse_path, recipient),
+            prefix=write_final_fields(reverse_path, recipient),
         )
     )
     copies.events.append(

@@ -1,14 +1,13 @@
-"""What we put on top of a message: Received, and per copy Return-Path and Delivered-To.
+"""What we put on top of a message: Received (RFC 5321 section 4.4).
 
-(RFC 5321 section 4.4.) Nothing of the peer's stands here unescaped: a name it claimed is cut to
-what a domain may hold.
+What a single copy gets is in ``message.final_fields``. Nothing of the peer's stands here
+unescaped: a name it claimed is cut to what a domain may hold.
 """
 
 from __future__ import annotations
 
 import re
 
-from zajil.core.address import Address
 from zajil.core.ids import MailId
 from zajil.message.date import format_date
 from zajil.net.peer import Peer
@@ -56,12 +55,6 @@ def received_field(
         f"Received: from {name}{where}\r\n\tby {hostname} with {protocol}{cipher}"
         f"\r\n\tid {mail_id}; {format_date(at_ms)}\r\n"
     ).encode()
-
-
-def message_prefix(reverse_path: Address | None, delivered_to: Address) -> str:
-    """Write Return-Path and Delivered-To of one copy, each with its CRLF."""
-    path = str(reverse_path) if reverse_path else ""
-    return f"Return-Path: <{path}>\r\nDelivered-To: {delivered_to}\r\n"
 
 
 def _literal(peer: Peer) -> str:
