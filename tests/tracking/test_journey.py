@@ -3,55 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.core.ids import AccountId, MailId, SessionId
+from zajil.core.ids import AccountId
+from zajil.testing.journeys import (
+    AMAL,
+    BASIM,
+    BCC,
+    FILED_BASIM,
+    MAIL,
+    NAMES,
+    SALMA,
+    SECRET,
+    SESSION,
+    STRANGER,
+    example_event,
+    journey_of,
+)
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import encode_events
 from zajil.tracking.events import EVENTS, TrackingEvent
 from zajil.tracking.journey import (
     Journey,
     RecipientState,
-    Recorded,
     Role,
     joined_mail_id,
     journey_to_dict,
     viewer_of,
     visible_journey,
 )
-
-AMAL, BASIM, SALMA, STRANGER = (AccountId(number) for number in range(1, 5))
-SESSION = SessionId("s" * 24)
-MAIL = MailId("01j9zc6r8p4mx7w2q5t3vhk0ya")
-
-NAMES = {
-    AMAL: ("amal", "amal@north.test"),
-    BASIM: ("basim", "basim@north.test", "team@north.test"),
-    SALMA: ("salma", "سلمى@xn--mgbcd4a2b0d2b.test"),
-    STRANGER: ("stranger", "stranger@north.test"),
-}
-BCC = "salma@north.test"
-
-
-def journey_of(*events: TrackingEvent) -> Journey:
-    return Journey(
-        mail_id=MAIL,
-        parent_mail_id=None,
-        message_id="<a@north.test>",
-        header_from="amal@north.test",
-        received_at_ms=1000,
-        account_id=AMAL,
-        recipients=(
-            RecipientState("basim@north.test", "delivered", "filed as INBOX", None, BASIM),
-            RecipientState(BCC, "delivered", "filed as Junk", None, SALMA),
-            RecipientState("noor@south.test", "waiting", "no answer", 9000),
-        ),
-        events=tuple(Recorded(SESSION, event) for event in events),
-    )
 
 
 def seen_by(account_id: AccountId, journey: Journey, *, admin: bool = False) -> Journey:
@@ -64,7 +48,6 @@ def names_seen_by(account_id: AccountId, *events: TrackingEvent) -> list[Trackin
     return [recorded.event for recorded in seen_by(account_id, journey_of(*events)).events]
 
 
-FILED_BASIM = tracked.MailboxFiled(1, "basim@north.test", "basim", "INBOX", "no rule")
 FILED_BCC = tracked.MailboxFiled(1, BCC, "salma", "Junk", "it looks like junk")
 FAULT = tracked.FaultHappened(1, f"lost {BCC}", "Traceback ...")
 
@@ -204,35 +187,12 @@ def test_addresses_are_compared_as_the_directory_does() -> None:
     assert len(seen_by(BASIM, journey).events) == 1
 
 
-SECRET = "hidden@north.test"
-
-
-def example(event: type[TrackingEvent], draw: st.DataObject) -> TrackingEvent:
-    """Make an event that is about somebody else wherever it can be."""
-    values: dict[str, object] = {}
-    for field in fields(event):
-        kind = str(field.type)
-        if field.name in ("recipient", "dialogue", "recipients", "targets", "command", "domain"):
-            values[field.name] = (SECRET,) if kind.startswith("tuple") else SECRET
-        elif field.name == "host":
-            values[field.name] = "north.test"
-        elif kind.startswith("tuple"):
-            values[field.name] = ()
-        elif kind in ("int", "float"):
-            values[field.name] = draw.draw(st.integers(0, 10**12))
-        elif kind == "bool":
-            values[field.name] = draw.draw(st.booleans())
-        else:
-            values[field.name] = draw.draw(st.sampled_from(["", "plain", "250 2.0.0 ok"]))
-    return event(**values)  # type: ignore[arg-type]
-
-
 @given(st.data(), st.lists(st.sampled_from(sorted(EVENTS)), max_size=12))
 def test_whatever_happened_an_owner_learns_of_no_other(
     data: st.DataObject, names: list[str]
 ) -> None:
     """Over every kind of event there is: also of one that is added tomorrow."""
-    journey = journey_of(*(example(EVENTS[name], data) for name in names))
+    journey = journey_of(*(example_event(EVENTS[name], data.draw) for name in names))
     copies = (*journey.recipients, RecipientState(SECRET, "delivered", "", None, SALMA))
     seen = seen_by(BASIM, replace(journey, recipients=copies))
     told = encode_events([recorded.event for recorded in seen.events])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.test_journey import FILED_BASIM, example, journey_of
+from zajil.testing.journeys import FILED_BASIM, example_event, journey_of
 from zajil.tracking import events as tracked
 from zajil.tracking.events import EVENTS
 from zajil.tracking.sentences import Stage, Tone, tell_event
@@ -18,7 +18,7 @@ from zajil.tracking.story import stations, tell_story, tone_of_states
 @given(st.data(), st.sampled_from(sorted(EVENTS)))
 def test_every_event_has_words(data: st.DataObject, name: str) -> None:
     """A sentence of its own, whose places all have a value."""
-    step = tell_event(example(EVENTS[name], data))
+    step = tell_event(example_event(EVENTS[name], data.draw))
     assert step.sentence.text != "{name} happened."
     places = {place for _, place, _, _ in string.Formatter().parse(step.sentence.text) if place}
     assert places <= set(step.sentence.values)

@@ -43,6 +43,10 @@ class Language:
         """Give a text in this language."""
         return self.translations.gettext(text)
 
+    def ngettext(self, singular: str, plural: str, number: int) -> str:
+        """Give a text for a number of things in this language; Arabic has six forms."""
+        return self.translations.ngettext(singular, plural, number)
+
     def date(self, at_ms: int, now_ms: int, zone: tzinfo) -> str:
         """Give a date as short as it can be: the time today, the day this year."""
         at, now = _moment(at_ms, zone), _moment(now_ms, zone)
@@ -67,7 +71,7 @@ class Language:
                 number = size / scale
                 shown = round(number, 1) if number < 10 else round(number)
                 return format_unit(shown, f"digital-{unit}", "short", locale=self.locale)
-        return format_unit(size, "digital-byte", "long", locale=self.locale)
+        return self.ngettext("%(num)s byte", "%(num)s bytes", size) % {"num": size}
 
     def duration(self, passed_ms: int) -> str:
         """Give a time that passed, in the largest unit that makes it one or more."""

@@ -6,6 +6,7 @@ that it cannot turn the words around it; ``Markup`` is made here and in ``read.v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -20,6 +21,7 @@ from starlette.responses import HTMLResponse
 from zajil.core.clock import Clock
 from zajil.core.domain import to_unicode
 from zajil.login.account import Account
+from zajil.read.paragraphs import find_direction
 from zajil.store.sessions import WebSession
 from zajil.tracking.journey import readable
 from zajil.tracking.sentences import Sentence
@@ -110,6 +112,7 @@ class Pages:
             told=_told,
             mail_id=_mail_id,
             later=_later,
+            subject_direction=_subject_direction,
             state_tone=lambda state: tone_of_state(state).value,
         )
         environment.globals.update(static=self._static.path)
@@ -122,6 +125,15 @@ def _isolated(text: object) -> Markup:
 
 def _mail_id(text: str) -> Markup:
     return Markup('<code class="id">{}</code>').format(text)
+
+
+_ANSWERED = re.compile(r"(?:(?:re|fwd?|aw|sv|رد)\s*:\s*)+", re.IGNORECASE)
+_ROLE_MAILBOXES = ("Drafts", "Sent", "Junk", "Trash", "Archive")
+
+
+def _subject_direction(subject: str) -> str:
+    # "Re:" is no word of the subject: an Arabic one stays right to left behind it.
+    return find_direction(_ANSWERED.sub("", subject, count=1))
 
 
 @pass_context
@@ -161,6 +173,10 @@ def _told(context: Context, sentence: Sentence) -> Markup:
             values[name] = escape(language.moment(value, visitor.zone))
         elif name.endswith("_bytes") and isinstance(value, int):
             values[name] = escape(language.size(value))
+        elif name == "mailbox" and value == "INBOX":
+            values[name] = escape(language.gettext("Inbox"))
+        elif name == "mailbox" and value in _ROLE_MAILBOXES:
+            values[name] = escape(language.gettext(str(value)))
         else:
             values[name] = _isolated(value)
     return escape(language.gettext(sentence.text)).format(**values)

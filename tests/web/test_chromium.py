@@ -1,0 +1,160 @@
+"""A real browser, Chromium, in both languages: log in, read, write, see the journey."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from zajil.testing.site import PASSWORD, letter, visiting
+from zajil.testing.store import open_test_store
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+
+CHROMIUM = shutil.which("chromium") or ""
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCREENSHOTS = os.environ.get("ZAJIL_SCREENSHOTS")
+"""A folder: pictures of each page are left there, for whoever wants to look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    url: str
+    inbox: str
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Served]:
+    """Serve a site with some letters on a free port, in a thread with its own loop."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    ready: threading.Event = threading.Event()
+    told: dict[str, Any] = {}
+
+    async def serve() -> None:
+        async with visiting(open_test_store("sqlite", folder)) as site:
+            site.deliver("salma", letter("حديقة آذار", "أزهر اللوز.\n", to="سلمى@زاجل.test"))
+            site.deliver("salma", letter("The garden", "The almond blooms.\n", "<p>Blooms</p>"))
+            config = uvicorn.Config(site.application, lifespan="off", log_config=None)
+            # In a thread it leaves signals alone.
+            told["server"] = uvicorn.Server(config)
+            told["inbox"] = site.inbox("salma")
+            ready.set()
+            await told["server"].serve(sockets=[sock])
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield Served(f"http://localhost:{sock.getsockname()[1]}", told["inbox"])
+    finally:
+        told["server"].should_exit = True
+        thread.join(30)
+
+
+@pytest.fixture
+def chromium() -> Iterator[Any]:
+    if not CHROMIUM:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+WORDS = {
+    "en-GB": ("ltr", "Write", "Send", "Your letter is on its way.", "Its journey"),
+    "ar": ("rtl", "اكتب رسالة", "أرسل", "رسالتك في طريقها.", "رحلتها"),
+}
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+@pytest.mark.parametrize("locale", sorted(WORDS))
+def test_read_and_write(chromium: Any, tmp_path: Path, locale: str, scripts: bool) -> None:
+    """Every page works in both directions, with JavaScript and without, and loads nothing else."""
+    direction, write, send, on_its_way, its_journey = WORDS[locale]
+    with served(tmp_path / "data") as site:
+        context = chromium.new_context(
+            locale=locale, java_script_enabled=scripts, viewport={"width": 360, "height": 740}
+        )
+        page = context.new_page()
+        complaints: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda one: asked.append(one.url))
+
+        def picture(name: str) -> None:
+            # Nothing sticks out at the narrowest width there is.
+            if scripts:
+                assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+            if SCREENSHOTS:
+                page.screenshot(path=f"{SCREENSHOTS}/{locale}-{name}.png", full_page=True)
+
+        page.goto(f"{site.url}/")
+        assert page.locator("html").get_attribute("dir") == direction
+        picture("login")
+        page.fill("#login", "سلمى@زاجل.test")
+        page.fill("#password", PASSWORD)
+        page.press("#password", "Enter")
+        page.wait_for_url(f"**{site.inbox}")
+        picture("inbox")
+        page.get_by_role("link", name="حديقة آذار").click()
+        assert page.get_by_text("أزهر اللوز.").get_attribute("dir") == "rtl"
+        picture("letter")
+        page.get_by_role("link", name=its_journey).click()
+        picture("journey")
+        page.goto(f"{site.url}{site.inbox}/2?view=html")
+        assert page.frame_locator("iframe").get_by_text("Blooms").is_visible()
+        page.get_by_role("link", name=write).click()
+        page.fill("#to", "amal@north.test")
+        page.fill("#subject", "شكرا")
+        page.fill("#body", "سأزورك غدا.")
+        picture("compose")
+        page.get_by_role("button", name=send).click()
+        page.wait_for_url("**/journey/*")
+        assert page.get_by_text(on_its_way).is_visible()
+        picture("sent")
+        context.close()
+    # The frame of a letter may not run scripts: that Chromium says so is as it should be.
+    assert [text for text in complaints if "sandboxed" not in text] == []
+    assert [url for url in asked if not url.startswith(site.url)] == []
+
+
+def test_the_list_follows_new_mail(chromium: Any, tmp_path: Path) -> None:
+    """Server-sent events: a letter to oneself appears without a reload."""
+    with served(tmp_path / "data") as site:
+        context = chromium.new_context(locale="en-GB")
+        page = context.new_page()
+        page.goto(f"{site.url}/login")
+        page.fill("#login", "salma")
+        page.fill("#password", PASSWORD)
+        page.press("#password", "Enter")
+        page.wait_for_url(f"**{site.inbox}")
+        writer = context.new_page()
+        writer.goto(f"{site.url}/compose?to=salma")
+        writer.fill("#to", "سلمى@زاجل.test")
+        writer.fill("#subject", "To myself")
+        writer.get_by_role("button", name="Send").click()
+        writer.wait_for_url("**/journey/*")
+        page.get_by_role("link", name="To myself").wait_for()
+        context.close()

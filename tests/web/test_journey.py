@@ -1,0 +1,148 @@
+"""The journey in a page: everybody sees their part of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from zajil.store.intake import accept
+from zajil.store.open import Store
+from zajil.store.queue_admin import QueueQuery, list_rows
+from zajil.store.tracking import EventBatch, record_events
+from zajil.testing.site import Browser, Site, letter, visiting
+from zajil.testing.store import NOW_MS, make_intake
+from zajil.tracking.events import AttemptMade, FaultHappened
+
+
+async def member(site: Site, login: str, **headers: str) -> Browser:
+    browser = site.browser(**headers)
+    await browser.log_in(login)
+    return browser
+
+
+def test_everybody_sees_their_part(store: Store) -> None:
+    """Design D7, in the page and in its JSON, on both databases."""
+
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            basim = await member(site, "basim")
+            await basim.get("/compose")
+            sent = await basim.post(
+                "/compose", to="amal@north.test", bcc="salma", subject="s", body="b"
+            )
+            assert sent.status == 422
+            sent = await basim.post(
+                "/compose", to="amal@north.test", bcc="سلمى@زاجل.test", subject="s", body="b"
+            )
+            path = sent.location.removesuffix("?sent=1")
+            own = await basim.get(path)
+            assert "amal@north.test" in own.text
+            assert "سلمى@زاجل.test" in own.text
+            salma = await member(site, "salma")
+            seen = await salma.get(path)
+            assert "سلمى@زاجل.test" in seen.text
+            assert "amal@north.test" not in seen.text
+            assert "amal" not in (await salma.get(f"{path}.json")).text
+            admin = await member(site, "amal")
+            shown = (await admin.get(f"{path}.json")).response.json()
+            assert {copy["address"] for copy in shown["recipients"]} == {
+                "amal@north.test",
+                "سلمى@زاجل.test",
+            }
+            assert {event["name"] for event in shown["events"]} >= {
+                "session.opened",
+                "mail.sender",
+                "mail.accepted",
+                "deliver.filed",
+            }
+
+    asyncio.run(scenario())
+
+
+def test_a_stranger_does_not_learn_that_it_exists(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            mail_id = site.deliver("amal", letter())
+            basim = await member(site, "basim")
+            unknown = await basim.get("/journey/" + "0" * 24)
+            hidden = await basim.get(f"/journey/{mail_id}")
+            assert (unknown.status, hidden.status) == (404, 404)
+            assert (await basim.get(f"/journey/{mail_id}.json")).status == 404
+
+    asyncio.run(scenario())
+
+
+def test_a_letter_leads_to_its_journey(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            mail_id = site.deliver("basim", letter())
+            basim = await member(site, "basim")
+            page = await basim.get(f"{site.inbox('basim')}/1")
+            assert f'href="/journey/{mail_id}"' in page.text
+            story = await basim.get(f"/journey/{mail_id}")
+            assert "The letter is safely stored" in story.text
+            arabic = await member(site, "basim", **{"accept-language": "ar"})
+            assert "حُفظت الرسالة بأمان" in (await arabic.get(f"/journey/{mail_id}")).text
+
+    asyncio.run(scenario())
+
+
+def test_what_peers_say_stays_text(sqlite_store: Store) -> None:
+    """A dialogue is a stranger's words, shown to an admin."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            mail_id = site.deliver("amal", letter())
+            attack = "<script>alert(1)</script>{recipient}%(x)s"
+            attempt = AttemptMade(NOW_MS, attack, "", None, (f"S: 220 {attack}",), attack)
+            fault = FaultHappened(NOW_MS, attack, attack)
+            batch = EventBatch(None, mail_id, NOW_MS, (attempt, fault))
+            await sqlite_store.write(record_events, batch)
+            admin = await member(site, "amal")
+            page = await admin.get(f"/journey/{mail_id}")
+            assert page.status == 200
+            assert "<script>alert" not in page.text
+            assert page.text.count("&lt;script&gt;alert(1)") >= 4
+
+    asyncio.run(scenario())
+
+
+def test_an_admin_finds_mails(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            mail_id = site.deliver("basim", letter())
+            admin = await member(site, "amal")
+            for query in ("", "?to=basim@north.test", "?from=sender", "?since=2001-01-01"):
+                assert str(mail_id) in (await admin.get(f"/admin/journeys{query}")).text
+            for query in ("?to=nobody@north.test", "?since=2100-01-01", "?message_id=none"):
+                assert str(mail_id) not in (await admin.get(f"/admin/journeys{query}")).text
+            assert (await admin.get("/admin/journeys?since=0001-01-01")).status == 200
+
+    asyncio.run(scenario())
+
+
+def test_an_admin_holds_and_releases(store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            item = make_intake(store.blobs.stage([b"x"]), remote=["noor@south.test"])
+            await store.write(accept, item)
+            admin = await member(site, "amal")
+            assert "noor@south.test" in (await admin.get("/admin/queue")).text
+            for action, state in (("hold", "held"), ("release", "waiting")):
+                await admin.post("/admin/queue", action=action, mail_id=item.mail_id)
+                (row,) = await store.read(lambda conn: list_rows(conn, QueueQuery()))
+                assert row.state == state
+            assert (await admin.post("/admin/queue", action="x", mail_id="y")).status == 400
+            story = await admin.get(f"/journey/{item.mail_id}")
+            assert "An operator held the letter back." in story.text
+
+    asyncio.run(scenario())
+
+
+def test_the_overview_shows_domains_and_accounts(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            page = await (await member(site, "amal")).get("/admin")
+            assert "<bdi>زاجل.test</bdi>" in page.text
+            assert "<bdi>سلمى@زاجل.test</bdi>" in page.text
+
+    asyncio.run(scenario())
