@@ -25,6 +25,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 import structlog
@@ -36,7 +37,7 @@ from zajil.core.clock import Clock, Random
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
 from zajil.net.drive_smtp import Session, SmtpLimits, SmtpService
-from zajil.net.listener import BindFailed, bind
+from zajil.net.listener import BindFailed, bind_shared
 from zajil.net.peer import Peer
 from zajil.net.supervise import Supervisor, WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
@@ -72,7 +73,9 @@ class _Shared:
     """What is made before the fork."""
 
     configuration: Configuration
-    sockets: dict[str, list[socket.socket]]
+    workers: int
+    sockets: dict[str, list[list[socket.socket]]]
+    """For each service, for each of its addresses, one for each worker."""
     server_tls: ssl.SSLContext | None
     client_tls: ssl.SSLContext
 
@@ -100,7 +103,8 @@ def serve(
 
     def on_ready() -> None:
         addresses = {
-            name: [_spell(sock) for sock in sockets] for name, sockets in shared.sockets.items()
+            name: [_spell(sock) for sock, *_ in listening]
+            for name, listening in shared.sockets.items()
         }
         log.info("serving", hostname=configuration.server.hostname, **addresses)
         if ready_fd is not None:
@@ -111,11 +115,15 @@ def serve(
     def on_death(number: int, pid: int, how: str) -> None:
         log.warning("worker ended, starting another", worker=number, pid=pid, how=how)
 
+    def on_stop() -> None:
+        _close(shared.sockets)
+
     supervisor = Supervisor(
         lambda number, pipes: _run_worker(shared, number, pipes),
-        configuration.server.workers or os.cpu_count() or 1,
+        shared.workers,
         on_ready=on_ready,
         on_death=on_death,
+        on_stop=on_stop,
         parent_fd=stop_fd,
         grace_seconds=configuration.server.shutdown_grace / 1000 + 5,
     )
@@ -124,10 +132,12 @@ def serve(
 
 def _prepare(configuration: Configuration) -> _Shared:
     server, tls = configuration.server, configuration.tls
-    sockets: dict[str, list[socket.socket]] = {}
+    workers = server.workers or os.cpu_count() or 1
+    sockets: dict[str, list[list[socket.socket]]] = {}
     try:
         for name in SERVICES:
-            sockets[name] = [bind(address) for address in getattr(configuration.listen, name)]
+            addresses = getattr(configuration.listen, name)
+            sockets[name] = [bind_shared(address, workers) for address in addresses]
         context = server_context(tls.certificate, tls.key) if tls.certificate and tls.key else None
         if context is None and (sockets["submissions"] or sockets["imaps"]):
             raise CannotStart("listen.submissions and listen.imaps need tls.certificate, tls.key")
@@ -136,7 +146,7 @@ def _prepare(configuration: Configuration) -> _Shared:
         prepare_store(configuration.store, server.data_dir, clock=SystemClock())
     except (BindFailed, BadCertificate, StoreUnavailable) as error:
         raise CannotStart(str(error)) from error
-    return _Shared(configuration, sockets, context, client_tls)
+    return _Shared(configuration, workers, sockets, context, client_tls)
 
 
 def _become(user: str | None) -> None:
@@ -152,6 +162,12 @@ def _become(user: str | None) -> None:
     os.setuid(entry.pw_uid)
 
 
+def _close(sockets: dict[str, list[list[socket.socket]]]) -> None:
+    for listening in sockets.values():
+        for sock in chain.from_iterable(listening):
+            sock.close()
+
+
 def _spell(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -165,7 +181,12 @@ def _run_worker(shared: _Shared, number: int, pipes: WorkerPipes) -> int:
     # What is there after the fork stays: it is not looked at again by the collector, and its
     # pages stay shared with the supervisor.
     gc.freeze()
-    worker = _Worker(shared, number)
+    own = {
+        name: [sockets.pop(number) for sockets in listening]
+        for name, listening in shared.sockets.items()
+    }
+    _close(shared.sockets)  # the others', or they would go on listening when those end
+    worker = _Worker(shared, number, own)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         return runner.run(worker.run(pipes))
 
@@ -182,8 +203,11 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 class _Worker:
     """One process: everything here lives and ends with it."""
 
-    def __init__(self, shared: _Shared, number: int) -> None:
+    def __init__(
+        self, shared: _Shared, number: int, sockets: dict[str, list[socket.socket]]
+    ) -> None:
         self.shared = shared
+        self.sockets = sockets
         self.configuration = shared.configuration
         self.number = number
         self.clock: Clock = SystemClock()
@@ -253,7 +277,7 @@ async def _make_parts(worker: _Worker, store: Store) -> _Parts:
     parts = _Parts()
     for name in ("smtp", "submission", "submissions"):
         service = _smtp_service(worker, store, login, name)
-        await _listen(parts, service, shared.sockets[name])
+        await _listen(parts, service, worker.sockets[name])
     for name in ("imap", "imaps"):
         imap = ImapService(
             store,
@@ -264,7 +288,7 @@ async def _make_parts(worker: _Worker, store: Store) -> _Parts:
             implicit_tls=name == "imaps",
             clock=clock,
         )
-        await _listen(parts, imap, shared.sockets[name])
+        await _listen(parts, imap, worker.sockets[name])
     deliverer = Deliverer(
         store,
         resolver,
@@ -278,7 +302,7 @@ async def _make_parts(worker: _Worker, store: Store) -> _Parts:
     )
     parts.runs.append(deliverer.run())
     parts.drains.append(deliverer.drain)
-    if shared.sockets["web"]:
+    if worker.sockets["web"]:
         _add_web(parts, worker, store, login)
     parts.runs.append(_forget_old_events(store, clock, configuration.tracking.retention))
     return parts
@@ -377,7 +401,7 @@ def _add_web(parts: _Parts, worker: _Worker, store: Store, login: LoginService) 
     async def drain(seconds: float) -> None:
         server.should_exit = True
 
-    parts.runs.append(server.serve(worker.shared.sockets["web"]))
+    parts.runs.append(server.serve(worker.sockets["web"]))
     parts.drains.append(drain)
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +14,7 @@ from zajil.testing.mail import NOON_MS
 def received(claimed_name: str = "mx.south.test", address: str = "192.0.2.1") -> bytes:
     return received_field(
         claimed_name=claimed_name,
-        peer=Peer(ip_address(address), 4711, "192.0.2.25:25"),
+        peer=Peer(address, 4711, "192.0.2.25:25"),
         hostname="mx.north.test",
         protocol="ESMTPS",
         tls="TLSv1.3 TLS_AES_256_GCM_SHA384",

@@ -207,7 +207,7 @@ def test_the_web_hands_in_under_the_same_rules(store: Store) -> None:
         assert (await send("noor@south.test", noor, MESSAGE)).startswith("553 ")
         assert (await send(str(own), stranger, MESSAGE)).startswith("550 5.1.1")
         assert (await send(str(own), noor, "From: noor@south.test\r\n\r\n")).startswith("550 5.7.1")
-        assert len(await send(str(own), noor, MESSAGE)) == 24
+        assert len(await send(str(own), noor, MESSAGE)) == 28
         assert len(await inbox_of(store, "noor@south.test")) == 1
 
     with_submission(store, talk)

@@ -13,7 +13,6 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol, cast
 
 from zajil.imap.command import Event, StartTls
@@ -105,7 +104,7 @@ class ImapListener:
         self._implicit_tls = implicit_tls
         self._max_sessions = max_sessions
         self._max_per_address = max_per_address
-        self._per_address: Counter[IPv4Address | IPv6Address] = Counter()
+        self._per_address: Counter[str] = Counter()
         self._acceptors: dict[asyncio.Task[None], socket.socket] = {}
         self._tasks: dict[asyncio.Task[None], _Connection | None] = {}
 
@@ -178,18 +177,18 @@ class ImapListener:
             self._forget(peer)
 
     def _admit(self, peer: Peer) -> bool:
-        count = self._per_address[peer.address]
+        count = self._per_address[peer.host]
         if self._max_per_address and count >= self._max_per_address:
             return False
         if self._per_address.total() >= self._max_sessions:
             return False
-        self._per_address[peer.address] = count + 1
+        self._per_address[peer.host] = count + 1
         return True
 
     def _forget(self, peer: Peer) -> None:
-        self._per_address[peer.address] -= 1
-        if self._per_address[peer.address] <= 0:
-            del self._per_address[peer.address]  # an entry for each address ever seen would leak
+        self._per_address[peer.host] -= 1
+        if self._per_address[peer.host] <= 0:
+            del self._per_address[peer.host]  # an entry for each address ever seen would leak
 
 
 def _this_task() -> asyncio.Task[Any]:

@@ -11,22 +11,29 @@ from typing import Any
 class Peer:
     """The peer of one connection, as the socket names it."""
 
-    address: IPv4Address | IPv6Address
+    host: str
+    """Its address: ``192.0.2.1``, ``2001:db8::1``; an IPv4 address is never mapped into IPv6."""
     port: int
     local: str
     """Our end: ``192.0.2.25:25``."""
 
+    @property
+    def address(self) -> IPv4Address | IPv6Address:
+        """The address as a value to compute with."""
+        return ip_address(self.host)
+
     def __str__(self) -> str:
         """Give ``192.0.2.1:4711`` or ``[2001:db8::1]:4711``, as events show it."""
-        return join_host_port(str(self.address), self.port)
+        return join_host_port(self.host, self.port)
 
 
 def make_peer(peer_name: Any, local_name: Any) -> Peer:
     """Make a ``Peer`` from what ``getpeername`` and ``getsockname`` of a TCP socket give."""
-    address = ip_address(peer_name[0].partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return Peer(address, peer_name[1], join_host_port(local_name[0], local_name[1]))
+    host = peer_name[0]
+    if ":" in host:
+        address = IPv6Address(host.partition("%")[0])
+        host = str(address.ipv4_mapped or address)
+    return Peer(host, peer_name[1], join_host_port(local_name[0], local_name[1]))
 
 
 def join_host_port(host: str, port: int) -> str:

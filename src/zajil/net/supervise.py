@@ -58,6 +58,7 @@ class Supervisor:
         *,
         on_ready: Callable[[], None],
         on_death: Callable[[int, int, str], None],
+        on_stop: Callable[[], None],
         parent_fd: int | None = None,
         grace_seconds: float = 20.0,
     ) -> None:
@@ -68,6 +69,7 @@ class Supervisor:
             count: workers to keep alive.
             on_ready: called once, when every worker has said that it serves.
             on_death: told the number, process id and how it ended, of each that was not asked to.
+            on_stop: called once, before the workers are told to end.
             parent_fd: end of file on it stops everything; a lab that dies takes its servers along.
             grace_seconds: time to end after SIGTERM, then SIGKILL.
         """
@@ -75,6 +77,7 @@ class Supervisor:
         self._count = count
         self._on_ready = on_ready
         self._on_death = on_death
+        self._on_stop = on_stop
         self._parent_fd = parent_fd
         self._grace_seconds = grace_seconds
         self._workers: dict[int, _Worker] = {}
@@ -171,6 +174,7 @@ class Supervisor:
         self._stopping = True
 
     def _stop_all(self, wake_fd: int) -> None:
+        self._on_stop()
         os.close(self._stop_write)
         end = time.monotonic() + self._grace_seconds
         while self._workers and (left := end - time.monotonic()) > 0:

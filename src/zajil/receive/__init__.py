@@ -1,7 +1,7 @@
 """Step 2: the world hands mail in (RFC 5321 section 3.3, port 25).
 
-Reading order: ``replies`` (everything we answer), ``session`` (what we answer when),
-``transaction`` (one mail while it comes in), ``spool`` (its bytes), ``recipients`` (asking the
-directory without a task switch), ``trace_fields`` (what we add on top), ``accept`` (checks, files
-and hands it to the store; then, and only then, 250).
+Reading order: ``services`` (what sessions share), ``replies`` (everything we answer), ``session``
+(what we answer when), ``transaction`` (one mail while it comes in), ``spool`` (its bytes),
+``accept`` (at the end of data: check, file, add ``trace_fields``), ``copies`` (who gets a copy and
+where it goes), ``hand_over`` (to the store; then, and only then, 250).
 """

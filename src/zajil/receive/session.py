@@ -17,10 +17,10 @@ from zajil.core.ids import ID_RANDOM_SIZE, SessionId, new_mail_id, new_session_i
 from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.accept import accept_mail
-from zajil.receive.recipients import ask_directory
 from zajil.receive.services import ReceiveServices
 from zajil.receive.spool import Spool
 from zajil.receive.transaction import Recipient, Transaction
+from zajil.route.directory_flow import ask_directory
 from zajil.route.recipient import Local, RecipientRoute, Remote, Suspended, route_recipient
 from zajil.smtp.command import (
     BodyEnd,

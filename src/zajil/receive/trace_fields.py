@@ -59,4 +59,4 @@ def received_field(
 
 def _literal(peer: Peer) -> str:
     # RFC 5321 section 4.1.3: an IPv6 address literal carries its tag.
-    return f"[IPv6:{peer.address}]" if peer.address.version == 6 else f"[{peer.address}]"
+    return f"[IPv6:{peer.host}]" if ":" in peer.host else f"[{peer.host}]"

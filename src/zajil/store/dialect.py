@@ -212,11 +212,15 @@ class Sqlite(Dialect):
 
 
 class FileLock:
-    """A lock between processes (``flock``) and between the threads of this one."""
+    """A lock between processes (``flock``) and between the threads of this one.
+
+    The thread that holds it may take it again.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._thread = threading.Lock()
+        self._thread = threading.RLock()
+        self._depth = 0
         self._descriptor: int | None = None
 
     def __enter__(self) -> None:
@@ -225,7 +229,9 @@ class FileLock:
             if self._descriptor is None:
                 flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
                 self._descriptor = os.open(self._path, flags, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            if not self._depth:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            self._depth += 1
         except BaseException:
             self._thread.release()
             raise
@@ -236,7 +242,8 @@ class FileLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._descriptor is not None:
+        self._depth -= 1
+        if self._descriptor is not None and not self._depth:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._thread.release()
 

@@ -135,8 +135,12 @@ class Writer:
     def _work(self) -> None:
         waiting: list[_Job] = []
         try:
-            while waiting := self._take():
-                outcomes, touched = self._run(waiting)
+            while (first := self._jobs.get()) is not None:
+                waiting = [first]
+                # The turn first: what comes while another process has it shares this commit.
+                with self._dialect.turn:
+                    self._take(waiting)
+                    outcomes, touched = self._run(waiting)
                 waiting = []
                 self._answer(outcomes, touched)
         except BaseException as error:
@@ -147,18 +151,14 @@ class Writer:
             self._answer([(job, None, StoreUnavailable(repr(error))) for job in waiting], set())
             raise
 
-    def _take(self) -> list[_Job]:
-        """Wait for a job, then take what else is there; nothing: the writer was closed."""
-        jobs: list[_Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            jobs.append(job)
-            if len(jobs) == self._max_batch or self._jobs.empty():
-                return jobs
+    def _take(self, jobs: list[_Job]) -> None:
+        """Add what else waits, up to ``max_batch``."""
+        while len(jobs) < self._max_batch and not self._jobs.empty():
             job = self._jobs.get()
-        if jobs:
-            self._jobs.put(None)  # write these, then find the end again
-        return jobs
+            if job is None:
+                self._jobs.put(None)  # write these, then find the end again
+                return
+            jobs.append(job)
 
     def _answer(self, outcomes: Sequence[_Outcome], touched: Set[Topic]) -> None:
         """Wake all callers with one call into their loop."""

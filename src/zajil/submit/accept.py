@@ -28,11 +28,11 @@ from zajil.receive.accept import (
 )
 from zajil.receive.copies import plan_copies
 from zajil.receive.hand_over import Incoming, hand_over
-from zajil.receive.recipients import ask_directory_and_wait
 from zajil.receive.services import ReceiveServices
 from zajil.receive.spool import Spool
 from zajil.receive.trace_fields import protocol_keyword, received_field
 from zajil.receive.transaction import Recipient, Transaction
+from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, Remote, Suspended, route_recipient
 from zajil.smtp.command import BodyEnd
 from zajil.smtp.reply import Reply

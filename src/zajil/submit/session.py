@@ -120,7 +120,7 @@ class SubmitSession(ReceiveSession):
         account = await self._login.log_in(
             login,
             password,
-            peer=str(self.peer.address),
+            peer=self.peer.host,
             service=self.services.service,
             mechanism=mechanism,
             session_id=self.session_id,

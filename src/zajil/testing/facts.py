@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from zajil.check.facts import MessageFacts
 from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
@@ -11,7 +9,7 @@ from zajil.message.fields import read_fields, split_message
 from zajil.net.peer import Peer
 from zajil.testing.mail import NOON_MS
 
-PEER = Peer(ip_address("192.0.2.1"), 4711, "192.0.2.25:25")
+PEER = Peer("192.0.2.1", 4711, "192.0.2.25:25")
 
 
 def make_facts(

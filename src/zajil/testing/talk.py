@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from inspect import isawaitable
-from ipaddress import ip_address
 
 from zajil.config.options import LimitOptions
 from zajil.login.service import LoginService
@@ -20,7 +19,7 @@ from zajil.smtp.server import ServerConnection, Wait
 from zajil.store.open import Store
 from zajil.submit.session import SubmitServices, SubmitSession
 
-PEER = Peer(ip_address("192.0.2.1"), 4711, "192.0.2.25:25")
+PEER = Peer("192.0.2.1", 4711, "192.0.2.25:25")
 HOSTNAME = "mx.south.test"
 
 

@@ -221,7 +221,7 @@ class ImapSession:
         account = await services.login.log_in(
             login,
             password,
-            peer=str(self._peer.address),
+            peer=self._peer.host,
             service=services.service,
             mechanism=mechanism,
         )
