@@ -97,12 +97,17 @@ def test_cve_2019_19722_group_without_end() -> None:
     assert [one.spec for one in listed.people] == ["a@b.test"]
 
 
-def test_cve_2026_90776_nested_comments_and_open_quotes_take_linear_time() -> None:
-    for bomb in ("(" * 300_000, "(" * 150_000 + ")" * 150_000, '"\\' * 150_000, '"' * 300_001,
-                 "<" * 300_000, "[" * 300_000, "a " * 150_000, ":" * 300_000,
-                 ";" * 300_000, "@" * 300_000, "<@:" * 300_000, "=?" * 150_000,
-                 "(a)" * 300_000):  # fmt: skip
-        parse_address_list(bomb)
+@pytest.mark.parametrize(
+    "piece", ["(", '"\\', '"', "<", "[", "a ", ":", ";", "@", "<@:", "=?", "(a)", "((()", "a,"]
+)
+def test_cve_2026_90776_nested_comments_and_open_quotes_take_linear_time(piece: str) -> None:
+    """A parser that is quadratic takes minutes for each of these."""
+    parse_address_list(piece * 60_000 + '"')
+
+
+def test_a_value_is_read_up_to_its_cap() -> None:
+    """CVE-2024-23185: huge header fields."""
+    assert "too long" in parse_address_list("x" * 1_000_000).defects
 
 
 @given(st.text(alphabet='ab@.<>(),:;"\\[] \r\n=?س', max_size=120) | st.text(max_size=60))
