@@ -23,15 +23,9 @@ from zajil.message.dsn import (
     detect_language,
 )
 from zajil.message.final_fields import write_final_fields
+from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.filing import choose_mailbox
-from zajil.route.recipient import (
-    DirectoryFlow,
-    Local,
-    RecipientRoute,
-    Remote,
-    Suspended,
-    route_recipient,
-)
+from zajil.route.recipient import Local, Remote, Suspended, route_recipient
 from zajil.store.blobs import BlobReader, NoSuchBlob
 from zajil.store.intake import Intake, LocalCopy, RemoteCopy
 from zajil.store.open import Store
@@ -78,7 +72,7 @@ class Bouncer:
         sender = mail.reverse_path
         if sender is None:
             return _suppressed(now_ms, "The sender is the null path: bounces are not bounced.")
-        route = await self._route(sender)
+        route = await ask_directory_and_wait(route_recipient(sender, None), self.store.directory)
         if isinstance(route, Suspended):
             return _suppressed(now_ms, "The sender's account is suspended.")
         if not isinstance(route, Local | Remote):
@@ -88,16 +82,6 @@ class Bouncer:
         dsn = self._intake(mail, report, route, now_ms)
         told = tuple(str(claimed.recipient) for claimed, _ in dead)
         return Bounce(dsn, (DsnSent(now_ms, dsn.mail_id, told),))
-
-    async def _route(self, sender: Address) -> RecipientRoute:
-        flow: DirectoryFlow[RecipientRoute] = route_recipient(sender, None)
-        try:
-            address = next(flow)
-            while True:
-                address = flow.send(await self.store.directory.find(address))
-        except StopIteration as stop:
-            route: RecipientRoute = stop.value
-            return route
 
     async def _read_header(self, mail: Claimed) -> bytes:
         blobs = self.store.blobs
