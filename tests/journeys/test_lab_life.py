@@ -97,6 +97,13 @@ def test_send_shows_journeys(tmp_path: Path) -> None:
         assert domain in done.stdout
 
 
+def test_the_same_on_postgresql(tmp_path: Path) -> None:
+    done = zajil_lab("--dir", str(tmp_path), "--send", "--database", "embedded")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("lies in the mailbox") == 2
+    assert not list(tmp_path.rglob("*.sqlite"))
+
+
 def zajil_lab(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "zajil", "lab", "--workers", "1", *arguments],

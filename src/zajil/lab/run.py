@@ -78,7 +78,7 @@ def run_lab(request: LabRequest) -> int:
 async def _run(lab: Lab, request: LabRequest) -> int:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, ended.set)
     end = asyncio.create_task(ended.wait())
     async with AsyncExitStack() as stack:
