@@ -4,5 +4,6 @@ Reading order: ``schema`` (every table); ``open`` (the parts of an open store); 
 commit) and ``batch`` (what units leave behind); ``intake`` (the one way in), ``append``, ``blobs``,
 ``rows``, ``flags``; ``reader``; ``changes`` and ``hints`` (who must hear of a commit);
 ``directory``; ``dialect`` (every difference between the databases), ``migrate``; then the units
-and queries of each noun: ``domains accounts aliases mailboxes messages queue tracking sessions``.
+and queries of each noun: ``domains accounts aliases mailboxes messages message_changes
+mail_content queue queue_admin tracking sessions``. ``errors`` is what can go wrong with all of it.
 """

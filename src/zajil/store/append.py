@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import BlobId, MailboxId, MailId, ModSeq, Uid
 from zajil.store.batch import mailbox_topic, touch
-from zajil.store.rows import insert_rows, values
+from zajil.store.rows import execute_text, insert_rows, values
 from zajil.store.schema import mailbox, message
 
 
@@ -121,7 +121,8 @@ def _take_uids(tx: Connection, counts: Counter[MailboxId]) -> dict[MailboxId, It
     lock_mailboxes(tx, list(counts))
     wanted, parameters = values(tx, list(counts.items()))
     # One statement for all mailboxes; the names are constants.
-    rows = tx.exec_driver_sql(
+    rows = execute_text(
+        tx,
         "UPDATE mailbox SET uid_next = uid_next + wanted.column2,"  # noqa: S608
         f" modseq = modseq + wanted.column2 FROM ({wanted}) AS wanted"
         " WHERE mailbox.id = wanted.column1 RETURNING mailbox.id, uid_next, modseq",

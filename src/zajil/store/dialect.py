@@ -27,6 +27,7 @@ from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection
 
 from zajil.store.errors import StoreUnavailable
+from zajil.store.rows import execute_text
 
 OLDEST_SQLITE = (3, 51, 3)
 READERS = 4
@@ -63,7 +64,8 @@ class Dialect(ABC):
     reader: sa.Engine
     """Snapshots that cannot write."""
     turn: AbstractContextManager[object]
-    """Held around each transaction that writes, with the ``tidy`` before it."""
+    """Held around each transaction that writes, with the ``tidy`` before it; the thread that has
+    it may take it again."""
 
     @abstractmethod
     def migrating(self) -> AbstractContextManager[Connection]:
@@ -144,7 +146,7 @@ class Sqlite(Dialect):
 
         @sa.event.listens_for(engine, "begin")
         def _begun(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+            execute_text(connection, begin, ())
 
         return engine
 
@@ -265,7 +267,7 @@ class Postgres(Dialect):
             address = sa.make_url(url).set(drivername="postgresql+psycopg")
         except (sa.exc.ArgumentError, ValueError) as error:
             raise StoreUnavailable(f"store.url is not a database address: {error}") from None
-        self.turn = threading.Lock()
+        self.turn = threading.RLock()
         self.writer = sa.create_engine(address, pool_size=2, max_overflow=4)
         self.reader = sa.create_engine(
             address,

@@ -36,7 +36,30 @@ def insert_rows(
         marks, parameters = values(tx, chunk)
         # The names are those of ``schema``; every value is a parameter or a constant.
         text = f"INSERT INTO {columns[0].table.name} ({names}) {marks}"
-        tx.exec_driver_sql(text, parameters)
+        execute_text(tx, text, parameters)
+
+
+def execute_text(tx: Connection, text: str, parameters: Sequence[Any]) -> Sequence[Any]:
+    """Run one statement by the driver itself; give its rows, if it has any.
+
+    For the statements of every commit: SQLAlchemy's own way to the driver takes as long as the
+    statement. What the driver raises comes out as SQLAlchemy's, which the writer judges.
+    """
+    cursor = tx.connection.cursor()
+    try:
+        cursor.execute(text, parameters)
+        return cursor.fetchall() if cursor.description else []
+    except tx.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(tx, text, parameters, error) from error
+    finally:
+        cursor.close()
+
+
+def _wrapped(
+    tx: Connection, text: str, parameters: Sequence[Any], error: Exception
+) -> BaseException:
+    base = tx.dialect.loaded_dbapi.Error
+    return sa.exc.DBAPIError.instance(text, parameters, error, base, dialect=tx.dialect)
 
 
 # As parameters these take SQLite's driver two microseconds each, twenty times what text takes: it
