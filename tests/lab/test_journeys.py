@@ -10,7 +10,7 @@ from zajil.lab.journeys import LabJourneys
 from zajil.tracking.events import DsnSent, RecipientDelivered, TrackingEvent
 from zajil.tracking.journey import Journey, Recorded
 
-SENT, ARRIVED, REPORT = (MailId(letter * 24) for letter in "abc")
+SENT, ARRIVED, REPORT = (MailId(letter * 28) for letter in "abc")
 
 
 def journey(mail_id: MailId, *events: TrackingEvent) -> Journey:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.core.ids import AccountId
+from zajil.core.ids import ID_RANDOM_SIZE, AccountId, new_mail_id
 from zajil.testing.journeys import (
     AMAL,
     BASIM,
@@ -201,8 +201,10 @@ def test_whatever_happened_an_owner_learns_of_no_other(
 
 
 def test_both_ends_join_by_the_id_in_the_250() -> None:
-    event = tracked.RecipientDelivered(1, "a@b.test", "mx", f"250 2.0.0 queued as {'01m8' * 6}")
-    assert joined_mail_id(event) == "01m8" * 6
+    mail_id = new_mail_id(1_700_000_000_000, bytes(ID_RANDOM_SIZE))
+    for reply in (f"250 2.0.0 queued as {mail_id}", f"250 queued as {mail_id}."):
+        event = tracked.RecipientDelivered(1, "a@b.test", "mx", reply)
+        assert joined_mail_id(event) == mail_id
 
 
 @pytest.mark.parametrize(
@@ -210,8 +212,9 @@ def test_both_ends_join_by_the_id_in_the_250() -> None:
     [
         "250 2.0.0 Ok: queued as 4Xyz9d1TqWz",
         "250 2.0.0 ok",
-        "250 2.0.0 queued as 01m801m801m801m801m801m8extra",
-        "250 2.0.0 queued as 01M801M801M801M801M801M8",
+        f"250 2.0.0 queued as {'01ab' * 7}extra",
+        f"250 2.0.0 queued as {'01AB' * 7}",
+        f"250 2.0.0 queued as {'01ab' * 8}",
     ],
 )
 def test_ids_of_other_servers_are_not_ours(reply: str) -> None:

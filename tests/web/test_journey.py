@@ -63,7 +63,7 @@ def test_a_stranger_does_not_learn_that_it_exists(sqlite_store: Store) -> None:
         async with visiting(sqlite_store) as site:
             mail_id = site.deliver("amal", letter())
             basim = await member(site, "basim")
-            unknown = await basim.get("/journey/" + "0" * 24)
+            unknown = await basim.get("/journey/" + "0" * 28)
             hidden = await basim.get(f"/journey/{mail_id}")
             assert (unknown.status, hidden.status) == (404, 404)
             assert (await basim.get(f"/journey/{mail_id}.json")).status == 404

@@ -126,8 +126,8 @@ def test_a_body_that_is_too_large_is_refused(sqlite_store: Store) -> None:
         "/mail/1/0",
         "/mail/x/y",
         "/journey/..%2f..%2fetc",
-        "/journey/" + "0" * 24,
-        "/journey/" + "'" * 24,
+        "/journey/" + "0" * 28,
+        "/journey/" + "'" * 28,
     ],
 )
 def test_odd_addresses_lead_nowhere(sqlite_store: Store, path: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from zajil.core.ids import MailboxId
+from zajil.core.ids import MAIL_ID_PATTERN, MailboxId
 from zajil.store.mailboxes import find_role
 from zajil.store.messages import newest_messages, read_message
 from zajil.store.open import Store
@@ -58,7 +58,7 @@ def test_a_letter_goes_from_one_account_to_another(store: Store) -> None:
                 body="مرحبا!\r\n\r\nأزهر اللوز.",
                 body_direction="rtl",
             )
-            assert re.fullmatch(r"/journey/[0-9a-z]{24}\?sent=1", sent.location)
+            assert re.fullmatch(rf"/journey/{MAIL_ID_PATTERN}\?sent=1", sent.location)
             assert "amal@north.test" in (await salma.get(sent.location)).text
 
             amal = await member(site, "amal")

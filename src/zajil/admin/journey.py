@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from zajil.core.ids import MailId
+from zajil.message.address_list import parse_address_list
 from zajil.store.tracking import MailQuery, load_journey
 from zajil.store.tracking import find_mails as search_mails
 from zajil.tracking.journey import Journey, journey_to_dict, readable
@@ -64,7 +65,7 @@ def find_mails(
         "mails": [
             {
                 "mail_id": mail.mail_id,
-                "from": readable(mail.header_from),
+                "from": _address_of(mail.header_from),
                 "message_id": mail.message_id,
                 "at_ms": mail.at_ms,
                 "size": mail.size,
@@ -74,3 +75,8 @@ def find_mails(
             for mail in search_mails(conn, query)
         ]
     }
+
+
+def _address_of(header_from: str) -> str:
+    people = parse_address_list(header_from).people
+    return people[0].spec if people else header_from

@@ -24,6 +24,9 @@ ModSeq = NewType("ModSeq", int)
 ID_RANDOM_SIZE = 8
 """Random bytes that one id takes: 64 bits cannot be guessed within the life of a queue."""
 
+MAIL_ID_PATTERN = "[0-9a-f]{28}"
+"""Regular expression of what ``new_mail_id`` gives: to know our ids in replies and addresses."""
+
 
 def new_mail_id(now_ms: int, random: bytes) -> MailId:
     """Make the id of a mail from the time and ``ID_RANDOM_SIZE`` random bytes."""

@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any
 
 from zajil.core.address import BadAddress, parse_address
-from zajil.core.ids import AccountId, MailId, SessionId
+from zajil.core.ids import MAIL_ID_PATTERN, AccountId, MailId, SessionId
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import event_to_dict
 from zajil.tracking.events import TrackingEvent
@@ -200,8 +200,8 @@ def _is_own_filing(event: tracked.MailboxFiled, viewer: Viewer) -> bool:
     return viewer.owns(event.recipient) and _key(event.account) in viewer.names
 
 
-# Our own ids only (``core.ids``: 24 characters): Postfix says "queued as" too.
-_QUEUED_AS = re.compile(r"\bqueued as ([0-9a-hjkmnp-tv-z]{24})(?![0-9A-Za-z])")
+# Our own ids only: Postfix says "queued as" too.
+_QUEUED_AS = re.compile(rf"\bqueued as ({MAIL_ID_PATTERN})(?![0-9A-Za-z])")
 
 
 def joined_mail_id(event: TrackingEvent) -> MailId | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 
+from zajil.core.domain import to_unicode
 from zajil.core.ids import MailId
 from zajil.tracking import events as tracked
 from zajil.tracking.events import TrackingEvent
@@ -225,7 +226,7 @@ def _tell_keeping(event: TrackingEvent) -> Step | None:
             return _step(event, Stage.DELIVER, text, values, Tone.GOOD, _reason(reason))
         case tracked.RecipientQueued(recipient=recipient, next_hop=next_hop):
             text = mark("The copy for {recipient} sets out for {next_hop}.")
-            values = {"recipient": readable(recipient), "next_hop": readable(next_hop)}
+            values = {"recipient": readable(recipient), "next_hop": to_unicode(next_hop)}
             return _step(event, stage, text, values)
         case _:
             return None
@@ -239,7 +240,7 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
         case tracked.RouteFound(domain=domain, hosts=hosts, inputs=inputs):
             text = mark("The way to {domain} is known.")
             details = (Detail(mark("Servers"), hosts), Detail(mark("DNS answers"), inputs))
-            return _step(event, stage, text, {"domain": domain}, Tone.PLAIN, details)
+            return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
         case tracked.RouteFailed(domain=domain, temporary=temporary, reason=reason, inputs=inputs):
             text = (
                 mark("The way to {domain} cannot be found for now.")
@@ -248,7 +249,7 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
             )
             tone = Tone.WAIT if temporary else Tone.BAD
             details = (*_reason(reason), Detail(mark("DNS answers"), inputs))
-            return _step(event, stage, text, {"domain": domain}, tone, details)
+            return _step(event, stage, text, {"domain": to_unicode(domain)}, tone, details)
         case tracked.AttemptMade(host=host, outcome=outcome):
             details = (
                 Detail(mark("Outcome"), (outcome,)),
@@ -257,10 +258,10 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
                 Detail(mark("SMTP dialogue"), event.dialogue),
             )
             text = mark("We spoke with {host}.")
-            return _step(event, stage, text, {"host": host}, Tone.PLAIN, details)
+            return _step(event, stage, text, {"host": to_unicode(host)}, Tone.PLAIN, details)
         case tracked.RecipientDelivered(recipient=recipient, remote_mta=host, reply=reply):
             text = mark("{host} took the copy for {recipient}.")
-            values = {"host": host, "recipient": readable(recipient)}
+            values = {"host": to_unicode(host), "recipient": readable(recipient)}
             details = (Detail(mark("Reply"), (reply,)),)
             step = _step(event, stage, text, values, Tone.GOOD, details)
             return replace(step, other_mail_id=joined_mail_id(event))

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from zajil.core.ids import MailId
+from zajil.core.ids import MAIL_ID_PATTERN, MailId
 from zajil.login.account import Account
 from zajil.store.open import Store
 from zajil.store.tracking import load_journey
@@ -17,7 +17,7 @@ from zajil.tracking.journey import Journey, journey_to_dict, viewer_of, visible_
 from zajil.tracking.story import Chapter, Station, stations, tell_story
 from zajil.web.page import Pages, Visitor
 
-_MAIL_ID = re.compile(r"[0-9a-z]{24}\Z")
+_MAIL_ID = re.compile(rf"{MAIL_ID_PATTERN}\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse
 from zajil.core.clock import Clock
 from zajil.core.domain import to_unicode
 from zajil.login.account import Account
+from zajil.message.address_list import parse_address_list
 from zajil.read.paragraphs import find_direction
 from zajil.store.sessions import WebSession
 from zajil.tracking.journey import readable
@@ -104,6 +105,7 @@ class Pages:
         environment.filters.update(
             isolated=_isolated,
             address=lambda text: _isolated(readable(text)),
+            author=_author,
             domain=lambda name: _isolated(to_unicode(name)),
             date=_date,
             moment=_moment,
@@ -121,6 +123,17 @@ class Pages:
 
 def _isolated(text: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format(text)
+
+
+def _author(header_from: str) -> Markup:
+    """Give who stands in a From field: the name and the address, each isolated."""
+    people = parse_address_list(header_from).people
+    if not people:
+        return _isolated(header_from)
+    name, spec = people[0].display_name, people[0].spec
+    if not name:
+        return _isolated(spec)
+    return Markup("<bdi>{}</bdi> <bdi>{}</bdi>").format(name, spec)
 
 
 def _mail_id(text: str) -> Markup:
