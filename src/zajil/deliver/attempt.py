@@ -18,6 +18,7 @@ from zajil.deliver.outgoing import Outcome, Outgoing, Result, deferred, failed
 from zajil.deliver.security import NotOpened, Opener
 from zajil.deliver.transaction import Timeouts, send_mail
 from zajil.dns.flow import Resolve, run_flow
+from zajil.net.peer import split_host_port
 from zajil.route.next_hop import Host, Hosts, NoRoute, find_hosts
 from zajil.store.blobs import BlobReader
 from zajil.store.queue import Claimed
@@ -103,8 +104,7 @@ class Attempt:
     def _targets_of(self, host: Host) -> list[Target]:
         elsewhere = self.means.options.port_table.get(host.name)
         if elsewhere is not None:
-            address, _, port = elsewhere.rpartition(":")
-            return [Target(host.name, address.strip("[]"), int(port))]
+            return [Target(host.name, *split_host_port(elsewhere))]
         return [Target(host.name, address, self.means.options.port) for address in host.addresses]
 
     # ---- one host after the other ------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from zajil.net.peer import join_host_port
 from zajil.net.stream import Stream
 from zajil.smtp.client import BadReply, ClientConnection
 from zajil.smtp.codes import Code
@@ -26,8 +27,7 @@ class Target:
 
     def __str__(self) -> str:
         """Give address and port: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""
-        shown = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{shown}:{self.port}"
+        return join_host_port(self.address, self.port)
 
 
 class LinkBroken(Exception):
