@@ -36,9 +36,10 @@ from zajil.config.options import Configuration, ListenOptions, LogOptions
 from zajil.core.clock import Clock, Random
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
-from zajil.net.drive_smtp import Session, SmtpLimits, SmtpService
+from zajil.net.drive_smtp import SmtpLimits, SmtpService
 from zajil.net.listener import BindFailed, bind_shared
-from zajil.net.peer import Peer
+from zajil.net.peer import Peer, join_host_port
+from zajil.net.smtp_connection import Session
 from zajil.net.supervise import Supervisor, WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
 from zajil.read.imap.service import ImapService
@@ -103,7 +104,7 @@ def serve(
 
     def on_ready() -> None:
         addresses = {
-            name: [_spell(sock) for sock, *_ in listening]
+            name: [join_host_port(*sock.getsockname()[:2]) for sock, *_ in listening]
             for name, listening in shared.sockets.items()
         }
         log.info("serving", hostname=configuration.server.hostname, **addresses)
@@ -166,11 +167,6 @@ def _close(sockets: dict[str, list[list[socket.socket]]]) -> None:
     for listening in sockets.values():
         for sock in chain.from_iterable(listening):
             sock.close()
-
-
-def _spell(sock: socket.socket) -> str:
-    host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 # ---- one worker ---------------------------------------------------------------------------------

@@ -21,8 +21,6 @@ from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
 
-__all__ = ["Session", "SmtpLimits", "SmtpService"]
-
 logger = logging.getLogger(__name__)
 
 _ACCEPTS_PER_TURN = 64
