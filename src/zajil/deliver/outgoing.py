@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from zajil.smtp.grammar import ENHANCED_STATUS
 from zajil.smtp.reply import Reply
 from zajil.store.queue import Claimed
 
@@ -91,7 +92,5 @@ def result_of(reply: Reply, remote_mta: str) -> Result:
 def _status_of(reply: Reply, outcome: Outcome) -> str:
     """Give the peer's enhanced status code if it fits its reply code, else ``x.0.0``."""
     want = {Outcome.DELIVERED: "2", Outcome.FAILED: "5"}.get(outcome, "4")
-    word = reply.lines[0].partition(" ")[0]
-    parts = word.split(".")
-    fits = len(parts) == 3 and all(part.isascii() and part.isdigit() for part in parts)
-    return word if fits and parts[0] == want and len(word) <= 9 else f"{want}.0.0"
+    match = ENHANCED_STATUS.match(reply.lines[0])
+    return match["status"] if match and match["status"][0] == want else f"{want}.0.0"
