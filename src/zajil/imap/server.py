@@ -157,11 +157,6 @@ class ImapServerConnection:
         elif completion.status == "NO" and self.state is not State.NOT_AUTHENTICATED:
             self.state = AFTER_NO.get(type(command), self.state)
 
-    def deselected(self) -> None:
-        """Leave the selected state: the mailbox is gone."""
-        if self.state is State.SELECTED:
-            self.state = State.AUTHENTICATED
-
     def close(self, text: str, reason: str) -> None:
         """Say BYE from our side and read no more: timeout, shutdown, a fault."""
         if self.state is not State.LOGOUT:
