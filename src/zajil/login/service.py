@@ -21,6 +21,7 @@ from zajil.core.ids import AccountId, SessionId
 from zajil.login.account import Account
 from zajil.login.throttle import Throttle
 from zajil.store.accounts import AccountRow, addresses_of, find_by_login, get_account
+from zajil.store.batch import DIRECTORY
 from zajil.store.open import Store
 from zajil.store.tracking import EventBatch, record_events
 from zajil.tracking.events import LoginFailed
@@ -47,7 +48,7 @@ class LoginService:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._remembered: dict[str, tuple[bytes, Account]] = {}
         self._changes = 0
-        store.changes.subscribe("directory", self._forget)
+        store.changes.subscribe(DIRECTORY, self._forget)
 
     async def log_in(
         self,
