@@ -294,6 +294,20 @@ def test_a_session_that_came_to_nothing_is_remembered(store: Store) -> None:
     assert names[-3:] == ["mail.sender", "mail.recipient_refused", "session.closed"]
 
 
+@pytest.mark.parametrize("end", ["RSET", "EHLO mx.north.test", "HELO mx.north.test"])
+def test_what_was_refused_is_told_when_the_mail_is_given_up(store: Store, end: str) -> None:
+    """Design D7."""
+
+    async def talk(store: Store) -> None:
+        client = await talk_to_receiver(store)
+        await client.say("MAIL FROM:<a@north.test>")
+        await client.say("RCPT TO:<someone@elsewhere.test>")
+        await client.say(end)
+        assert "mail.recipient_refused" in [event.name for event in client.session.events]
+
+    with_store(store, talk)
+
+
 def test_accept_is_the_one_way_in() -> None:
     """Design D3; a second one would need its own proof of durability."""
     assert accept.__module__ == "zajil.store.intake"

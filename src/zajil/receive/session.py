@@ -123,7 +123,7 @@ class ReceiveSession:
 
     def answer_greeting(self, event: Ehlo | Helo) -> Answer:
         """EHLO, HELO: the transaction is over, the name is noted."""
-        self.transaction = None
+        self.drop_transaction()
         self.claimed_name = event.client_name
         self.extended = isinstance(event, Ehlo)
         verb = "EHLO" if self.extended else "HELO"
