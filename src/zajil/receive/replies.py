@@ -1,7 +1,8 @@
-"""Every reply of the SMTP sessions, in one table (style C8).
+"""Every reply that policy gives in an SMTP session, in one table (style C8).
 
 Texts are constant: facts about the peer go to the journey, not back to the peer. The engine's own
-replies (syntax, order) are in ``smtp.server``.
+replies (syntax, order) are in ``smtp.refusals``, those of the connection (too many, idle, a fault)
+in ``net.smtp_connection``.
 """
 
 from __future__ import annotations

@@ -19,6 +19,6 @@ class ReceiveServices:
     limits: LimitOptions
     hostname: str
     service: str
-    """``smtp``, ``submission`` or ``submissions``: for the journey."""
+    """``smtp``, ``submission``, ``submissions`` or ``web``: for the journey."""
     lifetime_ms: int
     """``queue.lifetime``: how long delivery elsewhere is tried."""
