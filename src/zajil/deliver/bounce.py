@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from zajil.core.address import Address
 from zajil.core.clock import Clock, Random
-from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
+from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
 from zajil.deliver.outgoing import Outcome, Result
 from zajil.message.dsn import (
     MAX_RETURNED,
@@ -78,8 +78,10 @@ class Bouncer:
         if not isinstance(route, Local | Remote):
             return _suppressed(now_ms, "The sender does not exist here.")
         header = await self._read_header(mail)
-        report = self._report(mail, sender, dead, header, now_ms, own=isinstance(route, Local))
-        dsn = self._intake(mail, report, route, now_ms)
+        dsn_id = new_mail_id(now_ms, self.random(ID_RANDOM_SIZE))
+        own = isinstance(route, Local)
+        report = self._report(mail, sender, dead, header, now_ms, dsn_id, own=own)
+        dsn = self._intake(mail, report, route, now_ms, dsn_id)
         told = tuple(str(claimed.recipient) for claimed, _ in dead)
         return Bounce(dsn, (DsnSent(now_ms, dsn.mail_id, told),))
 
@@ -99,12 +101,12 @@ class Bouncer:
         dead: Sequence[tuple[Claimed, Result]],
         header: bytes,
         now_ms: int,
+        dsn_id: MailId,
         *,
         own: bool,
     ) -> DeliveryReport:
         # A person must be able to answer it: postmaster of a domain of ours, where we know one.
         domain = sender.domain if own else self.hostname
-        unique = new_mail_id(now_ms, self.random(ID_RANDOM_SIZE))
         return DeliveryReport(
             reporting_mta=self.hostname,
             arrival_date_ms=mail.at_ms,
@@ -112,14 +114,19 @@ class Bouncer:
             reverse_path=sender,
             recipients=tuple(_recipient_report(claimed, result) for claimed, result in dead),
             header_section=header,
-            message_id=f"<{unique}@{self.hostname}>",
+            message_id=f"<{dsn_id}@{self.hostname}>",
             date_ms=now_ms,
             dsn_from=Address("postmaster", domain),
             language=detect_language(header, sender),
         )
 
     def _intake(
-        self, mail: Claimed, report: DeliveryReport, route: Local | Remote, now_ms: int
+        self,
+        mail: Claimed,
+        report: DeliveryReport,
+        route: Local | Remote,
+        now_ms: int,
+        dsn_id: MailId,
     ) -> Intake:
         message = build_delivery_report(report)
         sender = report.reverse_path
@@ -148,7 +155,7 @@ class Bouncer:
         events += [RecipientQueued(now_ms, str(to), to.domain, now_ms) for to in elsewhere]
         content = self.store.blobs.stage((message,))
         return Intake(
-            mail_id=new_mail_id(now_ms, self.random(ID_RANDOM_SIZE)),
+            mail_id=dsn_id,
             parent_mail_id=mail.mail_id,
             session_id=None,
             received_at_ms=now_ms,
