@@ -133,7 +133,7 @@ def _author(header_from: str) -> Markup:
     name, spec = people[0].display_name, people[0].spec
     if not name:
         return _isolated(spec)
-    return Markup("<bdi>{}</bdi> <bdi>{}</bdi>").format(name, spec)
+    return Markup('<bdi>{}</bdi> <bdi class="spec">{}</bdi>').format(name, spec)
 
 
 def _mail_id(text: str) -> Markup:
