@@ -39,6 +39,10 @@ def lab(
         bool,
         typer.Option("--send", help="Send a letter to each domain, show its journey, and end."),
     ] = False,
+    stop_on_eof: Annotated[
+        int | None,
+        typer.Option(help="End when this descriptor ends: its other end is gone.", hidden=True),
+    ] = None,
 ) -> None:
     """Start several mail domains on this machine, each a real server, until Ctrl-C.
 
@@ -55,5 +59,6 @@ def lab(
         overrides=overrides or (),
         as_json=as_json,
         send=send,
+        stop_fd=stop_on_eof,
     )
     raise typer.Exit(run_lab(request))

@@ -44,6 +44,8 @@ class LabRequest:
     overrides: Sequence[str] = ()
     as_json: bool = False
     send: bool = False
+    stop_fd: int | None = None
+    """End of file on it ends the lab, as a signal does."""
 
 
 def run_lab(request: LabRequest) -> int:
@@ -80,6 +82,8 @@ async def _run(lab: Lab, request: LabRequest) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, ended.set)
+    if request.stop_fd is not None:
+        loop.add_reader(request.stop_fd, ended.set)
     end = asyncio.create_task(ended.wait())
     async with AsyncExitStack() as stack:
         stack.push_async_callback(lab.stop)

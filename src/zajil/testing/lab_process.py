@@ -97,12 +97,17 @@ class LabProcess:
         Raises:
             RuntimeError: it ended, or said nothing in time.
         """
+        # A test run that is killed takes its lab along: only we hold the other end.
+        stop_read, self._lifeline = os.pipe()
+        lab = [sys.executable, "-m", "zajil", "lab", "--json", "--stop-on-eof", str(stop_read)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "zajil", "lab", "--json", *arguments],
+            [*lab, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            pass_fds=(stop_read,),
             env={key: value for key, value in os.environ.items() if key != "ZAJIL_CONFIG"},
         )
+        os.close(stop_read)
         self.described: dict[str, Any] = json.loads(self._first_line())
         self.ca_file = Path(self.described["ca_file"])
         self.tls = ssl.create_default_context(cafile=str(self.ca_file))
@@ -121,6 +126,9 @@ class LabProcess:
         finally:
             if self.process.stdout is not None:
                 self.process.stdout.close()
+            if self._lifeline >= 0:
+                os.close(self._lifeline)
+                self._lifeline = -1
 
     def _first_line(self) -> bytes:
         stdout = self.process.stdout
@@ -132,5 +140,6 @@ class LabProcess:
             self.process.kill()
             status = self.process.wait()
             stdout.close()
+            os.close(self._lifeline)
             raise RuntimeError(f"the lab did not start (exit status {status})")
         return line
