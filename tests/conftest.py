@@ -8,10 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from zajil.store.open import Store
 from zajil.testing.foreign import missing_line
 from zajil.testing.store import PostgresServer, open_test_store
+
+# Time is no verdict on a shared machine; what must be linear is proved by the amount of work.
+settings.register_profile("zajil", deadline=None)
+settings.load_profile("zajil")
 
 
 @pytest.fixture(scope="session")

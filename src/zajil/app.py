@@ -15,7 +15,6 @@ import asyncio
 import functools
 import gc
 import json
-import logging
 import os
 import pwd
 import signal
@@ -30,14 +29,14 @@ from typing import Any, Protocol
 
 import structlog
 import uvicorn
-from structlog.typing import Processor
 
-from zajil.config.options import Configuration, ListenOptions, LogOptions
+from zajil.config.options import Configuration, ListenOptions
 from zajil.core.clock import Clock, Random
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
 from zajil.net.drive_smtp import SmtpLimits, SmtpService
 from zajil.net.listener import BindFailed, bind_shared
+from zajil.net.log import set_up_log
 from zajil.net.peer import Peer, join_host_port
 from zajil.net.smtp_connection import Session
 from zajil.net.supervise import Supervisor, WorkerPipes
@@ -51,7 +50,7 @@ from zajil.smtp.extensions import Offer
 from zajil.smtp.server import ServerConnection
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store, open_store, prepare_store
-from zajil.store.tracking import delete_events
+from zajil.store.tracking import delete_events, delete_mails
 from zajil.submit.accept import hand_in
 from zajil.submit.session import SubmitServices, SubmitSession
 from zajil.tls.context import BadCertificate, client_context, server_context
@@ -98,7 +97,7 @@ def serve(
     Raises:
         CannotStart: a port, file, user or the store cannot be used; nothing was started.
     """
-    _set_up_log(configuration.log)
+    set_up_log(configuration.log)
     log = structlog.get_logger("zajil")
     shared = _prepare(configuration)
 
@@ -152,7 +151,12 @@ def _prepare(configuration: Configuration) -> _Shared:
 
 def _become(user: str | None) -> None:
     """Give up root for good, once the ports are bound and the key is read."""
-    if os.geteuid() != 0 or user is None:
+    if os.geteuid() != 0:
+        return
+    if user is None:
+        structlog.get_logger("zajil").warning(
+            "running as root: name an ordinary user in server.user, and own the data folder by it"
+        )
         return
     try:
         entry = pwd.getpwnam(user)
@@ -402,37 +406,9 @@ def _add_web(parts: _Parts, worker: _Worker, store: Store, login: LoginService) 
 
 
 async def _forget_old_events(store: Store, clock: Clock, retention_ms: int) -> None:
-    """Delete events past ``tracking.retention``, once an hour; a failure is tried again then."""
+    """Forget journeys past ``tracking.retention``, once an hour; a failure is tried again then."""
     while True:
         with suppress(StoreUnavailable):
             await store.write(delete_events, clock.now_ms() - retention_ms)
+            await store.write(delete_mails, clock.now_ms() - retention_ms)
         await asyncio.sleep(3600)
-
-
-def _set_up_log(options: LogOptions) -> None:
-    """Send our log to standard error, for people or for programs."""
-    level = logging.getLevelNamesMapping()[options.level.upper()]
-    shared: list[Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    last: Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if options.format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[*shared, last],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    # Libraries log with the standard module; they come out the same way.
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
-        )
-    )
-    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)

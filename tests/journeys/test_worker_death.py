@@ -9,6 +9,7 @@ import smtplib
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,15 @@ _BETWEEN_KILLS = 20
 """Mails that must be accepted between two kills: so that every kill meets mail in flight."""
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[LabProcess]:
-    process = LabProcess("--dir", str(tmp_path), "--workers", "2", "--set", "queue.first_retry=1s")
-    yield process
-    process.stop()
+@contextmanager
+def running_lab(folder: Path, *arguments: str) -> Iterator[LabProcess]:
+    # A server whose worker dies in the middle of a delivery is tried again after this.
+    retry = ["--set", "queue.first_retry=1s"]
+    process = LabProcess("--dir", str(folder), "--workers", "2", *retry, *arguments)
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
 class Flow:
@@ -129,11 +134,14 @@ def run(lab: LabProcess, kills: int) -> None:
     assert len(local_found) == len(set(local_found)), "one commit, yet twice in a mailbox"
 
 
-def test_some_deaths(lab: LabProcess) -> None:
-    run(lab, kills=8)
+def test_some_deaths(tmp_path: Path) -> None:
+    with running_lab(tmp_path) as lab:
+        run(lab, kills=8)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_many_deaths(lab: LabProcess) -> None:
-    run(lab, kills=60)
+@pytest.mark.parametrize("arguments", [(), ("--database", "embedded")], ids=["sqlite", "postgres"])
+def test_many_deaths(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with running_lab(tmp_path, *arguments) as lab:
+        run(lab, kills=60)

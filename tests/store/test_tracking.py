@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from zajil.core.address import parse_address
 from zajil.core.ids import AccountId, MailId, SessionId
-from zajil.store.intake import Intake, accept
+from zajil.store.intake import Intake, RemoteCopy, accept
 from zajil.store.open import Store
 from zajil.store.tracking import (
     EventBatch,
     FoundMail,
     MailQuery,
     delete_events,
+    delete_mails,
     find_mails,
     load_journey,
     record_events,
@@ -96,6 +97,19 @@ def test_old_events_are_forgotten_and_the_mail_is_not(store: Store) -> None:
     journey = journey_of(store, item.mail_id)
     assert journey.events == ()
     assert len(journey.recipients) == 1
+
+
+def test_old_mails_are_forgotten_but_for_what_waits(store: Store) -> None:
+    """Who wrote to whom is kept as long as the events; a queued mail as long as it waits."""
+    done, waiting = (
+        put(store),
+        put(store, remote=(RemoteCopy(parse_address("x@far.test"), "far.test", NOW_MS, NOW_MS),)),
+    )
+    assert store.write_now(delete_mails, NOW_MS - 1) == 0
+    assert store.write_now(delete_mails, NOW_MS + 60_000) == 1
+    found = store.read_now(lambda conn: find_mails(conn, MailQuery()))
+    assert [one.mail_id for one in found] == [waiting.mail_id]
+    assert store.read_now(lambda conn: load_journey(conn, done.mail_id)) is None
 
 
 def test_mails_are_found_by_what_people_know(store: Store) -> None:

@@ -168,7 +168,7 @@ def test_what_is_missing_is_added_and_bcc_is_removed(store: Store) -> None:
         assert b"From: Amal <amal@south.test>\r\nTo: noor@south.test\r\nSubject: hi\r\n" in head
         assert b"\r\nDate: " in head
         assert b"\r\nMessage-ID: <" in head
-        assert b"auth=pass smtp.auth=amal" in head
+        assert b"auth=pass smtp.mailfrom=amal@south.test" in head
         assert b"with UTF8SMTPSA" in head
 
     with_submission(store, talk)

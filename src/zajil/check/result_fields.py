@@ -9,9 +9,14 @@ from zajil.mailauth.authres import FIELD_NAME, Result, is_forged, write_field
 
 
 def result_field(facts: MessageFacts, results: Sequence[Result]) -> bytes:
-    """Write our field; a submission says who logged in (RFC 8601 section 2.7.4)."""
+    """Write our field; a submission says that somebody logged in (RFC 8601 section 2.7.4).
+
+    Not who: the field travels to every recipient, and a log-in name is half of a log-in.
+    """
     if facts.login is not None:
-        results = (*results, Result("auth", "pass", (("smtp.auth", facts.login),)))
+        sender = facts.reverse_path
+        properties = (("smtp.mailfrom", str(sender)),) if sender else ()
+        results = (*results, Result("auth", "pass", properties))
     return write_field(facts.authserv_id, results)
 
 

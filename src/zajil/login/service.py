@@ -89,7 +89,7 @@ class LoginService:
         self._throttle.record_failure(peer, now_ms)
         reason = f"wrong login or password for {service}"
         event = LoginFailed(now_ms, login[:_LONGEST_LOGIN], mechanism, reason)
-        await self._store.write(record_events, EventBatch(session_id, None, now_ms, (event,)))
+        self._store.write_later(record_events, EventBatch(session_id, None, now_ms, (event,)))
         return None
 
     async def find(self, account_id: AccountId) -> Account | None:

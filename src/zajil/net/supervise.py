@@ -83,6 +83,7 @@ class Supervisor:
         self._workers: dict[int, _Worker] = {}
         self._due: dict[int, tuple[float, int]] = {}
         self._stopping = False
+        self._gave_up = False
         self._waiting_for = set(range(count))
         self._stop_read, self._stop_write = os.pipe()
         self._ready_read, self._ready_write = os.pipe()
@@ -95,10 +96,7 @@ class Supervisor:
             while not self._stopping:
                 self._wait(wake_fd)
             self._stop_all(wake_fd)
-        return 1 if self._waiting_for and self._never_served() else 0
-
-    def _never_served(self) -> bool:
-        return any(failures >= 3 for _, failures in self._due.values())
+        return 1 if self._gave_up else 0
 
     def _wait(self, wake_fd: int) -> None:
         watched = [wake_fd, self._ready_read]
@@ -168,7 +166,7 @@ class Supervisor:
             self._due[number] = (time.monotonic() + pause, failures)
             self._on_death(number, pid, _how_it_ended(status))
             if self._waiting_for and failures >= 3:
-                self._stopping = True  # it never served: restarting will not mend it
+                self._gave_up = self._stopping = True  # it never served; a restart mends nothing
 
     def _begin_stop(self) -> None:
         self._stopping = True

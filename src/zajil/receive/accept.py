@@ -143,8 +143,9 @@ async def _check_and_hand_over(session: Connection, transaction: Transaction) ->
         copies,
         (*session.events, *transaction.events),
     )
-    session.events.clear()
-    return await hand_over(services.store, incoming, now_ms)
+    reply = await hand_over(services.store, incoming, now_ms)
+    session.events.clear()  # they were recorded with the mail, whatever came of it
+    return reply
 
 
 def received_event(facts: MessageFacts) -> MessageReceived:

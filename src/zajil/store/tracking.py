@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailId, SessionId, new_mail_id
+from zajil.store.blobs import release_blobs
 from zajil.store.schema import event, mail, recipient
 from zajil.tracking.codec import decode_events, encode_events
 from zajil.tracking.events import TrackingEvent
@@ -62,6 +63,36 @@ def delete_events(tx: Connection, before_ms: Sequence[int]) -> list[int]:
     return [
         tx.execute(sa.delete(event).where(event.c.at_ms < limit)).rowcount for limit in before_ms
     ]
+
+
+def delete_mails(tx: Connection, before_ms: Sequence[int]) -> list[int]:
+    """Forget who wrote to whom before each of the given times, but for what still waits.
+
+    The messages themselves are the owners' and stay in their mailboxes.
+
+    Unit of work: idempotent.
+
+    Returns:
+        How many mails were forgotten.
+    """
+    counts: list[int] = []
+    for limit in before_ms:
+        unfinished = sa.select(recipient.c.mail_id).where(
+            recipient.c.mail_id == mail.c.id, recipient.c.state.in_(["waiting", "held"])
+        )
+        # Ids sort by time: the primary key finds the old ones.
+        oldest_kept = new_mail_id(max(0, limit), bytes(ID_RANDOM_SIZE))
+        gone = tx.execute(
+            sa.delete(mail)
+            .where(mail.c.id < oldest_kept, mail.c.at_ms < limit, ~unfinished.exists())
+            .returning(mail.c.id, mail.c.blob_id)
+        ).all()
+        for start in range(0, len(gone), 1000):
+            part = [row.id for row in gone[start : start + 1000]]
+            tx.execute(sa.delete(recipient).where(recipient.c.mail_id.in_(part)))
+        release_blobs(tx, [row.blob_id for row in gone if row.blob_id is not None])
+        counts.append(len(gone))
+    return counts
 
 
 def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:

@@ -214,8 +214,11 @@ async def _complete(
     received = received_event(facts)
     checked = await check_message(facts)
     transaction.events += (received, *checked.events)
-    if checked.verdict.action is Action.REJECT:
-        return why_rejected(checked)
+    match checked.verdict.action:
+        case Action.REJECT:
+            return why_rejected(checked)
+        case Action.DEFER:
+            return replies.LATER
     trace = received_field(
         claimed_name=via.claimed_name,
         peer=via.peer,

@@ -17,6 +17,7 @@ from zajil.sasl.step import Challenge, Credentials, Mechanism, Step
 from zajil.smtp.command import Auth, AuthResponse, BodyEnd, Mail, Rcpt
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
+from zajil.store.errors import StoreUnavailable
 from zajil.submit.accept import accept_submission
 from zajil.submit.permission import may_send_as
 from zajil.tracking.events import LoggedIn
@@ -117,14 +118,17 @@ class SubmitSession(ReceiveSession):
 
     async def _check_password(self, mechanism: str, login: str, password: str) -> Reply:
         self._exchange = None
-        account = await self._login.log_in(
-            login,
-            password,
-            peer=self.peer.host,
-            service=self.services.service,
-            mechanism=mechanism,
-            session_id=self.session_id,
-        )
+        try:
+            account = await self._login.log_in(
+                login,
+                password,
+                peer=self.peer.host,
+                service=self.services.service,
+                mechanism=mechanism,
+                session_id=self.session_id,
+            )
+        except StoreUnavailable:
+            return self.refuse("AUTH", replies.LOGIN_LATER)
         if account is None:
             return replies.WRONG_PASSWORD
         self.account = account

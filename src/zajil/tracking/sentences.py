@@ -186,10 +186,11 @@ def _tell_check(event: TrackingEvent) -> Step | None:
     details: Sequence[Detail]
     match event:
         case tracked.CheckDone(check=check, result=result, reason=reason, inputs=inputs):
-            text = mark("The check {check} says: {result}.")
+            passed = result == "pass"
+            text = mark("Checked: {check}.") if passed else mark("Checked, with remarks: {check}.")
             details = (Detail(mark("Reason"), (reason,)), Detail(mark("Based on"), inputs))
-            values = {"check": check, "result": result}
-            tone = Tone.GOOD if result == "pass" else Tone.PLAIN
+            values = {"check": check}
+            tone = Tone.GOOD if passed else Tone.PLAIN
             return _step(event, Stage.CHECK, text, values, tone, details)
         case tracked.VerdictReached(verdict=verdict, reasons=reasons, score=score):
             text, tone = _VERDICTS.get(verdict, (mark("The verdict is {verdict}."), Tone.PLAIN))
