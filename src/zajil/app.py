@@ -21,14 +21,13 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Protocol
 
 import structlog
-import uvicorn
 
 from zajil.config.options import Configuration, ListenOptions
 from zajil.core.clock import Clock, Random
@@ -55,6 +54,7 @@ from zajil.submit.accept import hand_in
 from zajil.submit.session import SubmitServices, SubmitSession
 from zajil.tls.context import BadCertificate, client_context, server_context
 from zajil.web.app import make_web
+from zajil.web.server import WebServer
 from zajil.web.services import WebServices
 
 SERVICES = tuple(ListenOptions.model_fields)
@@ -365,15 +365,6 @@ async def _listen(parts: _Parts, service: _Listens, sockets: Sequence[socket.soc
     parts.drains.append(service.drain)
 
 
-class _WebServer(uvicorn.Server):
-    """uvicorn, without its own idea of signals: the worker decides when to end."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the process's signals alone."""
-        yield
-
-
 def _add_web(parts: _Parts, worker: _Worker, store: Store, login: LoginService) -> None:
     configuration = worker.configuration
     services = WebServices(
@@ -386,23 +377,9 @@ def _add_web(parts: _Parts, worker: _Worker, store: Store, login: LoginService) 
         hostname=configuration.server.hostname,
         max_message_size=configuration.limits.message_size,
     )
-    server = _WebServer(
-        uvicorn.Config(
-            make_web(services),
-            loop="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=3,
-        )
-    )
-
-    async def drain(seconds: float) -> None:
-        server.should_exit = True
-
-    parts.runs.append(server.serve(worker.sockets["web"]))
-    parts.drains.append(drain)
+    server = WebServer(make_web(services), worker.sockets["web"])
+    parts.runs.append(server.run())
+    parts.drains.append(server.drain)
 
 
 async def _forget_old_events(store: Store, clock: Clock, retention_ms: int) -> None:

@@ -83,24 +83,7 @@ def refuse(session: Connection, transaction: Transaction, reply: Reply) -> Reply
 async def _check_and_hand_over(session: Connection, transaction: Transaction) -> Reply:
     services = session.services
     now_ms = services.clock.now_ms()
-    message = transaction.spool.message()
-    header_end, _ = split_message(message)
-    header, body = message[:header_end], message[header_end:]
-    facts = MessageFacts(
-        now_ms,
-        session.peer,
-        session.claimed_name,
-        transaction.reverse_path,
-        tuple([recipient.address for recipient in transaction.recipients]),
-        header,
-        read_fields(header),
-        len(message),
-        transaction.smtputf8,
-        None,
-        services.hostname,
-        services.limits,
-        body,
-    )
+    facts = _facts(session, transaction, now_ms)
     received = received_event(facts)
     checked = await check_message(facts)
     transaction.events += (received, *checked.events)
@@ -109,21 +92,6 @@ async def _check_and_hand_over(session: Connection, transaction: Transaction) ->
             return refuse(session, transaction, why_rejected(checked))
         case Action.DEFER:
             return refuse(session, transaction, replies.LATER)
-    trace = received_field(
-        claimed_name=session.claimed_name,
-        peer=session.peer,
-        hostname=services.hostname,
-        protocol=protocol_keyword(
-            extended=session.extended,
-            utf8=transaction.smtputf8,
-            encrypted=session.conn.encrypted,
-            authenticated=False,
-        ),
-        tls=session.tls,
-        mail_id=transaction.mail_id,
-        at_ms=now_ms,
-    )
-    parts = (trace, checked.field, cut_ranges(header, checked.forged), body)
     copies = plan_copies(
         transaction.reverse_path,
         transaction.recipients,
@@ -132,20 +100,64 @@ async def _check_and_hand_over(session: Connection, transaction: Transaction) ->
         services.lifetime_ms,
     )
     incoming = Incoming(
-        transaction.mail_id,
-        session.session_id,
-        None,
-        transaction.reverse_path,
-        received.header_from,
-        received.message_id,
-        needs_smtputf8(header, transaction.reverse_path),
-        parts,
-        copies,
-        (*session.events, *transaction.events),
+        mail_id=transaction.mail_id,
+        session_id=session.session_id,
+        account_id=None,
+        reverse_path=transaction.reverse_path,
+        header_from=received.header_from,
+        message_id=received.message_id,
+        needs_smtputf8=needs_smtputf8(facts.header, transaction.reverse_path),
+        parts=(
+            _trace(session, transaction, now_ms),
+            checked.field,
+            cut_ranges(facts.header, checked.forged),
+            facts.body,
+        ),
+        copies=copies,
+        events=(*session.events, *transaction.events),
     )
     reply = await hand_over(services.store, incoming, now_ms)
     session.events.clear()  # they were recorded with the mail, whatever came of it
     return reply
+
+
+def _facts(session: Connection, transaction: Transaction, now_ms: int) -> MessageFacts:
+    message = transaction.spool.message()
+    header_end, _ = split_message(message)
+    header = message[:header_end]
+    return MessageFacts(
+        now_ms=now_ms,
+        peer=session.peer,
+        claimed_name=session.claimed_name,
+        reverse_path=transaction.reverse_path,
+        recipients=tuple([recipient.address for recipient in transaction.recipients]),
+        header=header,
+        fields=read_fields(header),
+        size=len(message),
+        smtputf8=transaction.smtputf8,
+        login=None,
+        authserv_id=session.services.hostname,
+        limits=session.services.limits,
+        body=message[header_end:],
+    )
+
+
+def _trace(session: Connection, transaction: Transaction, now_ms: int) -> bytes:
+    protocol = protocol_keyword(
+        extended=session.extended,
+        utf8=transaction.smtputf8,
+        encrypted=session.conn.encrypted,
+        authenticated=False,
+    )
+    return received_field(
+        claimed_name=session.claimed_name,
+        peer=session.peer,
+        hostname=session.services.hostname,
+        protocol=protocol,
+        tls=session.tls,
+        mail_id=transaction.mail_id,
+        at_ms=now_ms,
+    )
 
 
 def received_event(facts: MessageFacts) -> MessageReceived:

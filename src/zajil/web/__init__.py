@@ -2,5 +2,6 @@
 
 Reading order: ``services`` (what it needs), ``app`` (the route table), ``gate`` (who may come in),
 ``security``, ``language``, ``page`` (templates), ``static_files``; then ``account``, ``webmail``,
-``journey``, ``admin``. ``sides`` shows both ends of a mail, for the lab.
+``journey``, ``admin``; ``server`` (uvicorn on our sockets). ``sides`` shows both ends of a mail,
+for the lab.
 """
