@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack, suppress
+
 import pytest
 
-from zajil.net.listener import BindFailed, bind
+from zajil.net.listener import BindFailed, bind, bind_shared
 from zajil.net.peer import make_peer, split_host_port
 from zajil.net.system import SystemClock, system_random
 
@@ -41,3 +44,28 @@ def test_peers() -> None:
 def test_system() -> None:
     assert SystemClock().now_ms() > 1_700_000_000_000
     assert len(system_random(8)) == 8
+
+
+def test_workers_share_an_address_and_nobody_else_does() -> None:
+    """A second server, started by mistake, must hear that the port is taken."""
+    shared = bind_shared("127.0.0.1:0", 3)
+    try:
+        addresses = {sock.getsockname() for sock in shared}
+        assert len(addresses) == 1
+        (address,) = addresses
+        with pytest.raises(BindFailed, match="in use"):
+            bind_shared(f"{address[0]}:{address[1]}", 3)
+        served = 0
+        with ExitStack() as stack:
+            for _ in range(30):
+                stack.enter_context(socket.create_connection(address))
+            for sock in shared:
+                sock.settimeout(0.2)
+                with suppress(TimeoutError):
+                    while True:
+                        sock.accept()[0].close()
+                        served += 1
+        assert served == 30
+    finally:
+        for sock in shared:
+            sock.close()
