@@ -49,6 +49,7 @@ def start_child(url: str, tmp_path: Path, count: int) -> subprocess.Popen[bytes]
     return subprocess.Popen(
         [sys.executable, "-c", _CHILD, url, str(tmp_path / "data"), str(count)],
         stdout=subprocess.PIPE,
+        bufsize=0,  # what readline() took too early, communicate() would not give back
     )
 
 

@@ -34,9 +34,9 @@ class Field(NamedTuple):
 
 # field-name is printable ASCII without colon (RFC 5322 section 2.2); the space before the colon
 # is the obsolete form of RFC 5322 section 4.5. Possessive: no backtracking, whatever comes.
-_FIELD = re.compile(
-    rb"(?=[\x00-\xff])((?:([!-9;-~]++)[ \t]*+:)?+([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?+)"
-)
+# Not possessive around the name: there Python 3.11.2 forgets to go back, and the line
+# loses its start.
+_FIELD = re.compile(rb"(?=[\x00-\xff])((?:([!-9;-~]++)[ \t]*+:)?([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?+)")
 _new_field = tuple.__new__  # the constructor of a NamedTuple is a Python function: half the speed
 _FOLD = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
 
