@@ -13,6 +13,7 @@ _START_SECONDS = 120
 """A lab is three servers of two workers each, on a machine that runs other tests beside."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let all journeys run in one process, so that they share a lab; they take longer."""
     here = Path(__file__).parent

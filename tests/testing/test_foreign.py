@@ -11,7 +11,9 @@ def test_a_missing_program_skips_and_says_how_to_get_it(monkeypatch: pytest.Monk
     monkeypatch.setitem(PACKAGES, "no-such-program", "no-such-package")
     with pytest.raises(pytest.skip.Exception) as skipped:
         need_program("no-such-program")
-    assert missing_line([str(skipped.value), str(skipped.value), "another reason"]) == (
+    # As pytest reports it: a tuple of file, line and reason.
+    reason = str(("tests/test_x.py", 7, f"Skipped: {skipped.value}"))
+    assert missing_line([reason, reason, "another reason"]) == (
         "skipped for want of no-such-program (2 tests); "
         "to run them: apt-get install no-such-package"
     )

@@ -73,7 +73,7 @@ def served(folder: Path) -> Iterator[Served]:
 @pytest.fixture
 def chromium() -> Iterator[Any]:
     if not CHROMIUM:
-        pytest.skip("chromium is not installed (apt-get install chromium)")
+        pytest.skip("needs chromium (apt-get install chromium)")
     api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

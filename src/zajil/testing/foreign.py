@@ -25,7 +25,7 @@ PACKAGES = {
 }
 """Debian's package of each program."""
 
-_REASON = re.compile(r"needs (\S+) \(apt-get install (\S+)\)")
+_REASON = re.compile(r"needs (\S+) \(apt-get install ([\w.+-]+)\)")
 
 
 def find_program(name: str) -> Path | None:
