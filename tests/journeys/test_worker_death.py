@@ -23,10 +23,10 @@ _BETWEEN_KILLS = 20
 
 
 @contextmanager
-def running_lab(folder: Path, *arguments: str) -> Iterator[LabProcess]:
+def running_lab(*arguments: str) -> Iterator[LabProcess]:
     # A server whose worker dies in the middle of a delivery is tried again after this.
     retry = ["--set", "queue.first_retry=1s"]
-    process = LabProcess("--dir", str(folder), "--workers", "2", *retry, *arguments)
+    process = LabProcess("--workers", "2", *retry, *arguments)
     try:
         yield process
     finally:
@@ -134,14 +134,14 @@ def run(lab: LabProcess, kills: int) -> None:
     assert len(local_found) == len(set(local_found)), "one commit, yet twice in a mailbox"
 
 
-def test_some_deaths(tmp_path: Path) -> None:
-    with running_lab(tmp_path) as lab:
+def test_some_deaths() -> None:
+    with running_lab() as lab:
         run(lab, kills=8)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("arguments", [(), ("--database", "embedded")], ids=["sqlite", "postgres"])
-def test_many_deaths(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    with running_lab(tmp_path, *arguments) as lab:
+def test_many_deaths(arguments: tuple[str, ...]) -> None:
+    with running_lab(*arguments) as lab:
         run(lab, kills=60)
