@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from zajil.core.address import Address
+from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
 from zajil.core.ids import MailId
 from zajil.receive.spool import Spool
 from zajil.route.recipient import Local, Remote
@@ -18,6 +19,7 @@ class Recipient:
     address: Address
     """As the peer gave it."""
     route: Local | Remote
+    options: RecipientOptions = PLAIN_RECIPIENT
 
 
 @dataclass(slots=True)
@@ -34,3 +36,4 @@ class Transaction:
     keys: set[str] = field(default_factory=set)
     """Keys of the recipients, so that one named twice gets one copy."""
     events: list[TrackingEvent] = field(default_factory=list)
+    options: MailOptions = PLAIN_MAIL

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zajil.core.address import Address, BadAddress, parse_address
+from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
 from zajil.smtp import grammar, refusals
 from zajil.smtp.reply import Reply
 
@@ -52,6 +53,7 @@ class Mail:
     """The client said SMTPUTF8 (RFC 6531 section 3.4)."""
     parameters: str
     """As they came, for the event."""
+    options: MailOptions = PLAIN_MAIL
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class Rcpt:
     parameters: str
     needs_smtputf8: bool = False
     """The path is not ASCII as it stands on the wire."""
+    options: RecipientOptions = PLAIN_RECIPIENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address
+from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId, MailId, SessionId
 from zajil.store.append import Append, append_messages
 from zajil.store.batch import QUEUE, require_space, touch
@@ -36,6 +37,7 @@ class LocalCopy:
     flags: frozenset[str] = frozenset()
     prefix: str = ""
     """What differs per recipient: Return-Path and Delivered-To, each with its CRLF."""
+    options: RecipientOptions = PLAIN_RECIPIENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class RemoteCopy:
     expires_ms: int
     state: Literal["waiting", "held"] = "waiting"
     reason: str = ""
+    options: RecipientOptions = PLAIN_RECIPIENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Intake:
     refused: tuple[tuple[Address, str], ...]
     """Recipients that got 4yz or 5yz, with the reason."""
     events: tuple[TrackingEvent, ...]
+    options: MailOptions = PLAIN_MAIL
 
 
 def accept(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
