@@ -15,9 +15,9 @@ from imaplib import IMAP4_SSL
 from pathlib import Path
 from typing import Any
 
-_START_SECONDS = 60.0
-_STOP_SECONDS = 40.0
-_ANSWER_SECONDS = 15.0
+_START_SECONDS = 100.0
+_STOP_SECONDS = 60.0
+_ANSWER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

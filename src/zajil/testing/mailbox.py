@@ -11,7 +11,7 @@ class DidNotArrive(AssertionError):
 
 
 def wait_for_message(
-    client: IMAP4, *criteria: str, mailbox: str = "INBOX", seconds: float = 15.0
+    client: IMAP4, *criteria: str, mailbox: str = "INBOX", seconds: float = 60.0
 ) -> bytes:
     """Wait until a message is found; give its bytes.
 
