@@ -215,6 +215,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._session: Session | None = None
         self._woken = asyncio.Event()
+        self._early: list[bytes] | None = None  # decrypted, but the handshake has not returned yet
         self._news = False
         self._lost = False
         self._ended = False
@@ -232,6 +233,9 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Give the engine what came; read no more while it has much to do."""
+        if self._early is not None:
+            self._early.append(data)
+            return
         self._engine.receive_data(data)
         stranger = self._engine.state is State.NOT_AUTHENTICATED
         most = _HIGH_WATER_OF_STRANGER if stranger else _HIGH_WATER
@@ -362,6 +366,10 @@ class _Connection(asyncio.Protocol):
             return
         engine.complete(Completion("OK", "begin TLS now"))
         await self.flush()
+        # Reading pauses until the transport belongs to TLS, so what comes from here on came
+        # encrypted. It may come before ``start_tls`` returns: TLS 1.3 lets a client send its
+        # first command together with the end of its handshake.
+        early = self._early = []
         transport = await asyncio.get_running_loop().start_tls(
             plain,
             self,
@@ -369,11 +377,14 @@ class _Connection(asyncio.Protocol):
             server_side=True,
             ssl_handshake_timeout=self._listener.times.handshake,
         )
+        self._early = None
         if transport is None:
             raise ConnectionResetError("the client is gone")
         self._transport = transport
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         engine.tls_established()
+        for data in early:
+            self.data_received(data)
 
     def _open_transport(self) -> asyncio.Transport:
         if self._lost or self._transport is None:

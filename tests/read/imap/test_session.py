@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import imaplib
+import ssl
 from pathlib import Path
 from typing import cast
 
@@ -100,6 +101,39 @@ def test_bytes_behind_starttls_end_the_connection(store: Store, tmp_path: Path) 
             await client.send(b"a STARTTLS\r\nb NOOP\r\n")
             assert (await client.read_response()).startswith(b"* BYE")
             assert await client.is_closed()
+            await client.close()
+
+    asyncio.run(run())
+
+
+def test_a_command_in_one_packet_with_the_end_of_the_handshake(
+    store: Store, tmp_path: Path
+) -> None:
+    """TLS 1.3 permits it, curl does it, and it reached us before the handshake had returned."""
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place:
+            client = await place.connect(tls=False)
+            await client.send(b"a STARTTLS\r\n")
+            assert (await client.read_response()).startswith(b"a OK")
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = place.client_tls.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    await client.send(outgoing.read())
+                    incoming.write(await client.reader.read(65536))
+            tls.write(b"b NOOP\r\n")
+            await client.send(outgoing.read())
+            answer = b""
+            while not answer.endswith(b"\r\n"):
+                try:
+                    answer += tls.read()
+                except ssl.SSLWantReadError:
+                    incoming.write(await client.reader.read(65536))
+            assert answer.startswith(b"b OK")
             await client.close()
 
     asyncio.run(run())
