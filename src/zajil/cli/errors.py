@@ -47,7 +47,7 @@ _NOT_DONE = (
     "admin.open.WrongUser",
     "admin.setup.AlreadySetUp",
     "admin.setup.CannotSetUp",
-    "app.CannotStart",
+    "app.serve.CannotStart",
     "store.accounts.NoSuchAccount",
     "store.aliases.LastTarget",
     "store.aliases.NoSuchAlias",

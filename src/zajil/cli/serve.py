@@ -31,6 +31,6 @@ def serve(
     """
     configuration = read_configuration(context, config, tuple(overrides or ()))
 
-    from zajil.app import serve as serve_app
+    from zajil.app.serve import serve as serve_app
 
     raise typer.Exit(serve_app(configuration, ready_fd=ready_fd, stop_fd=stop_on_eof))

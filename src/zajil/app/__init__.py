@@ -1,0 +1,10 @@
+"""Wires options, store, steps and listeners together; starts and stops them.
+
+Reading order: ``serve`` (the supervisor's side: bind, prepare, fork), ``worker`` (one process),
+``services`` (what a worker is made of: protocols on their listeners, the queue, the web).
+
+Laws:
+- What must be shared by all workers (bound sockets, the TLS context with its ticket keys) is made
+  before the fork; what holds a thread, a connection or a loop is made after it.
+- Stopping is: no new connections, mails in flight end, then the store closes.
+"""

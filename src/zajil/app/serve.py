@@ -1,0 +1,115 @@
+"""Start a server: bind, prepare, fork, and be the supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import socket
+
+import structlog
+
+from zajil.app.worker import Shared, close_sockets, run_worker
+from zajil.config.options import Configuration, ListenOptions
+from zajil.net.listener import BindFailed, bind_shared
+from zajil.net.log import set_up_log
+from zajil.net.peer import join_host_port
+from zajil.net.supervise import Supervisor
+from zajil.net.system import SystemClock
+from zajil.store.errors import StoreUnavailable
+from zajil.store.open import prepare_store
+from zajil.tls.context import BadCertificate, client_context, server_context
+
+SERVICES = tuple(ListenOptions.model_fields)
+"""``smtp``, ``submission`` ...: one list of sockets each."""
+
+
+class CannotStart(Exception):
+    """One sentence for the operator: why the server does not run."""
+
+
+def serve(
+    configuration: Configuration, *, ready_fd: int | None = None, stop_fd: int | None = None
+) -> int:
+    """Run a server until SIGTERM or SIGINT.
+
+    Args:
+        configuration: checked already.
+        ready_fd: gets one line of JSON when every worker serves: the addresses of each service
+            and the supervisor's process id; closed then.
+        stop_fd: end of file on it stops the server.
+
+    Returns:
+        0 after an orderly end, 1 when the workers could not run.
+
+    Raises:
+        CannotStart: a port, file, user or the store cannot be used; nothing was started.
+    """
+    set_up_log(configuration.log)
+    log = structlog.get_logger("zajil")
+    shared = _prepare(configuration)
+
+    def on_ready() -> None:
+        addresses = {
+            name: [join_host_port(*sock.getsockname()[:2]) for sock, *_ in listening]
+            for name, listening in shared.sockets.items()
+        }
+        log.info("serving", hostname=configuration.server.hostname, **addresses)
+        if ready_fd is not None:
+            line = json.dumps({**addresses, "pid": os.getpid()}) + "\n"
+            os.write(ready_fd, line.encode())
+            os.close(ready_fd)
+
+    def on_death(number: int, pid: int, how: str) -> None:
+        log.warning("worker ended, starting another", worker=number, pid=pid, how=how)
+
+    def on_stop() -> None:
+        close_sockets(shared.sockets)
+
+    supervisor = Supervisor(
+        lambda number, pipes: run_worker(shared, number, pipes),
+        shared.workers,
+        on_ready=on_ready,
+        on_death=on_death,
+        on_stop=on_stop,
+        parent_fd=stop_fd,
+        grace_seconds=configuration.server.shutdown_grace / 1000 + 5,
+    )
+    return supervisor.run()
+
+
+def _prepare(configuration: Configuration) -> Shared:
+    server, tls = configuration.server, configuration.tls
+    workers = server.workers or os.cpu_count() or 1
+    sockets: dict[str, list[list[socket.socket]]] = {}
+    try:
+        for name in SERVICES:
+            addresses = getattr(configuration.listen, name)
+            sockets[name] = [bind_shared(address, workers) for address in addresses]
+        context = server_context(tls.certificate, tls.key) if tls.certificate and tls.key else None
+        if context is None and (sockets["submissions"] or sockets["imaps"]):
+            raise CannotStart("listen.submissions and listen.imaps need tls.certificate, tls.key")
+        client_tls = client_context(tls.ca_file, verify=True)
+        _become(server.user)
+        prepare_store(configuration.store, server.data_dir, clock=SystemClock())
+    except (BindFailed, BadCertificate, StoreUnavailable) as error:
+        raise CannotStart(str(error)) from error
+    return Shared(configuration, workers, sockets, context, client_tls)
+
+
+def _become(user: str | None) -> None:
+    """Give up root for good, once the ports are bound and the key is read."""
+    if os.geteuid() != 0:
+        return
+    if user is None:
+        structlog.get_logger("zajil").warning(
+            "running as root: name an ordinary user in server.user, and own the data folder by it"
+        )
+        return
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise CannotStart(f"server.user: there is no user {user} on this machine") from None
+    os.initgroups(user, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)

@@ -1,0 +1,139 @@
+"""One worker process: its store, its parts, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import ssl
+import sys
+from dataclasses import dataclass
+from itertools import chain
+
+import structlog
+
+from zajil.app.services import Means, make_parts
+from zajil.config.options import Configuration
+from zajil.core.clock import Clock, Random
+from zajil.net.supervise import WorkerPipes
+from zajil.net.system import BufferedRandom, SystemClock
+from zajil.store.errors import StoreUnavailable
+from zajil.store.open import Store, open_store
+
+_SWITCH_INTERVAL_SECONDS = 0.0005
+"""The writer's thread must get its turn beside a busy loop (style C12 example 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What is made before the fork."""
+
+    configuration: Configuration
+    workers: int
+    sockets: dict[str, list[list[socket.socket]]]
+    """For each service, for each of its addresses, one for each worker."""
+    server_tls: ssl.SSLContext | None
+    client_tls: ssl.SSLContext
+
+
+def close_sockets(sockets: dict[str, list[list[socket.socket]]]) -> None:
+    """Close the listening sockets of all workers."""
+    for listening in sockets.values():
+        for sock in chain.from_iterable(listening):
+            sock.close()
+
+
+def run_worker(shared: Shared, number: int, pipes: WorkerPipes) -> int:
+    """Serve in a process that was just forked; returns its exit status."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+    # What is there after the fork stays: it is not looked at again by the collector, and its
+    # pages stay shared with the supervisor.
+    gc.freeze()
+    own = {
+        name: [sockets.pop(number) for sockets in listening]
+        for name, listening in shared.sockets.items()
+    }
+    close_sockets(shared.sockets)  # the others', or they would go on listening when those end
+    worker = Worker(shared, number, own)
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        return runner.run(worker.run(pipes))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+class Worker:
+    """One process: everything here lives and ends with it."""
+
+    def __init__(
+        self, shared: Shared, number: int, sockets: dict[str, list[socket.socket]]
+    ) -> None:
+        self.shared = shared
+        self.sockets = sockets
+        self.configuration = shared.configuration
+        self.number = number
+        self.clock: Clock = SystemClock()
+        self.random: Random = BufferedRandom()
+        self.log = structlog.get_logger("zajil").bind(worker=number)
+
+    async def run(self, pipes: WorkerPipes) -> int:
+        """Serve until the supervisor says stop; returns the exit status."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        loop.add_reader(pipes.stop_fd, stop.set)
+        configuration = self.configuration
+        try:
+            store = open_store(
+                configuration.store,
+                configuration.server.data_dir,
+                clock=self.clock,
+                random=self.random,
+                worker=self.number,
+            )
+            store.start(loop)
+        except StoreUnavailable as error:
+            self.log.error("cannot open the store", reason=str(error))
+            return 1
+        try:
+            await self._serve(store, stop, pipes)
+        finally:
+            loop.remove_reader(pipes.stop_fd)
+            await store.close()
+        return 0
+
+    async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
+        await store.directory.load()
+        shared = self.shared
+        means = Means(
+            shared.configuration,
+            self.number,
+            self.sockets,
+            shared.server_tls,
+            shared.client_tls,
+            store,
+            self.clock,
+            self.random,
+        )
+        parts = await make_parts(means)
+        tasks = [asyncio.create_task(part) for part in parts.runs]
+        stopped = asyncio.create_task(stop.wait())
+        os.write(pipes.ready_fd, bytes([self.number]))
+        done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopped}:
+            # A part that ends by itself is a fault of ours: end the process, let it be replaced.
+            self.log.error("a part of the worker ended", reason=repr(task.exception()))
+        grace = self.configuration.server.shutdown_grace / 1000
+        await asyncio.gather(*(drain(grace) for drain in parts.drains), return_exceptions=True)
+        for task in (*tasks, stopped):
+            task.cancel()
+        await asyncio.gather(*tasks, stopped, return_exceptions=True)
