@@ -13,12 +13,20 @@ from collections import deque
 from collections.abc import Mapping
 
 from zajil.core.address import Address
+from zajil.core.envelope import (
+    PLAIN_MAIL,
+    PLAIN_RECIPIENT,
+    MailOptions,
+    Notify,
+    RecipientOptions,
+)
 from zajil.smtp import grammar
 from zajil.smtp.codes import Code
 from zajil.smtp.extensions import parse_capabilities
 from zajil.smtp.lines import BodyWriter
 from zajil.smtp.reply import Reply, sanitize
 from zajil.smtp.state import SENDABLE, ClientState
+from zajil.smtp.xtext import BadXtext, encode_original_recipient, encode_xtext
 
 MAX_REPLY_LINE = 4096
 """Octets of a reply line we take; RFC 5321 section 4.5.3.1.5 has 512. Protects memory."""
@@ -34,11 +42,13 @@ class BadReply(Exception):
 
 
 class UnsafeText(ValueError):
-    """An argument holds CR, LF, NUL or another control: it would be more than one command."""
+    """An argument holds CR, LF, NUL or another control, which would make it more than one command;
+    or it is not ASCII where it must be."""
 
 
 class NotOffered(ValueError):
-    """The mail needs an extension that the peer did not announce (RFC 6531 section 3.2)."""
+    """The mail needs an extension that the peer did not announce: SMTPUTF8 (RFC 6531 section 3.2)
+    or REQUIRETLS (RFC 8689 section 4.2.1)."""
 
 
 class ClientConnection:
@@ -192,6 +202,7 @@ class ClientConnection:
         size: int | None = None,
         body: str | None = None,
         smtputf8: bool = False,
+        options: MailOptions = PLAIN_MAIL,
     ) -> None:
         """Begin a transaction.
 
@@ -200,9 +211,12 @@ class ClientConnection:
             size: bytes of the message; said if the peer knows SIZE.
             body: ``8BITMIME`` or ``7BIT``; said if the peer knows 8BITMIME.
             smtputf8: the mail needs SMTPUTF8.
+            options: RET and ENVID are said if the peer knows DSN (RFC 3461 section 5.2.1);
+                REQUIRETLS always. How long to hold a mail is ours, and never said.
 
         Raises:
-            NotOffered: it needs SMTPUTF8, and the peer does not know it.
+            NotOffered: it needs SMTPUTF8 or REQUIRETLS, and the peer does not know it.
+            UnsafeText: ENVID is not printable ASCII, or a path holds a control.
         """
         path = "" if reverse_path is None else str(reverse_path)
         words = [f"FROM:<{path}>"]
@@ -213,19 +227,29 @@ class ClientConnection:
         if smtputf8 or not path.isascii():
             self._demand_smtputf8(path)
             words.append("SMTPUTF8")
+        if options is not PLAIN_MAIL:
+            words += self._mail_parameters(options)
         self._recipients = 0
         self._command("MAIL", " ".join(words))
 
-    def rcpt(self, forward_path: Address) -> None:
+    def rcpt(self, forward_path: Address, *, options: RecipientOptions = PLAIN_RECIPIENT) -> None:
         """Name a recipient.
+
+        Args:
+            forward_path: a local part without a domain is ``<Postmaster>``.
+            options: NOTIFY and ORCPT; said if the peer knows DSN.
 
         Raises:
             NotOffered: its local part is not ASCII, and the peer does not know SMTPUTF8.
+            UnsafeText: ORCPT has no address type, or holds what may not be written.
         """
         path = str(forward_path) if forward_path.domain else forward_path.local_part
         if not path.isascii():
             self._demand_smtputf8(path)
-        self._command("RCPT", f"TO:<{path}>")
+        words = [f"TO:<{path}>"]
+        if options is not PLAIN_RECIPIENT and "DSN" in self.capabilities:
+            words += _recipient_parameters(options)
+        self._command("RCPT", " ".join(words))
 
     def data(self) -> None:
         """Ask to send the message; ``body`` may be called once a 354 has come."""
@@ -263,6 +287,20 @@ class ClientConnection:
         """Say good-bye; the peer's 221 may be waited for."""
         self._command("QUIT")
 
+    def _mail_parameters(self, options: MailOptions) -> list[str]:
+        words = []
+        if "DSN" in self.capabilities:
+            if options.dsn_return:
+                words.append(f"RET={options.dsn_return}")
+            if options.envelope_id:
+                words.append(f"ENVID={_envelope_id(options.envelope_id)}")
+        if options.require_tls:
+            # Security: a server that does not promise it might go on in the clear.
+            if "REQUIRETLS" not in self.capabilities:
+                raise NotOffered("the next server does not offer REQUIRETLS")
+            words.append("REQUIRETLS")
+        return words
+
     def _demand_smtputf8(self, path: str) -> None:
         _refuse_controls(path)
         if "SMTPUTF8" not in self.capabilities:
@@ -282,6 +320,25 @@ class ClientConnection:
     def _note(self, line: str) -> None:
         if len(self.dialogue) < MAX_DIALOGUE:
             self.dialogue.append(line[:_SHOWN])
+
+
+def _recipient_parameters(options: RecipientOptions) -> list[str]:
+    words = []
+    if options.notify is not None:
+        names = [flag.name for flag in Notify if flag in options.notify and flag.name]
+        words.append(f"NOTIFY={','.join(names) or 'NEVER'}")
+    if options.original_recipient:
+        try:
+            words.append(f"ORCPT={encode_original_recipient(options.original_recipient)}")
+        except BadXtext as error:
+            raise UnsafeText(f"ORCPT: {error}") from None
+    return words
+
+
+def _envelope_id(value: str) -> str:
+    if not (value.isascii() and value.isprintable()):
+        raise UnsafeText("ENVID is printable ASCII")
+    return encode_xtext(value)
 
 
 def _refuse_controls(text: str) -> None:
