@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +69,23 @@ def _host_port(value: Any) -> Any:
     return value
 
 
+def _listen_address(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(UNIX_PREFIX):
+        if not value.startswith(UNIX_PREFIX + "/"):
+            raise ValueError(f"{value!r}: a Unix socket is named by its whole path, 'unix:/...'")
+        return value
+    return _host_port(value)
+
+
+def _network(value: Any) -> Any:
+    try:
+        return str(ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(
+            f"{value!r} is not an address or a network, like '192.0.2.1' or '2001:db8::/64'"
+        ) from None
+
+
 def _from_folder(value: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder")
     return folder / value if folder is not None else value
@@ -85,6 +102,8 @@ def _secret(value: Any, info: ValidationInfo) -> Any:
         raise ValueError(f"cannot read {path}: {reason}") from None
 
 
+UNIX_PREFIX = "unix:"
+
 Duration = Annotated[int, BeforeValidator(_duration), Kind("duration", format_duration)]
 """Milliseconds; written ``"5d"``."""
 Size = Annotated[int, BeforeValidator(_size), Kind("size", format_size)]
@@ -93,6 +112,12 @@ DomainName = Annotated[str, BeforeValidator(_domain), Kind("domain name")]
 """ASCII form; written in either form."""
 HostPort = Annotated[str, BeforeValidator(_host_port), Kind("ADDRESS:PORT")]
 """``"192.0.2.1:25"``, ``"[2001:db8::1]:25"``."""
+ListenAddress = Annotated[
+    str, BeforeValidator(_listen_address), Kind("ADDRESS:PORT, or unix:/PATH")
+]
+"""``"127.0.0.1:24"``, ``"unix:/run/zajil/lmtp"``."""
+Network = Annotated[str, BeforeValidator(_network), Kind("address or network")]
+"""``"192.0.2.1/32"``, ``"2001:db8::/64"``."""
 FilePath = Annotated[Path, AfterValidator(_from_folder), Kind("path")]
 """A relative one is taken from the folder of the configuration file."""
 Secret = Annotated[str, BeforeValidator(_secret), Kind("text, or { file = PATH } to keep it apart")]

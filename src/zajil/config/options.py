@@ -10,7 +10,17 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from zajil.config.kinds import BadOption, DomainName, Duration, FilePath, HostPort, Secret, Size
+from zajil.config.kinds import (
+    BadOption,
+    DomainName,
+    Duration,
+    FilePath,
+    HostPort,
+    ListenAddress,
+    Network,
+    Secret,
+    Size,
+)
 from zajil.core.units import parse_duration, parse_size
 
 
@@ -81,6 +91,12 @@ class ListenOptions(Options):
         ("0.0.0.0:465",),
         description="Mail from our users, TLS from the first byte (RFC 8314 section 3.3).",
     )
+    lmtp: tuple[ListenAddress, ...] = Field(
+        (),
+        examples=[["unix:/run/zajil/lmtp"]],
+        description="Mail for our own mailboxes from a program in front of us, by LMTP (RFC 2033); "
+        "a TCP port of it must not be reached from outside.",
+    )
     imap: tuple[HostPort, ...] = Field(
         ("0.0.0.0:143",),
         description="Mailbox access, STARTTLS before log-in.",
@@ -93,6 +109,38 @@ class ListenOptions(Options):
         ("127.0.0.1:8080",),
         description="Webmail and administration over plain HTTP, for a browser on this machine "
         "or a proxy that speaks TLS.",
+    )
+
+
+class NetOptions(Options):
+    """``[net]``: peers that are believed more than others, and sockets of our own."""
+
+    proxy_peers: tuple[Network, ...] = Field(
+        (),
+        examples=[["192.0.2.1", "2001:db8::/64"]],
+        description="Proxies in front of us. Their connections, and nobody else's, begin with a "
+        "PROXY header (haproxy's PROXY protocol, versions 1 and 2), on all mail listeners.",
+    )
+    xclient_peers: tuple[Network, ...] = Field(
+        (),
+        examples=[["127.0.0.1"]],
+        description="Peers that may say for whom they speak, by XCLIENT (Postfix XCLIENT_README).",
+    )
+    lenient_peers: tuple[Network, ...] = Field(
+        (),
+        examples=[["192.0.2.44"]],
+        description="Peers, such as old appliances, whose lines may end in a bare LF. Name only "
+        "those that pass nobody else's mail on: such lines are how mail is smuggled (VU#302671).",
+    )
+    socket_mode: str = Field(
+        "0660",
+        pattern="^0?[0-7]{3}$",
+        description="Permissions of Unix sockets we listen on, in octal.",
+    )
+    socket_group: str | None = Field(
+        None,
+        examples=["mail"],
+        description="Group of Unix sockets we listen on; default: that of the process.",
     )
 
 
@@ -156,20 +204,60 @@ class LimitOptions(Options):
         20, ge=1, description="Refused commands and recipients in one session before it is closed."
     )
     sessions: int = Field(
-        2000, ge=1, description="SMTP sessions at a time, per worker; more get 421 4.7.0."
+        2000,
+        ge=1,
+        description="Sessions of one service at a time, over all workers; more get 421 4.7.0. "
+        "One that is idle takes about 10 KB of memory, 50 KB with TLS.",
     )
     sessions_per_address: int = Field(
-        50, ge=0, description="SMTP sessions of one address at a time, per worker; 0: no limit."
+        50,
+        ge=0,
+        description="The same for one address; 50 as in Postfix "
+        "(smtpd_client_connection_count_limit). 0: no limit.",
+    )
+    sessions_per_network: int = Field(
+        200,
+        ge=0,
+        description="The same for one IPv4 /24 or IPv6 /64, the least that one customer gets "
+        "(RFC 6177 section 2). 0: no limit.",
     )
     idle: Duration = Field(
         parse_duration("5m"),
-        description="Silence before a session is closed (RFC 5321 section 4.5.3.2.7).",
+        description="Wait for a whole command before a session is closed "
+        "(RFC 5321 section 4.5.3.2.7).",
+    )
+    data_idle: Duration = Field(
+        parse_duration("3m"),
+        description="Wait for the next piece of a message (RFC 5321 section 4.5.3.2.5).",
+    )
+    mail_time: Duration = Field(
+        parse_duration("1h"),
+        description="From MAIL to the end of its message, however steadily it trickles; enough "
+        "for 50 MiB at 15 KB/s.",
+    )
+    handshake: Duration = Field(
+        parse_duration("30s"), description="Wait for a TLS handshake or a PROXY header."
+    )
+    pending: Size = Field(
+        parse_size("64KiB"),
+        description="Bytes of one session that wait for an answer to what came before them; "
+        "with more, we read on only after it.",
     )
     login_failures: int = Field(
         10,
         ge=0,
         description="Failed log-ins of one address in ten minutes before answers slow down; "
         "0: never.",
+    )
+
+
+class ReceiveOptions(Options):
+    """``[receive]``: how we meet other servers on port 25."""
+
+    greeting_delay: Duration = Field(
+        0,
+        description="Wait so long before the greeting; who talks before it (RFC 5321 section "
+        "4.3.1 forbids it) gets 554 and is gone. Most that do so send spam.",
     )
 
 
@@ -264,6 +352,8 @@ class Configuration(Options):
 
     server: ServerOptions
     listen: ListenOptions = ListenOptions()
+    net: NetOptions = NetOptions()
+    receive: ReceiveOptions = ReceiveOptions()
     store: StoreOptions = StoreOptions()
     tls: TlsOptions = TlsOptions()
     dns: DnsOptions = DnsOptions()
