@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+from dataclasses import dataclass
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -31,6 +32,18 @@ _LONGEST_LOGIN = 320
 """An address at its longest (RFC 5321 section 4.5.3.1) bounds what may be typed as a login."""
 _LONGEST_PASSWORD = 1024
 _MOST_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a log-in comes from."""
+
+    peer: str
+    """IP address, for the throttle."""
+    service: str
+    """``submission``, ``imaps``, ``web`` ...: the listener, for events and scopes."""
+    session_id: SessionId | None = None
+    """The connection, for the event."""
 
 
 class LoginService:

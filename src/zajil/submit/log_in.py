@@ -1,0 +1,70 @@
+"""AUTH on 587 and 465: what each outcome of an exchange is in SMTP's words (RFC 4954 section 4).
+
+The exchange itself is ``login.exchange``; the engine has seen to TLS, to the order of commands,
+and to it that only an announced mechanism comes here.
+"""
+
+from __future__ import annotations
+
+from zajil.login.account import Account
+from zajil.login.exchange import Exchange, Failure, Outcome
+from zajil.login.service import LoginService, Origin
+from zajil.receive import replies
+from zajil.sasl.mechanism import make_mechanism
+from zajil.sasl.step import Challenge
+from zajil.smtp.command import Auth, AuthResponse
+from zajil.smtp.reply import Reply
+
+_FAILURES: dict[Failure, Reply] = {
+    Failure.CANCELLED: replies.AUTH_CANCELLED,
+    Failure.MALFORMED: replies.AUTH_MALFORMED,
+    Failure.WRONG: replies.WRONG_PASSWORD,
+    Failure.UNAVAILABLE: replies.LOGIN_LATER,
+}
+
+
+class SubmitLogin:
+    """The log-in of one submission session.
+
+    Args:
+        login: whom to ask.
+        origin: whose connection this is.
+    """
+
+    def __init__(self, login: LoginService, origin: Origin) -> None:
+        self._login = login
+        self._origin = origin
+        self._exchange: Exchange | None = None
+        self.account: Account | None = None
+        """Who is at the other end; ``None``: nobody has logged in."""
+        self.mechanism = ""
+        """By which mechanism, for the event."""
+
+    def forget(self) -> None:
+        """Undo everything: TLS begins (RFC 3207 section 4.2)."""
+        self._exchange = None
+        self.account = None
+
+    async def begin(self, event: Auth) -> Reply:
+        """AUTH: begin an exchange. A 235 means that ``account`` is known."""
+        mechanism = make_mechanism(event.mechanism)
+        if mechanism is None:
+            return replies.AUTH_UNKNOWN
+        self._exchange = Exchange(self._login, mechanism, self._origin)
+        return self._reply(await self._exchange.start(event.initial))
+
+    async def go_on(self, event: AuthResponse) -> Reply:
+        """The client's answer to a 334; ``*`` cancels."""
+        if self._exchange is None:
+            raise RuntimeError("no exchange under way")
+        return self._reply(await self._exchange.respond(event.data))
+
+    def _reply(self, outcome: Outcome) -> Reply:
+        if isinstance(outcome, Challenge):
+            return replies.challenge(outcome.data)
+        exchange, self._exchange = self._exchange, None
+        if isinstance(outcome, Failure):
+            return _FAILURES[outcome]
+        self.account = outcome
+        self.mechanism = exchange.mechanism if exchange else ""
+        return replies.LOGGED_IN
