@@ -12,11 +12,53 @@ from hypothesis import settings
 
 from zajil.store.open import Store
 from zajil.testing.foreign import missing_line
+from zajil.testing.lab_process import LabDomain, LabProcess
 from zajil.testing.store import PostgresServer, open_test_store
 
 # Time is no verdict on a shared machine; what must be linear is proved by the amount of work.
 settings.register_profile("zajil", deadline=None)
 settings.load_profile("zajil")
+
+
+_LAB_SECONDS = 240
+"""A guard: a lab is three servers of two workers each, on a machine that runs other tests."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let all tests that use the lab of the run share it: they run in one process."""
+    for item in items:
+        if "lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("lab"))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(_LAB_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
+    """Real servers for all who only want to talk to them: its clients are others' programs."""
+    folder = tmp_path_factory.mktemp("lab")
+    process = LabProcess("--dir", str(folder), "--workers", "2")
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def north(lab: LabProcess) -> LabDomain:
+    """The first domain."""
+    return lab.domains[0]
+
+
+@pytest.fixture(scope="session")
+def south(lab: LabProcess) -> LabDomain:
+    """The second domain."""
+    return lab.domains[1]
+
+
+@pytest.fixture(scope="session")
+def zajil(lab: LabProcess) -> LabDomain:
+    """The Arabic domain."""
+    return lab.domains[2]
 
 
 @pytest.fixture(scope="session")

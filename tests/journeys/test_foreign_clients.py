@@ -1,70 +1,194 @@
-"""curl, swaks and msmtp carry a letter through the lab: none of them is ours."""
+"""Programs that are not ours hand letters in; what lies in the mailbox is what they had."""
 
 from __future__ import annotations
 
+import base64
+import random
 import subprocess
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from zajil.testing.certificates import TestAuthority
 from zajil.testing.foreign import need_program, need_swaks_with_tls
-from zajil.testing.lab_process import LabDomain, LabProcess
+from zajil.testing.lab_process import LabAccount, LabDomain, LabProcess
+from zajil.testing.mail_clients import CLIENTS, SPEAK_UTF8, Order
 from zajil.testing.mailbox import wait_for_message
 
 pytestmark = pytest.mark.interop
 
-
-def run(*command: str, letter: str = "") -> str:
-    done = subprocess.run(command, input=letter, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+Letter = Callable[[Order, str], bytes]
+SERVICES = ["submission", "submissions"]
 
 
-def make_letter(sender: str, to: str) -> tuple[str, str]:
-    token = uuid.uuid4().hex
-    return token, f"From: {sender}\nTo: {to}\nSubject: {token}\n\nfrom a foreign client\n"
-
-
-def test_curl_writes_and_reads(lab: LabProcess, north: LabDomain, tmp_path: Path) -> None:
-    curl = need_program("curl")
-    writer, reader = north.accounts
-    token, letter = make_letter(writer.address, reader.address)
-    file = tmp_path / "letter"
-    file.write_bytes(letter.replace("\n", "\r\n").encode())
-    secure = ["--silent", "--show-error", "--ssl-reqd", "--cacert", str(lab.ca_file)]
-    run(
-        *[curl, *secure, f"smtp://{north.described['submission']}/client.test"],
-        *["--mail-from", writer.address, "--mail-rcpt", reader.address],
-        *["--upload-file", str(file), "--user", f"{writer.login}:{writer.password}"],
+def make_order(
+    lab: LabProcess, domain: LabDomain, service: str, folder: Path, sender: int = 0
+) -> Order:
+    writer, reader = domain.accounts[sender], domain.accounts[1 - sender]
+    host, port = domain.address(service)
+    return Order(
+        host,
+        port,
+        service == "submissions",
+        lab.ca_file,
+        writer.login,
+        writer.password,
+        writer.address,
+        reader.address,
+        folder / "letter.eml",
     )
-    with north.imap(reader) as mailbox:
-        wait_for_message(mailbox, "SUBJECT", token)
-    credentials = ["--user", f"{reader.login}:{reader.password}"]
-    imap = f"imap://{north.described['imap']}"
-    found = run(curl, *secure, *credentials, f"{imap}/INBOX?SUBJECT%20{token}")
-    number = found.split()[-1]
-    text = run(curl, *secure, *credentials, f"{imap}/INBOX/;MAILINDEX={number}")
-    assert "from a foreign client" in text
-    imaps = f"imaps://{north.described['imaps']}/INBOX/;MAILINDEX={number}"
-    assert run(curl, *secure, *credentials, imaps) == text
 
 
-def test_swaks_submits(lab: LabProcess, north: LabDomain, south: LabDomain) -> None:
-    swaks = need_swaks_with_tls()
-    writer, reader = north.accounts[1], south.accounts[1]
+def head(order: Order, token: str) -> bytes:
+    return (
+        "Date: Mon, 23 Nov 2026 12:00:00 +0000\r\n"
+        f"From: {order.sender}\r\nTo: {order.recipient}\r\nSubject: {token}\r\n"
+        f"Message-ID: <{token}@client.test>\r\nMIME-Version: 1.0\r\n"
+    ).encode()
+
+
+def dotted(order: Order, token: str) -> bytes:
+    """Lines that look like the end, and a long one (RFC 5321 section 4.5.2, 4.5.3.1.6)."""
+    text = b".\r\n..\r\n.hidden\r\n\r\n" + b"x" * 998 + b"\r\n. \r\nFrom here\r\n\r\n"
+    return head(order, token) + b"Content-Type: text/plain\r\n\r\n" + text
+
+
+def eight_bit(order: Order, token: str) -> bytes:
+    kind = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    return head(order, token) + (kind + "السلام عليكم\r\nوعليكم السلام\r\n").encode()
+
+
+def heavy(order: Order, token: str) -> bytes:
+    """An attachment of 1 MiB."""
+    lines = base64.encodebytes(random.Random(token).randbytes(1 << 20)).replace(b"\n", b"\r\n")
+    return head(order, token) + (
+        b'Content-Type: multipart/mixed; boundary="=-b"\r\n\r\n--=-b\r\n\r\nlook\r\n'
+        b'--=-b\r\nContent-Type: application/octet-stream; name="noise"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + lines + b"--=-b--\r\n"
+    )
+
+
+def read_letter(domain: LabDomain, account: LabAccount, token: str) -> bytes:
+    with domain.imap(account) as mailbox:
+        return wait_for_message(mailbox, "SUBJECT", token)
+
+
+def is_there(domain: LabDomain, account: LabAccount, token: str) -> bool:
+    with domain.imap(account) as mailbox:
+        mailbox.select("INBOX", readonly=True)
+        return mailbox.search(None, "SUBJECT", token)[1] != [b""]
+
+
+@pytest.mark.parametrize("letter", [dotted, eight_bit, heavy], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_letter_arrives_byte_for_byte(
+    lab: LabProcess, north: LabDomain, tmp_path: Path, client: str, service: str, letter: Letter
+) -> None:
+    """Below our trace fields nothing is changed (RFC 5321 section 6.4, RFC 6409 section 8)."""
+    order = make_order(lab, north, service, tmp_path)
     token = uuid.uuid4().hex
-    for service, tls in (("submission", "--tls"), ("submissions", "--tls-on-connect")):
-        host, port = north.address(service)
-        run(
-            *[swaks, "--server", host, "--port", str(port), tls, "--tls-verify"],
-            *["--tls-ca-path", str(lab.ca_file), "--helo", "client.test"],
-            *["--auth", "LOGIN", "--auth-user", writer.login, "--auth-password", writer.password],
-            *["--from", writer.address, "--to", reader.address],
-            *["--header", f"Subject: {token} {service}", "--body", "from swaks"],
-        )
-        with south.imap(reader) as mailbox:
-            wait_for_message(mailbox, "SUBJECT", f'"{token} {service}"')
+    wanted = letter(order, token)
+    order.letter.write_bytes(wanted)
+    told = CLIENTS[client](order)
+    assert told.went_out, told.words
+    got = read_letter(north, north.accounts[1], token)
+    trace = got[: len(got) - len(wanted)]
+    assert got[len(trace) :] == wanted
+    assert b" with ESMTPSA\r\n" in trace  # RFC 3848
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("client", SPEAK_UTF8)
+def test_an_arabic_address_writes_to_another(
+    lab: LabProcess, zajil: LabDomain, tmp_path: Path, client: str, service: str
+) -> None:
+    """RFC 6531: envelope and header section in UTF-8; Received says so (section 4.3)."""
+    order = make_order(lab, zajil, service, tmp_path)
+    token = uuid.uuid4().hex
+    wanted = eight_bit(order, token)
+    order.letter.write_bytes(wanted)
+    told = CLIENTS[client](order)
+    assert told.went_out, told.words
+    got = read_letter(zajil, zajil.accounts[1], token)
+    assert got.endswith(wanted)
+    assert b" with UTF8SMTPSA\r\n" in got[: -len(wanted)]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_wrong_password_sends_nothing(
+    lab: LabProcess, north: LabDomain, tmp_path: Path, client: str, service: str
+) -> None:
+    """RFC 4954 section 6: 535, which each of them shows or tells as a failed log-in."""
+    order = make_order(lab, north, service, tmp_path).but(password="not the password")
+    token = uuid.uuid4().hex
+    order.letter.write_bytes(dotted(order, token))
+    told = CLIENTS[client](order)
+    assert not told.went_out
+    assert "535" in told.words, told.words
+    assert not is_there(north, north.accounts[1], token)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_another_sender_sends_nothing(
+    lab: LabProcess, north: LabDomain, tmp_path: Path, client: str, service: str
+) -> None:
+    """RFC 6409 section 6.1: an account sends as itself."""
+    order = make_order(lab, north, service, tmp_path)
+    order = order.but(sender=order.recipient)
+    token = uuid.uuid4().hex
+    order.letter.write_bytes(dotted(order, token))
+    told = CLIENTS[client](order)
+    assert not told.went_out
+    assert "5.7.1" in told.words, told.words
+    assert not is_there(north, north.accounts[1], token)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_foreign_certificate_sends_nothing(
+    lab: LabProcess, north: LabDomain, tmp_path: Path, client: str
+) -> None:
+    """A client that trusts another authority alone says nothing in the clear."""
+    order = make_order(lab, north, "submission", tmp_path)
+    order = order.but(ca_file=TestAuthority(tmp_path).ca_file)
+    order.letter.write_bytes(dotted(order, "never sent"))
+    assert not CLIENTS[client](order).went_out
+
+
+def test_curl_reads_what_it_wrote(lab: LabProcess, north: LabDomain, tmp_path: Path) -> None:
+    order = make_order(lab, north, "submission", tmp_path)
+    token = uuid.uuid4().hex
+    order.letter.write_bytes(dotted(order, token))
+    assert CLIENTS["curl"](order).went_out
+    reader = north.accounts[1]
+    read_letter(north, reader, token)
+
+    def ask(url: str) -> str:
+        secure = ["--silent", "--show-error", "--ssl-reqd", "--cacert", str(lab.ca_file)]
+        who = ["--user", f"{reader.login}:{reader.password}"]
+        return run(need_program("curl"), *secure, *who, url)
+
+    imap = f"imap://{north.described['imap']}"
+    number = ask(f"{imap}/INBOX?SUBJECT%20{token}").split()[-1]
+    text = ask(f"{imap}/INBOX/;MAILINDEX={number}")
+    assert "From here" in text
+    assert ask(f"imaps://{north.described['imaps']}/INBOX/;MAILINDEX={number}") == text
+
+
+def test_swaks_writes_to_another_server(
+    lab: LabProcess, north: LabDomain, south: LabDomain, tmp_path: Path
+) -> None:
+    order = make_order(lab, north, "submission", tmp_path).but(recipient=south.accounts[1].address)
+    token = uuid.uuid4().hex
+    wanted = dotted(order, token)
+    order.letter.write_bytes(wanted)
+    told = CLIENTS["swaks"](order)
+    assert told.went_out, told.words
+    assert read_letter(south, south.accounts[1], token).endswith(wanted)
 
 
 def test_swaks_delivers_over_starttls(north: LabDomain, lab: LabProcess) -> None:
@@ -74,26 +198,15 @@ def test_swaks_delivers_over_starttls(north: LabDomain, lab: LabProcess) -> None
     token = uuid.uuid4().hex
     output = run(
         *[swaks, "--server", host, "--port", str(port), "--tls", "--helo", "client.test"],
+        *["--tls-verify", "--tls-ca-path", str(lab.ca_file)],
         *["--from", "stranger@elsewhere.test", "--to", reader.address],
         *["--header", f"Subject: {token}"],
     )
     assert "queued as" in output
-    with north.imap(reader) as mailbox:
-        wait_for_message(mailbox, "SUBJECT", token)
+    assert b" with ESMTPS\r\n" in read_letter(north, reader, token)
 
 
-def test_msmtp_submits(lab: LabProcess, north: LabDomain, tmp_path: Path) -> None:
-    msmtp = need_program("msmtp")
-    writer, reader = north.accounts
-    host, port = north.address("submission")
-    configuration = tmp_path / "msmtprc"
-    configuration.write_text(
-        f"account default\nhost {host}\nport {port}\ntls on\ntls_starttls on\n"
-        f"tls_trust_file {lab.ca_file}\nauth plain\nuser {writer.login}\n"
-        f'password "{writer.password}"\nfrom {writer.address}\ndomain client.test\n'
-    )
-    configuration.chmod(0o600)
-    token, letter = make_letter(writer.address, reader.address)
-    run(msmtp, f"--file={configuration}", reader.address, letter=letter)
-    with north.imap(reader) as mailbox:
-        wait_for_message(mailbox, "SUBJECT", token)
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

@@ -19,6 +19,13 @@ def test_a_missing_program_skips_and_says_how_to_get_it(monkeypatch: pytest.Monk
     )
 
 
+def test_what_is_not_of_debian_says_its_own_command() -> None:
+    reasons = ["needs b (npm ci in /x): the registry is away", "needs a (apt-get install a)"]
+    assert missing_line(reasons) == (
+        "skipped for want of a (1 tests), b (1 tests); to run them: apt-get install a; npm ci in /x"
+    )
+
+
 def test_nothing_missing_is_not_mentioned() -> None:
     assert missing_line(["only on PostgreSQL"]) is None
 

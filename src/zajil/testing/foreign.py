@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ PACKAGES = {
     "chromium": "chromium",
     "curl": "curl",
     "msmtp": "msmtp",
+    "node": "nodejs",
+    "npm": "npm",
     "postconf": "postfix",
     "postfix": "postfix",
     "smtp-sink": "postfix",
@@ -25,7 +28,10 @@ PACKAGES = {
 }
 """Debian's package of each program."""
 
-_REASON = re.compile(r"needs (\S+) \(apt-get install ([\w.+-]+)\)")
+NODEMAILER = Path(__file__).parents[3] / "tests" / "interop" / "nodemailer"
+"""What of nodemailer is driven: a version, pinned."""
+
+_REASON = re.compile(r"needs (\S+) \((apt-get install |)([^()]+)\)")
 
 
 def find_program(name: str) -> Path | None:
@@ -52,6 +58,27 @@ def need_swaks_with_tls() -> str:
     return swaks
 
 
+def need_nodemailer() -> tuple[str, Path]:
+    """Give node and the folder that has nodemailer, or skip the test that calls.
+
+    What ``package-lock.json`` pins is installed from the npm registry beside it, once.
+    """
+    node, npm = need_program("node"), need_program("npm")
+    lock = NODEMAILER / "package-lock.json"
+    modules = NODEMAILER / "node_modules"
+    stamp = modules / ".installed"
+    with (NODEMAILER / "package.json").open() as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
+            return node, modules
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=NODEMAILER, capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"needs nodemailer (npm ci in {NODEMAILER}): {done.stderr[-300:]}")
+        stamp.write_bytes(lock.read_bytes())
+    return node, modules
+
+
 def missing_line(skip_reasons: Iterable[str]) -> str | None:
     """Say in one line which programs were missing; ``None``: none was."""
     matches = [match for reason in skip_reasons if (match := _REASON.search(reason))]
@@ -59,5 +86,7 @@ def missing_line(skip_reasons: Iterable[str]) -> str | None:
         return None
     count = Counter(match[1] for match in matches)
     programs = ", ".join(f"{name} ({number} tests)" for name, number in sorted(count.items()))
-    packages = " ".join(sorted({match[2] for match in matches}))
-    return f"skipped for want of {programs}; to run them: apt-get install {packages}"
+    packages = " ".join(sorted({match[3] for match in matches if match[2]}))
+    others = sorted({match[3] for match in matches if not match[2]})
+    commands = "; ".join(([f"apt-get install {packages}"] if packages else []) + others)
+    return f"skipped for want of {programs}; to run them: {commands}"
