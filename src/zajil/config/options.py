@@ -191,6 +191,11 @@ class LimitOptions(Options):
     message_size: Size = Field(
         parse_size("50MiB"), description="Largest message we take; announced by SIZE (RFC 1870)."
     )
+    memory: Size = Field(
+        parse_size("256KiB"),
+        description="Bytes of one message that are kept in memory while it arrives; the rest goes "
+        "to a file. As much as store.inline_limit: what is larger becomes a file anyway.",
+    )
     recipients: int = Field(
         1000,
         ge=100,
@@ -256,8 +261,8 @@ class ReceiveOptions(Options):
 
     greeting_delay: Duration = Field(
         0,
-        description="Wait so long before the greeting; who talks before it (RFC 5321 section "
-        "4.3.1 forbids it) gets 554 and is gone. Most that do so send spam.",
+        description="Wait so long before the greeting. Who talks before it gets 554 and is gone: "
+        "RFC 5321 section 4.3.1 forbids it, and most that do so send spam.",
     )
 
 

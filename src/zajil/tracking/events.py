@@ -97,6 +97,21 @@ class SessionClosed(TrackingEvent):
     """How many mails it handed in."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionsRefused(TrackingEvent):
+    """Connections of one address that did not become sessions; one event for many of them."""
+
+    name: ClassVar[str] = "connection.refused"
+    service: str
+    peer: str
+    """Its address; ``others`` stands for the rest when very many addresses came at once."""
+    reason: str
+    """``too many sessions in all``, ``... of the address``, ``TLS handshake failed`` ..."""
+    count: int
+    since_ms: int
+    """When the first of them came; ``at_ms`` is not before the last."""
+
+
 # ---- one mail comes in ----------------------------------------------------------------------
 
 
@@ -352,6 +367,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         LoginFailed,
         CommandRefused,
         SessionClosed,
+        ConnectionsRefused,
         SenderNamed,
         RecipientNamed,
         RecipientRefused,
