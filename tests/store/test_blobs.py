@@ -70,18 +70,6 @@ def test_random_access(store: Store, body: bytes) -> None:
             assert reader.read_at(offset, size) == body[offset : offset + size]
 
 
-def test_a_file_is_taken_with_what_stands_in_front(store: Store, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.write_bytes(LARGE)
-
-    async def stage() -> StagedBlob:
-        return await store.blobs.stage_file(source, head=b"Received: x\r\n")
-
-    staged = asyncio.run(stage())
-    store.write_now(write, staged)
-    assert read(store, staged.blob_id) == b"Received: x\r\n" + LARGE
-
-
 def test_a_blob_that_is_not_there(store: Store) -> None:
     with pytest.raises(NoSuchBlob):
         read(store, BlobId("gone"))

@@ -10,6 +10,7 @@ from zajil.check.facts import MessageFacts
 from zajil.check.verdict import Action, Reason
 from zajil.message.address_list import parse_address_list
 from zajil.message.fields import MAX_FIELDS, find_value
+from zajil.message.source import Source, read_pieces
 
 # RFC 5322 section 3.6: at most one of each; a second one shows one thing to a filter and another
 # to a reader.
@@ -78,18 +79,22 @@ def _has_author(facts: MessageFacts) -> bool:
     return bool(people) and not listed.defects and all(one.address for one in people)
 
 
-def has_long_line(body: bytes) -> bool:
+def has_long_line(body: bytes | Source) -> bool:
     """Whether a line is longer than RFC 5322 section 2.1.1 allows; looks at every thousandth byte.
 
     It jumps from each line end to the last one within reach, so a mail of short lines costs
     one search in a thousand bytes.
     """
-    at, end = 0, len(body)
-    while end - at > _LINE + 2:
-        line_end = body.rfind(b"\n", at, at + _LINE + 2)
-        if line_end < 0:
-            return True
-        at = line_end + 1
+    begun = b""  # of the line that goes on in the next piece
+    for piece in read_pieces(body):
+        data = begun + piece if begun else piece
+        at, end = 0, len(data)
+        while end - at > _LINE + 2:
+            line_end = data.rfind(b"\n", at, at + _LINE + 2)
+            if line_end < 0:
+                return True
+            at = line_end + 1
+        begun = data[at:]
     return False
 
 

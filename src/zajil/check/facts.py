@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from zajil.config.options import LimitOptions
 from zajil.core.address import Address
 from zajil.message.fields import Field
+from zajil.message.source import Source
 from zajil.net.peer import Peer
 
 
@@ -34,5 +35,5 @@ class MessageFacts:
     authserv_id: str
     """Our name in Authentication-Results."""
     limits: LimitOptions
-    body: bytes = b""
-    """With the empty line before it; ``b""`` when it is not in memory."""
+    body: bytes | Source = b""
+    """With the empty line before it. To read a ``Source`` may wait on the disk: in a thread."""

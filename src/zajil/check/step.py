@@ -1,11 +1,12 @@
 """The check step: every check, one verdict, the events that explain it.
 
-Returns without waiting where no check has to ask anybody. SPF, DKIM, DMARC, ARC and the spam
-checks come in here, before ``decide``.
+Returns without waiting where no check has to ask anybody and the message is in memory. SPF, DKIM,
+DMARC, ARC and the spam checks come in here, before ``decide``.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from zajil.check.content import check_format
@@ -30,8 +31,15 @@ class Checked:
 
 
 async def check_message(facts: MessageFacts) -> Checked:
-    """Check a mail that is here to its last byte."""
-    reasons = check_format(facts)
+    """Check a mail that is here to its last byte.
+
+    Raises:
+        StoreUnavailable: its body cannot be read from the disk.
+    """
+    if isinstance(facts.body, bytes):
+        reasons = check_format(facts)
+    else:
+        reasons = await asyncio.to_thread(check_format, facts)
     verdict = decide(reasons, _THRESHOLDS)
     sentences = tuple([reason.text for reason in verdict.reasons])
     result = "pass" if not reasons else "remarks"

@@ -208,6 +208,23 @@ class LimitOptions(Options):
     errors: int = Field(
         20, ge=1, description="Refused commands and recipients in one session before it is closed."
     )
+    free_errors: int = Field(
+        10,
+        ge=0,
+        description="So many of them cost the peer nothing; 10 as in Postfix "
+        "(smtpd_soft_error_limit).",
+    )
+    error_delay: Duration = Field(
+        parse_duration("1s"),
+        description="Each further one makes the next answers wait so much longer, 10 s at most; "
+        "1 s as in Postfix (smtpd_error_sleep_time). 0: answers never wait.",
+    )
+    bad_recipients: int = Field(
+        20,
+        ge=0,
+        description="Recipients refused in one session before it is closed with 421: who tries "
+        "out addresses meets many. What was accepted can be sent again. 0: no limit but errors.",
+    )
     sessions: int = Field(
         2000,
         ge=1,
@@ -264,6 +281,50 @@ class ReceiveOptions(Options):
         description="Wait so long before the greeting. Who talks before it gets 554 and is gone: "
         "RFC 5321 section 4.3.1 forbids it, and most that do so send spam.",
     )
+    tarpit: Duration = Field(
+        0,
+        description="Let a peer that has handed in no mail yet wait so long for the answer to "
+        "each recipient; per worker, from its start. At most 1m: a peer may give up after 5 "
+        "(RFC 5321 section 4.5.3.2.3).",
+        le=60_000,
+    )
+
+
+class SubmitOptions(Options):
+    """``[submit]``: what one of our accounts may send. Stolen passwords are used for spam."""
+
+    recipients_per_mail: int = Field(
+        500,
+        ge=0,
+        description="Recipients of one submitted mail; more get 452 4.5.3. 500 as in Exchange "
+        "Online; at least 100 (RFC 5321 section 4.5.3.1.8). 0: no limit but limits.recipients.",
+    )
+    recipients_per_minute: int = Field(
+        500,
+        ge=0,
+        description="Recipients of all mails of an account in one minute of the clock; more get "
+        "450 4.7.1. Enough for one mail of the largest size. 0: no limit.",
+    )
+    recipients_per_day: int = Field(
+        3000,
+        ge=0,
+        description="The same in one day (UTC); 3000 as for outside recipients in Google "
+        "Workspace. 0: no limit.",
+    )
+    future_release_max: Duration = Field(
+        parse_duration("30d"),
+        description="How far ahead a mail may ask to be sent (FUTURERELEASE, RFC 4865 section 4); "
+        "people plan by the month. 0: not offered.",
+    )
+
+    @model_validator(mode="after")
+    def _a_mail_has_room(self) -> Self:
+        if 0 < self.recipients_per_mail < 100:
+            raise BadOption(
+                "submit.recipients_per_mail",
+                "it is less than 100, which RFC 5321 section 4.5.3.1.8 demands",
+            )
+        return self
 
 
 class QueueOptions(Options):
@@ -359,6 +420,7 @@ class Configuration(Options):
     listen: ListenOptions = ListenOptions()
     net: NetOptions = NetOptions()
     receive: ReceiveOptions = ReceiveOptions()
+    submit: SubmitOptions = SubmitOptions()
     store: StoreOptions = StoreOptions()
     tls: TlsOptions = TlsOptions()
     dns: DnsOptions = DnsOptions()

@@ -15,7 +15,7 @@ from zajil.check.verdict import Action
 from zajil.core.address import Address
 from zajil.core.ids import SessionId
 from zajil.message.encoded_word import decode_words
-from zajil.message.fields import Field, cut_ranges, find_value, read_fields, split_message
+from zajil.message.fields import Field, cut_ranges, find_value, read_fields
 from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.copies import plan_copies
@@ -83,7 +83,7 @@ def refuse(session: Connection, transaction: Transaction, reply: Reply) -> Reply
 async def _check_and_hand_over(session: Connection, transaction: Transaction) -> Reply:
     services = session.services
     now_ms = services.clock.now_ms()
-    facts = _facts(session, transaction, now_ms)
+    facts = await _facts(session, transaction, now_ms)
     received = received_event(facts)
     checked = await check_message(facts)
     transaction.events += (received, *checked.events)
@@ -121,10 +121,8 @@ async def _check_and_hand_over(session: Connection, transaction: Transaction) ->
     return reply
 
 
-def _facts(session: Connection, transaction: Transaction, now_ms: int) -> MessageFacts:
-    message = transaction.spool.message()
-    header_end, _ = split_message(message)
-    header = message[:header_end]
+async def _facts(session: Connection, transaction: Transaction, now_ms: int) -> MessageFacts:
+    header, body = await transaction.spool.split()
     return MessageFacts(
         now_ms=now_ms,
         peer=session.peer,
@@ -133,12 +131,12 @@ def _facts(session: Connection, transaction: Transaction, now_ms: int) -> Messag
         recipients=tuple([recipient.address for recipient in transaction.recipients]),
         header=header,
         fields=read_fields(header),
-        size=len(message),
+        size=transaction.spool.size,
         smtputf8=transaction.smtputf8,
         login=None,
         authserv_id=session.services.hostname,
         limits=session.services.limits,
-        body=message[header_end:],
+        body=body,
     )
 
 

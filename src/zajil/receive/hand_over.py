@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from zajil.core.address import Address
 from zajil.core.ids import AccountId, MailId, SessionId
+from zajil.message.source import Source
 from zajil.receive import replies
 from zajil.receive.copies import Copies
 from zajil.smtp.reply import Reply
@@ -35,7 +36,7 @@ class Incoming:
     header_from: str
     message_id: str
     needs_smtputf8: bool
-    parts: tuple[bytes, ...]
+    parts: tuple[bytes | Source, ...]
     """Our trace fields, header section, body: in this order, the bytes that are kept."""
     copies: Copies
     events: tuple[TrackingEvent, ...]

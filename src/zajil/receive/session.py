@@ -86,10 +86,9 @@ class ReceiveSession:
         """Decide what to say to one command or to the end of the data."""
         return self.ANSWERS[type(event)](self, event)
 
-    def take_body(self, chunk: bytes) -> None:
-        """Keep a piece of the message."""
-        if self.transaction is not None:
-            self.transaction.spool.add(chunk)
+    def take_body(self, chunk: bytes) -> Awaitable[None] | None:
+        """Keep a piece of the message; a large one has to wait for the disk now and then."""
+        return None if self.transaction is None else self.transaction.spool.add(chunk)
 
     def tls_started(self, version: str, cipher: str) -> None:
         """Forget what was said in the clear (RFC 3207 section 4.2)."""
@@ -141,7 +140,7 @@ class ReceiveSession:
             now_ms,
             event.reverse_path,
             event.smtputf8,
-            Spool(self.services.limits.message_size),
+            Spool(self.services.limits, self.services.store.blobs),
         )
         path = str(event.reverse_path) if event.reverse_path else ""
         transaction.events.append(SenderNamed(now_ms, path, event.parameters))

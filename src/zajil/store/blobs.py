@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +22,12 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import ID_RANDOM_SIZE, BlobId, new_blob_id
+from zajil.message.source import Source, read_pieces, size_of
 from zajil.store.batch import release_files
-from zajil.store.errors import StoreFull, StoreUnavailable
+from zajil.store.errors import StoreUnavailable, disk_error
 from zajil.store.rows import insert_rows
 from zajil.store.schema import blob, mail, message
+from zajil.store.spill import Spill, Spilled, SpillFile, write_whole
 
 
 class NoSuchBlob(Exception):
@@ -70,7 +71,7 @@ class Blobs:
         content = parts[0] if len(parts) == 1 else b"".join(parts)
         return StagedBlob(self._new_id(), len(content), content, None)
 
-    async def stage_any(self, parts: Sequence[bytes]) -> StagedBlob:
+    async def stage_any(self, parts: Sequence[bytes | Source]) -> StagedBlob:
         """Take a message of any size; a large one is on disk when this returns.
 
         Waits on the disk, in a thread. Cancelled, it leaves at most a file that ``sweep`` finds.
@@ -78,44 +79,42 @@ class Blobs:
         Raises:
             StoreFull, StoreUnavailable: the file could not be written.
         """
-        if sum(map(len, parts)) <= self._inline_limit:
-            return self.stage(parts)
+        small = [part for part in parts if isinstance(part, bytes)]
+        if len(small) == len(parts) and sum(map(len, small)) <= self._inline_limit:
+            return self.stage(small)
         return await asyncio.to_thread(self.stage_now, parts)
 
-    def stage_now(self, parts: Iterable[bytes | Path]) -> StagedBlob:
+    def stage_now(self, parts: Iterable[bytes | Source]) -> StagedBlob:
         """Write a message to a file of its own, and wait for the disk.
 
         Args:
-            parts: pieces in memory and whole files, one after the other.
+            parts: one after the other.
 
         Raises:
             StoreFull, StoreUnavailable: the file could not be written.
         """
         self._require_space()
         blob_id = self._new_id()
-        # The last two characters are random: 1024 folders of like size.
-        location = f"{blob_id[-2:]}/{blob_id}"
-        path = self._folder / location
         try:
-            if not path.parent.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                _sync_folder(self._folder)
+            path = self._make_path(blob_id)
             size = _write_file(path, parts)
             _sync_folder(path.parent)
-        except OSError as error:
+        except (OSError, StoreUnavailable) as error:
             with contextlib.suppress(OSError):
-                path.unlink()
-            kind = StoreFull if error.errno in _FULL else StoreUnavailable
-            raise kind(f"cannot write a large message to {path}: {error.strerror}") from error
-        return StagedBlob(blob_id, size, None, location)
+                self._path(blob_id).unlink()
+            if isinstance(error, OSError):
+                what = f"cannot write a large message to {self._path(blob_id)}"
+                raise disk_error(error, what) from error
+            raise
+        return StagedBlob(blob_id, size, None, _location(blob_id))
 
-    def stage_file(self, source: Path, *, head: bytes = b"") -> Awaitable[StagedBlob]:
-        """Take what lies in a file, with ``head`` in front of it; the file itself stays.
+    def spill(self, memory: int) -> Spill:
+        """Begin to take bytes of which nobody knows how many will come.
 
-        Raises:
-            StoreFull, StoreUnavailable: the copy could not be written.
+        Args:
+            memory: how many are kept in memory before the rest goes to a file.
         """
-        return asyncio.to_thread(self.stage_now, (head, source))
+        return Spill(self._new_spill_file, memory)
 
     def read(self, conn: Connection, blob_id: BlobId) -> bytes:
         """Give all bytes of a blob.
@@ -177,6 +176,22 @@ class Blobs:
 
     def _new_id(self) -> BlobId:
         return new_blob_id(self._clock.now_ms(), self._random(ID_RANDOM_SIZE))
+
+    def _path(self, blob_id: BlobId) -> Path:
+        return self._folder / _location(blob_id)
+
+    def _make_path(self, blob_id: BlobId) -> Path:
+        path = self._path(blob_id)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sync_folder(self._folder)
+        return path
+
+    def _new_spill_file(self) -> SpillFile:
+        # Where blobs lie: so it is the disk whose space was looked at, and a copy to a blob stays
+        # within one file system. What a crash leaves of it has the name of a blob: sweep finds it.
+        self._require_space()
+        return SpillFile(self._make_path(self._new_id()))
 
 
 class BlobReader:
@@ -292,22 +307,29 @@ _COLUMNS = (blob.c.id, blob.c.size, blob.c.content, blob.c.location)
 _FIND = sa.select(blob.c.size, blob.c.content, blob.c.location).where(
     blob.c.id == sa.bindparam("id_")
 )
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def _write_file(path: Path, parts: Iterable[bytes | Path]) -> int:
+def _location(blob_id: BlobId) -> str:
+    # The last two characters are random: 1024 folders of like size.
+    return f"{blob_id[-2:]}/{blob_id}"
+
+
+def _write_file(path: Path, parts: Iterable[bytes | Source]) -> int:
     """Write a new file and wait until its bytes are on disk."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
     size = 0
-    with path.open("xb") as file:
+    try:
         for part in parts:
-            if isinstance(part, Path):
-                with part.open("rb") as source:
-                    while piece := source.read(1 << 20):
-                        size += file.write(piece)
+            if isinstance(part, Spilled):
+                part.copy_to(descriptor)
             else:
-                size += file.write(part)
-        file.flush()
-        os.fsync(file.fileno())
+                for piece in read_pieces(part):
+                    write_whole(descriptor, piece)
+            size += size_of(part)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     return size
 
 

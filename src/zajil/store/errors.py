@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class StoreError(Exception):
     """Base of the family: the world is ill, not the request."""
@@ -13,3 +15,9 @@ class StoreUnavailable(StoreError):
 
 class StoreFull(StoreUnavailable):
     """No space for new mail: 452 4.3.1. Reading and deleting go on."""
+
+
+def disk_error(error: OSError, what: str) -> StoreUnavailable:
+    """Say in one sentence what a disk did not do, and whether it is full."""
+    kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable
+    return kind(f"{what}: {error.strerror or error}")

@@ -15,7 +15,8 @@ from zajil.check.verdict import NOTHING_AGAINST, Action
 from zajil.core.address import Address
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, SessionId, new_mail_id, new_session_id
 from zajil.login.account import Account
-from zajil.message.fields import cut_ranges, read_fields, split_message
+from zajil.message.fields import cut_ranges, read_fields
+from zajil.message.source import Source, size_of
 from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.accept import (
@@ -130,8 +131,10 @@ async def hand_in(
             no space ...; nothing was kept.
     """
     now_ms = services.clock.now_ms()
-    spool = Spool(services.limits.message_size)
-    spool.add(message)
+    spool = Spool(services.limits, services.store.blobs)
+    taken = spool.add(message)
+    if taken is not None:
+        await taken
     session_id = new_session_id(now_ms, services.random(ID_RANDOM_SIZE))
     transaction = Transaction(
         new_mail_id(now_ms, services.random(ID_RANDOM_SIZE)),
@@ -167,7 +170,7 @@ class _Made:
 
     account: Account
     session_id: SessionId | None
-    parts: tuple[bytes, ...]
+    parts: tuple[bytes | Source, ...]
     header_from: str
     message_id: str
     needs_smtputf8: bool
@@ -179,9 +182,7 @@ async def _complete(
 ) -> _Made | Reply:
     """Check the header section and complete it; a reply says what is wrong with it."""
     now_ms = services.clock.now_ms()
-    message = transaction.spool.message()
-    header_end, _ = split_message(message)
-    header = message[:header_end]
+    header, body = await transaction.spool.split()
     fields = read_fields(header)
     foreign = foreign_authors(fields, lambda address: may_send_as(account, address))
     if foreign:
@@ -192,7 +193,7 @@ async def _complete(
         author=account.address,
         now_ms=now_ms,
         message_id=f"<{transaction.mail_id}@{account.address.domain}>",
-        has_separator=header_end < len(message),
+        has_separator=size_of(body) > 0,
     )
     if completed.changes:
         transaction.events.append(HeaderCompleted(now_ms, ", ".join(completed.changes)))
@@ -204,12 +205,12 @@ async def _complete(
         tuple([recipient.address for recipient in transaction.recipients]),
         completed.header,
         read_fields(completed.header) if completed.changes else fields,
-        len(message),
+        transaction.spool.size,
         via.smtputf8,
         account.login,
         services.hostname,
         services.limits,
-        message[header_end:],
+        body,
     )
     received = received_event(facts)
     checked = await check_message(facts)
@@ -232,7 +233,7 @@ async def _complete(
     return _Made(
         account,
         via.session_id,
-        (trace, checked.field, header, message[header_end:]),
+        (trace, checked.field, header, body),
         received.header_from,
         received.message_id,
         needs_smtputf8(header, transaction.reverse_path),

@@ -42,7 +42,9 @@ class Talk:
         self.conn.receive_data(data if data.endswith(b"\r\n") else data + b"\r\n")
         while not isinstance(event := self.conn.next_event(), Wait):
             if isinstance(event, BodyChunk):
-                self.session.take_body(event.data)
+                taken = self.session.take_body(event.data)
+                if taken is not None:
+                    await taken
                 continue
             answer = self.session.answer(event)
             self.conn.reply(await answer if isawaitable(answer) else answer)
