@@ -7,17 +7,22 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from pysqlite3 import dbapi2 as sqlite
 
 from zajil.config.options import StoreOptions
+from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT
 from zajil.net.system import SystemClock
-from zajil.store import dialect
+from zajil.store import dialect, migrations
 from zajil.store.errors import StoreUnavailable
+from zajil.store.intake import accept
 from zajil.store.open import Store, prepare_store
+from zajil.store.queue import Claim, claim
 from zajil.store.schema import metadata
-from zajil.testing.store import make_account, open_test_store
+from zajil.testing.store import NOW_MS, make_account, make_intake, open_test_store
 
 
 def test_migrations_make_what_the_schema_says(store: Store) -> None:
@@ -26,18 +31,54 @@ def test_migrations_make_what_the_schema_says(store: Store) -> None:
         assert compare_metadata(context, metadata) == []
 
 
+def _shapes(conn: sa.Connection) -> set[tuple[str, frozenset[str], str]]:
+    """Give each table and index: its name, its columns and constraints in any order, its end.
+
+    A column that a migration added stands behind the constraints.
+    """
+    query = sa.text("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql != ''")
+    shapes = set()
+    for sql in conn.scalars(query):
+        name, _, rest = "".join(sql.split()).partition("(")
+        inside, _, end = rest.rpartition(")")
+        shapes.add((name, frozenset(inside.split(",")), end))
+    return shapes
+
+
 def test_migrations_make_the_very_tables_of_the_schema(tmp_path: Path) -> None:
     """Of what Alembic does not compare: WITHOUT ROWID, AUTOINCREMENT, conditions of indexes."""
-    query = sa.text("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql != ''")
     plain = sa.create_engine("sqlite://", module=sqlite)
     metadata.create_all(plain)
     with plain.connect() as conn:
-        wanted = {"".join(sql.split()) for sql in conn.scalars(query)}
+        wanted = _shapes(conn)
     plain.dispose()
     store = open_test_store("sqlite", tmp_path)
-    migrated = store.read_now(lambda conn: {"".join(sql.split()) for sql in conn.scalars(query)})
+    migrated = store.read_now(_shapes)
     store.close_now()
     assert migrated == wanted
+
+
+def test_an_older_store_is_brought_up_to_date(store: Store, store_url: str, tmp_path: Path) -> None:
+    """What lies in it is what it was; a mail of before asks for nothing."""
+    with store._dialect.migrating() as conn:
+        _make_first_tables(conn)
+    item = make_intake(store.blobs.stage([b"x"]), remote=["a@one.test"])
+    store.write_now(accept, item)
+    again = open_test_store(store_url, tmp_path / "data")
+    claimed = again.write_now(claim, Claim("here/1/", "t", NOW_MS, NOW_MS + 1, 10))
+    again.close_now()
+    assert [(row.mail_id, row.mail_options, row.options) for row in claimed] == [
+        (item.mail_id, PLAIN_MAIL, PLAIN_RECIPIENT)
+    ]
+
+
+def _make_first_tables(conn: sa.Connection) -> None:
+    metadata.drop_all(conn)
+    conn.execute(sa.text("DROP TABLE alembic_version"))
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = conn
+    command.upgrade(config, "0001")
 
 
 def test_a_second_open_finds_everything_again(store: Store, store_url: str, tmp_path: Path) -> None:

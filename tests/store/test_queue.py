@@ -18,15 +18,11 @@ from zajil.store.queue import (
     Claim,
     Claimed,
     FreeLeases,
-    LeaseLost,
     Renewal,
-    RowResult,
-    Settlement,
     claim,
     free_leases,
     next_due_ms,
     renew,
-    settle,
 )
 from zajil.store.queue_admin import (
     QueueOrder,
@@ -38,6 +34,7 @@ from zajil.store.queue_admin import (
     retry,
 )
 from zajil.store.schema import blob, mail, recipient
+from zajil.store.settlement import LeaseLost, RowResult, Settlement, settle
 from zajil.store.tracking import load_journey
 from zajil.testing.store import NOW_MS, make_account, make_intake, open_test_store, running
 from zajil.tracking.events import DsnSent, RecipientDelivered

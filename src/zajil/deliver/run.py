@@ -43,15 +43,13 @@ from zajil.store.queue import (
     Claim,
     Claimed,
     FreeLeases,
-    LeaseLost,
     Renewal,
-    Settlement,
     claim,
     free_leases,
     next_due_ms,
     renew,
-    settle,
 )
+from zajil.store.settlement import LeaseLost, Settlement, settle
 from zajil.tracking.events import FaultHappened, TrackingEvent
 
 _CLAIMED_AHEAD = 4

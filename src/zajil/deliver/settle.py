@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 from zajil.deliver.outgoing import Outcome, Outgoing, Result, Results
 from zajil.store.intake import Intake
-from zajil.store.queue import Claimed, RowResult, Settlement
+from zajil.store.queue import Claimed
+from zajil.store.settlement import RowResult, Settlement
 from zajil.tracking.events import (
     DeliveryDeferred,
     RecipientDelivered,

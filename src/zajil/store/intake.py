@@ -26,6 +26,18 @@ from zajil.tracking.events import TrackingEvent
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """A copy of ours that is not filed at once: a row of the queue, without a next hop."""
+
+    due_ms: int
+    """When ``deliver.local`` puts it into its mailbox."""
+    expires_ms: int
+    """When it would be given up; an account that is gone is given up at once."""
+    state: Literal["waiting", "held"] = "waiting"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LocalCopy:
     """One recipient of ours, and the mailbox that filing chose."""
 
@@ -38,6 +50,9 @@ class LocalCopy:
     prefix: str = ""
     """What differs per recipient: Return-Path and Delivered-To, each with its CRLF."""
     options: RecipientOptions = PLAIN_RECIPIENT
+    wait: Wait | None = None
+    """``None``: it lies in its mailbox in the commit of its acceptance. Else ``flags`` and
+    ``prefix`` are of no use: the copy is made later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,8 @@ class RemoteCopy:
     state: Literal["waiting", "held"] = "waiting"
     reason: str = ""
     options: RecipientOptions = PLAIN_RECIPIENT
+    addressed_as: Address | None = None
+    """What the sender named, where that is an alias of ours: all that the sender may be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +109,8 @@ def accept(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
     """
     require_space(tx)
     write_blobs(tx, [item.content for item in items if item.local or item.remote])
-    insert_rows(tx, _MAIL, [_mail_row(item) for item in items])
-    insert_rows(tx, _RECIPIENT, [row for item in items for row in _recipient_rows(item)])
+    _insert_mails(tx, items)
+    _insert_recipients(tx, items)
     append_messages(tx, [append for item in items for append in _appends(item)])
     insert_rows(
         tx,
@@ -104,9 +121,32 @@ def accept(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
             if item.events
         ],
     )
-    if any(item.remote for item in items):
+    if any([_is_queued(item) for item in items]):
         touch(tx, QUEUE)
     return [item.mail_id for item in items]
+
+
+def _is_queued(item: Intake) -> bool:
+    return bool(item.remote) or any([copy.wait is not None for copy in item.local])
+
+
+def _insert_mails(tx: Connection, items: Sequence[Intake]) -> None:
+    plain = [_mail_row(item) for item in items if item.options is PLAIN_MAIL]
+    insert_rows(tx, _MAIL, plain)
+    if len(plain) < len(items):
+        asking = [item for item in items if item.options is not PLAIN_MAIL]
+        rows = [(*_mail_row(item), *_mail_options(item.options)) for item in asking]
+        insert_rows(tx, (*_MAIL, *_MAIL_OPTIONS), rows)
+
+
+def _insert_recipients(tx: Connection, items: Sequence[Intake]) -> None:
+    """Write a plain recipient with few columns, and the others in a statement of their own."""
+    plain: list[tuple[Any, ...]] = []
+    asking: list[tuple[Any, ...]] = []
+    for item in items:
+        _add_recipients(item, plain, asking)
+    insert_rows(tx, _RECIPIENT, plain)
+    insert_rows(tx, (*_RECIPIENT, *_RECIPIENT_OPTIONS), asking)
 
 
 _MAIL = (
@@ -123,6 +163,7 @@ _MAIL = (
     mail.c.blob_id,
     mail.c.needs_smtputf8,
 )
+_MAIL_OPTIONS = (mail.c.dsn_return, mail.c.envelope_id, mail.c.require_tls)
 _RECIPIENT = (
     recipient.c.mail_id,
     recipient.c.position,
@@ -137,6 +178,11 @@ _RECIPIENT = (
     recipient.c.tries,
     recipient.c.next_try_ms,
     recipient.c.expires_ms,
+)
+_RECIPIENT_OPTIONS = (
+    recipient.c.notify,
+    recipient.c.original_recipient,
+    recipient.c.addressed_as,
 )
 _EVENT = (event.c.mail_id, event.c.session_id, event.c.at_ms, event.c.body)
 
@@ -155,32 +201,65 @@ def _mail_row(item: Intake) -> tuple[Any, ...]:
         item.header_from.replace("\0", ""),
         item.message_id.replace("\0", ""),
         item.size,
-        item.content.blob_id if item.remote else None,
+        item.content.blob_id if _is_queued(item) else None,
         item.needs_smtputf8,
     )
 
 
-def _recipient_rows(item: Intake) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
+def _mail_options(options: MailOptions) -> tuple[Any, ...]:
+    """Give what is kept of them: a time to hold the mail until is in the recipients' rows."""
+    return (options.dsn_return, options.envelope_id or None, options.require_tls or None)
 
-    def add(who: Address, state: str, reason: str, *rest: object) -> None:
-        key = (item.mail_id, len(rows), str(who), who.key)
-        rows.append((*key, state, reason, item.received_at_ms, *rest))
 
+def _add_recipients(
+    item: Intake, plain: list[tuple[Any, ...]], asking: list[tuple[Any, ...]]
+) -> None:
+    position = 0
+    at_ms = item.received_at_ms
     for copy in item.local:
-        filed = (copy.account_id, copy.mailbox_name)
-        add(copy.recipient, "delivered", "", *filed, None, 0, None, None)
+        who, wait = copy.recipient, copy.wait
+        key = (item.mail_id, position, str(who), who.key)
+        position += 1
+        place = (at_ms, copy.account_id, copy.mailbox_name, None, 0)
+        if wait is None:
+            row = (*key, "delivered", "", *place, None, None)
+        else:
+            row = (*key, wait.state, wait.reason, *place, wait.due_ms, wait.expires_ms)
+        if copy.options is PLAIN_RECIPIENT:
+            plain.append(row)
+        else:
+            asking.append((*row, *_recipient_options(copy.options, None)))
     for remote in item.remote:
+        who = remote.recipient
+        key = (item.mail_id, position, str(who), who.key)
+        position += 1
         due = (remote.next_hop, 0, remote.next_try_ms, remote.expires_ms)
-        add(remote.recipient, remote.state, remote.reason, None, None, *due)
+        row = (*key, remote.state, remote.reason, at_ms, None, None, *due)
+        if remote.options is PLAIN_RECIPIENT and remote.addressed_as is None:
+            plain.append(row)
+        else:
+            asking.append((*row, *_recipient_options(remote.options, remote.addressed_as)))
     for who, reason in item.refused:
-        add(who, "refused", reason, None, None, None, 0, None, None)
-    return rows
+        key = (item.mail_id, position, str(who), who.key)
+        position += 1
+        plain.append((*key, "refused", reason, at_ms, None, None, None, 0, None, None))
+
+
+def _recipient_options(
+    options: RecipientOptions, addressed_as: Address | None
+) -> tuple[int | None, str | None, str | None]:
+    return (
+        None if options.notify is None else options.notify.value,
+        options.original_recipient or None,
+        None if addressed_as is None else str(addressed_as),
+    )
 
 
 def _appends(item: Intake) -> list[Append]:
     appends: list[Append] = []
     for copy in item.local:
+        if copy.wait is not None:
+            continue
         flags, keywords = pack_flags(copy.flags) if copy.flags else (0, "")
         appends.append(
             Append(

@@ -1,37 +1,34 @@
 """The queue: recipients that wait, as rows of the table that is also their history (decision 0001).
 
 Laws:
-- Who works on a row holds a lease with a token on it; ``settle`` demands the token, so whoever lost
-  the lease can write nothing.
+- Who works on a row holds a lease with a token on it; ``settlement.settle`` demands the token, so
+  whoever lost the lease can write nothing.
 - A claimed row is due again when its lease ends: the clock of the queue is ``next_try_ms`` alone.
-- A row that stops waiting is settled in the commit that holds its events, and its DSN if there is
-  one: neither can be lost or doubled.
-- The bytes of a mail are kept as long as one of its recipients waits or is held.
+- What cannot be read is set aside (held), and stands in nobody's way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.address import Address, parse_address
+from zajil.core.address import Address, BadAddress, parse_address
+from zajil.core.envelope import (
+    PLAIN_MAIL,
+    PLAIN_RECIPIENT,
+    MailOptions,
+    Notify,
+    RecipientOptions,
+)
 from zajil.core.ids import AccountId, BlobId, MailId
 from zajil.store.batch import QUEUE, touch
-from zajil.store.blobs import release_blobs
-from zajil.store.intake import Intake, accept
-from zajil.store.rows import values
 from zajil.store.schema import mail, recipient
 from zajil.store.tracking import EventBatch, record_events
-from zajil.tracking.events import TrackingEvent
-
-
-class LeaseLost(Exception):
-    """A recipient was taken from us meanwhile; nothing of the settlement was written."""
-
+from zajil.tracking.events import FaultHappened
 
 # ---- claim --------------------------------------------------------------------------------------
 
@@ -61,6 +58,7 @@ class Claimed:
     position: int
     recipient: Address
     next_hop: str
+    """ASCII domain or address literal; ``""``: a mailbox of ours, where it had to wait."""
     reason: str
     """Of its last failure; ``""`` before the first try."""
     tries: int
@@ -77,6 +75,21 @@ class Claimed:
     blob_id: BlobId
     size: int
     needs_smtputf8: bool
+    mail_options: MailOptions = PLAIN_MAIL
+    options: RecipientOptions = PLAIN_RECIPIENT
+    addressed_as: Address | None = None
+    """What the sender named, where that is an alias; ``None``: it is ``recipient``."""
+    warned: bool = False
+    """The sender was told of the delay."""
+    owner_id: AccountId | None = None
+    """Whose mailbox it goes into, where there is no next hop."""
+    mailbox: str | None = None
+    """Name of the mailbox that was chosen when the mail came."""
+
+    @property
+    def told_as(self) -> Address:
+        """The recipient as the sender knows it."""
+        return self.addressed_as or self.recipient
 
 
 def claim(tx: Connection, items: Sequence[Claim]) -> list[list[Claimed]]:
@@ -107,28 +120,66 @@ def _claim(tx: Connection, item: Claim) -> list[Claimed]:
     }
     claimed = []
     for row in sorted(rows, key=lambda row: (row.mail_id, row.position)):
-        of = mails[row.mail_id]
-        claimed.append(
-            Claimed(
-                mail_id=row.mail_id,
-                position=row.position,
-                recipient=parse_address(row.address),
-                next_hop=row.next_hop,
-                reason=row.reason,
-                tries=row.tries,
-                expires_ms=row.expires_ms,
-                token=item.token,
-                at_ms=row.at_ms,
-                account_id=of.account_id,
-                reverse_path=None if of.reverse_path is None else parse_address(of.reverse_path),
-                header_from=of.header_from,
-                message_id=of.message_id,
-                blob_id=of.blob_id,
-                size=of.size,
-                needs_smtputf8=bool(of.needs_smtputf8),
-            )
-        )
+        try:
+            claimed.append(_claimed(row, mails[row.mail_id], item.token))
+        except (BadAddress, ValueError) as error:
+            _set_aside(tx, row, item.now_ms, str(error))
     return claimed
+
+
+def _claimed(row: sa.Row[Any], of: sa.Row[Any], token: str) -> Claimed:
+    """Raise BadAddress or ValueError for what another version, or a hand, wrote into the row."""
+    return Claimed(
+        mail_id=row.mail_id,
+        position=row.position,
+        recipient=parse_address(row.address),
+        next_hop=row.next_hop or "",
+        reason=row.reason,
+        tries=row.tries,
+        expires_ms=row.expires_ms,
+        token=token,
+        at_ms=row.at_ms,
+        account_id=of.account_id,
+        reverse_path=None if of.reverse_path is None else parse_address(of.reverse_path),
+        header_from=of.header_from,
+        message_id=of.message_id,
+        blob_id=of.blob_id,
+        size=of.size,
+        needs_smtputf8=bool(of.needs_smtputf8),
+        mail_options=_mail_options(of),
+        options=_recipient_options(row),
+        addressed_as=None if row.addressed_as is None else parse_address(row.addressed_as),
+        warned=row.warned_ms is not None,
+        owner_id=row.account_id,
+        mailbox=row.mailbox,
+    )
+
+
+def _mail_options(of: sa.Row[Any]) -> MailOptions:
+    if of.dsn_return is None and of.envelope_id is None and of.require_tls is None:
+        return PLAIN_MAIL
+    return MailOptions(of.dsn_return, of.envelope_id or "", bool(of.require_tls))
+
+
+def _recipient_options(row: sa.Row[Any]) -> RecipientOptions:
+    if row.notify is None and row.original_recipient is None:
+        return PLAIN_RECIPIENT
+    notify = None if row.notify is None else Notify(row.notify)
+    return RecipientOptions(notify, row.original_recipient or "")
+
+
+def _set_aside(tx: Connection, row: sa.Row[Any], now_ms: int, why: str) -> None:
+    """Hold a row that cannot be read: an operator must look, and the queue goes on."""
+    reason = f"set aside: what the store says of this recipient cannot be read ({why})"
+    tx.execute(
+        sa.update(recipient)
+        .where(recipient.c.mail_id == row.mail_id, recipient.c.position == row.position)
+        .values(
+            state="held", reason=reason, lease_owner=None, lease_token=None, lease_until_ms=None
+        )
+    )
+    fault = FaultHappened(now_ms, reason, "")
+    record_events(tx, [EventBatch(None, row.mail_id, now_ms, (fault,))])
 
 
 def _claim_statement(*, not_for: bool) -> sa.UpdateBase:
@@ -144,7 +195,9 @@ def _claim_statement(*, not_for: bool) -> sa.UpdateBase:
         .with_for_update(skip_locked=True)
     )
     if not_for:
-        due = due.where(recipient.c.next_hop.not_in(sa.bindparam("not_for_", expanding=True)))
+        # What goes into a mailbox of ours has no next hop, and is left out by its name "".
+        hop = sa.func.coalesce(recipient.c.next_hop, "")
+        due = due.where(hop.not_in(sa.bindparam("not_for_", expanding=True)))
     found = due.cte("due")
     return (
         sa.update(recipient)
@@ -164,6 +217,12 @@ def _claim_statement(*, not_for: bool) -> sa.UpdateBase:
             recipient.c.tries,
             recipient.c.expires_ms,
             recipient.c.at_ms,
+            recipient.c.account_id,
+            recipient.c.mailbox,
+            recipient.c.notify,
+            recipient.c.original_recipient,
+            recipient.c.addressed_as,
+            recipient.c.warned_ms,
         )
     )
 
@@ -179,6 +238,9 @@ _MAILS = sa.select(
     mail.c.blob_id,
     mail.c.size,
     mail.c.needs_smtputf8,
+    mail.c.dsn_return,
+    mail.c.envelope_id,
+    mail.c.require_tls,
 ).where(mail.c.id.in_(sa.bindparam("mail_ids_", expanding=True)))
 
 
@@ -239,126 +301,6 @@ def free_leases(tx: Connection, items: Sequence[FreeLeases]) -> list[int]:
     if any(counts):
         touch(tx, QUEUE)
     return counts
-
-
-# ---- settle -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RowResult:
-    """What came of one recipient."""
-
-    position: int
-    state: Literal["delivered", "waiting", "bounced", "expired", "discarded"]
-    """``waiting``: tried again at ``next_try_ms``; what was held meanwhile stays held."""
-    reason: str
-    """A sentence for a person, or the peer's reply."""
-    next_try_ms: int | None = None
-    tries: int = 1
-    """Added to the failures so far; 0: it was not tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What came of some recipients of one mail, under one lease."""
-
-    mail_id: MailId
-    token: str
-    at_ms: int
-    rows: tuple[RowResult, ...]
-    events: tuple[TrackingEvent, ...]
-    dsn: Intake | None = None
-    """Reports on these rows: it is written if all of them are, or nothing is."""
-
-
-def settle(tx: Connection, items: Sequence[Settlement]) -> list[tuple[int, ...]]:
-    """Write results, events and DSNs, and let go of bodies that nobody waits for.
-
-    Unit of work: not idempotent; locks the mails in the order of their ids; touches the queue's
-    topic where a row goes on waiting.
-
-    Returns:
-        For each item the positions that were no longer ours. They are left alone; the events of
-        the item are kept, for they tell what happened.
-
-    Raises:
-        LeaseLost: a row that a DSN reports on was no longer ours. Nothing of this batch will be
-            committed.
-    """
-    mail_ids = sorted({item.mail_id for item in items})
-    if tx.dialect.name == "postgresql":
-        # Of two transactions that settle the last recipients of a mail, one must see the other's.
-        tx.execute(_LOCK_MAILS, {"mail_ids_": mail_ids})
-    settled = _write_results(tx, items)
-    lost = [
-        tuple(row.position for row in item.rows if (item.mail_id, row.position) not in settled)
-        for item in items
-    ]
-    for item, positions in zip(items, lost, strict=True):
-        if item.dsn is not None and positions:
-            raise LeaseLost(item.mail_id)
-    dsns = [item.dsn for item in items if item.dsn is not None]
-    if dsns:
-        accept(tx, dsns)
-    _release_bodies(tx, mail_ids)
-    record_events(tx, [EventBatch(None, item.mail_id, item.at_ms, item.events) for item in items])
-    if any(row.state == "waiting" for item in items for row in item.rows):
-        touch(tx, QUEUE)
-    return lost
-
-
-def _write_results(tx: Connection, items: Sequence[Settlement]) -> set[tuple[MailId, int]]:
-    # A parameter that is NULL in every row has no type in PostgreSQL: 0 stands for it.
-    rows = [
-        (
-            item.mail_id,
-            row.position,
-            item.token,
-            row.state,
-            row.reason.replace("\0", ""),
-            row.tries,
-            row.next_try_ms or 0,
-        )
-        for item in items
-        for row in item.rows
-    ]
-    if not rows:
-        return set()
-    results, parameters = values(tx, rows)
-    # One statement for all; the names are constants.
-    settled = tx.exec_driver_sql(
-        "UPDATE recipient SET"  # noqa: S608
-        " state = CASE WHEN recipient.state = 'held' AND result.column4 = 'waiting'"
-        " THEN 'held' ELSE result.column4 END,"
-        " reason = result.column5, tries = recipient.tries + result.column6,"
-        " next_try_ms = NULLIF(result.column7, 0),"
-        " lease_owner = NULL, lease_token = NULL, lease_until_ms = NULL"
-        f" FROM ({results}) AS result"
-        " WHERE recipient.mail_id = result.column1 AND recipient.position = result.column2"
-        " AND recipient.lease_token = result.column3"
-        " RETURNING recipient.mail_id, recipient.position",
-        parameters,
-    )
-    return {(MailId(mail_id), position) for mail_id, position in settled}
-
-
-def _release_bodies(tx: Connection, mail_ids: Sequence[MailId]) -> None:
-    done = tx.execute(_NOBODY_WAITS, {"mail_ids_": mail_ids}).all()
-    if done:
-        tx.execute(_FORGET_BODY, {"mail_ids_": [row.id for row in done]})
-        release_blobs(tx, [row.blob_id for row in done])
-
-
-_IDS: sa.BindParameter[Any] = sa.bindparam("mail_ids_", expanding=True)
-_LOCK_MAILS = sa.select(mail.c.id).where(mail.c.id.in_(_IDS)).order_by(mail.c.id).with_for_update()
-_NOBODY_WAITS = sa.select(mail.c.id, mail.c.blob_id).where(
-    mail.c.id.in_(_IDS),
-    mail.c.blob_id.is_not(None),
-    ~sa.exists().where(
-        recipient.c.mail_id == mail.c.id, recipient.c.state.in_(("waiting", "held"))
-    ),
-)
-_FORGET_BODY = sa.update(mail).where(mail.c.id.in_(_IDS)).values(blob_id=None)
 
 
 # ---- look ---------------------------------------------------------------------------------------

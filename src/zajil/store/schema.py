@@ -135,6 +135,10 @@ mail = sa.Table(
     # What the queue sends; null: no copy waits (local copies hold their own reference).
     sa.Column("blob_id", KEY),
     sa.Column("needs_smtputf8", sa.Boolean, nullable=False),
+    # MailOptions; null: not asked for
+    sa.Column("dsn_return", KEY),  # FULL, HDRS
+    sa.Column("envelope_id", sa.Text),
+    sa.Column("require_tls", sa.Boolean),
     sa.Index(
         "ix_mail_blob_id",
         "blob_id",
@@ -158,19 +162,31 @@ recipient = sa.Table(
     sa.Column("at_ms", NUMBER, nullable=False),  # when the mail was accepted; never changes
     sa.Column("account_id", NUMBER),  # whose copy it is; null: not ours
     sa.Column("mailbox", sa.Text),  # name of the mailbox it was filed into
-    sa.Column("next_hop", KEY),  # ASCII domain; null: local or refused
+    sa.Column("next_hop", KEY),  # ASCII domain; null: local (it may wait all the same) or refused
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("next_try_ms", NUMBER),
     sa.Column("expires_ms", NUMBER),
     sa.Column("lease_owner", KEY),  # worker that tries it now
     sa.Column("lease_token", KEY),  # demanded by settle: a lost lease cannot write
     sa.Column("lease_until_ms", NUMBER),
+    # RecipientOptions; null: not asked for
+    sa.Column("notify", sa.Integer),  # core.envelope.Notify
+    sa.Column("original_recipient", sa.Text),
+    # Wire form of what the sender named, where that is an alias; null: it is address
+    sa.Column("addressed_as", sa.Text),
+    sa.Column("warned_ms", NUMBER),  # when the sender was told of the delay; null: not yet
     sa.Index("ix_recipient_address_key", "address_key", "at_ms"),
     sa.Index(
         "ix_recipient_waiting",
         "next_try_ms",
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
+    ),
+    sa.Index(
+        "ix_recipient_held",
+        "next_try_ms",
+        sqlite_where=sa.text("state = 'held'"),
+        postgresql_where=sa.text("state = 'held'"),
     ),
     sqlite_with_rowid=False,
 )
@@ -206,6 +222,76 @@ web_session = sa.Table(
     sa.Column("csrf", sa.Text, nullable=False),
     sa.Column("created_ms", NUMBER, nullable=False),
     sa.Column("expires_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+app_password = sa.Table(
+    "app_password",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("account_id", NUMBER, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # the owner's word for it
+    sa.Column("scope", KEY, nullable=False),  # core.app_password.Scope
+    sa.Column("label", KEY, nullable=False),  # its first group, which is no secret
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sa.Column("last_used_ms", NUMBER),  # to the hour; null: never
+    sa.UniqueConstraint("account_id", "name"),
+    sa.UniqueConstraint("account_id", "label"),
+    sqlite_autoincrement=True,  # an open session may still hold the id of a deleted one
+)
+
+# What SCRAM needs of an app password, once for each name its owner may type: the salt belongs to
+# the name, so that it tells nobody whether the name exists.
+scram_key = sa.Table(
+    "scram_key",
+    metadata,
+    sa.Column("login", KEY, primary_key=True),  # core.login_name.prepare_login
+    sa.Column("app_password_id", NUMBER, primary_key=True, autoincrement=False, index=True),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
+    sa.Column("iterations", sa.Integer, nullable=False),
+    sa.Column("stored_key", sa.LargeBinary, nullable=False),
+    sa.Column("server_key", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Failed log-ins of each network, so that all workers slow the same peers down.
+login_failure = sa.Table(
+    "login_failure",
+    metadata,
+    sa.Column("network", KEY, primary_key=True),  # IPv4 address or IPv6 /64
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("last_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Random bytes that all workers share; made with the table.
+secret = sa.Table(
+    "secret",
+    metadata,
+    sa.Column("name", KEY, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Who may send as an address that is not its own: the owner lets another write in its name.
+delegation = sa.Table(
+    "delegation",
+    metadata,
+    sa.Column("address_key", KEY, primary_key=True),  # Address.key, also in table address
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+# Recipients of what an account has submitted in one minute and on one day (UTC).
+send_count = sa.Table(
+    "send_count",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("minute", NUMBER, nullable=False),  # since 1970 UTC
+    sa.Column("minute_count", sa.Integer, nullable=False),
+    sa.Column("day", NUMBER, nullable=False),  # since 1970 UTC
+    sa.Column("day_count", sa.Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 
