@@ -18,6 +18,8 @@ class Code(IntEnum):
     NOT_AVAILABLE = 421
     """The connection is closed after it (RFC 5321 section 3.8)."""
     LOCAL_ERROR = 451
+    TOO_MANY_RECIPIENTS = 452
+    """RFC 5321 section 4.5.3.1.10."""
     UNKNOWN_COMMAND = 500
     BAD_ARGUMENT = 501
     NOT_IMPLEMENTED = 502
@@ -37,6 +39,7 @@ class Status(StrEnum):
     LOCAL_FAULT = "4.3.0"
     SHUTTING_DOWN = "4.3.2"
     IDLE = "4.4.2"
+    TOO_MANY_RECIPIENTS = "4.5.3"
     TOO_MUCH = "4.7.0"
     BAD_RECIPIENT_SYNTAX = "5.1.3"
     BAD_SENDER_SYNTAX = "5.1.7"

@@ -44,9 +44,24 @@ PARAMETER = re.compile(
 # size-value ::= 1*20DIGIT                               (RFC 1870 section 3)
 SIZE_VALUE = re.compile(r"[0-9]{1,20}")
 
+# chunk-size ::= 1*DIGIT                                 (RFC 3030 section 2)
+# bdat-cmd   ::= "BDAT" SP chunk-size [ SP end-marker ] CR LF
+# end-marker ::= "LAST"
+CHUNK = re.compile(r"(?P<size>[0-9]{1,20})(?P<last> +LAST)?", re.IGNORECASE | re.ASCII)
+
+# future-release-integer = %x31-39 *8DIGIT               (RFC 4865 section 3)
+HOLD_SECONDS = re.compile(r"[1-9][0-9]{0,8}")
+
+# date-time = full-date "T" full-time                    (RFC 3339 section 5.6)
+DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
+    r"(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
+
 # sasl-mech = 1*20mech-char
 # mech-char = %x41-5A / DIGIT / "-" / "_"                (RFC 4422 section 3.1)
-MECHANISM = re.compile(r"[A-Z0-9_-]{1,20}")
+# Lower case is taken too: RFC 4954 section 4 compares without case.
+MECHANISM = re.compile(r"[A-Za-z0-9_-]{1,20}")
 
 # Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
 # Reply-code = %x32-35 %x30-35 %x30-39                   (RFC 5321 section 4.2)

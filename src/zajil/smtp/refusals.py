@@ -9,6 +9,14 @@ from zajil.smtp.codes import Code, Status
 from zajil.smtp.reply import Reply
 
 
+class CommandError(Exception):
+    """The peer sent a line we refuse; ``reply`` is what it must be told."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.lines[0])
+        self.reply = reply
+
+
 def _refusal(code: Code, status: Status, text: str) -> Reply:
     return Reply(code, (f"{status} {text}",))
 
@@ -33,6 +41,13 @@ AUTH_SYNTAX = _refusal(
 )
 BAD_SENDER = _refusal(Code.BAD_ARGUMENT, Status.BAD_SENDER_SYNTAX, "bad sender address")
 BAD_RECIPIENT = _refusal(Code.BAD_ARGUMENT, Status.BAD_RECIPIENT_SYNTAX, "bad recipient address")
+BDAT_SYNTAX = _refusal(Code.BAD_ARGUMENT, Status.BAD_ARGUMENT, "syntax: BDAT size [LAST]")
+XCLIENT_SYNTAX = _refusal(
+    Code.BAD_ARGUMENT, Status.BAD_ARGUMENT, "syntax: XCLIENT attribute=value ..."
+)
+HELD_TOO_LONG = _refusal(
+    Code.BAD_ARGUMENT, Status.BAD_ARGUMENT, "held longer than FUTURERELEASE permits"
+)
 NOT_BASE64 = _refusal(Code.BAD_ARGUMENT, Status.BAD_SYNTAX, "not base64")
 
 OUT_OF_ORDER = _refusal(Code.BAD_SEQUENCE, Status.BAD_COMMAND, "bad sequence of commands")
@@ -47,9 +62,17 @@ ALREADY_AUTHENTICATED = _refusal(Code.BAD_SEQUENCE, Status.BAD_COMMAND, "already
 UNKNOWN_MECHANISM = _refusal(
     Code.PARAMETER_NOT_IMPLEMENTED, Status.BAD_ARGUMENT, "unknown AUTH mechanism"
 )
+TOO_MANY_RECIPIENTS = _refusal(
+    Code.TOO_MANY_RECIPIENTS, Status.TOO_MANY_RECIPIENTS, "too many recipients"
+)
+TOO_MANY_MAILS = _refusal(
+    Code.NOT_AVAILABLE, Status.TOO_MUCH, "too many mails in one session, connect again"
+)
+TOO_MANY_COMMANDS = _refusal(Code.NOT_AVAILABLE, Status.TOO_MUCH, "too many commands")
 TOO_MANY_ERRORS = _refusal(Code.NOT_AVAILABLE, Status.TOO_MUCH, "too many errors")
 
 EHLO_FIRST = _refusal(Code.BAD_SEQUENCE, Status.BAD_COMMAND, "EHLO first")
 MAIL_FIRST = _refusal(Code.BAD_SEQUENCE, Status.BAD_COMMAND, "MAIL first")
 NESTED_MAIL = _refusal(Code.BAD_SEQUENCE, Status.BAD_COMMAND, "nested MAIL")
 NO_RECIPIENTS = _refusal(Code.BAD_SEQUENCE, Status.BAD_COMMAND, "no valid recipients")
+AFTER_BDAT = _refusal(Code.BAD_SEQUENCE, Status.BAD_COMMAND, "only BDAT may follow BDAT")

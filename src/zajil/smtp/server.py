@@ -10,38 +10,45 @@ Laws:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, auto
 
 from zajil.smtp import refusals
+from zajil.smtp.body import BodyReader, ChunkReader
 from zajil.smtp.codes import Code
 from zajil.smtp.command import (
-    FOREIGN_VERB,
-    Auth,
     AuthResponse,
+    Bdat,
     BodyChunk,
     BodyEnd,
     Command,
-    CommandError,
-    Data,
     Ehlo,
     Event,
+    Lhlo,
     Mail,
     Quit,
     Rcpt,
-    StartTls,
-    decode_response,
-    is_known_verb,
-    parse_command,
+    Xclient,
 )
+from zajil.smtp.command_line import FOREIGN_VERB, decode_response, describe, parse_command
 from zajil.smtp.extensions import Offer
-from zajil.smtp.lines import BodyReader
+from zajil.smtp.judge import JUDGES, wrong_order
+from zajil.smtp.refusals import CommandError
 from zajil.smtp.reply import Reply
 from zajil.smtp.state import ACCEPTED, REFUSED, State
 
 MAX_REFUSALS = 50
 """Refusals kept for the events of a session; protects memory."""
-_SHOWN_COMMAND = 200
-"""Characters of a refused command that are kept."""
+_UNLIMITED = 1 << 62
+
+# Python 3.11 looks a member of an enumeration up in 130 ns, a name in 30.
+_START, _READY, _MAIL, _RCPT = State.START, State.READY, State.MAIL, State.RCPT
+_BODY, _CHUNK, _CHUNKED = State.BODY, State.CHUNK, State.CHUNKED
+_AUTH, _TLS, _CLOSED = State.AUTH, State.TLS, State.CLOSED
+_NO_LINES = frozenset((_BODY, _CHUNK, _TLS, _CLOSED))
+_TRANSACTION = frozenset((_MAIL, _RCPT, _BODY, _CHUNK, _CHUNKED))
+_UNREADABLE = (refusals.BDAT_SYNTAX, refusals.NOT_TEXT)
+_AUTH_CHALLENGE, _NOT_AVAILABLE = int(Code.AUTH_CHALLENGE), int(Code.NOT_AVAILABLE)
 
 
 class Wait(Enum):
@@ -50,7 +57,7 @@ class Wait(Enum):
     DATA = auto()
     """Call ``receive_data`` first."""
     REPLY = auto()
-    """A reply is owed: call ``reply``. Pipelined commands stay buffered."""
+    """A reply is owed: call ``reply`` or ``reply_each``. Pipelined commands stay buffered."""
     TLS = auto()
     """STARTTLS was accepted, and nothing came behind it: stop reading, send what is to send,
     shake hands, call ``tls_established``."""
@@ -69,43 +76,64 @@ class ServerConnection:
     __slots__ = (
         "_at",
         "_body",
-        "_ended",
+        "_max_commands",
         "_max_errors",
-        "_offer",
         "_owed",
+        "_permitted",
         "_received",
-        "_smtputf8",
+        "_swallow",
         "_to_send",
         "close_reason",
+        "commands",
         "encrypted",
         "errors",
         "is_authenticated",
+        "mails",
+        "offer",
+        "recipients",
         "refusals",
+        "smtputf8",
         "state",
     )
 
     def __init__(
-        self, offer: Offer, greeting: Reply, *, encrypted: bool = False, max_errors: int = 10
+        self,
+        offer: Offer,
+        greeting: Reply,
+        *,
+        encrypted: bool = False,
+        max_errors: int = 10,
+        max_commands: int = 0,
     ) -> None:
-        self.state = State.START
+        self.state = _START
+        self.offer = offer
         self.encrypted = encrypted
         self.errors = 0
-        """Commands and recipients refused for good (5yz), by us or by the session."""
+        """Commands and recipients refused for good (5yz), by us or by the session; at
+        ``max_errors`` the connection ends. Whoever slows a peer down before that looks here."""
+        self.commands = 0
+        """Lines so far; above ``max_commands`` (0: no limit) the connection ends."""
+        self.mails = 0
+        """MAIL accepted in this session."""
+        self.recipients = 0
+        """RCPT accepted in this transaction, the same address twice counted twice."""
+        self.smtputf8 = False
+        """MAIL of this transaction said SMTPUTF8."""
         self.is_authenticated = False
         self.refusals: list[tuple[str, Reply]] = []
         """What was refused here without asking the session: command and reply. The session takes
         them for its events and may clear the list."""
         self.close_reason = ""
         """Why the state is CLOSED: ``quit``, ``too many errors``, ``line too long`` ..."""
-        self._offer = offer
         self._max_errors = max_errors
+        self._max_commands = max_commands or _UNLIMITED
+        self._permitted = offer.permitted(encrypted)
         self._received = b""
         self._at = 0  # everything before this offset of _received is used up
+        self._swallow = 0  # bytes of a refused chunk that have not come yet
         self._to_send: list[bytes] = [greeting.to_bytes()]
         self._owed: Event | None = None  # the event whose reply is still owed
-        self._body: BodyReader | None = None
-        self._ended: BodyEnd | None = None  # to be given out after the last chunk
-        self._smtputf8 = False  # MAIL of this transaction said SMTPUTF8
+        self._body: BodyReader | ChunkReader | None = None  # from DATA or the first BDAT on
 
     def receive_data(self, data: bytes) -> None:
         """Buffer bytes from the network; ``next_event`` parses them."""
@@ -144,16 +172,11 @@ class ServerConnection:
         while True:
             if self._owed is not None:
                 return Wait.REPLY
-            state = self.state
-            if state is State.BODY:
-                return self._next_body_event()
-            if state is State.CLOSED:
-                return Wait.CLOSED
-            if state is State.TLS:
-                return self._wait_for_tls()
+            if self.state in _NO_LINES:
+                return self._without_line()
             line = self._take_line()
             if line is None:
-                return self._wait_for_line()
+                return Wait.CLOSED if self.state is _CLOSED else Wait.DATA
             event = self._command_event(line)
             if event is not None:
                 self._owed = event
@@ -162,7 +185,8 @@ class ServerConnection:
     def reply(self, reply: Reply) -> None:
         """Answer the event that ``next_event`` returned last.
 
-        A reply that accepts EHLO becomes the one that announces our extensions.
+        A reply that accepts EHLO becomes the one that announces our extensions. LMTP: the answer
+        to a ``BodyEnd`` is sent once for each recipient.
 
         Raises:
             RuntimeError: no reply is owed; the caller has lost step.
@@ -170,18 +194,41 @@ class ServerConnection:
         event, self._owed = self._owed, None
         if event is None:
             raise RuntimeError("no reply is owed")
-        if type(event) is Ehlo and reply.code == Code.OK:
-            reply = self._offer.ehlo_reply(self.encrypted)
-        self._to_send.append(reply.to_bytes())
-        code = reply.code
-        if code < 400:
-            self._accept(event, code)
-            return
-        if code == Code.NOT_AVAILABLE:  # RFC 5321 section 3.8
+        kind, code = type(event), reply.code
+        if code == _NOT_AVAILABLE:  # RFC 5321 section 3.8
+            self._to_send.append(reply.to_bytes())
             self._end("closed by us")
             return
-        self.state = REFUSED.get((self.state, type(event)), self.state)
+        if (kind is Ehlo or kind is Lhlo) and code < 400:
+            reply = self.offer.ehlo_reply(self.encrypted)
+        if kind is BodyEnd and self.offer.lmtp:
+            self._to_send += [reply.to_bytes()] * self.recipients
+        else:
+            self._to_send.append(reply.to_bytes())
+        if code < 400:
+            self._accept(event, kind, code)
+            return
+        self.state = REFUSED.get((self.state, kind), self.state)
         if code >= 500:
+            self._count_error()
+
+    def reply_each(self, replies: Sequence[Reply]) -> None:
+        """Answer a ``BodyEnd``, in LMTP with a reply for each recipient (RFC 2033 section 4.2).
+
+        Args:
+            replies: as many as ``recipients``, in the order of the accepted RCPTs; whoever was
+                accepted twice is answered twice. One where LMTP is not spoken.
+
+        Raises:
+            RuntimeError: another event is to be answered, or the count is wrong.
+        """
+        event, self._owed = self._owed, None
+        count = self.recipients if self.offer.lmtp else 1
+        if type(event) is not BodyEnd or len(replies) != count:
+            raise RuntimeError("a reply for each accepted recipient of a message is owed")
+        self._to_send += [reply.to_bytes() for reply in replies]
+        self.state = ACCEPTED[self.state, BodyEnd]
+        if all(reply.code >= 500 for reply in replies):
             self._count_error()
 
     def tls_established(self) -> None:
@@ -192,10 +239,20 @@ class ServerConnection:
         """
         if self.has_pending_input():
             raise RuntimeError("bytes after STARTTLS")
-        self.state = State.START
         self.encrypted = True
+        self.restart(self.offer)
+
+    def restart(self, offer: Offer) -> None:
+        """Begin anew: nothing learned before counts, but errors and commands stay counted.
+
+        A 220 to XCLIENT does so by itself. The driver calls this when the client that a proxy
+        speaks for gets another offer than the proxy.
+        """
+        self.state = _START
+        self.offer = offer
+        self._permitted = offer.permitted(self.encrypted)
         self.is_authenticated = False
-        self._smtputf8 = False
+        self.smtputf8 = False
 
     def authenticated(self) -> None:
         """Refuse AUTH from now on (RFC 4954 section 4)."""
@@ -203,186 +260,161 @@ class ServerConnection:
 
     def close(self, reply: Reply, reason: str = "closed by us") -> None:
         """Say 421 of our own accord and be CLOSED: time is up, or we shut down."""
-        if self.state is not State.CLOSED:
+        if self.state is not _CLOSED:
             self._owed = None
             self._to_send.append(reply.to_bytes())
             self._end(reason)
 
     def in_transaction(self) -> bool:
         """Tell whether a mail is on its way in: between MAIL and the answer to its end."""
-        return self.state in (State.MAIL, State.RCPT, State.BODY)
+        return self.state in _TRANSACTION
 
     # ---- lines ------------------------------------------------------------------------------
 
     def _take_line(self) -> bytes | None:
+        if self._swallow and not self._swallow_chunk():
+            return None
         received, at = self._received, self._at
         if at == len(received):
             return None
         end = received.find(b"\r\n", at)
         # Without an end, a CR may be its first half: -1.
         seen = (end if end >= 0 else len(received) - 1) - at
-        if seen > self._offer.max_line and seen > self._line_limit(received[at : at + 5]):
+        if seen > self.offer.max_line and seen > self._line_limit(received[at : at + 5]):
             self._refuse(
                 "(a line too long)",
-                refusals.AUTH_TOO_LONG if self._in_auth() else refusals.TOO_LONG,
+                refusals.AUTH_TOO_LONG if self.state is _AUTH else refusals.TOO_LONG,
             )
             self._end("line too long")
             return None
         if end < 0:
             return None
         self._at = end + 2
+        self.commands += 1
+        if self.commands > self._max_commands:
+            self._to_send.append(refusals.TOO_MANY_COMMANDS.to_bytes())
+            self._end("too many commands")
+            return None
         return received[at:end]
 
-    def _wait_for_tls(self) -> Wait:
-        if not self.has_pending_input():
+    def _line_limit(self, start: bytes) -> int:
+        if self.state is _AUTH or start.upper() == b"AUTH ":
+            return self.offer.max_auth_line
+        return self.offer.max_line
+
+    def _without_line(self) -> Event | Wait:
+        state = self.state
+        if state is _BODY or state is _CHUNK:
+            return self._next_body_event()
+        if state is _TLS and not self.has_pending_input():
             return Wait.TLS
-        self._end("bytes after STARTTLS")
+        self._end("bytes after STARTTLS")  # unless it has ended before
         return Wait.CLOSED
 
-    def _wait_for_line(self) -> Wait:
-        return Wait.CLOSED if self.state is State.CLOSED else Wait.DATA
-
-    def _in_auth(self) -> bool:
-        return self.state is State.AUTH
-
-    def _line_limit(self, start: bytes) -> int:
-        if self._in_auth() or start.upper() == b"AUTH ":
-            return self._offer.max_auth_line
-        return self._offer.max_line
-
     def _command_event(self, line: bytes) -> Command | None:
-        """Parse and judge a line; ``None``: it was refused here."""
+        """Parse and judge a line; ``None``: it was refused here, or begins a chunk."""
         try:
-            if self.state is State.AUTH:
+            if self.state is _AUTH:
                 return AuthResponse(None if line == b"*" else decode_response(line))
-            command = parse_command(line)
+            command = parse_command(line, self._permitted)
         except CommandError as error:
             self._refuse_line(line, error.reply)
             return None
         kind = type(command)
-        reply = None
-        if kind in _JUDGED:
-            reply = self._judge(command)
+        judge = JUDGES.get(kind)
+        reply = judge(self, command) if judge is not None else None
         if reply is None and (self.state, kind) not in ACCEPTED:
-            reply = _BAD_SEQUENCE.get((self.state, kind), refusals.OUT_OF_ORDER)
-        if reply is None:
+            reply = wrong_order(self.state, kind)
+        if reply is not None:
+            self._refuse_line(line, reply)
+            if isinstance(command, Bdat):
+                self._swallow_later(command.size)
+        elif isinstance(command, Bdat):
+            self._begin_chunk(command)
+        else:
             return command
-        self._refuse_line(line, reply)
-        return None
-
-    def _judge(self, command: Command) -> Reply | None:
-        """Say what our offer forbids; ``None``: nothing."""
-        offer = self._offer
-        if isinstance(command, Mail):
-            if command.smtputf8 and not offer.smtputf8:
-                return refusals.UNKNOWN_PARAMETER
-            if (command.declared_size or 0) > offer.max_message_size:
-                return refusals.TOO_BIG
-        elif isinstance(command, Rcpt):
-            if command.needs_smtputf8 and not self._smtputf8 and self.state in _TRANSACTION:
-                return refusals.NEEDS_SMTPUTF8
-        elif isinstance(command, StartTls):
-            if self.encrypted:
-                return refusals.ALREADY_ENCRYPTED
-            if not offer.starttls:
-                return refusals.NOT_DONE
-        elif isinstance(command, Auth):
-            return self._judge_auth(command)
-        return None
-
-    def _judge_auth(self, command: Auth) -> Reply | None:
-        if not self._offer.auth_mechanisms:
-            return refusals.NOT_DONE
-        if not self.encrypted:
-            return refusals.ENCRYPT_FIRST
-        if self.is_authenticated:
-            return refusals.ALREADY_AUTHENTICATED
-        if command.mechanism not in self._offer.auth_mechanisms:
-            return refusals.UNKNOWN_MECHANISM
         return None
 
     def _refuse_line(self, line: bytes, reply: Reply) -> None:
-        if self.state is State.AUTH:
+        if self.state is _AUTH:
             # RFC 4954 section 4: what is not base64 ends the exchange.
-            self.state = State.READY
+            self.state = _READY
             self._refuse("AUTH response", reply)
         elif FOREIGN_VERB.match(line):
             self._refuse("(not SMTP)", reply)
             self._end("not SMTP")
         else:
-            self._refuse(_describe(line), reply)
+            self._refuse(describe(line), reply)
+            if reply is refusals.TOO_MANY_MAILS:
+                self._end("too many mails")
+            elif reply in _UNREADABLE and line[:4].upper() == b"BDAT":
+                # Security: nobody knows how many of the bytes behind it are message.
+                self._end("bad BDAT")
 
     def _refuse(self, command: str, reply: Reply) -> None:
         if len(self.refusals) < MAX_REFUSALS:
             self.refusals.append((command, reply))
         self._to_send.append(reply.to_bytes())
-        self._count_error()
+        if reply.code >= 500:
+            self._count_error()
 
     def _count_error(self) -> None:
         self.errors += 1
-        if self.errors >= self._max_errors and self.state is not State.CLOSED:
+        if self.errors >= self._max_errors and self.state is not _CLOSED:
             self._to_send.append(refusals.TOO_MANY_ERRORS.to_bytes())
             self._end("too many errors")
 
     def _end(self, reason: str) -> None:
-        if self.state is not State.CLOSED:
-            self.state = State.CLOSED
+        if self.state is not _CLOSED:
+            self.state = _CLOSED
             self.close_reason = reason
 
     # ---- replies and the message -------------------------------------------------------------
 
-    def _accept(self, event: Event, code: int) -> None:
-        kind = type(event)
-        if code == Code.AUTH_CHALLENGE:
-            self.state = State.AUTH
+    def _accept(self, event: Event, kind: type[Event], code: int) -> None:
+        if code == _AUTH_CHALLENGE:
+            self.state = _AUTH
             return
         if kind is Quit:
             self._end("quit")
             return
         self.state = ACCEPTED[self.state, kind]
-        if self.state is State.BODY:
-            self._body = BodyReader(self._offer.max_message_size)
+        if kind is Rcpt:
+            self.recipients += 1
         elif isinstance(event, Mail):
-            self._smtputf8 = event.smtputf8
+            self.smtputf8 = event.smtputf8
+            self.mails += 1
+            self.recipients = 0
+            self._body = None
+        elif self.state is _BODY:
+            self._body = BodyReader(self.offer.max_message_size, self.offer.bare_line_ends)
+        elif kind is Xclient:
+            self.restart(self.offer)
 
     def _next_body_event(self) -> Event | Wait:
-        if self._ended is not None:
-            self._owed, self._ended, self._body = self._ended, None, None
-            return self._owed
-        if self._body is None or self._at == len(self._received):
+        if self._body is None:
             return Wait.DATA
-        data = self._received[self._at :] if self._at else self._received
-        chunk, rest = self._body.read(data)
-        self._received, self._at = rest or b"", 0
-        if rest is not None:
-            self._ended = BodyEnd(self._body.size, self._body.defect)
-        if chunk:
-            return BodyChunk(chunk)
-        return self._next_body_event()
+        event, self._at = self._body.next_event(self._received, self._at)
+        if event is None:
+            return Wait.DATA
+        if type(event) is not BodyChunk:
+            self._owed = event
+        return event
 
+    def _begin_chunk(self, command: Bdat) -> None:
+        if not isinstance(self._body, ChunkReader):
+            self._body = ChunkReader(self.offer.max_message_size, self.offer.bare_line_ends)
+        self._body.begin(command)
+        self.state = ACCEPTED[self.state, Bdat]
 
-def _describe(line: bytes) -> str:
-    """Give what may be shown of a refused line.
+    def _swallow_later(self, size: int) -> None:
+        """Let the bytes of a refused chunk not be taken for commands."""
+        if size > self.offer.max_message_size:
+            self._end("refused chunk too big")
+        self._swallow = size
 
-    Security: a line that is no command may be a password that lost its way, so only verbs we know
-    are shown, and of AUTH nothing else.
-    """
-    verb = line[:9].partition(b" ")[0].decode("ascii", "replace").upper()
-    if not is_known_verb(verb):
-        return f"(unknown command of {len(line)} bytes)"
-    if verb == "AUTH":
-        return "AUTH"
-    text = line[:_SHOWN_COMMAND].decode("utf-8", "replace")
-    return "".join([char if char.isprintable() else "?" for char in text])
-
-
-_JUDGED = frozenset((Mail, Rcpt, StartTls, Auth))
-_TRANSACTION = (State.MAIL, State.RCPT)
-
-_BAD_SEQUENCE: dict[tuple[State, type[Event]], Reply] = {
-    **{(State.START, kind): refusals.EHLO_FIRST for kind in (Mail, Rcpt, Data, Auth, StartTls)},
-    **{(State.READY, kind): refusals.MAIL_FIRST for kind in (Rcpt, Data)},
-    (State.MAIL, Mail): refusals.NESTED_MAIL,
-    (State.RCPT, Mail): refusals.NESTED_MAIL,
-    (State.MAIL, Data): refusals.NO_RECIPIENTS,
-}
+    def _swallow_chunk(self) -> bool:
+        size = min(self._swallow, self.pending_size())
+        self._at += size
+        self._swallow -= size
+        return not self._swallow

@@ -10,12 +10,14 @@ from enum import IntEnum, auto
 from zajil.smtp.command import (
     Auth,
     AuthResponse,
+    Bdat,
     BodyEnd,
     Data,
     Ehlo,
     Event,
     Helo,
     Help,
+    Lhlo,
     Mail,
     Noop,
     Quit,
@@ -23,6 +25,7 @@ from zajil.smtp.command import (
     Rset,
     StartTls,
     Vrfy,
+    Xclient,
 )
 
 
@@ -37,6 +40,10 @@ class State(IntEnum):  # integers, because they are hashed for each command
     RCPT = auto()
     BODY = auto()
     """After 354: bytes are message, not commands."""
+    CHUNK = auto()
+    """After BDAT: so many bytes are message, not commands (RFC 3030 section 2)."""
+    CHUNKED = auto()
+    """Between two chunks of a message."""
     AUTH = auto()
     """After 334: lines are answers of the exchange."""
     TLS = auto()
@@ -44,26 +51,35 @@ class State(IntEnum):  # integers, because they are hashed for each command
     CLOSED = auto()
 
 
-_COMMANDS = (State.START, State.READY, State.MAIL, State.RCPT)
+_COMMANDS = (State.START, State.READY, State.MAIL, State.RCPT, State.CHUNKED)
 """States in which a line is a command."""
 
 # (state, event) -> state after the event was accepted (a 2yz or 3yz reply).
 # No row: "503 5.5.1" (RFC 5321 section 4.1.4).
 ACCEPTED: dict[tuple[State, type[Event]], State] = {
-    **{(state, verb): State.READY for state in _COMMANDS for verb in (Ehlo, Helo)},
+    **{(state, verb): State.READY for state in _COMMANDS for verb in (Ehlo, Helo, Lhlo)},
     (State.READY, Mail): State.MAIL,
     (State.MAIL, Rcpt): State.RCPT,
     (State.RCPT, Rcpt): State.RCPT,
     (State.RCPT, Data): State.BODY,
     (State.BODY, BodyEnd): State.READY,
+    # The command leads into the chunk; the event that tells of its end, out of it.
+    (State.RCPT, Bdat): State.CHUNK,
+    (State.CHUNKED, Bdat): State.CHUNK,
+    (State.CHUNK, Bdat): State.CHUNKED,
+    (State.CHUNK, BodyEnd): State.READY,
     (State.START, Rset): State.START,
     (State.READY, Rset): State.READY,
     (State.MAIL, Rset): State.READY,
     (State.RCPT, Rset): State.READY,
+    (State.CHUNKED, Rset): State.READY,
     # RFC 4954 section 4: not during a mail transaction.
     (State.READY, Auth): State.READY,
     (State.AUTH, AuthResponse): State.READY,
     (State.READY, StartTls): State.TLS,
+    # The connection begins anew (Postfix, XCLIENT_README).
+    (State.START, Xclient): State.START,
+    (State.READY, Xclient): State.START,
     **{(state, verb): state for state in _COMMANDS for verb in (Noop, Vrfy, Help)},
     **{(state, Quit): State.CLOSED for state in _COMMANDS},
 }
@@ -71,6 +87,8 @@ ACCEPTED: dict[tuple[State, type[Event]], State] = {
 # Over whatever the answer is; every other refused event leaves the state as it was.
 REFUSED: dict[tuple[State, type[Event]], State] = {
     (State.BODY, BodyEnd): State.READY,
+    (State.CHUNK, BodyEnd): State.READY,
+    (State.CHUNK, Bdat): State.READY,
     (State.AUTH, AuthResponse): State.READY,
 }
 
