@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from zajil.login.throttle import LONGEST_MS, MOST_PEERS, WINDOW_MS, Throttle
+from zajil.login.throttle import LONGEST_MS, MOST_PEERS, WINDOW_MS, Throttle, network_of
 
 
 def failed(times: int, free: int = 3, peer: str = "192.0.2.1") -> Throttle:
     throttle = Throttle(free)
-    for _ in range(times):
-        throttle.record_failure(peer, 1000)
+    for number in range(times):
+        throttle.record_failure(network_of(peer), 1000, b"%d" % number)
     return throttle
 
 
@@ -29,14 +29,27 @@ def test_nobody_waits_longer_than_a_client_does() -> None:
 def test_failures_are_forgotten_after_the_window() -> None:
     throttle = failed(8)
     assert throttle.delay_ms("192.0.2.1", 1000 + WINDOW_MS + 1) == 0
-    throttle.record_failure("192.0.2.1", 1000 + WINDOW_MS + 1)
+    throttle.record_failure("192.0.2.1", 1000 + WINDOW_MS + 1, b"again")
     assert throttle.delay_ms("192.0.2.1", 1000 + WINDOW_MS + 1) == 0
 
 
-def test_a_success_forgets_them_too() -> None:
-    throttle = failed(8)
-    throttle.record_success("192.0.2.1")
+def test_the_same_wrong_answer_is_one_guess() -> None:
+    """A phone with an old password must not slow its whole office down."""
+    throttle = Throttle(3)
+    assert throttle.record_failure("192.0.2.1", 1000, b"old password")
+    for _ in range(100):
+        assert not throttle.record_failure("192.0.2.1", 1000, b"old password")
     assert throttle.delay_ms("192.0.2.1", 1000) == 0
+
+
+def test_what_other_workers_counted_counts_here_too() -> None:
+    throttle = failed(1)
+    throttle.learn("192.0.2.1", 4, 1500)
+    assert throttle.delay_ms("192.0.2.1", 2000) == 1000
+    throttle.learn("192.0.2.1", 2, 1000)  # late news takes nothing back
+    assert throttle.delay_ms("192.0.2.1", 2000) == 1000
+    throttle.learn("192.0.2.9", 0, 0)
+    assert throttle.delay_ms("192.0.2.9", 2000) == 0
 
 
 def test_another_peer_does_not_wait() -> None:
@@ -46,8 +59,10 @@ def test_another_peer_does_not_wait() -> None:
 def test_an_ipv6_network_counts_as_one_peer() -> None:
     """A host commands a /64: addresses within it cost an attacker nothing."""
     throttle = failed(8, peer="2001:db8::1")
-    assert throttle.delay_ms("2001:db8::ffff", 1000) > 0
-    assert throttle.delay_ms("2001:db8:0:1::1", 1000) == 0
+    assert throttle.delay_ms(network_of("2001:db8::ffff"), 1000) > 0
+    assert throttle.delay_ms(network_of("2001:db8:0:1::1"), 1000) == 0
+    assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
+    assert network_of("local") == "local"
 
 
 def test_zero_turns_it_off() -> None:
@@ -57,5 +72,6 @@ def test_zero_turns_it_off() -> None:
 def test_memory_is_bounded() -> None:
     throttle = failed(8, peer="198.51.100.1")
     for number in range(MOST_PEERS):
-        throttle.record_failure(f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}", 1000)
+        peer = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        throttle.record_failure(peer, 1000, b"")
     assert throttle.delay_ms("198.51.100.1", 1000) == 0

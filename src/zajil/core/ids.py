@@ -15,6 +15,7 @@ SessionId = NewType("SessionId", str)
 BlobId = NewType("BlobId", str)
 """Random; the bytes of one message, shared by its recipients."""
 AccountId = NewType("AccountId", int)
+AppPasswordId = NewType("AppPasswordId", int)
 MailboxId = NewType("MailboxId", int)
 Uid = NewType("Uid", int)
 """RFC 9051 section 2.3.1.1: unique within one mailbox and UIDVALIDITY, ascending."""

@@ -10,6 +10,8 @@ import re
 
 from precis_i18n import get_profile
 
+from zajil.core.address import BadAddress, parse_address
+
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 _PROFILE = get_profile("UsernameCaseMapped")
 
@@ -34,3 +36,26 @@ def parse_login(text: str) -> str:
             "with a letter or digit first"
         )
     return str(login)
+
+
+def prepare_login(text: str) -> str:
+    """Give what is looked up for what somebody typed: a login name, or the key of an address.
+
+    Two spellings of one name come out equal, and a name that looks like another's is refused, so
+    that nothing after this (table, cache, salt) ever compares what was typed.
+
+    Raises:
+        BadLogin: neither a login name nor an address.
+    """
+    typed = text.strip(" ")
+    if "@" not in typed:
+        return parse_login(typed)
+    try:
+        address = parse_address(typed)
+        if not address.local_part.isascii():
+            # RFC 8265 section 3.3, for what only people of other scripts type.
+            local_part = _PROFILE.enforce(address.local_part)
+            address = parse_address(f"{local_part}@{address.domain}")
+    except (BadAddress, UnicodeError):
+        raise BadLogin("neither a login name nor an address") from None
+    return address.key

@@ -1,6 +1,6 @@
-"""Who is at the other end: passwords, throttled failures, the account that comes of it.
+"""Who is at the other end? Passwords, app passwords, SCRAM, tokens, for every protocol.
 
-Submission, IMAP and the web all ask here, so that one throttle sees every failure (design D11).
-Reading order: ``account`` (what a log-in gives), ``throttle`` (pure: how long a failure makes the
-next try wait), ``service``.
+Reading order: ``account`` (what a log-in gives), ``service`` (the one answer), ``exchange`` (AUTH
+and AUTHENTICATE, step by step), ``passwords`` (argon2id, and what is remembered), ``throttle``
+(failures slow down), ``tokens`` (OAuth), ``open_sessions`` (a log-in that holds no more).
 """

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zajil.core.address import Address
-from zajil.core.ids import AccountId
+from zajil.core.ids import AccountId, AppPasswordId
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a log-in rests on: a session lasts as long as this does (``login.open_sessions``)."""
+
+    password_hash: str | None
+    """Of the password that was right, in the PHC form; ``None``: it was a token."""
+    app_password_id: AppPasswordId | None = None
+    """``None``: the account's own password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +31,5 @@ class Account:
     """What it may send as: its own addresses and the aliases that point to it."""
     display_name: str
     admin: bool
+    proof: Proof | None = None
+    """``None``: it was found by its id, as the web does with each request."""

@@ -3,16 +3,32 @@
 A protocol makes an ``Exchange``, gives it what the client sends, and puts each ``Outcome`` into
 its own words. The mechanism (``sasl``) reads the bytes, the log-in service decides.
 
-Law: after a ``Failure`` or an ``Account`` the exchange is over and is not asked again.
+Laws:
+- After a ``Failure`` or an ``Account`` the exchange is over and is not asked again.
+- What has failed stays failed: a mechanism that has a word for it says it in one more challenge,
+  and whatever the client answers, the exchange ends there.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
 
+from zajil.core.login_name import BadLogin, prepare_login
 from zajil.login.account import Account
-from zajil.login.service import LoginService, Origin
-from zajil.sasl.step import Challenge, Credentials, Mechanism, Step
+from zajil.login.service import FoundKeys, LoginService, Origin
+from zajil.login.tokens import JudgeUnavailable
+from zajil.sasl.mechanism import make_mechanism
+from zajil.sasl.scram import Scram
+from zajil.sasl.step import (
+    Challenge,
+    Credentials,
+    Denied,
+    KeysWanted,
+    Mechanism,
+    Proven,
+    Step,
+    Token,
+)
 from zajil.store.errors import StoreUnavailable
 
 
@@ -32,6 +48,14 @@ class Failure(Enum):
 Outcome = Challenge | Account | Failure
 
 
+def begin_exchange(login: LoginService, name: str, origin: Origin) -> Exchange | None:
+    """Make an exchange by the name of its mechanism; ``None``: we do not offer that one."""
+    if name not in login.mechanisms:
+        return None
+    mechanism = make_mechanism(name, login.random)
+    return Exchange(login, mechanism, origin) if mechanism is not None else None
+
+
 class Exchange:
     """One exchange, from the mechanism's name to an account."""
 
@@ -39,6 +63,10 @@ class Exchange:
         self._login = login
         self._mechanism = mechanism
         self._origin = origin
+        self._asked_for = ""
+        self._found: FoundKeys | None = None
+        self._end: Account | Failure | None = None
+        """What it will have come to, once the client answered the last challenge."""
 
     @property
     def mechanism(self) -> str:
@@ -47,37 +75,94 @@ class Exchange:
 
     async def start(self, initial: bytes | None) -> Outcome:
         """Begin, with the initial response if the client sent one."""
-        return await self._follow(self._mechanism.start(initial))
+        return await self._try(self._mechanism.start(initial))
 
     async def respond(self, data: bytes | None) -> Outcome:
         """Take the answer to the last challenge; ``None``: the client gives up."""
         if data is None:
-            return Failure.CANCELLED
-        return await self._follow(self._mechanism.respond(data))
+            # Of a failure nobody may make a mere change of mind.
+            return self._end if isinstance(self._end, Failure) else Failure.CANCELLED
+        if isinstance(self._end, Account) and data:
+            return Failure.MALFORMED
+        if self._end is not None:
+            return self._end
+        return await self._try(self._mechanism.respond(data))
+
+    async def _try(self, step: Step) -> Outcome:
+        try:
+            return await self._follow(step)
+        except (StoreUnavailable, JudgeUnavailable):
+            return Failure.UNAVAILABLE
 
     async def _follow(self, step: Step) -> Outcome:
         match step:
             case Challenge():
                 return step
-            case Credentials(login, password, authorization_id) if authorization_id in ("", login):
+            case Credentials(login, password, authorization_id):
+                if not _is_same(authorization_id, login):
+                    return Failure.WRONG
                 return await self._check_password(login, password)
-            case Credentials():
-                # Acting for another account is nobody's right here (RFC 4616 section 2).
-                return Failure.WRONG
+            case Token():
+                return await self._check_token(step)
+            case KeysWanted(login, authorization_id):
+                if not _is_same(authorization_id, login):
+                    return Failure.WRONG
+                return await self._find_keys(login)
+            case Proven(key, final):
+                return await self._check_proof(key, final)
+            case Denied(final, wrong):
+                if wrong:
+                    await self._log_in_by_key(None)
+                return self._end_with(Failure.WRONG if wrong else Failure.MALFORMED, final)
             case _:
                 return Failure.MALFORMED
 
     async def _check_password(self, login: str, password: str) -> Outcome:
         origin = self._origin
-        try:
-            account = await self._login.log_in(
-                login,
-                password,
-                peer=origin.peer,
-                service=origin.service,
-                mechanism=self.mechanism,
-                session_id=origin.session_id,
-            )
-        except StoreUnavailable:
-            return Failure.UNAVAILABLE
+        account = await self._login.log_in(
+            login,
+            password,
+            peer=origin.peer,
+            service=origin.service,
+            mechanism=self.mechanism,
+            session_id=origin.session_id,
+        )
         return account or Failure.WRONG
+
+    async def _check_token(self, token: Token) -> Outcome:
+        account = await self._login.log_in_with_token(
+            token.token, token.authorization_id, self._origin, self.mechanism
+        )
+        return account or self._end_with(Failure.WRONG, token.error)
+
+    async def _find_keys(self, login: str) -> Outcome:
+        if not isinstance(self._mechanism, Scram):
+            raise RuntimeError("only SCRAM wants keys")
+        self._asked_for = login
+        self._found = await self._login.find_scram_keys(login, self._origin)
+        return await self._follow(self._mechanism.take_keys(self._found.keys))
+
+    async def _check_proof(self, key: int, final: bytes) -> Outcome:
+        account = await self._log_in_by_key(key)
+        if account is None:  # suspended or removed meanwhile: as if the proof were wrong
+            return self._end_with(Failure.WRONG, b"e=invalid-proof")
+        return self._end_with(account, final)
+
+    async def _log_in_by_key(self, key: int | None) -> Account | None:
+        found = self._found
+        owner = found.owners[key] if found is not None and key is not None else None
+        return await self._login.log_in_by_key(self._asked_for, owner, self._origin, self.mechanism)
+
+    def _end_with(self, end: Account | Failure, final: bytes) -> Challenge:
+        self._end = end
+        return Challenge(final)
+
+
+def _is_same(authorization_id: str, login: str) -> bool:
+    """Say whether somebody acts for nobody else, which is nobody's right here (RFC 4616)."""
+    if authorization_id in ("", login):
+        return True
+    try:
+        return prepare_login(authorization_id) == prepare_login(login)
+    except BadLogin:
+        return False

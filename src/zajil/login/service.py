@@ -1,37 +1,54 @@
-"""Check a password once with argon2id, and remember that it was right (design D11).
+"""Who is at the other end? The one answer for SMTP, IMAP and the web (design D11).
 
 Laws:
 - An unknown login, a suspended account and a wrong password cost the same time and look the same.
-- What is remembered is a hash under a key that lives in this process only, and all of it is
-  forgotten when the directory changes (a changed password is a directory change).
-- At most ``_AT_ONCE`` argon2 computations run at a time: each takes 64 MiB.
+- Names and passwords are prepared (PRECIS, RFC 8265) before anything compares them.
+- An app password opens what its scope says, and never the web.
+- A right answer is remembered (``login.passwords``), a wrong one slows the next one down
+  (``login.throttle``); nobody is locked out.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 from dataclasses import dataclass
 
-from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
+from sqlalchemy.engine import Connection
 
+from zajil.core.app_password import SCOPE_OF_SERVICE, AppPassword, Scope, read_app_password
 from zajil.core.clock import Clock, Random
-from zajil.core.ids import AccountId, SessionId
-from zajil.login.account import Account
-from zajil.login.throttle import Throttle
-from zajil.store.accounts import AccountRow, addresses_of, find_by_login, get_account
+from zajil.core.ids import AccountId, AppPasswordId, SessionId
+from zajil.core.login_name import BadLogin, prepare_login
+from zajil.core.password import UnusablePassword, prepare_password
+from zajil.login.account import Account, Proof
+from zajil.login.open_sessions import OpenSessions
+from zajil.login.passwords import Passwords
+from zajil.login.throttle import WINDOW_MS, Throttle, network_of
+from zajil.login.tokens import TokenJudge
+from zajil.sasl.mechanism import PASSWORD_MECHANISMS, TOKEN_MECHANISMS
+from zajil.sasl.scram import ITERATIONS, Scram, ScramKey, ScramKeys
+from zajil.store.accounts import AccountRow, addresses_of, find_by_prepared_login, get_account
+from zajil.store.app_passwords import (
+    AppPasswordRow,
+    AppPasswordUsed,
+    find_app_password,
+    find_scram_keys,
+    get_app_password,
+    record_use,
+    scram_salt,
+)
 from zajil.store.batch import DIRECTORY
+from zajil.store.login_failures import FailedLogin, count_failures, failures_of
 from zajil.store.open import Store
 from zajil.store.tracking import EventBatch, record_events
 from zajil.tracking.events import LoginFailed
 
-_AT_ONCE = 2
 _LONGEST_LOGIN = 320
 """An address at its longest (RFC 5321 section 4.5.3.1) bounds what may be typed as a login."""
-_LONGEST_PASSWORD = 1024
-_MOST_REMEMBERED = 10_000
+_USE_NOTED_EVERY_MS = 3_600_000
+"""A phone logs in every minute; when an app password was last used is told to the hour."""
+_NOBODY = ""
+"""Prepared form of what is no login name: nobody has it, and looking for it takes as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +62,61 @@ class Origin:
     session_id: SessionId | None = None
     """The connection, for the event."""
 
+    @property
+    def scope(self) -> Scope | None:
+        """What an app password must open; ``None``: none opens this."""
+        return SCOPE_OF_SERVICE.get(self.service)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKeys:
+    """The SCRAM keys behind a name."""
+
+    keys: ScramKeys
+    owners: tuple[AppPasswordId | None, ...]
+    """Whose each key is; ``None``: nobody's, made up."""
+
 
 class LoginService:
-    """Answers one question for SMTP, IMAP and the web: is this that account's owner?"""
+    """Answers one question for every protocol: who is this?
 
-    def __init__(self, store: Store, clock: Clock, random: Random, *, free_failures: int) -> None:
+    Args:
+        store: accounts, app passwords, failures.
+        clock: for the throttle and events.
+        random: for keys that live as long as this object.
+        free_failures: failures of one network before answers slow down; 0: never.
+        tokens: judges access tokens; ``None``: they are not offered.
+        scram: offer SCRAM-SHA-256.
+        passwords: brought by tests that count computations.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        random: Random,
+        *,
+        free_failures: int,
+        tokens: TokenJudge | None = None,
+        scram: bool = True,
+        passwords: Passwords | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
-        self._throttle = Throttle(free_failures)
-        self._hasher = PasswordHasher()
-        self._key = random(32)
-        # Security: verified in place of a hash we do not have, so that an unknown login takes as
-        # long as a known one.
-        self._nobody = self._hasher.hash(random(16).hex())
-        self._at_once = asyncio.Semaphore(_AT_ONCE)
-        self._remembered: dict[str, tuple[bytes, Account]] = {}
-        self._changes = 0
+        self.random = random
+        self._throttle = Throttle(free_failures) if free_failures else None
+        self._passwords = passwords or Passwords(random)
+        self._tokens = tokens
+        # Security: keys that no password has, in place of those that a name does not have.
+        self._nobodys_key = ScramKey(random(32), random(32))
+        self._uses: dict[AppPasswordId, int] = {}
+        self.sessions = OpenSessions(store)
+        self.mechanisms = (
+            *PASSWORD_MECHANISMS,
+            *((Scram.name,) if scram else ()),
+            *(TOKEN_MECHANISMS if tokens else ()),
+        )
+        """Those we offer once the connection is encrypted."""
         store.changes.subscribe(DIRECTORY, self._forget)
 
     async def log_in(
@@ -79,77 +135,190 @@ class LoginService:
 
         Args:
             login: the login name or any address of the account, as typed.
-            password: as typed, at most 1024 bytes.
+            password: as typed.
             peer: IP address, for the throttle.
-            service: ``submission``, ``imap``, ``web``: for the event.
+            service: ``submission``, ``imap``, ``web``: for scopes and the event.
             mechanism: SASL name or command, for the event.
             session_id: the connection, for the event.
 
         Returns:
             The account, or ``None``; nobody is told which of the two was wrong.
         """
-        delay = self._throttle.delay_ms(peer, self._clock.now_ms())
-        if delay:
-            await asyncio.sleep(delay / 1000)
-        if len(login) > _LONGEST_LOGIN or len(password) > _LONGEST_PASSWORD:
-            account = None
-        else:
-            account = self._recall(login, password) or await self._verify(login, password)
-        if account is not None:
-            self._throttle.record_success(peer)
-            return account
-        now_ms = self._clock.now_ms()
-        self._throttle.record_failure(peer, now_ms)
-        reason = f"wrong login or password for {service}"
-        event = LoginFailed(now_ms, login[:_LONGEST_LOGIN], mechanism, reason)
-        self._store.write_later(record_events, EventBatch(session_id, None, now_ms, (event,)))
-        return None
+        origin = Origin(peer, service, session_id)
+        name, secret = _prepare_name(login), _prepare_secret(password)
+        question = self._passwords.digest(name, service, secret or "")
+        account = self._passwords.recall(question) if secret is not None else None
+        if account is None:
+            await self._hold_back(origin)
+            account = await self._verify(name, secret, origin.scope, question)
+        if account is None:
+            attempt = self._passwords.digest(login[:_LONGEST_LOGIN], service, password[:2000])
+            self._fail(origin, login, mechanism, attempt)
+            return None
+        self._note_use(account)
+        return account
+
+    async def find_scram_keys(self, login: str, origin: Origin) -> FoundKeys:
+        """Give the keys behind a name, or made-up ones that look like them. Waits as ``log_in``."""
+        await self._hold_back(origin)
+        name, scope = _prepare_name(login), origin.scope
+
+        def read(conn: Connection) -> FoundKeys:
+            rows = find_scram_keys(conn, name, scope) if scope else []
+            salt = scram_salt(conn, name or login)
+            if not rows:
+                keys = ScramKeys(salt, ITERATIONS, (self._nobodys_key,))
+                return FoundKeys(keys, (None,))
+            # The client hashes once, so only keys with the same salt can be tried together.
+            last = rows[-1]
+            same = [r for r in rows if (r.salt, r.iterations) == (last.salt, last.iterations)]
+            keys = ScramKeys(last.salt, last.iterations, tuple(row.key for row in same))
+            return FoundKeys(keys, tuple(row.app_password_id for row in same))
+
+        return await self._store.read(read)
+
+    async def log_in_by_key(
+        self, login: str, owner: AppPasswordId | None, origin: Origin, mechanism: str
+    ) -> Account | None:
+        """Log in who proved to know an app password (``None``: proved nothing)."""
+
+        def read(conn: Connection) -> tuple[AppPasswordRow, AccountRow] | None:
+            app = get_app_password(conn, owner) if owner is not None else None
+            row = get_account(conn, app.account_id) if app is not None else None
+            return (app, row) if app is not None and row is not None and row.active else None
+
+        found = await self._store.read(read)
+        if found is None:
+            # Each exchange has a nonce of its own, so no two proofs are the same guess.
+            self._fail(origin, login, mechanism, self.random(16))
+            return None
+        app, row = found
+        account = await self._account(row, Proof(app.password_hash, app.app_password_id))
+        self._uses.setdefault(app.app_password_id, app.last_used_ms or 0)
+        self._note_use(account)
+        return account
+
+    async def log_in_with_token(
+        self, token: str, authorization_id: str, origin: Origin, mechanism: str
+    ) -> Account | None:
+        """Log in the owner of an access token.
+
+        Args:
+            token: as the client sent it.
+            authorization_id: whose account it wants, ``""`` for the token's.
+            origin: where it comes from.
+            mechanism: for the event.
+
+        Raises:
+            JudgeUnavailable: nobody can say whose it is now.
+        """
+        await self._hold_back(origin)
+        owner = await self._tokens.judge(token) if self._tokens and origin.scope else None
+        name = _prepare_name(owner or "")
+
+        def read(conn: Connection) -> AccountRow | None:
+            row = find_by_prepared_login(conn, name)
+            if row is None or not row.active:
+                return None
+            wanted = _prepare_name(authorization_id) if authorization_id else name
+            return row if wanted in (row.login, row.address.key) else None
+
+        row = await self._store.read(read) if owner is not None else None
+        if row is None:
+            attempt = self._passwords.digest(authorization_id, origin.service, token)
+            self._fail(origin, authorization_id or owner or "", mechanism, attempt)
+            return None
+        return await self._account(row, Proof(None))
 
     async def find(self, account_id: AccountId) -> Account | None:
         """Give the account of an id that was proven before (a web session); ``None``: gone."""
         row = await self._store.read(lambda conn: get_account(conn, account_id))
         if row is None or not row.active:
             return None
-        return await self._account(row)
+        return await self._account(row, None)
 
     def _forget(self) -> None:
-        self._changes += 1
-        self._remembered.clear()
+        self._passwords.forget()
+        self._uses.clear()
 
-    def _recall(self, login: str, password: str) -> Account | None:
-        known = self._remembered.get(login)
-        if known and hmac.compare_digest(known[0], self._digest(password)):
-            return known[1]
-        return None
-
-    async def _verify(self, login: str, password: str) -> Account | None:
-        changes = self._changes
-        row = await self._store.read(lambda conn: find_by_login(conn, login))
-        async with self._at_once:
-            right = await asyncio.to_thread(
-                self._matches, row.password_hash if row else self._nobody, password
-            )
+    async def _verify(
+        self, name: str, secret: str | None, scope: Scope | None, question: bytes
+    ) -> Account | None:
+        """Look the name up and compute once; everything that fails, fails after that."""
+        generation = self._passwords.generation
+        typed = read_app_password(secret) if secret is not None and scope is not None else None
+        row, app = await self._store.read(lambda conn: _look_up(conn, name, typed))
+        if typed is not None and app is not None:
+            right = await self._passwords.verify(app.password_hash, typed.text)
+            right = right and scope is not None and app.scope.covers(scope)
+        else:
+            known = row.password_hash if row is not None and secret is not None else None
+            right = await self._passwords.verify(known, secret or "")
         if not right or row is None or not row.active:
             return None
-        account = await self._account(row)
-        if len(self._remembered) >= _MOST_REMEMBERED:
-            self._remembered.clear()
-        # Security: a password that was changed while we computed must not be remembered.
-        if changes == self._changes:
-            self._remembered[login] = (self._digest(password), account)
+        if app is None:
+            proof = Proof(row.password_hash)
+        else:
+            proof = Proof(app.password_hash, app.app_password_id)
+            self._uses.setdefault(app.app_password_id, app.last_used_ms or 0)
+        account = await self._account(row, proof)
+        self._passwords.remember(question, account, generation)
         return account
 
-    async def _account(self, row: AccountRow) -> Account:
+    async def _account(self, row: AccountRow, proof: Proof | None) -> Account:
         addresses = await self._store.read(lambda conn: addresses_of(conn, row.account_id))
         return Account(
-            row.account_id, row.login, row.address, addresses, row.display_name, row.admin
+            row.account_id, row.login, row.address, addresses, row.display_name, row.admin, proof
         )
 
-    def _digest(self, password: str) -> bytes:
-        return hashlib.blake2b(password.encode("utf-8", "replace"), key=self._key).digest()
+    async def _hold_back(self, origin: Origin) -> None:
+        if self._throttle is None:
+            return
+        network = network_of(origin.peer)
+        known = await self._store.read(lambda conn: failures_of(conn, network))
+        self._throttle.learn(network, known.count, known.last_ms)
+        delay = self._throttle.delay_ms(network, self._clock.now_ms())
+        if delay:
+            await asyncio.sleep(delay / 1000)
 
-    def _matches(self, password_hash: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(password_hash, password)
-        except (Argon2Error, InvalidHashError):
-            return False
+    def _fail(self, origin: Origin, login: str, mechanism: str, attempt: bytes) -> None:
+        now_ms, network = self._clock.now_ms(), network_of(origin.peer)
+        if self._throttle is not None and self._throttle.record_failure(network, now_ms, attempt):
+            failure = FailedLogin(network, now_ms, WINDOW_MS)
+            self._store.write_later(count_failures, failure)
+        reason = f"wrong login or password for {origin.service}"
+        event = LoginFailed(now_ms, login[:_LONGEST_LOGIN], mechanism, reason)
+        batch = EventBatch(origin.session_id, None, now_ms, (event,))
+        self._store.write_later(record_events, batch)
+
+    def _note_use(self, account: Account) -> None:
+        number = account.proof.app_password_id if account.proof is not None else None
+        if number is None:
+            return
+        now_ms = self._clock.now_ms()
+        if now_ms - self._uses.get(number, 0) >= _USE_NOTED_EVERY_MS:
+            self._uses[number] = now_ms
+            self._store.write_later(record_use, AppPasswordUsed(number, now_ms))
+
+
+def _prepare_name(login: str) -> str:
+    try:
+        return prepare_login(login) if len(login) <= _LONGEST_LOGIN else _NOBODY
+    except BadLogin:
+        return _NOBODY
+
+
+def _prepare_secret(password: str) -> str | None:
+    try:
+        return prepare_password(password)
+    except UnusablePassword:
+        return None
+
+
+def _look_up(
+    conn: Connection, name: str, typed: AppPassword | None
+) -> tuple[AccountRow | None, AppPasswordRow | None]:
+    row = find_by_prepared_login(conn, name)
+    if typed is None:
+        return row, None
+    return row, find_app_password(conn, row.account_id if row else None, typed.label)

@@ -33,13 +33,56 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """An OAuth 2 access token (RFC 6750 section 2.1); nothing has been checked."""
+
+    token: str
+    authorization_id: str = ""
+    """Whose account it wants; ``""``: that of the token."""
+    error: bytes = b""
+    """The last challenge, if the token is refused; what the client answers does not matter."""
+
+    def __repr__(self) -> str:
+        """Leave out the secret: this may reach a log."""
+        return f"Token(authorization_id={self.authorization_id!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysWanted:
+    """SCRAM needs the keys of a name: look them up, then call ``Scram.take_keys``."""
+
+    login: str
+    authorization_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The client knows the password behind one of the keys, and may be told that we do."""
+
+    key: int
+    """Place of the key among those that ``take_keys`` got."""
+    final: bytes
+    """Our own proof: a last challenge, answered with nothing (RFC 5802 section 7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The exchange has failed, and the mechanism has a word for why."""
+
+    final: bytes
+    """A last challenge; what the client answers does not matter."""
+    wrong: bool = True
+    """It was about a name or secret; false: the client broke the rules of the mechanism."""
+
+
+@dataclass(frozen=True, slots=True)
 class BadResponse:
     """The client's answer is not what the mechanism asks for; the exchange has failed."""
 
     reason: str
 
 
-Step = Challenge | Credentials | BadResponse
+Step = Challenge | Credentials | Token | KeysWanted | Proven | Denied | BadResponse
 
 
 class Mechanism(Protocol):

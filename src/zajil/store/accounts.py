@@ -9,10 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.address import Address, BadAddress, parse_address
+from zajil.core.address import Address, parse_address
 from zajil.core.ids import AccountId
-from zajil.core.login_name import BadLogin, parse_login
+from zajil.core.login_name import BadLogin, prepare_login
 from zajil.store.aliases import aliases_to, claim_address, drop_target
+from zajil.store.app_passwords import delete_app_passwords_of
 from zajil.store.append import lock_mailboxes
 from zajil.store.batch import DIRECTORY, mailbox_topic, touch
 from zajil.store.blobs import release_blobs
@@ -153,6 +154,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
         _delete_mailboxes(tx, account_id)
         tx.execute(sa.delete(account).where(account.c.id == account_id))
     delete_web_sessions_of(tx, account_ids)
+    delete_app_passwords_of(tx, account_ids)
     touch(tx, DIRECTORY)
     return [None] * len(account_ids)
 
@@ -171,12 +173,16 @@ def find_by_login(conn: Connection, login_or_address: str) -> AccountRow | None:
             else, however odd, is nobody's.
     """
     try:
-        if "@" in login_or_address:
-            key = parse_address(login_or_address.strip()).key
-            return _account(conn, account.c.address_key == key)
-        return _account(conn, account.c.login == parse_login(login_or_address.strip()))
-    except (BadAddress, BadLogin):
+        login = prepare_login(login_or_address)
+    except BadLogin:
         return None
+    return find_by_prepared_login(conn, login)
+
+
+def find_by_prepared_login(conn: Connection, login: str) -> AccountRow | None:
+    """Give the account of a name that ``core.login_name.prepare_login`` gave."""
+    column = account.c.address_key if "@" in login else account.c.login
+    return _account(conn, column == login)
 
 
 def addresses_of(conn: Connection, account_id: AccountId) -> tuple[Address, ...]:

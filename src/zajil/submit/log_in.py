@@ -7,10 +7,9 @@ and to it that only an announced mechanism comes here.
 from __future__ import annotations
 
 from zajil.login.account import Account
-from zajil.login.exchange import Exchange, Failure, Outcome
+from zajil.login.exchange import Exchange, Failure, Outcome, begin_exchange
 from zajil.login.service import LoginService, Origin
 from zajil.receive import replies
-from zajil.sasl.mechanism import make_mechanism
 from zajil.sasl.step import Challenge
 from zajil.smtp.command import Auth, AuthResponse
 from zajil.smtp.reply import Reply
@@ -47,11 +46,10 @@ class SubmitLogin:
 
     async def begin(self, event: Auth) -> Reply:
         """AUTH: begin an exchange. A 235 means that ``account`` is known."""
-        mechanism = make_mechanism(event.mechanism)
-        if mechanism is None:
+        exchange = self._exchange = begin_exchange(self._login, event.mechanism, self._origin)
+        if exchange is None:
             return replies.AUTH_UNKNOWN
-        self._exchange = Exchange(self._login, mechanism, self._origin)
-        return self._reply(await self._exchange.start(event.initial))
+        return self._reply(await exchange.start(event.initial))
 
     async def go_on(self, event: AuthResponse) -> Reply:
         """The client's answer to a 334; ``*`` cancels."""

@@ -1,0 +1,94 @@
+"""App passwords: what one program logs in with, made by us, shown once (design D11).
+
+The first group is no secret but a label: it finds the one row that may match, so that a log-in
+costs one argon2 computation, however many app passwords the account has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Nothing that is read as something else."""
+GROUP = 4
+_GROUPS = 6
+"""One is the label; five are secret and have 99 bits."""
+
+
+class Scope(StrEnum):
+    """What an app password opens; never the web, which could make new ones."""
+
+    SMTP = "smtp"
+    IMAP = "imap"
+    POP3 = "pop3"
+    ALL = "all"
+
+    def covers(self, wanted: Scope) -> bool:
+        """Whether it opens what is wanted."""
+        return self is Scope.ALL or self is wanted
+
+
+SCOPE_OF_SERVICE = {
+    "submission": Scope.SMTP,
+    "submissions": Scope.SMTP,
+    "imap": Scope.IMAP,
+    "imaps": Scope.IMAP,
+    "pop3": Scope.POP3,
+    "pop3s": Scope.POP3,
+}
+"""By listener; a service that is not here takes the account's own password alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppPassword:
+    """One app password, whole."""
+
+    text: str
+    """As it is shown: groups of four with a hyphen between."""
+
+    @property
+    def label(self) -> str:
+        """The first group, kept as it is."""
+        return self.text[:GROUP]
+
+    def __repr__(self) -> str:
+        """Leave out the secret: this may reach a log."""
+        return f"AppPassword(label={self.label!r})"
+
+
+_TYPED = re.compile(rf"[{ALPHABET}]{{{GROUP * _GROUPS}}}\Z")
+
+
+def make_app_password(random: Callable[[int], bytes]) -> AppPassword:
+    """Make one up.
+
+    Args:
+        random: gives that many bytes nobody can guess.
+    """
+    return AppPassword(_grouped(generate_letters(GROUP * _GROUPS, random)))
+
+
+def read_app_password(typed: str) -> AppPassword | None:
+    """Give what somebody typed as an app password, or ``None`` if it cannot be one.
+
+    Case, spaces and hyphens do not matter: people copy it from a screen to a phone.
+    """
+    letters = typed.lower().replace("-", "").replace(" ", "")
+    return AppPassword(_grouped(letters)) if _TYPED.match(letters) else None
+
+
+def generate_letters(count: int, random: Callable[[int], bytes]) -> str:
+    """Give letters and digits of ``ALPHABET``, each as likely as any other."""
+    letters = ""
+    while len(letters) < count:
+        # Bytes past the last whole multiple are thrown away, so that no letter comes more often.
+        usable = [byte for byte in random(32) if byte < 256 - 256 % len(ALPHABET)]
+        letters += "".join(ALPHABET[byte % len(ALPHABET)] for byte in usable)
+    return letters[:count]
+
+
+def _grouped(letters: str) -> str:
+    return "-".join(letters[at : at + GROUP] for at in range(0, len(letters), GROUP))

@@ -1,0 +1,34 @@
+"""Passwords, prepared before they are hashed or compared: OpaqueString (RFC 8265 section 4.2).
+
+The same letters may come as different bytes from different keyboards; what is prepared is equal
+where people see the same.
+"""
+
+from __future__ import annotations
+
+from precis_i18n import get_profile
+
+LONGEST_PASSWORD = 1024
+"""Characters; bounds what one log-in may make us hash."""
+
+_PROFILE = get_profile("OpaqueString")
+
+
+class UnusablePassword(ValueError):
+    """Empty, too long, or with characters that nobody can type on purpose."""
+
+
+def prepare_password(text: str) -> str:
+    """Give the form that is hashed.
+
+    Raises:
+        UnusablePassword: see there; the text says which of them.
+    """
+    if len(text) > LONGEST_PASSWORD:
+        raise UnusablePassword(f"a password has at most {LONGEST_PASSWORD} characters")
+    try:
+        return str(_PROFILE.enforce(text))
+    except UnicodeError:
+        raise UnusablePassword(
+            "a password is not empty and has no control or invisible characters"
+        ) from None

@@ -1,0 +1,107 @@
+"""Sessions that are open, and end when what they were opened with does not hold any more.
+
+A suspended or deleted account, a changed password, a removed app password: each is a change of the
+directory, told within a second (``store.changes``). One read then looks after all sessions of the
+worker together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.engine import Connection
+
+from zajil.login.account import Account
+from zajil.store.batch import DIRECTORY
+from zajil.store.credentials import Standing, read_standing
+from zajil.store.errors import StoreUnavailable
+from zajil.store.open import Store
+
+_RETRY_SECONDS = 1.0
+
+
+class _Watched:
+    """One open session."""
+
+    __slots__ = ("account", "end")
+
+    def __init__(self, account: Account, end: Callable[[], None]) -> None:
+        self.account = account
+        self.end = end
+
+
+class OpenSessions:
+    """The sessions of one worker."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._watched: set[_Watched] = set()
+        self._due: set[_Watched] = set()
+        self._task: asyncio.Task[None] | None = None
+        store.changes.subscribe(DIRECTORY, self._all_are_due)
+
+    def watch(self, account: Account, end: Callable[[], None]) -> Callable[[], None]:
+        """Call ``end`` once, in the event loop, when the log-in does not hold any more.
+
+        Returns:
+            A function that ends the watch; it may be called twice.
+        """
+        watched = _Watched(account, end)
+        self._watched.add(watched)
+        # What changed between the check of the password and now is seen by this first look.
+        self._due.add(watched)
+        self._look_soon()
+
+        def unwatch() -> None:
+            self._watched.discard(watched)
+
+        return unwatch
+
+    def _all_are_due(self) -> None:
+        if self._watched:
+            self._due |= self._watched
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._due:
+            due, self._due = self._due, set()
+            accounts = [watched.account for watched in due]
+            try:
+                standing = await self._store.read(functools.partial(_read, accounts=accounts))
+            except StoreUnavailable:
+                # Nobody can change an account now either, but for one that did just before.
+                self._due |= due
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            for watched in due:
+                if watched in self._watched and not holds(watched.account, standing):
+                    self._watched.discard(watched)
+                    watched.end()
+
+
+def _read(conn: Connection, accounts: Sequence[Account]) -> Standing:
+    app_passwords = {
+        account.proof.app_password_id
+        for account in accounts
+        if account.proof is not None and account.proof.app_password_id is not None
+    }
+    return read_standing(conn, {account.account_id for account in accounts}, app_passwords)
+
+
+def holds(account: Account, standing: Standing) -> bool:
+    """Say whether a log-in is still worth what it was."""
+    own_hash = standing.active.get(account.account_id)
+    if own_hash is None:
+        return False
+    proof = account.proof
+    if proof is None or proof.password_hash is None:
+        return True
+    if proof.app_password_id is None:
+        return own_hash == proof.password_hash
+    return standing.app_passwords.get(proof.app_password_id) == proof.password_hash

@@ -1,0 +1,84 @@
+"""Is this the password? One argon2 computation, or none where the answer is remembered.
+
+Laws:
+- Whatever is asked costs exactly one computation: a wrong password, an unknown name, a name or
+  password that no PRECIS profile allows, an account with fifty app passwords (CVE-2026-27856).
+- What is remembered stands under a keyed hash of name, scope and password together, each with its
+  length: no two questions share an entry (CVE-2025-30189). The key lives in this process only.
+- At most ``_AT_ONCE`` computations run at a time: each takes 64 MiB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from zajil.core.clock import Random
+from zajil.login.account import Account
+
+_AT_ONCE = 2
+_MOST_REMEMBERED = 10_000
+
+
+class Passwords:
+    """Computes and remembers; who asks decides what the answer is good for."""
+
+    def __init__(self, random: Random, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
+        self._key = random(32)
+        # Security: verified in place of a hash we do not have.
+        self._nobody = self._hasher.hash(random(16).hex())
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._remembered: dict[bytes, Account] = {}
+        self._generation = 0
+
+    @property
+    def generation(self) -> int:
+        """Grows when everything is forgotten."""
+        return self._generation
+
+    def forget(self) -> None:
+        """Drop what is remembered: an account or password changed."""
+        self._generation += 1
+        self._remembered.clear()
+
+    def digest(self, login: str, scope: str, password: str) -> bytes:
+        """Give what a question is remembered under."""
+        parts = [part.encode("utf-8", "replace") for part in (login, scope, password)]
+        framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return hashlib.blake2b(framed, key=self._key, digest_size=32).digest()
+
+    def recall(self, question: bytes) -> Account | None:
+        """Give the account that this question led to before."""
+        return self._remembered.get(question)
+
+    def remember(self, question: bytes, account: Account, generation: int) -> None:
+        """Keep a right answer, unless something changed since ``generation``.
+
+        Security: a password that was changed while we computed must not be remembered.
+        """
+        if generation != self._generation:
+            return
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[question] = account
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Compute once; waits for its turn. Cancelling leaves nothing behind.
+
+        Args:
+            password_hash: ``None``: nobody's; the answer is no, and takes as long.
+            password: prepared, at most ``LONGEST_PASSWORD`` characters.
+        """
+        async with self._at_once:
+            right = await asyncio.to_thread(self._matches, password_hash or self._nobody, password)
+        return right and password_hash is not None
+
+    def _matches(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (Argon2Error, InvalidHashError):
+            return False

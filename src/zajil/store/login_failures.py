@@ -1,0 +1,59 @@
+"""Failed log-ins of each network: what the workers tell each other, so that all slow down alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.store.schema import login_failure
+
+
+@dataclass(frozen=True, slots=True)
+class FailedLogin:
+    """One failure, to be counted."""
+
+    network: str
+    at_ms: int
+    window_ms: int
+    """Failures further apart than this do not add up; older ones are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """What is known of one network."""
+
+    count: int
+    last_ms: int
+
+
+def count_failures(tx: Connection, items: Sequence[FailedLogin]) -> list[None]:
+    """Count failures, and forget networks that have been quiet.
+
+    Unit of work: not idempotent; locks the rows of the networks, in their order.
+    """
+    newest = max(item.at_ms for item in items)
+    window_ms = max(item.window_ms for item in items)
+    for network, count in sorted(Counter(item.network for item in items).items()):
+        values = {"network": network, "count": count, "at": newest, "since": newest - window_ms}
+        tx.execute(_COUNT, values)
+    tx.execute(sa.delete(login_failure).where(login_failure.c.last_ms < newest - window_ms))
+    return [None] * len(items)
+
+
+def failures_of(conn: Connection, network: str) -> Failures:
+    """Give what is known of a network; the caller looks at how old it is."""
+    row = conn.execute(_OF, {"network_": network}).one_or_none()
+    return Failures(0, 0) if row is None else Failures(row.failures, row.last_ms)
+
+
+# Both databases understand this; SQLAlchemy has a construct for each, and none for both.
+_COUNT = sa.text(
+    "INSERT INTO login_failure (network, failures, last_ms) VALUES (:network, :count, :at) "
+    "ON CONFLICT (network) DO UPDATE SET last_ms = :at, failures = :count + "
+    "CASE WHEN login_failure.last_ms < :since THEN 0 ELSE login_failure.failures END"
+)
+_OF = sa.select(login_failure).where(login_failure.c.network == sa.bindparam("network_"))
