@@ -2,5 +2,6 @@
 
 Asked by the other steps, answers with values. Reading order: ``recipient`` (local, remote,
 nobody), ``alias`` (what an address stands for), ``directory_flow`` (how both ask the directory),
-``filing`` (which mailbox), ``next_hop`` (from MX records to hosts).
+``filing`` (which mailbox), ``copies`` (what of all this the store writes), ``next_hop`` (from MX
+records to hosts).
 """

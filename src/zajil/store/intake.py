@@ -220,6 +220,7 @@ def _add_recipients(
         who, wait = copy.recipient, copy.wait
         key = (item.mail_id, position, str(who), who.key)
         position += 1
+        row: tuple[Any, ...]
         place = (at_ms, copy.account_id, copy.mailbox_name, None, 0)
         if wait is None:
             row = (*key, "delivered", "", *place, None, None)

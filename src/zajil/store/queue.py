@@ -127,7 +127,7 @@ def _claim(tx: Connection, item: Claim) -> list[Claimed]:
     return claimed
 
 
-def _claimed(row: sa.Row[Any], of: sa.Row[Any], token: str) -> Claimed:
+def _claimed(row: Any, of: Any, token: str) -> Claimed:
     """Raise BadAddress or ValueError for what another version, or a hand, wrote into the row."""
     return Claimed(
         mail_id=row.mail_id,
@@ -155,20 +155,20 @@ def _claimed(row: sa.Row[Any], of: sa.Row[Any], token: str) -> Claimed:
     )
 
 
-def _mail_options(of: sa.Row[Any]) -> MailOptions:
+def _mail_options(of: Any) -> MailOptions:
     if of.dsn_return is None and of.envelope_id is None and of.require_tls is None:
         return PLAIN_MAIL
     return MailOptions(of.dsn_return, of.envelope_id or "", bool(of.require_tls))
 
 
-def _recipient_options(row: sa.Row[Any]) -> RecipientOptions:
+def _recipient_options(row: Any) -> RecipientOptions:
     if row.notify is None and row.original_recipient is None:
         return PLAIN_RECIPIENT
     notify = None if row.notify is None else Notify(row.notify)
     return RecipientOptions(notify, row.original_recipient or "")
 
 
-def _set_aside(tx: Connection, row: sa.Row[Any], now_ms: int, why: str) -> None:
+def _set_aside(tx: Connection, row: Any, now_ms: int, why: str) -> None:
     """Hold a row that cannot be read: an operator must look, and the queue goes on."""
     reason = f"set aside: what the store says of this recipient cannot be read ({why})"
     tx.execute(

@@ -229,6 +229,9 @@ def _tell_keeping(event: TrackingEvent) -> Step | None:
             text = mark("The copy for {recipient} lies in {mailbox}.")
             values = {"recipient": readable(recipient), "mailbox": mailbox}
             return _step(event, Stage.DELIVER, text, values, Tone.GOOD, _reason(reason))
+        case tracked.RecipientQueued(recipient=recipient, next_hop=""):
+            text = mark("The copy for {recipient} waits here until its time has come.")
+            return _step(event, stage, text, {"recipient": readable(recipient)}, Tone.WAIT)
         case tracked.RecipientQueued(recipient=recipient, next_hop=next_hop):
             text = mark("The copy for {recipient} sets out for {next_hop}.")
             values = {"recipient": readable(recipient), "next_hop": to_unicode(next_hop)}

@@ -1,0 +1,109 @@
+"""Recipients become copies: one for each account, later ones as rows of the queue."""
+
+from __future__ import annotations
+
+from zajil.core.address import Address, parse_address
+from zajil.core.directory import AccountEntry
+from zajil.core.envelope import PLAIN_RECIPIENT, Notify, RecipientOptions
+from zajil.core.ids import AccountId, MailboxId
+from zajil.route.copies import Addressed, Copies, Plan, plan_copies
+from zajil.route.recipient import Local, Remote
+from zajil.store.intake import Wait
+from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued
+
+NOW_MS, LIFETIME_MS = 1_000, 50_000
+WRITER = parse_address("writer@west.test")
+TEAM = parse_address("team@north.test")
+ASKING = RecipientOptions(Notify.SUCCESS | Notify.FAILURE, "rfc822;team@north.test")
+ASKED_BEFORE = RecipientOptions(Notify.FAILURE, "rfc822;team@north.test")
+
+
+def account(number: int) -> AccountEntry:
+    address = parse_address(f"u{number}@north.test")
+    inbox, junk = MailboxId(number * 10), MailboxId(number * 10 + 1)
+    return AccountEntry(AccountId(number), address, inbox, junk, True)
+
+
+def plan(
+    *recipients: Addressed,
+    reverse_path: Address | None = WRITER,
+    junk: str | None = None,
+    release_ms: int | None = None,
+) -> Copies:
+    return plan_copies(recipients, Plan(reverse_path, NOW_MS, LIFETIME_MS, junk, release_ms))
+
+
+def local(number: int, options: RecipientOptions = PLAIN_RECIPIENT) -> Addressed:
+    entry = account(number)
+    return Addressed(entry.address, Local((entry,)), options)
+
+
+def test_a_plain_copy_lies_in_its_mailbox_at_once() -> None:
+    copies = plan(local(1))
+    (copy,) = copies.local
+    assert (copy.mailbox_id, copy.wait, copy.options) == (10, None, PLAIN_RECIPIENT)
+    assert copy.prefix == "Return-Path: <writer@west.test>\r\nDelivered-To: u1@north.test\r\n"
+    (event,) = copies.events
+    assert isinstance(event, MailboxFiled)
+
+
+def test_junk_is_filed_as_junk_with_its_reason() -> None:
+    copies = plan(local(1), junk="It names its author more than once.")
+    (copy,), (event,) = copies.local, copies.events
+    assert (copy.mailbox_id, copy.mailbox_name) == (11, "Junk")
+    assert isinstance(event, MailboxFiled)
+    assert event.reason == "It names its author more than once."
+
+
+def test_one_account_gets_one_copy() -> None:
+    entry = account(1)
+    team = Addressed(TEAM, Local((entry, account(2)), via=(TEAM,)))
+    copies = plan(team, local(1))
+    assert [(str(copy.recipient), copy.account_id) for copy in copies.local] == [
+        ("team@north.test", 1),
+        ("team@north.test", 2),
+    ]
+
+
+def test_what_leads_elsewhere_is_queued_once() -> None:
+    there = parse_address("a@south.test")
+    copies = plan(Addressed(there, Remote(there)), Addressed(there, Remote(there)))
+    (copy,) = copies.remote
+    assert (copy.next_hop, copy.next_try_ms, copy.expires_ms) == ("south.test", 1_000, 51_000)
+    assert copy.addressed_as is None
+
+
+def test_the_sender_named_the_alias_and_not_its_target() -> None:
+    there = parse_address("secret@south.test")
+    copies = plan(Addressed(TEAM, Local((), (there,), (TEAM,))))
+    (copy,) = copies.remote
+    assert (copy.recipient, copy.addressed_as) == (there, TEAM)
+    assert isinstance(copies.events[0], AliasExpanded)
+
+
+def test_a_future_release_waits_and_lives_from_then_on() -> None:
+    """RFC 4865: the copy of ours is a row of the queue, and expiry counts from the release."""
+    there = parse_address("a@south.test")
+    copies = plan(local(1), Addressed(there, Remote(there)), release_ms=9_000)
+    assert copies.local[0].wait == Wait(9_000, 59_000)
+    assert (copies.remote[0].next_try_ms, copies.remote[0].expires_ms) == (9_000, 59_000)
+    assert [type(event) for event in copies.events] == [RecipientQueued, RecipientQueued]
+
+
+def test_whoever_wants_to_hear_of_delivery_hears_it_from_the_queue() -> None:
+    """RFC 3461 section 5.2.3."""
+    copies = plan(local(1, ASKING), local(2, ASKED_BEFORE))
+    assert [copy.wait for copy in copies.local] == [Wait(NOW_MS, NOW_MS + LIFETIME_MS), None]
+
+
+def test_the_null_path_hears_nothing() -> None:
+    copies = plan(local(1, ASKING), reverse_path=None)
+    assert copies.local[0].wait is None
+
+
+def test_one_success_for_one_address_that_the_sender_named() -> None:
+    there = parse_address("a@south.test")
+    team = Addressed(TEAM, Local((account(1), account(2)), (there,), (TEAM,)), ASKING)
+    copies = plan(team)
+    assert [copy.options for copy in copies.local] == [ASKING, ASKED_BEFORE]
+    assert [copy.options for copy in copies.remote] == [ASKED_BEFORE]
