@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.sasl.mechanism import PASSWORD_MECHANISMS, make_mechanism
+from zajil.sasl.mechanism import PASSWORD_MECHANISMS, TOKEN_MECHANISMS, make_mechanism
 from zajil.sasl.step import BadResponse, Challenge, Credentials, Mechanism
 
 
@@ -63,7 +63,7 @@ def test_login_with_the_name_as_initial_response() -> None:
     assert login.respond(b"\xff") == BadResponse("bad password")
 
 
-@pytest.mark.parametrize("name", PASSWORD_MECHANISMS)
+@pytest.mark.parametrize("name", [*PASSWORD_MECHANISMS, *TOKEN_MECHANISMS, "SCRAM-SHA-256"])
 @given(answers=st.lists(st.binary(max_size=40), min_size=1, max_size=4))
 def test_no_answer_makes_it_raise(name: str, answers: list[bytes]) -> None:
     mechanism = begin(name)

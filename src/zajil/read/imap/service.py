@@ -45,7 +45,7 @@ class ImapService:
         self._services = ImapServices(store, login, clock, starttls, service)
         self._limits = Limits(max_message=limits.message_size)
         self._implicit_tls = implicit_tls
-        words = capabilities(encrypted=implicit_tls, logged_in=False, starttls=starttls)
+        words = capabilities(self._services, encrypted=implicit_tls, logged_in=False)
         self._greeting = untagged_status("OK", f"{hostname} Zajil", f"CAPABILITY {words}")
         self._listener = ImapListener(
             self._make_engine,

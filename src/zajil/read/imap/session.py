@@ -14,7 +14,6 @@ from zajil.imap import command as c
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import State
-from zajil.login.account import Account
 from zajil.login.service import LoginService
 from zajil.net.drive_imap import Stream
 from zajil.net.peer import Peer
@@ -22,17 +21,14 @@ from zajil.read.imap import append, copy_move, idle, mailbox_admin, mailbox_list
 from zajil.read.imap.context import TRY_CREATE, Context
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
+from zajil.read.imap.log_in import ImapLogin
 from zajil.read.imap.search import search
-from zajil.sasl.mechanism import make_mechanism
-from zajil.sasl.step import Credentials
 from zajil.store.errors import StoreError
 from zajil.store.open import Store
 
 logger = logging.getLogger(__name__)
 
 _UNAVAILABLE = Completion("NO", "try again later", "UNAVAILABLE")
-_FAILED = Completion("NO", "log-in failed", "AUTHENTICATIONFAILED")
-_NO_TLS = Completion("NO", "log in only after STARTTLS", "PRIVACYREQUIRED")
 
 _LOOKS = (c.Noop, c.Check, c.Expunge, c.Status)
 """Commands before whose end the store is asked for news, whether it called or not."""
@@ -55,17 +51,17 @@ class ImapServices:
     """``imap`` or ``imaps``: for events and the throttle."""
 
 
-def capabilities(*, encrypted: bool, logged_in: bool, starttls: bool) -> str:
+def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) -> str:
     """Name what works in this state. (RFC 3501 section 6.1.1)"""
     words = ["IMAP4rev1", "LITERAL+", "ID", "ENABLE"]
     if logged_in:
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
         words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS"]
     elif encrypted:
-        words += ["SASL-IR", "AUTH=PLAIN"]
+        words += ["SASL-IR", *(f"AUTH={name}" for name in services.login.mechanisms)]
     else:
         # Security: no password in the clear (RFC 8314 section 4.1).
-        words += ["SASL-IR", *(["STARTTLS"] if starttls else []), "LOGINDISABLED"]
+        words += ["SASL-IR", *(["STARTTLS"] if services.starttls else []), "LOGINDISABLED"]
     return " ".join(words)
 
 
@@ -79,12 +75,23 @@ class ImapSession:
         self._peer = peer
         self._engine = engine
         self._stream = stream
+        self._log_in = ImapLogin(
+            services.login,
+            services.store,
+            services.clock,
+            peer,
+            services.service,
+            engine,
+            stream,
+        )
         self._context: Context | None = None
         self._upload: append.Upload | None = None
         self._idling = False
 
     async def answer(self, event: c.Event) -> None:
         """Answer one event through the engine; may wait for the store and for the client."""
+        if self._end_if_over():
+            return
         try:
             completion = await self._answer(event)
         except StoreError as error:
@@ -94,13 +101,14 @@ class ImapSession:
             self._engine.complete(completion)
 
     async def tell(self) -> None:
-        """Send what is new while the client idles."""
-        if self._idling:
+        """Send what is new while the client idles; end what has lost its right to be here."""
+        if not self._end_if_over() and self._idling:
             await self._report(None)
 
     def closed(self, reason: str) -> None:
         """Let go of the mailbox."""
         logger.debug("IMAP session of %s closed: %s", self._peer, reason)
+        self._log_in.close()
         self._leave()
 
     # ---- dispatch ---------------------------------------------------------------------------
@@ -120,11 +128,11 @@ class ImapSession:
                 self._engine.untagged(untagged(b'ID ("name" "Zajil")'))
                 return Completion("OK", "pleased to meet you")
             case c.Login(login, password):
-                return await self._log_in(login, password, "LOGIN")
+                return self._welcome(await self._log_in.log_in(login, password))
             case c.Authenticate():
-                return await self._authenticate(event)
+                return self._welcome(await self._log_in.authenticate(event))
             case c.AuthResponse(data):
-                return await self._log_in_plain(data)
+                return self._welcome(await self._log_in.go_on(data))
             case _ if self._context is not None:
                 return await self._answer_owner(self._context, event)
         raise RuntimeError("the engine let a command through before log-in")
@@ -191,55 +199,26 @@ class ImapSession:
 
     # ---- log-in -----------------------------------------------------------------------------
 
-    async def _authenticate(self, event: c.Authenticate) -> Completion | None:
-        if not self._engine.encrypted:
-            return _NO_TLS
-        if event.mechanism != "PLAIN":
-            return Completion("NO", "mechanism is not supported", "CANNOT")
-        if event.initial is None:
-            self._engine.go_ahead(b"")
-            return None
-        return await self._log_in_plain(event.initial)
-
-    async def _log_in_plain(self, data: bytes | None) -> Completion:
-        if data is None:
-            return Completion("BAD", "cancelled")
-        mechanism = make_mechanism("PLAIN")
-        step = mechanism.start(data) if mechanism is not None else None
-        if not isinstance(step, Credentials):
-            return _FAILED
-        # Nobody may act as another here (RFC 4616 section 2: the authorization identity).
-        if step.authorization_id not in ("", step.login):
-            return _FAILED
-        return await self._log_in(step.login, step.password, "PLAIN")
-
-    async def _log_in(self, login: str, password: str, mechanism: str) -> Completion:
-        # Security: also when a client ignores LOGINDISABLED, what it typed is not looked at.
-        if not self._engine.encrypted:
-            return _NO_TLS
-        services = self._services
-        account = await services.login.log_in(
-            login,
-            password,
-            peer=self._peer.host,
-            service=services.service,
-            mechanism=mechanism,
-        )
-        if account is None:
-            return _FAILED
-        self._begin(account)
-        words = capabilities(encrypted=True, logged_in=True, starttls=False)
+    def _welcome(self, refusal: Completion | None) -> Completion | None:
+        """Say what a log-in came to; ``None``: the exchange goes on."""
+        services, account = self._services, self._log_in.account
+        if refusal is not None or account is None:
+            return refusal
+        self._context = Context(services.store, account, self._engine, self._stream, services.clock)
+        words = capabilities(services, encrypted=True, logged_in=True)
         return Completion("OK", "welcome", f"CAPABILITY {words}")
 
-    def _begin(self, account: Account) -> None:
-        services = self._services
-        self._context = Context(services.store, account, self._engine, self._stream, services.clock)
+    def _end_if_over(self) -> bool:
+        """End the connection if its log-in holds no more."""
+        if self._log_in.has_ended:
+            self._engine.close("log in again", "log-in has ended")
+        return self._log_in.has_ended
 
     def _capabilities(self) -> str:
         return capabilities(
+            self._services,
             encrypted=self._engine.encrypted,
             logged_in=self._engine.state is not State.NOT_AUTHENTICATED,
-            starttls=self._services.starttls,
         )
 
     # ---- the rest ---------------------------------------------------------------------------
