@@ -3,18 +3,22 @@ from __future__ import annotations
 import dataclasses
 import email
 import email.policy
+import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.core.address import parse_address
 from zajil.message.dsn import (
+    Action,
     DeliveryReport,
     RecipientReport,
     build_delivery_report,
     detect_language,
 )
-from zajil.message.fields import read_fields, split_message
+from zajil.message.encoded_word import decode_words
+from zajil.message.fields import find_value, read_fields, split_message
 from zajil.message.parse import parse_message
 
 AMAL = parse_address("amal@north.test")
@@ -171,3 +175,106 @@ def test_any_header_section_and_any_words_make_a_report(
         assert b"\n" not in data.replace(b"\r\n", b"")
         assert b"\r" not in data.replace(b"\r\n", b"")
         assert data.isascii() or reverse_path is SALMA
+
+
+# ---- what the sender asked for (RFC 3461) ---------------------------------------------------
+
+
+def test_the_words_of_the_sender_come_back_to_him() -> None:
+    """RFC 3464 section 2.2.1 and section 2.3.1: ENVID and ORCPT, decoded."""
+    asked = dataclasses.replace(FAILED, original_recipient="rfc822;Team+x@south.test")
+    report = dataclasses.replace(REPORT, recipients=(asked,), original_envelope_id="a=+ b")
+    _, parts = parts_of(report)
+    message, recipient = parts[1][1].split("\r\n\r\n")
+    assert "Original-Envelope-Id: a=+ b\r\n" in message
+    assert recipient.startswith(
+        "Original-Recipient: rfc822; Team+x@south.test\r\n"
+        "Final-Recipient: rfc822; nobody@south.test\r\n"
+    )
+
+
+def test_a_utf_8_original_recipient_needs_the_utf_8_kind() -> None:
+    """RFC 6533 section 3."""
+    asked = dataclasses.replace(FAILED, original_recipient="utf-8;سلمى@south.test")
+    data, parts = parts_of(dataclasses.replace(REPORT, recipients=(asked,)))
+    assert parts[1][0] == "message/global-delivery-status"
+    assert "Original-Recipient: utf-8; سلمى@south.test" in parts[1][1]
+    assert data.isascii()
+
+
+@pytest.mark.parametrize(
+    ("action", "title", "opening"),
+    [
+        ("delivered", "Delivered: A letter", "Your message was delivered."),
+        ("relayed", "Handed on: A letter", "was handed to the next server"),
+        ("delayed", "Delayed: A letter", "has not been delivered yet"),
+    ],
+)
+def test_good_news_has_words_of_its_own(action: Action, title: str, opening: str) -> None:
+    good = dataclasses.replace(FAILED, action=action, status="2.0.0", reason="")
+    report = dataclasses.replace(REPORT, recipients=(good,))
+    for language in ("en", "ar"):
+        _, parts = parts_of(dataclasses.replace(report, language=language))
+        assert f"Action: {action}\r\n" in parts[1][1]
+        assert opening in parts[0][1].replace("\r\n", " ")
+    fields = read_fields(split_message_header(build_delivery_report(report)))
+    assert decode_words(find_value(fields, b"subject") or b"") == title
+
+
+def split_message_header(data: bytes) -> bytes:
+    return data[: split_message(data)[0]]
+
+
+WHOLE = b"Subject: A letter\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n"
+
+
+def test_the_whole_message_is_returned_as_it_is() -> None:
+    """RFC 3461 section 4.3 (RET=FULL); RFC 2046 section 5.2.1: no encoding of message/rfc822."""
+    data = build_delivery_report(dataclasses.replace(REPORT, whole=WHOLE))
+    head, _, rest = data.partition(b"\r\n\r\n")
+    assert b"Content-Transfer-Encoding: 8bit" in head
+    assert b"Content-Type: message/rfc822\r\n" in rest
+    assert WHOLE in data
+
+
+def test_a_whole_message_with_a_utf_8_header() -> None:
+    """RFC 6533 section 4: message/global, encoded where the way may be ASCII."""
+    whole = "Subject: تحية\r\n\r\nسلام\r\n".encode()
+    data, _ = parts_of(dataclasses.replace(REPORT, whole=whole))
+    assert data.isascii()
+    assert b"Content-Type: message/global\r\n" in data
+    assert whole in build_delivery_report(
+        dataclasses.replace(REPORT, whole=whole, reverse_path=SALMA)
+    )
+
+
+@pytest.mark.parametrize("bad", [b"\n", b"a\rb", b"\0", b"x" * 999])
+def test_what_may_not_leave_is_not_returned(bad: bytes) -> None:
+    """A bounce that cannot be sent itself tells nobody anything (SMTP smuggling)."""
+    data, parts = parts_of(dataclasses.replace(REPORT, whole=WHOLE + bad))
+    assert parts[2][0] == "text/rfc822-headers"
+    assert b"\n" not in data.replace(b"\r\n", b"")
+
+
+@given(
+    st.text("abcXYZ019=+;@ -_.", min_size=1, max_size=100).map(str.strip).filter(bool),
+    st.sampled_from(["rfc822", "utf-8", "x400"]),
+    st.text(min_size=1, max_size=100).filter(lambda text: text.isprintable() and text.strip()),
+)
+def test_what_was_asked_survives_the_report(envelope_id: str, kind: str, address: str) -> None:
+    """Any ENVID and ORCPT: read back by an independent reader, they are what they were."""
+    address = " ".join(address.split()) or "a"
+    assert_reads_back(envelope_id, kind, address)
+
+
+def assert_reads_back(envelope_id: str, kind: str, address: str) -> None:
+    asked = dataclasses.replace(FAILED, original_recipient=f"{kind};{address}")
+    report = dataclasses.replace(
+        REPORT, recipients=(asked,), original_envelope_id=" ".join(envelope_id.split())
+    )
+    _, parts = parts_of(report)
+    unfolded = re.sub(r"\r\n[ \t]", " ", parts[1][1])
+    lines = unfolded.split("\r\n")
+    found = dict(line.split(": ", 1) for line in lines if ": " in line)
+    assert found["Original-Envelope-Id"] == report.original_envelope_id
+    assert found["Original-Recipient"] == f"{kind}; {address}"

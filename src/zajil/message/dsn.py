@@ -1,7 +1,8 @@
 """Delivery status notifications (RFC 3464 in RFC 6522, RFC 6533 for UTF-8 addresses).
 
 For a person first: the first part says in English, and in Arabic where the mail was Arabic, what
-happened to whom; the second says it for programs; the third returns the header section.
+happened to whom; the second says it for programs; the third returns the header section, or the
+whole message to whoever asked for it (RFC 3461 section 4.3).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from zajil.message.fields import find_value, read_fields
 from zajil.message.transfer import encode_base64
 
 Language = Literal["en", "ar"]
+Action = Literal["failed", "delayed", "delivered", "relayed"]
+"""RFC 3464 section 2.3.3; ``relayed``: to a server that does not send DSNs."""
 
 MAX_RETURNED = 65_536
 """Bytes of the original header section that are returned; a bounce must stay small."""
@@ -36,7 +39,7 @@ class RecipientReport:
     """What became of one recipient."""
 
     address: Address
-    action: Literal["failed", "delayed"]
+    action: Action
     status: str
     """Enhanced status code, ``5.1.1`` (RFC 3463)."""
     remote_mta: str | None
@@ -44,7 +47,9 @@ class RecipientReport:
     diagnostic: str
     """Its reply, as it came; ``""`` when there was none."""
     reason: str
-    """One plain sentence for the sender."""
+    """One plain sentence for the sender; ``""``: the opening says it all."""
+    original_recipient: str = ""
+    """ORCPT, decoded: ``rfc822;someone@example`` (RFC 3464 section 2.3.1); ``""``: not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class DeliveryReport:
     reverse_path: Address
     """Sender of the original: who gets the report."""
     recipients: tuple[RecipientReport, ...]
+    """Never empty; all of one action."""
     header_section: bytes
     """Of the original; a part of it will do."""
     message_id: str
@@ -71,6 +77,13 @@ class DeliveryReport:
     """``ar``: Arabic first, English after it; ``detect_language`` chooses."""
     retry_until_ms: int | None = None
     """For ``delayed``: when we shall give up."""
+    whole: bytes | None = None
+    """The original, to be returned as it is; ``None``: its header section is."""
+
+    @property
+    def action(self) -> Action:
+        """What became of the recipients."""
+        return self.recipients[0].action
 
 
 def detect_language(header_section: bytes, reverse_path: Address | None) -> Language:
@@ -89,24 +102,28 @@ def build_delivery_report(report: DeliveryReport) -> bytes:
     It is sent with the null reverse-path (RFC 3464 section 2), to ``report.reverse_path``.
     """
     utf8 = not report.reverse_path.is_ascii
-    global_status = utf8 or any(not item.address.is_ascii for item in report.recipients)
+    global_status = utf8 or any(
+        not (item.address.is_ascii and item.original_recipient.isascii())
+        for item in report.recipients
+    )
     kind = "global-delivery-status" if global_status else "delivery-status"
     parts = [
         text_entity(_human_text(report)),
         _status_entity(report, kind, raw=utf8),
-        _returned_entity(report.header_section, raw=utf8),
+        _returned_entity(report, raw=utf8),
     ]
     unique = re.sub(r"[^A-Za-z0-9]", "", report.message_id)[:40] or "dsn"
     # RFC 6522 section 3: report-type is the subtype of the second part.
-    return _header(report, utf8) + multipart_entity(
-        "report", parts, unique, [("report-type", kind)]
-    )
+    entity = multipart_entity("report", parts, unique, [("report-type", kind)])
+    # RFC 2045 section 6.4: a multipart says 8bit if one of its parts does.
+    encoding = b"" if entity.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
+    return _header(report, utf8) + encoding + entity
 
 
 def _header(report: DeliveryReport, utf8: bool) -> bytes:
     fields = read_fields(report.header_section[:MAX_RETURNED])
     original = _one_line(decode_words(find_value(fields, b"subject") or b""), 150)
-    title = _TITLE[report.language, _is_failed(report)]
+    title = _TITLE[report.language, report.action]
     out = [
         write_raw_field("Date", format_date(report.date_ms)),
         write_address_field("From", [("Mail Delivery System", report.dsn_from)], utf8=utf8),
@@ -123,36 +140,41 @@ def _header(report: DeliveryReport, utf8: bool) -> bytes:
     return b"".join(out)
 
 
-def _is_failed(report: DeliveryReport) -> bool:
-    return any(item.action == "failed" for item in report.recipients)
-
-
 # ---- for people -----------------------------------------------------------------------------
 
 _ARABIC = re.compile("[\u0620-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff]")
-_TITLE: dict[tuple[Language, bool], str] = {
-    ("en", True): "Not delivered",
-    ("en", False): "Delayed",
-    ("ar", True): "لم تصل رسالتك",
-    ("ar", False): "تأخّرت رسالتك",
+_TITLE: dict[tuple[Language, Action], str] = {
+    ("en", "failed"): "Not delivered",
+    ("en", "delayed"): "Delayed",
+    ("en", "delivered"): "Delivered",
+    ("en", "relayed"): "Handed on",
+    ("ar", "failed"): "لم تصل رسالتك",
+    ("ar", "delayed"): "تأخّرت رسالتك",
+    ("ar", "delivered"): "وصلت رسالتك",
+    ("ar", "relayed"): "سُلّمت رسالتك إلى خادم آخر",
 }
-_EN_FAILED = "Your message could not be delivered. We shall not try again."
-_EN_DELAYED = (
-    "Your message has not been delivered yet. We go on trying{until}; you need not do anything."
-)
-_AR_FAILED = "تعذّر تسليم رسالتك، ولن نحاول مرة أخرى."
-_AR_DELAYED = "لم تُسلَّم رسالتك بعد. ما زلنا نحاول{until}، وليس عليك أن تفعل شيئًا."
+_OPENING: dict[tuple[Language, Action], str] = {
+    ("en", "failed"): "Your message could not be delivered. We shall not try again.",
+    ("en", "delayed"): "Your message has not been delivered yet. We go on trying{until}; "
+    "you need not do anything.",
+    ("en", "delivered"): "Your message was delivered.",
+    ("en", "relayed"): "Your message was handed to the next server, which does not say whether "
+    "a message was delivered. You will hear of it only if it fails.",
+    ("ar", "failed"): "تعذّر تسليم رسالتك، ولن نحاول مرة أخرى.",
+    ("ar", "delayed"): "لم تُسلَّم رسالتك بعد. ما زلنا نحاول{until}، وليس عليك أن تفعل شيئًا.",
+    ("ar", "delivered"): "وصلت رسالتك.",
+    ("ar", "relayed"): "سُلِّمت رسالتك إلى الخادم التالي، وهو لا يخبر بوصول الرسائل. "
+    "لن يصلك خبر عنها إلا إذا تعذّر تسليمها.",
+}
 
 
 def _human_text(report: DeliveryReport) -> str:
     until = report.retry_until_ms
-    english = _EN_FAILED
-    arabic = _AR_FAILED
-    if not _is_failed(report):
-        english = _EN_DELAYED.format(until=f" until {format_date(until)}" if until else "")
-        arabic = _AR_DELAYED.format(until=f" حتى {format_date(until)}" if until else "")
+    date = format_date(until) if until else ""
+    english = _OPENING["en", report.action].format(until=f" until {date}" if date else "")
     blocks = [_recipients_text(report.recipients, english, "reply")]
     if report.language == "ar":
+        arabic = _OPENING["ar", report.action].format(until=f" حتى {date}" if date else "")
         blocks.insert(0, _recipients_text(report.recipients, arabic, "الردّ"))
     blocks.append(f"-- \n{report.reporting_mta}\n")
     return "\n".join(blocks)
@@ -161,7 +183,9 @@ def _human_text(report: DeliveryReport) -> str:
 def _recipients_text(recipients: Sequence[RecipientReport], opening: str, reply: str) -> str:
     lines = [opening, ""]
     for item in recipients:
-        lines += [f"<{item.address.unicode}>", f"    {_one_line(item.reason, 500)}"]
+        lines.append(f"<{item.address.unicode}>")
+        if item.reason:
+            lines.append(f"    {_one_line(item.reason, 500)}")
         if item.diagnostic:
             host = f" ({_one_line(item.remote_mta, 255)})" if item.remote_mta else ""
             lines.append(f"    {reply}{host}: {_one_line(item.diagnostic, 500)}")
@@ -191,8 +215,12 @@ def _status_entity(report: DeliveryReport, kind: str, *, raw: bool) -> bytes:
         spelled = (
             f"rfc822; {item.address}" if item.address.is_ascii else f"utf-8; {item.address.unicode}"
         )
+        out.append(b"\r\n")
+        if item.original_recipient:
+            kind_of_address, _, address = item.original_recipient.partition(";")
+            original = f"{kind_of_address.strip()}; {address.strip()}"
+            out.append(_status_field("Original-Recipient", original))
         out += [
-            b"\r\n",
             _status_field("Final-Recipient", spelled),
             _status_field("Action", item.action),
             _status_field("Status", item.status),
@@ -217,8 +245,14 @@ def _status_field(name: str, value: str) -> bytes:
         return write_raw_field(name, _one_line(value, 200))
 
 
-def _returned_entity(header_section: bytes, *, raw: bool) -> bytes:
-    """Make text/rfc822-headers (RFC 6522 section 4) or message/global-headers (RFC 6533)."""
+def _returned_entity(report: DeliveryReport, *, raw: bool) -> bytes:
+    """Make the third part (RFC 6522 section 3): the message, or text/rfc822-headers.
+
+    Their UTF-8 kinds are those of RFC 6533 section 4.
+    """
+    if report.whole is not None and _may_be_returned(report.whole):
+        return _whole_entity(report.whole, raw=raw)
+    header_section = report.header_section
     lines = re.split(rb"\r\n|\r|\n", header_section[:MAX_RETURNED])
     while lines and not lines[-1]:
         lines.pop()
@@ -240,3 +274,21 @@ def _entity(content_type: str, body: bytes, *, raw: bool) -> bytes:
         encoding,
         body,
     )
+
+
+_NOT_IN_MIME = re.compile(rb"\x00|\r(?!\n)|(?<!\r)\n")
+_MAX_LINE = 998
+
+
+def _may_be_returned(whole: bytes) -> bool:
+    """Tell whether it is 8bit data (RFC 2045 section 2.8): no NUL, bare line end, long line."""
+    longest = max(map(len, whole.split(b"\r\n")))
+    return longest <= _MAX_LINE and _NOT_IN_MIME.search(whole) is None
+
+
+def _whole_entity(whole: bytes, *, raw: bool) -> bytes:
+    """Make message/rfc822, or message/global where the header section is not ASCII."""
+    if whole.partition(b"\r\n\r\n")[0].isascii():
+        # RFC 2046 section 5.2.1: no encoding for message/rfc822; 8bit is what came to us.
+        return _entity("message/rfc822", whole, raw=True)
+    return _entity("message/global", whole, raw=raw)
