@@ -30,6 +30,8 @@ AUTH_CANCELLED = Reply(501, ("5.7.0 log-in cancelled",))
 AUTH_MALFORMED = Reply(501, ("5.5.2 not what this mechanism sends",))
 AUTH_UNKNOWN = Reply(504, ("5.5.4 unknown mechanism",))
 
+LOG_IN_ENDED = Reply(421, ("4.7.0 your log-in holds no more, connect again",))
+
 NO_SUCH_RECIPIENT = Reply(550, ("5.1.1 no such address here",))
 NO_RELAY = Reply(550, ("5.7.1 we do not take mail for that domain",))
 SUSPENDED = Reply(450, ("4.2.1 that mailbox takes no mail now",))

@@ -6,6 +6,8 @@ and to it that only an announced mechanism comes here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from zajil.login.account import Account
 from zajil.login.exchange import Exchange, Failure, Outcome, begin_exchange
 from zajil.login.service import LoginService, Origin
@@ -38,11 +40,20 @@ class SubmitLogin:
         """Who is at the other end; ``None``: nobody has logged in."""
         self.mechanism = ""
         """By which mechanism, for the event."""
+        self.has_ended = False
+        """The password changed, or the account was suspended: nothing more may be sent."""
+        self._unwatch: Callable[[], None] | None = None
 
     def forget(self) -> None:
         """Undo everything: TLS begins (RFC 3207 section 4.2)."""
+        self.close()
         self._exchange = None
         self.account = None
+
+    def close(self) -> None:
+        """The connection is gone, or begins anew."""
+        if self._unwatch is not None:
+            self._unwatch()
 
     async def begin(self, event: Auth) -> Reply:
         """AUTH: begin an exchange. A 235 means that ``account`` is known."""
@@ -65,4 +76,8 @@ class SubmitLogin:
             return _FAILURES[outcome]
         self.account = outcome
         self.mechanism = exchange.mechanism if exchange else ""
+        self._unwatch = self._login.sessions.watch(outcome, self._end)
         return replies.LOGGED_IN
+
+    def _end(self) -> None:
+        self.has_ended = True

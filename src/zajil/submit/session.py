@@ -42,6 +42,11 @@ class SubmitSession(ReceiveSession):
         super().tls_started(version, cipher)
         self.log_in.forget()
 
+    def closed(self, reason: str) -> None:
+        """See ``ReceiveSession.closed``."""
+        super().closed(reason)
+        self.log_in.close()
+
     @property
     def account(self) -> Account | None:
         """Who logged in; ``None``: nobody yet."""
@@ -91,6 +96,8 @@ class SubmitSession(ReceiveSession):
     def _not_yet(self) -> Reply | None:
         if not self.conn.encrypted:
             return replies.TLS_FIRST
+        if self.log_in.has_ended:
+            return replies.LOG_IN_ENDED
         return None if self.account else replies.LOG_IN_FIRST
 
     def _may_send_as(self, address: Address) -> bool:
