@@ -2,12 +2,13 @@
 
 Texts are constant: facts about the peer go to the journey, not back to the peer. The engine's own
 replies (syntax, order) are in ``smtp.refusals``, those of the connection (too many, idle, a fault)
-in ``net.smtp_connection``.
+in ``net.smtp_contract``.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import UTC, datetime
 
 from zajil.core.ids import MailId
 from zajil.smtp.reply import Reply
@@ -15,6 +16,7 @@ from zajil.smtp.reply import Reply
 OK = Reply(250, ("2.0.0 ok",))
 SENDER_OK = Reply(250, ("2.1.0 sender ok",))
 RECIPIENT_OK = Reply(250, ("2.1.5 recipient ok",))
+CHUNK_OK = Reply(250, ("2.0.0 chunk taken",))
 GO_AHEAD = Reply(354, ("end with <CR><LF>.<CR><LF>",))
 BYE = Reply(221, ("2.0.0 bye",))
 CANNOT_VERIFY = Reply(252, ("2.1.5 cannot verify, but will try to deliver",))
@@ -29,12 +31,14 @@ LOGIN_LATER = Reply(454, ("4.7.0 cannot check a password now, try again later",)
 AUTH_CANCELLED = Reply(501, ("5.7.0 log-in cancelled",))
 AUTH_MALFORMED = Reply(501, ("5.5.2 not what this mechanism sends",))
 AUTH_UNKNOWN = Reply(504, ("5.5.4 unknown mechanism",))
+NO_SUCH_LOGIN = Reply(550, ("5.7.0 nobody here has that login",))
 
 LOG_IN_ENDED = Reply(421, ("4.7.0 your log-in holds no more, connect again",))
 
 NO_SUCH_RECIPIENT = Reply(550, ("5.1.1 no such address here",))
 NO_RELAY = Reply(550, ("5.7.1 we do not take mail for that domain",))
 SUSPENDED = Reply(450, ("4.2.1 that mailbox takes no mail now",))
+TOO_MANY_BAD_RECIPIENTS = Reply(421, ("4.7.0 too many bad recipients, closing",))
 TOO_MANY_RECIPIENTS = Reply(452, ("4.5.3 too many recipients, send the rest again",))
 NOT_YOUR_SENDER = Reply(553, ("5.7.1 you may not send as that address",))
 NOT_YOUR_FROM = Reply(550, ("5.7.1 you may not send with that From or Sender",))
@@ -48,12 +52,27 @@ LATER = Reply(451, ("4.7.1 not now, try again later",))
 
 NO_SPACE = Reply(452, ("4.3.1 no space for new mail, try again later",))
 UNAVAILABLE = Reply(451, ("4.3.0 temporary trouble here, try again later",))
-SHUTTING_DOWN = Reply(421, ("4.3.2 closing, try again later",))
 
 
 def queued(mail_id: MailId) -> Reply:
     """Say that the mail is ours; only after the commit that holds it returned."""
     return Reply(250, (f"2.0.0 queued as {mail_id}",))
+
+
+def naming(reply: Reply, mail_id: MailId) -> Reply:
+    """Name the mail in a refusal, so that the peer's postmaster can ask ours about it."""
+    return Reply(reply.code, tuple([f"{line} ({mail_id})" for line in reply.lines]))
+
+
+def greeting(hostname: str) -> Reply:
+    """Greet anew: a proxy has told for whom it speaks."""
+    return Reply(220, (f"{hostname} ESMTP Zajil",))
+
+
+def sent_too_much(until_ms: int) -> Reply:
+    """Say when the account may send again."""
+    at = datetime.fromtimestamp(until_ms / 1000, UTC)
+    return Reply(450, (f"4.7.1 you have sent much, go on after {at:%Y-%m-%d %H:%M} UTC",))
 
 
 def challenge(data: bytes) -> Reply:

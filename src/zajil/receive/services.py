@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from zajil.config.options import LimitOptions
+from zajil.config.options import LimitOptions, SubmitOptions
 from zajil.core.clock import Clock, Random
+from zajil.receive.limits import KnownPeers
 from zajil.store.open import Store
 
 
@@ -19,6 +22,12 @@ class ReceiveServices:
     limits: LimitOptions
     hostname: str
     service: str
-    """``smtp``, ``submission``, ``submissions`` or ``web``: for the journey."""
+    """``smtp``, ``lmtp``, ``submission``, ``submissions`` or ``web``: for the journey."""
     lifetime_ms: int
     """``queue.lifetime``: how long delivery elsewhere is tried."""
+    submit: SubmitOptions | None = None
+    """What an account may send; ``None`` where nobody logs in."""
+    known_peers: KnownPeers | None = None
+    """``None``: no peer is held in a tarpit."""
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    """Waits so many seconds: for answers that are held back."""

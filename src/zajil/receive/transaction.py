@@ -37,3 +37,5 @@ class Transaction:
     """Keys of the recipients, so that one named twice gets one copy."""
     events: list[TrackingEvent] = field(default_factory=list)
     options: MailOptions = PLAIN_MAIL
+    refused: list[tuple[Address, str]] = field(default_factory=list)
+    """Recipients that RCPT refused, with the reply: kept with the mail if it goes on."""

@@ -59,6 +59,28 @@ class PeerGreeted(TrackingEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class PeerReported(TrackingEvent):
+    """A proxy of ours said for whom it speaks (XCLIENT); the session before it is another one."""
+
+    name: ClassVar[str] = "session.proxied"
+    proxy: str
+    """Its address and port; the peer stands in ``session.opened``."""
+    claimed_name: str
+    """What the peer said in EHLO or HELO; ``""``: not told."""
+    login: str | None
+    """Whom the proxy has authenticated, as it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersSlowed(TrackingEvent):
+    """From here on our answers wait; told once in a session."""
+
+    name: ClassVar[str] = "session.slowed"
+    reason: str
+    """``errors``, or ``unknown peer`` (``receive.tarpit``)."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedIn(TrackingEvent):
     """AUTH or LOGIN succeeded."""
 
@@ -133,7 +155,7 @@ class RecipientNamed(TrackingEvent):
     name: ClassVar[str] = "mail.recipient"
     recipient: str
     route: str
-    """``local`` or ``remote``, or ``alias`` with what it stands for left to later events."""
+    """``local``, ``remote``, or ``alias``: what it stands for is told by ``route.alias``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +175,13 @@ class MessageReceived(TrackingEvent):
     size: int
     header_from: str
     message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineEndsMended(TrackingEvent):
+    """Lines ended in a bare LF, which we put right for a peer in ``net.lenient_peers``."""
+
+    name: ClassVar[str] = "mail.line_ends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +392,8 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         SessionOpened,
         TlsStarted,
         PeerGreeted,
+        PeerReported,
+        AnswersSlowed,
         LoggedIn,
         LoginFailed,
         CommandRefused,
@@ -372,6 +403,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         RecipientNamed,
         RecipientRefused,
         MessageReceived,
+        LineEndsMended,
         HeaderCompleted,
         CheckDone,
         VerdictReached,

@@ -118,6 +118,13 @@ def _tell_session(event: TrackingEvent) -> Step | None:
             return _step(
                 event, stage, text, {"name": name}, fine, (Detail(mark("Command"), (verb,)),)
             )
+        case tracked.PeerReported(proxy=proxy, login=whom):
+            details = (Detail(mark("Who"), (whom,) if whom else ()),)
+            text = mark("{proxy} in front of us spoke for it.")
+            return _step(event, stage, text, {"proxy": proxy}, fine, details)
+        case tracked.AnswersSlowed(reason=reason):
+            text, details = mark("We slowed our answers down."), _reason(reason)
+            return _step(event, None, text, {}, Tone.WAIT, details)
         case tracked.LoggedIn(login=login, mechanism=mechanism):
             details = (Detail(mark("Mechanism"), (mechanism,)),)
             return _step(event, stage, mark("{login} logged in."), {"login": login}, fine, details)
@@ -168,6 +175,9 @@ def _tell_arrival(event: TrackingEvent) -> Step | None:
                 Detail(mark("Message-ID"), (message_id,)),
             )
             return _step(event, stage, text, {"size_bytes": size}, Tone.PLAIN, details)
+        case tracked.LineEndsMended():
+            text = mark("Its lines ended in another way than they should; we put them right.")
+            return _step(event, stage, text, {})
         case tracked.HeaderCompleted(changes=changes):
             text = mark("The header section was put in order.")
             return _step(event, stage, text, {}, Tone.PLAIN, (Detail(mark("Changes"), (changes,)),))

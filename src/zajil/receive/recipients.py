@@ -1,0 +1,65 @@
+"""One recipient is taken into a mail, or refused: for port 25, LMTP, submission and the web alike.
+
+Law: whatever is refused here stands in ``Transaction.refused`` and in an event; whatever is
+accepted, in ``Transaction.recipients`` and in an event, once.
+"""
+
+from __future__ import annotations
+
+from zajil.core.address import Address
+from zajil.core.envelope import PLAIN_RECIPIENT, RecipientOptions
+from zajil.receive import replies
+from zajil.receive.transaction import Recipient, Transaction
+from zajil.route.recipient import Local, RecipientRoute, Remote, Suspended
+from zajil.smtp.reply import Reply
+from zajil.tracking.events import RecipientNamed, RecipientRefused
+
+_MOST_REFUSED = 200
+"""Refusals kept for one mail: a peer that guesses for hours must not fill the memory."""
+
+
+def take_recipient(
+    transaction: Transaction,
+    address: Address,
+    route: RecipientRoute,
+    *,
+    may_relay: bool,
+    at_ms: int,
+    options: RecipientOptions = PLAIN_RECIPIENT,
+) -> Reply:
+    """Answer RCPT once it is known whose the address is.
+
+    Args:
+        transaction: takes it, or keeps the refusal.
+        address: as it was named.
+        route: where it leads.
+        may_relay: whoever names it may send to domains that are not ours.
+        at_ms: the time.
+        options: what RCPT asked for beside.
+    """
+    match route:
+        case Local():
+            kind = "alias" if route.via else "local"
+        case Remote() if may_relay:
+            kind = "remote"
+        case Remote():
+            return refuse_recipient(transaction, address, replies.NO_RELAY, at_ms)
+        case Suspended():
+            return refuse_recipient(transaction, address, replies.SUSPENDED, at_ms)
+        case _:
+            return refuse_recipient(transaction, address, replies.NO_SUCH_RECIPIENT, at_ms)
+    key = address.key
+    if key not in transaction.keys:
+        transaction.keys.add(key)
+        transaction.recipients.append(Recipient(address, route, options))
+        transaction.events.append(RecipientNamed(at_ms, str(address), kind))
+    return replies.RECIPIENT_OK
+
+
+def refuse_recipient(transaction: Transaction, address: Address, reply: Reply, at_ms: int) -> Reply:
+    """Keep what was refused, and give the reply."""
+    if len(transaction.refused) < _MOST_REFUSED:
+        text = str(reply)
+        transaction.refused.append((address, text))
+        transaction.events.append(RecipientRefused(at_ms, str(address), text))
+    return reply
