@@ -38,6 +38,12 @@ from zajil.smtp.xclient import parse_xclient
 _MAX_SHOWN = 200
 """Characters of a refused command that are kept."""
 
+# A browser or proxy speaks (attack: cross-protocol requests, ALPACA): we hang up.
+_FOREIGN = re.compile(
+    rb"(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT|PATCH|DELETE) |(?:Host|User-Agent): ?", re.IGNORECASE
+)
+_UNREADABLE = (refusals.BDAT_SYNTAX, refusals.NOT_TEXT)
+
 Keywords = Container[str]
 """Parameters of MAIL and RCPT that our offer permits, in upper case."""
 
@@ -70,6 +76,16 @@ def parse_command(line: bytes, permitted: Keywords) -> Command:
     return parse(argument, permitted)
 
 
+def reason_to_end(line: bytes, reply: Reply) -> str:
+    """Say why the connection cannot go on behind a refused line; ``""``: it can."""
+    if _FOREIGN.match(line):
+        return "not SMTP"
+    if reply in _UNREADABLE and line[:4].upper() == b"BDAT":
+        # Security: nobody knows how many of the bytes behind it are message.
+        return "bad BDAT"
+    return "too many mails" if reply is refusals.TOO_MANY_MAILS else ""
+
+
 def decode_response(text: bytes) -> bytes:
     """Decode one base64 answer of an AUTH exchange (RFC 4954 section 4).
 
@@ -88,6 +104,8 @@ def describe(line: bytes) -> str:
     Security: a line that is no command may be a password that lost its way, so only verbs we know
     are shown, and of AUTH nothing else.
     """
+    if _FOREIGN.match(line):
+        return "(not SMTP)"
     verb = line[:9].partition(b" ")[0].upper().decode("ascii", "replace")
     if verb not in _PARSERS:
         return f"(unknown command of {len(line)} bytes)"
@@ -209,8 +227,3 @@ _PARSERS: dict[str, Callable[[str, Keywords], Command]] = {
     # Known and not done (RFC 5321 section 4.2.4, appendix F.6; RFC 1985).
     **dict.fromkeys(("EXPN", "TURN", "SEND", "SOML", "SAML", "ETRN"), _not_done),
 }
-
-FOREIGN_VERB = re.compile(
-    rb"(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT|PATCH|DELETE) |(?:Host|User-Agent): ?", re.IGNORECASE
-)
-"""A browser or proxy speaks: attack: cross-protocol requests (ALPACA). We hang up."""

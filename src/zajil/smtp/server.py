@@ -22,6 +22,7 @@ from zajil.smtp.command import (
     BodyChunk,
     BodyEnd,
     Command,
+    Data,
     Ehlo,
     Event,
     Lhlo,
@@ -30,24 +31,20 @@ from zajil.smtp.command import (
     Rcpt,
     Xclient,
 )
-from zajil.smtp.command_line import FOREIGN_VERB, decode_response, describe, parse_command
+from zajil.smtp.command_line import decode_response, describe, parse_command, reason_to_end
 from zajil.smtp.extensions import Offer
 from zajil.smtp.judge import JUDGES, wrong_order
 from zajil.smtp.refusals import CommandError
 from zajil.smtp.reply import Reply
-from zajil.smtp.state import ACCEPTED, REFUSED, State
+from zajil.smtp.state import ACCEPTED, IN_BODY, IN_TRANSACTION, REFUSED, State
 
 MAX_REFUSALS = 50
 """Refusals kept for the events of a session; protects memory."""
-_UNLIMITED = 1 << 62
 
 # Python 3.11 looks a member of an enumeration up in 130 ns, a name in 30.
-_START, _READY, _MAIL, _RCPT = State.START, State.READY, State.MAIL, State.RCPT
-_BODY, _CHUNK, _CHUNKED = State.BODY, State.CHUNK, State.CHUNKED
-_AUTH, _TLS, _CLOSED = State.AUTH, State.TLS, State.CLOSED
-_NO_LINES = frozenset((_BODY, _CHUNK, _TLS, _CLOSED))
-_TRANSACTION = frozenset((_MAIL, _RCPT, _BODY, _CHUNK, _CHUNKED))
-_UNREADABLE = (refusals.BDAT_SYNTAX, refusals.NOT_TEXT)
+_START, _READY, _AUTH = State.START, State.READY, State.AUTH
+_TLS, _CLOSED = State.TLS, State.CLOSED
+_NO_LINES = IN_BODY | {_TLS, _CLOSED}
 _AUTH_CHALLENGE, _NOT_AVAILABLE = int(Code.AUTH_CHALLENGE), int(Code.NOT_AVAILABLE)
 
 
@@ -65,6 +62,9 @@ class Wait(Enum):
     """Send what is to send, then close; ``close_reason`` says why."""
 
 
+_DATA, _REPLY = Wait.DATA, Wait.REPLY
+
+
 class ServerConnection:
     """Turns bytes into events and replies into bytes, and keeps their order.
 
@@ -76,7 +76,7 @@ class ServerConnection:
     __slots__ = (
         "_at",
         "_body",
-        "_max_commands",
+        "_last_command",
         "_max_errors",
         "_owed",
         "_permitted",
@@ -126,7 +126,7 @@ class ServerConnection:
         self.close_reason = ""
         """Why the state is CLOSED: ``quit``, ``too many errors``, ``line too long`` ..."""
         self._max_errors = max_errors
-        self._max_commands = max_commands or _UNLIMITED
+        self._last_command = max_commands and max_commands + 1  # 0 is never reached
         self._permitted = offer.permitted(encrypted)
         self._received = b""
         self._at = 0  # everything before this offset of _received is used up
@@ -164,19 +164,15 @@ class ServerConnection:
         return self._at < len(self._received)
 
     def next_event(self) -> Event | Wait:
-        """Return the next event, or why there is none.
-
-        Never raises on what the peer sent: a refused line is answered here and the next one is
-        looked at.
-        """
+        """Return the next event, or why there is none. Refused lines are answered here."""
         while True:
             if self._owed is not None:
-                return Wait.REPLY
+                return _REPLY
             if self.state in _NO_LINES:
                 return self._without_line()
             line = self._take_line()
             if line is None:
-                return Wait.CLOSED if self.state is _CLOSED else Wait.DATA
+                return Wait.CLOSED if self.state is _CLOSED else _DATA
             event = self._command_event(line)
             if event is not None:
                 self._owed = event
@@ -196,8 +192,7 @@ class ServerConnection:
             raise RuntimeError("no reply is owed")
         kind, code = type(event), reply.code
         if code == _NOT_AVAILABLE:  # RFC 5321 section 3.8
-            self._to_send.append(reply.to_bytes())
-            self._end("closed by us")
+            self.close(reply)
             return
         if (kind is Ehlo or kind is Lhlo) and code < 400:
             reply = self.offer.ehlo_reply(self.encrypted)
@@ -245,8 +240,8 @@ class ServerConnection:
     def restart(self, offer: Offer) -> None:
         """Begin anew: nothing learned before counts, but errors and commands stay counted.
 
-        A 220 to XCLIENT does so by itself. The driver calls this when the client that a proxy
-        speaks for gets another offer than the proxy.
+        A 220 to XCLIENT does so by itself; the driver calls this to give the client that a proxy
+        speaks for another offer.
         """
         self.state = _START
         self.offer = offer
@@ -267,7 +262,7 @@ class ServerConnection:
 
     def in_transaction(self) -> bool:
         """Tell whether a mail is on its way in: between MAIL and the answer to its end."""
-        return self.state in _TRANSACTION
+        return self.state in IN_TRANSACTION
 
     # ---- lines ------------------------------------------------------------------------------
 
@@ -280,33 +275,34 @@ class ServerConnection:
         end = received.find(b"\r\n", at)
         # Without an end, a CR may be its first half: -1.
         seen = (end if end >= 0 else len(received) - 1) - at
-        if seen > self.offer.max_line and seen > self._line_limit(received[at : at + 5]):
-            self._refuse(
-                "(a line too long)",
-                refusals.AUTH_TOO_LONG if self.state is _AUTH else refusals.TOO_LONG,
-            )
-            self._end("line too long")
+        if seen > self.offer.max_line and self._is_too_long(seen, received[at : at + 5]):
             return None
         if end < 0:
             return None
         self._at = end + 2
         self.commands += 1
-        if self.commands > self._max_commands:
-            self._to_send.append(refusals.TOO_MANY_COMMANDS.to_bytes())
-            self._end("too many commands")
+        if self.commands == self._last_command:
+            self.close(refusals.TOO_MANY_COMMANDS, "too many commands")
             return None
         return received[at:end]
 
-    def _line_limit(self, start: bytes) -> int:
-        if self.state is _AUTH or start.upper() == b"AUTH ":
-            return self.offer.max_auth_line
-        return self.offer.max_line
+    def _is_too_long(self, size: int, start: bytes) -> bool:
+        in_auth = self.state is _AUTH
+        if (in_auth or start.upper() == b"AUTH ") and size <= self.offer.max_auth_line:
+            return False
+        self._refuse("(a line too long)", refusals.AUTH_TOO_LONG if in_auth else refusals.TOO_LONG)
+        self._end("line too long")
+        return True
 
     def _without_line(self) -> Event | Wait:
-        state = self.state
-        if state is _BODY or state is _CHUNK:
-            return self._next_body_event()
-        if state is _TLS and not self.has_pending_input():
+        if self._body is not None and self.state in IN_BODY:
+            event, self._at = self._body.next_event(self._received, self._at)
+            if event is None:
+                return _DATA
+            if type(event) is not BodyChunk:
+                self._owed = event
+            return event
+        if self.state is _TLS and not self.has_pending_input():
             return Wait.TLS
         self._end("bytes after STARTTLS")  # unless it has ended before
         return Wait.CLOSED
@@ -340,16 +336,10 @@ class ServerConnection:
             # RFC 4954 section 4: what is not base64 ends the exchange.
             self.state = _READY
             self._refuse("AUTH response", reply)
-        elif FOREIGN_VERB.match(line):
-            self._refuse("(not SMTP)", reply)
-            self._end("not SMTP")
-        else:
-            self._refuse(describe(line), reply)
-            if reply is refusals.TOO_MANY_MAILS:
-                self._end("too many mails")
-            elif reply in _UNREADABLE and line[:4].upper() == b"BDAT":
-                # Security: nobody knows how many of the bytes behind it are message.
-                self._end("bad BDAT")
+            return
+        self._refuse(describe(line), reply)
+        if reason := reason_to_end(line, reply):
+            self._end(reason)
 
     def _refuse(self, command: str, reply: Reply) -> None:
         if len(self.refusals) < MAX_REFUSALS:
@@ -360,9 +350,8 @@ class ServerConnection:
 
     def _count_error(self) -> None:
         self.errors += 1
-        if self.errors >= self._max_errors and self.state is not _CLOSED:
-            self._to_send.append(refusals.TOO_MANY_ERRORS.to_bytes())
-            self._end("too many errors")
+        if self.errors >= self._max_errors:
+            self.close(refusals.TOO_MANY_ERRORS, "too many errors")
 
     def _end(self, reason: str) -> None:
         if self.state is not _CLOSED:
@@ -386,20 +375,10 @@ class ServerConnection:
             self.mails += 1
             self.recipients = 0
             self._body = None
-        elif self.state is _BODY:
+        elif kind is Data:
             self._body = BodyReader(self.offer.max_message_size, self.offer.bare_line_ends)
         elif kind is Xclient:
             self.restart(self.offer)
-
-    def _next_body_event(self) -> Event | Wait:
-        if self._body is None:
-            return Wait.DATA
-        event, self._at = self._body.next_event(self._received, self._at)
-        if event is None:
-            return Wait.DATA
-        if type(event) is not BodyChunk:
-            self._owed = event
-        return event
 
     def _begin_chunk(self, command: Bdat) -> None:
         if not isinstance(self._body, ChunkReader):
@@ -408,7 +387,6 @@ class ServerConnection:
         self.state = ACCEPTED[self.state, Bdat]
 
     def _swallow_later(self, size: int) -> None:
-        """Let the bytes of a refused chunk not be taken for commands."""
         if size > self.offer.max_message_size:
             self._end("refused chunk too big")
         self._swallow = size

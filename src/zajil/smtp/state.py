@@ -51,6 +51,10 @@ class State(IntEnum):  # integers, because they are hashed for each command
     CLOSED = auto()
 
 
+IN_BODY = frozenset((State.BODY, State.CHUNK))
+"""States in which bytes are message."""
+IN_TRANSACTION = IN_BODY | {State.MAIL, State.RCPT, State.CHUNKED}
+
 _COMMANDS = (State.START, State.READY, State.MAIL, State.RCPT, State.CHUNKED)
 """States in which a line is a command."""
 

@@ -10,6 +10,7 @@ A script (``tests/wire/smtp/*.wire``)::
     ! TLS                the handshake happens here
     ! CLOSED reason      the server closes, and for this reason
     ! BODY text\\r\\n      the message the session got last, with escapes
+    ! TOLERATED          ... in which bare LF were taken for line ends
 
 Client lines that stand together are sent together, so a script also tests pipelining.
 """
@@ -24,6 +25,7 @@ from typing import Any
 from zajil.smtp.command import (
     Auth,
     AuthResponse,
+    Bdat,
     BodyChunk,
     BodyEnd,
     Data,
@@ -34,10 +36,12 @@ from zajil.smtp.command import (
     Rcpt,
     StartTls,
     Vrfy,
+    Xclient,
 )
 from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
+from zajil.testing.clock import FakeClock
 
 GREETING = Reply(220, ("mx.example.org ESMTP",))
 Chop = Callable[[bytes], Sequence[bytes]]
@@ -48,15 +52,31 @@ def _ascii_words(value: str) -> tuple[str, ...]:
     return tuple(value.split())
 
 
+_NUMBERS = (
+    "max_auth_line",
+    "max_commands",
+    "max_errors",
+    "max_hold_seconds",
+    "max_line",
+    "max_mails",
+    "max_message_size",
+    "max_recipients",
+)
+_SWITCHES = (
+    "bare_line_ends",
+    "chunking",
+    "dsn",
+    "encrypted",
+    "lmtp",
+    "require_tls",
+    "smtputf8",
+    "starttls",
+    "xclient",
+)
 _OPTIONS: dict[str, Callable[[str], Any]] = {
-    "max_message_size": int,
-    "max_line": int,
-    "max_auth_line": int,
+    **dict.fromkeys(_NUMBERS, int),
+    **dict.fromkeys(_SWITCHES, lambda value: value == "yes"),
     "auth_mechanisms": _ascii_words,
-    "starttls": lambda value: value == "yes",
-    "smtputf8": lambda value: value == "yes",
-    "encrypted": lambda value: value == "yes",
-    "max_errors": int,
 }
 
 
@@ -105,7 +125,10 @@ def unescape(text: str) -> bytes:
 
 
 def example_policy(event: Event) -> Reply:
-    """Answer as a session would that takes everything except what names an ``unknown`` user."""
+    """Answer as a session would that takes everything except what names an ``unknown`` user.
+
+    In LMTP a user ``full`` is accepted, and gets no message.
+    """
     match event:
         case Mail():
             return Reply(250, ("2.1.0 sender ok",))
@@ -115,10 +138,14 @@ def example_policy(event: Event) -> Reply:
             return Reply(250, ("2.1.5 recipient ok",))
         case Data():
             return Reply(354, ("go ahead",))
-        case BodyEnd() if event.defect == "size":
+        case BodyEnd() | Bdat() if event.defect == "size":
             return Reply(552, ("5.3.4 message too big",))
-        case BodyEnd() if event.defect:
+        case BodyEnd() | Bdat() if event.defect:
             return Reply(550, (f"5.6.0 {event.defect} in the message",))
+        case Bdat():
+            return Reply(250, (f"2.0.0 {event.size} bytes",))
+        case Xclient():
+            return GREETING
         case Vrfy():
             return Reply(252, ("2.5.0 send some mail, I will try",))
         case Help():
@@ -140,6 +167,12 @@ def example_policy(event: Event) -> Reply:
             return Reply(250, ("2.0.0 ok",))
 
 
+def _reply_to(local_part: str) -> Reply:
+    if local_part == "full":
+        return Reply(452, ("4.2.2 mailbox full",))
+    return Reply(250, (f"2.0.0 kept for {local_part}",))
+
+
 class WireMismatch(AssertionError):
     """The server did something else than the script says."""
 
@@ -152,13 +185,22 @@ class _Player:
         encrypted = options.pop("encrypted", False)
         max_errors = options.pop("max_errors", 10)
         options.setdefault("max_message_size", 100_000)
-        offer = Offer("mx.example.org", **options)
+        max_commands = options.pop("max_commands", 0)
+        offer = Offer("mx.example.org", clock=FakeClock(), **options)
         self.script = script
-        self.conn = ServerConnection(offer, GREETING, encrypted=encrypted, max_errors=max_errors)
+        self.conn = ServerConnection(
+            offer,
+            GREETING,
+            encrypted=encrypted,
+            max_errors=max_errors,
+            max_commands=max_commands,
+        )
         self._policy = policy
         self._chop = chop
         self._body = b""
         self._last_body = b""
+        self._tolerated = False
+        self._recipients: list[str] = []
         self._to_send = b""
         self._got = b""
 
@@ -190,11 +232,22 @@ class _Player:
                 continue
             if isinstance(event, BodyEnd):
                 self._last_body, self._body = self._body, b""
-            reply = self._policy(event)
-            if isinstance(event, Auth | AuthResponse) and reply.code == 235:
-                self.conn.authenticated()
-            self.conn.reply(reply)
+                self._tolerated = event.tolerated
+            if isinstance(event, BodyEnd) and self.conn.offer.lmtp and not event.defect:
+                self.conn.reply_each([_reply_to(name) for name in self._recipients])
+            else:
+                self._answer(event)
         self._got += self.conn.data_to_send()
+
+    def _answer(self, event: Event) -> None:
+        reply = self._policy(event)
+        if isinstance(event, Mail):
+            self._recipients, self._body = [], b""
+        elif isinstance(event, Rcpt) and reply.code == 250:
+            self._recipients.append(event.forward_path.local_part)
+        elif isinstance(event, Auth | AuthResponse) and reply.code == 235:
+            self.conn.authenticated()
+        self.conn.reply(reply)
 
     def _expect_line(self, number: int, want: str) -> None:
         line, found, self._got = self._got.partition(b"\r\n")
@@ -215,6 +268,9 @@ class _Player:
         elif word == "BODY":
             if self._last_body != unescape(rest):
                 raise self._mismatch(number, rest, repr(self._last_body))
+        elif word == "TOLERATED":
+            if not self._tolerated:
+                raise self._mismatch(number, text, "nothing was tolerated")
         else:
             raise ValueError(f"{self.script.path.name}:{number}: unknown fact {word!r}")
 
