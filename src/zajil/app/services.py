@@ -15,6 +15,7 @@ from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
+from zajil.login.tokens import Introspection, IntrospectionRules
 from zajil.net.drive_smtp import SmtpLimits, SmtpService
 from zajil.net.peer import Peer
 from zajil.net.smtp_connection import Session
@@ -22,7 +23,6 @@ from zajil.read.imap.service import ImapService
 from zajil.receive.services import ReceiveServices
 from zajil.receive.session import ReceiveSession
 from zajil.resolver.client import Resolver
-from zajil.sasl.mechanism import PASSWORD_MECHANISMS
 from zajil.smtp.extensions import Offer
 from zajil.smtp.server import ServerConnection
 from zajil.store.errors import StoreUnavailable
@@ -63,7 +63,7 @@ async def make_parts(means: Means) -> Parts:
     """Make everything that serves, and begin to listen; the caller runs and drains it."""
     store, configuration, clock = means.store, means.configuration, means.clock
     limits, hostname = configuration.limits, configuration.server.hostname
-    login = LoginService(store, clock, means.random, free_failures=limits.login_failures)
+    login = _login_service(means)
     resolver = Resolver(configuration.dns, clock, means.random)
     parts = Parts()
     for name in ("smtp", "submission", "submissions"):
@@ -99,6 +99,28 @@ async def make_parts(means: Means) -> Parts:
     return parts
 
 
+def _login_service(means: Means) -> LoginService:
+    """Make what checks log-ins for every protocol."""
+    options, tokens = means.configuration.login, None
+    if options.token_introspection_url is not None:
+        rules = IntrospectionRules(
+            options.token_introspection_url,
+            options.token_client_id,
+            options.token_client_secret or "",
+            options.token_claim,
+            options.token_audience,
+        )
+        tokens = Introspection(rules, means.client_tls, means.clock)
+    return LoginService(
+        means.store,
+        means.clock,
+        means.random,
+        free_failures=means.configuration.limits.login_failures,
+        tokens=tokens,
+        scram=options.scram,
+    )
+
+
 def _smtp_service(means: Means, login: LoginService, name: str) -> SmtpService:
     """Make the service of port 25, 587 or 465."""
     configuration, tls = means.configuration, means.server_tls
@@ -108,7 +130,7 @@ def _smtp_service(means: Means, login: LoginService, name: str) -> SmtpService:
         configuration.server.hostname,
         limits.message_size,
         starttls=tls is not None and name != "submissions",
-        auth_mechanisms=() if name == "smtp" else PASSWORD_MECHANISMS,
+        auth_mechanisms=() if name == "smtp" else login.mechanisms,
     )
     make: Callable[[Peer, ServerConnection], Session]
     if name == "smtp":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
@@ -67,6 +68,15 @@ def _host_port(value: Any) -> Any:
     if not 0 <= number <= 65535:
         raise ValueError(f"{value!r}: a port is 0 to 65535")
     return value
+
+
+def is_safe_url(url: str) -> bool:
+    """Whether secrets may travel to an address: by HTTPS, or without leaving the machine."""
+    parts = urlsplit(url)
+    if parts.username is not None or not parts.hostname:
+        return False
+    here = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    return parts.scheme == "https" or (parts.scheme == "http" and here)
 
 
 def _listen_address(value: Any) -> Any:

@@ -20,6 +20,7 @@ from zajil.config.kinds import (
     Network,
     Secret,
     Size,
+    is_safe_url,
 )
 from zajil.core.units import parse_duration, parse_size
 
@@ -327,6 +328,55 @@ class SubmitOptions(Options):
         return self
 
 
+class LoginOptions(Options):
+    """``[login]``: how people prove who they are."""
+
+    scram: bool = Field(
+        True,
+        description="Offer SCRAM-SHA-256 (RFC 7677). It works with app passwords alone; turn it "
+        "off if programs choose it by themselves and people have none.",
+    )
+    token_introspection_url: str | None = Field(
+        None,
+        examples=["https://sso.example.org/oauth2/introspect"],
+        description="Ask this OAuth 2 server whose an access token is (RFC 7662), and offer "
+        "OAUTHBEARER (RFC 7628) and XOAUTH2; default: tokens are not taken.",
+    )
+    token_client_id: str | None = Field(
+        None, examples=["zajil"], description="Name of this server at the OAuth 2 server."
+    )
+    token_client_secret: Secret | None = Field(
+        None, description="Its secret there, sent by HTTP Basic authentication."
+    )
+    token_claim: str = Field(
+        "username",
+        description="Member of the answer that holds the login name or address of the account; "
+        "'username' is the one of RFC 7662 section 2.2.",
+    )
+    token_audience: str | None = Field(
+        None,
+        examples=["https://mail.example.org"],
+        description="Must be in the answer's 'aud', so that a token made for another service "
+        "opens nothing here; default: every active token is taken.",
+    )
+
+    @model_validator(mode="after")
+    def _is_asked_in_secret(self) -> Self:
+        url = self.token_introspection_url
+        if url is not None and not is_safe_url(url):
+            raise BadOption(
+                "login.token_introspection_url",
+                "tokens travel to it: it must begin with https:// (http:// for 127.0.0.1, [::1] "
+                "and localhost alone)",
+            )
+        if (self.token_client_id is None) != (self.token_client_secret is None):
+            raise BadOption(
+                "login.token_client_id",
+                "login.token_client_id and login.token_client_secret are given together",
+            )
+        return self
+
+
 class QueueOptions(Options):
     """``[queue]``: how often and how long delivery is tried."""
 
@@ -425,6 +475,7 @@ class Configuration(Options):
     tls: TlsOptions = TlsOptions()
     dns: DnsOptions = DnsOptions()
     limits: LimitOptions = LimitOptions()
+    login: LoginOptions = LoginOptions()
     queue: QueueOptions = QueueOptions()
     deliver: DeliverOptions = DeliverOptions()
     web: WebOptions = WebOptions()

@@ -82,7 +82,7 @@ class Introspection:
         return owner if isinstance(owner, str) and owner else None
 
     async def close(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the connections that are kept open; nothing is asked afterwards."""
         await self._client.aclose()
 
     async def _ask(self, token: str) -> bytes:
