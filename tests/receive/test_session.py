@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -15,7 +15,7 @@ from zajil.store.accounts import NewActive, set_active
 from zajil.store.aliases import AliasRow, create_alias
 from zajil.store.intake import accept
 from zajil.store.open import Store
-from zajil.store.tracking import MailQuery, find_mails, load_journey
+from zajil.store.tracking import EventBatch, MailQuery, find_mails, load_journey
 from zajil.testing.reading import inbox_of
 from zajil.testing.store import make_account, running
 from zajil.testing.talk import talk_to_receiver
@@ -296,14 +296,34 @@ def test_a_session_that_came_to_nothing_is_remembered(store: Store) -> None:
 
 @pytest.mark.parametrize("end", ["RSET", "EHLO mx.north.test", "HELO mx.north.test"])
 def test_what_was_refused_is_told_when_the_mail_is_given_up(store: Store, end: str) -> None:
-    """Design D7."""
+    """Design D7; and it is not told in the journey of the next mail."""
+    make_account(store, "noor@south.test")
+    recorded: list[EventBatch] = []
 
     async def talk(store: Store) -> None:
         client = await talk_to_receiver(store)
+        write_later = store.write_later
+
+        def record(unit: Any, item: EventBatch) -> None:
+            recorded.append(item)
+            write_later(unit, item)
+
+        store.write_later = record  # type: ignore[method-assign, assignment]
         await client.say("MAIL FROM:<a@north.test>")
         await client.say("RCPT TO:<someone@elsewhere.test>")
         await client.say(end)
-        assert "mail.recipient_refused" in [event.name for event in client.session.events]
+        (batch,) = recorded
+        assert batch.mail_id is None
+        assert batch.session_id == client.session.session_id
+        assert [event.name for event in batch.events][-2:] == [
+            "mail.sender",
+            "mail.recipient_refused",
+        ]
+        reply = await client.send("a@north.test", ["noor@south.test"], MESSAGE)
+        names = [event.name for event in await events_of(store, mail_id_of(reply))]
+        assert names[:2] == ["session.opened", "session.greeted"]
+        assert names.count("session.opened") == 1
+        assert "mail.recipient_refused" not in names
 
     with_store(store, talk)
 

@@ -9,26 +9,31 @@ store; ``net.drive_smtp`` deals with both.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
-from zajil.core.address import Address
 from zajil.core.ids import ID_RANDOM_SIZE, SessionId, new_mail_id, new_session_id
 from zajil.net.peer import Peer
 from zajil.receive import replies
-from zajil.receive.accept import accept_mail
+from zajil.receive.accept import accept_mail, body_refusal
+from zajil.receive.hand_over import record, refuse
+from zajil.receive.limits import error_delay_ms
+from zajil.receive.recipients import refuse_recipient, take_recipient
+from zajil.receive.reported_peer import reported_peer
 from zajil.receive.services import ReceiveServices
 from zajil.receive.spool import Spool
-from zajil.receive.transaction import Recipient, Transaction
+from zajil.receive.transaction import Transaction
 from zajil.route.directory_flow import ask_directory
-from zajil.route.recipient import Local, RecipientRoute, Remote, Suspended, route_recipient
+from zajil.route.recipient import RecipientRoute, route_recipient
 from zajil.smtp.command import (
+    Bdat,
     BodyEnd,
     Data,
     Ehlo,
     Event,
     Helo,
     Help,
+    Lhlo,
     Mail,
     Noop,
     Quit,
@@ -36,15 +41,16 @@ from zajil.smtp.command import (
     Rset,
     StartTls,
     Vrfy,
+    Xclient,
 )
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
-from zajil.store.tracking import EventBatch, record_events
 from zajil.tracking.events import (
+    AnswersSlowed,
     CommandRefused,
+    LineEndsMended,
     PeerGreeted,
-    RecipientNamed,
-    RecipientRefused,
+    PeerReported,
     SenderNamed,
     SessionClosed,
     SessionOpened,
@@ -56,6 +62,8 @@ Answer = Reply | Awaitable[Reply]
 
 _MOST_EVENTS = 200
 """Events kept for one session or mail: a peer that talks for hours must not fill the memory."""
+
+_GREETINGS: dict[type[Event], str] = {Ehlo: "EHLO", Helo: "HELO", Lhlo: "LHLO"}
 
 
 class ReceiveSession:
@@ -79,11 +87,21 @@ class ReceiveSession:
         ]
         """About the connection, not yet recorded; the next mail's row takes them along."""
         self.mails = 0
+        self.bad_recipients = 0
+        """Refused so far, in all mails of the session."""
+        limits = services.limits
+        self.free_errors = limits.free_errors if limits.error_delay else limits.errors
+        """More errors than this make the answers slow."""
+        self.most_bad_recipients = limits.bad_recipients
+        """At so many the session is closed; 0: no limit."""
+        self._is_slowed = False
 
     # ---- what net.drive_smtp calls ----------------------------------------------------------
 
     def answer(self, event: Event) -> Answer:
         """Decide what to say to one command or to the end of the data."""
+        if self.conn.errors > self.free_errors and type(event) is not BodyEnd:
+            return self._answer_slowly(event)
         return self.ANSWERS[type(event)](self, event)
 
     def take_body(self, chunk: bytes) -> Awaitable[None] | None:
@@ -95,7 +113,7 @@ class ReceiveSession:
         self.claimed_name = ""
         self.transaction = None
         self.tls = f"{version} {cipher}"
-        self._note(TlsStarted(self.services.clock.now_ms(), version, cipher, None))
+        self.note(TlsStarted(self.services.clock.now_ms(), version, cipher, None))
 
     def closed(self, reason: str) -> None:
         """Record a session that came to nothing, or in which something was refused."""
@@ -107,26 +125,18 @@ class ReceiveSession:
         self.transaction = None
         if self.mails and reason == "quit" and not (self.events or refused or unfinished):
             return
-        events = (
-            *self.events,
-            *unfinished,
-            *refused,
-            SessionClosed(now_ms, reason, self.mails),
-        )
-        # Nobody waits for this row: the connection is gone. It shares the next commit.
-        self.services.store.write_later(
-            record_events, EventBatch(self.session_id, None, now_ms, events)
-        )
+        closed = SessionClosed(now_ms, reason, self.mails)
+        self._record((*self.events, *unfinished, *refused, closed))
 
     # ---- answers ----------------------------------------------------------------------------
 
-    def answer_greeting(self, event: Ehlo | Helo) -> Answer:
-        """EHLO, HELO: the transaction is over, the name is noted."""
+    def answer_greeting(self, event: Ehlo | Helo | Lhlo) -> Answer:
+        """EHLO, HELO, LHLO: the transaction is over, the name is noted."""
         self.drop_transaction()
         self.claimed_name = event.client_name
-        self.extended = isinstance(event, Ehlo)
-        verb = "EHLO" if self.extended else "HELO"
-        self._note(PeerGreeted(self.services.clock.now_ms(), verb, event.client_name))
+        self.extended = not isinstance(event, Helo)
+        verb = _GREETINGS[type(event)]
+        self.note(PeerGreeted(self.services.clock.now_ms(), verb, event.client_name))
         return replies.OK
 
     def answer_mail(self, event: Mail) -> Answer:
@@ -141,6 +151,7 @@ class ReceiveSession:
             event.reverse_path,
             event.smtputf8,
             Spool(self.services.limits, self.services.store.blobs),
+            options=event.options,
         )
         path = str(event.reverse_path) if event.reverse_path else ""
         transaction.events.append(SenderNamed(now_ms, path, event.parameters))
@@ -149,26 +160,45 @@ class ReceiveSession:
 
     def answer_rcpt(self, event: Rcpt) -> Answer:
         """RCPT TO: ask whose it is; the answer is a route or a refusal."""
-        transaction = self._transaction()
-        if len(transaction.recipients) >= self.services.limits.recipients:
-            return self._refuse_recipient(event.forward_path, replies.TOO_MANY_RECIPIENTS)
-        directory = self.services.store.directory
-        flow = route_recipient(event.forward_path, directory.postmaster)
-        route = ask_directory(flow, directory)
+        transaction, services = self._transaction(), self.services
+        if len(transaction.recipients) >= services.limits.recipients:
+            now_ms = services.clock.now_ms()
+            refusal = replies.TOO_MANY_RECIPIENTS
+            return refuse_recipient(transaction, event.forward_path, refusal, now_ms)
+        directory = services.store.directory
+        route = ask_directory(route_recipient(event.forward_path, directory.postmaster), directory)
+        if services.known_peers is not None:
+            delay_ms = services.known_peers.delay_ms(self.peer.host)
+            return self._answer_rcpt_later(event, route, delay_ms)
         if isinstance(route, Coroutine):
-            return self._answer_rcpt_later(event.forward_path, route)
-        return self._answer_route(event.forward_path, route)
+            return self._answer_rcpt_later(event, route)
+        return self._answer_route(event, route)
 
     def answer_data(self, event: Data) -> Answer:
         """DATA: the engine has seen to it that there is a recipient."""
         return replies.GO_AHEAD
 
+    def answer_bdat(self, event: Bdat) -> Answer:
+        """BDAT, not the last: its bytes are in; what is wrong with them is said at once."""
+        transaction = self._transaction()
+        refusal = body_refusal(transaction, BodyEnd(event.size, event.defect))
+        if refusal is None:
+            return replies.CHUNK_OK
+        self.transaction = None
+        refuse(self, transaction, refusal)
+        return replies.naming(refusal, transaction.mail_id)
+
     async def answer_body_end(self, event: BodyEnd) -> Reply:
         """End of data: everything that can be said against the mail is said now."""
         transaction, self.transaction = self._transaction(), None
-        reply = await accept_mail(self, transaction, event)
-        if reply.code == 250:
-            self.mails += 1
+        if event.tolerated:
+            transaction.events.append(LineEndsMended(self.services.clock.now_ms()))
+        reply = await self.accept(transaction, event)
+        if not reply.accepts:
+            return replies.naming(reply, transaction.mail_id)
+        self.mails += 1
+        if self.services.known_peers is not None:
+            self.services.known_peers.remember(self.peer.host)
         return reply
 
     def answer_rset(self, event: Rset) -> Answer:
@@ -180,7 +210,40 @@ class ReceiveSession:
         """STARTTLS: the driver does the handshake after this reply."""
         return replies.START_TLS
 
+    def answer_xclient(self, event: Xclient) -> Answer:
+        """XCLIENT: a proxy of ours speaks for another peer; the engine begins anew, and so do we.
+
+        Security: ``net.xclient_peers`` alone get an offer by which the engine lets this through.
+        """
+        return self.start_anew(event)
+
     # ---- for submit.session, which replaces some answers ---------------------------------------
+
+    def start_anew(self, event: Xclient) -> Reply:
+        """Become another session, of whom a proxy speaks for.
+
+        What was said before is recorded apart: it belongs to somebody else.
+        """
+        self.drop_transaction()
+        proxy, now_ms = self.peer, self.services.clock.now_ms()
+        if self.events:
+            self._record((*self.events, SessionClosed(now_ms, "XCLIENT", self.mails)))
+        self.session_id = new_session_id(now_ms, self.services.random(ID_RANDOM_SIZE))
+        self.peer = reported_peer(proxy, event)
+        self.claimed_name = event.client_name if isinstance(event.client_name, str) else ""
+        self.extended = event.protocol == "ESMTP"
+        self.mails = 0
+        self.bad_recipients = 0
+        login = event.login if isinstance(event.login, str) else None
+        self.events = [
+            SessionOpened(now_ms, self.services.service, str(self.peer), self.peer.local),
+            PeerReported(now_ms, str(proxy), self.claimed_name, login),
+        ]
+        return replies.greeting(self.services.hostname)
+
+    async def accept(self, transaction: Transaction, end: BodyEnd) -> Reply:
+        """Decide about a whole mail; 250 means it is on disk."""
+        return await accept_mail(self, transaction, end)
 
     def may_relay(self) -> bool:
         """Whether this peer may send to domains that are not ours."""
@@ -189,47 +252,63 @@ class ReceiveSession:
     def refuse(self, command: str, reply: Reply) -> Reply:
         """Note a refusal that is not about one recipient, and give it."""
         text = str(reply)
-        self._note(CommandRefused(self.services.clock.now_ms(), command, text))
+        self.note(CommandRefused(self.services.clock.now_ms(), command, text))
         return reply
 
     def drop_transaction(self) -> None:
-        """Forget the mail under way; what was refused in it stays with the session."""
+        """Forget the mail under way; if recipients were refused, it leaves a row of its own."""
         transaction, self.transaction = self.transaction, None
-        if transaction is not None:
-            refused = [e for e in transaction.events if isinstance(e, RecipientRefused)]
-            for event in refused:
-                self._note(event)
+        if transaction is not None and transaction.refused:
+            # As the session's, not a mail's: no mail came of it. With how the session began, which
+            # later mails find wherever it stands.
+            self._record((*self.events, *transaction.events))
+            self.events = []
+
+    def note(self, event: TrackingEvent) -> None:
+        """Keep what happened on the connection, for the next row."""
+        if len(self.events) < _MOST_EVENTS:
+            self.events.append(event)
 
     # ---- inside -----------------------------------------------------------------------------
 
-    def _answer_route(self, address: Address, route: RecipientRoute) -> Reply:
-        transaction = self._transaction()
-        match route:
-            case Local() | Remote() if isinstance(route, Local) or self.may_relay():
-                if address.key not in transaction.keys:
-                    transaction.keys.add(address.key)
-                    transaction.recipients.append(Recipient(address, route))
-                    kind = "local" if isinstance(route, Local) else "remote"
-                    transaction.events.append(
-                        RecipientNamed(self.services.clock.now_ms(), str(address), kind)
-                    )
-                return replies.RECIPIENT_OK
-            case Remote():
-                return self._refuse_recipient(address, replies.NO_RELAY)
-            case Suspended():
-                return self._refuse_recipient(address, replies.SUSPENDED)
-            case _:
-                return self._refuse_recipient(address, replies.NO_SUCH_RECIPIENT)
+    async def _answer_slowly(self, event: Event) -> Reply:
+        await self._wait("errors", error_delay_ms(self.conn.errors, self.services.limits))
+        answer = self.ANSWERS[type(event)](self, event)
+        return answer if isinstance(answer, Reply) else await answer
 
-    async def _answer_rcpt_later(self, address: Address, route: Awaitable[RecipientRoute]) -> Reply:
-        return self._answer_route(address, await route)
+    async def _answer_rcpt_later(
+        self, event: Rcpt, route: RecipientRoute | Awaitable[RecipientRoute], delay_ms: int = 0
+    ) -> Reply:
+        if delay_ms:
+            await self._wait("unknown peer", delay_ms)
+        found = route if isinstance(route, RecipientRoute) else await route
+        return self._answer_route(event, found)
 
-    def _refuse_recipient(self, address: Address, reply: Reply) -> Reply:
-        text = str(reply)
-        events = self._transaction().events
-        if len(events) < _MOST_EVENTS:
-            events.append(RecipientRefused(self.services.clock.now_ms(), str(address), text))
+    async def _wait(self, reason: str, delay_ms: int) -> None:
+        if not self._is_slowed:
+            self._is_slowed = True
+            self.note(AnswersSlowed(self.services.clock.now_ms(), reason))
+        await self.services.sleep(delay_ms / 1000)
+
+    def _answer_route(self, event: Rcpt, route: RecipientRoute) -> Reply:
+        reply = take_recipient(
+            self._transaction(),
+            event.forward_path,
+            route,
+            may_relay=self.may_relay(),
+            at_ms=self.services.clock.now_ms(),
+            options=event.options,
+        )
+        if reply.code == 250:
+            return reply
+        self.bad_recipients += 1
+        if self.bad_recipients == self.most_bad_recipients:
+            return self.refuse("RCPT", replies.TOO_MANY_BAD_RECIPIENTS)
         return reply
+
+    def _record(self, events: Sequence[TrackingEvent]) -> None:
+        # Nobody waits for this row. It shares the next commit.
+        record(self.services.store, self.session_id, None, self.services.clock.now_ms(), events)
 
     def _transaction(self) -> Transaction:
         # Invariant: the engine lets RCPT, DATA and the body through only after MAIL.
@@ -237,19 +316,18 @@ class ReceiveSession:
             raise RuntimeError("no transaction")
         return self.transaction
 
-    def _note(self, event: TrackingEvent) -> None:
-        if len(self.events) < _MOST_EVENTS:
-            self.events.append(event)
-
     ANSWERS: ClassVar[dict[type[Any], Callable[[Any, Any], Answer]]] = {
         Ehlo: answer_greeting,
         Helo: answer_greeting,
+        Lhlo: answer_greeting,
         Mail: answer_mail,
         Rcpt: answer_rcpt,
         Data: answer_data,
+        Bdat: answer_bdat,
         BodyEnd: answer_body_end,
         Rset: answer_rset,
         StartTls: answer_starttls,
+        Xclient: answer_xclient,
         Noop: lambda self, event: replies.OK,
         Vrfy: lambda self, event: replies.CANNOT_VERIFY,
         Help: lambda self, event: replies.HELP,

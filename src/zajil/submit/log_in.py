@@ -68,15 +68,20 @@ class SubmitLogin:
             raise RuntimeError("no exchange under way")
         return self._reply(await self._exchange.respond(event.data))
 
+    def vouch(self, account: Account, mechanism: str) -> None:
+        """Somebody has proven who is at the other end: the exchange, or a proxy of ours."""
+        self.close()
+        self.account = account
+        self.mechanism = mechanism
+        self._unwatch = self._login.sessions.watch(account, self._end)
+
     def _reply(self, outcome: Outcome) -> Reply:
         if isinstance(outcome, Challenge):
             return replies.challenge(outcome.data)
         exchange, self._exchange = self._exchange, None
         if isinstance(outcome, Failure):
             return _FAILURES[outcome]
-        self.account = outcome
-        self.mechanism = exchange.mechanism if exchange else ""
-        self._unwatch = self._login.sessions.watch(outcome, self._end)
+        self.vouch(outcome, exchange.mechanism if exchange else "")
         return replies.LOGGED_IN
 
     def _end(self) -> None:

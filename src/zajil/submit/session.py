@@ -10,14 +10,20 @@ from zajil.login.account import Account
 from zajil.login.service import LoginService, Origin
 from zajil.net.peer import Peer
 from zajil.receive import replies
+from zajil.receive.recipients import refuse_recipient
 from zajil.receive.services import ReceiveServices
 from zajil.receive.session import Answer, ReceiveSession
-from zajil.smtp.command import Auth, AuthResponse, BodyEnd, Mail, Rcpt
+from zajil.receive.transaction import Transaction
+from zajil.smtp.command import Auth, AuthResponse, BodyEnd, Mail, Rcpt, Xclient
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
+from zajil.store.accounts import find_by_login
+from zajil.store.errors import StoreUnavailable
+from zajil.store.send_counts import NOTHING_SENT, load_send_counts
 from zajil.submit.accept import accept_submission
 from zajil.submit.log_in import SubmitLogin
 from zajil.submit.permission import may_send_as
+from zajil.submit.send_limits import Period, over_limit, send_limit
 from zajil.tracking.events import LoggedIn
 
 
@@ -34,8 +40,10 @@ class SubmitSession(ReceiveSession):
 
     def __init__(self, services: SubmitServices, peer: Peer, conn: ServerConnection) -> None:
         super().__init__(services.receive, peer, conn)
-        origin = Origin(peer.host, self.services.service, self.session_id)
-        self.log_in = SubmitLogin(services.login, origin)
+        self._login = services.login
+        self.log_in = self._new_log_in()
+        self._sent = NOTHING_SENT
+        """By the account before the mail under way; as far as limits ask for it."""
 
     def tls_started(self, version: str, cipher: str) -> None:
         """Forget what was said in the clear, a log-in included."""
@@ -56,13 +64,19 @@ class SubmitSession(ReceiveSession):
         """Whoever logged in may send anywhere."""
         return self.account is not None
 
+    async def accept(self, transaction: Transaction, end: BodyEnd) -> Reply:
+        """Decide about a whole mail: sender rights in the header section, completion, the store."""
+        if self.account is None:
+            raise RuntimeError("body without a log-in")
+        return await accept_submission(self, self.account, transaction, end)
+
     async def answer_auth(self, event: Auth | AuthResponse) -> Reply:
         """AUTH, and the client's answers to a 334."""
         log_in = self.log_in
         reply = await (log_in.begin(event) if isinstance(event, Auth) else log_in.go_on(event))
-        if self.account is not None:
+        if self.account is not None and reply is replies.LOGGED_IN:
             now_ms = self.services.clock.now_ms()
-            self._note(LoggedIn(now_ms, self.account.login, log_in.mechanism))
+            self.note(LoggedIn(now_ms, self.account.login, log_in.mechanism))
             self.conn.authenticated()
         elif not reply.accepts and reply is not replies.WRONG_PASSWORD:  # that has its own event
             self.refuse("AUTH", reply)
@@ -76,29 +90,71 @@ class SubmitSession(ReceiveSession):
         # A null path is what a client's own notifications carry; it needs no right.
         if event.reverse_path is not None and not self._may_send_as(event.reverse_path):
             return self.refuse("MAIL", replies.NOT_YOUR_SENDER)
-        return self.answer_mail(event)
+        options = self.services.submit
+        if options is None or send_limit(options) is None:
+            return self.answer_mail(event)
+        return self._answer_counted_mail(event)
 
     def answer_own_rcpt(self, event: Rcpt) -> Answer:
-        """RCPT TO: any domain."""
+        """RCPT TO: any domain, as far as the limits of the account go."""
         refusal = self._not_yet()
-        return self.refuse("RCPT", refusal) if refusal else self.answer_rcpt(event)
+        if refusal is not None:
+            return self.refuse("RCPT", refusal)
+        options, transaction = self.services.submit, self._transaction()
+        if options is None or event.forward_path.key in transaction.keys:
+            return self.answer_rcpt(event)
+        now_ms = self.services.clock.now_ms()
+        over = over_limit(options, self._sent, len(transaction.recipients) + 1, now_ms)
+        if over is None:
+            return self.answer_rcpt(event)
+        reply = replies.sent_too_much(over.until_ms)
+        if over.period is Period.MAIL:
+            reply = replies.TOO_MANY_RECIPIENTS
+        return refuse_recipient(transaction, event.forward_path, reply, now_ms)
 
-    async def answer_own_body_end(self, event: BodyEnd) -> Reply:
-        """End of data: sender rights in the header section, completion, then the store."""
-        transaction, self.transaction = self._transaction(), None
-        if self.account is None:
-            raise RuntimeError("body without a log-in")
-        reply = await accept_submission(self, self.account, transaction, event)
-        if reply.code == 250:
-            self.mails += 1
+    async def answer_own_xclient(self, event: Xclient) -> Reply:
+        """XCLIENT: beside what it is on port 25, a proxy may vouch for a log-in."""
+        account = None
+        if isinstance(event.login, str):
+            account = await self._find_account(event.login)
+            if account is None:
+                return self.refuse("XCLIENT", replies.NO_SUCH_LOGIN)
+        reply = self.start_anew(event)
+        self.log_in.close()
+        self.log_in = self._new_log_in()
+        if account is not None:
+            self.log_in.vouch(account, "XCLIENT")
+            self.note(LoggedIn(self.services.clock.now_ms(), account.login, "XCLIENT"))
         return reply
 
+    async def _answer_counted_mail(self, event: Mail) -> Reply:
+        account = self.account
+        if account is not None:
+            account_id = account.account_id
+            try:
+                self._sent = await self.services.store.read(
+                    lambda conn: load_send_counts(conn, account_id)
+                )
+            except StoreUnavailable:
+                return self.refuse("MAIL", replies.UNAVAILABLE)
+        answer = self.answer_mail(event)
+        return answer if isinstance(answer, Reply) else await answer
+
+    async def _find_account(self, login: str) -> Account | None:
+        row = await self.services.store.read(lambda conn: find_by_login(conn, login))
+        return None if row is None else await self._login.find(row.account_id)
+
+    def _new_log_in(self) -> SubmitLogin:
+        origin = Origin(self.peer.host, self.services.service, self.session_id)
+        return SubmitLogin(self._login, origin)
+
     def _not_yet(self) -> Reply | None:
-        if not self.conn.encrypted:
-            return replies.TLS_FIRST
+        # Without TLS nobody logs in; for whom a proxy vouches, the proxy has seen to that.
         if self.log_in.has_ended:
             return replies.LOG_IN_ENDED
-        return None if self.account else replies.LOG_IN_FIRST
+        if self.account is not None:
+            return None
+        return replies.LOG_IN_FIRST if self.conn.encrypted else replies.TLS_FIRST
 
     def _may_send_as(self, address: Address) -> bool:
         return self.account is not None and may_send_as(self.account, address)
@@ -109,5 +165,5 @@ class SubmitSession(ReceiveSession):
         AuthResponse: answer_auth,
         Mail: answer_own_mail,
         Rcpt: answer_own_rcpt,
-        BodyEnd: answer_own_body_end,
+        Xclient: answer_own_xclient,
     }

@@ -1,0 +1,24 @@
+"""What we answer on LMTP: a program in front of us hands in mail for our own mailboxes (RFC 2033).
+
+It is the session of port 25 with the engine in its LMTP way: LHLO, and after the message one reply
+for each recipient. All recipients of a mail are filed in one commit, so each gets the same reply:
+250 when all copies lie in their mailboxes, 4yz when none does.
+"""
+
+from __future__ import annotations
+
+from zajil.net.peer import Peer
+from zajil.receive.services import ReceiveServices
+from zajil.receive.session import ReceiveSession
+from zajil.smtp.server import ServerConnection
+
+
+class LmtpSession(ReceiveSession):
+    """One connection of a program that delivers to us."""
+
+    def __init__(self, services: ReceiveServices, peer: Peer, conn: ServerConnection) -> None:
+        super().__init__(services, peer, conn)
+        # It passes on what strangers named: their mistakes are not its own, and 421 to one mail
+        # would put off all others it has for us.
+        self.free_errors = services.limits.errors
+        self.most_bad_recipients = 0
