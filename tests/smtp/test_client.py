@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.core.address import Address
+from zajil.core.envelope import MailOptions, Notify, RecipientOptions
 from zajil.smtp.client import (
     MAX_DIALOGUE,
     BadReply,
@@ -14,7 +15,7 @@ from zajil.smtp.client import (
     NotOffered,
     UnsafeText,
 )
-from zajil.smtp.command import BodyChunk, BodyEnd
+from zajil.smtp.command import BodyChunk, BodyEnd, Event, Mail, Rcpt
 from zajil.smtp.extensions import Offer
 from zajil.smtp.lines import BareLineEnd
 from zajil.smtp.reply import Reply
@@ -30,9 +31,10 @@ class ConnectionPair:
     """A client and a server engine, wired to each other."""
 
     def __init__(self, offer: Offer) -> None:
-        self.client = ClientConnection("client.example")
+        self.client = ClientConnection("client.example", lmtp=offer.lmtp)
         self.server = ServerConnection(offer, GREETING)
         self.messages: list[bytes] = []
+        self.events: list[Event] = []
         self._body = b""
 
     def exchange(self) -> list[Reply]:
@@ -56,6 +58,7 @@ class ConnectionPair:
             if isinstance(event, BodyEnd):
                 self.messages.append(self._body)
                 self._body = b""
+            self.events.append(event)
             self.server.reply(example_policy(event))
 
 
@@ -315,3 +318,65 @@ def test_lmtp_answers_for_each_accepted_recipient() -> None:
     take_all(client)
     client.end_body()
     assert client.replies_owed() == 2
+
+
+DSN_MAIL = MailOptions("HDRS", "id 7+8=", False)
+DSN_RECIPIENT = RecipientOptions(Notify.SUCCESS | Notify.DELAY, "utf-8;سلمى+x@زاجل.test")
+
+
+def test_dsn_parameters_arrive_as_they_were_asked_for() -> None:
+    """RFC 3461 section 5.2.1, RFC 6533 section 3."""
+    pair = greeted(Offer("mx.example.org", 10_000, dsn=True))
+    pair.client.mail(AMAL, options=DSN_MAIL)
+    pair.client.rcpt(AMAL, options=DSN_RECIPIENT)
+    pair.client.rcpt(AMAL, options=RecipientOptions(Notify.NEVER))
+    assert [reply.code for reply in pair.exchange()] == [250, 250, 250]
+    mail, *recipients = [e for e in pair.events if isinstance(e, Mail | Rcpt)]
+    assert mail.options == DSN_MAIL
+    assert [one.options for one in recipients] == [DSN_RECIPIENT, RecipientOptions(Notify.NEVER)]
+
+
+def test_dsn_parameters_are_not_said_where_nobody_knows_them() -> None:
+    client = talking()
+    client.mail(AMAL, options=DSN_MAIL)
+    client.rcpt(AMAL, options=DSN_RECIPIENT)
+    assert client.data_to_send() == b"MAIL FROM:<amal@north.test>\r\nRCPT TO:<amal@north.test>\r\n"
+
+
+def test_a_mail_that_requires_tls_never_goes_without_the_promise() -> None:
+    """RFC 8689 section 4.2.1."""
+    client = talking()
+    with pytest.raises(NotOffered):
+        client.mail(AMAL, options=MailOptions(require_tls=True))
+    assert client.data_to_send() == b""
+    client.capabilities = {"REQUIRETLS": ""}
+    client.mail(AMAL, options=MailOptions(require_tls=True, hold_for_s=5, hold_until_ms=6))
+    assert client.data_to_send() == b"MAIL FROM:<amal@north.test> REQUIRETLS\r\n"
+
+
+@pytest.mark.parametrize("bad", ["a\r\nRSET", "a\0", "\x85", "س"])
+def test_no_parameter_becomes_a_second_command(bad: str) -> None:
+    client = talking()
+    client.capabilities = {"DSN": ""}
+    with pytest.raises(UnsafeText):
+        client.mail(AMAL, options=MailOptions(envelope_id=bad))
+    client.mail(AMAL)
+    for original in (f"rfc822;{bad}", bad, f"utf-8;{bad}\n"):
+        with pytest.raises(UnsafeText):
+            client.rcpt(AMAL, options=RecipientOptions(original_recipient=original))
+    assert client.data_to_send() == b"MAIL FROM:<amal@north.test>\r\n"
+
+
+def test_a_mail_goes_through_lmtp() -> None:
+    """RFC 2033 section 4: LHLO, and a reply for each recipient."""
+    pair = greeted(Offer("mx.example.org", 10_000, lmtp=True))
+    pair.client.mail(AMAL)
+    for name in ("b", "unknown", "c"):
+        pair.client.rcpt(Address(name, "south.test"))
+    pair.client.data()
+    assert [reply.code for reply in pair.exchange()] == [250, 250, 550, 250, 354]
+    pair.client.body(b"hello\r\n")
+    pair.client.end_body()
+    pair.client.quit()
+    assert [reply.code for reply in pair.exchange()] == [250, 250, 221]
+    assert pair.messages == [b"hello\r\n"]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from zajil.smtp.command import Bdat, BodyChunk, BodyEnd, Event, Lhlo
 from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
 from zajil.smtp.state import ACCEPTED, SENDABLE, ClientState, State
 from zajil.testing.wire import GREETING, example_policy
 
-OFFER = Offer("mx.example.org", 1000, starttls=True)
+OFFER = Offer("mx.example.org", 1000, starttls=True, chunking=True, xclient=True)
+LMTP = Offer("mx.example.org", 1000, lmtp=True)
 
 REACH = {
     State.START: b"",
     State.READY: b"EHLO c\r\n",
     State.MAIL: b"EHLO c\r\nMAIL FROM:<>\r\n",
     State.RCPT: b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n",
+    State.CHUNKED: b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nBDAT 1\r\nx",
 }
 LINES = {
     "EHLO": b"EHLO c\r\n",
@@ -24,31 +27,43 @@ LINES = {
     "MAIL": b"MAIL FROM:<>\r\n",
     "RCPT": b"RCPT TO:<a@b.example>\r\n",
     "DATA": b"DATA\r\n",
+    "BDAT": b"BDAT 1\r\nx",
+    "BDAT LAST": b"BDAT 1 LAST\r\nx",
     "RSET": b"RSET\r\n",
     "NOOP": b"NOOP\r\n",
     "VRFY": b"VRFY a\r\n",
     "HELP": b"HELP\r\n",
     "STARTTLS": b"STARTTLS\r\n",
+    "XCLIENT": b"XCLIENT NAME=a.example\r\n",
     "QUIT": b"QUIT\r\n",
 }
 # RFC 5321 section 4.1.4, written out a second time on purpose.
 AFTER = {
-    State.START: "EHLO:READY HELO:READY RSET:START NOOP:START VRFY:START HELP:START QUIT:CLOSED",
+    State.START: "EHLO:READY HELO:READY RSET:START NOOP:START VRFY:START HELP:START "
+    "XCLIENT:START QUIT:CLOSED",
     State.READY: "EHLO:READY HELO:READY MAIL:MAIL RSET:READY NOOP:READY VRFY:READY HELP:READY "
-    "STARTTLS:TLS QUIT:CLOSED",
+    "STARTTLS:TLS XCLIENT:START QUIT:CLOSED",
     State.MAIL: "EHLO:READY HELO:READY RCPT:RCPT RSET:READY NOOP:MAIL VRFY:MAIL HELP:MAIL "
     "QUIT:CLOSED",
-    State.RCPT: "EHLO:READY HELO:READY RCPT:RCPT DATA:BODY RSET:READY NOOP:RCPT VRFY:RCPT "
-    "HELP:RCPT QUIT:CLOSED",
+    State.RCPT: "EHLO:READY HELO:READY RCPT:RCPT DATA:BODY BDAT:CHUNKED BDAT_LAST:READY RSET:READY "
+    "NOOP:RCPT VRFY:RCPT HELP:RCPT QUIT:CLOSED",
+    State.CHUNKED: "EHLO:READY HELO:READY BDAT:CHUNKED BDAT_LAST:READY RSET:READY NOOP:CHUNKED "
+    "VRFY:CHUNKED HELP:CHUNKED QUIT:CLOSED",
 }
 
 
 def connection(data: bytes) -> ServerConnection:
     conn = ServerConnection(OFFER, GREETING)
     conn.receive_data(data)
-    while not isinstance(event := conn.next_event(), Wait):
+    while not isinstance(event := first_reply_owed(conn), Wait):
         conn.reply(example_policy(event))
     return conn
+
+
+def first_reply_owed(conn: ServerConnection) -> Event | Wait:
+    while isinstance(event := conn.next_event(), BodyChunk):
+        pass
+    return event
 
 
 @pytest.mark.parametrize("state", REACH, ids=lambda state: state.name)
@@ -59,7 +74,8 @@ def test_every_command_in_every_state(state: State, verb: str) -> None:
     conn.data_to_send()
     after = dict(pair.split(":") for pair in AFTER[state].split())
     conn.receive_data(LINES[verb])
-    event = conn.next_event()
+    event = first_reply_owed(conn)
+    verb = verb.replace(" ", "_")
     if verb not in after:
         assert event is Wait.DATA
         assert conn.data_to_send().startswith(b"503 5.5.1 ")
@@ -75,9 +91,27 @@ def test_every_command_in_every_state(state: State, verb: str) -> None:
 def test_a_refused_command_leaves_the_state(state: State, verb: str) -> None:
     conn = connection(REACH[state])
     conn.receive_data(LINES[verb])
-    if not isinstance(conn.next_event(), Wait):
+    event = first_reply_owed(conn)
+    if not isinstance(event, Wait):
         conn.reply(Reply(451, ("4.3.0 not now",)))
+    # A message, or a part of one, that was refused is gone, and its transaction with it.
+    over = isinstance(event, Bdat | BodyEnd)
+    assert conn.state is (State.READY if over else state)
+
+
+@pytest.mark.parametrize("state", REACH, ids=lambda state: state.name)
+def test_lmtp_says_lhlo_and_smtp_does_not(state: State) -> None:
+    """RFC 2033 section 4.1."""
+    conn = connection(REACH[state])
+    conn.data_to_send()
+    conn.receive_data(b"LHLO c\r\n")
+    assert conn.next_event() is Wait.DATA
+    assert conn.data_to_send() == b"500 5.5.2 unknown command\r\n"
     assert conn.state is state
+    lmtp = ServerConnection(LMTP, GREETING)
+    lmtp.receive_data(b"EHLO c\r\nHELO c\r\nLHLO c\r\n")
+    assert lmtp.next_event() == Lhlo("c")
+    assert lmtp.errors == 2
 
 
 def test_the_tables_lead_nowhere_without_an_exit() -> None:

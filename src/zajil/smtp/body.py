@@ -180,6 +180,7 @@ class ChunkReader(_Reader):
         After DATA no message is without it, and what is behind us relies on that.
         """
         if self._tail:
+            self.size += 1
             self._defect = self._defect or "bare-cr"
         elif not self._ends_line and self.defect is None:
             return self._keep(b"\r\n")

@@ -54,3 +54,4 @@ class Status(StrEnum):
     UTF8_ADDRESS = "5.6.7"
     """RFC 6531 section 3.5."""
     ENCRYPTION_REQUIRED = "5.7.11"
+    REQUIRETLS_NEEDED = "5.7.30"
