@@ -16,7 +16,7 @@ from zajil.net.system import SystemClock
 from zajil.store.aliases import AliasRow, create_alias
 from zajil.store.open import Store
 from zajil.store.tracking import MailQuery, find_mails
-from zajil.submit.accept import SubmissionRefused, hand_in
+from zajil.submit.hand_in import SubmissionRefused, hand_in
 from zajil.testing.reading import inbox_of
 from zajil.testing.store import make_account, running
 from zajil.testing.talk import Talk, receive_services, talk_to_submission

@@ -312,6 +312,11 @@ class SubmitOptions(Options):
         description="The same in one day (UTC); 3000 as for outside recipients in Google "
         "Workspace. 0: no limit.",
     )
+    hide_client: bool = Field(
+        True,
+        description="Leave name and address of the writer's computer out of Received: every "
+        "recipient would learn where the writer was (RFC 5321 section 7.6). The journey has them.",
+    )
     future_release_max: Duration = Field(
         parse_duration("30d"),
         description="How far ahead a mail may ask to be sent (FUTURERELEASE, RFC 4865 section 4); "
@@ -387,6 +392,12 @@ class QueueOptions(Options):
     )
     first_retry: Duration = Field(parse_duration("5m"), description="Wait after the first failure.")
     max_retry: Duration = Field(parse_duration("4h"), description="Never wait longer than this.")
+    delay_warning: Duration = Field(
+        parse_duration("4h"),
+        description="Tell the sender once that a message is late, after the first failure past "
+        "this time: whoever asked for it (RFC 3461 section 4.1), and our own users unless they "
+        "asked for something else; '0s': nobody.",
+    )
     lease: Duration = Field(
         parse_duration("15m"),
         description="A worker that holds a recipient longer than this has lost it.",

@@ -1,32 +1,29 @@
 """End of data on port 25: check, file, write trace fields, hand over (RFC 5321 section 6.1).
 
-Law: a 250 leaves here only as the result of ``hand_over``, after the commit.
+Law: a 250 leaves here only as the result of ``take_in``, after the commit.
 """
 
 from __future__ import annotations
 
-import traceback
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
 from zajil.check.facts import MessageFacts
 from zajil.check.step import Checked, check_message
 from zajil.check.verdict import Action
-from zajil.core.address import Address
-from zajil.core.ids import SessionId
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, cut_ranges, find_value, read_fields
+from zajil.message.smtputf8 import has_raw_header
 from zajil.net.peer import Peer
 from zajil.receive import replies
-from zajil.receive.copies import plan_copies
-from zajil.receive.hand_over import Incoming, hand_over, record
-from zajil.receive.services import ReceiveServices
+from zajil.receive.hand_over import Incoming, Origin, refuse, take_in
 from zajil.receive.trace_fields import protocol_keyword, received_field
 from zajil.receive.transaction import Transaction
 from zajil.smtp.command import BodyEnd
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
-from zajil.tracking.events import FaultHappened, MailRefused, MessageReceived, TrackingEvent
+from zajil.tracking.events import MessageReceived
 
 _DEFECTS = {
     "bare-lf": replies.BARE_LINE_END,
@@ -36,14 +33,11 @@ _DEFECTS = {
 }
 
 
-class Connection(Protocol):
+class Connection(Origin, Protocol):
     """What acceptance needs to know of the session: ``ReceiveSession`` has it."""
 
-    services: ReceiveServices
-    session_id: SessionId
     peer: Peer
     conn: ServerConnection
-    events: list[TrackingEvent]
     extended: bool
     claimed_name: str
     tls: str | None
@@ -54,71 +48,39 @@ async def accept_mail(session: Connection, transaction: Transaction, end: BodyEn
     refusal = body_refusal(transaction, end)
     if refusal is not None:
         return refuse(session, transaction, refusal)
-    try:
-        return await _check_and_hand_over(session, transaction)
-    except Exception as error:
-        # Unknown means temporary: our bug must not cost the peer its mail (style C8).
-        at_ms = session.services.clock.now_ms()
-        fault = FaultHappened(at_ms, repr(error), "".join(traceback.format_exception(error)))
-        transaction.events.append(fault)
-        return refuse(session, transaction, replies.UNAVAILABLE)
+    return await take_in(session, transaction, _decide(session, transaction))
 
 
 def body_refusal(transaction: Transaction, end: BodyEnd) -> Reply | None:
-    """Say what is wrong with the bytes themselves; ``None``: nothing."""
+    """Say what is wrong with the bytes themselves; a failed disk is found later, by ``split``."""
     if end.defect is not None:
         return _DEFECTS.get(end.defect, replies.MALFORMED)
     return replies.TOO_LARGE if transaction.spool.too_large else None
 
 
-def refuse(session: Connection, transaction: Transaction, reply: Reply) -> Reply:
-    """Leave the trace of a mail that was read and not taken; give the reply."""
+async def _decide(session: Connection, transaction: Transaction) -> Incoming | Reply:
     now_ms = session.services.clock.now_ms()
-    events = (*session.events, *transaction.events, MailRefused(now_ms, str(reply)))
-    session.events.clear()
-    record(session.services.store, session.session_id, transaction.mail_id, now_ms, events)
-    return reply
-
-
-async def _check_and_hand_over(session: Connection, transaction: Transaction) -> Reply:
-    services = session.services
-    now_ms = services.clock.now_ms()
     facts = await _facts(session, transaction, now_ms)
-    received = received_event(facts)
     checked = await check_message(facts)
+    received = received_event(facts)
     transaction.events += (received, *checked.events)
-    match checked.verdict.action:
-        case Action.REJECT:
-            return refuse(session, transaction, why_rejected(checked))
-        case Action.DEFER:
-            return refuse(session, transaction, replies.LATER)
-    copies = plan_copies(
-        transaction.reverse_path,
-        transaction.recipients,
-        checked.verdict,
+    refusal = verdict_refusal(checked)
+    if refusal is not None:
+        return refusal
+    return Incoming(
         now_ms,
-        services.lifetime_ms,
-    )
-    incoming = Incoming(
-        mail_id=transaction.mail_id,
-        session_id=session.session_id,
-        account_id=None,
-        reverse_path=transaction.reverse_path,
-        header_from=received.header_from,
-        message_id=received.message_id,
-        needs_smtputf8=needs_smtputf8(facts.header, transaction.reverse_path),
-        parts=(
+        None,
+        received.header_from,
+        received.message_id,
+        await needs_smtputf8(facts),
+        (
             _trace(session, transaction, now_ms),
             checked.field,
             cut_ranges(facts.header, checked.forged),
             facts.body,
         ),
-        copies=copies,
-        events=(*session.events, *transaction.events),
+        checked.verdict,
     )
-    reply = await hand_over(services.store, incoming, now_ms)
-    session.events.clear()  # they were recorded with the mail, whatever came of it
-    return reply
 
 
 async def _facts(session: Connection, transaction: Transaction, now_ms: int) -> MessageFacts:
@@ -177,16 +139,30 @@ def header_text(fields: Sequence[Field], name: bytes) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
-def needs_smtputf8(header: bytes, reverse_path: Address | None) -> bool:
-    """Whether no copy can travel without SMTPUTF8 (RFC 6531 section 3.2).
+async def needs_smtputf8(facts: MessageFacts) -> bool:
+    """Whether no copy can travel without SMTPUTF8, whatever MAIL said (RFC 6531 section 3.2).
 
     Recipients do not count: whether one of them needs it concerns that one alone.
     """
-    return not header.isascii() or (reverse_path is not None and not reverse_path.is_ascii)
+    sender, body = facts.reverse_path, facts.body
+    if sender is not None and not sender.is_ascii:
+        return True
+    if isinstance(body, bytes):
+        return has_raw_header(facts.header, facts.fields, body)
+    return await asyncio.to_thread(has_raw_header, facts.header, facts.fields, body)
 
 
-def why_rejected(checked: Checked) -> Reply:
-    """Give the reply that fits what demanded the rejection."""
+def verdict_refusal(checked: Checked) -> Reply | None:
+    """Give the reply to a mail that the checks do not let in; ``None``: it may come in."""
+    match checked.verdict.action:
+        case Action.REJECT:
+            return _why_rejected(checked)
+        case Action.DEFER:
+            return replies.LATER
+    return None
+
+
+def _why_rejected(checked: Checked) -> Reply:
     signals = {reason.signal for reason in checked.verdict.reasons}
     if "format.loop" in signals:
         return replies.LOOP

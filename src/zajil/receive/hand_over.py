@@ -7,91 +7,100 @@ owns the mail (design section 4).
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from zajil.core.address import Address
+from zajil.check.verdict import Action, Verdict
+from zajil.core.envelope import PLAIN_MAIL, MailOptions
 from zajil.core.ids import AccountId, MailId, SessionId
 from zajil.message.source import Source
 from zajil.receive import replies
-from zajil.receive.copies import Copies
+from zajil.receive.services import ReceiveServices
+from zajil.receive.transaction import Transaction
+from zajil.route.copies import Plan, plan_copies
 from zajil.smtp.reply import Reply
 from zajil.store.append import NoSuchMailbox
+from zajil.store.blobs import StagedBlob
 from zajil.store.errors import StoreFull, StoreUnavailable
-from zajil.store.intake import Intake, accept
+from zajil.store.intake import Intake, OwnCopy, accept
 from zajil.store.open import Store
 from zajil.store.tracking import EventBatch, record_events
 from zajil.tracking.events import FaultHappened, MailAccepted, MailRefused, TrackingEvent
 
 
+class Origin(Protocol):
+    """Where a mail comes from: an SMTP session, or a page of the web."""
+
+    services: ReceiveServices
+    session_id: SessionId
+    events: list[TrackingEvent]
+    """About the connection, not yet recorded; the mail's row takes them along."""
+
+
+Write = Callable[[Intake], Awaitable[Reply | None]]
+"""Returns after the commit, or gives a reply if nothing was kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A mail that was found good, with everything the store needs to know of it."""
+    """A mail that was found good: what the store shall keep of it, beside its transaction."""
 
-    mail_id: MailId
-    session_id: SessionId | None
+    now_ms: int
     account_id: AccountId | None
     """The submitting account; ``None`` for mail of other servers."""
-    reverse_path: Address | None
     header_from: str
     message_id: str
     needs_smtputf8: bool
     parts: tuple[bytes | Source, ...]
     """Our trace fields, header section, body: in this order, the bytes that are kept."""
-    copies: Copies
-    events: tuple[TrackingEvent, ...]
-    """What happened before; those of the copies and of acceptance are added here."""
+    verdict: Verdict
+    own_copy: OwnCopy | None = None
+    """For the writer's mailbox of sent mail."""
+    write: Write | None = None
+    """Commits the intake; ``None``: as any mail."""
 
 
-async def hand_over(store: Store, incoming: Incoming, now_ms: int) -> Reply:
-    """Make the mail ours, or say why not now.
+async def take_in(
+    origin: Origin, transaction: Transaction, decision: Awaitable[Incoming | Reply]
+) -> Reply:
+    """Make a mail ours if the decision about it is good; whatever goes wrong is temporary.
 
     Waits for the disk. Cancelled, the mail may be ours although nobody was told: a possible
     duplicate, never a loss.
 
     Returns:
-        250 after the commit; 451 or 452 when nothing was kept.
+        250 after the commit; any other reply when nothing was kept but its trace.
     """
-    copies = incoming.copies
     try:
-        content = await store.blobs.stage_any(incoming.parts)
-        intake = Intake(
-            incoming.mail_id,
-            None,
-            incoming.session_id,
-            now_ms,
-            incoming.account_id,
-            incoming.reverse_path,
-            incoming.header_from,
-            incoming.message_id,
-            content,
-            content.size,
-            incoming.needs_smtputf8,
-            tuple(copies.local),
-            tuple(copies.remote),
-            (),
-            (
-                *incoming.events,
-                *copies.events,
-                MailAccepted(now_ms, len(copies.local) + len(copies.remote)),
-            ),
-        )
-        await store.write(accept, intake)
-    except StoreFull as error:
-        return refuse_for_now(store, incoming, replies.NO_SPACE, now_ms, error)
+        decided = await decision
+        if isinstance(decided, Reply):
+            return refuse(origin, transaction, decided)
+        refusal = await _write(origin, transaction, decided)
+        if refusal is not None:
+            return refuse(origin, transaction, refusal)
     except (StoreUnavailable, NoSuchMailbox) as error:
-        return refuse_for_now(store, incoming, replies.UNAVAILABLE, now_ms, error)
-    return replies.queued(incoming.mail_id)
+        return _refuse_for_now(origin, transaction, error, str(error))
+    except Exception as error:
+        # Unknown means temporary: our bug must not cost the peer its mail (style C8).
+        return _refuse_for_now(origin, transaction, error, repr(error))
+    origin.events.clear()  # they were recorded with the mail
+    return replies.queued(transaction.mail_id)
 
 
-def refuse_for_now(
-    store: Store, incoming: Incoming, reply: Reply, now_ms: int, error: Exception
-) -> Reply:
-    """Leave a trace of a mail that we could not keep, if even that can be kept; give the reply."""
-    fault = FaultHappened(now_ms, str(error), "".join(traceback.format_exception(error)))
-    events = (*incoming.events, fault, MailRefused(now_ms, str(reply)))
-    record(store, incoming.session_id, incoming.mail_id, now_ms, events)
+def refuse(origin: Origin, transaction: Transaction, reply: Reply) -> Reply:
+    """Leave the trace of a mail that was read and not taken; give the reply."""
+    services = origin.services
+    now_ms = services.clock.now_ms()
+    events = (*origin.events, *transaction.events, MailRefused(now_ms, str(reply)))
+    origin.events.clear()
+    record(services.store, origin.session_id, transaction.mail_id, now_ms, events)
     return reply
+
+
+def not_stored(error: Exception) -> Reply:
+    """Say that nothing was kept, and whether space is what is missing."""
+    return replies.NO_SPACE if isinstance(error, StoreFull) else replies.UNAVAILABLE
 
 
 def record(
@@ -103,3 +112,82 @@ def record(
 ) -> None:
     """Keep events that nobody waits for: they share the next commit."""
     store.write_later(record_events, EventBatch(session_id, mail_id, now_ms, tuple(events)))
+
+
+async def _write(origin: Origin, transaction: Transaction, incoming: Incoming) -> Reply | None:
+    """Commit; give a reply if nothing was kept because the writer may not send so much."""
+    store = origin.services.store
+    content = await store.blobs.stage_any(incoming.parts)
+    intake = _make_intake(origin, transaction, incoming, content)
+    refusal: Reply | None = None
+    try:
+        if incoming.write is None:
+            await store.write(accept, intake)
+        else:
+            refusal = await incoming.write(intake)
+    except NoSuchMailbox:
+        store.blobs.discard(content)
+        raise
+    if refusal is not None:
+        store.blobs.discard(content)
+    return refusal
+
+
+def _make_intake(
+    origin: Origin, transaction: Transaction, incoming: Incoming, content: StagedBlob
+) -> Intake:
+    now_ms = incoming.now_ms
+    copies = plan_copies(
+        transaction.recipients,
+        Plan(
+            transaction.reverse_path,
+            now_ms,
+            origin.services.lifetime_ms,
+            _why_junk(incoming.verdict),
+            release_time(transaction.options, now_ms),
+        ),
+    )
+    count = len(copies.local) + len(copies.remote)
+    accepted = MailAccepted(now_ms, count)
+    return Intake(
+        mail_id=transaction.mail_id,
+        parent_mail_id=None,
+        session_id=origin.session_id,
+        received_at_ms=now_ms,
+        account_id=incoming.account_id,
+        reverse_path=transaction.reverse_path,
+        header_from=incoming.header_from,
+        message_id=incoming.message_id,
+        content=content,
+        size=content.size,
+        needs_smtputf8=incoming.needs_smtputf8,
+        local=tuple(copies.local),
+        remote=tuple(copies.remote),
+        refused=tuple(transaction.refused),
+        events=(*origin.events, *transaction.events, *copies.events, accepted),
+        options=transaction.options,
+        own_copy=incoming.own_copy,
+    )
+
+
+def release_time(options: MailOptions, now_ms: int) -> int | None:
+    """Give when a mail may be delivered (RFC 4865 section 5); ``None``: now."""
+    if options is PLAIN_MAIL:
+        return None
+    release_ms = options.hold_until_ms or 0
+    if options.hold_for_s is not None:
+        release_ms = now_ms + options.hold_for_s * 1000
+    return release_ms if release_ms > now_ms else None
+
+
+def _why_junk(verdict: Verdict) -> str | None:
+    if verdict.action is not Action.JUNK:
+        return None
+    return verdict.reasons[0].text if verdict.reasons else ""
+
+
+def _refuse_for_now(origin: Origin, transaction: Transaction, error: Exception, what: str) -> Reply:
+    at_ms = origin.services.clock.now_ms()
+    trace = "".join(traceback.format_exception(error))
+    transaction.events.append(FaultHappened(at_ms, what, trace))
+    return refuse(origin, transaction, not_stored(error))

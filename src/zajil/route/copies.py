@@ -2,7 +2,7 @@
 
 Laws:
 - One account gets one copy, however many of its addresses were named (RFC 5321 section 3.9 leaves
-  it to us); the copy is delivered to the first of them.
+  it to us); it is delivered to the first of them, and the others have a row that says so.
 - A copy of ours lies in its mailbox at once, unless it must wait: for a future release, or because
   the sender wants to be told of its delivery, and the queue is who tells (RFC 3461 section 5.2.3).
 """
@@ -92,6 +92,8 @@ def plan_copies(recipients: Iterable[RoutedRecipient], plan: Plan) -> Copies:
                 copies.accounts.add(entry.account_id)
                 _add_local(copies, plan, recipient.address, entry, options)
                 options = _without_success(options)
+            elif len(route.entries) == 1 and plan.release_ms is None:
+                _repeat(copies, plan, recipient.address, entry)
         for address in route.remote:
             if _add_remote(copies, plan, address, options, recipient.address):
                 options = _without_success(options)
@@ -134,6 +136,17 @@ def _add_local(
         return
     copies.events.append(
         MailboxFiled(now_ms, who, str(entry.address), filing.mailbox_name, filing.reason)
+    )
+
+
+def _repeat(copies: Copies, plan: Plan, recipient: Address, entry: AccountEntry) -> None:
+    """Give a second address of an account its row: its copy is there already."""
+    filing = choose_mailbox(entry, is_junk=plan.junk is not None)
+    place = (recipient, entry.account_id, filing.mailbox_id, filing.mailbox_name)
+    copies.local.append(LocalCopy(*place, is_repeated=True))
+    reason = "Another address of the same account was named: there is one copy for both."
+    copies.events.append(
+        MailboxFiled(plan.now_ms, str(recipient), str(entry.address), filing.mailbox_name, reason)
     )
 
 

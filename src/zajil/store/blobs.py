@@ -151,6 +151,11 @@ class Blobs:
             with contextlib.suppress(OSError):
                 (self._folder / location).unlink()
 
+    def discard(self, staged: StagedBlob) -> None:
+        """Remove a staged blob that no transaction will name; only if that is certain."""
+        if staged.location is not None:
+            self.unlink([staged.location])
+
     def sweep(self, conn: Connection, older_than_ms: int) -> int:
         """Remove files that no row names: what crashes between staging and commit left.
 

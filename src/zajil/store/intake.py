@@ -53,6 +53,8 @@ class LocalCopy:
     wait: Wait | None = None
     """``None``: it lies in its mailbox in the commit of its acceptance. Else ``flags`` and
     ``prefix`` are of no use: the copy is made later."""
+    is_repeated: bool = False
+    """Another recipient is the same account, and the copy is that one's: this is a row alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,14 @@ class RemoteCopy:
     options: RecipientOptions = PLAIN_RECIPIENT
     addressed_as: Address | None = None
     """What the sender named, where that is an alias of ours: all that the sender may be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCopy:
+    """The writer's own copy, in the mailbox of sent mail: no recipient's."""
+
+    mailbox_id: MailboxId
+    flags: frozenset[str] = frozenset({"\\Seen"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,7 @@ class Intake:
     """Recipients that got 4yz or 5yz, with the reason."""
     events: tuple[TrackingEvent, ...]
     options: MailOptions = PLAIN_MAIL
+    own_copy: OwnCopy | None = None
 
 
 def accept(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
@@ -108,7 +119,7 @@ def accept(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
         NoSuchMailbox: a mailbox went since filing; nothing of this batch will be committed.
     """
     require_space(tx)
-    write_blobs(tx, [item.content for item in items if item.local or item.remote])
+    write_blobs(tx, [item.content for item in items if _is_kept(item)])
     _insert_mails(tx, items)
     _insert_recipients(tx, items)
     append_messages(tx, [append for item in items for append in _appends(item)])
@@ -124,6 +135,10 @@ def accept(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
     if any([_is_queued(item) for item in items]):
         touch(tx, QUEUE)
     return [item.mail_id for item in items]
+
+
+def _is_kept(item: Intake) -> bool:
+    return bool(item.local or item.remote or item.own_copy)
 
 
 def _is_queued(item: Intake) -> bool:
@@ -259,7 +274,7 @@ def _recipient_options(
 def _appends(item: Intake) -> list[Append]:
     appends: list[Append] = []
     for copy in item.local:
-        if copy.wait is not None:
+        if copy.wait is not None or copy.is_repeated:
             continue
         flags, keywords = pack_flags(copy.flags) if copy.flags else (0, "")
         appends.append(
@@ -274,4 +289,9 @@ def _appends(item: Intake) -> list[Append]:
                 copy.prefix,
             )
         )
+    own, blob = item.own_copy, item.content
+    if own is not None:
+        flags, keywords = pack_flags(own.flags)
+        place = (own.mailbox_id, blob.blob_id, item.size, item.received_at_ms)
+        appends.append(Append(*place, flags, keywords, item.mail_id))
     return appends

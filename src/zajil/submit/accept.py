@@ -5,18 +5,14 @@ Law: a 250 leaves here only as the result of ``receive.hand_over``, after the co
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zajil.check.facts import MessageFacts
 from zajil.check.step import check_message
-from zajil.check.verdict import NOTHING_AGAINST, Action
-from zajil.core.address import Address
-from zajil.core.ids import ID_RANDOM_SIZE, MailId, SessionId, new_mail_id, new_session_id
+from zajil.check.verdict import NOTHING_AGAINST
 from zajil.login.account import Account
 from zajil.message.fields import cut_ranges, read_fields
-from zajil.message.source import Source, size_of
+from zajil.message.source import size_of
 from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.accept import (
@@ -24,38 +20,20 @@ from zajil.receive.accept import (
     body_refusal,
     needs_smtputf8,
     received_event,
-    refuse,
-    why_rejected,
+    verdict_refusal,
 )
-from zajil.receive.copies import plan_copies
-from zajil.receive.hand_over import Incoming, hand_over
+from zajil.receive.hand_over import Incoming, Write, refuse, take_in
 from zajil.receive.services import ReceiveServices
-from zajil.receive.spool import Spool
 from zajil.receive.trace_fields import protocol_keyword, received_field
-from zajil.receive.transaction import Recipient, Transaction
-from zajil.route.directory_flow import ask_directory_and_wait
-from zajil.route.recipient import Local, Remote, Suspended, route_recipient
+from zajil.receive.transaction import Transaction
 from zajil.smtp.command import BodyEnd
 from zajil.smtp.reply import Reply
+from zajil.store.intake import Intake
+from zajil.store.send_counts import CountedIntake, accept_counted, load_send_counts
 from zajil.submit.complete import complete_header, foreign_authors
 from zajil.submit.permission import may_send_as
-from zajil.tracking.events import (
-    FaultHappened,
-    HeaderCompleted,
-    LoggedIn,
-    RecipientNamed,
-    SenderNamed,
-    SessionOpened,
-    TrackingEvent,
-)
-
-
-class SubmissionRefused(Exception):
-    """Policy says no, or not now; ``reply`` is what an SMTP client would have been told."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(str(reply))
-        self.reply = reply
+from zajil.submit.send_limits import over_period, send_limit
+from zajil.tracking.events import HeaderCompleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +46,6 @@ class Via:
     peer: Peer | None
     tls: str | None
     smtputf8: bool
-    session_id: SessionId | None
 
 
 async def accept_submission(
@@ -84,108 +61,23 @@ async def accept_submission(
         encrypted=session.conn.encrypted,
         authenticated=True,
     )
-    via = Via(
-        protocol,
-        session.claimed_name,
-        session.peer,
-        session.tls,
-        transaction.smtputf8,
-        session.session_id,
-    )
-    try:
-        made = await _complete(session.services, account, transaction, via)
-        if isinstance(made, Reply):
-            return refuse(session, transaction, made)
-        transaction.events[:0] = session.events
-        session.events.clear()
-        return await _hand_over(session.services, made, transaction)
-    except Exception as error:
-        # Unknown means temporary: our bug must not cost the user the mail (style C8).
-        at_ms = session.services.clock.now_ms()
-        fault = FaultHappened(at_ms, repr(error), "".join(traceback.format_exception(error)))
-        transaction.events.append(fault)
-        return refuse(session, transaction, replies.UNAVAILABLE)
+    via = Via(protocol, session.claimed_name, session.peer, session.tls, transaction.smtputf8)
+    decision = decide_submission(session.services, account, transaction, via)
+    return await take_in(session, transaction, decision)
 
 
-async def hand_in(
-    services: ReceiveServices,
-    account: Account,
-    reverse_path: Address | None,
-    recipients: Sequence[Address],
-    message: bytes,
-    *,
-    peer: str,
-) -> MailId:
-    """Submit a message of an account that logged in by other means: the web, the command line.
-
-    Args:
-        services: as a submission listener has them.
-        account: the sender.
-        reverse_path: one of its addresses.
-        recipients: all of them, Bcc included.
-        message: with CRLF line ends.
-        peer: who is at the browser, for the journey.
+async def decide_submission(
+    services: ReceiveServices, account: Account, transaction: Transaction, via: Via
+) -> Incoming | Reply:
+    """Check the header section and complete it; a reply says what is wrong with the message.
 
     Raises:
-        SubmissionRefused: a sender that is not its own, an unknown local recipient, too large,
-            no space ...; nothing was kept.
+        StoreUnavailable: the message could not be kept.
     """
-    now_ms = services.clock.now_ms()
-    spool = Spool(services.limits, services.store.blobs)
-    taken = spool.add(message)
-    if taken is not None:
-        await taken
-    session_id = new_session_id(now_ms, services.random(ID_RANDOM_SIZE))
-    transaction = Transaction(
-        new_mail_id(now_ms, services.random(ID_RANDOM_SIZE)),
-        now_ms,
-        reverse_path,
-        True,
-        spool,
-        events=[
-            SessionOpened(now_ms, "web", peer, services.hostname),
-            LoggedIn(now_ms, account.login, "web"),
-            SenderNamed(now_ms, str(reverse_path) if reverse_path else "", ""),
-        ],
-    )
-    if spool.too_large:
-        raise SubmissionRefused(replies.TOO_LARGE)
-    if reverse_path is not None and not may_send_as(account, reverse_path):
-        raise SubmissionRefused(replies.NOT_YOUR_SENDER)
-    for address in recipients:
-        await _add_recipient(services, transaction, address)
-    via = Via("HTTP", peer, None, None, True, session_id)
-    made = await _complete(services, account, transaction, via)
-    if isinstance(made, Reply):
-        raise SubmissionRefused(made)
-    reply = await _hand_over(services, made, transaction)
-    if reply.code != 250:
-        raise SubmissionRefused(reply)
-    return transaction.mail_id
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A submission that may go: everything but its copies."""
-
-    account: Account
-    session_id: SessionId | None
-    parts: tuple[bytes | Source, ...]
-    header_from: str
-    message_id: str
-    needs_smtputf8: bool
-    now_ms: int
-
-
-async def _complete(
-    services: ReceiveServices, account: Account, transaction: Transaction, via: Via
-) -> _Made | Reply:
-    """Check the header section and complete it; a reply says what is wrong with it."""
     now_ms = services.clock.now_ms()
     header, body = await transaction.spool.split()
     fields = read_fields(header)
-    foreign = foreign_authors(fields, lambda address: may_send_as(account, address))
-    if foreign:
+    if foreign_authors(fields, lambda address: may_send_as(account, address)):
         return replies.NOT_YOUR_FROM
     completed = complete_header(
         header,
@@ -197,89 +89,71 @@ async def _complete(
     )
     if completed.changes:
         transaction.events.append(HeaderCompleted(now_ms, ", ".join(completed.changes)))
+        header, fields = completed.header, read_fields(completed.header)
     facts = MessageFacts(
-        now_ms,
-        via.peer,
-        via.claimed_name,
-        transaction.reverse_path,
-        tuple([recipient.address for recipient in transaction.recipients]),
-        completed.header,
-        read_fields(completed.header) if completed.changes else fields,
-        transaction.spool.size,
-        via.smtputf8,
-        account.login,
-        services.hostname,
-        services.limits,
-        body,
-    )
-    received = received_event(facts)
-    checked = await check_message(facts)
-    transaction.events += (received, *checked.events)
-    match checked.verdict.action:
-        case Action.REJECT:
-            return why_rejected(checked)
-        case Action.DEFER:
-            return replies.LATER
-    trace = received_field(
-        claimed_name=via.claimed_name,
+        now_ms=now_ms,
         peer=via.peer,
+        claimed_name=via.claimed_name,
+        reverse_path=transaction.reverse_path,
+        recipients=tuple([recipient.address for recipient in transaction.recipients]),
+        header=header,
+        fields=fields,
+        size=transaction.spool.size,
+        smtputf8=via.smtputf8,
+        login=account.login,
+        authserv_id=services.hostname,
+        limits=services.limits,
+        body=body,
+    )
+    checked = await check_message(facts)
+    received = received_event(facts)
+    transaction.events += (received, *checked.events)
+    refusal = verdict_refusal(checked)
+    if refusal is not None:
+        return refusal
+    trace = _trace(services, transaction, via, now_ms)
+    return Incoming(
+        now_ms=now_ms,
+        account_id=account.account_id,
+        header_from=received.header_from,
+        message_id=received.message_id,
+        needs_smtputf8=await needs_smtputf8(facts),
+        parts=(trace, checked.field, cut_ranges(header, checked.forged), body),
+        verdict=NOTHING_AGAINST,  # what our own users write to each other is not judged as junk
+        write=_counted(services, account, transaction, now_ms),
+    )
+
+
+def _trace(services: ReceiveServices, transaction: Transaction, via: Via, now_ms: int) -> bytes:
+    # RFC 5321 section 4.4 asks for the name and the address of the client, section 7.6 says what
+    # that gives away: to every recipient, where the writer was. The journey knows it.
+    hides = services.submit is None or services.submit.hide_client
+    return received_field(
+        claimed_name="" if hides else via.claimed_name,
+        peer=None if hides else via.peer,
         hostname=services.hostname,
         protocol=via.protocol,
         tls=via.tls,
         mail_id=transaction.mail_id,
         at_ms=now_ms,
     )
-    header = cut_ranges(completed.header, checked.forged)
-    return _Made(
-        account,
-        via.session_id,
-        (trace, checked.field, header, body),
-        received.header_from,
-        received.message_id,
-        needs_smtputf8(header, transaction.reverse_path),
-        now_ms,
-    )
 
 
-async def _hand_over(services: ReceiveServices, made: _Made, transaction: Transaction) -> Reply:
-    copies = plan_copies(
-        transaction.reverse_path,
-        transaction.recipients,
-        NOTHING_AGAINST,  # what our own users write to each other is not judged as junk
-        made.now_ms,
-        services.lifetime_ms,
-    )
-    incoming = Incoming(
-        transaction.mail_id,
-        made.session_id,
-        made.account.account_id,
-        transaction.reverse_path,
-        made.header_from,
-        made.message_id,
-        made.needs_smtputf8,
-        made.parts,
-        copies,
-        tuple(transaction.events),
-    )
-    return await hand_over(services.store, incoming, made.now_ms)
+def _counted(
+    services: ReceiveServices, account: Account, transaction: Transaction, now_ms: int
+) -> Write | None:
+    """Give what commits a mail within the limits of its account; ``None``: it has none."""
+    limit = None if services.submit is None else send_limit(services.submit)
+    if limit is None:
+        return None
+    account_id, count, store = account.account_id, len(transaction.recipients), services.store
 
+    async def write(intake: Intake) -> Reply | None:
+        kept = await store.write(accept_counted, CountedIntake(intake, account_id, count, limit))
+        if kept is not None:
+            return None
+        counts = await store.read(lambda conn: load_send_counts(conn, account_id))
+        over = over_period(limit, counts, count, now_ms)
+        return replies.LATER if over is None else replies.sent_too_much(over.until_ms)
 
-async def _add_recipient(
-    services: ReceiveServices, transaction: Transaction, address: Address
-) -> None:
-    if len(transaction.recipients) >= services.limits.recipients:
-        raise SubmissionRefused(replies.TOO_MANY_RECIPIENTS)
-    directory = services.store.directory
-    route = await ask_directory_and_wait(route_recipient(address, directory.postmaster), directory)
-    match route:
-        case Local() | Remote():
-            if address.key not in transaction.keys:
-                transaction.keys.add(address.key)
-                transaction.recipients.append(Recipient(address, route))
-                kind = "local" if isinstance(route, Local) else "remote"
-                named: TrackingEvent = RecipientNamed(transaction.started_ms, str(address), kind)
-                transaction.events.append(named)
-        case Suspended():
-            raise SubmissionRefused(replies.SUSPENDED)
-        case _:
-            raise SubmissionRefused(replies.NO_SUCH_RECIPIENT)
+    return write

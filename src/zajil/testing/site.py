@@ -27,7 +27,7 @@ from zajil.store.directory import look_up
 from zajil.store.domains import DomainRow, create_domain
 from zajil.store.intake import accept
 from zajil.store.open import Store
-from zajil.submit.accept import hand_in
+from zajil.submit.hand_in import hand_in
 from zajil.testing.clock import FakeClock
 from zajil.testing.store import NOW_MS, make_intake, running
 from zajil.web.app import make_web

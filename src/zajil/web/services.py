@@ -9,14 +9,14 @@ from typing import Protocol
 from zajil.config.options import WebOptions
 from zajil.core.address import Address
 from zajil.core.clock import Clock, Random
-from zajil.core.ids import MailId
+from zajil.core.ids import MailboxId, MailId
 from zajil.login.account import Account
 from zajil.login.service import LoginService
 from zajil.store.open import Store
 
 
 class HandIn(Protocol):
-    """Hands a mail in on behalf of an account: ``submit.accept.hand_in`` with its services."""
+    """Hands a mail in on behalf of an account: ``submit.hand_in`` with its services."""
 
     def __call__(
         self,
@@ -26,6 +26,7 @@ class HandIn(Protocol):
         message: bytes,
         *,
         peer: str,
+        sent_mailbox: MailboxId | None,
     ) -> Awaitable[MailId]:
         """Return after the commit that holds the mail.
 

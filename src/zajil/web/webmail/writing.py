@@ -12,23 +12,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.core.address import Address
-from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailboxId, MailId, Uid, new_mail_id
+from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailboxId, Uid, new_mail_id
 from zajil.login.account import Account
 from zajil.read.view import MessageView, Person, view_message
-from zajil.store.append import NoSuchMailbox
 from zajil.store.blobs import NoSuchBlob
 from zajil.store.errors import StoreError
 from zajil.store.mailboxes import find_role, get_mailbox
 from zajil.store.message_changes import (
     FlagChange,
     FlagMode,
-    PutMessage,
     change_flags,
-    put_messages,
 )
 from zajil.store.messages import get_messages, read_message
-from zajil.submit.accept import SubmissionRefused
-from zajil.submit.compose import BadForm, Composed, Direction, LetterForm, compose_message
+from zajil.submit.compose import BadForm, Direction, LetterForm, compose_message
+from zajil.submit.hand_in import SubmissionRefused
 from zajil.web.account.login import peer_of
 from zajil.web.page import Pages, Visitor
 from zajil.web.services import WebServices
@@ -94,12 +91,14 @@ class Writing:
                     problem = gettext("To whom? Name at least one address.")
             return await self._form(visitor, account, draft, problem)
         try:
+            sent = await self._store.read(lambda conn: find_role(conn, account.account_id, "sent"))
             mail_id = await self._services.hand_in(
                 account,
                 letter.sender,
                 composed.recipients,
                 composed.message,
                 peer=peer_of(request),
+                sent_mailbox=sent.mailbox_id if sent else None,
             )
         except SubmissionRefused as error:
             problem = gettext("The letter was not accepted: %(reply)s") % {
@@ -107,8 +106,7 @@ class Writing:
             }
             return await self._form(visitor, account, draft, problem)
         # The letter is on its way: whatever fails now must not look as if it were not.
-        with suppress(StoreError, NoSuchMailbox):
-            await self._keep(account.account_id, composed, mail_id, now_ms)
+        with suppress(StoreError):
             await self._mark_answered(account.account_id, draft.answered)
         return RedirectResponse(f"/journey/{mail_id}?sent=1", 303)
 
@@ -126,17 +124,6 @@ class Writing:
             draft=draft,
             problem=problem,
         )
-
-    async def _keep(
-        self, account_id: AccountId, composed: Composed, mail_id: MailId, now_ms: int
-    ) -> None:
-        sent = await self._store.read(lambda conn: find_role(conn, account_id, "sent"))
-        if sent is None:
-            return
-        content = self._store.blobs.stage([composed.message])
-        seen = frozenset({"\\Seen"})
-        put = PutMessage(account_id, sent.mailbox_id, content, seen, now_ms, mail_id)
-        await self._store.write(put_messages, put)
 
     async def _mark_answered(self, account_id: AccountId, answered: str) -> None:
         place = _place(answered)
