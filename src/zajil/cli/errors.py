@@ -41,6 +41,7 @@ _WRONG_USAGE = (
     "core.domain.BadDomain",
     "core.login_name.BadLogin",
     "admin.password.BadPassword",
+    "admin.app_passwords.BadAppPasswordName",
 )
 _NOT_DONE = (
     "admin.journey.NoSuchMail",
@@ -50,6 +51,8 @@ _NOT_DONE = (
     "app.serve.CannotStart",
     "store.accounts.NoSuchAccount",
     "store.aliases.LastTarget",
+    "store.app_passwords.NoSuchAppPassword",
+    "store.app_passwords.TooManyAppPasswords",
     "store.aliases.NoSuchAlias",
     "store.blobs.NoSuchBlob",
     "store.domains.AlreadyExists",

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from zajil.core.domain import to_unicode
+from zajil.web.account.app_passwords import AppPasswordPages
 from zajil.web.account.login import LoginPages
 from zajil.web.account.preferences import Preferences
 from zajil.web.admin.journeys import JourneySearch
@@ -41,6 +42,7 @@ def make_web(services: WebServices) -> Starlette:
     gate = Gate(services, sessions, languages)
     login = LoginPages(pages, sessions, services.login)
     preferences = Preferences(pages, languages, services.options.cookie_name)
+    app_passwords = AppPasswordPages(pages, services.store, services.clock, services.random)
     journeys = JourneyPages(pages, services.store)
     overview = Overview(pages, services.store)
     search = JourneySearch(pages, services.store)
@@ -56,6 +58,8 @@ def make_web(services: WebServices) -> Starlette:
         Route("/logout", gate.members(login.log_out), methods=["POST"]),
         Route("/preferences", gate.anyone(preferences.change), methods=["POST"]),
         Route("/account", gate.members(preferences.show_account), methods=["GET"]),
+        Route("/account/app-passwords", gate.members(app_passwords.show), methods=["GET"]),
+        Route("/account/app-passwords", gate.members(app_passwords.act), methods=["POST"]),
         Route("/mail", gate.members(letters.home), methods=["GET"]),
         Route("/mail/{mailbox_id}", gate.members(letters.show), methods=["GET"]),
         Route("/mail/{mailbox_id}", gate.members(letters.act), methods=["POST"]),

@@ -1,1 +1,5 @@
-"""The visitor: ``login`` (in and out), ``preferences`` (language, theme, what the account is)."""
+"""The visitor: who they are, and how they like it.
+
+``login`` (in and out), ``preferences`` (language, theme, what the account is), ``app_passwords``
+(what their programs log in with).
+"""
