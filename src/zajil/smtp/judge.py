@@ -59,7 +59,7 @@ def _judge_mail(course: Course, command: Mail) -> Reply | None:
         return refusals.TOO_BIG
     options = command.options
     if options is not PLAIN_MAIL:
-        # RFC 4865 section 4: not longer than was announced.
+        # RFC 4865: not longer than was announced.
         if (options.hold_for_s or 0) > offer.max_hold_seconds:
             return refusals.HELD_TOO_LONG
         if options.hold_until_ms is not None and options.hold_until_ms > offer.latest_release_ms():
@@ -128,7 +128,7 @@ _WRONG_ORDER: Mapping[tuple[State, type[Event]], Reply] = {
     **{(state, Mail): refusals.NESTED_MAIL for state in (_MAIL, _RCPT, _CHUNKED)},
     (_MAIL, Data): refusals.NO_RECIPIENTS,
     (_MAIL, Bdat): refusals.NO_RECIPIENTS,
-    # RFC 3030 section 3: DATA and BDAT do not go together.
+    # RFC 3030 section 2: DATA and BDAT do not go together.
     (_CHUNKED, Data): refusals.AFTER_BDAT,
     (_CHUNKED, Rcpt): refusals.AFTER_BDAT,
 }
