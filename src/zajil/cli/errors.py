@@ -55,6 +55,8 @@ _NOT_DONE = (
     "store.app_passwords.TooManyAppPasswords",
     "store.aliases.NoSuchAlias",
     "store.blobs.NoSuchBlob",
+    "store.delegations.NoSuchAddress",
+    "store.delegations.NoSuchDelegation",
     "store.domains.AlreadyExists",
     "store.domains.DomainInUse",
     "store.domains.NoSuchDomain",

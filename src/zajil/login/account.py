@@ -28,8 +28,17 @@ class Account:
     address: Address
     """Its primary address."""
     addresses: tuple[Address, ...]
-    """What it may send as: its own addresses and the aliases that point to it."""
+    """What it may send as: its own addresses, the aliases that point to it, and what others have
+    delegated to it."""
     display_name: str
     admin: bool
     proof: Proof | None = None
     """``None``: it was found by its id, as the web does with each request."""
+    delegated: frozenset[Address] = frozenset()
+    """Those of ``addresses`` that are somebody else's. Security: they give a right to send, and
+    show nothing of what the other gets."""
+
+    @property
+    def own_addresses(self) -> tuple[Address, ...]:
+        """Those of ``addresses`` under which mail comes to this account."""
+        return tuple([one for one in self.addresses if one not in self.delegated])

@@ -38,6 +38,7 @@ from zajil.store.app_passwords import (
     scram_salt,
 )
 from zajil.store.batch import DIRECTORY
+from zajil.store.delegations import delegated_to
 from zajil.store.login_failures import FailedLogin, count_failures, failures_of
 from zajil.store.open import Store
 from zajil.store.tracking import EventBatch, record_events
@@ -266,9 +267,20 @@ class LoginService:
         return account
 
     async def _account(self, row: AccountRow, proof: Proof | None) -> Account:
-        addresses = await self._store.read(lambda conn: addresses_of(conn, row.account_id))
+        account_id = row.account_id
+        own, delegated = await self._store.read(
+            lambda conn: (addresses_of(conn, account_id), delegated_to(conn, account_id))
+        )
+        others = tuple([one for one in delegated if one not in own])
         return Account(
-            row.account_id, row.login, row.address, addresses, row.display_name, row.admin, proof
+            account_id,
+            row.login,
+            row.address,
+            (*own, *others),
+            row.display_name,
+            row.admin,
+            proof,
+            frozenset(others),
         )
 
     async def _hold_back(self, origin: Origin) -> None:

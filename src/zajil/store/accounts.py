@@ -17,8 +17,9 @@ from zajil.store.app_passwords import delete_app_passwords_of
 from zajil.store.append import lock_mailboxes
 from zajil.store.batch import DIRECTORY, mailbox_topic, touch
 from zajil.store.blobs import release_blobs
+from zajil.store.delegations import drop_delegations_for, drop_delegations_of
 from zajil.store.domains import AlreadyExists
-from zajil.store.schema import account, address, expunged, mailbox, message
+from zajil.store.schema import account, address, expunged, mailbox, message, send_count
 from zajil.store.sessions import delete_web_sessions_of
 
 
@@ -135,7 +136,7 @@ def set_active(tx: Connection, items: Sequence[NewActive]) -> list[None]:
 
 
 def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[None]:
-    """Remove accounts with their mailboxes and messages, log-ins and addresses.
+    """Remove accounts with their mailboxes and messages, log-ins, addresses and delegations.
 
     Unit of work: not idempotent; locks the account's mailboxes; touches them and the directory.
     Blobs that nobody else shares go with the messages. What the account sent and still waits in
@@ -151,6 +152,9 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
             raise NoSuchAccount(f"there is no account {account_id}")
         tx.execute(sa.delete(address).where(address.c.account_id == account_id))
         drop_target(tx, row.address)
+        drop_delegations_of(tx, account_id)
+        drop_delegations_for(tx, row.address)
+        tx.execute(sa.delete(send_count).where(send_count.c.account_id == account_id))
         _delete_mailboxes(tx, account_id)
         tx.execute(sa.delete(account).where(account.c.id == account_id))
     delete_web_sessions_of(tx, account_ids)
@@ -186,7 +190,10 @@ def find_by_prepared_login(conn: Connection, login: str) -> AccountRow | None:
 
 
 def addresses_of(conn: Connection, account_id: AccountId) -> tuple[Address, ...]:
-    """Give what the account may send as: its own address, then the aliases that name it."""
+    """Give under what mail comes to the account: its own address, then the aliases that name it.
+
+    It may send as them, and as what is delegated to it (``store.delegations``).
+    """
     row = get_account(conn, account_id)
     if row is None:
         return ()

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address, parse_address
 from zajil.store.batch import DIRECTORY, touch
+from zajil.store.delegations import drop_delegations_for
 from zajil.store.domains import AlreadyExists, NoSuchDomain, is_domain
 from zajil.store.schema import address
 
@@ -49,7 +50,7 @@ def create_alias(tx: Connection, items: Sequence[AliasRow]) -> list[None]:
 
 
 def delete_alias(tx: Connection, addresses: Sequence[Address]) -> list[None]:
-    """Remove aliases; what they stood for stays.
+    """Remove aliases, with the right to send as them; what they stood for stays.
 
     Unit of work: not idempotent; touches the directory.
 
@@ -62,6 +63,7 @@ def delete_alias(tx: Connection, addresses: Sequence[Address]) -> list[None]:
         )
         if not gone.rowcount:
             raise NoSuchAlias(f"there is no alias {item.unicode}")
+        drop_delegations_for(tx, item)
     touch(tx, DIRECTORY)
     return [None] * len(addresses)
 

@@ -15,7 +15,7 @@ from zajil.core.address import Address, parse_address
 from zajil.core.ids import AccountId
 from zajil.store.batch import DIRECTORY, touch
 from zajil.store.domains import AlreadyExists
-from zajil.store.schema import address, delegation
+from zajil.store.schema import account, address, delegation
 
 
 class NoSuchAddress(Exception):
@@ -91,6 +91,18 @@ def delegated_to(conn: Connection, account_id: AccountId) -> tuple[Address, ...]
         .order_by(address.c.key)
     )
     return tuple([parse_address(text) for text in rows])
+
+
+def delegates_of(conn: Connection, addresses: Sequence[Address]) -> list[tuple[Address, str]]:
+    """Give who may send as these addresses beside their owner: address and log-in name."""
+    by_key = {one.key: one for one in addresses}
+    rows = conn.execute(
+        sa.select(delegation.c.address_key, account.c.login)
+        .join(account, account.c.id == delegation.c.account_id)
+        .where(delegation.c.address_key.in_(by_key))
+        .order_by(delegation.c.address_key, account.c.login)
+    )
+    return [(by_key[row.address_key], row.login) for row in rows]
 
 
 def drop_delegations_of(tx: Connection, account_id: AccountId) -> None:

@@ -98,11 +98,6 @@ def accept_counted(tx: Connection, items: Sequence[CountedIntake]) -> list[MailI
     return [item.intake.mail_id if index in within else None for index, item in enumerate(items)]
 
 
-def delete_send_counts(tx: Connection, account_id: AccountId) -> None:
-    """Forget what an account has sent; part of the unit that removes it."""
-    tx.execute(sa.delete(send_count).where(send_count.c.account_id == account_id))
-
-
 def _count(tx: Connection, item: CountedIntake, recipients: int) -> SendCounts:
     """Add to the counts of an account, and give them as they are now."""
     at_ms = item.intake.received_at_ms

@@ -69,7 +69,7 @@ class JourneyPages:
         journey = await self._store.read(lambda conn: load_journey(conn, mail_id))
         if journey is None:
             raise HTTPException(404)
-        names = (account.login, *(str(one) for one in (account.address, *account.addresses)))
+        names = (account.login, *(str(one) for one in (account.address, *account.own_addresses)))
         viewer = viewer_of(journey, account.account_id, names, admin=account.admin)
         # Security: not 403, which would say that the mail exists.
         if viewer is None:

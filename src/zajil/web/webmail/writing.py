@@ -190,7 +190,7 @@ def _letter(draft: Draft, account: Account, direction: str) -> LetterForm:
 def _answer(
     view: MessageView, answered: str, visitor: Visitor, account: Account, everybody: bool
 ) -> Draft:
-    own = {address.unicode for address in (account.address, *account.addresses)}
+    own = {address.unicode for address in (account.address, *account.own_addresses)}
     to = view.reply_to or view.senders
     cc = [
         one

@@ -1,0 +1,78 @@
+"""Who may send as whose address, and what an account is allowed and has done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zajil.admin.accounts import find_account
+from zajil.core.address import Address, parse_address
+from zajil.store.accounts import AccountRow, addresses_of
+from zajil.store.delegations import (
+    DelegationRow,
+    create_delegation,
+    delegated_to,
+    delegates_of,
+    delete_delegation,
+)
+from zajil.store.open import Store
+from zajil.store.send_counts import load_send_counts
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDetail:
+    """All that an operator may want to know of an account but its mail."""
+
+    row: AccountRow
+    aliases: tuple[Address, ...]
+    """That name it directly."""
+    delegated: tuple[Address, ...]
+    """Of others; it may send as them."""
+    delegates: tuple[tuple[Address, str], ...]
+    """Who may send as its addresses: address and log-in name."""
+    sent_in_minute: int
+    """Recipients of what it has sent in this minute; 0 too where no limit is set."""
+    sent_in_day: int
+    """The same on this day (UTC)."""
+
+
+def delegate(store: Store, address: str, login_or_address: str) -> AccountRow:
+    """Let an account send as an address of ours; give the account.
+
+    Raises:
+        BadAddress: it is none.
+        NoSuchAccount, NoSuchAddress, AlreadyExists: as they say.
+    """
+    row = find_account(store, login_or_address)
+    store.write_now(create_delegation, DelegationRow(parse_address(address), row.account_id))
+    return row
+
+
+def take_back(store: Store, address: str, login_or_address: str) -> AccountRow:
+    """Undo ``delegate``; give the account.
+
+    Raises:
+        BadAddress: it is none.
+        NoSuchAccount, NoSuchDelegation: as they say.
+    """
+    row = find_account(store, login_or_address)
+    store.write_now(delete_delegation, DelegationRow(parse_address(address), row.account_id))
+    return row
+
+
+def show_account(store: Store, login_or_address: str, now_ms: int) -> AccountDetail:
+    """Give an account with its rights and what it has sent.
+
+    Raises:
+        NoSuchAccount: nobody has this login or address.
+    """
+    row = find_account(store, login_or_address)
+    own = store.read_now(lambda conn: addresses_of(conn, row.account_id))
+    counts = store.read_now(lambda conn: load_send_counts(conn, row.account_id))
+    return AccountDetail(
+        row,
+        own[1:],
+        store.read_now(lambda conn: delegated_to(conn, row.account_id)),
+        tuple(store.read_now(lambda conn: delegates_of(conn, own))),
+        counts.in_minute(now_ms),
+        counts.in_day(now_ms),
+    )
