@@ -36,7 +36,7 @@ def test_nobody_is_unknown() -> None:
 
 
 def test_a_suspended_account_is_not_unknown() -> None:
-    assert BOOK.route("sleeper@north.test") == Suspended(SLEEPER.address)
+    assert BOOK.route("sleeper@north.test") == Suspended(SLEEPER.address, SLEEPER)
 
 
 def test_a_subaddress_leads_to_its_account() -> None:

@@ -45,6 +45,9 @@ def show_queue(store: Store, query: QueueQuery) -> dict[str, Any]:
                 "next_hop": row.next_hop,
                 "at_ms": row.at_ms,
                 "size": row.size,
+                "mailbox": row.mailbox,
+                "require_tls": bool(row.require_tls),
+                "warned_ms": row.warned_ms,
             }
             for row in rows
         ]

@@ -15,11 +15,13 @@ from zajil.core.clock import Clock, Random
 from zajil.deliver.connections import Connections
 from zajil.deliver.link import Link, LinkBroken, PeerClosing, Target
 from zajil.deliver.outgoing import Outcome, Outgoing, Result, deferred, failed
-from zajil.deliver.security import NotOpened, Opener
+from zajil.deliver.security import NotOpened, Opener, TlsRule, rule_for
 from zajil.deliver.transaction import Timeouts, send_mail
 from zajil.dns.flow import Resolve, run_flow
+from zajil.message.fields import find_value, read_fields
 from zajil.net.peer import split_host_port
 from zajil.route.next_hop import Host, Hosts, NoRoute, find_hosts
+from zajil.smtp.codes import Status
 from zajil.store.blobs import BlobReader
 from zajil.store.queue import Claimed
 from zajil.tracking.events import AttemptMade, RouteFailed, RouteFound, TrackingEvent
@@ -58,6 +60,8 @@ class Attempt:
     unreachable: Result | None = None
     """No host could be reached, or DNS did not answer: mails behind this one will fare no better,
     and are deferred with this. ``None``: somebody answered."""
+    rule: TlsRule = TlsRule.OPPORTUNISTIC
+    """What this mail may be sent over."""
 
     async def run(self) -> None:
         """Try; afterwards every recipient is in ``results``.
@@ -73,6 +77,7 @@ class Attempt:
             return
         body = await self.means.open_body(self.outgoing.mail)
         try:
+            self.rule = await self._choose_rule(body)
             async with asyncio.timeout(MAX_SECONDS):
                 await self._try_hosts(route, body)
         except TimeoutError:
@@ -107,6 +112,14 @@ class Attempt:
             return [Target(host.name, *split_host_port(elsewhere))]
         return [Target(host.name, address, self.means.options.port) for address in host.addresses]
 
+    async def _choose_rule(self, body: BlobReader) -> TlsRule:
+        rule = rule_for(self.means.options.tls, self.outgoing.mail)
+        if rule is TlsRule.VERIFY:
+            head = await asyncio.to_thread(body.read_at, 0, _HEADER_READ)
+            if _waives_tls(head):
+                return TlsRule.OPPORTUNISTIC
+        return rule
+
     # ---- one host after the other ------------------------------------------------------------
 
     async def _try_hosts(self, route: Hosts, body: BlobReader) -> None:
@@ -132,7 +145,7 @@ class Attempt:
         for claimed, result in got.items():
             if result.outcome is Outcome.DEFERRED:
                 tentative[claimed] = result
-            elif result.status == _HOST_REFUSES:
+            elif result.status in _ABOUT_THE_HOST:
                 tentative.setdefault(claimed, result)
             else:
                 self.results[claimed] = result
@@ -141,21 +154,22 @@ class Attempt:
         self, target: Target, outgoing: Outgoing, body: BlobReader, got: dict[Claimed, Result]
     ) -> bool:
         """Fill ``got``; say whether the host was reached."""
-        link = self.means.connections.take(target)
+        link = self.means.connections.take(target, self.rule)
         if link is not None:
             if await self._converse(link, outgoing, body, got, reused=True):
                 return True
             got.clear()  # the host had closed it: that says nothing of the mail
         try:
-            link = await self.means.opener.open(target)
+            link = await self.means.opener.open(target, self.rule)
         except NotOpened as error:
-            result = deferred(error.status, str(error))
-            if error.reply is not None:
-                outcome = Outcome.DEFERRED if error.reply.is_temporary else Outcome.FAILED
-                result = Result(outcome, error.status, str(error), target.host)
+            host = None if error.reply is None else target.host
+            result = (failed if error.status[0] == "5" else deferred)(
+                error.status, str(error), host
+            )
             got.update(dict.fromkeys(outgoing.recipients, result))
             self._note(target, None, error.dialogue, str(error))
-            return error.reply is not None
+            # A host without REQUIRETLS was reached: another mail may fare better there.
+            return error.reply is not None or result.outcome is Outcome.FAILED
         return await self._converse(link, outgoing, body, got, reused=False)
 
     async def _converse(
@@ -201,8 +215,17 @@ class Attempt:
 
 
 _NO_ANSWER = deferred("4.4.2", "no host gave an answer")
-_HOST_REFUSES = "5.3.2"
-"""Status of a host that accepts no mail at all; another host of the domain may (RFC 7504)."""
+_ABOUT_THE_HOST = ("5.3.2", Status.REQUIRETLS_NEEDED)
+"""Status of a host that accepts no mail at all (RFC 7504), or that does not promise TLS; another
+host of the domain may."""
+_HEADER_READ = 65_536
+"""Bytes of the message in which we look for a header field."""
+
+
+def _waives_tls(head: bytes) -> bool:
+    """Tell whether the sender prefers delivery to encryption (RFC 8689 section 3)."""
+    value = find_value(read_fields(head.partition(b"\r\n\r\n")[0] + b"\r\n"), b"tls-required")
+    return value is not None and value.strip().lower() == b"no"
 
 
 def _is_first(error: LinkBroken, link: Link, heard: int) -> bool:

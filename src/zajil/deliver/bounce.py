@@ -1,9 +1,10 @@
-"""Tell the sender that a mail was given up: a DSN (RFC 3464), a mail of its own.
+"""Tell the sender what became of a mail: a DSN (RFC 3461, RFC 3464), a mail of its own.
 
 Laws:
 - Never for a null reverse path: a bounce is not bounced (RFC 5321 section 6.1).
 - It carries the null reverse path itself.
 - It enters the store in the commit that settles the recipients it reports on.
+- It names what the sender named: the target that an alias of ours hides is told to nobody.
 """
 
 from __future__ import annotations
@@ -13,30 +14,29 @@ from dataclasses import dataclass
 
 from zajil.core.address import Address
 from zajil.core.clock import Clock, Random
+from zajil.core.envelope import PLAIN_MAIL, MailOptions
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
 from zajil.deliver.outgoing import Outcome, Result
+from zajil.deliver.settle import Notice, Pair
 from zajil.message.dsn import (
     MAX_RETURNED,
+    Action,
     DeliveryReport,
     RecipientReport,
     build_delivery_report,
     detect_language,
 )
-from zajil.message.final_fields import write_final_fields
+from zajil.route.copies import Addressed, Plan, plan_copies
 from zajil.route.directory_flow import ask_directory_and_wait
-from zajil.route.filing import choose_mailbox
 from zajil.route.recipient import Local, Remote, Suspended, route_recipient
 from zajil.store.blobs import BlobReader, NoSuchBlob
-from zajil.store.intake import Intake, LocalCopy, RemoteCopy
+from zajil.store.intake import Intake
 from zajil.store.open import Store
 from zajil.store.queue import Claimed
-from zajil.tracking.events import (
-    DsnSent,
-    DsnSuppressed,
-    MailboxFiled,
-    RecipientQueued,
-    TrackingEvent,
-)
+from zajil.tracking.events import DsnSent, DsnSuppressed, TrackingEvent
+
+MAX_WHOLE = 262_144
+"""Bytes of a message that is returned whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Bounce:
 
     dsn: Intake | None
     events: tuple[TrackingEvent, ...]
-    """For the journey of the mail that was given up."""
+    """For the journey of the mail it reports on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Bouncer:
     clock: Clock
     random: Random
 
-    async def bounce(self, dead: Sequence[tuple[Claimed, Result]]) -> Bounce:
+    async def tell(self, notice: Notice, pairs: Sequence[Pair]) -> Bounce:
         """Make one DSN for recipients of one mail.
 
         Waits for the store. Cancelling leaves nothing behind.
@@ -67,98 +67,63 @@ class Bouncer:
         Raises:
             StoreUnavailable: the mail or the directory cannot be read; try to settle later.
         """
-        mail = dead[0][0]
+        mail = pairs[0][0]
         now_ms = self.clock.now_ms()
         sender = mail.reverse_path
         if sender is None:
             return _suppressed(now_ms, "The sender is the null path: bounces are not bounced.")
         route = await ask_directory_and_wait(route_recipient(sender, None), self.store.directory)
         if isinstance(route, Suspended):
-            return _suppressed(now_ms, "The sender's account is suspended.")
+            route = Local((route.entry,))  # it lies there when the account is opened again
         if not isinstance(route, Local | Remote):
             return _suppressed(now_ms, "The sender does not exist here.")
-        header = await self._read_header(mail)
+        header, whole = await self._read(mail, whole=_wants_whole(notice, mail))
         dsn_id = new_mail_id(now_ms, self.random(ID_RANDOM_SIZE))
-        own = isinstance(route, Local)
-        report = self._report(mail, sender, dead, header, now_ms, dsn_id, own=own)
-        dsn = self._intake(mail, report, route, now_ms, dsn_id)
-        told = tuple(str(claimed.recipient) for claimed, _ in dead)
-        return Bounce(dsn, (DsnSent(now_ms, dsn.mail_id, told),))
-
-    async def _read_header(self, mail: Claimed) -> bytes:
-        blobs = self.store.blobs
-        try:
-            head = await self.store.read(lambda conn: _read_head(blobs.open(conn, mail.blob_id)))
-        except NoSuchBlob:
-            return b""
-        section, found, _ = head.partition(b"\r\n\r\n")
-        return section + b"\r\n" if found else head
-
-    def _report(
-        self,
-        mail: Claimed,
-        sender: Address,
-        dead: Sequence[tuple[Claimed, Result]],
-        header: bytes,
-        now_ms: int,
-        dsn_id: MailId,
-        *,
-        own: bool,
-    ) -> DeliveryReport:
+        reports = _recipient_reports(notice, pairs)
         # A person must be able to answer it: postmaster of a domain of ours, where we know one.
-        domain = sender.domain if own else self.hostname
-        return DeliveryReport(
+        domain = sender.domain if isinstance(route, Local) else self.hostname
+        report = DeliveryReport(
             reporting_mta=self.hostname,
             arrival_date_ms=mail.at_ms,
-            original_envelope_id=None,
+            original_envelope_id=mail.mail_options.envelope_id or None,
             reverse_path=sender,
-            recipients=tuple(_recipient_report(claimed, result) for claimed, result in dead),
+            recipients=reports,
             header_section=header,
             message_id=f"<{dsn_id}@{self.hostname}>",
             date_ms=now_ms,
             dsn_from=Address("postmaster", domain),
             language=detect_language(header, sender),
+            retry_until_ms=min(claimed.expires_ms for claimed, _ in pairs),
+            whole=whole,
         )
+        dsn = self._intake(mail, report, route, dsn_id)
+        told = tuple(str(one.address) for one in reports)
+        return Bounce(dsn, (DsnSent(now_ms, dsn_id, told),))
+
+    async def _read(self, mail: Claimed, *, whole: bool) -> tuple[bytes, bytes | None]:
+        """Give the header section, and the whole message where it is wanted."""
+        blobs = self.store.blobs
+        size = MAX_WHOLE if whole else MAX_RETURNED
+        try:
+            head = await self.store.read(lambda c: _read_head(blobs.open(c, mail.blob_id), size))
+        except NoSuchBlob:
+            return b"", None
+        section, found, _ = head.partition(b"\r\n\r\n")
+        return section + b"\r\n" if found else head, head if whole else None
 
     def _intake(
-        self,
-        mail: Claimed,
-        report: DeliveryReport,
-        route: Local | Remote,
-        now_ms: int,
-        dsn_id: MailId,
+        self, mail: Claimed, report: DeliveryReport, route: Local | Remote, dsn_id: MailId
     ) -> Intake:
-        message = build_delivery_report(report)
         sender = report.reverse_path
-        entries = route.entries if isinstance(route, Local) else ()
-        elsewhere = route.remote if isinstance(route, Local) else (route.address,)
-        local: list[LocalCopy] = []
-        events: list[TrackingEvent] = []
-        for entry in entries:
-            filing = choose_mailbox(entry, is_junk=False)
-            local.append(
-                LocalCopy(
-                    sender,
-                    entry.account_id,
-                    filing.mailbox_id,
-                    filing.mailbox_name,
-                    prefix=write_final_fields(None, sender),
-                )
-            )
-            events.append(
-                MailboxFiled(
-                    now_ms, str(sender), str(entry.address), filing.mailbox_name, filing.reason
-                )
-            )
-        expires_ms = now_ms + self.lifetime_ms
-        remote = tuple(RemoteCopy(to, to.domain, now_ms, expires_ms) for to in elsewhere)
-        events += [RecipientQueued(now_ms, str(to), to.domain, now_ms) for to in elsewhere]
-        content = self.store.blobs.stage((message,))
+        copies = plan_copies(
+            [Addressed(sender, route)], Plan(None, report.date_ms, self.lifetime_ms)
+        )
+        content = self.store.blobs.stage((build_delivery_report(report),))
         return Intake(
             mail_id=dsn_id,
             parent_mail_id=mail.mail_id,
             session_id=None,
-            received_at_ms=now_ms,
+            received_at_ms=report.date_ms,
             account_id=None,
             reverse_path=None,
             header_from=str(report.dsn_from),
@@ -166,37 +131,92 @@ class Bouncer:
             content=content,
             size=content.size,
             needs_smtputf8=not sender.is_ascii,
-            local=tuple(local),
-            remote=remote,
+            local=tuple(copies.local),
+            remote=tuple(copies.remote),
             refused=(),
-            events=tuple(events),
+            events=tuple(copies.events),
+            options=_REQUIRE_TLS if mail.mail_options.require_tls else PLAIN_MAIL,
         )
 
 
-def _read_head(blob: BlobReader) -> bytes:
+_REQUIRE_TLS = MailOptions(require_tls=True)
+
+
+def _wants_whole(notice: Notice, mail: Claimed) -> bool:
+    """Tell whether the whole message goes back, which RET=FULL asks for.
+
+    Only with failures (RFC 3461 section 4.3), and never with REQUIRETLS (RFC 8689 section 5).
+    """
+    # Deviation: RFC 3461 section 4.3 knows no limit for RET=FULL. A large mail that is returned
+    # to a forged sender is a weapon; past MAX_WHOLE its header section must do.
+    options = mail.mail_options
+    wanted = notice is Notice.FAILURE and options.dsn_return == "FULL" and not options.require_tls
+    return wanted and mail.size <= MAX_WHOLE
+
+
+def _read_head(blob: BlobReader, size: int) -> bytes:
     with blob:
-        return blob.read_at(0, MAX_RETURNED)
+        return blob.read_at(0, size)
 
 
 def _suppressed(now_ms: int, reason: str) -> Bounce:
     return Bounce(None, (DsnSuppressed(now_ms, reason),))
 
 
-def _recipient_report(claimed: Claimed, result: Result) -> RecipientReport:
+# ---- one recipient --------------------------------------------------------------------------
+
+
+def _recipient_reports(notice: Notice, pairs: Sequence[Pair]) -> tuple[RecipientReport, ...]:
+    """Report on each address that the sender named, once."""
+    action = _action(notice, pairs)
+    reports: dict[str, RecipientReport] = {}
+    for claimed, result in pairs:
+        reports.setdefault(claimed.told_as.key, _recipient_report(action, claimed, result))
+    return tuple(reports.values())
+
+
+def _action(notice: Notice, pairs: Sequence[Pair]) -> Action:
+    match notice:
+        case Notice.FAILURE:
+            return "failed"
+        case Notice.DELAY:
+            return "delayed"
+        case Notice.SUCCESS:
+            ours = all(result.filed is not None for _, result in pairs)
+            return "delivered" if ours else "relayed"
+
+
+def _recipient_report(action: Action, claimed: Claimed, result: Result) -> RecipientReport:
+    hidden = claimed.addressed_as is not None
     answered = result.remote_mta is not None
     return RecipientReport(
-        address=claimed.recipient,
-        action="failed",
+        address=claimed.told_as,
+        action=action,
         status=result.status,
-        remote_mta=result.remote_mta,
-        diagnostic=result.diagnostic if answered else "",
-        reason=_sentence(claimed, result, answered=answered),
+        # Security: a host and its words ("no such user x@...") would tell the hidden target.
+        remote_mta=None if hidden else result.remote_mta,
+        diagnostic=result.diagnostic if answered and not hidden else "",
+        reason=_hidden_sentence(action, result) if hidden else _sentence(action, claimed, result),
+        original_recipient=claimed.options.original_recipient,
     )
 
 
-def _sentence(claimed: Claimed, result: Result, *, answered: bool) -> str:
+def _sentence(action: Action, claimed: Claimed, result: Result) -> str:
+    answered = result.remote_mta is not None
+    server = f"The mail server of {claimed.next_hop}"
+    if action in ("delivered", "relayed"):
+        return f"{server} took it." if action == "relayed" else ""
     if result.outcome is Outcome.EXPIRED:
         return f"We tried for too long without success. The last trouble: {result.diagnostic}"
     if not answered:
         return result.diagnostic
-    return f"The mail server of {claimed.next_hop} refused it."
+    return f"{server} cannot take it yet." if action == "delayed" else f"{server} refused it."
+
+
+def _hidden_sentence(action: Action, result: Result) -> str:
+    """Say what happened behind an alias, without a word about where."""
+    if action in ("delivered", "relayed"):
+        return "It was forwarded."
+    if result.outcome is Outcome.EXPIRED:
+        return "We tried for too long to forward it, without success."
+    return "It cannot be forwarded yet." if action == "delayed" else "It could not be forwarded."

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from zajil.core.clock import Clock
 from zajil.deliver.link import Link, Target
+from zajil.deliver.security import TlsRule, is_secure_enough
 from zajil.smtp.state import ClientState
 
 IDLE_SECONDS = 4.0
@@ -40,19 +41,22 @@ class Connections:
         self._idle: dict[Target, list[_Idle]] = {}
         self._quitting: set[asyncio.Task[None]] = set()
 
-    def take(self, target: Target) -> Link | None:
-        """Give the link that was used last; who takes it closes it or gives it back.
+    def take(self, target: Target, rule: TlsRule = TlsRule.OPPORTUNISTIC) -> Link | None:
+        """Give the link that was used last and that the rule permits; who takes it closes it or
+        gives it back.
 
         The host may have closed it meanwhile.
         """
-        idle = self._idle.get(target)
-        if not idle:
-            return None
-        kept = idle.pop()
-        kept.timer.cancel()
-        if not idle:
-            del self._idle[target]
-        return kept.link
+        idle = self._idle.get(target, [])
+        for kept in reversed(idle):
+            if not is_secure_enough(kept.link, rule):
+                continue
+            idle.remove(kept)
+            kept.timer.cancel()
+            if not idle:
+                del self._idle[target]
+            return kept.link
+        return None
 
     def give(self, link: Link) -> None:
         """Keep a link for the next mail, or let it go."""

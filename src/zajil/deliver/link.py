@@ -51,6 +51,8 @@ class Link:
         self.conn = conn
         self.tls: str | None = None
         """For the journey: version, cipher, and whether the certificate was verified."""
+        self.verified = False
+        """Encrypted, with a certificate that is valid for the host's name."""
         self.replies = 0
         """Replies received so far."""
         self.mails = 0

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from zajil.core.address import Address
+from zajil.route.filing import Filing
 from zajil.smtp.grammar import ENHANCED_STATUS
 from zajil.smtp.reply import Reply
+from zajil.store.append import Append
 from zajil.store.queue import Claimed
 
 
@@ -16,7 +19,7 @@ class Outgoing:
     """The recipients of one mail that share a next hop; they share one transaction."""
 
     next_hop: str
-    """ASCII domain or address literal."""
+    """ASCII domain or address literal; ``""``: mailboxes of ours."""
     recipients: tuple[Claimed, ...]
     """Never empty; all of one mail and of one claim."""
 
@@ -42,7 +45,7 @@ class Outcome(Enum):
     """What became of one recipient in one attempt."""
 
     DELIVERED = auto()
-    """The next server took responsibility."""
+    """The next server took responsibility, or it lies in a mailbox of ours."""
     DEFERRED = auto()
     """Not now."""
     FAILED = auto()
@@ -51,6 +54,15 @@ class Outcome(Enum):
     """Given up, because it took too long."""
     UNTRIED = auto()
     """We stop, or lost nothing by not trying: it is due again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A copy for a mailbox of ours, and why for this one."""
+
+    account: Address
+    filing: Filing
+    copy: Append
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,10 @@ class Result:
     """The peer's reply, unchanged, or our own sentence."""
     remote_mta: str | None = None
     """Host that answered; ``None`` when none did."""
+    reports: bool = False
+    """The next server was told what the sender wants to hear of, and will see to it (DSN)."""
+    filed: Filed | None = None
+    """Delivered into a mailbox of ours: in the commit that settles this."""
 
 
 Results = Mapping[Claimed, Result]
@@ -92,5 +108,11 @@ def result_of(reply: Reply, remote_mta: str) -> Result:
 def _status_of(reply: Reply, outcome: Outcome) -> str:
     """Give the peer's enhanced status code if it fits its reply code, else ``x.0.0``."""
     want = {Outcome.DELIVERED: "2", Outcome.FAILED: "5"}.get(outcome, "4")
+    status = status_said(reply)
+    return status if status[:1] == want else f"{want}.0.0"
+
+
+def status_said(reply: Reply) -> str:
+    """Give the enhanced status code of a reply, ``""`` where it has none (RFC 2034)."""
     match = ENHANCED_STATUS.match(reply.lines[0])
-    return match["status"] if match and match["status"][0] == want else f"{want}.0.0"
+    return match["status"] if match else ""

@@ -22,7 +22,9 @@ from zajil.config.options import DeliverOptions, QueueOptions
 from zajil.core.clock import Clock, Random
 from zajil.deliver.attempt import Attempt, Means
 from zajil.deliver.bounce import Bouncer
+from zajil.deliver.commit import Settler
 from zajil.deliver.connections import Connections
+from zajil.deliver.local import file_copies
 from zajil.deliver.outgoing import (
     Outcome,
     Outgoing,
@@ -31,9 +33,8 @@ from zajil.deliver.outgoing import (
     failed,
     group_claimed,
 )
-from zajil.deliver.schedule import Schedule, next_try_ms
+from zajil.deliver.schedule import Schedule
 from zajil.deliver.security import Opener
-from zajil.deliver.settle import given_up, settle_given_up, settle_living
 from zajil.dns.flow import Answer, Question
 from zajil.store.batch import QUEUE
 from zajil.store.blobs import BlobReader, NoSuchBlob
@@ -49,14 +50,11 @@ from zajil.store.queue import (
     next_due_ms,
     renew,
 )
-from zajil.store.settlement import LeaseLost, Settlement, settle
-from zajil.tracking.events import FaultHappened, TrackingEvent
+from zajil.tracking.events import FaultHappened
 
 _CLAIMED_AHEAD = 4
 """Claimed work in memory, as a multiple of the attempts at a time: enough that none is idle while
 the next claim commits, little enough that other workers get their share."""
-_SETTLE_WAITS_SECONDS = (0.5, 1, 2, 5, 10, 20, 40)
-"""The store may be away just when a peer took a mail: forgetting that would send it twice."""
 _STORE_AWAY_MS = 1000
 _LONGEST_SLEEP_SECONDS = 60.0
 """The real clock may jump; sleep no longer at a time."""
@@ -70,7 +68,13 @@ class Resolves(Protocol):
 
 
 class Deliverer:
-    """One worker's share of the queue."""
+    """One worker's share of the queue; ``run`` starts it.
+
+    Made of: a store that is started; what answers DNS; the options ``[deliver]`` and ``[queue]``;
+    our host name; a client's context that verifies certificates (``None``: no TLS at all); clock
+    and random for schedules, ids, jitter; and ``owner``, this worker's name on its leases,
+    ``hostname/number``: the one that takes a dead worker's place has the same and frees them.
+    """
 
     def __init__(
         self,
@@ -84,20 +88,6 @@ class Deliverer:
         random: Random,
         owner: str,
     ) -> None:
-        """Make one; ``run`` starts it.
-
-        Args:
-            store: started.
-            resolver: for MX records and addresses.
-            options: how we speak to other servers.
-            queue: how often and how long.
-            hostname: what we call ourselves.
-            tls: a client's context that verifies certificates; ``None``: no TLS at all.
-            clock: for schedules.
-            random: for tokens, ids, jitter.
-            owner: this worker's name on its leases, ``hostname/number``: the one that takes a dead
-                worker's place has the same and frees them when it starts.
-        """
         self._store = store
         self._queue = queue
         self._clock = clock
@@ -110,17 +100,14 @@ class Deliverer:
             capacity=options.concurrency * _CLAIMED_AHEAD,
         )
         self._connections = Connections(clock)
+        opener = Opener(options, hostname, tls, clock)
+        links = self._connections
+        resolve = resolver.resolve
         self._means = Means(
-            options=options,
-            hostname=hostname,
-            clock=clock,
-            random=random,
-            resolve=resolver.resolve,
-            opener=Opener(options, hostname, tls, clock),
-            connections=self._connections,
-            open_body=self._open_body,
+            options, hostname, clock, random, resolve, opener, links, self._open_body
         )
-        self._bouncer = Bouncer(store, hostname, queue.lifetime, clock, random)
+        bouncer = Bouncer(store, hostname, queue.lifetime, clock, random)
+        self._settler = Settler(store, bouncer, queue, clock, random)
         self._woken = asyncio.Event()
         self._look = True  # something may be due
         self._left_out: frozenset[str] = frozenset()  # hops that the last claim did not ask for
@@ -171,7 +158,7 @@ class Deliverer:
         await asyncio.shield(self._ending)
 
     async def _end(self, seconds: float) -> None:
-        self._stopping = True
+        self._stopping = self._settler.stopping = True
         self.wake()
         self._schedule.drop_all()
         if self._tasks:
@@ -277,11 +264,17 @@ class Deliverer:
                 for other in self._schedule.drop(hop):
                     self._spawn(self._defer(other, attempt.unreachable))
             self._woken.set()
-            await self._settle(outgoing, attempt.results, attempt.events)
+            await self._settler.settle(outgoing, attempt.results, attempt.events)
 
     async def _attempt(self, attempt: Attempt) -> None:
         try:
-            await attempt.run()
+            if attempt.outgoing.next_hop:
+                await attempt.run()
+            else:
+                now_ms = self._clock.now_ms()
+                pending = [one for one in attempt.outgoing.recipients if one not in attempt.results]
+                ours = attempt.outgoing.only(pending)
+                attempt.results |= await file_copies(self._store, ours, now_ms)
         except NoSuchBlob:
             rest = failed("5.3.0", "the message is not in the store any more")
         except StoreError as error:
@@ -310,66 +303,7 @@ class Deliverer:
         self._expire(attempt)
         for claimed in outgoing.recipients:
             attempt.results.setdefault(claimed, result)
-        await self._settle(outgoing, attempt.results, attempt.events)
-
-    # ---- settle ------------------------------------------------------------------------------
-
-    async def _settle(
-        self, outgoing: Outgoing, results: dict[Claimed, Result], events: list[TrackingEvent]
-    ) -> None:
-        now_ms = self._clock.now_ms()
-        living = settle_living(outgoing, results, events, now_ms, self._next_try_ms)
-        dead = given_up(outgoing, results)
-        work = [self._write(living)] if living.rows or living.events else []
-        if dead:
-            work.append(self._bounce(dead))
-        await asyncio.gather(*work)
-
-    async def _bounce(self, dead: list[tuple[Claimed, Result]]) -> None:
-        for wait_seconds in (*_SETTLE_WAITS_SECONDS, None):
-            try:
-                bounce = await self._bouncer.bounce(dead)
-            except StoreError as error:
-                if wait_seconds is None:
-                    self._log.error("cannot bounce a mail; it is tried again", reason=str(error))
-                    return
-                await asyncio.sleep(wait_seconds)
-                continue
-            now_ms = self._clock.now_ms()
-            await self._write(settle_given_up(dead, bounce.dsn, bounce.events, now_ms))
-            return
-
-    async def _write(self, settlement: Settlement) -> None:
-        """Write a settlement; it may be written twice, because it demands the token."""
-        lost: tuple[int, ...] = ()
-        for wait_seconds in (*_SETTLE_WAITS_SECONDS, None):
-            try:
-                lost = await self._store.write(settle, settlement)
-            except LeaseLost:
-                lost = tuple(row.position for row in settlement.rows)
-            except StoreError as error:
-                if wait_seconds is None:
-                    self._log.error(
-                        "cannot settle a mail; it may be sent twice",
-                        mail=settlement.mail_id,
-                        reason=str(error),
-                    )
-                    return
-                await asyncio.sleep(wait_seconds)
-                continue
-            break
-        if lost:
-            self._log.warning("a lease was lost", mail=settlement.mail_id, positions=lost)
-
-    def _next_try_ms(self, claimed: Claimed) -> int:
-        return next_try_ms(
-            self._clock.now_ms(),
-            claimed.tries + 1,
-            claimed.expires_ms,
-            first_ms=self._queue.first_retry,
-            max_ms=self._queue.max_retry,
-            jitter=int.from_bytes(self._random(2), "big") / 65536,
-        )
+        await self._settler.settle(outgoing, attempt.results, attempt.events)
 
     async def _open_body(self, mail: Claimed) -> BlobReader:
         blobs, blob_id = self._store.blobs, mail.blob_id

@@ -2,21 +2,25 @@
 
 RFC 3207 (STARTTLS), RFC 7435 (opportunistic security): with ``opportunistic`` whatever encrypts is
 better than nothing, and the journey says what it was; with ``verify`` only a valid certificate for
-the host's name will do. MTA-STS and DANE will speak here.
+the host's name will do. A mail may ask for more or less than that (RFC 8689): ``rule_for``. MTA-STS
+and DANE will speak here.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections import OrderedDict
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
+from typing import Literal
 
 from zajil.config.options import DeliverOptions
 from zajil.core.clock import Clock
 from zajil.deliver.link import Link, LinkBroken, Target
 from zajil.net.stream import connect
 from zajil.smtp.client import BadReply, ClientConnection
+from zajil.smtp.codes import Status
 from zajil.smtp.reply import Reply
+from zajil.store.queue import Claimed
 from zajil.tls.context import client_context
 
 
@@ -28,8 +32,42 @@ class Level(IntEnum):
     PLAIN = 2
 
 
+class TlsRule(Enum):
+    """What a mail may be sent over."""
+
+    NEVER = auto()
+    """No TLS: for tests."""
+    OPPORTUNISTIC = auto()
+    VERIFY = auto()
+    """A certificate that is valid for the host's name, or not now."""
+    REQUIRE = auto()
+    """REQUIRETLS: the same, to a server that promises as much, or not at all (RFC 8689)."""
+
+
+def rule_for(policy: Literal["opportunistic", "verify", "never"], mail: Claimed) -> TlsRule:
+    """Say what the policy of ``deliver.tls`` and the mail itself demand."""
+    # Deviation: RFC 8689 section 4.2.1 wants the MX name itself secured, by DNSSEC or MTA-STS. Until
+    # we have either, the certificate must be valid for the name that DNS gave.
+    # RFC 8689 section 5: a bounce with REQUIRETLS goes on even where nobody promises it.
+    if mail.mail_options.require_tls and mail.reverse_path is not None:
+        return TlsRule.REQUIRE
+    if policy == "never":
+        return TlsRule.NEVER
+    return TlsRule.VERIFY if policy == "verify" else TlsRule.OPPORTUNISTIC
+
+
+def is_secure_enough(link: Link, rule: TlsRule) -> bool:
+    """Tell whether an open link may carry a mail."""
+    match rule:
+        case TlsRule.REQUIRE:
+            return link.verified and "REQUIRETLS" in link.conn.capabilities
+        case TlsRule.VERIFY:
+            return link.verified
+    return True
+
+
 class NotOpened(Exception):
-    """No mail can be sent to this target now."""
+    """No mail can be sent to this target now, or (status 5.x.x) this mail cannot at all."""
 
     def __init__(self, status: str, sentence: str, reply: Reply | None = None) -> None:
         super().__init__(sentence)
@@ -65,11 +103,10 @@ class Opener:
         if tls is not None and options.tls != "never":
             if tls.verify_mode is not ssl.CERT_NONE:
                 self._contexts[Level.VERIFIED] = tls
-            if options.tls == "opportunistic":
-                self._contexts[Level.ENCRYPTED] = client_context(None, verify=False)
+            self._contexts[Level.ENCRYPTED] = client_context(None, verify=False)
         self._unverifiable: OrderedDict[Target, int] = OrderedDict()
 
-    async def open(self, target: Target) -> Link:
+    async def open(self, target: Target, rule: TlsRule) -> Link:
         """Open a link that is ready for MAIL; the caller closes it.
 
         Waits for the peer, within the timeouts of ``[deliver]``. Cancelling closes the connection.
@@ -78,12 +115,12 @@ class Opener:
             NotOpened: why not, with the dialogue so far.
         """
         dialogue: list[str] = []
-        level = self._first_level(target)
+        level = self._first_level(target, rule)
         while True:
             link = await self._connect(target, dialogue)
             try:
                 await self._greet(link)
-                await self._secure(link, level)
+                await self._secure(link, level, rule)
             except _HandshakeFailed as failure:
                 link.abort()
                 dialogue += [*link.take_dialogue(), f"-- {failure}; connecting again"]
@@ -154,11 +191,15 @@ class Opener:
 
     # ---- TLS ---------------------------------------------------------------------------------
 
-    def _first_level(self, target: Target) -> Level:
+    def _first_level(self, target: Target, rule: TlsRule) -> Level:
+        if rule is TlsRule.NEVER:
+            return Level.PLAIN
         if Level.VERIFIED in self._contexts:
             until_ms = self._unverifiable.get(target, 0)
-            if self._options.tls == "verify" or until_ms <= self._clock.now_ms():
+            if rule is not TlsRule.OPPORTUNISTIC or until_ms <= self._clock.now_ms():
                 return Level.VERIFIED
+        if rule is not TlsRule.OPPORTUNISTIC:
+            return Level.PLAIN
         return Level.ENCRYPTED if Level.ENCRYPTED in self._contexts else Level.PLAIN
 
     def _remember(self, target: Target) -> None:
@@ -167,15 +208,16 @@ class Opener:
         if len(self._unverifiable) > _REMEMBERED:
             self._unverifiable.popitem(last=False)
 
-    async def _secure(self, link: Link, level: Level) -> None:
-        must = self._options.tls == "verify"
+    async def _secure(self, link: Link, level: Level, rule: TlsRule) -> None:
+        host = link.target.host
+        must = rule in (TlsRule.VERIFY, TlsRule.REQUIRE)
         if level is Level.PLAIN:
             if must:
-                raise NotOpened("4.7.0", "TLS is demanded, and we have no context for it")
+                raise _not_secure(rule, "TLS is demanded, and we have no context for it")
             return
         if "STARTTLS" not in link.conn.capabilities:
             if must:
-                raise NotOpened("4.7.0", f"{link.target.host} does not offer STARTTLS")
+                raise _not_secure(rule, f"{host} does not offer STARTTLS")
             return
         seconds = self._options.reply_timeout / 1000
         link.conn.starttls()
@@ -183,13 +225,15 @@ class Opener:
         reply = await link.receive(seconds)
         if not reply.accepts:
             if must:
-                raise NotOpened("4.7.0", f"{link.target.host} refused STARTTLS: {reply}")
+                raise NotOpened("4.7.0", f"{host} refused STARTTLS: {reply}")
             return
-        await self._shake_hands(link, level)
+        await self._shake_hands(link, level, rule)
         # RFC 3207 section 4.2: everything the server said before is forgotten.
         await self._say_ehlo(link)
+        if rule is TlsRule.REQUIRE and "REQUIRETLS" not in link.conn.capabilities:
+            raise _not_secure(rule, f"{host} does not offer REQUIRETLS")
 
-    async def _shake_hands(self, link: Link, level: Level) -> None:
+    async def _shake_hands(self, link: Link, level: Level, rule: TlsRule) -> None:
         name = link.target.host.strip("[]").removeprefix("IPv6:")
         try:
             seconds = self._options.connect_timeout / 1000
@@ -197,16 +241,26 @@ class Opener:
             link.conn.tls_established()
         except (OSError, TimeoutError, BadReply, ValueError) as error:
             sentence = f"TLS failed: {_explain(error)}"
-            if self._options.tls == "verify":
-                raise NotOpened("4.7.5", sentence) from None
             doubtful = isinstance(error, ssl.SSLCertVerificationError)
+            if rule is TlsRule.REQUIRE and doubtful:
+                raise _not_secure(rule, sentence) from None
+            if rule in (TlsRule.VERIFY, TlsRule.REQUIRE):
+                raise NotOpened("4.7.5", sentence) from None
             # Another try without encryption is what "opportunistic" means: whoever can break the
             # handshake could as well have hidden the offer (RFC 7435 section 3).
             raise _HandshakeFailed(sentence, Level.ENCRYPTED if doubtful else Level.PLAIN) from None
         found = link.stream.encryption
         if found is not None:
+            link.verified = found.verified
             verified = "verified" if found.verified else "not verified"
             link.tls = f"{found.version} {found.cipher}, certificate {verified}"
+
+
+def _not_secure(rule: TlsRule, sentence: str) -> NotOpened:
+    """RFC 8689 section 4.2.1: for good, where the mail demands it; else perhaps later."""
+    if rule is TlsRule.REQUIRE:
+        return NotOpened(Status.REQUIRETLS_NEEDED, sentence)
+    return NotOpened("4.7.0", sentence)
 
 
 def _refused(reply: Reply) -> NotOpened:

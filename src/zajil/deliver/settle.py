@@ -1,19 +1,24 @@
-"""The results of an attempt become one settlement: rows, events, and a DSN where one is due.
+"""The results of an attempt become settlements: rows, events, and whom the sender hears of. Pure.
 
-Pure but for ``bounce``, which reads the mail and the directory. The unit of work that writes it
-is ``store.queue.settle``.
+The unit of work that writes them is ``store.settlement.settle``; ``bounce`` makes the DSN.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
 
+from zajil.config.options import QueueOptions
+from zajil.core.envelope import Notify
 from zajil.deliver.outgoing import Outcome, Outgoing, Result, Results
 from zajil.store.intake import Intake
 from zajil.store.queue import Claimed
 from zajil.store.settlement import RowResult, Settlement
 from zajil.tracking.events import (
     DeliveryDeferred,
+    DsnSuppressed,
+    MailboxFiled,
     RecipientDelivered,
     RecipientFailed,
     TrackingEvent,
@@ -22,74 +27,142 @@ from zajil.tracking.events import (
 NextTry = Callable[[Claimed], int]
 """When a recipient that was deferred is tried again."""
 
+Pair = tuple[Claimed, Result]
+"""A recipient, and what became of it."""
 
-def settle_living(
-    outgoing: Outgoing,
-    results: Results,
-    events: Sequence[TrackingEvent],
+
+# ---- who is told --------------------------------------------------------------------------------
+
+
+class Notice(Enum):
+    """Why a sender is told (RFC 3461 section 4.1)."""
+
+    FAILURE = auto()
+    DELAY = auto()
+    SUCCESS = auto()
+
+
+@dataclass(slots=True)
+class Sorted:
+    """Recipients of one attempt, by what their sender hears."""
+
+    silent: list[Pair] = field(default_factory=list)
+    told: dict[Notice, list[Pair]] = field(default_factory=dict)
+    events: list[TrackingEvent] = field(default_factory=list)
+
+
+def sort_results(outgoing: Outgoing, results: Results, now_ms: int, queue: QueueOptions) -> Sorted:
+    """Say of whom the sender is told, and of whom not."""
+    found = Sorted()
+    for claimed in outgoing.recipients:
+        pair = (claimed, results[claimed])
+        notice = _notice_for(*pair, now_ms, queue)
+        if notice is None:
+            found.silent.append(pair)
+        else:
+            found.told.setdefault(notice, []).append(pair)
+    if any(result.outcome in _DEAD for _, result in found.silent):
+        found.events.append(DsnSuppressed(now_ms, "The sender asked not to be told of failures."))
+    return found
+
+
+def _notice_for(
+    claimed: Claimed, result: Result, now_ms: int, queue: QueueOptions
+) -> Notice | None:
+    wanted = claimed.options.notify
+    if result.outcome in _DEAD:
+        return Notice.FAILURE if wanted is None or Notify.FAILURE in wanted else None
+    if claimed.reverse_path is None:
+        return None
+    if result.outcome is Outcome.DELIVERED:
+        if wanted is None or Notify.SUCCESS not in wanted or result.reports:
+            return None
+        return Notice.SUCCESS
+    if result.outcome is Outcome.DEFERRED and _is_late(claimed, now_ms, queue):
+        # Not said: our own writers are warned. Whoever wrote from elsewhere is not: the address
+        # may be forged, and who is told then did not write.
+        asked = claimed.account_id is not None if wanted is None else Notify.DELAY in wanted
+        return Notice.DELAY if asked else None
+    return None
+
+
+def _is_late(claimed: Claimed, now_ms: int, queue: QueueOptions) -> bool:
+    """Tell whether it is time for the one warning; the wait counts from the release on."""
+    released_ms = claimed.expires_ms - queue.lifetime
+    warned = claimed.warned or not queue.delay_warning
+    return not warned and now_ms >= released_ms + queue.delay_warning
+
+
+_DEAD = (Outcome.FAILED, Outcome.EXPIRED)
+
+
+# ---- what is written ----------------------------------------------------------------------------
+
+
+def settle_pairs(
+    pairs: Sequence[Pair],
     now_ms: int,
     next_try_ms: NextTry,
+    *,
+    before: Sequence[TrackingEvent] = (),
+    after: Sequence[TrackingEvent] = (),
+    dsn: Intake | None = None,
+    warned: bool = False,
 ) -> Settlement:
-    """Settle what was delivered and what goes on waiting; ``events`` are those of the attempt."""
-    rows: list[RowResult] = []
-    told: list[TrackingEvent] = list(events)
-    for claimed in outgoing.recipients:
-        result = results[claimed]
-        if result.outcome is Outcome.DELIVERED:
-            rows.append(RowResult(claimed.position, "delivered", result.diagnostic))
-            told.append(
-                RecipientDelivered(
-                    now_ms, str(claimed.recipient), result.remote_mta or "", result.diagnostic
-                )
-            )
-        elif result.outcome is Outcome.DEFERRED:
-            when = next_try_ms(claimed)
-            rows.append(RowResult(claimed.position, "waiting", result.diagnostic, when))
-            told.append(
-                DeliveryDeferred(
-                    now_ms, str(claimed.recipient), result.remote_mta, result.diagnostic, when
-                )
-            )
-        elif result.outcome is Outcome.UNTRIED:
-            rows.append(RowResult(claimed.position, "waiting", claimed.reason, now_ms, tries=0))
-    mail = outgoing.mail
-    return Settlement(mail.mail_id, mail.token, now_ms, tuple(rows), tuple(told))
+    """Settle recipients of one mail.
 
-
-def given_up(outgoing: Outgoing, results: Results) -> list[tuple[Claimed, Result]]:
-    """Give the recipients of whom the sender must be told."""
-    dead = (Outcome.FAILED, Outcome.EXPIRED)
-    return [
-        (claimed, results[claimed])
-        for claimed in outgoing.recipients
-        if results[claimed].outcome in dead
-    ]
-
-
-def settle_given_up(
-    dead: Sequence[tuple[Claimed, Result]],
-    dsn: Intake | None,
-    events: Sequence[TrackingEvent],
-    now_ms: int,
-) -> Settlement:
-    """Settle what failed for good, together with its DSN; ``events`` are those of the DSN."""
+    Args:
+        pairs: at least one.
+        now_ms: the time.
+        next_try_ms: when one that was deferred is tried again.
+        before: events of the attempt.
+        after: events of the DSN.
+        dsn: reports on all of them.
+        warned: they are late, and it was time to tell the sender.
+    """
     rows: list[RowResult] = []
     told: list[TrackingEvent] = []
-    for claimed, result in dead:
-        expired = result.outcome is Outcome.EXPIRED
-        if expired:
-            rows.append(RowResult(claimed.position, "expired", result.diagnostic, tries=0))
-        else:
-            rows.append(RowResult(claimed.position, "bounced", result.diagnostic))
-        told.append(
-            RecipientFailed(
-                now_ms,
-                str(claimed.recipient),
-                result.remote_mta,
-                result.status,
-                result.diagnostic,
-                expired,
-            )
-        )
-    mail = dead[0][0]
-    return Settlement(mail.mail_id, mail.token, now_ms, tuple(rows), (*told, *events), dsn)
+    for claimed, result in pairs:
+        due_ms = next_try_ms(claimed) if result.outcome is Outcome.DEFERRED else now_ms
+        rows.append(_row(claimed, result, due_ms, now_ms if warned else None))
+        told += _events(claimed, result, due_ms, now_ms)
+    mail = pairs[0][0]
+    events = (*before, *told, *after)
+    return Settlement(mail.mail_id, mail.token, now_ms, tuple(rows), events, dsn)
+
+
+def _row(claimed: Claimed, result: Result, due_ms: int, warned_ms: int | None) -> RowResult:
+    position, why = claimed.position, result.diagnostic
+    match result.outcome:
+        case Outcome.DELIVERED:
+            filed = result.filed
+            if filed is None:
+                return RowResult(position, "delivered", why)
+            name = filed.filing.mailbox_name
+            return RowResult(position, "delivered", why, tries=0, mailbox=name, copy=filed.copy)
+        case Outcome.DEFERRED:
+            return RowResult(position, "waiting", why, due_ms, warned_ms=warned_ms)
+        case Outcome.FAILED:
+            return RowResult(position, "bounced", why)
+        case Outcome.EXPIRED:
+            return RowResult(position, "expired", why, tries=0)
+        case Outcome.UNTRIED:
+            return RowResult(position, "waiting", claimed.reason, due_ms, tries=0)
+
+
+def _events(claimed: Claimed, result: Result, due_ms: int, now_ms: int) -> list[TrackingEvent]:
+    who, host, why = str(claimed.recipient), result.remote_mta, result.diagnostic
+    match result.outcome:
+        case Outcome.DELIVERED:
+            filed = result.filed
+            if filed is None:
+                return [RecipientDelivered(now_ms, who, host or "", why)]
+            account, filing = str(filed.account), filed.filing
+            return [MailboxFiled(now_ms, who, account, filing.mailbox_name, filing.reason)]
+        case Outcome.DEFERRED:
+            return [DeliveryDeferred(now_ms, who, host, why, due_ms)]
+        case Outcome.FAILED | Outcome.EXPIRED:
+            expired = result.outcome is Outcome.EXPIRED
+            return [RecipientFailed(now_ms, who, host, result.status, why, expired)]
+        case Outcome.UNTRIED:
+            return []

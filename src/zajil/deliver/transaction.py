@@ -1,6 +1,7 @@
 """One mail over an open link: MAIL, RCPT for each recipient, DATA, the message, and the replies.
 
-RFC 5321 section 3.3, RFC 2920 (PIPELINING), RFC 1870 (SIZE), RFC 6531 (SMTPUTF8).
+RFC 5321 section 3.3, RFC 2920 (PIPELINING), RFC 1870 (SIZE), RFC 6531 (SMTPUTF8), RFC 3461 (DSN),
+RFC 8689 (REQUIRETLS).
 
 Law: what the peer said of a recipient is in ``results`` as soon as it was said; whatever happens
 then to the connection or to us, it is not lost.
@@ -10,10 +11,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.deliver.link import Link, LinkBroken
-from zajil.deliver.outgoing import Outgoing, Result, failed, result_of
+from zajil.deliver.outgoing import (
+    Outcome,
+    Outgoing,
+    Result,
+    deferred,
+    failed,
+    result_of,
+    status_said,
+)
+from zajil.deliver.security import is_secure_enough, rule_for
 from zajil.smtp.codes import Code, Status
 from zajil.smtp.lines import BareLineEnd
 from zajil.smtp.reply import Reply
@@ -57,10 +68,31 @@ async def send_mail(
     rest = [claimed for claimed in outgoing.recipients if claimed not in results]
     if not rest:
         return
-    for start in range(0, len(rest), MAX_RECIPIENTS):
-        part = outgoing.only(rest[start : start + MAX_RECIPIENTS])
-        await _Transaction(link, part, body, timeouts, results).run()
+    limit = MAX_RECIPIENTS
+    while rest:
+        part, rest = rest[:limit], rest[limit:]
+        transaction = _Transaction(link, outgoing.only(part), body, timeouts, results)
+        try:
+            await transaction.run()
+        except _MustNotLeave as error:
+            fail_all(outgoing.recipients, error, results)
+            raise
+        if transaction.too_many and transaction.is_sent:
+            # RFC 5321 section 4.5.3.1.10: the others get a transaction of their own, now.
+            rest = [*transaction.too_many, *rest]
+            limit = len(transaction.accepted)
     link.mails += 1
+
+
+def fail_all(
+    recipients: Sequence[Claimed], error: Exception, results: dict[Claimed, Result]
+) -> None:
+    """The message itself may not leave: no host and no later day will change that."""
+    result = failed(Status.BAD_CONTENT, str(error))
+    for claimed in recipients:
+        known = results.get(claimed)
+        if known is None or known.outcome is Outcome.DEFERRED:
+            results[claimed] = result
 
 
 def _cannot_take(link: Link, claimed: Claimed) -> Result | None:
@@ -74,6 +106,9 @@ def _cannot_take(link: Link, claimed: Claimed) -> Result | None:
     if _needs_smtputf8(claimed) and "SMTPUTF8" not in capabilities:
         sentence = f"{host} does not take mail with UTF-8 addresses or header fields"
         return failed(Status.UTF8_ADDRESS, sentence, host)
+    if not is_secure_enough(link, rule_for("opportunistic", claimed)):
+        sentence = f"{host} does not promise to go on encrypted (REQUIRETLS)"
+        return failed(Status.REQUIRETLS_NEEDED, sentence, host)
     return None
 
 
@@ -85,6 +120,32 @@ def _needs_smtputf8(claimed: Claimed) -> bool:
         or (sender is not None and not sender.is_ascii)
         or not claimed.recipient.is_ascii
     )
+
+
+def _mail_options(claimed: Claimed, link: Link) -> MailOptions:
+    """Give what MAIL says; a bounce goes on without REQUIRETLS too (RFC 8689 section 5)."""
+    options = claimed.mail_options
+    if options.require_tls and "REQUIRETLS" not in link.conn.capabilities:
+        return replace(options, require_tls=False)
+    return options
+
+
+def _recipient_options(claimed: Claimed) -> RecipientOptions:
+    """Give what RCPT says of a recipient.
+
+    Security: the sender must not hear of a target that an alias of ours hides. So of success we
+    tell ourselves, and ORCPT names what the sender named (RFC 3461 section 5.2.7).
+    """
+    options, alias = claimed.options, claimed.addressed_as
+    if options is PLAIN_RECIPIENT or alias is None:
+        return options
+    kind = "rfc822" if alias.is_ascii else "utf-8"
+    notify = None if options.notify is None else options.notify & ~Notify.SUCCESS
+    return RecipientOptions(notify, options.original_recipient or f"{kind};{alias.unicode}")
+
+
+class _MustNotLeave(LinkBroken):
+    """The message holds a bare CR or LF, which could end it at the next server (SMTP smuggling)."""
 
 
 class _Transaction:
@@ -105,7 +166,13 @@ class _Transaction:
         self._body = body
         self._timeouts = timeouts
         self._results = results
-        self._accepted: list[Claimed] = []
+        self.accepted: list[Claimed] = []
+        self.too_many: list[Claimed] = []
+        """Refused only because the transaction had enough recipients."""
+        self.is_sent = False
+        """The message was sent and taken."""
+        for claimed in self._recipients:
+            results.pop(claimed, None)  # it was too many in the transaction before
 
     async def run(self) -> None:
         if "PIPELINING" in self._conn.capabilities:
@@ -122,7 +189,7 @@ class _Transaction:
         """Send the whole envelope in one packet (RFC 2920 section 3.1)."""
         self._say_mail()
         for claimed in self._recipients:
-            self._conn.rcpt(claimed.recipient)
+            self._conn.rcpt(claimed.recipient, options=_recipient_options(claimed))
         self._conn.data()
         await self._link.send(self._timeouts.reply_seconds)
         self._heard_mail(await self._receive())
@@ -135,9 +202,9 @@ class _Transaction:
         if not self._heard_mail(await self._ask()):
             return False
         for claimed in self._recipients:
-            self._conn.rcpt(claimed.recipient)
+            self._conn.rcpt(claimed.recipient, options=_recipient_options(claimed))
             self._heard_rcpt(claimed, await self._ask())
-        if not self._accepted:
+        if not self.accepted:
             return False
         self._conn.data()
         return self._heard_data(await self._ask())
@@ -147,7 +214,11 @@ class _Transaction:
         # asks to convert it or to bounce it; servers that take 8 bits and do not say so outnumber
         # those that do not take them.
         self._conn.mail(
-            self._mail.reverse_path, size=self._mail.size, body="8BITMIME", smtputf8=self._utf8
+            self._mail.reverse_path,
+            size=self._mail.size,
+            body="8BITMIME",
+            smtputf8=self._utf8,
+            options=_mail_options(self._mail, self._link),
         )
 
     def _heard_mail(self, reply: Reply) -> bool:
@@ -159,18 +230,21 @@ class _Transaction:
         if claimed in self._results:
             return  # MAIL was refused; what follows is "bad sequence"
         if reply.accepts:
-            self._accepted.append(claimed)
+            self.accepted.append(claimed)
+        elif self.accepted and _is_too_many(reply):
+            self.too_many.append(claimed)
+            self._results[claimed] = deferred(_TOO_MANY, str(reply), self._host)
         else:
             self._refuse((claimed,), reply)
 
     def _heard_data(self, reply: Reply) -> bool:
         if reply.code == Code.START_BODY:
             return True
-        self._refuse(self._accepted, reply)
+        self._refuse(self.accepted, reply)
         return False
 
     async def _send_message(self) -> None:
-        if self._accepted:
+        if self.accepted:
             async for piece in _pieces(self._body):
                 # The piece before this one; the last one leaves together with the final dot.
                 await self._link.send(self._timeouts.reply_seconds)
@@ -189,14 +263,15 @@ class _Transaction:
             reply = await self._link.receive(self._timeouts.data_seconds)
         except LinkBroken as error:
             raise LinkBroken(f"{error} (after the whole message was sent)") from None
-        for claimed in self._accepted:
-            self._results[claimed] = result_of(reply, self._host)
+        result = result_of(reply, self._host)
+        self.is_sent = result.outcome is Outcome.DELIVERED
+        for claimed in self.accepted:
+            # An alias is ours to tell of.
+            reports = "DSN" in self._conn.capabilities and claimed.addressed_as is None
+            self._results[claimed] = replace(result, reports=reports) if reports else result
 
     def _must_not_leave(self, error: BareLineEnd) -> None:
-        # Security: a bare CR or LF could end the message at the next server (SMTP smuggling).
-        result = failed(Status.BAD_CONTENT, f"the message may not leave: {error}")
-        self._results.update(dict.fromkeys(self._accepted, result))
-        raise LinkBroken("we cut the connection: the message may not leave") from None
+        raise _MustNotLeave(f"the message may not leave: {error}") from None
 
     def _refuse(self, recipients: Sequence[Claimed], reply: Reply) -> None:
         """5yz: for good. Anything else that is not "yes" to the question: not now."""
@@ -210,6 +285,15 @@ class _Transaction:
 
     async def _receive(self) -> Reply:
         return await self._link.receive(self._timeouts.reply_seconds)
+
+
+_TOO_MANY = "4.5.3"
+
+
+def _is_too_many(reply: Reply) -> bool:
+    """RFC 5321 section 4.5.3.1.10: 552 for too many recipients means 452."""
+    codes = (Code.TOO_MANY_RECIPIENTS, Code.TOO_BIG)
+    return reply.code in codes and status_said(reply)[1:] in ("", _TOO_MANY[1:])
 
 
 def _not_now(reply: Reply) -> Reply:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId
 
+JUNK = "Junk"
+"""Name under which unwanted mail is filed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filing:
@@ -21,5 +24,5 @@ class Filing:
 def choose_mailbox(entry: AccountEntry, *, is_junk: bool, why_junk: str = "") -> Filing:
     """File into INBOX, or into Junk when the verdict says so."""
     if is_junk:
-        return Filing(entry.junk, "Junk", why_junk or "The checks found it unwanted.")
+        return Filing(entry.junk, JUNK, why_junk or "The checks found it unwanted.")
     return Filing(entry.inbox, "INBOX", "Nothing speaks against it.")

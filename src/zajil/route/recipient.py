@@ -53,6 +53,8 @@ class Suspended:
     """An operator suspended the account: try again later, nothing is lost."""
 
     address: Address
+    entry: AccountEntry
+    """Whose mailboxes are there all the same, for what must not wait: a DSN."""
 
 
 RecipientRoute = Local | Remote | Unknown | Suspended
@@ -84,7 +86,7 @@ def route_recipient(
         case None:
             return Unknown(address, "nobody here has this address")
         case AccountEntry(active=False):
-            return Suspended(address)
+            return Suspended(address, entry)
         case AccountEntry():
             return Local((entry,))
         case AliasEntry():

@@ -36,7 +36,8 @@ class QueueRow:
     tries: int
     next_try_ms: int
     expires_ms: int
-    next_hop: str
+    next_hop: str | None
+    """``None``: it waits for its time to go into a mailbox of ours."""
     at_ms: int
     """When the mail was accepted."""
     sender: str | None
@@ -44,6 +45,12 @@ class QueueRow:
     size: int
     lease_owner: str | None
     """The worker that tries it now."""
+    mailbox: str | None
+    """Where it goes, without a next hop."""
+    require_tls: bool
+    """Only over verified TLS (RFC 8689)."""
+    warned_ms: int | None
+    """When the sender was told of the delay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,9 @@ _LIST = (
         mail.c.reverse_path.label("sender"),
         mail.c.size,
         recipient.c.lease_owner,
+        recipient.c.mailbox,
+        sa.func.coalesce(mail.c.require_tls, sa.false()).label("require_tls"),
+        recipient.c.warned_ms,
     )
     .join(mail, mail.c.id == recipient.c.mail_id)
     .order_by(recipient.c.next_try_ms, recipient.c.mail_id, recipient.c.position)
@@ -111,10 +121,22 @@ def hold(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]
 def release(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
     """Let held recipients wait again, due at once; gives the mails that had one.
 
+    They get as long as they had at first: what was held for long must not expire at once.
+
     Unit of work: idempotent; touches the queue's topic.
     """
     return [
-        _act(tx, item, "release", HELD, {"state": "waiting", "next_try_ms": _free_at(item)})
+        _act(
+            tx,
+            item,
+            "release",
+            HELD,
+            {
+                "state": "waiting",
+                "next_try_ms": _free_at(item),
+                "expires_ms": recipient.c.expires_ms - recipient.c.at_ms + item.now_ms,
+            },
+        )
         for item in items
     ]
 

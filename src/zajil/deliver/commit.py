@@ -1,0 +1,135 @@
+"""Bring settlements to the store, and their DSNs, however long the store is away.
+
+Law: what a peer has said is not forgotten while this process lives: a mail that was taken would be
+sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import Any, TypeVar
+
+import structlog
+
+from zajil.config.options import QueueOptions
+from zajil.core.clock import Clock, Random
+from zajil.deliver.bounce import Bouncer
+from zajil.deliver.outgoing import Outgoing, Result, deferred
+from zajil.deliver.schedule import next_try_ms
+from zajil.deliver.settle import Notice, Pair, settle_pairs, sort_results
+from zajil.store.append import NoSuchMailbox
+from zajil.store.errors import StoreError
+from zajil.store.open import Store
+from zajil.store.queue import Claimed
+from zajil.store.settlement import LeaseLost, Settlement, settle
+from zajil.tracking.events import TrackingEvent
+
+T = TypeVar("T")
+
+_WAITS_SECONDS = (0.5, 1, 2, 5, 10, 20, 40)
+"""The store may be away just when a peer took a mail."""
+
+
+class GivenUp(Exception):
+    """We stop, and the store is still away."""
+
+
+@dataclass(slots=True)
+class Settler:
+    """Settles attempts of one worker."""
+
+    store: Store
+    bouncer: Bouncer
+    queue: QueueOptions
+    clock: Clock
+    random: Random
+    stopping: bool = False
+    """Once true, nothing is tried for longer than some seconds."""
+    log: Any = field(default_factory=lambda: structlog.get_logger("zajil.deliver"))
+
+    async def settle(
+        self, outgoing: Outgoing, results: dict[Claimed, Result], events: list[TrackingEvent]
+    ) -> None:
+        """Write what became of every recipient; tell the sender what is to be told.
+
+        Waits for the store, as long as it takes.
+        """
+        now_ms = self.clock.now_ms()
+        found = sort_results(outgoing, results, now_ms, self.queue)
+        work = [self._tell(notice, pairs) for notice, pairs in found.told.items()]
+        if found.silent:
+            silent = settle_pairs(
+                found.silent, now_ms, self._next_try_ms, before=events, after=found.events
+            )
+            work.append(self._write(silent, found.silent))
+        elif events:
+            mail = outgoing.mail
+            alone = Settlement(mail.mail_id, mail.token, now_ms, (), tuple(events))
+            work.append(self._write(alone, ()))
+        await asyncio.gather(*work)
+
+    async def _tell(self, notice: Notice, pairs: Sequence[Pair]) -> None:
+        try:
+            bounce = await self._insist(lambda: self.bouncer.tell(notice, pairs))
+        except GivenUp as error:
+            self.log.error("cannot tell a sender; it is tried again", reason=str(error))
+            return
+        settlement = settle_pairs(
+            pairs,
+            self.clock.now_ms(),
+            self._next_try_ms,
+            after=bounce.events,
+            dsn=bounce.dsn,
+            warned=notice is Notice.DELAY,
+        )
+        await self._write(settlement, pairs)
+
+    async def _write(self, settlement: Settlement, pairs: Sequence[Pair]) -> None:
+        """Write a settlement; it may be written twice, because it demands the token."""
+        mail_id = settlement.mail_id
+        try:
+            lost = await self._insist(lambda: self.store.write(settle, settlement))
+        except LeaseLost:
+            lost = tuple(row.position for row in settlement.rows)
+        except NoSuchMailbox:
+            # It was deleted in this second; the next try finds another.
+            later = deferred("4.2.1", "the mailbox was deleted just now")
+            again = [(claimed, later) for claimed, _ in pairs]
+            retry = settle_pairs(again, self.clock.now_ms(), self._next_try_ms)
+            await self._write(retry, again)
+            return
+        except GivenUp as error:
+            reason = "cannot settle a mail; it may be sent twice"
+            self.log.error(reason, mail=mail_id, reason=str(error))
+            return
+        if lost:
+            self.log.warning("a lease was lost", mail=mail_id, positions=lost)
+
+    async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the store until it answers.
+
+        Raises:
+            GivenUp: we stop.
+        """
+        for count, seconds in enumerate(chain(_WAITS_SECONDS, repeat(_WAITS_SECONDS[-1]))):
+            try:
+                return await ask()
+            except StoreError as error:
+                if self.stopping and count >= len(_WAITS_SECONDS):
+                    raise GivenUp(str(error)) from error
+                self.log.warning("the store does not answer", reason=str(error))
+            await asyncio.sleep(seconds)
+        raise AssertionError("unreachable")
+
+    def _next_try_ms(self, claimed: Claimed) -> int:
+        return next_try_ms(
+            self.clock.now_ms(),
+            claimed.tries + 1,
+            claimed.expires_ms,
+            first_ms=self.queue.first_retry,
+            max_ms=self.queue.max_retry,
+            jitter=int.from_bytes(self.random(2), "big") / 65536,
+        )

@@ -1,0 +1,65 @@
+"""A copy of ours that had to wait goes into its mailbox: future release, held, success wanted.
+
+The copy is put there by ``store.settlement``, in the commit that settles its row: a crash before
+leaves it waiting, a crash after finds it done.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Connection
+
+from zajil.core.directory import AccountEntry
+from zajil.deliver.outgoing import Filed, Outcome, Outgoing, Result, failed
+from zajil.message.final_fields import write_final_fields
+from zajil.route.filing import JUNK, choose_mailbox
+from zajil.store.accounts import get_account
+from zajil.store.append import Append
+from zajil.store.directory import look_up
+from zajil.store.open import Store
+from zajil.store.queue import Claimed
+
+
+async def file_copies(store: Store, outgoing: Outgoing, now_ms: int) -> dict[Claimed, Result]:
+    """Choose a mailbox for each copy; gives the results to be settled.
+
+    Waits for the store. An account that was suspended meanwhile gets its copy: what was accepted
+    is not lost.
+
+    Raises:
+        NoSuchBlob: the message is not in the store any more.
+        StoreUnavailable: it cannot be read now.
+    """
+
+    def find(conn: Connection) -> list[AccountEntry | None]:
+        store.blobs.open(conn, outgoing.mail.blob_id).close()
+        return [_owner(conn, claimed) for claimed in outgoing.recipients]
+
+    owners = await store.read(find)
+    return {
+        claimed: _file(claimed, owner, now_ms)
+        for claimed, owner in zip(outgoing.recipients, owners, strict=True)
+    }
+
+
+def _owner(conn: Connection, claimed: Claimed) -> AccountEntry | None:
+    account = None if claimed.owner_id is None else get_account(conn, claimed.owner_id)
+    entry = None if account is None else look_up(conn, account.address).entry
+    return entry if isinstance(entry, AccountEntry) else None
+
+
+def _file(claimed: Claimed, owner: AccountEntry | None, now_ms: int) -> Result:
+    if owner is None:
+        return failed("5.1.1", "the account does not exist any more")
+    # The verdict was reached when the mail came; the mailbox that was chosen then tells it.
+    filing = choose_mailbox(owner, is_junk=claimed.mailbox == JUNK)
+    prefix = write_final_fields(claimed.reverse_path, claimed.recipient)
+    copy = Append(
+        filing.mailbox_id,
+        claimed.blob_id,
+        claimed.size + len(prefix.encode()),
+        now_ms,
+        mail_id=claimed.mail_id,
+        prefix=prefix,
+    )
+    filed = Filed(owner.address, filing, copy)
+    return Result(Outcome.DELIVERED, "2.0.0", "", filed=filed)
