@@ -32,8 +32,8 @@ def server_options(
     """Give the options of one server, as its file says them.
 
     What differs from a real installation is here and nowhere else: ports, the lab's name server
-    and authority, and no limits that count per peer address, because all peers of a lab share
-    few addresses.
+    and authority, no limits that count per peer address, because all peers of a lab share few
+    addresses, and none on what an account sends, because a lab is there to send much.
     """
     address = str(place.address)
     anywhere = [f"{address}:0"]
@@ -60,6 +60,11 @@ def server_options(
             **({"port_table": dict(lab.port_table)} if lab.port_table else {}),
         },
         "limits": {"sessions_per_address": 0, "login_failures": 0},
+        "submit": {
+            "recipients_per_mail": 0,
+            "recipients_per_minute": 0,
+            "recipients_per_day": 0,
+        },
         "web": {"cookie_name": f"zajil_{plan.label}"},
     }
 

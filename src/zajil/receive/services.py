@@ -31,3 +31,9 @@ class ReceiveServices:
     """``None``: no peer is held in a tarpit."""
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     """Waits so many seconds: for answers that are held back."""
+
+    @property
+    def most_recipients(self) -> int:
+        """How many one mail may have."""
+        own = self.submit.recipients_per_mail if self.submit is not None else 0
+        return min(own, self.limits.recipients) if own else self.limits.recipients

@@ -95,6 +95,7 @@ class ReceiveSession:
         self.most_bad_recipients = limits.bad_recipients
         """At so many the session is closed; 0: no limit."""
         self._is_slowed = False
+        self._most_recipients = services.most_recipients
 
     # ---- what net.drive_smtp calls ----------------------------------------------------------
 
@@ -161,7 +162,7 @@ class ReceiveSession:
     def answer_rcpt(self, event: Rcpt) -> Answer:
         """RCPT TO: ask whose it is; the answer is a route or a refusal."""
         transaction, services = self._transaction(), self.services
-        if len(transaction.recipients) >= services.limits.recipients:
+        if len(transaction.recipients) >= self._most_recipients:
             now_ms = services.clock.now_ms()
             refusal = replies.TOO_MANY_RECIPIENTS
             return refuse_recipient(transaction, event.forward_path, refusal, now_ms)

@@ -32,7 +32,7 @@ from zajil.store.intake import Intake
 from zajil.store.send_counts import CountedIntake, accept_counted, load_send_counts
 from zajil.submit.complete import complete_header, foreign_authors
 from zajil.submit.permission import may_send_as
-from zajil.submit.send_limits import over_period, send_limit
+from zajil.submit.send_limits import blocked_until_ms, send_limit
 from zajil.tracking.events import HeaderCompleted
 
 
@@ -153,7 +153,7 @@ def _counted(
         if kept is not None:
             return None
         counts = await store.read(lambda conn: load_send_counts(conn, account_id))
-        over = over_period(limit, counts, count, now_ms)
-        return replies.LATER if over is None else replies.sent_too_much(over.until_ms)
+        until_ms = blocked_until_ms(limit, counts, count, now_ms)
+        return replies.LATER if until_ms is None else replies.sent_too_much(until_ms)
 
     return write

@@ -117,7 +117,7 @@ async def _fill(
         return replies.NOT_YOUR_SENDER
     for address in recipients:
         at_ms = services.clock.now_ms()
-        if len(transaction.recipients) >= services.limits.recipients:
+        if len(transaction.recipients) >= services.most_recipients:
             return refuse_recipient(transaction, address, replies.TOO_MANY_RECIPIENTS, at_ms)
         flow = route_recipient(address, directory.postmaster)
         route = await ask_directory_and_wait(flow, directory)

@@ -1,33 +1,14 @@
-"""How much an account may send, and when it may go on. Pure (RFC 6409 section 6.1: policy).
+"""How much an account may send, and when it may go on: local policy (RFC 6409 section 3.2). Pure.
 
 Periods are those of the clock, minutes and days in UTC: they need one row of counts per account,
-and a person understands when they end.
+and a person understands when they end. How many recipients one mail may have is
+``ReceiveServices.most_recipients``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 from zajil.config.options import SubmitOptions
 from zajil.store.send_counts import DAY_MS, MINUTE_MS, SendCounts, SendLimit
-
-
-class Period(Enum):
-    """What a limit is counted in."""
-
-    MAIL = "mail"
-    MINUTE = "minute"
-    DAY = "day"
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """One more recipient would be too many."""
-
-    period: Period
-    until_ms: int
-    """When the account may go on; of a single mail: at once, with another mail."""
 
 
 def send_limit(options: SubmitOptions) -> SendLimit | None:
@@ -37,32 +18,19 @@ def send_limit(options: SubmitOptions) -> SendLimit | None:
     return None
 
 
-def over_limit(
-    options: SubmitOptions, counts: SendCounts, recipients: int, now_ms: int
-) -> Over | None:
-    """Say whether a mail may have so many recipients.
+def blocked_until_ms(
+    limit: SendLimit, counts: SendCounts, recipients: int, now_ms: int
+) -> int | None:
+    """Say when an account may go on that would send to too many; ``None``: it may send.
 
     Args:
-        options: the limits; 0 is none.
-        counts: what the account has sent before this mail.
-        recipients: of this mail, with the one in question.
+        limit: 0 is none.
+        counts: what it has sent before.
+        recipients: how many more.
         now_ms: the time.
     """
-    if options.recipients_per_mail and recipients > options.recipients_per_mail:
-        return Over(Period.MAIL, now_ms)
-    return over_period(
-        SendLimit(options.recipients_per_minute, options.recipients_per_day),
-        counts,
-        recipients,
-        now_ms,
-    )
-
-
-def over_period(limit: SendLimit, counts: SendCounts, recipients: int, now_ms: int) -> Over | None:
-    """Say whether the account may send to so many more; the longer period first."""
-    day, minute = counts.in_day(now_ms), counts.in_minute(now_ms)
-    if limit.per_day and day + recipients > limit.per_day:
-        return Over(Period.DAY, (now_ms // DAY_MS + 1) * DAY_MS)
-    if limit.per_minute and minute + recipients > limit.per_minute:
-        return Over(Period.MINUTE, (now_ms // MINUTE_MS + 1) * MINUTE_MS)
+    if limit.per_day and counts.in_day(now_ms) + recipients > limit.per_day:
+        return (now_ms // DAY_MS + 1) * DAY_MS
+    if limit.per_minute and counts.in_minute(now_ms) + recipients > limit.per_minute:
+        return (now_ms // MINUTE_MS + 1) * MINUTE_MS
     return None

@@ -23,7 +23,7 @@ from zajil.store.send_counts import NOTHING_SENT, load_send_counts
 from zajil.submit.accept import accept_submission
 from zajil.submit.log_in import SubmitLogin
 from zajil.submit.permission import may_send_as
-from zajil.submit.send_limits import Period, over_limit, send_limit
+from zajil.submit.send_limits import blocked_until_ms, send_limit
 from zajil.tracking.events import LoggedIn
 
 
@@ -42,6 +42,8 @@ class SubmitSession(ReceiveSession):
         super().__init__(services.receive, peer, conn)
         self._login = services.login
         self.log_in = self._new_log_in()
+        options = self.services.submit
+        self._limit = None if options is None else send_limit(options)
         self._sent = NOTHING_SENT
         """By the account before the mail under way; as far as limits ask for it."""
 
@@ -90,26 +92,21 @@ class SubmitSession(ReceiveSession):
         # A null path is what a client's own notifications carry; it needs no right.
         if event.reverse_path is not None and not self._may_send_as(event.reverse_path):
             return self.refuse("MAIL", replies.NOT_YOUR_SENDER)
-        options = self.services.submit
-        if options is None or send_limit(options) is None:
-            return self.answer_mail(event)
-        return self._answer_counted_mail(event)
+        return self.answer_mail(event) if self._limit is None else self._answer_counted_mail(event)
 
     def answer_own_rcpt(self, event: Rcpt) -> Answer:
         """RCPT TO: any domain, as far as the limits of the account go."""
         refusal = self._not_yet()
         if refusal is not None:
             return self.refuse("RCPT", refusal)
-        options, transaction = self.services.submit, self._transaction()
-        if options is None or event.forward_path.key in transaction.keys:
+        transaction, now_ms = self._transaction(), self.services.clock.now_ms()
+        if self._limit is None or event.forward_path.key in transaction.keys:
             return self.answer_rcpt(event)
-        now_ms = self.services.clock.now_ms()
-        over = over_limit(options, self._sent, len(transaction.recipients) + 1, now_ms)
-        if over is None:
+        count = len(transaction.recipients) + 1
+        until_ms = blocked_until_ms(self._limit, self._sent, count, now_ms)
+        if until_ms is None:
             return self.answer_rcpt(event)
-        reply = replies.sent_too_much(over.until_ms)
-        if over.period is Period.MAIL:
-            reply = replies.TOO_MANY_RECIPIENTS
+        reply = replies.sent_too_much(until_ms)
         return refuse_recipient(transaction, event.forward_path, reply, now_ms)
 
     async def answer_own_xclient(self, event: Xclient) -> Reply:
