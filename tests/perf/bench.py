@@ -1,256 +1,267 @@
-"""Zajil beside Postfix, in turns, on this machine: `./test perf` or `python tests/perf/bench.py`.
+"""Zajil beside other mail servers, in turns, on this machine.
 
-Three questions, each answered by both servers in every round:
-- accept: how many durable mails a second; Postfix puts them on hold, its best mode;
+``./test perf`` is short; ``python tests/perf/bench.py QUESTION...`` takes its time. Questions:
+
+- accept: durable mails a second; the others only queue, Postfix on hold: their best mode;
+- starttls-fresh, starttls-resumed: the same, encrypted, with a new TLS session or a resumed one;
 - relay: until the mails are at the next server, an smtp-sink;
 - deliver: until they lie in the mailbox: Zajil's are counted by IMAP, Postfix's in a maildir.
 
-Compare only the ratios: the figures belong to the machine and the minute. Needs root and Debian's
-package postfix.
+Compare ratios of one run only: the figures belong to the machine and the minute. Needs root and
+Debian's package postfix; docs/performance.md says how to get the other peers, and what it means.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import imaplib
+import functools
 import json
 import os
 import platform
 import signal
-import socket
-import ssl
-import statistics
-import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from zajil.lab.dns_server import DnsServer
-from zajil.lab.zones import Record, Zone
+import peers
+from generator import Plan
+from measuring import Run, Send, measure, median
+from peers import ACCEPTING, NotInstalled, Peer, Place, free_port
+from sending import SendingFailed, send, send_by_smtp_source
+from zajil.core.units import parse_size
+from zajil.testing.certificates import TestAuthority
 from zajil.testing.foreign import find_program
-from zajil.testing.load import Load, Run, measure, running_sink
-from zajil.testing.postfix import HOLD, maildirs, relay_to, running_postfix
+from zajil.testing.load import count_syncs, running_sink
+from zajil.testing.postfix import maildirs, relay_to
 
-_ZAJIL = [sys.executable, "-m", "zajil"]
-_WARM_UP = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One of the two, started and ready."""
-
-    name: str
-    address: str
-    pid: int
-    recipient: str
-    arrived: Callable[[], int] | None = None
-
-    def run(self, load: Load) -> Run:
-        """Take one load."""
-        return measure(load, self.address, [self.pid], self.arrived)
+_QUESTIONS = ("accept", "starttls-fresh", "starttls-resumed", "relay", "deliver")
+_MODES = {"one": 1, "many": 0}
+"""Mails on one connection."""
+_WARM_UP = 200
+_TRACED = 100
+_COLUMNS = (
+    "| question | size | sessions | a connection | peer | mails/s (min..max) | to Postfix "
+    "| CPU µs a mail: user + system | loop, writer | generator | p50, p99 ms | resumed | others |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
-    """A real installation of ours that runs."""
+class Cell:
+    """One load that all peers of a question take in turns."""
 
-    configuration: Path
-    services: dict[str, list[str]]
-    pid: int
-    login: str
-    password: str
+    question: str
+    plan: Plan
+    mode: str
 
 
-@contextmanager
-def zajil(folder: Path, *settings: str) -> Iterator[Installation]:
-    """Set up and serve, with two workers."""
-    setup = ["setup", "y.test", "--dir", str(folder), "--admin", "b@y.test", "--json"]
-    done = subprocess.run([*_ZAJIL, *setup], check=True, stdout=subprocess.PIPE)
-    made = json.loads(done.stdout)
-    services = ("smtp", "submission", "submissions", "imap", "imaps", "web")
-    options = ["server.workers=2", "limits.sessions_per_address=0", "log.level=warning"]
-    options += [f'listen.{service}=["127.0.0.1:0"]' for service in services]
-    arguments = [part for option in [*options, *settings] for part in ("--set", option)]
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        [*_ZAJIL, "--config", made["config"], *arguments, "serve", "--ready-fd", str(write)],
-        pass_fds=(write,),
-    )
-    os.close(write)
-    try:
-        with open(read) as ready:
-            line = ready.readline()
-        if not line:
-            raise RuntimeError("zajil did not start")
-        account = made["account"]
-        yield Installation(
-            configuration=Path(made["config"]),
-            services=json.loads(line),
-            pid=server.pid,
-            login=account["login"],
-            password=account["password"],
-        )
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait()
+def cells(question: str, arguments: argparse.Namespace) -> list[Cell]:
+    """Give the loads of a question, in the order of the options."""
+    tls = "starttls" if question.startswith("starttls") else "none"
+    found = []
+    for size in arguments.sizes.split(","):
+        for sessions in arguments.sessions.split(","):
+            for mode in arguments.modes.split(","):
+                plan = Plan(
+                    mails=arguments.mails,
+                    sessions=int(sessions),
+                    size=parse_size(size),
+                    per_connection=_MODES[mode],
+                    tls=tls,
+                    resume=question == "starttls-resumed",
+                    tls_version=arguments.tls_version,
+                    pipeline=arguments.pipeline,
+                )
+                found.append(Cell(question, plan, mode))
+    return found
 
 
 @contextmanager
-def zajil_accept(folder: Path) -> Iterator[Server]:
-    """Accepts for a mailbox of its own: that is one commit, and the delivery."""
-    with zajil(folder) as ours:
-        yield Server("zajil", ours.services["smtp"][0], ours.pid, "b@y.test")
+def servers(question: str, names: Sequence[str], base: Place) -> Iterator[list[Peer]]:
+    """Start who can answer a question; who cannot is named and left out."""
+    with ExitStack() as stack:
+        running: list[Peer] = []
+        for name in names:
+            place = replace(base, folder=base.folder / f"{question}-{name}")
+            try:
+                if question in ("relay", "deliver"):
+                    running += stack.enter_context(_at_work(question, name, place))
+                else:
+                    running.append(stack.enter_context(ACCEPTING[name](place)))
+            except (NotInstalled, RuntimeError) as error:
+                print(f"left out of {question}: {error}", flush=True)
+        yield running
 
 
 @contextmanager
-def zajil_relay(folder: Path, sink: str, sunk: Callable[[], int]) -> Iterator[Server]:
-    """Passes on what comes for an alias that stands for an address elsewhere."""
-    port = sink.rpartition(":")[2]
-    with running_name_server() as nameserver:
-        options = [f'dns.nameservers=["{nameserver}"]', f"deliver.port={port}"]
-        with zajil(folder, *options) as ours:
-            alias = ["alias", "add", "away@y.test", "c@z.test"]
-            command = [*_ZAJIL, "--config", str(ours.configuration), *alias]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            yield Server("zajil", ours.services["smtp"][0], ours.pid, "away@y.test", sunk)
-
-
-@contextmanager
-def zajil_deliver(folder: Path) -> Iterator[Server]:
-    """Delivers; IMAP says how many messages are there."""
-    with zajil(folder) as ours:
-        host, _, port = ours.services["imap"][0].rpartition(":")
-        tls = ssl.create_default_context()
-        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE  # self-signed, on loopback
-        with imaplib.IMAP4(host, int(port)) as client:
-            client.starttls(tls)
-            client.login(ours.login, ours.password)
-
-            def count() -> int:
-                _, answer = client.status("INBOX", "(MESSAGES)")
-                return int(bytes(answer[0]).rpartition(b"MESSAGES ")[2].rstrip(b")"))
-
-            yield Server("zajil", ours.services["smtp"][0], ours.pid, "b@y.test", count)
-
-
-@contextmanager
-def postfix(
-    folder: Path, settings: dict[str, str], arrived: Callable[[], int] | None = None
-) -> Iterator[Server]:
-    """A private instance of Postfix."""
-    with running_postfix(folder, free_port(), settings) as running:
-        name = f"postfix {running.version}"
-        yield Server(name, running.address, running.master_pid, "b@y.test", arrived)
-
-
-@contextmanager
-def running_name_server() -> Iterator[str]:
-    """A name server for z.test, in a thread of its own."""
-    zone = Zone(
-        "",
-        (
-            Record("", "SOA", "ns.test. postmaster.test. 1 1 1 1 5"),
-            Record("z.test", "MX", "10 mx.z.test."),
-            Record("mx.z.test", "A", "127.0.0.1"),
-        ),
-    )
-    loop = asyncio.new_event_loop()
-    server = DnsServer([zone])
-    loop.run_until_complete(server.start())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield server.address
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.run_until_complete(server.close())
-        loop.close()
-
-
-def free_port() -> int:
-    """Give a port that is free now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def in_turns(servers: Sequence[Server], mails: int, rounds: int) -> dict[str, list[list[Run]]]:
-    """Measure both servers in turns; the runs of each, by mode."""
-    results: dict[str, list[list[Run]]] = {}
-    for server in servers:
-        server.run(Load(_WARM_UP, recipient=server.recipient, keep=True))
-    for _ in range(rounds):
-        for keep, mode in ((False, "one a connection"), (True, "many a connection")):
-            runs = results.setdefault(mode, [[] for _ in servers])
-            for server, taken in zip(servers, runs, strict=True):
-                taken.append(server.run(Load(mails, recipient=server.recipient, keep=keep)))
-    return results
-
-
-def report(question: str, servers: Sequence[Server], results: dict[str, list[list[Run]]]) -> None:
-    """Print medians, spreads and the ratio of one question."""
-    for mode, runs in results.items():
-        medians = []
-        for server, taken in zip(servers, runs, strict=True):
-            rates = [run.mails_per_second for run in taken]
-            cpu = statistics.median(run.cpu_us_per_mail for run in taken)
-            medians.append(statistics.median(rates))
-            print(
-                f"{question:8} {mode:18} {server.name:16} {medians[-1]:7.0f} mails/s "
-                f"({min(rates):.0f} to {max(rates):.0f})  {cpu:6.0f} us CPU a mail"
-            )
-        print(f"{question:8} {mode:18} {'ratio':16} {medians[0] / medians[1]:7.2f}", flush=True)
-
-
-def ask(question: str, base: Path, mails: int, rounds: int) -> None:
-    """Start both servers for one question, measure, report."""
+def _at_work(question: str, name: str, place: Place) -> Iterator[list[Peer]]:
+    """Start one that does something with the mails; an empty list: it is not asked to."""
     with ExitStack() as stack:
         enter = stack.enter_context
-        ours, theirs = base / f"{question}-zajil", base / f"{question}-postfix"
-        if question == "accept":
-            servers = [enter(zajil_accept(ours)), enter(postfix(theirs, HOLD))]
+        if name not in ("zajil", "postfix"):
+            yield []
         elif question == "relay":
-            first, second = enter(running_sink(free_port())), enter(running_sink(free_port()))
-            servers = [
-                enter(zajil_relay(ours, first.address, first.count)),
-                enter(postfix(theirs, relay_to(second.address), second.count)),
-            ]
+            sink = enter(running_sink(free_port()))
+            if name == "zajil":
+                yield [enter(peers.zajil_relay(place, sink.address, sink.count))]
+            else:
+                yield [enter(peers.postfix(place, relay_to(sink.address), sink.count))]
+        elif name == "zajil":
+            yield [enter(peers.zajil_deliver(place))]
         else:
-            box = theirs / "mail" / "b" / "new"
-            maildir = postfix(theirs, maildirs(theirs / "mail"), lambda: count_files(box))
-            servers = [enter(zajil_deliver(ours)), enter(maildir)]
-        report(question, servers, in_turns(servers, mails, rounds))
+            mail = place.folder / "mail"
+            count = functools.partial(_count_files, mail / "b" / "new")
+            yield [enter(peers.postfix(place, maildirs(mail), count))]
 
 
-def count_files(folder: Path) -> int:
-    """Count what lies in a maildir's folder."""
+def _count_files(folder: Path) -> int:
     return sum(1 for _ in os.scandir(folder)) if folder.exists() else 0
+
+
+def in_turns(cell: Cell, running: Sequence[Peer], rounds: int, how: Send) -> dict[str, list[Run]]:
+    """Let all peers take one load in turns, every other round in the opposite order."""
+    runs: dict[str, list[Run]] = {peer.name: [] for peer in running}
+    for number in range(rounds):
+        for peer in running if number % 2 == 0 else reversed(running):
+            plan = replace(cell.plan, recipient=peer.recipient)
+            runs[peer.name].append(measure(peer, plan, how))
+    return runs
+
+
+def warm_up(cell: Cell, running: Sequence[Peer], how: Send) -> list[Peer]:
+    """Give those that take a load of this kind; who does not is named."""
+    able = []
+    for peer in running:
+        try:
+            measure(peer, replace(cell.plan, recipient=peer.recipient, mails=_WARM_UP), how)
+        except SendingFailed as error:
+            print(f"left out of {cell.question}: {peer.name}: {error}", flush=True)
+        else:
+            able.append(peer)
+    return able
+
+
+def tell_durability(peer: Peer) -> None:
+    """Print how often a peer syncs, as strace sees it."""
+    plan = Plan(mails=_TRACED, sessions=4, per_connection=0, recipient=peer.recipient)
+    one = replace(plan, mails=1, sessions=1)
+    syncs = count_syncs(
+        peer.pids, lambda: send(plan, peer.address).mails, lambda: send(one, peer.address)
+    )
+    if syncs is None:
+        print(f"syncs of {peer.name}: not known, strace is missing or may not")
+        return
+    calls = ", ".join(f"{count:.2f} {name}" for name, count in syncs.per_mail.items()) or "none"
+    print(f"syncs of {peer.name}: {calls} for each mail of 4 sessions; ", end="")
+    print(f"a mail alone: {syncs.before_reply} between 354 and 250", flush=True)
+
+
+def tell(cell: Cell, runs: dict[str, list[Run]]) -> None:
+    """Print one row for each peer."""
+    plan = cell.plan
+    base = [median(taken, "mails_per_second") for name, taken in runs.items() if "postfix" in name]
+    for name, taken in runs.items():
+        rates = [run.mails_per_second for run in taken]
+        rate = median(taken, "mails_per_second")
+        user, system = median(taken, "user_us"), median(taken, "system_us")
+        loop, writer = median(taken, "loop_us"), median(taken, "writer_us")
+        threads = f"{loop:.0f}, {writer:.0f}" if name == "zajil" else ""
+        waits = taken[len(taken) // 2].milliseconds
+        columns = (
+            *(cell.question, f"{plan.size / 1024:g} KB", plan.sessions, cell.mode, name),
+            f"**{rate:.0f}** ({min(rates):.0f}..{max(rates):.0f})",
+            f"{rate / base[0]:.2f}" if base else "",
+            f"{user + system:.0f}: {user:.0f} + {system:.0f}",
+            threads,
+            f"{median(taken, 'generator_us'):.0f}",
+            f"{waits[0]:.0f}, {waits[1]:.0f}" if waits else "",
+            f"{median(taken, 'resumed'):.0%}" if plan.tls != "none" else "",
+            f"{median(taken, 'other_cpus'):.2f}",
+        )
+        print(f"| {' | '.join(map(str, columns))} |", flush=True)
+
+
+def ask(question: str, arguments: argparse.Namespace, base: Place) -> list[dict[str, object]]:
+    """Start all peers for one question, measure, print; give the runs."""
+    how: Send = functools.partial(send, processes=arguments.processes)
+    if arguments.generator == "smtp-source" and not question.startswith("starttls"):
+        how = send_by_smtp_source
+    found: list[dict[str, object]] = []
+    with servers(question, arguments.peers.split(","), base) as running:
+        loads = cells(question, arguments)
+        able = warm_up(loads[0], running, how)
+        if arguments.syncs and question == "accept":
+            for peer in able:
+                tell_durability(peer)
+        print(f"\n{_COLUMNS}", flush=True)
+        for cell in loads:
+            runs = in_turns(cell, able, arguments.rounds, how)
+            tell(cell, runs)
+            for name, taken in runs.items():
+                load = {"question": question, "mode": cell.mode, "plan": asdict(cell.plan)}
+                found.append({**load, "peer": name, "runs": [asdict(run) for run in taken]})
+    print()
+    return found
 
 
 def main() -> int:
     """Run the benchmark; give the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("questions", nargs="*", default=["accept", "relay", "deliver"])
-    parser.add_argument("--mails", type=int, default=3000, help="of each run")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of which the median counts")
-    parser.add_argument("--dir", type=Path, help="on the disk that is meant; default: temporary")
-    arguments = parser.parse_args()
+    arguments = _arguments()
     if os.geteuid() != 0 or find_program("smtp-source") is None:
         print("the benchmark needs root and Postfix: apt-get install postfix", file=sys.stderr)
         return 1
+    # So that everything that was started is ended and removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    load = os.getloadavg()[0]
     print(f"{platform.platform()}, {os.cpu_count()} processors, Python {platform.python_version()}")
-    with tempfile.TemporaryDirectory(prefix="zajil-bench-", dir=arguments.dir) as folder:
-        # Users postfix and mail must reach their instance below it.
-        Path(folder).chmod(0o755)
-        for question in arguments.questions:
-            ask(question, Path(folder), arguments.mails, arguments.rounds)
+    print(f"load average at the begin {load:.2f}; generator: {arguments.generator}")
+    found = []
+    with tempfile.TemporaryDirectory(prefix="zajil-bench-", dir=arguments.dir) as name:
+        folder = Path(name)
+        # Users of the peers must reach their folders below it.
+        folder.chmod(0o755)
+        tls = TestAuthority(folder).issue("mx.y.test")
+        base = Place(folder, tls, arguments.packages)
+        try:
+            for question in arguments.questions or _QUESTIONS:
+                found += ask(question, arguments, base)
+        except KeyboardInterrupt:
+            return 130
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1))
     return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    add = parser.add_argument
+    add("questions", nargs="*", metavar="QUESTION", help=f"of: {', '.join(_QUESTIONS)}; all")
+    add("--short", action="store_true", help="one size, 20 sessions, 3 rounds of 1000 mails")
+    add("--peers", default="zajil,postfix", help=f"of: {','.join(ACCEPTING)}")
+    add("--packages", type=Path, help="the folder that fetch_peers.py filled")
+    add("--mails", type=int, default=3000, help="of each run")
+    add("--rounds", type=int, default=5, help="runs of which the median counts")
+    add("--sizes", default="5KiB,50KiB", help="of the body")
+    add("--sessions", default="20,100", help="at a time")
+    add("--modes", default="one,many", help="mails on a connection")
+    add("--generator", choices=("own", "smtp-source"), default="own", help="for plain text")
+    add("--processes", type=int, default=1, help="of our generator")
+    add("--pipeline", action="store_true", help="MAIL, RCPT, DATA in one packet; own generator")
+    add("--tls-version", choices=("1.2", "1.3"), default="1.3")
+    add("--no-syncs", dest="syncs", action="store_false", help="do not count syncs")
+    add("--dir", type=Path, help="on the disk that is meant; default: temporary")
+    add("--json", type=Path, help="write every run there")
+    arguments = parser.parse_args()
+    for question in arguments.questions:
+        if question not in _QUESTIONS:
+            parser.error(f"no such question: {question}")
+    if arguments.short:
+        arguments.mails, arguments.rounds = 1000, 3
+        arguments.sizes, arguments.sessions = "5KiB", "20"
+    return arguments
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""Load on one server, and what it costs: smtp-source, smtp-sink, processor time of a tree."""
+"""What a load costs a server: processor time by thread, syncs, the sink behind it."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,76 +16,62 @@ from pathlib import Path
 
 from zajil.testing.foreign import need_program
 
-_POLL_SECONDS = 0.005
-_DEADLINE_SECONDS = 120.0
+_TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
+_SYNCS = ("fsync", "fdatasync", "sync", "syncfs", "sync_file_range", "msync")
+_TRACER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What smtp-source sends."""
+class CpuTime:
+    """Processor time in seconds."""
 
-    mails: int
-    sessions: int = 20
-    size: int = 5120
-    keep: bool = False
-    """All mails of a session on one connection; else one connection for each mail."""
-    sender: str = "a@x.test"
-    recipient: str = "b@y.test"
+    user: float = 0.0
+    system: float = 0.0
 
-    def send(self, address: str) -> None:
-        """Send all of it; smtp-source ends with an error at the first refusal."""
-        command = [need_program("smtp-source"), "-4", "-M", "client.x.test"]
-        command += ["-s", str(self.sessions), "-m", str(self.mails), "-l", str(self.size)]
-        command += ["-f", self.sender, "-t", self.recipient, *(["-d"] if self.keep else [])]
-        subprocess.run([*command, address], check=True, timeout=_DEADLINE_SECONDS)
+    @property
+    def total(self) -> float:
+        """Give both together."""
+        return self.user + self.system
 
+    def __add__(self, other: CpuTime) -> CpuTime:
+        return CpuTime(self.user + other.user, self.system + other.system)
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One measured run."""
-
-    mails_per_second: float
-    cpu_us_per_mail: float
-    """Of the server's whole process tree, kernel included, the load generator not."""
+    def __sub__(self, other: CpuTime) -> CpuTime:
+        return CpuTime(self.user - other.user, self.system - other.system)
 
 
-def measure(
-    load: Load, address: str, roots: Iterable[int], arrived: Callable[[], int] | None = None
-) -> Run:
-    """Send a load, and wait until it has arrived.
-
-    Args:
-        load: what is sent.
-        address: of the server, ``HOST:PORT``.
-        roots: the server's first processes; all their descendants count.
-        arrived: number of mails at the far end; ``None``: a 250 is all that is asked for.
-
-    Raises:
-        TimeoutError: not all of it arrived.
-    """
-    roots = list(roots)
-    base = arrived() if arrived else 0
-    cpu, start = tree_cpu_seconds(roots), time.perf_counter()
-    load.send(address)
-    deadline = start + _DEADLINE_SECONDS
-    while arrived and (missing := base + load.mails - arrived()) > 0:
-        if time.perf_counter() > deadline:
-            raise TimeoutError(f"{missing} of {load.mails} mails did not arrive")
-        time.sleep(_POLL_SECONDS)
-    seconds = time.perf_counter() - start
-    used = tree_cpu_seconds(roots) - cpu
-    return Run(load.mails / seconds, used / load.mails * 1_000_000)
-
-
-def tree_cpu_seconds(roots: Iterable[int]) -> float:
+def tree_cpu(roots: Iterable[int]) -> CpuTime:
     """Add up the processor time of processes and all their descendants, ended ones included."""
-    ticks = 0
+    total = CpuTime()
     for pid in descendants(roots):
-        stat = _read(Path(f"/proc/{pid}/stat"))
-        if stat:
+        fields = _stat(Path(f"/proc/{pid}/stat"))
+        if fields:
             # utime, stime, and those of children that were waited for (proc(5)).
-            ticks += sum(map(int, stat.rpartition(")")[2].split()[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+            user, system, ended_user, ended_system = fields
+            total += CpuTime(user + ended_user, system + ended_system)
+    return total
+
+
+def thread_cpu(roots: Iterable[int]) -> dict[tuple[int, int], CpuTime]:
+    """Give the processor time of each thread, by process and thread id.
+
+    The thread whose id is the process's is the one it began with.
+    """
+    found: dict[tuple[int, int], CpuTime] = {}
+    for pid in descendants(roots):
+        for task in Path(f"/proc/{pid}/task").glob("*"):
+            fields = _stat(task / "stat")
+            if fields:
+                found[pid, int(task.name)] = CpuTime(*fields[:2])
+    return found
+
+
+def machine_cpu_seconds() -> float:
+    """Add up the processor time of everything on this machine, interrupts included."""
+    line = Path("/proc/stat").read_text().partition("\n")[0]
+    times = [int(word) for word in line.split()[1:9]]
+    idle, waiting = times[3], times[4]
+    return (sum(times) - idle - waiting) * _TICK_SECONDS
 
 
 def descendants(roots: Iterable[int]) -> list[int]:
@@ -93,6 +81,85 @@ def descendants(roots: Iterable[int]) -> list[int]:
         for task in Path(f"/proc/{pid}/task").glob("*/children"):
             found += map(int, _read(task).split())
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Syncs:
+    """How durable an accepted mail is, as strace saw it."""
+
+    per_mail: dict[str, float]
+    """Calls for each mail while several sessions send; a group commit needs less than one."""
+    before_reply: int | None
+    """Calls between 354 and 250 of a mail that came alone; ``None``: the order was not seen."""
+
+
+def count_syncs(
+    roots: Iterable[int], many: Callable[[], int], one: Callable[[], object]
+) -> Syncs | None:
+    """Watch a server write; ``None`` where strace is missing or may not.
+
+    Args:
+        roots: its first processes.
+        many: sends mails, and gives their number.
+        one: sends a single mail.
+    """
+    roots = list(roots)
+    sent = 0
+
+    def send_many() -> None:
+        nonlocal sent
+        sent = many()
+
+    trace = _trace(roots, _SYNCS, send_many)
+    if trace is None:
+        return None
+    calls = Counter(re.findall(rf"\b({'|'.join(_SYNCS)})\(", trace))
+    per_mail = {name: count / sent for name, count in sorted(calls.items())}
+    alone = _trace(roots, (*_SYNCS, "write", "writev", "sendto", "sendmsg"), one) or ""
+    return Syncs(per_mail, _between(alone))
+
+
+def _between(trace: str) -> int | None:
+    """Count the syncs that ended between the lines that say 354 and 250."""
+    found: int | None = None
+    for line in trace.splitlines():
+        if re.search(r'"354[ -]', line):
+            found = 0
+        elif found is not None and re.search(r'"250[ -]', line):
+            return found
+        elif found is not None and re.search(rf"\b({'|'.join(_SYNCS)})\b.*= 0", line):
+            found += 1
+    return None
+
+
+def _trace(roots: list[int], calls: Iterable[str], act: Callable[[], object]) -> str | None:
+    """Give what strace wrote while ``act`` ran."""
+    with tempfile.TemporaryDirectory(prefix="zajil-trace-") as folder:
+        output = Path(folder) / "trace"
+        command = [need_program("strace"), "-f", "-s", "40", "-o", str(output)]
+        command += ["-e", f"trace={','.join(calls)}"]
+        for pid in descendants(roots):
+            command += ["-p", str(pid)]
+        tracer = subprocess.Popen(command, stderr=subprocess.PIPE)
+        try:
+            if not _attached(tracer, descendants(roots)):
+                return None
+            act()
+        finally:
+            tracer.send_signal(signal.SIGINT)
+            tracer.communicate()
+        return output.read_text(errors="replace")
+
+
+def _attached(tracer: subprocess.Popen[bytes], pids: Iterable[int]) -> bool:
+    """Wait until all processes are traced; false: they will not be."""
+    deadline = time.monotonic() + _TRACER_SECONDS
+    while tracer.poll() is None and time.monotonic() < deadline:
+        states = [_read(Path(f"/proc/{pid}/status")) for pid in pids]
+        if all("TracerPid:\t0\n" not in state for state in states):
+            return True
+        time.sleep(0.01)
+    return False
 
 
 class Sink:
@@ -131,6 +198,20 @@ def running_sink(port: int) -> Iterator[Sink]:
         yield sink
     finally:
         sink.close()
+
+
+def _stat(path: Path) -> tuple[float, float, float, float] | None:
+    """Give utime, stime, cutime, cstime of a process or thread; ``None``: it is gone."""
+    text = _read(path)
+    if not text:
+        return None
+    user, system, ended_user, ended_system = text.rpartition(")")[2].split()[11:15]
+    return (
+        int(user) * _TICK_SECONDS,
+        int(system) * _TICK_SECONDS,
+        int(ended_user) * _TICK_SECONDS,
+        int(ended_system) * _TICK_SECONDS,
+    )
 
 
 def _read(path: Path) -> str:

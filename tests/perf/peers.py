@@ -1,0 +1,329 @@
+"""The servers that are compared: each starts in a folder of its own, on loopback, and is ended.
+
+Zajil and Postfix are always there. The others are optional: Exim, OpenSMTPD and Haraka lie in the
+folder that ``fetch_peers.py`` fills, aiosmtpd is a package of the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import imaplib
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import chrooted
+from zajil.lab.dns_server import DnsServer
+from zajil.lab.zones import Record, Zone
+from zajil.testing.postfix import HOLD, running_postfix, starttls
+
+_ZAJIL = [sys.executable, "-m", "zajil"]
+_START_SECONDS = 20.0
+_END_SECONDS = 10.0
+_SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "web")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server that runs."""
+
+    name: str
+    address: str
+    pids: tuple[int, ...]
+    """Its first processes; all their descendants count."""
+    recipient: str = "b@y.test"
+    arrived: Callable[[], int] | None = None
+    """Number of mails at the far end; ``None``: a 250 is all that is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a peer is started with."""
+
+    folder: Path
+    """New, and reachable for every user."""
+    tls: tuple[Path, Path]
+    """Certificate and key: the same for all of them."""
+    packages: Path | None = None
+    """What ``fetch_peers.py`` filled."""
+
+
+class NotInstalled(Exception):
+    """A peer that is optional is not there; the text says how to get it."""
+
+
+# ---- ours ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A real installation of ours that runs."""
+
+    configuration: Path
+    services: dict[str, list[str]]
+    pid: int
+    login: str
+    password: str
+
+
+@contextmanager
+def installation(
+    place: Place, *settings: str, workers: int = 2, environment: dict[str, str] | None = None
+) -> Iterator[Installation]:
+    """Set up and serve."""
+    setup = ["setup", "y.test", "--dir", str(place.folder), "--admin", "b@y.test", "--json"]
+    done = subprocess.run([*_ZAJIL, *setup], check=True, stdout=subprocess.PIPE)
+    made = json.loads(done.stdout)
+    certificate, key = place.tls
+    options = [f"server.workers={workers}", "limits.sessions_per_address=0", "log.level=warning"]
+    options += [f"tls.certificate={certificate}", f"tls.key={key}"]
+    options += [f'listen.{service}=["127.0.0.1:0"]' for service in _SERVICES]
+    arguments = [part for option in [*options, *settings] for part in ("--set", option)]
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        [*_ZAJIL, "--config", made["config"], *arguments, "serve", "--ready-fd", str(write)],
+        pass_fds=(write,),
+        env={**os.environ, **(environment or {})},
+    )
+    os.close(write)
+    try:
+        with open(read) as ready:
+            line = ready.readline()
+        if not line:
+            raise RuntimeError("zajil did not start")
+        account = made["account"]
+        yield Installation(
+            configuration=Path(made["config"]),
+            services=json.loads(line),
+            pid=server.pid,
+            login=account["login"],
+            password=account["password"],
+        )
+    finally:
+        _stop(server)
+
+
+@contextmanager
+def zajil(place: Place) -> Iterator[Peer]:
+    """Accepts for a mailbox of its own: that is one commit, and the delivery."""
+    with installation(place) as ours:
+        yield Peer("zajil", ours.services["smtp"][0], (ours.pid,))
+
+
+@contextmanager
+def zajil_relay(place: Place, sink: str, sunk: Callable[[], int]) -> Iterator[Peer]:
+    """Passes on what comes for an alias that stands for an address elsewhere."""
+    port = sink.rpartition(":")[2]
+    with _name_server() as nameserver:
+        options = [f'dns.nameservers=["{nameserver}"]', f"deliver.port={port}"]
+        with installation(place, *options) as ours:
+            alias = ["alias", "add", "away@y.test", "c@z.test"]
+            command = [*_ZAJIL, "--config", str(ours.configuration), *alias]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            yield Peer("zajil", ours.services["smtp"][0], (ours.pid,), "away@y.test", sunk)
+
+
+@contextmanager
+def zajil_deliver(place: Place) -> Iterator[Peer]:
+    """Delivers; IMAP says how many messages are there."""
+    with installation(place) as ours:
+        host, _, port = ours.services["imap"][0].rpartition(":")
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE  # self-signed, on loopback
+        with imaplib.IMAP4(host, int(port)) as client:
+            client.starttls(tls)
+            client.login(ours.login, ours.password)
+
+            def count() -> int:
+                _, answer = client.status("INBOX", "(MESSAGES)")
+                return int(bytes(answer[0]).rpartition(b"MESSAGES ")[2].rstrip(b")"))
+
+            yield Peer("zajil", ours.services["smtp"][0], (ours.pid,), arrived=count)
+
+
+# ---- Postfix ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def postfix(
+    place: Place, settings: dict[str, str] | None = None, arrived: Callable[[], int] | None = None
+) -> Iterator[Peer]:
+    """A private instance of Postfix; without settings it puts everything on hold."""
+    wanted = {**starttls(*place.tls), **(HOLD if settings is None else settings)}
+    with running_postfix(place.folder, free_port(), wanted) as running:
+        name = f"postfix {running.version}"
+        yield Peer(name, running.address, (running.master_pid,), arrived=arrived)
+
+
+# ---- the optional ones --------------------------------------------------------------------------
+
+
+@contextmanager
+def exim(place: Place) -> Iterator[Peer]:
+    """Exim, which queues only."""
+    package, port = _package(place, "exim4"), free_port()
+    with chrooted.exim(package, place.folder, port, place.tls) as pid:
+        address = _wait_for(port, place.folder / "output")
+        yield Peer("exim", address, (pid,))
+
+
+@contextmanager
+def opensmtpd(place: Place) -> Iterator[Peer]:
+    """OpenSMTPD, its sending side paused."""
+    package, port = _package(place, "opensmtpd"), free_port()
+    with chrooted.opensmtpd(package, place.folder, port, place.tls) as pid:
+        address = _wait_for(port, place.folder / "output")
+        yield Peer("opensmtpd", address, (pid,))
+
+
+@contextmanager
+def haraka(place: Place) -> Iterator[Peer]:
+    """Haraka with two workers, which queues for a sending side that is disabled."""
+    package, node = _package(place, "haraka"), shutil.which("node")
+    if node is None:
+        raise NotInstalled("haraka needs Node: apt-get install nodejs")
+    port, config = free_port(), place.folder / "config"
+    config.mkdir(parents=True)
+    certificate, key = place.tls
+    files = {
+        "smtp.ini": f"listen=127.0.0.1:{port}\nnodes=2\n",
+        "plugins": "tls\ntake_all\n",
+        "tls.ini": f"key={key}\ncert={certificate}\n",
+        "outbound.ini": "disabled=true\n",
+        "me": "mx.y.test\n",
+        "host_list": "",
+        "log.ini": "level=warn\n",
+        "loglevel": "WARN\n",
+    }
+    for name, text in files.items():
+        (config / name).write_text(text)
+    shutil.copy(package / "node_modules/Haraka/config/connection.ini", config)
+    for name in ("plugins", "queue"):
+        (place.folder / name).mkdir()
+    (place.folder / "plugins/take_all.js").write_text(_TAKE_ALL)
+    program = str(package / "node_modules/Haraka/bin/haraka")
+    with _running([node, program, "-c", str(place.folder)], place.folder / "output") as pid:
+        address = _wait_for(port, place.folder / "output")
+        yield Peer("haraka", address, (pid,))
+
+
+@contextmanager
+def aiosmtpd(place: Place) -> Iterator[Peer]:
+    """The naive server in Python: a file with its own fsync for each mail, in threads."""
+    address = f"127.0.0.1:{free_port()}"
+    place.folder.mkdir()
+    program = [sys.executable, str(Path(__file__).parent / "naive.py"), address]
+    command = [*program, str(place.folder / "mail"), *map(str, place.tls)]
+    with _running(command, place.folder / "output") as pid:
+        _wait_for(int(address.rpartition(":")[2]), place.folder / "output")
+        yield Peer("aiosmtpd", address, (pid,))
+
+
+_TAKE_ALL = """\
+'use strict'
+exports.register = function () {
+  this.register_hook('connect', 'relay')
+}
+exports.relay = function (next, connection) {
+  connection.relaying = true
+  next()
+}
+exports.hook_lookup_rdns = (next) => next(OK, 'client.x.test')
+exports.hook_rcpt = (next) => next(OK)
+"""
+
+ACCEPTING = {
+    "zajil": zajil,
+    "postfix": postfix,
+    "exim": exim,
+    "opensmtpd": opensmtpd,
+    "haraka": haraka,
+    "aiosmtpd": aiosmtpd,
+}
+"""Who can be asked to accept and do nothing else."""
+
+
+# ---- what they need -----------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    """Give a port that is free now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _package(place: Place, name: str) -> Path:
+    if place.packages is None or not (place.packages / name).is_dir():
+        raise NotInstalled(f"{name} is not there: python tests/perf/fetch_peers.py FOLDER")
+    return place.packages.resolve() / name
+
+
+@contextmanager
+def _running(command: list[str], output: Path) -> Iterator[int]:
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+        )
+        try:
+            yield process.pid
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_for(port: int, output: Path) -> str:
+    """Wait until somebody listens; give the address."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as sock:
+            sock.settimeout(_START_SECONDS)
+            if sock.connect_ex(("127.0.0.1", port)) == 0:
+                sock.recv(200)
+                return f"127.0.0.1:{port}"
+        time.sleep(0.05)
+    raise RuntimeError(f"a peer did not start: {output.read_text(errors='replace')[-1000:]}")
+
+
+@contextmanager
+def _name_server() -> Iterator[str]:
+    """A name server for z.test, in a thread of its own."""
+    zone = Zone(
+        "",
+        (
+            Record("", "SOA", "ns.test. postmaster.test. 1 1 1 1 5"),
+            Record("z.test", "MX", "10 mx.z.test."),
+            Record("mx.z.test", "A", "127.0.0.1"),
+        ),
+    )
+    loop = asyncio.new_event_loop()
+    server = DnsServer([zone])
+    loop.run_until_complete(server.start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield server.address
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(server.close())
+        loop.close()
