@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zajil.core.address import Address
@@ -152,6 +152,8 @@ def assert_clean(message: bytes) -> None:
     st.sampled_from([b"", b"DATA\r\n", b"BDAT 9\r\n", b"BDAT 20 LAST\r\n"]),
     st.sampled_from(OFFERS),
 )
+@example(b"EHLO c\r\nEHLO c\r\n\n\0\0\0", [1], False, b"BDAT 20 LAST\r\n", OFFERS[2])
+@example(b"a\n\0b\n\r\n.\r\n", [1], False, b"DATA\r\n", OFFERS[2])
 def test_whatever_the_peer_sends_in_whatever_pieces_the_outcome_is_the_same(
     data: bytes, sizes: list[int], encrypted: bool, begin: bytes, offer: Offer
 ) -> None:

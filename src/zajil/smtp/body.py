@@ -57,17 +57,17 @@ class _Reader:
         """Note the first defect of a block; give the block, with bare LF as CRLF if tolerated."""
         # Invariant: a block never ends in a CR that may be half of a CRLF (that one is held
         # back), so all CR, LF and NUL belong to a CRLF exactly if they are twice as many.
-        if (
-            self._defect is not None
-            or len(block.translate(None, _HARMLESS)) == block.count(b"\r\n") * 2
+        if (self._defect is not None and not self._tolerant) or (
+            len(block.translate(None, _HARMLESS)) == block.count(b"\r\n") * 2
         ):
             return block
-        found = (_TOLERANT_DEFECT if self._tolerant else _DEFECT).search(block)
-        if found is not None:
-            self._defect = _DEFECT_NAMES[found[0]]
-        elif self._tolerant:
-            self.tolerated = True
-            return _BARE_LF.sub(b"\r\n", block)
+        if self._defect is None:
+            found = (_TOLERANT_DEFECT if self._tolerant else _DEFECT).search(block)
+            self._defect = _DEFECT_NAMES[found[0]] if found is not None else None
+        if self._tolerant:
+            # Before a defect and behind it: the size must not depend on how the bytes were cut.
+            block, count = _BARE_LF.subn(b"\r\n", block)
+            self.tolerated = self.tolerated or count > 0
         return block
 
     def _keep(self, block: bytes) -> bytes:
