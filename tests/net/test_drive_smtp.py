@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 import uvloop
 
-from zajil.net.drive_smtp import SmtpLimits, SmtpService
+from zajil.net.drive_smtp import SmtpService
+from zajil.net.entrance import Entrance
+from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.listener import bind
 from zajil.net.peer import Peer
+from zajil.net.smtp_contract import SmtpLimits
 from zajil.net.stream import BytesBeforeTls, Stream, connect
 from zajil.smtp.command import BodyEnd, Command, Noop, Vrfy
 from zajil.smtp.extensions import Offer
@@ -272,11 +275,13 @@ def test_silence_ends_in_421(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", [SmtpLimits(sessions=2), SmtpLimits(sessions_per_address=2)], ids=["all", "address"]
+    "limits",
+    [SessionLimits(2, 0), SessionLimits(9, 2), SessionLimits(9, 0, 2)],
+    ids=["all", "address", "network"],
 )
-def test_one_connection_too_many(run: Run, limits: SmtpLimits) -> None:
+def test_one_connection_too_many(run: Run, limits: SessionLimits) -> None:
     async def main() -> None:
-        async with Server(limits=limits) as server:
+        async with Server(entrance=Entrance(SessionTable().caps(0, limits))) as server:
             first, second = await server.client(), await server.client()
             await first.line()
             await second.line()

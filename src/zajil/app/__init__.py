@@ -1,7 +1,8 @@
 """Wires options, store, steps and listeners together; starts and stops them.
 
 Reading order: ``serve`` (the supervisor's side: bind, prepare, fork), ``worker`` (one process),
-``services`` (what a worker is made of: protocols on their listeners, the queue, the web).
+``means``
+(what it has to build from), ``services`` (what it is made of), ``listeners`` (the mail protocols).
 
 Laws:
 - What must be shared by all workers (bound sockets, the TLS context with its ticket keys) is made

@@ -6,14 +6,15 @@ import json
 import os
 import pwd
 import socket
+from itertools import chain
 
 import structlog
 
 from zajil.app.worker import Shared, close_sockets, run_worker
 from zajil.config.options import Configuration, ListenOptions
-from zajil.net.listener import BindFailed, bind_shared
+from zajil.net.limits import SessionTable
+from zajil.net.listener import BindFailed, bind_for_workers, name_of, remove_unix
 from zajil.net.log import set_up_log
-from zajil.net.peer import join_host_port
 from zajil.net.supervise import Supervisor
 from zajil.net.system import SystemClock
 from zajil.store.errors import StoreUnavailable
@@ -51,7 +52,7 @@ def serve(
 
     def on_ready() -> None:
         addresses = {
-            name: [join_host_port(*sock.getsockname()[:2]) for sock, *_ in listening]
+            name: [name_of(sock) for sock, *_ in listening]
             for name, listening in shared.sockets.items()
         }
         log.info("serving", hostname=configuration.server.hostname, **addresses)
@@ -64,6 +65,8 @@ def serve(
         log.warning("worker ended, starting another", worker=number, pid=pid, how=how)
 
     def on_stop() -> None:
+        for sock, *_ in chain.from_iterable(shared.sockets.values()):
+            remove_unix(sock)
         close_sockets(shared.sockets)
 
     supervisor = Supervisor(
@@ -85,7 +88,9 @@ def _prepare(configuration: Configuration) -> Shared:
     try:
         for name in SERVICES:
             addresses = getattr(configuration.listen, name)
-            sockets[name] = [bind_shared(address, workers) for address in addresses]
+            sockets[name] = [
+                bind_for_workers(address, workers, configuration.net) for address in addresses
+            ]
         context = server_context(tls.certificate, tls.key) if tls.certificate and tls.key else None
         if context is None and (sockets["submissions"] or sockets["imaps"]):
             raise CannotStart("listen.submissions and listen.imaps need tls.certificate, tls.key")
@@ -94,7 +99,8 @@ def _prepare(configuration: Configuration) -> Shared:
         prepare_store(configuration.store, server.data_dir, clock=SystemClock())
     except (BindFailed, BadCertificate, StoreUnavailable) as error:
         raise CannotStart(str(error)) from error
-    return Shared(configuration, workers, sockets, context, client_tls)
+    sessions = {name: SessionTable(workers) for name in SERVICES}
+    return Shared(configuration, workers, sockets, sessions, context, client_tls)
 
 
 def _become(user: str | None) -> None:

@@ -5,50 +5,31 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zajil.config.options import Configuration
-from zajil.core.clock import Clock, Random
+from zajil.app.listeners import (
+    IMAP_SERVICES,
+    SMTP_SERVICES,
+    imap_service,
+    receive_services,
+    smtp_service,
+)
+from zajil.app.means import Means
+from zajil.core.clock import Clock
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
 from zajil.login.tokens import Introspection, IntrospectionRules
-from zajil.net.drive_smtp import SmtpLimits, SmtpService
-from zajil.net.peer import Peer
-from zajil.net.smtp_connection import Session
-from zajil.read.imap.service import ImapService
-from zajil.receive.services import ReceiveServices
-from zajil.receive.session import ReceiveSession
 from zajil.resolver.client import Resolver
-from zajil.smtp.extensions import Offer
-from zajil.smtp.server import ServerConnection
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store
 from zajil.store.tracking import delete_events, delete_mails
-from zajil.submit.accept import hand_in
-from zajil.submit.session import SubmitServices, SubmitSession
+from zajil.submit.hand_in import hand_in
 from zajil.web.app import make_web
 from zajil.web.server import WebServer
 from zajil.web.services import WebServices
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What one worker has to build its parts from."""
-
-    configuration: Configuration
-    number: int
-    """Of the worker, from 0."""
-    sockets: Mapping[str, Sequence[socket.socket]]
-    """Its own listening ones, by service."""
-    server_tls: ssl.SSLContext | None
-    client_tls: ssl.SSLContext
-    store: Store
-    clock: Clock
-    random: Random
 
 
 @dataclass(slots=True)
@@ -62,24 +43,14 @@ class Parts:
 async def make_parts(means: Means) -> Parts:
     """Make everything that serves, and begin to listen; the caller runs and drains it."""
     store, configuration, clock = means.store, means.configuration, means.clock
-    limits, hostname = configuration.limits, configuration.server.hostname
+    hostname = configuration.server.hostname
     login = _login_service(means)
     resolver = Resolver(configuration.dns, clock, means.random)
     parts = Parts()
-    for name in ("smtp", "submission", "submissions"):
-        service = _smtp_service(means, login, name)
-        await _listen(parts, service, means.sockets[name])
-    for name in ("imap", "imaps"):
-        imap = ImapService(
-            store,
-            login,
-            hostname=hostname,
-            limits=limits,
-            tls=means.server_tls,
-            implicit_tls=name == "imaps",
-            clock=clock,
-        )
-        await _listen(parts, imap, means.sockets[name])
+    for name in SMTP_SERVICES:
+        await _listen(parts, smtp_service(means, login, name), means.sockets[name])
+    for name in IMAP_SERVICES:
+        await _listen(parts, imap_service(means, login, name), means.sockets[name])
     deliverer = Deliverer(
         store,
         resolver,
@@ -121,49 +92,6 @@ def _login_service(means: Means) -> LoginService:
     )
 
 
-def _smtp_service(means: Means, login: LoginService, name: str) -> SmtpService:
-    """Make the service of port 25, 587 or 465."""
-    configuration, tls = means.configuration, means.server_tls
-    limits = configuration.limits
-    receive = _receive_services(means, name)
-    offer = Offer(
-        configuration.server.hostname,
-        limits.message_size,
-        starttls=tls is not None and name != "submissions",
-        auth_mechanisms=() if name == "smtp" else login.mechanisms,
-    )
-    make: Callable[[Peer, ServerConnection], Session]
-    if name == "smtp":
-        make = functools.partial(ReceiveSession, receive)
-    else:
-        make = functools.partial(SubmitSession, SubmitServices(receive, login))
-    return SmtpService(
-        make,
-        offer,
-        tls=tls,
-        implicit_tls=name == "submissions" and tls is not None,
-        limits=SmtpLimits(
-            sessions=limits.sessions,
-            sessions_per_address=limits.sessions_per_address,
-            errors=limits.errors,
-            idle_seconds=limits.idle / 1000,
-        ),
-    )
-
-
-def _receive_services(means: Means, name: str) -> ReceiveServices:
-    configuration = means.configuration
-    return ReceiveServices(
-        means.store,
-        means.clock,
-        means.random,
-        configuration.limits,
-        configuration.server.hostname,
-        name,
-        configuration.queue.lifetime,
-    )
-
-
 class _Listens(Protocol):
     """What serves a protocol on listening sockets."""
 
@@ -183,7 +111,7 @@ def _add_web(parts: Parts, means: Means, login: LoginService) -> None:
     services = WebServices(
         store=means.store,
         login=login,
-        hand_in=functools.partial(hand_in, _receive_services(means, "web")),
+        hand_in=functools.partial(hand_in, receive_services(means, "web")),
         clock=means.clock,
         random=means.random,
         options=configuration.web,

@@ -14,9 +14,11 @@ from itertools import chain
 
 import structlog
 
-from zajil.app.services import Means, make_parts
+from zajil.app.means import Means
+from zajil.app.services import make_parts
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
+from zajil.net.limits import SessionTable
 from zajil.net.supervise import WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
 from zajil.store.errors import StoreUnavailable
@@ -34,6 +36,7 @@ class Shared:
     workers: int
     sockets: dict[str, list[list[socket.socket]]]
     """For each service, for each of its addresses, one for each worker."""
+    sessions: dict[str, SessionTable]
     server_tls: ssl.SSLContext | None
     client_tls: ssl.SSLContext
 
@@ -118,6 +121,7 @@ class Worker:
             shared.configuration,
             self.number,
             self.sockets,
+            shared.sessions,
             shared.server_tls,
             shared.client_tls,
             store,

@@ -209,6 +209,12 @@ class LimitOptions(Options):
     errors: int = Field(
         20, ge=1, description="Refused commands and recipients in one session before it is closed."
     )
+    commands: int = Field(
+        100_000,
+        ge=0,
+        description="Commands of one session before it is closed; far above what the mails of a "
+        "busy hour need. 0: no limit.",
+    )
     free_errors: int = Field(
         10,
         ge=0,

@@ -6,11 +6,9 @@ Law: one task serves one connection, from accept to close; it holds the socket a
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -19,6 +17,8 @@ from zajil.imap.command import Event, StartTls
 from zajil.imap.response import Completion, untagged_status
 from zajil.imap.server import ImapServerConnection, Wait
 from zajil.imap.state import State
+from zajil.net.acceptor import Acceptor
+from zajil.net.entrance import HANDSHAKE_FAILED, Entrance
 from zajil.net.peer import Peer, make_peer
 
 logger = logging.getLogger(__name__)
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 _HIGH_WATER = 262_144
 """Bytes that wait for the engine or the peer before the other side has to wait."""
 _HIGH_WATER_OF_STRANGER = 65_536
-_RETRY_SECONDS = 1.0
-_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +78,7 @@ class ImapListener:
     Args:
         make_engine: with the greeting already in it.
         tls: for STARTTLS, or from the first byte (``implicit_tls``).
-        max_sessions: connections at a time; more are told BYE.
-        max_per_address: of these, from one address; 0: no limit.
+        entrance: who may come in; others are told BYE.
     """
 
     def __init__(
@@ -92,8 +89,7 @@ class ImapListener:
         tls: ssl.SSLContext | None,
         implicit_tls: bool,
         times: ImapTimes,
-        max_sessions: int,
-        max_per_address: int,
+        entrance: Entrance,
     ) -> None:
         if implicit_tls and tls is None:
             raise ValueError("TLS is offered without a certificate")
@@ -102,24 +98,17 @@ class ImapListener:
         self.tls = tls
         self.times = times
         self._implicit_tls = implicit_tls
-        self._max_sessions = max_sessions
-        self._max_per_address = max_per_address
-        self._per_address: Counter[str] = Counter()
-        self._acceptors: dict[asyncio.Task[None], socket.socket] = {}
+        self._entrance = entrance
+        self._acceptor = Acceptor(self._take)
         self._tasks: dict[asyncio.Task[None], _Connection | None] = {}
 
     async def serve(self, sock: socket.socket) -> None:
         """Begin to accept on a listening socket; returns at once. ``drain`` closes it."""
-        sock.setblocking(False)
-        self._acceptors[asyncio.create_task(self._accept(sock))] = sock
+        self._acceptor.listen(sock)
 
     async def drain(self, seconds: float) -> None:
         """Accept no more; say BYE to all, let running commands end, at most for ``seconds``."""
-        for acceptor, sock in self._acceptors.items():
-            acceptor.cancel()
-            await asyncio.wait([acceptor])
-            sock.close()
-        self._acceptors.clear()
+        self._acceptor.close()
         for task, connection in list(self._tasks.items()):
             if connection is None:
                 task.cancel()
@@ -131,64 +120,51 @@ class ImapListener:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+        self._entrance.close()
 
-    async def _accept(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, address = await loop.sock_accept(sock)
-            except OSError as error:
-                # Attack: the socket stays readable, so a loop would spin on EMFILE.
-                if error.errno in _OUT_OF_FILES:
-                    logger.error("no file descriptor for a new connection: %s", error)
-                    await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            task = loop.create_task(self._serve(client, address))
-            self._tasks[task] = None
-            task.add_done_callback(lambda done: self._tasks.pop(done, None))
+    def _take(self, client: socket.socket, address: Any) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(client, address))
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
     async def _serve(self, client: socket.socket, address: Any) -> None:
-        client.setblocking(False)
+        peer: Peer | None = None
         try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            peer = make_peer(address, client.getsockname())
-        except OSError:  # it is gone already
+            direct = make_peer(address, client.getsockname())
+            peer = await self._entrance.find_peer(client, direct, self.times.handshake)
+        except OSError:
+            logger.debug("a connection was gone before it was served")
+        if peer is None:
             client.close()
             return
-        if not self._admit(peer):
+        if not self._entrance.admit(peer.host):
             if not self._implicit_tls:
                 _send_at_most(client, untagged_status("BYE", "too many connections"))
             client.close()
             return
         try:
-            loop = asyncio.get_running_loop()
-            tls: dict[str, Any] = {}
-            if self._implicit_tls:
-                tls = {"ssl": self.tls, "ssl_handshake_timeout": self.times.handshake}
-            # Not the protocol that comes back: with TLS, uvloop gives its own instead of ours.
-            connection = _Connection(self, peer)
+            await self._run(client, peer)
+        finally:
+            self._entrance.forget(peer.host)
+
+    async def _run(self, client: socket.socket, peer: Peer) -> None:
+        # Not the protocol that comes back: with TLS, uvloop gives its own instead of ours.
+        connection = _Connection(self, peer)
+        loop = asyncio.get_running_loop()
+        tls: dict[str, Any] = {}
+        if self._implicit_tls:
+            tls = {"ssl": self.tls, "ssl_handshake_timeout": self.times.handshake}
+        try:
             await loop.connect_accepted_socket(lambda: connection, client, **tls)
-            self._tasks[_this_task()] = connection
-            await connection.run()
         except OSError as error:
+            if self._implicit_tls:
+                self._entrance.refuse(peer.host, HANDSHAKE_FAILED)
             logger.info("connection of %s failed: %s", peer, error)
             client.close()
-        finally:
-            self._forget(peer)
-
-    def _admit(self, peer: Peer) -> bool:
-        count = self._per_address[peer.host]
-        if self._max_per_address and count >= self._max_per_address:
-            return False
-        if self._per_address.total() >= self._max_sessions:
-            return False
-        self._per_address[peer.host] = count + 1
-        return True
-
-    def _forget(self, peer: Peer) -> None:
-        self._per_address[peer.host] -= 1
-        if self._per_address[peer.host] <= 0:
-            del self._per_address[peer.host]  # an entry for each address ever seen would leak
+            return
+        self._tasks[_this_task()] = connection
+        await connection.run()
 
 
 def _this_task() -> asyncio.Task[Any]:

@@ -1,21 +1,25 @@
-"""Serve SMTP on listening sockets: caps, idle connections, an orderly end.
+"""Serve SMTP on listening sockets: who may connect, what each is offered, an orderly end.
 
 A connection is ``smtp_connection``; this is what all of them share.
+
+Ordinary listeners are left to the loop, which accepts fastest. Where bytes must be read before the
+greeting (TLS, a PROXY header), a connection is accepted and counted here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
-from zajil.net.peer import Peer
-from zajil.net.smtp_connection import Session, SmtpConnection
+from zajil.net.acceptor import Acceptor, LoopListener
+from zajil.net.entrance import HANDSHAKE_FAILED, Entrance
+from zajil.net.peer import Peer, make_peer
+from zajil.net.smtp_connection import SmtpConnection
+from zajil.net.smtp_contract import Session, SmtpLimits
 from zajil.smtp.codes import Code
 from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
@@ -23,31 +27,19 @@ from zajil.smtp.server import ServerConnection
 
 logger = logging.getLogger(__name__)
 
-_ACCEPTS_PER_TURN = 64
-_RETRY_SECONDS = 1.0
-"""Wait after accept() found no free file descriptor."""
-_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
-
-@dataclass(frozen=True, slots=True)
-class SmtpLimits:
-    """What peers may cost us; the numbers come from ``[limits]``."""
-
-    sessions: int = 2000
-    sessions_per_address: int = 50
-    """0: no limit."""
-    errors: int = 20
-    idle_seconds: float = 300
-    """At least 5 minutes: RFC 5321 section 4.5.3.2.7."""
-    handshake_seconds: float = 30
+_MOST_LINGERING = 200
+"""Connections kept for their last words; in a flood of refused ones, further ones are just cut."""
+_SHORTEST_SWEEP_SECONDS, _LONGEST_SWEEP_SECONDS = 0.02, 10.0
 
 
 class SmtpService:
-    """What one kind of listener serves: port 25, submission, or submissions.
+    """What one kind of listener serves: port 25, submission, submissions or LMTP.
 
     Args:
         make_session: called for each connection; must not wait.
         tls: for STARTTLS (if ``offer.starttls``) or from the first byte (``implicit_tls``).
+        entrance: who may come in.
+        favourites: what single peers are offered instead of ``offer``.
     """
 
     def __init__(
@@ -59,33 +51,35 @@ class SmtpService:
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         limits: SmtpLimits | None = None,
+        entrance: Entrance | None = None,
+        favourites: Callable[[str], Offer | None] | None = None,
     ) -> None:
         if tls is None and (implicit_tls or offer.starttls):
             raise ValueError("TLS is offered without a certificate")
-        limits = limits or SmtpLimits()
         self.make_session = make_session
         self.offer = offer
-        self.greeting = greeting or Reply(Code.GREETING, (f"{offer.hostname} ESMTP Zajil",))
         self.tls = tls
-        self.max_errors = limits.errors
-        self.idle_seconds = limits.idle_seconds
-        self.handshake_seconds = limits.handshake_seconds
+        self.limits = limits or SmtpLimits()
+        self.has_favourites = favourites is not None
         self.draining = False
         self.loop: asyncio.AbstractEventLoop
-        self.implicit_tls = implicit_tls
-        self._limits = limits
+        self._greeting = greeting or Reply(Code.GREETING, (f"{offer.hostname} ESMTP Zajil",))
+        self._implicit_tls = implicit_tls
+        self._entrance = entrance or Entrance()
+        self._favourites = favourites
         self._connections: set[SmtpConnection] = set()
-        self._per_address: Counter[str] = Counter()
-        self._servers: list[asyncio.AbstractServer] = []
-        self._sockets: list[socket.socket] = []
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._lingering = 0
+        self._listeners: list[LoopListener] = []
+        self._acceptor = Acceptor(self._take)
+        self._openings: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._revival: asyncio.Task[None] | None = None
         self._all_gone = asyncio.Event()
 
     @property
     def session_count(self) -> int:
-        """Connections at this moment, those in an implicit TLS handshake included."""
-        return len(self._connections) + len(self._handshakes)
+        """Connections at this moment, those that have not been greeted yet included."""
+        return len(self._connections) + len(self._openings)
 
     async def serve(self, sock: socket.socket) -> None:
         """Begin to accept on a listening socket; returns at once. ``drain`` closes it.
@@ -93,27 +87,22 @@ class SmtpService:
         May be called for several sockets.
         """
         self.loop = asyncio.get_running_loop()
-        if self.implicit_tls:
-            sock.setblocking(False)
-            self._sockets.append(sock)
-            self.loop.add_reader(sock, self._accept, sock)
+        if self._implicit_tls or self._entrance.proxies:
+            self._acceptor.listen(sock)
         else:
-            self._servers.append(
-                await self.loop.create_server(lambda: SmtpConnection(self), sock=sock)
-            )
+            listener = LoopListener(lambda: SmtpConnection(self), sock)
+            self._listeners.append(listener)
+            await listener.start()
         if self._sweeper is None:
             self._sweep()
 
     async def drain(self, seconds: float) -> None:
         """Accept no more; let mails in flight end, at most for ``seconds``; then 421 to all."""
         self.draining = True
-        for server in self._servers:
-            server.close()
-        for sock in self._sockets:
-            self.loop.remove_reader(sock)
-            sock.close()
-        self._sockets.clear()
-        for task in self._handshakes:
+        for listener in self._listeners:
+            listener.close()
+        self._acceptor.close()
+        for task in self._openings:
             task.cancel()
         for connection in list(self._connections):
             connection.drain()
@@ -126,30 +115,49 @@ class SmtpService:
                 await self._wait_until_gone(1.0)
         if self._sweeper is not None:
             self._sweeper.cancel()
+        self._entrance.close()
 
     # ---- called by connections -----------------------------------------------------------------
 
+    def make_engine(self, offer: Offer) -> ServerConnection:
+        """Make an engine with our greeting in it."""
+        return ServerConnection(
+            offer,
+            self._greeting,
+            encrypted=self._implicit_tls,
+            max_errors=self.limits.errors,
+            max_commands=self.limits.commands,
+        )
+
+    def offer_for(self, host: str) -> Offer:
+        """Give what this peer is offered; asked only if ``has_favourites``."""
+        return (self._favourites(host) if self._favourites else None) or self.offer
+
     def admit(self, connection: SmtpConnection, host: str) -> bool:
         """Count the connection; false: there are too many."""
-        limits, count = self._limits, self._per_address[host]
-        if len(self._connections) >= limits.sessions:
+        # With TLS from the first byte, it was counted before the handshake.
+        if not (self._implicit_tls or self._entrance.admit(host)):
             return False
-        if limits.sessions_per_address and count >= limits.sessions_per_address:
-            return False
-        self._per_address[host] = count + 1
         self._connections.add(connection)
         return True
 
     def forget(self, connection: SmtpConnection, host: str) -> None:
         """Count it no more."""
         self._connections.discard(connection)
-        left = self._per_address[host] - 1
-        if left > 0:
-            self._per_address[host] = left
-        else:
-            del self._per_address[host]  # an entry for each address ever seen would leak
+        self._entrance.forget(host)
         if self.draining and not self._connections:
             self._all_gone.set()
+
+    def may_linger(self) -> bool:
+        """Whether one more connection may be kept open for its last words; counts it."""
+        if self.draining or self._lingering >= _MOST_LINGERING:
+            return False
+        self._lingering += 1
+        return True
+
+    def lingers_no_more(self) -> None:
+        """It is gone."""
+        self._lingering -= 1
 
     # ---- time ----------------------------------------------------------------------------------
 
@@ -157,9 +165,20 @@ class SmtpService:
         """Look at all connections now and then: a timer for each read would cost more."""
         now = self.loop.time()
         for connection in list(self._connections):
-            connection.check_idle(now)
-        pause = min(10.0, max(0.02, self.idle_seconds / 4))
+            connection.check_time(now)
+        for listener in self._listeners:
+            if listener.is_dead and self._revival is None and not self.draining:
+                self._revival = self.loop.create_task(listener.revive())
+                self._revival.add_done_callback(self._revived)
+        limits = self.limits
+        shortest = min(limits.idle_seconds, limits.data_idle_seconds, limits.mail_seconds)
+        pause = min(_LONGEST_SWEEP_SECONDS, max(_SHORTEST_SWEEP_SECONDS, shortest / 4))
         self._sweeper = self.loop.call_later(pause, self._sweep)
+
+    def _revived(self, task: asyncio.Task[None]) -> None:
+        self._revival = None
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a listener cannot accept again yet: %s", task.exception())
 
     async def _wait_until_gone(self, seconds: float) -> bool:
         if self._connections:
@@ -171,44 +190,42 @@ class SmtpService:
                 return False
         return True
 
-    # ---- TLS from the first byte -----------------------------------------------------------------
-    # Connections must be counted from accept() on, before their handshake; a server of the loop
-    # tells us of them only after it, and of failed ones never.
+    # ---- connections that we accept ourselves ----------------------------------------------------
+    # They must be counted from accept() on, before their handshake; a server of the loop tells us
+    # of them only after it, and of failed ones never.
 
-    def _accept(self, sock: socket.socket) -> None:
-        for _ in range(_ACCEPTS_PER_TURN):
-            try:
-                client, _address = sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in _OUT_OF_FILES:
-                    raise
-                # Attack: the socket stays readable, so the loop would spin on EMFILE.
-                logger.error("no file descriptor for a new connection: %s", error)
-                self.loop.remove_reader(sock)
-                self.loop.call_later(_RETRY_SECONDS, self._accept_again, sock)
-                return
-            if self.session_count >= self._limits.sessions:
-                client.close()
-                continue
-            client.setblocking(False)
-            task = self.loop.create_task(self._shake_hands(client))
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
-
-    def _accept_again(self, sock: socket.socket) -> None:
-        if not self.draining:
-            self.loop.add_reader(sock, self._accept, sock)
-
-    async def _shake_hands(self, client: socket.socket) -> None:
-        """Make a connection of an accepted socket; a failed handshake is nobody's session."""
+    def _take(self, client: socket.socket, address: Any) -> None:
         try:
-            await self.loop.connect_accepted_socket(
-                lambda: SmtpConnection(self),
-                client,
-                ssl=self.tls,
-                ssl_handshake_timeout=self.handshake_seconds,
-            )
+            peer = make_peer(address, client.getsockname())
+        except OSError:  # it is gone already
+            client.close()
+            return
+        task = self.loop.create_task(self._open(client, peer))
+        self._openings.add(task)
+        task.add_done_callback(self._openings.discard)
+
+    async def _open(self, client: socket.socket, peer: Peer) -> None:
+        """Make a connection of an accepted socket; one that fails here is nobody's session."""
+        seconds, entrance = self.limits.handshake_seconds, self._entrance
+        admitted: SmtpConnection | None = None
+        visitor: Peer | None = None
+        try:
+            visitor = await entrance.find_peer(client, peer, seconds)
+            if visitor is None or (self._implicit_tls and not entrance.admit(visitor.host)):
+                visitor = None
+                return
+            connection = SmtpConnection(self, visitor)
+            tls: dict[str, Any] = {}
+            if self._implicit_tls:
+                tls = {"ssl": self.tls, "ssl_handshake_timeout": seconds}
+            await self.loop.connect_accepted_socket(lambda: connection, client, **tls)
+            admitted = connection
         except OSError as error:
-            logger.info("TLS handshake failed: %s", error)
+            if visitor is not None:
+                entrance.refuse(visitor.host, HANDSHAKE_FAILED)
+            logger.info("connection of %s failed: %s", peer, error)
+        finally:
+            if admitted is None:
+                client.close()
+                if visitor is not None and self._implicit_tls:
+                    entrance.forget(visitor.host)

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import errno
+import grp
+import os
 import socket
+import stat
+from contextlib import suppress
 
+from zajil.config.kinds import UNIX_PREFIX
+from zajil.config.options import NetOptions
 from zajil.net.peer import join_host_port, split_host_port
 
 BACKLOG = 1024
@@ -16,6 +22,11 @@ _REASONS = {
     errno.EADDRNOTAVAIL: "not an address of this machine",
     errno.EAFNOSUPPORT: "this machine has no such kind of address",
 }
+_UNIX_REASONS = {
+    errno.EADDRINUSE: "another program listens there, or it is a file of another kind",
+    errno.EACCES: "no permission to make a file there",
+    errno.ENOENT: "the folder does not exist",
+}
 
 
 class BindFailed(Exception):
@@ -25,6 +36,19 @@ class BindFailed(Exception):
         super().__init__(f"cannot listen on {address}: {reason}")
         self.address = address
         self.reason = reason
+
+
+def bind_for_workers(address: str, count: int, options: NetOptions) -> list[socket.socket]:
+    """Give a listening socket for each worker, on ``ADDRESS:PORT`` or ``unix:/PATH``.
+
+    Raises:
+        BindFailed: as ``bind`` and ``bind_unix``.
+    """
+    if not address.startswith(UNIX_PREFIX):
+        return bind_shared(address, count)
+    sock = bind_unix(address, int(options.socket_mode, 8), options.socket_group)
+    # One queue of connections for all: Unix sockets know no SO_REUSEPORT.
+    return [sock, *(sock.dup() for _ in range(count - 1))]
 
 
 def bind_shared(address: str, count: int) -> list[socket.socket]:
@@ -80,3 +104,67 @@ def bind(address: str, *, shared: bool = False) -> socket.socket:
         raise BindFailed(address, _REASONS.get(number or 0, str(error))) from None
     sock.setblocking(False)
     return sock
+
+
+def bind_unix(address: str, mode: int, group: str | None) -> socket.socket:
+    """Give a listening, non-blocking Unix socket; the caller closes it, and ``remove_unix`` it.
+
+    A socket file that nobody listens on any more is replaced; any other file is left alone.
+
+    Args:
+        address: ``unix:/PATH``.
+        mode: permissions of the file; it never has more, not for a moment.
+        group: its group; ``None``: that of the process.
+
+    Raises:
+        BindFailed: another program listens there, no permission, no such group ...
+    """
+    path = address.removeprefix(UNIX_PREFIX)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        before = os.umask(0o777)
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(before)
+        if group is not None:
+            os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        os.chmod(path, mode)
+        sock.listen(BACKLOG)
+    except (OSError, KeyError) as error:
+        sock.close()
+        reason = f"there is no group {group}"
+        if isinstance(error, OSError):
+            reason = _UNIX_REASONS.get(error.errno or 0, error.strerror or str(error))
+        raise BindFailed(address, reason) from None
+    sock.setblocking(False)
+    return sock
+
+
+def remove_unix(sock: socket.socket) -> None:
+    """Remove the file of a Unix socket that is about to be closed; nothing for others."""
+    if sock.family == socket.AF_UNIX and sock.fileno() >= 0:
+        with suppress(OSError):
+            os.unlink(sock.getsockname())
+
+
+def name_of(sock: socket.socket) -> str:
+    """Give the address of a listening socket as the configuration writes it."""
+    if sock.family == socket.AF_UNIX:
+        return f"{UNIX_PREFIX}{sock.getsockname()}"
+    return join_host_port(*sock.getsockname()[:2])
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)  # whoever made it is gone

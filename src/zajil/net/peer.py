@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 
@@ -12,10 +13,11 @@ class Peer:
     """The peer of one connection, as the socket names it."""
 
     host: str
-    """Its address: ``192.0.2.1``, ``2001:db8::1``; an IPv4 address is never mapped into IPv6."""
+    """Its address: ``192.0.2.1``, ``2001:db8::1``; an IPv4 address is never mapped into IPv6.
+    ``local`` on a Unix socket."""
     port: int
     local: str
-    """Our end: ``192.0.2.25:25``."""
+    """Our end: ``192.0.2.25:25``, ``unix:/run/zajil/lmtp``."""
 
     @property
     def address(self) -> IPv4Address | IPv6Address:
@@ -23,12 +25,36 @@ class Peer:
         return ip_address(self.host)
 
     def __str__(self) -> str:
-        """Give ``192.0.2.1:4711`` or ``[2001:db8::1]:4711``, as events show it."""
+        """Give ``192.0.2.1:4711`` or ``[2001:db8::1]:4711`` or ``local``, as events show it."""
+        if self.host == LOCAL:
+            return LOCAL
         return join_host_port(self.host, self.port)
 
 
+LOCAL = "local"
+"""The host of a peer on a Unix socket: a program of this machine."""
+
+
+class Networks:
+    """Addresses that the operator has named; empty is false."""
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        self._networks = tuple(ip_network(network, strict=False) for network in networks)
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def __contains__(self, host: object) -> bool:
+        if not self._networks or not isinstance(host, str) or host == LOCAL:
+            return False
+        address = ip_address(host)
+        return any(address in network for network in self._networks)
+
+
 def make_peer(peer_name: Any, local_name: Any) -> Peer:
-    """Make a ``Peer`` from what ``getpeername`` and ``getsockname`` of a TCP socket give."""
+    """Make a ``Peer`` from what ``getpeername`` and ``getsockname`` give."""
+    if isinstance(local_name, str):
+        return Peer(LOCAL, 0, f"unix:{local_name}")
     host = peer_name[0]
     if ":" in host:
         address = IPv6Address(host.partition("%")[0])

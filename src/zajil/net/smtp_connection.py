@@ -4,8 +4,11 @@ Laws:
 - ``session.closed`` is called exactly once, as the last call of the session, also after a fault
   of ours.
 - While an answer is awaited no further event is asked of the engine, and reading stops once
-  ``MAX_PENDING`` bytes wait; the same while the peer does not read our replies.
+  ``max_pending`` bytes wait; the same while the peer does not read our replies.
 - Bytes that arrive between STARTTLS and the handshake close the connection.
+- Our last words are not lost: where the peer may still be sending, we read on for a moment, because
+  closing with bytes unread would reset the connection.
+- An idle connection has no task and no timer; ``check_time`` is called now and then.
 """
 
 from __future__ import annotations
@@ -13,66 +16,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable
+from typing import Any, cast
 
+from zajil.net.linger import Linger
 from zajil.net.peer import Peer, make_peer
-from zajil.smtp.codes import Code, Status
+from zajil.net.smtp_contract import EARLY, FAULT, IDLE, SHUTTING_DOWN, TOO_MANY, Service, Session
 from zajil.smtp.command import BodyChunk, BodyEnd, Command
-from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
-from zajil.smtp.server import ServerConnection, Wait
+from zajil.smtp.server import Wait
+from zajil.smtp.state import State
 
 logger = logging.getLogger(__name__)
 
-MAX_PENDING = 65536
-"""Bytes of pipelined commands kept while an answer is awaited; protects memory."""
-_LINGER_SECONDS = 30.0
+_UNREAD_SECONDS = 30.0
 """A closed connection whose peer does not take our last words is cut after this time."""
-
-TOO_MANY = Reply(Code.NOT_AVAILABLE, (f"{Status.TOO_MUCH} too many connections",))
-SHUTTING_DOWN = Reply(Code.NOT_AVAILABLE, (f"{Status.SHUTTING_DOWN} shutting down, come back",))
-_IDLE = Reply(Code.NOT_AVAILABLE, (f"{Status.IDLE} idle for too long",))
-_FAULT = Reply(Code.NOT_AVAILABLE, (f"{Status.LOCAL_FAULT} internal error, try again later",))
-
-
-class Session(Protocol):
-    """What decides: ``receive.session``, ``submit.session``."""
-
-    def answer(self, event: Command | BodyEnd) -> Reply | Awaitable[Reply]:
-        """Decide; give an awaitable only if it must wait. A reply is a promise: 250 to a
-        ``BodyEnd`` comes after the commit."""
-
-    def take_body(self, chunk: bytes) -> Awaitable[None] | None:
-        """Keep a piece of the message; waiting here slows the sender down."""
-
-    def tls_started(self, version: str, cipher: str) -> None:
-        """Forget what was said before (RFC 3207 section 4.2)."""
-
-    def closed(self, reason: str) -> None:
-        """Once, always last: ``quit``, ``peer closed``, ``timeout``, ``shutdown``,
-        ``too many errors``, ``bytes after STARTTLS``, ``TLS failed: ...``, ``fault ...``."""
-
-
-class Service(Protocol):
-    """What a connection needs to know of the service it belongs to: ``drive_smtp``."""
-
-    offer: Offer
-    greeting: Reply
-    tls: ssl.SSLContext | None
-    implicit_tls: bool
-    make_session: Callable[[Peer, ServerConnection], Session]
-    max_errors: int
-    idle_seconds: float
-    handshake_seconds: float
-    draining: bool
-    loop: asyncio.AbstractEventLoop
-
-    def admit(self, connection: SmtpConnection, host: str) -> bool:
-        """Count the connection; false: there are too many."""
-
-    def forget(self, connection: SmtpConnection, host: str) -> None:
-        """Count it no more."""
 
 
 class SmtpConnection(asyncio.Protocol):
@@ -84,6 +42,8 @@ class SmtpConnection(asyncio.Protocol):
         "_eof",
         "_heard",
         "_host",
+        "_mail_seen",
+        "_peer",
         "_read_paused",
         "_reason",
         "_service",
@@ -95,14 +55,15 @@ class SmtpConnection(asyncio.Protocol):
         "conn",
     )
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, peer: Peer | None = None) -> None:
+        """Make one for a connection that is being accepted.
+
+        Args:
+            peer: whose it is, where that was found out before; else the transport knows.
+        """
         self._service = service
-        self.conn = ServerConnection(
-            service.offer,
-            service.greeting,
-            encrypted=service.implicit_tls,
-            max_errors=service.max_errors,
-        )
+        self._peer = peer
+        self.conn = service.make_engine(service.offer)
         self._transport: asyncio.Transport | None = None  # None: not yet, or no more
         self._host = ""  # the peer's address; "": not counted by the service
         self._session: Session | None = None  # None: not yet, or told that it is closed
@@ -114,7 +75,8 @@ class SmtpConnection(asyncio.Protocol):
         self._eof = False
         self._cut = False
         self._reason = ""  # why it ended, where the engine does not know
-        self._heard = 0.0  # loop time of the last sign of life
+        self._heard = 0.0  # loop time of the last event, which is the last sign of life
+        self._mail_seen = 0.0  # loop time when the mail under way was first noticed; 0: none was
 
     # ---- called by the transport ---------------------------------------------------------------
 
@@ -123,28 +85,35 @@ class SmtpConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         service = self._service
         self._heard = service.loop.time()
-        peer_name = transport.get_extra_info("peername")
-        if not peer_name:  # gone already
-            self._transport.abort()
-            return
-        if service.draining or not service.admit(self, peer_name[0]):
+        peer = self._peer
+        if peer is None:
+            local_name = transport.get_extra_info("sockname")
+            peer_name = transport.get_extra_info("peername")
+            if not peer_name and not isinstance(local_name, str):  # gone already
+                self._transport.abort()
+                return
+            peer = make_peer(peer_name, local_name)
+        if service.draining or not service.admit(self, peer.host):
             self._transport.write((SHUTTING_DOWN if service.draining else TOO_MANY).to_bytes())
-            self._transport.close()
+            self._close(self._transport)
             return
-        self._host = peer_name[0]
+        self._host = peer.host
+        if service.has_favourites:
+            self.conn = service.make_engine(service.offer_for(peer.host))
         try:
-            peer = make_peer(peer_name, transport.get_extra_info("sockname"))
             self._session = service.make_session(peer, self.conn)
             encryption = transport.get_extra_info("ssl_object")
             if encryption is not None:
                 self._tell_encryption(encryption)
         except Exception as error:
             self._fault(error)
-        self._flush()
+        if service.limits.greeting_delay_seconds and not self.conn.close_reason:
+            self._delay_greeting(service.limits.greeting_delay_seconds)
+        else:
+            self._flush()
 
     def data_received(self, data: bytes) -> None:
         """Feed the engine; ask the session what to answer."""
-        self._heard = self._service.loop.time()
         conn = self.conn
         if self._upgrade is not None:
             self._take_early(data)
@@ -152,7 +121,7 @@ class SmtpConnection(asyncio.Protocol):
         conn.receive_data(data)
         if self._waiting is None and not self._write_paused:
             self._advance()
-        elif conn.pending_size() > MAX_PENDING and not self._read_paused:
+        elif conn.pending_size() > self._service.limits.pending and not self._read_paused:
             self._pause_reading()
 
     def eof_received(self) -> bool:
@@ -185,17 +154,29 @@ class SmtpConnection(asyncio.Protocol):
 
     # ---- called by the service -----------------------------------------------------------------
 
-    def check_idle(self, now: float) -> None:
-        """End it if it has been silent for too long. Called now and then with the loop's time."""
+    def check_time(self, now: float) -> None:
+        """End it if a stage takes too long. Called now and then with the loop's time."""
         silent = now - self._heard
         if self._waiting is not None or self._upgrade is not None:
             return
         if self._cut:
-            if silent > _LINGER_SECONDS and self._transport is not None:
-                self._transport.abort()
-        elif silent > self._service.idle_seconds:
+            if silent > _UNREAD_SECONDS:
+                self.abort()
+            return
+        conn, limits = self.conn, self._service.limits
+        # Attack: a byte now and then (slow loris). Part of a command is no sign of life, and a
+        # mail has its time as a whole.
+        patience = limits.data_idle_seconds if conn.state is State.BODY else limits.idle_seconds
+        is_late = silent > patience
+        if not conn.in_transaction():
+            self._mail_seen = 0.0
+        elif not self._mail_seen:
+            self._mail_seen = self._heard
+        else:
+            is_late = is_late or now - self._mail_seen > limits.mail_seconds
+        if is_late:
             self._heard = now
-            self.conn.close(_IDLE, "timeout")
+            conn.close(IDLE, "timeout")
             self._flush()
 
     def drain(self) -> None:
@@ -226,10 +207,12 @@ class SmtpConnection(asyncio.Protocol):
         if session is None:
             return
         conn = self.conn
+        has_come = False
         try:
             while self._waiting is None:
                 event = conn.next_event()
                 if type(event) is BodyChunk:
+                    has_come = True
                     taken = session.take_body(event.data)
                     if taken is not None:
                         self._await(taken)
@@ -242,6 +225,7 @@ class SmtpConnection(asyncio.Protocol):
                         self.drain()
                     break
                 else:
+                    has_come = True
                     answer = session.answer(cast("Command | BodyEnd", event))
                     if type(answer) is Reply:
                         conn.reply(answer)
@@ -249,6 +233,8 @@ class SmtpConnection(asyncio.Protocol):
                         self._await(cast("Awaitable[Reply]", answer))
         except Exception as error:
             self._fault(error)
+        if has_come:
+            self._heard = self._service.loop.time()
         self._flush()
 
     def _await(self, answer: Awaitable[Any]) -> None:
@@ -262,6 +248,8 @@ class SmtpConnection(asyncio.Protocol):
             reply = future.result()
             if reply is not None and not self.conn.close_reason:
                 self.conn.reply(reply)
+            if self._mail_seen and not self.conn.in_transaction():
+                self._mail_seen = 0.0
         except asyncio.CancelledError:
             self.conn.close(SHUTTING_DOWN, "shutdown")
         except Exception as error:
@@ -292,13 +280,23 @@ class SmtpConnection(asyncio.Protocol):
         if data:
             transport.write(data)
         if self.conn.close_reason or (self._eof and self._waiting is None):
-            self._cut = True
+            self._close(transport)
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Close behind our last words, so that they arrive."""
+        self._cut = True
+        conn, service = self.conn, self._service
+        is_over = self._eof or (conn.close_reason == "quit" and not conn.has_pending_input())
+        # TLS has its own way of ending, and reads until then.
+        if is_over or not transport.can_write_eof() or not service.may_linger():
             transport.close()
+            return
+        Linger(transport, self._linger_ended, service.loop, service.limits.linger_seconds)
 
     def _fault(self, error: Exception) -> None:
         """Answer 421 to a fault of ours: unknown means temporary (style C8)."""
         logger.error("fault in a session of %s", self._host, exc_info=error)
-        self.conn.close(_FAULT, f"fault {type(error).__name__}: {error}")
+        self.conn.close(FAULT, f"fault {type(error).__name__}: {error}")
 
     def _finish(self) -> None:
         if self._host:
@@ -311,11 +309,39 @@ class SmtpConnection(asyncio.Protocol):
             except Exception as error:
                 logger.error("fault at the end of a session", exc_info=error)
 
+    def _linger_ended(self) -> None:
+        self._service.lingers_no_more()
+        self.connection_lost(None)
+
+    # ---- the greeting ----------------------------------------------------------------------------
+
+    def _delay_greeting(self, seconds: float) -> None:
+        """Greet later, and only a peer that waits for it (RFC 5321 section 4.3.1)."""
+        # Nothing is asked of the engine meanwhile, as while an answer is awaited.
+        self._waiting = asyncio.ensure_future(asyncio.sleep(seconds))
+        self._waiting.add_done_callback(self._greet)
+
+    def _greet(self, waited: asyncio.Future[Any]) -> None:
+        self._waiting = None
+        self._heard = self._service.loop.time()
+        conn = self.conn
+        if self._transport is None:
+            self._finish()
+            return
+        if waited.cancelled():
+            conn.close(SHUTTING_DOWN, "shutdown")
+        elif conn.has_pending_input():
+            conn.data_to_send()  # the greeting, which is not due to this peer
+            conn.refusals.append(("(talked before the greeting)", EARLY))
+            conn.close(EARLY, "talked before the greeting")
+        self._flush()
+        self._resume()
+
     # ---- TLS -----------------------------------------------------------------------------------
 
     def _begin_tls(self) -> None:
         if self._transport is None or self._service.tls is None:
-            self.conn.close(_FAULT, "fault: STARTTLS was accepted without a certificate")
+            self.conn.close(FAULT, "fault: STARTTLS was accepted without a certificate")
             return
         # Security: from here until the transport belongs to TLS nothing may be read. What was
         # read before is in the engine, which has seen that there is nothing.
@@ -337,7 +363,7 @@ class SmtpConnection(asyncio.Protocol):
                 self,
                 context,
                 server_side=True,
-                ssl_handshake_timeout=self._service.handshake_seconds,
+                ssl_handshake_timeout=self._service.limits.handshake_seconds,
             )
         except (OSError, RuntimeError) as error:
             reason = f"TLS failed: {error}"

@@ -18,6 +18,8 @@ from zajil.core.directory import AccountEntry
 from zajil.imap.literal import find_literal
 from zajil.login.service import LoginService
 from zajil.net.drive_imap import ImapTimes
+from zajil.net.entrance import Entrance
+from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.listener import bind
 from zajil.net.system import SystemClock
 from zajil.read.imap.service import ImapService
@@ -90,10 +92,19 @@ async def imap_place(
     clock = SystemClock()
     login = LoginService(store, clock, os.urandom, free_failures=0)
     options = LimitOptions().model_copy(update={"sessions_per_address": 0, **limits})
+    most = SessionLimits(options.sessions, options.sessions_per_address)
     services, ports = [], []
     for implicit in (False, True):
         service = ImapService(
-            store, login, "mx.north.test", options, tls, implicit, clock, times=times
+            store,
+            login,
+            "mx.north.test",
+            options,
+            tls,
+            implicit,
+            clock,
+            times=times,
+            entrance=Entrance(SessionTable().caps(0, most)),
         )
         sock = bind("127.0.0.1:0")
         ports.append(sock.getsockname()[1])

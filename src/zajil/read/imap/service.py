@@ -12,6 +12,7 @@ from zajil.imap.response import untagged_status
 from zajil.imap.server import ImapServerConnection
 from zajil.login.service import LoginService
 from zajil.net.drive_imap import ImapListener, ImapTimes, Stream
+from zajil.net.entrance import Entrance
 from zajil.net.peer import Peer
 from zajil.read.imap.session import ImapServices, ImapSession, capabilities
 from zajil.store.open import Store
@@ -21,11 +22,11 @@ class ImapService:
     """IMAP on one kind of listener: port 143 with STARTTLS, or 993 with TLS from the start.
 
     Args:
-        limits: ``message_size`` bounds APPEND; ``sessions`` and ``sessions_per_address`` count
-            IMAP connections by themselves.
+        limits: ``message_size`` bounds APPEND.
         tls: our certificate; ``None``: nobody can log in.
         implicit_tls: TLS from the first byte.
         times: how long a connection may be silent.
+        entrance: who may come in; it counts for this service alone.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class ImapService:
         clock: Clock,
         *,
         times: ImapTimes | None = None,
+        entrance: Entrance | None = None,
     ) -> None:
         starttls = tls is not None and not implicit_tls
         service = "imaps" if implicit_tls else "imap"
@@ -53,8 +55,7 @@ class ImapService:
             tls=tls,
             implicit_tls=implicit_tls,
             times=times or ImapTimes(),
-            max_sessions=limits.sessions,
-            max_per_address=limits.sessions_per_address,
+            entrance=entrance or Entrance(),
         )
 
     async def serve(self, sock: socket.socket) -> None:

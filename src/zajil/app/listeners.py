@@ -1,0 +1,157 @@
+"""The mail protocols on their listeners: who may connect, what is offered, who answers."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from zajil.app.means import Means
+from zajil.login.service import LoginService
+from zajil.net.drive_imap import ImapTimes
+from zajil.net.drive_smtp import SmtpService
+from zajil.net.entrance import Entrance
+from zajil.net.floods import FloodCounter
+from zajil.net.limits import SessionLimits
+from zajil.net.peer import Networks, Peer
+from zajil.net.smtp_contract import Session, SmtpLimits
+from zajil.read.imap.service import ImapService
+from zajil.receive.limits import KnownPeers
+from zajil.receive.lmtp import LmtpSession
+from zajil.receive.services import ReceiveServices
+from zajil.receive.session import ReceiveSession
+from zajil.smtp.extensions import Offer
+from zajil.smtp.server import ServerConnection
+from zajil.store.tracking import EventBatch, record_events
+from zajil.submit.session import SubmitServices, SubmitSession
+from zajil.tracking.events import ConnectionsRefused
+
+SMTP_SERVICES = ("smtp", "submission", "submissions", "lmtp")
+IMAP_SERVICES = ("imap", "imaps")
+_SUBMISSION = ("submission", "submissions")
+
+
+def smtp_service(means: Means, login: LoginService, name: str) -> SmtpService:
+    """Make the service of port 25, 587 or 465, or of LMTP."""
+    configuration, tls = means.configuration, means.server_tls
+    limits = configuration.limits
+    offer = _offer(means, login, name)
+    return SmtpService(
+        _session_maker(means, login, name),
+        offer,
+        tls=tls,
+        implicit_tls=name == "submissions" and tls is not None,
+        entrance=entrance(means, name),
+        favourites=_favourites(means, offer),
+        limits=SmtpLimits(
+            errors=limits.errors,
+            commands=limits.commands,
+            idle_seconds=limits.idle / 1000,
+            data_idle_seconds=limits.data_idle / 1000,
+            mail_seconds=limits.mail_time / 1000,
+            handshake_seconds=limits.handshake / 1000,
+            pending=limits.pending,
+            greeting_delay_seconds=(
+                configuration.receive.greeting_delay / 1000 if name == "smtp" else 0
+            ),
+        ),
+    )
+
+
+def imap_service(means: Means, login: LoginService, name: str) -> ImapService:
+    """Make the service of port 143 or 993."""
+    limits = means.configuration.limits
+    return ImapService(
+        means.store,
+        login,
+        hostname=means.configuration.server.hostname,
+        limits=limits,
+        tls=means.server_tls,
+        implicit_tls=name == "imaps",
+        clock=means.clock,
+        times=ImapTimes(handshake=limits.handshake / 1000),
+        entrance=entrance(means, name),
+    )
+
+
+def entrance(means: Means, name: str) -> Entrance:
+    """Say who may connect to a service; what is refused becomes a row of events now and then."""
+    limits, store = means.configuration.limits, means.store
+    is_trusted = name == "lmtp"  # one program in front of us brings everybody's mail
+    caps = means.sessions[name].caps(
+        means.number,
+        SessionLimits(
+            limits.sessions,
+            0 if is_trusted else limits.sessions_per_address,
+            0 if is_trusted else limits.sessions_per_network,
+        ),
+    )
+
+    def report(events: Sequence[ConnectionsRefused]) -> None:
+        store.write_later(record_events, EventBatch(None, None, events[0].at_ms, tuple(events)))
+
+    floods = FloodCounter(name, means.clock, report)
+    return Entrance(caps, floods, Networks(means.configuration.net.proxy_peers))
+
+
+def receive_services(means: Means, name: str) -> ReceiveServices:
+    """Give what all sessions of a service share."""
+    configuration = means.configuration
+    tarpit_ms = configuration.receive.tarpit if name == "smtp" else 0
+    return ReceiveServices(
+        means.store,
+        means.clock,
+        means.random,
+        configuration.limits,
+        configuration.server.hostname,
+        name,
+        configuration.queue.lifetime,
+        configuration.submit if name in (*_SUBMISSION, "web") else None,
+        KnownPeers(tarpit_ms) if tarpit_ms else None,
+    )
+
+
+def _session_maker(
+    means: Means, login: LoginService, name: str
+) -> Callable[[Peer, ServerConnection], Session]:
+    services = receive_services(means, name)
+    if name in _SUBMISSION:
+        return functools.partial(SubmitSession, SubmitServices(services, login))
+    return functools.partial(LmtpSession if name == "lmtp" else ReceiveSession, services)
+
+
+def _offer(means: Means, login: LoginService, name: str) -> Offer:
+    configuration, limits = means.configuration, means.configuration.limits
+    is_submission = name in _SUBMISSION
+    return Offer(
+        configuration.server.hostname,
+        limits.message_size,
+        starttls=means.server_tls is not None and name != "submissions",
+        auth_mechanisms=login.mechanisms if is_submission else (),
+        chunking=True,
+        dsn=True,
+        require_tls=True,
+        max_hold_seconds=configuration.submit.future_release_max // 1000 if is_submission else 0,
+        max_recipients=limits.recipients,
+        lmtp=name == "lmtp",
+        clock=means.clock,
+    )
+
+
+def _favourites(means: Means, offer: Offer) -> Callable[[str], Offer | None] | None:
+    """Give what picks the offer of peers that the operator has named; ``None``: none are."""
+    options = means.configuration.net
+    proxies, lenient = Networks(options.xclient_peers), Networks(options.lenient_peers)
+    if not proxies and not lenient:
+        return None
+
+    def pick(host: str) -> Offer | None:
+        return offers.get((host in proxies, host in lenient))
+
+    offers = {
+        (xclient, bare): replace(offer, xclient=xclient, bare_line_ends=bare)
+        for xclient in (False, True)
+        for bare in (False, True)
+        if xclient or bare
+    }
+    return pick

@@ -1,0 +1,31 @@
+"""What one worker has to build its parts from."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from zajil.config.options import Configuration
+from zajil.core.clock import Clock, Random
+from zajil.net.limits import SessionTable
+from zajil.store.open import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What one worker has to build its parts from."""
+
+    configuration: Configuration
+    number: int
+    """Of the worker, from 0."""
+    sockets: Mapping[str, Sequence[socket.socket]]
+    """Its own listening ones, by service."""
+    sessions: Mapping[str, SessionTable]
+    """Counts that it shares with the other workers, by service."""
+    server_tls: ssl.SSLContext | None
+    client_tls: ssl.SSLContext
+    store: Store
+    clock: Clock
+    random: Random

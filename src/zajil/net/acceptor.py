@@ -1,0 +1,114 @@
+"""Accept connections on listening sockets, and go on when there are no file descriptors left.
+
+Two ways: ``LoopListener`` leaves accepting to the loop, which is fastest; ``Acceptor`` gives the
+bare socket, for those who must read from it or count it before the loop has it (PROXY headers, TLS
+from the first byte, IMAP).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+_ACCEPTS_PER_TURN = 64
+_RETRY_SECONDS = 1.0
+"""Wait after accept() found no free file descriptor."""
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Acceptor:
+    """Accepts on our own sockets.
+
+    Args:
+        take: gets each connection, non-blocking, and its address; owns it from then on, and must
+            neither wait nor raise.
+    """
+
+    def __init__(self, take: Callable[[socket.socket, Any], None]) -> None:
+        self._take = take
+        self._sockets: set[socket.socket] = set()
+
+    def listen(self, sock: socket.socket) -> None:
+        """Begin to accept on a listening socket; ``close`` closes it."""
+        sock.setblocking(False)
+        self._sockets.add(sock)
+        asyncio.get_running_loop().add_reader(sock, self._accept, sock)
+
+    def close(self) -> None:
+        """Accept no more."""
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            loop.remove_reader(sock)
+            sock.close()
+        self._sockets.clear()
+
+    def _accept(self, sock: socket.socket) -> None:
+        for _ in range(_ACCEPTS_PER_TURN):
+            try:
+                client, address = sock.accept()
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES:
+                    self._pause(sock, error)
+                # Anything else concerns this one connection: gone before we came to it, or
+                # nothing there at all.
+                return
+            client.setblocking(False)
+            self._take(client, address)
+
+    def _pause(self, sock: socket.socket, error: OSError) -> None:
+        # Attack: the socket stays readable, so the loop would spin on EMFILE.
+        logger.error("no file descriptor for a new connection: %s", error)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sock)
+        loop.call_later(_RETRY_SECONDS, self._resume, sock)
+
+    def _resume(self, sock: socket.socket) -> None:
+        if sock in self._sockets:
+            asyncio.get_running_loop().add_reader(sock, self._accept, sock)
+
+
+class LoopListener:
+    """Has the loop accept on one socket, and notices when it has stopped.
+
+    uvloop closes a listening socket for good, and tells nobody, when accept() fails in a way it
+    does not expect: EMFILE while even its reserve is gone. A copy of the socket survives that.
+    """
+
+    def __init__(self, make_protocol: Callable[[], asyncio.Protocol], sock: socket.socket) -> None:
+        self._make_protocol = make_protocol
+        self._sock = sock
+        self._copy = sock.dup()
+        self._server: asyncio.AbstractServer | None = None
+
+    async def start(self) -> None:
+        """Begin to accept."""
+        loop = asyncio.get_running_loop()
+        if self._sock.family == socket.AF_UNIX:
+            self._server = await loop.create_unix_server(self._make_protocol, sock=self._sock)
+        else:
+            self._server = await loop.create_server(self._make_protocol, sock=self._sock)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the loop has closed the socket behind our back."""
+        return self._server is not None and self._sock.fileno() < 0
+
+    async def revive(self) -> None:
+        """Accept again on the copy; connections that wait in its backlog are served."""
+        logger.error("a listener had stopped for want of file descriptors; it accepts again")
+        self._sock, self._server = self._copy, None
+        self._copy = self._sock.dup()
+        await self.start()
+
+    def close(self) -> None:
+        """Accept no more, and close the socket."""
+        if self._server is not None:
+            self._server.close()
+        self._sock.close()
+        self._copy.close()

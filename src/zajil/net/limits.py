@@ -1,0 +1,105 @@
+"""Caps on sessions: in all, of one address, of one network, counted over all workers.
+
+The kernel spreads the connections of one peer over the workers, so a count of each worker alone
+would multiply a cap by their number, and a divided one would refuse by chance. So the counts lie in
+memory that the workers share.
+
+Laws:
+- A worker writes its own row alone, so that there is no lock; it reads the sum of all rows. The sum
+  may lack what others accept in this very moment: a cap is exceeded by a few at most.
+- The row of a worker that died is cleared by the one that takes its number.
+- An address has a cell by its hash, which is secret and the same in all processes of one fork.
+  Two addresses share a cell by chance only, and then a cap as well.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+_CELLS = 16384
+"""For addresses, and as many for networks; a power of two. Only those in use take memory."""
+_ROW = 1 + 2 * _CELLS
+_CELL_SIZE = 4
+
+ALL_TAKEN = "too many sessions in all"
+ADDRESS_TAKEN = "too many sessions of the address"
+NETWORK_TAKEN = "too many sessions of the network"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """How many sessions there may be at a time; 0: no limit."""
+
+    sessions: int = 2000
+    per_address: int = 50
+    per_network: int = 0
+    """Of an IPv4 /24 or an IPv6 /64."""
+
+
+class SessionTable:
+    """The counts of all workers; made before the fork, a table for each service."""
+
+    def __init__(self, workers: int = 1) -> None:
+        memory = memoryview(mmap.mmap(-1, workers * _ROW * _CELL_SIZE)).cast("I")
+        self._rows = [memory[n * _ROW : (n + 1) * _ROW] for n in range(workers)]
+
+    def caps(self, worker: int, limits: SessionLimits) -> SessionCaps:
+        """Give the caps as a worker applies them; what another one of its number left is gone."""
+        return SessionCaps(limits, self._rows, worker)
+
+
+class SessionCaps:
+    """Counts the sessions of one worker, and refuses those above a cap."""
+
+    def __init__(self, limits: SessionLimits, rows: Sequence[memoryview], worker: int) -> None:
+        self._limits = limits
+        self._rows = rows
+        self._own = rows[worker]
+        if self._own[0]:  # Invariant: it is counted up first and down last
+            self._own[:] = memoryview(bytes(_ROW * _CELL_SIZE)).cast("I")
+
+    def admit(self, host: str) -> str:
+        """Count a session of the address; else say which cap forbids it, and count nothing."""
+        limits, rows, own = self._limits, self._rows, self._own
+        if limits.sessions and sum([row[0] for row in rows]) >= limits.sessions:
+            return ALL_TAKEN
+        address = network = 0
+        if limits.per_address:
+            address = 1 + hash(host) % _CELLS
+            if sum([row[address] for row in rows]) >= limits.per_address:
+                return ADDRESS_TAKEN
+        if limits.per_network:
+            network = 1 + _CELLS + hash(network_of(host)) % _CELLS
+            if sum([row[network] for row in rows]) >= limits.per_network:
+                return NETWORK_TAKEN
+        own[0] += 1
+        if address:
+            own[address] += 1
+        if network:
+            own[network] += 1
+        return ""
+
+    def forget(self, host: str) -> None:
+        """Count it no more; once for each session that was admitted."""
+        own = self._own
+        if self._limits.per_address:
+            own[1 + hash(host) % _CELLS] -= 1
+        if self._limits.per_network:
+            own[1 + _CELLS + hash(network_of(host)) % _CELLS] -= 1
+        own[0] -= 1
+
+    @property
+    def count(self) -> int:
+        """Sessions of this worker."""
+        return int(self._own[0])
+
+
+def network_of(host: str) -> str:
+    """Give what stands for the /24 or /64 of an address; itself for what is no address."""
+    if ":" in host:
+        packed = IPv6Address(host.partition("%")[0]).packed
+        return packed[:8].hex()
+    return host.rpartition(".")[0]
