@@ -73,7 +73,7 @@ class _Reader:
     def _keep(self, block: bytes) -> bytes:
         """Count a block; give it unless the message will be refused anyhow."""
         self.size += len(block)
-        return b"" if self.defect else block
+        return b"" if self._defect or self.size > self._max_size else block
 
 
 class BodyReader(_Reader):
@@ -166,7 +166,8 @@ class ChunkReader(_Reader):
 
     def _take(self, data: bytes) -> bytes:
         if self._declared > self._max_size:
-            return self._keep(data)
+            self.size += len(data)
+            return b""
         work = self._tail + data
         self._tail = b"\r" if work.endswith(b"\r") else b""
         block = self._look_at(work[:-1] if self._tail else work)
