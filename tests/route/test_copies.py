@@ -59,9 +59,10 @@ def test_one_account_gets_one_copy() -> None:
     entry = account(1)
     team = Addressed(TEAM, Local((entry, account(2)), via=(TEAM,)))
     copies = plan(team, local(1))
-    assert [(str(copy.recipient), copy.account_id) for copy in copies.local] == [
-        ("team@north.test", 1),
-        ("team@north.test", 2),
+    assert [(str(copy.recipient), copy.account_id, copy.is_repeated) for copy in copies.local] == [
+        ("team@north.test", 1, False),
+        ("team@north.test", 2, False),
+        ("u1@north.test", 1, True),
     ]
 
 

@@ -6,15 +6,12 @@ leaves it waiting, a crash after finds it done.
 
 from __future__ import annotations
 
-from sqlalchemy.engine import Connection
-
 from zajil.core.directory import AccountEntry
 from zajil.deliver.outgoing import Filed, Outcome, Outgoing, Result, failed
 from zajil.message.final_fields import write_final_fields
 from zajil.route.filing import JUNK, choose_mailbox
-from zajil.store.accounts import get_account
 from zajil.store.append import Append
-from zajil.store.directory import look_up
+from zajil.store.directory import find_entry
 from zajil.store.open import Store
 from zajil.store.queue import Claimed
 
@@ -30,21 +27,16 @@ async def file_copies(store: Store, outgoing: Outgoing, now_ms: int) -> dict[Cla
         StoreUnavailable: it cannot be read now.
     """
 
-    def find(conn: Connection) -> list[AccountEntry | None]:
-        store.blobs.open(conn, outgoing.mail.blob_id).close()
-        return [_owner(conn, claimed) for claimed in outgoing.recipients]
-
-    owners = await store.read(find)
+    blob_id = outgoing.mail.blob_id
+    ids = [claimed.owner_id for claimed in outgoing.recipients]
+    await store.read(lambda conn: store.blobs.open(conn, blob_id).close())
+    owners = await store.read(
+        lambda conn: [None if one is None else find_entry(conn, one) for one in ids]
+    )
     return {
         claimed: _file(claimed, owner, now_ms)
         for claimed, owner in zip(outgoing.recipients, owners, strict=True)
     }
-
-
-def _owner(conn: Connection, claimed: Claimed) -> AccountEntry | None:
-    account = None if claimed.owner_id is None else get_account(conn, claimed.owner_id)
-    entry = None if account is None else look_up(conn, account.address).entry
-    return entry if isinstance(entry, AccountEntry) else None
 
 
 def _file(claimed: Claimed, owner: AccountEntry | None, now_ms: int) -> Result:

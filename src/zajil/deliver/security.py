@@ -46,8 +46,8 @@ class TlsRule(Enum):
 
 def rule_for(policy: Literal["opportunistic", "verify", "never"], mail: Claimed) -> TlsRule:
     """Say what the policy of ``deliver.tls`` and the mail itself demand."""
-    # Deviation: RFC 8689 section 4.2.1 wants the MX name itself secured, by DNSSEC or MTA-STS. Until
-    # we have either, the certificate must be valid for the name that DNS gave.
+    # Deviation: RFC 8689 section 4.2.1 wants the MX name itself secured, by DNSSEC or MTA-STS.
+    # Until we have either, the certificate must be valid for the name that DNS gave.
     # RFC 8689 section 5: a bounce with REQUIRETLS goes on even where nobody promises it.
     if mail.mail_options.require_tls and mail.reverse_path is not None:
         return TlsRule.REQUIRE

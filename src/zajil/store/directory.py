@@ -102,6 +102,13 @@ def find_postmaster(conn: Connection) -> AccountEntry | None:
     return entry if isinstance(entry, AccountEntry) else None
 
 
+def find_entry(conn: Connection, account_id: AccountId) -> AccountEntry | None:
+    """Give the entry of an account; ``None``: it is gone."""
+    own = conn.scalar(sa.select(account.c.address).where(account.c.id == account_id))
+    entry = look_up(conn, parse_address(own)).entry if own else None
+    return entry if isinstance(entry, AccountEntry) else None
+
+
 def look_up(conn: Connection, who: Address) -> DirectoryAnswer:
     """Ask the store about one address."""
     is_local = conn.scalar(_DOMAIN, {"name_": who.domain}) is not None
