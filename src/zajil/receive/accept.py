@@ -108,6 +108,7 @@ def _trace(session: Connection, transaction: Transaction, now_ms: int) -> bytes:
         utf8=transaction.smtputf8,
         encrypted=session.conn.encrypted,
         authenticated=False,
+        lmtp=session.conn.offer.lmtp,
     )
     return received_field(
         claimed_name=session.claimed_name,

@@ -12,6 +12,8 @@ from zajil.receive.services import ReceiveServices
 from zajil.receive.session import ReceiveSession
 from zajil.smtp.server import ServerConnection
 
+_NEVER = 1 << 62
+
 
 class LmtpSession(ReceiveSession):
     """One connection of a program that delivers to us."""
@@ -20,5 +22,5 @@ class LmtpSession(ReceiveSession):
         super().__init__(services, peer, conn)
         # It passes on what strangers named: their mistakes are not its own, and 421 to one mail
         # would put off all others it has for us.
-        self.free_errors = services.limits.errors
+        self.free_errors = _NEVER
         self.most_bad_recipients = 0

@@ -10,18 +10,24 @@ import re
 
 from zajil.core.ids import MailId
 from zajil.message.date import format_date
-from zajil.net.peer import Peer
+from zajil.net.peer import LOCAL, Peer
 
 # ASCII only: raw UTF-8 here would make every mail need SMTPUTF8 on its further way.
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.:_\[\]\x2d]")
 
 
-def protocol_keyword(*, extended: bool, utf8: bool, encrypted: bool, authenticated: bool) -> str:
+def protocol_keyword(
+    *, extended: bool, utf8: bool, encrypted: bool, authenticated: bool, lmtp: bool = False
+) -> str:
     """Give the ``with`` keyword of Received: ESMTPS, UTF8SMTPSA ... (RFC 3848, RFC 6531
     section 4.3)."""
     if not extended:
         return "SMTP"
-    name = "UTF8SMTP" if utf8 else "ESMTP"
+    name = "ESMTP"
+    if lmtp:
+        name = "UTF8LMTP" if utf8 else "LMTP"
+    elif utf8:
+        name = "UTF8SMTP"
     return f"{name}{'S' if encrypted else ''}{'A' if authenticated else ''}"
 
 
@@ -49,7 +55,7 @@ def received_field(
         at_ms: when the message was complete.
     """
     name = _NOT_IN_A_NAME.sub("?", claimed_name)[:255] or "unknown"
-    where = f" ({_literal(peer)})" if peer is not None else ""
+    where = f" ({_literal(peer)})" if peer is not None and peer.host != LOCAL else ""
     cipher = f"\r\n\t({tls})" if tls else ""
     return (
         f"Received: from {name}{where}\r\n\tby {hostname} with {protocol}{cipher}"

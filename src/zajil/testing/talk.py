@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from inspect import isawaitable
+from typing import Any
 
 from zajil.config.options import LimitOptions
 from zajil.login.service import LoginService
 from zajil.net.peer import Peer
 from zajil.net.system import SystemClock
+from zajil.receive.lmtp import LmtpSession
 from zajil.receive.services import ReceiveServices
 from zajil.receive.session import ReceiveSession
 from zajil.smtp.command import BodyChunk
@@ -68,9 +70,9 @@ class Talk:
 
 
 def receive_services(
-    store: Store, limits: LimitOptions | None = None, service: str = "smtp"
+    store: Store, limits: LimitOptions | None = None, service: str = "smtp", **more: Any
 ) -> ReceiveServices:
-    """Make what the sessions of a listener share."""
+    """Make what the sessions of a listener share; ``more`` are fields of ``ReceiveServices``."""
     return ReceiveServices(
         store,
         SystemClock(),
@@ -79,27 +81,50 @@ def receive_services(
         HOSTNAME,
         service,
         432_000_000,
+        **more,
     )
 
 
-async def talk_to_receiver(store: Store, limits: LimitOptions | None = None) -> Talk:
+async def talk_to_receiver(
+    store: Store,
+    limits: LimitOptions | None = None,
+    offer: Offer | None = None,
+    **more: Any,
+) -> Talk:
     """Connect to port 25 and say EHLO."""
-    services = receive_services(store, limits)
+    services = receive_services(store, limits, **more)
     await store.directory.load()
-    conn = ServerConnection(
-        Offer(HOSTNAME, services.limits.message_size), Reply(220, (HOSTNAME,)), max_errors=100
-    )
+    offer = offer or Offer(HOSTNAME, services.limits.message_size)
+    conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
     talk = Talk(conn, ReceiveSession(services, PEER, conn))
     await talk.say("EHLO mx.north.test")
     return talk
 
 
-async def talk_to_submission(store: Store, login: LoginService, *, encrypted: bool = True) -> Talk:
+async def talk_to_lmtp(store: Store, limits: LimitOptions | None = None) -> Talk:
+    """Connect to the LMTP socket and say LHLO."""
+    services = receive_services(store, limits, "lmtp")
+    await store.directory.load()
+    offer = Offer(HOSTNAME, services.limits.message_size, lmtp=True)
+    conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
+    talk = Talk(conn, LmtpSession(services, PEER, conn))
+    await talk.say("LHLO front.south.test")
+    return talk
+
+
+async def talk_to_submission(
+    store: Store,
+    login: LoginService,
+    *,
+    encrypted: bool = True,
+    offer: Offer | None = None,
+    **more: Any,
+) -> Talk:
     """Connect to port 587, after STARTTLS if ``encrypted``, and say EHLO."""
-    services = receive_services(store, service="submission")
+    services = receive_services(store, service="submission", **more)
     await store.directory.load()
     conn = ServerConnection(
-        Offer(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=("PLAIN", "LOGIN")),
+        offer or Offer(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=("PLAIN", "LOGIN")),
         Reply(220, (HOSTNAME,)),
         max_errors=100,
     )

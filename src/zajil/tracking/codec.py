@@ -18,7 +18,9 @@ _FIELDS: dict[type[TrackingEvent], tuple[str, ...]] = {
     event: tuple(field.name for field in fields(event)) for event in EVENTS.values()
 }
 _VALUES: dict[type[TrackingEvent], Callable[[Any], tuple[Any, ...]]] = {
-    event: attrgetter(*names) for event, names in _FIELDS.items()
+    # Of a single name attrgetter gives no tuple.
+    event: attrgetter(*names) if len(names) > 1 else lambda event: (event.at_ms,)
+    for event, names in _FIELDS.items()
 }
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 

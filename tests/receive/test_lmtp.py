@@ -1,0 +1,87 @@
+"""LMTP (RFC 2033): local recipients only, one reply for each, whatever came of the mail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from zajil.store.open import Store
+from zajil.testing.reading import inbox_of
+from zajil.testing.store import make_account, running
+from zajil.testing.talk import Talk, talk_to_lmtp
+
+MESSAGE = "From: a@north.test\r\nSubject: hi\r\n\r\nhello\r\n"
+
+
+def with_lmtp(store: Store, talk: Callable[[Talk], Awaitable[None]]) -> None:
+    make_account(store, "noor@south.test", admin=True)
+    make_account(store, "amal@south.test")
+
+    async def run() -> None:
+        async with running(store):
+            await talk(await talk_to_lmtp(store))
+
+    asyncio.run(run())
+
+
+async def hand_in(client: Talk, recipients: list[str], message: str = MESSAGE) -> list[str]:
+    await client.say("MAIL FROM:<a@north.test>")
+    for recipient in recipients:
+        await client.say(f"RCPT TO:<{recipient}>")
+    await client.say("DATA")
+    return await client.say_all(message, ".\r\n")
+
+
+def test_each_recipient_gets_its_reply_and_its_copy(store: Store) -> None:
+    """RFC 2033 section 4.2: refused ones get none after the message; one named twice gets two."""
+
+    async def talk(client: Talk) -> None:
+        named = ["noor@south.test", "nobody@south.test", "amal@south.test", "noor@south.test"]
+        replies = await hand_in(client, named)
+        assert len(replies) == 3
+        assert {reply[:24] for reply in replies} == {replies[0][:24]}
+        assert all(reply.startswith("250 2.0.0 queued as ") for reply in replies)
+        for address in ("noor@south.test", "amal@south.test"):
+            (text,) = await inbox_of(store, address)
+            assert b"with LMTP" in text  # RFC 3848
+
+    with_lmtp(store, talk)
+
+
+def test_a_refused_message_is_refused_to_each(store: Store) -> None:
+    async def talk(client: Talk) -> None:
+        replies = await hand_in(client, ["noor@south.test", "amal@south.test"], "a\0b\r\n")
+        assert [reply[:9] for reply in replies] == ["550 5.6.0", "550 5.6.0"]
+
+    with_lmtp(store, talk)
+
+
+@pytest.mark.parametrize("greeting", ["EHLO a.test", "HELO a.test"])
+def test_a_greeting_of_smtp_is_refused(store: Store, greeting: str) -> None:
+    """RFC 2033 section 4.1."""
+
+    async def talk(client: Talk) -> None:
+        assert (await client.say(greeting)).startswith("50")
+
+    with_lmtp(store, talk)
+
+
+def test_mail_for_elsewhere_is_not_taken(store: Store) -> None:
+    async def talk(client: Talk) -> None:
+        await client.say("MAIL FROM:<a@north.test>")
+        reply = await client.say("RCPT TO:<someone@elsewhere.test>")
+        assert reply.startswith("550 5.7.1")
+
+    with_lmtp(store, talk)
+
+
+def test_whoever_passes_on_what_strangers_named_is_not_closed_for_it(store: Store) -> None:
+    async def talk(client: Talk) -> None:
+        await client.say("MAIL FROM:<a@north.test>")
+        for number in range(30):
+            reply = await client.say(f"RCPT TO:<nobody{number}@south.test>")
+            assert reply.startswith("550 5.1.1")
+
+    with_lmtp(store, talk)
