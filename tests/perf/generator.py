@@ -381,9 +381,19 @@ def _mail(plan: Plan) -> tuple[_Step, ...]:
     if plan.pipeline:
         words = b"".join(step.send for step in envelope)
         envelope = [_Step(words, (b"250", b"250", b"354"))]
-    lines = _LINE * (plan.size // len(_LINE))
-    text = b"@client.x.test>\r\n\r\n" + lines + b"\r\n" * ((plan.size - len(lines)) // 2)
+    text = b"@client.x.test>\r\n\r\n" + _body(plan.size)
     return (*envelope, _Step(text + b".\r\n", (b"250",)))
+
+
+def message(plan: Plan) -> bytes:
+    """Give a message as this generator sends it, without the dot that ends it."""
+    head = _HEAD.format(sender=plan.sender, recipient=plan.recipient).encode()
+    return b"%s1.1@client.x.test>\r\n\r\n%s" % (head, _body(plan.size))
+
+
+def _body(size: int) -> bytes:
+    lines = _LINE * (size // len(_LINE))
+    return lines + b"\r\n" * ((size - len(lines)) // 2)
 
 
 def _context(version: str) -> SSL.Context:

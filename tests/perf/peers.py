@@ -86,7 +86,8 @@ def installation(
     done = subprocess.run([*_ZAJIL, *setup], check=True, stdout=subprocess.PIPE)
     made = json.loads(done.stdout)
     certificate, key = place.tls
-    options = [f"server.workers={workers}", "limits.sessions_per_address=0", "log.level=warning"]
+    options = [f"server.workers={workers}", "log.level=warning"]
+    options += ["limits.sessions_per_address=0", "limits.sessions_per_network=0"]
     options += [f"tls.certificate={certificate}", f"tls.key={key}"]
     options += [f'listen.{service}=["127.0.0.1:0"]' for service in _SERVICES]
     arguments = [part for option in [*options, *settings] for part in ("--set", option)]

@@ -1,0 +1,109 @@
+"""How much memory one mail of 50 MB takes: DATA and BDAT on port 25, DATA on submission.
+
+``python tests/perf/large_mail.py [--bytes 50000000]``
+
+One worker. Its peak of resident memory (VmHWM of proc(5)) is reset before each mail; what is told
+is how far it rose above what was resident before, after some smaller mails had warmed it up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import smtplib
+import ssl
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from peers import Installation, Place, installation
+from zajil.testing.certificates import TestAuthority
+from zajil.testing.load import descendants
+
+_HEAD = b"From: <b@y.test>\r\nTo: <b@y.test>\r\nSubject: A heavy letter\r\n\r\n"
+_LINES = b"A pigeon carries a letter over the hills, and another one home again.\r\n" * 900
+_WAYS = ("DATA on port 25", "BDAT on port 25", "DATA on submission")
+
+
+def send(ours: Installation, way: str, size: int) -> str:
+    """Send one mail; give what was answered to its end."""
+    service = "submission" if "submission" in way else "smtp"
+    host, _, port = ours.services[service][0].rpartition(":")
+    with closing(smtplib.SMTP(host, int(port), "client.x.test", timeout=60)) as client:
+        client.ehlo()
+        if service == "submission":
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            client.starttls(context=context)
+            client.login(ours.login, ours.password)
+        client.docmd("MAIL FROM:<b@y.test>")
+        client.docmd("RCPT TO:<b@y.test>")
+        return _send_chunks(client, size) if "BDAT" in way else _send_data(client, size)
+
+
+def _send_data(client: smtplib.SMTP, size: int) -> str:
+    sock = client.sock
+    if client.docmd("DATA")[0] != 354 or sock is None:
+        return "DATA was refused"
+    sock.sendall(_HEAD)
+    for _ in range(size // len(_LINES)):
+        sock.sendall(_LINES)
+    sock.sendall(b".\r\n")
+    code, text = client.getreply()
+    return f"{code} {text.decode()}"
+
+
+def _send_chunks(client: smtplib.SMTP, size: int) -> str:
+    if not client.has_extn("chunking") or client.sock is None:
+        return "CHUNKING is not offered"
+    chunk = _LINES * 16
+    sent, code, text = 0, 0, b""
+    while sent < size:
+        data = chunk if sent else _HEAD + chunk
+        sent += len(data)
+        client.sock.sendall(b"BDAT %d%s\r\n" % (len(data), b"" if sent < size else b" LAST"))
+        client.sock.sendall(data)
+        code, text = client.getreply()
+        if code != 250:
+            break
+    return f"{code} {text.decode()}"
+
+
+def resident(pid: int, name: str = "VmRSS") -> int:
+    """Give the resident memory of a process, or its peak (``VmHWM``), in KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    raise RuntimeError(f"process {pid} is gone")
+
+
+def measure(ours: Installation, way: str, size: int) -> None:
+    """Send the mail, and print what it took."""
+    send(ours, way, 1_000_000)
+    pids = descendants([ours.pid])
+    before = {pid: resident(pid) for pid in pids}
+    for pid in pids:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+    answer = send(ours, way, size)
+    growth = sum(max(0, resident(pid, "VmHWM") - before[pid]) for pid in pids)
+    print(f"| {way} | {size / 1e6:.0f} MB | {growth / 1024:.1f} MiB | {answer[:20]} |", flush=True)
+
+
+def main() -> int:
+    """Measure every way in; give the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--bytes", type=int, default=50_000_000)
+    parser.add_argument("--dir", type=Path, help="on the disk that is meant; default: temporary")
+    arguments = parser.parse_args()
+    print("| way | size | peak growth | answer |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="zajil-large-", dir=arguments.dir) as name:
+        folder = Path(name)
+        tls = TestAuthority(folder).issue("mx.y.test")
+        with installation(Place(folder / "zajil", tls), workers=1) as ours:
+            for way in _WAYS:
+                measure(ours, way, arguments.bytes)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
