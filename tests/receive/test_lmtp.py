@@ -68,11 +68,26 @@ def test_a_greeting_of_smtp_is_refused(store: Store, greeting: str) -> None:
     with_lmtp(store, talk)
 
 
-def test_mail_for_elsewhere_is_not_taken(store: Store) -> None:
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "someone@elsewhere.test",
+        "someone%elsewhere.test@south.test",
+        '"someone@elsewhere.test"@south.test',
+        "@south.test:someone@elsewhere.test",
+        "elsewhere.test!someone@south.test",
+        "someone@[192.0.2.99]",
+        "someone@[IPv6:2001:db8::1]",
+        "someone@ELSEWHERE.test",
+    ],
+)
+def test_mail_for_elsewhere_is_not_taken(store: Store, recipient: str) -> None:
+    """Attacks O: the ways to hide a relay."""
+
     async def talk(client: Talk) -> None:
         await client.say("MAIL FROM:<a@north.test>")
-        reply = await client.say("RCPT TO:<someone@elsewhere.test>")
-        assert reply.startswith("550 5.7.1")
+        assert (await client.say(f"RCPT TO:<{recipient}>")).startswith("550 5.")
+        assert (await client.say("DATA")).startswith("503 ")
 
     with_lmtp(store, talk)
 

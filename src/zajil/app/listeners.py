@@ -26,6 +26,7 @@ from zajil.store.tracking import EventBatch, record_events
 from zajil.submit.session import SubmitServices, SubmitSession
 from zajil.tracking.events import ConnectionsRefused
 
+_NEVER = 1 << 62
 SMTP_SERVICES = ("smtp", "submission", "submissions", "lmtp")
 IMAP_SERVICES = ("imap", "imaps")
 _SUBMISSION = ("submission", "submissions")
@@ -44,7 +45,8 @@ def smtp_service(means: Means, login: LoginService, name: str) -> SmtpService:
         entrance=entrance(means, name),
         favourites=_favourites(means, offer),
         limits=SmtpLimits(
-            errors=limits.errors,
+            # LMTP: a program in front of us passes on what strangers got wrong.
+            errors=_NEVER if name == "lmtp" else limits.errors,
             commands=limits.commands,
             idle_seconds=limits.idle / 1000,
             data_idle_seconds=limits.data_idle / 1000,
@@ -132,7 +134,7 @@ def _offer(means: Means, login: LoginService, name: str) -> Offer:
         dsn=True,
         require_tls=True,
         max_hold_seconds=configuration.submit.future_release_max // 1000 if is_submission else 0,
-        max_recipients=limits.recipients,
+        max_recipients=receive_services(means, name).most_recipients,
         lmtp=name == "lmtp",
         clock=means.clock,
     )
