@@ -19,7 +19,7 @@ from zajil.net.drive_smtp import SmtpService
 from zajil.net.entrance import Entrance
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.listener import bind
-from zajil.net.peer import Peer
+from zajil.net.peer import Networks, Peer
 from zajil.net.smtp_contract import SmtpLimits
 from zajil.net.stream import BytesBeforeTls, Stream, connect
 from zajil.smtp.command import BodyEnd, Command, Noop, Vrfy
@@ -556,6 +556,107 @@ def test_noop_is_answered_without_a_task(run: Run) -> None:
             assert (await client.ask(b"NOOP")) == "250 2.0.0 ok"
             assert len(asyncio.all_tasks()) == before
             assert isinstance(example_policy(Noop()), Reply)
+            await client.stream.close()
+
+    run(main())
+
+
+# ---- time, last words, early talkers, proxies ----------------------------------------------------
+
+
+def test_a_command_that_trickles_in_is_silence(run: Run) -> None:
+    """Attack: slow loris: part of a command is no sign of life."""
+
+    async def main() -> None:
+        async with Server(limits=SmtpLimits(idle_seconds=0.1)) as server:
+            client = await server.client()
+            await client.line()
+            answer = asyncio.ensure_future(client.line())
+            while not answer.done():
+                await client.say(b"N")
+                await asyncio.wait([answer], timeout=0.02)
+            assert answer.result().startswith("421 4.4.2 ")
+            assert await server.reason() == "timeout"
+            await client.stream.close()
+
+    run(main())
+
+
+def test_a_mail_that_trickles_in_has_its_time(run: Run) -> None:
+    async def main() -> None:
+        async with Server(limits=SmtpLimits(mail_seconds=0.1)) as server:
+            client = await server.client()
+            await client.say(ENVELOPE)
+            codes = [(await client.line())[:3] for _ in range(5)]
+            assert codes[-1] == "354"
+            answer = asyncio.ensure_future(client.line())
+            while not answer.done():
+                await client.say(b"x\r\n")
+                await asyncio.wait([answer], timeout=0.02)
+            assert answer.result().startswith("421 4.4.2 ")
+            await client.stream.close()
+
+    run(main())
+
+
+def test_who_talks_before_the_greeting_is_refused(run: Run) -> None:
+    async def main() -> None:
+        limits = SmtpLimits(greeting_delay_seconds=0.1)
+        async with Server(limits=limits) as server:
+            early, polite = await server.client(), await server.client()
+            await early.say(b"EHLO c.example\r\n")
+            assert (await early.line()).startswith("554 5.5.1 ")
+            assert await early.line() == ""
+            assert await server.reason() == "talked before the greeting"
+            assert (await polite.line()).startswith("220 ")
+            assert (await polite.ask(b"NOOP")).startswith("250")
+            await early.stream.close()
+            await polite.stream.close()
+
+    run(main())
+
+
+def test_last_words_are_not_lost_by_a_reset(run: Run) -> None:
+    """A peer that goes on sending still reads why it was refused."""
+
+    async def main() -> None:
+        entrance = Entrance(SessionTable().caps(0, SessionLimits(1, 0)))
+        async with Server(entrance=entrance) as server:
+            first = await server.client()
+            await first.line()
+            second = await server.client()
+            await second.say(b"EHLO c.example\r\n" * 1000)
+            assert (await second.line()).startswith("421 4.7.0 ")
+            assert await second.line() == ""
+            await second.stream.close()
+            await first.stream.close()
+
+    run(main())
+
+
+def test_a_named_proxy_says_whose_connection_it_is(run: Run, authority: TestAuthority) -> None:
+    async def main() -> None:
+        tls = authority.server_context("mx.example.org")
+        header = b"PROXY TCP4 192.0.2.1 192.0.2.25 4711 25\r\n"
+        async with Server(entrance=Entrance(proxies=Networks(["127.0.0.1"]))) as server:
+            client = await server.client()
+            await client.say(header + b"NOOP\r\n")
+            assert (await client.line()).startswith("220 ")
+            assert (await client.line()).startswith("250 ")
+            assert str(server.peers[0]) == "192.0.2.1:4711"
+            stranger = await server.client()
+            await stranger.say(b"EHLO c.example\r\n")
+            with pytest.raises(ConnectionResetError):
+                await stranger.line()
+            await client.stream.close()
+            await stranger.stream.close()
+        entrance = Entrance(proxies=Networks(["127.0.0.1"]))
+        async with Server(implicit_tls=True, tls=tls, entrance=entrance) as server:
+            client = await server.client()
+            await client.say(header)
+            await client.stream.start_tls(authority.client_context(), "mx.example.org", SECONDS)
+            assert (await client.line()).startswith("220 ")
+            assert str(server.peers[0]) == "192.0.2.1:4711"
             await client.stream.close()
 
     run(main())
