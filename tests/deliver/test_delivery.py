@@ -430,6 +430,52 @@ def test_more_recipients_than_one_transaction_takes(store: Store) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("reply", ["452 4.5.3 enough", "552 5.5.3 enough", "552 enough"])
+def test_too_many_recipients_get_transactions_of_their_own(store: Store, reply: str) -> None:
+    """RFC 5321 section 4.5.3.1.10: 552 means 452, and the rest follows at once."""
+    code, _, text = reply.partition(" ")
+
+    def two_at_most(event: Command | BodyEnd, session: SinkSession) -> Reply | Deed | None:
+        full = session.current is not None and len(session.current.recipients) == 2
+        return Reply(int(code), (text,)) if isinstance(event, Rcpt) and full else None
+
+    async def run() -> None:
+        async with (
+            smtp_sink(answer=two_at_most) as sink,
+            courier(store, ZONE, port=sink.port) as setup,
+        ):
+            mail_id = await setup.put(*(f"user{n}@south.test" for n in range(5)))
+            await setup.deliverer.run_due()
+            assert [len(mail.recipients) for mail in sink.mails] == [2, 2, 1]
+            assert {state for state, _ in await setup.states(mail_id)} == {"delivered"}
+
+    asyncio.run(run())
+
+
+def test_552_for_a_full_mailbox_is_final(store: Store) -> None:
+    async def run() -> None:
+        answer = when_to(a=Reply(250, ("ok",)), b=Reply(552, ("5.2.2 mailbox full",)))
+        async with smtp_sink(answer=answer) as sink, courier(store, ZONE, port=sink.port) as setup:
+            mail_id = await setup.put("a@south.test", "b@south.test", sender=None)
+            await setup.deliverer.run_due()
+            assert [state for state, _ in await setup.states(mail_id)] == ["delivered", "bounced"]
+
+    asyncio.run(run())
+
+
+def test_what_may_not_leave_is_given_up_for_all(store: Store) -> None:
+    """Not for the first hundred today, and for the others tomorrow."""
+
+    async def run() -> None:
+        async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
+            people = [f"user{n}@south.test" for n in range(150)]
+            mail_id = await setup.put(*people, content=b"Subject: x\r\n\r\na\nb", sender=None)
+            await setup.deliverer.run_due()
+            assert {state for state, _ in await setup.states(mail_id)} == {"bounced"}
+
+    asyncio.run(run())
+
+
 # ---- reuse --------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import Literal
 
 import pytest
 
+from zajil.core.envelope import MailOptions
 from zajil.lab.ca import CertificateAuthority, CertificateFiles
 from zajil.smtp.command import BodyEnd, Command, Mail, StartTls
 from zajil.smtp.reply import Reply
+from zajil.store.intake import Intake
 from zajil.store.open import Store
 from zajil.testing.courier import courier
 from zajil.testing.network import Deed, SinkSession, smtp_sink
+from zajil.testing.store import make_account
 from zajil.testing.zone import Zone
 from zajil.tls.context import client_context, server_context
-from zajil.tracking.events import AttemptMade
+from zajil.tracking.events import AttemptMade, RecipientFailed
 
 ZONE: Zone = {
     "south.test": {"MX": ["10 mx.south.test"]},
@@ -188,5 +192,79 @@ def test_never_means_never(store: Store, server: ssl.SSLContext, client: ssl.SSL
             await setup.put("a@south.test")
             await setup.deliverer.run_due()
             assert [mail.encrypted for mail in sink.mails] == [False]
+
+    asyncio.run(run())
+
+
+# ---- what a mail asks for (RFC 8689) ------------------------------------------------------------
+
+
+def require_tls(item: Intake) -> Intake:
+    return replace(item, options=MailOptions("FULL", require_tls=True))
+
+
+@pytest.mark.parametrize("case", ["kept", "no promise", "no offer", "wrong name"])
+def test_requiretls_is_kept_or_the_mail_bounces(
+    store: Store, server: ssl.SSLContext, client: ssl.SSLContext, case: str
+) -> None:
+    """RFC 8689 section 4.2.1: verified TLS to whoever promises the same, else 5.7.30."""
+    make_account(store, "amal@north.test")
+
+    async def run() -> None:
+        async with (
+            smtp_sink(tls=None if case == "no offer" else server) as sink,
+            courier(store, ZONE, port=sink.port, tls=client) as setup,
+        ):
+            sink.offer = replace(sink.offer, require_tls=case != "no promise")
+            await setup.put("b@south.test")  # its link must not be used where it will not do
+            await setup.deliverer.run_due()
+            sink.mails.clear()
+            to = "a@other.test" if case == "wrong name" else "a@south.test"
+            mail_id = await setup.put(to, edit=require_tls)
+            await setup.deliverer.run_due()
+            if case == "kept":
+                (mail,) = sink.mails
+                assert (mail.encrypted, mail.mail.options.require_tls) == (True, True)
+                return
+            assert sink.mails == []
+            (failed,) = await setup.events(mail_id, RecipientFailed)
+            assert failed.status == "5.7.30"
+            (report,) = await setup.children(mail_id)
+            content = await setup.read_mail(report.mail_id)
+            # RFC 8689 section 5: as if RET=HDRS were there.
+            assert b"Content-Type: text/rfc822-headers\r\n" in content
+
+    asyncio.run(run())
+
+
+def test_a_bounce_with_requiretls_is_not_lost(store: Store) -> None:
+    """RFC 8689 section 5: it goes on where nobody promises anything."""
+
+    async def run() -> None:
+        async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
+            await setup.put("a@south.test", sender=None, edit=require_tls)
+            await setup.deliverer.run_due()
+            (mail,) = sink.mails
+            assert not mail.mail.options.require_tls
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("field", "sent"), [(b"TLS-Required: No\r\n", 1), (b"", 0)])
+def test_the_writer_may_prefer_delivery_to_encryption(
+    store: Store, client: ssl.SSLContext, field: bytes, sent: int
+) -> None:
+    """RFC 8689 section 3: the header field relaxes our own policy, and REQUIRETLS outranks it."""
+
+    async def run() -> None:
+        async with (
+            smtp_sink() as sink,
+            courier(store, ZONE, port=sink.port, tls=client, tls_mode="verify") as setup,
+        ):
+            content = field + b"Subject: x\r\n\r\ny\r\n"
+            await setup.put("a@south.test", content=content)
+            await setup.put("a@south.test", content=content, edit=require_tls)
+            await setup.deliverer.run_due()
+            assert len([mail for mail in sink.mails if mail.mail.reverse_path]) == sent
 
     asyncio.run(run())

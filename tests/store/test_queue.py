@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.address import parse_address
+from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.core.ids import MailId
 from zajil.store.blobs import StagedBlob
 from zajil.store.intake import Intake, accept
@@ -381,3 +384,51 @@ def test_the_list_can_be_narrowed(store: Store) -> None:
     assert listed(QueueQuery(next_hop="two.test")) == ["b@two.test", "c@two.test"]
     assert listed(QueueQuery(mail_id=second.mail_id, next_hop="one.test")) == []
     assert len(listed(QueueQuery(limit=2))) == 2
+
+
+def test_what_cannot_be_read_is_set_aside(store: Store) -> None:
+    """A row that another version or a hand spoiled stands in nobody's way."""
+    item = put(store, "a@one.test", "b@one.test")
+    spoil = (
+        sa.update(recipient)
+        .where(recipient.c.mail_id == item.mail_id, recipient.c.position == 0)
+        .values(address="no address")
+    )
+
+    def write(tx: Connection, items: Sequence[None]) -> list[None]:
+        tx.execute(spoil)
+        return [None] * len(items)
+
+    store.write_now(write, None)
+    assert [str(row.recipient) for row in ask(store)] == ["b@one.test"]
+    (held, _), (waiting, _) = [(one[0], one[1]) for one in state(store, item.mail_id)]
+    assert (held, waiting) == ("held", "waiting")
+    assert "fault" in event_names(store, item.mail_id)
+
+
+def test_what_the_operator_gave_up_during_an_attempt_is_given_up(store: Store) -> None:
+    """The attempt fails for now; the next claim is at once, and finds it expired."""
+    item = put(store, "a@one.test")
+    claimed = ask(store)
+    store.write_now(expire, order(item, reason="wrong"))
+    later = RowResult(0, "waiting", "451 later", NOW_MS + 3_600_000)
+    store.write_now(settle, settlement(claimed, later))
+    (row,) = ask(store, now_ms=NOW_MS + 1)
+    assert row.expires_ms <= NOW_MS
+    assert row.reason == "given up by the operator: wrong"
+
+
+def test_what_was_asked_for_comes_back_with_the_claim(store: Store) -> None:
+    item = make_intake(store.blobs.stage((b"x",)), remote=["a@one.test", "b@one.test"])
+    options = RecipientOptions(Notify.SUCCESS | Notify.DELAY, "rfc822;Old@one.test")
+    alias = parse_address("team@north.test")
+    first, second = item.remote
+    asked = MailOptions("HDRS", "QQ 1", require_tls=True)
+    remote = (replace(first, options=options, addressed_as=alias), second)
+    store.write_now(accept, replace(item, remote=remote, options=asked))
+    claimed = ask(store)
+    assert [(row.options, row.addressed_as, row.mail_options) for row in claimed] == [
+        (options, alias, asked),
+        (PLAIN_RECIPIENT, None, asked),
+    ]
+    assert [str(row.told_as) for row in claimed] == ["team@north.test", "b@one.test"]
