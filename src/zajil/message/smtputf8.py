@@ -30,6 +30,8 @@ def has_raw_header(header: bytes, fields: Sequence[Field], body: bytes | Source)
     """
     if not header.isascii():
         return True
+    if isinstance(body, bytes) and body.isascii():  # nearly every mail
+        return False
     if all(piece.isascii() for piece in read_pieces(body)):
         return False
     boundary = _find_boundary(fields)

@@ -108,13 +108,14 @@ class Blobs:
             raise
         return StagedBlob(blob_id, size, None, _location(blob_id))
 
-    def spill(self, memory: int) -> Spill:
+    def spill(self, memory: int | None = None) -> Spill:
         """Begin to take bytes of which nobody knows how many will come.
 
         Args:
-            memory: how many are kept in memory before the rest goes to a file.
+            memory: how many are kept in memory before the rest goes to a file; ``None``: as many
+                as a row may hold (``store.inline_limit``).
         """
-        return Spill(self._new_spill_file, memory)
+        return Spill(self._new_spill_file, self._inline_limit if memory is None else memory)
 
     def read(self, conn: Connection, blob_id: BlobId) -> bytes:
         """Give all bytes of a blob.

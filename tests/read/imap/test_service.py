@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zajil.net.drive_imap import ImapTimes
-from zajil.read.imap.append import clean_line_ends
+from zajil.read.imap.append import LineEnds
 from zajil.store.open import Store
 from zajil.testing.imap import imap_place, literals, make_reader
 from zajil.testing.store import open_test_store, running
@@ -157,4 +157,6 @@ def test_uvloop_serves_the_same(sqlite: Store, tmp_path: Path, tls: bool) -> Non
     ],
 )
 def test_no_bare_line_end_is_stored(parts: list[bytes], want: bytes) -> None:
-    assert b"".join(clean_line_ends(parts)) == want
+    line_ends = LineEnds()
+    cleaned = [line_ends.clean(part) for part in parts]
+    assert b"".join([*cleaned, line_ends.end()]) == want

@@ -154,8 +154,9 @@ class ImapSession:
             case c.Append():
                 return await self._begin_append(context, event)
             case c.BodyChunk(data):
-                if self._upload is not None:
-                    self._upload.parts.append(data)
+                taken = None if self._upload is None else self._upload.add(data)
+                if taken is not None:
+                    await taken
                 return None
             case c.BodyEnd():
                 return await self._finish_append(context, event)
