@@ -230,6 +230,10 @@ def main() -> int:
                 found += ask(question, arguments, base)
         except KeyboardInterrupt:
             return 130
+        finally:
+            # An impatient second signal must not leave half of the folder behind.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))
     return 0
