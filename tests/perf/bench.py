@@ -27,9 +27,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import peers
-from generator import Plan
 from measuring import Run, Send, measure, median
 from peers import ACCEPTING, NotInstalled, Peer, Place, free_port
+from plan import Plan
 from sending import SendingFailed, send, send_by_smtp_source
 from zajil.core.units import parse_size
 from zajil.testing.certificates import TestAuthority

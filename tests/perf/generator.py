@@ -21,80 +21,21 @@ import select
 import socket
 import sys
 import time
-from base64 import b64encode
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, fields
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from OpenSSL import SSL
 
+from plan import QUIT, Plan, Sent, Step, head, mail_steps, opening
+
 _SILENCE_SECONDS = 30.0
 """A server that says nothing for so long has failed the test."""
 _READ_SIZE = 65536
-_LINE = b"A pigeon carries a letter over the hills, and another one home again.\r\n"
-_HEAD = """\
-From: <{sender}>\r
-To: <{recipient}>\r
-Date: Mon, 23 Nov 2026 22:00:00 +0000\r
-Subject: A letter among many\r
-Message-ID: <"""
 
 
 class Refused(Exception):
     """The server did not say what was asked for, or nothing at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is sent, and how."""
-
-    mails: int
-    sessions: int = 20
-    size: int = 5120
-    """Bytes of the body; the header section comes on top."""
-    per_connection: int = 1
-    """Mails on one connection; 0: all that a session sends."""
-    tls: str = "none"
-    """``none``, ``starttls`` or ``implicit``."""
-    resume: bool = False
-    """Resume one TLS session, which is fetched before the clock starts."""
-    tls_version: str = "1.3"
-    pipeline: bool = False
-    """MAIL, RCPT and DATA in one packet (RFC 2920)."""
-    sender: str = "a@x.test"
-    recipient: str = "b@y.test"
-    auth: str = ""
-    """``LOGIN:PASSWORD`` for AUTH PLAIN; empty: none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What came of it."""
-
-    mails: int
-    begin: float
-    """``time.monotonic()``, the same clock for all processes of the machine."""
-    end: float
-    """Of the last 250."""
-    cpu_us: float
-    """Of the generator, for all its mails."""
-    connections: int
-    resumed: int
-    """Connections whose TLS session was resumed."""
-    milliseconds: list[float]
-    """Waits for a mail at 50 %, 99 % and 100 %: from connect() or MAIL to its 250."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    send: bytes
-    expect: tuple[bytes, ...]
-    """Codes of the replies that must come."""
-    handshake: bool = False
-    """Before anything is sent."""
-
-
-_QUIT = (_Step(b"QUIT\r\n", (b"221",)),)
 
 
 class Generator:
@@ -104,8 +45,8 @@ class Generator:
         host, _, port = address.rpartition(":")
         self.address = (host, int(port))
         self.plan = plan
-        self.opening, self.mail = _opening(plan), _mail(plan)
-        self.head = _HEAD.format(sender=plan.sender, recipient=plan.recipient).encode()
+        self.opening, self.mail = opening(plan), mail_steps(plan)
+        self.head = head(plan)
         self.context = _context(plan.tls_version)
         self.session: SSL.Session | None = None
         """What connections resume; ``None``: each begins anew."""
@@ -279,7 +220,7 @@ class _Connection:
     def _next(self) -> None:
         """Begin the next step; behind the last one, what comes after."""
         if self.position == len(self.steps):
-            if self.steps is _QUIT:
+            if self.steps is QUIT:
                 self._finish()
                 return
             self.steps, self.position = self._after(), 0
@@ -291,7 +232,7 @@ class _Connection:
         elif step.send:
             self._say(self._words(step))
 
-    def _after(self) -> tuple[_Step, ...]:
+    def _after(self) -> tuple[Step, ...]:
         generator, steps = self.generator, self.steps
         if steps is generator.opening:
             return generator.mail
@@ -302,9 +243,9 @@ class _Connection:
             generator.unsent -= 1
             self.begin = now
             return steps
-        return _QUIT
+        return QUIT
 
-    def _words(self, step: _Step) -> bytes:
+    def _words(self, step: Step) -> bytes:
         generator = self.generator
         if step is not generator.mail[-1]:
             return step.send
@@ -358,42 +299,6 @@ class _Connection:
             while True:
                 pieces.append(tls.recv(_READ_SIZE))
         return b"".join(pieces)
-
-
-def _opening(plan: Plan) -> tuple[_Step, ...]:
-    greet = _Step(b"EHLO client.x.test\r\n", (b"250",))
-    steps = [_Step(b"", (b"220",), handshake=plan.tls == "implicit"), greet]
-    if plan.tls == "starttls":
-        steps += [_Step(b"STARTTLS\r\n", (b"220",)), replace(greet, handshake=True)]
-    if plan.auth:
-        login, _, password = plan.auth.partition(":")
-        secret = b64encode(f"\0{login}\0{password}".encode())
-        steps.append(_Step(b"AUTH PLAIN %s\r\n" % secret, (b"235",)))
-    return tuple(steps)
-
-
-def _mail(plan: Plan) -> tuple[_Step, ...]:
-    envelope = [
-        _Step(f"MAIL FROM:<{plan.sender}>\r\n".encode(), (b"250",)),
-        _Step(f"RCPT TO:<{plan.recipient}>\r\n".encode(), (b"250",)),
-        _Step(b"DATA\r\n", (b"354",)),
-    ]
-    if plan.pipeline:
-        words = b"".join(step.send for step in envelope)
-        envelope = [_Step(words, (b"250", b"250", b"354"))]
-    text = b"@client.x.test>\r\n\r\n" + _body(plan.size)
-    return (*envelope, _Step(text + b".\r\n", (b"250",)))
-
-
-def message(plan: Plan) -> bytes:
-    """Give a message as this generator sends it, without the dot that ends it."""
-    head = _HEAD.format(sender=plan.sender, recipient=plan.recipient).encode()
-    return b"%s1.1@client.x.test>\r\n\r\n%s" % (head, _body(plan.size))
-
-
-def _body(size: int) -> bytes:
-    lines = _LINE * (size // len(_LINE))
-    return lines + b"\r\n" * ((size - len(lines)) // 2)
 
 
 def _context(version: str) -> SSL.Context:

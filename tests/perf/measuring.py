@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from generator import Plan, Sent
 from peers import Peer
+from plan import Plan, Sent
 from zajil.testing.load import CpuTime, machine_cpu_seconds, thread_cpu, tree_cpu
 
 _POLL_SECONDS = 0.005

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from generator import Plan, Sent
+from plan import Plan, Sent
 from zajil.testing.foreign import need_program
 
 _DEADLINE_SECONDS = 300.0

@@ -22,7 +22,7 @@ from typing import Any, cast
 
 from sqlalchemy.engine import Connection
 
-from generator import Plan, message
+from plan import Plan, message
 from zajil.check.facts import MessageFacts
 from zajil.check.step import check_message
 from zajil.config.options import LimitOptions
