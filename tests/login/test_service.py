@@ -3,52 +3,204 @@
 from __future__ import annotations
 
 import asyncio
-import os
 
-from argon2 import PasswordHasher
+import pytest
 
-from zajil.login.service import LoginService
-from zajil.net.system import SystemClock
+from zajil.core.app_password import Scope
+from zajil.core.directory import AccountEntry
 from zajil.store.accounts import NewActive, NewPassword, set_active, set_password
+from zajil.store.app_passwords import AppPasswordOf, list_app_passwords, remove_app_password
+from zajil.store.login_failures import failures_of
 from zajil.store.open import Store
-from zajil.testing.store import make_account, running
+from zajil.testing.clock import FakeClock
+from zajil.testing.login import HASHER, add_app_password, open_desk
+from zajil.testing.store import NOW_MS, make_account, running
 
-HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+def make_amal(store: Store, password: str = "old password") -> AccountEntry:  # noqa: S107
+    return make_account(store, "amal@south.test", password_hash=HASHER.hash(password))
 
 
 def test_a_changed_password_is_not_remembered(store: Store) -> None:
     """Design D11: what was verified is dropped on any change."""
-    amal = make_account(store, "amal@south.test", password_hash=HASHER.hash("old"))
+    amal = make_amal(store)
 
     async def run() -> None:
         async with running(store):
-            login = LoginService(store, SystemClock(), os.urandom, free_failures=0)
-
-            async def works(password: str) -> bool:
-                given = await login.log_in("amal", password, peer="192.0.2.1", service="imap")
-                return given is not None
-
-            assert await works("old")
-            assert await works("old")  # from memory
-            new = NewPassword(amal.account_id, HASHER.hash("new"))
+            desk = open_desk(store)
+            assert await desk.cost_of("amal", "old password") == (True, 1)
+            assert await desk.cost_of("amal", "old password") == (True, 0)  # from memory
+            new = NewPassword(amal.account_id, HASHER.hash("new password"))
             await store.write(set_password, new)
-            assert not await works("old")
-            assert await works("new")
+            assert await desk.cost_of("amal", "old password") == (False, 1)
+            assert await desk.cost_of("amal", "new password") == (True, 1)
             await store.write(set_active, NewActive(amal.account_id, active=False))
-            assert not await works("new")
-            assert await login.find(amal.account_id) is None
+            assert await desk.cost_of("amal", "new password") == (False, 1)
+            assert await desk.login.find(amal.account_id) is None
 
     asyncio.run(run())
 
 
-def test_what_is_absurdly_long_is_not_hashed(store: Store) -> None:
-    make_account(store, "amal@south.test", password_hash=HASHER.hash("x" * 2000))
+@pytest.mark.parametrize(
+    ("login", "password"),
+    [
+        ("amal", "wrong password"),
+        ("nobody", "old password"),
+        ("nobody@south.test", "old password"),
+        ("", ""),
+        ("amal", ""),
+        ("amal\0", "old password"),
+        ("amal", "old password\0"),
+        ("am\u202eal", "old password"),
+        ("amal", "old\u200bpassword"),
+        ("amal@south.test\r\n", "old password"),
+        ("\ufb01x", "old password"),
+        ("a" * 500, "old password"),
+        ("amal", "x" * 2000),
+        ("' OR 1=1 --", "old password"),
+        ("*)(uid=*", "old password"),
+        ("amal", "abcd-efgh-jkmn-pqrs-tuvw-xyz2"),
+        ("nobody", "abcd-efgh-jkmn-pqrs-tuvw-xyz2"),
+    ],
+)
+def test_every_failure_costs_one_computation(store: Store, login: str, password: str) -> None:
+    """CVE-2026-27856, CVE-2026-24031, CVE-2026-27860, CVE-2019-10691: nobody learns who exists."""
+    make_amal(store)
 
     async def run() -> None:
         async with running(store):
-            login = LoginService(store, SystemClock(), os.urandom, free_failures=0)
-            peer = "192.0.2.1"
-            assert await login.log_in("amal", "x" * 2000, peer=peer, service="imap") is None
-            assert await login.log_in("a" * 500, "x", peer=peer, service="imap") is None
+            assert await open_desk(store).cost_of(login, password) == (False, 1)
+
+    asyncio.run(run())
+
+
+def test_one_name_however_it_is_spelled(store: Store) -> None:
+    """RFC 8265: width and case of a name are mapped, a password is composed; remembered once."""
+    make_amal(store, "pass \u00e9 word")
+
+    async def run() -> None:
+        async with running(store):
+            desk = open_desk(store)
+            spelled = ["amal", "AMAL", " amal ", "\uff21mal"]
+            costs = [await desk.cost_of(name, "pass e\u0301 word") for name in spelled]
+            assert costs == [(True, 1), (True, 0), (True, 0), (True, 0)]
+            assert await desk.cost_of("Amal@South.TEST", "pass \u00e9 word") == (True, 1)
+
+    asyncio.run(run())
+
+
+def test_users_are_not_mixed_up_in_memory(store: Store) -> None:
+    """CVE-2025-30189: what is remembered of one name never answers for another."""
+    make_amal(store, "amals password")
+    basim = make_account(store, "basim@south.test", password_hash=HASHER.hash("basims password"))
+
+    async def run() -> None:
+        async with running(store):
+            desk = open_desk(store)
+            assert await desk.cost_of("amal", "amals password") == (True, 1)
+            assert await desk.cost_of("basim", "amals password") == (False, 1)
+            assert await desk.cost_of("amala", "mals password") == (False, 1)
+            account = await desk.login.log_in(
+                "basim", "basims password", peer="192.0.2.1", service="imap"
+            )
+            assert account is not None
+            assert account.account_id == basim.account_id
+
+    asyncio.run(run())
+
+
+def test_an_app_password_opens_its_scope_and_costs_one(store: Store) -> None:
+    """Many app passwords do not multiply the cost, and none opens the web."""
+    make_amal(store)
+    reading = add_app_password(store, "amal", "phone", Scope.IMAP)
+    sending = add_app_password(store, "amal@south.test", "printer", Scope.SMTP)
+    every = add_app_password(store, "amal", "laptop", Scope.ALL)
+    for number in range(5):
+        add_app_password(store, "amal", f"more {number}")
+
+    async def run() -> None:
+        async with running(store):
+            desk = open_desk(store)
+            opens = {
+                (password, service): (await desk.cost_of("amal", password, service))
+                for password in (reading, sending, every)
+                for service in ("imap", "imaps", "submission", "pop3", "web", "other")
+            }
+            assert {key for key, (works, _) in opens.items() if works} == {
+                (reading, "imap"),
+                (reading, "imaps"),
+                (sending, "submission"),
+                (every, "imap"),
+                (every, "imaps"),
+                (every, "submission"),
+                (every, "pop3"),
+            }
+            assert {cost for _, cost in opens.values()} == {1}
+            assert await desk.cost_of("amal", reading.upper().replace("-", " ")) == (True, 1)
+            assert await desk.cost_of("amal", reading[:-1] + "2") == (reading[-1] == "2", 1)
+            assert await desk.cost_of("amal", "old password") == (True, 1)
+
+    asyncio.run(run())
+
+
+def test_a_removed_app_password_opens_nothing(store: Store) -> None:
+    amal = make_amal(store)
+    password = add_app_password(store, "amal", "phone")
+
+    async def run() -> None:
+        async with running(store):
+            desk = open_desk(store)
+            assert await desk.cost_of("amal", password) == (True, 1)
+            (row,) = await store.read(lambda conn: list_app_passwords(conn, amal.account_id))
+            gone = AppPasswordOf(amal.account_id, row.app_password_id)
+            await store.write(remove_app_password, gone)
+            assert await desk.cost_of("amal", password) == (False, 1)
+
+    asyncio.run(run())
+
+
+def test_last_use_is_noted_once_an_hour(store: Store) -> None:
+    amal = make_amal(store)
+    password = add_app_password(store, "amal", "phone")
+    clock = FakeClock(NOW_MS)
+
+    async def run() -> None:
+        async with running(store):
+            desk = open_desk(store, clock=clock)
+
+            async def last_used() -> int | None:
+                assert (await desk.cost_of("amal", password))[0]
+                # What was written later is in a batch that this one waits for.
+                await store.write(set_active, NewActive(amal.account_id, active=True))
+                rows = await store.read(lambda conn: list_app_passwords(conn, amal.account_id))
+                return rows[0].last_used_ms
+
+            assert await last_used() == NOW_MS
+            clock.advance(60_000)
+            assert await last_used() == NOW_MS
+            clock.advance(3_600_000)
+            assert await last_used() == NOW_MS + 3_660_000
+
+    asyncio.run(run())
+
+
+def test_workers_slow_the_same_network_down(store: Store) -> None:
+    """What one worker counted, another one acts on; a repeated wrong answer is one guess."""
+    make_amal(store)
+    clock = FakeClock(NOW_MS)
+
+    async def run() -> None:
+        async with running(store):
+            one, two = (open_desk(store, free_failures=50, clock=clock) for _ in range(2))
+            for number in range(3):
+                await one.cost_of("amal", f"guess {number}")
+                await two.cost_of("amal", "the same guess")
+            amal = await store.read(lambda conn: failures_of(conn, "192.0.2.1"))
+            await one.login.log_in("x", "y", peer="192.0.2.9", service="imap")
+            while amal.count < 4:
+                amal = await store.read(lambda conn: failures_of(conn, "192.0.2.1"))
+            assert amal.count == 4
+            # A right answer is not held back for what others at the same address typed.
+            assert await two.cost_of("amal", "old password") == (True, 1)
 
     asyncio.run(run())
