@@ -13,7 +13,8 @@ def test_forged_fields_are_cut_and_foreign_ones_stay() -> None:
     """RFC 8601 section 5."""
     letter = make_letter(extra=b"X: y\r\n")
     facts = make_facts(FORGED + FOREIGN + FORGED + letter)
-    assert cut_ranges(facts.header, forged_ranges(facts)) + facts.body == FOREIGN + letter
+    body = facts.body if isinstance(facts.body, bytes) else facts.body.read_at(0, facts.size)
+    assert cut_ranges(facts.header, forged_ranges(facts)) + body == FOREIGN + letter
 
 
 def test_a_submission_does_not_give_the_log_in_name_away() -> None:

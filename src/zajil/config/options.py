@@ -357,7 +357,9 @@ class LoginOptions(Options):
         None, examples=["zajil"], description="Name of this server at the OAuth 2 server."
     )
     token_client_secret: Secret | None = Field(
-        None, description="Its secret there, sent by HTTP Basic authentication."
+        None,
+        examples=["correct horse"],
+        description="Its secret there, sent by HTTP Basic authentication.",
     )
     token_claim: str = Field(
         "username",

@@ -11,13 +11,12 @@ import asyncio
 import functools
 from collections.abc import Callable, Sequence
 
-from sqlalchemy.engine import Connection
-
 from zajil.login.account import Account
 from zajil.store.batch import DIRECTORY
 from zajil.store.credentials import Standing, read_standing
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store
+from zajil.store.reader import Snapshot
 
 _RETRY_SECONDS = 1.0
 
@@ -85,7 +84,7 @@ class OpenSessions:
                     watched.end()
 
 
-def _read(conn: Connection, accounts: Sequence[Account]) -> Standing:
+def _read(conn: Snapshot, accounts: Sequence[Account]) -> Standing:
     app_passwords = {
         account.proof.app_password_id
         for account in accounts

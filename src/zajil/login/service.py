@@ -13,8 +13,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from sqlalchemy.engine import Connection
-
 from zajil.core.app_password import SCOPE_OF_SERVICE, AppPassword, Scope, read_app_password
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId, AppPasswordId, SessionId
@@ -41,6 +39,7 @@ from zajil.store.batch import DIRECTORY
 from zajil.store.delegations import delegated_to
 from zajil.store.login_failures import FailedLogin, count_failures, failures_of
 from zajil.store.open import Store
+from zajil.store.reader import Snapshot
 from zajil.store.tracking import EventBatch, record_events
 from zajil.tracking.events import LoginFailed
 
@@ -164,7 +163,7 @@ class LoginService:
         await self._hold_back(origin)
         name, scope = _prepare_name(login), origin.scope
 
-        def read(conn: Connection) -> FoundKeys:
+        def read(conn: Snapshot) -> FoundKeys:
             rows = find_scram_keys(conn, name, scope) if scope else []
             salt = scram_salt(conn, name or login)
             if not rows:
@@ -183,7 +182,7 @@ class LoginService:
     ) -> Account | None:
         """Log in who proved to know an app password (``None``: proved nothing)."""
 
-        def read(conn: Connection) -> tuple[AppPasswordRow, AccountRow] | None:
+        def read(conn: Snapshot) -> tuple[AppPasswordRow, AccountRow] | None:
             app = get_app_password(conn, owner) if owner is not None else None
             row = get_account(conn, app.account_id) if app is not None else None
             return (app, row) if app is not None and row is not None and row.active else None
@@ -217,7 +216,7 @@ class LoginService:
         owner = await self._tokens.judge(token) if self._tokens and origin.scope else None
         name = _prepare_name(owner or "")
 
-        def read(conn: Connection) -> AccountRow | None:
+        def read(conn: Snapshot) -> AccountRow | None:
             row = find_by_prepared_login(conn, name)
             if row is None or not row.active:
                 return None
@@ -328,7 +327,7 @@ def _prepare_secret(password: str) -> str | None:
 
 
 def _look_up(
-    conn: Connection, name: str, typed: AppPassword | None
+    conn: Snapshot, name: str, typed: AppPassword | None
 ) -> tuple[AccountRow | None, AppPasswordRow | None]:
     row = find_by_prepared_login(conn, name)
     if typed is None:

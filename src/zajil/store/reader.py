@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -18,6 +18,9 @@ from zajil.store.dialect import READERS, Dialect
 from zajil.store.errors import StoreUnavailable
 
 R = TypeVar("R")
+
+Snapshot: TypeAlias = Connection
+"""What a query is given: for those that ask the store without speaking SQL."""
 
 
 class Reader:
