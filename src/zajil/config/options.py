@@ -1,6 +1,7 @@
 """Every option of Zajil, with type, default, unit and source (style C9).
 
-A component gets its own class of options, never the whole tree. What an operator changes while
+One table, so one file, long as it is: whoever looks for an option looks here. A component gets its
+own class of options, never the whole tree. What an operator changes while
 the server runs (domains, accounts, aliases, keys) is in the store, not here.
 """
 

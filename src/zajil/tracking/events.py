@@ -1,5 +1,7 @@
 """Every tracking event there is (design D7). Logs, metrics and the journey page are views of these.
 
+One closed list, so one file, long as it is.
+
 Laws:
 - ``name`` is stored: once released it never changes, nor does the meaning of a field.
 - An event belongs to a session, to a mail, or to both; the row it is stored in says which.
