@@ -108,6 +108,21 @@ def test_a_password_comes_from_a_file_or_is_made_up(run: Run, tmp_path: Path) ->
     assert set(as_json(run, "account", "password", "admin")) == {"password"}
 
 
+def test_app_passwords(run: Run) -> None:
+    made = as_json(run, "account", "app-password", "add", "admin", "--name", "phone")
+    assert (made["name"], made["scope"]) == ("phone", "all")
+    (listed,) = as_json(run, "account", "app-password", "list", "admin")["app_passwords"]
+    assert listed["label"] == made["password"][:4]
+    assert as_json(run, "account", "show", "admin")["app_passwords"] == [listed]
+    assert made["password"] not in run("account", "app-password", "list", "admin")[1]
+    again = run("account", "app-password", "add", "admin", "--name", "phone", "--scope", "imap")
+    assert again[0] == 1
+    assert run("account", "app-password", "add", "admin", "--name", "")[0] == 2
+    removed = run("account", "app-password", "remove", "admin", "phone")
+    assert removed == (0, "removed phone\n", "")
+    assert run("account", "app-password", "remove", "admin", "phone")[0] == 1
+
+
 def test_a_domain_goes_with_its_role_aliases(run: Run) -> None:
     run("domain", "add", "south.test")
     run("account", "add", "x@south.test")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zajil.admin.accounts import find_account
 from zajil.core.address import Address, parse_address
 from zajil.store.accounts import AccountRow, addresses_of
+from zajil.store.app_passwords import AppPasswordRow, list_app_passwords
 from zajil.store.delegations import (
     DelegationRow,
     create_delegation,
@@ -29,6 +30,8 @@ class AccountDetail:
     """Of others; it may send as them."""
     delegates: tuple[tuple[Address, str], ...]
     """Who may send as its addresses: address and log-in name."""
+    app_passwords: tuple[AppPasswordRow, ...]
+    """Oldest first."""
     sent_in_minute: int
     """Recipients of what it has sent in this minute; 0 too where no limit is set."""
     sent_in_day: int
@@ -73,6 +76,7 @@ def show_account(store: Store, login_or_address: str, now_ms: int) -> AccountDet
         own[1:],
         store.read_now(lambda conn: delegated_to(conn, row.account_id)),
         tuple(store.read_now(lambda conn: delegates_of(conn, own))),
+        tuple(store.read_now(lambda conn: list_app_passwords(conn, row.account_id))),
         counts.in_minute(now_ms),
         counts.in_day(now_ms),
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from zajil.cli.app_password import app_password_to_dict
 from zajil.cli.configured import opened_store
 from zajil.cli.output import AsJson, print_json, printable, spell_time
 
@@ -39,6 +40,7 @@ def show_one(
                 "delegates": [
                     {"address": one.unicode, "login": login} for one, login in found.delegates
                 ],
+                "app_passwords": [app_password_to_dict(one) for one in found.app_passwords],
                 "recipients_this_minute": found.sent_in_minute,
                 "recipients_today": found.sent_in_day,
             }
@@ -54,6 +56,7 @@ def show_one(
         *(("alias", one.unicode) for one in found.aliases),
         *(("may send as", one.unicode) for one in found.delegated),
         *(("delegated", f"{one.unicode} to {login}") for one, login in found.delegates),
+        *(("app password", f"{one.name} ({one.scope.value})") for one in found.app_passwords),
         ("sent this minute", f"to {found.sent_in_minute} recipients"),
         ("sent today (UTC)", f"to {found.sent_in_day} recipients"),
     ]

@@ -124,7 +124,7 @@ async def talk_to_submission(
     services = receive_services(store, service="submission", **more)
     await store.directory.load()
     conn = ServerConnection(
-        offer or Offer(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=("PLAIN", "LOGIN")),
+        offer or Offer(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=login.mechanisms),
         Reply(220, (HOSTNAME,)),
         max_errors=100,
     )

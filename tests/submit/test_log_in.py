@@ -1,0 +1,62 @@
+"""AUTH on 587: SCRAM in SMTP's words, and a session whose log-in holds no more."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode, b64encode
+
+import pytest
+
+from zajil.core.app_password import Scope
+from zajil.store.accounts import NewActive, set_active
+from zajil.store.open import Store
+from zajil.testing.login import HASHER, add_app_password, open_desk
+from zajil.testing.scram_client import ScramClient
+from zajil.testing.store import make_account, running
+from zajil.testing.talk import talk_to_submission
+
+
+def test_scram_and_the_end_of_a_log_in(store: Store) -> None:
+    amal = make_account(store, "amal@south.test", password_hash=HASHER.hash("own password"))
+    password = add_app_password(store, "amal", "laptop", Scope.SMTP)
+
+    async def run() -> None:
+        async with running(store):
+            login = open_desk(store).login
+            client = await talk_to_submission(store, login)
+            exchange = ScramClient("amal", password)
+            first = await client.say(f"AUTH SCRAM-SHA-256 {b64encode(exchange.first()).decode()}")
+            final = await client.say(b64encode(exchange.final(b64decode(first[4:]))).decode())
+            assert exchange.knows_server(b64decode(final[4:]))
+            assert (await client.say("")).startswith("235 ")
+            assert (await client.say("MAIL FROM:<amal@south.test>")).startswith("250 ")
+            await client.say("RSET")
+            ended = asyncio.Event()
+            account = await login.log_in("amal", password, peer="192.0.2.1", service="submission")
+            assert account is not None
+            login.sessions.watch(account, ended.set)
+            await store.write(set_active, NewActive(amal.account_id, active=False))
+            await ended.wait()
+            assert (await client.say("MAIL FROM:<amal@south.test>")).startswith("421 4.7.0")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["AUTH PLAIN !!!!", "AUTH PLAIN AA=A", "AUTH SCRAM-SHA-256 AAAA", "AUTH LOGIN /w=="],
+)
+def test_nonsense_is_answered_and_the_session_goes_on(store: Store, line: str) -> None:
+    """CVE-2025-59028, CVE-2019-10691, CVE-2017-15132: and nothing of it is left behind."""
+    make_account(store, "amal@south.test", password_hash=HASHER.hash("own password"))
+
+    async def run() -> None:
+        async with running(store):
+            login = open_desk(store).login
+            client = await talk_to_submission(store, login)
+            assert (await client.say(line)).startswith("501 ")
+            assert (await client.say("AUTH LOGIN")).startswith("334 ")
+            assert (await client.say("*")).startswith("501 ")
+            assert (await client.log_in("amal", "own password")).startswith("235 ")
+
+    asyncio.run(run())
