@@ -599,6 +599,30 @@ def test_a_mail_that_trickles_in_has_its_time(run: Run) -> None:
     run(main())
 
 
+def test_many_mails_one_after_the_other_are_not_one_that_trickles(run: Run) -> None:
+    """Not even where every look meets a mail under way."""
+
+    async def main() -> None:
+        limits = SmtpLimits(mail_seconds=3600, idle_seconds=1e6)
+        async with Server(limits=limits) as server:
+            client = await server.client()
+            await client.line()
+            await client.ask(b"EHLO c.example")
+            await client.ask(b"MAIL FROM:<a@example.org>")
+            (connection,) = server.service._connections
+            now = asyncio.get_running_loop().time()
+            connection.check_time(now)
+            await client.ask(b"RSET")
+            await client.ask(b"MAIL FROM:<a@example.org>")
+            connection.check_time(now + 3700)
+            assert (await client.ask(b"NOOP")).startswith("250 ")
+            connection.check_time(now + 3700)
+            assert (await client.line()).startswith("421 4.4.2 ")
+            await client.stream.close()
+
+    run(main())
+
+
 def test_who_talks_before_the_greeting_is_refused(run: Run) -> None:
     async def main() -> None:
         limits = SmtpLimits(greeting_delay_seconds=0.1)

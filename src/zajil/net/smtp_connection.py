@@ -29,9 +29,6 @@ from zajil.smtp.state import State
 
 logger = logging.getLogger(__name__)
 
-_UNREAD_SECONDS = 30.0
-"""A closed connection whose peer does not take our last words is cut after this time."""
-
 
 class SmtpConnection(asyncio.Protocol):
     """Drives one engine and one session; made by the service for each accepted connection."""
@@ -42,7 +39,8 @@ class SmtpConnection(asyncio.Protocol):
         "_eof",
         "_heard",
         "_host",
-        "_mail_seen",
+        "_mail",
+        "_mail_since",
         "_peer",
         "_read_paused",
         "_reason",
@@ -76,7 +74,8 @@ class SmtpConnection(asyncio.Protocol):
         self._cut = False
         self._reason = ""  # why it ended, where the engine does not know
         self._heard = 0.0  # loop time of the last event, which is the last sign of life
-        self._mail_seen = 0.0  # loop time when the mail under way was first noticed; 0: none was
+        self._mail = 0  # the engine's number of the mail last seen under way; 0: none was
+        self._mail_since = 0.0  # loop time when that was first noticed
 
     # ---- called by the transport ---------------------------------------------------------------
 
@@ -159,21 +158,20 @@ class SmtpConnection(asyncio.Protocol):
         silent = now - self._heard
         if self._waiting is not None or self._upgrade is not None:
             return
+        conn, limits = self.conn, self._service.limits
         if self._cut:
-            if silent > _UNREAD_SECONDS:
+            if silent > limits.unread_seconds:
                 self.abort()
             return
-        conn, limits = self.conn, self._service.limits
         # Attack: a byte now and then (slow loris). Part of a command is no sign of life, and a
         # mail has its time as a whole.
         patience = limits.data_idle_seconds if conn.state is State.BODY else limits.idle_seconds
         is_late = silent > patience
-        if not conn.in_transaction():
-            self._mail_seen = 0.0
-        elif not self._mail_seen:
-            self._mail_seen = self._heard
-        else:
-            is_late = is_late or now - self._mail_seen > limits.mail_seconds
+        mail = conn.mails if conn.in_transaction() else 0
+        if mail != self._mail:
+            self._mail, self._mail_since = mail, self._heard
+        elif mail:
+            is_late = is_late or now - self._mail_since > limits.mail_seconds
         if is_late:
             self._heard = now
             conn.close(IDLE, "timeout")
@@ -248,8 +246,6 @@ class SmtpConnection(asyncio.Protocol):
             reply = future.result()
             if reply is not None and not self.conn.close_reason:
                 self.conn.reply(reply)
-            if self._mail_seen and not self.conn.in_transaction():
-                self._mail_seen = 0.0
         except asyncio.CancelledError:
             self.conn.close(SHUTTING_DOWN, "shutdown")
         except Exception as error:

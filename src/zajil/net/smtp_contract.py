@@ -66,6 +66,8 @@ class SmtpLimits:
     greeting_delay_seconds: float = 0
     linger_seconds: float = 5
     """Reading on behind our last words."""
+    unread_seconds: float = 30
+    """For a peer to take our last words; then the connection is cut."""
 
 
 class Service(Protocol):
