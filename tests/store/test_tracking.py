@@ -85,6 +85,42 @@ def test_each_mail_of_a_session_shows_how_it_began(store: Store) -> None:
     assert [recorded.event for recorded in journey.events] == [opened, accepted, closed]
 
 
+def test_a_refused_mail_is_told_from_its_events(store: Store) -> None:
+    """It has no row; the reply to its sender named it."""
+    refused = MailId("01m8refused00000000000000000")
+    opened = tracked.SessionOpened(NOW_MS, "smtp", "192.0.2.1:9", "127.0.0.1:25")
+    other = tracked.RecipientNamed(NOW_MS, "secret@north.test", "local")
+    put(store, session_id=SESSION, events=(opened, other))
+    reply = "550 5.6.0 a NUL byte"
+    events = (
+        tracked.SenderNamed(NOW_MS + 1, "sender@elsewhere.test", ""),
+        tracked.RecipientNamed(NOW_MS + 2, "amal@north.test", "local"),
+        tracked.RecipientRefused(NOW_MS + 3, "nobody@north.test", "550 5.1.1 nobody"),
+        tracked.MessageReceived(NOW_MS + 4, 3, "Sender <s@elsewhere.test>", "<1@elsewhere.test>"),
+        tracked.MailRefused(NOW_MS + 5, reply),
+    )
+    record(store, *events, session=SESSION, mail=refused)
+    record(store, tracked.SessionClosed(NOW_MS + 9, "quit", 1), session=SESSION, mail=None)
+    journey = journey_of(store, refused)
+    assert journey.received_at_ms == NOW_MS + 5
+    assert journey.header_from == "Sender <s@elsewhere.test>"
+    assert journey.message_id == "<1@elsewhere.test>"
+    assert [(copy.address, copy.state, copy.reason) for copy in journey.recipients] == [
+        ("amal@north.test", "refused", reply),
+        ("nobody@north.test", "refused", "550 5.1.1 nobody"),
+    ]
+    names = [recorded.event.name for recorded in journey.events]
+    assert names == ["session.opened", *(event.name for event in events), "session.closed"]
+    assert store.write_now(delete_events, NOW_MS + 60_000) == 3
+    assert store.read_now(lambda conn: load_journey(conn, refused)) is None
+
+
+def test_a_mail_without_row_that_was_not_refused_is_unknown(store: Store) -> None:
+    named = tracked.RecipientNamed(NOW_MS, "amal@north.test", "local")
+    record(store, named, session=SESSION, mail=MailId("01m8nothing"))
+    assert store.read_now(lambda conn: load_journey(conn, MailId("01m8nothing"))) is None
+
+
 def test_an_empty_batch_writes_nothing(store: Store) -> None:
     item = put(store, events=())
     store.write_now(record_events, EventBatch(None, item.mail_id, NOW_MS, ()))

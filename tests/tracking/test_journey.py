@@ -30,12 +30,16 @@ from zajil.tracking.events import EVENTS, TrackingEvent
 from zajil.tracking.journey import (
     Journey,
     RecipientState,
+    Recorded,
     Role,
     joined_mail_id,
     journey_to_dict,
+    refused_journey,
     viewer_of,
     visible_journey,
 )
+from zajil.tracking.sentences import Stage, Tone
+from zajil.tracking.story import stations
 
 
 def seen_by(account_id: AccountId, journey: Journey, *, admin: bool = False) -> Journey:
@@ -198,6 +202,24 @@ def test_whatever_happened_an_owner_learns_of_no_other(
     told = encode_events([recorded.event for recorded in seen.events])
     assert SECRET not in told
     assert SECRET not in json.dumps(journey_to_dict(seen))
+
+
+def test_a_refused_mail_is_for_admins_alone() -> None:
+    events = (
+        tracked.SenderNamed(1, "amal@north.test", ""),
+        tracked.RecipientNamed(2, "basim@north.test", "local"),
+        tracked.MailRefused(3, "550 5.6.0 no"),
+    )
+    journey = refused_journey(MAIL, [Recorded(SESSION, event) for event in events])
+    assert (journey.header_from, journey.received_at_ms) == ("amal@north.test", 3)
+    for account_id in (AMAL, BASIM, STRANGER):
+        assert viewer_of(journey, account_id, NAMES[account_id]) is None
+    viewer = viewer_of(journey, STRANGER, NAMES[STRANGER], admin=True)
+    assert viewer is not None
+    assert visible_journey(journey, viewer) == journey
+    tones = {station.stage: station.tone for station in stations(journey)}
+    assert tones[Stage.KEEP] is Tone.PLAIN
+    assert tones[Stage.DELIVER] is Tone.BAD
 
 
 def test_both_ends_join_by_the_id_in_the_250() -> None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
+from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
 from zajil.store.intake import accept
 from zajil.store.open import Store
 from zajil.store.queue_admin import QueueQuery, list_rows
 from zajil.store.tracking import EventBatch, record_events
 from zajil.testing.site import Browser, Site, letter, visiting
 from zajil.testing.store import NOW_MS, make_intake
-from zajil.tracking.events import AttemptMade, FaultHappened
+from zajil.tracking.events import (
+    AttemptMade,
+    FaultHappened,
+    MailRefused,
+    RecipientNamed,
+    SenderNamed,
+)
 
 
 async def member(site: Site, login: str, **headers: str) -> Browser:
@@ -144,5 +151,36 @@ def test_the_overview_shows_domains_and_accounts(sqlite_store: Store) -> None:
             page = await (await member(site, "amal")).get("/admin")
             assert "<bdi>زاجل.test</bdi>" in page.text
             assert "<bdi>سلمى@زاجل.test</bdi>" in page.text
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_mail_is_shown_to_admins_alone(sqlite_store: Store) -> None:
+    """The reply to its sender names it, and the sender asks an admin."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            mail_id = new_mail_id(NOW_MS, bytes(ID_RANDOM_SIZE))
+            events = (
+                SenderNamed(NOW_MS, "stranger@elsewhere.test", ""),
+                RecipientNamed(NOW_MS, "basim@north.test", "local"),
+                MailRefused(NOW_MS, "550 5.6.0 a NUL byte"),
+            )
+            await site.store.write(record_events, EventBatch(None, mail_id, NOW_MS, events))
+            admin, basim = await member(site, "amal"), await member(site, "basim")
+            page = await admin.get(f"/journey/{mail_id}")
+            assert page.status == 200
+            assert "550 5.6.0 a NUL byte" in page.text
+            assert "basim@north.test" in page.text
+            shown = (await admin.get(f"/journey/{mail_id}.json")).response.json()
+            assert shown["recipients"] == [
+                {
+                    "address": "basim@north.test",
+                    "state": "refused",
+                    "reason": "550 5.6.0 a NUL byte",
+                    "next_try_ms": None,
+                }
+            ]
+            assert (await basim.get(f"/journey/{mail_id}")).status == 404
 
     asyncio.run(scenario())

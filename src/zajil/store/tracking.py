@@ -13,8 +13,8 @@ from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailId, SessionId, new_mai
 from zajil.store.blobs import release_blobs
 from zajil.store.schema import event, mail, recipient
 from zajil.tracking.codec import decode_events, encode_events
-from zajil.tracking.events import TrackingEvent
-from zajil.tracking.journey import Journey, RecipientState, Recorded
+from zajil.tracking.events import MailRefused, TrackingEvent
+from zajil.tracking.journey import Journey, RecipientState, Recorded, refused_journey
 
 _ID_IS_OLDER_MS = 86_400_000
 """A mail's id is made when its transaction begins, at most so long before it is accepted."""
@@ -96,19 +96,22 @@ def delete_mails(tx: Connection, before_ms: Sequence[int]) -> list[int]:
 
 
 def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
-    """Give all that is known of a mail, for ``tracking.journey`` to cut to its viewer."""
+    """Give all that is known of a mail, for ``tracking.journey`` to cut to its viewer.
+
+    A mail that was refused after its end has no row: what is known of it stands in its events.
+    """
     row = conn.execute(_MAIL, {"mail_id_": mail_id}).one_or_none()
-    if row is None:
-        return None
-    recorded = [
+    own = [
         Recorded(part.session_id, one)
         for part in conn.execute(_EVENTS_OF_MAIL, {"mail_id_": mail_id})
         for one in decode_events(part.body)
     ]
-    if row.session_id is not None:
-        recorded = _session_events(conn, SessionId(row.session_id), mail_id) + recorded
-    # Stable: events of one millisecond stay in the order they were recorded in.
-    recorded.sort(key=lambda item: item.event.at_ms)
+    if row is None:
+        # A mail whose row is gone was forgotten, whatever events are left of it.
+        if not any(item.event.name == MailRefused.name for item in own):
+            return None
+        return refused_journey(mail_id, _with_session(conn, own[0].session_id, mail_id, own))
+    recorded = _with_session(conn, row.session_id, mail_id, own)
     return Journey(
         mail_id=mail_id,
         parent_mail_id=row.parent_mail_id,
@@ -122,6 +125,17 @@ def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
         ),
         events=tuple(recorded),
     )
+
+
+def _with_session(
+    conn: Connection, session_id: str | None, mail_id: MailId, own: list[Recorded]
+) -> list[Recorded]:
+    recorded = own
+    if session_id is not None:
+        recorded = _session_events(conn, SessionId(session_id), mail_id) + own
+    # Stable: events of one millisecond stay in the order they were recorded in.
+    recorded.sort(key=lambda item: item.event.at_ms)
+    return recorded
 
 
 def _session_events(conn: Connection, session_id: SessionId, mail_id: MailId) -> list[Recorded]:

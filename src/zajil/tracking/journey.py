@@ -64,6 +64,45 @@ class Journey:
     """In the order they happened."""
 
 
+def refused_journey(mail_id: MailId, recorded: Sequence[Recorded]) -> Journey:
+    """Tell from its events alone of a mail that was read and not taken: nobody's but the admins'.
+
+    Its sender got a reply that names it, and asks an admin what became of it.
+
+    Args:
+        mail_id: ours, named in the reply.
+        recorded: one or more, in the order they happened.
+    """
+    message_id, header_from, reverse_path, reply = "", "", "", ""
+    refused_at_ms = recorded[-1].event.at_ms
+    refusals: dict[str, str | None] = {}
+    for event in [one.event for one in recorded]:
+        match event:
+            case tracked.SenderNamed():
+                reverse_path = event.reverse_path
+            case tracked.RecipientNamed():
+                refusals[event.recipient] = None
+            case tracked.RecipientRefused():
+                refusals.setdefault(event.recipient, event.reply)
+            case tracked.MessageReceived():
+                message_id, header_from = event.message_id, event.header_from
+            case tracked.MailRefused():
+                reply, refused_at_ms = event.reply, event.at_ms
+    return Journey(
+        mail_id=mail_id,
+        parent_mail_id=None,
+        message_id=message_id,
+        header_from=header_from or reverse_path,
+        received_at_ms=refused_at_ms,
+        account_id=None,
+        recipients=tuple(
+            RecipientState(address, "refused", reply if own is None else own, None)
+            for address, own in refusals.items()
+        ),
+        events=tuple(recorded),
+    )
+
+
 class Role(Enum):
     """What somebody is to a mail."""
 

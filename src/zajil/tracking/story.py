@@ -57,10 +57,12 @@ def _in_order_of_telling(events: Sequence[Recorded]) -> list[Recorded]:
 def stations(journey: Journey) -> tuple[Station, ...]:
     """Say how far the mail has come: one station for each stage."""
     names = {recorded.event.name for recorded in journey.events}
+    # Of a mail that was not taken all recipients are refused.
+    kept = any(copy.state != "refused" for copy in journey.recipients)
     reached = {
         Stage.ARRIVE: True,
-        Stage.CHECK: bool(names & {"check.done", "check.verdict"}) or bool(journey.recipients),
-        Stage.KEEP: bool(journey.recipients),
+        Stage.CHECK: kept or bool(names & {"check.done", "check.verdict"}),
+        Stage.KEEP: kept,
     }
     before = [
         Station(stage, Tone.GOOD if passed else Tone.PLAIN) for stage, passed in reached.items()
