@@ -50,6 +50,17 @@ def test_each_recipient_gets_its_reply_and_its_copy(store: Store) -> None:
     with_lmtp(store, talk)
 
 
+def test_received_says_that_the_envelope_was_utf8(store: Store) -> None:
+    """RFC 6531 section 4.3: UTF8LMTP."""
+
+    async def talk(client: Talk) -> None:
+        assert (await client.send("a@north.test", ["noor@south.test"], MESSAGE)).startswith("250 ")
+        (text,) = await inbox_of(store, "noor@south.test")
+        assert b" with UTF8LMTP\r\n" in text
+
+    with_lmtp(store, talk)
+
+
 def test_a_refused_message_is_refused_to_each(store: Store) -> None:
     async def talk(client: Talk) -> None:
         replies = await hand_in(client, ["noor@south.test", "amal@south.test"], "a\0b\r\n")

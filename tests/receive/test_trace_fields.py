@@ -57,6 +57,26 @@ def test_keywords(
     )
 
 
+@pytest.mark.parametrize(
+    ("utf8", "encrypted", "authenticated", "keyword"),
+    [
+        (False, False, False, "LMTP"),
+        (False, True, False, "LMTPS"),
+        (False, False, True, "LMTPA"),
+        (False, True, True, "LMTPSA"),
+        (True, False, False, "UTF8LMTP"),
+        (True, True, False, "UTF8LMTPS"),
+        (True, False, True, "UTF8LMTPA"),
+        (True, True, True, "UTF8LMTPSA"),
+    ],
+)
+def test_keywords_of_lmtp(utf8: bool, encrypted: bool, authenticated: bool, keyword: str) -> None:
+    """RFC 3848 section 1, RFC 6531 section 4.3."""
+    assert keyword == protocol_keyword(
+        extended=True, utf8=utf8, encrypted=encrypted, authenticated=authenticated, lmtp=True
+    )
+
+
 @given(st.text(max_size=400))
 def test_a_claimed_name_stays_one_word_of_one_ascii_field(claimed_name: str) -> None:
     """Attacks C: the name is the peer's; raw UTF-8 would make all mail need SMTPUTF8."""
