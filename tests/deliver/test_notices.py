@@ -269,6 +269,25 @@ def test_success_behind_an_alias_is_told_by_us(store: Store) -> None:
     asyncio.run(run())
 
 
+def test_an_alias_in_an_idn_domain_goes_on_in_ascii(store: Store) -> None:
+    """RFC 3461 section 4.2: an ORCPT of type rfc822 is ASCII; else the mail never leaves."""
+
+    async def run() -> None:
+        async with (
+            smtp_sink(answer=knows_dsn) as sink,
+            courier(store, ZONE, port=sink.port) as setup,
+        ):
+            sink.offer = replace(sink.offer, dsn=True)
+            edit = asking(Notify.FAILURE, alias="info@زاجل.test")
+            mail_id = await setup.put("secret@south.test", edit=edit)
+            await setup.deliverer.run_due()
+            assert [state for state, _ in await setup.states(mail_id)] == ["delivered"]
+            (rcpt,) = [event for event in sink.events if isinstance(event, Rcpt)]
+            assert rcpt.options.original_recipient == "rfc822;info@xn--mgbkq8e.test"
+
+    asyncio.run(run())
+
+
 def test_a_suspended_sender_finds_it_later(store: Store) -> None:
     entry = make_account(store, "amal@north.test")
     store.write_now(set_active, NewActive(entry.account_id, active=False))

@@ -139,9 +139,9 @@ def _recipient_options(claimed: Claimed) -> RecipientOptions:
     options, alias = claimed.options, claimed.addressed_as
     if options is PLAIN_RECIPIENT or alias is None:
         return options
-    kind = "rfc822" if alias.is_ascii else "utf-8"
+    named = f"rfc822;{alias}" if alias.is_ascii else f"utf-8;{alias.unicode}"
     notify = None if options.notify is None else options.notify & ~Notify.SUCCESS
-    return RecipientOptions(notify, options.original_recipient or f"{kind};{alias.unicode}")
+    return RecipientOptions(notify, options.original_recipient or named)
 
 
 class _MustNotLeave(LinkBroken):
