@@ -11,11 +11,18 @@ from argon2 import PasswordHasher
 
 from zajil.admin.delegations import delegate, show_account, take_back
 from zajil.config.options import SubmitOptions
+from zajil.core.address import parse_address
 from zajil.core.ids import AccountId
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.store.accounts import delete_account
-from zajil.store.delegations import NoSuchAddress, NoSuchDelegation
+from zajil.store.accounts import NewActive, delete_account, set_active
+from zajil.store.delegations import (
+    DelegationRow,
+    NoSuchAddress,
+    NoSuchDelegation,
+    create_delegation,
+    delete_delegation,
+)
 from zajil.store.domains import AlreadyExists
 from zajil.store.open import Store
 from zajil.store.send_counts import (
@@ -139,6 +146,36 @@ def test_a_delegated_address_may_be_sent_as_until_it_is_taken_back(store: Store)
             assert (await reply_to("boss+diary@south.test")).startswith("250 ")
             await store.write(delete_account, boss.account_id)
             assert (await reply_to("boss@south.test")).startswith("553 ")
+
+    asyncio.run(run())
+
+
+def test_an_open_session_has_and_loses_a_right_with_its_next_mail(store: Store) -> None:
+    """Who may send as whom is the directory's word of now, not of the log-in."""
+    make_account(store, "boss@south.test")
+    amal = make_account(store, "amal@south.test", password_hash=HASH)
+    right = DelegationRow(parse_address("boss@south.test"), amal.account_id)
+
+    async def run() -> None:
+        async with running(store):
+            login = LoginService(store, SystemClock(), os.urandom, free_failures=10)
+            client = await talk_to_submission(store, login)
+
+            async def mail_as(sender: str) -> str:
+                reply = await client.say(f"MAIL FROM:<{sender}>")
+                await client.say("RSET")
+                return reply
+
+            await client.log_in("amal", PASSWORD)
+            assert (await mail_as("boss@south.test")).startswith("553 5.7.1")
+            await store.write(create_delegation, right)
+            assert (await mail_as("boss@south.test")).startswith("250 ")
+            assert not client.session.log_in.is_stale  # type: ignore[attr-defined]
+            await store.write(delete_delegation, right)
+            assert (await mail_as("boss+diary@south.test")).startswith("553 5.7.1")
+            assert (await mail_as("amal@south.test")).startswith("250 ")
+            await store.write(set_active, NewActive(amal.account_id, False))
+            assert not (await mail_as("amal@south.test")).startswith("250 ")
 
     asyncio.run(run())
 

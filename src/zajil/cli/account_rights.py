@@ -72,7 +72,7 @@ def delegate(
 ) -> None:
     """Let an account send as an address of somebody else; it gets no mail by that.
 
-    Holds at once, for sessions that are open from their next log-in.
+    Holds at once; sessions that are open have or lose the right with their next mail.
 
     Exit status: 0 done, 1 there is no such account or address, or nothing to change, 2 wrong usage.
     """

@@ -25,7 +25,13 @@ from zajil.login.throttle import WINDOW_MS, Throttle, network_of
 from zajil.login.tokens import TokenJudge
 from zajil.sasl.mechanism import PASSWORD_MECHANISMS, TOKEN_MECHANISMS
 from zajil.sasl.scram import ITERATIONS, Scram, ScramKey, ScramKeys
-from zajil.store.accounts import AccountRow, addresses_of, find_by_prepared_login, get_account
+from zajil.store.accounts import (
+    AccountRow,
+    addresses_of,
+    find_by_login,
+    find_by_prepared_login,
+    get_account,
+)
 from zajil.store.app_passwords import (
     AppPasswordRow,
     AppPasswordUsed,
@@ -236,6 +242,20 @@ class LoginService:
         if row is None or not row.active:
             return None
         return await self._account(row, None)
+
+    async def find_by_name(self, login: str) -> Account | None:
+        """Give the account whose login a proxy of ours has proven; ``None``: none, or suspended.
+
+        Raises:
+            StoreUnavailable: nobody can say.
+        """
+        row = await self._store.read(lambda conn: find_by_login(conn, login))
+        return await self._account(row, None) if row is not None and row.active else None
+
+    @property
+    def generation(self) -> int:
+        """Grows when the directory may have changed: what an ``Account`` says may be old then."""
+        return self._passwords.generation
 
     def _forget(self) -> None:
         self._passwords.forget()

@@ -7,6 +7,7 @@ and to it that only an announced mechanism comes here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from zajil.login.account import Account
 from zajil.login.exchange import Exchange, Failure, Outcome, begin_exchange
@@ -43,6 +44,8 @@ class SubmitLogin:
         self.has_ended = False
         """The password changed, or the account was suspended: nothing more may be sent."""
         self._unwatch: Callable[[], None] | None = None
+        self._generation = 0
+        """Of the directory, when ``account`` was asked for or before."""
 
     def forget(self) -> None:
         """Undo everything: TLS begins (RFC 3207 section 4.2)."""
@@ -57,6 +60,7 @@ class SubmitLogin:
 
     async def begin(self, event: Auth) -> Reply:
         """AUTH: begin an exchange. A 235 means that ``account`` is known."""
+        self._generation = self._login.generation
         exchange = self._exchange = begin_exchange(self._login, event.mechanism, self._origin)
         if exchange is None:
             return replies.AUTH_UNKNOWN
@@ -68,12 +72,40 @@ class SubmitLogin:
             raise RuntimeError("no exchange under way")
         return self._reply(await self._exchange.respond(event.data))
 
-    def vouch(self, account: Account, mechanism: str) -> None:
-        """Somebody has proven who is at the other end: the exchange, or a proxy of ours."""
+    def vouch(self, account: Account, mechanism: str, generation: int) -> None:
+        """Somebody has proven who is at the other end: the exchange, or a proxy of ours.
+
+        Args:
+            account: what was found.
+            mechanism: for the event.
+            generation: of the directory, before it was looked for.
+        """
         self.close()
         self.account = account
         self.mechanism = mechanism
+        self._generation = generation
         self._unwatch = self._login.sessions.watch(account, self._end)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a right to send may have been given or taken back since ``account`` was read."""
+        return self.account is not None and self._generation != self._login.generation
+
+    async def renew(self) -> None:
+        """Ask again as whom the account may send; whether its password holds is watched anyway.
+
+        Raises:
+            StoreUnavailable: nobody can say.
+        """
+        if self.account is None:
+            return
+        generation = self._login.generation
+        account = await self._login.find(self.account.account_id)
+        if account is None:
+            self.has_ended = True
+            return
+        self.account = replace(account, proof=self.account.proof)
+        self._generation = generation
 
     def _reply(self, outcome: Outcome) -> Reply:
         if isinstance(outcome, Challenge):
@@ -81,7 +113,7 @@ class SubmitLogin:
         exchange, self._exchange = self._exchange, None
         if isinstance(outcome, Failure):
             return _FAILURES[outcome]
-        self.vouch(outcome, exchange.mechanism if exchange else "")
+        self.vouch(outcome, exchange.mechanism if exchange else "", self._generation)
         return replies.LOGGED_IN
 
     def _end(self) -> None:

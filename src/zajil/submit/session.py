@@ -17,7 +17,6 @@ from zajil.receive.transaction import Transaction
 from zajil.smtp.command import Auth, AuthResponse, BodyEnd, Mail, Rcpt, Xclient
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
-from zajil.store.accounts import find_by_login
 from zajil.store.errors import StoreUnavailable
 from zajil.store.send_counts import NOTHING_SENT, load_send_counts
 from zajil.submit.accept import accept_submission
@@ -86,6 +85,11 @@ class SubmitSession(ReceiveSession):
 
     def answer_own_mail(self, event: Mail) -> Answer:
         """MAIL FROM: logged in, and as one of your own addresses."""
+        if self.log_in.is_stale:
+            return self._answer_mail_anew(event)
+        return self._answer_known_mail(event)
+
+    def _answer_known_mail(self, event: Mail) -> Answer:
         refusal = self._not_yet()
         if refusal is not None:
             return self.refuse("MAIL", refusal)
@@ -111,18 +115,31 @@ class SubmitSession(ReceiveSession):
 
     async def answer_own_xclient(self, event: Xclient) -> Reply:
         """XCLIENT: beside what it is on port 25, a proxy may vouch for a log-in."""
-        account = None
+        account, generation = None, self._login.generation
         if isinstance(event.login, str):
-            account = await self._find_account(event.login)
+            try:
+                account = await self._login.find_by_name(event.login)
+            except StoreUnavailable:
+                return self.refuse("XCLIENT", replies.UNAVAILABLE)
             if account is None:
                 return self.refuse("XCLIENT", replies.NO_SUCH_LOGIN)
         reply = self.start_anew(event)
         self.log_in.close()
         self.log_in = self._new_log_in()
         if account is not None:
-            self.log_in.vouch(account, "XCLIENT")
+            self.log_in.vouch(account, "XCLIENT", generation)
             self.note(LoggedIn(self.services.clock.now_ms(), account.login, "XCLIENT"))
         return reply
+
+    async def _answer_mail_anew(self, event: Mail) -> Reply:
+        # Security: a right that was taken back ends with the next mail, not with the connection.
+        # The directory may change again while we ask; what is read now is good for this mail.
+        try:
+            await self.log_in.renew()
+        except StoreUnavailable:
+            return self.refuse("MAIL", replies.UNAVAILABLE)
+        answer = self._answer_known_mail(event)
+        return answer if isinstance(answer, Reply) else await answer
 
     async def _answer_counted_mail(self, event: Mail) -> Reply:
         account = self.account
@@ -136,10 +153,6 @@ class SubmitSession(ReceiveSession):
                 return self.refuse("MAIL", replies.UNAVAILABLE)
         answer = self.answer_mail(event)
         return answer if isinstance(answer, Reply) else await answer
-
-    async def _find_account(self, login: str) -> Account | None:
-        row = await self.services.store.read(lambda conn: find_by_login(conn, login))
-        return None if row is None else await self._login.find(row.account_id)
 
     def _new_log_in(self) -> SubmitLogin:
         origin = Origin(self.peer.host, self.services.service, self.session_id)
