@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -231,14 +231,22 @@ def test_dns_records(run: Run) -> None:
 def test_every_command_has_its_help() -> None:
     """A command that prints data takes --json (design section 6)."""
     root: Any = typer.main.get_command(app)
-    for name, group in root.commands.items():
-        for child in getattr(group, "commands", {name: group}).values():
-            assert (
-                "Exit status" in child.help
-                or "--json" in {spelled for one in child.params for spelled in one.opts}
-                or name == "config"
-            ), (name, child.name)
-            assert child.help.splitlines()[0].endswith("."), child.name
+    for path, command in leaves(root):
+        assert (
+            "Exit status" in command.help
+            or "--json" in {spelled for one in command.params for spelled in one.opts}
+            or path[0] == "config"
+        ), path
+        assert command.help.splitlines()[0].endswith("."), path
+
+
+def leaves(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Give every command below a group, with the words that call it."""
+    for name, child in group.commands.items():
+        if hasattr(child, "commands"):
+            yield from leaves(child, *path, name)
+        else:
+            yield (*path, name), child
 
 
 def zajil(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -70,6 +70,8 @@ def test_what_is_no_original_recipient_is_not_written(value: str) -> None:
         ("utf-8;س@example.org", "utf-8;س@example.org"),
         ("utf-8;a\\x{2B}b@example.org", "utf-8;a+b@example.org"),
         ("x400;/G=A/S=B", "x400;/G=A/S=B"),
+        ("rfc822;+D8+B3@example.org", "utf-8;س@example.org"),
+        ("rfc822;س@example.org", "utf-8;س@example.org"),
     ],
 )
 def test_original_recipients(text: str, value: str) -> None:

@@ -78,7 +78,7 @@ def decode_original_recipient(text: str) -> str:
     """Give what an ORCPT stands for: ``rfc822;someone@example``, ``utf-8;سلمى@زاجل.example``.
 
     Raises:
-        BadXtext: see there; also an address that is not ASCII and of another type than ``utf-8``.
+        BadXtext: see there; also an address that is not ASCII and of a type that knows none.
     """
     match = _ORCPT.fullmatch(text)
     if match is None or len(text) > _MAX_ORCPT:
@@ -86,10 +86,15 @@ def decode_original_recipient(text: str) -> str:
     kind, address = match["type"], match["address"]
     if kind.lower() == UTF8_TYPE:
         return f"{kind};{_decode_utf8_address(address)}"
-    value = decode_xtext(address)
-    if not value.isascii():
+    # Deviation: Postfix calls a UTF-8 address rfc822, written out or as the xtext of its bytes.
+    # It means utf-8, and is read as that; to refuse it would refuse the mail (2026-11-23,
+    # docs/interop.md).
+    value = _without_controls(address) if not address.isascii() else decode_xtext(address)
+    if value.isascii():
+        return f"{kind};{value}"
+    if kind.lower() != "rfc822":
         raise BadXtext("not ASCII")
-    return f"{kind};{value}"
+    return f"{UTF8_TYPE};{value}"
 
 
 def encode_original_recipient(value: str) -> str:
