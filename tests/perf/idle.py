@@ -23,8 +23,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers import Installation, Place, installation
+from peers import Place, installation
 from zajil.testing.certificates import TestAuthority
+from zajil.testing.installation import Installation
 from zajil.testing.load import descendants
 
 _WAYS = {"plain": "smtp", "STARTTLS": "smtp", "TLS from the first byte": "submissions"}
@@ -86,8 +87,7 @@ class Client:
 def connect(ours: Installation, way: str, number: int, tls: ssl.SSLContext) -> Client:
     """Connect in one of the ways, and say what comes before a mail."""
     service = _WAYS[way]
-    host, _, port = ours.services[service][0].rpartition(":")
-    client = Client((host, int(port)), number, tls if service == "submissions" else None)
+    client = Client(ours.address(service), number, tls if service == "submissions" else None)
     client.say("EHLO client.x.test")
     if way == "STARTTLS":
         client.say("STARTTLS")
@@ -112,11 +112,10 @@ def idle(ours: Installation, way: str, numbers: range, tls: ssl.SSLContext) -> I
 def greeted_ms(ours: Installation, way: str, count: int, tls: ssl.SSLContext) -> list[float]:
     """Give the milliseconds from connect to greeting of further connections, one at a time."""
     service = _WAYS[way]
-    host, _, port = ours.services[service][0].rpartition(":")
     taken = []
     for _ in range(count):
         begin = time.perf_counter()
-        client = Client((host, int(port)), 0, tls if service == "submissions" else None)
+        client = Client(ours.address(service), 0, tls if service == "submissions" else None)
         taken.append((time.perf_counter() - begin) * 1000)
         client.say("QUIT")
         client.sock.close()

@@ -16,8 +16,9 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from peers import Installation, Place, installation
+from peers import Place, installation
 from zajil.testing.certificates import TestAuthority
+from zajil.testing.installation import Installation
 from zajil.testing.load import descendants
 
 _HEAD = b"From: <b@y.test>\r\nTo: <b@y.test>\r\nSubject: A heavy letter\r\n\r\n"
@@ -28,8 +29,7 @@ _WAYS = ("DATA on port 25", "BDAT on port 25", "DATA on submission")
 def send(ours: Installation, way: str, size: int) -> str:
     """Send one mail; give what was answered to its end."""
     service = "submission" if "submission" in way else "smtp"
-    host, _, port = ours.services[service][0].rpartition(":")
-    with closing(smtplib.SMTP(host, int(port), "client.x.test", timeout=60)) as client:
+    with closing(smtplib.SMTP(*ours.address(service), "client.x.test", timeout=60)) as client:
         client.ehlo()
         if service == "submission":
             context = ssl.create_default_context()

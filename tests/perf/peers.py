@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import imaplib
-import json
-import os
 import shutil
 import signal
 import socket
@@ -19,19 +17,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import chrooted
 from zajil.lab.dns_server import DnsServer
 from zajil.lab.zones import Record, Zone
+from zajil.testing.installation import Installation, running_installation
 from zajil.testing.postfix import HOLD, running_postfix, starttls
 
 _ZAJIL = [sys.executable, "-m", "zajil"]
 _START_SECONDS = 20.0
 _END_SECONDS = 10.0
-_SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,53 +64,13 @@ class NotInstalled(Exception):
 # ---- ours ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """A real installation of ours that runs."""
-
-    configuration: Path
-    services: dict[str, list[str]]
-    pid: int
-    login: str
-    password: str
-
-
-@contextmanager
 def installation(
     place: Place, *settings: str, workers: int = 2, environment: dict[str, str] | None = None
-) -> Iterator[Installation]:
+) -> AbstractContextManager[Installation]:
     """Set up and serve."""
-    setup = ["setup", "y.test", "--dir", str(place.folder), "--admin", "b@y.test", "--json"]
-    done = subprocess.run([*_ZAJIL, *setup], check=True, stdout=subprocess.PIPE)
-    made = json.loads(done.stdout)
-    certificate, key = place.tls
-    options = [f"server.workers={workers}", "log.level=warning"]
-    options += ["limits.sessions_per_address=0", "limits.sessions_per_network=0"]
-    options += [f"tls.certificate={certificate}", f"tls.key={key}"]
-    options += [f'listen.{service}=["127.0.0.1:0"]' for service in _SERVICES]
-    arguments = [part for option in [*options, *settings] for part in ("--set", option)]
-    read, write = os.pipe()
-    server = subprocess.Popen(
-        [*_ZAJIL, "--config", made["config"], *arguments, "serve", "--ready-fd", str(write)],
-        pass_fds=(write,),
-        env={**os.environ, **(environment or {})},
+    return running_installation(
+        place.folder, place.tls, *settings, workers=workers, environment=environment
     )
-    os.close(write)
-    try:
-        with open(read) as ready:
-            line = ready.readline()
-        if not line:
-            raise RuntimeError("zajil did not start")
-        account = made["account"]
-        yield Installation(
-            configuration=Path(made["config"]),
-            services=json.loads(line),
-            pid=server.pid,
-            login=account["login"],
-            password=account["password"],
-        )
-    finally:
-        _stop(server)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from itertools import chain
 
 import structlog
 
+from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.worker import Shared, close_sockets, run_worker
 from zajil.config.options import Configuration, ListenOptions
 from zajil.net.limits import SessionTable
@@ -48,6 +49,7 @@ def serve(
     """
     set_up_log(configuration.log)
     log = structlog.get_logger("zajil")
+    allow_open_files(files_needed(configuration))
     shared = _prepare(configuration)
 
     def on_ready() -> None:

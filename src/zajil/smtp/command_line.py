@@ -38,9 +38,12 @@ from zajil.smtp.xclient import parse_xclient
 _MAX_SHOWN = 200
 """Characters of a refused command that are kept."""
 
-# A browser or proxy speaks (attack: cross-protocol requests, ALPACA): we hang up.
+# A browser or proxy speaks (attack: cross-protocol requests, ALPACA): we hang up. So we do where a
+# PROXY header comes from a proxy nobody named: its mail must not be taken for its own.
 _FOREIGN = re.compile(
-    rb"(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT|PATCH|DELETE) |(?:Host|User-Agent): ?", re.IGNORECASE
+    rb"(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT|PATCH|DELETE) |(?:Host|User-Agent): ?"
+    rb"|PROXY (?:TCP[46]|UNKNOWN)",
+    re.IGNORECASE,
 )
 _UNREADABLE = (refusals.BDAT_SYNTAX, refusals.NOT_TEXT)
 

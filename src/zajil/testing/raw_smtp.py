@@ -16,17 +16,34 @@ _SECONDS = 60.0
 class RawPeer:
     """One connection; ``with`` closes it. The greeting is read."""
 
-    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        tls: ssl.SSLContext | None = None,
+        *,
+        source: str | None = None,
+        first: bytes = b"",
+    ) -> None:
         """Connect.
 
         Args:
-            address: where.
+            address: where; ``("unix:/a/path", 0)`` is a Unix socket.
             tls: shake hands before the first byte.
+            source: our own address; default: the system chooses.
+            first: sent at once, before the greeting is read and before TLS.
         """
-        self.sock: socket.socket = socket.create_connection(address, _SECONDS)
-        # Each piece is a segment of its own.
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._host = address[0]
+        self._host, path = address[0], address[0].removeprefix("unix:")
+        self.sock: socket.socket
+        if path != self._host:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(_SECONDS)
+            self.sock.connect(path)
+        else:
+            own = (source, 0) if source else None
+            self.sock = socket.create_connection(address, _SECONDS, own)
+            # Each piece is a segment of its own.
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.sendall(first)
         self._unread = b""
         if tls is not None:
             self.start_tls(tls)
