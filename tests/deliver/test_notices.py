@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from zajil.core.address import parse_address
 from zajil.core.envelope import MailOptions, Notify, RecipientOptions
-from zajil.core.ids import AccountId
+from zajil.core.ids import AccountId, MailboxId
+from zajil.route.directory_flow import ask_directory_and_wait
+from zajil.route.recipient import route_recipient
 from zajil.smtp.command import BodyEnd, Command, Ehlo, Rcpt
 from zajil.smtp.reply import Reply
 from zajil.store.accounts import NewActive, set_active
@@ -18,6 +22,7 @@ from zajil.store.intake import Intake, LocalCopy, Wait
 from zajil.store.open import Store
 from zajil.store.queue import next_due_ms
 from zajil.store.queue_admin import QueueOrder, hold, release
+from zajil.store.schema import mailbox
 from zajil.testing.courier import MESSAGE, Courier, courier
 from zajil.testing.network import Deed, SinkSession, smtp_sink
 from zajil.testing.store import make_account
@@ -151,6 +156,30 @@ def test_relayed_where_it_cannot(store: Store, notify: Notify | None, told: int)
             reports = await reports_on(setup, mail_id)
             assert len(reports) == told
             assert all("Action: relayed\r\n" in report for report in reports)
+
+    asyncio.run(run())
+
+
+def test_a_sender_that_goes_while_it_is_told_means_no_second_sending(store: Store) -> None:
+    """What a peer took is delivered, even where nobody is left to hear of it."""
+    entry = make_account(store, "amal@north.test")
+
+    def lose(tx: Connection, items: Sequence[MailboxId]) -> list[None]:
+        tx.execute(sa.delete(mailbox).where(mailbox.c.id.in_(items)))  # no worker has heard of it
+        return [None] * len(items)
+
+    async def run() -> None:
+        async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
+            mail_id = await setup.put("a@south.test", edit=asking(ALL))
+            directory = setup.store.directory
+            await ask_directory_and_wait(route_recipient(entry.address, None), directory)
+            await setup.store.write(lose, entry.inbox)
+            await setup.deliverer.run_due()
+            assert [state for state, _ in await setup.states(mail_id)] == ["delivered"]
+            assert len(await setup.events(mail_id, DsnSuppressed)) == 1
+            setup.clock.advance(HOUR_MS)
+            await setup.deliverer.run_due()
+            assert len(sink.mails) == 1
 
     asyncio.run(run())
 

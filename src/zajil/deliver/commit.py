@@ -25,7 +25,7 @@ from zajil.store.errors import StoreError
 from zajil.store.open import Store
 from zajil.store.queue import Claimed
 from zajil.store.settlement import LeaseLost, Settlement, settle
-from zajil.tracking.events import TrackingEvent
+from zajil.tracking.events import DsnSuppressed, TrackingEvent
 
 T = TypeVar("T")
 
@@ -95,10 +95,14 @@ class Settler:
         except LeaseLost:
             lost = tuple(row.position for row in settlement.rows)
         except NoSuchMailbox:
-            # It was deleted in this second; the next try finds another.
+            # It was deleted in this second. A copy of ours finds another at the next try; what a
+            # peer said of the others stands, and of those the sender, who is gone, is not told.
+            now_ms = self.clock.now_ms()
             later = deferred("4.2.1", "the mailbox was deleted just now")
-            again = [(claimed, later) for claimed, _ in pairs]
-            retry = settle_pairs(again, self.clock.now_ms(), self._next_try_ms)
+            again = [(claimed, later if result.filed else result) for claimed, result in pairs]
+            untold = any(result.filed is None for _, result in pairs)
+            gone = DsnSuppressed(now_ms, "The mailbox of the sender was deleted just now.")
+            retry = settle_pairs(again, now_ms, self._next_try_ms, after=(gone,) if untold else ())
             await self._write(retry, again)
             return
         except GivenUp as error:
