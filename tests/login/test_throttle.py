@@ -52,6 +52,15 @@ def test_what_other_workers_counted_counts_here_too() -> None:
     assert throttle.delay_ms("192.0.2.9", 2000) == 0
 
 
+def test_what_others_counted_in_an_earlier_window_is_forgotten() -> None:
+    """The store may still tell of it when the first failure of this window is counted."""
+    throttle = Throttle(3)
+    now_ms = 10 * WINDOW_MS
+    assert throttle.record_failure("192.0.2.1", now_ms, b"first")
+    throttle.learn("192.0.2.1", 50, now_ms - WINDOW_MS - 1)
+    assert throttle.delay_ms("192.0.2.1", now_ms) == 0
+
+
 def test_another_peer_does_not_wait() -> None:
     assert failed(8).delay_ms("192.0.2.2", 1000) == 0
 

@@ -68,8 +68,9 @@ class Throttle:
         return True
 
     def learn(self, network: str, count: int, last_ms: int) -> None:
-        """Take over what other workers counted, if it is more."""
-        if not count:
+        """Take over what other workers counted, if it is more, and not of another window."""
+        known = self._records.get(network)
+        if not count or (known is not None and known.last_ms - last_ms > WINDOW_MS):
             return
         record = self._take(network, last_ms)
         record.count = max(record.count, count)
