@@ -237,7 +237,7 @@ class LimitOptions(Options):
         2000,
         ge=1,
         description="Sessions of one service at a time, over all workers; more get 421 4.7.0. "
-        "One that is idle takes about 10 KB of memory, 50 KB with TLS.",
+        "One that is idle takes about 3 KiB of memory, 50 KiB with TLS.",
     )
     sessions_per_address: int = Field(
         50,
