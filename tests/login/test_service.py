@@ -74,6 +74,23 @@ def test_every_failure_costs_one_computation(store: Store, login: str, password:
     asyncio.run(run())
 
 
+def test_the_same_wrong_answer_costs_nothing_again(store: Store) -> None:
+    """It does not slow its network down, so it must not burn a processor either."""
+    amal = make_amal(store)
+
+    async def run() -> None:
+        async with running(store):
+            desk = open_desk(store)
+            for name in ("amal", "nobody"):
+                assert await desk.cost_of(name, "next password") == (False, 1)
+                assert await desk.cost_of(name, "next password") == (False, 0)
+            new = NewPassword(amal.account_id, HASHER.hash("next password"))
+            await store.write(set_password, new)
+            assert await desk.cost_of("amal", "next password") == (True, 1)
+
+    asyncio.run(run())
+
+
 def test_one_name_however_it_is_spelled(store: Store) -> None:
     """RFC 8265: width and case of a name are mapped, a password is composed; remembered once."""
     make_amal(store, "pass \u00e9 word")

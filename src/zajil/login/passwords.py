@@ -3,6 +3,8 @@
 Laws:
 - Whatever is asked costs exactly one computation: a wrong password, an unknown name, a name or
   password that no PRECIS profile allows, an account with fifty app passwords (CVE-2026-27856).
+- The same wrong answer again costs none: it is no new guess (``login.throttle``), so nothing else
+  would keep a peer from burning our processors with it.
 - What is remembered stands under a keyed hash of name, scope and password together, each with its
   length: no two questions share an entry (CVE-2025-30189). The key lives in this process only.
 - At most ``_AT_ONCE`` computations run at a time: each takes 64 MiB.
@@ -21,6 +23,8 @@ from zajil.login.account import Account
 
 _AT_ONCE = 2
 _MOST_REMEMBERED = 10_000
+_MOST_WRONG = 1000
+"""Wrong answers remembered; the oldest is forgotten first."""
 
 
 class Passwords:
@@ -33,6 +37,7 @@ class Passwords:
         self._nobody = self._hasher.hash(random(16).hex())
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._remembered: dict[bytes, Account] = {}
+        self._wrong: dict[bytes, None] = {}
         self._generation = 0
 
     @property
@@ -44,6 +49,7 @@ class Passwords:
         """Drop what is remembered: an account or password changed."""
         self._generation += 1
         self._remembered.clear()
+        self._wrong.clear()
 
     def digest(self, login: str, scope: str, password: str) -> bytes:
         """Give what a question is remembered under."""
@@ -65,6 +71,18 @@ class Passwords:
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
         self._remembered[question] = account
+
+    def is_wrong(self, question: bytes) -> bool:
+        """Tell whether this question led nowhere before."""
+        return question in self._wrong
+
+    def remember_wrong(self, question: bytes, generation: int) -> None:
+        """Keep a wrong answer, unless something changed since ``generation``."""
+        if generation != self._generation:
+            return
+        if len(self._wrong) >= _MOST_WRONG:
+            del self._wrong[next(iter(self._wrong))]
+        self._wrong[question] = None
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Compute once; waits for its turn. Cancelling leaves nothing behind.

@@ -265,6 +265,8 @@ class LoginService:
         self, name: str, secret: str | None, scope: Scope | None, question: bytes
     ) -> Account | None:
         """Look the name up and compute once; everything that fails, fails after that."""
+        if self._passwords.is_wrong(question):
+            return None
         generation = self._passwords.generation
         typed = read_app_password(secret) if secret is not None and scope is not None else None
         row, app = await self._store.read(lambda conn: _look_up(conn, name, typed))
@@ -275,6 +277,7 @@ class LoginService:
             known = row.password_hash if row is not None and secret is not None else None
             right = await self._passwords.verify(known, secret or "")
         if not right or row is None or not row.active:
+            self._passwords.remember_wrong(question, generation)
             return None
         if app is None:
             proof = Proof(row.password_hash)

@@ -104,8 +104,8 @@ class ScramRow:
 def add_app_password(tx: Connection, items: Sequence[NewAppPassword]) -> list[AppPasswordId]:
     """Keep new app passwords.
 
-    Unit of work: not idempotent; locks nothing; touches nothing, because nobody remembers what
-    was not there.
+    Unit of work: not idempotent; locks nothing; touches nothing, because nobody has tried what
+    was not made yet.
 
     Raises:
         AlreadyExists: the account has one of this name.
