@@ -1,7 +1,7 @@
 """STARTTLS: nothing said in the clear counts behind it, on either side (RFC 3207 section 4.2).
 
 The engines' own answers: `tests/wire/smtp/cve-2011-0411.wire`, `starttls*.wire`, and
-`tests/wire/imap/starttls-injection.wire`; under both event loops: `tests/net/test_drive_smtp.py`;
+`tests/wire/imap/starttls-injection.wire`; under both event loops: `tests/net/test_smtp_tls.py`;
 our client's: `tests/smtp/test_client.py` and `tests/deliver/test_security.py`.
 """
 

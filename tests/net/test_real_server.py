@@ -26,11 +26,6 @@ HEADER = b"PROXY TCP4 192.0.2.1 192.0.2.25 4711 25\r\n"
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
-    return TestAuthority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
 def server(
     tmp_path_factory: pytest.TempPathFactory, authority: TestAuthority
 ) -> Iterator[Installation]:

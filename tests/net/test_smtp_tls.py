@@ -1,0 +1,167 @@
+"""The driver over real sockets: TLS, and proxies in front of it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import pytest
+
+from zajil.net.entrance import Entrance
+from zajil.net.peer import Networks
+from zajil.net.smtp_contract import SmtpLimits
+from zajil.net.stream import BytesBeforeTls, connect
+from zajil.testing.certificates import TestAuthority
+from zajil.testing.smtp_service import ENVELOPE, SECONDS, Run, Server
+
+
+def test_starttls(run: Run, authority: TestAuthority) -> None:
+    async def main() -> None:
+        tls = authority.server_context("mx.example.org")
+        async with Server(starttls=True, tls=tls) as server:
+            client = await server.client()
+            await client.line()
+            assert (await client.ask(b"EHLO c")).startswith("250 STARTTLS")
+            assert (await client.ask(b"STARTTLS")).startswith("220")
+            await client.stream.start_tls(authority.client_context(), "mx.example.org", SECONDS)
+            assert client.stream.encryption is not None
+            assert client.stream.encryption.verified
+            assert (await client.ask(b"EHLO c")) == "250 SMTPUTF8"
+            await client.say(ENVELOPE[16:] + b"x" * 70 + b"\r\n.\r\n")
+            assert [(await client.line())[:3] for _ in range(4)] == ["250", "250", "354", "250"]
+            await client.ask(b"QUIT")
+            assert await server.reason() == "quit"
+            assert server.tls_versions == ["TLSv1.3"]
+            await client.stream.close()
+
+    run(main())
+
+
+def test_implicit_tls(run: Run, authority: TestAuthority) -> None:
+    async def main() -> None:
+        tls = authority.server_context("mx.example.org")
+        async with Server(implicit_tls=True, tls=tls) as server:
+            client = await server.client()
+            await client.stream.start_tls(authority.client_context(), "mx.example.org", SECONDS)
+            assert (await client.line()).startswith("220")
+            assert server.tls_versions == ["TLSv1.3"]
+            await client.ask(b"QUIT")
+            assert await server.reason() == "quit"
+            await client.stream.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("separately", [False, True], ids=["same packet", "next packet"])
+def test_bytes_behind_starttls_are_never_commands(
+    run: Run, authority: TestAuthority, separately: bool
+) -> None:
+    """CVE-2011-0411, over a real socket: the injected command is not answered in the clear, nor
+    after the handshake."""
+
+    async def main() -> None:
+        tls = authority.server_context("mx.example.org")
+        async with Server(starttls=True, tls=tls) as server:
+            client = await server.client()
+            await client.line()
+            await client.ask(b"EHLO c")
+            if separately:
+                assert (await client.ask(b"STARTTLS")).startswith("220")
+                await client.say(b"EHLO injected.example\r\n")
+                assert (await server.reason()).startswith("TLS failed")
+            else:
+                await client.say(b"STARTTLS\r\nEHLO injected.example\r\n")
+                assert (await client.line()).startswith("220")
+                assert await client.line() == ""
+                assert await server.reason() == "bytes after STARTTLS"
+            assert server.tls_versions == []
+            await client.stream.close()
+
+    run(main())
+
+
+def test_a_failed_handshake_ends_the_session_once(run: Run, authority: TestAuthority) -> None:
+    async def main() -> None:
+        tls = authority.server_context("mx.example.org")
+        async with Server(starttls=True, tls=tls) as server:
+            client = await server.client()
+            await client.line()
+            await client.ask(b"EHLO c")
+            await client.ask(b"STARTTLS")
+            with pytest.raises(ssl.SSLError):
+                await client.stream.start_tls(ssl.create_default_context(), "x.test", SECONDS)
+            await server.reason()
+            assert server.service.session_count == 0
+            assert server.reasons.empty()
+
+    run(main())
+
+
+def test_a_peer_that_never_shakes_hands(run: Run, authority: TestAuthority) -> None:
+    async def main() -> None:
+        tls = authority.server_context("mx.example.org")
+        limits = SmtpLimits(handshake_seconds=0.1)
+        async with Server(starttls=True, tls=tls, limits=limits) as server:
+            client = await server.client()
+            await client.line()
+            await client.ask(b"EHLO c")
+            await client.ask(b"STARTTLS")
+            assert (await server.reason()).startswith("TLS failed")
+            await client.stream.close()
+        async with Server(implicit_tls=True, tls=tls, limits=limits) as server:
+            client = await server.client()
+            assert await client.line() == ""
+            await client.stream.close()
+
+    run(main())
+
+
+def test_the_client_does_not_believe_bytes_before_its_handshake(run: Run) -> None:
+    """Attack: response injection: a man in the middle adds replies behind the 220."""
+
+    async def main() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 go\r\n250 injected\r\n")
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        stream = await connect("127.0.0.1", server.sockets[0].getsockname()[1], timeout=SECONDS)
+        got = await stream.read(SECONDS)
+        assert got == b"220 go\r\n250 injected\r\n"  # one read: the engine refuses it
+        await stream.write(b"x", SECONDS)
+        stream._protocol.data_received(b"250 injected\r\n")  # a later packet
+        with pytest.raises(BytesBeforeTls):
+            await stream.start_tls(ssl.create_default_context(), "x.test", SECONDS)
+        await stream.close()
+        server.close()
+
+    run(main())
+
+
+def test_a_named_proxy_says_whose_connection_it_is(run: Run, authority: TestAuthority) -> None:
+    async def main() -> None:
+        tls = authority.server_context("mx.example.org")
+        header = b"PROXY TCP4 192.0.2.1 192.0.2.25 4711 25\r\n"
+        async with Server(entrance=Entrance(proxies=Networks(["127.0.0.1"]))) as server:
+            client = await server.client()
+            await client.say(header + b"NOOP\r\n")
+            assert (await client.line()).startswith("220 ")
+            assert (await client.line()).startswith("250 ")
+            assert str(server.peers[0]) == "192.0.2.1:4711"
+            stranger = await server.client()
+            await stranger.say(b"EHLO c.example\r\n")
+            with pytest.raises(ConnectionResetError):
+                await stranger.line()
+            await client.stream.close()
+            await stranger.stream.close()
+        entrance = Entrance(proxies=Networks(["127.0.0.1"]))
+        async with Server(implicit_tls=True, tls=tls, entrance=entrance) as server:
+            client = await server.client()
+            await client.say(header)
+            await client.stream.start_tls(authority.client_context(), "mx.example.org", SECONDS)
+            assert (await client.line()).startswith("220 ")
+            assert str(server.peers[0]) == "192.0.2.1:4711"
+            await client.stream.close()
+
+    run(main())
