@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.exceptions import HTTPException
 
 from zajil.store.open import Store
 from zajil.testing.site import PASSWORD, letter, visiting
+from zajil.web.body_limit import BodyLimit
 from zajil.web.security import local_path
 
 
@@ -113,6 +116,55 @@ def test_a_body_that_is_too_large_is_refused(sqlite_store: Store) -> None:
             assert page.status == 413
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "more than this page takes"), ("ar", "أكبر مما تقبله هذه الصفحة")],
+)
+def test_a_letter_too_large_for_the_form_is_answered_by_a_page(
+    sqlite_store: Store, language: str, words: str
+) -> None:
+    """A form is held in memory whole, so it is small; what is just within is sent."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store, form_size="64KiB") as site:
+            browser = site.browser(**{"accept-language": language})
+            await browser.log_in("basim")
+            await browser.get("/compose")
+            page = await browser.post("/compose", to="amal@north.test", body="ب" * 11_000)
+            assert page.status == 413
+            assert words in page.text
+            assert f'lang="{language}"' in page.text
+            page = await browser.post("/compose", to="amal@north.test", body="ب" * 10_000)
+            assert page.status == 303
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("declared", [b"9" * 400, None])
+def test_a_body_is_limited_as_it_comes(declared: bytes | None) -> None:
+    """Chunked, or a lie: what counts is what is here; nothing of it reaches the page."""
+    pieces = [{"type": "http.request", "body": b"x" * 60, "more_body": True}] * 9
+    pieces.append({"type": "http.request", "body": b"", "more_body": False})
+    seen: list[bytes] = []
+
+    async def receive() -> Any:
+        return pieces.pop(0)
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        while True:
+            seen.append((await receive())["body"])
+
+    scope = {"type": "http", "headers": [(b"content-length", declared)] if declared else []}
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(BodyLimit(page, 100)(scope, receive, send))
+    assert refused.value.status_code == 413
+    assert seen == ([] if declared else [b"x" * 60])
+    assert pieces == []
 
 
 @pytest.mark.parametrize(

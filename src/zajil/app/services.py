@@ -116,7 +116,6 @@ def _add_web(parts: Parts, means: Means, login: LoginService) -> None:
         random=means.random,
         options=configuration.web,
         hostname=configuration.server.hostname,
-        max_message_size=configuration.limits.message_size,
     )
     server = WebServer(make_web(services), means.sockets["web"])
     parts.runs.append(server.run())

@@ -466,6 +466,11 @@ class WebOptions(Options):
     session_lifetime: Duration = Field(
         parse_duration("14d"), description="A log-in lasts this long."
     )
+    form_size: Size = Field(
+        parse_size("1MiB"),
+        description="Largest form we take, a letter that is written for one; it is held in memory. "
+        "An Arabic letter takes six bytes.",
+    )
 
 
 class TrackingOptions(Options):

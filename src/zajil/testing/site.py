@@ -161,7 +161,6 @@ async def visiting(store: Store, **options: Any) -> AsyncIterator[Site]:
             os.urandom,
             WebOptions(**options),
             "mx.north.test",
-            1_000_000,
         )
         yield Site(store, clock, make_web(services))
 

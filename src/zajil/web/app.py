@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -17,6 +16,7 @@ from zajil.web.account.preferences import Preferences
 from zajil.web.admin.journeys import JourneySearch
 from zajil.web.admin.overview import Overview
 from zajil.web.admin.queue import QueuePages
+from zajil.web.body_limit import BodyLimit
 from zajil.web.gate import Gate
 from zajil.web.journey import JourneyPages
 from zajil.web.language import load_languages
@@ -87,7 +87,7 @@ def make_web(services: WebServices) -> Starlette:
         routes=routes,
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(RequestBodyLimitMiddleware, max_body_size=2 * services.max_message_size),
+            Middleware(BodyLimit, most=services.options.form_size),
         ],
         exception_handlers={HTTPException: show_error, 500: show_error},
     )

@@ -99,7 +99,7 @@ class Gate:
         if request.method in ("GET", "HEAD"):
             return
         form = await request.form(
-            max_files=0, max_fields=_MOST_FIELDS, max_part_size=self._services.max_message_size
+            max_files=0, max_fields=_MOST_FIELDS, max_part_size=self._services.options.form_size
         )
         if not is_own_request(request, visitor.csrf, form.get("csrf")):
             raise HTTPException(403)

@@ -47,5 +47,3 @@ class WebServices:
     options: WebOptions
     hostname: str
     """Name of this server, shown at the foot of a page."""
-    max_message_size: int
-    """Bytes; a form larger than this is refused with 413."""
