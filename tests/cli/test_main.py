@@ -123,6 +123,44 @@ def test_app_passwords(run: Run) -> None:
     assert run("account", "app-password", "remove", "admin", "phone")[0] == 1
 
 
+def test_a_delegation_is_given_and_taken_back(run: Run) -> None:
+    run("account", "add", "amal@north.test")
+    run("alias", "add", "sales@north.test", "admin@north.test")
+    give = ("account", "delegate", "sales@north.test", "--to", "amal")
+    assert run(*give) == (0, "amal may send as sales@north.test\n", "")
+    assert as_json(run, "account", "show", "amal")["may_send_as"] == ["sales@north.test"]
+    assert as_json(run, "account", "show", "admin")["delegates"] == [
+        {"address": "sales@north.test", "login": "amal"}
+    ]
+    assert run(*give)[0] == 1
+    taken = run(*give, "--remove")
+    assert taken == (0, "amal may no longer send as sales@north.test\n", "")
+    assert as_json(run, "account", "show", "amal")["may_send_as"] == []
+    assert run(*give, "--remove")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["delegate", "nobody@north.test", "--to", "admin"], 1),
+        (["delegate", "admin@elsewhere.test", "--to", "admin"], 1),
+        (["delegate", "admin@north.test", "--to", "nobody"], 1),
+        (["delegate", "@", "--to", "admin"], 2),
+        (["delegate", "admin@north.test"], 2),
+        (["app-password", "add", "nobody", "--name", "phone"], 1),
+        (["app-password", "list", "nobody"], 1),
+        (["app-password", "remove", "nobody", "phone"], 1),
+        (["app-password", "add", "admin", "--name", "phone", "--scope", "web"], 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_rights_of_nobody_are_not_changed(run: Run, arguments: list[str], status: int) -> None:
+    got, out, err = run("account", *arguments)
+    assert (got, out) == (status, "")
+    assert err
+    assert "Traceback" not in err
+
+
 def test_a_domain_goes_with_its_role_aliases(run: Run) -> None:
     run("domain", "add", "south.test")
     run("account", "add", "x@south.test")
