@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -76,8 +77,10 @@ class Acceptor:
 class LoopListener:
     """Has the loop accept on one socket, and notices when it has stopped.
 
-    uvloop closes a listening socket for good, and tells nobody, when accept() fails in a way it
-    does not expect: EMFILE while even its reserve is gone. A copy of the socket survives that.
+    Attack: when accept() fails with EMFILE while even uvloop's reserve of one file is gone, uvloop
+    spins, or closes the listening socket for good and tells nobody. So who owns us looks now and
+    then whether there is a free file, and has us ``rest`` while there is none. A copy of the
+    socket survives both.
     """
 
     def __init__(self, make_protocol: Callable[[], asyncio.Protocol], sock: socket.socket) -> None:
@@ -85,6 +88,7 @@ class LoopListener:
         self._sock = sock
         self._copy = sock.dup()
         self._server: asyncio.AbstractServer | None = None
+        self._is_resting = False
 
     async def start(self) -> None:
         """Begin to accept."""
@@ -96,14 +100,30 @@ class LoopListener:
 
     @property
     def is_dead(self) -> bool:
-        """Whether the loop has closed the socket behind our back."""
-        return self._server is not None and self._sock.fileno() < 0
+        """Whether nobody accepts: we rest, or the loop has closed the socket behind our back."""
+        return self._is_resting or (self._server is not None and self._sock.fileno() < 0)
+
+    def finds_free_file(self) -> bool:
+        """Whether the process can open one more file; costs two calls of the kernel."""
+        try:
+            os.close(self._copy.dup().detach())
+        except OSError as error:
+            return error.errno not in _OUT_OF_FILES
+        return True
+
+    def rest(self) -> None:
+        """Accept nothing until ``revive``; who connects waits in the backlog."""
+        if self._server is not None and not self._is_resting:
+            logger.error("no file descriptor for a new connection: a listener rests")
+            self._is_resting = True
+            self._server.close()
 
     async def revive(self) -> None:
         """Accept again on the copy; connections that wait in its backlog are served."""
         logger.error("a listener had stopped for want of file descriptors; it accepts again")
-        self._sock, self._server = self._copy, None
-        self._copy = self._sock.dup()
+        another = self._copy.dup()  # first, because it may fail
+        self._sock, self._copy = self._copy, another
+        self._is_resting = False
         await self.start()
 
     def close(self) -> None:

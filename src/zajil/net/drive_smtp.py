@@ -166,14 +166,22 @@ class SmtpService:
         now = self.loop.time()
         for connection in list(self._connections):
             connection.check_time(now)
-        for listener in self._listeners:
-            if listener.is_dead and self._revival is None and not self.draining:
-                self._revival = self.loop.create_task(listener.revive())
-                self._revival.add_done_callback(self._revived)
+        if self._listeners and not self.draining:
+            self._look_after_listeners()
         limits = self.limits
         shortest = min(limits.idle_seconds, limits.data_idle_seconds, limits.mail_seconds)
         pause = min(_LONGEST_SWEEP_SECONDS, max(_SHORTEST_SWEEP_SECONDS, shortest / 4))
         self._sweeper = self.loop.call_later(pause, self._sweep)
+
+    def _look_after_listeners(self) -> None:
+        if not self._listeners[0].finds_free_file():
+            for listener in self._listeners:
+                listener.rest()
+            return
+        for listener in self._listeners:
+            if listener.is_dead and self._revival is None:
+                self._revival = self.loop.create_task(listener.revive())
+                self._revival.add_done_callback(self._revived)
 
     def _revived(self, task: asyncio.Task[None]) -> None:
         self._revival = None
