@@ -106,6 +106,47 @@ def test_smuggling_by_an_account_of_ours(north: LabDomain, end: str) -> None:
     assert not is_there(north, reader, token)
 
 
+@pytest.mark.parametrize("end", ENDS)
+def test_smuggling_through_lmtp(north: LabDomain, end: str) -> None:
+    """RFC 2033 changes the replies, not what ends a message: one refusal for one recipient."""
+    reader, token = north.accounts[1], uuid.uuid4().hex
+    with RawPeer(north.address("lmtp")) as peer:
+        peer.say("LHLO relay.test")
+        smuggle(peer, "a@elsewhere.test", reader.address, ENDS[end], token, cut=True)
+    assert not is_there(north, reader, token)
+
+
+@pytest.mark.parametrize("end", [*ENDS.values(), b"\r\n.\r\n"], ids=[*ENDS, "the true end"])
+@pytest.mark.parametrize("service", ["smtp", "lmtp"])
+def test_smuggling_through_chunks(north: LabDomain, service: str, end: bytes) -> None:
+    """RFC 3030: a chunk ends by its count alone, whatever it holds; nothing in it is a command."""
+    reader, token = north.accounts[1], uuid.uuid4().hex
+    inner = f"MAIL FROM:<b@elsewhere.test>\r\nRCPT TO:<{reader.address}>\r\nDATA\r\n"
+    body = b"first" + end + inner.encode() + f"Subject: inner {token}\r\n\r\nx\r\n".encode()
+    message = f"From: <a@elsewhere.test>\r\nSubject: {token}\r\n\r\n".encode() + body
+    middle = message.index(body) + 5 + len(end) // 2  # a chunk ends within the false end
+    with RawPeer(north.address(service)) as peer:
+        peer.say("LHLO relay.test" if service == "lmtp" else "EHLO client.test")
+        peer.say_all(["MAIL FROM:<a@elsewhere.test>", f"RCPT TO:<{reader.address}>"])
+        peer.send(f"BDAT {middle}\r\n".encode(), message[:middle])
+        first = peer.reply()
+        if first.startswith("250"):
+            peer.send(f"BDAT {len(message) - middle} LAST\r\n".encode(), message[middle:])
+            answer = peer.reply()
+        else:
+            answer = first
+        is_taken = answer.startswith("250")
+        assert is_taken == (end == b"\r\n.\r\n"), answer
+        # One answer, and the server stands where we believe it to stand.
+        assert peer.say("NOOP").startswith("250")
+    if not is_taken:
+        assert not is_there(north, reader, token)
+        return
+    with north.imap(reader) as mailbox:
+        assert wait_for_message(mailbox, "TEXT", token).endswith(message)
+        assert mailbox.search(None, "SUBJECT", f'"inner {token}"')[1] == [b""]
+
+
 def test_pipelined_commands_behind_the_true_end_belong_to_who_is_logged_in(
     north: LabDomain,
 ) -> None:
