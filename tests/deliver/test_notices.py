@@ -184,6 +184,25 @@ def test_a_sender_that_goes_while_it_is_told_means_no_second_sending(store: Stor
     asyncio.run(run())
 
 
+def test_a_fault_in_a_report_does_not_undo_what_it_reports(store: Store) -> None:
+    """An account without an INBOX, which nothing of ours makes: its owner cannot be told."""
+    entry = make_account(store, "amal@north.test")
+
+    def spoil(tx: Connection, items: Sequence[MailboxId]) -> list[None]:
+        tx.execute(sa.delete(mailbox).where(mailbox.c.id.in_(items)))
+        return [None] * len(items)
+
+    async def run() -> None:
+        async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
+            mail_id = await setup.put("a@south.test", edit=asking(ALL))
+            await setup.store.write(spoil, entry.inbox)
+            await setup.deliverer.run_due()
+            assert [state for state, _ in await setup.states(mail_id)] == ["delivered"]
+            assert len(await setup.events(mail_id, DsnSuppressed)) == 1
+
+    asyncio.run(run())
+
+
 def test_nothing_goes_to_the_null_path(store: Store) -> None:
     async def run() -> None:
         async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:

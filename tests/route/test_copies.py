@@ -108,3 +108,17 @@ def test_one_success_for_one_address_that_the_sender_named() -> None:
     copies = plan(team)
     assert [copy.options for copy in copies.local] == [ASKING, ASKED_BEFORE]
     assert [copy.options for copy in copies.remote] == [ASKED_BEFORE]
+
+
+def test_nobody_is_told_of_success_where_it_looks_like_junk() -> None:
+    """Attack: a forged sender would get a report for each letter in somebody's Junk."""
+    copies = plan(local(1, ASKING), junk="It names its author more than once.")
+    assert copies.local[0].wait is None
+
+
+def test_a_second_address_is_not_delivered_before_the_copy_is() -> None:
+    entry = account(1)
+    second = Addressed(TEAM, Local((entry,)), PLAIN_RECIPIENT)
+    copies = plan(local(1, ASKING), second)
+    assert [copy.wait is None for copy in copies.local] == [False]
+    assert not [event for event in copies.events if isinstance(event, MailboxFiled)]

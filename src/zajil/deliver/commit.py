@@ -7,6 +7,7 @@ sent twice.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -22,10 +23,11 @@ from zajil.deliver.schedule import next_try_ms
 from zajil.deliver.settle import Notice, Pair, settle_pairs, sort_results
 from zajil.store.append import NoSuchMailbox
 from zajil.store.errors import StoreError
+from zajil.store.intake import Intake
 from zajil.store.open import Store
 from zajil.store.queue import Claimed
 from zajil.store.settlement import LeaseLost, Settlement, settle
-from zajil.tracking.events import DsnSuppressed, TrackingEvent
+from zajil.tracking.events import DsnSuppressed, FaultHappened, TrackingEvent
 
 T = TypeVar("T")
 
@@ -72,45 +74,77 @@ class Settler:
         await asyncio.gather(*work)
 
     async def _tell(self, notice: Notice, pairs: Sequence[Pair]) -> None:
+        dsn: Intake | None = None
         try:
             bounce = await self._insist(lambda: self.bouncer.tell(notice, pairs))
+            dsn, events = bounce.dsn, bounce.events
         except GivenUp as error:
             self.log.error("cannot tell a sender; it is tried again", reason=str(error))
             return
+        except Exception as error:
+            self.log.error("cannot write a DSN", exc_info=error)
+            events = self._untold(error)
         settlement = settle_pairs(
             pairs,
             self.clock.now_ms(),
             self._next_try_ms,
-            after=bounce.events,
-            dsn=bounce.dsn,
+            after=events,
+            dsn=dsn,
             warned=notice is Notice.DELAY,
         )
         await self._write(settlement, pairs)
 
-    async def _write(self, settlement: Settlement, pairs: Sequence[Pair]) -> None:
-        """Write a settlement; it may be written twice, because it demands the token."""
+    async def _write(
+        self, settlement: Settlement, pairs: Sequence[Pair], *, again: bool = False
+    ) -> None:
+        """Write a settlement; it may be written twice, because it demands the token.
+
+        Args:
+            settlement: what to write.
+            pairs: what it settles.
+            again: it holds nothing any more that could be in the way of what peers said.
+        """
         mail_id = settlement.mail_id
         try:
             lost = await self._insist(lambda: self.store.write(settle, settlement))
         except LeaseLost:
             lost = tuple(row.position for row in settlement.rows)
         except NoSuchMailbox:
-            # It was deleted in this second. A copy of ours finds another at the next try; what a
-            # peer said of the others stands, and of those the sender, who is gone, is not told.
-            now_ms = self.clock.now_ms()
-            later = deferred("4.2.1", "the mailbox was deleted just now")
-            again = [(claimed, later if result.filed else result) for claimed, result in pairs]
-            untold = any(result.filed is None for _, result in pairs)
-            gone = DsnSuppressed(now_ms, "The mailbox of the sender was deleted just now.")
-            retry = settle_pairs(again, now_ms, self._next_try_ms, after=(gone,) if untold else ())
-            await self._write(retry, again)
+            # It was deleted in this second: of the copy, or of the sender, who is gone.
+            gone = DsnSuppressed(self.clock.now_ms(), "The mailbox of the sender is gone.")
+            await self._write_the_rest(pairs, "the mailbox was deleted just now", (gone,))
             return
-        except GivenUp as error:
-            reason = "cannot settle a mail; it may be sent twice"
-            self.log.error(reason, mail=mail_id, reason=str(error))
+        except Exception as error:
+            if again or isinstance(error, GivenUp):
+                reason = "cannot settle a mail; it may be sent twice"
+                self.log.error(reason, mail=mail_id, exc_info=error)
+                return
+            self.log.error("cannot settle a mail as a whole", mail=mail_id, exc_info=error)
+            await self._write_the_rest(pairs, "internal error", self._untold(error))
             return
         if lost:
             self.log.warning("a lease was lost", mail=mail_id, positions=lost)
+
+    async def _write_the_rest(
+        self, pairs: Sequence[Pair], why: str, untold: Sequence[TrackingEvent]
+    ) -> None:
+        """Write what peers said, without a DSN; copies of ours are tried again later."""
+        later = deferred("4.2.1", why)
+        rest = [(claimed, later if result.filed else result) for claimed, result in pairs]
+        said = any(result.filed is None for _, result in pairs)
+        events = untold if said else ()
+        now_ms = self.clock.now_ms()
+        plain = settle_pairs(rest, now_ms, self._next_try_ms, after=events)
+        await self._write(plain, rest, again=True)
+
+    def _untold(self, error: Exception) -> tuple[TrackingEvent, ...]:
+        """Tell that nobody is told, because of a fault of ours."""
+        now_ms = self.clock.now_ms()
+        trace = "".join(traceback.format_exception(error))
+        return (
+            FaultHappened(now_ms, repr(error), trace),
+            DsnSuppressed(now_ms, "The report could not be written: a fault of ours."),
+        )
 
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the store until it answers.

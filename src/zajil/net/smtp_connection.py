@@ -165,8 +165,8 @@ class SmtpConnection(asyncio.Protocol):
             return
         # Attack: a byte now and then (slow loris). Part of a command is no sign of life, and a
         # mail has its time as a whole.
-        patience = limits.data_idle_seconds if conn.state is State.BODY else limits.idle_seconds
-        is_late = silent > patience
+        in_message = conn.state in (State.BODY, State.CHUNK)
+        is_late = silent > (limits.data_idle_seconds if in_message else limits.idle_seconds)
         mail = conn.mails if conn.in_transaction() else 0
         if mail != self._mail:
             self._mail, self._mail_since = mail, self._heard
@@ -183,7 +183,7 @@ class SmtpConnection(asyncio.Protocol):
             self.shut_down()
 
     def shut_down(self) -> None:
-        """End it now, whatever it does: no 250 will be sent."""
+        """End it now; no 250 will be sent."""
         if self._upgrade is not None:
             self._upgrade.cancel()
             return

@@ -57,6 +57,8 @@ class Copies:
     remote: list[RemoteCopy] = field(default_factory=list)
     events: list[TrackingEvent] = field(default_factory=list)
     accounts: set[AccountId] = field(default_factory=set)
+    waiting: set[AccountId] = field(default_factory=set)
+    """Those whose copy is not in its mailbox yet."""
     remote_keys: set[str] = field(default_factory=set)
 
 
@@ -92,7 +94,7 @@ def plan_copies(recipients: Iterable[RoutedRecipient], plan: Plan) -> Copies:
                 copies.accounts.add(entry.account_id)
                 _add_local(copies, plan, recipient.address, entry, options)
                 options = _without_success(options)
-            elif len(route.entries) == 1 and plan.release_ms is None:
+            elif len(route.entries) == 1 and entry.account_id not in copies.waiting:
                 _repeat(copies, plan, recipient.address, entry)
         for address in route.remote:
             if _add_remote(copies, plan, address, options, recipient.address):
@@ -132,6 +134,7 @@ def _add_local(
     )
     now_ms, who = plan.now_ms, str(recipient)
     if wait is not None:
+        copies.waiting.add(entry.account_id)
         copies.events.append(RecipientQueued(now_ms, who, "", wait.due_ms))
         return
     copies.events.append(
@@ -151,7 +154,8 @@ def _repeat(copies: Copies, plan: Plan, recipient: Address, entry: AccountEntry)
 
 
 def _must_wait(plan: Plan, options: RecipientOptions) -> Wait | None:
-    told = options.notify is not None and Notify.SUCCESS in options.notify
+    # Attack: what looks like junk may have a forged sender, who would get reports of its delivery.
+    told = plan.junk is None and options.notify is not None and Notify.SUCCESS in options.notify
     if plan.release_ms is None and (not told or plan.reverse_path is None):
         return None
     due_ms = plan.now_ms if plan.release_ms is None else plan.release_ms
