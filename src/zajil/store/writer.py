@@ -146,11 +146,12 @@ class Writer:
 
         A commit costs half a millisecond of CPU, however many mails it holds, and beside a busy
         loop every signal to the thread costs a change of the GIL. So where mails come together,
-        those that are nearly here are worth waiting for.
+        those that are nearly here are worth waiting for: until as many wait as shared the last one.
         """
         if self._loop is None:
             raise RuntimeError("a job before start")
-        if self._last_size > 1 and len(self._waiting) < self._max_batch:
+        enough = min(self._last_size, self._max_batch)
+        if enough > 1 and len(self._waiting) < enough:
             self._gathering = self._loop.call_later(GATHER_SECONDS, self._signal)
         else:
             self._gathering = self._loop.call_soon(self._signal)
