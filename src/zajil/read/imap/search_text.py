@@ -20,6 +20,8 @@ from zajil.store.messages import MessageReader
 
 MAX_TEXT = 4 << 20
 """Characters of one message's text that are looked at: protects the time a search takes."""
+_READABLE = ("text/", "message/")
+"""Types that are looked through: the second for what reports say (message/delivery-status)."""
 MAX_HEADER = 1 << 20
 """Bytes in which the header section is looked for."""
 
@@ -119,7 +121,7 @@ def _body_text(data: bytes) -> str:
         stack.extend(reversed(part.children))
         if part.is_message:
             texts.append(_header_text(_unfolded(part.children[0].fields)))
-        elif part.type.startswith("text/") and not part.children:
+        elif part.type.startswith(_READABLE) and not part.children:
             texts.append(normal_form(part.text(data)[:room]))
         else:
             continue
