@@ -19,7 +19,7 @@ from zajil.net.acceptor import Acceptor, LoopListener
 from zajil.net.entrance import HANDSHAKE_FAILED, Entrance
 from zajil.net.peer import Peer, make_peer
 from zajil.net.smtp_connection import SmtpConnection
-from zajil.net.smtp_contract import Session, SmtpLimits
+from zajil.net.smtp_contract import Connection, Session, SmtpLimits
 from zajil.smtp.codes import Code
 from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
@@ -67,7 +67,7 @@ class SmtpService:
         self._implicit_tls = implicit_tls
         self._entrance = entrance or Entrance()
         self._favourites = favourites
-        self._connections: set[SmtpConnection] = set()
+        self._connections: set[Connection] = set()
         self._lingering = 0
         self._listeners: list[LoopListener] = []
         self._acceptor = Acceptor(self._take)
@@ -133,7 +133,7 @@ class SmtpService:
         """Give what this peer is offered; asked only if ``has_favourites``."""
         return (self._favourites(host) if self._favourites else None) or self.offer
 
-    def admit(self, connection: SmtpConnection, host: str) -> bool:
+    def admit(self, connection: Connection, host: str) -> bool:
         """Count the connection; false: there are too many."""
         # With TLS from the first byte, it was counted before the handshake.
         if not (self._implicit_tls or self._entrance.admit(host)):
@@ -141,7 +141,7 @@ class SmtpService:
         self._connections.add(connection)
         return True
 
-    def forget(self, connection: SmtpConnection, host: str) -> None:
+    def forget(self, connection: Connection, host: str) -> None:
         """Count it no more."""
         self._connections.discard(connection)
         self._entrance.forget(host)

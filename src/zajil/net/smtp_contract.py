@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from zajil.net.peer import Peer
 from zajil.smtp.codes import Code, Status
@@ -18,9 +18,6 @@ from zajil.smtp.command import BodyEnd, Command
 from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
-
-if TYPE_CHECKING:
-    from zajil.net.smtp_connection import SmtpConnection
 
 TOO_MANY = Reply(Code.NOT_AVAILABLE, (f"{Status.TOO_MUCH} too many connections",))
 SHUTTING_DOWN = Reply(Code.NOT_AVAILABLE, (f"{Status.SHUTTING_DOWN} shutting down, come back",))
@@ -70,6 +67,22 @@ class SmtpLimits:
     """For a peer to take our last words; then the connection is cut."""
 
 
+class Connection(Protocol):
+    """What a service may ask of a connection: ``smtp_connection``."""
+
+    def check_time(self, now: float) -> None:
+        """End it if a stage takes too long; ``now`` is the loop's time."""
+
+    def drain(self) -> None:
+        """End it unless a mail is on its way in; that one may come to its end."""
+
+    def shut_down(self) -> None:
+        """End it now; no 250 will be sent."""
+
+    def abort(self) -> None:
+        """Cut it without a word."""
+
+
 class Service(Protocol):
     """What a connection needs to know of the service it belongs to: ``drive_smtp``."""
 
@@ -87,10 +100,10 @@ class Service(Protocol):
     def offer_for(self, host: str) -> Offer:
         """Give what this peer is offered; asked only if ``has_favourites``."""
 
-    def admit(self, connection: SmtpConnection, host: str) -> bool:
+    def admit(self, connection: Connection, host: str) -> bool:
         """Count the connection; false: there are too many."""
 
-    def forget(self, connection: SmtpConnection, host: str) -> None:
+    def forget(self, connection: Connection, host: str) -> None:
         """Count it no more."""
 
     def may_linger(self) -> bool:
