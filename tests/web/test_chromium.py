@@ -146,6 +146,11 @@ def test_read_and_write(chromium: Any, tmp_path: Path, locale: str, scripts: boo
         follow(page.get_by_role("button", name=send), "**/journey/*")
         page.get_by_text(on_its_way).wait_for()
         picture("sent")
+        page.goto(f"{site.url}/account/app-passwords")
+        page.fill("#name", "هاتفي")
+        page.locator("button[value=add]").click()
+        page.get_by_role("status").locator("code").wait_for()
+        picture("app-passwords")
         context.close()
     # The frame of a letter may not run scripts: that Chromium says so is as it should be.
     assert [text for text in complaints if "sandboxed" not in text] == []

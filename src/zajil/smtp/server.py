@@ -136,11 +136,13 @@ class ServerConnection:
         self._body: BodyReader | ChunkReader | None = None  # from DATA or the first BDAT on
 
     def receive_data(self, data: bytes) -> None:
-        """Buffer bytes from the network; ``next_event`` parses them."""
+        """Buffer bytes from the network for ``next_event``; once CLOSED they are dropped."""
         if self._at == len(self._received):
             self._received = data
-        else:
+        elif self.state is not State.CLOSED:
             self._received = self._received[self._at :] + data
+        else:
+            return
         self._at = 0
 
     def data_to_send(self) -> bytes:

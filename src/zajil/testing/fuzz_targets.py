@@ -126,7 +126,7 @@ def _smtp_server(data: bytes) -> None:
     """Never raises, and the same comes of it however it is cut."""
     for offer in _offers():
         whole = _play(offer, [data])
-        size = 1 + len(data) % 7
+        size = 1 + sum(data[:8]) % 7  # not of its length: more of the same is cut alike
         pieces = [data[at : at + size] for at in range(0, len(data), size)]
         # What follows STARTTLS in one packet is an attack, in the next it is a handshake.
         if b"STARTTLS" not in data.upper():
@@ -360,7 +360,8 @@ def _dns_flow(data: bytes) -> None:
     values = data.decode("utf-8", "replace").split("\n")
 
     def answer(question: Question) -> Answer:
-        outcome = list(Outcome)[len(data) % len(Outcome)] if len(data) % 3 == 0 else Outcome.FOUND
+        odd = sum(data[:8])  # not of its length: more of the same is answered alike
+        outcome = list(Outcome)[odd % len(Outcome)] if odd % 3 == 0 else Outcome.FOUND
         held = tuple(values) if outcome is Outcome.FOUND else ()
         return Answer(question, outcome, held, 300)
 
