@@ -11,6 +11,7 @@ import pytest
 
 from zajil.net.entrance import Entrance
 from zajil.net.limits import SessionLimits, SessionTable
+from zajil.net.smtp_connection import SmtpConnection
 from zajil.net.smtp_contract import SmtpLimits
 from zajil.net.stream import connect
 from zajil.testing.certificates import TestAuthority
@@ -28,6 +29,7 @@ def test_reading_stops_while_an_answer_is_awaited(run: Run) -> None:
             await client.say(b"VRFY slow\r\n")
             await asyncio.wait_for(server.waiting.wait(), SECONDS)
             session = next(iter(server.service._connections))
+            assert isinstance(session, SmtpConnection)
             many = b"NOOP\r\n" * 2_000_000
             with pytest.raises(TimeoutError):
                 await client.stream.write(many, 0.3)
