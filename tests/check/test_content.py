@@ -27,7 +27,7 @@ def test_an_ordinary_letter_has_nothing_against_it() -> None:
         (b"Date: x\r\n\r\n", "format.no-from"),
         (b"From: a@b.test\r\n\r\n", "format.no-date"),
         (make_letter(extra=b"From: b@c.test\r\n"), "format.repeated-from"),
-        (make_letter(extra=b"Subject: another\r\n"), "format.repeated-subject"),
+        (make_letter(extra=b"Subject: another\r\n"), "format.repeated-field"),
         (make_letter(extra=b"no field\r\n"), "format.bad-line"),
         (make_letter(extra="X: سلام\r\n".encode()), "format.8bit-header"),
         (b"Date: x\r\nFrom: nobody\r\n\r\n", "format.bad-from"),

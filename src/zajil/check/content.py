@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from zajil.check.facts import MessageFacts
-from zajil.check.verdict import Action, Reason
+from zajil.check.signals import make_reason
+from zajil.check.verdict import Reason
 from zajil.message.address_list import parse_address_list
 from zajil.message.fields import MAX_FIELDS, find_value
 from zajil.message.source import Source, read_pieces
@@ -27,30 +28,28 @@ def check_format(facts: MessageFacts) -> Sequence[Reason]:
     counts = Counter([field.name for field in facts.fields])
     reasons: list[Reason] = []
     if counts[b"received"] > limits.received_fields:
-        reasons.append(_refuse("loop", "It passed too many servers: it goes in circles."))
+        reasons.append(make_reason("format.loop"))
     if len(facts.header) > limits.header_size or len(facts.fields) >= MAX_FIELDS:
-        reasons.append(_refuse("header-size", "Its header section is larger than we take."))
+        reasons.append(make_reason("format.header-size"))
     if not counts[b"from"]:
-        reasons.append(Reason("format.no-from", 2.0, "It does not say who wrote it (no From)."))
+        reasons.append(make_reason("format.no-from"))
     elif counts[b"from"] > 1:
-        # Security: DMARC looks at one of them and the reader sees another (RFC 7489 section 6.6.1).
-        reasons.append(Reason("format.repeated-from", 5.0, "It names its author more than once."))
+        # Security: DMARC looks at one of them and the reader sees another (RFC 9989 section 5.1).
+        reasons.append(make_reason("format.repeated-from"))
     elif not _has_author(facts):
-        reasons.append(Reason("format.bad-from", 2.0, "Its From is no valid address."))
+        reasons.append(make_reason("format.bad-from"))
     if not counts[b"date"]:
-        reasons.append(Reason("format.no-date", 0.5, "It has no Date."))
+        reasons.append(make_reason("format.no-date"))
     if counts[b""]:
-        reasons.append(Reason("format.bad-line", 1.0, "Its header section has a malformed line."))
+        reasons.append(make_reason("format.bad-line"))
     for name in _ONCE:
         if counts[name] > 1:
-            text = f"It has {counts[name]} {name.decode().title()} fields, where one is allowed."
-            reasons.append(Reason(f"format.repeated-{name.decode()}", 1.5, text))
+            field = name.decode().title()
+            reasons.append(make_reason("format.repeated-field", count=counts[name], field=field))
     if not facts.smtputf8 and not facts.header.isascii():
-        text = "Its header section has raw 8-bit text that was not announced."
-        reasons.append(Reason("format.8bit-header", 0.5, text))
+        reasons.append(make_reason("format.8bit-header"))
     if has_long_line(facts.body):
-        text = f"It has a line of more than {_LINE} octets."
-        reasons.append(Reason("format.long-line", 0.5, text))
+        reasons.append(make_reason("format.long-line"))
     return reasons
 
 
@@ -96,7 +95,3 @@ def has_long_line(body: bytes | Source) -> bool:
             at = line_end + 1
         begun = data[at:]
     return False
-
-
-def _refuse(name: str, text: str) -> Reason:
-    return Reason(f"format.{name}", 10.0, text, Action.REJECT)

@@ -1,7 +1,9 @@
-"""From reasons to a verdict. Pure (design D12).
+"""From reasons to a verdict. Pure (design D12, decision 0007).
 
 A mail without a bad signal lies in INBOX. A single reason may demand a verdict (a loop is refused
-whatever else is known); all others add up.
+whatever else is known); all others add up. Junk is a matter of the sum. To refuse takes a sum
+three times as high and a proof among the reasons, or a policy of the domain that claims to have
+written it, and one more bad sign beside that policy (RFC 9989 section 7.4).
 """
 
 from __future__ import annotations
@@ -25,13 +27,25 @@ class Reason:
     """One signal, and what it weighs."""
 
     signal: str
-    """Stable name: ``format.no-date``."""
+    """Stable name, a key of ``signals.SIGNALS``: ``format.no-date``."""
     weight: float
     """Positive speaks against the mail, negative for it."""
-    text: str
-    """One sentence for a person."""
+    template: str
+    """One sentence for a person, with places in braces; the key of the catalogs."""
     demands: Action | None = None
     """This alone settles it, whatever the sum."""
+    values: tuple[tuple[str, str | int], ...] = ()
+    """For the places of the sentence."""
+    is_proof: bool = False
+    """A proven lie, or a listed peer: with a high sum, the mail is refused."""
+    asks_refusal: bool = False
+    """The domain of the author asks to refuse such mail; done if anything else speaks against it
+    that is not about who sent it."""
+
+    @property
+    def text(self) -> str:
+        """The sentence in English."""
+        return self.template.format(**dict(self.values)) if self.values else self.template
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +60,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The score at which a mail is no longer taken at face value."""
+    """The scores at which a mail is no longer taken at face value."""
 
     junk: float = 5.0
+    reject: float = 15.0
+    """Only with a proof among the reasons."""
+    another: float = 1.0
+    """What a reason must weigh to count beside a policy that asks for refusal."""
 
 
 NOTHING_AGAINST = Verdict(Action.ACCEPT, 0.0, ())
+
+_ABOUT_SENDER = ("spf.", "dkim.", "arc.", "dmarc.")
+"""Reasons that rest on the same facts as the policy; none of them is one more sign beside it."""
 
 
 def decide(reasons: Sequence[Reason], thresholds: Thresholds) -> Verdict:
@@ -59,14 +80,28 @@ def decide(reasons: Sequence[Reason], thresholds: Thresholds) -> Verdict:
     if not reasons:
         return NOTHING_AGAINST
     score = round(sum(reason.weight for reason in reasons), 3)
-    demanded = {reason.demands for reason in reasons}
-    if Action.REJECT in demanded:
-        action = Action.REJECT
-    elif Action.DEFER in demanded:
-        action = Action.DEFER
-    elif Action.JUNK in demanded or score >= thresholds.junk:
-        action = Action.JUNK
-    else:
-        action = Action.ACCEPT
     heaviest_first = sorted(reasons, key=lambda reason: -abs(reason.weight))
-    return Verdict(action, score, tuple(heaviest_first))
+    return Verdict(_action(reasons, score, thresholds), score, tuple(heaviest_first))
+
+
+def _action(reasons: Sequence[Reason], score: float, thresholds: Thresholds) -> Action:
+    demanded = {reason.demands for reason in reasons}
+    if Action.REJECT in demanded or _must_refuse(reasons, score, thresholds):
+        return Action.REJECT
+    if Action.DEFER in demanded:
+        return Action.DEFER
+    if Action.JUNK in demanded or score >= thresholds.junk:
+        return Action.JUNK
+    return Action.ACCEPT
+
+
+def _must_refuse(reasons: Sequence[Reason], score: float, thresholds: Thresholds) -> bool:
+    if score >= thresholds.reject and any(reason.is_proof for reason in reasons):
+        return True
+    if not any(reason.asks_refusal for reason in reasons):
+        return False
+    # RFC 9989 section 7.4: the policy alone never refuses.
+    return any(
+        reason.weight >= thresholds.another and not reason.signal.startswith(_ABOUT_SENDER)
+        for reason in reasons
+    )

@@ -1,0 +1,75 @@
+"""Every signal the checks can give: its weight and its sentence. Pure.
+
+One closed list, so one file, long as it is. A sentence is the key of the catalogs in
+``web/locale``; its places in braces are filled with what was found.
+
+Laws:
+- A name, once released, keeps its meaning: verdicts that are stored name it.
+- A positive weight speaks against the mail, a negative one for it. Junk begins at 5, so no signal
+  alone below a proven lie reaches it.
+- A demand settles the verdict alone (decision 0007, law 5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zajil.check.verdict import Action, Reason
+from zajil.tracking.sentences import mark
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One thing that may be said of a mail."""
+
+    weight: float
+    text: str
+    demands: Action | None = None
+    is_proof: bool = False
+    """A proven lie, or a listed peer: the score may then refuse the mail, not only junk it."""
+    asks_refusal: bool = False
+    """The policy of the author's domain: with one more bad sign the mail is refused."""
+
+
+SIGNALS: dict[str, Signal] = {
+    # ---- form ---------------------------------------------------------------------------------
+    "format.loop": Signal(
+        10.0, mark("It passed too many servers: it goes in circles."), Action.REJECT
+    ),
+    "format.header-size": Signal(
+        10.0, mark("Its header section is larger than we take."), Action.REJECT
+    ),
+    "format.no-from": Signal(2.0, mark("It does not say who wrote it (no From).")),
+    "format.repeated-from": Signal(5.0, mark("It names its author more than once.")),
+    "format.bad-from": Signal(2.0, mark("Its From is no valid address.")),
+    "format.no-date": Signal(0.5, mark("It has no Date.")),
+    "format.bad-line": Signal(1.0, mark("Its header section has a malformed line.")),
+    "format.repeated-field": Signal(
+        1.5, mark("It has {count} {field} fields, where one is allowed.")
+    ),
+    "format.8bit-header": Signal(
+        0.5, mark("Its header section has raw 8-bit text that was not announced.")
+    ),
+    "format.long-line": Signal(0.5, mark("It has a line of more than 998 octets.")),
+}
+"""Every signal by its name."""
+
+
+def make_reason(signal: str, **values: str | int) -> Reason:
+    """Give the reason that names this signal, with what was found.
+
+    Args:
+        signal: a key of ``SIGNALS``.
+        values: for the places of its sentence; text of a peer is shown as it is, so it must be
+            printable and short (``tracking.journey.readable``).
+    """
+    known = SIGNALS[signal]
+    return Reason(
+        signal,
+        known.weight,
+        known.text,
+        known.demands,
+        tuple(values.items()),
+        is_proof=known.is_proof,
+        asks_refusal=known.asks_refusal,
+    )
