@@ -6,12 +6,12 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from zajil.config.example import describe_kind
-from zajil.config.load import option_groups
+from zajil.config.load import option_groups, own_options
 
 OPTIONS = [
     pytest.param(field, id=f"{group}.{name}")
     for group, options in option_groups().items()
-    for name, field in options.model_fields.items()
+    for name, field in own_options(options).items()
 ]
 
 

@@ -12,6 +12,7 @@ import typer
 
 from zajil.cli.account import account_app
 from zajil.cli.alias import alias_app
+from zajil.cli.check import check_app
 from zajil.cli.config import config_app
 from zajil.cli.configured import ConfigOption, Root, SetOption
 from zajil.cli.dns import dns_app
@@ -70,6 +71,7 @@ for _group in (
     dns_app,
     tls_app,
     store_app,
+    check_app,
     config_app,
 ):
     app.add_typer(_group)

@@ -13,8 +13,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from zajil.config.kinds import Kind
-from zajil.config.load import option_groups
-from zajil.config.options import Options
+from zajil.config.load import option_groups, own_options
+from zajil.config.options_group import Options
 from zajil.config.toml_text import toml_value
 
 _WIDTH = 88
@@ -32,7 +32,7 @@ def example_file(chosen: Mapping[str, Any], title: str) -> str:
     lines = [f"# {title}"]
     for group, options in option_groups().items():
         lines += ["", "", *_comment(_purpose(options)), f"[{group}]"]
-        for name, field in options.model_fields.items():
+        for name, field in own_options(options).items():
             lines += ["", *_comment(field.description or "")]
             option = f"{group}.{name}"
             if option in chosen:
@@ -47,7 +47,7 @@ def example_values() -> dict[str, Any]:
     return {
         f"{group}.{name}": field.examples[0]
         for group, options in option_groups().items()
-        for name, field in options.model_fields.items()
+        for name, field in own_options(options).items()
         if field.is_required() and field.examples
     }
 
@@ -64,7 +64,7 @@ def reference_page() -> str:
     for group, options in option_groups().items():
         lines += ["", f"## {group}", "", _purpose(options)]
         lines += ["", "| Option | Value | Default | |", "|---|---|---|---|"]
-        for name, field in options.model_fields.items():
+        for name, field in own_options(options).items():
             default = "required" if field.is_required() else "none"
             if not field.is_required() and field.get_default(call_default_factory=True) is not None:
                 default = f"`{_default_or_example(field)}`"

@@ -9,16 +9,18 @@ Laws:
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from zajil.config.kinds import BadOption
-from zajil.config.options import Configuration, Options
+from zajil.config.options import Configuration
+from zajil.config.options_group import Options
 
 
 class BadConfiguration(Exception):
@@ -92,17 +94,31 @@ def option_names() -> list[str]:
     return [
         f"{group}.{name}"
         for group, options in option_groups().items()
-        for name in options.model_fields
+        for name in own_options(options)
     ]
 
 
 def option_groups() -> dict[str, type[Options]]:
-    """The tables of the file and their classes, in the order of the manual."""
-    return {
-        name: field.annotation
-        for name, field in Configuration.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Options)
-    }
+    """The tables of the file and their classes, in the order of the manual: dotted where nested."""
+    return dict(_groups(Configuration, ""))
+
+
+def own_options(options: type[Options]) -> dict[str, FieldInfo]:
+    """The options of a table, without the tables in it."""
+    return {name: field for name, field in options.model_fields.items() if _nested(field) is None}
+
+
+def _groups(options: type[Options], prefix: str) -> Iterator[tuple[str, type[Options]]]:
+    for name, field in options.model_fields.items():
+        nested = _nested(field)
+        if nested is not None:
+            yield f"{prefix}{name}", nested
+            yield from _groups(nested, f"{prefix}{name}.")
+
+
+def _nested(field: FieldInfo) -> type[Options] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Options) else None
 
 
 def apply_override(tree: dict[str, Any], override: str) -> str:

@@ -1,6 +1,7 @@
 """Every option of Zajil, with type, default, unit and source (style C9).
 
-One table, so one file, long as it is: whoever looks for an option looks here. A component gets its
+One table, so one file, long as it is: whoever looks for an option looks here (those of the checks
+are in ``options_check``). A component gets its
 own class of options, never the whole tree. What an operator changes while
 the server runs (domains, accounts, aliases, keys) is in the store, not here.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from zajil.config.kinds import (
     BadOption,
@@ -23,13 +24,9 @@ from zajil.config.kinds import (
     Size,
     is_safe_url,
 )
+from zajil.config.options_check import CheckOptions
+from zajil.config.options_group import Options
 from zajil.core.units import parse_duration, parse_size
-
-
-class Options(BaseModel):
-    """Base of all groups of options: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ServerOptions(Options):
@@ -496,6 +493,7 @@ class Configuration(Options):
     net: NetOptions = NetOptions()
     receive: ReceiveOptions = ReceiveOptions()
     submit: SubmitOptions = SubmitOptions()
+    check: CheckOptions = CheckOptions()
     store: StoreOptions = StoreOptions()
     tls: TlsOptions = TlsOptions()
     dns: DnsOptions = DnsOptions()

@@ -1,0 +1,30 @@
+"""Every option of the checks, with type, default, unit and source (style C9).
+
+A group of its own for each part; ``CheckOptions`` at the end holds them all.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from zajil.config.options_group import Options
+
+
+class CheckOptions(Options):
+    """``[check]``: what a mail is judged by, and when it is junk."""
+
+    junk_score: float = Field(
+        5.0, gt=0, description="A mail whose reasons weigh so much goes to Junk."
+    )
+    reject_score: float = Field(
+        15.0,
+        gt=0,
+        description="A mail whose reasons weigh so much is refused, if one of them is a proven lie "
+        "or a listed peer.",
+    )
+    weights: dict[str, float] = Field(
+        {},
+        examples=[{"format.no-date": 1.5}],
+        description="Other weights for signals, by name; 0 silences one. `zajil check signals` "
+        "lists all.",
+    )
