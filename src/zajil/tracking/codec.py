@@ -42,9 +42,14 @@ def decode_events(text: str) -> list[TrackingEvent]:
         if cls is None:
             continue
         make: Callable[..., TrackingEvent] = cls
-        known = [tuple(value) if isinstance(value, list) else value for value in values]
+        known = [_as_tuple(value) for value in values]
         events.append(make(*known[: len(_FIELDS[cls])]))
     return events
+
+
+def _as_tuple(value: Any) -> Any:
+    """JSON has lists only; an event has tuples, perhaps of tuples."""
+    return tuple([_as_tuple(item) for item in value]) if isinstance(value, list) else value
 
 
 def event_to_dict(event: TrackingEvent) -> dict[str, Any]:

@@ -12,6 +12,7 @@ Laws:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -219,6 +220,9 @@ class VerdictReached(TrackingEvent):
     """``accept``, ``junk``, ``defer`` or ``reject``."""
     score: float
     reasons: tuple[str, ...]
+    """Sentences in English, heaviest first."""
+    signals: tuple[tuple[str, float, str, Mapping[str, str | int]], ...] = ()
+    """The same for every language and for programs: name, weight, sentence with places, values."""
 
 
 @dataclass(frozen=True, slots=True)

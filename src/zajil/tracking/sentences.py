@@ -59,11 +59,13 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What stands behind a step, for who wants to know exactly: shown unchanged."""
+    """What stands behind a step, for who wants to know exactly."""
 
     label: str
     """English; a key of the catalogs."""
     lines: tuple[str, ...]
+    sentences: tuple[Sentence, ...] = ()
+    """The lines, each to be told in the reader's language; empty: they are shown unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +208,15 @@ def _tell_check(event: TrackingEvent) -> Step | None:
             values = {"check": check}
             tone = Tone.GOOD if passed else Tone.PLAIN
             return _step(event, Stage.CHECK, text, values, tone, details)
-        case tracked.VerdictReached(verdict=verdict, reasons=reasons, score=score):
+        case tracked.VerdictReached(verdict=verdict, reasons=reasons, score=score, signals=signals):
             text, tone = _VERDICTS.get(verdict, (mark("The verdict is {verdict}."), Tone.PLAIN))
             details = (
                 Detail(mark("For"), (readable(event.recipient),) if event.recipient else ()),
-                Detail(mark("Reasons"), reasons),
+                Detail(
+                    mark("Reasons"),
+                    reasons,
+                    tuple([Sentence(template, values) for _, _, template, values in signals]),
+                ),
                 Detail(mark("Score"), (f"{score:g}",)),
             )
             return _step(event, Stage.CHECK, text, {"verdict": verdict}, tone, details)
