@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.store.batch import DIRECTORY, touch
-from zajil.store.schema import address, domain
+from zajil.store.schema import address, dkim_key, domain
 
 
 class AlreadyExists(Exception):
@@ -63,7 +63,7 @@ def create_domain(tx: Connection, items: Sequence[DomainRow]) -> list[None]:
 
 
 def delete_domain(tx: Connection, ascii_names: Sequence[str]) -> list[None]:
-    """Stop being home to domains; their role aliases must be gone, as every address.
+    """Stop being home to domains; every address in them must be gone, their keys go with them.
 
     Unit of work: not idempotent; touches the directory.
 
@@ -78,6 +78,7 @@ def delete_domain(tx: Connection, ascii_names: Sequence[str]) -> list[None]:
         gone = tx.execute(sa.delete(domain).where(domain.c.ascii_name == ascii_name))
         if not gone.rowcount:
             raise NoSuchDomain(f"{ascii_name} is not a domain of this server")
+        tx.execute(sa.delete(dkim_key).where(dkim_key.c.domain == ascii_name))
     touch(tx, DIRECTORY)
     return [None] * len(ascii_names)
 

@@ -283,6 +283,24 @@ delegation = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Signing keys of our domains (RFC 6376), and what became of each.
+dkim_key = sa.Table(
+    "dkim_key",
+    metadata,
+    sa.Column("domain", KEY, primary_key=True),  # ASCII name
+    sa.Column("selector", KEY, primary_key=True),
+    sa.Column("algorithm", KEY, nullable=False),  # rsa-sha256, ed25519-sha256
+    sa.Column("state", KEY, nullable=False),  # published, active, retired, revoked
+    sa.Column("private_key", sa.LargeBinary),  # PKCS #8 in DER; null: revoked, and erased
+    sa.Column("public_key", sa.LargeBinary, nullable=False),  # what stands in p=, before base64
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sa.Column("found_ms", NUMBER),  # since when its record is in DNS; null: not seen yet
+    sa.Column("activated_ms", NUMBER),
+    sa.Column("retired_ms", NUMBER),
+    sa.Column("revoked_ms", NUMBER),
+    sqlite_with_rowid=False,
+)
+
 # Recipients of what an account has submitted in one minute and on one day (UTC).
 send_count = sa.Table(
     "send_count",
