@@ -32,6 +32,7 @@ LAYERS = [
 PURE = set.union(*LAYERS[:3])  # sans-IO
 PURE_FILES = {
     "check/attachments.py",
+    "check/explain.py",
     "check/classifier.py",
     "check/links.py",
     "check/lookalike.py",

@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from zajil.check.facts import MessageFacts
-from zajil.check.step import Checked, check_message
-from zajil.check.verdict import Action
+from zajil.check.step import Checked, joint_action
+from zajil.check.verdict import NOTHING_AGAINST, Action, Verdict
+from zajil.config.options_check import CheckOptions
+from zajil.core.address import parse_address
+from zajil.core.ids import AccountId
+from zajil.testing.checks import make_checks
 from zajil.testing.facts import make_facts
 from zajil.testing.mail import NOON_MS, make_letter
 from zajil.tracking.events import CheckDone, VerdictReached
@@ -10,7 +18,7 @@ from zajil.tracking.events import CheckDone, VerdictReached
 
 def check_without_waiting(facts: MessageFacts) -> Checked:
     """Run the step by hand: it must end without having waited for anything."""
-    step = check_message(facts)
+    step = make_checks().check_message(facts)
     try:
         step.send(None)
     except StopIteration as stop:
@@ -23,7 +31,7 @@ def test_a_good_letter_is_accepted_without_waiting() -> None:
     checked = check_without_waiting(make_facts(make_letter()))
     assert checked.verdict.action is Action.ACCEPT
     assert checked.forged == []
-    assert checked.field == b"Authentication-Results: mx.north.test; none\r\n"
+    assert checked.results == b"Authentication-Results: mx.north.test; none\r\n"
     assert checked.events == (
         CheckDone(NOON_MS, "format", "pass", "The form of the message is right.", ()),
         VerdictReached(NOON_MS, None, "accept", 0.0, ()),
@@ -45,3 +53,26 @@ def test_every_verdict_explains_itself() -> None:
 def test_a_forged_result_is_named_to_be_cut() -> None:
     message = make_letter(extra=b"Authentication-Results: mx.north.test; spf=pass\r\n")
     assert check_without_waiting(make_facts(message)).forged == [(0, 49)]
+
+
+def test_a_mail_is_refused_only_if_all_its_recipients_refuse_it() -> None:
+    """Design D12."""
+    amal, basim = AccountId(1), AccountId(2)
+    accounts = {amal: parse_address("amal@north.test"), basim: parse_address("basim@north.test")}
+    facts = replace(make_facts(make_letter()), accounts=accounts)
+    refused = Verdict(Action.REJECT, 20.0, ())
+    assert joint_action(facts, refused, {}) is Action.REJECT
+    assert joint_action(facts, refused, {amal: NOTHING_AGAINST}) is Action.ACCEPT
+    assert joint_action(facts, NOTHING_AGAINST, {amal: refused, basim: refused}) is Action.REJECT
+    leaving = replace(facts, leaves=True)
+    assert joint_action(leaving, NOTHING_AGAINST, {amal: refused, basim: refused}) is Action.ACCEPT
+
+
+def test_an_operator_weighs_a_signal_otherwise() -> None:
+    message = make_letter(extra=b"From: x@y.test\r\n")
+    options = CheckOptions(weights={"format.repeated-from": 1.5})
+    step = make_checks(options=options).check_message(make_facts(message))
+    with pytest.raises(StopIteration) as stop:
+        step.send(None)
+    assert stop.value.value.verdict.action is Action.ACCEPT
+    assert stop.value.value.verdict.score == 1.5

@@ -30,3 +30,30 @@ def test_the_hardest_demand_settles_it() -> None:
     assert decide(demands, LIMITS).action is Action.REJECT
     assert decide(demands[:2], LIMITS).action is Action.DEFER
     assert decide(demands[:1], LIMITS).action is Action.JUNK
+
+
+def proof(weight: float) -> Reason:
+    return Reason("scan.proof", weight, "A proven lie.", is_proof=True)
+
+
+def policy() -> Reason:
+    return Reason("dmarc.reject", 5.0, "Its domain asks to refuse it.", asks_refusal=True)
+
+
+def test_a_high_sum_refuses_only_with_a_proof() -> None:
+    hints = [reason(8.0), reason(9.0)]
+    assert decide(hints, LIMITS).action is Action.JUNK
+    assert decide([*hints, proof(0.5)], LIMITS).action is Action.REJECT
+    assert decide([proof(6.0)], LIMITS).action is Action.JUNK
+
+
+def test_a_policy_alone_never_refuses() -> None:
+    """RFC 9989 section 7.4."""
+    assert decide([policy()], LIMITS).action is Action.JUNK
+    assert decide([policy(), reason(0.5)], LIMITS).action is Action.JUNK
+    assert decide([policy(), reason(1.0)], LIMITS).action is Action.REJECT
+
+
+def test_what_the_policy_rests_on_is_no_sign_beside_it() -> None:
+    same = [Reason(f"{name}.fail", 3.0, "A sentence.") for name in ("spf", "dkim", "arc", "dmarc")]
+    assert decide([policy(), *same], LIMITS).action is Action.JUNK

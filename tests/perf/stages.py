@@ -24,7 +24,6 @@ from sqlalchemy.engine import Connection
 
 from plan import Plan, message
 from zajil.check.facts import MessageFacts
-from zajil.check.step import check_message
 from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
@@ -37,6 +36,7 @@ from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
 from zajil.store.intake import Intake, accept
 from zajil.store.open import Store
+from zajil.testing.checks import make_checks
 from zajil.testing.store import make_account, open_test_store, running
 from zajil.testing.talk import HOSTNAME, PEER, receive_services
 from zajil.tracking.codec import encode_events
@@ -151,13 +151,13 @@ def _parts_of_session(intake: Intake, data: bytes) -> dict[str, Callable[[], Awa
             body=data[end:],
         )
 
-    facts = make_facts()
+    facts, checks = make_facts(), make_checks()
 
     async def read() -> object:
         return make_facts()
 
     async def check() -> object:
-        return await check_message(facts)
+        return await checks.check_message(facts)
 
     async def trace() -> object:
         return received_field(

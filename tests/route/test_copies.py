@@ -122,3 +122,15 @@ def test_a_second_address_is_not_delivered_before_the_copy_is() -> None:
     copies = plan(local(1, ASKING), second)
     assert [copy.wait is None for copy in copies.local] == [False]
     assert not [event for event in copies.events if isinstance(event, MailboxFiled)]
+
+
+def test_an_account_that_judges_otherwise_has_its_own_mailbox() -> None:
+    junk_by_account = {AccountId(2): "You moved such mail to Junk.", AccountId(3): None}
+    mail = Plan(WRITER, NOW_MS, LIFETIME_MS, None, None, junk_by_account)
+    copies = plan_copies([local(1), local(2), local(3)], mail)
+    assert [copy.mailbox_name for copy in copies.local] == ["INBOX", "Junk", "INBOX"]
+    junk = Plan(WRITER, NOW_MS, LIFETIME_MS, "It is junk.", None, junk_by_account)
+    assert [copy.mailbox_name for copy in plan_copies([local(1), local(3)], junk).local] == [
+        "Junk",
+        "INBOX",
+    ]

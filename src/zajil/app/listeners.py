@@ -108,6 +108,7 @@ def receive_services(means: Means, name: str) -> ReceiveServices:
         configuration.server.hostname,
         name,
         configuration.queue.lifetime,
+        means.checks,
         configuration.submit if name in (*_SUBMISSION, "web") else None,
         KnownPeers(tarpit_ms) if tarpit_ms else None,
     )

@@ -7,9 +7,11 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from zajil.check.step import Checks
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.net.limits import SessionTable
+from zajil.resolver.client import Resolver
 from zajil.store.open import Store
 
 
@@ -27,5 +29,7 @@ class Means:
     server_tls: ssl.SSLContext | None
     client_tls: ssl.SSLContext
     store: Store
+    resolver: Resolver
+    checks: Checks
     clock: Clock
     random: Random

@@ -22,7 +22,6 @@ from zajil.core.clock import Clock
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
 from zajil.login.tokens import Introspection, IntrospectionRules
-from zajil.resolver.client import Resolver
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store
 from zajil.store.tracking import delete_events, delete_mails
@@ -45,7 +44,6 @@ async def make_parts(means: Means) -> Parts:
     store, configuration, clock = means.store, means.configuration, means.clock
     hostname = configuration.server.hostname
     login = _login_service(means)
-    resolver = Resolver(configuration.dns, clock, means.random)
     parts = Parts()
     for name in SMTP_SERVICES:
         await _listen(parts, smtp_service(means, login, name), means.sockets[name])
@@ -53,7 +51,7 @@ async def make_parts(means: Means) -> Parts:
         await _listen(parts, imap_service(means, login, name), means.sockets[name])
     deliverer = Deliverer(
         store,
-        resolver,
+        means.resolver,
         configuration.deliver,
         configuration.queue,
         hostname=hostname,

@@ -16,11 +16,13 @@ import structlog
 
 from zajil.app.means import Means
 from zajil.app.services import make_parts
+from zajil.check.step import Checks
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.net.limits import SessionTable
 from zajil.net.supervise import WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
+from zajil.resolver.client import Resolver
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store, open_store
 
@@ -117,6 +119,7 @@ class Worker:
     async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
         await store.directory.load()
         shared = self.shared
+        resolver = Resolver(shared.configuration.dns, self.clock, self.random)
         means = Means(
             shared.configuration,
             self.number,
@@ -125,6 +128,8 @@ class Worker:
             shared.server_tls,
             shared.client_tls,
             store,
+            resolver,
+            Checks(shared.configuration.check, resolver.resolve),
             self.clock,
             self.random,
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from zajil.config.options import LimitOptions
 from zajil.core.address import Address
+from zajil.core.ids import AccountId
 from zajil.message.fields import Field
 from zajil.message.source import Source
 from zajil.net.peer import Peer
@@ -35,5 +36,10 @@ class MessageFacts:
     authserv_id: str
     """Our name in Authentication-Results."""
     limits: LimitOptions
+    accounts: Mapping[AccountId, Address] = field(default_factory=dict)
+    """Whose copies it would become, and the recipient that leads there; each account may judge it
+    by its own words and history."""
+    leaves: bool = False
+    """A copy of it goes to another server."""
     body: bytes | Source = b""
     """With the empty line before it. To read a ``Source`` may wait on the disk: in a thread."""

@@ -1,21 +1,23 @@
-"""The check step: every check, one verdict, the events that explain it.
+"""The check step: every check, one verdict, the events that explain it (decision 0007).
 
-Returns without waiting where no check has to ask anybody and the message is in memory. SPF, DKIM,
-DMARC, ARC and the spam checks come in here, before ``decide``.
+What has to ask anybody runs side by side; what has not is called in between. A part that nobody
+configured is not there at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from zajil.check.content import check_format
 from zajil.check.facts import MessageFacts
 from zajil.check.result_fields import forged_ranges, result_field
-from zajil.check.verdict import Thresholds, Verdict, decide
+from zajil.check.verdict import Action, Reason, Thresholds, Verdict, decide
+from zajil.config.options_check import CheckOptions
+from zajil.core.ids import AccountId
+from zajil.dns.flow import Resolve
 from zajil.tracking.events import CheckDone, TrackingEvent, VerdictReached
-
-_THRESHOLDS = Thresholds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +25,111 @@ class Checked:
     """What the step found out."""
 
     verdict: Verdict
-    field: bytes
+    """For every recipient that has none of its own."""
+    results: bytes
     """Our Authentication-Results, with its CRLF."""
     forged: list[tuple[int, int]]
     """Offset and end, in the header section, of fields to cut out."""
     events: tuple[TrackingEvent, ...]
+    by_account: Mapping[AccountId, Verdict] = field(default_factory=dict)
+    """Verdicts that differ, because of an account's own words or history."""
+    action: Action = Action.ACCEPT
+    """What is said to the peer: a mail is refused only if everybody refuses it (design D12)."""
 
 
-async def check_message(facts: MessageFacts) -> Checked:
-    """Check a mail that is here to its last byte.
+class Checks:
+    """All that one worker checks mails with."""
 
-    Raises:
-        StoreUnavailable: its body cannot be read from the disk.
-    """
-    if isinstance(facts.body, bytes):
-        reasons = check_format(facts)
-    else:
-        reasons = await asyncio.to_thread(check_format, facts)
-    verdict = decide(reasons, _THRESHOLDS)
-    sentences = tuple([reason.text for reason in verdict.reasons])
-    result = "pass" if not reasons else "remarks"
-    told = " ".join(sentences) or "The form of the message is right."
-    events = (
-        CheckDone(facts.now_ms, "format", result, told, ()),
-        VerdictReached(facts.now_ms, None, verdict.action.value, verdict.score, sentences),
+    def __init__(self, options: CheckOptions, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self._weights = options.weights
+        self.thresholds = Thresholds(options.junk_score, options.reject_score)
+
+    async def check_message(self, facts: MessageFacts) -> Checked:
+        """Check a mail that is here to its last byte.
+
+        Raises:
+            StoreUnavailable: its body cannot be read from the disk.
+        """
+        if isinstance(facts.body, bytes):
+            reasons = check_format(facts)
+        else:
+            reasons = await asyncio.to_thread(check_format, facts)
+        return self._conclude(facts, reasons, {})
+
+    def _conclude(
+        self,
+        facts: MessageFacts,
+        reasons: Sequence[Reason],
+        own_reasons: Mapping[AccountId, Sequence[Reason]],
+    ) -> Checked:
+        if self._weights:
+            reasons = self._reweigh(reasons)
+        verdict = decide(reasons, self.thresholds)
+        by_account = {
+            account: decide((*reasons, *self._reweigh(own)), self.thresholds)
+            for account, own in own_reasons.items()
+            if own
+        }
+        told = " ".join([reason.text for reason in reasons if reason.signal.startswith("format.")])
+        events = (
+            CheckDone(
+                facts.now_ms,
+                "format",
+                "remarks" if told else "pass",
+                told or "The form of the message is right.",
+                (),
+            ),
+            verdict_event(facts.now_ms, verdict),
+            *[
+                verdict_event(facts.now_ms, own, str(facts.accounts[account]))
+                for account, own in by_account.items()
+            ],
+        )
+        return Checked(
+            verdict,
+            result_field(facts, ()),
+            forged_ranges(facts),
+            events,
+            by_account,
+            joint_action(facts, verdict, by_account),
+        )
+
+    def _reweigh(self, reasons: Sequence[Reason]) -> list[Reason]:
+        weights = self._weights
+        return [
+            replace(reason, weight=weights[reason.signal]) if reason.signal in weights else reason
+            for reason in reasons
+        ]
+
+
+def joint_action(
+    facts: MessageFacts, verdict: Verdict, by_account: Mapping[AccountId, Verdict]
+) -> Action:
+    """Give what is said to the peer: the mildest of what its recipients would say."""
+    if not by_account:
+        return verdict.action
+    actions = [by_account.get(account, verdict).action for account in facts.accounts]
+    if facts.leaves:
+        actions.append(verdict.action)
+    return min(actions, key=_MILDEST_FIRST.index)
+
+
+_MILDEST_FIRST = (Action.ACCEPT, Action.JUNK, Action.DEFER, Action.REJECT)
+
+
+def verdict_event(at_ms: int, verdict: Verdict, recipient: str | None = None) -> VerdictReached:
+    """Tell a verdict; ``recipient`` is ``None`` for everybody's."""
+    return VerdictReached(
+        at_ms,
+        recipient,
+        verdict.action.value,
+        verdict.score,
+        tuple([reason.text for reason in verdict.reasons]),
+        tuple(
+            [
+                (reason.signal, reason.weight, reason.template, dict(reason.values))
+                for reason in verdict.reasons
+            ]
+        ),
     )
-    return Checked(verdict, result_field(facts, ()), forged_ranges(facts), events)

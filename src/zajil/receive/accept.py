@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from zajil.check.facts import MessageFacts
-from zajil.check.step import Checked, check_message
+from zajil.check.step import Checked
 from zajil.check.verdict import Action
+from zajil.core.address import Address
+from zajil.core.ids import AccountId
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, cut_ranges, find_value, read_fields
 from zajil.message.smtputf8 import has_raw_header
@@ -20,6 +22,7 @@ from zajil.receive import replies
 from zajil.receive.hand_over import Incoming, Origin, refuse, take_in
 from zajil.receive.trace_fields import protocol_keyword, received_field
 from zajil.receive.transaction import Transaction
+from zajil.route.recipient import Remote
 from zajil.smtp.command import BodyEnd
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
@@ -61,7 +64,7 @@ def body_refusal(transaction: Transaction, end: BodyEnd) -> Reply | None:
 async def _decide(session: Connection, transaction: Transaction) -> Incoming | Reply:
     now_ms = session.services.clock.now_ms()
     facts = await _facts(session, transaction, now_ms)
-    checked = await check_message(facts)
+    checked = await session.services.checks.check_message(facts)
     received = received_event(facts)
     transaction.events += (received, *checked.events)
     refusal = verdict_refusal(checked)
@@ -75,22 +78,26 @@ async def _decide(session: Connection, transaction: Transaction) -> Incoming | R
         await needs_smtputf8(facts),
         (
             _trace(session, transaction, now_ms),
-            checked.field,
+            checked.results,
             cut_ranges(facts.header, checked.forged),
             facts.body,
         ),
         checked.verdict,
+        checked.by_account,
     )
 
 
 async def _facts(session: Connection, transaction: Transaction, now_ms: int) -> MessageFacts:
     header, body = await transaction.spool.split()
+    accounts, leaves = whose_copies(transaction)
     return MessageFacts(
         now_ms=now_ms,
         peer=session.peer,
         claimed_name=session.claimed_name,
         reverse_path=transaction.reverse_path,
         recipients=tuple([recipient.address for recipient in transaction.recipients]),
+        accounts=accounts,
+        leaves=leaves,
         header=header,
         fields=read_fields(header),
         size=transaction.spool.size,
@@ -100,6 +107,21 @@ async def _facts(session: Connection, transaction: Transaction, now_ms: int) -> 
         limits=session.services.limits,
         body=body,
     )
+
+
+def whose_copies(transaction: Transaction) -> tuple[dict[AccountId, Address], bool]:
+    """Give the accounts that would get a copy, and whether another server would."""
+    accounts: dict[AccountId, Address] = {}
+    leaves = False
+    for recipient in transaction.recipients:
+        route = recipient.route
+        if isinstance(route, Remote):
+            leaves = True
+            continue
+        leaves = leaves or bool(route.remote)
+        for entry in route.entries:
+            accounts.setdefault(entry.account_id, recipient.address)
+    return accounts, leaves
 
 
 def _trace(session: Connection, transaction: Transaction, now_ms: int) -> bytes:
@@ -155,7 +177,7 @@ async def needs_smtputf8(facts: MessageFacts) -> bool:
 
 def verdict_refusal(checked: Checked) -> Reply | None:
     """Give the reply to a mail that the checks do not let in; ``None``: it may come in."""
-    match checked.verdict.action:
+    match checked.action:
         case Action.REJECT:
             return _why_rejected(checked)
         case Action.DEFER:

@@ -7,8 +7,8 @@ owns the mail (design section 4).
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from zajil.check.verdict import Action, Verdict
@@ -55,6 +55,8 @@ class Incoming:
     parts: tuple[bytes | Source, ...]
     """Our trace fields, header section, body: in this order, the bytes that are kept."""
     verdict: Verdict
+    by_account: Mapping[AccountId, Verdict] = field(default_factory=dict)
+    """Verdicts of accounts that differ from it."""
     own_copy: OwnCopy | None = None
     """For the writer's mailbox of sent mail."""
     write: Write | None = None
@@ -145,6 +147,7 @@ def _make_intake(
             origin.services.lifetime_ms,
             _why_junk(incoming.verdict),
             release_time(transaction.options, now_ms),
+            {one: _why_junk(verdict) for one, verdict in incoming.by_account.items()},
         ),
     )
     count = len(copies.local) + len(copies.remote)
@@ -181,7 +184,8 @@ def release_time(options: MailOptions, now_ms: int) -> int | None:
 
 
 def _why_junk(verdict: Verdict) -> str | None:
-    if verdict.action is not Action.JUNK:
+    # Refused by one account and taken by another: it is here, so it goes to the Junk of the first.
+    if verdict.action is Action.ACCEPT:
         return None
     return verdict.reasons[0].text if verdict.reasons else ""
 

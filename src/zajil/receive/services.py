@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from zajil.check.step import Checks
 from zajil.config.options import LimitOptions, SubmitOptions
 from zajil.core.clock import Clock, Random
 from zajil.receive.limits import KnownPeers
@@ -25,6 +26,7 @@ class ReceiveServices:
     """``smtp``, ``lmtp``, ``submission``, ``submissions`` or ``web``: for the journey."""
     lifetime_ms: int
     """``queue.lifetime``: how long delivery elsewhere is tried."""
+    checks: Checks
     submit: SubmitOptions | None = None
     """What an account may send; ``None`` where nobody logs in."""
     known_peers: KnownPeers | None = None

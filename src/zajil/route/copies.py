@@ -9,7 +9,7 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -76,6 +76,12 @@ class Plan:
     """Why it goes to Junk; ``None``: it does not."""
     release_ms: int | None = None
     """When it may be delivered (RFC 4865); ``None``: at once."""
+    junk_by_account: Mapping[AccountId, str | None] = field(default_factory=dict)
+    """Why it goes to the Junk of accounts that judge it otherwise."""
+
+    def why_junk(self, account_id: AccountId) -> str | None:
+        """Why the copy of an account goes to its Junk; ``None``: it does not."""
+        return self.junk_by_account.get(account_id, self.junk)
 
 
 def plan_copies(recipients: Iterable[RoutedRecipient], plan: Plan) -> Copies:
@@ -116,11 +122,12 @@ def _add_local(
     entry: AccountEntry,
     options: RecipientOptions,
 ) -> None:
-    is_junk = plan.junk is not None
-    filing = choose_mailbox(entry, is_junk=is_junk, why_junk=plan.junk or "")
+    why_junk = plan.why_junk(entry.account_id)
+    is_junk = why_junk is not None
+    filing = choose_mailbox(entry, is_junk=is_junk, why_junk=why_junk or "")
     wait = None
     if plan.release_ms is not None or options is not PLAIN_RECIPIENT:
-        wait = _must_wait(plan, options)
+        wait = _must_wait(plan, options, is_junk=is_junk)
     copies.local.append(
         LocalCopy(
             recipient,
@@ -144,7 +151,7 @@ def _add_local(
 
 def _repeat(copies: Copies, plan: Plan, recipient: Address, entry: AccountEntry) -> None:
     """Give a second address of an account its row: its copy is there already."""
-    filing = choose_mailbox(entry, is_junk=plan.junk is not None)
+    filing = choose_mailbox(entry, is_junk=plan.why_junk(entry.account_id) is not None)
     place = (recipient, entry.account_id, filing.mailbox_id, filing.mailbox_name)
     copies.local.append(LocalCopy(*place, is_repeated=True))
     reason = "Another address of the same account was named: there is one copy for both."
@@ -153,9 +160,9 @@ def _repeat(copies: Copies, plan: Plan, recipient: Address, entry: AccountEntry)
     )
 
 
-def _must_wait(plan: Plan, options: RecipientOptions) -> Wait | None:
+def _must_wait(plan: Plan, options: RecipientOptions, *, is_junk: bool) -> Wait | None:
     # Attack: what looks like junk may have a forged sender, who would get reports of its delivery.
-    told = plan.junk is None and options.notify is not None and Notify.SUCCESS in options.notify
+    told = not is_junk and options.notify is not None and Notify.SUCCESS in options.notify
     if plan.release_ms is None and (not told or plan.reverse_path is None):
         return None
     due_ms = plan.now_ms if plan.release_ms is None else plan.release_ms

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zajil.check.facts import MessageFacts
-from zajil.check.step import check_message
 from zajil.check.verdict import NOTHING_AGAINST
 from zajil.login.account import Account
 from zajil.message.fields import cut_ranges, read_fields
@@ -105,7 +104,7 @@ async def decide_submission(
         limits=services.limits,
         body=body,
     )
-    checked = await check_message(facts)
+    checked = await services.checks.check_message(facts)
     received = received_event(facts)
     transaction.events += (received, *checked.events)
     refusal = verdict_refusal(checked)
@@ -118,7 +117,7 @@ async def decide_submission(
         header_from=received.header_from,
         message_id=received.message_id,
         needs_smtputf8=await needs_smtputf8(facts),
-        parts=(trace, checked.field, cut_ranges(header, checked.forged), body),
+        parts=(trace, checked.results, cut_ranges(header, checked.forged), body),
         verdict=NOTHING_AGAINST,  # what our own users write to each other is not judged as junk
         write=_counted(services, account, transaction, now_ms),
     )

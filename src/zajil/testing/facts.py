@@ -35,5 +35,5 @@ def make_facts(
         login,
         "mx.north.test",
         limits or LimitOptions(),
-        message[end:],
+        body=message[end:],
     )

@@ -28,6 +28,7 @@ from zajil.store.domains import DomainRow, create_domain
 from zajil.store.intake import accept
 from zajil.store.open import Store
 from zajil.submit.hand_in import hand_in
+from zajil.testing.checks import make_checks
 from zajil.testing.clock import FakeClock
 from zajil.testing.store import NOW_MS, make_intake, running
 from zajil.web.app import make_web
@@ -149,8 +150,9 @@ async def visiting(store: Store, **options: Any) -> AsyncIterator[Site]:
         make_person(store, login, address, name, admin=admin)
     async with running(store):
         await store.directory.load()
+        limits, checks = LimitOptions(), make_checks()
         receive = ReceiveServices(
-            store, clock, os.urandom, LimitOptions(), "mx.north.test", "web", 432_000_000
+            store, clock, os.urandom, limits, "mx.north.test", "web", 432_000_000, checks
         )
         login_service = LoginService(store, clock, os.urandom, free_failures=0)
         services = WebServices(

@@ -20,6 +20,7 @@ from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
 from zajil.store.open import Store
 from zajil.submit.session import SubmitServices, SubmitSession
+from zajil.testing.checks import make_checks
 
 PEER = Peer("192.0.2.1", 4711, "192.0.2.25:25")
 HOSTNAME = "mx.south.test"
@@ -81,7 +82,7 @@ def receive_services(
         HOSTNAME,
         service,
         432_000_000,
-        **more,
+        **{"checks": make_checks(), **more},
     )
 
 
