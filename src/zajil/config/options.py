@@ -1,7 +1,7 @@
 """Every option of Zajil, with type, default, unit and source (style C9).
 
 One table, so one file, long as it is: whoever looks for an option looks here (those of the checks
-are in ``options_check``). A component gets its
+are in ``options_check``, those of signing in ``options_keys``). A component gets its
 own class of options, never the whole tree. What an operator changes while
 the server runs (domains, accounts, aliases, keys) is in the store, not here.
 """
@@ -26,6 +26,7 @@ from zajil.config.kinds import (
 )
 from zajil.config.options_check import CheckOptions
 from zajil.config.options_group import Options
+from zajil.config.options_keys import KeyOptions
 from zajil.core.units import parse_duration, parse_size
 
 
@@ -494,6 +495,7 @@ class Configuration(Options):
     receive: ReceiveOptions = ReceiveOptions()
     submit: SubmitOptions = SubmitOptions()
     check: CheckOptions = CheckOptions()
+    keys: KeyOptions = KeyOptions()
     store: StoreOptions = StoreOptions()
     tls: TlsOptions = TlsOptions()
     dns: DnsOptions = DnsOptions()

@@ -226,6 +226,30 @@ class VerdictReached(TrackingEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class MailSigned(TrackingEvent):
+    """The mail carries signatures of one of our domains (RFC 6376)."""
+
+    name: ClassVar[str] = "mail.signed"
+    dkim_domain: str
+    selectors: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    """In the order of the selectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailSealed(TrackingEvent):
+    """What we found out about a mail that goes on to another server was sealed (RFC 8617)."""
+
+    name: ClassVar[str] = "mail.sealed"
+    domain: str
+    selector: str
+    instance: int
+    """Which seal in the chain it is, from 1."""
+    cv: str
+    """What the chain before it was worth: ``none``, ``pass``, ``fail``."""
+
+
+@dataclass(frozen=True, slots=True)
 class MailAccepted(TrackingEvent):
     """Durable: the 250 is sent after the commit that holds this event."""
 
@@ -383,6 +407,18 @@ class OperatorActed(TrackingEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DkimKeyChanged(TrackingEvent):
+    """A signing key of one of our domains went one step on its way; belongs to no mail."""
+
+    name: ClassVar[str] = "keys.changed"
+    domain: str
+    selector: str
+    algorithm: str
+    state: str
+    """``published``, ``active``, ``retired``, ``revoked``."""
+
+
+@dataclass(frozen=True, slots=True)
 class FaultHappened(TrackingEvent):
     """Our own code or machine failed; the peer got 4yz."""
 
@@ -413,6 +449,8 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         HeaderCompleted,
         CheckDone,
         VerdictReached,
+        MailSigned,
+        MailSealed,
         MailAccepted,
         MailRefused,
         AliasExpanded,
@@ -427,6 +465,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         DsnSent,
         DsnSuppressed,
         OperatorActed,
+        DkimKeyChanged,
         FaultHappened,
     )
 }

@@ -202,6 +202,7 @@ def _shown_to_owner(event: TrackingEvent, viewer: Viewer) -> TrackingEvent | Non
             | tracked.SenderNamed()
             | tracked.MessageReceived()
             | tracked.CheckDone()
+            | tracked.MailSigned()
         ):
             return event
         case tracked.SessionOpened(service=service):

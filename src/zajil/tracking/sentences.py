@@ -226,12 +226,22 @@ def _tell_check(event: TrackingEvent) -> Step | None:
 
 def _tell_keeping(event: TrackingEvent) -> Step | None:
     stage = Stage.KEEP
+    details: Sequence[Detail]
     values: Mapping[str, str | int]
     match event:
         case tracked.AliasExpanded(recipient=recipient, targets=targets):
             text = mark("{recipient} stands for {targets}.")
             others = ", ".join(readable(target) for target in targets)
             return _step(event, stage, text, {"recipient": readable(recipient), "targets": others})
+        case tracked.MailSigned(dkim_domain=domain, selectors=selectors, algorithms=algorithms):
+            text = mark("It was signed for {domain}: whoever changes it on its way is found out.")
+            pairs = zip(selectors, algorithms, strict=False)
+            details = (Detail(mark("Keys"), tuple([f"{key} ({how})" for key, how in pairs])),)
+            return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
+        case tracked.MailSealed(domain=domain, selector=selector, cv=cv):
+            text = mark("It goes on to another server, and {domain} vouches for what we found out.")
+            details = (Detail(mark("Keys"), (selector,)), Detail(mark("Seals before it"), (cv,)))
+            return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
         case tracked.MailAccepted():
             text = mark("The letter is safely stored; from here on we answer for it.")
             return _step(event, stage, text, {}, Tone.GOOD)
@@ -301,6 +311,14 @@ _ACTIONS = {
 }
 
 
+_KEY_STATES = {
+    "published": mark("The key {selector} of {domain} was made, and waits for its DNS record."),
+    "active": mark("{domain} signs with the key {selector} from here on."),
+    "retired": mark("{domain} signs no more with the key {selector}."),
+    "revoked": mark("The key {selector} of {domain} was revoked."),
+}
+
+
 def _tell_trouble(event: TrackingEvent) -> Step | None:
     stage = Stage.DELIVER
     details: Sequence[Detail]
@@ -331,6 +349,9 @@ def _tell_trouble(event: TrackingEvent) -> Step | None:
             text = _ACTIONS.get(action, mark("An operator acted on the letter."))
             details = (*_reason(reason), Detail(mark("Who"), (who,) if who else ()))
             return _step(event, stage, text, {}, Tone.WAIT, details)
+        case tracked.DkimKeyChanged(domain=domain, selector=selector, state=state):
+            text = _KEY_STATES.get(state, mark("The key {selector} of {domain} changed."))
+            return _step(event, None, text, {"selector": selector, "domain": to_unicode(domain)})
         case tracked.FaultHappened(summary=summary, traceback=traceback):
             text = mark("Something failed on our side; nothing is lost, it will be tried again.")
             details = (
