@@ -1,0 +1,102 @@
+"""What is due for the keys of one domain. Pure: rows, options and the time go in.
+
+The way of a key (``store.dkim_keys`` has its states):
+
+    made ── record seen in DNS for publish_ahead ──▶ active ── rotate_every, and a new one is seen
+      ──▶ retired ── overlap ──▶ revoked ── revoked_for ──▶ forgotten
+
+Laws:
+- Nothing is signed with a key whose record nobody can find: the old one goes on meanwhile, however
+  long the operator takes to publish the new one.
+- Where nothing signs yet, there is no reason to wait once the record is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from zajil.config.options_keys import KeyOptions
+from zajil.store.dkim_keys import Algorithm, DkimKeyRow, KeyState
+
+_SOONEST_MS = 60_000
+_LATEST_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to be done now for one domain; all empty: nothing."""
+
+    make: tuple[Algorithm, ...] = ()
+    """New keys of these algorithms, to be published."""
+    activate: tuple[str, ...] = ()
+    """Selectors that begin to sign."""
+    revoke: tuple[str, ...] = ()
+    forget: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.make or self.activate or self.revoke or self.forget)
+
+
+def find_due(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> Due:
+    """Say what is to be done for one domain.
+
+    Args:
+        keys: all of the domain, in any order.
+        options: how long each state lasts.
+        now_ms: the time.
+    """
+    return Due(
+        make=_missing(keys, options, now_ms),
+        activate=_ready(keys, options, now_ms),
+        revoke=_past(keys, KeyState.RETIRED, "retired_ms", now_ms - options.overlap),
+        forget=_past(keys, KeyState.REVOKED, "revoked_ms", now_ms - options.revoked_for),
+    )
+
+
+def next_look_ms(keys: Iterable[DkimKeyRow], now_ms: int) -> int:
+    """Say how long to wait before the next look at all keys, in milliseconds.
+
+    Who has just made a key publishes it now, and wants to see it work; who has not published it
+    for a day is asked less often.
+    """
+    ages = [now_ms - row.created_ms for row in keys if row.state is KeyState.PUBLISHED]
+    return max(_SOONEST_MS, min([*ages, _LATEST_MS]))
+
+
+def _missing(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> tuple[Algorithm, ...]:
+    """New keys: of an algorithm that has none, or of all when one is old enough."""
+    if any(row.state is KeyState.PUBLISHED for row in keys):
+        return ()
+    active = {row.algorithm: row for row in keys if row.state is KeyState.ACTIVE}
+    lacking = tuple([name for name in options.algorithms if name not in active])
+    if lacking or not options.rotate_every:
+        return lacking
+    oldest_ms = min(row.activated_ms or row.created_ms for row in active.values())
+    is_old = oldest_ms + options.rotate_every - options.publish_ahead <= now_ms
+    return options.algorithms if is_old else ()
+
+
+def _ready(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> tuple[str, ...]:
+    signing = {row.algorithm for row in keys if row.state is KeyState.ACTIVE}
+    return tuple(
+        [
+            row.selector
+            for row in keys
+            if row.state is KeyState.PUBLISHED
+            and row.found_ms is not None
+            and (row.algorithm not in signing or row.found_ms + options.publish_ahead <= now_ms)
+        ]
+    )
+
+
+def _past(
+    keys: Sequence[DkimKeyRow], state: KeyState, since: str, before_ms: int
+) -> tuple[str, ...]:
+    found = []
+    for row in keys:
+        at_ms: int | None = getattr(row, since)
+        if row.state is state and at_ms is not None and at_ms <= before_ms:
+            found.append(row.selector)
+    return tuple(found)
