@@ -104,7 +104,11 @@ def test_the_records_name_the_server(tmp_path: Path) -> None:
     assert found["TXT", "north.test"] == '"v=spf1 mx -all"'
     assert found["TXT", "_dmarc.north.test"].startswith('"v=DMARC1; p=none;')
     assert found["SRV", "_imaps._tcp.north.test"] == "0 1 993 mx1.north.test."
-    assert {kind for kind, name in found if name == "mx1.north.test"} == {"A", "AAAA"}
+    assert {kind for kind, name in found if name == "mx1.north.test"} == {"A", "AAAA", "TXT"}
+    assert found["TXT", "mx1.north.test"] == '"v=spf1 a -all"'
+    keys = [name for kind, name in found if kind == "TXT" and "._domainkey." in name]
+    assert len(keys) == 2
+    assert all(found["TXT", name].startswith('"v=DKIM1; h=sha256; k=') for name in keys)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from zajil.config.options import Configuration
+from zajil.keys.record import record_name, record_value, zone_text
+from zajil.store.dkim_keys import DkimKeyRow, KeyState
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +24,61 @@ class DnsRecord:
     """One sentence for a person."""
 
 
-def records_for(domain: str, configuration: Configuration) -> list[DnsRecord]:
+_KEY_PURPOSES = {
+    KeyState.PUBLISHED: "A new key for our signatures (DKIM). Nothing is signed with it until "
+    "this record is found.",
+    KeyState.ACTIVE: "Others verify with it that mail is from the domain, and unchanged (DKIM).",
+    KeyState.RETIRED: "Leave it in place: mail that was signed with this key may be under way "
+    "(DKIM).",
+    KeyState.REVOKED: "The key is revoked: put this in the place of its record (DKIM).",
+}
+
+
+def records_for(
+    domain: str, configuration: Configuration, keys: Sequence[DkimKeyRow]
+) -> list[DnsRecord]:
     """Give the records to publish for a domain that this server is home to.
 
     Args:
         domain: ASCII form.
         configuration: of the server; its own name and its listeners matter.
+        keys: all signing keys of the domain.
     """
+    hostname = configuration.server.hostname
     return [
-        DnsRecord(
-            domain,
-            "MX",
-            f"10 {configuration.server.hostname}.",
-            "Mail for the domain comes to this server.",
-        ),
+        DnsRecord(domain, "MX", f"10 {hostname}.", "Mail for the domain comes to this server."),
         *_server_records(configuration),
         DnsRecord(
             domain, "TXT", '"v=spf1 mx -all"', "Only this server sends mail for the domain (SPF)."
         ),
         DnsRecord(
+            hostname,
+            "TXT",
+            '"v=spf1 a -all"',
+            "Bounces name no sender: there the server's own name is looked up (SPF).",
+        ),
+        *key_records(keys),
+        DnsRecord(
             f"_dmarc.{domain}",
             "TXT",
             f'"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"',
-            "Others report what they see sent in the domain's name (DMARC). Make it p=reject "
-            "only once outgoing mail is signed with DKIM, which this server does not do yet.",
+            "Others report what they see sent in the domain's name (DMARC). When the reports show "
+            "that all mail of yours passes, make it p=quarantine, and p=reject in the end.",
         ),
         *_service_records(domain, configuration),
+    ]
+
+
+def key_records(keys: Sequence[DkimKeyRow]) -> list[DnsRecord]:
+    """Give the record of each key, as it should be now (RFC 6376 section 3.6.1)."""
+    return [
+        DnsRecord(
+            record_name(row.domain, row.selector),
+            "TXT",
+            zone_text(record_value(row)),
+            _KEY_PURPOSES[row.state],
+        )
+        for row in keys
     ]
 
 

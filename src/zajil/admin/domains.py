@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zajil.admin.dkim_keys import make_first_keys
+from zajil.config.options_keys import KeyOptions
 from zajil.core.address import Address
 from zajil.core.domain import to_ascii
 from zajil.store.accounts import list_accounts
@@ -13,8 +15,12 @@ ROLE_LOCAL_PARTS = ("postmaster", "abuse")
 """RFC 5321 section 4.5.1 demands the first, RFC 2142 section 2 the second."""
 
 
-def add_domain(store: Store, domain: str, postmaster: Address | None, now_ms: int) -> str:
+def add_domain(
+    store: Store, domain: str, postmaster: Address | None, now_ms: int, keys: KeyOptions
+) -> str:
     """Make a domain ours; postmaster@ and abuse@ go to ``postmaster``, or to the first admin.
+
+    It gets the keys that its mail is signed with.
 
     Returns:
         The ASCII form of the domain.
@@ -30,6 +36,7 @@ def add_domain(store: Store, domain: str, postmaster: Address | None, now_ms: in
         postmaster = next((row.address for row in accounts if row.admin and row.active), None)
     if postmaster is not None:
         add_role_aliases(store, ascii_name, postmaster)
+    make_first_keys(store, ascii_name, keys, now_ms)
     return ascii_name
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zajil.admin.accounts import AddedAccount, add_account
+from zajil.admin.dkim_keys import show_keys
 from zajil.admin.dns_advice import DnsRecord, records_for
 from zajil.admin.domains import add_domain
 from zajil.admin.open import find_user, open_admin_store
@@ -24,6 +25,7 @@ from zajil.config.options import Configuration
 from zajil.core.address import Address, parse_address
 from zajil.core.clock import Clock, Random
 from zajil.core.domain import to_ascii, to_unicode
+from zajil.store.dkim_keys import DkimKeyRow
 from zajil.tls.self_signed import make_self_signed
 
 CONFIGURATION_NAME = "zajil.toml"
@@ -90,7 +92,7 @@ def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
     try:
         _write_files(plan.folder, hostname, clock.now_ms(), made)
         _give_to(plan.user, plan.folder)
-        account = _fill_store(configuration, plan, domain, address, clock, random)
+        account, keys = _fill_store(configuration, plan, domain, address, clock, random)
         _write_new(file, text.encode(), 0o644, made)
     except BaseException as error:
         _remove(made)
@@ -98,7 +100,7 @@ def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
             where = error.filename or plan.folder
             raise CannotSetUp(f"cannot write {where}: {error.strerror}") from error
         raise
-    return SetupResult(file, domain, account, records_for(domain, configuration))
+    return SetupResult(file, domain, account, records_for(domain, configuration, keys))
 
 
 def _configuration_text(plan: SetupPlan, domain: str, hostname: str) -> str:
@@ -158,11 +160,11 @@ def _fill_store(
     address: Address,
     clock: Clock,
     random: Random,
-) -> AddedAccount:
+) -> tuple[AddedAccount, list[DkimKeyRow]]:
     with open_admin_store(configuration) as store:
         now_ms = clock.now_ms()
-        add_domain(store, domain, address, now_ms)
-        return add_account(
+        add_domain(store, domain, address, now_ms, configuration.keys)
+        account = add_account(
             store,
             address,
             login=plan.login,
@@ -172,6 +174,7 @@ def _fill_store(
             now_ms=now_ms,
             random=random,
         )
+        return account, show_keys(store, domain)
 
 
 def _remove(made: list[Path]) -> None:

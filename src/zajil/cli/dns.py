@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zajil.cli.configured import read_configuration
+from zajil.cli.configured import opened_store, read_configuration
 from zajil.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
@@ -26,8 +26,12 @@ def records(
     """Print the records to publish so that the domain's mail arrives, here and elsewhere."""
     from zajil.admin.dns_advice import records_for
     from zajil.core.domain import to_ascii
+    from zajil.store.dkim_keys import list_dkim_keys
 
-    found = records_for(to_ascii(domain), read_configuration(context))
+    name = to_ascii(domain)
+    with opened_store(context) as store:
+        keys = store.read_now(lambda conn: list_dkim_keys(conn, name))
+    found = records_for(name, read_configuration(context), keys)
     if as_json:
         print_json({"records": [asdict(record) for record in found]})
     else:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zajil.cli.configured import opened_store
+from zajil.cli.configured import opened_store, read_configuration
 from zajil.cli.output import AsJson, print_json, print_table, spell_time
 
 domain_app = typer.Typer(
@@ -37,8 +37,9 @@ def add(
     from zajil.net.system import SystemClock
 
     target = parse_address(postmaster) if postmaster else None
+    keys = read_configuration(context).keys
     with opened_store(context) as store:
-        name = add_domain(store, domain, target, SystemClock().now_ms())
+        name = add_domain(store, domain, target, SystemClock().now_ms(), keys)
     if as_json:
         print_json({"domain": name})
     else:

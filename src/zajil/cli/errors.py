@@ -44,6 +44,7 @@ _WRONG_USAGE = (
     "admin.app_passwords.BadAppPasswordName",
 )
 _NOT_DONE = (
+    "admin.dkim_keys.KeysAreWaiting",
     "admin.journey.NoSuchMail",
     "admin.open.WrongUser",
     "admin.setup.AlreadySetUp",
@@ -57,6 +58,7 @@ _NOT_DONE = (
     "store.blobs.NoSuchBlob",
     "store.delegations.NoSuchAddress",
     "store.delegations.NoSuchDelegation",
+    "store.dkim_keys.NoSuchKey",
     "store.domains.AlreadyExists",
     "store.domains.DomainInUse",
     "store.domains.NoSuchDomain",

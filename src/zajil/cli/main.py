@@ -15,6 +15,7 @@ from zajil.cli.alias import alias_app
 from zajil.cli.check import check_app
 from zajil.cli.config import config_app
 from zajil.cli.configured import ConfigOption, Root, SetOption
+from zajil.cli.dkim import dkim_app
 from zajil.cli.dns import dns_app
 from zajil.cli.domain import domain_app
 from zajil.cli.errors import exit_status, fail
@@ -69,6 +70,7 @@ for _group in (
     journey_app,
     message_app,
     dns_app,
+    dkim_app,
     tls_app,
     store_app,
     check_app,

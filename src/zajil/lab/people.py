@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from zajil.admin.dkim_keys import make_missing_keys
 from zajil.admin.domains import add_domain
 from zajil.admin.open import open_admin_store
 from zajil.admin.password import hash_password
@@ -31,7 +32,9 @@ def make_people(
     hashes: dict[str, str] = {}
     with open_admin_store(configuration) as store:
         if not store.read_now(lambda conn: is_domain(conn, plan.ascii_domain)):
-            add_domain(store, plan.ascii_domain, plan.accounts[0].address, now_ms)
+            postmaster = plan.accounts[0].address
+            add_domain(store, plan.ascii_domain, postmaster, now_ms, configuration.keys)
+        make_missing_keys(store, configuration.keys, now_ms)  # of a lab from before there were any
         there = {row.login for row in store.read_now(list_accounts)}
         for who in plan.accounts:
             if who.login in there:

@@ -1,0 +1,15 @@
+"""``zajil dkim``: signatures, and the keys our domains sign with."""
+
+from __future__ import annotations
+
+import typer
+
+from zajil.cli import dkim_keys
+
+dkim_app = typer.Typer(
+    name="dkim", help="DKIM: signatures, and the keys our domains sign with.", no_args_is_help=True
+)
+
+dkim_app.command("keys")(dkim_keys.keys)
+dkim_app.command("rotate")(dkim_keys.rotate)
+dkim_app.command("revoke")(dkim_keys.revoke)
