@@ -44,12 +44,14 @@ _WRONG_USAGE = (
     "admin.app_passwords.BadAppPasswordName",
 )
 _NOT_DONE = (
+    "admin.explain.NotJudged",
     "admin.dkim_keys.KeysAreWaiting",
     "admin.journey.NoSuchMail",
     "admin.open.WrongUser",
     "admin.setup.AlreadySetUp",
     "admin.setup.CannotSetUp",
     "app.serve.CannotStart",
+    "cli.message_file.NoMessageFile",
     "store.accounts.NoSuchAccount",
     "store.aliases.LastTarget",
     "store.app_passwords.NoSuchAppPassword",
