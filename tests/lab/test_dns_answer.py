@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from zajil.lab.dns_answer import UDP_SIZE, Zones, answer_wire
 from zajil.lab.zones import MailHost, Record, Zone, lab_zones
+from zajil.store.errors import StoreUnavailable
 
 HOSTS = (
     MailHost("north.test", "mx.north.test", IPv4Address("127.1.0.1")),
@@ -128,3 +129,28 @@ def test_no_packet_makes_it_raise(tail: bytes) -> None:
     for wire in (tail, header + tail):
         answer_wire(ZONES, wire, udp=True)
         answer_wire(ZONES, wire, udp=False)
+
+
+def test_records_of_keys_are_read_anew_at_each_question() -> None:
+    """A rotated key is found at once, and nobody remembers a missing one for long."""
+    keys = {"ed-1._domainkey.north.test": '"v=DKIM1; k=ed25519; p=" "AAAA"'}
+    zones = Zones(lab_zones(HOSTS, IPv4Address("127.0.0.1")), keys.get)
+    answer = ask("ED-1._domainkey.North.test", "TXT", zones).answer[0]
+    assert str(answer[0]) == '"v=DKIM1; k=ed25519; p=" "AAAA"'
+    assert answer.ttl == 1
+    assert ask("ed-1._domainkey.north.test", "A", zones).rcode() == dns.rcode.NOERROR
+    assert ask("ed-2._domainkey.north.test", "TXT", zones).rcode() == dns.rcode.NXDOMAIN
+    keys["ed-2._domainkey.north.test"] = '"v=DKIM1; p="'
+    assert ask("ed-2._domainkey.north.test", "TXT", zones).answer
+    assert ask("ed-1._domainkey.else.test", "TXT", zones).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_a_store_that_is_away_is_a_failure_of_the_server() -> None:
+    """Whoever verifies asks again; a missing key would be a fact about the mail."""
+
+    def fail(name: str) -> str | None:
+        raise StoreUnavailable(name)
+
+    zones = Zones(lab_zones(HOSTS, IPv4Address("127.0.0.1")), fail)
+    assert ask("x._domainkey.north.test", "TXT", zones).rcode() == dns.rcode.SERVFAIL
+    assert ask("north.test", "MX", zones).answer

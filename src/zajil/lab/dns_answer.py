@@ -5,7 +5,7 @@ Pure: a query message and the zones go in, a response message comes out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import dns.exception
 import dns.flags
@@ -20,18 +20,33 @@ import dns.rdatatype
 import dns.rrset
 
 from zajil.lab.zones import Zone
+from zajil.store.errors import StoreUnavailable
 
 TTL_SECONDS = 60
+LIVE_TTL_SECONDS = 1
+"""Of what may change while somebody looks on."""
 UDP_SIZE = 1232
 """The largest UDP answer: what passes every path without fragments, as DNS servers agreed."""
 _CNAME_CHAIN = 8
 _Rdatasets = dict[dns.rdatatype.RdataType, dns.rdataset.Rdataset]
 
 
-class Zones:
-    """Answers queries from zones that never change."""
+FindText = Callable[[str], str | None]
+"""Name, in lower case without a final dot, to the text of its TXT record."""
 
-    def __init__(self, zones: Iterable[Zone]) -> None:
+
+class Zones:
+    """Answers queries from zones that never change, but for the records of signing keys."""
+
+    def __init__(self, zones: Iterable[Zone], find_key: FindText | None = None) -> None:
+        """Take the zones.
+
+        Args:
+            zones: what stands in them.
+            find_key: gives records below ``_domainkey`` as they are now; it may raise
+                StoreUnavailable.
+        """
+        self._find_key = find_key
         self._names: dict[dns.name.Name, _Rdatasets] = {}
         self._origins: set[dns.name.Name] = set()
         for zone in zones:
@@ -63,7 +78,10 @@ class Zones:
             response.set_rcode(dns.rcode.REFUSED)
             return response
         response.flags |= dns.flags.AA
-        self._fill(response, question.name, question.rdtype)
+        try:
+            self._fill(response, question.name, question.rdtype)
+        except StoreUnavailable:
+            response.set_rcode(dns.rcode.SERVFAIL)
         return response
 
     def _zone_of(self, name: dns.name.Name) -> dns.name.Name | None:
@@ -80,7 +98,7 @@ class Zones:
         rdata_type: dns.rdatatype.RdataType,
     ) -> None:
         for _ in range(_CNAME_CHAIN):
-            rdatasets = self._names.get(name)
+            rdatasets = self._names.get(name) or self._live(name)
             if rdatasets is None:
                 response.set_rcode(dns.rcode.NXDOMAIN)
                 break
@@ -95,6 +113,19 @@ class Zones:
                 break
             response.answer.append(_rrset(name, alias))
             name = alias[0].target
+        self._deny(response, name)
+
+    def _live(self, name: dns.name.Name) -> _Rdatasets | None:
+        """Give what stands at a name now."""
+        if self._find_key is None or b"_domainkey" not in name.canonicalize().labels:
+            return self._names.get(name)
+        text = self._find_key(name.canonicalize().to_text(omit_final_dot=True))
+        if text is None:
+            return self._names.get(name)
+        rdata = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.TXT, text)
+        return {dns.rdatatype.TXT: dns.rdataset.from_rdata(LIVE_TTL_SECONDS, rdata)}
+
+    def _deny(self, response: dns.message.Message, name: dns.name.Name) -> None:
         # NXDOMAIN and "no records": the SOA says how long to believe it (RFC 2308 section 3).
         origin = self._zone_of(name)
         if origin is not None:

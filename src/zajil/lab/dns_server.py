@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable
 from typing import cast
 
-from zajil.lab.dns_answer import Zones, answer_wire
+from zajil.lab.dns_answer import FindText, Zones, answer_wire
 from zajil.lab.zones import Zone
 
 _IDLE_SECONDS = 10
@@ -22,8 +22,8 @@ class DnsServer:
     ``start`` binds; whoever called it closes.
     """
 
-    def __init__(self, zones: Iterable[Zone]) -> None:
-        self._zones = Zones(zones)
+    def __init__(self, zones: Iterable[Zone], find_key: FindText | None = None) -> None:
+        self._zones = Zones(zones, find_key)
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
         self.address = ""

@@ -22,6 +22,7 @@ from zajil.lab.configuration import (
 from zajil.lab.database import LabDatabase
 from zajil.lab.dns_server import DnsServer
 from zajil.lab.domains import DomainPlan, lab_domains
+from zajil.lab.keys import LabKeys
 from zajil.lab.people import make_people
 from zajil.lab.server import DomainServer
 from zajil.lab.state import LabState
@@ -73,6 +74,7 @@ class Lab:
         self._plans = lab_domains(options.more_accounts)
         self._state = LabState(options.folder)
         self._authority = CertificateAuthority(options.folder / "ca", now())
+        self._keys = LabKeys()
         self._dns: DnsServer | None = None
         self._database: LabDatabase | None = None
         self._servers: list[DomainServer] = []
@@ -92,7 +94,7 @@ class Lab:
         """
         addresses = own_addresses(len(self._plans))
         places = choose_places(addresses, len(self._plans), secrets.randbelow)
-        self._dns = DnsServer(lab_zones(self._mail_hosts(places), LOOPBACK))
+        self._dns = DnsServer(lab_zones(self._mail_hosts(places), LOOPBACK), self._keys.find)
         await self._dns.start()
         self._database = await asyncio.to_thread(
             LabDatabase, self.options.database, self.options.folder
@@ -115,6 +117,7 @@ class Lab:
         await asyncio.gather(*(server.stop() for server in self._servers))
         if self._dns is not None:
             await self._dns.close()
+        self._keys.close()
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
 
@@ -166,7 +169,9 @@ class Lab:
         names = [plan.hostname, plan.ascii_domain, "localhost"]
         own = dict.fromkeys([place.address, LOOPBACK])
         self._authority.certificate(certificate_files(folder), names, list(own))
-        make_people(load_configuration(file), plan, self._passwords(plan))
+        configuration = load_configuration(file)
+        make_people(configuration, plan, self._passwords(plan))
+        self._keys.add(plan.ascii_domain, configuration)
         return file
 
     def _running(
