@@ -1,0 +1,119 @@
+"""Tag lists, ``a=rsa-sha256; d=north.test``: signatures and key records (RFC 6376 section 3.2).
+
+Laws:
+- Linear in the text. Raises ``BadTagList`` and nothing else.
+- Names and values are case-sensitive; a name that comes twice makes the whole list invalid.
+- Values may hold UTF-8 (RFC 8616 section 4); who reads one decides whether that is allowed there.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+_SPACE = b" \t\r\n"
+_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*\Z")
+_ALLOWED = _SPACE + bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))
+_COLON = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
+
+
+class BadTagList(ValueError):
+    """The text is no tag list; the message is the end of a sentence about it."""
+
+
+class Tag(NamedTuple):
+    """A value and where it stands."""
+
+    value: bytes
+    """Without the white space around it; still folded inside."""
+    start: int
+    """Offset in the text, after the equals sign."""
+    end: int
+    """Offset of the semicolon, or of the end."""
+
+
+def parse_tag_list(text: bytes) -> dict[bytes, Tag]:
+    """Give the tags, in their order.
+
+    Raises:
+        BadTagList: a tag without ``=``, a name that is none or comes twice, a control character.
+    """
+    if text.translate(None, _ALLOWED):
+        raise BadTagList("has a control character in it")
+    tags: dict[bytes, Tag] = {}
+    end = -1
+    for spec in text.split(b";"):
+        start = end + 1
+        end = start + len(spec)
+        name, equals, value = spec.partition(b"=")
+        name = name.strip(_SPACE)
+        if not equals:
+            # One semicolon may end the list.
+            if not name and end == len(text) and tags:
+                break
+            raise BadTagList("has a tag without a value")
+        if not _NAME.match(name):
+            raise BadTagList("has a tag whose name is none")
+        if name in tags:
+            raise BadTagList(f"has the tag {name.decode()[:20]}= twice")
+        tags[name] = Tag(value.strip(_SPACE), end - len(value), end)
+    return tags
+
+
+def value_of(tags: Mapping[bytes, Tag], name: bytes, default: bytes | None = None) -> bytes:
+    """Give the value of a tag.
+
+    Raises:
+        BadTagList: it is missing, and there is no default.
+    """
+    tag = tags.get(name)
+    if tag is not None:
+        return tag.value
+    if default is None:
+        raise BadTagList(f"has no tag {name.decode()}=")
+    return default
+
+
+def words_of(value: bytes) -> tuple[bytes, ...]:
+    """Split a list with colons; without white space around its items."""
+    return tuple(_COLON.split(value))
+
+
+def read_base64(value: bytes, name: str) -> bytes:
+    """Decode base64 with folding in it; the padding may be missing, as the grammar has it.
+
+    Raises:
+        BadTagList: it is none, or empty.
+    """
+    packed = value.translate(None, _SPACE).rstrip(b"=")
+    try:
+        found = binascii.a2b_base64(packed + b"=" * (-len(packed) % 4), strict_mode=True)
+    except binascii.Error:
+        raise BadTagList(f"has no base64 in {name}=") from None
+    if not found:
+        raise BadTagList(f"has an empty {name}=")
+    return found
+
+
+def read_number(value: bytes, name: str, digits: int) -> int:
+    """Read a decimal number.
+
+    Raises:
+        BadTagList: it is none, or has more digits.
+    """
+    # Security: ``int`` takes signs, underscores, and its time with a million digits.
+    if not value.isdigit() or len(value) > digits:
+        raise BadTagList(f"has no number in {name}=")
+    return int(value)
+
+
+def optional_number(tags: Mapping[bytes, Tag], name: bytes, digits: int) -> int | None:
+    """Give the number of a tag; ``None``: there is no such tag.
+
+    Raises:
+        BadTagList: it is none, or has more digits.
+    """
+    tag = tags.get(name)
+    return None if tag is None else read_number(tag.value, name.decode(), digits)
