@@ -43,7 +43,7 @@ class Checks:
     def __init__(self, options: CheckOptions, resolve: Resolve) -> None:
         self._resolve = resolve
         self._weights = options.weights
-        self.thresholds = Thresholds(options.junk_score, options.reject_score)
+        self.thresholds = thresholds_of(options)
 
     async def check_message(self, facts: MessageFacts) -> Checked:
         """Check a mail that is here to its last byte.
@@ -101,6 +101,11 @@ class Checks:
             replace(reason, weight=weights[reason.signal]) if reason.signal in weights else reason
             for reason in reasons
         ]
+
+
+def thresholds_of(options: CheckOptions) -> Thresholds:
+    """Give the scores that the operator chose."""
+    return Thresholds(options.junk_score, options.reject_score)
 
 
 def joint_action(

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from zajil.cli.output import AsJson, print_json, print_table
+from zajil.cli.asking import TIMEOUT_SECONDS, NameserverOption, TimeoutOption
+from zajil.cli.configured import configuration_file, opened_store, read_configuration
+from zajil.cli.errors import WrongUsage
+from zajil.cli.output import AsJson, print_json, print_table, printable
+
+if TYPE_CHECKING:
+    from zajil.admin.explain import Explanation, Translate
+    from zajil.config.options_check import CheckOptions
 
 check_app = typer.Typer(
     name="check", help="What speaks for and against a mail.", no_args_is_help=True
@@ -25,3 +37,113 @@ def signals(as_json: AsJson = False) -> None:
         return
     rows = [(name, f"{signal.weight:g}", signal.text) for name, signal in SIGNALS.items()]
     print_table(("signal", "weight", "sentence"), rows)
+
+
+@check_app.command("explain")
+def explain(
+    context: typer.Context,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|MAIL_ID", help="A message, - for stdin, or the id of a mail of ours."
+        ),
+    ],
+    ip: Annotated[
+        str | None, typer.Option(help="Who would have brought the file; without: nobody known.")
+    ] = None,
+    mail_from: Annotated[str, typer.Option(help="MAIL FROM of the file; empty: a bounce.")] = "",
+    helo: Annotated[str, typer.Option(help="What the peer would have said in EHLO.")] = "",
+    language: Annotated[str, typer.Option(help="Of the sentences: en or ar.")] = "en",
+    nameserver: NameserverOption = None,
+    timeout: TimeoutOption = TIMEOUT_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a mail is accepted, junk, deferred or refused, and what would have changed it.
+
+    A file is judged now, by the weights of the configuration if there is one; it is no user's
+    mail, so nobody's words or history count. For a mail of ours the verdict of its day is told.
+
+    Exit status: 0 it is accepted, 1 it is not or the id is unknown, 2 wrong usage.
+    """
+    from zajil.admin.explain import explanation_to_dict
+    from zajil.core.ids import MAIL_ID_PATTERN
+
+    translate = _translator(language)
+    if re.fullmatch(MAIL_ID_PATTERN, what) and not Path(what).exists():
+        told = _explain_mail(context, what)
+    else:
+        options = _check_options(context)
+        told = (_explain_file(what, (ip, mail_from, helo), options, (nameserver, timeout)),)
+    if as_json:
+        shown = explanation_to_dict(told[0], translate)
+        others = [explanation_to_dict(one, translate) for one in told[1:]]
+        print_json({**shown, "recipients": others})
+    else:
+        for one in told:
+            _print_explanation(one, translate)
+    raise typer.Exit(0 if told[0].verdict.action.value == "accept" else 1)
+
+
+def _translator(language: str) -> Translate:
+    from zajil.web.language import load_languages
+
+    languages = load_languages()
+    if language not in languages:
+        raise WrongUsage(f"--language {language}: there is {' and '.join(languages)}")
+    return languages[language].gettext
+
+
+def _explain_mail(context: typer.Context, mail_id: str) -> tuple[Explanation, ...]:
+    from zajil.admin.explain import explain_mail
+    from zajil.check.step import thresholds_of
+    from zajil.core.ids import MailId
+
+    thresholds = thresholds_of(read_configuration(context).check)
+    with opened_store(context) as store:
+        return store.read_now(lambda conn: explain_mail(conn, MailId(mail_id), thresholds))
+
+
+def _check_options(context: typer.Context) -> CheckOptions:
+    """Those of the configuration; the defaults where there is none."""
+    from zajil.config.options_check import CheckOptions
+
+    try:
+        configuration_file(context)
+    except WrongUsage:
+        return CheckOptions()
+    return read_configuration(context).check
+
+
+def _explain_file(
+    file: str,
+    envelope: tuple[str | None, str, str],
+    options: CheckOptions,
+    asking: tuple[str | None, float],
+) -> Explanation:
+    from zajil.admin.explain import explain_file
+    from zajil.cli.asking import run_with_resolver
+    from zajil.cli.message_file import read_message
+
+    message, (ip, mail_from, helo) = read_message(file), envelope
+    try:
+        ip = None if ip is None else str(ip_address(ip))
+    except ValueError:
+        raise WrongUsage(f"--ip {ip}: it is not an IP address") from None
+    return run_with_resolver(
+        lambda resolve: explain_file(
+            message, options, resolve, ip=ip, mail_from=mail_from, helo=helo
+        ),
+        *asking,
+    )
+
+
+def _print_explanation(told: Explanation, translate: Translate) -> None:
+    from zajil.check.explain import spell_change
+
+    whose = f" for {printable(told.recipient)}" if told.recipient else ""
+    print(f"{told.verdict.action.value}{whose} (score {told.verdict.score:g})")
+    for reason in told.verdict.reasons:
+        text = translate(reason.template).format(**dict(reason.values))
+        print(f"  {reason.weight:+5.1f}  {printable(text)}  [{reason.signal}]")
+    for change in told.changes:
+        print(f"  {spell_change(change)}")
