@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zajil.config.options import LimitOptions
+from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, NotHashed, body_needs
+from zajil.message.fields import read_fields, split_message
 from zajil.message.source import Source, read_pieces
 from zajil.receive.spool import Spool
 from zajil.store.errors import StoreFull, StoreUnavailable
@@ -120,6 +122,95 @@ def test_a_header_section_that_never_ends(sqlite_store: Store) -> None:
         await fill(spool, b"X: y\r\n" * 100_000, 65_536)
         header, _ = await spool.split()
         assert 2000 < len(header) <= 2004
+
+    asyncio.run(run())
+
+
+BODY = b"\r\nBuy  me \t\r\n" + b"word  word\t word\r\n" * 40_000 + b"\r\n\r\n"
+SIGNED = b"DKIM-Signature: v=1; c=relaxed/relaxed; l=100\r\nDKIM-SIGNATURE: c=simple/simple\r\n"
+OURS = BodyNeed("relaxed", "sha256", None)
+
+
+def hashes(spool: Spool, header: bytes, body: bytes | Source) -> list[bytes]:
+    digests = spool.digests(read_fields(header), body)
+    needs = [OURS, BodyNeed("simple", "sha256", None), BodyNeed("relaxed", "sha256", 100)]
+    return [digests.digest(need) for need in needs]
+
+
+def hashes_of(data: bytes) -> list[bytes]:
+    end, start = split_message(data)
+    digests = BodyDigests((OURS, *body_needs(read_fields(data[:end]))))
+    digests.feed(data[start:])
+    needs = [OURS, BodyNeed("simple", "sha256", None), BodyNeed("relaxed", "sha256", 100)]
+    return [digests.digest(need) for need in needs]
+
+
+def test_the_body_is_hashed_on_the_way(sqlite_store: Store) -> None:
+    small = (SIGNED + HEAD + b"\r\nsmall\r\n", SIGNED + HEAD)
+    large = (
+        SIGNED + b"X: y\r\n" * 20_000 + BODY[:9000],
+        (SIGNED + HEAD + BODY[:9000]).replace(b"\r\n", b"\n"),
+    )
+
+    async def run() -> None:
+        for memory in (10, 1000, 100_000, 10_000_000):
+            for data, size in ((data, size) for data in small for size in (1, 7, 10_000)):
+                await check(data, memory, size)
+            for data, size in ((data, size) for data in large for size in (4000, 10_000_000)):
+                await check(data, memory, size)
+
+    async def check(data: bytes, memory: int, size: int) -> None:
+        spool = Spool(limits(memory=memory), sqlite_store.blobs, [OURS])
+        await fill(spool, data, size)
+        assert hashes(spool, *await spool.split()) == hashes_of(data)
+
+    asyncio.run(run())
+
+
+def test_a_large_body_is_hashed_once_and_never_read(sqlite_store: Store) -> None:
+    async def run() -> None:
+        data = SIGNED + HEAD + BODY
+        for memory in (10, 10_000_000):
+            spool = Spool(limits(memory=memory), sqlite_store.blobs, [OURS])
+            await fill(spool, data, 65_536)
+            header, _ = await spool.split()
+            assert hashes(spool, header, b"not looked at") == hashes_of(data)
+
+    asyncio.run(run())
+
+
+def test_a_submission_is_hashed_for_our_signature_only(sqlite_store: Store) -> None:
+    async def run() -> None:
+        spool = Spool(limits(), sqlite_store.blobs, [OURS], reads_signatures=False)
+        await fill(spool, SIGNED + HEAD + BODY, 65_536)
+        header, body = await spool.split()
+        digests = spool.digests(read_fields(header), body)
+        assert digests.digest(OURS)
+        with pytest.raises(NotHashed):
+            digests.digest(BodyNeed("simple", "sha256", None))
+
+    asyncio.run(run())
+
+
+def test_a_header_section_that_ends_too_late_is_not_hashed(sqlite_store: Store) -> None:
+    """Attack: it is looked through once, whatever the pieces are, and its hash is not wanted."""
+
+    async def run() -> None:
+        spool = Spool(limits(header_size=90_000), sqlite_store.blobs, [OURS])
+        await fill(spool, SIGNED + b"X: y\r\n" * 20_000 + BODY, 500)
+        header, body = await spool.split()
+        assert len(header) > 90_000
+        assert spool.digests(read_fields(header), body).size == 0
+
+    asyncio.run(run())
+
+
+def test_what_is_too_large_is_not_hashed_any_more(sqlite_store: Store) -> None:
+    async def run() -> None:
+        spool = Spool(limits(message_size=100_000), sqlite_store.blobs, [OURS])
+        await fill(spool, HEAD + BODY, 65_536)
+        assert spool.too_large
+        assert spool.digests([], b"").size == 0
 
     asyncio.run(run())
 

@@ -3,31 +3,64 @@
 Pieces are kept as they came: nothing is joined or copied before the end. Past ``limits.memory``
 they go to a file beside the blobs, past ``limits.message_size`` they are only counted, so a peer
 that ignores SIZE costs bandwidth and nothing else (RFC 1870 section 6.3).
+
+The body is hashed on the way, so that no large message is read again for its signatures: from the
+piece on by which it is no small one any more. After ``split`` the caller reads the fields, once
+for everybody, and asks ``digests(fields, body)`` for the hashes; those of a small message are
+computed then, and only if its signatures, or the caller, want some.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 
 from zajil.config.options import LimitOptions
-from zajil.message.fields import split_message
+from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, body_needs, body_of
+from zajil.message.fields import Field, read_fields, split_message
 from zajil.message.source import Source
 from zajil.store.blobs import Blobs
 from zajil.store.errors import StoreUnavailable
+
+_SMALL = 1 << 16
+"""Bytes of a message that is hashed at its end, in one go."""
 
 
 class Spool:
     """Collects the pieces of a message up to a limit."""
 
-    __slots__ = ("_header_size", "_max_size", "_spill", "size")
+    __slots__ = (
+        *("_hash", "_header_size", "_max_size", "_small", "_spill"),
+        *("needs", "reads_signatures", "size"),
+    )
 
-    def __init__(self, limits: LimitOptions, blobs: Blobs) -> None:
+    def __init__(
+        self,
+        limits: LimitOptions,
+        blobs: Blobs,
+        needs: Sequence[BodyNeed] = (),
+        *,
+        reads_signatures: bool = True,
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            limits: of sizes.
+            blobs: where a large message goes.
+            needs: hashes of the body that we want to sign with.
+            reads_signatures: hash also what the message's own signatures ask for.
+        """
         self._max_size = limits.message_size
         self._header_size = limits.header_size
         self._spill = blobs.spill(limits.memory)
+        # Invariant: what lies in a file at the end was hashed on the way.
+        self._small = min(_SMALL, limits.memory)
+        self._hash: _HashOnTheWay | None = None
         self.size = 0
         """Bytes that came in all, kept or not."""
+        self.needs = tuple(needs)
+        """Hashes we want beside those of signatures; may be changed before the first piece."""
+        self.reads_signatures = reads_signatures
 
     @property
     def too_large(self) -> bool:
@@ -44,7 +77,12 @@ class Spool:
         self.size += len(chunk)
         if self.size > self._max_size:
             self._spill.discard()
+            self._hash = None
             return None
+        if self._hash is not None:
+            self._hash.add(chunk)
+        elif self.size > self._small:
+            self._begin_hash(chunk)
         return self._spill.add(chunk)
 
     async def split(self) -> tuple[bytes, bytes | Source]:
@@ -63,3 +101,76 @@ class Spool:
         head = await asyncio.to_thread(whole.read_at, 0, self._header_size + len("\r\n\r\n"))
         end, _ = split_message(head)
         return head[:end], self._spill.content(end)
+
+    def digests(self, fields: Sequence[Field], body: bytes | Source) -> BodyDigests:
+        """Give the hashes of the body: ``needs``, and those that the signatures ask for.
+
+        Args:
+            fields: of the header section that ``split`` gave.
+            body: that ``split`` gave. A large one is not looked at: it was hashed on the way.
+        """
+        if self._hash is not None and self._hash.digests is not None:
+            return self._hash.digests
+        needs = self._wanted(fields)
+        digests = BodyDigests(needs)
+        # A large message without a body, or with a header section that nobody takes, has none.
+        if needs and isinstance(body, bytes) and self._hash is None:
+            digests.feed(body_of(body))
+        return digests
+
+    def _begin_hash(self, chunk: bytes) -> None:
+        if self._spill.failure is not None:
+            return
+        self._hash = _HashOnTheWay(self._header_size, self._wanted)
+        # Invariant: no more than ``limits.memory`` came before, so all of it is at hand.
+        before = self._spill.content()
+        if isinstance(before, bytes):
+            self._hash.add(before)
+        self._hash.add(chunk)
+
+    def _wanted(self, fields: Sequence[Field]) -> tuple[BodyNeed, ...]:
+        if not self.reads_signatures:
+            return self.needs
+        asked = body_needs(fields)
+        return tuple(dict.fromkeys((*self.needs, *asked))) if asked else self.needs
+
+
+class _HashOnTheWay:
+    """Waits for the end of the header section, then hashes what follows."""
+
+    __slots__ = ("_head", "_header_size", "_wanted", "digests")
+
+    def __init__(
+        self, header_size: int, wanted: Callable[[Sequence[Field]], tuple[BodyNeed, ...]]
+    ) -> None:
+        self._head: bytearray | None = bytearray()  # None: its end was found, or is too far
+        self._header_size = header_size
+        self._wanted = wanted
+        self.digests: BodyDigests | None = None
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next bytes of the message."""
+        if self.digests is not None:
+            self.digests.feed(chunk)
+        elif self._head is not None:
+            # Security: only what is new is searched, however small the pieces are.
+            searched = max(len(self._head) - 2, 0)
+            self._head += chunk
+            if _has_empty_line(self._head, searched):
+                self._begin(bytes(self._head))
+            elif len(self._head) > self._header_size + len("\r\n\r\n"):
+                self._head = None
+
+    def _begin(self, data: bytes) -> None:
+        self._head = None
+        end, start = split_message(data)
+        if end <= self._header_size:
+            self.digests = BodyDigests(self._wanted(read_fields(data[:end])))
+            self.digests.feed(data[start:])
+
+
+def _has_empty_line(head: bytearray, start: int) -> bool:
+    """Whether a header section ends, as ``split_message`` sees it, at or after an offset."""
+    if not start and head.startswith((b"\n", b"\r\n")):
+        return True
+    return head.find(b"\n\r\n", start) >= 0 or head.find(b"\n\n", start) >= 0
