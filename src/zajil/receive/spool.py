@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from zajil.config.options import LimitOptions
 from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, body_needs, body_of
@@ -111,7 +112,7 @@ class Spool:
         """
         if self._hash is not None and self._hash.digests is not None:
             return self._hash.digests
-        needs = self._wanted(fields)
+        needs = _wanted(self.needs, self.reads_signatures, fields)
         digests = BodyDigests(needs)
         # A large message without a body, or with a header section that nobody takes, has none.
         if needs and isinstance(body, bytes) and self._hash is None:
@@ -121,18 +122,21 @@ class Spool:
     def _begin_hash(self, chunk: bytes) -> None:
         if self._spill.failure is not None:
             return
-        self._hash = _HashOnTheWay(self._header_size, self._wanted)
+        # Invariant: it does not know us; a circle would keep the file open for a while.
+        wanted = partial(_wanted, self.needs, self.reads_signatures)
+        self._hash = _HashOnTheWay(self._header_size, wanted)
         # Invariant: no more than ``limits.memory`` came before, so all of it is at hand.
         before = self._spill.content()
         if isinstance(before, bytes):
             self._hash.add(before)
         self._hash.add(chunk)
 
-    def _wanted(self, fields: Sequence[Field]) -> tuple[BodyNeed, ...]:
-        if not self.reads_signatures:
-            return self.needs
-        asked = body_needs(fields)
-        return tuple(dict.fromkeys((*self.needs, *asked))) if asked else self.needs
+
+def _wanted(
+    needs: tuple[BodyNeed, ...], reads_signatures: bool, fields: Sequence[Field]
+) -> tuple[BodyNeed, ...]:
+    asked = body_needs(fields) if reads_signatures else ()
+    return tuple(dict.fromkeys((*needs, *asked))) if asked else needs
 
 
 class _HashOnTheWay:
