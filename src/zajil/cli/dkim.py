@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from zajil.cli import dkim_keys
+from zajil.cli import dkim_keys, dkim_message
 
 dkim_app = typer.Typer(
     name="dkim", help="DKIM: signatures, and the keys our domains sign with.", no_args_is_help=True
 )
 
+dkim_app.command("verify")(dkim_message.verify)
+dkim_app.command("sign")(dkim_message.sign)
 dkim_app.command("keys")(dkim_keys.keys)
 dkim_app.command("rotate")(dkim_keys.rotate)
 dkim_app.command("revoke")(dkim_keys.revoke)

@@ -52,6 +52,8 @@ _NOT_DONE = (
     "admin.setup.CannotSetUp",
     "app.serve.CannotStart",
     "cli.message_file.NoMessageFile",
+    "mailauth.dkim_sign.BadSigningKey",
+    "mailauth.dkim_sign.CannotSign",
     "store.accounts.NoSuchAccount",
     "store.aliases.LastTarget",
     "store.app_passwords.NoSuchAppPassword",
