@@ -25,6 +25,7 @@ from zajil.cli.message import message_app
 from zajil.cli.queue import queue_app
 from zajil.cli.serve import serve
 from zajil.cli.setup import setup
+from zajil.cli.spf import spf_app
 from zajil.cli.store import store_app
 from zajil.cli.tls import tls_app
 
@@ -72,6 +73,7 @@ for _group in (
     dns_app,
     dkim_app,
     tls_app,
+    spf_app,
     store_app,
     check_app,
     config_app,

@@ -1,0 +1,161 @@
+"""An SPF record: text to terms (RFC 7208 sections 4.5, 4.6, 5, 6, 12).
+
+The whole record is read before any of it counts: one mistake anywhere makes it an error, whatever
+stands before.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
+
+from zajil.mailauth.spf_macro import BadMacro, MacroString, parse_domain_spec, parse_macro_string
+
+RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
+"""What each qualifier makes of a match (RFC 7208 section 4.6.2)."""
+
+MAX_RECORD = 65_536
+"""Octets; no TXT record is longer."""
+
+_MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.*)\Z", re.DOTALL)
+_DUAL_CIDR = re.compile(r"(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?\Z")
+_VERSION = "v=spf1"
+
+
+class BadRecord(ValueError):
+    """The record breaks the grammar; the message is the end of a sentence about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """A qualifier and a mechanism."""
+
+    text: str
+    """As it stands in the record."""
+    result: str
+    """What a match means."""
+    name: str
+    """``all``, ``include``, ``a``, ``mx``, ``ptr``, ``ip4``, ``ip6``, ``exists``."""
+    domain: MacroString | None = None
+    """``None``: the domain that is checked."""
+    network: IPv4Network | IPv6Network | None = None
+    bits4: int = 32
+    bits6: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record that follows the grammar."""
+
+    directives: tuple[Directive, ...]
+    redirect: MacroString | None
+    explanation: MacroString | None
+
+
+def is_record(text: str) -> bool:
+    """Whether a TXT record says that it is SPF, well-formed or not (RFC 7208 section 4.5)."""
+    return text[:6].lower() == _VERSION and text[6:7] in ("", " ")
+
+
+@lru_cache(maxsize=2048)
+def parse_record(text: str) -> Record | BadRecord:
+    """Parse a record that ``is_record``; a mistake is given, so that it is remembered too."""
+    try:
+        return _parse(text)
+    except BadRecord as error:
+        return error
+    except BadMacro as error:
+        return BadRecord(str(error))
+
+
+def _parse(text: str) -> Record:
+    if len(text) > MAX_RECORD:
+        raise BadRecord("it is too long")
+    directives: list[Directive] = []
+    modifiers: dict[str, MacroString] = {}
+    for term in text[len(_VERSION) :].split(" "):
+        if not term:
+            continue
+        modifier = _MODIFIER.match(term)
+        if modifier is None:
+            directives.append(_parse_directive(term))
+            continue
+        name, value = modifier[1].lower(), modifier[2]
+        if name not in ("redirect", "exp"):
+            parse_macro_string(value)  # unknown ones are ignored, if they follow the grammar
+        elif name in modifiers:
+            raise BadRecord(f"{name} stands there twice")
+        else:
+            modifiers[name] = parse_domain_spec(value)
+    return Record(tuple(directives), modifiers.get("redirect"), modifiers.get("exp"))
+
+
+def _parse_directive(term: str) -> Directive:
+    qualifier = term[0] if term[0] in RESULTS else ""
+    name, mark, rest = _split(term[len(qualifier) :])
+    result = RESULTS[qualifier or "+"]
+    if name == "all":
+        if mark:
+            raise BadRecord(f"{term[:80]!r}: all takes no value")
+        return Directive(term, result, name)
+    if name in ("include", "exists"):
+        if mark != ":":
+            raise BadRecord(f"{term[:80]!r} names no domain")
+        return Directive(term, result, name, parse_domain_spec(rest))
+    if name in ("ip4", "ip6"):
+        return Directive(term, result, name, network=_parse_network(term, name, mark, rest))
+    if name == "ptr":
+        if mark == "/":
+            raise BadRecord(f"{term[:80]!r}: ptr takes no prefix length")
+        return Directive(term, result, name, parse_domain_spec(rest) if mark else None)
+    if name in ("a", "mx"):
+        return _parse_address_directive(term, result, name, mark, rest)
+    raise BadRecord(f"there is no mechanism {name[:40]!r}")
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Give the name of a mechanism, ``:`` or ``/`` or ``""``, and what follows."""
+    for place, letter in enumerate(text[:64]):
+        if letter in ":/":
+            return text[:place].lower(), letter, text[place + 1 :]
+    return text[:64].lower(), "", ""
+
+
+def _parse_address_directive(term: str, result: str, name: str, mark: str, rest: str) -> Directive:
+    # "a:example.org/24//64", "a/24", "a//64"
+    text = rest if mark == ":" else mark + rest
+    # A prefix length is at the very end, so whatever slashes a macro holds stay in the domain.
+    found = _DUAL_CIDR.search(text, max(0, len(text) - 8)) if "/" in text[-8:] else None
+    domain_text, bits4, bits6 = text, 32, 128
+    if found is not None and found.group():
+        domain_text = text[: found.start()]
+        bits4 = _bits(term, found[1], 32)
+        bits6 = _bits(term, found[2], 128)
+    if mark != ":" and domain_text:
+        raise BadRecord(f"{term[:80]!r} has a malformed prefix length")
+    domain = parse_domain_spec(domain_text) if mark == ":" else None
+    return Directive(term, result, name, domain, None, bits4, bits6)
+
+
+def _bits(term: str, text: str | None, most: int) -> int:
+    if text is None:
+        return most
+    if int(text) > most:
+        raise BadRecord(f"{term[:80]!r} has a prefix length over {most}")
+    return int(text)
+
+
+_PREFIX = re.compile(r"0|[1-9][0-9]{0,2}\Z")
+
+
+def _parse_network(term: str, name: str, mark: str, rest: str) -> IPv4Network | IPv6Network:
+    address, slash, bits = rest.partition("/")
+    if mark != ":" or "%" in address or (slash and not _PREFIX.fullmatch(bits)):
+        raise BadRecord(f"{term[:80]!r} names no network")
+    kind = IPv4Network if name == "ip4" else IPv6Network
+    try:
+        return kind(rest, strict=False)
+    except ValueError:
+        raise BadRecord(f"{term[:80]!r} names no network") from None
