@@ -31,6 +31,8 @@ class Result:
     """A word of RFC 8601 section 2.7 for this method."""
     properties: tuple[tuple[str, str], ...] = ()
     """``("smtp.mailfrom", "a@example.org")`` ..., in order."""
+    reason: str = ""
+    """A sentence, where it is not simply well."""
 
 
 def is_forged(value: bytes, authserv_id: str) -> bool:
@@ -81,7 +83,8 @@ def write_field(authserv_id: str, results: Sequence[Result]) -> bytes:
     lines = [f"Authentication-Results: {authserv_id}"]
     for result in results:
         properties = "".join(f" {name}={_quote(value)}" for name, value in result.properties)
-        lines.append(f"\t{result.method}={result.result}{properties}")
+        reason = f" reason={_quote(result.reason)}" if result.reason else ""
+        lines.append(f"\t{result.method}={result.result}{reason}{properties}")
     return (";\r\n".join(lines) + "\r\n").encode()
 
 

@@ -25,7 +25,7 @@ from zajil.mailauth.tag_list import (
     words_of,
 )
 
-_FIELD_NAME = re.compile(rb"[!-9<-~]+\Z")
+_NAME_OCTETS = bytes(set(range(0x21, 0x7F)) - set(b":;"))
 _QUOTED = re.compile(rb"=([0-9A-F]{2})")
 _SPACE = b" \t\r\n"
 
@@ -112,8 +112,12 @@ def parse_signature(value: bytes) -> Signature:
     )
 
 
-def read_common(tags: Mapping[bytes, Tag]) -> CommonTags:
+def read_common(tags: Mapping[bytes, Tag], *, may_be_blank: bool = False) -> CommonTags:
     """Read what signatures of DKIM and ARC have in common; of ``v=`` and ``i=`` nothing.
+
+    Args:
+        tags: of the signature.
+        may_be_blank: names in ``h=`` may be missing, as ARC lets them.
 
     Raises:
         BadSignature: one of them says what is not allowed or not known.
@@ -132,7 +136,7 @@ def read_common(tags: Mapping[bytes, Tag]) -> CommonTags:
         selector,
         read_canonicalization(tags)[0],
         read_body_need(tags),
-        _read_names_list(value_of(tags, b"h")),
+        _read_names_list(value_of(tags, b"h"), may_be_blank=may_be_blank),
         read_base64(body_hash, "bh"),
         read_base64(signed, "b"),
         (tag.start, tag.end),
@@ -202,8 +206,10 @@ def _read_identity(tags: Mapping[bytes, Tag], domain: str) -> tuple[str, str]:
     return f"{local}@{below}", below
 
 
-def _read_names_list(value: bytes) -> tuple[bytes, ...]:
+def _read_names_list(value: bytes, *, may_be_blank: bool) -> tuple[bytes, ...]:
     names = words_of(value.lower())
-    if not all(map(_FIELD_NAME.match, names)):
+    if may_be_blank:
+        names = tuple([name for name in names if name])
+    if b"" in names or b"".join(names).translate(None, _NAME_OCTETS):
         raise BadTagList("has no list of fields in h=")
     return names

@@ -1,0 +1,299 @@
+"""DMARC: does the domain in From stand behind this mail, and what does it ask for (RFC 9989).
+
+Laws:
+- A flow that never raises: what DNS does not say is ``temperror``, and then no policy applies
+  (RFC 9989 section 5.3.6).
+- The number of questions has a limit, whatever the names in the mail.
+- ``disposition`` is what the owner of the domain asks for; what is done is the verdict's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from zajil.core.domain import BadDomain, to_ascii
+from zajil.dns.flow import Flow, Outcome, Question
+from zajil.mailauth.dkim_verify import DkimFound
+from zajil.mailauth.dmarc_record import DmarcRecord, lower_policy
+from zajil.mailauth.spf import SpfFound
+from zajil.mailauth.tree_walk import RecordBook, WalkFailed, organizational_domain, walk_tree
+
+MAX_AUTHORS = 4
+"""Domains in From that are looked at. A mail with more is not judged by DMARC, and says so
+(RFC 9989 section 11.5)."""
+MAX_IDENTIFIERS = 8
+"""Signing domains that are compared with that of the author; each may take a walk."""
+
+
+@dataclass(frozen=True, slots=True)
+class DmarcQuery:
+    """What was found out so far."""
+
+    header_from: tuple[str, ...]
+    """Domains of the addresses in From, in order."""
+    spf: SpfFound | None = None
+    """Of the MAIL FROM identity, which with a null path is postmaster of the HELO name."""
+    dkim: Sequence[DkimFound] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DmarcFound:
+    """What DMARC says of a mail."""
+
+    result: str
+    """``pass``, ``fail``, ``none``, ``temperror``, ``permerror`` (RFC 8601 section 2.7)."""
+    domain: str
+    """The author domain; of several the one that decided."""
+    reason: str
+    """One sentence for a person."""
+    policy: str = "none"
+    """What its record says for mail that fails: ``none``, ``quarantine``, ``reject``."""
+    disposition: str = "none"
+    """What it asks to do with this mail."""
+    organizational_domain: str | None = None
+    """``None`` where nobody had to know."""
+    record_domain: str | None = None
+    """Where the record was found; ``None`` without one."""
+    record: DmarcRecord | None = None
+    alignment: tuple[str, ...] = ()
+    """Which of ``spf`` and ``dkim`` proved it; empty unless it passed."""
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def report_to(self) -> tuple[str, ...]:
+        """URIs for aggregate reports."""
+        return self.record.report_to if self.record else ()
+
+    @property
+    def failure_to(self) -> tuple[str, ...]:
+        """URIs for failure reports."""
+        return self.record.failure_to if self.record else ()
+
+    @property
+    def is_testing(self) -> bool:
+        """The owner tries the policy out (``t=y``)."""
+        return self.record is not None and self.record.is_testing
+
+    @property
+    def psd(self) -> str:
+        """The tag of the record: ``y``, ``n`` or ``u``."""
+        return self.record.psd if self.record else "u"
+
+
+def check_dmarc(query: DmarcQuery) -> Flow[DmarcFound]:
+    """Find the policy of the author's domain, and whether the mail satisfies it."""
+    authors = _distinct(query.header_from)
+    if not authors:
+        return DmarcFound("permerror", "", "From names no domain, so nobody can be asked.")
+    if len(authors) > MAX_AUTHORS:
+        return DmarcFound(
+            "permerror",
+            authors[0],
+            f"From names {len(authors)} domains; nobody can stand behind so many.",
+        )
+    book = RecordBook()
+    found: list[DmarcFound] = []
+    for author in authors:
+        found += [(yield from _check_author(author, query, book))]
+    # RFC 9989 section 11.5: of several the strictest policy among those that fail.
+    worst = max(found, key=lambda one: (_WORST.index(one.result), _STRICT.index(one.disposition)))
+    return replace(worst, inputs=tuple(book.inputs))
+
+
+_WORST = ("pass", "none", "permerror", "temperror", "fail")
+"""Security: beside a domain that passes, one that does not may not stand unseen."""
+_STRICT = ("none", "quarantine", "reject")
+
+
+def _distinct(domains: Iterable[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for domain in domains:
+        try:
+            found.setdefault(to_ascii(domain))
+        except BadDomain:
+            found.setdefault(domain.lower())
+    return list(found)
+
+
+def _check_author(author: str, query: DmarcQuery, book: RecordBook) -> Flow[DmarcFound]:
+    if author.rstrip(".")[-1:] in ("", "]"):  # an address literal has no policy
+        return DmarcFound("none", author, f"{author} is no domain name.")
+    try:
+        place = yield from _discover(author, book)
+        if place is None:
+            return DmarcFound("none", author, f"{author} has no DMARC policy.")
+        return (yield from _evaluate(author, place, query, book))
+    except WalkFailed as failed:
+        return DmarcFound(
+            "temperror", author, f"DNS gave no answer for the DMARC policy of {failed}."
+        )
+
+
+class _Place(NamedTuple):
+    """Where the record that counts was found."""
+
+    domain: str
+    record: DmarcRecord
+    organization: str | None
+
+
+def _discover(author: str, book: RecordBook) -> Flow[_Place | None]:
+    """Find the record that counts (RFC 9989 section 4.10.1).
+
+    Raises:
+        WalkFailed: DNS did not say.
+    """
+    own = yield from book.look_up(author)
+    if own is not None:
+        return _Place(author, own, None)
+    found = yield from walk_tree(author, book)
+    if not found:
+        return None
+    organization = organizational_domain(author, found)
+    # That of the organizational domain; a public suffix speaks where it has none.
+    record = dict(found).get(organization)
+    if record is not None:
+        return _Place(organization, record, organization)
+    return _Place(found[-1].domain, found[-1].record, organization)
+
+
+def _evaluate(author: str, place: _Place, query: DmarcQuery, book: RecordBook) -> Flow[DmarcFound]:
+    record = place.record
+    if not record.is_applicable:
+        return DmarcFound(
+            "none",
+            author,
+            f"The DMARC record of {place.domain} names no policy.",
+            record_domain=place.domain,
+        )
+    proofs, is_unsure = yield from _find_proofs(author, record, query, book)
+    policy = yield from _policy_for(author, place, book, may_fail=not proofs)
+    found = DmarcFound(
+        "pass" if proofs else "fail",
+        author,
+        "",
+        policy,
+        organizational_domain=place.organization,
+        record_domain=place.domain,
+        record=record,
+        alignment=tuple(proofs),
+    )
+    if proofs:
+        named = " and ".join(_NAMES[method] for method in proofs)
+        return replace(found, reason=f"{named} proved that it comes from {author}.")
+    if is_unsure:
+        return replace(
+            found,
+            result="temperror",
+            reason=f"DNS gave no answer, so it is not known whether it comes from {author}.",
+        )
+    return replace(
+        found,
+        disposition=lower_policy(policy) if record.is_testing else policy,
+        reason=f"Neither SPF nor DKIM proved that it comes from {author}, "
+        f"{_WISHES[policy].format(place.domain)}.",
+    )
+
+
+_NAMES = {"spf": "SPF", "dkim": "DKIM"}
+_WISHES = {
+    "none": "and {} asks for nothing in that case",
+    "quarantine": "and {} asks to treat such mail as suspicious",
+    "reject": "and {} asks to refuse such mail",
+}
+
+
+def _policy_for(author: str, place: _Place, book: RecordBook, *, may_fail: bool) -> Flow[str]:
+    """Choose among ``p``, ``sp`` and ``np`` (RFC 9989 section 4.10.1)."""
+    record = place.record
+    if place.domain == author:
+        return record.policy
+    if record.subdomain_policy != record.absent_policy:
+        answer = yield Question(author, "A")
+        book.note(answer)
+        if answer.outcome is Outcome.NO_NAME:
+            return record.absent_policy
+        if answer.outcome is Outcome.FAILED and may_fail:
+            raise WalkFailed(author)
+    return record.subdomain_policy
+
+
+def _find_proofs(
+    author: str, record: DmarcRecord, query: DmarcQuery, book: RecordBook
+) -> Flow[tuple[list[str], bool]]:
+    """Give the methods that prove the author, and whether one more might have, had DNS answered."""
+    proofs: list[str] = []
+    is_unsure = False
+    for method, domain, is_strict, is_proof in _identifiers(author, query, record):
+        if method in proofs or (not is_proof and proofs):
+            continue
+        try:
+            is_aligned = yield from _is_aligned(domain, author, book, is_strict=is_strict)
+        except WalkFailed:
+            is_unsure = True
+            continue
+        if is_aligned and is_proof:
+            proofs.append(method)
+        is_unsure = is_unsure or is_aligned
+    return proofs, is_unsure and not proofs
+
+
+def _identifiers(
+    author: str, query: DmarcQuery, record: DmarcRecord
+) -> list[tuple[str, str, bool, bool]]:
+    """Give method, domain, whether it must be identical, and whether it passed: proofs first."""
+    found: list[tuple[str, str, bool, bool]] = []
+    if query.spf is not None and query.spf.result in ("pass", "temperror"):
+        passed = query.spf.result == "pass"
+        found.append(("spf", query.spf.domain.lower(), record.strict_spf, passed))
+    signers: dict[tuple[str, bool], None] = {}
+    for signature in query.dkim:
+        if signature.result not in ("pass", "temperror") or not signature.covers_from:
+            continue
+        # RFC 6376 section 3.6.1: a signature of a domain that tests is as good as none.
+        if not signature.is_testing:
+            signers.setdefault((signature.domain.lower(), signature.result == "pass"))
+    # Security: signatures of others may not push the author's own out of sight.
+    own_first = sorted(signers, key=lambda signer: _distance(signer[0], author))
+    found += [
+        ("dkim", domain, record.strict_dkim, passed)
+        for domain, passed in own_first[:MAX_IDENTIFIERS]
+    ]
+    return sorted(found, key=lambda one: not one[3])
+
+
+def _distance(domain: str, author: str) -> int:
+    if domain == author:
+        return 0
+    return 1 if author.endswith("." + domain) or domain.endswith("." + author) else 2
+
+
+def _ends_alike(domain: str, author: str) -> bool:
+    """Whether two names may share an organizational domain at all."""
+    return domain.rpartition(".")[2] == author.rpartition(".")[2]
+
+
+def _is_aligned(domain: str, author: str, book: RecordBook, *, is_strict: bool) -> Flow[bool]:
+    """Whether a proven domain and that of the author belong together (RFC 9989 section 4.10.2).
+
+    Raises:
+        WalkFailed: DNS did not say.
+    """
+    if domain == author:
+        return True
+    if is_strict or not _ends_alike(domain, author):
+        return False
+    organization = yield from _organization_of(author, book)
+    # A walk from below only ends at this domain if it is above where it starts; and from the
+    # domain itself it ends there too.
+    if domain == organization:
+        return True
+    if not domain.endswith("." + organization):
+        return False
+    return organization == (yield from _organization_of(domain, book))
+
+
+def _organization_of(domain: str, book: RecordBook) -> Flow[str]:
+    return organizational_domain(domain, (yield from walk_tree(domain, book)))
