@@ -8,7 +8,7 @@ looked up and made canonical once, whoever signed it. ARC uses it the same way (
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from zajil.message.fields import Field
 
@@ -23,10 +23,16 @@ def relaxed_field(name: bytes, value: bytes) -> bytes:
         name: lower case.
         value: still folded; no matter whether CRLF or LF ends its lines.
     """
-    # ``split`` knows more white space than RFC 6376: line ends (which go anyway), VT, FF, lone CR.
-    if b"\x0b" in value or b"\x0c" in value or value.count(b"\r") != value.count(b"\r\n"):
-        return name + b":" + _RUN.sub(b" ", _FOLD.sub(b"", value)).strip(b" ")
-    return name + b":" + b" ".join(value.split())
+    if _is_plain(value):
+        return name + b":" + b" ".join(value.split())
+    return name + b":" + _RUN.sub(b" ", _FOLD.sub(b"", value)).strip(b" ")
+
+
+def _is_plain(text: bytes) -> bool:
+    """Whether ``split`` may be used: it knows more white space than RFC 6376 has in lines."""
+    if b"\x0b" in text or b"\x0c" in text:
+        return False
+    return b"\r" not in text or text.count(b"\r") == text.count(b"\r\n")
 
 
 def simple_field(raw: bytes) -> bytes:
@@ -39,7 +45,7 @@ def simple_field(raw: bytes) -> bytes:
 class SignedHeader:
     """The header section of one message, for those who sign or verify it."""
 
-    __slots__ = ("_by_name", "_header", "_relaxed", "fields")
+    __slots__ = ("_by_name", "_header", "_is_plain", "_relaxed", "fields")
 
     def __init__(self, header: bytes, fields: Sequence[Field]) -> None:
         """Wrap it.
@@ -50,6 +56,7 @@ class SignedHeader:
         """
         self._header = header
         self.fields = fields
+        self._is_plain = _is_plain(header)
         self._relaxed: dict[int, bytes] = {}
         self._by_name: dict[bytes, list[Field]] = {}
         for field in fields:
@@ -68,7 +75,10 @@ class SignedHeader:
             return simple_field(self._header[field.start : field.end]) + b"\r\n"
         found = self._relaxed.get(field.start)
         if found is None:
-            found = relaxed_field(field.name, field.value) + b"\r\n"
+            if self._is_plain:
+                found = b"%b:%b\r\n" % (field.name, b" ".join(field.value.split()))
+            else:
+                found = relaxed_field(field.name, field.value) + b"\r\n"
             self._relaxed[field.start] = found
         return found
 
@@ -81,18 +91,20 @@ class SignedHeader:
             names: lower case, in the order of ``h=``.
             besides: the signature itself, which cannot sign itself.
         """
-        taken: dict[bytes, int] = {}
+        left: dict[bytes, Iterator[Field]] = {}
         found = []
         for name in names:
-            there = self._by_name.get(name)
-            if there is None:
-                continue
-            left = taken.get(name, len(there)) - 1
-            if left >= 0 and there[left] is besides:
-                left -= 1
-            taken[name] = max(left, 0)
-            if left >= 0:
-                found.append(there[left])
+            rest = left.get(name)
+            if rest is None:
+                there = self._by_name.get(name)
+                if there is None:
+                    continue
+                rest = left[name] = reversed(there)
+            field = next(rest, None)
+            if field is besides:
+                field = next(rest, None)
+            if field is not None:
+                found.append(field)
         return found
 
     def signed_bytes(

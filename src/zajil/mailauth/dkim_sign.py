@@ -202,10 +202,13 @@ def _checked_names(headers: Sequence[bytes]) -> list[bytes]:
 def write_tags(tags: Sequence[str], names: Sequence[bytes], body_hash: bytes) -> bytes:
     """Write the value of a signature up to ``b=``, folded."""
     lines = [""]
+    room = _LINE - len("ARC-Message-Signature:")
     for tag in tags:
-        if lines[-1] and len(lines[-1]) + len(tag) > _LINE:
+        if lines[-1] and len(tag) + 2 > room:
             lines.append("")
+            room = _LINE
         lines[-1] += f" {tag};"
+        room -= len(tag) + 2
     listed = " h="
     for number, name in enumerate(names):
         word = (":" if number else "") + name.decode()
