@@ -51,22 +51,41 @@ SIGNALS: dict[str, Signal] = {
         0.5, mark("Its header section has raw 8-bit text that was not announced.")
     ),
     "format.long-line": Signal(0.5, mark("It has a line of more than 998 octets.")),
+    # ---- the peer -----------------------------------------------------------------------------
+    "peer.listed": Signal(3.0, mark("{ip}, which brought it, is listed by {list}."), is_proof=True),
+    "peer.no-name": Signal(1.0, mark("The server that brought it has no name in DNS.")),
+    "peer.unconfirmed-name": Signal(
+        0.5, mark("The name of the server that brought it does not lead back to it.")
+    ),
+    "peer.helo-ours": Signal(
+        3.0, mark("The server that brought it pretended to be {name}, which is us."), is_proof=True
+    ),
+    "peer.helo-other-address": Signal(
+        1.0, mark("The server that brought it introduced itself with an address not its own.")
+    ),
+    "peer.helo-bare-address": Signal(
+        1.0, mark("The server that brought it introduced itself with a bare address.")
+    ),
+    "peer.helo-no-domain": Signal(
+        0.5, mark("The server that brought it introduced itself as {name}, which is no domain.")
+    ),
 }
 """Every signal by its name."""
 
 
-def make_reason(signal: str, **values: str | int) -> Reason:
+def make_reason(signal: str, *, weight: float | None = None, **values: str | int) -> Reason:
     """Give the reason that names this signal, with what was found.
 
     Args:
         signal: a key of ``SIGNALS``.
+        weight: where it depends on what was found; ``None``: that of the table.
         values: for the places of its sentence; text of a peer is shown as it is, so it must be
             printable and short (``tracking.journey.readable``).
     """
     known = SIGNALS[signal]
     return Reason(
         signal,
-        known.weight,
+        known.weight if weight is None else weight,
         known.text,
         known.demands,
         tuple(values.items()),

@@ -10,6 +10,17 @@ from pydantic import Field
 from zajil.config.options_group import Options
 
 
+class PeerOptions(Options):
+    """``[check.peer]``: who is asked about the server that brings a mail."""
+
+    lists: dict[str, float] = Field(
+        {},
+        examples=[{"zen.example.net": 4.0, "zen.example.net 127.0.0.10": 1.0}],
+        description="DNS lists of bad addresses (RFC 5782), and what a listing weighs; after a "
+        "space, the same for one code of a list. Ask the list whether you may use it.",
+    )
+
+
 class CheckOptions(Options):
     """``[check]``: what a mail is judged by, and when it is junk."""
 
@@ -28,3 +39,4 @@ class CheckOptions(Options):
         description="Other weights for signals, by name; 0 silences one. `zajil check signals` "
         "lists all.",
     )
+    peer: PeerOptions = PeerOptions()

@@ -1,0 +1,126 @@
+"""DNS lists of addresses, and who watches that they work (RFC 5782).
+
+Laws:
+- Only an answer in 127.0.0.0/8 is a listing, and none in 127.255.255.0/24: that is how a list says
+  that it does not answer us.
+- A list that fails its test points, or does not answer them, counts for nothing until it passes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
+
+from zajil.dns.flow import Outcome, Question, Resolve
+
+logger = logging.getLogger(__name__)
+
+_LISTINGS = IPv4Network("127.0.0.0/8")
+_ERRORS = IPv4Network("127.255.255.0/24")
+_MUST_BE_LISTED = IPv4Address("127.0.0.2")
+_MUST_NOT_BE_LISTED = IPv4Address("127.0.0.1")
+WATCH_SECONDS = 3600.0
+"""Between two tests of a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An address stands in a list."""
+
+    zone: str
+    codes: tuple[str, ...]
+    weight: float
+    question: str
+    """Question and answer, one line."""
+
+
+class DnsLists:
+    """The lists the operator chose; what was found out of their health is kept here."""
+
+    def __init__(self, weights: Mapping[str, float], resolve: Resolve) -> None:
+        """Take the lists.
+
+        Args:
+            weights: of a zone, or of one code of it: ``zen.example``, ``zen.example 127.0.0.10``.
+            resolve: asks DNS.
+        """
+        self._weights = dict(weights)
+        self._resolve = resolve
+        self.zones = tuple(dict.fromkeys(name.split()[0] for name in weights))
+        self.broken: dict[str, str] = {}
+        """Zone to the reason why it does not count."""
+
+    def __bool__(self) -> bool:
+        return bool(self.zones)
+
+    async def find(self, ip: IPv4Address | IPv6Address) -> Sequence[Listing]:
+        """Ask all lists that work side by side; waits for the slowest, as the resolver does."""
+        working = [zone for zone in self.zones if zone not in self.broken]
+        found = await asyncio.gather(*(self._ask(zone, ip) for zone in working))
+        return [one for one in found if one is not None]
+
+    async def _ask(self, zone: str, ip: IPv4Address | IPv6Address) -> Listing | None:
+        answer = await self._resolve(Question(list_name(ip, zone), "A"))
+        codes = tuple(value for value in answer.values if _is_listing(value))
+        if not codes:
+            return None
+        weight = max(self._weights.get(f"{zone} {code}", self._weight(zone)) for code in codes)
+        return Listing(zone, codes, weight, str(answer))
+
+    def _weight(self, zone: str) -> float:
+        return self._weights.get(zone, 0.0)
+
+    async def watch(self) -> None:
+        """Test all lists now and every hour, until cancelled."""
+        while True:
+            for zone in self.zones:
+                await self.test(zone)
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def test(self, zone: str) -> None:
+        """Ask for the two test points of a list (RFC 5782 section 5)."""
+        reason = await self._find_fault(zone)
+        if reason is None:
+            if self.broken.pop(zone, None) is not None:
+                logger.warning("DNS list %s works again", zone)
+        elif zone not in self.broken:
+            logger.warning("DNS list %s does not count until it works: %s", zone, reason)
+            self.broken[zone] = reason
+        else:
+            self.broken[zone] = reason
+
+    async def _find_fault(self, zone: str) -> str | None:
+        listed = await self._resolve(Question(list_name(_MUST_BE_LISTED, zone), "A"))
+        if listed.outcome is Outcome.FAILED:
+            return f"it does not answer ({listed.detail})"
+        if any(_is_error(value) for value in listed.values):
+            return f"it refuses to answer us ({', '.join(listed.values)})"
+        if not any(_is_listing(value) for value in listed.values):
+            return f"it does not list {_MUST_BE_LISTED}"
+        free = await self._resolve(Question(list_name(_MUST_NOT_BE_LISTED, zone), "A"))
+        if any(_is_listing(value) for value in free.values):
+            return f"it lists {_MUST_NOT_BE_LISTED}, and so perhaps everybody"
+        return None
+
+
+def list_name(ip: IPv4Address | IPv6Address, zone: str) -> str:
+    """Give the name to ask for (RFC 5782 sections 2.1 and 2.4)."""
+    return f"{ip.reverse_pointer.rsplit('.', 2)[0]}.{zone}"
+
+
+def _is_listing(value: str) -> bool:
+    try:
+        address = IPv4Address(value)
+    except AddressValueError:
+        return False
+    return address in _LISTINGS and address not in _ERRORS
+
+
+def _is_error(value: str) -> bool:
+    try:
+        return IPv4Address(value) in _ERRORS
+    except AddressValueError:
+        return False

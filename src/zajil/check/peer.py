@@ -1,0 +1,155 @@
+"""What can be said of a peer before it has said anything of a mail: its names, and lists of it.
+
+The same for all mails of a session, so it is found out once, while the first one arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from zajil.check.dns_lists import DnsLists, Listing
+from zajil.check.signals import make_reason
+from zajil.check.verdict import Reason
+from zajil.dns.flow import Flow, Outcome, Question, Resolve, run_flow
+from zajil.mailauth.authres import Result
+from zajil.tracking.events import CheckDone
+
+MAX_NAMES = 5
+"""Names of one address that are looked at; an honest one has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Iprev:
+    """Whether an address and its name agree (RFC 8601 section 3)."""
+
+    result: str
+    """``pass``, ``fail``, ``temperror`` or ``permerror``."""
+    name: str | None
+    """The one that leads back to the address; ``None``: there is none."""
+    reason: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFindings:
+    """What was found out about a peer."""
+
+    iprev: Iprev
+    listed: tuple[Listing, ...]
+    results: tuple[Result, ...]
+    """For Authentication-Results."""
+    reasons: tuple[Reason, ...]
+    events: tuple[CheckDone, ...]
+
+    @property
+    def name(self) -> str | None:
+        """Its confirmed name."""
+        return self.iprev.name
+
+
+async def check_peer(
+    ip: IPv4Address | IPv6Address,
+    claimed_name: str,
+    resolve: Resolve,
+    lists: DnsLists,
+    own_names: Collection[str],
+    now_ms: int,
+) -> PeerFindings:
+    """Ask for the peer's name and for it in all lists, side by side.
+
+    Args:
+        ip: of the peer.
+        claimed_name: what it said in EHLO or HELO.
+        resolve: asks DNS.
+        lists: may be none.
+        own_names: host name and domains of ours: nobody else is called so.
+        now_ms: for the events.
+    """
+    listed: Sequence[Listing] = ()
+    if lists:
+        iprev, listed = await asyncio.gather(run_flow(check_iprev(ip), resolve), lists.find(ip))
+    else:
+        iprev = await run_flow(check_iprev(ip), resolve)
+    reasons = [*_name_reasons(iprev), *helo_reasons(ip, claimed_name, own_names)]
+    reasons += [
+        make_reason("peer.listed", weight=one.weight, ip=str(ip), list=one.zone) for one in listed
+    ]
+    events = [CheckDone(now_ms, "iprev", iprev.result, iprev.reason, iprev.inputs)]
+    if lists:
+        told = ", ".join(one.zone for one in listed)
+        events.append(
+            CheckDone(
+                now_ms,
+                "dns lists",
+                "fail" if listed else "pass",
+                f"{ip} is listed by {told}" if listed else f"{ip} is in none of our lists",
+                (*[one.question for one in listed], *_told_broken(lists)),
+            )
+        )
+    results = (Result("iprev", iprev.result, (("policy.iprev", str(ip)),)),)
+    return PeerFindings(iprev, tuple(listed), results, tuple(reasons), tuple(events))
+
+
+def _told_broken(lists: DnsLists) -> list[str]:
+    return [f"{zone} was not asked: {reason}" for zone, reason in lists.broken.items()]
+
+
+def _name_reasons(iprev: Iprev) -> list[Reason]:
+    if iprev.result == "permerror":
+        return [make_reason("peer.no-name")]
+    return [make_reason("peer.unconfirmed-name")] if iprev.result == "fail" else []
+
+
+def check_iprev(ip: IPv4Address | IPv6Address) -> Flow[Iprev]:
+    """Find the names of an address, and those of them that lead back (RFC 8601 section 3)."""
+    answer = yield Question(ip.reverse_pointer, "PTR")
+    inputs = [str(answer)]
+    if answer.outcome is Outcome.FAILED:
+        reason = f"DNS did not answer for the name of {ip}"
+        return Iprev("temperror", None, reason, tuple(inputs))
+    if answer.outcome is not Outcome.FOUND:
+        return Iprev("permerror", None, f"{ip} has no name in DNS", tuple(inputs))
+    failed = False
+    kind = "A" if isinstance(ip, IPv4Address) else "AAAA"
+    for name in answer.values[:MAX_NAMES]:
+        forward = yield Question(name, kind)
+        inputs.append(str(forward))
+        if any(_is_same(value, ip) for value in forward.values):
+            return Iprev("pass", name.lower(), f"{ip} is {name}, and {name} is {ip}", tuple(inputs))
+        failed = failed or forward.outcome is Outcome.FAILED
+    result = "temperror" if failed else "fail"
+    reason = f"{ip} is called {answer.values[0][:253]}, and that name does not lead back to it"
+    return Iprev(result, None, reason, tuple(inputs))
+
+
+def _is_same(value: str, ip: IPv4Address | IPv6Address) -> bool:
+    try:
+        return ip_address(value) == ip
+    except ValueError:
+        return False
+
+
+def helo_reasons(
+    ip: IPv4Address | IPv6Address, claimed_name: str, own_names: Collection[str]
+) -> list[Reason]:
+    """Say what is odd about the name in EHLO; no mail is refused for it alone (RFC 5321 4.1.4)."""
+    name = claimed_name.lower().removesuffix(".")
+    if name.startswith("["):
+        literal = name.strip("[]").removeprefix("ipv6:")
+        return [] if _is_same(literal, ip) else [make_reason("peer.helo-other-address")]
+    if name in own_names:
+        return [make_reason("peer.helo-ours", name=claimed_name)]
+    if _is_address(name):
+        return [make_reason("peer.helo-bare-address")]
+    return [] if "." in name else [make_reason("peer.helo-no-domain", name=claimed_name[:80])]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

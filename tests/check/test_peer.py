@@ -1,0 +1,122 @@
+"""What can be said of a peer: its names, and lists of it."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address
+
+import pytest
+
+from zajil.check.dns_lists import DnsLists, list_name
+from zajil.check.peer import PeerFindings, check_iprev, check_peer, helo_reasons
+from zajil.testing.zone import Zone, ZoneResolver, run_flow_on_zone
+
+IP = ip_address("192.0.2.1")
+NAMED: dict[str, dict[str, list[str]] | None] = {
+    "1.2.0.192.in-addr.arpa": {"PTR": ["mx.south.test"]},
+    "mx.south.test": {"A": ["192.0.2.1"]},
+}
+LIST = "bad.test"
+WORKING: dict[str, dict[str, list[str]] | None] = {"2.0.0.127.bad.test": {"A": ["127.0.0.2"]}}
+
+
+def look(
+    zone: Zone, weights: dict[str, float] | None = None, helo: str = "mx.south.test"
+) -> PeerFindings:
+    resolver = ZoneResolver(zone)
+    lists = DnsLists(weights or {}, resolver.resolve)
+    return asyncio.run(check_peer(IP, helo, resolver.resolve, lists, {"mx.north.test"}, 0))
+
+
+def test_a_name_that_leads_back() -> None:
+    found = look(NAMED)
+    assert (found.iprev.result, found.name, found.reasons) == ("pass", "mx.south.test", ())
+    assert found.results[0].properties == (("policy.iprev", "192.0.2.1"),)
+    assert [event.check for event in found.events] == ["iprev"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "result", "signals"),
+    [
+        ({}, "permerror", ["peer.no-name"]),
+        ({**NAMED, "mx.south.test": {"A": ["192.0.2.2"]}}, "fail", ["peer.unconfirmed-name"]),
+        ({**NAMED, "mx.south.test": None}, "temperror", []),
+        ({"1.2.0.192.in-addr.arpa": None}, "temperror", []),
+    ],
+)
+def test_names_that_do_not(zone: Zone, result: str, signals: list[str]) -> None:
+    """What DNS does not answer is never held against anybody."""
+    found = look(zone)
+    assert found.iprev.result == result
+    assert [reason.signal for reason in found.reasons] == signals
+
+
+def test_an_address_with_a_thousand_names_costs_a_few_questions() -> None:
+    zone: Zone = {"1.2.0.192.in-addr.arpa": {"PTR": [f"n{n}.test" for n in range(1000)]}}
+    assert len(run_flow_on_zone(check_iprev(IP), zone).inputs) < 10
+
+
+@pytest.mark.parametrize(
+    ("helo", "signal"),
+    [
+        ("mx.south.test", None),
+        ("[192.0.2.1]", None),
+        ("[192.0.2.2]", "peer.helo-other-address"),
+        ("[IPv6:2001:db8::1]", "peer.helo-other-address"),
+        ("192.0.2.1", "peer.helo-bare-address"),
+        ("localhost", "peer.helo-no-domain"),
+        ("MX.north.test", "peer.helo-ours"),
+    ],
+)
+def test_the_name_in_ehlo(helo: str, signal: str | None) -> None:
+    found = [reason.signal for reason in helo_reasons(IP, helo, {"mx.north.test"})]
+    assert found == ([signal] if signal else [])
+
+
+def test_a_listed_peer_weighs_what_the_operator_says() -> None:
+    zone = {**NAMED, "1.2.0.192.bad.test": {"A": ["127.0.0.10", "127.0.0.2"]}}
+    (reason,) = look(zone, {LIST: 4.0, f"{LIST} 127.0.0.10": 1.0}).reasons
+    assert (reason.signal, reason.weight, reason.is_proof) == ("peer.listed", 4.0, True)
+    zone["1.2.0.192.bad.test"] = {"A": ["127.0.0.10"]}
+    (reason,) = look(zone, {LIST: 4.0, f"{LIST} 127.0.0.10": 1.0}).reasons
+    assert reason.weight == 1.0
+    assert reason.text == "192.0.2.1, which brought it, is listed by bad.test."
+
+
+@pytest.mark.parametrize("value", ["127.255.255.254", "192.0.2.7", "nonsense"])
+def test_what_is_no_listing(value: str) -> None:
+    """127.255.255.0/24 is how a list says that it does not answer us."""
+    assert look({**NAMED, "1.2.0.192.bad.test": {"A": [value]}}, {LIST: 4.0}).listed == ()
+
+
+def test_the_name_of_an_ipv6_address_in_a_list() -> None:
+    """RFC 5782 section 2.4."""
+    name = list_name(ip_address("2001:db8:1:2:3:4:567:89ab"), "ugly.example.com")
+    assert (
+        name == "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.ugly.example.com"
+    )
+
+
+@pytest.mark.parametrize(
+    ("zone", "why"),
+    [
+        ({}, "does not list 127.0.0.2"),
+        ({"2.0.0.127.bad.test": None}, "does not answer"),
+        ({"2.0.0.127.bad.test": {"A": ["127.255.255.254"]}}, "refuses to answer us"),
+        ({**WORKING, "1.0.0.127.bad.test": {"A": ["127.0.0.2"]}}, "everybody"),
+    ],
+)
+def test_a_list_that_fails_its_test_points_counts_for_nothing(zone: Zone, why: str) -> None:
+    """RFC 5782 section 5: a list that was shut down may list the whole world."""
+
+    async def main() -> None:
+        resolver = ZoneResolver({**zone, "1.2.0.192.bad.test": {"A": ["127.0.0.2"]}})
+        lists = DnsLists({LIST: 4.0}, resolver.resolve)
+        await lists.test(LIST)
+        assert why in lists.broken[LIST]
+        assert await lists.find(IP) == []
+        resolver.zone = {**WORKING, "1.2.0.192.bad.test": {"A": ["127.0.0.2"]}}
+        await lists.test(LIST)
+        assert [one.zone for one in await lists.find(IP)] == [LIST]
+
+    asyncio.run(main())
