@@ -301,6 +301,81 @@ dkim_key = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Domains whose mail we saw and which ask for reports (RFC 9990); one row, and one report, for each
+# interval.
+dmarc_seen_domain = sa.Table(
+    "dmarc_seen_domain",
+    metadata,
+    sa.Column("domain", KEY, primary_key=True),  # where the record was found, ASCII
+    sa.Column("begin_ms", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("end_ms", NUMBER, nullable=False),
+    sa.Column("policy", sa.Text, nullable=False),  # JSON of mailauth.dmarc_report.PublishedPolicy
+    sa.Column("report_to", sa.Text, nullable=False),  # JSON array of URIs
+    sa.Column("lease_until_ms", NUMBER, nullable=False),  # a worker makes its report until then
+    sa.Column("done_ms", NUMBER),  # when it was reported, or given up; null: it is open
+    sa.Column("outcome", sa.Text, nullable=False),  # a sentence for a person
+    sqlite_with_rowid=False,
+)
+
+dmarc_seen_row = sa.Table(
+    "dmarc_seen_row",
+    metadata,
+    sa.Column("domain", KEY, primary_key=True),
+    sa.Column("begin_ms", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("digest", KEY, primary_key=True),  # of content
+    sa.Column("content", sa.Text, nullable=False),  # JSON of ReportRow, without its count
+    sa.Column("count", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Reports of others about our domains: aggregate ones (RFC 9990) and of failures (RFC 9991).
+dmarc_report = sa.Table(
+    "dmarc_report",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("kind", KEY, nullable=False),  # aggregate, failure
+    sa.Column("domain", KEY, nullable=False),  # ours, ASCII
+    sa.Column("sender", KEY, nullable=False),  # domain that mailed it; "": read from a file
+    sa.Column("report_id", KEY, nullable=False),  # of a failure: a digest of what it says
+    sa.Column("is_proven", sa.Boolean, nullable=False),  # its mail passed DMARC
+    sa.Column("organization", sa.Text, nullable=False),
+    sa.Column("begin_ms", NUMBER, nullable=False),
+    sa.Column("end_ms", NUMBER, nullable=False),
+    sa.Column("received_ms", NUMBER, nullable=False, index=True),
+    sa.Column("mail_id", KEY),
+    sa.Column("messages", NUMBER, nullable=False),
+    sa.Column("passed", NUMBER, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),  # JSON: all but the rows
+    # A forged report must not stand in the way of the true one.
+    sa.UniqueConstraint("kind", "domain", "sender", "report_id", "is_proven"),
+    sqlite_autoincrement=True,
+)
+
+dmarc_report_row = sa.Table(
+    "dmarc_report_row",
+    metadata,
+    sa.Column("report", NUMBER, primary_key=True, autoincrement=False),  # dmarc_report.id
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("source_ip", KEY, nullable=False),
+    sa.Column("header_from", KEY, nullable=False),
+    sa.Column("count", NUMBER, nullable=False),
+    sa.Column("disposition", KEY, nullable=False),
+    sa.Column("dkim", KEY, nullable=False),
+    sa.Column("spf", KEY, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),  # JSON of ReportRow
+    sqlite_with_rowid=False,
+)
+
+# Mails to the address for reports that were looked at, and what was in them.
+dmarc_report_mail = sa.Table(
+    "dmarc_report_mail",
+    metadata,
+    sa.Column("mail_id", KEY, primary_key=True),
+    sa.Column("at_ms", NUMBER, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),  # a sentence for a person
+    sqlite_with_rowid=False,
+)
+
 # Recipients of what an account has submitted in one minute and on one day (UTC).
 send_count = sa.Table(
     "send_count",
