@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from zajil.config.options_keys import KeyOptions
-from zajil.keys.record import record_name, record_value
+from zajil.keys.record import record_value
 from zajil.keys.upkeep import KeyUpkeep
+from zajil.mailauth.dkim_key import key_name
 from zajil.store.batch import DIRECTORY
 from zajil.store.dkim_keys import list_dkim_keys, load_active_keys
 from zajil.store.domains import DomainRow, create_domain
@@ -35,7 +36,7 @@ class Kept:
     def publish(self) -> None:
         """Put the record of each key into DNS, as it should be now."""
         for row in self.store.read_now(list_dkim_keys):
-            self.zone[record_name(row.domain, row.selector)] = {"TXT": [record_value(row)]}
+            self.zone[key_name(row.domain, row.selector)] = {"TXT": [record_value(row)]}
 
     async def after(self, days: float) -> dict[str, str]:
         """Let days go by, look once, and give the state of each key."""

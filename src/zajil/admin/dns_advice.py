@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from zajil.config.options import Configuration
-from zajil.keys.record import record_name, record_value, zone_text
+from zajil.keys.record import record_value, zone_text
+from zajil.mailauth.dkim_key import key_name
 from zajil.store.dkim_keys import DkimKeyRow, KeyState
 
 
@@ -73,7 +74,7 @@ def key_records(keys: Sequence[DkimKeyRow]) -> list[DnsRecord]:
     """Give the record of each key, as it should be now (RFC 6376 section 3.6.1)."""
     return [
         DnsRecord(
-            record_name(row.domain, row.selector),
+            key_name(row.domain, row.selector),
             "TXT",
             zone_text(record_value(row)),
             _KEY_PURPOSES[row.state],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from zajil.check.step import Checks
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
+from zajil.keys.sign import Signer
 from zajil.net.limits import SessionTable
 from zajil.resolver.client import Resolver
 from zajil.store.open import Store
@@ -31,5 +32,7 @@ class Means:
     store: Store
     resolver: Resolver
     checks: Checks
+    signer: Signer | None
+    """``None``: nothing is signed (``keys.sign``)."""
     clock: Clock
     random: Random

@@ -20,6 +20,7 @@ from zajil.app.listeners import (
 from zajil.app.means import Means
 from zajil.core.clock import Clock
 from zajil.deliver.run import Deliverer
+from zajil.keys.upkeep import KeyUpkeep
 from zajil.login.service import LoginService
 from zajil.login.tokens import Introspection, IntrospectionRules
 from zajil.store.errors import StoreUnavailable
@@ -59,11 +60,15 @@ async def make_parts(means: Means) -> Parts:
         clock=clock,
         random=means.random,
         owner=f"{hostname}/{means.number}",
+        signer=means.signer,
     )
     parts.runs.append(deliverer.run())
     parts.drains.append(deliverer.drain)
     if means.sockets["web"]:
         _add_web(parts, means, login)
+    if means.signer is not None and means.number == 0:
+        upkeep = KeyUpkeep(store, means.resolver.resolve, configuration.keys, clock)
+        parts.runs.append(upkeep.run())
     parts.runs.append(_forget_old_events(store, clock, configuration.tracking.retention))
     return parts
 

@@ -19,6 +19,8 @@ from zajil.app.services import make_parts
 from zajil.check.step import Checks
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
+from zajil.keys.keyring import Keyring
+from zajil.keys.sign import Signer
 from zajil.net.limits import SessionTable
 from zajil.net.supervise import WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
@@ -119,6 +121,7 @@ class Worker:
     async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
         await store.directory.load()
         shared = self.shared
+        hostname = shared.configuration.server.hostname
         resolver = Resolver(shared.configuration.dns, self.clock, self.random)
         means = Means(
             shared.configuration,
@@ -129,7 +132,8 @@ class Worker:
             shared.client_tls,
             store,
             resolver,
-            Checks(shared.configuration.check, resolver.resolve),
+            Checks(shared.configuration.check, resolver.resolve, hostname),
+            Signer(Keyring(store), self.clock) if shared.configuration.keys.sign else None,
             self.clock,
             self.random,
         )

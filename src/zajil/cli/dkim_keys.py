@@ -141,7 +141,8 @@ def _words(rows: Sequence[DkimKeyRow], seen: Sequence[RecordSeen]) -> list[list[
 
 def _as_dict(row: DkimKeyRow) -> dict[str, Any]:
     from zajil.core.domain import to_unicode
-    from zajil.keys.record import record_name, record_value, zone_text
+    from zajil.keys.record import record_value, zone_text
+    from zajil.mailauth.dkim_key import key_name
 
     value = record_value(row)
     return {
@@ -155,7 +156,7 @@ def _as_dict(row: DkimKeyRow) -> dict[str, Any]:
         "activated_ms": row.activated_ms,
         "retired_ms": row.retired_ms,
         "revoked_ms": row.revoked_ms,
-        "record_name": record_name(row.domain, row.selector),
+        "record_name": key_name(row.domain, row.selector),
         "record_type": "TXT",
         "record_value": value,
         "record_text": zone_text(value),

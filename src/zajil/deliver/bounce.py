@@ -18,6 +18,7 @@ from zajil.core.envelope import PLAIN_MAIL, MailOptions
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
 from zajil.deliver.outgoing import Outcome, Result
 from zajil.deliver.settle import Notice, Pair
+from zajil.keys.sign import Signer
 from zajil.message.dsn import (
     MAX_RETURNED,
     Action,
@@ -58,6 +59,8 @@ class Bouncer:
     """How long a DSN to elsewhere is tried (``queue.lifetime``)."""
     clock: Clock
     random: Random
+    signer: Signer | None = None
+    """``None``: DSNs are not signed."""
 
     async def tell(self, notice: Notice, pairs: Sequence[Pair]) -> Bounce:
         """Make one DSN for recipients of one mail.
@@ -96,7 +99,7 @@ class Bouncer:
             retry_until_ms=min(claimed.expires_ms for claimed, _ in pairs),
             whole=whole,
         )
-        dsn = self._intake(mail, report, route, dsn_id)
+        dsn = await self._intake(mail, report, route, dsn_id)
         told = tuple(str(one.address) for one in reports)
         return Bounce(dsn, (DsnSent(now_ms, dsn_id, told),))
 
@@ -111,14 +114,18 @@ class Bouncer:
         section, found, _ = head.partition(b"\r\n\r\n")
         return section + b"\r\n" if found else head, head if whole else None
 
-    def _intake(
+    async def _intake(
         self, mail: Claimed, report: DeliveryReport, route: Local | Remote, dsn_id: MailId
     ) -> Intake:
         sender = report.reverse_path
         copies = plan_copies(
             [Addressed(sender, route)], Plan(None, report.date_ms, self.lifetime_ms)
         )
-        content = self.store.blobs.stage((build_delivery_report(report),))
+        message = build_delivery_report(report)
+        signed: tuple[TrackingEvent, ...] = ()
+        if self.signer is not None:
+            message, signed = await self.signer.sign_own(message)
+        content = self.store.blobs.stage((message,))
         return Intake(
             mail_id=dsn_id,
             parent_mail_id=mail.mail_id,
@@ -134,7 +141,7 @@ class Bouncer:
             local=tuple(copies.local),
             remote=tuple(copies.remote),
             refused=(),
-            events=tuple(copies.events),
+            events=(*signed, *copies.events),
             options=_REQUIRE_TLS if mail.mail_options.require_tls else PLAIN_MAIL,
         )
 

@@ -36,6 +36,7 @@ from zajil.deliver.outgoing import (
 from zajil.deliver.schedule import Schedule
 from zajil.deliver.security import Opener
 from zajil.dns.flow import Answer, Question
+from zajil.keys.sign import Signer
 from zajil.store.batch import QUEUE
 from zajil.store.blobs import BlobReader, NoSuchBlob
 from zajil.store.errors import StoreError
@@ -72,8 +73,9 @@ class Deliverer:
 
     Made of: a store that is started; what answers DNS; the options ``[deliver]`` and ``[queue]``;
     our host name; a client's context that verifies certificates (``None``: no TLS at all); clock
-    and random for schedules, ids, jitter; and ``owner``, this worker's name on its leases,
-    ``hostname/number``: the one that takes a dead worker's place has the same and frees them.
+    and random for schedules, ids, jitter; ``owner``, this worker's name on its leases,
+    ``hostname/number``: the one that takes a dead worker's place has the same and frees them; and
+    what signs the DSNs we write (``None``: nothing is signed).
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Deliverer:
         clock: Clock,
         random: Random,
         owner: str,
+        signer: Signer | None = None,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -106,7 +109,7 @@ class Deliverer:
         self._means = Means(
             options, hostname, clock, random, resolve, opener, links, self._open_body
         )
-        bouncer = Bouncer(store, hostname, queue.lifetime, clock, random)
+        bouncer = Bouncer(store, hostname, queue.lifetime, clock, random, signer)
         self._settler = Settler(store, bouncer, queue, clock, random)
         self._woken = asyncio.Event()
         self._look = True  # something may be due

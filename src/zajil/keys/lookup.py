@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zajil.dns.flow import Flow, Outcome, Question
-from zajil.keys.record import is_same_key, record_name
+from zajil.keys.record import is_same_key
+from zajil.mailauth.dkim_key import key_name
 from zajil.store.dkim_keys import DkimKeyRow
 
 Seen = Literal["found", "missing", "other", "several", "unknown"]
@@ -25,7 +26,7 @@ class RecordSeen:
 
 def look_for_record(row: DkimKeyRow) -> Flow[RecordSeen]:
     """Ask for the record of a key and compare."""
-    answer = yield Question(record_name(row.domain, row.selector), "TXT")
+    answer = yield Question(key_name(row.domain, row.selector), "TXT")
     seen: Seen
     if answer.outcome is Outcome.FAILED:
         seen = "unknown"

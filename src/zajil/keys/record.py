@@ -6,29 +6,20 @@ Pure.
 from __future__ import annotations
 
 import base64
-import binascii
-import re
 
+from zajil.mailauth.dkim_key import KEY_TYPES
+from zajil.mailauth.tag_list import BadTagList, parse_tag_list, read_base64, value_of
 from zajil.store.dkim_keys import DkimKeyRow, KeyState
 
 _STRING = 255
 """Octets of one string of a TXT record (RFC 1035 section 3.3)."""
-
-_KEY_TYPES = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
-_TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*=([^;]*)")
-_SPACE = re.compile(r"\s+")
-
-
-def record_name(domain: str, selector: str) -> str:
-    """Give the name of the record, without a final dot."""
-    return f"{selector}._domainkey.{domain}"
 
 
 def record_value(row: DkimKeyRow) -> str:
     """Give the text of the record; a revoked key says so by an empty ``p=``."""
     key = b"" if row.state is KeyState.REVOKED else row.public_key
     # h=sha256: nobody may take a signature with SHA-1 for ours (RFC 8301 section 3.1).
-    kind = _KEY_TYPES[row.algorithm]
+    kind = KEY_TYPES[row.algorithm]
     return f"v=DKIM1; h=sha256; k={kind}; p={base64.b64encode(key).decode()}"
 
 
@@ -41,12 +32,19 @@ def zone_text(value: str) -> str:
 
 
 def is_same_key(value: str, row: DkimKeyRow) -> bool:
-    """Tell whether a record that was found in DNS holds this public key, whatever else it says."""
-    tags = {match[1]: match[2] for match in map(_TAG.match, value.split(";")) if match}
-    if tags.get("k", "rsa").strip() != _KEY_TYPES[row.algorithm]:
-        return False
+    """Tell whether a record that was found in DNS holds this public key, whatever else it says.
+
+    Args:
+        value: the joined strings of the TXT record, bytes above 127 as Latin-1.
+        row: the key.
+    """
     try:
-        key = base64.b64decode(_SPACE.sub("", tags.get("p", "")), validate=True)
-    except (binascii.Error, ValueError):
+        tags = parse_tag_list(value.encode("latin-1", "replace"))
+        if value_of(tags, b"k", b"rsa").decode("latin-1") != KEY_TYPES[row.algorithm]:
+            return False
+        packed = value_of(tags, b"p")
+        if row.state is KeyState.REVOKED:
+            return not packed
+        return read_base64(packed, "p") == row.public_key
+    except BadTagList:
         return False
-    return key == (b"" if row.state is KeyState.REVOKED else row.public_key)

@@ -17,8 +17,9 @@ from zajil.core.clock import Clock
 from zajil.dns.flow import Resolve, run_flow
 from zajil.keys.generate import generate_keys
 from zajil.keys.lookup import Seen, look_for_record
-from zajil.keys.record import record_name, record_value, zone_text
+from zajil.keys.record import record_value, zone_text
 from zajil.keys.rotation import find_due, next_look_ms
+from zajil.mailauth.dkim_key import key_name
 from zajil.store.batch import DIRECTORY
 from zajil.store.dkim_keys import (
     Algorithm,
@@ -161,7 +162,7 @@ class KeyUpkeep:
                 self._remind(row, "missing", now_ms)
 
     def _remind(self, row: DkimKeyRow, seen: Seen, now_ms: int) -> None:
-        name = record_name(row.domain, row.selector)
+        name = key_name(row.domain, row.selector)
         if now_ms - self._told_ms.get(name, -_REMIND_MS) < _REMIND_MS:
             return
         self._told_ms[name] = now_ms

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from zajil.check.step import Checks
 from zajil.config.options import LimitOptions, SubmitOptions
 from zajil.core.clock import Clock, Random
+from zajil.keys.sign import BODY_NEED, Signer
 from zajil.receive.limits import KnownPeers
+from zajil.receive.spool import Spool
 from zajil.store.open import Store
+
+_SUBMISSION = ("submission", "submissions", "web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,22 @@ class ReceiveServices:
     """What an account may send; ``None`` where nobody logs in."""
     known_peers: KnownPeers | None = None
     """``None``: no peer is held in a tarpit."""
+    signer: Signer | None = None
+    """``None``: nothing is signed (``keys.sign``)."""
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     """Waits so many seconds: for answers that are held back."""
+
+    def make_spool(self) -> Spool:
+        """Make what keeps the bytes of one mail; of a submission, it hashes what we sign."""
+        if self.service not in _SUBMISSION:
+            return Spool(self.limits, self.store.blobs)
+        needs = () if self.signer is None else (BODY_NEED,)
+        return Spool(self.limits, self.store.blobs, needs, reads_signatures=False)
+
+    @property
+    def looks_at_peers(self) -> bool:
+        """Whether those who connect are strangers; behind LMTP is a program in front of us."""
+        return self.service == "smtp"
 
     @property
     def most_recipients(self) -> int:

@@ -9,9 +9,11 @@ store; ``net.drive_smtp`` deals with both.
 
 from __future__ import annotations
 
+from asyncio import Task
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
+from zajil.check.peer import PeerFindings
 from zajil.core.ids import ID_RANDOM_SIZE, SessionId, new_mail_id, new_session_id
 from zajil.net.peer import Peer
 from zajil.receive import replies
@@ -21,7 +23,6 @@ from zajil.receive.limits import error_delay_ms
 from zajil.receive.recipients import refuse_recipient, take_recipient
 from zajil.receive.reported_peer import reported_peer
 from zajil.receive.services import ReceiveServices
-from zajil.receive.spool import Spool
 from zajil.receive.transaction import Transaction
 from zajil.route.directory_flow import ask_directory
 from zajil.route.recipient import RecipientRoute, route_recipient
@@ -82,6 +83,8 @@ class ReceiveSession:
         self.tls: str | None = None
         """Version and cipher, for people."""
         self.transaction: Transaction | None = None
+        self.looked: Task[PeerFindings] | None = None
+        """What is being found out about the peer; the same for all its mails."""
         self.events: list[TrackingEvent] = [
             SessionOpened(now_ms, services.service, str(peer), peer.local)
         ]
@@ -134,6 +137,8 @@ class ReceiveSession:
     def answer_greeting(self, event: Ehlo | Helo | Lhlo) -> Answer:
         """EHLO, HELO, LHLO: the transaction is over, the name is noted."""
         self.drop_transaction()
+        if event.client_name != self.claimed_name:
+            self.looked = None
         self.claimed_name = event.client_name
         self.extended = not isinstance(event, Helo)
         verb = _GREETINGS[type(event)]
@@ -151,7 +156,7 @@ class ReceiveSession:
             now_ms,
             event.reverse_path,
             event.smtputf8,
-            Spool(self.services.limits, self.services.store.blobs),
+            self.services.make_spool(),
             options=event.options,
         )
         path = str(event.reverse_path) if event.reverse_path else ""
@@ -177,6 +182,7 @@ class ReceiveSession:
 
     def answer_data(self, event: Data) -> Answer:
         """DATA: the engine has seen to it that there is a recipient."""
+        self._look_at_peer()
         return replies.GO_AHEAD
 
     def answer_bdat(self, event: Bdat) -> Answer:
@@ -184,6 +190,7 @@ class ReceiveSession:
         transaction = self._transaction()
         refusal = body_refusal(transaction, BodyEnd(event.size, event.defect))
         if refusal is None:
+            self._look_at_peer()
             return replies.CHUNK_OK
         self.transaction = None
         refuse(self, transaction, refusal)
@@ -232,6 +239,7 @@ class ReceiveSession:
         self.session_id = new_session_id(now_ms, self.services.random(ID_RANDOM_SIZE))
         self.peer = reported_peer(proxy, event)
         self.claimed_name = event.client_name if isinstance(event.client_name, str) else ""
+        self.looked = None
         self.extended = event.protocol == "ESMTP"
         self.mails = 0
         self.bad_recipients = 0
@@ -306,6 +314,13 @@ class ReceiveSession:
         if self.bad_recipients == self.most_bad_recipients:
             return self.refuse("RCPT", replies.TOO_MANY_BAD_RECIPIENTS)
         return reply
+
+    def _look_at_peer(self) -> None:
+        """Begin to ask who the peer is, while its mail arrives."""
+        services = self.services
+        if self.looked is None and services.looks_at_peers:
+            now_ms = services.clock.now_ms()
+            self.looked = services.checks.look_at(self.peer, self.claimed_name, now_ms)
 
     def _record(self, events: Sequence[TrackingEvent]) -> None:
         # Nobody waits for this row. It shares the next commit.

@@ -6,9 +6,11 @@ Law: a 250 leaves here only as the result of ``receive.hand_over``, after the co
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from zajil.check.facts import MessageFacts
 from zajil.check.verdict import NOTHING_AGAINST
+from zajil.keys.sign import UNSIGNED
 from zajil.login.account import Account
 from zajil.message.fields import cut_ranges, read_fields
 from zajil.message.source import size_of
@@ -110,6 +112,14 @@ async def decide_submission(
     refusal = verdict_refusal(checked)
     if refusal is not None:
         return refusal
+    header = cut_ranges(header, checked.forged)
+    signed = UNSIGNED
+    if services.signer is not None:
+        fields = read_fields(header) if checked.forged else fields
+        hash_body = partial(transaction.spool.digests, fields, body)
+        # What stays here is signed too: a reader cannot tell the two apart.
+        signed = await services.signer.sign(header, fields, hash_body)
+        transaction.events += signed.events
     trace = _trace(services, transaction, via, now_ms)
     return Incoming(
         now_ms=now_ms,
@@ -117,7 +127,7 @@ async def decide_submission(
         header_from=received.header_from,
         message_id=received.message_id,
         needs_smtputf8=await needs_smtputf8(facts),
-        parts=(trace, checked.results, cut_ranges(header, checked.forged), body),
+        parts=(trace, checked.results, signed.fields, header, body),
         verdict=NOTHING_AGAINST,  # what our own users write to each other is not judged as junk
         write=_counted(services, account, transaction, now_ms),
     )

@@ -19,7 +19,6 @@ from zajil.receive import replies
 from zajil.receive.hand_over import Incoming, take_in
 from zajil.receive.recipients import refuse_recipient, take_recipient
 from zajil.receive.services import ReceiveServices
-from zajil.receive.spool import Spool
 from zajil.receive.transaction import Transaction
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import route_recipient
@@ -83,7 +82,7 @@ async def hand_in(
         now_ms,
         reverse_path,
         True,
-        Spool(services.limits, services.store.blobs),
+        services.make_spool(),
     )
     transaction.events.append(SenderNamed(now_ms, str(reverse_path) if reverse_path else "", ""))
 

@@ -1,0 +1,135 @@
+"""A message gets its signatures: one by each active key of the domain that From names.
+
+Laws:
+- The signing domain is the domain of From, or above it where our server writes in its own name,
+  so that the signature is aligned with it (RFC 9989 section 4.4.1).
+- A domain without keys signs with nothing. Where there are keys, a mail leaves signed or not at
+  all: whatever fails here is raised, and the mail is deferred.
+- The signatures stand on top of the header section they cover; what is put above them later
+  (Received, Authentication-Results) is not signed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from zajil.core.clock import Clock
+from zajil.keys.keyring import Keyring, Keys
+from zajil.mailauth.dkim_body import BodyDigests, BodyNeed
+from zajil.mailauth.dkim_sign import sign_dkim
+from zajil.message.address_list import parse_address_list
+from zajil.message.fields import Field, find_field, read_fields, split_message
+from zajil.tracking.events import MailSigned, TrackingEvent
+
+T = TypeVar("T")
+
+BODY_NEED = BodyNeed("relaxed", "sha256", None)
+"""The body hash of our signatures: relaxed, because servers on the way trim white space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What signing gave."""
+
+    fields: bytes
+    """To stand on top of the header section, with their CRLFs; empty: there are no keys."""
+    events: tuple[TrackingEvent, ...]
+
+
+UNSIGNED = Signed(b"", ())
+
+
+class Signer:
+    """Signs what leaves one worker."""
+
+    def __init__(self, keyring: Keyring, clock: Clock) -> None:
+        self.keyring = keyring
+        self._clock = clock
+        # An RSA signature takes a millisecond, three mails' worth of the event loop, and needs
+        # no GIL: in a thread of its own, others are served meanwhile.
+        self._thread = ThreadPoolExecutor(1, "sign")
+
+    async def sign(
+        self, header: bytes, fields: Sequence[Field], hash_body: Callable[[], BodyDigests]
+    ) -> Signed:
+        """Sign a message in the name of its author's domain.
+
+        Waits for the store after a change of keys, and for the arithmetic.
+
+        Args:
+            header: the header section, as it will leave.
+            fields: what ``read_fields(header)`` gave.
+            hash_body: gives the hashes of the body, ``BODY_NEED`` among them; called in a thread,
+                and only if there are keys.
+
+        Raises:
+            StoreUnavailable: nobody knows whether the domain has keys.
+        """
+        domain = author_domain(fields)
+        if domain is None:
+            return UNSIGNED
+        keys = await self.keyring.keys_of(domain)
+        return await self._sign(header, fields, hash_body, domain, keys)
+
+    async def sign_own(self, message: bytes) -> tuple[bytes, tuple[TrackingEvent, ...]]:
+        """Sign a whole message that our server writes in its own name.
+
+        Returns:
+            The message, with its signatures if there are keys for them; and the events.
+
+        Raises:
+            StoreUnavailable: nobody knows whether there are keys.
+        """
+        end, start = split_message(message)
+        header = message[:end]
+        fields = read_fields(header)
+        author = author_domain(fields)
+        if author is None:
+            return message, ()
+        domain, keys = await self.keyring.aligned_keys(author)
+
+        def hash_body() -> BodyDigests:
+            digests = BodyDigests((BODY_NEED,))
+            digests.feed(message[start:])
+            return digests
+
+        signed = await self._sign(header, fields, hash_body, domain, keys)
+        return signed.fields + message, signed.events
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do the arithmetic of a key where the event loop does not wait for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _sign(
+        self,
+        header: bytes,
+        fields: Sequence[Field],
+        hash_body: Callable[[], BodyDigests],
+        domain: str,
+        keys: Keys,
+    ) -> Signed:
+        if not keys:
+            return UNSIGNED
+        now_ms = self._clock.now_ms()
+
+        def work() -> bytes:
+            digests = hash_body()
+            made = [sign_dkim(header, fields, digests, key, now_s=now_ms // 1000) for key in keys]
+            return b"".join(made)
+
+        written = await self.in_thread(work)
+        selectors = tuple([key.selector for key in keys])
+        algorithms = tuple([key.algorithm for key in keys])
+        return Signed(written, (MailSigned(now_ms, domain, selectors, algorithms),))
+
+
+def author_domain(fields: Sequence[Field]) -> str | None:
+    """Give the domain of the first author in From, in ASCII; ``None``: there is none."""
+    field = find_field(fields, b"from")
+    people = parse_address_list(field.value).people if field is not None else ()
+    address = people[0].address if people else None
+    return None if address is None else address.domain
