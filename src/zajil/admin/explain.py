@@ -105,8 +105,9 @@ async def explain_file(
         LimitOptions(),
         body=message[end:],
     )
-    checks = Checks(options, resolve)
-    checked = await checks.check_message(facts)
+    checks = Checks(options, resolve, "")
+    looked = None if peer is None else checks.look_at(peer, helo, facts.now_ms)
+    checked = await checks.check_message(facts, looked)
     return explain(checked.verdict, checks.thresholds)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from zajil.config.options import LimitOptions
 from zajil.core.address import Address
 from zajil.core.ids import AccountId
+from zajil.mailauth.dkim_body import BodyDigests
 from zajil.message.fields import Field
 from zajil.message.source import Source
 from zajil.net.peer import Peer
@@ -41,5 +42,7 @@ class MessageFacts:
     by its own words and history."""
     leaves: bool = False
     """A copy of it goes to another server."""
+    digests: BodyDigests | None = None
+    """Hashes of the body that its signatures ask for; ``None``: they cannot be checked."""
     body: bytes | Source = b""
     """With the empty line before it. To read a ``Source`` may wait on the disk: in a thread."""

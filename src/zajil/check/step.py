@@ -7,16 +7,21 @@ configured is not there at all.
 from __future__ import annotations
 
 import asyncio
+from asyncio import Task
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
 from zajil.check.content import check_format
+from zajil.check.dns_lists import DnsLists
 from zajil.check.facts import MessageFacts
+from zajil.check.peer import PeerFindings, check_peer
 from zajil.check.result_fields import forged_ranges, result_field
 from zajil.check.verdict import Action, Reason, Thresholds, Verdict, decide
 from zajil.config.options_check import CheckOptions
 from zajil.core.ids import AccountId
 from zajil.dns.flow import Resolve
+from zajil.net.peer import Peer
 from zajil.tracking.events import CheckDone, TrackingEvent, VerdictReached
 
 
@@ -40,13 +45,31 @@ class Checked:
 class Checks:
     """All that one worker checks mails with."""
 
-    def __init__(self, options: CheckOptions, resolve: Resolve) -> None:
+    def __init__(self, options: CheckOptions, resolve: Resolve, hostname: str) -> None:
         self._resolve = resolve
+        self._own_names = frozenset({hostname})
+        self.lists = DnsLists(options.peer.lists, resolve)
         self._weights = options.weights
         self.thresholds = thresholds_of(options)
 
-    async def check_message(self, facts: MessageFacts) -> Checked:
+    def look_at(self, peer: Peer, claimed_name: str, now_ms: int) -> Task[PeerFindings] | None:
+        """Begin to find out who a peer is, while its mail arrives; ``None``: it has no address."""
+        try:
+            ip = ip_address(peer.host)
+        except ValueError:
+            return None
+        return asyncio.create_task(
+            check_peer(ip, claimed_name, self._resolve, self.lists, self._own_names, now_ms)
+        )
+
+    async def check_message(
+        self, facts: MessageFacts, looked: Task[PeerFindings] | None = None
+    ) -> Checked:
         """Check a mail that is here to its last byte.
+
+        Args:
+            facts: what is known of it.
+            looked: what ``look_at`` began; ``None``: the peer is not looked at.
 
         Raises:
             StoreUnavailable: its body cannot be read from the disk.

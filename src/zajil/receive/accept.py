@@ -6,10 +6,12 @@ Law: a 250 leaves here only as the result of ``take_in``, after the commit.
 from __future__ import annotations
 
 import asyncio
+from asyncio import Task
 from collections.abc import Sequence
 from typing import Protocol
 
 from zajil.check.facts import MessageFacts
+from zajil.check.peer import PeerFindings
 from zajil.check.step import Checked
 from zajil.check.verdict import Action
 from zajil.core.address import Address
@@ -19,6 +21,7 @@ from zajil.message.fields import Field, cut_ranges, find_value, read_fields
 from zajil.message.smtputf8 import has_raw_header
 from zajil.net.peer import Peer
 from zajil.receive import replies
+from zajil.receive.forward_seal import seal_forwarded
 from zajil.receive.hand_over import Incoming, Origin, refuse, take_in
 from zajil.receive.trace_fields import protocol_keyword, received_field
 from zajil.receive.transaction import Transaction
@@ -44,6 +47,7 @@ class Connection(Origin, Protocol):
     extended: bool
     claimed_name: str
     tls: str | None
+    looked: Task[PeerFindings] | None
 
 
 async def accept_mail(session: Connection, transaction: Transaction, end: BodyEnd) -> Reply:
@@ -64,24 +68,22 @@ def body_refusal(transaction: Transaction, end: BodyEnd) -> Reply | None:
 async def _decide(session: Connection, transaction: Transaction) -> Incoming | Reply:
     now_ms = session.services.clock.now_ms()
     facts = await _facts(session, transaction, now_ms)
-    checked = await session.services.checks.check_message(facts)
+    checked = await session.services.checks.check_message(facts, session.looked)
     received = received_event(facts)
     transaction.events += (received, *checked.events)
     refusal = verdict_refusal(checked)
     if refusal is not None:
         return refusal
+    header = cut_ranges(facts.header, checked.forged)
+    services, results = session.services, checked.results
+    seal = await seal_forwarded(services, transaction, results, header, facts.body)
     return Incoming(
         now_ms,
         None,
         received.header_from,
         received.message_id,
         await needs_smtputf8(facts),
-        (
-            _trace(session, transaction, now_ms),
-            checked.results,
-            cut_ranges(facts.header, checked.forged),
-            facts.body,
-        ),
+        (_trace(session, transaction, now_ms), results, seal, header, facts.body),
         checked.verdict,
         checked.by_account,
     )
@@ -90,6 +92,7 @@ async def _decide(session: Connection, transaction: Transaction) -> Incoming | R
 async def _facts(session: Connection, transaction: Transaction, now_ms: int) -> MessageFacts:
     header, body = await transaction.spool.split()
     accounts, leaves = whose_copies(transaction)
+    fields = read_fields(header)
     return MessageFacts(
         now_ms=now_ms,
         peer=session.peer,
@@ -99,12 +102,13 @@ async def _facts(session: Connection, transaction: Transaction, now_ms: int) -> 
         accounts=accounts,
         leaves=leaves,
         header=header,
-        fields=read_fields(header),
+        fields=fields,
         size=transaction.spool.size,
         smtputf8=transaction.smtputf8,
         login=None,
         authserv_id=session.services.hostname,
         limits=session.services.limits,
+        digests=transaction.spool.digests(fields, body),
         body=body,
     )
 
