@@ -215,7 +215,7 @@ def _describe(
         signature.algorithm,
         signature.identity,
         word,
-        reason[0].upper() + reason[1:] if reason.startswith("the ") else reason,
+        reason if reason.startswith(signature.domain) else reason[0].upper() + reason[1:],
         (key.input,),
         max((record.bits for record in key.records), default=0),
         any(record.is_testing for record in key.records),
