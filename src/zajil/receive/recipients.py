@@ -9,6 +9,7 @@ from __future__ import annotations
 from zajil.core.address import Address
 from zajil.core.envelope import PLAIN_RECIPIENT, RecipientOptions
 from zajil.receive import replies
+from zajil.receive.forward_seal import expect_seal
 from zajil.receive.transaction import Recipient, Transaction
 from zajil.route.recipient import Local, RecipientRoute, Remote, Suspended
 from zajil.smtp.reply import Reply
@@ -52,6 +53,7 @@ def take_recipient(
     if key not in transaction.keys:
         transaction.keys.add(key)
         transaction.recipients.append(Recipient(address, route, options))
+        expect_seal(transaction, route)
         transaction.events.append(RecipientNamed(at_ms, str(address), kind))
     return replies.RECIPIENT_OK
 
