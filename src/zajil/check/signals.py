@@ -69,6 +69,39 @@ SIGNALS: dict[str, Signal] = {
     "peer.helo-no-domain": Signal(
         0.5, mark("The server that brought it introduced itself as {name}, which is no domain.")
     ),
+    # ---- who sent it --------------------------------------------------------------------------
+    "spf.fail": Signal(2.0, mark("{domain} says that {ip} may not send its mail (SPF).")),
+    "spf.softfail": Signal(
+        0.5, mark("{domain} says that {ip} should not send its mail (SPF, softfail).")
+    ),
+    "spf.helo-fail": Signal(
+        1.5, mark("The server called itself {domain}, and {domain} says that it is not (SPF).")
+    ),
+    "dkim.fail": Signal(0.5, mark("The signature of {domain} does not fit the mail (DKIM).")),
+    "dkim.partial": Signal(
+        1.5, mark("{domain} signed only the beginning of the text (DKIM); who wrote the rest?")
+    ),
+    "dmarc.pass": Signal(-0.5, mark("It is proven that the mail comes from {domain} (DMARC).")),
+    "dmarc.fail": Signal(0.5, mark("Nothing proves that the mail comes from {domain} (DMARC).")),
+    "dmarc.fail-quarantine": Signal(
+        5.0,
+        mark("Nothing proves that the mail comes from {domain}, which says to suspect such mail."),
+    ),
+    "dmarc.fail-reject": Signal(
+        6.0,
+        mark("Nothing proves that the mail comes from {domain}, which says to refuse such mail."),
+        asks_refusal=True,
+    ),
+    "dmarc.many-authors": Signal(
+        3.0, mark("It names so many authors that none of them can be proven (DMARC).")
+    ),
+    "arc.trusted": Signal(
+        0.0,
+        mark("{sealer}, which we trust, says that it did come from {domain} (ARC); it changed it."),
+    ),
+    "dmarc.trusted-forwarder": Signal(
+        0.0, mark("{forwarder}, which we trust, forwarded it; so {domain} cannot be proven.")
+    ),
 }
 """Every signal by its name."""
 

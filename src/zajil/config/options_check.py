@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from zajil.config.kinds import DomainName, Network
 from zajil.config.options_group import Options
 
 
@@ -18,6 +19,33 @@ class PeerOptions(Options):
         examples=[{"zen.example.net": 4.0, "zen.example.net 127.0.0.10": 1.0}],
         description="DNS lists of bad addresses (RFC 5782), and what a listing weighs; after a "
         "space, the same for one code of a list. Ask the list whether you may use it.",
+    )
+
+
+class SenderOptions(Options):
+    """``[check.sender]``: SPF, DKIM, DMARC and ARC, and whom we believe beside them."""
+
+    enabled: bool = Field(True, description="Check who sent a mail: SPF, DKIM, DMARC, ARC.")
+    bimi: bool = Field(
+        True,
+        description="Look up the logo (BIMI) of domains whose mail passed an enforced DMARC "
+        "policy; it is not fetched.",
+    )
+    trusted_sealers: tuple[DomainName, ...] = Field(
+        (),
+        examples=[["lists.example.org"]],
+        description="Domains whose ARC seals are believed: mail that passed DMARC when it came to "
+        "them passes here, though they changed it. Lists and forwarders of good name.",
+    )
+    trusted_forwarders: tuple[Network, ...] = Field(
+        (),
+        description="Addresses and networks that forward mail to us: DMARC of what they bring "
+        "does not count.",
+    )
+    trusted_forwarder_names: tuple[DomainName, ...] = Field(
+        (),
+        description="The same by name: of the host, or of a domain above it, if its address leads "
+        "back to it; or the domain in MAIL FROM, if SPF passes.",
     )
 
 
@@ -40,3 +68,4 @@ class CheckOptions(Options):
         "lists all.",
     )
     peer: PeerOptions = PeerOptions()
+    sender: SenderOptions = SenderOptions()
