@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.dns.flow import Answer, Outcome, Question
-from zajil.mailauth.spf import MAX_LOOKUPS, SpfFound, SpfQuery, check_spf, check_spf_helo
+from zajil.mailauth.spf import SpfFound, SpfQuery, check_spf, check_spf_helo
 from zajil.mailauth.spf_macro import MAX_NAME
+from zajil.mailauth.spf_questions import MAX_LOOKUPS
 from zajil.mailauth.spf_record import BadRecord, Record, parse_record
 from zajil.testing.zone import Zone, run_flow_on_answers, run_flow_on_zone
 
