@@ -31,8 +31,8 @@ def test_a_good_letter_is_accepted_without_waiting() -> None:
     checked = check_without_waiting(make_facts(make_letter()))
     assert checked.verdict.action is Action.ACCEPT
     assert checked.forged == []
-    assert checked.results == b"Authentication-Results: mx.north.test; none\r\n"
-    assert checked.events == (
+    assert b"dmarc=none header.from=north.test" in checked.results
+    assert checked.events[-2:] == (
         CheckDone(NOON_MS, "format", "pass", "The form of the message is right.", ()),
         VerdictReached(NOON_MS, None, "accept", 0.0, ()),
     )
@@ -42,12 +42,12 @@ def test_every_verdict_explains_itself() -> None:
     """Design section 1, promise 5."""
     checked = check_without_waiting(make_facts(make_letter(extra=b"From: x@y.test\r\n")))
     assert checked.verdict.action is Action.JUNK
-    done, reached = checked.events
+    *_, done, reached = checked.events
     assert isinstance(done, CheckDone)
     assert isinstance(reached, VerdictReached)
     assert done.result == "remarks"
     assert reached.verdict == "junk"
-    assert reached.reasons == ("It names its author more than once.",)
+    assert reached.reasons[0] == "It names its author more than once."
 
 
 def test_a_forged_result_is_named_to_be_cut() -> None:

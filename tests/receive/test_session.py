@@ -19,7 +19,7 @@ from zajil.store.tracking import EventBatch, MailQuery, find_mails, load_journey
 from zajil.testing.reading import inbox_of
 from zajil.testing.store import make_account, running
 from zajil.testing.talk import talk_to_receiver
-from zajil.tracking.events import TrackingEvent
+from zajil.tracking.events import CheckDone, TrackingEvent
 
 T = TypeVar("T")
 
@@ -66,10 +66,14 @@ def test_a_local_mail_lies_in_the_mailbox_when_250_is_said(store: Store) -> None
         assert lines[:2] == [b"Return-Path: <amal@north.test>", b"Delivered-To: noor@south.test"]
         assert lines[2] == b"Received: from mx.north.test ([192.0.2.1])"
         assert lines[3] == b"\tby mx.south.test with UTF8SMTP"  # RFC 6531 section 4.3
-        assert b"Authentication-Results: mx.south.test; none" in lines
+        assert b"Authentication-Results: mx.south.test;" in lines
+        assert b"\tspf=none smtp.mailfrom=amal@north.test;" in lines
         assert text.endswith(MESSAGE.encode())
 
     with_store(store, talk)
+
+
+CHECKS = ["iprev", "spf", "dkim", "dmarc", "format"]
 
 
 def test_the_journey_tells_every_step(store: Store) -> None:
@@ -85,9 +89,11 @@ def test_the_journey_tells_every_step(store: Store) -> None:
         names = [event.name for event in await events_of(store, mail_id_of(reply))]
         assert names == [
             *("session.opened", "session.greeted", "mail.sender", "mail.recipient_refused"),
-            *("mail.recipient", "mail.received", "check.done", "check.verdict"),
+            *("mail.recipient", "mail.received", *["check.done"] * len(CHECKS), "check.verdict"),
             *("deliver.filed", "mail.accepted"),
         ]
+        events = await events_of(store, mail_id_of(reply))
+        assert [one.check for one in events if isinstance(one, CheckDone)] == CHECKS
 
     with_store(store, talk)
 

@@ -17,10 +17,12 @@ from zajil.check.dns_lists import DnsLists
 from zajil.check.facts import MessageFacts
 from zajil.check.peer import PeerFindings, check_peer
 from zajil.check.result_fields import forged_ranges, result_field
+from zajil.check.sender import NOT_CHECKED, SenderFindings, check_sender
 from zajil.check.verdict import Action, Reason, Thresholds, Verdict, decide
 from zajil.config.options_check import CheckOptions
 from zajil.core.ids import AccountId
 from zajil.dns.flow import Resolve
+from zajil.mailauth.dkim_body import BodyDigests
 from zajil.net.peer import Peer
 from zajil.tracking.events import CheckDone, TrackingEvent, VerdictReached
 
@@ -40,12 +42,14 @@ class Checked:
     """Verdicts that differ, because of an account's own words or history."""
     action: Action = Action.ACCEPT
     """What is said to the peer: a mail is refused only if everybody refuses it (design D12)."""
+    sender: SenderFindings = NOT_CHECKED
 
 
 class Checks:
     """All that one worker checks mails with."""
 
     def __init__(self, options: CheckOptions, resolve: Resolve, hostname: str) -> None:
+        self._options = options
         self._resolve = resolve
         self._own_names = frozenset({hostname})
         self.lists = DnsLists(options.peer.lists, resolve)
@@ -74,18 +78,27 @@ class Checks:
         Raises:
             StoreUnavailable: its body cannot be read from the disk.
         """
+        if facts.login is None:
+            peer = None if looked is None else await looked
+            digests = facts.digests or BodyDigests(())
+            sender = await check_sender(facts, digests, self._resolve, self._options, peer)
+        else:
+            sender = NOT_CHECKED
         if isinstance(facts.body, bytes):
             reasons = check_format(facts)
         else:
             reasons = await asyncio.to_thread(check_format, facts)
-        return self._conclude(facts, reasons, {})
+        return self._conclude(facts, sender, reasons, {})
 
     def _conclude(
         self,
         facts: MessageFacts,
-        reasons: Sequence[Reason],
+        sender: SenderFindings,
+        form: Sequence[Reason],
         own_reasons: Mapping[AccountId, Sequence[Reason]],
     ) -> Checked:
+        peer = sender.peer
+        reasons = (*sender.reasons, *(peer.reasons if peer is not None else ()), *form)
         if self._weights:
             reasons = self._reweigh(reasons)
         verdict = decide(reasons, self.thresholds)
@@ -94,8 +107,10 @@ class Checks:
             for account, own in own_reasons.items()
             if own
         }
-        told = " ".join([reason.text for reason in reasons if reason.signal.startswith("format.")])
+        told = " ".join([reason.text for reason in form if reason.signal.startswith("format.")])
         events = (
+            *(peer.events if peer is not None else ()),
+            *sender.events,
             CheckDone(
                 facts.now_ms,
                 "format",
@@ -111,19 +126,20 @@ class Checks:
         )
         return Checked(
             verdict,
-            result_field(facts, ()),
+            result_field(facts, sender.results),
             forged_ranges(facts),
             events,
             by_account,
             joint_action(facts, verdict, by_account),
+            sender,
         )
 
-    def _reweigh(self, reasons: Sequence[Reason]) -> list[Reason]:
+    def _reweigh(self, reasons: Sequence[Reason]) -> tuple[Reason, ...]:
         weights = self._weights
-        return [
+        return tuple(
             replace(reason, weight=weights[reason.signal]) if reason.signal in weights else reason
             for reason in reasons
-        ]
+        )
 
 
 def thresholds_of(options: CheckOptions) -> Thresholds:

@@ -95,7 +95,7 @@ async def _facts(session: Connection, transaction: Transaction, now_ms: int) -> 
     fields = read_fields(header)
     return MessageFacts(
         now_ms=now_ms,
-        peer=session.peer,
+        peer=session.peer if session.services.looks_at_peers else None,
         claimed_name=session.claimed_name,
         reverse_path=transaction.reverse_path,
         recipients=tuple([recipient.address for recipient in transaction.recipients]),
