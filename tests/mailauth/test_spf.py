@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zajil.dns.flow import Answer, Outcome, Question
@@ -113,6 +113,25 @@ def test_an_arabic_sender() -> None:
     found = check({"xn--mgberp4a5d4ar.test": zone[domain]}, sender="سلمى@السعودية.test")
     assert found.result == "pass"
     assert "ip4" in found.reason
+
+
+@pytest.mark.parametrize(
+    "term", ["exists:%{l}.b.test", "include:%{s}", "a:%{l}.b.test", "ptr:%{l}"]
+)
+def test_terms_with_a_local_part_beyond_ascii_match_nothing(term: str) -> None:
+    """RFC 8616 section 4: no permanent error either."""
+    assert check(record(f"v=spf1 {term} ?all"), sender="سلمى@south.test").result == "neutral"
+
+
+def test_an_explanation_is_plain_even_for_a_sender_who_is_not() -> None:
+    zone = record("v=spf1 -all exp=why.%{d}", why_south_test={"TXT": ["%{l} at %{h} says %{S}"]})
+    found = check(zone, sender="سلمى@south.test", helo="a\r\nb\x1b")
+    assert found.explanation == "???? at a??b? says %D8%B3%D9%84%D9%85%D9%89%40south.test"
+
+
+def test_a_term_of_any_length_leaves_a_short_sentence() -> None:
+    text = "v=spf1 exists:" + "%{d}." * 400 + "test ?ip4:192.0.2.1"
+    assert len(check({"south.test": {"TXT": [text]}}).reason) < 300
 
 
 def test_an_address_in_ipv6_clothes_is_ipv4() -> None:
@@ -233,6 +252,7 @@ def test_no_record_raises(text: str) -> None:
     parse_record("v=spf1" + text)
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.sampled_from(

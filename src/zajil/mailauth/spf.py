@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from zajil.core.domain import BadDomain, to_ascii
@@ -39,6 +40,8 @@ from zajil.mailauth.spf_questions import (
 from zajil.mailauth.spf_record import BadRecord, Directive, Record, is_record, parse_record
 
 _MAX_EXPLANATION = 500
+_MAX_EXPLANATION_TEXT = 2000
+"""Before its macros are put in."""
 _MAX_TERM = 100
 _NOT_PLAIN = re.compile(r"[^ -~]")
 
@@ -171,8 +174,6 @@ def _check_host(state: Evaluation, domain: str) -> Flow[_Outcome]:
             return _Outcome(directive.result, directive.text, domain, record.explanation)
     if record.redirect is None:
         return _Outcome("neutral", "", domain)
-    if any(directive.name == "all" for directive in record.directives):
-        return _Outcome("neutral", "", domain)
     state.count_lookup()
     target = yield from _expand_name(state, domain, record.redirect)
     name = None if target is None else _domain_of(target)
@@ -209,6 +210,8 @@ def _matches(state: Evaluation, domain: str, directive: Directive) -> Flow[bool]
     state.count_lookup()
     if directive.domain is None:
         target: str | None = domain
+    elif not _can_match(state, directive.domain):
+        return False
     else:
         target = yield from _expand_name(state, domain, directive.domain)
     if name == "include":
@@ -263,13 +266,20 @@ def _has_address(state: Evaluation, values: Sequence[str], directive: Directive)
     shift = ip.max_prefixlen - bits
     wanted = int(ip) >> shift
     for value in values:
-        try:
-            address = ip_address(value)
-        except ValueError:
+        address = _read_address(value)
+        if address is None or address.version != ip.version:
             continue
-        if address.version == ip.version and int(address) >> shift == wanted:
+        if int(address) >> shift == wanted:
             return True
     return False
+
+
+@lru_cache(maxsize=4096)
+def _read_address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
 
 
 # ---- macros ------------------------------------------------------------------------------------
@@ -277,11 +287,16 @@ def _has_address(state: Evaluation, values: Sequence[str], directive: Directive)
 
 def _expand_name(state: Evaluation, domain: str, string: MacroString) -> Flow[str | None]:
     """Give the name a macro string makes; ``None``: it makes none."""
-    if not state.local_part.isascii() and string.letters & {"s", "l"}:
-        return None  # RFC 8616 section 4: such a name cannot be
+    if not _can_match(state, string):
+        return None
     values = yield from _macro_values(state, domain, string)
     name = cut_name(expand(string, values).removesuffix("."))
     return name if len(name) <= MAX_NAME else None
+
+
+def _can_match(state: Evaluation, string: MacroString) -> bool:
+    # RFC 8616 section 4: a local part that is not ASCII is in no name of DNS.
+    return state.local_part.isascii() or not string.letters & {"s", "l"}
 
 
 def _macro_values(state: Evaluation, domain: str, string: MacroString) -> Flow[dict[str, str]]:
@@ -321,9 +336,10 @@ def _own_words(state: Evaluation, outcome: _Outcome) -> Flow[str | None]:
     if name is None:
         return None
     answer = yield from ask(state, name, "TXT")
-    if len(answer.values) != 1 or not answer.values[0].isascii():
+    text = answer.values[0] if len(answer.values) == 1 else ""
+    if not text or len(text) > _MAX_EXPLANATION_TEXT or not text.isascii():
         return None
-    string = parse_macro_string(answer.values[0], explains=True, spaces=True)
+    string = parse_macro_string(text, explains=True, spaces=True)
     values = yield from _macro_values(state, outcome.domain, string)
     # Security: the sender's and the client's words come in by macros; this may become a reply.
     return _NOT_PLAIN.sub("?", expand(string, values)[:_MAX_EXPLANATION])
