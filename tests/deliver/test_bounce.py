@@ -18,6 +18,8 @@ from zajil.store.open import Store
 from zajil.store.queue import next_due_ms
 from zajil.store.queue_admin import QueueOrder, expire
 from zajil.testing.courier import Courier, courier
+from zajil.testing.dkim import verify
+from zajil.testing.keys import make_signer, published_keys
 from zajil.testing.network import Deed, SinkSession, smtp_sink
 from zajil.testing.store import make_account
 from zajil.testing.zone import Zone
@@ -26,6 +28,7 @@ from zajil.tracking.events import (
     DsnSent,
     DsnSuppressed,
     MailboxFiled,
+    MailSigned,
     RecipientFailed,
     RecipientQueued,
 )
@@ -245,5 +248,29 @@ def test_every_dsn_has_ids_of_its_own(store: Store) -> None:
             await setup.deliverer.run_due()
             reports = [journey for one in mail_ids for journey in await setup.children(one)]
             assert len({report.message_id for report in reports}) == 3
+
+    asyncio.run(run())
+
+
+def test_a_notice_is_signed_in_the_name_of_our_domain(store: Store) -> None:
+    """It says who wrote it; bounces that anybody can forge are not believed."""
+    make_account(store, "amal@north.test")
+    signer = make_signer(store, "north.test")
+
+    async def run() -> None:
+        async with (
+            smtp_sink(answer=no_rcpt) as sink,
+            courier(store, ZONE, port=sink.port, signer=signer) as setup,
+        ):
+            for sender in ("amal@north.test", "x@west.test"):
+                mail_id = await setup.put("a@south.test", sender=sender)
+                await setup.deliverer.run_due()
+                (journey,) = await setup.children(mail_id)
+                signed = [one.event for one in journey.events if isinstance(one.event, MailSigned)]
+                assert [one.dkim_domain for one in signed] == ["north.test"]
+                if sender == "x@west.test":
+                    continue
+                found = verify(await setup.read_mail(journey.mail_id), published_keys(store))
+                assert [one.result for one in found] == ["pass", "pass"]
 
     asyncio.run(run())

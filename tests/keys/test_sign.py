@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from zajil.admin.dkim_keys import make_first_keys, revoke_keys, rotate_keys
+from zajil.admin.dkim_keys import revoke_keys, rotate_keys
 from zajil.config.options_keys import KeyOptions
-from zajil.keys.keyring import Keyring
-from zajil.keys.record import record_value
 from zajil.keys.sign import BODY_NEED, Signed, Signer, author_domain
-from zajil.mailauth.dkim_body import BodyDigests, body_needs, body_of
-from zajil.mailauth.dkim_key import key_name
-from zajil.mailauth.dkim_verify import DkimFound, verify_dkim
+from zajil.mailauth.dkim_body import BodyDigests
 from zajil.message.fields import read_fields, split_message
 from zajil.store.dkim_keys import KeysOf, list_dkim_keys, revoke_dkim_keys
 from zajil.store.domains import DomainRow, create_domain
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store
-from zajil.testing.clock import FakeClock
+from zajil.testing.dkim import verify
+from zajil.testing.keys import make_signer, published_keys
 from zajil.testing.mail import NOON_MS
 from zajil.testing.store import running
-from zajil.testing.zone import Zone, run_flow_on_zone
 from zajil.tracking.events import MailSigned
 
 NORTH = "north.test"
@@ -39,14 +35,9 @@ LETTER = (
 async def signing(store: Store, *domains: str) -> AsyncIterator[Signer]:
     for domain in domains:
         store.write_now(create_domain, DomainRow(domain, NOON_MS))
-        make_first_keys(store, domain, KeyOptions(), NOON_MS)
+    signer = make_signer(store, *domains)
     async with running(store):
-        yield Signer(Keyring(store), FakeClock(NOON_MS))
-
-
-def zone_of(store: Store) -> Zone:
-    rows = store.read_now(list_dkim_keys)
-    return {key_name(row.domain, row.selector): {"TXT": [record_value(row)]} for row in rows}
+        yield signer
 
 
 async def sign(signer: Signer, message: bytes = LETTER) -> Signed:
@@ -61,15 +52,6 @@ async def sign(signer: Signer, message: bytes = LETTER) -> Signed:
     return await signer.sign(header, read_fields(header), hash_body)
 
 
-def verify(message: bytes, zone: Zone) -> Sequence[DkimFound]:
-    end, _ = split_message(message)
-    header = message[:end]
-    fields = read_fields(header)
-    digests = BodyDigests(body_needs(fields))
-    digests.feed(body_of(message[end:]))
-    return run_flow_on_zone(verify_dkim(header, fields, digests, NOON_MS // 1000), zone)
-
-
 def test_a_letter_is_signed_by_both_algorithms(store: Store) -> None:
     async def run() -> None:
         async with signing(store, NORTH) as signer:
@@ -80,7 +62,7 @@ def test_a_letter_is_signed_by_both_algorithms(store: Store) -> None:
                 NORTH,
                 ("ed25519-sha256", "rsa-sha256"),
             )
-            found = verify(signed.fields + LETTER, zone_of(store))
+            found = verify(signed.fields + LETTER, published_keys(store))
             assert [(one.result, one.algorithm, one.selector) for one in found] == [
                 ("pass", algorithm, selector)
                 for algorithm, selector in zip(event.algorithms, event.selectors, strict=True)
@@ -108,7 +90,7 @@ def test_an_arabic_domain_is_signed_in_its_ascii_form(store: Store) -> None:
         async with signing(store, "xn--mgbkq8e.test") as signer:
             signed = await sign(signer, message)
             assert signed.fields.isascii()
-            found = verify(signed.fields + message, zone_of(store))
+            found = verify(signed.fields + message, published_keys(store))
             assert [(one.result, one.domain) for one in found] == [("pass", "xn--mgbkq8e.test")] * 2
 
     asyncio.run(run())
@@ -123,7 +105,7 @@ def test_our_own_notices_are_signed_by_the_nearest_domain(store: Store) -> None:
             message, events = await signer.sign_own(notice)
             assert message.endswith(notice)
             assert len(events) == 1
-            assert {one.domain for one in verify(message, zone_of(store))} == {NORTH}
+            assert {one.domain for one in verify(message, published_keys(store))} == {NORTH}
             other = notice.replace(b"mx.north.test", b"mx.south.test")
             assert await signer.sign_own(other) == (other, ())
 
@@ -134,17 +116,17 @@ def test_a_rotated_key_is_noticed_and_a_revoked_one_says_why(store: Store) -> No
     async def run() -> None:
         async with signing(store, NORTH) as signer:
             old = (await sign(signer)).fields + LETTER
-            before = [one.selector for one in verify(old, zone_of(store))]
+            before = [one.selector for one in verify(old, published_keys(store))]
             await asyncio.to_thread(
                 rotate_keys, store, NORTH, KeyOptions(), NOON_MS + 1, at_once=True
             )
             signer.keyring.forget()  # as the hint of the other process does
             new = (await sign(signer)).fields + LETTER
-            zone = zone_of(store)
+            zone = published_keys(store)
             assert [one.result for one in (*verify(old, zone), *verify(new, zone))] == ["pass"] * 4
             assert not {one.selector for one in verify(new, zone)} & set(before)
             await asyncio.to_thread(revoke_keys, store, NORTH, before, NOON_MS + 2)
-            found = verify(old, zone_of(store))
+            found = verify(old, published_keys(store))
             assert {one.result for one in found} == {"permerror"}
             assert {one.reason for one in found} == {"The key was revoked."}
 

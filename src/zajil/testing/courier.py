@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from zajil.config.options import DeliverOptions, QueueOptions
 from zajil.core.ids import BlobId, MailId
 from zajil.deliver.run import Deliverer, Resolves
+from zajil.keys.sign import Signer
 from zajil.store.intake import Intake, accept
 from zajil.store.open import Store
 from zajil.store.schema import mail, message
@@ -110,6 +111,7 @@ async def courier(
     tls_mode: Literal["opportunistic", "verify", "never"] = "opportunistic",
     resolver: Resolves | None = None,
     clock: FakeClock | None = None,
+    signer: Signer | None = None,
     **options: Any,
 ) -> AsyncIterator[Courier]:
     """Set a deliverer up on a store that is not started yet; its end drains it.
@@ -122,6 +124,7 @@ async def courier(
         tls: a client's context; ``None``: no TLS.
         tls_mode: ``deliver.tls``.
         resolver: in the place of the zone.
+        signer: of DSNs; ``None``: they are not signed.
         clock: stands still unless the test moves it.
         options: fields of ``DeliverOptions``, and of ``QueueOptions`` with ``queue_`` before them.
     """
@@ -142,6 +145,7 @@ async def courier(
             clock=clock,
             random=os.urandom,
             owner=owner,
+            signer=signer,
         )
 
     async with running(store):
