@@ -54,7 +54,7 @@ def verify(
     fields = read_fields(header)
     digests = BodyDigests(body_needs(fields))
     digests.feed(message[start:])
-    flow = verify_dkim(header, fields, digests, _now_s(timestamp))
+    flow = verify_dkim(header, fields, digests, now_s(timestamp))
     found = ask(flow, nameserver, timeout)
     if as_json:
         print_json({"signatures": [_as_dict(one) for one in found]})
@@ -117,7 +117,7 @@ def sign(
         read_fields(header),
         digests,
         signing_key,
-        now_s=_now_s(timestamp),
+        now_s=now_s(timestamp),
         canonicalization=canonicalization,
         headers=None if headers is None else split_names(headers),
     )
@@ -154,7 +154,8 @@ def split_names(headers: str) -> list[bytes]:
     return [name.strip().encode() for name in headers.split(":")]
 
 
-def _now_s(timestamp: int | None) -> int:
+def now_s(timestamp: int | None) -> int:
+    """Give the time that ``--timestamp`` names, or now; seconds since 1970."""
     from zajil.net.system import SystemClock
 
     return SystemClock().now_ms() // 1000 if timestamp is None else timestamp

@@ -12,10 +12,12 @@ import typer
 
 from zajil.cli.account import account_app
 from zajil.cli.alias import alias_app
+from zajil.cli.arc import arc_app
 from zajil.cli.check import check_app
 from zajil.cli.config import config_app
 from zajil.cli.configured import ConfigOption, Root, SetOption
 from zajil.cli.dkim import dkim_app
+from zajil.cli.dmarc import dmarc_app
 from zajil.cli.dns import dns_app
 from zajil.cli.domain import domain_app
 from zajil.cli.errors import exit_status, fail
@@ -74,6 +76,8 @@ for _group in (
     dkim_app,
     tls_app,
     spf_app,
+    dmarc_app,
+    arc_app,
     store_app,
     check_app,
     config_app,

@@ -170,30 +170,27 @@ def _evaluate(author: str, place: _Place, query: DmarcQuery, book: RecordBook) -
         )
     proofs, is_unsure = yield from _find_proofs(author, record, query, book)
     policy = yield from _policy_for(author, place, book, may_fail=not proofs)
-    found = DmarcFound(
-        "pass" if proofs else "fail",
-        author,
-        "",
-        policy,
-        organizational_domain=place.organization,
-        record_domain=place.domain,
-        record=record,
-        alignment=tuple(proofs),
-    )
+    disposition = "none"
     if proofs:
-        named = " and ".join(_NAMES[method] for method in proofs)
-        return replace(found, reason=f"{named} proved that it comes from {author}.")
-    if is_unsure:
-        return replace(
-            found,
-            result="temperror",
-            reason=f"DNS gave no answer, so it is not known whether it comes from {author}.",
-        )
-    return replace(
-        found,
-        disposition=lower_policy(policy) if record.is_testing else policy,
-        reason=f"Neither SPF nor DKIM proved that it comes from {author}, "
-        f"{_WISHES[policy].format(place.domain)}.",
+        named = " and ".join([_NAMES[method] for method in proofs])
+        result, reason = "pass", f"{named} proved that it comes from {author}."
+    elif is_unsure:
+        result = "temperror"
+        reason = f"DNS gave no answer, so it is not known whether it comes from {author}."
+    else:
+        result, disposition = "fail", lower_policy(policy) if record.is_testing else policy
+        wish = _WISHES[policy].format(place.domain)
+        reason = f"Neither SPF nor DKIM proved that it comes from {author}, {wish}."
+    return DmarcFound(
+        result,
+        author,
+        reason,
+        policy,
+        disposition,
+        place.organization,
+        place.domain,
+        record,
+        tuple(proofs),
     )
 
 
