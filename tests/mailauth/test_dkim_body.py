@@ -98,8 +98,8 @@ def test_cuts_do_not_matter(body: bytes, size: int, limit: int) -> None:
 
 def test_many_empty_lines() -> None:
     """They count only if something comes after them, and are never one string."""
-    body = b"x\r\n" + b" \r\n" * 100_000 + b"y  \r\n" + b"\r\n" * 100_000
-    for size in (70_001, 1 << 20):
+    body = b"x\r\n" + b" \r\n" * 10_000 + b"y  \r\n" + b"\r\n" * 10_000
+    for size in (7001, 1 << 20):
         assert hashes(body, [SIMPLE, RELAXED], size) == [
             expected(SIMPLE, body),
             expected(RELAXED, body),

@@ -19,6 +19,7 @@ PACKAGES = {
     "msmtp": "msmtp",
     "node": "nodejs",
     "npm": "npm",
+    "opendkim": "opendkim",
     "postconf": "postfix",
     "postfix": "postfix",
     "smtp-sink": "postfix",
