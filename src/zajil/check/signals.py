@@ -102,6 +102,27 @@ SIGNALS: dict[str, Signal] = {
     "dmarc.trusted-forwarder": Signal(
         0.0, mark("{forwarder}, which we trust, forwarded it; so {domain} cannot be proven.")
     ),
+    # ---- history ------------------------------------------------------------------------------
+    "history.junked-by-you": Signal(2.5, mark("You moved mail of {address} to Junk.")),
+    "history.often-junked-by-you": Signal(5.0, mark("You moved mail of {address} to Junk often.")),
+    "history.domain-junked-by-you": Signal(
+        1.5, mark("You moved mail of {domain} to Junk several times.")
+    ),
+    "history.kept-by-you": Signal(-2.5, mark("You took mail of {address} out of Junk.")),
+    "history.written-by-you": Signal(-3.0, mark("You have written to {address} before.")),
+    "history.junked-by-many": Signal(3.0, mark("{count} people here moved mail of {who} to Junk.")),
+    "history.domain-junked": Signal(
+        2.0, mark("{count} people here moved mail of {who} to Junk, as most who got some.")
+    ),
+    "history.network-junked": Signal(
+        2.0, mark("{count} people here moved mail from the network {who} to Junk.")
+    ),
+    "history.written-by-many": Signal(-1.0, mark("Several people here write to {who}.")),
+    "greylist.first": Signal(
+        0.0,
+        mark("Nobody here knows the server or the sender yet: it is asked to come again."),
+        Action.DEFER,
+    ),
 }
 """Every signal by its name."""
 

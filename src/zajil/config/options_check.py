@@ -5,10 +5,42 @@ A group of its own for each part; ``CheckOptions`` at the end holds them all.
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
 
-from zajil.config.kinds import DomainName, Network
+from pydantic import Field, model_validator
+
+from zajil.config.kinds import BadOption, DomainName, Duration, Network
 from zajil.config.options_group import Options
+from zajil.core.units import parse_duration
+
+
+class GreylistOptions(Options):
+    """``[check.greylist]``: unknown servers are asked to come again (RFC 6647)."""
+
+    enabled: bool = Field(
+        False,
+        description="Defer the first mail of a server that proves no domain and that nobody here "
+        "knows. Most spam from stolen machines never comes again; honest mail is late once.",
+    )
+    delay: Duration = Field(
+        parse_duration("5m"),
+        description="A second try counts when so much time has passed.",
+    )
+    window: Duration = Field(
+        parse_duration("2d"),
+        description="A second try later than this is a first one again.",
+    )
+    keep: Duration = Field(
+        parse_duration("35d"),
+        description="Who came again is known for so long after its last mail; more than a month, "
+        "for what is sent once a month.",
+    )
+
+    @model_validator(mode="after")
+    def _there_is_time(self) -> Self:
+        if self.delay >= self.window:
+            raise BadOption("check.greylist.delay", "it is not shorter than check.greylist.window")
+        return self
 
 
 class PeerOptions(Options):
@@ -69,3 +101,4 @@ class CheckOptions(Options):
     )
     peer: PeerOptions = PeerOptions()
     sender: SenderOptions = SenderOptions()
+    greylist: GreylistOptions = GreylistOptions()

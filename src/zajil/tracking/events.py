@@ -297,6 +297,17 @@ class RecipientQueued(TrackingEvent):
     next_try_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class AccountHeld(TrackingEvent):
+    """Its account suddenly wrote to many strangers: copies for elsewhere wait for an operator."""
+
+    name: ClassVar[str] = "account.held"
+    since_ms: int
+    """When the account began to be held."""
+    strangers: int
+    """To so many it had written on that day."""
+
+
 # ---- one mail goes on -----------------------------------------------------------------------
 
 
@@ -400,7 +411,7 @@ class OperatorActed(TrackingEvent):
 
     name: ClassVar[str] = "queue.operator"
     action: str
-    """``hold``, ``release``, ``expire``, ``retry``."""
+    """``hold``, ``release``, ``expire``, ``retry``, ``discard``."""
     who: str
     reason: str
     recipients: tuple[str, ...]
@@ -456,6 +467,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         AliasExpanded,
         MailboxFiled,
         RecipientQueued,
+        AccountHeld,
         RouteFound,
         RouteFailed,
         AttemptMade,

@@ -262,6 +262,12 @@ def _tell_keeping(event: TrackingEvent) -> Step | None:
             text = mark("The copy for {recipient} sets out for {next_hop}.")
             values = {"recipient": readable(recipient), "next_hop": to_unicode(next_hop)}
             return _step(event, stage, text, values)
+        case tracked.AccountHeld(strangers=strangers):
+            text = mark(
+                "The account suddenly wrote to many strangers ({strangers} that day). "
+                "What goes to other servers is held back until an operator has looked at it."
+            )
+            return _step(event, stage, text, {"strangers": strangers}, Tone.WAIT)
         case _:
             return None
 
@@ -308,6 +314,7 @@ _ACTIONS = {
     "release": mark("An operator let the letter go on."),
     "expire": mark("An operator gave the letter up."),
     "retry": mark("An operator asked for a new try at once."),
+    "discard": mark("An operator dropped the letter."),
 }
 
 
