@@ -89,9 +89,9 @@ def write_field(authserv_id: str, results: Sequence[Result]) -> bytes:
 
 
 def _quote(value: str) -> str:
-    if _SAFE_VALUE.match(value):
+    if _SAFE_VALUE.match(value) and value.isprintable():
         return value
-    # Security: a value is the peer's; neither a line end nor a quote of its may get through.
+    # Security: a value is the peer's; no line end, quote or direction mark of its may get through.
     printable = "".join(char if char.isprintable() else "?" for char in value)
     escaped = printable.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
