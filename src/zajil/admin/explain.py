@@ -17,6 +17,7 @@ from zajil.config.options_check import CheckOptions
 from zajil.core.address import parse_address
 from zajil.core.ids import MailId
 from zajil.dns.flow import Resolve
+from zajil.mailauth.dkim_body import BodyDigests, body_needs, body_of
 from zajil.message.fields import read_fields, split_message
 from zajil.net.peer import Peer
 from zajil.net.system import SystemClock
@@ -90,6 +91,9 @@ async def explain_file(
     end, _ = split_message(message)
     header = message[:end]
     peer = None if ip is None else Peer(ip, 0, "")
+    fields, body = read_fields(header), message[end:]
+    digests = BodyDigests(body_needs(fields))
+    digests.feed(body_of(body))
     facts = MessageFacts(
         SystemClock().now_ms(),
         peer,
@@ -97,13 +101,14 @@ async def explain_file(
         parse_address(mail_from) if mail_from else None,
         (),
         header,
-        read_fields(header),
+        fields,
         len(message),
         True,
         None,
         "localhost",
         LimitOptions(),
-        body=message[end:],
+        digests=digests,
+        body=body,
     )
     checks = Checks(options, resolve, "")
     looked = None if peer is None else checks.look_at(peer, helo, facts.now_ms)
