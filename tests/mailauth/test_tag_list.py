@@ -73,6 +73,13 @@ def test_never_raises_another_error(text: bytes) -> None:
     assert b";".join(b"=".join((name, tag.value)) for name, tag in found.items())
 
 
+def test_too_many_tags() -> None:
+    tags = [b"a%d=" % number for number in range(102)]
+    assert len(parse_tag_list(b";".join(tags[:101]))) == 101
+    with pytest.raises(BadTagList, match="too many"):
+        parse_tag_list(b";".join(tags))
+
+
 def test_values() -> None:
     tags = parse_tag_list(b"a=x; h= From :\r\n To:; n=12")
     assert value_of(tags, b"a") == b"x"

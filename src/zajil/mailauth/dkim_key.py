@@ -35,6 +35,9 @@ _MAX_RECORDS = 4
 """Records of one name that are looked at; more than one is already undefined (RFC 6376 section
 3.6.2.2)."""
 
+_MAX_INPUT = 2000
+"""Characters of an answer that are told; a key of 4096 bits takes 900."""
+
 KEY_TYPES = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
 """Algorithms that we verify, with the key each takes."""
 
@@ -90,17 +93,20 @@ def find_key(domain: str, selector: str) -> Flow[FoundKey]:
         selector: the same.
     """
     answer = yield Question(key_name(domain, selector), "TXT")
+    line = str(answer)
+    if len(line) > _MAX_INPUT:
+        line = f"{line[:_MAX_INPUT]}..."
     if answer.outcome is Outcome.FAILED:
         why = f" ({answer.detail})" if answer.detail else ""
         refusal = KeyRefusal("temperror", f"DNS did not answer for {answer.question.name}{why}")
-        return FoundKey((), refusal, str(answer))
+        return FoundKey((), refusal, line)
     if answer.outcome is not Outcome.FOUND or not answer.values:
         refusal = KeyRefusal("permerror", f"there is no key at {answer.question.name}")
-        return FoundKey((), refusal, str(answer))
+        return FoundKey((), refusal, line)
     parsed = [parse_key_record(text) for text in answer.values[:_MAX_RECORDS]]
     records = tuple([record for record in parsed if isinstance(record, KeyRecord)])
     refusals = [record for record in parsed if isinstance(record, KeyRefusal)]
-    return FoundKey(records, None if records else refusals[0], str(answer))
+    return FoundKey(records, None if records else refusals[0], line)
 
 
 def parse_key_record(text: str) -> KeyRecord | KeyRefusal:

@@ -16,7 +16,10 @@ from typing import NamedTuple
 
 _SPACE = b" \t\r\n"
 _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*\Z")
+_MAX_TAGS = 100
+"""A signature has a dozen; more are there to cost time."""
 _MAX_KEPT = 4096
+"""Bytes of a text that is remembered: of what people send, all."""
 _new_tag = tuple.__new__  # the constructor of a NamedTuple is a Python function: half the speed
 _ALLOWED = _SPACE + bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))
 
@@ -48,6 +51,8 @@ def parse_tag_list(text: bytes) -> Mapping[bytes, Tag]:
 
 
 def _parse(text: bytes) -> Mapping[bytes, Tag]:
+    if text.count(b";") > _MAX_TAGS:
+        raise BadTagList("has too many tags")
     if text.translate(None, _ALLOWED):
         raise BadTagList("has a control character in it")
     tags: dict[bytes, Tag] = {}
