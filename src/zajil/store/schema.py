@@ -1,4 +1,4 @@
-"""Every table, once, for SQLite and PostgreSQL alike.
+"""Every table, once, for SQLite and PostgreSQL alike: one list, so one file, long as it is.
 
 Laws:
 - A change here comes with a migration in ``store/migrations``; a test compares the two.
@@ -373,6 +373,55 @@ dmarc_report_mail = sa.Table(
     sa.Column("mail_id", KEY, primary_key=True),
     sa.Column("at_ms", NUMBER, nullable=False),
     sa.Column("outcome", sa.Text, nullable=False),  # a sentence for a person
+    sqlite_with_rowid=False,
+)
+
+# What a user said of a mail (into Junk, out of it, answered), waiting to be learned from.
+training = sa.Table(
+    "training",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("blob_id", KEY, primary_key=True),
+    sa.Column("mail_id", KEY),  # null: a client put the message there
+    sa.Column("kind", KEY, nullable=False),  # junk, not_junk, replied, kept
+    sa.Column("lease_until_ms", NUMBER, nullable=False),  # 0: nobody is at it
+    sqlite_with_rowid=False,
+)
+
+# What was learned of a mail, so that it can be unlearned.
+trained = sa.Table(
+    "trained",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("blob_id", KEY, primary_key=True),
+    sa.Column("is_junk", sa.Boolean, nullable=False),
+    sa.Column("is_shared", sa.Boolean, nullable=False),  # it counts for the installation too
+    sqlite_with_rowid=False,
+)
+
+# How many mails a model has learned; account 0 is the installation.
+word_model = sa.Table(
+    "word_model",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("version", NUMBER, nullable=False),  # grows with each change of its words
+    sa.Column("junk", NUMBER, nullable=False),
+    sa.Column("ham", NUMBER, nullable=False),
+    sa.Column("shared_junk", NUMBER, nullable=False),  # of these, counted for the installation
+    sa.Column("shared_ham", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# In how many of these mails a word stood (check.tokens).
+word = sa.Table(
+    "word",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("word", KEY, primary_key=True),
+    sa.Column("junk", NUMBER, nullable=False),
+    sa.Column("ham", NUMBER, nullable=False),
+    sa.Column("shared_junk", NUMBER, nullable=False),
+    sa.Column("shared_ham", NUMBER, nullable=False),
     sqlite_with_rowid=False,
 )
 
