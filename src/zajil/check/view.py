@@ -1,0 +1,254 @@
+"""One mail as the content checks see it: parsed once, each thing worked out when it is asked for.
+
+The parse is the webmail's (``message.parse``), so what is judged is what is shown (attacks I). Pure
+but for a body that lies in a file: reading that may wait on the disk.
+
+Laws:
+- At most ``MAX_READ`` bytes of a body that is not in memory are read; ``is_cut`` says so.
+- Nothing raises on what a message holds; every text, list and count is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from zajil.check.html_text import MAX_LINKS, HtmlText, Link, read_html
+from zajil.message.address_list import AddressList, NamedAddress, parse_address_list
+from zajil.message.charset import decode_text
+from zajil.message.encoded_word import decode_words
+from zajil.message.fields import Field, find_fields, find_value
+from zajil.message.parse import parse_message
+from zajil.message.part import ENCLOSING, Part, make_part
+from zajil.message.source import Source, size_of
+from zajil.message.transfer import decode_transfer
+
+MAX_READ = 524_288
+"""Bytes that are read of a body in a file: words and links of real mail stand at its start."""
+MAX_TEXT = 262_144
+"""Characters of one text part that are looked at."""
+MAX_TEXT_PARTS = 20
+MAX_ATTACHMENTS = 100
+HEAD = 8192
+"""Bytes of an attachment that tell its type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in an address field."""
+
+    name: str
+    """The display name, decoded; ``""`` for none."""
+    address: str
+    """``local-part@domain`` with U-labels; what stands there if it is no address."""
+    domain: str
+    """ASCII form, lower case; ``""``: it is no address."""
+    raw_name: str = ""
+    """As it stands, encoded words and all."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """One text part that a reader sees."""
+
+    part: Part
+    text: str
+    """What is visible, decoded."""
+    html: HtmlText | None
+    """Of an HTML part: its links, and what is hidden."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A part that a reader opens as a file."""
+
+    part: Part
+    name: str
+    """As the parameters say it, decoded, controls and all; ``""`` for none."""
+    declared_type: str
+    """Lower case: ``application/zip``."""
+    head: bytes
+    """Its first bytes, decoded."""
+    size: int
+    """Bytes of the file; of an encoded one, as its length lets expect."""
+
+
+class MessageView:
+    """One mail. Not for several threads at once."""
+
+    def __init__(self, header: bytes, fields: Sequence[Field], body: bytes | Source) -> None:
+        self.header = header
+        self.fields = fields
+        self.is_cut = not isinstance(body, bytes) and body.size > MAX_READ
+        """The body is longer than what is looked at."""
+        self.body_size = size_of(body)
+        self._body = body
+
+    # ---- structure --------------------------------------------------------------------------
+
+    @cached_property
+    def data(self) -> bytes:
+        """The message, as far as it is looked at; offsets of ``root`` count in it."""
+        body = self._body
+        return self.header + (body if isinstance(body, bytes) else body.read_at(0, MAX_READ))
+
+    @cached_property
+    def root(self) -> Part:
+        """The tree of parts."""
+        data = self.data
+        end = len(self.header)
+        blank = 2 if data[end : end + 2] == b"\r\n" else 1 if data[end : end + 1] == b"\n" else 0
+        root = make_part(list(self.fields), (0, end, end + blank))
+        if root.type.startswith("multipart/") or root.type in ENCLOSING:
+            return parse_message(data)
+        # One part: what the parser would make of it, without looking for boundaries.
+        root.body_end = len(data)
+        return root
+
+    @cached_property
+    def leaves(self) -> tuple[tuple[Part, bool], ...]:
+        """Parts without parts, in order, and whether each is one of several alternatives.
+
+        An enclosed message is one leaf: what it says was said by somebody else.
+        """
+        return tuple(_leaves(self.root))
+
+    @cached_property
+    def texts(self) -> tuple[TextPiece, ...]:
+        """What is read at once: text/plain and text/html, chosen as the webmail chooses."""
+        shown = [part for part, alternative in self.leaves if _is_shown(part, alternative)]
+        return tuple([self._read_text(part) for part in shown[:MAX_TEXT_PARTS]])
+
+    @cached_property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """What is a file, enclosed messages included."""
+        files = [part for part, alternative in self.leaves if not _is_shown(part, alternative)]
+        return tuple([self._read_attachment(part) for part in files[:MAX_ATTACHMENTS]])
+
+    def content(self, part: Part, limit: int | None = None) -> bytes:
+        """Give what a part holds, decoded, as far as the message is looked at.
+
+        Args:
+            part: of ``root``.
+            limit: bytes of the file that are enough; ``None``: all.
+        """
+        # Base64 and quoted-printable of mail need up to four bytes for one.
+        end = part.body_end if limit is None else min(part.body_end, part.body_start + limit * 4)
+        return decode_transfer(self.data[part.body_start : end], part.encoding)[:limit]
+
+    # ---- words and links --------------------------------------------------------------------
+
+    @cached_property
+    def visible_text(self) -> str:
+        """All visible words, the subject not included."""
+        return "\n".join([piece.text for piece in self.texts])
+
+    @cached_property
+    def links(self) -> tuple[Link, ...]:
+        """All that can be clicked: links of HTML, and URLs that stand in plain text."""
+        found: list[Link] = []
+        for piece in self.texts:
+            if piece.html is not None:
+                found += piece.html.links
+            elif "://" in piece.text or "www." in piece.text:
+                found += [
+                    Link(match[0].rstrip(".,;:!?)'\""), match[0], "text")
+                    for match in _URL.finditer(piece.text)
+                ]
+        return tuple(found[:MAX_LINKS])
+
+    # ---- header section ---------------------------------------------------------------------
+
+    @cached_property
+    def subject(self) -> str:
+        """Decoded; ``""`` when there is none."""
+        return decode_words(find_value(self.fields, b"subject") or b"")[:2000]
+
+    @cached_property
+    def from_list(self) -> AddressList:
+        """All of the first From, with its defects."""
+        return parse_address_list(find_value(self.fields, b"from") or b"")
+
+    @cached_property
+    def author(self) -> Person | None:
+        """The first of From."""
+        value = find_value(self.fields, b"from")
+        if value is None:
+            return None
+        if match := _PLAIN.match(value):
+            name, local, domain = match[1].decode(), match[2].decode(), match[3].decode().lower()
+            if "xn--" not in domain and "=?" not in name:
+                return Person(name.strip(' "'), f"{local}@{domain}", domain, name)
+        people = self.from_list.people
+        return make_person(people[0]) if people else None
+
+    @cached_property
+    def reply_to(self) -> tuple[Person, ...]:
+        """Who gets the answers; empty: the author."""
+        return self._people(b"reply-to")
+
+    @cached_property
+    def recipients(self) -> tuple[Person, ...]:
+        """Who stands in To and Cc; not the envelope."""
+        return self._people(b"to", b"cc")
+
+    def _people(self, *names: bytes) -> tuple[Person, ...]:
+        found: list[Person] = []
+        for name in names:
+            for field in find_fields(self.fields, name):
+                found += map(make_person, parse_address_list(field.value).people)
+        return tuple(found)
+
+    # ---- parts ------------------------------------------------------------------------------
+
+    def _read_text(self, part: Part) -> TextPiece:
+        content = self.content(part, MAX_TEXT)
+        text = decode_text(content, part.content_type.parameters.get("charset"))
+        if part.type == "text/html":
+            html = read_html(text)
+            return TextPiece(part, html.text, html)
+        return TextPiece(part, text, None)
+
+    def _read_attachment(self, part: Part) -> Attachment:
+        size = part.body_end - part.body_start
+        if part.encoding == "base64":
+            size = size * 57 // 78  # 57 bytes stand in a line of 76 characters and CRLF
+        return Attachment(
+            part, (part.filename or "")[:1000], part.type, self.content(part, HEAD), size
+        )
+
+
+def make_person(one: NamedAddress) -> Person:
+    """Give name, address and domain of one entry of an address list."""
+    domain = one.address.domain if one.address is not None else ""
+    return Person(one.display_name[:1000], one.spec[:1000], domain, one.raw_name)
+
+
+# The author of nearly every mail: the parser agrees, and takes ten times as long.
+_PLAIN = re.compile(
+    rb'((?:"[^"\\@\r\n<>]*+" ?|[A-Za-z0-9 ._/+-]*+))<([A-Za-z0-9_+-][A-Za-z0-9._+-]{0,62})'
+    rb"(?<!\.)@([A-Za-z0-9][A-Za-z0-9-]{0,61}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,61}){1,8})(?<!-)>\Z"
+)
+_URL = re.compile(r"(?<![\w@/.])(?:https?://|www\.)[^\s<>\"'\u0000-\u001f]{3,2000}", re.IGNORECASE)
+
+
+def _is_shown(part: Part, in_alternative: bool) -> bool:
+    """Whether a leaf is read as text; the rule of ``read.view``."""
+    if part.type not in ("text/plain", "text/html"):
+        return False
+    if part.disposition is not None and part.disposition.value == "attachment":
+        return False
+    return part.filename is None or in_alternative
+
+
+def _leaves(root: Part) -> Iterator[tuple[Part, bool]]:
+    stack = [(root, False)]
+    while stack:
+        part, in_alternative = stack.pop()
+        if not part.is_multipart or part.type in ENCLOSING:
+            yield part, in_alternative
+            continue
+        inside = in_alternative or part.type == "multipart/alternative"
+        stack.extend([(child, inside) for child in reversed(part.children)])
