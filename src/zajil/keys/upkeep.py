@@ -169,16 +169,25 @@ class KeyUpkeep:
         self._log.warning(
             "a signing key waits for its DNS record",
             seen=seen,
-            record=f"{name}. TXT {zone_text(record_value(row))}",
+            record=_record_line(row),
         )
 
     def _tell(self, domain: str, rows: Sequence[DkimKeyRow], state: KeyState) -> None:
         now_ms = self._clock.now_ms()
         for row in rows:
             self._log.info("signing key", domain=domain, selector=row.selector, state=state.value)
+            if state is KeyState.REVOKED:
+                self._log.warning(
+                    "a signing key was revoked: replace its DNS record, or remove it",
+                    record=_record_line(replace(row, state=state)),
+                )
         events = key_events(rows, state, now_ms)
         if events:
             self._store.write_later(record_events, EventBatch(None, None, now_ms, events))
+
+
+def _record_line(row: DkimKeyRow) -> str:
+    return f"{key_name(row.domain, row.selector)}. TXT {zone_text(record_value(row))}"
 
 
 def key_events(
