@@ -7,8 +7,10 @@ from ipaddress import ip_address
 
 import pytest
 
+from zajil.check.deadline import Deadline
 from zajil.check.dns_lists import DnsLists, list_name
 from zajil.check.peer import PeerFindings, check_iprev, check_peer, helo_reasons
+from zajil.dns.flow import Answer, Outcome, Question
 from zajil.testing.zone import Zone, ZoneResolver, run_flow_on_zone
 
 IP = ip_address("192.0.2.1")
@@ -16,6 +18,7 @@ NAMED: dict[str, dict[str, list[str]] | None] = {
     "1.2.0.192.in-addr.arpa": {"PTR": ["mx.south.test"]},
     "mx.south.test": {"A": ["192.0.2.1"]},
 }
+OURS = {"mx.north.test"}
 LIST = "bad.test"
 WORKING: dict[str, dict[str, list[str]] | None] = {"2.0.0.127.bad.test": {"A": ["127.0.0.2"]}}
 
@@ -25,7 +28,7 @@ def look(
 ) -> PeerFindings:
     resolver = ZoneResolver(zone)
     lists = DnsLists(weights or {}, resolver.resolve)
-    return asyncio.run(check_peer(IP, helo, resolver.resolve, lists, {"mx.north.test"}, 0))
+    return asyncio.run(check_peer(IP, helo, resolver.resolve, lists, OURS.__contains__, 0))
 
 
 def test_a_name_that_leads_back() -> None:
@@ -69,7 +72,7 @@ def test_an_address_with_a_thousand_names_costs_a_few_questions() -> None:
     ],
 )
 def test_the_name_in_ehlo(helo: str, signal: str | None) -> None:
-    found = [reason.signal for reason in helo_reasons(IP, helo, {"mx.north.test"})]
+    found = [reason.signal for reason in helo_reasons(IP, helo, OURS.__contains__, None)]
     assert found == ([signal] if signal else [])
 
 
@@ -120,3 +123,55 @@ def test_a_list_that_fails_its_test_points_counts_for_nothing(zone: Zone, why: s
         assert [one.zone for one in await lists.find(IP)] == [LIST]
 
     asyncio.run(main())
+
+
+def test_a_list_of_good_addresses_proves_nothing() -> None:
+    zone = {**NAMED, "1.2.0.192.good.test": {"A": ["127.0.9.2"]}}
+    (reason,) = look(zone, {"good.test": -2.0}).reasons
+    assert (reason.signal, reason.weight, reason.is_proof) == ("peer.vouched", -2.0, False)
+    assert look(zone, {"good.test": 0.0}).reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("ip", "confirmed"), [("192.0.2.1", "mx.north.test"), ("127.0.0.1", None), ("::1", None)]
+)
+def test_a_name_of_ours_is_no_lie_where_it_is_true(ip: str, confirmed: str | None) -> None:
+    """Another host of ours, or a program on this one."""
+    assert helo_reasons(ip_address(ip), "mx.north.test", OURS.__contains__, confirmed) == []
+
+
+def test_name_servers_that_never_answer_hold_no_mail_up() -> None:
+    """RFC 7208 section 4.6.4; the answer that comes late is for those who still wait."""
+
+    async def main() -> tuple[Answer, Answer, bool]:
+        never: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        zone = ZoneResolver(NAMED)
+
+        async def resolve(question: Question) -> Answer:
+            if question.type == "PTR":
+                return await asyncio.shield(never)
+            return await zone.resolve(question)
+
+        deadline = Deadline(resolve, seconds=0.01)
+        slow = await deadline.resolve(Question("1.2.0.192.in-addr.arpa", "PTR"))
+        known = await deadline.resolve(Question("mx.south.test", "A"))
+        return slow, known, never.cancelled()
+
+    slow, known, cancelled = asyncio.run(main())
+    assert (slow.outcome, slow.detail) == (Outcome.FAILED, "no time left")
+    assert known.values == ("192.0.2.1",)
+    assert not cancelled
+
+
+def test_an_answer_that_comes_in_time_is_taken() -> None:
+    async def main() -> Answer:
+        soon: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        question = Question("a.test", "A")
+
+        async def resolve(asked: Question) -> Answer:
+            return await soon
+
+        asyncio.get_running_loop().call_soon(soon.set_result, Answer(question, Outcome.NO_NAME))
+        return await Deadline(resolve).resolve(question)
+
+    assert asyncio.run(main()).outcome is Outcome.NO_NAME

@@ -69,6 +69,8 @@ async def make_parts(means: Means) -> Parts:
     if means.signer is not None and means.number == 0:
         upkeep = KeyUpkeep(store, means.resolver.resolve, configuration.keys, clock)
         parts.runs.append(upkeep.run())
+    if means.checks.lists:
+        parts.runs.append(means.checks.lists.watch())
     parts.runs.append(_forget_old_events(store, clock, configuration.tracking.retention))
     return parts
 

@@ -132,7 +132,7 @@ class Worker:
             shared.client_tls,
             store,
             resolver,
-            Checks(shared.configuration.check, resolver.resolve, hostname),
+            Checks(shared.configuration.check, resolver.resolve, hostname, store.directory.is_ours),
             Signer(Keyring(store), self.clock) if shared.configuration.keys.sign else None,
             self.clock,
             self.random,

@@ -56,14 +56,24 @@ class DnsLists:
     def __bool__(self) -> bool:
         return bool(self.zones)
 
-    async def find(self, ip: IPv4Address | IPv6Address) -> Sequence[Listing]:
-        """Ask all lists that work side by side; waits for the slowest, as the resolver does."""
+    async def find(
+        self, ip: IPv4Address | IPv6Address, resolve: Resolve | None = None
+    ) -> Sequence[Listing]:
+        """Ask all lists that work, side by side; waits for the slowest.
+
+        Args:
+            ip: of the peer.
+            resolve: with a deadline; ``None``: as the resolver waits.
+        """
+        ask = resolve or self._resolve
         working = [zone for zone in self.zones if zone not in self.broken]
-        found = await asyncio.gather(*(self._ask(zone, ip) for zone in working))
+        found = await asyncio.gather(*(self._ask(zone, ip, ask) for zone in working))
         return [one for one in found if one is not None]
 
-    async def _ask(self, zone: str, ip: IPv4Address | IPv6Address) -> Listing | None:
-        answer = await self._resolve(Question(list_name(ip, zone), "A"))
+    async def _ask(
+        self, zone: str, ip: IPv4Address | IPv6Address, resolve: Resolve
+    ) -> Listing | None:
+        answer = await resolve(Question(list_name(ip, zone), "A"))
         codes = tuple(value for value in answer.values if _is_listing(value))
         if not codes:
             return None
@@ -76,8 +86,7 @@ class DnsLists:
     async def watch(self) -> None:
         """Test all lists now and every hour, until cancelled."""
         while True:
-            for zone in self.zones:
-                await self.test(zone)
+            await asyncio.gather(*(self.test(zone) for zone in self.zones))
             await asyncio.sleep(WATCH_SECONDS)
 
     async def test(self, zone: str) -> None:

@@ -6,10 +6,11 @@ The same for all mails of a session, so it is found out once, while the first on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from zajil.check.deadline import Deadline
 from zajil.check.dns_lists import DnsLists, Listing
 from zajil.check.signals import make_reason
 from zajil.check.verdict import Reason
@@ -55,27 +56,32 @@ async def check_peer(
     claimed_name: str,
     resolve: Resolve,
     lists: DnsLists,
-    own_names: Collection[str],
+    is_ours: Callable[[str], bool],
     now_ms: int,
 ) -> PeerFindings:
     """Ask for the peer's name and for it in all lists, side by side.
+
+    Waits for DNS, ``deadline.SECONDS`` at most.
 
     Args:
         ip: of the peer.
         claimed_name: what it said in EHLO or HELO.
         resolve: asks DNS.
         lists: may be none.
-        own_names: host name and domains of ours: nobody else is called so.
+        is_ours: whether a name is our host's or a domain's of ours: nobody else is called so.
         now_ms: for the events.
     """
+    resolve = Deadline(resolve).resolve
     listed: Sequence[Listing] = ()
     if lists:
-        iprev, listed = await asyncio.gather(run_flow(check_iprev(ip), resolve), lists.find(ip))
+        look_up = lists.find(ip, resolve)
+        iprev, listed = await asyncio.gather(run_flow(check_iprev(ip), resolve), look_up)
     else:
         iprev = await run_flow(check_iprev(ip), resolve)
-    reasons = [*_name_reasons(iprev), *helo_reasons(ip, claimed_name, own_names)]
-    reasons += [
-        make_reason("peer.listed", weight=one.weight, ip=str(ip), list=one.zone) for one in listed
+    reasons = [
+        *_name_reasons(iprev),
+        *helo_reasons(ip, claimed_name, is_ours, iprev.name),
+        *[_listed_reason(ip, one) for one in listed if one.weight],
     ]
     events = [CheckDone(now_ms, "iprev", iprev.result, iprev.reason, iprev.inputs)]
     if lists:
@@ -91,6 +97,12 @@ async def check_peer(
         )
     results = (Result("iprev", iprev.result, (("policy.iprev", str(ip)),)),)
     return PeerFindings(iprev, tuple(listed), results, tuple(reasons), tuple(events))
+
+
+def _listed_reason(ip: IPv4Address | IPv6Address, listing: Listing) -> Reason:
+    # A list of good addresses weighs below zero; it is no proof of anything.
+    signal = "peer.listed" if listing.weight > 0 else "peer.vouched"
+    return make_reason(signal, weight=listing.weight, ip=str(ip), list=listing.zone)
 
 
 def _told_broken(lists: DnsLists) -> list[str]:
@@ -118,7 +130,8 @@ def check_iprev(ip: IPv4Address | IPv6Address) -> Flow[Iprev]:
         forward = yield Question(name, kind)
         inputs.append(str(forward))
         if any(_is_same(value, ip) for value in forward.values):
-            return Iprev("pass", name.lower(), f"{ip} is {name}, and {name} is {ip}", tuple(inputs))
+            reason = f"{ip} is {name}, and {name} is {ip}"
+            return Iprev("pass", name.lower().removesuffix("."), reason, tuple(inputs))
         failed = failed or forward.outcome is Outcome.FAILED
     result = "temperror" if failed else "fail"
     reason = f"{ip} is called {answer.values[0][:253]}, and that name does not lead back to it"
@@ -133,14 +146,21 @@ def _is_same(value: str, ip: IPv4Address | IPv6Address) -> bool:
 
 
 def helo_reasons(
-    ip: IPv4Address | IPv6Address, claimed_name: str, own_names: Collection[str]
+    ip: IPv4Address | IPv6Address,
+    claimed_name: str,
+    is_ours: Callable[[str], bool],
+    confirmed: str | None,
 ) -> list[Reason]:
-    """Say what is odd about the name in EHLO; no mail is refused for it alone (RFC 5321 4.1.4)."""
+    """Say what is odd about the name in EHLO.
+
+    No mail is refused for it alone (RFC 5321 section 4.1.4). A name of ours is no lie where DNS
+    confirms it, nor on this machine.
+    """
     name = claimed_name.lower().removesuffix(".")
     if name.startswith("["):
         literal = name.strip("[]").removeprefix("ipv6:")
         return [] if _is_same(literal, ip) else [make_reason("peer.helo-other-address")]
-    if name in own_names:
+    if is_ours(name) and name != confirmed and not ip.is_loopback:
         return [make_reason("peer.helo-ours", name=claimed_name)]
     if _is_address(name):
         return [make_reason("peer.helo-bare-address")]

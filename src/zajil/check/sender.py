@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zajil.check.author import author_domains
+from zajil.check.deadline import Deadline
 from zajil.check.facts import MessageFacts
 from zajil.check.forwarding import Override, find_override
 from zajil.check.peer import PeerFindings
@@ -69,7 +70,7 @@ async def check_sender(
 ) -> SenderFindings:
     """Find out who sent a mail; not for a submission, whose sender has logged in.
 
-    Waits for DNS, at most; whatever it says, an answer comes.
+    Waits for DNS, ``deadline.SECONDS`` at most; whatever it says, an answer comes.
 
     Args:
         facts: the mail.
@@ -81,6 +82,7 @@ async def check_sender(
     if facts.login is not None or not options.sender.enabled:
         return NOT_CHECKED
     now_s = facts.now_ms // 1000
+    resolve = Deadline(resolve).resolve
     flows: list[Flow[object]] = [
         verify_dkim(facts.header, facts.fields, digests, now_s),
         verify_arc(facts.header, facts.fields, digests, now_s),

@@ -19,27 +19,27 @@ async def run_side_by_side(flows: Sequence[Flow[Any]], resolve: Resolve) -> list
 
     Waits for DNS. Cancelling ends them all.
     """
-    begun = [_begin(run_flow(flow, resolve)) for flow in flows]
-    waiting = [one for one in begun if isinstance(one, _Begun)]
+    begun = [begin(run_flow(flow, resolve)) for flow in flows]
+    waiting = [one for one in begun if isinstance(one, Begun)]
     if waiting:
         async with asyncio.TaskGroup() as group:
             for one in waiting:
                 one.task = group.create_task(one.go_on())
     return [
-        one.task.result() if isinstance(one, _Begun) and one.task is not None else one
+        one.task.result() if isinstance(one, Begun) and one.task is not None else one
         for one in begun
     ]
 
 
-def _begin(work: Coroutine[Any, None, Any]) -> Any:
+def begin(work: Coroutine[Any, None, Any]) -> Any:
     """Give the result of a coroutine that need not wait, else the coroutine as far as it came."""
     try:
-        return _Begun(work, work.send(None))
+        return Begun(work, work.send(None))
     except StopIteration as stop:
         return stop.value
 
 
-class _Begun:
+class Begun:
     """A coroutine that waits for something."""
 
     def __init__(self, work: Coroutine[Any, None, Any], waits_for: Any) -> None:

@@ -53,6 +53,7 @@ SIGNALS: dict[str, Signal] = {
     "format.long-line": Signal(0.5, mark("It has a line of more than 998 octets.")),
     # ---- the peer -----------------------------------------------------------------------------
     "peer.listed": Signal(3.0, mark("{ip}, which brought it, is listed by {list}."), is_proof=True),
+    "peer.vouched": Signal(-1.0, mark("{ip}, which brought it, is of good name by {list}.")),
     "peer.no-name": Signal(1.0, mark("The server that brought it has no name in DNS.")),
     "peer.unconfirmed-name": Signal(
         0.5, mark("The name of the server that brought it does not lead back to it.")

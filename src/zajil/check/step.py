@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Task
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
@@ -45,13 +45,32 @@ class Checked:
     sender: SenderFindings = NOT_CHECKED
 
 
+def _nobodys(_domain: str) -> bool:
+    return False
+
+
 class Checks:
     """All that one worker checks mails with."""
 
-    def __init__(self, options: CheckOptions, resolve: Resolve, hostname: str) -> None:
+    def __init__(
+        self,
+        options: CheckOptions,
+        resolve: Resolve,
+        hostname: str,
+        is_our_domain: Callable[[str], bool] = _nobodys,
+    ) -> None:
+        """Take what all mails are checked with.
+
+        Args:
+            options: ``[check]``.
+            resolve: asks DNS.
+            hostname: ours.
+            is_our_domain: answers from memory.
+        """
         self._options = options
         self._resolve = resolve
-        self._own_names = frozenset({hostname})
+        self._hostname = hostname
+        self._is_our_domain = is_our_domain
         self.lists = DnsLists(options.peer.lists, resolve)
         self._weights = options.weights
         self.thresholds = thresholds_of(options)
@@ -63,8 +82,11 @@ class Checks:
         except ValueError:
             return None
         return asyncio.create_task(
-            check_peer(ip, claimed_name, self._resolve, self.lists, self._own_names, now_ms)
+            check_peer(ip, claimed_name, self._resolve, self.lists, self._is_ours, now_ms)
         )
+
+    def _is_ours(self, name: str) -> bool:
+        return name == self._hostname or self._is_our_domain(name)
 
     async def check_message(
         self, facts: MessageFacts, looked: Task[PeerFindings] | None = None
@@ -109,7 +131,7 @@ class Checks:
         }
         told = " ".join([reason.text for reason in form if reason.signal.startswith("format.")])
         events = (
-            *(peer.events if peer is not None else ()),
+            *(_told_now(facts, peer) if peer is not None else ()),
             *sender.events,
             CheckDone(
                 facts.now_ms,
@@ -140,6 +162,11 @@ class Checks:
             replace(reason, weight=weights[reason.signal]) if reason.signal in weights else reason
             for reason in reasons
         )
+
+
+def _told_now(facts: MessageFacts, peer: PeerFindings) -> list[CheckDone]:
+    """Give what was found of the peer, as part of this mail: a session may bring several."""
+    return [replace(event, at_ms=facts.now_ms) for event in peer.events]
 
 
 def thresholds_of(options: CheckOptions) -> Thresholds:

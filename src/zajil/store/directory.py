@@ -49,6 +49,10 @@ class Directory:
         if generation == self._generation:
             self._domains, self.postmaster = domains, postmaster
 
+    def is_ours(self, domain: str) -> bool:
+        """Whether a domain is one of ours, from memory; no before the domains were ever read."""
+        return self._domains is not None and domain in self._domains
+
     def peek(self, who: Address) -> DirectoryAnswer | None:
         """Answer from memory; ``None``: it is not there, ask ``find``."""
         if self._domains is None:
