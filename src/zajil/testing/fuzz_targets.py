@@ -48,6 +48,7 @@ from zajil.testing.clock import CountingRandom, FakeClock
 from zajil.testing.fuzz import Target
 from zajil.testing.fuzz_dkim import dkim_targets
 from zajil.testing.fuzz_sender import sender_targets
+from zajil.testing.fuzz_spf import spf_targets
 from zajil.testing.imap_wire import ExampleSession, load_imap_script, new_engine
 from zajil.testing.mail import NOON_MS, make_letter
 from zajil.testing.wire import GREETING, example_policy, load_script
@@ -95,6 +96,7 @@ def all_targets(wire: Path) -> list[Target]:
         Target("authres", _authres, fields, (b"mx.north.test", b"; spf=pass", b"(", b"1 ;")),
         *dkim_targets(),
         *sender_targets(),
+        *spf_targets(),
         Target("configuration", _text(_configuration), _TOML, (b"[limits]\n", b"idle = ", b"'5m'")),
     ]
 
