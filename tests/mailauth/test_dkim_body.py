@@ -1,4 +1,4 @@
-"""The hash of a body, however it is cut (RFC 6376 sections 3.4.3, 3.4.4 and 3.7)."""
+"""The hash of a body, however it is cut (RFC 6376 section 3.4.3, 3.4.4 and 3.7)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_examples(body: bytes, simple: bytes, relaxed: bytes) -> None:
 
 
 def test_the_hash_of_nothing() -> None:
-    """RFC 6376 sections 3.4.3 and 3.4.4 print both."""
+    """RFC 6376 section 3.4.3 and 3.4.4 print both."""
     assert [base64.b64encode(one) for one in hashes(b"", [SIMPLE, RELAXED])] == [
         b"frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=",
         b"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",

@@ -1,4 +1,4 @@
-"""Header fields in canonical form (RFC 6376 sections 3.4.1, 3.4.2 and 5.4.2)."""
+"""Header fields in canonical form (RFC 6376 section 3.4.1, 3.4.2 and 5.4.2)."""
 
 from __future__ import annotations
 

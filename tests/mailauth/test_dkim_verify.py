@@ -37,7 +37,7 @@ We lost the game.  Are you hungry yet?\r
 \r
 Joe.\r
 """
-RFC8463 = (
+BOTH_SIGNED = (
     b"""\
 DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;\r
  d=football.example.com; i=@football.example.com;\r
@@ -57,7 +57,7 @@ DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed;\r
 """
     + DINNER
 )
-RFC8463_ZONE = {
+BOTH_ZONE = {
     "brisbane._domainkey.football.example.com": {
         "TXT": ["v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="]
     },
@@ -71,7 +71,7 @@ RFC8463_ZONE = {
     },
 }
 # RFC 6376 erratum 3192: one space in the body, two in Received; erratum 4926: six at each fold.
-RFC6376 = b"""\
+RSA_SIGNED = b"""\
 DKIM-Signature: v=1; a=rsa-sha256; s=brisbane; d=example.com;\r
       c=simple/simple; q=dns/txt; i=joe@football.example.com;\r
       h=Received : From : To : Subject : Date : Message-ID;\r
@@ -84,7 +84,7 @@ Received: from client1.football.example.com  [192.0.2.1]\r
       by submitserver.example.com with SUBMISSION;\r
       Fri, 11 Jul 2003 21:01:54 -0700 (PDT)\r
 """ + DINNER.replace(b"game.  Are", b"game. Are")
-RFC6376_ZONE = {
+RSA_ZONE = {
     "brisbane._domainkey.example.com": {
         "TXT": [
             "v=DKIM1; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJ"
@@ -104,7 +104,7 @@ KEYS = [rsa_key(), ed25519_key()]
 
 
 def test_rfc_8463_appendix_a() -> None:
-    found = verify(RFC8463, RFC8463_ZONE)
+    found = verify(BOTH_SIGNED, BOTH_ZONE)
     assert [(one.result, one.algorithm) for one in found] == [
         ("pass", "ed25519-sha256"),
         ("pass", "rsa-sha256"),
@@ -113,7 +113,7 @@ def test_rfc_8463_appendix_a() -> None:
 
 
 def test_rfc_6376_appendix_a() -> None:
-    (found,) = verify(RFC6376, RFC6376_ZONE)
+    (found,) = verify(RSA_SIGNED, RSA_ZONE)
     assert (found.result, found.domain, found.selector) == ("pass", "example.com", "brisbane")
     assert found.identity == "joe@football.example.com"
 
@@ -147,7 +147,7 @@ def test_what_changes_is_told(key: SigningKey, pair: str) -> None:
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_white_space_on_the_way(pair: str) -> None:
-    """RFC 6376 sections 3.4.1 to 3.4.4: ``relaxed`` bears it, ``simple`` does not."""
+    """RFC 6376 section 3.4.1 to 3.4.4: ``relaxed`` bears it, ``simple`` does not."""
     header, body = pair.split("/")
     signed, zone = sign(LETTER, KEYS[1], pair), zone_of(KEYS[1])
     refolded = signed.replace(b"Subject: A  letter,\r\n\tfolded", b"SUBJECT:A letter,  folded ")
@@ -275,7 +275,7 @@ def with_tag(key: SigningKey, tag: bytes, letter: bytes = LETTER) -> bytes:
     ],
 )
 def test_identity(identity: bytes, flags: str, result: str) -> None:
-    """RFC 6376 sections 3.5 and 3.6.1: ``i=`` is of ``d=`` or below, and with ``t=s`` not below."""
+    """RFC 6376 section 3.5 and 3.6.1: ``i=`` is of ``d=`` or below, and with ``t=s`` not below."""
     zone = {R_NAME: {"TXT": [R_RECORD + (f"; t={flags}" if flags else "")]}}
     (found,) = verify(with_tag(KEYS[0], b"i=" + identity), zone)
     assert found.result == result

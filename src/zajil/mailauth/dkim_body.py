@@ -1,4 +1,4 @@
-"""The hash of a body, computed while it arrives (RFC 6376 sections 3.4.3, 3.4.4 and 3.7).
+"""The hash of a body, computed while it arrives (RFC 6376 section 3.4.3, 3.4.4 and 3.7).
 
 Laws:
 - However the body is cut into pieces, the hash is the same.

@@ -1,4 +1,4 @@
-"""Header fields in the form that is signed (RFC 6376 sections 3.4.1, 3.4.2, 3.7 and 5.4.2).
+"""Header fields in the form that is signed (RFC 6376 section 3.4.1, 3.4.2, 3.7 and 5.4.2).
 
 ``SignedHeader`` wraps the header section of one message for all its signatures: each field is
 looked up and made canonical once, whoever signed it. ARC uses it the same way (RFC 8617 section

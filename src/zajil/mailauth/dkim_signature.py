@@ -1,4 +1,4 @@
-"""The value of a DKIM-Signature field (RFC 6376 sections 3.5 and 6.1.1).
+"""The value of a DKIM-Signature field (RFC 6376 section 3.5 and 6.1.1).
 
 Laws:
 - ``parse_signature`` is linear, and raises ``BadSignature`` and nothing else.
