@@ -92,7 +92,7 @@ _VOID = frozenset(
 _WITH_ATTRIBUTES = frozenset({"a", "area", "form", "base", "input", "meta", "body", "script"})
 _HIDDEN = re.compile(
     r"(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden|mso-hide\s*+:\s*+all"
-    r"|font-size\s*+:\s*+(?:0|0?\.\d|1px)(?![\d.])|opacity\s*+:\s*+0(?:\.0\d*+)?(?![\d.])"
+    r"|font-size\s*+:\s*+(?:0(?:\.0\d*+)?|1px)(?![\d.])|opacity\s*+:\s*+0(?:\.0\d*+)?(?![\d.])"
     r"|text-indent\s*+:\s*+-\d{3,}|(?:max-height|max-width|line-height)\s*+:\s*+0(?![\d.]))",
     re.IGNORECASE,
 )
@@ -144,8 +144,8 @@ class _Reader:
         if name is None:
             needle = "-->" if comment else ">"
             # `<!-->` is a whole comment to a browser.
-            end = text.find(needle, match.end() - (2 if comment else 0))
-            return len(text) if end < 0 else end + len(needle)
+            close = text.find(needle, match.end() - (2 if comment else 0))
+            return len(text) if close < 0 else close + len(needle)
         name = name.lower()
         at = match.end()
         attributes: dict[str, str] = {}
