@@ -67,6 +67,8 @@ def test_what_is_required(tag: bytes) -> None:
         (b"d=North.test", b"d=evil.test", "permerror"),
         (b"d=North.test", b"d=a.com(.b.com", "neutral"),
         (b"d=North.test", b"d=\xff.test", "neutral"),
+        (b"i=am=3Bal", b"i=am=0D=0Aal", "neutral"),
+        (b"i=am=3Bal", b"i==E2=80=AE", "neutral"),
         (b"s=key.one", b"s=", "neutral"),
         (b"s=key.one", b"s=a b", "neutral"),
         (b"h=From : To", b"h=To", "permerror"),

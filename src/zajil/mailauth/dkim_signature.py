@@ -199,7 +199,8 @@ def _read_identity(tags: Mapping[bytes, Tag], domain: str) -> tuple[str, str]:
         below = to_ascii(name)
     except BadDomain:
         at = below = ""
-    if not at:
+    # Security: what is encoded in it may be a line end, or turn the direction of a sentence.
+    if not at or not local.isprintable():
         raise BadSignature("the signature has no identity in i=")
     if below != domain and not below.endswith(f".{domain}"):
         raise BadSignature(f"the identity in i= is not of {domain}", "permerror")

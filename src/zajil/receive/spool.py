@@ -31,7 +31,7 @@ class Spool:
     """Collects the pieces of a message up to a limit."""
 
     __slots__ = (
-        *("_hash", "_header_size", "_max_size", "_small", "_spill"),
+        *("_digests", "_hash", "_header_size", "_max_size", "_small", "_spill"),
         *("needs", "reads_signatures", "size"),
     )
 
@@ -57,6 +57,7 @@ class Spool:
         # Invariant: what lies in a file at the end was hashed on the way.
         self._small = min(_SMALL, limits.memory)
         self._hash: _HashOnTheWay | None = None
+        self._digests: BodyDigests | None = None  # of what was hashed at the end
         self.size = 0
         """Bytes that came in all, kept or not."""
         self.needs = tuple(needs)
@@ -106,12 +107,19 @@ class Spool:
     def digests(self, fields: Sequence[Field], body: bytes | Source) -> BodyDigests:
         """Give the hashes of the body: ``needs``, and those that the signatures ask for.
 
+        They are computed once, whoever asks again.
+
         Args:
             fields: of the header section that ``split`` gave.
             body: that ``split`` gave. A large one is not looked at: it was hashed on the way.
         """
         if self._hash is not None and self._hash.digests is not None:
             return self._hash.digests
+        if self._digests is None:
+            self._digests = self._hash_at_end(fields, body)
+        return self._digests
+
+    def _hash_at_end(self, fields: Sequence[Field], body: bytes | Source) -> BodyDigests:
         needs = _wanted(self.needs, self.reads_signatures, fields)
         digests = BodyDigests(needs)
         # A large message without a body, or with a header section that nobody takes, has none.
