@@ -118,6 +118,22 @@ def test_what_south_forwards_is_sealed(
     assert b"ARC-Authentication-Results: i=1; mx.south.test;" in message
 
 
+def test_a_second_server_on_the_way_continues_the_chain(
+    lab: LabProcess, north: LabDomain, south: LabDomain, zajil: LabDomain
+) -> None:
+    """RFC 8617 section 5.1: each seals what it found, the chain before it included."""
+    zajil.command("alias", "add", "pigeons@زاجل.test", north.accounts[0].address)
+    south.command("alias", "add", "far@south.test", "pigeons@زاجل.test")
+    send(north, "far@south.test", "sealed-twice")
+    message = read(north, "sealed-twice")
+    dkim, arc = verify(lab, message)
+    assert [one.result for one in dkim] == ["pass", "pass"]
+    assert (arc.cv, arc.instances) == ("pass", 2)
+    assert arc.sealers == ("south.test", zajil.ascii_domain)
+    second = message.partition(b"ARC-Authentication-Results: i=2; ")[2].partition(b"\r\nARC-")[0]
+    assert b"arc=pass" in second
+
+
 def test_the_operator_sees_that_the_records_are_there(south: LabDomain) -> None:
     keys = south.command("dkim", "keys", "--check")["keys"]
     assert {key["in_dns"] for key in keys} == {"found"}
