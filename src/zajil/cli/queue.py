@@ -113,7 +113,7 @@ def _act(
             store,
             QueueAction(action),
             mail_ids,
-            who=_operator(),
+            who=operator_name(),
             reason=reason,
             now_ms=SystemClock().now_ms(),
         )
@@ -128,7 +128,7 @@ def _act(
     raise typer.Exit(1 if unknown else 0)
 
 
-def _operator() -> str:
+def operator_name() -> str:
     """Who runs the command, for the journey."""
     try:
         return getpass.getuser()

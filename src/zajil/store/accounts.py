@@ -19,8 +19,10 @@ from zajil.store.batch import DIRECTORY, mailbox_topic, touch
 from zajil.store.blobs import release_blobs
 from zajil.store.delegations import drop_delegations_for, drop_delegations_of
 from zajil.store.domains import AlreadyExists
+from zajil.store.reputation import delete_reputation_of
 from zajil.store.schema import account, address, expunged, mailbox, message, send_count
 from zajil.store.sessions import delete_web_sessions_of
+from zajil.store.strangers import delete_strangers_of
 
 
 class NoSuchAccount(Exception):
@@ -159,6 +161,8 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
         tx.execute(sa.delete(account).where(account.c.id == account_id))
     delete_web_sessions_of(tx, account_ids)
     delete_app_passwords_of(tx, account_ids)
+    delete_reputation_of(tx, account_ids)
+    delete_strangers_of(tx, account_ids)
     touch(tx, DIRECTORY)
     return [None] * len(account_ids)
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.ids import MailId
 from zajil.store.batch import QUEUE, touch
 from zajil.store.schema import mail, recipient
+from zajil.store.settlement import release_bodies
 from zajil.store.tracking import EventBatch, record_events
 from zajil.tracking.events import OperatorActed
 
@@ -171,6 +172,19 @@ def expire(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ..
         )
         for item in items
     ]
+
+
+def discard(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
+    """Drop held recipients, and let nobody hear of it; gives the mails that had one.
+
+    Unit of work: idempotent. Bodies that nobody waits for any more go too.
+    """
+    dropped = [
+        _act(tx, item, "discard", HELD, {"state": "discarded", "reason": item.reason})
+        for item in items
+    ]
+    release_bodies(tx, [mail_id for mail_ids in dropped for mail_id in mail_ids])
+    return dropped
 
 
 def _free_at(item: QueueOrder) -> sa.ColumnElement[int]:

@@ -437,6 +437,54 @@ send_count = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Recipients elsewhere that an account never wrote to before, in one hour and on one day (UTC), and
+# what came of it.
+stranger_count = sa.Table(
+    "stranger_count",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("hour", NUMBER, nullable=False),  # since 1970 UTC
+    sa.Column("hour_count", sa.Integer, nullable=False),
+    sa.Column("day", NUMBER, nullable=False),  # since 1970 UTC
+    sa.Column("day_count", sa.Integer, nullable=False),
+    sa.Column("usual", sa.Double, nullable=False),  # on a day, averaged over the days before
+    sa.Column("held_ms", NUMBER),  # since when its mail is held back; null: it is not
+    sa.Column("told_ms", NUMBER),  # when owner and postmaster were told of that
+    sa.Column("trusted_until_ms", NUMBER),  # an operator let it go: it is not held before that
+    sqlite_with_rowid=False,
+)
+
+# What accounts did with the mail of a correspondent: counts that fade (store.reputation), never
+# texts. Account 0 stands for the installation, where each account has one voice.
+reputation = sa.Table(
+    "reputation",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("key", KEY, primary_key=True),  # check.correspondent
+    sa.Column("at_ms", NUMBER, nullable=False, index=True),  # when the counts were as they stand
+    sa.Column("junked", sa.Double, nullable=False),  # moved to Junk
+    sa.Column("kept", sa.Double, nullable=False),  # moved back from Junk
+    sa.Column("written", sa.Double, nullable=False),  # answered, or written to
+    sa.Column("seen", sa.Double, nullable=False),  # taken into a mailbox other than Junk
+    # What of the installation's counts comes from this account
+    sa.Column("junked_voice", sa.Double, nullable=False),
+    sa.Column("kept_voice", sa.Double, nullable=False),
+    sa.Column("written_voice", sa.Double, nullable=False),
+    sa.Column("seen_voice", sa.Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Who came once and was asked to come again (check.greylist).
+greylist = sa.Table(
+    "greylist",
+    metadata,
+    sa.Column("key", KEY, primary_key=True),  # network, sender's domain, recipient's domain
+    sa.Column("first_ms", NUMBER, nullable=False),
+    sa.Column("last_ms", NUMBER, nullable=False, index=True),
+    sa.Column("passed", sa.Boolean, nullable=False),  # it came again in time
+    sqlite_with_rowid=False,
+)
+
 # Change counters; ``directory`` grows with each change of domain, account and address.
 counter = sa.Table(
     "counter",

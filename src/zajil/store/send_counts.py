@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.ids import AccountId, MailId
 from zajil.store.intake import Intake, accept
 from zajil.store.schema import send_count
+from zajil.store.strangers import Guard, guard_intake
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -66,7 +67,19 @@ class CountedIntake:
     account_id: AccountId
     recipients: int
     """As the sender named them: what an alias stands for does not count."""
-    limit: SendLimit
+    limit: SendLimit | None
+    """``None``: nothing is counted."""
+    guard: Guard | None = None
+    """``None``: strangers are not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A submitted mail that was accepted."""
+
+    mail_id: MailId
+    is_first_held: bool = False
+    """Its account is held from this mail on (``store.strangers``)."""
 
 
 def load_send_counts(conn: Connection, account_id: AccountId) -> SendCounts:
@@ -75,27 +88,32 @@ def load_send_counts(conn: Connection, account_id: AccountId) -> SendCounts:
     return NOTHING_SENT if row is None else SendCounts(*row)
 
 
-def accept_counted(tx: Connection, items: Sequence[CountedIntake]) -> list[MailId | None]:
+def accept_counted(tx: Connection, items: Sequence[CountedIntake]) -> list[Taken | None]:
     """Accept mails and count their recipients.
 
     Unit of work: not idempotent; locks the accounts' counts, in the order of their ids, then what
     ``intake.accept`` locks.
 
     Returns:
-        For each item its mail id; ``None``: its account would be over its limit, so nothing of
-        that mail was kept or counted.
+        For each item what came of it; ``None``: its account would be over its limit, so nothing
+        of that mail was kept or counted.
 
     Raises:
         StoreFull, NoSuchMailbox: as ``intake.accept``; nothing of this batch will be committed.
     """
-    within = set()
+    taken: dict[int, Taken] = {}
+    intakes: dict[int, Intake] = {}
     for index, item in sorted(enumerate(items), key=lambda pair: pair[1].account_id):
-        if item.limit.permits(_count(tx, item, item.recipients)):
-            within.add(index)
-        else:
+        if item.limit is not None and not item.limit.permits(_count(tx, item, item.recipients)):
             _count(tx, item, -item.recipients)
-    accept(tx, [item.intake for index, item in enumerate(items) if index in within])
-    return [item.intake.mail_id if index in within else None for index, item in enumerate(items)]
+            continue
+        intake, is_first_held = item.intake, False
+        if item.guard is not None:
+            intake, is_first_held = guard_intake(tx, intake, item.guard)
+        intakes[index] = intake
+        taken[index] = Taken(intake.mail_id, is_first_held)
+    accept(tx, [intakes[index] for index in sorted(intakes)])
+    return [taken.get(index) for index in range(len(items))]
 
 
 def _count(tx: Connection, item: CountedIntake, recipients: int) -> SendCounts:

@@ -96,7 +96,7 @@ def settle(tx: Connection, items: Sequence[Settlement]) -> list[tuple[int, ...]]
     dsns = [item.dsn for item in items if item.dsn is not None]
     if dsns:
         accept(tx, dsns)
-    _release_bodies(tx, mail_ids)
+    release_bodies(tx, mail_ids)
     record_events(tx, [EventBatch(None, item.mail_id, item.at_ms, item.events) for item in items])
     if any(row.state == "waiting" for item in items for row in item.rows):
         touch(tx, QUEUE)
@@ -164,7 +164,8 @@ def _append_copies(
         append_messages(tx, copies)
 
 
-def _release_bodies(tx: Connection, mail_ids: Sequence[MailId]) -> None:
+def release_bodies(tx: Connection, mail_ids: Sequence[MailId]) -> None:
+    """Let go of the bytes of mails that nobody waits for any more; part of a unit of work."""
     done = tx.execute(_NOBODY_WAITS, {"mail_ids_": mail_ids}).all()
     if done:
         tx.execute(_FORGET_BODY, {"mail_ids_": [row.id for row in done]})
