@@ -34,6 +34,7 @@ PURE_FILES = {
     "check/attachments.py",
     "check/explain.py",
     "check/classifier.py",
+    "check/correspondent.py",
     "check/links.py",
     "check/lookalike.py",
     "check/phishing.py",
