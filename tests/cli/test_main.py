@@ -93,6 +93,13 @@ def test_a_person_reads_tables(run: Run) -> None:
         assert run(*command)[0] == 0
 
 
+def test_an_account_that_is_not_held_cannot_be_let_go(run: Run) -> None:
+    assert as_json(run, "account", "show", "admin")["held_ms"] is None
+    assert run("account", "unhold", "admin") == (1, "", "zajil: the account admin is not held\n")
+    assert run("account", "unhold", "admin", "--trust", "1")[0] == 2
+    assert run("account", "unhold", "nobody")[0] == 1
+
+
 def test_an_account_is_suspended_and_resumed(run: Run) -> None:
     run("account", "add", "amal@north.test")
     for verb, said, active in (("suspend", "suspended", False), ("resume", "resumed", True)):

@@ -17,6 +17,7 @@ from zajil.store.delegations import (
 )
 from zajil.store.open import Store
 from zajil.store.send_counts import load_send_counts
+from zajil.store.strangers import held_mails, load_strangers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,12 @@ class AccountDetail:
     """Recipients of what it has sent in this minute; 0 too where no limit is set."""
     sent_in_day: int
     """The same on this day (UTC)."""
+    held_ms: int | None
+    """Since when its mail to other servers is held back; ``None``: it is not."""
+    held_mails: int
+    """How many mails are."""
+    strangers_in_day: int
+    """Recipients elsewhere, on this day, that it never wrote to before."""
 
 
 def delegate(store: Store, address: str, login_or_address: str) -> AccountRow:
@@ -71,6 +78,7 @@ def show_account(store: Store, login_or_address: str, now_ms: int) -> AccountDet
     row = find_account(store, login_or_address)
     own = store.read_now(lambda conn: addresses_of(conn, row.account_id))
     counts = store.read_now(lambda conn: load_send_counts(conn, row.account_id))
+    strangers = store.read_now(lambda conn: load_strangers(conn, row.account_id))
     return AccountDetail(
         row,
         own[1:],
@@ -79,4 +87,7 @@ def show_account(store: Store, login_or_address: str, now_ms: int) -> AccountDet
         tuple(store.read_now(lambda conn: list_app_passwords(conn, row.account_id))),
         counts.in_minute(now_ms),
         counts.in_day(now_ms),
+        strangers.held_ms,
+        len(store.read_now(lambda conn: held_mails(conn, row.account_id))),
+        strangers.after(0, now_ms).day_count,
     )

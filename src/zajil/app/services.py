@@ -18,6 +18,7 @@ from zajil.app.listeners import (
     smtp_service,
 )
 from zajil.app.means import Means
+from zajil.app.upkeep import keep_history
 from zajil.core.clock import Clock
 from zajil.deliver.run import Deliverer
 from zajil.keys.upkeep import KeyUpkeep
@@ -71,6 +72,9 @@ async def make_parts(means: Means) -> Parts:
         parts.runs.append(upkeep.run())
     if means.checks.lists:
         parts.runs.append(means.checks.lists.watch())
+    if means.number == 0:
+        history = receive_services(means, "web")
+        parts.runs.append(keep_history(history, configuration.check.greylist))
     parts.runs.append(_forget_old_events(store, clock, configuration.tracking.retention))
     return parts
 

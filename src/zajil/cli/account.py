@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from zajil.cli.account_rights import delegate, show_one
+from zajil.cli.account_rights import delegate, show_one, unhold
 from zajil.cli.app_password import app_password_app
 from zajil.cli.configured import opened_store
 from zajil.cli.errors import WrongUsage
@@ -18,6 +18,7 @@ account_app = typer.Typer(name="account", help="Whose mail it is.", no_args_is_h
 account_app.add_typer(app_password_app)
 account_app.command("show")(show_one)
 account_app.command("delegate")(delegate)
+account_app.command("unhold")(unhold)
 
 Who = Annotated[str, typer.Argument(help="Login name or address of the account.")]
 PasswordFile = Annotated[

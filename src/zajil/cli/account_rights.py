@@ -1,4 +1,4 @@
-"""``zajil account show`` and ``delegate``: as whom an account may send, and what it has sent."""
+"""``zajil account show``, ``delegate``, ``unhold``: as whom an account sends, and what it sent."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from zajil.cli.app_password import app_password_to_dict
 from zajil.cli.configured import opened_store
 from zajil.cli.output import AsJson, print_json, printable, spell_time
+from zajil.cli.queue import operator_name
 
 
 def show_one(
@@ -43,6 +44,9 @@ def show_one(
                 "app_passwords": [app_password_to_dict(one) for one in found.app_passwords],
                 "recipients_this_minute": found.sent_in_minute,
                 "recipients_today": found.sent_in_day,
+                "strangers_today": found.strangers_in_day,
+                "held_ms": found.held_ms,
+                "held_mails": found.held_mails,
             }
         )
         return
@@ -59,9 +63,60 @@ def show_one(
         *(("app password", f"{one.name} ({one.scope.value})") for one in found.app_passwords),
         ("sent this minute", f"to {found.sent_in_minute} recipients"),
         ("sent today (UTC)", f"to {found.sent_in_day} recipients"),
+        ("strangers today", str(found.strangers_in_day)),
+        *_held_lines(found.held_ms, found.held_mails),
     ]
     for label, value in lines:
         print(f"{label:17} {printable(value) or '-'}")
+
+
+def _held_lines(held_ms: int | None, mails: int) -> list[tuple[str, str]]:
+    if held_ms is None:
+        return []
+    since = f"since {spell_time(held_ms)}: it suddenly wrote to many strangers"
+    return [("held", since), ("held back", f"{mails} mails; see `zajil account unhold`")]
+
+
+def unhold(
+    context: typer.Context,
+    who: Annotated[str, typer.Argument(help="Login name or address of the account.")],
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Drop what was held back; nobody is told.")
+    ] = False,
+    trust: Annotated[
+        str, typer.Option(help="So long it is not held again, whatever it sends.")
+    ] = "1d",
+    as_json: AsJson = False,
+) -> None:
+    """Send what was held back because an account suddenly wrote to many strangers.
+
+    If a thief sent it, change the password first (`zajil account password`), and use --discard.
+
+    Exit status: 0 done, 1 there is no such account or it is not held, 2 wrong usage.
+    """
+    from zajil.admin.held_accounts import unhold_account
+    from zajil.cli.errors import WrongUsage
+    from zajil.core.units import parse_duration
+    from zajil.net.system import SystemClock
+
+    try:
+        trust_ms = parse_duration(trust)
+    except ValueError as error:
+        raise WrongUsage(f"--trust: {error}") from None
+    with opened_store(context) as store:
+        done = unhold_account(
+            store,
+            who,
+            who=operator_name(),
+            now_ms=SystemClock().now_ms(),
+            trust_ms=trust_ms,
+            discards=discard,
+        )
+    if as_json:
+        print_json({"login": done.row.login, "mails": list(done.mail_ids), "discarded": discard})
+        return
+    verb = "dropped" if discard else "released"
+    print(f"let {done.row.login} go, {verb} {len(done.mail_ids)} mails")
 
 
 def delegate(

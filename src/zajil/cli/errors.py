@@ -46,6 +46,7 @@ _WRONG_USAGE = (
 _NOT_DONE = (
     "admin.explain.NotJudged",
     "admin.dkim_keys.KeysAreWaiting",
+    "admin.held_accounts.NotHeld",
     "admin.journey.NoSuchMail",
     "admin.open.WrongUser",
     "admin.setup.AlreadySetUp",

@@ -317,6 +317,14 @@ class SubmitOptions(Options):
         description="The same in one day (UTC); 3000 as for outside recipients in Google "
         "Workspace. 0: no limit.",
     )
+    strangers_per_hour: int = Field(
+        100,
+        ge=0,
+        description="Recipients elsewhere that an account never wrote to before, in one hour of "
+        "the clock. With more than this, and more than three times what is usual for it on a day, "
+        "its mail to other servers is held until `zajil account unhold`. 0: no limit.",
+    )
+    strangers_per_day: int = Field(500, ge=0, description="The same in one day (UTC). 0: no limit.")
     hide_client: bool = Field(
         True,
         description="Leave name and address of the writer's computer out of Received: every "

@@ -48,6 +48,7 @@ NUL_BYTE = Reply(550, ("5.6.0 message holds a NUL byte",))
 LOOP = Reply(554, ("5.4.6 this mail goes in circles",))
 MALFORMED = Reply(550, ("5.6.0 malformed message",))
 NOT_WANTED = Reply(550, ("5.7.1 message refused by policy",))
+NOT_SENT = Reply(554, ("5.7.1 this looks like junk or worse, ask your postmaster",))
 LATER = Reply(451, ("4.7.1 not now, try again later",))
 
 NO_SPACE = Reply(452, ("4.3.1 no space for new mail, try again later",))

@@ -23,17 +23,15 @@ from zajil.receive.accept import (
     received_event,
     verdict_refusal,
 )
-from zajil.receive.hand_over import Incoming, Write, refuse, take_in
+from zajil.receive.hand_over import Incoming, refuse, take_in
 from zajil.receive.services import ReceiveServices
 from zajil.receive.trace_fields import protocol_keyword, received_field
 from zajil.receive.transaction import Transaction
 from zajil.smtp.command import BodyEnd
 from zajil.smtp.reply import Reply
-from zajil.store.intake import Intake
-from zajil.store.send_counts import CountedIntake, accept_counted, load_send_counts
 from zajil.submit.complete import complete_header, foreign_authors
+from zajil.submit.outgoing import judge_outgoing, outgoing_write
 from zajil.submit.permission import may_send_as
-from zajil.submit.send_limits import blocked_until_ms, send_limit
 from zajil.tracking.events import HeaderCompleted
 
 
@@ -109,7 +107,7 @@ async def decide_submission(
     checked = await services.checks.check_message(facts)
     received = received_event(facts)
     transaction.events += (received, *checked.events)
-    refusal = verdict_refusal(checked)
+    refusal = verdict_refusal(checked) or judge_outgoing(checked, services.checks.thresholds)
     if refusal is not None:
         return refusal
     header = cut_ranges(header, checked.forged)
@@ -129,7 +127,7 @@ async def decide_submission(
         needs_smtputf8=await needs_smtputf8(facts),
         parts=(trace, checked.results, signed.fields, header, body),
         verdict=NOTHING_AGAINST,  # what our own users write to each other is not judged as junk
-        write=_counted(services, account, transaction, now_ms),
+        write=outgoing_write(services, account, transaction, now_ms),
     )
 
 
@@ -146,23 +144,3 @@ def _trace(services: ReceiveServices, transaction: Transaction, via: Via, now_ms
         mail_id=transaction.mail_id,
         at_ms=now_ms,
     )
-
-
-def _counted(
-    services: ReceiveServices, account: Account, transaction: Transaction, now_ms: int
-) -> Write | None:
-    """Give what commits a mail within the limits of its account; ``None``: it has none."""
-    limit = None if services.submit is None else send_limit(services.submit)
-    if limit is None:
-        return None
-    account_id, count, store = account.account_id, len(transaction.recipients), services.store
-
-    async def write(intake: Intake) -> Reply | None:
-        kept = await store.write(accept_counted, CountedIntake(intake, account_id, count, limit))
-        if kept is not None:
-            return None
-        counts = await store.read(lambda conn: load_send_counts(conn, account_id))
-        until_ms = blocked_until_ms(limit, counts, count, now_ms)
-        return replies.LATER if until_ms is None else replies.sent_too_much(until_ms)
-
-    return write

@@ -1,0 +1,261 @@
+"""A stolen account: it is held, owner and postmaster are told once, an operator lets it go."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from email.message import EmailMessage
+from email.policy import default
+
+import pytest
+import sqlalchemy as sa
+from argon2 import PasswordHasher
+from sqlalchemy.engine import Connection
+
+from zajil.admin.delegations import show_account
+from zajil.admin.held_accounts import NotHeld, unhold_account
+from zajil.app.upkeep import keep_history
+from zajil.check.step import Checked
+from zajil.check.verdict import Action, Thresholds, Verdict
+from zajil.config.options import SubmitOptions
+from zajil.config.options_check import GreylistOptions
+from zajil.core.address import parse_address
+from zajil.core.directory import AccountEntry
+from zajil.core.ids import AccountId, MailId
+from zajil.login.service import LoginService
+from zajil.net.system import SystemClock
+from zajil.receive import replies
+from zajil.store.aliases import AliasRow, create_alias
+from zajil.store.batch import mailbox_topic
+from zajil.store.open import Store
+from zajil.store.schema import stranger_count
+from zajil.store.strangers import HELD_REASON, Unhold, unhold
+from zajil.store.tracking import load_journey
+from zajil.submit.held_notice import HeldAccount, write_owner_notice, write_postmaster_notice
+from zajil.submit.outgoing import judge_outgoing, tell_of_held_accounts
+from zajil.testing.reading import inbox_of
+from zajil.testing.store import NOW_MS, make_account, running
+from zajil.testing.talk import Talk, receive_services, talk_to_submission
+from zajil.tracking.sentences import tell_event
+
+PASSWORD = "correct horse"
+HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+LIMITS = SubmitOptions(strangers_per_hour=3, strangers_per_day=5)
+LETTER = "From: amal@south.test\r\nSubject: x\r\n\r\nbuy\r\n"
+
+
+def tell(
+    store: Store,
+    story: Callable[[Talk], Awaitable[None]],
+    options: SubmitOptions = LIMITS,
+) -> None:
+    """Log Amal in, who has an admin beside her, and let the story happen."""
+    make_account(store, "amal@south.test", password_hash=HASH)
+    make_account(store, "boss@south.test", admin=True)
+    make_account(store, "noor@south.test")
+
+    async def run() -> None:
+        async with running(store):
+            login = LoginService(store, SystemClock(), os.urandom, free_failures=10)
+            client = await talk_to_submission(store, login, submit=options)
+            await client.log_in("amal", PASSWORD)
+            await story(client)
+
+    asyncio.run(run())
+
+
+async def send(client: Talk, *recipients: str) -> MailId:
+    reply = await client.send("amal@south.test", list(recipients), LETTER)
+    assert reply.startswith("250 2.0.0 queued as "), reply
+    return MailId(reply.rpartition(" ")[2])
+
+
+def people(count: int, start: int = 0) -> list[str]:
+    return [f"p{number}@elsewhere.test" for number in range(start, start + count)]
+
+
+async def states(client: Talk, mail_id: MailId) -> dict[str, str]:
+    store = client.session.services.store
+    journey = await store.read(lambda conn: load_journey(conn, mail_id))
+    assert journey is not None
+    return {one.address: one.state for one in journey.recipients}
+
+
+async def inbox(client: Talk, address: str) -> list[EmailMessage]:
+    found = await inbox_of(client.session.services.store, address)
+    return [email.message_from_bytes(one, policy=default) for one in found]
+
+
+def test_a_stolen_account_is_held_and_people_are_told_once(store: Store) -> None:
+    async def story(client: Talk) -> None:
+        before = await send(client, *people(3))
+        assert set((await states(client, before)).values()) == {"waiting"}
+        first = await send(client, *people(2, 3), "noor@south.test")
+        found = await states(client, first)
+        assert found.pop("noor@south.test") == "delivered"  # our own people get theirs
+        assert set(found.values()) == {"held"}
+        second = await send(client, *people(1))
+        assert set((await states(client, second)).values()) == {"held"}
+
+        (owners,) = await inbox(client, "amal@south.test")
+        assert "Your mail to other servers waits" in owners["subject"]
+        assert "رسائلك" in owners["subject"]
+        assert owners["from"] == "Postmaster <postmaster@south.test>"
+        assert owners["auto-submitted"] == "auto-generated"
+        (admins,) = await inbox(client, "boss@south.test")
+        body = admins.get_content()
+        assert "zajil account unhold amal" in body
+        assert "amal@south.test" in body
+        await tell_of_held_accounts(client.session.services)
+        assert len(await inbox(client, "amal@south.test")) == 1
+
+        journey = await store.read(lambda conn: load_journey(conn, first))
+        assert journey is not None
+        told = [tell_event(one.event) for one in journey.events if one.event.name == "account.held"]
+        assert "strangers" in told[0].sentence.plain()
+        assert {one.reason for one in journey.recipients if one.state == "held"} == {HELD_REASON}
+
+    tell(store, story)
+    found = show_account(store, "amal", SystemClock().now_ms())
+    assert (found.held_mails, found.strangers_in_day) == (2, 5)
+    assert found.held_ms is not None
+
+
+def test_an_operator_lets_it_go_and_it_sends(store: Store) -> None:
+    async def story(client: Talk) -> None:
+        held = await send(client, *people(4))
+        now_ms = SystemClock().now_ms()
+        done = await asyncio.to_thread(
+            unhold_account,
+            store,
+            "amal",
+            who="boss",
+            now_ms=now_ms,
+            trust_ms=3_600_000,
+            discards=False,
+        )
+        assert done.mail_ids == (held,)
+        assert set((await states(client, held)).values()) == {"waiting"}
+        again = await send(client, *people(9, 10))
+        assert set((await states(client, again)).values()) == {"waiting"}
+
+    tell(store, story)
+    with pytest.raises(NotHeld):
+        unhold_account(store, "amal", who="", now_ms=0, trust_ms=0, discards=False)
+
+
+def test_whom_one_wrote_to_is_no_stranger(store: Store) -> None:
+    async def story(client: Talk) -> None:
+        for _ in range(5):
+            mail_id = await send(client, *people(3))
+            assert set((await states(client, mail_id)).values()) == {"waiting"}
+
+    tell(store, story)
+
+
+def test_mail_to_our_own_people_makes_nobody_a_suspect(store: Store) -> None:
+    async def story(client: Talk) -> None:
+        for number in range(6):
+            await send(client, f"noor+{number}@south.test")
+        assert await inbox(client, "amal@south.test") == []
+
+    tell(store, story)
+
+
+def test_an_alias_that_leads_elsewhere_is_held_too(store: Store) -> None:
+    """What a thief sends to a list of ours must not leave by it."""
+    alias = AliasRow(parse_address("friends@south.test"), (parse_address("far@elsewhere.test"),))
+
+    async def story(client: Talk) -> None:
+        await store.write(create_alias, alias)
+        await send(client, *people(4))
+        held = await send(client, "friends@south.test")
+        assert list((await states(client, held)).values()) == ["held"]
+
+    tell(store, story)
+
+
+def test_without_limits_nothing_is_counted(store: Store) -> None:
+    none = SubmitOptions(
+        strangers_per_hour=0,
+        strangers_per_day=0,
+        recipients_per_minute=0,
+        recipients_per_day=0,
+    )
+
+    async def story(client: Talk) -> None:
+        mail_id = await send(client, *people(9))
+        assert set((await states(client, mail_id)).values()) == {"waiting"}
+
+    tell(store, story, none)
+    assert show_account(store, "amal", NOW_MS).strangers_in_day == 0
+
+
+def test_who_was_not_told_is_told_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker may end between the commit that held an account and the notice."""
+
+    async def forget(*_: object) -> None:
+        return None
+
+    async def story(client: Talk) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("zajil.submit.outgoing._tell", forget)
+            await send(client, *people(4))
+        assert await inbox(client, "amal@south.test") == []
+        await tell_of_held_accounts(receive_services(store))
+        assert len(await inbox(client, "amal@south.test")) == 1
+        assert len(await inbox(client, "boss@south.test")) == 1
+
+    tell(store, story)
+
+
+def test_upkeep_tells_of_held_accounts_and_goes_on(store: Store) -> None:
+    async def story(client: Talk) -> None:
+        services = client.session.services
+        arrived = asyncio.Event()
+        entry = (await store.directory.find(parse_address("amal@south.test"))).entry
+        assert isinstance(entry, AccountEntry)
+        unsubscribe = store.changes.subscribe(mailbox_topic(entry.inbox), arrived.set)
+        await send(client, *people(4))
+        await arrived.wait()
+        arrived.clear()
+        await store.write(unhold, Unhold(entry.account_id, "boss", NOW_MS, 0))
+        await store.write(hold_again, entry.account_id)
+        upkeep = asyncio.create_task(keep_history(services, GreylistOptions(enabled=True)))
+        await arrived.wait()
+        unsubscribe()
+        assert not upkeep.done()
+        upkeep.cancel()
+        await asyncio.wait([upkeep])
+        assert len(await inbox(client, "amal@south.test")) == 2
+
+    tell(store, story)
+
+
+def hold_again(tx: Connection, account_ids: Sequence[AccountId]) -> list[None]:
+    tx.execute(sa.update(stranger_count).values(held_ms=NOW_MS))
+    return [None] * len(account_ids)
+
+
+@pytest.mark.parametrize(("score", "refused"), [(14.9, False), (15.0, True)])
+def test_what_looks_like_the_work_of_a_worm_is_refused(score: float, refused: bool) -> None:
+    checked = Checked(Verdict(Action.JUNK, score, ()), b"", [], ())
+    wanted = replies.NOT_SENT if refused else None
+    assert judge_outgoing(checked, Thresholds()) is wanted
+
+
+@pytest.mark.parametrize("address", ["amal@south.test", "سلمى@زاجل.test"])
+def test_notices_speak_both_languages(address: str) -> None:
+    held = HeldAccount("amal", parse_address(address), NOW_MS, 512)
+    postmaster = parse_address("postmaster@south.test")
+    for write in (write_owner_notice, write_postmaster_notice):
+        raw = write(held, postmaster, unique="abc", now_ms=NOW_MS)
+        message = email.message_from_bytes(raw, policy=default)
+        text = message.get_content()
+        assert "{" not in text
+        assert held.address.unicode in text
+        assert "حساب" in text
+        assert "account" in text
+        assert max(map(len, raw.split(b"\r\n"))) <= 998
