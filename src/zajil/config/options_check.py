@@ -81,6 +81,30 @@ class SenderOptions(Options):
     )
 
 
+class DmarcOptions(Options):
+    """``[check.dmarc]``: reports about mail that claims to be from somebody (DMARC)."""
+
+    report_interval: Duration = Field(
+        parse_duration("1d"),
+        description="Tell domains that ask for it, so often, what mail in their name came here "
+        "(RFC 9990): they find out what is forged, and what of their own is not signed. Each "
+        "report is one mail to the address in their DNS. Intervals begin at midnight UTC; '0s': "
+        "count and send nothing.",
+    )
+    report_contact: str = Field(
+        "",
+        examples=["https://mail.example.org/dmarc"],
+        description="Whom to ask about our reports, beside their sender, which is dmarc-reports "
+        "at a domain of ours.",
+    )
+    keep_reports: Duration = Field(
+        parse_duration("365d"),
+        gt=0,
+        description="Reports of others about our domains, which come to dmarc-reports at each of "
+        "them, are kept as data so long.",
+    )
+
+
 class CheckOptions(Options):
     """``[check]``: what a mail is judged by, and when it is junk."""
 
@@ -101,4 +125,5 @@ class CheckOptions(Options):
     )
     peer: PeerOptions = PeerOptions()
     sender: SenderOptions = SenderOptions()
+    dmarc: DmarcOptions = DmarcOptions()
     greylist: GreylistOptions = GreylistOptions()

@@ -1,7 +1,8 @@
 """Whose is this address: ours, somebody else's, nobody's. Pure: a flow that asks the directory.
 
 The order: the address itself; the same without its subaddress (RFC 5233 section 1: ``user+tag``);
-the addresses that every domain must have (RFC 5321 section 4.5.1, RFC 2142 section 5).
+the addresses that every domain must have (RFC 5321 section 4.5.1, RFC 2142 section 5), and the one
+that reports about it come to (RFC 9990).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 from zajil.core.address import Address
 from zajil.core.directory import AccountEntry, AliasEntry, DirectoryAnswer
+from zajil.mailauth.dmarc_report import REPORTS_LOCAL_PART
 from zajil.route.alias import expand_alias
 
 T = TypeVar("T")
@@ -19,7 +21,7 @@ T = TypeVar("T")
 DirectoryFlow = Generator[Address, DirectoryAnswer, T]
 """Yields the address it wants to know of, is sent what the directory says."""
 
-ALWAYS_ACCEPTED = frozenset({"postmaster", "abuse"})
+ALWAYS_ACCEPTED = frozenset({"postmaster", "abuse", REPORTS_LOCAL_PART})
 """Local parts that lead to the postmaster where nobody has them."""
 
 

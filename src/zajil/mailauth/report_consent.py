@@ -1,0 +1,125 @@
+"""Where a report may be sent: a flow (RFC 9990 section 3.5 and section 4, RFC 9989 section 4.7).
+
+Laws:
+- Security: another organization gets reports only if it says so at
+  ``DOMAIN._report._dmarc.ITS_DOMAIN``; else a record could point a flood at anybody.
+- Questions are bounded: ``MAX_DESTINATIONS`` of them are looked at, each with one question and one
+  walk up its domain.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from zajil.core.address import Address, BadAddress, parse_address
+from zajil.dns.flow import Flow, Outcome, Question
+from zajil.mailauth.dmarc_record import parse_dmarc_record
+from zajil.mailauth.tree_walk import RecordBook, WalkFailed, organizational_domain, walk_tree
+
+MAX_DESTINATIONS = 5
+"""Of one record; RFC 9989 section 4.7 asks for two at least."""
+
+_URI = re.compile(r"mailto:([^?!]{3,500})(?:\?[^!]*)?(?:!([0-9]{1,12})([kmgt]?))?\Z", re.IGNORECASE)
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One address that a record names."""
+
+    address: Address
+    limit: int | None = None
+    """Octets of the largest mail it wants (``!10m``); ``None``: not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Who takes reports on a domain."""
+
+    destinations: tuple[Destination, ...]
+    refused: tuple[str, ...] = ()
+    """A sentence for each that does not."""
+    is_unsure: bool = False
+    """DNS gave no answer for one: ask again later."""
+
+
+def parse_destination(uri: str) -> Destination | None:
+    """Read a URI of ``rua``; ``None``: it is none that mail can be sent to."""
+    match = _URI.match(uri.strip())
+    if match is None:
+        return None
+    try:
+        address = parse_address(unquote(match[1], errors="strict"))
+    except (BadAddress, UnicodeDecodeError):
+        return None
+    if not address.domain or address.domain.startswith("[") or not address.is_ascii:
+        return None
+    limit = int(match[2]) * _UNITS[(match[3] or "").lower()] if match[2] else None
+    return Destination(address, limit)
+
+
+def find_consent(policy_domain: str, uris: tuple[str, ...]) -> Flow[Consent]:
+    """Find out which of the addresses that a record names take reports on its domain.
+
+    Args:
+        policy_domain: where the record was found, ASCII.
+        uris: of ``rua``.
+    """
+    book = RecordBook()
+    accepted: dict[str, Destination] = {}
+    refused: list[str] = []
+    is_unsure = False
+    for uri in uris[:MAX_DESTINATIONS]:
+        wanted = parse_destination(uri)
+        if wanted is None:
+            refused.append(f"{uri[:100]} is no address that mail can be sent to.")
+            continue
+        try:
+            agreed = yield from _agree(policy_domain, wanted, book)
+        except WalkFailed as failed:
+            is_unsure = True
+            refused.append(f"DNS gave no answer for {failed}.")
+            continue
+        if not agreed:
+            host = wanted.address.domain
+            refused.append(f"{host} does not say that it takes reports on {policy_domain}.")
+        for one in agreed:
+            accepted.setdefault(one.address.key, one)
+    return Consent(tuple(accepted.values()), tuple(refused), is_unsure)
+
+
+def _agree(
+    policy_domain: str, wanted: Destination, book: RecordBook
+) -> Flow[tuple[Destination, ...]]:
+    """Give where reports go in the end; empty: nowhere (RFC 9990 section 4).
+
+    Raises:
+        WalkFailed: DNS did not say.
+    """
+    host = wanted.address.domain
+    if host == policy_domain:
+        return (wanted,)
+    if host.rpartition(".")[2] == policy_domain.rpartition(".")[2]:
+        ours = organizational_domain(policy_domain, (yield from walk_tree(policy_domain, book)))
+        theirs = organizational_domain(host, (yield from walk_tree(host, book)))
+        if ours == theirs:
+            return (wanted,)
+    name = f"{policy_domain}._report._dmarc.{host}"
+    if len(name) > 253:
+        return ()
+    answer = yield Question(name, "TXT")
+    if answer.outcome is Outcome.FAILED:
+        raise WalkFailed(name)
+    records = [record for text in answer.values if (record := parse_dmarc_record(text))]
+    if not records:
+        return ()
+    named = [uri for record in records for uri in record.report_uris][:MAX_DESTINATIONS]
+    if not named:
+        return (wanted,)
+    others = [parse_destination(uri) for uri in named]
+    # Security: whoever takes the reports may name another address, at the same host alone.
+    if any(one is None or one.address.domain != host for one in others):
+        return ()
+    return tuple([one for one in others if one is not None])

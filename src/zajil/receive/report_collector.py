@@ -1,0 +1,159 @@
+"""Reports that came by mail become data (RFC 9990, RFC 9991).
+
+Laws:
+- After the acceptance, never on its way: a mail with a bomb in it is a mail like any other, which
+  lies in the postmaster's mailbox; what is in it is read later, in a thread, within limits.
+- The store says what was looked at, so nothing is missed when a worker dies, and nothing is read
+  twice.
+- A report about a domain that is not ours is no concern of ours.
+- Who sent it is remembered: whether the mail passed DMARC here, by our own field on top.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from zajil.config.options_check import DmarcOptions
+from zajil.core.address import Address
+from zajil.core.clock import Clock
+from zajil.core.domain import BadDomain, to_ascii
+from zajil.mailauth.authres_read import read_results
+from zajil.mailauth.dmarc_report import REPORTS_LOCAL_PART, AggregateReport, BadReport
+from zajil.mailauth.failure_report import FailureReport
+from zajil.mailauth.report_mail import read_report_mail
+from zajil.message.fields import find_fields, read_fields, split_message
+from zajil.store.blobs import NoSuchBlob
+from zajil.store.directory import load_domains
+from zajil.store.dmarc_reports import (
+    LookedAt,
+    NewReport,
+    ReportInMail,
+    forget_reports,
+    list_report_mails,
+    note_looked_at,
+)
+from zajil.store.errors import StoreUnavailable
+from zajil.store.open import Store
+
+LOOK_SECONDS = 60
+LOOK_BACK_MS = 7 * 86_400_000
+"""A server that was down for so long reads what came before; older mail can be imported."""
+MAX_MAIL = 25 * 1024 * 1024
+"""Octets of a mail that is looked into."""
+_BATCH = 20
+
+
+class ReportCollector:
+    """Reads the reports of one node."""
+
+    def __init__(self, store: Store, options: DmarcOptions, clock: Clock, hostname: str) -> None:
+        """Read nothing yet.
+
+        Args:
+            store: with the mails, and for the reports.
+            options: ``[check.dmarc]``.
+            clock: the time.
+            hostname: ours, as in Authentication-Results.
+        """
+        self._store = store
+        self._options = options
+        self._clock = clock
+        self._hostname = hostname
+        self._log = structlog.get_logger("zajil")
+
+    async def run(self) -> None:
+        """Look now and then, until cancelled."""
+        while True:
+            try:
+                await self.collect()
+                before_ms = self._clock.now_ms() - self._options.keep_reports
+                await self._store.write(forget_reports, before_ms)
+            except StoreUnavailable as error:
+                self._log.warning("cannot read DMARC reports", reason=str(error))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def collect(self) -> int:
+        """Read all that is there; gives how many reports are new.
+
+        Raises:
+            StoreUnavailable: what was read is kept.
+        """
+        domains = await self._store.read(load_domains)
+        keys = [Address(REPORTS_LOCAL_PART, domain).key for domain in sorted(domains)]
+        new = 0
+        while keys:
+            mails = await self._store.read(
+                lambda conn: list_report_mails(
+                    conn, keys, self._clock.now_ms() - LOOK_BACK_MS, _BATCH
+                )
+            )
+            for mail in mails:
+                looked = await self._look_at(mail, domains)
+                new += await self._store.write(note_looked_at, looked) is not None
+            if len(mails) < _BATCH:
+                break
+        return new
+
+    async def _look_at(self, mail: ReportInMail, domains: frozenset[str]) -> LookedAt:
+        def read(conn: Connection) -> bytes:
+            with self._store.blobs.open(conn, mail.blob_id) as blob:
+                return blob.read_at(0, MAX_MAIL + 1)
+
+        now_ms = self._clock.now_ms()
+        try:
+            content = await self._store.read(read)
+        except NoSuchBlob:
+            return LookedAt(mail.mail_id, mail.at_ms, "The mail is gone.")
+        try:
+            report = await asyncio.to_thread(_read, content)
+        except BadReport as error:
+            return LookedAt(mail.mail_id, mail.at_ms, f"No report: {error}.")
+        about = reported_domain(report)
+        if not is_ours(about, domains):
+            return LookedAt(mail.mail_id, mail.at_ms, f"It is about {about}, which is not ours.")
+        sender, is_proven = who_sent(content, self._hostname)
+        new = NewReport(report, sender, is_proven, now_ms, mail.mail_id)
+        return LookedAt(mail.mail_id, mail.at_ms, f"A report about {about}.", new)
+
+
+def _read(content: bytes) -> AggregateReport | FailureReport:
+    if len(content) > MAX_MAIL:
+        raise BadReport("it is too large")
+    return read_report_mail(content)
+
+
+def reported_domain(report: AggregateReport | FailureReport) -> str:
+    """Give whose mail a report is about."""
+    if isinstance(report, AggregateReport):
+        return report.policy.domain
+    return report.reported_domain
+
+
+def is_ours(domain: str, domains: frozenset[str]) -> bool:
+    """Whether a report is about a domain of ours, or a name below one."""
+    labels = domain.split(".")
+    return any(".".join(labels[start:]) in domains for start in range(len(labels)))
+
+
+def who_sent(message: bytes, authserv_id: str) -> tuple[str, bool]:
+    """Give the domain in From of a mail of ours, and whether it passed DMARC when it came.
+
+    Args:
+        message: as it is kept, with our fields on top.
+        authserv_id: our name; fields that claimed it were cut out when the mail came.
+    """
+    end, _ = split_message(message)
+    for field in find_fields(read_fields(message[:end]), b"authentication-results"):
+        read = read_results(field.value)
+        if read is None or read.authserv_id != authserv_id:
+            continue
+        for result in read.results_of("dmarc"):
+            author = dict(result.properties).get("header.from", "")
+            try:
+                return to_ascii(author.rpartition("@")[2]), result.result == "pass"
+            except BadDomain:
+                continue
+    return "", False

@@ -1,0 +1,165 @@
+"""Counting mails for reports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from zajil.check import dmarc_counts
+from zajil.check.dmarc_counts import DmarcCounts
+from zajil.check.forwarding import Override as Vouched
+from zajil.check.sender import SenderFindings
+from zajil.check.signals import make_reason
+from zajil.check.verdict import Action
+from zajil.core.address import parse_address
+from zajil.mailauth.dkim_verify import DkimFound
+from zajil.mailauth.dmarc import DmarcFound
+from zajil.mailauth.dmarc_record import parse_dmarc_record
+from zajil.mailauth.dmarc_report import DkimResult, Override, PublishedPolicy, SpfResult
+from zajil.mailauth.spf import SpfFound
+from zajil.net.peer import LOCAL, Peer
+from zajil.store.dmarc_seen import SeenDomain
+from zajil.testing.facts import make_facts
+from zajil.testing.mail import NOON_MS, make_letter
+
+DAY_MS = 86_400_000
+FACTS = make_facts(make_letter())
+SPF = SpfFound("pass", "mailfrom", "south.test", None, "", ())
+
+
+def dkim(domain: str, result: str = "pass", selector: str = "s1") -> DkimFound:
+    return DkimFound(domain, selector, "rsa-sha256", f"@{domain}", result, "", ())
+
+
+def findings(
+    record: str = "v=DMARC1; p=reject; rua=mailto:a@south.test",
+    result: str = "fail",
+    alignment: tuple[str, ...] = (),
+    disposition: str = "none",
+) -> SenderFindings:
+    parsed = parse_dmarc_record(record)
+    assert parsed is not None
+    dmarc = DmarcFound(
+        result,
+        "south.test",
+        "",
+        parsed.policy,
+        disposition,
+        record_domain="south.test",
+        record=parsed,
+        alignment=alignment,
+    )
+    return SenderFindings(spf=SPF, dkim=(dkim("list.example"), dkim("south.test")), dmarc=dmarc)
+
+
+@pytest.fixture
+def counts() -> DmarcCounts:
+    return DmarcCounts(print, DAY_MS)
+
+
+def test_mails_that_are_alike_are_one_row(counts: DmarcCounts) -> None:
+    passed = findings(result="pass", alignment=("dkim",))
+    for _ in range(3):
+        counts.note(passed, FACTS, Action.ACCEPT)
+    counts.note(findings(), FACTS, Action.ACCEPT)
+    (seen,) = counts.take()
+    assert seen.policy == PublishedPolicy(
+        "south.test", "reject", "reject", "reject", "r", "r", "0", "n", "treewalk"
+    )
+    assert seen.report_to == ("mailto:a@south.test",)
+    assert (seen.begin_ms, seen.end_ms) == (
+        NOON_MS // DAY_MS * DAY_MS,
+        NOON_MS // DAY_MS * DAY_MS + DAY_MS,
+    )
+    first, second = seen.rows
+    assert (first.count, first.source_ip, first.disposition) == (3, "192.0.2.1", "pass")
+    assert (first.dkim, first.spf) == ("pass", "fail")
+    assert (first.header_from, first.envelope_from, first.envelope_to) == (
+        *("south.test", "south.test"),
+        "north.test",
+    )
+    assert first.dkim_results == (
+        DkimResult("south.test", "s1", "pass"),
+        DkimResult("list.example", "s1", "pass"),
+    )
+    assert first.spf_results == (SpfResult("south.test", "pass"),)
+    assert second.count == 1
+    assert counts.take() == ()
+
+
+@pytest.mark.parametrize(
+    ("policy", "action", "disposition", "overrides"),
+    [
+        ("p=none", Action.JUNK, "none", ()),
+        ("p=quarantine", Action.JUNK, "quarantine", ()),
+        ("p=quarantine", Action.REJECT, "quarantine", ()),
+        ("p=reject", Action.REJECT, "reject", ()),
+        ("p=reject", Action.JUNK, "quarantine", (Override("local_policy"),)),
+        ("p=reject", Action.ACCEPT, "none", (Override("local_policy"),)),
+        ("p=reject; t=y", Action.JUNK, "quarantine", (Override("policy_test_mode"),)),
+    ],
+)
+def test_what_was_done_is_told_and_why_it_is_not_what_was_asked(
+    counts: DmarcCounts,
+    policy: str,
+    action: Action,
+    disposition: str,
+    overrides: tuple[Override, ...],
+) -> None:
+    counts.note(findings(f"v=DMARC1; {policy}; rua=mailto:a@south.test"), FACTS, action)
+    ((row,),) = [seen.rows for seen in counts.take()]
+    assert (row.disposition, row.overrides) == (disposition, overrides)
+
+
+def test_mail_that_passes_and_is_junk_for_other_reasons_gives_nothing_away(
+    counts: DmarcCounts,
+) -> None:
+    counts.note(findings(result="pass", alignment=("spf",)), FACTS, Action.REJECT)
+    ((row,),) = [seen.rows for seen in counts.take()]
+    assert (row.disposition, row.overrides) == ("pass", ())
+
+
+def test_a_trusted_forwarder_is_told(counts: DmarcCounts) -> None:
+    reason = make_reason("dmarc.trusted-forwarder", forwarder="f.example", domain="south.test")
+    vouched = Vouched("trusted_forwarder", "forwarded by f.example", reason)
+    counts.note(replace(findings(), override=vouched), FACTS, Action.ACCEPT)
+    ((row,),) = [seen.rows for seen in counts.take()]
+    assert row.overrides == (Override("trusted_forwarder", "forwarded by f.example"),)
+
+
+def test_who_asks_for_no_reports_is_not_counted(counts: DmarcCounts) -> None:
+    counts.note(findings("v=DMARC1; p=reject"), FACTS, Action.ACCEPT)
+    counts.note(SenderFindings(), FACTS, Action.ACCEPT)
+    local = replace(FACTS, peer=Peer(LOCAL, 0, "unix:x"))
+    counts.note(findings(), local, Action.ACCEPT)
+    never = DmarcCounts(print, 0)
+    never.note(findings(), FACTS, Action.ACCEPT)
+    assert counts.take() + never.take() == ()
+
+
+def test_reports_are_not_reported_on(counts: DmarcCounts) -> None:
+    reports = (parse_address("DMARC-Reports@north.test"),)
+    counts.note(findings(), replace(FACTS, recipients=reports), Action.ACCEPT)
+    assert counts.take() == ()
+
+
+def test_what_was_counted_is_written_once() -> None:
+    written: list[tuple[SeenDomain, ...]] = []
+    counts = DmarcCounts(written.append, DAY_MS)
+    counts.note(findings(), FACTS, Action.ACCEPT)
+    counts.flush()
+    counts.flush()
+    assert [[row.count for row in seen.rows] for (seen,) in written] == [[1]]
+
+
+def test_a_flood_of_sources_is_bounded(
+    counts: DmarcCounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dmarc_counts, "MAX_KEPT", 3)
+    for _ in range(2):
+        for number in range(9):
+            peer = Peer(f"192.0.2.{number}", 1, "192.0.2.25:25")
+            counts.note(findings(), replace(FACTS, peer=peer), Action.ACCEPT)
+    ((*rows,),) = [seen.rows for seen in counts.take()]
+    assert [row.count for row in rows] == [2, 2, 2]
