@@ -169,6 +169,7 @@ def test_a_server_that_lies_about_its_name() -> None:
 
 
 def test_a_signature_is_told_with_all_its_names() -> None:
+    """RFC 8601 section 2.7.1, and RFC 6008 section 4 for ``header.b``."""
     key, zone = make_key("south.test")
     message = sign(LETTER, key)
     found = check(message, {**NO_SPF, **REJECT, **zone})
