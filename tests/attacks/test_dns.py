@@ -1,4 +1,4 @@
-"""What hostile DNS can do to us: nothing lasting, and nothing dear (RFC 3833; attacks K).
+"""What hostile DNS can do to us: nothing lasting, and nothing dear (attacks K).
 
 The resolver is a stub: it validates no signatures itself, so no set of keys can make it work
 (KeyTrap, CVE-2023-50387), and it keeps the answer to its question alone, never what stands beside.

@@ -1,4 +1,4 @@
-"""An SPF record: text to terms (RFC 7208 sections 4.5, 4.6, 5, 6, 12).
+"""An SPF record: text to terms (RFC 7208 section 12).
 
 The whole record is read before any of it counts: one mistake anywhere makes it an error, whatever
 stands before.

@@ -76,7 +76,7 @@ def _flow(data: bytes) -> None:
 
 
 def _peer(data: bytes) -> None:
-    values = tuple(data.decode("utf-8", "replace").split("\n"))
+    values = tuple(data.decode("utf-8", "replace").split("\n")[:256])
     for ip in (ip_address("192.0.2.1"), ip_address("2001:db8::1")):
         found = run_flow_on_answers(
             check_iprev(ip), lambda question: Answer(question, Outcome.FOUND, values, 300)

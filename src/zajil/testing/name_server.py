@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import cast
 
 import dns.message
@@ -69,3 +70,27 @@ async def name_server(respond: Respond) -> AsyncIterator[NameServer]:
         transport.close()
         tcp.close()
         await tcp.wait_closed()
+
+
+@contextmanager
+def name_server_in_thread(respond: Respond) -> Iterator[str]:
+    """Run one beside code that has a loop of its own; gives its address."""
+    addresses: list[str] = []
+    ready, done = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with name_server(respond) as server:
+            addresses.append(server.address)
+            ready.set()
+            await done.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        ready.wait()
+        yield addresses[0]
+    finally:
+        loop.call_soon_threadsafe(done.set)
+        thread.join()
+        loop.close()
