@@ -67,8 +67,8 @@ class Rejected:
 def make_query(question: Question, random: Random, *, edns: bool = True) -> Query | None:
     """Make the message; ``None`` for a name that no DNS message can carry.
 
-    Security: against forged answers stand a random id, a random case of each letter, which the
-    server must repeat, and a socket of its own with a random port.
+    Security: against forged answers (RFC 5452 section 9) stand a random id, a random case of each
+    letter, which the server must repeat, and a socket of its own with a random port.
     """
     kind = _TYPES.get(question.type)
     if kind is None:
