@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from zajil.config.options import Configuration
 from zajil.keys.record import record_value, zone_text
 from zajil.mailauth.dkim_key import key_name
+from zajil.mailauth.dmarc_report import REPORTS_LOCAL_PART
 from zajil.store.dkim_keys import DkimKeyRow, KeyState
 
 
@@ -62,7 +63,7 @@ def records_for(
         DnsRecord(
             f"_dmarc.{domain}",
             "TXT",
-            f'"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"',
+            f'"v=DMARC1; p=none; rua=mailto:{REPORTS_LOCAL_PART}@{domain}"',
             "Others report what they see sent in the domain's name (DMARC). When the reports show "
             "that all mail of yours passes, make it p=quarantine, and p=reject in the end.",
         ),

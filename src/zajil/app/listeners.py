@@ -112,6 +112,7 @@ def receive_services(means: Means, name: str) -> ReceiveServices:
         configuration.submit if name in (*_SUBMISSION, "web") else None,
         KnownPeers(tarpit_ms) if tarpit_ms else None,
         means.signer,
+        means.dmarc_counts,
     )
 
 

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.step import Checks
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
@@ -34,5 +35,7 @@ class Means:
     checks: Checks
     signer: Signer | None
     """``None``: nothing is signed (``keys.sign``)."""
+    dmarc_counts: DmarcCounts | None
+    """``None``: nobody is told of mail in his name (``check.dmarc.report_interval``)."""
     clock: Clock
     random: Random

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from zajil.app.dmarc import dmarc_runs
 from zajil.app.listeners import (
     IMAP_SERVICES,
     SMTP_SERVICES,
@@ -70,6 +71,7 @@ async def make_parts(means: Means) -> Parts:
     if means.signer is not None and means.number == 0:
         upkeep = KeyUpkeep(store, means.resolver.resolve, configuration.keys, clock)
         parts.runs.append(upkeep.run())
+    parts.runs += dmarc_runs(means)
     if means.checks.lists:
         parts.runs.append(means.checks.lists.watch())
     if means.number == 0:

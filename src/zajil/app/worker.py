@@ -14,6 +14,7 @@ from itertools import chain
 
 import structlog
 
+from zajil.app.dmarc import make_counts
 from zajil.app.means import Means
 from zajil.app.services import make_parts
 from zajil.check.step import Checks
@@ -134,6 +135,7 @@ class Worker:
             resolver,
             Checks(shared.configuration.check, resolver.resolve, hostname, store.directory.is_ours),
             Signer(Keyring(store), self.clock) if shared.configuration.keys.sign else None,
+            make_counts(store, shared.configuration),
             self.clock,
             self.random,
         )

@@ -69,6 +69,8 @@ async def _decide(session: Connection, transaction: Transaction) -> Incoming | R
     now_ms = session.services.clock.now_ms()
     facts = await _facts(session, transaction, now_ms)
     checked = await session.services.checks.check_message(facts, session.looked)
+    if session.services.dmarc_counts is not None:
+        session.services.dmarc_counts.note(checked.sender, facts, checked.action)
     received = received_event(facts)
     transaction.events += (received, *checked.events)
     refusal = verdict_refusal(checked)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 
 import structlog
-from sqlalchemy.engine import Connection
 
 from zajil.config.options_check import DmarcOptions
 from zajil.core.address import Address
@@ -25,7 +24,7 @@ from zajil.mailauth.dmarc_report import REPORTS_LOCAL_PART, AggregateReport, Bad
 from zajil.mailauth.failure_report import FailureReport
 from zajil.mailauth.report_mail import read_report_mail
 from zajil.message.fields import find_fields, read_fields, split_message
-from zajil.store.blobs import NoSuchBlob
+from zajil.store.blobs import BlobReader, NoSuchBlob
 from zajil.store.directory import load_domains
 from zajil.store.dmarc_reports import (
     LookedAt,
@@ -98,13 +97,9 @@ class ReportCollector:
         return new
 
     async def _look_at(self, mail: ReportInMail, domains: frozenset[str]) -> LookedAt:
-        def read(conn: Connection) -> bytes:
-            with self._store.blobs.open(conn, mail.blob_id) as blob:
-                return blob.read_at(0, MAX_MAIL + 1)
-
-        now_ms = self._clock.now_ms()
+        now_ms, blobs = self._clock.now_ms(), self._store.blobs
         try:
-            content = await self._store.read(read)
+            content = await self._store.read(lambda c: _read_start(blobs.open(c, mail.blob_id)))
         except NoSuchBlob:
             return LookedAt(mail.mail_id, mail.at_ms, "The mail is gone.")
         try:
@@ -117,6 +112,11 @@ class ReportCollector:
         sender, is_proven = who_sent(content, self._hostname)
         new = NewReport(report, sender, is_proven, now_ms, mail.mail_id)
         return LookedAt(mail.mail_id, mail.at_ms, f"A report about {about}.", new)
+
+
+def _read_start(blob: BlobReader) -> bytes:
+    with blob:
+        return blob.read_at(0, MAX_MAIL + 1)
 
 
 def _read(content: bytes) -> AggregateReport | FailureReport:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.step import Checks
 from zajil.config.options import LimitOptions, SubmitOptions
 from zajil.core.clock import Clock, Random
@@ -37,6 +38,8 @@ class ReceiveServices:
     """``None``: no peer is held in a tarpit."""
     signer: Signer | None = None
     """``None``: nothing is signed (``keys.sign``)."""
+    dmarc_counts: DmarcCounts | None = None
+    """``None``: nobody is told of mail in his name (``check.dmarc.report_interval``)."""
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     """Waits so many seconds: for answers that are held back."""
 
