@@ -10,6 +10,7 @@ import pytest
 from zajil.check.deadline import Deadline
 from zajil.check.dns_lists import DnsLists, list_name
 from zajil.check.peer import PeerFindings, check_iprev, check_peer, helo_reasons
+from zajil.config.options_check import PeerOptions
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.testing.zone import Zone, ZoneResolver, run_flow_on_zone
 
@@ -175,3 +176,12 @@ def test_an_answer_that_comes_in_time_is_taken() -> None:
         return await Deadline(resolve).resolve(question)
 
     assert asyncio.run(main()).outcome is Outcome.NO_NAME
+
+
+@pytest.mark.parametrize(
+    "name", ["", " 127.0.0.2", "a.test 10.0.0.1", "a test", "a.test 127.0.0.2 x"]
+)
+def test_lists_are_named_by_zone_and_code(name: str) -> None:
+    with pytest.raises(ValueError, match="is not ZONE"):
+        PeerOptions(lists={name: 1.0})
+    assert PeerOptions(lists={"a.test": 1.0, "a.test 127.0.0.2": 2.0}).lists

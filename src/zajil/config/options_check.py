@@ -5,12 +5,14 @@ A group of its own for each part; ``CheckOptions`` at the end holds them all.
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zajil.config.kinds import BadOption, DomainName, Duration, Network
 from zajil.config.options_group import Options
+from zajil.core.domain import BadDomain, to_ascii
 from zajil.core.units import parse_duration
 
 
@@ -52,6 +54,20 @@ class PeerOptions(Options):
         description="DNS lists of bad addresses (RFC 5782), and what a listing weighs; after a "
         "space, the same for one code of a list. Ask the list whether you may use it.",
     )
+
+    @field_validator("lists")
+    @classmethod
+    def _name_lists(cls, lists: dict[str, float]) -> dict[str, float]:
+        for name in lists:
+            zone, _, code = name.partition(" ")
+            try:
+                to_ascii(zone)
+                is_code = not code or IPv4Address(code) in IPv4Network("127.0.0.0/8")
+            except (BadDomain, ValueError):
+                is_code = False
+            if not is_code:
+                raise ValueError(f"{name!r} is not ZONE, or ZONE and a code like '127.0.0.10'")
+        return lists
 
 
 class SenderOptions(Options):
