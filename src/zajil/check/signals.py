@@ -103,6 +103,11 @@ SIGNALS: dict[str, Signal] = {
     "dmarc.trusted-forwarder": Signal(
         0.0, mark("{forwarder}, which we trust, forwarded it; so {domain} cannot be proven.")
     ),
+    # ---- words --------------------------------------------------------------------------------
+    "words.junk": Signal(4.0, mark("Its words came mostly in junk here: {words}.")),
+    "words.ham": Signal(-2.0, mark("Its words came mostly in wanted mail here: {words}.")),
+    "words.own-junk": Signal(5.0, mark("Its words came mostly in your junk: {words}.")),
+    "words.own-ham": Signal(-3.0, mark("Its words came mostly in your wanted mail: {words}.")),
     # ---- history ------------------------------------------------------------------------------
     "history.junked-by-you": Signal(2.5, mark("You moved mail of {address} to Junk.")),
     "history.often-junked-by-you": Signal(5.0, mark("You moved mail of {address} to Junk often.")),

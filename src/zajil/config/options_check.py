@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from zajil.config.kinds import BadOption, DomainName, Duration, Network
 from zajil.config.options_group import Options
+from zajil.config.options_words import WordOptions
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.core.units import parse_duration
 
@@ -143,3 +144,4 @@ class CheckOptions(Options):
     sender: SenderOptions = SenderOptions()
     dmarc: DmarcOptions = DmarcOptions()
     greylist: GreylistOptions = GreylistOptions()
+    words: WordOptions = WordOptions()

@@ -23,6 +23,7 @@ from zajil.store.reputation import delete_reputation_of
 from zajil.store.schema import account, address, expunged, mailbox, message, send_count
 from zajil.store.sessions import delete_web_sessions_of
 from zajil.store.strangers import delete_strangers_of
+from zajil.store.training import forget_training
 
 
 class NoSuchAccount(Exception):
@@ -158,6 +159,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
         drop_delegations_for(tx, row.address)
         tx.execute(sa.delete(send_count).where(send_count.c.account_id == account_id))
         _delete_mailboxes(tx, account_id)
+        forget_training(tx, account_id)
         tx.execute(sa.delete(account).where(account.c.id == account_id))
     delete_web_sessions_of(tx, account_ids)
     delete_app_passwords_of(tx, account_ids)

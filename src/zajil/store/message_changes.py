@@ -5,6 +5,7 @@ Laws:
 - A change gives its mailbox one new MODSEQ, and what it changed the same one; the mailbox row is
   locked until the commit. What did not change keeps its MODSEQ.
 - An expunged message leaves a row in ``expunged`` and lets go of its blob.
+- What a change says of a mail (into Junk, out of it, answered) is noted in the same commit.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from zajil.store.blobs import StagedBlob, keep_blobs, release_blobs, write_blobs
 from zajil.store.flags import FLAG_BITS, pack_flags
 from zajil.store.messages import Message, MessageFlags, get_flags, get_messages
 from zajil.store.rows import insert_rows
+from zajil.store.said import said_by_flags, said_by_move
 from zajil.store.schema import expunged, mailbox, message
+from zajil.store.training import note_said
 
 _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
@@ -144,10 +147,8 @@ def copy_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]
         StoreFull: less space is free than the reserve.
     """
     require_space(tx)
-    validity = _own(tx, _both(items))
-    return [
-        _copy(tx, item, get_messages(tx, item.mailbox_id, item.uids), validity) for item in items
-    ]
+    boxes = _own(tx, _both(items))
+    return [_copy(tx, item, get_messages(tx, item.mailbox_id, item.uids), boxes) for item in items]
 
 
 def move_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]:
@@ -159,11 +160,11 @@ def move_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]
     Raises:
         NoSuchMailbox: one of the two is gone, or another account's.
     """
-    validity = _own(tx, _both(items))
+    boxes = _own(tx, _both(items))
     results = []
     for item in items:
         found = get_messages(tx, item.mailbox_id, item.uids)
-        results.append(_copy(tx, item, found, validity))
+        results.append(_copy(tx, item, found, boxes))
         _remove(tx, item.mailbox_id, [one.uid for one in found])
     return results
 
@@ -209,13 +210,19 @@ def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[t
 # ---- inside -------------------------------------------------------------------------------------
 
 
-def _own(tx: Connection, pairs: Iterable[tuple[AccountId, MailboxId]]) -> dict[MailboxId, int]:
-    """Lock the mailboxes; give the UIDVALIDITY of each; refuse what is not the account's."""
+@dataclass(frozen=True, slots=True)
+class _Box:
+    uid_validity: int
+    role: str | None
+
+
+def _own(tx: Connection, pairs: Iterable[tuple[AccountId, MailboxId]]) -> dict[MailboxId, _Box]:
+    """Lock the mailboxes; give what is known of each; refuse what is not the account's."""
     wanted = set(pairs)
     ids = sorted({mailbox_id for _, mailbox_id in wanted})
     lock_mailboxes(tx, ids)
     rows = tx.execute(
-        sa.select(mailbox.c.id, mailbox.c.account_id, mailbox.c.uid_validity).where(
+        sa.select(mailbox.c.id, mailbox.c.account_id, mailbox.c.uid_validity, mailbox.c.role).where(
             mailbox.c.id.in_(ids)
         )
     ).all()
@@ -223,7 +230,7 @@ def _own(tx: Connection, pairs: Iterable[tuple[AccountId, MailboxId]]) -> dict[M
     # Security: an id is never enough; it must be the account's own (attacks.md, group E).
     for pair in wanted - owned:
         raise NoSuchMailbox(pair[1])
-    return {row.id: row.uid_validity for row in rows}
+    return {row.id: _Box(row.uid_validity, row.role) for row in rows}
 
 
 def _both(items: Sequence[CopyMessages]) -> Iterator[tuple[AccountId, MailboxId]]:
@@ -252,6 +259,7 @@ def _change_flags(tx: Connection, item: FlagChange) -> tuple[MessageFlags, ...]:
                 .values(flags=bits, keywords=keywords, modseq=modseq)
             )
         changed.update((uid, MessageFlags(uid, modseq, flags)) for uid in uids)
+    note_said(tx, said_by_flags(tx, item.account_id, item.mailbox_id, before, changed))
     return tuple([changed.get(one.uid, one) for one in before])
 
 
@@ -278,7 +286,7 @@ def _next_modseq(tx: Connection, mailbox_id: MailboxId) -> ModSeq:
 
 
 def _copy(
-    tx: Connection, item: CopyMessages, found: Sequence[Message], validity: dict[MailboxId, int]
+    tx: Connection, item: CopyMessages, found: Sequence[Message], boxes: dict[MailboxId, _Box]
 ) -> Copied:
     for start in range(0, len(found), _AT_ONCE):
         keep_blobs(tx, [one.blob_id for one in found[start : start + _AT_ONCE]])
@@ -299,7 +307,9 @@ def _copy(
         )
     placed = append_messages(tx, appends)
     pairs = zip([one.uid for one in found], [one.uid for one in placed], strict=True)
-    return Copied(validity[item.target_id], tuple(pairs))
+    source, target = boxes[item.mailbox_id], boxes[item.target_id]
+    note_said(tx, said_by_move(item.account_id, source.role, target.role, found))
+    return Copied(target.uid_validity, tuple(pairs))
 
 
 def _remove(tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> None:

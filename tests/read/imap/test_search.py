@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zajil.read.imap.search_text import normal_form
+from zajil.message.normal_form import normal_form
 from zajil.store.open import Store
 from zajil.testing.imap import imap_place, make_reader
 from zajil.testing.store import running

@@ -30,8 +30,9 @@ from zajil.imap.search_key import (
     Smaller,
     TextHas,
 )
+from zajil.message.normal_form import normal_form
 from zajil.read.imap.context import Context
-from zajil.read.imap.search_text import MessageText, normal_form
+from zajil.read.imap.search_text import MessageText
 from zajil.read.imap.view import View
 from zajil.store.blobs import NoSuchBlob
 from zajil.store.messages import Message, MessageReader, get_messages, open_message

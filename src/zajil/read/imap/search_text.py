@@ -1,19 +1,19 @@
 """Text of messages as SEARCH compares it. (RFC 3501 section 6.4.4)
 
-The same normal form for term and text: NFKC and case folded, Arabic without tatweel and vowel
-marks, with one alef, one yeh, one heh: who types without hamza finds the word with it.
+The same normal form for term and text (``message.normal_form``): who types without hamza finds
+the word with it.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import date
 
 from zajil.imap.date_time import date_of
 from zajil.message.date import parse_date
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, read_fields, split_message, unfold
+from zajil.message.normal_form import normal_form
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
 from zajil.store.messages import MessageReader
@@ -25,36 +25,8 @@ _READABLE = ("text/", "message/")
 MAX_HEADER = 1 << 20
 """Bytes in which the header section is looked for."""
 
-# Tatweel, the vowel marks (tashkeel), the dagger alef, Quranic signs.
-_MARKS = re.compile(
-    "[\u0640\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed]"
-)
-_LETTERS = str.maketrans(
-    {
-        "\u0622": "\u0627",  # alef with madda
-        "\u0623": "\u0627",  # alef with hamza above
-        "\u0625": "\u0627",  # alef with hamza below
-        "\u0671": "\u0627",  # alef wasla
-        "\u0649": "\u064a",  # alef maksura
-        "\u06cc": "\u064a",  # Farsi yeh
-        "\u0629": "\u0647",  # teh marbuta
-        "\u06a9": "\u0643",  # keheh
-    }
-)
-_SPACE = re.compile(r"\s+")
 # Day, month, year of a Date field; time and zone do not count (RFC 3501 section 6.4.4, SENTON).
 _DAY = re.compile(rb"([0-9]{1,2})[ -]([A-Za-z]{3})[A-Za-z]{0,6}[ -]([0-9]{2,4})")
-
-
-def normal_form(text: str) -> str:
-    """Give the form in which terms and texts are compared."""
-    if text.isascii():
-        folded = text.lower()
-    else:
-        # The precomposed alefs first: NFKC leaves them whole, and their marks would else remain.
-        folded = unicodedata.normalize("NFKC", text).translate(_LETTERS)
-        folded = _MARKS.sub("", folded).casefold()
-    return _SPACE.sub(" ", folded)
 
 
 class MessageText:

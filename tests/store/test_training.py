@@ -1,0 +1,197 @@
+"""What users say of their mail is noted with the move, learned once, and can be unlearned."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from zajil.core.directory import AccountEntry
+from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
+from zajil.store.accounts import delete_account
+from zajil.store.mailboxes import NewMailbox, create_mailbox, find_mailbox
+from zajil.store.message_changes import (
+    Copied,
+    CopyMessages,
+    FlagChange,
+    FlagMode,
+    PutMessage,
+    change_flags,
+    copy_messages,
+    move_messages,
+    put_messages,
+)
+from zajil.store.open import Store
+from zajil.store.schema import trained, training, word, word_model
+from zajil.store.training import (
+    FREE_SHARE,
+    INSTALLATION,
+    Bounds,
+    Claim,
+    Lesson,
+    Said,
+    claim_training,
+    learn,
+    list_models,
+    load_words,
+    prune_words,
+)
+from zajil.store.writer import Unit
+from zajil.testing.store import NOW_MS, make_account
+
+
+def box(store: Store, who: AccountEntry, name: str) -> MailboxId:
+    found = store.read_now(lambda conn: find_mailbox(conn, who.account_id, name))
+    assert found is not None
+    return found.mailbox_id
+
+
+def put(store: Store, who: AccountEntry, name: str = "INBOX") -> Uid:
+    content = store.blobs.stage([b"Subject: pills\r\n\r\nbuy\r\n"])
+    item = PutMessage(who.account_id, box(store, who, name), content, frozenset(), NOW_MS)
+    return store.write_now(put_messages, item).uid
+
+
+def queue(store: Store) -> list[str]:
+    return list(store.read_now(lambda conn: conn.scalars(sa.select(training.c.kind)).all()))
+
+
+def take(store: Store) -> list[str]:
+    """Empty the queue."""
+    taken = store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 1000))
+    for said in taken:
+        store.write_now(learn, Lesson(*said[:2], True, frozenset(), said.kind, NOW_MS + 1000))
+    return [said.kind for said in taken]
+
+
+def words(store: Store, account_id: int) -> dict[str, tuple[int, int]]:
+    rows = store.read_now(lambda conn: load_words(conn, AccountId(account_id)))
+    return {name: (junk, ham) for name, junk, ham in rows if junk or ham}
+
+
+def lesson(account: int, blob: str, is_junk: bool, *tokens: str, **more: object) -> Lesson:
+    return Lesson(AccountId(account), BlobId(blob), is_junk, frozenset(tokens), **more)  # type: ignore[arg-type]
+
+
+MOVES = [
+    ("INBOX", "Junk", ["junk"]),
+    ("Junk", "INBOX", ["not_junk"]),
+    ("Junk", "Archive", ["not_junk"]),
+    ("Junk", "Trash", []),
+    ("INBOX", "Archive", ["kept"]),
+    ("INBOX", "Family", ["kept"]),
+    ("INBOX", "Trash", []),
+    ("Archive", "INBOX", []),
+]
+FLAGS = [
+    ("INBOX", "$Junk", ["junk"]),
+    ("INBOX", "Junk", ["junk"]),
+    ("INBOX", "NonJunk", ["kept"]),
+    ("INBOX", "\\Answered", ["replied"]),
+    ("INBOX", "\\Seen", []),
+    ("Junk", "$NotJunk", ["not_junk"]),
+    ("Drafts", "\\Answered", []),
+]
+
+
+@pytest.mark.parametrize("unit", [move_messages, copy_messages])
+def test_a_move_says_something(store: Store, unit: Unit[CopyMessages, Copied]) -> None:
+    amal = make_account(store, "amal@north.test")
+    store.write_now(create_mailbox, NewMailbox(amal.account_id, "Family", NOW_MS))
+    for source, target, said in MOVES:
+        uid = put(store, amal, source)
+        source_id, target_id = box(store, amal, source), box(store, amal, target)
+        store.write_now(unit, CopyMessages(amal.account_id, source_id, (uid,), target_id))
+        assert take(store) == said, (source, target)
+
+
+def test_a_flag_says_something(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    for where, flag, said in FLAGS:
+        uid, flags = put(store, amal, where), frozenset({flag})
+        change = FlagChange(amal.account_id, box(store, amal, where), (uid,), FlagMode.ADD, flags)
+        store.write_now(change_flags, change)
+        assert queue(store) == said, (where, flag)
+        take(store)
+        store.write_now(change_flags, change)  # again: nothing changes, nothing is said
+        assert queue(store) == []
+
+
+def test_the_last_word_counts_and_is_learned_after_the_lease(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    uid = put(store, amal)
+    inbox, junk = box(store, amal, "INBOX"), box(store, amal, "Junk")
+    there = CopyMessages(amal.account_id, inbox, (uid,), junk)
+    moved = store.write_now(move_messages, there).uids[0][1]
+    (said,) = store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 1000))
+    assert said.kind == "junk"
+    assert store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 1000)) == ()
+    # Meanwhile it is moved back: what is being learned must not take that out of the queue.
+    store.write_now(move_messages, CopyMessages(amal.account_id, junk, (moved,), inbox))
+    done = lesson(
+        said.account_id, said.blob_id, True, "buy", kind="junk", lease_until_ms=NOW_MS + 1000
+    )
+    assert store.write_now(learn, done)
+    assert queue(store) == ["not_junk"]
+    (again,) = store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 2000))
+    assert again == Said(amal.account_id, said.blob_id, None, "not_junk")
+    back = lesson(
+        said.account_id, said.blob_id, False, "buy", kind="not_junk", lease_until_ms=NOW_MS + 2000
+    )
+    assert store.write_now(learn, back)
+    assert queue(store) == []
+    assert words(store, amal.account_id) == {"buy": (0, 1)} == words(store, INSTALLATION)
+
+
+def test_a_mail_teaches_once(store: Store) -> None:
+    assert store.write_now(learn, lesson(7, "b1", True, "a", "b"))
+    assert not store.write_now(learn, lesson(7, "b1", True, "a", "b"))
+    assert not store.write_now(learn, lesson(7, "b1", False, "a", "b", is_weak=True))
+    assert not store.write_now(learn, lesson(7, "b2", True))
+    assert words(store, 7) == {"a": (1, 0), "b": (1, 0)} == words(store, 0)
+    (state,) = [one for one in store.read_now(lambda c: list_models(c, 0)) if one.account_id == 7]
+    assert (state.junk, state.ham, state.version) == (1, 0, 1)
+
+
+def test_no_account_spoils_the_words_of_the_installation(store: Store) -> None:
+    """Attack: one account calls thousands of mails something they are not."""
+    for number in range(60):
+        store.write_now(learn, lesson(7, f"b{number}", False, "casino"))
+    assert words(store, 7) == {"casino": (0, 60)}
+    assert words(store, 0) == {"casino": (0, FREE_SHARE)}
+    for number in range(200):
+        store.write_now(learn, lesson(0, f"c{number}", False, "meeting"))
+    for number in range(60, 200):
+        store.write_now(learn, lesson(7, f"b{number}", False, "casino"))
+    # A fifth of what the installation knows.
+    assert words(store, 0)["casino"][1] <= 56
+
+
+def test_unlearning_never_counts_below_zero(store: Store) -> None:
+    store.write_now(learn, lesson(7, "b1", True, "old"))
+    store.write_now(learn, lesson(7, "b1", False, "new", "old", "more"))
+    assert words(store, 7) == {"old": (0, 1), "new": (0, 1), "more": (0, 1)}
+
+
+def test_an_account_takes_what_it_taught_along(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    make_account(store, "omar@north.test")
+    store.write_now(learn, lesson(amal.account_id, "b1", True, "secret", "pills"))
+    store.write_now(learn, lesson(0, "b2", True, "pills"))
+    put(store, amal)
+    store.write_now(delete_account, amal.account_id)
+    assert words(store, 0) == {"pills": (1, 0)}
+    for table in (word, word_model, trained, training):
+        left = store.read_now(
+            lambda conn, table=table: conn.scalars(sa.select(table.c.account_id)).all()  # type: ignore[misc]
+        )
+        assert amal.account_id not in left
+
+
+def test_the_rarest_words_are_forgotten(store: Store) -> None:
+    for number in range(3):
+        store.write_now(learn, lesson(7, f"b{number}", True, "often", f"once{number}"))
+    store.write_now(learn, lesson(7, "b9", True, *[f"x{number}" for number in range(20)]))
+    assert store.write_now(prune_words, Bounds(100, 10)) == 15
+    assert len(words(store, 7)) == 9
+    assert words(store, 7)["often"] == (3, 0)
+    assert len(words(store, 0)) == 24
