@@ -116,14 +116,14 @@ def _looks_like(domain: str, shown: str, own: str) -> bool:
     if mine == theirs or theirs.endswith("." + mine):
         return True
     label = mine.partition(".")[0]
-    if len(label) < _SHORTEST:
-        return False
     # ``north.test.evil.example``, ``north-test.example``: the whole name, as part of another.
     flat = mine.replace(".", "-")
     if f".{theirs}".find(f".{mine}.") >= 0 or flat in theirs.split("."):
         return True
     if any(flat == one or one.startswith(flat + "-") for one in theirs.split(".")):
         return True
+    if len(label) < _SHORTEST:
+        return False
     first, _, rest = theirs.partition(".")
     return rest == mine.partition(".")[2] and is_one_off(first, label)
 

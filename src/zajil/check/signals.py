@@ -129,6 +129,112 @@ SIGNALS: dict[str, Signal] = {
         mark("Nobody here knows the server or the sender yet: it is asked to come again."),
         Action.DEFER,
     ),
+    # ---- deceit: who and where
+    "phish.name-shows-address": Signal(
+        3.0,
+        mark("Its author's name shows the address {shown}, but it comes from {real}."),
+    ),
+    "phish.mixed-script-name": Signal(
+        2.0, mark("Its author's name {name} mixes letters of scripts that look alike.")
+    ),
+    "phish.lookalike-author": Signal(
+        4.0, mark("It comes from {domain}, which is made to look like {like}.")
+    ),
+    "phish.name-of-ours": Signal(
+        2.5, mark("{name} is the name of somebody here, but the mail comes from {real}.")
+    ),
+    "phish.direction-control": Signal(
+        3.0,
+        mark("Its {place} turns the direction of the text, so that it reads otherwise than it is."),
+    ),
+    "phish.lookalike-reply-to": Signal(
+        3.0, mark("Answers would go to {domain}, which is made to look like {like}.")
+    ),
+    "phish.reply-to-elsewhere": Signal(
+        0.5, mark("It comes from {real}, but answers would go to {reply}.")
+    ),
+    "phish.reply-to-free-mail": Signal(
+        1.5, mark("It comes from {real}, but answers would go to {reply}, a free mail address.")
+    ),
+    "phish.bad-scheme": Signal(
+        2.0,
+        mark("It has a link that runs or shows something instead of leading anywhere ({scheme}:)."),
+    ),
+    "phish.address-link": Signal(1.5, mark("It has a link to a bare network address, {host}.")),
+    "phish.user-in-link": Signal(
+        4.0, mark("It has a link that begins with {user} but leads to {host}."), is_proof=True
+    ),
+    "phish.lookalike-link": Signal(
+        3.5, mark("It has a link to {domain}, which is made to look like {like}.")
+    ),
+    "phish.mixed-script-link": Signal(
+        3.0, mark("It has a link to {domain}, which mixes letters that look alike.")
+    ),
+    "phish.link-names-other": Signal(
+        2.0, mark("It has a link that names {shown} but leads to {domain}.")
+    ),
+    "phish.list-link-names-other": Signal(
+        0.25, mark("It has a link that names {shown} and leads to {domain}, as newsletters do.")
+    ),
+    "phish.form": Signal(1.5, mark("It has a form to type something in.")),
+    "phish.password-form": Signal(4.0, mark("It asks to type in a password.")),
+    # ---- structure
+    "structure.no-message-id": Signal(0.5, mark("It has no Message-ID.")),
+    "structure.date-ahead": Signal(1.5, mark("Its Date is days in the future.")),
+    "structure.date-old": Signal(0.5, mark("Its Date is more than a month ago.")),
+    "structure.undisclosed": Signal(0.5, mark("It does not say to whom it was sent.")),
+    "structure.no-mime-version": Signal(0.25, mark("It has no MIME-Version, though it is MIME.")),
+    "structure.split-words": Signal(1.5, mark("Its subject is cut into very small pieces.")),
+    "structure.needless-base64": Signal(
+        1.0, mark("Its plain text is encoded without need, which hides it from simple filters.")
+    ),
+    "structure.open-multipart": Signal(0.5, mark("Its parts are not closed.")),
+    "structure.part-bomb": Signal(3.0, mark("It has more parts than any honest mail.")),
+    "structure.ambiguous": Signal(
+        2.0,
+        mark("It says the same thing twice and differently, so that programs disagree about it."),
+    ),
+    "structure.hidden-epilogue": Signal(1.5, mark("It has something like a part after its end.")),
+    "structure.texts-differ": Signal(
+        2.0, mark("Its plain text says something else than its HTML.")
+    ),
+    "structure.hidden-text": Signal(2.0, mark("It has text that nobody is meant to see.")),
+    "structure.script": Signal(1.5, mark("Its HTML has a script.")),
+    "structure.image-only": Signal(1.5, mark("It is nothing but pictures.")),
+    "structure.link-only": Signal(1.0, mark("It is nothing but a link.")),
+    "structure.html-only": Signal(0.25, mark("It has HTML only, no plain text.")),
+    # ---- attachments
+    "attach.direction-control": Signal(
+        5.0,
+        mark("The name of the file {name} turns the direction of the text to hide its ending."),
+        is_proof=True,
+    ),
+    "attach.double-ending": Signal(
+        4.0, mark("The file {name} has two endings, a harmless one before a dangerous one.")
+    ),
+    "attach.program": Signal(5.0, mark("The file {name} is a program.")),
+    "attach.script": Signal(4.0, mark("The file {name} is a script.")),
+    "attach.shortcut": Signal(4.0, mark("The file {name} is a shortcut that runs something.")),
+    "attach.disk-image": Signal(3.0, mark("The file {name} is the image of a disk.")),
+    "attach.macros": Signal(3.0, mark("The document {name} has macros.")),
+    "attach.active": Signal(2.5, mark("The file {name} runs something when it is opened.")),
+    "attach.html-form": Signal(3.0, mark("The file {name} is a web page with a form.")),
+    "attach.encrypted": Signal(
+        1.5, mark("The archive {name} is encrypted, so nobody can look into it.")
+    ),
+    "attach.bomb": Signal(4.0, mark("The archive {name} would become far too large.")),
+    "attach.archived-program": Signal(
+        5.0, mark("The archive {name} has a program in it: {member}.")
+    ),
+    # ---- scanners
+    "scan.malware": Signal(
+        20.0, mark("A scanner found malware: {name}."), Action.REJECT, is_proof=True
+    ),
+    "scan.rspamd": Signal(0.0, mark("Rspamd gives it {score}.")),
+    "scan.away": Signal(0.0, mark("The scanner {scanner} did not look at it: {why}.")),
+    "scan.deferred": Signal(
+        0.0, mark("The scanner {scanner} is away, and nothing is taken without it."), Action.DEFER
+    ),
 }
 """Every signal by its name."""
 

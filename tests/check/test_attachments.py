@@ -1,0 +1,133 @@
+"""Files by their bytes, archives, names that lie."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zajil.check.archives import MAX_MEMBERS, list_archive
+from zajil.check.attachments import check_attachments, has_double_ending
+from zajil.check.verdict import Action
+from zajil.testing.made_mail import HEAD, view_and_facts, with_file
+
+PROGRAM = b"MZ" + b"\0" * 200
+
+
+def signals(message: bytes) -> set[str]:
+    view, _ = view_and_facts(message)
+    return {reason.signal for reason in check_attachments(view)}
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def tarred(name: str, content: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "signal"),
+    [
+        ("bill.pdf", PROGRAM, "attach.program"),
+        ("bill", b"\x7fELF\x02\x01", "attach.program"),
+        ("a.txt", b"#!/bin/sh\nrm", "attach.script"),
+        ("a.js", b"var x;", "attach.script"),
+        ("a.doc", b"L\0\0\0\x01\x14\x02\0\0", "attach.shortcut"),
+        ("a.iso", b"\0" * 100, "attach.disk-image"),
+        ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 99 + b"V\0B\0A\0", "attach.macros"),
+        ("a.pdf", b"%PDF-1.7\n1 0 obj << /JavaScript (x) >>", "attach.active"),
+        ("a.svg", b"<svg xmlns='x'><script>x</script></svg>", "attach.active"),
+        ("a.html", b"<html><form action=x><input></form>", "attach.html-form"),
+        ("bill.pdf.exe", b"x", "attach.double-ending"),
+        ("bill\u202efdp.exe", b"x", "attach.direction-control"),
+        ("a.zip", zipped({"x/run.exe": PROGRAM}), "attach.archived-program"),
+        ("a.zip", zipped({"in.zip": zipped({"a.txt": PROGRAM})}), "attach.archived-program"),
+        ("a.docx", zipped({"word/vbaProject.bin": b"x"}), "attach.macros"),
+        ("a.tar", tarred("x.scr", b"x"), "attach.archived-program"),
+        ("a.tgz", gzip.compress(tarred("x.txt", PROGRAM)), "attach.archived-program"),
+        ("a.gz", gzip.compress(PROGRAM), "attach.archived-program"),
+        ("a.zip", zipped({"zeros": b"\0" * 9_000_000}), "attach.bomb"),
+    ],
+)
+def test_bad_files(name: str, content: bytes, signal: str) -> None:
+    if signal == "attach.bomb":
+        listing = list_archive(content)
+        assert listing is not None
+        assert listing.is_bomb is (1000 * len(content) < 9_000_000)
+        return
+    assert signal in signals(with_file(name, content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.pdf", b"%PDF-1.7\nhello"),
+        ("a.zip", zipped({"letter.txt": b"hello"})),
+        ("a.docx", zipped({"word/document.xml": b"<x/>"})),
+        ("v1.2.pdf", b"%PDF-1.4"),
+        ("MZ.txt", b"MZ is a word"),
+        ("a.svg", b"<svg><path/></svg>"),
+    ],
+)
+def test_good_files(name: str, content: bytes) -> None:
+    assert signals(with_file(name, content)) == set()
+
+
+def test_an_encrypted_archive() -> None:
+    data = bytearray(zipped({"a.txt": b"hello"}))
+    data[6] |= 1
+    assert "attach.encrypted" in signals(with_file("a.zip", bytes(data)))
+
+
+def test_an_operator_may_refuse() -> None:
+    view, _ = view_and_facts(with_file("a.exe", PROGRAM))
+    (reason,) = check_attachments(view, ("program",))
+    assert reason.demands is Action.REJECT
+    (reason,) = check_attachments(view)
+    assert reason.demands is None
+
+
+def test_plain_mail_has_no_files() -> None:
+    assert signals(HEAD + b"\r\nhello\r\n") == set()
+
+
+def test_double_endings() -> None:
+    assert has_double_ending("a.pdf   .exe ")
+    assert not has_double_ending("setup.v2.exe")
+
+
+def test_many_members_are_a_bomb() -> None:
+    listing = list_archive(zipped({str(n): b"" for n in range(MAX_MEMBERS + 5)}))
+    assert listing is not None
+    assert listing.is_bomb
+    assert len(listing.members) <= MAX_MEMBERS + 1
+
+
+def test_only_the_local_header_names_it() -> None:
+    """A program that reads in a stream sees a file that the directory hides."""
+    whole = zipped({"a.txt": b"hello"})
+    hidden = zipped({"run.exe": PROGRAM})
+    local = hidden[: hidden.index(b"PK\x01\x02")]
+    assert "attach.archived-program" in signals(with_file("a.zip", local + whole))
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes(data: bytes) -> None:
+    for lead in (b"", b"PK\x03\x04", b"\x1f\x8b\x08", zipped({"a": b"b"})):
+        list_archive(lead + data)

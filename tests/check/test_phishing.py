@@ -1,0 +1,86 @@
+"""Mails that look as if somebody else had sent them, and links that lead elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zajil.check.lookalike import skeleton
+from zajil.check.phishing import Protected, check_phishing
+from zajil.testing.made_mail import HEAD, html, view_and_facts
+
+OURS = Protected(
+    frozenset({"north.test"}),
+    lambda name: name == skeleton("Amal Haddad"),
+    frozenset({"bank.example"}),
+)
+
+
+def signals(message: bytes) -> set[str]:
+    return {reason.signal for reason in check_phishing(*view_and_facts(message), OURS)}
+
+
+def from_(value: str, more: str = "") -> bytes:
+    message = HEAD.replace(b"Salma <salma@far.example>", value.encode())
+    return message + more.encode() + b"\r\nhello\r\n"
+
+
+def test_an_honest_mail_says_nothing() -> None:
+    assert signals(HEAD + b"\r\nsee https://far.example/x\r\n") == set()
+    assert signals(from_("Amal Haddad <amal@north.test>")) == set()
+    assert signals(html('<a href="https://far.example/">www.far.example</a>')) == set()
+
+
+@pytest.mark.parametrize(
+    ("value", "signal"),
+    [
+        ('"amal@north.test" <x@evil.example>', "phish.name-shows-address"),
+        ("=?utf-8?q?amal=40north=2Etest?= <x@evil.example>", "phish.name-shows-address"),
+        ("Amal Haddad <x@evil.example>", "phish.name-of-ours"),
+        ("=?utf-8?b?0JBtYWw=?= Haddad <x@evil.example>", "phish.name-of-ours"),
+        ("north.test <x@evil.example>", "phish.name-of-ours"),
+        ("IT <it@n0rth.test>", "phish.lookalike-author"),
+        ("Bank <info@bank-example.com>", "phish.lookalike-author"),
+        ("=?utf-8?b?4oCuYWJj?= <x@evil.example>", "phish.direction-control"),
+    ],
+)
+def test_authors(value: str, signal: str) -> None:
+    assert signal in signals(from_(value))
+
+
+def test_answers_that_go_elsewhere() -> None:
+    assert "phish.reply-to-free-mail" in signals(
+        from_("Boss <boss@far.example>", "Reply-To: boss.far@gmail.com\r\n")
+    )
+    assert "phish.lookalike-reply-to" in signals(
+        from_("Boss <boss@far.example>", "Reply-To: boss@n0rth.test\r\n")
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "signal"),
+    [
+        ('<a href="https://evil.example/">https://www.bank.example/</a>', "phish.link-names-other"),
+        ('<a href="https://bank.example@evil.example/">go</a>', "phish.user-in-link"),
+        ('<a href="http://192.0.2.7/x">go</a>', "phish.address-link"),
+        ('<a href="http://0xC0000207/x">go</a>', "phish.address-link"),
+        ('<a href="java&#10;script:alert(1)">go</a>', "phish.bad-scheme"),
+        ('<a href="https://bank.example.evil.example/">go</a>', "phish.lookalike-link"),
+        ('<a href="https://xn--nrth-55d.test/">go</a>', "phish.lookalike-link"),
+        ("<form action='https://evil.example'><input type=password></form>", "phish.password-form"),
+    ],
+)
+def test_links(body: str, signal: str) -> None:
+    assert signal in signals(html(body))
+
+
+def test_the_tracker_of_a_newsletter_weighs_little() -> None:
+    head = HEAD + b"List-Unsubscribe: <https://far.example/u>\r\n"
+    found = signals(html('<a href="https://click.mailer.example/1">www.far.example</a>', head))
+    assert found == {"phish.list-link-names-other"}
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes(data: bytes) -> None:
+    signals(b"Content-Type: text/html\r\nFrom: " + data)
