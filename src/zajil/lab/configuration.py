@@ -65,6 +65,8 @@ def server_options(
             "recipients_per_mail": 0,
             "recipients_per_minute": 0,
             "recipients_per_day": 0,
+            "strangers_per_hour": 0,
+            "strangers_per_day": 0,
         },
         "web": {"cookie_name": f"zajil_{plan.label}"},
     }
