@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from zajil.core.address import parse_address
 from zajil.message.dsn import (
+    MAX_RETURNED,
     Action,
     DeliveryReport,
     RecipientReport,
@@ -278,3 +279,14 @@ def assert_reads_back(envelope_id: str, kind: str, address: str) -> None:
     found = dict(line.split(": ", 1) for line in lines if ": " in line)
     assert found["Original-Envelope-Id"] == report.original_envelope_id
     assert found["Original-Recipient"] == f"{kind}; {address}"
+
+
+def test_of_a_huge_header_section_the_fields_of_the_writer_are_returned() -> None:
+    """A loop puts its fields on top of them, hundreds of them."""
+    on_top = b"Received: from a.test\r\n\tby b.test; Mon, 23 Nov 2026 12:00:00 +0000\r\n" * 2000
+    huge = dataclasses.replace(REPORT, header_section=on_top + REPORT.header_section)
+    _, parts = parts_of(huge)
+    returned = parts[2][1]
+    assert returned.endswith("Subject: A letter\r\nMessage-ID: <one@north.test>\r\n")
+    assert returned.startswith("Received: from")
+    assert len(returned) <= MAX_RETURNED

@@ -88,7 +88,7 @@ class DeliveryReport:
 
 def detect_language(header_section: bytes, reverse_path: Address | None) -> Language:
     """Say whether the sender reads Arabic, from the mail: its subject, names and addresses."""
-    fields = read_fields(header_section[:MAX_RETURNED])
+    fields = read_fields(_last_fields(header_section))
     values = (find_value(fields, name) for name in (b"subject", b"from", b"to"))
     text = " ".join(decode_words(value) for value in values if value is not None)
     if reverse_path is not None:
@@ -120,8 +120,20 @@ def build_delivery_report(report: DeliveryReport) -> bytes:
     return _header(report, utf8) + encoding + entity
 
 
+def _last_fields(header_section: bytes) -> bytes:
+    """Give the fields at the end of a large header section: those of the writer stand there.
+
+    Every server on the way puts its own on top (Received, ARC), so what a loop adds is left out.
+    """
+    if len(header_section) <= MAX_RETURNED:
+        return header_section
+    last = header_section[-MAX_RETURNED:]
+    begun = re.search(rb"\n(?![ \t])", last)
+    return last if begun is None else last[begun.end() :]
+
+
 def _header(report: DeliveryReport, utf8: bool) -> bytes:
-    fields = read_fields(report.header_section[:MAX_RETURNED])
+    fields = read_fields(_last_fields(report.header_section))
     original = _one_line(decode_words(find_value(fields, b"subject") or b""), 150)
     title = _TITLE[report.language, report.action]
     out = [
@@ -253,7 +265,7 @@ def _returned_entity(report: DeliveryReport, *, raw: bool) -> bytes:
     if report.whole is not None and _may_be_returned(report.whole):
         return _whole_entity(report.whole, raw=raw)
     header_section = report.header_section
-    lines = re.split(rb"\r\n|\r|\n", header_section[:MAX_RETURNED])
+    lines = re.split(rb"\r\n|\r|\n", _last_fields(header_section))
     while lines and not lines[-1]:
         lines.pop()
     body = b"".join(line[:998] + b"\r\n" for line in lines if line).replace(b"\x00", b"?")
