@@ -3,7 +3,7 @@
 Laws:
 - The set signs what is there: all other changes to the message come before.
 - A chain that is broken is closed by a set that covers itself alone; a closed one is left as it
-  is (RFC 8617 sections 5.1, 5.1.2).
+  is (RFC 8617 section 5.1.2).
 - The same arguments give the same bytes.
 """
 
