@@ -15,6 +15,7 @@ from zajil.cli.asking import (
     run_with_resolver,
 )
 from zajil.cli.dkim_message import Timestamp, now_s
+from zajil.cli.dmarc_reports import reports_app
 from zajil.cli.errors import WrongUsage
 from zajil.cli.message_file import MessageFile, read_message
 from zajil.cli.output import AsJson, print_json, printable
@@ -30,6 +31,7 @@ dmarc_app = typer.Typer(
     help="DMARC: whether the author's domain stands behind a message, and reports.",
     no_args_is_help=True,
 )
+dmarc_app.add_typer(reports_app)
 
 
 @dmarc_app.command("check")

@@ -46,6 +46,7 @@ _WRONG_USAGE = (
 _NOT_DONE = (
     "admin.explain.NotJudged",
     "admin.dkim_keys.KeysAreWaiting",
+    "admin.dmarc_reports.NotOurReport",
     "admin.held_accounts.NotHeld",
     "admin.journey.NoSuchMail",
     "admin.open.WrongUser",
@@ -64,6 +65,7 @@ _NOT_DONE = (
     "store.delegations.NoSuchAddress",
     "store.delegations.NoSuchDelegation",
     "store.dkim_keys.NoSuchKey",
+    "store.dmarc_reports.NoSuchReport",
     "store.domains.AlreadyExists",
     "store.domains.DomainInUse",
     "store.domains.NoSuchDomain",
