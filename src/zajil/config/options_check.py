@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from zajil.config.kinds import BadOption, DomainName, Duration, Network
+from zajil.config.options_content import AttachmentOptions, PhishingOptions, ScannerOptions
 from zajil.config.options_group import Options
 from zajil.config.options_words import WordOptions
 from zajil.core.domain import BadDomain, to_ascii
@@ -145,3 +146,6 @@ class CheckOptions(Options):
     dmarc: DmarcOptions = DmarcOptions()
     greylist: GreylistOptions = GreylistOptions()
     words: WordOptions = WordOptions()
+    phishing: PhishingOptions = PhishingOptions()
+    attachments: AttachmentOptions = AttachmentOptions()
+    scanners: ScannerOptions = ScannerOptions()
