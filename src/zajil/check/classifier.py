@@ -84,13 +84,12 @@ def classify(tokens: Iterable[str], words: Mapping[str, float]) -> Opinion:
         tokens: of the mail, each once (``check.tokens``).
         words: what ``telling_words`` gave.
     """
-    known = [(words[token], token) for token in tokens if token in words]
-    if not known:
+    found = [(token, words[token]) for token in tokens if token in words]
+    if not found:
         return UNDECIDED
-    if len(known) > MAX_WORDS:
-        # The word itself decides between equals, so that the outcome is always the same.
-        known.sort(key=lambda pair: (-abs(pair[0] - 0.5), pair[1]))
-        known = known[:MAX_WORDS]
+    # The word itself decides between equals, so that the outcome is always the same.
+    strongest = sorted([(abs(value - 0.5), token, value) for token, value in found])[-MAX_WORDS:]
+    known = [(value, token) for _, token, value in strongest]
     against = -2.0 * sum([math.log(1.0 - probability) for probability, _ in known])
     speaking_for = -2.0 * sum([math.log(probability) for probability, _ in known])
     junk = 1.0 - _chi_squared(against, len(known))

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from zajil.check.view import MessageView
 from zajil.message.fields import Field, find_value
@@ -32,8 +33,11 @@ _MAX_LINKS = 40
 _MAX_WORDS = 8192
 
 _WORDS = re.compile(r"[^\W_]+")
-_MONEY = re.compile(
-    r"[$€£¥₪₹﷼]\s?[0-9]|[0-9]\s?(?:[$€£¥₪₹﷼]|usd|eur|sar|aed|egp|dollar|euro|ريال|درهم|جنيه|دولار|يورو)"
+# All that is no ASCII letter or digit becomes a space: many times quicker than to match.
+_ASCII_WORDS = bytes(code if chr(code).isalnum() and code < 128 else 32 for code in range(256))
+_MONEY_SIGNS = "$€£¥₪₹﷼"
+_MONEY_WORDS = frozenset(
+    "usd eur sar aed egp dollars euro euros pounds ريال درهم جنيه دولار يورو دينار".split()
 )
 _ARTICLE = re.compile(r"(?:[وفبك]?ال|و?لل)(?=[^\W\d_]{3})|و(?=[^\W\d_]{4})")
 _LEET = re.compile(r"[a-z][013457][a-z]|[a-z]{2}[013457]{2}")
@@ -68,35 +72,28 @@ def find_tokens(view: MessageView) -> frozenset[str]:
 
 
 def words_of(text: str) -> list[str]:
-    """Give the words of a text, in order, some more than once.
+    """Give the words of a text; those that are plain first.
 
     Args:
         text: as it is read; the caller bounds it.
     """
     text = normal_form(text)
-    words = _WORDS.findall(text)[:_MAX_WORDS]
-    found: list[str] = []
     if text.isascii():
-        singles = [word for word in words if len(word) == 1]
-        found = [word for word in words if 1 < len(word) <= _MAX_WORD and word.isalpha()]
-        odd = [word for word in words if len(word) > _MAX_WORD or not word.isalpha()]
+        words = text.encode("ascii").translate(_ASCII_WORDS).decode("ascii").split()[:_MAX_WORDS]
     else:
-        singles, odd = [], []
-        for word in words:
-            if len(word) == 1:
-                singles.append(word)
-            elif len(word) > _MAX_WORD or not word.isalpha():
-                odd.append(word)
-            elif word.isascii():
-                found.append(word)
-            else:
-                odd.append(word)
-    if odd:
-        for word in odd:
-            found += _odd_word(word)
-    if len(singles) > 3:
+        words = _WORDS.findall(text)[:_MAX_WORDS]
+    different = dict.fromkeys(words)
+    found = [word for word in different if 1 < len(word) <= _MAX_WORD and word.isalpha()]
+    odd = [word for word in different if len(word) > _MAX_WORD or not word.isalpha()]
+    if not text.isascii():
+        foreign = [word for word in found if not word.isascii()]
+        found = [word for word in found if word.isascii()]
+        odd += foreign
+    for word in odd:
+        found += _odd_word(word)
+    if len([word for word in words if len(word) == 1]) > 3:
         found += _spaced_out(words)
-    if _MONEY.search(text):
+    if not _MONEY_WORDS.isdisjoint(different) or any([sign in text for sign in _MONEY_SIGNS]):
         found.append("money:")
     return found
 
@@ -153,21 +150,23 @@ def _link_tokens(view: MessageView) -> Iterable[str]:
             yield "link:*." + ".".join(host.rsplit(".", 2)[1:])
 
 
-def _odd_word(word: str) -> list[str]:
+@lru_cache(maxsize=16_384)
+def _odd_word(word: str) -> tuple[str, ...]:
     """Give the tokens of a word that is not plain: long, with digits, or not of ASCII letters."""
     if word.isdecimal():
-        return [f"number:{min(len(word), 12)}"] if len(word) > 1 else []
+        return (f"number:{min(len(word), 12)}",) if len(word) > 1 else ()
     if not word.isascii():
         if _NO_SPACES.search(word):
-            return [word[at : at + 2] for at in range(min(len(word), 400) - 1)] or [word]
+            return tuple([word[at : at + 2] for at in range(min(len(word), 400) - 1)]) or (word,)
         if _LATIN.search(word) and _LIKE_LATIN.search(word):
-            return [word.translate(_LOOKALIKES)[:_MAX_WORD], "mixed-scripts:"]
-        word = _ARTICLE.sub("", word, 1) if _ARTICLE.match(word) else word
+            return (word.translate(_LOOKALIKES)[:_MAX_WORD], "mixed-scripts:")
+        article = _ARTICLE.match(word)
+        word = word[article.end() :] if article else word
     if len(word) > _MAX_WORD:
-        return [f"long:{word[:6]}~{min(len(word) // 10, 9)}0"]
+        return (f"long:{word[:6]}~{min(len(word) // 10, 9)}0",)
     if _LEET.search(word):
-        return [word, word.translate(_LEET_LETTERS)]
-    return [word]
+        return (word, word.translate(_LEET_LETTERS))
+    return (word,)
 
 
 def _spaced_out(words: Sequence[str]) -> list[str]:
