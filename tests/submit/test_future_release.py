@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -16,6 +17,7 @@ from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
 from zajil.smtp.extensions import Offer
 from zajil.store.open import Store
+from zajil.store.queue_admin import QueueOrder, QueueQuery, hold, list_rows, release, retry
 from zajil.testing.clock import FakeClock
 from zajil.testing.courier import Courier, courier
 from zajil.testing.network import SmtpSink, smtp_sink
@@ -30,6 +32,7 @@ ZONE: Zone = {"west.test": {"A": ["127.0.0.1"]}}
 LOCAL, REMOTE = "noor@south.test", "w@west.test"
 DAY_S = 86_400
 Scene = Callable[[Talk, Courier, SmtpSink], Awaitable[None]]
+Act = Callable[..., list[Any]]
 
 
 def on_one_clock(store: Store, scene: Scene) -> None:
@@ -130,5 +133,44 @@ def test_the_latest_time_moves_with_the_clock(store: Store) -> None:
         setup.clock.advance(DAY_S * 1000)
         await setup.deliverer.run_due()
         assert await states(setup, mail_id) == {LOCAL: "delivered", REMOTE: "delivered"}
+
+    on_one_clock(store, scene)
+
+
+@pytest.mark.parametrize("unit", [None, retry], ids=["released", "released and tried"])
+def test_what_an_operator_held_keeps_its_time(store: Store, unit: Act | None) -> None:
+    """Released from hold it is not sent before its writer wants it, unless it is told to be."""
+
+    async def scene(client: Talk, setup: Courier, sink: SmtpSink) -> None:
+        mail_id = await hand_in(client, "HOLDFOR=7200")
+        for act in (hold, release, *((unit,) if unit else ())):
+            setup.clock.advance(600_000)
+            order = QueueOrder((mail_id,), "operator", "", setup.clock.now_ms())
+            assert await setup.store.write(act, order) == (mail_id,)
+        await setup.deliverer.run_due()
+        state = "delivered" if unit else "waiting"
+        assert await states(setup, mail_id) == {LOCAL: state, REMOTE: state}
+        setup.clock.advance(6_000_000)
+        await setup.deliverer.run_due()
+        assert await states(setup, mail_id) == {LOCAL: "delivered", REMOTE: "delivered"}
+        assert len(sink.mails) == 1
+
+    on_one_clock(store, scene)
+
+
+def test_what_is_not_waited_for_has_its_whole_life_from_then_on(store: Store) -> None:
+    """The warning of a delay, and the end, count from when it was first tried."""
+
+    async def scene(client: Talk, setup: Courier, sink: SmtpSink) -> None:
+        mail_id = await hand_in(client, "HOLDFOR=7200")
+        setup.clock.advance(600_000)
+        order = QueueOrder((mail_id,), "operator", "", setup.clock.now_ms())
+        before = await setup.store.read(lambda conn: list_rows(conn, QueueQuery()))
+        await setup.store.write(retry, order)
+        after = await setup.store.read(lambda conn: list_rows(conn, QueueQuery()))
+        assert [row.expires_ms - row.next_try_ms for row in after] == [
+            row.expires_ms - row.next_try_ms for row in before
+        ]
+        assert {row.next_try_ms for row in after} == {order.now_ms}
 
     on_one_clock(store, scene)

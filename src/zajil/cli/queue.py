@@ -70,7 +70,7 @@ def hold(
 def release(
     context: typer.Context, mail_ids: MailIds, reason: Why = "", as_json: AsJson = False
 ) -> None:
-    """Deliver held mails now.
+    """Deliver held mails now; what its writer wants delivered later, then.
 
     Exit status: 0 all released, 1 some id is not held (the others are released), 2 wrong usage.
     """
@@ -81,7 +81,7 @@ def release(
 def retry(
     context: typer.Context, mail_ids: MailIds, reason: Why = "", as_json: AsJson = False
 ) -> None:
-    """Try waiting mails now, whenever their next try is due.
+    """Try waiting mails now, whenever their next try is due, or their writer wants it.
 
     Exit status: 0 all are tried, 1 some id is not waiting (the others are tried), 2 wrong usage.
     """

@@ -122,7 +122,8 @@ def hold(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]
 def release(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
     """Let held recipients wait again, due at once; gives the mails that had one.
 
-    They get as long as they had at first: what was held for long must not expire at once.
+    They get as long as they had at first: what was held for long must not expire at once. A
+    future release keeps its time (RFC 4865): its writer asked for that; ``retry`` does not wait.
 
     Unit of work: idempotent; touches the queue's topic.
     """
@@ -134,8 +135,13 @@ def release(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, .
             HELD,
             {
                 "state": "waiting",
-                "next_try_ms": _free_at(item),
-                "expires_ms": recipient.c.expires_ms - recipient.c.at_ms + item.now_ms,
+                "next_try_ms": sa.case(
+                    (_is_too_early(item), recipient.c.next_try_ms), else_=_free_at(item)
+                ),
+                "expires_ms": sa.case(
+                    (_is_too_early(item), recipient.c.expires_ms),
+                    else_=recipient.c.expires_ms - recipient.c.at_ms + item.now_ms,
+                ),
             },
         )
         for item in items
@@ -147,7 +153,26 @@ def retry(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...
 
     Unit of work: idempotent; touches the queue's topic.
     """
-    return [_act(tx, item, "retry", WAITING, {"next_try_ms": _free_at(item)}) for item in items]
+    return [
+        _act(
+            tx,
+            item,
+            "retry",
+            WAITING,
+            {
+                "next_try_ms": _free_at(item),
+                # The life of a future release counts from now then, and so does its warning.
+                "expires_ms": sa.case(
+                    (
+                        _is_too_early(item),
+                        recipient.c.expires_ms - recipient.c.next_try_ms + item.now_ms,
+                    ),
+                    else_=recipient.c.expires_ms,
+                ),
+            },
+        )
+        for item in items
+    ]
 
 
 def expire(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
@@ -190,6 +215,15 @@ def discard(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, .
 def _free_at(item: QueueOrder) -> sa.ColumnElement[int]:
     """Now, unless somebody tries it at this moment: then when the lease ends."""
     return sa.func.coalesce(recipient.c.lease_until_ms, item.now_ms)
+
+
+def _is_too_early(item: QueueOrder) -> sa.ColumnElement[bool]:
+    """A future release whose time has not come: nothing else is due later and was never tried."""
+    return sa.and_(
+        recipient.c.tries == 0,
+        recipient.c.lease_until_ms.is_(None),
+        recipient.c.next_try_ms > item.now_ms,
+    )
 
 
 def _act(
