@@ -47,6 +47,7 @@ from zajil.smtp.server import ServerConnection, Wait
 from zajil.testing.clock import CountingRandom, FakeClock
 from zajil.testing.fuzz import Target
 from zajil.testing.fuzz_dkim import dkim_targets
+from zajil.testing.fuzz_reports import report_targets
 from zajil.testing.fuzz_sender import sender_targets
 from zajil.testing.fuzz_spf import spf_targets
 from zajil.testing.imap_wire import ExampleSession, load_imap_script, new_engine
@@ -97,6 +98,7 @@ def all_targets(wire: Path) -> list[Target]:
         *dkim_targets(),
         *sender_targets(),
         *spf_targets(),
+        *report_targets(),
         Target("configuration", _text(_configuration), _TOML, (b"[limits]\n", b"idle = ", b"'5m'")),
     ]
 
