@@ -58,7 +58,11 @@ def values(name: str, rdata_type: str) -> list[str]:
         ("mx.north.test", "A", ["127.1.0.1"]),
         ("1.0.1.127.in-addr.arpa", "PTR", ["mx.north.test."]),
         ("north.test", "TXT", ['"v=spf1 ip4:127.1.0.1 -all"']),
-        ("_dmarc.north.test", "TXT", ['"v=dmarc1; p=reject"']),
+        (
+            "_dmarc.north.test",
+            "TXT",
+            ['"v=dmarc1; p=reject; rua=mailto:dmarc-reports@north.test"'],
+        ),
         ("north.test", "NS", ["ns.north.test."]),
     ],
 )

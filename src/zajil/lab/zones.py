@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from zajil.mailauth.dmarc_report import REPORTS_LOCAL_PART
+
 _SOA_TIMERS = "3600 600 86400 5"
 """Refresh, retry, expire, and the negative TTL (RFC 2308 section 5): short, for people who try."""
 
@@ -83,7 +85,11 @@ def _mail_zone(host: MailHost, nameserver: IPv4Address) -> Zone:
             # RFC 7208 section 3: both names are ones this host says in MAIL FROM and EHLO.
             Record(domain, "TXT", f'"v=spf1 ip4:{host.address} -all"'),
             Record(host.name, "TXT", f'"v=spf1 ip4:{host.address} -all"'),
-            Record(f"_dmarc.{domain}", "TXT", '"v=DMARC1; p=reject"'),
+            Record(
+                f"_dmarc.{domain}",
+                "TXT",
+                f'"v=DMARC1; p=reject; rua=mailto:{REPORTS_LOCAL_PART}@{domain}"',
+            ),
         ),
     )
 
