@@ -96,6 +96,11 @@ _HIDDEN = re.compile(
     r"|text-indent\s*+:\s*+-\d{3,}|(?:max-height|max-width|line-height)\s*+:\s*+0(?![\d.]))",
     re.IGNORECASE,
 )
+# What may hide something: without it, attributes are not looked at one by one.
+_TELLS = re.compile(
+    r"&|hid|display|size\s*+:\s*+[01]|opacity|indent|max-|line-height\s*+:\s*+0|color|background",
+    re.IGNORECASE,
+)
 _INK = re.compile(r"(?<![\w-])color\s*+:\s*+([#\w]++)", re.IGNORECASE)
 _PAPER = re.compile(r"background(?:-color)?\s*+:\s*+([#\w]++)", re.IGNORECASE)
 _WHITE = frozenset({"white", "#fff", "#ffffff", "#fefefe", "#fdfdfd"})
@@ -149,8 +154,8 @@ class _Reader:
         name = name.lower()
         at = match.end()
         attributes: dict[str, str] = {}
-        if rest is None or (name in _WITH_ATTRIBUTES or "hidden" in rest):
-            attributes, at = _attributes(text, match.end(2))
+        if rest is None or name in _WITH_ATTRIBUTES or _TELLS.search(rest):
+            attributes, at = self._read_attributes(name, match.end(2))
         if slash:
             self._end_tag(name)
             return at
@@ -159,6 +164,19 @@ class _Reader:
             end = _RAW_END[name].search(text, at)
             return len(text) if end is None else end.start()
         return at
+
+    def _read_attributes(self, name: str, at: int) -> tuple[dict[str, str], int]:
+        """Read the attributes of a tag, if one of them may matter; gives where the tag ends."""
+        text = self.text
+        end = text.find(">", at)
+        if end >= 0 and name not in _WITH_ATTRIBUTES:
+            raw = text[at:end]
+            doubles, singles = raw.count('"'), raw.count("'")
+            # With quotes of one kind, all closed, this ``>`` stands in none of them.
+            is_whole = doubles % 2 == 0 and singles % 2 == 0 and not (doubles and singles)
+            if is_whole and not _TELLS.search(raw):
+                return {}, end + 1
+        return _attributes(text, at)
 
     def _start_tag(self, name: str, attributes: dict[str, str]) -> None:
         if self.hidden_by:
