@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.tokens import MAX_TOKENS, find_tokens, words_of
-from zajil.check.trainer import tokens_of
+from zajil.check.tokens import MAX_TOKENS, find_tokens, tokens_of, words_of
 from zajil.check.view import MessageView
 
 

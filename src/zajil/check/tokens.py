@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from zajil.check.view import MessageView
-from zajil.message.fields import Field, find_value
+from zajil.message.fields import Field, find_value, read_fields, split_message
 from zajil.message.normal_form import normal_form
 
 MAX_TEXT = 32_768
@@ -37,7 +37,10 @@ _WORDS = re.compile(r"[^\W_]+")
 _ASCII_WORDS = bytes(code if chr(code).isalnum() and code < 128 else 32 for code in range(256))
 _MONEY_SIGNS = "$€£¥₪₹﷼"
 _MONEY_WORDS = frozenset(
-    "usd eur sar aed egp dollars euro euros pounds ريال درهم جنيه دولار يورو دينار".split()
+    (
+        *("usd", "eur", "sar", "aed", "egp", "dollars", "euro", "euros", "pounds"),
+        *("ريال", "درهم", "جنيه", "دولار", "يورو", "دينار"),
+    )
 )
 _ARTICLE = re.compile(r"(?:[وفبك]?ال|و?لل)(?=[^\W\d_]{3})|و(?=[^\W\d_]{4})")
 _LEET = re.compile(r"[a-z][013457][a-z]|[a-z]{2}[013457]{2}")
@@ -69,6 +72,13 @@ def find_tokens(view: MessageView) -> frozenset[str]:
     if len(found) > MAX_TOKENS:
         return frozenset(list(found)[:MAX_TOKENS])
     return frozenset(found)
+
+
+def tokens_of(message: bytes) -> frozenset[str]:
+    """Give the tokens of a whole message, or of its beginning."""
+    header_end, _ = split_message(message)
+    header = message[:header_end]
+    return find_tokens(MessageView(header, read_fields(header), message[header_end:]))
 
 
 def words_of(text: str) -> list[str]:

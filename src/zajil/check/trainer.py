@@ -12,12 +12,11 @@ from typing import Any
 
 import structlog
 
-from zajil.check.tokens import find_tokens
-from zajil.check.view import MAX_READ, MessageView
+from zajil.check.tokens import tokens_of
+from zajil.check.view import MAX_READ
 from zajil.config.options_words import WordOptions
 from zajil.core.clock import Clock
 from zajil.core.ids import BlobId
-from zajil.message.fields import read_fields, split_message
 from zajil.store.blobs import NoSuchBlob
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store
@@ -100,10 +99,3 @@ class Trainer:
                 return reader.read_at(0, MAX_READ)
         except NoSuchBlob:
             return b""
-
-
-def tokens_of(message: bytes) -> frozenset[str]:
-    """Give the tokens of a whole message, or of its beginning."""
-    header_end, _ = split_message(message)
-    header = message[:header_end]
-    return find_tokens(MessageView(header, read_fields(header), message[header_end:]))
