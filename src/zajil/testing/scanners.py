@@ -48,9 +48,12 @@ def running_rspamd(folder: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     folder.chmod(0o777)
+    # Its list of all top level domains takes it ten seconds to read.
+    folder.joinpath("tld").write_text("example\ntest\n")
     config = folder / "rspamd.conf"
     config.write_text(
-        f'options {{ pidfile = "{folder}/pid"; tempdir = "{folder}"; filters = "";\n'
+        f'options {{ url_tld = "{folder}/tld"; disable_hyperscan = true;\n'
+        f'  pidfile = "{folder}/pid"; tempdir = "{folder}"; filters = "";\n'
         f'  control_socket = "{folder}/control mode=0600"; cache_file = "{folder}/cache";\n'
         f'  hs_cache_dir = "{folder}"; history_file = "{folder}/history";\n'
         '  dns { nameserver = ["127.0.0.1:9"]; timeout = 0.1s; retransmits = 1; } }\n'
