@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zajil.cli import check_measure
 from zajil.cli.asking import TIMEOUT_SECONDS, NameserverOption, TimeoutOption
 from zajil.cli.configured import configuration_file, opened_store, read_configuration
 from zajil.cli.errors import WrongUsage
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 check_app = typer.Typer(
     name="check", help="What speaks for and against a mail.", no_args_is_help=True
 )
+check_app.command("measure")(check_measure.measure)
+check_app.command("train")(check_measure.train)
 
 
 @check_app.command("signals")
