@@ -116,7 +116,7 @@ class DnsLists:
 
 
 def list_name(ip: IPv4Address | IPv6Address, zone: str) -> str:
-    """Give the name to ask for (RFC 5782 sections 2.1 and 2.4)."""
+    """Give the name to ask for (RFC 5782 section 2.1, section 2.4)."""
     return f"{ip.reverse_pointer.rsplit('.', 2)[0]}.{zone}"
 
 
