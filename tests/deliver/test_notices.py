@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -11,10 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import parse_address
-from zajil.core.envelope import MailOptions, Notify, RecipientOptions
+from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId
+from zajil.route.copies import Addressed, Plan, plan_copies
 from zajil.route.directory_flow import ask_directory_and_wait
-from zajil.route.recipient import route_recipient
+from zajil.route.recipient import Local, route_recipient
 from zajil.smtp.command import BodyEnd, Command, Ehlo, Rcpt
 from zajil.smtp.reply import Reply
 from zajil.store.accounts import NewActive, set_active
@@ -36,6 +38,7 @@ ZONE: Zone = {
     "ill.test": None,
 }
 HOUR_MS = 3_600_000
+WRITER = parse_address("w@west.test")
 ALL = Notify.SUCCESS | Notify.FAILURE | Notify.DELAY
 Edit = Callable[[Intake], Intake]
 
@@ -426,6 +429,36 @@ def test_what_an_operator_held_is_filed_when_released(store: Store) -> None:
             await setup.store.write(release, replace(order, now_ms=setup.clock.now_ms()))
             await setup.deliverer.run_due()
             assert [state for state, _ in await setup.states(mail_id)] == ["delivered"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("first_asks", [False, True])
+def test_a_second_address_that_asks_is_told_and_has_no_second_copy(
+    store: Store, first_asks: bool
+) -> None:
+    """Two addresses that end in one mailbox are two recipients to whoever named them."""
+
+    async def run() -> None:
+        async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
+            entry = await asyncio.to_thread(make_account, store, "amal@north.test")
+            local = Local((entry,))
+            asks = RecipientOptions(Notify.SUCCESS)
+            alias = Addressed(parse_address("team@north.test"), local, asks)
+            named = [Addressed(entry.address, local, asks if first_asks else PLAIN_RECIPIENT)]
+            now_ms = setup.clock.now_ms()
+            copies = plan_copies([*named, alias], Plan(WRITER, now_ms, HOUR_MS))
+            mail_id = await setup.put(
+                sender="w@west.test", edit=lambda item: replace(item, local=tuple(copies.local))
+            )
+            await setup.deliverer.run_due()
+            await setup.deliverer.run_due()
+            assert [state for state, _ in await setup.states(mail_id)] == ["delivered"] * 2
+            assert (await setup.read_mail(mail_id)).endswith(MESSAGE)  # one row, or it raises
+            (mail,) = sink.mails
+            told = [b"amal@north.test"] * first_asks + [b"team@north.test"]
+            assert re.findall(rb"Final-Recipient: rfc822; (.*)\r\n", mail.message) == told
+            assert mail.message.count(b"Action: delivered\r\n") == len(told)
 
     asyncio.run(run())
 

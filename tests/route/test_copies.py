@@ -120,8 +120,18 @@ def test_a_second_address_is_not_delivered_before_the_copy_is() -> None:
     entry = account(1)
     second = Addressed(TEAM, Local((entry,)), PLAIN_RECIPIENT)
     copies = plan(local(1, ASKING), second)
-    assert [copy.wait is None for copy in copies.local] == [False]
-    assert not [event for event in copies.events if isinstance(event, MailboxFiled)]
+    assert [copy.wait for copy in copies.local] == [Wait(NOW_MS, NOW_MS + LIFETIME_MS)] * 2
+    assert [copy.is_repeated for copy in copies.local] == [False, True]
+    assert [type(event) for event in copies.events] == [RecipientQueued, RecipientQueued]
+
+
+def test_a_second_address_alone_may_ask_to_be_told() -> None:
+    """RFC 3461 section 5.2.3: its row waits, although the copy is there already."""
+    alias = Addressed(TEAM, Local((account(1), account(2)), via=(TEAM,)), ASKING)
+    copies = plan(local(1), local(2), alias)
+    assert [copy.wait is None for copy in copies.local] == [True, True, False]
+    last = copies.local[-1]
+    assert (last.recipient, last.is_repeated, last.options) == (TEAM, True, ASKING)
 
 
 def test_an_account_that_judges_otherwise_has_its_own_mailbox() -> None:

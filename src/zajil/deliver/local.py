@@ -6,14 +6,17 @@ leaves it waiting, a crash after finds it done.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from zajil.core.directory import AccountEntry
 from zajil.deliver.outgoing import Filed, Outcome, Outgoing, Result, failed
 from zajil.message.final_fields import write_final_fields
+from zajil.route.copies import ONE_COPY
 from zajil.route.filing import JUNK, choose_mailbox
 from zajil.store.append import Append
 from zajil.store.directory import find_entry
 from zajil.store.open import Store
-from zajil.store.queue import Claimed
+from zajil.store.queue import Claimed, copy_holders
 
 
 async def file_copies(store: Store, outgoing: Outgoing, now_ms: int) -> dict[Claimed, Result]:
@@ -26,24 +29,27 @@ async def file_copies(store: Store, outgoing: Outgoing, now_ms: int) -> dict[Cla
         NoSuchBlob: the message is not in the store any more.
         StoreUnavailable: it cannot be read now.
     """
-
-    blob_id = outgoing.mail.blob_id
+    mail = outgoing.mail
     ids = [claimed.owner_id for claimed in outgoing.recipients]
-    await store.read(lambda conn: store.blobs.open(conn, blob_id).close())
+    await store.read(lambda conn: store.blobs.open(conn, mail.blob_id).close())
     owners = await store.read(
         lambda conn: [None if one is None else find_entry(conn, one) for one in ids]
     )
+    holders = set((await store.read(lambda conn: copy_holders(conn, mail.mail_id))).values())
     return {
-        claimed: _file(claimed, owner, now_ms)
+        claimed: _file(claimed, owner, now_ms, has_copy=claimed.position in holders)
         for claimed, owner in zip(outgoing.recipients, owners, strict=True)
     }
 
 
-def _file(claimed: Claimed, owner: AccountEntry | None, now_ms: int) -> Result:
+def _file(claimed: Claimed, owner: AccountEntry | None, now_ms: int, *, has_copy: bool) -> Result:
     if owner is None:
         return failed("5.1.1", "the account does not exist any more")
     # The verdict was reached when the mail came; the mailbox that was chosen then tells it.
     filing = choose_mailbox(owner, is_junk=claimed.mailbox == JUNK)
+    if not has_copy:
+        filed = Filed(owner.address, replace(filing, reason=ONE_COPY), None)
+        return Result(Outcome.DELIVERED, "2.0.0", "", filed=filed)
     prefix = write_final_fields(claimed.reverse_path, claimed.recipient)
     copy = Append(
         filing.mailbox_id,

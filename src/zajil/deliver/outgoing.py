@@ -62,7 +62,8 @@ class Filed:
 
     account: Address
     filing: Filing
-    copy: Append
+    copy: Append | None
+    """``None``: it is that of another recipient, who leads to the same mailbox."""
 
 
 @dataclass(frozen=True, slots=True)

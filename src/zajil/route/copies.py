@@ -2,7 +2,8 @@
 
 Laws:
 - One account gets one copy, however many of its addresses were named (RFC 5321 section 3.9 leaves
-  it to us); it is delivered to the first of them, and the others have a row that says so.
+  it to us); it is delivered to the first of them, and the others have a row that says so. Such a
+  row waits where the copy waits, or where its own address asked to be told of delivery.
 - A copy of ours lies in its mailbox at once, unless it must wait: for a future release, or because
   the sender wants to be told of its delivery, and the queue is who tells (RFC 3461 section 5.2.3).
 """
@@ -22,6 +23,9 @@ from zajil.route.filing import choose_mailbox
 from zajil.route.recipient import Local, Remote
 from zajil.store.intake import LocalCopy, RemoteCopy, Wait
 from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued, TrackingEvent
+
+ONE_COPY = "Another address of the same account was named: there is one copy for both."
+"""Why nothing more is put into a mailbox, for a person."""
 
 
 class RoutedRecipient(Protocol):
@@ -95,16 +99,17 @@ def plan_copies(recipients: Iterable[RoutedRecipient], plan: Plan) -> Copies:
         if route.via:
             targets = (*(str(entry.address) for entry in route.entries), *map(str, route.remote))
             copies.events.append(AliasExpanded(plan.now_ms, str(recipient.address), targets))
+        is_new = False
         for entry in route.entries:
             if entry.account_id not in copies.accounts:
                 copies.accounts.add(entry.account_id)
                 _add_local(copies, plan, recipient.address, entry, options)
-                options = _without_success(options)
-            elif len(route.entries) == 1 and entry.account_id not in copies.waiting:
-                _repeat(copies, plan, recipient.address, entry)
+                options, is_new = _without_success(options), True
         for address in route.remote:
             if _add_remote(copies, plan, address, options, recipient.address):
                 options = _without_success(options)
+        if route.entries and not is_new:
+            _repeat(copies, plan, recipient.address, route.entries[0], options)
     return copies
 
 
@@ -149,14 +154,27 @@ def _add_local(
     )
 
 
-def _repeat(copies: Copies, plan: Plan, recipient: Address, entry: AccountEntry) -> None:
-    """Give a second address of an account its row: its copy is there already."""
-    filing = choose_mailbox(entry, is_junk=plan.why_junk(entry.account_id) is not None)
+def _repeat(
+    copies: Copies,
+    plan: Plan,
+    recipient: Address,
+    entry: AccountEntry,
+    options: RecipientOptions,
+) -> None:
+    """Give a second address of an account its row: the copy is that of the first."""
+    is_junk = plan.why_junk(entry.account_id) is not None
+    filing = choose_mailbox(entry, is_junk=is_junk)
+    wait = _must_wait(plan, options, is_junk=is_junk)
+    if wait is None and entry.account_id in copies.waiting:
+        wait = Wait(plan.now_ms, plan.now_ms + plan.lifetime_ms)
     place = (recipient, entry.account_id, filing.mailbox_id, filing.mailbox_name)
-    copies.local.append(LocalCopy(*place, is_repeated=True))
-    reason = "Another address of the same account was named: there is one copy for both."
+    copies.local.append(LocalCopy(*place, options=options, wait=wait, is_repeated=True))
+    now_ms, who = plan.now_ms, str(recipient)
+    if wait is not None:
+        copies.events.append(RecipientQueued(now_ms, who, "", wait.due_ms))
+        return
     copies.events.append(
-        MailboxFiled(plan.now_ms, str(recipient), str(entry.address), filing.mailbox_name, reason)
+        MailboxFiled(now_ms, who, str(entry.address), filing.mailbox_name, ONE_COPY)
     )
 
 

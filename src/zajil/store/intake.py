@@ -54,7 +54,8 @@ class LocalCopy:
     """``None``: it lies in its mailbox in the commit of its acceptance. Else ``flags`` and
     ``prefix`` are of no use: the copy is made later."""
     is_repeated: bool = False
-    """Another recipient is the same account, and the copy is that one's: this is a row alone."""
+    """An earlier recipient is the same account, and the copy is that one's: this is a row alone.
+    ``queue.copy_holders`` tells it from the order of the rows."""
 
 
 @dataclass(frozen=True, slots=True)

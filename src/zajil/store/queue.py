@@ -303,6 +303,27 @@ def free_leases(tx: Connection, items: Sequence[FreeLeases]) -> list[int]:
     return counts
 
 
+# ---- copies of ours ------------------------------------------------------------------------------
+
+
+def copy_holders(conn: Connection, mail_id: MailId) -> dict[AccountId, int]:
+    """Give the recipient of each account of ours by which it gets the one copy of a mail.
+
+    The first of those that lead to it, whatever became of it; the others are rows alone.
+    """
+    return {
+        AccountId(row.account_id): row.position
+        for row in conn.execute(_HOLDERS, {"mail_id_": mail_id})
+    }
+
+
+_HOLDERS = (
+    sa.select(recipient.c.account_id, sa.func.min(recipient.c.position).label("position"))
+    .where(recipient.c.mail_id == sa.bindparam("mail_id_"), recipient.c.account_id.is_not(None))
+    .group_by(recipient.c.account_id)
+)
+
+
 # ---- look ---------------------------------------------------------------------------------------
 
 
