@@ -11,9 +11,9 @@ from zajil.check.phishing import Protected, check_phishing
 from zajil.testing.made_mail import HEAD, html, view_and_facts
 
 OURS = Protected(
-    frozenset({"north.test"}),
+    ["north.test"],
     lambda name: name == skeleton("Amal Haddad"),
-    frozenset({"bank.example"}),
+    ["bank.example"],
 )
 
 
@@ -38,15 +38,27 @@ def test_an_honest_mail_says_nothing() -> None:
         ('"amal@north.test" <x@evil.example>', "phish.name-shows-address"),
         ("=?utf-8?q?amal=40north=2Etest?= <x@evil.example>", "phish.name-shows-address"),
         ("Amal Haddad <x@evil.example>", "phish.name-of-ours"),
+        ('"Amal Haddad (CEO)" <x@evil.example>', "phish.name-of-ours"),
+        ('"Help desk of north.test" <x@evil.example>', "phish.name-of-ours"),
         ("=?utf-8?b?0JBtYWw=?= Haddad <x@evil.example>", "phish.name-of-ours"),
         ("north.test <x@evil.example>", "phish.name-of-ours"),
         ("IT <it@n0rth.test>", "phish.lookalike-author"),
         ("Bank <info@bank-example.com>", "phish.lookalike-author"),
         ("=?utf-8?b?4oCuYWJj?= <x@evil.example>", "phish.direction-control"),
+        ("PayPal <service@paypa1.com>", "phish.lookalike-author"),
+        ("Bank <info@xn--bnk-5cd.test>", "phish.false-letters-author"),
     ],
 )
 def test_authors(value: str, signal: str) -> None:
     assert signal in signals(from_(value))
+
+
+def test_a_list_that_may_not_send_in_the_names_of_its_writers() -> None:
+    """It writes their names before its own address, and weighs little."""
+    for value in ('"amal@north.test via dev" <dev@lists.example>', "Amal Haddad <dev@l.example>"):
+        message = from_(value, "List-Id: <dev.lists.example>\r\n")
+        (reason,) = check_phishing(*view_and_facts(message), OURS)
+        assert reason.weight == 1.0
 
 
 def test_answers_that_go_elsewhere() -> None:

@@ -10,26 +10,47 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
 
+from zajil.check.links import registered_domain
 from zajil.core.domain import to_unicode
 
 MAX_NAME = 253
 """Characters of a name that are compared."""
 _SHORTEST = 5
 """Characters of a label, at least, before one letter more or less means anything."""
+_MOST_LABELS = 12
+_MOST_KNOWN = 4096
+"""Names whose finding is kept: the same senders and links come again."""
 
 # What turns the direction of the text after it (Unicode UAX 9 section 2): the marks, which turn
 # nothing around, are in honest Arabic text.
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Overrides make letters run against their nature, which no honest text needs.
+_OVERRIDE = re.compile("[\u202d\u202e]")
+# Right-to-left embeddings and isolates: in text that has no letter of that direction.
+_TURNING = re.compile("[\u202b\u2067]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]")
 _ASCII_TRICKS = (("rn", "m"), ("vv", "w"), ("cl", "d"), ("0", "o"), ("1", "l"), ("5", "s"))
 
 
 def has_direction_control(text: str) -> bool:
     """Whether something in it turns the direction, so that it reads otherwise than it is."""
     return not text.isascii() and _DIRECTION.search(text) is not None
+
+
+def has_turning_control(text: str) -> bool:
+    """Whether its direction is turned for no honest reason.
+
+    Programs put embeddings and isolates around names in Arabic sentences; those say nothing.
+    """
+    if text.isascii():
+        return False
+    if _OVERRIDE.search(text):
+        return True
+    return _TURNING.search(text) is not None and not _RIGHT_TO_LEFT.search(text)
 
 
 @lru_cache(maxsize=1)
@@ -40,6 +61,8 @@ def _prototypes() -> dict[int, str]:
         if not line.startswith("#"):
             prototype, _, members = line.partition(" ")
             table.update((ord(char), prototype) for char in members)
+    # TR 39 gives the small palochka the prototype i; in the fonts of browsers it is an l.
+    table[0x04CF] = "l"
     return table
 
 
@@ -84,6 +107,31 @@ def is_mixed(text: str) -> bool:
     return False
 
 
+@lru_cache(maxsize=4096)
+def is_in_false_letters(domain: str) -> bool:
+    """Whether a domain has letters that are meant to be read as others.
+
+    Letters of scripts that do not belong together; or a label all of whose foreign letters look
+    like Latin ones, before an ending in Latin (TR 39 section 4, whole-script confusables).
+
+    Args:
+        domain: ASCII form.
+    """
+    if "xn--" not in domain:
+        return False
+    shown = to_unicode(domain)
+    if is_mixed(shown):
+        return True
+    *labels, ending = shown.split(".")
+    return ending.isascii() and any(_reads_as_latin(label) for label in labels)
+
+
+def _reads_as_latin(label: str) -> bool:
+    if label.isascii() or not skeleton(label).isascii():
+        return False
+    return bool({_script(char) for char in label if char.isalpha()} & _FAKING)
+
+
 def _script(char: str) -> str:
     """Give the script of a letter, by the first word of its name; ``""`` for what all share."""
     if char.isascii():
@@ -94,38 +142,112 @@ def _script(char: str) -> str:
 # ---- names that are protected -------------------------------------------------------------------
 
 
-def imitated(domain: str, protected: Iterable[str]) -> str | None:
-    """Give the protected domain that this one is made to be taken for; ``None``: none.
+class Imitated:
+    """Domains that strangers must not imitate, found by what a stranger's name looks like.
 
-    Args:
-        domain: ASCII form, lower case.
-        protected: likewise. Their own subdomains imitate nothing.
+    Looking one up costs by the length of the stranger's name, not by how many are protected.
     """
-    protected = tuple(protected)
-    if any(domain == own or domain.endswith("." + own) for own in protected):
+
+    def __init__(self, domains: Iterable[str], brands: Iterable[str] = ()) -> None:
+        """Take the domains.
+
+        Args:
+            domains: ASCII form, lower case; their own subdomains imitate nothing.
+            brands: the same of widely known names: only what can be no accident counts there.
+        """
+        self._own = frozenset(domains) | frozenset(brands)
+        self._names = frozenset([domain.partition(".")[0] for domain in self._own])
+        self._whole: dict[str, str] = {}
+        """By skeleton; and with hyphens for dots."""
+        self._labels: dict[str, tuple[str, str]] = {}
+        """By the skeleton of the first label: that label, and whose it is."""
+        self._near: dict[str, dict[str, set[str]]] = {}
+        """By the rest after the first label, then by that label with one letter less."""
+        self._known: dict[str, str | None] = {}
+        for domain in sorted(self._own):
+            whole = skeleton(to_unicode(domain))
+            label, _, rest = whole.partition(".")
+            self._whole.setdefault(whole, domain)
+            self._whole.setdefault(whole.replace(".", "-"), domain)
+            raw = to_unicode(domain).partition(".")[0]
+            if len(raw) >= _SHORTEST:
+                self._labels.setdefault(label, (raw, domain))
+                if domain not in brands:
+                    near = self._near.setdefault(rest, {})
+                    for form in _one_less(label):
+                        near.setdefault(form, set()).add(domain)
+
+    def find(self, domain: str) -> str | None:
+        """Give the protected domain that this one is made to be taken for; ``None``: none.
+
+        Args:
+            domain: ASCII form, lower case.
+        """
+        if not self._own:
+            return None
+        known = self._known.get(domain, "")
+        if known != "":
+            return known
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        found = self._known[domain] = self._find(domain)
+        return found
+
+    def _find(self, domain: str) -> str | None:
+        labels = domain.split(".")[-_MOST_LABELS:]
+        if any(".".join(labels[at:]) in self._own for at in range(len(labels))):
+            return None
+        # ``example.co.uk`` beside ``example.com``: the same name, registered once more.
+        if registered_domain(domain).partition(".")[0] in self._names:
+            return None
+        shown = to_unicode(domain[-MAX_NAME:]).split(".")[-_MOST_LABELS:]
+        theirs = [skeleton(label) for label in shown]
+        return (
+            self._find_whole(theirs) or self._find_label(shown, theirs) or self._find_near(theirs)
+        )
+
+    def _find_whole(self, theirs: Sequence[str]) -> str | None:
+        """Find the whole: ``n0rth.test``, ``north.test.evil.example``, ``north-test.example``."""
+        for start in range(len(theirs)):
+            for end in range(start + 1, len(theirs) + 1):
+                if own := self._whole.get(".".join(theirs[start:end])):
+                    return own
+        for label in theirs:
+            if "-" in label:
+                pieces = label.split("-")[:_MOST_LABELS]
+                for start in range(len(pieces)):
+                    for end in range(start + 2, len(pieces) + 1):
+                        if own := self._whole.get("-".join(pieces[start:end])):
+                            return own
         return None
-    shown = to_unicode(domain[:MAX_NAME])
-    for own in protected:
-        if _looks_like(domain, shown, own):
-            return own
-    return None
+
+    def _find_label(self, shown: Sequence[str], theirs: Sequence[str]) -> str | None:
+        """Find a label, or a piece of one, that is another's in false letters: ``n0rth-mail``."""
+        for label, mine in zip(shown, theirs, strict=True):
+            for piece, form in zip(label.split("-"), mine.split("-"), strict=False):
+                raw, own = self._labels.get(form, ("", ""))
+                if own and piece != raw:
+                    return own
+        return None
+
+    def _find_near(self, theirs: Sequence[str]) -> str | None:
+        """Find one letter more, less or other before the same ending: ``noorth.test``."""
+        for at in range(len(theirs) - 1):
+            near = self._near.get(".".join(theirs[at + 1 :]))
+            if near is None:
+                continue
+            for form in _one_less(theirs[at]):
+                for own in sorted(near.get(form, ())):
+                    if is_one_off(theirs[at], skeleton(to_unicode(own)).partition(".")[0]):
+                        return own
+        return None
 
 
-def _looks_like(domain: str, shown: str, own: str) -> bool:
-    mine, theirs = skeleton(to_unicode(own)), skeleton(shown)
-    if mine == theirs or theirs.endswith("." + mine):
-        return True
-    label = mine.partition(".")[0]
-    # ``north.test.evil.example``, ``north-test.example``: the whole name, as part of another.
-    flat = mine.replace(".", "-")
-    if f".{theirs}".find(f".{mine}.") >= 0 or flat in theirs.split("."):
-        return True
-    if any(flat == one or one.startswith(flat + "-") for one in theirs.split(".")):
-        return True
-    if len(label) < _SHORTEST:
-        return False
-    first, _, rest = theirs.partition(".")
-    return rest == mine.partition(".")[2] and is_one_off(first, label)
+def _one_less(label: str) -> Iterator[str]:
+    """Give a label, and every form of it that has one letter less."""
+    yield label
+    for at in range(min(len(label), 63)):
+        yield label[:at] + label[at + 1 :]
 
 
 def is_one_off(one: str, other: str) -> bool:

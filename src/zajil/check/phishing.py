@@ -7,14 +7,19 @@ to another.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
 from zajil.check.facts import MessageFacts
 from zajil.check.html_text import Link
 from zajil.check.links import Target, read_target, registered_domain, shown_domain
-from zajil.check.lookalike import has_direction_control, imitated, is_mixed, skeleton
+from zajil.check.lookalike import (
+    Imitated,
+    has_turning_control,
+    is_in_false_letters,
+    is_mixed,
+    skeleton,
+)
 from zajil.check.signals import make_reason
 from zajil.check.verdict import Reason
 from zajil.check.view import MessageView, Person, printable
@@ -24,21 +29,68 @@ MAX_CHECKED = 100
 """Links that are looked at; a mail with more has said enough."""
 
 
-@dataclass(frozen=True, slots=True)
+# What everybody knows is imitated every day; each is the one domain of its owner's mail or pages.
+BRANDS = frozenset(
+    {
+        *("paypal.com", "apple.com", "icloud.com", "microsoft.com", "office.com", "outlook.com"),
+        *("google.com", "gmail.com", "amazon.com", "netflix.com", "facebook.com", "instagram.com"),
+        *("whatsapp.com", "linkedin.com", "dropbox.com", "docusign.com", "adobe.com", "ebay.com"),
+        *("yahoo.com", "spotify.com", "telegram.org", "github.com", "booking.com", "aramex.com"),
+        *("fedex.com", "usps.com", "maersk.com", "royalmail.com", "bankofamerica.com"),
+        *("wellsfargo.com", "citibank.com", "binance.com", "coinbase.com", "metamask.io"),
+        *("alrajhibank.com.sa", "emiratesnbd.com"),
+    }
+)
+_WORD = re.compile(r"[^\W_]+")
+_MOST_WORDS = 6
+"""Words of a display name that are looked at."""
+
+
 class Protected:
-    """Names that strangers like to borrow."""
+    """Names that strangers like to borrow, and that must not be borrowed."""
 
-    domains: frozenset[str] = frozenset()
-    """Ours, and those an operator adds; ASCII form, lower case."""
-    is_known_name: Callable[[str], bool] = field(default=lambda _: False)
-    """Whether a skeleton of a display name is that of an account of ours."""
-    brands: frozenset[str] = frozenset()
-    """Domains that are often imitated, by option."""
+    def __init__(
+        self,
+        domains: Collection[str] = (),
+        is_known_name: Callable[[str], bool] = lambda _: False,
+        brands: Iterable[str] = (),
+    ) -> None:
+        """Take the names.
 
-    @property
-    def all_domains(self) -> frozenset[str]:
-        """All names that must not be imitated."""
-        return self.domains | self.brands
+        Args:
+            domains: ours; ASCII form, lower case.
+            is_known_name: whether a skeleton of a display name is that of an account of ours.
+            brands: domains of others that an operator named; ``BRANDS`` count in any case.
+        """
+        self.domains = frozenset(domains)
+        self._is_known_name = is_known_name
+        self._imitated = Imitated({*self.domains, *brands}, BRANDS)
+        self._domain_names = frozenset(
+            [form for one in self.domains for form in (one, skeleton(to_unicode(one)))]
+        )
+
+    def imitated(self, domain: str) -> str | None:
+        """Give the domain that this one is made to be taken for; ``None``: none."""
+        return self._imitated.find(domain)
+
+    def is_ours(self, name: str) -> bool:
+        """Whether a display name says a domain of ours, or somebody who lives there.
+
+        Security: what stands around it (``Amal Haddad (CEO)``) does not hide it.
+        """
+        mine = skeleton(name)
+        if self._is_known_name(mine):
+            return True
+        if "." in name and any(
+            skeleton(word.strip("()[],:;'\"")) in self._domain_names for word in name.split()[:20]
+        ):
+            return True
+        words = _WORD.findall(mine)[:_MOST_WORDS]
+        return any(
+            self._is_known_name(" ".join(words[start:end]))
+            for start in range(len(words))
+            for end in range(start + 2, len(words) + 1)
+        )
 
 
 NOBODY = Protected()
@@ -56,19 +108,28 @@ def check_phishing(
     """
     reasons: list[Reason] = []
     author = view.author
+    names = {field.name for field in view.fields}
     if author is not None:
-        reasons += _check_author(author, facts, protected)
+        reasons += _check_author(author, facts, protected, is_list=b"list-id" in names)
     if not view.header.isascii() or b"=?" in view.header:
         reasons += _check_direction(view)
     if view.reply_to and author is not None:
         reasons += _check_reply_to(author, view.reply_to, protected)
     if view.links:
-        reasons += _check_links(view, author, protected)
+        is_list = not names.isdisjoint(_OF_LISTS)
+        reasons += _check_links(view, author, protected, is_list=is_list)
     return _once(reasons)
+
+
+_OF_LISTS = frozenset({b"list-unsubscribe", b"list-id"})
 
 
 def _once(reasons: list[Reason]) -> list[Reason]:
     return list({reason.signal: reason for reason in reversed(reasons)}.values())[::-1]
+
+
+_ON_A_LIST = 1.0
+"""What the name of an author weighs on a list."""
 
 
 # ---- who it says it is from ---------------------------------------------------------------------
@@ -76,34 +137,48 @@ def _once(reasons: list[Reason]) -> list[Reason]:
 _ADDRESS = re.compile(r"[\w.+-]{1,64}+@([\w-]{1,63}(?:\.[\w-]{1,63}){1,8})")
 
 
-def _check_author(author: Person, facts: MessageFacts, protected: Protected) -> Iterator[Reason]:
+def _check_author(
+    author: Person, facts: MessageFacts, protected: Protected, *, is_list: bool
+) -> Iterator[Reason]:
     name, domain = author.name, author.domain
     # Security: fullwidth and small at signs read as one.
     shown = _ADDRESS.search(name.replace("＠", "@").replace("﹫", "@")) if name else None
     if shown and domain and not _same_owner(shown[1].lower(), domain):
+        # A list that may not send in its writers' names says: "amal@north.test via pigeons".
         yield make_reason(
-            "phish.name-shows-address", shown=printable(shown[0]), real=printable(author.address)
+            "phish.name-shows-address",
+            weight=_ON_A_LIST if is_list else None,
+            shown=printable(shown[0]),
+            real=printable(author.address),
         )
     if name and is_mixed(name):
         yield make_reason("phish.mixed-script-name", name=printable(name))
     if not domain or facts.login is not None:
         return
-    if own := imitated(domain, protected.all_domains):
-        yield make_reason("phish.lookalike-author", domain=printable(domain), like=own)
-    if not shown and name and domain not in protected.domains:
-        mine = skeleton(name)
-        if any(mine in (one, skeleton(one)) for one in protected.domains) or (
-            protected.is_known_name(mine)
-        ):
-            yield make_reason(
-                "phish.name-of-ours", name=printable(name), real=printable(author.address)
-            )
+    if own := protected.imitated(domain):
+        yield make_reason("phish.lookalike-author", domain=_both(domain), like=own)
+    elif is_in_false_letters(domain):
+        yield make_reason("phish.false-letters-author", domain=_both(domain))
+    if not shown and name and domain not in protected.domains and protected.is_ours(name):
+        # Lists that may not send in the names of their writers keep the names.
+        yield make_reason(
+            "phish.name-of-ours",
+            weight=_ON_A_LIST if is_list else None,
+            name=printable(name),
+            real=printable(author.address),
+        )
+
+
+def _both(domain: str) -> str:
+    """Give a domain as it is shown and, if that is something else, as it is."""
+    shown = to_unicode(domain)
+    return printable(domain if shown == domain else f"{shown} ({domain})", 160)
 
 
 def _check_direction(view: MessageView) -> Iterator[Reason]:
-    if view.author is not None and has_direction_control(view.author.name):
+    if view.author is not None and has_turning_control(view.author.name):
         yield make_reason("phish.direction-control", place="From")
-    elif has_direction_control(view.subject):
+    elif has_turning_control(view.subject):
         yield make_reason("phish.direction-control", place="Subject")
 
 
@@ -122,8 +197,8 @@ def _check_reply_to(
     for person in reply_to[:20]:
         if not person.domain or not author.domain:
             continue
-        if own := imitated(person.domain, protected.all_domains):
-            yield make_reason("phish.lookalike-reply-to", domain=printable(person.domain), like=own)
+        if own := protected.imitated(person.domain):
+            yield make_reason("phish.lookalike-reply-to", domain=_both(person.domain), like=own)
         if _same_owner(person.domain, author.domain):
             continue
         signal = "phish.reply-to-elsewhere"
@@ -142,9 +217,8 @@ _BAD_SCHEMES = frozenset({"javascript", "data", "vbscript", "file"})
 
 
 def _check_links(
-    view: MessageView, author: Person | None, protected: Protected
+    view: MessageView, author: Person | None, protected: Protected, *, is_list: bool
 ) -> Iterator[Reason]:
-    is_list = any(field.name in (b"list-unsubscribe", b"list-id") for field in view.fields)
     seen: set[str] = set()
     for link in islice(view.links, MAX_CHECKED):
         target = read_target(link.target)
@@ -174,16 +248,10 @@ def _check_form(link: Link, target: Target) -> Iterator[Reason]:
 def _check_host(target: Target, protected: Protected) -> Iterator[Reason]:
     if target.is_address:
         return
-    if protected.domains or protected.brands:
-        own = imitated(target.host, protected.all_domains)
-        if own:
-            yield make_reason("phish.lookalike-link", domain=printable(target.host), like=own)
-    if "xn--" in target.host and _is_mixed_host(target.host):
-        yield make_reason("phish.mixed-script-link", domain=printable(target.host))
-
-
-def _is_mixed_host(host: str) -> bool:
-    return is_mixed(to_unicode(host))
+    if own := protected.imitated(target.host):
+        yield make_reason("phish.lookalike-link", domain=_both(target.host), like=own)
+    elif is_in_false_letters(target.host):
+        yield make_reason("phish.false-letters-link", domain=_both(target.host))
 
 
 def _check_words(

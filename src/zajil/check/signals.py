@@ -140,8 +140,11 @@ SIGNALS: dict[str, Signal] = {
     "phish.lookalike-author": Signal(
         4.0, mark("It comes from {domain}, which is made to look like {like}.")
     ),
+    "phish.false-letters-author": Signal(
+        4.0, mark("It comes from {domain}, whose letters are made to be taken for others.")
+    ),
     "phish.name-of-ours": Signal(
-        2.5, mark("{name} is the name of somebody here, but the mail comes from {real}.")
+        4.5, mark("{name} is the name of somebody here, but the mail comes from {real}.")
     ),
     "phish.direction-control": Signal(
         3.0,
@@ -167,8 +170,8 @@ SIGNALS: dict[str, Signal] = {
     "phish.lookalike-link": Signal(
         3.5, mark("It has a link to {domain}, which is made to look like {like}.")
     ),
-    "phish.mixed-script-link": Signal(
-        3.0, mark("It has a link to {domain}, which mixes letters that look alike.")
+    "phish.false-letters-link": Signal(
+        3.5, mark("It has a link to {domain}, whose letters are made to be taken for others.")
     ),
     "phish.link-names-other": Signal(
         2.0, mark("It has a link that names {shown} but leads to {domain}.")
