@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from zajil.core.ids import MailId
 from zajil.net.peer import Peer
@@ -15,12 +16,16 @@ from zajil.receive.reported_peer import reported_peer
 from zajil.smtp.command import Unknown, Xclient
 from zajil.smtp.extensions import Offer
 from zajil.store.open import Store
-from zajil.store.tracking import load_journey
+from zajil.store.schema import event
+from zajil.store.tracking import EventBatch, load_journey, record_events
 from zajil.testing.reading import inbox_of
 from zajil.testing.store import make_account, running
 from zajil.testing.talk import HOSTNAME, Talk, talk_to_receiver
+from zajil.tracking.codec import decode_events
+from zajil.tracking.events import CommandRefused, TrackingEvent
 
 PROXY = Peer("10.0.0.2", 5000, "10.0.0.1:25")
+HEAD = "From: a@north.test\r\nTo: noor@south.test\r\nDate: Mon, 23 Nov 2026 12:00:00 +0000\r\n"
 MESSAGE = "From: a@north.test\r\n\r\nhello\r\n"
 
 
@@ -61,6 +66,12 @@ async def names_of(store: Store, reply: str) -> list[str]:
     return [recorded.event.name for recorded in journey.events]
 
 
+async def events_of(store: Store, session_id: str) -> list[TrackingEvent]:
+    wanted = sa.select(event.c.body).where(event.c.session_id == session_id)
+    bodies = await store.read(lambda conn: list(conn.execute(wanted).scalars()))
+    return [one for body in bodies for one in decode_events(body)]
+
+
 def test_the_mail_is_the_peers_for_whom_the_proxy_speaks(store: Store) -> None:
     async def talk(client: Talk) -> None:
         before = client.session.session_id
@@ -77,6 +88,30 @@ def test_the_mail_is_the_peers_for_whom_the_proxy_speaks(store: Store) -> None:
             "session.proxied",
             "session.greeted",
         ]
+
+    with_offer(store, talk, xclient=True)
+
+
+def test_what_was_refused_before_stays_with_whom_it_was_said_to(store: Store) -> None:
+    """The peer that the proxy speaks for has nothing to do with the proxy's own mistakes."""
+
+    async def talk(client: Talk) -> None:
+        proxy = client.session.session_id
+        assert (await client.say("EXPN proxies")).startswith("502 ")
+        await client.say("XCLIENT ADDR=192.0.2.77")
+        assert (await client.say("EXPN peers")).startswith("502 ")
+        peer = client.session.session_id
+        client.session.closed("quit")
+        await store.write(record_events, EventBatch(None, None, 0, ()))  # behind those
+        refused = [
+            [
+                one.command
+                for one in await events_of(store, which)
+                if isinstance(one, CommandRefused)
+            ]
+            for which in (proxy, peer)
+        ]
+        assert refused == [["EXPN proxies"], ["EXPN peers"]]
 
     with_offer(store, talk, xclient=True)
 
@@ -106,7 +141,7 @@ def test_chunks_are_one_message(store: Store) -> None:
     async def talk(client: Talk) -> None:
         await client.say("MAIL FROM:<a@north.test>")
         await client.say("RCPT TO:<noor@south.test>")
-        assert (await client.say("BDAT 6\r\nA: b\r\n")).startswith("250 ")
+        assert (await client.say(f"BDAT {len(HEAD)}\r\n{HEAD}")).startswith("250 ")
         reply = await client.say("BDAT 6 LAST\r\n\r\nhi\r\n")
         assert reply.startswith("250 2.0.0 queued as ")
         (text,) = await inbox_of(store, "noor@south.test")

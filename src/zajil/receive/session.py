@@ -122,9 +122,7 @@ class ReceiveSession:
     def closed(self, reason: str) -> None:
         """Record a session that came to nothing, or in which something was refused."""
         now_ms = self.services.clock.now_ms()
-        refused = [
-            CommandRefused(now_ms, command, str(reply)) for command, reply in self.conn.refusals
-        ]
+        refused = self._take_refusals(now_ms)
         unfinished = self.transaction.events if self.transaction else []
         self.transaction = None
         if self.mails and reason == "quit" and not (self.events or refused or unfinished):
@@ -234,8 +232,9 @@ class ReceiveSession:
         """
         self.drop_transaction()
         proxy, now_ms = self.peer, self.services.clock.now_ms()
-        if self.events:
-            self._record((*self.events, SessionClosed(now_ms, "XCLIENT", self.mails)))
+        before = (*self.events, *self._take_refusals(now_ms))
+        if before:
+            self._record((*before, SessionClosed(now_ms, "XCLIENT", self.mails)))
         self.session_id = new_session_id(now_ms, self.services.random(ID_RANDOM_SIZE))
         self.peer = reported_peer(proxy, event)
         self.claimed_name = event.client_name if isinstance(event.client_name, str) else ""
@@ -321,6 +320,11 @@ class ReceiveSession:
         if self.looked is None and services.looks_at_peers:
             now_ms = services.clock.now_ms()
             self.looked = services.checks.look_at(self.peer, self.claimed_name, now_ms)
+
+    def _take_refusals(self, now_ms: int) -> list[TrackingEvent]:
+        """Give what the engine has refused by itself, once."""
+        taken, self.conn.refusals = self.conn.refusals, []
+        return [CommandRefused(now_ms, command, str(reply)) for command, reply in taken]
 
     def _record(self, events: Sequence[TrackingEvent]) -> None:
         # Nobody waits for this row. It shares the next commit.
