@@ -8,6 +8,7 @@ import gc
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,10 @@ from zajil.testing.reading import inbox_of
 from zajil.testing.store import make_account, open_test_store, running
 from zajil.testing.talk import Talk, talk_to_receiver
 
-HEAD = b"From: Amal <amal@north.test>\r\nDate: Mon, 23 Nov 2026 19:09:21 +0000\r\n"
+HEAD = (
+    b"From: Amal <amal@north.test>\r\nTo: noor@south.test\r\n"
+    b"Date: Mon, 23 Nov 2026 19:09:21 +0000\r\n"
+)
 LARGE = HEAD + b"\r\n" + (b"x" * 70 + b"\r\n") * 10_000
 
 
@@ -340,3 +344,20 @@ def test_a_disk_that_takes_no_more_in_the_middle(tmp_path: Path) -> None:
         timeout=20,
     )
     assert done.stdout.startswith("451 4.3.0"), done.stderr
+
+
+def test_a_message_in_single_bytes_costs_what_is_counted(sqlite_store: Store) -> None:
+    """Attack: each piece has its price beside its bytes, which is fifty times as much."""
+    spool = Spool(limits(memory=65_536), sqlite_store.blobs)
+    message = HEAD + b"\r\n" + b"y" * 20_000
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(len(message)):
+            assert spool.add(message[number : number + 1]) is None
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert taken < 2 * len(message)
+    header, body = asyncio.run(spool.split())
+    assert header + whole(body) == message

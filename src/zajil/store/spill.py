@@ -19,6 +19,8 @@ from pathlib import Path
 from zajil.message.source import PIECE
 from zajil.store.errors import StoreUnavailable, disk_error
 
+_TINY = 1024
+"""Bytes of a piece that is worth joining with its neighbour."""
 _CANNOT_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 """What a file system says that cannot copy by itself."""
 
@@ -151,7 +153,12 @@ class Spill:
         size = len(piece)
         self.size += size
         self._held += size
-        self._parts.append(piece)
+        # Attack: each piece costs some fifty bytes beside its own, so a peer that sends byte after
+        # byte would take fifty times the memory that is counted. Tiny ones are joined.
+        if size < _TINY and self._parts and len(self._parts[-1]) < _TINY:
+            self._parts[-1] += piece
+        else:
+            self._parts.append(piece)
         return self._write_out() if self._held > self._memory else None
 
     def discard(self) -> None:
