@@ -39,10 +39,11 @@ _MAX_SHOWN = 200
 """Characters of a refused command that are kept."""
 
 # A browser or proxy speaks (attack: cross-protocol requests, ALPACA): we hang up. So we do where a
-# PROXY header comes from a proxy nobody named: its mail must not be taken for its own.
+# PROXY header comes from a proxy nobody named: its mail must not be taken for its own. That of
+# version 2 begins with two empty lines and one that is a NUL.
 _FOREIGN = re.compile(
     rb"(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT|PATCH|DELETE) |(?:Host|User-Agent): ?"
-    rb"|PROXY (?:TCP[46]|UNKNOWN)",
+    rb"|PROXY (?:TCP[46]|UNKNOWN)|\0\Z",
     re.IGNORECASE,
 )
 _UNREADABLE = (refusals.BDAT_SYNTAX, refusals.NOT_TEXT)
