@@ -135,8 +135,8 @@ def test_every_reason_is_a_sentence() -> None:
 
 def test_who_is_new_to_whom() -> None:
     counts = {(AMAL, ADDRESS): Counts(seen=1)}
-    assert weigh(AUTHENTICATED, counts, [AMAL, BASIM]).first_contact == {BASIM}
-    assert weigh(FORGED, counts, [AMAL, BASIM]).first_contact == {AMAL, BASIM}
+    assert weigh(AUTHENTICATED, counts, [AMAL, BASIM]).known_by == {AMAL}
+    assert weigh(FORGED, counts, [AMAL, BASIM]).known_by == frozenset()
 
 
 def test_a_network_that_several_know_need_not_knock_twice() -> None:

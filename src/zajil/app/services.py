@@ -20,6 +20,9 @@ from zajil.app.listeners import (
 )
 from zajil.app.means import Means
 from zajil.app.upkeep import keep_history
+from zajil.check.knowledge import Knowledge
+from zajil.check.reputation import learner_of
+from zajil.check.trainer import Trainer
 from zajil.core.clock import Clock
 from zajil.deliver.run import Deliverer
 from zajil.keys.upkeep import KeyUpkeep
@@ -74,6 +77,8 @@ async def make_parts(means: Means) -> Parts:
     parts.runs += dmarc_runs(means)
     if means.checks.lists:
         parts.runs.append(means.checks.lists.watch())
+    if means.checks.knowledge is not None:
+        _add_knowledge(parts, means, means.checks.knowledge)
     if means.number == 0:
         history = receive_services(means, "web")
         parts.runs.append(keep_history(history, configuration.check.greylist))
@@ -131,6 +136,18 @@ def _add_web(parts: Parts, means: Means, login: LoginService) -> None:
     server = WebServer(make_web(services), means.sockets["web"])
     parts.runs.append(server.run())
     parts.drains.append(server.drain)
+
+
+def _add_knowledge(parts: Parts, means: Means, knowledge: Knowledge) -> None:
+    async def close(_grace: float) -> None:
+        await knowledge.scanners.close()
+
+    parts.drains.append(close)
+    if means.number == 0:
+        hostname = means.configuration.server.hostname
+        hear = learner_of(knowledge.history, hostname)
+        words = means.configuration.check.words
+        parts.runs.append(Trainer(means.store, words, means.clock, [hear]).run())
 
 
 async def _forget_old_events(store: Store, clock: Clock, retention_ms: int) -> None:

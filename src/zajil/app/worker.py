@@ -17,6 +17,7 @@ import structlog
 from zajil.app.dmarc import make_counts
 from zajil.app.means import Means
 from zajil.app.services import make_parts
+from zajil.check.knowledge import Knowledge
 from zajil.check.step import Checks
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
@@ -121,11 +122,11 @@ class Worker:
 
     async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
         await store.directory.load()
-        shared = self.shared
-        hostname = shared.configuration.server.hostname
-        resolver = Resolver(shared.configuration.dns, self.clock, self.random)
+        shared, configuration = self.shared, self.configuration
+        hostname = configuration.server.hostname
+        resolver = Resolver(configuration.dns, self.clock, self.random)
         means = Means(
-            shared.configuration,
+            configuration,
             self.number,
             self.sockets,
             shared.sessions,
@@ -133,9 +134,15 @@ class Worker:
             shared.client_tls,
             store,
             resolver,
-            Checks(shared.configuration.check, resolver.resolve, hostname, store.directory.is_ours),
-            Signer(Keyring(store), self.clock) if shared.configuration.keys.sign else None,
-            make_counts(store, shared.configuration),
+            Checks(
+                configuration.check,
+                resolver.resolve,
+                hostname,
+                store.directory.is_ours,
+                Knowledge(store, configuration.check, self.clock),
+            ),
+            Signer(Keyring(store), self.clock) if configuration.keys.sign else None,
+            make_counts(store, configuration),
             self.clock,
             self.random,
         )
@@ -147,7 +154,7 @@ class Worker:
         for task in done - {stopped}:
             # A part that ends by itself is a fault of ours: end the process, let it be replaced.
             self.log.error("a part of the worker ended", reason=repr(task.exception()))
-        grace = self.configuration.server.shutdown_grace / 1000
+        grace = configuration.server.shutdown_grace / 1000
         await asyncio.gather(*(drain(grace) for drain in parts.drains), return_exceptions=True)
         for task in (*tasks, stopped):
             task.cancel()

@@ -86,6 +86,9 @@ class Correspondent:
         return tuple([key for key in self.keys if key != self.claimed_key])
 
 
+UNKNOWN = Correspondent()
+
+
 def address_key(address: Address) -> str:
     """Give the key of an address that is proven, or that we wrote to."""
     return f"address:{address.key}"

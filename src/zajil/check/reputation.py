@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 
 from zajil.check.correspondent import Correspondent, identify_stored
 from zajil.check.signals import make_reason
+from zajil.check.trainer import Learner
 from zajil.check.verdict import Reason
 from zajil.core.clock import Clock
 from zajil.core.ids import AccountId
-from zajil.message.fields import Field
+from zajil.message.fields import Field, read_fields, split_message
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store
 from zajil.store.reputation import (
@@ -36,6 +37,7 @@ from zajil.store.reputation import (
     learn,
     load_counts,
 )
+from zajil.store.training import Kind, Said
 
 _KEPT_MS = 60_000
 """How long a count is believed; what somebody judged by hand is known at once (``HISTORY``)."""
@@ -62,9 +64,9 @@ class HistoryFound:
     for_all: tuple[Reason, ...] = ()
     by_account: Mapping[AccountId, tuple[Reason, ...]] = field(default_factory=dict)
     """Accounts that have a history of their own with the correspondent."""
-    first_contact: frozenset[AccountId] = frozenset()
-    """Accounts that never had a proven mail of this author; for who looks for pretenders. Empty
-    where nothing is recorded at all."""
+    known_by: frozenset[AccountId] = frozenset()
+    """Accounts that had a proven mail of this author before, or wrote to it; for who looks for
+    pretenders. To all others it is a first contact."""
     is_known_good: bool = False
     """Somebody here knows the correspondent or its network well: it need not knock twice."""
 
@@ -216,6 +218,21 @@ def lesson_of(
     return Lesson(account_id, keys, did, now_ms) if keys else None
 
 
+_DEEDS: dict[Kind, Did] = {"junk": Did.JUNKED, "not_junk": Did.KEPT, "replied": Did.WRITTEN}
+
+
+def learner_of(history: History, authserv_id: str) -> Learner:
+    """Give what the trainer tells of each move: who sent the mail, and what was done with it."""
+
+    async def hear(said: Said, head: bytes) -> None:
+        did = _DEEDS.get(said.kind)
+        if did is not None and head:
+            fields = read_fields(head[: split_message(head)[0]])
+            history.learn(said.account_id, fields, authserv_id, did)
+
+    return hear
+
+
 async def forget_history(store: Store, now_ms: int) -> None:
     """Forget what has faded, and what is too much: upkeep, once in a while.
 
@@ -236,7 +253,7 @@ def weigh(
 ) -> HistoryFound:
     """Say what follows from the counts for everybody, and for each account. Pure."""
     if all([one is NOTHING for one in counts.values()]):
-        return HistoryFound(first_contact=frozenset(accounts))
+        return NO_HISTORY
     by_account = {
         account: reasons
         for account in accounts
@@ -245,7 +262,7 @@ def weigh(
     return HistoryFound(
         _common_reasons(correspondent, counts),
         by_account,
-        _first_contacts(correspondent, counts, accounts),
+        _known_by(correspondent, counts, accounts),
         _is_known_good(correspondent, counts, accounts),
     )
 
@@ -311,14 +328,14 @@ def is_good(voices: Counts) -> bool:
     return voices.written >= _TRUST - _SOME and voices.junked < voices.written / 4
 
 
-def _first_contacts(
+def _known_by(
     correspondent: Correspondent, counts: _Counts, accounts: Sequence[AccountId]
 ) -> frozenset[AccountId]:
     return frozenset(
         [
             account
             for account in accounts
-            if _of(counts, account, correspondent.address_key) == NOTHING
+            if _of(counts, account, correspondent.address_key) != NOTHING
         ]
     )
 

@@ -23,6 +23,9 @@ class ScannerFindings:
     events: tuple[CheckDone, ...] = ()
 
 
+NOT_SCANNED = ScannerFindings()
+
+
 class Scanners:
     """All scanners of one worker; close it at the end."""
 

@@ -12,11 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
-from zajil.check.content import check_format
+from zajil.check.correspondent import UNKNOWN, Correspondent
 from zajil.check.dns_lists import DnsLists
 from zajil.check.facts import MessageFacts
+from zajil.check.inside import look_inside, view_of
+from zajil.check.knowledge import Knowledge, Known
 from zajil.check.peer import PeerFindings, check_peer
+from zajil.check.phishing import NOBODY
 from zajil.check.result_fields import forged_ranges, result_field
+from zajil.check.scanners import NOT_SCANNED, ScannerFindings
 from zajil.check.sender import NOT_CHECKED, SenderFindings, check_sender
 from zajil.check.verdict import Action, Reason, Thresholds, Verdict, decide
 from zajil.config.options_check import CheckOptions
@@ -43,6 +47,8 @@ class Checked:
     action: Action = Action.ACCEPT
     """What is said to the peer: a mail is refused only if everybody refuses it (design D12)."""
     sender: SenderFindings = NOT_CHECKED
+    correspondent: Correspondent = UNKNOWN
+    """Whose history it belongs to."""
 
 
 def _nobodys(_domain: str) -> bool:
@@ -58,6 +64,7 @@ class Checks:
         resolve: Resolve,
         hostname: str,
         is_our_domain: Callable[[str], bool] = _nobodys,
+        knowledge: Knowledge | None = None,
     ) -> None:
         """Take what all mails are checked with.
 
@@ -66,11 +73,13 @@ class Checks:
             resolve: asks DNS.
             hostname: ours.
             is_our_domain: answers from memory.
+            knowledge: what is known beside the mail; ``None``: nothing.
         """
         self._options = options
         self._resolve = resolve
         self._hostname = hostname
         self._is_our_domain = is_our_domain
+        self.knowledge = knowledge
         self.lists = DnsLists(options.peer.lists, resolve)
         self._weights = options.weights
         self.thresholds = thresholds_of(options)
@@ -100,39 +109,77 @@ class Checks:
         Raises:
             StoreUnavailable: its body cannot be read from the disk.
         """
-        if facts.login is None:
-            peer = None if looked is None else await looked
-            digests = facts.digests or BodyDigests(())
-            sender = await check_sender(facts, digests, self._resolve, self._options, peer)
-        else:
-            sender = NOT_CHECKED
+        knowledge = self.knowledge
+        scan: asyncio.Task[ScannerFindings] | None = None
+        if knowledge is not None and not knowledge.scanners.is_empty:
+            scan = asyncio.create_task(knowledge.scanners.scan(facts))
+        try:
+            sender = await self._check_sender(facts, looked)
+            known = await self._look_inside(facts, sender)
+            scanned = NOT_SCANNED if scan is None else await scan
+        finally:
+            if scan is not None:
+                scan.cancel()
+        return self._conclude(facts, sender, known, scanned)
+
+    async def _check_sender(
+        self, facts: MessageFacts, looked: Task[PeerFindings] | None
+    ) -> SenderFindings:
+        if facts.login is not None:
+            return NOT_CHECKED
+        peer = None if looked is None else await looked
+        digests = facts.digests or BodyDigests(())
+        return await check_sender(facts, digests, self._resolve, self._options, peer)
+
+    async def _look_inside(self, facts: MessageFacts, sender: SenderFindings) -> Known:
+        knowledge, view = self.knowledge, view_of(facts)
+        protected = NOBODY if knowledge is None else await knowledge.names.protected()
+        refuse = self._options.attachments.refuse
         if isinstance(facts.body, bytes):
-            reasons = check_format(facts)
+            inside = look_inside(view, facts, protected, refuse)
         else:
-            reasons = await asyncio.to_thread(check_format, facts)
-        return self._conclude(facts, sender, reasons, {})
+            inside = await asyncio.to_thread(look_inside, view, facts, protected, refuse)
+        if knowledge is None:
+            return Known(tuple(inside))
+        return await knowledge.ask(facts, view, sender, inside)
+
+    def remember(self, checked: Checked, facts: MessageFacts) -> None:
+        """Note who got a mail where it is read: after its commit. Nobody waits for it."""
+        if self.knowledge is None or facts.login is not None:
+            return
+        readers = [
+            account
+            for account in facts.accounts
+            if checked.by_account.get(account, checked.verdict).action is Action.ACCEPT
+        ]
+        if readers:
+            self.knowledge.history.remember_seen(checked.correspondent, readers)
 
     def _conclude(
         self,
         facts: MessageFacts,
         sender: SenderFindings,
-        form: Sequence[Reason],
-        own_reasons: Mapping[AccountId, Sequence[Reason]],
+        known: Known,
+        scanned: ScannerFindings,
     ) -> Checked:
         peer = sender.peer
-        reasons = (*sender.reasons, *(peer.reasons if peer is not None else ()), *form)
+        about_peer = peer.reasons if peer is not None else ()
+        reasons = (*sender.reasons, *about_peer, *known.reasons, *scanned.reasons)
         if self._weights:
             reasons = self._reweigh(reasons)
         verdict = decide(reasons, self.thresholds)
         by_account = {
             account: decide((*reasons, *self._reweigh(own)), self.thresholds)
-            for account, own in own_reasons.items()
+            for account, own in known.by_account.items()
             if own
         }
-        told = " ".join([reason.text for reason in form if reason.signal.startswith("format.")])
+        told = " ".join(
+            [reason.text for reason in known.reasons if reason.signal.startswith("format.")]
+        )
         events = (
             *(_told_now(facts, peer) if peer is not None else ()),
             *sender.events,
+            *scanned.events,
             CheckDone(
                 facts.now_ms,
                 "format",
@@ -154,6 +201,7 @@ class Checks:
             by_account,
             joint_action(facts, verdict, by_account),
             sender,
+            known.correspondent,
         )
 
     def _reweigh(self, reasons: Sequence[Reason]) -> tuple[Reason, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import Task
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 from zajil.check.facts import MessageFacts
@@ -88,6 +89,7 @@ async def _decide(session: Connection, transaction: Transaction) -> Incoming | R
         (_trace(session, transaction, now_ms), results, seal, header, facts.body),
         checked.verdict,
         checked.by_account,
+        then=partial(services.checks.remember, checked, facts),
     )
 
 

@@ -6,6 +6,7 @@ owns the mail (design section 4).
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,8 @@ class Incoming:
     """For the writer's mailbox of sent mail."""
     write: Write | None = None
     """Commits the intake; ``None``: as any mail."""
+    then: Callable[[], None] | None = None
+    """Called soon after the commit; nobody waits for it."""
 
 
 async def take_in(
@@ -87,6 +90,9 @@ async def take_in(
         # Unknown means temporary: our bug must not cost the peer its mail (style C8).
         return _refuse_for_now(origin, transaction, error, repr(error))
     origin.events.clear()  # they were recorded with the mail
+    if decided.then is not None:
+        # By the loop: what goes wrong there must not cost the peer its 250.
+        asyncio.get_running_loop().call_soon(decided.then)
     return replies.queued(transaction.mail_id)
 
 

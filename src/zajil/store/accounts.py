@@ -211,6 +211,12 @@ def list_accounts(conn: Connection) -> list[AccountRow]:
     return [_row(row) for row in conn.execute(sa.select(account).order_by(account.c.login))]
 
 
+def list_display_names(conn: Connection, limit: int) -> list[str]:
+    """Give what people here are called, the first accounts first."""
+    named = sa.select(account.c.display_name).where(account.c.display_name != "")
+    return list(conn.scalars(named.order_by(account.c.id).limit(limit)))
+
+
 def _insert_account(tx: Connection, item: NewAccount) -> AccountId:
     taken = AlreadyExists(f"the login {item.login} is taken already")
     if tx.execute(sa.select(account.c.id).where(account.c.login == item.login)).first():

@@ -1,0 +1,69 @@
+"""Names of ours that strangers like to borrow, as one worker knows them.
+
+Our domains, those an operator adds, and the names of our people. They are read when the first
+mail comes, and again in the background after the directory changed; no mail waits for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+from zajil.check.lookalike import skeleton
+from zajil.check.phishing import NOBODY, Protected
+from zajil.core.clock import Clock
+from zajil.store.accounts import list_display_names
+from zajil.store.batch import DIRECTORY
+from zajil.store.directory import load_domains
+from zajil.store.errors import StoreUnavailable
+from zajil.store.open import Store
+
+_MOST_NAMES = 50_000
+"""People whose names are compared; a hundred bytes of memory each."""
+_AGAIN_MS = 30_000
+"""So long after the last reading the next one begins at the soonest: a script may add thousands."""
+
+
+class OurNames:
+    """What is compared with the authors and links of strangers."""
+
+    def __init__(self, store: Store, brands: Iterable[str], clock: Clock) -> None:
+        self._store = store
+        self._brands = frozenset(brands)
+        self._clock = clock
+        self._protected = NOBODY
+        self._is_stale = True
+        self._read_ms: int | None = None
+        self._reading: asyncio.Task[None] | None = None
+        store.changes.subscribe(DIRECTORY, self._forget)
+
+    async def protected(self) -> Protected:
+        """Give the names; waits for the store the first time only."""
+        if self._read_ms is None:
+            await self.read()
+        elif (
+            self._is_stale
+            and self._clock.now_ms() - self._read_ms >= _AGAIN_MS
+            and (self._reading is None or self._reading.done())
+        ):
+            self._reading = asyncio.create_task(self.read())
+        return self._protected
+
+    async def read(self) -> None:
+        """Read them anew; a store that is away leaves them as they were."""
+        self._read_ms = self._clock.now_ms()
+        self._is_stale = False
+        with suppress(StoreUnavailable):
+            domains, names = await self._store.read(
+                lambda conn: (load_domains(conn), _skeletons(list_display_names(conn, _MOST_NAMES)))
+            )
+            self._protected = Protected(domains, names.__contains__, self._brands)
+
+    def _forget(self) -> None:
+        self._is_stale = True
+
+
+def _skeletons(names: Iterable[str]) -> frozenset[str]:
+    # A first name alone is everybody's.
+    return frozenset([skeleton(name) for name in names if " " in name.strip()])
