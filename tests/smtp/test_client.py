@@ -336,6 +336,15 @@ def test_dsn_parameters_arrive_as_they_were_asked_for() -> None:
     assert [one.options for one in recipients] == [DSN_RECIPIENT, RecipientOptions(Notify.NEVER)]
 
 
+def test_an_original_recipient_that_is_too_long_in_ascii_is_left_out() -> None:
+    """RFC 3461 section 4.2: 500 characters; as itself it came in with fewer."""
+    long = f"utf-8;{'س' * 80}@{'ز' * 60}.test"
+    pair = greeted(Offer("mx.example.org", 10_000, dsn=True))
+    pair.client.mail(AMAL)
+    pair.client.rcpt(AMAL, options=RecipientOptions(Notify.DELAY, long))
+    assert pair.client.data_to_send().endswith(b"RCPT TO:<amal@north.test> NOTIFY=DELAY\r\n")
+
+
 def test_dsn_parameters_are_not_said_where_nobody_knows_them() -> None:
     client = talking()
     client.mail(AMAL, options=DSN_MAIL)

@@ -26,7 +26,7 @@ from zajil.smtp.extensions import parse_capabilities
 from zajil.smtp.lines import BodyWriter
 from zajil.smtp.reply import Reply, sanitize
 from zajil.smtp.state import SENDABLE, ClientState
-from zajil.smtp.xtext import BadXtext, encode_original_recipient, encode_xtext
+from zajil.smtp.xtext import MAX_ORCPT, BadXtext, encode_original_recipient, encode_xtext
 
 MAX_REPLY_LINE = 4096
 """Octets of a reply line we take; RFC 5321 section 4.5.3.1.5 has 512. Protects memory."""
@@ -237,7 +237,8 @@ class ClientConnection:
 
         Args:
             forward_path: a local part without a domain is ``<Postmaster>``.
-            options: NOTIFY and ORCPT; said if the peer knows DSN.
+            options: NOTIFY and ORCPT; said if the peer knows DSN. An ORCPT that is too long in
+                ASCII is left out.
 
         Raises:
             NotOffered: its local part is not ASCII, and the peer does not know SMTPUTF8.
@@ -329,9 +330,12 @@ def _recipient_parameters(options: RecipientOptions) -> list[str]:
         words.append(f"NOTIFY={','.join(names) or 'NEVER'}")
     if options.original_recipient:
         try:
-            words.append(f"ORCPT={encode_original_recipient(options.original_recipient)}")
+            original = encode_original_recipient(options.original_recipient)
         except BadXtext as error:
             raise UnsafeText(f"ORCPT: {error}") from None
+        # One that is too long would be refused, and the mail with it (RFC 3461 section 4.2).
+        if len(original) <= MAX_ORCPT:
+            words.append(f"ORCPT={original}")
     return words
 
 

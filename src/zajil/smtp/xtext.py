@@ -14,7 +14,7 @@ from zajil.smtp import grammar
 
 UTF8_TYPE = "utf-8"
 """The address type of RFC 6533 section 3, lower case."""
-_MAX_ORCPT = 500
+MAX_ORCPT = 500
 """Characters of ORCPT (RFC 3461 section 4.2)."""
 
 
@@ -81,7 +81,7 @@ def decode_original_recipient(text: str) -> str:
         BadXtext: see there; also an address that is not ASCII and of a type that knows none.
     """
     match = _ORCPT.fullmatch(text)
-    if match is None or len(text) > _MAX_ORCPT:
+    if match is None or len(text) > MAX_ORCPT:
         raise BadXtext("not an address type and an address")
     kind, address = match["type"], match["address"]
     if kind.lower() == UTF8_TYPE:
@@ -99,6 +99,8 @@ def decode_original_recipient(text: str) -> str:
 
 def encode_original_recipient(value: str) -> str:
     """Give the value of ORCPT, in ASCII: it may go to servers that do not offer SMTPUTF8.
+
+    It may be longer than ``MAX_ORCPT``: a letter that came as itself takes seven characters here.
 
     Raises:
         BadXtext: a control character; no address type; not ASCII, and the type is not ``utf-8``.
