@@ -10,6 +10,7 @@ from zajil.cli.asking import ask
 from zajil.cli.errors import WrongUsage
 from zajil.cli.message_file import NoMessageFile, read_message
 from zajil.dns.flow import Answer, Flow, Outcome, Question
+from zajil.testing.zone_server import zone_server
 
 
 def one_question() -> Flow[Answer]:
@@ -22,8 +23,25 @@ def test_a_name_server_that_is_away_gives_an_answer_that_failed() -> None:
     assert answer.outcome is Outcome.FAILED
 
 
-@pytest.mark.parametrize("server", ["nowhere", "127.0.0.1", "127.0.0.1:x", ":53"])
-def test_a_name_server_has_an_address_and_a_port(server: str) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_name_server_may_be_named_by_its_address_or_its_name(host: str) -> None:
+    with zone_server({"north.test": {"TXT": ["pigeon"]}}) as server:
+        port = server.rpartition(":")[2]
+        assert ask(one_question(), f"{host}:{port}", 5).values == ("pigeon",)
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    assert ask(one_question(), "[::1]:1", 0.2).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        *("nowhere", "127.0.0.1", "127.0.0.1:x", ":53", "", "127.0.0.1:0", "127.0.0.1:99999"),
+        *("\udcff:53", "a..b:53", "127.0.0.1:٥٣", "127.0.0.1:" + "9" * 5000),
+    ],
+)
+def test_a_name_server_has_a_host_and_a_port(server: str) -> None:
     with pytest.raises(WrongUsage, match="--nameserver"):
         ask(one_question(), server, 1)
 

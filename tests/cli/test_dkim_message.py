@@ -96,6 +96,11 @@ def test_what_cannot_be_done(run: Run, tmp_path: Path, letter: Path) -> None:
         (["--canonicalization", "nofws"], 2, "no canonicalization"),
         (["--domain", "no domain"], 2, "not a domain name"),
         (["--timestamp", "-1"], 2, "--timestamp"),
+        (["--timestamp", "9" * 13], 2, "--timestamp"),
+        (["--domain", "test"], 2, "two labels"),
+        (["--selector", "a;b"], 2, "not a domain name"),
+        (["--headers", "from:\udcff"], 1, "no name of a field"),
+        (["--headers", "from:\u062a"], 1, "'\u062a' is no name of a field"),
     ):
         found, printed, said = run("sign", letter, *options, *more)
         assert (found, printed) == (status, b""), more

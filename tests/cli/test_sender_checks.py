@@ -131,6 +131,9 @@ def test_seal_and_verify(tmp_path: Path, server: str, monkeypatch: pytest.Monkey
         code, out = run("arc", "verify", str(file), "--nameserver", server, "--json")
         assert code == 0
         assert chain(out) == ("pass", number)
+    wrong = ("--domain", "lists.test", "--selector", "k", "--key", str(key))
+    for name in ("a b", "", "a\r\nX: y"):
+        assert run("arc", "seal", str(file), *wrong, "--authserv-id", name) == (1, "")
     file.write_bytes(file.read_bytes().replace(b"Hello", b"HELLO"))
     code, out = run("arc", "verify", str(file), "--nameserver", server)
     assert (code, out.partition(":")[0]) == (1, "fail")

@@ -95,3 +95,9 @@ def test_what_is_no_address_is_wrong_usage() -> None:
     with pytest.raises(SystemExit) as stop:
         main(("spf", "check", "--ip", "192.0.2", "--helo", "x.test"))
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "1e300", "soon"])
+def test_a_time_that_nobody_waits_is_wrong_usage(seconds: str) -> None:
+    asked = ("--ip", "192.0.2.1", "--mail-from", "a@south.test", "--timeout", seconds)
+    assert run(*asked) == (2, "")

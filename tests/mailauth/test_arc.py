@@ -137,6 +137,14 @@ def test_what_may_not_be_signed(names: list[bytes]) -> None:
         seal(LETTER, headers=names)
 
 
+@pytest.mark.parametrize("name", ["", "a b", "mx.one.test;", "a\r\nX: y", "a\udcff", "(a)"])
+def test_a_name_of_ours_that_is_none(name: str) -> None:
+    """RFC 8601 section 2.2; what an operator types becomes part of a header section."""
+    key = SigningKey("one.test", "k", "ed25519-sha256", PRIVATE)
+    with pytest.raises(CannotSign, match="no name"):
+        seal_arc(*load(LETTER), key, authserv_id=name, results=b"", cv="none", now_s=NOW_S)
+
+
 def test_signatures_that_are_there_are_sealed() -> None:
     """RFC 8617 section 4.1.2."""
     message = b"DKIM-Signature: v=1; a=b\r\n" + LETTER

@@ -26,7 +26,13 @@ NameserverOption = Annotated[
 ]
 TimeoutOption = Annotated[
     float,
-    typer.Option("--timeout", metavar="SECONDS", min=0.01, help="Wait so long for one answer."),
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        min=0.01,
+        max=3600,  # what people wait for; "inf" is no number of milliseconds
+        help="Wait so long for one answer.",
+    ),
 ]
 TIMEOUT_SECONDS = 5.0
 """Default of ``--timeout``, as ``dns.timeout``."""
@@ -36,7 +42,7 @@ def ask(flow: Flow[T], nameserver: str | None, timeout_seconds: float) -> T:
     """Drive a flow with a resolver of its own.
 
     Raises:
-        WrongUsage: the name server is not written as ADDRESS:PORT.
+        WrongUsage: the name server is not written as HOST:PORT, or is unknown.
     """
     from zajil.dns.flow import run_flow
 
@@ -49,7 +55,7 @@ def run_with_resolver(
     """Do something that asks DNS, in a loop of its own.
 
     Raises:
-        WrongUsage: the name server is not written as ADDRESS:PORT.
+        WrongUsage: the name server is not written as HOST:PORT, or is unknown.
     """
     import asyncio
 
@@ -64,17 +70,32 @@ def run_with_resolver(
 
 
 def _make_resolver(nameserver: str | None, timeout_seconds: float) -> Resolver:
-    from pydantic import ValidationError
-
     from zajil.config.options import DnsOptions
     from zajil.net.system import SystemClock, system_random
     from zajil.resolver.client import Resolver
 
-    servers = [nameserver] if nameserver else []
-    try:
-        options = DnsOptions.model_validate({"nameservers": servers, "timeout": "5s"})
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise WrongUsage(f"--nameserver {nameserver}: {reason}") from None
-    options = options.model_copy(update={"timeout": round(timeout_seconds * 1000)})
+    servers = _locate(nameserver) if nameserver is not None else ()
+    timeout_ms = round(timeout_seconds * 1000)
+    options = DnsOptions().model_copy(update={"nameservers": servers, "timeout": timeout_ms})
     return Resolver(options, SystemClock(), system_random)
+
+
+def _locate(nameserver: str) -> tuple[str, ...]:
+    """Give the addresses of a name server, each with its port; a name may have several.
+
+    Raises:
+        WrongUsage: it is not written as HOST:PORT, or the host is unknown.
+    """
+    import socket
+
+    from zajil.net.peer import join_host_port
+
+    host, _, port = nameserver.rpartition(":")
+    host = host.strip("[]")
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port[:9]) < 65536:
+        raise WrongUsage(f"--nameserver {nameserver}: it is not HOST:PORT, like 127.0.0.1:53")
+    try:
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise WrongUsage(f"--nameserver {nameserver}: there is no host {host}") from None
+    return tuple(dict.fromkeys([join_host_port(str(one[4][0]), int(port)) for one in found]))

@@ -24,6 +24,7 @@ Timestamp = Annotated[
         "--timestamp",
         metavar="SECONDS",
         min=0,
+        max=999_999_999_999,  # t= has twelve digits at most (RFC 6376 section 3.5)
         help="Time since 1970; default: now.",
         show_default=False,
     ),
@@ -139,19 +140,22 @@ def read_key(file: Path, domain: str, selector: str, algorithm: str | None) -> S
 
     if algorithm is not None and algorithm not in KEY_TYPES:
         raise WrongUsage(f"--algorithm {algorithm}: it is one of {', '.join(KEY_TYPES)}")
+    name = to_ascii(domain)
+    if "." not in name:
+        raise WrongUsage(f"--domain {domain}: who signs has two labels (RFC 6376 section 3.5)")
     try:
         pem = file.read_bytes()
     except OSError as error:
         raise BadSigningKey(f"{file} cannot be read: {error.strerror}") from None
     try:
-        return load_signing_key(pem, to_ascii(domain), to_ascii(selector), algorithm)
+        return load_signing_key(pem, name, to_ascii(selector), algorithm)
     except BadSigningKey as error:
         raise BadSigningKey(f"{file}: {error}") from None
 
 
 def split_names(headers: str) -> list[bytes]:
     """Read ``from:to:subject``."""
-    return [name.strip().encode() for name in headers.split(":")]
+    return [name.strip().encode("utf-8", "surrogateescape") for name in headers.split(":")]
 
 
 def now_s(timestamp: int | None) -> int:

@@ -13,6 +13,7 @@ import base64
 from collections.abc import Sequence
 
 from zajil.mailauth.arc_set import ARC_NAMES, MAX_SETS, BrokenChain, collect_sets, find_end
+from zajil.mailauth.authres import is_value
 from zajil.mailauth.authres_read import is_same_name, payload_of, read_results
 from zajil.mailauth.dkim_body import BodyDigests, BodyNeed
 from zajil.mailauth.dkim_canon import SignedHeader, relaxed_field
@@ -61,10 +62,12 @@ def seal_arc(
         ``b""`` where the chain is closed, or full.
 
     Raises:
-        CannotSign: a name may not be signed, or there is a chain and ``cv`` says that there is
-            none.
+        CannotSign: a name may not be signed, or ours is none; or there is a chain, and ``cv`` says
+            that there is none.
         NotHashed: the digests have no such hash.
     """
+    if not is_value(authserv_id):
+        raise CannotSign(f"{authserv_id!r} is no name for Authentication-Results")
     highest, is_closed = find_end(fields)
     if is_closed or highest >= MAX_SETS:
         return b""
@@ -140,7 +143,7 @@ def _default_names(header: SignedHeader) -> list[bytes]:
 def _checked_names(headers: Sequence[bytes]) -> list[bytes]:
     names = [name.lower() for name in headers]
     for name in names:
-        shown = name.decode("ascii", "replace")
+        shown = name.decode("utf-8", "replace")
         if name in _NOT_SIGNED:
             raise CannotSign(f"an ARC set may not sign {shown} (RFC 8617 section 4.1.2)")
         if not name or name.strip(_NAME_CHARACTERS):

@@ -88,8 +88,13 @@ def write_field(authserv_id: str, results: Sequence[Result]) -> bytes:
     return (";\r\n".join(lines) + "\r\n").encode()
 
 
+def is_value(text: str) -> bool:
+    """Whether a text may stand in the field without quotes, as our name does."""
+    return _SAFE_VALUE.match(text) is not None and text.isprintable()
+
+
 def _quote(value: str) -> str:
-    if _SAFE_VALUE.match(value) and value.isprintable():
+    if is_value(value):
         return value
     # Security: a value is the peer's; no line end, quote or direction mark of its may get through.
     printable = "".join(char if char.isprintable() else "?" for char in value)

@@ -193,7 +193,7 @@ def _checked_names(headers: Sequence[bytes]) -> list[bytes]:
             or b":" in name
             or b";" in name
         ):
-            raise CannotSign(f"{name.decode('ascii', 'replace')!r} is no name of a field")
+            raise CannotSign(f"{name.decode('utf-8', 'replace')!r} is no name of a field")
     if b"from" not in names:
         raise CannotSign("From must be among the fields (RFC 6376 section 5.4)")
     return names
