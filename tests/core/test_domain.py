@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.core.domain import BadDomain, to_ascii, to_unicode
+from zajil.core.domain import BadDomain, to_ascii, to_dns_name, to_unicode
 
 
 def test_names_are_kept_in_a_labels_and_lower_case() -> None:
@@ -44,3 +44,12 @@ def test_every_accepted_name_is_ascii_and_stable(name: str) -> None:
     assert 0 < len(ascii_name) <= 253
     assert to_ascii(ascii_name) == ascii_name
     assert to_ascii(to_unicode(ascii_name)) == ascii_name
+
+
+def test_what_others_publish_is_taken_as_dns_has_it() -> None:
+    """A-labels that are none by IDNA 2008 are in use: what is asked for is the name in DNS."""
+    assert to_dns_name("XN--ls8h.test.") == "xn--ls8h.test"
+    assert to_dns_name("زاجل.test") == "xn--mgbkq8e.test"
+    for name in ("", "a..test", "a b.test", "-a.test", "💩.test", "\udcff.test"):
+        with pytest.raises(BadDomain):
+            to_dns_name(name)

@@ -41,6 +41,12 @@ def test_defaults() -> None:
     assert found.signed_at_s is found.expires_s is None
 
 
+def test_a_domain_that_is_none_by_idna_2008_signs_all_the_same() -> None:
+    tags = b"v=1; a=rsa-sha256; d=XN--ls8h.test; i=@a.xn--ls8h.test; s=s; h=from; bh=YQ==; b=YQ=="
+    found = parse_signature(tags)
+    assert (found.domain, found.identity) == ("xn--ls8h.test", "@a.xn--ls8h.test")
+
+
 @pytest.mark.parametrize("tag", [b"v", b"a", b"b", b"bh", b"d", b"h", b"s"])
 def test_what_is_required(tag: bytes) -> None:
     """RFC 6376 section 6.1.1: a missing tag ends it."""

@@ -47,6 +47,18 @@ def to_ascii(domain: str) -> str:
     return name
 
 
+def to_dns_name(domain: str) -> str:
+    """Give the A-label form of a name that others publish, lower case, without a final dot.
+
+    What is ASCII is taken as it stands: DNS has names that are none by IDNA 2008 (``xn--ls8h``).
+
+    Raises:
+        BadDomain: empty, too long, or not a name.
+    """
+    name = domain.removesuffix(".").lower()
+    return name if _ASCII_DOMAIN.match(name) else to_ascii(domain)
+
+
 def to_unicode(domain: str) -> str:
     """Give the form that people read; a name that has none is returned as it is."""
     if "xn--" not in domain:

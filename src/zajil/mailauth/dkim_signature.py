@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.domain import BadDomain, to_dns_name
 from zajil.mailauth.dkim_body import BodyNeed, read_body_need, read_canonicalization
 from zajil.mailauth.dkim_key import KEY_TYPES
 from zajil.mailauth.tag_list import (
@@ -182,7 +182,7 @@ def _ascii_name(value: bytes, name: str) -> str:
     try:
         if value.endswith(b"."):
             raise BadDomain("a final dot")
-        return to_ascii(value.decode())
+        return to_dns_name(value.decode())
     except (BadDomain, UnicodeDecodeError):
         raise BadSignature(f"the signature has no domain name in {name}=") from None
 
@@ -196,7 +196,7 @@ def _read_identity(tags: Mapping[bytes, Tag], domain: str) -> tuple[str, str]:
     text = _QUOTED.sub(lambda match: bytes([int(match[1], 16)]), packed).decode("utf-8", "replace")
     local, at, name = text.rpartition("@")
     try:
-        below = to_ascii(name)
+        below = to_dns_name(name)
     except BadDomain:
         at = below = ""
     # Security: what is encoded in it may be a line end, or turn the direction of a sentence.
