@@ -89,6 +89,18 @@ def test_good_files(name: str, content: bytes) -> None:
     assert signals(with_file(name, content)) == set()
 
 
+def test_scripts_among_the_files_of_a_project_weigh_little() -> None:
+    """Developers send each other such archives; one script alone is made to be clicked."""
+    project = {f"project/part{number}.txt": b"words" for number in range(9)}
+    script = {"project/run.js": b"var x;"}
+    weights = []
+    for files in (script, script | project, {"project/run.exe": PROGRAM} | script | project):
+        view, _ = view_and_facts(with_file("a.zip", zipped(files)))
+        (reason,) = check_attachments(view)
+        weights.append(reason.weight)
+    assert weights == [5.0, 1.5, 5.0]
+
+
 def test_an_encrypted_archive() -> None:
     data = bytearray(zipped({"a.txt": b"hello"}))
     data[6] |= 1

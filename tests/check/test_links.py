@@ -39,6 +39,9 @@ def test_what_words_name() -> None:
     assert shown_domain("report.pdf") is None
     assert shown_domain("amal@north.test") is None
     assert shown_domain("click here") is None
+    assert shown_domain("README.md") is None
+    assert shown_domain("src/main.rs") is None
+    assert shown_domain("https://main.rs") == "main.rs"
     assert registered_domain("a.b.bank.co.uk") == "bank.co.uk"
 
 

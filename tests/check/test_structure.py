@@ -46,6 +46,11 @@ def test_hidden_text() -> None:
     assert "structure.hidden-text" not in signals(html(preheader))
 
 
+def test_what_only_pads_the_first_line_of_a_newsletter() -> None:
+    padding = "<div style='display:none'>News " + "&zwnj;&nbsp;&#847; " * 200 + "</div><p>short</p>"
+    assert "structure.hidden-text" not in signals(html(padding))
+
+
 def test_pictures_and_links_alone() -> None:
     assert "structure.image-only" in signals(html('<a href="https://x.test"><img src="cid:a"></a>'))
     assert "structure.link-only" in signals(html('<a href="https://x.test">go</a>'))
@@ -57,6 +62,8 @@ def test_needless_base64() -> None:
         HEAD + b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded
     )
     assert "structure.needless-base64" in signals(message)
+    utf8 = message.replace(b"text/plain", b'text/plain; charset="utf-8"')
+    assert signals(utf8) == set()
 
 
 def test_ambiguous_and_broken_mime() -> None:

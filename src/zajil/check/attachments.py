@@ -79,6 +79,7 @@ def check_attachments(view: MessageView, refuse: Collection[str] = ()) -> list[R
     reasons: list[Reason] = []
     for attachment in islice(view.attachments, MAX_CHECKED):
         reasons += _check_file(view, attachment, refuse)
+    reasons.sort(key=lambda reason: reason.weight)  # of several with one name the heaviest counts
     return list({reason.signal: reason for reason in reasons}.values())
 
 
@@ -179,14 +180,24 @@ def _check_archive(data: bytes, shown: str, refuse: Collection[str]) -> Iterator
         names = [(member.name, member.head)]
         if inner := list_archive(member.head) if member.head else None:
             names = [(one.name, one.head) for one in inner.members]
+        is_tree = max(len(names), len(listing.members)) > _FEW
         for name, head in names:
             kind = kind_of(name, head)
             if kind in ("program", "script", "shortcut", "disk-image", "macros"):
-                yield _in_archive(kind, shown, printable(name), refuse)
+                weight = _SOURCE if kind == "script" and is_tree else None
+                yield _in_archive(kind, shown, printable(name), refuse, weight)
 
 
-def _in_archive(kind: str, shown: str, name: str, refuse: Collection[str]) -> Reason:
-    reason = make_reason("attach.archived-program", name=shown, member=name)
+_FEW = 5
+_SOURCE = 1.5
+"""What scripts weigh among more files than that: developers send each other such archives; one that
+is nothing but a script is made to be clicked."""
+
+
+def _in_archive(
+    kind: str, shown: str, name: str, refuse: Collection[str], weight: float | None
+) -> Reason:
+    reason = make_reason("attach.archived-program", weight=weight, name=shown, member=name)
     if kind not in refuse:
         return reason
     return replace(reason, demands=Action.REJECT, is_proof=True)

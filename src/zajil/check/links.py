@@ -88,7 +88,7 @@ def _read_ipv4(name: str) -> str:
 
 # Any registered name, in any form, in the words of a link: ``www.bank.example/login``.
 _SHOWN_DOMAIN = re.compile(
-    r"(?<![\w@.-])(?:https?://)?((?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62})(?![\w@-])",
+    r"(?<![\w@./\\-])(https?://)?((?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62})(?![\w@-])",
     re.IGNORECASE,
 )
 
@@ -99,8 +99,10 @@ def shown_domain(words: str) -> str | None:
     if match is None:
         return None
     try:
-        name = to_ascii(match[1].lower())
+        name = to_ascii(match[2].lower())
     except BadDomain:
+        return None
+    if match[1] is None and name.count(".") == 1 and name.rpartition(".")[2] in _FILE_ENDINGS:
         return None
     # ``report.pdf`` and ``i.e`` are no domains: their end is nothing that can be registered under.
     if name.endswith(_RESERVED) or _suffixes().privatesuffix(name, accept_unknown=False):
@@ -108,6 +110,10 @@ def shown_domain(words: str) -> str | None:
     return None
 
 
+_FILE_ENDINGS = frozenset(
+    ("md", "py", "rs", "sh", "pl", "ps", "so", "cc", "zip", "mov", "java", "swf", "mk", "ml")
+)
+"""Under which names are registered, and which files have, too: ``README.md``, ``main.rs``."""
 _RESERVED = (".test", ".example")
 """RFC 2606 section 2: nobody's, but what tests and the lab are made of."""
 

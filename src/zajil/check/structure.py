@@ -78,6 +78,7 @@ def _check_parts(view: MessageView) -> Iterator[Reason]:
 # After the closing boundary: what looks like a part, which some programs show.
 _PART_AFTER = re.compile(rb"\n--[^\r\n]{1,70}--\r?\n[^\x00]{0,2000}?\nContent-Type:", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{4,30}")
+_LETTERS = re.compile(r"\w+")
 
 
 def _alternatives(view: MessageView) -> Iterator[tuple[TextPiece, TextPiece]]:
@@ -99,7 +100,8 @@ def _check_html(view: MessageView, piece: TextPiece) -> Iterator[Reason]:
     if html is None:
         return
     visible = len(piece.text.strip())
-    hidden = len(html.hidden.strip())
+    # Newsletters pad their first line with characters that show nothing, to push others out.
+    hidden = sum(map(len, _LETTERS.findall(html.hidden))) if len(html.hidden) > _PREHEADER else 0
     if hidden > _PREHEADER and hidden > visible // 2:
         yield make_reason("structure.hidden-text")
     if html.has_script:
@@ -114,6 +116,11 @@ def _check_html(view: MessageView, piece: TextPiece) -> Iterator[Reason]:
 
 
 def _is_needless(view: MessageView) -> bool:
-    """Whether encoded text is plain ASCII in short lines, which needs no encoding."""
+    """Whether encoded text is plain ASCII in short lines, which needs no encoding.
+
+    Programs that encode whatever they call UTF-8 are many, and honest.
+    """
+    if view.root.content_type.parameters.get("charset", "us-ascii").lower() != "us-ascii":
+        return False
     content = view.content(view.root, 8192)
     return len(content) > 20 and content.isascii() and max(map(len, content.split(b"\n"))) < 900
