@@ -189,9 +189,26 @@ def test_a_signature_is_told_with_all_its_names() -> None:
 def test_a_changed_body_is_told_in_a_sentence() -> None:
     key, zone = make_key("south.test")
     found = check(sign(LETTER, key).replace(b"Hello.", b"Pay me."), {**zone})
-    assert signals(found) == ["dkim.fail"]
+    assert signals(found) == ["dkim.fail-body"]
+    assert found.reasons[0].text == (
+        "DKIM failed: the body was changed after south.test signed it (body hash differs)."
+    )
     (event,) = [event for event in found.events if event.check == "dkim"]
-    assert "body was changed after south.test signed it" in event.reason
+    assert event.reason == "The body was changed after south.test signed it (body hash differs)."
+
+
+def test_two_signatures_that_broke_alike_are_told_once() -> None:
+    key, zone = make_key("south.test")
+    twice = sign(sign(LETTER, key), key).replace(b"Hello.", b"Pay me.")
+    (event,) = [event for event in check(twice, {**zone}).events if event.check == "dkim"]
+    assert event.reason == "The body was changed after south.test signed it (body hash differs)."
+
+
+def test_a_changed_header_section_is_told_in_a_sentence() -> None:
+    key, zone = make_key("south.test")
+    found = check(sign(LETTER, key).replace(b"Subject: ", b"Subject: Re: "), {**zone})
+    assert signals(found) == ["dkim.fail"]
+    assert "the header section was changed after south.test signed" in found.reasons[0].text
 
 
 def forwarded() -> tuple[bytes, dict[str, Any]]:

@@ -10,7 +10,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zajil.check.author import author_domains
 from zajil.check.deadline import Deadline
@@ -92,6 +92,8 @@ async def check_sender(
     mail_from, helo = (*spf, None, None)[:2]
     query = DmarcQuery(author_domains(facts.fields), mail_from, dkim)
     dmarc = await run_flow(check_dmarc(query), resolve)
+    if facts.peer is None and dmarc.result == "fail":
+        dmarc = _undecided(dmarc)
     bimi = None
     if options.sender.bimi and dmarc.result == "pass":
         bimi = await run_flow(look_up_bimi(dmarc), resolve)
@@ -114,6 +116,12 @@ def _spf_flows(facts: MessageFacts, now_s: int) -> list[Flow[SpfFound]]:
     if facts.reverse_path is None:
         return [check_spf(query)]
     return [check_spf(query), check_spf_helo(query)]
+
+
+def _undecided(dmarc: DmarcFound) -> DmarcFound:
+    """Take a failure back where nobody could check SPF: a program in front of us knows the peer."""
+    reason = "who brought the mail is not known here, so only a signature could have proven it"
+    return replace(dmarc, result="temperror", disposition="none", reason=reason)
 
 
 def _with_conclusions(facts: MessageFacts, found: SenderFindings) -> SenderFindings:
@@ -176,7 +184,8 @@ def _dkim_reasons(found: Sequence[DkimFound]) -> list[Reason]:
     proven = {one.domain for one in found if one.result == "pass"}
     for one in found:
         if one.result == "fail" and not one.is_testing and one.domain not in proven:
-            return [make_reason("dkim.fail", domain=one.domain)]
+            signal = "dkim.fail-body" if one.is_body_changed else "dkim.fail"
+            return [make_reason(signal, domain=one.domain)]
     return []
 
 

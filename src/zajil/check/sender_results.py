@@ -132,6 +132,6 @@ def _dkim_event(at_ms: int, found: Sequence[DkimFound]) -> CheckDone:
         at_ms,
         "dkim",
         best.result,
-        " ".join(one.reason for one in found)[:1000],
+        " ".join(dict.fromkeys([one.reason for one in found]))[:1000],
         tuple(dict.fromkeys(line[:600] for one in found for line in one.inputs)),
     )

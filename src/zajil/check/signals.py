@@ -42,7 +42,7 @@ SIGNALS: dict[str, Signal] = {
     "format.no-from": Signal(2.0, mark("It does not say who wrote it (no From).")),
     "format.repeated-from": Signal(5.0, mark("It names its author more than once.")),
     "format.bad-from": Signal(2.0, mark("Its From is no valid address.")),
-    "format.no-date": Signal(0.5, mark("It has no Date.")),
+    "format.no-date": Signal(0.25, mark("It has no Date.")),
     "format.bad-line": Signal(1.0, mark("Its header section has a malformed line.")),
     "format.repeated-field": Signal(
         1.5, mark("It has {count} {field} fields, where one is allowed.")
@@ -78,7 +78,16 @@ SIGNALS: dict[str, Signal] = {
     "spf.helo-fail": Signal(
         1.5, mark("The server called itself {domain}, and {domain} says that it is not (SPF).")
     ),
-    "dkim.fail": Signal(0.5, mark("The signature of {domain} does not fit the mail (DKIM).")),
+    "dkim.fail": Signal(
+        0.5,
+        mark(
+            "DKIM failed: the header section was changed after {domain} signed it, or it did not."
+        ),
+    ),
+    "dkim.fail-body": Signal(
+        0.5,
+        mark("DKIM failed: the body was changed after {domain} signed it (body hash differs)."),
+    ),
     "dkim.partial": Signal(
         1.5, mark("{domain} signed only the beginning of the text (DKIM); who wrote the rest?")
     ),
@@ -182,10 +191,10 @@ SIGNALS: dict[str, Signal] = {
     "phish.form": Signal(1.5, mark("It has a form to type something in.")),
     "phish.password-form": Signal(4.0, mark("It asks to type in a password.")),
     # ---- structure
-    "structure.no-message-id": Signal(0.5, mark("It has no Message-ID.")),
+    "structure.no-message-id": Signal(0.25, mark("It has no Message-ID.")),
     "structure.date-ahead": Signal(1.5, mark("Its Date is days in the future.")),
     "structure.date-old": Signal(0.5, mark("Its Date is more than a month ago.")),
-    "structure.undisclosed": Signal(0.5, mark("It does not say to whom it was sent.")),
+    "structure.undisclosed": Signal(0.25, mark("It does not say to whom it was sent.")),
     "structure.no-mime-version": Signal(0.25, mark("It has no MIME-Version, though it is MIME.")),
     "structure.split-words": Signal(1.5, mark("Its subject is cut into very small pieces.")),
     "structure.needless-base64": Signal(

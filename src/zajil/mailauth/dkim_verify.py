@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from zajil.dns.flow import Flow
 from zajil.mailauth.dkim_body import MAX_SIGNATURES, SIGNATURE, BodyDigests, NotHashed
@@ -69,6 +70,8 @@ class DkimFound:
     signed_size: int | None = None
     """Where ``l=`` leaves an end of the body unsigned: how many octets, in canonical form, are
     signed. Anybody may have written the rest."""
+    is_body_changed: bool = False
+    """It failed, and the signature is by this domain: the body is not what it signed."""
 
 
 def verify_dkim(
@@ -116,15 +119,18 @@ def verify_dkim(
     return tuple(found)
 
 
-_Result = tuple[str, str]
+class _Result(NamedTuple):
+    word: str
+    reason: str
+    is_body_changed: bool = False
 
 
 def _refuse_time(signature: CommonTags, now_s: int, policy: DkimPolicy) -> _Result | None:
     """RFC 6376 section 3.5: both are for the verifier to judge."""
     if signature.expires_s is not None and signature.expires_s < now_s - policy.clock_skew_s:
-        return "policy", f"the signature of {signature.domain} has expired."
+        return _Result("policy", f"the signature of {signature.domain} has expired.")
     if signature.signed_at_s is not None and signature.signed_at_s > now_s + policy.clock_skew_s:
-        return "policy", f"the signature of {signature.domain} is from the future."
+        return _Result("policy", f"the signature of {signature.domain} is from the future.")
     return None
 
 
@@ -136,28 +142,29 @@ def _check(
     key: FoundKey,
 ) -> _Result:
     if key.refusal is not None:
-        return key.refusal.result, f"{key.refusal.reason}."
+        return _Result(key.refusal.result, f"{key.refusal.reason}.")
     records = usable_records(key, signature)
     if not records:
-        return "permerror", f"the key is not one for {signature.algorithm}."
+        return _Result("permerror", f"the key is not one for {signature.algorithm}.")
     records = [record for record in records if _allows_identity(record, signature)]
     if not records:
-        return "permerror", f"the key allows no identity below {signature.domain}."
+        return _Result("permerror", f"the key allows no identity below {signature.domain}.")
     try:
         is_body_same = digests.digest(signature.body) == signature.body_hash
     except NotHashed:
-        return "policy", "too many signatures of parts of the body (l=)."
+        return _Result("policy", "too many signatures of parts of the body (l=).")
     is_header_same = is_message_signed_by(records, header, field, signature)
     domain = signature.domain
     if not is_header_same:
         also = "" if is_body_same else ", and the body too"
-        return "fail", (
+        return _Result(
+            "fail",
             f"the header section was changed after {domain} signed it{also}, or the signature "
-            "is not by this key."
+            "is not by this key.",
         )
     if not is_body_same:
-        return "fail", _why_body_differs(signature, digests)
-    return "pass", f"{domain} signed this message, and it was not changed."
+        return _Result("fail", _why_body_differs(signature, digests), is_body_changed=True)
+    return _Result("pass", f"{domain} signed this message, and it was not changed.")
 
 
 def usable_records(key: FoundKey, signature: CommonTags) -> list[KeyRecord]:
@@ -201,7 +208,7 @@ def _describe(
     key: FoundKey,
     result: _Result,
 ) -> DkimFound:
-    word, reason = result
+    word, reason, is_body_changed = result
     signed_size = _signed_size(signature, digests)
     if word == "pass" and signed_size is not None:
         reason = (
@@ -221,6 +228,7 @@ def _describe(
         any(record.is_testing for record in key.records),
         header.count(b"from") <= froms,
         signed_size,
+        is_body_changed,
     )
 
 
