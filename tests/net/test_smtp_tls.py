@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 
 import pytest
 
 from zajil.net.entrance import Entrance
-from zajil.net.peer import Networks
+from zajil.net.limits import SessionLimits, SessionTable
+from zajil.net.peer import Networks, Peer
 from zajil.net.smtp_contract import SmtpLimits
 from zajil.net.stream import BytesBeforeTls, connect
+from zajil.smtp.server import ServerConnection
 from zajil.testing.certificates import TestAuthority
-from zajil.testing.smtp_service import ENVELOPE, SECONDS, Run, Server
+from zajil.testing.smtp_service import ENVELOPE, SECONDS, FakeSession, Run, Server
 
 
 def test_starttls(run: Run, authority: TestAuthority) -> None:
@@ -111,6 +114,34 @@ def test_a_peer_that_never_shakes_hands(run: Run, authority: TestAuthority) -> N
         async with Server(implicit_tls=True, tls=tls, limits=limits) as server:
             client = await server.client()
             assert await client.line() == ""
+            await client.stream.close()
+
+    run(main())
+
+
+class Fading(Server):
+    """Begins to end as soon as a handshake is done, before whoever waits for it knows."""
+
+    def _make_session(self, peer: Peer, conn: ServerConnection) -> FakeSession:
+        self.end = asyncio.get_running_loop().create_task(self.service.drain(0))
+        return super()._make_session(peer, conn)
+
+
+def test_an_end_in_the_middle_of_a_handshake_counts_a_session_down_once(
+    run: Run, authority: TestAuthority
+) -> None:
+    async def main() -> None:
+        tls = authority.server_context("mx.example.org")
+        caps = SessionTable().caps(0, SessionLimits())
+        server = Fading(implicit_tls=True, tls=tls, entrance=Entrance(caps))
+        async with server:
+            client = await server.client()
+            with suppress(OSError):
+                await client.stream.start_tls(authority.client_context(), "mx.example.org", SECONDS)
+                await client.line()
+            await server.reason()
+            await server.end
+            assert caps.count == 0
             await client.stream.close()
 
     run(main())

@@ -72,6 +72,8 @@ class SmtpService:
         self._listeners: list[LoopListener] = []
         self._acceptor = Acceptor(self._take)
         self._openings: set[asyncio.Task[None]] = set()
+        # Counted before their handshake, and not yet handed over to a connection.
+        self._arriving: set[Connection] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._revival: asyncio.Task[None] | None = None
         self._all_gone = asyncio.Event()
@@ -135,8 +137,9 @@ class SmtpService:
 
     def admit(self, connection: Connection, host: str) -> bool:
         """Count the connection; false: there are too many."""
-        # With TLS from the first byte, it was counted before the handshake.
-        if not (self._implicit_tls or self._entrance.admit(host)):
+        if self._implicit_tls:  # it was counted before the handshake
+            self._arriving.discard(connection)
+        elif not self._entrance.admit(host):
             return False
         self._connections.add(connection)
         return True
@@ -215,25 +218,31 @@ class SmtpService:
     async def _open(self, client: socket.socket, peer: Peer) -> None:
         """Make a connection of an accepted socket; one that fails here is nobody's session."""
         seconds, entrance = self.limits.handshake_seconds, self._entrance
-        admitted: SmtpConnection | None = None
+        connection: SmtpConnection | None = None
         visitor: Peer | None = None
+        is_open = False
         try:
             visitor = await entrance.find_peer(client, peer, seconds)
             if visitor is None or (self._implicit_tls and not entrance.admit(visitor.host)):
-                visitor = None
                 return
-            connection = SmtpConnection(self, visitor)
+            made = connection = SmtpConnection(self, visitor)
             tls: dict[str, Any] = {}
             if self._implicit_tls:
+                self._arriving.add(connection)
                 tls = {"ssl": self.tls, "ssl_handshake_timeout": seconds}
-            await self.loop.connect_accepted_socket(lambda: connection, client, **tls)
-            admitted = connection
+            await self.loop.connect_accepted_socket(lambda: made, client, **tls)
+            is_open = True
         except OSError as error:
             if visitor is not None:
                 entrance.refuse(visitor.host, HANDSHAKE_FAILED)
             logger.info("connection of %s failed: %s", peer, error)
         finally:
-            if admitted is None:
+            is_lost = not (is_open or self._implicit_tls) or connection is None
+            if connection in self._arriving and visitor is not None:
+                self._arriving.discard(connection)
+                entrance.forget(visitor.host)
+                is_lost = not is_open
+            # Cancelled in the very moment a handshake is done, the connection lives: it ends by
+            # itself, and counts itself down.
+            if is_lost:
                 client.close()
-                if visitor is not None and self._implicit_tls:
-                    entrance.forget(visitor.host)
