@@ -61,9 +61,14 @@ _HARMLESS = frozenset(
         *("gif", "csv", "zip", "htm", "html", "mp3", "mp4", "odt"),
     }
 )
+_DANGEROUS = frozenset({*_BY_ENDING, "htm", "html", "shtml", "xhtml", "svg"})
+"""What hides behind another ending; a page alone is harmless, one that calls itself a PDF not."""
 _PDF_ACTIVE = re.compile(rb"/(?:JavaScript|JS|Launch|OpenAction\s{0,10}<<[^>]{0,200}/JS)[\s/(<]")
 _SVG_ACTIVE = re.compile(rb"<script|\son\w{3,20}\s{0,9}=|javascript:", re.IGNORECASE)
 _HTML_FORM = re.compile(rb"<form[\s>]|<input[\s>]", re.IGNORECASE)
+_HTML_PASSWORD = re.compile(
+    rb"<input\s[^>]{0,500}\btype\s{0,9}=[\s\"']{0,9}password", re.IGNORECASE
+)
 _HTML_START = re.compile(rb"\s{0,200}<(?:!doctype\s{1,9}html|html|head|body|script)", re.IGNORECASE)
 
 
@@ -111,6 +116,7 @@ _SIGNALS = {
     "macros": "attach.macros",
     "active": "attach.active",
     "html-form": "attach.html-form",
+    "html-password": "attach.html-password",
     "archive-encrypted": "attach.encrypted",
 }
 
@@ -144,6 +150,8 @@ def kind_of(name: str, head: bytes) -> str:
     if b"<hta:application" in head.lower():
         return "script"
     if _HTML_START.match(head) or _ending(name) in ("htm", "html", "shtml", "xhtml"):
+        if _HTML_PASSWORD.search(head):
+            return "html-password"
         return "html-form" if _HTML_FORM.search(head) else ""
     return by_name
 
@@ -158,7 +166,7 @@ def has_double_ending(name: str) -> bool:
     pieces = name.lower().rstrip(". ").split(".")
     return (
         len(pieces) > 2
-        and pieces[-1].strip() in _BY_ENDING
+        and pieces[-1].strip() in _DANGEROUS
         and pieces[-2].strip() in _HARMLESS
         and pieces[-1] != pieces[-2]
     )

@@ -20,6 +20,7 @@ from zajil.check.lookalike import (
     is_mixed,
     skeleton,
 )
+from zajil.check.lure import borrowed_brand, is_lure
 from zajil.check.signals import make_reason
 from zajil.check.verdict import Reason
 from zajil.check.view import MessageView, Person, printable
@@ -118,9 +119,17 @@ def check_phishing(
     if view.links:
         is_list = not names.isdisjoint(_OF_LISTS)
         reasons += _check_links(view, author, protected, is_list=is_list)
+    if any([reason.signal in _BORROWED for reason in reasons]) and is_lure(view):
+        reasons.append(make_reason("phish.lure"))
     return _once(reasons)
 
 
+_BORROWED = frozenset(
+    {
+        *("phish.name-shows-address", "phish.name-of-ours", "phish.brand-name"),
+        *("phish.lookalike-author", "phish.false-letters-author", "phish.mixed-script-name"),
+    }
+)
 _OF_LISTS = frozenset({b"list-unsubscribe", b"list-id"})
 
 
@@ -159,6 +168,8 @@ def _check_author(
         yield make_reason("phish.lookalike-author", domain=_both(domain), like=own)
     elif is_in_false_letters(domain):
         yield make_reason("phish.false-letters-author", domain=_both(domain))
+    elif brand := borrowed_brand(name, domain):
+        yield make_reason("phish.brand-name", brand=brand, domain=_both(domain))
     if not shown and name and domain not in protected.domains and protected.is_ours(name):
         # Lists that may not send in the names of their writers keep the names.
         yield make_reason(

@@ -155,6 +155,10 @@ SIGNALS: dict[str, Signal] = {
     "phish.name-of-ours": Signal(
         4.5, mark("{name} is the name of somebody here, but the mail comes from {real}.")
     ),
+    "phish.brand-name": Signal(
+        2.0, mark("Its author's name says {brand}, but it comes from {domain}.")
+    ),
+    "phish.lure": Signal(3.0, mark("Under that name it presses its reader to log in or to pay.")),
     "phish.direction-control": Signal(
         3.0,
         mark("Its {place} turns the direction of the text, so that it reads otherwise than it is."),
@@ -174,7 +178,7 @@ SIGNALS: dict[str, Signal] = {
     ),
     "phish.address-link": Signal(1.5, mark("It has a link to a bare network address, {host}.")),
     "phish.user-in-link": Signal(
-        4.0, mark("It has a link that begins with {user} but leads to {host}."), is_proof=True
+        5.0, mark("It has a link that begins with {user} but leads to {host}."), is_proof=True
     ),
     "phish.lookalike-link": Signal(
         3.5, mark("It has a link to {domain}, which is made to look like {like}.")
@@ -189,7 +193,7 @@ SIGNALS: dict[str, Signal] = {
         0.25, mark("It has a link that names {shown} and leads to {domain}, as newsletters do.")
     ),
     "phish.form": Signal(1.5, mark("It has a form to type something in.")),
-    "phish.password-form": Signal(4.0, mark("It asks to type in a password.")),
+    "phish.password-form": Signal(5.0, mark("It asks to type in a password.")),
     # ---- structure
     "structure.no-message-id": Signal(0.25, mark("It has no Message-ID.")),
     "structure.date-ahead": Signal(1.5, mark("Its Date is days in the future.")),
@@ -231,6 +235,9 @@ SIGNALS: dict[str, Signal] = {
     "attach.macros": Signal(3.0, mark("The document {name} has macros.")),
     "attach.active": Signal(2.5, mark("The file {name} runs something when it is opened.")),
     "attach.html-form": Signal(3.0, mark("The file {name} is a web page with a form.")),
+    "attach.html-password": Signal(
+        5.0, mark("The file {name} is a web page that asks to type in a password.")
+    ),
     "attach.encrypted": Signal(
         1.5, mark("The archive {name} is encrypted, so nobody can look into it.")
     ),
