@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from zajil.check.author import author_domains
+from zajil.check.author import find_authors
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import DmarcQuery, check_dmarc
@@ -90,12 +90,29 @@ def test_a_hostile_record_is_read_in_no_time(text: str) -> None:
 )
 def test_no_second_name_hides_the_first(header: bytes) -> None:
     """RFC 9989 section 11.5: the domain that the reader may see is among those that are checked."""
-    domains = author_domains(read_fields(header))
+    domains, are_all = find_authors(read_fields(header))
     assert "bank.test" in domains
+    assert are_all
     found = run_flow_on_zone(
         check_dmarc(DmarcQuery(domains, None, [signature("evil.test")])), REJECT
     )
     assert (found.result, found.domain) == ("fail", "bank.test")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"From: <a@evil.test>\r\n" * 4 + b"From: Bank <info@bank.test>\r\n",
+        b"From: " + b"<a@evil.test>,\r\n " * 5000 + b"Bank <info@bank.test>\r\n",
+        b"From: <a@evil.test>,\r\n " + b" " * 300_000 + b"Bank <info@bank.test>\r\n",
+    ],
+    ids=["fields", "addresses", "length"],
+)
+def test_no_flood_of_authors_hides_the_last(header: bytes) -> None:
+    """Whom nobody looked at is not proven by those who were (RFC 9989 section 11.5)."""
+    domains, are_all = find_authors(read_fields(header))
+    query = DmarcQuery(domains, None, [signature("evil.test")], are_all)
+    assert run_flow_on_zone(check_dmarc(query), REJECT).result == "permerror"
 
 
 @pytest.mark.parametrize("signer", ["evilbank.test", "test", "bank.test.evil.test", "xbank.test"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from zajil.check.author import author_domains
+from zajil.check.author import find_authors
 from zajil.check.deadline import Deadline
 from zajil.check.facts import MessageFacts
 from zajil.check.forwarding import Override, find_override
@@ -90,7 +90,8 @@ async def check_sender(
     ]
     dkim, arc, *spf = await run_side_by_side(flows, resolve)
     mail_from, helo = (*spf, None, None)[:2]
-    query = DmarcQuery(author_domains(facts.fields), mail_from, dkim)
+    authors = find_authors(facts.fields)
+    query = DmarcQuery(authors.domains, mail_from, dkim, authors.are_all)
     dmarc = await run_flow(check_dmarc(query), resolve)
     if facts.peer is None and dmarc.result == "fail":
         dmarc = _undecided(dmarc)

@@ -74,9 +74,9 @@ def check(
 
 
 async def _check(
-    message: bytes, query: SpfQuery, at_s: int, resolve: Resolve
+    message: bytes, asked: SpfQuery, at_s: int, resolve: Resolve
 ) -> tuple[SpfFound, tuple[DkimFound, ...], DmarcFound]:
-    from zajil.check.author import author_domains
+    from zajil.check.author import find_authors
     from zajil.check.side_by_side import run_side_by_side
     from zajil.dns.flow import run_flow
     from zajil.mailauth.dkim_body import BodyDigests, body_needs
@@ -90,9 +90,11 @@ async def _check(
     fields = read_fields(header)
     digests = BodyDigests(body_needs(fields))
     digests.feed(message[start:])
-    flows = [check_spf(query), verify_dkim(header, fields, digests, at_s)]
+    flows = [check_spf(asked), verify_dkim(header, fields, digests, at_s)]
     spf, dkim = await run_side_by_side(flows, resolve)
-    dmarc = await run_flow(check_dmarc(DmarcQuery(author_domains(fields), spf, dkim)), resolve)
+    authors = find_authors(fields)
+    query = DmarcQuery(authors.domains, spf, dkim, authors.are_all)
+    dmarc = await run_flow(check_dmarc(query), resolve)
     return spf, dkim, dmarc
 
 

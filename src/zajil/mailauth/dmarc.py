@@ -36,6 +36,8 @@ class DmarcQuery:
     spf: SpfFound | None = None
     """Of the MAIL FROM identity, which with a null path is postmaster of the HELO name."""
     dkim: Sequence[DkimFound] = ()
+    names_all: bool = True
+    """``header_from`` leaves no author out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,9 @@ def check_dmarc(query: DmarcQuery) -> Flow[DmarcFound]:
     authors = _distinct(query.header_from)
     if not authors:
         return DmarcFound("permerror", "", "From names no domain, so nobody can be asked.")
-    if len(authors) > MAX_AUTHORS:
+    if len(authors) > MAX_AUTHORS or not query.names_all:
         return DmarcFound(
-            "permerror",
-            authors[0],
-            f"From names {len(authors)} domains; nobody can stand behind so many.",
+            "permerror", authors[0], "From names more authors than anybody can stand behind."
         )
     book = RecordBook()
     found: list[DmarcFound] = []
