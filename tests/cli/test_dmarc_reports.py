@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from zajil.admin.open import open_admin_store
 from zajil.cli.main import main
+from zajil.config.load import load_configuration
 from zajil.mailauth.dmarc_report_write import write_report
-from zajil.testing.reports import OLD_REPORT, REPORT
+from zajil.store.dmarc_seen import SeenDomain, count_seen
+from zajil.testing.reports import BEGIN_S, OLD_REPORT, POLICY, REPORT, ROW
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -82,3 +86,14 @@ def test_what_is_not_ours_is_refused(run: Run, tmp_path: Path) -> None:
 
 def test_without_mail_nothing_is_sent(run: Run) -> None:
     assert as_json(run, "send", "--now") == {"sent": []}
+
+
+def test_a_report_that_is_due_is_sent_and_told_as_json_alone(run: Run) -> None:
+    """Programs read stdout: nothing but the object may stand there."""
+    begin_ms, rua = BEGIN_S * 1000, ("mailto:dmarc-reports@north.test",)
+    seen = SeenDomain(POLICY, rua, begin_ms, begin_ms + 86_400_000, (ROW,))
+    with open_admin_store(load_configuration(Path(os.environ["ZAJIL_CONFIG"]))) as store:
+        store.write_now(count_seen, (seen,))
+    (sent,) = as_json(run, "send")["sent"]
+    assert (sent["domain"], sent["begin_ms"]) == ("north.test", begin_ms)
+    assert sent["recipients"] == ["dmarc-reports@north.test"]

@@ -117,7 +117,9 @@ class DmarcReporter:
         while True:
             try:
                 now_ms = self._clock.now_ms()
-                await self.send_due(now_ms - GRACE_MS)
+                for sent in await self.send_due(now_ms - GRACE_MS):
+                    outcome = sent.outcome[:300]
+                    self._log.info("DMARC report", domain=sent.domain, outcome=outcome)
                 await self._store.write(forget_seen, now_ms - KEEP_DONE_MS)
             except StoreUnavailable as error:
                 self._log.warning("cannot send DMARC reports", reason=str(error))
@@ -204,7 +206,6 @@ class DmarcReporter:
         finished = FinishedReport(lease, now_ms, outcome[:1000], mails)
         if not await self._store.write(finish_report, finished):
             return None
-        self._log.info("DMARC report", domain=due.domain, outcome=outcome[:300])
         return Sent(due.domain, due.begin_ms, outcome, tuple(recipients))
 
     async def _sender(self) -> Address | None:
