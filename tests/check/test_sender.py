@@ -20,6 +20,7 @@ from zajil.mailauth.authres import write_field
 from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.mailauth.dkim_sign import SigningKey, sign_dkim
 from zajil.message.fields import read_fields, split_message
+from zajil.net.peer import LOCAL, Peer
 from zajil.testing.facts import make_facts
 from zajil.testing.zone import Zone, ZoneResolver, answer_from_zone
 
@@ -195,6 +196,18 @@ def test_a_changed_body_is_told_in_a_sentence() -> None:
     )
     (event,) = [event for event in found.events if event.check == "dkim"]
     assert event.reason == "The body was changed after south.test signed it (body hash differs)."
+
+
+@pytest.mark.parametrize("peer", [None, Peer(LOCAL, 0, "unix:/x")])
+def test_where_spf_cannot_be_asked_dmarc_fails_nobody(peer: Peer | None) -> None:
+    """A program in front of us (LMTP) knows the peer; half of the proofs are missing here."""
+    found = check(LETTER, {**SPF, **REJECT}, peer=peer)
+    assert (found.spf, signals(found)) == (None, [])
+    assert found.dmarc is not None
+    assert (found.dmarc.result, found.dmarc.policy) == ("temperror", "reject")
+    assert "only a signature could have proven it" in found.dmarc.reason
+    key, zone = make_key("south.test")
+    assert signals(check(sign(LETTER, key), {**zone, **REJECT}, peer=peer)) == ["dmarc.pass"]
 
 
 def test_two_signatures_that_broke_alike_are_told_once() -> None:

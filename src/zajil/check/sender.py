@@ -93,7 +93,7 @@ async def check_sender(
     authors = find_authors(facts.fields)
     query = DmarcQuery(authors.domains, mail_from, dkim, authors.are_all)
     dmarc = await run_flow(check_dmarc(query), resolve)
-    if facts.peer is None and dmarc.result == "fail":
+    if mail_from is None and dmarc.result == "fail":
         dmarc = _undecided(dmarc)
     bimi = None
     if options.sender.bimi and dmarc.result == "pass":
@@ -121,7 +121,7 @@ def _spf_flows(facts: MessageFacts, now_s: int) -> list[Flow[SpfFound]]:
 
 def _undecided(dmarc: DmarcFound) -> DmarcFound:
     """Take a failure back where nobody could check SPF: a program in front of us knows the peer."""
-    reason = "who brought the mail is not known here, so only a signature could have proven it"
+    reason = "Who brought the mail is not known here, so only a signature could have proven it."
     return replace(dmarc, result="temperror", disposition="none", reason=reason)
 
 
