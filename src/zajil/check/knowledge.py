@@ -26,6 +26,8 @@ from zajil.core.ids import AccountId
 from zajil.store.open import Store
 
 _PRETENDER = "phish.name-of-ours"
+_OF_PRETENDERS = frozenset({_PRETENDER, "phish.lure"})
+"""What is said because of the name it bears."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ def _without_known_pretenders(
     """Leave to the accounts that do not know the author what is said of pretenders."""
     if not history.known_by or not any([one.signal == _PRETENDER for one in inside]):
         return inside
-    pretender = [one for one in inside if one.signal == _PRETENDER]
+    pretender = [one for one in inside if one.signal in _OF_PRETENDERS]
     for account in accounts:
         if account not in history.known_by:
             by_account[account] = (*by_account.get(account, ()), *pretender)
-    return [one for one in inside if one.signal != _PRETENDER]
+    return [one for one in inside if one.signal not in _OF_PRETENDERS]

@@ -7,7 +7,7 @@ mail comes, and again in the background after the directory changed; no mail wai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from zajil.check.lookalike import skeleton
@@ -19,8 +19,8 @@ from zajil.store.directory import load_domains
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store
 
-_MOST_NAMES = 50_000
-"""People whose names are compared; a hundred bytes of memory each."""
+MOST_NAMES = 2000
+"""Where more people live they do not know each other, and many share a name: none is compared."""
 _AGAIN_MS = 30_000
 """So long after the last reading the next one begins at the soonest: a script may add thousands."""
 
@@ -56,7 +56,10 @@ class OurNames:
         self._is_stale = False
         with suppress(StoreUnavailable):
             domains, names = await self._store.read(
-                lambda conn: (load_domains(conn), _skeletons(list_display_names(conn, _MOST_NAMES)))
+                lambda conn: (
+                    load_domains(conn),
+                    _skeletons(list_display_names(conn, MOST_NAMES + 1)),
+                )
             )
             self._protected = Protected(domains, names.__contains__, self._brands)
 
@@ -64,6 +67,8 @@ class OurNames:
         self._is_stale = True
 
 
-def _skeletons(names: Iterable[str]) -> frozenset[str]:
+def _skeletons(names: Sequence[str]) -> frozenset[str]:
+    if len(names) > MOST_NAMES:
+        return frozenset()
     # A first name alone is everybody's.
     return frozenset([skeleton(name) for name in names if " " in name.strip()])

@@ -155,6 +155,10 @@ SIGNALS: dict[str, Signal] = {
     "phish.name-of-ours": Signal(
         4.5, mark("{name} is the name of somebody here, but the mail comes from {real}.")
     ),
+    "phish.domain-of-ours": Signal(
+        3.0,
+        mark("It says that it comes from {domain}, which is ours, but nothing proves it."),
+    ),
     "phish.brand-name": Signal(
         2.0, mark("Its author's name says {brand}, but it comes from {domain}.")
     ),

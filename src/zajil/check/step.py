@@ -19,6 +19,7 @@ from zajil.check.inside import look_inside, view_of
 from zajil.check.knowledge import Knowledge, Known
 from zajil.check.peer import PeerFindings, check_peer
 from zajil.check.phishing import NOBODY
+from zajil.check.pretence import check_pretence
 from zajil.check.result_fields import forged_ranges, result_field
 from zajil.check.scanners import NOT_SCANNED, ScannerFindings
 from zajil.check.sender import NOT_CHECKED, SenderFindings, check_sender
@@ -29,6 +30,9 @@ from zajil.dns.flow import Resolve
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.net.peer import Peer
 from zajil.tracking.events import CheckDone, TrackingEvent, VerdictReached
+
+_LARGE = 65_536
+"""Bytes of a body: to look into a larger one takes milliseconds, and others wait for the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +139,11 @@ class Checks:
         knowledge, view = self.knowledge, view_of(facts)
         protected = NOBODY if knowledge is None else await knowledge.names.protected()
         refuse = self._options.attachments.refuse
-        if isinstance(facts.body, bytes):
+        if isinstance(facts.body, bytes) and len(facts.body) <= _LARGE:
             inside = look_inside(view, facts, protected, refuse)
         else:
             inside = await asyncio.to_thread(look_inside, view, facts, protected, refuse)
+        inside += check_pretence(facts, sender, protected.domains)
         if knowledge is None:
             return Known(tuple(inside))
         return await knowledge.ask(facts, view, sender, inside)

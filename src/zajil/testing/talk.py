@@ -74,16 +74,16 @@ def receive_services(
     store: Store, limits: LimitOptions | None = None, service: str = "smtp", **more: Any
 ) -> ReceiveServices:
     """Make what the sessions of a listener share; ``more`` are fields of ``ReceiveServices``."""
-    return ReceiveServices(
-        store,
-        SystemClock(),
-        os.urandom,
-        limits or LimitOptions(),
-        HOSTNAME,
-        service,
-        432_000_000,
-        **{"checks": make_checks(), **more},
-    )
+    usual = {
+        "clock": SystemClock(),
+        "random": os.urandom,
+        "limits": limits or LimitOptions(),
+        "hostname": HOSTNAME,
+        "service": service,
+        "lifetime_ms": 432_000_000,
+        "checks": make_checks(),
+    }
+    return ReceiveServices(store, **{**usual, **more})
 
 
 async def talk_to_receiver(

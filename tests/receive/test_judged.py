@@ -1,0 +1,261 @@
+"""From the wire to the mailbox: what is judged, where it lies, what a move teaches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from zajil.check.knowledge import Knowledge
+from zajil.check.reputation import learner_of
+from zajil.check.step import Checks
+from zajil.check.trainer import Trainer
+from zajil.config.options_check import CheckOptions
+from zajil.core.address import parse_address
+from zajil.core.directory import AccountEntry
+from zajil.core.ids import MailId
+from zajil.store.accounts import NewAccount, create_account
+from zajil.store.directory import look_up
+from zajil.store.message_changes import (
+    CopyMessages,
+    FlagChange,
+    FlagMode,
+    change_flags,
+    move_messages,
+)
+from zajil.store.messages import list_uids
+from zajil.store.open import Store
+from zajil.store.tracking import load_journey
+from zajil.testing.clock import FakeClock
+from zajil.testing.mail import NOON_MS
+from zajil.testing.store import NOW_MS, make_account, running
+from zajil.testing.talk import HOSTNAME, Talk, talk_to_receiver
+from zajil.testing.zone import Zone, ZoneResolver
+from zajil.tracking.events import VerdictReached
+
+ODD = Path(__file__).parent.parent / "corpus" / "odd"
+ZONE: Zone = {"far.example": {"TXT": ["v=spf1 ip4:192.0.2.1 -all"]}}
+
+
+def letter(number: int, words: str, sender: str = "s@far.example") -> bytes:
+    return (
+        f"From: Somebody <{sender}>\r\nTo: amal@south.test\r\nSubject: letter {number}\r\n"
+        f"Date: Mon, 23 Nov 2026 12:00:00 +0000\r\nMessage-ID: <{number}@far.example>\r\n\r\n"
+        f"{words}\r\n"
+    ).encode()
+
+
+@dataclass
+class World:
+    """A receiver, its knowledge, and what its users do."""
+
+    store: Store
+    clock: FakeClock
+    talk: Talk
+    trainer: Trainer
+    knowledge: Knowledge
+
+    def entry(self, address: str) -> AccountEntry:
+        found = self.store.read_now(lambda conn: look_up(conn, parse_address(address))).entry
+        assert isinstance(found, AccountEntry)
+        return found
+
+    async def deliver(
+        self, message: bytes, *recipients: str, sender: str = "s@far.example"
+    ) -> tuple[str, list[VerdictReached]]:
+        """Send a mail; give the answer and the verdicts of its journey."""
+        reply = await self.talk.send(sender, list(recipients or ["amal@south.test"]), message)
+        mail_id = MailId(reply.rpartition(" ")[2].strip("()"))
+        # What was noted for later is written before this.
+        journey = await self.store.read(lambda conn: load_journey(conn, mail_id))
+        events = [] if journey is None else [one.event for one in journey.events]
+        return reply, [one for one in events if isinstance(one, VerdictReached)]
+
+    async def count(self, address: str, role: str) -> int:
+        entry = self.entry(address)
+        box = entry.junk if role == "junk" else entry.inbox
+        return len(await self.store.read(lambda conn: list_uids(conn, box)))
+
+    async def move_all(self, address: str, source: str, target: str) -> None:
+        """Move a mailbox, as IMAP and the web do, and let the trainer learn."""
+        entry = self.entry(address)
+        boxes = {"inbox": entry.inbox, "junk": entry.junk}
+        uids = await self.store.read(lambda conn: list_uids(conn, boxes[source]))
+        item = CopyMessages(entry.account_id, boxes[source], tuple(uids), boxes[target])
+        await self.store.write(move_messages, item)
+        await self.learn()
+
+    async def flag_all(self, address: str, flag: str) -> None:
+        entry = self.entry(address)
+        uids = await self.store.read(lambda conn: list_uids(conn, entry.inbox))
+        item = FlagChange(
+            entry.account_id, entry.inbox, tuple(uids), FlagMode.ADD, frozenset({flag})
+        )
+        await self.store.write(change_flags, item)
+        await self.learn()
+
+    async def learn(self) -> None:
+        while await self.trainer.learn_due():
+            pass
+        self.clock.advance(61_000)  # other workers look after half a minute, history after one
+
+
+def live(
+    store: Store, story: Callable[[World], Awaitable[None]], options: CheckOptions | None = None
+) -> None:
+    for address in ("amal@south.test", "basim@south.test"):
+        make_account(store, address)
+    boss = NewAccount(
+        "boss", parse_address("boss@south.test"), "Noor Saleh", "!", admin=True, created_ms=NOW_MS
+    )
+    store.write_now(create_account, boss)
+    options = options or CheckOptions.model_validate({"words": {"least_mails": 3}})
+
+    async def run() -> None:
+        async with running(store):
+            clock = FakeClock(NOON_MS)
+            knowledge = Knowledge(store, options, clock)
+            resolve = ZoneResolver(ZONE).resolve
+            checks = Checks(options, resolve, HOSTNAME, store.directory.is_ours, knowledge)
+            talk = await talk_to_receiver(store, checks=checks, clock=clock)
+            hear = learner_of(knowledge.history, HOSTNAME)
+            await story(
+                World(store, clock, talk, Trainer(store, options.words, clock, [hear]), knowledge)
+            )
+
+    asyncio.run(run())
+
+
+def test_an_honest_letter_of_a_stranger_lies_in_the_inbox(store: Store) -> None:
+    """Design D12."""
+
+    async def story(world: World) -> None:
+        reply, (verdict,) = await world.deliver(letter(1, "shall we meet on Sunday?"))
+        assert reply.startswith("250")
+        assert (verdict.verdict, verdict.recipient) == ("accept", None)
+        assert await world.count("amal@south.test", "inbox") == 1
+
+    live(store, story)
+
+
+@pytest.mark.parametrize("name", ["phishing-en-digit-for-letter", "phishing-ar-bank"])
+def test_deceit_lies_in_junk_and_its_journey_says_why(store: Store, name: str) -> None:
+    async def story(world: World) -> None:
+        message = (ODD / f"{name}.eml").read_bytes().replace(b"\n", b"\r\n")
+        reply, (verdict,) = await world.deliver(message)
+        assert reply.startswith("250")
+        assert verdict.verdict == "junk"
+        assert any(signal[0].startswith("phish.") for signal in verdict.signals)
+        assert await world.count("amal@south.test", "junk") == 1
+
+    live(store, story)
+
+
+def test_a_stranger_with_the_name_of_one_of_us(store: Store) -> None:
+    """First contact that claims to be a local account; whom one knows is no pretender."""
+
+    async def story(world: World) -> None:
+        message = letter(1, "buy gift cards, and keep it between us").replace(
+            b"Somebody", b'"Noor Saleh (director)"'
+        )
+        _, (verdict,) = await world.deliver(message)
+        assert verdict.verdict == "junk"
+        assert {one[0] for one in verdict.signals} >= {"phish.name-of-ours", "phish.lure"}
+        await world.move_all("amal@south.test", "junk", "inbox")
+        _, verdicts = await world.deliver(message, "amal@south.test", "basim@south.test")
+        told = {one.recipient: one.verdict for one in verdicts}
+        assert told["amal@south.test"] == "accept"
+        assert told["basim@south.test"] == "junk"
+        assert await world.count("basim@south.test", "junk") == 1
+
+    live(store, story)
+
+
+def test_moves_to_junk_teach_who_is_not_wanted(store: Store) -> None:
+    """The mail of an address that was moved to Junk often is junk for that account alone."""
+
+    async def story(world: World) -> None:
+        for number in range(3):
+            await world.deliver(letter(number, f"news {number}"))
+            await world.move_all("amal@south.test", "inbox", "junk")
+        _, verdicts = await world.deliver(letter(9, "news"), "amal@south.test", "basim@south.test")
+        told = {one.recipient: one for one in verdicts}
+        assert told[None].verdict == "accept"
+        own = told["amal@south.test"]
+        assert own.verdict == "junk"
+        assert own.signals[0][0] == "history.often-junked-by-you"
+        assert await world.count("amal@south.test", "junk") == 4
+        assert await world.count("basim@south.test", "inbox") == 1
+        await world.move_all("amal@south.test", "junk", "inbox")
+        _, verdicts = await world.deliver(letter(10, "news"))
+        assert {one.verdict for one in verdicts} == {"accept"}
+
+    live(store, story)
+
+
+SPAM = "الحبوب السحرية بدون وصفة والشحن سري", "miracle pills without prescription discreet shipping"
+HAM = "اجتماع يوم الأحد في القاعة العلوية", "the meeting on sunday is in the upper room"
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["ar", "en"])
+@pytest.mark.parametrize("way", ["move", "flag"])
+def test_words_of_what_was_called_junk(store: Store, way: str, number: int) -> None:
+    """By moves and by $Junk; from other senders, so that their history says nothing."""
+
+    async def story(world: World) -> None:
+        for count in range(4):
+            await world.deliver(letter(count, HAM[number], f"h{count}@h{count}.example"))
+        await world.flag_all("amal@south.test", "$NotJunk")
+        entry = world.entry("amal@south.test")
+        for count in range(4):
+            spam = letter(count, SPAM[number], f"s{count}@s{count}.example")
+            await world.deliver(spam, "amal@south.test")
+        uids = await store.read(lambda conn: list_uids(conn, entry.inbox))
+        if way == "flag":
+            junk = FlagChange(
+                entry.account_id, entry.inbox, tuple(uids[4:]), FlagMode.ADD, frozenset({"$Junk"})
+            )
+            await store.write(change_flags, junk)
+        else:
+            move = CopyMessages(entry.account_id, entry.inbox, tuple(uids[4:]), entry.junk)
+            await store.write(move_messages, move)
+        await world.learn()
+        for words, signal in ((SPAM[number], "words.own-junk"), (HAM[number], "words.own-ham")):
+            # Half a minute after they were learned, in the background.
+            for _ in range(2):
+                _, verdicts = await world.deliver(letter(99, words, "new@new.example"))
+                await asyncio.sleep(0)
+            own = {one.recipient: one for one in verdicts}["amal@south.test"]
+            assert signal in {one[0] for one in own.signals}
+            assert own.verdict == ("junk" if "junk" in signal else "accept")
+
+    live(store, story)
+
+
+def test_greylisting_asks_the_unproven_unknown_only(store: Store) -> None:
+    options = CheckOptions.model_validate({"greylist": {"enabled": True}})
+
+    async def story(world: World) -> None:
+        proven, _ = await world.deliver(letter(1, "hello"))
+        assert proven.startswith("250")
+        unknown = letter(2, "hello", "x@unknown.example")
+        reply, _ = await world.deliver(unknown, sender="x@unknown.example")
+        assert reply.startswith("45")
+        world.clock.advance(6 * 60_000)
+        reply, _ = await world.deliver(unknown, sender="x@unknown.example")
+        assert reply.startswith("250")
+
+    live(store, story, options)
+
+
+def test_greylisting_is_off_unless_asked_for(store: Store) -> None:
+    async def story(world: World) -> None:
+        reply, _ = await world.deliver(
+            letter(1, "hello", "x@unknown.example"), sender="x@y.example"
+        )
+        assert reply.startswith("250")
+
+    live(store, story)
