@@ -167,7 +167,7 @@ def test_the_longest_lines_pass_unchanged_and_dots_stay(north: LabDomain) -> Non
     """Handling is the same before and after a hop: no line is cut or joined (section 4.5.3.1.6)."""
     writer, token = north.accounts[0], uuid.uuid4().hex
     body = b"x" * 998 + b"\r\n" + b"." * 998 + b"\r\n.\r\n..\r\n" + b"\xff\xfe\x80\r\n"
-    letter = f"From: {writer.address}\r\nSubject: {token}\r\n\r\n".encode() + body
+    letter = f"From: a@elsewhere.test\r\nSubject: {token}\r\n\r\n".encode() + body
     with north.smtp() as client:
         client.ehlo()
         client.sendmail("a@elsewhere.test", [writer.address], letter, ["BODY=8BITMIME"])

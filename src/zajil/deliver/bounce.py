@@ -20,7 +20,6 @@ from zajil.deliver.outgoing import Outcome, Result
 from zajil.deliver.settle import Notice, Pair
 from zajil.keys.sign import Signer
 from zajil.message.dsn import (
-    MAX_RETURNED,
     Action,
     DeliveryReport,
     RecipientReport,
@@ -106,9 +105,11 @@ class Bouncer:
     async def _read(self, mail: Claimed, *, whole: bool) -> tuple[bytes, bytes | None]:
         """Give the header section, and the whole message where it is wanted."""
         blobs = self.store.blobs
-        size = MAX_WHOLE if whole else MAX_RETURNED
         try:
-            head = await self.store.read(lambda c: _read_head(blobs.open(c, mail.blob_id), size))
+            # All of the largest header section we take: the fields of its writer stand at the end.
+            head = await self.store.read(
+                lambda conn: _read_head(blobs.open(conn, mail.blob_id), MAX_WHOLE)
+            )
         except NoSuchBlob:
             return b"", None
         section, found, _ = head.partition(b"\r\n\r\n")
