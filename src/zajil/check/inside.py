@@ -1,6 +1,7 @@
 """What a mail is made of: how it is built, whom it claims to be from, its links and files. Pure.
 
-One parse serves all of it, and it is the one that the webmail shows: what is judged is what is read.
+One parse serves all of it, and it is the one that the webmail shows: what is judged is what is
+read.
 """
 
 from __future__ import annotations
