@@ -86,7 +86,7 @@ class DmarcCounts:
         if not self._interval_ms or dmarc is None or peer is None or peer.host == LOCAL:
             return
         record, domain = dmarc.record, dmarc.record_domain
-        if record is None or domain is None or not record.report_uris:
+        if record is None or domain is None or not record.report_to:
             return
         to, override = facts.recipients, found.override
         if _is_report(to):
@@ -139,7 +139,7 @@ class DmarcCounts:
             [
                 SeenDomain(
                     _published(domain, records[domain]),
-                    records[domain].report_uris,
+                    records[domain].report_to,
                     interval * self._interval_ms,
                     (interval + 1) * self._interval_ms,
                     tuple(found),

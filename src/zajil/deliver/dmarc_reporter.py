@@ -176,14 +176,12 @@ class DmarcReporter:
         message, events = await self._write_mail(report, sender, consent)
         recipients = []
         for one in consent.destinations:
-            host = one.address.domain
-            if one.limit is not None and len(message) > one.limit:
-                reasons.append(f"{one.address} takes no mail of {len(message)} octets.")
-            elif hosts[host] >= MAX_PER_HOST:
+            host = one.domain
+            if hosts[host] >= MAX_PER_HOST:
                 reasons.append(f"{host} got {MAX_PER_HOST} reports already.")
             else:
                 hosts[host] += 1
-                recipients.append(one.address)
+                recipients.append(one)
         if not recipients:
             return await self._finish(due, lease, " ".join(reasons), ())
         try:
@@ -242,7 +240,7 @@ class DmarcReporter:
             report,
             self._hostname,
             sender,
-            tuple([one.address for one in consent.destinations]),
+            consent.destinations,
             f"<{report.report_id}>",
             self._clock.now_ms(),
         )

@@ -9,7 +9,7 @@ Laws:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 MAX_SIZE = 4096
@@ -40,10 +40,8 @@ class DmarcRecord:
     strict_dkim: bool = False
     strict_spf: bool = False
     report_to: tuple[str, ...] = ()
-    """URIs of ``rua``, without the obsolete size limit: ``mailto:reports@north.test``."""
-    report_uris: tuple[str, ...] = field(default=(), compare=False)
-    """The same as they stand, with the limit, which whoever sends reports keeps to
-    (RFC 9990 section 3.5): ``mailto:reports@north.test!10m``."""
+    """URIs of ``rua``, without the obsolete size limit, which nobody shall keep to any more
+    (RFC 9989 section 4.8): ``mailto:reports@north.test``."""
     failure_to: tuple[str, ...] = ()
     """URIs of ``ruf``."""
     failure_options: frozenset[str] = frozenset("0")
@@ -78,7 +76,6 @@ def parse_dmarc_record(text: str) -> DmarcRecord | None:
         strict_dkim=tags.get("adkim", "").lower() == "s",
         strict_spf=tags.get("aspf", "").lower() == "s",
         report_to=report_to,
-        report_uris=_read_uris(tags.get("rua", ""), with_limit=True),
         failure_to=failure_to,
         failure_options=_read_failure_options(tags.get("fo", "")),
         psd=psd if psd in ("y", "n") else "u",
@@ -109,11 +106,11 @@ def _read_policies(tags: dict[str, str]) -> tuple[str, str, str, bool]:
     return policy, below, absent, True
 
 
-def _read_uris(text: str, *, with_limit: bool = False) -> tuple[str, ...]:
+def _read_uris(text: str) -> tuple[str, ...]:
     found: list[str] = []
     for piece in text.split(","):
         match = _URI.match(piece.strip(" \t"))
-        uri = match[0 if with_limit else 1] if match else None
+        uri = match[1] if match else None
         if uri and len(found) < MAX_URIS and uri not in found:
             found.append(uri)
     return tuple(found)

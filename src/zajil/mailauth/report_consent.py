@@ -21,31 +21,22 @@ from zajil.mailauth.tree_walk import RecordBook, WalkFailed, organizational_doma
 MAX_DESTINATIONS = 5
 """Of one record; RFC 9989 section 4.7 asks for two at least."""
 
-_URI = re.compile(r"mailto:([^?!]{3,500})(?:\?[^!]*)?(?:!([0-9]{1,12})([kmgt]?))?\Z", re.IGNORECASE)
-_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """One address that a record names."""
-
-    address: Address
-    limit: int | None = None
-    """Octets of the largest mail it wants (``!10m``); ``None``: not said."""
+# The size of the largest report is no part of it any more (RFC 9989 section 4.8).
+_URI = re.compile(r"mailto:([^?!]{3,500})(?:\?[^!]*)?(?:![0-9]{1,12}[kmgt]?)?\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
     """Who takes reports on a domain."""
 
-    destinations: tuple[Destination, ...]
+    destinations: tuple[Address, ...]
     refused: tuple[str, ...] = ()
     """A sentence for each that does not."""
     is_unsure: bool = False
     """DNS gave no answer for one: ask again later."""
 
 
-def parse_destination(uri: str) -> Destination | None:
+def parse_destination(uri: str) -> Address | None:
     """Read a URI of ``rua``; ``None``: it is none that mail can be sent to."""
     match = _URI.match(uri.strip())
     if match is None:
@@ -56,8 +47,7 @@ def parse_destination(uri: str) -> Destination | None:
         return None
     if not address.domain or address.domain.startswith("[") or not address.is_ascii:
         return None
-    limit = int(match[2]) * _UNITS[(match[3] or "").lower()] if match[2] else None
-    return Destination(address, limit)
+    return address
 
 
 def find_consent(policy_domain: str, uris: tuple[str, ...]) -> Flow[Consent]:
@@ -68,7 +58,7 @@ def find_consent(policy_domain: str, uris: tuple[str, ...]) -> Flow[Consent]:
         uris: of ``rua``.
     """
     book = RecordBook()
-    accepted: dict[str, Destination] = {}
+    accepted: dict[str, Address] = {}
     refused: list[str] = []
     is_unsure = False
     for uri in uris[:MAX_DESTINATIONS]:
@@ -83,22 +73,20 @@ def find_consent(policy_domain: str, uris: tuple[str, ...]) -> Flow[Consent]:
             refused.append(f"DNS gave no answer for {failed}.")
             continue
         if not agreed:
-            host = wanted.address.domain
+            host = wanted.domain
             refused.append(f"{host} does not say that it takes reports on {policy_domain}.")
         for one in agreed:
-            accepted.setdefault(one.address.key, one)
+            accepted.setdefault(one.key, one)
     return Consent(tuple(accepted.values()), tuple(refused), is_unsure)
 
 
-def _agree(
-    policy_domain: str, wanted: Destination, book: RecordBook
-) -> Flow[tuple[Destination, ...]]:
+def _agree(policy_domain: str, wanted: Address, book: RecordBook) -> Flow[tuple[Address, ...]]:
     """Give where reports go in the end; empty: nowhere (RFC 9990 section 4).
 
     Raises:
         WalkFailed: DNS did not say.
     """
-    host = wanted.address.domain
+    host = wanted.domain
     if host == policy_domain:
         return (wanted,)
     if host.rpartition(".")[2] == policy_domain.rpartition(".")[2]:
@@ -115,11 +103,11 @@ def _agree(
     records = [record for text in answer.values if (record := parse_dmarc_record(text))]
     if not records:
         return ()
-    named = [uri for record in records for uri in record.report_uris][:MAX_DESTINATIONS]
+    named = [uri for record in records for uri in record.report_to][:MAX_DESTINATIONS]
     if not named:
         return (wanted,)
     others = [parse_destination(uri) for uri in named]
     # Security: whoever takes the reports may name another address, at the same host alone.
-    if any(one is None or one.address.domain != host for one in others):
+    if any(one is None or one.domain != host for one in others):
         return ()
     return tuple([one for one in others if one is not None])

@@ -60,4 +60,4 @@ def _feedback(data: bytes) -> None:
 
 def _address(data: bytes) -> None:
     found = parse_destination(data.decode("latin-1"))
-    assert found is None or not set("\r\n\0") & set(str(found.address))
+    assert found is None or not set("\r\n\0") & set(str(found))
