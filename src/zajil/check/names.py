@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from zajil.check.lookalike import skeleton
 from zajil.check.phishing import NOBODY, Protected
@@ -55,16 +56,21 @@ class OurNames:
         self._read_ms = self._clock.now_ms()
         self._is_stale = False
         with suppress(StoreUnavailable):
-            domains, names = await self._store.read(
-                lambda conn: (
-                    load_domains(conn),
-                    _skeletons(list_display_names(conn, MOST_NAMES + 1)),
-                )
-            )
-            self._protected = Protected(domains, names.__contains__, self._brands)
+            self._protected = await self._store.read(lambda conn: protect(conn, self._brands))
 
     def _forget(self) -> None:
         self._is_stale = True
+
+
+def protect(conn: Any, brands: Iterable[str]) -> Protected:
+    """Read what strangers must not borrow.
+
+    Args:
+        conn: a read of the store.
+        brands: domains of others that an operator named.
+    """
+    names = _skeletons(list_display_names(conn, MOST_NAMES + 1))
+    return Protected(load_domains(conn), names.__contains__, brands)
 
 
 def _skeletons(names: Sequence[str]) -> frozenset[str]:

@@ -18,7 +18,7 @@ from zajil.check.facts import MessageFacts
 from zajil.check.inside import look_inside, view_of
 from zajil.check.knowledge import Knowledge, Known
 from zajil.check.peer import PeerFindings, check_peer
-from zajil.check.phishing import NOBODY
+from zajil.check.phishing import NOBODY, Protected
 from zajil.check.pretence import check_pretence
 from zajil.check.result_fields import forged_ranges, result_field
 from zajil.check.scanners import NOT_SCANNED, ScannerFindings
@@ -69,6 +69,7 @@ class Checks:
         hostname: str,
         is_our_domain: Callable[[str], bool] = _nobodys,
         knowledge: Knowledge | None = None,
+        protected: Protected = NOBODY,
     ) -> None:
         """Take what all mails are checked with.
 
@@ -78,12 +79,14 @@ class Checks:
             hostname: ours.
             is_our_domain: answers from memory.
             knowledge: what is known beside the mail; ``None``: nothing.
+            protected: names of ours, where ``knowledge`` is ``None``.
         """
         self._options = options
         self._resolve = resolve
         self._hostname = hostname
         self._is_our_domain = is_our_domain
         self.knowledge = knowledge
+        self._protected = protected
         self.lists = DnsLists(options.peer.lists, resolve)
         self._weights = options.weights
         self.thresholds = thresholds_of(options)
@@ -137,7 +140,9 @@ class Checks:
 
     async def _look_inside(self, facts: MessageFacts, sender: SenderFindings) -> Known:
         knowledge, view = self.knowledge, view_of(facts)
-        protected = NOBODY if knowledge is None else await knowledge.names.protected()
+        protected = self._protected
+        if knowledge is not None:
+            protected = await knowledge.names.protected()
         refuse = self._options.attachments.refuse
         if isinstance(facts.body, bytes) and len(facts.body) <= _LARGE:
             inside = look_inside(view, facts, protected, refuse)

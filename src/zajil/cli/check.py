@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ from zajil.cli.output import AsJson, print_json, print_table, printable
 
 if TYPE_CHECKING:
     from zajil.admin.explain import Explanation, Translate
+    from zajil.admin.explain_file import Envelope, Installation
     from zajil.config.options_check import CheckOptions
 
 check_app = typer.Typer(
@@ -56,6 +58,10 @@ def explain(
     ] = None,
     mail_from: Annotated[str, typer.Option(help="MAIL FROM of the file; empty: a bounce.")] = "",
     helo: Annotated[str, typer.Option(help="What the peer would have said in EHLO.")] = "",
+    account: Annotated[
+        str | None,
+        typer.Option(help="Login or address whose mail the file would be: its words count too."),
+    ] = None,
     language: Annotated[str, typer.Option(help="Of the sentences: en or ar.")] = "en",
     nameserver: NameserverOption = None,
     timeout: TimeoutOption = TIMEOUT_SECONDS,
@@ -63,8 +69,9 @@ def explain(
 ) -> None:
     """Say why a mail is accepted, junk, deferred or refused, and what would have changed it.
 
-    A file is judged now, by the weights of the configuration if there is one; it is no user's
-    mail, so nobody's words or history count. For a mail of ours the verdict of its day is told.
+    A file is judged now. Where there is a configuration, its weights count, the names of its
+    people, and the words they taught; elsewhere it is judged for the domains it is addressed to.
+    Its sender has no history. For a mail of ours the verdict of its day is told.
 
     Exit status: 0 it is accepted, 1 it is not or the id is unknown, 2 wrong usage.
     """
@@ -75,8 +82,12 @@ def explain(
     if re.fullmatch(MAIL_ID_PATTERN, what) and not Path(what).exists():
         told = _explain_mail(context, what)
     else:
+        from zajil.admin.explain_file import Envelope
+
         options = _check_options(context)
-        told = (_explain_file(what, (ip, mail_from, helo), options, (nameserver, timeout)),)
+        where = _installation(context, options, account)
+        envelope = Envelope(_address(ip), mail_from, helo)
+        told = (_explain_file(what, envelope, options, where, (nameserver, timeout)),)
     if as_json:
         shown = explanation_to_dict(told[0], translate)
         others = [explanation_to_dict(one, translate) for one in told[1:]]
@@ -117,26 +128,51 @@ def _check_options(context: typer.Context) -> CheckOptions:
     return read_configuration(context).check
 
 
+def _installation(
+    context: typer.Context, options: CheckOptions, account: str | None
+) -> Installation | None:
+    """What is known here; ``None``: there is no configuration, or its store is closed to us."""
+    from zajil.admin.explain_file import read_installation
+    from zajil.admin.open import WrongUser
+    from zajil.store.errors import StoreUnavailable
+
+    try:
+        configuration_file(context)
+    except WrongUsage:
+        if account is not None:
+            raise
+        return None
+    try:
+        with opened_store(context) as store:
+            return read_installation(store, options, account)
+    except (StoreUnavailable, WrongUser) as error:
+        if account is not None:
+            raise
+        print(f"zajil: judged without what was learned: {error}", file=sys.stderr)
+        return None
+
+
+def _address(ip: str | None) -> str | None:
+    try:
+        return None if ip is None else str(ip_address(ip))
+    except ValueError:
+        raise WrongUsage(f"--ip {ip}: it is not an IP address") from None
+
+
 def _explain_file(
     file: str,
-    envelope: tuple[str | None, str, str],
+    envelope: Envelope,
     options: CheckOptions,
+    where: Installation | None,
     asking: tuple[str | None, float],
 ) -> Explanation:
-    from zajil.admin.explain import explain_file
+    from zajil.admin.explain_file import explain_file
     from zajil.cli.asking import run_with_resolver
     from zajil.cli.message_file import read_message
 
-    message, (ip, mail_from, helo) = read_message(file), envelope
-    try:
-        ip = None if ip is None else str(ip_address(ip))
-    except ValueError:
-        raise WrongUsage(f"--ip {ip}: it is not an IP address") from None
+    message = read_message(file)
     return run_with_resolver(
-        lambda resolve: explain_file(
-            message, options, resolve, ip=ip, mail_from=mail_from, helo=helo
-        ),
-        *asking,
+        lambda resolve: explain_file(message, options, resolve, envelope, where), *asking
     )
 
 

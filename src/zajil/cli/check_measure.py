@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mailbox
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,14 +92,19 @@ def _messages(place: Path) -> Iterator[tuple[str, bytes]]:
             yield from ((path.name, _crlf(path.read_bytes())) for path in files)
         elif place.is_dir():
             yield from ((p.name, _crlf(p.read_bytes())) for p in sorted(place.rglob("*.eml")))
-        elif place.open("rb").read(5) == b"From ":
-            box = mailbox.mbox(place, create=False)
-            keys = box.iterkeys()
-            yield from ((f"{place.name}:{key}", _crlf(box.get_bytes(key))) for key in keys)
+        elif _is_mbox(place):
+            with closing(mailbox.mbox(place, create=False)) as box:
+                for key in box.iterkeys():
+                    yield f"{place.name}:{key}", _crlf(box.get_bytes(key))
         else:
             yield place.name, _crlf(place.read_bytes())
     except OSError as error:
         raise WrongUsage(f"{place}: {error.strerror}") from None
+
+
+def _is_mbox(place: Path) -> bool:
+    with place.open("rb") as file:
+        return file.read(5) == b"From "
 
 
 def _crlf(message: bytes) -> bytes:

@@ -1,0 +1,170 @@
+"""How a message in a file would be judged, as if a peer brought it now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from zajil.admin.explain import Explanation, explain
+from zajil.check.classifier import classify, telling_words
+from zajil.check.facts import MessageFacts
+from zajil.check.inside import view_of
+from zajil.check.model import reasons_of
+from zajil.check.names import protect
+from zajil.check.phishing import Protected
+from zajil.check.step import Checks
+from zajil.check.tokens import find_tokens
+from zajil.check.verdict import Reason, decide
+from zajil.config.options import LimitOptions
+from zajil.config.options_check import CheckOptions
+from zajil.core.address import Address, parse_address
+from zajil.core.ids import AccountId
+from zajil.dns.flow import Resolve
+from zajil.mailauth.dkim_body import BodyDigests, body_needs, body_of
+from zajil.message.address_list import parse_address_list
+from zajil.message.fields import Field, find_fields, read_fields, split_message
+from zajil.net.peer import Peer
+from zajil.net.system import SystemClock
+from zajil.store.accounts import NoSuchAccount, find_by_login
+from zajil.store.open import Store
+from zajil.store.training import INSTALLATION, list_models, load_words
+
+_MOST_RECIPIENTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What a peer would have said."""
+
+    ip: str | None = None
+    """Its address; ``None``: nothing is known of it, and what is about it is not checked."""
+    mail_from: str = ""
+    """``""`` is the null path."""
+    helo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is known where the file is judged."""
+
+    protected: Protected
+    models: tuple[tuple[bool, Mapping[str, float]], ...] = ()
+    """Words that were learned, and whether by the account whose mail it would be."""
+
+
+def read_installation(store: Store, options: CheckOptions, account: str | None) -> Installation:
+    """Read what an installation knows.
+
+    Args:
+        store: open, of this process.
+        options: ``[check]``.
+        account: login or address whose mail the file would be; ``None``: nobody's.
+
+    Raises:
+        NoSuchAccount: there is none of this name.
+    """
+    whose = [INSTALLATION]
+    if account is not None:
+        row = store.read_now(lambda conn: find_by_login(conn, account))
+        if row is None:
+            raise NoSuchAccount(f"there is no account {account}")
+        whose.append(row.account_id)
+    imitated = options.phishing.imitated_domains
+    protected = store.read_now(lambda conn: protect(conn, imitated))
+    models = _read_models(store, options, whose) if options.words.enabled else ()
+    return Installation(protected, models)
+
+
+def _read_models(
+    store: Store, options: CheckOptions, whose: Sequence[AccountId]
+) -> tuple[tuple[bool, Mapping[str, float]], ...]:
+    states = store.read_now(lambda conn: list_models(conn, options.words.least_mails))
+    found: list[tuple[bool, Mapping[str, float]]] = []
+    for state in states:
+        account_id = state.account_id
+        if account_id in whose:
+            counts = store.read_now(lambda conn, one=account_id: load_words(conn, one))  # type: ignore[misc]
+            words = telling_words(counts, state.junk, state.ham)
+            found.append((account_id != INSTALLATION, words))
+    return tuple(found)
+
+
+async def explain_file(
+    message: bytes,
+    options: CheckOptions,
+    resolve: Resolve,
+    envelope: Envelope,
+    installation: Installation | None = None,
+) -> Explanation:
+    """Judge a message now, as if a peer brought it; no history counts.
+
+    Args:
+        message: with CRLF line ends.
+        options: weights and scores.
+        resolve: asks DNS.
+        envelope: who would bring it.
+        installation: where; ``None``: at the domains it is addressed to.
+
+    Raises:
+        BadAddress: the reverse path is none.
+    """
+    end, _ = split_message(message)
+    header, body = message[:end], message[end:]
+    fields = read_fields(header)
+    digests = BodyDigests(body_needs(fields))
+    digests.feed(body_of(body))
+    recipients = _recipients(fields)
+    peer = None if envelope.ip is None else Peer(envelope.ip, 0, "")
+    facts = MessageFacts(
+        SystemClock().now_ms(),
+        peer,
+        envelope.helo,
+        parse_address(envelope.mail_from) if envelope.mail_from else None,
+        recipients,
+        header,
+        fields,
+        len(message),
+        True,
+        None,
+        "localhost",
+        LimitOptions(),
+        digests=digests,
+        body=body,
+    )
+    if installation is None:
+        domains = [one.domain for one in recipients]
+        imitated = options.phishing.imitated_domains
+        installation = Installation(Protected(domains, brands=imitated))
+    checks = Checks(options, resolve, "", protected=installation.protected)
+    looked = None if peer is None else checks.look_at(peer, envelope.helo, facts.now_ms)
+    checked = await checks.check_message(facts, looked)
+    verdict = checked.verdict
+    words = _word_reasons(facts, installation, options.weights)
+    if words:
+        verdict = decide((*verdict.reasons, *words), checks.thresholds)
+    return explain(verdict, checks.thresholds)
+
+
+def _recipients(fields: Sequence[Field]) -> tuple[Address, ...]:
+    """Give to whom it is addressed: the envelope of a file is not known."""
+    found: list[Address] = []
+    for field in (*find_fields(fields, b"to"), *find_fields(fields, b"cc")):
+        found += [one.address for one in parse_address_list(field.value).people if one.address]
+    return tuple(found[:_MOST_RECIPIENTS])
+
+
+def _word_reasons(
+    facts: MessageFacts, installation: Installation, weights: Mapping[str, float]
+) -> list[Reason]:
+    if not installation.models:
+        return []
+    tokens = find_tokens(view_of(facts))
+    found = [
+        reason
+        for own, words in installation.models
+        for reason in reasons_of(classify(tokens, words), own=own)
+    ]
+    return [
+        replace(reason, weight=weights[reason.signal]) if reason.signal in weights else reason
+        for reason in found
+    ]
