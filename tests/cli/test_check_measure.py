@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import mailbox
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from make_corpus import make_corpus
 from zajil.cli.main import main
-
-CORPUS = Path(__file__).parent.parent / "corpus"
-sys.path.insert(0, str(CORPUS))
-from make_corpus import make_corpus  # noqa: E402  # it is a script beside its templates
 
 NOWHERE = ("--nameserver", "127.0.0.1:1", "--timeout", "0.1")
 Run = Callable[..., tuple[int, str, str]]
