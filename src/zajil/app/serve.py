@@ -12,6 +12,7 @@ import structlog
 
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.worker import Shared, close_sockets, run_worker
+from zajil.check.lookalike import load_tables
 from zajil.config.options import Configuration, ListenOptions
 from zajil.net.limits import SessionTable
 from zajil.net.listener import BindFailed, bind_for_workers, name_of, remove_unix
@@ -99,6 +100,7 @@ def _prepare(configuration: Configuration) -> Shared:
         client_tls = client_context(tls.ca_file, verify=True)
         _become(server.user)
         prepare_store(configuration.store, server.data_dir, clock=SystemClock())
+        load_tables()
     except (BindFailed, BadCertificate, StoreUnavailable) as error:
         raise CannotStart(str(error)) from error
     sessions = {name: SessionTable(workers) for name in SERVICES}

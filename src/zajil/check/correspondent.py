@@ -22,8 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from publicsuffixlist import PublicSuffixList
-
+from zajil.check.links import registered_domain
 from zajil.core.address import Address
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.mailauth.authres import Result
@@ -171,13 +170,7 @@ def organizational_domain(domain: str) -> str:
     name = domain.rstrip(".").lower()
     if name.startswith("["):
         return name
-    found = _suffixes().privatesuffix(name)
-    return found if isinstance(found, str) else name
-
-
-@functools.lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
+    return registered_domain(name)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -53,6 +53,15 @@ def has_turning_control(text: str) -> bool:
     return _TURNING.search(text) is not None and not _RIGHT_TO_LEFT.search(text)
 
 
+def load_tables() -> None:
+    """Read what is looked up of names now: before a fork, so that workers share it.
+
+    The first mail would wait a sixth of a second for it.
+    """
+    _prototypes()
+    registered_domain("example.com")
+
+
 @lru_cache(maxsize=1)
 def _prototypes() -> dict[int, str]:
     table: dict[int, str] = {}
