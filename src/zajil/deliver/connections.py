@@ -45,18 +45,25 @@ class Connections:
         """Give the link that was used last and that the rule permits; who takes it closes it or
         gives it back.
 
-        The host may have closed it meanwhile.
+        The host may have closed it in this moment.
         """
+        found: Link | None = None
         idle = self._idle.get(target, [])
-        for kept in reversed(idle):
-            if not is_secure_enough(kept.link, rule):
+        for kept in reversed(idle[:]):
+            # A host that speaks unasked wants to say 421, or its words would pass for the answers
+            # to the next mail.
+            is_usable = kept.link.stream.is_quiet
+            if is_usable and not is_secure_enough(kept.link, rule):
                 continue
             idle.remove(kept)
             kept.timer.cancel()
-            if not idle:
-                del self._idle[target]
-            return kept.link
-        return None
+            if is_usable:
+                found = kept.link
+                break
+            kept.link.abort()
+        if not idle:
+            self._idle.pop(target, None)
+        return found
 
     def give(self, link: Link) -> None:
         """Keep a link for the next mail, or let it go."""
@@ -65,8 +72,10 @@ class Connections:
             or self._clock.now_ms() - link.opened_ms >= MAX_AGE_MS
             or sum(map(len, self._idle.values())) >= MAX_IDLE
         )
+        conn = link.conn
         # Something that was said in a transaction is still open: do not mix it with the next.
-        if link.conn.state is not ClientState.READY or link.conn.replies_owed():
+        is_open = conn.state is not ClientState.READY or conn.replies_owed()
+        if is_open or conn.has_pending_input():
             link.abort()
         elif worn:
             self._quit(link)

@@ -63,11 +63,15 @@ class Link:
         """Send what the engine has to say.
 
         Raises:
-            LinkBroken: the peer is gone, or does not read.
+            LinkBroken: the peer is gone, does not read, or has answered more than it was asked.
         """
         data = self.conn.data_to_send()
         if not data:
             return
+        # Security: an answer that came before its question would be taken for the next one, and
+        # every later one for that of another recipient.
+        if self.conn.has_pending_input():
+            raise LinkBroken("bad reply: more answers than questions")
         try:
             await self.stream.write(data, seconds)
         except TimeoutError:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from zajil.config.options import DeliverOptions
 from zajil.core.clock import Clock
-from zajil.deliver.link import Link, LinkBroken, Target
+from zajil.deliver.link import Link, LinkBroken, PeerClosing, Target
 from zajil.net.stream import connect
 from zajil.smtp.client import BadReply, ClientConnection
 from zajil.smtp.codes import Status
@@ -229,7 +229,15 @@ class Opener:
             return
         await self._shake_hands(link, level, rule)
         # RFC 3207 section 4.2: everything the server said before is forgotten.
-        await self._say_ehlo(link)
+        try:
+            await self._say_ehlo(link)
+        except PeerClosing:
+            raise
+        except LinkBroken as error:
+            # In TLS 1.3 the host may refuse our side of the handshake after we think it is done.
+            if must:
+                raise
+            raise _HandshakeFailed(f"TLS failed: {error}", Level.PLAIN) from None
         if rule is TlsRule.REQUIRE and "REQUIRETLS" not in link.conn.capabilities:
             raise _not_secure(rule, f"{host} does not offer REQUIRETLS")
 

@@ -45,6 +45,11 @@ class Stream:
         self.address = join_host_port(*transport.get_extra_info("peername")[:2])
         """Address and port of the peer."""
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is open, and nothing has come that nobody has read."""
+        return self._protocol.is_quiet()
+
     async def read(self, timeout: float) -> bytes:
         """Wait for bytes from the peer; ``b""``: it has closed.
 
@@ -169,6 +174,10 @@ class _StreamProtocol(asyncio.Protocol):
     def has_unread(self) -> bool:
         """Tell whether bytes wait that nobody has read."""
         return bool(self._unread)
+
+    def is_quiet(self) -> bool:
+        """Tell whether it is open, and nobody has sent anything."""
+        return not (self._unread or self._eof or self._lost)
 
     async def read(self) -> bytes:
         """Wait for bytes; ``b""`` at the end."""
