@@ -46,6 +46,7 @@ from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
 from zajil.testing.clock import CountingRandom, FakeClock
 from zajil.testing.fuzz import Target
+from zajil.testing.fuzz_content import content_targets
 from zajil.testing.fuzz_dkim import dkim_targets
 from zajil.testing.fuzz_reports import report_targets
 from zajil.testing.fuzz_sender import sender_targets
@@ -99,6 +100,7 @@ def all_targets(wire: Path) -> list[Target]:
         *sender_targets(),
         *spf_targets(),
         *report_targets(),
+        *content_targets(),
         Target("configuration", _text(_configuration), _TOML, (b"[limits]\n", b"idle = ", b"'5m'")),
     ]
 

@@ -1,0 +1,135 @@
+"""Targets of the fuzzer for what is looked at inside a mail, and for what scanners answer."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+
+from zajil.check.archives import MAX_MEMBERS, list_archive
+from zajil.check.attachments import has_double_ending, kind_of
+from zajil.check.clamd import read_reply
+from zajil.check.classifier import classify, telling_words
+from zajil.check.html_text import MAX_LINKS, read_html
+from zajil.check.inside import look_inside, view_of
+from zajil.check.links import read_target, registered_domain, shown_domain
+from zajil.check.lookalike import Imitated, has_turning_control, is_in_false_letters, is_mixed
+from zajil.check.lure import borrowed_brand, is_lure
+from zajil.check.phishing import Protected
+from zajil.check.rspamd import read_opinion
+from zajil.check.tokens import MAX_TOKENS, find_tokens, tokens_of, words_of
+from zajil.core.domain import BadDomain, to_ascii
+from zajil.testing.facts import make_facts
+from zajil.testing.fuzz import Target
+
+_HTML = (
+    b'<p>one <a href="https://a.test">b.test</a></p><div style="display:none">x</div>',
+    b"<form action=x><input type=password></form><!-- c --><script>x</script>&amp;&#x633;",
+)
+_TAGS = (b"<", b">", b'"', b"'", b"<!--", b"-->", b"style=", b"display:none", b"&#", b"</a>", b"=")
+_URLS = (b"https://a.test@b.test/x", b"http://0x7f.1/", b"//xn--a.test", b"java\nscript:x")
+_NAMES = (b"n0rth.test", "аррӏе.com".encode(), b"north-test.evil.example", b"a.co.uk")
+_MAIL = (
+    b"From: PayPal <x@paypa1.com>\r\nReply-To: y@gmail.com\r\nTo: amal@north.test\r\n"
+    b"Subject: =?utf-8?q?verify?=\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+    b"Content-Type: text/html\r\n\r\n<a href=http://1.2.3.4>bank.test</a>\r\n--b\r\n"
+    b'Content-Disposition: attachment; filename="a.pdf.exe"\r\n\r\nMZ\r\n--b--\r\n'
+)
+_PARTS = (b"--b\r\n", b"--b--\r\n", b"Content-Type: ", b"text/html", b"; filename=", b"\r\n\r\n")
+_SCANNED = (b"stream: OK\0", b"stream: Win.Test FOUND\0", b"INSTREAM size limit exceeded. ERROR\0")
+_RSPAMD = (b'{"score": 1.5, "action": "reject", "symbols": {"A": {"score": 2}}}', b"[]", b"{}")
+_PROTECTED = Protected(["north.test"], "amal haddad".__eq__, ["bank.test"])
+_IMITATED = Imitated(["north.test", "xn--mgbai6l.test"], ["paypal.com"])
+_WORDS = telling_words([("viagra", 9, 0), ("meeting", 0, 9)], 10, 10)
+
+
+def content_targets() -> list[Target]:
+    """Give the targets."""
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a.txt"), b"hello")
+    archives = (zipped.getvalue(), gzip.compress(b"MZ", mtime=0))
+    return [
+        Target("html-text", _html, _HTML, _TAGS),
+        Target("link", _link, _URLS, (b"@", b"\\", b"//", b"%2e", b":", b"[::1]", b"xn--")),
+        Target("lookalike", _name, _NAMES, (b"xn--", b".", b"-", b"0", b"rn", "ӏ".encode())),
+        Target(
+            "archive", _archive, archives, (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"ustar")
+        ),
+        Target("file-name", _file_name, (b"bill.pdf.exe", b"a"), (b".", b" ", b"exe", b"pdf")),
+        Target("content-checks", _mail, (_MAIL,), (*_PARTS, *_TAGS)),
+        Target(
+            "words", _tokens, ("v1agra والفاتورة".encode(), b"v i a g r a"), (b" ", b"1", b"\0")
+        ),
+        Target("clamd-reply", _clamd, _SCANNED, (b" FOUND", b"stream: ")),
+        Target("rspamd-reply", _rspamd, _RSPAMD, (b"NaN", b"1e999", b"null", b"[[", b'"score":')),
+    ]
+
+
+def _html(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    found = read_html(text)
+    assert len(found.links) <= MAX_LINKS
+    # An entity of three characters becomes two at most.
+    assert len(found.text) + len(found.hidden) <= 2 * len(text) + 2
+
+
+def _link(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    target = read_target(text)
+    if target is not None:
+        assert "/" not in target.host
+        registered_domain(target.host)
+    shown_domain(text)
+
+
+def _name(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    is_mixed(text)
+    has_turning_control(text)
+    borrowed_brand(text, "evil.test")
+    _PROTECTED.is_ours(text)
+    try:
+        name = to_ascii(text)
+    except BadDomain:
+        return
+    is_in_false_letters(name)
+    assert Imitated([name]).find(name) is None
+    _IMITATED.find(name)
+
+
+def _archive(data: bytes) -> None:
+    listing = list_archive(data)
+    if listing is not None:
+        assert len(listing.members) <= MAX_MEMBERS + 1
+
+
+def _file_name(data: bytes) -> None:
+    name = data.decode("utf-8", "replace")
+    has_double_ending(name)
+    kind_of(name, data)
+
+
+def _mail(data: bytes) -> None:
+    facts = make_facts(data)
+    view = view_of(facts)
+    for reason in look_inside(view, facts, _PROTECTED, ("program",)):
+        assert reason.text.isprintable(), reason
+    is_lure(view)
+    find_tokens(view)
+
+
+def _tokens(data: bytes) -> None:
+    words_of(data.decode("utf-8", "replace"))
+    found = tokens_of(data)
+    assert len(found) <= MAX_TOKENS
+    assert 0 <= classify(found, _WORDS).probability <= 1
+
+
+def _clamd(data: bytes) -> None:
+    read_reply(data)
+
+
+def _rspamd(data: bytes) -> None:
+    found = read_opinion(data)
+    assert found.failure is not None or -1000 < found.score < 1000
