@@ -176,20 +176,28 @@ class _Chain:
         """
         which = f"the message signature of ARC set {one.instance}"
         try:
-            signature = read_signature(one)
-            body_hash = self._digests.digest(signature.body)
+            readings = read_signature(one)
+            hashes = [self._digests.digest(reading.body) for reading in readings]
         except BadSignature as error:
             raise _Failed(f"In ARC set {one.instance}, {error}.") from None
         except NotHashed:
             raise _Failed(f"Too many parts of the body are signed to check {which}.") from None
+        signature = readings[0]
         expires_s = signature.expires_s
         if expires_s is not None and expires_s < self._now_s - self._skew_s:
             raise _Failed(f"{which[0].upper()}{which[1:]} has expired.")
         key = yield from self._find_key(signature.domain, signature.selector, which)
         records = usable_records(key, signature)
-        if body_hash != signature.body_hash:
+        whole = [
+            reading
+            for reading, found in zip(readings, hashes, strict=True)
+            if found == reading.body_hash
+        ]
+        if not whole:
             raise _Failed(f"The body was changed after {signature.domain} sealed the mail.")
-        if not is_message_signed_by(records, self._header, one.signature, signature):
+        if not any(
+            is_message_signed_by(records, self._header, one.signature, reading) for reading in whole
+        ):
             raise _Failed(
                 f"The header section was changed after {signature.domain} sealed the mail."
             )

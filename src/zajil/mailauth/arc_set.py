@@ -8,7 +8,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zajil.mailauth.authres_read import read_instance
 from zajil.mailauth.dkim_signature import (
@@ -169,21 +169,30 @@ def _cv_of(tags: Mapping[bytes, Tag]) -> str:
     return tag.value.decode("ascii", "replace").lower() if tag else ""
 
 
-def read_signature(one: ArcSet) -> CommonTags:
+def read_signature(one: ArcSet) -> tuple[CommonTags, ...]:
     """Read the ARC-Message-Signature of a set.
+
+    Returns:
+        One reading, or two of which one must hold.
 
     Raises:
         BadSignature: it cannot be checked.
     """
     try:
-        # A blank name signs nothing, which harms nobody but the sealer; others let it pass.
+        # Deviation: RFC 6376 section 3.5 lets no name in h= be missing. A blank one signs nothing,
+        # which harms nobody but the sealer; sealers by the drafts of ARC write it (2026-11-27).
         common = read_common(one.signature_tags, may_be_blank=True)
     except BadTagList as error:
         raise BadSignature(f"the ARC message signature {error}") from None
     if SEAL in common.names:
         # RFC 8617 section 4.1.2: a seal is made after it, so it cannot be signed.
         raise BadSignature("the ARC message signature covers a seal")
-    return common
+    if b"c" in one.signature_tags:
+        return (common,)
+    # Deviation: without c= it is simple/simple, as in DKIM (RFC 6376 section 3.5). Whoever seals by
+    # the drafts of ARC means relaxed/relaxed (2026-11-27); the key has signed either.
+    body = common.body._replace(canonicalization="relaxed")
+    return common, replace(common, header_canonicalization="relaxed", body=body)
 
 
 def read_seal(one: ArcSet) -> Seal:

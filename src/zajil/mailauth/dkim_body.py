@@ -58,22 +58,26 @@ def body_needs(fields: Sequence[Field]) -> tuple[BodyNeed, ...]:
                 continue
         elif field.name != ARC_SIGNATURE:
             continue
-        need = _need_of(field.value)
-        if need is None or need in needs:
-            continue
-        if need.limit is not None:
-            partial += 1
-            if partial > MAX_PARTIAL:
+        for need in _needs_of(field):
+            if need in needs:
                 continue
-        needs.append(need)
+            if need.limit is not None:
+                partial += 1
+                if partial > MAX_PARTIAL:
+                    continue
+            needs.append(need)
     return tuple(needs)
 
 
-def _need_of(value: bytes) -> BodyNeed | None:
+def _needs_of(field: Field) -> tuple[BodyNeed, ...]:
     try:
-        return read_body_need(parse_tag_list(value))
+        tags = parse_tag_list(field.value)
+        need = read_body_need(tags)
     except BadTagList:
-        return None
+        return ()
+    if field.name == ARC_SIGNATURE and b"c" not in tags:
+        return need, need._replace(canonicalization="relaxed")  # ``arc_set`` says why
+    return (need,)
 
 
 def read_body_need(tags: Mapping[bytes, Tag]) -> BodyNeed:
