@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for name, package in _PACKAGES.items():
         with tempfile.TemporaryDirectory(prefix="zajil-fetch-") as place:
-            subprocess.run(["apt-get", "download", package], cwd=place, check=True)
+            # Its own user may not write into our folder; the archive is checked either way.
+            download = ["apt-get", "-o", "APT::Sandbox::User=root", "download", package]
+            subprocess.run(download, cwd=place, check=True)
             (archive,) = Path(place).glob("*.deb")
             subprocess.run(["dpkg", "-x", str(archive), str(folder / name)], check=True)
     install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder / "haraka")]
