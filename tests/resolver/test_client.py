@@ -229,6 +229,26 @@ def test_silence_is_a_failure_after_twice_the_timeout() -> None:
     assert len(server.udp_queries) == 2
 
 
+def test_a_server_that_stays_silent_holds_nobody_up() -> None:
+    """Three questions in vain, then the others fail at once, until the rest is over."""
+
+    async def run() -> None:
+        clock = FakeClock()
+        async with name_server(lambda query, udp: []) as server:
+            resolver = resolver_for(server.address, clock=clock, timeout="50ms")
+            for number in range(4):
+                await resolver.resolve(Question(f"{number}.test", "A"))
+            asked = len(server.udp_queries)
+            answer = await resolver.resolve(Question("later.test", "A"))
+            assert answer.detail == "the name server does not answer"
+            assert len(server.udp_queries) == asked
+            clock.advance(60_000)
+            await resolver.resolve(Question("back.test", "A"))
+            assert len(server.udp_queries) > asked
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("name", ["a" * 64 + ".test", "a..test", "x." * 130 + "test"])
 def test_a_name_dns_cannot_hold_does_not_exist(name: str) -> None:
     answer, _ = ask(respond("a.test. 300 IN A 192.0.2.1"), name=name)

@@ -21,6 +21,7 @@ from zajil.core.clock import Clock, Random
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.resolver.cache import Cache
 from zajil.resolver.exchange import NameServer, NoAnswer, exchange
+from zajil.resolver.silence import Silence
 from zajil.resolver.wire import MAX_CNAMES, Alias, Rejected, make_query, read_answer
 
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -41,6 +42,7 @@ class Resolver:
         self._free = asyncio.Semaphore(MAX_QUESTIONS)
         self.servers = find_name_servers(options.nameservers)
         """In the order they are asked."""
+        self._silence: dict[NameServer, Silence] = {}
 
     async def resolve(self, question: Question) -> Answer:
         """Answer a question; never raises on what DNS holds or on a server that is away.
@@ -90,15 +92,18 @@ class Resolver:
     async def _ask_servers(self, question: Question, detail: _Detail) -> Answer | Alias:
         """Ask each server in order, twice; the first that knows is believed."""
         for server in (*self.servers, *self.servers):
+            silence = self._silence.setdefault(server, Silence())
+            if not silence.may_ask(self._clock.now_ms()):
+                detail.text = detail.text or "the name server does not answer"
+                continue
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     found = await self._ask_server(question, server)
-            except TimeoutError:
-                detail.text = "timeout"
+            except (TimeoutError, NoAnswer) as error:
+                detail.text = str(error) or "timeout"
+                silence.failed(self._clock.now_ms())
                 continue
-            except NoAnswer as error:
-                detail.text = str(error)
-                continue
+            silence.answered()
             if not isinstance(found, Rejected):
                 return found
             detail.text = found.detail
