@@ -34,7 +34,7 @@ from zajil.check.view import MessageView
         # Evasions.
         ("v i a g r a", {"viagra", "spaced-out:"}),
         ("v.i.a.g.r.a", {"viagra", "spaced-out:"}),
-        ("v1agra", {"v1agra", "vlagra"}),
+        ("v1agra", {"v1agra", "vlagra", "viagra"}),
         ("c0ffee", {"c0ffee", "coffee"}),
         ("р\u0430yp\u0430l", {"paypal", "mixed-scripts:"}),
         ("ＦＲＥＥ", {"free"}),

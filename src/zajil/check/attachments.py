@@ -158,7 +158,9 @@ def kind_of(name: str, head: bytes) -> str:
 
 def _ending(name: str) -> str:
     # Windows drops dots and spaces at the end of a name.
-    return name.rstrip(". \t\u200e\u200f").rpartition(".")[2].lower() if "." in name else ""
+    if "." not in name:
+        return ""
+    return name.rstrip(". \t\u200e\u200f").rpartition(".")[2].strip().lower()
 
 
 def has_double_ending(name: str) -> bool:

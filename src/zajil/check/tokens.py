@@ -175,7 +175,10 @@ def _odd_word(word: str) -> tuple[str, ...]:
     if len(word) > _MAX_WORD:
         return (f"long:{word[:6]}~{min(len(word) // 10, 9)}0",)
     if _LEET.search(word):
-        return (word, word.translate(_LEET_LETTERS))
+        plain = word.translate(_LEET_LETTERS)
+        if "1" not in word:
+            return (word, plain)
+        return (word, plain, word.replace("1", "i").translate(_LEET_LETTERS))
     return (word,)
 
 

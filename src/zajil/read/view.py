@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html import escape
 
-from zajil.message.address_list import NamedAddress, parse_address_list
+from zajil.message.address_list import Group, NamedAddress, parse_address_list
 from zajil.message.date import parse_date
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import find_fields, unfold
@@ -193,7 +193,7 @@ def _warnings(root: Part) -> tuple[str, ...]:
         listed = parse_address_list(item.value)
         if listed.defects or not listed.people:
             found.append("bad-from")
-        if len(listed.people) != len(listed.items):
+        if any(isinstance(one, Group) for one in listed.items):
             found.append("from-group")
         if any("@" in one.display_name and one.spec != one.display_name for one in listed.people):
             found.append("name-is-address")
