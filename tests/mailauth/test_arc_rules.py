@@ -200,6 +200,7 @@ def test_a_message_signature_may_not_say_that(old: str, new: str) -> None:
     [
         ("cv=none; ", "cv = none ;\r\n "),
         ("cv=none", "cv=None"),
+        ("t=1; ", "t=1; c=relaxed/relaxed; "),
         ("t=1; ", ""),
         ("t=1; ", "t=1; zz=1; "),
         ("; b=@", "; b=@;"),
@@ -215,6 +216,8 @@ def test_a_seal_may_be_written_so(old: str, new: str) -> None:
     ("old", "new"),
     [
         ("t=1; ", "t=1; h=from; "),
+        ("t=1; ", "t=1; c=simple/simple; "),
+        ("t=1; ", "t=1; c=; "),
         ("t=1; ", "t=1; t=1; "),
         ("t=1; ", "t=yes; "),
         ("cv=none; ", ""),

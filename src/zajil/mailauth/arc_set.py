@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zajil.mailauth.authres_read import read_instance
+from zajil.mailauth.dkim_body import read_canonicalization
 from zajil.mailauth.dkim_signature import (
     BadSignature,
     CommonTags,
@@ -205,6 +206,8 @@ def read_seal(one: ArcSet) -> Seal:
     try:
         if b"h" in tags:
             raise BadSignature("the seal has h=, which RFC 8617 section 4.1.3 forbids")
+        if b"c" in tags and read_canonicalization(tags)[0] != "relaxed":
+            raise BadSignature("the seal has another c= than RFC 8617 section 4.1.3 knows")
         optional_number(tags, b"t", 12)
         algorithm = read_algorithm(tags)
         domain, selector = read_names(tags)
