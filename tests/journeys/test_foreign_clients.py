@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from zajil.testing.certificates import TestAuthority
-from zajil.testing.foreign import need_program, need_swaks_with_tls
+from zajil.testing.foreign import need_msmtp_with_scram, need_program, need_swaks_with_tls
 from zajil.testing.lab_process import LabAccount, LabDomain, LabProcess
 from zajil.testing.mail_clients import CLIENTS, SPEAK_UTF8, Order
 from zajil.testing.mailbox import wait_for_message
@@ -146,6 +146,29 @@ def test_another_sender_sends_nothing(
     assert not told.went_out
     assert "5.7.1" in told.words, told.words
     assert not is_there(north, north.accounts[1], token)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_msmtp_proves_an_app_password_without_sending_it(
+    lab: LabProcess, north: LabDomain, tmp_path: Path, service: str
+) -> None:
+    """RFC 5802, RFC 7677: SCRAM-SHA-256 as GNU SASL speaks it, both proofs looked at."""
+    need_msmtp_with_scram()
+    token = uuid.uuid4().hex
+    order = make_order(lab, north, service, tmp_path).but(mechanism="SCRAM-SHA-256")
+    added = ("app-password", "add", order.login, "--name", token, "--scope", "smtp")
+    made = north.command("account", *added)["password"]
+    order.letter.write_bytes(dotted(order, token))
+    # Of a password that somebody chose nothing is kept that could be proved that way.
+    assert "535" in CLIENTS["msmtp"](order).words
+    assert "535" in CLIENTS["msmtp"](order.but(password=f"{made}x")).words
+    told = CLIENTS["msmtp"](order.but(password=made))
+    assert told.went_out, told.words
+    read_letter(north, north.accounts[1], token)
+    (found,) = north.command("journey", "find", "--message-id", f"<{token}@client.test>")["mails"]
+    events = north.command("journey", "show", found["mail_id"])["events"]
+    (logged_in,) = [event for event in events if event["name"] == "session.login"]
+    assert logged_in["mechanism"] == "SCRAM-SHA-256"
 
 
 @pytest.mark.parametrize("client", CLIENTS)

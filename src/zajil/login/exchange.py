@@ -110,10 +110,10 @@ class Exchange:
                 return await self._find_keys(login)
             case Proven(key, final):
                 return await self._check_proof(key, final)
-            case Denied(final, wrong):
+            case Denied(wrong=wrong):
                 if wrong:
                     await self._log_in_by_key(None)
-                return self._end_with(Failure.WRONG if wrong else Failure.MALFORMED, final)
+                return Failure.WRONG if wrong else Failure.MALFORMED
             case _:
                 return Failure.MALFORMED
 
@@ -144,9 +144,8 @@ class Exchange:
 
     async def _check_proof(self, key: int, final: bytes) -> Outcome:
         account = await self._log_in_by_key(key)
-        if account is None:  # suspended or removed meanwhile: as if the proof were wrong
-            return self._end_with(Failure.WRONG, b"e=invalid-proof")
-        return self._end_with(account, final)
+        # Suspended or removed meanwhile: as if the proof were wrong.
+        return Failure.WRONG if account is None else self._end_with(account, final)
 
     async def _log_in_by_key(self, key: int | None) -> Account | None:
         found = self._found

@@ -4,6 +4,8 @@ Laws:
 - Nothing here knows whether the name exists: whoever has no such name gives keys that nobody can
   match, and the exchange goes on to its end.
 - All keys are tried, in constant time each, so that the time does not tell which one matched.
+- What has failed ends at once. A last message of ours with the reason is optional (RFC 5802 section
+  7), and not every client can read it: GNU SASL 2.2 takes it for nonsense, and tells its user so.
 - Without channel binding: Python's ``ssl`` cannot give ``tls-exporter``, so PLUS is not offered.
 """
 
@@ -128,17 +130,17 @@ class Scram:
             return BadResponse("no GS2 header")
         # "y" is a client that would bind, and thinks that we cannot: it is right, and goes on.
         if header["flag"][:1] == b"p":
-            return Denied(b"e=channel-binding-not-supported", wrong=False)
+            return Denied("channel-binding-not-supported", wrong=False)
         bare = data[header.end() :]
         if bare.startswith(b"m="):
-            return Denied(b"e=extensions-not-supported", wrong=False)
+            return Denied("extensions-not-supported", wrong=False)
         first = _CLIENT_FIRST_BARE.fullmatch(bare)
         if first is None or len(first["nonce"]) > MAX_NONCE_SIZE:
             return BadResponse("not a first message of SCRAM")
         login = read_saslname(first["name"])
         authorization_id = read_saslname(header["authzid"]) if header["authzid"] else ""
         if login is None or authorization_id is None:
-            return Denied(b"e=invalid-username-encoding", wrong=False)
+            return Denied("invalid-username-encoding", wrong=False)
         self._gs2_header = header[0]
         self._client_first_bare = bare
         self._nonce = first["nonce"] + self._own_nonce
@@ -149,16 +151,16 @@ class Scram:
         if final is None:
             return BadResponse("not a last message of SCRAM")
         if final["more"].startswith(b",m="):
-            return Denied(b"e=extensions-not-supported", wrong=False)
+            return Denied("extensions-not-supported", wrong=False)
         # Security: what the first message said of binding is what the proof is about. A "p" that
         # somebody turned into a "n" or "y" on the way is noticed here (RFC 5802 section 6).
         if not hmac.compare_digest(final["binding"], b64encode(self._gs2_header)):
-            return Denied(b"e=channel-bindings-dont-match", wrong=False)
+            return Denied("channel-bindings-dont-match", wrong=False)
         if not hmac.compare_digest(final["nonce"], self._nonce):
-            return Denied(b"e=other-error", wrong=False)
+            return Denied("other-error", wrong=False)
         proof = _decode(final["proof"])
         if proof is None or len(proof) != hashlib.sha256().digest_size:
-            return Denied(b"e=invalid-encoding", wrong=False)
+            return Denied("invalid-encoding", wrong=False)
         about = b",".join((self._client_first_bare, self._server_first, final["unproved"]))
         return self._check(proof, about)
 
@@ -170,7 +172,7 @@ class Scram:
             if hmac.compare_digest(hashlib.sha256(client_key).digest(), key.stored_key):
                 matched = place
         if matched is None or self._keys is None:
-            return Denied(b"e=invalid-proof")
+            return Denied("invalid-proof")
         return Proven(matched, b"v=" + b64encode(_mac(self._keys[matched].server_key, about)))
 
 

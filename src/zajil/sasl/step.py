@@ -67,10 +67,10 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The exchange has failed, and the mechanism has a word for why."""
+    """The exchange has failed: over, without a last challenge."""
 
-    final: bytes
-    """A last challenge; what the client answers does not matter."""
+    reason: str
+    """The mechanism's word for it."""
     wrong: bool = True
     """It was about a name or secret; false: the client broke the rules of the mechanism."""
 

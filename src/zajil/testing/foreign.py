@@ -59,6 +59,13 @@ def need_swaks_with_tls() -> str:
     return swaks
 
 
+def need_msmtp_with_scram() -> None:
+    """Skip the test that calls where msmtp is not there, or knows no SCRAM-SHA-256."""
+    version = subprocess.run([need_program("msmtp"), "--version"], capture_output=True, text=True)
+    if "scram-sha-256" not in version.stdout.lower():
+        pytest.skip("needs msmtp with GNU SASL (apt-get install msmtp)")
+
+
 def need_nodemailer() -> tuple[str, Path]:
     """Give node and the folder that has nodemailer, or skip the test that calls.
 

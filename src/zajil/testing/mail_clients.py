@@ -38,6 +38,8 @@ class Order:
     recipient: str
     letter: Path
     """A whole message with CRLF."""
+    mechanism: str = "PLAIN"
+    """Of SASL; only msmtp is told, the others choose by themselves."""
 
     def but(self, **changes: str | Path) -> Order:
         """Give the same order with other words in it."""
@@ -140,7 +142,7 @@ def msmtp_sends(order: Order) -> Told:
     starttls = "off" if order.implicit_tls else "on"
     configuration.write_text(
         f"account default\nhost {order.host}\nport {order.port}\ntls on\n"
-        f"tls_starttls {starttls}\ntls_trust_file {order.ca_file}\nauth plain\n"
+        f"tls_starttls {starttls}\ntls_trust_file {order.ca_file}\nauth {order.mechanism.lower()}\n"
         f'user {order.login}\npassword "{order.password}"\nfrom {order.sender}\ndomain {_NAME}\n'
     )
     configuration.chmod(0o600)
