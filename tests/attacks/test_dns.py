@@ -167,6 +167,20 @@ def test_datagrams_of_a_forger_cost_a_glance() -> None:
 FAILURES = ["SERVFAIL", "REFUSED", "NOTAUTH", "FORMERR", "NOTIMP"]
 
 
+@pytest.mark.parametrize("kind", ["A", "AAAA", "MX", "TXT", "PTR", "TLSA"])
+def test_what_is_not_known_is_not_absent(kind: str) -> None:
+    """Who makes a server fail must not make a policy vanish: DANE, MTA-STS, DMARC."""
+    names = {"TXT": "_mta-sts.a.test", "TLSA": "_25._tcp.mx.a.test"}
+    question = Question(names.get(kind, "a.test"), kind)
+    outcomes = {}
+    for rcode in ("NXDOMAIN", "NOERROR", *FAILURES):
+        ((answer,), _) = ask(serve(lambda _: ([], [], []), rcode), question)
+        outcomes[rcode] = answer.outcome
+    assert outcomes.pop("NXDOMAIN") is Outcome.NO_NAME
+    assert outcomes.pop("NOERROR") is Outcome.NO_RECORDS
+    assert set(outcomes.values()) == {Outcome.FAILED}
+
+
 @pytest.mark.parametrize("rcode", FAILURES)
 def test_a_failure_never_bounces_a_mail(rcode: str) -> None:
     """SERVFAIL is not NXDOMAIN: the route to a domain is looked for again later."""
