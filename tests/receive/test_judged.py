@@ -29,6 +29,7 @@ from zajil.store.message_changes import (
 from zajil.store.messages import list_uids
 from zajil.store.open import Store
 from zajil.store.tracking import load_journey
+from zajil.store.training import INSTALLATION, list_models
 from zajil.testing.clock import FakeClock
 from zajil.testing.mail import NOON_MS
 from zajil.testing.store import NOW_MS, make_account, running
@@ -231,6 +232,41 @@ def test_words_of_what_was_called_junk(store: Store, way: str, number: int) -> N
             own = {one.recipient: one for one in verdicts}["amal@south.test"]
             assert signal in {one[0] for one in own.signals}
             assert own.verdict == ("junk" if "junk" in signal else "accept")
+
+    live(store, story)
+
+
+def test_who_only_moves_junk_away_teaches_what_is_wanted_too(store: Store) -> None:
+    """What was read and left in INBOX is ham, until something else is said of it."""
+
+    async def story(world: World) -> None:
+        for count in range(4):
+            await world.deliver(letter(count, HAM[1], f"h{count}@h{count}.example"))
+        await world.flag_all("amal@south.test", "\\Seen")
+        entry = world.entry("amal@south.test")
+        for count in range(4):
+            await world.deliver(letter(count, SPAM[1], f"s{count}@s{count}.example"))
+        uids = await store.read(lambda conn: list_uids(conn, entry.inbox))
+        move = CopyMessages(entry.account_id, entry.inbox, tuple(uids[4:]), entry.junk)
+        await store.write(move_messages, move)
+        await world.learn()
+        models = await store.read(lambda conn: list_models(conn, 3))
+        assert {(one.account_id, one.junk, one.ham) for one in models} == {
+            (INSTALLATION, 4, 4),
+            (entry.account_id, 4, 4),
+        }
+        for words, verdict in ((SPAM[1], "junk"), (HAM[1], "accept")):
+            for _ in range(2):
+                _, verdicts = await world.deliver(letter(99, words, "new@new.example"))
+                await asyncio.sleep(0)
+            own = {one.recipient: one for one in verdicts}["amal@south.test"]
+            assert own.verdict == verdict
+        # What was wrongly taken for wanted is unlearned when it is moved, too.
+        await world.move_all("amal@south.test", "inbox", "junk")
+        (_, own) = sorted(
+            await store.read(lambda conn: list_models(conn, 0)), key=lambda one: one.account_id
+        )
+        assert own.ham == 0
 
     live(store, story)
 

@@ -16,14 +16,17 @@ from zajil.check.tokens import tokens_of
 from zajil.check.view import MAX_READ
 from zajil.config.options_words import WordOptions
 from zajil.core.clock import Clock
-from zajil.core.ids import BlobId
+from zajil.core.ids import AccountId, BlobId
 from zajil.store.blobs import NoSuchBlob
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store
+from zajil.store.said import find_left
 from zajil.store.training import Bounds, Claim, Lesson, Said, claim_training, learn, prune_words
 
 _LEASE_MS = 120_000
 _IDLE_SECONDS = 5.0
+_LEFT = 2
+"""Mails left in INBOX that are learned beside one that was moved to Junk."""
 _PRUNE_EVERY_MS = 3_600_000
 
 Learner = Callable[[Said, bytes], Awaitable[None]]
@@ -84,8 +87,20 @@ class Trainer:
                 is_weak=said.kind in ("kept", "replied"),
                 share_percent=self._options.share_percent,
             )
-            await self._store.write(learn, lesson)
+            learned = await self._store.write(learn, lesson)
+            if learned and lesson.is_junk:
+                await self._learn_left(said.account_id)
         return len(due)
+
+    async def _learn_left(self, account_id: AccountId) -> None:
+        """Learn a little of what the account has read and left, beside what it does not want."""
+        left = await self._store.read(lambda conn: find_left(conn, account_id, _LEFT))
+        for blob_id in left:
+            head = await self._store.read(lambda conn, one=blob_id: self._read(conn, one))  # type: ignore[misc]
+            tokens = await asyncio.to_thread(tokens_of, head) if head else frozenset[str]()
+            share = self._options.share_percent
+            item = Lesson(account_id, blob_id, False, tokens, is_weak=True, share_percent=share)
+            await self._store.write(learn, item)
 
     async def prune(self) -> None:
         """Forget the rarest words of models that have too many."""

@@ -14,10 +14,10 @@ class WordOptions(Options):
     learn: bool = Field(
         True,
         description="Learn from what users do: a mail that is moved to Junk, moved out of it, "
-        "answered, or kept in another folder.",
+        "answered, kept in another folder, or read and left in INBOX.",
     )
     least_mails: int = Field(
-        30,
+        20,
         ge=1,
         description="Say nothing until so many mails of both kinds were learned, by the "
         "installation or by an account.",

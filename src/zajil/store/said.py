@@ -2,7 +2,7 @@
 
 Clients differ: some move to Junk, some set ``$Junk`` or ``Junk`` and move later, so both say it.
 ``$NotJunk`` and ``NonJunk`` are set by filters of clients on all they pass, so they say little
-unless they take back that the mail is junk.
+unless they take back that the mail is junk. What is read and left where it is says a little, too.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
+from zajil.store.flags import FLAG_BITS
 from zajil.store.messages import Message, MessageFlags
-from zajil.store.schema import mailbox, message
+from zajil.store.schema import mailbox, message, trained, word_model
 from zajil.store.training import MAX_SAID, Kind, Said
 
 _JUNK = frozenset({"$junk", "junk"})
@@ -95,3 +96,33 @@ def _kind_of_flags(before: frozenset[str], after: frozenset[str]) -> Kind | None
     if set_now & _NOT_JUNK:
         return "not_junk" if was_junk else "kept"
     return "replied" if "\\answered" in set_now else None
+
+
+def find_left(conn: Connection, account_id: AccountId, most: int) -> list[BlobId]:
+    """Give mails that an account has read and left in INBOX, where it learned more junk than ham.
+
+    Whoever moves junk away and leaves other mail where it is says something of that, too; else most
+    people would only ever teach what they do not want. The newest first; none that was learned.
+    """
+    counts = sa.select(word_model.c.junk, word_model.c.ham)
+    model = conn.execute(counts.where(word_model.c.account_id == account_id)).one_or_none()
+    if model is None or model.ham >= model.junk:
+        return []
+    is_learned = (
+        sa.select(trained.c.blob_id)
+        .where(trained.c.account_id == account_id, trained.c.blob_id == message.c.blob_id)
+        .exists()
+    )
+    query = (
+        sa.select(message.c.blob_id)
+        .join(mailbox, mailbox.c.id == message.c.mailbox_id)
+        .where(
+            mailbox.c.account_id == account_id,
+            mailbox.c.role == "inbox",
+            message.c.flags.op("&")(FLAG_BITS["\\Seen"]) != 0,
+            ~is_learned,
+        )
+        .order_by(message.c.uid.desc())
+        .limit(min(most, model.junk - model.ham))
+    )
+    return list(conn.scalars(query))
