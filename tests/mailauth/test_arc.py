@@ -122,6 +122,14 @@ def test_a_full_chain_is_left_as_it_is() -> None:
     assert seal(full, cv="fail") == full
 
 
+@pytest.mark.parametrize("cv", ["pass", "fail", "none"])
+def test_the_first_set_says_that_there_was_none(cv: str) -> None:
+    """RFC 8617 section 5.1.2: whatever an older server said of a chain that is not there."""
+    sealed = seal(LETTER, cv=cv)
+    assert b"cv=none" in sealed
+    assert verify(sealed).cv == "pass"
+
+
 def test_a_chain_that_was_not_looked_at_is_not_called_none() -> None:
     with pytest.raises(CannotSign):
         seal(seal(LETTER), cv="none")

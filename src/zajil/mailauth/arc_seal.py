@@ -121,8 +121,8 @@ def claimed_cv(fields: Sequence[Field], authserv_id: str) -> str | None:
 
 def _covered_below(header: SignedHeader, cv: str) -> tuple[bytes, str]:
     """Give the canonical form of the older sets that a seal covers, and the ``cv`` it tells."""
-    if cv == "none" and not any(header.count(name) for name in ARC_NAMES):
-        return b"", cv
+    if not any(header.count(name) for name in ARC_NAMES):
+        return b"", "none"  # whatever was said of it: the first set of a chain says so
     if cv == "none":
         raise CannotSign("the message has ARC fields, so its chain passed or failed")
     if cv != "pass":
