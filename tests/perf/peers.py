@@ -21,9 +21,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import chrooted
 from zajil.lab.dns_server import DnsServer
 from zajil.lab.zones import Record, Zone
+from zajil.testing import chrooted
 from zajil.testing.installation import Installation, running_installation
 from zajil.testing.postfix import HOLD, running_postfix, starttls
 

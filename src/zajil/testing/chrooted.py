@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,8 @@ exec chroot "$root" "$@"
 """
 _UNSHARE = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh")
 _END_SECONDS = 10.0
+_SEND_SECONDS = 60.0
+"""A guard against a client that hangs."""
 
 EXIM = """\
 primary_hostname = mx.y.test
@@ -53,6 +55,26 @@ begin acl
 take:
   accept
 """
+EXIM_CLIENT = """\
+primary_hostname = client.test
+spool_directory = /var/spool/exim4
+log_file_path = /var/log/exim4/%slog
+keep_environment =
+begin routers
+there:
+  driver = manualroute
+  transport = there
+  route_list = * {host} byname
+  self = send
+begin transports
+there:
+  driver = smtp
+  port = {port}
+  allow_localhost
+  hosts_require_tls = *
+  tls_verify_certificates = /etc/tls/ca.pem
+  tls_verify_hosts = *
+"""
 OPENSMTPD = """\
 pki mx.y.test cert "/etc/tls/certificate.pem"
 pki mx.y.test key "/etc/tls/key.pem"
@@ -75,6 +97,46 @@ def exim(package: Path, folder: Path, port: int, tls: tuple[Path, Path]) -> Iter
         yield pid
 
 
+def exim_sends(
+    package: Path,
+    folder: Path,
+    to: tuple[str, int],
+    ca_file: Path,
+    envelope: Sequence[str],
+    letter: bytes,
+) -> tuple[bool, str]:
+    """Have Exim hand one mail to a server, over TLS and in chunks where CHUNKING is offered.
+
+    Args:
+        package: unpacked.
+        folder: new.
+        to: host and port.
+        ca_file: whose certificates it believes.
+        envelope: the sender, then the recipients.
+        letter: with CRLF.
+
+    Returns:
+        Whether it was taken, and the dialogue as Exim tells it.
+    """
+    host, port = to
+    _make_root(folder, {"exim4/exim4.conf": EXIM_CLIENT.format(host=host, port=port)})
+    shutil.copy(ca_file, folder / "etc/tls/ca.pem")
+    for name in ("var/spool/exim4", "var/log/exim4"):
+        os.chown(folder / name, *[_USERS["Debian-exim"]] * 2)
+    sender, *recipients = envelope
+    command = ["/usr/lib/exim4/exim4", "-odf", "-oi", "-v", "-f", sender, *recipients]
+    done = subprocess.run(
+        [*_UNSHARE, str(package), str(folder), *command],
+        input=letter.replace(b"\r\n", b"\n"),
+        capture_output=True,
+        timeout=_SEND_SECONDS,
+    )
+    log = folder / "var/log/exim4/mainlog"
+    told = log.read_text(errors="replace") if log.exists() else ""
+    words = (done.stdout + done.stderr).decode(errors="replace")
+    return all(f"=> {one} " in told for one in recipients), words + told
+
+
 @contextmanager
 def opensmtpd(package: Path, folder: Path, port: int, tls: tuple[Path, Path]) -> Iterator[int]:
     """Run OpenSMTPD with its sending side paused; gives its process id."""
@@ -84,7 +146,9 @@ def opensmtpd(package: Path, folder: Path, port: int, tls: tuple[Path, Path]) ->
         yield pid
 
 
-def _make_root(folder: Path, files: Mapping[str, str], tls: tuple[Path, Path]) -> None:
+def _make_root(
+    folder: Path, files: Mapping[str, str], tls: tuple[Path, Path] | None = None
+) -> None:
     for name in ("usr", "dev", "proc", "tmp", "run", "etc/tls", "var/spool/exim4", "var/mail"):
         (folder / name).mkdir(parents=True)
     for name in ("var/log/exim4", "var/spool/smtpd", "var/lib/opensmtpd/empty"):
@@ -103,6 +167,8 @@ def _make_root(folder: Path, files: Mapping[str, str], tls: tuple[Path, Path]) -
     for name, text in files.items():
         (etc / name).parent.mkdir(exist_ok=True)
         (etc / name).write_text(text)
+    if tls is None:
+        return
     certificate, key = tls
     shutil.copy(certificate, etc / "tls/certificate.pem")
     shutil.copy(key, etc / "tls/key.pem")
