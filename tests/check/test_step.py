@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
 from zajil.check.facts import MessageFacts
-from zajil.check.step import Checked, joint_action
+from zajil.check.step import Checked, Checks, joint_action
 from zajil.check.verdict import NOTHING_AGAINST, Action, Verdict
 from zajil.config.options_check import CheckOptions
 from zajil.core.address import parse_address
 from zajil.core.ids import AccountId
+from zajil.dns.flow import Answer, Question
 from zajil.testing.checks import make_checks
-from zajil.testing.facts import make_facts
+from zajil.testing.facts import PEER, make_facts
 from zajil.testing.mail import NOON_MS, make_letter
+from zajil.testing.zone import ZoneResolver
 from zajil.tracking.events import CheckDone, VerdictReached
 
 
@@ -76,3 +79,34 @@ def test_an_operator_weighs_a_signal_otherwise() -> None:
         step.send(None)
     assert stop.value.value.verdict.action is Action.ACCEPT
     assert stop.value.value.verdict.score == 1.5
+
+
+def test_a_peer_that_comes_again_is_not_asked_about_again() -> None:
+    """Many servers bring one mail on each connection."""
+    asked: list[Question] = []
+
+    async def run() -> None:
+        zone = ZoneResolver({})
+
+        async def resolve(question: Question) -> Answer:
+            asked.append(question)
+            return await zone.resolve(question)
+
+        checks = Checks(CheckOptions(), resolve, "mx.north.test")
+        for at_ms in (NOON_MS, NOON_MS + 4000):
+            looking = checks.look_at(PEER, "mx.south.test", at_ms)
+            assert looking is not None
+            assert (await looking).iprev.result == "permerror"
+        assert len(asked) == 1
+        later = checks.look_at(PEER, "mx.south.test", NOON_MS + 6000)
+        assert later is not None
+        await later
+        assert len(asked) == 2
+
+    asyncio.run(run())
+
+
+def test_nobody_is_asked_about_peers_if_that_is_switched_off() -> None:
+    options = CheckOptions.model_validate({"peer": {"enabled": False}})
+    checks = Checks(options, ZoneResolver({}).resolve, "mx.north.test")
+    assert checks.look_at(PEER, "mx.south.test", NOON_MS) is None

@@ -224,7 +224,7 @@ def main() -> int:
         # Users of the peers must reach their folders below it.
         folder.chmod(0o755)
         tls = TestAuthority(folder).issue("mx.y.test")
-        base = Place(folder, tls, arguments.packages)
+        base = Place(folder, tls, arguments.packages, tuple(arguments.set))
         try:
             for question in arguments.questions or _QUESTIONS:
                 found += ask(question, arguments, base)
@@ -246,6 +246,7 @@ def _arguments() -> argparse.Namespace:
     add("--short", action="store_true", help="one size, 20 sessions, 3 rounds of 1000 mails")
     add("--peers", default="zajil,postfix", help=f"of: {','.join(ACCEPTING)}")
     add("--packages", type=Path, help="the folder that fetch_peers.py filled")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of Zajil")
     add("--mails", type=int, default=3000, help="of each run")
     add("--rounds", type=int, default=5, help="runs of which the median counts")
     add("--sizes", default="5KiB,50KiB", help="of the body")

@@ -55,6 +55,8 @@ class Place:
     """Certificate and key: the same for all of them."""
     packages: Path | None = None
     """What ``fetch_peers.py`` filled."""
+    settings: tuple[str, ...] = ()
+    """Options of Zajil, as ``--set`` takes them."""
 
 
 class NotInstalled(Exception):
@@ -69,7 +71,12 @@ def installation(
 ) -> AbstractContextManager[Installation]:
     """Set up and serve."""
     return running_installation(
-        place.folder, place.tls, *settings, workers=workers, environment=environment
+        place.folder,
+        place.tls,
+        *settings,
+        *place.settings,
+        workers=workers,
+        environment=environment,
     )
 
 

@@ -168,6 +168,9 @@ def helo_reasons(
 
 
 def _is_address(text: str) -> bool:
+    # No name ends in a digit; to try costs as much as all else that is asked about a peer.
+    if ":" not in text and not text[-1:].isdigit():
+        return False
     try:
         ip_address(text)
     except ValueError:

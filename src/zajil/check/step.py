@@ -7,10 +7,10 @@ configured is not there at all.
 from __future__ import annotations
 
 import asyncio
-from asyncio import Task
+from asyncio import Future
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
+from functools import partial
 
 from zajil.check.correspondent import UNKNOWN, Correspondent
 from zajil.check.dns_lists import DnsLists
@@ -28,7 +28,7 @@ from zajil.config.options_check import CheckOptions
 from zajil.core.ids import AccountId
 from zajil.dns.flow import Resolve
 from zajil.mailauth.dkim_body import BodyDigests
-from zajil.net.peer import Peer
+from zajil.net.peer import LOCAL, Peer
 from zajil.tracking.events import CheckDone, TrackingEvent, VerdictReached
 
 _LARGE = 65_536
@@ -53,6 +53,12 @@ class Checked:
     sender: SenderFindings = NOT_CHECKED
     correspondent: Correspondent = UNKNOWN
     """Whose history it belongs to."""
+
+
+_PEER_KEPT_MS = 5000
+"""What was found out about a peer is believed so long: its DNS answers live longer."""
+_MOST_PEERS = 5000
+"""Peers of the last seconds, in memory."""
 
 
 def _nobodys(_domain: str) -> bool:
@@ -90,22 +96,40 @@ class Checks:
         self.lists = DnsLists(options.peer.lists, resolve)
         self._weights = options.weights
         self.thresholds = thresholds_of(options)
+        self._peers: dict[tuple[str, str], tuple[PeerFindings, int]] = {}
+        """By address and name in EHLO, and until when they are believed."""
 
-    def look_at(self, peer: Peer, claimed_name: str, now_ms: int) -> Task[PeerFindings] | None:
-        """Begin to find out who a peer is, while its mail arrives; ``None``: it has no address."""
-        try:
-            ip = ip_address(peer.host)
-        except ValueError:
+    def look_at(self, peer: Peer, claimed_name: str, now_ms: int) -> Future[PeerFindings] | None:
+        """Begin to find out who a peer is, while its mail arrives; ``None``: nobody wants to know.
+
+        A server that brings one mail on each connection is looked at every few seconds.
+        """
+        if peer.host == LOCAL or not self._options.peer.enabled:
             return None
-        return asyncio.create_task(
-            check_peer(ip, claimed_name, self._resolve, self.lists, self._is_ours, now_ms)
+        who = (peer.host, claimed_name)
+        kept = self._peers.get(who)
+        if kept is not None and kept[1] > now_ms:
+            known: Future[PeerFindings] = asyncio.get_running_loop().create_future()
+            known.set_result(kept[0])
+            return known
+        looking = asyncio.create_task(
+            check_peer(peer.address, claimed_name, self._resolve, self.lists, self._is_ours, now_ms)
         )
+        looking.add_done_callback(partial(self._keep_peer, who, now_ms))
+        return looking
+
+    def _keep_peer(self, who: tuple[str, str], now_ms: int, looked: Future[PeerFindings]) -> None:
+        if looked.cancelled() or looked.exception() is not None:
+            return
+        if len(self._peers) >= _MOST_PEERS:
+            self._peers.clear()
+        self._peers[who] = (looked.result(), now_ms + _PEER_KEPT_MS)
 
     def _is_ours(self, name: str) -> bool:
         return name == self._hostname or self._is_our_domain(name)
 
     async def check_message(
-        self, facts: MessageFacts, looked: Task[PeerFindings] | None = None
+        self, facts: MessageFacts, looked: Future[PeerFindings] | None = None
     ) -> Checked:
         """Check a mail that is here to its last byte.
 
@@ -130,7 +154,7 @@ class Checks:
         return self._conclude(facts, sender, known, scanned)
 
     async def _check_sender(
-        self, facts: MessageFacts, looked: Task[PeerFindings] | None
+        self, facts: MessageFacts, looked: Future[PeerFindings] | None
     ) -> SenderFindings:
         if facts.login is not None:
             return NOT_CHECKED
@@ -224,7 +248,8 @@ class Checks:
 
 def _told_now(facts: MessageFacts, peer: PeerFindings) -> list[CheckDone]:
     """Give what was found of the peer, as part of this mail: a session may bring several."""
-    return [replace(event, at_ms=facts.now_ms) for event in peer.events]
+    now_ms = facts.now_ms
+    return [CheckDone(now_ms, one.check, one.result, one.reason, one.inputs) for one in peer.events]
 
 
 def thresholds_of(options: CheckOptions) -> Thresholds:

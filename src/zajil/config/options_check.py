@@ -50,6 +50,9 @@ class GreylistOptions(Options):
 class PeerOptions(Options):
     """``[check.peer]``: who is asked about the server that brings a mail."""
 
+    enabled: bool = Field(
+        True, description="Ask DNS who brings a mail: its name, and the lists below."
+    )
     lists: dict[str, float] = Field(
         {},
         examples=[{"zen.example.net": 4.0, "zen.example.net 127.0.0.10": 1.0}],

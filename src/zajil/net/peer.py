@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -21,14 +22,23 @@ class Peer:
 
     @property
     def address(self) -> IPv4Address | IPv6Address:
-        """The address as a value to compute with."""
-        return ip_address(self.host)
+        """The address as a value to compute with.
+
+        Raises:
+            ValueError: it has none: a Unix socket.
+        """
+        return _address_of(self.host)
 
     def __str__(self) -> str:
         """Give ``192.0.2.1:4711`` or ``[2001:db8::1]:4711`` or ``local``, as events show it."""
         if self.host == LOCAL:
             return LOCAL
         return join_host_port(self.host, self.port)
+
+
+@functools.lru_cache(maxsize=4096)
+def _address_of(host: str) -> IPv4Address | IPv6Address:
+    return ip_address(host)
 
 
 LOCAL = "local"

@@ -6,7 +6,7 @@ Law: a 250 leaves here only as the result of ``take_in``, after the commit.
 from __future__ import annotations
 
 import asyncio
-from asyncio import Task
+from asyncio import Future
 from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
@@ -48,7 +48,7 @@ class Connection(Origin, Protocol):
     extended: bool
     claimed_name: str
     tls: str | None
-    looked: Task[PeerFindings] | None
+    looked: Future[PeerFindings] | None
 
 
 async def accept_mail(session: Connection, transaction: Transaction, end: BodyEnd) -> Reply:

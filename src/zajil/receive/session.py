@@ -9,7 +9,7 @@ store; ``net.drive_smtp`` deals with both.
 
 from __future__ import annotations
 
-from asyncio import Task
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
@@ -83,7 +83,7 @@ class ReceiveSession:
         self.tls: str | None = None
         """Version and cipher, for people."""
         self.transaction: Transaction | None = None
-        self.looked: Task[PeerFindings] | None = None
+        self.looked: Future[PeerFindings] | None = None
         """What is being found out about the peer; the same for all its mails."""
         self.events: list[TrackingEvent] = [
             SessionOpened(now_ms, services.service, str(peer), peer.local)
