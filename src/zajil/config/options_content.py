@@ -40,7 +40,7 @@ class AttachmentOptions(Options):
 class ScannerOptions(Options):
     """``[check.scanners]``: programs beside us that are asked about each mail."""
 
-    clamd: ListenAddress = Field(
+    clamd: ListenAddress | Literal[""] = Field(
         "",
         examples=["unix:/run/clamav/clamd.ctl"],
         description="Where ClamAV's clamd listens; empty: it is not asked. What it calls malware "
