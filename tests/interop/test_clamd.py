@@ -11,13 +11,20 @@ from pathlib import Path
 import pytest
 
 from zajil.check.clamd import Scanned, scan
+from zajil.check.knowledge import Knowledge
 from zajil.check.scanners import Scanners
+from zajil.check.step import Checks
 from zajil.check.verdict import Action
+from zajil.config.options_check import CheckOptions
 from zajil.config.options_content import ScannerOptions
 from zajil.message.fields import split_message
+from zajil.net.system import SystemClock
 from zajil.testing.facts import make_facts
 from zajil.testing.made_mail import HEAD, with_file
 from zajil.testing.scanners import EICAR, MADE_WORD, find_program, running_clamd
+from zajil.testing.store import make_account, open_test_store, running
+from zajil.testing.talk import talk_to_receiver
+from zajil.testing.zone import ZoneResolver
 
 pytestmark = [
     pytest.mark.interop,
@@ -83,3 +90,30 @@ def test_malware_is_refused_and_a_scanner_that_is_away_weighs_nothing(clamd: str
     assert asyncio.run(look(clamd, "accept")) == [Action.REJECT]
     assert asyncio.run(look("unix:/nowhere/clamd", "accept")) == [None]
     assert asyncio.run(look("unix:/nowhere/clamd", "defer")) == [None, Action.DEFER]
+
+
+def test_eicar_is_refused_on_the_wire_and_a_clean_mail_taken(clamd: str, tmp_path: Path) -> None:
+    """The whole way: SMTP, the check step, the real scanner, the reply; both ways."""
+    store = open_test_store("sqlite", tmp_path)
+    make_account(store, "amal@south.test")
+    options = CheckOptions.model_validate({"scanners": {"clamd": clamd}})
+    encoded = base64.encodebytes(EICAR).replace(b"\n", b"\r\n")
+    infected = with_file("a.txt", encoded).replace(b": binary", b": base64")
+
+    async def story() -> list[str]:
+        async with running(store):
+            clock = SystemClock()
+            knowledge = Knowledge(store, options, clock)
+            resolve = ZoneResolver({}).resolve
+            checks = Checks(options, resolve, "mx.south.test", store.directory.is_ours, knowledge)
+            talk = await talk_to_receiver(store, checks=checks)
+            replies = [
+                await talk.send("s@far.example", ["amal@south.test"], message)
+                for message in (infected, HEAD + b"\r\nhello\r\n")
+            ]
+            await knowledge.scanners.close()
+            return replies
+
+    refused, taken = asyncio.run(story())
+    assert refused.startswith("550 5.7.1")
+    assert taken.startswith("250 2.0.0")

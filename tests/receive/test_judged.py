@@ -71,6 +71,7 @@ class World:
         reply = await self.talk.send(sender, list(recipients or ["amal@south.test"]), message)
         mail_id = MailId(reply.rpartition(" ")[2].strip("()"))
         # What was noted for later is written before this.
+        await self.store.write(lambda _tx, items: list(items), None)
         journey = await self.store.read(lambda conn: load_journey(conn, mail_id))
         events = [] if journey is None else [one.event for one in journey.events]
         return reply, [one for one in events if isinstance(one, VerdictReached)]
@@ -105,7 +106,10 @@ class World:
 
 
 def live(
-    store: Store, story: Callable[[World], Awaitable[None]], options: CheckOptions | None = None
+    store: Store,
+    story: Callable[[World], Awaitable[None]],
+    options: CheckOptions | None = None,
+    zone: Zone = ZONE,
 ) -> None:
     for address in ("amal@south.test", "basim@south.test"):
         make_account(store, address)
@@ -119,7 +123,7 @@ def live(
         async with running(store):
             clock = FakeClock(NOON_MS)
             knowledge = Knowledge(store, options, clock)
-            resolve = ZoneResolver(ZONE).resolve
+            resolve = ZoneResolver(zone).resolve
             checks = Checks(options, resolve, HOSTNAME, store.directory.is_ours, knowledge)
             talk = await talk_to_receiver(store, checks=checks, clock=clock)
             hear = learner_of(knowledge.history, HOSTNAME)
@@ -263,10 +267,10 @@ def test_who_only_moves_junk_away_teaches_what_is_wanted_too(store: Store) -> No
             assert own.verdict == verdict
         # What was wrongly taken for wanted is unlearned when it is moved, too.
         await world.move_all("amal@south.test", "inbox", "junk")
-        (_, own) = sorted(
+        (_, model) = sorted(
             await store.read(lambda conn: list_models(conn, 0)), key=lambda one: one.account_id
         )
-        assert own.ham == 0
+        assert model.ham == 0
 
     live(store, story)
 
@@ -295,3 +299,57 @@ def test_greylisting_is_off_unless_asked_for(store: Store) -> None:
         assert reply.startswith("250")
 
     live(store, story)
+
+
+LISTS = CheckOptions.model_validate(
+    {"peer": {"lists": {"bad.test": 4.0, "worse.test": 12.0, "shut.test": 9.0}}}
+)
+NAMED: Zone = {
+    **ZONE,
+    "1.2.0.192.in-addr.arpa": {"PTR": ["mx.far.example"]},
+    "mx.far.example": {"A": ["192.0.2.1"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("listed", "code", "signals"),
+    [
+        ({"bad.test": "127.0.0.2"}, "250", ["peer.listed"]),
+        ({"bad.test": "127.0.0.2", "worse.test": "127.0.0.4"}, "550", ["peer.listed"] * 2),
+        ({"shut.test": "127.255.255.254"}, "250", []),
+        ({"shut.test": "192.0.2.9"}, "250", []),
+    ],
+)
+def test_a_peer_that_lists_name(
+    store: Store, listed: dict[str, str], code: str, signals: list[str]
+) -> None:
+    """Listed by two, with a proof among the reasons, it is refused; an error is no listing."""
+    zone = {**NAMED, **{f"1.2.0.192.{one}": {"A": [value]} for one, value in listed.items()}}
+
+    async def story(world: World) -> None:
+        reply, (verdict,) = await world.deliver(letter(1, "hello"))
+        assert reply.startswith(code)
+        told = [one[0] for one in verdict.signals if one[0].startswith("peer.")]
+        assert told == signals
+
+    live(store, story, LISTS, zone)
+
+
+@pytest.mark.parametrize(
+    ("helo", "signal"),
+    [
+        ("mx.far.example", None),
+        ("[192.0.2.1]", None),
+        (HOSTNAME, "peer.helo-ours"),
+        ("[192.0.2.2]", "peer.helo-other-address"),
+        ("localhost", "peer.helo-no-domain"),
+    ],
+)
+def test_the_name_a_peer_gives_itself(store: Store, helo: str, signal: str | None) -> None:
+    async def story(world: World) -> None:
+        await world.talk.say(f"EHLO {helo}")
+        _, (verdict,) = await world.deliver(letter(1, "hello"))
+        told = [one[0] for one in verdict.signals if one[0].startswith("peer.")]
+        assert told == ([signal] if signal else [])
+
+    live(store, story, zone=NAMED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import email
 import os
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,6 +36,7 @@ from zajil.store.strangers import HELD_REASON, Unhold, unhold
 from zajil.store.tracking import load_journey
 from zajil.submit.held_notice import HeldAccount, write_owner_notice, write_postmaster_notice
 from zajil.submit.outgoing import judge_outgoing, tell_of_held_accounts
+from zajil.testing.made_mail import with_file
 from zajil.testing.reading import inbox_of
 from zajil.testing.store import NOW_MS, make_account, running
 from zajil.testing.talk import Talk, receive_services, talk_to_submission
@@ -244,6 +246,22 @@ def test_what_looks_like_the_work_of_a_worm_is_refused(score: float, refused: bo
     checked = Checked(Verdict(Action.JUNK, score, ()), b"", [], ())
     wanted = replies.NOT_SENT if refused else None
     assert judge_outgoing(checked, Thresholds()) is wanted
+
+
+def test_a_worm_in_an_account_is_refused_and_its_owner_is_not(store: Store) -> None:
+    """On the way: what a thief sends is looked at as what strangers send is."""
+    worm = with_file("bill\u202efdp.pdf.exe", base64.encodebytes(b"MZ" + b"\0" * 200))
+    worm = worm.replace(b": binary", b": base64").replace(b"\n", b"\r\n").replace(b"\r\r", b"\r")
+    worm = worm.replace(b"Salma <salma@far.example>", b"Amal <amal@south.test>")
+    lure = worm.replace(b"see the file", b"see http://192.0.2.9/ and http://a.test@b.test/")
+
+    async def story(client: Talk) -> None:
+        reply = await client.send("amal@south.test", ["p@elsewhere.test"], lure)
+        assert reply.startswith("554 5.7.1")
+        assert await client.send("amal@south.test", ["p@elsewhere.test"], LETTER)
+        assert await inbox(client, "amal@south.test") == []
+
+    tell(store, story)
 
 
 @pytest.mark.parametrize("address", ["amal@south.test", "سلمى@زاجل.test"])

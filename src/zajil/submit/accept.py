@@ -107,7 +107,7 @@ async def decide_submission(
     checked = await services.checks.check_message(facts)
     received = received_event(facts)
     transaction.events += (received, *checked.events)
-    refusal = verdict_refusal(checked) or judge_outgoing(checked, services.checks.thresholds)
+    refusal = judge_outgoing(checked, services.checks.thresholds) or verdict_refusal(checked)
     if refusal is not None:
         return refusal
     header = cut_ranges(header, checked.forged)
