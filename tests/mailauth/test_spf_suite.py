@@ -1,42 +1,46 @@
-"""The test suite of RFC 7208, if it is at hand: ``ZAJIL_SPF_SUITE`` names its YAML file.
+"""The test suite of RFC 7208, whole: over the library, and over the command with DNS on a socket.
 
-It is not part of this tree; the package pyspf ships it. Reading it takes PyYAML.
+``rfc7208/README.md`` says where it comes from.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import json
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
 import pytest
+from dns.rdtypes.ANY.TXT import TXT
+from typer.testing import CliRunner
 
+from zajil.cli.spf import spf_app
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.spf import SpfQuery, check_spf
+from zajil.testing.name_server import name_server_in_thread
 from zajil.testing.zone import run_flow_on_answers
 
+SUITE = json.loads((Path(__file__).parent / "rfc7208" / "suite.json").read_text("utf-8"))
+ZoneData = dict[str, list[Any]]
+CASES = [
+    pytest.param(
+        {name.lower(): records for name, records in scenario["zonedata"].items()}, test, id=name
+    )
+    for scenario in SUITE
+    for name, test in scenario["tests"].items()
+]
 DEFAULT = "DEFAULT"
+"""What the suite calls an explanation that the domain did not give."""
 
 
-def load_cases() -> Iterator[Any]:
-    file = os.environ.get("ZAJIL_SPF_SUITE")
-    if not file:
-        return
-    yaml = pytest.importorskip("yaml")
-    for scenario in yaml.safe_load_all(Path(file).read_text("utf-8")):
-        zone = {name.lower(): records for name, records in scenario["zonedata"].items()}
-        for name, test in scenario["tests"].items():
-            yield pytest.param(zone, test, id=name)
-
-
-CASES = list(load_cases())
-if not CASES:
-    CASES = [pytest.param({}, {}, marks=pytest.mark.skip("ZAJIL_SPF_SUITE is not set"))]
-
-
-def answer_from_suite(zone: dict[str, list[Any]], question: Question, depth: int = 0) -> Answer:
+def answer_from_suite(zone: ZoneData, question: Question, depth: int = 0) -> Answer:
     """Answer as the comments of the suite say."""
     records = zone.get(question.name)
     if records is None:
@@ -71,8 +75,17 @@ def _presentation(kind: str, value: Any) -> str:
     return text.encode().decode("latin-1") if kind == "TXT" else text
 
 
+def is_expected(result: str, test: dict[str, Any]) -> bool:
+    expected = test["result"]
+    return result in expected if isinstance(expected, list) else result == expected
+
+
+def test_the_suite_is_whole() -> None:
+    assert len(CASES) == 203
+
+
 @pytest.mark.parametrize(("zone", "test"), CASES)
-def test_the_suite(zone: dict[str, Any], test: dict[str, Any]) -> None:
+def test_the_suite(zone: ZoneData, test: dict[str, Any]) -> None:
     query = SpfQuery(
         ip_address(test["host"]),
         test["mailfrom"],
@@ -83,7 +96,67 @@ def test_the_suite(zone: dict[str, Any], test: dict[str, Any]) -> None:
     found = run_flow_on_answers(
         check_spf(query), lambda question: answer_from_suite(zone, question)
     )
-    results = test["result"] if isinstance(test["result"], list) else [test["result"]]
-    assert found.result in results, (found.reason, test.get("description"), test.get("comment"))
+    assert is_expected(found.result, test), (found.reason, test)
     if "explanation" in test:
         assert found.explanation == test["explanation"]
+
+
+# ---- over the command ---------------------------------------------------------------------------
+
+
+def respond_from(zone: ZoneData) -> Callable[[dns.message.QueryMessage, bool], list[bytes]]:
+    """Put the answers of the suite on the wire; what times out there, fails here at once."""
+
+    def respond(query: dns.message.QueryMessage, udp: bool) -> list[bytes]:
+        asked = query.question[0]
+        name = b".".join(asked.name.labels[:-1]).decode("latin-1").lower()
+        kind = dns.rdatatype.to_text(asked.rdtype)
+        answer = answer_from_suite(zone, Question(name, kind))
+        response = dns.message.make_response(query)
+        if answer.outcome is Outcome.FAILED:
+            response.set_rcode(dns.rcode.SERVFAIL)
+        elif answer.outcome is Outcome.NO_NAME:
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        elif answer.values:
+            records = response.find_rrset(
+                response.answer, asked.name, asked.rdclass, asked.rdtype, create=True
+            )
+            for value in answer.values:
+                records.add(_record(kind, value), 60)
+        wire = response.to_wire(max_size=65_535)
+        if udp and len(wire) > 1232:
+            response.answer.clear()
+            response.flags |= dns.flags.TC
+            wire = response.to_wire()
+        return [wire]
+
+    return respond
+
+
+def _record(kind: str, value: str) -> dns.rdata.Rdata:
+    if kind == "TXT":
+        data = value.encode("latin-1")
+        strings = [data[at : at + 255] for at in range(0, len(data), 255)]
+        return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, strings or [b""])
+    if kind in ("MX", "PTR"):
+        value = f"{value.rstrip('.')}."
+    return dns.rdata.from_text(dns.rdataclass.IN, kind, value)
+
+
+@pytest.mark.parametrize(("zone", "test"), CASES)
+def test_the_suite_over_the_command(zone: ZoneData, test: dict[str, Any]) -> None:
+    """Design section 6."""
+    with name_server_in_thread(respond_from(zone)) as server:
+        done = CliRunner().invoke(
+            spf_app,  # alone: the tree of all commands would take most of the time
+            [
+                *("--ip", test["host"], "--mail-from", test["mailfrom"]),
+                *("--helo", test["helo"], "--default-explanation", DEFAULT),
+                *("--nameserver", server, "--json"),
+            ],
+        )
+    found = json.loads(done.stdout)
+    assert is_expected(found["result"], test), (found, test)
+    assert done.exit_code == (0 if found["result"] == "pass" else 1)
+    if "explanation" in test:
+        assert found["explanation"] == test["explanation"]
