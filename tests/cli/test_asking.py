@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from zajil.cli import message_file
 from zajil.cli.asking import ask
 from zajil.cli.errors import WrongUsage
 from zajil.cli.message_file import NoMessageFile, read_message
@@ -50,6 +51,17 @@ def test_a_file_with_any_line_ends_is_read_as_on_the_wire(tmp_path: Path) -> Non
     file = tmp_path / "letter.eml"
     file.write_bytes(b"From: a@b.test\nTo: c@d.test\r\n\nText\r\rof it\n")
     assert read_message(str(file)) == b"From: a@b.test\r\nTo: c@d.test\r\n\r\nText\r\rof it\r\n"
+
+
+def test_a_file_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message_file, "MAX_SIZE", 1000)
+    with pytest.raises(NoMessageFile, match="larger than"):
+        read_message("/dev/zero")
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    with pytest.raises(NoMessageFile, match="cannot be read"):
+        read_message("a\0b")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -13,21 +13,31 @@ MessageFile = Annotated[
     str, typer.Argument(metavar="FILE", help="A message (RFC 5322); - reads it from stdin.")
 ]
 
+MAX_SIZE = 256 * 1024 * 1024
+"""Octets that are read: no server takes more, and /dev/zero has no end."""
+
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 
 
 class NoMessageFile(Exception):
-    """The file cannot be read."""
+    """The file cannot be read, or is larger than any message."""
 
 
 def read_message(file: str) -> bytes:
     """Read a message; a line that ends in LF ends in CRLF, as on the wire.
 
     Raises:
-        NoMessageFile: with the system's reason.
+        NoMessageFile: with the reason.
     """
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise NoMessageFile(f"{file} cannot be read: {error.strerror}") from None
+        if file == "-":
+            data = sys.stdin.buffer.read(MAX_SIZE + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                data = opened.read(MAX_SIZE + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NoMessageFile(f"{file} cannot be read: {reason}") from None
+    if len(data) > MAX_SIZE:
+        raise NoMessageFile(f"{file} is larger than {MAX_SIZE >> 20} MiB")
     return _LONE_LF.sub(b"\r\n", data)
