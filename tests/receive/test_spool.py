@@ -21,7 +21,7 @@ from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, NotHashed, body_need
 from zajil.message.fields import read_fields, split_message
 from zajil.message.source import Source, read_pieces
 from zajil.receive.spool import Spool
-from zajil.store.errors import StoreFull, StoreUnavailable
+from zajil.store.errors import ReserveReached, StoreFull, StoreUnavailable
 from zajil.store.open import Store
 from zajil.store.spill import Spill, SpillFile
 from zajil.testing.reading import inbox_of
@@ -309,6 +309,28 @@ def test_a_full_disk_defers_and_nothing_else(
                 assert (await send_large(client)).startswith("452 4.3.1")
             assert await inbox_of(sqlite_store, "noor@south.test") == []
             assert (await send_large(client)).startswith("250 2.0.0")
+
+    asyncio.run(run())
+
+
+def test_what_is_refused_for_want_of_room_takes_none(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: the reserve is reached between the file of a large mail and its commit."""
+    make_account(sqlite_store, "noor@south.test")
+
+    def no_room() -> None:
+        raise ReserveReached("no room")
+
+    async def run() -> None:
+        async with running(sqlite_store):
+            client = await talk_to_receiver(sqlite_store, limits())
+            with monkeypatch.context() as patch:
+                patch.setattr(sqlite_store.writer, "_require_space", no_room)
+                assert (await send_large(client)).startswith("452 4.3.1")
+            assert blob_files(tmp_path) == []
+            assert (await send_large(client)).startswith("250 2.0.0")
+            assert len(blob_files(tmp_path)) == 1
 
     asyncio.run(run())
 

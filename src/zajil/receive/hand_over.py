@@ -23,7 +23,7 @@ from zajil.route.copies import Plan, plan_copies
 from zajil.smtp.reply import Reply
 from zajil.store.append import NoSuchMailbox
 from zajil.store.blobs import StagedBlob
-from zajil.store.errors import StoreFull, StoreUnavailable
+from zajil.store.errors import ReserveReached, StoreFull, StoreUnavailable
 from zajil.store.intake import Intake, OwnCopy, accept
 from zajil.store.open import Store
 from zajil.store.tracking import EventBatch, record_events
@@ -133,7 +133,8 @@ async def _write(origin: Origin, transaction: Transaction, incoming: Incoming) -
             await store.write(accept, intake)
         else:
             refusal = await incoming.write(intake)
-    except NoSuchMailbox:
+    except (NoSuchMailbox, ReserveReached):
+        # Attack: large mails that are refused for want of room must not take what is left.
         store.blobs.discard(content)
         raise
     if refusal is not None:

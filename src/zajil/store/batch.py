@@ -67,7 +67,7 @@ def require_space(tx: Connection) -> None:
     """Demand the reserve of free space, before new mail is written.
 
     Raises:
-        StoreFull: less is free than ``store.free_space_reserve``.
+        ReserveReached: less is free than ``store.free_space_reserve``.
     """
     _batch(tx).require_space()
 

@@ -17,6 +17,11 @@ class StoreFull(StoreUnavailable):
     """No space for new mail: 452 4.3.1. Reading and deleting go on."""
 
 
+class ReserveReached(StoreFull):
+    """Less space is free than the reserve: nothing was written, which of ``StoreFull`` is not
+    always sure, so what was staged may go."""
+
+
 def disk_error(error: OSError, what: str) -> StoreUnavailable:
     """Say in one sentence what a disk did not do, and whether it is full."""
     kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable

@@ -23,7 +23,7 @@ from zajil.store.blobs import Blobs
 from zajil.store.changes import Changes
 from zajil.store.dialect import Dialect, Postgres, Sqlite
 from zajil.store.directory import Directory
-from zajil.store.errors import StoreFull, StoreUnavailable
+from zajil.store.errors import ReserveReached, StoreUnavailable
 from zajil.store.hints import Datagrams, Hints, Notifications
 from zajil.store.migrate import migrate
 from zajil.store.reader import Reader
@@ -121,7 +121,7 @@ class Store:
         """Demand the reserve of free space.
 
         Raises:
-            StoreFull: less is free on the disk of the data folder.
+            ReserveReached: less is free on the disk of the data folder.
         """
         free, seen_ms = self._free_space
         now_ms = self._clock.now_ms()
@@ -130,7 +130,7 @@ class Store:
             free = disk.f_bavail * disk.f_frsize
             self._free_space = (free, now_ms)
         if free < self._options.free_space_reserve:
-            raise StoreFull(
+            raise ReserveReached(
                 f"{format_size(free)} free in {self._data_dir}, less than store.free_space_reserve"
             )
 

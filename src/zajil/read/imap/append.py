@@ -10,6 +10,7 @@ from zajil.imap.response import Completion
 from zajil.message.source import Source, size_of
 from zajil.read.imap.context import TRY_CREATE, Context
 from zajil.store.append import NoSuchMailbox
+from zajil.store.errors import ReserveReached
 from zajil.store.mailboxes import Mailbox, find_mailbox
 from zajil.store.message_changes import PutMessage, put_messages
 from zajil.store.spill import Spill
@@ -70,6 +71,9 @@ async def finish(context: Context, upload: Upload) -> Completion:
     except NoSuchMailbox:
         context.store.blobs.discard(staged)
         return TRY_CREATE
+    except ReserveReached:
+        context.store.blobs.discard(staged)
+        raise
     code = f"APPENDUID {box.uid_validity} {appended.uid}"
     return Completion("OK", "message is stored", code)
 
