@@ -14,7 +14,9 @@ from zajil.core.ids import MAIL_ID_PATTERN, MailboxId
 from zajil.store.mailboxes import find_role
 from zajil.store.messages import newest_messages, read_message
 from zajil.store.open import Store
+from zajil.store.training import Claim, claim_training
 from zajil.testing.site import Browser, Page, Site, letter, visiting
+from zajil.testing.store import NOW_MS
 
 
 async def member(site: Site, login: str) -> Browser:
@@ -175,6 +177,10 @@ def test_letters_are_moved(store: Store, action: str, target: str) -> None:
             assert page.location == site.inbox("amal")
             assert uids(site, site.entry("amal").inbox) == [2]
             assert len(uids(site, role(site, "amal", target))) == 2
+            # What a button says of a mail is learned as what a mail program says.
+            said = site.store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 1000))
+            kinds = {"archive": ["kept"] * 2, "junk": ["junk"] * 2, "delete": []}
+            assert [one.kind for one in said] == kinds[action]
 
     asyncio.run(scenario())
 

@@ -10,6 +10,7 @@ from zajil.admin.journey import get_journey
 from zajil.check.explain import Change, what_would_change
 from zajil.check.signals import SIGNALS
 from zajil.check.verdict import Action, Reason, Thresholds, Verdict
+from zajil.core.address import parse_address
 from zajil.core.ids import MailId
 from zajil.tracking.events import VerdictReached
 
@@ -37,7 +38,9 @@ def explain(verdict: Verdict, thresholds: Thresholds, recipient: str | None = No
 
 
 def explain_mail(conn: Any, mail_id: MailId, thresholds: Thresholds) -> tuple[Explanation, ...]:
-    """Explain the verdicts of a mail that was judged before, everybody's first.
+    """Explain the verdicts of a mail that was judged before, that which counts for most first.
+
+    Everybody's comes first, or last where each recipient has one of their own.
 
     Args:
         conn: a read of the store.
@@ -52,7 +55,9 @@ def explain_mail(conn: Any, mail_id: MailId, thresholds: Thresholds) -> tuple[Ex
     found = [one.event for one in journey.events if isinstance(one.event, VerdictReached)]
     if not found:
         raise NotJudged(f"{mail_id} has no verdict: nobody judged it, or its journey is too old")
-    found.sort(key=lambda event: event.recipient is not None)
+    own = {parse_address(event.recipient).key for event in found if event.recipient is not None}
+    is_nobodys = own >= {parse_address(one.address).key for one in journey.recipients}
+    found.sort(key=lambda event: (event.recipient is None) == is_nobodys)
     return tuple(explain(_stored(event), thresholds, event.recipient) for event in found)
 
 
