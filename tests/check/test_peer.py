@@ -118,10 +118,10 @@ def test_a_list_that_fails_its_test_points_counts_for_nothing(zone: Zone, why: s
         lists = DnsLists({LIST: 4.0}, resolver.resolve)
         await lists.test(LIST)
         assert why in lists.broken[LIST]
-        assert await lists.find(IP) == []
+        assert (await lists.find(IP)).listed == ()
         resolver.zone = {**WORKING, "1.2.0.192.bad.test": {"A": ["127.0.0.2"]}}
         await lists.test(LIST)
-        assert [one.zone for one in await lists.find(IP)] == [LIST]
+        assert [one.zone for one in (await lists.find(IP)).listed] == [LIST]
 
     asyncio.run(main())
 
@@ -185,3 +185,36 @@ def test_lists_are_named_by_zone_and_code(name: str) -> None:
     with pytest.raises(ValueError, match="is not ZONE"):
         PeerOptions(lists={name: 1.0})
     assert PeerOptions(lists={"a.test": 1.0, "a.test 127.0.0.2": 2.0}).lists
+
+
+@pytest.mark.parametrize(
+    ("records", "result", "reason"),
+    [
+        ({}, "pass", "192.0.2.1 is in none of our lists"),
+        ({"1.2.0.192.bad.test": {"A": ["127.0.0.2"]}}, "fail", "192.0.2.1 is listed by bad.test"),
+        (
+            {"1.2.0.192.bad.test": None},
+            "temperror",
+            "192.0.2.1 is in none of our lists, and not all of them answered",
+        ),
+        (
+            {"1.2.0.192.bad.test": {"A": ["127.0.0.2"]}, "1.2.0.192.other.test": None},
+            "fail",
+            "192.0.2.1 is listed by bad.test, and not all of them answered",
+        ),
+    ],
+)
+def test_the_journey_knows_what_every_list_said(records: Zone, result: str, reason: str) -> None:
+    """Also of a peer that none of them lists; silence is not a clean record."""
+    (_, event) = look({**NAMED, **records}, {LIST: 4.0, "other.test": 1.0}).events
+    assert (event.check, event.result, event.reason) == ("dns lists", result, reason)
+    assert [line.partition(" -> ")[0] for line in event.inputs] == [
+        "A 1.2.0.192.bad.test",
+        "A 1.2.0.192.other.test",
+    ]
+
+
+def test_a_list_of_good_addresses_fails_nobody() -> None:
+    zone = {**NAMED, "1.2.0.192.good.test": {"A": ["127.0.9.2"]}}
+    (_, event) = look(zone, {"good.test": -1.0}).events
+    assert event.result == "pass"

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
-from zajil.dns.flow import Outcome, Question, Resolve
+from zajil.dns.flow import Answer, Outcome, Question, Resolve
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +33,16 @@ class Listing:
     zone: str
     codes: tuple[str, ...]
     weight: float
-    question: str
-    """Question and answer, one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the lists said of one address."""
+
+    listed: tuple[Listing, ...]
+    inputs: tuple[str, ...]
+    """Each question with its answer, one a line."""
+    did_all_answer: bool
 
 
 class DnsLists:
@@ -56,9 +64,7 @@ class DnsLists:
     def __bool__(self) -> bool:
         return bool(self.zones)
 
-    async def find(
-        self, ip: IPv4Address | IPv6Address, resolve: Resolve | None = None
-    ) -> Sequence[Listing]:
+    async def find(self, ip: IPv4Address | IPv6Address, resolve: Resolve | None = None) -> Asked:
         """Ask all lists that work, side by side; waits for the slowest.
 
         Args:
@@ -67,18 +73,21 @@ class DnsLists:
         """
         ask = resolve or self._resolve
         working = [zone for zone in self.zones if zone not in self.broken]
-        found = await asyncio.gather(*(self._ask(zone, ip, ask) for zone in working))
-        return [one for one in found if one is not None]
+        questions = [Question(list_name(ip, zone), "A") for zone in working]
+        answers = await asyncio.gather(*(ask(question) for question in questions))
+        read = [self._read(zone, one) for zone, one in zip(working, answers, strict=True)]
+        return Asked(
+            tuple([one for one in read if one is not None]),
+            tuple([str(one) for one in answers]),
+            all(one.outcome is not Outcome.FAILED for one in answers),
+        )
 
-    async def _ask(
-        self, zone: str, ip: IPv4Address | IPv6Address, resolve: Resolve
-    ) -> Listing | None:
-        answer = await resolve(Question(list_name(ip, zone), "A"))
+    def _read(self, zone: str, answer: Answer) -> Listing | None:
         codes = tuple(value for value in answer.values if _is_listing(value))
         if not codes:
             return None
         weight = max(self._weights.get(f"{zone} {code}", self._weight(zone)) for code in codes)
-        return Listing(zone, codes, weight, str(answer))
+        return Listing(zone, codes, weight)
 
     def _weight(self, zone: str) -> float:
         return self._weights.get(zone, 0.0)

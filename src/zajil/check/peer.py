@@ -6,12 +6,12 @@ The same for all mails of a session, so it is found out once, while the first on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from zajil.check.deadline import Deadline
-from zajil.check.dns_lists import DnsLists, Listing
+from zajil.check.dns_lists import Asked, DnsLists, Listing
 from zajil.check.signals import make_reason
 from zajil.check.verdict import Reason
 from zajil.dns.flow import Flow, Outcome, Question, Resolve, run_flow
@@ -72,31 +72,37 @@ async def check_peer(
         now_ms: for the events.
     """
     resolve = Deadline(resolve).resolve
-    listed: Sequence[Listing] = ()
+    asked = _NOT_ASKED
     if lists:
         look_up = lists.find(ip, resolve)
-        iprev, listed = await asyncio.gather(run_flow(check_iprev(ip), resolve), look_up)
+        iprev, asked = await asyncio.gather(run_flow(check_iprev(ip), resolve), look_up)
     else:
         iprev = await run_flow(check_iprev(ip), resolve)
     reasons = [
         *_name_reasons(iprev),
         *helo_reasons(ip, claimed_name, is_ours, iprev.name),
-        *[_listed_reason(ip, one) for one in listed if one.weight],
+        *[_listed_reason(ip, one) for one in asked.listed if one.weight],
     ]
     events = [CheckDone(now_ms, "iprev", iprev.result, iprev.reason, iprev.inputs)]
     if lists:
-        told = ", ".join(one.zone for one in listed)
-        events.append(
-            CheckDone(
-                now_ms,
-                "dns lists",
-                "fail" if listed else "pass",
-                f"{ip} is listed by {told}" if listed else f"{ip} is in none of our lists",
-                (*[one.question for one in listed], *_told_broken(lists)),
-            )
-        )
+        events.append(_lists_event(now_ms, ip, asked, lists))
     results = (Result("iprev", iprev.result, (("policy.iprev", str(ip)),)),)
-    return PeerFindings(iprev, tuple(listed), results, tuple(reasons), tuple(events))
+    return PeerFindings(iprev, asked.listed, results, tuple(reasons), tuple(events))
+
+
+_NOT_ASKED = Asked((), (), did_all_answer=True)
+
+
+def _lists_event(
+    now_ms: int, ip: IPv4Address | IPv6Address, asked: Asked, lists: DnsLists
+) -> CheckDone:
+    told = ", ".join(one.zone for one in asked.listed)
+    reason = f"{ip} is listed by {told}" if told else f"{ip} is in none of our lists"
+    result = "fail" if any(one.weight > 0 for one in asked.listed) else "pass"
+    if not asked.did_all_answer:
+        reason += ", and not all of them answered"
+        result = "temperror" if result == "pass" else result
+    return CheckDone(now_ms, "dns lists", result, reason, (*asked.inputs, *_told_broken(lists)))
 
 
 def _listed_reason(ip: IPv4Address | IPv6Address, listing: Listing) -> Reason:
