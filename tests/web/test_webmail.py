@@ -17,6 +17,7 @@ from zajil.store.open import Store
 from zajil.store.training import Claim, claim_training
 from zajil.testing.site import Browser, Page, Site, letter, visiting
 from zajil.testing.store import NOW_MS
+from zajil.testing.talk import talk_to_receiver
 
 
 async def member(site: Site, login: str) -> Browser:
@@ -314,3 +315,24 @@ def test_odd_bytes_are_shown_somehow(sqlite_store: Store, raw: bytes) -> None:
             return await amal.get(f"{site.inbox('amal')}/1")
 
     assert asyncio.run(scenario()).status == 200
+
+
+def test_a_letter_in_junk_says_why_it_lies_there(sqlite_store: Store) -> None:
+    """Design section 1, promise 5: every verdict explains itself, to its reader in a sentence."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            talk = await talk_to_receiver(sqlite_store)
+            forged = b"From: a@b.test\r\nFrom: c@d.test\r\nSubject: two\r\n\r\nhello\r\n"
+            reply = await talk.send("a@b.test", ["amal@north.test"], forged)
+            assert reply.startswith("250 ")
+            junk = role(site, "amal", "junk")
+            amal = await member(site, "amal")
+            (uid,) = uids(site, junk)
+            page = await amal.get(f"/mail/{junk}/{uid}")
+            assert "It names its author more than once." in page.text
+            arabic = site.browser(**{"accept-language": "ar"})
+            await arabic.log_in("amal")
+            assert "سبب وجودها هنا:" in (await arabic.get(f"/mail/{junk}/{uid}")).text
+
+    asyncio.run(scenario())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from zajil.tracking import events as tracked
 from zajil.tracking.journey import Journey, Recorded
-from zajil.tracking.sentences import Stage, Step, Tone, tell_event
+from zajil.tracking.sentences import Sentence, Stage, Step, Tone, tell_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,21 @@ def tell_story(journey: Journey) -> tuple[Chapter, ...]:
             chapters.append((stage, []))
         chapters[-1][1].append(step)
     return tuple(Chapter(stage, tuple(steps)) for stage, steps in chapters)
+
+
+def why_junk(journey: Journey) -> tuple[Sentence, ...]:
+    """Say what speaks against a mail, heaviest first; by the reader's own verdict if there is one.
+
+    Args:
+        journey: already cut to whoever owns the copy.
+    """
+    verdicts = [
+        one.event for one in journey.events if isinstance(one.event, tracked.VerdictReached)
+    ]
+    # That of one recipient comes after everybody's.
+    verdicts.sort(key=lambda verdict: verdict.recipient is not None)
+    signals = verdicts[-1].signals if verdicts else ()
+    return tuple([Sentence(text, values) for _, weight, text, values in signals if weight > 0])
 
 
 _TOLD_FIRST = {"mail.accepted": 0, "route.alias": 1, "deliver.queued": 2, "deliver.filed": 3}

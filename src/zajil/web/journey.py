@@ -66,12 +66,18 @@ class JourneyPages:
         mail_id = MailId(request.path_params["mail_id"])
         if not _MAIL_ID.match(mail_id):
             raise HTTPException(404)
-        journey = await self._store.read(lambda conn: load_journey(conn, mail_id))
+        journey = await load_visible(self._store, mail_id, account)
+        # Security: not 403, which would say that the mail exists.
         if journey is None:
             raise HTTPException(404)
-        names = (account.login, *(str(one) for one in (account.address, *account.own_addresses)))
-        viewer = viewer_of(journey, account.account_id, names, admin=account.admin)
-        # Security: not 403, which would say that the mail exists.
-        if viewer is None:
-            raise HTTPException(404)
-        return visible_journey(journey, viewer)
+        return journey
+
+
+async def load_visible(store: Store, mail_id: MailId, account: Account) -> Journey | None:
+    """Give a journey, cut to what an account may see of it; ``None``: nothing at all."""
+    journey = await store.read(lambda conn: load_journey(conn, mail_id))
+    if journey is None:
+        return None
+    names = (account.login, *(str(one) for one in (account.address, *account.own_addresses)))
+    viewer = viewer_of(journey, account.account_id, names, admin=account.admin)
+    return None if viewer is None else visible_journey(journey, viewer)

@@ -25,11 +25,17 @@ from zajil.store.mailboxes import get_mailbox
 from zajil.store.message_changes import FlagChange, FlagMode, change_flags
 from zajil.store.messages import Message, get_messages, read_message
 from zajil.store.open import Store
+from zajil.tracking.sentences import Sentence
+from zajil.tracking.story import why_junk
+from zajil.web.journey import load_visible
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import LETTER_POLICY
-from zajil.web.webmail.boxes import load_boxes, number_in_path
+from zajil.web.webmail.boxes import Box, load_boxes, number_in_path
 
 T = TypeVar("T")
+
+_MOST_SUSPICIONS = 5
+"""Reasons that are shown above a letter; its journey has all."""
 
 
 class LetterPages:
@@ -56,15 +62,26 @@ class LetterPages:
         as_html = view.html is not None and (
             not view.paragraphs or request.query_params.get("view") == "html"
         )
+        current = boxes.get(mailbox_id)
         return self._pages.render(
             visitor,
             "letter.html",
             boxes=boxes,
-            current=boxes.get(mailbox_id),
+            current=current,
             found=found,
             view=view,
             as_html=as_html,
+            suspicions=await self._suspicions(current, found, account),
         )
+
+    async def _suspicions(
+        self, box: Box | None, found: Message, account: Account
+    ) -> tuple[Sentence, ...]:
+        """Say why a letter lies in Junk; nothing where nothing was held against it."""
+        if box is None or box.role != "junk" or found.mail_id is None:
+            return ()
+        journey = await load_visible(self._store, found.mail_id, account)
+        return () if journey is None else why_junk(journey)[:_MOST_SUSPICIONS]
 
     async def show_html(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Give the cleaned HTML of a letter, for the frame in its page."""
