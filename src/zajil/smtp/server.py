@@ -11,6 +11,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum, auto
 
 from zajil.smtp import refusals
@@ -240,10 +241,145 @@ class ServerConnection:
         self.restart(self.offer)
 
     def restart(self, offer: Offer) -> None:
+        """Begin anew, as 220 to XCLIENT does by itself; errors and commands stay counted."""
+        self.state = _START
+        self.offer = offer
+        self.encrypted = encrypted
+        self.errors = 0
+        """Commands and recipients refused for good (5yz), by us or by the session; at
+        ``max_errors`` the connection ends. Whoever slows a peer down before that looks here."""
+        self.commands = 0
+        """Lines so far; above ``max_commands`` (0: no limit) the connection ends."""
+        self.mails = 0
+        """MAIL accepted in this session."""
+        self.recipients = 0
+        """RCPT accepted in this transaction, the same address twice counted twice."""
+        self.smtputf8 = False
+        """MAIL of this transaction said SMTPUTF8."""
+        self.is_authenticated = False
+        self.refusals: list[tuple[str, Reply]] = []
+        """What was refused here without asking the session: command and reply. The session takes
+        them for its events and may clear the list."""
+        self.close_reason = ""
+        """Why the state is CLOSED: ``quit``, ``too many errors``, ``line too long`` ..."""
+        self._max_errors = max_errors
+        self._last_command = max_commands and max_commands + 1  # 0 is never reached
+        self._permitted = offer.permitted(encrypted)
+        self._received = b""
+        self._at = 0  # everything before this offset of _received is used up
+        self._swallow = 0  # bytes of a refused chunk that have not come yet
+        self._to_send: list[bytes] = [greeting.to_bytes()]
+        self._owed: Event | None = None  # the event whose reply is still owed
+        self._body: BodyReader | ChunkReader | None = None  # from DATA or the first BDAT on
+
+    def receive_data(self, data: bytes) -> None:
+        """Buffer bytes from the network for ``next_event``; once CLOSED they are dropped."""
+        if self._at == len(self._received):
+            self._received = data
+        elif self.state is not State.CLOSED:
+            self._received = self._received[self._at :] + data
+        else:
+            return
+        self._at = 0
+
+    def data_to_send(self) -> bytes:
+        """Return and forget the bytes that must now go to the network."""
+        parts = self._to_send
+        if not parts:
+            return b""
+        self._to_send = []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def pending_size(self) -> int:
+        """Give the bytes that wait to be parsed; the caller stops reading above its limit."""
+        return len(self._received) - self._at
+
+    def has_pending_input(self) -> bool:
+        """Tell whether bytes wait: after STARTTLS was accepted, somebody injected them.
+
+        Security: commands put in plain text behind STARTTLS must not be taken for part of the
+        encrypted session: CVE-2011-0411.
+        """
+        return self._at < len(self._received)
+
+    def next_event(self) -> Event | Wait:
+        """Return the next event, or why there is none. Refused lines are answered here."""
+        while True:
+            if self._owed is not None:
+                return _REPLY
+            if self.state in _NO_LINES:
+                return self._without_line()
+            line = self._take_line()
+            if line is None:
+                return Wait.CLOSED if self.state is _CLOSED else _DATA
+            event = self._command_event(line)
+            if event is not None:
+                self._owed = event
+                return event
+
+    def reply(self, reply: Reply) -> None:
+        """Answer the event that ``next_event`` returned last.
+
+        A reply that accepts EHLO becomes the one that announces our extensions. LMTP: the answer
+        to a ``BodyEnd`` is sent once for each recipient.
+
+        Raises:
+            RuntimeError: no reply is owed; the caller has lost step.
+        """
+        event, self._owed = self._owed, None
+        if event is None:
+            raise RuntimeError("no reply is owed")
+        kind, code = type(event), reply.code
+        if code == _NOT_AVAILABLE:  # RFC 5321 section 3.8
+            self.close(reply)
+            return
+        if (kind is Ehlo or kind is Lhlo) and code < 400:
+            reply = self.offer.ehlo_reply(self.encrypted)
+        if kind is BodyEnd and self.offer.lmtp:
+            self._to_send += [reply.to_bytes()] * self.recipients
+        else:
+            self._to_send.append(reply.to_bytes())
+        if code < 400:
+            self._accept(event, kind, code)
+            return
+        self.state = REFUSED.get((self.state, kind), self.state)
+        if code >= 500:
+            self._count_error()
+
+    def reply_each(self, replies: Sequence[Reply]) -> None:
+        """Answer a ``BodyEnd``, in LMTP with a reply for each recipient (RFC 2033 section 4.2).
+
+        Args:
+            replies: as many as ``recipients``, in the order of the accepted RCPTs; whoever was
+                accepted twice is answered twice. One where LMTP is not spoken.
+
+        Raises:
+            RuntimeError: another event is to be answered, or the count is wrong.
+        """
+        event, self._owed = self._owed, None
+        count = self.recipients if self.offer.lmtp else 1
+        if type(event) is not BodyEnd or len(replies) != count:
+            raise RuntimeError("a reply for each accepted recipient of a message is owed")
+        self._to_send += [reply.to_bytes() for reply in replies]
+        self.state = ACCEPTED[self.state, BodyEnd]
+        if all(reply.code >= 500 for reply in replies):
+            self._count_error()
+
+    def tls_established(self) -> None:
+        """Begin anew, encrypted: nothing learned before counts (RFC 3207 section 4.2).
+
+        Raises:
+            RuntimeError: there is pending input; the connection should have been closed.
+        """
+        if self.has_pending_input():
+            raise RuntimeError("bytes after STARTTLS")
+        self.encrypted = True
+        self.restart(self.offer)
+
+    def restart(self, offer: Offer) -> None:
         """Begin anew: nothing learned before counts, but errors and commands stay counted.
 
-        A 220 to XCLIENT does so by itself; the driver calls this to give the client that a proxy
-        speaks for another offer.
+        A 220 to XCLIENT does so by itself: what it offers then is no XCLIENT.
         """
         self.state = _START
         self.offer = offer
@@ -379,8 +515,11 @@ class ServerConnection:
             self._body = None
         elif kind is Data:
             self._body = BodyReader(self.offer.max_message_size, self.offer.bare_line_ends)
-        elif kind is Xclient:
-            self.restart(self.offer)
+        elif isinstance(event, Xclient):
+            # Security: a proxy may pass on whatever its client says (nginx does), and the client
+            # must not speak for somebody else in its turn.
+            is_told = event.address is not None or event.login is not None
+            self.restart(replace(self.offer, xclient=False) if is_told else self.offer)
 
     def _begin_chunk(self, command: Bdat) -> None:
         if not isinstance(self._body, ChunkReader):
