@@ -120,7 +120,10 @@ def check_command(words: list[str]) -> None:
         word = words.pop(0)
         if word.startswith("-"):
             flags = {
-                opt: one.is_flag for one in command.params for opt in one.opts if opt[0] == "-"
+                opt: one.is_flag
+                for one in command.params
+                for opt in (*one.opts, *one.secondary_opts)
+                if opt[0] == "-"
             }
             flags |= {"--help": True, "-h": True}
             assert word in flags, f"{command.name} has no option {word}"

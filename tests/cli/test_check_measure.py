@@ -74,6 +74,8 @@ def test_the_classifier_tells_the_classes_of_the_made_corpus(
     assert told["precision"] >= 0.98
     assert told["recall"] >= 0.8
     assert told["ham"] + told["junk"] >= 195
+    assert told["signs"]["precision"] >= 0.98
+    assert told["together"]["recall"] >= told["recall"] > told["signs"]["recall"] > 0
 
 
 def test_every_form_that_mail_is_kept_in(run: Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from zajil.admin.explain import Explanation, explain
 from zajil.check.classifier import classify, telling_words
 from zajil.check.facts import MessageFacts
+from zajil.check.file_facts import facts_of_file
 from zajil.check.inside import view_of
 from zajil.check.model import reasons_of
 from zajil.check.names import protect
@@ -15,21 +16,15 @@ from zajil.check.phishing import Protected
 from zajil.check.step import Checks
 from zajil.check.tokens import find_tokens
 from zajil.check.verdict import Reason, decide
-from zajil.config.options import LimitOptions
 from zajil.config.options_check import CheckOptions
-from zajil.core.address import Address, parse_address
+from zajil.core.address import parse_address
 from zajil.core.ids import AccountId
 from zajil.dns.flow import Resolve
-from zajil.mailauth.dkim_body import BodyDigests, body_needs, body_of
-from zajil.message.address_list import parse_address_list
-from zajil.message.fields import Field, find_fields, read_fields, split_message
 from zajil.net.peer import Peer
 from zajil.net.system import SystemClock
 from zajil.store.accounts import NoSuchAccount, find_by_login
 from zajil.store.open import Store
 from zajil.store.training import INSTALLATION, list_models, load_words
-
-_MOST_RECIPIENTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,49 +103,22 @@ async def explain_file(
     Raises:
         BadAddress: the reverse path is none.
     """
-    end, _ = split_message(message)
-    header, body = message[:end], message[end:]
-    fields = read_fields(header)
-    digests = BodyDigests(body_needs(fields))
-    digests.feed(body_of(body))
-    recipients = _recipients(fields)
     peer = None if envelope.ip is None else Peer(envelope.ip, 0, "")
-    facts = MessageFacts(
-        SystemClock().now_ms(),
-        peer,
-        envelope.helo,
-        parse_address(envelope.mail_from) if envelope.mail_from else None,
-        recipients,
-        header,
-        fields,
-        len(message),
-        True,
-        None,
-        "localhost",
-        LimitOptions(),
-        digests=digests,
-        body=body,
-    )
+    reverse_path = parse_address(envelope.mail_from) if envelope.mail_from else None
+    now_ms = SystemClock().now_ms()
+    facts = facts_of_file(message, now_ms, peer, envelope.helo, reverse_path)
     if installation is None:
-        domains = [one.domain for one in recipients]
+        domains = [one.domain for one in facts.recipients]
         imitated = options.phishing.imitated_domains
         installation = Installation(Protected(domains, brands=imitated))
     checks = Checks(options, resolve, "", protected=installation.protected)
-    looked = None if peer is None else checks.look_at(peer, envelope.helo, facts.now_ms)
+    looked = None if peer is None else checks.look_at(peer, envelope.helo, now_ms)
     checked = await checks.check_message(facts, looked)
     verdict = checked.verdict
     words = _word_reasons(facts, installation, options.weights)
     if words:
         verdict = decide((*verdict.reasons, *words), checks.thresholds)
     return explain(verdict, checks.thresholds)
-
-
-def _recipients(fields: Sequence[Field]) -> tuple[Address, ...]:
-    """Give to whom it is addressed: the envelope of a file is not known."""
-    found: list[Address] = []
-    for field in (*find_fields(fields, b"to"), *find_fields(fields, b"cc")):
-        found += [one.address for one in parse_address_list(field.value).people if one.address]
-    return tuple(found[:_MOST_RECIPIENTS])
 
 
 def _word_reasons(

@@ -26,11 +26,12 @@ def measure(
     folds: Annotated[int, typer.Option(min=2, max=50, help="Parts of the cross-validation.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Say how well the classifier of words would tell your own mail from your own junk.
+    """Say how well your own mail is told from your own junk.
 
-    The mail is dealt into parts; each part is judged by what was learned from the others. Nothing
-    is kept. Precision: how much of what it called junk is junk. Recall: how much of the junk it
-    found. Wanted mail that it called junk is named, with the words that misled it.
+    By words: the mail is dealt into parts; each part is judged by what was learned from the others.
+    By signs: what a message itself gives away to an installation that learned nothing. Who sent it
+    is not measured. Nothing is kept. Precision: how much of what was called junk is junk. Recall:
+    how much of the junk was found. Wanted mail that was called junk is named, with the reason.
 
     Exit status: 0 measured, 2 wrong usage.
     """
@@ -44,13 +45,17 @@ def measure(
 
 
 def _print_measured(found: Measured) -> None:
-    print(f"wanted mail {found.ham}, junk {found.junk}")
-    print(f"precision {found.precision:.3f}, recall {found.recall:.3f}")
-    print(f"junk found {found.junk_found}, undecided {found.junk_undecided}")
-    print(f"wanted mail called junk {len(found.false_positives)}, undecided {found.ham_undecided}")
-    for one in found.false_positives:
-        words = ", ".join(one.words)
-        print(f"  {printable(one.name)}: {one.probability:.2f} because of {printable(words)}")
+    words = found.words
+    print(f"wanted mail {words.ham}, junk {words.junk}")
+    for name, one in (("words", words), ("signs", found.signs), ("together", found.together)):
+        print(
+            f"{name:8}  precision {one.precision:.3f}, recall {one.recall:.3f}, "
+            f"wanted mail called junk {len(one.false_positives)}"
+        )
+    print(f"undecided by words: wanted mail {found.ham_undecided}, junk {found.junk_undecided}")
+    for name, one in (("words", words), ("signs", found.signs)):
+        for mistake in one.false_positives:
+            print(f"  {printable(mistake.name)}: {name}, {printable(', '.join(mistake.because))}")
 
 
 def train(
