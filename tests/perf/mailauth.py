@@ -28,6 +28,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from sender_work import (
+    seal_work,
+    sealed_twice,
+    sender_work,
+    spf_work,
+    verify_chain_with_dkimpy,
+    verify_chain_work,
+)
 from zajil.dns.flow import Answer, Outcome
 from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.mailauth.dkim_key import key_name
@@ -95,7 +103,18 @@ def tasks() -> list[Task]:
         theirs = sign_with_dkimpy(plain, key) if dkim else None
         opendkim = partial(sign_with_opendkim, plain, key)
         found.append(Task(name, partial(sign, plain, key, now_s=now_s), theirs, opendkim))
-    return found
+    plain = letter(5 * 1024)
+    chain = sealed_twice(plain, rsa, now_s)
+    theirs = verify_chain_with_dkimpy(chain, rsa) if dkim else None
+    return [
+        *found,
+        Task(
+            "ARC validate, two sets, RSA-2048, 5 KB", verify_chain_work(chain, rsa, now_s), theirs
+        ),
+        Task("ARC seal, RSA-2048, 5 KB", seal_work(plain, rsa, now_s)),
+        Task("SPF, seven questions", spf_work()),
+        Task("who sent it: SPF, two signatures, DMARC, 5 KB", sender_work(plain, now_s)),
+    ]
 
 
 # ---- the programs -------------------------------------------------------------------------------
