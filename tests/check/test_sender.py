@@ -21,6 +21,7 @@ from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.mailauth.dkim_sign import SigningKey, sign_dkim
 from zajil.message.fields import read_fields, split_message
 from zajil.net.peer import LOCAL, Peer
+from zajil.receive.forward_seal import chain_state
 from zajil.testing.facts import make_facts
 from zajil.testing.zone import Zone, ZoneResolver, answer_from_zone
 
@@ -230,6 +231,18 @@ def forwarded() -> tuple[bytes, dict[str, Any]]:
     told = b"dmarc=pass header.from=south.test; spf=pass smtp.mailfrom=sami@south.test"
     changed = LETTER.replace(b"Hello.", b"Hello.\r\n-- \r\nthe list")
     return seal(changed, key, told), {**NO_SPF, **REJECT, **zone}
+
+
+def test_a_chain_that_dns_does_not_tell_of_is_not_called_broken() -> None:
+    """Who forwards the mail would close it for good (RFC 8617 section 5.1.2)."""
+    message, zone = forwarded()
+    silent = {name: None if "_domainkey" in name else records for name, records in zone.items()}
+    found = check(message, silent)
+    assert "arc" not in [one.method for one in found.results]
+    value = write_field("mx.north.test", found.results).partition(b":")[2]
+    assert chain_state(value, make_facts(message).fields) is None
+    (event,) = [event for event in found.events if event.check == "arc"]
+    assert (event.result, "DNS did not answer" in event.reason) == ("fail", True)
 
 
 def test_a_trusted_sealer_overrides() -> None:

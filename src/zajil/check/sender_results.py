@@ -31,7 +31,8 @@ def sender_results(facts: MessageFacts, found: SenderFindings) -> tuple[Result, 
     if found.spf_helo is not None and found.spf_helo.result != "none":
         results.append(_helo_result(facts, found.spf_helo))
     results += _dkim_results(facts.fields, found.dkim)
-    if found.arc is not None:
+    # A chain that DNS did not tell of is neither whole nor broken; who forwards it leaves it alone.
+    if found.arc is not None and not found.arc.is_temporary:
         results.append(_arc_result(facts, found.arc))
     if found.dmarc is not None:
         results.append(_dmarc_result(found.dmarc, found.override is not None))
