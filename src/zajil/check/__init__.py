@@ -1,7 +1,12 @@
-"""Step 3: who sent it, do we want it.
+"""Step 3: who sent it, do we want it, and why (decision 0007).
 
-Reading order: ``facts`` (what is known when the message is here), ``content`` (format and limits),
-``verdict`` (pure: reasons to a verdict), ``result_fields`` (Authentication-Results), ``step``
-(all of it, in order). SPF, DKIM, DMARC and spam checks have their place in ``step`` and their own
-issue.
+Reading order: ``step`` (all of it, in order), ``facts`` (what is known when the message is here),
+``verdict`` (pure: reasons to a verdict), ``signals`` (every reason there is). Who: ``peer``,
+``dns_lists``, ``sender``, ``author``, ``forwarding``, ``sender_results``, ``result_fields``
+(Authentication-Results), ``dmarc_counts``. What: ``inside``, ``view`` (one parse for all of it),
+``content`` (format and limits), ``structure``, ``html_text``, ``phishing``, ``pretence``,
+``lookalike``, ``links``, ``attachments``, ``archives``. What is known beside the mail:
+``knowledge``, ``names``, ``tokens``, ``classifier``, ``model``, ``trainer``, ``correspondent``,
+``reputation``, ``greylist``, ``scanners`` with ``clamd`` and ``rspamd``. ``deadline`` and
+``side_by_side`` drive flows; ``explain`` and ``measure`` tell of it.
 """
