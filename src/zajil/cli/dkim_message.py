@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from zajil.mailauth.dkim_sign import SigningKey
     from zajil.mailauth.dkim_verify import DkimFound
 
+_MAX_KEY = 65_536
+"""Octets of a key file that are read; a key of 4096 bits takes 3,300."""
+
 Timestamp = Annotated[
     int | None,
     typer.Option(
@@ -144,9 +147,11 @@ def read_key(file: Path, domain: str, selector: str, algorithm: str | None) -> S
     if "." not in name:
         raise WrongUsage(f"--domain {domain}: who signs has two labels (RFC 6376 section 3.5)")
     try:
-        pem = file.read_bytes()
-    except OSError as error:
-        raise BadSigningKey(f"{file} cannot be read: {error.strerror}") from None
+        with file.open("rb") as opened:
+            pem = opened.read(_MAX_KEY)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadSigningKey(f"{file} cannot be read: {reason}") from None
     try:
         return load_signing_key(pem, name, to_ascii(selector), algorithm)
     except BadSigningKey as error:

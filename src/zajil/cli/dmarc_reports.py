@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zajil.cli.configured import opened_store, read_configuration
-from zajil.cli.message_file import NoMessageFile
+from zajil.cli.message_file import read_bounded
 from zajil.cli.output import AsJson, print_json, print_table, printable, spell_time
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def bring(
     from zajil.admin.dmarc_reports import import_report
     from zajil.net.system import SystemClock
 
-    content = _read_file(file)
+    content = read_bounded(file)
     with opened_store(context) as store:
         number = import_report(store, content, SystemClock().now_ms())
     if as_json:
@@ -162,17 +162,6 @@ def _surroundings(context: typer.Context) -> Surroundings:
     from zajil.net.system import SystemClock, system_random
 
     return Surroundings(read_configuration(context), SystemClock(), system_random)
-
-
-def _read_file(file: str) -> bytes:
-    """Read a file as it is: a line end changed in an archive would break it."""
-    import sys
-    from pathlib import Path
-
-    try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise NoMessageFile(f"{file} cannot be read: {error.strerror}") from None
 
 
 def _source_dict(source: SourceSummary, new_since_ms: int) -> dict[str, Any]:

@@ -29,6 +29,15 @@ def read_message(file: str) -> bytes:
     Raises:
         NoMessageFile: with the reason.
     """
+    return _LONE_LF.sub(b"\r\n", read_bounded(file))
+
+
+def read_bounded(file: str) -> bytes:
+    """Read a file, or stdin for ``-``, as it is.
+
+    Raises:
+        NoMessageFile: with the reason.
+    """
     try:
         if file == "-":
             data = sys.stdin.buffer.read(MAX_SIZE + 1)
@@ -40,4 +49,4 @@ def read_message(file: str) -> bytes:
         raise NoMessageFile(f"{file} cannot be read: {reason}") from None
     if len(data) > MAX_SIZE:
         raise NoMessageFile(f"{file} is larger than {MAX_SIZE >> 20} MiB")
-    return _LONE_LF.sub(b"\r\n", data)
+    return data
