@@ -78,8 +78,9 @@ def test_whole_script_confusables() -> None:
 
 def test_brands_are_imitated_in_false_letters_only() -> None:
     """One letter more or less is a word of its own somewhere; a digit for a letter is not."""
-    known = Imitated((), ["paypal.com", "apple.com", "amazon.com"])
+    known = Imitated((), ["paypal.com", "apple.com", "amazon.com", "netflix.com"])
     for domain in (
+        "netfl1x-billing.example",
         "paypa1.com",
         "paypa1-secure.example",
         "paypal.com.verify.example",

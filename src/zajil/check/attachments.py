@@ -58,7 +58,8 @@ _BY_ENDING = {
 _HARMLESS = frozenset(
     {
         *("pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "txt", "rtf", "jpg", "jpeg", "png"),
-        *("gif", "csv", "zip", "htm", "html", "mp3", "mp4", "odt"),
+        *("gif", "csv", "zip", "htm", "html", "mp3", "mp4", "odt", "wav", "m4a", "tif", "tiff"),
+        *("bmp", "webp", "heic", "eml", "msg"),
     }
 )
 _DANGEROUS = frozenset({*_BY_ENDING, "htm", "html", "shtml", "xhtml", "svg"})
@@ -117,6 +118,7 @@ _SIGNALS = {
     "active": "attach.active",
     "html-form": "attach.html-form",
     "html-password": "attach.html-password",
+    "html-script": "attach.html-script",
     "archive-encrypted": "attach.encrypted",
 }
 
@@ -152,7 +154,9 @@ def kind_of(name: str, head: bytes) -> str:
     if _HTML_START.match(head) or _ending(name) in ("htm", "html", "shtml", "xhtml"):
         if _HTML_PASSWORD.search(head):
             return "html-password"
-        return "html-form" if _HTML_FORM.search(head) else ""
+        if _HTML_FORM.search(head):
+            return "html-form"
+        return "html-script" if b"<script" in head.lower() else ""
     return by_name
 
 

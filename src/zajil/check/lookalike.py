@@ -211,9 +211,7 @@ class Imitated:
             return None
         shown = to_unicode(domain[-MAX_NAME:]).split(".")[-_MOST_LABELS:]
         theirs = [skeleton(label) for label in shown]
-        return (
-            self._find_whole(theirs) or self._find_label(shown, theirs) or self._find_near(theirs)
-        )
+        return self._find_whole(theirs) or self._find_label(shown) or self._find_near(theirs)
 
     def _find_whole(self, theirs: Sequence[str]) -> str | None:
         """Find the whole: ``n0rth.test``, ``north.test.evil.example``, ``north-test.example``."""
@@ -230,13 +228,15 @@ class Imitated:
                             return own
         return None
 
-    def _find_label(self, shown: Sequence[str], theirs: Sequence[str]) -> str | None:
+    def _find_label(self, shown: Sequence[str]) -> str | None:
         """Find a label, or a piece of one, that is another's in false letters: ``n0rth-mail``."""
-        for label, mine in zip(shown, theirs, strict=True):
-            for piece, form in zip(label.split("-"), mine.split("-"), strict=False):
-                raw, own = self._labels.get(form, ("", ""))
-                if own and piece != raw:
-                    return own
+        for label in shown:
+            for piece in label.split("-")[:_MOST_LABELS]:
+                # A 1 stands for an l or for an i.
+                for form in {skeleton(piece), skeleton(piece.replace("1", "i"))}:
+                    raw, own = self._labels.get(form, ("", ""))
+                    if own and piece != raw:
+                        return own
         return None
 
     def _find_near(self, theirs: Sequence[str]) -> str | None:

@@ -56,10 +56,23 @@ def borrowed_brand(name: str, domain: str) -> str | None:
         domain: of the author, ASCII form.
     """
     for word in name.split()[:6]:
-        brand, label = _by_form().get(_form(word.strip("\"'()[],.:;!")), ("", ""))
-        if brand:
-            return None if label in registered_domain(domain) else brand
+        plain = word.strip("\"'()[],.:;!")
+        # A capital I stands for an l: ``PayPaI``.
+        for form in (_form(plain), _form(plain.replace("I", "l"))):
+            brand, label = _by_form().get(form, ("", ""))
+            if brand:
+                return None if _belongs_to(label, domain) else brand
     return None
+
+
+def _belongs_to(label: str, domain: str) -> bool:
+    """Whether a domain may be one of a brand's: ``facebookmail.com``, not ``x-facebook.com``.
+
+    Brands have more domains than anybody lists; thieves join the name to a word by a hyphen.
+    """
+    name = registered_domain(domain).partition(".")[0]
+    pieces = name.split("-")
+    return label in name and (len(pieces) == 1 or label not in pieces)
 
 
 # In normal form. Each kind of word once is a lure; in any order.

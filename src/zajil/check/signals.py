@@ -235,10 +235,11 @@ SIGNALS: dict[str, Signal] = {
     "attach.program": Signal(5.0, mark("The file {name} is a program.")),
     "attach.script": Signal(4.0, mark("The file {name} is a script.")),
     "attach.shortcut": Signal(4.0, mark("The file {name} is a shortcut that runs something.")),
-    "attach.disk-image": Signal(3.0, mark("The file {name} is the image of a disk.")),
+    "attach.disk-image": Signal(5.0, mark("The file {name} is the image of a disk.")),
     "attach.macros": Signal(3.0, mark("The document {name} has macros.")),
     "attach.active": Signal(2.5, mark("The file {name} runs something when it is opened.")),
     "attach.html-form": Signal(3.0, mark("The file {name} is a web page with a form.")),
+    "attach.html-script": Signal(1.5, mark("The file {name} is a web page with a script.")),
     "attach.html-password": Signal(
         5.0, mark("The file {name} is a web page that asks to type in a password.")
     ),
