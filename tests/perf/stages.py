@@ -89,7 +89,7 @@ async def run_session(packets: Sequence[bytes], offer: Offer, services: Any) -> 
                 session.take_body(event.data)
                 continue
             answer = session.answer(event)
-            conn.reply(answer if isinstance(answer, Reply) else await answer)
+            conn.reply(answer if isinstance(answer, Reply) else cast(Reply, await answer))
         conn.data_to_send()
     session.closed("quit")
 

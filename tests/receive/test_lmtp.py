@@ -7,10 +7,16 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from zajil.admin.train import train_mail
+from zajil.check.knowledge import Knowledge
+from zajil.check.step import Checks
+from zajil.config.options_check import CheckOptions
+from zajil.net.system import SystemClock
 from zajil.store.open import Store
 from zajil.testing.reading import inbox_of
 from zajil.testing.store import make_account, running
 from zajil.testing.talk import Talk, talk_to_lmtp
+from zajil.testing.zone import ZoneResolver
 
 MESSAGE = "From: a@north.test\r\nSubject: hi\r\n\r\nhello\r\n"
 
@@ -111,3 +117,40 @@ def test_whoever_passes_on_what_strangers_named_is_not_closed_for_it(store: Stor
             assert reply.startswith("550 5.1.1")
 
     with_lmtp(store, talk)
+
+
+JUNK = (
+    "From: a@north.test\r\nTo: noor@south.test\r\nSubject: casino bonus\r\n"
+    "MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n"
+    '<p>casino bonus lottery pills winner</p><a href="http://bank.test@192.0.2.9/">go</a>\r\n'
+)
+HAM = "From: b@north.test\r\nSubject: garden\r\n\r\nroses and almonds in the garden\r\n"
+
+
+def test_who_rejects_a_message_is_answered_apart(store: Store) -> None:
+    """Design D12: in LMTP each recipient decides for itself; the others have their copy."""
+    make_account(store, "noor@south.test", admin=True)
+    make_account(store, "amal@south.test")
+    for number in range(3):
+        for text, is_junk in ((JUNK, True), (HAM, False)):
+            message = f"{text}{number}\r\n".encode()
+            train_mail(store, message, is_junk=is_junk, account="noor@south.test")
+    options = CheckOptions.model_validate(
+        {"words": {"least_mails": 2}, "weights": {"words.own-junk": 50.0}}
+    )
+
+    async def run() -> None:
+        async with running(store):
+            knowledge = Knowledge(store, options, SystemClock())
+            resolve = ZoneResolver({}).resolve
+            checks = Checks(options, resolve, "mx.south.test", knowledge=knowledge)
+            client = await talk_to_lmtp(store, checks=checks)
+            named = ["noor@south.test", "amal@south.test", "noor@south.test"]
+            replies = await hand_in(client, named, JUNK)
+            assert [reply[:3] for reply in replies] == ["550", "250", "550"]
+            assert await inbox_of(store, "noor@south.test") == []
+            assert len(await inbox_of(store, "amal@south.test", "junk")) == 1
+            replies = await hand_in(client, named, HAM)
+            assert [reply[:3] for reply in replies] == ["250", "250", "250"]
+
+    asyncio.run(run())

@@ -23,7 +23,7 @@ from zajil.net.linger import Linger
 from zajil.net.peer import Peer, make_peer
 from zajil.net.smtp_contract import EARLY, FAULT, IDLE, SHUTTING_DOWN, TOO_MANY, Service, Session
 from zajil.smtp.command import BodyChunk, BodyEnd, Command
-from zajil.smtp.reply import Reply
+from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import Wait
 from zajil.smtp.state import State
 
@@ -228,7 +228,7 @@ class SmtpConnection(asyncio.Protocol):
                     if type(answer) is Reply:
                         conn.reply(answer)
                     else:
-                        self._await(cast("Awaitable[Reply]", answer))
+                        self._await(cast("Awaitable[Reply | ReplyEach]", answer))
         except Exception as error:
             self._fault(error)
         if has_come:
@@ -245,7 +245,10 @@ class SmtpConnection(asyncio.Protocol):
         try:
             reply = future.result()
             if reply is not None and not self.conn.close_reason:
-                self.conn.reply(reply)
+                if type(reply) is ReplyEach:
+                    self.conn.reply_each(reply.replies)
+                else:
+                    self.conn.reply(reply)
         except asyncio.CancelledError:
             self.conn.close(SHUTTING_DOWN, "shutdown")
         except Exception as error:

@@ -16,7 +16,7 @@ from zajil.net.peer import Peer
 from zajil.smtp.codes import Code, Status
 from zajil.smtp.command import BodyEnd, Command
 from zajil.smtp.extensions import Offer
-from zajil.smtp.reply import Reply
+from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
 
 TOO_MANY = Reply(Code.NOT_AVAILABLE, (f"{Status.TOO_MUCH} too many connections",))
@@ -29,7 +29,7 @@ FAULT = Reply(Code.NOT_AVAILABLE, (f"{Status.LOCAL_FAULT} internal error, try ag
 class Session(Protocol):
     """What decides: ``receive.session``, ``submit.session``."""
 
-    def answer(self, event: Command | BodyEnd) -> Reply | Awaitable[Reply]:
+    def answer(self, event: Command | BodyEnd) -> Reply | Awaitable[Reply | ReplyEach]:
         """Decide; give an awaitable only if it must wait. A reply is a promise: 250 to a
         ``BodyEnd`` comes after the commit."""
 

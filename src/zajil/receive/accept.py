@@ -24,6 +24,7 @@ from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.forward_seal import seal_forwarded
 from zajil.receive.hand_over import Incoming, Origin, refuse, take_in
+from zajil.receive.recipients import reject_for
 from zajil.receive.trace_fields import protocol_keyword, received_field
 from zajil.receive.transaction import Transaction
 from zajil.route.recipient import Remote
@@ -77,6 +78,8 @@ async def _decide(session: Connection, transaction: Transaction) -> Incoming | R
     refusal = verdict_refusal(checked)
     if refusal is not None:
         return refusal
+    if session.conn.offer.lmtp:
+        reject_for(transaction, rejecting_accounts(checked, facts), now_ms)
     header = cut_ranges(facts.header, checked.forged)
     services, results = session.services, checked.results
     seal = await seal_forwarded(services, transaction, results, header, facts.body)
@@ -191,6 +194,16 @@ def verdict_refusal(checked: Checked) -> Reply | None:
         case Action.DEFER:
             return replies.LATER
     return None
+
+
+def rejecting_accounts(checked: Checked, facts: MessageFacts) -> set[AccountId]:
+    """Give the accounts that would not have the message, where others take it."""
+    verdicts = checked.by_account
+    return {
+        account
+        for account in facts.accounts
+        if verdicts.get(account, checked.verdict).action is Action.REJECT
+    }
 
 
 def _why_rejected(checked: Checked) -> Reply:

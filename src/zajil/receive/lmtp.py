@@ -1,8 +1,9 @@
 """What we answer on LMTP: a program in front of us hands in mail for our own mailboxes (RFC 2033).
 
 It is the session of port 25 with the engine in its LMTP way: LHLO, and after the message one reply
-for each recipient. All recipients of a mail are filed in one commit, so each gets the same reply:
-250 when all copies lie in their mailboxes, 4yz when none does.
+for each recipient. All copies of a mail are filed in one commit: 250 when they lie in their
+mailboxes, 4yz when none does. Who rejects a message that others take is answered apart (design
+D12).
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 from zajil.net.peer import Peer
 from zajil.receive.services import ReceiveServices
 from zajil.receive.session import ReceiveSession
+from zajil.receive.transaction import Transaction
+from zajil.smtp.command import BodyEnd
+from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
 
 _NEVER = 1 << 62
@@ -24,3 +28,11 @@ class LmtpSession(ReceiveSession):
         # would put off all others it has for us.
         self.free_errors = _NEVER
         self.most_bad_recipients = 0
+
+    async def accept(self, transaction: Transaction, end: BodyEnd) -> Reply | ReplyEach:
+        """Decide about a whole mail, for each recipient by itself."""
+        reply = await super().accept(transaction, end)
+        rejected = transaction.rejected
+        if not rejected or isinstance(reply, ReplyEach) or not reply.accepts:
+            return reply
+        return ReplyEach(tuple([rejected.get(key, reply) for key in transaction.named]))

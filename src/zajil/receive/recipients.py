@@ -6,8 +6,11 @@ accepted, in ``Transaction.recipients`` and in an event, once.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from zajil.core.address import Address
 from zajil.core.envelope import PLAIN_RECIPIENT, RecipientOptions
+from zajil.core.ids import AccountId
 from zajil.receive import replies
 from zajil.receive.forward_seal import expect_seal
 from zajil.receive.transaction import Recipient, Transaction
@@ -50,12 +53,33 @@ def take_recipient(
         case _:
             return refuse_recipient(transaction, address, replies.NO_SUCH_RECIPIENT, at_ms)
     key = address.key
+    transaction.named.append(key)
     if key not in transaction.keys:
         transaction.keys.add(key)
         transaction.recipients.append(Recipient(address, route, options))
         expect_seal(transaction, route)
         transaction.events.append(RecipientNamed(at_ms, str(address), kind))
     return replies.RECIPIENT_OK
+
+
+def reject_for(transaction: Transaction, accounts: Collection[AccountId], at_ms: int) -> None:
+    """Take the message from recipients whose accounts reject it, and note what each is told.
+
+    An alias rejects it only if all behind it do.
+    """
+    kept: list[Recipient] = []
+    for recipient in transaction.recipients:
+        route = recipient.route
+        if (
+            isinstance(route, Local)
+            and not route.remote
+            and all([entry.account_id in accounts for entry in route.entries])
+        ):
+            reply = refuse_recipient(transaction, recipient.address, replies.NOT_WANTED, at_ms)
+            transaction.rejected[recipient.address.key] = reply
+        else:
+            kept.append(recipient)
+    transaction.recipients[:] = kept
 
 
 def refuse_recipient(transaction: Transaction, address: Address, reply: Reply, at_ms: int) -> Reply:

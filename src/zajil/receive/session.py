@@ -44,7 +44,7 @@ from zajil.smtp.command import (
     Vrfy,
     Xclient,
 )
-from zajil.smtp.reply import Reply
+from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
 from zajil.tracking.events import (
     AnswersSlowed,
@@ -59,7 +59,7 @@ from zajil.tracking.events import (
     TrackingEvent,
 )
 
-Answer = Reply | Awaitable[Reply]
+Answer = Reply | Awaitable[Reply | ReplyEach]
 
 _MOST_EVENTS = 200
 """Events kept for one session or mail: a peer that talks for hours must not fill the memory."""
@@ -194,13 +194,13 @@ class ReceiveSession:
         refuse(self, transaction, refusal)
         return replies.naming(refusal, transaction.mail_id)
 
-    async def answer_body_end(self, event: BodyEnd) -> Reply:
+    async def answer_body_end(self, event: BodyEnd) -> Reply | ReplyEach:
         """End of data: everything that can be said against the mail is said now."""
         transaction, self.transaction = self._transaction(), None
         if event.tolerated:
             transaction.events.append(LineEndsMended(self.services.clock.now_ms()))
         reply = await self.accept(transaction, event)
-        if not reply.accepts:
+        if isinstance(reply, Reply) and not reply.accepts:
             return replies.naming(reply, transaction.mail_id)
         self.mails += 1
         if self.services.known_peers is not None:
@@ -249,7 +249,7 @@ class ReceiveSession:
         ]
         return replies.greeting(self.services.hostname)
 
-    async def accept(self, transaction: Transaction, end: BodyEnd) -> Reply:
+    async def accept(self, transaction: Transaction, end: BodyEnd) -> Reply | ReplyEach:
         """Decide about a whole mail; 250 means it is on disk."""
         return await accept_mail(self, transaction, end)
 
@@ -279,7 +279,7 @@ class ReceiveSession:
 
     # ---- inside -----------------------------------------------------------------------------
 
-    async def _answer_slowly(self, event: Event) -> Reply:
+    async def _answer_slowly(self, event: Event) -> Reply | ReplyEach:
         await self._wait("errors", error_delay_ms(self.conn.errors, self.services.limits))
         answer = self.ANSWERS[type(event)](self, event)
         return answer if isinstance(answer, Reply) else await answer

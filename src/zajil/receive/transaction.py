@@ -9,6 +9,7 @@ from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, Recipi
 from zajil.core.ids import MailId
 from zajil.receive.spool import Spool
 from zajil.route.recipient import Local, Remote
+from zajil.smtp.reply import Reply
 from zajil.tracking.events import TrackingEvent
 
 
@@ -37,5 +38,9 @@ class Transaction:
     """Keys of the recipients, so that one named twice gets one copy."""
     events: list[TrackingEvent] = field(default_factory=list)
     options: MailOptions = PLAIN_MAIL
+    named: list[str] = field(default_factory=list)
+    """Keys of all RCPTs that were accepted, in their order: LMTP answers each of them."""
+    rejected: dict[str, Reply] = field(default_factory=dict)
+    """By key: recipients that reject the message although others take it (LMTP)."""
     refused: list[tuple[Address, str]] = field(default_factory=list)
     """Recipients that RCPT refused, with the reply: kept with the mail if it goes on."""

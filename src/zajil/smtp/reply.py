@@ -50,6 +50,19 @@ class Reply:
         return self._wire
 
 
+@dataclass(frozen=True, slots=True)
+class ReplyEach:
+    """Answers to one message that differ between its recipients (RFC 2033 section 4.2)."""
+
+    replies: tuple[Reply, ...]
+    """As many as RCPTs were accepted, in their order."""
+
+    @property
+    def accepts(self) -> bool:
+        """Whether the message was taken for any of them."""
+        return any([reply.accepts for reply in self.replies])
+
+
 def _render(code: int, lines: tuple[str, ...]) -> bytes:
     if len(lines) == 1:
         return f"{code:d} {lines[0]}\r\n".encode()

@@ -15,7 +15,7 @@ from zajil.receive.services import ReceiveServices
 from zajil.receive.session import Answer, ReceiveSession
 from zajil.receive.transaction import Transaction
 from zajil.smtp.command import Auth, AuthResponse, BodyEnd, Mail, Rcpt, Xclient
-from zajil.smtp.reply import Reply
+from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
 from zajil.store.errors import StoreUnavailable
 from zajil.store.send_counts import NOTHING_SENT, load_send_counts
@@ -131,7 +131,7 @@ class SubmitSession(ReceiveSession):
             self.note(LoggedIn(self.services.clock.now_ms(), account.login, "XCLIENT"))
         return reply
 
-    async def _answer_mail_anew(self, event: Mail) -> Reply:
+    async def _answer_mail_anew(self, event: Mail) -> Reply | ReplyEach:
         # Security: a right that was taken back ends with the next mail, not with the connection.
         # The directory may change again while we ask; what is read now is good for this mail.
         try:
@@ -141,7 +141,7 @@ class SubmitSession(ReceiveSession):
         answer = self._answer_known_mail(event)
         return answer if isinstance(answer, Reply) else await answer
 
-    async def _answer_counted_mail(self, event: Mail) -> Reply:
+    async def _answer_counted_mail(self, event: Mail) -> Reply | ReplyEach:
         account = self.account
         if account is not None:
             account_id = account.account_id

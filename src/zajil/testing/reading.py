@@ -9,13 +9,13 @@ from zajil.store.messages import get_messages, list_uids, read_message
 from zajil.store.open import Store
 
 
-async def inbox_of(store: Store, address: str) -> list[bytes]:
-    """Give every message in the INBOX of an account, as a reader gets it."""
+async def inbox_of(store: Store, address: str, role: str = "inbox") -> list[bytes]:
+    """Give every message in the INBOX or the Junk of an account, as a reader gets it."""
     who = parse_address(address)
     entry = (await store.read(lambda conn: look_up(conn, who))).entry
     if not isinstance(entry, AccountEntry):
         raise TypeError(f"{address} is no account")
-    inbox = entry.inbox
+    inbox = entry.junk if role == "junk" else entry.inbox
     return await store.read(
         lambda conn: [
             read_message(conn, store.blobs, found)

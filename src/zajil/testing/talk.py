@@ -16,7 +16,7 @@ from zajil.receive.services import ReceiveServices
 from zajil.receive.session import ReceiveSession
 from zajil.smtp.command import BodyChunk
 from zajil.smtp.extensions import Offer
-from zajil.smtp.reply import Reply
+from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection, Wait
 from zajil.store.open import Store
 from zajil.submit.session import SubmitServices, SubmitSession
@@ -50,7 +50,11 @@ class Talk:
                     await taken
                 continue
             answer = self.session.answer(event)
-            self.conn.reply(await answer if isawaitable(answer) else answer)
+            reply = await answer if isawaitable(answer) else answer
+            if isinstance(reply, ReplyEach):
+                self.conn.reply_each(reply.replies)
+            else:
+                self.conn.reply(reply)
         return self.conn.data_to_send().decode().splitlines()
 
     async def send(self, sender: str, recipients: list[str], message: str | bytes) -> str:
@@ -102,9 +106,9 @@ async def talk_to_receiver(
     return talk
 
 
-async def talk_to_lmtp(store: Store, limits: LimitOptions | None = None) -> Talk:
+async def talk_to_lmtp(store: Store, limits: LimitOptions | None = None, **more: Any) -> Talk:
     """Connect to the LMTP socket and say LHLO."""
-    services = receive_services(store, limits, "lmtp")
+    services = receive_services(store, limits, "lmtp", **more)
     await store.directory.load()
     offer = Offer(HOSTNAME, services.limits.message_size, lmtp=True)
     conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
