@@ -10,10 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from zajil.check.forwarding import find_override
 from zajil.check.peer import Iprev, PeerFindings
 from zajil.check.sender import SenderFindings, check_sender
 from zajil.check.verdict import Action, Thresholds, decide
-from zajil.config.options_check import CheckOptions
+from zajil.config.options_check import CheckOptions, SenderOptions
 from zajil.dns.flow import Answer, Question
 from zajil.mailauth.arc_seal import SEAL_NEED, seal_arc
 from zajil.mailauth.authres import write_field
@@ -276,6 +277,21 @@ def test_a_trusted_sealer_that_saw_no_pass_overrides_nothing(told: bytes) -> Non
         options={"trusted_sealers": ["lists.test"]},
     )
     assert found.override is None
+
+
+@pytest.mark.parametrize("open_end", ["covers_from", "covers_body"])
+def test_a_seal_that_leaves_something_open_vouches_for_nothing(open_end: str) -> None:
+    """Anybody may have put another author, or more text, beside what was sealed."""
+    message, zone = forwarded()
+    options = SenderOptions(trusted_sealers=("lists.test",))
+    found = check(message, zone, options={"trusted_sealers": ["lists.test"]})
+    assert found.arc is not None
+    assert found.dmarc is not None
+    facts = make_facts(message)
+    whole = find_override(facts, options, None, found.spf, found.arc, found.dmarc)
+    assert whole is not None
+    part = replace(found.arc, **{open_end: False})
+    assert find_override(facts, options, None, found.spf, part, found.dmarc) is None
 
 
 def test_a_stranger_above_a_trusted_sealer_ends_the_trust() -> None:

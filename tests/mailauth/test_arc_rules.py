@@ -43,6 +43,7 @@ def seal(
     seal: str = SEAL,
     below: bytes = b"",
     means: str = "simple/simple",
+    limit: int | None = None,
 ) -> bytes:
     """Put a set on top of a message; ``@`` stands for what is to be computed.
 
@@ -53,7 +54,7 @@ def seal(
     if found:
         how, body_how = found[1], found[2] or "simple"
     end, start = split_message(message)
-    digests = BodyDigests([need := BodyNeed(body_how, "sha256", None)])
+    digests = BodyDigests([need := BodyNeed(body_how, "sha256", limit)])
     digests.feed(message[start:])
     signature = signature.replace("bh=@", f"bh={base64.b64encode(digests.digest(need)).decode()}")
     header = SignedHeader(message[:end], read_fields(message[:end]))
@@ -98,6 +99,7 @@ def test_the_pattern_of_all_cases_passes() -> None:
     found = verify(seal())
     assert (found.cv, found.instances, found.sealers) == ("pass", 1, ("one.test",)), found.reason
     assert found.covers_from
+    assert found.covers_body
 
 
 @pytest.mark.parametrize(
@@ -135,6 +137,13 @@ def test_without_canonicalization_both_defaults_are_tried(meant: str) -> None:
     assert verify(message).cv == "pass"
     for old, new in ((b"Hello", b"HELLO"), (b"Subject: hi", b"Subject: ho")):
         assert verify(message.replace(old, new)).cv == "fail"
+
+
+@pytest.mark.parametrize(("limit", "covers"), [("0", False), ("5", False), ("14", True)])
+def test_a_signature_of_a_part_leaves_the_rest_open(limit: str, covers: bool) -> None:
+    signature = change(SIGNATURE, "t=1; ", f"t=1; l={limit}; ")
+    found = verify(seal(signature=signature, limit=int(limit)))
+    assert (found.cv, found.covers_body) == ("pass", covers)
 
 
 def test_a_signature_of_nothing_leaves_from_open() -> None:

@@ -50,8 +50,9 @@ def find_override(
             f"forwarded by {forwarder}",
             make_reason("dmarc.trusted-forwarder", forwarder=forwarder, domain=dmarc.domain),
         )
-    # Security: a chain whose newest signature leaves From out can be put under any author.
-    if options.trusted_sealers and arc.cv == "pass" and arc.covers_from:
+    # Security: a chain whose newest signature leaves From out can be put under any author, one
+    # that ends before the body does under any text.
+    if options.trusted_sealers and arc.cv == "pass" and arc.covers_from and arc.covers_body:
         sealer = _vouching_sealer(arc, frozenset(options.trusted_sealers), dmarc.domain)
         if sealer is not None:
             return Override(

@@ -62,6 +62,8 @@ class ArcFound:
     that passed (RFC 8617 section 5.2, step 5)."""
     covers_from: bool = False
     """The newest message signature covers every From field."""
+    covers_body: bool = False
+    """The same covers the body to its end; with ``l=`` anybody may have added to it."""
     is_temporary: bool = False
     """It failed because DNS gave no answer."""
     inputs: tuple[str, ...] = ()
@@ -115,7 +117,7 @@ def verify_arc(
         return ArcFound("none", 0, "Nobody on its way added an ARC set.")
     chain = _Chain(header, fields, digests, now_s, policy)
     try:
-        covers_from = yield from chain.check_signature(sets[-1])
+        covers_from, covers_body = yield from chain.check_signature(sets[-1])
         seals = yield from chain.check_seals(sets)
         oldest_pass = yield from chain.find_oldest_pass(sets)
     except _Failed as failed:
@@ -137,6 +139,7 @@ def verify_arc(
         tuple(handlers),
         oldest_pass,
         covers_from,
+        covers_body,
         inputs=tuple(chain.inputs),
     )
 
@@ -168,8 +171,11 @@ class _Chain:
         self._keys: dict[tuple[str, str], FoundKey] = {}
         self.inputs: list[str] = []
 
-    def check_signature(self, one: ArcSet) -> Flow[bool]:
-        """Check the ARC-Message-Signature of a set; say whether it covers every From.
+    def check_signature(self, one: ArcSet) -> Flow[tuple[bool, bool]]:
+        """Check the ARC-Message-Signature of a set.
+
+        Returns:
+            Whether it covers every From, and whether the body to its end.
 
         Raises:
             _Failed: why it does not hold.
@@ -201,7 +207,10 @@ class _Chain:
             raise _Failed(
                 f"The header section was changed after {signature.domain} sealed the mail."
             )
-        return 0 < self._header.count(b"from") <= signature.names.count(b"from")
+        covers_from = 0 < self._header.count(b"from") <= signature.names.count(b"from")
+        body = whole[0].body
+        size = self._digests.canonical_size(body.canonicalization)
+        return covers_from, body.limit is None or body.limit >= size
 
     def check_seals(self, sets: Sequence[ArcSet]) -> Flow[list[Seal]]:
         """Check all seals from the newest down (RFC 8617 section 5.2, step 6).
