@@ -279,8 +279,7 @@ def test_a_trusted_sealer_that_saw_no_pass_overrides_nothing(told: bytes) -> Non
     assert found.override is None
 
 
-@pytest.mark.parametrize("open_end", ["covers_from", "covers_body"])
-def test_a_seal_that_leaves_something_open_vouches_for_nothing(open_end: str) -> None:
+def test_a_seal_that_leaves_something_open_vouches_for_nothing() -> None:
     """Anybody may have put another author, or more text, beside what was sealed."""
     message, zone = forwarded()
     options = SenderOptions(trusted_sealers=("lists.test",))
@@ -290,8 +289,8 @@ def test_a_seal_that_leaves_something_open_vouches_for_nothing(open_end: str) ->
     facts = make_facts(message)
     whole = find_override(facts, options, None, found.spf, found.arc, found.dmarc)
     assert whole is not None
-    part = replace(found.arc, **{open_end: False})
-    assert find_override(facts, options, None, found.spf, part, found.dmarc) is None
+    for part in (replace(found.arc, covers_from=False), replace(found.arc, covers_body=False)):
+        assert find_override(facts, options, None, found.spf, part, found.dmarc) is None
 
 
 def test_a_stranger_above_a_trusted_sealer_ends_the_trust() -> None:
