@@ -28,6 +28,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from content_work import content_work, sample, words_work
 from sender_work import (
     seal_work,
     sealed_twice,
@@ -114,6 +115,11 @@ def tasks() -> list[Task]:
         Task("ARC seal, RSA-2048, 5 KB", seal_work(plain, rsa, now_s)),
         Task("SPF, seven questions", spf_work()),
         Task("who sent it: SPF, two signatures, DMARC, 5 KB", sender_work(plain, now_s)),
+        Task("content, plain text, 5 KB", content_work(plain)),
+        Task("content, a newsletter in HTML, 3 KB", content_work(sample("ham-en-newsletter"))),
+        Task("content, a letter in Arabic, 1 KB", content_work(sample("ham-ar-letter"))),
+        Task("words, 5 KB in English", words_work("en", 5 * 1024)),
+        Task("words, 5 KB in Arabic", words_work("ar", 5 * 1024)),
     ]
 
 

@@ -5,8 +5,8 @@ Reading order: ``step`` (all of it, in order), ``facts`` (what is known when the
 ``dns_lists``, ``sender``, ``author``, ``forwarding``, ``sender_results``, ``result_fields``
 (Authentication-Results), ``dmarc_counts``. What: ``inside``, ``view`` (one parse for all of it),
 ``content`` (format and limits), ``structure``, ``html_text``, ``phishing``, ``pretence``,
-``lookalike``, ``links``, ``attachments``, ``archives``. What is known beside the mail:
+``lure``, ``lookalike``, ``links``, ``attachments``, ``archives``. What is known beside the mail:
 ``knowledge``, ``names``, ``tokens``, ``classifier``, ``model``, ``trainer``, ``correspondent``,
 ``reputation``, ``greylist``, ``scanners`` with ``clamd`` and ``rspamd``. ``deadline`` and
-``side_by_side`` drive flows; ``explain`` and ``measure`` tell of it.
+``side_by_side`` drive flows; ``explain`` and ``measure`` tell of it, ``file_facts`` of a file.
 """

@@ -84,12 +84,17 @@ def classify(tokens: Iterable[str], words: Mapping[str, float]) -> Opinion:
         tokens: of the mail, each once (``check.tokens``).
         words: what ``telling_words`` gave.
     """
-    found = [(token, words[token]) for token in tokens if token in words]
+    get = words.get
+    # The word itself decides between equals, so that the outcome is always the same.
+    found = [
+        (abs(value - 0.5), token, value) for token in tokens if (value := get(token)) is not None
+    ]
     if not found:
         return UNDECIDED
-    # The word itself decides between equals, so that the outcome is always the same.
-    strongest = sorted([(abs(value - 0.5), token, value) for token, value in found])[-MAX_WORDS:]
-    known = [(value, token) for _, token, value in strongest]
+    if len(found) > MAX_WORDS:
+        found.sort()
+        del found[:-MAX_WORDS]
+    known = [(value, token) for _, token, value in found]
     against = -2.0 * sum([math.log(1.0 - probability) for probability, _ in known])
     speaking_for = -2.0 * sum([math.log(probability) for probability, _ in known])
     junk = 1.0 - _chi_squared(against, len(known))

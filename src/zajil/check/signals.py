@@ -5,8 +5,8 @@ One closed list, so one file, long as it is. A sentence is the key of the catalo
 
 Laws:
 - A name, once released, keeps its meaning: verdicts that are stored name it.
-- A positive weight speaks against the mail, a negative one for it. Junk begins at 5, so no signal
-  alone below a proven lie reaches it.
+- A positive weight speaks against the mail, a negative one for it. Junk begins at 5: alone that is
+  reached only by what no honest mail does, by a policy, or by what the reader himself has said.
 - A demand settles the verdict alone (decision 0007, law 5).
 """
 

@@ -33,6 +33,7 @@ _MAX_LINKS = 40
 _MAX_WORDS = 8192
 
 _WORDS = re.compile(r"[^\W_]+")
+_DIGIT = re.compile(r"[0-9]")
 # All that is no ASCII letter or digit becomes a space: many times quicker than to match.
 _ASCII_WORDS = bytes(code if chr(code).isalnum() and code < 128 else 32 for code in range(256))
 _MONEY_SIGNS = "$€£¥₪₹﷼"
@@ -87,25 +88,38 @@ def words_of(text: str) -> list[str]:
     Args:
         text: as it is read; the caller bounds it.
     """
-    text = normal_form(text)
-    if text.isascii():
+    # What else the normal form does is for other letters, and for searching.
+    text = text.lower() if text.isascii() else normal_form(text)
+    is_ascii = text.isascii()
+    if is_ascii:
         words = text.encode("ascii").translate(_ASCII_WORDS).decode("ascii").split()[:_MAX_WORDS]
     else:
         words = _WORDS.findall(text)[:_MAX_WORDS]
     different = dict.fromkeys(words)
-    found = [word for word in different if 1 < len(word) <= _MAX_WORD and word.isalpha()]
-    odd = [word for word in different if len(word) > _MAX_WORD or not word.isalpha()]
-    if not text.isascii():
-        foreign = [word for word in found if not word.isascii()]
-        found = [word for word in found if word.isascii()]
-        odd += foreign
-    for word in odd:
-        found += _odd_word(word)
-    if len([word for word in words if len(word) == 1]) > 3:
+    # Nearly all English text has nothing but plain words.
+    if is_ascii and not _DIGIT.search(text) and max(map(len, different), default=0) <= _MAX_WORD:
+        found = [word for word in different if len(word) > 1]
+        singles = len(different) - len(found)
+    else:
+        found, odd = _part_words(different, is_ascii=is_ascii)
+        singles = sum([len(word) == 1 for word in different])
+        for word in odd:
+            found += _odd_word(word)
+    if singles > 2:
         found += _spaced_out(words)
     if not _MONEY_WORDS.isdisjoint(different) or any([sign in text for sign in _MONEY_SIGNS]):
         found.append("money:")
     return found
+
+
+def _part_words(words: Iterable[str], *, is_ascii: bool) -> tuple[list[str], list[str]]:
+    """Give plain words, which are tokens as they are, and those that have to be looked at."""
+    found = [word for word in words if 1 < len(word) <= _MAX_WORD and word.isalpha()]
+    odd = [word for word in words if len(word) > _MAX_WORD or not word.isalpha()]
+    if not is_ascii:
+        odd += [word for word in found if not word.isascii()]
+        found = [word for word in found if word.isascii()]
+    return found, odd
 
 
 def header_tokens(fields: Sequence[Field]) -> list[str]:
