@@ -240,6 +240,47 @@ def test_words_of_what_was_called_junk(store: Store, way: str, number: int) -> N
     live(store, story)
 
 
+def test_words_do_not_speak_for_a_mail_that_deceives(store: Store) -> None:
+    """A thief writes as those write whom he wants to be taken for."""
+
+    async def story(world: World) -> None:
+        entry = world.entry("amal@south.test")
+        for count in range(4):
+            await world.deliver(letter(count, HAM[1], f"h{count}@h{count}.example"))
+        await world.flag_all("amal@south.test", "$NotJunk")
+        for count in range(4):
+            await world.deliver(letter(count, SPAM[1], f"s{count}@s{count}.example"))
+        uids = await store.read(lambda conn: list_uids(conn, entry.inbox))
+        move = CopyMessages(entry.account_id, entry.inbox, tuple(uids[4:]), entry.junk)
+        await store.write(move_messages, move)
+        await world.learn()
+        honest = letter(9, HAM[1], "x@new.example")
+        deceit = honest.replace(b"x@new.example", b"x@paypa1.com")
+        for _ in range(2):
+            _, plain = await world.deliver(honest)
+            await asyncio.sleep(0)
+        _, forged = await world.deliver(deceit)
+        told = [{one[0] for event in events for one in event.signals} for events in (plain, forged)]
+        assert "words.own-ham" in told[0]
+        assert "phish.lookalike-author" in told[1]
+        assert not {"words.ham", "words.own-ham"} & told[1]
+
+    live(store, story)
+
+
+def test_whom_one_answers_is_known(store: Store) -> None:
+    """\\Answered, as mail programs set it."""
+
+    async def story(world: World) -> None:
+        await world.deliver(letter(1, "shall we meet?"))
+        await world.flag_all("amal@south.test", "\\Answered")
+        _, verdicts = await world.deliver(letter(2, "and again?"))
+        own = {one.recipient: one for one in verdicts}["amal@south.test"]
+        assert "history.written-by-you" in {one[0] for one in own.signals}
+
+    live(store, story)
+
+
 def test_who_only_moves_junk_away_teaches_what_is_wanted_too(store: Store) -> None:
     """What was read and left in INBOX is ham, until something else is said of it."""
 

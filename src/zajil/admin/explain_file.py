@@ -10,7 +10,7 @@ from zajil.check.classifier import classify, telling_words
 from zajil.check.facts import MessageFacts
 from zajil.check.file_facts import facts_of_file
 from zajil.check.inside import view_of
-from zajil.check.model import reasons_of
+from zajil.check.model import deceives, reasons_of
 from zajil.check.names import protect
 from zajil.check.phishing import Protected
 from zajil.check.step import Checks
@@ -116,6 +116,8 @@ async def explain_file(
     checked = await checks.check_message(facts, looked)
     verdict = checked.verdict
     words = _word_reasons(facts, installation, options.weights)
+    if deceives(verdict.reasons):
+        words = [one for one in words if one.weight > 0]
     if words:
         verdict = decide((*verdict.reasons, *words), checks.thresholds)
     return explain(verdict, checks.thresholds)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from zajil.check.correspondent import UNKNOWN, Correspondent, identify, prove
 from zajil.check.facts import MessageFacts
 from zajil.check.greylist import Greylist
-from zajil.check.model import Models
+from zajil.check.model import NOTHING_SAID, Models, deceives
 from zajil.check.names import OurNames
 from zajil.check.reputation import History, HistoryFound
 from zajil.check.scanners import Scanners
@@ -74,6 +74,8 @@ class Knowledge:
             account knows who writes.
         """
         words = await self._models.judge(view, facts.accounts)
+        if words is not NOTHING_SAID and deceives(inside):
+            words = words.without_praise()
         if facts.login is not None:
             return Known((*inside, *words.reasons))
         proven = prove(sender.spf, sender.dkim, sender.dmarc)

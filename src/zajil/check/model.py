@@ -37,8 +37,34 @@ class WordFindings:
     by_account: Mapping[AccountId, tuple[Reason, ...]] = field(default_factory=dict)
     """By the words of an account, beside them."""
 
+    def without_praise(self) -> WordFindings:
+        """Give what speaks against the mail alone."""
+        return WordFindings(
+            _against(self.reasons),
+            {one: found for one, own in self.by_account.items() if (found := _against(own))},
+        )
+
 
 NOTHING_SAID = WordFindings()
+
+
+def _against(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    return tuple([reason for reason in reasons if reason.weight > 0])
+
+
+_MEANT = 2.0
+"""What a sign of deceit weighs at least; newsletters have lighter ones."""
+
+
+def deceives(reasons: Iterable[Reason]) -> bool:
+    """Whether a mail was found to deceive.
+
+    Security: a thief writes as those write whom he wants to be taken for, so that words speak for
+    his mail too. They do not count then.
+    """
+    return any(
+        [one.weight >= _MEANT and one.signal.startswith(("phish.", "attach.")) for one in reasons]
+    )
 
 
 @dataclass(frozen=True, slots=True)
