@@ -106,21 +106,34 @@ def test_too_many_errors(run: Run) -> None:
     run(main())
 
 
-def test_drain_lets_a_mail_in_flight_end(run: Run) -> None:
+@pytest.mark.parametrize(
+    ("begin", "replies", "rest"),
+    [
+        (b"DATA\r\n", ["354"], b"text\r\n.\r\n"),
+        (b"BDAT 6 LAST\r\nte", [], b"xt\r\n"),
+        (b"BDAT 2\r\nte", ["250"], b"BDAT 4 LAST\r\nxt\r\n"),
+    ],
+    ids=["data", "in a chunk", "between chunks"],
+)
+def test_drain_lets_a_mail_in_flight_end(
+    run: Run, begin: bytes, replies: list[str], rest: bytes
+) -> None:
     async def main() -> None:
-        server = Server()
+        server = Server(chunking=True)
         await server.service.serve(server.sock)
         idle = await server.client()
         await idle.line()
         client = await server.client()
         await client.line()
-        await client.say(ENVELOPE)
-        assert [(await client.line())[:3] for _ in range(4)] == ["250", "250", "250", "354"]
+        await client.say(ENVELOPE.removesuffix(b"DATA\r\n") + begin)
+        wanted = ["250", "250", "250", *replies]
+        assert [(await client.line())[:3] for _ in wanted] == wanted
         draining = asyncio.ensure_future(server.service.drain(SECONDS))
         assert (await idle.line()).startswith("421 4.3.2 ")
         assert await server.reason() == "shutdown"
-        await client.say(b"text\r\n.\r\n")
+        await client.say(rest)
         assert (await client.line())[:3] == "250"
+        assert server.bodies == [b"text\r\n"]
         assert (await client.line()).startswith("421 4.3.2 ")
         await draining
         assert await server.reason() == "shutdown"

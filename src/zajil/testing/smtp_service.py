@@ -72,7 +72,7 @@ class FakeSession:
 class Server:
     """A service on a free port, and what its sessions saw."""
 
-    def __init__(self, *, starttls: bool = False, **options: Any) -> None:
+    def __init__(self, *, starttls: bool = False, chunking: bool = False, **options: Any) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
         self.waiting = asyncio.Event()
@@ -80,7 +80,7 @@ class Server:
         self.tls_versions: list[str] = []
         self.reasons: asyncio.Queue[str] = asyncio.Queue()
         self.peers: list[Peer] = []
-        offer = Offer("mx.example.org", 1_000_000, starttls=starttls)
+        offer = Offer("mx.example.org", 1_000_000, starttls=starttls, chunking=chunking)
         self.service = SmtpService(self._make_session, offer, **options)
         self.sock = bind("127.0.0.1:0")
         self.port = self.sock.getsockname()[1]
