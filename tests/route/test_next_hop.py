@@ -88,6 +88,9 @@ def test_there_is_a_way(domain: str, hosts: list[str]) -> None:
         ("no such name", False, "5.1.2"),
         ("[192.0.2.999]", False, "5.1.2"),
         ("[0.0.0.0]", False, "5.1.2"),
+        ("[IPv6:::]", False, "5.1.2"),
+        ("[IPv6:::ffff:0.0.0.0]", False, "5.1.2"),
+        ("[IPv6:::ffff:224.0.0.1]", False, "5.1.2"),
         ("[x-tag:whatever]", False, "5.1.2"),
     ],
 )

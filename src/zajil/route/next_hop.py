@@ -155,10 +155,19 @@ def _usable_addresses(answer: Answer) -> list[str]:
             address = ip_address(value)
         except ValueError:
             continue
-        # Security: a connection to 0.0.0.0 or :: ends at ourselves, and multicast nowhere.
-        if not address.is_unspecified and not address.is_multicast:
+        if _is_somebody(address):
             usable.append(str(address))
     return usable
+
+
+def _is_somebody(address: IPv4Address | IPv6Address) -> bool:
+    """Say no where a connection would end at ourselves (0.0.0.0, ::), or nowhere (multicast).
+
+    Security: whoever writes a zone would choose which of our ports we speak to.
+    """
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    host = mapped or address
+    return not (host.is_unspecified or host.is_multicast)
 
 
 def _literal_route(literal: str) -> Hosts | NoRoute:
@@ -169,6 +178,6 @@ def _literal_route(literal: str) -> Hosts | NoRoute:
         address = IPv6Address(text[5:]) if ipv6 else IPv4Address(text)
     except ValueError:
         return NoRoute(False, "5.1.2", f"{literal} is not an address literal", ())
-    if address.is_unspecified or address.is_multicast:
+    if not _is_somebody(address):
         return NoRoute(False, "5.1.2", f"nobody can be reached at {literal}", ())
     return Hosts((Host(0, literal, (str(address),)),), (f"address literal {literal}",))
