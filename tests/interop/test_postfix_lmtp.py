@@ -46,7 +46,9 @@ def postfix(north: LabDomain, south: LabDomain) -> Iterator[Postfix]:
 def hand_in(postfix: Postfix, sender: str, to: list[str], token: str, *notify: str) -> None:
     host, _, port = postfix.address.rpartition(":")
     # Postfix is no server of the sender's domain, so From is somebody else: DMARC would not pass.
-    letter = f"From: <a@elsewhere.test>\r\nSubject: {token}\r\nMessage-ID: <{token}@y.test>\r\n\r\nx\r\n"
+    letter = (
+        f"From: <a@elsewhere.test>\r\nSubject: {token}\r\nMessage-ID: <{token}@y.test>\r\n\r\nx\r\n"
+    )
     with smtplib.SMTP(host, int(port), "client.test", timeout=60) as client:
         client.sendmail(sender, to, letter, (), notify)
 
