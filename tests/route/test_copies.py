@@ -116,6 +116,15 @@ def test_nobody_is_told_of_success_where_it_looks_like_junk() -> None:
     assert copies.local[0].wait is None
 
 
+def test_nobody_is_told_of_failures_where_junk_was_forwarded() -> None:
+    """Backscatter: the next server refuses it too, and the sender was never the sender."""
+    there = parse_address("a@south.test")
+    team = Addressed(TEAM, Local((account(1),), (there,), (TEAM,)), ASKING)
+    copies = plan(team, junk="It names its author more than once.")
+    assert [copy.options.notify for copy in copies.remote] == [Notify.NEVER]
+    assert [copy.options.notify for copy in plan(team).remote] == [Notify.FAILURE]
+
+
 def test_a_second_address_is_not_delivered_before_the_copy_is() -> None:
     entry = account(1)
     second = Addressed(TEAM, Local((entry,)), PLAIN_RECIPIENT)

@@ -62,7 +62,7 @@ def sort_results(outgoing: Outgoing, results: Results, now_ms: int, queue: Queue
         else:
             found.told.setdefault(notice, []).append(pair)
     if any(result.outcome in _DEAD for _, result in found.silent):
-        found.events.append(DsnSuppressed(now_ms, "The sender asked not to be told of failures."))
+        found.events.append(DsnSuppressed(now_ms, _NOBODY_IS_TOLD))
     return found
 
 
@@ -93,6 +93,9 @@ def _is_late(claimed: Claimed, now_ms: int, queue: QueueOptions) -> bool:
     return not warned and now_ms >= released_ms + queue.delay_warning
 
 
+_NOBODY_IS_TOLD = (
+    "Nobody is told of failures: the sender asked for that, or the mail looked like junk."
+)
 _DEAD = (Outcome.FAILED, Outcome.EXPIRED)
 
 

@@ -105,6 +105,10 @@ def plan_copies(recipients: Iterable[RoutedRecipient], plan: Plan) -> Copies:
                 copies.accounts.add(entry.account_id)
                 _add_local(copies, plan, recipient.address, entry, options)
                 options, is_new = _without_success(options), True
+        if plan.junk is not None:
+            # Attack: a forged sender would get a report of each letter that the next server, too,
+            # takes for junk. Nor shall that server write one.
+            options = replace(options, notify=Notify.NEVER)
         for address in route.remote:
             if _add_remote(copies, plan, address, options, recipient.address):
                 options = _without_success(options)
