@@ -124,7 +124,8 @@ class NetOptions(Options):
     xclient_peers: tuple[Network, ...] = Field(
         (),
         examples=[["127.0.0.1"]],
-        description="Peers that may say for whom they speak, by XCLIENT (Postfix XCLIENT_README).",
+        description="Peers that may say for whom they speak, by XCLIENT (Postfix XCLIENT_README); "
+        "once for each connection, because what follows may be their client's own words.",
     )
     lenient_peers: tuple[Network, ...] = Field(
         (),
