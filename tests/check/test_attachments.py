@@ -32,9 +32,9 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def tarred(name: str, content: bytes) -> bytes:
+def tarred(name: str, content: bytes, form: int = tarfile.PAX_FORMAT) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
+    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
         info = tarfile.TarInfo(name)
         info.size = len(content)
         archive.addfile(info, io.BytesIO(content))
@@ -61,6 +61,9 @@ def tarred(name: str, content: bytes) -> bytes:
         ("a.docx", zipped({"word/vbaProject.bin": b"x"}), "attach.macros"),
         ("a.tar", tarred("x.scr", b"x"), "attach.archived-program"),
         ("a.tgz", gzip.compress(tarred("x.txt", PROGRAM)), "attach.archived-program"),
+        ("a.tar", tarred("ش" * 150 + ".scr", b"x"), "attach.archived-program"),
+        ("a.tar", tarred("d" * 90 + "/" + "x" * 60 + ".scr", b"x", 0), "attach.archived-program"),
+        ("a.tar", tarred("d" * 150 + ".scr", b"x", 1), "attach.archived-program"),
         ("a.gz", gzip.compress(PROGRAM), "attach.archived-program"),
         ("a.zip", zipped({"zeros": b"\0" * 9_000_000}), "attach.bomb"),
     ],
