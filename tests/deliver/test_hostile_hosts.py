@@ -232,6 +232,26 @@ def test_a_flood_ends_at_its_limit(store: Store, flood: bytes, reason: str, stag
     asyncio.run(run())
 
 
+def test_a_long_answer_is_not_kept_whole(store: Store) -> None:
+    """It would stand in the row of each recipient, in the journey of each try, and in the DSN."""
+    long = Reply(451, tuple(["4.7.1 " + "no " * 1000] * 100))
+
+    def answer(event: Command | BodyEnd, session: SinkSession) -> Reply | Deed | None:
+        return long if isinstance(event, Rcpt) else None
+
+    async def run() -> None:
+        async with (
+            smtp_sink(answer=answer) as sink,
+            courier(store, ZONE, port=sink.port) as setup,
+        ):
+            ((state, reason),) = await state_of(setup)
+            assert state == "waiting"
+            assert reason.startswith("451 4.7.1 no no")
+            assert len(reason) == 2000
+
+    asyncio.run(run())
+
+
 # ---- TLS ----------------------------------------------------------------------------------------
 
 

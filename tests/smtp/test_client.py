@@ -283,10 +283,10 @@ def test_controls_of_the_peer_do_not_reach_the_journey() -> None:
     """Attack: log injection."""
     client = talking()
     client.mail(None)
-    client.receive_data(b"550 5.1.1 \x1b[2Jgone\nC: QUIT \xff\r\n")
+    client.receive_data("550 5.1.1 \x1b[2Jgone\nC: QUIT \u202e052 سلام".encode() + b"\xff\r\n")
     reply = client.next_reply()
-    assert reply == Reply(550, ("5.1.1 ?[2Jgone?C: QUIT \ufffd",))
-    assert client.dialogue[-1] == "S: 550 5.1.1 ?[2Jgone?C: QUIT \ufffd"
+    assert reply == Reply(550, ("5.1.1 ?[2Jgone?C: QUIT ?052 سلام\ufffd",))
+    assert client.dialogue[-1] == "S: 550 5.1.1 ?[2Jgone?C: QUIT ?052 سلام\ufffd"
 
 
 def test_the_dialogue_is_bounded() -> None:

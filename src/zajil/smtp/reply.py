@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-# C0, DEL and C1 controls, and what some programs take for a line end.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# C0, DEL and C1 controls, what some programs take for a line end, and what turns the order of
+# letters around: in a log a "550" could read as something else.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+_MOST_SHOWN = 2000
+"""Characters of a reply that are told: it is kept for each recipient and each try, and an answer of
+a hundred long lines to each of a hundred recipients would fill the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +47,18 @@ class Reply:
         return 400 <= self.code < 500
 
     def __str__(self) -> str:
-        """Give one line for events and logs: ``250 2.0.0 ok``."""
-        return f"{self.code:d} {' / '.join(self.lines)}"
+        """Give one line for events and logs: ``250 2.0.0 ok``; cut where a peer says very much."""
+        text = f"{self.code:d} {' / '.join(self.lines)}"
+        return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
     def to_bytes(self) -> bytes:
         """Give the wire form, with its CRLF."""
         return self._wire
+
+
+_MOST_SHOWN = 2000
+"""Characters of a reply that are told: it is kept for each recipient and each try, and an answer of
+a hundred long lines to each of a hundred recipients would fill the store."""
 
 
 @dataclass(frozen=True, slots=True)
