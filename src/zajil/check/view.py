@@ -254,11 +254,10 @@ def _leaves(root: Part) -> Iterator[tuple[Part, bool]]:
         stack.extend([(child, inside) for child in reversed(part.children)])
 
 
-# Controls, and what turns the direction of all that follows.
-_UNPRINTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
-
-
 def printable(text: str, limit: int = 80) -> str:
-    """Make text of a stranger fit to stand in a sentence."""
-    text = _UNPRINTED.sub(" ", text[: limit + 20]).strip()
+    """Make text of a stranger fit to stand in a sentence: no controls, nothing that turns it."""
+    text = text[: limit + 20]
+    if not text.isprintable():
+        text = "".join([char if char.isprintable() else " " for char in text])
+    text = text.strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
