@@ -260,6 +260,38 @@ def test_a_trusted_sealer_overrides() -> None:
 
 
 @pytest.mark.parametrize(
+    ("trusted", "answers", "result"),
+    [(True, False, "temperror"), (False, False, "fail"), (True, True, "fail")],
+)
+def test_dns_that_hides_a_trusted_seal_decides_nothing(
+    trusted: bool, answers: bool, result: str
+) -> None:
+    """Decision 0007, law 3. A key that is not there at all is no excuse."""
+    message, zone = forwarded()
+    key = next(name for name in zone if "_domainkey" in name)
+    records: Zone = {**zone, key: {} if answers else None}
+    options = {"trusted_sealers": ["lists.test"] if trusted else []}
+    found = check(message, records, options=options)
+    assert found.dmarc is not None
+    assert found.dmarc.result == result
+    assert ("dmarc.fail-reject" in signals(found)) == (result == "fail")
+
+
+def test_the_silent_dns_of_a_stranger_is_no_excuse() -> None:
+    """A seal that claims to be by somebody we trust, over a signature that nobody can look up."""
+    message, zone = forwarded()
+    forged = message.replace(
+        b"c=relaxed/relaxed;\r\n d=lists.test", b"c=relaxed/relaxed; d=evil.test"
+    )
+    assert forged != message
+    records: Zone = {**zone, "key._domainkey.evil.test": None}
+    found = check(forged, records, options={"trusted_sealers": ["lists.test"]})
+    assert found.arc is not None
+    assert (found.arc.cv, found.arc.silent_domain) == ("fail", "evil.test")
+    assert "dmarc.fail-reject" in signals(found)
+
+
+@pytest.mark.parametrize(
     "told",
     [
         b"dmarc=fail header.from=south.test",

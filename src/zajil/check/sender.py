@@ -93,8 +93,8 @@ async def check_sender(
     authors = find_authors(facts.fields)
     query = DmarcQuery(authors.domains, mail_from, dkim, authors.are_all)
     dmarc = await run_flow(check_dmarc(query), resolve)
-    if mail_from is None and dmarc.result == "fail":
-        dmarc = _undecided(dmarc)
+    if dmarc.result == "fail":
+        dmarc = _undecided(dmarc, mail_from, arc, options)
     bimi = None
     if options.sender.bimi and dmarc.result == "pass":
         bimi = await run_flow(look_up_bimi(dmarc), resolve)
@@ -119,9 +119,17 @@ def _spf_flows(facts: MessageFacts, now_s: int) -> list[Flow[SpfFound]]:
     return [check_spf(query), check_spf_helo(query)]
 
 
-def _undecided(dmarc: DmarcFound) -> DmarcFound:
-    """Take a failure back where nobody could check SPF: a program in front of us knows the peer."""
-    reason = "Who brought the mail is not known here, so only a signature could have proven it."
+def _undecided(
+    dmarc: DmarcFound, spf: SpfFound | None, arc: ArcFound, options: CheckOptions
+) -> DmarcFound:
+    """Take a failure back where something that might have proven the mail was not to be known."""
+    if spf is None:  # a program in front of us knows the peer
+        reason = "Who brought the mail is not known here, so only a signature could have proven it."
+    elif arc.silent_domain in options.sender.trusted_sealers:
+        # Security: its own key, not that of whom anybody else wrote into the chain.
+        reason = f"DNS gave no answer for the key of {arc.silent_domain}, which may vouch for it."
+    else:
+        return dmarc
     return replace(dmarc, result="temperror", disposition="none", reason=reason)
 
 

@@ -66,6 +66,8 @@ class ArcFound:
     """The same covers the body to its end; with ``l=`` anybody may have added to it."""
     is_temporary: bool = False
     """It failed because DNS gave no answer."""
+    silent_domain: str = ""
+    """Whose key that answer was to hold."""
     inputs: tuple[str, ...] = ()
 
     @property
@@ -88,9 +90,9 @@ class ArcFound:
 
 
 class _Failed(Exception):
-    def __init__(self, reason: str, *, is_temporary: bool = False) -> None:
+    def __init__(self, reason: str, *, silent_domain: str = "") -> None:
         super().__init__(reason)
-        self.is_temporary = is_temporary
+        self.silent_domain = silent_domain
 
 
 def verify_arc(
@@ -125,7 +127,8 @@ def verify_arc(
             "fail",
             len(sets),
             str(failed),
-            is_temporary=failed.is_temporary,
+            is_temporary=bool(failed.silent_domain),
+            silent_domain=failed.silent_domain,
             inputs=tuple(chain.inputs),
         )
     handlers = [
@@ -265,6 +268,6 @@ class _Chain:
         if key.refusal is not None:
             raise _Failed(
                 f"No key for {which}: {key.refusal.reason}.",
-                is_temporary=key.refusal.result == "temperror",
+                silent_domain=domain if key.refusal.result == "temperror" else "",
             )
         return key
