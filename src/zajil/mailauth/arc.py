@@ -64,11 +64,14 @@ class ArcFound:
     """The newest message signature covers every From field."""
     covers_body: bool = False
     """The same covers the body to its end; with ``l=`` anybody may have added to it."""
-    is_temporary: bool = False
-    """It failed because DNS gave no answer."""
     silent_domain: str = ""
-    """Whose key that answer was to hold."""
+    """It failed because DNS gave no answer for a key: whose."""
     inputs: tuple[str, ...] = ()
+
+    @property
+    def is_temporary(self) -> bool:
+        """It failed because DNS gave no answer."""
+        return bool(self.silent_domain)
 
     @property
     def sealers(self) -> tuple[str, ...]:
@@ -127,7 +130,6 @@ def verify_arc(
             "fail",
             len(sets),
             str(failed),
-            is_temporary=bool(failed.silent_domain),
             silent_domain=failed.silent_domain,
             inputs=tuple(chain.inputs),
         )
