@@ -53,7 +53,12 @@ def test_a_stored_verdict_is_explained_in_both_languages(store: Store) -> None:
         ],
         "recipient": "سلمى@زاجل.test",
         "changes": [
-            {"without": "format.repeated-from", "more": 0.0, "verdict": "accept"},
+            {
+                "without": "format.repeated-from",
+                "more": 0.0,
+                "verdict": "accept",
+                "text": "Without the sign format.repeated-from it would have been taken as wanted.",
+            },
         ],
     }
     arabic = explanation_to_dict(told[1], load_languages()["ar"].gettext)

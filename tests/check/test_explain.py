@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zajil.check.explain import Change, spell_change, what_would_change
 from zajil.check.verdict import NOTHING_AGAINST, Action, Reason, Thresholds, decide
+from zajil.web.language import load_languages
 
 THRESHOLDS = Thresholds()
 
@@ -40,10 +41,14 @@ def test_a_good_sign_that_kept_it_out_of_junk() -> None:
     )
 
 
-def test_a_change_is_a_sentence() -> None:
+def test_a_change_is_a_sentence_in_both_languages() -> None:
+    arabic = load_languages()["ar"].gettext
     assert spell_change(Change("spf.fail", 0, Action.ACCEPT)) == (
-        "Without spf.fail it would have been accept."
+        "Without the sign spf.fail it would have been taken as wanted."
     )
     assert spell_change(Change(None, 2.5, Action.JUNK)) == (
         "2.5 more against it would have made it junk."
+    )
+    assert spell_change(Change("spf.fail", 0, Action.ACCEPT), arabic) == (
+        "لولا العلامة spf.fail لكان الحكم: مقبولة."
     )

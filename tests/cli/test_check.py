@@ -43,13 +43,19 @@ def test_a_file_is_explained_to_a_program(letter: str, capsys: pytest.CaptureFix
         "weight": 5.0,
         "text": "It names its author more than once.",
     }
-    assert {"without": "format.repeated-from", "more": 0.0, "verdict": "accept"} in told["changes"]
+    assert {
+        "without": "format.repeated-from",
+        "more": 0.0,
+        "verdict": "accept",
+        "text": "Without the sign format.repeated-from it would have been taken as wanted.",
+    } in told["changes"]
 
 
 def test_a_file_is_explained_to_a_person(letter: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "explain", letter, "--language", "ar", *NOWHERE)
     assert status == 1
     assert "تسمّي كاتبها أكثر من مرة." in out
+    assert "لولا العلامة format.repeated-from لكان الحكم: مقبولة." in out
 
 
 @pytest.mark.parametrize(

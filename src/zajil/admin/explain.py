@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zajil.admin.journey import get_journey
-from zajil.check.explain import Change, what_would_change
+from zajil.check.explain import Change, spell_change, what_would_change
 from zajil.check.signals import SIGNALS
 from zajil.check.verdict import Action, Reason, Thresholds, Verdict
 from zajil.core.address import parse_address
@@ -94,7 +94,12 @@ def explanation_to_dict(told: Explanation, translate: Translate) -> dict[str, An
         ],
         "recipient": told.recipient,
         "changes": [
-            {"without": change.signal, "more": change.more, "verdict": change.action.value}
+            {
+                "without": change.signal,
+                "more": change.more,
+                "verdict": change.action.value,
+                "text": spell_change(change, translate),
+            }
             for change in told.changes
         ],
     }

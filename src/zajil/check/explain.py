@@ -6,9 +6,11 @@ been there, would have led to something else, and how near the mail is to the ne
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from zajil.check.verdict import Action, Thresholds, Verdict, decide
+from zajil.tracking.sentences import mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,29 @@ def what_would_change(verdict: Verdict, thresholds: Thresholds) -> tuple[Change,
     return tuple(changes)
 
 
-def spell_change(change: Change) -> str:
-    """Write one in English."""
+_WITHOUT = mark("Without the sign {signal} it would have been {verdict}.")
+_MORE = mark("{more} more against it would have made it {verdict}.")
+_WORDS = {
+    Action.ACCEPT: mark("taken as wanted"),
+    Action.JUNK: mark("junk"),
+    Action.DEFER: mark("asked to come again"),
+    Action.REJECT: mark("refused"),
+}
+
+
+def spell_change(change: Change, translate: Callable[[str], str] = str) -> str:
+    """Write one as a sentence.
+
+    Args:
+        change: what would have changed.
+        translate: from an English text of the catalogs to the reader's language.
+    """
+    verdict = translate(_WORDS[change.action])
     if change.signal is None:
-        return f"{change.more:g} more against it would have made it {change.action.value}."
-    return f"Without {change.signal} it would have been {change.action.value}."
+        return translate(_MORE).format(more=f"{change.more:g}", verdict=verdict)
+    return translate(_WITHOUT).format(signal=change.signal, verdict=verdict)
+
+
+def spell_verdict(verdict: Verdict, translate: Callable[[str], str] = str) -> str:
+    """Write what became of a mail, for a person."""
+    return translate(_WORDS[verdict.action])

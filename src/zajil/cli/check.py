@@ -177,12 +177,14 @@ def _explain_file(
 
 
 def _print_explanation(told: Explanation, translate: Translate) -> None:
-    from zajil.check.explain import spell_change
+    from zajil.check.explain import spell_change, spell_verdict
 
-    whose = f" for {printable(told.recipient)}" if told.recipient else ""
-    print(f"{told.verdict.action.value}{whose} (score {told.verdict.score:g})")
-    for reason in told.verdict.reasons:
+    verdict = told.verdict
+    whose = f" {printable(told.recipient)}" if told.recipient else ""
+    words = spell_verdict(verdict, translate)
+    print(f"{verdict.action.value}{whose} ({words}, {verdict.score:g})")
+    for reason in verdict.reasons:
         text = translate(reason.template).format(**dict(reason.values))
         print(f"  {reason.weight:+5.1f}  {printable(text)}  [{reason.signal}]")
     for change in told.changes:
-        print(f"  {spell_change(change)}")
+        print(f"  {spell_change(change, translate)}")
