@@ -27,6 +27,14 @@ def test_each_reason_that_alone_made_it_junk() -> None:
     ]
 
 
+def test_where_no_reason_alone_made_it_junk_the_fewest_together() -> None:
+    verdict = decide([reason("a", 6.0), reason("b", 5.5), reason("c", 1.0)], THRESHOLDS)
+    assert what_would_change(verdict, THRESHOLDS) == (Change("a + b", 0.0, Action.ACCEPT),)
+    heavy = [reason(f"r{number}", 4.0 + number) for number in range(5)]
+    (change,) = what_would_change(decide(heavy, THRESHOLDS), THRESHOLDS)
+    assert change == Change("r4 + r3 + r2 + r1", 0.0, Action.ACCEPT)
+
+
 def test_without_the_demand_the_sum_decides() -> None:
     verdict = decide([reason("loop", 10.0, Action.REJECT), reason("b", 6.0)], THRESHOLDS)
     assert what_would_change(verdict, THRESHOLDS) == (Change("loop", 0.0, Action.JUNK),)

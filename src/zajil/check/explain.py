@@ -18,7 +18,7 @@ class Change:
     """One thing that would have led to another verdict."""
 
     signal: str | None
-    """The reason to take away; ``None``: weight to add."""
+    """The reason to take away, or several joined by `` + ``; ``None``: weight to add."""
     more: float
     """Weight to add; 0 where a reason is taken away."""
     action: Action
@@ -26,7 +26,10 @@ class Change:
 
 
 def what_would_change(verdict: Verdict, thresholds: Thresholds) -> tuple[Change, ...]:
-    """Give each single reason without which the verdict differs; if none, how much is missing."""
+    """Give each single reason without which the verdict differs.
+
+    If none alone does, the fewest that do together; for a mail that was taken, how much is missing.
+    """
     changes: list[Change] = []
     for place, reason in enumerate(verdict.reasons):
         rest = (*verdict.reasons[:place], *verdict.reasons[place + 1 :])
@@ -36,7 +39,20 @@ def what_would_change(verdict: Verdict, thresholds: Thresholds) -> tuple[Change,
     if verdict.action is Action.ACCEPT:
         more = round(thresholds.junk - verdict.score, 3)
         changes.append(Change(None, more, Action.JUNK))
+    elif not changes:
+        changes += _fewest(verdict, thresholds)
     return tuple(changes)
+
+
+def _fewest(verdict: Verdict, thresholds: Thresholds) -> list[Change]:
+    """Take the heaviest reasons away, one after the other, until the verdict differs."""
+    against = sorted(verdict.reasons, key=lambda reason: -reason.weight)
+    for count in range(2, len(against) + 1):
+        action = decide(against[count:], thresholds).action
+        if action is not verdict.action:
+            together = " + ".join([reason.signal for reason in against[:count]])
+            return [Change(together, 0.0, action)]
+    return []
 
 
 _WITHOUT = mark("Without the sign {signal} it would have been {verdict}.")

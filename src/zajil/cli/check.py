@@ -185,6 +185,6 @@ def _print_explanation(told: Explanation, translate: Translate) -> None:
     print(f"{verdict.action.value}{whose} ({words}, {verdict.score:g})")
     for reason in verdict.reasons:
         text = translate(reason.template).format(**dict(reason.values))
-        print(f"  {reason.weight:+5.1f}  {printable(text)}  [{reason.signal}]")
+        print(f"  {reason.weight:+6.2f}  {printable(text)}  [{reason.signal}]")
     for change in told.changes:
         print(f"  {spell_change(change, translate)}")
