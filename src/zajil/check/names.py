@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from zajil.check.lookalike import skeleton
@@ -52,11 +51,13 @@ class OurNames:
         return self._protected
 
     async def read(self) -> None:
-        """Read them anew; a store that is away leaves them as they were."""
+        """Read them anew; a store that is away leaves them as they were, for now."""
         self._read_ms = self._clock.now_ms()
         self._is_stale = False
-        with suppress(StoreUnavailable):
+        try:
             self._protected = await self._store.read(lambda conn: protect(conn, self._brands))
+        except StoreUnavailable:
+            self._is_stale = True
 
     def _forget(self) -> None:
         self._is_stale = True
