@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zajil.check.verdict import Action, Thresholds, Verdict, decide
-from zajil.tracking.sentences import mark
+from zajil.tracking.check_names import mark
 
 
 @dataclass(frozen=True, slots=True)

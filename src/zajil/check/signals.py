@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zajil.check.verdict import Action, Reason
-from zajil.tracking.sentences import mark
+from zajil.tracking.check_names import mark
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 A sentence is kept as its English text with named places; that text is the key of the catalogs in
 ``web/locale``, so that the same story is told in every language. A place whose name ends in
 ``_ms`` holds a time and one that ends in ``_bytes`` a size: whoever shows it writes it as its
-reader is used to.
+reader is used to; ``check`` holds a name of ``check_names``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,9 @@ from enum import Enum
 from zajil.core.domain import to_unicode
 from zajil.core.ids import MailId
 from zajil.tracking import events as tracked
+from zajil.tracking.check_names import CHECK_NAMES, mark
 from zajil.tracking.events import TrackingEvent
 from zajil.tracking.journey import joined_mail_id, readable
-
-
-def mark(text: str) -> str:
-    """Mark a text for the catalogs; it is translated where it is shown."""
-    return text
 
 
 class Stage(Enum):
@@ -393,4 +389,6 @@ def _parameters(parameters: str) -> tuple[Detail, ...]:
 def _plain_value(name: str, value: str | int) -> str:
     if name.endswith("_ms") and isinstance(value, int):
         return datetime.fromtimestamp(value / 1000, UTC).isoformat(sep=" ", timespec="seconds")
+    if name == "check":
+        return CHECK_NAMES.get(str(value), str(value))
     return f"{value} B" if name.endswith("_bytes") else str(value)

@@ -24,6 +24,7 @@ from zajil.login.account import Account
 from zajil.message.address_list import parse_address_list
 from zajil.read.paragraphs import find_direction
 from zajil.store.sessions import WebSession
+from zajil.tracking.check_names import CHECK_NAMES
 from zajil.tracking.journey import readable
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import tone_of_state
@@ -188,6 +189,8 @@ def _told(context: Context, sentence: Sentence) -> Markup:
             values[name] = escape(language.size(value))
         elif name == "mailbox" and value == "INBOX":
             values[name] = escape(language.gettext("Inbox"))
+        elif name == "check":
+            values[name] = escape(language.gettext(CHECK_NAMES.get(str(value), str(value))))
         elif name == "mailbox" and value in _ROLE_MAILBOXES:
             values[name] = escape(language.gettext(str(value)))
         else:
