@@ -39,6 +39,26 @@ def test_reading_stops_while_an_answer_is_awaited(run: Run) -> None:
     run(main())
 
 
+def test_replies_that_nobody_reads_are_not_heaped_up(run: Run) -> None:
+    """Attack: EHLO is answered by many times its bytes; a packet full of it is not, at once."""
+    count = 30_000
+
+    async def main() -> None:
+        async with Server() as server:
+            client = await server.client()
+            await client.line()
+            client.stream._transport.pause_reading()
+            (connection,) = server.service._connections
+            connection.data_received(b"EHLO c\r\n" * count)  # type: ignore[attr-defined]
+            assert connection._transport.get_write_buffer_size() < 200_000  # type: ignore[attr-defined]
+            client.stream._transport.resume_reading()
+            for _ in range(count):
+                assert (await client.line()).startswith("250 ")
+            await client.stream.close()
+
+    run(main())
+
+
 def test_a_peer_that_goes_away_while_its_mail_is_committed(run: Run) -> None:
     """The commit goes on; the session hears of the end once, and last."""
 

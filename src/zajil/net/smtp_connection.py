@@ -34,23 +34,9 @@ class SmtpConnection(asyncio.Protocol):
     """Drives one engine and one session; made by the service for each accepted connection."""
 
     __slots__ = (
-        "_cut",
-        "_early",
-        "_eof",
-        "_heard",
-        "_host",
-        "_mail",
-        "_mail_since",
-        "_peer",
-        "_read_paused",
-        "_reason",
-        "_service",
-        "_session",
-        "_transport",
-        "_upgrade",
-        "_waiting",
-        "_write_paused",
-        "conn",
+        *("_cut", "_early", "_eof", "_heard", "_host", "_mail", "_mail_since", "_peer"),
+        *("_read_paused", "_reason", "_service", "_session", "_transport", "_upgrade"),
+        *("_waiting", "_write_paused", "conn"),
     )
 
     def __init__(self, service: Service, peer: Peer | None = None) -> None:
@@ -206,8 +192,13 @@ class SmtpConnection(asyncio.Protocol):
             return
         conn = self.conn
         has_come = False
+        left = self._service.limits.answers
         try:
-            while self._waiting is None:
+            while self._waiting is None and not self._write_paused:
+                left -= 1
+                if not left:
+                    left = self._service.limits.answers
+                    self._send()
                 event = conn.next_event()
                 if type(event) is BodyChunk:
                     has_come = True
@@ -275,11 +266,15 @@ class SmtpConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None or self._cut:
             return
-        data = self.conn.data_to_send()
-        if data:
-            transport.write(data)
-        if self.conn.close_reason or (self._eof and self._waiting is None):
+        self._send()
+        is_done = self._eof and self._waiting is None and not self._write_paused
+        if self.conn.close_reason or is_done:
             self._close(transport)
+
+    def _send(self) -> None:
+        data = self.conn.data_to_send()
+        if data and self._transport is not None and not self._cut:
+            self._transport.write(data)
 
     def _close(self, transport: asyncio.Transport) -> None:
         """Close behind our last words, so that they arrive."""

@@ -60,6 +60,9 @@ class SmtpLimits:
     handshake_seconds: float = 30
     pending: int = 65536
     """Bytes kept while an answer is awaited; protects memory."""
+    answers: int = 100
+    """Events answered before the answers are sent, however many more wait: the answers may be many
+    times as large, and whoever does not read them must not fill our memory."""
     greeting_delay_seconds: float = 0
     linger_seconds: float = 5
     """Reading on behind our last words."""
