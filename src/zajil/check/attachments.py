@@ -93,7 +93,7 @@ def _check_file(
     view: MessageView, attachment: Attachment, refuse: Collection[str]
 ) -> Iterator[Reason]:
     name = attachment.name
-    shown = printable(name) or attachment.declared_type
+    shown = printable(name) or printable(attachment.declared_type)
     if has_direction_control(name):
         yield make_reason("attach.direction-control", name=shown)
     if has_double_ending(name):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+from collections.abc import Iterable
 
 from zajil.check.archives import MAX_MEMBERS, list_archive
 from zajil.check.attachments import has_double_ending, kind_of
 from zajil.check.clamd import read_reply
 from zajil.check.classifier import classify, telling_words
+from zajil.check.correspondent import identify
 from zajil.check.html_text import MAX_LINKS, read_html
 from zajil.check.inside import look_inside, view_of
 from zajil.check.links import read_target, registered_domain, shown_domain
@@ -116,14 +118,22 @@ def _mail(data: bytes) -> None:
     for reason in look_inside(view, facts, _PROTECTED, ("program",)):
         assert reason.text.isprintable(), reason
     is_lure(view)
-    find_tokens(view)
+    _can_be_kept([*find_tokens(view), *identify(facts.fields, "192.0.2.1").keys])
 
 
 def _tokens(data: bytes) -> None:
     words_of(data.decode("utf-8", "replace"))
     found = tokens_of(data)
     assert len(found) <= MAX_TOKENS
+    _can_be_kept(found)
     assert 0 <= classify(found, _WORDS).probability <= 1
+
+
+def _can_be_kept(keys: Iterable[str]) -> None:
+    """PostgreSQL takes no NUL, and no database half a character."""
+    for key in keys:
+        assert "\0" not in key, key
+        assert len(key.encode("utf-8")) <= 2000, key
 
 
 def _clamd(data: bytes) -> None:
