@@ -165,7 +165,7 @@ def _check_author(
     if not domain or facts.login is not None:
         return
     if own := protected.imitated(domain):
-        yield make_reason("phish.lookalike-author", domain=_both(domain), like=own)
+        yield make_reason("phish.lookalike-author", domain=_both(domain), like=to_unicode(own))
     elif is_in_false_letters(domain):
         yield make_reason("phish.false-letters-author", domain=_both(domain))
     elif brand := borrowed_brand(name, domain):
@@ -209,7 +209,9 @@ def _check_reply_to(
         if not person.domain or not author.domain:
             continue
         if own := protected.imitated(person.domain):
-            yield make_reason("phish.lookalike-reply-to", domain=_both(person.domain), like=own)
+            yield make_reason(
+                "phish.lookalike-reply-to", domain=_both(person.domain), like=to_unicode(own)
+            )
         if _same_owner(person.domain, author.domain):
             continue
         signal = "phish.reply-to-elsewhere"
@@ -260,7 +262,7 @@ def _check_host(target: Target, protected: Protected) -> Iterator[Reason]:
     if target.is_address:
         return
     if own := protected.imitated(target.host):
-        yield make_reason("phish.lookalike-link", domain=_both(target.host), like=own)
+        yield make_reason("phish.lookalike-link", domain=_both(target.host), like=to_unicode(own))
     elif is_in_false_letters(target.host):
         yield make_reason("phish.false-letters-link", domain=_both(target.host))
 
@@ -275,4 +277,4 @@ def _check_words(
     home = author.domain if author is not None else ""
     leads_home = home != "" and _same_owner(target.host, home)
     signal = "phish.list-link-names-other" if is_list or leads_home else "phish.link-names-other"
-    yield make_reason(signal, shown=printable(shown), domain=printable(target.host))
+    yield make_reason(signal, shown=_both(shown), domain=_both(target.host))
