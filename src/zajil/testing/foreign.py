@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 PACKAGES = {
+    "apt-get": "apt",
     "chromium": "chromium",
     "curl": "curl",
+    "dpkg": "dpkg",
     "msmtp": "msmtp",
     "node": "nodejs",
     "npm": "npm",
