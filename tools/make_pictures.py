@@ -27,7 +27,8 @@ _SECONDS = 60.0
 _ENGLISH = {"locale": "en-GB", "viewport": {"width": 1000, "height": 800}}
 _ARABIC = {"locale": "ar", "viewport": {"width": 1000, "height": 800}}
 _DARK = {**_ARABIC, "color_scheme": "dark"}
-_WIDE = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}}
+_WIDE = {"locale": "en-GB", "viewport": {"width": 1180, "height": 1020}}
+"""Not the whole page: pictures stay small."""
 
 
 def letter(sender: str, to: str, subject: str, text: str, html: str = "") -> EmailMessage:
@@ -82,7 +83,7 @@ class Camera:
         account: LabAccount | None,
         go: str | Callable[[Any], None],
     ) -> None:
-        """Open a page, after a log-in if there is an account, and keep it whole."""
+        """Open a page, after a log-in if there is an account, and keep what it shows."""
         context = self._browser.new_context(**look)
         page = context.new_page()
         page.goto(base)
@@ -96,7 +97,7 @@ class Camera:
         else:
             page.goto(base.rstrip("/") + go)
         page.wait_for_load_state("networkidle") if account is None else page.wait_for_load_state()
-        page.screenshot(path=str(IMAGES / f"{name}.png"), full_page=True)
+        page.screenshot(path=str(IMAGES / f"{name}.png"), full_page=look is not _WIDE)
         context.close()
 
 
