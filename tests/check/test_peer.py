@@ -27,7 +27,8 @@ WORKING: dict[str, dict[str, list[str]] | None] = {"2.0.0.127.bad.test": {"A": [
 def look(
     zone: Zone, weights: dict[str, float] | None = None, helo: str = "mx.south.test"
 ) -> PeerFindings:
-    resolver = ZoneResolver(zone)
+    points = {f"2.0.0.127.{name.split()[0]}": {"A": ["127.0.0.2"]} for name in weights or {}}
+    resolver = ZoneResolver({**points, **zone})
     lists = DnsLists(weights or {}, resolver.resolve)
     return asyncio.run(check_peer(IP, helo, resolver.resolve, lists, OURS.__contains__, 0))
 

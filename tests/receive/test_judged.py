@@ -367,13 +367,18 @@ NAMED: Zone = {
         ({"bad.test": "127.0.0.2", "worse.test": "127.0.0.4"}, "550", ["peer.listed"] * 2),
         ({"shut.test": "127.255.255.254"}, "250", []),
         ({"shut.test": "192.0.2.9"}, "250", []),
+        ({"shut.test": "127.0.0.2"}, "250", []),
     ],
 )
 def test_a_peer_that_lists_name(
     sqlite: Store, listed: dict[str, str], code: str, signals: list[str]
 ) -> None:
-    """Listed by two, with a proof among the reasons, it is refused; an error is no listing."""
+    """Listed by two, with a proof among the reasons, it is refused; an error is no listing.
+
+    Nor is what a list says that fails its test points, from the first mail on.
+    """
     zone = {**NAMED, **{f"1.2.0.192.{one}": {"A": [value]} for one, value in listed.items()}}
+    zone |= {f"2.0.0.127.{one}.test": {"A": ["127.0.0.2"]} for one in ("bad", "worse")}
 
     async def story(world: World) -> None:
         reply, (verdict,) = await world.deliver(letter(1, "hello"))

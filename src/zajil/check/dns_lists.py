@@ -60,6 +60,7 @@ class DnsLists:
         self.zones = tuple(dict.fromkeys(name.split()[0] for name in weights))
         self.broken: dict[str, str] = {}
         """Zone to the reason why it does not count."""
+        self._tested: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self.zones)
@@ -72,6 +73,10 @@ class DnsLists:
             resolve: with a deadline; ``None``: as the resolver waits.
         """
         ask = resolve or self._resolve
+        new = [zone for zone in self.zones if zone not in self._tested]
+        if new:
+            # A list that was shut down may list everybody: it is tested before it counts.
+            await asyncio.gather(*(self.test(zone, resolve) for zone in new))
         working = [zone for zone in self.zones if zone not in self.broken]
         questions = [Question(list_name(ip, zone), "A") for zone in working]
         answers = await asyncio.gather(*(ask(question) for question in questions))
@@ -98,9 +103,15 @@ class DnsLists:
             await asyncio.gather(*(self.test(zone) for zone in self.zones))
             await asyncio.sleep(WATCH_SECONDS)
 
-    async def test(self, zone: str) -> None:
-        """Ask for the two test points of a list (RFC 5782 section 5)."""
-        reason = await self._find_fault(zone)
+    async def test(self, zone: str, resolve: Resolve | None = None) -> None:
+        """Ask for the two test points of a list (RFC 5782 section 5).
+
+        Args:
+            zone: of the list.
+            resolve: with a deadline; ``None``: as the resolver waits.
+        """
+        reason = await self._find_fault(zone, resolve or self._resolve)
+        self._tested.add(zone)
         if reason is None:
             if self.broken.pop(zone, None) is not None:
                 logger.warning("DNS list %s works again", zone)
@@ -110,15 +121,15 @@ class DnsLists:
         else:
             self.broken[zone] = reason
 
-    async def _find_fault(self, zone: str) -> str | None:
-        listed = await self._resolve(Question(list_name(_MUST_BE_LISTED, zone), "A"))
+    async def _find_fault(self, zone: str, resolve: Resolve) -> str | None:
+        listed = await resolve(Question(list_name(_MUST_BE_LISTED, zone), "A"))
         if listed.outcome is Outcome.FAILED:
             return f"it does not answer ({listed.detail})"
         if any(_is_error(value) for value in listed.values):
             return f"it refuses to answer us ({', '.join(listed.values)})"
         if not any(_is_listing(value) for value in listed.values):
             return f"it does not list {_MUST_BE_LISTED}"
-        free = await self._resolve(Question(list_name(_MUST_NOT_BE_LISTED, zone), "A"))
+        free = await resolve(Question(list_name(_MUST_NOT_BE_LISTED, zone), "A"))
         if any(_is_listing(value) for value in free.values):
             return f"it lists {_MUST_NOT_BE_LISTED}, and so perhaps everybody"
         return None
