@@ -97,6 +97,22 @@ def exim(package: Path, folder: Path, port: int, tls: tuple[Path, Path]) -> Iter
         yield pid
 
 
+def exim_version(package: Path, folder: Path) -> str | None:
+    """Give what Exim calls itself; ``None``: it cannot be run here.
+
+    Args:
+        package: unpacked.
+        folder: new.
+    """
+    _make_root(folder, {"exim4/exim4.conf": EXIM_CLIENT.format(host="127.0.0.1", port=25)})
+    command = [*_UNSHARE, str(package), str(folder), "/usr/lib/exim4/exim4", "-bV"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SEND_SECONDS)
+    except FileNotFoundError:
+        return None
+    return done.stdout.partition("\n")[0] if done.returncode == 0 else None
+
+
 def exim_sends(
     package: Path,
     folder: Path,
