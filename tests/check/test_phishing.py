@@ -61,6 +61,13 @@ def test_a_list_that_may_not_send_in_the_names_of_its_writers() -> None:
         assert reason.weight == 1.0
 
 
+def test_a_helpdesk_that_sends_for_somebody() -> None:
+    """Whoever answers reaches the one whose address is shown."""
+    message = from_('"help@shop.example" <t1@desk.example>', "Reply-To: help@shop.example\r\n")
+    weights = {one.signal: one.weight for one in check_phishing(*view_and_facts(message), OURS)}
+    assert weights["phish.name-shows-address"] == 1.0
+
+
 def test_answers_that_go_elsewhere() -> None:
     assert "phish.reply-to-free-mail" in signals(
         from_("Boss <boss@far.example>", "Reply-To: boss.far@gmail.com\r\n")

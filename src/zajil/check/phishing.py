@@ -111,7 +111,7 @@ def check_phishing(
     author = view.author
     names = {field.name for field in view.fields}
     if author is not None:
-        reasons += _check_author(author, facts, protected, is_list=b"list-id" in names)
+        reasons += _check_author(view, author, facts, protected, is_list=b"list-id" in names)
     if not view.header.isascii() or b"=?" in view.header:
         reasons += _check_direction(view)
     if view.reply_to and author is not None:
@@ -137,8 +137,8 @@ def _once(reasons: list[Reason]) -> list[Reason]:
     return list({reason.signal: reason for reason in reversed(reasons)}.values())[::-1]
 
 
-_ON_A_LIST = 1.0
-"""What the name of an author weighs on a list."""
+_FOR_SOMEBODY = 1.0
+"""What the name of an author weighs where a list or a helpdesk sends for somebody."""
 
 
 # ---- who it says it is from ---------------------------------------------------------------------
@@ -147,16 +147,19 @@ _ADDRESS = re.compile(r"[\w.+-]{1,64}+@([\w-]{1,63}(?:\.[\w-]{1,63}){1,8})")
 
 
 def _check_author(
-    author: Person, facts: MessageFacts, protected: Protected, *, is_list: bool
+    view: MessageView, author: Person, facts: MessageFacts, protected: Protected, *, is_list: bool
 ) -> Iterator[Reason]:
     name, domain = author.name, author.domain
     # Security: fullwidth and small at signs read as one.
     shown = _ADDRESS.search(name.replace("＠", "@").replace("﹫", "@")) if name else None
     if shown and domain and not _same_owner(shown[1].lower(), domain):
-        # A list that may not send in its writers' names says: "amal@north.test via pigeons".
+        # A list that may not send in its writers' names says: "amal@north.test via pigeons". A
+        # helpdesk writes so too, and whoever answers reaches the one whose address is shown.
+        answered = {person.address.lower() for person in view.reply_to[:20]}
+        is_sent_for = is_list or shown[0].lower() in answered
         yield make_reason(
             "phish.name-shows-address",
-            weight=_ON_A_LIST if is_list else None,
+            weight=_FOR_SOMEBODY if is_sent_for else None,
             shown=printable(shown[0]),
             real=printable(author.address),
         )
@@ -174,7 +177,7 @@ def _check_author(
         # Lists that may not send in the names of their writers keep the names.
         yield make_reason(
             "phish.name-of-ours",
-            weight=_ON_A_LIST if is_list else None,
+            weight=_FOR_SOMEBODY if is_list else None,
             name=printable(name),
             real=printable(author.address),
         )
