@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.envelope import PLAIN_RECIPIENT, Notify, RecipientOptions
@@ -114,6 +116,17 @@ def test_nobody_is_told_of_success_where_it_looks_like_junk() -> None:
     """Attack: a forged sender would get a report for each letter in somebody's Junk."""
     copies = plan(local(1, ASKING), junk="It names its author more than once.")
     assert copies.local[0].wait is None
+
+
+@pytest.mark.parametrize("alias_first", [False, True])
+def test_what_leads_to_one_address_elsewhere_is_told_as_either_asked(alias_first: bool) -> None:
+    """Named itself and by an alias: one copy, under the name that the sender knows, and told."""
+    there = parse_address("a@south.test")
+    direct = Addressed(there, Remote(there))
+    alias = Addressed(TEAM, Local((), (there,), (TEAM,)), ASKING)
+    (copy,) = plan(*((alias, direct) if alias_first else (direct, alias))).remote
+    assert copy.addressed_as is None
+    assert copy.options.notify == Notify.SUCCESS | Notify.FAILURE
 
 
 def test_nobody_is_told_of_failures_where_junk_was_forwarded() -> None:

@@ -63,7 +63,8 @@ class Copies:
     accounts: set[AccountId] = field(default_factory=set)
     waiting: set[AccountId] = field(default_factory=set)
     """Those whose copy is not in its mailbox yet."""
-    remote_keys: set[str] = field(default_factory=set)
+    remote_keys: dict[str, int] = field(default_factory=dict)
+    """Place in ``remote`` of each address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +200,10 @@ def _add_remote(
     addressed_as: Address | None = None,
 ) -> bool:
     """Say whether it is one more copy."""
-    if address.key in copies.remote_keys:
+    place = copies.remote_keys.setdefault(address.key, len(copies.remote))
+    if place < len(copies.remote):
+        copies.remote[place] = _merge(copies.remote[place], options, addressed_as)
         return False
-    copies.remote_keys.add(address.key)
     due_ms = plan.now_ms if plan.release_ms is None else plan.release_ms
     copies.remote.append(
         RemoteCopy(
@@ -215,3 +217,15 @@ def _add_remote(
     )
     copies.events.append(RecipientQueued(plan.now_ms, str(address), address.domain, due_ms))
     return True
+
+
+def _merge(copy: RemoteCopy, options: RecipientOptions, addressed_as: Address | None) -> RemoteCopy:
+    """Let one copy stand for what was named twice: the sender hears what either asked for."""
+    if addressed_as is None:  # the sender knows the target itself, so it is no secret
+        copy = replace(copy, addressed_as=None)
+    if copy.options.notify == options.notify:
+        return copy
+    asked = [
+        Notify.FAILURE if one is None else one for one in (copy.options.notify, options.notify)
+    ]
+    return replace(copy, options=replace(copy.options, notify=asked[0] | asked[1]))
