@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from zajil.deliver import attempt as attempts
 from zajil.smtp.command import BodyEnd, Command, Ehlo, Rcpt, StartTls
 from zajil.smtp.reply import Reply
 from zajil.store.open import Store
@@ -197,6 +198,25 @@ def test_a_host_that_reads_nothing_of_a_message(store: Store) -> None:
             assert await setup.states(mail_id) == [
                 ("waiting", "the peer read nothing for 0.2 seconds")
             ]
+
+    asyncio.run(run())
+
+
+def test_a_report_does_not_wait_as_long_as_a_letter(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: slow hosts of forged senders would keep all attempts busy."""
+    monkeypatch.setattr(attempts, "MAX_REPORT_SECONDS", 0.2)
+
+    async def run() -> None:
+        async with (
+            smtp_sink(greeting=Deed.SILENCE) as sink,
+            courier(store, ZONE, port=sink.port, reply_timeout="500ms") as setup,
+        ):
+            assert await state_of(setup) == [("waiting", "no end after 0.2 seconds")]
+            letter = await setup.put("a@south.test")
+            await setup.deliverer.run_due()
+            assert await setup.states(letter) == [("waiting", "no reply within 0.5 seconds")]
 
     asyncio.run(run())
 

@@ -32,6 +32,10 @@ MAX_TARGETS = 6
 MAX_SECONDS = 3600.0
 """A whole attempt, whatever the peers do: large mails over slow lines fit, endless ones do not."""
 
+MAX_REPORT_SECONDS = 600.0
+"""The same for mail from the null path. Attack: reports go to forged senders, so to hosts that an
+attacker chose; they could keep all attempts of a worker busy for hours by answering slowly."""
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
@@ -66,8 +70,8 @@ class Attempt:
     async def run(self) -> None:
         """Try; afterwards every recipient is in ``results``.
 
-        Waits for peers, at most an hour. Cancelled, it leaves out of ``results`` those of whom
-        nothing final was said.
+        Waits for peers, at most ``MAX_SECONDS``. Cancelled, it leaves out of ``results`` those of
+        whom nothing final was said.
 
         Raises:
             NoSuchBlob, StoreUnavailable: the message cannot be read; nothing was sent.
@@ -75,13 +79,15 @@ class Attempt:
         route = await self._find_route()
         if route is None:
             return
-        body = await self.means.open_body(self.outgoing.mail)
+        mail = self.outgoing.mail
+        seconds = MAX_REPORT_SECONDS if mail.reverse_path is None else MAX_SECONDS
+        body = await self.means.open_body(mail)
         try:
             self.rule = await self._choose_rule(body)
-            async with asyncio.timeout(MAX_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._try_hosts(route, body)
         except TimeoutError:
-            self._give_up(deferred("4.4.2", f"no end after {MAX_SECONDS:g} seconds"))
+            self._give_up(deferred("4.4.2", f"no end after {seconds:g} seconds"))
         finally:
             body.close()
 
