@@ -13,7 +13,7 @@ from zajil.check.signals import make_reason
 from zajil.check.verdict import Action, Reason
 from zajil.check.view import Attachment, MessageView, printable
 
-MAX_CHECKED = 30
+MAX_CHECKED = 100
 """Attachments of one mail that are looked into."""
 MAX_ARCHIVE = 8_388_608
 """Bytes of one archive that are read."""
@@ -85,6 +85,8 @@ def check_attachments(view: MessageView, refuse: Collection[str] = ()) -> list[R
     reasons: list[Reason] = []
     for attachment in islice(view.attachments, MAX_CHECKED):
         reasons += _check_file(view, attachment, refuse)
+    if view.has_more_files:
+        reasons.append(make_reason("attach.many"))
     reasons.sort(key=lambda reason: reason.weight)  # of several with one name the heaviest counts
     return list({reason.signal: reason for reason in reasons}.values())
 

@@ -246,6 +246,7 @@ SIGNALS: dict[str, Signal] = {
     "attach.encrypted": Signal(
         1.5, mark("The archive {name} is encrypted, so nobody can look into it.")
     ),
+    "attach.many": Signal(3.0, mark("It has so many files that nobody can look into all of them.")),
     "attach.bomb": Signal(4.0, mark("The archive {name} would become far too large.")),
     "attach.archived-program": Signal(
         5.0, mark("The archive {name} has a program in it: {member}.")

@@ -61,7 +61,7 @@ def _check_parts(view: MessageView) -> Iterator[Reason]:
     defects.update(view.root.defects)
     if "no closing boundary" in defects and not view.is_cut:
         yield make_reason("structure.open-multipart")
-    if defects & {"too many parts", "too deep"}:
+    if defects & {"too many parts", "too deep"} or view.has_more_texts:
         yield make_reason("structure.part-bomb")
     if any(one.startswith(("repeated ", "duplicate parameter")) for one in defects):
         # Security: one program reads the first, another the last (attacks I).

@@ -4,7 +4,8 @@ The parse is the webmail's (``message.parse``), so what is judged is what is sho
 but for a body that lies in a file: reading that may wait on the disk.
 
 Laws:
-- At most ``MAX_READ`` bytes of a body that is not in memory are read; ``is_cut`` says so.
+- At most ``MAX_READ`` bytes of a body that is not in memory are read whole; ``is_cut`` says so. Of
+  parts behind them the beginning is read.
 - Nothing raises on what a message holds; every text, list and count is bounded.
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from zajil.check.html_text import MAX_LINKS, HtmlText, Link, read_html
+from zajil.check.late_parts import LateParts, find_late_parts
 from zajil.message.address_list import AddressList, NamedAddress, parse_address_list
 from zajil.message.charset import decode_text
 from zajil.message.encoded_word import decode_words
@@ -29,8 +31,10 @@ MAX_READ = 524_288
 """Bytes that are read of a body in a file: words and links of real mail stand at its start."""
 MAX_TEXT = 262_144
 """Characters of one text part that are looked at."""
-MAX_TEXT_PARTS = 20
+MAX_TEXT_PARTS = 100
 MAX_ATTACHMENTS = 100
+MAX_LATE = 32_768
+"""Bytes that are read of a part that begins behind ``MAX_READ``."""
 HEAD = 8192
 """Bytes of an attachment that tell its type."""
 
@@ -113,30 +117,59 @@ class MessageView:
 
         An enclosed message is one leaf: what it says was said by somebody else.
         """
-        return tuple(_leaves(self.root))
+        late = [(part, False) for part in self.late.parts]
+        return (*_leaves(self.root), *late)
+
+    @cached_property
+    def late(self) -> LateParts:
+        """Parts that begin where the message is no longer read whole."""
+        body = self._body
+        if not self.is_cut or isinstance(body, bytes):
+            return LateParts()
+        return find_late_parts(body, MAX_READ, len(self.header), self.root)
 
     @cached_property
     def texts(self) -> tuple[TextPiece, ...]:
         """What is read at once: text/plain and text/html, chosen as the webmail chooses."""
-        shown = [part for part, alternative in self.leaves if _is_shown(part, alternative)]
-        return tuple([self._read_text(part) for part in shown[:MAX_TEXT_PARTS]])
+        return tuple([self._read_text(part) for part in self._shown[:MAX_TEXT_PARTS]])
+
+    @property
+    def has_more_texts(self) -> bool:
+        """There are more parts that are read as text than are looked at."""
+        return len(self._shown) > MAX_TEXT_PARTS
+
+    @cached_property
+    def _shown(self) -> list[Part]:
+        return [part for part, alternative in self.leaves if _is_shown(part, alternative)]
 
     @cached_property
     def attachments(self) -> tuple[Attachment, ...]:
         """What is a file, enclosed messages included."""
-        files = [part for part, alternative in self.leaves if not _is_shown(part, alternative)]
-        return tuple([self._read_attachment(part) for part in files[:MAX_ATTACHMENTS]])
+        return tuple([self._read_attachment(part) for part in self._files[:MAX_ATTACHMENTS]])
+
+    @property
+    def has_more_files(self) -> bool:
+        """There are more files than are looked at."""
+        return len(self._files) > MAX_ATTACHMENTS or not self.late.are_all
+
+    @cached_property
+    def _files(self) -> list[Part]:
+        return [part for part, alternative in self.leaves if not _is_shown(part, alternative)]
 
     def content(self, part: Part, limit: int | None = None) -> bytes:
         """Give what a part holds, decoded, as far as the message is looked at.
 
         Args:
-            part: of ``root``.
+            part: of ``root``, or one of the late ones, of which only the beginning is read.
             limit: bytes of the file that are enough; ``None``: all.
         """
         # Base64 and quoted-printable of mail need up to four bytes for one.
         end = part.body_end if limit is None else min(part.body_end, part.body_start + limit * 4)
-        return decode_transfer(self.data[part.body_start : end], part.encoding)[:limit]
+        raw = self.data[part.body_start : end]
+        if end > len(self.data) and not isinstance(self._body, bytes):
+            begin = part.body_start - len(self.header)
+            raw = self._body.read_at(begin, min(end - part.body_start, MAX_LATE))
+        return decode_transfer(raw, part.encoding)[:limit]
 
     # ---- words and links --------------------------------------------------------------------
 

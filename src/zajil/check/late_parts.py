@@ -1,0 +1,114 @@
+"""Parts that begin where a large mail is no longer read whole, found in one pass over the rest.
+
+Pure but for reading, which may wait on the disk.
+
+Security: who puts a large picture first would else hide a program, or a page with links, behind it.
+The rest is searched for the boundaries that are open, and of each part only its header section and
+its beginning are read.
+
+Law: linear in the rest; at most ``MAX_PARTS`` parts, each with one read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from zajil.message.fields import read_fields, split_message
+from zajil.message.part import Part, make_part
+from zajil.message.source import PIECE, Source
+
+MAX_PARTS = 200
+"""Of the rest; real mail of many files has under fifty."""
+_HEADER = 16_384
+"""Bytes of a header section that are read; that of a part has under a thousand."""
+_LONGEST = 300
+"""Bytes of a line that may be a boundary: it may lie across two pieces."""
+# As in ``message.parse``.
+_DELIMITER = re.compile(rb"\n--([^\r\n]{1,260}+)(?=\r?(?:\n|\Z))")
+
+
+@dataclass(slots=True)
+class LateParts:
+    """What the rest of a mail holds."""
+
+    parts: list[Part] = field(default_factory=list)
+    """Leaves, in order; their offsets count in the whole message."""
+    are_all: bool = True
+    """There are no more of them."""
+
+
+def find_late_parts(body: Source, begin: int, header_size: int, root: Part) -> LateParts:
+    """Find the parts that begin behind a place in the body, or so near before it that they are cut.
+
+    Args:
+        body: with the empty line before it.
+        begin: in the body; what begins well before it is in ``root``.
+        header_size: bytes of the header section of the message.
+        root: what the beginning of the message holds.
+    """
+    boundaries = {name for _, part in root.walk() if (name := _boundary(part))}
+    boundaries |= {name} if (name := _boundary(root)) else set()
+    found = LateParts()
+    for at, name, after in _delimiters(body, max(0, begin - _HEADER)) if boundaries else ():
+        closes = name.endswith(b"--") and name[:-2] in boundaries
+        if not closes and name not in boundaries:
+            continue
+        if found.parts:
+            last = found.parts[-1]
+            last.body_end = min(last.body_end, header_size + at)
+        if closes:
+            continue
+        if len(found.parts) >= MAX_PARTS:
+            found.are_all = False
+            break
+        part = _read_part(body, after, header_size, boundaries)
+        if inside := _boundary(part):
+            boundaries.add(inside)
+        else:
+            found.parts.append(part)
+    return found
+
+
+def _boundary(part: Part) -> bytes:
+    if not part.type.startswith("multipart/"):
+        return b""
+    return part.content_type.parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
+
+
+def _delimiters(body: Source, begin: int) -> Iterator[tuple[int, bytes, int]]:
+    """Give where each line that may be a boundary begins, its name, and where the next begins."""
+    at = max(0, begin - _LONGEST)
+    seen = begin - 1
+    while at < body.size:
+        piece = body.read_at(at, PIECE)
+        if not piece:
+            return
+        for match in _DELIMITER.finditer(piece):
+            start = at + match.start() + 1
+            is_cut = match.end() >= len(piece) and at + len(piece) < body.size
+            if start > seen and not is_cut:
+                seen = start
+                line_end = 2 if piece[match.end() : match.end() + 1] == b"\r" else 1
+                after = min(at + match.end() + line_end, body.size)
+                yield start, match[1].rstrip(), after
+        at += len(piece) if at + len(piece) >= body.size else max(1, len(piece) - _LONGEST)
+
+
+def _read_part(body: Source, at: int, header_size: int, boundaries: Collection[bytes]) -> Part:
+    # The line end before it may belong to a boundary, which ends a header section, too.
+    head = b"\n" + body.read_at(at, _HEADER)
+    for match in _DELIMITER.finditer(head):
+        name = match[1].rstrip()
+        if name in boundaries or name.removesuffix(b"--") in boundaries:
+            head = head[: match.start() + 1]
+            break
+    head = head[1:]
+    header_end, body_start = split_message(head)
+    start = header_size + at
+    part = make_part(
+        read_fields(head[:header_end]), (start, start + header_end, start + body_start)
+    )
+    part.body_end = header_size + body.size
+    return part
