@@ -36,6 +36,7 @@ from zajil.store.strangers import HELD_REASON, Unhold, unhold
 from zajil.store.tracking import load_journey
 from zajil.submit.held_notice import HeldAccount, write_owner_notice, write_postmaster_notice
 from zajil.submit.outgoing import judge_outgoing, tell_of_held_accounts
+from zajil.testing.clock import FakeClock
 from zajil.testing.made_mail import with_file
 from zajil.testing.reading import inbox_of
 from zajil.testing.store import NOW_MS, make_account, running
@@ -61,7 +62,9 @@ def tell(
     async def run() -> None:
         async with running(store):
             login = LoginService(store, SystemClock(), os.urandom, free_failures=10)
-            client = await talk_to_submission(store, login, submit=options)
+            # The counts are those of an hour of the clock, which must not end meanwhile.
+            clock = FakeClock(SystemClock().now_ms())
+            client = await talk_to_submission(store, login, submit=options, clock=clock)
             await client.log_in("amal", PASSWORD)
             await story(client)
 
@@ -246,6 +249,24 @@ def test_what_looks_like_the_work_of_a_worm_is_refused(score: float, refused: bo
     checked = Checked(Verdict(Action.JUNK, score, ()), b"", [], ())
     wanted = replies.NOT_SENT if refused else None
     assert judge_outgoing(checked, Thresholds()) is wanted
+
+
+def test_by_default_an_account_that_writes_to_hundreds_of_strangers_is_held(store: Store) -> None:
+    """A hundred in an hour, five hundred on a day; whoever is known to it counts nothing."""
+    defaults = SubmitOptions()
+    assert (defaults.strangers_per_hour, defaults.strangers_per_day) == (100, 500)
+
+    async def story(client: Talk) -> None:
+        usual = await send(client, *people(60))
+        assert set((await states(client, usual)).values()) == {"waiting"}
+        again = await send(client, *people(60))
+        assert set((await states(client, again)).values()) == {"waiting"}
+        held = await send(client, *people(60, 60))
+        assert set((await states(client, held)).values()) == {"held"}
+        assert len(await inbox(client, "amal@south.test")) == 1
+        assert len(await inbox(client, "boss@south.test")) == 1
+
+    tell(store, story, defaults)
 
 
 def test_a_worm_in_an_account_is_refused_and_its_owner_is_not(store: Store) -> None:
