@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Set
 from pathlib import Path
 
 import pytest
 
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
-from zajil.store.batch import DIRECTORY, QUEUE, mailbox_topic
+from zajil.core.ids import MailboxId
+from zajil.store.batch import DIRECTORY, QUEUE, Topic, mailbox_topic
 from zajil.store.domains import DomainRow, create_domain
+from zajil.store.hints import Datagrams
 from zajil.store.intake import accept
 from zajil.store.open import Store
 from zajil.testing.store import make_account, make_intake, open_test_store, running
@@ -144,6 +146,37 @@ def test_a_hint_to_a_dead_worker_removes_its_socket(tmp_path: Path) -> None:
             (tmp_path / "kept").rename(left)  # as a killed process leaves it
             await first.write(create_domain, DomainRow("north.test", 0))
             assert not left.exists()
+
+    asyncio.run(run())
+
+
+def test_hints_that_follow_each_other_closely_go_together(tmp_path: Path) -> None:
+    """Mail comes by the hundred a second; the other workers are not woken for each commit."""
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        heard: list[set[Topic]] = []
+        sender, listener = Datagrams(tmp_path, "0-a"), Datagrams(tmp_path, "1-b")
+        everything_came = asyncio.Event()
+
+        def hear(topics: Set[Topic]) -> None:
+            heard.append(set(topics))
+            if mailbox_topic(MailboxId(99)) in topics:
+                everything_came.set()
+
+        listener.start(loop, hear)
+        sender.start(loop, lambda topics: None)
+        for number in range(100):
+            sender.send({mailbox_topic(MailboxId(number))})
+        await wait_for(everything_came)
+        assert len(heard) == 2
+        assert heard[0] | heard[1] == {mailbox_topic(MailboxId(n)) for n in range(100)}
+        sender.send({QUEUE})  # in the pause: told when the sender ends
+        sender.close()
+        while len(heard) < 3:
+            await asyncio.sleep(0)
+        listener.close()
+        assert heard[2] == {QUEUE}
 
     asyncio.run(run())
 

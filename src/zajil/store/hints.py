@@ -25,6 +25,9 @@ from zajil.store.dialect import Postgres, first_of_search_path
 EVERYTHING = Topic("*")
 """Too much changed to be named."""
 
+_PAUSE_SECONDS = 0.02
+"""Between two datagrams to the same processes: each wakes their loops, hundreds of times a second
+where mail comes in; what changes meanwhile goes with the next."""
 _MAX_HINT = 7000
 """Bytes of a hint: NOTIFY takes less than 8000."""
 
@@ -77,6 +80,8 @@ class Datagrams(Hints):
         self._socket: socket.socket | None = None
         self._folder_fd: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._unsent: set[Topic] = set()
+        self._pause: asyncio.TimerHandle | None = None
         self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
     def start(self, loop: asyncio.AbstractEventLoop, publish: Publish) -> None:
@@ -94,7 +99,22 @@ class Datagrams(Hints):
         loop.add_reader(mine, readable)
 
     def send(self, topics: Set[Topic]) -> None:
-        """Send a datagram to each socket but ours; those of dead processes are removed."""
+        """Send a datagram to each socket but ours, or a moment later with what comes until then."""
+        self._unsent |= topics
+        if self._pause is not None:
+            return
+        self._send_now()
+        if self._loop is not None:
+            self._pause = self._loop.call_later(_PAUSE_SECONDS, self._end_pause)
+
+    def _end_pause(self) -> None:
+        self._pause = None
+        if self._unsent:
+            self.send(set())
+
+    def _send_now(self) -> None:
+        """Send what is to send; the sockets of dead processes are removed."""
+        topics, self._unsent = self._unsent, set()
         hint = self._write(topics).encode()
         try:
             names = os.listdir(self._folder)
@@ -112,7 +132,12 @@ class Datagrams(Hints):
                 continue  # its buffer is full, or it has just gone: it will look by itself
 
     def close(self) -> None:
-        """Remove our socket."""
+        """Tell what was not told yet, and remove our socket."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        if self._unsent:
+            self._send_now()
         mine, self._socket = self._socket, None
         if mine is not None and self._loop is not None:
             if not self._loop.is_closed():

@@ -32,7 +32,7 @@ Unit = Callable[[Connection, Sequence[T]], list[R]]
 """Runs inside the transaction on all items that wait for it; gives one result per item. It does
 no other I/O, and may run a second time."""
 
-GATHER_SECONDS = 0.003
+GATHER_SECONDS = 0.001
 """How long the first of several mails waits for others to share its commit. A commit of 16 KiB
 takes 0.2 to 4 ms on a disk (design D4), so a peer does not notice."""
 _RUNS = 4
