@@ -56,6 +56,16 @@ def test_names_that_do_not(zone: Zone, result: str, signals: list[str]) -> None:
     assert [reason.signal for reason in found.reasons] == signals
 
 
+def test_a_program_of_this_machine_needs_no_name() -> None:
+    resolver = ZoneResolver({})
+    lists = DnsLists({}, resolver.resolve)
+    here = ip_address("127.0.0.1")
+    found = asyncio.run(
+        check_peer(here, "mx.south.test", resolver.resolve, lists, OURS.__contains__, 0)
+    )
+    assert (found.iprev.result, found.reasons) == ("permerror", ())
+
+
 def test_an_address_with_a_thousand_names_costs_a_few_questions() -> None:
     zone: Zone = {"1.2.0.192.in-addr.arpa": {"PTR": [f"n{n}.test" for n in range(1000)]}}
     assert len(run_flow_on_zone(check_iprev(IP), zone).inputs) < 10
