@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +87,24 @@ def test_nobody_else_on_the_machine_reads_key_or_mail(tmp_path: Path) -> None:
         for name in ("data", "tls/key.pem")
     }
     assert modes == {"data": 0o700, "tls/key.pem": 0o600}
+
+
+def test_nobody_else_reads_the_password_of_a_database(store_url: str, tmp_path: Path) -> None:
+    run(plan(tmp_path / "mail", store_url=store_url))
+    mode = stat.S_IMODE((tmp_path / "mail" / "zajil.toml").stat().st_mode)
+    assert mode == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_server_reads_the_password_of_its_database() -> None:
+    # Not below pytest's own folder: that is closed to the user the server runs as.
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        folder = Path(name) / "mail"
+        run(replace(plan(folder, store_url="sqlite"), user="nobody"))
+        found = (folder / "zajil.toml").stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o640, 0)
+    assert found.st_gid == pwd.getpwnam("nobody").pw_gid
 
 
 def test_an_arabic_domain_and_its_first_account(tmp_path: Path) -> None:

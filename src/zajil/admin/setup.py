@@ -93,7 +93,7 @@ def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
         _write_files(plan.folder, hostname, clock.now_ms(), made)
         _give_to(plan.user, plan.folder)
         account, keys = _fill_store(configuration, plan, domain, address, clock, random)
-        _write_new(file, text.encode(), 0o644, made)
+        _write_configuration(plan, file, text, made)
     except BaseException as error:
         _remove(made)
         if isinstance(error, OSError):
@@ -134,6 +134,17 @@ def _write_files(folder: Path, hostname: str, now_ms: int, made: list[Path]) -> 
     # Security: mail is for its owners; nobody else on this machine may list the folder.
     (folder / _DATA).mkdir(mode=0o700)
     made.append(folder / _DATA)
+
+
+def _write_configuration(plan: SetupPlan, file: Path, text: str, made: list[Path]) -> None:
+    if plan.store_url is None:
+        _write_new(file, text.encode(), 0o644, made)
+        return
+    # Security: the address of a database may hold its password, which is for the server alone.
+    _write_new(file, text.encode(), 0o600, made)
+    if plan.user is not None and os.geteuid() == 0:
+        os.chown(file, -1, find_user(plan.user).pw_gid)
+        file.chmod(0o640)
 
 
 def _write_new(path: Path, content: bytes, mode: int, made: list[Path]) -> None:
