@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.imap.date_time import format_date_time, parse_date_time
+from zajil.imap.date_time import date_of, format_date_time, parse_date_time
 from zajil.imap.fetch_item import Attribute, BodySection, SectionText, parse_fetch_items
 from zajil.imap.flag import parse_flag_list
 from zajil.imap.grammar import CommandError, Scanner
@@ -67,6 +67,54 @@ def test_date_with_zone() -> None:
     for bad in (b'"31-Feb-1996 02:44:25 -0700"', b'"1-Foo-1996 02:44:25 -0700"', b"x"):
         with pytest.raises(CommandError):
             parse_date_time(Scanner(bad))
+
+
+@pytest.mark.parametrize(
+    ("text", "at_ms"),
+    [
+        (b'"31-Dec-9999 23:59:59 +0000"', 253_402_300_799_000),
+        (b'"31-Dec-9999 23:59:59 +1200"', 253_402_257_599_000),
+        (b'" 1-Jan-0001 00:00:00 +0000"', -62_135_596_800_000),
+        (b'"01-Jan-0001 00:00:00 -1200"', -62_135_553_600_000),
+        (b'"31-Dec-2016 23:59:60 +0000"', 1_483_228_799_000),  # a leap second
+        (b'"29-Feb-2000 00:00:00 -0000"', 951_782_400_000),
+    ],
+)
+def test_dates_at_the_edge(text: bytes, at_ms: int) -> None:
+    assert parse_date_time(Scanner(text)) == at_ms
+    assert parse_date_time(Scanner(format_date_time(at_ms))) == at_ms
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'"31-Dec-9999 23:59:59 -0001"',  # year 10000 in UTC
+        b'"31-Dec-9999 12:00:00 -2359"',
+        b'"01-Jan-0001 00:00:00 +0001"',  # before year 1 in UTC
+        b'"01-Jan-0000 00:00:00 +0000"',
+        b'"17-Jul-1996 02:44:25 +9999"',
+        b'"17-Jul-1996 02:44:25 -2400"',
+        b'"17-Jul-1996 02:44:25 +0060"',
+        b'"30-Feb-1996 02:44:25 +0000"',
+        b'"29-Feb-1900 02:44:25 +0000"',
+        b'" 0-Jul-1996 02:44:25 +0000"',
+        b'"17-Jul-1996 24:00:00 +0000"',
+        b'"17-Jul-1996 02:60:00 +0000"',
+        b'"17-Jul-1996 02:44:61 +0000"',
+    ],
+)
+def test_no_dates(text: bytes) -> None:
+    """INTERNALDATE is in UTC: what counts is the year there."""
+    with pytest.raises(CommandError) as refused:
+        parse_date_time(Scanner(text))
+    assert refused.value.completion.status == "BAD"
+
+
+@given(st.integers(-(1 << 63), (1 << 63) - 1))
+def test_every_stored_time_can_be_written(at_ms: int) -> None:
+    """A store may hold what an earlier version took."""
+    assert parse_date_time(Scanner(format_date_time(at_ms))) is not None
+    assert 1 <= date_of(at_ms).year <= 9999
 
 
 def test_flags() -> None:

@@ -118,6 +118,17 @@ def test_dates_are_as_short_as_they_can_be() -> None:
     assert AR.moment(NOW_MS, UTC) == "23 نوفمبر 2026، 19:26"
 
 
+@pytest.mark.parametrize("at_ms", [-(1 << 63), -62_135_596_800_000, 253_402_300_799_999, 1 << 62])
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_every_stored_time_has_a_text(at_ms: int, zone: str) -> None:
+    """A page names a time that a client chose; one that no calendar has must not break it."""
+    where = choose_zone(zone)
+    for language in LANGUAGES.values():
+        assert language.date(at_ms, NOW_MS, where)
+        assert language.moment(at_ms, where)
+        assert language.clock(at_ms, where)
+
+
 def test_sizes_and_durations() -> None:
     assert [EN.size(size) for size in (1, 812, 5120, 52_428_800)] == [
         "1 byte",

@@ -12,6 +12,7 @@ import pytest
 
 from zajil.core.ids import MAIL_ID_PATTERN, MailboxId
 from zajil.store.mailboxes import find_role
+from zajil.store.message_changes import PutMessage, put_messages
 from zajil.store.messages import newest_messages, read_message
 from zajil.store.open import Store
 from zajil.store.training import Claim, claim_training
@@ -229,6 +230,25 @@ def test_a_long_mailbox_has_pages(sqlite_store: Store) -> None:
             second = await amal.get(site.inbox("amal") + older[1])
             assert "Letter 02" in second.text
             assert "Letter 03" not in second.text
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("at_ms", [253_402_300_800_000, -62_135_596_800_001])
+def test_a_time_that_no_calendar_has_breaks_no_page(sqlite_store: Store, at_ms: int) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            inbox = role(site, "amal", "inbox")
+            staged = site.store.blobs.stage([b"Subject: far away\r\n\r\nx\r\n"])
+            account_id = site.entry("amal").account_id
+            item = PutMessage(account_id, inbox, staged, frozenset(), at_ms)
+            await site.store.write(put_messages, item)
+            amal = await member(site, "amal")
+            listed = await amal.get(f"/mail/{inbox}")
+            assert "far away" in listed.text
+            (uid,) = uids(site, inbox)
+            shown = await amal.get(f"/mail/{inbox}/{uid}")
+            assert "far away" in shown.text
 
     asyncio.run(scenario())
 

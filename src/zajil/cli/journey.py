@@ -127,7 +127,7 @@ def _parse_since(text: str, now_ms: int) -> int:
             raise WrongUsage(f"--since: {error}") from None
     try:
         return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise WrongUsage(
             f"--since: {text!r} is neither like 2h nor like 2026-11-23T18:00"
         ) from None

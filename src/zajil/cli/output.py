@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+
+from zajil.core.moment import local_datetime
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 
@@ -39,4 +40,4 @@ def spell_time(at_ms: int | None) -> str:
     """Write a time for people, in the time zone of this machine."""
     if at_ms is None:
         return "-"
-    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return f"{local_datetime(at_ms, None):%Y-%m-%d %H:%M:%S}"

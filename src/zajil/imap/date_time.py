@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 
+from zajil.core.moment import EARLIEST_MS, LATEST_MS, utc_datetime
 from zajil.imap.grammar import Scanner, bad
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -27,8 +28,15 @@ def parse_date(scanner: Scanner) -> date:
 
 
 def parse_date_time(scanner: Scanner) -> int:
-    """Take a quoted date with time; give milliseconds since 1970 UTC."""
+    """Take a quoted date with time; give milliseconds since 1970 UTC.
+
+    Raises:
+        CommandError: BAD, no such day, time or zone, or a moment that is in UTC before year 1 or
+            after year 9999: INTERNALDATE is written in UTC, and has four digits for the year.
+    """
     found = scanner.match(_DATE_TIME, "date-time")
+    if int(found[9]) > 59:
+        raise bad("no such time zone")
     offset = timedelta(hours=int(found[8]), minutes=int(found[9]))
     try:
         when = datetime(
@@ -41,14 +49,17 @@ def parse_date_time(scanner: Scanner) -> int:
             min(int(found[6]), 59) if int(found[6]) <= 60 else 61,
             tzinfo=timezone(-offset if found[7] == b"-" else offset),
         )
-        return (when - _EPOCH) // timedelta(milliseconds=1)
-    except (KeyError, ValueError, OverflowError):
+    except (KeyError, ValueError):
         raise bad("no such date") from None
+    value_ms = (when - _EPOCH) // timedelta(milliseconds=1)
+    if not EARLIEST_MS <= value_ms <= LATEST_MS:
+        raise bad("date is out of range")
+    return value_ms
 
 
 def format_date_time(value_ms: int) -> bytes:
     """Write milliseconds since 1970 as a quoted date with time, in UTC."""
-    when = _EPOCH + timedelta(milliseconds=value_ms)
+    when = utc_datetime(value_ms)
     text = (
         f'"{when.day:2d}-{_MONTHS[when.month - 1]}-{when.year:04d}'
         f' {when.hour:02d}:{when.minute:02d}:{when.second:02d} +0000"'
@@ -58,4 +69,4 @@ def format_date_time(value_ms: int) -> bytes:
 
 def date_of(value_ms: int) -> date:
     """Give the day, in UTC, of milliseconds since 1970."""
-    return (_EPOCH + timedelta(milliseconds=value_ms)).date()
+    return utc_datetime(value_ms).date()

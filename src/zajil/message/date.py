@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
+from zajil.core.moment import utc_datetime
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH_NUMBER = {name.lower(): number for number, name in enumerate(_MONTHS, 1)}
@@ -72,7 +74,7 @@ def _zone_minutes(zone: str) -> int:
 
 def format_date(at_ms: int, offset_minutes: int = 0) -> str:
     """Write a date-time: ``Mon, 23 Nov 2026 19:09:21 +0000`` (RFC 5322 section 3.3)."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    at = utc_datetime(at_ms)
     zone = "+0000"
     if offset_minutes:
         at = at.astimezone(timezone(timedelta(minutes=offset_minutes)))

@@ -8,9 +8,9 @@ in ``net.smtp_contract``.
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import UTC, datetime
 
 from zajil.core.ids import MailId
+from zajil.core.moment import utc_datetime
 from zajil.smtp.reply import Reply
 
 OK = Reply(250, ("2.0.0 ok",))
@@ -72,7 +72,7 @@ def greeting(hostname: str) -> Reply:
 
 def sent_too_much(until_ms: int) -> Reply:
     """Say when the account may send again."""
-    at = datetime.fromtimestamp(until_ms / 1000, UTC)
+    at = utc_datetime(until_ms)
     return Reply(450, (f"4.7.1 you have sent much, go on after {at:%Y-%m-%d %H:%M} UTC",))
 
 

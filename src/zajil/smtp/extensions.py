@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from zajil.core.clock import Clock
+from zajil.core.moment import utc_datetime
 from zajil.smtp.codes import Code
 from zajil.smtp.reply import Reply
 from zajil.smtp.xclient import ATTRIBUTES
@@ -113,7 +113,7 @@ class Offer:
 
     def _future_release(self) -> str:
         seconds = min(self.max_hold_seconds, MAX_HOLD_SECONDS)
-        latest = datetime.fromtimestamp(self.latest_release_ms() // 1000, UTC)
+        latest = utc_datetime(self.latest_release_ms())
         return f"FUTURERELEASE {seconds} {latest:%Y-%m-%dT%H:%M:%SZ}"
 
     def _keywords(self, encrypted: bool) -> frozenset[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
 from babel.units import format_unit
+
+from zajil.core.moment import local_datetime
 
 LOCALE_FOLDER = Path(__file__).parent / "locale"
 _OWN_LANGUAGE = "en"
@@ -49,7 +51,7 @@ class Language:
 
     def date(self, at_ms: int, now_ms: int, zone: tzinfo) -> str:
         """Give a date as short as it can be: the time today, the day this year."""
-        at, now = _moment(at_ms, zone), _moment(now_ms, zone)
+        at, now = local_datetime(at_ms, zone), local_datetime(now_ms, zone)
         if at.date() == now.date():
             return format_time(at, "HH:mm", locale=self.locale)
         return format_skeleton("MMMd" if at.year == now.year else "yMMMd", at, locale=self.locale)
@@ -57,11 +59,13 @@ class Language:
     def moment(self, at_ms: int, zone: tzinfo) -> str:
         """Give day and time in words."""
         comma = "،" if self.direction == "rtl" else ","
-        return format_datetime(_moment(at_ms, zone), f"d MMMM y{comma} HH:mm", locale=self.locale)
+        return format_datetime(
+            local_datetime(at_ms, zone), f"d MMMM y{comma} HH:mm", locale=self.locale
+        )
 
     def clock(self, at_ms: int, zone: tzinfo) -> str:
         """Give the time of day to the millisecond: a whole journey may take a few."""
-        at = _moment(at_ms, zone)
+        at = local_datetime(at_ms, zone)
         return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
 
     def size(self, size: int) -> str:
@@ -152,7 +156,3 @@ def choose_zone(name: str | None) -> tzinfo:
         return get_timezone(name)
     except (LookupError, ValueError, OSError):
         return UTC
-
-
-def _moment(at_ms: int, zone: tzinfo) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, zone)

@@ -1,0 +1,40 @@
+"""Stored times as ``datetime``, whatever number is stored.
+
+Law: nothing here raises. A time can come from outside (the date-time of APPEND, a report, a header
+field), and one that no calendar has must never make what holds it unreadable.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+EARLIEST_MS = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+"""The first millisecond of year 1, UTC."""
+LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+"""The last millisecond of year 9999, UTC."""
+
+
+def utc_datetime(at_ms: int) -> datetime:
+    """Give the time in UTC; one outside years 1 to 9999 becomes the nearest inside.
+
+    Args:
+        at_ms: milliseconds since 1970 UTC.
+    """
+    return _EPOCH + timedelta(milliseconds=min(max(at_ms, EARLIEST_MS), LATEST_MS))
+
+
+def local_datetime(at_ms: int, zone: tzinfo | None) -> datetime:
+    """Give the time in a time zone; in UTC where the zone would leave years 1 to 9999.
+
+    Args:
+        at_ms: milliseconds since 1970 UTC.
+        zone: ``None``: the zone of this machine.
+    """
+    at = utc_datetime(at_ms)
+    try:
+        return at.astimezone(zone)
+    except (OverflowError, ValueError, OSError):  # the last two: the C library's own range
+        return at
