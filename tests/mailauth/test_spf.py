@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -211,6 +212,64 @@ def test_questions_are_counted_over_includes() -> None:
     found = run_flow_on_answers(check_spf(query), answer)
     assert found.result == "permerror"
     assert len(asked) == MAX_LOOKUPS + 1
+
+
+VOID_HOSTS = ("10 h1.test", "20 h2.test", "30 h3.test", "40 good.test")
+GOOD = {"good.test": {"A": ["192.0.2.1"], "AAAA": ["2001:db8::1"]}}
+
+
+@pytest.mark.parametrize("hosts", [*permutations(VOID_HOSTS)])
+@pytest.mark.parametrize("ip", ["192.0.2.1", "2001:db8::1"])
+def test_mail_hosts_without_an_address_are_not_counted(hosts: tuple[str, ...], ip: str) -> None:
+    """RFC 7208 section 4.6.4 counts terms; hosts of one family are no mistake of the record."""
+    zone = {**record("v=spf1 a:x.test mx:m.test -all"), **GOOD, "m.test": {"MX": list(hosts)}}
+    assert check(zone, ip).result == "pass"
+
+
+def test_hosts_of_several_terms_are_not_counted_either() -> None:
+    zone = {
+        **record("v=spf1 mx:m.test include:i.test ip6:2001:db8::2 -all"),
+        "i.test": {"TXT": ["v=spf1 mx:m.test mx:m.test a:h1.test exists:h2.test -all"]},
+        "m.test": {"MX": ["10 h1.test", "10 h2.test", "10 h3.test", "10 h4.test"]},
+        "h4.test": {"A": ["192.0.2.9"]},
+    }
+    assert check(zone, "2001:db8::2").result == "pass"
+    assert check(zone, "2001:db8::3").result == "fail"
+
+
+@pytest.mark.parametrize("third", ["a:x3.test", "mx:x3.test", "exists:x3.test", "ptr", "a:%{p}"])
+def test_the_third_term_that_finds_nothing_ends_it(third: str) -> None:
+    two = "v=spf1 a:x1.test mx:x2.test"
+    assert check(record(f"{two} ip4:192.0.2.1 {third} -all")).result == "pass"
+    assert check(record(f"{two} -all")).result == "fail"
+    assert check(record(f"{two} {third} ip4:192.0.2.1 -all")).result == "permerror"
+
+
+@pytest.mark.parametrize("dead", [{"A": []}, None])
+@pytest.mark.parametrize("at", range(4))
+def test_the_order_of_mail_hosts_does_not_decide(
+    dead: dict[str, list[str]] | None, at: int
+) -> None:
+    """Not even where DNS does not answer for one of them: another may match."""
+    hosts = ["10 d1.test", "10 d2.test", "10 d3.test"]
+    hosts.insert(at, "10 good.test")
+    zone = {**record("v=spf1 mx:m.test -all"), **GOOD, "m.test": {"MX": hosts}}
+    zone |= {f"d{number}.test": dead for number in (1, 2, 3)}
+    assert check(zone).result == "pass"
+    assert check(zone, "192.0.2.2").result == ("temperror" if dead is None else "fail")
+
+
+@pytest.mark.parametrize("names", [list(range(14)), list(range(13, -1, -1))])
+def test_the_order_of_names_of_an_address_does_not_decide(names: list[int]) -> None:
+    """RFC 7208 section 5.5: ten names are looked at; those without an address are not counted."""
+    listed = [f"n{number}.other.test" for number in names]
+    listed.insert(len(listed) // 2, "mail.south.test")
+    zone = {
+        **record("v=spf1 a:x.test exists:y.test ptr exists:%{p}.z.test -all"),
+        "1.2.0.192.in-addr.arpa": {"PTR": listed},
+        "mail.south.test": {"A": ["192.0.2.1"]},
+    }
+    assert check(zone).result == "pass"
 
 
 def test_a_record_that_includes_itself_ends() -> None:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from zajil.core.domain import BadDomain, to_ascii
-from zajil.dns.flow import Flow, Outcome
+from zajil.dns.flow import Answer, Flow, Outcome
 from zajil.mailauth.spf_macro import (
     MAX_NAME,
     BadMacro,
@@ -36,6 +36,7 @@ from zajil.mailauth.spf_questions import (
     find_validated_names,
     is_name,
     is_within,
+    no_answer,
 )
 from zajil.mailauth.spf_record import BadRecord, Directive, Record, is_record, parse_record
 
@@ -250,13 +251,19 @@ def _mx_matches(state: Evaluation, target: str, directive: Directive) -> Flow[bo
     answer = yield from ask_term(state, target, "MX")
     if len(answer.values) > MAX_NAMES:
         raise SpfEnd("permerror", f"{target} has more than {MAX_NAMES} mail hosts")
+    missing: Answer | None = None
     for value in answer.values:
         host = value.partition(" ")[2]
         if host in ("", "."):
             continue
-        addresses = yield from ask_term(state, host, state.address_type)
+        addresses = yield from ask(state, host, state.address_type)
         if _has_address(state, addresses.values, directive):
             return True
+        if addresses.outcome is Outcome.FAILED:
+            missing = addresses
+    # Only now: the order of the hosts must not decide.
+    if missing is not None:
+        raise no_answer(missing)
     return False
 
 

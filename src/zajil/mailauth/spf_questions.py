@@ -15,7 +15,7 @@ from zajil.dns.flow import Answer, Flow, Outcome, Question
 MAX_LOOKUPS = 10
 """Terms that ask DNS (RFC 7208 section 4.6.4)."""
 MAX_VOID = 2
-"""Questions that find nothing (RFC 7208 section 4.6.4)."""
+"""Terms whose question finds nothing (RFC 7208 section 4.6.4)."""
 MAX_NAMES = 10
 """Names of one MX or PTR answer that are looked at (RFC 7208 section 4.6.4)."""
 
@@ -66,7 +66,10 @@ class Evaluation:
             raise SpfEnd("permerror", reason)
 
     def count_void(self, answer: Answer) -> None:
-        """Count an answer without records.
+        """Count a term whose own question found no records.
+
+        The hosts of an MX or PTR answer are not counted: they are ten at most, and a host without
+        an address of the peer's kind is no mistake of the record.
 
         Raises:
             SpfEnd: it is one too many.
@@ -104,9 +107,15 @@ def ask_term(state: Evaluation, name: str, kind: str) -> Flow[Answer]:
     """
     answer = yield from ask(state, name, kind)
     if answer.outcome is Outcome.FAILED:
-        raise SpfEnd("temperror", f"DNS did not answer for {kind} of {name}")
+        raise no_answer(answer)
     state.count_void(answer)
     return answer
+
+
+def no_answer(answer: Answer) -> SpfEnd:
+    """Give the end of an evaluation that lacks this answer."""
+    asked = answer.question
+    return SpfEnd("temperror", f"DNS did not answer for {asked.type} of {asked.name}")
 
 
 def find_validated_names(state: Evaluation, target: str) -> Flow[list[str]]:
@@ -116,11 +125,10 @@ def find_validated_names(state: Evaluation, target: str) -> Flow[list[str]]:
     if answer.outcome is not Outcome.FOUND:
         state.count_void(answer)
         return names
-    # Those that can decide come first.
-    listed = sorted(answer.values[:MAX_NAMES], key=lambda name: not is_within(name, target))
-    for name in listed:
+    # Those that can decide come first, and not by the order of the answer, which is any.
+    listed = sorted(answer.values, key=lambda name: (not is_within(name, target), name))
+    for name in listed[:MAX_NAMES]:
         found = yield from ask(state, name, state.address_type)
-        state.count_void(found)
         if any(_is_same(value, state.ip) for value in found.values):
             names.append(name.lower().removesuffix("."))
     return names
@@ -130,7 +138,7 @@ def find_validated_name(state: Evaluation, domain: str) -> Flow[str]:
     """The macro ``p`` (RFC 7208 section 7.2): the domain itself, else below it, else any."""
     if domain not in state.validated:
         names = yield from find_validated_names(state, domain)
-        rank = {name: (name != domain, not is_within(name, domain)) for name in names}
+        rank = {name: (name != domain, not is_within(name, domain), name) for name in names}
         state.validated[domain] = min(names, key=rank.__getitem__, default="unknown")
     return state.validated[domain]
 
