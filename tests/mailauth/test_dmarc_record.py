@@ -65,7 +65,9 @@ def test_subdomains_take_what_is_nearest() -> None:
     assert policies("p=none; np=reject") == ("none", "none", "reject")
 
 
-@pytest.mark.parametrize("broken", ["p=refuse", "sp=none", "p=none; sp=maybe", "p=none; np=", ""])
+@pytest.mark.parametrize(
+    "broken", ["p=refuse", "sp=none", "p=none; sp=maybe", "p=none; np=x", "p=", ""]
+)
 def test_without_a_valid_policy_only_reports_are_wanted(broken: str) -> None:
     """RFC 9989 section 4.10.1: with an address it is ``p=none``, without one nothing."""
     wanted = parse_dmarc_record(f"v=DMARC1; {broken}; rua=mailto:a@north.test")
@@ -81,6 +83,8 @@ def test_what_is_wrong_in_the_rest_is_dropped() -> None:
     plain = parse_dmarc_record("v=DMARC1; p=reject")
     odd = "v=DMARC1; p=reject; adkim=x; aspf=; fo=0:1; psd=q; t=maybe; =; ;; w=1; bad tag=2; é=3"
     assert parse_dmarc_record(odd) == plain
+    empty = "v=DMARC1;; p=reject; sp=; np= ; x-tag=1; x.y; ;"
+    assert parse_dmarc_record(empty) == plain
     assert parse_dmarc_record("v=DMARC1; p=reject; pct=0; rf=afrf; ri=1") == plain
 
 

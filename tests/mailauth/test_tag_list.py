@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from zajil.mailauth.tag_list import (
     BadTagList,
     optional_number,
+    parse_record_tags,
     parse_tag_list,
     read_base64,
     value_of,
@@ -23,6 +24,9 @@ from zajil.mailauth.tag_list import (
         (b"a=1;", {b"a": b"1"}),
         (b" a = 1 ;\r\n\tb_2 =\r\n x y ; ", {b"a": b"1", b"b_2": b"x y"}),
         (b"a=;b==;c=a=b", {b"a": b"", b"b": b"=", b"c": b"a=b"}),
+        (b"a=1;;", {b"a": b"1"}),
+        (b"; ;a=1; \t;;b=2;\r\n ;", {b"a": b"1", b"b": b"2"}),
+        (b"a=1;x-note=2;y-=3", {b"a": b"1", b"x-note": b"2", b"y-": b"3"}),
         (b"A=1;a=2", {b"A": b"1", b"a": b"2"}),
         ("d=شمال.test".encode(), {b"d": "شمال.test".encode()}),
     ],
@@ -42,13 +46,12 @@ def test_lists(text: bytes, tags: dict[bytes, bytes]) -> None:
         b"",
         b";",
         b" ",
+        b";; ;",
+        b"-a=1",
         b"a",
-        b"a=1;;",
-        b"a=1;;b=2",
         b"=1",
         b"1a=1",
         b"a b=1",
-        b"a-b=1",
         b"_a=1",
         b"a=1;a=1",
         b"a=1;b=2;a=3",
@@ -61,6 +64,35 @@ def test_lists(text: bytes, tags: dict[bytes, bytes]) -> None:
 def test_no_lists(text: bytes) -> None:
     with pytest.raises(BadTagList):
         parse_tag_list(text)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"",
+        b";",
+        b";;; ;",
+        b"; x-note=1",
+        b"; x.y:z=1",
+        b"; _t=y",
+        b"; 1=2",
+        b"; note",
+        b"; =",
+        b"; n=one; n=two",
+        b"; x=\x00",
+        b"; \xff\xfe=\x07",
+        b"; K=rsa",
+    ],
+)
+def test_a_record_may_hold_what_nobody_knows(rest: bytes) -> None:
+    for text in (b"a=1; b= x y" + rest, rest.strip(b"; ") + b"; a=1;b=x y"):
+        assert parse_record_tags(text, (b"a", b"b", b"c")) == {b"a": b"1", b"b": b"x y"}
+
+
+@pytest.mark.parametrize("text", [b"a=1;a=1", b"x=1;a=;b=2; a =3", b"a=1" + b";" * 101])
+def test_no_records(text: bytes) -> None:
+    with pytest.raises(BadTagList):
+        parse_record_tags(text, (b"a", b"b"))
 
 
 @given(st.binary(max_size=60) | st.text("ab=; \r\n\t_1").map(str.encode))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 
 from zajil.mailauth.dkim_key import KEY_TYPES
-from zajil.mailauth.tag_list import BadTagList, parse_tag_list, read_base64, value_of
+from zajil.mailauth.tag_list import BadTagList, parse_record_tags, read_base64
 from zajil.store.dkim_keys import DkimKeyRow, KeyState
 
 _STRING = 255
@@ -39,10 +39,12 @@ def is_same_key(value: str, row: DkimKeyRow) -> bool:
         row: the key.
     """
     try:
-        tags = parse_tag_list(value.encode("latin-1", "replace"))
-        if value_of(tags, b"k", b"rsa").decode("latin-1") != KEY_TYPES[row.algorithm]:
+        tags = parse_record_tags(value.encode("latin-1", "replace"), (b"k", b"p"))
+        if tags.get(b"k", b"rsa").decode("latin-1") != KEY_TYPES[row.algorithm]:
             return False
-        packed = value_of(tags, b"p")
+        packed = tags.get(b"p")
+        if packed is None:
+            return False
         if row.state is KeyState.REVOKED:
             return not packed
         return read_base64(packed, "p") == row.public_key

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from zajil.dns.flow import Flow, Outcome, Question
-from zajil.mailauth.tag_list import BadTagList, parse_tag_list, read_base64, value_of, words_of
+from zajil.mailauth.tag_list import BadTagList, parse_record_tags, read_base64, words_of
 
 MIN_RSA_BITS = 1024
 """RFC 8301 section 3.2: what has less is not considered valid."""
@@ -120,6 +120,10 @@ def parse_key_record(text: str) -> KeyRecord | KeyRefusal:
     return _parse_kept(text)
 
 
+_TAGS = frozenset({b"v", b"h", b"k", b"p", b"s", b"t"})
+"""Those that say something; a note (``n=``) does not."""
+
+
 @lru_cache(maxsize=1024)
 def _parse_kept(text: str) -> KeyRecord | KeyRefusal:
     try:
@@ -129,20 +133,22 @@ def _parse_kept(text: str) -> KeyRecord | KeyRefusal:
 
 
 def _parse(text: bytes) -> KeyRecord | KeyRefusal:
-    tags = parse_tag_list(text)
-    if b"v" in tags and (next(iter(tags)) != b"v" or tags[b"v"].value != b"DKIM1"):
+    tags = parse_record_tags(text, _TAGS)
+    if b"v" in tags and (next(iter(tags)) != b"v" or tags[b"v"] != b"DKIM1"):
         return KeyRefusal("permerror", "the key record is not of version DKIM1")
     # RFC 6376 section 3.6.1: p= is required, and empty in a revoked key.
-    packed = value_of(tags, b"p")
+    packed = tags.get(b"p")
+    if packed is None:
+        return KeyRefusal("permerror", "the key record has no tag p=")
     if not packed:
         return KeyRefusal("permerror", "the key was revoked")
-    services = words_of(value_of(tags, b"s", b"*"))
+    services = words_of(tags.get(b"s", b"*"))
     if b"*" not in services and b"email" not in services:
         return KeyRefusal("permerror", "the key is not for mail")
-    if b"h" in tags and b"sha256" not in words_of(tags[b"h"].value):
+    if b"h" in tags and b"sha256" not in words_of(tags[b"h"]):
         return KeyRefusal("permerror", "the key does not allow SHA-256")
-    kind = value_of(tags, b"k", b"rsa")
-    flags = words_of(value_of(tags, b"t", b""))
+    kind = tags.get(b"k", b"rsa")
+    flags = words_of(tags.get(b"t", b""))
     loaded = _load(kind, read_base64(packed, "p"))
     if isinstance(loaded, KeyRefusal):
         return loaded

@@ -84,11 +84,14 @@ def parse_dmarc_record(text: str) -> DmarcRecord | None:
 
 
 def _read_tags(text: str) -> dict[str, str]:
-    """Give tags by name. Of a repeated one the first counts: a slip must not open a domain."""
+    """Give tags by name. Of a repeated one the first counts: a slip must not open a domain.
+
+    Nor must ``sp=`` without a value, which is as good as not there (RFC 9989 section 4.8).
+    """
     tags: dict[str, str] = {}
     for piece in text.split(";"):
         match = _TAG.match(piece)
-        if match:
+        if match and match[2].strip(" \t"):
             tags.setdefault(match[1].lower(), match[2].rstrip(" \t"))
     return tags
 

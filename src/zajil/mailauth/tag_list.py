@@ -3,6 +3,8 @@
 Laws:
 - Linear in the text. Raises ``BadTagList`` and nothing else.
 - Names and values are case-sensitive; a name that comes twice makes the whole list invalid.
+- What means nothing does no harm: a tag nobody knows, a semicolon too many. A record of somebody
+  else's zone is read more leniently still (``parse_record_tags``).
 - Values may hold UTF-8 (RFC 8616 section 4); who reads one decides whether that is allowed there.
 """
 
@@ -10,12 +12,13 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 _SPACE = b" \t\r\n"
-_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*\Z")
+# Deviation: RFC 6376 section 3.2 has no hyphen in names; records and signatures of the field do.
+_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*\Z")
 _MAX_TAGS = 100
 """A signature has a dozen; more are there to cost time."""
 _MAX_KEPT = 4096
@@ -62,19 +65,44 @@ def _parse(text: bytes) -> Mapping[bytes, Tag]:
         name, equals, value = spec.partition(b"=")
         name = name.strip(_SPACE)
         if not equals:
-            # One semicolon may end the list.
-            if not name and end == len(text) and tags:
-                break
+            # Deviation: RFC 6376 section 3.2 lets one semicolon end the list; more say nothing.
+            if not name:
+                continue
             raise BadTagList("has a tag without a value")
         if name in tags:
             raise BadTagList(f"has the tag {name.decode()[:20]}= twice")
         if not (name.isalpha() or _NAME.match(name)):
             raise BadTagList("has a tag whose name is none")
         tags[name] = _new_tag(Tag, (value.strip(_SPACE), end - len(value), end))
+    if not tags:
+        raise BadTagList("has no tags")
     return tags
 
 
 _parse_kept = lru_cache(maxsize=64)(_parse)
+
+
+def parse_record_tags(text: bytes, known: Collection[bytes]) -> dict[bytes, bytes]:
+    """Give the values of the known tags of a record in DNS, in their order.
+
+    Whatever else stands there is passed over, well-formed or not: it changes nothing about the
+    key that the owner of the zone publishes.
+
+    Raises:
+        BadTagList: a known tag comes twice, or there are too many tags.
+    """
+    if text.count(b";") > _MAX_TAGS:
+        raise BadTagList("has too many tags")
+    tags: dict[bytes, bytes] = {}
+    for spec in text.split(b";"):
+        name, equals, value = spec.partition(b"=")
+        name = name.strip(_SPACE)
+        if not equals or name not in known:
+            continue
+        if name in tags:
+            raise BadTagList(f"has the tag {name.decode()}= twice")
+        tags[name] = value.strip(_SPACE)
+    return tags
 
 
 def value_of(tags: Mapping[bytes, Tag], name: bytes, default: bytes | None = None) -> bytes:
