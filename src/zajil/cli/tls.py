@@ -19,7 +19,7 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     2 wrong usage.
     """
     from zajil.net.system import SystemClock
-    from zajil.tls.certificate import read_certificate
+    from zajil.tls.certificate import find_problems, read_certificate
 
     configuration = read_configuration(context)
     if configuration.tls.certificate is None:
@@ -27,6 +27,7 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     facts = read_certificate(configuration.tls.certificate)
     fits = facts.fits(configuration.server.hostname)
     now_ms = SystemClock().now_ms()
+    problems = find_problems(facts, configuration.server.hostname, now_ms)
     valid = facts.not_before_ms <= now_ms < facts.not_after_ms
     if as_json:
         print_json(
@@ -38,14 +39,15 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
                 "not_after_ms": facts.not_after_ms,
                 "fits_hostname": fits,
                 "valid_now": valid,
+                "problems": [
+                    {"problem": one.problem.value, "reason": one.text} for one in problems
+                ],
             }
         )
     else:
         print(f"names   {', '.join(facts.names)}")
         print(f"issuer  {facts.issuer}{' (itself)' if facts.self_signed else ''}")
         print(f"valid   {spell_time(facts.not_before_ms)} to {spell_time(facts.not_after_ms)}")
-        if not fits:
-            print(f"It does not name server.hostname, {configuration.server.hostname}.")
-        if not valid:
-            print("It is not valid now.")
+        for one in problems:
+            print(f"{'Warning' if one.is_warning else 'Wrong'}: {one.text}.")
     raise typer.Exit(0 if fits and valid else NOT_DONE)

@@ -38,13 +38,18 @@ class TestAuthority:
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, *names: str) -> tuple[Path, Path]:
-        """Write a certificate and its key for host names or addresses; gives both files."""
+    def issue(self, *names: str, end: datetime.datetime = _END) -> tuple[Path, Path]:
+        """Write a certificate and its key for host names or addresses; gives both files.
+
+        Args:
+            names: the first one also names the files.
+            end: when the certificate expires.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives = x509.SubjectAlternativeName([_general_name(name) for name in names])
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
-            _builder(_name(names[0]), self._name, key.public_key())
+            _builder(_name(names[0]), self._name, key.public_key(), end)
             .add_extension(alternatives, critical=False)
             .add_extension(authority, critical=False)
             .sign(self._key, hashes.SHA256())
@@ -77,7 +82,10 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    end: datetime.datetime = _END,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -86,7 +94,7 @@ def _builder(
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(_BEGIN)
-        .not_valid_after(_END)
+        .not_valid_after(end)
     )
 
 

@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 
 from cryptography import x509
 
 from zajil.tls.context import BadCertificate
 
+DAY_MS = 86_400_000
+ENDS_SOON_DAYS = 14
+"""A certificate that ends within so many days should have been renewed: authorities issue for 90
+days or less, and their programs renew about 30 days before the end."""
+
+
+class CertificateProblem(Enum):
+    """What can be wrong with a certificate that can be read."""
+
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    ENDS_SOON = "ends-soon"
+    OTHER_NAME = "other-name"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFinding:
+    """One problem, for the operator."""
+
+    problem: CertificateProblem
+    text: str
+    """One sentence, without the path of the file."""
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether clients accept the certificate for now."""
+        return self.problem is CertificateProblem.ENDS_SOON
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """The first certificate of a PEM file."""
+    """The first certificate of a PEM file, and the period in which its whole chain is valid."""
 
     names: tuple[str, ...]
     """DNS names of subjectAltName, ASCII form; may begin with ``*.``."""
     issuer: str
     self_signed: bool
     not_before_ms: int
+    """Of the certificate in the file that is valid last."""
     not_after_ms: int
+    """Of the certificate in the file that ends first."""
 
     def fits(self, hostname: str) -> bool:
         """Whether it names the host; a ``*`` stands for one label (RFC 9525 section 6.3)."""
@@ -29,29 +61,73 @@ class CertificateFacts:
 
 
 def read_certificate(path: Path) -> CertificateFacts:
-    """Read the first certificate of a PEM file.
+    """Read the first certificate of a PEM file, and the dates of all that are in it.
 
     Raises:
         BadCertificate: the file cannot be read or holds none.
     """
     try:
-        certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
+        certificate, *others = x509.load_pem_x509_certificates(path.read_bytes())
+        names = _dns_names(certificate)
+        issuer = certificate.issuer.rfc4514_string()
     except OSError as error:
         raise BadCertificate(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
         raise BadCertificate(f"{path} holds no PEM certificate") from None
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        names = tuple(extension.value.get_values_for_type(x509.DNSName))
-    except x509.ExtensionNotFound:
-        names = ()
+    # Clients ignore a root that the server sends: they have their own.
+    chain = [certificate, *(one for one in others if one.issuer != one.subject)]
     return CertificateFacts(
         names,
-        certificate.issuer.rfc4514_string(),
+        issuer,
         certificate.issuer == certificate.subject,
-        _ms(certificate.not_valid_before_utc),
-        _ms(certificate.not_valid_after_utc),
+        max(_ms(one.not_valid_before_utc) for one in chain),
+        min(_ms(one.not_valid_after_utc) for one in chain),
     )
+
+
+def find_problems(
+    facts: CertificateFacts, hostname: str, now_ms: int
+) -> Sequence[CertificateFinding]:
+    """Say what is wrong with a certificate, the worst first; empty: nothing.
+
+    Args:
+        facts: of ``read_certificate``.
+        hostname: ``server.hostname``, ASCII form.
+        now_ms: the time.
+    """
+    found = []
+    left_ms = facts.not_after_ms - now_ms
+    if left_ms <= 0:
+        text = f"the certificate expired on {_date(facts.not_after_ms)}: renew it"
+        found.append(CertificateFinding(CertificateProblem.EXPIRED, text))
+    elif now_ms < facts.not_before_ms:
+        text = (
+            f"the certificate is not valid before {_date(facts.not_before_ms)}: "
+            "check the clock of this machine"
+        )
+        found.append(CertificateFinding(CertificateProblem.NOT_YET_VALID, text))
+    if not facts.fits(hostname):
+        names = ", ".join(facts.names) or "no DNS name"
+        text = f"the certificate is for {names}, not for server.hostname, {hostname}"
+        found.append(CertificateFinding(CertificateProblem.OTHER_NAME, text))
+    if 0 < left_ms <= ENDS_SOON_DAYS * DAY_MS:
+        days = left_ms // DAY_MS
+        left = f"in {days} days" if days > 1 else "within two days"
+        text = f"the certificate ends {left}, on {_date(facts.not_after_ms)}: renew it"
+        found.append(CertificateFinding(CertificateProblem.ENDS_SOON, text))
+    return found
+
+
+def _dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(extension.value.get_values_for_type(x509.DNSName))
+
+
+def _date(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _ms(at: datetime) -> int:
