@@ -29,7 +29,6 @@ from zajil.tracking.codec import encode_events
 from zajil.tracking.events import EVENTS, TrackingEvent
 from zajil.tracking.journey import (
     Journey,
-    RecipientState,
     Recorded,
     Role,
     joined_mail_id,
@@ -38,6 +37,7 @@ from zajil.tracking.journey import (
     viewer_of,
     visible_journey,
 )
+from zajil.tracking.recipient_state import RecipientState
 from zajil.tracking.sentences import Stage, Tone
 from zajil.tracking.story import stations
 

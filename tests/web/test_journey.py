@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from zajil.core.address import parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
+from zajil.store.aliases import AliasRow, create_alias
 from zajil.store.intake import accept
 from zajil.store.open import Store
 from zajil.store.queue_admin import QueueQuery, list_rows
@@ -182,5 +184,36 @@ def test_a_refused_mail_is_shown_to_admins_alone(sqlite_store: Store) -> None:
                 }
             ]
             assert (await basim.get(f"/journey/{mail_id}")).status == 404
+
+    asyncio.run(scenario())
+
+
+def test_a_sender_does_not_see_behind_an_alias(store: Store) -> None:
+    """An alias of an alias, with a target here and one elsewhere: page, JSON, and their owner."""
+
+    async def scenario() -> None:
+        inner, outer = parse_address("inner@north.test"), parse_address("circle@north.test")
+        here, far = parse_address("سلمى@زاجل.test"), parse_address("discreet@far.test")
+        async with visiting(store) as site:
+            for row in (AliasRow(inner, (here, far)), AliasRow(outer, (inner,))):
+                await store.write(create_alias, row)
+            basim = await member(site, "basim")
+            await basim.get("/compose")
+            sent = await basim.post("/compose", to="circle@north.test", subject="s", body="b")
+            path = sent.location.removesuffix("?sent=1")
+            shown = await basim.get(f"{path}.json")
+            assert [one["address"] for one in shown.response.json()["recipients"]] == [
+                "circle@north.test"
+            ]
+            for text in (shown.text, (await basim.get(path)).text):
+                assert "circle@north.test" in text
+                for name in ("inner", "سلمى", "salma", "discreet", "far.test"):
+                    assert name not in text
+            salma = await member(site, "salma")
+            own = await salma.get(f"{path}.json")
+            assert "circle@north.test" in own.text
+            assert "far.test" not in own.text
+            admin = await member(site, "amal")
+            assert "discreet@far.test" in (await admin.get(path)).text
 
     asyncio.run(scenario())

@@ -213,7 +213,9 @@ class Attempt:
         self, target: Target, tls: str | None, dialogue: tuple[str, ...], outcome: str
     ) -> None:
         now_ms = self.means.clock.now_ms()
-        self.events.append(AttemptMade(now_ms, target.host, str(target), tls, dialogue, outcome))
+        hides = any(one.addressed_as is not None for one in self.outgoing.recipients)
+        made = AttemptMade(now_ms, target.host, str(target), tls, dialogue, outcome, hides)
+        self.events.append(made)
 
     def _give_up(self, result: Result) -> None:
         for claimed in self.outgoing.recipients:

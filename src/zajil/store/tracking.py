@@ -14,7 +14,8 @@ from zajil.store.blobs import release_blobs
 from zajil.store.schema import event, mail, recipient
 from zajil.tracking.codec import decode_events, encode_events
 from zajil.tracking.events import MailRefused, TrackingEvent
-from zajil.tracking.journey import Journey, RecipientState, Recorded, refused_journey
+from zajil.tracking.journey import Journey, Recorded, refused_journey
+from zajil.tracking.recipient_state import RecipientState
 
 _ID_IS_OLDER_MS = 86_400_000
 """A mail's id is made when its transaction begins, at most so long before it is accepted."""
@@ -120,7 +121,14 @@ def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
         received_at_ms=row.at_ms,
         account_id=row.account_id,
         recipients=tuple(
-            RecipientState(copy.address, copy.state, copy.reason, copy.next_try_ms, copy.account_id)
+            RecipientState(
+                copy.address,
+                copy.state,
+                copy.reason,
+                copy.next_try_ms,
+                copy.account_id,
+                copy.addressed_as,
+            )
             for copy in conn.execute(_RECIPIENTS, {"mail_id_": mail_id})
         ),
         events=tuple(recorded),

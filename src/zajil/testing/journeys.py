@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from zajil.core.ids import AccountId, MailId, SessionId
 from zajil.tracking import events as tracked
 from zajil.tracking.events import TrackingEvent
-from zajil.tracking.journey import Journey, RecipientState, Recorded
+from zajil.tracking.journey import Journey, Recorded
+from zajil.tracking.recipient_state import RecipientState
 
 AMAL, BASIM, SALMA, STRANGER = (AccountId(number) for number in range(1, 5))
 SESSION = SessionId("s" * 24)
@@ -70,7 +71,7 @@ def example_event(
             values[field.name] = ()
         elif kind in ("int", "float"):
             values[field.name] = draw(st.integers(0, 10**12))
-        elif kind == "bool":
+        elif kind.startswith("bool"):
             values[field.name] = draw(st.booleans())
         else:
             values[field.name] = draw(st.sampled_from(["", "plain", "250 2.0.0 ok"]))

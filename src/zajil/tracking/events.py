@@ -348,6 +348,8 @@ class AttemptMade(TrackingEvent):
     """``S: 220 ...``, ``C: EHLO ...``, a line each; the message is only counted."""
     outcome: str
     """One sentence."""
+    behind_alias: bool | None = None
+    """Whether it was for a target that an alias hides from the sender; ``None``: not known."""
 
 
 @dataclass(frozen=True, slots=True)

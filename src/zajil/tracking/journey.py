@@ -2,7 +2,8 @@
 
 Laws:
 - An admin sees everything.
-- The account that handed the mail in sees all recipients, and not where a recipient keeps the copy.
+- The account that handed the mail in sees all recipients that it named, and not where a recipient
+  keeps the copy, nor who is behind an alias (``hidden``).
 - The owner of a copy sees that copy. What names another recipient (RCPT, a route, a dialogue,
   even their number) would give a Bcc away, so an owner sees only what is listed here.
 - Tracebacks, and the texts of our own faults, are for admins.
@@ -21,6 +22,8 @@ from zajil.core.ids import MAIL_ID_PATTERN, AccountId, MailId, SessionId
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import event_to_dict
 from zajil.tracking.events import TrackingEvent
+from zajil.tracking.hidden import Aliases, find_aliases, merge_copies, without_targets
+from zajil.tracking.recipient_state import RecipientState, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +33,6 @@ class Recorded:
     session_id: SessionId | None
     """``None`` for what no connection caused: the queue's own work."""
     event: TrackingEvent
-
-
-@dataclass(frozen=True, slots=True)
-class RecipientState:
-    """What has become of one recipient's copy."""
-
-    address: str
-    """Wire form."""
-    state: str
-    """``waiting``, ``held``, ``delivered``, ``bounced``, ``refused``, ``expired``,
-    ``discarded``."""
-    reason: str
-    next_try_ms: int | None
-    account_id: AccountId | None = None
-    """Whose mailbox the copy was for; ``None`` when it left for another server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +112,7 @@ class Viewer:
 
     def owns(self, recipient: str) -> bool:
         """Whether the copy of this recipient is the viewer's own."""
-        return _key(recipient) in self.copies
+        return key_of(recipient) in self.copies
 
 
 def viewer_of(
@@ -142,9 +130,9 @@ def viewer_of(
         ``None`` when the mail is none of its business; it then must not learn that it exists.
     """
     own_copies = frozenset(
-        _key(copy.address) for copy in journey.recipients if copy.account_id == account_id
+        key_of(copy.address) for copy in journey.recipients if copy.account_id == account_id
     )
-    own_names = frozenset(_key(name) for name in names)
+    own_names = frozenset(key_of(name) for name in names)
     if admin:
         return Viewer(Role.ADMIN, account_id, own_copies, own_names)
     if journey.account_id == account_id:
@@ -158,6 +146,9 @@ def visible_journey(journey: Journey, viewer: Viewer) -> Journey:
     """Give the part of a journey that the viewer may see."""
     recipients = journey.recipients
     if viewer.role is Role.SENDER:
+        aliases = _aliases_of(journey, viewer)
+        if aliases is not None:
+            recipients = merge_copies(aliases, recipients)
         # Where another account files its mail, or that it calls it junk, is that account's affair.
         recipients = tuple(
             copy
@@ -167,21 +158,37 @@ def visible_journey(journey: Journey, viewer: Viewer) -> Journey:
         )
     elif viewer.role is Role.OWNER:
         recipients = tuple(copy for copy in recipients if copy.account_id == viewer.account_id)
-    return replace(journey, recipients=recipients, events=visible_events(journey.events, viewer))
+    return replace(journey, recipients=recipients, events=_visible_events(journey, viewer))
 
 
-def visible_events(events: Sequence[Recorded], viewer: Viewer) -> tuple[Recorded, ...]:
+def _visible_events(journey: Journey, viewer: Viewer) -> tuple[Recorded, ...]:
     """Give the events that the viewer may see, some with fields left out, in their order."""
+    events = journey.events
     if viewer.role is Role.ADMIN:
-        return tuple(events)
-    show = _shown_to_sender if viewer.role is Role.SENDER else _shown_to_owner
-    shown = ((recorded, show(recorded.event, viewer)) for recorded in events)
+        return events
+    if viewer.role is Role.SENDER:
+        aliases = _aliases_of(journey, viewer)
+        shown = ((one, _shown_to_sender(one.event, viewer, aliases)) for one in events)
+    else:
+        shown = ((one, _shown_to_owner(one.event, viewer)) for one in events)
     return tuple(replace(recorded, event=event) for recorded, event in shown if event is not None)
 
 
-def _shown_to_sender(event: TrackingEvent, viewer: Viewer) -> TrackingEvent | None:
+def _aliases_of(journey: Journey, viewer: Viewer) -> Aliases | None:
+    return find_aliases(journey.recipients, [one.event for one in journey.events], viewer.names)
+
+
+def _shown_to_sender(
+    event: TrackingEvent, viewer: Viewer, aliases: Aliases | None
+) -> TrackingEvent | None:
+    is_own = isinstance(event, tracked.MailboxFiled) and _is_own_filing(event, viewer)
+    if aliases is not None and not is_own:
+        shown = without_targets(event, aliases, viewer.names)
+        if shown is None:
+            return None
+        event = shown
     match event:
-        case tracked.MailboxFiled() if not _is_own_filing(event, viewer):
+        case tracked.MailboxFiled() if not is_own:
             return replace(event, account="", mailbox="", reason="")
         case tracked.VerdictReached(recipient=str(recipient)) if not viewer.owns(recipient):
             return None
@@ -224,7 +231,7 @@ def _shown_to_owner(event: TrackingEvent, viewer: Viewer) -> TrackingEvent | Non
         case tracked.MailboxFiled():
             return event if _is_own_filing(event, viewer) else None
         case tracked.AliasExpanded(targets=targets):
-            own = tuple(target for target in targets if _key(target) in viewer.names)
+            own = tuple(target for target in targets if key_of(target) in viewer.names)
             return replace(event, targets=own) if own else None
         case tracked.OperatorActed(recipients=recipients):
             own = tuple(recipient for recipient in recipients if viewer.owns(recipient))
@@ -237,7 +244,7 @@ def _shown_to_owner(event: TrackingEvent, viewer: Viewer) -> TrackingEvent | Non
 
 def _is_own_filing(event: tracked.MailboxFiled, viewer: Viewer) -> bool:
     # Two members of an alias may both have been addressed by its name: the account decides.
-    return viewer.owns(event.recipient) and _key(event.account) in viewer.names
+    return viewer.owns(event.recipient) and key_of(event.account) in viewer.names
 
 
 # Our own ids only: Postfix says "queued as" too.
@@ -285,11 +292,3 @@ def readable(address: str) -> str:
         return parse_address(address).unicode
     except BadAddress:
         return address
-
-
-def _key(name: str) -> str:
-    """Give what two spellings of one address, or of one log-in name, share."""
-    try:
-        return parse_address(name).key
-    except BadAddress:
-        return name.casefold()

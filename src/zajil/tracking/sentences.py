@@ -295,6 +295,12 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
             )
             text = mark("We spoke with {host}.")
             return _step(event, stage, text, {"host": to_unicode(host)}, Tone.PLAIN, details)
+        case tracked.RecipientDelivered(recipient=recipient, remote_mta=""):
+            text, values = (
+                mark("The copy for {recipient} was delivered."),
+                {"recipient": readable(recipient)},
+            )
+            return _step(event, stage, text, values, Tone.GOOD)
         case tracked.RecipientDelivered(recipient=recipient, remote_mta=host, reply=reply):
             text = mark("{host} took the copy for {recipient}.")
             values = {"host": to_unicode(host), "recipient": readable(recipient)}
