@@ -4,56 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
-from zajil.cli.main import app, main
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A server that was set up, and never started."""
-    folder = tmp_path_factory.mktemp("template") / "mail"
-    with pytest.raises(SystemExit) as ended:
-        main(["setup", "north.test", "--dir", str(folder)])
-    assert ended.value.code == 0
-    return folder
-
-
-@pytest.fixture
-def server(template: Path, tmp_path: Path) -> Path:
-    """A copy of it for one test."""
-    return Path(shutil.copytree(template, tmp_path / "mail")) / "zajil.toml"
-
-
-@pytest.fixture
-def run(server: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command for that server; give status, stdout, stderr."""
-    monkeypatch.setenv("ZAJIL_CONFIG", str(server))
-
-    def run_command(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        printed = capsys.readouterr()
-        return int(ended.value.code or 0), printed.out, printed.err
-
-    return run_command
-
-
-def as_json(run: Run, *arguments: str) -> Any:
-    status, out, err = run(*arguments, "--json")
-    assert (status, err) == (0, "")
-    return json.loads(out)
+from zajil.cli.main import app
+from zajil.testing.command_line import Run, as_json
 
 
 def test_domains_accounts_and_aliases(run: Run) -> None:

@@ -154,6 +154,32 @@ def test_one_account_gets_one_copy_however_often_it_is_named(store: Store) -> No
     with_store(store, talk)
 
 
+def test_a_catch_all_gives_one_copy_here_and_one_elsewhere(store: Store) -> None:
+    """Attack: a dictionary of addresses in one mail must not become as many copies."""
+    make_account(store, "noor@south.test")
+    targets = (parse_address("noor@south.test"), parse_address("noor@elsewhere.test"))
+
+    async def talk(store: Store) -> None:
+        client = await talk_to_receiver(store)
+        assert (await client.say("RCPT TO:<a1@south.test>")).startswith("503")
+        await client.say("MAIL FROM:<amal@north.test>")
+        refused = await client.say("RCPT TO:<a1@south.test>")
+        assert refused.startswith("550 5.1.1")
+        await client.say("RSET")
+        await store.write(create_alias, AliasRow(parse_address("*@south.test"), targets))
+        named = [f"a{number}@south.test" for number in range(20)]
+        reply = await client.send("amal@north.test", named, MESSAGE)
+        assert len(await inbox_of(store, "noor@south.test")) == 1
+        found = next(
+            mail
+            for mail in await store.read(lambda conn: find_mails(conn, MailQuery()))
+            if mail.mail_id == mail_id_of(reply)
+        )
+        assert sum(who == "noor@elsewhere.test" for who, _ in found.recipients) == 1
+
+    with_store(store, talk)
+
+
 def test_an_alias_to_another_domain_is_forwarded_through_the_queue(store: Store) -> None:
     make_account(store, "noor@south.test")
     away = (parse_address("noor@elsewhere.test"),)

@@ -94,5 +94,5 @@ def test_any_tangle_of_aliases_ends(tangle: dict[str, list[str]]) -> None:
     }
     first = next(iter(aliases))
     found, book = expand(aliases, first)
-    assert len(book.asked) <= 8
+    assert len({one.key for one in book.asked}) <= 8
     assert len(set(found.via)) == len(found.via)

@@ -102,3 +102,48 @@ def test_the_flow_asks_only_what_it_needs() -> None:
     assert next(flow) == address("amal@north.test")
     with pytest.raises(StopIteration):
         flow.send(BOOK.answer(address("amal@north.test")))
+
+
+CATCH_ALL = Book(
+    accounts=[AMAL, SAMI, SLEEPER],
+    aliases={
+        "*@north.test": ["amal@north.test", "archive@elsewhere.test"],
+        "info@north.test": ["nobody@north.test"],
+        "help@north.test": ["abuse@north.test"],
+        "sami+list@north.test": ["sami@north.test"],
+    },
+)
+
+
+@pytest.mark.parametrize("who", ["nobody", "x+y", "*", "سل"])
+def test_a_catch_all_gets_what_nobody_has(who: str) -> None:
+    assert CATCH_ALL.route(f"{who}@north.test") == Local(
+        (AMAL,), (address("archive@elsewhere.test"),), (address("*@north.test"),)
+    )
+
+
+@pytest.mark.parametrize("who", ["sami@north.test", "SAMI+shop@north.test", "sami+list@north.test"])
+def test_every_other_address_comes_before_the_catch_all(who: str) -> None:
+    found = CATCH_ALL.route(who)
+    assert isinstance(found, Local)
+    assert found.entries == (SAMI,)
+    assert CATCH_ALL.route("sleeper@north.test") == Suspended(SLEEPER.address, SLEEPER)
+
+
+def test_a_catch_all_is_for_one_domain() -> None:
+    assert isinstance(CATCH_ALL.route("nobody@زاجل.test"), Unknown)
+    assert isinstance(CATCH_ALL.route("nobody@elsewhere.test"), Remote)
+
+
+@pytest.mark.parametrize("who", ["postmaster", "Abuse+spam", "dmarc-reports"])
+def test_a_catch_all_does_not_get_the_mail_of_the_postmaster(who: str) -> None:
+    assert CATCH_ALL.route(f"{who}@north.test", postmaster=SAMI) == Local((SAMI,))
+
+
+def test_targets_lead_to_the_catch_all_and_to_the_postmaster_too() -> None:
+    caught = CATCH_ALL.route("info@north.test")
+    assert isinstance(caught, Local)
+    assert caught.entries == (AMAL,)
+    assert caught.via == (address("info@north.test"), address("*@north.test"))
+    helped = CATCH_ALL.route("help@north.test", postmaster=SAMI)
+    assert helped == Local((SAMI,), via=(address("help@north.test"),))

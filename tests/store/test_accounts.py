@@ -280,3 +280,14 @@ def test_a_login_name_is_folded(typed: str, login: str) -> None:
 def test_what_is_no_login_name(typed: str) -> None:
     with pytest.raises(BadLogin):
         parse_login(typed)
+
+
+def test_a_catch_all_is_no_sender(store: Store) -> None:
+    """Mail for unknown addresses comes to its target, and gives no right to write as them."""
+    with_domains(store)
+    account_id = store.write_now(create_account, new_account("amal@north.test"))
+    amal = Address("amal", NORTH)
+    for name in ("*", "info"):
+        store.write_now(create_alias, AliasRow(Address(name, NORTH), (amal,)))
+    own = store.read_now(lambda conn: addresses_of(conn, account_id))
+    assert own == (amal, Address("info", NORTH))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from zajil.admin.accounts import find_account
 from zajil.core.address import Address, parse_address
 from zajil.store.accounts import AccountRow, addresses_of
+from zajil.store.aliases import aliases_to
 from zajil.store.app_passwords import AppPasswordRow, list_app_passwords
 from zajil.store.delegations import (
     DelegationRow,
@@ -26,7 +27,7 @@ class AccountDetail:
 
     row: AccountRow
     aliases: tuple[Address, ...]
-    """That name it directly."""
+    """That name it directly, catch-alls too."""
     delegated: tuple[Address, ...]
     """Of others; it may send as them."""
     delegates: tuple[tuple[Address, str], ...]
@@ -77,11 +78,12 @@ def show_account(store: Store, login_or_address: str, now_ms: int) -> AccountDet
     """
     row = find_account(store, login_or_address)
     own = store.read_now(lambda conn: addresses_of(conn, row.account_id))
+    aliases = store.read_now(lambda conn: aliases_to(conn, row.address))
     counts = store.read_now(lambda conn: load_send_counts(conn, row.account_id))
     strangers = store.read_now(lambda conn: load_strangers(conn, row.account_id))
     return AccountDetail(
         row,
-        own[1:],
+        tuple(one.address for one in aliases),
         store.read_now(lambda conn: delegated_to(conn, row.account_id)),
         tuple(store.read_now(lambda conn: delegates_of(conn, own))),
         tuple(store.read_now(lambda conn: list_app_passwords(conn, row.account_id))),

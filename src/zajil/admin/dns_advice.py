@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from zajil.config.options import Configuration
+from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.keys.record import record_value, zone_text
 from zajil.mailauth.dkim_key import key_name
-from zajil.mailauth.dmarc_report import REPORTS_LOCAL_PART
 from zajil.store.dkim_keys import DkimKeyRow, KeyState
 
 

@@ -18,9 +18,9 @@ from zajil.check.facts import MessageFacts
 from zajil.check.sender import SenderFindings
 from zajil.check.verdict import Action
 from zajil.core.address import Address
+from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.mailauth.dmarc_record import DmarcRecord
 from zajil.mailauth.dmarc_report import (
-    REPORTS_LOCAL_PART,
     DkimResult,
     Override,
     PublishedPolicy,

@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zajil.cli.configured import opened_store
 from zajil.cli.output import AsJson, print_json, print_table
 
+if TYPE_CHECKING:
+    from zajil.store.aliases import AliasRow
+
 alias_app = typer.Typer(name="alias", help="Addresses that stand for others.", no_args_is_help=True)
 
 
-@alias_app.command("add")
-def add(
-    context: typer.Context,
-    address: Annotated[str, typer.Argument(help="In a domain of ours.")],
-    targets: Annotated[list[str], typer.Argument(help="Where its mail goes, here or elsewhere.")],
-    as_json: AsJson = False,
-) -> None:
-    """Make an alias, also while the server runs.
+Alias = Annotated[
+    str,
+    typer.Argument(help="In a domain of ours; *@DOMAIN gets the mail of all addresses nobody has."),
+]
+Targets = Annotated[list[str], typer.Argument(help="Where its mail goes, here or elsewhere.")]
 
-    Exit status: 0 done, 1 the address is taken or its domain is not ours, 2 wrong usage.
+
+@alias_app.command("add")
+def add(context: typer.Context, address: Alias, targets: Targets, as_json: AsJson = False) -> None:
+    """Make an alias, or add targets to one, also while the server runs.
+
+    Exit status: 0 done, 1 the address is taken, its domain is not ours, or it would be a loop,
+    2 wrong usage.
     """
     from zajil.admin.aliases import add_alias
 
     with opened_store(context) as store:
-        row = add_alias(store, address, targets)
-    names = [target.unicode for target in row.targets]
-    if as_json:
-        print_json({"address": row.address.unicode, "targets": names})
-    else:
-        print(f"added {row.address.unicode} -> {', '.join(names)}")
+        changed = add_alias(store, address, targets)
+    _print("added" if changed.is_new else "changed", changed.row, as_json)
+
+
+@alias_app.command("set")
+def set_targets(
+    context: typer.Context, address: Alias, targets: Targets, as_json: AsJson = False
+) -> None:
+    """Let an alias lead to these targets and no others, also while the server runs.
+
+    Exit status: 0 done, 1 there is no such alias, or it would be a loop, 2 wrong usage.
+    """
+    from zajil.admin.aliases import set_alias
+
+    with opened_store(context) as store:
+        row = set_alias(store, address, targets)
+    _print("changed", row, as_json)
 
 
 @alias_app.command("list")
@@ -50,14 +67,33 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
 
 @alias_app.command("remove")
 def remove(
-    context: typer.Context, address: Annotated[str, typer.Argument(help="The alias.")]
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(help="The alias.")],
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only these targets; default: the whole alias.", show_default=False),
+    ] = None,
 ) -> None:
-    """Remove an alias; what it stood for stays.
+    """Remove an alias, or some of its targets; what it leads to stays.
 
-    Exit status: 0 done, 1 there is no such alias, 2 wrong usage.
+    Exit status: 0 done, 1 there is no such alias or target, or it is the last, 2 wrong usage.
     """
-    from zajil.admin.aliases import remove_alias
+    from zajil.admin.aliases import remove_alias, remove_targets
 
     with opened_store(context) as store:
-        remove_alias(store, address)
-    print(f"removed {address}")
+        if targets:
+            row = remove_targets(store, address, targets)
+        else:
+            remove_alias(store, address)
+    if targets:
+        _print("changed", row, as_json=False)
+    else:
+        print(f"removed {address}")
+
+
+def _print(verb: str, row: AliasRow, as_json: bool) -> None:
+    names = [target.unicode for target in row.targets]
+    if as_json:
+        print_json({"address": row.address.unicode, "targets": names})
+    else:
+        print(f"{verb} {row.address.unicode} -> {', '.join(names)}")

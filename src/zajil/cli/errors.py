@@ -40,6 +40,7 @@ _WRONG_USAGE = (
     "core.address.BadAddress",
     "core.domain.BadDomain",
     "core.login_name.BadLogin",
+    "store.aliases.BadAlias",
     "admin.password.BadPassword",
     "admin.app_passwords.BadAppPasswordName",
 )
@@ -57,6 +58,7 @@ _NOT_DONE = (
     "mailauth.dkim_sign.BadSigningKey",
     "mailauth.dkim_sign.CannotSign",
     "store.accounts.NoSuchAccount",
+    "store.alias_loop.AliasLoop",
     "store.aliases.LastTarget",
     "store.app_passwords.NoSuchAppPassword",
     "store.app_passwords.TooManyAppPasswords",

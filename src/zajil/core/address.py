@@ -21,6 +21,9 @@ _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20-\x7e])*"\Z')
 _LITERAL = re.compile(r"\[[A-Za-z0-9:.\x2d]{1,80}\]\Z")
 
+CATCH_ALL = "*"
+"""Local part of a catch-all alias."""
+
 _MAX_DOMAIN = 253
 """Characters; in A-labels a name only gets longer."""
 _CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -53,6 +56,11 @@ class Address:
             "NFC", unicodedata.normalize("NFKC", self.local_part).casefold()
         )
         return f"{folded}@{self.domain}"
+
+    @property
+    def is_catch_all(self) -> bool:
+        """Whether it is ``*@domain``: an alias of this name gets what no other address gets."""
+        return self.local_part == CATCH_ALL
 
     @property
     def is_ascii(self) -> bool:

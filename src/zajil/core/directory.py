@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zajil.core.address import Address
+from zajil.core.address import CATCH_ALL, Address
 from zajil.core.ids import AccountId, MailboxId
+
+ROLE_LOCAL_PARTS = ("postmaster", "abuse")
+"""RFC 5321 section 4.5.1 demands the first of every domain, RFC 2142 section 2 the second."""
+REPORTS_LOCAL_PART = "dmarc-reports"
+"""Reports about a domain of ours come to this address of it, and ours come from there (RFC 9990).
+No option: DNS, routing and who reads the reports must agree on it."""
+ALWAYS_ACCEPTED = frozenset({*ROLE_LOCAL_PARTS, REPORTS_LOCAL_PART})
+"""Local parts that lead to the postmaster where nobody has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +53,19 @@ class DirectoryAnswer:
     """The domain is one of ours, whoever the local part is."""
     entry: Entry | None
     """``None``: nobody has this address here."""
+
+
+def without_subaddress(address: Address) -> Address | None:
+    """Give ``user@domain`` for ``user+tag@domain`` (RFC 5233); ``None``: without a tag."""
+    base, plus, _ = address.local_part.partition("+")
+    return Address(base, address.domain) if plus and base else None
+
+
+def is_always_accepted(address: Address) -> bool:
+    """Whether the postmaster gets what nobody has, subaddress or not."""
+    return address.local_part.partition("+")[0].lower() in ALWAYS_ACCEPTED
+
+
+def catch_all_of(domain: str) -> Address:
+    """Name the alias that gets what no other address of a domain gets."""
+    return Address(CATCH_ALL, domain)

@@ -20,11 +20,12 @@ import structlog
 from zajil.config.options_check import DmarcOptions
 from zajil.core.address import Address
 from zajil.core.clock import Clock, Random
+from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.core.envelope import Notify, RecipientOptions
 from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
 from zajil.dns.flow import Resolve, run_flow
 from zajil.keys.sign import Signer
-from zajil.mailauth.dmarc_report import REPORTS_LOCAL_PART, AggregateReport
+from zajil.mailauth.dmarc_report import AggregateReport
 from zajil.mailauth.report_consent import Consent, find_consent
 from zajil.mailauth.report_mail import ReportMail, build_report_mail
 from zajil.route.copies import Addressed, Plan, plan_copies

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from zajil.mailauth.dmarc_report import REPORTS_LOCAL_PART
+from zajil.core.directory import REPORTS_LOCAL_PART
 
 _SOA_TIMERS = "3600 600 86400 5"
 """Refresh, retry, expire, and the negative TTL (RFC 2308 section 5): short, for people who try."""

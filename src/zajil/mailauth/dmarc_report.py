@@ -11,10 +11,6 @@ from dataclasses import dataclass
 NAMESPACE = "urn:ietf:params:xml:ns:dmarc-2.0"
 """RFC 9990 section 5.1. Reports of RFC 7489 have none."""
 
-REPORTS_LOCAL_PART = "dmarc-reports"
-"""Reports about a domain of ours come to this address of it, and ours come from there. No option:
-DNS, routing and who reads the reports must agree on it; any other address may be an alias."""
-
 
 class BadReport(ValueError):
     """It is no report, or not one that may be read; the text says why."""

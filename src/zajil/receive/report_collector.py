@@ -18,9 +18,10 @@ import structlog
 from zajil.config.options_check import DmarcOptions
 from zajil.core.address import Address
 from zajil.core.clock import Clock
+from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.mailauth.authres_read import read_results
-from zajil.mailauth.dmarc_report import REPORTS_LOCAL_PART, AggregateReport, BadReport
+from zajil.mailauth.dmarc_report import AggregateReport, BadReport
 from zajil.mailauth.failure_report import FailureReport
 from zajil.mailauth.report_mail import read_report_mail
 from zajil.message.fields import find_fields, read_fields, split_message

@@ -2,7 +2,7 @@
 
 The order: the address itself; the same without its subaddress (RFC 5233 section 1: ``user+tag``);
 the addresses that every domain must have (RFC 5321 section 4.5.1, RFC 2142 section 5), and the one
-that reports about it come to (RFC 9990).
+that reports about it come to (RFC 9990); the domain's catch-all alias ``*@domain``.
 """
 
 from __future__ import annotations
@@ -12,17 +12,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from zajil.core.address import Address
-from zajil.core.directory import AccountEntry, AliasEntry, DirectoryAnswer
-from zajil.mailauth.dmarc_report import REPORTS_LOCAL_PART
-from zajil.route.alias import expand_alias
+from zajil.core.directory import AccountEntry, AliasEntry, DirectoryAnswer, is_always_accepted
+from zajil.route.alias import expand_alias, find_entry
 
 T = TypeVar("T")
 
 DirectoryFlow = Generator[Address, DirectoryAnswer, T]
 """Yields the address it wants to know of, is sent what the directory says."""
-
-ALWAYS_ACCEPTED = frozenset({"postmaster", "abuse", REPORTS_LOCAL_PART})
-"""Local parts that lead to the postmaster where nobody has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +74,7 @@ def route_recipient(
     answer = yield address
     if not answer.is_local:
         return Remote(address)
-    entry = answer.entry
-    base, plus, _ = address.local_part.partition("+")
-    if entry is None and plus and base:
-        entry = (yield Address(base, address.domain)).entry
-    if entry is None and postmaster and base.lower() in ALWAYS_ACCEPTED:
-        entry = postmaster
+    entry = yield from find_entry(address, answer, postmaster)
     match entry:
         case None:
             return Unknown(address, "nobody here has this address")
@@ -92,9 +83,9 @@ def route_recipient(
         case AccountEntry():
             return Local((entry,))
         case AliasEntry():
-            found = yield from expand_alias(entry)
+            found = yield from expand_alias(entry, postmaster)
             if not found.entries and not found.remote:
-                if postmaster and base.lower() in ALWAYS_ACCEPTED:
+                if postmaster and is_always_accepted(address):
                     return Local((postmaster,), via=tuple(found.via))
                 return Unknown(address, "the alias leads nowhere")
             return Local(tuple(found.entries), tuple(found.remote), tuple(found.via))

@@ -82,6 +82,7 @@ def create_account(tx: Connection, items: Sequence[NewAccount]) -> list[AccountI
 
     Raises:
         AlreadyExists: the login or the address is taken.
+        BadAlias: its address is the ``*@domain`` of a catch-all.
         NoSuchDomain: the address is not in a domain of ours.
     """
     ids: list[AccountId] = []
@@ -198,12 +199,14 @@ def find_by_prepared_login(conn: Connection, login: str) -> AccountRow | None:
 def addresses_of(conn: Connection, account_id: AccountId) -> tuple[Address, ...]:
     """Give under what mail comes to the account: its own address, then the aliases that name it.
 
-    It may send as them, and as what is delegated to it (``store.delegations``).
+    It may send as them, and as what is delegated to it (``store.delegations``). A catch-all is not
+    among them: it gets mail for addresses that nobody has, and gives no right to write as them.
     """
     row = get_account(conn, account_id)
     if row is None:
         return ()
-    return (row.address, *(alias.address for alias in aliases_to(conn, row.address)))
+    aliases = [alias.address for alias in aliases_to(conn, row.address)]
+    return (row.address, *(one for one in aliases if not one.is_catch_all))
 
 
 def list_accounts(conn: Connection) -> list[AccountRow]:

@@ -42,11 +42,13 @@ def create_delegation(tx: Connection, items: Sequence[DelegationRow]) -> list[No
     that logged in before may do.
 
     Raises:
-        NoSuchAddress: no account or alias has it.
+        NoSuchAddress: no account or alias has it, or it is a catch-all.
         AlreadyExists: the account has the right already.
     """
     for item in items:
         key = item.address.key
+        if item.address.is_catch_all:
+            raise NoSuchAddress(f"{item.address.unicode} is a catch-all, not one address")
         if tx.execute(sa.select(address.c.key).where(address.c.key == key)).first() is None:
             raise NoSuchAddress(f"nobody here has the address {item.address.unicode}")
         taken = AlreadyExists(f"{item.address.unicode} is delegated to that account already")
