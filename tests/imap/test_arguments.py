@@ -120,6 +120,9 @@ def test_every_stored_time_can_be_written(at_ms: int) -> None:
 def test_flags() -> None:
     flags = parse_flag_list(Scanner(rb"(\seen \RECENT $Junk NonJunk)"))
     assert flags == {"\\Seen", "$Junk", "NonJunk"}
+    assert parse_flag_list(Scanner(rb"(Work \SEEN WORK \Seen work)")) == {"Work", "\\Seen"}
+    spellings = b" ".join([b"Aa", b"aA", b"AA", b"aa"] * 30)
+    assert parse_flag_list(Scanner(b"(" + spellings + b")")) == {"Aa"}
     for bad in (rb"(\Foo)", b"(a b", b"(a  b)", b"(" + b"x" * 65 + b")", b'("a")'):
         with pytest.raises(CommandError):
             parse_flag_list(Scanner(bad))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId, ModSeq, Uid
@@ -33,7 +36,7 @@ from zajil.store.messages import (
     take_snapshot,
 )
 from zajil.store.open import Store
-from zajil.store.schema import blob
+from zajil.store.schema import blob, message
 from zajil.testing.store import NOW_MS, make_account, make_intake
 
 
@@ -64,6 +67,13 @@ def flags(account: AccountEntry, uids: tuple[int, ...], mode: FlagMode, *words: 
     return FlagChange(
         account.account_id, account.inbox, tuple(map(Uid, uids)), mode, frozenset(words)
     )
+
+
+def spell_keywords(tx: Connection, items: Sequence[tuple[int, str]]) -> list[None]:
+    """Write rows as they were before keywords were compared without case."""
+    for uid, words in items:
+        tx.execute(sa.update(message).where(message.c.uid == uid).values(keywords=words))
+    return [None] * len(items)
 
 
 def test_who_follows_sees_every_change_once(store: Store) -> None:
@@ -97,6 +107,39 @@ def test_flags_that_stay_the_same_keep_their_modseq(store: Store) -> None:
     assert less.modseq > one.modseq
     (new,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.REPLACE, "\\Draft"))
     assert new.flags == {"\\Draft"}
+
+
+def test_keywords_have_no_case(store: Store) -> None:
+    """RFC 3501 section 9: strings of the grammar are without case; the first spelling stays."""
+    amal = make_account(store, "amal@north.test")
+    put(store, amal)
+    (one,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.ADD, "$X", "Work"))
+    assert one.flags == {"$x", "Work"}
+    (same,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.ADD, "WORK", "\\Seen"))
+    assert same.flags == {"$x", "Work", "\\Seen"}
+    (other,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.REPLACE, "work", "New"))
+    assert other.flags == {"Work", "New"}
+    (again,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.REPLACE, "NEW", "WORK"))
+    assert again == other, "nothing changed, so the MODSEQ stays"
+    (less,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.REMOVE, "wOrK"))
+    assert less.flags == {"New"}
+
+
+def test_a_keyword_that_is_stored_in_two_spellings_is_one(store: Store) -> None:
+    """As stores have it from before keywords were compared without case."""
+    amal = make_account(store, "amal@north.test")
+    put(store, amal)
+    put(store, amal)
+    for uid, words in ((1, "Seen WORK Work"), (2, "seen work")):
+        store.write_now(spell_keywords, (uid, words))
+    snapshot = store.read_now(lambda conn: take_snapshot(conn, amal.account_id, "INBOX"))
+    assert snapshot is not None
+    assert snapshot.keywords == ("Seen", "WORK")
+    (one,) = changes(store, amal, 0).changed[:1]
+    assert one.flags == {"Seen", "WORK"}
+    (less,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.REMOVE, "work"))
+    assert less.flags == {"Seen"}
+    assert changes(store, amal, 0).changed[0].flags == {"Seen"}
 
 
 def test_copies_share_a_blob_until_the_last_is_gone(store: Store) -> None:
@@ -168,7 +211,7 @@ def test_a_snapshot_says_what_select_needs(store: Store) -> None:
     snapshot = store.read_now(lambda conn: take_snapshot(conn, amal.account_id, "INBOX"))
     assert snapshot is not None
     assert snapshot.uids == (1, 2)
-    assert snapshot.keywords == {"$x"}
+    assert snapshot.keywords == ("$x",)
     assert snapshot.first_unseen == 2
 
 

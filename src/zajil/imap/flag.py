@@ -26,6 +26,9 @@ _BY_FOLDED = {flag.lower(): flag for flag in (*SYSTEM_FLAGS, RECENT)}
 def parse_flag_list(scanner: Scanner) -> frozenset[str]:
     """Take ``(\\Seen $Forwarded)``; system flags in their one spelling, ``\\Recent`` left out.
 
+    A flag that stands there twice, in whatever case, is taken once, as it is spelled first
+    (RFC 3501 section 9: strings of the grammar have no case, and flags are among them).
+
     Raises:
         CommandError: BAD, not a list of flags, an unknown system flag, too many.
     """
@@ -39,18 +42,25 @@ def parse_flag_list(scanner: Scanner) -> frozenset[str]:
 
 def parse_flags(scanner: Scanner) -> frozenset[str]:
     """Take flags with a space between them, without parentheses."""
-    flags = {_known(scanner.flag())}
-    while scanner.peek() == b" ":
-        scanner.space()
-        flags.add(_known(scanner.flag()))
+    flags: dict[str, str] = {}
+    while True:
+        flag = known_flag(scanner.flag())
+        flags.setdefault(flag.lower(), flag)
         if len(flags) > MAX_FLAGS:
             raise bad("too many flags")
+        if not scanner.skip(b" "):
+            break
     # Deviation: RFC 3501 section 9 has no \Recent in what a client sends. Some copy what we told
     # them back into APPEND (2026-11-23); it is dropped instead of failing the upload.
-    return frozenset(flags) - {RECENT}
+    return frozenset(flags.values()) - {RECENT}
 
 
-def _known(flag: str) -> str:
+def known_flag(flag: str) -> str:
+    """Give a system flag in its one spelling, a keyword as it is.
+
+    Raises:
+        CommandError: BAD, an unknown system flag, or a keyword that is too long.
+    """
     if flag.startswith("\\"):
         known = _BY_FOLDED.get(flag.lower())
         if known is None:

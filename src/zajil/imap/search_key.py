@@ -7,7 +7,7 @@ from datetime import date
 from enum import Enum
 
 from zajil.imap.date_time import parse_date
-from zajil.imap.flag import ANSWERED, DELETED, DRAFT, FLAGGED, RECENT, SEEN
+from zajil.imap.flag import ANSWERED, DELETED, DRAFT, FLAGGED, RECENT, SEEN, known_flag
 from zajil.imap.grammar import CommandError, Scanner, bad
 from zajil.imap.response import Completion
 from zajil.imap.sequence_set import SequenceSet, parse_sequence_set
@@ -219,9 +219,9 @@ class _Parser:
             case "TEXT":
                 return TextHas(scanner.astring())
             case "KEYWORD":
-                return HasFlag(scanner.flag())
+                return HasFlag(known_flag(scanner.flag()))
             case "UNKEYWORD":
-                return Not(HasFlag(scanner.flag()))
+                return Not(HasFlag(known_flag(scanner.flag())))
             case "LARGER":
                 return Larger(scanner.number())
             case "SMALLER":

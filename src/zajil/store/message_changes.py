@@ -28,7 +28,7 @@ from zajil.store.append import (
 )
 from zajil.store.batch import mailbox_topic, require_space, touch
 from zajil.store.blobs import StagedBlob, keep_blobs, release_blobs, write_blobs
-from zajil.store.flags import FLAG_BITS, pack_flags
+from zajil.store.flags import FLAG_BITS, add_flags, pack_flags, remove_flags, replace_flags
 from zajil.store.messages import Message, MessageFlags, get_flags, get_messages
 from zajil.store.rows import insert_rows
 from zajil.store.said import said_by_flags, said_by_move
@@ -84,7 +84,7 @@ def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
 
 
 class FlagMode(Enum):
-    """What a change does with the flags it names."""
+    """What a change does with the flags it names, in whatever case they are spelled."""
 
     REPLACE = "replace"
     ADD = "add"
@@ -242,8 +242,11 @@ def _both(items: Sequence[CopyMessages]) -> Iterator[tuple[AccountId, MailboxId]
 def _change_flags(tx: Connection, item: FlagChange) -> tuple[MessageFlags, ...]:
     before = get_flags(tx, item.mailbox_id, item.uids)
     groups: dict[frozenset[str], list[Uid]] = defaultdict(list)
+    outcomes: dict[frozenset[str], frozenset[str]] = {}  # many messages have the same flags
     for one in before:
-        after = _apply(item, one.flags)
+        after = outcomes.get(one.flags)
+        if after is None:
+            after = outcomes[one.flags] = _apply(item, one.flags)
         if after != one.flags:
             groups[after].append(one.uid)
     if not groups:
@@ -266,11 +269,11 @@ def _change_flags(tx: Connection, item: FlagChange) -> tuple[MessageFlags, ...]:
 def _apply(item: FlagChange, flags: frozenset[str]) -> frozenset[str]:
     match item.mode:
         case FlagMode.REPLACE:
-            return item.flags
+            return replace_flags(flags, item.flags)
         case FlagMode.ADD:
-            return flags | item.flags
+            return add_flags(flags, item.flags)
         case FlagMode.REMOVE:
-            return flags - item.flags
+            return remove_flags(flags, item.flags)
 
 
 def _next_modseq(tx: Connection, mailbox_id: MailboxId) -> ModSeq:

@@ -77,7 +77,8 @@ class MailboxSnapshot:
     mailbox: Mailbox
     uids: tuple[Uid, ...]
     """Ascending."""
-    keywords: frozenset[str]
+    keywords: tuple[str, ...]
+    """Each once, in whatever case it is spelled elsewhere, as the first message with it has it."""
     first_unseen: Uid | None
 
 
@@ -217,10 +218,13 @@ def get_flags(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> l
     return found
 
 
-def list_keywords(conn: Connection, mailbox_id: MailboxId) -> frozenset[str]:
-    """Give every keyword that some message of the mailbox has."""
-    rows = conn.scalars(_KEYWORDS, {"mailbox_": mailbox_id})
-    return frozenset(word for keywords in rows for word in keywords.split())
+def list_keywords(conn: Connection, mailbox_id: MailboxId) -> tuple[str, ...]:
+    """Give every keyword that some message of the mailbox has, once, in its first spelling."""
+    words: dict[str, str] = {}
+    for keywords in conn.scalars(_KEYWORDS, {"mailbox_": mailbox_id}):
+        for word in keywords.split():
+            words.setdefault(word.lower(), word)
+    return tuple(words.values())
 
 
 def changes_since(
@@ -251,7 +255,12 @@ _UIDS = sa.select(message.c.uid).where(_MAILBOX).order_by(message.c.uid)
 _FIRST_UNSEEN = _UIDS.where(message.c.flags.op("&")(FLAG_BITS["\\Seen"]) == 0).limit(1)
 _MESSAGES = sa.select(message).where(_MAILBOX, _WANTED).order_by(message.c.uid)
 _FLAGS = sa.select(*_FLAG_COLUMNS).where(_MAILBOX, _WANTED).order_by(message.c.uid)
-_KEYWORDS = sa.select(message.c.keywords).where(_MAILBOX, message.c.keywords != "").distinct()
+_KEYWORDS = (
+    sa.select(message.c.keywords)
+    .where(_MAILBOX, message.c.keywords != "")
+    .group_by(message.c.keywords)
+    .order_by(sa.func.min(message.c.uid))
+)
 _POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next).where(
     mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_")
 )

@@ -54,6 +54,10 @@ async def fetch(context: Context, command: Fetch) -> Completion:
         wanted = uids[start : start + _ROWS]
         box = view.mailbox.mailbox_id
         found = await context.store.read(lambda conn: get_messages(conn, box, wanted))  # noqa: B023
+        if marked or Attribute.FLAGS in command.items:
+            # These rows may be newer than the view: what it did not name yet is named first.
+            for line in view.new_keywords(one.flags for one in found):
+                context.engine.untagged(line)
         for portion in _portions(found, needs):
             sent += await _send(context, portion, command.items, needs, marked)
     if sent < len(uids):
@@ -160,7 +164,8 @@ def _write(
     pieces: list[Piece] = [b"* %d FETCH (" % (view.number_of(message.uid) or 0)]
     wanted = list(items)
     if message.uid in marked and Attribute.FLAGS not in wanted:
-        wanted.append(Attribute.FLAGS)  # they changed by being read (RFC 3501 section 6.4.5)
+        # They changed by being read (RFC 3501 section 6.4.5), and stand where clients look first.
+        wanted.insert(0, Attribute.FLAGS)
     for place, item in enumerate(wanted):
         if place:
             pieces.append(b" ")

@@ -27,7 +27,7 @@ async def store_flags(context: Context, command: Store) -> Completion:
     uids = view.choose(command.numbers, uid=command.uid)
     results = await change(context, uids, _MODES[command.mode], command.flags)
     if not command.silent:
-        _tell(context, view, results)
+        _tell(context, view, results, uid=command.uid)
     if len(results) < len(uids):
         return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
     return Completion("OK", "flags are stored")
@@ -40,7 +40,8 @@ async def change(
     view = context.selected
     if not uids:
         return ()
-    item = FlagChange(view.account_id, view.mailbox.mailbox_id, tuple(uids), mode, flags)
+    spelled = frozenset(map(view.spell, flags))
+    item = FlagChange(view.account_id, view.mailbox.mailbox_id, tuple(uids), mode, spelled)
     results = await context.store.write(change_flags, item)
     for line in view.new_keywords(one.flags for one in results):
         context.engine.untagged(line)
@@ -51,12 +52,13 @@ async def change(
     return results
 
 
-def _tell(context: Context, view: View, results: tuple[MessageFlags, ...]) -> None:
+def _tell(context: Context, view: View, results: tuple[MessageFlags, ...], *, uid: bool) -> None:
     for one in results:
         number = view.number_of(one.uid)
         if number is not None:
-            flags = view.flags_of(one.uid, one.flags)
-            # The UID is sent in either form: RFC 3501 section 6.4.8 demands it of UID STORE.
+            # RFC 3501 section 6.4.8: the UID belongs into the answer to UID STORE.
+            head = b"%d FETCH (UID %d" % (number, one.uid) if uid else b"%d FETCH (" % number
+            flags = b" FLAGS " if uid else b"FLAGS "
             context.engine.untagged(
-                untagged(b"%d FETCH (UID %d FLAGS %b)" % (number, one.uid, flags))
+                untagged(head + flags + view.flags_of(one.uid, one.flags) + b")")
             )

@@ -32,7 +32,7 @@ async def select(context: Context, command: Select) -> Completion:
         uids=array("I", snapshot.uids),
         modseq=ModSeq(box.modseq),
         uid_next=Uid(box.uid_next),
-        keywords=set(snapshot.keywords),
+        keywords={word.lower(): word for word in snapshot.keywords},
         unsubscribe=lambda: None,
         recent_from=Uid(box.uid_next),
     )
@@ -41,7 +41,7 @@ async def select(context: Context, command: Select) -> Completion:
     send = context.engine.untagged
     send(view.flags_line())
     # "\*": the client may make new keywords; in a mailbox it may not change, none is permanent.
-    allowed = [] if view.read_only else [*SYSTEM_FLAGS, *sorted(view.keywords), "\\*"]
+    allowed = [] if view.read_only else [*SYSTEM_FLAGS, *sorted(view.keywords.values()), "\\*"]
     permanent = flag_list(allowed).decode("ascii")
     send(untagged_status("OK", "flags that last", f"PERMANENTFLAGS {permanent}"))
     send(untagged(b"%d" % len(view.uids), b"EXISTS"))

@@ -30,8 +30,8 @@ class View:
     modseq: ModSeq
     """How far the store was followed."""
     uid_next: Uid
-    keywords: set[str]
-    """What FLAGS named last."""
+    keywords: dict[str, str]
+    """What FLAGS named last: each keyword in lower case, and how it is spelled here."""
     unsubscribe: Callable[[], None]
     recent_from: Uid
     """Deviation: ``\\Recent`` here means that the message came while this session had the mailbox
@@ -66,14 +66,18 @@ class View:
     def flags_of(self, uid: int, flags: frozenset[str]) -> bytes:
         """Write the flags of a message as this session sees them."""
         shown = [flag for flag in SYSTEM_FLAGS if flag in flags]
-        shown += sorted(flag for flag in flags if not flag.startswith("\\"))
+        shown += sorted([self.spell(flag) for flag in flags if not flag.startswith("\\")])
         if uid >= self.recent_from:
             shown.append(RECENT)
         return flag_list(shown)
 
     def flags_line(self) -> bytes:
         """Write the FLAGS response: all flags the mailbox has. (RFC 3501 section 7.2.6)"""
-        return untagged(b"FLAGS", flag_list([*SYSTEM_FLAGS, *sorted(self.keywords)]))
+        return untagged(b"FLAGS", flag_list([*SYSTEM_FLAGS, *sorted(self.keywords.values())]))
+
+    def spell(self, flag: str) -> str:
+        """Give a flag as this mailbox spells it: keywords have no case, and the first one stays."""
+        return self.keywords.get(flag.lower(), flag)
 
     def take(self, changes: MailboxChanges) -> tuple[list[bytes], list[MessageFlags]]:
         """Follow the store.
@@ -105,10 +109,9 @@ class View:
     def new_keywords(self, flags: Iterable[frozenset[str]]) -> list[bytes]:
         """Give the FLAGS response if one of these is a keyword it did not name yet."""
         words = {flag for some in flags for flag in some if not flag.startswith("\\")}
-        if words <= self.keywords:
-            return []
-        self.keywords |= words
-        return [self.flags_line()]
+        new = {word.lower(): word for word in sorted(words) if word.lower() not in self.keywords}
+        self.keywords |= new
+        return [self.flags_line()] if new else []
 
     def expunge_lines(self, only: Sequence[int] | None = None) -> list[bytes]:
         """Forget expunged messages and write their EXPUNGE responses. (RFC 3501 section 7.4.1)
