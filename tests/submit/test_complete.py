@@ -13,14 +13,13 @@ AMAL = parse_address("amal@north.test")
 SALMA = parse_address("سلمى@زاجل.test")
 
 
-def complete(header: bytes, author: Address = AMAL, *, has_separator: bool = True) -> Completed:
+def complete(header: bytes, author: Address = AMAL) -> Completed:
     return complete_header(
         header,
         read_fields(header),
         author=author,
         now_ms=NOON_MS,
         message_id="<new@north.test>",
-        has_separator=has_separator,
     )
 
 
@@ -40,8 +39,8 @@ def test_what_is_missing_is_added() -> None:
     """RFC 6409 section 8.2 and section 8.3."""
     done = complete(b"Subject: x\r\n")
     assert done.header == (
-        b"Subject: x\r\nFrom: amal@north.test\r\nDate: Mon, 23 Nov 2026 12:00:00 +0000\r\n"
-        b"Message-ID: <new@north.test>\r\n"
+        b"From: amal@north.test\r\nDate: Mon, 23 Nov 2026 12:00:00 +0000\r\n"
+        b"Message-ID: <new@north.test>\r\nSubject: x\r\n"
     )
     assert done.changes == ("added From", "added Date", "added Message-ID")
 
@@ -79,7 +78,7 @@ FIELDS = st.lists(
 
 @given(FIELDS, st.sampled_from([b"", b"last: no line end"]))
 def test_no_header_section_keeps_a_bcc_or_lacks_a_field(header: bytes, last: bytes) -> None:
-    done = complete(header + last, has_separator=False).header
+    done = complete(header + last).header
     fields = read_fields(done)
     assert b"hidden" not in done
     assert find_fields(fields, b"from")

@@ -165,7 +165,10 @@ def test_what_is_missing_is_added_and_bcc_is_removed(store: Store) -> None:
         assert body == b"hello\r\n"
         assert b"ecret" not in text
         assert b"more@x.test" not in text
-        assert b"From: Amal <amal@south.test>\r\nTo: noor@south.test\r\nSubject: hi\r\n" in head
+        assert (
+            b"From: Amal <amal@south.test>\r\nTo: noor@south.test\r\nSubject: hi\r\n"
+            in head + b"\r\n"
+        )
         assert b"\r\nDate: " in head
         assert b"\r\nMessage-ID: <" in head
         assert b"auth=pass smtp.mailfrom=amal@south.test" in head

@@ -84,6 +84,28 @@ def read_fields(header: bytes) -> list[Field]:
     return fields
 
 
+def begins_folded(header: bytes, cut: Sequence[tuple[int, int]] = ()) -> bool:
+    """Whether what is left of a header section would continue a field that is written above it.
+
+    Security: a space or TAB folds (RFC 5322 section 2.2.3), so the sender would write into a field
+    of ours. Some readers take any white space or control character for a fold; no field name begins
+    with one.
+
+    Args:
+        header: the header section.
+        cut: ranges that will be cut out of it; what follows each may come to stand first.
+    """
+    if header and not 0x20 < header[0] < 0x7F and _is_fold(header[:3]):
+        return True
+    return any([_is_fold(header[end : end + 3]) for _, end in cut])
+
+
+def _is_fold(begin: bytes) -> bool:
+    # White space is one byte in the charsets of one byte, and up to three in UTF-8.
+    first = begin[:1].decode("latin-1"), begin.decode("utf-8", "replace")[:1]
+    return any([char.isspace() or char < "!" or "\x7f" <= char <= "\x9f" for char in first if char])
+
+
 def unfold(value: bytes) -> bytes:
     """Take the line ends out of a value and the space around it (RFC 5322 section 2.2.3)."""
     if b"\n" in value:

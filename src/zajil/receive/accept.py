@@ -18,7 +18,7 @@ from zajil.check.verdict import Action
 from zajil.core.address import Address
 from zajil.core.ids import AccountId
 from zajil.message.encoded_word import decode_words
-from zajil.message.fields import Field, cut_ranges, find_value, read_fields
+from zajil.message.fields import Field, begins_folded, cut_ranges, find_value, read_fields
 from zajil.message.smtputf8 import has_raw_header
 from zajil.net.peer import Peer
 from zajil.receive import replies
@@ -70,6 +70,8 @@ def body_refusal(transaction: Transaction, end: BodyEnd) -> Reply | None:
 async def _decide(session: Connection, transaction: Transaction) -> Incoming | Reply:
     now_ms = session.services.clock.now_ms()
     facts = await _facts(session, transaction, now_ms)
+    if begins_folded(facts.header):
+        return replies.FOLDED_START
     checked = await session.services.checks.check_message(facts, session.looked)
     if session.services.dmarc_counts is not None:
         session.services.dmarc_counts.note(checked.sender, facts, checked.action)
@@ -80,6 +82,8 @@ async def _decide(session: Connection, transaction: Transaction) -> Incoming | R
         return refusal
     if session.conn.offer.lmtp:
         reject_for(transaction, rejecting_accounts(checked, facts), now_ms)
+    if begins_folded(facts.header, checked.forged):
+        return replies.FOLDED_START
     header = cut_ranges(facts.header, checked.forged)
     services, results = session.services, checked.results
     seal = await seal_forwarded(services, transaction, results, header, facts.body)

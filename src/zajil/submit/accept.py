@@ -12,8 +12,7 @@ from zajil.check.facts import MessageFacts
 from zajil.check.verdict import NOTHING_AGAINST
 from zajil.keys.sign import UNSIGNED
 from zajil.login.account import Account
-from zajil.message.fields import cut_ranges, read_fields
-from zajil.message.source import size_of
+from zajil.message.fields import begins_folded, cut_ranges, read_fields
 from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.accept import (
@@ -84,8 +83,9 @@ async def decide_submission(
         author=account.address,
         now_ms=now_ms,
         message_id=f"<{transaction.mail_id}@{account.address.domain}>",
-        has_separator=size_of(body) > 0,
     )
+    if begins_folded(header, completed.cut):
+        return replies.FOLDED_START
     if completed.changes:
         transaction.events.append(HeaderCompleted(now_ms, ", ".join(completed.changes)))
         header, fields = completed.header, read_fields(completed.header)
@@ -110,6 +110,8 @@ async def decide_submission(
     refusal = judge_outgoing(checked, services.checks.thresholds) or verdict_refusal(checked)
     if refusal is not None:
         return refusal
+    if begins_folded(header, checked.forged):
+        return replies.FOLDED_START
     header = cut_ranges(header, checked.forged)
     signed = UNSIGNED
     if services.signer is not None:

@@ -1,7 +1,10 @@
 """What a submission adds to a message and takes out of it (RFC 6409 section 8). Pure.
 
-Law: only whole header fields are added or cut; every other byte stays as the author's program
-wrote it.
+Laws:
+- Only whole header fields are added or cut; every other byte stays as the author's program
+  wrote it.
+- Fields are added on top: a line further down that is no field may end the header section for
+  the next reader.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ class Completed:
     header: bytes
     changes: tuple[str, ...]
     """``added Date``, ``removed Bcc``; empty: not a byte was changed."""
+    cut: tuple[tuple[int, int], ...] = ()
+    """Ranges of the header section before, ascending."""
 
 
 def foreign_authors(fields: Sequence[Field], may_send_as: Callable[[Address], bool]) -> list[str]:
@@ -56,18 +61,15 @@ def complete_header(
     author: Address,
     now_ms: int,
     message_id: str,
-    has_separator: bool,
 ) -> Completed:
     """Add From, Date and Message-ID where they are missing; remove Bcc.
 
     Args:
-        header: the header section.
+        header: the header section; its first line is not folded.
         fields: what ``read_fields(header)`` gave.
         author: of the account, for a message without From.
         now_ms: for Date.
         message_id: for Message-ID, with its angle brackets.
-        has_separator: an empty line and a body follow; else the message is a header section only
-            and its last line may lack its end.
     """
     names = {field.name for field in fields}
     cut = [(field.start, field.end) for field in fields if field.name in _CUT]
@@ -84,6 +86,4 @@ def complete_header(
     if b"message-id" not in names:
         added.append(f"Message-ID: {message_id}\r\n")
         changes.append("added Message-ID")
-    if added and not has_separator and kept and not kept.endswith(b"\n"):
-        kept += b"\r\n"
-    return Completed(kept + "".join(added).encode(), tuple(changes))
+    return Completed("".join(added).encode() + kept, tuple(changes), tuple(cut))
