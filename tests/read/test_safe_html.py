@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.read.safe_html import html_to_text, make_safe, safe_style
+from zajil.read.safe_html import html_to_marked_text, html_to_text, make_safe, safe_style
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -117,7 +117,18 @@ def test_what_letters_need_is_kept() -> None:
         ("font: bold 12px/1.5 'Noto Naskh', serif", "font:bold 12px/1.5 'Noto Naskh', serif"),
         ("font-family: 'url(x)'", None),
         ("color:rgb(url(x))", None),
-        ("background:red", None),
+        ("background:red", "background-color:red"),
+        ("background: #0b6a63 url(https://x.test/a.png) no-repeat", "background-color:#0b6a63"),
+        ("background: linear-gradient(90deg, #012, #345)", "background-color:#012"),
+        ("background-image: -webkit-linear-gradient(top, rgb(1,2,3), red)",
+         "background-color:rgb(1,2,3)"),
+        ("background-color:#123; background-image: linear-gradient(red, blue)",
+         "background-color:#123"),
+        ("background: url(https://x.test/a.png)", None),
+        ("background: none", None),
+        ("background-color: attr(x)", None),
+        ("color: initial; color: nonsense", None),
+        ("color: inherit", "color:inherit"),
         ("color:{x}", None),
         ("\\63olor:red", "color:red"),
         ("color:r\\65 d", "color:red"),
@@ -156,6 +167,36 @@ def test_what_was_cut_shows_that_it_was() -> None:
 def test_html_to_text_keeps_words_and_blocks() -> None:
     html = "<style>p{}</style><h1>سلام</h1><p>one&nbsp;&amp; two<br>three</p><div>four<!-- no -->"
     assert html_to_text(html) == "سلام\none & two\nthree\nfour"
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>سلام<p>عالم", "سلام\nعالم"),
+        ("<table><tr><td>Rose<td>3<tr><th>Lily</th><th>4</th></table>", "Rose 3\nLily 4"),
+        ("<td>Rose</td><td>3</td>", "Rose 3"),
+        ("<ul><li>one<li>two</ul>", "one\ntwo"),
+        ("<dl><dt>word<dd>meaning</dl>", "word\nmeaning"),
+        ("one<hr>two<div>three</div>four", "one\ntwo\nthree\nfour"),
+        ("<center>a</center>b<section>c</section>d<form>e</form>f", "a\nb\nc\nd\ne\nf"),
+        (f'one<p style="{"margin: 0;" * 40}">two', "one\ntwo"),
+        ('<span style="display: block">one</span><b style="display:table">two</b>', "one\ntwo"),
+        ("<pre>if x:\n    go\n\nend</pre>", "if x:\n    go\n\nend"),
+        ('<div style="white-space:pre-wrap">a\n b</div>', "a\n b"),
+        ("<p>one\n two</p>\n\n<p>three</p>", "one two\nthree"),
+        ("<div>a</div><div><br></div><div>b<br></div>c<br><br>d", "a\n\nb\nc\n\nd"),
+        ("<select><option>x<option>y</select><button>A</button><button>B</button>", "x\ny\nA B"),
+        ("<b>bo</b>ld <i>words</i>, x<wbr>y", "bold words, xy"),
+        ("<h2 title='a>b'>one</h2>two", "one\ntwo"),
+    ],
+)  # fmt: skip
+def test_words_of_blocks_and_cells_stay_apart(html: str, text: str) -> None:
+    """A browser shows them apart; tags whose end is implied too."""
+    assert html_to_text(html) == text
+
+
+def test_a_page_sets_paragraphs_apart() -> None:
+    assert html_to_marked_text("<h1>a</h1><p>b<br>c<p>d<div>e</div>") == "a\n\nb\nc\n\nd\n\ne"
 
 
 @given(st.text(max_size=200))

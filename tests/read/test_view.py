@@ -64,7 +64,7 @@ def test_html_with_a_plain_alternative_shows_both_ways() -> None:
 def test_html_alone_has_its_words_as_text() -> None:
     data = b"Content-Type: text/html; charset=utf-8\r\n\r\n<p>one</p><p>two &lt;b&gt;</p>"
     view = view_message(data)
-    assert [one.text for one in view.paragraphs] == ["one\ntwo <b>"]
+    assert [one.text for one in view.paragraphs] == ["one", "two <b>"]
     assert view.preview == "one two <b>"
 
 

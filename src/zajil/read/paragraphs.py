@@ -11,6 +11,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
+from zajil.read.links import Link, take_marks, without_marks
+
 Direction = Literal["ltr", "rtl", "auto"]
 
 MAX_TEXT = 1_048_576
@@ -32,6 +34,8 @@ class Paragraph:
     """``auto`` where no letter says it."""
     quote_depth: int
     """``>`` signs in front of it (RFC 3676 section 4.5); 0 is the author's own."""
+    links: tuple[Link, ...] = ()
+    """Parts of the text that lead somewhere, in order."""
 
 
 def find_direction(text: str) -> Direction:
@@ -46,7 +50,7 @@ def find_direction(text: str) -> Direction:
 
 
 def split_paragraphs(
-    text: str, *, flowed: bool = False, delete_space: bool = False
+    text: str, *, flowed: bool = False, delete_space: bool = False, marked: bool = False
 ) -> tuple[Paragraph, ...]:
     """Cut a text at its empty lines and where the depth of quoting changes.
 
@@ -54,7 +58,10 @@ def split_paragraphs(
         text: any line ends; beyond ``MAX_TEXT`` it is cut.
         flowed: ``format=flowed``: a line that ends in a space goes on in the next (RFC 3676).
         delete_space: ``delsp=yes``: that space is no part of the text.
+        marked: the text was made of HTML, and its links are marked (``read.links``).
     """
+    # Security: marks in a text of somebody else would make links of his choice.
+    text = text if marked else without_marks(text)
     lines = text[:MAX_TEXT].replace("\r\n", "\n").replace("\r", "\n").split("\n")
     paragraphs: list[Paragraph] = []
     held: list[str] = []
@@ -93,5 +100,5 @@ def _unquote(line: str, flowed: bool) -> tuple[int, str]:
 
 
 def _make(held: list[str], depth: int) -> Paragraph:
-    text = "".join(held).rstrip()
-    return Paragraph(text, find_direction(text), depth)
+    text, links = take_marks("".join(held).rstrip())
+    return Paragraph(text, find_direction(text), depth, links)

@@ -16,6 +16,16 @@ from typing import Any
 import nh3
 import tinycss2
 
+from zajil.read.ink import LOST_GROUND, mend_ink, read_color, read_legacy_color
+from zajil.read.links import (
+    LINK_END,
+    Target,
+    mark_link,
+    read_target,
+    take_marks,
+    without_marks,
+)
+
 MAX_HTML = 1_048_576
 """Characters that are shown; a letter has a hundredth of it."""
 # The HTML parser is not linear: at each ``<div>`` it walks the whole stack of open elements, and
@@ -28,77 +38,20 @@ MAX_ENTITIES = 20_000
 MAX_STYLES = 65_536
 """Characters of all style attributes of one text; the others are dropped."""
 
-_TAGS = set(
-    [
-        "a",
-        "abbr",
-        "address",
-        "b",
-        "bdi",
-        "bdo",
-        "big",
-        "blockquote",
-        "br",
-        "caption",
-        "center",
-        "cite",
-        "code",
-        "col",
-        "colgroup",
-        "dd",
-        "del",
-        "dfn",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "figcaption",
-        "figure",
-        "font",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "img",
-        "ins",
-        "kbd",
-        "li",
-        "mark",
-        "ol",
-        "p",
-        "pre",
-        "q",
-        "rp",
-        "rt",
-        "ruby",
-        "s",
-        "samp",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "tt",
-        "u",
-        "ul",
-        "var",
-        "wbr",
-    ]
+_TAGS = frozenset(
+    {
+        *("a", "abbr", "address", "b", "bdi", "bdo", "big", "blockquote", "br", "caption"),
+        *("center", "cite", "code", "col", "colgroup", "dd", "del", "dfn", "div", "dl", "dt"),
+        *("em", "figcaption", "figure", "font", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i"),
+        *("img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "rp", "rt", "ruby", "s"),
+        *("samp", "small", "span", "strike", "strong", "sub", "sup", "table", "tbody", "td"),
+        *("tfoot", "th", "thead", "tr", "tt", "u", "ul", "var", "wbr"),
+    }
 )
 _ATTRIBUTES: dict[str, set[str]] = {
-    "*": {"dir", "lang", "title", "style", "align", "valign", "width", "height", "bgcolor"},
+    "*": {"dir", "lang", "title", "style", "align", "valign", "width", "height", "bgcolor"}
+    # Only to know that it was there: ``mend_ink`` takes it out.
+    | {"background"},
     "a": {"href"},
     "img": {"src", "alt", "border"},
     "font": {"color", "face", "size"},
@@ -113,64 +66,25 @@ _CONTENT_IS_NO_TEXT = {"script", "style", "title", "head", "template", "noscript
 
 # What changes how words look where they stand. Nothing that loads, covers, moves or measures:
 # no background images, no position, no content, no custom properties.
-_PROPERTIES = set(
-    [
-        "background-color",
-        "border",
-        "border-bottom",
-        "border-collapse",
-        "border-color",
-        "border-left",
-        "border-radius",
-        "border-right",
-        "border-spacing",
-        "border-style",
-        "border-top",
-        "border-width",
-        "caption-side",
-        "clear",
-        "color",
-        "direction",
-        "display",
-        "float",
-        "font",
-        "font-family",
-        "font-size",
-        "font-style",
-        "font-variant",
-        "font-weight",
-        "height",
-        "letter-spacing",
-        "line-height",
-        "list-style-type",
-        "margin",
-        "margin-bottom",
-        "margin-left",
-        "margin-right",
-        "margin-top",
-        "max-width",
-        "min-width",
-        "padding",
-        "padding-bottom",
-        "padding-left",
-        "padding-right",
-        "padding-top",
-        "text-align",
-        "text-decoration",
-        "text-indent",
-        "text-transform",
-        "unicode-bidi",
-        "vertical-align",
-        "white-space",
-        "width",
-        "word-break",
-        "word-wrap",
-    ]
+_PROPERTIES = frozenset(
+    {
+        *("border", "border-bottom", "border-collapse", "border-color"),
+        *("border-left", "border-radius", "border-right", "border-spacing", "border-style"),
+        *("border-top", "border-width", "caption-side", "clear", "color", "direction"),
+        *("display", "float", "font", "font-family", "font-size", "font-style"),
+        *("font-variant", "font-weight", "height", "letter-spacing", "line-height"),
+        *("list-style-type", "margin", "margin-bottom", "margin-left", "margin-right"),
+        *("margin-top", "max-width", "min-width", "padding", "padding-bottom", "padding-left"),
+        *("padding-right", "padding-top", "text-align", "text-decoration", "text-indent"),
+        *("text-transform", "unicode-bidi", "vertical-align", "white-space", "width"),
+        *("word-break", "word-wrap"),
+    }
 )
 _LINK_SCHEMES = {"http", "https", "mailto"}
 _IMAGE_SCHEMES = {"http", "https"}
 _FUNCTIONS = {"rgb", "rgba", "hsl", "hsla"}
 _VALUE_TOKENS = {"whitespace", "ident", "number", "percentage", "dimension", "hash", "literal"}
+_COLOR_TOKENS = {"ident", "hash", "function"}
 _FONT_NAME = re.compile(r"[\w ,.-]*\Z")
 _MAX_STYLE = 4096
 
@@ -205,7 +119,11 @@ def make_safe(
         nonlocal blocked, styles
         if name == "style":
             styles += len(value)
-            return safe_style(value) if styles <= MAX_STYLES else None
+            return _style_with_losses(value) if styles <= MAX_STYLES else LOST_GROUND
+        if name == "background":
+            return "lost"
+        if name == "bgcolor" or (tag, name) == ("font", "color"):
+            return read_legacy_color(value.strip())
         if name == "href":
             return value if _scheme(value) in _LINK_SCHEMES else None
         if name == "src":
@@ -228,7 +146,7 @@ def make_safe(
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
-    return SafeHtml(clean, blocked)
+    return SafeHtml(mend_ink(clean), blocked)
 
 
 def _scheme(url: str) -> str:
@@ -247,15 +165,58 @@ def _cut(html: str) -> str:
 
 def safe_style(style: str) -> str | None:
     """Give the harmless declarations of a style attribute; ``None`` when there are none."""
+    return ";".join(_read_style(style)[0]) or None
+
+
+def _style_with_losses(style: str) -> str | None:
+    kept, is_lost = _read_style(style)
+    return ";".join([*kept, LOST_GROUND] if is_lost else kept) or None
+
+
+def _read_style(style: str) -> tuple[list[str], bool]:
+    """Give the harmless declarations, and whether a background was dropped without a colour."""
     if len(style) > _MAX_STYLE:
-        return None
+        return [], True
     kept: list[str] = []
+    picture = has_ground = False
     for item in tinycss2.parse_blocks_contents(style, skip_comments=True, skip_whitespace=True):
-        if item.type != "declaration" or item.lower_name not in _PROPERTIES:
+        if item.type != "declaration":
             continue
-        if _is_harmless(item.value):
-            kept.append(f"{item.lower_name}:{tinycss2.serialize(item.value).strip()}")
-    return ";".join(kept) or None
+        name = item.lower_name
+        if name in ("background", "background-color", "background-image"):
+            ground, is_picture = _ground(item.value)
+            picture = picture or is_picture
+            if ground is not None and (name != "background-image" or not has_ground):
+                kept.append(f"background-color:{ground}")
+                has_ground = True
+        elif name == "color":
+            ink = tinycss2.serialize(item.value).strip()
+            if ink.lower() == "inherit" or read_color(ink) is not None:
+                kept.append(f"color:{ink}")
+        elif name in _PROPERTIES and _is_harmless(item.value):
+            kept.append(f"{name}:{tinycss2.serialize(item.value).strip()}")
+    return kept, picture and not has_ground
+
+
+def _ground(tokens: Sequence[Any]) -> tuple[str | None, bool]:
+    """Give the colour of a background, and whether something else was to be painted.
+
+    A gradient is painted as its first colour: the ink on it was chosen for that as well.
+    """
+    found: str | None = None
+    is_picture = False
+    for token in tokens:
+        if token.type == "url" or (token.type == "function" and _color_of(token) is None):
+            is_picture = True
+            if token.type == "function" and "gradient" in token.lower_name and found is None:
+                found = _ground(token.arguments)[0]
+        elif found is None and _color_of(token) is not None:
+            found = tinycss2.serialize([token])
+    return found, is_picture
+
+
+def _color_of(token: Any) -> Any:
+    return read_color(tinycss2.serialize([token])) if token.type in _COLOR_TOKENS else None
 
 
 def _is_harmless(tokens: Sequence[Any]) -> bool:
@@ -271,14 +232,135 @@ def _is_harmless(tokens: Sequence[Any]) -> bool:
     return True
 
 
-_BREAK = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6]|/blockquote)\b[^<>]{0,100}>", re.I)
-_SPACE = re.compile(r"[^\S\n]+")
-_LINES = re.compile(r" ?\n ?(?:\n ?)+")
+# Elements of a text view: what begins and ends a line, and what stands apart from its neighbours.
+_LINES = frozenset(
+    {
+        *("address", "article", "aside", "blockquote", "caption", "center", "dd", "details"),
+        *("dialog", "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer"),
+        *("form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "legend", "li"),
+        *("listing", "main", "menu", "nav", "ol", "optgroup", "option", "p", "pre", "search"),
+        *("section", "summary", "table", "tbody", "tfoot", "thead", "tr", "ul", "xmp"),
+    }
+)
+_PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "table"})
+_CELLS = frozenset({"td", "th", "button", "input", "select", "textarea"})
+_INLINE = frozenset({"a", "b", "br", "em", "font", "i", "img", "label", "span", "strong"})
+_SPACE = re.compile(r"\s+")
+_TOKEN = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [a-z-]+="[^"]*")*)>')
+_VALUE = re.compile(r' (href|alt|style)="([^"]*)"')
+# Parsers drop these where no table is open; the words must not join for that.
+_TABLE_TAG = re.compile(r"<(?=/?(?:td|th|tr|caption|thead|tbody|tfoot)(?=[\s/>]))", re.IGNORECASE)
+_DISPLAY = re.compile(r"display\s*:\s*(?:block|table|flex|grid|list-item)\b(?!-)", re.IGNORECASE)
+_PRE_STYLE = re.compile(r"white-space\s*:\s*(?:pre|break-spaces)", re.IGNORECASE)
 
 
 def html_to_text(html: str) -> str:
-    """Give the words of HTML, a line for each block."""
-    spaced = _BREAK.sub("\n", _cut(html).replace("\r", "").replace("\n", " "))
-    bare = nh3.clean(spaced, tags=set(), clean_content_tags=_CONTENT_IS_NO_TEXT)
-    text = _SPACE.sub(" ", entities.unescape(bare))
-    return _LINES.sub("\n\n", text).strip()
+    """Give the words of HTML: a line for each block, a space between cells, ``<pre>`` as it is."""
+    return take_marks(_TextWriter(has_gaps=False).write(_clean_for_text(html)))[0]
+
+
+def html_to_marked_text(html: str) -> str:
+    """Give the same as a page shows it, for ``split_paragraphs(marked=True)``.
+
+    Paragraphs stand apart, and links are marked (``read.links``).
+    """
+    return _TextWriter(has_gaps=True).write(_clean_for_text(html))
+
+
+def _clean_for_text(html: str) -> str:
+
+    def filter_attribute(tag: str, name: str, value: str) -> str | None:
+        if name == "style":
+            words = ["block"] * bool(_DISPLAY.search(value)) + ["pre"] * bool(
+                _PRE_STYLE.search(value)
+            )
+            return " ".join(words) or None
+        return value
+
+    return nh3.clean(
+        _TABLE_TAG.sub(" <", _cut(html).replace("\r", "\n")),
+        tags=_LINES | _CELLS | _INLINE,
+        clean_content_tags=_CONTENT_IS_NO_TEXT,
+        attributes={"*": {"style"}, "a": {"href"}, "img": {"alt"}},
+        attribute_filter=filter_attribute,
+        url_schemes=_LINK_SCHEMES,
+        link_rel=None,
+    )
+
+
+class _TextWriter:
+    """Lays clean HTML out as lines, in one pass."""
+
+    def __init__(self, *, has_gaps: bool) -> None:
+        self._has_gaps = has_gaps
+        self._lines: list[str] = []
+        self._line = ""
+        self._gap = False
+        """An empty line stands before the next words."""
+        self._open: list[tuple[str, bool]] = []
+        """Kept elements around this place, and whether each keeps its lines."""
+        self._target: Target | None = None
+
+    def write(self, html: str) -> str:
+        end = 0
+        for match in _TOKEN.finditer(html):
+            self._say(html[end : match.start()])
+            end = match.end()
+            self._tag(match[1] == "/", match[2], dict(_VALUE.findall(match[3])))
+        self._say(html[end:])
+        self._end_line()
+        return "\n".join(self._lines).strip("\n")
+
+    def _tag(self, is_end: bool, tag: str, values: dict[str, str]) -> None:
+        if tag == "br":
+            self._lines.append(self._line.rstrip())
+            self._line = ""
+            return
+        style = values.get("style", "").split()
+        if is_end and self._open:
+            style = self._open.pop()[0].split()
+        elif tag not in ("hr", "img", "input"):
+            is_pre = tag in ("pre", "listing", "xmp", "textarea") or "pre" in style
+            self._open.append((" ".join(style), is_pre or (bool(self._open) and self._open[-1][1])))
+        if tag in _LINES or "block" in style:
+            self._end_line()
+            self._gap = self._gap or tag in _PARAGRAPHS
+        elif tag in _CELLS:
+            self._add(" ")
+        elif tag == "a":
+            self._target = read_target(entities.unescape(values.get("href", "")))
+        elif tag == "img" and values.get("alt"):
+            self._say(f" {values['alt']} ")
+
+    def _say(self, html: str) -> None:
+        text = without_marks(entities.unescape(html))
+        if self._open and self._open[-1][1]:
+            first, *others = text.split("\n")
+            self._put(first)
+            for line in others:
+                self._lines.append(self._line.rstrip())
+                self._line = ""
+                self._put(line)
+        else:
+            self._add(_SPACE.sub(" ", text))
+
+    def _add(self, text: str) -> None:
+        """Add words whose spaces say nothing but that there is one."""
+        if not self._line or self._line.endswith((" ", f" {LINK_END}")):
+            text = text.lstrip(" ")
+        self._put(text)
+
+    def _put(self, text: str) -> None:
+        if not text:
+            return
+        if self._gap and text.strip():
+            if self._has_gaps and self._lines and self._lines[-1]:
+                self._lines.append("")
+            self._gap = False
+        is_link = self._target is not None and text.strip()
+        self._line += mark_link(text, self._target) if is_link and self._target else text
+
+    def _end_line(self) -> None:
+        if self._line.strip():
+            self._lines.append(self._line.rstrip())
+        self._line = ""

@@ -18,7 +18,7 @@ from zajil.message.fields import find_fields, unfold
 from zajil.message.parse import parse_message
 from zajil.message.part import ENCLOSING, Part
 from zajil.read.paragraphs import Direction, Paragraph, find_direction, split_paragraphs
-from zajil.read.safe_html import MAX_HTML, html_to_text, make_safe
+from zajil.read.safe_html import MAX_HTML, html_to_marked_text, make_safe
 
 PREVIEW_LENGTH = 200
 """Characters of a preview: more than a line of the list holds."""
@@ -251,7 +251,8 @@ def _paragraphs(data: bytes, body: _Body, limit: int = MAX_HTML) -> tuple[Paragr
                 delete_space=parameters.get("delsp", "").lower() == "yes",
             )
         elif not (in_alternative and plain_alternative):
-            paragraphs += split_paragraphs(html_to_text(part.text(data)[: limit * 2]))
+            words = html_to_marked_text(part.text(data)[: limit * 2])
+            paragraphs += split_paragraphs(words, marked=True)
     return tuple(paragraphs)
 
 

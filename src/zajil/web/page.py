@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
@@ -22,7 +23,7 @@ from zajil.core.clock import Clock
 from zajil.core.domain import to_unicode
 from zajil.login.account import Account
 from zajil.message.address_list import parse_address_list
-from zajil.read.paragraphs import find_direction
+from zajil.read.paragraphs import Paragraph, find_direction
 from zajil.store.sessions import WebSession
 from zajil.tracking.check_names import CHECK_NAMES
 from zajil.tracking.journey import readable
@@ -116,6 +117,7 @@ class Pages:
             mail_id=_mail_id,
             later=_later,
             subject_direction=_subject_direction,
+            linked=_linked,
             state_tone=lambda state: tone_of_state(state).value,
         )
         environment.globals.update(static=self._static.path)
@@ -135,6 +137,31 @@ def _author(header_from: str) -> Markup:
     if not name:
         return _isolated(spec)
     return Markup('<bdi>{}</bdi> <bdi class="spec">{}</bdi>').format(name, spec)
+
+
+def _linked(paragraph: Paragraph) -> Markup:
+    """Give the text of a paragraph with its links.
+
+    Security: a link whose words do not begin with the host that it leads to has the host beside it.
+    """
+    pieces: list[Markup] = []
+    end = 0
+    for link in paragraph.links:
+        words = paragraph.text[link.start : link.end]
+        pieces.append(escape(paragraph.text[end : link.start]))
+        url, elsewhere = link.target.url, Markup(' rel="noreferrer nofollow" target="_blank"')
+        if url.startswith("mailto:"):
+            url, elsewhere = f"/compose?{urlencode({'to': link.target.host})}", Markup()
+        # A URL reads from left to right; in Arabic text its slashes would go astray.
+        inside = Markup('<bdi dir="ltr">{}</bdi>').format(words) if link.is_url else escape(words)
+        pieces.append(Markup('<a href="{}"{}>{}</a>').format(url, elsewhere, inside))
+        if not link.shows_host:
+            pieces.append(
+                Markup(' <bdi dir="ltr" class="host">({})</bdi>').format(link.target.host)
+            )
+        end = link.end
+    pieces.append(escape(paragraph.text[end:]))
+    return Markup().join(pieces)
 
 
 def _mail_id(text: str) -> Markup:

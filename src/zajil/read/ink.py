@@ -1,0 +1,147 @@
+"""Letters that can be read: no text of a message in the colour of its ground. Pure.
+
+Backgrounds may be lost when a message is made safe: pictures, ``<style>``, ``<body>``. White text
+that was meant for such a ground would be white on white. So the contrast of each text is worked out
+as the browser will (WCAG 2.2, contrast ratio); text that has next to none becomes dark or light.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tinycss2.color4 import parse_color
+
+Rgba = tuple[float, float, float, float]
+
+LOST_GROUND = "ground:lost"
+"""A declaration that stands for a background that was dropped; ``mend_ink`` takes it out."""
+
+_LEAST_CONTRAST = 2.0
+"""Under it nobody reads without effort; the palest grey of small print has a little more."""
+_LEAST_WITHOUT_GROUND = 4.5
+"""Where a ground was dropped, the colour was not chosen for what is left (WCAG 1.4.3)."""
+
+_DARK, _LIGHT = "#1b252d", "#ffffff"
+"""Ink and paper of the page that shows a message (``letter_frame.html``)."""
+_INKS: dict[str, Rgba] = {
+    _DARK: (0x1B / 255, 0x25 / 255, 0x2D / 255, 1.0),
+    _LIGHT: (1.0, 1.0, 1.0, 1.0),
+}
+_TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [a-z-]+="[^"]*")*)>')
+_ATTRIBUTE = re.compile(r' (style|bgcolor|color|background|href)="([^"]*)"')
+_VOID = frozenset({"br", "col", "hr", "img", "wbr"})
+_LEGACY = re.compile(r"#?(?:[0-9a-f]{6}|[0-9a-f]{3})\Z|[a-z]+\Z", re.IGNORECASE)
+
+
+def read_color(text: str) -> Rgba | None:
+    """Read a CSS colour: red, green, blue, opacity from 0 to 1; ``None`` for words like inherit."""
+    color = parse_color(text)
+    if color is None or isinstance(color, str):
+        return None
+    red, green, blue = color.to("srgb").coordinates
+    return (_clip(red), _clip(green), _clip(blue), _clip(color.alpha))
+
+
+def read_legacy_color(text: str) -> str | None:
+    """Give the CSS colour of ``bgcolor=`` and ``<font color=>``; ``None`` for what is odd."""
+    if not _LEGACY.match(text) or text.lower() == "transparent":
+        return None
+    bare = f"#{text}" if re.fullmatch("[0-9a-fA-F]{3}|[0-9a-fA-F]{6}", text) else text
+    return bare if read_color(bare) is not None else None
+
+
+def mend_ink(html: str) -> str:
+    """Make the text of HTML that ``safe_html`` wrote readable on its ground; linear."""
+    return _Mender().mend(html)
+
+
+class _Mender:
+    """One pass over the tags, with the colours of the elements that are open."""
+
+    def __init__(self) -> None:
+        ink, paper = _INKS[_DARK], _INKS[_LIGHT]
+        self._open: list[tuple[Rgba, Rgba, bool]] = [(ink, paper, False)]
+        self._colors: dict[str, Rgba | None] = {}
+        """Letters say the same few colours again and again."""
+
+    def mend(self, html: str) -> str:
+        return _TAG.sub(self._mend_tag, html)
+
+    def _mend_tag(self, match: re.Match[str]) -> str:
+        slash, tag, written = match.groups()
+        if slash:
+            if len(self._open) > 1:
+                self._open.pop()
+            return match[0]
+        values = dict(_ATTRIBUTE.findall(written))
+        style = values.get("style", "").split(";")
+        ink, paper, is_lost = self._open[-1]
+        own_paper = self._of(style, "background-color") or self._color(values.get("bgcolor"))
+        own_ink = self._of(style, "color")
+        if own_ink is None and tag == "font":
+            own_ink = self._color(values.get("color"))
+        if own_ink is None and tag == "a" and "href" in values and "color:inherit" not in style:
+            own_ink = self._color("#0000ee")
+        if tag == "mark":
+            own_ink, own_paper = own_ink or self._color("black"), own_paper or self._color("yellow")
+        if own_paper is not None:
+            paper, is_lost = _over(own_paper, paper), is_lost and own_paper[3] < 1
+        is_lost = is_lost or LOST_GROUND in style or "background" in values
+        changed = own_ink or own_paper or is_lost
+        ink = own_ink or ink
+        least = _LEAST_WITHOUT_GROUND if is_lost else _LEAST_CONTRAST
+        mended = ""
+        if changed and _contrast(_over(ink, paper), paper) < least:
+            mended = max(_INKS, key=lambda one: _contrast(_INKS[one], paper))
+            ink = _INKS[mended]
+        if tag not in _VOID:
+            self._open.append((ink, paper, is_lost))
+        if not mended and LOST_GROUND not in style and "background" not in values:
+            return match[0]
+        return f"<{tag}{_rewrite(written, style, mended)}>"
+
+    def _of(self, style: list[str], name: str) -> Rgba | None:
+        found = [one for one in style if one.startswith(f"{name}:")]
+        return self._color(found[-1].partition(":")[2]) if found else None
+
+    def _color(self, text: str | None) -> Rgba | None:
+        if text is None:
+            return None
+        if text not in self._colors:
+            self._colors[text] = read_color(text)
+        return self._colors[text]
+
+
+def _rewrite(written: str, style: list[str], ink: str) -> str:
+    kept = [one for one in style if one and one != LOST_GROUND]
+    if ink:
+        kept = [one for one in kept if not one.startswith("color:")] + [f"color:{ink}"]
+    others = re.sub(r' (?:style|background)="[^"]*"', "", written)
+    return f'{others} style="{";".join(kept)}"' if kept else others
+
+
+def _clip(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
+
+
+def _over(top: Rgba, ground: Rgba) -> Rgba:
+    """Lay a colour that lets something through upon an opaque one."""
+    alpha = top[3]
+    red, green, blue = (
+        alpha * above + (1 - alpha) * below
+        for above, below in zip(top[:3], ground[:3], strict=True)
+    )
+    return (red, green, blue, 1.0)
+
+
+def _contrast(one: Rgba, other: Rgba) -> float:
+    """Give the contrast ratio of two opaque colours, from 1 to 21 (WCAG 2.2)."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(color: Rgba) -> float:
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color[:3]
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
