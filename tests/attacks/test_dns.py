@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import time
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 
@@ -26,11 +25,12 @@ from zajil.resolver.client import Resolver
 from zajil.resolver.wire import MAX_RECORDS, make_query, read_response
 from zajil.route.next_hop import NoRoute, find_hosts
 from zajil.testing.clock import CountingRandom, FakeClock
+from zajil.testing.load import count_calls
 from zajil.testing.name_server import NameServer, Respond, name_server
 
 EVIL = "192.0.2.66"
-SPENT_SECONDS = 0.2
-"""A guard far above what is measured: 20 ms for the largest answer that is read."""
+MAX_CALLS = 200
+"""Calls of functions that refusing one answer may take; parsing it takes tens of thousands."""
 
 Records = Callable[[str], tuple[Sequence[str], Sequence[str], Sequence[str]]]
 """From the name as it was asked to answer, authority and additional records."""
@@ -125,13 +125,11 @@ def test_keytrap_keys_and_signatures_cost_nothing(kind: str) -> None:
     """CVE-2023-50387: colliding keys and signatures, which a validator would all try."""
     make = _signature if kind == "RRSIG" else _key
     set_of_them = "; ".join(make(number) for number in range(MAX_RECORDS - 2))  # and OPT
-    began = time.process_time()
     answers, _ = ask(
         serve(lambda asked: ([f"{asked} A 192.0.2.1", f"{asked} {kind} {set_of_them}"], [], [])),
         Question("a.test", "A"),
     )
     assert answers[0].values == ("192.0.2.1",)
-    assert time.process_time() - began < 10 * SPENT_SECONDS  # making the answer is most of it
 
 
 @pytest.mark.parametrize("kind", ["A", "TXT", "DNSKEY"])
@@ -147,9 +145,9 @@ def test_an_immense_answer_is_not_read(kind: str) -> None:
     response = dns.message.make_response(query.message)
     response.answer = [dns.rrset.from_text(query.message.question[0].name, 1, "IN", kind, *values)]
     wire = response.to_wire(max_size=65_535)
-    began = time.process_time()
-    assert read_response(query, wire) is None
-    assert time.process_time() - began < SPENT_SECONDS
+    response_read, calls = count_calls(lambda: read_response(query, wire))
+    assert response_read is None
+    assert calls < MAX_CALLS
 
 
 def test_datagrams_of_a_forger_cost_a_glance() -> None:
@@ -157,9 +155,9 @@ def test_datagrams_of_a_forger_cost_a_glance() -> None:
     query = make_query(Question("a.test", "A"), CountingRandom())
     assert query is not None
     other = bytes([query.wire[0] ^ 1]) + query.wire[1:]
-    began = time.process_time()
-    assert not any(read_response(query, other) for _ in range(10_000))
-    assert time.process_time() - began < SPENT_SECONDS
+    response_read, calls = count_calls(lambda: read_response(query, other))
+    assert response_read is None
+    assert calls < MAX_CALLS
 
 
 # ---- a failure is not a fact --------------------------------------------------------------------

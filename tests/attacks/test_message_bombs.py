@@ -109,18 +109,27 @@ def look(message: bytes) -> None:
 
 
 def seconds(message: bytes) -> float:
-    best = float("inf")
-    for _ in range(3):
-        begin = time.process_time()
-        look(message)
-        best = min(best, time.process_time() - begin)
-    return best
+    begin = time.process_time()
+    look(message)
+    return time.process_time() - begin
+
+
+def is_in_time(small: bytes, large: bytes, factor: float) -> bool:
+    """Tell whether the large mail takes no more than ``factor`` times as long as the small one.
+
+    Other programs only make a measurement longer, so the shortest of several counts.
+    """
+    shortest, longest = float("inf"), float("inf")
+    for _ in range(20):
+        shortest, longest = min(shortest, seconds(small)), min(longest, seconds(large))
+        if longest <= max(shortest, FLOOR_SECONDS) * factor:
+            return True
+    return False
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_time_grows_with_the_mail(bomb: Bomb) -> None:
-    small, large = seconds(bomb(SMALL)), seconds(bomb(SMALL * FACTOR))
-    assert large <= max(small, FLOOR_SECONDS) * FACTOR * MORE
+    assert is_in_time(bomb(SMALL), bomb(SMALL * FACTOR), FACTOR * MORE)
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
@@ -186,7 +195,7 @@ def test_cve_2025_59045_a_meeting_that_recurs_for_ever() -> None:
     rule = b"RRULE:FREQ=SECONDLY;COUNT=999999999\r\n"
     event = b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:00010101T000000Z\r\n" + rule
     small = HEAD + b"Content-Type: text/calendar\r\n\r\n" + event
-    assert seconds(small) < seconds(small + b"X: y\r\n" * 100_000) + FLOOR_SECONDS
+    assert is_in_time(small + b"X: y\r\n" * 100_000, small, 1.0)
     (file,) = view_message(small).attachments
     assert file.size <= len(small)
 

@@ -32,12 +32,12 @@ from zajil.testing.raw_smtp import RawPeer
 
 pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(240)]
 
-IDLE_SECONDS = 2
-MAIL_SECONDS = 4
+IDLE_SECONDS = 5
+MAIL_SECONDS = 8
 SESSIONS = 12
 BEGIN = ["EHLO client.test", "MAIL FROM:<a@elsewhere.test>", "RCPT TO:<amal@north.test>"]
 GUARD_SECONDS = 60.0
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = 100.0
 """server.shutdown_grace."""
 
 
@@ -45,6 +45,7 @@ GRACE_SECONDS = 20.0
 def small_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
     """Servers of one worker with narrow limits."""
     options = [
+        f"server.shutdown_grace={GRACE_SECONDS:.0f}s",
         f"limits.idle={IDLE_SECONDS}s",
         f"limits.data_idle={IDLE_SECONDS}s",
         f"limits.mail_time={MAIL_SECONDS}s",

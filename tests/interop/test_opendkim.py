@@ -37,7 +37,7 @@ def run_opendkim(folder: Path, message: bytes, **settings: str) -> tuple[str, st
     conf.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
     file.write_bytes(message)
     done = subprocess.run(
-        [opendkim, "-x", conf, "-t", file], capture_output=True, text=True, check=False, timeout=15
+        [opendkim, "-x", conf, "-t", file], capture_output=True, text=True, check=False, timeout=60
     )
     return done.stdout, done.stderr
 

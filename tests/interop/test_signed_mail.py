@@ -78,7 +78,7 @@ def test_opendkim_finds_it_right(tmp_path: Path, sent: tuple[bytes, dict[str, st
             capture_output=True,
             text=True,
             check=False,
-            timeout=15,
+            timeout=60,
             env={**os.environ, "LC_ALL": "C"},
         )
         assert ("succeeded" in done.stdout + done.stderr) is right, done

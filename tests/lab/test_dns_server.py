@@ -21,8 +21,8 @@ def test_udp_and_tcp_share_a_port() -> None:
         host, _, port = server.address.rpartition(":")
         query = dns.message.make_query("north.test", "MX")
         try:
-            udp = await dns.asyncquery.udp(query, host, timeout=15, port=int(port))
-            tcp = await dns.asyncquery.tcp(query, host, timeout=15, port=int(port))
+            udp = await dns.asyncquery.udp(query, host, timeout=60, port=int(port))
+            tcp = await dns.asyncquery.tcp(query, host, timeout=60, port=int(port))
         finally:
             await server.close()
         return [str(response.answer[0][0]) for response in (udp, tcp)]

@@ -363,7 +363,7 @@ def test_a_disk_that_takes_no_more_in_the_middle(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=60,
     )
     assert done.stdout.startswith("451 4.3.0"), done.stderr
 

@@ -98,7 +98,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(
         for _ in range(lines):
             acknowledged.add(child.stdout.readline().decode().strip())
         child.send_signal(signal.SIGKILL)
-        out, _ = child.communicate(timeout=30)
+        out, _ = child.communicate(timeout=60)
         # What came before the kill was acknowledged too; a last line may be cut.
         acknowledged |= {line for line in out.decode().split("\n")[:-1] if line}
     assert len(acknowledged) >= 174

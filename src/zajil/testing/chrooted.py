@@ -25,7 +25,7 @@ shift 2
 exec chroot "$root" "$@"
 """
 _UNSHARE = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh")
-_END_SECONDS = 10.0
+_END_SECONDS = 60.0
 _SEND_SECONDS = 60.0
 """A guard against a client that hangs."""
 

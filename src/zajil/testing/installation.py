@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ZAJIL = [sys.executable, "-m", "zajil"]
-_END_SECONDS = 10.0
+_END_SECONDS = 60.0
 _SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "web")
 
 

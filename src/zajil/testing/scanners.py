@@ -93,7 +93,7 @@ def _answers(address: Path | tuple[str, int]) -> bool:
     return False
 
 
-def _wait(is_ready: Callable[[], bool], seconds: float = 15) -> None:
+def _wait(is_ready: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not is_ready():
         if time.monotonic() > deadline:

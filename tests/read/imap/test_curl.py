@@ -30,7 +30,7 @@ def test_curl(tmp_path: Path) -> None:
                 f"imap://127.0.0.1:{place.port}{path.removeprefix('starttls:')}",
             ]
         command = [curl, "-sS", "--cacert", str(tmp_path / "ca.pem"), "-u", f"amal:{PASSWORD}"]
-        done = subprocess.run([*command, *options, *secure], capture_output=True, timeout=15)
+        done = subprocess.run([*command, *options, *secure], capture_output=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
