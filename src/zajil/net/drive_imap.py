@@ -47,6 +47,9 @@ class Stream(Protocol):
     async def flush(self) -> None:
         """Hand over what the engine has to send; wait while the client takes nothing.
 
+        Called between two portions of work also where there is nothing to send: it ends the work
+        for a client that is gone.
+
         Raises:
             ConnectionError: the client is gone.
             TimeoutError: it took nothing for too long.
@@ -249,6 +252,7 @@ class _Connection(asyncio.Protocol):
         if not self._may_write.is_set():
             async with asyncio.timeout(self._listener.times.write):
                 await self._may_write.wait()
+            self._open_transport()  # it may have ended meanwhile
 
     def wake(self) -> None:
         """See ``Stream.wake``."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -137,6 +139,24 @@ class Blobs:
         row = conn.execute(_FIND, {"id_": blob_id}).one_or_none()
         if row is None:
             raise NoSuchBlob(blob_id)
+        return self._open(row)
+
+    def open_all(
+        self, conn: Connection, blob_ids: Sequence[BlobId]
+    ) -> dict[BlobId, Callable[[], BlobReader]]:
+        """Look up blobs with one statement for many; opening one may raise as ``open`` does.
+
+        Returns:
+            For each blob that is there a function that opens it, as often as it is called.
+        """
+        opened: dict[BlobId, Callable[[], BlobReader]] = {}
+        wanted = list(dict.fromkeys(blob_ids))
+        for start in range(0, len(wanted), _AT_ONCE):
+            rows = conn.execute(_FIND_ALL, {"ids_": wanted[start : start + _AT_ONCE]})
+            opened.update((row.id, functools.partial(self._open, row)) for row in rows)
+        return opened
+
+    def _open(self, row: Any) -> BlobReader:
         if row.content is not None:
             return BlobReader(row.size, bytes(row.content), None)
         path = self._folder / row.location
@@ -310,6 +330,9 @@ def release_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
 
 
 _COLUMNS = (blob.c.id, blob.c.size, blob.c.content, blob.c.location)
+_AT_ONCE = 1000
+"""Rows named in one statement: below SQLite's 32,766 parameters."""
+_FIND_ALL = sa.select(blob).where(blob.c.id.in_(sa.bindparam("ids_", expanding=True)))
 _FIND = sa.select(blob.c.size, blob.c.content, blob.c.location).where(
     blob.c.id == sa.bindparam("id_")
 )

@@ -10,21 +10,19 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, Uid
-from zajil.store.blobs import BlobReader, Blobs, NoSuchBlob
+from zajil.store.blobs import BlobReader, Blobs
 from zajil.store.flags import FLAG_BITS, unpack_flags
 from zajil.store.mailboxes import Mailbox, find_mailbox
 from zajil.store.schema import expunged, mailbox, message
-
-R = TypeVar("R")
 
 _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
@@ -138,25 +136,21 @@ def read_message(conn: Connection, blobs: Blobs, found: Message) -> bytes:
     return found.prefix + blobs.read(conn, found.blob_id)
 
 
-def use_messages(
-    conn: Connection,
-    blobs: Blobs,
-    found: Sequence[Message],
-    use: Callable[[Message, MessageReader], R],
-) -> list[R | None]:
-    """Open messages one after the other for ``use``; ``None`` stands for one that is gone.
+def open_messages(
+    conn: Connection, blobs: Blobs, found: Sequence[Message]
+) -> Iterator[tuple[Message, MessageReader | None]]:
+    """Open messages in their order, with one statement; ``None`` stands for one that is gone.
+
+    The caller closes each reader. What is small enough to lie in the database is in memory, of all
+    of them, so their sizes together are the caller's to bound.
 
     Raises:
         StoreUnavailable: a file cannot be read.
     """
-    results: list[R | None] = []
+    opened = blobs.open_all(conn, [one.blob_id for one in found])
     for one in found:
-        try:
-            with open_message(conn, blobs, one) as reader:
-                results.append(use(one, reader))
-        except NoSuchBlob:
-            results.append(None)
-    return results
+        open_blob = opened.get(one.blob_id)
+        yield one, None if open_blob is None else MessageReader(one.prefix, open_blob())
 
 
 def take_snapshot(conn: Connection, account_id: AccountId, name: str) -> MailboxSnapshot | None:

@@ -72,7 +72,10 @@ class Store:
             announce=self.changes.announce,
         )
         self.read = self.reader.read
-        """``await read(query)``: run ``query(conn)`` in a snapshot, in a reader thread."""
+        """``await read(query, account_id)``: run ``query(conn)`` in a snapshot, in a reader
+        thread, for an account or for nobody in particular."""
+        self.work = self.reader.work
+        """``await work(task, account_id)``: run ``task()`` in a reader thread, for an account."""
         self.read_now = self.reader.read_now
         """The same in this thread: for the command line and tests."""
 

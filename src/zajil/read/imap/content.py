@@ -5,7 +5,7 @@ Runs in reader threads: nothing here touches the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from zajil.imap.body_section import Span, find_section, needs_structure
@@ -21,6 +21,10 @@ from zajil.store.messages import MessageReader
 MAX_HEADER = 1 << 20
 """Where the header section of a large message is looked for before all of it is read."""
 
+MAX_LITERAL = 1 << 32
+"""No literal is as long (RFC 3501 section 9, number)."""
+_BESIDE = 64
+"""Bytes of an item beside those of the message; a flag or a date fits in."""
 _STRUCTURE = (Attribute.BODY, Attribute.BODYSTRUCTURE)
 _CONTENT = (*_STRUCTURE, Attribute.ENVELOPE)
 
@@ -66,6 +70,8 @@ class Content:
         self.size = reader.size
         self._reader = reader
         self._data: bytes | None = None
+        self._rest: Span | None = None
+        self._structures: dict[Attribute, bytes] = {}
         self.part: Part | None = known
         if needs.data or (needs.structure and known is None):
             self._read_all()
@@ -78,8 +84,31 @@ class Content:
             return self._data[start:end]
         return self._reader.read_at(start, end - start)
 
-    def forget_data(self) -> None:
-        """Keep the structure alone: what is sent from now on is read when its turn comes."""
+    def read_pieces(self, pieces: Iterator[Piece], most: int) -> bytes:
+        """Take pieces until they have so many bytes; ``b""``: there are no more.
+
+        What is left of a range is given back by the next call. May wait on the disk.
+        """
+        taken: list[bytes] = []
+        room = most
+        while room > 0:
+            piece = self._rest or next(pieces, None)
+            self._rest = None
+            if piece is None:
+                break
+            if isinstance(piece, Span):
+                end = min(piece.end, piece.start + room)
+                self._rest = Span(end, piece.end) if end < piece.end else None
+                piece = self.read(piece.start, end)
+            taken.append(piece)
+            room -= len(piece)
+        return b"".join(taken)
+
+    def write_structures(self, items: Sequence[FetchItem]) -> None:
+        """Write the items that need every byte of the message, and let go of these bytes."""
+        for item in items:
+            if isinstance(item, Attribute) and item in _STRUCTURE:
+                self._structures[item] = self._structure(item)
         self._data = None
 
     def write(self, item: FetchItem) -> list[Piece]:
@@ -88,9 +117,12 @@ class Content:
             return self._section(item)
         if item is Attribute.ENVELOPE:
             return [b"ENVELOPE " + envelope(self._root())]
+        return [self._structures.get(item) or self._structure(item)]
+
+    def _structure(self, item: Attribute) -> bytes:
         data = self._data or b""
         written = body_structure(self._root(), data, extended=item is Attribute.BODYSTRUCTURE)
-        return [item.value.encode("ascii") + b" " + written]
+        return item.value.encode("ascii") + b" " + written
 
     def _section(self, section: BodySection) -> list[Piece]:
         if not section.path and section.text is SectionText.WHOLE:
@@ -100,18 +132,13 @@ class Content:
         label = section.label + b" "
         if spans is None:
             return [label + nstring(None)]
+        end = b""
         if section.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT):
-            fields = b"".join([self.read(span.start, span.end) for span in spans])
-            if fields and not fields.endswith(b"\n"):
-                fields += b"\r\n"
-            fields += b"\r\n"
-            if section.partial is not None:
-                fields = fields[section.partial[0] :][: section.partial[1]]
-            return [label + literal_head(len(fields)) + fields]
-        span = spans[0].cut(section.partial)
-        if not span.size:
-            return [label + string(b"")]
-        return [label + literal_head(span.size), span]
+            # The empty line after the fields; the last field may lack its own line end.
+            end = b"\r\n"
+            if spans and self.read(spans[-1].end - 1, spans[-1].end) != b"\n":
+                end = b"\r\n\r\n"
+        return [label, *_literal(spans, end, section.partial)]
 
     def _root(self) -> Part:
         if self.part is None:
@@ -130,3 +157,42 @@ class Content:
             self._read_all()
         else:
             self.part = parse_message(head[:end])
+
+
+def _literal(spans: Sequence[Span], end: bytes, partial: tuple[int, int] | None) -> list[Piece]:
+    """Write ranges, and bytes of ours behind them, as one string."""
+    offset, room = (0, MAX_LITERAL) if partial is None else partial
+    size = 0
+    wanted: list[Piece] = []
+    parts: tuple[Piece, ...] = (*spans, end)
+    for span in parts:
+        length = span.size if isinstance(span, Span) else len(span)
+        start, stop = min(offset, length), min(offset + room, length)
+        offset, room = offset - start, room - (stop - start)
+        if start == stop:
+            continue
+        size += stop - start
+        if not isinstance(span, Span):
+            wanted.append(span[start:stop])
+        elif wanted and isinstance(last := wanted[-1], Span) and last.end == span.start + start:
+            wanted[-1] = Span(last.start, span.start + stop)
+        else:
+            wanted.append(Span(span.start + start, span.start + stop))
+    return [literal_head(size), *wanted] if size else [string(b"")]
+
+
+def answer_size(items: Sequence[FetchItem], size: int) -> int:
+    """Give the most bytes that the answer to these items can have.
+
+    Args:
+        items: each may want the whole message once more.
+        size: of the message.
+    """
+    total = 0
+    for item in items:
+        if isinstance(item, BodySection):
+            total += len(item.label) + _BESIDE
+            total += size if item.partial is None else min(size, item.partial[1])
+        else:
+            total += size + _BESIDE if item in _CONTENT else _BESIDE
+    return total

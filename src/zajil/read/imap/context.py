@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from zajil.core.clock import Clock
 from zajil.core.ids import BlobId
@@ -14,6 +16,9 @@ from zajil.message.part import Part
 from zajil.net.drive_imap import Stream
 from zajil.read.imap.view import View
 from zajil.store.open import Store
+from zajil.store.reader import Snapshot
+
+R = TypeVar("R")
 
 NO_MAILBOX = Completion("NO", "there is no such mailbox", "NONEXISTENT")
 TRY_CREATE = Completion("NO", "there is no such mailbox", "TRYCREATE")
@@ -49,6 +54,18 @@ class Context:
         if self.view is None:
             raise RuntimeError("no mailbox is selected")
         return self.view
+
+    async def read(self, query: Callable[[Snapshot], R]) -> R:
+        """Run a query in a reader thread, when it is this account's turn.
+
+        Raises:
+            StoreUnavailable: the database cannot be read now.
+        """
+        return await self.store.read(query, self.account.account_id)
+
+    async def work(self, task: Callable[[], R]) -> R:
+        """Run what needs no snapshot in a reader thread, when it is this account's turn."""
+        return await self.store.work(task, self.account.account_id)
 
     def keep_structure(self, key: StructureKey, part: Part) -> None:
         """Remember the structure of a large message; the oldest is forgotten."""

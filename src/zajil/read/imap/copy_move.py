@@ -26,7 +26,7 @@ async def copy(context: Context, command: Copy) -> Completion:
     if command.move and view.read_only:
         return READ_ONLY
     account_id = context.account.account_id
-    target = await context.store.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
+    target = await context.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
     if target is None:
         return TRY_CREATE
     uids = view.choose(command.numbers, uid=command.uid)

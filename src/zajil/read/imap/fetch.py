@@ -1,14 +1,15 @@
 """FETCH. (RFC 3501 section 6.4.5)
 
 Laws:
-- A message's bytes are sent as they are stored; large ones in pieces, never as one string.
+- A message's bytes are sent as they are stored; a long answer in pieces, never as one string.
+- Nothing further is read while the client does not take what was sent, or is gone.
 - No snapshot of the database stays open while a client takes its time.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from zajil.core.ids import Uid
 from zajil.imap.command import Fetch
@@ -16,175 +17,202 @@ from zajil.imap.date_time import format_date_time
 from zajil.imap.fetch_item import Attribute, FetchItem
 from zajil.imap.flag import SEEN
 from zajil.imap.response import Completion
-from zajil.read.imap.content import Content, Needs, Piece, needs_of
+from zajil.read.imap.content import Content, Needs, Piece, answer_size, needs_of
 from zajil.read.imap.context import Context
 from zajil.read.imap.flags import change
 from zajil.read.imap.view import View
 from zajil.store.blobs import NoSuchBlob
 from zajil.store.errors import StoreUnavailable
 from zajil.store.message_changes import FlagMode
-from zajil.store.messages import (
-    Message,
-    MessageReader,
-    get_messages,
-    open_message,
-    use_messages,
-)
+from zajil.store.messages import Message, get_messages, open_message, open_messages
+from zajil.store.reader import Snapshot
 
-_ROWS = 500
+_ROWS = 200
 """Messages looked up at a time."""
 _SMALL = 262_144
 """Bytes of a message that is read in one go with others."""
 _TOGETHER = 1 << 20
-"""Bytes of such messages in one turn of a reader thread."""
-_PIECE = 262_144
-"""Bytes of a large message that are read and sent at a time."""
+"""Bytes of such messages that are read in one turn of a reader thread."""
+_ANSWER = 262_144
+"""Bytes of the answer after which a turn ends, and what a longer answer is cut into. What a session
+holds of its answer is this twice at most; as much waits in the connection (``net.drive_imap``)."""
 
 
 async def fetch(context: Context, command: Fetch) -> Completion:
     """Send what is asked of each message, and mark as seen what was read."""
     view = context.selected
+    box = view.mailbox.mailbox_id
     uids = view.choose(command.numbers, uid=command.uid)
     needs = needs_of(command.items)
-    marked: frozenset[Uid] = frozenset()
-    if needs.seen and not view.read_only and uids:
-        marked = await _mark_seen(context, uids)
     sent = 0
     for start in range(0, len(uids), _ROWS):
         wanted = uids[start : start + _ROWS]
-        box = view.mailbox.mailbox_id
-        found = await context.store.read(lambda conn: get_messages(conn, box, wanted))  # noqa: B023
+        found = await context.read(lambda conn: get_messages(conn, box, wanted))  # noqa: B023
+        marked: frozenset[Uid] = frozenset()
+        if needs.seen and not view.read_only:
+            found, marked = await _mark_seen(context, found)
         if marked or Attribute.FLAGS in command.items:
             # These rows may be newer than the view: what it did not name yet is named first.
             for line in view.new_keywords(one.flags for one in found):
                 context.engine.untagged(line)
-        for portion in _portions(found, needs):
-            sent += await _send(context, portion, command.items, needs, marked)
+        answer = _Answer(view, command.items, needs, marked)
+        for portion in _portions(found, answer):
+            sent += await _send(context, portion, answer)
     if sent < len(uids):
         return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
     return Completion("OK", "messages are fetched")
 
 
-async def _mark_seen(context: Context, uids: list[Uid]) -> frozenset[Uid]:
-    view = context.selected
-    before = view.modseq
-    results = await change(context, uids, FlagMode.ADD, frozenset({SEEN}))
-    return frozenset(one.uid for one in results if one.modseq > before)
+async def _mark_seen(
+    context: Context, found: Sequence[Message]
+) -> tuple[list[Message], frozenset[Uid]]:
+    """Set ``\\Seen`` where it is not set; give the messages as they are now, and which changed."""
+    unseen = [one.uid for one in found if SEEN not in one.flags]
+    before = context.selected.modseq
+    results = await change(context, unseen, FlagMode.ADD, frozenset({SEEN}))
+    marked = frozenset(one.uid for one in results if one.modseq > before)
+    flags = {one.uid: one.flags for one in results}
+    return [replace(one, flags=flags.get(one.uid, one.flags)) for one in found], marked
 
 
-def _portions(found: Sequence[Message], needs: Needs) -> Iterator[list[Message]]:
-    """Cut into what is read in one turn: a large message alone, small ones together."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is to be sent of each message."""
+
+    view: View
+    items: tuple[FetchItem, ...]
+    needs: Needs
+    marked: frozenset[Uid]
+    """Messages that became ``\\Seen`` by this command."""
+
+    def is_short(self, message: Message) -> bool:
+        """Whether the answer about this message may be made together with others."""
+        return message.size <= _SMALL and answer_size(self.items, message.size) <= _ANSWER
+
+    def write(self, message: Message, content: Content | None) -> Iterator[Piece]:
+        """Write the response for one message, in pieces, each when it is asked for."""
+        view, wanted = self.view, list(self.items)
+        yield b"* %d FETCH (" % (view.number_of(message.uid) or 0)
+        if message.uid in self.marked and Attribute.FLAGS not in wanted:
+            # Changed by being read (RFC 3501 section 6.4.5); first, where clients look.
+            wanted.insert(0, Attribute.FLAGS)
+        for place, item in enumerate(wanted):
+            if place:
+                yield b" "
+            match item:
+                case Attribute.UID:
+                    yield b"UID %d" % message.uid
+                case Attribute.FLAGS:
+                    yield b"FLAGS " + view.flags_of(message.uid, message.flags)
+                case Attribute.INTERNALDATE:
+                    yield b"INTERNALDATE " + format_date_time(message.received_at_ms)
+                case Attribute.SIZE:
+                    yield b"RFC822.SIZE %d" % message.size
+                case _ if content is not None:
+                    yield from content.write(item)
+        yield b")\r\n"
+
+
+def _portions(found: Sequence[Message], answer: _Answer) -> Iterator[list[Message]]:
+    """Cut into what is read in one turn: short answers together, a long one alone."""
     portion: list[Message] = []
     size = 0
     for message in found:
-        if portion and needs.content and size + message.size > _TOGETHER:
+        alone = answer.needs.content and not answer.is_short(message)
+        if portion and answer.needs.content and (alone or size + message.size > _TOGETHER):
             yield portion
             portion, size = [], 0
         portion.append(message)
         size += message.size
+        if alone:
+            yield portion
+            portion, size = [], 0
     if portion:
         yield portion
 
 
-async def _send(
-    context: Context,
-    portion: list[Message],
-    items: Sequence[FetchItem],
-    needs: Needs,
-    marked: frozenset[Uid],
-) -> int:
+async def _send(context: Context, portion: list[Message], answer: _Answer) -> int:
     """Send the responses for some messages; give how many were still there."""
-    view = context.selected
-    lines: Sequence[bytes | None]
-    if not needs.content:
-        lines = [_join(_write(view, one, items, marked, None)) for one in portion]
-    elif portion[0].size > _SMALL:
-        return await _send_large(context, portion[0], items, needs, marked)
-    else:
-
-        def write_small(message: Message, reader: MessageReader) -> bytes:
-            content = Content(reader, needs, None)
-            return _join(_write(view, message, items, marked, content), content)
-
-        blobs = context.store.blobs
-        lines = await context.store.read(
-            lambda conn: use_messages(conn, blobs, portion, write_small)
-        )
-    there = [line for line in lines if line is not None]
-    for line in there:
-        context.engine.untagged(line)
-    await context.stream.flush()
-    return len(there)
+    if not answer.needs.content:
+        for one in portion:
+            context.engine.untagged(_join(answer.write(one, None)))
+        await context.stream.flush()
+        return len(portion)
+    if not answer.is_short(portion[0]):
+        return await _send_long(context, portion[0], answer)
+    sent = 0
+    while portion:
+        waiting = portion
+        lines = await context.read(lambda conn: _write_turn(context, conn, waiting, answer))  # noqa: B023
+        portion = portion[len(lines) :]
+        for line in lines:
+            sent += line is not None
+            context.engine.untagged(line or b"")
+        await context.stream.flush()
+    return sent
 
 
-async def _send_large(
-    context: Context,
-    message: Message,
-    items: Sequence[FetchItem],
-    needs: Needs,
-    marked: frozenset[Uid],
-) -> int:
-    """Send one message in pieces; hold its file, not a snapshot, while the client reads."""
-    blobs, view = context.store.blobs, context.selected
+def _write_turn(
+    context: Context, conn: Snapshot, portion: list[Message], answer: _Answer
+) -> list[bytes | None]:
+    """Write the responses for as many messages as one turn allows; ``None``: it is gone.
+
+    Runs in a reader thread.
+    """
+    lines: list[bytes | None] = []
+    size = 0
+    for message, reader in open_messages(conn, context.store.blobs, portion):
+        if reader is None:
+            lines.append(None)
+            continue
+        with reader:
+            content = Content(reader, answer.needs, None)
+            line = _join(answer.write(message, content), content)
+        lines.append(line)
+        size += len(line)
+        if size >= _ANSWER:
+            break
+    return lines
+
+
+async def _send_long(context: Context, message: Message, answer: _Answer) -> int:
+    """Send one response in pieces; hold the message's file, not a snapshot, while they are read."""
+    blobs, needs = context.store.blobs, answer.needs
     try:
-        reader = await context.store.read(lambda conn: open_message(conn, blobs, message))
+        reader = await context.read(lambda conn: open_message(conn, blobs, message))
     except NoSuchBlob:
         return 0
     with reader:
         key = (message.blob_id, message.prefix)
         known = context.structures.get(key)
-        content = await asyncio.to_thread(Content, reader, needs, known)
+
+        def prepare() -> Content:
+            content = Content(reader, needs, known)
+            content.write_structures(answer.items)
+            return content
+
+        content = await context.work(prepare)
         if needs.structure and known is None and content.part is not None:
             context.keep_structure(key, content.part)
-        pieces = await asyncio.to_thread(_write, view, message, items, marked, content)
-        content.forget_data()
-        for piece in pieces:
-            if isinstance(piece, bytes):
-                context.engine.untagged(piece)
-                continue
-            for start in range(piece.start, piece.end, _PIECE):
-                end = min(start + _PIECE, piece.end)
-                try:
-                    context.engine.untagged(await asyncio.to_thread(content.read, start, end))
-                except StoreUnavailable as error:
-                    # A literal was announced: no other answer fits in here any more.
-                    raise ConnectionAbortedError(str(error)) from error
-                await context.stream.flush()
-    return 1
+        pieces = answer.write(message, content)
+        begun = False
+        while True:
+            try:
+                data = await context.work(lambda: content.read_pieces(pieces, _ANSWER))
+            except StoreUnavailable as error:
+                if not begun:
+                    raise
+                # A literal was announced: no other answer fits in here any more.
+                raise ConnectionAbortedError(str(error)) from error
+            if not data:
+                return 1
+            begun = True
+            context.engine.untagged(data)
+            del data
+            await context.stream.flush()
 
 
-def _write(
-    view: View,
-    message: Message,
-    items: Sequence[FetchItem],
-    marked: frozenset[Uid],
-    content: Content | None,
-) -> list[Piece]:
-    """Write the response for one message, in pieces."""
-    pieces: list[Piece] = [b"* %d FETCH (" % (view.number_of(message.uid) or 0)]
-    wanted = list(items)
-    if message.uid in marked and Attribute.FLAGS not in wanted:
-        # They changed by being read (RFC 3501 section 6.4.5), and stand where clients look first.
-        wanted.insert(0, Attribute.FLAGS)
-    for place, item in enumerate(wanted):
-        if place:
-            pieces.append(b" ")
-        match item:
-            case Attribute.UID:
-                pieces.append(b"UID %d" % message.uid)
-            case Attribute.FLAGS:
-                pieces.append(b"FLAGS " + view.flags_of(message.uid, message.flags))
-            case Attribute.INTERNALDATE:
-                pieces.append(b"INTERNALDATE " + format_date_time(message.received_at_ms))
-            case Attribute.SIZE:
-                pieces.append(b"RFC822.SIZE %d" % message.size)
-            case _ if content is not None:
-                pieces += content.write(item)
-    pieces.append(b")\r\n")
-    return pieces
-
-
-def _join(pieces: list[Piece], content: Content | None = None) -> bytes:
+def _join(pieces: Iterable[Piece], content: Content | None = None) -> bytes:
     joined: list[bytes] = []
     for piece in pieces:
         if isinstance(piece, bytes):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zajil.core.ids import Uid
 from zajil.imap.command import Store, StoreMode
 from zajil.imap.response import Completion, untagged
@@ -34,7 +36,7 @@ async def store_flags(context: Context, command: Store) -> Completion:
 
 
 async def change(
-    context: Context, uids: list[Uid], mode: FlagMode, flags: frozenset[str]
+    context: Context, uids: Sequence[Uid], mode: FlagMode, flags: frozenset[str]
 ) -> tuple[MessageFlags, ...]:
     """Change flags in the store; what the session knows by that is not told to it again."""
     view = context.selected

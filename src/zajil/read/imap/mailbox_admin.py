@@ -85,10 +85,10 @@ async def subscribe(context: Context, command: Subscribe) -> Completion:
 async def status(context: Context, command: Status) -> Completion:
     """Count a mailbox without selecting it."""
     account_id = context.account.account_id
-    box = await context.store.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
+    box = await context.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
     if box is None:
         return NO_MAILBOX
-    counts = await context.store.read(lambda conn: count_messages(conn, [box.mailbox_id]))
+    counts = await context.read(lambda conn: count_messages(conn, [box.mailbox_id]))
     context.engine.untagged(status_line(box, counts[box.mailbox_id], command.items))
     return Completion("OK", "status is sent")
 

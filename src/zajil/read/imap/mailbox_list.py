@@ -41,13 +41,13 @@ async def list_(context: Context, command: List) -> Completion:
         context.engine.untagged(untagged(b"LIST (\\Noselect)", _SEPARATOR, b'""'))
         return Completion("OK", "list is sent")
     account_id = context.account.account_id
-    boxes = await context.store.read(lambda conn: list_mailboxes(conn, account_id))
+    boxes = await context.read(lambda conn: list_mailboxes(conn, account_id))
     names = _matching(boxes, command.reference, command.patterns)
     shown = [name for name in names if _is_selected(name, command.select)]
     counts = {}
     if command.status:
         ids = [name.box.mailbox_id for name in shown if name.box is not None]
-        counts = await context.store.read(lambda conn: count_messages(conn, ids))
+        counts = await context.read(lambda conn: count_messages(conn, ids))
     for name in shown:
         context.engine.untagged(_list_line(name, command))
         if command.status and name.box is not None:
@@ -59,7 +59,7 @@ async def list_(context: Context, command: List) -> Completion:
 async def lsub(context: Context, command: Lsub) -> Completion:
     """Send the subscribed mailboxes that match. (RFC 3501 section 6.3.9)"""
     account_id = context.account.account_id
-    boxes = await context.store.read(lambda conn: list_mailboxes(conn, account_id))
+    boxes = await context.read(lambda conn: list_mailboxes(conn, account_id))
     for name in _matching(boxes, command.reference, (command.pattern,)):
         subscribed = name.box is not None and name.box.subscribed
         # With "%", a name whose subscribed ones lie below it is sent, marked.

@@ -20,9 +20,7 @@ async def select(context: Context, command: Select) -> Completion:
     """Open a mailbox and say what is in it; whatever was selected before is left."""
     leave(context)
     account_id = context.account.account_id
-    snapshot = await context.store.read(
-        lambda conn: take_snapshot(conn, account_id, command.mailbox)
-    )
+    snapshot = await context.read(lambda conn: take_snapshot(conn, account_id, command.mailbox))
     if snapshot is None:
         return NO_MAILBOX
     box = snapshot.mailbox
@@ -112,7 +110,7 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
         view.changed = False
         box = view.mailbox
         try:
-            changes = await context.store.read(
+            changes = await context.read(
                 lambda conn: changes_since(conn, box.account_id, box.mailbox_id, view.modseq)
             )
         except StoreError:
