@@ -134,7 +134,7 @@ def test_a_domain_goes_with_its_role_aliases(run: Run) -> None:
     run("domain", "add", "south.test")
     run("account", "add", "x@south.test")
     status, _, err = run("domain", "remove", "south.test")
-    assert (status, err) == (1, "zajil: 3 addresses are still in south.test\n")
+    assert (status, err) == (1, "zajil: 1 address is still in south.test: x@south.test\n")
     run("account", "remove", "x", "--yes")
     assert run("domain", "remove", "south.test") == (0, "removed south.test\n", "")
 
@@ -227,12 +227,6 @@ def test_the_store_is_described(run: Run) -> None:
     facts = as_json(run, "store", "check")
     assert (facts["database"], facts["domains"], facts["accounts"]) == ("sqlite", 1, 1)
     assert as_json(run, "store", "sweep") == {"removed": 0}
-
-
-def test_dns_records(run: Run) -> None:
-    records = as_json(run, "dns", "records", "north.test")["records"]
-    assert records[0]["value"] == "10 mail.north.test."
-    assert '"v=spf1 mx -all"' in run("dns", "records", "north.test")[1]
 
 
 def test_every_command_has_its_help() -> None:

@@ -36,6 +36,16 @@ def test_roles_are_always_accepted(north: LabDomain, zajil: LabDomain, local_par
     assert rcpt(zajil, f"{local_part}@{zajil.ascii_domain}")[0] == 250
 
 
+def test_the_postmaster_of_the_server_s_own_name_is_accepted(north: LabDomain) -> None:
+    """RFC 5321 section 4.5.1: DSNs to other servers are from there, and people answer them."""
+    with north.smtp() as client:
+        hostname = client.ehlo()[1].split()[0].decode()
+    assert hostname.endswith("north.test")
+    assert hostname != "north.test"
+    assert rcpt(north, f"Postmaster@{hostname}")[0] == 250
+    assert rcpt(north, f"amal@{hostname}")[1].startswith(b"5.1.1")
+
+
 def test_postmaster_alone_is_accepted(north: LabDomain) -> None:
     with north.smtp() as client:
         client.ehlo()

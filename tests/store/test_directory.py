@@ -79,3 +79,19 @@ def test_an_answer_from_before_a_change_is_not_kept(store: Store) -> None:
             assert store.directory.peek(AMAL) is None
 
     asyncio.run(run())
+
+
+def test_the_server_s_own_name_is_here_and_has_no_entries(store: Store) -> None:
+    make_account(store, "amal@north.test")
+
+    async def run() -> None:
+        async with running(store):
+            store.directory.hostname = "mail.north.test"
+            await store.directory.load()
+            own = store.directory.peek(parse_address("postmaster@mail.north.test"))
+            assert own == DirectoryAnswer(True, None)
+            assert store.directory.peek(parse_address("x@mail2.north.test")) == DirectoryAnswer(
+                False, None
+            )
+
+    asyncio.run(run())

@@ -24,7 +24,7 @@ from zajil.store.dkim_keys import (
     list_dkim_keys,
     revoke_dkim_keys,
 )
-from zajil.store.domains import NoSuchDomain, is_domain
+from zajil.store.domains import require_domain
 from zajil.store.open import Store
 from zajil.store.tracking import EventBatch, record_events
 
@@ -67,7 +67,7 @@ def show_keys(store: Store, ascii_name: str | None = None) -> list[DkimKeyRow]:
         NoSuchDomain: it is not ours.
     """
     if ascii_name is not None:
-        _demand_domain(store, ascii_name)
+        store.read_now(lambda conn: require_domain(conn, ascii_name))
     return store.read_now(lambda conn: list_dkim_keys(conn, ascii_name))
 
 
@@ -114,7 +114,7 @@ def revoke_keys(
         NoSuchDomain: it is not ours.
         NoSuchKey: the domain has none of such a selector; nothing was revoked.
     """
-    _demand_domain(store, ascii_name)
+    store.read_now(lambda conn: require_domain(conn, ascii_name))
     store.read_now(lambda conn: [get_dkim_key(conn, ascii_name, name) for name in selectors])
     item = KeysOf(ascii_name, tuple(selectors), now_ms)
     done: tuple[str, ...] = store.write_now(revoke_dkim_keys, item)
@@ -172,8 +172,3 @@ def _tell(
 def _rows(store: Store, ascii_name: str, selectors: Sequence[str]) -> list[DkimKeyRow]:
     rows = store.read_now(lambda conn: list_dkim_keys(conn, ascii_name))
     return [row for row in rows if row.selector in selectors]
-
-
-def _demand_domain(store: Store, ascii_name: str) -> None:
-    if not store.read_now(lambda conn: is_domain(conn, ascii_name)):
-        raise NoSuchDomain(f"{ascii_name} is not a domain of this server")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from zajil.config.options import Configuration
+from zajil.config.options import Configuration, ListenOptions
 from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.keys.record import record_value, zone_text
 from zajil.mailauth.dkim_key import key_name
@@ -53,12 +53,7 @@ def records_for(
         DnsRecord(
             domain, "TXT", '"v=spf1 mx -all"', "Only this server sends mail for the domain (SPF)."
         ),
-        DnsRecord(
-            hostname,
-            "TXT",
-            '"v=spf1 a -all"',
-            "Bounces name no sender: there the server's own name is looked up (SPF).",
-        ),
+        *_host_policy(domain, hostname),
         *key_records(keys),
         DnsRecord(
             f"_dmarc.{domain}",
@@ -104,10 +99,20 @@ def _server_records(configuration: Configuration) -> list[DnsRecord]:
     ]
 
 
+def _host_policy(domain: str, hostname: str) -> list[DnsRecord]:
+    """SPF of the server's own name; one name has one policy (RFC 7208 section 4.5)."""
+    if hostname == domain:
+        return []
+    purpose = "Bounces name no sender: there the server's own name is looked up (SPF)."
+    return [DnsRecord(hostname, "TXT", '"v=spf1 a -all"', purpose)]
+
+
 def _service_records(domain: str, configuration: Configuration) -> list[DnsRecord]:
     """SRV records by which mail programs set themselves up (RFC 6186 section 3)."""
     listen, hostname = configuration.listen, configuration.server.hostname
-    return [
+    # RFC 8314 section 3: programs shall use TLS from the first byte, so the others have no record
+    # where they are offered too.
+    found = [
         DnsRecord(
             f"_{service}._tcp.{domain}",
             "SRV",
@@ -117,3 +122,19 @@ def _service_records(domain: str, configuration: Configuration) -> list[DnsRecor
         for service, listeners in (("submissions", listen.submissions), ("imaps", listen.imaps))
         if listeners
     ]
+    absent = [
+        *(
+            name
+            for name in ("submission", "submissions", "imap", "imaps")
+            if not _has(listen, name)
+        ),
+        *("pop3", "pop3s"),
+    ]
+    purpose = "The server does not offer this service (RFC 6186 section 3.4)."
+    return found + [
+        DnsRecord(f"_{service}._tcp.{domain}", "SRV", "0 0 0 .", purpose) for service in absent
+    ]
+
+
+def _has(listen: ListenOptions, service: str) -> bool:
+    return bool(getattr(listen, service))

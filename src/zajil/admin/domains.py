@@ -5,14 +5,18 @@ from __future__ import annotations
 from zajil.admin.dkim_keys import make_first_keys
 from zajil.config.options_keys import KeyOptions
 from zajil.core.address import Address
+from zajil.core.directory import ROLE_LOCAL_PARTS
 from zajil.core.domain import to_ascii
 from zajil.store.accounts import list_accounts
-from zajil.store.aliases import AliasRow, NoSuchAlias, create_alias, delete_alias, list_aliases
-from zajil.store.domains import DomainRow, DomainUse, create_domain, delete_domain, list_domains
+from zajil.store.aliases import AliasRow, create_alias
+from zajil.store.domains import (
+    DomainRow,
+    DomainUse,
+    create_domain,
+    delete_domain,
+    list_domains,
+)
 from zajil.store.open import Store
-
-ROLE_LOCAL_PARTS = ("postmaster", "abuse")
-"""RFC 5321 section 4.5.1 demands the first, RFC 2142 section 2 the second."""
 
 
 def add_domain(
@@ -60,17 +64,6 @@ def remove_domain(store: Store, domain: str) -> str:
         DomainInUse: accounts or other aliases are still in it.
     """
     ascii_name = to_ascii(domain)
-    aliases = [row.address for row in store.read_now(list_aliases)]
-    here = [address for address in aliases if address.domain == ascii_name]
-    roles = {Address(local_part, ascii_name).key for local_part in ROLE_LOCAL_PARTS}
-    use = {row.ascii_name: row for row in store.read_now(list_domains)}.get(ascii_name)
-    # Nothing is taken away from a domain that cannot go.
-    if use and not use.accounts and {address.key for address in here} <= roles:
-        for address in here:
-            try:
-                store.write_now(delete_alias, address)
-            except NoSuchAlias:  # another command was quicker
-                continue
     store.write_now(delete_domain, ascii_name)
     return ascii_name
 

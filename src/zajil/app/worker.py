@@ -121,9 +121,10 @@ class Worker:
         return 0
 
     async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
-        await store.directory.load()
         shared, configuration = self.shared, self.configuration
         hostname = configuration.server.hostname
+        store.directory.hostname = hostname
+        await store.directory.load()
         resolver = Resolver(configuration.dns, self.clock, self.random)
         means = Means(
             configuration,

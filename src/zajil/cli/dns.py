@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zajil.cli.configured import opened_store, read_configuration
+from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
@@ -21,18 +22,40 @@ dns_app = typer.Typer(name="dns", help="What others must find in DNS.", no_args_
 def records(
     context: typer.Context,
     domain: Annotated[str, typer.Argument(help="A domain of ours, in any form.")],
+    as_zone: Annotated[
+        bool, typer.Option("--zone", help="Print a zone file and nothing else.")
+    ] = False,
+    without_soa: Annotated[
+        bool,
+        typer.Option("--without-soa", help="With --zone: only records, for a zone that exists."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the records to publish so that the domain's mail arrives, here and elsewhere."""
-    from zajil.admin.dns_advice import records_for
-    from zajil.core.domain import to_ascii
-    from zajil.store.dkim_keys import list_dkim_keys
+    """Print the records to publish so that the domain's mail arrives, here and elsewhere.
 
+    Exit status: 0 done, 1 the domain is not ours, 2 wrong usage.
+    """
+    from zajil.admin.dns_advice import records_for
+    from zajil.admin.zone_file import zone_file
+    from zajil.core.domain import to_ascii
+    from zajil.net.system import SystemClock
+    from zajil.store.dkim_keys import list_dkim_keys
+    from zajil.store.domains import require_domain
+
+    if without_soa and not as_zone:
+        raise WrongUsage("--without-soa goes with --zone")
+    if as_zone and as_json:
+        raise WrongUsage("--zone and --json exclude each other")
     name = to_ascii(domain)
     with opened_store(context) as store:
+        store.read_now(lambda conn: require_domain(conn, name))
         keys = store.read_now(lambda conn: list_dkim_keys(conn, name))
-    found = records_for(name, read_configuration(context), keys)
-    if as_json:
+    configuration = read_configuration(context)
+    found = records_for(name, configuration, keys)
+    if as_zone:
+        hostname, now_ms = configuration.server.hostname, SystemClock().now_ms()
+        print(zone_file(name, hostname, found, now_ms, whole=not without_soa), end="")
+    elif as_json:
         print_json({"records": [asdict(record) for record in found]})
     else:
         print_records(found)

@@ -15,7 +15,7 @@ from zajil.core.domain import to_unicode
 from zajil.store.alias_loop import refuse_loop
 from zajil.store.batch import DIRECTORY, touch
 from zajil.store.delegations import drop_delegations_for
-from zajil.store.domains import AlreadyExists, NoSuchDomain, is_domain
+from zajil.store.domains import AlreadyExists, require_domain
 from zajil.store.schema import address
 
 
@@ -207,8 +207,7 @@ def claim_address(
     """
     if claimed.is_catch_all and targets is None:
         raise BadAlias(f"{claimed.unicode} is a catch-all, which is an alias, not an account")
-    if not is_domain(tx, claimed.domain):
-        raise NoSuchDomain(f"{claimed.domain} is not a domain of this server")
+    require_domain(tx, claimed.domain)
     taken = AlreadyExists(f"the address {claimed.unicode} is taken already")
     if tx.execute(sa.select(address.c.key).where(address.c.key == claimed.key)).first():
         raise taken

@@ -24,6 +24,7 @@ _MAX_ENTRIES = 100_000
 """Addresses kept, found or not: whoever guesses addresses must not fill the memory."""
 
 _ELSEWHERE = DirectoryAnswer(is_local=False, entry=None)
+_NOBODY_HERE = DirectoryAnswer(is_local=True, entry=None)
 
 
 class _Read(Protocol):
@@ -39,6 +40,9 @@ class Directory:
         self.postmaster: AccountEntry | None = None
         """Who gets mail to postmaster and abuse where nobody has these addresses: the first admin.
         As last read; renewed together with the domains."""
+        self.hostname = ""
+        """The server's own name, where it is no domain of ours: only the addresses that must exist
+        (RFC 5321 section 4.5.1) are taken there, because our own mail may come from them."""
         self._answers: dict[str, DirectoryAnswer] = {}
         self._generation = 0
 
@@ -58,7 +62,7 @@ class Directory:
         if self._domains is None:
             return None
         if who.domain not in self._domains:
-            return _ELSEWHERE
+            return _NOBODY_HERE if who.domain == self.hostname else _ELSEWHERE
         return self._answers.get(who.key)
 
     async def find(self, who: Address) -> DirectoryAnswer:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.store.batch import DIRECTORY, touch
-from zajil.store.domains import AlreadyExists, NoSuchDomain
+from zajil.store.domains import AlreadyExists, no_such_domain
 from zajil.store.schema import dkim_key, domain
 
 Algorithm = Literal["rsa-sha256", "ed25519-sha256"]
@@ -118,7 +118,7 @@ def add_dkim_keys(tx: Connection, items: Sequence[NewDkimKeys]) -> list[bool]:
 def _add(tx: Connection, item: NewDkimKeys) -> bool:
     lock = sa.select(domain.c.ascii_name).where(domain.c.ascii_name == item.domain)
     if tx.execute(lock.with_for_update()).first() is None:
-        raise NoSuchDomain(f"{item.domain} is not a domain of this server")
+        raise no_such_domain(tx, item.domain)
     there = list_dkim_keys(tx, item.domain)
     if not item.replaces.issuperset(row.state for row in there):
         return False

@@ -19,6 +19,7 @@ PACKAGES = {
     "curl": "curl",
     "dpkg": "dpkg",
     "msmtp": "msmtp",
+    "named-checkzone": "bind9-utils",
     "node": "nodejs",
     "npm": "npm",
     "opendkim": "opendkim",
