@@ -22,9 +22,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from zajil.check.links import registered_domain
 from zajil.core.address import Address
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.dns.public_suffix import registered_domain
 from zajil.mailauth.authres import Result
 from zajil.mailauth.authres_read import is_same_name, read_results
 from zajil.mailauth.dkim_verify import DkimFound

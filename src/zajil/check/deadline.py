@@ -2,7 +2,8 @@
 
 A check may ask a hundred questions, and each may take its full time. When the time of the mail is
 over, every further question has failed: what rests on it is a temporary error, and is never held
-against the mail (RFC 7208 section 4.6.4, decision 0007, law 3).
+against the mail (RFC 7208 section 4.6.4, decision 0007, law 3). But such a question was not asked,
+and where its answer might have refused the mail, the mail has to come again (decision 0009).
 """
 
 from __future__ import annotations
@@ -24,9 +25,16 @@ class Deadline:
         self._seconds = seconds
         self._until: float | None = None
         """Begins to run with the first question that has to wait."""
+        self.left_unasked = False
+        """Whether a question was not asked: no time, no name server, or a zone at rest."""
 
     async def resolve(self, question: Question) -> Answer:
         """Answer, or fail when the time is over; who else waits for the answer still gets it."""
+        answer = await self._answer(question)
+        self.left_unasked = self.left_unasked or answer.is_unasked
+        return answer
+
+    async def _answer(self, question: Question) -> Answer:
         begun = begin(self._ask(question))
         if not isinstance(begun, Begun):
             answer: Answer = begun
@@ -42,7 +50,7 @@ class Deadline:
                 return known
         finally:
             task.cancel()
-        return Answer(question, Outcome.FAILED, detail="no time left")
+        return Answer(question, Outcome.FAILED, detail="no time left", is_unasked=True)
 
     async def _ask(self, question: Question) -> Answer:
         return await self._resolve(question)

@@ -8,9 +8,8 @@ from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import unquote
 
-from publicsuffixlist import PublicSuffixList
-
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.dns.public_suffix import suffixes
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def shown_domain(words: str) -> str | None:
     if match[1] is None and name.count(".") == 1 and name.rpartition(".")[2] in _FILE_ENDINGS:
         return None
     # ``report.pdf`` and ``i.e`` are no domains: their end is nothing that can be registered under.
-    if name.endswith(_RESERVED) or _suffixes().privatesuffix(name, accept_unknown=False):
+    if name.endswith(_RESERVED) or suffixes().privatesuffix(name, accept_unknown=False):
         return name
     return None
 
@@ -116,15 +115,3 @@ _FILE_ENDINGS = frozenset(
 """Under which names are registered, and which files have, too: ``README.md``, ``main.rs``."""
 _RESERVED = (".test", ".example")
 """RFC 2606 section 2: nobody's, but what tests and the lab are made of."""
-
-
-@lru_cache(maxsize=4096)
-def registered_domain(host: str) -> str:
-    """Give the part of a name that somebody registered; the name itself where there is none."""
-    return _suffixes().privatesuffix(host) or host
-
-
-@lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
-    # It ships with the package, and nothing is fetched.
-    return PublicSuffixList()

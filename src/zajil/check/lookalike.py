@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
 
-from zajil.check.links import registered_domain
 from zajil.core.domain import to_unicode
+from zajil.dns.public_suffix import registered_domain
 
 MAX_NAME = 253
 """Characters of a name that are compared."""

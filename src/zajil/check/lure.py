@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from zajil.check.links import registered_domain
 from zajil.check.lookalike import skeleton
 from zajil.check.view import MessageView
+from zajil.dns.public_suffix import registered_domain
 from zajil.message.normal_form import normal_form
 
 MAX_TEXT = 8192

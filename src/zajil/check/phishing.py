@@ -12,7 +12,7 @@ from itertools import islice
 
 from zajil.check.facts import MessageFacts
 from zajil.check.html_text import Link
-from zajil.check.links import Target, read_target, registered_domain, shown_domain
+from zajil.check.links import Target, read_target, shown_domain
 from zajil.check.lookalike import (
     Imitated,
     has_turning_control,
@@ -25,6 +25,7 @@ from zajil.check.signals import make_reason
 from zajil.check.verdict import Reason
 from zajil.check.view import MessageView, Person, printable
 from zajil.core.domain import to_unicode
+from zajil.dns.public_suffix import registered_domain
 
 MAX_CHECKED = 100
 """Links that are looked at; a mail with more has said enough."""

@@ -1,7 +1,8 @@
 """Who sent it: SPF, DKIM, ARC side by side, then DMARC, and what follows from them.
 
 Laws:
-- A question that DNS did not answer is never held against a mail (decision 0007, law 3).
+- A question that DNS did not answer is never held against a mail (decision 0007, law 3). One that
+  was not asked, though its answer could have refused the mail, defers it (decision 0009).
 - Where DMARC passed, or somebody we trust vouches, what forwarding breaks does not count: SPF of
   the forwarder's address, the signature over a text that a list changed.
 - What DMARC asks for is a reason among others; the verdict decides (RFC 9989 section 7.4).
@@ -28,7 +29,7 @@ from zajil.mailauth.authres import Result
 from zajil.mailauth.bimi import BimiFound, look_up_bimi
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.mailauth.dkim_verify import DkimFound, verify_dkim
-from zajil.mailauth.dmarc import DmarcFound, DmarcQuery, check_dmarc
+from zajil.mailauth.dmarc import DmarcFound, DmarcQuery, check_dmarc, look_up_policies
 from zajil.mailauth.spf import SpfFound, SpfQuery, check_spf, check_spf_helo
 from zajil.net.peer import LOCAL
 from zajil.tracking.events import CheckDone
@@ -56,6 +57,8 @@ class SenderFindings:
     """Without those of the peer."""
     events: tuple[CheckDone, ...] = ()
     """Without those of the peer."""
+    must_ask_again: bool = False
+    """DNS was not asked for what could have refused the mail."""
 
 
 NOT_CHECKED = SenderFindings()
@@ -82,25 +85,29 @@ async def check_sender(
     if facts.login is not None or not options.sender.enabled:
         return NOT_CHECKED
     now_s = facts.now_ms // 1000
-    resolve = Deadline(resolve).resolve
+    deadline = Deadline(resolve)
+    resolve = deadline.resolve
+    authors = find_authors(facts.fields)
     flows: list[Flow[object]] = [
+        # Security: among the first, so that slow servers of strangers leave time for it.
+        look_up_policies(authors.domains),
         verify_dkim(facts.header, facts.fields, digests, now_s),
         verify_arc(facts.header, facts.fields, digests, now_s),
         *_spf_flows(facts, now_s),
     ]
-    dkim, arc, *spf = await run_side_by_side(flows, resolve)
+    book, dkim, arc, *spf = await run_side_by_side(flows, resolve)
     mail_from, helo = (*spf, None, None)[:2]
-    authors = find_authors(facts.fields)
     query = DmarcQuery(authors.domains, mail_from, dkim, authors.are_all)
-    dmarc = await run_flow(check_dmarc(query), resolve)
+    dmarc = await run_flow(check_dmarc(query, book), resolve)
     if dmarc.result == "fail":
         dmarc = _undecided(dmarc, mail_from, arc, options)
+    must_ask_again = dmarc.may_refuse and deadline.left_unasked
     bimi = None
     if options.sender.bimi and dmarc.result == "pass":
         bimi = await run_flow(look_up_bimi(dmarc), resolve)
     override = find_override(facts, options.sender, peer, mail_from, arc, dmarc)
     found = SenderFindings(mail_from, helo, dkim, arc, dmarc, bimi, peer, override)
-    return _with_conclusions(facts, found)
+    return _with_conclusions(facts, replace(found, must_ask_again=must_ask_again))
 
 
 def _spf_flows(facts: MessageFacts, now_s: int) -> list[Flow[SpfFound]]:
@@ -134,18 +141,11 @@ def _undecided(
 
 
 def _with_conclusions(facts: MessageFacts, found: SenderFindings) -> SenderFindings:
-    return SenderFindings(
-        found.spf,
-        found.spf_helo,
-        found.dkim,
-        found.arc,
-        found.dmarc,
-        found.bimi,
-        found.peer,
-        found.override,
-        sender_results(facts, found),
-        tuple(_reasons(facts, found)),
-        sender_events(facts, found),
+    return replace(
+        found,
+        results=sender_results(facts, found),
+        reasons=tuple(_reasons(facts, found)),
+        events=sender_events(facts, found),
     )
 
 
@@ -166,6 +166,8 @@ def _reasons(facts: MessageFacts, found: SenderFindings) -> Sequence[Reason]:
         reasons.append(found.override.reason)
     elif dmarc.result == "fail":
         reasons.append(make_reason(_FAILURES[dmarc.disposition], domain=dmarc.domain))
+    elif found.must_ask_again:
+        reasons.append(make_reason("dmarc.not-asked", domain=dmarc.domain))
     elif dmarc.result == "permerror" and dmarc.domain:
         reasons.append(make_reason("dmarc.many-authors"))
     return reasons

@@ -105,6 +105,14 @@ SIGNALS: dict[str, Signal] = {
     "dmarc.many-authors": Signal(
         3.0, mark("It names so many authors that none of them can be proven (DMARC).")
     ),
+    "dmarc.not-asked": Signal(
+        0.0,
+        mark(
+            "DNS could not be asked whether it comes from {domain}: "
+            "its sender was asked to try again later."
+        ),
+        Action.DEFER,
+    ),
     "arc.trusted": Signal(
         0.0,
         mark("{sealer}, which we trust, says that it did come from {domain} (ARC); it changed it."),

@@ -184,6 +184,11 @@ class DnsOptions(Options):
         description="Wait for one answer; after twice that the question has failed.",
     )
     cache_size: int = Field(10_000, ge=0, description="Answers kept in memory, per worker.")
+    outage: Duration = Field(
+        parse_duration("1h"),
+        description="While no name server answers, mail whose sender could have been refused is "
+        "deferred. When none has answered for so long, it is accepted unchecked; 0: at once.",
+    )
 
 
 class LimitOptions(Options):

@@ -52,6 +52,9 @@ class Answer:
     """The resolver vouches for it by DNSSEC (AD bit of a trusted resolver)."""
     detail: str = ""
     """For ``FAILED``: why, in a few words; ``timeout``, ``SERVFAIL``, ``bogus``."""
+    is_unasked: bool = False
+    """For ``FAILED``: no name server that works was asked, because of a rest or a limit of ours, so
+    the failure says nothing about the name."""
 
     def __str__(self) -> str:
         """Give one line for the journey: ``MX north.test -> 10 mx.north.test (ttl 300)``."""

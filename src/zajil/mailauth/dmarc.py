@@ -64,6 +64,11 @@ class DmarcFound:
     inputs: tuple[str, ...] = ()
 
     @property
+    def may_refuse(self) -> bool:
+        """Whether an answer that is missing could have led to a failure with consequences."""
+        return self.result == "temperror" and (self.record is None or self.policy != "none")
+
+    @property
     def report_to(self) -> tuple[str, ...]:
         """URIs for aggregate reports."""
         return self.record.report_to if self.record else ()
@@ -84,8 +89,25 @@ class DmarcFound:
         return self.record.psd if self.record else "u"
 
 
-def check_dmarc(query: DmarcQuery) -> Flow[DmarcFound]:
-    """Find the policy of the author's domain, and whether the mail satisfies it."""
+def look_up_policies(header_from: tuple[str, ...]) -> Flow[RecordBook]:
+    """Ask for the policies of authors, before anything is known that could prove one."""
+    book = RecordBook()
+    for author in _distinct(header_from)[:MAX_AUTHORS]:
+        if not _is_literal(author):
+            try:
+                yield from _discover(author, book)
+            except WalkFailed:
+                continue
+    return book
+
+
+def check_dmarc(query: DmarcQuery, book: RecordBook | None = None) -> Flow[DmarcFound]:
+    """Find the policy of the author's domain, and whether the mail satisfies it.
+
+    Args:
+        query: the mail.
+        book: what ``look_up_policies`` found; ``None``: it is asked for now.
+    """
     authors = _distinct(query.header_from)
     if not authors:
         return DmarcFound("permerror", "", "From names no domain, so nobody can be asked.")
@@ -93,7 +115,7 @@ def check_dmarc(query: DmarcQuery) -> Flow[DmarcFound]:
         return DmarcFound(
             "permerror", authors[0], "From names more authors than anybody can stand behind."
         )
-    book = RecordBook()
+    book = book or RecordBook()
     found: list[DmarcFound] = []
     for author in authors:
         found += [(yield from _check_author(author, query, book))]
@@ -118,7 +140,7 @@ def _distinct(domains: Iterable[str]) -> list[str]:
 
 
 def _check_author(author: str, query: DmarcQuery, book: RecordBook) -> Flow[DmarcFound]:
-    if author.rstrip(".")[-1:] in ("", "]"):  # an address literal has no policy
+    if _is_literal(author):
         return DmarcFound("none", author, f"{author} is no domain name.")
     try:
         place = yield from _discover(author, book)
@@ -129,6 +151,11 @@ def _check_author(author: str, query: DmarcQuery, book: RecordBook) -> Flow[Dmar
         return DmarcFound(
             "temperror", author, f"DNS gave no answer for the DMARC policy of {failed}."
         )
+
+
+def _is_literal(author: str) -> bool:
+    """Whether it is no name but an address literal, which has no policy."""
+    return author.rstrip(".")[-1:] in ("", "]")
 
 
 class _Place(NamedTuple):

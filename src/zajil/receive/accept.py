@@ -196,7 +196,8 @@ def verdict_refusal(checked: Checked) -> Reply | None:
         case Action.REJECT:
             return _why_rejected(checked)
         case Action.DEFER:
-            return replies.LATER
+            asks_dns = any(one.signal == "dmarc.not-asked" for one in checked.verdict.reasons)
+            return replies.DNS_LATER if asks_dns else replies.LATER
     return None
 
 

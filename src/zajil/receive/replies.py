@@ -51,6 +51,7 @@ FOLDED_START = Reply(550, ("5.6.0 the header section begins with a folded line",
 NOT_WANTED = Reply(550, ("5.7.1 message refused by policy",))
 NOT_SENT = Reply(554, ("5.7.1 this looks like junk or worse, ask your postmaster",))
 LATER = Reply(451, ("4.7.1 not now, try again later",))
+DNS_LATER = Reply(451, ("4.4.3 cannot ask DNS about the sender now, try again later",))
 
 NO_SPACE = Reply(452, ("4.3.1 no space for new mail, try again later",))
 UNAVAILABLE = Reply(451, ("4.3.0 temporary trouble here, try again later",))

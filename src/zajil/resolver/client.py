@@ -7,27 +7,25 @@ all the same, for servers that answer with the first step only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
-import dns.flags
-import dns.message
 import dns.rcode
 
 from zajil.config.options import DnsOptions
 from zajil.core.clock import Clock, Random
 from zajil.dns.flow import Answer, Outcome, Question
+from zajil.resolver.back_off import ZoneBackOffs, zone_of
 from zajil.resolver.cache import Cache
 from zajil.resolver.exchange import NameServer, NoAnswer, exchange
-from zajil.resolver.silence import Silence
+from zajil.resolver.servers import Servers
+from zajil.resolver.slots import Slots
 from zajil.resolver.wire import MAX_CNAMES, Alias, Rejected, make_query, read_answer
 
 RESOLV_CONF = Path("/etc/resolv.conf")
-
-MAX_QUESTIONS = 256
-"""Questions on the wire at a time: each takes a socket, and a process has 1024 by default."""
 
 
 class Resolver:
@@ -39,16 +37,19 @@ class Resolver:
         self._random = random
         self._cache = Cache(options.cache_size)
         self._asking: dict[Question, asyncio.Task[Answer]] = {}
-        self._free = asyncio.Semaphore(MAX_QUESTIONS)
+        self._judging: set[asyncio.Task[bool]] = set()
+        self._slots = Slots()
+        self._zones = ZoneBackOffs()
         self.servers = find_name_servers(options.nameservers)
         """In the order they are asked."""
-        self._silence: dict[NameServer, Silence] = {}
+        self._states = Servers(options, clock, random)
 
     async def resolve(self, question: Question) -> Answer:
         """Answer a question; never raises on what DNS holds or on a server that is away.
 
-        Waits at most twice ``dns.timeout``. Cancelling leaves the question to the others who
-        wait for it.
+        Waits at most twice ``dns.timeout``, and two seconds more where it has to be found out
+        whether a name server or a zone is silent. Cancelling leaves the question to the others
+        who wait for it.
         """
         answer = self._cache.get(question, self._clock.now_ms())
         if answer is not None:
@@ -62,25 +63,29 @@ class Resolver:
 
     async def close(self) -> None:
         """Drop the questions on the wire; who waits for one is cancelled."""
-        tasks = list(self._asking.values())
+        tasks = [*self._asking.values(), *self._judging]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._states.close()
 
     async def _ask(self, question: Question) -> Answer:
-        detail = _Detail()
-        try:
-            async with self._free, asyncio.timeout(2 * self._timeout_seconds):
-                answer = await self._follow(question, detail)
-        except TimeoutError:
-            answer = Answer(question, Outcome.FAILED, detail=detail.text or "timeout")
-        self._cache.put(answer, self._clock.now_ms())
+        effort = _Effort(asyncio.get_running_loop().time() + 2 * self._timeout_seconds)
+        if self._zones.rests(question.name, self._clock.now_ms()):
+            return _unasked(question, "the servers of the zone do not answer")
+        domain, _ = zone_of(question.name)
+        async with self._slots.take(domain, effort.until) as has_slot:
+            if not has_slot:
+                return _unasked(question, "too many questions at a time")
+            answer = await self._follow(question, effort)
+        if not answer.is_unasked:
+            self._cache.put(answer, self._clock.now_ms())
         return answer
 
-    async def _follow(self, question: Question, detail: _Detail) -> Answer:
+    async def _follow(self, question: Question, effort: _Effort) -> Answer:
         name, ttl, authentic, cnames = question.name, 2**31 - 1, True, 0
         while cnames <= MAX_CNAMES:
-            found = await self._ask_servers(Question(name, question.type), detail)
+            found = await self._ask_servers(Question(name, question.type), effort)
             if isinstance(found, Answer):
                 ttl = min(ttl, found.ttl_seconds)
                 authentic = authentic and found.authentic
@@ -89,25 +94,61 @@ class Resolver:
             authentic, cnames = authentic and found.authentic, cnames + found.cnames
         return Answer(question, Outcome.FAILED, detail="CNAME chain too long")
 
-    async def _ask_servers(self, question: Question, detail: _Detail) -> Answer | Alias:
+    async def _ask_servers(self, question: Question, effort: _Effort) -> Answer | Alias:
         """Ask each server in order, twice; the first that knows is believed."""
+        judging: dict[NameServer, asyncio.Task[bool]] = {}
+        detail, was_asked = "", False
+        may_try = await self._states.wake(self.servers)
         for server in (*self.servers, *self.servers):
-            silence = self._silence.setdefault(server, Silence())
-            if not silence.may_ask(self._clock.now_ms()):
-                detail.text = detail.text or "the name server does not answer"
+            if server in judging:
+                was_asked = await judging.pop(server) or was_asked
+            state, now_ms = self._states.of(server), self._clock.now_ms()
+            if state.is_down and server not in may_try:
                 continue
+            # What begins without half of its time left would only look like a failure.
+            if effort.left_seconds() < self._timeout_seconds / 2:
+                break
+            if not self._zones.may_ask(question.name, now_ms):
+                detail = detail or "the servers of the zone do not answer"
+                break
+            seen, moment = state.answers, self._zones.moment(question.name)
             try:
-                async with asyncio.timeout(self._timeout_seconds):
+                async with asyncio.timeout(min(self._timeout_seconds, effort.left_seconds())):
                     found = await self._ask_server(question, server)
             except (TimeoutError, NoAnswer) as error:
-                detail.text = str(error) or "timeout"
-                silence.failed(self._clock.now_ms())
+                detail = str(error) or "timeout"
+                judging[server] = self._begin(self._judge(server, question, seen, moment))
+                may_try.discard(server)
                 continue
-            silence.answered()
             if not isinstance(found, Rejected):
+                self._zones.answered(question.name)
                 return found
-            detail.text = found.detail
-        return Answer(question, Outcome.FAILED, detail=detail.text or "no name server")
+            detail, was_asked = found.detail, True
+        for judged in judging.values():
+            was_asked = await judged or was_asked
+        is_unasked = not was_asked and not self._states.are_out(self.servers)
+        detail = detail or "no name server answers"
+        return Answer(question, Outcome.FAILED, detail=detail, is_unasked=is_unasked)
+
+    async def _judge(self, server: NameServer, question: Question, seen: int, moment: int) -> bool:
+        """Find out whose fault it is that there was no answer; give whether the server lives.
+
+        Args:
+            server: that did not answer.
+            question: that was asked of it.
+            seen: how many answers it had given before.
+            moment: of the zone, at that time.
+        """
+        if not await self._states.lives(server, seen):
+            return False
+        self._zones.failed(question.name, moment, self._clock.now_ms())
+        return True
+
+    def _begin(self, judge: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
+        task = asyncio.create_task(judge)
+        self._judging.add(task)
+        task.add_done_callback(self._judging.discard)
+        return task
 
     async def _ask_server(
         self, question: Question, server: NameServer
@@ -120,14 +161,26 @@ class Resolver:
             # A server that does not know EDNS (RFC 6891 section 7).
             plain = make_query(question, self._random, edns=False)
             response = response if plain is None else await exchange(plain, server)
+        self._states.answered(server)
         return read_answer(question, response, trusted=server.loopback)
 
 
-@dataclass(slots=True)
-class _Detail:
-    """Why the last server did not help, kept for when time runs out."""
+class _Effort:
+    """What is left of the time for one question."""
 
-    text: str = ""
+    __slots__ = ("_loop", "until")
+
+    def __init__(self, until: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.until = until
+        """Time of the event loop."""
+
+    def left_seconds(self) -> float:
+        return self.until - self._loop.time()
+
+
+def _unasked(question: Question, why: str) -> Answer:
+    return Answer(question, Outcome.FAILED, detail=why, is_unasked=True)
 
 
 def find_name_servers(configured: Sequence[str]) -> tuple[NameServer, ...]:

@@ -34,7 +34,9 @@ without an end, one mail could keep a worker busy for half a minute."""
 
 _HEADER_SIZE = 12
 
-_TYPES = {name: dns.rdatatype.from_text(name) for name in ("A", "AAAA", "MX", "TXT", "PTR", "TLSA")}
+_TYPES = {
+    name: dns.rdatatype.from_text(name) for name in ("A", "AAAA", "MX", "TXT", "PTR", "TLSA", "NS")
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ from zajil.check.classifier import classify, telling_words
 from zajil.check.correspondent import identify
 from zajil.check.html_text import MAX_LINKS, read_html
 from zajil.check.inside import look_inside, view_of
-from zajil.check.links import read_target, registered_domain, shown_domain
+from zajil.check.links import read_target, shown_domain
 from zajil.check.lookalike import Imitated, has_turning_control, is_in_false_letters, is_mixed
 from zajil.check.lure import borrowed_brand, is_lure
 from zajil.check.phishing import Protected
 from zajil.check.rspamd import read_opinion
 from zajil.check.tokens import MAX_TOKENS, find_tokens, tokens_of, words_of
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.dns.public_suffix import registered_domain
 from zajil.testing.facts import make_facts
 from zajil.testing.fuzz import Target
 
