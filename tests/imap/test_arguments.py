@@ -40,6 +40,31 @@ def test_sets(text: bytes, numbers: range | list[int], want: list[int]) -> None:
     assert parse_sequence_set(Scanner(text)).select(list(numbers)) == want
 
 
+@pytest.mark.parametrize(
+    ("text", "largest", "within"),
+    [
+        (b"1:3", 3, True),
+        (b"1:4", 3, False),
+        (b"4:1", 3, False),
+        (b"4", 3, False),
+        (b"1,4294967295", 3, False),
+        (b"4:*", 3, False),
+        (b"*", 3, True),
+        (b"*:1", 3, True),
+        (b"*", 0, False),
+        (b"1:*", 0, False),
+        (b"1", 0, False),
+    ],
+)
+def test_numbers_that_exist(text: bytes, largest: int, within: bool) -> None:
+    """RFC 3501 section 9, seq-number: one above the number of messages is an error."""
+    numbers = parse_sequence_set(Scanner(text))
+    assert numbers.is_within(largest) is within
+    assert numbers.is_within(largest, star_is_all=True) is (
+        within or (text, largest) == (b"1:*", 0)
+    )
+
+
 @pytest.mark.parametrize("text", [b"", b"0", b"1:", b":1", b"4294967296", b"a", b",1"])
 def test_no_sets(text: bytes) -> None:
     with pytest.raises(CommandError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zajil.imap.command import Id
+from zajil.imap.literal import Limits
 from zajil.imap.response import Completion
-from zajil.imap.server import Wait
+from zajil.imap.server import ImapServerConnection, Wait
 from zajil.imap.state import State
 from zajil.testing.imap_wire import (
     Chop,
@@ -102,3 +104,42 @@ def test_a_message_is_never_collected_in_the_engine() -> None:
         session.answer_all()
         assert engine.unread == 0
     assert session.body == b"y" * 1000
+
+
+def quoted(octet: bytes, count: int) -> bytes:
+    return b'"' + octet * count + b'"'
+
+
+def literal(octet: bytes, count: int) -> bytes:
+    return b"{%d+}\r\n" % count + octet[-1:] * count
+
+
+@pytest.mark.parametrize("written", [quoted, literal])
+@pytest.mark.parametrize("octet", [b"x", rb"\""])
+def test_the_largest_id_passes_before_log_in(
+    written: Callable[[bytes, int], bytes], octet: bytes
+) -> None:
+    """RFC 2971 section 3.3: up to 30 fields, names of 30 and values of 1,024 octets."""
+    engine = ImapServerConnection(b"* OK ready\r\n", Limits(max_message=1000), encrypted=True)
+    pair = written(octet, 30) + b" " + written(octet, 1024)
+    engine.receive_data(b"tag ID (" + b" ".join([pair] * 30) + b")\r\n")
+    assert engine.next_event() == Id()
+    engine.complete(Completion("OK", "done"))
+    engine.receive_data(b"tag ID (" + b" ".join([b'"a" "b"'] * 31) + b")\r\n")
+    assert engine.next_event() is Wait.DATA
+    assert engine.data_to_send().endswith(b"tag BAD too many fields\r\n")
+
+
+@pytest.mark.parametrize("piece", [b"x", b" {1000+}\r\n" + b"x" * 1000])
+def test_a_stranger_cannot_make_us_keep_much(piece: bytes) -> None:
+    """One long line, or many literals: the connection ends before the memory does."""
+    limits = Limits(max_message=1000)
+    engine = ImapServerConnection(b"* OK ready\r\n", limits, encrypted=True)
+    engine.receive_data(b"a LOGIN ")
+    most = 2 * limits.max_command_before_login
+    for _ in range(0, most, len(piece)):
+        engine.receive_data(piece)
+        if engine.next_event() is Wait.CLOSED:
+            break
+    assert engine.state is State.LOGOUT
+    assert engine.unread <= limits.max_command_before_login + len(piece) + 1

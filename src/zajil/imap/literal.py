@@ -35,10 +35,9 @@ class Limits:
     """Largest literal of APPEND; it is never kept in the engine."""
     max_command: int = 1 << 20
     """All lines and literals of one command once logged in: a long set of UIDs fits."""
-    max_line_before_login: int = 8192
-    """A stranger's line; RFC 7162 section 4 asks for 8192 octets."""
-    max_literal_before_login: int = 65536
-    """A stranger's literal, and all of a stranger's command: a login and a password fit."""
+    max_command_before_login: int = 65536
+    """All lines and literals of a stranger's command. The largest is ID: 30 fields, a name of 30
+    and a value of 1,024 octets each (RFC 2971 section 3.3), every octet behind a backslash."""
     max_errors: int = 50
     """Refused commands before the connection is closed."""
     max_errors_before_login: int = 10

@@ -16,6 +16,8 @@ _SET = re.compile(
 STAR = 0
 """Stands for ``*``, the largest number in use: 0 is not a message number."""
 
+_ALL = ((1, STAR), (STAR, 1))
+
 
 @dataclass(frozen=True, slots=True)
 class SequenceSet:
@@ -41,6 +43,17 @@ class SequenceSet:
             else:
                 joined.append((first, last))
         return joined
+
+    def is_within(self, largest: int, *, star_is_all: bool = False) -> bool:
+        """Say whether every message number of the set exists. (RFC 3501 section 9, ``seq-number``)
+
+        Args:
+            largest: how many messages there are; 0 in an empty mailbox, which has no ``*`` either.
+            star_is_all: ``1:*`` means all messages, also where there are none.
+        """
+        if star_is_all and not largest:
+            return all(pair in _ALL for pair in self.ranges)
+        return bool(largest) and max(map(max, self.ranges)) <= largest
 
     def select(self, numbers: Sequence[int]) -> list[int]:
         """Give those of ``numbers`` (ascending) that are in the set; ``*`` is the last of them."""

@@ -253,8 +253,8 @@ class ImapServerConnection:
                 raise CommandError(Completion("NO", "message is too large", "TOOBIG"))
             self._literal = literal
             return self._start(append)
-        # Security: before log-in nobody may make us keep more than a login and a password
-        # take; a literal nobody waits for can only be ended with the connection.
+        # Security: before log-in nobody may make us keep more than its largest command takes; a
+        # literal nobody waits for can only be ended with the connection.
         if len(data) + literal.size > self._max_command():
             if literal.waits:
                 raise CommandError(Completion("BAD", "literal is too large", "TOOBIG"))
@@ -328,7 +328,7 @@ class ImapServerConnection:
 
     def _skip_literal(self, size: int) -> None:
         # Security: a stranger's bytes are not read for nothing.
-        if self.state is State.NOT_AUTHENTICATED and size > self._limits.max_literal_before_login:
+        if self.state is State.NOT_AUTHENTICATED and size > self._limits.max_command_before_login:
             self.close("literal is too large", "literal too large")
             return
         self._reading, self._remaining = _Reading.SKIPPED, size
@@ -337,7 +337,7 @@ class ImapServerConnection:
 
     def _max_command(self) -> int:
         if self.state is State.NOT_AUTHENTICATED:
-            return self._limits.max_literal_before_login
+            return self._limits.max_command_before_login
         return self._limits.max_command
 
     def _take(self, size: int) -> bytes:
@@ -350,8 +350,6 @@ class ImapServerConnection:
         # Security: only CRLF ends a line, here and in what we send.
         end = self._received.find(CRLF, self._searched)
         limit = self._max_command() - len(self._command)
-        if self.state is State.NOT_AUTHENTICATED:
-            limit = min(limit, self._limits.max_line_before_login)
         seen = end if end >= 0 else len(self._received) - 1  # -1: a CR may be last
         if seen > limit:
             self.close("line is too long", "line too long")

@@ -26,8 +26,7 @@ Chop = Callable[[bytes], Sequence[bytes]]
 LIMITS = Limits(
     max_message=1000,
     max_command=4000,
-    max_line_before_login=200,
-    max_literal_before_login=100,
+    max_command_before_login=200,
     max_errors=5,
     max_errors_before_login=3,
 )

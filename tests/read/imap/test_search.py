@@ -103,6 +103,51 @@ def test_keys(store: Store, tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+ODD_PEOPLE = (
+    b"From: Joe (the (real) one) Bloggs\r\n"
+    b" <joe (office) @ (where\r\n he works)\r\n south.test>\r\n"
+    b'To: "Team \\"A\\"" <amal@north.test>, Crew: =?utf-8?Q?Ren=C3=A9?= <rene @ east.test>;\r\n'
+    b'Cc: "odd one" @ west .(x)test\r\n'
+    b"Bcc: (nobody) hidden\r\n\t@north.test\r\n"
+    b"Subject: many\r\n   words\r\n =?utf-8?Q?of_?=\r\n =?utf-8?Q?one?=\r\n"
+    b"\r\nx\r\n"
+)
+
+
+IN_THE_ENVELOPE = {
+    "FROM joe@south.test": True,
+    'FROM "Joe Bloggs <joe@south.test>"': True,
+    "FROM JOE@SOUTH": True,
+    'FROM "he works"': True,  # the field as it stands holds comments, too
+    "FROM joe@south.testing": False,
+    'TO "Team \\"A\\""': True,
+    "TO amal@north.test": True,
+    "TO crew": True,
+    "TO rene@east.test": True,
+    "CC west.test": True,
+    'CC "odd one@west.test"': True,
+    "BCC hidden@north.test": True,
+    "BCC joe@south.test": False,
+    "HEADER From joe@south.test": True,
+    'SUBJECT "many words of one"': True,
+}
+
+
+def test_a_search_looks_into_the_envelope(store: Store, tmp_path: Path) -> None:
+    """RFC 3501 section 6.4.4: comments and folding within an address hide nothing."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            await imap.append("INBOX", ODD_PEOPLE)
+            await imap.ok("SELECT INBOX")
+            for key, found in IN_THE_ENVELOPE.items():
+                want = b"* SEARCH 1" if found else b"* SEARCH"
+                assert (await imap.ok(f"SEARCH {key}"))[0] == want, key
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("text", "want"),
     [

@@ -54,6 +54,42 @@ def test_changes_are_told_and_numbers_stay(store: Store, tmp_path: Path) -> None
     asyncio.run(run())
 
 
+NO_SUCH_NUMBER = ["FETCH {} UID", "STORE {} +FLAGS (\\Seen)", "COPY {} Archive", "MOVE {} Archive",
+                  "SEARCH {}", "UID SEARCH NOT {}", "SEARCH OR ALL {}"]  # fmt: skip
+
+
+def test_sequence_numbers_that_do_not_exist(store: Store, tmp_path: Path) -> None:
+    """RFC 3501 section 9: BAD for a sequence number; a UID that does not exist is no error."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            for count in range(3):
+                await imap.ok("SELECT INBOX")
+                for text in NO_SUCH_NUMBER:
+                    for numbers in (
+                        f"{count + 1}",
+                        f"1:{count + 1}",
+                        "4294967295",
+                        f"{count + 1}:*",
+                    ):
+                        if text.startswith(("SEARCH", "UID SEARCH")) and numbers == "1:*":
+                            continue
+                        answer = (await imap.command(text.format(numbers)))[-1]
+                        assert b" BAD " in answer, (text, numbers)
+                    if not count:
+                        assert b" BAD " in (await imap.command(text.format("*")))[-1]
+                for text in ("FETCH {} UID", "STORE {} +FLAGS ()", "COPY {} Archive", "EXPUNGE {}"):
+                    assert len(await imap.ok("UID " + text.format("77:78"))) == 1
+                assert (await imap.ok("SEARCH UID 77"))[0] == b"* SEARCH"
+                await imap.append("INBOX", LETTER)
+            await imap.ok("SELECT Archive")
+            assert (await imap.ok("SEARCH 1:* NOT DELETED"))[0] == b"* SEARCH"
+            assert (await imap.ok("UID SEARCH 1:*"))[0] == b"* SEARCH"
+
+    asyncio.run(run())
+
+
 def test_move_and_uid_expunge(store: Store, tmp_path: Path) -> None:
     """RFC 6851 section 4.3: COPYUID comes before EXPUNGE; RFC 4315 section 2.1: only those."""
     make_reader(store)

@@ -25,11 +25,11 @@ async def copy(context: Context, command: Copy) -> Completion:
     view = context.selected
     if command.move and view.read_only:
         return READ_ONLY
+    uids = view.choose(command.numbers, uid=command.uid)
     account_id = context.account.account_id
     target = await context.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
     if target is None:
         return TRY_CREATE
-    uids = view.choose(command.numbers, uid=command.uid)
     item = CopyMessages(account_id, view.mailbox.mailbox_id, tuple(uids), target.mailbox_id)
     try:
         unit = move_messages if command.move else copy_messages

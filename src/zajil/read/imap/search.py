@@ -140,7 +140,9 @@ class Matcher:
             case HeaderHas(_, text) | BodyHas(text) | TextHas(text):
                 self._terms[text] = normal_form(text)
             case NumberIn(numbers, uid):
-                self._sets[key] = frozenset(self._view.choose(numbers, uid=uid))
+                # Clients search an empty mailbox for "1:* NOT DELETED", and no server minds.
+                chosen = self._view.choose(numbers, uid=uid, star_is_all=True)
+                self._sets[key] = frozenset(chosen)
 
     def _number_holds(self, key: SearchKey, uid: Uid) -> bool | None:
         """Decide by numbers; ``None``: they do not say."""

@@ -10,6 +10,7 @@ import re
 from datetime import date
 
 from zajil.imap.date_time import date_of
+from zajil.message.address_list import Group, NamedAddress, parse_address_list
 from zajil.message.date import parse_date
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, read_fields, split_message, unfold
@@ -20,6 +21,7 @@ from zajil.store.messages import MessageReader
 
 MAX_TEXT = 4 << 20
 """Characters of one message's text that are looked at: protects the time a search takes."""
+_ADDRESS_FIELDS = frozenset({b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"})
 _READABLE = ("text/", "message/")
 """Types that are looked through: the second for what reports say (message/delivery-status)."""
 MAX_HEADER = 1 << 20
@@ -40,10 +42,9 @@ class MessageText:
 
     def has_field(self, name: bytes, term: str) -> bool:
         """Say whether a field of this name (lower case) holds the term (in normal form)."""
-        return any(
-            not term or term in normal_form(decode_words(value))
-            for field, value in self._read_fields()
-            if field == name
+        values = [value for field, value in self._read_fields() if field == name]
+        return any(not term or term in normal_form(decode_words(value)) for value in values) or (
+            name in _ADDRESS_FIELDS and any(term in _people(value) for value in values)
         )
 
     def body_has(self, term: str) -> bool:
@@ -73,6 +74,26 @@ class MessageText:
             head = self._reader.read_at(0, MAX_HEADER)
             self._fields = _unfolded(read_fields(head[: split_message(head)[0]]))
         return self._fields
+
+
+def _people(value: bytes) -> str:
+    """Give the addresses of a field as ENVELOPE has them: no comment or space is within one.
+
+    RFC 3501 section 6.4.4: FROM and its like look into the envelope structure.
+    """
+    lines: list[str] = []
+    for item in parse_address_list(value).items:
+        members: tuple[NamedAddress, ...] = (item,) if isinstance(item, NamedAddress) else ()
+        if isinstance(item, Group):
+            lines.append(item.display_name)
+            members = item.members
+        for one in members:
+            name, spec = one.display_name, f"{one.local_part}@{one.domain}"
+            # As most people write it, and without the quotes that a local part may need.
+            lines.append(f"{name} <{spec}>" if name else spec)
+            if one.spec != spec:
+                lines.append(one.spec)
+    return normal_form("\n".join(lines))
 
 
 def _unfolded(fields: list[Field]) -> list[tuple[bytes, bytes]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from zajil.core.clock import Clock
 from zajil.imap import command as c
+from zajil.imap.grammar import CommandError
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import State
@@ -94,6 +95,8 @@ class ImapSession:
             return
         try:
             completion = await self._answer(event)
+        except CommandError as error:
+            completion = error.completion
         except StoreError as error:
             logger.error("IMAP: the store cannot answer: %s", error)
             completion = _UNAVAILABLE

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from zajil.core.ids import AccountId, ModSeq, Uid
 from zajil.imap.flag import RECENT, SYSTEM_FLAGS
+from zajil.imap.grammar import bad
 from zajil.imap.response import flag_list, untagged
 from zajil.imap.sequence_set import SequenceSet
 from zajil.store.mailboxes import Mailbox
@@ -54,10 +55,21 @@ class View:
         at = bisect_left(self.uids, uid)
         return at + 1 if at < len(self.uids) and self.uids[at] == uid else None
 
-    def choose(self, numbers: SequenceSet, *, uid: bool) -> list[Uid]:
-        """Give the UIDs a set means, ascending; numbers that do not exist are passed over."""
+    def choose(self, numbers: SequenceSet, *, uid: bool, star_is_all: bool = False) -> list[Uid]:
+        """Give the UIDs a set means, ascending; UIDs that do not exist are passed over.
+
+        Args:
+            numbers: as the client wrote them.
+            uid: they are UIDs, not sequence numbers.
+            star_is_all: ``1:*`` is no error in an empty mailbox.
+
+        Raises:
+            CommandError: BAD, a sequence number that no message has (RFC 3501 section 9).
+        """
         if uid:
             return [Uid(number) for number in numbers.select(self.uids)]
+        if not numbers.is_within(len(self.uids), star_is_all=star_is_all):
+            raise bad("no such message number")
         chosen: list[Uid] = []
         for first, last in numbers.spans(len(self.uids)):
             chosen += map(Uid, self.uids[max(first, 1) - 1 : last])
