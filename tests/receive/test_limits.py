@@ -118,3 +118,40 @@ def test_a_tarpit_holds_strangers_until_their_first_mail(store: Store) -> None:
         assert sleeper.slept == [30.0]
 
     with_store(store, talk)
+
+
+def test_accepted_mails_make_up_for_refusals(store: Store) -> None:
+    """A busy server with an old list meets as many errors in a day as a guesser in a minute."""
+
+    async def talk() -> None:
+        make_account(store, "noor@south.test")
+        sleeper = Sleeper()
+        client = await talk_to_receiver(store, sleep=sleeper.sleep)
+        for number in range(30):
+            await client.say("MAIL FROM:<a@north.test>")
+            reply = await client.say(f"RCPT TO:<nobody{number}@south.test>")
+            assert reply.startswith("550 5.1.1 ")
+            await client.say("RCPT TO:<noor@south.test>")
+            await client.say("DATA")
+            assert (await client.say("From: a@north.test\r\n\r\nx\r\n.\r\n")).startswith("250 ")
+        assert sleeper.slept == []
+
+    with_store(store, talk)
+
+
+def test_one_accepted_mail_does_not_pay_for_many_guesses(store: Store) -> None:
+    """Attack: directory harvest from an address that knows one of ours."""
+
+    async def talk() -> None:
+        make_account(store, "noor@south.test")
+        client = await talk_to_receiver(store, limits(bad_recipients=6))
+        for _ in range(2):
+            await client.say("MAIL FROM:<a@north.test>")
+            await refused(client, 3)
+            await client.say("RCPT TO:<noor@south.test>")
+            await client.say("DATA")
+            await client.say("From: a@north.test\r\n\r\nx\r\n.\r\n")
+        await client.say("MAIL FROM:<a@north.test>")
+        assert (await refused(client, 2)) == "421 4.7.0 too many bad recipients, closing"
+
+    with_store(store, talk)

@@ -212,7 +212,10 @@ class LimitOptions(Options):
         100, ge=1, description="More Received fields than this are a loop (RFC 5321 section 6.3)."
     )
     errors: int = Field(
-        20, ge=1, description="Refused commands and recipients in one session before it is closed."
+        20,
+        ge=1,
+        description="Refused commands and recipients in one session before it is closed; "
+        "counted from the last mail that was accepted, as in Postfix (smtpd_hard_error_limit).",
     )
     commands: int = Field(
         100_000,
@@ -235,7 +238,8 @@ class LimitOptions(Options):
         20,
         ge=0,
         description="Recipients refused in one session before it is closed with 421: who tries "
-        "out addresses meets many. What was accepted can be sent again. 0: no limit but errors.",
+        "out addresses meets many. A recipient of an accepted mail makes up for one. What was "
+        "accepted can be sent again. 0: no limit but errors.",
     )
     sessions: int = Field(
         2000,

@@ -91,7 +91,7 @@ class ReceiveSession:
         """About the connection, not yet recorded; the next mail's row takes them along."""
         self.mails = 0
         self.bad_recipients = 0
-        """Refused so far, in all mails of the session."""
+        """Refused in all mails of the session; recipients of accepted mails are taken off."""
         limits = services.limits
         self.free_errors = limits.free_errors if limits.error_delay else limits.errors
         """More errors than this make the answers slow."""
@@ -203,6 +203,8 @@ class ReceiveSession:
         if isinstance(reply, Reply) and not reply.accepts:
             return replies.naming(reply, transaction.mail_id)
         self.mails += 1
+        # Guessing addresses costs as many good ones.
+        self.bad_recipients = max(0, self.bad_recipients - len(transaction.recipients))
         if self.services.known_peers is not None:
             self.services.known_peers.remember(self.peer.host)
         return reply

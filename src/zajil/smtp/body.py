@@ -26,6 +26,9 @@ _HARMLESS = bytes(byte for byte in range(256) if byte not in b"\r\n\0")
 _DEFECT_NAMES = {b"\r": "bare-cr", b"\n": "bare-lf", b"\0": "nul"}
 
 SIZE_DEFECT: Final = "size"
+MAX_SWALLOWED = 4
+"""A refused chunk of so many times the largest message is dropped as it comes; at the begin of a
+larger one the connection ends (RFC 3030 section 2 has the client send it all the same)."""
 
 
 Next = tuple[BodyChunk | BodyEnd | Bdat | None, int]
@@ -140,14 +143,28 @@ class ChunkReader(_Reader):
     @property
     def defect(self) -> str | None:
         """As after DATA; but a message that declares too much is too large at once."""
-        return SIZE_DEFECT if self._declared > self._max_size else super().defect
+        return SIZE_DEFECT if self.is_declared_too_large else super().defect
 
-    def begin(self, chunk: Bdat) -> None:
-        """Expect a chunk."""
+    @property
+    def is_declared_too_large(self) -> bool:
+        """The commands so far announce more than we take."""
+        return self._declared > self._max_size
+
+    def begin(self, chunk: Bdat) -> int:
+        """Expect a chunk; give how many of its octets the caller has to drop.
+
+        The end of one that makes the message too large does not wait for its octets.
+        """
         self._chunk = chunk
         self._left = chunk.size
         self._declared += chunk.size
         self._ended = None
+        if self.is_declared_too_large:
+            self._left = 0
+            self.size += chunk.size
+            self._ended = self._end_chunk()
+            return chunk.size
+        return 0
 
     def next_event(self, received: bytes, at: int) -> Next:
         """Read on at an offset: pieces of the message, then the end of the chunk or of both."""
@@ -159,21 +176,21 @@ class ChunkReader(_Reader):
         if self._left == 0:
             if self._chunk.is_last:
                 piece += self._end_line()
-                self._ended = BodyEnd(self.size, self.defect, self.tolerated)
-            else:
-                self._ended = Bdat(self._chunk.size, defect=self.defect)
+            self._ended = self._end_chunk()
         return (BodyChunk(piece) if piece else self._ended), at + len(data)
 
     def _take(self, data: bytes) -> bytes:
-        if self._declared > self._max_size:
-            self.size += len(data)
-            return b""
         work = self._tail + data
         self._tail = b"\r" if work.endswith(b"\r") else b""
         block = self._look_at(work[:-1] if self._tail else work)
         if block:
             self._ends_line = block.endswith(b"\n")
         return self._keep(block)
+
+    def _end_chunk(self) -> BodyEnd | Bdat:
+        if self._chunk.is_last:
+            return BodyEnd(self.size, self.defect, self.tolerated)
+        return Bdat(self._chunk.size, defect=self.defect)
 
     def _end_line(self) -> bytes:
         """Give the CRLF that the last line lacks.

@@ -15,7 +15,7 @@ from dataclasses import replace
 from enum import Enum, auto
 
 from zajil.smtp import refusals
-from zajil.smtp.body import BodyReader, ChunkReader
+from zajil.smtp.body import MAX_SWALLOWED, BodyReader, ChunkReader
 from zajil.smtp.codes import Code
 from zajil.smtp.command import (
     AuthResponse,
@@ -110,7 +110,7 @@ class ServerConnection:
         self.offer = offer
         self.encrypted = encrypted
         self.errors = 0
-        """Commands and recipients refused for good (5yz), by us or by the session; at
+        """Commands and recipients refused for good (5yz) since the last mail that was accepted; at
         ``max_errors`` the connection ends. Whoever slows a peer down before that looks here."""
         self.commands = 0
         """Lines so far; above ``max_commands`` (0: no limit) the connection ends."""
@@ -228,6 +228,8 @@ class ServerConnection:
         self.state = ACCEPTED[self.state, BodyEnd]
         if all(reply.code >= 500 for reply in replies):
             self._count_error()
+        elif any([reply.accepts for reply in replies]):
+            self.errors = 0
 
     def tls_established(self) -> None:
         """Begin anew, encrypted: nothing learned before counts (RFC 3207 section 4.2).
@@ -323,7 +325,7 @@ class ServerConnection:
         if reply is not None:
             self._refuse_line(line, reply)
             if isinstance(command, Bdat):
-                self._swallow_later(command.size)
+                self._swallow = command.size
         elif isinstance(command, Bdat):
             self._begin_chunk(command)
         else:
@@ -369,6 +371,8 @@ class ServerConnection:
         self.state = ACCEPTED[self.state, kind]
         if kind is Rcpt:
             self.recipients += 1
+        elif kind is BodyEnd:
+            self.errors = 0
         elif isinstance(event, Mail):
             self.smtputf8 = event.smtputf8
             self.mails += 1
@@ -385,16 +389,13 @@ class ServerConnection:
     def _begin_chunk(self, command: Bdat) -> None:
         if not isinstance(self._body, ChunkReader):
             self._body = ChunkReader(self.offer.max_message_size, self.offer.bare_line_ends)
-        self._body.begin(command)
+        self._swallow = self._body.begin(command)
         self.state = ACCEPTED[self.state, Bdat]
 
-    def _swallow_later(self, size: int) -> None:
-        if size > self.offer.max_message_size:
-            self._end("refused chunk too big")
-        self._swallow = size
-
     def _swallow_chunk(self) -> bool:
-        size = min(self._swallow, self.pending_size())
-        self._at += size
+        if self._swallow > self.offer.max_message_size * MAX_SWALLOWED:
+            self._end("refused chunk too big")
+            return False
+        self._at += (size := min(self._swallow, self.pending_size()))
         self._swallow -= size
         return not self._swallow
