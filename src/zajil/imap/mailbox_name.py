@@ -11,6 +11,7 @@ import re
 import unicodedata
 
 SEPARATOR = "/"
+INBOX = "INBOX"
 
 MAX_NAME = 255
 """Characters of a name: no client shows more, and the wire form stays below our line limit."""
@@ -28,6 +29,8 @@ _PLAIN = re.compile(rb"[\x20-\x25\x27-\x7e]*")
 
 def decode_name(wire: bytes) -> str:
     """Decode a name from modified UTF-7 and bring it into its one form. (RFC 3501 section 5.1.3)
+
+    Wildcards of LIST are allowed in a name (RFC 3501 section 5.1, item 3).
 
     Raises:
         BadMailboxName: bad modified UTF-7, or a name that is not allowed here.
@@ -53,11 +56,8 @@ def normal_name(name: str) -> str:
     # (Cf) are needed to write Persian and Urdu, so only controls and separators are refused.
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
         raise BadMailboxName("mailbox name has a control character")
-    # Wildcards in a name could never be listed by it alone.
-    if "*" in name or "%" in name:
-        raise BadMailboxName("mailbox name has a wildcard character")
-    if levels[0].upper() == "INBOX":
-        levels[0] = "INBOX"
+    if levels[0].upper() == INBOX:
+        levels[0] = INBOX
     return SEPARATOR.join(levels)
 
 
@@ -77,10 +77,14 @@ def encode_name(name: str) -> bytes:
 def _shift(chars: list[str]) -> bytes:
     if not chars:
         return b""
-    data = "".join(chars).encode("utf-16-be")
+    text = "".join(chars)
     chars.clear()
-    encoded = binascii.b2a_base64(data, newline=False).rstrip(b"=").replace(b"/", b",")
-    return b"&" + encoded + b"-"
+    return b"&" + _encode_shifted(text) + b"-"
+
+
+def _encode_shifted(text: str) -> bytes:
+    encoded = binascii.b2a_base64(text.encode("utf-16-be"), newline=False)
+    return encoded.rstrip(b"=").replace(b"/", b",")
 
 
 def _decode(wire: bytes) -> str:
@@ -99,61 +103,88 @@ def _decode(wire: bytes) -> str:
             raise BadMailboxName("mailbox name is not modified UTF-7")
         name.append(_decode_shifted(shifted[1]) if shifted[1] else "&")
         position = shifted.end()
-    text = "".join(name)
-    # One name has one wire form: "&AGE-" for "a", or "&Jjo-&Jjo-", are not it.
-    if encode_name(text) != wire:
-        raise BadMailboxName("mailbox name is not modified UTF-7 in its only form")
-    return text
+    # Deviation: RFC 3501 section 5.1.3 forbids to encode what can stand as it is ("&AGE-" for "a"),
+    # and shifts without need ("&Jjo-&Jjo-"). Encoders that work character by character send both
+    # (2026-11-28). What counts is the name they mean: we keep, compare and send it in its one form.
+    return "".join(name)
 
 
 def _decode_shifted(encoded: bytes) -> str:
     padded = encoded.replace(b",", b"/") + b"=" * (-len(encoded) % 4)
     try:
-        return binascii.a2b_base64(padded, strict_mode=True).decode("utf-16-be")
+        text = binascii.a2b_base64(padded, strict_mode=True).decode("utf-16-be")
     except (binascii.Error, UnicodeDecodeError):
         raise BadMailboxName("mailbox name is not modified UTF-7") from None
+    if _encode_shifted(text) != encoded:  # bits that belong to no character
+        raise BadMailboxName("mailbox name is not modified UTF-7")
+    return text
+
+
+# Control characters, so that no character of a name is one of these.
+_ANY = "\x00"
+_ANY_IN_LEVEL = "\x01"
+_WILDCARDS = re.compile(rb"([*%]+)")
 
 
 class ListPattern:
     """A pattern of LIST: ``*`` is anything, ``%`` anything within one level.
 
-    Works on wire forms: a pattern that is not modified UTF-7 matches nothing. Takes time
-    proportional to pattern times name, whatever the pattern (CVE-2021-40110, CVE-2026-33607).
+    It matches names, not their wire forms: what stands between wildcards is decoded and brought
+    into the form that names are kept in. A wildcard that is encoded (``&ACU-``) is the character
+    itself, so that a name with one can be listed alone. A pattern that is not modified UTF-7
+    matches nothing. Takes time proportional to pattern times name, whatever the pattern
+    (CVE-2021-40110, CVE-2026-33607).
     """
 
     def __init__(self, pattern: bytes) -> None:
-        self._pattern = _capital_inbox(re.sub(rb"[*%]*\*[*%]*", b"*", pattern))
-        self._pattern = re.sub(rb"%+", b"%", self._pattern)
+        """Read the pattern as it stands on the wire, the reference in front of it."""
+        self._pattern: str | None = None
+        """Characters and wildcards; ``None``: it matches nothing."""
+        try:
+            pieces = [_read_piece(piece) for piece in _WILDCARDS.split(pattern)]
+        except BadMailboxName:
+            return
+        whole = "".join(pieces)
+        if len(whole) <= 2 * MAX_NAME + 1:  # no name is longer, and no two wildcards are neighbours
+            self._pattern = whole
 
-    def matches(self, wire_name: bytes) -> bool:
-        """Say whether the whole name, in its wire form, is covered."""
+    def matches(self, name: str) -> bool:
+        """Say whether the whole name, in its one form, is covered."""
+        if self._pattern is None:
+            return False
+        # INBOX has no case, as a whole name and as the first level (RFC 3501 section 5.1).
+        caseless = len(INBOX) if name.partition(SEPARATOR)[0] == INBOX else 0
         # The set of positions in the name where the pattern read so far may end.
-        size = len(wire_name)
+        size = len(name)
         ends = {0}
         for char in self._pattern:
-            if char == 0x2A:
+            if char == _ANY:
                 ends = set(range(min(ends), size + 1))
-            elif char == 0x25:
+            elif char == _ANY_IN_LEVEL:
                 reached: set[int] = set()
                 for start in sorted(ends):
                     if start in reached:
                         continue
-                    level_end = wire_name.find(b"/", start)
+                    level_end = name.find(SEPARATOR, start)
                     reached.update(range(start, (size if level_end < 0 else level_end) + 1))
                 ends = reached
             else:
-                ends = {end + 1 for end in ends if end < size and wire_name[end] == char}
+                folded = char.upper()
+                ends = {
+                    end + 1
+                    for end in ends
+                    if end < size and name[end] == (folded if end < caseless else char)
+                }
             if not ends:
                 return False
         return size in ends
 
 
-def _capital_inbox(pattern: bytes) -> bytes:
-    head, separator, rest = pattern.partition(b"/")
-    if head.upper() == b"INBOX":
-        return b"INBOX" + separator + rest
-    # "inb*" is rare, but INBOX has no case: fold only a head that could spell it.
-    literal = re.split(rb"[*%]", head)[0]
-    if literal and len(literal) < 5 and b"INBOX".startswith(literal.upper()) and literal != head:
-        return literal.upper() + pattern[len(literal) :]
-    return pattern
+def _read_piece(piece: bytes) -> str:
+    """Read a run of wildcards, or what stands between two."""
+    if piece[:1] in (b"*", b"%"):
+        return _ANY if b"*" in piece else _ANY_IN_LEVEL
+    text = unicodedata.normalize("NFC", _decode(piece))
+    if any(unicodedata.category(char) == "Cc" for char in text):
+        raise BadMailboxName("mailbox name has a control character")
+    return text

@@ -336,7 +336,7 @@ def _imap_server(data: bytes) -> None:
 def _imap_names(data: bytes) -> None:
     with suppress(BadMailboxName):
         assert decode_name(encode_name(decode_name(data))) == decode_name(data)
-    ListPattern(data[:60]).matches(data[60:] or b"INBOX")
+    ListPattern(data[:60]).matches(data[60:].decode("utf-8", "replace") or "INBOX")
 
 
 # ---- dns ----------------------------------------------------------------------------------------

@@ -48,6 +48,73 @@ def test_list(store: Store, tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_names_in_every_form(store: Store, tmp_path: Path) -> None:
+    """A decomposed name, or one encoded without need, is the same name in every command."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            await imap.ok('CREATE "cafe&AwE-/resume&AwE-"')
+            kept = b"caf&AOk-/resum&AOk-"
+            for form in (
+                "cafe&AwE-/resume&AwE-",
+                "caf&AOk-/resum&AOk-",
+                "&AGMAYQBmAGUDAQ-/resum&AOk-",
+            ):
+                for name in (
+                    f'"" "{form}"',
+                    f'"{form[:-11]}" "{form[-11:]}"',
+                    f'"" ("{form}" nix)',
+                ):
+                    (line, _) = await imap.ok(f"LIST {name}")
+                    assert line == b'* LIST (\\HasNoChildren) "/" "' + kept + b'"'
+                (line, _) = await imap.ok(f'STATUS "{form}" (MESSAGES)')
+                assert line == b'* STATUS "' + kept + b'" (MESSAGES 0)'
+                await imap.ok(f'SUBSCRIBE "{form}"')
+                (line, _) = await imap.ok(f'LSUB "" "{form}"')
+                assert line == b'* LSUB () "/" "' + kept + b'"'
+                await imap.ok(f'UNSUBSCRIBE "{form}"')
+                assert len(await imap.ok(f'LSUB "" "{form}"')) == 1
+                await imap.ok(f'SELECT "{form}"')
+            lines = await imap.ok('LIST "" "cafe&AwE-/%"')
+            assert lines[:-1] == [b'* LIST (\\HasNoChildren) "/" "' + kept + b'"']
+            assert b" NO " in (await imap.command('SELECT "caf&AOl-"'))[-1]
+
+    asyncio.run(run())
+
+
+def test_names_with_wildcards(store: Store, tmp_path: Path) -> None:
+    """RFC 3501 section 5.1, item 3: they are legal, and stand in quotes wherever they are sent."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            await imap.ok('CREATE "percent%mailbox"')
+            await imap.ok('CREATE "all*of/%"')
+            await imap.ok("CREATE percentmailbox")
+            assert b" BAD " in (await imap.command("CREATE percent%x"))[-1], "not an atom"
+            lines = await imap.ok('LIST "" "percent%mailbox"')
+            assert [line.rpartition(b" ")[2] for line in lines[:-1]] == [
+                b'"percent%mailbox"',
+                b'"percentmailbox"',
+            ]
+            # Encoded, it is no wildcard: the way to list such a name alone.
+            lines = await imap.ok('LIST "" "percent&ACU-mailbox"')
+            assert lines[:-1] == [b'* LIST (\\HasNoChildren) "/" "percent%mailbox"']
+            lines = await imap.ok('LIST "" "all*of/%"')
+            assert lines[:-1] == [b'* LIST (\\HasNoChildren) "/" "all*of/%"']
+            await imap.append('"all*of/%"', b"Subject: x\r\n\r\n")
+            (line, _) = await imap.ok('STATUS "all*of/%" (MESSAGES)')
+            assert line == b'* STATUS "all*of/%" (MESSAGES 1)'
+            await imap.ok('SUBSCRIBE "percent%mailbox"')
+            (line, _) = await imap.ok('LSUB "" "percent*"')
+            assert line == b'* LSUB () "/" "percent%mailbox"'
+            await imap.ok('RENAME "percent%mailbox" "100%"')
+            await imap.ok('DELETE "100%"')
+
+    asyncio.run(run())
+
+
 def test_inbox_and_fixed_mailboxes(store: Store, tmp_path: Path) -> None:
     make_reader(store)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from zajil.imap.command import List, Lsub
-from zajil.imap.mailbox_name import SEPARATOR, ListPattern, encode_name
+from zajil.imap.mailbox_name import SEPARATOR, ListPattern
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.context import Context
 from zajil.read.imap.mailbox_admin import status_line
@@ -80,9 +80,7 @@ def _matching(boxes: Iterable[Mailbox], reference: bytes, patterns: Iterable[byt
     # The reference is put in front, as RFC 3501 section 6.3.8 describes for most servers.
     wanted = [ListPattern(reference + pattern) for pattern in patterns]
     return [
-        name
-        for name in _hierarchy(boxes)
-        if any(pattern.matches(encode_name(name.name)) for pattern in wanted)
+        name for name in _hierarchy(boxes) if any(pattern.matches(name.name) for pattern in wanted)
     ]
 
 
