@@ -186,10 +186,11 @@ def test_an_expected_error_is_one_sentence(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("action", ["hold", "release", "retry", "expire"])
+@pytest.mark.parametrize("action", ["hold", "release", "retry", "expire", "delete"])
 def test_an_unknown_mail_cannot_be_acted_on(run: Run, action: str) -> None:
-    assert run("queue", action, "nothing")[0] == 1
-    status, out, _ = run("queue", action, "nothing", "--json")
+    yes = ["--yes"] if action == "delete" else []
+    assert run("queue", action, "nothing", *yes)[0] == 1
+    status, out, _ = run("queue", action, "nothing", "--json", *yes)
     assert (status, json.loads(out)) == (1, {"done": [], "unknown": ["nothing"]})
 
 

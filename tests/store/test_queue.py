@@ -30,6 +30,7 @@ from zajil.store.queue import (
 from zajil.store.queue_admin import (
     QueueOrder,
     QueueQuery,
+    delete,
     expire,
     hold,
     list_rows,
@@ -343,6 +344,22 @@ def test_hold_during_an_attempt(
     store.write_now(hold, order(item))
     assert store.write_now(settle, settlement(claimed, result)) == ()
     assert state(store, item.mail_id) == [want]
+
+
+def test_delete_takes_the_mail_from_who_tries_it(store: Store) -> None:
+    """The attempt may deliver it, but nobody is sent a DSN of what the operator removed."""
+    item = put(store, "a@one.test")
+    claimed = ask(store)
+    assert store.write_now(delete, order(item, reason="spam")) == (item.mail_id,)
+    assert store.write_now(delete, order(item)) == ()
+    assert state(store, item.mail_id) == [("discarded", "spam", 0)]
+    assert _kept(store, item) == (False, 0)
+    bounced = RowResult(0, "bounced", "no")
+    work = Settlement(item.mail_id, claimed[0].token, NOW_MS, (bounced,), (), _dsn(store, item))
+    with pytest.raises(LeaseLost):
+        store.write_now(settle, work)
+    assert state(store, item.mail_id) == [("discarded", "spam", 0)]
+    assert ask(store, now_ms=NOW_MS + 10 * LEASE_MS) == []
 
 
 def test_retry_makes_it_due_now(store: Store) -> None:

@@ -41,3 +41,24 @@ def spell_time(at_ms: int | None) -> str:
     if at_ms is None:
         return "-"
     return f"{local_datetime(at_ms, None):%Y-%m-%d %H:%M:%S}"
+
+
+def spell_age(age_ms: int) -> str:
+    """Write how long ago something was in its two largest units: ``3d 4h``, ``5m 12s``."""
+    seconds = max(0, age_ms) // 1000
+    parts: list[str] = []
+    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        number, seconds = divmod(seconds, length)
+        if number or parts:
+            parts.append(f"{number}{unit}")
+    return " ".join(parts[:2]) or "0s"
+
+
+def spell_size(size: int) -> str:
+    """Write a number of bytes with three digits or so: ``812 B``, ``4.1 KiB``, ``23 MiB``."""
+    value, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1000:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.1f} {unit}" if unit != "B" and value < 10 else f"{value:.0f} {unit}"

@@ -21,6 +21,7 @@ from zajil.tracking.events import OperatorActed
 
 WAITING = recipient.c.state == sa.literal_column("'waiting'")
 HELD = recipient.c.state == sa.literal_column("'held'")
+_QUEUED = recipient.c.state.in_(("waiting", "held"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +57,83 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class QueueQuery:
-    """Which rows to list; ``None`` asks for nothing. All that is given must match."""
+    """Which rows are meant; ``None`` asks for nothing. All that is given must match."""
 
     mail_id: MailId | None = None
     next_hop: str | None = None
     limit: int = 1000
+    """Rows listed; nothing else is bounded by it."""
+    sender: str | None = None
+    """``Address.key``; ``@domain`` in ASCII: everybody there; empty: the null path."""
+    recipient: str | None = None
+    """The same of a recipient, also of the alias that led to it; never empty."""
+    state: str | None = None
+    """``waiting`` or ``held``."""
+    before_ms: int | None = None
+    """Accepted before this time."""
 
 
 def list_rows(conn: Connection, query: QueueQuery) -> list[QueueRow]:
     """List the queue, the soonest due first, what is held at the end."""
     rows: list[QueueRow] = []
-    for state in (WAITING, HELD):
-        search = _LIST.where(state).limit(query.limit - len(rows))
+    for state in _states(query):
+        search = _LIST.where(state, *_of_row(query), *_of_sender(query))
         if query.mail_id is not None:
             search = search.where(recipient.c.mail_id == query.mail_id)
-        if query.next_hop is not None:
-            search = search.where(recipient.c.next_hop == query.next_hop)
-        rows += [QueueRow(**row._mapping) for row in conn.execute(search)]
+        found = conn.execute(search.limit(query.limit - len(rows)))
+        rows += [QueueRow(**row._mapping) for row in found]
     return rows
+
+
+def find_queued(conn: Connection, query: QueueQuery) -> list[MailId]:
+    """Give the mails that have a matching row, the oldest first, however many there are."""
+    found: set[str] = set()
+    for state in _states(query):
+        search = sa.select(recipient.c.mail_id).where(state, *_of_row(query))
+        if query.sender is not None:
+            search = search.join(mail, mail.c.id == recipient.c.mail_id).where(*_of_sender(query))
+        found.update(conn.scalars(search))
+    return [MailId(one) for one in sorted(found)]
+
+
+def _states(query: QueueQuery) -> list[sa.ColumnElement[bool]]:
+    return [
+        condition
+        for name, condition in (("waiting", WAITING), ("held", HELD))
+        if query.state in (None, name)
+    ]
+
+
+def _of_row(query: QueueQuery) -> list[sa.ColumnElement[bool]]:
+    """Give what is asked of the row of a recipient, but its state."""
+    conditions: list[sa.ColumnElement[bool]] = []
+    if query.next_hop is not None:
+        conditions.append(recipient.c.next_hop == query.next_hop)
+    if query.before_ms is not None:
+        conditions.append(recipient.c.at_ms < query.before_ms)
+    if query.recipient is not None:
+        alias = sa.func.lower(recipient.c.addressed_as)
+        conditions.append(
+            sa.or_(
+                _matches(recipient.c.address_key, query.recipient),
+                _matches(alias, query.recipient),
+            )
+        )
+    return conditions
+
+
+def _of_sender(query: QueueQuery) -> list[sa.ColumnElement[bool]]:
+    if query.sender is None:
+        return []
+    if not query.sender:
+        return [mail.c.reverse_path.is_(None)]
+    return [_matches(mail.c.from_key, query.sender)]
+
+
+def _matches(column: sa.ColumnElement[Any], wanted: str) -> sa.ColumnElement[bool]:
+    if wanted.startswith("@"):
+        return column.endswith(wanted, autoescape=True)
+    return column == wanted
 
 
 _LIST = (
@@ -107,6 +167,8 @@ class QueueOrder:
     who: str
     reason: str
     now_ms: int
+    only: QueueQuery | None = None
+    """Which of their recipients, by next hop, recipient, state and age; ``None``: all."""
 
 
 def hold(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
@@ -187,7 +249,7 @@ def expire(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ..
             tx,
             item,
             "expire",
-            recipient.c.state.in_(("waiting", "held")),
+            _QUEUED,
             {
                 "state": "waiting",
                 "expires_ms": item.now_ms,
@@ -204,8 +266,37 @@ def discard(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, .
 
     Unit of work: idempotent. Bodies that nobody waits for any more go too.
     """
+    return _drop(tx, items, HELD)
+
+
+def delete(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
+    """Drop waiting and held recipients, and let nobody hear of it; gives the mails that had one.
+
+    An attempt that is under way may still deliver; nothing of it is written but its events.
+
+    Unit of work: idempotent. Bodies that nobody waits for any more go too.
+    """
+    return _drop(tx, items, _QUEUED)
+
+
+def _drop(
+    tx: Connection, items: Sequence[QueueOrder], which: sa.ColumnElement[bool]
+) -> list[tuple[MailId, ...]]:
     dropped = [
-        _act(tx, item, "discard", HELD, {"state": "discarded", "reason": item.reason})
+        _act(
+            tx,
+            item,
+            "discard",
+            which,
+            {
+                "state": "discarded",
+                "reason": item.reason,
+                # Whoever tries it now has lost it, and can report nothing to its sender.
+                "lease_owner": None,
+                "lease_token": None,
+                "lease_until_ms": None,
+            },
+        )
         for item in items
     ]
     release_bodies(tx, [mail_id for mail_ids in dropped for mail_id in mail_ids])
@@ -233,9 +324,14 @@ def _act(
     which: sa.ColumnElement[bool],
     changes: Mapping[str, Any],
 ) -> tuple[MailId, ...]:
+    only: list[sa.ColumnElement[bool]] = []
+    if item.only is not None:
+        only = _of_row(item.only)
+        if item.only.state is not None:
+            only.append(recipient.c.state == item.only.state)
     found = tx.execute(
         sa.update(recipient)
-        .where(recipient.c.mail_id.in_(item.mail_ids), which)
+        .where(recipient.c.mail_id.in_(item.mail_ids), which, *only)
         .values(**changes)
         .returning(recipient.c.mail_id, recipient.c.address)
     )
