@@ -321,7 +321,9 @@ class LoginService:
             failure = FailedLogin(network, now_ms, WINDOW_MS)
             self._store.write_later(count_failures, failure)
         reason = f"wrong login or password for {origin.service}"
-        event = LoginFailed(now_ms, login[:_LONGEST_LOGIN], mechanism, reason)
+        event = LoginFailed(
+            now_ms, login[:_LONGEST_LOGIN], mechanism, reason, origin.service, origin.peer
+        )
         batch = EventBatch(origin.session_id, None, now_ms, (event,))
         self._store.write_later(record_events, batch)
 

@@ -6,9 +6,9 @@ reach it through the functions here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import Any, NewType
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -40,6 +40,8 @@ class Batch:
     """Topics to announce once the commit is on disk."""
     released_files: list[str] = field(default_factory=list)
     """Locations of blobs without a reference, to be unlinked after the commit."""
+    notes: list[Any] = field(default_factory=list)
+    """What whoever observes the store is told once the commit is on disk (``store.tracking``)."""
 
 
 _KEY = "zajil.batch"
@@ -75,6 +77,11 @@ def require_space(tx: Connection) -> None:
 def release_files(tx: Connection, locations: list[str]) -> None:
     """Unlink these files of blobs once the transaction is committed."""
     _batch(tx).released_files.extend(locations)
+
+
+def note(tx: Connection, notes: Iterable[object]) -> None:
+    """Have the observers of the store told of this once the transaction is committed."""
+    _batch(tx).notes.extend(notes)
 
 
 def _batch(tx: Connection) -> Batch:

@@ -16,11 +16,12 @@ from zajil.core.address import Address
 from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId, MailId, SessionId
 from zajil.store.append import Append, append_messages
-from zajil.store.batch import QUEUE, require_space, touch
+from zajil.store.batch import QUEUE, note, require_space, touch
 from zajil.store.blobs import StagedBlob, write_blobs
 from zajil.store.flags import pack_flags
 from zajil.store.rows import insert_rows
 from zajil.store.schema import event, mail, recipient
+from zajil.store.tracking import EventBatch
 from zajil.tracking.codec import encode_events
 from zajil.tracking.events import TrackingEvent
 
@@ -133,9 +134,14 @@ def accept(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
             if item.events
         ],
     )
+    note(tx, [_batch_of(item) for item in items])
     if any([_is_queued(item) for item in items]):
         touch(tx, QUEUE)
     return [item.mail_id for item in items]
+
+
+def _batch_of(item: Intake) -> EventBatch:
+    return EventBatch(item.session_id, item.mail_id, item.received_at_ms, item.events)
 
 
 def _is_kept(item: Intake) -> bool:

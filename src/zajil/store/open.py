@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -27,6 +28,7 @@ from zajil.store.errors import ReserveReached, StoreUnavailable
 from zajil.store.hints import Datagrams, Hints, Notifications
 from zajil.store.migrate import migrate
 from zajil.store.reader import Reader
+from zajil.store.tracking import EventBatch, record_events
 from zajil.store.writer import Unit, Writer
 
 T = TypeVar("T")
@@ -53,6 +55,7 @@ class Store:
     ) -> None:
         self._options = options
         self._data_dir = data_dir
+        self._observer: Callable[[Sequence[EventBatch]], None] | None = None
         self._dialect = dialect
         self._clock = clock
         self._free_space = (0, -_FREE_SPACE_AGE_MS)
@@ -70,6 +73,8 @@ class Store:
             require_space=self.require_space,
             after_commit=self._after_commit,
             announce=self.changes.announce,
+            observe=self._observe,
+            lose=self._lose,
         )
         self.read = self.reader.read
         """``await read(query, account_id)``: run ``query(conn)`` in a snapshot, in a reader
@@ -88,8 +93,16 @@ class Store:
         return await self.writer.write(unit, item)
 
     def write_later(self, unit: Unit[T, R], item: T) -> None:
-        """Run a unit in the next batch; nobody waits, and a failure is lost with it."""
+        """Run a unit in the next batch; nobody waits, and of a failure the observer alone hears."""
         self.writer.write_later(unit, item)
+
+    def observe(self, observer: Callable[[Sequence[EventBatch]], None]) -> None:
+        """Have one observer told of all tracking events of this process: the log.
+
+        Called in the event loop: of what comes with mails after the commit that holds it; of what
+        nobody waits for also when it could not be written, for it happened all the same.
+        """
+        self._observer = observer
 
     def write_now(self, unit: Unit[T, R], item: T) -> R:
         """Run a unit in this thread, in a commit of its own: for the command line and tests."""
@@ -141,6 +154,14 @@ class Store:
         """Remove files of blobs that crashes left without a row; returns how many."""
         older_than_ms = self._clock.now_ms() - _ORPHAN_AGE_MS
         return self.read_now(lambda conn: self.blobs.sweep(conn, older_than_ms))
+
+    def _observe(self, batches: Sequence[EventBatch]) -> None:
+        if self._observer is not None:
+            self._observer(batches)
+
+    def _lose(self, unit: Unit[Any, Any], item: Any, _error: Exception) -> None:
+        if unit is record_events:
+            self._observe((item,))
 
     def _after_commit(self, conn: Connection, batch: Batch) -> None:
         if batch.touched:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailId, SessionId, new_mail_id
+from zajil.store.batch import note
 from zajil.store.blobs import release_blobs
 from zajil.store.schema import event, mail, recipient
 from zajil.tracking.codec import decode_events, encode_events
@@ -48,6 +49,7 @@ def record_events(tx: Connection, batches: Sequence[EventBatch]) -> list[None]:
         if batch.events
     ]
     if rows:
+        note(tx, [batch for batch in batches if batch.events])
         # RETURNING makes SQLAlchemy send one statement with many rows (style C12 example 5).
         tx.execute(_RECORD, rows)
     return [None] * len(batches)

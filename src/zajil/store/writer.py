@@ -15,7 +15,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -51,6 +51,15 @@ _Outcome = tuple[_Job, Any, Exception | None]
 """A job, and its result or its error."""
 
 
+@dataclass(slots=True)
+class _Done:
+    """What came of some jobs."""
+
+    outcomes: list[_Outcome] = field(default_factory=list)
+    touched: set[Topic] = field(default_factory=set)
+    notes: list[Any] = field(default_factory=list)
+
+
 class Writer:
     """Runs units of work in batches, in a thread of its own, one commit for all that wait."""
 
@@ -62,6 +71,8 @@ class Writer:
         require_space: Callable[[], None],
         after_commit: Callable[[Connection, Batch], None],
         announce: Callable[[Set[Topic]], None],
+        observe: Callable[[Sequence[Any]], None],
+        lose: Callable[[Unit[Any, Any], Any, Exception], None],
     ) -> None:
         self._dialect = dialect
         self._max_batch = max_batch
@@ -70,6 +81,10 @@ class Writer:
         """Called in the thread that committed."""
         self._announce = announce
         """Called in the event loop, before the callers go on."""
+        self._observe = observe
+        """Called in the event loop, after the callers were woken, with the notes of the commits."""
+        self._lose = lose
+        """Called in the event loop for each job that failed and that nobody waits for."""
         self._waiting: deque[_Job] = deque()
         """The loop puts jobs in; the thread takes them out, once it has the turn."""
         self._signals: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -110,9 +125,11 @@ class Writer:
         return await future
 
     def write_later(self, unit: Unit[T, R], item: T) -> None:
-        """Run a unit in the next batch and let nobody wait for it; a failure is lost with it."""
-        with contextlib.suppress(StoreUnavailable):
+        """Run a unit in the next batch and let nobody wait for it; of a failure, ``lose`` hears."""
+        try:
             self._put(_Job(unit, item, None))
+        except StoreUnavailable as error:
+            self._lose(unit, item, error)
 
     def write_now(self, unit: Unit[T, R], item: T) -> R:
         """Run a unit in this thread, in a commit of its own: for the command line.
@@ -120,9 +137,9 @@ class Writer:
         Raises:
             StoreUnavailable: it may or may not be on disk.
         """
-        outcomes, touched = self._run([_Job(unit, item, None)])
-        self._answer([], touched)
-        ((_, result, error),) = outcomes
+        done = self._run([_Job(unit, item, None)])
+        self._answer(replace(done, outcomes=[]))
+        ((_, result, error),) = done.outcomes
         if error is not None:
             raise error
         value: R = result
@@ -175,15 +192,15 @@ class Writer:
                 # The turn first: what comes while another process has it shares this commit.
                 with self._dialect.turn:
                     jobs = self._take()
-                    outcomes, touched = self._run(jobs) if jobs else ([], set())
+                    done = self._run(jobs) if jobs else _Done()
                 self._last_size = len(jobs)
                 jobs = []
-                self._answer(outcomes, touched)
+                self._answer(done)
         except BaseException as error:
             # Nothing may end this thread silently: whoever waits would wait for ever.
             self._closed = f"the writer failed: {error!r}"
             jobs += self._waiting
-            self._answer([(job, None, StoreUnavailable(repr(error))) for job in jobs], set())
+            self._answer(_Done([(job, None, StoreUnavailable(repr(error))) for job in jobs]))
             raise
 
     def _take(self) -> list[_Job]:
@@ -193,14 +210,17 @@ class Writer:
             jobs.append(self._waiting.popleft())
         return jobs
 
-    def _answer(self, outcomes: Sequence[_Outcome], touched: Set[Topic]) -> None:
+    def _answer(self, done: _Done) -> None:
         """Wake all callers with one call into their loop."""
+        lost: list[tuple[_Job, Exception]] = []
 
         def settle() -> None:
             try:
-                self._announce(touched)
+                self._announce(done.touched)
             finally:  # a subscriber's bug must not cost a caller its answer
-                for job, result, error in outcomes:
+                for job, result, error in done.outcomes:
+                    if job.future is None and error is not None:
+                        lost.append((job, error))
                     if job.future is None or job.future.done():
                         continue
                     if error is None:
@@ -210,6 +230,15 @@ class Writer:
                 self._busy = False
                 if self._waiting and self._gathering is None and self._loop is not None:
                     self._gather()
+            if self._loop is None or self._loop.is_closed():
+                tell()
+            elif done.notes or lost:
+                self._loop.call_soon(tell)  # behind the callers, who have a 250 to send
+
+        def tell() -> None:
+            self._observe(done.notes)
+            for job, error in lost:
+                self._lose(job.unit, job.item, error)
 
         if self._loop is None or self._loop.is_closed():
             settle()  # nobody waits here
@@ -218,26 +247,27 @@ class Writer:
 
     # ---- one batch ------------------------------------------------------------------------------
 
-    def _run(self, jobs: Sequence[_Job]) -> tuple[list[_Outcome], Set[Topic]]:
+    def _run(self, jobs: Sequence[_Job]) -> _Done:
         try:
-            results, touched = self._commit_stubbornly(jobs)
-            return [(job, result, None) for job, result in results], touched
+            results, batch = self._commit_stubbornly(jobs)
+            outcomes: list[_Outcome] = [(job, result, None) for job, result in results]
+            return _Done(outcomes, batch.touched, batch.notes)
         except _UnitFailed as failed:
             if len(jobs) == 1:
-                return [(jobs[0], None, failed.reason)], set()
+                return _Done([(jobs[0], None, failed.reason)])
         except StoreUnavailable as error:
-            return [(job, None, type(error)(str(error))) for job in jobs], set()
+            return _Done([(job, None, type(error)(str(error))) for job in jobs])
         # A unit refused, and nothing is on disk: find the guilty, spare the others. No savepoint
         # per unit instead: it would double the cost of every batch for the sake of a rare one.
-        outcomes: list[_Outcome] = []
-        touched_by_all: set[Topic] = set()
+        done = _Done()
         for job in jobs:
-            alone, touched = self._run([job])
-            outcomes += alone
-            touched_by_all |= touched
-        return outcomes, touched_by_all
+            alone = self._run([job])
+            done.outcomes += alone.outcomes
+            done.touched |= alone.touched
+            done.notes += alone.notes
+        return done
 
-    def _commit_stubbornly(self, jobs: Sequence[_Job]) -> tuple[_Results, Set[Topic]]:
+    def _commit_stubbornly(self, jobs: Sequence[_Job]) -> tuple[_Results, Batch]:
         for _ in range(_RUNS - 1):
             with contextlib.suppress(_Again):
                 return self._commit(jobs)
@@ -246,7 +276,7 @@ class Writer:
         except _Again as again:
             raise StoreUnavailable(f"the database does not take it: {again}") from again
 
-    def _commit(self, jobs: Sequence[_Job]) -> tuple[_Results, Set[Topic]]:
+    def _commit(self, jobs: Sequence[_Job]) -> tuple[_Results, Batch]:
         batch = Batch(self._require_space)
         asked = False  # whether COMMIT may have been sent
         try:
@@ -265,7 +295,7 @@ class Writer:
             raise
         except Exception as error:  # no lock, no folder, a bug: it may be on disk or not
             raise StoreUnavailable(f"the commit failed: {error!r}") from error
-        return results, batch.touched
+        return results, batch
 
     def _judge(self, error: sa.exc.DBAPIError, asked: bool) -> Exception:
         fault, text = self._dialect.fault(error), str(error.orig)

@@ -77,7 +77,8 @@ class SubmitSession(ReceiveSession):
         reply = await (log_in.begin(event) if isinstance(event, Auth) else log_in.go_on(event))
         if self.account is not None and reply is replies.LOGGED_IN:
             now_ms = self.services.clock.now_ms()
-            self.note(LoggedIn(now_ms, self.account.login, log_in.mechanism))
+            service, host = self.services.service, self.peer.host
+            self.note(LoggedIn(now_ms, self.account.login, log_in.mechanism, service, host))
             self.conn.authenticated()
         elif not reply.accepts and reply is not replies.WRONG_PASSWORD:  # that has its own event
             self.refuse("AUTH", reply)

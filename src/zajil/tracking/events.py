@@ -90,6 +90,10 @@ class LoggedIn(TrackingEvent):
     name: ClassVar[str] = "session.login"
     login: str
     mechanism: str
+    service: str = ""
+    """``submission``, ``imaps``, ``web`` ...; ``""``: that of ``session.opened``."""
+    peer: str = ""
+    """Its address without a port; ``""``: that of ``session.opened``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ class LoginFailed(TrackingEvent):
     login: str | None
     mechanism: str
     reason: str
+    service: str = ""
+    """``submission``, ``imaps``, ``web`` ...; ``""``: recorded by an older version."""
+    peer: str = ""
+    """Its address without a port; ``""``: recorded by an older version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,6 +440,18 @@ class DkimKeyChanged(TrackingEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateEnding(TrackingEvent):
+    """The certificate of our listeners ends soon, or has ended."""
+
+    name: ClassVar[str] = "tls.certificate"
+    names: tuple[str, ...]
+    """DNS names in it."""
+    not_after_ms: int
+    days_left: int
+    """Whole days; negative: it has expired."""
+
+
+@dataclass(frozen=True, slots=True)
 class FaultHappened(TrackingEvent):
     """Our own code or machine failed; the peer got 4yz."""
 
@@ -480,6 +500,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         DsnSuppressed,
         OperatorActed,
         DkimKeyChanged,
+        CertificateEnding,
         FaultHappened,
     )
 }

@@ -28,6 +28,8 @@ from zajil.store.sessions import (
     find_web_session,
     hash_token,
 )
+from zajil.store.tracking import EventBatch, record_events
+from zajil.tracking.events import LoggedIn
 
 _TOKEN_SIZE = 32
 """Random bytes of a session's token: 256 bits cannot be guessed."""
@@ -116,6 +118,17 @@ class Sessions:
         await self._store.write(create_web_session, session)
         self._set(response, self._options.cookie_name, token, "lax", lifetime // 1000)
         response.delete_cookie(self._anonymous)
+
+    def record(self, login: str, peer: str) -> None:
+        """Leave a trace of a log-in; nobody waits for it.
+
+        Args:
+            login: of the account.
+            peer: IP address of the browser.
+        """
+        now_ms = self._clock.now_ms()
+        event = LoggedIn(now_ms, login, "password", "web", peer)
+        self._store.write_later(record_events, EventBatch(None, None, now_ms, (event,)))
 
     async def end(self, session: WebSession, response: Response) -> None:
         """Log a browser out; the token is worth nothing from here on."""

@@ -130,7 +130,7 @@ class ImapLogin:
         service, peer = self._origin.service, self._peer
         events = (
             SessionOpened(self._opened_ms, service, str(peer), peer.local),
-            LoggedIn(now_ms, account.login, mechanism),
+            LoggedIn(now_ms, account.login, mechanism, service, peer.host),
         )
         batch = EventBatch(self._session_id, None, now_ms, events)
         self._store.write_later(record_events, batch)

@@ -40,6 +40,7 @@ class LoginPages:
         if visitor.session is not None:
             await self._sessions.end(visitor.session, response)
         await self._sessions.begin(account.account_id, response)
+        self._sessions.record(account.login, peer_of(request))
         return response
 
     async def log_out(self, request: Request, visitor: Visitor, account: Account) -> Response:
