@@ -19,7 +19,7 @@ from zajil.app.listeners import (
     smtp_service,
 )
 from zajil.app.means import Means
-from zajil.app.upkeep import keep_history
+from zajil.app.upkeep import keep_history, watch_certificate
 from zajil.check.knowledge import Knowledge
 from zajil.check.reputation import learner_of
 from zajil.check.trainer import Trainer
@@ -82,6 +82,8 @@ async def make_parts(means: Means) -> Parts:
     if means.number == 0:
         history = receive_services(means, "web")
         parts.runs.append(keep_history(history, configuration.check.greylist))
+        if configuration.tls.certificate is not None:
+            parts.runs.append(watch_certificate(store, clock, configuration.tls.certificate))
     parts.runs.append(_forget_old_events(store, clock, configuration.tracking.retention))
     return parts
 

@@ -24,6 +24,7 @@ from zajil.core.clock import Clock, Random
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
 from zajil.net.limits import SessionTable
+from zajil.net.log import EventLog
 from zajil.net.supervise import WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
 from zajil.resolver.client import Resolver
@@ -121,6 +122,7 @@ class Worker:
         return 0
 
     async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
+        store.observe(EventLog(self.configuration.log, self.clock).tell)
         shared, configuration = self.shared, self.configuration
         hostname = configuration.server.hostname
         store.directory.hostname = hostname

@@ -175,7 +175,6 @@ class KeyUpkeep:
     def _tell(self, domain: str, rows: Sequence[DkimKeyRow], state: KeyState) -> None:
         now_ms = self._clock.now_ms()
         for row in rows:
-            self._log.info("signing key", domain=domain, selector=row.selector, state=state.value)
             if state is KeyState.REVOKED:
                 self._log.warning(
                     "a signing key was revoked: replace its DNS record, or remove it",

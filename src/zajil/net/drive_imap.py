@@ -163,7 +163,7 @@ class ImapListener:
         except OSError as error:
             if self._implicit_tls:
                 self._entrance.refuse(peer.host, HANDSHAKE_FAILED)
-            logger.info("connection of %s failed: %s", peer, error)
+            logger.debug("connection of %s failed: %s", peer, error)
             client.close()
             return
         self._tasks[_this_task()] = connection

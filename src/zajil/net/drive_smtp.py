@@ -235,7 +235,7 @@ class SmtpService:
         except OSError as error:
             if visitor is not None:
                 entrance.refuse(visitor.host, HANDSHAKE_FAILED)
-            logger.info("connection of %s failed: %s", peer, error)
+            logger.debug("connection of %s failed: %s", peer, error)
         finally:
             is_lost = not (is_open or self._implicit_tls) or connection is None
             if connection in self._arriving and visitor is not None:

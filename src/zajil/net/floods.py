@@ -8,14 +8,11 @@ of them all further addresses are one.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zajil.core.clock import Clock
 from zajil.tracking.events import ConnectionsRefused
-
-logger = logging.getLogger(__name__)
 
 OTHERS = "others"
 _MOST = 1000
@@ -80,7 +77,6 @@ class FloodCounter:
                         now_ms, self._service, host, reason, count.count, count.since_ms
                     )
                 )
-                logger.info("refused %d connections of %s: %s", count.count, host, reason)
         if events:
             self._report(events)
 

@@ -1,14 +1,30 @@
-"""Where our log goes: standard error, for people or for programs."""
+"""Our log on standard error: what programs of ours and libraries say, and the tracking events.
+
+A line is written as a whole by one call, so that lines of several processes do not mix.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Protocol, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from zajil.config.options import LogOptions
+from zajil.core.clock import Clock
+from zajil.net.log_text import escape_lines, write_json, write_text
+from zajil.tracking.events import TrackingEvent
+from zajil.tracking.log_line import LogLine
+from zajil.tracking.log_view import LogView
+
+_WRITERS = {"text": write_text, "json": write_json}
+_FINISH_SECONDS = 60.0
 
 
 def set_up_log(options: LogOptions) -> None:
@@ -17,16 +33,13 @@ def set_up_log(options: LogOptions) -> None:
     shared: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
     ]
-    last: Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if options.format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+    last = _render_json if options.format == "json" else _render_text
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
     # Libraries log with the standard module; they come out the same way.
     handler = logging.StreamHandler(sys.stderr)
@@ -39,3 +52,115 @@ def set_up_log(options: LogOptions) -> None:
     logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _render_text(_logger: Any, _method: str, item: EventDict) -> str:
+    time, level, event, exception = _take_apart(item)
+    line = write_text(time, level, event, item)
+    return f"{line}\n    {escape_lines(exception)}" if exception else line
+
+
+def _render_json(_logger: Any, _method: str, item: EventDict) -> str:
+    time, level, event, exception = _take_apart(item)
+    if exception:
+        item["exception"] = tuple(exception.split("\n"))
+    return write_json(time, level, event, item)
+
+
+def _take_apart(item: EventDict) -> tuple[str, str, str, str]:
+    """Take time, level, sentence and traceback out of what was logged; values are left."""
+    exception = str(item.pop("exception", "") or "")
+    time, level = str(item.pop("timestamp", "")), str(item.pop("level", "info"))
+    return time, level, str(item.pop("event", "")), exception
+
+
+class Batch(Protocol):
+    """Events of one transaction: ``store.tracking.EventBatch``."""
+
+    @property
+    def session_id(self) -> str | None:
+        """The connection."""
+
+    @property
+    def mail_id(self) -> str | None:
+        """The mail."""
+
+    @property
+    def events(self) -> Sequence[TrackingEvent]:
+        """What happened."""
+
+
+class EventLog:
+    """Writes tracking events to the log; for the event loop's thread alone.
+
+    Args:
+        options: level and format.
+        clock: for counts that nobody asked for.
+        stream: ``None``: standard error.
+    """
+
+    def __init__(self, options: LogOptions, clock: Clock, stream: TextIO | None = None) -> None:
+        self._least = logging.getLevelNamesMapping()[options.level.upper()]
+        self._write = _WRITERS[options.format]
+        self._clock = clock
+        self._stream = stream
+        self._view = LogView(is_debug=self._least <= logging.DEBUG)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def tell(self, batches: Iterable[Batch]) -> None:
+        """Write the lines of what happened."""
+        view = self._view
+        self._put(
+            line
+            for batch in batches
+            for line in view.lines(batch.session_id, batch.mail_id, batch.events)
+        )
+        if view.owes_lines and self._timer is None:
+            with suppress(RuntimeError):  # no loop: a test, or the command line
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(_FINISH_SECONDS, self._finish)
+
+    def _finish(self) -> None:
+        self._timer = None
+        self._put(self._view.finish(self._clock.now_ms()))
+        self.tell(())
+
+    def _put(self, lines: Iterable[LogLine]) -> None:
+        text = [
+            self._write(_spell_time(line.at_ms), line.level, line.event, line.values) + "\n"
+            for line in lines
+            if _LEVELS[line.level] >= self._least
+        ]
+        if not text:
+            return
+        stream = self._stream or sys.stderr
+        with suppress(OSError, ValueError):  # a log that cannot be written costs nobody a mail
+            for part in _in_parts(text):
+                stream.write(part)
+                stream.flush()
+
+
+_LEVELS = {
+    name: logging.getLevelNamesMapping()[name.upper()]
+    for name in ("debug", "info", "warning", "error")
+}
+_MOST_BYTES = 4000
+"""Of one write: a pipe takes less than 4096 as a whole, without parts of other processes in it."""
+
+
+def _in_parts(lines: Sequence[str]) -> Iterable[str]:
+    part: list[str] = []
+    size = 0
+    for line in lines:
+        length = len(line.encode("utf-8", "replace"))
+        if part and size + length > _MOST_BYTES:
+            yield "".join(part)
+            part, size = [], 0
+        part.append(line)
+        size += length
+    yield "".join(part)
+
+
+def _spell_time(at_ms: int) -> str:
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,7 @@ def running_installation(
     *settings: str,
     workers: int = 2,
     environment: dict[str, str] | None = None,
+    log: Path | None = None,
 ) -> Iterator[Installation]:
     """Set up and serve; all services but LMTP listen on free ports of 127.0.0.1.
 
@@ -52,6 +53,7 @@ def running_installation(
         settings: options as ``--set`` takes them; they win.
         workers: how many processes serve.
         environment: beside our own.
+        log: file for the log of the server; ``None``: our standard error.
     """
     setup = ["setup", "y.test", "--dir", str(folder), "--admin", "b@y.test", "--json"]
     done = subprocess.run([*_ZAJIL, *setup], check=True, stdout=subprocess.PIPE)
@@ -62,11 +64,13 @@ def running_installation(
     options += [f'listen.{service}=["127.0.0.1:0"]' for service in _SERVICES]
     arguments = [part for option in [*options, *settings] for part in ("--set", option)]
     read, write = os.pipe()
-    server = subprocess.Popen(
-        [*_ZAJIL, "--config", made["config"], *arguments, "serve", "--ready-fd", str(write)],
-        pass_fds=(write,),
-        env={**os.environ, **(environment or {})},
-    )
+    with ExitStack() as stack:
+        server = subprocess.Popen(
+            [*_ZAJIL, "--config", made["config"], *arguments, "serve", "--ready-fd", str(write)],
+            pass_fds=(write,),
+            env={**os.environ, **(environment or {})},
+            stderr=None if log is None else stack.enter_context(log.open("ab")),
+        )
     os.close(write)
     try:
         with open(read) as ready:

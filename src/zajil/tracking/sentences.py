@@ -361,6 +361,10 @@ def _tell_trouble(event: TrackingEvent) -> Step | None:
         case tracked.DkimKeyChanged(domain=domain, selector=selector, state=state):
             text = _KEY_STATES.get(state, mark("The key {selector} of {domain} changed."))
             return _step(event, None, text, {"selector": selector, "domain": to_unicode(domain)})
+        case tracked.CertificateEnding(names=names, not_after_ms=end_ms):
+            text = mark("The certificate of this server ends at {end_ms}.")
+            details = (Detail(mark("For"), names),)
+            return _step(event, None, text, {"end_ms": end_ms}, Tone.BAD, details)
         case tracked.FaultHappened(summary=summary, traceback=traceback):
             text = mark("Something failed on our side; nothing is lost, it will be tried again.")
             details = (
