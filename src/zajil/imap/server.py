@@ -157,6 +157,11 @@ class ImapServerConnection:
         elif completion.status == "NO" and self.state is not State.NOT_AUTHENTICATED:
             self.state = AFTER_NO.get(type(command), self.state)
 
+    def leave_mailbox(self) -> None:
+        """Go to the authenticated state: the client itself deleted the mailbox it had selected."""
+        if self.state is State.SELECTED:
+            self.state = State.AUTHENTICATED
+
     def close(self, text: str, reason: str) -> None:
         """Say BYE from our side and read no more: timeout, shutdown, a fault."""
         if self.state is not State.LOGOUT:

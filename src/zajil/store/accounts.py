@@ -23,6 +23,7 @@ from zajil.store.reputation import delete_reputation_of
 from zajil.store.schema import account, address, expunged, mailbox, message, send_count
 from zajil.store.sessions import delete_web_sessions_of
 from zajil.store.strangers import delete_strangers_of
+from zajil.store.subscriptions import add_subscriptions, delete_subscriptions_of
 from zajil.store.training import forget_training
 
 
@@ -90,6 +91,7 @@ def create_account(tx: Connection, items: Sequence[NewAccount]) -> list[AccountI
         account_id = _insert_account(tx, item)
         claim_address(tx, item.address, account_id=account_id)
         tx.execute(sa.insert(mailbox), _first_mailboxes(account_id, item.created_ms))
+        add_subscriptions(tx, account_id, [name for name, _ in FIRST_MAILBOXES])
         ids.append(account_id)
     touch(tx, DIRECTORY)
     return ids
@@ -164,6 +166,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
         tx.execute(sa.delete(account).where(account.c.id == account_id))
     delete_web_sessions_of(tx, account_ids)
     delete_app_passwords_of(tx, account_ids)
+    delete_subscriptions_of(tx, account_ids)
     delete_reputation_of(tx, account_ids)
     delete_strangers_of(tx, account_ids)
     touch(tx, DIRECTORY)
@@ -250,7 +253,6 @@ def _first_mailboxes(account_id: AccountId, now_ms: int) -> list[dict[str, objec
             "uid_validity": now_ms // 1000,
             "uid_next": 1,
             "modseq": 1,
-            "subscribed": True,
         }
         for name, role in FIRST_MAILBOXES
     ]

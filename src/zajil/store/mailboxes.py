@@ -1,4 +1,4 @@
-"""Mailboxes of an account: find, count, create, rename, delete, subscribe.
+"""Mailboxes of an account: find, count, create, rename, delete.
 
 Law: every unit and query here takes the account, and touches no mailbox of another one.
 Names are in their one form already (NFC, levels divided by ``/``, INBOX in capitals).
@@ -19,6 +19,7 @@ from zajil.store.batch import mailbox_topic, touch
 from zajil.store.blobs import release_blobs
 from zajil.store.flags import FLAG_BITS
 from zajil.store.schema import expunged, mailbox, message
+from zajil.store.subscriptions import rename_subscription
 
 INBOX = "INBOX"
 
@@ -60,7 +61,6 @@ class Mailbox:
     uid_validity: int
     uid_next: int
     modseq: int
-    subscribed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +194,7 @@ def rename_mailbox(tx: Connection, items: Sequence[RenameMailbox]) -> list[None]
                 raise NameTooLong(name)
             if find_mailbox(tx, item.account_id, name) is not None:
                 raise MailboxExists(name)
+            rename_subscription(tx, item.account_id, box.name, name)
             _change(tx, box, name=name, uid_validity=_next_uid_validity(tx, item.now_ms))
     return [None] * len(items)
 
@@ -206,15 +207,21 @@ class DeleteMailbox:
     name: str
 
 
-def delete_mailbox(tx: Connection, items: Sequence[DeleteMailbox]) -> list[None]:
+def delete_mailbox(tx: Connection, items: Sequence[DeleteMailbox]) -> list[MailboxId]:
     """Remove mailboxes with their messages; those below stay. (RFC 3501 section 6.3.4)
 
+    Subscriptions stay as well (RFC 3501 section 6.3.6).
+
     Unit of work: not idempotent; locks the mailboxes; touches their topics.
+
+    Returns:
+        The ids they had; no mailbox gets one of them again.
 
     Raises:
         NoSuchMailbox: there is none of this name.
         MailboxIsFixed: INBOX, or one with a role.
     """
+    ids: list[MailboxId] = []
     for item in items:
         box = find_mailbox(tx, item.account_id, item.name)
         if box is None:
@@ -232,35 +239,8 @@ def delete_mailbox(tx: Connection, items: Sequence[DeleteMailbox]) -> list[None]
         for start in range(0, len(blob_ids), _AT_ONCE):
             release_blobs(tx, blob_ids[start : start + _AT_ONCE])
         touch(tx, mailbox_topic(box.mailbox_id))
-    return [None] * len(items)
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """What ``set_subscribed`` takes."""
-
-    account_id: AccountId
-    name: str
-    subscribed: bool
-
-
-def set_subscribed(tx: Connection, items: Sequence[Subscription]) -> list[None]:
-    """Subscribe to mailboxes or leave them. (RFC 3501 section 6.3.6)
-
-    Unit of work: idempotent; locks nothing; touches nothing.
-
-    Raises:
-        NoSuchMailbox: there is none of this name.
-    """
-    for item in items:
-        changed = tx.execute(
-            sa.update(mailbox)
-            .where(mailbox.c.account_id == item.account_id, mailbox.c.name == item.name)
-            .values(subscribed=item.subscribed)
-        )
-        if not changed.rowcount:
-            raise NoSuchMailbox(item.name)
-    return [None] * len(items)
+        ids.append(box.mailbox_id)
+    return ids
 
 
 # ---- inside -------------------------------------------------------------------------------------
@@ -282,7 +262,6 @@ def _row(row: sa.Row[Any]) -> Mailbox:
         row.uid_validity,
         row.uid_next,
         row.modseq,
-        bool(row.subscribed),
     )
 
 
@@ -305,7 +284,6 @@ def _insert(tx: Connection, account_id: AccountId, name: str, now_ms: int) -> Ma
         "uid_validity": _next_uid_validity(tx, now_ms),
         "uid_next": 1,
         "modseq": 1,
-        "subscribed": False,
     }
     try:
         made = tx.execute(sa.insert(mailbox).returning(mailbox.c.id), row)

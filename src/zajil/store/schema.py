@@ -75,10 +75,17 @@ mailbox = sa.Table(
     sa.Column("uid_validity", NUMBER, nullable=False),
     sa.Column("uid_next", NUMBER, nullable=False),  # starts at 1
     sa.Column("modseq", NUMBER, nullable=False),  # highest given so far; starts at 1
-    sa.Column("subscribed", sa.Boolean, nullable=False),
     sa.UniqueConstraint("account_id", "name"),
     sa.UniqueConstraint("account_id", "role"),  # rows without a role do not collide
     sqlite_autoincrement=True,  # a reader may still follow the id of a deleted mailbox
+)
+
+subscription = sa.Table(
+    "subscription",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("name", KEY, primary_key=True),  # in the form of mailbox.name; none may have it
+    sqlite_with_rowid=False,
 )
 
 message = sa.Table(

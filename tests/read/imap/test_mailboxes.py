@@ -145,6 +145,43 @@ def test_inbox_and_fixed_mailboxes(store: Store, tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_subscription_outlives_its_mailbox(store: Store, tmp_path: Path) -> None:
+    """RFC 3501 section 6.3.6: a server must not remove it; RFC 5258 section 3.1: NonExistent."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            await imap.ok("CREATE top/gone")
+            await imap.ok("SUBSCRIBE top/gone")
+            await imap.ok("DELETE top/gone")
+            await imap.ok("DELETE top")
+            assert len(await imap.ok('LIST "" "top*"')) == 1
+            assert len(await imap.ok('LIST "" "top*" RETURN (SUBSCRIBED CHILDREN)')) == 1
+            gone = b'(\\NonExistent \\Noselect \\HasNoChildren \\Subscribed) "/" "top/gone"'
+            (line, _) = await imap.ok('LIST (SUBSCRIBED) "" "top*"')
+            assert line == b"* LIST " + gone
+            (line, _) = await imap.ok('LIST (SUBSCRIBED) "" "top*" RETURN (STATUS (MESSAGES))')
+            assert line == b"* LIST " + gone
+            (line, _) = await imap.ok('LIST (SUBSCRIBED RECURSIVEMATCH) "" "top"')
+            assert line.endswith(b'"top" ("CHILDINFO" ("SUBSCRIBED"))')
+            assert (await imap.ok('LSUB "" "*gone"'))[0] == b'* LSUB () "/" "top/gone"'
+            assert (await imap.ok('LSUB "" "top%"'))[0] == b'* LSUB (\\Noselect) "/" "top"'
+            await imap.ok("SUBSCRIBE top/gone")  # it is subscribed to: nothing to refuse
+            await imap.ok("CREATE top/gone")
+            (line, _) = await imap.ok('LIST (SUBSCRIBED) "" "top/*"')
+            assert line == b'* LIST (\\HasNoChildren \\Subscribed) "/" "top/gone"'
+            await imap.ok("RENAME top/gone top/moved")
+            assert (await imap.ok('LSUB "" "top/*"'))[0] == b'* LSUB () "/" "top/moved"'
+            await imap.ok("DELETE top/moved")
+            await imap.ok("UNSUBSCRIBE top/moved")
+            assert len(await imap.ok('LSUB "" "top/*"')) == 1
+            assert len(await imap.ok('LIST (SUBSCRIBED) "" "top/*"')) == 1
+            for word in ("UNSUBSCRIBE", "SUBSCRIBE"):
+                assert b" NO [NONEXISTENT]" in (await imap.command(f"{word} top/moved"))[-1]
+
+    asyncio.run(run())
+
+
 def test_nobody_reaches_the_mailboxes_of_another(store: Store, tmp_path: Path) -> None:
     make_reader(store)
     make_reader(store, "sami@north.test")

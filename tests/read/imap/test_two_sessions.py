@@ -136,6 +136,110 @@ def test_the_selected_mailbox_is_deleted(store: Store, tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_client_deletes_what_it_selected(store: Store, tmp_path: Path) -> None:
+    """RFC 3501 section 2.2.2: every command has its tagged answer; the session goes on."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with (
+            running(store),
+            imap_place(store, tmp_path) as place,
+            place.session() as one,
+            place.session() as two,
+        ):
+            await one.ok("CREATE gone")
+            await one.append("gone", LETTER)
+            await two.ok("EXAMINE gone")
+            for again in range(2):
+                await one.ok("SELECT gone")
+                assert len(await one.ok("DELETE gone")) == 1
+                assert b" BAD " in (await one.command("FETCH 1 FLAGS"))[-1], "nothing is selected"
+                assert b" NO [NONEXISTENT]" in (await one.command("SELECT gone"))[-1]
+                await one.ok("NOOP")
+                if not again:
+                    await two.send(b"x NOOP\r\n")
+                    assert (await two.read_response()).startswith(b"* BYE")
+                await one.ok("CREATE gone")
+            await one.ok("EXAMINE gone")
+            assert b" NO [CANNOT]" in (await one.command("DELETE INBOX"))[-1]
+            await one.ok("UID FETCH 1:* FLAGS")
+
+    asyncio.run(run())
+
+
+COMMANDS = [
+    "FETCH 1 BODY[]",
+    "STORE 1 +FLAGS (\\Seen)",
+    "SEARCH BODY x",
+    "EXPUNGE",
+    "NOOP",
+    "CHECK",
+    "UID COPY 1 Archive",
+    "MOVE 1 Archive",
+    "COPY 1 gone",
+    "STATUS INBOX (MESSAGES)",
+]
+
+
+def test_every_command_on_a_mailbox_that_another_session_deleted(
+    store: Store, tmp_path: Path
+) -> None:
+    """The session ends with BYE that says why; nothing fails."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with (
+            running(store),
+            imap_place(store, tmp_path) as place,
+            place.session() as one,
+        ):
+            for command in COMMANDS:
+                async with place.session() as two:
+                    await one.ok("CREATE gone")
+                    await one.append("gone", LETTER)
+                    await two.ok("SELECT gone")
+                    await one.ok("DELETE gone")
+                    await two.send(b"x " + command.encode() + b"\r\n")
+                    lines = [await two.read_response()]
+                    while not lines[-1].startswith(b"* BYE"):
+                        lines.append(await two.read_response())
+                    assert lines[-1] == b"* BYE the selected mailbox was deleted", command
+                    assert await two.is_closed()
+            async with place.session() as two:
+                for leave in ("CLOSE", "UNSELECT", "SELECT INBOX"):
+                    await one.ok("CREATE gone")
+                    await two.ok("SELECT gone")
+                    await one.ok("DELETE gone")
+                    await two.ok(leave)
+
+    asyncio.run(run())
+
+
+def test_a_selected_mailbox_is_renamed(store: Store, tmp_path: Path) -> None:
+    """It stays selected, by whoever had it: its UIDs are what they were."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with (
+            running(store),
+            imap_place(store, tmp_path) as place,
+            place.session() as one,
+            place.session() as two,
+        ):
+            await one.ok("CREATE old/below")
+            await one.append("old/below", LETTER)
+            await one.ok("SELECT old/below")
+            await two.ok("SELECT old/below")
+            await one.ok("RENAME old new")
+            for session in (one, two):
+                assert (await session.ok("FETCH 1 UID"))[0] == b"* 1 FETCH (UID 1)"
+                await session.ok("NOOP")
+            await two.ok("DELETE new/below")
+            assert b" BAD " in (await two.command("FETCH 1 UID"))[-1]
+
+    asyncio.run(run())
+
+
 def test_idle_tells_of_new_mail(store: Store, tmp_path: Path) -> None:
     """RFC 2177 section 3: changes are sent while the client waits."""
     amal = make_reader(store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from zajil.imap.command import Create, Delete, Rename, Status, StatusItem, Subscribe
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.context import NO_MAILBOX, Context
+from zajil.read.imap.select import leave
 from zajil.store.append import NoSuchMailbox
 from zajil.store.mailboxes import (
     Counts,
@@ -15,15 +16,14 @@ from zajil.store.mailboxes import (
     NameTooLong,
     NewMailbox,
     RenameMailbox,
-    Subscription,
     TooManyMailboxes,
     count_messages,
     create_mailbox,
     delete_mailbox,
     find_mailbox,
     rename_mailbox,
-    set_subscribed,
 )
+from zajil.store.subscriptions import Subscription, TooManySubscriptions, set_subscribed
 
 _EXISTS = Completion("NO", "there is a mailbox of this name", "ALREADYEXISTS")
 _TOO_MANY = Completion("NO", "there are too many mailboxes", "LIMIT")
@@ -42,15 +42,22 @@ async def create(context: Context, command: Create) -> Completion:
 
 
 async def delete(context: Context, command: Delete) -> Completion:
-    """Remove a mailbox with its messages."""
+    """Remove a mailbox with its messages; if it is the selected one, none is from then on.
+
+    Other sessions that have it selected are told BYE (``select.report``).
+    """
     try:
-        await context.store.write(
+        deleted = await context.store.write(
             delete_mailbox, DeleteMailbox(context.account.account_id, command.mailbox)
         )
     except NoSuchMailbox:
         return NO_MAILBOX
     except MailboxIsFixed:
         return Completion("NO", "this mailbox cannot be deleted", "CANNOT")
+    if context.view is not None and context.view.mailbox.mailbox_id == deleted:
+        # RFC 3501 section 2.2.2: the command has its tagged answer, whatever it did to us.
+        leave(context)
+        context.engine.leave_mailbox()
     return Completion("OK", "mailbox is deleted")
 
 
@@ -79,6 +86,8 @@ async def subscribe(context: Context, command: Subscribe) -> Completion:
         await context.store.write(set_subscribed, item)
     except NoSuchMailbox:
         return NO_MAILBOX
+    except TooManySubscriptions:
+        return Completion("NO", "there are too many subscriptions", "LIMIT")
     return Completion("OK", "done")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from zajil.imap.command import List, Lsub
@@ -10,7 +10,8 @@ from zajil.imap.mailbox_name import SEPARATOR, ListPattern
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.context import Context
 from zajil.read.imap.mailbox_admin import status_line
-from zajil.store.mailboxes import Mailbox, count_messages, list_mailboxes
+from zajil.store.mailboxes import INBOX, Mailbox, count_messages, list_mailboxes
+from zajil.store.subscriptions import list_subscriptions
 
 _ROLES: Mapping[str, bytes] = {
     "drafts": b"\\Drafts",
@@ -26,12 +27,20 @@ _SEPARATOR = b'"' + SEPARATOR.encode("ascii") + b'"'
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """One name of the hierarchy, with a mailbox or only above some."""
+    """One name of the hierarchy."""
 
     name: str
     box: Mailbox | None
+    """``None``: no mailbox has the name; some lie below it, or the account is subscribed to it."""
     has_children: bool
+    """Mailboxes lie below it."""
+    subscribed: bool
     subscribed_below: bool
+
+    @property
+    def is_there(self) -> bool:
+        """A mailbox has this name, or lies below it; else there is no more than a subscription."""
+        return self.box is not None or self.has_children
 
 
 async def list_(context: Context, command: List) -> Completion:
@@ -40,9 +49,7 @@ async def list_(context: Context, command: List) -> Completion:
         # RFC 3501 section 6.3.8: the separator and the root are asked for.
         context.engine.untagged(untagged(b"LIST (\\Noselect)", _SEPARATOR, b'""'))
         return Completion("OK", "list is sent")
-    account_id = context.account.account_id
-    boxes = await context.read(lambda conn: list_mailboxes(conn, account_id))
-    names = _matching(boxes, command.reference, command.patterns)
+    names = _matching(await _load(context), command.reference, command.patterns)
     shown = [name for name in names if _is_selected(name, command.select)]
     counts = {}
     if command.status:
@@ -57,15 +64,12 @@ async def list_(context: Context, command: List) -> Completion:
 
 
 async def lsub(context: Context, command: Lsub) -> Completion:
-    """Send the subscribed mailboxes that match. (RFC 3501 section 6.3.9)"""
-    account_id = context.account.account_id
-    boxes = await context.read(lambda conn: list_mailboxes(conn, account_id))
-    for name in _matching(boxes, command.reference, (command.pattern,)):
-        subscribed = name.box is not None and name.box.subscribed
+    """Send the names that match and are subscribed to. (RFC 3501 section 6.3.9)"""
+    for name in _matching(await _load(context), command.reference, (command.pattern,)):
         # With "%", a name whose subscribed ones lie below it is sent, marked.
         below = command.pattern.endswith(b"%") and name.subscribed_below
-        if subscribed or below:
-            attributes = b"()" if subscribed else b"(\\Noselect)"
+        if name.subscribed or below:
+            attributes = b"()" if name.subscribed else b"(\\Noselect)"
             context.engine.untagged(untagged(b"LSUB", attributes, _SEPARATOR, mailbox(name.name)))
     return Completion("OK", "list is sent")
 
@@ -76,31 +80,35 @@ def namespace(context: Context) -> Completion:
     return Completion("OK", "namespaces are sent")
 
 
-def _matching(boxes: Iterable[Mailbox], reference: bytes, patterns: Iterable[bytes]) -> list[_Name]:
+def _matching(names: Iterable[_Name], reference: bytes, patterns: Iterable[bytes]) -> list[_Name]:
     # The reference is put in front, as RFC 3501 section 6.3.8 describes for most servers.
     wanted = [ListPattern(reference + pattern) for pattern in patterns]
+    return [name for name in names if any(pattern.matches(name.name) for pattern in wanted)]
+
+
+async def _load(context: Context) -> list[_Name]:
+    """Give every name, also those that no mailbox has: INBOX first, the others sorted."""
+    account_id = context.account.account_id
+    found, subscribed = await context.read(
+        lambda conn: (list_mailboxes(conn, account_id), list_subscriptions(conn, account_id))
+    )
+    boxes = {box.name: box for box in found}
+    above = {name for box in boxes for name in _names_above(box)}
+    above_subscribed = {parent for name in subscribed for parent in _names_above(name)}
     return [
-        name for name in _hierarchy(boxes) if any(pattern.matches(name.name) for pattern in wanted)
+        _Name(name, boxes.get(name), name in above, name in subscribed, name in above_subscribed)
+        for name in sorted(
+            {*boxes, *subscribed, *above, *above_subscribed},
+            key=lambda name: (name != INBOX, name),
+        )
     ]
 
 
-def _hierarchy(boxes: Iterable[Mailbox]) -> list[_Name]:
-    """Give every name, also those without a mailbox above one that has it."""
-    by_name: dict[str, Mailbox | None] = {}
-    above: set[str] = set()
-    above_subscribed: set[str] = set()
-    for box in boxes:
-        levels = box.name.split(SEPARATOR)
-        for depth in range(1, len(levels)):
-            parent = SEPARATOR.join(levels[:depth])
-            by_name.setdefault(parent, None)
-            above.add(parent)
-            if box.subscribed:
-                above_subscribed.add(parent)
-        by_name[box.name] = box
-    return [
-        _Name(name, box, name in above, name in above_subscribed) for name, box in by_name.items()
-    ]
+def _names_above(name: str) -> Iterator[str]:
+    end = name.find(SEPARATOR)
+    while end >= 0:
+        yield name[:end]
+        end = name.find(SEPARATOR, end + 1)
 
 
 def _is_selected(name: _Name, select: frozenset[str]) -> bool:
@@ -108,9 +116,8 @@ def _is_selected(name: _Name, select: frozenset[str]) -> bool:
     if "SPECIAL-USE" in select and (box is None or (box.role or "") not in _ROLES):
         return False
     if "SUBSCRIBED" in select:
-        below = "RECURSIVEMATCH" in select and name.subscribed_below
-        return (box is not None and box.subscribed) or below
-    return True
+        return name.subscribed or ("RECURSIVEMATCH" in select and name.subscribed_below)
+    return name.is_there
 
 
 def _list_line(name: _Name, command: List) -> bytes:
@@ -121,7 +128,7 @@ def _list_line(name: _Name, command: List) -> bytes:
         attributes += [b"\\NonExistent", b"\\Noselect"]
     attributes.append(b"\\HasChildren" if name.has_children else b"\\HasNoChildren")
     wants_subscribed = "SUBSCRIBED" in command.select or "SUBSCRIBED" in command.returns
-    if box is not None and box.subscribed and wants_subscribed:
+    if name.subscribed and wants_subscribed:
         attributes.append(b"\\Subscribed")
     if box is not None and box.role is not None and box.role in _ROLES:
         attributes.append(_ROLES[box.role])

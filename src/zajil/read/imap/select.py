@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from contextlib import suppress
 
 from zajil.core.ids import ModSeq, Uid
 from zajil.imap.command import Select
@@ -10,6 +11,7 @@ from zajil.imap.flag import SYSTEM_FLAGS
 from zajil.imap.response import Completion, flag_list, untagged, untagged_status
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.view import View
+from zajil.store.append import NoSuchMailbox
 from zajil.store.batch import mailbox_topic
 from zajil.store.errors import StoreError
 from zajil.store.message_changes import ExpungeMessages, expunge_messages
@@ -79,7 +81,8 @@ async def close(context: Context) -> Completion:
     view = context.selected
     if not view.read_only:
         item = ExpungeMessages(view.account_id, view.mailbox.mailbox_id)
-        await context.store.write(expunge_messages, item)
+        with suppress(NoSuchMailbox):  # deleted meanwhile: there is nothing left to expunge
+            await context.store.write(expunge_messages, item)
     leave(context)
     return Completion("OK", "mailbox is closed")
 

@@ -19,11 +19,12 @@ from zajil.login.service import LoginService
 from zajil.net.drive_imap import Stream
 from zajil.net.peer import Peer
 from zajil.read.imap import append, copy_move, idle, mailbox_admin, mailbox_list, select
-from zajil.read.imap.context import TRY_CREATE, Context
+from zajil.read.imap.context import NO_MAILBOX, TRY_CREATE, Context
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
 from zajil.read.imap.log_in import ImapLogin
 from zajil.read.imap.search import search
+from zajil.store.append import NoSuchMailbox
 from zajil.store.errors import StoreError
 from zajil.store.open import Store
 
@@ -97,6 +98,11 @@ class ImapSession:
             completion = await self._answer(event)
         except CommandError as error:
             completion = error.completion
+        except NoSuchMailbox:
+            # The selected mailbox was deleted by somebody else: the report below ends with BYE.
+            completion = NO_MAILBOX
+            if self._context is not None and self._context.view is not None:
+                self._context.view.changed = True
         except StoreError as error:
             logger.error("IMAP: the store cannot answer: %s", error)
             completion = _UNAVAILABLE
