@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from zajil.testing.lab_process import LabProcess
+from zajil.lab.state import remove_abandoned
+from zajil.testing.lab_process import LabDomain, LabProcess
 from zajil.testing.mailbox import wait_for_message
 
 LETTER = "From: {0}\r\nTo: {0}\r\nSubject: kept\r\n\r\nfor the second start\r\n"
@@ -21,6 +22,12 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def ports(domain: LabDomain) -> dict[str, str]:
+    """Where its services listen."""
+    services = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "web")
+    return {name: domain.described[name] for name in services}
 
 
 def wait_for_end(pid: int) -> None:
@@ -46,6 +53,7 @@ def test_a_second_start_finds_everything_again(tmp_path: Path) -> None:
         with domain.submission(who) as client:
             client.sendmail(who.address, [who.address], LETTER.format(who.address))
         authority = first.ca_file.read_bytes()
+        places = [ports(domain) for domain in first.domains]
     finally:
         first.stop(signal.SIGKILL)
     for domain in first.domains:
@@ -56,6 +64,7 @@ def test_a_second_start_finds_everything_again(tmp_path: Path) -> None:
         assert again.accounts[:2] == first.domains[1].accounts
         assert [who.login for who in again.accounts[2:]] == ["pigeon1", "pigeon2"]
         assert second.ca_file.read_bytes() == authority
+        assert [ports(domain) for domain in second.domains] == places
         with again.imap(who) as mailbox:
             assert b"for the second start" in wait_for_message(mailbox, "SUBJECT", "kept")
         with again.imap(again.accounts[3]) as mailbox:
@@ -63,6 +72,21 @@ def test_a_second_start_finds_everything_again(tmp_path: Path) -> None:
     finally:
         assert second.stop(signal.SIGTERM) == 0
     assert [is_running(domain.pid) for domain in second.domains] == [False] * 3
+
+
+def test_the_postgresql_of_a_killed_lab_is_stopped() -> None:
+    """As a lab without --dir does, of another that was killed."""
+    lab = LabProcess("--workers", "1", "--database", "embedded")
+    folder = Path(lab.described["data_dir"])
+    pid = int((folder / "postgres" / "postmaster.pid").read_text().split("\n")[0])
+    lab.stop(signal.SIGKILL)
+    for domain in lab.domains:
+        wait_for_end(domain.pid)
+    assert is_running(pid)
+    os.utime(folder, (0, 0))
+    assert folder in remove_abandoned(folder.parent)
+    wait_for_end(pid)
+    assert not folder.exists()
 
 
 def test_ctrl_c_ends_it_in_order_and_a_temporary_folder_goes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tomllib
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -11,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.config.load import BadConfiguration, load_configuration
-from zajil.lab.addresses import Place
+from zajil.lab.addresses import Place, PortBlock
 from zajil.lab.configuration import Surroundings, server_options, toml_text, write_configuration
 from zajil.lab.domains import lab_domains
 
 LAB = Surroundings("127.0.0.1:5353", Path("/lab/ca/ca.pem"), 2, {})
-PLACE = Place(IPv4Address("127.1.0.3"), 20025)
+PORTS = PortBlock(None, 1, random.randrange)
+PORTS.close()
+PLACE = Place(IPv4Address("127.1.0.3"), {**PORTS.places[0].ports, "smtp": 20025})
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 OPTION = st.from_regex(r"[a-z_]{1,12}", fullmatch=True)
 VALUE = TEXT | st.integers(-(2**62), 2**62) | st.booleans() | st.lists(TEXT, max_size=3)
@@ -36,6 +39,7 @@ def test_the_file_is_a_whole_configuration(tmp_path: Path) -> None:
     assert configuration.server.hostname == f"mx.{arabic.ascii_domain}"
     assert configuration.listen.smtp == ("127.1.0.3:20025",)
     assert configuration.listen.web == ()
+    assert configuration.listen.imaps == (f"127.1.0.3:{PLACE.ports['imaps']}",)
     assert configuration.deliver.port == 20025
     assert configuration.deliver.source_address == "127.1.0.3"
     assert configuration.queue.first_retry == 3000

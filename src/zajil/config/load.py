@@ -125,8 +125,10 @@ def apply_override(tree: dict[str, Any], override: str) -> str:
     """Put one ``KEY=VALUE`` into the tree; give its dotted key."""
     key, equals, text = override.partition("=")
     names = key.strip().split(".")
-    if not equals or not all(names):
-        raise BadConfiguration("--set", None, f"{override!r} is not KEY=VALUE, like queue.lease=5m")
+    if not equals or not all(names) or len(names) < 2:
+        raise BadConfiguration(
+            "--set", None, f"{override!r} is not TABLE.OPTION=VALUE, like queue.lease=5m"
+        )
     table = tree
     for name in names[:-1]:
         table = table.setdefault(name, {})

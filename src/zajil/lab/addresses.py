@@ -1,8 +1,11 @@
-"""Which address and port each domain's server gets.
+"""Which addresses and ports the services of a lab get.
 
 MX records carry no port, so all servers share one SMTP port, each on an address of its own in
-127.0.0.0/8. Where only 127.0.0.1 exists (macOS), each server has a port of its own instead, and a
-table of ports in the configuration replaces the addresses (design section 5).
+127.0.0.0/8. Where only 127.0.0.1 exists (macOS), each server has ports of its own instead, and a
+table of ports in the configuration replaces the addresses.
+
+A lab takes a block of 100 ports, and each service has its place in it: SMTP of the block 20300 is
+20325. The lab holds the first port of the block while it runs, so that no other lab takes it.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -18,7 +21,22 @@ LOOPBACK = IPv4Address("127.0.0.1")
 _FIRST = IPv4Address("127.1.0.1")
 # Below the range from which systems take ports for outgoing connections (32768 and 49152 up), so
 # that no connection of the lab's own can sit on the port between our look and the server's bind.
-_PORTS = range(20_000, 32_000)
+_BLOCKS = range(20_000, 32_000, 100)
+
+_SERVICES = {
+    "pop3": 10,
+    "lmtp": 20,
+    "smtp": 25,
+    "imap": 43,
+    "submissions": 65,
+    "web": 80,
+    "submission": 87,
+    "imaps": 93,
+    "pop3s": 96,
+}
+"""Place of each service in the block. The next two belong to the other domains, where they share
+one address: the pages, or all services."""
+_DNS, _LAB_PAGE = 53, 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +44,17 @@ class Place:
     """Where one domain's server listens."""
 
     address: IPv4Address
-    smtp_port: int
+    ports: Mapping[str, int]
+    """By service. The pages listen on 127.0.0.1, all others on ``address``."""
+
+    @property
+    def smtp_port(self) -> int:
+        """The stand-in for port 25."""
+        return self.ports["smtp"]
 
 
 class NoFreePort(Exception):
-    """No port was free on all addresses; somebody else uses very many."""
+    """No block of ports was free on all addresses."""
 
 
 def own_addresses(count: int) -> tuple[IPv4Address, ...] | None:
@@ -47,44 +71,89 @@ def own_addresses(count: int) -> tuple[IPv4Address, ...] | None:
     return addresses
 
 
-def choose_places(
-    addresses: Sequence[IPv4Address] | None, count: int, random_number: Callable[[int], int]
-) -> tuple[Place, ...]:
-    """Choose free SMTP ports: one for all addresses, or one for each domain on 127.0.0.1.
+class PortBlock:
+    """The ports of one lab, reserved until ``close``."""
 
-    Args:
-        addresses: one for each domain; ``None`` where there is only 127.0.0.1.
-        count: number of domains.
-        random_number: gives a number from 0 to below its argument; two labs that start at the
-            same moment must not look at the same ports.
+    def __init__(
+        self,
+        addresses: Sequence[IPv4Address] | None,
+        count: int,
+        random_number: Callable[[int], int],
+        kept: int | None = None,
+    ) -> None:
+        """Reserve a block.
 
-    Raises:
-        NoFreePort: after many tries.
-    """
-    if addresses is None:
-        ports = _free_ports([LOOPBACK], count, random_number)
-        return tuple(Place(LOOPBACK, port) for port in ports)
-    (port,) = _free_ports(addresses, 1, random_number)
-    return tuple(Place(address, port) for address in addresses)
+        Args:
+            addresses: one for each domain; ``None`` where there is only 127.0.0.1.
+            count: number of domains, at most 3 where there is only 127.0.0.1.
+            random_number: gives a number from 0 to below its argument.
+            kept: the block of an earlier start, taken again if it is free.
+
+        Raises:
+            NoFreePort: after many tries.
+        """
+        self._shared = addresses is None
+        own = addresses or [LOOPBACK] * count
+        tries = [_BLOCKS[random_number(len(_BLOCKS))] for _ in range(200)]
+        if kept is not None and kept in _BLOCKS:
+            tries.insert(0, kept)
+        for self.first in tries:
+            self.places = tuple(
+                Place(address, self._ports(number)) for number, address in enumerate(own)
+            )
+            guard = _reserve(self.first)
+            if guard is None:
+                continue
+            if _are_free(self._all()):
+                self._guard = guard
+                return
+            guard.close()
+        raise NoFreePort(f"no free ports from {_BLOCKS.start} to {_BLOCKS.stop} on {own[0]}")
+
+    @property
+    def dns(self) -> int:
+        """The port of the lab's name server, on 127.0.0.1."""
+        return self.first + _DNS
+
+    @property
+    def page(self) -> int:
+        """The port of the lab's own page, on 127.0.0.1."""
+        return self.first + _LAB_PAGE
+
+    def close(self) -> None:
+        """Let others take the block."""
+        self._guard.close()
+
+    def _ports(self, number: int) -> dict[str, int]:
+        return {
+            name: self.first + place + (number if self._shared or name == "web" else 0)
+            for name, place in _SERVICES.items()
+        }
+
+    def _all(self) -> Iterable[tuple[IPv4Address, int]]:
+        yield LOOPBACK, self.dns
+        yield LOOPBACK, self.page
+        for place in self.places:
+            for name, port in place.ports.items():
+                yield (LOOPBACK if name == "web" else place.address), port
 
 
-def _free_ports(
-    addresses: Sequence[IPv4Address], count: int, random_number: Callable[[int], int]
-) -> list[int]:
-    ports: list[int] = []
-    for _ in range(200):
-        port = _PORTS[random_number(len(_PORTS))]
-        if port not in ports and _is_free(addresses, port):
-            ports.append(port)
-            if len(ports) == count:
-                return ports
-    raise NoFreePort(f"no free port from {_PORTS.start} to {_PORTS.stop} on {addresses[0]}")
+def _reserve(port: int) -> socket.socket | None:
+    """Bind a port of 127.0.0.1 as nobody else can meanwhile; ``None``: it is taken."""
+    sock = socket.socket()
+    try:
+        sock.bind((str(LOOPBACK), port))
+    except OSError:
+        sock.close()
+        return None
+    return sock
 
 
-def _is_free(addresses: Sequence[IPv4Address], port: int) -> bool:
+def _are_free(pairs: Iterable[tuple[IPv4Address, int]]) -> bool:
     with contextlib.ExitStack() as stack:
-        for address in addresses:
+        for address, port in pairs:
             sock = stack.enter_context(socket.socket())
+            # Connections of an earlier lab that have just ended do not count.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 sock.bind((str(address), port))

@@ -9,9 +9,11 @@ from typing import Any
 
 from zajil.config.load import apply_override, load_configuration
 from zajil.config.toml_text import toml_value
-from zajil.lab.addresses import Place
+from zajil.lab.addresses import LOOPBACK, Place
 from zajil.lab.ca import CertificateFiles
 from zajil.lab.domains import DomainPlan
+
+_SERVICES = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +38,11 @@ def server_options(
     addresses, and none on what an account sends, because a lab is there to send much.
     """
     address = str(place.address)
-    anywhere = [f"{address}:0"]
+    listen = {name: [f"{address}:{place.ports[name]}"] for name in _SERVICES}
     return {
         "server": {"hostname": plan.hostname, "data_dir": "data", "workers": lab.workers},
         "store": {"url": store_url},
-        "listen": {
-            "smtp": [f"{address}:{place.smtp_port}"],
-            "submission": anywhere,
-            "submissions": anywhere,
-            "lmtp": anywhere,
-            "imap": anywhere,
-            "imaps": anywhere,
-            "web": ["127.0.0.1:0"],
-        },
+        "listen": {**listen, "web": [f"{LOOPBACK}:{place.ports['web']}"]},
         "tls": {
             "certificate": "certificate.pem",
             "key": "key.pem",

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
+from contextlib import suppress
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import Protocol
 from urllib.parse import quote
 
 from zajil.lab.domains import DomainPlan
+
+_FOLDER = "postgres"
+_STOP_SECONDS = 30.0
 
 EMBEDDED = "embedded"
 """The word for the PostgreSQL from the wheel, instead of a server's URL."""
@@ -37,7 +44,7 @@ class LabDatabase:
         self._server: _Server | None = None
         self._url = database
         if database == EMBEDDED:
-            self._server = _start_embedded(folder / "postgres")
+            self._server = _start_embedded(folder / _FOLDER)
             self._url = self._server.get_uri()
 
     def store_url(self, plan: DomainPlan, schema_prefix: str) -> str:
@@ -52,6 +59,26 @@ class LabDatabase:
         if self._server is not None:
             self._server.cleanup()
             self._server = None
+
+
+def stop_abandoned_server(folder: Path) -> None:
+    """Stop the embedded server that a killed lab left behind, if it runs; Linux only.
+
+    Args:
+        folder: of the lab.
+    """
+    data = folder / _FOLDER
+    with suppress(OSError, ValueError):
+        pid = int((data / "postmaster.pid").read_text().split("\n")[0])
+        # PostgreSQL works in its data folder; another program may have the number by now.
+        if Path(f"/proc/{pid}/cwd").resolve() != data.resolve():
+            return
+        descriptor = os.pidfd_open(pid)
+        try:
+            os.kill(pid, signal.SIGINT)  # "fast": it does not wait for clients
+            select.select([descriptor], [], [], _STOP_SECONDS)
+        finally:
+            os.close(descriptor)
 
 
 def _start_embedded(folder: Path) -> _Server:

@@ -29,9 +29,9 @@ class DnsServer:
         self.address = ""
         """``127.0.0.1:PORT``, once started."""
 
-    async def start(self, host: str = "127.0.0.1") -> None:
-        """Listen on a free port, the same for UDP and TCP."""
-        stream, packets = _bind_both(host)
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen on a port, the same for UDP and TCP; 0: any that is free."""
+        stream, packets = _bind_both(host, port)
         loop = asyncio.get_running_loop()
         self._udp, _ = await loop.create_datagram_endpoint(
             lambda: _Packets(self._zones), sock=packets
@@ -80,12 +80,14 @@ class _Packets(asyncio.DatagramProtocol):
             self._transport.sendto(response, addr)
 
 
-def _bind_both(host: str) -> tuple[socket.socket, socket.socket]:
+def _bind_both(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     for _ in range(_PORT_TRIES):
         stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            stream.bind((host, 0))
+            # Connections of an earlier lab that have just ended do not count.
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 if port else 0)
+            stream.bind((host, port))
             packets.bind((host, stream.getsockname()[1]))
         except OSError as error:
             stream.close()

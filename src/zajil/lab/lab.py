@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zajil.config.load import load_configuration
-from zajil.lab.addresses import LOOPBACK, Place, choose_places, own_addresses
+from zajil.lab.addresses import LOOPBACK, Place, PortBlock, own_addresses
 from zajil.lab.ca import CertificateAuthority, now
 from zajil.lab.configuration import (
     Surroundings,
@@ -66,7 +66,13 @@ class RunningDomain:
 class Lab:
     """Everything that runs for one lab; ``stop`` ends it, also after half a ``start``."""
 
-    def __init__(self, options: LabOptions) -> None:
+    def __init__(self, options: LabOptions, servers: Sequence[DomainServer]) -> None:
+        """Read what an earlier start on the folder left.
+
+        Args:
+            options: what was asked for.
+            servers: one for each of ``lab_domains``.
+        """
         self.options = options
         self.domains: tuple[RunningDomain, ...] = ()
         self.web: str | None = None
@@ -77,8 +83,14 @@ class Lab:
         self._keys = LabKeys()
         self._dns: DnsServer | None = None
         self._database: LabDatabase | None = None
-        self._servers: list[DomainServer] = []
+        self._servers = servers
+        self._ports: PortBlock | None = None
         self._preparing = asyncio.Lock()
+
+    @property
+    def page_port(self) -> int:
+        """Where the lab's own page listens; known once started."""
+        return self._ports.page if self._ports else 0
 
     @property
     def ca_file(self) -> Path:
@@ -93,9 +105,13 @@ class Lab:
             NoDatabase, NoFreePort, ServerFailed, OSError: call ``stop``.
         """
         addresses = own_addresses(len(self._plans))
-        places = choose_places(addresses, len(self._plans), secrets.randbelow)
+        self._ports = PortBlock(
+            addresses, len(self._plans), secrets.randbelow, self._state.port_block
+        )
+        self._state.port_block = self._ports.first
+        places = self._ports.places
         self._dns = DnsServer(lab_zones(self._mail_hosts(places), LOOPBACK), self._keys.find)
-        await self._dns.start()
+        await self._dns.start(port=self._ports.dns)
         self._database = await asyncio.to_thread(
             LabDatabase, self.options.database, self.options.folder
         )
@@ -103,7 +119,7 @@ class Lab:
             self._dns.address, self.ca_file, self.options.workers, self._port_table(places)
         )
         urls = [self._database.store_url(plan, self._state.schema_prefix) for plan in self._plans]
-        starts = map(self._start_domain, self._plans, places, urls, repeat(lab))
+        starts = map(self._start_domain, self._plans, self._servers, places, urls, repeat(lab))
         # All of them end before one's failure is told, so that `stop` finds every server.
         started = await asyncio.gather(*starts, return_exceptions=True)
         self._state.save()
@@ -120,6 +136,8 @@ class Lab:
         self._keys.close()
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
+        if self._ports is not None:
+            self._ports.close()
 
     def describe(self) -> dict[str, Any]:
         """Give the object of the JSON line (design section 5)."""
@@ -146,7 +164,12 @@ class Lab:
         }
 
     async def _start_domain(
-        self, plan: DomainPlan, place: Place, store_url: str, lab: Surroundings
+        self,
+        plan: DomainPlan,
+        server: DomainServer,
+        place: Place,
+        store_url: str,
+        lab: Surroundings,
     ) -> RunningDomain:
         folder = self.options.folder / plan.ascii_domain
         options = server_options(plan, place, store_url, lab)
@@ -154,9 +177,8 @@ class Lab:
         # those that are ready start meanwhile.
         async with self._preparing:
             file = await asyncio.to_thread(self._prepare, plan, place, folder, options)
-        server = DomainServer(plan.domain, file, folder / "server.log")
-        self._servers.append(server)
-        return self._running(plan, server, await server.start())
+        ready = await server.start(plan.domain, file, folder / "server.log")
+        return self._running(plan, server, ready)
 
     def _prepare(
         self, plan: DomainPlan, place: Place, folder: Path, options: Mapping[str, Any]

@@ -22,11 +22,12 @@ from zajil.admin.open import open_admin_store
 from zajil.config.load import BadConfiguration, load_configuration
 from zajil.lab.addresses import NoFreePort
 from zajil.lab.database import NoDatabase
+from zajil.lab.domains import lab_domains
 from zajil.lab.journeys import LabJourneys
 from zajil.lab.lab import Lab, LabOptions, RunningDomain
 from zajil.lab.send import send_letters
-from zajil.lab.server import ServerFailed
-from zajil.lab.state import LabInUse, locked_folder
+from zajil.lab.server import DomainServer, ServerFailed
+from zajil.lab.state import TEMPORARY_PREFIX, LabInUse, locked_folder, remove_abandoned
 from zajil.lab.summary import print_summary
 from zajil.lab.web import LabWebServer, make_lab_web
 from zajil.store.errors import StoreUnavailable
@@ -54,10 +55,14 @@ def run_lab(request: LabRequest) -> int:
     Returns:
         The exit status: 0 done, 1 it could not be done, 2 an option is wrong.
     """
+    # Before there are threads, an event loop, locked files.
+    servers = [DomainServer() for _ in lab_domains()]
     with ExitStack() as stack:
         folder = request.folder
         if folder is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zajil-lab-")))
+            remove_abandoned(Path(tempfile.gettempdir()))
+            made = tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX)
+            folder = Path(stack.enter_context(made))
         folder = folder.resolve()
         try:
             stack.enter_context(locked_folder(folder))
@@ -68,7 +73,7 @@ def run_lab(request: LabRequest) -> int:
                 database=request.database,
                 overrides=tuple(request.overrides),
             )
-            return asyncio.run(_run(Lab(options), request))
+            return asyncio.run(_run(Lab(options, servers), request))
         except BadConfiguration as error:
             return _fail(str(error), 2)
         except (LabInUse, NoDatabase, NoFreePort, ServerFailed, StoreUnavailable) as error:
@@ -91,7 +96,7 @@ async def _run(lab: Lab, request: LabRequest) -> int:
             return 0
         journeys = _open_journeys(lab, stack)
         web = LabWebServer(make_lab_web(lab, journeys))
-        lab.web = await web.start()
+        lab.web = await web.start(lab.page_port)
         stack.push_async_callback(web.stop)
         if request.as_json:
             # UTF-8 whatever the locale: it is JSON.

@@ -1,4 +1,4 @@
-"""What a second start on the same folder finds again: passwords, and the names of its schemas.
+"""What a second start on the same folder finds again: passwords, ports, the names of its schemas.
 
 Certificates, keys and mail are files of their own; this is the one file ``lab.json``. It holds
 passwords in the clear: they are the lab's, and its JSON line prints them anyway.
@@ -10,10 +10,19 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from zajil.lab.database import stop_abandoned_server
+
+TEMPORARY_PREFIX = "zajil-lab-"
+_YOUNG_SECONDS = 60.0
+"""A lab that has just made its folder may not have locked it yet."""
 
 
 class LabInUse(Exception):
@@ -21,7 +30,7 @@ class LabInUse(Exception):
 
 
 class LabState:
-    """Passwords by name, kept in a file."""
+    """Passwords by name, and the block of ports, kept in a file."""
 
     def __init__(self, folder: Path) -> None:
         """Read ``lab.json`` of the folder, where there is one."""
@@ -36,6 +45,16 @@ class LabState:
         if not self._data["schema_prefix"]:
             self._data["schema_prefix"] = f"lab_{secrets.token_hex(4)}_"
         return str(self._data["schema_prefix"])
+
+    @property
+    def port_block(self) -> int | None:
+        """The first port of the block of the last start; ``None``: there was none."""
+        block = self._data.get("port_block")
+        return block if isinstance(block, int) else None
+
+    @port_block.setter
+    def port_block(self, first: int) -> None:
+        self._data["port_block"] = first
 
     def password(self, name: str) -> str:
         """Give the password kept under a name, a new one if there is none."""
@@ -68,3 +87,25 @@ def locked_folder(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise LabInUse(f"another lab runs on {folder}") from None
         yield
+
+
+def remove_abandoned(parent: Path) -> list[Path]:
+    """Remove the temporary folders of labs that were killed; give those that are gone.
+
+    A folder of another user, one that a lab runs on, and one made within the last minute stay.
+    """
+    removed = []
+    for folder in parent.glob(f"{TEMPORARY_PREFIX}*"):
+        try:
+            found = folder.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                continue
+            if time.time() - found.st_mtime < _YOUNG_SECONDS:
+                continue
+            with locked_folder(folder):
+                stop_abandoned_server(folder)
+                shutil.rmtree(folder)
+        except (LabInUse, OSError):
+            continue
+        removed.append(folder)
+    return removed

@@ -78,9 +78,9 @@ class LabWebServer:
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> str:
-        """Listen on a free port; give the address of the page."""
-        sock = socket.create_server(("127.0.0.1", 0))
+    async def start(self, port: int) -> str:
+        """Listen; give the address of the page."""
+        sock = socket.create_server(("127.0.0.1", port))
         self._task = asyncio.create_task(self._server.serve(sockets=[sock]))
         return f"http://localhost:{sock.getsockname()[1]}/"
 
