@@ -178,8 +178,9 @@ def test_an_override_may_be_a_number_or_a_list() -> None:
     ("override", "sentence"),
     [
         ("queue.leas=5m", "--set: queue.leas: there is no such option; did you mean queue.lease?"),
-        ("queue.lease", "--set: 'queue.lease' is not KEY=VALUE, like queue.lease=5m"),
-        ("=5", "--set: '=5' is not KEY=VALUE, like queue.lease=5m"),
+        ("queue.lease", "--set: 'queue.lease' is not TABLE.OPTION=VALUE, like queue.lease=5m"),
+        ("foo=1", "--set: 'foo=1' is not TABLE.OPTION=VALUE, like queue.lease=5m"),
+        ("=5", "--set: '=5' is not TABLE.OPTION=VALUE, like queue.lease=5m"),
         ("server.hostname.x=5", "--set: server.hostname.x: hostname is not a table"),
     ],
 )
