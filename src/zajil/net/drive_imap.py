@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 _HIGH_WATER = 262_144
 """Bytes that wait for the engine or the peer before the other side has to wait."""
 _HIGH_WATER_OF_STRANGER = 65_536
+_IN_A_ROW = 16
+"""Commands of one client that are answered before others get their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ class _Connection(asyncio.Protocol):
         self._ended = False
         """The client sends no more."""
         self._stopping = False
+        self._answered = 0
         self._may_write = asyncio.Event()
         self._may_write.set()
 
@@ -283,8 +286,7 @@ class _Connection(asyncio.Protocol):
                     await self._start_tls()
                 else:
                     await session.answer(event)
-                    if engine.unsent > _HIGH_WATER:
-                        await self.flush()
+                    await self._breathe()
             else:
                 reason = engine.close_reason or "logout"
             await self.flush()
@@ -301,6 +303,14 @@ class _Connection(asyncio.Protocol):
             session.closed(reason)
             if self._transport is not None:
                 self._transport.close()
+
+    async def _breathe(self) -> None:
+        """Between two commands that came together: send, let others work, end if nobody listens."""
+        if self._engine.unsent > _HIGH_WATER or self._lost:
+            await self.flush()
+        self._answered += 1
+        if not self._answered % _IN_A_ROW:
+            await asyncio.sleep(0)
 
     async def _wait(self, session: Session, deadline: float) -> bool:
         """Send what is ready, then wait for bytes or news; false: there will be none."""

@@ -8,14 +8,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
+from types import FrameType
 
 import pytest
 import sqlalchemy as sa
 
+from zajil.read.imap.search_text import MessageText
+from zajil.store.blobs import BlobReader
+from zajil.store.messages import MessageReader
 from zajil.store.open import Store
 from zajil.testing.imap import ImapClient, ImapPlace, imap_place, literals, make_reader
 from zajil.testing.store import open_test_store, running
@@ -57,13 +64,19 @@ async def fill(imap: ImapClient, count: int, message: bytes) -> None:
         assert b" OK " in await imap.append("INBOX", message)
 
 
-async def stall(place: ImapPlace, command: str) -> ImapClient:
-    """Send a command, and take nothing of the answer."""
+async def enter(place: ImapPlace) -> ImapClient:
+    """Open one more session of the account, for which the test does not read much."""
     client = await place.connect()
     sock: socket.socket = client.writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     await client.log_in()
     await client.ok("SELECT INBOX")
+    return client
+
+
+async def stall(place: ImapPlace, command: str) -> ImapClient:
+    """Send a command, and take nothing of the answer."""
+    client = await enter(place)
     transport = client.writer.transport
     assert isinstance(transport, asyncio.Transport)
     transport.pause_reading()
@@ -174,5 +187,181 @@ def test_messages_are_read_with_few_statements(sqlite: Store, tmp_path: Path) ->
             with counted(sqlite) as statements:
                 assert len(await imap.ok("FETCH 1:* (BODY.PEEK[])")) == 101
             assert len(statements) < 10
+
+    asyncio.run(run())
+
+
+# ---- SEARCH -------------------------------------------------------------------------------------
+
+
+def test_each_field_is_decoded_once_however_many_keys() -> None:
+    fields = b"".join(b"x: =?utf-8?q?value_%d?=\r\n" % n for n in range(50))
+    body = b"Content-Type: text/plain\r\n\r\n" + b"text " * 100
+    text = MessageText(MessageReader(fields, BlobReader(len(body), body, None)))
+    decoded: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            decoded[frame.f_code.co_name] += 1
+
+    sys.setprofile(note)
+    try:
+        for n in range(100):
+            assert text.has_field(b"x", f"value {n}") == (n < 50)
+            assert text.header_has(f"x: value {n}") == (n < 50)
+            assert not text.has_field(b"y", str(n))
+            assert not text.body_has(f"value {n}")
+    finally:
+        sys.setprofile(None)
+    assert decoded["decode_words"] == 51
+    assert decoded["parse_message"] == 1
+
+
+def test_no_term_is_found_across_two_fields() -> None:
+    head = b"x: one\r\nx: two\r\nz:\r\n\r\n"
+    text = MessageText(MessageReader(b"", BlobReader(len(head), head, None)))
+    assert text.has_field(b"x", "one")
+    assert text.has_field(b"x", "two")
+    assert not text.has_field(b"x", "onetwo")
+    assert not text.has_field(b"x", "one two")
+    assert text.has_field(b"z", "")
+    assert not text.has_field(b"y", "")
+
+
+def test_others_are_served_while_one_account_searches(sqlite: Store, tmp_path: Path) -> None:
+    """And the work for a client that is gone ends."""
+    make_reader(sqlite)
+    make_reader(sqlite, "badr@north.test")
+    message = b"Content-Type: text/plain\r\n\r\n" + b"0123456789 " * 30_000
+
+    async def run() -> None:
+        async with (
+            running(sqlite),
+            imap_place(sqlite, tmp_path) as place,
+            place.session() as probe,
+            place.session("badr") as badr,
+        ):
+            await fill(probe, 20, message)
+            await fill(badr, 1, message)
+            await probe.ok("SELECT INBOX")
+            searching = [await enter(place) for _ in range(12)]
+            for client in searching:
+                await client.send(b"x SEARCH NOT BODY nothing\r\n")
+            answers = [asyncio.ensure_future(one.read_response()) for one in searching]
+            async with place.session("badr") as other:
+                await other.ok("SELECT INBOX")
+                await other.ok("FETCH 1 BODY.PEEK[]")
+                await other.ok("STATUS INBOX (MESSAGES)")
+                assert not any(answer.done() for answer in answers)
+            for client in searching:
+                client.writer.transport.abort()
+            await asyncio.gather(*answers, return_exceptions=True)
+            # An account's requests get their turns in order: each NOOP lets everybody else do one.
+            for _ in range(20):
+                await probe.ok("NOOP")
+            with counted(sqlite) as statements:
+                await probe.ok("NOOP")
+            with counted(sqlite) as alone:
+                await probe.ok("NOOP")
+            assert len(statements) == len(alone)
+
+    asyncio.run(run())
+
+
+def test_flags_are_searched_by_sql(sqlite: Store, tmp_path: Path) -> None:
+    make_reader(sqlite)
+
+    async def run() -> None:
+        async with (
+            running(sqlite),
+            imap_place(sqlite, tmp_path) as place,
+            place.session() as imap,
+        ):
+            await fill(imap, 30, b"Subject: small\r\n\r\nx\r\n")
+            await imap.ok("SELECT INBOX")
+            await imap.ok(r"STORE 5,7 +FLAGS (\Seen)")
+            await imap.ok("NOOP")
+            with counted(sqlite) as statements:
+                assert (await imap.ok("SEARCH UNSEEN 4:8"))[0] == b"* SEARCH 4 6 8"
+                assert (await imap.ok("UID SEARCH SEEN"))[0] == b"* SEARCH 5 7"
+            rows = [one for one in statements if "received_at_ms" in one]
+            assert rows == []
+
+    asyncio.run(run())
+
+
+COUNT = 12
+EVERYTHING = frozenset(range(1, COUNT + 1))
+LEAVES = {
+    "SEEN": frozenset(n for n in EVERYTHING if n & 1),
+    "FLAGGED": frozenset(n for n in EVERYTHING if n & 2),
+    "KEYWORD $Work": frozenset(n for n in EVERYTHING if n & 4),
+    "LARGER 1000": frozenset(n for n in EVERYTHING if n & 8),
+    "SUBJECT odd": frozenset(n for n in EVERYTHING if n % 3 == 0),
+    "2:7": frozenset(range(2, 8)),
+    "UID 5:*": frozenset(range(5, COUNT + 1)),
+    "ALL": EVERYTHING,
+}
+
+
+def random_key(random: Random, depth: int) -> tuple[str, frozenset[int]]:
+    """Make a key, and say which messages it holds for."""
+    kind = random.choice(["leaf", "leaf", "NOT", "OR", "AND"]) if depth else "leaf"
+    if kind == "leaf":
+        return random.choice(list(LEAVES.items()))
+    left, found = random_key(random, depth - 1)
+    if kind == "NOT":
+        return f"NOT {left}", EVERYTHING - found
+    right, more = random_key(random, depth - 1)
+    if kind == "OR":
+        return f"OR {left} {right}", found | more
+    return f"({left} {right})", found & more
+
+
+def test_any_key_finds_what_it_says(sqlite: Store, tmp_path: Path) -> None:
+    """Whatever is decided by numbers, by SQL, by the row and by the text."""
+    make_reader(sqlite)
+    random = Random(15)
+
+    async def run() -> None:
+        async with (
+            running(sqlite),
+            imap_place(sqlite, tmp_path) as place,
+            place.session() as imap,
+        ):
+            for n in sorted(EVERYTHING):
+                subject = b"odd" if n in LEAVES["SUBJECT odd"] else b"even"
+                size = 2000 if n in LEAVES["LARGER 1000"] else 10
+                flags = {r"\Seen": "SEEN", r"\Flagged": "FLAGGED", "$Work": "KEYWORD $Work"}
+                mine = " ".join(flag for flag, key in flags.items() if n in LEAVES[key])
+                message = b"Subject: %b\r\n\r\n%b" % (subject, b"x" * size)
+                assert b" OK " in await imap.append("INBOX", message, f"({mine})")
+            await imap.ok("SELECT INBOX")
+            for _ in range(300):
+                key, found = random_key(random, 4)
+                (line, _) = await imap.ok(f"SEARCH {key}")
+                assert set(map(int, line.split()[2:])) == found, key
+
+    asyncio.run(run())
+
+
+def test_a_long_set_takes_no_memory_of_its_own(sqlite: Store, tmp_path: Path) -> None:
+    """Each of many sets names the whole mailbox; what is kept of a set is what was written."""
+    make_reader(sqlite)
+
+    async def run() -> None:
+        async with (
+            running(sqlite),
+            imap_place(sqlite, tmp_path) as place,
+            place.session() as imap,
+        ):
+            await fill(imap, 300, b"Subject: small\r\n\r\nx\r\n")
+            await imap.ok("SELECT INBOX")
+            keys = " ".join(f"UID 1:{4294967295 - n}" for n in range(900))
+            tracemalloc.start()
+            (line, _) = await imap.ok(f"SEARCH {keys}")
+            assert len(line.split()) == 302
+            assert tracemalloc.get_traced_memory()[1] < 4 << 20
+            tracemalloc.stop()
 
     asyncio.run(run())

@@ -1,18 +1,23 @@
 """SEARCH. (RFC 3501 section 6.4.4)
 
-Cheap keys first: sets and flags are looked at before any message is opened.
+Cheap keys first: sets and flags are looked at before any message is opened, and flags by SQL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import date
+from functools import partial
+from typing import NamedTuple
 
 from zajil.core.ids import Uid
 from zajil.imap.command import Search
 from zajil.imap.date_time import date_of
 from zajil.imap.flag import RECENT
-from zajil.imap.response import Completion, untagged
+from zajil.imap.grammar import bad
+from zajil.imap.response import CRLF, Completion
 from zajil.imap.search_key import (
     All,
     And,
@@ -34,50 +39,117 @@ from zajil.message.normal_form import normal_form
 from zajil.read.imap.context import Context
 from zajil.read.imap.search_text import MessageText
 from zajil.read.imap.view import View
-from zajil.store.blobs import NoSuchBlob
-from zajil.store.messages import Message, MessageReader, get_messages, open_message
+from zajil.store.message_conditions import (
+    Condition,
+    and_,
+    find_uids,
+    has_flag,
+    is_larger,
+    is_smaller,
+)
+from zajil.store.messages import Message, get_messages, open_messages
+from zajil.store.reader import Snapshot
 
+_NUMBERS = 10_000
+"""Messages that are looked at in one turn of a reader thread, where numbers or SQL decide."""
 _ROWS = 500
-"""Messages looked up at a time."""
-_READ = 8 << 20
-"""Bytes of messages that are read in one turn of a reader thread: snapshots stay short."""
-
-Open = Callable[[Message], MessageReader]
+"""The same where each message's row is looked at."""
+_READ = 1 << 20
+"""The same in bytes, where messages are read."""
+_KEYS = 100
+"""With more keys than this a turn does less of all three: it is as long as others."""
+_LINE = 5_000
+"""Numbers of the response that are written at a time."""
 
 
 async def search(context: Context, command: Search) -> Completion:
-    """Send the numbers of the messages for which the key holds."""
+    """Send the numbers of the messages for which the key holds.
+
+    Many short turns: others of the account and other accounts read in between, and a client that
+    is gone ends the search.
+    """
     view = context.selected
-    matcher = Matcher(view, command.key)
-    found: list[Uid] = []
-    for start in range(0, len(view.uids), _ROWS):
-        wanted = [Uid(uid) for uid in view.uids[start : start + _ROWS]]
-        if not matcher.needs_row:
-            found += [uid for uid in wanted if matcher.holds_for_number(uid)]
-            continue
-        wanted = [uid for uid in wanted if matcher.may_hold(uid)]
-        found += await _search_rows(context, matcher, wanted)
-    numbers: Iterable[int] = found
-    if not command.uid:
-        numbers = [number for uid in found if (number := view.number_of(uid)) is not None]
-    context.engine.untagged(untagged(b"SEARCH", *(b"%d" % number for number in numbers)))
+    matcher = await context.work(lambda: Matcher(view, command.key))
+    found = array("I")
+    for start in range(0, len(view.uids), matcher.most):
+        chunk = view.uids[start : start + matcher.most]
+        decided, rows = await _look(context, matcher, chunk)
+        found.extend(decided)
+        while rows:
+            some, rows = matcher.cut(rows)
+            found.extend(await _read(context, matcher, some))
+            await context.stream.flush()
+        await context.stream.flush()
+    await _answer(context, found, uid=command.uid)
     return Completion("OK", "search is done")
 
 
-async def _search_rows(context: Context, matcher: Matcher, wanted: list[Uid]) -> list[Uid]:
-    store, box = context.store, context.selected.mailbox.mailbox_id
-    blobs = store.blobs
-    if not wanted:
-        return []
-    rows: Sequence[Message] = await store.read(lambda conn: get_messages(conn, box, wanted))
-    found: list[Uid] = []
-    while rows:
-        some, rest = matcher.cut(rows)
-        found += await store.read(
-            lambda conn: matcher.matching(some, lambda row: open_message(conn, blobs, row))  # noqa: B023
-        )
-        rows = rest
-    return found
+async def _look(
+    context: Context, matcher: Matcher, chunk: Sequence[int]
+) -> tuple[list[Uid], Sequence[Message]]:
+    """Give the UIDs for which the key holds, and the messages that have to be read to decide."""
+    box = context.selected.mailbox.mailbox_id
+    if not matcher.needs_row:
+        return await context.work(lambda: matcher.by_number(chunk)), ()
+
+    def look(conn: Snapshot) -> tuple[list[Uid], Sequence[Message]]:
+        wanted = matcher.by_number(chunk)
+        if wanted and matcher.condition is not None:
+            place = (wanted[0], wanted[-1])
+            held = set(find_uids(conn, box, *place, matcher.condition))
+            wanted = [uid for uid in wanted if uid in held]
+        if not matcher.needs_message:
+            return wanted, ()
+        rows = get_messages(conn, box, wanted)
+        if matcher.needs_content:
+            return [], rows
+        return [row.uid for row in rows if matcher.holds(row, None)], ()
+
+    return await context.read(look)
+
+
+async def _read(context: Context, matcher: Matcher, rows: Sequence[Message]) -> list[Uid]:
+    """Give the UIDs of those for which the key holds."""
+    blobs = context.store.blobs
+
+    def read(conn: Snapshot) -> list[Uid]:
+        found: list[Uid] = []
+        for row, reader in open_messages(conn, blobs, rows):
+            if reader is None:
+                continue  # it was expunged since
+            with reader:
+                if matcher.holds(row, MessageText(reader)):
+                    found.append(row.uid)
+        return found
+
+    return await context.read(read)
+
+
+async def _answer(context: Context, found: Sequence[int], *, uid: bool) -> None:
+    """Write the response; a long one in pieces."""
+    view = context.selected
+
+    def write(some: Sequence[int]) -> bytes:
+        numbers = some if uid else map(view.number_of, some)
+        return b"".join([b" %d" % number for number in numbers if number is not None])
+
+    context.engine.untagged(b"* SEARCH")
+    for start in range(0, len(found), _LINE):
+        some = found[start : start + _LINE]
+        context.engine.untagged(await context.work(partial(write, some)))
+        await context.stream.flush()
+    context.engine.untagged(CRLF)
+
+
+class _Spans(NamedTuple):
+    """A set for one view: looking a number up takes the same time for any set."""
+
+    firsts: tuple[int, ...]
+    lasts: tuple[int, ...]
+
+    def has(self, number: int) -> bool:
+        at = bisect_right(self.firsts, number) - 1
+        return at >= 0 and number <= self.lasts[at]
 
 
 class Matcher:
@@ -85,49 +157,43 @@ class Matcher:
 
     def __init__(self, view: View, key: SearchKey) -> None:
         self._view = view
-        self._key = _cheap_first(key)
         self._terms: dict[str, str] = {}
-        self._sets: dict[NumberIn, frozenset[int]] = {}
+        self._count = 0
+        self._spans: dict[int, _Spans] = {}
+        """By the identity of the key: its hash takes the time of the whole set."""
+        self._key = _cheap_first(key)
         self._prepare(self._key)
-        self.needs_row = _cost(key) > 0
-        self.needs_content = _cost(key) > 1
+        cost = _cost(self._key)
+        self.needs_row = cost > 0
+        self.needs_content = cost > 1
+        self.condition, whole = _condition(self._key) if self._count <= _KEYS else (None, False)
+        """What SQL can decide of the key."""
+        self.needs_message = not whole
+        """Whether the rows that SQL leaves have to be looked at all the same."""
+        self._share = max(1, self._count // _KEYS)
+        most = _ROWS if self.needs_row and self.needs_message else _NUMBERS
+        self.most = max(1, most // self._share)
+        """Messages to look at in one turn."""
 
-    def holds_for_number(self, uid: Uid) -> bool:
-        """Decide a key that is about numbers alone."""
-        return self._number_holds(self._key, uid) is True
-
-    def may_hold(self, uid: Uid) -> bool:
-        """Say false for what the numbers alone rule out."""
-        return self._number_holds(self._key, uid) is not False
+    def by_number(self, chunk: Sequence[int]) -> list[Uid]:
+        """Give the UIDs that numbers alone do not rule out; runs in a reader thread."""
+        return [Uid(uid) for uid in chunk if self._number_holds(self._key, uid) is not False]
 
     def cut(self, rows: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
-        """Cut off what is looked at in one turn."""
-        if not self.needs_content:
-            return rows, ()
+        """Cut off what is read in one turn."""
         size = 0
         for place, row in enumerate(rows):
             size += row.size
-            if size > _READ and place:
+            if size > _READ // self._share and place:
                 return rows[:place], rows[place:]
         return rows, ()
 
-    def matching(self, rows: Sequence[Message], open_: Open) -> list[Uid]:
-        """Give the UIDs of the rows for which the key holds; runs in a reader thread."""
-        found: list[Uid] = []
-        for row in rows:
-            if not self.needs_content:
-                if self._holds(self._key, row, None):
-                    found.append(row.uid)
-                continue
-            try:
-                with open_(row) as reader:
-                    if self._holds(self._key, row, MessageText(reader)):
-                        found.append(row.uid)
-            except NoSuchBlob:
-                continue
-        return found
+    def holds(self, row: Message, text: MessageText | None) -> bool:
+        """Say whether the key holds for a message; runs in a reader thread."""
+        return self._holds(self._key, row, text)
 
     def _prepare(self, key: SearchKey) -> None:
+        self._count += 1
         match key:
             case And(keys):
                 for inner in keys:
@@ -140,17 +206,22 @@ class Matcher:
             case HeaderHas(_, text) | BodyHas(text) | TextHas(text):
                 self._terms[text] = normal_form(text)
             case NumberIn(numbers, uid):
+                uids = self._view.uids
                 # Clients search an empty mailbox for "1:* NOT DELETED", and no server minds.
-                chosen = self._view.choose(numbers, uid=uid, star_is_all=True)
-                self._sets[key] = frozenset(chosen)
+                if not uid and not numbers.is_within(len(uids), star_is_all=True):
+                    raise bad("no such message number")
+                spans = numbers.spans(uids[-1] if uid and uids else len(uids))
+                firsts, lasts = tuple([a for a, _ in spans]), tuple([b for _, b in spans])
+                self._spans[id(key)] = _Spans(firsts, lasts)
 
-    def _number_holds(self, key: SearchKey, uid: Uid) -> bool | None:
+    def _number_holds(self, key: SearchKey, uid: int) -> bool | None:
         """Decide by numbers; ``None``: they do not say."""
         match key:
             case All():
                 return True
             case NumberIn():
-                return uid in self._sets[key]
+                number = uid if key.uid else self._view.number_of(uid)
+                return number is not None and self._spans[id(key)].has(number)
             case Not(inner):
                 held = self._number_holds(inner, uid)
                 return None if held is None else not held
@@ -246,3 +317,34 @@ def _compare(day: date, comparison: Comparison, other: date) -> bool:
             return day == other
         case Comparison.SINCE:
             return day >= other
+
+
+def _condition(key: SearchKey, *, inside: bool = False) -> tuple[Condition | None, bool]:
+    """Give what SQL can say of a key, and whether that decides it.
+
+    What SQL rules out does not match, decided or not. Numbers were looked at before, but ``inside``
+    OR and NOT they have decided nothing.
+    """
+    match key:
+        case And(keys):
+            found = [(inner, *_condition(inner, inside=inside)) for inner in keys]
+            conditions = [condition for _, condition, _ in found if condition is not None]
+            whole = all(one or (_cost(inner) == 0 and not inside) for inner, _, one in found)
+            return (and_(conditions) if conditions else None), whole
+        case Not(inner):
+            condition, whole = _condition(inner, inside=True)
+            return (~condition, True) if condition is not None and whole else (None, False)
+        case Or(left, right):
+            one, one_whole = _condition(left, inside=True)
+            two, two_whole = _condition(right, inside=True)
+            if one is None or two is None:
+                return None, False
+            return one | two, one_whole and two_whole
+        case HasFlag(flag):
+            condition = has_flag(flag)
+            return condition, condition is not None
+        case Larger(size):
+            return is_larger(size), True
+        case Smaller(size):
+            return is_smaller(size), True
+    return None, False

@@ -32,20 +32,32 @@ _DAY = re.compile(rb"([0-9]{1,2})[ -]([A-Za-z]{3})[A-Za-z]{0,6}[ -]([0-9]{2,4})"
 
 
 class MessageText:
-    """The searchable text of one message, read when it is first asked for."""
+    """The searchable text of one message, read when it is first asked for.
+
+    Law: each field and the body are decoded once, however many keys ask for them.
+    """
 
     def __init__(self, reader: MessageReader) -> None:
         self._reader = reader
         self._fields: list[tuple[bytes, bytes]] | None = None
+        self._decoded: dict[int, str] = {}
+        """Values of fields, by their place."""
+        self._by_name: dict[bytes, str] = {}
         self._header_text: str | None = None
         self._body_text: str | None = None
+        self._sent_on: tuple[date | None] | None = None
 
     def has_field(self, name: bytes, term: str) -> bool:
         """Say whether a field of this name (lower case) holds the term (in normal form)."""
-        values = [value for field, value in self._read_fields() if field == name]
-        return any(not term or term in normal_form(decode_words(value)) for value in values) or (
-            name in _ADDRESS_FIELDS and any(term in _people(value) for value in values)
-        )
+        if name not in self._by_name:
+            places = [n for n, (one, _) in enumerate(self._read_fields()) if one == name]
+            values = [normal_form(self._value(n)) for n in places]
+            if name in _ADDRESS_FIELDS:
+                values += [_people(self._read_fields()[n][1]) for n in places]
+            # A term has no NUL (RFC 3501 section 9, CHAR8): none is found across two fields.
+            self._by_name[name] = "".join([f"\0{value}" for value in values])
+        values_text = self._by_name[name]
+        return bool(values_text) and term in values_text
 
     def body_has(self, term: str) -> bool:
         """Say whether the body holds the term."""
@@ -57,17 +69,29 @@ class MessageText:
     def header_has(self, term: str) -> bool:
         """Say whether the header section holds the term."""
         if self._header_text is None:
-            self._header_text = _header_text(self._read_fields())
+            fields = enumerate(self._read_fields())
+            lines = [f"{name.decode('latin-1')}: {self._value(n)}" for n, (name, _) in fields]
+            self._header_text = normal_form("\n".join(lines))
         return term in self._header_text
 
     def sent_on(self) -> date | None:
         """Give the day of the Date field, as it is written there; ``None``: there is none."""
+        if self._sent_on is None:
+            self._sent_on = (self._find_day(),)
+        return self._sent_on[0]
+
+    def _find_day(self) -> date | None:
         for name, value in self._read_fields():
             if name == b"date":
                 found = _DAY.search(value)
                 at_ms = parse_date(b"%b %b %b 00:00" % found.groups()) if found else None
                 return None if at_ms is None else date_of(at_ms)
         return None
+
+    def _value(self, place: int) -> str:
+        if place not in self._decoded:
+            self._decoded[place] = decode_words(self._read_fields()[place][1])
+        return self._decoded[place]
 
     def _read_fields(self) -> list[tuple[bytes, bytes]]:
         if self._fields is None:
