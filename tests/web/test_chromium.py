@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +45,8 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Served]:
-    """Serve a site with some letters on a free port, in a thread with its own loop."""
+def served(folder: Path, messages: Sequence[Any] = ()) -> Iterator[Served]:
+    """Serve a site with two letters and these on a free port, in a thread with its own loop."""
     sock = socket.create_server(("127.0.0.1", 0))
     ready: threading.Event = threading.Event()
     told: dict[str, Any] = {}
@@ -55,6 +55,8 @@ def served(folder: Path) -> Iterator[Served]:
         async with visiting(open_test_store("sqlite", folder)) as site:
             site.deliver("salma", letter("حديقة آذار", "أزهر اللوز.\n", to="سلمى@زاجل.test"))
             site.deliver("salma", letter("The garden", "The almond blooms.\n", "<p>Blooms</p>"))
+            for message in messages:
+                site.deliver("salma", message)
             config = uvicorn.Config(site.application, lifespan="off", log_config=None)
             # In a thread it leaves signals alone.
             told["server"] = uvicorn.Server(config)
@@ -84,8 +86,8 @@ def chromium() -> Iterator[Any]:
 
 
 WORDS = {
-    "en-GB": ("ltr", "Write", "Send", "Your letter is on its way.", "Its journey"),
-    "ar": ("rtl", "اكتب رسالة", "أرسل", "رسالتك في طريقها.", "رحلتها"),
+    "en-GB": ("ltr", "New message", "Send", "Your message is on its way.", "Delivery details"),
+    "ar": ("rtl", "رسالة جديدة", "أرسل", "رسالتك في طريقها.", "تفاصيل التوصيل"),
 }
 
 
@@ -172,3 +174,112 @@ def test_the_list_follows_new_mail(chromium: Any, tmp_path: Path) -> None:
         follow(writer.get_by_role("button", name="Send"), "**/journey/*")
         page.get_by_role("link", name="To myself").wait_for()
         context.close()
+
+
+BUTTONS = """<style>.b { background: #0b6a63 }</style>
+<a class="b" style="color:#ffffff" href="https://shop.test/1">Shop now</a>
+<a style="background: #0b6a63; color: #ffffff" href="https://shop.test/2">Reset password</a>
+<div style="background: url(https://shop.test/dark.png); color: #fff">Your code: 482 913</div>
+<table background="https://shop.test/a.png"><tr><td><font color="white">Sale</font></td></table>
+<div bgcolor="#000000" style="background: linear-gradient(#111, #333)"><b>Black on black</b></div>
+"""
+"""Buttons and boxes as a newsletter has them; each must be legible."""
+
+CONTRASTS = """() => {
+  const luminance = (color) => {
+    const part = (value) => value <= .04045 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
+    const [r, g, b] = color.map((value) => part(value / 255));
+    return .2126 * r + .7152 * g + .0722 * b;
+  };
+  const read = (text) => text.match(/[0-9.]+/g).map(Number);
+  const found = {};
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const words = walker.currentNode.textContent.trim();
+    if (!words) continue;
+    let ground = [255, 255, 255];
+    for (let at = walker.currentNode.parentElement; at; at = at.parentElement) {
+      const color = read(getComputedStyle(at).backgroundColor);
+      if (color.length < 4 || color[3] > 0) { ground = color.slice(0, 3); break; }
+    }
+    const ink = read(getComputedStyle(walker.currentNode.parentElement).color).slice(0, 3);
+    const [dark, light] = [luminance(ink), luminance(ground)].sort((a, b) => a - b);
+    found[words] = (light + .05) / (dark + .05);
+  }
+  return found;
+}"""
+
+
+@contextmanager
+def reader(browser: Any, folder: Path, *messages: Any, **options: Any) -> Iterator[Any]:
+    """Open the list of Salma's INBOX, in which these are the newest messages."""
+    with served(folder, messages) as site:
+        context = browser.new_context(**{"locale": "en-GB", **options})
+        context.set_default_timeout(WAIT_MS)
+        page = context.new_page()
+        page.goto(f"{site.url}/login")
+        log_in(page, "salma", site)
+        yield page
+        context.close()
+
+
+def test_every_word_of_a_message_can_be_read(chromium: Any, tmp_path: Path) -> None:
+    """White on white, because the ground was dropped: a password reset without its button."""
+    with reader(chromium, tmp_path, letter("Sale", "Words.\n", BUTTONS)) as page:
+        page.goto(f"{page.url}/3?view=html")
+        frame = page.frame(url="**/html")
+        assert frame is not None
+        contrasts = frame.evaluate(CONTRASTS)
+        assert len(contrasts) == 5
+        assert {words: ratio for words, ratio in contrasts.items() if ratio < 4.5} == {}
+
+
+def test_keys_work_after_the_list_was_replaced(chromium: Any, tmp_path: Path) -> None:
+    with reader(chromium, tmp_path) as page:
+        fetched: list[str] = []
+        page.on("request", lambda one: fetched.append(one.url))
+        page.reload()
+        with page.expect_response("**/live"):
+            page.reload()
+        writer = page.context.new_page()
+        writer.goto(page.url.replace("/mail/", "/compose?x="))
+        writer.fill("#to", "سلمى@زاجل.test")
+        writer.fill("#subject", "To myself")
+        follow(writer.get_by_role("button", name="Send"), "**/journey/*")
+        page.get_by_role("link", name="To myself").wait_for()
+        page.keyboard.press("j")
+        assert page.evaluate("document.activeElement.textContent") == "To myself"
+        page.keyboard.press("x")
+        assert page.locator("input[name=uid]:checked").count() == 1
+        page.keyboard.press("j")
+        assert page.evaluate("document.activeElement.textContent") == "The garden"
+        page.keyboard.press("?")
+        page.get_by_role("dialog").get_by_text("next message").wait_for()
+        page.keyboard.press("Escape")
+        # Two reloads and the new message: what the first event says is on the page already.
+        assert len([url for url in fetched if url == page.url]) == 3
+        assert page.title().startswith("(3) ")
+
+
+def test_a_letter_is_printed_as_wide_as_the_paper(chromium: Any, tmp_path: Path) -> None:
+    with reader(chromium, tmp_path, viewport={"width": 800, "height": 1100}) as page:
+        follow(page.get_by_role("link", name="The garden"), "**/mail/*/2")
+        page.emulate_media(media="print")
+        assert page.locator(".letter").bounding_box()["width"] > 0.9 * 800
+        assert not page.locator(".actions").first.is_visible()
+        assert not page.locator(".top").is_visible()
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "ar"])
+def test_a_telephone_reaches_everything(chromium: Any, tmp_path: Path, locale: str) -> None:
+    """The account page, and check boxes that a finger hits; a finger beside one opens nothing."""
+    size = {"width": 390, "height": 844}
+    with reader(chromium, tmp_path, viewport=size, locale=locale, has_touch=True) as page:
+        assert page.locator(".top").bounding_box()["height"] < 64
+        box = page.locator(".pick").first.bounding_box()
+        assert box["width"] >= 44
+        assert box["height"] >= 44
+        page.touchscreen.tap(box["x"] + 4, box["y"] + box["height"] / 2)
+        assert page.locator("input[name=uid]:checked").count() == 1
+        follow(page.locator("a.me"), "**/account")
+        assert page.locator("main form[action='/logout'] button").is_visible()

@@ -26,17 +26,23 @@ EN, AR = LANGUAGES["en"], LANGUAGES["ar"]
 NOW_MS = 1_795_462_000_000  # 23 November 2026, 19:26 UTC
 
 
-def texts() -> set[tuple[str, ...]]:
-    """Give every text of templates, of pages, and of the sentences of a journey."""
+KEYWORDS = {
+    **{"_": None, "gettext": None, "ngettext": (1, 2), "mark": None},
+    "pgettext": ((1, "c"), 2),
+}
+
+
+def texts() -> set[tuple[str | None, str]]:
+    """Give every text of templates, pages and sentences of a journey, with its context."""
     found = extract_from_dir(
         SRC,
         [("web/templates/**.html", "jinja2"), ("**.py", "python")],
         {"**.html": {"newstyle_gettext": "true"}},
-        keywords={"_": None, "gettext": None, "ngettext": (1, 2), "mark": None},
+        keywords=KEYWORDS,
     )
     return {
-        (message,) if isinstance(message, str) else tuple(message[:2])
-        for _, _, message, _, _ in found
+        (context, message if isinstance(message, str) else message[0])
+        for _, _, message, _, context in found
     }
 
 
@@ -47,16 +53,17 @@ def catalog() -> Catalog:
 
 def test_every_text_is_there_in_arabic() -> None:
     arabic = catalog()
-    missing = [text for text in texts() if text[0] not in arabic or not arabic[text[0]].string]
-    assert missing == []
+    found = [(text, arabic.get(text, context)) for context, text in texts()]
+    assert [text for text, message in found if message is None or not message.string] == []
     fuzzy = [message.id for message in arabic if message.id and message.fuzzy]
     assert fuzzy == []
 
 
 def test_no_translation_is_left_over() -> None:
-    known = {text[0] for text in texts()}
-    ids = [message.id for message in catalog() if message.id]
-    assert [one for one in ids if (one if isinstance(one, str) else one[0]) not in known] == []
+    known = texts()
+    ids = [(one.context, one.id) for one in catalog() if one.id]
+    first = [(context, one if isinstance(one, str) else one[0]) for context, one in ids]
+    assert [one for one in first if one not in known] == []
 
 
 def test_translations_have_the_places_of_their_texts() -> None:
@@ -96,7 +103,7 @@ def test_the_language_of_a_visitor(cookie: str | None, header: str, code: str) -
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_odd_header_fields_still_get_a_language(cookie: str, header: str) -> None:
-    assert choose_language(LANGUAGES, cookie, header) in LANGUAGES.values()
+    assert choose_language(LANGUAGES, cookie, header).code in LANGUAGES
 
 
 @given(st.none() | st.text(max_size=80))
@@ -116,6 +123,22 @@ def test_dates_are_as_short_as_they_can_be() -> None:
     assert AR.date(NOW_MS - 86_400_000, NOW_MS, UTC) == "22 نوفمبر"
     assert "2025" in EN.date(NOW_MS - 400 * 86_400_000, NOW_MS, UTC)
     assert AR.moment(NOW_MS, UTC) == "23 نوفمبر 2026، 19:26"
+
+
+@pytest.mark.parametrize(
+    ("header", "short", "long"),
+    [
+        ("en-US,en;q=0.9", "Nov 22", "November 22, 2026, 19:26"),
+        ("en-GB", "22 Nov", "22 November 2026, 19:26"),
+        ("de, en-NZ;q=0.5", "22 Nov", "22 November 2026, 19:26"),
+        ("en-XX, en-999, en-" + "x" * 99, "Nov 22", "November 22, 2026, 19:26"),
+    ],
+)
+def test_english_dates_are_those_of_the_region(header: str, short: str, long: str) -> None:
+    language = choose_language(LANGUAGES, "en", header)
+    yesterday_ms = NOW_MS - 86_400_000
+    assert language.date(yesterday_ms, NOW_MS, UTC) == short
+    assert language.moment(yesterday_ms, UTC) == long
 
 
 @pytest.mark.parametrize("at_ms", [-(1 << 63), -62_135_596_800_000, 253_402_300_799_999, 1 << 62])

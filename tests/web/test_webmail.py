@@ -115,8 +115,8 @@ def test_an_answer_belongs_to_its_thread(sqlite_store: Store) -> None:
     ("to", "words"),
     [
         ("", "To whom?"),
-        ("not an address", "This is no address"),
-        ("nobody@north.test", "was not accepted"),
+        ("not an address", "“not an address” is not an email address."),
+        ("nobody@north.test", "nobody@north.test does not exist."),
     ],
 )
 def test_what_cannot_be_sent_is_not_lost(sqlite_store: Store, to: str, words: str) -> None:
@@ -353,6 +353,6 @@ def test_a_letter_in_junk_says_why_it_lies_there(sqlite_store: Store) -> None:
             assert "It names its author more than once." in page.text
             arabic = site.browser(**{"accept-language": "ar"})
             await arabic.log_in("amal")
-            assert "سبب وجودها هنا:" in (await arabic.get(f"/mail/{junk}/{uid}")).text
+            assert "سبب وجودها في المزعج:" in (await arabic.get(f"/mail/{junk}/{uid}")).text
 
     asyncio.run(scenario())

@@ -160,9 +160,7 @@ SIGNALS: dict[str, Signal] = {
     "phish.false-letters-author": Signal(
         4.0, mark("It comes from {domain}, whose letters are made to be taken for others.")
     ),
-    "phish.name-of-ours": Signal(
-        4.5, mark("{name} is the name of somebody here, but the mail comes from {real}.")
-    ),
+    "phish.name-of-ours": Signal(4.5, mark("It calls itself “{name}”, but it comes from {real}.")),
     "phish.domain-of-ours": Signal(
         3.0,
         mark("It says that it comes from {domain}, which is ours, but nothing proves it."),
@@ -202,7 +200,7 @@ SIGNALS: dict[str, Signal] = {
         2.0, mark("It has a link that names {shown} but leads to {domain}.")
     ),
     "phish.list-link-names-other": Signal(
-        0.25, mark("It has a link that names {shown} and leads to {domain}, as newsletters do.")
+        0.25, mark("It has a link that names {shown} and leads to {domain}.")
     ),
     "phish.form": Signal(1.5, mark("It has a form to type something in.")),
     "phish.password-form": Signal(5.0, mark("It asks to type in a password.")),

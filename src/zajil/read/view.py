@@ -7,6 +7,7 @@ nobody sees a letter that was not the one that was judged (attacks I).
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html import escape
@@ -26,6 +27,13 @@ _PREVIEW_SOURCE = 20_000
 _MOST_PEOPLE = 500
 
 
+# An at sign, in whichever width, or a name with a dot in it as domains have: "north.test support".
+_LIKE_ADDRESS = re.compile(r"@|[^\W_]{2,}[.。．｡]\w{2,}")
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\ufe00-\ufe0f]+"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who stands in From, To, Cc."""
@@ -39,6 +47,15 @@ class Person:
     def label(self) -> str:
         """The name, or the address where there is none."""
         return self.name or self.address
+
+    @property
+    def poses_as_address(self) -> bool:
+        """Whether the name could be taken for an address, and is not this one.
+
+        Security: whoever sees only the name would take it for the sender.
+        """
+        name = _UNSEEN.sub("", unicodedata.normalize("NFKC", self.name))
+        return _LIKE_ADDRESS.search(name) is not None and name.casefold() != self.address.casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +114,7 @@ def view_message(
     data: bytes,
     *,
     load_remote: bool = False,
-    part_url: Callable[[str], str] | None = None,
+    part_url: Callable[[str], str | None] | None = None,
 ) -> MessageView:
     """Read a message for a page.
 
@@ -195,7 +212,7 @@ def _warnings(root: Part) -> tuple[str, ...]:
             found.append("bad-from")
         if any(isinstance(one, Group) for one in listed.items):
             found.append("from-group")
-        if any("@" in one.display_name and one.spec != one.display_name for one in listed.people):
+        if any("@" in one.name and one.poses_as_address for one in map(_person, listed.people)):
             found.append("name-is-address")
     return tuple(dict.fromkeys(found))
 
@@ -257,7 +274,7 @@ def _paragraphs(data: bytes, body: _Body, limit: int = MAX_HTML) -> tuple[Paragr
 
 
 def _html(
-    data: bytes, body: _Body, load_remote: bool, part_url: Callable[[str], str] | None
+    data: bytes, body: _Body, load_remote: bool, part_url: Callable[[str], str | None] | None
 ) -> tuple[str | None, int]:
     """Put the HTML parts together, and plain ones that stand beside them."""
     if not any(part.type == "text/html" for part, _ in body.shown):

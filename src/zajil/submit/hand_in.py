@@ -26,15 +26,25 @@ from zajil.smtp.reply import Reply
 from zajil.store.intake import OwnCopy
 from zajil.submit.accept import Via, decide_submission
 from zajil.submit.permission import may_send_as
-from zajil.tracking.events import LoggedIn, SenderNamed, SessionOpened, TrackingEvent
+from zajil.tracking.events import (
+    LoggedIn,
+    RecipientRefused,
+    SenderNamed,
+    SessionOpened,
+    TrackingEvent,
+)
 
 
 class SubmissionRefused(Exception):
-    """Policy says no, or not now; ``reply`` is what an SMTP client would have been told."""
+    """Policy says no, or not now; ``reply`` is what an SMTP client would have been told.
 
-    def __init__(self, reply: Reply) -> None:
+    ``recipient`` is the address that was refused, in its wire form; ``""``: it is the whole mail.
+    """
+
+    def __init__(self, reply: Reply, recipient: str = "") -> None:
         super().__init__(str(reply))
         self.reply = reply
+        self.recipient = recipient
 
 
 @dataclass(slots=True)
@@ -99,7 +109,8 @@ async def hand_in(
 
     reply = await take_in(page, transaction, decide())
     if not reply.accepts:
-        raise SubmissionRefused(reply)
+        refused = [one.recipient for one in transaction.events if isinstance(one, RecipientRefused)]
+        raise SubmissionRefused(reply, refused[-1] if refused else "")
     return transaction.mail_id
 
 

@@ -9,7 +9,7 @@ def mark(text: str) -> str:
 
 
 CHECK_NAMES: dict[str, str] = {
-    "format": mark("form"),
+    "format": mark("message format"),
     "iprev": mark("the server's name (iprev)"),
     "dns lists": mark("lists of bad servers (DNS)"),
     "spf": mark("may this server send it (SPF)"),

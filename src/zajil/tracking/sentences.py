@@ -130,7 +130,7 @@ def _tell_session(event: TrackingEvent) -> Step | None:
             details = (Detail(mark("Reason"), (reason,)),)
             return _step(event, stage, mark("A log-in failed."), {}, Tone.BAD, details)
         case tracked.CommandRefused(command=command, reply=reply):
-            details = (Detail(mark("Command"), (command,)), Detail(mark("Reply"), (reply,)))
+            details = (Detail(mark("Command"), (command,)), Detail(mark("SMTP reply"), (reply,)))
             return _step(event, None, mark("We refused a command."), {}, Tone.BAD, details)
         case tracked.SessionClosed(reason=reason):
             details = (Detail(mark("Reason"), (reason,)),)
@@ -165,7 +165,9 @@ def _tell_arrival(event: TrackingEvent) -> Step | None:
             return _step(event, stage, text, {"recipient": readable(recipient)})
         case tracked.RecipientRefused(recipient=recipient, reply=reply):
             text, values = mark("We refused {recipient}."), {"recipient": readable(recipient)}
-            return _step(event, stage, text, values, Tone.BAD, (Detail(mark("Reply"), (reply,)),))
+            return _step(
+                event, stage, text, values, Tone.BAD, (Detail(mark("SMTP reply"), (reply,)),)
+            )
         case tracked.MessageReceived(size=size, header_from=header_from, message_id=message_id):
             text = mark("The whole letter is here: {size_bytes}.")
             details = (
@@ -181,7 +183,9 @@ def _tell_arrival(event: TrackingEvent) -> Step | None:
             return _step(event, stage, text, {}, Tone.PLAIN, (Detail(mark("Changes"), (changes,)),))
         case tracked.MailRefused(reply=reply):
             text = mark("We did not take the letter.")
-            return _step(event, Stage.KEEP, text, {}, Tone.BAD, (Detail(mark("Reply"), (reply,)),))
+            return _step(
+                event, Stage.KEEP, text, {}, Tone.BAD, (Detail(mark("SMTP reply"), (reply,)),)
+            )
         case _:
             return None
 
@@ -200,6 +204,8 @@ def _tell_check(event: TrackingEvent) -> Step | None:
         case tracked.CheckDone(check=check, result=result, reason=reason, inputs=inputs):
             passed = result == "pass"
             text = mark("Checked: {check}.") if passed else mark("Checked, with remarks: {check}.")
+            if passed and check == "format":
+                text = mark("The format of the message is valid.")
             details = (Detail(mark("Reason"), (reason,)), Detail(mark("Based on"), inputs))
             values = {"check": check}
             tone = Tone.GOOD if passed else Tone.PLAIN
@@ -304,7 +310,7 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
         case tracked.RecipientDelivered(recipient=recipient, remote_mta=host, reply=reply):
             text = mark("{host} took the copy for {recipient}.")
             values = {"host": to_unicode(host), "recipient": readable(recipient)}
-            details = (Detail(mark("Reply"), (reply,)),)
+            details = (Detail(mark("SMTP reply"), (reply,)),)
             step = _step(event, stage, text, values, Tone.GOOD, details)
             return replace(step, other_mail_id=joined_mail_id(event))
         case _:
@@ -336,14 +342,16 @@ def _tell_trouble(event: TrackingEvent) -> Step | None:
         case tracked.DeliveryDeferred(recipient=recipient, diagnostic=reply, next_try_ms=next_ms):
             text = mark("The copy for {recipient} must wait; the next try is at {next_try_ms}.")
             values = {"recipient": readable(recipient), "next_try_ms": next_ms}
-            return _step(event, stage, text, values, Tone.WAIT, (Detail(mark("Reply"), (reply,)),))
+            return _step(
+                event, stage, text, values, Tone.WAIT, (Detail(mark("SMTP reply"), (reply,)),)
+            )
         case tracked.RecipientFailed(recipient=recipient, status=status, diagnostic=reply):
             text = (
                 mark("The copy for {recipient} waited too long and was given up.")
                 if event.expired
                 else mark("The copy for {recipient} cannot be delivered.")
             )
-            details = (Detail(mark("Reply"), (reply,)), Detail(mark("Status"), (status,)))
+            details = (Detail(mark("SMTP reply"), (reply,)), Detail(mark("Status"), (status,)))
             values = {"recipient": readable(recipient)}
             return _step(event, stage, text, values, Tone.BAD, details)
         case tracked.DsnSent(dsn_mail_id=dsn_mail_id, recipients=recipients):

@@ -17,9 +17,11 @@ from zajil.web.admin.journeys import JourneySearch
 from zajil.web.admin.overview import Overview
 from zajil.web.admin.queue import QueuePages
 from zajil.web.body_limit import BodyLimit
+from zajil.web.compressed import Compressed
 from zajil.web.gate import Gate
 from zajil.web.journey import JourneyPages
 from zajil.web.language import load_languages
+from zajil.web.notices import Notices
 from zajil.web.page import Pages, Site
 from zajil.web.security import SecurityHeaders, Sessions
 from zajil.web.services import WebServices
@@ -40,15 +42,18 @@ def make_web(services: WebServices) -> Starlette:
     pages = Pages(languages, static, services.clock, site)
     sessions = Sessions(services.store, services.clock, services.random, services.options)
     gate = Gate(services, sessions, languages)
+    notices = Notices(services.options.cookie_name)
     login = LoginPages(pages, sessions, services.login)
     preferences = Preferences(pages, languages, services.options.cookie_name)
-    app_passwords = AppPasswordPages(pages, services.store, services.clock, services.random)
+    app_passwords = AppPasswordPages(
+        pages, services.store, services.clock, services.random, notices
+    )
     journeys = JourneyPages(pages, services.store)
     overview = Overview(pages, services.store)
     search = JourneySearch(pages, services.store)
     queue = QueuePages(pages, services.store, services.clock)
-    letters = LetterList(pages, services.store)
-    letter = LetterPages(pages, services.store)
+    letters = LetterList(pages, services.store, notices)
+    letter = LetterPages(pages, services.store, notices)
     writing = Writing(pages, services)
     live = Live(services.store)
     routes: list[BaseRoute] = [
@@ -81,12 +86,14 @@ def make_web(services: WebServices) -> Starlette:
 
     async def show_error(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        return pages.render(gate.stranger(request), "error.html", status, status=status)
+        visitor = await gate.visitor_of_error(request, status)
+        return pages.render(visitor, "error.html", status, status=status)
 
     return Starlette(
         routes=routes,
         middleware=[
             Middleware(SecurityHeaders),
+            Middleware(Compressed, random=services.random),
             Middleware(BodyLimit, most=services.options.form_size),
         ],
         exception_handlers={HTTPException: show_error, 500: show_error},

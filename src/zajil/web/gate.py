@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.login.account import Account
+from zajil.store.errors import StoreError
 from zajil.web.language import Language, choose_language, choose_zone
 from zajil.web.page import THEMES, Visitor
 from zajil.web.security import Sessions, is_own_request, local_path
@@ -80,6 +82,13 @@ class Gate:
             return replace(visitor, csrf=self._sessions.anonymous_token(request))
         return replace(visitor, csrf=session.csrf, account=account, session=session)
 
+    async def visitor_of_error(self, request: Request, status: int) -> Visitor:
+        """Say who asked for what is not there; a page about a fault does not ask the store."""
+        if status < 500:
+            with suppress(StoreError):
+                return await self.visitor(request)
+        return self.stranger(request)
+
     def stranger(self, request: Request) -> Visitor:
         """Say what a request tells without the store: for a page that says the store is away."""
         cookies, query = request.cookies, request.url.query
@@ -93,6 +102,7 @@ class Gate:
             choose_zone(cookies.get(f"{self._cookie}_zone")),
             theme if theme in THEMES else "",
             local_path(request.url.path + (f"?{query}" if query else ""), "/"),
+            has_zone=f"{self._cookie}_zone" in cookies,
         )
 
     async def _check_form(self, request: Request, visitor: Visitor) -> None:

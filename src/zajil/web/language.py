@@ -6,15 +6,17 @@ build step and no file that can be stale.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
 
-from babel import Locale
-from babel.dates import format_datetime, format_skeleton, format_time, get_timezone
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_skeleton, format_time, get_timezone
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
@@ -59,9 +61,9 @@ class Language:
     def moment(self, at_ms: int, zone: tzinfo) -> str:
         """Give day and time in words."""
         comma = "،" if self.direction == "rtl" else ","
-        return format_datetime(
-            local_datetime(at_ms, zone), f"d MMMM y{comma} HH:mm", locale=self.locale
-        )
+        at = local_datetime(at_ms, zone)
+        day = format_date(at, "long", locale=self.locale)
+        return f"{day}{comma} {format_time(at, 'HH:mm', locale=self.locale)}"
 
     def clock(self, at_ms: int, zone: tzinfo) -> str:
         """Give the time of day to the millisecond: a whole journey may take a few."""
@@ -133,7 +135,7 @@ def choose_language(
         accept_language: the header field; may be anything (RFC 9110 section 12.5.4).
     """
     if chosen is not None and chosen in languages:
-        return languages[chosen]
+        return _for_region(languages[chosen], accept_language)
     wanted: list[tuple[float, str]] = []
     for item in accept_language.split(",")[:20]:
         tag, _, quality = item.strip().partition(";q=")
@@ -145,7 +147,20 @@ def choose_language(
         if code in languages and weight > 0:
             wanted.append((weight, code))
     best = max(wanted, key=lambda pair: pair[0], default=(0.0, _OWN_LANGUAGE))
-    return languages[best[1]]
+    return _for_region(languages[best[1]], accept_language)
+
+
+def _for_region(language: Language, accept_language: str) -> Language:
+    """Give English as the browser's region writes dates: 27 Nov in Britain, Nov 27 in the US.
+
+    The regions of Arabic differ in digits, and a page has one kind of them.
+    """
+    for item in accept_language.split(",")[:20] if language.code == "en" else ():
+        code, _, region = item.partition(";")[0].strip().partition("-")
+        if code.lower() == "en" and re.fullmatch(r"[A-Za-z]{2}|[0-9]{3}", region):
+            with suppress(UnknownLocaleError):
+                return replace(language, locale=Locale("en", region.upper()))
+    return language
 
 
 def choose_zone(name: str | None) -> tzinfo:

@@ -30,6 +30,7 @@ from zajil.tracking.journey import readable
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import tone_of_state
 from zajil.web.language import Language
+from zajil.web.security import mask_token
 from zajil.web.static_files import StaticFiles
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -49,6 +50,13 @@ class Visitor:
     csrf: str = ""
     account: Account | None = None
     session: WebSession | None = None
+    has_zone: bool = True
+    """Whether the browser said where on Earth it is; else all times are UTC and say so."""
+
+    @property
+    def zone_note(self) -> str:
+        """What stands behind a time whose zone a reader could not know."""
+        return "" if self.has_zone else " UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,11 @@ class Pages:
             code: self._make_environment(language) for code, language in languages.items()
         }
 
+    @property
+    def languages(self) -> Mapping[str, Language]:
+        """All languages, by their codes."""
+        return self._languages
+
     def render(
         self, visitor: Visitor, template: str, status_code: int = 200, **context: Any
     ) -> HTMLResponse:
@@ -89,6 +102,7 @@ class Pages:
             languages=self._languages,
             site=self._site,
             now_ms=self._clock.now_ms(),
+            csrf_token=lambda: mask_token(visitor.csrf),
             **context,
         )
 
@@ -106,9 +120,10 @@ class Pages:
         )
         environment.filters.update(
             isolated=_isolated,
-            address=lambda text: _isolated(readable(text)),
+            address=lambda text: _name(readable(text)),
+            name=_name,
             author=_author,
-            domain=lambda name: _isolated(to_unicode(name)),
+            domain=lambda name: _name(to_unicode(name)),
             date=_date,
             moment=_moment,
             clock=_clock,
@@ -126,6 +141,18 @@ class Pages:
 
 def _isolated(text: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format(text)
+
+
+def _name(text: object) -> Markup:
+    """Give an address or the name of a host.
+
+    One with right-to-left letters runs right to left as a whole, whichever label is the first: so
+    ``mx.زاجل.test`` runs as ``سلمى@زاجل.test`` does.
+    """
+    shown = str(text)
+    if find_direction(shown) == "ltr" and _RIGHT_TO_LEFT.search(shown):
+        return Markup('<bdi dir="rtl">{}</bdi>').format(shown)
+    return _isolated(shown)
 
 
 def _author(header_from: str) -> Markup:
@@ -169,6 +196,7 @@ def _mail_id(text: str) -> Markup:
 
 
 _ANSWERED = re.compile(r"(?:(?:re|fwd?|aw|sv|رد)\s*:\s*)+", re.IGNORECASE)
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _ROLE_MAILBOXES = ("Drafts", "Sent", "Junk", "Trash", "Archive")
 
 
@@ -180,7 +208,8 @@ def _subject_direction(subject: str) -> str:
 @pass_context
 def _later(context: Context, passed_ms: int) -> str:
     visitor: Visitor = context["visitor"]
-    return f"+{visitor.language.duration(passed_ms)}"
+    # In a line from right to left the plus would stand behind the number; the mark keeps it there.
+    return f"\u200e+{visitor.language.duration(passed_ms)}"
 
 
 @pass_context
@@ -188,19 +217,21 @@ def _date(context: Context, at_ms: int) -> Markup:
     visitor: Visitor = context["visitor"]
     shown = visitor.language.date(at_ms, context["now_ms"], visitor.zone)
     whole = visitor.language.moment(at_ms, visitor.zone)
-    return Markup('<time title="{}">{}</time>').format(whole, shown)
+    # A day is a day nearly everywhere; a time of day says nothing without its zone.
+    zone = visitor.zone_note if ":" in shown else ""
+    return Markup('<time title="{}">{}{}</time>').format(whole + visitor.zone_note, shown, zone)
 
 
 @pass_context
 def _moment(context: Context, at_ms: int) -> str:
     visitor: Visitor = context["visitor"]
-    return visitor.language.moment(at_ms, visitor.zone)
+    return visitor.language.moment(at_ms, visitor.zone) + visitor.zone_note
 
 
 @pass_context
 def _clock(context: Context, at_ms: int) -> str:
     visitor: Visitor = context["visitor"]
-    return visitor.language.clock(at_ms, visitor.zone)
+    return visitor.language.clock(at_ms, visitor.zone) + visitor.zone_note
 
 
 @pass_context
@@ -221,5 +252,5 @@ def _told(context: Context, sentence: Sentence) -> Markup:
         elif name == "mailbox" and value in _ROLE_MAILBOXES:
             values[name] = escape(language.gettext(str(value)))
         else:
-            values[name] = _isolated(value)
+            values[name] = _isolated(value) if " " in str(value) else _name(value)
     return escape(language.gettext(sentence.text)).format(**values)

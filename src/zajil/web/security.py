@@ -9,7 +9,9 @@ Laws:
 from __future__ import annotations
 
 import hmac
+import operator
 import re
+import secrets
 from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
@@ -48,6 +50,9 @@ LETTER_POLICY = (
 )
 """Content-Security-Policy of a letter's HTML: a document of nobody's origin, without scripts and
 without anything from elsewhere; only our own page may frame it."""
+
+LETTER_POLICY_WITH_PICTURES = LETTER_POLICY.replace("img-src data:", "img-src data: https: http:")
+"""The same after the reader asked for the pictures of other servers."""
 
 _HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": PAGE_POLICY,
@@ -165,14 +170,34 @@ def is_own_request(request: Request, token: str, sent: object) -> bool:
     Args:
         request: for what the browser says of its origin.
         token: of the session, or of the cookie of a browser without one.
-        sent: the field ``csrf`` of the form.
+        sent: the field ``csrf`` of the form, masked (``mask_token``).
     """
     # Every current browser says where a request comes from; programs may leave it out.
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     return isinstance(sent, str) and hmac.compare_digest(
-        sent.encode("utf-8", "replace"), token.encode()
+        _unmask(sent).encode("utf-8", "replace"), token.encode()
     )
+
+
+def mask_token(token: str) -> str:
+    """Give a token of hexadecimal digits in a form that no two pages share.
+
+    Security: pages are compressed, and what compresses well next to a guess tells that the guess
+    was right (BREACH). A secret that is another one in each page cannot be guessed in steps.
+    """
+    value = bytes.fromhex(token)
+    mask = secrets.token_bytes(len(value))
+    return (mask + bytes(map(operator.xor, value, mask))).hex()
+
+
+def _unmask(sent: str) -> str:
+    """Give the token of a masked one; ``""`` for what is none."""
+    if not re.fullmatch(r"(?:[0-9a-f]{4}){1,64}", sent):
+        return ""
+    both = bytes.fromhex(sent)
+    half = len(both) // 2
+    return bytes(map(operator.xor, both[:half], both[half:])).hex()
 
 
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\U0010ffff]*\Z")

@@ -39,6 +39,7 @@ class SidesPages:
             theme if theme in THEMES else "",
             local_path(request.url.path, "/"),
             csrf,
+            has_zone=f"{COOKIE_NAME}_zone" in cookies,
         )
 
     def render(self, visitor: Visitor, template: str, **context: object) -> str:

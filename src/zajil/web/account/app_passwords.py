@@ -25,6 +25,7 @@ from zajil.store.app_passwords import (
 )
 from zajil.store.domains import AlreadyExists
 from zajil.store.open import Store
+from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 
 _PATH = "/account/app-passwords"
@@ -35,16 +36,23 @@ _PROBLEMS = {BadAppPasswordName: "name", AlreadyExists: "taken", TooManyAppPassw
 class AppPasswordPages:
     """The list, the form beneath it, and the one time that a password is shown."""
 
-    def __init__(self, pages: Pages, store: Store, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, pages: Pages, store: Store, clock: Clock, random: Random, notices: Notices
+    ) -> None:
         self._pages = pages
         self._store = store
         self._clock = clock
         self._random = random
+        self._notices = notices
         self._one_at_a_time = asyncio.Semaphore(1)  # each takes 64 MiB while it is hashed
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show what there is."""
-        return await self._render(visitor, account)
+        done = self._notices.read(request)
+        response = await self._render(visitor, account, removed=done is not None)
+        if done is not None:
+            self._notices.forget(response)
+        return response
 
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Add one, and show it; or remove one, and with it what is open by it."""
@@ -85,11 +93,13 @@ class AppPasswordPages:
             await self._store.write(remove_app_password, which)
         except NoSuchAppPassword:
             raise HTTPException(404) from None
-        return RedirectResponse(_PATH, 303)
+        response = RedirectResponse(_PATH, 303)
+        self._notices.leave(response, Done("removed", 1))
+        return response
 
     async def _render(
         self, visitor: Visitor, account: Account, status: int = 200, **context: object
     ) -> Response:
         rows = await self._store.read(lambda conn: list_app_passwords(conn, account.account_id))
-        shown = {"made": None, "problem": None, "name": "", **context}
+        shown = {"removed": False, "made": None, "problem": None, "name": "", **context}
         return self._pages.render(visitor, "app_passwords.html", status, rows=rows, **shown)

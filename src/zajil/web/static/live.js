@@ -1,24 +1,43 @@
 // Told of new mail while a page is open: counts change, and the list that is shown is fetched anew.
 
 const list = document.querySelector("#list");
+const inbox = document.querySelector("[data-inbox]")?.dataset.inbox;
+let due = false; // something changed while messages were selected
 
 async function refresh() {
-  const marked = list.querySelector("input[name=uid]:checked");
-  if (marked || document.activeElement?.closest("#list")) return; // never under somebody's hands
+  due = true;
+  if (list.querySelector("input[name=uid]:checked")) return; // never under somebody's hands
+  due = false;
   const page = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!page.ok) return;
   const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("#list");
-  const rows = fresh?.querySelector(".letters, .empty");
-  const old = list.querySelector(".letters, .empty");
-  if (rows && old) old.replaceWith(document.adoptNode(rows));
+  if (!fresh || list.querySelector("input[name=uid]:checked")) return;
+  const focused = list.contains(document.activeElement) && document.activeElement;
+  list.dataset.counts = fresh.dataset.counts;
+  list.replaceChildren(...document.adoptNode(fresh).childNodes);
+  if (focused) {
+    const same = [...list.querySelectorAll("a, button, input")].find(
+      (one) => one.href === focused.href && one.name === focused.name && one.value === focused.value,
+    );
+    same?.focus();
+  }
+  document.dispatchEvent(new Event("zajil:list"));
 }
+
+list?.addEventListener("change", () => due && refresh());
 
 const source = new EventSource("/live");
 source.addEventListener("mailboxes", (event) => {
-  for (const [id, [unseen]] of Object.entries(JSON.parse(event.data))) {
+  for (const [id, [unseen, messages]] of Object.entries(JSON.parse(event.data))) {
     const link = document.querySelector(`[data-mailbox="${Number(id)}"] .count`);
     if (link && !link.dataset.still) link.textContent = unseen || "";
+    if (id === inbox) {
+      const title = document.title.replace(/^\(\d+\) /, "");
+      document.title = unseen ? `(${unseen}) ${title}` : title;
+    }
+    // The first event says what the page already shows.
+    const isNews = id === list?.dataset.shown && list.dataset.counts !== `${unseen},${messages}`;
+    if (isNews && !new URLSearchParams(location.search).has("before")) refresh();
   }
-  if (list && !new URLSearchParams(location.search).has("before")) refresh();
 });
 addEventListener("pagehide", () => source.close());

@@ -20,24 +20,29 @@ for (const button of document.querySelectorAll("button.theme")) {
   });
 }
 
-// Mark all mails of the page.
-const all = document.querySelector("#all");
-all?.addEventListener("change", () => {
-  for (const box of document.querySelectorAll(".letters input[name=uid]")) box.checked = all.checked;
+// Select all messages of the page. The list may be replaced while the page is open (live.js).
+const showAll = () => document.querySelectorAll(".mark-all").forEach((one) => (one.hidden = false));
+document.addEventListener("zajil:list", showAll);
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "all") return;
+  for (const box of document.querySelectorAll(".letters input[name=uid]")) box.checked = event.target.checked;
 });
-if (all) all.closest(".mark-all").hidden = false;
+showAll();
 
 // Keys, as mail programs have them; never while somebody types.
-const keys = { c: "[data-key=c]", r: "[data-key=r]", u: "[data-key=u]" };
-const rows = [...document.querySelectorAll(".letters a.open")];
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
-  if (event.key === "j" || event.key === "k") {
-    const at = rows.indexOf(document.activeElement);
-    rows[Math.max(0, Math.min(rows.length - 1, at + (event.key === "j" ? 1 : -1)))]?.focus();
-  } else if (keys[event.key]) {
-    document.querySelector(keys[event.key])?.click();
+  if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog")) return;
+  const rows = [...document.querySelectorAll(".letters a.open")];
+  const at = rows.findIndex((row) => row.closest("li").contains(document.activeElement));
+  if (rows.length && (event.key === "j" || event.key === "k")) {
+    rows[Math.max(0, Math.min(rows.length - 1, at + (event.key === "j" ? 1 : -1)))].focus();
+  } else if (event.key === "x" && at >= 0) {
+    rows[at].closest("li").querySelector("input[name=uid]").click();
+  } else if (event.key === "?") {
+    document.querySelector("#keys")?.showModal();
+  } else {
+    document.querySelector(`[data-key="${CSS.escape(event.key)}"]`)?.click();
   }
 });
 

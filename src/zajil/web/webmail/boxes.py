@@ -43,6 +43,18 @@ class Boxes:
         """Give one of them; another account's is not among them."""
         return next((box for box in self.all if box.mailbox_id == mailbox_id), None)
 
+    @property
+    def inbox_id(self) -> MailboxId | None:
+        """The mailbox that new mail goes to."""
+        inbox = self.with_role("inbox")
+        return inbox.mailbox_id if inbox else None
+
+    @property
+    def inbox_unseen(self) -> int:
+        """How much of it is unread; stands in the title of the window."""
+        inbox = self.with_role("inbox")
+        return inbox.unseen if inbox else 0
+
     def with_role(self, role: str) -> Box | None:
         """Give the one that has a role."""
         return next((box for box in self.all if box.role == role), None)

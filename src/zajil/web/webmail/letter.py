@@ -7,6 +7,8 @@ alone would do. Nothing is loaded from elsewhere. Files are only ever downloaded
 
 from __future__ import annotations
 
+import functools
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -28,9 +30,14 @@ from zajil.store.open import Store
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import why_junk
 from zajil.web.journey import load_visible
+from zajil.web.notices import Notices
 from zajil.web.page import Pages, Visitor
-from zajil.web.security import LETTER_POLICY
+from zajil.web.security import LETTER_POLICY, LETTER_POLICY_WITH_PICTURES
 from zajil.web.webmail.boxes import Box, load_boxes, number_in_path
+
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_MOST_PICTURE_BYTES = 8 << 20
+"""Of all inline pictures of one message together: they are sent within its HTML."""
 
 T = TypeVar("T")
 
@@ -41,17 +48,20 @@ _MOST_SUSPICIONS = 5
 class LetterPages:
     """One letter: as a page, its HTML, its files, its bytes."""
 
-    def __init__(self, pages: Pages, store: Store) -> None:
+    def __init__(self, pages: Pages, store: Store, notices: Notices) -> None:
         self._pages = pages
         self._store = store
+        self._notices = notices
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show a letter, and note that it was read."""
         mailbox_id, uid = _place(request)
+        with_pictures = _wants_pictures(request)
+        read = functools.partial(view_message, load_remote=with_pictures)
         boxes, found, view = await self._store.read(
             lambda conn: (
                 load_boxes(conn, account.account_id),
-                *self._open(conn, account.account_id, mailbox_id, uid, view_message),
+                *self._open(conn, account.account_id, mailbox_id, uid, read),
             )
         )
         # A browser that only looks ahead has not read it.
@@ -63,7 +73,8 @@ class LetterPages:
             not view.paragraphs or request.query_params.get("view") == "html"
         )
         current = boxes.get(mailbox_id)
-        return self._pages.render(
+        done = self._notices.read(request)
+        response = self._pages.render(
             visitor,
             "letter.html",
             boxes=boxes,
@@ -71,8 +82,14 @@ class LetterPages:
             found=found,
             view=view,
             as_html=as_html,
+            with_pictures=with_pictures,
+            is_draft=(current is not None and current.role == "drafts") or "\\Draft" in found.flags,
+            done=done,
             suspicions=await self._suspicions(current, found, account),
         )
+        if done is not None:
+            self._notices.forget(response)
+        return response
 
     async def _suspicions(
         self, box: Box | None, found: Message, account: Account
@@ -85,11 +102,15 @@ class LetterPages:
 
     async def show_html(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Give the cleaned HTML of a letter, for the frame in its page."""
-        _, view = await self._load(request, account, view_message)
-        if view.html is None:
+        with_pictures = _wants_pictures(request)
+        _, html = await self._load(
+            request, account, lambda message: _html_with_pictures(message, with_pictures)
+        )
+        if html is None:
             raise HTTPException(404)
-        page = self._pages.render_text(visitor, "letter_frame.html", html=Markup(view.html))  # noqa: S704
-        return HTMLResponse(page, headers={"Content-Security-Policy": LETTER_POLICY})
+        page = self._pages.render_text(visitor, "letter_frame.html", html=Markup(html))  # noqa: S704
+        policy = LETTER_POLICY_WITH_PICTURES if with_pictures else LETTER_POLICY
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
     async def download(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Give one file of a letter, to be kept and not to be opened here."""
@@ -132,6 +153,36 @@ class LetterPages:
             return found[0], read(read_message(conn, self._store.blobs, found[0]))
         except NoSuchBlob:
             raise HTTPException(404) from None
+
+
+def _wants_pictures(request: Request) -> bool:
+    """Whether the reader asked for remote pictures.
+
+    Security: a link in a message may lead to this address too, but browsers say where it stood.
+    """
+    site = request.headers.get("sec-fetch-site", "none")
+    return request.query_params.get("pictures") == "1" and site in ("same-origin", "none")
+
+
+def _html_with_pictures(message: bytes, load_remote: bool) -> str | None:
+    """Give the safe HTML with the pictures that the message brings, as ``data:`` URLs.
+
+    The frame has no origin, so a picture at an address of ours would be asked for without a log-in.
+    """
+    root = parse_message(message)
+    left = _MOST_PICTURE_BYTES
+
+    def data_url(number: str) -> str | None:
+        nonlocal left
+        part = root.find(number)
+        # Security: no SVG, which is a document; what else claims to be a picture is decoded as one.
+        if part is None or part.type not in _PICTURES:
+            return None
+        data = part.content(message)
+        left -= len(data)
+        return f"data:{part.type};base64,{b64encode(data).decode()}" if left >= 0 else None
+
+    return view_message(message, load_remote=load_remote, part_url=data_url).html
 
 
 def _place(request: Request) -> tuple[MailboxId, Uid]:

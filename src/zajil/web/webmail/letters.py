@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.login.account import Account
-from zajil.read.view import MessageSummary, summarise
+from zajil.read.view import MessageSummary, Person, summarise
 from zajil.store.append import NoSuchMailbox
 from zajil.store.blobs import NoSuchBlob
 from zajil.store.message_changes import (
@@ -26,11 +26,14 @@ from zajil.store.message_changes import (
 )
 from zajil.store.messages import Message, newest_messages, open_message
 from zajil.store.open import Store
+from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import local_path
 from zajil.web.webmail.boxes import Box, Boxes, load_boxes, number_in_path, read_number
 
 _PAGE = 50
+_MOST_PEOPLE = 3
+"""Names in one line of the list."""
 _HEAD_SIZE = 32_768
 """Bytes of a letter that a list reads: its header section and the first words."""
 
@@ -51,7 +54,7 @@ class Letter:
     received_at_ms: int
     seen: bool
     flagged: bool
-    correspondent: str
+    people: tuple[Person, ...]
     """Who wrote it; in Sent and Drafts, to whom."""
     subject: str
     preview: str
@@ -60,9 +63,10 @@ class Letter:
 class LetterList:
     """Pages of one mailbox, and the buttons above them."""
 
-    def __init__(self, pages: Pages, store: Store) -> None:
+    def __init__(self, pages: Pages, store: Store, notices: Notices) -> None:
         self._pages = pages
         self._store = store
+        self._notices = notices
 
     async def home(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Go to the INBOX."""
@@ -78,7 +82,8 @@ class LetterList:
         boxes, current, letters, older = await self._store.read(
             lambda conn: self._load(conn, account.account_id, mailbox_id, before)
         )
-        return self._pages.render(
+        done = self._notices.read(request)
+        response = self._pages.render(
             visitor,
             "letters.html",
             boxes=boxes,
@@ -86,7 +91,11 @@ class LetterList:
             letters=letters,
             older=older,
             is_later=before is not None,
+            done=done,
         )
+        if done is not None:
+            self._notices.forget(response)
+        return response
 
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Do to the marked letters what the pressed button says."""
@@ -98,31 +107,36 @@ class LetterList:
         if current is None:
             raise HTTPException(404)
         try:
-            await self._do(account.account_id, boxes, current, uids, str(form.get("action")))
+            done = await self._do(account.account_id, boxes, current, uids, str(form.get("action")))
         except NoSuchMailbox:
             raise HTTPException(404) from None
-        return RedirectResponse(local_path(form.get("next"), f"/mail/{mailbox_id}"), 303)
+        response = RedirectResponse(local_path(form.get("next"), f"/mail/{mailbox_id}"), 303)
+        self._notices.leave(response, Done(done, len(uids)))
+        return response
 
     async def _do(
         self, account_id: AccountId, boxes: Boxes, current: Box, uids: tuple[Uid, ...], action: str
-    ) -> None:
+    ) -> str:
+        """Do it, and say what was done: the button, ``gone`` for deleted forever, ``none``."""
+        if action not in _FLAGS and action not in _MOVES:
+            raise HTTPException(400)
         if not uids:
-            return
+            return "none"
         if action in _FLAGS:
             mode, flag = _FLAGS[action]
             change = FlagChange(account_id, current.mailbox_id, uids, mode, frozenset({flag}))
             await self._store.write(change_flags, change)
-            return
-        if action not in _MOVES:
-            raise HTTPException(400)
+            return action
         target = boxes.with_role(_MOVES[action])
         # What is deleted from the trash, or where there is none, is gone.
         if action == "delete" and (target is None or current.mailbox_id == target.mailbox_id):
             gone = ExpungeMessages(account_id, current.mailbox_id, uids, deleted_only=False)
             await self._store.write(expunge_messages, gone)
-        elif target is not None and target.mailbox_id != current.mailbox_id:
+            return "gone"
+        if target is not None and target.mailbox_id != current.mailbox_id:
             move = CopyMessages(account_id, current.mailbox_id, uids, target.mailbox_id)
             await self._store.write(move_messages, move)
+        return action
 
     def _load(
         self, conn: Any, account_id: AccountId, mailbox_id: MailboxId, before: Uid | None
@@ -152,7 +166,7 @@ def _letter(found: Message, summary: MessageSummary, outgoing: bool) -> Letter:
         received_at_ms=found.received_at_ms,
         seen="\\Seen" in found.flags,
         flagged="\\Flagged" in found.flags,
-        correspondent=", ".join(one.label for one in people[:3]),
+        people=people[:_MOST_PEOPLE],
         subject=summary.subject,
         preview=summary.preview,
     )

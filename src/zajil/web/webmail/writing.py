@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -26,7 +27,9 @@ from zajil.store.message_changes import (
 from zajil.store.messages import get_messages, read_message
 from zajil.submit.compose import BadForm, Direction, LetterForm, compose_message
 from zajil.submit.hand_in import SubmissionRefused
+from zajil.tracking.journey import readable
 from zajil.web.account.login import peer_of
+from zajil.web.language import Language
 from zajil.web.page import Pages, Visitor
 from zajil.web.services import WebServices
 from zajil.web.webmail.boxes import load_boxes, read_number
@@ -71,7 +74,8 @@ class Writing:
             view = await self._store.read(lambda conn: self._view(conn, account.account_id, *place))
             if view is not None:
                 everybody = "all" in request.query_params
-                draft = _answer(view, answered, visitor, account, everybody)
+                draft = _answer(view, answered, account, everybody)
+                draft = replace(draft, body=_quote(view, visitor, self._pages.languages))
         return await self._form(visitor, account, draft)
 
     async def send(self, request: Request, visitor: Visitor, account: Account) -> Response:
@@ -86,7 +90,9 @@ class Writing:
         except BadForm as error:
             problem = gettext("This cannot be sent: %(what)s") % {"what": error}
             if error.field in ("to", "cc", "bcc"):
-                problem = gettext("This is no address: %(what)s") % {"what": error.wrong}
+                problem = gettext(
+                    "“%(what)s” is not an email address. Write it like name@example.org."
+                ) % {"what": error.wrong}
                 if not error.wrong.strip():
                     problem = gettext("To whom? Name at least one address.")
             return await self._form(visitor, account, draft, problem)
@@ -101,9 +107,13 @@ class Writing:
                 sent_mailbox=sent.mailbox_id if sent else None,
             )
         except SubmissionRefused as error:
-            problem = gettext("The letter was not accepted: %(reply)s") % {
+            problem = gettext("The message was not accepted: %(reply)s") % {
                 "reply": " ".join(error.reply.lines)
             }
+            if error.recipient and error.reply.lines[0].startswith("5.1.1 "):
+                problem = gettext("%(address)s does not exist.") % {
+                    "address": readable(error.recipient)
+                }
             return await self._form(visitor, account, draft, problem)
         # The letter is on its way: whatever fails now must not look as if it were not.
         with suppress(StoreError):
@@ -187,16 +197,15 @@ def _letter(draft: Draft, account: Account, direction: str) -> LetterForm:
     )
 
 
-def _answer(
-    view: MessageView, answered: str, visitor: Visitor, account: Account, everybody: bool
-) -> Draft:
-    own = {address.unicode for address in (account.address, *account.own_addresses)}
-    to = view.reply_to or view.senders
-    cc = [
-        one
-        for one in (*view.to, *view.cc)
-        if everybody and one.address not in own and one not in to
-    ]
+def _answer(view: MessageView, answered: str, account: Account, everybody: bool) -> Draft:
+    own = {address.unicode.casefold() for address in (account.address, *account.own_addresses)}
+    to, cc = view.reply_to or view.senders, (*view.to, *view.cc)
+    # Who replies to a message of his own goes on writing to those that it was for.
+    if view.senders and all(one.address.casefold() in own for one in view.senders) and view.to:
+        to, cc = view.to, view.cc
+    to = _each_once(to)
+    seen = own | {one.address.casefold() for one in to}
+    cc = _each_once(cc, seen) if everybody else ()
     prefix = "" if view.subject.lower().startswith(_ANSWER_PREFIXES) else "Re: "
     sender = _addressed_as(view, account.addresses)
     return Draft(
@@ -204,7 +213,6 @@ def _answer(
         to=", ".join(_spell(one) for one in to),
         cc=", ".join(_spell(one) for one in cc),
         subject=f"{prefix}{view.subject}",
-        body=_quote(view, visitor),
         in_reply_to=view.message_id,
         references=view.references,
         answered=answered,
@@ -213,8 +221,19 @@ def _answer(
 
 def _addressed_as(view: MessageView, addresses: tuple[Address, ...]) -> Address | None:
     """Answer as whom the letter was for, when it came by another address."""
-    named = {one.address for one in (*view.to, *view.cc)}
-    return next((address for address in addresses if address.unicode in named), None)
+    named = {one.address.casefold() for one in (*view.senders, *view.to, *view.cc)}
+    return next((one for one in addresses if one.unicode.casefold() in named), None)
+
+
+def _each_once(people: Iterable[Person], seen: Iterable[str] = ()) -> tuple[Person, ...]:
+    """Leave out whose address was there before, in whichever case and under whichever name."""
+    found = dict.fromkeys(seen)
+    kept: list[Person] = []
+    for one in people:
+        if one.address.casefold() not in found:
+            found[one.address.casefold()] = None
+            kept.append(one)
+    return tuple(kept)
 
 
 def _spell(person: Person) -> str:
@@ -226,7 +245,7 @@ def _spell(person: Person) -> str:
     return f'"{name}" <{person.address}>'
 
 
-def _quote(view: MessageView, visitor: Visitor) -> str:
+def _quote(view: MessageView, visitor: Visitor, languages: Mapping[str, Language]) -> str:
     lines: list[str] = []
     for paragraph in view.paragraphs:
         mark = ">" * (paragraph.quote_depth + 1)
@@ -234,5 +253,27 @@ def _quote(view: MessageView, visitor: Visitor) -> str:
     if not lines:
         return ""
     author = view.senders[0].label if view.senders else ""
-    wrote = visitor.language.gettext("%(author)s wrote:") % {"author": author}
+    language = _language_of(view, visitor, languages)
+    wrote = language.gettext("%(author)s wrote:") % {"author": author}
+    if view.date_ms is not None:
+        when = language.moment(view.date_ms, visitor.zone)
+        wrote = language.gettext("On %(date)s, %(author)s wrote:") % {
+            "date": when,
+            "author": author,
+        }
     return "\n\n" + wrote + "\n" + "\n".join(lines[:-1])
+
+
+def _language_of(
+    view: MessageView, visitor: Visitor, languages: Mapping[str, Language]
+) -> Language:
+    """Give the language to speak in the answer: that of the message, as far as it shows.
+
+    A line in another script than the text beneath it runs to the other side.
+    """
+    directions = [one.direction for one in view.paragraphs if one.direction != "auto"]
+    if not directions or directions[0] == visitor.language.direction:
+        return visitor.language
+    return next(
+        (one for one in languages.values() if one.direction == directions[0]), visitor.language
+    )
