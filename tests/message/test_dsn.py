@@ -249,6 +249,23 @@ def test_a_whole_message_with_a_utf_8_header() -> None:
     )
 
 
+def test_a_header_that_is_neither_ascii_nor_utf_8_is_quoted() -> None:
+    """RFC 6522 section 4; message/global-headers is UTF-8 (RFC 6533 section 4)."""
+    header = b"Subject: R\xe9sum\xe9\r\nFrom: a@x.test\r\n"
+    data, parts = parts_of(dataclasses.replace(REPORT, header_section=header))
+    assert data.isascii()
+    assert b"Subject: R=E9sum=E9\r\n" in data
+    assert b"Content-Type: text/rfc822-headers\r\n" in data
+    assert parts[2][0] == "text/rfc822-headers"
+
+
+def test_a_whole_message_with_such_a_header_is_returned_as_it_came() -> None:
+    whole = b"Subject: R\xe9sum\xe9\r\n\r\nhello\r\n"
+    data = build_delivery_report(dataclasses.replace(REPORT, whole=whole))
+    assert b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n" in data
+    assert whole in data
+
+
 @pytest.mark.parametrize("bad", [b"\n", b"a\rb", b"\0", b"x" * 999])
 def test_what_may_not_leave_is_not_returned(bad: bytes) -> None:
     """A bounce that cannot be sent itself tells nobody anything (SMTP smuggling)."""

@@ -24,7 +24,8 @@ from zajil.message.build import (
 from zajil.message.date import format_date
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import find_value, read_fields
-from zajil.message.transfer import encode_base64
+from zajil.message.smtputf8 import is_utf8
+from zajil.message.transfer import encode_base64, encode_quoted_printable
 
 Language = Literal["en", "ar"]
 Action = Literal["failed", "delayed", "delivered", "relayed"]
@@ -269,10 +270,15 @@ def _returned_entity(report: DeliveryReport, *, raw: bool) -> bytes:
     while lines and not lines[-1]:
         lines.pop()
     body = b"".join(line[:998] + b"\r\n" for line in lines if line).replace(b"\x00", b"?")
+    if not body.isascii() and is_utf8(body):
+        return _entity("message/global-headers", body, raw=raw)
     if body.isascii():
         return _entity("text/rfc822-headers", body, raw=True)
-    text = body.decode("utf-8", "replace")
-    return _entity("message/global-headers", text.encode(), raw=raw)
+    # RFC 6522 section 4: broken fields may be quoted; they are not UTF-8, so not global ones.
+    return (
+        b"Content-Type: text/rfc822-headers\r\n"
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + encode_quoted_printable(body)
+    )
 
 
 def _entity(content_type: str, body: bytes, *, raw: bool) -> bytes:
@@ -299,8 +305,9 @@ def _may_be_returned(whole: bytes) -> bool:
 
 
 def _whole_entity(whole: bytes, *, raw: bool) -> bytes:
-    """Make message/rfc822, or message/global where the header section is not ASCII."""
-    if whole.partition(b"\r\n\r\n")[0].isascii():
+    """Make message/rfc822, or message/global where the header section is UTF-8."""
+    header = whole.partition(b"\r\n\r\n")[0]
+    if header.isascii() or not is_utf8(header):
         # RFC 2046 section 5.2.1: no encoding for message/rfc822; 8bit is what came to us.
         return _entity("message/rfc822", whole, raw=True)
     return _entity("message/global", whole, raw=raw)

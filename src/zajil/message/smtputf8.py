@@ -7,8 +7,9 @@ is inside an enclosed message is body. Linear in the input.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from zajil.message.address_list import parse_address_list
 from zajil.message.fields import Field, find_field, read_fields, split_message
 from zajil.message.params import parse_parameterised
 from zajil.message.parse import MAX_PARTS
@@ -20,25 +21,63 @@ _PART_HEADER = 16_384
 """Bytes of a part's header section that are looked at; a real one has under 2,000."""
 
 
-def has_raw_header(header: bytes, fields: Sequence[Field], body: bytes | Source) -> bool:
-    """Whether a header field of the message or of one of its parts is not ASCII.
+_ADDRESSES = (b"from", b"sender", b"reply-to", b"to", b"cc")
+
+
+def is_utf8(raw: bytes) -> bool:
+    """Whether bytes are UTF-8, the only charset of SMTPUTF8 (RFC 6532 section 3)."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def has_utf8_header(header: bytes, fields: Sequence[Field], body: bytes | Source) -> bool:
+    """Whether a header field of the message or of one of its parts is UTF-8 and not ASCII.
+
+    Other bytes that are not ASCII do not count: SMTPUTF8 would not make them right.
 
     Args:
         header: the header section.
         fields: what ``read_fields(header)`` gave.
         body: with the empty line before it.
     """
-    if not header.isascii():
-        return True
-    if isinstance(body, bytes) and body.isascii():  # nearly every mail
-        return False
-    if all(piece.isascii() for piece in read_pieces(body)):
-        return False
+    sections = [(header, fields)] if not header.isascii() else []
+    sections += [(section, read_fields(section)) for section in raw_part_headers(fields, body)]
+    for section, found in sections:
+        for field in found:
+            raw = section[field.start : field.end]
+            if not raw.isascii() and is_utf8(raw):
+                return True
+    return False
+
+
+def has_utf8_address(fields: Sequence[Field]) -> bool:
+    """Whether an address in the header section has a local part in UTF-8 that is not ASCII."""
+    for field in fields:
+        if field.name in _ADDRESSES and not field.value.isascii() and is_utf8(field.value):
+            people = parse_address_list(field.value).people
+            if any([one.address and not one.local_part.isascii() for one in people]):
+                return True
+    return False
+
+
+def raw_part_headers(fields: Sequence[Field], body: bytes | Source) -> Iterator[bytes]:
+    """Give the header section of each MIME part that is not ASCII.
+
+    Args:
+        fields: of the message.
+        body: with the empty line before it.
+    """
+    if all(piece.isascii() for piece in read_pieces(body)):  # nearly every mail
+        return
     boundary = _find_boundary(fields)
-    return boundary is not None and _has_raw_part_header(body, boundary)
+    if boundary is not None:
+        yield from _raw_headers(body, boundary)
 
 
-def _has_raw_part_header(body: bytes | Source, boundary: bytes) -> bool:
+def _raw_headers(body: bytes | Source, boundary: bytes) -> Iterator[bytes]:
     boundaries = {boundary}
     size, at, parts = size_of(body), 0, 0
     while True:
@@ -50,14 +89,16 @@ def _has_raw_part_header(body: bytes | Source, boundary: bytes) -> bool:
             section = read_range(body, start, start + _PART_HEADER)
             header = section[: split_message(section)[0]]
             parts += 1
-            if not header.isascii() or parts >= MAX_PARTS:
+            if not header.isascii():
+                yield header
+            if parts >= MAX_PARTS:
                 # Deviation: behind so many parts nobody looks (2026-11-23); it may go as it is.
-                return not header.isascii()
+                return
             nested = _find_boundary(read_fields(header))
             if nested is not None:
                 boundaries.add(nested)
         if at + len(window) >= size:
-            return False
+            return
         at += len(window) - _LONGEST_DELIMITER
 
 

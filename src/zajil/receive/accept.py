@@ -19,7 +19,7 @@ from zajil.core.address import Address
 from zajil.core.ids import AccountId
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, begins_folded, cut_ranges, find_value, read_fields
-from zajil.message.smtputf8 import has_raw_header
+from zajil.message.smtputf8 import has_utf8_address, has_utf8_header
 from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.forward_seal import seal_forwarded
@@ -178,16 +178,20 @@ def header_text(fields: Sequence[Field], name: bytes) -> str:
 
 
 async def needs_smtputf8(facts: MessageFacts) -> bool:
-    """Whether no copy can travel without SMTPUTF8, whatever MAIL said (RFC 6531 section 3.2).
+    """Whether no copy can travel without SMTPUTF8 (RFC 6531 section 3.2).
 
-    Recipients do not count: whether one of them needs it concerns that one alone.
+    A mail that came without it goes on without it, raw header fields and all: it is as good or as
+    bad as it was. Only an address in UTF-8 cannot do without. Recipients do not count: whether one
+    of them needs it concerns that one alone.
     """
     sender, body = facts.reverse_path, facts.body
     if sender is not None and not sender.is_ascii:
         return True
+    if not facts.smtputf8:
+        return not facts.header.isascii() and has_utf8_address(facts.fields)
     if isinstance(body, bytes):
-        return has_raw_header(facts.header, facts.fields, body)
-    return await asyncio.to_thread(has_raw_header, facts.header, facts.fields, body)
+        return has_utf8_header(facts.header, facts.fields, body)
+    return await asyncio.to_thread(has_utf8_header, facts.header, facts.fields, body)
 
 
 def verdict_refusal(checked: Checked) -> Reply | None:

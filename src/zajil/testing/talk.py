@@ -57,12 +57,22 @@ class Talk:
                 self.conn.reply(reply)
         return self.conn.data_to_send().decode().splitlines()
 
-    async def send(self, sender: str, recipients: list[str], message: str | bytes) -> str:
-        """Hand a whole mail in; give the answer to its end."""
+    async def send(
+        self,
+        sender: str,
+        recipients: list[str],
+        message: str | bytes,
+        *,
+        parameters: str = " SMTPUTF8",
+    ) -> str:
+        """Hand a whole mail in; give the answer to its end.
+
+        ``parameters`` of MAIL begin with a space.
+        """
         data = message.encode() if isinstance(message, str) else message
         if not data.endswith(b"\r\n"):
             data += b"\r\n"
-        await self.say(f"MAIL FROM:<{sender}> SMTPUTF8")
+        await self.say(f"MAIL FROM:<{sender}>{parameters}")
         for recipient in recipients:
             await self.say(f"RCPT TO:<{recipient}>")
         await self.say("DATA")
