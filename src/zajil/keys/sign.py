@@ -15,11 +15,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from zajil.core.clock import Clock
 from zajil.keys.keyring import Keyring, Keys
-from zajil.mailauth.dkim_body import BodyDigests, BodyNeed
+from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, body_of
 from zajil.mailauth.dkim_sign import sign_dkim
 from zajil.message.address_list import parse_address_list
 from zajil.message.fields import Field, find_field, read_fields, split_message
@@ -84,7 +85,7 @@ class Signer:
         Raises:
             StoreUnavailable: nobody knows whether there are keys.
         """
-        end, start = split_message(message)
+        end, _ = split_message(message)
         header = message[:end]
         fields = read_fields(header)
         author = author_domain(fields)
@@ -92,11 +93,7 @@ class Signer:
             return message, ()
         domain, keys = await self.keyring.aligned_keys(author)
 
-        def hash_body() -> BodyDigests:
-            digests = BodyDigests((BODY_NEED,))
-            digests.feed(message[start:])
-            return digests
-
+        hash_body = partial(hash_anew, message[end:])
         signed = await self._sign(header, fields, hash_body, domain, keys)
         return signed.fields + message, signed.events
 
@@ -125,6 +122,13 @@ class Signer:
         selectors = tuple([key.selector for key in keys])
         algorithms = tuple([key.algorithm for key in keys])
         return Signed(written, (MailSigned(now_ms, domain, selectors, algorithms),))
+
+
+def hash_anew(body: bytes) -> BodyDigests:
+    """Hash a whole body, with the empty line before it, as our signatures ask for."""
+    digests = BodyDigests((BODY_NEED,))
+    digests.feed(body_of(body))
+    return digests
 
 
 def author_domain(fields: Sequence[Field]) -> str | None:

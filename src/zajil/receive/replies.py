@@ -78,6 +78,16 @@ def sent_too_much(until_ms: int) -> Reply:
     return Reply(450, (f"4.7.1 you have sent much, go on after {at:%Y-%m-%d %H:%M} UTC",))
 
 
+def cannot_send(status: str, text: str) -> Reply:
+    """Refuse what cannot be written so that it may travel.
+
+    Args:
+        status: enhanced status code.
+        text: why, in ASCII.
+    """
+    return Reply(550, (f"{status} {text}",))
+
+
 def challenge(data: bytes) -> Reply:
     """Ask for the next step of an AUTH exchange (RFC 4954 section 4)."""
     return Reply(334, (b64encode(data).decode("ascii"),))

@@ -5,14 +5,18 @@ Law: a 250 leaves here only as the result of ``receive.hand_over``, after the co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from zajil.check.facts import MessageFacts
 from zajil.check.verdict import NOTHING_AGAINST
-from zajil.keys.sign import UNSIGNED
+from zajil.keys.sign import UNSIGNED, hash_anew
 from zajil.login.account import Account
-from zajil.message.fields import begins_folded, cut_ranges, read_fields
+from zajil.mailauth.dkim_body import BodyDigests
+from zajil.message.fields import Field, begins_folded, cut_ranges, read_fields
+from zajil.message.mend_fields import CannotMend
+from zajil.message.source import Source, size_of
 from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.accept import (
@@ -29,6 +33,7 @@ from zajil.receive.transaction import Transaction
 from zajil.smtp.command import BodyEnd
 from zajil.smtp.reply import Reply
 from zajil.submit.complete import complete_header, foreign_authors
+from zajil.submit.mend import mend
 from zajil.submit.outgoing import judge_outgoing, outgoing_write
 from zajil.submit.permission import may_send_as
 from zajil.tracking.events import HeaderCompleted
@@ -73,22 +78,13 @@ async def decide_submission(
         StoreUnavailable: the message could not be kept.
     """
     now_ms = services.clock.now_ms()
-    header, body = await transaction.spool.split()
-    fields = read_fields(header)
-    if foreign_authors(fields, lambda address: may_send_as(account, address)):
-        return replies.NOT_YOUR_FROM
-    completed = complete_header(
-        header,
-        fields,
-        author=account.address,
-        now_ms=now_ms,
-        message_id=f"<{transaction.mail_id}@{account.address.domain}>",
-    )
-    if begins_folded(header, completed.cut):
-        return replies.FOLDED_START
-    if completed.changes:
-        transaction.events.append(HeaderCompleted(now_ms, ", ".join(completed.changes)))
-        header, fields = completed.header, read_fields(completed.header)
+    try:
+        written = await _complete(account, transaction, via, now_ms)
+    except CannotMend as error:
+        return replies.cannot_send(error.status, error.text)
+    if isinstance(written, Reply):
+        return written
+    header, fields, body = written.header, written.fields, written.body
     facts = MessageFacts(
         now_ms=now_ms,
         peer=via.peer,
@@ -97,7 +93,7 @@ async def decide_submission(
         recipients=tuple([recipient.address for recipient in transaction.recipients]),
         header=header,
         fields=fields,
-        size=transaction.spool.size,
+        size=written.size,
         smtputf8=via.smtputf8,
         login=account.login,
         authserv_id=services.hostname,
@@ -116,7 +112,7 @@ async def decide_submission(
     signed = UNSIGNED
     if services.signer is not None:
         fields = read_fields(header) if checked.forged else fields
-        hash_body = partial(transaction.spool.digests, fields, body)
+        hash_body = written.hash_body or partial(transaction.spool.digests, fields, body)
         # What stays here is signed too: a reader cannot tell the two apart.
         signed = await services.signer.sign(header, fields, hash_body)
         transaction.events += signed.events
@@ -131,6 +127,57 @@ async def decide_submission(
         verdict=NOTHING_AGAINST,  # what our own users write to each other is not judged as junk
         write=outgoing_write(services, account, transaction, now_ms),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A message as it leaves, but for the fields on top."""
+
+    header: bytes
+    fields: list[Field]
+    body: bytes | Source
+    size: int
+    hash_body: Callable[[], BodyDigests] | None = None
+    """``None``: as its bytes came, so the spool has hashed it."""
+
+
+async def _complete(
+    account: Account, transaction: Transaction, via: Via, now_ms: int
+) -> _Written | Reply:
+    """Check whose it is, add what is missing, write anew what cannot travel.
+
+    Raises:
+        CannotMend: it cannot travel.
+    """
+    header, body = await transaction.spool.split()
+    fields = read_fields(header)
+    is_own = partial(may_send_as, account)
+    if foreign_authors(fields, is_own):
+        return replies.NOT_YOUR_FROM
+    completed = complete_header(
+        header,
+        fields,
+        author=account.address,
+        now_ms=now_ms,
+        message_id=f"<{transaction.mail_id}@{account.address.domain}>",
+    )
+    if begins_folded(header, completed.cut):
+        return replies.FOLDED_START
+    size, changes, hash_body = transaction.spool.size, completed.changes, None
+    if changes:
+        header, fields = completed.header, read_fields(completed.header)
+    mended = await mend(header, fields, body, utf8=via.smtputf8)
+    if mended is not None:
+        header, fields = mended.header, read_fields(mended.header)
+        # Security: what was read once may read otherwise now that it is written otherwise.
+        if foreign_authors(fields, is_own):
+            return replies.NOT_YOUR_FROM
+        changes += mended.changes
+        size += len(mended.body) - size_of(body)
+        body, hash_body = mended.body, partial(hash_anew, mended.body)
+    if changes:
+        transaction.events.append(HeaderCompleted(now_ms, ", ".join(changes)))
+    return _Written(header, fields, body, size, hash_body)
 
 
 def _trace(services: ReceiveServices, transaction: Transaction, via: Via, now_ms: int) -> bytes:
