@@ -89,6 +89,12 @@ def store_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """A new schema of PostgreSQL, for what SQLite does in another way."""
+    return postgres.new_url()
+
+
+@pytest.fixture
 def store(store_url: str, tmp_path: Path) -> Iterator[Store]:
     """An empty store, not started: ``write_now`` and ``read_now`` work, ``running`` starts it."""
     opened = open_test_store(store_url, tmp_path / "data")

@@ -92,7 +92,7 @@ def test_there_is_a_most(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_older_store_keeps_its_subscriptions(store: Store) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    with store._dialect.migrating() as conn:
+    with store._dialect.writer.begin() as conn:
         _upgrade(conn, config, "0008")
         conn.execute(
             sa.text(

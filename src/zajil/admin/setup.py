@@ -8,9 +8,9 @@ Laws:
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,16 @@ from zajil.admin.dkim_keys import show_keys
 from zajil.admin.dns_advice import DnsRecord, records_for
 from zajil.admin.domains import add_domain
 from zajil.admin.open import find_user, open_admin_store
+from zajil.admin.store import make_store
 from zajil.config.example import example_file
 from zajil.config.load import parse_configuration
 from zajil.config.options import Configuration
 from zajil.core.address import Address, parse_address
 from zajil.core.clock import Clock, Random
 from zajil.core.domain import to_ascii, to_unicode
+from zajil.store.accounts import list_accounts
 from zajil.store.dkim_keys import DkimKeyRow
+from zajil.store.errors import StoreExists
 from zajil.tls.self_signed import make_self_signed
 
 CONFIGURATION_NAME = "zajil.toml"
@@ -88,6 +91,8 @@ def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
     text = _configuration_text(plan, domain, hostname)
     configuration = parse_configuration(text, file)
     _refuse_overwriting(plan.folder)
+    if plan.user is not None:
+        find_user(plan.user)
     made: list[Path] = []
     try:
         _write_files(plan.folder, hostname, clock.now_ms(), made)
@@ -124,23 +129,30 @@ def _refuse_overwriting(folder: Path) -> None:
 
 
 def _write_files(folder: Path, hostname: str, now_ms: int, made: list[Path]) -> None:
-    for parent in (folder, folder / "tls"):
-        if not parent.exists():
-            parent.mkdir(parents=True)
-            made.append(parent)
+    _make_folder(folder, made)
+    _make_folder(folder / "tls", made)
     pair = make_self_signed((hostname,), now_ms)
     _write_new(folder / _CERTIFICATE, pair.certificate, 0o644, made)
     _write_new(folder / _KEY, pair.key, 0o600, made)
     # Security: mail is for its owners; nobody else on this machine may list the folder.
     (folder / _DATA).mkdir(mode=0o700)
     made.append(folder / _DATA)
+    (folder / _DATA).chmod(0o700)
+
+
+def _make_folder(folder: Path, made: list[Path]) -> None:
+    """Make a folder that the server's user can pass through, whatever the umask."""
+    if folder.exists():
+        return
+    _make_folder(folder.parent, made)
+    folder.mkdir()
+    made.append(folder)
+    folder.chmod(0o755)
 
 
 def _write_configuration(plan: SetupPlan, file: Path, text: str, made: list[Path]) -> None:
-    if plan.store_url is None:
-        _write_new(file, text.encode(), 0o644, made)
-        return
-    # Security: the address of a database may hold its password, which is for the server alone.
+    # Security: it may come to hold the password of a database or of an OAuth 2 client, which is
+    # for the server alone. The server reads it again when it reloads.
     _write_new(file, text.encode(), 0o600, made)
     if plan.user is not None and os.geteuid() == 0:
         os.chown(file, -1, find_user(plan.user).pw_gid)
@@ -152,6 +164,7 @@ def _write_new(path: Path, content: bytes, mode: int, made: list[Path]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     made.append(path)
     with open(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)  # whatever the umask
         file.write(content)
 
 
@@ -172,7 +185,11 @@ def _fill_store(
     clock: Clock,
     random: Random,
 ) -> tuple[AddedAccount, list[DkimKeyRow]]:
+    with suppress(StoreExists):  # where a setup with PostgreSQL failed before: it is empty
+        make_store(configuration)
     with open_admin_store(configuration) as store:
+        if store.read_now(list_accounts):
+            raise AlreadySetUp("the database holds a server already; nothing was changed")
         now_ms = clock.now_ms()
         add_domain(store, domain, address, now_ms, configuration.keys)
         account = add_account(
@@ -193,5 +210,5 @@ def _remove(made: list[Path]) -> None:
     for path in reversed(made):
         if path.name == _DATA:
             shutil.rmtree(path, ignore_errors=True)
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)

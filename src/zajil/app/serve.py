@@ -20,7 +20,8 @@ from zajil.net.log import set_up_log
 from zajil.net.supervise import Supervisor
 from zajil.net.system import SystemClock
 from zajil.store.errors import StoreUnavailable
-from zajil.store.open import prepare_store
+from zajil.store.folder import ServerLock, claim_folder
+from zajil.store.life import Prepared, prepare_store
 from zajil.tls.context import BadCertificate, client_context, server_context
 
 SERVICES = tuple(ListenOptions.model_fields)
@@ -99,12 +100,29 @@ def _prepare(configuration: Configuration) -> Shared:
             raise CannotStart("listen.submissions and listen.imaps need tls.certificate, tls.key")
         client_tls = client_context(tls.ca_file, verify=True)
         _become(server.user)
-        prepare_store(configuration.store, server.data_dir, clock=SystemClock())
+        claim_folder(server.data_dir)
+        lock = ServerLock(server.data_dir)
+        lock.take(server.shutdown_grace / 1000)
+        prepared = prepare_store(configuration.store, server.data_dir, clock=SystemClock())
         load_tables()
     except (BindFailed, BadCertificate, StoreUnavailable) as error:
         raise CannotStart(str(error)) from error
+    _tell(prepared)
     sessions = {name: SessionTable(workers) for name in SERVICES}
-    return Shared(configuration, workers, sockets, sessions, context, client_tls)
+    return Shared(configuration, workers, sockets, sessions, context, client_tls, lock)
+
+
+def _tell(prepared: Prepared) -> None:
+    log = structlog.get_logger("zajil")
+    for path in prepared.closed:
+        log.warning("other users of this machine had access; taken away", path=str(path))
+    if (upgrade := prepared.upgrade) is not None:
+        log.info(
+            "upgraded the store",
+            from_schema=upgrade.found,
+            to_schema=upgrade.needed,
+            copy=str(upgrade.copy) if upgrade.copy else None,
+        )
 
 
 def _become(user: str | None) -> None:

@@ -29,6 +29,7 @@ from zajil.net.supervise import WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
 from zajil.resolver.client import Resolver
 from zajil.store.errors import StoreUnavailable
+from zajil.store.folder import ServerLock
 from zajil.store.open import Store, open_store
 
 _SWITCH_INTERVAL_SECONDS = 0.0005
@@ -46,6 +47,8 @@ class Shared:
     sessions: dict[str, SessionTable]
     server_tls: ssl.SSLContext | None
     client_tls: ssl.SSLContext
+    lock: ServerLock
+    """Of the data folder; held until the last process has ended."""
 
 
 def close_sockets(sockets: dict[str, list[list[socket.socket]]]) -> None:

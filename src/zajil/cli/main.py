@@ -95,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A terminal that cannot show Arabic must not end the command.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # Security: what a command or the server writes is for its user alone, whatever the shell says.
+    umask = os.umask(0o077)
     try:
         app(args=None if arguments is None else list(arguments))
     except BrokenPipeError:
@@ -106,3 +108,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if status is None:
             raise
         fail(error, status)
+    finally:
+        os.umask(umask)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +14,41 @@ import typer
 from zajil.core.moment import local_datetime
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+
+
+_QUIET_SECONDS = 5.0
+"""Work that ends sooner prints no lines where there is no terminal."""
+
+
+@contextmanager
+def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show the progress of long work on standard error: a bar on a terminal, else plain lines.
+
+    Args:
+        title: what is done: ``copying the store``.
+        quiet: show nothing.
+
+    Returns:
+        What is told how much is done and how much there is.
+    """
+    if not quiet and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(title, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+        return
+    begun, told = time.monotonic(), 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        tenth = 10 * done // total if total else 0
+        if not quiet and tenth > told and time.monotonic() - begun >= _QUIET_SECONDS:
+            told = tenth
+            print(f"{title}: {10 * tenth} %", file=sys.stderr, flush=True)
+
+    yield tell
 
 
 def print_json(value: Any) -> None:

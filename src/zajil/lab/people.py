@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from zajil.admin.dkim_keys import make_missing_keys
 from zajil.admin.domains import add_domain
 from zajil.admin.open import open_admin_store
 from zajil.admin.password import hash_password
+from zajil.admin.store import bring_up_to_date, make_store
 from zajil.config.options import Configuration
 from zajil.lab.domains import DomainPlan
 from zajil.net.system import SystemClock
 from zajil.store.accounts import NewAccount, create_account, list_accounts
 from zajil.store.domains import is_domain
+from zajil.store.errors import StoreExists
 
 
 def make_people(
@@ -28,7 +31,11 @@ def make_people(
     Raises:
         StoreUnavailable: the store cannot be reached.
     """
-    now_ms = SystemClock().now_ms()
+    clock = SystemClock()
+    now_ms = clock.now_ms()
+    with suppress(StoreExists):
+        make_store(configuration)
+    bring_up_to_date(configuration, clock)  # a lab that an older version made
     hashes: dict[str, str] = {}
     with open_admin_store(configuration) as store:
         if not store.read_now(lambda conn: is_domain(conn, plan.ascii_domain)):

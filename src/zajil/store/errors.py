@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import errno
 
+MISSING_ADVICE = (
+    "restore it from a backup, or correct the configuration; zajil store create makes a new store"
+)
+"""What to do when there is no store; a sentence about what is missing goes before it."""
+
 
 class StoreError(Exception):
     """Base of the family: the world is ill, not the request."""
@@ -11,6 +16,26 @@ class StoreError(Exception):
 
 class StoreUnavailable(StoreError):
     """The store cannot be opened or written now; the text is one sentence for an operator."""
+
+
+class NoStore(StoreUnavailable):
+    """There is no store where the configuration says, or what is there is not one of ours."""
+
+
+class StoreExists(StoreUnavailable):
+    """A store is there already; nothing was changed."""
+
+
+class StoreInUse(StoreUnavailable):
+    """A server or another program uses the store, and must not now."""
+
+
+class WrongSchema(StoreUnavailable):
+    """The tables of the store are those of an older or a newer program."""
+
+
+class OlderSchema(WrongSchema):
+    """``zajil store upgrade`` brings them up to date."""
 
 
 class StoreFull(StoreUnavailable):

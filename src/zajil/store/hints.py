@@ -20,7 +20,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.store.batch import Topic
-from zajil.store.dialect import Postgres, first_of_search_path
+from zajil.store.errors import StoreUnavailable
+from zajil.store.postgres import Postgres, channel_name, first_of_search_path
 
 EVERYTHING = Topic("*")
 """Too much changed to be named."""
@@ -177,7 +178,7 @@ class Notifications(Hints):
     async def revive(self) -> None:
         """Connect again after the server was away."""
         if self._listener is None and self._home is not None:
-            with contextlib.suppress(psycopg.Error, sa.exc.DBAPIError):
+            with contextlib.suppress(psycopg.Error, sa.exc.DBAPIError, StoreUnavailable):
                 self._listen(await asyncio.to_thread(self._connect), *self._home)
 
     def send_on(self, conn: Connection, topics: Set[Topic]) -> None:
@@ -198,8 +199,13 @@ class Notifications(Hints):
         writer = self._database.writer
         with writer.connect() as conn:
             channel = self._channel_of(conn)
+            schema = first_of_search_path(conn)
         arguments, keywords = writer.dialect.create_connect_args(writer.url)
         listener = psycopg.connect(*arguments, **keywords, autocommit=True)
+        (shared,) = listener.execute(_SHARE, {"schema": schema}).fetchone() or (False,)
+        if not shared:
+            listener.close()
+            raise StoreUnavailable("the tables of the store are being upgraded")
         listener.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
         return listener
 
@@ -223,8 +229,10 @@ class Notifications(Hints):
 
     def _channel_of(self, conn: Connection) -> str:
         if self._channel is None:
-            self._channel = f"zajil.{first_of_search_path(conn)}"[:63]
+            self._channel = channel_name(first_of_search_path(conn))
         return self._channel
 
 
+# Held while the connection lives; an upgrade of the tables takes it alone (store.postgres).
+_SHARE = "SELECT pg_try_advisory_lock_shared(hashtext('zajil server'), hashtext(%(schema)s))"
 _NOTIFY = sa.text("SELECT pg_notify(:channel, :hint)")

@@ -1,14 +1,13 @@
 """Open the store: check that it is ours and current, wire its parts.
 
-``prepare_store`` runs once, before the workers fork, and leaves nothing open; ``open_store`` runs
-in each worker after the fork, because neither threads nor connections survive one.
+It is never made or upgraded here: ``store.life`` does both. ``open_store`` runs in each worker
+after the fork, because neither threads nor connections survive one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,12 +21,15 @@ from zajil.core.units import format_size
 from zajil.store.batch import DIRECTORY, Batch
 from zajil.store.blobs import Blobs
 from zajil.store.changes import Changes
-from zajil.store.dialect import Dialect, Postgres, Sqlite
+from zajil.store.dialect import Dialect
 from zajil.store.directory import Directory
 from zajil.store.errors import ReserveReached, StoreUnavailable
+from zajil.store.folder import DATABASE_NAME, claim_folder
 from zajil.store.hints import Datagrams, Hints, Notifications
-from zajil.store.migrate import migrate
+from zajil.store.migrate import require_current
+from zajil.store.postgres import Postgres
 from zajil.store.reader import Reader
+from zajil.store.sqlite import Sqlite
 from zajil.store.tracking import EventBatch, record_events
 from zajil.store.writer import Unit, Writer
 
@@ -169,19 +171,6 @@ class Store:
         self.blobs.unlink(batch.released_files)
 
 
-def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> None:
-    """Create the store if there is none, bring its schema up to date, sweep what crashes left.
-
-    Raises:
-        StoreUnavailable: one sentence that says why there is no store to open.
-    """
-    store = open_store(options, data_dir, clock=clock, random=os.urandom)
-    try:
-        store.sweep()
-    finally:
-        store.close_now()
-
-
 def open_store(
     options: StoreOptions, data_dir: Path, *, clock: Clock, random: Random, worker: int = 0
 ) -> Store:
@@ -189,60 +178,40 @@ def open_store(
 
     Args:
         options: where the rows lie.
-        data_dir: where the files lie; created if it is missing.
+        data_dir: where the files lie.
         clock: for the ids of blobs.
         random: for the ids of blobs.
         worker: number of this worker among those of one server.
 
     Raises:
-        StoreUnavailable: one sentence that says why there is no store to open.
+        NoStore: there is none; one sentence that says what to do.
+        OlderSchema, WrongSchema: an older or a newer version made its tables.
+        StoreUnavailable: it cannot be opened; one sentence says why.
     """
-    _claim_folder(data_dir)
+    claim_folder(data_dir)
     mark = f"{worker}-{os.getpid()}-{random(4).hex()}"
-    if options.url == "sqlite":
-        sqlite = Sqlite(data_dir / "store.sqlite")
-        dialect: Dialect = sqlite
-        hints: Hints = Datagrams(data_dir / "run" / "changes", mark)
-    elif options.url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
-        postgres = Postgres(options.url)
-        dialect, hints = postgres, Notifications(postgres, mark)
-    else:
-        raise StoreUnavailable("store.url is neither 'sqlite' nor a 'postgresql://' address")
+    dialect = make_dialect(options, data_dir)
     try:
-        migrate(dialect)
+        require_current(dialect)
+        hints: Hints = (
+            Notifications(dialect, mark)
+            if isinstance(dialect, Postgres)
+            else Datagrams(data_dir / "run" / "changes", mark)
+        )
     except BaseException:
-        hints.close()
         dialect.close()
         raise
     return Store(options, data_dir, dialect, hints, clock, random)
 
 
-def _claim_folder(data_dir: Path) -> None:
-    """Make the data folder, or see that it is ours."""
-    me = os.geteuid()
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for path in (data_dir / "store.sqlite", data_dir / "blobs", data_dir):
-            if not path.exists():
-                continue
-            owner = path.stat().st_uid
-            # Also root: files it creates beside the database would lock the owner out.
-            if owner != me:
-                raise StoreUnavailable(
-                    f"{path} belongs to user {_user_name(owner)}; run this as that user"
-                )
-            break
-        (data_dir / "blobs").mkdir(exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StoreUnavailable(
-            f"cannot use the data folder {data_dir}: {error.strerror or error}"
-        ) from error
-    if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
-        raise StoreUnavailable(f"no permission to write to the data folder {data_dir}")
+def make_dialect(options: StoreOptions, data_dir: Path) -> Dialect:
+    """Give what speaks to the database; nothing is opened yet. The caller closes it.
 
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    Raises:
+        StoreUnavailable: ``store.url`` names no database that we know.
+    """
+    if options.url == "sqlite":
+        return Sqlite(data_dir / DATABASE_NAME)
+    if options.url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+        return Postgres(options.url)
+    raise StoreUnavailable("store.url is neither 'sqlite' nor a 'postgresql://' address")

@@ -21,7 +21,9 @@ from zajil.store.accounts import NewAccount, create_account
 from zajil.store.blobs import StagedBlob
 from zajil.store.directory import look_up
 from zajil.store.domains import AlreadyExists, DomainRow, create_domain
+from zajil.store.errors import StoreExists
 from zajil.store.intake import Intake, LocalCopy, RemoteCopy
+from zajil.store.life import create_store
 from zajil.store.open import Store, open_store
 from zajil.tracking.events import MailAccepted
 
@@ -56,9 +58,23 @@ class PostgresServer:
 
 
 def open_test_store(url: str, data_dir: Path, worker: int = 0, **options: Any) -> Store:
-    """Open a store with small reserves; ``options`` are fields of ``StoreOptions``."""
-    given = StoreOptions(url=url).model_copy(update={"free_space_reserve": 0, **options})
+    """Open a store with small reserves, made if there is none.
+
+    Args:
+        url: ``store.url``.
+        data_dir: of its files.
+        worker: its number.
+        options: fields of ``StoreOptions``.
+    """
+    given = small_store_options(url, **options)
+    with suppress(StoreExists):
+        create_store(given, data_dir)
     return open_store(given, data_dir, clock=SystemClock(), random=os.urandom, worker=worker)
+
+
+def small_store_options(url: str, **options: Any) -> StoreOptions:
+    """Give the options of a store with small reserves."""
+    return StoreOptions(url=url).model_copy(update={"free_space_reserve": 0, **options})
 
 
 @asynccontextmanager

@@ -1,0 +1,158 @@
+"""`zajil store` as an operator meets it, and what every command says when there is no store."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from zajil.cli.main import main
+from zajil.config.load import load_configuration
+from zajil.store.folder import ServerLock
+from zajil.store.open import make_dialect
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A server that was set up, and never started."""
+    with pytest.raises(SystemExit) as ended:
+        main(["setup", "north.test", "--dir", str(tmp_path / "mail")])
+    assert ended.value.code == 0
+    capsys.readouterr()
+    return tmp_path / "mail"
+
+
+@pytest.fixture
+def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command for that server; give status, stdout, stderr."""
+    monkeypatch.setenv("ZAJIL_CONFIG", str(folder / "zajil.toml"))
+
+    def run_command(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run_command
+
+
+def _remove_database(folder: Path) -> None:
+    for path in (folder / "data").glob("store.sqlite*"):
+        path.unlink()
+
+
+_COMMANDS = (
+    ("account", "list"),
+    ("domain", "list"),
+    ("domain", "add", "south.test"),
+    ("queue", "list"),
+    ("journey", "find"),
+    ("store", "check"),
+    ("store", "sweep"),
+    ("store", "upgrade"),
+    ("dkim", "keys"),
+    ("dmarc", "reports"),
+    ("serve", "--set", "listen.smtp=[]"),
+)
+
+
+@pytest.mark.parametrize("command", _COMMANDS, ids=" ".join)
+def test_no_command_makes_a_database_that_is_missing(
+    command: tuple[str, ...], run: Run, folder: Path
+) -> None:
+    _remove_database(folder)
+    ports = [
+        part
+        for name in ("submission", "submissions", "imap", "imaps", "web")
+        for part in ("--set", f"listen.{name}=[]")
+    ]
+    status, out, err = run(*ports, *command)
+    assert (status, out) == (1, "")
+    assert f"the database {folder / 'data' / 'store.sqlite'} is missing: " in err
+    assert "zajil store create makes a new store" in err
+    assert not (folder / "data" / "store.sqlite").exists()
+
+
+def test_store_create_makes_a_new_store(run: Run, folder: Path) -> None:
+    assert run("store", "create")[0] == 1
+    _remove_database(folder)
+    status, out, _ = run("store", "create")
+    assert (status, "made an empty store" in out) == (0, True)
+    assert stat.S_IMODE((folder / "data" / "store.sqlite").stat().st_mode) == 0o600
+    assert json.loads(run("account", "list", "--json")[1]) == {"accounts": []}
+    status, _, err = run("store", "create")
+    assert (status, "is there already; nothing was changed" in err) == (1, True)
+
+
+def test_store_create_makes_the_data_folder(run: Run, folder: Path) -> None:
+    (folder / "data").rename(folder / "elsewhere")
+    status, _, err = run("account", "list")
+    assert (status, f"the data folder {folder / 'data'} is missing" in err) == (1, True)
+    assert run("store", "create", "--json")[0] == 0
+    assert stat.S_IMODE((folder / "data").stat().st_mode) == 0o700
+
+
+def _make_older(folder: Path) -> None:
+    """Take away what the last migration made, as far as the number goes."""
+    configuration = load_configuration(folder / "zajil.toml")
+    dialect = make_dialect(configuration.store, configuration.server.data_dir)
+    with dialect.writer.begin() as conn:
+        for name in sa.inspect(conn).get_table_names():
+            if name not in ("alembic_version", "domain", "account", "mailbox", "message"):
+                conn.execute(sa.text(f'DROP TABLE "{name}"'))
+        conn.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    dialect.close()
+
+
+def test_commands_ask_for_an_upgrade(run: Run, folder: Path) -> None:
+    _make_older(folder)
+    for command in (("account", "list"), ("store", "check")):
+        status, out, err = run(*command)
+        assert (status, out) == (1, "")
+        assert err.startswith("zajil: the store has schema 0001, this program needs ")
+        assert err.endswith("; run zajil store upgrade\n")
+
+
+def test_a_current_store_is_not_upgraded(run: Run, folder: Path) -> None:
+    assert run("store", "upgrade") == (0, "the store is up to date\n", "")
+    assert json.loads(run("store", "upgrade", "--json")[1]) == {"upgraded": False, "copy": None}
+    lock = ServerLock(folder / "data")
+    lock.take()
+    assert run("account", "list")[0] == 0  # commands work beside a server
+    status, _, err = run("store", "upgrade")
+    lock.release()
+    assert (status, f"another server (process {os.getpid()})" in err) == (1, True)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o022])
+def test_setup_writes_for_the_owner_alone_whatever_the_umask(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main(["setup", "north.test", "--dir", str(tmp_path / "mail")])
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert ended.value.code == 0
+    modes = {
+        str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode)
+        for path in tmp_path.rglob("*")
+    }
+    assert modes.pop("mail/data/store.lock", 0o600) == 0o600
+    assert modes == {
+        "mail": 0o755,
+        "mail/zajil.toml": 0o600,
+        "mail/tls": 0o755,
+        "mail/tls/certificate.pem": 0o644,
+        "mail/tls/key.pem": 0o600,
+        "mail/data": 0o700,
+        "mail/data/blobs": 0o700,
+        "mail/data/store.sqlite": 0o600,
+    }
