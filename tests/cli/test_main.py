@@ -49,7 +49,7 @@ def test_a_person_reads_tables(run: Run) -> None:
         "ADDRESS",
         "ROLE",
         "STATE",
-        "SINCE",
+        *("SINCE", "MESSAGES", "SIZE", "LAST", "LOGIN"),
     ]
     for command in (["domain", "list"], ["alias", "list"], ["queue", "list"], ["journey", "find"]):
         assert run(*command)[0] == 0

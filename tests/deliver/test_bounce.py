@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
 
-from zajil.core.address import parse_address
+from zajil.core.address import Address, parse_address
 from zajil.core.ids import MailId
-from zajil.smtp.command import BodyEnd, Command, Rcpt
+from zajil.smtp.command import BodyEnd, Command, Mail, Rcpt
 from zajil.smtp.reply import Reply
+from zajil.store.account_names import NewNames, rename_account
 from zajil.store.aliases import AliasRow, create_alias
 from zajil.store.open import Store
 from zajil.store.queue import next_due_ms
@@ -59,6 +61,30 @@ async def dsn_of(setup: Courier, mail_id: MailId) -> tuple[Journey, EmailMessage
     parsed = email.message_from_bytes(content, policy=email.policy.default)
     assert isinstance(parsed, EmailMessage)
     return journey, parsed
+
+
+def test_the_notice_of_a_renamed_sender_finds_it(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+
+    async def run() -> None:
+        async with (
+            smtp_sink(answer=no_rcpt) as sink,
+            courier(store, ZONE, port=sink.port) as setup,
+        ):
+            mail_id = await setup.put(
+                "a@south.test", edit=lambda item: replace(item, account_id=amal.account_id)
+            )
+            others = await setup.put("ok@west.test")  # of nobody here who logged in
+            new = NewNames(amal.account_id, "amal", Address("haddad", "north.test"))
+            await store.write(rename_account, new)
+            await setup.deliverer.run_due()
+            _, report = await dsn_of(setup, mail_id)
+            assert report["To"] == "haddad@north.test"
+            paths = [str(one.reverse_path) for one in sink.events if isinstance(one, Mail)]
+            assert sorted(paths) == ["amal@north.test", "haddad@north.test"]
+            assert (await setup.states(others))[0][0] == "delivered"
+
+    asyncio.run(run())
 
 
 def test_a_local_sender_finds_it_in_the_inbox(store: Store) -> None:

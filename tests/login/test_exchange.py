@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from zajil.core.address import Address
 from zajil.core.app_password import Scope
 from zajil.login.account import Account
 from zajil.login.exchange import Exchange, Failure, begin_exchange
 from zajil.login.service import LoginService, Origin
 from zajil.login.tokens import JudgeUnavailable
 from zajil.sasl.step import Challenge
+from zajil.store.account_names import NewNames, rename_account
 from zajil.store.accounts import NewActive, NewPassword, set_active, set_password
 from zajil.store.open import Store
 from zajil.testing.login import HASHER, add_app_password, open_desk
@@ -57,6 +59,29 @@ def test_scram_opens_with_app_passwords_alone(store: Store) -> None:
                 assert (await scram(login, "amal", password))[1] is Failure.WRONG
             smtp = Origin("192.0.2.1", "submission")
             assert isinstance((await scram(login, "amal", printer, smtp))[1], Account)
+
+    asyncio.run(run())
+
+
+def test_app_passwords_follow_a_renamed_account(store: Store) -> None:
+    """SCRAM's keys belong to a salt: the new names keep that of the old, for later ones too."""
+    amal = make_account(store, "amal@south.test", password_hash=HASHER.hash("own password"))
+    phone = add_app_password(store, "amal", "phone", Scope.IMAP)
+    new = NewNames(amal.account_id, "haddad", Address("amal.haddad", "south.test"))
+    store.write_now(rename_account, new)
+    tablet = add_app_password(store, "haddad", "tablet", Scope.IMAP)
+
+    async def run() -> None:
+        async with running(store):
+            login = open_desk(store).login
+            for who in ("haddad", "Amal.Haddad@south.test"):
+                for password in (phone, tablet):
+                    found = await login.log_in(who, password, peer="192.0.2.1", service="imap")
+                    assert found is not None
+                    assert isinstance((await scram(login, who, password))[1], Account)
+            for who in ("amal", "amal@south.test"):
+                assert (await scram(login, who, phone))[1] is Failure.WRONG
+                assert not await login.log_in(who, phone, peer="192.0.2.1", service="imap")
 
     asyncio.run(run())
 

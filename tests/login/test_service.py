@@ -10,6 +10,7 @@ from zajil.core.app_password import Scope
 from zajil.core.directory import AccountEntry
 from zajil.store.accounts import NewActive, NewPassword, set_active, set_password
 from zajil.store.app_passwords import AppPasswordOf, list_app_passwords, remove_app_password
+from zajil.store.last_logins import load_last_logins
 from zajil.store.login_failures import failures_of
 from zajil.store.open import Store
 from zajil.testing.clock import FakeClock
@@ -197,6 +198,34 @@ def test_last_use_is_noted_once_an_hour(store: Store) -> None:
             assert await last_used() == NOW_MS
             clock.advance(3_600_000)
             assert await last_used() == NOW_MS + 3_660_000
+
+    asyncio.run(run())
+
+
+def test_the_last_log_in_is_noted_once_a_minute(store: Store) -> None:
+    amal = make_amal(store)
+    clock = FakeClock(NOW_MS)
+
+    async def run() -> None:
+        async with running(store):
+            desk = open_desk(store, clock=clock)
+
+            async def last(service: str, password: str = "old password") -> tuple[int, str] | None:  # noqa: S107
+                await desk.cost_of("amal", password, service)
+                # What was written later is in a batch that this one waits for.
+                await store.write(set_active, NewActive(amal.account_id, active=True))
+                found = await store.read(lambda conn: load_last_logins(conn, amal.account_id))
+                if not found:
+                    return None
+                assert found[amal.account_id].peer == "192.0.2.1"
+                return found[amal.account_id].at_ms, found[amal.account_id].service
+
+            assert await last("imap", "wrong password") is None
+            assert await last("imap") == (NOW_MS, "imap")
+            clock.advance(59_000)
+            assert await last("submission") == (NOW_MS, "imap")
+            clock.advance(1_000)
+            assert await last("submission") == (NOW_MS + 60_000, "submission")
 
     asyncio.run(run())
 

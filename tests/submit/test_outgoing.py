@@ -28,8 +28,10 @@ from zajil.core.ids import AccountId, MailId
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
 from zajil.receive import replies
+from zajil.store.accounts import find_by_login
 from zajil.store.aliases import AliasRow, create_alias
 from zajil.store.batch import mailbox_topic
+from zajil.store.forwarding import Forwarding, set_forwarding
 from zajil.store.open import Store
 from zajil.store.schema import stranger_count
 from zajil.store.strangers import HELD_REASON, Unhold, unhold
@@ -91,6 +93,19 @@ async def states(client: Talk, mail_id: MailId) -> dict[str, str]:
 async def inbox(client: Talk, address: str) -> list[EmailMessage]:
     found = await inbox_of(client.session.services.store, address)
     return [email.message_from_bytes(one, policy=default) for one in found]
+
+
+def test_a_held_owner_is_told_here_wherever_the_mail_is_forwarded(store: Store) -> None:
+    async def story(client: Talk) -> None:
+        row = await store.read(lambda conn: find_by_login(conn, "amal"))
+        assert row is not None
+        away = (parse_address("amal@far.test"),)
+        await store.write(set_forwarding, Forwarding(row.account_id, away, keeps_copy=False))
+        await send(client, *people(3))
+        await send(client, *people(2, 3))
+        assert len(await inbox(client, "amal@south.test")) == 1
+
+    tell(store, story)
 
 
 def test_a_stolen_account_is_held_and_people_are_told_once(store: Store) -> None:

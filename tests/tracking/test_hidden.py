@@ -61,6 +61,27 @@ def test_one_remote_target_is_told_in_the_name_of_the_alias() -> None:
     assert f"The copy for {ALIAS} was delivered." in told(seen)
 
 
+def test_an_account_that_forwards_is_one_recipient_and_no_more() -> None:
+    """Its own copy and the one elsewhere: the sender sees the address it wrote to."""
+    own = "basim@north.test"
+    journey = journey_with(
+        (
+            RecipientState(own, "delivered", "filed as INBOX", None, BASIM),
+            RecipientState(HIDDEN, "waiting", "no answer of mx.far.test", 70, None, own),
+        ),
+        tracked.AliasExpanded(1, own, (own, HIDDEN)),
+        tracked.MailAccepted(1, 2),
+        tracked.MailboxFiled(1, own, own, "INBOX", "no rule"),
+        tracked.RecipientQueued(1, HIDDEN, "far.test", 2),
+        tracked.DeliveryDeferred(3, HIDDEN, "mx.far.test", f"450 {HIDDEN}", 70),
+    )
+    journey = replace(journey, events=journey.events[1:])
+    seen = seen_by_sender(journey)
+    assert [(one.address, one.state) for one in seen.recipients] == [(own, "waiting")]
+    assert "far.test" not in told(seen)
+    assert "quiet" not in told(seen)
+
+
 @pytest.mark.parametrize(
     ("states", "state", "next_try_ms"),
     [

@@ -23,7 +23,10 @@ from zajil.store.accounts import (
     set_active,
     set_password,
 )
+from zajil.store.last_logins import LastLogin, load_last_logins
+from zajil.store.mail_sizes import MailSize, load_mail_sizes
 from zajil.store.open import Store
+from zajil.store.reader import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,24 @@ def remove_account(store: Store, login_or_address: str) -> AccountRow:
     return row
 
 
-def show_accounts(store: Store) -> list[AccountRow]:
+@dataclass(frozen=True, slots=True)
+class AccountUse:
+    """An account, and what it is used for."""
+
+    row: AccountRow
+    mail: MailSize
+    last_login: LastLogin | None
+    """``None``: it was not seen to log in."""
+
+
+def show_accounts(store: Store) -> list[AccountUse]:
     """Give all accounts, by login."""
-    return store.read_now(list_accounts)
+
+    def read(conn: Snapshot) -> list[AccountUse]:
+        sizes, logins = load_mail_sizes(conn), load_last_logins(conn)
+        return [
+            AccountUse(row, sizes.get(row.account_id, MailSize()), logins.get(row.account_id))
+            for row in list_accounts(conn)
+        ]
+
+    return store.read_now(read)

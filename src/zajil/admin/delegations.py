@@ -16,6 +16,8 @@ from zajil.store.delegations import (
     delegates_of,
     delete_delegation,
 )
+from zajil.store.last_logins import LastLogin, load_last_logins
+from zajil.store.mail_sizes import MailSize, load_mail_sizes
 from zajil.store.open import Store
 from zajil.store.send_counts import load_send_counts
 from zajil.store.strangers import held_mails, load_strangers
@@ -44,6 +46,9 @@ class AccountDetail:
     """How many mails are."""
     strangers_in_day: int
     """Recipients elsewhere, on this day, that it never wrote to before."""
+    mail: MailSize
+    last_login: LastLogin | None
+    """``None``: it was not seen to log in."""
 
 
 def delegate(store: Store, address: str, login_or_address: str) -> AccountRow:
@@ -92,4 +97,8 @@ def show_account(store: Store, login_or_address: str, now_ms: int) -> AccountDet
         strangers.held_ms,
         len(store.read_now(lambda conn: held_mails(conn, row.account_id))),
         strangers.after(0, now_ms).day_count,
+        store.read_now(lambda conn: load_mail_sizes(conn, row.account_id)).get(
+            row.account_id, MailSize()
+        ),
+        store.read_now(lambda conn: load_last_logins(conn, row.account_id)).get(row.account_id),
     )

@@ -8,15 +8,20 @@ from typing import Annotated
 
 import typer
 
+from zajil.cli.account_change import forward, rename, set_admin, set_profile
 from zajil.cli.account_rights import delegate, show_one, unhold
 from zajil.cli.app_password import app_password_app
 from zajil.cli.configured import opened_store
 from zajil.cli.errors import WrongUsage
-from zajil.cli.output import AsJson, print_json, print_table, spell_time
+from zajil.cli.output import AsJson, print_json, print_table, spell_size, spell_time
 
 account_app = typer.Typer(name="account", help="Whose mail it is.", no_args_is_help=True)
 account_app.add_typer(app_password_app)
 account_app.command("show")(show_one)
+account_app.command("rename")(rename)
+account_app.command("set")(set_profile)
+account_app.command("admin")(set_admin)
+account_app.command("forward")(forward)
 account_app.command("delegate")(delegate)
 account_app.command("unhold")(unhold)
 
@@ -79,37 +84,28 @@ def add(
 def show(context: typer.Context, as_json: AsJson = False) -> None:
     """List the accounts."""
     from zajil.admin.accounts import show_accounts
+    from zajil.cli.account_use import account_to_dict, spell_login
 
     with opened_store(context) as store:
-        rows = show_accounts(store)
+        found = show_accounts(store)
     if as_json:
-        print_json(
-            {
-                "accounts": [
-                    {
-                        "address": row.address.unicode,
-                        "login": row.login,
-                        "name": row.display_name,
-                        "admin": row.admin,
-                        "active": row.active,
-                        "created_ms": row.created_ms,
-                    }
-                    for row in rows
-                ]
-            }
-        )
+        accounts = [account_to_dict(one.row, one.mail, one.last_login) for one in found]
+        print_json({"accounts": accounts})
         return
     print_table(
-        ["LOGIN", "ADDRESS", "ROLE", "STATE", "SINCE"],
+        ["LOGIN", "ADDRESS", "ROLE", "STATE", "SINCE", "MESSAGES", "SIZE", "LAST LOGIN"],
         [
             [
-                row.login,
-                row.address.unicode,
-                "admin" if row.admin else "-",
-                "active" if row.active else "suspended",
-                spell_time(row.created_ms),
+                one.row.login,
+                one.row.address.unicode,
+                "admin" if one.row.admin else "-",
+                "active" if one.row.active else "suspended",
+                spell_time(one.row.created_ms),
+                str(one.mail.messages),
+                spell_size(one.mail.size),
+                spell_login(one.last_login),
             ]
-            for row in rows
+            for one in found
         ],
     )
 

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from zajil.cli.account_use import account_to_dict, spell_forwarding, spell_login
 from zajil.cli.app_password import app_password_to_dict
 from zajil.cli.configured import opened_store
-from zajil.cli.output import AsJson, print_json, printable, spell_time
+from zajil.cli.output import AsJson, print_json, printable, spell_size, spell_time
 from zajil.cli.queue import operator_name
 
 
@@ -30,12 +31,7 @@ def show_one(
     if as_json:
         print_json(
             {
-                "login": row.login,
-                "address": row.address.unicode,
-                "name": row.display_name,
-                "admin": row.admin,
-                "active": row.active,
-                "created_ms": row.created_ms,
+                **account_to_dict(row, found.mail, found.last_login),
                 "aliases": [one.unicode for one in found.aliases],
                 "may_send_as": [one.unicode for one in found.delegated],
                 "delegates": [
@@ -57,6 +53,9 @@ def show_one(
         ("role", "admin" if row.admin else "-"),
         ("state", "active" if row.active else "suspended"),
         ("since", spell_time(row.created_ms)),
+        ("mail", f"{found.mail.messages} messages, {spell_size(found.mail.size)}"),
+        ("last login", spell_login(found.last_login)),
+        *([("forwards to", spell_forwarding(row))] if row.forward_to else ()),
         *(("alias", one.unicode) for one in found.aliases),
         *(("may send as", one.unicode) for one in found.delegated),
         *(("delegated", f"{one.unicode} to {login}") for one, login in found.delegates),

@@ -31,6 +31,10 @@ class AccountEntry:
     junk: MailboxId
     active: bool
     """False: suspended by an operator; its mail is deferred, not lost."""
+    forward_to: tuple[Address, ...] = ()
+    """Where its mail goes, too; local or remote, may be aliases."""
+    keeps_copy: bool = True
+    """Whether what is forwarded stays here as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from zajil.store.app_passwords import (
 )
 from zajil.store.batch import DIRECTORY
 from zajil.store.delegations import delegated_to
+from zajil.store.last_logins import LastLogin, record_logins
 from zajil.store.login_failures import FailedLogin, count_failures, failures_of
 from zajil.store.open import Store
 from zajil.store.reader import Snapshot
@@ -53,6 +54,8 @@ _LONGEST_LOGIN = 320
 """An address at its longest (RFC 5321 section 4.5.3.1) bounds what may be typed as a login."""
 _USE_NOTED_EVERY_MS = 3_600_000
 """A phone logs in every minute; when an app password was last used is told to the hour."""
+_LOGIN_NOTED_EVERY_MS = 60_000
+"""The last log-in of an account is told to the minute, by each worker."""
 _NOBODY = ""
 """Prepared form of what is no login name: nobody has it, and looking for it takes as long."""
 
@@ -116,6 +119,7 @@ class LoginService:
         # Security: keys that no password has, in place of those that a name does not have.
         self._nobodys_key = ScramKey(random(32), random(32))
         self._uses: dict[AppPasswordId, int] = {}
+        self._logins: dict[AccountId, int] = {}
         self.sessions = OpenSessions(store)
         self.mechanisms = (
             *PASSWORD_MECHANISMS,
@@ -161,7 +165,7 @@ class LoginService:
             attempt = self._passwords.digest(login[:_LONGEST_LOGIN], service, password[:2000])
             self._fail(origin, login, mechanism, attempt)
             return None
-        self._note_use(account)
+        self._note_login(account, origin)
         return account
 
     async def find_scram_keys(self, login: str, origin: Origin) -> FoundKeys:
@@ -201,7 +205,7 @@ class LoginService:
         app, row = found
         account = await self._account(row, Proof(app.password_hash, app.app_password_id))
         self._uses.setdefault(app.app_password_id, app.last_used_ms or 0)
-        self._note_use(account)
+        self._note_login(account, origin)
         return account
 
     async def log_in_with_token(
@@ -234,7 +238,9 @@ class LoginService:
             attempt = self._passwords.digest(authorization_id, origin.service, token)
             self._fail(origin, authorization_id or owner or "", mechanism, attempt)
             return None
-        return await self._account(row, Proof(None))
+        account = await self._account(row, Proof(None))
+        self._note_login(account, origin)
+        return account
 
     async def find(self, account_id: AccountId) -> Account | None:
         """Give the account of an id that was proven before (a web session); ``None``: gone."""
@@ -326,6 +332,14 @@ class LoginService:
         )
         batch = EventBatch(origin.session_id, None, now_ms, (event,))
         self._store.write_later(record_events, batch)
+
+    def _note_login(self, account: Account, origin: Origin) -> None:
+        now_ms = self._clock.now_ms()
+        if now_ms - self._logins.get(account.account_id, 0) >= _LOGIN_NOTED_EVERY_MS:
+            self._logins[account.account_id] = now_ms
+            login = LastLogin(account.account_id, now_ms, origin.service, origin.peer)
+            self._store.write_later(record_logins, login)
+        self._note_use(account)
 
     def _note_use(self, account: Account) -> None:
         number = account.proof.app_password_id if account.proof is not None else None

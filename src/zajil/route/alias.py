@@ -1,4 +1,4 @@
-"""What an alias stands for: expanded to accounts and foreign addresses. Pure.
+"""What an alias or a forwarding leads to: expanded to accounts and foreign addresses. Pure.
 
 Loops stop by themselves: an address is expanded once. The caps protect against a directory that
 an operator (or an import) made explosive.
@@ -19,6 +19,7 @@ from zajil.core.directory import (
     is_always_accepted,
     without_subaddress,
 )
+from zajil.core.ids import AccountId
 
 MAX_TARGETS = 1000
 """Copies that one alias may turn a mail into; more are cut off (attack: amplification)."""
@@ -26,52 +27,95 @@ MAX_TARGETS = 1000
 
 @dataclass(slots=True)
 class Expansion:
-    """Where an alias leads."""
+    """Where an alias, or an account that forwards its mail, leads."""
 
     entries: list[AccountEntry] = field(default_factory=list)
     remote: list[Address] = field(default_factory=list)
     via: list[Address] = field(default_factory=list)
-    """Every alias that was passed, in order."""
+    """Every alias and every account with a forwarding that was passed, in order."""
     nowhere: list[Address] = field(default_factory=list)
     """Targets in our domains that nobody has."""
 
+    def add(self, entry: AccountEntry) -> None:
+        """Give an account its copy, once."""
+        if all(entry.account_id != other.account_id for other in self.entries):
+            self.entries.append(entry)
+
 
 def expand_alias(
-    alias: AliasEntry, postmaster: AccountEntry | None = None
+    start: Entry, postmaster: AccountEntry | None = None
 ) -> Generator[Address, DirectoryAnswer, Expansion]:
-    """Follow an alias to its end; asks the directory for each target once.
+    """Follow an alias, or an account's forwarding, to its end; asks for each target once.
+
+    An account that keeps no copy gets one all the same where its forwarding leads nowhere.
 
     Args:
-        alias: where to start.
+        start: where to start.
         postmaster: as ``find_entry`` takes it.
     """
-    found = Expansion(via=[alias.address])
-    seen = {alias.address.key}
-    waiting = list(reversed(alias.targets))
+    found = Expansion()
+    seen = {start.address.key}
+    arrived: set[str] = set()
+    """Keys of targets that get a copy."""
+    passed: list[AccountEntry] = []
+    """Accounts that keep no copy."""
+    resolved: set[AccountId] = set()
+    """Those of them whose forwarding led somewhere."""
+    waiting: list[tuple[Address, AccountEntry | None]] = []
+    """Targets to look at, each with the account that forwards to it."""
+    _enter(start, found, passed, waiting)
     while waiting and len(seen) <= MAX_TARGETS:
-        address = waiting.pop()
+        address, sender = waiting.pop()
         if address.key in seen:
+            if sender is not None and address.key in arrived:
+                resolved.add(sender.account_id)
             continue
         seen.add(address.key)
         answer = yield address
+        entry: Entry | None = None
         if not answer.is_local:
             found.remote.append(address)
-            continue
-        entry = yield from find_entry(address, answer, postmaster)
-        match entry:
-            case AccountEntry():
-                # A suspended account keeps its copy: what an alias brings is not lost either.
-                if all(entry.account_id != other.account_id for other in found.entries):
-                    found.entries.append(entry)
-            case AliasEntry():
-                if entry.address.key in seen and entry.address.key != address.key:
-                    continue  # reached by another name of an alias that was expanded before
-                seen.add(entry.address.key)
-                found.via.append(entry.address)
-                waiting.extend(reversed(entry.targets))
-            case None:
+        else:
+            entry = yield from find_entry(address, answer, postmaster)
+            if entry is None:
                 found.nowhere.append(address)
+                continue
+            leads_on = isinstance(entry, AliasEntry) or entry.forward_to
+            if leads_on and entry.address.key in seen and entry.address.key != address.key:
+                continue  # reached by another name of what was expanded before
+            seen.add(entry.address.key)
+            _enter(entry, found, passed, waiting)
+        if entry is None or entry in found.entries:
+            arrived.add(address.key)
+        if sender is not None:
+            resolved.add(sender.account_id)
+    for account in passed:
+        if account.account_id not in resolved:
+            found.add(account)
+    if not found.entries and not found.remote:
+        found.entries += passed
     return found
+
+
+def _enter(
+    entry: Entry,
+    found: Expansion,
+    passed: list[AccountEntry],
+    waiting: list[tuple[Address, AccountEntry | None]],
+) -> None:
+    if isinstance(entry, AliasEntry):
+        found.via.append(entry.address)
+        waiting.extend((target, None) for target in reversed(entry.targets))
+        return
+    # A suspended account keeps its copy: what an alias brings is not lost either.
+    targets = entry.forward_to if entry.active else ()
+    if targets:
+        found.via.append(entry.address)
+        waiting.extend((target, entry) for target in reversed(targets))
+    if not targets or entry.keeps_copy:
+        found.add(entry)
+    else:
+        passed.append(entry)
 
 
 def find_entry(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from zajil.core.address import Address
-from zajil.core.directory import AccountEntry, AliasEntry, DirectoryAnswer, is_always_accepted
+from zajil.core.directory import AccountEntry, DirectoryAnswer, is_always_accepted
 from zajil.route.alias import expand_alias, find_entry
 
 T = TypeVar("T")
@@ -23,12 +23,12 @@ DirectoryFlow = Generator[Address, DirectoryAnswer, T]
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """It leads to accounts of ours, and perhaps (by an alias) elsewhere too."""
+    """It leads to accounts of ours, or elsewhere by an alias or a forwarding."""
 
     entries: tuple[AccountEntry, ...]
     remote: tuple[Address, ...] = ()
     via: tuple[Address, ...] = ()
-    """The aliases that were passed; empty for an account's own address."""
+    """The aliases and forwardings that were passed; empty where the account gets it itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ def route_recipient(
             return Unknown(address, "nobody here has this address")
         case AccountEntry(active=False):
             return Suspended(address, entry)
-        case AccountEntry():
+        case AccountEntry(forward_to=()):
             return Local((entry,))
-        case AliasEntry():
+        case _:
             found = yield from expand_alias(entry, postmaster)
             if not found.entries and not found.remote:
                 if postmaster and is_always_accepted(address):

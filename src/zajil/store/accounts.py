@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from zajil.store.batch import DIRECTORY, mailbox_topic, touch
 from zajil.store.blobs import release_blobs
 from zajil.store.delegations import drop_delegations_for, drop_delegations_of
 from zajil.store.domains import AlreadyExists
+from zajil.store.forwarding import drop_forwarding_to
+from zajil.store.last_logins import delete_last_logins_of
 from zajil.store.reputation import delete_reputation_of
 from zajil.store.schema import account, address, expunged, mailbox, message, send_count
 from zajil.store.sessions import delete_web_sessions_of
@@ -47,6 +50,10 @@ class AccountRow:
     active: bool
     """False: cannot log in, and its mail is deferred."""
     created_ms: int
+    forward_to: tuple[Address, ...] = ()
+    """Where its mail goes, too; empty: it is not forwarded."""
+    keeps_copy: bool = True
+    """Whether what is forwarded stays here as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +165,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
             raise NoSuchAccount(f"there is no account {account_id}")
         tx.execute(sa.delete(address).where(address.c.account_id == account_id))
         drop_target(tx, row.address)
+        drop_forwarding_to(tx, row.address)
         drop_delegations_of(tx, account_id)
         drop_delegations_for(tx, row.address)
         tx.execute(sa.delete(send_count).where(send_count.c.account_id == account_id))
@@ -165,6 +173,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
         forget_training(tx, account_id)
         tx.execute(sa.delete(account).where(account.c.id == account_id))
     delete_web_sessions_of(tx, account_ids)
+    delete_last_logins_of(tx, account_ids)
     delete_app_passwords_of(tx, account_ids)
     delete_subscriptions_of(tx, account_ids)
     delete_reputation_of(tx, account_ids)
@@ -293,4 +302,8 @@ def _row(row: sa.Row[Any]) -> AccountRow:
         admin=row.admin,
         active=row.active,
         created_ms=row.created_ms,
+        forward_to=()
+        if row.forward_to is None
+        else tuple(map(parse_address, json.loads(row.forward_to))),
+        keeps_copy=row.forward_to is None or bool(row.keeps_copy),
     )

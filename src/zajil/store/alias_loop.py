@@ -1,4 +1,4 @@
-"""Whether an alias would lead back to itself, asked in the transaction that changes it.
+"""Whether an alias or a forwarding would lead back to itself, asked by the unit that changes it.
 
 ``route.alias`` stops loops by itself, but what is in one gets no mail, and nobody sees why.
 """
@@ -13,14 +13,14 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import catch_all_of, is_always_accepted, without_subaddress
-from zajil.store.schema import address
+from zajil.store.schema import account, address
 
 _AT_ONCE = 1000
 """Keys looked up by one statement."""
 
 
 class AliasLoop(Exception):
-    """An alias leads back to itself; the text names every step."""
+    """An alias or a forwarding leads back to itself; the text names every step."""
 
 
 def refuse_loop(tx: Connection, start: Address) -> None:
@@ -57,18 +57,18 @@ def _names(target: Address) -> list[str]:
 
 
 def _load_targets(tx: Connection, keys: Iterable[str]) -> dict[str, tuple[Address, ...]]:
-    """Give what each existing address leads to; an account's own leads no further."""
+    """Give what each existing address leads to: an alias' targets, an account's forwarding."""
     wanted = list(dict.fromkeys(keys))
     found: dict[str, tuple[Address, ...]] = {}
     for start in range(0, len(wanted), _AT_ONCE):
         rows = tx.execute(
-            sa.select(address.c.key, address.c.targets).where(
-                address.c.key.in_(wanted[start : start + _AT_ONCE])
-            )
+            sa.select(address.c.key, sa.func.coalesce(address.c.targets, account.c.forward_to))
+            .outerjoin(account, account.c.id == address.c.account_id)
+            .where(address.c.key.in_(wanted[start : start + _AT_ONCE]))
         )
-        for row in rows:
-            texts = json.loads(row.targets) if row.targets is not None else ()
-            found[row.key] = tuple(map(parse_address, texts))
+        for key, targets in rows:
+            texts = json.loads(targets) if targets is not None else ()
+            found[key] = tuple(map(parse_address, texts))
     return found
 
 

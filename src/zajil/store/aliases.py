@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import CATCH_ALL, Address, parse_address
-from zajil.core.directory import catch_all_of
+from zajil.core.directory import catch_all_of, without_subaddress
 from zajil.core.domain import to_unicode
 from zajil.store.alias_loop import refuse_loop
 from zajil.store.batch import DIRECTORY, touch
@@ -191,6 +191,33 @@ def drop_target(tx: Connection, target: Address) -> None:
         _write_targets(tx, alias.address, rest)
 
 
+def retarget(tx: Connection, old: Address, new: Address) -> None:
+    """Let aliases lead to another address in the place of one, subaddresses too.
+
+    Part of the unit that renames its account.
+    """
+    rows = tx.execute(
+        sa.select(address.c.address, address.c.targets).where(
+            address.c.targets.contains(f"@{old.domain}", autoescape=True)
+        )
+    ).all()
+    for row in rows:
+        alias = _alias(row.address, row.targets)
+        targets = tuple(renamed(one, old, new) for one in alias.targets)
+        if targets != alias.targets:
+            _write_targets(tx, alias.address, targets)
+
+
+def renamed(one: Address, old: Address, new: Address) -> Address:
+    """Give the new address for the old one, with its subaddress; another as it is."""
+    if one.key == old.key:
+        return new
+    base = without_subaddress(one)
+    if base is None or base.key != old.key:
+        return one
+    return Address(new.local_part + one.local_part[len(base.local_part) :], new.domain)
+
+
 def claim_address(
     tx: Connection,
     claimed: Address,
@@ -216,7 +243,7 @@ def claim_address(
         "address": str(claimed),
         "domain": claimed.domain,
         "account_id": account_id,
-        "targets": None if targets is None else _targets_text(targets),
+        "targets": None if targets is None else targets_text(targets),
     }
     try:
         tx.execute(sa.insert(address), [row])
@@ -237,11 +264,12 @@ def _check_names(row: AliasRow) -> None:
 
 def _write_targets(tx: Connection, alias: Address, targets: tuple[Address, ...]) -> None:
     tx.execute(
-        sa.update(address).where(address.c.key == alias.key).values(targets=_targets_text(targets))
+        sa.update(address).where(address.c.key == alias.key).values(targets=targets_text(targets))
     )
 
 
-def _targets_text(targets: tuple[Address, ...]) -> str:
+def targets_text(targets: tuple[Address, ...]) -> str:
+    """Write targets as a table keeps them."""
     return json.dumps([str(target) for target in targets], ensure_ascii=False)
 
 

@@ -219,8 +219,12 @@ def scram_salt(conn: Connection, login: str) -> bytes:
     """Give the salt of a prepared name, whether it exists or not, always the same.
 
     Security: a made-up name must look like a real one (RFC 5802 section 9), at each try, in each
-    worker, and after a restart.
+    worker, and after a restart. An account that was renamed keeps the salt of its old name, because
+    only the owner could compute its keys anew.
     """
+    kept = conn.scalar(_SALT, {"login_": login})
+    if kept is not None:
+        return bytes(kept)
     key = bytes(conn.scalars(_SECRET).one())
     return hmac.digest(key, login.encode(), hashlib.sha256)[:16]
 
@@ -278,5 +282,11 @@ _SCRAM = (
         app_password.c.scope.in_(sa.bindparam("scopes_", expanding=True)),
     )
     .order_by(scram_key.c.app_password_id)
+)
+_SALT = (
+    sa.select(scram_key.c.salt)
+    .where(scram_key.c.login == sa.bindparam("login_"))
+    .order_by(scram_key.c.app_password_id.desc())
+    .limit(1)
 )
 _SECRET = sa.select(secret.c.value).where(secret.c.name == "scram")

@@ -120,6 +120,25 @@ def drop_delegations_for(tx: Connection, gone: Address) -> None:
     tx.execute(sa.delete(delegation).where(delegation.c.address_key == gone.key))
 
 
+def move_delegations(tx: Connection, old: Address, new: Address, *, keeps_old: bool) -> None:
+    """Let who may send as an address send as its new name; part of the unit that renames it.
+
+    Args:
+        tx: the transaction.
+        old: the address.
+        new: its new name, which nobody had before.
+        keeps_old: they may send as the old one, too, which is an alias from now on.
+    """
+    of_old = delegation.c.address_key == old.key
+    if not keeps_old:
+        tx.execute(sa.update(delegation).where(of_old).values(address_key=new.key))
+        return
+    ids = tx.scalars(sa.select(delegation.c.account_id).where(of_old)).all()
+    if ids:
+        rows = [{"address_key": new.key, "account_id": one} for one in ids]
+        tx.execute(sa.insert(delegation), rows)
+
+
 def _one(item: DelegationRow) -> sa.Select[tuple[str]]:
     return sa.select(delegation.c.address_key).where(
         delegation.c.address_key == item.address.key,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -117,6 +117,12 @@ def find_entry(conn: Connection, account_id: AccountId) -> AccountEntry | None:
     return entry if isinstance(entry, AccountEntry) else None
 
 
+def _forwarding(row: Any) -> tuple[tuple[Address, ...], bool]:
+    if row.forward_to is None:
+        return (), True
+    return tuple(map(parse_address, json.loads(row.forward_to))), bool(row.keeps_copy)
+
+
 def look_up(conn: Connection, who: Address) -> DirectoryAnswer:
     """Ask the store about one address."""
     is_local = conn.scalar(_DOMAIN, {"name_": who.domain}) is not None
@@ -134,6 +140,7 @@ def look_up(conn: Connection, who: Address) -> DirectoryAnswer:
             MailboxId(row.inbox),
             MailboxId(row.junk),
             bool(row.active),
+            *_forwarding(row),
         )
     return DirectoryAnswer(True, entry)
 
@@ -148,6 +155,8 @@ _ENTRY = (
         address.c.account_id,
         account.c.address.label("own_address"),
         account.c.active,
+        account.c.forward_to,
+        account.c.keeps_copy,
         _inbox.c.id.label("inbox"),
         # Whoever deleted Junk gets junk where he sees it.
         sa.func.coalesce(_junk.c.id, _inbox.c.id).label("junk"),

@@ -49,7 +49,20 @@ account = sa.Table(
     sa.Column("admin", sa.Boolean, nullable=False),
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("created_ms", NUMBER, nullable=False),
+    sa.Column("forward_to", sa.Text),  # JSON array of wire forms; null: its mail is not forwarded
+    sa.Column("keeps_copy", sa.Boolean),  # of what is forwarded; null: it is not forwarded
     sqlite_autoincrement=True,  # an id of a deleted account never comes back
+)
+
+# When, how and from where each account logged in last; kept apart, because it changes often.
+last_login = sa.Table(
+    "last_login",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("at_ms", NUMBER, nullable=False),  # to the minute
+    sa.Column("service", KEY, nullable=False),  # the listener: imaps, submission, web ...
+    sa.Column("peer", KEY, nullable=False),  # IP address
+    sqlite_with_rowid=False,
 )
 
 # The directory: who an address is. Accounts' own addresses and aliases, one row each.

@@ -31,6 +31,7 @@ from zajil.route.recipient import Local, Suspended, route_recipient
 from zajil.smtp.reply import Reply
 from zajil.store.accounts import AccountRow, get_account
 from zajil.store.append import NoSuchMailbox
+from zajil.store.directory import find_entry
 from zajil.store.errors import StoreUnavailable
 from zajil.store.intake import Intake
 from zajil.store.open import Store
@@ -160,7 +161,8 @@ async def _tell(teller: Teller, account_id: AccountId, now_ms: int) -> None:
     )
     if row is None or counts.held_ms is None:
         return
-    owner = await _find(store, row.address)
+    # Into its own mailbox, wherever it forwards its mail to.
+    owner = await store.read(lambda conn: find_entry(conn, account_id))
     postmaster = await _find(store, Address("postmaster", row.address.domain))
     mails: list[Intake] = []
     if owner is not None:
