@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,7 +57,8 @@ def find(
     ] = None,
     message_id: Annotated[str | None, typer.Option(help="The Message-ID field.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Not older than: 2h, 3d, or a time like 2026-11-23T18:00.")
+        str | None,
+        typer.Option(help="Not older than: 2h, 3d, or a time like 2026-11-23T18:00 (UTC)."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     as_json: AsJson = False,
@@ -126,7 +127,9 @@ def _parse_since(text: str, now_ms: int) -> int:
         except ValueError as error:
             raise WrongUsage(f"--since: {error}") from None
     try:
-        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+        at = datetime.fromisoformat(text)
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return int(at.timestamp() * 1000)
     except (ValueError, OverflowError):
         raise WrongUsage(
             f"--since: {text!r} is neither like 2h nor like 2026-11-23T18:00"

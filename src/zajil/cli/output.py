@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zajil.core.moment import local_datetime
+from zajil.core.moment import spell_utc
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 
@@ -75,10 +75,8 @@ def printable(text: str) -> str:
 
 
 def spell_time(at_ms: int | None) -> str:
-    """Write a time for people, in the time zone of this machine."""
-    if at_ms is None:
-        return "-"
-    return f"{local_datetime(at_ms, None):%Y-%m-%d %H:%M:%S}"
+    """Write a time for people, in UTC, as the log and the journey do."""
+    return "-" if at_ms is None else spell_utc(at_ms)
 
 
 def spell_age(age_ms: int) -> str:

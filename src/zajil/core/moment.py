@@ -38,3 +38,8 @@ def local_datetime(at_ms: int, zone: tzinfo | None) -> datetime:
         return at.astimezone(zone)
     except (OverflowError, ValueError, OSError):  # the last two: the C library's own range
         return at
+
+
+def spell_utc(at_ms: int) -> str:
+    """Write a time for people, with its zone: ``2026-11-28 09:27:28 UTC``."""
+    return f"{utc_datetime(at_ms).replace(tzinfo=None).isoformat(' ', 'seconds')} UTC"

@@ -14,7 +14,7 @@ from enum import Enum
 
 from zajil.core.domain import to_unicode
 from zajil.core.ids import MailId
-from zajil.core.moment import utc_datetime
+from zajil.core.moment import spell_utc
 from zajil.tracking import events as tracked
 from zajil.tracking.check_names import CHECK_NAMES, mark
 from zajil.tracking.events import TrackingEvent
@@ -406,7 +406,7 @@ def _parameters(parameters: str) -> tuple[Detail, ...]:
 
 def _plain_value(name: str, value: str | int) -> str:
     if name.endswith("_ms") and isinstance(value, int):
-        return utc_datetime(value).isoformat(sep=" ", timespec="seconds")
+        return spell_utc(value)
     if name == "check":
         return CHECK_NAMES.get(str(value), str(value))
     return f"{value} B" if name.endswith("_bytes") else str(value)
