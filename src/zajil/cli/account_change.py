@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zajil.cli.account_use import spell_forwarding
+from zajil.cli.alias import warn_unknown
 from zajil.cli.configured import opened_store
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, printable
@@ -115,6 +116,7 @@ def forward(
         raise WrongUsage("say --to ADDRESS, or --off")
     with opened_store(context) as store:
         row = forward_account(store, who, to or (), keeps_copy=keep)
+        warn_unknown(store, row.forward_to, as_json)
     text = f"forwards to {spell_forwarding(row)}" if row.forward_to else "forwards no more"
     _print(row, f"{row.login} {text}", as_json)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zajil.cli.configured import opened_store
-from zajil.cli.output import AsJson, print_json, print_table
+from zajil.cli.output import AsJson, print_json, print_table, printable
 
 if TYPE_CHECKING:
+    from zajil.core.address import Address
     from zajil.store.aliases import AliasRow
+    from zajil.store.open import Store
 
 alias_app = typer.Typer(name="alias", help="Addresses that stand for others.", no_args_is_help=True)
 
@@ -33,6 +37,7 @@ def add(context: typer.Context, address: Alias, targets: Targets, as_json: AsJso
 
     with opened_store(context) as store:
         changed = add_alias(store, address, targets)
+        warn_unknown(store, changed.row.targets, as_json)
     _print("added" if changed.is_new else "changed", changed.row, as_json)
 
 
@@ -48,6 +53,7 @@ def set_targets(
 
     with opened_store(context) as store:
         row = set_alias(store, address, targets)
+        warn_unknown(store, row.targets, as_json)
     _print("changed", row, as_json)
 
 
@@ -97,3 +103,11 @@ def _print(verb: str, row: AliasRow, as_json: bool) -> None:
         print_json({"address": row.address.unicode, "targets": names})
     else:
         print(f"{verb} {row.address.unicode} -> {', '.join(names)}")
+
+
+def warn_unknown(store: Store, targets: Sequence[Address], as_json: bool) -> None:
+    """Say on stderr which targets are nobody's yet: mail for them goes nowhere."""
+    from zajil.admin.reach import find_unknown
+
+    for one in () if as_json else find_unknown(store, targets):
+        print(f"nobody here has the address {printable(one.unicode)} yet", file=sys.stderr)
