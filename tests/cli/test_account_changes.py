@@ -57,7 +57,7 @@ def test_size_and_last_log_in_are_shown(run: Run, store: Store) -> None:
     unused = account(run, "amal")
     assert (unused["messages"], unused["size"], unused["last_login"]) == (0, 0, None)
     lines = run("account", "show", "admin")[1].splitlines()
-    assert "mail              3 messages, 15 KiB" in lines
+    assert "messages          3, 15 KiB" in lines
     assert any(line.endswith("by imaps from 192.0.2.7") for line in lines)
     titles, first, _ = run("account", "list")[1].splitlines()
     assert titles.split()[-4:] == ["MESSAGES", "SIZE", "LAST", "LOGIN"]

@@ -53,7 +53,7 @@ def show_one(
         ("role", "admin" if row.admin else "-"),
         ("state", "active" if row.active else "suspended"),
         ("since", spell_time(row.created_ms)),
-        ("mail", f"{found.mail.messages} messages, {spell_size(found.mail.size)}"),
+        ("messages", f"{found.mail.messages}, {spell_size(found.mail.size)}"),
         ("last login", spell_login(found.last_login)),
         *([("forwards to", spell_forwarding(row))] if row.forward_to else ()),
         *(("alias", one.unicode) for one in found.aliases),

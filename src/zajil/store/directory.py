@@ -78,6 +78,8 @@ class Directory:
             await self.load()
         generation = self._generation
         answer = await self._read(lambda conn: look_up(conn, who))
+        if not answer.is_local and who.domain == self.hostname:
+            return _NOBODY_HERE
         # What was read before a change must not outlive it.
         if generation == self._generation:
             if len(self._answers) >= _MAX_ENTRIES:
