@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zajil.core.address import Address
 from zajil.core.directory import AccountEntry, AliasEntry
 from zajil.core.ids import AccountId
 from zajil.route.alias import MAX_TARGETS, Expansion, expand_alias
@@ -156,6 +157,14 @@ def test_two_who_forward_to_one_address_make_one_copy_there() -> None:
     assert (found.entries, found.remote) == ((), (address("x@far.test"),))
     named = route("all", amal, all=["x@far.test", "amal@north.test"])
     assert (named.entries, named.remote) == ((), (address("x@far.test"),))
+
+
+def test_the_postmaster_may_forward_too() -> None:
+    boss = forwarding(AMAL, "x@far.test")
+    book = Book([boss], {})
+    for who in (Address("Postmaster", ""), "abuse@north.test", "amal@north.test"):
+        found = book.route(who, postmaster=boss)
+        assert found == Local((), (address("x@far.test"),), (AMAL.address,))
 
 
 def test_a_suspended_account_forwards_nothing() -> None:

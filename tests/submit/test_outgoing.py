@@ -97,13 +97,16 @@ async def inbox(client: Talk, address: str) -> list[EmailMessage]:
 
 def test_a_held_owner_is_told_here_wherever_the_mail_is_forwarded(store: Store) -> None:
     async def story(client: Talk) -> None:
-        row = await store.read(lambda conn: find_by_login(conn, "amal"))
-        assert row is not None
         away = (parse_address("amal@far.test"),)
-        await store.write(set_forwarding, Forwarding(row.account_id, away, keeps_copy=False))
+        names = ("amal", "boss")
+        rows = await store.read(lambda conn: [find_by_login(conn, name) for name in names])
+        for row in rows:
+            assert row is not None
+            await store.write(set_forwarding, Forwarding(row.account_id, away, keeps_copy=False))
         await send(client, *people(3))
         await send(client, *people(2, 3))
         assert len(await inbox(client, "amal@south.test")) == 1
+        assert len(await inbox(client, "boss@south.test")) == 1
 
     tell(store, story)
 

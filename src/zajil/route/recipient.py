@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from zajil.core.address import Address
-from zajil.core.directory import AccountEntry, DirectoryAnswer, is_always_accepted
+from zajil.core.directory import AccountEntry, DirectoryAnswer, Entry, is_always_accepted
 from zajil.route.alias import expand_alias, find_entry
 
 T = TypeVar("T")
@@ -69,23 +69,29 @@ def route_recipient(
     """
     if not address.domain:
         if postmaster and address.local_part.lower() == "postmaster":
-            return Local((postmaster,))
+            return (yield from _follow(address, postmaster, postmaster))
         return Unknown(address, "an address needs a domain")
     answer = yield address
     if not answer.is_local:
         return Remote(address)
     entry = yield from find_entry(address, answer, postmaster)
+    if entry is None:
+        return Unknown(address, "nobody here has this address")
+    return (yield from _follow(address, entry, postmaster))
+
+
+def _follow(
+    address: Address, entry: Entry, postmaster: AccountEntry | None
+) -> DirectoryFlow[RecipientRoute]:
+    """Find out who gets the mail of an address in the end."""
     match entry:
-        case None:
-            return Unknown(address, "nobody here has this address")
         case AccountEntry(active=False):
             return Suspended(address, entry)
         case AccountEntry(forward_to=()):
             return Local((entry,))
-        case _:
-            found = yield from expand_alias(entry, postmaster)
-            if not found.entries and not found.remote:
-                if postmaster and is_always_accepted(address):
-                    return Local((postmaster,), via=tuple(found.via))
-                return Unknown(address, "the alias leads nowhere")
-            return Local(tuple(found.entries), tuple(found.remote), tuple(found.via))
+    found = yield from expand_alias(entry, postmaster)
+    if not found.entries and not found.remote:
+        if postmaster and is_always_accepted(address):
+            return Local((postmaster,), via=tuple(found.via))
+        return Unknown(address, "the alias leads nowhere")
+    return Local(tuple(found.entries), tuple(found.remote), tuple(found.via))

@@ -177,7 +177,10 @@ async def _find(store: Store, address: Address) -> AccountEntry | None:
     route = await ask_directory_and_wait(flow, store.directory)
     if isinstance(route, Suspended):
         return route.entry
-    return route.entries[0] if isinstance(route, Local) and route.entries else None
+    if isinstance(route, Local):
+        # What concerns the server stays here, even where its postmaster forwards all mail.
+        return route.entries[0] if route.entries else store.directory.postmaster
+    return None
 
 
 def _notice(
