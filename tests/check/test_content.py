@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.content import _PLAIN_AUTHOR, check_format, has_long_line
+from zajil.check.content import check_format, has_long_line
 from zajil.check.verdict import Action
 from zajil.config.options import LimitOptions
-from zajil.message.address_list import parse_address_list
 from zajil.testing.facts import make_facts
 from zajil.testing.mail import make_letter
 
@@ -75,15 +74,6 @@ def test_long_lines(size: int, is_long: bool) -> None:
 def test_long_lines_are_found_wherever_they_stand(sizes: list[int]) -> None:
     body = b"".join(b"x" * size + b"\r\n" for size in sizes)
     assert has_long_line(body) == any(size > 998 for size in sizes)
-
-
-@given(st.text(alphabet='ab1@.-<>" =?,;:()\\', max_size=60))
-def test_the_short_cut_agrees_with_the_parser(value: str) -> None:
-    if _PLAIN_AUTHOR.match(value.encode()):
-        listed = parse_address_list(value)
-        (one,) = listed.people
-        assert one.address is not None
-        assert not listed.defects
 
 
 @given(st.binary(max_size=300))

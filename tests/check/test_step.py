@@ -15,13 +15,15 @@ from zajil.dns.flow import Answer, Question
 from zajil.testing.checks import make_checks
 from zajil.testing.facts import PEER, make_facts
 from zajil.testing.mail import NOON_MS, make_letter
-from zajil.testing.zone import ZoneResolver
+from zajil.testing.zone import Zone, ZoneResolver
 from zajil.tracking.events import CheckDone, VerdictReached
+
+THERE: Zone = {"north.test": {}, "y.test": {}}
 
 
 def check_without_waiting(facts: MessageFacts) -> Checked:
     """Run the step by hand: it must end without having waited for anything."""
-    step = make_checks().check_message(facts)
+    step = make_checks(THERE).check_message(facts)
     try:
         step.send(None)
     except StopIteration as stop:
@@ -74,7 +76,7 @@ def test_a_mail_is_refused_only_if_all_its_recipients_refuse_it() -> None:
 def test_an_operator_weighs_a_signal_otherwise() -> None:
     message = make_letter(extra=b"From: x@y.test\r\n")
     options = CheckOptions(weights={"format.repeated-from": 1.5})
-    step = make_checks(options=options).check_message(make_facts(message))
+    step = make_checks(THERE, options).check_message(make_facts(message))
     with pytest.raises(StopIteration) as stop:
         step.send(None)
     assert stop.value.value.verdict.action is Action.ACCEPT

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from zajil.check.author import find_authors
+from zajil.check.claims import check_claims
 from zajil.check.deadline import Deadline
 from zajil.check.facts import MessageFacts
 from zajil.check.forwarding import Override, find_override
@@ -57,6 +58,8 @@ class SenderFindings:
     """Without those of the peer."""
     events: tuple[CheckDone, ...] = ()
     """Without those of the peer."""
+    claims: tuple[Reason, ...] = ()
+    """What speaks against what it says beside its authors."""
     must_ask_again: bool = False
     """DNS was not asked for what could have refused the mail."""
 
@@ -99,6 +102,7 @@ async def check_sender(
     mail_from, helo = (*spf, None, None)[:2]
     query = DmarcQuery(authors.domains, mail_from, dkim, authors.are_all)
     dmarc = await run_flow(check_dmarc(query, book), resolve)
+    claims = await run_flow(check_claims(authors, query, dmarc, facts.fields, book), resolve)
     if dmarc.result == "fail":
         dmarc = _undecided(dmarc, mail_from, arc, options)
     must_ask_again = dmarc.may_refuse and deadline.left_unasked
@@ -107,7 +111,8 @@ async def check_sender(
         bimi = await run_flow(look_up_bimi(dmarc), resolve)
     override = find_override(facts, options.sender, peer, mail_from, arc, dmarc)
     found = SenderFindings(mail_from, helo, dkim, arc, dmarc, bimi, peer, override)
-    return _with_conclusions(facts, replace(found, must_ask_again=must_ask_again))
+    found = replace(found, claims=tuple(claims), must_ask_again=must_ask_again)
+    return _with_conclusions(facts, found)
 
 
 def _spf_flows(facts: MessageFacts, now_s: int) -> list[Flow[SpfFound]]:
@@ -170,6 +175,8 @@ def _reasons(facts: MessageFacts, found: SenderFindings) -> Sequence[Reason]:
         reasons.append(make_reason("dmarc.not-asked", domain=dmarc.domain))
     elif dmarc.result == "permerror" and dmarc.domain:
         reasons.append(make_reason("dmarc.many-authors"))
+    if found.override is None:
+        reasons += found.claims
     return reasons
 
 

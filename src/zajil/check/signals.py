@@ -39,7 +39,7 @@ SIGNALS: dict[str, Signal] = {
     "format.header-size": Signal(
         10.0, mark("Its header section is larger than we take."), Action.REJECT
     ),
-    "format.no-from": Signal(2.0, mark("It does not say who wrote it (no From).")),
+    "format.no-from": Signal(5.0, mark("It does not say who wrote it (no From).")),
     "format.repeated-from": Signal(5.0, mark("It names its author more than once.")),
     "format.bad-from": Signal(2.0, mark("Its From is no valid address.")),
     "format.no-date": Signal(0.25, mark("It has no Date.")),
@@ -103,8 +103,18 @@ SIGNALS: dict[str, Signal] = {
         asks_refusal=True,
     ),
     "dmarc.many-authors": Signal(
-        3.0, mark("It names so many authors that none of them can be proven (DMARC).")
+        5.0,
+        mark("It names so many authors that none of them can be proven (DMARC)."),
+        Action.REJECT,
     ),
+    "dmarc.name-fail": Signal(
+        2.5,
+        mark(
+            "The name of its author shows an address of {domain}, "
+            "which says to refuse or suspect mail that it did not send."
+        ),
+    ),
+    "dmarc.absent-author": Signal(1.5, mark("The domain of its author, {domain}, does not exist.")),
     "dmarc.not-asked": Signal(
         0.0,
         mark(

@@ -20,7 +20,7 @@ from zajil.mailauth.dmarc_record import DmarcRecord, lower_policy
 from zajil.mailauth.spf import SpfFound
 from zajil.mailauth.tree_walk import RecordBook, WalkFailed, organizational_domain, walk_tree
 
-MAX_AUTHORS = 4
+MAX_AUTHORS = 8
 """Domains in From that are looked at. A mail with more is not judged by DMARC, and says so
 (RFC 9989 section 11.5)."""
 MAX_IDENTIFIERS = 8

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from zajil.check.author import find_authors
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.arc import verify_arc
 from zajil.mailauth.arc_seal import SEAL_NEED, merge_results, seal_arc
@@ -30,6 +33,8 @@ _RESULTS = (
     b' mx.a.test; spf=pass smtp.mailfrom="a b"@c.test; dkim=fail reason="x; y" (c (d)) header.d=e',
     b" i=1; mx.a.test 1; dmarc=pass header.from=south.test; arc=none",
 )
+_FROM = (b"Joe ceo@bank.test", b'"a@b.test" <c@d.test>', b"=?utf-8?q?ceo=40bank=2Etest?=", b"a:b;")
+_FROM_WORDS = (b"@", b"<", b">", b'"', b"(", b")", b"bank.test", b"%40", b",", b"=?", b"?=", b"\\")
 _RECORDS = (
     b"v=DMARC1; p=reject; sp=none; np=quarantine; psd=n; t=y; rua=mailto:a@b.test!10m",
     b"v=BIMI1; l=https://a.test/x.svg; a=https://a.test/c.pem",
@@ -51,8 +56,17 @@ def sender_targets() -> list[Target]:
         Target("authres-read", _results, _RESULTS, (b"(", b")", b'"', b"\\", b"; ", b"=", b".")),
         Target("dmarc-record", _record, _RECORDS, (b"; ", b"=", b"psd=y", b"rua=", b"!", b",")),
         Target("dmarc", _dmarc, _RECORDS, (b"\n", b"; psd=y", b"com", b".", b"v=DMARC1;")),
+        Target("author", _author, _FROM, _FROM_WORDS),
         Target("arc", _arc, (_seal(make_letter()), make_letter()), (*words, b"\r\n", b"\r\n\r\n")),
     ]
+
+
+def _author(data: bytes) -> None:
+    """Whatever stands in From, an address that a naive reader finds is an author or is shown."""
+    found = find_authors(read_fields(b"From: " + data + b"\r\n"))
+    assert all(domain == domain.lower() for domain in found.domains)
+    plain = re.fullmatch(rb"[ \w]*<?[a-z]{1,9}@([a-z]{1,9}\.test)>*", data)
+    assert plain is None or plain[1].decode() in found.domains
 
 
 def _results(data: bytes) -> None:
