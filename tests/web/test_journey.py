@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from zajil.core.address import parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
 from zajil.store.aliases import AliasRow, create_alias
 from zajil.store.intake import accept
+from zajil.store.mailboxes import find_role
 from zajil.store.open import Store
 from zajil.store.queue_admin import QueueQuery, list_rows
-from zajil.store.tracking import EventBatch, record_events
+from zajil.store.tracking import EventBatch, MailQuery, find_mails, record_events
 from zajil.testing.site import Browser, Site, letter, visiting
 from zajil.testing.store import NOW_MS, make_intake
+from zajil.testing.talk import talk_to_receiver
 from zajil.tracking.events import (
     AttemptMade,
+    CheckDone,
+    DsnSuppressed,
     FaultHappened,
     MailRefused,
     RecipientNamed,
+    RouteFailed,
     SenderNamed,
+    SessionClosed,
 )
 
 
@@ -215,5 +222,71 @@ def test_a_sender_does_not_see_behind_an_alias(store: Store) -> None:
             assert "far.test" not in own.text
             admin = await member(site, "amal")
             assert "discreet@far.test" in (await admin.get(path)).text
+
+    asyncio.run(scenario())
+
+
+LATIN_SENTENCE = re.compile(r"[A-Za-z]{2,} [a-z]{2,}")
+
+
+def left_in_english(page: str) -> list[str]:
+    """Give the Latin sentences of a page that nobody but we can have written.
+
+    Values stand in ``bdi`` and ``code``; what other servers said, and header fields, in ``.said``.
+    """
+    main = page.partition("<main")[2].partition("</main")[0]
+    quoted = r"<bdi[^>]*>[^<]*</bdi>|<code[^>]*>[^<]*</code>|<textarea.*?</textarea>"
+    while re.search(quoted, main, re.DOTALL):
+        main = re.sub(quoted, "", main, flags=re.DOTALL)
+    main = re.sub(
+        r'<span class="said(?: ours)?">(?:[CS]: |[A-Z]+ \S+ -&gt; )[^<]*</span>', "", main
+    )
+    return [text for text in re.findall(r">([^<]*)<", main) if LATIN_SENTENCE.search(text)]
+
+
+def test_an_arabic_journey_has_no_english_sentence(sqlite_store: Store) -> None:
+    """Reasons of checks, outcomes, endings of sessions: all are told in the reader's language."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            talk = await talk_to_receiver(sqlite_store)
+            forged = (
+                b"From: IT Support <it@paypa1.example>\r\nReply-To: a@gmail.com\r\n"
+                b"DKIM-Signature: v=1; a=rsa-sha1; d=b.test; s=x; h=from; bh=; b=\r\n"
+                b"Subject: two\r\n\r\nLog in now: http://203.0.113.7/in\r\n"
+            )
+            assert (await talk.send("a@b.test", ["amal@north.test"], forged)).startswith("250 ")
+            found = sqlite_store.read_now(lambda conn: find_mails(conn, MailQuery()))
+            mail_id = found[0].mail_id
+            events = (
+                RouteFailed(NOW_MS, "b.test", True, "DNS did not answer for b.test",
+                            ("MX b.test -> timeout", "MX c.test -> no such name")),
+                AttemptMade(NOW_MS, "b.test", "192.0.2.1:25", "TLSv1.3, certificate verified",
+                            ("S: 220 ready for mail", "C: EHLO x"), "1 delivered, 1 failed"),
+                CheckDone(NOW_MS, "dkim", "permerror", "There is no key at x._domainkey.b.test.",
+                          ("TXT x._domainkey.b.test -> no such name",)),
+                CheckDone(NOW_MS, "arc", "fail", "No key for the seal of ARC set 1: the key was "
+                          "revoked.", ()),
+                CheckDone(NOW_MS, "format", "remarks", "It has no Date. It has no Message-ID.", ()),
+                DsnSuppressed(NOW_MS, "The sender does not exist here."),
+                SessionClosed(NOW_MS, "peer closed", 1),
+            )  # fmt: skip
+            await site.store.write(record_events, EventBatch(None, mail_id, NOW_MS, events))
+            arabic = site.browser(**{"accept-language": "ar"})
+            await arabic.log_in("amal")
+            page = await arabic.get(f"/journey/{mail_id}")
+            assert "أغلقه الطرف الآخر" in page.text
+            assert "والشهادة موثّقة" in page.text
+            assert left_in_english(page.text) == []
+            amal_id = site.entry("amal").account_id
+            junk = sqlite_store.read_now(lambda conn: find_role(conn, amal_id, "junk"))
+            assert junk is not None
+            page = await arabic.get(f"/mail/{junk.mailbox_id}/1")
+            reasons = page.text.partition('class="reasons">')[2].partition("</ul>")[0]
+            assert "<li>" in reasons
+            assert left_in_english(f"<main>{reasons}</main>") == []
+            english = await (await member(site, "amal")).get(f"/journey/{mail_id}")
+            assert "There is no key at x._domainkey.b.test." in english.text
+            assert len(left_in_english(english.text)) > 20
 
     asyncio.run(scenario())

@@ -45,7 +45,8 @@ class Sentence:
 
     text: str
     """English, with places like ``{recipient}``; the key of the catalogs."""
-    values: Mapping[str, str | int]
+    values: Mapping[str, str | int | Sentence]
+    """A sentence in a place is a reason that this one gives."""
 
     def plain(self) -> str:
         """Give it in English, for a terminal."""
@@ -404,7 +405,9 @@ def _parameters(parameters: str) -> tuple[Detail, ...]:
     return (Detail(mark("Parameters"), (parameters,)),) if parameters else ()
 
 
-def _plain_value(name: str, value: str | int) -> str:
+def _plain_value(name: str, value: str | int | Sentence) -> str:
+    if isinstance(value, Sentence):
+        return value.plain().removesuffix(".")
     if name.endswith("_ms") and isinstance(value, int):
         return spell_utc(value)
     if name == "check":

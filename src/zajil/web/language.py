@@ -25,9 +25,9 @@ from babel.units import format_unit
 from zajil.core.moment import local_datetime
 
 LOCALE_FOLDER = Path(__file__).parent / "locale"
-_OWN_LANGUAGE = "en"
+OWN_LANGUAGE = "en"
 """What the templates are written in."""
-_CODES = (_OWN_LANGUAGE, "ar")
+_CODES = (OWN_LANGUAGE, "ar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def load_languages() -> Mapping[str, Language]:
 def _load_language(code: str) -> Language:
     locale = Locale.parse(code)
     name = locale.get_display_name(code) or code
-    translations = NullTranslations() if code == _OWN_LANGUAGE else _compile(code)
+    translations = NullTranslations() if code == OWN_LANGUAGE else _compile(code)
     return Language(code, name, locale.text_direction, locale, translations)
 
 
@@ -146,7 +146,7 @@ def choose_language(
             continue
         if code in languages and weight > 0:
             wanted.append((weight, code))
-    best = max(wanted, key=lambda pair: pair[0], default=(0.0, _OWN_LANGUAGE))
+    best = max(wanted, key=lambda pair: pair[0], default=(0.0, OWN_LANGUAGE))
     return _for_region(languages[best[1]], accept_language)
 
 

@@ -19,17 +19,20 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
+from zajil.check.signals import SIGNALS
 from zajil.core.clock import Clock
 from zajil.core.domain import to_unicode
 from zajil.login.account import Account
 from zajil.message.address_list import parse_address_list
+from zajil.read.links import find_links
 from zajil.read.paragraphs import Paragraph, find_direction
 from zajil.store.sessions import WebSession
 from zajil.tracking.check_names import CHECK_NAMES
 from zajil.tracking.journey import readable
+from zajil.tracking.reasons import REASONS, ReasonReader
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import tone_of_state
-from zajil.web.language import Language
+from zajil.web.language import OWN_LANGUAGE, Language
 from zajil.web.security import mask_token
 from zajil.web.static_files import StaticFiles
 
@@ -78,6 +81,7 @@ class Pages:
         self._site = site
         self._languages = languages
         self._static = static
+        self._reasons = ReasonReader((*REASONS, *[signal.text for signal in SIGNALS.values()]))
         self._environments = {
             code: self._make_environment(language) for code, language in languages.items()
         }
@@ -106,6 +110,18 @@ class Pages:
             **context,
         )
 
+    @pass_context
+    def _told_reason(self, context: Context, reason: str) -> Markup | None:
+        """Give a reason that an event holds in the visitor's language.
+
+        ``None``: it is none of our own, or in that language already.
+        """
+        visitor: Visitor = context["visitor"]
+        if visitor.language.code == OWN_LANGUAGE:
+            return None
+        told = [_told(context, sentence) for sentence in self._reasons.read(reason)]
+        return Markup(" ").join(told) if told else None
+
     def _make_environment(self, language: Language) -> Environment:
         environment = Environment(
             loader=FileSystemLoader(_TEMPLATES),
@@ -133,6 +149,8 @@ class Pages:
             later=_later,
             subject_direction=_subject_direction,
             linked=_linked,
+            urls_isolated=_urls_isolated,
+            reason=self._told_reason,
             state_tone=lambda state: tone_of_state(state).value,
         )
         environment.globals.update(static=self._static.path)
@@ -191,6 +209,18 @@ def _linked(paragraph: Paragraph) -> Markup:
     return Markup().join(pieces)
 
 
+def _urls_isolated(text: str) -> Markup:
+    """Give a text whose URLs read from left to right, whatever stands around them."""
+    pieces: list[Markup] = []
+    end = 0
+    for link in find_links(text):
+        pieces.append(escape(text[end : link.start]))
+        pieces.append(Markup('<bdi dir="ltr">{}</bdi>').format(text[link.start : link.end]))
+        end = link.end
+    pieces.append(escape(text[end:]))
+    return Markup().join(pieces)
+
+
 def _mail_id(text: str) -> Markup:
     return Markup('<code class="id">{}</code>').format(text)
 
@@ -241,6 +271,9 @@ def _told(context: Context, sentence: Sentence) -> Markup:
     language = visitor.language
     values: dict[str, Markup] = {}
     for name, value in sentence.values.items():
+        if isinstance(value, Sentence):
+            values[name] = Markup(_told(context, value).removesuffix("."))  # noqa: S704
+            continue
         if name.endswith("_ms") and isinstance(value, int):
             values[name] = escape(language.moment(value, visitor.zone))
         elif name.endswith("_bytes") and isinstance(value, int):
