@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from zajil.store.queue_admin import (
     QueueQuery,
     delete,
     expire,
+    find_queued,
     hold,
     list_rows,
     release,
@@ -401,6 +403,39 @@ def test_the_list_can_be_narrowed(store: Store) -> None:
     assert listed(QueueQuery(next_hop="two.test")) == ["b@two.test", "c@two.test"]
     assert listed(QueueQuery(mail_id=second.mail_id, next_hop="one.test")) == []
     assert len(listed(QueueQuery(limit=2))) == 2
+
+
+def test_mails_are_found_and_changed_by_what_is_known_of_them(store: Store) -> None:
+    first = put(store, "a@one.test", "b@two.test")
+    bounce = replace(put(store, "a@one.test", at_ms=NOW_MS + 5), reverse_path=None)
+    null_path = sa.update(mail).where(mail.c.id == bounce.mail_id)
+    store.write_now(
+        lambda tx, _: [tx.execute(null_path.values(reverse_path=None, from_key=None))], None
+    )
+    hidden = sa.update(recipient).where(recipient.c.address == "b@two.test")
+    alias = hidden.values(addressed_as="Readers@north.test")
+    store.write_now(lambda tx, _: [tx.execute(alias)], None)
+    for query, expected in (
+        (QueueQuery(), [first, bounce]),
+        (QueueQuery(sender="sender@elsewhere.test"), [first]),
+        (QueueQuery(sender="@elsewhere.test"), [first]),
+        (QueueQuery(sender="@else_here.test"), []),
+        (QueueQuery(sender=""), [bounce]),
+        (QueueQuery(recipient="a@one.test"), [first, bounce]),
+        (QueueQuery(recipient="readers@north.test"), [first]),
+        (QueueQuery(next_hop="two.test", state="waiting"), [first]),
+        (QueueQuery(before_ms=NOW_MS + 5), [first]),
+        (QueueQuery(state="held"), []),
+    ):
+        found = store.read_now(functools.partial(find_queued, query=query))
+        assert found == [item.mail_id for item in expected], query
+        listed = store.read_now(functools.partial(list_rows, query=query))
+        assert {row.mail_id for row in listed} == set(found), query
+    only = QueueQuery(recipient="readers@north.test")
+    store.write_now(hold, replace(order(first, bounce), only=only))
+    assert [one[0] for one in state(store, first.mail_id)] == ["waiting", "held"]
+    store.write_now(delete, replace(order(first, bounce), only=QueueQuery(state="held")))
+    assert [one[0] for one in state(store, first.mail_id)] == ["waiting", "discarded"]
 
 
 def test_what_cannot_be_read_is_set_aside(store: Store) -> None:
