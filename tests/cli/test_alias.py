@@ -38,6 +38,12 @@ def test_a_target_that_nobody_has_is_named(run: Run) -> None:
     assert "nobody" in run("account", "forward", "admin", "--to", "x@north.test")[2]
 
 
+def test_an_account_is_no_alias(run: Run) -> None:
+    status, out, err = run("alias", "add", "Admin@north.test", "x@far.test")
+    assert (status, out) == (1, "")
+    assert err.startswith("zajil: Admin@north.test is an account; `zajil account forward`")
+
+
 def test_a_catch_all(run: Run) -> None:
     run("domain", "add", "زاجل.test")
     assert run("alias", "add", "*@زاجل.test", "admin@north.test")[0] == 0

@@ -41,7 +41,9 @@ def add_alias(store: Store, address: str, targets: Sequence[str]) -> ChangedAlia
         store.write_now(create_alias, row)
     except AlreadyExists:
         if store.read_now(lambda conn: find_alias(conn, row.address)) is None:
-            raise  # an account has it
+            raise AlreadyExists(
+                f"{row.address.unicode} is an account; `zajil account forward` sends its mail on"
+            ) from None
         change = AliasChange(row.address, added=row.targets)
         return ChangedAlias(store.write_now(change_targets, change), is_new=False)
     return ChangedAlias(row, is_new=True)
