@@ -61,6 +61,8 @@ class Mailbox:
     uid_validity: int
     uid_next: int
     modseq: int
+    recent_from: int
+    """UIDs from here on are recent to no session yet (``store.recent``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +264,7 @@ def _row(row: sa.Row[Any]) -> Mailbox:
         row.uid_validity,
         row.uid_next,
         row.modseq,
+        row.recent_from,
     )
 
 
@@ -326,7 +329,7 @@ def _empty_inbox_into(tx: Connection, item: RenameMailbox) -> None:
         sa.update(mailbox)
         .where(mailbox.c.id == inbox.mailbox_id)
         .values(modseq=mailbox.c.modseq + 1)
-        .returning(mailbox.c.modseq, mailbox.c.uid_next)
+        .returning(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.recent_from)
     ).one()
     tx.execute(
         sa.insert(expunged).from_select(
@@ -342,6 +345,6 @@ def _empty_inbox_into(tx: Connection, item: RenameMailbox) -> None:
     tx.execute(
         sa.update(mailbox)
         .where(mailbox.c.id == new_id)
-        .values(uid_next=modseq.uid_next, modseq=modseq.modseq)
+        .values(uid_next=modseq.uid_next, modseq=modseq.modseq, recent_from=modseq.recent_from)
     )
     touch(tx, mailbox_topic(inbox.mailbox_id), mailbox_topic(new_id))

@@ -62,6 +62,8 @@ class MailboxChanges:
     modseq: ModSeq
     """Where to go on from."""
     uid_next: Uid
+    recent_from: Uid
+    """UIDs from here on are recent to no session yet (``store.recent``)."""
     changed: tuple[MessageFlags, ...]
     """New messages and new flags, ascending by UID."""
     expunged: tuple[Uid, ...]
@@ -229,11 +231,12 @@ def changes_since(
     if box is None:
         return None
     if box.modseq == modseq:
-        return MailboxChanges(modseq, box.uid_next, (), ())
+        return MailboxChanges(modseq, box.uid_next, box.recent_from, (), ())
     since = {"mailbox_": mailbox_id, "modseq_": modseq}
     return MailboxChanges(
         box.modseq,
         box.uid_next,
+        box.recent_from,
         tuple([_flags(row) for row in conn.execute(_CHANGED, since)]),
         tuple(conn.scalars(_EXPUNGED, since)),
     )
@@ -255,7 +258,7 @@ _KEYWORDS = (
     .group_by(message.c.keywords)
     .order_by(sa.func.min(message.c.uid))
 )
-_POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next).where(
+_POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.recent_from).where(
     mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_")
 )
 _CHANGED = (

@@ -88,6 +88,7 @@ mailbox = sa.Table(
     sa.Column("uid_validity", NUMBER, nullable=False),
     sa.Column("uid_next", NUMBER, nullable=False),  # starts at 1
     sa.Column("modseq", NUMBER, nullable=False),  # highest given so far; starts at 1
+    sa.Column("recent_from", NUMBER, nullable=False, server_default=sa.text("1")),  # store.recent
     sa.UniqueConstraint("account_id", "name"),
     sa.UniqueConstraint("account_id", "role"),  # rows without a role do not collide
     sqlite_autoincrement=True,  # a reader may still follow the id of a deleted mailbox

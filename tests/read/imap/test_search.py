@@ -73,8 +73,11 @@ KEYS = {
     "SMALLER 100000": "1 2 3",
     "(SEEN FLAGGED) NOT (BODY x OR 1 2)": "2",
     "UNDELETED UNDRAFT UNANSWERED": "1 2 3",
-    "NEW": "",
-    "OLD": "1 2 3",
+    "NEW": "1 3",
+    "OLD": "",
+    "RECENT": "1 2 3",
+    "RECENT SEEN": "2",
+    "NOT NEW": "2",
 }
 
 

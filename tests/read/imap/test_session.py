@@ -233,7 +233,7 @@ def test_envelope_and_flags_change_by_reading(store: Store, tmp_path: Path) -> N
                 b"INTERNALDATE " + format_date_time(1_700_000_000_000) + b")"
             )
             lines = await imap.ok("FETCH 1 BODY[TEXT]")
-            assert lines[0].startswith(rb"* 1 FETCH (FLAGS (\Seen) BODY[TEXT] {")
+            assert lines[0].startswith(rb"* 1 FETCH (FLAGS (\Seen \Recent) BODY[TEXT] {")
             lines = await imap.ok("NOOP")
             assert len(lines) == 1, "its own change is not told again"
             await imap.ok("EXAMINE INBOX")

@@ -28,8 +28,8 @@ def test_changes_are_told_and_numbers_stay(store: Store, tmp_path: Path) -> None
         ):
             for _ in range(3):
                 await one.append("INBOX", LETTER)
-            await one.ok("SELECT INBOX")
-            await two.ok("SELECT INBOX")
+            assert b"* 3 RECENT" in await one.ok("SELECT INBOX")
+            assert b"* 0 RECENT" in await two.ok("SELECT INBOX")
             await one.ok(r"STORE 2 +FLAGS.SILENT (\Deleted \Flagged)")
             (told, _) = await two.ok("NOOP")
             assert told == rb"* 2 FETCH (UID 2 FLAGS (\Flagged \Deleted))"
@@ -47,9 +47,12 @@ def test_changes_are_told_and_numbers_stay(store: Store, tmp_path: Path) -> None
                 b"* 1 FETCH (UID 1)",
                 b"* 2 FETCH (UID 3)",
             ]
-            assert (await one.ok("NOOP"))[:-1] == [rb"* 2 FETCH (UID 3 FLAGS (\Answered))"]
+            assert (await one.ok("NOOP"))[:-1] == [rb"* 2 FETCH (UID 3 FLAGS (\Answered \Recent))"]
             await two.append("INBOX", LETTER)
-            assert (await one.ok("NOOP"))[:-1] == [b"* 3 EXISTS", b"* 1 RECENT"]
+            # Two was told first, at the end of its APPEND; one keeps the two it took at SELECT.
+            assert (await one.ok("NOOP"))[:-1] == [b"* 3 EXISTS", b"* 2 RECENT"]
+            assert (await two.ok("FETCH 3 FLAGS"))[0] == rb"* 3 FETCH (FLAGS (\Recent))"
+            assert (await one.ok("FETCH 3 FLAGS"))[0] == b"* 3 FETCH (FLAGS ())"
 
     asyncio.run(run())
 
@@ -110,7 +113,7 @@ def test_move_and_uid_expunge(store: Store, tmp_path: Path) -> None:
             assert (await imap.ok("STATUS INBOX (MESSAGES)"))[0] == b'* STATUS "INBOX" (MESSAGES 0)'
             await imap.ok("SELECT Trash")
             lines = await imap.ok("FETCH 1:* FLAGS")
-            assert lines[0] == rb"* 1 FETCH (FLAGS (\Seen))"
+            assert lines[0] == rb"* 1 FETCH (FLAGS (\Seen \Recent))"
             assert b" NO [TRYCREATE]" in (await imap.command("COPY 1 Nowhere"))[-1]
 
     asyncio.run(run())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from zajil.core.ids import MailboxId
 from zajil.imap.command import Create, Delete, Rename, Status, StatusItem, Subscribe
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.context import NO_MAILBOX, Context
@@ -23,6 +26,7 @@ from zajil.store.mailboxes import (
     find_mailbox,
     rename_mailbox,
 )
+from zajil.store.recent import count_recent
 from zajil.store.subscriptions import Subscription, TooManySubscriptions, set_subscribed
 
 _EXISTS = Completion("NO", "there is a mailbox of this name", "ALREADYEXISTS")
@@ -97,16 +101,36 @@ async def status(context: Context, command: Status) -> Completion:
     box = await context.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
     if box is None:
         return NO_MAILBOX
-    counts = await context.read(lambda conn: count_messages(conn, [box.mailbox_id]))
-    context.engine.untagged(status_line(box, counts[box.mailbox_id], command.items))
+    lines = await status_lines(context, [box], command.items)
+    context.engine.untagged(lines[box.mailbox_id])
     return Completion("OK", "status is sent")
 
 
-def status_line(box: Mailbox, counts: Counts, items: tuple[StatusItem, ...]) -> bytes:
-    """Write one STATUS response. (RFC 3501 section 7.2.4)"""
+async def status_lines(
+    context: Context, boxes: Sequence[Mailbox], items: tuple[StatusItem, ...]
+) -> dict[MailboxId, bytes]:
+    """Write a STATUS response for each mailbox. (RFC 3501 section 7.2.4)"""
+    ids = [box.mailbox_id for box in boxes]
+    wanted = ids if StatusItem.RECENT in items else []
+    counts, recent = await context.read(
+        lambda conn: (count_messages(conn, ids), count_recent(conn, wanted))
+    )
+    view = context.view
+    if view is not None and view.mailbox.mailbox_id in recent:
+        # Those of this session are recent as well as those of none yet.
+        recent[view.mailbox.mailbox_id] += len(view.recent)
+    return {
+        box.mailbox_id: _status_line(
+            box, counts[box.mailbox_id], recent.get(box.mailbox_id, 0), items
+        )
+        for box in boxes
+    }
+
+
+def _status_line(box: Mailbox, counts: Counts, recent: int, items: tuple[StatusItem, ...]) -> bytes:
     values = {
         StatusItem.MESSAGES: counts.messages,
-        StatusItem.RECENT: 0,  # recent is what comes while a session looks: see View
+        StatusItem.RECENT: recent,
         StatusItem.UIDNEXT: box.uid_next,
         StatusItem.UIDVALIDITY: box.uid_validity,
         StatusItem.UNSEEN: counts.unseen,

@@ -9,8 +9,8 @@ from zajil.imap.command import List, Lsub
 from zajil.imap.mailbox_name import SEPARATOR, ListPattern
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.context import Context
-from zajil.read.imap.mailbox_admin import status_line
-from zajil.store.mailboxes import INBOX, Mailbox, count_messages, list_mailboxes
+from zajil.read.imap.mailbox_admin import status_lines
+from zajil.store.mailboxes import INBOX, Mailbox, list_mailboxes
 from zajil.store.subscriptions import list_subscriptions
 
 _ROLES: Mapping[str, bytes] = {
@@ -51,15 +51,14 @@ async def list_(context: Context, command: List) -> Completion:
         return Completion("OK", "list is sent")
     names = _matching(await _load(context), command.reference, command.patterns)
     shown = [name for name in names if _is_selected(name, command.select)]
-    counts = {}
+    lines = {}
     if command.status:
-        ids = [name.box.mailbox_id for name in shown if name.box is not None]
-        counts = await context.read(lambda conn: count_messages(conn, ids))
+        boxes = [name.box for name in shown if name.box is not None]
+        lines = await status_lines(context, boxes, command.status)
     for name in shown:
         context.engine.untagged(_list_line(name, command))
-        if command.status and name.box is not None:
-            line = status_line(name.box, counts[name.box.mailbox_id], command.status)
-            context.engine.untagged(line)
+        if name.box is not None and name.box.mailbox_id in lines:
+            context.engine.untagged(lines[name.box.mailbox_id])
     return Completion("OK", "list is sent")
 
 

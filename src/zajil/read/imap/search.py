@@ -273,7 +273,7 @@ class Matcher:
 
     def _has_flag(self, row: Message, flag: str) -> bool:
         if flag == RECENT:
-            return row.uid >= self._view.recent_from
+            return self._view.is_recent(row.uid)
         if flag.startswith("\\"):
             return flag in row.flags
         return flag.lower() in {one.lower() for one in row.flags}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from array import array
+from bisect import bisect_left
 from contextlib import suppress
 
 from zajil.core.ids import ModSeq, Uid
@@ -14,8 +16,12 @@ from zajil.read.imap.view import View
 from zajil.store.append import NoSuchMailbox
 from zajil.store.batch import mailbox_topic
 from zajil.store.errors import StoreError
+from zajil.store.mailboxes import Mailbox
 from zajil.store.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.messages import changes_since, take_snapshot
+from zajil.store.recent import TakeRecent, take_recent
+
+logger = logging.getLogger(__name__)
 
 
 async def select(context: Context, command: Select) -> Completion:
@@ -26,15 +32,19 @@ async def select(context: Context, command: Select) -> Completion:
     if snapshot is None:
         return NO_MAILBOX
     box = snapshot.mailbox
+    uids = array("I", snapshot.uids)
+    recent_from = Uid(box.recent_from)
+    if not command.read_only:
+        recent_from = await _take_recent(context, box, recent_from, Uid(box.uid_next))
     view = View(
         mailbox=box,
         read_only=command.read_only,
-        uids=array("I", snapshot.uids),
+        uids=uids,
         modseq=ModSeq(box.modseq),
         uid_next=Uid(box.uid_next),
         keywords={word.lower(): word for word in snapshot.keywords},
         unsubscribe=lambda: None,
-        recent_from=Uid(box.uid_next),
+        recent=uids[bisect_left(uids, recent_from) :],
     )
     follow(context, view)
     context.view = view
@@ -45,7 +55,7 @@ async def select(context: Context, command: Select) -> Completion:
     permanent = flag_list(allowed).decode("ascii")
     send(untagged_status("OK", "flags that last", f"PERMANENTFLAGS {permanent}"))
     send(untagged(b"%d" % len(view.uids), b"EXISTS"))
-    send(untagged(b"0", b"RECENT"))
+    send(untagged(b"%d" % len(view.recent), b"RECENT"))
     if snapshot.first_unseen is not None:
         number = view.number_of(snapshot.first_unseen)
         send(untagged_status("OK", "first unseen message", f"UNSEEN {number}"))
@@ -53,6 +63,26 @@ async def select(context: Context, command: Select) -> Completion:
     send(untagged_status("OK", "predicted next UID", f"UIDNEXT {box.uid_next}"))
     mode = "READ-ONLY" if view.read_only else "READ-WRITE"
     return Completion("OK", "mailbox is selected", mode)
+
+
+async def _take_recent(context: Context, box: Mailbox, recent_from: Uid, until: Uid) -> Uid:
+    """Make what is recent to nobody yet recent to this session; give the first UID of it.
+
+    Args:
+        context: of a session that may change the mailbox.
+        box: the mailbox.
+        recent_from: its mark, as the session read it.
+        until: the first UID that the session does not know.
+    """
+    if recent_from >= until:
+        return until
+    item = TakeRecent(box.account_id, box.mailbox_id, until)
+    try:
+        return await context.store.write(take_recent, item)
+    except StoreError as error:
+        # A mailbox must open also where nothing can be written, to make room for instance.
+        logger.warning("IMAP: no message is marked as recent: %s", error)
+        return until
 
 
 def follow(context: Context, view: View) -> None:
@@ -123,7 +153,10 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
             leave(context)
             context.engine.close("the selected mailbox was deleted", "mailbox deleted")
             return False
-        lines, told = view.take(changes)
+        recent_from = changes.recent_from
+        if not view.read_only:
+            recent_from = await _take_recent(context, box, recent_from, changes.uid_next)
+        lines, told = view.take(changes, recent_from)
         for line in lines:
             send(line)
         for one in told:

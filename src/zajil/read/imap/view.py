@@ -34,10 +34,8 @@ class View:
     keywords: dict[str, str]
     """What FLAGS named last: each keyword in lower case, and how it is spelled here."""
     unsubscribe: Callable[[], None]
-    recent_from: Uid
-    """Deviation: ``\\Recent`` here means that the message came while this session had the mailbox
-    selected (2026-11-23). RFC 3501 section 2.3.2 wants the first of all sessions to see it; that
-    needs a write on each SELECT, no client relies on it, and RFC 9051 has dropped the flag."""
+    recent: array[int]
+    """UIDs of the messages that are ``\\Recent`` in this session, ascending; all in ``uids``."""
     changed: bool = False
     """The store said that something happened since ``modseq``."""
     gone: set[int] = field(default_factory=set)
@@ -79,7 +77,7 @@ class View:
         """Write the flags of a message as this session sees them."""
         shown = [flag for flag in SYSTEM_FLAGS if flag in flags]
         shown += sorted([self.spell(flag) for flag in flags if not flag.startswith("\\")])
-        if uid >= self.recent_from:
+        if self.is_recent(uid):
             shown.append(RECENT)
         return flag_list(shown)
 
@@ -91,8 +89,14 @@ class View:
         """Give a flag as this mailbox spells it: keywords have no case, and the first one stays."""
         return self.keywords.get(flag.lower(), flag)
 
-    def take(self, changes: MailboxChanges) -> tuple[list[bytes], list[MessageFlags]]:
+    def take(
+        self, changes: MailboxChanges, recent_from: Uid
+    ) -> tuple[list[bytes], list[MessageFlags]]:
         """Follow the store.
+
+        Args:
+            changes: since ``modseq``.
+            recent_from: new messages from this UID on are recent in this session.
 
         Returns:
             Lines to send before, and the messages whose flags the client has to be told.
@@ -104,19 +108,22 @@ class View:
         for one in changes.changed:
             if one.uid >= self.uid_next:
                 self.uids.append(one.uid)
+                if one.uid >= recent_from:
+                    self.recent.append(one.uid)
             elif self.told.get(one.uid) != one.modseq:
                 tell.append(one)
         lines += self.new_keywords(one.flags for one in changes.changed)
         if len(self.uids) != before:
             lines.append(untagged(b"%d" % len(self.uids), b"EXISTS"))
-            lines.append(untagged(b"%d" % self.count_recent(), b"RECENT"))
+            lines.append(untagged(b"%d" % len(self.recent), b"RECENT"))
         self.modseq, self.uid_next = changes.modseq, changes.uid_next
         self.told.clear()
         return lines, tell
 
-    def count_recent(self) -> int:
-        """Count the messages that are recent to this session."""
-        return len(self.uids) - bisect_left(self.uids, self.recent_from)
+    def is_recent(self, uid: int) -> bool:
+        """Say whether this session shows ``\\Recent`` for a message. (RFC 3501 section 2.3.2)"""
+        at = bisect_left(self.recent, uid)
+        return at < len(self.recent) and self.recent[at] == uid
 
     def new_keywords(self, flags: Iterable[frozenset[str]]) -> list[bytes]:
         """Give the FLAGS response if one of these is a keyword it did not name yet."""
@@ -138,6 +145,8 @@ class View:
             number = self.number_of(uid)
             if number is not None:
                 del self.uids[number - 1]
+                if self.is_recent(uid):
+                    del self.recent[bisect_left(self.recent, uid)]
                 lines.append(untagged(b"%d" % number, b"EXPUNGE"))
         self.gone -= leaving
         return lines
