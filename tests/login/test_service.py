@@ -8,10 +8,11 @@ import pytest
 
 from zajil.core.app_password import Scope
 from zajil.core.directory import AccountEntry
+from zajil.login.throttle import TURNS, WINDOW_MS
 from zajil.store.accounts import NewActive, NewPassword, set_active, set_password
 from zajil.store.app_passwords import AppPasswordOf, list_app_passwords, remove_app_password
 from zajil.store.last_logins import load_last_logins
-from zajil.store.login_failures import failures_of
+from zajil.store.login_failures import FailedLogin, count_failures, failures_of
 from zajil.store.open import Store
 from zajil.testing.clock import FakeClock
 from zajil.testing.login import HASHER, add_app_password, open_desk
@@ -248,5 +249,46 @@ def test_workers_slow_the_same_network_down(store: Store) -> None:
             assert amal.count == 4
             # A right answer is not held back for what others at the same address typed.
             assert await two.cost_of("amal", "old password") == (True, 1)
+
+    asyncio.run(run())
+
+
+def test_a_guesser_does_not_make_the_owner_wait(store: Store) -> None:
+    """Wrong answers are held back, right ones are not: in the same network, whoever guesses."""
+    make_amal(store)
+    basim = make_account(store, "basim@south.test", password_hash=HASHER.hash("basims password"))
+    clock = FakeClock(NOW_MS)
+
+    async def run() -> None:
+        async with running(store):
+            desk = open_desk(store, free_failures=3, clock=clock)
+            assert await desk.cost_of("basim", "basims password") == (True, 1)
+            for _ in range(20):  # from now on a wrong answer is held back for 20 seconds
+                await store.write(count_failures, FailedLogin("192.0.2.1", NOW_MS, WINDOW_MS))
+
+            def guess(name: str, number: int) -> asyncio.Task[tuple[bool, int]]:
+                return asyncio.create_task(desk.cost_of(name, f"guess {number}"))
+
+            async def until_computed(count: int) -> None:
+                for _ in range(1_000_000):  # in other threads, and without any time of ours
+                    if desk.hasher.computations >= count:
+                        return
+                    await asyncio.sleep(0)
+                raise AssertionError("no computation")
+
+            guesses = [guess("amal", number) for number in range(TURNS - 1)]
+            await until_computed(TURNS)
+            assert (await desk.cost_of("amal", "old password"))[0]
+            assert not any(task.done() for task in guesses)
+            # All turns are taken now. Who has been here before needs none, even where what was
+            # remembered of the password is gone.
+            guesses += [guess("nobody", number) for number in range(5)]
+            await until_computed(TURNS + 2)
+            await store.write(set_active, NewActive(basim.account_id, active=True))
+            assert (await desk.cost_of("basim", "basims password"))[0]
+            assert not any(task.done() for task in guesses)
+            for task in guesses:
+                task.cancel()
+            await asyncio.gather(*guesses, return_exceptions=True)
 
     asyncio.run(run())

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from zajil.login.throttle import LONGEST_MS, MOST_PEERS, WINDOW_MS, Throttle, network_of
+from zajil.login.throttle import (
+    KNOWN_FAILURES,
+    LONGEST_MS,
+    MOST_PEERS,
+    TURNS,
+    WINDOW_MS,
+    Throttle,
+    Turn,
+    network_of,
+)
 
 
 def failed(times: int, free: int = 3, peer: str = "192.0.2.1") -> Throttle:
@@ -84,3 +93,41 @@ def test_memory_is_bounded() -> None:
         peer = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         throttle.record_failure(peer, 1000, b"")
     assert throttle.delay_ms("198.51.100.1", 1000) == 0
+
+
+def test_a_slowed_network_has_few_turns_at_a_time() -> None:
+    """Neither guessing in parallel nor hanging up before the answer makes guesses cheaper."""
+    throttle = failed(8)
+    turns = [throttle.take_turn("192.0.2.1", 1000) for _ in range(TURNS)]
+    assert all(isinstance(turn, Turn) and turn.until_ms == 17_000 for turn in turns)
+    assert throttle.take_turn("192.0.2.1", 9000) == 8000
+    assert isinstance(throttle.take_turn("192.0.2.2", 9000), Turn)
+    assert isinstance(throttle.take_turn("192.0.2.1", 17_000), Turn)
+
+
+def test_a_right_answer_frees_its_turn() -> None:
+    throttle = failed(8)
+    turns = [throttle.take_turn("192.0.2.1", 1000) for _ in range(TURNS)]
+    assert isinstance(turns[0], Turn)
+    throttle.end_turn(turns[0])
+    assert isinstance(throttle.take_turn("192.0.2.1", 1000), Turn)
+    assert throttle.take_turn("192.0.2.1", 1000) == 16_000
+
+
+def test_below_the_limit_nobody_needs_a_turn() -> None:
+    throttle = failed(2)
+    turns = [throttle.take_turn("192.0.2.1", 1000) for _ in range(50)]
+    assert all(isinstance(turn, Turn) and turn.until_ms == 1000 for turn in turns)
+
+
+def test_the_owner_is_known_until_too_many_wrong_passwords() -> None:
+    throttle = Throttle(3)
+    throttle.record_success("192.0.2.1", "amal")
+    assert throttle.is_known("192.0.2.1", "amal")
+    assert not throttle.is_known("192.0.2.2", "amal")
+    assert not throttle.is_known("192.0.2.1", "badr")
+    for number in range(KNOWN_FAILURES):
+        assert throttle.is_known("192.0.2.1", "amal")
+        throttle.record_failure("192.0.2.1", 1000, b"badr %d" % number, "badr")
+        throttle.record_failure("192.0.2.1", 1000, b"amal %d" % number, "amal")
+    assert not throttle.is_known("192.0.2.1", "amal")

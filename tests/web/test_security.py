@@ -159,9 +159,10 @@ def test_a_body_is_limited_as_it_comes(declared: bytes | None) -> None:
         while True:
             seen.append((await receive())["body"])
 
-    scope = {"type": "http", "headers": [(b"content-length", declared)] if declared else []}
+    headers = [(b"content-length", declared)] if declared else []
+    scope = {"type": "http", "path": "/compose", "headers": headers}
     with pytest.raises(HTTPException) as refused:
-        asyncio.run(BodyLimit(page, 100)(scope, receive, send))
+        asyncio.run(BodyLimit(page, 100, 60)(scope, receive, send))
     assert refused.value.status_code == 413
     assert seen == ([] if declared else [b"x" * 60])
     assert pieces == []

@@ -25,6 +25,7 @@ from zajil.smtp.server import ServerConnection
 from zajil.store.tracking import EventBatch, record_events
 from zajil.submit.session import SubmitServices, SubmitSession
 from zajil.tracking.events import ConnectionsRefused
+from zajil.web.server import Admission
 
 _NEVER = 1 << 62
 SMTP_SERVICES = ("smtp", "submission", "submissions", "lmtp")
@@ -76,10 +77,16 @@ def imap_service(means: Means, login: LoginService, name: str) -> ImapService:
     )
 
 
-def entrance(means: Means, name: str) -> Entrance:
-    """Say who may connect to a service; what is refused becomes a row of events now and then."""
+def entrance(means: Means, name: str, *, many_users: bool = False) -> Entrance:
+    """Say who may connect to a service; what is refused becomes a row of events now and then.
+
+    Args:
+        means: of the worker.
+        name: of the service.
+        many_users: one address brings many users: only the cap on all sessions counts.
+    """
     limits, store = means.configuration.limits, means.store
-    is_trusted = name == "lmtp"  # one program in front of us brings everybody's mail
+    is_trusted = many_users or name == "lmtp"  # a program in front of us brings everybody's mail
     caps = means.sessions[name].caps(
         means.number,
         SessionLimits(
@@ -94,6 +101,17 @@ def entrance(means: Means, name: str) -> Entrance:
 
     floods = FloodCounter(name, means.clock, report)
     return Entrance(caps, floods, Networks(means.configuration.net.proxy_peers))
+
+
+def web_admission(means: Means) -> Admission:
+    """Say who may connect to the pages."""
+    options = means.configuration.web
+    return Admission(
+        browsers=entrance(means, "web"),
+        proxies=entrance(means, "web", many_users=True),
+        trusted=Networks(options.trusted_proxies),
+        header_seconds=options.header_time / 1000,
+    )
 
 
 def receive_services(means: Means, name: str) -> ReceiveServices:

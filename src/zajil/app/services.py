@@ -17,6 +17,7 @@ from zajil.app.listeners import (
     imap_service,
     receive_services,
     smtp_service,
+    web_admission,
 )
 from zajil.app.means import Means
 from zajil.app.upkeep import keep_history, watch_certificate
@@ -135,7 +136,7 @@ def _add_web(parts: Parts, means: Means, login: LoginService) -> None:
         options=configuration.web,
         hostname=configuration.server.hostname,
     )
-    server = WebServer(make_web(services), means.sockets["web"])
+    server = WebServer(make_web(services), means.sockets["web"], web_admission(means))
     parts.runs.append(server.run())
     parts.drains.append(server.drain)
 

@@ -284,8 +284,8 @@ class LimitOptions(Options):
     login_failures: int = Field(
         10,
         ge=0,
-        description="Failed log-ins of one address in ten minutes before answers slow down; "
-        "0: never.",
+        description="Failed log-ins of one address in ten minutes before its wrong answers are "
+        "held back; 0: never. Correct passwords are answered at once.",
     )
 
 
@@ -360,9 +360,10 @@ class LoginOptions(Options):
     """``[login]``: how people prove who they are."""
 
     scram: bool = Field(
-        True,
-        description="Offer SCRAM-SHA-256 (RFC 7677). It works with app passwords alone; turn it "
-        "off if programs choose it by themselves and people have none.",
+        False,
+        description="Offer SCRAM-SHA-256 (RFC 7677). It works with app passwords only, and many "
+        "programs choose it by themselves and do not fall back: turn it on only where every "
+        "program uses an app password.",
     )
     token_introspection_url: str | None = Field(
         None,
@@ -478,10 +479,23 @@ class WebOptions(Options):
         examples=["https://mail.example.org/"],
         description="Address of the web pages as the browser sees it; default: the listener's.",
     )
+    trusted_proxies: tuple[Network, ...] = Field(
+        (),
+        examples=[["127.0.0.1"]],
+        description="Reverse proxies whose X-Forwarded-For is believed, so that log-ins and limits "
+        "count by the browser's address. Name only proxies that set this field themselves. From "
+        "any other peer the field is ignored.",
+    )
     cookie_name: str = Field("zajil", description="Name of the session cookie.")
     session_lifetime: Duration = Field(
         parse_duration("14d"), description="A log-in lasts this long."
     )
+    header_time: Duration = Field(
+        parse_duration("20s"),
+        description="Time for the header section of a request, from the connection or its first "
+        "byte on.",
+    )
+    body_time: Duration = Field(parse_duration("5m"), description="Time for the body of a request.")
     form_size: Size = Field(
         parse_size("1MiB"),
         description="Largest form we take, a letter that is written for one; it is held in memory. "

@@ -7,13 +7,15 @@ Laws:
   would keep a peer from burning our processors with it.
 - What is remembered stands under a keyed hash of name, scope and password together, each with its
   length: no two questions share an entry (CVE-2025-30189). The key lives in this process only.
-- At most ``_AT_ONCE`` computations run at a time: each takes 64 MiB.
+- At most ``_AT_ONCE`` computations run at a time, because each takes 64 MiB, and one of each
+  network: many guesses of one network do not keep the others waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import dataclass, field
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -27,6 +29,14 @@ _MOST_WRONG = 1000
 """Wrong answers remembered; the oldest is forgotten first."""
 
 
+@dataclass(slots=True)
+class _Turn:
+    """Whose computation of one network runs; kept while anybody of it waits."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
 class Passwords:
     """Computes and remembers; who asks decides what the answer is good for."""
 
@@ -36,6 +46,7 @@ class Passwords:
         # Security: verified in place of a hash we do not have.
         self._nobody = self._hasher.hash(random(16).hex())
         self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._networks: dict[str, _Turn] = {}
         self._remembered: dict[bytes, Account] = {}
         self._wrong: dict[bytes, None] = {}
         self._generation = 0
@@ -84,15 +95,24 @@ class Passwords:
             del self._wrong[next(iter(self._wrong))]
         self._wrong[question] = None
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
+    async def verify(self, password_hash: str | None, password: str, network: str = "") -> bool:
         """Compute once; waits for its turn. Cancelling leaves nothing behind.
 
         Args:
             password_hash: ``None``: nobody's; the answer is no, and takes as long.
             password: prepared, at most ``LONGEST_PASSWORD`` characters.
+            network: who asks.
         """
-        async with self._at_once:
-            right = await asyncio.to_thread(self._matches, password_hash or self._nobody, password)
+        turn = self._networks.setdefault(network, _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock, self._at_once:
+                known = password_hash or self._nobody
+                right = await asyncio.to_thread(self._matches, known, password)
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._networks[network]
         return right and password_hash is not None
 
     def _matches(self, password_hash: str, password: str) -> bool:

@@ -4,8 +4,8 @@ Laws:
 - An unknown login, a suspended account and a wrong password cost the same time and look the same.
 - Names and passwords are prepared (PRECIS, RFC 8265) before anything compares them.
 - An app password opens what its scope says, and never the web.
-- A right answer is remembered (``login.passwords``), a wrong one slows the next one down
-  (``login.throttle``); nobody is locked out.
+- A right answer is remembered (``login.passwords``) and given at once; wrong ones are given more
+  and more slowly (``login.throttle``); nobody is locked out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zajil.core.password import UnusablePassword, prepare_password
 from zajil.login.account import Account, Proof
 from zajil.login.open_sessions import OpenSessions
 from zajil.login.passwords import Passwords
-from zajil.login.throttle import WINDOW_MS, Throttle, network_of
+from zajil.login.throttle import WINDOW_MS, Throttle, Turn, network_of
 from zajil.login.tokens import TokenJudge
 from zajil.sasl.mechanism import PASSWORD_MECHANISMS, TOKEN_MECHANISMS
 from zajil.sasl.scram import ITERATIONS, Scram, ScramKey, ScramKeys
@@ -141,7 +141,8 @@ class LoginService:
     ) -> Account | None:
         """Check a password.
 
-        Waits for the throttle and for a free argon2 computation; cancelling leaves nothing behind.
+        Waits for a free argon2 computation, and in a network with many failures for a turn to
+        guess; a wrong answer is held back there. A guess that is cancelled keeps its turn.
 
         Args:
             login: the login name or any address of the account, as typed.
@@ -159,19 +160,23 @@ class LoginService:
         question = self._passwords.digest(name, service, secret or "")
         account = self._passwords.recall(question) if secret is not None else None
         if account is None:
-            await self._hold_back(origin)
-            account = await self._verify(name, secret, origin.scope, question)
-        if account is None:
-            attempt = self._passwords.digest(login[:_LONGEST_LOGIN], service, password[:2000])
-            self._fail(origin, login, mechanism, attempt)
-            return None
+            turn = await self._take_turn(origin, name)
+            account = await self._verify(name, secret, origin, question)
+            if account is None:
+                attempt = self._passwords.digest(login[:_LONGEST_LOGIN], service, password[:2000])
+                self._fail(origin, login, mechanism, attempt)
+                await self._hold_back(turn)
+                return None
+            self._note_success(origin, name, turn)
         self._note_login(account, origin)
         return account
 
     async def find_scram_keys(self, login: str, origin: Origin) -> FoundKeys:
         """Give the keys behind a name, or made-up ones that look like them. Waits as ``log_in``."""
-        await self._hold_back(origin)
         name, scope = _prepare_name(login), origin.scope
+        # The proof comes later, in another exchange: each try waits, right or wrong.
+        turn = await self._take_turn(origin, name)
+        await self._hold_back(turn)
 
         def read(conn: Snapshot) -> FoundKeys:
             rows = find_scram_keys(conn, name, scope) if scope else []
@@ -204,6 +209,7 @@ class LoginService:
             return None
         app, row = found
         account = await self._account(row, Proof(app.password_hash, app.app_password_id))
+        self._note_success(origin, _prepare_name(login))
         self._uses.setdefault(app.app_password_id, app.last_used_ms or 0)
         self._note_login(account, origin)
         return account
@@ -222,7 +228,7 @@ class LoginService:
         Raises:
             JudgeUnavailable: nobody can say whose it is now.
         """
-        await self._hold_back(origin)
+        turn = await self._take_turn(origin, _prepare_name(authorization_id))
         owner = await self._tokens.judge(token) if self._tokens and origin.scope else None
         name = _prepare_name(owner or "")
 
@@ -237,7 +243,9 @@ class LoginService:
         if row is None:
             attempt = self._passwords.digest(authorization_id, origin.service, token)
             self._fail(origin, authorization_id or owner or "", mechanism, attempt)
+            await self._hold_back(turn)
             return None
+        self._note_success(origin, _prepare_name(authorization_id), turn)
         account = await self._account(row, Proof(None))
         self._note_login(account, origin)
         return account
@@ -268,20 +276,21 @@ class LoginService:
         self._uses.clear()
 
     async def _verify(
-        self, name: str, secret: str | None, scope: Scope | None, question: bytes
+        self, name: str, secret: str | None, origin: Origin, question: bytes
     ) -> Account | None:
         """Look the name up and compute once; everything that fails, fails after that."""
+        scope, network = origin.scope, network_of(origin.peer)
         if self._passwords.is_wrong(question):
             return None
         generation = self._passwords.generation
         typed = read_app_password(secret) if secret is not None and scope is not None else None
         row, app = await self._store.read(lambda conn: _look_up(conn, name, typed))
         if typed is not None and app is not None:
-            right = await self._passwords.verify(app.password_hash, typed.text)
+            right = await self._passwords.verify(app.password_hash, typed.text, network)
             right = right and scope is not None and app.scope.covers(scope)
         else:
             known = row.password_hash if row is not None and secret is not None else None
-            right = await self._passwords.verify(known, secret or "")
+            right = await self._passwords.verify(known, secret or "", network)
         if not right or row is None or not row.active:
             self._passwords.remember_wrong(question, generation)
             return None
@@ -311,19 +320,36 @@ class LoginService:
             frozenset(others),
         )
 
-    async def _hold_back(self, origin: Origin) -> None:
-        if self._throttle is None:
-            return
+    async def _take_turn(self, origin: Origin, name: str) -> Turn | None:
+        """Wait until this network may guess; ``None``: it may at once, and nothing is held back."""
         network = network_of(origin.peer)
+        if self._throttle is None or self._throttle.is_known(network, name):
+            return None
         known = await self._store.read(lambda conn: failures_of(conn, network))
         self._throttle.learn(network, known.count, known.last_ms)
-        delay = self._throttle.delay_ms(network, self._clock.now_ms())
-        if delay:
-            await asyncio.sleep(delay / 1000)
+        turn = self._throttle.take_turn(network, self._clock.now_ms())
+        while isinstance(turn, int):  # milliseconds; whoever else waits may come first then
+            await asyncio.sleep(turn / 1000)
+            turn = self._throttle.take_turn(network, self._clock.now_ms())
+        return turn
+
+    async def _hold_back(self, turn: Turn | None) -> None:
+        """Wait until the answer to a wrong guess may be given."""
+        if turn is not None and (left_ms := turn.until_ms - self._clock.now_ms()) > 0:
+            await asyncio.sleep(left_ms / 1000)
+
+    def _note_success(self, origin: Origin, name: str, turn: Turn | None = None) -> None:
+        if self._throttle is not None:
+            if turn is not None:
+                self._throttle.end_turn(turn)
+            self._throttle.record_success(network_of(origin.peer), name)
 
     def _fail(self, origin: Origin, login: str, mechanism: str, attempt: bytes) -> None:
         now_ms, network = self._clock.now_ms(), network_of(origin.peer)
-        if self._throttle is not None and self._throttle.record_failure(network, now_ms, attempt):
+        name = _prepare_name(login)
+        if self._throttle is not None and self._throttle.record_failure(
+            network, now_ms, attempt, name
+        ):
             failure = FailedLogin(network, now_ms, WINDOW_MS)
             self._store.write_later(count_failures, failure)
         reason = f"wrong login or password for {origin.service}"

@@ -1,10 +1,15 @@
-"""How long failures make the next try wait: slower and slower, never locked out (design D11).
+"""How failed log-ins slow the next guesses down, without locking anybody out.
 
-Counted by the peer's network, not by account: whoever guesses from elsewhere cannot lock the owner
-out. All protocols share the count, and the workers tell each other through the store.
+Failures are counted by the peer's network, not by account: who guesses from elsewhere cannot lock
+the owner out. All protocols share the count, and the workers tell each other through the store.
 
 Laws:
-- A success takes nothing back: else whoever has one account guesses at others between two log-ins.
+- A right password is answered at once; only wrong answers are held back. So that a guesser gains
+  nothing by guessing in parallel, or by hanging up before the answer, a network with many failures
+  has ``TURNS`` turns, and each guess takes one for as long as its answer is held back.
+- Who has logged in from a network before needs no turn there: a guesser in the same network cannot
+  make the owner wait. ``KNOWN_FAILURES`` wrong passwords in a row end that.
+- A success takes no failure back: else a guesser with one account of his own could reset the count.
 - The same wrong answer twice is no second guess: a forgotten phone with an old password must not
   slow its whole office down.
 """
@@ -21,8 +26,21 @@ LONGEST_MS = 20_000
 """No answer is held back longer: a client that waits half a minute still gets one."""
 MOST_PEERS = 10_000
 """Networks remembered; the oldest is forgotten first, so that memory stays bounded."""
+TURNS = 4
+"""Guesses of a slowed network at a time, in each worker."""
+KNOWN_FAILURES = 5
+"""Wrong passwords in a row after which an owner is no longer known in a network."""
+_MOST_KNOWN = 10_000
 _MOST_ATTEMPTS = 8
 """Wrong answers remembered of each network."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One guess of a network; ``until_ms`` is when its answer, if it is wrong, may be given."""
+
+    network: str
+    until_ms: int
 
 
 @dataclass(slots=True)
@@ -30,17 +48,19 @@ class _Record:
     count: int = 0
     last_ms: int = 0
     attempts: list[bytes] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
 
 
 class Throttle:
-    """Counts failures per network and says how long to hold back the next answer."""
+    """Counts failures per network, and gives turns to guess."""
 
     def __init__(self, free_failures: int) -> None:
         self._free = free_failures
         self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def delay_ms(self, network: str, now_ms: int) -> int:
-        """Say how long to wait before this network's next answer; 0 below the limit."""
+        """Say how long to hold back this network's next wrong answer; 0 below the limit."""
         record = self._records.get(network)
         if record is None or not self._free or now_ms - record.last_ms > WINDOW_MS:
             return 0
@@ -48,13 +68,48 @@ class Throttle:
             return 0
         return min(LONGEST_MS, 500 << min(record.count - self._free, 10))
 
-    def record_failure(self, network: str, now_ms: int, attempt: bytes) -> bool:
+    def take_turn(self, network: str, now_ms: int) -> Turn | int:
+        """Give a turn to guess, or the milliseconds after which to ask again.
+
+        A turn is taken until its answer may be given, whether or not the peer waits for that;
+        ``end_turn`` frees it for a right answer.
+        """
+        delay_ms = self.delay_ms(network, now_ms)
+        turn = Turn(network, now_ms + delay_ms)
+        if not delay_ms:
+            return turn
+        record = self._records[network]
+        record.turns = [one for one in record.turns if one.until_ms > now_ms]
+        if len(record.turns) >= TURNS:
+            return min(one.until_ms for one in record.turns) - now_ms
+        record.turns.append(turn)
+        return turn
+
+    def end_turn(self, turn: Turn) -> None:
+        """Let the next one guess: this answer was right."""
+        record = self._records.get(turn.network)
+        if record is not None:
+            record.turns = [one for one in record.turns if one is not turn]
+
+    def record_success(self, network: str, name: str) -> None:
+        """Remember that the owner of a log-in name was here."""
+        self._known.pop((network, name), None)
+        self._known[network, name] = 0
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+
+    def is_known(self, network: str, name: str) -> bool:
+        """Tell whether the owner of the name has logged in from the network."""
+        return (network, name) in self._known
+
+    def record_failure(self, network: str, now_ms: int, attempt: bytes, name: str = "") -> bool:
         """Count one failure.
 
         Args:
             network: as ``network_of`` gives it.
             now_ms: the time.
             attempt: the same bytes for the same name and secret, telling neither.
+            name: the log-in name that was tried.
 
         Returns:
             Whether it was a new guess.
@@ -65,6 +120,11 @@ class Throttle:
         record.attempts = [*record.attempts[-_MOST_ATTEMPTS + 1 :], attempt]
         record.count += 1
         record.last_ms = now_ms
+        failures = self._known.get((network, name))
+        if failures is not None:
+            self._known[network, name] = failures + 1
+            if failures + 1 >= KNOWN_FAILURES:
+                del self._known[network, name]
         return True
 
     def learn(self, network: str, count: int, last_ms: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 
@@ -27,17 +28,20 @@ class BufferedRandom:
 
     Each system call gives up the GIL, and beside a busy writer's thread getting it back costs
     more than the call. Make one after the fork: two processes must not share what is buffered.
+    Threads may share one.
     """
 
     def __init__(self, draw: Callable[[int], bytes] = os.urandom) -> None:
         self._draw = draw
         self._buffer = b""
         self._at = 0
+        self._lock = threading.Lock()
 
     def __call__(self, size: int) -> bytes:
         """Give ``size`` bytes that nobody else gets."""
-        at = self._at
-        if at + size > len(self._buffer):
-            self._buffer, at = self._draw(max(size, _DRAW_SIZE)), 0
-        self._at = at + size
-        return self._buffer[at : at + size]
+        with self._lock:
+            at = self._at
+            if at + size > len(self._buffer):
+                self._buffer, at = self._draw(max(size, _DRAW_SIZE)), 0
+            self._at = at + size
+            return self._buffer[at : at + size]

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from zajil.core.domain import to_unicode
+from zajil.net.peer import Networks
 from zajil.web.account.app_passwords import AppPasswordPages
 from zajil.web.account.login import LoginPages
 from zajil.web.account.preferences import Preferences
@@ -18,6 +19,7 @@ from zajil.web.admin.overview import Overview
 from zajil.web.admin.queue import QueuePages
 from zajil.web.body_limit import BodyLimit
 from zajil.web.compressed import Compressed
+from zajil.web.forwarded import ForwardedPeer
 from zajil.web.gate import Gate
 from zajil.web.journey import JourneyPages
 from zajil.web.language import load_languages
@@ -93,8 +95,13 @@ def make_web(services: WebServices) -> Starlette:
         routes=routes,
         middleware=[
             Middleware(SecurityHeaders),
+            Middleware(ForwardedPeer, proxies=Networks(services.options.trusted_proxies)),
             Middleware(Compressed, random=services.random),
-            Middleware(BodyLimit, most=services.options.form_size),
+            Middleware(
+                BodyLimit,
+                most=services.options.form_size,
+                seconds=services.options.body_time / 1000,
+            ),
         ],
         exception_handlers={HTTPException: show_error, 500: show_error},
     )

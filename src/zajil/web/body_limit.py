@@ -1,43 +1,66 @@
-"""How much a browser may send: a form, and so a letter, is held in memory whole."""
+"""How much a browser may send, and how slowly: a form is held in memory whole."""
 
 from __future__ import annotations
+
+import asyncio
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+SMALL_FORM = 64 << 10
+"""Bytes of a form that anybody may send before a log-in: a name, a password, some fields of ours.
+An ordinary form may be 1 MiB, and taking one apart takes a second."""
+_SMALL = frozenset({"/login", "/preferences", "/logout"})
 _MOST_DISCARDED = 32 << 20
 """Bytes of a body too large that are read and dropped, so that the browser comes to read our page;
 whoever sends more sees the connection end."""
 
 
 class BodyLimit:
-    """Refuse a larger body with 413, which the application shows as a page.
+    """Refuse a larger body with 413, a slower one with 408, which the application shows as a page.
 
     Nothing of a body that says how long it is, and is too long, is kept.
+
+    Args:
+        app: what is served.
+        most: bytes of a body.
+        seconds: in which a body must be here.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, seconds: float) -> None:
         self._app = app
         self._most = most
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = min(SMALL_FORM, self._most) if scope["path"] in _SMALL else self._most
         declared = Headers(scope=scope).get("content-length", "")
         # uvicorn has refused what is no number; more digits than this are too large by far.
-        is_too_large = declared.isdecimal() and int(declared[:20]) > self._most
+        is_too_large = declared.isdecimal() and int(declared[:20]) > most
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._seconds
         size = 0
+        is_whole = False
 
         async def receive_some() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if is_too_large or size > self._most:
-                await _discard(receive, message)
-                raise HTTPException(413)
+            nonlocal size, is_whole
+            if is_whole:  # what comes now is the end of the connection, whenever that is
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+                    size += len(message.get("body", b""))
+                    if is_too_large or size > most:
+                        await _discard(receive, message)
+                        raise HTTPException(413)
+            except TimeoutError:
+                raise HTTPException(408, headers={"Connection": "close"}) from None
+            is_whole = not message.get("more_body", False)
             return message
 
         await self._app(scope, receive_some, send)

@@ -1,31 +1,83 @@
-"""Serve the pages on bound sockets, with uvicorn."""
+"""Serve the pages on bound sockets, with uvicorn.
+
+Laws:
+- A connection counts in the caps of its address as one of SMTP or IMAP does; above a cap it is
+  closed at once. Connections of this machine and of named proxies carry many browsers: for them
+  only the cap on all connections counts.
+- The header section of a request is complete within ``header_seconds``, or the connection ends.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from zajil.net.entrance import Entrance
+from zajil.net.peer import Networks
 
 _GRACE_SECONDS = 3
 """A page under way may end; one that listens for new mail never does by itself."""
+_TOO_SLOW = "no request in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who may connect to the pages, and how long a request may take to begin."""
+
+    browsers: Entrance
+    """Counts the connections of each address."""
+    proxies: Entrance
+    """Counts connections that bring requests of many browsers."""
+    trusted: Networks
+    header_seconds: float
+
+    def entrance(self, host: str) -> Entrance:
+        """Give what counts the connections of an address."""
+        try:
+            is_shared = host in self.trusted or ip_address(host).is_loopback
+        except ValueError:  # a Unix socket
+            is_shared = True
+        return self.proxies if is_shared else self.browsers
 
 
 class WebServer:
-    """The web of one worker."""
+    """The web of one worker.
 
-    def __init__(self, pages: Starlette, sockets: Sequence[socket.socket]) -> None:
+    Args:
+        pages: the application.
+        sockets: bound already.
+        admission: ``None``: without limits.
+    """
+
+    def __init__(
+        self,
+        pages: Starlette,
+        sockets: Sequence[socket.socket],
+        admission: Admission | None = None,
+    ) -> None:
         self._sockets = list(sockets)
+        http: Any = functools.partial(_Connection, admission) if admission else H11Protocol
         self._server = _Server(
             uvicorn.Config(
                 pages,
                 loop="none",
+                http=http,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # Security: ``web.forwarded`` decides whose X-Forwarded-For is believed.
+                proxy_headers=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
@@ -37,6 +89,61 @@ class WebServer:
     async def drain(self, seconds: float) -> None:
         """Accept no more; ``run`` returns when pages under way have ended, or soon after."""
         self._server.should_exit = True
+
+
+class _Connection(H11Protocol):
+    """A connection of uvicorn that is counted, and must bring its requests in time."""
+
+    def __init__(self, admission: Admission, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._admission = admission
+        self._entrance: Entrance | None = None
+        self._host = ""
+        self._header_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count it, or close it."""
+        super().connection_made(transport)
+        self._host = self.client[0] if self.client else "local"
+        entrance = self._admission.entrance(self._host)
+        if not entrance.admit(self._host):
+            transport.abort()
+            return
+        self._entrance = entrance
+        self._watch_header()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count it no more."""
+        self._stop_watching()
+        if self._entrance is not None:
+            self._entrance.forget(self._host)
+            self._entrance = None
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; a request must be complete some time after its first byte."""
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before:
+            self._stop_watching()
+        elif self.cycle is None or self.cycle.response_complete:
+            self._watch_header()
+
+    def _watch_header(self) -> None:
+        if self._header_timer is None:
+            seconds = self._admission.header_seconds
+            self._header_timer = self.loop.call_later(seconds, self._end)
+
+    def _stop_watching(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _end(self) -> None:
+        self._header_timer = None
+        if self._entrance is not None:
+            self._entrance.refuse(self._host, _TOO_SLOW)
+        self.transport.abort()
 
 
 class _Server(uvicorn.Server):

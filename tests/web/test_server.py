@@ -1,0 +1,187 @@
+"""Connections of browsers have caps and limits of time, as those of mail programs have."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from zajil.net.entrance import Entrance
+from zajil.net.floods import FloodCounter
+from zajil.net.limits import SessionLimits, SessionTable
+from zajil.net.peer import Networks
+from zajil.testing.clock import FakeClock
+from zajil.testing.store import NOW_MS
+from zajil.tracking.events import ConnectionsRefused
+from zajil.web.body_limit import SMALL_FORM, BodyLimit
+from zajil.web.server import Admission, WebServer
+
+GET = b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 10\r\n\r\nhalf="
+
+
+class Connection:
+    """A browser's end."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def send(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def line(self) -> bytes:
+        """Give the next line; nothing: the connection has ended."""
+        try:
+            return await self._reader.readline()
+        except ConnectionResetError:
+            return b""
+
+    async def rest(self) -> bytes:
+        """Give everything up to the end of the connection."""
+        try:
+            return await self._reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+class Ours:
+    """A server on a free port of 127.0.0.1."""
+
+    def __init__(self, sessions: int, header_seconds: float, body_seconds: float) -> None:
+        self.refused: list[ConnectionsRefused] = []
+        self.floods = FloodCounter("web", FakeClock(NOW_MS), self._report)
+        caps = SessionTable().caps(0, SessionLimits(sessions, 0, 0))
+        entrance = Entrance(caps, self.floods)
+        admission = Admission(entrance, entrance, Networks(), header_seconds)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        limit = Middleware(BodyLimit, most=1 << 20, seconds=body_seconds)
+        routes = [
+            Route("/", answer, methods=["GET", "POST"]),
+            Route("/login", answer, methods=["POST"]),
+        ]
+        self.server = WebServer(
+            Starlette(routes=routes, middleware=[limit]), [self.socket], admission
+        )
+
+    def _report(self, events: Sequence[ConnectionsRefused]) -> None:
+        self.refused += events
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Connection]:
+        reader, writer = await asyncio.open_connection(*self.socket.getsockname())
+        try:
+            yield Connection(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+async def answer(request: Request) -> Response:
+    await request.body()
+    return PlainTextResponse("here")
+
+
+@asynccontextmanager
+async def serving(
+    sessions: int = 10, header_seconds: float = 60, body_seconds: float = 60
+) -> AsyncIterator[Ours]:
+    ours = Ours(sessions, header_seconds, body_seconds)
+    run = asyncio.create_task(ours.server.run())
+    try:
+        yield ours
+    finally:
+        await ours.server.drain(0)
+        await run
+        ours.floods.close()
+
+
+def test_connections_above_the_cap_are_closed() -> None:
+    async def run() -> list[ConnectionsRefused]:
+        async with serving(sessions=2) as ours, ours.connected() as one:
+            async with ours.connected() as two, ours.connected() as three:
+                for connection in (one, two):
+                    connection.send(GET)
+                    assert b"200 OK" in await connection.line()
+                three.send(GET)
+                assert await three.rest() == b""
+            # A place that becomes free is given away.
+            line = b""
+            while not line:
+                async with ours.connected() as four:
+                    four.send(GET)
+                    line = await four.line()
+            assert b"200 OK" in line
+        return ours.refused
+
+    event = asyncio.run(run())[0]
+    assert event.service == "web"
+    assert event.reason == "too many sessions in all"
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"GET / HTTP/1.1\r\nHost: x", GET + b"GET / HT"], ids=["none", "half", "second"]
+)
+def test_a_header_section_that_does_not_end_ends_the_connection(start: bytes) -> None:
+    """Slow header sections hold no connection for long."""
+
+    async def run() -> list[ConnectionsRefused]:
+        async with serving(header_seconds=1) as ours, ours.connected() as browser:
+            browser.send(start)
+            assert (await browser.rest()).count(b"200 OK") == start.count(GET)
+        return ours.refused
+
+    events = asyncio.run(run())
+    # Behind a whole request it is uvicorn that ends it.
+    assert [event.reason for event in events] == ["no request in time"] * (not start.count(GET))
+
+
+def test_a_body_that_does_not_come_is_answered_with_408() -> None:
+    async def run() -> None:
+        async with (
+            serving(header_seconds=1, body_seconds=2) as ours,
+            ours.connected() as browser,
+        ):
+            browser.send(POST)
+            assert b"408" in await browser.line()
+            await browser.rest()
+
+    asyncio.run(run())
+
+
+def test_a_request_that_lasts_is_not_cut_by_the_time_for_headers() -> None:
+    async def run() -> None:
+        async with (
+            serving(header_seconds=1) as ours,
+            ours.connected() as browser,
+            ours.connected() as silent,
+        ):
+            browser.send(POST)
+            assert await silent.rest() == b""  # that time is over
+            browser.send(b"there")
+            assert b"200 OK" in await browser.line()
+
+    asyncio.run(run())
+
+
+def test_the_form_of_a_log_in_is_small() -> None:
+    """Whoever has not logged in may not make us take large forms apart."""
+
+    async def run() -> None:
+        async with serving() as ours:
+            for size, status in ((SMALL_FORM, b"200"), (SMALL_FORM + 1, b"413")):
+                head = f"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
+                async with ours.connected() as browser:
+                    browser.send(head.encode() + b"&" * size)
+                    assert status in await browser.line()
+
+    asyncio.run(run())
