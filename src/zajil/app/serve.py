@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import signal
 import socket
+from collections.abc import Callable
+from importlib.metadata import version
 from itertools import chain
 
 import structlog
 
 from zajil.app.open_files import allow_open_files, files_needed
+from zajil.app.reload import differing_options, take_over
 from zajil.app.worker import Shared, close_sockets, run_worker
 from zajil.check.lookalike import load_tables
+from zajil.config.load import BadConfiguration
 from zajil.config.options import Configuration, ListenOptions
 from zajil.net.limits import SessionTable
 from zajil.net.listener import BindFailed, bind_for_workers, name_of, remove_unix
 from zajil.net.log import set_up_log
+from zajil.net.service_manager import notify_service_manager
 from zajil.net.supervise import Supervisor
 from zajil.net.system import SystemClock
 from zajil.store.errors import StoreUnavailable
@@ -33,12 +39,17 @@ class CannotStart(Exception):
 
 
 def serve(
-    configuration: Configuration, *, ready_fd: int | None = None, stop_fd: int | None = None
+    configuration: Configuration,
+    *,
+    load: Callable[[], Configuration],
+    ready_fd: int | None = None,
+    stop_fd: int | None = None,
 ) -> int:
-    """Run a server until SIGTERM or SIGINT.
+    """Run a server until SIGTERM or SIGINT; SIGHUP reloads what ``app.reload`` can take over.
 
     Args:
         configuration: checked already.
+        load: reads the configuration anew; raises ``BadConfiguration``.
         ready_fd: gets one line of JSON when every worker serves: the addresses of each service
             and the supervisor's process id; closed then.
         stop_fd: end of file on it stops the server.
@@ -49,10 +60,12 @@ def serve(
     Raises:
         CannotStart: a port, file, user or the store cannot be used; nothing was started.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the supervisor takes it
     set_up_log(configuration.log)
     log = structlog.get_logger("zajil")
+    log.info("starting", version=version("zajil"), pid=os.getpid())
     allow_open_files(files_needed(configuration))
-    shared = _prepare(configuration)
+    shared = _prepare(configuration, load)
 
     def on_ready() -> None:
         addresses = {
@@ -60,6 +73,7 @@ def serve(
             for name, listening in shared.sockets.items()
         }
         log.info("serving", hostname=configuration.server.hostname, **addresses)
+        notify_service_manager("READY=1")
         if ready_fd is not None:
             line = json.dumps({**addresses, "pid": os.getpid()}) + "\n"
             os.write(ready_fd, line.encode())
@@ -69,6 +83,8 @@ def serve(
         log.warning("worker ended, starting another", worker=number, pid=pid, how=how)
 
     def on_stop() -> None:
+        log.info("stopping")
+        notify_service_manager("STOPPING=1")
         for sock, *_ in chain.from_iterable(shared.sockets.values()):
             remove_unix(sock)
         close_sockets(shared.sockets)
@@ -79,13 +95,35 @@ def serve(
         on_ready=on_ready,
         on_death=on_death,
         on_stop=on_stop,
+        on_reload=lambda: _reload(shared),
         parent_fd=stop_fd,
         grace_seconds=configuration.server.shutdown_grace / 1000 + 5,
     )
-    return supervisor.run()
+    status = supervisor.run()
+    log.info("stopped", status=status)
+    return status
 
 
-def _prepare(configuration: Configuration) -> Shared:
+def _reload(shared: Shared) -> bool:
+    """Take over what counts at once; tell what does not, and whether the workers shall too."""
+    log = structlog.get_logger("zajil")
+    before = shared.configuration
+    try:
+        new = shared.load()
+        shared.configuration = take_over(before, new, shared.server_tls)
+    except (BadConfiguration, BadCertificate) as error:
+        log.error(
+            "cannot reload, the configuration and certificate of before stay", reason=str(error)
+        )
+        return False
+    log.info("reloaded", changed=list(differing_options(before, shared.configuration)))
+    waiting = list(differing_options(shared.configuration, new))
+    if waiting:
+        log.warning("these options count from the next start", options=waiting)
+    return True
+
+
+def _prepare(configuration: Configuration, load: Callable[[], Configuration]) -> Shared:
     server, tls = configuration.server, configuration.tls
     workers = server.workers or os.cpu_count() or 1
     sockets: dict[str, list[list[socket.socket]]] = {}
@@ -109,7 +147,7 @@ def _prepare(configuration: Configuration) -> Shared:
         raise CannotStart(str(error)) from error
     _tell(prepared)
     sessions = {name: SessionTable(workers) for name in SERVICES}
-    return Shared(configuration, workers, sockets, sessions, context, client_tls, lock)
+    return Shared(configuration, workers, sockets, sessions, context, client_tls, lock, load)
 
 
 def _tell(prepared: Prepared) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 
@@ -16,9 +17,11 @@ import structlog
 
 from zajil.app.dmarc import make_counts
 from zajil.app.means import Means
+from zajil.app.reload import take_over
 from zajil.app.services import make_parts
 from zajil.check.knowledge import Knowledge
 from zajil.check.step import Checks
+from zajil.config.load import BadConfiguration
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.keys.keyring import Keyring
@@ -31,16 +34,18 @@ from zajil.resolver.client import Resolver
 from zajil.store.errors import StoreUnavailable
 from zajil.store.folder import ServerLock
 from zajil.store.open import Store, open_store
+from zajil.tls.context import BadCertificate
 
 _SWITCH_INTERVAL_SECONDS = 0.0005
 """The writer's thread must get its turn beside a busy loop (style C12 example 5)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shared:
     """What is made before the fork."""
 
     configuration: Configuration
+    """A reload replaces it, in each process for itself."""
     workers: int
     sockets: dict[str, list[list[socket.socket]]]
     """For each service, for each of its addresses, one for each worker."""
@@ -49,6 +54,8 @@ class Shared:
     client_tls: ssl.SSLContext
     lock: ServerLock
     """Of the data folder; held until the last process has ended."""
+    load: Callable[[], Configuration]
+    """Reads the configuration anew; raises ``BadConfiguration``."""
 
 
 def close_sockets(sockets: dict[str, list[list[socket.socket]]]) -> None:
@@ -96,6 +103,7 @@ class Worker:
         self.clock: Clock = SystemClock()
         self.random: Random = BufferedRandom()
         self.log = structlog.get_logger("zajil").bind(worker=number)
+        self._store: Store | None = None
 
     async def run(self, pipes: WorkerPipes) -> int:
         """Serve until the supervisor says stop; returns the exit status."""
@@ -104,6 +112,8 @@ class Worker:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
         loop.add_reader(pipes.stop_fd, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         configuration = self.configuration
         try:
             store = open_store(
@@ -117,6 +127,7 @@ class Worker:
         except StoreUnavailable as error:
             self.log.error("cannot open the store", reason=str(error))
             return 1
+        self._store = store
         try:
             await self._serve(store, stop, pipes)
         finally:
@@ -124,8 +135,23 @@ class Worker:
             await store.close()
         return 0
 
+    def _reload(self) -> None:
+        """Do in this process what the supervisor has done in its own."""
+        shared = self.shared
+        before = shared.configuration.log
+        try:
+            shared.configuration = take_over(shared.configuration, shared.load(), shared.server_tls)
+        except (BadConfiguration, BadCertificate) as error:
+            self.log.error("a worker cannot reload, what it has stays", reason=str(error))
+            return
+        after = shared.configuration.log
+        if after != before:
+            self.log = structlog.get_logger("zajil").bind(worker=self.number)
+            if self._store is not None:
+                self._store.observe(EventLog(after, self.clock).tell)
+
     async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
-        store.observe(EventLog(self.configuration.log, self.clock).tell)
+        store.observe(EventLog(self.shared.configuration.log, self.clock).tell)
         shared, configuration = self.shared, self.configuration
         hostname = configuration.server.hostname
         store.directory.hostname = hostname

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import signal
 from typing import Annotated
 
 import typer
 
-from zajil.cli.configured import ConfigOption, SetOption, read_configuration
+from zajil.cli.configured import ConfigOption, SetOption, configuration_file, read_configuration
 
 
 def serve(
@@ -25,12 +27,15 @@ def serve(
         typer.Option(help="Stop when this descriptor ends: its other end is gone.", hidden=True),
     ] = None,
 ) -> None:
-    """Run the server until SIGTERM or Ctrl-C.
+    """Run the server until SIGTERM or Ctrl-C; SIGHUP reloads certificate, key and [log].
 
     Exit status: 0 ended in order, 1 it could not run, 2 the configuration is wrong.
     """
-    configuration = read_configuration(context, config, tuple(overrides or ()))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it never ends a server, not even a new one
+    file = configuration_file(context, config).resolve()
+    load = functools.partial(read_configuration, context, file, tuple(overrides or ()))
+    configuration = load()
 
     from zajil.app.serve import serve as serve_app
 
-    raise typer.Exit(serve_app(configuration, ready_fd=ready_fd, stop_fd=stop_on_eof))
+    raise typer.Exit(serve_app(configuration, load=load, ready_fd=ready_fd, stop_fd=stop_on_eof))

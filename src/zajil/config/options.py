@@ -151,12 +151,13 @@ class TlsOptions(Options):
     certificate: FilePath | None = Field(
         None,
         examples=["tls/certificate.pem"],
-        description="PEM file: our certificate and its chain.",
+        description="PEM file: our certificate and its chain. Read again at SIGHUP.",
     )
     key: FilePath | None = Field(
         None,
         examples=["tls/key.pem"],
-        description="PEM file: the private key; ECDSA P-256 is best.",
+        description="PEM file: the private key; ECDSA P-256 is best. Read again at SIGHUP, by "
+        "server.user.",
     )
     ca_file: FilePath | None = Field(
         None,
@@ -513,9 +514,11 @@ class LogOptions(Options):
     """``[log]``: what goes to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least that is shown."
+        "info", description="The least that is shown. Taken over at SIGHUP."
     )
-    format: Literal["text", "json"] = Field("text", description="For people, or for programs.")
+    format: Literal["text", "json"] = Field(
+        "text", description="For people, or for programs. Taken over at SIGHUP."
+    )
 
 
 class Configuration(Options):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import signal
@@ -120,8 +121,8 @@ def _serve_when_told(order_fd: int, ready_fd: int) -> NoReturn:
             status = 0
         else:
             _redirect(order["log"])
-            configuration = load_configuration(Path(order["configuration"]))
-            status = serve(configuration, ready_fd=ready_fd, stop_fd=order_fd)
+            load = functools.partial(load_configuration, Path(order["configuration"]))
+            status = serve(load(), load=load, ready_fd=ready_fd, stop_fd=order_fd)
     except CannotStart as error:
         sys.stderr.write(f"zajil: {error}\n")
         sys.stderr.flush()

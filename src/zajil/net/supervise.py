@@ -7,6 +7,7 @@ Laws:
 - Workers end when the supervisor does, however it ended: they watch a pipe whose other end only
   the supervisor holds.
 - Everything is told to the supervisor by one byte on a pipe; it never waits for a worker.
+- SIGHUP never ends anything: it asks for a reload, and the supervisor passes it on to the workers.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Supervisor:
         on_ready: Callable[[], None],
         on_death: Callable[[int, int, str], None],
         on_stop: Callable[[], None],
+        on_reload: Callable[[], bool] = lambda: False,
         parent_fd: int | None = None,
         grace_seconds: float = 20.0,
     ) -> None:
@@ -70,6 +72,8 @@ class Supervisor:
             on_ready: called once, when every worker has said that it serves.
             on_death: told the number, process id and how it ended, of each that was not asked to.
             on_stop: called once, before the workers are told to end.
+            on_reload: called at SIGHUP; returns whether the workers shall get the signal too. It
+                is blocked in a new worker, which handles it before it unblocks it.
             parent_fd: end of file on it stops everything; a lab that dies takes its servers along.
             grace_seconds: time to end after SIGTERM, then SIGKILL.
         """
@@ -78,11 +82,13 @@ class Supervisor:
         self._on_ready = on_ready
         self._on_death = on_death
         self._on_stop = on_stop
+        self._on_reload = on_reload
         self._parent_fd = parent_fd
         self._grace_seconds = grace_seconds
         self._workers: dict[int, _Worker] = {}
         self._due: dict[int, tuple[float, int]] = {}
         self._stopping = False
+        self._reload_wanted = False
         self._gave_up = False
         self._waiting_for = set(range(count))
         self._stop_read, self._stop_write = os.pipe()
@@ -90,7 +96,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Keep workers alive until a signal; return 0, or 1 if one never served."""
-        with _woken_by_signals(self._begin_stop) as wake_fd:
+        with _woken_by_signals(self._begin_stop, self._ask_for_reload) as wake_fd:
             for number in range(self._count):
                 self._start(number, 0)
             while not self._stopping:
@@ -113,7 +119,15 @@ class Supervisor:
         if self._ready_read in readable:
             self._note_ready(os.read(self._ready_read, 512))
         self._bury()
+        if self._reload_wanted and not self._stopping:
+            self._reload()
         self._start_due()
+
+    def _reload(self) -> None:
+        self._reload_wanted = False
+        if self._on_reload():
+            for worker in self._workers.values():
+                os.kill(worker.pid, signal.SIGHUP)  # not buried yet, so the id is still its own
 
     def _note_ready(self, numbers: bytes) -> None:
         for number in numbers:
@@ -132,15 +146,17 @@ class Supervisor:
                 self._start(number, failures)
 
     def _start(self, number: int, failures: int) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
             self._workers[number] = _Worker(pid, time.monotonic(), failures)
             return
         status = 1
         try:
             os.close(self._stop_write)  # else this child would keep its siblings alive
             os.close(self._ready_read)
-            for name in (*_STOP_SIGNALS, signal.SIGCHLD):
+            for name in (*_STOP_SIGNALS, signal.SIGCHLD, signal.SIGHUP):
                 signal.signal(name, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
             status = self._run_worker(number, WorkerPipes(self._stop_read, self._ready_write))
@@ -171,6 +187,9 @@ class Supervisor:
     def _begin_stop(self) -> None:
         self._stopping = True
 
+    def _ask_for_reload(self) -> None:
+        self._reload_wanted = True
+
     def _stop_all(self, wake_fd: int) -> None:
         self._on_stop()
         os.close(self._stop_write)
@@ -192,14 +211,17 @@ def _how_it_ended(status: int) -> str:
 
 
 @contextmanager
-def _woken_by_signals(stop: Callable[[], None]) -> Iterator[int]:
+def _woken_by_signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[int]:
     """Give a descriptor that becomes readable with every signal we care for."""
     read_fd, write_fd = os.pipe()
     os.set_blocking(read_fd, False)
     os.set_blocking(write_fd, False)
-    before = {name: signal.getsignal(name) for name in (*_STOP_SIGNALS, signal.SIGCHLD)}
+    before = {
+        name: signal.getsignal(name) for name in (*_STOP_SIGNALS, signal.SIGCHLD, signal.SIGHUP)
+    }
     for name in _STOP_SIGNALS:
         signal.signal(name, lambda number, frame: stop())
+    signal.signal(signal.SIGHUP, lambda number, frame: reload())
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     previous = signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
     try:

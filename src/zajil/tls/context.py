@@ -2,7 +2,8 @@
 
 TLS 1.2 and 1.3 only (RFC 8996), without compression and renegotiation$
 (RFC 9325). A server's context is made once, before the workers are forked: its ticket keys are
-then the same in all of them, and a client resumes with any.
+then the same in all of them, and a client resumes with any. So it stays when the certificate is
+replaced: ``replace_certificate``.
 """
 
 from __future__ import annotations
@@ -42,6 +43,29 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
             raise BadCertificate(f"{key} is not the key of {certificate}") from None
         raise BadCertificate(f"{certificate} and {key} are not a PEM certificate and key") from None
     return context
+
+
+def replace_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """Present another certificate in all handshakes from now on.
+
+    Loading it into the context itself would not do: OpenSSL keeps one certificate for each kind of
+    key, and clients would still get the old one after a change from RSA to ECDSA.
+
+    Args:
+        context: of ``server_context``, in use.
+        certificate: PEM file with its chain.
+        key: PEM file.
+
+    Raises:
+        BadCertificate: as ``server_context``; the old certificate stays.
+    """
+    fresh = server_context(certificate, key)
+
+    def choose(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        # Called in each handshake, whether the client names a host or not.
+        connection.context = fresh
+
+    context.sni_callback = choose
 
 
 def client_context(ca_file: Path | None, verify: bool) -> ssl.SSLContext:
