@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from zajil.admin.open import open_admin_store
 from zajil.admin.password import BadPassword
 from zajil.admin.setup import AlreadySetUp, CannotSetUp, SetupPlan, SetupResult, set_up
-from zajil.config.load import load_configuration
+from zajil.config.load import BadConfiguration, load_configuration
 from zajil.core.domain import BadDomain
 from zajil.net.system import SystemClock
 from zajil.store.accounts import AccountRow, find_by_login, list_accounts
@@ -151,7 +151,9 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         ({"password": "short"}, BadPassword),
         ({"domain": "not a domain"}, BadDomain),
         ({"store_url": "postgresql://127.0.0.1:1/none"}, StoreUnavailable),
-        ({"store_url": "mysql://x"}, StoreUnavailable),
+        ({"store_url": "mysql://x"}, BadConfiguration),
+        ({"domain": "localhost"}, BadDomain),
+        ({"hostname": "192.0.2.1"}, BadDomain),
     ],
 )
 def test_a_failed_setup_leaves_nothing(

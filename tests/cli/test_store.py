@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +20,20 @@ from zajil.store.open import make_dialect
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A server that was set up, and never started."""
+    folder = tmp_path_factory.mktemp("template") / "mail"
     with pytest.raises(SystemExit) as ended:
-        main(["setup", "north.test", "--dir", str(tmp_path / "mail")])
+        main(["setup", "north.test", "--dir", str(folder)])
     assert ended.value.code == 0
-    capsys.readouterr()
-    return tmp_path / "mail"
+    return folder
+
+
+@pytest.fixture
+def folder(template: Path, tmp_path: Path) -> Path:
+    """A copy of it for one test."""
+    return Path(shutil.copytree(template, tmp_path / "mail"))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.core.domain import BadDomain, to_ascii, to_dns_name, to_unicode
+from zajil.core.domain import BadDomain, is_public_name, to_ascii, to_dns_name, to_unicode
 
 
 def test_names_are_kept_in_a_labels_and_lower_case() -> None:
@@ -53,3 +53,23 @@ def test_what_others_publish_is_taken_as_dns_has_it() -> None:
     for name in ("", "a..test", "a b.test", "-a.test", "💩.test", "\udcff.test"):
         with pytest.raises(BadDomain):
             to_dns_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_public"),
+    [
+        ("mail.example.org", True),
+        ("example.org", True),
+        ("xn--mgbkq8e.xn--wgbh1c", True),
+        ("mail.north.test", True),
+        ("mail", False),
+        ("localhost", False),
+        ("mx.localhost", False),
+        ("localhost.localdomain", False),
+        ("192.0.2.1", False),
+        ("1.2", False),
+    ],
+)
+def test_a_public_name(name: str, is_public: bool) -> None:
+    """RFC 6761 section 6.3: localhost and what is below it is this machine."""
+    assert is_public_name(name) is is_public

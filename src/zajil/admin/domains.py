@@ -6,7 +6,7 @@ from zajil.admin.dkim_keys import make_first_keys
 from zajil.config.options_keys import KeyOptions
 from zajil.core.address import Address
 from zajil.core.directory import ROLE_LOCAL_PARTS
-from zajil.core.domain import to_ascii
+from zajil.core.domain import BadDomain, is_public_name, to_ascii
 from zajil.store.accounts import list_accounts
 from zajil.store.aliases import AliasRow, create_alias
 from zajil.store.domains import (
@@ -30,10 +30,12 @@ def add_domain(
         The ASCII form of the domain.
 
     Raises:
-        BadDomain: not a domain name.
+        BadDomain: not a domain name, or not one that others can look up.
         AlreadyExists: it is ours already.
     """
     ascii_name = to_ascii(domain)
+    if not is_public_name(ascii_name):
+        raise BadDomain(f"{ascii_name}: others cannot look up such a name in DNS")
     store.write_now(create_domain, DomainRow(ascii_name, now_ms))
     if postmaster is None:
         accounts = store.read_now(list_accounts)

@@ -25,7 +25,7 @@ from zajil.config.load import parse_configuration
 from zajil.config.options import Configuration
 from zajil.core.address import Address, parse_address
 from zajil.core.clock import Clock, Random
-from zajil.core.domain import to_ascii, to_unicode
+from zajil.core.domain import BadDomain, is_public_name, to_ascii, to_unicode
 from zajil.store.accounts import list_accounts
 from zajil.store.dkim_keys import DkimKeyRow
 from zajil.store.errors import StoreExists
@@ -85,7 +85,9 @@ def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
         StoreUnavailable, WrongUser: as ``open_admin_store``.
     """
     domain = to_ascii(plan.domain)
+    _require_public(domain, "a mail domain", "example.org")
     hostname = to_ascii(plan.hostname or f"mail.{domain}")
+    _require_public(hostname, "a mail server", "mail.example.org")
     address = parse_address(plan.admin) if plan.admin else Address("admin", domain)
     file = plan.folder / CONFIGURATION_NAME
     text = _configuration_text(plan, domain, hostname)
@@ -106,6 +108,11 @@ def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
             raise CannotSetUp(f"cannot write {where}: {error.strerror}") from error
         raise
     return SetupResult(file, domain, account, records_for(domain, configuration, keys))
+
+
+def _require_public(name: str, what: str, example: str) -> None:
+    if not is_public_name(name):
+        raise BadDomain(f"{name}: {what} has a name that others can look up in DNS, like {example}")
 
 
 def _configuration_text(plan: SetupPlan, domain: str, hostname: str) -> str:

@@ -10,9 +10,11 @@ import socket
 from collections.abc import Callable
 from importlib.metadata import version
 from itertools import chain
+from pathlib import Path
 
 import structlog
 
+from zajil.admin.configuration import must_mend, should_mend
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.reload import differing_options, take_over
 from zajil.app.worker import Shared, close_sockets, run_worker
@@ -41,6 +43,7 @@ class CannotStart(Exception):
 def serve(
     configuration: Configuration,
     *,
+    file: Path,
     load: Callable[[], Configuration],
     ready_fd: int | None = None,
     stop_fd: int | None = None,
@@ -49,6 +52,7 @@ def serve(
 
     Args:
         configuration: checked already.
+        file: where it was read from.
         load: reads the configuration anew; raises ``BadConfiguration``.
         ready_fd: gets one line of JSON when every worker serves: the addresses of each service
             and the supervisor's process id; closed then.
@@ -65,6 +69,10 @@ def serve(
     log = structlog.get_logger("zajil")
     log.info("starting", version=version("zajil"), pid=os.getpid())
     allow_open_files(files_needed(configuration))
+    for finding in must_mend(configuration):
+        raise CannotStart(str(finding))
+    for finding in should_mend(configuration, file, SystemClock().now_ms()):
+        log.warning("the configuration needs care", option=finding.option, reason=str(finding))
     shared = _prepare(configuration, load)
 
     def on_ready() -> None:
@@ -168,14 +176,8 @@ def _become(user: str | None) -> None:
     if os.geteuid() != 0:
         return
     if user is None:
-        structlog.get_logger("zajil").warning(
-            "running as root: name an ordinary user in server.user, and own the data folder by it"
-        )
         return
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError:
-        raise CannotStart(f"server.user: there is no user {user} on this machine") from None
+    entry = pwd.getpwnam(user)
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)

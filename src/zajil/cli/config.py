@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zajil.cli.configured import configuration_file, read_configuration
 from zajil.cli.errors import NOT_DONE
 from zajil.cli.output import AsJson, print_json
+
+if TYPE_CHECKING:
+    from zajil.admin.configuration import Finding
 
 config_app = typer.Typer(name="config", help="The configuration file.", no_args_is_help=True)
 
@@ -30,12 +34,16 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a server could start with the configuration, and what is wrong if not.
+    """Say whether a server could run with the configuration on this machine, and what is wrong.
 
-    Exit status: 0 it is right, 1 a file it names cannot be used, 2 an option is wrong.
+    Looks at certificate and key, the user, the folders and the store too; run it as root.
+
+    Exit status: 0 it is right (warnings go to standard error), 1 something on this machine does
+    not fit it, 2 an option is wrong.
     """
+    from zajil.admin.configuration import find_mistakes
     from zajil.config.load import BadConfiguration
-    from zajil.tls.context import BadCertificate, client_context, server_context
+    from zajil.net.system import SystemClock
 
     try:
         configuration = read_configuration(context, file)
@@ -46,21 +54,27 @@ def check(
             {"file": one.file, "option": one.option, "reason": one.reason, "nearest": one.nearest}
             for one in (error, *error.others)
         ]
-        print_json({"ok": False, "mistakes": mistakes})
+        print_json({"ok": False, "mistakes": mistakes, "warnings": []})
         raise typer.Exit(2) from None
-    name = str(configuration_file(context, file))
-    tls = configuration.tls
-    try:
-        if tls.certificate and tls.key:
-            server_context(tls.certificate, tls.key)
-        client_context(tls.ca_file, verify=True)
-    except BadCertificate as error:
-        if not as_json:
-            raise
-        mistake = {"file": name, "option": "tls", "reason": str(error), "nearest": None}
-        print_json({"ok": False, "mistakes": [mistake]})
-        raise typer.Exit(NOT_DONE) from None
+    path = configuration_file(context, file)
+    found = find_mistakes(configuration, path, SystemClock().now_ms())
+    is_right = all(one.is_warning for one in found)
     if as_json:
-        print_json({"ok": True, "mistakes": []})
+        mistakes = [_as_json(path, one) for one in found if not one.is_warning]
+        warnings = [_as_json(path, one) for one in found if one.is_warning]
+        print_json({"ok": is_right, "mistakes": mistakes, "warnings": warnings})
     else:
-        print(f"{name} is right")
+        for one in found:
+            print(f"zajil: {'warning: ' if one.is_warning else ''}{path}: {one}", file=sys.stderr)
+        if is_right:
+            print(f"{path} is right")
+    raise typer.Exit(0 if is_right else NOT_DONE)
+
+
+def _as_json(file: Path, one: Finding) -> dict[str, str | None]:
+    return {
+        "file": str(file),
+        "option": one.option,
+        "reason": one.reason,
+        "nearest": one.nearest,
+    }

@@ -38,4 +38,5 @@ def serve(
 
     from zajil.app.serve import serve as serve_app
 
-    raise typer.Exit(serve_app(configuration, load=load, ready_fd=ready_fd, stop_fd=stop_on_eof))
+    status = serve_app(configuration, file=file, load=load, ready_fd=ready_fd, stop_fd=stop_on_eof)
+    raise typer.Exit(status)

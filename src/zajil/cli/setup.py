@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -74,6 +75,8 @@ def setup(
     print(f"Log-in name    {account.login}")
     if account.password is not None:
         print(f"Password       {account.password}   (shown only now)")
+    if user is None and os.geteuid() == 0:
+        print("\nWarning: without --user the server runs as root; set server.user to change that.")
     print("\nPublish these records in DNS:\n")
     print_records(result.records)
     print(f"\nThen start it:  zajil serve --config {result.configuration}")

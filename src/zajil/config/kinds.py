@@ -79,12 +79,60 @@ def is_safe_url(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and here)
 
 
+def _database_address(value: Any) -> Any:
+    # Security: the value may hold a password, and stands in no reason.
+    if not isinstance(value, str) or value == "sqlite":
+        return value
+    if not value.startswith(DATABASE_SCHEMES):
+        raise ValueError("it is neither 'sqlite' nor an address like 'postgresql://user@host/name'")
+    try:
+        parts = urlsplit(value)
+        is_right = parts.port != 0 and not any(map(str.isspace, value))
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise ValueError("it is not an address like 'postgresql://user@host:5432/name'")
+    return value
+
+
+def _web_address(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, 0
+    extra = parts.query or parts.fragment or parts.username or parts.password if host else True
+    if extra or parts.scheme not in ("http", "https") or port == 0 or not _is_host(host):
+        raise ValueError(f"{value!r} is not an address like 'https://mail.example.org/'")
+    return value
+
+
+def _is_host(name: str | None) -> bool:
+    try:
+        if ":" in (name or ""):
+            ip_address(name or "")
+        else:
+            to_ascii(name or "")
+    except (BadDomain, ValueError):
+        return False
+    return True
+
+
 def _listen_address(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(UNIX_PREFIX):
         if not value.startswith(UNIX_PREFIX + "/"):
             raise ValueError(f"{value!r}: a Unix socket is named by its whole path, 'unix:/...'")
         return value
     return _host_port(value)
+
+
+def _ip_address(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IP address") from None
 
 
 def _network(value: Any) -> Any:
@@ -113,6 +161,8 @@ def _secret(value: Any, info: ValidationInfo) -> Any:
 
 
 UNIX_PREFIX = "unix:"
+DATABASE_SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
+"""What the address of a PostgreSQL database begins with."""
 
 Duration = Annotated[int, BeforeValidator(_duration), Kind("duration", format_duration)]
 """Milliseconds; written ``"5d"``."""
@@ -132,3 +182,14 @@ FilePath = Annotated[Path, AfterValidator(_from_folder), Kind("path")]
 """A relative one is taken from the folder of the configuration file."""
 Secret = Annotated[str, BeforeValidator(_secret), Kind("text, or { file = PATH } to keep it apart")]
 """Never printed; ``{ file = "..." }`` reads it from a file of its own."""
+DatabaseAddress = Annotated[
+    str,
+    AfterValidator(_database_address),
+    BeforeValidator(_secret),
+    Kind("'sqlite', or a PostgreSQL address, or { file = PATH } to keep it apart"),
+]
+"""``"sqlite"``, ``"postgresql://user@host/name"``; a secret."""
+WebAddress = Annotated[str, AfterValidator(_web_address), Kind("http:// or https:// address")]
+"""``"https://mail.example.org/"``."""
+IpAddress = Annotated[str, AfterValidator(_ip_address), Kind("IP address")]
+"""``"192.0.2.1"``, ``"2001:db8::1"``."""

@@ -14,14 +14,17 @@ from pydantic import Field, model_validator
 
 from zajil.config.kinds import (
     BadOption,
+    DatabaseAddress,
     DomainName,
     Duration,
     FilePath,
     HostPort,
+    IpAddress,
     ListenAddress,
     Network,
     Secret,
     Size,
+    WebAddress,
     is_safe_url,
 )
 from zajil.config.options_check import CheckOptions
@@ -60,7 +63,7 @@ class ServerOptions(Options):
 class StoreOptions(Options):
     """``[store]``: where mail lies."""
 
-    url: Secret = Field(
+    url: DatabaseAddress = Field(
         "sqlite",
         description="'sqlite' for a file in server.data_dir, or a PostgreSQL address: "
         "'postgresql://user@host/database?options=-csearch_path%3Dname'.",
@@ -441,7 +444,7 @@ class DeliverOptions(Options):
     """``[deliver]``: how we speak to the next server."""
 
     port: int = Field(25, ge=1, le=65535, description="Port of other servers; 25 on the Internet.")
-    source_address: str | None = Field(
+    source_address: IpAddress | None = Field(
         None,
         examples=["192.0.2.1"],
         description="Our own address for outgoing connections; default: the system chooses.",
@@ -475,7 +478,7 @@ class DeliverOptions(Options):
 class WebOptions(Options):
     """``[web]``: the browser's side."""
 
-    url: str | None = Field(
+    url: WebAddress | None = Field(
         None,
         examples=["https://mail.example.org/"],
         description="Address of the web pages as the browser sees it; default: the listener's.",

@@ -67,3 +67,18 @@ def to_unicode(domain: str) -> str:
         return idna.decode(domain)
     except (idna.IDNAError, UnicodeError):
         return domain
+
+
+def is_public_name(ascii_name: str) -> bool:
+    """Whether a name can be one that others look up: a full one, and not this machine's own.
+
+    Args:
+        ascii_name: of ``to_ascii``.
+
+    Returns:
+        False for a single label, an address (no top-level domain is all digits), and localhost
+        with what is below it (RFC 6761 section 6.3).
+    """
+    labels = ascii_name.split(".")
+    is_local = labels[-1] in ("localhost", "localdomain")
+    return len(labels) > 1 and not labels[-1].isdigit() and not is_local

@@ -121,8 +121,9 @@ def _serve_when_told(order_fd: int, ready_fd: int) -> NoReturn:
             status = 0
         else:
             _redirect(order["log"])
-            load = functools.partial(load_configuration, Path(order["configuration"]))
-            status = serve(load(), load=load, ready_fd=ready_fd, stop_fd=order_fd)
+            file = Path(order["configuration"])
+            load = functools.partial(load_configuration, file)
+            status = serve(load(), file=file, load=load, ready_fd=ready_fd, stop_fd=order_fd)
     except CannotStart as error:
         sys.stderr.write(f"zajil: {error}\n")
         sys.stderr.flush()
