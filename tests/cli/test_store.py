@@ -163,3 +163,27 @@ def test_setup_writes_for_the_owner_alone_whatever_the_umask(umask: int, tmp_pat
         "mail/data/blobs": 0o700,
         "mail/data/store.sqlite": 0o600,
     }
+
+
+def test_store_check_tells_and_mends(run: Run, folder: Path) -> None:
+    status, out, _ = run("store", "check", "--json")
+    told = json.loads(out)
+    assert (status, told["ok"], told["findings"], told["accounts"]) == (0, True, [], 1)
+    stray = folder / "data" / "blobs" / "xx" / "stray"
+    stray.parent.mkdir()
+    stray.write_bytes(b"x")
+    status, out, err = run("store", "check")
+    assert (status, err) == (1, "")
+    assert "file blobs/xx/stray: no row of the store names it (orphan); zajil store check" in out
+    assert out.endswith("the store is damaged\n")
+    status, out, _ = run("store", "check", "--json")
+    (finding,) = json.loads(out)["findings"]
+    assert (status, finding["kind"], finding["can_repair"]) == (1, "orphan", True)
+    status, out, _ = run("store", "check", "--repair")
+    assert (status, "mended: file blobs/xx/stray" in out) == (0, True)
+    assert not stray.exists()
+
+
+def test_store_check_tells_that_space_is_short(run: Run) -> None:
+    status, out, _ = run("--set", "store.free_space_reserve=1000000GiB", "store", "check")
+    assert (status, "new mail is deferred (no-space)" in out) == (1, True)

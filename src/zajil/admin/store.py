@@ -9,10 +9,13 @@ from typing import Any
 from zajil.admin.open import as_server_user, find_user
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock
+from zajil.core.units import format_size
 from zajil.store.accounts import list_accounts
+from zajil.store.check import find_damage, repair
+from zajil.store.damage import Damage
 from zajil.store.dialect import Progress
 from zajil.store.domains import list_domains
-from zajil.store.folder import make_folder
+from zajil.store.folder import is_served, make_folder
 from zajil.store.life import Upgrade, create_store, upgrade_store
 from zajil.store.open import Store
 
@@ -50,8 +53,38 @@ def bring_up_to_date(
         return upgrade_store(configuration.store, server.data_dir, clock=clock, progress=progress)
 
 
+def check_store(
+    store: Store, configuration: Configuration, *, repairs: bool, progress: Progress
+) -> tuple[list[Damage], list[Damage]]:
+    """Find what is damaged; mend what can be mended, if asked to.
+
+    Returns:
+        What was found, and what of it is left.
+    """
+    data_dir = configuration.server.data_dir
+    # A node elsewhere may write to a PostgreSQL database, but not to files here.
+    served = is_served(data_dir)
+    found = find_damage(store, is_served=served, progress=progress)
+    left = found
+    if repairs and any(one.can_repair for one in found):
+        repair(store, is_served=served)
+        left = find_damage(store, is_served=served, progress=progress)
+    free = shutil.disk_usage(data_dir).free
+    reserve = configuration.store.free_space_reserve
+    if free < reserve:
+        full = Damage(
+            "no-space",
+            str(data_dir),
+            f"{format_size(free)} are free, less than store.free_space_reserve, "
+            f"{format_size(reserve)}: new mail is deferred",
+            "make room",
+        )
+        return [*found, full], [*left, full]
+    return found, left
+
+
 def describe_store(store: Store, configuration: Configuration) -> dict[str, Any]:
-    """Give what ``zajil store check --json`` prints."""
+    """Give the figures of what ``zajil store check --json`` prints."""
     data_dir = configuration.server.data_dir
     return {
         "database": "sqlite" if configuration.store.url == "sqlite" else "postgresql",

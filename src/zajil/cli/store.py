@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Annotated
+
 import typer
 
 from zajil.cli.configured import opened_store, read_configuration
-from zajil.cli.output import AsJson, print_json, progress_bar
+from zajil.cli.errors import NOT_DONE
+from zajil.cli.output import AsJson, print_json, printable, progress_bar
 
 store_app = typer.Typer(name="store", help="Where mail lies.", no_args_is_help=True)
 
@@ -62,21 +66,45 @@ def upgrade(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 @store_app.command("check")
-def check(context: typer.Context, as_json: AsJson = False) -> None:
-    """Open the store, and say what is in it.
+def check(
+    context: typer.Context,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Mend what loses nothing: wrong counts and sizes, what has no owner."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is in the store, and find what is damaged: bytes that are missing, counts, orphans.
 
-    Exit status: 0 it can be used, 1 it cannot, 2 wrong usage.
+    It reads the whole database, and looks for the file of each large message, not at its bytes.
+    The server may run meanwhile. With --repair, what is left is listed after what was mended.
+
+    Exit status: 0 all is right, 1 something is damaged or the store cannot be read, 2 wrong usage.
     """
-    from zajil.admin.store import describe_store
+    from zajil.admin.store import check_store, describe_store
 
     configuration = read_configuration(context)
     with opened_store(context) as store:
         facts = describe_store(store, configuration)
+        with progress_bar("checking the store", quiet=as_json) as progress:
+            found, left = check_store(store, configuration, repairs=repair, progress=progress)
+    mended = [one for one in found if one not in left]
     if as_json:
-        print_json(facts)
-        return
-    for name, value in facts.items():
-        print(f"{name.replace('_', ' '):<16}{value}")
+        findings = [asdict(one) for one in left]
+        print_json(
+            {**facts, "ok": not left, "findings": findings, "repaired": [asdict(m) for m in mended]}
+        )
+    else:
+        for name, value in facts.items():
+            print(f"{name.replace('_', ' '):<16}{value}")
+        for one in mended:
+            print(printable(f"mended: {one.what}: {one.reason}"))
+        for one in left:
+            print(printable(f"{one.what}: {one.reason} ({one.kind}); {one.advice}"))
+        print("the store is damaged" if left else "the store is right")
+    raise typer.Exit(NOT_DONE if left else 0)
 
 
 @store_app.command("sweep")

@@ -177,28 +177,36 @@ class Blobs:
         if staged.location is not None:
             self.unlink([staged.location])
 
-    def sweep(self, conn: Connection, older_than_ms: int) -> int:
-        """Remove files that no row names: what crashes between staging and commit left.
+    def orphans(self, conn: Connection, older_than_ms: int) -> list[str]:
+        """List files that no row names: what crashes between staging and commit left.
 
         Args:
             conn: a snapshot.
             older_than_ms: a younger file may belong to a transaction that is under way.
 
         Returns:
-            How many were removed.
+            Paths below the folder of blobs.
         """
-        removed = 0
-        for folder in self._folder.glob("??"):
+        found: list[str] = []
+        for folder in sorted(filter(Path.is_dir, self._folder.glob("??"))):
             old = [
                 path.name
-                for path in folder.iterdir()
+                for path in sorted(folder.iterdir())
                 if path.stat().st_mtime_ns // 1_000_000 < older_than_ms
             ]
             known = set(conn.scalars(sa.select(blob.c.id).where(blob.c.id.in_(old))))
-            orphans = [f"{folder.name}/{name}" for name in old if name not in known]
-            self.unlink(orphans)
-            removed += len(orphans)
-        return removed
+            found += [f"{folder.name}/{name}" for name in old if name not in known]
+        return found
+
+    def sweep(self, conn: Connection, older_than_ms: int) -> int:
+        """Remove what ``orphans`` lists; gives how many there were."""
+        found = self.orphans(conn, older_than_ms)
+        self.unlink(found)
+        return len(found)
+
+    def file_of(self, location: str) -> Path:
+        """Give the path of a file that a row names."""
+        return self._folder / location
 
     def _new_id(self) -> BlobId:
         return new_blob_id(self._clock.now_ms(), self._random(ID_RANDOM_SIZE))

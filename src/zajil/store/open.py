@@ -36,7 +36,7 @@ from zajil.store.writer import Unit, Writer
 T = TypeVar("T")
 R = TypeVar("R")
 
-_ORPHAN_AGE_MS = 86_400_000
+ORPHAN_AGE_MS = 86_400_000
 """No transaction takes a day from staging its blob to its commit."""
 
 _FREE_SPACE_AGE_MS = 1000
@@ -152,9 +152,18 @@ class Store:
                 f"{format_size(free)} free in {self._data_dir}, less than store.free_space_reserve"
             )
 
-    def sweep(self) -> int:
-        """Remove files of blobs that crashes left without a row; returns how many."""
-        older_than_ms = self._clock.now_ms() - _ORPHAN_AGE_MS
+    def orphans(self, age_ms: int) -> list[str]:
+        """List what ``sweep`` would remove: paths below the folder of blobs."""
+        older_than_ms = self._clock.now_ms() - age_ms
+        return self.read_now(lambda conn: self.blobs.orphans(conn, older_than_ms))
+
+    def sweep(self, age_ms: int = ORPHAN_AGE_MS) -> int:
+        """Remove files of blobs that crashes left without a row; returns how many.
+
+        Args:
+            age_ms: younger ones stay; less than a day only when nothing else writes.
+        """
+        older_than_ms = self._clock.now_ms() - age_ms
         return self.read_now(lambda conn: self.blobs.sweep(conn, older_than_ms))
 
     def _observe(self, batches: Sequence[EventBatch]) -> None:

@@ -1,0 +1,293 @@
+"""What must hold between the rows of a store, as queries that find where it does not.
+
+Each rule is one query in a snapshot of its own, so that a check beside a running server holds none
+for long. No unit of work leaves any of this behind: what is found comes from a disk, a restored
+backup, or a fault of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.store.schema import (
+    account,
+    address,
+    app_password,
+    blob,
+    delegation,
+    expunged,
+    mail,
+    mailbox,
+    message,
+    recipient,
+    subscription,
+    web_session,
+)
+
+RESTORE = "restore it from a backup; if there is none, the owner can only delete the message"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One thing in the store that is not as it must be."""
+
+    kind: str
+    """For programs: missing-blob, wrong-size, wrong-count, orphan, unreadable, no-space."""
+    what: str
+    """Names the row or the file."""
+    reason: str
+    """What is wrong with it; one sentence with ``what`` before it."""
+    advice: str
+    """What to do."""
+    can_repair: bool = False
+    """``store.repair`` mends it without losing anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A query, and what each of its rows means."""
+
+    query: sa.Select[Any]
+    kind: str
+    name: Callable[[Any], str]
+    """Names the damaged thing from a row."""
+    reason: str
+    """A template of ``str.format`` with the columns of the row."""
+    advice: str
+    can_repair: bool = False
+
+    def find(self, conn: Connection) -> Iterator[Damage]:
+        """Give what is damaged."""
+        for row in conn.execute(self.query):
+            reason = self.reason.format(**row._mapping)
+            yield Damage(self.kind, self.name(row), reason, self.advice, self.can_repair)
+
+
+REPAIR = "zajil store check --repair mends it"
+
+
+def _octets(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    return sa.func.octet_length(column)
+
+
+def _no(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    there = sa.select(sa.literal(1)).select_from(table).where(*conditions)
+    return ~there.correlate_except(table).exists()
+
+
+def _message_name(row: Any) -> str:
+    return f"message {row.uid} in mailbox {row.box} of {row.owner}"
+
+
+def _messages(*columns: Any) -> sa.Select[Any]:
+    """Messages with the names that an operator knows; a mailbox that is missing has a number."""
+    box = sa.func.coalesce(mailbox.c.name, sa.cast(message.c.mailbox_id, sa.Text)).label("box")
+    owner = sa.func.coalesce(account.c.login, "nobody").label("owner")
+    return sa.select(message.c.uid, box, owner, *columns).select_from(
+        message.outerjoin(mailbox, mailbox.c.id == message.c.mailbox_id).outerjoin(
+            account, account.c.id == mailbox.c.account_id
+        )
+    )
+
+
+def messages_of_blob(conn: Connection, blob_id: str) -> list[str]:
+    """Name the messages whose bytes a blob holds."""
+    found = conn.execute(_messages().where(message.c.blob_id == blob_id).limit(10))
+    return [_message_name(row) for row in found]
+
+
+_WAITING = recipient.c.state.in_(("waiting", "held"))
+_HIGHEST_UID = (
+    sa.select(message.c.mailbox_id.label("id"), message.c.uid, message.c.modseq)
+    .union_all(sa.select(expunged.c.mailbox_id, expunged.c.uid, expunged.c.modseq))
+    .subquery()
+)
+_HIGHEST = (
+    sa.select(
+        _HIGHEST_UID.c.id,
+        sa.func.max(_HIGHEST_UID.c.uid).label("uid"),
+        sa.func.max(_HIGHEST_UID.c.modseq).label("highest_modseq"),
+    )
+    .group_by(_HIGHEST_UID.c.id)
+    .subquery()
+)
+
+
+def _mailboxes(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return (
+        sa.select(
+            mailbox.c.id,
+            mailbox.c.name,
+            mailbox.c.account_id,
+            mailbox.c.uid_next,
+            mailbox.c.modseq,
+            _HIGHEST.c.uid,
+            _HIGHEST.c.highest_modseq,
+        )
+        .join(_HIGHEST, _HIGHEST.c.id == mailbox.c.id)
+        .where(*conditions)
+    )
+
+
+def _mailbox_name(row: Any) -> str:
+    return f"mailbox {row.name} ({row.id}) of account {row.account_id}"
+
+
+def _orphans(table: sa.Table, what: str) -> Rule:
+    """Rows of an account that is gone."""
+    where = _no(account, account.c.id == table.c.account_id)
+    query = sa.select(table.c.account_id, sa.func.count().label("rows")).where(
+        table.c.account_id.is_not(None), where
+    )
+    return Rule(
+        query.group_by(table.c.account_id),
+        "orphan",
+        lambda row: f"{what} of account {row.account_id}",
+        "{rows} of it, and there is no such account",
+        "restore the store from a backup",
+    )
+
+
+RULES = (
+    Rule(
+        _messages(message.c.blob_id).where(_no(blob, blob.c.id == message.c.blob_id)),
+        "missing-blob",
+        _message_name,
+        "its bytes (blob {blob_id}) are not in the store",
+        RESTORE,
+    ),
+    Rule(
+        sa.select(blob.c.id, blob.c.size).where(
+            blob.c.content.is_(None), blob.c.location.is_(None)
+        ),
+        "missing-blob",
+        lambda row: f"blob {row.id}",
+        "it has neither bytes nor a file, and should have {size} bytes",
+        RESTORE,
+    ),
+    Rule(
+        sa.select(blob.c.id, blob.c.size, _octets(blob.c.content).label("found")).where(
+            _octets(blob.c.content) != blob.c.size
+        ),
+        "wrong-size",
+        lambda row: f"blob {row.id}",
+        "it has {found} bytes and should have {size}",
+        RESTORE,
+    ),
+    Rule(
+        _messages(message.c.size, (_octets(message.c.prefix) + blob.c.size).label("found"))
+        .join(blob, blob.c.id == message.c.blob_id)
+        .where(message.c.size != _octets(message.c.prefix) + blob.c.size),
+        "wrong-size",
+        _message_name,
+        "its size is {found} bytes, and its row says {size}",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        _mailboxes(mailbox.c.uid_next <= _HIGHEST.c.uid),
+        "wrong-count",
+        _mailbox_name,
+        "its next UID is {uid_next}, and it has given UID {uid} already",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        _mailboxes(mailbox.c.modseq < _HIGHEST.c.highest_modseq),
+        "wrong-count",
+        _mailbox_name,
+        "its highest MODSEQ is {modseq}, and a message has {highest_modseq}",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        _messages().join(
+            expunged,
+            sa.and_(expunged.c.mailbox_id == message.c.mailbox_id, expunged.c.uid == message.c.uid),
+        ),
+        "wrong-count",
+        _message_name,
+        "it is there, and marked as expunged too",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        _messages().where(_no(mailbox, mailbox.c.id == message.c.mailbox_id)),
+        "orphan",
+        _message_name,
+        "there is no such mailbox",
+        "restore the store from a backup",
+    ),
+    Rule(
+        sa.select(blob.c.id, blob.c.size).where(
+            _no(message, message.c.blob_id == blob.c.id), _no(mail, mail.c.blob_id == blob.c.id)
+        ),
+        "orphan",
+        lambda row: f"blob {row.id}",
+        "its {size} bytes belong to no message and to no mail in the queue",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        sa.select(recipient.c.mail_id, recipient.c.address, recipient.c.state).where(
+            _no(mail, mail.c.id == recipient.c.mail_id)
+        ),
+        "orphan",
+        lambda row: f"recipient {row.address} of mail {row.mail_id}",
+        "it is {state}, and there is no such mail",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        sa.select(recipient.c.mail_id, recipient.c.address, recipient.c.state)
+        .join(mail, mail.c.id == recipient.c.mail_id)
+        .where(
+            _WAITING,
+            sa.or_(mail.c.blob_id.is_(None), _no(blob, blob.c.id == mail.c.blob_id)),
+        ),
+        "missing-blob",
+        lambda row: f"mail {row.mail_id} to {row.address}",
+        "it is {state} in the queue, and its bytes are not in the store",
+        "restore them from a backup, or let zajil queue expire return it to its sender",
+    ),
+    Rule(
+        sa.select(mail.c.id).where(
+            mail.c.blob_id.is_not(None), _no(recipient, recipient.c.mail_id == mail.c.id, _WAITING)
+        ),
+        "orphan",
+        lambda row: f"mail {row.id}",
+        "it keeps its bytes for the queue, and no recipient waits",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        sa.select(account.c.id, account.c.login).where(
+            _no(address, address.c.account_id == account.c.id)
+        ),
+        "orphan",
+        lambda row: f"account {row.login}",
+        "it has no address",
+        "restore the store from a backup",
+    ),
+    Rule(
+        sa.select(account.c.id, account.c.login).where(
+            _no(mailbox, mailbox.c.account_id == account.c.id, mailbox.c.role == "inbox")
+        ),
+        "orphan",
+        lambda row: f"account {row.login}",
+        "it has no INBOX",
+        "restore the store from a backup",
+    ),
+    _orphans(mailbox, "mailbox"),
+    _orphans(address, "address"),
+    _orphans(app_password, "app password"),
+    _orphans(delegation, "delegation"),
+    _orphans(subscription, "subscription"),
+    _orphans(web_session, "web session"),
+)
+"""All of them."""
