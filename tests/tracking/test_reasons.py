@@ -45,6 +45,10 @@ READER = ReasonReader((*REASONS, *[signal.text for signal in SIGNALS.values()]))
         ("TXT a.test -> no such name", "TXT a.test -> no such name"),
         ("peer closed", "peer closed"),
         (
+            "It comes from زاجل.test (xn--mgbkq8e.test), which is made to look like a.test.",
+            "It comes from زاجل.test (xn--mgbkq8e.test), which is made to look like a.test.",
+        ),
+        (
             "192.0.2.1 is not among the servers a.test sends from (-all)",
             "192.0.2.1 is not among the servers a.test sends from (-all)",
         ),

@@ -21,6 +21,7 @@ from zajil.tracking.events import (
     CheckDone,
     DsnSuppressed,
     FaultHappened,
+    MailboxFiled,
     MailRefused,
     RecipientNamed,
     RouteFailed,
@@ -143,8 +144,12 @@ def test_an_admin_holds_and_releases(store: Store) -> None:
             await store.write(accept, item)
             admin = await member(site, "amal")
             assert "noor@south.test" in (await admin.get("/admin/queue")).text
-            for action, state in (("hold", "held"), ("release", "waiting")):
+            for action, state, words in (
+                ("hold", "held", "The message is held."),
+                ("release", "waiting", "The message was released."),
+            ):
                 await admin.post("/admin/queue", action=action, mail_id=item.mail_id)
+                assert f'role="status">{words}<' in (await admin.get("/admin/queue")).text
                 (row,) = await store.read(lambda conn: list_rows(conn, QueueQuery()))
                 assert row.state == state
             assert (await admin.post("/admin/queue", action="x", mail_id="y")).status == 400
@@ -268,6 +273,9 @@ def test_an_arabic_journey_has_no_english_sentence(sqlite_store: Store) -> None:
                 CheckDone(NOW_MS, "arc", "fail", "No key for the seal of ARC set 1: the key was "
                           "revoked.", ()),
                 CheckDone(NOW_MS, "format", "remarks", "It has no Date. It has no Message-ID.", ()),
+                MailboxFiled(NOW_MS, "amal@north.test", "amal@north.test", "Junk",
+                             "It has a link to زاجل.a.test (xn--mgbkq8e.a.test), which is made "
+                             "to look like زاجل.test."),
                 DsnSuppressed(NOW_MS, "The sender does not exist here."),
                 SessionClosed(NOW_MS, "peer closed", 1),
             )  # fmt: skip

@@ -335,6 +335,8 @@ class ReasonReader:
         return None
 
 
+# A domain may stand there twice: "زاجل.test (xn--mgbkq8e.test)".
+_ONE_NAME = r"\S+?(?: \([^\s()]+\))?"
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -355,8 +357,8 @@ class _Pattern:
             if at % 2 == 0:
                 pieces[at] = re.escape(piece)
             else:
-                kind = "[^,]" if piece == "what" else "." if piece in _WORDS else r"\S"
-                pieces[at] = f"(?P<{piece}>{kind}+?)"
+                kind = "[^,]+?" if piece == "what" else ".+?" if piece in _WORDS else _ONE_NAME
+                pieces[at] = f"(?P<{piece}>{kind})"
         first = self.text[0]
         if first.isalpha():
             pieces[0] = f"[{first.lower()}{first.upper()}]{pieces[0][1:]}"

@@ -53,7 +53,7 @@ def make_web(services: WebServices) -> Starlette:
     journeys = JourneyPages(pages, services.store)
     overview = Overview(pages, services.store)
     search = JourneySearch(pages, services.store)
-    queue = QueuePages(pages, services.store, services.clock)
+    queue = QueuePages(pages, services.store, services.clock, notices)
     letters = LetterList(pages, services.store, notices)
     letter = LetterPages(pages, services.store, notices)
     writing = Writing(pages, services)

@@ -168,6 +168,9 @@ def _name(text: object) -> Markup:
     ``mx.زاجل.test`` runs as ``سلمى@زاجل.test`` does.
     """
     shown = str(text)
+    both = _BOTH_FORMS.match(shown)
+    if both is not None:
+        return Markup("{} ({})").format(_name(both[1]), _name(both[2]))
     if find_direction(shown) == "ltr" and _RIGHT_TO_LEFT.search(shown):
         return Markup('<bdi dir="rtl">{}</bdi>').format(shown)
     return _isolated(shown)
@@ -226,6 +229,8 @@ def _mail_id(text: str) -> Markup:
 
 
 _ANSWERED = re.compile(r"(?:(?:re|fwd?|aw|sv|رد)\s*:\s*)+", re.IGNORECASE)
+_BOTH_FORMS = re.compile(r"(\S+) \((\S*xn--\S*)\)\Z")
+"""A domain in U-labels, and behind it in A-labels."""
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _ROLE_MAILBOXES = ("Drafts", "Sent", "Junk", "Trash", "Archive")
 
@@ -285,5 +290,6 @@ def _told(context: Context, sentence: Sentence) -> Markup:
         elif name == "mailbox" and value in _ROLE_MAILBOXES:
             values[name] = escape(language.gettext(str(value)))
         else:
-            values[name] = _isolated(value) if " " in str(value) else _name(value)
+            is_name = " " not in str(value) or _BOTH_FORMS.match(str(value))
+            values[name] = _name(value) if is_name else _isolated(value)
     return escape(language.gettext(sentence.text)).format(**values)

@@ -19,6 +19,7 @@ from zajil.store.queue_admin import (
     release,
     retry,
 )
+from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 
 _LIMIT = 500
@@ -28,15 +29,22 @@ _ACTIONS = {"hold": hold, "release": release, "retry": retry, "expire": expire}
 class QueuePages:
     """The queue, row by row."""
 
-    def __init__(self, pages: Pages, store: Store, clock: Clock) -> None:
+    def __init__(self, pages: Pages, store: Store, clock: Clock, notices: Notices) -> None:
         self._pages = pages
         self._store = store
         self._clock = clock
+        self._notices = notices
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show what waits, the soonest due first."""
         rows = await self._store.read(lambda conn: list_rows(conn, QueueQuery(limit=_LIMIT)))
-        return self._pages.render(visitor, "admin/queue.html", rows=rows, limit=_LIMIT)
+        done = self._notices.read(request)
+        response = self._pages.render(
+            visitor, "admin/queue.html", rows=rows, limit=_LIMIT, done=done
+        )
+        if done is not None:
+            self._notices.forget(response)
+        return response
 
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Hold, release, retry or give up one mail; its journey says who did."""
@@ -47,4 +55,6 @@ class QueuePages:
             raise HTTPException(400)
         order = QueueOrder((MailId(mail_id),), account.login, "", self._clock.now_ms())
         await self._store.write(unit, order)
-        return RedirectResponse("/admin/queue", 303)
+        response = RedirectResponse("/admin/queue", 303)
+        self._notices.leave(response, Done(str(form.get("action")), 1))
+        return response
