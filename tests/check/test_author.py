@@ -137,6 +137,12 @@ def test_what_cannot_be_read_names_every_domain_one_may_read(value: str | bytes)
     assert "bank.test" in found.domains
 
 
+def test_what_is_no_name_is_no_author() -> None:
+    """Nobody can be asked about it, and too many of them would refuse the mail."""
+    for value in ("ceo@bank.test>", "ceo@[bank.test]", "ceo@bank.test <x>>", "Joe ceo@bank.test"):
+        assert authors_of(value).domains == ("bank.test",)
+
+
 @pytest.mark.parametrize(
     "values",
     [

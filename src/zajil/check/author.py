@@ -16,7 +16,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.domain import BadDomain, to_dns_name
 from zajil.dns.public_suffix import registered_domain
 from zajil.message.address_list import AddressList, Group, parse_address_list
 from zajil.message.charset import decode_text
@@ -171,12 +171,11 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _clean(domain: str) -> str:
-    """Give the A-label form of what may be a domain, or what stands there; ``""`` for no name."""
-    domain = domain.strip(".").lower()
+    """Give the A-label form of what may be a domain; ``""``: it is no name that DNS could hold."""
     try:
-        return to_ascii(domain)
+        return to_dns_name(domain.strip("."))
     except BadDomain:
-        return domain if domain.isascii() else ""
+        return ""
 
 
 def _shown(value: bytes, domains: tuple[str, ...]) -> tuple[str, ...]:
