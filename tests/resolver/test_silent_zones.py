@@ -58,7 +58,7 @@ class Dns:
 Play = Callable[[Dns, Resolver, FakeClock], Coroutine[Any, Any, None]]
 
 
-def play(scene: Play, timeout: str = "500ms") -> None:
+def play(scene: Play, timeout: str = "1s") -> None:
     async def run() -> None:
         server, clock = Dns(), FakeClock()
         async with name_server(server.respond) as running:
@@ -77,9 +77,8 @@ async def ask(resolver: Resolver, *names: str) -> list[Answer]:
 
 
 async def silence(resolver: Resolver, name: str) -> None:
-    """Ask in vain until the zone rests."""
-    for number in range(3):
-        await resolver.resolve(Question(f"{number}.{name}", "A"))
+    """Ask in vain, twice, until the zone rests."""
+    await resolver.resolve(Question(f"0.{name}", "A"))
 
 
 def test_a_slow_zone_silences_nobody_else() -> None:
@@ -114,7 +113,7 @@ def test_a_zone_that_is_back_is_found_back() -> None:
         (answer,) = await ask(resolver, "y.a.slow.test")
         assert answer.outcome is Outcome.FOUND
 
-    play(scene, "200ms")
+    play(scene)
 
 
 def test_the_mail_of_others_finds_its_way() -> None:
@@ -126,7 +125,6 @@ def test_the_mail_of_others_finds_its_way() -> None:
         slow = [asyncio.create_task(route(f"d{number}.slow.test")) for number in range(8)]
         assert isinstance(await route("good.test"), Hosts)
         await asyncio.gather(*slow)
-        await silence(resolver, "slow.test")
         assert isinstance(await route("other.test"), Hosts)
 
     play(scene)
@@ -134,12 +132,12 @@ def test_the_mail_of_others_finds_its_way() -> None:
 
 def test_a_zone_that_is_mute_over_tcp_is_one_that_does_not_answer() -> None:
     async def scene(server: Dns, resolver: Resolver, clock: FakeClock) -> None:
-        for number in range(3):
-            await ask(resolver, f"large.{number}.cut.test")
+        (lost,) = await ask(resolver, "large.cut.test")
+        assert lost.outcome is Outcome.FAILED
         (good,) = await ask(resolver, "good.test")
         assert good.outcome is Outcome.FOUND
 
-    play(scene, "200ms")
+    play(scene)
 
 
 def test_a_failure_that_a_server_tells_of_was_asked() -> None:
@@ -170,7 +168,7 @@ def test_a_dead_server_costs_little_and_is_found_back() -> None:
         answers = await ask(resolver, *[f"{number}.back.test" for number in range(20)])
         assert [first.outcome, *[one.outcome for one in answers]] == [Outcome.FOUND] * 21
 
-    play(scene, "300ms")
+    play(scene)
 
 
 def test_after_an_hour_nobody_waits_any_more() -> None:
@@ -228,13 +226,12 @@ def test_beside_a_dead_server_the_other_is_asked_at_once(dead_first: bool) -> No
         async with name_server(dead.respond) as one, name_server(live.respond) as two:
             servers: list[NameServer] = [one, two] if dead_first else [two, one]
             options = DnsOptions.model_validate(
-                {"nameservers": [running.address for running in servers], "timeout": "500ms"}
+                {"nameservers": [running.address for running in servers], "timeout": "1s"}
             )
             resolver = Resolver(options, clock, os.urandom)
             for number in range(5):
                 (answer,) = await ask(resolver, f"{number}.test")
                 assert answer.outcome is Outcome.FOUND
-            await asyncio.sleep(0)
             asked = [name for name in dead.asked if not name.startswith("0.")]
             assert len(asked) <= 2
             await resolver.close()
