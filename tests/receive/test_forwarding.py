@@ -21,7 +21,7 @@ from zajil.testing.reading import inbox_of
 from zajil.testing.store import make_account, running
 from zajil.testing.talk import talk_to_receiver
 from zajil.testing.zone import run_flow_on_zone
-from zajil.tracking.events import AliasExpanded
+from zajil.tracking.events import AliasExpanded, RecipientNamed
 
 MESSAGE = (
     b"From: Amal <amal@north.test>\r\nTo: noor@south.test\r\nSubject: hi\r\n"
@@ -83,6 +83,9 @@ def test_the_journey_tells_of_it_as_of_an_alias(store: Store) -> None:
         assert [(one.recipient, one.targets) for one in told] == [
             ("noor@south.test", ("noor@south.test", "noor@elsewhere.test"))
         ]
+        # Who wrote it is not told that it goes on.
+        named = [one.event for one in journey.events if isinstance(one.event, RecipientNamed)]
+        assert [one.route for one in named] == ["local"]
         hidden = {copy.address: copy.addressed_as for copy in journey.recipients}
         assert hidden == {"noor@south.test": None, "noor@elsewhere.test": "noor@south.test"}
 

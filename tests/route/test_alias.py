@@ -119,10 +119,10 @@ def route(who: str, *accounts: AccountEntry, **aliases: Sequence[str]) -> Local:
 def test_a_forwarding_account_keeps_a_copy_or_not() -> None:
     kept = forwarding(AMAL, "x@far.test", "sami@north.test", keep=True)
     found = route("amal", kept, SAMI)
-    assert found == Local((kept, SAMI), (address("x@far.test"),), (AMAL.address,))
+    assert found == Local((kept, SAMI), (address("x@far.test"),), (AMAL.address,), True)
     sent_on = forwarding(AMAL, "x@far.test", "sami@north.test")
     found = route("amal+shop", sent_on, SAMI)
-    assert found == Local((SAMI,), (address("x@far.test"),), (AMAL.address,))
+    assert found == Local((SAMI,), (address("x@far.test"),), (AMAL.address,), True)
 
 
 def test_forwarding_is_followed_through_aliases_and_other_accounts() -> None:
@@ -164,7 +164,7 @@ def test_the_postmaster_may_forward_too() -> None:
     book = Book([boss], {})
     for who in (Address("Postmaster", ""), "abuse@north.test", "amal@north.test"):
         found = book.route(who, postmaster=boss)
-        assert found == Local((), (address("x@far.test"),), (AMAL.address,))
+        assert found == Local((), (address("x@far.test"),), (AMAL.address,), True)
 
 
 def test_a_suspended_account_forwards_nothing() -> None:

@@ -43,7 +43,7 @@ def take_recipient(
     """
     match route:
         case Local():
-            kind = "alias" if route.via else "local"
+            kind = "alias" if route.via and not route.is_forwarded else "local"
         case Remote() if may_relay:
             kind = "remote"
         case Remote():

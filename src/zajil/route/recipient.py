@@ -29,6 +29,8 @@ class Local:
     remote: tuple[Address, ...] = ()
     via: tuple[Address, ...] = ()
     """The aliases and forwardings that were passed; empty where the account gets it itself."""
+    is_forwarded: bool = False
+    """It is an account's address, whose mail goes on; its sender need not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +96,5 @@ def _follow(
         if postmaster and is_always_accepted(address):
             return Local((postmaster,), via=tuple(found.via))
         return Unknown(address, "the alias leads nowhere")
-    return Local(tuple(found.entries), tuple(found.remote), tuple(found.via))
+    is_forwarded = isinstance(entry, AccountEntry)
+    return Local(tuple(found.entries), tuple(found.remote), tuple(found.via), is_forwarded)

@@ -233,7 +233,7 @@ def _tell_keeping(event: TrackingEvent) -> Step | None:
     values: Mapping[str, str | int]
     match event:
         case tracked.AliasExpanded(recipient=recipient, targets=targets):
-            text = mark("{recipient} stands for {targets}.")
+            text = mark("Mail for {recipient} goes to {targets}.")
             others = ", ".join(readable(target) for target in targets)
             return _step(event, stage, text, {"recipient": readable(recipient), "targets": others})
         case tracked.MailSigned(dkim_domain=domain, selectors=selectors, algorithms=algorithms):
