@@ -61,6 +61,66 @@ def test_forged_fields_are_found_whatever_they_hide_in(value: bytes) -> None:
     assert is_forged(value, OURS)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        b" mx.north.test/1; spf=pass",
+        b" mx.north.test\xc2\xa0; spf=pass",
+        b"\xc2\xa0mx.north.test; spf=pass",
+        b" mx.north.test\x01; spf=pass",
+        b" \x7fmx.nor\x00th.test; spf=pass",
+        b" mx.north\xe2\x80\x8b.test; spf=pass",
+        b" \xef\xbb\xbfmx.north.test; spf=pass",
+        b" x.test mx.north.test; spf=pass",
+        b" x.test (mx.north.test); spf=pass",
+        b" x.test, mx.north.test; spf=pass",
+        b" <mx.north.test>; spf=pass",
+        b" [mx.north.test]; spf=pass",
+        b" =?utf-8?Q?mx.north.test?=; spf=pass",
+        b" =?us-ascii?B?bXgubm9ydGgudGVzdA==?=; spf=pass",
+        b" mx.=?utf-8?Q?north?=.test; spf=pass",
+        b" mx.no\r\n rth.test; spf=pass",
+        b" mx.north.\r\n\ttest 1; spf=pass",
+        b' mx."north".test; spf=pass',
+        " ｍｘ.north.test; spf=pass".encode(),
+        " mx。north。test; spf=pass".encode(),
+        b" mx.north.test=1; spf=pass",
+        b" x.test" + b" " * 1500 + b"mx.north.test; spf=pass",
+        b" mx.north.test spf=pass",
+    ],
+)
+def test_names_that_a_careless_reader_takes_for_ours_are_forged(value: bytes) -> None:
+    assert is_forged(value, OURS)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b" imx.north.test; spf=pass",
+        b" mx.north.test.example; spf=pass",
+        b" mx.north.test-2.example; spf=pass",
+        b" x.test; spf=pass smtp.helo=mx.north.test",
+        b" x.test 1; dkim=pass header.d=mx.north.test",
+        b" mx.north; spf=pass (test)",
+    ],
+)
+def test_a_name_beside_ours_is_not_ours(value: bytes) -> None:
+    assert not is_forged(value, OURS)
+
+
+def test_no_line_of_ours_is_longer_than_998_octets() -> None:
+    """RFC 5322 section 2.1.1: we pass it on, and an ARC seal covers it."""
+    label = "x" * 60 + "."
+    long = (("header.d", label * 4 + "test"), ("header.i", "a" * 64 + "@" + label * 4 + "test"))
+    results = [
+        Result("dkim", "fail", (*long, ("header.s", label * 4), ("x.y", "é" * 150)), "w" * 200)
+    ]
+    written = write_field(OURS, results)
+    assert max(map(len, written.split(b"\r\n"))) <= 998
+    short = write_field(OURS, [Result("dkim", "fail", (("header.d", "x.test"),), "no")])
+    assert short.count(b"\r\n") == 2
+
+
 def test_fields_of_others_stay() -> None:
     for value in (b" mx.south.test; spf=pass", b" mx.north.test.evil.example; none", b" north.test",
                   b" mx.north.testing; none", b' "x;mx.north.test"; none'):  # fmt: skip

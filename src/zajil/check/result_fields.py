@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from zajil.check.facts import MessageFacts
 from zajil.mailauth.authres import FIELD_NAME, Result, is_forged, write_field
+from zajil.message.address_list import parse_address_list
+from zajil.message.fields import Field
+
+_WRITTEN_BY_THE_LAST_SERVER = (b"return-path",)
+"""RFC 5321 section 4.4: there is one, ours."""
+_FOUND_BY_THE_LAST_SERVER = (b"received-spf", b"bimi-indicator", b"bimi-location")
+"""What the server of the reader finds out. Ours writes none of them, so a reader's program that
+trusts them would trust the sender (RFC 7208 section 9.1; draft-brand-indicators-for-message-
+identification section 5.6 has the last two removed)."""
+_DELIVERED_TO = b"delivered-to"
+_ODD_NAME = re.compile(
+    rb"[^!-~]*+authentication-results[^!-~]*+:(?P<value>.*)", re.IGNORECASE | re.DOTALL
+)
 
 
 def result_field(facts: MessageFacts, results: Sequence[Result]) -> bytes:
@@ -17,13 +31,59 @@ def result_field(facts: MessageFacts, results: Sequence[Result]) -> bytes:
         sender = facts.reverse_path
         properties = (("smtp.mailfrom", str(sender)),) if sender else ()
         results = (*results, Result("auth", "pass", properties))
-    return write_field(facts.authserv_id, results)
+    written = write_field(facts.authserv_id, results)
+    if facts.smtputf8 or written.isascii():
+        return written
+    # The mail goes on without SMTPUTF8, whatever a peer put into the names that we tell.
+    return written.decode("utf-8").encode("ascii", "replace")
 
 
-def forged_ranges(facts: MessageFacts) -> list[tuple[int, int]]:
-    """Give offset and end of each field in the header section that claims to be ours."""
+def forged_ranges(
+    facts: MessageFacts, is_our_domain: Callable[[str], bool] = lambda _domain: False
+) -> list[tuple[int, int]]:
+    """Give offset and end of each field in the header section that claims to be ours.
+
+    Those of a mail that a program in front of us hands in are another matter: what that program
+    found out is left.
+
+    Args:
+        facts: the mail.
+        is_our_domain: whether a domain is one of ours; answers from memory.
+    """
+    names = {field.name for field in facts.fields}
+    if not names & _LOOKED_AT:
+        return []
     return [
         (field.start, field.end)
         for field in facts.fields
-        if field.name == FIELD_NAME and is_forged(field.value, facts.authserv_id)
+        if field.name in _LOOKED_AT and _is_forged(field, facts, is_our_domain)
     ]
+
+
+_LOOKED_AT = frozenset(
+    [
+        *(FIELD_NAME, _DELIVERED_TO, b""),
+        *_WRITTEN_BY_THE_LAST_SERVER,
+        *_FOUND_BY_THE_LAST_SERVER,
+    ]
+)
+
+
+def _is_forged(field: Field, facts: MessageFacts, is_our_domain: Callable[[str], bool]) -> bool:
+    name = field.name
+    if name == FIELD_NAME:
+        return is_forged(field.value, facts.authserv_id)
+    if name == _DELIVERED_TO:
+        # Security: that it was for somebody here only we can say. Those of other servers stay:
+        # they end loops.
+        people = parse_address_list(field.value[:_READ]).people
+        return any([one.address and is_our_domain(one.address.domain) for one in people])
+    if name == b"":
+        # Security: some readers take a name that is none for what it looks like.
+        odd = _ODD_NAME.match(field.value)
+        return odd is not None and is_forged(odd["value"], facts.authserv_id)
+    return name in _WRITTEN_BY_THE_LAST_SERVER or facts.peer is not None
+
+
+_READ = 2000
+"""Bytes of a field in which an address is looked for."""

@@ -230,7 +230,7 @@ class Checks:
         return Checked(
             verdict,
             result_field(facts, sender.results),
-            forged_ranges(facts),
+            forged_ranges(facts, self._is_our_domain),
             events,
             by_account,
             joint_action(facts, verdict, by_account),

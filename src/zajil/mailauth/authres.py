@@ -7,13 +7,24 @@ whatever case or comment it hides in (RFC 8601 section 5).
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.message.encoded_word import decode_words
 
 FIELD_NAME = b"authentication-results"
 
+_READ = 2000
+"""Bytes of a field in which a name is looked for."""
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+"
+)
+_NO_NAME = re.compile(r"[\s()\"<>,/=\[\]]+")
+_MOST_PIECES = 4
+"""Pieces of one name."""
+_LONG = 900
 _SPACE = re.compile(rb"\s*+")
 _IN_COMMENT = re.compile(rb"(?:[^()\\]|\\.)*+([()])?", re.DOTALL)
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"|([^\s;()"]++)', re.DOTALL)
@@ -38,6 +49,10 @@ class Result:
 def is_forged(value: bytes, authserv_id: str) -> bool:
     """Whether a field that a peer sent claims to be ours, or hides whose it is.
 
+    The name by the grammar is compared, and what a reader may see who does not know the grammar:
+    encoded words, characters that show nothing, a version after a slash, a second name, a name in
+    a comment or on two lines.
+
     Args:
         value: of the field, still folded.
         authserv_id: our own name.
@@ -46,7 +61,23 @@ def is_forged(value: bytes, authserv_id: str) -> bool:
     if token is None:
         return True
     name = (_ESCAPE.sub(rb"\1", token[1] or b"") or token[2] or b"").decode("utf-8", "replace")
-    return _spelled_once(name) == _spelled_once(authserv_id)
+    ours = _spelled_once(authserv_id)
+    return _spelled_once(name) == ours or _seems_to_name(value[:_READ].partition(b";")[0], ours)
+
+
+def _seems_to_name(head: bytes, ours: str) -> bool:
+    """Whether a name stands anywhere in what is before the first semicolon."""
+    text = unicodedata.normalize("NFKC", decode_words(head)).replace("\\", "")
+    folded = _INVISIBLE.sub("", text.replace("\u3002", "."))
+    words = [word for word in _NO_NAME.split(folded) if word]
+    # A fold or a quote may stand within a name.
+    return any(
+        [
+            _spelled_once("".join(words[at : at + count])) == ours
+            for count in range(1, _MOST_PIECES + 1)
+            for at in range(len(words) - count + 1)
+        ]
+    )
 
 
 def _skip_comments(value: bytes) -> int:
@@ -82,9 +113,13 @@ def write_field(authserv_id: str, results: Sequence[Result]) -> bytes:
         return f"Authentication-Results: {authserv_id}; none\r\n".encode()
     lines = [f"Authentication-Results: {authserv_id}"]
     for result in results:
-        properties = "".join(f" {name}={_quote(value)}" for name, value in result.properties)
-        reason = f" reason={_quote(result.reason)}" if result.reason else ""
-        lines.append(f"\t{result.method}={result.result}{reason}{properties}")
+        words = [f"\t{result.method}={result.result}"]
+        if result.reason:
+            words.append(f"reason={_quote(result.reason)}")
+        words += [f"{name}={_quote(value)}" for name, value in result.properties]
+        # A line has 998 octets (RFC 5322 section 2.1.1); a value may have half of them.
+        is_long = sum([len(word.encode()) + 1 for word in words]) > _LONG
+        lines.append(("\r\n\t\t" if is_long else " ").join(words))
     return (";\r\n".join(lines) + "\r\n").encode()
 
 
