@@ -24,7 +24,7 @@ from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.forward_seal import seal_forwarded
 from zajil.receive.hand_over import Incoming, Origin, refuse, take_in
-from zajil.receive.recipients import reject_for
+from zajil.receive.recipients import limit_reports, reject_for
 from zajil.receive.trace_fields import protocol_keyword, received_field
 from zajil.receive.transaction import Transaction
 from zajil.route.recipient import Remote
@@ -84,6 +84,10 @@ async def _decide(session: Connection, transaction: Transaction) -> Incoming | R
         reject_for(transaction, rejecting_accounts(checked, facts), now_ms)
     if begins_folded(facts.header, checked.forged):
         return replies.FOLDED_START
+    if facts.peer is not None:
+        spf = checked.sender.spf
+        is_proven = spf is not None and spf.result == "pass"
+        limit_reports(transaction, is_proven=is_proven, at_ms=now_ms)
     header = cut_ranges(facts.header, checked.forged)
     services, results = session.services, checked.results
     seal = await seal_forwarded(services, transaction, results, header, facts.body)

@@ -7,16 +7,17 @@ accepted, in ``Transaction.recipients`` and in an event, once.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from zajil.core.address import Address
-from zajil.core.envelope import PLAIN_RECIPIENT, RecipientOptions
+from zajil.core.envelope import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.core.ids import AccountId
 from zajil.receive import replies
 from zajil.receive.forward_seal import expect_seal
 from zajil.receive.transaction import Recipient, Transaction
 from zajil.route.recipient import Local, RecipientRoute, Remote, Suspended
 from zajil.smtp.reply import Reply
-from zajil.tracking.events import RecipientNamed, RecipientRefused
+from zajil.tracking.events import DsnSuppressed, RecipientNamed, RecipientRefused
 
 _MOST_REFUSED = 200
 """Refusals kept for one mail: a peer that guesses for hours must not fill the memory."""
@@ -60,6 +61,40 @@ def take_recipient(
         expect_seal(transaction, route)
         transaction.events.append(RecipientNamed(at_ms, str(address), kind))
     return replies.RECIPIENT_OK
+
+
+def limit_reports(transaction: Transaction, *, is_proven: bool, at_ms: int) -> None:
+    """Drop requests for reports that a forged sender would get (RFC 3461 section 4.1).
+
+    Of failures a sender is told as ever. Attack: a mail to hundreds of recipients, and whose
+    address it bears is told of the success of each.
+
+    Args:
+        transaction: the mail.
+        is_proven: the domain of the reverse path sent it.
+        at_ms: for the event.
+    """
+    asking = [
+        recipient
+        for recipient in transaction.recipients
+        if recipient.options is not PLAIN_RECIPIENT
+        and recipient.options.notify is not None
+        and recipient.options.notify & _REPORTS
+    ]
+    refused = asking[MOST_REPORTS:] if is_proven else asking
+    for recipient in refused:
+        notify = (recipient.options.notify or Notify.NEVER) & ~_REPORTS
+        recipient.options = replace(recipient.options, notify=notify)
+    if refused:
+        reason = _TOO_MANY_REPORTS if is_proven else _UNPROVEN
+        transaction.events.append(DsnSuppressed(at_ms, reason))
+
+
+MOST_REPORTS = 100
+"""Recipients of one foreign mail whose delivery is reported."""
+_REPORTS = Notify.SUCCESS | Notify.DELAY
+_UNPROVEN = "Nobody is told of success or delay: SPF does not prove who sent it."
+_TOO_MANY_REPORTS = f"The sender is told of success for {MOST_REPORTS} recipients, not for more."
 
 
 def reject_for(transaction: Transaction, accounts: Collection[AccountId], at_ms: int) -> None:

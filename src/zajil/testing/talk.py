@@ -116,11 +116,13 @@ async def talk_to_receiver(
     return talk
 
 
-async def talk_to_lmtp(store: Store, limits: LimitOptions | None = None, **more: Any) -> Talk:
+async def talk_to_lmtp(
+    store: Store, limits: LimitOptions | None = None, *, dsn: bool = False, **more: Any
+) -> Talk:
     """Connect to the LMTP socket and say LHLO."""
     services = receive_services(store, limits, "lmtp", **more)
     await store.directory.load()
-    offer = Offer(HOSTNAME, services.limits.message_size, lmtp=True)
+    offer = Offer(HOSTNAME, services.limits.message_size, lmtp=True, dsn=dsn)
     conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
     talk = Talk(conn, LmtpSession(services, PEER, conn))
     await talk.say("LHLO front.south.test")
