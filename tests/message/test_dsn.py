@@ -307,3 +307,15 @@ def test_of_a_huge_header_section_the_fields_of_the_writer_are_returned() -> Non
     assert returned.endswith("Subject: A letter\r\nMessage-ID: <one@north.test>\r\n")
     assert returned.startswith("Received: from")
     assert len(returned) <= MAX_RETURNED
+
+
+def test_no_line_of_a_report_is_longer_than_998_octets() -> None:
+    """RFC 5322 section 2.1.1: whatever the original and the next server say."""
+    item = dataclasses.replace(
+        FAILED, diagnostic="x" * 5000, reason="y" * 5000, original_recipient="rfc822;" + "z" * 500
+    )
+    header = b"Subject: " + b"s" * 3000 + b"\r\nMessage-ID: <" + b"m" * 900 + b"@x>\r\n"
+    for raw in (b"", b"X: " + "é".encode() * 800 + b"\r\n", b"X: " + b"\xe9" * 990 + b"\r\n"):
+        report = dataclasses.replace(REPORT, recipients=(item,), header_section=header + raw)
+        data = build_delivery_report(report)
+        assert max(map(len, data.split(b"\r\n"))) <= 998

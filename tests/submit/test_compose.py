@@ -135,3 +135,17 @@ def test_what_was_written_is_what_is_read(subject: str, text: str, direction: st
     view = view_message(made.message)
     assert view.warnings == ()
     assert view.attachments == ()
+
+
+def test_no_line_is_longer_than_998_octets() -> None:
+    """RFC 5322 section 2.1.1: whatever is written into the form."""
+    made = compose(
+        sender_name="N" * 3000,
+        to=", ".join(f"{'x' * 60}{number} <u{number}@south.test>" for number in range(300)),
+        subject="s" * 4000,
+        text="t" * 5000 + "\n" + "م" * 4000,
+        in_reply_to=f"<{'i' * 480}@south.test>",
+        references=" ".join(f"<{number}{'r' * 400}@south.test>" for number in range(40)),
+        attachments=(Attachment("f" * 3000, "image/png", b"x" * 9000),),
+    )
+    assert max(map(len, made.message.split(b"\r\n"))) <= 998

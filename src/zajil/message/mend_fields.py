@@ -69,7 +69,7 @@ def is_fit(raw: bytes, *, utf8: bool) -> bool:
     """
     if not raw.isascii() and not (utf8 and is_utf8(raw)):
         return False
-    return len(raw) <= MAX_LINE or max(map(len, raw.split(b"\n"))) <= MAX_LINE + 1
+    return len(raw) <= MAX_LINE or max(map(len, raw.split(b"\r\n"))) <= MAX_LINE
 
 
 def mend_header(

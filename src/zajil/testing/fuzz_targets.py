@@ -28,6 +28,8 @@ from zajil.message.charset import decode_text
 from zajil.message.date import format_date, parse_date
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import read_fields, split_message, unfold
+from zajil.message.mend_fields import MAX_LINE, CannotMend, is_fit
+from zajil.message.mend_parts import mend_message
 from zajil.message.params import parse_parameterised
 from zajil.message.parse import parse_message
 from zajil.message.transfer import decode_transfer
@@ -87,6 +89,7 @@ def all_targets(wire: Path) -> list[Target]:
         Target("address-list", _address_list, fields, (b"undisclosed:;", b"(", b"<", b",", b"@")),
         Target("header-fields", _header_fields, (make_letter(),), (b"\r\n ", b"Bcc: x\r\n", b":")),
         Target("mime", _mime, _MESSAGES, (b"--b\r\n", b"--b--", b"boundary=b", b"\r\n\r\n")),
+        Target("mend", _mend, _MESSAGES, (b"--b\r\n", b"--b--", b"\xe9", b"x" * 999, b'"', b"<")),
         Target("date", _date, _DATES, (b" +0000", b"Feb", b"24:60:61", b"(c)", b"9999")),
         Target("encoded-word", _words, fields, (b"=?utf-8?q?", b"?=", b"=?iso-8859-6?B?", b"*ar")),
         Target("parameters", _params, fields, (b"; a*0*=utf-8''", b"; a*1=", b"%d8", b'"')),
@@ -294,6 +297,17 @@ def _header_fields(data: bytes) -> None:
 
 def _mime(data: bytes) -> None:
     parse_message(data)
+
+
+def _mend(data: bytes) -> None:
+    """What comes out may travel."""
+    data = data.replace(b"\0", b"").replace(b"\r", b"").replace(b"\n", b"\r\n")
+    end, _ = split_message(data)
+    for utf8 in (False, True):
+        with suppress(CannotMend):
+            mended = mend_message(data[:end], data[end:], utf8=utf8)
+            assert is_fit(mended.header, utf8=utf8)
+            assert max(map(len, mended.body.split(b"\r\n"))) <= MAX_LINE
 
 
 def _date(data: bytes) -> None:
