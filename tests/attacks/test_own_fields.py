@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from zajil.check.step import Checks
+from zajil.config.options_check import CheckOptions
 from zajil.core.address import parse_address
 from zajil.message.fields import read_fields, split_message
 from zajil.net.system import SystemClock
@@ -21,8 +23,16 @@ from zajil.store.open import Store
 from zajil.store.tracking import MailQuery, find_mails
 from zajil.testing.keys import make_signer
 from zajil.testing.login import HASHER, open_desk
+from zajil.testing.reading import inbox_of
 from zajil.testing.store import make_account, open_test_store, running
-from zajil.testing.talk import Talk, talk_to_lmtp, talk_to_receiver, talk_to_submission
+from zajil.testing.talk import (
+    HOSTNAME,
+    Talk,
+    talk_to_lmtp,
+    talk_to_receiver,
+    talk_to_submission,
+)
+from zajil.testing.zone import ZoneResolver
 
 AMAL = "amal@south.test"
 TEAM = "team@south.test"
@@ -112,6 +122,32 @@ def test_an_odd_first_line_that_folds_nothing_is_taken(store: Store, start: byte
             talk = await talk_to(store, "port 25")
             assert (await talk.send("x@north.test", [AMAL], start + REST)).startswith("250 ")
             assert (await newest(store)).endswith(start + REST)
+
+    asyncio.run(run())
+
+
+def test_what_the_last_server_writes_stands_once(store: Store) -> None:
+    make_account(store, AMAL)
+    forged = (
+        b"Return-Path: <ceo@bank.test>\r\nDelivered-To: amal@south.test\r\n"
+        b"Received-SPF: pass\r\nBIMI-Indicator: x\r\nBIMI-Location: y\r\n"
+        b"Authentication-Results: mx.south.test/1; dmarc=pass\r\n"
+    )
+
+    async def run() -> None:
+        async with running(store):
+            checks = Checks(
+                CheckOptions(), ZoneResolver({}).resolve, HOSTNAME, store.directory.is_ours
+            )
+            talk = await talk_to_receiver(store, checks=checks)
+            assert (await talk.send("x@north.test", [AMAL], forged + REST)).startswith("250 ")
+            (kept,) = await inbox_of(store, AMAL)
+            names = [name for name, _ in BytesParser(policy=compat32).parsebytes(kept).items()]
+            assert names == [
+                *("Return-Path", "Delivered-To", "Received", "Authentication-Results"),
+                *("From", "Subject"),
+            ]
+            assert b"bank.test" not in kept
 
     asyncio.run(run())
 
