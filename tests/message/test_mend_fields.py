@@ -38,6 +38,8 @@ def test_a_field_without_fault_keeps_every_byte() -> None:
         (b"R\xe9sum\xe9", None, "Résumé"),
         (b"\x80 20", None, "€ 20"),
         (b"\xe3\xd1\xcd\xc8\xc7", "windows-1256", "مرحبا"),
+        (b"\xe3\xd1\xcd\xc8\xc7 123", None, "مرحبا 123"),
+        (b"na\xefve \xc4\xd6\xdc", None, "naïve ÄÖÜ"),
         (b"\xf0\xd2\xc9\xd7\xc5\xd4", "koi8-r", "Привет"),
         (b"\x81\x8d\x8f", None, "\x81\x8d\x8f"),
         ("=?utf-8?Q?Gr=C3=BC=C3=9Fe?= für alle", None, "Grüße für alle"),

@@ -125,15 +125,34 @@ def _mend_field(field: Field, raw: bytes, *, utf8: bool, charset: str | None) ->
 
 
 def _decode(value: bytes, charset: str | None) -> str:
-    """Read bytes that name no charset: UTF-8 where that fits, else what the message's text has."""
+    """Read bytes that name no charset: UTF-8 where that fits, else what the message's text has.
+
+    Where it names none, Arabic in windows-1256 is told from windows-1252 by its words.
+    """
     codec = find_codec(charset) if charset else None
-    for one in ("utf-8", codec, "cp1252"):
+    for one in ("utf-8", codec, "cp1256" if _seems_arabic(value) else None, "cp1252"):
         if one is not None:
             try:
                 return value.decode(one)
             except UnicodeDecodeError:
                 continue
     return value.decode("latin-1")
+
+
+_LATIN = re.compile(rb"[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")
+_WORD = re.compile(rb"[\x80-\xff]{3,}")
+_ARABIC = re.compile("[\u0621-\u064a\u067e\u0686\u0698\u06a9\u06af]+")
+
+
+def _seems_arabic(value: bytes) -> bool:
+    """Whether bytes that name no charset read as Arabic words in windows-1256.
+
+    Words of Latin script have ASCII letters beside those that are not ASCII.
+    """
+    words = _WORD.findall(value)
+    if not words or _LATIN.search(value):
+        return False
+    return all([_ARABIC.fullmatch(word.decode("cp1256", "replace")) for word in words])
 
 
 def _write(lower: bytes, name: str, value: bytes, text: str) -> bytes:
