@@ -34,6 +34,7 @@ from zajil.resolver.client import Resolver
 from zajil.store.errors import StoreUnavailable
 from zajil.store.folder import ServerLock
 from zajil.store.open import Store, open_store
+from zajil.store.room import Caps
 from zajil.tls.context import BadCertificate
 
 _SWITCH_INTERVAL_SECONDS = 0.0005
@@ -114,7 +115,7 @@ class Worker:
         loop.add_reader(pipes.stop_fd, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-        configuration = self.configuration
+        configuration, limits = self.configuration, self.configuration.limits
         try:
             store = open_store(
                 configuration.store,
@@ -122,6 +123,11 @@ class Worker:
                 clock=self.clock,
                 random=self.random,
                 worker=self.number,
+                caps=Caps(
+                    limits.messages_per_mailbox,
+                    limits.messages_per_account,
+                    limits.mailboxes_per_account,
+                ),
             )
             store.start(loop)
         except StoreUnavailable as error:

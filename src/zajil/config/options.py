@@ -263,6 +263,20 @@ class LimitOptions(Options):
         description="The same for one IPv4 /24 or IPv6 /64, the least that one customer gets "
         "(RFC 6177 section 2). 0: no limit.",
     )
+    messages_per_mailbox: int = Field(
+        500_000,
+        ge=0,
+        description="Messages of one mailbox; more are refused with NO [LIMIT] when a client "
+        "copies or uploads them (RFC 9051 section 7.1). 0: no limit.",
+    )
+    messages_per_account: int = Field(
+        1_000_000, ge=0, description="The same for all mailboxes of an account. 0: no limit."
+    )
+    mailboxes_per_account: int = Field(
+        2000,
+        ge=0,
+        description="Mailboxes of one account; more are refused with NO [LIMIT]. 0: no limit.",
+    )
     idle: Duration = Field(
         parse_duration("5m"),
         description="Wait for a whole command before a session is closed "

@@ -7,7 +7,7 @@ Names are in their one form already (NFC, levels divided by ``/``, INBOX in capi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,13 +18,11 @@ from zajil.store.append import NoSuchMailbox, lock_mailboxes
 from zajil.store.batch import mailbox_topic, touch
 from zajil.store.blobs import release_blobs
 from zajil.store.flags import FLAG_BITS
+from zajil.store.room import Caps
 from zajil.store.schema import expunged, mailbox, message
 from zajil.store.subscriptions import rename_subscription
 
 INBOX = "INBOX"
-
-MAX_MAILBOXES = 10_000
-"""Mailboxes of one account: protects what lists them all."""
 
 MAX_NAME = 255
 """Characters of a name."""
@@ -46,7 +44,7 @@ class NameTooLong(Exception):
 
 
 class TooManyMailboxes(Exception):
-    """The account has ``MAX_MAILBOXES`` already."""
+    """The account has as many as it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +128,8 @@ class NewMailbox:
     account_id: AccountId
     name: str
     created_ms: int
+    most: int = Caps.mailboxes
+    """Mailboxes that the account may have; 0: as many as it wants."""
 
 
 def create_mailbox(tx: Connection, items: Sequence[NewMailbox]) -> list[MailboxId]:
@@ -145,8 +145,8 @@ def create_mailbox(tx: Connection, items: Sequence[NewMailbox]) -> list[MailboxI
     for item in items:
         if find_mailbox(tx, item.account_id, item.name) is not None:
             raise MailboxExists(item.name)
-        _create_above(tx, item.account_id, item.name, item.created_ms)
-        ids.append(_insert(tx, item.account_id, item.name, item.created_ms))
+        _create_above(tx, item)
+        ids.append(_insert(tx, item))
     return ids
 
 
@@ -158,6 +158,8 @@ class RenameMailbox:
     name: str
     new_name: str
     now_ms: int
+    most: int = Caps.mailboxes
+    """Mailboxes that the account may have; 0: as many as it wants."""
 
 
 def rename_mailbox(tx: Connection, items: Sequence[RenameMailbox]) -> list[None]:
@@ -188,7 +190,7 @@ def rename_mailbox(tx: Connection, items: Sequence[RenameMailbox]) -> list[None]
             raise NoSuchMailbox(item.name)
         if item.new_name == item.name or item.new_name.startswith(below):
             raise MailboxExists(item.new_name)
-        _create_above(tx, item.account_id, item.new_name, item.now_ms)
+        _create_above(tx, NewMailbox(item.account_id, item.new_name, item.now_ms, item.most))
         lock_mailboxes(tx, [box.mailbox_id for box in boxes])
         for box in boxes:
             name = item.new_name + box.name[len(item.name) :]
@@ -268,30 +270,30 @@ def _row(row: sa.Row[Any]) -> Mailbox:
     )
 
 
-def _create_above(tx: Connection, account_id: AccountId, name: str, now_ms: int) -> None:
-    levels = name.split("/")[:-1]
+def _create_above(tx: Connection, item: NewMailbox) -> None:
+    levels = item.name.split("/")[:-1]
     for depth in range(1, len(levels) + 1):
         above = "/".join(levels[:depth])
-        if find_mailbox(tx, account_id, above) is None:
-            _insert(tx, account_id, above, now_ms)
+        if find_mailbox(tx, item.account_id, above) is None:
+            _insert(tx, replace(item, name=above))
 
 
-def _insert(tx: Connection, account_id: AccountId, name: str, now_ms: int) -> MailboxId:
-    mine = sa.select(sa.func.count()).where(mailbox.c.account_id == account_id)
-    if tx.execute(mine).scalar_one() >= MAX_MAILBOXES:
-        raise TooManyMailboxes(name)
+def _insert(tx: Connection, item: NewMailbox) -> MailboxId:
+    mine = sa.select(sa.func.count()).where(mailbox.c.account_id == item.account_id)
+    if item.most and tx.execute(mine).scalar_one() >= item.most:
+        raise TooManyMailboxes(item.name)
     row = {
-        "account_id": account_id,
-        "name": name,
+        "account_id": item.account_id,
+        "name": item.name,
         "role": None,
-        "uid_validity": _next_uid_validity(tx, now_ms),
+        "uid_validity": _next_uid_validity(tx, item.created_ms),
         "uid_next": 1,
         "modseq": 1,
     }
     try:
         made = tx.execute(sa.insert(mailbox).returning(mailbox.c.id), row)
     except sa.exc.IntegrityError:  # another node was quicker
-        raise MailboxExists(name) from None
+        raise MailboxExists(item.name) from None
     return MailboxId(made.scalar_one())
 
 
@@ -321,7 +323,7 @@ def _empty_inbox_into(tx: Connection, item: RenameMailbox) -> None:
     inbox = find_mailbox(tx, item.account_id, INBOX)
     if inbox is None:
         raise NoSuchMailbox(INBOX)
-    new = NewMailbox(item.account_id, item.new_name, item.now_ms)
+    new = NewMailbox(item.account_id, item.new_name, item.now_ms, item.most)
     (new_id,) = create_mailbox(tx, [new])
     lock_mailboxes(tx, sorted([inbox.mailbox_id, new_id]))
     # Invariant: the new mailbox is empty, so the messages keep their UIDs there.

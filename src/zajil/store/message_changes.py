@@ -170,6 +170,38 @@ def move_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetExpunged:
+    """What ``forget_expunged`` takes."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    most: int
+
+
+def forget_expunged(tx: Connection, items: Sequence[ForgetExpunged]) -> list[int]:
+    """Forget which messages were expunged longest ago, before their mailbox is deleted.
+
+    Unit of work: idempotent; locks the mailboxes; touches nothing.
+
+    Returns:
+        For each item how many were forgotten: 0, there are none left. What was expunged together
+        is forgotten together, so they may be more than ``most``.
+
+    Raises:
+        NoSuchMailbox: it is gone, or another account's.
+    """
+    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
+    counts = []
+    for item in items:
+        mine = expunged.c.mailbox_id == item.mailbox_id
+        oldest = sa.select(expunged.c.modseq).where(mine).order_by(expunged.c.modseq)
+        last = tx.scalar(sa.select(sa.func.max(oldest.limit(item.most).subquery().c.modseq)))
+        gone = sa.delete(expunged).where(mine, expunged.c.modseq <= (last or 0))
+        counts.append(tx.execute(gone).rowcount)
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
 class ExpungeMessages:
     """What ``expunge_messages`` takes."""
 
@@ -198,11 +230,8 @@ def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[t
         query = sa.select(message.c.uid).where(message.c.mailbox_id == item.mailbox_id)
         if item.deleted_only:
             query = query.where(message.c.flags.op("&")(FLAG_BITS["\\Deleted"]) != 0)
-        uids = tx.scalars(query.order_by(message.c.uid)).all()
-        if item.uids is not None:
-            wanted = set(item.uids)
-            uids = [uid for uid in uids if uid in wanted]
-        removed.append(tuple(Uid(uid) for uid in uids))
+        chosen = [query] if item.uids is None else map(query.where, _any_of(item.uids))
+        removed.append(tuple([Uid(uid) for one in chosen for uid in sorted(tx.scalars(one))]))
         _remove(tx, item.mailbox_id, removed[-1])
     return removed
 
@@ -328,6 +357,10 @@ def _remove(tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> None:
         release_blobs(tx, blob_ids)
     rows = [(mailbox_id, modseq, uid) for uid in uids]
     insert_rows(tx, (expunged.c.mailbox_id, expunged.c.modseq, expunged.c.uid), rows)
+
+
+def _any_of(uids: Sequence[Uid]) -> Iterator[sa.ColumnElement[bool]]:
+    return (message.c.uid.in_(portion) for portion in _portions(uids))
 
 
 def _portions(uids: Sequence[Uid]) -> Iterator[Sequence[Uid]]:

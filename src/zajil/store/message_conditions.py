@@ -15,15 +15,26 @@ from zajil.store.schema import message
 Condition: TypeAlias = sa.ColumnElement[bool]
 """May be joined by ``|`` and turned round by ``~``; ``and_`` joins many."""
 
+LARGEST_UID = (1 << 32) - 1
+
 
 def find_uids(
-    conn: Connection, mailbox_id: MailboxId, first: int, last: int, condition: Condition
+    conn: Connection,
+    mailbox_id: MailboxId,
+    condition: Condition,
+    first: int = 1,
+    last: int = LARGEST_UID,
 ) -> list[Uid]:
     """Give the UIDs from ``first`` to ``last`` for which the condition holds, ascending."""
     query = sa.select(message.c.uid).where(
         message.c.mailbox_id == mailbox_id, message.c.uid.between(first, last), condition
     )
     return list(conn.scalars(query.order_by(message.c.uid)))
+
+
+def is_deleted() -> Condition:
+    """It is marked ``\\Deleted``."""
+    return message.c.flags.op("&")(FLAG_BITS["\\Deleted"]) != 0
 
 
 def has_flag(flag: str) -> Condition | None:

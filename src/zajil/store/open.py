@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.config.options import StoreOptions
 from zajil.core.clock import Clock, Random
+from zajil.core.ids import AccountId
 from zajil.core.units import format_size
 from zajil.store.batch import DIRECTORY, Batch
 from zajil.store.blobs import Blobs
@@ -29,8 +30,10 @@ from zajil.store.hints import Datagrams, Hints, Notifications
 from zajil.store.migrate import require_current
 from zajil.store.postgres import Postgres
 from zajil.store.reader import Reader
+from zajil.store.room import Caps
 from zajil.store.sqlite import Sqlite
 from zajil.store.tracking import EventBatch, record_events
+from zajil.store.turns import Turns
 from zajil.store.writer import Unit, Writer
 
 T = TypeVar("T")
@@ -54,12 +57,16 @@ class Store:
         hints: Hints,
         clock: Clock,
         random: Random,
+        caps: Caps,
     ) -> None:
         self._options = options
         self._data_dir = data_dir
         self._observer: Callable[[Sequence[EventBatch]], None] | None = None
         self._dialect = dialect
         self._clock = clock
+        self.caps = caps
+        """How much an account may keep."""
+        self._large = Turns(1)
         self._free_space = (0, -_FREE_SPACE_AGE_MS)
         """Bytes, and when they were counted."""
         self.blobs = Blobs(
@@ -93,6 +100,21 @@ class Store:
             StoreUnavailable: it may or may not be on disk: answer 4yz.
         """
         return await self.writer.write(unit, item)
+
+    async def write_large(self, unit: Unit[T, R], item: T, account_id: AccountId) -> R:
+        """Run a unit that changes many rows, or that users can have refused again and again.
+
+        It has a commit of its own, so that it costs the mail of others nothing but that time, and
+        accounts take turns.
+
+        Raises:
+            StoreUnavailable: it may or may not be on disk.
+        """
+        await self._large.take(account_id)
+        try:
+            return await self.writer.write(unit, item, alone=True)
+        finally:
+            self._large.give_back(account_id)
 
     def write_later(self, unit: Unit[T, R], item: T) -> None:
         """Run a unit in the next batch; nobody waits, and of a failure the observer alone hears."""
@@ -181,7 +203,13 @@ class Store:
 
 
 def open_store(
-    options: StoreOptions, data_dir: Path, *, clock: Clock, random: Random, worker: int = 0
+    options: StoreOptions,
+    data_dir: Path,
+    *,
+    clock: Clock,
+    random: Random,
+    worker: int = 0,
+    caps: Caps | None = None,
 ) -> Store:
     """Open the store of this process; ``start`` it to read and write from a loop.
 
@@ -191,6 +219,7 @@ def open_store(
         clock: for the ids of blobs.
         random: for the ids of blobs.
         worker: number of this worker among those of one server.
+        caps: how much an account may keep; ``None``: the defaults.
 
     Raises:
         NoStore: there is none; one sentence that says what to do.
@@ -210,7 +239,7 @@ def open_store(
     except BaseException:
         dialect.close()
         raise
-    return Store(options, data_dir, dialect, hints, clock, random)
+    return Store(options, data_dir, dialect, hints, clock, random, caps or Caps())
 
 
 def make_dialect(options: StoreOptions, data_dir: Path) -> Dialect:

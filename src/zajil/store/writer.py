@@ -45,6 +45,8 @@ class _Job:
     item: Any
     future: asyncio.Future[Any] | None
     """``None``: nobody waits."""
+    alone: bool = False
+    """It shares its commit with no other job."""
 
 
 _Outcome = tuple[_Job, Any, Exception | None]
@@ -112,16 +114,21 @@ class Writer:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
-    async def write(self, unit: Unit[T, R], item: T) -> R:
+    async def write(self, unit: Unit[T, R], item: T, *, alone: bool = False) -> R:
         """Run ``unit(tx, [item, ...])`` in the next batch; give this item's result.
 
         Waits for the commit. Cancelled, the item is written all the same.
+
+        Args:
+            unit: the unit of work.
+            item: what it takes.
+            alone: it may take long or be refused, and shall cost no other item anything.
 
         Raises:
             StoreUnavailable: it may or may not be on disk: answer 4yz.
         """
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._put(_Job(unit, item, future))
+        self._put(_Job(unit, item, future, alone))
         return await future
 
     def write_later(self, unit: Unit[T, R], item: T) -> None:
@@ -193,7 +200,8 @@ class Writer:
                 with self._dialect.turn:
                     jobs = self._take()
                     done = self._run(jobs) if jobs else _Done()
-                self._last_size = len(jobs)
+                if jobs and not jobs[0].alone:
+                    self._last_size = len(jobs)
                 jobs = []
                 self._answer(done)
         except BaseException as error:
@@ -204,10 +212,14 @@ class Writer:
             raise
 
     def _take(self) -> list[_Job]:
-        """Take what waits, up to ``max_batch``."""
+        """Take what waits, up to ``max_batch``; what shall be alone, alone."""
         jobs: list[_Job] = []
         while self._waiting and len(jobs) < self._max_batch:
+            if jobs and self._waiting[0].alone:
+                break
             jobs.append(self._waiting.popleft())
+            if jobs[-1].alone:
+                break
         return jobs
 
     def _answer(self, done: _Done) -> None:

@@ -25,6 +25,7 @@ from zajil.store.errors import StoreExists
 from zajil.store.intake import Intake, LocalCopy, RemoteCopy
 from zajil.store.life import create_store
 from zajil.store.open import Store, open_store
+from zajil.store.room import Caps
 from zajil.tracking.events import MailAccepted
 
 NOW_MS = 1_700_000_000_000
@@ -57,19 +58,22 @@ class PostgresServer:
         return f"{self._server.get_uri()}{separator}options=-csearch_path%3D{name}"
 
 
-def open_test_store(url: str, data_dir: Path, worker: int = 0, **options: Any) -> Store:
+def open_test_store(
+    url: str, data_dir: Path, worker: int = 0, *, caps: Caps | None = None, **options: Any
+) -> Store:
     """Open a store with small reserves, made if there is none.
 
     Args:
         url: ``store.url``.
         data_dir: of its files.
         worker: its number.
+        caps: how much an account may keep.
         options: fields of ``StoreOptions``.
     """
-    given = small_store_options(url, **options)
+    given, clock = small_store_options(url, **options), SystemClock()
     with suppress(StoreExists):
         create_store(given, data_dir)
-    return open_store(given, data_dir, clock=SystemClock(), random=os.urandom, worker=worker)
+    return open_store(given, data_dir, clock=clock, random=os.urandom, worker=worker, caps=caps)
 
 
 def small_store_options(url: str, **options: Any) -> StoreOptions:

@@ -45,11 +45,14 @@ class Upload:
         return self._spill.content()
 
 
-async def begin(context: Context, command: Append) -> Upload | None:
-    """Look whether the mailbox is there before the message is sent; ``None``: it is not."""
+async def begin(context: Context, command: Append) -> Upload | Completion:
+    """Look whether the mailbox may take a message before it is sent; else give the refusal."""
     account_id, store = context.account.account_id, context.store
-    box = await store.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
-    return None if box is None else Upload(command, box, store.blobs.spill())
+    box = await context.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
+    if box is None:
+        return TRY_CREATE
+    refusal = await context.refuse_more(box, 1)
+    return refusal or Upload(command, box, store.blobs.spill())
 
 
 async def finish(context: Context, upload: Upload) -> Completion:

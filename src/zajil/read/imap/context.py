@@ -15,15 +15,23 @@ from zajil.login.account import Account
 from zajil.message.part import Part
 from zajil.net.drive_imap import Stream
 from zajil.read.imap.view import View
+from zajil.store.mailboxes import Mailbox
 from zajil.store.open import Store
 from zajil.store.reader import Snapshot
+from zajil.store.room import find_obstacle
+from zajil.store.writer import Unit
 
+T = TypeVar("T")
 R = TypeVar("R")
 
 NO_MAILBOX = Completion("NO", "there is no such mailbox", "NONEXISTENT")
 TRY_CREATE = Completion("NO", "there is no such mailbox", "TRYCREATE")
 """For the target of APPEND, COPY and MOVE. (RFC 3501 section 7.1)"""
 
+PORTION = 500
+"""Messages that one commit changes: others write in between."""
+_FEW = 20
+"""A change of so many messages shares its commit with others."""
 _MOST_STRUCTURES = 8
 
 StructureKey = tuple[BlobId, bytes]
@@ -66,6 +74,41 @@ class Context:
     async def work(self, task: Callable[[], R]) -> R:
         """Run what needs no snapshot in a reader thread, when it is this account's turn."""
         return await self.store.work(task, self.account.account_id)
+
+    async def write(self, unit: Unit[T, R], item: T, count: int) -> R:
+        """Run a unit that changes so many messages, at most ``PORTION``.
+
+        Raises:
+            StoreUnavailable: it may or may not be on disk.
+        """
+        if count <= _FEW:
+            return await self.store.write(unit, item)
+        return await self.write_alone(unit, item)
+
+    async def write_alone(self, unit: Unit[T, R], item: T) -> R:
+        """Run a unit of which the client decides how long it takes, or whether it is refused.
+
+        Raises:
+            StoreUnavailable: it may or may not be on disk.
+        """
+        return await self.store.write_large(unit, item, self.account.account_id)
+
+    async def refuse_more(
+        self, box: Mailbox, count: int, *, moved: bool = False
+    ) -> Completion | None:
+        """Refuse so many more messages for a mailbox; ``None``: it may take them.
+
+        Args:
+            box: of this account.
+            count: how many.
+            moved: they come from another mailbox of the account.
+        """
+        caps, owner = self.store.caps, self.account.account_id
+        reason = await self.read(
+            lambda conn: find_obstacle(conn, caps, owner, box.mailbox_id, count, moved=moved)
+        )
+        # RFC 9051 section 7.1
+        return None if reason is None else Completion("NO", reason, "LIMIT")
 
     def keep_structure(self, key: StructureKey, part: Part) -> None:
         """Remember the structure of a large message; the oldest is forgotten."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from zajil.core.ids import Uid
 from zajil.imap.command import Store, StoreMode
 from zajil.imap.response import Completion, untagged
-from zajil.read.imap.context import Context
+from zajil.read.imap.context import PORTION, Context
 from zajil.read.imap.view import View
 from zajil.store.message_changes import FlagChange, FlagMode, change_flags
 from zajil.store.messages import MessageFlags
@@ -27,10 +27,15 @@ async def store_flags(context: Context, command: Store) -> Completion:
     if view.read_only:
         return READ_ONLY
     uids = view.choose(command.numbers, uid=command.uid)
-    results = await change(context, uids, _MODES[command.mode], command.flags)
-    if not command.silent:
-        _tell(context, view, results, uid=command.uid)
-    if len(results) < len(uids):
+    found = 0
+    for start in range(0, len(uids), PORTION):
+        portion = uids[start : start + PORTION]
+        results = await change(context, portion, _MODES[command.mode], command.flags)
+        found += len(results)
+        if not command.silent:
+            _tell(context, view, results, uid=command.uid)
+        await context.stream.flush()
+    if found < len(uids):
         return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
     return Completion("OK", "flags are stored")
 
@@ -44,7 +49,7 @@ async def change(
         return ()
     spelled = frozenset(map(view.spell, flags))
     item = FlagChange(view.account_id, view.mailbox.mailbox_id, tuple(uids), mode, spelled)
-    results = await context.store.write(change_flags, item)
+    results = await context.write(change_flags, item, len(uids))
     for line in view.new_keywords(one.flags for one in results):
         context.engine.untagged(line)
     for one in results:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from zajil.core.ids import MailboxId
 from zajil.imap.command import Create, Delete, Rename, Status, StatusItem, Subscribe
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
-from zajil.read.imap.context import NO_MAILBOX, Context
+from zajil.read.imap.context import NO_MAILBOX, PORTION, Context
+from zajil.read.imap.expunge import empty
 from zajil.read.imap.select import leave
 from zajil.store.append import NoSuchMailbox
 from zajil.store.mailboxes import (
+    INBOX,
     Counts,
     DeleteMailbox,
     Mailbox,
@@ -26,34 +28,45 @@ from zajil.store.mailboxes import (
     find_mailbox,
     rename_mailbox,
 )
+from zajil.store.message_changes import CopyMessages, move_messages
+from zajil.store.messages import list_uids
 from zajil.store.recent import count_recent
 from zajil.store.subscriptions import Subscription, TooManySubscriptions, set_subscribed
 
 _EXISTS = Completion("NO", "there is a mailbox of this name", "ALREADYEXISTS")
-_TOO_MANY = Completion("NO", "there are too many mailboxes", "LIMIT")
 
 
 async def create(context: Context, command: Create) -> Completion:
     """Make a mailbox, and those above it."""
-    item = NewMailbox(context.account.account_id, command.mailbox, context.clock.now_ms())
+    most, now_ms = context.store.caps.mailboxes, context.clock.now_ms()
+    item = NewMailbox(context.account.account_id, command.mailbox, now_ms, most)
     try:
-        await context.store.write(create_mailbox, item)
+        await context.write_alone(create_mailbox, item)
     except MailboxExists:
         return _EXISTS
     except TooManyMailboxes:
-        return _TOO_MANY
+        return _too_many(most)
     return Completion("OK", "mailbox is made")
+
+
+def _too_many(most: int) -> Completion:
+    return Completion("NO", f"an account has at most {most} mailboxes", "LIMIT")
 
 
 async def delete(context: Context, command: Delete) -> Completion:
     """Remove a mailbox with its messages; if it is the selected one, none is from then on.
 
+    A large one is emptied before, portion by portion: where that fails it is there with what is
+    left.
+
     Other sessions that have it selected are told BYE (``select.report``).
     """
+    owner = context.account.account_id
     try:
-        deleted = await context.store.write(
-            delete_mailbox, DeleteMailbox(context.account.account_id, command.mailbox)
-        )
+        box = await context.read(lambda conn: find_mailbox(conn, owner, command.mailbox))
+        if box is not None and box.role is None and box.uid_next > PORTION:
+            await empty(context, box)
+        deleted = await context.write_alone(delete_mailbox, DeleteMailbox(owner, command.mailbox))
     except NoSuchMailbox:
         return NO_MAILBOX
     except MailboxIsFixed:
@@ -67,27 +80,43 @@ async def delete(context: Context, command: Delete) -> Completion:
 
 async def rename(context: Context, command: Rename) -> Completion:
     """Rename a mailbox with all below it."""
-    item = RenameMailbox(
-        context.account.account_id, command.mailbox, command.new_name, context.clock.now_ms()
-    )
+    most, now_ms = context.store.caps.mailboxes, context.clock.now_ms()
+    owner, name = context.account.account_id, command.new_name
     try:
-        await context.store.write(rename_mailbox, item)
+        inbox = await context.read(lambda conn: find_mailbox(conn, owner, INBOX))
+        if command.mailbox == INBOX and inbox is not None and inbox.uid_next > PORTION:
+            new_id = await context.write_alone(
+                create_mailbox, NewMailbox(owner, name, now_ms, most)
+            )
+            await _move_all(context, inbox, new_id)
+        else:
+            item = RenameMailbox(owner, command.mailbox, name, now_ms, most)
+            await context.write_alone(rename_mailbox, item)
     except NoSuchMailbox:
         return NO_MAILBOX
     except MailboxExists:
         return _EXISTS
     except TooManyMailboxes:
-        return _TOO_MANY
+        return _too_many(most)
     except NameTooLong:
         return Completion("NO", "a mailbox name would be too long", "CANNOT")
     return Completion("OK", "mailbox is renamed")
+
+
+async def _move_all(context: Context, box: Mailbox, target_id: MailboxId) -> None:
+    """Move all messages, portion by portion: what renaming INBOX means (RFC 3501 section 6.3.5)."""
+    uids = await context.read(lambda conn: list_uids(conn, box.mailbox_id))
+    for start in range(0, len(uids), PORTION):
+        portion = tuple(uids[start : start + PORTION])
+        item = CopyMessages(box.account_id, box.mailbox_id, portion, target_id)
+        await context.write(move_messages, item, len(portion))
 
 
 async def subscribe(context: Context, command: Subscribe) -> Completion:
     """Subscribe to a mailbox, or leave it."""
     item = Subscription(context.account.account_id, command.mailbox, command.subscribed)
     try:
-        await context.store.write(set_subscribed, item)
+        await context.write_alone(set_subscribed, item)
     except NoSuchMailbox:
         return NO_MAILBOX
     except TooManySubscriptions:

@@ -95,8 +95,7 @@ async def _look(
     def look(conn: Snapshot) -> tuple[list[Uid], Sequence[Message]]:
         wanted = matcher.by_number(chunk)
         if wanted and matcher.condition is not None:
-            place = (wanted[0], wanted[-1])
-            held = set(find_uids(conn, box, *place, matcher.condition))
+            held = set(find_uids(conn, box, matcher.condition, wanted[0], wanted[-1]))
             wanted = [uid for uid in wanted if uid in held]
         if not matcher.needs_message:
             return wanted, ()

@@ -12,12 +12,12 @@ from zajil.imap.command import Select
 from zajil.imap.flag import SYSTEM_FLAGS
 from zajil.imap.response import Completion, flag_list, untagged, untagged_status
 from zajil.read.imap.context import NO_MAILBOX, Context
+from zajil.read.imap.expunge import expunge_deleted
 from zajil.read.imap.view import View
 from zajil.store.append import NoSuchMailbox
 from zajil.store.batch import mailbox_topic
 from zajil.store.errors import StoreError
 from zajil.store.mailboxes import Mailbox
-from zajil.store.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.messages import changes_since, take_snapshot
 from zajil.store.recent import TakeRecent, take_recent
 
@@ -110,9 +110,8 @@ async def close(context: Context) -> Completion:
     """Expunge what is marked, without a word about it, and leave. (RFC 3501 section 6.4.2)"""
     view = context.selected
     if not view.read_only:
-        item = ExpungeMessages(view.account_id, view.mailbox.mailbox_id)
         with suppress(NoSuchMailbox):  # deleted meanwhile: there is nothing left to expunge
-            await context.store.write(expunge_messages, item)
+            await expunge_deleted(context)
     leave(context)
     return Completion("OK", "mailbox is closed")
 

@@ -18,8 +18,8 @@ from zajil.imap.state import State
 from zajil.login.service import LoginService
 from zajil.net.drive_imap import Stream
 from zajil.net.peer import Peer
-from zajil.read.imap import append, copy_move, idle, mailbox_admin, mailbox_list, select
-from zajil.read.imap.context import NO_MAILBOX, TRY_CREATE, Context
+from zajil.read.imap import append, copy_move, expunge, idle, mailbox_admin, mailbox_list, select
+from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
 from zajil.read.imap.log_in import ImapLogin
@@ -159,7 +159,7 @@ class ImapSession:
             case c.Copy():
                 return await copy_move.copy(context, event)
             case c.Expunge():
-                return await copy_move.expunge(context, event)
+                return await expunge.expunge(context, event)
             case c.Append():
                 return await self._begin_append(context, event)
             case c.BodyChunk(data):
@@ -234,9 +234,10 @@ class ImapSession:
     # ---- the rest ---------------------------------------------------------------------------
 
     async def _begin_append(self, context: Context, event: c.Append) -> Completion | None:
-        self._upload = await append.begin(context, event)
-        if self._upload is None:
-            return TRY_CREATE
+        upload = await append.begin(context, event)
+        if isinstance(upload, Completion):
+            return upload
+        self._upload = upload
         self._engine.go_ahead()
         return None
 

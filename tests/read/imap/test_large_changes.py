@@ -1,0 +1,235 @@
+"""Changes of many messages are made in portions, so that others write in between; and caps."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from zajil.read.imap.context import PORTION
+from zajil.store.open import Store
+from zajil.store.room import Caps
+from zajil.store.schema import expunged, message
+from zajil.testing.imap import ImapClient, ImapPlace, imap_place, make_reader
+from zajil.testing.store import open_test_store, running
+
+MESSAGE = b"Subject: small\r\n\r\nx\r\n"
+MANY = 2 * PORTION + 7
+COMMITS = 3
+"""For so many messages."""
+
+
+@asynccontextmanager
+async def filled(
+    store: Store, folder: Path, count: int = MANY
+) -> AsyncIterator[tuple[ImapPlace, ImapClient]]:
+    """Serve an account that has so many messages in the selected mailbox ``full``."""
+    make_reader(store)
+    async with running(store), imap_place(store, folder) as place, place.session() as imap:
+        await imap.ok("CREATE full")
+        assert b" OK " in await imap.append("full", MESSAGE)
+        have = 1
+        while have < count:
+            await imap.ok("SELECT full")
+            await imap.ok(f"COPY 1:{min(have, count - have)} full")
+            have += min(have, count - have)
+        await imap.ok("SELECT full")
+        yield place, imap
+
+
+async def count(imap: ImapClient, mailbox: str) -> int:
+    (line, _) = await imap.ok(f"STATUS {mailbox} (MESSAGES)")
+    found = re.search(rb"MESSAGES (\d+)", line)
+    assert found is not None
+    return int(found[1])
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Store:
+    return open_test_store("sqlite", tmp_path / "data")
+
+
+def test_copy_is_made_in_portions_and_names_all(store: Store, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with filled(store, tmp_path) as (_, imap):
+            await imap.ok("CREATE cp")
+            commits = store.writer.commits
+            (*_, tagged) = await imap.ok("COPY 1:* cp")
+            assert store.writer.commits - commits == COMMITS
+            found = re.search(rb"COPYUID \d+ 1:(\d+) 1:(\d+)\]", tagged)
+            assert found is not None
+            assert (int(found[1]), int(found[2])) == (MANY, MANY)
+            assert await count(imap, "cp") == MANY
+
+    asyncio.run(run())
+
+
+def test_others_write_in_between(sqlite: Store, tmp_path: Path) -> None:
+    """Somebody else's message is stored before the copy of an earlier command ends."""
+    make_reader(sqlite, "badr@north.test")
+
+    async def run() -> None:
+        async with filled(sqlite, tmp_path, 8 * PORTION) as (place, imap):
+            await imap.ok("CREATE cp")
+            async with place.session("badr") as badr, place.session() as probe:
+                copying = asyncio.ensure_future(imap.ok("COPY 1:* cp"))
+                while not await count(probe, "cp"):
+                    pass
+                assert b" OK " in await badr.append("INBOX", MESSAGE)
+                assert not copying.done()
+                await copying
+
+    asyncio.run(run())
+
+
+def test_a_copy_whose_client_is_gone_is_undone(sqlite: Store, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with filled(sqlite, tmp_path, 8 * PORTION) as (place, imap):
+            await imap.ok("CREATE cp")
+            async with place.session() as probe:
+                await imap.send(b"x COPY 1:* cp\r\n")
+                while not await count(probe, "cp"):
+                    pass
+                imap.writer.transport.abort()
+                while await count(probe, "cp"):
+                    pass
+                (line, _) = await probe.ok("STATUS cp (UIDNEXT)")
+                assert not line.endswith(b"(UIDNEXT 1)")
+
+    asyncio.run(run())
+
+
+def test_a_copy_that_meets_a_cap_on_its_way_is_undone(tmp_path: Path) -> None:
+    caps = Caps(mailbox_messages=8 * PORTION, account_messages=0)
+    store = open_test_store("sqlite", tmp_path / "data", caps=caps)
+
+    async def run() -> None:
+        async with filled(store, tmp_path, 6 * PORTION) as (place, one), place.session() as two:
+            await one.ok("CREATE cp")
+            await two.ok("SELECT full")
+            answers = await asyncio.gather(*(each.command("COPY 1:* cp") for each in (one, two)))
+            words = sorted(lines[-1].split()[1] for lines in answers)
+            assert words in ([b"NO", b"OK"], [b"NO", b"NO"])
+            refused = [lines[-1] for lines in answers if b" NO " in lines[-1]]
+            assert all(b" NO [LIMIT] a mailbox has at most 4000 messages" in one for one in refused)
+            assert await count(one, "cp") == words.count(b"OK") * 6 * PORTION
+
+    asyncio.run(run())
+
+
+def test_move_store_and_expunge_are_made_in_portions(store: Store, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with filled(store, tmp_path) as (_, imap):
+            await imap.ok("CREATE cp")
+            commits = store.writer.commits
+            assert len(await imap.ok(r"STORE 1:* +FLAGS (\Flagged)")) == MANY + 1
+            assert store.writer.commits - commits == COMMITS
+            lines = await imap.ok("MOVE 1:* cp")
+            assert store.writer.commits - commits == 2 * COMMITS
+            assert b"COPYUID " in lines[0]
+            assert len([one for one in lines if one.endswith(b" EXPUNGE")]) == MANY
+            await imap.ok("SELECT cp")
+            await imap.ok(r"STORE 1:* +FLAGS.SILENT (\Deleted)")
+            commits = store.writer.commits
+            assert len(await imap.ok("EXPUNGE")) == MANY + 1
+            assert store.writer.commits - commits == COMMITS
+            # Where nothing is marked, nothing is written.
+            await imap.ok("EXPUNGE")
+            await imap.ok("CLOSE")
+            assert store.writer.commits - commits == COMMITS
+
+    asyncio.run(run())
+
+
+def test_uid_expunge_takes_what_is_named_and_marked(store: Store, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with filled(store, tmp_path, 12) as (_, imap):
+            await imap.ok(r"STORE 1:8 +FLAGS.SILENT (\Deleted)")
+            lines = await imap.ok("UID EXPUNGE 7:12")
+            assert lines[:-1] == [b"* 8 EXPUNGE", b"* 7 EXPUNGE"]
+            assert await count(imap, "full") == 10
+
+    asyncio.run(run())
+
+
+def test_a_large_mailbox_is_deleted_in_portions(store: Store, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with filled(store, tmp_path) as (_, imap):
+            await imap.ok("UNSELECT")
+            commits = store.writer.commits
+            await imap.ok("DELETE full")
+            assert store.writer.commits - commits > COMMITS
+            assert b" NO " in (await imap.command("SELECT full"))[-1]
+            # Nothing of it is left, its traces included.
+            await imap.ok("CREATE full")
+            assert await count(imap, "full") == 0
+
+    asyncio.run(run())
+    for table in (message, expunged):
+        query = sa.select(sa.func.count()).select_from(table)
+        assert store.read_now(lambda conn, query=query: conn.scalar(query)) == 0  # type: ignore[misc]
+
+
+def test_renaming_a_large_inbox_moves_all(store: Store, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with filled(store, tmp_path) as (_, imap):
+            await imap.ok("MOVE 1:* INBOX")
+            commits = store.writer.commits
+            await imap.ok("RENAME INBOX old/mail")
+            assert store.writer.commits - commits == 1 + COMMITS
+            assert await count(imap, "INBOX") == 0
+            assert await count(imap, "old/mail") == MANY
+            assert b" NO [ALREADYEXISTS]" in (await imap.command("RENAME INBOX full"))[-1]
+
+    asyncio.run(run())
+
+
+# ---- caps ---------------------------------------------------------------------------------------
+
+
+def test_caps_on_messages(tmp_path: Path) -> None:
+    store = open_test_store(
+        "sqlite", tmp_path / "data", caps=Caps(mailbox_messages=4, account_messages=6)
+    )
+
+    async def run() -> None:
+        async with filled(store, tmp_path, 3) as (_, imap):
+            answer = (await imap.command("COPY 1:2 full"))[-1]
+            assert b" NO [LIMIT] a mailbox has at most 4 messages" in answer
+            await imap.ok("COPY 1 full")
+            answer = (await imap.command("APPEND full {5}"))[-1]
+            assert b" NO [LIMIT] a mailbox has at most 4 messages" in answer
+            assert b" NO [LIMIT] " in await imap.append("full", MESSAGE)
+            await imap.ok("COPY 1:2 INBOX")
+            answer = (await imap.command("COPY 1 INBOX"))[-1]
+            assert b" NO [LIMIT] an account has at most 6 messages" in answer
+            # What is the account's already may be moved, and what is removed makes room.
+            await imap.ok("MOVE 1 INBOX")
+            await imap.ok(r"STORE 1 +FLAGS (\Deleted)")
+            await imap.ok("EXPUNGE")
+            assert b" OK " in await imap.append("full", MESSAGE)
+
+    asyncio.run(run())
+
+
+def test_caps_on_mailboxes(tmp_path: Path) -> None:
+    store = open_test_store("sqlite", tmp_path / "data", caps=Caps(mailboxes=8))
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            have = len(await imap.ok('LIST "" *')) - 1
+            for n in range(have, 8):
+                await imap.ok(f"CREATE box{n}")
+            for command in ("CREATE more", "RENAME box7 above/box7", "RENAME INBOX more"):
+                answer = (await imap.command(command))[-1]
+                assert b" NO [LIMIT] an account has at most 8 mailboxes" in answer, command
+            await imap.ok("DELETE box7")
+            await imap.ok("CREATE more")
+
+    asyncio.run(run())
