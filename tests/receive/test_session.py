@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
-from zajil.core.ids import MailId
+from zajil.core.ids import MailId, Uid
 from zajil.store.accounts import NewActive, set_active
 from zajil.store.aliases import AliasRow, create_alias
 from zajil.store.intake import accept
+from zajil.store.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.open import Store
+from zajil.store.room import Caps
 from zajil.store.tracking import EventBatch, MailQuery, find_mails, load_journey
 from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, running
+from zajil.testing.store import make_account, open_test_store, running
 from zajil.testing.talk import talk_to_receiver
 from zajil.tracking.events import CheckDone, TrackingEvent
 
@@ -259,6 +262,34 @@ def test_a_suspended_account_defers_and_loses_nothing(store: Store) -> None:
         client = await talk_to_receiver(store)
         await client.say("MAIL FROM:<a@north.test>")
         assert (await client.say("RCPT TO:<noor@south.test>")).startswith("450 4.2.1")
+
+    with_store(store, talk)
+
+
+def test_a_full_inbox_defers_and_costs_others_nothing(store_url: str, tmp_path: Path) -> None:
+    """RFC 3463 section 3.3: X.2.2. Mail comes again when there is room."""
+    store = open_test_store(store_url, tmp_path, caps=Caps(mailbox_messages=3))
+    noor = make_account(store, "noor@south.test")
+    make_account(store, "sami@south.test")
+    both = tuple(parse_address(f"{name}@south.test") for name in ("noor", "sami"))
+    store.write_now(create_alias, AliasRow(parse_address("both@south.test"), both))
+
+    async def talk(store: Store) -> None:
+        client = await talk_to_receiver(store)
+        for _ in range(3):
+            await client.send("amal@north.test", ["noor@south.test"], MESSAGE)
+        await client.say("MAIL FROM:<amal@north.test>")
+        assert await client.say("RCPT TO:<noor@south.test>") == (
+            "452 4.2.2 that mailbox is full, try again later"
+        )
+        assert (await client.say("RCPT TO:<noor+tag@south.test>")).startswith("452 4.2.2 ")
+        assert (await client.say("RCPT TO:<sami@south.test>")).startswith("250 ")
+        assert (await client.say("RCPT TO:<both@south.test>")).startswith("250 ")
+        await client.say("RSET")
+        item = ExpungeMessages(noor.account_id, noor.inbox, (Uid(2),), deleted_only=False)
+        await store.write(expunge_messages, item)
+        reply = await client.send("amal@north.test", ["noor@south.test"], MESSAGE)
+        assert reply.startswith("250 2.0.0 queued as ")
 
     with_store(store, talk)
 

@@ -8,6 +8,7 @@ from base64 import b64decode, b64encode
 import pytest
 
 from zajil.core.app_password import Scope
+from zajil.net.limits import SessionLimits, SessionTable
 from zajil.store.accounts import NewActive, set_active
 from zajil.store.open import Store
 from zajil.testing.login import HASHER, add_app_password, open_desk
@@ -58,5 +59,28 @@ def test_nonsense_is_answered_and_the_session_goes_on(store: Store, line: str) -
             assert (await client.say("AUTH LOGIN")).startswith("334 ")
             assert (await client.say("*")).startswith("501 ")
             assert (await client.log_in("amal", "own password")).startswith("235 ")
+
+    asyncio.run(run())
+
+
+def test_an_account_has_so_many_sessions(store: Store) -> None:
+    """Of all protocols together, and of the other account as many."""
+    for name in ("amal", "badr"):
+        make_account(store, f"{name}@south.test", password_hash=HASHER.hash(name))
+
+    async def run() -> None:
+        async with running(store):
+            caps = SessionTable().caps(0, SessionLimits(0, 2))
+            login = open_desk(store, sessions=caps).login
+            first, second, third = [await talk_to_submission(store, login) for _ in range(3)]
+            for client in (first, second):
+                assert (await client.log_in("amal", "amal")).startswith("235 ")
+            refused = await third.log_in("amal", "amal")
+            assert refused == "454 4.7.0 this account has too many sessions open"
+            assert (await third.say("MAIL FROM:<amal@south.test>")).startswith("530 ")
+            assert (await third.log_in("badr", "badr")).startswith("235 ")
+            first.session.closed("quit")
+            last = await talk_to_submission(store, login)
+            assert (await last.log_in("amal", "amal")).startswith("235 ")
 
     asyncio.run(run())

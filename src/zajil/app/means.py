@@ -16,6 +16,9 @@ from zajil.net.limits import SessionTable
 from zajil.resolver.client import Resolver
 from zajil.store.open import Store
 
+ACCOUNTS = "accounts"
+"""Name of the table that counts sessions by account, for all services together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
@@ -27,7 +30,7 @@ class Means:
     sockets: Mapping[str, Sequence[socket.socket]]
     """Its own listening ones, by service."""
     sessions: Mapping[str, SessionTable]
-    """Counts that it shares with the other workers, by service."""
+    """Counts that it shares with the other workers, by service; and by account, ``ACCOUNTS``."""
     server_tls: ssl.SSLContext | None
     client_tls: ssl.SSLContext
     store: Store

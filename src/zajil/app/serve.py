@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from zajil.admin.configuration import must_mend, should_mend
+from zajil.app.means import ACCOUNTS
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.reload import differing_options, take_over
 from zajil.app.worker import Shared, close_sockets, run_worker
@@ -154,7 +155,7 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
     except (BindFailed, BadCertificate, StoreUnavailable) as error:
         raise CannotStart(str(error)) from error
     _tell(prepared)
-    sessions = {name: SessionTable(workers) for name in SERVICES}
+    sessions = {name: SessionTable(workers) for name in (*SERVICES, ACCOUNTS)}
     return Shared(configuration, workers, sockets, sessions, context, client_tls, lock, load)
 
 

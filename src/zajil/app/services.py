@@ -19,7 +19,7 @@ from zajil.app.listeners import (
     smtp_service,
     web_admission,
 )
-from zajil.app.means import Means
+from zajil.app.means import ACCOUNTS, Means
 from zajil.app.upkeep import keep_history, watch_certificate
 from zajil.check.knowledge import Knowledge
 from zajil.check.reputation import learner_of
@@ -29,6 +29,7 @@ from zajil.deliver.run import Deliverer
 from zajil.keys.upkeep import KeyUpkeep
 from zajil.login.service import LoginService
 from zajil.login.tokens import Introspection, IntrospectionRules
+from zajil.net.limits import SessionLimits
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store
 from zajil.store.tracking import delete_events, delete_mails
@@ -108,6 +109,9 @@ def _login_service(means: Means) -> LoginService:
         free_failures=means.configuration.limits.login_failures,
         tokens=tokens,
         scram=options.scram,
+        sessions=means.sessions[ACCOUNTS].caps(
+            means.number, SessionLimits(0, means.configuration.limits.sessions_per_account)
+        ),
     )
 
 

@@ -263,11 +263,18 @@ class LimitOptions(Options):
         description="The same for one IPv4 /24 or IPv6 /64, the least that one customer gets "
         "(RFC 6177 section 2). 0: no limit.",
     )
+    sessions_per_account: int = Field(
+        50,
+        ge=0,
+        description="Sessions of one account at a time, IMAP and submission together, over all "
+        "workers; more get NO [LIMIT] or 454 4.7.0 when they log in. 0: no limit.",
+    )
     messages_per_mailbox: int = Field(
         500_000,
         ge=0,
         description="Messages of one mailbox; more are refused with NO [LIMIT] when a client "
-        "copies or uploads them (RFC 9051 section 7.1). 0: no limit.",
+        "copies or uploads them (RFC 9051 section 7.1). Mail for an account whose INBOX has so "
+        "many is deferred with 452 4.2.2. 0: no limit.",
     )
     messages_per_account: int = Field(
         1_000_000, ge=0, description="The same for all mailboxes of an account. 0: no limit."

@@ -35,6 +35,8 @@ class AccountEntry:
     """Where its mail goes, too; local or remote, may be aliases."""
     keeps_copy: bool = True
     """Whether what is forwarded stays here as well."""
+    is_full: bool = False
+    """INBOX has as many messages as it may; mail that is under way already still goes there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,12 @@ def server_options(
             "source_address": address,
             **({"port_table": dict(lab.port_table)} if lab.port_table else {}),
         },
-        "limits": {"sessions_per_address": 0, "sessions_per_network": 0, "login_failures": 0},
+        "limits": {
+            "sessions_per_address": 0,
+            "sessions_per_network": 0,
+            "sessions_per_account": 0,
+            "login_failures": 0,
+        },
         "submit": {
             "recipients_per_mail": 0,
             "recipients_per_minute": 0,

@@ -3,6 +3,8 @@
 A suspended or deleted account, a changed password, a removed app password: each is a change of the
 directory, told within a second (``store.changes``). One read then looks after all sessions of the
 worker together.
+
+An account may have so many of them open, over all protocols that keep one and all workers.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import functools
 from collections.abc import Callable, Sequence
 
 from zajil.login.account import Account
+from zajil.net.limits import SessionCaps
 from zajil.store.batch import DIRECTORY
 from zajil.store.credentials import Standing, read_standing
 from zajil.store.errors import StoreUnavailable
@@ -19,6 +22,10 @@ from zajil.store.open import Store
 from zajil.store.reader import Snapshot
 
 _RETRY_SECONDS = 1.0
+
+
+class TooManySessions(Exception):
+    """The account has as many sessions open as it may (``limits.sessions_per_account``)."""
 
 
 class _Watched:
@@ -32,10 +39,16 @@ class _Watched:
 
 
 class OpenSessions:
-    """The sessions of one worker."""
+    """The sessions of one worker.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: says which log-ins hold.
+        caps: count by account; ``None``: an account may have any number of sessions.
+    """
+
+    def __init__(self, store: Store, caps: SessionCaps | None = None) -> None:
         self._store = store
+        self._caps = caps
         self._watched: set[_Watched] = set()
         self._due: set[_Watched] = set()
         self._task: asyncio.Task[None] | None = None
@@ -46,7 +59,14 @@ class OpenSessions:
 
         Returns:
             A function that ends the watch; it may be called twice.
+
+        Raises:
+            TooManySessions: nothing is watched.
         """
+        key = str(account.account_id)
+        if self._caps is not None and self._caps.admit(key):
+            raise TooManySessions
+        counted = [self._caps] if self._caps is not None else []
         watched = _Watched(account, end)
         self._watched.add(watched)
         # What changed between the check of the password and now is seen by this first look.
@@ -55,6 +75,8 @@ class OpenSessions:
 
         def unwatch() -> None:
             self._watched.discard(watched)
+            if counted:
+                counted.pop().forget(key)
 
         return unwatch
 

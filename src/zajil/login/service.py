@@ -23,6 +23,7 @@ from zajil.login.open_sessions import OpenSessions
 from zajil.login.passwords import Passwords
 from zajil.login.throttle import WINDOW_MS, Throttle, Turn, network_of
 from zajil.login.tokens import TokenJudge
+from zajil.net.limits import SessionCaps
 from zajil.sasl.mechanism import PASSWORD_MECHANISMS, TOKEN_MECHANISMS
 from zajil.sasl.scram import ITERATIONS, Scram, ScramKey, ScramKeys
 from zajil.store.accounts import (
@@ -97,6 +98,7 @@ class LoginService:
         tokens: judges access tokens; ``None``: they are not offered.
         scram: offer SCRAM-SHA-256.
         passwords: brought by tests that count computations.
+        sessions: caps on the open sessions of an account; ``None``: there are none.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class LoginService:
         tokens: TokenJudge | None = None,
         scram: bool = True,
         passwords: Passwords | None = None,
+        sessions: SessionCaps | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -120,7 +123,7 @@ class LoginService:
         self._nobodys_key = ScramKey(random(32), random(32))
         self._uses: dict[AppPasswordId, int] = {}
         self._logins: dict[AccountId, int] = {}
-        self.sessions = OpenSessions(store)
+        self.sessions = OpenSessions(store, sessions)
         self.mechanisms = (
             *PASSWORD_MECHANISMS,
             *((Scram.name,) if scram else ()),

@@ -43,6 +43,9 @@ def take_recipient(
         options: what RCPT asked for beside.
     """
     match route:
+        # Of an alias that leads to several, one that is full costs the others nothing.
+        case Local(entries, remote) if not remote and all([one.is_full for one in entries]):
+            return refuse_recipient(transaction, address, replies.MAILBOX_FULL, at_ms)
         case Local():
             kind = "alias" if route.via and not route.is_forwarded else "local"
         case Remote() if may_relay:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import BlobId, MailboxId, MailId, ModSeq, Uid
-from zajil.store.batch import mailbox_topic, touch
+from zajil.store.batch import mailbox_topic, note_uids, touch
 from zajil.store.rows import execute_text, insert_rows, values
 from zajil.store.schema import mailbox, message
 
@@ -133,6 +133,7 @@ def _take_uids(tx: Connection, counts: Counter[MailboxId]) -> dict[MailboxId, It
         count = counts[mailbox_id]
         uids = map(Uid, range(uid_next - count, uid_next))
         modseqs = map(ModSeq, range(modseq - count + 1, modseq + 1))
+        note_uids(tx, uid_next - count - 1, uid_next - 1)
         taken[mailbox_id] = map(Appended, uids, modseqs)
     for mailbox_id in counts:
         if mailbox_id not in taken:

@@ -19,6 +19,8 @@ from zajil.store.schema import counter
 Topic = NewType("Topic", str)
 """What a commit changed: a mailbox, the queue, the directory. It has no space in it."""
 
+_NOW_AND_THEN = 256
+
 QUEUE = Topic("queue")
 """A recipient row began to wait, or its time changed."""
 DIRECTORY = Topic("directory")
@@ -36,6 +38,8 @@ class Batch:
     """One transaction of the writer."""
 
     require_space: Callable[[], None]
+    mailbox_messages: int = 0
+    """Messages of a mailbox at most; 0: any number."""
     touched: set[Topic] = field(default_factory=set)
     """Topics to announce once the commit is on disk."""
     released_files: list[str] = field(default_factory=list)
@@ -63,6 +67,23 @@ def seal_batch(tx: Connection, batch: Batch) -> None:
 def touch(tx: Connection, *topics: Topic) -> None:
     """Say that this transaction changes these topics; told to subscribers after the commit."""
     _batch(tx).touched.update(topics)
+
+
+def note_uids(tx: Connection, before: int, after: int) -> None:
+    """Have the directory read again when a mailbox may be full (``AccountEntry.is_full``).
+
+    Args:
+        tx: the transaction that gives the UIDs.
+        before: the largest UID that was given before it.
+        after: the largest now.
+    """
+    most = _batch(tx).mailbox_messages
+    if not most or after < most:
+        return
+    # No mailbox has more messages than UIDs. Past the cap it may have been emptied meanwhile, so
+    # it is looked at now and then: it grows by a few messages above the cap at most.
+    if before < most or before // _NOW_AND_THEN != after // _NOW_AND_THEN:
+        touch(tx, DIRECTORY)
 
 
 def require_space(tx: Connection) -> None:

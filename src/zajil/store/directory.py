@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import AccountEntry, AliasEntry, DirectoryAnswer, Entry
 from zajil.core.ids import AccountId, MailboxId
+from zajil.store.room import is_full
 from zajil.store.schema import account, address, domain, mailbox
 
 R = TypeVar("R")
@@ -34,8 +35,10 @@ class _Read(Protocol):
 class Directory:
     """The cache of one worker."""
 
-    def __init__(self, read: _Read) -> None:
+    def __init__(self, read: _Read, most_messages: int = 0) -> None:
         self._read = read
+        self._most_messages = most_messages
+        """Of an INBOX; 0: any number."""
         self._domains: frozenset[str] | None = None
         self.postmaster: AccountEntry | None = None
         """Who gets mail to postmaster and abuse where nobody has these addresses: the first admin.
@@ -77,11 +80,13 @@ class Directory:
         if self._domains is None:
             await self.load()
         generation = self._generation
-        answer = await self._read(lambda conn: look_up(conn, who))
+        answer = await self._read(lambda conn: look_up(conn, who, self._most_messages))
         if not answer.is_local and who.domain == self.hostname:
             return _NOBODY_HERE
+        # Nobody tells us when a full INBOX is full no more.
+        passes = isinstance(answer.entry, AccountEntry) and answer.entry.is_full
         # What was read before a change must not outlive it.
-        if generation == self._generation:
+        if generation == self._generation and not passes:
             if len(self._answers) >= _MAX_ENTRIES:
                 self._answers.clear()
             if answer.is_local:
@@ -125,8 +130,14 @@ def _forwarding(row: Any) -> tuple[tuple[Address, ...], bool]:
     return tuple(map(parse_address, json.loads(row.forward_to))), bool(row.keeps_copy)
 
 
-def look_up(conn: Connection, who: Address) -> DirectoryAnswer:
-    """Ask the store about one address."""
+def look_up(conn: Connection, who: Address, most_messages: int = 0) -> DirectoryAnswer:
+    """Ask the store about one address.
+
+    Args:
+        conn: a snapshot.
+        who: the address.
+        most_messages: with so many an INBOX is full; 0: it never is.
+    """
     is_local = conn.scalar(_DOMAIN, {"name_": who.domain}) is not None
     row = conn.execute(_ENTRY, {"key_": who.key}).one_or_none() if is_local else None
     if row is None:
@@ -143,6 +154,7 @@ def look_up(conn: Connection, who: Address) -> DirectoryAnswer:
             MailboxId(row.junk),
             bool(row.active),
             *_forwarding(row),
+            is_full=is_full(conn, row.inbox, most_messages),
         )
     return DirectoryAnswer(True, entry)
 

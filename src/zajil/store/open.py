@@ -74,11 +74,12 @@ class Store:
         )
         self.reader = Reader(dialect)
         self.changes = Changes(dialect, hints, self.reader)
-        self.directory = Directory(self.reader.read)
+        self.directory = Directory(self.reader.read, caps.mailbox_messages)
         self.changes.subscribe(DIRECTORY, self.directory.forget)
         self.writer = Writer(
             dialect,
             max_batch=options.max_batch,
+            mailbox_messages=caps.mailbox_messages,
             require_space=self.require_space,
             after_commit=self._after_commit,
             announce=self.changes.announce,

@@ -56,6 +56,11 @@ def find_obstacle(
     return None
 
 
+def is_full(conn: Connection, mailbox_id: MailboxId, most: int) -> bool:
+    """Whether a mailbox has so many messages already; 0: it never has."""
+    return bool(most) and _count(conn, mailbox.c.id == mailbox_id, most - 1) >= most
+
+
 def _count(conn: Connection, condition: sa.ColumnElement[bool], enough: int) -> int:
     """Count messages; a number up to ``enough`` may be too large."""
     # No mailbox has more messages than it has given UIDs, and their number needs no counting.

@@ -70,6 +70,7 @@ class Writer:
         dialect: Dialect,
         *,
         max_batch: int,
+        mailbox_messages: int = 0,
         require_space: Callable[[], None],
         after_commit: Callable[[Connection, Batch], None],
         announce: Callable[[Set[Topic]], None],
@@ -78,6 +79,7 @@ class Writer:
     ) -> None:
         self._dialect = dialect
         self._max_batch = max_batch
+        self._mailbox_messages = mailbox_messages
         self._require_space = require_space
         self._after_commit = after_commit
         """Called in the thread that committed."""
@@ -289,7 +291,7 @@ class Writer:
             raise StoreUnavailable(f"the database does not take it: {again}") from again
 
     def _commit(self, jobs: Sequence[_Job]) -> tuple[_Results, Batch]:
-        batch = Batch(self._require_space)
+        batch = Batch(self._require_space, self._mailbox_messages)
         asked = False  # whether COMMIT may have been sent
         try:
             with self._dialect.turn, self._dialect.writer.connect() as conn:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from zajil.login.account import Account
 from zajil.login.exchange import Exchange, Failure, Outcome, begin_exchange
+from zajil.login.open_sessions import TooManySessions
 from zajil.login.service import LoginService, Origin
 from zajil.receive import replies
 from zajil.sasl.step import Challenge
@@ -79,12 +80,15 @@ class SubmitLogin:
             account: what was found.
             mechanism: for the event.
             generation: of the directory, before it was looked for.
+
+        Raises:
+            TooManySessions: of this account; nobody is logged in.
         """
         self.close()
+        self._unwatch = self._login.sessions.watch(account, self._end)
         self.account = account
         self.mechanism = mechanism
         self._generation = generation
-        self._unwatch = self._login.sessions.watch(account, self._end)
 
     @property
     def is_stale(self) -> bool:
@@ -113,7 +117,10 @@ class SubmitLogin:
         exchange, self._exchange = self._exchange, None
         if isinstance(outcome, Failure):
             return _FAILURES[outcome]
-        self.vouch(outcome, exchange.mechanism if exchange else "", self._generation)
+        try:
+            self.vouch(outcome, exchange.mechanism if exchange else "", self._generation)
+        except TooManySessions:
+            return replies.TOO_MANY_SESSIONS
         return replies.LOGGED_IN
 
     def _end(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from zajil.core.address import Address
 from zajil.login.account import Account
+from zajil.login.open_sessions import TooManySessions
 from zajil.login.service import LoginService, Origin
 from zajil.net.peer import Peer
 from zajil.receive import replies
@@ -128,7 +129,10 @@ class SubmitSession(ReceiveSession):
         self.log_in.close()
         self.log_in = self._new_log_in()
         if account is not None:
-            self.log_in.vouch(account, "XCLIENT", generation)
+            try:
+                self.log_in.vouch(account, "XCLIENT", generation)
+            except TooManySessions:
+                return self.refuse("XCLIENT", replies.TOO_MANY_SESSIONS)
             self.note(LoggedIn(self.services.clock.now_ms(), account.login, "XCLIENT"))
         return reply
 

@@ -90,8 +90,10 @@ async def imap_place(
     authority = TestAuthority(folder)
     tls = authority.server_context("127.0.0.1")
     clock = SystemClock()
-    login = LoginService(store, clock, os.urandom, free_failures=0)
-    options = LimitOptions().model_copy(update={"sessions_per_address": 0, **limits})
+    unlimited = {"sessions_per_address": 0, "sessions_per_account": 0}
+    options = LimitOptions().model_copy(update={**unlimited, **limits})
+    of_account = SessionTable().caps(0, SessionLimits(0, options.sessions_per_account))
+    login = LoginService(store, clock, os.urandom, free_failures=0, sessions=of_account)
     most = SessionLimits(options.sessions, options.sessions_per_address)
     services, ports = [], []
     for implicit in (False, True):

@@ -60,6 +60,7 @@ def running_installation(
     made = json.loads(done.stdout)
     options = [f"server.workers={workers}", "log.level=warning"]
     options += ["limits.sessions_per_address=0", "limits.sessions_per_network=0"]
+    options += ["limits.sessions_per_account=0"]
     options += [f"tls.certificate={tls[0]}", f"tls.key={tls[1]}"]
     options += [f'listen.{service}=["127.0.0.1:0"]' for service in _SERVICES]
     arguments = [part for option in [*options, *settings] for part in ("--set", option)]

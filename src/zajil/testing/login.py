@@ -15,6 +15,7 @@ from zajil.core.clock import Clock
 from zajil.login.passwords import Passwords
 from zajil.login.service import LoginService
 from zajil.login.tokens import TokenJudge
+from zajil.net.limits import SessionCaps
 from zajil.net.system import SystemClock
 from zajil.store.open import Store
 
@@ -55,6 +56,7 @@ def open_desk(
     clock: Clock | None = None,
     tokens: TokenJudge | None = None,
     random: Callable[[int], bytes] = os.urandom,
+    sessions: SessionCaps | None = None,
 ) -> Desk:
     """Make a log-in service in the running loop."""
     hasher = CountingHasher()
@@ -65,6 +67,7 @@ def open_desk(
         free_failures=free_failures,
         tokens=tokens,
         passwords=Passwords(random, hasher),
+        sessions=sessions,
     )
     return Desk(login, hasher)
 

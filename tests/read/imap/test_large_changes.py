@@ -15,7 +15,7 @@ from zajil.read.imap.context import PORTION
 from zajil.store.open import Store
 from zajil.store.room import Caps
 from zajil.store.schema import expunged, message
-from zajil.testing.imap import ImapClient, ImapPlace, imap_place, make_reader
+from zajil.testing.imap import PASSWORD, ImapClient, ImapPlace, imap_place, make_reader
 from zajil.testing.store import open_test_store, running
 
 MESSAGE = b"Subject: small\r\n\r\nx\r\n"
@@ -231,5 +231,30 @@ def test_caps_on_mailboxes(tmp_path: Path) -> None:
                 assert b" NO [LIMIT] an account has at most 8 mailboxes" in answer, command
             await imap.ok("DELETE box7")
             await imap.ok("CREATE more")
+
+    asyncio.run(run())
+
+
+def test_caps_on_sessions(sqlite: Store, tmp_path: Path) -> None:
+    make_reader(sqlite)
+
+    async def run() -> None:
+        async with (
+            running(sqlite),
+            imap_place(sqlite, tmp_path, sessions_per_account=2) as place,
+            place.session() as one,
+            place.session() as two,
+        ):
+            three = await place.connect()
+            words = b'LOGIN amal "%b"' % PASSWORD.encode()
+            answer = (await three.command(words))[-1]
+            assert b" NO [LIMIT] this account has too many sessions open" in answer
+            assert b" BAD " in (await three.command("SELECT INBOX"))[-1]
+            await one.ok("LOGOUT")
+            await one.is_closed()
+            await two.ok("NOOP")
+            await three.ok(words)
+            await three.ok("SELECT INBOX")
+            await three.close()
 
     asyncio.run(run())

@@ -16,6 +16,7 @@ from zajil.imap.response import Completion
 from zajil.imap.server import ImapServerConnection
 from zajil.login.account import Account
 from zajil.login.exchange import Exchange, Failure, Outcome, begin_exchange
+from zajil.login.open_sessions import TooManySessions
 from zajil.login.service import LoginService, Origin
 from zajil.net.drive_imap import Stream
 from zajil.net.peer import Peer
@@ -32,6 +33,8 @@ _FAILURES: dict[Failure, Completion] = {
     Failure.UNAVAILABLE: Completion("NO", "try again later", "UNAVAILABLE"),
 }
 _NO_TLS = Completion("NO", "log in only after STARTTLS", "PRIVACYREQUIRED")
+_TOO_MANY = Completion("NO", "this account has too many sessions open", "LIMIT")
+"""RFC 9051 section 7.1"""
 _UNKNOWN = Completion("NO", "mechanism is not supported", "CANNOT")
 
 
@@ -90,8 +93,7 @@ class ImapLogin:
         )
         if account is None:
             return _WRONG
-        self._begin(account, "LOGIN")
-        return None
+        return self._begin(account, "LOGIN")
 
     async def authenticate(self, event: Authenticate) -> Completion | None:
         """AUTHENTICATE; ``None``: a challenge was sent, or ``account`` is known."""
@@ -120,12 +122,14 @@ class ImapLogin:
         self._exchange = None
         if isinstance(outcome, Failure):
             return _FAILURES[outcome]
-        self._begin(outcome, exchange.mechanism)
-        return None
+        return self._begin(outcome, exchange.mechanism)
 
-    def _begin(self, account: Account, mechanism: str) -> None:
+    def _begin(self, account: Account, mechanism: str) -> Completion | None:
+        try:
+            self._unwatch = self._login.sessions.watch(account, self._end)
+        except TooManySessions:
+            return _TOO_MANY
         self.account = account
-        self._unwatch = self._login.sessions.watch(account, self._end)
         now_ms = self._clock.now_ms()
         service, peer = self._origin.service, self._peer
         events = (
@@ -134,6 +138,7 @@ class ImapLogin:
         )
         batch = EventBatch(self._session_id, None, now_ms, events)
         self._store.write_later(record_events, batch)
+        return None
 
     def _end(self) -> None:
         self.has_ended = True
