@@ -9,6 +9,7 @@ still hold one in two spellings, from a time when they counted as two, and is re
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 FLAG_BITS = {
     "\\Seen": 1,
@@ -36,6 +37,7 @@ def pack_flags(flags: Iterable[str]) -> tuple[int, str]:
     return bits, " ".join(sorted(keywords.values()))
 
 
+@lru_cache(maxsize=4096)  # most messages of a mailbox share the flags of others
 def unpack_flags(bits: int, keywords: str) -> frozenset[str]:
     """Give the flags back: the inverse of ``pack_flags``."""
     words = keywords.split()

@@ -24,6 +24,8 @@ from zajil.store.flags import FLAG_BITS, unpack_flags
 from zajil.store.mailboxes import Mailbox, find_mailbox
 from zajil.store.schema import expunged, mailbox, message
 
+CHANGES = 1000
+"""Changes of a mailbox that are told at a time."""
 _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
 
@@ -65,9 +67,11 @@ class MailboxChanges:
     recent_from: Uid
     """UIDs from here on are recent to no session yet (``store.recent``)."""
     changed: tuple[MessageFlags, ...]
-    """New messages and new flags, ascending by UID."""
+    """New flags, ascending by UID; behind them new messages, unless there is ``more``."""
     expunged: tuple[Uid, ...]
     """Ascending; may name messages that came and went meanwhile."""
+    more: bool = False
+    """There are later changes: ask again from ``modseq`` on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,21 +228,40 @@ def list_keywords(conn: Connection, mailbox_id: MailboxId) -> tuple[str, ...]:
 
 
 def changes_since(
-    conn: Connection, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq
+    conn: Connection,
+    account_id: AccountId,
+    mailbox_id: MailboxId,
+    modseq: ModSeq,
+    uid_next: Uid,
+    most: int = CHANGES,
 ) -> MailboxChanges | None:
-    """Give what happened since; ``None``: the mailbox is gone, or another account's."""
+    """Give what happened since; ``None``: the mailbox is gone, or another account's.
+
+    Args:
+        conn: a snapshot.
+        account_id: whose mailbox it is.
+        mailbox_id: the mailbox.
+        modseq: as far as the caller knows it.
+        uid_next: messages from this UID on are new to the caller; they come with the last changes.
+        most: changes at a time; what one commit changed comes together.
+    """
     box = conn.execute(_POSITION, {"mailbox_": mailbox_id, "account_": account_id}).one_or_none()
     if box is None:
         return None
     if box.modseq == modseq:
         return MailboxChanges(modseq, box.uid_next, box.recent_from, (), ())
-    since = {"mailbox_": mailbox_id, "modseq_": modseq}
+    given = {"mailbox_": mailbox_id, "modseq_": modseq, "most_": most}
+    over = [found for query in _OVER if (found := conn.scalar(query, given)) is not None]
+    until = max(modseq + 1, min(over) - 1) if over else box.modseq
+    more = until < box.modseq
+    since = {**given, "until_": until, "uid_next_": uid_next}
+    changed = [_flags(row) for row in conn.execute(_CHANGED, since)]
+    if not more:
+        changed += [_flags(row) for row in conn.execute(_ARRIVED, since)]
+    expunged_uids = tuple(conn.scalars(_EXPUNGED, since))
+    next_ = uid_next if more else box.uid_next
     return MailboxChanges(
-        box.modseq,
-        box.uid_next,
-        box.recent_from,
-        tuple([_flags(row) for row in conn.execute(_CHANGED, since)]),
-        tuple(conn.scalars(_EXPUNGED, since)),
+        ModSeq(until), next_, box.recent_from, tuple(changed), expunged_uids, more
     )
 
 
@@ -261,19 +284,33 @@ _KEYWORDS = (
 _POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.recent_from).where(
     mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_")
 )
+_SINCE = message.c.modseq > sa.bindparam("modseq_")
+_GONE = expunged.c.mailbox_id == sa.bindparam("mailbox_")
+_GONE_SINCE = expunged.c.modseq > sa.bindparam("modseq_")
 _CHANGED = (
     sa.select(*_FLAG_COLUMNS)
-    .where(_MAILBOX, message.c.modseq > sa.bindparam("modseq_"))
+    .where(_MAILBOX, _SINCE, message.c.modseq <= sa.bindparam("until_"))
+    .where(message.c.uid < sa.bindparam("uid_next_"))
+    .order_by(message.c.uid)
+)
+_ARRIVED = (
+    sa.select(*_FLAG_COLUMNS)
+    .where(_MAILBOX, _SINCE, message.c.uid >= sa.bindparam("uid_next_"))
     .order_by(message.c.uid)
 )
 _EXPUNGED = (
     sa.select(expunged.c.uid)
-    .where(
-        expunged.c.mailbox_id == sa.bindparam("mailbox_"),
-        expunged.c.modseq > sa.bindparam("modseq_"),
-    )
+    .where(_GONE, _GONE_SINCE, expunged.c.modseq <= sa.bindparam("until_"))
     .order_by(expunged.c.uid)
 )
+_OVER = tuple(
+    query.limit(1).offset(sa.bindparam("most_"))
+    for query in (
+        sa.select(message.c.modseq).where(_MAILBOX, _SINCE).order_by(message.c.modseq),
+        sa.select(expunged.c.modseq).where(_GONE, _GONE_SINCE).order_by(expunged.c.modseq),
+    )
+)
+"""The MODSEQ of the first change that is one too many."""
 
 
 def _portions(uids: Sequence[Uid]) -> Iterator[Sequence[Uid]]:

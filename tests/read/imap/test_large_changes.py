@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from zajil.read.imap.context import PORTION
+from zajil.store.messages import CHANGES
 from zajil.store.open import Store
 from zajil.store.room import Caps
 from zajil.store.schema import expunged, message
@@ -185,6 +186,40 @@ def test_renaming_a_large_inbox_moves_all(store: Store, tmp_path: Path) -> None:
             assert await count(imap, "INBOX") == 0
             assert await count(imap, "old/mail") == MANY
             assert b" NO [ALREADYEXISTS]" in (await imap.command("RENAME INBOX full"))[-1]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("every", [1, 2], ids=["all", "every-second"])
+def test_another_session_is_told_of_many_changes(store: Store, tmp_path: Path, every: int) -> None:
+    """In portions as well, and of each message once."""
+
+    async def run() -> None:
+        have = 2 * CHANGES + 9
+        async with filled(store, tmp_path, have) as (place, imap), place.session() as other:
+            await other.ok("SELECT full")
+            chosen = range(1, have + 1, every)
+            numbers = ",".join(map(str, chosen))
+            await imap.ok(rf"STORE {numbers} +FLAGS.SILENT (\Deleted)")
+            told = (await other.ok("NOOP"))[:-1]
+            assert [int(line.split()[1]) for line in told] == [*chosen]
+            assert all(rb"\Deleted" in line for line in told)
+            await imap.ok("EXPUNGE")
+            assert b" OK " in await imap.append("full", MESSAGE)
+            count, gone = have, 0
+            for line in (await other.ok("NOOP"))[:-1]:
+                number, word = line.split()[1:3]
+                if word == b"EXPUNGE":
+                    assert 0 < int(number) <= count
+                    count, gone = count - 1, gone + 1
+                elif word == b"EXISTS":
+                    count = int(number)
+            assert (count, gone) == (have - len(chosen) + 1, len(chosen))
+            answers = [await session.ok("UID SEARCH ALL") for session in (imap, other)]
+            assert answers[0][0] == answers[1][0]
+            uids = answers[0][0].split()[2:]
+            assert len(uids) == count
+            assert uids == sorted(uids, key=int)
 
     asyncio.run(run())
 

@@ -32,6 +32,8 @@ PORTION = 500
 """Messages that one commit changes: others write in between."""
 _FEW = 20
 """A change of so many messages shares its commit with others."""
+_MOST_FIELDS = 2000
+"""Of a message whose structure is remembered."""
 _MOST_STRUCTURES = 8
 
 StructureKey = tuple[BlobId, bytes]
@@ -111,7 +113,17 @@ class Context:
         return None if reason is None else Completion("NO", reason, "LIMIT")
 
     def keep_structure(self, key: StructureKey, part: Part) -> None:
-        """Remember the structure of a large message; the oldest is forgotten."""
+        """Remember the structure of a large message; the oldest is forgotten.
+
+        One that has very many fields would take more memory than it saves time.
+        """
+        stack, fields = [part], 0
+        while stack:
+            one = stack.pop()
+            stack += one.children
+            fields += len(one.fields)
+            if fields > _MOST_FIELDS:
+                return
         self.structures[key] = part
         if len(self.structures) > _MOST_STRUCTURES:
             self.structures.popitem(last=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from zajil.imap.command import List, Lsub
 from zajil.imap.mailbox_name import SEPARATOR, ListPattern
@@ -23,6 +24,10 @@ _ROLES: Mapping[str, bytes] = {
 """Attributes of RFC 6154 section 2; INBOX needs none."""
 
 _SEPARATOR = b'"' + SEPARATOR.encode("ascii") + b'"'
+
+
+_AT_ONCE = 200
+"""Names that are matched, or counted, in one turn of a reader thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +54,25 @@ async def list_(context: Context, command: List) -> Completion:
         # RFC 3501 section 6.3.8: the separator and the root are asked for.
         context.engine.untagged(untagged(b"LIST (\\Noselect)", _SEPARATOR, b'""'))
         return Completion("OK", "list is sent")
-    names = _matching(await _load(context), command.reference, command.patterns)
+    names = await _find(context, command.reference, command.patterns)
     shown = [name for name in names if _is_selected(name, command.select)]
-    lines = {}
-    if command.status:
-        boxes = [name.box for name in shown if name.box is not None]
-        lines = await status_lines(context, boxes, command.status)
-    for name in shown:
-        context.engine.untagged(_list_line(name, command))
-        if name.box is not None and name.box.mailbox_id in lines:
-            context.engine.untagged(lines[name.box.mailbox_id])
+    for start in range(0, len(shown), _AT_ONCE):
+        some = shown[start : start + _AT_ONCE]
+        lines = {}
+        if command.status:
+            boxes = [name.box for name in some if name.box is not None]
+            lines = await status_lines(context, boxes, command.status)
+        for name in some:
+            context.engine.untagged(_list_line(name, command))
+            if name.box is not None and name.box.mailbox_id in lines:
+                context.engine.untagged(lines[name.box.mailbox_id])
+        await context.stream.flush()
     return Completion("OK", "list is sent")
 
 
 async def lsub(context: Context, command: Lsub) -> Completion:
     """Send the names that match and are subscribed to. (RFC 3501 section 6.3.9)"""
-    for name in _matching(await _load(context), command.reference, (command.pattern,)):
+    for name in await _find(context, command.reference, (command.pattern,)):
         # With "%", a name whose subscribed ones lie below it is sent, marked.
         below = command.pattern.endswith(b"%") and name.subscribed_below
         if name.subscribed or below:
@@ -79,10 +87,21 @@ def namespace(context: Context) -> Completion:
     return Completion("OK", "namespaces are sent")
 
 
-def _matching(names: Iterable[_Name], reference: bytes, patterns: Iterable[bytes]) -> list[_Name]:
+async def _find(context: Context, reference: bytes, patterns: Iterable[bytes]) -> list[_Name]:
+    """Give the names that match, in many short turns: names and patterns may be many."""
+    names = await _load(context)
     # The reference is put in front, as RFC 3501 section 6.3.8 describes for most servers.
     wanted = [ListPattern(reference + pattern) for pattern in patterns]
-    return [name for name in names if any(pattern.matches(name.name) for pattern in wanted)]
+    found: list[_Name] = []
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        found += await context.work(partial(_matching, some, wanted))
+        await context.stream.flush()
+    return found
+
+
+def _matching(names: Iterable[_Name], patterns: Iterable[ListPattern]) -> list[_Name]:
+    return [name for name in names if any(pattern.matches(name.name) for pattern in patterns)]
 
 
 async def _load(context: Context) -> list[_Name]:

@@ -18,7 +18,7 @@ from zajil.store.append import NoSuchMailbox
 from zajil.store.batch import mailbox_topic
 from zajil.store.errors import StoreError
 from zajil.store.mailboxes import Mailbox
-from zajil.store.messages import changes_since, take_snapshot
+from zajil.store.messages import MailboxChanges, changes_since, take_snapshot
 from zajil.store.recent import TakeRecent, take_recent
 
 logger = logging.getLogger(__name__)
@@ -136,15 +136,12 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
     view = context.view
     if view is None:
         return True
-    send = context.engine.untagged
-    if view.changed or look:
+    more = view.changed or look
+    while more:
         # Before the look: what is committed during it must wake us again.
         view.changed = False
-        box = view.mailbox
         try:
-            changes = await context.read(
-                lambda conn: changes_since(conn, box.account_id, box.mailbox_id, view.modseq)
-            )
+            changes = await _follow_store(context, view)
         except StoreError:
             view.changed = True
             raise
@@ -152,19 +149,38 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
             leave(context)
             context.engine.close("the selected mailbox was deleted", "mailbox deleted")
             return False
-        recent_from = changes.recent_from
-        if not view.read_only:
-            recent_from = await _take_recent(context, box, recent_from, changes.uid_next)
-        lines, told = view.take(changes, recent_from)
-        for line in lines:
-            send(line)
-        for one in told:
-            number = view.number_of(one.uid)
-            if number is not None:
-                flags = view.flags_of(one.uid, one.flags)
-                send(untagged(b"%d FETCH (UID %d FLAGS %b)" % (number, one.uid, flags)))
+        more = changes.more
+        if more:
+            if expunge:
+                _tell_expunged(context, view)
+            await context.stream.flush()
     # Last: EXISTS and the numbers above still count what is expunged here.
     if expunge:
-        for line in view.expunge_lines():
-            send(line)
+        _tell_expunged(context, view)
     return True
+
+
+async def _follow_store(context: Context, view: View) -> MailboxChanges | None:
+    """Tell the next changes, but for what was expunged; ``None``: the mailbox is gone."""
+    box, send = view.mailbox, context.engine.untagged
+    place = (box.account_id, box.mailbox_id, view.modseq, view.uid_next)
+    changes = await context.read(lambda conn: changes_since(conn, *place))
+    if changes is None:
+        return None
+    recent_from = changes.recent_from
+    if not view.read_only:
+        recent_from = await _take_recent(context, box, recent_from, changes.uid_next)
+    lines, told = view.take(changes, recent_from)
+    for line in lines:
+        send(line)
+    for one in told:
+        number = view.number_of(one.uid)
+        if number is not None:
+            flags = view.flags_of(one.uid, one.flags)
+            send(untagged(b"%d FETCH (UID %d FLAGS %b)" % (number, one.uid, flags)))
+    return changes
+
+
+def _tell_expunged(context: Context, view: View) -> None:
+    for line in view.expunge_lines():
+        context.engine.untagged(line)

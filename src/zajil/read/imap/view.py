@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from zajil.core.ids import AccountId, ModSeq, Uid
 from zajil.imap.flag import RECENT, SYSTEM_FLAGS
@@ -53,7 +54,9 @@ class View:
         at = bisect_left(self.uids, uid)
         return at + 1 if at < len(self.uids) and self.uids[at] == uid else None
 
-    def choose(self, numbers: SequenceSet, *, uid: bool, star_is_all: bool = False) -> list[Uid]:
+    def choose(
+        self, numbers: SequenceSet, *, uid: bool, star_is_all: bool = False
+    ) -> Sequence[Uid]:
         """Give the UIDs a set means, ascending; UIDs that do not exist are passed over.
 
         Args:
@@ -65,13 +68,13 @@ class View:
             CommandError: BAD, a sequence number that no message has (RFC 3501 section 9).
         """
         if uid:
-            return [Uid(number) for number in numbers.select(self.uids)]
+            return cast("Sequence[Uid]", array("I", numbers.select(self.uids)))
         if not numbers.is_within(len(self.uids), star_is_all=star_is_all):
             raise bad("no such message number")
-        chosen: list[Uid] = []
+        chosen = array("I")
         for first, last in numbers.spans(len(self.uids)):
-            chosen += map(Uid, self.uids[max(first, 1) - 1 : last])
-        return chosen
+            chosen.extend(self.uids[max(first, 1) - 1 : last])
+        return cast("Sequence[Uid]", chosen)
 
     def flags_of(self, uid: int, flags: frozenset[str]) -> bytes:
         """Write the flags of a message as this session sees them."""
@@ -117,7 +120,8 @@ class View:
             lines.append(untagged(b"%d" % len(self.uids), b"EXISTS"))
             lines.append(untagged(b"%d" % len(self.recent), b"RECENT"))
         self.modseq, self.uid_next = changes.modseq, changes.uid_next
-        self.told.clear()
+        if not changes.more:
+            self.told.clear()
         return lines, tell
 
     def is_recent(self, uid: int) -> bool:
@@ -139,14 +143,17 @@ class View:
             only: these alone; ``None``: all that are gone.
         """
         leaving = self.gone if only is None else self.gone.intersection(only)
-        lines: list[bytes] = []
-        # From the end, so that the numbers of those that follow do not move under us.
-        for uid in sorted(leaving, reverse=True):
-            number = self.number_of(uid)
-            if number is not None:
-                del self.uids[number - 1]
-                if self.is_recent(uid):
-                    del self.recent[bisect_left(self.recent, uid)]
-                lines.append(untagged(b"%d" % number, b"EXPUNGE"))
+        if not leaving:
+            return []
+        places = sorted([n - 1 for uid in leaving if (n := self.number_of(uid)) is not None])
+        self.recent = array("I", [uid for uid in self.recent if uid not in leaving])
+        # One pass, however many leave: what is kept is copied from gap to gap.
+        kept, start = array("I"), 0
+        for place in places:
+            kept.extend(self.uids[start:place])
+            start = place + 1
+        kept.extend(self.uids[start:])
+        self.uids = kept
         self.gone -= leaving
-        return lines
+        # From the end, so that the numbers of those that follow do not move under the client.
+        return [untagged(b"%d" % (place + 1), b"EXPUNGE") for place in reversed(places)]
