@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection
 
+from zajil.core.ids import AccountId
 from zajil.store.batch import QUEUE, touch
 from zajil.store.errors import StoreFull, StoreUnavailable
 from zajil.store.open import Store
@@ -83,6 +84,41 @@ def test_a_failed_batch_spares_the_others(store: Store) -> None:
     assert (first, third) == (1, 1)
     assert isinstance(second, ValueError)
     assert names(store) == {"a.test", "b.test"}
+
+
+def test_what_is_alone_costs_the_others_nothing(store: Store) -> None:
+    """It has a commit of its own; refused, it makes nobody's unit run again."""
+    batches: list[int] = []
+
+    def add(tx: Connection, items: Sequence[str]) -> list[int]:
+        batches.append(len(items))
+        return add_domains(tx, items)
+
+    async def run() -> None:
+        entered, go = threading.Event(), threading.Event()
+        async with running(store):
+            held = asyncio.ensure_future(store.write(block(entered, go), None))
+            await asyncio.to_thread(entered.wait, 10)
+            before = store.writer.commits
+            jobs = [asyncio.ensure_future(store.write(add, f"a{n}.test")) for n in range(3)]
+            refused = [
+                asyncio.ensure_future(store.write_large(add_or_refuse, "bad.test", AccountId(n)))
+                for n in range(2)
+            ]
+            await asyncio.sleep(0)
+            jobs += [asyncio.ensure_future(store.write(add, f"b{n}.test")) for n in range(3)]
+            await asyncio.sleep(0)
+            go.set()
+            await held
+            await asyncio.gather(*jobs)
+            for one in refused:
+                with pytest.raises(ValueError, match=r"bad\.test"):
+                    await one
+            assert batches == [3, 3]
+            assert store.writer.commits == before + 3
+
+    asyncio.run(run())
+    assert names(store) == {f"{letter}{n}.test" for letter in "ab" for n in range(3)}
 
 
 def test_a_statement_that_fails_spares_the_others(store: Store) -> None:
