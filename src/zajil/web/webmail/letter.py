@@ -62,7 +62,8 @@ class LetterPages:
             lambda conn: (
                 load_boxes(conn, account.account_id),
                 *self._open(conn, account.account_id, mailbox_id, uid, read),
-            )
+            ),
+            account.account_id,
         )
         # A browser that only looks ahead has not read it.
         if "\\Seen" not in found.flags and "sec-purpose" not in request.headers:
@@ -132,7 +133,8 @@ class LetterPages:
     ) -> tuple[Message, T]:
         mailbox_id, uid = _place(request)
         return await self._store.read(
-            lambda conn: self._open(conn, account.account_id, mailbox_id, uid, read)
+            lambda conn: self._open(conn, account.account_id, mailbox_id, uid, read),
+            account.account_id,
         )
 
     def _open(

@@ -70,7 +70,9 @@ class LetterList:
 
     async def home(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Go to the INBOX."""
-        boxes = await self._store.read(lambda conn: load_boxes(conn, account.account_id))
+        boxes = await self._store.read(
+            lambda conn: load_boxes(conn, account.account_id), account.account_id
+        )
         inbox = boxes.with_role("inbox") or boxes.all[0]
         return RedirectResponse(f"/mail/{inbox.mailbox_id}", 303)
 
@@ -80,7 +82,8 @@ class LetterList:
         number = read_number(request.query_params.get("before"))
         before = Uid(number) if number is not None else None
         boxes, current, letters, older = await self._store.read(
-            lambda conn: self._load(conn, account.account_id, mailbox_id, before)
+            lambda conn: self._load(conn, account.account_id, mailbox_id, before),
+            account.account_id,
         )
         done = self._notices.read(request)
         response = self._pages.render(
@@ -102,7 +105,9 @@ class LetterList:
         form = await request.form()
         mailbox_id = MailboxId(number_in_path(request, "mailbox_id"))
         uids = _marked(form)
-        boxes = await self._store.read(lambda conn: load_boxes(conn, account.account_id))
+        boxes = await self._store.read(
+            lambda conn: load_boxes(conn, account.account_id), account.account_id
+        )
         current = boxes.get(mailbox_id)
         if current is None:
             raise HTTPException(404)

@@ -37,7 +37,7 @@ class Live:
 
     async def _events(self, account_id: AccountId) -> AsyncIterator[str]:
         changed = asyncio.Event()
-        boxes = await self._store.read(lambda conn: load_boxes(conn, account_id))
+        boxes = await self._store.read(lambda conn: load_boxes(conn, account_id), account_id)
         endings = [
             self._store.changes.subscribe(mailbox_topic(box.mailbox_id), changed.set)
             for box in boxes.all
@@ -48,7 +48,9 @@ class Live:
             loop = asyncio.get_running_loop()
             end = loop.time() + _LONGEST_SECONDS
             while loop.time() < end:
-                boxes = await self._store.read(lambda conn: load_boxes(conn, account_id))
+                boxes = await self._store.read(
+                    lambda conn: load_boxes(conn, account_id), account_id
+                )
                 counts = {str(box.mailbox_id): [box.unseen, box.messages] for box in boxes.all}
                 news = json.dumps(counts)
                 yield f"event: mailboxes\ndata: {news}\n\n" if news != told else ": still here\n\n"

@@ -71,7 +71,9 @@ class Writing:
         answered = request.query_params.get("reply", "")
         place = _place(answered)
         if place is not None:
-            view = await self._store.read(lambda conn: self._view(conn, account.account_id, *place))
+            view = await self._store.read(
+                lambda conn: self._view(conn, account.account_id, *place), account.account_id
+            )
             if view is not None:
                 everybody = "all" in request.query_params
                 draft = _answer(view, answered, account, everybody)
@@ -123,7 +125,9 @@ class Writing:
     async def _form(
         self, visitor: Visitor, account: Account, draft: Draft, problem: str = ""
     ) -> Response:
-        boxes = await self._store.read(lambda conn: load_boxes(conn, account.account_id))
+        boxes = await self._store.read(
+            lambda conn: load_boxes(conn, account.account_id), account.account_id
+        )
         return self._pages.render(
             visitor,
             "compose.html",
