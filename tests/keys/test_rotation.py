@@ -55,6 +55,15 @@ def test_a_domain_without_keys_gets_a_pair() -> None:
     assert due([], 0) == Due(make=BOTH)
 
 
+def test_keys_of_the_future_are_discarded() -> None:
+    """A clock that was ahead made them. What is published stays, and so does the only pair."""
+    old = pair("1", KeyState.ACTIVE, 0)
+    assert due([*old, *pair("2", KeyState.PUBLISHED, 400)], 10) == Due(discard=("rsa-2", "ed-2"))
+    assert due([*old, *pair("2", KeyState.PUBLISHED, 11)], 10) == Due()
+    assert due([*old, *pair("2", KeyState.PUBLISHED, 400, found=400)], 10).discard == ()
+    assert due(pair("2", KeyState.PUBLISHED, 400), 10) == Due()
+
+
 def test_a_pair_signs_at_once_where_nothing_signs_and_its_record_is_there() -> None:
     assert due(pair("1", KeyState.PUBLISHED), 99) == Due()
     assert due(pair("1", KeyState.PUBLISHED, found=7), 7) == Due(activate=("rsa-1", "ed-1"))

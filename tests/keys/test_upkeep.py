@@ -121,6 +121,18 @@ def test_a_name_server_that_is_away_changes_nothing(store: Store) -> None:
     asyncio.run(run())
 
 
+def test_keys_that_a_wrong_clock_made_are_removed(store: Store) -> None:
+    async def run() -> None:
+        async with keeping(store) as kept:
+            await kept.after(0)
+            kept.publish()
+            assert await kept.after(1) == {"ed-20231114": "active"}
+            assert (await kept.after(400)).keys() > {"ed-20231114"}
+            assert await kept.after(-400) == {"ed-20231114": "active"}
+
+    asyncio.run(run())
+
+
 def test_it_runs_until_it_is_cancelled_and_hears_of_changes(store: Store) -> None:
     async def run() -> None:
         async with keeping(store) as kept:

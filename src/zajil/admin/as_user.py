@@ -51,7 +51,8 @@ def python_paths() -> list[Path]:
     names.add(sys.argv[0] if os.path.isabs(sys.argv[0]) else "")
     paths = [Path(name) for name in sorted(names) if name and os.path.exists(name)]
     for folder in [path for path in paths if path.name in ("site-packages", "dist-packages")]:
-        paths += sorted(folder.iterdir())
+        # Python does without the compiled files that it cannot read.
+        paths += sorted(path for path in folder.iterdir() if path.name != "__pycache__")
     return [*paths, Path(__file__).parent.parent]
 
 

@@ -20,6 +20,8 @@ from zajil.config.options_keys import KeyOptions
 from zajil.store.dkim_keys import Algorithm, DkimKeyRow, KeyState
 
 _SOONEST_MS = 60_000
+_CLOCK_SLACK_MS = 86_400_000
+"""Clocks of nodes differ, by less than this."""
 _LATEST_MS = 3_600_000
 
 
@@ -33,10 +35,12 @@ class Due:
     """Selectors that begin to sign."""
     revoke: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()
+    discard: tuple[str, ...] = ()
+    """Selectors of new keys that a clock which was ahead had made."""
 
     def __bool__(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.make or self.activate or self.revoke or self.forget)
+        return bool(self.make or self.activate or self.revoke or self.forget or self.discard)
 
 
 def find_due(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> Due:
@@ -52,6 +56,7 @@ def find_due(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> Du
         activate=_ready(keys, options, now_ms),
         revoke=_past(keys, KeyState.RETIRED, "retired_ms", now_ms - options.overlap),
         forget=_past(keys, KeyState.REVOKED, "revoked_ms", now_ms - options.revoked_for),
+        discard=_of_the_future(keys, now_ms),
     )
 
 
@@ -87,6 +92,21 @@ def _ready(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> tupl
             if row.state is KeyState.PUBLISHED
             and row.found_ms is not None
             and (row.algorithm not in signing or row.found_ms + options.publish_ahead <= now_ms)
+        ]
+    )
+
+
+def _of_the_future(keys: Sequence[DkimKeyRow], now_ms: int) -> tuple[str, ...]:
+    """New keys that nobody has published, beside one that signs."""
+    signing = {row.algorithm for row in keys if row.state is KeyState.ACTIVE}
+    return tuple(
+        [
+            row.selector
+            for row in keys
+            if row.state is KeyState.PUBLISHED
+            and row.found_ms is None
+            and row.created_ms > now_ms + _CLOCK_SLACK_MS
+            and row.algorithm in signing
         ]
     )
 

@@ -28,6 +28,7 @@ from zajil.store.dkim_keys import (
     KeyState,
     activate_dkim_keys,
     add_dkim_keys,
+    discard_dkim_keys,
     domains_without_keys,
     forget_dkim_keys,
     list_dkim_keys,
@@ -134,6 +135,14 @@ class KeyUpkeep:
                 self._tell(domain, [row for row in keys if row.selector in done], state)
         if due.forget:
             await self._store.write(forget_dkim_keys, KeysOf(domain, due.forget, now_ms))
+        if due.discard:
+            self._log.warning(
+                "signing keys dated in the future were removed: the clock was ahead when they "
+                "were made; remove their DNS records",
+                domain=domain,
+                selectors=due.discard,
+            )
+            await self._store.write(discard_dkim_keys, KeysOf(domain, due.discard, now_ms))
 
     async def _make(
         self, domain: str, keys: Sequence[DkimKeyRow], algorithms: Sequence[Algorithm]

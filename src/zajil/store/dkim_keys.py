@@ -220,6 +220,17 @@ def forget_dkim_keys(tx: Connection, items: Sequence[KeysOf]) -> list[None]:
     return [None] * len(items)
 
 
+def discard_dkim_keys(tx: Connection, items: Sequence[KeysOf]) -> list[None]:
+    """Delete new keys whose record nobody has seen in DNS.
+
+    Unit of work: idempotent; touches nothing: nobody signs with them.
+    """
+    for item in items:
+        new = dkim_key.c.state == KeyState.PUBLISHED.value
+        tx.execute(sa.delete(dkim_key).where(_are(item), new, dkim_key.c.found_ms.is_(None)))
+    return [None] * len(items)
+
+
 def list_dkim_keys(conn: Connection, ascii_name: str | None = None) -> list[DkimKeyRow]:
     """Give the keys of one domain, or of all, oldest first in each."""
     query = sa.select(*_PUBLIC).order_by(
