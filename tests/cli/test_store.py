@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +68,6 @@ _COMMANDS = (
     ("store", "upgrade"),
     ("dkim", "keys"),
     ("dmarc", "reports"),
-    ("serve", "--set", "listen.smtp=[]"),
 )
 
 
@@ -75,15 +76,24 @@ def test_no_command_makes_a_database_that_is_missing(
     command: tuple[str, ...], run: Run, folder: Path
 ) -> None:
     _remove_database(folder)
-    ports = [
-        part
-        for name in ("submission", "submissions", "imap", "imaps", "web")
-        for part in ("--set", f"listen.{name}=[]")
-    ]
-    status, out, err = run(*ports, *command)
+    status, out, err = run(*command)
     assert (status, out) == (1, "")
     assert f"the database {folder / 'data' / 'store.sqlite'} is missing: " in err
     assert "zajil store create makes a new store" in err
+    assert not (folder / "data" / "store.sqlite").exists()
+
+
+def test_serve_makes_no_database_that_is_missing(folder: Path) -> None:
+    _remove_database(folder)
+    services = ("smtp", "submission", "submissions", "imap", "imaps", "web")
+    ports = [part for name in services for part in ("--set", f"listen.{name}=[]")]
+    done = subprocess.run(
+        [sys.executable, "-m", "zajil", "--config", str(folder / "zajil.toml"), *ports, "serve"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert f"the database {folder / 'data' / 'store.sqlite'} is missing: " in done.stderr
     assert not (folder / "data" / "store.sqlite").exists()
 
 

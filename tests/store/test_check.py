@@ -131,6 +131,12 @@ _CASES: dict[str, tuple[Spoil, str, str, bool]] = {
         "mailbox INBOX",
         True,
     ),
+    "recent messages above the next UID": (
+        lambda tx: tx.execute(_INBOX.values(recent_from=9)),
+        "wrong-count",
+        "mailbox INBOX",
+        True,
+    ),
     "a message that is expunged too": (
         lambda tx: tx.execute(
             sa.insert(expunged).from_select(

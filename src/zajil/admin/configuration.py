@@ -134,9 +134,6 @@ def _permissions(configuration: Configuration, file: Path) -> Iterator[Finding]:
             f"all users of this machine can read {file}, which holds a password: chmod o= {file}"
         )
         yield Finding(None, reason, is_warning=True)
-    for path in open_to_others(configuration.server.data_dir):
-        reason = f"other users of this machine have access to {path}; serve takes it away"
-        yield Finding("server.data_dir", reason, is_warning=True)
     with contextlib.suppress(WrongUser):
         user = _user(configuration.server)
         tls = configuration.tls
@@ -163,6 +160,9 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
         if part is not None and part != data_dir.absolute():
             yield Finding("server.data_dir", f"the user {user.pw_name} cannot enter {part}")
             return
+    for path in open_to_others(data_dir):
+        reason = f"other users of this machine have access to {path}; serve takes it away"
+        yield Finding("server.data_dir", reason, is_warning=True)
     try:
         with as_server_user(server.user):
             option = "server.data_dir"

@@ -73,7 +73,7 @@ def serve(
     for finding in must_mend(configuration):
         raise CannotStart(str(finding))
     for finding in should_mend(configuration, file, SystemClock().now_ms()):
-        log.warning("the configuration needs care", option=finding.option, reason=str(finding))
+        log.warning("problem with the configuration", reason=str(finding))
     shared = _prepare(configuration, load)
 
     def on_ready() -> None:

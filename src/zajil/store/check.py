@@ -155,6 +155,8 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
             .scalar_subquery()
         )
         tx.execute(sa.update(mailbox).where(column < least).values({column: least}))
+    above = mailbox.c.recent_from > mailbox.c.uid_next
+    tx.execute(sa.update(mailbox).where(above).values(recent_from=mailbox.c.uid_next))
     there = sa.exists().where(
         message.c.mailbox_id == expunged.c.mailbox_id, message.c.uid == expunged.c.uid
     )

@@ -206,6 +206,20 @@ RULES = (
         can_repair=True,
     ),
     Rule(
+        sa.select(
+            mailbox.c.id,
+            mailbox.c.name,
+            mailbox.c.account_id,
+            mailbox.c.uid_next,
+            mailbox.c.recent_from,
+        ).where(mailbox.c.recent_from > mailbox.c.uid_next),
+        "wrong-count",
+        _mailbox_name,
+        "its first recent UID is {recent_from}, above its next UID, {uid_next}",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
         _messages().join(
             expunged,
             sa.and_(expunged.c.mailbox_id == message.c.mailbox_id, expunged.c.uid == message.c.uid),
