@@ -126,5 +126,8 @@ def test_links_lie_in_the_text_and_lead_to_the_web(text: str) -> None:
 
 
 def test_a_long_text_of_openings_is_read_in_one_pass() -> None:
-    for piece in ("https://", "mailto:", "(", "https://a.test/(", "\ufdd0", "\ufdd0a\ufdd1"):
+    marked = "\ufdd0https://a.test\ufdd1x\ufdd2"
+    openings = ("https://", "mailto:", "(", "https://a.test/(", "\ufdd0", "\ufdd0a\ufdd1")
+    for piece in (*openings, marked, f"{marked} y"):
         take_marks(piece * (1_000_000 // len(piece)))
+    take_marks("https://a.test/" + ")" * 1_000_000)

@@ -156,6 +156,7 @@ def test_cve_2024_45626_bombs_end_soon() -> None:
                  '<p style="color:' + "a " * 1900 + '">' ):  # fmt: skip
         make_safe(bomb)
         html_to_text(bomb)
+    html_to_marked_text(f'<a href="https://a.test/{"x" * 3900}">' + "x<br>" * 9000)
     make_safe(('<p style="color:' + "a " * 1900 + '">') * 250)
 
 
@@ -193,6 +194,12 @@ def test_html_to_text_keeps_words_and_blocks() -> None:
 def test_words_of_blocks_and_cells_stay_apart(html: str, text: str) -> None:
     """A browser shows them apart; tags whose end is implied too."""
     assert html_to_text(html) == text
+
+
+def test_a_preview_reads_no_more_than_it_shows() -> None:
+    html = "<p>words</p>" * 5000
+    assert 100 <= len(html_to_text(html, 100)) < 200
+    assert len(html_to_text(html)) > 20_000
 
 
 def test_a_page_sets_paragraphs_apart() -> None:

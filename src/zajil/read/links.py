@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from zajil.core.domain import BadDomain, to_dns_name, to_unicode
@@ -72,8 +73,11 @@ def read_target(text: str) -> Target | None:
     Args:
         text: of an ``href`` or of plain text; may be anything.
     """
-    if len(text) > _LONGEST:
-        return None
+    return _read_target(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=512)
+def _read_target(text: str) -> Target | None:
     url = _IGNORED.sub("", text).strip("".join(map(chr, range(0x21))))
     scheme, _, recipient = url.partition(":")
     if scheme.lower() == "mailto":
@@ -129,6 +133,7 @@ def take_marks(marked: str) -> tuple[str, tuple[Link, ...]]:
     pieces: list[str] = []
     links: list[Link] = []
     length = end = 0
+    whole = ""
 
     def add(text: str) -> None:
         nonlocal length
@@ -149,22 +154,26 @@ def take_marks(marked: str) -> tuple[str, tuple[Link, ...]]:
             continue
         start = length - len(words)
         # ``<a>Reset <b>it</b></a>`` is one link, though it comes in pieces.
-        if links and links[-1].target == target and not between.strip(" ") and not links[-1].is_url:
+        goes_on = bool(links) and links[-1].target == target and not between.strip(" ")
+        if goes_on and len(whole) < _LONGEST:
             start = links.pop().start
-        whole = "".join(pieces)[start:].strip()
-        is_url = _URL.fullmatch(whole) is not None
-        links.append(Link(start, length, target, is_url, _begins_with(whole, target)))
+            whole += between + words
+        else:
+            whole = words
+        is_url = _URL.fullmatch(whole.strip()) is not None
+        links.append(Link(start, length, target, is_url, _begins_with(whole.strip(), target)))
     add(without_marks(marked[end:]))
     return "".join(pieces), tuple(links)
 
 
 def _without_punctuation(url: str) -> str:
-    while url and (
-        url[-1] in _PUNCTUATION
-        or (url[-1] in _PAIRS and url.count(url[-1]) > url.count(_PAIRS[url[-1]]))
-    ):
-        url = url[:-1]
-    return url
+    surplus = {closing: url.count(closing) - url.count(_PAIRS[closing]) for closing in _PAIRS}
+    end = len(url)
+    while end and (url[end - 1] in _PUNCTUATION or surplus.get(url[end - 1], 0) > 0):
+        if url[end - 1] in surplus:
+            surplus[url[end - 1]] -= 1
+        end -= 1
+    return url[:end]
 
 
 def _begins_with(words: str, target: Target) -> bool:

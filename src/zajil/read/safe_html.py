@@ -22,7 +22,6 @@ from zajil.read.links import (
     Target,
     mark_link,
     read_target,
-    take_marks,
     without_marks,
 )
 
@@ -254,9 +253,14 @@ _DISPLAY = re.compile(r"display\s*:\s*(?:block|table|flex|grid|list-item)\b(?!-)
 _PRE_STYLE = re.compile(r"white-space\s*:\s*(?:pre|break-spaces)", re.IGNORECASE)
 
 
-def html_to_text(html: str) -> str:
-    """Give the words of HTML: a line for each block, a space between cells, ``<pre>`` as it is."""
-    return take_marks(_TextWriter(has_gaps=False).write(_clean_for_text(html)))[0]
+def html_to_text(html: str, most: int = MAX_HTML) -> str:
+    """Give the words of HTML: a line for each block, a space between cells, ``<pre>`` as it is.
+
+    Args:
+        html: of the message.
+        most: characters that are enough; some more may come.
+    """
+    return _TextWriter(has_gaps=False, most=most).write(_clean_for_text(html, has_links=False))
 
 
 def html_to_marked_text(html: str) -> str:
@@ -264,10 +268,10 @@ def html_to_marked_text(html: str) -> str:
 
     Paragraphs stand apart, and links are marked (``read.links``).
     """
-    return _TextWriter(has_gaps=True).write(_clean_for_text(html))
+    return _TextWriter(has_gaps=True, most=MAX_HTML).write(_clean_for_text(html, has_links=True))
 
 
-def _clean_for_text(html: str) -> str:
+def _clean_for_text(html: str, *, has_links: bool) -> str:
 
     def filter_attribute(tag: str, name: str, value: str) -> str | None:
         if name == "style":
@@ -277,12 +281,16 @@ def _clean_for_text(html: str) -> str:
             return " ".join(words) or None
         return value
 
+    has_styles = _DISPLAY.search(html) is not None or _PRE_STYLE.search(html) is not None
+    attributes = {"a": {"href"} if has_links else set(), "img": {"alt"}}
+    if has_styles:
+        attributes["*"] = {"style"}
     return nh3.clean(
         _TABLE_TAG.sub(" <", _cut(html).replace("\r", "\n")),
         tags=_LINES | _CELLS | _INLINE,
         clean_content_tags=_CONTENT_IS_NO_TEXT,
-        attributes={"*": {"style"}, "a": {"href"}, "img": {"alt"}},
-        attribute_filter=filter_attribute,
+        attributes=attributes,
+        attribute_filter=filter_attribute if has_styles else None,
         url_schemes=_LINK_SCHEMES,
         link_rel=None,
     )
@@ -291,8 +299,10 @@ def _clean_for_text(html: str) -> str:
 class _TextWriter:
     """Lays clean HTML out as lines, in one pass."""
 
-    def __init__(self, *, has_gaps: bool) -> None:
+    def __init__(self, *, has_gaps: bool, most: int) -> None:
         self._has_gaps = has_gaps
+        self._left = most
+        """Characters that are still wanted; the targets of links count too."""
         self._lines: list[str] = []
         self._line = ""
         self._gap = False
@@ -304,10 +314,13 @@ class _TextWriter:
     def write(self, html: str) -> str:
         end = 0
         for match in _TOKEN.finditer(html):
+            if self._left <= 0:
+                break
             self._say(html[end : match.start()])
             end = match.end()
             self._tag(match[1] == "/", match[2], dict(_VALUE.findall(match[3])))
-        self._say(html[end:])
+        else:
+            self._say(html[end:])
         self._end_line()
         return "\n".join(self._lines).strip("\n")
 
@@ -358,7 +371,9 @@ class _TextWriter:
                 self._lines.append("")
             self._gap = False
         is_link = self._target is not None and text.strip()
-        self._line += mark_link(text, self._target) if is_link and self._target else text
+        written = mark_link(text, self._target) if is_link and self._target else text
+        self._left -= len(written)
+        self._line += written
 
     def _end_line(self) -> None:
         if self._line.strip():

@@ -19,7 +19,7 @@ from zajil.message.fields import find_fields, unfold
 from zajil.message.parse import parse_message
 from zajil.message.part import ENCLOSING, Part
 from zajil.read.paragraphs import Direction, Paragraph, find_direction, split_paragraphs
-from zajil.read.safe_html import MAX_HTML, html_to_marked_text, make_safe
+from zajil.read.safe_html import MAX_HTML, html_to_marked_text, html_to_text, make_safe
 
 PREVIEW_LENGTH = 200
 """Characters of a preview: more than a line of the list holds."""
@@ -268,8 +268,14 @@ def _paragraphs(data: bytes, body: _Body, limit: int = MAX_HTML) -> tuple[Paragr
                 delete_space=parameters.get("delsp", "").lower() == "yes",
             )
         elif not (in_alternative and plain_alternative):
-            words = html_to_marked_text(part.text(data)[: limit * 2])
-            paragraphs += split_paragraphs(words, marked=True)
+            html = part.text(data)[: limit * 2]
+            is_preview = limit <= _PREVIEW_SOURCE
+            words = (
+                html_to_text(html, PREVIEW_LENGTH * 5)
+                if is_preview
+                else (html_to_marked_text(html))
+            )
+            paragraphs += split_paragraphs(words, marked=not is_preview)
     return tuple(paragraphs)
 
 
