@@ -32,6 +32,25 @@ def test_dates_of_rfc_5322_and_older(text: str) -> None:
     assert parse_date(text.encode()) == NOON_MS
 
 
+@pytest.mark.parametrize(
+    ("text", "at_ms"),
+    [
+        ("31 Dec 9999 23:59:59 +0000", 253_402_300_799_000),
+        ("31 Dec 9999 23:59:59 -0001", None),
+        ("1 Jan 0001 00:00:00 +0000", -62_135_596_800_000),
+        ("1 Jan 0001 00:00:00 +0001", None),
+        ("1 Jan 0001 00:00:00 +9999", None),
+        ("1 Jan 0000 00:00:00 +0000", None),
+        ("30 Feb 2026 00:00:00 +0000", None),
+    ],
+)
+def test_years_that_there_are(text: str, at_ms: int | None) -> None:
+    """What is given can be written again: its year in UTC is 1 to 9999."""
+    assert parse_date(text) == at_ms
+    if at_ms is not None:
+        assert parse_date(format_date(at_ms)) == at_ms
+
+
 def test_old_years() -> None:
     """RFC 5322 section 4.3: 00 to 49 is 2000 and on; 50 to 99, and three digits, 1900."""
     assert parse_date("1 Jan 70 00:00:00 +0000") == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-from zajil.core.moment import utc_datetime
+from zajil.core.moment import EARLIEST_MS, LATEST_MS, utc_datetime
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -37,7 +37,7 @@ _MAX_LENGTH = 200
 
 
 def parse_date(value: bytes | str) -> int | None:
-    """Give milliseconds since 1970 UTC; ``None`` when it is no date.
+    """Give milliseconds since 1970 UTC; ``None`` when it is no date, or none of years 1 to 9999.
 
     An unknown zone counts as UTC (RFC 5322 section 4.3); two-digit years as there.
     """
@@ -62,7 +62,8 @@ def parse_date(value: bytes | str) -> int | None:
         )
     except ValueError:
         return None
-    return (local - _EPOCH) // timedelta(milliseconds=1) - _zone_minutes(zone or "") * 60_000
+    at_ms = (local - _EPOCH) // timedelta(milliseconds=1) - _zone_minutes(zone or "") * 60_000
+    return at_ms if EARLIEST_MS <= at_ms <= LATEST_MS else None
 
 
 def _zone_minutes(zone: str) -> int:
