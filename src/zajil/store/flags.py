@@ -20,6 +20,14 @@ FLAG_BITS = {
 }
 r"""Bit of each system flag in ``message.flags``. ``\Recent`` is never stored."""
 
+MAX_KEYWORDS = 128
+"""Keywords of one message: protects its row, and the FLAGS response that names them all."""
+
+
+class TooManyKeywords(Exception):
+    """A message would get more than ``MAX_KEYWORDS``."""
+
+
 _BY_LOWER = {name.lower(): bit for name, bit in FLAG_BITS.items()}
 
 
@@ -50,6 +58,11 @@ def add_flags(flags: frozenset[str], more: frozenset[str]) -> frozenset[str]:
     """Give the flags with more of them; one that is there already keeps its spelling."""
     known = {flag.lower() for flag in flags}
     return flags | {flag for flag in more if flag.lower() not in known}
+
+
+def count_keywords(flags: Iterable[str]) -> int:
+    """Count the flags that are not system flags."""
+    return sum(flag.lower() not in _BY_LOWER for flag in flags)
 
 
 def remove_flags(flags: frozenset[str], fewer: frozenset[str]) -> frozenset[str]:

@@ -28,7 +28,16 @@ from zajil.store.append import (
 )
 from zajil.store.batch import mailbox_topic, require_space, touch
 from zajil.store.blobs import StagedBlob, keep_blobs, release_blobs, write_blobs
-from zajil.store.flags import FLAG_BITS, add_flags, pack_flags, remove_flags, replace_flags
+from zajil.store.flags import (
+    FLAG_BITS,
+    MAX_KEYWORDS,
+    TooManyKeywords,
+    add_flags,
+    count_keywords,
+    pack_flags,
+    remove_flags,
+    replace_flags,
+)
 from zajil.store.messages import Message, MessageFlags, get_flags, get_messages
 from zajil.store.rows import insert_rows
 from zajil.store.said import said_by_flags, said_by_move
@@ -112,6 +121,7 @@ def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[tuple[Mess
 
     Raises:
         NoSuchMailbox: it is gone, or another account's.
+        TooManyKeywords: a message would get more than it may have; none was changed.
     """
     _own(tx, [(item.account_id, item.mailbox_id) for item in items])
     return [_change_flags(tx, item) for item in items]
@@ -276,6 +286,8 @@ def _change_flags(tx: Connection, item: FlagChange) -> tuple[MessageFlags, ...]:
         after = outcomes.get(one.flags)
         if after is None:
             after = outcomes[one.flags] = _apply(item, one.flags)
+            if len(after) > MAX_KEYWORDS:
+                _check_keywords(one.flags, after)
         if after != one.flags:
             groups[after].append(one.uid)
     if not groups:
@@ -293,6 +305,13 @@ def _change_flags(tx: Connection, item: FlagChange) -> tuple[MessageFlags, ...]:
         changed.update((uid, MessageFlags(uid, modseq, flags)) for uid in uids)
     note_said(tx, said_by_flags(tx, item.account_id, item.mailbox_id, before, changed))
     return tuple([changed.get(one.uid, one) for one in before])
+
+
+def _check_keywords(before: frozenset[str], after: frozenset[str]) -> None:
+    # One that has more already may lose some, and may still be marked as seen.
+    count = count_keywords(after)
+    if count > MAX_KEYWORDS and count > count_keywords(before):
+        raise TooManyKeywords(f"{count} keywords")
 
 
 def _apply(item: FlagChange, flags: frozenset[str]) -> frozenset[str]:

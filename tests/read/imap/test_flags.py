@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.store.flags import MAX_KEYWORDS
 from zajil.store.open import Store
 from zajil.store.schema import message
 from zajil.testing.imap import imap_place, make_reader
@@ -56,6 +57,29 @@ def test_keywords_have_no_case(store: Store, tmp_path: Path) -> None:
             assert (await imap.ok("SEARCH KEYWORD Work"))[0] == b"* SEARCH"
             lines = await imap.ok("SELECT Archive")
             assert lines[0] == b"* FLAGS (" + system + b" Work urgent)"
+
+    asyncio.run(run())
+
+
+def test_a_message_has_a_most_of_keywords(store: Store, tmp_path: Path) -> None:
+    """Counted without regard to case; what is too much changes none of the messages near it."""
+    make_reader(store)
+    words = [f"k{number}" for number in range(MAX_KEYWORDS)]
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            for _ in range(2):
+                await imap.append("INBOX", LETTER)
+            await imap.ok("SELECT INBOX")
+            for start in range(0, len(words), 32):
+                some = " ".join(words[start : start + 32])
+                await imap.ok(f"STORE 1 +FLAGS.SILENT ({some} {some.upper()})")
+            assert b" NO [LIMIT]" in (await imap.command("STORE 1:2 +FLAGS (more)"))[-1]
+            assert (await imap.ok("SEARCH KEYWORD more"))[0] == b"* SEARCH"
+            await imap.ok("STORE 1 +FLAGS.SILENT (K7 \\Seen \\Flagged)")
+            await imap.ok("STORE 1 -FLAGS.SILENT (K7)")
+            await imap.ok("STORE 1 +FLAGS.SILENT (more)")
+            assert (await imap.ok("SEARCH KEYWORD more SEEN"))[0] == b"* SEARCH 1"
 
     asyncio.run(run())
 

@@ -9,6 +9,7 @@ from zajil.imap.command import Store, StoreMode
 from zajil.imap.response import Completion, untagged
 from zajil.read.imap.context import PORTION, Context
 from zajil.read.imap.view import View
+from zajil.store.flags import TooManyKeywords
 from zajil.store.message_changes import FlagChange, FlagMode, change_flags
 from zajil.store.messages import MessageFlags
 
@@ -30,7 +31,10 @@ async def store_flags(context: Context, command: Store) -> Completion:
     found = 0
     for start in range(0, len(uids), PORTION):
         portion = uids[start : start + PORTION]
-        results = await change(context, portion, _MODES[command.mode], command.flags)
+        try:
+            results = await change(context, portion, _MODES[command.mode], command.flags)
+        except TooManyKeywords:
+            return Completion("NO", "a message would have too many keywords", "LIMIT")
         found += len(results)
         if not command.silent:
             _tell(context, view, results, uid=command.uid)
