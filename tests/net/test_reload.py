@@ -152,7 +152,8 @@ def test_a_reload(authority: TestAuthority, tmp_path: Path) -> None:
         assert idle.recv(4096).startswith(b"* OK")
 
         install(folder, authority.issue("new.y.test"))
-        server.reload("reloaded")
+        told = server.reload("problem with the configuration")  # it is for another name
+        assert "the certificate is for new.y.test, not for server.hostname, mail.y.test" in told
         server.await_name("new.y.test")
 
         for break_it, reason in _broken(folder, authority):

@@ -109,11 +109,12 @@ def should_mend(configuration: Configuration, file: Path, now_ms: int) -> Iterat
                 f"there is no signal {name} (zajil check signals lists all)",
                 nearest=nearest[0] if nearest else None,
             )
-    yield from _certificate(configuration, now_ms)
+    yield from certificate_findings(configuration, now_ms)
     yield from _permissions(configuration, file)
 
 
-def _certificate(configuration: Configuration, now_ms: int) -> Iterator[Finding]:
+def certificate_findings(configuration: Configuration, now_ms: int) -> Iterator[Finding]:
+    """Give what clients find wrong with a certificate that can be read."""
     if configuration.tls.certificate is None:
         return
     with contextlib.suppress(BadCertificate):  # told by ``_tls_files``

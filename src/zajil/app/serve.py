@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from zajil.admin.configuration import must_mend, should_mend
+from zajil.admin.configuration import certificate_findings, must_mend, should_mend
 from zajil.app.means import ACCOUNTS
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.reload import differing_options, take_over
@@ -126,6 +126,8 @@ def _reload(shared: Shared) -> bool:
         )
         return False
     log.info("reloaded", changed=list(differing_options(before, shared.configuration)))
+    for finding in certificate_findings(shared.configuration, SystemClock().now_ms()):
+        log.warning("problem with the configuration", reason=str(finding))
     waiting = list(differing_options(shared.configuration, new))
     if waiting:
         log.warning("these options count from the next start", options=waiting)
