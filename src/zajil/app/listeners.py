@@ -22,9 +22,10 @@ from zajil.receive.services import ReceiveServices
 from zajil.receive.session import ReceiveSession
 from zajil.smtp.extensions import Offer
 from zajil.smtp.server import ServerConnection
+from zajil.store.open import Store
 from zajil.store.tracking import EventBatch, record_events
 from zajil.submit.session import SubmitServices, SubmitSession
-from zajil.tracking.events import ConnectionsRefused
+from zajil.tracking.events import TrackingEvent
 from zajil.web.server import Admission
 
 _NEVER = 1 << 62
@@ -96,10 +97,7 @@ def entrance(means: Means, name: str, *, many_users: bool = False) -> Entrance:
         ),
     )
 
-    def report(events: Sequence[ConnectionsRefused]) -> None:
-        store.write_later(record_events, EventBatch(None, None, events[0].at_ms, tuple(events)))
-
-    floods = FloodCounter(name, means.clock, report)
+    floods = FloodCounter(name, means.clock, functools.partial(record_floods, store))
     return Entrance(caps, floods, Networks(means.configuration.net.proxy_peers))
 
 
@@ -112,6 +110,11 @@ def web_admission(means: Means) -> Admission:
         trusted=Networks(options.trusted_proxies),
         header_seconds=options.header_time / 1000,
     )
+
+
+def record_floods(store: Store, events: Sequence[TrackingEvent]) -> None:
+    """Keep the events of one moment as one row."""
+    store.write_later(record_events, EventBatch(None, None, events[0].at_ms, tuple(events)))
 
 
 def receive_services(means: Means, name: str) -> ReceiveServices:
@@ -131,6 +134,7 @@ def receive_services(means: Means, name: str) -> ReceiveServices:
         KnownPeers(tarpit_ms) if tarpit_ms else None,
         means.signer,
         means.dmarc_counts,
+        means.refusals,
     )
 
 

@@ -12,6 +12,7 @@ from zajil.check.step import Checks
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.keys.sign import Signer
+from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
 from zajil.resolver.client import Resolver
 from zajil.store.open import Store
@@ -42,3 +43,5 @@ class Means:
     """``None``: nobody is told of mail in his name (``check.dmarc.report_interval``)."""
     clock: Clock
     random: Random
+    refusals: RefusalBudget | None = None
+    """How many refusals are kept; ``None``: all."""

@@ -29,6 +29,7 @@ from zajil.deliver.run import Deliverer
 from zajil.keys.upkeep import KeyUpkeep
 from zajil.login.service import LoginService
 from zajil.login.tokens import Introspection, IntrospectionRules
+from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
 from zajil.store.errors import StoreUnavailable
 from zajil.store.open import Store
@@ -76,6 +77,8 @@ async def make_parts(means: Means) -> Parts:
     if means.signer is not None and means.number == 0:
         upkeep = KeyUpkeep(store, means.resolver.resolve, configuration.keys, clock)
         parts.runs.append(upkeep.run())
+    if means.refusals is not None:
+        parts.drains.append(_closing(means.refusals))
     parts.runs += dmarc_runs(means)
     if means.checks.lists:
         parts.runs.append(means.checks.lists.watch())
@@ -112,6 +115,7 @@ def _login_service(means: Means) -> LoginService:
         sessions=means.sessions[ACCOUNTS].caps(
             means.number, SessionLimits(0, means.configuration.limits.sessions_per_account)
         ),
+        refusals=means.refusals,
     )
 
 
@@ -143,6 +147,13 @@ def _add_web(parts: Parts, means: Means, login: LoginService) -> None:
     server = WebServer(make_web(services), means.sockets["web"], web_admission(means))
     parts.runs.append(server.run())
     parts.drains.append(server.drain)
+
+
+def _closing(refusals: RefusalBudget) -> Callable[[float], Awaitable[None]]:
+    async def close(_grace: float) -> None:
+        refusals.close()
+
+    return close
 
 
 def _add_knowledge(parts: Parts, means: Means, knowledge: Knowledge) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import os
 import signal
@@ -16,6 +17,7 @@ from itertools import chain
 import structlog
 
 from zajil.app.dmarc import make_counts
+from zajil.app.listeners import record_floods
 from zajil.app.means import Means
 from zajil.app.reload import take_over
 from zajil.app.services import make_parts
@@ -26,6 +28,7 @@ from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
+from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
 from zajil.net.log import EventLog
 from zajil.net.supervise import WorkerPipes
@@ -183,6 +186,7 @@ class Worker:
             make_counts(store, configuration),
             self.clock,
             self.random,
+            RefusalBudget(self.clock, functools.partial(record_floods, store)),
         )
         parts = await make_parts(means)
         tasks = [asyncio.create_task(part) for part in parts.runs]

@@ -50,7 +50,8 @@ def show(
 def find(
     context: typer.Context,
     to: Annotated[
-        str | None, typer.Option(help="Address of a recipient, or a piece of it.")
+        str | None,
+        typer.Option(help="Address of a recipient or of the alias that was named, or a piece."),
     ] = None,
     sender: Annotated[
         str | None, typer.Option("--from", help="Address of the sender, or a piece of it.")
@@ -60,10 +61,13 @@ def find(
         str | None,
         typer.Option(help="Not older than: 2h, 3d, or a time like 2026-11-23T18:00 (UTC)."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="Only mails refused as a whole or for a recipient.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of mails.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Search mails, newest first.
+    """Search mails, newest first; refused ones too.
 
     Exit status: 0 done, also when none was found, 2 wrong usage.
     """
@@ -74,7 +78,13 @@ def find(
     with opened_store(context) as store:
         found = store.read_now(
             lambda conn: find_mails(
-                conn, to=to, sender=sender, message_id=message_id, since_ms=since_ms, limit=limit
+                conn,
+                to=to,
+                sender=sender,
+                message_id=message_id,
+                since_ms=since_ms,
+                refused=refused,
+                limit=limit,
             )
         )
     if as_json:
@@ -91,6 +101,49 @@ def find(
                 ", ".join(f"{count} {state}" for state, count in mail["states"].items()),
             ]
             for mail in found["mails"]
+        ],
+    )
+
+
+@journey_app.command("sessions")
+def sessions(
+    context: typer.Context,
+    text: Annotated[
+        str | None,
+        typer.Argument(help="A piece of the address, the login name, or of what happened."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Not older than: 2h, 3d, or a time like 2026-11-23T18:00.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of sessions.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List sessions without a mail, newest first: failed log-ins, refused connections.
+
+    Exit status: 0 done, also when none was found, 2 wrong usage.
+    """
+    from zajil.admin.journey import find_sessions
+    from zajil.net.system import SystemClock
+
+    since_ms = _parse_since(since, SystemClock().now_ms()) if since else 0
+    with opened_store(context) as store:
+        found = store.read_now(
+            lambda conn: find_sessions(conn, text=text, since_ms=since_ms, limit=limit)
+        )
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ["TIME", "PEER", "SERVICE", "LOGIN", "WHAT"],
+        [
+            [
+                spell_time(session["at_ms"]),
+                session["peer"] or "-",
+                session["service"] or "-",
+                session["login"] or "-",
+                "; ".join(session["happened"]),
+            ]
+            for session in found["sessions"]
         ],
     )
 

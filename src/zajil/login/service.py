@@ -23,6 +23,7 @@ from zajil.login.open_sessions import OpenSessions
 from zajil.login.passwords import Passwords
 from zajil.login.throttle import WINDOW_MS, Throttle, Turn, network_of
 from zajil.login.tokens import TokenJudge
+from zajil.net.floods import FAILED_LOGIN, RefusalBudget
 from zajil.net.limits import SessionCaps
 from zajil.sasl.mechanism import PASSWORD_MECHANISMS, TOKEN_MECHANISMS
 from zajil.sasl.scram import ITERATIONS, Scram, ScramKey, ScramKeys
@@ -99,6 +100,7 @@ class LoginService:
         scram: offer SCRAM-SHA-256.
         passwords: brought by tests that count computations.
         sessions: caps on the open sessions of an account; ``None``: there are none.
+        refusals: how many failures of one peer are kept as events; ``None``: all.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class LoginService:
         scram: bool = True,
         passwords: Passwords | None = None,
         sessions: SessionCaps | None = None,
+        refusals: RefusalBudget | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -119,6 +122,7 @@ class LoginService:
         self._throttle = Throttle(free_failures) if free_failures else None
         self._passwords = passwords or Passwords(random)
         self._tokens = tokens
+        self._refusals = refusals
         # Security: keys that no password has, in place of those that a name does not have.
         self._nobodys_key = ScramKey(random(32), random(32))
         self._uses: dict[AppPasswordId, int] = {}
@@ -355,6 +359,8 @@ class LoginService:
         ):
             failure = FailedLogin(network, now_ms, WINDOW_MS)
             self._store.write_later(count_failures, failure)
+        if self._refusals is not None and not self._refusals.takes(origin.peer, FAILED_LOGIN):
+            return
         reason = f"wrong login or password for {origin.service}"
         event = LoginFailed(
             now_ms, login[:_LONGEST_LOGIN], mechanism, reason, origin.service, origin.peer

@@ -16,6 +16,7 @@ from zajil.check.verdict import Action, Verdict
 from zajil.core.envelope import PLAIN_MAIL, MailOptions
 from zajil.core.ids import AccountId, MailId, SessionId
 from zajil.message.source import Source
+from zajil.net.floods import REFUSED_MAIL
 from zajil.receive import replies
 from zajil.receive.services import ReceiveServices
 from zajil.receive.transaction import Transaction
@@ -26,8 +27,15 @@ from zajil.store.blobs import StagedBlob
 from zajil.store.errors import ReserveReached, StoreFull, StoreUnavailable
 from zajil.store.intake import Intake, OwnCopy, accept
 from zajil.store.open import Store
+from zajil.store.refusals import RefusedMail, record_refused
 from zajil.store.tracking import EventBatch, record_events
-from zajil.tracking.events import FaultHappened, MailAccepted, MailRefused, TrackingEvent
+from zajil.tracking.events import (
+    FaultHappened,
+    MailAccepted,
+    MailRefused,
+    MessageReceived,
+    TrackingEvent,
+)
 
 
 class Origin(Protocol):
@@ -37,6 +45,10 @@ class Origin(Protocol):
     session_id: SessionId
     events: list[TrackingEvent]
     """About the connection, not yet recorded; the mail's row takes them along."""
+
+    @property
+    def host(self) -> str:
+        """Address of the peer."""
 
 
 Write = Callable[[Intake], Awaitable[Reply | None]]
@@ -98,12 +110,40 @@ async def take_in(
 
 def refuse(origin: Origin, transaction: Transaction, reply: Reply) -> Reply:
     """Leave the trace of a mail that was read and not taken; give the reply."""
-    services = origin.services
-    now_ms = services.clock.now_ms()
-    events = (*origin.events, *transaction.events, MailRefused(now_ms, str(reply)))
-    origin.events.clear()
-    record(services.store, origin.session_id, transaction.mail_id, now_ms, events)
+    text = str(reply)
+    transaction.events.append(MailRefused(origin.services.clock.now_ms(), text))
+    record_refusal(origin, transaction, text)
     return reply
+
+
+def record_refusal(origin: Origin, transaction: Transaction, reply: str) -> None:
+    """Keep the trace of a mail that was not taken, with how its session began; nobody waits.
+
+    Args:
+        origin: where it came from.
+        transaction: what is known of it.
+        reply: what the recipients that RCPT accepted are refused with.
+    """
+    services, host = origin.services, origin.host
+    events = (*origin.events, *transaction.events)
+    origin.events.clear()
+    if services.refusals is not None and not services.refusals.takes(host, REFUSED_MAIL):
+        return
+    taken = {one.address.key: (one.address, reply) for one in transaction.recipients}
+    refused = {address.key: (address, text) for address, text in transaction.refused}
+    received = next((one for one in events if isinstance(one, MessageReceived)), None)
+    item = RefusedMail(
+        transaction.mail_id,
+        origin.session_id,
+        services.clock.now_ms(),
+        transaction.reverse_path,
+        "" if received is None else received.header_from,
+        "" if received is None else received.message_id,
+        0 if received is None else received.size,
+        tuple({**refused, **taken}.values()),
+        events,
+    )
+    services.store.write_later(record_refused, item)
 
 
 def not_stored(error: Exception) -> Reply:

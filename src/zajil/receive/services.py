@@ -11,6 +11,7 @@ from zajil.check.step import Checks
 from zajil.config.options import LimitOptions, SubmitOptions
 from zajil.core.clock import Clock, Random
 from zajil.keys.sign import BODY_NEED, Signer
+from zajil.net.floods import RefusalBudget
 from zajil.receive.limits import KnownPeers
 from zajil.receive.spool import Spool
 from zajil.store.open import Store
@@ -40,6 +41,8 @@ class ReceiveServices:
     """``None``: nothing is signed (``keys.sign``)."""
     dmarc_counts: DmarcCounts | None = None
     """``None``: nobody is told of mail in his name (``check.dmarc.report_interval``)."""
+    refusals: RefusalBudget | None = None
+    """How many refusals of one peer are kept; ``None``: all."""
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     """Waits so many seconds: for answers that are held back."""
 

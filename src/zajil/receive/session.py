@@ -15,10 +15,11 @@ from typing import Any, ClassVar
 
 from zajil.check.peer import PeerFindings
 from zajil.core.ids import ID_RANDOM_SIZE, SessionId, new_mail_id, new_session_id
+from zajil.net.floods import VAIN_SESSION
 from zajil.net.peer import Peer
 from zajil.receive import replies
 from zajil.receive.accept import accept_mail, body_refusal
-from zajil.receive.hand_over import record, refuse
+from zajil.receive.hand_over import record, record_refusal, refuse
 from zajil.receive.limits import error_delay_ms
 from zajil.receive.recipients import refuse_recipient, take_recipient
 from zajil.receive.reported_peer import reported_peer
@@ -63,6 +64,9 @@ Answer = Reply | Awaitable[Reply | ReplyEach]
 
 _MOST_EVENTS = 200
 """Events kept for one session or mail: a peer that talks for hours must not fill the memory."""
+
+NOT_SENT = "the peer did not send the message"
+"""Why a mail did not reach recipients that RCPT had accepted."""
 
 _GREETINGS: dict[type[Event], str] = {Ehlo: "EHLO", Helo: "HELO", Lhlo: "LHLO"}
 
@@ -123,12 +127,21 @@ class ReceiveSession:
         """Record a session that came to nothing, or in which something was refused."""
         now_ms = self.services.clock.now_ms()
         refused = self._take_refusals(now_ms)
+        if self.transaction is not None and self.transaction.refused:
+            self.drop_transaction()
         unfinished = self.transaction.events if self.transaction else []
         self.transaction = None
         if self.mails and reason == "quit" and not (self.events or refused or unfinished):
             return
         closed = SessionClosed(now_ms, reason, self.mails)
-        self._record((*self.events, *unfinished, *refused, closed))
+        refusals = self.services.refusals
+        if self.mails or refusals is None or refusals.takes(self.host, VAIN_SESSION):
+            self._record((*self.events, *unfinished, *refused, closed))
+
+    @property
+    def host(self) -> str:
+        """Address of the peer."""
+        return self.peer.host
 
     # ---- answers ----------------------------------------------------------------------------
 
@@ -269,10 +282,7 @@ class ReceiveSession:
         """Forget the mail under way; if recipients were refused, it leaves a row of its own."""
         transaction, self.transaction = self.transaction, None
         if transaction is not None and transaction.refused:
-            # As the session's, not a mail's: no mail came of it. With how the session began, which
-            # later mails find wherever it stands.
-            self._record((*self.events, *transaction.events))
-            self.events = []
+            record_refusal(self, transaction, NOT_SENT)
 
     def note(self, event: TrackingEvent) -> None:
         """Keep what happened on the connection, for the next row."""

@@ -205,6 +205,7 @@ _RECIPIENT_OPTIONS = (
     recipient.c.notify,
     recipient.c.original_recipient,
     recipient.c.addressed_as,
+    recipient.c.addressed_key,
 )
 _EVENT = (event.c.mail_id, event.c.session_id, event.c.at_ms, event.c.body)
 
@@ -270,11 +271,12 @@ def _add_recipients(
 
 def _recipient_options(
     options: RecipientOptions, addressed_as: Address | None
-) -> tuple[int | None, str | None, str | None]:
+) -> tuple[int | None, str | None, str | None, str | None]:
     return (
         None if options.notify is None else options.notify.value,
         options.original_recipient or None,
         None if addressed_as is None else str(addressed_as),
+        None if addressed_as is None else addressed_as.key,
     )
 
 

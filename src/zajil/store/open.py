@@ -30,6 +30,7 @@ from zajil.store.hints import Datagrams, Hints, Notifications
 from zajil.store.migrate import require_current
 from zajil.store.postgres import Postgres
 from zajil.store.reader import Reader
+from zajil.store.refusals import record_refused
 from zajil.store.room import Caps
 from zajil.store.sqlite import Sqlite
 from zajil.store.tracking import EventBatch, record_events
@@ -194,8 +195,8 @@ class Store:
             self._observer(batches)
 
     def _lose(self, unit: Unit[Any, Any], item: Any, _error: Exception) -> None:
-        if unit is record_events:
-            self._observe((item,))
+        if unit in (record_events, record_refused):
+            self._observe((EventBatch(item.session_id, item.mail_id, item.at_ms, item.events),))
 
     def _after_commit(self, conn: Connection, batch: Batch) -> None:
         if batch.touched:

@@ -18,7 +18,11 @@ _MAX_VALUES = 30_000
 
 
 def insert_rows(
-    tx: Connection, columns: Sequence[sa.Column[Any]], rows: Sequence[Sequence[Any]]
+    tx: Connection,
+    columns: Sequence[sa.Column[Any]],
+    rows: Sequence[Sequence[Any]],
+    *,
+    keep_old: bool = False,
 ) -> None:
     """Insert rows that give the values of ``columns``, in their order.
 
@@ -26,6 +30,7 @@ def insert_rows(
         tx: an open transaction.
         columns: of one table; the others get NULL or their number.
         rows: as the driver takes them: no type of SQLAlchemy converts them.
+        keep_old: leave a row whose key is there already as it is.
     """
     if not rows:
         return
@@ -36,6 +41,8 @@ def insert_rows(
         marks, parameters = values(tx, chunk)
         # The names are those of ``schema``; every value is a parameter or a constant.
         text = f"INSERT INTO {columns[0].table.name} ({names}) {marks}"
+        if keep_old:
+            text += " ON CONFLICT DO NOTHING"
         execute_text(tx, text, parameters)
 
 

@@ -195,8 +195,16 @@ recipient = sa.Table(
     sa.Column("original_recipient", sa.Text),
     # Wire form of what the sender named, where that is an alias; null: it is address
     sa.Column("addressed_as", sa.Text),
+    sa.Column("addressed_key", KEY),  # Address.key of addressed_as
     sa.Column("warned_ms", NUMBER),  # when the sender was told of the delay; null: not yet
     sa.Index("ix_recipient_address_key", "address_key", "at_ms"),
+    sa.Index(
+        "ix_recipient_addressed_key",
+        "addressed_key",
+        "at_ms",
+        sqlite_where=sa.text("addressed_key IS NOT NULL"),
+        postgresql_where=sa.text("addressed_key IS NOT NULL"),
+    ),
     sa.Index(
         "ix_recipient_waiting",
         "next_try_ms",
@@ -226,6 +234,13 @@ event = sa.Table(
         "mail_id",
         sqlite_where=sa.text("mail_id IS NOT NULL"),
         postgresql_where=sa.text("mail_id IS NOT NULL"),
+    ),
+    # What came of connections without a mail, and belongs to none: `zajil journey sessions`.
+    sa.Index(
+        "ix_event_without_mail",
+        "at_ms",
+        sqlite_where=sa.text("mail_id IS NULL"),
+        postgresql_where=sa.text("mail_id IS NULL"),
     ),
     sa.Index(
         "ix_event_session_id",

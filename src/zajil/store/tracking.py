@@ -173,6 +173,8 @@ class MailQuery:
     since_ms: int | None = None
     account_id: AccountId | None = None
     """Only what this account handed in."""
+    refused: bool = False
+    """Only mails of which a recipient, or the whole, was refused."""
     limit: int = 100
 
 
@@ -210,10 +212,17 @@ def _search(query: MailQuery) -> sa.Select[tuple[str, str, str, int, int]]:
         .limit(query.limit)
     )
     if query.to:
-        copies = sa.select(recipient.c.mail_id).where(_names(recipient.c.address_key, query.to))
+        # Two searches, each by its index: what was named, and what an alias stood for.
+        keys = (recipient.c.address_key, recipient.c.addressed_key)
+        copies = [sa.select(recipient.c.mail_id).where(_names(key, query.to)) for key in keys]
         if query.since_ms is not None:
-            copies = copies.where(recipient.c.at_ms >= query.since_ms)
-        search = search.where(mail.c.id.in_(copies))
+            copies = [part.where(recipient.c.at_ms >= query.since_ms) for part in copies]
+        search = search.where(mail.c.id.in_(sa.union(*copies)))
+    if query.refused:
+        refused = sa.select(recipient.c.mail_id).where(
+            recipient.c.mail_id == mail.c.id, recipient.c.state == "refused"
+        )
+        search = search.where(refused.exists())
     if query.sender:
         # header_from is kept as it was written, so it is searched by a piece of it.
         written = sa.func.lower(mail.c.header_from).contains(query.sender.lower(), autoescape=True)

@@ -53,6 +53,7 @@ class _Page:
 
     services: ReceiveServices
     session_id: SessionId
+    host: str
     events: list[TrackingEvent] = field(default_factory=list)
 
 
@@ -82,7 +83,7 @@ async def hand_in(
             no space, a fault of ours ...; nothing was kept but the trace of it.
     """
     now_ms = services.clock.now_ms()
-    page = _Page(services, new_session_id(now_ms, services.random(ID_RANDOM_SIZE)))
+    page = _Page(services, new_session_id(now_ms, services.random(ID_RANDOM_SIZE)), peer)
     page.events += (
         SessionOpened(now_ms, "web", peer, services.hostname),
         LoggedIn(now_ms, account.login, "web"),

@@ -145,6 +145,20 @@ class ConnectionsRefused(TrackingEvent):
     """When the first of them came; ``at_ms`` is not before the last."""
 
 
+@dataclass(frozen=True, slots=True)
+class RefusalsMerged(TrackingEvent):
+    """Refusals of one peer that are only counted, because very many came; one event for many."""
+
+    name: ClassVar[str] = "refusals.merged"
+    peer: str
+    """Its address; ``others`` stands for the rest when very many addresses came at once."""
+    what: str
+    """``refused mails``, ``failed log-ins``, ``sessions without a mail``."""
+    count: int
+    since_ms: int
+    """When the first of them came; ``at_ms`` is not before the last."""
+
+
 # ---- one mail comes in ----------------------------------------------------------------------
 
 
@@ -474,6 +488,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         CommandRefused,
         SessionClosed,
         ConnectionsRefused,
+        RefusalsMerged,
         SenderNamed,
         RecipientNamed,
         RecipientRefused,

@@ -137,6 +137,11 @@ def _tell_refused_connections(_batch: _Batch, event: tracked.ConnectionsRefused)
     return "info", {**values, "count": event.count, "since": spell_time(event.since_ms)}
 
 
+def _tell_merged(_batch: _Batch, event: tracked.RefusalsMerged) -> _Told:
+    values = {"peer": event.peer, "what": event.what, "count": event.count}
+    return "info", {**values, "since": spell_time(event.since_ms)}
+
+
 def _tell_login(batch: _Batch, event: tracked.LoggedIn) -> _Told:
     if event.mechanism == "web":
         return None  # a mail of a browser that logged in before
@@ -267,6 +272,7 @@ def _tell_fault(batch: _Batch, event: tracked.FaultHappened) -> _Told:
 
 _TELL: dict[type[TrackingEvent], Callable[[_Batch, Any], _Told]] = {
     tracked.ConnectionsRefused: _tell_refused_connections,
+    tracked.RefusalsMerged: _tell_merged,
     tracked.LoggedIn: _tell_login,
     tracked.LoginFailed: _tell_failed_login,
     tracked.CommandRefused: _tell_refused_command,

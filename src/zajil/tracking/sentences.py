@@ -136,6 +136,10 @@ def _tell_session(event: TrackingEvent) -> Step | None:
         case tracked.SessionClosed(reason=reason):
             details = (Detail(mark("Reason"), (reason,)),)
             return _step(event, None, mark("The connection was closed."), {}, fine, details)
+        case tracked.RefusalsMerged(peer=peer, what=what, count=count):
+            text = mark("{count} more refusals of {peer} were only counted.")
+            details = (Detail(mark("Reason"), (what,)),)
+            return _step(event, None, text, {"count": count, "peer": peer}, Tone.BAD, details)
         case tracked.ConnectionsRefused(peer=peer, reason=reason, count=count):
             text = mark("We refused {count} connections from {peer}.")
             details = (Detail(mark("Reason"), (reason,)),)
