@@ -17,9 +17,11 @@ from zajil.sasl.step import Challenge
 from zajil.store.account_names import NewNames, rename_account
 from zajil.store.accounts import NewActive, NewPassword, set_active, set_password
 from zajil.store.open import Store
+from zajil.store.tracking import EventBatch
 from zajil.testing.login import HASHER, add_app_password, open_desk
 from zajil.testing.scram_client import ScramClient
 from zajil.testing.store import make_account, running
+from zajil.tracking.events import LoginFailed
 
 IMAP = Origin("192.0.2.1", "imap")
 
@@ -198,3 +200,29 @@ def test_a_session_ends_with_what_opened_it(store: Store) -> None:
             assert ended == ["own", "phone"]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "end", "login"),
+    [
+        ("PLAIN", b"other\0amal\0x", Failure.WRONG, "amal"),
+        ("PLAIN", b"no separators", Failure.MALFORMED, ""),
+        ("SCRAM-SHA-256", b"nonsense", Failure.MALFORMED, ""),
+        ("PLAIN", b"\0amal\0wrong", Failure.WRONG, "amal"),
+    ],
+)
+def test_every_failure_is_an_event_with_its_peer(
+    store: Store, name: str, sent: bytes, end: Failure, login: str
+) -> None:
+    """Whoever guesses at secrets, or does not speak the mechanism, is told to the log."""
+    told: list[EventBatch] = []
+    store.observe(told.extend)
+
+    async def run() -> None:
+        async with running(store):
+            assert await begun(open_desk(store).login, name).start(sent) is end
+
+    asyncio.run(run())
+    (event,) = [one for batch in told for one in batch.events]
+    assert isinstance(event, LoginFailed)
+    assert (event.peer, event.service, event.login) == ("192.0.2.1", "imap", login)

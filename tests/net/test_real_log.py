@@ -74,7 +74,7 @@ def use(server: Installation) -> None:
             browser.post("/login", data=form)
 
 
-@pytest.fixture(scope="module", params=["text", "json"])
+@pytest.fixture(scope="module", params=["text", "json", "debug"])
 def log(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -82,14 +82,14 @@ def log(
 ) -> tuple[str, list[str]]:
     """Give the format, and all lines after the server has ended."""
     folder = tmp_path_factory.mktemp("log")
-    settings = [
-        "log.level=info",
-        f"log.format={request.param}",
-    ]
+    form = request.param
+    settings = ["log.level=debug"] if form == "debug" else ["log.level=info", f"log.format={form}"]
     certificate = authority.issue("mx.y.test")
     with running_installation(folder / "z", certificate, *settings, log=folder / "log") as server:
         use(server)
-    return request.param, (folder / "log").read_text().splitlines()
+    lines = (folder / "log").read_text().splitlines()
+    assert not [line for line in lines if server.password in line]
+    return form, lines
 
 
 def read(form: str, line: str) -> dict[str, str]:
@@ -148,6 +148,27 @@ def test_every_event_has_its_line(log: tuple[str, list[str]]) -> None:
         ("submissions", "b"),
         ("web", "b"),
     }
+
+
+def test_at_debug_dialogues_are_told_without_secrets(log: tuple[str, list[str]]) -> None:
+    form, lines = log
+    items = [read(form, line) for line in lines]
+
+    def said(event: str) -> list[str]:
+        return [item["said"] for item in items if item["event"] == event]
+
+    if form != "debug":
+        assert said("smtp.dialogue") == said("imap.dialogue") == []
+        return
+    smtp, imap = said("smtp.dialogue"), said("imap.dialogue")
+    assert "C: RCPT TO:<nobody@y.test>" in smtp
+    assert "S: 550 5.1.1 no such address here" in smtp
+    assert "C: AUTH" in smtp
+    assert any(line.endswith(" LOGIN (hidden)") for line in imap)
+    assert any(" OK " in line for line in imap)
+    text = "\n".join(lines)
+    for secret in ("a bare", "line end\\r", "a wrong password", "Subject:"):
+        assert secret not in text
 
 
 def fail2ban_patterns() -> list[str]:

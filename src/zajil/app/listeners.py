@@ -13,6 +13,7 @@ from zajil.net.drive_smtp import SmtpService
 from zajil.net.entrance import Entrance
 from zajil.net.floods import FloodCounter
 from zajil.net.limits import SessionLimits
+from zajil.net.log import trace_to_log
 from zajil.net.peer import Networks, Peer
 from zajil.net.smtp_contract import Session, SmtpLimits
 from zajil.read.imap.service import ImapService
@@ -46,6 +47,7 @@ def smtp_service(means: Means, login: LoginService, name: str) -> SmtpService:
         implicit_tls=name == "submissions" and tls is not None,
         entrance=entrance(means, name),
         favourites=_favourites(means, offer),
+        trace=_trace(means, "smtp.dialogue"),
         limits=SmtpLimits(
             # LMTP: a program in front of us passes on what strangers got wrong.
             errors=_NEVER if name == "lmtp" else limits.errors,
@@ -75,7 +77,14 @@ def imap_service(means: Means, login: LoginService, name: str) -> ImapService:
         clock=means.clock,
         times=ImapTimes(handshake=limits.handshake / 1000),
         entrance=entrance(means, name),
+        trace=_trace(means, "imap.dialogue"),
     )
+
+
+def _trace(means: Means, event: str) -> Callable[[Peer, str], None] | None:
+    """Give what writes dialogues to the log, at ``debug`` alone: it costs time."""
+    is_debug = means.configuration.log.level == "debug"
+    return functools.partial(trace_to_log, event) if is_debug else None
 
 
 def entrance(means: Means, name: str, *, many_users: bool = False) -> Entrance:

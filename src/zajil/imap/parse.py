@@ -339,6 +339,8 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "COPY": _copy(move=False, uid=False),
     "MOVE": _copy(move=True, uid=False),
 }
+COMMANDS = frozenset((*_PARSERS, "UID"))
+"""Names of all commands that are understood."""
 _UID_PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "EXPUNGE": _parse_uid_expunge,
     "SEARCH": _search(uid=True),

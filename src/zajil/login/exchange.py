@@ -45,6 +45,9 @@ class Failure(Enum):
     """We cannot look now; the client may try again."""
 
 
+_FOR_ANOTHER = "one account may not act for another"
+_MALFORMED = "not what this mechanism sends"
+
 Outcome = Challenge | Account | Failure
 
 
@@ -83,7 +86,7 @@ class Exchange:
             # Of a failure nobody may make a mere change of mind.
             return self._end if isinstance(self._end, Failure) else Failure.CANCELLED
         if isinstance(self._end, Account) and data:
-            return Failure.MALFORMED
+            return self._fail(Failure.MALFORMED, self._asked_for, _MALFORMED)
         if self._end is not None:
             return self._end
         return await self._try(self._mechanism.respond(data))
@@ -100,22 +103,27 @@ class Exchange:
                 return step
             case Credentials(login, password, authorization_id):
                 if not _is_same(authorization_id, login):
-                    return Failure.WRONG
+                    return self._fail(Failure.WRONG, login, _FOR_ANOTHER)
                 return await self._check_password(login, password)
             case Token():
                 return await self._check_token(step)
             case KeysWanted(login, authorization_id):
                 if not _is_same(authorization_id, login):
-                    return Failure.WRONG
+                    return self._fail(Failure.WRONG, login, _FOR_ANOTHER)
                 return await self._find_keys(login)
             case Proven(key, final):
                 return await self._check_proof(key, final)
             case Denied(wrong=wrong):
                 if wrong:
                     await self._log_in_by_key(None)
-                return Failure.WRONG if wrong else Failure.MALFORMED
+                    return Failure.WRONG
+                return self._fail(Failure.MALFORMED, self._asked_for, _MALFORMED)
             case _:
-                return Failure.MALFORMED
+                return self._fail(Failure.MALFORMED, self._asked_for, _MALFORMED)
+
+    def _fail(self, failure: Failure, login: str, reason: str) -> Failure:
+        self._login.note_failure(self._origin, login, self.mechanism, reason)
+        return failure
 
     async def _check_password(self, login: str, password: str) -> Outcome:
         origin = self._origin

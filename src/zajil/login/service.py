@@ -359,9 +359,20 @@ class LoginService:
         ):
             failure = FailedLogin(network, now_ms, WINDOW_MS)
             self._store.write_later(count_failures, failure)
+        self.note_failure(origin, login, mechanism, f"wrong login or password for {origin.service}")
+
+    def note_failure(self, origin: Origin, login: str, mechanism: str, reason: str) -> None:
+        """Record a log-in that failed; no secret was looked at where only this is called.
+
+        Args:
+            origin: where it came from.
+            login: as typed; ``""``: no name was sent.
+            mechanism: for the event.
+            reason: one sentence.
+        """
         if self._refusals is not None and not self._refusals.takes(origin.peer, FAILED_LOGIN):
             return
-        reason = f"wrong login or password for {origin.service}"
+        now_ms = self._clock.now_ms()
         event = LoginFailed(
             now_ms, login[:_LONGEST_LOGIN], mechanism, reason, origin.service, origin.peer
         )

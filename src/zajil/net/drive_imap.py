@@ -81,14 +81,14 @@ class ImapListener:
     """All IMAP connections of one kind of listener.
 
     Args:
-        make_engine: with the greeting already in it.
+        make_engine: with the greeting already in it, for a peer.
         tls: for STARTTLS, or from the first byte (``implicit_tls``).
         entrance: who may come in; others are told BYE.
     """
 
     def __init__(
         self,
-        make_engine: Callable[[], ImapServerConnection],
+        make_engine: Callable[[Peer], ImapServerConnection],
         make_session: MakeSession,
         *,
         tls: ssl.SSLContext | None,
@@ -103,7 +103,7 @@ class ImapListener:
         self.tls = tls
         self.times = times
         self._implicit_tls = implicit_tls
-        self._entrance = entrance
+        self.entrance = entrance
         self._acceptor = Acceptor(self._take)
         self._tasks: dict[asyncio.Task[None], _Connection | None] = {}
 
@@ -125,7 +125,7 @@ class ImapListener:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
-        self._entrance.close()
+        self.entrance.close()
 
     def _take(self, client: socket.socket, address: Any) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(client, address))
@@ -137,13 +137,13 @@ class ImapListener:
         try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             direct = make_peer(address, client.getsockname())
-            peer = await self._entrance.find_peer(client, direct, self.times.handshake)
+            peer = await self.entrance.find_peer(client, direct, self.times.handshake)
         except OSError:
             logger.debug("a connection was gone before it was served")
         if peer is None:
             client.close()
             return
-        if not self._entrance.admit(peer.host):
+        if not self.entrance.admit(peer.host):
             if not self._implicit_tls:
                 _send_at_most(client, untagged_status("BYE", "too many connections"))
             client.close()
@@ -151,7 +151,7 @@ class ImapListener:
         try:
             await self._run(client, peer)
         finally:
-            self._entrance.forget(peer.host)
+            self.entrance.forget(peer.host)
 
     async def _run(self, client: socket.socket, peer: Peer) -> None:
         # Not the protocol that comes back: with TLS, uvloop gives its own instead of ours.
@@ -164,7 +164,7 @@ class ImapListener:
             await loop.connect_accepted_socket(lambda: connection, client, **tls)
         except OSError as error:
             if self._implicit_tls:
-                self._entrance.refuse(peer.host, HANDSHAKE_FAILED)
+                self.entrance.refuse(peer.host, HANDSHAKE_FAILED)
             logger.debug("connection of %s failed: %s", peer, error)
             client.close()
             return
@@ -192,7 +192,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, listener: ImapListener, peer: Peer) -> None:
         self.peer = peer
         self._listener = listener
-        self._engine = listener.make_engine()
+        self._engine = listener.make_engine(peer)
         self._transport: asyncio.Transport | None = None
         self._session: Session | None = None
         self._woken = asyncio.Event()
@@ -360,13 +360,17 @@ class _Connection(asyncio.Protocol):
         # encrypted. It may come before ``start_tls`` returns: TLS 1.3 lets a client send its
         # first command together with the end of its handshake.
         early = self._early = []
-        transport = await asyncio.get_running_loop().start_tls(
-            plain,
-            self,
-            tls,
-            server_side=True,
-            ssl_handshake_timeout=self._listener.times.handshake,
-        )
+        try:
+            transport = await asyncio.get_running_loop().start_tls(
+                plain,
+                self,
+                tls,
+                server_side=True,
+                ssl_handshake_timeout=self._listener.times.handshake,
+            )
+        except OSError:
+            self._listener.entrance.refuse(self.peer.host, HANDSHAKE_FAILED)
+            raise
         self._early = None
         if transport is None:
             raise ConnectionResetError("the client is gone")

@@ -9,6 +9,7 @@ greeting (TLS, a PROXY header), a connection is accepted and counted here.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 import ssl
@@ -24,6 +25,7 @@ from zajil.smtp.codes import Code
 from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
+from zajil.smtp.traced import TracedConnection
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class SmtpService:
         tls: for STARTTLS (if ``offer.starttls``) or from the first byte (``implicit_tls``).
         entrance: who may come in.
         favourites: what single peers are offered instead of ``offer``.
+        trace: is told each line of each dialogue, without secrets.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class SmtpService:
         limits: SmtpLimits | None = None,
         entrance: Entrance | None = None,
         favourites: Callable[[str], Offer | None] | None = None,
+        trace: Callable[[Peer, str], None] | None = None,
     ) -> None:
         if tls is None and (implicit_tls or offer.starttls):
             raise ValueError("TLS is offered without a certificate")
@@ -60,13 +64,14 @@ class SmtpService:
         self.offer = offer
         self.tls = tls
         self.limits = limits or SmtpLimits()
-        self.has_favourites = favourites is not None
+        self.has_favourites = favourites is not None or trace is not None
         self.draining = False
         self.loop: asyncio.AbstractEventLoop
         self._greeting = greeting or Reply(Code.GREETING, (f"{offer.hostname} ESMTP Zajil",))
         self._implicit_tls = implicit_tls
         self._entrance = entrance or Entrance()
         self._favourites = favourites
+        self._trace = trace
         self._connections: set[Connection] = set()
         self._lingering = 0
         self._listeners: list[LoopListener] = []
@@ -121,15 +126,20 @@ class SmtpService:
 
     # ---- called by connections -----------------------------------------------------------------
 
-    def make_engine(self, offer: Offer) -> ServerConnection:
-        """Make an engine with our greeting in it."""
-        return ServerConnection(
+    def make_engine(self, offer: Offer, peer: Peer | None = None) -> ServerConnection:
+        """Make an engine with our greeting in it; for a known peer, one that can be traced."""
+        trace = self._trace
+        kind = ServerConnection if trace is None or peer is None else TracedConnection
+        engine = kind(
             offer,
             self._greeting,
             encrypted=self._implicit_tls,
             max_errors=self.limits.errors,
             max_commands=self.limits.commands,
         )
+        if isinstance(engine, TracedConnection) and trace is not None and peer is not None:
+            engine.trace = functools.partial(trace, peer)
+        return engine
 
     def offer_for(self, host: str) -> Offer:
         """Give what this peer is offered; asked only if ``has_favourites``."""

@@ -19,6 +19,7 @@ from structlog.typing import EventDict, Processor
 from zajil.config.options import LogOptions
 from zajil.core.clock import Clock
 from zajil.net.log_text import escape_lines, write_json, write_text
+from zajil.net.peer import Peer
 from zajil.tracking.events import TrackingEvent
 from zajil.tracking.log_line import LogLine
 from zajil.tracking.log_view import LogView
@@ -50,6 +51,7 @@ def set_up_log(options: LogOptions) -> None:
         )
     )
     logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
+    logging.getLogger("zajil").setLevel(level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
@@ -72,6 +74,17 @@ def _take_apart(item: EventDict) -> tuple[str, str, str, str]:
     exception = str(item.pop("exception", "") or "")
     time, level = str(item.pop("timestamp", "")), str(item.pop("level", "info"))
     return time, level, str(item.pop("event", "")), exception
+
+
+def trace_to_log(event: str, peer: Peer, said: str) -> None:
+    """Write one line of a dialogue at ``debug``.
+
+    Args:
+        event: ``smtp.dialogue``, ``imap.dialogue``.
+        peer: whose connection it is.
+        said: ``C: ...`` or ``S: ...``, without secrets.
+    """
+    structlog.get_logger("zajil").debug(event, peer=peer.host, port=peer.port, said=said)
 
 
 class Batch(Protocol):

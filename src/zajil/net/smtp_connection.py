@@ -84,7 +84,7 @@ class SmtpConnection(asyncio.Protocol):
             return
         self._host = peer.host
         if service.has_favourites:
-            self.conn = service.make_engine(service.offer_for(peer.host))
+            self.conn = service.make_engine(service.offer_for(peer.host), peer)
         try:
             self._session = service.make_session(peer, self.conn)
             encryption = transport.get_extra_info("ssl_object")

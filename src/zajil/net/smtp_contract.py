@@ -97,8 +97,8 @@ class Service(Protocol):
     draining: bool
     loop: asyncio.AbstractEventLoop
 
-    def make_engine(self, offer: Offer) -> ServerConnection:
-        """Make an engine with our greeting in it."""
+    def make_engine(self, offer: Offer, peer: Peer | None = None) -> ServerConnection:
+        """Make an engine with our greeting in it; for a known peer, one that can be traced."""
 
     def offer_for(self, host: str) -> Offer:
         """Give what this peer is offered; asked only if ``has_favourites``."""

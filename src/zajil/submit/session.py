@@ -26,6 +26,9 @@ from zajil.submit.permission import may_send_as
 from zajil.submit.send_limits import blocked_until_ms, send_limit
 from zajil.tracking.events import LoggedIn
 
+_FAILED_LOGINS = (replies.WRONG_PASSWORD, replies.AUTH_MALFORMED)
+"""Replies to log-ins whose failure is an event already (``login.service``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubmitServices:
@@ -81,7 +84,7 @@ class SubmitSession(ReceiveSession):
             service, host = self.services.service, self.peer.host
             self.note(LoggedIn(now_ms, self.account.login, log_in.mechanism, service, host))
             self.conn.authenticated()
-        elif not reply.accepts and reply is not replies.WRONG_PASSWORD:  # that has its own event
+        elif not reply.accepts and reply not in _FAILED_LOGINS:
             self.refuse("AUTH", reply)
         return reply
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import ssl
+from collections.abc import Callable
 
 from zajil.config.options import LimitOptions
 from zajil.core.clock import Clock
 from zajil.imap.literal import Limits
 from zajil.imap.response import untagged_status
 from zajil.imap.server import ImapServerConnection
+from zajil.imap.traced import TracedImapConnection
 from zajil.login.service import LoginService
 from zajil.net.drive_imap import ImapListener, ImapTimes, Stream
 from zajil.net.entrance import Entrance
@@ -27,6 +30,7 @@ class ImapService:
         implicit_tls: TLS from the first byte.
         times: how long a connection may be silent.
         entrance: who may come in; it counts for this service alone.
+        trace: is told each line of each dialogue, without secrets.
     """
 
     def __init__(
@@ -41,12 +45,14 @@ class ImapService:
         *,
         times: ImapTimes | None = None,
         entrance: Entrance | None = None,
+        trace: Callable[[Peer, str], None] | None = None,
     ) -> None:
         starttls = tls is not None and not implicit_tls
         service = "imaps" if implicit_tls else "imap"
         self._services = ImapServices(store, login, clock, starttls, service)
         self._limits = Limits(max_message=limits.message_size)
         self._implicit_tls = implicit_tls
+        self._trace = trace
         words = capabilities(self._services, encrypted=implicit_tls, logged_in=False)
         self._greeting = untagged_status("OK", f"{hostname} Zajil", f"CAPABILITY {words}")
         self._listener = ImapListener(
@@ -69,8 +75,12 @@ class ImapService:
         """Accept no more, let running commands end, say BYE; at most for ``seconds``."""
         await self._listener.drain(seconds)
 
-    def _make_engine(self) -> ImapServerConnection:
-        return ImapServerConnection(self._greeting, self._limits, encrypted=self._implicit_tls)
+    def _make_engine(self, peer: Peer) -> ImapServerConnection:
+        kind = ImapServerConnection if self._trace is None else TracedImapConnection
+        engine = kind(self._greeting, self._limits, encrypted=self._implicit_tls)
+        if isinstance(engine, TracedImapConnection) and self._trace is not None:
+            engine.trace = functools.partial(self._trace, peer)
+        return engine
 
     def _make_session(
         self, peer: Peer, engine: ImapServerConnection, stream: Stream
