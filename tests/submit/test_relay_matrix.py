@@ -82,9 +82,8 @@ def test_with_a_log_in_it_goes_where_it_says(store: Store) -> None:
                 await client.say("DATA")
                 assert (await client.say("From: amal@south.test\r\n\r\n.\r\n")).startswith("250 ")
             found = await store.read(lambda conn: find_mails(conn, MailQuery()))
-            assert [one.recipients for one in reversed(found)] == [
-                ((address, "waiting"),) for address in ELSEWHERE.values()
-            ]
+            waiting = [one.recipients for one in found if one.recipients[0][1] != "refused"]
+            assert waiting[::-1] == [((address, "waiting"),) for address in ELSEWHERE.values()]
 
     make_account(store, "amal@south.test", password_hash=HASH)
     make_account(store, "noor@south.test")
