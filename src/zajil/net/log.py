@@ -6,6 +6,7 @@ A line is written as a whole by one call, so that lines of several processes do 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import sys
 from collections.abc import Iterable, Sequence
@@ -175,5 +176,10 @@ def _in_parts(lines: Sequence[str]) -> Iterable[str]:
 
 
 def _spell_time(at_ms: int) -> str:
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, milliseconds = divmod(at_ms, 1000)
+    return f"{_spell_second(seconds)}.{milliseconds:03}Z"
+
+
+@functools.lru_cache(maxsize=16)  # the lines of one moment share it
+def _spell_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

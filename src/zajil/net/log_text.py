@@ -43,13 +43,15 @@ def write_json(time: str, level: str, event: str, values: Mapping[str, object]) 
 
 def spell(value: object) -> str:
     """Give a value as it stands behind ``key=``."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        value = ", ".join(map(str, value))
-    text = str(value)
+    text = value if type(value) is str else _text_of(value)
     text = text if len(text) <= MOST else f"{text[:MOST]}…"
     return text if _BARE.match(text) else quote(text)
+
+
+def _text_of(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def quote(text: str) -> str:
