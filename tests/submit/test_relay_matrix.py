@@ -106,7 +106,8 @@ def test_on_25_ours_come_in_and_nothing_goes_out(store: Store) -> None:
                 assert reply.startswith(("550 5.7.1", "501 ")), f"{recipient}: {reply}"
                 assert (await client.say("DATA")).startswith("503 ")
                 await client.say("RSET")
-            reply = await client.send("a@north.test", ["noor@SOUTH.TEST"], "From: a@b.test\r\n\r\n")
+            letter = "From: a@north.test\r\n\r\n"
+            reply = await client.send("a@north.test", ["noor@SOUTH.TEST"], letter)
             assert reply.startswith("250 ")
             assert len(await inbox_of(store, "noor@south.test")) == 1
 
