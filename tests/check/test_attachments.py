@@ -146,3 +146,28 @@ def test_only_the_local_header_names_it() -> None:
 def test_any_bytes(data: bytes) -> None:
     for lead in (b"", b"PK\x03\x04", b"\x1f\x8b\x08", zipped({"a": b"b"})):
         list_archive(lead + data)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "delimiter"),
+    [
+        ('multipart/mixed boundary="bb"', "bb"),
+        ('multipart/mixed; boundary="=?utf-8?Q?bb?="', "=?utf-8?Q?bb?="),
+        ("multipart/mixed; boundary=b(b)b", "b(b)b"),
+        ("multipart/mixed; boundary=b(b)b", "bb"),
+        ("multipart; boundary=bb", "bb"),
+        ("multipart/mixed; boundary=aa; boundary=bb", "bb"),
+    ],
+)
+def test_a_program_is_found_however_the_boundary_is_said(content_type: str, delimiter: str) -> None:
+    """Where one program shows a file, no other reading of the boundary may hide it."""
+    message = (
+        HEAD
+        + (
+            f"Content-Type: {content_type}\r\n\r\n--{delimiter}\r\n\r\ntext\r\n--{delimiter}\r\n"
+            "Content-Type: application/pdf name=bill.pdf\r\n"
+            "Content-Disposition: attachment filename=bill.exe\r\n"
+            f"Content-Transfer-Encoding: base64 x\r\n\r\nTVoAAAAA\r\n--{delimiter}--\r\n"
+        ).encode()
+    )
+    assert "attach.program" in signals(message)

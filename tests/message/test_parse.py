@@ -140,6 +140,41 @@ def test_the_first_of_repeated_content_fields_counts_and_is_flagged() -> None:
     assert root.defects == ["repeated content-type"]
 
 
+@pytest.mark.parametrize(
+    ("content_type", "delimiter"),
+    [
+        ('multipart/mixed boundary="one"', "one"),
+        ("multipart/mixed boundary=one", "one"),
+        ("multipart; boundary=one", "one"),
+        ("; boundary=one", "one"),
+        ("multipart/mixed; boundary=a(1)b", "a(1)b"),
+        ("multipart/mixed; boundary=a(1)b", "ab"),
+        ("multipart/mixed; boundary=one (1)", "one"),
+        ('multipart/mixed; boundary="=?us-ascii?Q?one?="', "=?us-ascii?Q?one?="),
+        ('multipart/mixed; boundary="one; charset=utf-8', "one"),
+        ("multipart/mixed; boundary=one; boundary=two", "two"),
+        ("multipart/mixed; boundary=a b", "a b"),
+        ("multipart/mixed; boundary=a b", "a"),
+        ("multipart/mixed; boundary*0=o; boundary*1=ne", "one"),
+        ("multipart/mixed; boundary='one'", "'one'"),
+        ("multipart/mixed; boundary=\xe9", "\xe9"),
+    ],
+)
+def test_parts_are_found_however_the_boundary_is_said(content_type: str, delimiter: str) -> None:
+    """What one program shows as a part is no part for a filter that reads the field otherwise."""
+    data = (
+        f"Content-Type: {content_type}\r\n\r\n"
+        f"--{delimiter}\r\n\r\ntext\r\n"
+        f"--{delimiter}\r\nContent-Type: application name=run.exe\r\n\r\nMZ\r\n--{delimiter}--\r\n"
+    ).encode("latin-1")
+    root = parse_message(data)
+    assert [(number, part.type, part.filename) for number, part in root.walk()][1:] == [
+        ("1", "text/plain", None),
+        ("2", "application/octet-stream", "run.exe"),
+    ]
+    assert "no closing boundary" not in root.defects
+
+
 def test_cve_2020_12100_parts_are_capped() -> None:
     head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
     root = parse_message(head + b"--b\r\n\r\nx\r\n" * 50_000)

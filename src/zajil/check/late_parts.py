@@ -48,8 +48,9 @@ def find_late_parts(body: Source, begin: int, header_size: int, root: Part) -> L
         header_size: bytes of the header section of the message.
         root: what the beginning of the message holds.
     """
-    boundaries = {name for _, part in root.walk() if (name := _boundary(part))}
-    boundaries |= {name} if (name := _boundary(root)) else set()
+    boundaries = set(root.content_type.boundaries)
+    for _, part in root.walk():
+        boundaries.update(part.content_type.boundaries)
     found = LateParts()
     for at, name, after in _delimiters(body, max(0, begin - _HEADER)) if boundaries else ():
         closes = name.endswith(b"--") and name[:-2] in boundaries
@@ -64,17 +65,11 @@ def find_late_parts(body: Source, begin: int, header_size: int, root: Part) -> L
             found.are_all = False
             break
         part = _read_part(body, after, header_size, boundaries)
-        if inside := _boundary(part):
-            boundaries.add(inside)
+        if inside := part.content_type.boundaries:
+            boundaries.update(inside)
         else:
             found.parts.append(part)
     return found
-
-
-def _boundary(part: Part) -> bytes:
-    if not part.type.startswith("multipart/"):
-        return b""
-    return part.content_type.parameters.get("boundary", "").rstrip().encode("utf-8", "replace")
 
 
 def _delimiters(body: Source, begin: int) -> Iterator[tuple[int, bytes, int]]:

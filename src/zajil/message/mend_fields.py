@@ -311,7 +311,8 @@ def _encode_comments(name: str, text: str) -> str:
 def _encode_parameters(name: str, value: bytes, text: str) -> bytes:
     parsed = parse_parameterised(text)
     boundary = parsed.parameters.get("boundary", "")
-    readable = parsed.value.isascii() and boundary.isascii() and not parsed.defects
+    doubtful = parsed.defects or parsed.other_boundaries
+    readable = parsed.value.isascii() and boundary.isascii() and not doubtful
     if not readable or boundary.encode() not in value:
         raise CannotMend(f"cannot write the {name} field in ASCII")
     return write_parameter_field(name, parsed.value, list(parsed.parameters.items()))

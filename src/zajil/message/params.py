@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes
 
 from zajil.message.charset import decode_text
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import unfold
+from zajil.message.param_scan import FILE_NAMES, Found, scan_value
 
 MAX_PARAMETERS = 100
 """Parameters of one field that are read; CVE-2026-27859 was about fields with thousands."""
 MAX_SECTIONS = 100
 """Pieces of one parameter (RFC 2231 section 3) that are joined."""
+MAX_READINGS = 8
+"""Ways to read a boundary that are tried besides the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,46 +31,64 @@ class ParameterisedValue:
     """``text/plain; charset=utf-8``."""
 
     value: str
-    """Lower case, before the first semicolon."""
+    """Lower case, up to the first character that no token has; ``""`` when it is missing."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """By lower-case name, decoded, in the order of their first mention."""
     defects: tuple[str, ...] = ()
     """``duplicate parameter filename``, ``too many parameters``, ``missing section`` ..."""
+    other_boundaries: tuple[str, ...] = ()
+    """Other ways to read the boundary; what occurs in the body as a delimiter is meant."""
+
+    @property
+    def boundaries(self) -> tuple[bytes, ...]:
+        """All readings of the boundary of a multipart, as in its body; the likeliest first."""
+        boundary = self.parameters.get("boundary")
+        if not boundary or not self.value.startswith("multipart/"):
+            return ()
+        if not self.other_boundaries and boundary.isascii():
+            stripped = boundary.rstrip().encode("ascii")
+            return (stripped,) if stripped else ()
+        found: dict[bytes, None] = {}
+        for one in (boundary, *self.other_boundaries):
+            found[one.rstrip().encode("utf-8", "replace")] = None
+            with suppress(UnicodeEncodeError):  # bytes that are no UTF-8 were read as windows-1252
+                found[one.rstrip().encode("cp1252")] = None
+        found.pop(b"", None)
+        return tuple(found)
 
 
-_COMMENT = re.compile(r"\([^()\\]*+\)")
-# A quote that is never closed takes the rest of the field, so no byte is looked at twice.
-_PARAMETER = re.compile(
-    r"[; \t\r\n]*+([^\x00-\x20;=\"]++)[ \t\r\n]*+=[ \t\r\n]*+"
-    r'(?:"((?:[^"\\]|\\.)*+)"?+[^;]*+|([^;]*+))'
-    r"|[^;]*+;++|[^;]++\Z",
-    re.DOTALL,
+_ATOM = r"[!#$%&+\-.0-9A-Z^_`a-z{|}~]"
+# What nearly every field looks like; the rest is read by ``param_scan``. No "*" in a name, no
+# apostrophe in a value: these have a second meaning.
+_WELL_FORMED = re.compile(
+    rf"({_ATOM}++(?:/{_ATOM}++)?)"
+    rf'((?:[ \t]*+;[ \t]*+{_ATOM}++=(?:{_ATOM}++|"[^"\\\r\n]*+"))*+)[ \t]*+;?[ \t]*+\Z'
 )
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)(?:\*([0-9]{1,4}))?(\*)?\Z")
+_PAIR = re.compile(rf'({_ATOM}++)=(?:"([^"]*+)"|({_ATOM}++))')
 
 
 def parse_parameterised(value: bytes | str) -> ParameterisedValue:
     """Parse a value and its parameters; never raises."""
     text = value if isinstance(value, str) else decode_text(unfold(value))
-    head, semicolon, rest = text.partition(";")
-    head = _COMMENT.sub("", head).strip().lower()
-    if not semicolon:
-        return ParameterisedValue(head)
+    match = _WELL_FORMED.match(text)
+    if match is not None and "=?" not in text:
+        pairs = _PAIR.findall(match[2]) if match[2] else []
+        parameters = {name.lower(): quoted or plain for name, quoted, plain in pairs}
+        if len(parameters) == len(pairs) <= MAX_PARAMETERS:
+            return ParameterisedValue(match[1].lower(), parameters)
+    return parse_leniently(text)
+
+
+def parse_leniently(text: str) -> ParameterisedValue:
+    """Parse any value, unfolded or not; what is well-formed reads as by ``parse_parameterised``."""
+    head, found = scan_value(text)
     gathered = _Gathered()
-    count = 0
-    for match in _PARAMETER.finditer(rest):
-        name, quoted, plain = match.groups()
-        if name is None:
-            continue
-        count += 1
+    for count, item in enumerate(found, 1):
         if count > MAX_PARAMETERS:
             gathered.defects.append("too many parameters")
             break
-        if quoted is not None:
-            gathered.add(name.lower(), _ESCAPE.sub(r"\1", quoted))
-        else:
-            gathered.add(name.lower(), _COMMENT.sub("", plain).strip())
+        gathered.add(item)
     return gathered.finish(head)
 
 
@@ -77,58 +99,75 @@ class _Gathered:
         self.plain: dict[str, str] = {}
         self.pieces: dict[str, dict[int, tuple[str, bool]]] = {}
         self.order: dict[str, None] = {}
+        self.boundaries: list[str] = []
         self.defects: list[str] = []
 
-    def add(self, name: str, value: str) -> None:
-        match = _SECTION.match(name)
+    def add(self, item: Found) -> None:
+        match = _SECTION.match(item.name)
         if match is None:
             self.defects.append("bad parameter name")
             return
         base, section, extended = match.groups()
         self.order[base] = None
+        if base == "boundary":
+            self.boundaries += item.others
         if section is None and not extended:
-            if base in self.plain:
-                self.defects.append(f"duplicate parameter {base}")
-            else:
-                self.plain[base] = value
+            if base not in self.plain:
+                self.plain[base] = item.value
+                return
+            self.defects.append(f"duplicate parameter {base}")
+            if base == "boundary":
+                self.boundaries.append(item.value)
             return
         pieces = self.pieces.setdefault(base, {})
         number = int(section or 0)
         if number in pieces:
             self.defects.append(f"duplicate parameter {base}")
         elif number < MAX_SECTIONS:
-            pieces[number] = value, bool(extended)
+            pieces[number] = item.value, bool(extended)
         else:
             self.defects.append("too many sections")
 
     def finish(self, head: str) -> ParameterisedValue:
         parameters: dict[str, str] = {}
         for name in self.order:
-            if name in self.pieces:
+            if self.pieces.get(name):
                 if name in self.plain:
                     self.defects.append(f"duplicate parameter {name}")
+                    self.boundaries += [self.plain[name]] if name == "boundary" else []
                 parameters[name] = self._join(name)
             elif name in self.plain:
-                parameters[name] = decode_words(self.plain[name])
-        return ParameterisedValue(head, parameters, tuple(dict.fromkeys(self.defects)))
+                value = self.plain[name]
+                # RFC 2047 section 5 allows no encoded word here; names of files have them anyway.
+                parameters[name] = decode_words(value) if name in FILE_NAMES else value
+        readings = dict.fromkeys(self.boundaries[:MAX_READINGS])
+        readings.pop(parameters.get("boundary", ""), None)
+        return ParameterisedValue(
+            head, parameters, tuple(dict.fromkeys(self.defects)), tuple(readings)
+        )
 
     def _join(self, name: str) -> str:
-        """Put the pieces together (RFC 2231 section 4.1): in order, until one is missing."""
+        """Put the pieces together (RFC 2231 section 4.1), in the order of their numbers.
+
+        Security: some programs go on behind a missing piece, so the end of the name is kept.
+        """
         pieces = self.pieces[name]
+        numbers = sorted(pieces)
+        if numbers[-1] - numbers[0] != len(numbers) - 1:
+            self.defects.append(f"missing section of {name}")
         charset: str | None = None
         joined: list[bytes] = []
-        for number in range(len(pieces)):
-            if number not in pieces:
-                self.defects.append(f"missing section of {name}")
-                break
+        for number in numbers:
             text, extended = pieces[number]
-            if extended and number == 0 and text.count("'") >= 2:
+            if extended and number == numbers[0] and text.count("'") >= 2:
                 charset, _, text = text.split("'", 2)
             joined.append(unquote_to_bytes(text) if extended else text.encode("utf-8", "replace"))
-        return decode_text(b"".join(joined), charset)
+        value = decode_text(b"".join(joined), charset)
+        has_words = name in FILE_NAMES and not any(extended for _, extended in pieces.values())
+        return decode_words(value) if has_words else value
 
 
-_TOKEN = re.compile(r"[!#$%&+\-.0-9A-Z^_`a-z{|}~]+\Z")
+_TOKEN = re.compile(rf"{_ATOM}+\Z")
 _PIECE = 60
 
 

@@ -32,7 +32,8 @@ class _Open:
     part: Part
     depth: int
     """Length of the stack when this multipart is on top."""
-    boundary: bytes
+    boundaries: tuple[bytes, ...]
+    """What its delimiters may be; more than one where the field can be read in several ways."""
 
 
 def parse_message(data: bytes) -> Part:
@@ -118,19 +119,18 @@ class _Pass:
         self.stack.append(part)
         part.body_end = len(self.data)
         encloses = part.type in ENCLOSING and part.encoding in ("", "7bit", "8bit", "binary")
-        boundary = part.content_type.parameters.get("boundary", "")
-        multipart = part.type.startswith("multipart/") and boundary.strip()
-        if not (encloses or multipart):
+        boundaries = part.content_type.boundaries
+        if not (encloses or boundaries):
             return
         if len(self.stack) >= MAX_DEPTH:
             part.defects.append("too deep")
         elif self.count >= MAX_PARTS:
             part.defects.append("too many parts")
-        elif multipart:
-            key = boundary.rstrip().encode("utf-8", "replace")
-            item = _Open(part, len(self.stack), key)
+        elif boundaries:
+            item = _Open(part, len(self.stack), boundaries)
             self.open.append(item)
-            self.boundaries.setdefault(key, []).append(item)
+            for boundary in boundaries:
+                self.boundaries.setdefault(boundary, []).append(item)
         else:
             self._begin(part.body_start)
 
@@ -150,10 +150,11 @@ class _Pass:
     def _close(self, item: _Open) -> None:
         """Forget the innermost open multipart: what follows it is its epilogue."""
         self.open.pop()
-        same = self.boundaries[item.boundary]
-        same.pop()
-        if not same:
-            del self.boundaries[item.boundary]
+        for boundary in item.boundaries:
+            same = self.boundaries[boundary]
+            same.pop()
+            if not same:
+                del self.boundaries[boundary]
 
     # ---- lines ------------------------------------------------------------------------------
 

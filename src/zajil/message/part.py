@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zajil.message.charset import decode_text
-from zajil.message.fields import Field, find_value
+from zajil.message.fields import Field, find_value, unfold
 from zajil.message.params import ParameterisedValue, parse_parameterised
 from zajil.message.transfer import decode_transfer
 
@@ -118,6 +119,53 @@ ENCLOSING = frozenset({"message/rfc822", "message/global"})
 """Types whose body is a message."""
 
 
+def parse_content_type(value: bytes) -> ParameterisedValue:
+    """Parse a Content-Type.
+
+    What is no ``type/subtype`` counts as text/plain (RFC 2045 section 5.2), unless a boundary says
+    that it has parts or a name that it is a file: other programs show these.
+
+    Returns:
+        With ``value`` ``""``: there is nothing but a word that is no type.
+    """
+    parsed = parse_parameterised(value)
+    if "/" in parsed.value:
+        return parsed
+    if parsed.value.startswith("multipart"):
+        return replace(parsed, value="multipart/mixed")
+    if not parsed.parameters:
+        return replace(parsed, value="")
+    if parsed.value.startswith("text") or not parsed.parameters.keys() & {"boundary", "name"}:
+        return replace(parsed, value="text/plain")
+    has_parts = "boundary" in parsed.parameters
+    return replace(parsed, value="multipart/mixed" if has_parts else "application/octet-stream")
+
+
+def parse_encoding(value: bytes) -> str:
+    """Give the token of a Content-Transfer-Encoding, lower case (RFC 2045 section 6.1).
+
+    Other programs read "8 bit", "base-64" and "quoted_printable" too; so do the checks then.
+    """
+    word = unfold(value).lower().decode("latin-1")
+    if word in _ENCODINGS:
+        return word
+    letters = _NO_LETTER.sub("", parse_parameterised(word).value)
+    for encoding in _ENCODINGS:
+        if letters.startswith(_NO_LETTER.sub("", encoding)):
+            return encoding
+    # The token may be cut by a space or a comment: "8 bit", "quoted(x)-printable".
+    letters = _NO_LETTER.sub("", _COMMENT.sub("", word).partition(";")[0])
+    for encoding in _ENCODINGS:
+        if letters.startswith(_NO_LETTER.sub("", encoding)):
+            return encoding
+    return parse_parameterised(word).value
+
+
+_ENCODINGS = ("7bit", "8bit", "binary", "base64", "quoted-printable")
+_NO_LETTER = re.compile(r"[^a-z0-9]+")
+_COMMENT = re.compile(r"\([^()]*+\)")
+
+
 def make_part(
     fields: list[Field], offsets: tuple[int, int, int], *, in_digest: bool = False
 ) -> Part:
@@ -137,16 +185,15 @@ def make_part(
             continue
         seen.add(name)
         if name == b"content-type":
-            parsed = parse_parameterised(item.value)
+            parsed = parse_content_type(item.value)
             defects += parsed.defects
-            # RFC 2045 section 5.2: what is no type at all counts as text/plain.
-            if "/" in parsed.value.strip("/"):
+            if parsed.value:
                 content_type = parsed
         elif name == b"content-disposition":
             disposition = parse_parameterised(item.value)
             defects += disposition.defects
         elif name == b"content-transfer-encoding":
-            encoding = parse_parameterised(item.value).value
+            encoding = parse_encoding(item.value)
     start, header_end, body_start = offsets
     return Part(
         start, header_end, body_start, body_start, fields, content_type, disposition, encoding,

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from zajil.message.address_list import parse_address_list
 from zajil.message.fields import Field, find_field, read_fields, split_message
-from zajil.message.params import parse_parameterised
 from zajil.message.parse import MAX_PARTS
+from zajil.message.part import parse_content_type
 from zajil.message.source import PIECE, Source, read_pieces, read_range, size_of
 
 _DELIMITER = re.compile(rb"\n--([^\r\n]{1,260}+)\r?\n")
@@ -72,13 +72,13 @@ def raw_part_headers(fields: Sequence[Field], body: bytes | Source) -> Iterator[
     """
     if all(piece.isascii() for piece in read_pieces(body)):  # nearly every mail
         return
-    boundary = _find_boundary(fields)
-    if boundary is not None:
-        yield from _raw_headers(body, boundary)
+    boundaries = _find_boundaries(fields)
+    if boundaries:
+        yield from _raw_headers(body, boundaries)
 
 
-def _raw_headers(body: bytes | Source, boundary: bytes) -> Iterator[bytes]:
-    boundaries = {boundary}
+def _raw_headers(body: bytes | Source, outer: tuple[bytes, ...]) -> Iterator[bytes]:
+    boundaries = set(outer)
     size, at, parts = size_of(body), 0, 0
     while True:
         window = read_range(body, at, at + PIECE)
@@ -94,20 +94,12 @@ def _raw_headers(body: bytes | Source, boundary: bytes) -> Iterator[bytes]:
             if parts >= MAX_PARTS:
                 # Deviation: behind so many parts nobody looks (2026-11-23); it may go as it is.
                 return
-            nested = _find_boundary(read_fields(header))
-            if nested is not None:
-                boundaries.add(nested)
+            boundaries.update(_find_boundaries(read_fields(header)))
         if at + len(window) >= size:
             return
         at += len(window) - _LONGEST_DELIMITER
 
 
-def _find_boundary(fields: Sequence[Field]) -> bytes | None:
+def _find_boundaries(fields: Sequence[Field]) -> tuple[bytes, ...]:
     field = find_field(fields, b"content-type")
-    if field is None:
-        return None
-    content_type = parse_parameterised(field.value)
-    boundary = content_type.parameters.get("boundary", "").rstrip()
-    if not boundary or not content_type.value.startswith("multipart/"):
-        return None
-    return boundary.encode("utf-8", "replace")
+    return () if field is None else parse_content_type(field.value).boundaries
