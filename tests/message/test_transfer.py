@@ -51,6 +51,35 @@ def test_any_bytes_decode(data: bytes, encoding: str) -> None:
     assert isinstance(decode_transfer(data, encoding), bytes)
 
 
+@pytest.mark.parametrize(
+    ("data", "decoded"),
+    [
+        # RFC 2045 section 6.7 rule 3: what stands at a line end was added on the way.
+        (b"one \r\ntwo\t \r\n", b"one\r\ntwo\r\n"),
+        (b"one \ntwo\t\n", b"one\ntwo\n"),
+        (b"end \t", b"end"),
+        (b"kept=20\r\n", b"kept \r\n"),
+        # Rule 5: a soft line break, and what became of it.
+        (b"so=\r\nft", b"soft"),
+        (b"so= \t\r\nft", b"soft"),
+        (b"so=\t\nft", b"soft"),
+        (b"end=", b"end"),
+        (b"end= ", b"end"),
+        (b"=e9=C3=aB", b"\xe9\xc3\xab"),
+        # What is none stays, and hides nothing behind it.
+        (b"=zz=4=x", b"=zz=4=x"),
+        (b"==41", b"=A"),
+        (b"a=\rb\r\nc", b"a=\rb\r\nc"),
+    ],
+)
+def test_quoted_printable_is_read_as_others_read_it(data: bytes, decoded: bytes) -> None:
+    assert decode_transfer(data, "quoted-printable") == decoded
+
+
+def test_endless_white_space_takes_linear_time() -> None:
+    assert decode_transfer(b" " * 2_000_000 + b"x \r\n", "quoted-printable").endswith(b" x\r\n")
+
+
 def test_an_unknown_encoding_changes_nothing() -> None:
     """RFC 2045 section 6.4."""
     assert decode_transfer(b"=41", "x-new") == b"=41"
