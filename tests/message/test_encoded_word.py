@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,14 @@ from zajil.message.encoded_word import MAX_WORD, decode_words, encode_words
         ("x =?utf-8?Q?=D8=B3?= y", "x س y"),
         ("=?utf-8?X?abc?=", "=?utf-8?X?abc?="),
         ("=?utf-8?Q?open", "=?utf-8?Q?open"),
+        ("=?utf-8?Q?=D8=B3?==?utf-8?Q?=D9=84?=", "سل"),
+        ("=?utf-8?B?2LPZ?= =?UTF-8?B?hA==?=", "سل"),
+        ("=?utf-8?B?2LPZh?= =?utf-8?B?A==?=", "سل"),  # cut inside a group of four
+        ("=?utf-8?B?2LM?= =?utf-8?Q?=D9=84?=", "سل"),
+        ("=?utf-8*ar?Q?=d8=b3?=", "س"),
+        ("=?utf-8?Q?two words=\tx?=", "two words=\tx"),
+        ("=?utf-8?B?2LPZ\r\n hA==?=", "سل"),
+        ("=?utf-8?Q?a?= =?utf-8?Q?broken", "a =?utf-8?Q?broken"),
         ("=?nonsense?Q?=D8=B3?=", "س"),
     ],
 )
@@ -55,6 +65,23 @@ def test_what_was_encoded_decodes_to_itself(text: str) -> None:
 def test_no_text_makes_it_raise(text: str) -> None:
     assert isinstance(decode_words(text), str)
     decode_words(text.encode("utf-8", "replace"))
+
+
+@pytest.mark.parametrize("word", ["=?utf-8?Q?\udc80?=", "=?utf-8?B?\udc80AA?=", "\udc80"])
+def test_half_a_character_does_not_make_it_raise(word: str) -> None:
+    assert isinstance(decode_words(word), str)
+
+
+@given(st.text(alphabet="سلام ab", min_size=1, max_size=40), st.data())
+def test_words_may_be_cut_anywhere(text: str, data: st.DataObject) -> None:
+    octets = text.encode()
+    cut = data.draw(st.integers(0, len(octets)))
+    both = [base64.b64encode(half).decode() for half in (octets[:cut], octets[cut:])]
+    assert decode_words(" ".join(f"=?utf-8?B?{half}?=" for half in both)) == text
+    whole = base64.b64encode(octets).decode().rstrip("=")
+    cut = data.draw(st.integers(0, len(whole)))
+    both = [whole[:cut], whole[cut:]]
+    assert decode_words(" ".join(f"=?utf-8?B?{half}?=" for half in both)) == text
 
 
 def test_endless_beginnings_of_words_take_linear_time() -> None:

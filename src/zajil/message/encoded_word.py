@@ -17,7 +17,8 @@ MAX_WORD = 75
 
 # A language after "*" is RFC 2231 section 5. Each part excludes "?", so nothing backtracks far.
 _WORD = re.compile(
-    r"=\?([!->@-~]{1,40}?)(?:\*[A-Za-z0-9-]{0,40})?\?([BbQq])\?([^?\x00-\x1f\x7f]{0,2000})\?="
+    r"=\?([!->@-~]{1,40}?)(?:\*[A-Za-z0-9-]{0,40})?\?([BbQq])\?"
+    r"([^?\x00-\x08\x0b\x0c\x0e-\x1f\x7f]{0,2000})\?="
 )
 
 
@@ -30,31 +31,55 @@ def decode_words(value: bytes | str) -> str:
     if "=?" not in text:
         return text
     out: list[str] = []
-    charset = ""
-    held = bytearray()  # bytes of neighbouring words in one charset
+    held = _Held()
     at = 0
     for word in _WORD.finditer(text):
         gap = text[at : word.start()]
         joined = at > 0 and not gap.strip(" \t\r\n")
-        if held and (not joined or charset != word[1].lower()):
-            out.append(decode_text(bytes(held), charset))
-            held.clear()
+        if not joined or held.charset != word[1].lower():
+            out.append(held.take())
         if not joined:
             out.append(gap)
-        charset = word[1].lower()
-        held += _decode_payload(word[2], word[3])
+        held.add(word[1].lower(), word[2].upper(), word[3])
         at = word.end()
-    if held:
-        out.append(decode_text(bytes(held), charset))
+    out.append(held.take())
     out.append(text[at:])
     return "".join(out)
 
 
-def _decode_payload(encoding: str, payload: str) -> bytes:
-    data = payload.encode("utf-8")
-    if encoding in "Bb":
-        return decode_base64(data)
-    return a2b_qp(data, header=True)
+class _Held:
+    """Neighbouring words in one charset, which become text together."""
+
+    def __init__(self) -> None:
+        self.charset = ""
+        self._octets = bytearray()
+        self._base64 = ""
+        """Payload that ended inside a group of four: the next word may go on with it."""
+
+    def add(self, charset: str, encoding: str, payload: str) -> None:
+        self.charset = charset
+        if encoding == "B":
+            self._base64 += "".join(payload.split())
+            if self._base64.endswith("=") or len(self._base64) % 4 == 0:
+                self._flush()
+            return
+        self._flush()
+        data = payload.encode("utf-8", "replace")
+        self._octets += a2b_qp(data.replace(b"\r", b"").replace(b"\n", b""), header=True)
+
+    def take(self) -> str:
+        """Give the text, and hold nothing."""
+        self._flush()
+        if not self._octets:
+            return ""
+        text = decode_text(bytes(self._octets), self.charset)
+        self._octets.clear()
+        return text
+
+    def _flush(self) -> None:
+        if self._base64:
+            self._octets += decode_base64(self._base64.encode("utf-8", "replace"))
+            self._base64 = ""
 
 
 def encode_words(text: str, *, first_limit: int = MAX_WORD) -> list[str]:
