@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import email.utils
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.message.date import format_date, parse_date
+from zajil.message.date import format_date, parse_date, parse_day
 
 NOON_MS = 1_795_435_200_000
 
@@ -25,6 +26,14 @@ NOON_MS = 1_795_435_200_000
         "Mon, 23 November 2026 12:00:00 Z",
         "Mon, 23 Nov 2026 12:00:00 XYZ",
         "Mon, 23 Nov 2026 12:00:00",
+        "Mon,  23\t Nov  2026   12:00:00  +0000",
+        "(a (nested) \\) one) 23 Nov 2026 12:00:00 +0000",
+        "Mon(a),(b)23(c)Nov(d)2026(e)12(f):(g)00(h):(i)00(j)+0000(k)",
+        "Mon, 23 Nov 2026 ((x) y) 12:00:00 +0000",
+        "Mon , 23 Nov 2026 12:00:00+0000 (never closed",
+        "Mon, 23 Nov 126 12:00:00 UT",
+        "23 Nov 2026 15:00:00 GMT+0300",
+        "23 Nov 2026 15:00:00 +03:00",
     ],
 )
 def test_dates_of_rfc_5322_and_older(text: str) -> None:
@@ -65,6 +74,21 @@ def test_what_is_no_date_is_none(text: str) -> None:
     assert parse_date(text) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Tue,  1  Apr 2025 23:00:00 -1200", "(x) 1 Apr 2025", "1 Apr 25 99:99", "1\tApr\t125 10:00",
+     "Tue, 1 Apr 2025 ((a) b) 10:00:00 +0000", "Tue, 01-Apr-2025 10:00"],
+)  # fmt: skip
+def test_the_day_is_the_one_that_is_written(text: str) -> None:
+    """RFC 3501 section 6.4.4, SENTON: disregarding time and time zone."""
+    assert parse_day(text.encode()) == date(2025, 4, 1)
+
+
+def test_no_date_is_no_day() -> None:
+    for text in ("", "31 Feb 2025 10:00", "1 Apr 0000", "1 Apr 20251 10:00", "1 Foo 2025"):
+        assert parse_day(text) is None
+
+
 def test_a_leap_second_is_the_second_before() -> None:
     assert parse_date("31 Dec 2016 23:59:60 +0000") == parse_date("31 Dec 2016 23:59:59 +0000")
 
@@ -78,4 +102,5 @@ def test_what_was_written_reads_back(seconds: int, offset: int) -> None:
 
 @given(st.binary(max_size=80) | st.text(alphabet="0123456789 :+-,JanMon()", max_size=60))
 def test_nothing_makes_it_raise(value: bytes | str) -> None:
-    parse_date(value)
+    at_ms, day = parse_date(value), parse_day(value)
+    assert at_ms is None or day is not None

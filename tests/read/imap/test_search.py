@@ -106,6 +106,27 @@ def test_keys(store: Store, tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_the_day_of_an_odd_date_is_found(store: Store, tmp_path: Path) -> None:
+    """RFC 5322 section 4.3: comments and white space stand anywhere in a date."""
+    make_reader(store)
+    odd = (
+        b"Tue,  1  Apr 2025 10:00:00 +0000",
+        b"Tue,\t1\tApr\r\n 2025 23:00:00 -1200",
+        b"(a (b) c) 1 Apr 2025 10:00",
+        b"Tue, 1(x)Apr (y) 25",
+    )
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            for value in (*odd, b"1 Apr 2024 10:00", b"no date"):
+                await imap.append("INBOX", b"Date: %b\r\n\r\nx\r\n" % value)
+            await imap.ok("SELECT INBOX")
+            (line, _) = await imap.ok("SEARCH SENTON 1-Apr-2025")
+            assert line == b"* SEARCH 1 2 3 4"
+
+    asyncio.run(run())
+
+
 ODD_PEOPLE = (
     b"From: Joe (the (real) one) Bloggs\r\n"
     b" <joe (office) @ (where\r\n he works)\r\n south.test>\r\n"

@@ -6,12 +6,10 @@ the word with it.
 
 from __future__ import annotations
 
-import re
 from datetime import date
 
-from zajil.imap.date_time import date_of
 from zajil.message.address_list import Group, NamedAddress, parse_address_list
-from zajil.message.date import parse_date
+from zajil.message.date import parse_day
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, read_fields, split_message, unfold
 from zajil.message.normal_form import normal_form
@@ -26,9 +24,6 @@ _READABLE = ("text/", "message/")
 """Types that are looked through: the second for what reports say (message/delivery-status)."""
 MAX_HEADER = 1 << 20
 """Bytes in which the header section is looked for."""
-
-# Day, month, year of a Date field; time and zone do not count (RFC 3501 section 6.4.4, SENTON).
-_DAY = re.compile(rb"([0-9]{1,2})[ -]([A-Za-z]{3})[A-Za-z]{0,6}[ -]([0-9]{2,4})")
 
 
 class MessageText:
@@ -83,9 +78,7 @@ class MessageText:
     def _find_day(self) -> date | None:
         for name, value in self._read_fields():
             if name == b"date":
-                found = _DAY.search(value)
-                at_ms = parse_date(b"%b %b %b 00:00" % found.groups()) if found else None
-                return None if at_ms is None else date_of(at_ms)
+                return parse_day(value)  # time and zone do not count (RFC 3501 section 6.4.4)
         return None
 
     def _value(self, place: int) -> str:
