@@ -96,3 +96,15 @@ def test_an_address_without_domain_does_not_begin_a_group() -> None:
     part = parse_message(b"From: root\r\nTo: friends: a@b.test;\r\n\r\n")
     assert b'((NIL NIL "root" ""))' in envelope(part)
     assert b'((NIL NIL "friends" NIL)(NIL NIL "a" "b.test")(NIL NIL NIL NIL))' in envelope(part)
+
+
+def test_a_source_route_is_the_at_domain_list() -> None:
+    """RFC 3501 section 7.4.2; RFC 5322 section 4.4."""
+    root = parse_message(
+        b"From: Joe <@one.test:joe@there.test>\r\nTo: <@one.test , @two.test : amal@north.test>\r\n"
+        b"Cc: Crew: <@one.test:rene@east.test>;\r\n\r\n"
+    )
+    written = envelope(root)
+    assert b'("Joe" "@one.test" "joe" "there.test")' in written
+    assert b'((NIL "@one.test,@two.test" "amal" "north.test"))' in written
+    assert b'(NIL "@one.test" "rene" "east.test")' in written

@@ -52,6 +52,17 @@ def test_addresses_of_the_rfc(value: str, people: list[tuple[str, str]] | None) 
         assert specs(value) == people
 
 
+@pytest.mark.parametrize(
+    ("value", "route"),
+    [("<@a.test:joe@b.test>", "@a.test"), ("<,@a.test,,@c.test: joe@b.test>", "@a.test,,@c.test"),
+     ("<joe@b.test>", ""), ("joe@b.test", "")],
+)  # fmt: skip
+def test_a_source_route_is_kept_beside_the_address(value: str, route: str) -> None:
+    """RFC 5322 section 4.4."""
+    (one,) = parse_address_list(value).people
+    assert (one.route, one.spec) == (route, "joe@b.test")
+
+
 def test_groups_keep_their_members() -> None:
     listed = parse_address_list(
         "A Group:Ed Jones <c@a.test>,joe@where.test;, Undisclosed recipients:;, x@y.test"

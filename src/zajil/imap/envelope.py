@@ -55,7 +55,8 @@ def _address(item: NamedAddress) -> bytes:
     return parenthesized(
         (
             nstring(name or None),
-            _NIL,
+            # at-domain-list: the source route.
+            nstring(item.route.encode("utf-8", "replace") or None),
             string(item.local_part.encode("utf-8", "replace")),
             string(item.domain.encode("utf-8", "replace")),
         )

@@ -36,6 +36,8 @@ class NamedAddress:
     """As written: U-labels or A-labels, any case; ``""`` when there is none."""
     address: Address | None
     """``None``: not a valid address."""
+    route: str = ""
+    """``@a.example,@b.example``: the obsolete source route (RFC 5322 section 4.4); ``""``: none."""
 
     @property
     def display_name(self) -> str:
@@ -219,9 +221,12 @@ class _Parser:
             self._add(self._make(name, spec))
 
     def _make(self, raw_name: str, spec: list[_Token]) -> NamedAddress:
-        if spec and spec[0] == ("special", "@") and ("special", ":") in spec:
-            # A source route (RFC 5322 section 4.4) is dropped.
-            spec = spec[spec.index(("special", ":")) + 1 :]
+        route = ""
+        if ("special", ":") in spec and spec[0][1] in ("@", ","):
+            # A source route (RFC 5322 section 4.4) is no part of the address.
+            colon = spec.index(("special", ":"))
+            route = "".join([word for _, word in spec[:colon]]).strip(",")
+            spec = spec[colon + 1 :]
         texts = [word for _, word in spec]
         at = [number for number, token in enumerate(spec) if token == ("special", "@")]
         split = at[-1] if at else len(spec)
@@ -235,7 +240,7 @@ class _Parser:
                 address = None
         if address is None:
             self.defects.append("bad address")
-        return NamedAddress(raw_name, local, domain, address)
+        return NamedAddress(raw_name, local, domain, address, route)
 
     def _add(self, found: NamedAddress) -> None:
         self.count += 1
