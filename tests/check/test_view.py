@@ -95,3 +95,16 @@ def test_any_bytes(body: bytes) -> None:
     seen = view(b"Content-Type: text/html\r\nFrom: " + body)
     assert len(seen.links) + len(seen.attachments) + len(seen.reply_to) >= 0
     assert seen.author is None or seen.visible_text is not None
+
+
+def test_the_charset_of_html_is_that_of_the_page() -> None:
+    """The checks read the words that a reader sees, whoever says the charset."""
+    data = '<meta charset="windows-1256"><p>مرحبا'.encode("cp1256")
+    for encoding, body in ((b"8bit", data), (b"quoted-printable", data.replace(b"=", b"=3D"))):
+        head = b"Content-Type: text/html\r\nContent-Transfer-Encoding: %b\r\n\r\n" % encoding
+        assert "مرحبا" in view(head + body).visible_text
+
+
+def test_a_soft_line_break_with_space_behind_it_hides_no_word() -> None:
+    head = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+    assert "password" in view(head + b"your pass= \r\nword\r\n").visible_text

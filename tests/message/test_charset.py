@@ -20,8 +20,25 @@ def test_arabic_text_survives_its_charsets(charset: str, codec: str) -> None:
         assert decode_text(data, charset) == "سلام"
 
 
+@pytest.mark.parametrize(
+    ("charset", "codec"),
+    [("x-cp1256", "cp1256"), ("win-1256", "cp1256"), ("MS-ARAB", "cp1256"),
+     ("ISO_8859-6:1987", "iso8859-6"), ("iso-ir-127", "iso8859-6"),
+     ("csISOLatinArabic", "iso8859-6"),
+     ("iso-8859-6-i", "iso8859-6"), ("ISO-8859-8-I", "iso8859-8"), ("utf8", "utf-8"),
+     ("UTF 8", "utf-8"), ("'utf-8'", "utf-8"), ("unicode-1-1-utf-8", "utf-8"),
+     ("ks_c_5601-1987", "cp949"), ("gb2312", "gb18030"), ("GB_2312-80", "gb18030"),
+     ("shift_jis", "cp932"), ("x-x-big5", "big5hkscs"), ("latin-1", "cp1252"),
+     ("iso-8859-9", "cp1254"), ("866", "cp866"), ("IBM-864", "cp864"), ("csKOI8R", "koi8-r")],
+)  # fmt: skip
+def test_a_charset_has_many_names(charset: str, codec: str) -> None:
+    assert find_codec(charset) == codec
+
+
 @pytest.mark.parametrize("charset", ["punycode", "utf-7", "idna", "hex", "zip", "rot13",
-                                     "unicode_escape", "x" * 1000, "", "\x00"])  # fmt: skip
+                                     "unicode_escape", "raw-unicode-escape",
+                                     "base64", "quopri", "undefined", "mbcs", "utf_7", "x" * 1000,
+                                     "", "\x00"])  # fmt: skip
 def test_codecs_that_are_no_charsets_are_not_run(charset: str) -> None:
     """``punycode`` is quadratic, ``utf-7`` hides text from filters."""
     assert find_codec(charset) is None
@@ -33,6 +50,44 @@ def test_unlabelled_text_is_utf_8_or_windows_1252() -> None:
     assert decode_text("سلمى".encode(), "us-ascii") == "سلمى"
     assert decode_text(b"caf\xe9") == "café"
     assert decode_text(b"\x93x\x94", "iso-8859-1") == "“x”"
+
+
+_GREETING = "مرحبا بالعالم"
+
+
+@pytest.mark.parametrize(
+    "meta",
+    ['<meta charset="windows-1256">', "<META CHARSET=cp1256 />", "<meta charset = 'x-cp1256'>",
+     '<html><head><meta http-equiv="Content-Type" content="text/html; charset=windows-1256">',
+     "<meta content='text/html;charset=windows-1256' http-equiv=Content-Type>",
+     '<!-- <meta charset="koi8-r"> --><meta charset="windows-1256">',
+     '<meta charset="no-such"><meta name=x><meta\ncharset="windows-1256">'],
+)  # fmt: skip
+def test_html_says_its_charset_itself(meta: str) -> None:
+    """HTML standard, section 13.2.3.2; a charset parameter comes first where there is one."""
+    data = f"{meta}<p>{_GREETING}".encode("cp1256")
+    assert decode_text(data, is_html=True).endswith(_GREETING)
+    assert decode_text(data, "us-ascii", is_html=True).endswith(_GREETING)
+    assert not decode_text(data, "iso-8859-1", is_html=True).endswith(_GREETING)
+    assert not decode_text(data).endswith(_GREETING)
+
+
+def test_html_without_a_word_of_its_charset() -> None:
+    assert decode_text(_GREETING.encode(), is_html=True) == _GREETING
+    assert decode_text(b"caf\xe9", is_html=True) == "café"
+    late = b"<p>" + b" " * 2000 + b"<meta charset=windows-1256>\xe3"
+    assert decode_text(late, is_html=True).endswith("ã")
+    # Nothing that was read byte by byte is UTF-16.
+    utf_16 = b"<meta charset=utf-16>" + _GREETING.encode()
+    assert decode_text(utf_16, is_html=True).endswith(_GREETING)
+    assert decode_text(b"<meta charset=utf-7>+ADw-", is_html=True).endswith("+ADw-")
+
+
+@pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_comes_first(mark: str) -> None:
+    data = f"<meta charset=windows-1256>{_GREETING}".encode(mark)
+    assert decode_text(data, is_html=True) == f"<meta charset=windows-1256>{_GREETING}"
+    assert decode_text(_GREETING.encode(mark)) == _GREETING
 
 
 def test_truncated_and_overlong_utf_8_become_replacement_characters() -> None:

@@ -19,7 +19,6 @@ from functools import cached_property
 from zajil.check.html_text import MAX_LINKS, HtmlText, Link, read_html
 from zajil.check.late_parts import LateParts, find_late_parts
 from zajil.message.address_list import AddressList, NamedAddress, parse_address_list
-from zajil.message.charset import decode_text
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, find_fields, find_value
 from zajil.message.parse import parse_message
@@ -237,8 +236,7 @@ class MessageView:
     # ---- parts ------------------------------------------------------------------------------
 
     def _read_text(self, part: Part) -> TextPiece:
-        content = self.content(part, MAX_TEXT)
-        text = decode_text(content, part.content_type.parameters.get("charset"))
+        text = part.decode(self.content(part, MAX_TEXT))
         if part.type == "text/html":
             html = read_html(text)
             return TextPiece(part, html.text, html)

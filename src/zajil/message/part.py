@@ -77,7 +77,12 @@ class Part:
 
     def text(self, data: bytes) -> str:
         """Give the body as text; what does not fit its charset becomes U+FFFD."""
-        return decode_text(self.content(data), self.content_type.parameters.get("charset"))
+        return self.decode(self.content(data))
+
+    def decode(self, content: bytes) -> str:
+        """Give content of this part as text, or the beginning of it."""
+        charset = self.content_type.parameters.get("charset")
+        return decode_text(content, charset, is_html=self.type == "text/html")
 
     def line_count(self, data: bytes) -> int:
         """Lines of the body as it stands, for BODYSTRUCTURE (RFC 9051 section 7.5.2)."""
