@@ -175,6 +175,15 @@ def test_parts_are_found_however_the_boundary_is_said(content_type: str, delimit
     assert "no closing boundary" not in root.defects
 
 
+def test_two_readings_of_a_boundary_in_one_body_are_flagged() -> None:
+    """Attacks I: a part for one program is text for the other; one reading alone is no defect."""
+    head = b"Content-Type: multipart/mixed; boundary=a(1)b\r\n\r\n--a(1)b\r\n\r\nx\r\n"
+    both = parse_message(head + b"--ab\r\nContent-Type: a/b\r\n\r\ny\r\n--a(1)b--\r\n")
+    assert [part.type for part in both.children] == ["text/plain", "a/b"]
+    assert "duplicate parameter boundary" in both.defects
+    assert not parse_message(head + b"--a(1)b--\r\n").defects
+
+
 def test_cve_2020_12100_parts_are_capped() -> None:
     head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
     root = parse_message(head + b"--b\r\n\r\nx\r\n" * 50_000)

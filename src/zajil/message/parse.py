@@ -24,6 +24,8 @@ MAX_PARTS = 1000
 # looked at, not taken: the next line may be a boundary too.
 _DELIMITER = re.compile(rb"\n--([^\r\n]{1,260}+)(?=\r?(?:\n|\Z))")
 
+_TWO_BOUNDARIES = "duplicate parameter boundary"
+
 
 @dataclass(slots=True)
 class _Open:
@@ -34,6 +36,8 @@ class _Open:
     """Length of the stack when this multipart is on top."""
     boundaries: tuple[bytes, ...]
     """What its delimiters may be; more than one where the field can be read in several ways."""
+    seen: bytes = b""
+    """The one that was found first."""
 
 
 def parse_message(data: bytes) -> Part:
@@ -161,11 +165,19 @@ class _Pass:
     def _find_open(self, line: bytes) -> tuple[_Open, bool] | None:
         """Find the innermost open multipart a line belongs to, and whether it closes it."""
         line = line.rstrip(b" \t")
-        if opened := self.boundaries.get(line):
-            return opened[-1], False
-        if line.endswith(b"--") and (opened := self.boundaries.get(line[:-2])):
-            return opened[-1], True
-        return None
+        closes = False
+        opened = self.boundaries.get(line)
+        if not opened and line.endswith(b"--"):
+            line, closes = line[:-2], True
+            opened = self.boundaries.get(line)
+        if not opened:
+            return None
+        item = opened[-1]
+        item.seen = item.seen or line
+        if item.seen != line and _TWO_BOUNDARIES not in item.part.defects:
+            # Security: what one program takes for a new part is text for another.
+            item.part.defects.append(_TWO_BOUNDARIES)
+        return item, closes
 
     def _find_empty_line(self, at: int) -> tuple[int, int]:
         """Give the end of the header section that begins at ``at``, and the start of its body."""
