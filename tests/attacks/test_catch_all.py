@@ -24,7 +24,7 @@ from zajil.testing.zone import Zone
 
 ZONE: Zone = {name: {"A": ["127.0.0.1"]} for name in ("far.test", "elsewhere.test")}
 MESSAGE = (
-    "From: stranger@elsewhere.test\r\nTo: a1@south.test\r\nSubject: hi\r\n"
+    "From: stranger@east.test\r\nTo: a1@south.test\r\nSubject: hi\r\n"
     "Date: Mon, 23 Nov 2026 19:09:21 +0000\r\nMessage-ID: <1@elsewhere.test>\r\n\r\nhello\r\n"
 )
 PLAIN = b64encode(b"\0noor\0a password").decode()

@@ -50,6 +50,7 @@ def test_no_name_leads_to_anothers_mail(north: LabDomain, name: str) -> None:
             mailbox.append(quoted, None, None, b"Subject: x\r\n\r\nx\r\n"),
         ):
             assert answer[0] == "NO", answer
+        mailbox.append("INBOX", None, None, b"Subject: mine\r\n\r\nx\r\n")
         mailbox.select("INBOX", readonly=True)
         assert mailbox.search(None, "SUBJECT", token)[1] == [b""]
         assert mailbox.copy("1:*", quoted)[0] == "NO"
