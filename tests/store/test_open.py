@@ -140,17 +140,9 @@ def test_a_snapshot_stands_still(store: Store) -> None:
     assert store.read_now(accounts) == 1
 
 
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("mysql://localhost/mail", "neither 'sqlite' nor"),
-        ("postgresql://u@127.0.0.1:1/x", "cannot open the database: .*refused"),
-        ("postgresql://u@127.0.0.1:port/x", "not a database address"),
-    ],
-)
-def test_a_database_that_cannot_be_reached(tmp_path: Path, url: str, reason: str) -> None:
-    with pytest.raises(StoreUnavailable, match=reason) as caught:
-        open_test_store(url, tmp_path)
+def test_a_database_that_cannot_be_reached(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=r"cannot open the database: .*refused") as caught:
+        open_test_store("postgresql://u@127.0.0.1:1/x", tmp_path)
     assert "\n" not in str(caught.value)
 
 
