@@ -186,6 +186,117 @@ def test_a_summary_says_what_the_page_says() -> None:
     assert not summary.has_attachments
 
 
+MIXED = b"Content-Type: multipart/mixed; boundary=o\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Content-Type: text/html; name=page.html\r\n",
+        b"Content-Type: text/html; name*=utf-8''page.html\r\nContent-Disposition: inline\r\n",
+        b"Content-Type: text/html\r\nContent-Disposition: INLINE; filename=page.html\r\n",
+        b"Content-Type: text/plain; name=page.html\r\n",
+        b"Content-Disposition: inline; filename=page.html\r\n",
+    ],
+)
+def test_a_text_with_a_name_is_shown_and_offered_as_a_file(header: bytes) -> None:
+    """RFC 8621 section 4.1.4, RFC 2183 section 2.1."""
+    alone = header + b"\r\nolive tree\r\n"
+    second = MIXED + b"--o\r\n\r\nfirst\r\n--o\r\n" + alone + b"--o--\r\n"
+    related = MIXED.replace(b"mixed", b"related") + b"--o\r\n" + alone + b"--o--\r\n"
+    for data, number in ((alone, "1"), (second, "2"), (related, "1")):
+        view = view_message(data)
+        assert view.paragraphs[-1].text == "olive tree"
+        assert [(one.number, one.filename) for one in view.attachments] == [(number, "page.html")]
+        assert summarise(data).has_attachments
+
+
+def test_a_text_that_is_an_attachment_is_a_file_alone() -> None:
+    data = b"Content-Disposition: attachment; filename=page.txt\r\n\r\nolive tree\r\n"
+    view = view_message(data)
+    assert view.paragraphs == ()
+    assert [one.filename for one in view.attachments] == ["page.txt"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Content-Type: multipart/alternative\r\n\r\nolive <b>tree\r\n",
+        b"Content-Type: multipart/mixed; boundary=never\r\n\r\nolive <b>tree\r\n",
+        b'Content-Type: multipart/mixed; boundary=""\r\n\r\nolive <b>tree\r\n',
+        MIXED + b"--o\r\nContent-Type: multipart/related; boundary=i\r\n\r\nolive <b>tree\r\n--o--",
+        b"Content-Type: multipart/mixed\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        b"b2xpdmUgPGI+dHJlZQ==\r\n",
+    ],
+)
+def test_a_multipart_without_parts_is_text(data: bytes) -> None:
+    view = view_message(data)
+    assert [one.text for one in view.paragraphs] == ["olive <b>tree"]
+    assert view.html is None
+    assert view.attachments == ()
+
+
+def multipart(subtype: str, boundary: str, *parts: bytes) -> bytes:
+    mark = boundary.encode()
+    return (
+        b"Content-Type: multipart/%s; boundary=%s\r\n\r\n" % (subtype.encode(), mark)
+        + b"".join([b"--%s\r\n%s\r\n" % (mark, part) for part in parts])
+        + b"--%s--\r\n" % mark
+    )
+
+
+def plain(words: str) -> bytes:
+    return b"Content-Type: text/plain\r\n\r\n" + words.encode()
+
+
+def rich(words: str) -> bytes:
+    return b"Content-Type: text/html\r\n\r\n<p>%s</p>" % words.encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "as_text", "as_html"),
+    [
+        (
+            multipart(
+                "mixed",
+                "o",
+                multipart("alternative", "a", plain("p1"), rich("h1")),
+                multipart("alternative", "b", rich("h2")),
+                multipart("alternative", "c", plain("p3")),
+            ),
+            ["p1", "h2", "p3"],
+            ["h1", "h2", "p3"],
+        ),
+        (
+            multipart(
+                "alternative", "a", plain("p1"), multipart("mixed", "m", rich("h1"), plain("p2"))
+            ),
+            ["p1", "p2"],
+            ["h1", "p2"],
+        ),
+        (
+            multipart("alternative", "a", multipart("mixed", "m", plain("p1"), rich("h1"))),
+            ["p1", "h1"],
+            ["p1", "h1"],
+        ),
+        (
+            multipart("alternative", "a", plain("p1"), multipart("alternative", "b", rich("h1"))),
+            ["p1"],
+            ["h1"],
+        ),
+    ],
+    ids=["beside", "footer", "one", "nested"],
+)
+def test_each_alternative_decides_for_itself(
+    data: bytes, as_text: list[str], as_html: list[str]
+) -> None:
+    view = view_message(data)
+    assert [one.text for one in view.paragraphs] == as_text
+    assert view.html is not None
+    shown = [words for words in ("p1", "h1", "p2", "h2", "p3") if words in view.html]
+    assert sorted(shown) == sorted(as_html)
+
+
 PIECES = st.lists(
     st.sampled_from(
         [b"From: ", b"Subject: ", b"Date: ", b"Content-Type: ", b"text/html", b"text/plain",

@@ -3,6 +3,6 @@
 Pure. Nothing here raises on what a message holds. Reading order: ``fields`` (the header section
 as raw slices: all that the way of a mail needs), then what a value means: ``charset``,
 ``encoded_word``, ``params``, ``address_list``, ``date``; the body: ``transfer``, ``part``,
-``parse``; and writing: ``build``, ``dsn``, ``final_fields``; what must be written anew before it
-may travel: ``mend_fields``, ``mend_parts``.
+``parse``, ``leaves``; and writing: ``build``, ``dsn``, ``final_fields``; what must be written anew
+before it may travel: ``mend_fields``, ``mend_parts``.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 
@@ -16,6 +16,7 @@ from zajil.message.address_list import Group, NamedAddress, parse_address_list
 from zajil.message.date import parse_date
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import find_fields, unfold
+from zajil.message.leaves import Leaf, choose, find_leaves
 from zajil.message.parse import parse_message
 from zajil.message.part import ENCLOSING, Part
 from zajil.read.paragraphs import Direction, Paragraph, find_direction, split_paragraphs
@@ -103,8 +104,8 @@ class MessageView:
 class _Body:
     """The parts that are read, and those that are files."""
 
-    shown: list[tuple[Part, bool]] = field(default_factory=list)
-    """Text parts in order, and whether each is one of several alternatives."""
+    shown: list[Leaf] = field(default_factory=list)
+    """Text parts in order, all alternatives."""
     files: list[tuple[str, Part]] = field(default_factory=list)
     inline: dict[str, str] = field(default_factory=dict)
     """Content-ID to part number."""
@@ -223,51 +224,22 @@ def _warnings(root: Part) -> tuple[str, ...]:
 def _find_body(root: Part) -> _Body:
     """Sort the parts into what is read and what is a file; enclosed messages are files."""
     body = _Body()
-    for number, part, in_alternative in _leaves(root):
-        content_id = unfold(part.value(b"content-id") or b"").decode("utf-8", "replace")
+    for leaf in find_leaves(root):
+        content_id = unfold(leaf.part.value(b"content-id") or b"").decode("utf-8", "replace")
         if content_id:
-            body.inline.setdefault(content_id.strip("<>"), number)
-        is_file = part.disposition is not None and part.disposition.value == "attachment"
-        if part.type in ("text/plain", "text/html") and not is_file:
-            if part.filename is None or in_alternative:
-                body.shown.append((part, in_alternative))
-                continue
-        elif not part.type.startswith(("text/", "image/")) and in_alternative and not is_file:
-            # A calendar entry, a rich text nobody reads: still there for who wants it.
-            body.files.append((number, part))
-            continue
-        body.files.append((number, part))
+            body.inline.setdefault(content_id.strip("<>"), leaf.number)
+        if leaf.is_shown:
+            body.shown.append(leaf)
+        if leaf.is_file:
+            body.files.append((leaf.number, leaf.part))
     return body
 
 
-def _leaves(root: Part) -> Iterator[tuple[str, Part, bool]]:
-    stack: list[tuple[str, Part, bool]] = [("" if root.is_multipart else "1", root, False)]
-    while stack:
-        number, part, in_alternative = stack.pop()
-        if not part.is_multipart:
-            yield number, part, in_alternative
-            continue
-        inside = in_alternative or part.type == "multipart/alternative"
-        prefix = f"{number}." if number else ""
-        stack.extend(
-            reversed(
-                [(f"{prefix}{at}", child, inside) for at, child in enumerate(part.children, 1)]
-            )
-        )
-
-
 def _paragraphs(data: bytes, body: _Body, limit: int = MAX_HTML) -> tuple[Paragraph, ...]:
-    plain_alternative = any(part.type == "text/plain" and alt for part, alt in body.shown)
     paragraphs: list[Paragraph] = []
-    for part, in_alternative in body.shown:
-        if part.type == "text/plain":
-            parameters = part.content_type.parameters
-            paragraphs += split_paragraphs(
-                part.text(data)[:limit],
-                flowed=parameters.get("format", "").lower() == "flowed",
-                delete_space=parameters.get("delsp", "").lower() == "yes",
-            )
-        elif not (in_alternative and plain_alternative):
+    for leaf in choose(body.shown, "text/plain"):
+        part = leaf.part
+        if part.type == "text/html":
             html = part.text(data)[: limit * 2]
             is_preview = limit <= _PREVIEW_SOURCE
             words = (
@@ -276,6 +248,13 @@ def _paragraphs(data: bytes, body: _Body, limit: int = MAX_HTML) -> tuple[Paragr
                 else (html_to_marked_text(html))
             )
             paragraphs += split_paragraphs(words, marked=not is_preview)
+        else:
+            parameters = part.content_type.parameters
+            paragraphs += split_paragraphs(
+                part.text(data)[:limit],
+                flowed=parameters.get("format", "").lower() == "flowed",
+                delete_space=parameters.get("delsp", "").lower() == "yes",
+            )
     return tuple(paragraphs)
 
 
@@ -283,7 +262,7 @@ def _html(
     data: bytes, body: _Body, load_remote: bool, part_url: Callable[[str], str | None] | None
 ) -> tuple[str | None, int]:
     """Put the HTML parts together, and plain ones that stand beside them."""
-    if not any(part.type == "text/html" for part, _ in body.shown):
+    if not any(leaf.part.type == "text/html" for leaf in body.shown):
         return None, 0
 
     def inline_url(content_id: str) -> str | None:
@@ -292,12 +271,13 @@ def _html(
 
     pieces: list[str] = []
     blocked = 0
-    for part, in_alternative in body.shown:
+    for leaf in choose(body.shown, "text/html"):
+        part = leaf.part
         if part.type == "text/html":
             safe = make_safe(part.text(data), load_remote=load_remote, inline_url=inline_url)
             pieces.append(f'<div dir="auto">{safe.html}</div>')
             blocked += safe.blocked
-        elif not in_alternative:
+        else:
             text = escape(part.text(data)[:MAX_HTML])
             pieces.append(f'<div dir="auto" style="white-space:pre-wrap">{text}</div>')
     return "\n".join(pieces), blocked
