@@ -11,6 +11,7 @@ import io
 import time
 import tracemalloc
 import zipfile
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -65,6 +66,15 @@ BOMBS: dict[str, Bomb] = {
         + b"Content-Type: text/plain"
         + b"".join(b"; a*%d*=%%41" % number for number in range(size // 12))
         + b"\r\n\r\nx\r\n"
+    ),
+    "encoded-messages": repeated(
+        b"--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + b64encode(b"Content-Type: text/plain; name=x\r\n\r\n")
+        + b"\r\n",
+        MULTIPART + b"\r\n",
+    ),
+    "messages-by-name-in-each-other": repeated(
+        b"Content-Type: application/octet-stream; name=x.eml\r\n\r\n", b""
     ),
     "cve-2024-23184-many-addresses": lambda size: (
         b"From: a@b.test\r\nReply-To: " + b"a@b.test, " * (size // 10) + b"c@d.test\r\n\r\nx\r\n"

@@ -6,6 +6,8 @@ import gzip
 import io
 import tarfile
 import zipfile
+from base64 import b64encode
+from quopri import encodestring
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from zajil.check.archives import MAX_MEMBERS, list_archive
 from zajil.check.attachments import check_attachments, has_double_ending
+from zajil.check.enclosed import MAX_DECODED, MAX_DEPTH
 from zajil.check.verdict import Action
 from zajil.testing.made_mail import HEAD, view_and_facts, with_file
 
@@ -171,3 +174,104 @@ def test_a_program_is_found_however_the_boundary_is_said(content_type: str, deli
         ).encode()
     )
     assert "attach.program" in signals(message)
+
+
+# ---- enclosed messages --------------------------------------------------------------------------
+
+INNER = (
+    b"From: a@b.test\r\nSubject: inner words\r\n"
+    b"Content-Type: multipart/mixed; boundary=i\r\n\r\n"
+    b"--i\r\n\r\nfor somebody else\r\n"
+    b'--i\r\nContent-Type: image/png; name="a.png"\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+    + b64encode(PROGRAM)
+    + b"\r\n--i--\r\n"
+)
+BARE = b"Content-Type: application/octet-stream\r\n\r\n" + PROGRAM
+
+
+def outer(header: bytes, content: bytes, subtype: bytes = b"mixed") -> bytes:
+    return (
+        HEAD + b"Content-Type: multipart/" + subtype + b"; boundary=o\r\n\r\n--o\r\n" + header
+        + b"\r\n" + content + b"\r\n--o--\r\n"
+    )  # fmt: skip
+
+
+RFC822 = b"Content-Type: message/rfc822\r\n"
+ENCODED = b"Content-Transfer-Encoding: base64\r\n"
+ENCLOSED = {
+    "plain": outer(RFC822, INNER),
+    "base64": outer(RFC822 + ENCODED, b64encode(INNER)),
+    "quoted-printable": outer(
+        RFC822 + b"Content-Transfer-Encoding: quoted-printable\r\n", encodestring(INNER)
+    ),
+    "global": outer(b"Content-Type: Message/Global\r\n", INNER),
+    "news": outer(b"Content-Type: message/news\r\n", INNER),
+    "digest": outer(b"", INNER, b"digest"),
+    "attached": outer(RFC822 + b"Content-Disposition: attachment; filename=a.eml\r\n", INNER),
+    "by-name": outer(
+        b"Content-Type: application/octet-stream; name=Forwarded.EML\r\n" + ENCODED,
+        b64encode(INNER),
+    ),
+    "no-multipart": outer(RFC822, BARE),
+    "no-multipart-base64": outer(RFC822 + ENCODED, b64encode(BARE)),
+    "nested": outer(RFC822, RFC822 + b"\r\n" + INNER),
+    "nested-base64": outer(
+        RFC822 + ENCODED, b64encode(RFC822 + ENCODED + b"\r\n" + b64encode(INNER))
+    ),
+    "root": HEAD + RFC822 + b"\r\n" + INNER,
+    "root-base64": HEAD + RFC822 + ENCODED + b"\r\n" + b64encode(INNER),
+}
+
+
+@pytest.mark.parametrize("message", ENCLOSED.values(), ids=ENCLOSED)
+def test_files_of_an_enclosed_message_are_judged(message: bytes) -> None:
+    view, _ = view_and_facts(message)
+    (reason,) = [one for one in check_attachments(view, ["program"]) if one.weight >= 5]
+    assert reason.signal == "attach.program"
+    assert reason.demands is Action.REJECT
+    assert "somebody else" not in view.visible_text
+
+
+def test_an_archive_in_an_enclosed_message_is_looked_into() -> None:
+    archive = b64encode(zipped({"run.exe": PROGRAM}))
+    inner = b"Content-Type: application/zip\r\n" + ENCODED + b"\r\n" + archive
+    for message in (outer(RFC822, inner), outer(RFC822 + ENCODED, b64encode(inner))):
+        assert signals(message) == {"attach.archived-program"}
+
+
+def test_an_enclosed_message_with_a_picture_is_harmless() -> None:
+    inner = INNER.replace(b64encode(PROGRAM), b64encode(b"\x89PNG\r\n\x1a\n" + b"\0" * 99))
+    assert signals(outer(RFC822, inner)) == set()
+    assert signals(outer(RFC822 + ENCODED, b64encode(inner))) == set()
+
+
+def test_what_is_too_deep_to_look_into_is_said() -> None:
+    inner = INNER
+    for _ in range(MAX_DEPTH + 1):
+        inner = RFC822 + ENCODED + b"\r\n" + b64encode(inner)
+    assert signals(HEAD + inner) == {"attach.many"}
+
+
+def test_more_messages_than_are_looked_into_are_said() -> None:
+    part = b"--o\r\n" + RFC822 + ENCODED + b"\r\n" + b64encode(b"\r\nx") + b"\r\n"
+    head = HEAD + b"Content-Type: multipart/mixed; boundary=o\r\n\r\n"
+    assert signals(head + part * MAX_DECODED) == set()
+    assert signals(head + part * (MAX_DECODED + 1)) == {"attach.many"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Content-Type: text/plain; name=bill.exe\r\n",
+        b"Content-Type: text/plain\r\nContent-Disposition: attachment; filename=bill.exe\r\n",
+        b"Content-Disposition: inline; filename=bill.exe\r\n",
+        b"Content-Type: text/html; name=bill.exe\r\nContent-Disposition: inline\r\n",
+    ],
+)
+def test_a_text_with_a_name_is_judged_as_a_file(header: bytes) -> None:
+    for message in (
+        HEAD + header + b"\r\nx\r\n",
+        outer(header, b"x"),
+        outer(header, b"x", b"alternative"),
+    ):
+        assert "attach.program" in signals(message)

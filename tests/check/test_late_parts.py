@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from base64 import b64encode
 from dataclasses import replace
 
 import pytest
@@ -111,6 +112,39 @@ def test_the_rest_is_read_once() -> None:
     signals(view)
     find_tokens(view)
     assert sum(body.reads) <= 3 * body.size + MAX_PARTS * 100_000
+
+
+INNER = (
+    b"Content-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\n\r\ninner words\r\n"
+    b"--i\r\nContent-Type: image/png\r\n\r\n" + b"x" * 100_000 + b"\r\n--i\r\n"
+    b"Content-Type: application/octet-stream\r\n\r\n" + PROGRAM + b"\r\n--i--\r\n"
+)
+BARE = b"Content-Type: application/octet-stream\r\n\r\n" + PROGRAM
+RFC822 = b"Content-Type: message/rfc822\r\n"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        RFC822 + b"\r\n" + INNER,
+        RFC822 + b"\r\n" + RFC822 + b"\r\n" + INNER,
+        b"Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\n" + INNER + b"--d--\r\n",
+        RFC822 + b"Content-Transfer-Encoding: base64\r\n\r\n" + b64encode(BARE) + b"\r\n",
+    ],
+    ids=["plain", "nested", "digest", "base64"],
+)
+def test_a_program_in_a_late_enclosed_message(part: bytes) -> None:
+    """However much stands before it in the enclosed message, where that is not encoded."""
+    view, _ = large(b"--b\r\n" + part)
+    assert "attach.program" in signals(view)
+    assert "inner words" not in view.visible_text
+
+
+def test_a_late_multipart_without_parts_is_text() -> None:
+    for boundary in (b"", b"; boundary=never"):
+        head = b"--b\r\nContent-Type: multipart/mixed" + boundary + b"\r\n\r\n"
+        view, _ = large(head + b"olive tree\r\n" + PICTURE)
+        assert "olive tree" in view.visible_text
 
 
 LINES = st.lists(

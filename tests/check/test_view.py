@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from zajil.check.html_text import read_html
 from zajil.check.view import MAX_READ, MessageView
 from zajil.message.fields import read_fields, split_message
 from zajil.message.parse import parse_message
+from zajil.testing.made_mail import HEAD
 
 
 def view(message: bytes) -> MessageView:
@@ -108,3 +110,21 @@ def test_the_charset_of_html_is_that_of_the_page() -> None:
 def test_a_soft_line_break_with_space_behind_it_hides_no_word() -> None:
     head = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     assert "password" in view(head + b"your pass= \r\nword\r\n").visible_text
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Content-Type: text/html; name=a.html\r\n",
+        b"Content-Type: text/html\r\nContent-Disposition: inline; filename=a.html\r\n",
+        b"Content-Type: multipart/alternative\r\n",
+        b"Content-Type: multipart/mixed; boundary=never\r\n",
+    ],
+)
+def test_what_a_reader_is_shown_is_judged(header: bytes) -> None:
+    part = header + b'\r\n<p>olive <b>tr</b>ee</p><a href="http://x.test/">y.test</a>\r\n'
+    mixed = b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n\r\nfirst\r\n--o\r\n"
+    for message in (HEAD + part, HEAD + mixed + part + b"--o--\r\n"):
+        seen = view(message)
+        assert "olive tree" in seen.visible_text
+        assert [link.target for link in seen.links if link.kind == "a"] == ["http://x.test/"]

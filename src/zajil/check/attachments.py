@@ -80,8 +80,6 @@ def check_attachments(view: MessageView, refuse: Collection[str] = ()) -> list[R
         view: the mail.
         refuse: of ``KINDS``; a mail with such a file is refused whatever else is known.
     """
-    if not view.root.children and view.root.type in ("text/plain", "text/html"):
-        return []
     reasons: list[Reason] = []
     for attachment in islice(view.attachments, MAX_CHECKED):
         reasons += _check_file(view, attachment, refuse)
@@ -101,14 +99,14 @@ def _check_file(
     if has_double_ending(name):
         yield make_reason("attach.double-ending", name=shown)
     kind = kind_of(name, attachment.head)
-    if kind == "ole" and b"V\0B\0A\0" in view.content(attachment.part, MAX_ARCHIVE):
+    if kind == "ole" and b"V\0B\0A\0" in view.read_file(attachment.file, MAX_ARCHIVE):
         kind = "macros"
     if kind == "active-pdf":
-        kind = "active" if _PDF_ACTIVE.search(view.content(attachment.part, 262_144)) else ""
+        kind = "active" if _PDF_ACTIVE.search(view.read_file(attachment.file, 262_144)) else ""
     if kind in _SIGNALS:
         yield _tell(kind, shown, refuse)
     elif kind == "archive":
-        yield from _check_archive(view.content(attachment.part, MAX_ARCHIVE), shown, refuse)
+        yield from _check_archive(view.read_file(attachment.file, MAX_ARCHIVE), shown, refuse)
 
 
 _SIGNALS = {

@@ -12,15 +12,18 @@ Laws:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
+from zajil.check.enclosed import File, Files, find_files
 from zajil.check.html_text import MAX_LINKS, HtmlText, Link, read_html
 from zajil.check.late_parts import LateParts, find_late_parts
 from zajil.message.address_list import AddressList, NamedAddress, parse_address_list
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, find_fields, find_value
+from zajil.message.leaves import Leaf, find_leaves, is_multipart_without_parts, is_shown
 from zajil.message.parse import parse_message
 from zajil.message.part import ENCLOSING, Part, make_part
 from zajil.message.source import Source, size_of
@@ -54,7 +57,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """One text part that a reader sees."""
+    """One text part that a reader sees, or one way to read it."""
 
     part: Part
     text: str
@@ -67,7 +70,7 @@ class TextPiece:
 class Attachment:
     """A part that a reader opens as a file."""
 
-    part: Part
+    file: File
     name: str
     """As the parameters say it, decoded, controls and all; ``""`` for none."""
     declared_type: str
@@ -111,13 +114,13 @@ class MessageView:
         return root
 
     @cached_property
-    def leaves(self) -> tuple[tuple[Part, bool], ...]:
-        """Parts without parts, in order, and whether each is one of several alternatives.
+    def leaves(self) -> tuple[Leaf, ...]:
+        """Parts without parts, in order.
 
         An enclosed message is one leaf: what it says was said by somebody else.
         """
-        late = [(part, False) for part in self.late.parts]
-        return (*_leaves(self.root), *late)
+        late = [Leaf(part, "", (), is_shown(part)) for part in self.late.parts]
+        return (*find_leaves(self.root), *late)
 
     @cached_property
     def late(self) -> LateParts:
@@ -130,7 +133,8 @@ class MessageView:
     @cached_property
     def texts(self) -> tuple[TextPiece, ...]:
         """What is read at once: text/plain and text/html, chosen as the webmail chooses."""
-        return tuple([self._read_text(part) for part in self._shown[:MAX_TEXT_PARTS]])
+        pieces = [self._read_text(part) for part in self._shown[:MAX_TEXT_PARTS]]
+        return tuple(chain.from_iterable(pieces))
 
     @property
     def has_more_texts(self) -> bool:
@@ -139,21 +143,31 @@ class MessageView:
 
     @cached_property
     def _shown(self) -> list[Part]:
-        return [part for part, alternative in self.leaves if _is_shown(part, alternative)]
+        return [leaf.part for leaf in self.leaves if leaf.is_shown]
 
     @cached_property
     def attachments(self) -> tuple[Attachment, ...]:
-        """What is a file, enclosed messages included."""
-        return tuple([self._read_attachment(part) for part in self._files[:MAX_ATTACHMENTS]])
+        """What is a file: enclosed messages, the files in them, and texts that have a name."""
+        return tuple([self._read_attachment(file) for file in self._files.files[:MAX_ATTACHMENTS]])
 
     @property
     def has_more_files(self) -> bool:
         """There are more files than are looked at."""
-        return len(self._files) > MAX_ATTACHMENTS or not self.late.are_all
+        found = self._files
+        return len(found.files) > MAX_ATTACHMENTS or not (found.are_all and self.late.are_all)
 
     @cached_property
-    def _files(self) -> list[Part]:
-        return [part for part, alternative in self.leaves if not _is_shown(part, alternative)]
+    def _files(self) -> Files:
+        late = [Leaf(part, "", (), is_shown=False) for part in self.late.enclosed]
+        return find_files((*self.leaves, *late), self.read_file)
+
+    def read_file(self, file: File, limit: int) -> bytes:
+        """Give what a file holds, decoded, as far as the message is looked at, up to a limit."""
+        if file.data is None:
+            return self.content(file.part, limit)
+        part = file.part
+        end = min(part.body_end, part.body_start + limit * 4)
+        return decode_transfer(file.data[part.body_start : end], part.encoding)[:limit]
 
     def content(self, part: Part, limit: int | None = None) -> bytes:
         """Give what a part holds, decoded, as far as the message is looked at.
@@ -235,19 +249,25 @@ class MessageView:
 
     # ---- parts ------------------------------------------------------------------------------
 
-    def _read_text(self, part: Part) -> TextPiece:
+    def _read_text(self, part: Part) -> Iterable[TextPiece]:
         text = part.decode(self.content(part, MAX_TEXT))
         if part.type == "text/html":
             html = read_html(text)
-            return TextPiece(part, html.text, html)
-        return TextPiece(part, text, None)
+            return (TextPiece(part, html.text, html),)
+        plain = TextPiece(part, text, None)
+        if is_multipart_without_parts(part) and _TAG.search(text):
+            # Security: some programs show the source, some guess, so both are judged.
+            html = read_html(text)
+            return plain, TextPiece(part, html.text, html)
+        return (plain,)
 
-    def _read_attachment(self, part: Part) -> Attachment:
+    def _read_attachment(self, file: File) -> Attachment:
+        part = file.part
         size = part.body_end - part.body_start
         if part.encoding == "base64":
             size = size * 57 // 78  # 57 bytes stand in a line of 76 characters and CRLF
         return Attachment(
-            part, (part.filename or "")[:1000], part.type, self.content(part, HEAD), size
+            file, (part.filename or "")[:1000], part.type, self.read_file(file, HEAD), size
         )
 
 
@@ -262,27 +282,8 @@ _PLAIN = re.compile(
     rb'((?:"[^"\\@\r\n<>]*+" ?|[A-Za-z0-9 ._/+-]*+))<([A-Za-z0-9_+-][A-Za-z0-9._+-]{0,62})'
     rb"(?<!\.)@([A-Za-z0-9][A-Za-z0-9-]{0,61}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,61}){1,8})(?<!-)>\Z"
 )
+_TAG = re.compile(r"</?[A-Za-z][^<>]*+>")
 _URL = re.compile(r"(?<![\w@/.])(?:https?://|www\.)[^\s<>\"'\u0000-\u001f]{3,2000}", re.IGNORECASE)
-
-
-def _is_shown(part: Part, in_alternative: bool) -> bool:
-    """Whether a leaf is read as text; the rule of ``read.view``."""
-    if part.type not in ("text/plain", "text/html"):
-        return False
-    if part.disposition is not None and part.disposition.value == "attachment":
-        return False
-    return part.filename is None or in_alternative
-
-
-def _leaves(root: Part) -> Iterator[tuple[Part, bool]]:
-    stack = [(root, False)]
-    while stack:
-        part, in_alternative = stack.pop()
-        if not part.is_multipart or part.type in ENCLOSING:
-            yield part, in_alternative
-            continue
-        inside = in_alternative or part.type == "multipart/alternative"
-        stack.extend([(child, inside) for child in reversed(part.children)])
 
 
 def printable(text: str, limit: int = 80) -> str:
