@@ -15,13 +15,15 @@ from zajil.message.fields import Field, read_fields, split_message, unfold
 from zajil.message.normal_form import normal_form
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
+from zajil.read.imap.html_words import html_words
 from zajil.store.messages import MessageReader
 
 MAX_TEXT = 4 << 20
 """Characters of one message's text that are looked at: protects the time a search takes."""
 _ADDRESS_FIELDS = frozenset({b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"})
-_READABLE = ("text/", "message/")
-"""Types that are looked through: the second for what reports say (message/delivery-status)."""
+_READABLE = ("text/", "message/", "multipart/")
+"""Types that are looked through: the second for what reports say (message/delivery-status), the
+third where it has no parts, which is text."""
 MAX_HEADER = 1 << 20
 """Bytes in which the header section is looked for."""
 
@@ -131,6 +133,8 @@ def _body_text(data: bytes) -> str:
         stack.extend(reversed(part.children))
         if part.is_message:
             texts.append(_header_text(_unfolded(part.children[0].fields)))
+        elif part.type == "text/html":
+            texts.append(normal_form(html_words(part.text(data)[:room])))
         elif part.type.startswith(_READABLE) and not part.children:
             texts.append(normal_form(part.text(data)[:room]))
         else:
