@@ -91,6 +91,15 @@ BOMBS: dict[str, Bomb] = {
         b"From: " + b"(" * (size // 2) + b"a@b.test" + b")" * (size // 2) + b"\r\n\r\nx\r\n"
     ),
     "cve-2024-45626-open-tags": repeated(b"<div><", HTML),
+    "html-open-elements": repeated(b"<b hidden><div></b><p><li></p>", HTML),
+    "html-scopes": repeated(b"<p><button><div></p><table><tr hidden><td>", HTML),
+    "html-names": lambda size: HEAD + HTML + b"".join([b"<x%d>" % n for n in range(size // 7)]),
+    "html-styles": lambda size: (
+        HEAD
+        + HTML
+        + b"".join([b"<p style='a:\"%d\"{;display:none'>" % n for n in range(size // 35)])
+    ),
+    "html-a-long-style": repeated(b"display:none;/**/", HTML + b"<p style='"),
     "cve-2024-45626-open-comments": repeated(b"<!--", HTML),
     "cve-2024-45626-open-quotes": repeated(b"<a href='", HTML),
     "cve-2024-45626-attributes": repeated(b" a='b' style=x:y", HTML + b"<p"),

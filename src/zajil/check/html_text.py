@@ -6,7 +6,7 @@ to be shown; that is ``read.safe_html``.
 Laws:
 - Linear: no byte is looked at more than a fixed number of times. What is never closed (a comment, a
   quoted attribute, a script) takes the rest of the text, as browsers do (CVE-2024-45626).
-- Never raises, keeps no stack, so nothing nests.
+- Never raises. What is open is kept by ``open_elements``, in lists; nothing is recursive.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass, field
+from typing import Any
+
+from zajil.check.inline_style import UNKNOWN, read_color, read_style
+from zajil.check.open_elements import OpenElements
 
 MAX_HTML = 262_144
 """Characters that are read of one part; a letter has a tenth of it."""
@@ -90,20 +94,16 @@ _VOID = frozenset(
     ]
 )
 _WITH_ATTRIBUTES = frozenset({"a", "area", "form", "base", "input", "meta", "body", "script"})
-_HIDDEN = re.compile(
-    r"(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden|mso-hide\s*+:\s*+all"
-    r"|font-size\s*+:\s*+(?:0(?:\.0\d*+)?|1px)(?![\d.])|opacity\s*+:\s*+0(?:\.0\d*+)?(?![\d.])"
-    r"|text-indent\s*+:\s*+-\d{3,}|(?:max-height|max-width|line-height)\s*+:\s*+0(?![\d.]))",
-    re.IGNORECASE,
-)
 # What may hide something: without it, attributes are not looked at one by one.
 _TELLS = re.compile(
-    r"&|hid|display|size\s*+:\s*+[01]|opacity|indent|max-|line-height\s*+:\s*+0|color|background",
+    r"&|\\|hid|display|size\s*+:\s*+[01.]|font\s*+:|opacity|height|max-|overflow|visib"
+    r"|color|background",
     re.IGNORECASE,
 )
-_INK = re.compile(r"(?<![\w-])color\s*+:\s*+([#\w]++)", re.IGNORECASE)
-_PAPER = re.compile(r"background(?:-color)?\s*+:\s*+([#\w]++)", re.IGNORECASE)
-_WHITE = frozenset({"white", "#fff", "#ffffff", "#fefefe", "#fdfdfd"})
+_SHEET_WITH_PAPER = re.compile(r"background", re.IGNORECASE)
+_SHOWN_RAW = frozenset({"xmp", "textarea"})
+_BARE_HEX = re.compile(r"[0-9a-fA-F]{6}\Z")
+_COMMENT_END = re.compile(r"--!?>")
 _DROPPED = re.compile(r"[\x00-\x20\x7f]+")
 
 
@@ -115,11 +115,9 @@ class _Reader:
         self.found = HtmlText()
         self.visible: list[str] = []
         self.hidden: list[str] = []
-        self.hidden_by = ""
-        """Name of the element that hides; ``""``: what comes is visible."""
-        self.hidden_depth = 0
-        self.has_paper = False
-        """Some element said a colour for its background; white ink may be meant for it."""
+        self.open = OpenElements()
+        self.styles: dict[str, dict[str, Any]] = {}
+        """What styles of this text say: most stand there many times."""
         self.target: str | None = None
         self.link_starts = 0
         """Where the visible words of the open link begin."""
@@ -140,36 +138,48 @@ class _Reader:
     def _say(self, chunk: str) -> None:
         if "&" in chunk:
             chunk = unescape(chunk)
-        (self.hidden if self.hidden_by else self.visible).append(chunk)
+        (self.hidden if self.open.is_hidden else self.visible).append(chunk)
 
     def _tag(self, match: re.Match[str]) -> int:
         """Take what begins at this ``<``; gives where it ends."""
         slash, name, rest, comment = match.groups()
         text = self.text
         if name is None:
-            needle = "-->" if comment else ">"
-            # `<!-->` is a whole comment to a browser.
-            close = text.find(needle, match.end() - (2 if comment else 0))
-            return len(text) if close < 0 else close + len(needle)
+            if comment:
+                # `<!-->` is a whole comment to a browser.
+                end = _COMMENT_END.search(text, match.end() - 2)
+                return len(text) if end is None else end.end()
+            close = text.find(">", match.end())
+            return len(text) if close < 0 else close + 1
         name = name.lower()
         at = match.end()
         attributes: dict[str, str] = {}
-        if rest is None or name in _WITH_ATTRIBUTES or _TELLS.search(rest):
+        is_watchful = self.open.is_watchful and not slash
+        if rest is None or is_watchful or name in _WITH_ATTRIBUTES or _TELLS.search(rest):
             attributes, at = self._read_attributes(name, match.end(2))
         if slash:
             self._end_tag(name)
             return at
-        self._start_tag(name, attributes)
-        if name in _RAW:
-            end = _RAW_END[name].search(text, at)
-            return len(text) if end is None else end.start()
-        return at
+        self._start_tag(name, attributes, is_closed=text[at - 2 : at] == "/>")
+        return self._raw(name, at) if name in _RAW else at
+
+    def _raw(self, name: str, at: int) -> int:
+        """Take what has no tags in it, up to its end tag."""
+        text = self.text
+        end = _RAW_END[name].search(text, at)
+        stop = len(text) if end is None else end.start()
+        if name in _SHOWN_RAW:
+            self._say(text[at:stop])
+        elif name == "style" and _SHEET_WITH_PAPER.search(text, at, stop):
+            # White ink may be meant for what a style sheet paints.
+            self.open.has_paper = True
+        return stop
 
     def _read_attributes(self, name: str, at: int) -> tuple[dict[str, str], int]:
         """Read the attributes of a tag, if one of them may matter; gives where the tag ends."""
         text = self.text
         end = text.find(">", at)
-        if end >= 0 and name not in _WITH_ATTRIBUTES:
+        if end >= 0 and name not in _WITH_ATTRIBUTES and not self.open.is_watchful:
             raw = text[at:end]
             doubles, singles = raw.count('"'), raw.count("'")
             # With quotes of one kind, all closed, this ``>`` stands in none of them.
@@ -178,12 +188,10 @@ class _Reader:
                 return {}, end + 1
         return _attributes(text, at)
 
-    def _start_tag(self, name: str, attributes: dict[str, str]) -> None:
-        if self.hidden_by:
-            if name == self.hidden_by:
-                self.hidden_depth += 1
-        elif attributes and name not in _VOID and self._hides(attributes):
-            self.hidden_by, self.hidden_depth = name, 1
+    def _start_tag(self, name: str, attributes: dict[str, str], *, is_closed: bool) -> None:
+        values = self._read_values(name, attributes) if attributes else None
+        is_void = name in _VOID or name in _RAW or (is_closed and name in ("svg", "math"))
+        self.open.start(name, values, is_void=is_void)
         if name in _BLOCKS:
             self._break()
         if name == "a":
@@ -217,32 +225,30 @@ class _Reader:
             self._end_link()
         if name in _BLOCKS:
             self._break()
-        if name == self.hidden_by:
-            self.hidden_depth -= 1
-            if not self.hidden_depth:
-                self.hidden_by = ""
+        self.open.end(name)
 
     def _break(self) -> None:
-        out = self.hidden if self.hidden_by else self.visible
+        out = self.hidden if self.open.is_hidden else self.visible
         if out and out[-1] != "\n":
             out.append("\n")
 
-    def _hides(self, attributes: dict[str, str]) -> bool:
-        if "hidden" in attributes:
-            return True
-        style = attributes.get("style", "")
-        ink, paper = attributes.get("color", ""), attributes.get("bgcolor", "")
-        if style:
-            if _HIDDEN.search(style):
-                return True
-            if match := _INK.search(style):
-                ink = match[1]
-            if match := _PAPER.search(style):
-                paper = match[1]
-        if paper or "background" in attributes:
-            self.has_paper = self.has_paper or paper.lower() not in _WHITE
-        ink, paper = ink.lower(), paper.lower()
-        return bool(ink) and (ink == paper or (ink in _WHITE and not paper and not self.has_paper))
+    def _read_values(self, name: str, attributes: dict[str, str]) -> dict[str, Any] | None:
+        """Give what attributes say of being seen; style wins."""
+        values: dict[str, Any] = {}
+        if "hidden" in attributes and name not in ("svg", "math"):
+            values["display"] = "none"
+        if "background" in attributes:
+            values["paper"] = UNKNOWN
+        for attribute, key in (("color", "ink"), ("bgcolor", "paper")):
+            if text := attributes.get(attribute, "").strip():
+                color = read_color(f"#{text}" if _BARE_HEX.match(text) else text)
+                # Browsers make a colour of any word.
+                values[key] = UNKNOWN if color is None else color
+        if style := attributes.get("style", ""):
+            if style not in self.styles:
+                self.styles[style] = read_style(style)
+            values.update(self.styles[style])
+        return values or None
 
     # ---- links ------------------------------------------------------------------------------
 
