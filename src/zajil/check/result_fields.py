@@ -60,6 +60,12 @@ def forged_ranges(
     ]
 
 
+def all_result_ranges(facts: MessageFacts) -> list[tuple[int, int]]:
+    """Give those of every field that could claim it: for a mail whose fields cannot be judged."""
+    names = _LOOKED_AT - {b""}
+    return [(field.start, field.end) for field in facts.fields if field.name in names]
+
+
 _LOOKED_AT = frozenset(
     [
         *(FIELD_NAME, _DELIVERED_TO, b""),

@@ -51,6 +51,10 @@ SIGNALS: dict[str, Signal] = {
         0.5, mark("Its header section has raw 8-bit text that was not announced.")
     ),
     "format.long-line": Signal(0.5, mark("It has a line of more than 998 octets.")),
+    # ---- faults of our own --------------------------------------------------------------------
+    "check.failed": Signal(
+        5.0, mark("It could not be checked completely: an internal error occurred.")
+    ),
     # ---- the peer -----------------------------------------------------------------------------
     "peer.listed": Signal(3.0, mark("{ip}, which brought it, is listed by {list}."), is_proof=True),
     "peer.vouched": Signal(-1.0, mark("{ip}, which brought it, is of good name by {list}.")),

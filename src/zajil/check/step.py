@@ -15,12 +15,13 @@ from functools import partial
 from zajil.check.correspondent import UNKNOWN, Correspondent
 from zajil.check.dns_lists import DnsLists
 from zajil.check.facts import MessageFacts
+from zajil.check.faults import Faults
 from zajil.check.inside import look_inside, view_of
 from zajil.check.knowledge import Knowledge, Known
 from zajil.check.peer import PeerFindings, check_peer
 from zajil.check.phishing import NOBODY, Protected
 from zajil.check.pretence import check_pretence
-from zajil.check.result_fields import forged_ranges, result_field
+from zajil.check.result_fields import all_result_ranges, forged_ranges, result_field
 from zajil.check.scanners import NOT_SCANNED, ScannerFindings
 from zajil.check.sender import NOT_CHECKED, SenderFindings, check_sender
 from zajil.check.verdict import Action, Reason, Thresholds, Verdict, decide
@@ -140,25 +141,26 @@ class Checks:
         Raises:
             StoreUnavailable: its body cannot be read from the disk.
         """
-        knowledge = self.knowledge
+        knowledge, faults = self.knowledge, Faults(facts.now_ms)
         scan: asyncio.Task[ScannerFindings] | None = None
         if knowledge is not None and not knowledge.scanners.is_empty:
             scan = asyncio.create_task(knowledge.scanners.scan(facts))
         try:
-            sender = await self._check_sender(facts, looked)
-            known = await self._look_inside(facts, sender)
-            scanned = NOT_SCANNED if scan is None else await scan
+            sender = NOT_CHECKED
+            if facts.login is None:
+                peer = None if looked is None else await faults.wait("peer", looked, None)
+                checking = self._check_sender(facts, peer)
+                sender = await faults.wait("sender", checking, NOT_CHECKED)
+            known = await faults.wait("content", self._look_inside(facts, sender), Known())
+            scanned = NOT_SCANNED
+            if scan is not None:
+                scanned = await faults.wait("scanners", scan, NOT_SCANNED)
         finally:
             if scan is not None:
                 scan.cancel()
-        return self._conclude(facts, sender, known, scanned)
+        return self._conclude(facts, sender, known, scanned, faults)
 
-    async def _check_sender(
-        self, facts: MessageFacts, looked: Future[PeerFindings] | None
-    ) -> SenderFindings:
-        if facts.login is not None:
-            return NOT_CHECKED
-        peer = None if looked is None else await looked
+    async def _check_sender(self, facts: MessageFacts, peer: PeerFindings | None) -> SenderFindings:
         digests = facts.digests or BodyDigests(())
         return await check_sender(facts, digests, self._resolve, self._options, peer)
 
@@ -195,10 +197,15 @@ class Checks:
         sender: SenderFindings,
         known: Known,
         scanned: ScannerFindings,
+        faults: Faults,
     ) -> Checked:
         peer = sender.peer
+        results = faults.run("results", lambda: result_field(facts, sender.results), None)
+        forged = faults.run("forged", lambda: forged_ranges(facts, self._is_our_domain), None)
         about_peer = peer.reasons if peer is not None else ()
         reasons = (*sender.reasons, *about_peer, *known.reasons, *scanned.reasons)
+        if facts.login is None:
+            reasons += faults.reasons
         if self._weights:
             reasons = self._reweigh(reasons)
         verdict = decide(reasons, self.thresholds)
@@ -214,6 +221,7 @@ class Checks:
             *(_told_now(facts, peer) if peer is not None else ()),
             *sender.events,
             *scanned.events,
+            *faults.events,
             CheckDone(
                 facts.now_ms,
                 "format",
@@ -229,8 +237,8 @@ class Checks:
         )
         return Checked(
             verdict,
-            result_field(facts, sender.results),
-            forged_ranges(facts, self._is_our_domain),
+            result_field(facts, ()) if results is None else results,
+            all_result_ranges(facts) if forged is None else forged,
             events,
             by_account,
             joint_action(facts, verdict, by_account),

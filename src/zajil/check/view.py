@@ -21,6 +21,7 @@ from zajil.check.enclosed import File, Files, find_files
 from zajil.check.html_text import MAX_LINKS, HtmlText, Link, read_html
 from zajil.check.late_parts import LateParts, find_late_parts
 from zajil.message.address_list import AddressList, NamedAddress, parse_address_list
+from zajil.message.charset import decode_text
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, find_fields, find_value
 from zajil.message.leaves import Leaf, find_leaves, is_multipart_without_parts, is_shown
@@ -224,7 +225,9 @@ class MessageView:
         if value is None:
             return None
         if match := _PLAIN.match(value):
-            name, local, domain = match[1].decode(), match[2].decode(), match[3].decode().lower()
+            # Security: the quoted name may hold any bytes; the address is ASCII by the pattern.
+            name, local = decode_text(match[1]), match[2].decode("ascii")
+            domain = match[3].decode("ascii").lower()
             if "xn--" not in domain and "=?" not in name:
                 return Person(name.strip(' "'), f"{local}@{domain}", domain, name)
         people = self.from_list.people

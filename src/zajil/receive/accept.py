@@ -12,6 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from zajil.check.facts import MessageFacts
+from zajil.check.faults import Faults
 from zajil.check.peer import PeerFindings
 from zajil.check.step import Checked
 from zajil.check.verdict import Action
@@ -72,9 +73,11 @@ async def _decide(session: Connection, transaction: Transaction) -> Incoming | R
     facts = await _facts(session, transaction, now_ms)
     if begins_folded(facts.header):
         return replies.FOLDED_START
+    faults = Faults(now_ms)
     checked = await session.services.checks.check_message(facts, session.looked)
-    if session.services.dmarc_counts is not None:
-        session.services.dmarc_counts.note(checked.sender, facts, checked.action)
+    counts = session.services.dmarc_counts
+    if counts is not None:
+        faults.run("report", lambda: counts.note(checked.sender, facts, checked.action), None)
     received = received_event(facts)
     transaction.events += (received, *checked.events)
     refusal = verdict_refusal(checked)
@@ -90,7 +93,9 @@ async def _decide(session: Connection, transaction: Transaction) -> Incoming | R
         limit_reports(transaction, is_proven=is_proven, at_ms=now_ms)
     header = cut_ranges(facts.header, checked.forged)
     services, results = session.services, checked.results
-    seal = await seal_forwarded(services, transaction, results, header, facts.body)
+    sealing = seal_forwarded(services, transaction, results, header, facts.body)
+    seal = await faults.wait("seal", sealing, b"")
+    transaction.events += faults.events
     return Incoming(
         now_ms,
         None,

@@ -467,7 +467,7 @@ class CertificateEnding(TrackingEvent):
 
 @dataclass(frozen=True, slots=True)
 class FaultHappened(TrackingEvent):
-    """Our own code or machine failed; the peer got 4yz."""
+    """Our own code or machine failed: the peer got 4yz, or the mail was taken without a check."""
 
     name: ClassVar[str] = "fault"
     summary: str
