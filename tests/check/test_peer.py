@@ -88,6 +88,12 @@ def test_the_name_in_ehlo(helo: str, signal: str | None) -> None:
     assert found == ([signal] if signal else [])
 
 
+def test_a_reason_shows_no_control_of_the_name_in_ehlo() -> None:
+    (reason,) = helo_reasons(IP, "a\u202eb\rc" + "d" * 300, OURS.__contains__, None)
+    assert reason.text.isprintable()
+    assert len(reason.text) < 200
+
+
 def test_a_listed_peer_weighs_what_the_operator_says() -> None:
     zone = {**NAMED, "1.2.0.192.bad.test": {"A": ["127.0.0.10", "127.0.0.2"]}}
     (reason,) = look(zone, {LIST: 4.0, f"{LIST} 127.0.0.10": 1.0}).reasons

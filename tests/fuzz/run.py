@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from zajil.testing.fuzz import fuzz
+from zajil.testing.fuzz_reach import report
 from zajil.testing.fuzz_targets import all_targets
 
 HERE = Path(__file__).parent
@@ -23,7 +24,13 @@ def main() -> int:
     parser.add_argument("target", nargs="?", choices=sorted(targets), help="default: all of them")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each target")
     parser.add_argument("--seed", type=int, help="default: another each time; it is printed")
+    parser.add_argument("--reached", action="store_true", help="tell which lines are not reached")
+    parser.add_argument("--runs", type=int, default=400, help="with --reached, for each target")
     arguments = parser.parse_args()
+    if arguments.reached:
+        chosen = [targets[arguments.target]] if arguments.target else targets.values()
+        print(report(chosen, arguments.runs))
+        return 0
     found = False
     for name in [arguments.target] if arguments.target else list(targets):
         seed = arguments.seed if arguments.seed is not None else secrets.randbelow(1 << 32)

@@ -14,6 +14,7 @@ from zajil.check.deadline import Deadline
 from zajil.check.dns_lists import Asked, DnsLists, Listing
 from zajil.check.signals import make_reason
 from zajil.check.verdict import Reason
+from zajil.check.view import printable
 from zajil.dns.flow import Flow, Outcome, Question, Resolve, run_flow
 from zajil.mailauth.authres import Result
 from zajil.tracking.events import CheckDone
@@ -173,10 +174,10 @@ def helo_reasons(
         literal = name.strip("[]").removeprefix("ipv6:")
         return [] if _is_same(literal, ip) else [make_reason("peer.helo-other-address")]
     if is_ours(name) and name != confirmed and not ip.is_loopback:
-        return [make_reason("peer.helo-ours", name=claimed_name)]
+        return [make_reason("peer.helo-ours", name=printable(claimed_name))]
     if _is_address(name):
         return [make_reason("peer.helo-bare-address")]
-    return [] if "." in name else [make_reason("peer.helo-no-domain", name=claimed_name[:80])]
+    return [] if "." in name else [make_reason("peer.helo-no-domain", name=printable(claimed_name))]
 
 
 def _is_address(text: str) -> bool:

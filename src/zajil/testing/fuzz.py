@@ -33,6 +33,12 @@ class Target:
     """Inputs that the parser understands."""
     words: tuple[bytes, ...] = ()
     """What its grammar is made of; put in at random."""
+    cost: int = 1
+    """How many times dearer one run is than with most targets."""
+
+    def runs(self, runs: int) -> int:
+        """Give how many inputs to try where a cheap target gets so many; each seed is one."""
+        return max(runs // self.cost, len(self.seeds) + 20)
 
 
 @dataclass(frozen=True, slots=True)

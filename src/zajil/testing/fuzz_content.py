@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zipfile
 from collections.abc import Iterable
 
 from zajil.check.archives import MAX_MEMBERS, list_archive
@@ -24,7 +21,49 @@ from zajil.core.domain import BadDomain, to_ascii
 from zajil.dns.public_suffix import registered_domain
 from zajil.testing.facts import make_facts
 from zajil.testing.fuzz import Target
+from zajil.testing.fuzz_seeds import ARCHIVES, DECEIVING, FILES
 
+_STYLES = (
+    *("display:none", "display:flex", "display:var(--x)", "display:initial", "display:x y"),
+    *("visibility:hidden", "visibility:visible", "visibility:inherit", "visibility:x"),
+    *("opacity:0", "opacity:50%", "opacity:inherit", "opacity:calc(0)", "opacity:x"),
+    *("font-size:0", "font-size:small", "font-size:smaller", "font-size:50%", "font-size:1ex"),
+    *("font-size:-1px", "font-size:1zz", "font-size:min(1px)", "font-size:initial", "font-size:x"),
+    *("font:0/1 a", "font:bold 1px a", "font:caption", "font:inherit", "font:400 b", "all:unset"),
+    *(
+        "color:#fff",
+        "color:inherit",
+        "color:initial",
+        "color:rgba(1,1,1,.5)",
+        "color:#12",
+        "color:x",
+    ),
+    *("background:none", "background:url(x)", "background:x red", "background-color:#fff"),
+    *("background-image:none", "background-image:x", "text-shadow:x", "position:absolute"),
+    *("position:static", "height:0;overflow:hidden", "height:auto", "width:fit-content", "width:x"),
+    *("overflow:visible", "overflow:clip", "overflow:x", "padding:0 1px", "min-height:0"),
+    *("color:white!important;color:red", "color:red!x", "/*c*/color:white", "x:y;@a;b:\\3a c"),
+)
+_TREES = (
+    b"<base href=x><area href=y alt=z><meta http-equiv=refresh content='0;url=z'><img src=x>",
+    b"<svg/><math><p hidden>x</p></math><b><i>x</b>y</i><h1>x</h2><form><form></form></form>",
+    b"<table><tr><td>x<th>y<caption>z</table>w<table hidden>x<tr><td>y<tbody></table>",
+    b"<select><option>x<option>y<optgroup>z<input><select></select><button>x<button>y</button>",
+    b"<html style=color:red><body bgcolor=x background=y text=z><head></html><ruby>x<rt>y<rp>z",
+    b"<ul><li>x<li>y</ul><dl><dt>x<dd>y</dl><p>x<div>y</p>z<a href=x>1<a href=y>2<nobr>x<nobr>y",
+    b"<textarea><b>x</textarea><title>x</title><style>p{background:red}</style><plaintext>x",
+    b"<xmp><b></xmp><noscript>x</noscript><template>x</template><frameset><marquee>x</marquee>",
+    b"<object><p>x</object></p></br><body style=display:none>x<!doctype x><![CDATA[x]]><?x><!x>",
+    b"&#"
+    + b"9" * 5000
+    + b";&amp&lt x<a href='javascript:x' href=y>z</a><x y = z w='a>b' v=\"c>\">",
+    b"<font color=fff>x<font color=ffffff bgcolor=#000>y</font><p style='color:#fff'>z",
+    *[
+        b"<div style='color:#fff;%s'>x<b style='%s'>y<p style='visibility:visible'>z</p></b>w</div>"
+        % (one.encode(), _STYLES[-at].encode())
+        for at, one in enumerate(_STYLES)
+    ],
+)
 _HTML = (
     b'<p>one <a href="https://a.test">b.test</a></p><div style="display:none">x</div>',
     b"<form action=x><input type=password></form><!-- c --><script>x</script>&amp;&#x633;",
@@ -43,26 +82,37 @@ _SCANNED = (b"stream: OK\0", b"stream: Win.Test FOUND\0", b"INSTREAM size limit 
 _RSPAMD = (b'{"score": 1.5, "action": "reject", "symbols": {"A": {"score": 2}}}', b"[]", b"{}")
 _PROTECTED = Protected(["north.test"], "amal haddad".__eq__, ["bank.test"])
 _IMITATED = Imitated(["north.test", "xn--mgbai6l.test"], ["paypal.com"])
-_WORDS = telling_words([("viagra", 9, 0), ("meeting", 0, 9)], 10, 10)
+_MANY = ["w" + chr(97 + at // 26) + chr(97 + at % 26) + "word" for at in range(200)]
+_WORDS = telling_words(
+    [("viagra", 9, 0), ("meeting", 0, 9), ("new", 0, 0), *[(word, 999, 0) for word in _MANY]],
+    999,
+    9,
+)
+
+
+_FILE_NAMES = (b"bill.pdf.exe", b"a", *[data for _, data in FILES])
 
 
 def content_targets() -> list[Target]:
     """Give the targets."""
-    zipped = io.BytesIO()
-    with zipfile.ZipFile(zipped, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("a.txt"), b"hello")
-    archives = (zipped.getvalue(), gzip.compress(b"MZ", mtime=0))
     return [
-        Target("html-text", _html, _HTML, _TAGS),
+        Target("html-text", _html, (*_HTML, *_TREES), _TAGS),
         Target("link", _link, _URLS, (b"@", b"\\", b"//", b"%2e", b":", b"[::1]", b"xn--")),
         Target("lookalike", _name, _NAMES, (b"xn--", b".", b"-", b"0", b"rn", "ӏ".encode())),
         Target(
-            "archive", _archive, archives, (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"ustar")
+            "archive", _archive, ARCHIVES, (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"ustar")
         ),
-        Target("file-name", _file_name, (b"bill.pdf.exe", b"a"), (b".", b" ", b"exe", b"pdf")),
-        Target("content-checks", _mail, (_MAIL,), (*_PARTS, *_TAGS)),
+        Target("file-name", _file_name, _FILE_NAMES, (b".", b" ", b"exe", b"pdf")),
+        Target("content-checks", _mail, (_MAIL, *DECEIVING), (*_PARTS, *_TAGS)),
         Target(
-            "words", _tokens, ("v1agra والفاتورة".encode(), b"v i a g r a"), (b" ", b"1", b"\0")
+            "words",
+            _tokens,
+            (
+                "v1agra والفاتورة".encode(),
+                b"v i a g r a",
+                ("Subject: x\r\n\r\n" + " ".join(_MANY)).encode(),
+            ),
+            (b" ", b"1", b"\0"),
         ),
         Target("clamd-reply", _clamd, _SCANNED, (b" FOUND", b"stream: ")),
         Target("rspamd-reply", _rspamd, _RSPAMD, (b"NaN", b"1e999", b"null", b"[[", b'"score":')),

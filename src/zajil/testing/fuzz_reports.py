@@ -12,16 +12,36 @@ from zajil.mailauth.failure_report import MAX_HEADER, read_failure_report
 from zajil.mailauth.report_consent import parse_destination
 from zajil.mailauth.report_file import MAX_UNPACKED, pack_report, unpack_report
 from zajil.testing.fuzz import Target
+from zajil.testing.fuzz_seeds import ARCHIVES
 from zajil.testing.reports import OLD_REPORT, REPORT
 
-_XML = (write_report(REPORT), OLD_REPORT)
+_XML = (
+    *(
+        write_report(REPORT),
+        OLD_REPORT,
+        b"<!DOCTYPE x [<!ENTITY a 'b'>]>" + OLD_REPORT,
+        b"<a>" * 99,
+    ),
+    *(OLD_REPORT.replace(b">", b">x", 9), OLD_REPORT.replace(b"<", b"< ", 9), b"<feedback/>"),
+    *(
+        OLD_REPORT[:300],
+        OLD_REPORT.replace(b"192.0.2", b"x"),
+        OLD_REPORT.replace(b"<count>", b"<count>x"),
+    ),
+    OLD_REPORT.replace(b"<domain>", b"<domain>.."),
+)
 _MARKS = (b"<!DOCTYPE x [", b"<!ENTITY a 'b'>", b"&a;", b"<record>", b"</record>", b"<![CDATA[")
 _FEEDBACK = (
     b"Feedback-Type: auth-failure\r\nAuth-Failure: dmarc\r\nReported-Domain: north.test\r\n"
     b"Source-IP: 192.0.2.2\r\nIncidents: 3\r\nArrival-Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
     b"Original-Mail-From: <a@b.test>\r\n\r\nFrom: amal@north.test\r\n",
 )
-_PACKED = (gzip.compress(OLD_REPORT, mtime=0), b"PK\x03\x04" + bytes(26) + OLD_REPORT)
+_PACKED = (
+    *(b"\x1f\x8b\x08x", b"PK\x03\x04" + bytes(9), b"x", gzip.compress(b"x" * 9_000_000, mtime=0)),
+    *(ARCHIVES[0], ARCHIVES[4], ARCHIVES[5], ARCHIVES[8]),
+    gzip.compress(OLD_REPORT, mtime=0),
+    b"PK\x03\x04" + bytes(26) + OLD_REPORT,
+)
 
 
 def report_targets() -> list[Target]:

@@ -9,16 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import dns.flags
-import dns.message
-import dns.rrset
-
 from zajil.config.load import BadConfiguration, parse_configuration
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.domain import BadDomain, to_ascii, to_unicode
 from zajil.core.login_name import BadLogin, parse_login
 from zajil.core.units import parse_duration, parse_size
-from zajil.dns.flow import Answer, Outcome, Question
 from zajil.imap.mailbox_name import BadMailboxName, ListPattern, decode_name, encode_name
 from zajil.imap.server import Wait as ImapWait
 from zajil.imap.state import State
@@ -27,15 +22,13 @@ from zajil.message.address_list import parse_address_list
 from zajil.message.charset import decode_text
 from zajil.message.date import format_date, parse_date
 from zajil.message.encoded_word import decode_words
-from zajil.message.fields import read_fields, split_message, unfold
+from zajil.message.fields import begins_folded, cut_ranges, read_fields, split_message, unfold
 from zajil.message.mend_fields import MAX_LINE, CannotMend, is_fit
 from zajil.message.mend_parts import mend_message
 from zajil.message.params import parse_parameterised
 from zajil.message.parse import parse_message
 from zajil.message.transfer import decode_transfer
 from zajil.net.proxy_header import BadProxyHeader, parse_proxy_header
-from zajil.resolver.wire import make_query, read_answer, read_response
-from zajil.route.next_hop import Hosts, NoRoute, find_hosts
 from zajil.sasl.mechanism import make_mechanism
 from zajil.sasl.step import Challenge
 from zajil.smtp.client import BadReply, ClientConnection
@@ -50,13 +43,16 @@ from zajil.testing.clock import CountingRandom, FakeClock
 from zajil.testing.fuzz import Target
 from zajil.testing.fuzz_content import content_targets
 from zajil.testing.fuzz_dkim import dkim_targets
+from zajil.testing.fuzz_dns import dns_targets
+from zajil.testing.fuzz_judged import judged_targets
+from zajil.testing.fuzz_mail import mail_targets
 from zajil.testing.fuzz_reports import report_targets
+from zajil.testing.fuzz_seeds import NOT_FIT
 from zajil.testing.fuzz_sender import sender_targets
 from zajil.testing.fuzz_spf import spf_targets
 from zajil.testing.imap_wire import ExampleSession, load_imap_script, new_engine
 from zajil.testing.mail import NOON_MS, make_letter
 from zajil.testing.wire import GREETING, example_policy, load_script
-from zajil.testing.zone import run_flow_on_answers
 
 _EVERYTHING = {
     *("SIZE", "BODY", "SMTPUTF8", "AUTH", "RET", "ENVID", "REQUIRETLS", "HOLDFOR", "HOLDUNTIL"),
@@ -89,21 +85,27 @@ def all_targets(wire: Path) -> list[Target]:
         Target("address-list", _address_list, fields, (b"undisclosed:;", b"(", b"<", b",", b"@")),
         Target("header-fields", _header_fields, (make_letter(),), (b"\r\n ", b"Bcc: x\r\n", b":")),
         Target("mime", _mime, _MESSAGES, (b"--b\r\n", b"--b--", b"boundary=b", b"\r\n\r\n")),
-        Target("mend", _mend, _MESSAGES, (b"--b\r\n", b"--b--", b"\xe9", b"x" * 999, b'"', b"<")),
+        Target(
+            "mend",
+            _mend,
+            (*_MESSAGES, *NOT_FIT),
+            (b"--b\r\n", b"--b--", b"\xe9", b"x" * 999, b'"', b"<"),
+        ),
         Target("date", _date, _DATES, (b" +0000", b"Feb", b"24:60:61", b"(c)", b"9999")),
         Target("encoded-word", _words, fields, (b"=?utf-8?q?", b"?=", b"=?iso-8859-6?B?", b"*ar")),
         Target("parameters", _params, fields, (b"; a*0*=utf-8''", b"; a*1=", b"%d8", b'"')),
         Target("transfer", _transfer, (b"PGI+\r\n", b"=D8=B3=\r\n"), (b"=", b"=\r\n", b"begin")),
         Target("imap-server", _imap_server, imap, (b"{3+}\r\n", b"(", b")", b"UID ", b"\r\n")),
         Target("imap-names", _imap_names, (b"INBOX", b"&Bi8-/x", b"%/*"), (b"&", b"-", b"%", b"*")),
-        Target("dns-answer", _dns_answer, _dns_seeds(), (b"\xc0\x0c", b"\0\x0f\0\x01")),
-        Target("dns-flow", _dns_flow, _MX, (b"0 .", b"10 mx.b.test", b"\n", b"127.0.0.1")),
+        *dns_targets(),
         Target("authres", _authres, fields, (b"mx.north.test", b"; spf=pass", b"(", b"1 ;")),
         *dkim_targets(),
         *sender_targets(),
         *spf_targets(),
         *report_targets(),
         *content_targets(),
+        *mail_targets(),
+        *judged_targets(),
         Target("configuration", _text(_configuration), _TOML, (b"[limits]\n", b"idle = ", b"'5m'")),
     ]
 
@@ -277,6 +279,8 @@ _DATES = (
     b"Mon, 23 Nov 2026 12:00:00 +0000",
     b"1 Jan 70 0:0 EST",
     b"(c) Tue, 29 Feb 2028 23:59:60 -1200",
+    *(b"31 Feb 2026 12:00:00 +0000", b"1 Foo 2026 1:1", b"1 Jan 2026 25:00:00 +0000"),
+    *(b"1 Jan 126 1:1:1 A", b"1 Jan 0001 1:1:1 +9999", b"1 Jan 9999 23:59:59 -2359"),
 )
 
 
@@ -293,6 +297,8 @@ def _header_fields(data: bytes) -> None:
     for field in read_fields(data[:end]):
         assert 0 <= field.start < field.end <= end
         unfold(field.value)
+        begins_folded(data[:end], [(field.start, field.end)])
+        cut_ranges(data[:end], [(field.start, field.end)])
 
 
 def _mime(data: bytes) -> None:
@@ -327,7 +333,16 @@ def _params(data: bytes) -> None:
 def _transfer(data: bytes) -> None:
     for encoding in ("base64", "quoted-printable", "8bit", "x-uuencode", ""):
         decode_transfer(data, encoding)
-    for charset in ("utf-8", "windows-1256", "utf-7", "no such", None):
+    for charset in (
+        "utf-8",
+        "windows-1256",
+        "utf-7",
+        "no such",
+        "x" * 99,
+        "é",
+        "iso-8859-8-i",
+        None,
+    ):
         decode_text(data, charset)
 
 
@@ -351,43 +366,3 @@ def _imap_names(data: bytes) -> None:
     with suppress(BadMailboxName):
         assert decode_name(encode_name(decode_name(data))) == decode_name(data)
     ListPattern(data[:60]).matches(data[60:].decode("utf-8", "replace") or "INBOX")
-
-
-# ---- dns ----------------------------------------------------------------------------------------
-
-_QUESTION = Question("a.test", "MX")
-
-
-def _dns_seeds() -> tuple[bytes, ...]:
-    query = make_query(_QUESTION, CountingRandom())
-    assert query is not None
-    answer = dns.message.make_response(query.message)
-    answer.flags |= dns.flags.RA
-    name = query.message.question[0].name
-    answer.answer = [dns.rrset.from_text(name, 300, "IN", "MX", "10 mx.a.test.")]
-    return (answer.to_wire(),)
-
-
-def _dns_answer(data: bytes) -> None:
-    query = make_query(_QUESTION, CountingRandom())
-    assert query is not None
-    response = read_response(query, data)
-    if response is not None:
-        read_answer(_QUESTION, response, trusted=True)
-
-
-_MX = (b"10 mx.a.test\n192.0.2.1", b"0 .", b"10 b.test\n20 c.test\n::1")
-
-
-def _dns_flow(data: bytes) -> None:
-    """Whatever DNS holds, a flow ends in one of its results."""
-    values = data.decode("utf-8", "replace").split("\n")
-
-    def answer(question: Question) -> Answer:
-        odd = sum(data[:8])  # not of its length: more of the same is answered alike
-        outcome = list(Outcome)[odd % len(Outcome)] if odd % 3 == 0 else Outcome.FOUND
-        held = tuple(values) if outcome is Outcome.FOUND else ()
-        return Answer(question, outcome, held, 300)
-
-    flow = find_hosts("a.test", own_hostname="mx.north.test", random=CountingRandom())
-    assert isinstance(run_flow_on_answers(flow, answer), Hosts | NoRoute)
