@@ -47,7 +47,7 @@ def check_format(facts: MessageFacts) -> Sequence[Reason]:
         reasons.append(make_reason("format.bad-line"))
     for name in _ONCE:
         if counts[name] > 1:
-            field = name.decode().title()
+            field = name.decode("ascii").title()
             reasons.append(make_reason("format.repeated-field", count=counts[name], field=field))
     if not facts.smtputf8 and not facts.header.isascii():
         reasons.append(make_reason("format.8bit-header"))

@@ -206,7 +206,7 @@ _LITERAL = re.compile(rb"\A[^()]*+\(\[(?:IPv6:)?([0-9A-Fa-f:.]{2,45})\]\)")
 
 def _host_of(fields: Sequence[Field]) -> str | None:
     found = _LITERAL.match((find_value(fields, b"received") or b"")[:600])
-    return found[1].decode() if found else None
+    return found[1].decode("ascii") if found else None
 
 
 # A quote that nothing closes goes on to the end: so nothing is read twice.

@@ -35,7 +35,7 @@ def result_field(facts: MessageFacts, results: Sequence[Result]) -> bytes:
     if facts.smtputf8 or written.isascii():
         return written
     # The mail goes on without SMTPUTF8, whatever a peer put into the names that we tell.
-    return written.decode("utf-8").encode("ascii", "replace")
+    return written.decode("utf-8", "replace").encode("ascii", "replace")
 
 
 def forged_ranges(

@@ -76,7 +76,7 @@ def seal_arc(
     below, cv = _covered_below(signed_header, cv)
     results_field = _write_results(highest + 1, authserv_id, results)
     where = (f"d={key.domain}", f"i={highest + 1}", f"s={key.selector}", f"t={now_s}")
-    body_hash = base64.b64encode(digests.digest(SEAL_NEED)).decode()
+    body_hash = base64.b64encode(digests.digest(SEAL_NEED)).decode("ascii")
     signature = _sign_field(
         _SIGNATURE,
         (f"a={key.algorithm}", "b="),
@@ -168,7 +168,7 @@ def _list_names(names: Sequence[bytes]) -> str:
     """Write ``h=``, folded where it is long."""
     lines = ["h="]
     for number, name in enumerate(names):
-        word = (":" if number else "") + name.decode()
+        word = (":" if number else "") + name.decode("ascii")
         if len(lines[-1]) + len(word) > _LINE:
             lines.append("")
         lines[-1] += word

@@ -116,7 +116,7 @@ def collect_sets(fields: Sequence[Field]) -> list[ArcSet]:
 
 
 def _read_field(field: Field) -> _Found:
-    name = field.name.decode()
+    name = field.name.decode("ascii")
     tags: Mapping[bytes, Tag] = {}
     if field.name == RESULTS:
         instance = read_instance(field.value)
@@ -135,7 +135,7 @@ def _join(found: Sequence[_Found], highest: int) -> list[ArcSet]:
     by_place: dict[tuple[int, bytes], _Found] = {}
     for one in found:
         if (one[0], one[1]) in by_place:
-            raise BrokenChain(f"ARC set {one[0]} has two {one[1].decode()} fields.", highest)
+            raise BrokenChain(f"ARC set {one[0]} has two {one[1].decode('ascii')} fields.", highest)
         by_place[one[0], one[1]] = one
     sets = []
     for instance in range(1, highest + 1):

@@ -153,7 +153,7 @@ def _parse(text: bytes) -> KeyRecord | KeyRefusal:
     if isinstance(loaded, KeyRefusal):
         return loaded
     bits = loaded.key_size if isinstance(loaded, RSAPublicKey) else 256
-    return KeyRecord(kind.decode(), loaded, bits, b"y" in flags, b"s" in flags)
+    return KeyRecord(kind.decode("ascii"), loaded, bits, b"y" in flags, b"s" in flags)
 
 
 def _load(kind: bytes, packed: bytes) -> RSAPublicKey | Ed25519PublicKey | KeyRefusal:

@@ -211,13 +211,13 @@ def write_tags(tags: Sequence[str], names: Sequence[bytes], body_hash: bytes) ->
         room -= len(tag) + 2
     listed = " h="
     for number, name in enumerate(names):
-        word = (":" if number else "") + name.decode()
+        word = (":" if number else "") + name.decode("ascii")
         if len(listed) + len(word) > _LINE:
             lines.append(listed)
             listed = " "
         listed += word
     lines.append(f"{listed};")
-    lines.append(f" bh={base64.b64encode(body_hash).decode()};")
+    lines.append(f" bh={base64.b64encode(body_hash).decode('ascii')};")
     lines.append(" b=")
     return "\r\n".join(lines).encode()
 

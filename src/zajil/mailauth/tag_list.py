@@ -70,7 +70,7 @@ def _parse(text: bytes) -> Mapping[bytes, Tag]:
                 continue
             raise BadTagList("has a tag without a value")
         if name in tags:
-            raise BadTagList(f"has the tag {name.decode()[:20]}= twice")
+            raise BadTagList(f"has the tag {name.decode('ascii')[:20]}= twice")
         if not (name.isalpha() or _NAME.match(name)):
             raise BadTagList("has a tag whose name is none")
         tags[name] = _new_tag(Tag, (value.strip(_SPACE), end - len(value), end))
@@ -100,7 +100,7 @@ def parse_record_tags(text: bytes, known: Collection[bytes]) -> dict[bytes, byte
         if not equals or name not in known:
             continue
         if name in tags:
-            raise BadTagList(f"has the tag {name.decode()}= twice")
+            raise BadTagList(f"has the tag {name.decode('ascii')}= twice")
         tags[name] = value.strip(_SPACE)
     return tags
 
@@ -115,7 +115,7 @@ def value_of(tags: Mapping[bytes, Tag], name: bytes, default: bytes | None = Non
     if tag is not None:
         return tag.value
     if default is None:
-        raise BadTagList(f"has no tag {name.decode()}=")
+        raise BadTagList(f"has no tag {name.decode('ascii')}=")
     return default
 
 
@@ -159,4 +159,4 @@ def optional_number(tags: Mapping[bytes, Tag], name: bytes, digits: int) -> int 
         BadTagList: it is none, or has more digits.
     """
     tag = tags.get(name)
-    return None if tag is None else read_number(tag.value, name.decode(), digits)
+    return None if tag is None else read_number(tag.value, name.decode("ascii"), digits)

@@ -247,7 +247,7 @@ def _status_entity(report: DeliveryReport, kind: str, *, raw: bool) -> bytes:
             out.append(_status_field("Will-Retry-Until", format_date(report.retry_until_ms)))
     body = b"".join(out)
     if kind == "delivery-status":
-        body = body.decode().encode("ascii", "replace")
+        body = body.decode("utf-8", "replace").encode("ascii", "replace")
     return _entity(f"message/{kind}", body, raw=raw)
 
 
