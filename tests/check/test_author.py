@@ -44,6 +44,8 @@ def authors_of(*values: str | bytes) -> Authors:
         ("bounce@esp.test (support@shop.test)", "esp.test", "shop.test"),
         ('"support@shop.test"@esp.test', "esp.test", "shop.test"),
         ("support%shop.test@esp.test", "esp.test", "shop.test"),
+        ("support%40shop.test@esp.test", "esp.test", "shop.test"),
+        ('"<@joe" <joe@bank.test>', "bank.test", ""),
         ('"joe@a.test, ann@b.test via pigeons" <list@c.test>', "c.test", "a.test b.test"),
     ],
 )

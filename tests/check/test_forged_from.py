@@ -29,10 +29,14 @@ ZONE: Zone = {
 
 def check(*values: str, extra: str = "", sender: str = "x@evil.test") -> Checked:
     header = "".join(f"From: {value}\r\n" for value in values)
-    message = (
-        f"{header}To: amal@north.test\r\nSubject: hi\r\n{extra}"
-        "Date: Mon, 23 Nov 2026 12:00:00 +0000\r\nMessage-ID: <1@evil.test>\r\n\r\nHello.\r\n"
-    ).encode()
+    return check_header(f"{header}{extra}".encode(), sender)
+
+
+def check_header(header: bytes, sender: str = "x@evil.test") -> Checked:
+    message = header + (
+        b"To: amal@north.test\r\nSubject: hi\r\n"
+        b"Date: Mon, 23 Nov 2026 12:00:00 +0000\r\nMessage-ID: <1@evil.test>\r\n\r\nHello.\r\n"
+    )
     facts = replace(
         make_facts(message, smtputf8=True),
         reverse_path=parse_address(sender),
@@ -79,6 +83,8 @@ def test_the_plain_forgery_is_junk() -> None:
         "Joe ceo@{} <x@evil.test>",
         "ceo@{}, <x@evil.test",
         "team: x@evil.test, ceo@{};",
+        "<@{}:x@evil.test>",
+        "Joe <@evil.test, @{}:x@evil.test>",
     ],
 )
 def test_what_cannot_be_read_fares_no_better(value: str, domain: str) -> None:
@@ -93,6 +99,23 @@ def test_nor_does_a_second_from(other: str, turn: int) -> None:
     found = check(*["x@evil.test", other][::turn])
     assert found.action in (Action.JUNK, Action.REJECT)
     assert "dmarc.fail-reject" in signals(found)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"From\xa0:", b"From\x01:", b"Fr\x7fom:", b"\xef\xbb\xbfFrom:", b"\x0bFROM:", b"From\r\n :"],
+)
+@pytest.mark.parametrize("turn", [1, -1])
+def test_nor_does_a_line_that_some_take_for_a_from(start: bytes, turn: int) -> None:
+    lines = [start + b" ceo@bank.test\r\n", b"From: x@evil.test\r\n"][::turn]
+    found = check_header(b"".join(lines))
+    assert found.action in (Action.JUNK, Action.REJECT)
+    assert "dmarc.fail-reject" in signals(found)
+
+
+def test_a_line_of_a_mailbox_file_is_no_from() -> None:
+    line = b"From ceo@bank.test Mon Nov 23 12:00:00 2026\r\n"
+    assert check_header(line + b"From: x@evil.test\r\n").action is Action.ACCEPT
 
 
 @pytest.mark.parametrize("values", [(), ("",), ("Joe",), ("<>",), ("Joe <bank.test>",)])

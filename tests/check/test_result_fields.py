@@ -53,6 +53,11 @@ def kept_of(message: bytes, *, from_program: bool = False) -> bytes:
         b"BIMI-Location: v=BIMI1; l=https://bank.test/logo.svg\r\n",
         b"Authentication-Results\xa0: mx.north.test; dmarc=pass\r\n",
         b"\x01Authentication-Results: mx.north.test; dmarc=pass\r\n",
+        b"Authentication-Results\r\n : mx.north.test; dmarc=pass\r\n",
+        b"Authentication\x00-Results: mx.north.test; dmarc=pass\r\n",
+        b"Return-Path\xc2\xa0: <ceo@bank.test>\r\n",
+        b"\xe2\x80\x8bDelivered-To: amal@north.test\r\n",
+        b"Received-SPF\x01: pass\r\n",
     ],
 )
 def test_fields_that_only_the_last_server_writes_are_cut(forged: bytes) -> None:

@@ -117,6 +117,9 @@ def test_own_addresses_may_stand_in_from_and_sender(header: bytes) -> None:
         b"From: amal@north.test\r\nResent-From: other@north.test\r\n",
         b"From: other@north.test (amal@north.test)\r\n",
         "From: سلمي@زاجل.test\r\n".encode(),
+        b"From: amal@north.test\r\nFrom\x01: other@north.test\r\n",
+        b"\x0bFrom: other@north.test\r\nFrom: amal@north.test\r\n",
+        b"From: amal@north.test\r\nSender\r\n : other@north.test\r\n",
     ],
 )
 def test_everything_else_is_foreign(header: bytes) -> None:

@@ -21,7 +21,7 @@ from zajil.dns.public_suffix import registered_domain
 from zajil.message.address_list import AddressList, Group, parse_address_list
 from zajil.message.charset import decode_text
 from zajil.message.encoded_word import decode_words
-from zajil.message.fields import Field, unfold
+from zajil.message.fields import Field, take_odd, unfold
 
 MAX_FIELDS = 4
 """From fields that are looked at; two are already malformed."""
@@ -56,7 +56,9 @@ _LABEL = r"[\w-]{1,63}"
 _AT = r"(?:@|%40|%|[\[({]\s*at\s*[\])}])"
 _TIGHT = re.compile(rf"{_AT}{_OPENS}({_LABEL}(?:\.{_LABEL})+)", re.IGNORECASE)
 _LOOSE = re.compile(rf"{_AT}{_OPENS}({_LABEL}(?:\s*\.\s*{_LABEL})+)", re.IGNORECASE)
-_SHOWN = re.compile(rf"[^\s@<>()\[\]\",;:][@%]({_LABEL}(?:\.{_LABEL})+)")
+_SHOWN = re.compile(rf"[^\s@<>()\[\]\",;:](?:@|%40|%)({_LABEL}(?:\.{_LABEL})+)")
+_ROUTE = re.compile(rb"<[ \t]*@")
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 _SPACE = re.compile(r"\s+")
 _COMMENT = re.compile(r"\([^()]*+\)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -80,10 +82,17 @@ class Authors(NamedTuple):
 def find_authors(fields: Sequence[Field]) -> Authors:
     """Find the domains of all authors; none for a mail without From."""
     values = [field.value for field in fields if field.name == b"from"]
-    if len(values) == 1:
+    # Security: lines that only some programs take for a From.
+    odd = [
+        taken.value
+        for field in fields
+        if not field.name and (taken := take_odd(field)).name == b"from"
+    ]
+    if len(values) == 1 and not odd:
         value = values[0]
         return _read_kept(value) if len(value) <= _MAX_KEPT else _read(value)
     # Security: of several fields each program shows another one.
+    values += odd
     all_of = [_read_as_it_may_be(value) for value in values[:MAX_FIELDS]]
     domains = dict.fromkeys([domain for one in all_of for domain in one.domains])
     are_all = len(values) <= MAX_FIELDS and all(one.are_all for one in all_of)
@@ -97,6 +106,9 @@ def _read(value: bytes) -> Authors:
         return Authors(((plain[1] or plain[2]).decode("ascii").lower(),))
     listed = parse_address_list(value)
     domains = _domains_of(listed)
+    if _ROUTE.search(_QUOTED.sub(b"", value)):
+        # Security: programs differ on which end of a source route (RFC 5322 section 4.4) they show.
+        return _read_as_it_may_be(value)
     if not _is_readable(listed):
         if listed.defects == ("address in display name",) and _names_one(listed):
             return Authors(domains, True, False, _shown(value, domains))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from zajil.check.facts import MessageFacts
 from zajil.mailauth.authres import FIELD_NAME, Result, is_forged, write_field
 from zajil.message.address_list import parse_address_list
-from zajil.message.fields import Field
+from zajil.message.fields import Field, take_odd
 
 _WRITTEN_BY_THE_LAST_SERVER = (b"return-path",)
 """RFC 5321 section 4.4: there is one, ours."""
@@ -17,9 +16,6 @@ _FOUND_BY_THE_LAST_SERVER = (b"received-spf", b"bimi-indicator", b"bimi-location
 trusts them would trust the sender (RFC 7208 section 9.1; draft-brand-indicators-for-message-
 identification section 5.6 has the last two removed)."""
 _DELIVERED_TO = b"delivered-to"
-_ODD_NAME = re.compile(
-    rb"[^!-~]*+authentication-results[^!-~]*+:(?P<value>.*)", re.IGNORECASE | re.DOTALL
-)
 
 
 def result_field(facts: MessageFacts, results: Sequence[Result]) -> bytes:
@@ -56,7 +52,8 @@ def forged_ranges(
     return [
         (field.start, field.end)
         for field in facts.fields
-        if field.name in _LOOKED_AT and _is_forged(field, facts, is_our_domain)
+        # Security: some readers take a name that is none for what it looks like.
+        if field.name in _LOOKED_AT and _is_forged(take_odd(field), facts, is_our_domain)
     ]
 
 
@@ -84,11 +81,9 @@ def _is_forged(field: Field, facts: MessageFacts, is_our_domain: Callable[[str],
         # they end loops.
         people = parse_address_list(field.value[:_READ]).people
         return any([one.address and is_our_domain(one.address.domain) for one in people])
-    if name == b"":
-        # Security: some readers take a name that is none for what it looks like.
-        odd = _ODD_NAME.match(field.value)
-        return odd is not None and is_forged(odd["value"], facts.authserv_id)
-    return name in _WRITTEN_BY_THE_LAST_SERVER or facts.peer is not None
+    if name in _FOUND_BY_THE_LAST_SERVER:
+        return facts.peer is not None
+    return name in _WRITTEN_BY_THE_LAST_SERVER
 
 
 _READ = 2000

@@ -37,6 +37,7 @@ class Field(NamedTuple):
 # Not possessive around the name: there Python 3.11.2 forgets to go back, and the line
 # loses its start.
 _FIELD = re.compile(rb"(?=[\x00-\xff])((?:([!-9;-~]++)[ \t]*+:)?([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?+)")
+_NO_NAME = bytes(byte for byte in range(256) if not 0x21 <= byte <= 0x7E)
 _new_field = tuple.__new__  # the constructor of a NamedTuple is a Python function: half the speed
 _FOLD = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
 
@@ -104,6 +105,23 @@ def _is_fold(begin: bytes) -> bool:
     # White space is one byte in the charsets of one byte, and up to three in UTF-8.
     first = begin[:1].decode("latin-1"), begin.decode("utf-8", "replace")[:1]
     return any([char.isspace() or char < "!" or "\x7f" <= char <= "\x9f" for char in first if char])
+
+
+def take_odd(field: Field) -> Field:
+    """Give a line that is no field as the field that some readers take it for.
+
+    Security: spaces, controls and bytes that are not ASCII before, in and after a name
+    (``From<NBSP>:``, a byte order mark, a colon on the next line) are left out by some.
+
+    Args:
+        field: what ``read_fields`` gave; a field is given back as it is.
+    """
+    if field.name:
+        return field
+    name, colon, value = field.value.partition(b":")
+    if not colon:
+        return field
+    return field._replace(name=name.translate(None, _NO_NAME).lower(), value=value)
 
 
 def unfold(value: bytes) -> bytes:

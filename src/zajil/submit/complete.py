@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from zajil.core.address import Address
 from zajil.message.address_list import parse_address_list
 from zajil.message.date import format_date
-from zajil.message.fields import Field, cut_ranges
+from zajil.message.fields import Field, cut_ranges, take_odd
 
 # Bcc: RFC 5322 section 3.6.3, first way. Return-Path is the final server's to add
 # (RFC 5321 section 4.4).
@@ -38,10 +38,11 @@ def foreign_authors(fields: Sequence[Field], may_send_as: Callable[[Address], bo
     """Give what stands in From and Sender and is not the account's own.
 
     Security: what cannot be parsed counts as foreign: a reader might parse it otherwise. Every
-    field of these names is looked at, because a reader may show any of them.
+    field of these names is looked at, and every line that some take for one, because a reader may
+    show any of them.
     """
     foreign: list[str] = []
-    for field in fields:
+    for field in map(take_odd, fields):
         if field.name not in _AUTHORS:
             continue
         listed = parse_address_list(field.value)
