@@ -21,7 +21,7 @@ _READ = 2000
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+"
 )
-_NO_NAME = re.compile(r"[\s()\"<>,/=\[\]]+")
+_NO_NAME = re.compile(r"[^\w.-]+")
 _MOST_PIECES = 4
 """Pieces of one name."""
 _LONG = 900
