@@ -131,6 +131,7 @@ def test_a_from_that_can_be_read(value: str, domains: str, shown: str) -> None:
         "\r\n Joe\r\n ceo@bank\r\n .test",
         b"Jos\xe9 ceo@bank.test",
         b"\xff\xfe ceo@bank.test",
+        b"\xfe\xff\xfe\xff ceo@bank.test x",
     ],
 )
 def test_what_cannot_be_read_names_every_domain_one_may_read(value: str | bytes) -> None:

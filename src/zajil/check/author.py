@@ -101,6 +101,8 @@ def find_authors(fields: Sequence[Field]) -> Authors:
 
 def _read(value: bytes) -> Authors:
     value = unfold(value)
+    if value[:1] in (b"\xff", b"\xfe"):
+        return _read_as_it_may_be(value)
     plain = _PLAIN.match(value)
     if plain and not any(odd in value for odd in _ODD):
         return Authors(((plain[1] or plain[2]).decode("ascii").lower(),))
@@ -155,7 +157,8 @@ def _domains_of(listed: AddressList) -> tuple[str, ...]:
 
 def _read_as_it_may_be(value: bytes) -> Authors:
     """Give every domain that some program, or some person, may read in a From."""
-    value = unfold(value)
+    # Security: with a byte order mark in front, all of it would be read as UTF-16.
+    value = unfold(value).lstrip(b"\xff\xfe")
     listed = parse_address_list(value)
     found = dict.fromkeys([domain for one in _domains_of(listed) if (domain := _clean(one))])
     text = decode_text(value)
