@@ -76,6 +76,8 @@ def test_forged_fields_are_found_whatever_they_hide_in(value: bytes) -> None:
         b" x.test, mx.north.test; spf=pass",
         b" <mx.north.test>; spf=pass",
         b" 'mx.north.test'; spf=pass",
+        b"\xff\xfe mx.north.test; spf=pass",
+        b" \xfe\xffmx.north.test; spf=pass",
         b" mx.north.test:25; spf=pass",
         b" @mx.north.test; spf=pass",
         b" mx.north.test|x; spf=pass",

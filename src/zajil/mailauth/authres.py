@@ -67,6 +67,8 @@ def is_forged(value: bytes, authserv_id: str) -> bool:
 
 def _seems_to_name(head: bytes, ours: str) -> bool:
     """Whether a name stands anywhere in what is before the first semicolon."""
+    # With the mark of UTF-16 in front, all of it would be read as UTF-16.
+    head = head.translate(None, b"\xff\xfe")
     text = unicodedata.normalize("NFKC", decode_words(head)).replace("\\", "")
     folded = _INVISIBLE.sub("", text.replace("\u3002", "."))
     words = [word for word in _NO_NAME.split(folded) if word]
