@@ -86,8 +86,14 @@ def test_html_without_a_word_of_its_charset() -> None:
 @pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_comes_first(mark: str) -> None:
     data = f"<meta charset=windows-1256>{_GREETING}".encode(mark)
-    assert decode_text(data, is_html=True) == f"<meta charset=windows-1256>{_GREETING}"
-    assert decode_text(_GREETING.encode(mark)) == _GREETING
+    text = decode_text(data, is_body=True, is_html=True)
+    assert text == f"<meta charset=windows-1256>{_GREETING}"
+    assert decode_text(_GREETING.encode(mark), is_body=True) == _GREETING
+
+
+@pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
+def test_a_mark_turns_no_header_field_into_something_else(mark: bytes) -> None:
+    assert decode_text(mark + b"<ceo@bank.test>").endswith("<ceo@bank.test>")
 
 
 def test_truncated_and_overlong_utf_8_become_replacement_characters() -> None:

@@ -99,18 +99,22 @@ def find_html_codec(data: bytes) -> str | None:
     return None
 
 
-def decode_text(data: bytes, charset: str | None = None, *, is_html: bool = False) -> str:
+def decode_text(
+    data: bytes, charset: str | None = None, *, is_body: bool = False, is_html: bool = False
+) -> str:
     """Decode a text; what does not fit becomes U+FFFD.
 
     Args:
         charset: as the message names it. ``None``, ASCII or unknown: what the text itself says
-            (a byte order mark; of HTML also ``<meta>``), else UTF-8 where that fits
+            (of a body a byte order mark, of HTML also ``<meta>``), else UTF-8 where that fits
             (RFC 6532 section 3), else windows-1252.
+        is_body: it is the text of a part. Security: two bytes at the start of a header field must
+            not turn its ASCII letters, and the address in them, into something else.
         is_html: it is text/html.
     """
     codec = find_codec(charset) if charset else None
     if codec is None:
-        for mark, marked in _BOMS:
+        for mark, marked in _BOMS if is_body else ():
             if data.startswith(mark):
                 return data[len(mark) :].decode(marked, "replace")
         codec = find_html_codec(data) if is_html else None

@@ -82,7 +82,7 @@ class Part:
     def decode(self, content: bytes) -> str:
         """Give content of this part as text, or the beginning of it."""
         charset = self.content_type.parameters.get("charset")
-        return decode_text(content, charset, is_html=self.type == "text/html")
+        return decode_text(content, charset, is_body=True, is_html=self.type == "text/html")
 
     def line_count(self, data: bytes) -> int:
         """Lines of the body as it stands, for BODYSTRUCTURE (RFC 9051 section 7.5.2)."""
