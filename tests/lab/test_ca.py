@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -65,3 +66,14 @@ def test_a_certificate_near_its_end_is_made_anew(tmp_path: Path) -> None:
 def test_keys_are_closed_to_others(tmp_path: Path) -> None:
     _, files = make(tmp_path)
     assert [path.stat().st_mode & 0o777 for path in (files.key, tmp_path / "ca.key")] == [0o600] * 2
+
+
+def test_anybody_may_read_whom_to_trust_and_nobody_the_keys(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        authority = CertificateAuthority(tmp_path / "ca", now())
+    finally:
+        os.umask(before)
+    assert authority.ca_file.stat().st_mode & 0o777 == 0o644
+    assert authority.ca_file.parent.stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "ca" / "ca.key").stat().st_mode & 0o777 == 0o600

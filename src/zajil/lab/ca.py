@@ -49,6 +49,9 @@ class CertificateAuthority:
         folder.mkdir(parents=True, exist_ok=True)
         _write_key(key_file, self._key)
         self.ca_file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+        # Whatever the umask: programs of other users trust the lab by it.
+        folder.chmod(0o755)
+        self.ca_file.chmod(0o644)
 
     def certificate(
         self, files: CertificateFiles, names: Sequence[str], addresses: Sequence[IPv4Address]
