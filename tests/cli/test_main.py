@@ -247,6 +247,14 @@ def test_every_command_has_its_help() -> None:
         assert command.help.splitlines()[0].endswith("."), path
 
 
+def test_no_help_has_square_brackets() -> None:
+    """The help would take them for markup and leave them out, with what is in them."""
+    root: Any = typer.main.get_command(app)
+    for path, command in leaves(root):
+        texts = [command.help, *(getattr(one, "help", None) for one in command.params)]
+        assert not any("[" in text for text in texts if text), path
+
+
 def leaves(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Give every command below a group, with the words that call it."""
     for name, child in group.commands.items():
@@ -284,6 +292,15 @@ def test_wrong_usage_is_2(tmp_path: Path) -> None:
         "did you mean queue.first_retry?\n"
     ) in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_named_file_comes_before_the_variable(run: Run, tmp_path: Path, late: bool) -> None:
+    file = tmp_path / "z.toml"
+    file.write_text("[xyzzy]\n", "utf-8")  # the error names the file that was read
+    option = f"--config={file}"
+    status, _, err = run("serve", option) if late else run(option, "serve")
+    assert (status, err.partition(": server")[0]) == (2, f"zajil: {file}")
 
 
 def test_a_terminal_without_arabic_is_no_fault(server: Path) -> None:

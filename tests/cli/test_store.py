@@ -197,3 +197,4 @@ def test_store_check_tells_and_mends(run: Run, folder: Path) -> None:
 def test_store_check_tells_that_space_is_short(run: Run) -> None:
     status, out, _ = run("--set", "store.free_space_reserve=1000000GiB", "store", "check")
     assert (status, "new mail is deferred (no-space)" in out) == (1, True)
+    assert out.endswith("nothing is damaged, but space is short\n")

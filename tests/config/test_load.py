@@ -178,6 +178,9 @@ def test_an_override_may_be_a_number_or_a_list() -> None:
     ("override", "sentence"),
     [
         ("queue.leas=5m", "--set: queue.leas: there is no such option; did you mean queue.lease?"),
+        ("xyzzy.a=1", "--set: xyzzy: there is no such table"),
+        ("xyzzy.a.b=1", "--set: xyzzy: there is no such table"),
+        ("server.zz.a=1", "--set: server.zz: there is no such option"),
         ("queue.lease", "--set: 'queue.lease' is not TABLE.OPTION=VALUE, like queue.lease=5m"),
         ("foo=1", "--set: 'foo=1' is not TABLE.OPTION=VALUE, like queue.lease=5m"),
         ("=5", "--set: '=5' is not TABLE.OPTION=VALUE, like queue.lease=5m"),

@@ -157,7 +157,9 @@ def test_a_store_of_another_user_is_not_touched(tmp_path: Path, name: str) -> No
         (tmp_path / "store.sqlite").unlink()
     os.chown(tmp_path / name, 65534, 65534)
     before = sorted(path.name for path in tmp_path.iterdir())
-    with pytest.raises(StoreUnavailable, match=r"belongs to user nobody; run this as that user"):
+    with pytest.raises(
+        StoreUnavailable, match="belongs to user nobody, but this runs as user root"
+    ):
         open_test_store("sqlite", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 

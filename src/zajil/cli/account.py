@@ -15,7 +15,7 @@ from zajil.cli.configured import opened_store
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, print_table, spell_size, spell_time
 
-account_app = typer.Typer(name="account", help="Whose mail it is.", no_args_is_help=True)
+account_app = typer.Typer(name="account", help="The accounts of this server.", no_args_is_help=True)
 account_app.add_typer(app_password_app)
 account_app.command("show")(show_one)
 account_app.command("rename")(rename)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zajil.store.aliases import AliasRow
     from zajil.store.open import Store
 
-alias_app = typer.Typer(name="alias", help="Addresses that stand for others.", no_args_is_help=True)
+alias_app = typer.Typer(name="alias", help="Addresses that lead to others.", no_args_is_help=True)
 
 
 Alias = Annotated[

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zajil.store.app_passwords import AppPasswordRow
 
 app_password_app = typer.Typer(
-    name="app-password", help="What one program logs in with.", no_args_is_help=True
+    name="app-password", help="Passwords that one program logs in with.", no_args_is_help=True
 )
 
 Who = Annotated[str, typer.Argument(help="Login name or address of the account.")]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zajil.config.options_check import CheckOptions
 
 check_app = typer.Typer(
-    name="check", help="What speaks for and against a mail.", no_args_is_help=True
+    name="check", help="Checks of mail: spam, phishing, malware.", no_args_is_help=True
 )
 check_app.command("measure")(check_measure.measure)
 check_app.command("train")(check_measure.train)

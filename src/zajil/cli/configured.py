@@ -18,15 +18,21 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("/etc/zajil/zajil.toml")
 
+_CONFIG_HELP = f"The server's configuration; default: {DEFAULT_FILE}."
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
         "--config",
         envvar="ZAJIL_CONFIG",
         metavar="FILE",
-        help=f"The server's configuration; default: {DEFAULT_FILE}.",
+        help=_CONFIG_HELP,
         show_default=False,
     ),
+]
+# After the command's name: without the variable, which would win over the option before the name.
+LateConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help=_CONFIG_HELP, show_default=False),
 ]
 SetOption = Annotated[
     list[str] | None,

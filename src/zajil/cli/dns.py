@@ -15,7 +15,7 @@ from zajil.cli.output import AsJson, print_json
 if TYPE_CHECKING:
     from zajil.admin.dns_advice import DnsRecord
 
-dns_app = typer.Typer(name="dns", help="What others must find in DNS.", no_args_is_help=True)
+dns_app = typer.Typer(name="dns", help="The DNS records to publish.", no_args_is_help=True)
 
 
 @dns_app.command("records")

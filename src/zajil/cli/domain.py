@@ -10,7 +10,7 @@ from zajil.cli.configured import opened_store, read_configuration
 from zajil.cli.output import AsJson, print_json, print_table, spell_time
 
 domain_app = typer.Typer(
-    name="domain", help="The domains this server is home to.", no_args_is_help=True
+    name="domain", help="The domains this server accepts mail for.", no_args_is_help=True
 )
 
 Domain = Annotated[str, typer.Argument(help="In any form: زاجل.مصر or xn--mgbkq8e.xn--wgbh1c.")]

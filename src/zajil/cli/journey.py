@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zajil.tracking.journey import Journey
 
 journey_app = typer.Typer(
-    name="journey", help="Where a mail is, and how it got there.", no_args_is_help=True
+    name="journey", help="What happened to a mail, step by step.", no_args_is_help=True
 )
 
 

@@ -57,7 +57,7 @@ def root(
         typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Zajil, the carrier pigeon: a complete mail system that shows every step of a letter's way."""
+    """Zajil: a complete mail system that shows every step of each mail."""
     context.obj = Root(config, tuple(overrides or ()))
 
 

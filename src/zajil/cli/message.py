@@ -9,7 +9,7 @@ import typer
 
 from zajil.cli.configured import opened_store
 
-message_app = typer.Typer(name="message", help="What was written.", no_args_is_help=True)
+message_app = typer.Typer(name="message", help="The bytes of a message.", no_args_is_help=True)
 
 
 @message_app.command("export")

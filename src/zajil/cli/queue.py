@@ -17,7 +17,7 @@ from zajil.cli.output import AsJson, print_json, print_table, spell_age, spell_s
 if TYPE_CHECKING:
     from zajil.store.queue_admin import QueueQuery
 
-queue_app = typer.Typer(name="queue", help="What waits for delivery.", no_args_is_help=True)
+queue_app = typer.Typer(name="queue", help="Mails that wait for delivery.", no_args_is_help=True)
 
 MailIds = Annotated[
     list[str] | None,

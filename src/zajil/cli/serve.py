@@ -8,12 +8,17 @@ from typing import Annotated
 
 import typer
 
-from zajil.cli.configured import ConfigOption, SetOption, configuration_file, read_configuration
+from zajil.cli.configured import (
+    LateConfigOption,
+    SetOption,
+    configuration_file,
+    read_configuration,
+)
 
 
 def serve(
     context: typer.Context,
-    config: ConfigOption = None,
+    config: LateConfigOption = None,
     overrides: SetOption = None,
     ready_fd: Annotated[
         int | None,
@@ -27,7 +32,7 @@ def serve(
         typer.Option(help="Stop when this descriptor ends: its other end is gone.", hidden=True),
     ] = None,
 ) -> None:
-    """Run the server until SIGTERM or Ctrl-C; SIGHUP reloads certificate, key and [log].
+    """Run the server until SIGTERM or Ctrl-C; SIGHUP reloads certificate, key and log options.
 
     Exit status: 0 ended in order, 1 it could not run, 2 the configuration is wrong.
     """

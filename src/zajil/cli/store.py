@@ -11,7 +11,9 @@ from zajil.cli.configured import opened_store, read_configuration
 from zajil.cli.errors import NOT_DONE
 from zajil.cli.output import AsJson, print_json, printable, progress_bar
 
-store_app = typer.Typer(name="store", help="Where mail lies.", no_args_is_help=True)
+store_app = typer.Typer(
+    name="store", help="The database and the files of the server.", no_args_is_help=True
+)
 
 
 @store_app.command("create")
@@ -103,8 +105,18 @@ def check(
             print(printable(f"mended: {one.what}: {one.reason}"))
         for one in left:
             print(printable(f"{one.what}: {one.reason} ({one.kind}); {one.advice}"))
-        print("the store is damaged" if left else "the store is right")
+        print(_verdict({one.kind for one in left}))
     raise typer.Exit(NOT_DONE if left else 0)
+
+
+def _verdict(kinds: set[str]) -> str:
+    if not kinds:
+        return "the store is right"
+    return (
+        "nothing is damaged, but space is short"
+        if kinds == {"no-space"}
+        else "the store is damaged"
+    )
 
 
 @store_app.command("sweep")

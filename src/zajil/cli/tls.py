@@ -8,7 +8,7 @@ from zajil.cli.configured import read_configuration
 from zajil.cli.errors import NOT_DONE, WrongUsage
 from zajil.cli.output import AsJson, print_json, spell_time
 
-tls_app = typer.Typer(name="tls", help="Our certificate.", no_args_is_help=True)
+tls_app = typer.Typer(name="tls", help="The certificate of the server.", no_args_is_help=True)
 
 
 @tls_app.command("show")

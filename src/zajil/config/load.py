@@ -156,6 +156,8 @@ def _mistake(detail: ErrorDetails, file: str, overridden: set[str]) -> BadConfig
     source = "--set" if any(_is_within(option, key) for key in overridden) else file
     match detail["type"]:
         case "extra_forbidden":
+            if any(_is_within(key, option) for key in overridden):
+                source = "--set"  # an override made the unknown table
             reason = "there is no such option" if len(names) > 1 else "there is no such table"
             return BadConfiguration(source, option, reason, _near(names))
         case "missing":

@@ -81,7 +81,8 @@ def require_owner(data_dir: Path) -> None:
         # Also root: files it creates beside the database would lock the owner out.
         if owner != os.geteuid():
             raise StoreUnavailable(
-                f"{path} belongs to user {user_name(owner)}; run this as that user"
+                f"{path} belongs to user {user_name(owner)}, but this runs as user "
+                f"{user_name(os.geteuid())}: change the owner with chown, or the user"
             )
         return
 
