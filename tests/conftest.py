@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from zajil.store.open import Store
-from zajil.testing.foreign import missing_line
-from zajil.testing.lab_process import LabDomain, LabProcess
-from zajil.testing.store import PostgresServer, open_test_store
+from kit.foreign import missing_line
+from kit.lab_process import LabDomain, LabProcess
+from kit.store import PostgresServer, open_test_store
+from zajil.store.engine.open import Store
 
 # Time is no verdict on a shared machine; what must be linear is proved by the amount of work.
 # CI always tries the same examples: a new find of a random one belongs to a run by hand.

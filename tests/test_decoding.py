@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from zajil.testing.fuzz_reach import ROOMS, SOURCE
+from kit.fuzz_reach import ROOMS, SOURCE
 
 CANNOT_FAIL = {"latin-1"}
 PROVED = {"ascii"}

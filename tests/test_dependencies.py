@@ -23,7 +23,6 @@ def test_every_import_is_a_dependency() -> None:
     missing = {
         (name, str(path))
         for path in (ROOT / "src/zajil").rglob("*.py")
-        if "testing" not in path.parts
         for name in _imports(path) - sys.stdlib_module_names - {"zajil"}
         if not {_normal(one) for one in of.get(name, [])} & needed
     }

@@ -1,10 +1,10 @@
-"""Make the table of characters that look alike (Unicode TR 39) for ``check/lookalike.py``.
+"""Make the table of characters that look alike (Unicode TR 39) for ``check/content/lookalike.py``.
 
 Run in a virtual environment that has the package ``confusable-homoglyphs``; its data are Unicode's
 ``confusables.txt`` as pairs. Characters that only differ in compatibility (NFKC) are left out:
 ``lookalike`` normalises first.
 
-    python tools/make_confusables.py > src/zajil/check/confusables.txt
+    python tools/make_confusables.py > src/zajil/check/content/confusables.txt
 """
 
 from __future__ import annotations

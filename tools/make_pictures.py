@@ -17,7 +17,9 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from zajil.testing.lab_process import LabAccount, LabDomain, LabProcess
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # the kit
+
+from kit.lab_process import LabAccount, LabDomain, LabProcess
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")

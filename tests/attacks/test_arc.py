@@ -6,11 +6,11 @@ import time
 
 import pytest
 
+from kit.zone import run_flow_on_answers
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.arc import ArcFound, verify_arc
 from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.message.fields import read_fields
-from zajil.testing.zone import run_flow_on_answers
 
 GUARD_SECONDS = 20.0
 """Far above what any of it takes."""

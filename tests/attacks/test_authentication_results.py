@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from zajil.check.result_fields import forged_ranges
-from zajil.check.sender import check_sender
+from kit.facts import make_facts
+from kit.zone import ZoneResolver
+from zajil.check.sender.result_fields import forged_ranges
+from zajil.check.sender.sender import check_sender
 from zajil.config.options_check import CheckOptions
 from zajil.mailauth.authres import write_field
 from zajil.mailauth.authres_read import read_results
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.message.fields import cut_ranges, read_fields
-from zajil.testing.facts import make_facts
-from zajil.testing.zone import ZoneResolver
 
 LETTER = b"From: Sami <sami@south.test>\r\nSubject: hi\r\n\r\nHello.\r\n"
 

@@ -7,20 +7,20 @@ from base64 import b64encode
 
 import pytest
 
+from kit.clock import FakeClock
+from kit.courier import courier
+from kit.login import HASHER, open_desk
+from kit.network import Deed, SinkSession, smtp_sink
+from kit.reading import inbox_of
+from kit.store import make_account, running
+from kit.talk import talk_to_receiver, talk_to_submission
+from kit.zone import Zone
 from zajil.core.address import parse_address
 from zajil.smtp.command import BodyEnd, Command, Rcpt
 from zajil.smtp.reply import Reply
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.open import Store
-from zajil.store.queue_admin import QueueQuery, list_rows
-from zajil.testing.clock import FakeClock
-from zajil.testing.courier import courier
-from zajil.testing.login import HASHER, open_desk
-from zajil.testing.network import Deed, SinkSession, smtp_sink
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import talk_to_receiver, talk_to_submission
-from zajil.testing.zone import Zone
+from zajil.store.engine.open import Store
+from zajil.store.people.aliases import AliasRow, create_alias
+from zajil.store.queue.queue_admin import QueueQuery, list_rows
 
 ZONE: Zone = {name: {"A": ["127.0.0.1"]} for name in ("far.test", "elsewhere.test")}
 MESSAGE = (

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.lab_process import LabDomain, LabProcess
+from kit.mailbox import wait_for_message
+from kit.raw_smtp import RawPeer
 from zajil.core.address import Address, BadAddress, parse_address
 from zajil.smtp.client import ClientConnection
 from zajil.smtp.reply import Reply
-from zajil.testing.lab_process import LabDomain, LabProcess
-from zajil.testing.mailbox import wait_for_message
-from zajil.testing.raw_smtp import RawPeer
 
 BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 

@@ -7,12 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from zajil.dns.flow import Answer, Outcome, Question
-from zajil.mailauth.dkim_body import MAX_SIGNATURES, BodyDigests, BodyNeed, body_needs
-from zajil.mailauth.dkim_sign import CannotSign
-from zajil.mailauth.dkim_verify import DkimFound, verify_dkim
-from zajil.message.fields import read_fields, split_message
-from zajil.testing.dkim import (
+from kit.dkim import (
     NOW_S,
     ed25519_key,
     record_of,
@@ -22,7 +17,12 @@ from zajil.testing.dkim import (
     verify,
     zone_of,
 )
-from zajil.testing.zone import run_flow_on_answers
+from kit.zone import run_flow_on_answers
+from zajil.dns.flow import Answer, Outcome, Question
+from zajil.mailauth.dkim_body import MAX_SIGNATURES, BodyDigests, BodyNeed, body_needs
+from zajil.mailauth.dkim_sign import CannotSign
+from zajil.mailauth.dkim_verify import DkimFound, verify_dkim
+from zajil.message.fields import read_fields, split_message
 
 KEY = ed25519_key()
 ZONE = zone_of(KEY)
@@ -54,7 +54,7 @@ def verify_in_time(message: bytes, text: str = "") -> tuple[tuple[DkimFound, ...
 def test_what_is_added_behind_the_signed_length() -> None:
     """``l=``: the mail passes, and says which part of it anybody may have written."""
     dkim = pytest.importorskip("dkim", reason="needs dkimpy (pip install dkimpy[ed25519])")
-    from zajil.testing.dkim import pem_of
+    from kit.dkim import pem_of
 
     key = rsa_key()
     field = dkim.sign(LETTER, b"r", b"north.test", pem_of(key), length=True)

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from zajil.check.author import find_authors
+from kit.zone import run_flow_on_answers, run_flow_on_zone
+from zajil.check.sender.author import find_authors
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import DmarcQuery, check_dmarc
 from zajil.mailauth.dmarc_record import parse_dmarc_record
 from zajil.message.fields import read_fields
-from zajil.testing.zone import run_flow_on_answers, run_flow_on_zone
 
 GUARD_SECONDS = 20.0
 REJECT = {"_dmarc.bank.test": {"TXT": ["v=DMARC1; p=reject"]}}

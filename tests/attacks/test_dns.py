@@ -17,16 +17,16 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from zajil.check.peer import check_iprev
+from kit.clock import CountingRandom, FakeClock
+from kit.load import count_calls
+from kit.name_server import NameServer, Respond, name_server
+from zajil.check.sender.peer import check_iprev
 from zajil.config.options import DnsOptions
 from zajil.dns.flow import Answer, Outcome, Question, run_flow
 from zajil.mailauth.spf import SpfQuery, check_spf
 from zajil.resolver.client import Resolver
 from zajil.resolver.wire import MAX_RECORDS, make_query, read_response
 from zajil.route.next_hop import NoRoute, find_hosts
-from zajil.testing.clock import CountingRandom, FakeClock
-from zajil.testing.load import count_calls
-from zajil.testing.name_server import NameServer, Respond, name_server
 
 EVIL = "192.0.2.66"
 MAX_CALLS = 200

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 import zajil
+from kit.lab_process import LabDomain, LabProcess
+from kit.mailbox import wait_for_message
+from kit.raw_smtp import RawPeer
 from zajil.config.options import ListenOptions
-from zajil.testing.lab_process import LabDomain, LabProcess
-from zajil.testing.mailbox import wait_for_message
-from zajil.testing.raw_smtp import RawPeer
 
 SOURCE = Path(zajil.__file__).parent
 CALLS = {

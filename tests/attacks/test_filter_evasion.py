@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.inside import look_inside, view_of
-from zajil.check.lookalike import skeleton
-from zajil.check.phishing import Protected
-from zajil.check.tokens import find_tokens, words_of
+from kit.facts import make_facts
+from kit.made_mail import HEAD, html, with_file
+from zajil.check.content.lookalike import skeleton
+from zajil.check.content.phishing import Protected
+from zajil.check.content.run import look_inside, view_of
+from zajil.check.learned.tokens import find_tokens, words_of
 from zajil.read.view import view_message
-from zajil.testing.facts import make_facts
-from zajil.testing.made_mail import HEAD, html, with_file
 
 OURS = Protected(["north.test"], {skeleton("Amal Haddad")}.__contains__, ["bank.example"])
 PROGRAM = b"MZ" + b"\0" * 200

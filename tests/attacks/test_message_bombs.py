@@ -17,17 +17,17 @@ from dataclasses import replace
 
 import pytest
 
-from zajil.check.archives import MAX_INFLATED, MAX_MEMBERS, list_archive
-from zajil.check.html_text import MAX_LINKS
-from zajil.check.inside import look_inside, view_of
-from zajil.check.phishing import Protected
-from zajil.check.tokens import MAX_TOKENS, find_tokens
-from zajil.check.verdict import Action
-from zajil.check.view import MAX_ATTACHMENTS, MAX_READ, MAX_TEXT_PARTS
+from kit.facts import make_facts
+from zajil.check.content.archives import MAX_INFLATED, MAX_MEMBERS, list_archive
+from zajil.check.content.html_text import MAX_LINKS
+from zajil.check.content.phishing import Protected
+from zajil.check.content.run import look_inside, view_of
+from zajil.check.content.view import MAX_ATTACHMENTS, MAX_READ, MAX_TEXT_PARTS
+from zajil.check.learned.tokens import MAX_TOKENS, find_tokens
+from zajil.check.verdict.verdict import Action
 from zajil.message.address_list import MAX_ADDRESSES
 from zajil.message.parse import MAX_DEPTH, MAX_PARTS
 from zajil.read.view import view_message
-from zajil.testing.facts import make_facts
 
 HEAD = b"From: a@far.example\r\nTo: amal@north.test\r\nSubject: x\r\n"
 MULTIPART = b"Content-Type: multipart/mixed; boundary=b\r\n"

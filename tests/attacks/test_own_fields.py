@@ -12,27 +12,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zajil.check.step import Checks
-from zajil.config.options_check import CheckOptions
-from zajil.core.address import parse_address
-from zajil.message.fields import read_fields, split_message
-from zajil.net.system import SystemClock
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.mail_content import find_mail_blob
-from zajil.store.open import Store
-from zajil.store.tracking import MailQuery, find_mails
-from zajil.testing.keys import make_signer
-from zajil.testing.login import HASHER, open_desk
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, open_test_store, running
-from zajil.testing.talk import (
+from kit.keys import make_signer
+from kit.login import HASHER, open_desk
+from kit.reading import inbox_of
+from kit.store import make_account, open_test_store, running
+from kit.talk import (
     HOSTNAME,
     Talk,
     talk_to_lmtp,
     talk_to_receiver,
     talk_to_submission,
 )
-from zajil.testing.zone import ZoneResolver
+from kit.zone import ZoneResolver
+from zajil.check.step import Checks
+from zajil.config.options_check import CheckOptions
+from zajil.core.address import parse_address
+from zajil.message.fields import read_fields, split_message
+from zajil.net.system import SystemClock
+from zajil.store.engine.open import Store
+from zajil.store.mail.mail_content import find_mail_blob
+from zajil.store.mail.tracking import MailQuery, find_mails
+from zajil.store.people.aliases import AliasRow, create_alias
 
 AMAL = "amal@south.test"
 TEAM = "team@south.test"

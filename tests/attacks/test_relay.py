@@ -10,9 +10,9 @@ import uuid
 
 import pytest
 
-from zajil.testing.lab_process import LabDomain
-from zajil.testing.mailbox import wait_for_message
-from zajil.testing.raw_smtp import RawPeer
+from kit.lab_process import LabDomain
+from kit.mailbox import wait_for_message
+from kit.raw_smtp import RawPeer
 
 FOREIGN = [
     "<noor@south.test>",

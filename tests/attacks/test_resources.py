@@ -25,10 +25,10 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.lab_process import LabDomain, LabProcess
-from zajil.testing.load import tree_cpu
-from zajil.testing.mailbox import wait_for_message
-from zajil.testing.raw_smtp import RawPeer
+from kit.lab_process import LabDomain, LabProcess
+from kit.load import tree_cpu
+from kit.mailbox import wait_for_message
+from kit.raw_smtp import RawPeer
 
 pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(240)]
 

@@ -17,8 +17,11 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
+from kit.clock import FakeClock
+from kit.facts import make_facts
+from kit.name_server import name_server
 from zajil.check.step import Checked, Checks
-from zajil.check.verdict import Action
+from zajil.check.verdict.verdict import Action
 from zajil.config.options import DnsOptions
 from zajil.config.options_check import CheckOptions
 from zajil.core.address import parse_address
@@ -27,9 +30,6 @@ from zajil.message.fields import split_message
 from zajil.receive.accept import verdict_refusal
 from zajil.resolver.back_off import REST_MS
 from zajil.resolver.client import Resolver
-from zajil.testing.clock import FakeClock
-from zajil.testing.facts import make_facts
-from zajil.testing.name_server import name_server
 
 
 class Dns:

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.lab_process import LabAccount, LabDomain
+from kit.mailbox import wait_for_message
+from kit.raw_smtp import RawPeer
 from zajil.core.address import parse_address
 from zajil.message.build import build_message, write_raw_field, write_text_field
 from zajil.smtp.client import ClientConnection
 from zajil.smtp.lines import BareLineEnd
-from zajil.testing.lab_process import LabAccount, LabDomain
-from zajil.testing.mailbox import wait_for_message
-from zajil.testing.raw_smtp import RawPeer
 
 ENDS = {
     "LF.LF": b"\n.\n",

@@ -12,12 +12,12 @@ from ipaddress import ip_address
 
 import pytest
 
+from kit.zone import run_flow_on_answers
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.spf import SpfFound, SpfQuery, check_spf
 from zajil.mailauth.spf_macro import MAX_NAME
 from zajil.mailauth.spf_questions import MAX_LOOKUPS, MAX_NAMES, MAX_VOID
 from zajil.mailauth.spf_record import MAX_RECORD, BadRecord, parse_record
-from zajil.testing.zone import run_flow_on_answers
 
 GUARD_SECONDS = 20.0
 """Far above what any of it takes; what is not linear takes minutes."""

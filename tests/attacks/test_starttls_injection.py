@@ -13,8 +13,8 @@ import ssl
 
 import pytest
 
-from zajil.testing.lab_process import LabDomain
-from zajil.testing.raw_smtp import RawPeer
+from kit.lab_process import LabDomain
+from kit.raw_smtp import RawPeer
 
 SERVICES = ["smtp", "submission"]
 

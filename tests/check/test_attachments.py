@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.archives import MAX_MEMBERS, list_archive
-from zajil.check.attachments import check_attachments, has_double_ending
-from zajil.check.enclosed import MAX_DECODED, MAX_DEPTH
-from zajil.check.verdict import Action
-from zajil.testing.made_mail import HEAD, view_and_facts, with_file
+from kit.made_mail import HEAD, view_and_facts, with_file
+from zajil.check.content.archives import MAX_MEMBERS, list_archive
+from zajil.check.content.attachments import check_attachments, has_double_ending
+from zajil.check.content.enclosed import MAX_DECODED, MAX_DEPTH
+from zajil.check.verdict.verdict import Action
 
 PROGRAM = b"MZ" + b"\0" * 200
 

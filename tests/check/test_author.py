@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.author import _PLAIN, Authors, find_authors
+from zajil.check.sender.author import _PLAIN, Authors, find_authors
 from zajil.message.address_list import parse_address_list
 from zajil.message.fields import read_fields
 

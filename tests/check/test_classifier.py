@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.classifier import (
+from zajil.check.learned.classifier import (
     MAX_WORDS,
     Opinion,
     classify,
     telling_words,
     word_probability,
 )
-from zajil.check.model import reasons_of
+from zajil.check.learned.model import reasons_of
 
 
 def test_a_new_word_says_nothing_and_a_rare_one_little() -> None:

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.content import check_format, has_long_line
-from zajil.check.verdict import Action
+from kit.facts import make_facts
+from kit.mail import make_letter
+from zajil.check.content.format import check_format, has_long_line
+from zajil.check.verdict.verdict import Action
 from zajil.config.options import LimitOptions
-from zajil.testing.facts import make_facts
-from zajil.testing.mail import make_letter
 
 
 def signals(message: bytes, *, smtputf8: bool = False) -> list[str]:

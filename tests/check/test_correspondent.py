@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.correspondent import (
+from zajil.check.sender.correspondent import (
     NOTHING_PROVEN,
     Proven,
     find_author,

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from kit.facts import make_facts
+from kit.mail import NOON_MS, make_letter
 from zajil.check import dmarc_counts
 from zajil.check.dmarc_counts import DmarcCounts
-from zajil.check.forwarding import Override as Vouched
-from zajil.check.sender import SenderFindings
-from zajil.check.signals import make_reason
-from zajil.check.verdict import Action
+from zajil.check.sender.forwarding import Override as Vouched
+from zajil.check.sender.sender import SenderFindings
+from zajil.check.verdict.signals import make_reason
+from zajil.check.verdict.verdict import Action
 from zajil.core.address import parse_address
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import DmarcFound
@@ -19,9 +21,7 @@ from zajil.mailauth.dmarc_record import parse_dmarc_record
 from zajil.mailauth.dmarc_report import DkimResult, Override, PublishedPolicy, SpfResult
 from zajil.mailauth.spf import SpfFound
 from zajil.net.peer import LOCAL, Peer
-from zajil.store.dmarc_seen import SeenDomain
-from zajil.testing.facts import make_facts
-from zajil.testing.mail import NOON_MS, make_letter
+from zajil.store.reports.dmarc_seen import SeenDomain
 
 DAY_MS = 86_400_000
 FACTS = make_facts(make_letter())

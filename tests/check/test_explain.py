@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zajil.check.explain import Change, spell_change, what_would_change
-from zajil.check.verdict import NOTHING_AGAINST, Action, Reason, Thresholds, decide
+from zajil.check.verdict.explain import Change, spell_change, what_would_change
+from zajil.check.verdict.verdict import NOTHING_AGAINST, Action, Reason, Thresholds, decide
 from zajil.web.language import load_languages
 
 THRESHOLDS = Thresholds()

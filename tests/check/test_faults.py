@@ -8,16 +8,16 @@ from typing import NoReturn
 
 import pytest
 
+from kit.facts import make_facts
+from kit.mail import make_letter
+from kit.zone import Zone, ZoneResolver
+from zajil.check.content.phishing import Protected
 from zajil.check.facts import MessageFacts
-from zajil.check.phishing import Protected
 from zajil.check.step import Checked, Checks
-from zajil.check.verdict import Action
+from zajil.check.verdict.verdict import Action
 from zajil.config.options_check import CheckOptions
 from zajil.dns.flow import Answer, Question
-from zajil.store.errors import StoreUnavailable
-from zajil.testing.facts import make_facts
-from zajil.testing.mail import make_letter
-from zajil.testing.zone import Zone, ZoneResolver
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.tracking.events import FaultHappened
 
 POLICY = "v=DMARC1; p=reject"

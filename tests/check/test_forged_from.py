@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import pytest
 
+from kit.checks import make_checks
+from kit.facts import make_facts
+from kit.zone import Zone
 from zajil.check.step import Checked
-from zajil.check.verdict import Action
+from zajil.check.verdict.verdict import Action
 from zajil.core.address import parse_address
-from zajil.testing.checks import make_checks
-from zajil.testing.facts import make_facts
-from zajil.testing.zone import Zone
 
 ZONE: Zone = {
     "evil.test": {"TXT": ["v=spf1 ip4:192.0.2.1 -all"]},

@@ -7,19 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from zajil.check.correspondent import NOTHING_PROVEN, Proven
+from kit.facts import make_facts
+from kit.mail import make_letter
+from kit.store import running
 from zajil.check.facts import MessageFacts
-from zajil.check.greylist import Greylist, prune_greylist, ways_of
-from zajil.check.reputation import NO_HISTORY, HistoryFound
-from zajil.check.verdict import Action, Thresholds, decide
+from zajil.check.learned.greylist import Greylist, prune_greylist, ways_of
+from zajil.check.learned.reputation import NO_HISTORY, HistoryFound
+from zajil.check.sender.correspondent import NOTHING_PROVEN, Proven
+from zajil.check.verdict.verdict import Action, Thresholds, decide
 from zajil.config.kinds import BadOption
 from zajil.config.options_check import GreylistOptions
 from zajil.core.address import parse_address
 from zajil.net.peer import LOCAL, Peer
-from zajil.store.open import Store
-from zajil.testing.facts import make_facts
-from zajil.testing.mail import make_letter
-from zajil.testing.store import running
+from zajil.store.engine.open import Store
 
 ON = GreylistOptions(enabled=True)
 LETTER = make_facts(make_letter())

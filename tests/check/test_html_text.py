@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.html_text import read_html
-from zajil.check.inline_style import read_style
+from zajil.check.content.html_text import read_html
+from zajil.check.content.inline_style import read_style
 
 SHOWN_BY_TAGS = [
     # End tags that may be left out (HTML standard section 13.1.2.4).

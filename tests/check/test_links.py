@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.links import Target, read_target, shown_domain
+from zajil.check.content.links import Target, read_target, shown_domain
 from zajil.dns.public_suffix import registered_domain
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.lookalike import (
+from zajil.check.content.lookalike import (
     Imitated,
     has_direction_control,
     has_turning_control,

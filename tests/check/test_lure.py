@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.lure import borrowed_brand, is_lure
-from zajil.testing.made_mail import HEAD, view_and_facts
+from kit.made_mail import HEAD, view_and_facts
+from zajil.check.content.pressure_wording import borrowed_brand, is_lure
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from zajil.check.names import OurNames
+from kit.clock import FakeClock
+from kit.store import NOW_MS, running
+from zajil.check.content.protected_names import OurNames
 from zajil.core.address import parse_address
-from zajil.store.accounts import NewAccount, create_account
-from zajil.store.domains import DomainRow, create_domain
-from zajil.store.open import Store
-from zajil.testing.clock import FakeClock
-from zajil.testing.store import NOW_MS, running
+from zajil.store.engine.open import Store
+from zajil.store.people.accounts import NewAccount, create_account
+from zajil.store.people.domains import DomainRow, create_domain
 
 
 def add(login: str, name: str) -> NewAccount:
@@ -69,7 +69,7 @@ def test_where_many_live_their_names_are_not_compared(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They do not know each other, and many share a name."""
-    monkeypatch.setattr("zajil.check.names.MOST_NAMES", 1)
+    monkeypatch.setattr("zajil.check.content.protected_names.MOST_NAMES", 1)
 
     async def story(names: OurNames, clock: FakeClock) -> None:
         protected = await names.protected()

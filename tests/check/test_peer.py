@@ -7,12 +7,12 @@ from ipaddress import ip_address
 
 import pytest
 
+from kit.zone import Zone, ZoneResolver, run_flow_on_zone
 from zajil.check.deadline import Deadline
-from zajil.check.dns_lists import DnsLists, list_name
-from zajil.check.peer import PeerFindings, check_iprev, check_peer, helo_reasons
+from zajil.check.sender.dns_lists import DnsLists, list_name
+from zajil.check.sender.peer import PeerFindings, check_iprev, check_peer, helo_reasons
 from zajil.config.options_check import PeerOptions
 from zajil.dns.flow import Answer, Outcome, Question
-from zajil.testing.zone import Zone, ZoneResolver, run_flow_on_zone
 
 IP = ip_address("192.0.2.1")
 NAMED: dict[str, dict[str, list[str]] | None] = {

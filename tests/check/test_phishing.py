@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.lookalike import skeleton
-from zajil.check.phishing import Protected, check_phishing
-from zajil.testing.made_mail import HEAD, html, view_and_facts
+from kit.made_mail import HEAD, html, view_and_facts
+from zajil.check.content.lookalike import skeleton
+from zajil.check.content.phishing import Protected, check_phishing
 
 OURS = Protected(
     ["north.test"],

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from zajil.check.pretence import check_pretence
-from zajil.check.sender import check_sender
+from kit.facts import PEER, make_facts
+from kit.zone import Zone, ZoneResolver
+from zajil.check.sender.own_domain_spoofing import check_pretence
+from zajil.check.sender.sender import check_sender
 from zajil.config.options_check import CheckOptions
 from zajil.core.address import parse_address
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.net.peer import Peer
-from zajil.testing.facts import PEER, make_facts
-from zajil.testing.zone import Zone, ZoneResolver
 
 LETTER = b"From: Boss <boss@north.test>\r\nTo: amal@north.test\r\nSubject: pay\r\n\r\nAt once.\r\n"
 SPF: Zone = {"north.test": {"TXT": ["v=spf1 ip4:192.0.2.1 -all"]}}

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from zajil.check.correspondent import Correspondent, Proven, identify
-from zajil.check.reputation import (
+from kit.clock import FakeClock
+from kit.store import NOW_MS, running
+from zajil.check.learned.reputation import (
     NO_HISTORY,
     History,
     HistoryFound,
@@ -17,12 +18,13 @@ from zajil.check.reputation import (
     is_good,
     weigh,
 )
-from zajil.check.verdict import Action, Thresholds, decide
+from zajil.check.sender.correspondent import Correspondent, Proven, identify
+from zajil.check.verdict.verdict import Action, Thresholds, decide
 from zajil.core.address import parse_address
 from zajil.core.ids import AccountId
 from zajil.message.fields import Field, read_fields
-from zajil.store.open import Store
-from zajil.store.reputation import (
+from zajil.store.engine.open import Store
+from zajil.store.feedback.reputation import (
     FORGET_MS,
     INSTALLATION,
     Counts,
@@ -32,8 +34,6 @@ from zajil.store.reputation import (
     note_written,
     show_counts,
 )
-from zajil.testing.clock import FakeClock
-from zajil.testing.store import NOW_MS, running
 
 AMAL, BASIM, SALMA, NOOR = (AccountId(number) for number in (1, 2, 3, 4))
 PROVEN = Proven("south.test", frozenset({"south.test"}))
@@ -261,7 +261,7 @@ def test_a_flood_of_made_up_senders_is_bounded(store: Store) -> None:
 
 
 def test_memory_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zajil.check.reputation._MOST_KEPT", 10)
+    monkeypatch.setattr("zajil.check.learned.reputation._MOST_KEPT", 10)
 
     async def story(history: History, clock: FakeClock) -> None:
         await store.write(learn, Lesson(AMAL, (ADDRESS,), Did.SEEN, NOW_MS))

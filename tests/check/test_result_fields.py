@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from zajil.check.result_fields import forged_ranges, result_field
+from kit.facts import make_facts
+from kit.mail import make_letter
+from zajil.check.sender.result_fields import forged_ranges, result_field
 from zajil.mailauth.authres import Result
 from zajil.message.fields import cut_ranges, split_message
-from zajil.testing.facts import make_facts
-from zajil.testing.mail import make_letter
 
 FORGED = b"Authentication-Results: mx.north.test;\r\n\tdkim=pass\r\n"
 FOREIGN = b"Authentication-Results: mx.south.test; spf=pass\r\n"

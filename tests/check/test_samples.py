@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from zajil.check.inside import look_inside, view_of
-from zajil.check.lookalike import skeleton
-from zajil.check.phishing import Protected
-from zajil.check.verdict import Action, Thresholds, Verdict, decide
-from zajil.testing.facts import make_facts
+from kit.facts import make_facts
+from zajil.check.content.lookalike import skeleton
+from zajil.check.content.phishing import Protected
+from zajil.check.content.run import look_inside, view_of
+from zajil.check.verdict.verdict import Action, Thresholds, Verdict, decide
 from zajil.web.language import load_languages
 
 FOLDER = Path(__file__).parent.parent / "corpus" / "odd"

@@ -10,10 +10,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from zajil.check.forwarding import find_override
-from zajil.check.peer import Iprev, PeerFindings
-from zajil.check.sender import SenderFindings, check_sender
-from zajil.check.verdict import Action, Thresholds, decide
+from kit.facts import make_facts
+from kit.zone import Zone, ZoneResolver, answer_from_zone
+from zajil.accept.forward_seal import chain_state
+from zajil.check.sender.forwarding import find_override
+from zajil.check.sender.peer import Iprev, PeerFindings
+from zajil.check.sender.sender import SenderFindings, check_sender
+from zajil.check.verdict.verdict import Action, Thresholds, decide
 from zajil.config.options_check import CheckOptions, SenderOptions
 from zajil.dns.flow import Answer, Question
 from zajil.mailauth.arc_seal import SEAL_NEED, seal_arc
@@ -22,9 +25,6 @@ from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.mailauth.dkim_sign import SigningKey, sign_dkim
 from zajil.message.fields import read_fields, split_message
 from zajil.net.peer import LOCAL, Peer
-from zajil.receive.forward_seal import chain_state
-from zajil.testing.facts import make_facts
-from zajil.testing.zone import Zone, ZoneResolver, answer_from_zone
 
 LETTER = (
     b"From: Sami <sami@south.test>\r\nTo: amal@north.test\r\nSubject: hi\r\n"

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
+from kit.checks import make_checks
+from kit.facts import PEER, make_facts
+from kit.mail import NOON_MS, make_letter
+from kit.zone import Zone, ZoneResolver
 from zajil.check.facts import MessageFacts
 from zajil.check.step import Checked, Checks, joint_action
-from zajil.check.verdict import NOTHING_AGAINST, Action, Verdict
+from zajil.check.verdict.verdict import NOTHING_AGAINST, Action, Verdict
 from zajil.config.options_check import CheckOptions
 from zajil.core.address import parse_address
 from zajil.core.ids import AccountId
 from zajil.dns.flow import Answer, Question
-from zajil.testing.checks import make_checks
-from zajil.testing.facts import PEER, make_facts
-from zajil.testing.mail import NOON_MS, make_letter
-from zajil.testing.zone import Zone, ZoneResolver
 from zajil.tracking.events import CheckDone, VerdictReached
 
 THERE: Zone = {"north.test": {}, "y.test": {}}

@@ -7,8 +7,8 @@ import base64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.structure import check_structure
-from zajil.testing.made_mail import HEAD, html, view_and_facts
+from kit.made_mail import HEAD, html, view_and_facts
+from zajil.check.content.structure import check_structure
 
 
 def signals(message: bytes) -> set[str]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from zajil.check.verdict import NOTHING_AGAINST, Action, Reason, Thresholds, decide
+from zajil.check.verdict.verdict import NOTHING_AGAINST, Action, Reason, Thresholds, decide
 
 LIMITS = Thresholds(junk=5.0)
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.html_text import read_html
-from zajil.check.view import MAX_READ, MessageView
+from kit.made_mail import HEAD
+from zajil.check.content.html_text import read_html
+from zajil.check.content.view import MAX_READ, MessageView
 from zajil.message.fields import read_fields, split_message
 from zajil.message.parse import parse_message
-from zajil.testing.made_mail import HEAD
 
 
 def view(message: bytes) -> MessageView:

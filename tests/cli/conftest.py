@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kit.command_line import Run
 from zajil.cli.main import main
-from zajil.testing.command_line import Run
 
 
 @pytest.fixture(scope="module")

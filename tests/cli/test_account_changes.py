@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from zajil.admin.open import open_admin_store
+from kit.command_line import Run, as_json
+from kit.store import NOW_MS, make_intake
 from zajil.config.load import load_configuration
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId
-from zajil.store.accounts import find_by_login
-from zajil.store.directory import look_up
-from zajil.store.intake import accept
-from zajil.store.last_logins import LastLogin, record_logins
-from zajil.store.open import Store
-from zajil.testing.command_line import Run, as_json
-from zajil.testing.store import NOW_MS, make_intake
+from zajil.operations.open import open_admin_store
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
+from zajil.store.people.accounts import find_by_login
+from zajil.store.people.directory import look_up
+from zajil.store.people.last_logins import LastLogin, record_logins
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zajil.testing.command_line import Run, as_json
+from kit.command_line import Run, as_json
 
 
 def targets_of(run: Run, address: str) -> list[str]:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from kit.zone_server import zone_server
 from zajil.cli import message_file
 from zajil.cli.asking import ask
 from zajil.cli.errors import WrongUsage
 from zajil.cli.message_file import NoMessageFile, read_message
 from zajil.dns.flow import Answer, Flow, Outcome, Question
-from zajil.testing.zone_server import zone_server
 
 
 def one_question() -> Flow[Answer]:

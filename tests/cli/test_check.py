@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zajil.check.signals import SIGNALS
+from zajil.check.verdict.signals import SIGNALS
 from zajil.cli.main import main
 
 NOWHERE = ("--nameserver", "127.0.0.1:1", "--timeout", "0.1")

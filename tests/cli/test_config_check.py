@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from zajil.admin.as_user import first_unreadable, python_paths
+from kit.certificates import TestAuthority
 from zajil.cli.main import main
-from zajil.testing.certificates import TestAuthority
+from zajil.operations.as_user import first_unreadable, python_paths
 
 Run = Callable[..., tuple[int, str, str]]
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")

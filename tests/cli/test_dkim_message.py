@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kit.dkim import NOW_S, ed25519_key, pem_of, results_of, rsa_key, zone_of
+from kit.zone_server import zone_server
 from zajil.cli.main import main
-from zajil.testing.dkim import NOW_S, ed25519_key, pem_of, results_of, rsa_key, zone_of
-from zajil.testing.zone_server import zone_server
 
 LETTER = b"From: amal@north.test\nTo: noor@south.test\nSubject: x\n\nhello\n"
 KEYS = [rsa_key(selector="s"), ed25519_key(selector="s")]

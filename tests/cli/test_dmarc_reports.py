@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from zajil.admin.open import open_admin_store
+from kit.reports import BEGIN_S, OLD_REPORT, POLICY, REPORT, ROW
 from zajil.cli.main import main
 from zajil.config.load import load_configuration
 from zajil.mailauth.dmarc_report_write import write_report
-from zajil.store.dmarc_seen import SeenDomain, count_seen
-from zajil.testing.reports import BEGIN_S, OLD_REPORT, POLICY, REPORT, ROW
+from zajil.operations.open import open_admin_store
+from zajil.store.reports.dmarc_seen import SeenDomain, count_seen
 
 Run = Callable[..., tuple[int, str, str]]
 

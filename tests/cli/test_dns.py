@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from kit.command_line import Run, as_json
+from kit.foreign import need_program
 from zajil.core.domain import to_ascii
-from zajil.testing.command_line import Run, as_json
-from zajil.testing.foreign import need_program
 
 SOA = (
     "@ 3600 IN SOA ns.far.test. hostmaster.far.test. 1 7200 3600 1209600 3600\n@ NS ns.far.test.\n"

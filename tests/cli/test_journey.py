@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from kit.command_line import Run, as_json
+from kit.store import NOW_MS, open_test_store
 from zajil.core.address import parse_address
 from zajil.core.ids import MailId, SessionId
-from zajil.store.open import Store
-from zajil.store.refusals import RefusedMail, record_refused
-from zajil.store.tracking import EventBatch, record_events
-from zajil.testing.command_line import Run, as_json
-from zajil.testing.store import NOW_MS, open_test_store
+from zajil.store.engine.open import Store
+from zajil.store.mail.refusals import RefusedMail, record_refused
+from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import (
     ConnectionsRefused,
     LoginFailed,

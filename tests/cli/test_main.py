@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import typer
 
+from kit.command_line import Run, as_json
 from zajil.cli.main import app
-from zajil.testing.command_line import Run, as_json
 
 
 def test_domains_accounts_and_aliases(run: Run) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from zajil.admin import queue as admin_queue
-from zajil.admin.open import open_admin_store
+from kit.command_line import Run, as_json
+from kit.store import make_intake
 from zajil.config.load import load_configuration
 from zajil.net.system import SystemClock
-from zajil.store.intake import accept
-from zajil.store.open import Store
-from zajil.testing.command_line import Run, as_json
-from zajil.testing.store import make_intake
+from zajil.operations import queue as admin_queue
+from zajil.operations.open import open_admin_store
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
 
 DAY_MS = 86_400_000
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
+from kit.name_server import name_server
 from zajil.cli.main import app
-from zajil.testing.name_server import name_server
 
 LETTER = "From: Sami <sami@south.test>\nTo: amal@north.test\nSubject: hi\n\nHello.\n"
 RECORDS = {

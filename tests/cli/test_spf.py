@@ -11,8 +11,8 @@ import dns.rrset
 import pytest
 from typer.testing import CliRunner
 
+from kit.name_server import name_server_in_thread
 from zajil.cli.main import app, main
-from zajil.testing.name_server import name_server_in_thread
 
 RECORDS = {
     "south.test.": "v=spf1 ip4:192.0.2.1 -all exp=why.south.test",

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from zajil.cli.main import main
 from zajil.config.load import load_configuration
-from zajil.store.folder import ServerLock
-from zajil.store.open import make_dialect
+from zajil.store.engine.folder import ServerLock
+from zajil.store.engine.open import make_dialect
 
 Run = Callable[..., tuple[int, str, str]]
 

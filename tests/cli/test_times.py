@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from zajil.admin.open import open_admin_store
+from kit.store import NOW_MS, make_intake
 from zajil.cli.output import spell_age, spell_size, spell_time
 from zajil.config.load import load_configuration
 from zajil.core.ids import MailId
-from zajil.store.intake import accept
-from zajil.store.tracking import EventBatch, record_events
-from zajil.testing.store import NOW_MS, make_intake
+from zajil.operations.open import open_admin_store
+from zajil.store.mail.intake import accept
+from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import DeliveryDeferred
 
 

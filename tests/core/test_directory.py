@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from kit.address_book import AMAL, Book, address
 from zajil.core.directory import DirectoryAnswer
-from zajil.testing.address_book import AMAL, Book, address
 
 
 def test_an_answer_tells_our_domains_from_our_addresses() -> None:

@@ -10,21 +10,21 @@ from email.message import EmailMessage
 
 import pytest
 
+from kit.courier import Courier, courier
+from kit.dkim import verify
+from kit.keys import make_signer, published_keys
+from kit.network import Deed, SinkSession, smtp_sink
+from kit.store import make_account
+from kit.zone import Zone
 from zajil.core.address import Address, parse_address
 from zajil.core.ids import MailId
 from zajil.smtp.command import BodyEnd, Command, Mail, Rcpt
 from zajil.smtp.reply import Reply
-from zajil.store.account_names import NewNames, rename_account
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.open import Store
-from zajil.store.queue import next_due_ms
-from zajil.store.queue_admin import QueueOrder, expire
-from zajil.testing.courier import Courier, courier
-from zajil.testing.dkim import verify
-from zajil.testing.keys import make_signer, published_keys
-from zajil.testing.network import Deed, SinkSession, smtp_sink
-from zajil.testing.store import make_account
-from zajil.testing.zone import Zone
+from zajil.store.engine.open import Store
+from zajil.store.people.account_names import NewNames, rename_account
+from zajil.store.people.aliases import AliasRow, create_alias
+from zajil.store.queue.queue import next_due_ms
+from zajil.store.queue.queue_admin import QueueOrder, expire
 from zajil.tracking.events import (
     AttemptMade,
     DsnSent,

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
+from kit.courier import MESSAGE, Courier, courier, needs_utf8
+from kit.network import Answer, Deed, SinkSession, smtp_sink
+from kit.zone import Zone
 from zajil.core.ids import MailId
 from zajil.smtp.command import Auth, BodyEnd, Command, Data, Ehlo, Helo, Mail, Rcpt
 from zajil.smtp.reply import Reply
-from zajil.store.open import Store
-from zajil.testing.courier import MESSAGE, Courier, courier, needs_utf8
-from zajil.testing.network import Answer, Deed, SinkSession, smtp_sink
-from zajil.testing.zone import Zone
+from zajil.store.engine.open import Store
 from zajil.tracking.events import (
     AttemptMade,
     DeliveryDeferred,

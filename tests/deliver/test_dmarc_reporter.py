@@ -11,21 +11,21 @@ from dataclasses import dataclass, replace
 import pytest
 import sqlalchemy as sa
 
+from kit.clock import FakeClock
+from kit.dkim import NOW_S
+from kit.keys import make_signer
+from kit.reports import BAD_ROW, POLICY, ROW
+from kit.store import make_account, running
+from kit.zone import Zone, ZoneResolver
 from zajil.config.options_check import DmarcOptions
 from zajil.core.clock import Clock
 from zajil.core.envelope import Notify
 from zajil.deliver.dmarc_reporter import GIVE_UP_MS, GRACE_MS, LEASE_MS, DmarcReporter, Sent
 from zajil.mailauth.dmarc_report import AggregateReport
 from zajil.mailauth.report_mail import read_report_mail
-from zajil.store.dmarc_seen import SeenDomain, count_seen
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
+from zajil.store.reports.dmarc_seen import SeenDomain, count_seen
 from zajil.store.schema import mail, recipient
-from zajil.testing.clock import FakeClock
-from zajil.testing.dkim import NOW_S
-from zajil.testing.keys import make_signer
-from zajil.testing.reports import BAD_ROW, POLICY, ROW
-from zajil.testing.store import make_account, running
-from zajil.testing.zone import Zone, ZoneResolver
 
 DAY_MS = 86_400_000
 BEGIN_MS = NOW_S * 1000 // DAY_MS * DAY_MS - DAY_MS

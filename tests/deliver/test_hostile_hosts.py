@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
+from kit.certificates import TestAuthority
+from kit.courier import Courier, courier
+from kit.network import Deed, SinkSession, smtp_sink
+from kit.zone import Zone
 from zajil.deliver import attempt as attempts
 from zajil.smtp.command import BodyEnd, Command, Ehlo, Rcpt, StartTls
 from zajil.smtp.reply import Reply
-from zajil.store.open import Store
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.courier import Courier, courier
-from zajil.testing.network import Deed, SinkSession, smtp_sink
-from zajil.testing.zone import Zone
+from zajil.store.engine.open import Store
 from zajil.tracking.events import AttemptMade
 
 ZONE: Zone = {"south.test": {"A": ["127.0.0.1"]}}

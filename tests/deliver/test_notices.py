@@ -11,6 +11,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kit.courier import MESSAGE, Courier, courier
+from kit.network import Deed, SinkSession, smtp_sink
+from kit.store import make_account
+from kit.zone import Zone
 from zajil.core.address import parse_address
 from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId
@@ -19,16 +23,12 @@ from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, route_recipient
 from zajil.smtp.command import BodyEnd, Command, Ehlo, Rcpt
 from zajil.smtp.reply import Reply
-from zajil.store.accounts import NewActive, set_active
-from zajil.store.intake import Intake, LocalCopy, Wait
-from zajil.store.open import Store
-from zajil.store.queue import next_due_ms
-from zajil.store.queue_admin import QueueOrder, hold, release
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import Intake, LocalCopy, Wait
+from zajil.store.people.accounts import NewActive, set_active
+from zajil.store.queue.queue import next_due_ms
+from zajil.store.queue.queue_admin import QueueOrder, hold, release
 from zajil.store.schema import mailbox
-from zajil.testing.courier import MESSAGE, Courier, courier
-from zajil.testing.network import Deed, SinkSession, smtp_sink
-from zajil.testing.store import make_account
-from zajil.testing.zone import Zone
 from zajil.tracking.events import DsnSent, DsnSuppressed, MailboxFiled
 
 ZONE: Zone = {

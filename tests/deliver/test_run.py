@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+from kit.courier import courier
+from kit.network import Deed, SinkSession, smtp_sink
+from kit.zone import Zone
 from zajil.core.ids import BlobId
 from zajil.deliver.run import Deliverer
 from zajil.dns.flow import Answer, Question
 from zajil.smtp.command import BodyEnd, Command, Data
 from zajil.smtp.reply import Reply
-from zajil.store.open import Store
-from zajil.store.queue import Claim, claim
-from zajil.store.queue_admin import QueueQuery, list_rows
-from zajil.testing.courier import courier
-from zajil.testing.network import Deed, SinkSession, smtp_sink
-from zajil.testing.zone import Zone
+from zajil.store.engine.open import Store
+from zajil.store.queue.queue import Claim, claim
+from zajil.store.queue.queue_admin import QueueQuery, list_rows
 from zajil.tracking.events import AttemptMade, FaultHappened
 
 ZONE: Zone = {"south.test": {"A": ["127.0.0.1"]}}

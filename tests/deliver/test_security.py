@@ -12,16 +12,16 @@ from typing import Literal
 
 import pytest
 
+from kit.courier import courier
+from kit.network import Deed, SinkSession, smtp_sink
+from kit.store import make_account
+from kit.zone import Zone
 from zajil.core.envelope import MailOptions
 from zajil.lab.ca import CertificateAuthority, CertificateFiles
 from zajil.smtp.command import BodyEnd, Command, Mail, StartTls
 from zajil.smtp.reply import Reply
-from zajil.store.intake import Intake
-from zajil.store.open import Store
-from zajil.testing.courier import courier
-from zajil.testing.network import Deed, SinkSession, smtp_sink
-from zajil.testing.store import make_account
-from zajil.testing.zone import Zone
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import Intake
 from zajil.tls.context import client_context, server_context
 from zajil.tracking.events import AttemptMade, RecipientFailed
 

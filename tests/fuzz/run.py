@@ -10,9 +10,11 @@ import secrets
 import sys
 from pathlib import Path
 
-from zajil.testing.fuzz import fuzz
-from zajil.testing.fuzz_reach import report
-from zajil.testing.fuzz_targets import all_targets
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
+
+from kit.fuzz import fuzz
+from kit.fuzz_reach import report
+from kit.fuzz_targets import all_targets
 
 HERE = Path(__file__).parent
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.fuzz import Target, fuzz, is_linear, try_input
-from zajil.testing.fuzz_targets import all_targets
+from kit.fuzz import Target, fuzz, is_linear, try_input
+from kit.fuzz_targets import all_targets
 
 HERE = Path(__file__).parent
 TARGETS = {target.name: target for target in all_targets(HERE.parent / "wire")}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.fuzz_reach import LEFT_OUT, ROOMS, SOURCE, is_left_out, lines_of_functions
+from kit.fuzz_reach import LEFT_OUT, ROOMS, SOURCE, is_left_out, lines_of_functions
 
 FLOORS = {"check": 94.0, "message": 95.5, "mailauth": 95.0, "read": 95.5}
 """Percent of the lines of each room, a little under what is measured."""
@@ -40,7 +40,7 @@ def test_what_is_left_out_exists() -> None:
         named = [one for one in functions if f"{one[0]}: {one[1]}".startswith(place)]
         assert named, place
         assert all(is_left_out(*one) for one in named if one[0] == place or one[1] == place)
-    assert not is_left_out("check/greylist.py", "ways_of")
+    assert not is_left_out("check/learned/greylist.py", "ways_of")
 
 
 def test_a_line_that_no_target_reaches_is_told(tmp_path: Path) -> None:

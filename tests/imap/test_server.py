@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.imap.command import Id
-from zajil.imap.literal import Limits
-from zajil.imap.response import Completion
-from zajil.imap.server import ImapServerConnection, Wait
-from zajil.imap.state import State
-from zajil.testing.imap_wire import (
+from kit.imap_wire import (
     Chop,
     ExampleSession,
     load_imap_script,
     new_engine,
     run_imap_script,
 )
+from zajil.imap.command import Id
+from zajil.imap.literal import Limits
+from zajil.imap.response import Completion
+from zajil.imap.server import ImapServerConnection, Wait
+from zajil.imap.state import State
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "wire" / "imap").glob("*.wire"))
 

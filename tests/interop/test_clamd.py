@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from zajil.check.clamd import Scanned, scan
-from zajil.check.knowledge import Knowledge
-from zajil.check.scanners import Scanners
+from kit.facts import make_facts
+from kit.made_mail import HEAD, with_file
+from kit.scanners import EICAR, MADE_WORD, find_program, running_clamd
+from kit.store import make_account, open_test_store, running
+from kit.talk import talk_to_receiver
+from kit.zone import ZoneResolver
+from zajil.check.learned.learned_checks import Knowledge
+from zajil.check.scanners.clamd import Scanned, scan
+from zajil.check.scanners.run import Scanners
 from zajil.check.step import Checks
-from zajil.check.verdict import Action
+from zajil.check.verdict.verdict import Action
 from zajil.config.options_check import CheckOptions
 from zajil.config.options_content import ScannerOptions
 from zajil.message.fields import split_message
 from zajil.net.system import SystemClock
-from zajil.testing.facts import make_facts
-from zajil.testing.made_mail import HEAD, with_file
-from zajil.testing.scanners import EICAR, MADE_WORD, find_program, running_clamd
-from zajil.testing.store import make_account, open_test_store, running
-from zajil.testing.talk import talk_to_receiver
-from zajil.testing.zone import ZoneResolver
 
 pytestmark = [
     pytest.mark.interop,

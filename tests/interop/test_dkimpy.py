@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zajil.mailauth.dkim_sign import SigningKey
-from zajil.testing.dkim import (
+from kit.dkim import (
     NOW_S,
     ed25519_key,
     pem_of,
@@ -20,6 +19,7 @@ from zajil.testing.dkim import (
     verify,
     zone_of,
 )
+from zajil.mailauth.dkim_sign import SigningKey
 
 dkim = pytest.importorskip("dkim", reason="needs dkimpy (pip install dkimpy[ed25519])")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.chrooted import exim_sends, exim_version
-from zajil.testing.foreign import need_program
-from zajil.testing.lab_process import LabDomain, LabProcess
-from zajil.testing.mailbox import wait_for_message
+from kit.chrooted import exim_sends, exim_version
+from kit.foreign import need_program
+from kit.lab_process import LabDomain, LabProcess
+from kit.mailbox import wait_for_message
 
 pytestmark = pytest.mark.interop
 

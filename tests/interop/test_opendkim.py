@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from kit.dkim import ed25519_key, pem_of, record_of, rsa_key, sign, verify, zone_of
+from kit.foreign import need_program
 from zajil.mailauth.dkim_key import key_name
 from zajil.mailauth.dkim_sign import SigningKey
-from zajil.testing.dkim import ed25519_key, pem_of, record_of, rsa_key, sign, verify, zone_of
-from zajil.testing.foreign import need_program
 
 pytestmark = pytest.mark.interop
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.lab_process import LabDomain, LabProcess
-from zajil.testing.mailbox import wait_for_message
-from zajil.testing.postfix import Postfix, running_postfix
+from kit.lab_process import LabDomain, LabProcess
+from kit.mailbox import wait_for_message
+from kit.postfix import Postfix, running_postfix
 
 pytestmark = pytest.mark.interop
 

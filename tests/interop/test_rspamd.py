@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from zajil.check.scanners import ScannerFindings, Scanners
+from kit.facts import make_facts
+from kit.made_mail import HEAD
+from kit.scanners import GTUBE, find_program, running_rspamd
+from zajil.check.scanners.run import ScannerFindings, Scanners
 from zajil.config.options_content import ScannerOptions
-from zajil.testing.facts import make_facts
-from zajil.testing.made_mail import HEAD
-from zajil.testing.scanners import GTUBE, find_program, running_rspamd
 
 pytestmark = [
     pytest.mark.interop,

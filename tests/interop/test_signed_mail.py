@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from kit.clock import FakeClock
+from kit.foreign import need_program
+from kit.keys import make_signer, published_keys
+from kit.reading import inbox_of
+from kit.store import make_account, open_test_store, running
+from kit.talk import receive_services
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
 from zajil.login.account import Account
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
 from zajil.submit.hand_in import hand_in
-from zajil.testing.clock import FakeClock
-from zajil.testing.foreign import need_program
-from zajil.testing.keys import make_signer, published_keys
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, open_test_store, running
-from zajil.testing.talk import receive_services
 
 pytestmark = pytest.mark.interop
 

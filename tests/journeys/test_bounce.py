@@ -10,8 +10,8 @@ from typing import cast
 
 import pytest
 
-from zajil.testing.lab_process import LabDomain
-from zajil.testing.mailbox import wait_for_message
+from kit.lab_process import LabDomain
+from kit.mailbox import wait_for_message
 
 
 @pytest.mark.parametrize(

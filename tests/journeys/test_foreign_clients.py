@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.foreign import need_msmtp_with_scram, need_program, need_swaks_with_tls
-from zajil.testing.lab_process import LabAccount, LabDomain, LabProcess
-from zajil.testing.mail_clients import CLIENTS, SPEAK_UTF8, Order
-from zajil.testing.mailbox import wait_for_message
+from kit.certificates import TestAuthority
+from kit.foreign import need_msmtp_with_scram, need_program, need_swaks_with_tls
+from kit.lab_process import LabAccount, LabDomain, LabProcess
+from kit.mail_clients import CLIENTS, SPEAK_UTF8, Order
+from kit.mailbox import wait_for_message
 
 pytestmark = pytest.mark.interop
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from zajil.testing.lab_process import LabDomain
-from zajil.testing.mailbox import wait_for_message
+from kit.lab_process import LabDomain
+from kit.mailbox import wait_for_message
 
 NOBODY = "127.9.9.9"
 """An address without a name in the lab's DNS, that nobody's SPF record has."""

@@ -11,8 +11,8 @@ import uuid
 from email.header import Header
 from typing import Any
 
-from zajil.testing.lab_process import LabAccount, LabDomain
-from zajil.testing.mailbox import wait_for_message
+from kit.lab_process import LabAccount, LabDomain
+from kit.mailbox import wait_for_message
 
 STRANGER = "127.9.8.7"
 SECONDS = 60.0

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from kit.lab_process import LabDomain, LabProcess
+from kit.mailbox import wait_for_message
 from zajil.lab.state import remove_abandoned
-from zajil.testing.lab_process import LabDomain, LabProcess
-from zajil.testing.mailbox import wait_for_message
 
 LETTER = "From: {0}\r\nTo: {0}\r\nSubject: kept\r\n\r\nfor the second start\r\n"
 

@@ -8,8 +8,8 @@ import uuid
 
 import pytest
 
-from zajil.testing.lab_process import LabDomain
-from zajil.testing.mailbox import wait_for_message
+from kit.lab_process import LabDomain
+from kit.mailbox import wait_for_message
 
 
 def make_letter(sender: str, to: str, body: str) -> tuple[str, bytes]:

@@ -6,7 +6,7 @@ import smtplib
 
 import pytest
 
-from zajil.testing.lab_process import LabDomain
+from kit.lab_process import LabDomain
 
 
 def rcpt(domain: LabDomain, recipient: str) -> tuple[int, bytes]:

@@ -9,6 +9,8 @@ import asyncio
 import os
 from collections.abc import Sequence
 
+from kit.lab_process import LabDomain, LabProcess
+from kit.mailbox import wait_for_message
 from zajil.config.options import DnsOptions
 from zajil.dns.flow import run_flow
 from zajil.mailauth.arc import ArcFound, verify_arc
@@ -17,8 +19,6 @@ from zajil.mailauth.dkim_verify import DkimFound, verify_dkim
 from zajil.message.fields import read_fields, split_message
 from zajil.net.system import SystemClock
 from zajil.resolver.client import Resolver
-from zajil.testing.lab_process import LabDomain, LabProcess
-from zajil.testing.mailbox import wait_for_message
 
 BOTH = ["ed25519-sha256", "rsa-sha256"]
 

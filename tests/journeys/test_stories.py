@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
-from zajil.admin.journey import find_mails, show_journey
-from zajil.admin.open import open_admin_store
+from kit.lab_process import LabDomain, LabProcess
+from kit.mailbox import wait_for_message
 from zajil.config.load import load_configuration
-from zajil.testing.lab_process import LabDomain, LabProcess
-from zajil.testing.mailbox import wait_for_message
+from zajil.operations.journey import find_mails, show_journey
+from zajil.operations.open import open_admin_store
 
 
 def send(writer_domain: LabDomain, reader_domain: LabDomain) -> str:

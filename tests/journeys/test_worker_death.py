@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.lab_process import LabAccount, LabDomain, LabProcess
-from zajil.testing.mailbox import idle_until_exists
+from kit.lab_process import LabAccount, LabDomain, LabProcess
+from kit.mailbox import idle_until_exists
 
 _WRITERS = 6
 _BETWEEN_KILLS = 20

@@ -7,9 +7,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from kit.mail import NOON_MS
 from zajil.keys.generate import choose_selector, generate_keys, load_private_key
-from zajil.store.dkim_keys import KeyState
-from zajil.testing.mail import NOON_MS
+from zajil.store.people.dkim_keys import KeyState
 
 
 def test_a_pair_is_made_and_read_again() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kit.zone import Zone, run_flow_on_zone
 from zajil.keys.lookup import look_for_record
 from zajil.keys.record import record_value
-from zajil.store.dkim_keys import DkimKeyRow, KeyState
-from zajil.testing.zone import Zone, run_flow_on_zone
+from zajil.store.people.dkim_keys import DkimKeyRow, KeyState
 
 ROW = DkimKeyRow("north.test", "ed-1", "ed25519-sha256", KeyState.PUBLISHED, bytes(32), 0)
 NAME = "ed-1._domainkey.north.test"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.keys.record import is_same_key, record_value, zone_text
-from zajil.store.dkim_keys import Algorithm, DkimKeyRow, KeyState
+from zajil.store.people.dkim_keys import Algorithm, DkimKeyRow, KeyState
 
 ED = bytes(range(32))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zajil.config.options_keys import KeyOptions
 from zajil.keys.rotation import Due, find_due, next_look_ms
-from zajil.store.dkim_keys import Algorithm, DkimKeyRow, KeyState
+from zajil.store.people.dkim_keys import Algorithm, DkimKeyRow, KeyState
 
 DAY = 86_400_000
 OPTIONS = KeyOptions()

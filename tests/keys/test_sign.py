@@ -8,19 +8,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from zajil.admin.dkim_keys import revoke_keys, rotate_keys
+from kit.dkim import verify
+from kit.keys import make_signer, published_keys
+from kit.mail import NOON_MS
+from kit.store import running
 from zajil.config.options_keys import KeyOptions
 from zajil.keys.sign import BODY_NEED, Signed, Signer, author_domain
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.message.fields import read_fields, split_message
-from zajil.store.dkim_keys import KeysOf, list_dkim_keys, revoke_dkim_keys
-from zajil.store.domains import DomainRow, create_domain
-from zajil.store.errors import StoreUnavailable
-from zajil.store.open import Store
-from zajil.testing.dkim import verify
-from zajil.testing.keys import make_signer, published_keys
-from zajil.testing.mail import NOON_MS
-from zajil.testing.store import running
+from zajil.operations.dkim_keys import revoke_keys, rotate_keys
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.people.dkim_keys import KeysOf, list_dkim_keys, revoke_dkim_keys
+from zajil.store.people.domains import DomainRow, create_domain
 from zajil.tracking.events import MailSigned
 
 NORTH = "north.test"

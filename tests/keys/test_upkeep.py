@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from kit.clock import FakeClock
+from kit.store import NOW_MS, running
+from kit.zone import ZoneResolver
 from zajil.config.options_keys import KeyOptions
 from zajil.keys.record import record_value
 from zajil.keys.upkeep import KeyUpkeep
 from zajil.mailauth.dkim_key import key_name
-from zajil.store.batch import DIRECTORY
-from zajil.store.dkim_keys import list_dkim_keys, load_active_keys
-from zajil.store.domains import DomainRow, create_domain
-from zajil.store.open import Store
-from zajil.testing.clock import FakeClock
-from zajil.testing.store import NOW_MS, running
-from zajil.testing.zone import ZoneResolver
+from zajil.store.engine.batch import DIRECTORY
+from zajil.store.engine.open import Store
+from zajil.store.people.dkim_keys import list_dkim_keys, load_active_keys
+from zajil.store.people.domains import DomainRow, create_domain
 
 DAY = 86_400_000
 # RSA keys of this test are made as others, and there are few of them: they take time.

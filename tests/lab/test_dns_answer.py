@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from zajil.lab.dns_answer import UDP_SIZE, Zones, answer_wire
 from zajil.lab.zones import MailHost, Record, Zone, lab_zones
-from zajil.store.errors import StoreUnavailable
+from zajil.store.engine.errors import StoreUnavailable
 
 HOSTS = (
     MailHost("north.test", "mx.north.test", IPv4Address("127.1.0.1")),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from zajil.admin.dkim_keys import rotate_keys
-from zajil.admin.open import open_admin_store
-from zajil.admin.setup import SetupPlan, set_up
+from kit.mail import NOON_MS
 from zajil.config.load import load_configuration
 from zajil.lab.keys import LabKeys
 from zajil.net.system import SystemClock
-from zajil.testing.mail import NOON_MS
+from zajil.operations.dkim_keys import rotate_keys
+from zajil.operations.open import open_admin_store
+from zajil.operations.setup import SetupPlan, set_up
 
 
 def test_a_new_key_is_found_at_once(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from kit.login import HASHER, add_app_password, open_desk
+from kit.scram_client import ScramClient
+from kit.store import make_account, running
 from zajil.core.address import Address
 from zajil.core.app_password import Scope
 from zajil.login.account import Account
@@ -14,13 +17,10 @@ from zajil.login.exchange import Exchange, Failure, begin_exchange
 from zajil.login.service import LoginService, Origin
 from zajil.login.tokens import JudgeUnavailable
 from zajil.sasl.step import Challenge
-from zajil.store.account_names import NewNames, rename_account
-from zajil.store.accounts import NewActive, NewPassword, set_active, set_password
-from zajil.store.open import Store
-from zajil.store.tracking import EventBatch
-from zajil.testing.login import HASHER, add_app_password, open_desk
-from zajil.testing.scram_client import ScramClient
-from zajil.testing.store import make_account, running
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import EventBatch
+from zajil.store.people.account_names import NewNames, rename_account
+from zajil.store.people.accounts import NewActive, NewPassword, set_active, set_password
 from zajil.tracking.events import LoginFailed
 
 IMAP = Origin("192.0.2.1", "imap")

@@ -6,17 +6,17 @@ import asyncio
 
 import pytest
 
+from kit.clock import FakeClock
+from kit.login import HASHER, add_app_password, open_desk
+from kit.store import NOW_MS, make_account, running
 from zajil.core.app_password import Scope
 from zajil.core.directory import AccountEntry
 from zajil.login.throttle import TURNS, WINDOW_MS
-from zajil.store.accounts import NewActive, NewPassword, set_active, set_password
-from zajil.store.app_passwords import AppPasswordOf, list_app_passwords, remove_app_password
-from zajil.store.last_logins import load_last_logins
-from zajil.store.login_failures import FailedLogin, count_failures, failures_of
-from zajil.store.open import Store
-from zajil.testing.clock import FakeClock
-from zajil.testing.login import HASHER, add_app_password, open_desk
-from zajil.testing.store import NOW_MS, make_account, running
+from zajil.store.engine.open import Store
+from zajil.store.people.accounts import NewActive, NewPassword, set_active, set_password
+from zajil.store.people.app_passwords import AppPasswordOf, list_app_passwords, remove_app_password
+from zajil.store.people.last_logins import load_last_logins
+from zajil.store.people.login_failures import FailedLogin, count_failures, failures_of
 
 
 def make_amal(store: Store, password: str = "old password") -> AccountEntry:  # noqa: S107

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from kit.clock import FakeClock
+from kit.store import NOW_MS
 from zajil.login.tokens import Introspection, IntrospectionRules, JudgeUnavailable
-from zajil.testing.clock import FakeClock
-from zajil.testing.store import NOW_MS
 
 NOW = NOW_MS // 1000
 AMAL = {"active": True, "username": "amal", "aud": "mail", "exp": NOW + 60}

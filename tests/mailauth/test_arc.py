@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.zone import run_flow_on_zone
 from zajil.mailauth.arc import ArcFound, verify_arc
 from zajil.mailauth.arc_seal import SEAL_NEED, claimed_cv, merge_results, seal_arc
 from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.mailauth.dkim_sign import CannotSign, SigningKey
 from zajil.message.fields import Field, read_fields, split_message
-from zajil.testing.zone import run_flow_on_zone
 
 NOW_S = 1_700_000_000
 LETTER = (

@@ -11,12 +11,12 @@ import re
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from kit.zone import Zone, run_flow_on_zone
 from zajil.mailauth.arc import ArcFound, verify_arc
 from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, body_needs
 from zajil.mailauth.dkim_canon import SignedHeader, relaxed_field, simple_field
 from zajil.mailauth.dkim_sign import SigningKey
 from zajil.message.fields import read_fields, split_message
-from zajil.testing.zone import Zone, run_flow_on_zone
 
 NOW_S = 1_700_000_000
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

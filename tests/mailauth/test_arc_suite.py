@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from kit.zone import Zone, run_flow_on_zone
 from zajil.mailauth.arc import verify_arc
 from zajil.mailauth.arc_seal import SEAL_NEED, claimed_cv, merge_results, seal_arc
 from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.mailauth.dkim_sign import load_signing_key
 from zajil.message.fields import Field, read_fields, split_message
-from zajil.testing.zone import Zone, run_flow_on_zone
 
 NOW_S = 1_500_000_000
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from kit.zone import run_flow_on_zone
 from zajil.mailauth.bimi import BimiRecord, look_up_bimi, parse_bimi_record
 from zajil.mailauth.dmarc import DmarcFound
 from zajil.mailauth.dmarc_record import parse_dmarc_record
-from zajil.testing.zone import run_flow_on_zone
 
 RECORD = parse_dmarc_record("v=DMARC1; p=reject")
 PASSED = DmarcFound(

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.dkim import ed25519_key, record_of, rsa_key, rsa_private
+from kit.zone import run_flow_on_answers, run_flow_on_zone
 from zajil.dns.flow import Answer, Outcome
 from zajil.mailauth.dkim_key import (
     KeyRecord,
@@ -21,8 +23,6 @@ from zajil.mailauth.dkim_key import (
     key_name,
     parse_key_record,
 )
-from zajil.testing.dkim import ed25519_key, record_of, rsa_key, rsa_private
-from zajil.testing.zone import run_flow_on_answers, run_flow_on_zone
 
 
 def packed(public: RSAPublicKey, form: PublicFormat = PublicFormat.SubjectPublicKeyInfo) -> str:

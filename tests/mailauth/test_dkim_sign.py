@@ -17,9 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zajil.mailauth.dkim_sign import BadSigningKey, CannotSign, SigningKey, load_signing_key
-from zajil.message.fields import read_fields
-from zajil.testing.dkim import (
+from kit.dkim import (
     NOW_S,
     ed25519_key,
     pem_of,
@@ -30,6 +28,8 @@ from zajil.testing.dkim import (
     verify,
     zone_of,
 )
+from zajil.mailauth.dkim_sign import BadSigningKey, CannotSign, SigningKey, load_signing_key
+from zajil.message.fields import read_fields
 
 LETTER = (
     b"From: amal@north.test\r\nTo: noor@south.test\r\nSubject: x\r\nSubject: y\r\n\r\nhello\r\n"

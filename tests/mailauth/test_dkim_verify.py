@@ -6,13 +6,7 @@ import re
 
 import pytest
 
-from zajil.core.domain import to_ascii
-from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, body_needs
-from zajil.mailauth.dkim_canon import SignedHeader
-from zajil.mailauth.dkim_sign import SigningKey, seal_field
-from zajil.mailauth.dkim_verify import DkimPolicy, verify_dkim
-from zajil.message.fields import read_fields
-from zajil.testing.dkim import (
+from kit.dkim import (
     NOW_S,
     ed25519_key,
     record_of,
@@ -22,7 +16,13 @@ from zajil.testing.dkim import (
     verify,
     zone_of,
 )
-from zajil.testing.zone import run_flow_on_zone
+from kit.zone import run_flow_on_zone
+from zajil.core.domain import to_ascii
+from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, body_needs
+from zajil.mailauth.dkim_canon import SignedHeader
+from zajil.mailauth.dkim_sign import SigningKey, seal_field
+from zajil.mailauth.dkim_verify import DkimPolicy, verify_dkim
+from zajil.message.fields import read_fields
 
 DINNER = b"""\
 From: Joe SixPack <joe@football.example.com>\r

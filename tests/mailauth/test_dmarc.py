@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.zone import Zone, run_flow_on_answers, run_flow_on_zone
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import MAX_AUTHORS, DmarcFound, DmarcQuery, check_dmarc
 from zajil.mailauth.spf import SpfFound
-from zajil.testing.zone import Zone, run_flow_on_answers, run_flow_on_zone
 
 
 def spf(domain: str, result: str = "pass") -> SpfFound:

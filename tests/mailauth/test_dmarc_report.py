@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zajil.testing.reports import BAD_ROW, REPORT, ROW
+from kit.reports import BAD_ROW, REPORT, ROW
 
 
 def test_mails_are_counted_and_one_method_suffices() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kit.reports import OLD_REPORT, REPORT
 from zajil.mailauth.dmarc_report import BadReport
 from zajil.mailauth.dmarc_report_read import MAX_TEXT, read_report
 from zajil.mailauth.dmarc_report_write import write_report
-from zajil.testing.reports import OLD_REPORT, REPORT
 
 GOOD = write_report(REPORT)
 

@@ -8,10 +8,10 @@ from xml.parsers import expat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.reports import REPORT, REPORTS
 from zajil.mailauth.dmarc_report import AggregateReport
 from zajil.mailauth.dmarc_report_read import read_report
 from zajil.mailauth.dmarc_report_write import write_report
-from zajil.testing.reports import REPORT, REPORTS
 
 
 @given(REPORTS)

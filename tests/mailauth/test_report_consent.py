@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kit.zone import Zone, run_flow_on_answers, run_flow_on_zone
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.report_consent import MAX_DESTINATIONS, Consent, find_consent, parse_destination
-from zajil.testing.zone import Zone, run_flow_on_answers, run_flow_on_zone
 
 ZONE: Zone = {
     "_dmarc.north.test": {"TXT": ["v=DMARC1; p=none"]},

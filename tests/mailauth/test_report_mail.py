@@ -7,6 +7,8 @@ from email.policy import default
 
 import pytest
 
+from kit.mail import make_letter
+from kit.reports import BEGIN_S, REPORT
 from zajil.core.address import parse_address
 from zajil.mailauth.dmarc_report import BadReport
 from zajil.mailauth.dmarc_report_write import write_report
@@ -19,8 +21,6 @@ from zajil.mailauth.report_mail import (
     read_report_mail,
     report_file_name,
 )
-from zajil.testing.mail import make_letter
-from zajil.testing.reports import BEGIN_S, REPORT
 
 MAIL = build_report_mail(
     ReportMail(

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.zone import Zone, run_flow_on_answers, run_flow_on_zone
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.spf import SpfFound, SpfQuery, check_spf, check_spf_helo
 from zajil.mailauth.spf_macro import MAX_NAME
 from zajil.mailauth.spf_questions import MAX_LOOKUPS
 from zajil.mailauth.spf_record import BadRecord, Record, parse_record
-from zajil.testing.zone import Zone, run_flow_on_answers, run_flow_on_zone
 
 # RFC 7208 appendix A.
 APPENDIX: dict[str, dict[str, list[str]]] = {

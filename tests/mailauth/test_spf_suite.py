@@ -21,11 +21,11 @@ import pytest
 from dns.rdtypes.ANY.TXT import TXT
 from typer.testing import CliRunner
 
+from kit.name_server import name_server_in_thread
+from kit.zone import run_flow_on_answers
 from zajil.cli.spf import spf_app
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.spf import SpfQuery, check_spf
-from zajil.testing.name_server import name_server_in_thread
-from zajil.testing.zone import run_flow_on_answers
 
 SUITE = json.loads((Path(__file__).parent / "rfc7208" / "suite.json").read_text("utf-8"))
 ZoneData = dict[str, list[Any]]

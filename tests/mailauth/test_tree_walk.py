@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from kit.zone import Zone, run_flow_on_zone
 from zajil.dns.flow import Flow
 from zajil.mailauth.tree_walk import (
     RecordBook,
@@ -10,7 +11,6 @@ from zajil.mailauth.tree_walk import (
     walk_names,
     walk_tree,
 )
-from zajil.testing.zone import Zone, run_flow_on_zone
 
 
 def zone(**records: str) -> Zone:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.smtp_service import Run
+from kit.certificates import TestAuthority
+from kit.smtp_service import Run
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime
 
+from kit.certificates import TestAuthority
+from kit.clock import FakeClock
+from kit.store import NOW_MS, running
 from zajil.app.upkeep import tell_of_certificate
-from zajil.store.open import Store
-from zajil.store.tracking import EventBatch
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.clock import FakeClock
-from zajil.testing.store import NOW_MS, running
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import EventBatch
 from zajil.tls.certificate import DAY_MS
 from zajil.tracking.events import CertificateEnding
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from kit.certificates import TestAuthority
+from kit.smtp_service import ENVELOPE, SECONDS, Run, Server
+from kit.wire import example_policy
 from zajil.smtp.command import Noop
 from zajil.smtp.reply import Reply
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.smtp_service import ENVELOPE, SECONDS, Run, Server
-from zajil.testing.wire import example_policy
 
 
 def test_a_mail_and_its_session(run: Run) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from kit.clock import FakeClock
 from zajil.net.floods import OTHERS, FloodCounter
-from zajil.testing.clock import FakeClock
 from zajil.tracking.events import ConnectionsRefused
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.installation import Installation, running_installation
-from zajil.testing.raw_smtp import RawPeer
+from kit.certificates import TestAuthority
+from kit.installation import Installation, running_installation
+from kit.raw_smtp import RawPeer
 
 pytestmark = pytest.mark.xdist_group("real server")
 

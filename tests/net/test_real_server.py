@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.installation import Installation, running_installation
-from zajil.testing.load import descendants
-from zajil.testing.raw_smtp import RawPeer
+from kit.certificates import TestAuthority
+from kit.installation import Installation, running_installation
+from kit.load import descendants
+from kit.raw_smtp import RawPeer
 
 pytestmark = pytest.mark.xdist_group("real server")
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from kit.certificates import TestAuthority
+from kit.load import descendants
 from zajil.app.reload import RELOADABLE
 from zajil.config.load import option_groups
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.load import descendants
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -9,13 +9,13 @@ import socket
 
 import pytest
 
+from kit.certificates import TestAuthority
+from kit.smtp_service import ENVELOPE, SECONDS, Run, Server
 from zajil.net.entrance import Entrance
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.smtp_connection import SmtpConnection
 from zajil.net.smtp_contract import SmtpLimits
 from zajil.net.stream import connect
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.smtp_service import ENVELOPE, SECONDS, Run, Server
 
 
 def test_reading_stops_while_an_answer_is_awaited(run: Run) -> None:

@@ -8,14 +8,14 @@ from contextlib import suppress
 
 import pytest
 
+from kit.certificates import TestAuthority
+from kit.smtp_service import ENVELOPE, SECONDS, FakeSession, Run, Server
 from zajil.net.entrance import Entrance
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.peer import Networks, Peer
 from zajil.net.smtp_contract import SmtpLimits
 from zajil.net.stream import BytesBeforeTls, connect
 from zajil.smtp.server import ServerConnection
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.smtp_service import ENVELOPE, SECONDS, FakeSession, Run, Server
 
 
 def test_starttls(run: Run, authority: TestAuthority) -> None:

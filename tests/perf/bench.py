@@ -26,16 +26,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
+
 import peers
+from kit.certificates import TestAuthority
+from kit.foreign import find_program
+from kit.load import count_syncs, running_sink
+from kit.postfix import maildirs, relay_to
 from measuring import Run, Send, measure, median
 from peers import ACCEPTING, NotInstalled, Peer, Place, free_port
 from plan import Plan
 from sending import SendingFailed, send, send_by_smtp_source
 from zajil.core.units import parse_size
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.foreign import find_program
-from zajil.testing.load import count_syncs, running_sink
-from zajil.testing.postfix import maildirs, relay_to
 
 _QUESTIONS = ("accept", "starttls-fresh", "starttls-resumed", "relay", "deliver")
 _MODES = {"one": 1, "many": 0}

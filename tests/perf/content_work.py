@@ -6,11 +6,11 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from zajil.check.classifier import classify, telling_words
-from zajil.check.inside import look_inside, view_of
-from zajil.check.phishing import Protected
-from zajil.check.tokens import find_tokens
-from zajil.testing.facts import make_facts
+from kit.facts import make_facts
+from zajil.check.content.phishing import Protected
+from zajil.check.content.run import look_inside, view_of
+from zajil.check.learned.classifier import classify, telling_words
+from zajil.check.learned.tokens import find_tokens
 
 Work = Callable[[], object]
 

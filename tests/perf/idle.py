@@ -23,10 +23,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
+
+from kit.certificates import TestAuthority
+from kit.installation import Installation
+from kit.load import descendants
 from peers import Place, installation
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.installation import Installation
-from zajil.testing.load import descendants
 
 _WAYS = {"plain": "smtp", "STARTTLS": "smtp", "TLS from the first byte": "submissions"}
 _WARM_UP = 1000

@@ -16,10 +16,12 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
+
+from kit.certificates import TestAuthority
+from kit.installation import Installation
+from kit.load import descendants
 from peers import Place, installation
-from zajil.testing.certificates import TestAuthority
-from zajil.testing.installation import Installation
-from zajil.testing.load import descendants
 
 _HEAD = b"From: <b@y.test>\r\nTo: <b@y.test>\r\nSubject: A heavy letter\r\n\r\n"
 _LINES = b"A pigeon carries a letter over the hills, and another one home again.\r\n" * 900

@@ -28,7 +28,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
+
 from content_work import content_work, sample, words_work
+from kit.dkim import ed25519_key, pem_of, record_of, rsa_key, sign
+from kit.foreign import find_program
 from sender_work import (
     seal_work,
     sealed_twice,
@@ -43,8 +47,6 @@ from zajil.mailauth.dkim_key import key_name
 from zajil.mailauth.dkim_sign import SigningKey
 from zajil.mailauth.dkim_verify import verify_dkim
 from zajil.message.fields import read_fields, split_message
-from zajil.testing.dkim import ed25519_key, pem_of, record_of, rsa_key, sign
-from zajil.testing.foreign import find_program
 
 dkim: Any
 try:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kit.load import CpuTime, machine_cpu_seconds, thread_cpu, tree_cpu
 from peers import Peer
 from plan import Plan, Sent
-from zajil.testing.load import CpuTime, machine_cpu_seconds, thread_cpu, tree_cpu
 
 _POLL_SECONDS = 0.005
 _ARRIVAL_SECONDS = 120.0

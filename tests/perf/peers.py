@@ -21,11 +21,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit import chrooted
+from kit.installation import Installation, running_installation
+from kit.postfix import HOLD, running_postfix, starttls
 from zajil.lab.dns_server import DnsServer
 from zajil.lab.zones import Record, Zone
-from zajil.testing import chrooted
-from zajil.testing.installation import Installation, running_installation
-from zajil.testing.postfix import HOLD, running_postfix, starttls
 
 _ZAJIL = [sys.executable, "-m", "zajil"]
 _START_SECONDS = 20.0

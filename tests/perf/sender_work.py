@@ -12,7 +12,10 @@ from importlib import import_module
 from ipaddress import ip_address
 from typing import Any
 
-from zajil.check.sender import check_sender
+from kit.dkim import ed25519_key, record_of, rsa_key, sign, zone_of
+from kit.facts import make_facts
+from kit.zone import Zone, ZoneResolver, run_flow_on_zone
+from zajil.check.sender.sender import check_sender
 from zajil.config.options_check import CheckOptions
 from zajil.core.address import parse_address
 from zajil.mailauth.arc import verify_arc
@@ -21,9 +24,6 @@ from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.mailauth.dkim_sign import SigningKey
 from zajil.mailauth.spf import SpfQuery, check_spf
 from zajil.message.fields import Field, read_fields, split_message
-from zajil.testing.dkim import ed25519_key, record_of, rsa_key, sign, zone_of
-from zajil.testing.facts import make_facts
-from zajil.testing.zone import Zone, ZoneResolver, run_flow_on_zone
 
 Work = Callable[[], object]
 

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from kit.foreign import need_program
 from plan import Plan, Sent
-from zajil.testing.foreign import need_program
 
 _DEADLINE_SECONDS = 300.0
 _GENERATOR = (sys.executable, str(Path(__file__).parent / "generator.py"))

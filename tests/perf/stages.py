@@ -22,23 +22,25 @@ from typing import Any, cast
 
 from sqlalchemy.engine import Connection
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
+
+from kit.checks import make_checks
+from kit.store import make_account, open_test_store, running
+from kit.talk import HOSTNAME, PEER, receive_services
 from plan import Plan, message
+from zajil.accept.trace_fields import received_field
 from zajil.check.facts import MessageFacts
 from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
 from zajil.message.fields import read_fields, split_message
 from zajil.receive.session import ReceiveSession
-from zajil.receive.trace_fields import received_field
 from zajil.smtp.command import BodyChunk, Data, Quit
 from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
-from zajil.store.intake import Intake, accept
-from zajil.store.open import Store
-from zajil.testing.checks import make_checks
-from zajil.testing.store import make_account, open_test_store, running
-from zajil.testing.talk import HOSTNAME, PEER, receive_services
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import Intake, accept
 from zajil.tracking.codec import encode_events
 
 _REPLIES = {Data: Reply(354, ("go ahead",)), Quit: Reply(221, ("2.0.0 bye",))}

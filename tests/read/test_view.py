@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.mail import NOON_MS, make_letter
 from zajil.core.address import parse_address
 from zajil.message.build import Attachment, build_message, write_address_field, write_text_field
 from zajil.message.parse import parse_message
@@ -14,7 +15,6 @@ from zajil.read.view import (
     summarise,
     view_message,
 )
-from zajil.testing.mail import NOON_MS, make_letter
 
 SALMA = parse_address("سلمى@زاجل.test")
 

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 
 import pytest
 
+from kit.dkim import NOW_S
+from kit.keys import make_signer, published_keys
+from kit.store import make_account, running
+from kit.talk import talk_to_receiver
+from kit.zone import Zone, run_flow_on_zone
+from zajil.accept.forward_seal import chain_state
 from zajil.core.address import parse_address
 from zajil.mailauth.arc import ArcFound, verify_arc
 from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.message.fields import read_fields, split_message
-from zajil.receive.forward_seal import chain_state
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.mail_content import find_mail_blob
-from zajil.store.open import Store
-from zajil.store.tracking import MailQuery, find_mails, load_journey
-from zajil.testing.dkim import NOW_S
-from zajil.testing.keys import make_signer, published_keys
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import talk_to_receiver
-from zajil.testing.zone import Zone, run_flow_on_zone
+from zajil.store.engine.open import Store
+from zajil.store.mail.mail_content import find_mail_blob
+from zajil.store.mail.tracking import MailQuery, find_mails, load_journey
+from zajil.store.people.aliases import AliasRow, create_alias
 from zajil.tracking.events import MailSealed
 
 MESSAGE = (

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from kit.dkim import NOW_S
+from kit.keys import make_signer, published_keys
+from kit.reading import inbox_of
+from kit.store import make_account, running
+from kit.talk import talk_to_receiver
+from kit.zone import run_flow_on_zone
 from zajil.core.address import parse_address
 from zajil.core.ids import MailId
 from zajil.mailauth.arc import ArcFound, verify_arc
 from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.message.fields import read_fields, split_message
-from zajil.store.forwarding import Forwarding, set_forwarding
-from zajil.store.mail_content import find_mail_blob
-from zajil.store.open import Store
-from zajil.store.queue_admin import QueueQuery, list_rows
-from zajil.store.tracking import MailQuery, find_mails, load_journey
-from zajil.testing.dkim import NOW_S
-from zajil.testing.keys import make_signer, published_keys
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import talk_to_receiver
-from zajil.testing.zone import run_flow_on_zone
+from zajil.store.engine.open import Store
+from zajil.store.mail.mail_content import find_mail_blob
+from zajil.store.mail.tracking import MailQuery, find_mails, load_journey
+from zajil.store.people.forwarding import Forwarding, set_forwarding
+from zajil.store.queue.queue_admin import QueueQuery, list_rows
 from zajil.tracking.events import AliasExpanded, RecipientNamed
 
 MESSAGE = (

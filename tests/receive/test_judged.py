@@ -9,32 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from zajil.check.knowledge import Knowledge
-from zajil.check.reputation import learner_of
+from kit.clock import FakeClock
+from kit.mail import NOON_MS
+from kit.store import NOW_MS, make_account, open_test_store, running
+from kit.talk import HOSTNAME, Talk, talk_to_receiver
+from kit.zone import Zone, ZoneResolver
+from zajil.check.learned.learned_checks import Knowledge
+from zajil.check.learned.reputation import learner_of
+from zajil.check.learned.trainer import Trainer
 from zajil.check.step import Checks
-from zajil.check.trainer import Trainer
 from zajil.config.options_check import CheckOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailId
-from zajil.store.accounts import NewAccount, create_account
-from zajil.store.directory import look_up
-from zajil.store.message_changes import (
+from zajil.store.engine.open import Store
+from zajil.store.feedback.training import INSTALLATION, list_models
+from zajil.store.mail.message_changes import (
     CopyMessages,
     FlagChange,
     FlagMode,
     change_flags,
     move_messages,
 )
-from zajil.store.messages import list_uids
-from zajil.store.open import Store
-from zajil.store.tracking import load_journey
-from zajil.store.training import INSTALLATION, list_models
-from zajil.testing.clock import FakeClock
-from zajil.testing.mail import NOON_MS
-from zajil.testing.store import NOW_MS, make_account, open_test_store, running
-from zajil.testing.talk import HOSTNAME, Talk, talk_to_receiver
-from zajil.testing.zone import Zone, ZoneResolver
+from zajil.store.mail.messages import list_uids
+from zajil.store.mail.tracking import load_journey
+from zajil.store.people.accounts import NewAccount, create_account
+from zajil.store.people.directory import look_up
 from zajil.tracking.events import VerdictReached
 
 ODD = Path(__file__).parent.parent / "corpus" / "odd"

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from kit.store import make_account, running
+from kit.talk import PEER, Talk, talk_to_receiver
+from zajil.accept.known_peers import LONGEST_MS, MOST_PEERS, KnownPeers, error_delay_ms
 from zajil.config.options import LimitOptions
-from zajil.receive.limits import LONGEST_MS, MOST_PEERS, KnownPeers, error_delay_ms
-from zajil.store.open import Store
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import PEER, Talk, talk_to_receiver
+from zajil.store.engine.open import Store
 
 
 def limits(**changed: int) -> LimitOptions:

@@ -7,16 +7,16 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from zajil.admin.train import train_mail
-from zajil.check.knowledge import Knowledge
+from kit.reading import inbox_of
+from kit.store import make_account, running
+from kit.talk import Talk, talk_to_lmtp
+from kit.zone import ZoneResolver
+from zajil.check.learned.learned_checks import Knowledge
 from zajil.check.step import Checks
 from zajil.config.options_check import CheckOptions
 from zajil.net.system import SystemClock
-from zajil.store.open import Store
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import Talk, talk_to_lmtp
-from zajil.testing.zone import ZoneResolver
+from zajil.operations.train import train_mail
+from zajil.store.engine.open import Store
 
 MESSAGE = "From: a@north.test\r\nSubject: hi\r\n\r\nhello\r\n"
 

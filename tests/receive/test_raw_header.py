@@ -6,16 +6,16 @@ import asyncio
 
 import pytest
 
+from kit.courier import courier
+from kit.network import Deed, SinkSession, smtp_sink
+from kit.store import make_account
+from kit.talk import talk_to_receiver
+from kit.zone import Zone
 from zajil.core.address import parse_address
 from zajil.smtp.command import BodyEnd, Command, Ehlo, Mail
 from zajil.smtp.reply import Reply
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.open import Store
-from zajil.testing.courier import courier
-from zajil.testing.network import Deed, SinkSession, smtp_sink
-from zajil.testing.store import make_account
-from zajil.testing.talk import talk_to_receiver
-from zajil.testing.zone import Zone
+from zajil.store.engine.open import Store
+from zajil.store.people.aliases import AliasRow, create_alias
 
 TEAM = "team@south.test"
 ZONE: Zone = {"west.test": {"MX": ["10 mx.west.test"]}, "mx.west.test": {"A": ["127.0.0.1"]}}

@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import sqlalchemy as sa
 
-from zajil.admin.journey import find_mails, find_sessions
+from kit.clock import FakeClock
+from kit.login import open_desk
+from kit.store import make_account, running
+from kit.talk import talk_to_receiver, talk_to_submission
 from zajil.core.address import parse_address
 from zajil.core.ids import MailId
 from zajil.net.floods import FAILED_LOGIN, REFUSED_MAIL, RefusalBudget
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.open import Store
+from zajil.operations.journey import find_mails, find_sessions
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import delete_mails, load_journey
+from zajil.store.people.aliases import AliasRow, create_alias
 from zajil.store.schema import event, recipient
-from zajil.store.tracking import delete_mails, load_journey
-from zajil.testing.clock import FakeClock
-from zajil.testing.login import open_desk
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import talk_to_receiver, talk_to_submission
 from zajil.tracking.events import RefusalsMerged
 
 MESSAGE = (

@@ -6,16 +6,16 @@ import asyncio
 
 import pytest
 
+from kit.store import make_account, running
+from kit.talk import HOSTNAME, Talk, talk_to_lmtp, talk_to_receiver
+from kit.zone import Zone, ZoneResolver
+from zajil.accept.recipients import MOST_REPORTS
 from zajil.check.step import Checks
 from zajil.config.options_check import CheckOptions
 from zajil.core.envelope import Notify
-from zajil.receive.recipients import MOST_REPORTS
 from zajil.smtp.extensions import Offer
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
 from zajil.store.schema import recipient
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import HOSTNAME, Talk, talk_to_lmtp, talk_to_receiver
-from zajil.testing.zone import Zone, ZoneResolver
 
 ZONE: Zone = {
     "sends.test": {"TXT": ["v=spf1 ip4:192.0.2.1 -all"]},

@@ -9,19 +9,19 @@ from typing import Any, TypeVar
 
 import pytest
 
+from kit.reading import inbox_of
+from kit.store import make_account, open_test_store, running
+from kit.talk import talk_to_receiver
 from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
 from zajil.core.ids import MailId, Uid
-from zajil.store.accounts import NewActive, set_active
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.intake import accept
-from zajil.store.message_changes import ExpungeMessages, expunge_messages
-from zajil.store.open import Store
-from zajil.store.room import Caps
-from zajil.store.tracking import EventBatch, MailQuery, find_mails, load_journey
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, open_test_store, running
-from zajil.testing.talk import talk_to_receiver
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
+from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
+from zajil.store.mail.room import Caps
+from zajil.store.mail.tracking import EventBatch, MailQuery, find_mails, load_journey
+from zajil.store.people.accounts import NewActive, set_active
+from zajil.store.people.aliases import AliasRow, create_alias
 from zajil.tracking.events import CheckDone, TrackingEvent
 
 T = TypeVar("T")
@@ -395,4 +395,4 @@ def test_what_was_refused_is_told_when_the_mail_is_given_up(store: Store, end: s
 
 def test_accept_is_the_one_way_in() -> None:
     """Design D3; a second one would need its own proof of durability."""
-    assert accept.__module__ == "zajil.store.intake"
+    assert accept.__module__ == "zajil.store.mail.intake"

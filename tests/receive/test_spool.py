@@ -16,17 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.reading import inbox_of
+from kit.store import make_account, open_test_store, running
+from kit.talk import Talk, talk_to_receiver
+from zajil.accept.spool import Spool
 from zajil.config.options import LimitOptions
 from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, NotHashed, body_needs
 from zajil.message.fields import read_fields, split_message
 from zajil.message.source import Source, read_pieces
-from zajil.receive.spool import Spool
-from zajil.store.errors import ReserveReached, StoreFull, StoreUnavailable
-from zajil.store.open import Store
-from zajil.store.spill import Spill, SpillFile
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, open_test_store, running
-from zajil.testing.talk import Talk, talk_to_receiver
+from zajil.store.engine.errors import ReserveReached, StoreFull, StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.engine.spill import Spill, SpillFile
 
 HEAD = (
     b"From: Amal <amal@north.test>\r\nTo: noor@south.test\r\n"
@@ -338,8 +338,8 @@ def test_what_is_refused_for_want_of_room_takes_none(
 _LIMITED = """
 import asyncio, resource, sys
 from pathlib import Path
-from zajil.testing.store import make_account, open_test_store, running
-from zajil.testing.talk import talk_to_receiver
+from kit.store import make_account, open_test_store, running
+from kit.talk import talk_to_receiver
 sys.path.insert(0, sys.argv[2])
 from test_spool import limits, send_large
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.mail import NOON_MS
+from zajil.accept.trace_fields import protocol_keyword, received_field
 from zajil.core.ids import MailId
 from zajil.message.fields import read_fields
 from zajil.net.peer import Peer
-from zajil.receive.trace_fields import protocol_keyword, received_field
-from zajil.testing.mail import NOON_MS
 
 
 def received(claimed_name: str = "mx.south.test", address: str = "192.0.2.1") -> bytes:

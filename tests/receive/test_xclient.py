@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from kit.reading import inbox_of
+from kit.store import make_account, running
+from kit.talk import HOSTNAME, Talk, talk_to_receiver
 from zajil.core.ids import MailId
 from zajil.net.peer import Peer
 from zajil.receive.reported_peer import reported_peer
 from zajil.smtp.command import Unknown, Xclient
 from zajil.smtp.extensions import Offer
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import EventBatch, load_journey, record_events
 from zajil.store.schema import event
-from zajil.store.tracking import EventBatch, load_journey, record_events
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import HOSTNAME, Talk, talk_to_receiver
 from zajil.tracking.codec import decode_events
 from zajil.tracking.events import CommandRefused, TrackingEvent
 

@@ -14,11 +14,11 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from kit.clock import FakeClock
+from kit.name_server import NameServer, Respond, name_server
 from zajil.config.options import DnsOptions
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.resolver.client import Resolver, find_name_servers, read_resolv_conf
-from zajil.testing.clock import FakeClock
-from zajil.testing.name_server import NameServer, Respond, name_server
 
 SOA = "a.test. 300 IN SOA ns.a.test. root.a.test. 1 3600 600 86400 60"
 NS = "a.test. 300 IN NS ns.a.test."

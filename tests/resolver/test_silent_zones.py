@@ -15,13 +15,13 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
+from kit.clock import CountingRandom, FakeClock
+from kit.name_server import NameServer, name_server
 from zajil.config.options import DnsOptions
 from zajil.dns.flow import Answer, Outcome, Question, run_flow
 from zajil.resolver.back_off import FIRST_REST_MS, REST_MS
 from zajil.resolver.client import Resolver
 from zajil.route.next_hop import Hosts, find_hosts
-from zajil.testing.clock import CountingRandom, FakeClock
-from zajil.testing.name_server import NameServer, name_server
 
 
 class Dns:

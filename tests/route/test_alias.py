@@ -6,12 +6,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.address_book import AMAL, SALMA, SAMI, SLEEPER, Book, address
 from zajil.core.address import Address
 from zajil.core.directory import AccountEntry, AliasEntry
 from zajil.core.ids import AccountId
 from zajil.route.alias import MAX_TARGETS, Expansion, expand_alias
 from zajil.route.recipient import Local, Suspended
-from zajil.testing.address_book import AMAL, SALMA, SAMI, SLEEPER, Book, address
 
 
 def expand(aliases: Mapping[str, Sequence[str]], name: str) -> tuple[Expansion, Book]:

@@ -10,7 +10,7 @@ from zajil.core.envelope import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId
 from zajil.route.copies import Addressed, Copies, Plan, plan_copies
 from zajil.route.recipient import Local, Remote
-from zajil.store.intake import Wait
+from zajil.store.mail.intake import Wait
 from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued
 
 NOW_MS, LIFETIME_MS = 1_000, 50_000

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from kit.address_book import AMAL
 from zajil.route.filing import Filing, choose_mailbox
-from zajil.testing.address_book import AMAL
 
 
 def test_good_mail_lies_in_inbox() -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.clock import CountingRandom
+from kit.zone import Zone, run_flow_on_answers, run_flow_on_zone
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.route.next_hop import MAX_ADDRESSES, MAX_HOSTS, Hosts, NoRoute, find_hosts
-from zajil.testing.clock import CountingRandom
-from zajil.testing.zone import Zone, run_flow_on_answers, run_flow_on_zone
 
 ZONE: Zone = {
     "south.test": {"MX": ["20 mx2.south.test", "10 mx1.south.test"]},

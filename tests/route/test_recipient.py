@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from kit.address_book import AMAL, SALMA, SAMI, SLEEPER, Book, address
 from zajil.core.address import Address
 from zajil.route.recipient import Local, Remote, Suspended, Unknown, route_recipient
-from zajil.testing.address_book import AMAL, SALMA, SAMI, SLEEPER, Book, address
 
 BOOK = Book(
     accounts=[AMAL, SALMA, SLEEPER],

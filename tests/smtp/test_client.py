@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.wire import GREETING, example_policy
 from zajil.core.address import Address
 from zajil.core.envelope import MailOptions, Notify, RecipientOptions
 from zajil.smtp.client import (
@@ -21,7 +22,6 @@ from zajil.smtp.lines import BareLineEnd
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
 from zajil.smtp.state import ClientState
-from zajil.testing.wire import GREETING, example_policy
 
 AMAL = Address("amal", "north.test")
 SALMA = Address("سلمى", "xn--mgbkq8e.test")

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kit.clock import FakeClock
+from kit.wire import GREETING, example_policy
 from zajil.core.address import Address
 from zajil.core.envelope import (
     PLAIN_MAIL,
@@ -34,8 +36,6 @@ from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import MAX_REFUSALS, ServerConnection, Wait
 from zajil.smtp.state import State
-from zajil.testing.clock import FakeClock
-from zajil.testing.wire import GREETING, example_policy
 
 OFFER = Offer(
     "mx.example.org",

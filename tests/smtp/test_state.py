@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from kit.wire import GREETING, example_policy
 from zajil.smtp.command import Bdat, BodyChunk, BodyEnd, Event, Lhlo
 from zajil.smtp.extensions import Offer
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
 from zajil.smtp.state import ACCEPTED, SENDABLE, ClientState, State
-from zajil.testing.wire import GREETING, example_policy
 
 OFFER = Offer("mx.example.org", 1000, starttls=True, chunking=True, xclient=True)
 LMTP = Offer("mx.example.org", 1000, lmtp=True)

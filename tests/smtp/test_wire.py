@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.wire import Chop, WireMismatch, example_policy, load_script, run_script
+from kit.wire import Chop, WireMismatch, example_policy, load_script, run_script
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "wire" / "smtp").glob("*.wire"))
 

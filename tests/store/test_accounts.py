@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from kit.store import NOW_MS, make_account, make_intake
 from zajil.core.address import Address, parse_address
 from zajil.core.ids import AccountId
 from zajil.core.login_name import BadLogin, parse_login
-from zajil.store.accounts import (
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
+from zajil.store.people.accounts import (
     FIRST_MAILBOXES,
     AccountRow,
     NewAccount,
@@ -24,7 +27,7 @@ from zajil.store.accounts import (
     set_active,
     set_password,
 )
-from zajil.store.aliases import (
+from zajil.store.people.aliases import (
     AliasRow,
     LastTarget,
     NoSuchAlias,
@@ -32,7 +35,7 @@ from zajil.store.aliases import (
     delete_alias,
     list_aliases,
 )
-from zajil.store.domains import (
+from zajil.store.people.domains import (
     AlreadyExists,
     DomainInUse,
     DomainRow,
@@ -42,11 +45,8 @@ from zajil.store.domains import (
     is_domain,
     list_domains,
 )
-from zajil.store.intake import accept
-from zajil.store.open import Store
+from zajil.store.people.sessions import WebSession, create_web_session, find_web_session
 from zajil.store.schema import blob, counter, mailbox, message
-from zajil.store.sessions import WebSession, create_web_session, find_web_session
-from zajil.testing.store import NOW_MS, make_account, make_intake
 
 NORTH = "north.test"
 PIGEON = "xn--mgbkq8e.test"

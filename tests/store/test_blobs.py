@@ -11,13 +11,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kit.store import make_account, make_intake
 from zajil.core.ids import BlobId
-from zajil.store.blobs import NoSuchBlob, StagedBlob, keep_blobs, release_blobs, write_blobs
-from zajil.store.errors import StoreUnavailable
-from zajil.store.intake import accept
-from zajil.store.open import Store
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.mail.blobs import NoSuchBlob, StagedBlob, keep_blobs, release_blobs, write_blobs
+from zajil.store.mail.intake import accept
 from zajil.store.schema import message
-from zajil.testing.store import make_account, make_intake
 
 LARGE = os.urandom(1 << 20)
 

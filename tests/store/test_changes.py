@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from kit.store import make_account, make_intake, open_test_store, running
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId
-from zajil.store.batch import DIRECTORY, QUEUE, Topic, mailbox_topic
-from zajil.store.domains import DomainRow, create_domain
-from zajil.store.hints import Datagrams
-from zajil.store.intake import accept
-from zajil.store.open import Store
-from zajil.testing.store import make_account, make_intake, open_test_store, running
+from zajil.store.engine.batch import DIRECTORY, QUEUE, Topic, mailbox_topic
+from zajil.store.engine.hints import Datagrams
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
+from zajil.store.people.domains import DomainRow, create_domain
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from kit.store import make_account, make_intake
 from zajil.core.ids import Uid
-from zajil.store.accounts import delete_account
-from zajil.store.check import find_damage, repair
-from zajil.store.damage import Damage
-from zajil.store.intake import accept
-from zajil.store.message_changes import ExpungeMessages, expunge_messages
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
+from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
+from zajil.store.people.accounts import delete_account
+from zajil.store.repair.check import find_damage, repair
+from zajil.store.repair.damage import Damage
 from zajil.store.schema import (
     address,
     blob,
@@ -27,7 +28,6 @@ from zajil.store.schema import (
     message,
     recipient,
 )
-from zajil.testing.store import make_account, make_intake
 
 Spoil = Callable[[sa.Connection], Any]
 
@@ -261,7 +261,7 @@ def test_files_without_a_row(filled: Store) -> None:
 
 def test_a_page_that_is_damaged(tmp_path: Path) -> None:
     """PRAGMA integrity_check tells what no query does."""
-    from zajil.testing.store import open_test_store
+    from kit.store import open_test_store
 
     store = open_test_store("sqlite", tmp_path)
     amal = make_account(store, "amal@north.test")

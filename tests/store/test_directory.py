@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from kit.store import make_account, running
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry, AliasEntry, DirectoryAnswer
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.open import Store
-from zajil.testing.store import make_account, running
+from zajil.store.engine.open import Store
+from zajil.store.people.aliases import AliasRow, create_alias
 
 AMAL = parse_address("Amal@north.test")
 NOBODY = parse_address("nobody@north.test")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from zajil.store.dkim_keys import (
+from kit.store import NOW_MS
+from zajil.store.engine.open import Store
+from zajil.store.people.dkim_keys import (
     KeysOf,
     KeyState,
     NewDkimKey,
@@ -21,15 +23,13 @@ from zajil.store.dkim_keys import (
     note_missing,
     revoke_dkim_keys,
 )
-from zajil.store.domains import (
+from zajil.store.people.domains import (
     AlreadyExists,
     DomainRow,
     NoSuchDomain,
     create_domain,
     delete_domain,
 )
-from zajil.store.open import Store
-from zajil.testing.store import NOW_MS
 
 NORTH = "north.test"
 

@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from kit.reports import BAD_ROW, BEGIN_S, REPORT
+from kit.store import NOW_MS, make_account, make_intake
 from zajil.mailauth.failure_report import read_failure_report
-from zajil.store import dmarc_reports
-from zajil.store.dmarc_reports import (
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
+from zajil.store.reports import dmarc_reports
+from zajil.store.reports.dmarc_reports import (
     LookedAt,
     NewReport,
     NoSuchReport,
@@ -22,10 +26,6 @@ from zajil.store.dmarc_reports import (
     note_looked_at,
     summarize_sources,
 )
-from zajil.store.intake import accept
-from zajil.store.open import Store
-from zajil.testing.reports import BAD_ROW, BEGIN_S, REPORT
-from zajil.testing.store import NOW_MS, make_account, make_intake
 
 NEW = NewReport(REPORT, "south.test", True, NOW_MS)
 FAILURE = read_failure_report(

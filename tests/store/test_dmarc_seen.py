@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from kit.reports import BAD_ROW, POLICY, ROW
+from kit.store import make_account, make_intake
 from zajil.mailauth.dmarc_report import PublishedPolicy
-from zajil.store import dmarc_seen
-from zajil.store.dmarc_seen import (
+from zajil.store.engine.open import Store
+from zajil.store.reports import dmarc_seen
+from zajil.store.reports.dmarc_seen import (
     FinishedReport,
     ReportLease,
     SeenDomain,
@@ -19,9 +22,6 @@ from zajil.store.dmarc_seen import (
     list_due,
     load_seen,
 )
-from zajil.store.open import Store
-from zajil.testing.reports import BAD_ROW, POLICY, ROW
-from zajil.testing.store import make_account, make_intake
 
 DAY_MS = 86_400_000
 BEGIN_MS = 1_700_006_400_000

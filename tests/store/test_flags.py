@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.store.flags import (
+from zajil.store.mail.flags import (
     FLAG_BITS,
     add_flags,
     pack_flags,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from zajil.store.greylist import Knock, Pruning, knock, prune
-from zajil.store.open import Store
-from zajil.testing.store import NOW_MS
+from kit.store import NOW_MS
+from zajil.store.engine.open import Store
+from zajil.store.feedback.greylist import Knock, Pruning, knock, prune
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from kit.store import make_account, make_intake, open_test_store, running
 from zajil.core.address import Address
 from zajil.core.ids import MailboxId
-from zajil.store.append import NoSuchMailbox
-from zajil.store.errors import StoreFull
-from zajil.store.intake import Intake, accept
-from zajil.store.open import Store
+from zajil.store.engine.errors import StoreFull
+from zajil.store.engine.open import Store
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.intake import Intake, accept
 from zajil.store.schema import blob, event, mail, message, recipient
-from zajil.testing.store import make_account, make_intake, open_test_store, running
 from zajil.tracking.codec import decode_events
 
 

@@ -17,10 +17,12 @@ from alembic import command
 from alembic.config import Config
 from pysqlite3 import dbapi2
 
+from kit.clock import FakeClock
+from kit.store import NOW_MS, make_account, open_test_store, small_store_options
 from zajil.net.system import SystemClock
-from zajil.store import life, migrations
-from zajil.store.accounts import list_accounts
-from zajil.store.errors import (
+from zajil.store import migrations
+from zajil.store.engine import life
+from zajil.store.engine.errors import (
     NoStore,
     OlderSchema,
     StoreExists,
@@ -28,11 +30,10 @@ from zajil.store.errors import (
     StoreInUse,
     StoreUnavailable,
 )
-from zajil.store.folder import LOCK_NAME, ServerLock, is_served
-from zajil.store.life import COPIES, create_store, prepare_store, upgrade_store
-from zajil.store.open import Store, open_store
-from zajil.testing.clock import FakeClock
-from zajil.testing.store import NOW_MS, make_account, open_test_store, small_store_options
+from zajil.store.engine.folder import LOCK_NAME, ServerLock, is_served
+from zajil.store.engine.life import COPIES, create_store, prepare_store, upgrade_store
+from zajil.store.engine.open import Store, open_store
+from zajil.store.people.accounts import list_accounts
 
 FIRST = "0001"
 
@@ -167,7 +168,7 @@ def test_a_creation_that_fails_leaves_nothing(
 ) -> None:
     broken = tmp_path / "migrations"
     broken.mkdir()
-    monkeypatch.setattr("zajil.store.migrate._FOLDER", broken)
+    monkeypatch.setattr("zajil.store.engine.migrate._FOLDER", broken)
     with pytest.raises(ImportError):
         create_store(small_store_options("sqlite"), tmp_path / "data")
     assert not list((tmp_path / "data").glob("store.sqlite*"))
@@ -243,9 +244,9 @@ def test_an_upgrade_needs_space_for_its_copy(tmp_path: Path) -> None:
 _OLD_SERVER = """
 import asyncio, os, sys
 from pathlib import Path
-from zajil.store import open as opening
+from zajil.store.engine import open as opening
 from zajil.net.system import SystemClock
-from zajil.testing.store import running, small_store_options
+from kit.store import running, small_store_options
 
 opening.require_current = lambda dialect: None  # a server of the version before opened it
 
@@ -326,7 +327,7 @@ def test_the_workers_of_a_killed_server_hold_the_lock(tmp_path: Path) -> None:
     code = """
 import os, sys, time
 from pathlib import Path
-from zajil.store.folder import ServerLock
+from zajil.store.engine.folder import ServerLock
 lock = ServerLock(Path(sys.argv[1]))
 lock.take()
 if os.fork() == 0:

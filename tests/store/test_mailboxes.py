@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from kit.store import NOW_MS, make_account
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId
-from zajil.store.append import NoSuchMailbox
-from zajil.store.mailboxes import (
+from zajil.store.engine.open import Store
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.mailboxes import (
     Counts,
     DeleteMailbox,
     MailboxExists,
@@ -25,10 +27,8 @@ from zajil.store.mailboxes import (
     list_mailboxes,
     rename_mailbox,
 )
-from zajil.store.message_changes import PutMessage, put_messages
-from zajil.store.open import Store
+from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.schema import blob, message
-from zajil.testing.store import NOW_MS, make_account
 
 
 def names(store: Store, account: AccountEntry) -> list[str]:

@@ -8,11 +8,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kit.store import NOW_MS, make_account, make_intake
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId, ModSeq, Uid
-from zajil.store.append import NoSuchMailbox
-from zajil.store.intake import accept
-from zajil.store.message_changes import (
+from zajil.store.engine.open import Store
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.intake import accept
+from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
     FlagChange,
@@ -24,7 +26,7 @@ from zajil.store.message_changes import (
     move_messages,
     put_messages,
 )
-from zajil.store.messages import (
+from zajil.store.mail.messages import (
     MailboxChanges,
     Message,
     changes_since,
@@ -35,9 +37,7 @@ from zajil.store.messages import (
     read_message,
     take_snapshot,
 )
-from zajil.store.open import Store
 from zajil.store.schema import blob, message
-from zajil.testing.store import NOW_MS, make_account, make_intake
 
 
 def put(store: Store, account: AccountEntry, text: bytes = b"Subject: x\r\n\r\n") -> Uid:

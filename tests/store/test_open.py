@@ -13,23 +13,24 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from pysqlite3 import dbapi2
 
-from zajil.config.options import StoreOptions
-from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT
-from zajil.net.system import SystemClock
-from zajil.store import migrations, sqlite
-from zajil.store.errors import StoreUnavailable, WrongSchema
-from zajil.store.intake import accept
-from zajil.store.life import prepare_store, upgrade_store
-from zajil.store.open import Store
-from zajil.store.queue import Claim, claim
-from zajil.store.schema import metadata
-from zajil.testing.store import (
+from kit.store import (
     NOW_MS,
     make_account,
     make_intake,
     open_test_store,
     small_store_options,
 )
+from zajil.config.options import StoreOptions
+from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT
+from zajil.net.system import SystemClock
+from zajil.store import migrations
+from zajil.store.engine import sqlite
+from zajil.store.engine.errors import StoreUnavailable, WrongSchema
+from zajil.store.engine.life import prepare_store, upgrade_store
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
+from zajil.store.queue.queue import Claim, claim
+from zajil.store.schema import metadata
 
 
 def test_migrations_make_what_the_schema_says(store: Store) -> None:

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from zajil.store.open import Store
+from kit.store import make_account
+from zajil.store.engine.open import Store
 from zajil.store.schema import blob, mail, message, recipient
-from zajil.testing.store import make_account
 
 _CHILD = """
 import asyncio, os, sys
 from pathlib import Path
 from zajil.core.address import parse_address
-from zajil.store.intake import accept
-from zajil.testing.store import make_intake, open_test_store, running
+from zajil.store.mail.intake import accept
+from kit.store import make_intake, open_test_store, running
 
 url, data_dir, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 

@@ -12,13 +12,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kit.store import NOW_MS, make_account, make_intake, open_test_store, running
 from zajil.core.address import parse_address
 from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.core.ids import MailId
-from zajil.store.blobs import StagedBlob
-from zajil.store.intake import Intake, accept
-from zajil.store.open import Store
-from zajil.store.queue import (
+from zajil.store.engine.open import Store
+from zajil.store.mail.blobs import StagedBlob
+from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.tracking import load_journey
+from zajil.store.queue.queue import (
     Claim,
     Claimed,
     FreeLeases,
@@ -28,7 +30,7 @@ from zajil.store.queue import (
     next_due_ms,
     renew,
 )
-from zajil.store.queue_admin import (
+from zajil.store.queue.queue_admin import (
     QueueOrder,
     QueueQuery,
     delete,
@@ -39,10 +41,8 @@ from zajil.store.queue_admin import (
     release,
     retry,
 )
+from zajil.store.queue.settlement import LeaseLost, RowResult, Settlement, settle
 from zajil.store.schema import blob, mail, recipient
-from zajil.store.settlement import LeaseLost, RowResult, Settlement, settle
-from zajil.store.tracking import load_journey
-from zajil.testing.store import NOW_MS, make_account, make_intake, open_test_store, running
 from zajil.tracking.events import DsnSent, RecipientDelivered
 
 LEASE_MS = 900_000

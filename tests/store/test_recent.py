@@ -8,22 +8,27 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from kit.store import NOW_MS, make_account
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId, ModSeq, Uid
 from zajil.store import migrations
-from zajil.store.mailboxes import (
+from zajil.store.engine.open import Store
+from zajil.store.mail.mailboxes import (
     NewMailbox,
     RenameMailbox,
     create_mailbox,
     find_mailbox,
     rename_mailbox,
 )
-from zajil.store.message_changes import ExpungeMessages, PutMessage, expunge_messages, put_messages
-from zajil.store.messages import changes_since
-from zajil.store.open import Store
-from zajil.store.recent import TakeRecent, count_recent, take_recent
+from zajil.store.mail.message_changes import (
+    ExpungeMessages,
+    PutMessage,
+    expunge_messages,
+    put_messages,
+)
+from zajil.store.mail.messages import changes_since
+from zajil.store.mail.recent import TakeRecent, count_recent, take_recent
 from zajil.store.schema import mailbox, metadata
-from zajil.testing.store import NOW_MS, make_account
 
 
 def put(store: Store, account: AccountEntry, box: MailboxId, count: int) -> None:

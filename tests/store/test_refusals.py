@@ -8,23 +8,23 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from zajil.core.address import parse_address
-from zajil.core.ids import MailId, SessionId
-from zajil.net.system import SystemClock
-from zajil.store import migrations
-from zajil.store.intake import accept
-from zajil.store.life import upgrade_store
-from zajil.store.open import Store
-from zajil.store.refusals import RefusedMail, find_sessions, record_refused
-from zajil.store.schema import metadata, recipient
-from zajil.store.tracking import EventBatch, MailQuery, find_mails, load_journey, record_events
-from zajil.testing.store import (
+from kit.store import (
     NOW_MS,
     make_account,
     make_intake,
     open_test_store,
     small_store_options,
 )
+from zajil.core.address import parse_address
+from zajil.core.ids import MailId, SessionId
+from zajil.net.system import SystemClock
+from zajil.store import migrations
+from zajil.store.engine.life import upgrade_store
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
+from zajil.store.mail.refusals import RefusedMail, find_sessions, record_refused
+from zajil.store.mail.tracking import EventBatch, MailQuery, find_mails, load_journey, record_events
+from zajil.store.schema import metadata, recipient
 from zajil.tracking.events import LoginFailed, MailRefused, SessionClosed
 
 SESSION = SessionId("01m8session0000000000000")

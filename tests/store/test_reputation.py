@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy.engine import Connection
 
+from kit.store import NOW_MS, make_account
 from zajil.core.ids import AccountId
-from zajil.store.accounts import delete_account
-from zajil.store.open import Store
-from zajil.store.reputation import (
+from zajil.store.engine.open import Store
+from zajil.store.feedback.reputation import (
     FORGET_MS,
     HALF_LIFE_MS,
     INSTALLATION,
@@ -28,7 +28,7 @@ from zajil.store.reputation import (
     note_written,
     show_counts,
 )
-from zajil.testing.store import NOW_MS, make_account
+from zajil.store.people.accounts import delete_account
 
 AMAL, BASIM, SALMA = (AccountId(number) for number in (1, 2, 3))
 KEY = "address:noor@south.test"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.store.open import Store
-from zajil.store.rows import insert_rows
+from zajil.store.engine.open import Store
+from zajil.store.engine.rows import insert_rows
 from zajil.store.schema import account, event, recipient
 
 Row = tuple[str | None, str | None, int, str]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from zajil.core.ids import AccountId
-from zajil.store.open import Store
-from zajil.store.sessions import (
+from zajil.store.engine.open import Store
+from zajil.store.people.sessions import (
     WebSession,
     create_web_session,
     delete_web_session,

@@ -7,14 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from kit.store import NOW_MS, make_account, make_intake, open_test_store
 from zajil.core.ids import AccountId, MailId
-from zajil.store.intake import Intake
-from zajil.store.open import Store
-from zajil.store.queue import Claim, claim
-from zajil.store.queue_admin import QueueOrder, QueueQuery, hold, list_rows
-from zajil.store.reputation import show_counts
-from zajil.store.send_counts import CountedIntake, SendLimit, Taken, accept_counted
-from zajil.store.strangers import (
+from zajil.store.engine.open import Store
+from zajil.store.feedback.outbound_hold import (
     DAY_MS,
     HELD_REASON,
     HOUR_MS,
@@ -29,8 +25,12 @@ from zajil.store.strangers import (
     tell_held,
     unhold,
 )
-from zajil.store.tracking import load_journey
-from zajil.testing.store import NOW_MS, make_account, make_intake, open_test_store
+from zajil.store.feedback.reputation import show_counts
+from zajil.store.feedback.send_counts import CountedIntake, SendLimit, Taken, accept_counted
+from zajil.store.mail.intake import Intake
+from zajil.store.mail.tracking import load_journey
+from zajil.store.queue.queue import Claim, claim
+from zajil.store.queue.queue_admin import QueueOrder, QueueQuery, hold, list_rows
 from zajil.tracking.events import AccountHeld
 
 AMAL, BASIM = AccountId(1), AccountId(2)

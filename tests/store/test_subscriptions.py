@@ -10,11 +10,13 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import Connection
 
+from kit.store import NOW_MS, make_account
 from zajil.core.directory import AccountEntry
-from zajil.store import migrations, subscriptions
-from zajil.store.accounts import delete_account
-from zajil.store.append import NoSuchMailbox
-from zajil.store.mailboxes import (
+from zajil.store import migrations
+from zajil.store.engine.open import Store
+from zajil.store.mail import subscriptions
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.mailboxes import (
     DeleteMailbox,
     NewMailbox,
     RenameMailbox,
@@ -22,15 +24,14 @@ from zajil.store.mailboxes import (
     delete_mailbox,
     rename_mailbox,
 )
-from zajil.store.open import Store
-from zajil.store.schema import metadata, subscription
-from zajil.store.subscriptions import (
+from zajil.store.mail.subscriptions import (
     Subscription,
     TooManySubscriptions,
     list_subscriptions,
     set_subscribed,
 )
-from zajil.testing.store import NOW_MS, make_account
+from zajil.store.people.accounts import delete_account
+from zajil.store.schema import metadata, subscription
 
 FIRST = {"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"}
 

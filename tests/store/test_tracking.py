@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from kit.store import NOW_MS, make_account, make_intake
 from zajil.core.address import parse_address
 from zajil.core.ids import AccountId, MailId, SessionId
-from zajil.store.intake import Intake, RemoteCopy, accept
-from zajil.store.open import Store
-from zajil.store.tracking import (
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import Intake, RemoteCopy, accept
+from zajil.store.mail.tracking import (
     EventBatch,
     FoundMail,
     MailQuery,
@@ -19,7 +20,6 @@ from zajil.store.tracking import (
     load_journey,
     record_events,
 )
-from zajil.testing.store import NOW_MS, make_account, make_intake
 from zajil.tracking import events as tracked
 from zajil.tracking.events import TrackingEvent
 from zajil.tracking.journey import Journey

@@ -5,24 +5,12 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from kit.store import NOW_MS, make_account
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
-from zajil.store.accounts import delete_account
-from zajil.store.mailboxes import NewMailbox, create_mailbox, find_mailbox
-from zajil.store.message_changes import (
-    Copied,
-    CopyMessages,
-    FlagChange,
-    FlagMode,
-    PutMessage,
-    change_flags,
-    copy_messages,
-    move_messages,
-    put_messages,
-)
-from zajil.store.open import Store
-from zajil.store.schema import trained, training, word, word_model
-from zajil.store.training import (
+from zajil.store.engine.open import Store
+from zajil.store.engine.writer import Unit
+from zajil.store.feedback.training import (
     FREE_SHARE,
     INSTALLATION,
     Bounds,
@@ -35,8 +23,20 @@ from zajil.store.training import (
     load_words,
     prune_words,
 )
-from zajil.store.writer import Unit
-from zajil.testing.store import NOW_MS, make_account
+from zajil.store.mail.mailboxes import NewMailbox, create_mailbox, find_mailbox
+from zajil.store.mail.message_changes import (
+    Copied,
+    CopyMessages,
+    FlagChange,
+    FlagMode,
+    PutMessage,
+    change_flags,
+    copy_messages,
+    move_messages,
+    put_messages,
+)
+from zajil.store.people.accounts import delete_account
+from zajil.store.schema import trained, training, word, word_model
 
 
 def box(store: Store, who: AccountEntry, name: str) -> MailboxId:

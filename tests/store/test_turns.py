@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from kit.store import open_test_store, running
 from zajil.core.ids import AccountId
-from zajil.store.dialect import READERS
-from zajil.store.turns import Turns
-from zajil.testing.store import open_test_store, running
+from zajil.store.engine.dialect import READERS
+from zajil.store.engine.turns import Turns
 
 ONE, TWO, THREE = AccountId(1), AccountId(2), AccountId(3)
 

@@ -15,13 +15,13 @@ import sqlalchemy as sa
 from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection
 
+from kit.store import running
 from zajil.core.ids import AccountId
-from zajil.store.batch import QUEUE, touch
-from zajil.store.errors import StoreFull, StoreUnavailable
-from zajil.store.open import Store
+from zajil.store.engine.batch import QUEUE, touch
+from zajil.store.engine.errors import StoreFull, StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.engine.writer import Unit
 from zajil.store.schema import domain
-from zajil.store.writer import Unit
-from zajil.testing.store import running
 
 
 def add_domains(tx: Connection, items: Sequence[str]) -> list[int]:
@@ -217,8 +217,8 @@ def test_a_subscriber_that_fails_costs_no_answer(store: Store) -> None:
 _FSYNC_CHILD = """
 import asyncio, sys
 from pathlib import Path
-from zajil.store.intake import accept
-from zajil.testing.store import make_account, make_intake, open_test_store, running
+from zajil.store.mail.intake import accept
+from kit.store import make_account, make_intake, open_test_store, running
 
 async def main():
     store = open_test_store("sqlite", Path(sys.argv[1]))

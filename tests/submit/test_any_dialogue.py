@@ -13,22 +13,22 @@ from functools import partial
 
 import pytest
 
-from zajil.core.ids import MailId
-from zajil.login.service import LoginService
-from zajil.net.system import SystemClock
-from zajil.smtp.extensions import Offer
-from zajil.smtp.state import State
-from zajil.store.open import Store
-from zajil.store.tracking import load_journey
-from zajil.testing.login import HASHER, open_desk
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import (
+from kit.login import HASHER, open_desk
+from kit.store import make_account, running
+from kit.talk import (
     HOSTNAME,
     Talk,
     talk_to_lmtp,
     talk_to_receiver,
     talk_to_submission,
 )
+from zajil.core.ids import MailId
+from zajil.login.service import LoginService
+from zajil.net.system import SystemClock
+from zajil.smtp.extensions import Offer
+from zajil.smtp.state import State
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import load_journey
 
 SECRET = b64encode(b"\0amal\0own password").decode()
 LOG_IN = f"AUTH PLAIN {SECRET}"

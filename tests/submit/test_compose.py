@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.mail import NOON_MS
 from zajil.core.address import parse_address
 from zajil.message.build import Attachment
 from zajil.message.encoded_word import decode_words
@@ -13,7 +14,6 @@ from zajil.message.fields import read_fields, split_message
 from zajil.message.parse import parse_message
 from zajil.read.view import view_message
 from zajil.submit.compose import BadForm, Composed, LetterForm, compose_message
-from zajil.testing.mail import NOON_MS
 
 AMAL = parse_address("amal@north.test")
 SALMA = parse_address("سلمى@زاجل.test")

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
+from kit.clock import FakeClock
+from kit.courier import Courier, courier
+from kit.network import SmtpSink, smtp_sink
+from kit.store import NOW_MS, make_account
+from kit.talk import HOSTNAME, Talk, talk_to_submission
+from kit.zone import Zone
 from zajil.core.ids import MailId
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
 from zajil.smtp.extensions import Offer
-from zajil.store.open import Store
-from zajil.store.queue_admin import QueueOrder, QueueQuery, hold, list_rows, release, retry
-from zajil.testing.clock import FakeClock
-from zajil.testing.courier import Courier, courier
-from zajil.testing.network import SmtpSink, smtp_sink
-from zajil.testing.store import NOW_MS, make_account
-from zajil.testing.talk import HOSTNAME, Talk, talk_to_submission
-from zajil.testing.zone import Zone
+from zajil.store.engine.open import Store
+from zajil.store.queue.queue_admin import QueueOrder, QueueQuery, hold, list_rows, release, retry
 
 PASSWORD = "correct horse"
 HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)

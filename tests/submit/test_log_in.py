@@ -7,14 +7,14 @@ from base64 import b64decode, b64encode
 
 import pytest
 
+from kit.login import HASHER, add_app_password, open_desk
+from kit.scram_client import ScramClient
+from kit.store import make_account, running
+from kit.talk import talk_to_submission
 from zajil.core.app_password import Scope
 from zajil.net.limits import SessionLimits, SessionTable
-from zajil.store.accounts import NewActive, set_active
-from zajil.store.open import Store
-from zajil.testing.login import HASHER, add_app_password, open_desk
-from zajil.testing.scram_client import ScramClient
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import talk_to_submission
+from zajil.store.engine.open import Store
+from zajil.store.people.accounts import NewActive, set_active
 
 
 def test_scram_and_the_end_of_a_log_in(store: Store) -> None:

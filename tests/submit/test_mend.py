@@ -7,20 +7,20 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from kit.dkim import verify
+from kit.keys import make_signer, published_keys
+from kit.login import HASHER, open_desk
+from kit.store import make_account, running
+from kit.talk import HOSTNAME, Talk, talk_to_submission
 from zajil.config.options import LimitOptions
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import find_value, read_fields, split_message
 from zajil.message.parse import parse_message
 from zajil.smtp.extensions import Offer
-from zajil.store.mail_content import find_mail_blob
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
+from zajil.store.mail.mail_content import find_mail_blob
+from zajil.store.mail.tracking import MailQuery, find_mails, load_journey
 from zajil.store.schema import mail
-from zajil.store.tracking import MailQuery, find_mails, load_journey
-from zajil.testing.dkim import verify
-from zajil.testing.keys import make_signer, published_keys
-from zajil.testing.login import HASHER, open_desk
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import HOSTNAME, Talk, talk_to_submission
 from zajil.tracking.events import HeaderCompleted
 
 AMAL = "amal@south.test"

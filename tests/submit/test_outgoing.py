@@ -15,11 +15,15 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 from sqlalchemy.engine import Connection
 
-from zajil.admin.delegations import show_account
-from zajil.admin.held_accounts import NotHeld, unhold_account
+from kit.clock import FakeClock
+from kit.made_mail import with_file
+from kit.reading import inbox_of
+from kit.store import NOW_MS, make_account, running
+from kit.talk import Talk, receive_services, talk_to_submission
+from zajil.accept import replies
 from zajil.app.upkeep import keep_history
 from zajil.check.step import Checked
-from zajil.check.verdict import Action, Thresholds, Verdict
+from zajil.check.verdict.verdict import Action, Thresholds, Verdict
 from zajil.config.options import SubmitOptions
 from zajil.config.options_check import GreylistOptions
 from zajil.core.address import parse_address
@@ -27,22 +31,18 @@ from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId, MailId
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.receive import replies
-from zajil.store.accounts import find_by_login
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.batch import mailbox_topic
-from zajil.store.forwarding import Forwarding, set_forwarding
-from zajil.store.open import Store
+from zajil.operations.delegations import show_account
+from zajil.operations.held_accounts import NotHeld, unhold_account
+from zajil.store.engine.batch import mailbox_topic
+from zajil.store.engine.open import Store
+from zajil.store.feedback.outbound_hold import HELD_REASON, Unhold, unhold
+from zajil.store.mail.tracking import load_journey
+from zajil.store.people.accounts import find_by_login
+from zajil.store.people.aliases import AliasRow, create_alias
+from zajil.store.people.forwarding import Forwarding, set_forwarding
 from zajil.store.schema import stranger_count
-from zajil.store.strangers import HELD_REASON, Unhold, unhold
-from zajil.store.tracking import load_journey
 from zajil.submit.held_notice import HeldAccount, write_owner_notice, write_postmaster_notice
 from zajil.submit.outgoing import judge_outgoing, tell_of_held_accounts
-from zajil.testing.clock import FakeClock
-from zajil.testing.made_mail import with_file
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import NOW_MS, make_account, running
-from zajil.testing.talk import Talk, receive_services, talk_to_submission
 from zajil.tracking.sentences import tell_event
 
 PASSWORD = "correct horse"

@@ -7,13 +7,13 @@ import os
 
 from argon2 import PasswordHasher
 
+from kit.reading import inbox_of
+from kit.store import make_account, running
+from kit.talk import talk_to_receiver, talk_to_submission
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.store.open import Store
-from zajil.store.tracking import MailQuery, find_mails
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import talk_to_receiver, talk_to_submission
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import MailQuery, find_mails
 
 PASSWORD = "correct horse"
 HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)

@@ -9,34 +9,34 @@ from dataclasses import replace
 import pytest
 from argon2 import PasswordHasher
 
-from zajil.admin.delegations import delegate, show_account, take_back
+from kit.clock import FakeClock
+from kit.store import make_account, make_intake, running
+from kit.talk import talk_to_submission
 from zajil.config.options import SubmitOptions
 from zajil.core.address import parse_address
 from zajil.core.ids import AccountId
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.store.accounts import NewActive, delete_account, set_active
-from zajil.store.delegations import (
-    DelegationRow,
-    NoSuchAddress,
-    NoSuchDelegation,
-    create_delegation,
-    delete_delegation,
-)
-from zajil.store.domains import AlreadyExists
-from zajil.store.open import Store
-from zajil.store.send_counts import (
+from zajil.operations.delegations import delegate, show_account, take_back
+from zajil.store.engine.open import Store
+from zajil.store.feedback.send_counts import (
     CountedIntake,
     SendCounts,
     SendLimit,
     accept_counted,
     load_send_counts,
 )
-from zajil.store.tracking import load_journey
+from zajil.store.mail.tracking import load_journey
+from zajil.store.people.accounts import NewActive, delete_account, set_active
+from zajil.store.people.delegations import (
+    DelegationRow,
+    NoSuchAddress,
+    NoSuchDelegation,
+    create_delegation,
+    delete_delegation,
+)
+from zajil.store.people.domains import AlreadyExists
 from zajil.submit.send_limits import blocked_until_ms, send_limit
-from zajil.testing.clock import FakeClock
-from zajil.testing.store import make_account, make_intake, running
-from zajil.testing.talk import talk_to_submission
 
 PASSWORD = "correct horse"
 HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)

@@ -10,16 +10,16 @@ from collections.abc import Awaitable, Callable
 import pytest
 from argon2 import PasswordHasher
 
+from kit.reading import inbox_of
+from kit.store import make_account, running
+from kit.talk import Talk, receive_services, talk_to_submission
 from zajil.core.address import Address, parse_address
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.open import Store
-from zajil.store.tracking import MailQuery, find_mails
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import MailQuery, find_mails
+from zajil.store.people.aliases import AliasRow, create_alias
 from zajil.submit.hand_in import SubmissionRefused, hand_in
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import Talk, receive_services, talk_to_submission
 
 PASSWORD = "correct horse"
 HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)

@@ -10,20 +10,20 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 
+from kit.dkim import verify
+from kit.keys import make_signer, published_keys
+from kit.reading import inbox_of
+from kit.store import make_account, running
+from kit.talk import HOSTNAME, Talk, receive_services, talk_to_submission
 from zajil.config.options import LimitOptions
 from zajil.keys.sign import Signer
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
 from zajil.smtp.extensions import Offer
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import MailQuery, find_mails, load_journey
 from zajil.store.schema import dkim_key
-from zajil.store.tracking import MailQuery, find_mails, load_journey
 from zajil.submit.hand_in import hand_in
-from zajil.testing.dkim import verify
-from zajil.testing.keys import make_signer, published_keys
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import HOSTNAME, Talk, receive_services, talk_to_submission
 from zajil.tracking.events import MailSigned, TrackingEvent
 
 PASSWORD = "correct horse"

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from kit.reading import inbox_of
+from kit.store import make_account, running
+from kit.talk import HOSTNAME, Talk, talk_to_submission
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
 from zajil.smtp.extensions import Offer
-from zajil.store.accounts import NewActive, set_active
-from zajil.store.open import Store
-from zajil.testing.reading import inbox_of
-from zajil.testing.store import make_account, running
-from zajil.testing.talk import HOSTNAME, Talk, talk_to_submission
+from zajil.store.engine.open import Store
+from zajil.store.people.accounts import NewActive, set_active
 
 MESSAGE = "From: Amal <amal@south.test>\r\nSubject: hi\r\n\r\nhello\r\n"
 PROXY = Offer(HOSTNAME, 1 << 20, xclient=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zajil.testing.certificates import TestAuthority
+from kit.certificates import TestAuthority
 from zajil.tls.certificate import (
     DAY_MS,
     CertificateFacts,

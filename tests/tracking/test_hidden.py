@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.testing.journeys import AMAL, BASIM, NAMES, SALMA, SECRET, example_event, journey_of
+from kit.journeys import AMAL, BASIM, NAMES, SALMA, SECRET, example_event, journey_of
 from zajil.tracking import events as tracked
 from zajil.tracking.events import EVENTS, TrackingEvent
 from zajil.tracking.journey import Journey, journey_to_dict, viewer_of, visible_journey

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.core.ids import ID_RANDOM_SIZE, AccountId, new_mail_id
-from zajil.testing.journeys import (
+from kit.journeys import (
     AMAL,
     BASIM,
     BCC,
@@ -24,6 +23,7 @@ from zajil.testing.journeys import (
     example_event,
     journey_of,
 )
+from zajil.core.ids import ID_RANDOM_SIZE, AccountId, new_mail_id
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import encode_events
 from zajil.tracking.events import EVENTS, TrackingEvent

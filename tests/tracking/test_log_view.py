@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.testing.journeys import MAIL, SESSION, example_event
+from kit.journeys import MAIL, SESSION, example_event
 from zajil.tracking import events as tracked
 from zajil.tracking.events import EVENTS, TrackingEvent
 from zajil.tracking.log_line import LogLine

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import zajil
-from zajil.check.signals import SIGNALS
+from zajil.check.verdict.signals import SIGNALS
 from zajil.tracking.reasons import REASONS, ReasonReader
 
 SRC = Path(zajil.__file__).parent
@@ -99,8 +99,18 @@ MODULES = [
     *("mailauth/spf.py", "mailauth/spf_record.py", "mailauth/spf_questions.py"),
     *("mailauth/dkim_key.py", "mailauth/dkim_signature.py", "mailauth/dkim_verify.py"),
     *("mailauth/dkim_body.py", "mailauth/arc.py", "mailauth/arc_set.py", "mailauth/dmarc.py"),
-    *("mailauth/tag_list.py", "check/peer.py", "check/dns_lists.py", "check/sender_results.py"),
-    *("check/sender.py", "check/clamd.py", "check/rspamd.py", "check/scanners.py"),
+    *(
+        "mailauth/tag_list.py",
+        "check/sender/peer.py",
+        "check/sender/dns_lists.py",
+        "check/sender/sender_results.py",
+    ),
+    *(
+        "check/sender/sender.py",
+        "check/scanners/clamd.py",
+        "check/scanners/rspamd.py",
+        "check/scanners/run.py",
+    ),
     *("check/step.py", "deliver/settle.py", "deliver/attempt.py", "deliver/link.py"),
     *("deliver/security.py", "deliver/commit.py", "deliver/local.py", "route/filing.py"),
     *("route/next_hop.py", "route/copies.py", "submit/complete.py"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.testing.journeys import FILED_BASIM, example_event, journey_of
+from kit.journeys import FILED_BASIM, example_event, journey_of
 from zajil.tracking import events as tracked
 from zajil.tracking.events import EVENTS
 from zajil.tracking.sentences import Stage, Tone, tell_event

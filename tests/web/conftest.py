@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from zajil.store.open import Store
-from zajil.testing.store import open_test_store
+from kit.store import open_test_store
+from zajil.store.engine.open import Store
 
 
 @pytest.fixture

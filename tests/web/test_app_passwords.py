@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from zajil.store.open import Store
-from zajil.testing.site import visiting
+from kit.site import visiting
+from zajil.store.engine.open import Store
 
 PATH = "/account/app-passwords"
 

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from zajil.store.open import Store
-from zajil.testing.site import letter, visiting
+from kit.site import letter, visiting
+from zajil.store.engine.open import Store
 
 SCRIPTS = [
     "<script>alert(1)</script>",

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from zajil.testing.site import PASSWORD, letter, visiting
-from zajil.testing.store import open_test_store
+from kit.site import PASSWORD, letter, visiting
+from kit.store import open_test_store
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from zajil.store.open import Store
-from zajil.testing.site import letter, visiting
+from kit.site import letter, visiting
+from zajil.store.engine.open import Store
 from zajil.web.compressed import _gzip, _may_compress
 from zajil.web.security import _unmask, mask_token
 

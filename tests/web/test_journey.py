@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 
+from kit.site import Browser, Site, letter, visiting
+from kit.store import NOW_MS, make_intake
+from kit.talk import talk_to_receiver
 from zajil.core.address import parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
-from zajil.store.aliases import AliasRow, create_alias
-from zajil.store.intake import accept
-from zajil.store.mailboxes import find_role
-from zajil.store.open import Store
-from zajil.store.queue_admin import QueueQuery, list_rows
-from zajil.store.tracking import EventBatch, MailQuery, find_mails, record_events
-from zajil.testing.site import Browser, Site, letter, visiting
-from zajil.testing.store import NOW_MS, make_intake
-from zajil.testing.talk import talk_to_receiver
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
+from zajil.store.mail.mailboxes import find_role
+from zajil.store.mail.tracking import EventBatch, MailQuery, find_mails, record_events
+from zajil.store.people.aliases import AliasRow, create_alias
+from zajil.store.queue.queue_admin import QueueQuery, list_rows
 from zajil.tracking.events import (
     AttemptMade,
     CheckDone,

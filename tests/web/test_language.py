@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import zajil.web.language
-from zajil.store.open import Store
-from zajil.testing.site import visiting
+from kit.site import visiting
+from zajil.store.engine.open import Store
 from zajil.web.language import catalog_path, choose_language, choose_zone, load_languages
 
 SRC = Path(zajil.web.language.__file__).parent.parent

@@ -6,8 +6,8 @@ import asyncio
 import json
 from typing import Any
 
-from zajil.store.open import Store
-from zajil.testing.site import letter, visiting
+from kit.site import letter, visiting
+from zajil.store.engine.open import Store
 
 
 async def listen(application: Any, cookie: str, heard: asyncio.Queue[str]) -> None:

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from kit.site import PASSWORD, Site, visiting
 from zajil.core.ids import AccountId
-from zajil.store.accounts import NewActive, set_active
-from zajil.store.open import Store
-from zajil.testing.site import PASSWORD, Site, visiting
+from zajil.store.engine.open import Store
+from zajil.store.people.accounts import NewActive, set_active
 
 
 def test_log_in_and_out_on_both_databases(store: Store) -> None:

@@ -7,14 +7,14 @@ import re
 
 import pytest
 
+from kit.site import Browser, Page, Site, letter, visiting
+from kit.store import NOW_MS
 from zajil.core.ids import MailboxId, Uid
-from zajil.store.mailboxes import find_role
-from zajil.store.message_changes import CopyMessages, move_messages
-from zajil.store.messages import newest_messages
-from zajil.store.open import Store
-from zajil.store.training import Claim, claim_training
-from zajil.testing.site import Browser, Page, Site, letter, visiting
-from zajil.testing.store import NOW_MS
+from zajil.store.engine.open import Store
+from zajil.store.feedback.training import Claim, claim_training
+from zajil.store.mail.mailboxes import find_role
+from zajil.store.mail.message_changes import CopyMessages, move_messages
+from zajil.store.mail.messages import newest_messages
 
 
 async def member(site: Site, login: str) -> Browser:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
-from zajil.store.open import Store
-from zajil.testing.site import PASSWORD, letter, visiting
+from kit.site import PASSWORD, letter, visiting
+from zajil.store.engine.open import Store
 from zajil.web.body_limit import BodyLimit
 from zajil.web.security import local_path
 

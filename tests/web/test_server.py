@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from kit.clock import FakeClock
+from kit.store import NOW_MS
 from zajil.net.entrance import Entrance
 from zajil.net.floods import FloodCounter
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.peer import Networks
-from zajil.testing.clock import FakeClock
-from zajil.testing.store import NOW_MS
 from zajil.tracking.events import ConnectionsRefused
 from zajil.web.body_limit import SMALL_FORM, BodyLimit
 from zajil.web.server import Admission, WebServer

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from kit.site import Browser, Page, Site, letter, visiting
+from kit.store import NOW_MS
+from kit.talk import talk_to_receiver
 from zajil.core.ids import MAIL_ID_PATTERN, MailboxId
-from zajil.store.mailboxes import find_role
-from zajil.store.message_changes import PutMessage, put_messages
-from zajil.store.messages import newest_messages, read_message
-from zajil.store.open import Store
-from zajil.store.training import Claim, claim_training
-from zajil.testing.site import Browser, Page, Site, letter, visiting
-from zajil.testing.store import NOW_MS
-from zajil.testing.talk import talk_to_receiver
+from zajil.store.engine.open import Store
+from zajil.store.feedback.training import Claim, claim_training
+from zajil.store.mail.mailboxes import find_role
+from zajil.store.mail.message_changes import PutMessage, put_messages
+from zajil.store.mail.messages import newest_messages, read_message
 
 
 async def member(site: Site, login: str) -> Browser:

@@ -11,8 +11,8 @@ from zajil.check.dmarc_counts import DmarcCounts
 from zajil.config.options import Configuration
 from zajil.deliver.dmarc_reporter import DmarcReporter
 from zajil.receive.report_collector import ReportCollector
-from zajil.store.dmarc_seen import count_seen
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
+from zajil.store.reports.dmarc_seen import count_seen
 
 
 def make_counts(store: Store, configuration: Configuration) -> DmarcCounts | None:

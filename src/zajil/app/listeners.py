@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from zajil.accept.context import ReceiveServices
+from zajil.accept.known_peers import KnownPeers
 from zajil.app.means import Means
 from zajil.login.service import LoginService
 from zajil.net.drive_imap import ImapTimes
@@ -17,14 +19,12 @@ from zajil.net.log import trace_to_log
 from zajil.net.peer import Networks, Peer
 from zajil.net.smtp_contract import Session, SmtpLimits
 from zajil.read.imap.service import ImapService
-from zajil.receive.limits import KnownPeers
 from zajil.receive.lmtp import LmtpSession
-from zajil.receive.services import ReceiveServices
 from zajil.receive.session import ReceiveSession
 from zajil.smtp.extensions import Offer
 from zajil.smtp.server import ServerConnection
-from zajil.store.open import Store
-from zajil.store.tracking import EventBatch, record_events
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.submit.session import SubmitServices, SubmitSession
 from zajil.tracking.events import TrackingEvent
 from zajil.web.server import Admission

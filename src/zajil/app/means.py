@@ -15,7 +15,7 @@ from zajil.keys.sign import Signer
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
 from zajil.resolver.client import Resolver
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
 
 ACCOUNTS = "accounts"
 """Name of the table that counts sessions by account, for all services together."""

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import structlog
 
-from zajil.admin.configuration import certificate_findings, must_mend, should_mend
 from zajil.app.means import ACCOUNTS
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.reload import differing_options, take_over
 from zajil.app.worker import Shared, close_sockets, run_worker
-from zajil.check.lookalike import load_tables
+from zajil.check.content.lookalike import load_tables
 from zajil.config.load import BadConfiguration
 from zajil.config.options import Configuration, ListenOptions
 from zajil.net.limits import SessionTable
@@ -28,9 +27,10 @@ from zajil.net.log import set_up_log
 from zajil.net.service_manager import notify_service_manager
 from zajil.net.supervise import Supervisor
 from zajil.net.system import SystemClock
-from zajil.store.errors import StoreUnavailable
-from zajil.store.folder import ServerLock, claim_folder
-from zajil.store.life import Prepared, prepare_store
+from zajil.operations.configuration import certificate_findings, must_mend, should_mend
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.folder import ServerLock, claim_folder
+from zajil.store.engine.life import Prepared, prepare_store
 from zajil.tls.context import BadCertificate, client_context, server_context
 
 SERVICES = tuple(ListenOptions.model_fields)

@@ -21,9 +21,9 @@ from zajil.app.listeners import (
 )
 from zajil.app.means import ACCOUNTS, Means
 from zajil.app.upkeep import keep_history, watch_certificate
-from zajil.check.knowledge import Knowledge
-from zajil.check.reputation import learner_of
-from zajil.check.trainer import Trainer
+from zajil.check.learned.learned_checks import Knowledge
+from zajil.check.learned.reputation import learner_of
+from zajil.check.learned.trainer import Trainer
 from zajil.core.clock import Clock
 from zajil.deliver.run import Deliverer
 from zajil.keys.upkeep import KeyUpkeep
@@ -31,9 +31,9 @@ from zajil.login.service import LoginService
 from zajil.login.tokens import Introspection, IntrospectionRules
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
-from zajil.store.errors import StoreUnavailable
-from zajil.store.open import Store
-from zajil.store.tracking import delete_events, delete_mails
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import delete_events, delete_mails
 from zajil.submit.hand_in import hand_in
 from zajil.web.app import make_web
 from zajil.web.server import WebServer

@@ -6,14 +6,14 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
-from zajil.check.greylist import prune_greylist
-from zajil.check.reputation import forget_history
+from zajil.accept.context import ReceiveServices
+from zajil.check.learned.greylist import prune_greylist
+from zajil.check.learned.reputation import forget_history
 from zajil.config.options_check import GreylistOptions
 from zajil.core.clock import Clock
-from zajil.receive.services import ReceiveServices
-from zajil.store.errors import StoreUnavailable
-from zajil.store.open import Store
-from zajil.store.tracking import EventBatch, record_events
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.submit.outgoing import tell_of_held_accounts
 from zajil.tls.certificate import DAY_MS, read_certificate
 from zajil.tls.context import BadCertificate

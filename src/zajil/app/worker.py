@@ -21,7 +21,7 @@ from zajil.app.listeners import record_floods
 from zajil.app.means import Means
 from zajil.app.reload import take_over
 from zajil.app.services import make_parts
-from zajil.check.knowledge import Knowledge
+from zajil.check.learned.learned_checks import Knowledge
 from zajil.check.step import Checks
 from zajil.config.load import BadConfiguration
 from zajil.config.options import Configuration
@@ -34,10 +34,10 @@ from zajil.net.log import EventLog
 from zajil.net.supervise import WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
 from zajil.resolver.client import Resolver
-from zajil.store.errors import StoreUnavailable
-from zajil.store.folder import ServerLock
-from zajil.store.open import Store, open_store
-from zajil.store.room import Caps
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.folder import ServerLock
+from zajil.store.engine.open import Store, open_store
+from zajil.store.mail.room import Caps
 from zajil.tls.context import BadCertificate
 
 _SWITCH_INTERVAL_SECONDS = 0.0005

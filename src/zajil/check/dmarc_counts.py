@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from zajil.check.facts import MessageFacts
-from zajil.check.sender import SenderFindings
-from zajil.check.verdict import Action
+from zajil.check.sender.sender import SenderFindings
+from zajil.check.verdict.verdict import Action
 from zajil.core.address import Address
 from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.mailauth.dmarc_record import DmarcRecord
@@ -28,7 +28,7 @@ from zajil.mailauth.dmarc_report import (
     SpfResult,
 )
 from zajil.net.peer import LOCAL
-from zajil.store.dmarc_seen import SeenDomain
+from zajil.store.reports.dmarc_seen import SeenDomain
 
 FLUSH_SECONDS = 10
 MAX_KEPT = 20_000
@@ -51,7 +51,7 @@ class _Kind(NamedTuple):
     alignment: tuple[str, ...]
     policy: str
     vouched: tuple[str, str] | None
-    """Kind and comment of ``check.forwarding.Override``."""
+    """Kind and comment of ``check.sender.forwarding.Override``."""
     spf: tuple[str, str] | None
     """Domain and result."""
     dkim: tuple[tuple[str, str, str], ...]
@@ -65,7 +65,7 @@ class DmarcCounts:
         """Begin with nothing.
 
         Args:
-            write: takes what was counted to ``store.dmarc_seen.count_seen``; nobody waits.
+            write: takes what was counted to ``store.reports.dmarc_seen.count_seen``; nobody waits.
             interval_ms: of reports; 0: nothing is counted.
         """
         self._write = write

@@ -11,9 +11,9 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from zajil.check.signals import make_reason
-from zajil.check.verdict import Reason
-from zajil.store.errors import StoreUnavailable
+from zajil.check.verdict.signals import make_reason
+from zajil.check.verdict.verdict import Reason
+from zajil.store.engine.errors import StoreUnavailable
 from zajil.tracking.events import FaultHappened
 
 T = TypeVar("T")

@@ -12,19 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from zajil.check.correspondent import UNKNOWN, Correspondent
-from zajil.check.dns_lists import DnsLists
+from zajil.check.content.phishing import NOBODY, Protected
+from zajil.check.content.run import look_inside, view_of
 from zajil.check.facts import MessageFacts
 from zajil.check.faults import Faults
-from zajil.check.inside import look_inside, view_of
-from zajil.check.knowledge import Knowledge, Known
-from zajil.check.peer import PeerFindings, check_peer
-from zajil.check.phishing import NOBODY, Protected
-from zajil.check.pretence import check_pretence
-from zajil.check.result_fields import all_result_ranges, forged_ranges, result_field
-from zajil.check.scanners import NOT_SCANNED, ScannerFindings
-from zajil.check.sender import NOT_CHECKED, SenderFindings, check_sender
-from zajil.check.verdict import Action, Reason, Thresholds, Verdict, decide
+from zajil.check.learned.learned_checks import Knowledge, Known
+from zajil.check.scanners.run import NOT_SCANNED, ScannerFindings
+from zajil.check.sender.correspondent import UNKNOWN, Correspondent
+from zajil.check.sender.dns_lists import DnsLists
+from zajil.check.sender.own_domain_spoofing import check_pretence
+from zajil.check.sender.peer import PeerFindings, check_peer
+from zajil.check.sender.result_fields import all_result_ranges, forged_ranges, result_field
+from zajil.check.sender.sender import NOT_CHECKED, SenderFindings, check_sender
+from zajil.check.verdict.verdict import Action, Reason, Thresholds, Verdict, decide
 from zajil.config.options_check import CheckOptions
 from zajil.core.ids import AccountId
 from zajil.dns.flow import Resolve

@@ -54,9 +54,9 @@ def add(
 
     Exit status: 0 done, 1 the address is taken or its domain is not ours, 2 wrong usage.
     """
-    from zajil.admin.accounts import add_account
     from zajil.core.address import parse_address
     from zajil.net.system import SystemClock, system_random
+    from zajil.operations.accounts import add_account
 
     parsed = parse_address(address)
     password = read_password(password_file)
@@ -83,8 +83,8 @@ def add(
 @account_app.command("list")
 def show(context: typer.Context, as_json: AsJson = False) -> None:
     """List the accounts."""
-    from zajil.admin.accounts import show_accounts
     from zajil.cli.account_use import account_to_dict, spell_login
+    from zajil.operations.accounts import show_accounts
 
     with opened_store(context) as store:
         found = show_accounts(store)
@@ -118,8 +118,8 @@ def password(
 
     Exit status: 0 done, 1 there is no such account, 2 wrong usage.
     """
-    from zajil.admin.accounts import change_password
     from zajil.net.system import system_random
+    from zajil.operations.accounts import change_password
 
     given = read_password(password_file)
     with opened_store(context) as store:
@@ -138,7 +138,7 @@ def suspend(context: typer.Context, who: Who) -> None:
 
     Exit status: 0 done, 1 there is no such account, 2 wrong usage.
     """
-    from zajil.admin.accounts import suspend_account
+    from zajil.operations.accounts import suspend_account
 
     with opened_store(context) as store:
         row = suspend_account(store, who)
@@ -151,7 +151,7 @@ def resume(context: typer.Context, who: Who) -> None:
 
     Exit status: 0 done, 1 there is no such account, 2 wrong usage.
     """
-    from zajil.admin.accounts import resume_account
+    from zajil.operations.accounts import resume_account
 
     with opened_store(context) as store:
         row = resume_account(store, who)
@@ -168,7 +168,7 @@ def remove(
 
     Exit status: 0 done, 1 there is no such account or an alias goes to it alone, 2 wrong usage.
     """
-    from zajil.admin.accounts import find_account, remove_account
+    from zajil.operations.accounts import find_account, remove_account
 
     with opened_store(context) as store:
         row = find_account(store, who)

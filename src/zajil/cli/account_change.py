@@ -13,7 +13,7 @@ from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, printable
 
 if TYPE_CHECKING:
-    from zajil.store.accounts import AccountRow
+    from zajil.store.people.accounts import AccountRow
 
 Who = Annotated[str, typer.Argument(help="Login name or address of the account.")]
 
@@ -39,8 +39,8 @@ def rename(
 
     Exit status: 0 done, 1 there is no such account or the new name is taken, 2 wrong usage.
     """
-    from zajil.admin.account_changes import rename as rename_account
     from zajil.core.address import parse_address
+    from zajil.operations.account_changes import rename as rename_account
 
     if address is None and login is None:
         raise WrongUsage("say the new address, or --login, or both")
@@ -110,7 +110,7 @@ def forward(
 
     Exit status: 0 done, 1 there is no such account, or it would be a loop, 2 wrong usage.
     """
-    from zajil.admin.account_changes import forward as forward_account
+    from zajil.operations.account_changes import forward as forward_account
 
     if bool(to) == off:
         raise WrongUsage("say --to ADDRESS, or --off")
@@ -124,7 +124,7 @@ def forward(
 def _change(
     context: typer.Context, who: str, name: str | None, admin: bool | None, as_json: bool
 ) -> None:
-    from zajil.admin.account_changes import change_profile
+    from zajil.operations.account_changes import change_profile
 
     with opened_store(context) as store:
         row = change_profile(store, who, display_name=name, admin=admin)

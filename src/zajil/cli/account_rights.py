@@ -22,8 +22,8 @@ def show_one(
 
     Exit status: 0 done, 1 there is no such account, 2 wrong usage.
     """
-    from zajil.admin.delegations import show_account
     from zajil.net.system import SystemClock
+    from zajil.operations.delegations import show_account
 
     with opened_store(context) as store:
         found = show_account(store, who, SystemClock().now_ms())
@@ -93,10 +93,10 @@ def unhold(
 
     Exit status: 0 done, 1 there is no such account or it is not held, 2 wrong usage.
     """
-    from zajil.admin.held_accounts import unhold_account
     from zajil.cli.errors import WrongUsage
     from zajil.core.units import parse_duration
     from zajil.net.system import SystemClock
+    from zajil.operations.held_accounts import unhold_account
 
     try:
         trust_ms = parse_duration(trust)
@@ -130,7 +130,7 @@ def delegate(
 
     Exit status: 0 done, 1 there is no such account or address, or nothing to change, 2 wrong usage.
     """
-    from zajil.admin import delegations
+    from zajil.operations import delegations
 
     with opened_store(context) as store:
         change = delegations.take_back if remove else delegations.delegate

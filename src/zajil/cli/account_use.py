@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from zajil.cli.output import spell_time
 
 if TYPE_CHECKING:
-    from zajil.store.accounts import AccountRow
-    from zajil.store.last_logins import LastLogin
-    from zajil.store.mail_sizes import MailSize
+    from zajil.store.mail.mail_sizes import MailSize
+    from zajil.store.people.accounts import AccountRow
+    from zajil.store.people.last_logins import LastLogin
 
 
 def account_to_dict(row: AccountRow, mail: MailSize, last: LastLogin | None) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from zajil.cli.output import AsJson, print_json, print_table, printable
 
 if TYPE_CHECKING:
     from zajil.core.address import Address
-    from zajil.store.aliases import AliasRow
-    from zajil.store.open import Store
+    from zajil.store.engine.open import Store
+    from zajil.store.people.aliases import AliasRow
 
 alias_app = typer.Typer(name="alias", help="Addresses that lead to others.", no_args_is_help=True)
 
@@ -33,7 +33,7 @@ def add(context: typer.Context, address: Alias, targets: Targets, as_json: AsJso
     Exit status: 0 done, 1 the address is taken, its domain is not ours, or it would be a loop,
     2 wrong usage.
     """
-    from zajil.admin.aliases import add_alias
+    from zajil.operations.aliases import add_alias
 
     with opened_store(context) as store:
         changed = add_alias(store, address, targets)
@@ -49,7 +49,7 @@ def set_targets(
 
     Exit status: 0 done, 1 there is no such alias, or it would be a loop, 2 wrong usage.
     """
-    from zajil.admin.aliases import set_alias
+    from zajil.operations.aliases import set_alias
 
     with opened_store(context) as store:
         row = set_alias(store, address, targets)
@@ -60,7 +60,7 @@ def set_targets(
 @alias_app.command("list")
 def show(context: typer.Context, as_json: AsJson = False) -> None:
     """List the aliases."""
-    from zajil.admin.aliases import show_aliases
+    from zajil.operations.aliases import show_aliases
 
     with opened_store(context) as store:
         rows = show_aliases(store)
@@ -84,7 +84,7 @@ def remove(
 
     Exit status: 0 done, 1 there is no such alias or target, or it is the last, 2 wrong usage.
     """
-    from zajil.admin.aliases import remove_alias, remove_targets
+    from zajil.operations.aliases import remove_alias, remove_targets
 
     with opened_store(context) as store:
         if targets:
@@ -107,7 +107,7 @@ def _print(verb: str, row: AliasRow, as_json: bool) -> None:
 
 def warn_unknown(store: Store, targets: Sequence[Address], as_json: bool) -> None:
     """Say on stderr which targets are nobody's yet: mail for them goes nowhere."""
-    from zajil.admin.reach import find_unknown
+    from zajil.operations.reach import find_unknown
 
     for one in () if as_json else find_unknown(store, targets):
         print(f"nobody here has the address {printable(one.unicode)} yet", file=sys.stderr)

@@ -11,7 +11,7 @@ from zajil.cli.output import AsJson, print_json, print_table, spell_time
 from zajil.core.app_password import Scope
 
 if TYPE_CHECKING:
-    from zajil.store.app_passwords import AppPasswordRow
+    from zajil.store.people.app_passwords import AppPasswordRow
 
 app_password_app = typer.Typer(
     name="app-password", help="Passwords that one program logs in with.", no_args_is_help=True
@@ -34,8 +34,8 @@ def add(
 
     Exit status: 0 done, 1 there is no such account or it has one of this name, 2 wrong usage.
     """
-    from zajil.admin.app_passwords import create_app_password
     from zajil.net.system import SystemClock, system_random
+    from zajil.operations.app_passwords import create_app_password
 
     with opened_store(context) as store:
         made = create_app_password(
@@ -53,8 +53,8 @@ def show(context: typer.Context, who: Who, as_json: AsJson = False) -> None:
 
     Exit status: 0 done, 1 there is no such account, 2 wrong usage.
     """
-    from zajil.admin.accounts import find_account
-    from zajil.admin.app_passwords import show_app_passwords
+    from zajil.operations.accounts import find_account
+    from zajil.operations.app_passwords import show_app_passwords
 
     with opened_store(context) as store:
         rows = show_app_passwords(store, find_account(store, who).account_id)
@@ -87,7 +87,7 @@ def remove(
 
     Exit status: 0 done, 1 there is no such account or app password, 2 wrong usage.
     """
-    from zajil.admin.app_passwords import delete_app_password
+    from zajil.operations.app_passwords import delete_app_password
 
     with opened_store(context) as store:
         row = delete_app_password(store, who, name)

@@ -17,9 +17,9 @@ from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, print_table, printable
 
 if TYPE_CHECKING:
-    from zajil.admin.explain import Explanation, Translate
-    from zajil.admin.explain_file import Envelope, Installation
     from zajil.config.options_check import CheckOptions
+    from zajil.operations.explain import Explanation, Translate
+    from zajil.operations.explain_file import Envelope, Installation
 
 check_app = typer.Typer(
     name="check", help="Checks of mail: spam, phishing, malware.", no_args_is_help=True
@@ -31,7 +31,7 @@ check_app.command("train")(check_measure.train)
 @check_app.command("signals")
 def signals(as_json: AsJson = False) -> None:
     """List every signal the checks know, what it weighs, and its sentence."""
-    from zajil.check.signals import SIGNALS
+    from zajil.check.verdict.signals import SIGNALS
 
     if as_json:
         listed = [
@@ -75,14 +75,14 @@ def explain(
 
     Exit status: 0 it is accepted, 1 it is not or the id is unknown, 2 wrong usage.
     """
-    from zajil.admin.explain import explanation_to_dict
     from zajil.core.ids import MAIL_ID_PATTERN
+    from zajil.operations.explain import explanation_to_dict
 
     translate = _translator(language)
     if re.fullmatch(MAIL_ID_PATTERN, what) and not Path(what).exists():
         told = _explain_mail(context, what)
     else:
-        from zajil.admin.explain_file import Envelope
+        from zajil.operations.explain_file import Envelope
 
         options = _check_options(context)
         where = _installation(context, options, account)
@@ -108,9 +108,9 @@ def _translator(language: str) -> Translate:
 
 
 def _explain_mail(context: typer.Context, mail_id: str) -> tuple[Explanation, ...]:
-    from zajil.admin.explain import explain_mail
     from zajil.check.step import thresholds_of
     from zajil.core.ids import MailId
+    from zajil.operations.explain import explain_mail
 
     thresholds = thresholds_of(read_configuration(context).check)
     with opened_store(context) as store:
@@ -132,9 +132,9 @@ def _installation(
     context: typer.Context, options: CheckOptions, account: str | None
 ) -> Installation | None:
     """What is known here; ``None``: there is no configuration, or its store is closed to us."""
-    from zajil.admin.explain_file import read_installation
-    from zajil.admin.open import WrongUser
-    from zajil.store.errors import StoreUnavailable
+    from zajil.operations.explain_file import read_installation
+    from zajil.operations.open import WrongUser
+    from zajil.store.engine.errors import StoreUnavailable
 
     try:
         configuration_file(context)
@@ -166,9 +166,9 @@ def _explain_file(
     where: Installation | None,
     asking: tuple[str | None, float],
 ) -> Explanation:
-    from zajil.admin.explain_file import explain_file
     from zajil.cli.asking import run_with_resolver
     from zajil.cli.message_file import read_message
+    from zajil.operations.explain_file import explain_file
 
     message = read_message(file)
     return run_with_resolver(
@@ -177,7 +177,7 @@ def _explain_file(
 
 
 def _print_explanation(told: Explanation, translate: Translate) -> None:
-    from zajil.check.explain import spell_change, spell_verdict
+    from zajil.check.verdict.explain import spell_change, spell_verdict
 
     verdict = told.verdict
     whose = f" {printable(told.recipient)}" if told.recipient else ""

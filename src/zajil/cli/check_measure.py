@@ -15,7 +15,7 @@ from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, printable
 
 if TYPE_CHECKING:
-    from zajil.check.measure import Measured
+    from zajil.check.learned.measure import Measured
 
 _WHERE = "A file of one message, an mbox, a Maildir, or a folder of .eml files."
 
@@ -35,7 +35,7 @@ def measure(
 
     Exit status: 0 measured, 2 wrong usage.
     """
-    from zajil.check.measure import cross_validate
+    from zajil.check.learned.measure import cross_validate
 
     found = cross_validate(_sample(ham, "--ham"), _sample(junk, "--junk"), folds)
     if as_json:
@@ -70,7 +70,7 @@ def train(
 
     Exit status: 0 learned, 1 the account is unknown, 2 wrong usage.
     """
-    from zajil.admin.train import train_mail
+    from zajil.operations.train import train_mail
 
     kind = "junk" if junk else "wanted"
     with opened_store(context) as store:

@@ -13,7 +13,7 @@ from zajil.cli.errors import NOT_DONE
 from zajil.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
-    from zajil.admin.configuration import Finding
+    from zajil.operations.configuration import Finding
 
 config_app = typer.Typer(name="config", help="The configuration file.", no_args_is_help=True)
 
@@ -41,9 +41,9 @@ def check(
     Exit status: 0 it is right (warnings go to standard error), 1 something on this machine does
     not fit it, 2 an option is wrong.
     """
-    from zajil.admin.configuration import find_mistakes
     from zajil.config.load import BadConfiguration
     from zajil.net.system import SystemClock
+    from zajil.operations.configuration import find_mistakes
 
     try:
         configuration = read_configuration(context, file)

@@ -14,7 +14,7 @@ from zajil.cli.errors import WrongUsage
 
 if TYPE_CHECKING:
     from zajil.config.options import Configuration
-    from zajil.store.open import Store
+    from zajil.store.engine.open import Store
 
 DEFAULT_FILE = Path("/etc/zajil/zajil.toml")
 
@@ -90,9 +90,9 @@ def opened_store(context: typer.Context) -> Iterator[Store]:
 
     Raises:
         WrongUsage, BadConfiguration: as ``read_configuration``.
-        WrongUser, StoreUnavailable: as ``admin.open.open_admin_store``.
+        WrongUser, StoreUnavailable: as ``operations.open.open_admin_store``.
     """
-    from zajil.admin.open import open_admin_store
+    from zajil.operations.open import open_admin_store
 
     with open_admin_store(read_configuration(context)) as store:
         yield store

@@ -12,7 +12,7 @@ from zajil.cli.output import AsJson, print_json, print_table, spell_time
 
 if TYPE_CHECKING:
     from zajil.keys.lookup import RecordSeen
-    from zajil.store.dkim_keys import DkimKeyRow
+    from zajil.store.people.dkim_keys import DkimKeyRow
 
 Domain = Annotated[str, typer.Argument(help="A domain of ours, in any form.")]
 
@@ -38,9 +38,9 @@ def keys(
     Exit status: 0 done, 1 the domain is not ours, or --check did not find a record that must be
     there, 2 wrong usage.
     """
-    from zajil.admin.dkim_keys import check_records, make_missing_keys, show_keys
     from zajil.core.domain import to_ascii
     from zajil.net.system import SystemClock, system_random
+    from zajil.operations.dkim_keys import check_records, make_missing_keys, show_keys
 
     configuration, name = read_configuration(context), to_ascii(domain) if domain else None
     with opened_store(context) as store:
@@ -68,9 +68,9 @@ def rotate(
 
     Exit status: 0 done, 1 the domain is not ours or new keys wait already, 2 wrong usage.
     """
-    from zajil.admin.dkim_keys import rotate_keys
     from zajil.core.domain import to_ascii
     from zajil.net.system import SystemClock
+    from zajil.operations.dkim_keys import rotate_keys
 
     options = read_configuration(context).keys
     with opened_store(context) as store:
@@ -97,9 +97,9 @@ def revoke(
 
     Exit status: 0 done, 1 the domain is not ours or has no such key, 2 wrong usage.
     """
-    from zajil.admin.dkim_keys import revoke_keys
     from zajil.core.domain import to_ascii
     from zajil.net.system import SystemClock
+    from zajil.operations.dkim_keys import revoke_keys
 
     with opened_store(context) as store:
         gone = revoke_keys(store, to_ascii(domain), selectors, SystemClock().now_ms())
@@ -109,8 +109,8 @@ def revoke(
 
 
 def _print_keys(rows: Sequence[DkimKeyRow], seen: Sequence[RecordSeen], *, as_json: bool) -> None:
-    from zajil.admin.dns_advice import key_records
     from zajil.cli.dns import print_records
+    from zajil.operations.dns_advice import key_records
 
     if as_json:
         answers = [{"in_dns": one.seen, "answer": one.input} for one in seen]

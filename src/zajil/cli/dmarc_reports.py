@@ -13,10 +13,10 @@ from zajil.cli.message_file import read_bounded
 from zajil.cli.output import AsJson, print_json, print_table, printable, spell_time
 
 if TYPE_CHECKING:
-    from zajil.admin.dmarc_reports import Surroundings
     from zajil.mailauth.dmarc_report import AggregateReport, ReportRow
     from zajil.mailauth.failure_report import FailureReport
-    from zajil.store.dmarc_reports import SourceSummary, StoredReport
+    from zajil.operations.dmarc_reports import Surroundings
+    from zajil.store.reports.dmarc_reports import SourceSummary, StoredReport
 
 _DAY_MS = 86_400_000
 
@@ -48,10 +48,10 @@ def list_all(
     """
     if context.invoked_subcommand is not None:
         return
-    from zajil.admin.dmarc_reports import collect_reports
     from zajil.core.domain import to_ascii
     from zajil.net.system import SystemClock
-    from zajil.store.dmarc_reports import ReportQuery, list_reports, summarize_sources
+    from zajil.operations.dmarc_reports import collect_reports
+    from zajil.store.reports.dmarc_reports import ReportQuery, list_reports, summarize_sources
 
     now_ms = SystemClock().now_ms()
     name = to_ascii(domain) if domain else None
@@ -81,7 +81,7 @@ def show(
     Exit status: 0 done, 1 there is no such report, 2 wrong usage.
     """
     from zajil.mailauth.dmarc_report import AggregateReport
-    from zajil.store.dmarc_reports import load_report
+    from zajil.store.reports.dmarc_reports import load_report
 
     with opened_store(context) as store:
         stored, report = store.read_now(lambda conn: load_report(conn, number))
@@ -109,8 +109,8 @@ def bring(
     Exit status: 0 done, or it was there already; 1 it is no report, or not about a domain of ours;
     2 wrong usage.
     """
-    from zajil.admin.dmarc_reports import import_report
     from zajil.net.system import SystemClock
+    from zajil.operations.dmarc_reports import import_report
 
     content = read_bounded(file)
     with opened_store(context) as store:
@@ -135,7 +135,7 @@ def send(
 
     Exit status: 0 done, also if there was none; 2 wrong usage.
     """
-    from zajil.admin.dmarc_reports import send_reports
+    from zajil.operations.dmarc_reports import send_reports
 
     with opened_store(context) as store:
         sent = send_reports(store, _surroundings(context), at_once=now)
@@ -158,8 +158,8 @@ def send(
 
 
 def _surroundings(context: typer.Context) -> Surroundings:
-    from zajil.admin.dmarc_reports import Surroundings
     from zajil.net.system import SystemClock, system_random
+    from zajil.operations.dmarc_reports import Surroundings
 
     return Surroundings(read_configuration(context), SystemClock(), system_random)
 

@@ -13,7 +13,7 @@ from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
-    from zajil.admin.dns_advice import DnsRecord
+    from zajil.operations.dns_advice import DnsRecord
 
 dns_app = typer.Typer(name="dns", help="The DNS records to publish.", no_args_is_help=True)
 
@@ -35,12 +35,12 @@ def records(
 
     Exit status: 0 done, 1 the domain is not ours, 2 wrong usage.
     """
-    from zajil.admin.dns_advice import records_for
-    from zajil.admin.zone_file import zone_file
     from zajil.core.domain import to_ascii
     from zajil.net.system import SystemClock
-    from zajil.store.dkim_keys import list_dkim_keys
-    from zajil.store.domains import require_domain
+    from zajil.operations.dns_advice import records_for
+    from zajil.operations.zone_file import zone_file
+    from zajil.store.people.dkim_keys import list_dkim_keys
+    from zajil.store.people.domains import require_domain
 
     if without_soa and not as_zone:
         raise WrongUsage("--without-soa goes with --zone")

@@ -32,9 +32,9 @@ def add(
 
     Exit status: 0 done, 1 it is ours already, 2 wrong usage.
     """
-    from zajil.admin.domains import add_domain
     from zajil.core.address import parse_address
     from zajil.net.system import SystemClock
+    from zajil.operations.domains import add_domain
 
     target = parse_address(postmaster) if postmaster else None
     keys = read_configuration(context).keys
@@ -52,7 +52,7 @@ def remove(context: typer.Context, domain: Domain) -> None:
 
     Exit status: 0 done, 1 it is not ours or somebody still lives in it, 2 wrong usage.
     """
-    from zajil.admin.domains import remove_domain
+    from zajil.operations.domains import remove_domain
 
     with opened_store(context) as store:
         name = remove_domain(store, domain)
@@ -62,8 +62,8 @@ def remove(context: typer.Context, domain: Domain) -> None:
 @domain_app.command("list")
 def show(context: typer.Context, as_json: AsJson = False) -> None:
     """List the domains."""
-    from zajil.admin.domains import show_domains
     from zajil.core.domain import to_unicode
+    from zajil.operations.domains import show_domains
 
     with opened_store(context) as store:
         rows = show_domains(store)

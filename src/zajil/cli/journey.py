@@ -35,8 +35,8 @@ def show(
 
     Exit status: 0 done, 1 the id is unknown, 2 wrong usage.
     """
-    from zajil.admin.journey import get_journey, show_journey
     from zajil.core.ids import MailId
+    from zajil.operations.journey import get_journey, show_journey
 
     with opened_store(context) as store:
         if as_json:
@@ -71,8 +71,8 @@ def find(
 
     Exit status: 0 done, also when none was found, 2 wrong usage.
     """
-    from zajil.admin.journey import find_mails
     from zajil.net.system import SystemClock
+    from zajil.operations.journey import find_mails
 
     since_ms = _parse_since(since, SystemClock().now_ms()) if since else None
     with opened_store(context) as store:
@@ -122,8 +122,8 @@ def sessions(
 
     Exit status: 0 done, also when none was found, 2 wrong usage.
     """
-    from zajil.admin.journey import find_sessions
     from zajil.net.system import SystemClock
+    from zajil.operations.journey import find_sessions
 
     since_ms = _parse_since(since, SystemClock().now_ms()) if since else 0
     with opened_store(context) as store:

@@ -21,8 +21,8 @@ def export(
 
     Exit status: 0 done, 1 the id is unknown or no copy is left, 2 wrong usage.
     """
-    from zajil.admin.message import export_message
     from zajil.core.ids import MailId
+    from zajil.operations.message import export_message
 
     with opened_store(context) as store:
         message = export_message(store, MailId(mail_id))

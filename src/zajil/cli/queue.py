@@ -15,7 +15,7 @@ from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, print_table, spell_age, spell_size, spell_time
 
 if TYPE_CHECKING:
-    from zajil.store.queue_admin import QueueQuery
+    from zajil.store.queue.queue_admin import QueueQuery
 
 queue_app = typer.Typer(name="queue", help="Mails that wait for delivery.", no_args_is_help=True)
 
@@ -60,8 +60,8 @@ def show(
 
     Exit status: 0 done, also when none waits, 2 wrong usage.
     """
-    from zajil.admin.queue import show_queue
     from zajil.net.system import SystemClock
+    from zajil.operations.queue import show_queue
 
     now_ms = SystemClock().now_ms()
     query = _query(now_ms, mail_id, sender, recipient, next_hop, state, older_than, limit)
@@ -236,8 +236,8 @@ def _act(
     state: str | None,
     older_than: str | None,
 ) -> None:
-    from zajil.admin.queue import QueueAction, act_on_queue, find_mails
     from zajil.net.system import SystemClock
+    from zajil.operations.queue import QueueAction, act_on_queue, find_mails
 
     now_ms, action = SystemClock().now_ms(), QueueAction(order.action)
     query = _query(now_ms, None, sender, recipient, next_hop, state, older_than)
@@ -291,8 +291,8 @@ def _query(
     older_than: str | None,
     limit: int = 1000,
 ) -> QueueQuery:
-    from zajil.admin.queue import make_query
     from zajil.core.units import parse_duration
+    from zajil.operations.queue import make_query
 
     if state not in (None, "waiting", "held"):
         raise WrongUsage(f"--state: {state!r} is neither waiting nor held")
@@ -319,7 +319,7 @@ def _confirm(count: int) -> None:
 
 
 def _tell_progress(done: int, of: int) -> None:
-    from zajil.admin.queue import PORTION
+    from zajil.operations.queue import PORTION
 
     if of > PORTION:
         print(f"{done} of {of} mails", file=sys.stderr)

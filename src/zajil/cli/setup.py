@@ -43,8 +43,8 @@ def setup(
 
     Exit status: 0 done, 1 the folder holds a server or cannot be written, 2 wrong usage.
     """
-    from zajil.admin.setup import SetupPlan, set_up
     from zajil.net.system import SystemClock, system_random
+    from zajil.operations.setup import SetupPlan, set_up
 
     plan = SetupPlan(
         domain=domain,

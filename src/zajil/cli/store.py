@@ -24,7 +24,7 @@ def create(context: typer.Context, as_json: AsJson = False) -> None:
 
     Exit status: 0 done, 1 there is one already or it cannot be made, 2 wrong usage.
     """
-    from zajil.admin.store import make_store
+    from zajil.operations.store import make_store
 
     configuration = read_configuration(context)
     make_store(configuration)
@@ -44,8 +44,8 @@ def upgrade(context: typer.Context, as_json: AsJson = False) -> None:
     Exit status: 0 done or nothing to do, 1 it could not be done (a server runs, no space for the
     copy), 2 wrong usage.
     """
-    from zajil.admin.store import bring_up_to_date
     from zajil.net.system import SystemClock
+    from zajil.operations.store import bring_up_to_date
 
     configuration = read_configuration(context)
     with progress_bar("copying the store", quiet=as_json) as progress:
@@ -85,7 +85,7 @@ def check(
 
     Exit status: 0 all is right, 1 something is damaged or the store cannot be read, 2 wrong usage.
     """
-    from zajil.admin.store import check_store, describe_store
+    from zajil.operations.store import check_store, describe_store
 
     configuration = read_configuration(context)
     with opened_store(context) as store:

@@ -1,7 +1,7 @@
 """What the directory says of an address: the answer types that ``route`` reasons about.
 
-The store fills them (``store.directory``); ``route.recipient`` and ``route.alias`` decide with
-them and never see a table.
+The store fills them (``store.people.directory``); ``route.recipient`` and ``route.alias`` decide
+with them and never see a table.
 """
 
 from __future__ import annotations

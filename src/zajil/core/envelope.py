@@ -1,8 +1,8 @@
 """What a writer may ask for beside the addresses: parameters of MAIL and RCPT, as values.
 
-Parsed by ``smtp.command``, kept with the mail by ``store.intake``, honoured by ``deliver``, handed
-on by ``smtp.client``. Almost every mail has ``PLAIN_MAIL`` and ``PLAIN_RECIPIENT``: compare with
-``is``.
+Parsed by ``smtp.command``, kept with the mail by ``store.mail.intake``, honoured by ``deliver``,
+handed on by ``smtp.client``. Almost every mail has ``PLAIN_MAIL`` and ``PLAIN_RECIPIENT``: compare
+with ``is``.
 """
 
 from __future__ import annotations

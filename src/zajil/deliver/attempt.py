@@ -22,8 +22,8 @@ from zajil.message.fields import find_value, read_fields
 from zajil.net.peer import split_host_port
 from zajil.route.next_hop import Host, Hosts, NoRoute, find_hosts
 from zajil.smtp.codes import Status
-from zajil.store.blobs import BlobReader
-from zajil.store.queue import Claimed
+from zajil.store.mail.blobs import BlobReader
+from zajil.store.queue.queue import Claimed
 from zajil.tracking.events import AttemptMade, RouteFailed, RouteFound, TrackingEvent
 
 MAX_TARGETS = 6

@@ -29,10 +29,10 @@ from zajil.message.dsn import (
 from zajil.route.copies import Addressed, Plan, plan_copies
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, Remote, Suspended, route_recipient
-from zajil.store.blobs import BlobReader, NoSuchBlob
-from zajil.store.intake import Intake
-from zajil.store.open import Store
-from zajil.store.queue import Claimed
+from zajil.store.engine.open import Store
+from zajil.store.mail.blobs import BlobReader, NoSuchBlob
+from zajil.store.mail.intake import Intake
+from zajil.store.queue.queue import Claimed
 from zajil.tracking.events import DsnSent, DsnSuppressed, TrackingEvent
 
 MAX_WHOLE = 262_144

@@ -21,12 +21,12 @@ from zajil.deliver.bounce import Bouncer
 from zajil.deliver.outgoing import Outgoing, Result, deferred
 from zajil.deliver.schedule import next_try_ms
 from zajil.deliver.settle import Notice, Pair, settle_pairs, sort_results
-from zajil.store.append import NoSuchMailbox
-from zajil.store.errors import StoreError
-from zajil.store.intake import Intake
-from zajil.store.open import Store
-from zajil.store.queue import Claimed
-from zajil.store.settlement import LeaseLost, Settlement, settle
+from zajil.store.engine.errors import StoreError
+from zajil.store.engine.open import Store
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.intake import Intake
+from zajil.store.queue.queue import Claimed
+from zajil.store.queue.settlement import LeaseLost, Settlement, settle
 from zajil.tracking.events import DsnSuppressed, FaultHappened, TrackingEvent
 
 T = TypeVar("T")

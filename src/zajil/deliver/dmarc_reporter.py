@@ -2,7 +2,7 @@
 
 Laws:
 - One report for a domain and an interval, whoever of the workers and nodes makes it: the mail
-  enters the store in the commit that ends the interval (``store.dmarc_seen``).
+  enters the store in the commit that ends the interval (``store.reports.dmarc_seen``).
 - Only to who wants it: the record's own organization, or one that consents in DNS.
 - A report that finds nobody is lost. It asks for no DSN, and nobody is told.
 """
@@ -31,9 +31,12 @@ from zajil.mailauth.report_mail import ReportMail, build_report_mail
 from zajil.route.copies import Addressed, Plan, plan_copies
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, Remote, route_recipient
-from zajil.store.append import NoSuchMailbox
-from zajil.store.directory import load_domains
-from zajil.store.dmarc_seen import (
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.intake import Intake
+from zajil.store.people.directory import load_domains
+from zajil.store.reports.dmarc_seen import (
     DueReport,
     FinishedReport,
     ReportLease,
@@ -44,9 +47,6 @@ from zajil.store.dmarc_seen import (
     list_due,
     load_seen,
 )
-from zajil.store.errors import StoreUnavailable
-from zajil.store.intake import Intake
-from zajil.store.open import Store
 from zajil.tracking.events import TrackingEvent
 
 GENERATOR = "Zajil"

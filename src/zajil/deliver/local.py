@@ -1,7 +1,7 @@
 """A copy of ours that had to wait goes into its mailbox: future release, held, success wanted.
 
-The copy is put there by ``store.settlement``, in the commit that settles its row: a crash before
-leaves it waiting, a crash after finds it done.
+The copy is put there by ``store.queue.settlement``, in the commit that settles its row: a crash
+before leaves it waiting, a crash after finds it done.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from zajil.deliver.outgoing import Filed, Outcome, Outgoing, Result, failed
 from zajil.message.final_fields import write_final_fields
 from zajil.route.copies import ONE_COPY
 from zajil.route.filing import JUNK, choose_mailbox
-from zajil.store.append import Append
-from zajil.store.directory import find_entry
-from zajil.store.open import Store
-from zajil.store.queue import Claimed, copy_holders
+from zajil.store.engine.open import Store
+from zajil.store.mail.append import Append
+from zajil.store.people.directory import find_entry
+from zajil.store.queue.queue import Claimed, copy_holders
 
 
 async def file_copies(store: Store, outgoing: Outgoing, now_ms: int) -> dict[Claimed, Result]:

@@ -10,8 +10,8 @@ from zajil.core.address import Address
 from zajil.route.filing import Filing
 from zajil.smtp.grammar import ENHANCED_STATUS
 from zajil.smtp.reply import Reply
-from zajil.store.append import Append
-from zajil.store.queue import Claimed
+from zajil.store.mail.append import Append
+from zajil.store.queue.queue import Claimed
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,11 +37,11 @@ from zajil.deliver.schedule import Schedule
 from zajil.deliver.security import Opener
 from zajil.dns.flow import Answer, Question
 from zajil.keys.sign import Signer
-from zajil.store.batch import QUEUE
-from zajil.store.blobs import BlobReader, NoSuchBlob
-from zajil.store.errors import StoreError
-from zajil.store.open import Store
-from zajil.store.queue import (
+from zajil.store.engine.batch import QUEUE
+from zajil.store.engine.errors import StoreError
+from zajil.store.engine.open import Store
+from zajil.store.mail.blobs import BlobReader, NoSuchBlob
+from zajil.store.queue.queue import (
     Claim,
     Claimed,
     FreeLeases,

@@ -20,7 +20,7 @@ from zajil.net.stream import connect
 from zajil.smtp.client import BadReply, ClientConnection
 from zajil.smtp.codes import Status
 from zajil.smtp.reply import Reply
-from zajil.store.queue import Claimed
+from zajil.store.queue.queue import Claimed
 from zajil.tls.context import client_context
 
 

@@ -1,6 +1,6 @@
 """The results of an attempt become settlements: rows, events, and whom the sender hears of. Pure.
 
-The unit of work that writes them is ``store.settlement.settle``; ``bounce`` makes the DSN.
+The unit of work that writes them is ``store.queue.settlement.settle``; ``bounce`` makes the DSN.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from enum import Enum, auto
 from zajil.config.options import QueueOptions
 from zajil.core.envelope import Notify
 from zajil.deliver.outgoing import Outcome, Outgoing, Result, Results
-from zajil.store.intake import Intake
-from zajil.store.queue import Claimed
-from zajil.store.settlement import RowResult, Settlement
+from zajil.store.mail.intake import Intake
+from zajil.store.queue.queue import Claimed
+from zajil.store.queue.settlement import RowResult, Settlement
 from zajil.tracking.events import (
     DeliveryDeferred,
     DsnSuppressed,

@@ -29,8 +29,8 @@ from zajil.smtp.codes import Code, Status
 from zajil.smtp.lines import BareLineEnd
 from zajil.smtp.reply import Reply
 from zajil.smtp.state import ClientState
-from zajil.store.blobs import BlobReader
-from zajil.store.queue import Claimed
+from zajil.store.mail.blobs import BlobReader
+from zajil.store.queue.queue import Claimed
 
 MAX_RECIPIENTS = 100
 """Of one transaction: what every server must take (RFC 5321 section 4.5.3.1.8)."""

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from zajil.store.dkim_keys import Algorithm, DkimKeyRow, KeyState, NewDkimKey, NewDkimKeys
+from zajil.store.people.dkim_keys import Algorithm, DkimKeyRow, KeyState, NewDkimKey, NewDkimKeys
 
 _SETTLED = set(KeyState) - {KeyState.PUBLISHED}
 """Beside keys that wait for their turn already, none is made to wait."""

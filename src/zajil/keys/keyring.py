@@ -1,6 +1,6 @@
 """What a worker signs with: the active keys of each domain, in memory until the directory changes.
 
-Security: this and ``store.dkim_keys`` are where private keys are; nothing here is printed or
+Security: this and ``store.people.dkim_keys`` are where private keys are; nothing here is printed or
 logged.
 """
 
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from zajil.keys.generate import load_private_key
 from zajil.mailauth.dkim_sign import SigningKey
-from zajil.store.batch import DIRECTORY
-from zajil.store.dkim_keys import ActiveKey, load_active_keys
-from zajil.store.open import Store
+from zajil.store.engine.batch import DIRECTORY
+from zajil.store.engine.open import Store
+from zajil.store.people.dkim_keys import ActiveKey, load_active_keys
 
 Keys = tuple[SigningKey, ...]
 

@@ -8,7 +8,7 @@ from typing import Literal
 from zajil.dns.flow import Flow, Outcome, Question
 from zajil.keys.record import is_same_key
 from zajil.mailauth.dkim_key import key_name
-from zajil.store.dkim_keys import DkimKeyRow
+from zajil.store.people.dkim_keys import DkimKeyRow
 
 Seen = Literal["found", "missing", "other", "several", "unknown"]
 """``other``: another text stands there; ``several``: more than one record, and who verifies may

@@ -9,7 +9,7 @@ import base64
 
 from zajil.mailauth.dkim_key import KEY_TYPES
 from zajil.mailauth.tag_list import BadTagList, parse_record_tags, read_base64
-from zajil.store.dkim_keys import DkimKeyRow, KeyState
+from zajil.store.people.dkim_keys import DkimKeyRow, KeyState
 
 _STRING = 255
 """Octets of one string of a TXT record (RFC 1035 section 3.3)."""

@@ -1,6 +1,6 @@
 """What is due for the keys of one domain. Pure: rows, options and the time go in.
 
-The way of a key (``store.dkim_keys`` has its states):
+The way of a key (``store.people.dkim_keys`` has its states):
 
     made ── record seen in DNS for publish_ahead ──▶ active ── rotate_every, and a new one is seen
       ──▶ retired ── overlap ──▶ revoked ── revoked_for ──▶ forgotten
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zajil.config.options_keys import KeyOptions
-from zajil.store.dkim_keys import Algorithm, DkimKeyRow, KeyState
+from zajil.store.people.dkim_keys import Algorithm, DkimKeyRow, KeyState
 
 _SOONEST_MS = 60_000
 _CLOCK_SLACK_MS = 86_400_000

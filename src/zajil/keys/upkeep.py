@@ -1,7 +1,8 @@
 """Does what is due for the keys of all domains, again and again, and tells the operator.
 
 The records are published by the operator's hand or program: this task only looks for them. It
-runs in one worker of each node; what two nodes do at once is done once (``store.dkim_keys``).
+runs in one worker of each node; what two nodes do at once is done once
+(``store.people.dkim_keys``).
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from zajil.keys.lookup import Seen, look_for_record
 from zajil.keys.record import record_value, zone_text
 from zajil.keys.rotation import find_due, next_look_ms
 from zajil.mailauth.dkim_key import key_name
-from zajil.store.batch import DIRECTORY
-from zajil.store.dkim_keys import (
+from zajil.store.engine.batch import DIRECTORY
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import EventBatch, record_events
+from zajil.store.people.dkim_keys import (
     Algorithm,
     DkimKeyRow,
     KeysOf,
@@ -36,10 +40,7 @@ from zajil.store.dkim_keys import (
     note_missing,
     revoke_dkim_keys,
 )
-from zajil.store.domains import AlreadyExists, NoSuchDomain
-from zajil.store.errors import StoreUnavailable
-from zajil.store.open import Store
-from zajil.store.tracking import EventBatch, record_events
+from zajil.store.people.domains import AlreadyExists, NoSuchDomain
 from zajil.tracking.events import DkimKeyChanged
 
 _REMIND_MS = 86_400_000

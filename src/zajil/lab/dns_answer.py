@@ -20,7 +20,7 @@ import dns.rdatatype
 import dns.rrset
 
 from zajil.lab.zones import Zone
-from zajil.store.errors import StoreUnavailable
+from zajil.store.engine.errors import StoreUnavailable
 
 TTL_SECONDS = 60
 LIVE_TTL_SECONDS = 1

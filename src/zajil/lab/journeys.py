@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from zajil.core.ids import MailId
-from zajil.store.tracking import FoundMail, MailQuery, find_mails, load_journey
+from zajil.store.mail.tracking import FoundMail, MailQuery, find_mails, load_journey
 from zajil.tracking.events import DsnSent
 from zajil.tracking.journey import Journey, joined_mail_id
 

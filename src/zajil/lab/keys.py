@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
-from zajil.admin.open import open_admin_store
 from zajil.config.options import Configuration
 from zajil.keys.record import record_value, zone_text
-from zajil.store.dkim_keys import NoSuchKey, get_dkim_key
+from zajil.operations.open import open_admin_store
+from zajil.store.people.dkim_keys import NoSuchKey, get_dkim_key
 
 R = TypeVar("R")
 Read = Callable[[Callable[[Any], R]], R]

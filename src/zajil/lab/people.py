@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-from zajil.admin.dkim_keys import make_missing_keys
-from zajil.admin.domains import add_domain
-from zajil.admin.open import open_admin_store
-from zajil.admin.password import hash_password
-from zajil.admin.store import bring_up_to_date, make_store
 from zajil.config.options import Configuration
 from zajil.lab.domains import DomainPlan
 from zajil.net.system import SystemClock
-from zajil.store.accounts import NewAccount, create_account, list_accounts
-from zajil.store.domains import is_domain
-from zajil.store.errors import StoreExists
+from zajil.operations.dkim_keys import make_missing_keys
+from zajil.operations.domains import add_domain
+from zajil.operations.open import open_admin_store
+from zajil.operations.password import hash_password
+from zajil.operations.store import bring_up_to_date, make_store
+from zajil.store.engine.errors import StoreExists
+from zajil.store.people.accounts import NewAccount, create_account, list_accounts
+from zajil.store.people.domains import is_domain
 
 
 def make_people(

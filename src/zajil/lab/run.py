@@ -18,7 +18,6 @@ from typing import Any
 
 from rich.console import Console
 
-from zajil.admin.open import open_admin_store
 from zajil.config.load import BadConfiguration, load_configuration
 from zajil.lab.addresses import NoFreePort
 from zajil.lab.database import NoDatabase
@@ -30,7 +29,8 @@ from zajil.lab.server import DomainServer, ServerFailed
 from zajil.lab.state import TEMPORARY_PREFIX, LabInUse, locked_folder, remove_abandoned
 from zajil.lab.summary import print_summary
 from zajil.lab.web import LabWebServer, make_lab_web
-from zajil.store.errors import StoreUnavailable
+from zajil.operations.open import open_admin_store
+from zajil.store.engine.errors import StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from zajil.sasl.step import (
     Step,
     Token,
 )
-from zajil.store.errors import StoreUnavailable
+from zajil.store.engine.errors import StoreUnavailable
 
 
 class Failure(Enum):

@@ -1,8 +1,8 @@
 """Sessions that are open, and end when what they were opened with does not hold any more.
 
 A suspended or deleted account, a changed password, a removed app password: each is a change of the
-directory, told within a second (``store.changes``). One read then looks after all sessions of the
-worker together.
+directory, told within a second (``store.engine.changes``). One read then looks after all sessions
+of the worker together.
 
 An account may have so many of them open, over all protocols that keep one and all workers.
 """
@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 
 from zajil.login.account import Account
 from zajil.net.limits import SessionCaps
-from zajil.store.batch import DIRECTORY
-from zajil.store.credentials import Standing, read_standing
-from zajil.store.errors import StoreUnavailable
-from zajil.store.open import Store
-from zajil.store.reader import Snapshot
+from zajil.store.engine.batch import DIRECTORY
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.engine.reader import Snapshot
+from zajil.store.people.credentials import Standing, read_standing
 
 _RETRY_SECONDS = 1.0
 

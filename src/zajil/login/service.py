@@ -27,14 +27,18 @@ from zajil.net.floods import FAILED_LOGIN, RefusalBudget
 from zajil.net.limits import SessionCaps
 from zajil.sasl.mechanism import PASSWORD_MECHANISMS, TOKEN_MECHANISMS
 from zajil.sasl.scram import ITERATIONS, Scram, ScramKey, ScramKeys
-from zajil.store.accounts import (
+from zajil.store.engine.batch import DIRECTORY
+from zajil.store.engine.open import Store
+from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.tracking import EventBatch, record_events
+from zajil.store.people.accounts import (
     AccountRow,
     addresses_of,
     find_by_login,
     find_by_prepared_login,
     get_account,
 )
-from zajil.store.app_passwords import (
+from zajil.store.people.app_passwords import (
     AppPasswordRow,
     AppPasswordUsed,
     find_app_password,
@@ -43,13 +47,9 @@ from zajil.store.app_passwords import (
     record_use,
     scram_salt,
 )
-from zajil.store.batch import DIRECTORY
-from zajil.store.delegations import delegated_to
-from zajil.store.last_logins import LastLogin, record_logins
-from zajil.store.login_failures import FailedLogin, count_failures, failures_of
-from zajil.store.open import Store
-from zajil.store.reader import Snapshot
-from zajil.store.tracking import EventBatch, record_events
+from zajil.store.people.delegations import delegated_to
+from zajil.store.people.last_logins import LastLogin, record_logins
+from zajil.store.people.login_failures import FailedLogin, count_failures, failures_of
 from zajil.tracking.events import LoginFailed
 
 _LONGEST_LOGIN = 320

@@ -89,7 +89,7 @@ def trace_to_log(event: str, peer: Peer, said: str) -> None:
 
 
 class Batch(Protocol):
-    """Events of one transaction: ``store.tracking.EventBatch``."""
+    """Events of one transaction: ``store.mail.tracking.EventBatch``."""
 
     @property
     def session_id(self) -> str | None:

@@ -11,23 +11,23 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
+from zajil.accept import replies
+from zajil.accept.commit import Incoming, Origin, refuse, take_in
+from zajil.accept.forward_seal import seal_forwarded
+from zajil.accept.recipients import limit_reports, reject_for
+from zajil.accept.trace_fields import protocol_keyword, received_field
+from zajil.accept.transaction import Transaction
 from zajil.check.facts import MessageFacts
 from zajil.check.faults import Faults
-from zajil.check.peer import PeerFindings
+from zajil.check.sender.peer import PeerFindings
 from zajil.check.step import Checked
-from zajil.check.verdict import Action
+from zajil.check.verdict.verdict import Action
 from zajil.core.address import Address
 from zajil.core.ids import AccountId
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, begins_folded, cut_ranges, find_value, read_fields
 from zajil.message.smtputf8 import has_utf8_address, has_utf8_header
 from zajil.net.peer import Peer
-from zajil.receive import replies
-from zajil.receive.forward_seal import seal_forwarded
-from zajil.receive.hand_over import Incoming, Origin, refuse, take_in
-from zajil.receive.recipients import limit_reports, reject_for
-from zajil.receive.trace_fields import protocol_keyword, received_field
-from zajil.receive.transaction import Transaction
 from zajil.route.recipient import Remote
 from zajil.smtp.command import BodyEnd
 from zajil.smtp.reply import Reply

@@ -8,10 +8,10 @@ D12).
 
 from __future__ import annotations
 
+from zajil.accept.context import ReceiveServices
+from zajil.accept.transaction import Transaction
 from zajil.net.peer import Peer
-from zajil.receive.services import ReceiveServices
 from zajil.receive.session import ReceiveSession
-from zajil.receive.transaction import Transaction
 from zajil.smtp.command import BodyEnd
 from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection

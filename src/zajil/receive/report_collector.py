@@ -25,9 +25,11 @@ from zajil.mailauth.dmarc_report import AggregateReport, BadReport
 from zajil.mailauth.failure_report import FailureReport
 from zajil.mailauth.report_mail import read_report_mail
 from zajil.message.fields import find_fields, read_fields, split_message
-from zajil.store.blobs import BlobReader, NoSuchBlob
-from zajil.store.directory import load_domains
-from zajil.store.dmarc_reports import (
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.mail.blobs import BlobReader, NoSuchBlob
+from zajil.store.people.directory import load_domains
+from zajil.store.reports.dmarc_reports import (
     LookedAt,
     NewReport,
     ReportInMail,
@@ -35,8 +37,6 @@ from zajil.store.dmarc_reports import (
     list_report_mails,
     note_looked_at,
 )
-from zajil.store.errors import StoreUnavailable
-from zajil.store.open import Store
 
 LOOK_SECONDS = 60
 LOOK_BACK_MS = 7 * 86_400_000

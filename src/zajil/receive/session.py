@@ -13,18 +13,18 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
-from zajil.check.peer import PeerFindings
+from zajil.accept import replies
+from zajil.accept.commit import record, record_refusal, refuse
+from zajil.accept.context import ReceiveServices
+from zajil.accept.known_peers import error_delay_ms
+from zajil.accept.recipients import refuse_recipient, take_recipient
+from zajil.accept.transaction import Transaction
+from zajil.check.sender.peer import PeerFindings
 from zajil.core.ids import ID_RANDOM_SIZE, SessionId, new_mail_id, new_session_id
 from zajil.net.floods import VAIN_SESSION
 from zajil.net.peer import Peer
-from zajil.receive import replies
 from zajil.receive.accept import accept_mail, body_refusal
-from zajil.receive.hand_over import record, record_refusal, refuse
-from zajil.receive.limits import error_delay_ms
-from zajil.receive.recipients import refuse_recipient, take_recipient
 from zajil.receive.reported_peer import reported_peer
-from zajil.receive.services import ReceiveServices
-from zajil.receive.transaction import Transaction
 from zajil.route.directory_flow import ask_directory
 from zajil.route.recipient import RecipientRoute, route_recipient
 from zajil.smtp.command import (

@@ -21,7 +21,7 @@ from zajil.core.ids import AccountId
 from zajil.message.final_fields import write_final_fields
 from zajil.route.filing import choose_mailbox
 from zajil.route.recipient import Local, Remote
-from zajil.store.intake import LocalCopy, RemoteCopy, Wait
+from zajil.store.mail.intake import LocalCopy, RemoteCopy, Wait
 from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued, TrackingEvent
 
 ONE_COPY = "Another address of the same account was named: there is one copy for both."
@@ -29,7 +29,7 @@ ONE_COPY = "Another address of the same account was named: there is one copy for
 
 
 class RoutedRecipient(Protocol):
-    """What a plan needs to know of a recipient: ``receive.transaction.Recipient`` has it."""
+    """What a plan needs to know of a recipient: ``accept.transaction.Recipient`` has it."""
 
     @property
     def address(self) -> Address:

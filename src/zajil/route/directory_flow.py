@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from zajil.core.address import Address
 from zajil.route.recipient import DirectoryFlow
-from zajil.store.directory import Directory
+from zajil.store.people.directory import Directory
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """Every reply the server engine gives by itself: wrong syntax, wrong order, what is not offered.
 
-What a session answers is in ``receive.replies``.
+What a session answers is in ``accept.replies``.
 """
 
 from __future__ import annotations

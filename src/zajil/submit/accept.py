@@ -1,6 +1,6 @@
 """A submission becomes ours: sender rights in the header section, completion, then the store.
 
-Law: a 250 leaves here only as the result of ``receive.hand_over``, after the commit.
+Law: a 250 leaves here only as the result of ``accept.commit``, after the commit.
 """
 
 from __future__ import annotations
@@ -9,8 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from zajil.accept import replies
+from zajil.accept.commit import Incoming, refuse, take_in
+from zajil.accept.context import ReceiveServices
+from zajil.accept.trace_fields import protocol_keyword, received_field
+from zajil.accept.transaction import Transaction
 from zajil.check.facts import MessageFacts
-from zajil.check.verdict import NOTHING_AGAINST
+from zajil.check.verdict.verdict import NOTHING_AGAINST
 from zajil.keys.sign import UNSIGNED, hash_anew
 from zajil.login.account import Account
 from zajil.mailauth.dkim_body import BodyDigests
@@ -18,7 +23,6 @@ from zajil.message.fields import Field, begins_folded, cut_ranges, read_fields
 from zajil.message.mend_fields import CannotMend
 from zajil.message.source import Source, size_of
 from zajil.net.peer import Peer
-from zajil.receive import replies
 from zajil.receive.accept import (
     Connection,
     body_refusal,
@@ -26,10 +30,6 @@ from zajil.receive.accept import (
     received_event,
     verdict_refusal,
 )
-from zajil.receive.hand_over import Incoming, refuse, take_in
-from zajil.receive.services import ReceiveServices
-from zajil.receive.trace_fields import protocol_keyword, received_field
-from zajil.receive.transaction import Transaction
 from zajil.smtp.command import BodyEnd
 from zajil.smtp.reply import Reply
 from zajil.submit.complete import complete_header, foreign_authors

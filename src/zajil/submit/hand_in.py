@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from zajil.accept import replies
+from zajil.accept.commit import Incoming, take_in
+from zajil.accept.context import ReceiveServices
+from zajil.accept.recipients import refuse_recipient, take_recipient
+from zajil.accept.transaction import Transaction
 from zajil.core.address import Address
 from zajil.core.ids import (
     ID_RANDOM_SIZE,
@@ -15,15 +20,10 @@ from zajil.core.ids import (
     new_session_id,
 )
 from zajil.login.account import Account
-from zajil.receive import replies
-from zajil.receive.hand_over import Incoming, take_in
-from zajil.receive.recipients import refuse_recipient, take_recipient
-from zajil.receive.services import ReceiveServices
-from zajil.receive.transaction import Transaction
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import route_recipient
 from zajil.smtp.reply import Reply
-from zajil.store.intake import OwnCopy
+from zajil.store.mail.intake import OwnCopy
 from zajil.submit.accept import Via, decide_submission
 from zajil.submit.permission import may_send_as
 from zajil.tracking.events import (
@@ -49,7 +49,7 @@ class SubmissionRefused(Exception):
 
 @dataclass(slots=True)
 class _Page:
-    """Where the mail comes from: what ``receive.hand_over`` needs to know of a session."""
+    """Where the mail comes from: what ``accept.commit`` needs to know of a session."""
 
     services: ReceiveServices
     session_id: SessionId

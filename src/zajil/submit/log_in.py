@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from zajil.accept import replies
 from zajil.login.account import Account
 from zajil.login.exchange import Exchange, Failure, Outcome, begin_exchange
 from zajil.login.open_sessions import TooManySessions
 from zajil.login.service import LoginService, Origin
-from zajil.receive import replies
 from zajil.sasl.step import Challenge
 from zajil.smtp.command import Auth, AuthResponse
 from zajil.smtp.reply import Reply

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from zajil.check.content import has_long_line
+from zajil.check.content.format import has_long_line
 from zajil.message.fields import Field
 from zajil.message.mend_fields import CannotMend, is_fit
 from zajil.message.mend_parts import MAX_MENDED, Mended, mend_message

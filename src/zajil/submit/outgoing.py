@@ -3,8 +3,8 @@
 A stolen password is used for spam, at once and to thousands. How much an account may send is in
 ``send_limits``. Here is who is held: an account that suddenly writes to many strangers goes on
 sending, but its copies for other servers wait in the queue until an operator has looked at it
-(``store.strangers``). Its owner and the postmaster are told once. Nothing is lost, and a thief
-learns nothing.
+(``store.feedback.outbound_hold``). Its owner and the postmaster are told once. Nothing is lost, and
+a thief learns nothing.
 """
 
 from __future__ import annotations
@@ -12,36 +12,26 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Protocol
 
-from zajil.check.correspondent import address_key
+from zajil.accept import replies
+from zajil.accept.commit import Write
+from zajil.accept.context import ReceiveServices
+from zajil.accept.transaction import Transaction
+from zajil.check.sender.correspondent import address_key
 from zajil.check.step import Checked
-from zajil.check.verdict import Thresholds
+from zajil.check.verdict.verdict import Thresholds
 from zajil.config.options import SubmitOptions
 from zajil.core.address import Address
 from zajil.core.clock import Clock, Random
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, new_mail_id
 from zajil.login.account import Account
-from zajil.receive import replies
-from zajil.receive.hand_over import Write
-from zajil.receive.services import ReceiveServices
-from zajil.receive.transaction import Transaction
 from zajil.route.copies import Addressed, Plan, plan_copies
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, Suspended, route_recipient
 from zajil.smtp.reply import Reply
-from zajil.store.accounts import AccountRow, get_account
-from zajil.store.append import NoSuchMailbox
-from zajil.store.directory import find_entry
-from zajil.store.errors import StoreUnavailable
-from zajil.store.intake import Intake
-from zajil.store.open import Store
-from zajil.store.send_counts import (
-    CountedIntake,
-    SendLimit,
-    accept_counted,
-    load_send_counts,
-)
-from zajil.store.strangers import (
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.feedback.outbound_hold import (
     Guard,
     HeldNotice,
     StrangerCounts,
@@ -50,6 +40,16 @@ from zajil.store.strangers import (
     load_strangers,
     tell_held,
 )
+from zajil.store.feedback.send_counts import (
+    CountedIntake,
+    SendLimit,
+    accept_counted,
+    load_send_counts,
+)
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.intake import Intake
+from zajil.store.people.accounts import AccountRow, get_account
+from zajil.store.people.directory import find_entry
 from zajil.submit.held_notice import HeldAccount, write_owner_notice, write_postmaster_notice
 from zajil.submit.send_limits import blocked_until_ms, send_limit
 

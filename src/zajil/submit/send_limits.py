@@ -8,7 +8,7 @@ and a person understands when they end. How many recipients one mail may have is
 from __future__ import annotations
 
 from zajil.config.options import SubmitOptions
-from zajil.store.send_counts import DAY_MS, MINUTE_MS, SendCounts, SendLimit
+from zajil.store.feedback.send_counts import DAY_MS, MINUTE_MS, SendCounts, SendLimit
 
 
 def send_limit(options: SubmitOptions) -> SendLimit | None:

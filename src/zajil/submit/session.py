@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from zajil.accept import replies
+from zajil.accept.context import ReceiveServices
+from zajil.accept.recipients import refuse_recipient
+from zajil.accept.transaction import Transaction
 from zajil.core.address import Address
 from zajil.login.account import Account
 from zajil.login.open_sessions import TooManySessions
 from zajil.login.service import LoginService, Origin
 from zajil.net.peer import Peer
-from zajil.receive import replies
-from zajil.receive.recipients import refuse_recipient
-from zajil.receive.services import ReceiveServices
 from zajil.receive.session import Answer, ReceiveSession
-from zajil.receive.transaction import Transaction
 from zajil.smtp.command import Auth, AuthResponse, BodyEnd, Mail, Rcpt, Xclient
 from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
-from zajil.store.errors import StoreUnavailable
-from zajil.store.send_counts import NOTHING_SENT, load_send_counts
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.feedback.send_counts import NOTHING_SENT, load_send_counts
 from zajil.submit.accept import accept_submission
 from zajil.submit.log_in import SubmitLogin
 from zajil.submit.permission import may_send_as

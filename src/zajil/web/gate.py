@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.login.account import Account
-from zajil.store.errors import StoreError
+from zajil.store.engine.errors import StoreError
 from zajil.web.language import Language, choose_language, choose_zone
 from zajil.web.page import THEMES, Visitor
 from zajil.web.security import Sessions, is_own_request, local_path

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from zajil.core.ids import MAIL_ID_PATTERN, MailId
 from zajil.login.account import Account
-from zajil.store.open import Store
-from zajil.store.tracking import load_journey
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import load_journey
 from zajil.tracking.journey import Journey, journey_to_dict, viewer_of, visible_journey
 from zajil.tracking.story import Chapter, Station, stations, tell_story
 from zajil.web.page import Pages, Visitor

@@ -19,14 +19,14 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
-from zajil.check.signals import SIGNALS
+from zajil.check.verdict.signals import SIGNALS
 from zajil.core.clock import Clock
 from zajil.core.domain import to_unicode
 from zajil.login.account import Account
 from zajil.message.address_list import parse_address_list
 from zajil.read.links import find_links
 from zajil.read.paragraphs import Paragraph, find_direction
-from zajil.store.sessions import WebSession
+from zajil.store.people.sessions import WebSession
 from zajil.tracking.check_names import CHECK_NAMES
 from zajil.tracking.journey import readable
 from zajil.tracking.reasons import REASONS, ReasonReader

@@ -22,15 +22,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zajil.config.options import WebOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId
-from zajil.store.open import Store
-from zajil.store.sessions import (
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import EventBatch, record_events
+from zajil.store.people.sessions import (
     WebSession,
     create_web_session,
     delete_web_session,
     find_web_session,
     hash_token,
 )
-from zajil.store.tracking import EventBatch, record_events
 from zajil.tracking.events import LoggedIn
 
 _TOKEN_SIZE = 32

@@ -12,7 +12,7 @@ from zajil.core.clock import Clock, Random
 from zajil.core.ids import MailboxId, MailId
 from zajil.login.account import Account
 from zajil.login.service import LoginService
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
 
 
 class HandIn(Protocol):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from zajil.store.open import Store
-from zajil.testing.foreign import need_program
-from zajil.testing.imap import PASSWORD, ImapPlace, imap_place, make_reader
-from zajil.testing.store import open_test_store, running
+from kit.foreign import need_program
+from kit.imap import PASSWORD, ImapPlace, imap_place, make_reader
+from kit.store import open_test_store, running
+from zajil.store.engine.open import Store
 
 
 @pytest.mark.interop

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.store.flags import MAX_KEYWORDS
-from zajil.store.open import Store
+from kit.imap import imap_place, make_reader
+from kit.store import running
+from zajil.store.engine.open import Store
+from zajil.store.mail.flags import MAX_KEYWORDS
 from zajil.store.schema import message
-from zajil.testing.imap import imap_place, make_reader
-from zajil.testing.store import running
 
 LETTER = b"Subject: x\r\n\r\nbody\r\n"
 

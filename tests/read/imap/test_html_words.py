@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.imap import imap_place, make_reader
+from kit.store import running
 from zajil.message.normal_form import normal_form
 from zajil.read.imap.html_words import html_words
-from zajil.store.open import Store
-from zajil.testing.imap import imap_place, make_reader
-from zajil.testing.store import running
+from zajil.store.engine.open import Store
 
 PAGE = (
     "<!DOCTYPE html><html><head><title>heading</title><style>p{color:red}</style></head><body>"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from zajil.store.message_changes import PutMessage, put_messages
-from zajil.store.open import Store
-from zajil.testing.imap import imap_place, make_reader
-from zajil.testing.store import running
+from kit.imap import imap_place, make_reader
+from kit.store import running
+from zajil.store.engine.open import Store
+from zajil.store.mail.message_changes import PutMessage, put_messages
 
 LETTER = b"From: sami@south.test\r\nDate: Mon, 23 Nov 2026 12:00:00 +0300\r\n\r\nbody\r\n"
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from kit.imap import PASSWORD, ImapClient, ImapPlace, imap_place, make_reader
+from kit.store import open_test_store, running
 from zajil.read.imap.context import PORTION
-from zajil.store.messages import CHANGES
-from zajil.store.open import Store
-from zajil.store.room import Caps
+from zajil.store.engine.open import Store
+from zajil.store.mail.messages import CHANGES
+from zajil.store.mail.room import Caps
 from zajil.store.schema import expunged, message
-from zajil.testing.imap import PASSWORD, ImapClient, ImapPlace, imap_place, make_reader
-from zajil.testing.store import open_test_store, running
 
 MESSAGE = b"Subject: small\r\n\r\nx\r\n"
 MANY = 2 * PORTION + 7

@@ -6,13 +6,13 @@ import asyncio
 from base64 import b64decode, b64encode
 from pathlib import Path
 
+from kit.imap import ImapClient, imap_place
+from kit.login import HASHER, add_app_password
+from kit.scram_client import ScramClient
+from kit.store import make_account, running
 from zajil.core.app_password import Scope
-from zajil.store.accounts import NewActive, set_active
-from zajil.store.open import Store
-from zajil.testing.imap import ImapClient, imap_place
-from zajil.testing.login import HASHER, add_app_password
-from zajil.testing.scram_client import ScramClient
-from zajil.testing.store import make_account, running
+from zajil.store.engine.open import Store
+from zajil.store.people.accounts import NewActive, set_active
 
 
 async def scram(client: ImapClient, password: str) -> bytes:

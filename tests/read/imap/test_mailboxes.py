@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from kit.imap import imap_place, make_reader
+from kit.store import running
 from zajil.imap.mailbox_name import encode_name
-from zajil.store.open import Store
-from zajil.testing.imap import imap_place, make_reader
-from zajil.testing.store import running
+from zajil.store.engine.open import Store
 
 
 def test_list(store: Store, tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from zajil.store.open import Store
-from zajil.testing.imap import ImapClient, imap_place, make_reader
-from zajil.testing.store import open_test_store, running
+from kit.imap import ImapClient, imap_place, make_reader
+from kit.store import open_test_store, running
+from zajil.store.engine.open import Store
 
 LETTER = "Subject: x\r\n\r\nbody\r\n"
 SYSTEM = {"\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", "\\Recent"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from zajil.store.intake import accept
-from zajil.store.open import Store
-from zajil.testing.imap import imap_place, make_reader
-from zajil.testing.store import make_intake, running
+from kit.imap import imap_place, make_reader
+from kit.store import make_intake, running
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
 
 LETTER = b"Subject: x\r\n\r\nbody\r\n"
 

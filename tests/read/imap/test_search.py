@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from kit.imap import imap_place, make_reader
+from kit.store import running
 from zajil.message.normal_form import normal_form
-from zajil.store.open import Store
-from zajil.testing.imap import imap_place, make_reader
-from zajil.testing.store import running
+from zajil.store.engine.open import Store
 
 ARABIC = (
     "From: =?utf-8?B?2LPZhNmF2Yk=?= <salma@north.test>\r\n"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from kit.imap import imap_place, literals, make_reader
+from kit.store import open_test_store, running
 from zajil.net.drive_imap import ImapTimes
 from zajil.read.imap.append import LineEnds
-from zajil.store.open import Store
-from zajil.testing.imap import imap_place, literals, make_reader
-from zajil.testing.store import open_test_store, running
+from zajil.store.engine.open import Store
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from typing import cast
 
 import pytest
 
+from kit.imap import PASSWORD, ImapPlace, imap_place, literals, make_reader
+from kit.store import make_intake, running
 from zajil.core.directory import AccountEntry
 from zajil.imap.date_time import format_date_time
-from zajil.store.intake import accept
-from zajil.store.open import Store
-from zajil.testing.imap import PASSWORD, ImapPlace, imap_place, literals, make_reader
-from zajil.testing.store import make_intake, running
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
 
 MESSAGE = (
     b"From: =?utf-8?B?2LPYp9mF2Yo=?= <sami@south.test>\r\n"

@@ -20,12 +20,12 @@ from types import FrameType
 import pytest
 import sqlalchemy as sa
 
+from kit.imap import ImapClient, ImapPlace, imap_place, literals, make_reader
+from kit.store import open_test_store, running
 from zajil.read.imap.search_text import MessageText
-from zajil.store.blobs import BlobReader
-from zajil.store.messages import MessageReader
-from zajil.store.open import Store
-from zajil.testing.imap import ImapClient, ImapPlace, imap_place, literals, make_reader
-from zajil.testing.store import open_test_store, running
+from zajil.store.engine.open import Store
+from zajil.store.mail.blobs import BlobReader
+from zajil.store.mail.messages import MessageReader
 
 SESSIONS = 5
 HELD = 3 << 19

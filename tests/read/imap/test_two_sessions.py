@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from zajil.store.intake import accept
-from zajil.store.open import Store
-from zajil.testing.imap import imap_place, make_reader
-from zajil.testing.store import make_intake, open_test_store, running
+from kit.imap import imap_place, make_reader
+from kit.store import make_intake, open_test_store, running
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
 
 LETTER = b"Subject: x\r\n\r\nbody\r\n"
 

@@ -9,11 +9,11 @@ from zajil.imap.command import Append
 from zajil.imap.response import Completion
 from zajil.message.source import Source, size_of
 from zajil.read.imap.context import TRY_CREATE, Context
-from zajil.store.append import NoSuchMailbox
-from zajil.store.errors import ReserveReached
-from zajil.store.mailboxes import Mailbox, find_mailbox
-from zajil.store.message_changes import PutMessage, put_messages
-from zajil.store.spill import Spill
+from zajil.store.engine.errors import ReserveReached
+from zajil.store.engine.spill import Spill
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.mailboxes import Mailbox, find_mailbox
+from zajil.store.mail.message_changes import PutMessage, put_messages
 
 _BARE = re.compile(rb"\r\n|\r|\n")
 

@@ -16,7 +16,7 @@ from zajil.imap.response import literal_head, nstring, string
 from zajil.message.fields import split_message
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
-from zajil.store.messages import MessageReader
+from zajil.store.mail.messages import MessageReader
 
 MAX_HEADER = 1 << 20
 """Where the header section of a large message is looked for before all of it is read."""

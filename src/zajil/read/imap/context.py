@@ -15,11 +15,11 @@ from zajil.login.account import Account
 from zajil.message.part import Part
 from zajil.net.drive_imap import Stream
 from zajil.read.imap.view import View
-from zajil.store.mailboxes import Mailbox
-from zajil.store.open import Store
-from zajil.store.reader import Snapshot
-from zajil.store.room import find_obstacle
-from zajil.store.writer import Unit
+from zajil.store.engine.open import Store
+from zajil.store.engine.reader import Snapshot
+from zajil.store.engine.writer import Unit
+from zajil.store.mail.mailboxes import Mailbox
+from zajil.store.mail.room import find_obstacle
 
 T = TypeVar("T")
 R = TypeVar("R")

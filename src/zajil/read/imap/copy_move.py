@@ -21,11 +21,11 @@ from zajil.imap.response import Completion, untagged_status
 from zajil.imap.sequence_set import format_set
 from zajil.read.imap.context import PORTION, TRY_CREATE, Context
 from zajil.read.imap.flags import READ_ONLY
-from zajil.store.append import NoSuchMailbox
-from zajil.store.blobs import NoSuchBlob
-from zajil.store.errors import StoreError
-from zajil.store.mailboxes import Mailbox, find_mailbox
-from zajil.store.message_changes import (
+from zajil.store.engine.errors import StoreError
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.blobs import NoSuchBlob
+from zajil.store.mail.mailboxes import Mailbox, find_mailbox
+from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
     copy_messages,

@@ -13,15 +13,15 @@ from zajil.imap.command import Expunge
 from zajil.imap.response import Completion
 from zajil.read.imap.context import PORTION, Context
 from zajil.read.imap.flags import READ_ONLY
-from zajil.store.mailboxes import Mailbox
-from zajil.store.message_changes import (
+from zajil.store.mail.mailboxes import Mailbox
+from zajil.store.mail.message_changes import (
     ExpungeMessages,
     ForgetExpunged,
     expunge_messages,
     forget_expunged,
 )
-from zajil.store.message_conditions import find_uids, is_deleted
-from zajil.store.messages import list_uids
+from zajil.store.mail.message_conditions import find_uids, is_deleted
+from zajil.store.mail.messages import list_uids
 
 
 async def expunge(context: Context, command: Expunge) -> Completion:

@@ -21,11 +21,11 @@ from zajil.read.imap.content import Content, Needs, Piece, answer_size, needs_of
 from zajil.read.imap.context import Context
 from zajil.read.imap.flags import change
 from zajil.read.imap.view import View
-from zajil.store.blobs import NoSuchBlob
-from zajil.store.errors import StoreUnavailable
-from zajil.store.message_changes import FlagMode
-from zajil.store.messages import Message, get_messages, open_message, open_messages
-from zajil.store.reader import Snapshot
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.blobs import NoSuchBlob
+from zajil.store.mail.message_changes import FlagMode
+from zajil.store.mail.messages import Message, get_messages, open_message, open_messages
 
 _ROWS = 200
 """Messages looked up at a time."""

@@ -9,9 +9,9 @@ from zajil.imap.command import Store, StoreMode
 from zajil.imap.response import Completion, untagged
 from zajil.read.imap.context import PORTION, Context
 from zajil.read.imap.view import View
-from zajil.store.flags import TooManyKeywords
-from zajil.store.message_changes import FlagChange, FlagMode, change_flags
-from zajil.store.messages import MessageFlags
+from zajil.store.mail.flags import TooManyKeywords
+from zajil.store.mail.message_changes import FlagChange, FlagMode, change_flags
+from zajil.store.mail.messages import MessageFlags
 
 READ_ONLY = Completion("NO", "mailbox is selected read-only", "READ-ONLY")
 

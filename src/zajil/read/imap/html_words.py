@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from zajil.check.html_text import unescape
+from zajil.check.content.html_text import unescape
 
 _TOKEN = re.compile(
     r"<(?:!--(?:>|->|.*?(?:--!?>|\Z))"

@@ -21,8 +21,8 @@ from zajil.login.service import LoginService, Origin
 from zajil.net.drive_imap import Stream
 from zajil.net.peer import Peer
 from zajil.sasl.step import Challenge
-from zajil.store.open import Store
-from zajil.store.tracking import EventBatch, record_events
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import LoggedIn, SessionOpened
 
 _WRONG = Completion("NO", "log-in failed", "AUTHENTICATIONFAILED")

@@ -10,8 +10,8 @@ from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.context import NO_MAILBOX, PORTION, Context
 from zajil.read.imap.expunge import empty
 from zajil.read.imap.select import leave
-from zajil.store.append import NoSuchMailbox
-from zajil.store.mailboxes import (
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.mailboxes import (
     INBOX,
     Counts,
     DeleteMailbox,
@@ -28,10 +28,10 @@ from zajil.store.mailboxes import (
     find_mailbox,
     rename_mailbox,
 )
-from zajil.store.message_changes import CopyMessages, move_messages
-from zajil.store.messages import list_uids
-from zajil.store.recent import count_recent
-from zajil.store.subscriptions import Subscription, TooManySubscriptions, set_subscribed
+from zajil.store.mail.message_changes import CopyMessages, move_messages
+from zajil.store.mail.messages import list_uids
+from zajil.store.mail.recent import count_recent
+from zajil.store.mail.subscriptions import Subscription, TooManySubscriptions, set_subscribed
 
 _EXISTS = Completion("NO", "there is a mailbox of this name", "ALREADYEXISTS")
 

@@ -11,8 +11,8 @@ from zajil.imap.mailbox_name import SEPARATOR, ListPattern
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.context import Context
 from zajil.read.imap.mailbox_admin import status_lines
-from zajil.store.mailboxes import INBOX, Mailbox, list_mailboxes
-from zajil.store.subscriptions import list_subscriptions
+from zajil.store.mail.mailboxes import INBOX, Mailbox, list_mailboxes
+from zajil.store.mail.subscriptions import list_subscriptions
 
 _ROLES: Mapping[str, bytes] = {
     "drafts": b"\\Drafts",

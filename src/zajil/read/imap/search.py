@@ -39,7 +39,8 @@ from zajil.message.normal_form import normal_form
 from zajil.read.imap.context import Context
 from zajil.read.imap.search_text import MessageText
 from zajil.read.imap.view import View
-from zajil.store.message_conditions import (
+from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.message_conditions import (
     Condition,
     and_,
     find_uids,
@@ -47,8 +48,7 @@ from zajil.store.message_conditions import (
     is_larger,
     is_smaller,
 )
-from zajil.store.messages import Message, get_messages, open_messages
-from zajil.store.reader import Snapshot
+from zajil.store.mail.messages import Message, get_messages, open_messages
 
 _NUMBERS = 10_000
 """Messages that are looked at in one turn of a reader thread, where numbers or SQL decide."""

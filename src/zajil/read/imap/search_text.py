@@ -16,7 +16,7 @@ from zajil.message.normal_form import normal_form
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
 from zajil.read.imap.html_words import html_words
-from zajil.store.messages import MessageReader
+from zajil.store.mail.messages import MessageReader
 
 MAX_TEXT = 4 << 20
 """Characters of one message's text that are looked at: protects the time a search takes."""

@@ -14,12 +14,12 @@ from zajil.imap.response import Completion, flag_list, untagged, untagged_status
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.expunge import expunge_deleted
 from zajil.read.imap.view import View
-from zajil.store.append import NoSuchMailbox
-from zajil.store.batch import mailbox_topic
-from zajil.store.errors import StoreError
-from zajil.store.mailboxes import Mailbox
-from zajil.store.messages import MailboxChanges, changes_since, take_snapshot
-from zajil.store.recent import TakeRecent, take_recent
+from zajil.store.engine.batch import mailbox_topic
+from zajil.store.engine.errors import StoreError
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.mailboxes import Mailbox
+from zajil.store.mail.messages import MailboxChanges, changes_since, take_snapshot
+from zajil.store.mail.recent import TakeRecent, take_recent
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from zajil.net.drive_imap import ImapListener, ImapTimes, Stream
 from zajil.net.entrance import Entrance
 from zajil.net.peer import Peer
 from zajil.read.imap.session import ImapServices, ImapSession, capabilities
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
 
 
 class ImapService:

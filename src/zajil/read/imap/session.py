@@ -24,9 +24,9 @@ from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
 from zajil.read.imap.log_in import ImapLogin
 from zajil.read.imap.search import search
-from zajil.store.append import NoSuchMailbox
-from zajil.store.errors import StoreError
-from zajil.store.open import Store
+from zajil.store.engine.errors import StoreError
+from zajil.store.engine.open import Store
+from zajil.store.mail.append import NoSuchMailbox
 
 logger = logging.getLogger(__name__)
 

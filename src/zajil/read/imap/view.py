@@ -17,8 +17,8 @@ from zajil.imap.flag import RECENT, SYSTEM_FLAGS
 from zajil.imap.grammar import bad
 from zajil.imap.response import flag_list, untagged
 from zajil.imap.sequence_set import SequenceSet
-from zajil.store.mailboxes import Mailbox
-from zajil.store.messages import MailboxChanges, MessageFlags
+from zajil.store.mail.mailboxes import Mailbox
+from zajil.store.mail.messages import MailboxChanges, MessageFlags
 
 
 @dataclass(slots=True)

@@ -1,1 +1,1 @@
-"""Alembic's folder: ``env.py`` is run by ``store.migrate``; ``versions`` has a file per change."""
+"""Alembic's folder: ``store.engine.migrate`` runs ``env.py``; ``versions`` holds each change."""

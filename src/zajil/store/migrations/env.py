@@ -1,4 +1,4 @@
-"""Run by Alembic: migrate the connection that ``store.migrate`` brings."""
+"""Run by Alembic: migrate the connection that ``store.engine.migrate`` brings."""
 
 from __future__ import annotations
 

@@ -9,12 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from zajil.admin.app_passwords import BadAppPasswordName, login_names, prepare_app_password
 from zajil.core.app_password import Scope
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AppPasswordId
 from zajil.login.account import Account
-from zajil.store.app_passwords import (
+from zajil.operations.app_passwords import BadAppPasswordName, login_names, prepare_app_password
+from zajil.store.engine.open import Store
+from zajil.store.people.app_passwords import (
     AppPasswordOf,
     NoSuchAppPassword,
     TooManyAppPasswords,
@@ -23,8 +24,7 @@ from zajil.store.app_passwords import (
     remove_app_password,
     scram_salt,
 )
-from zajil.store.domains import AlreadyExists
-from zajil.store.open import Store
+from zajil.store.people.domains import AlreadyExists
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 

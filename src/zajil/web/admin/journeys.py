@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from zajil.login.account import Account
-from zajil.store.open import Store
-from zajil.store.tracking import MailQuery, find_mails
+from zajil.store.engine.open import Store
+from zajil.store.mail.tracking import MailQuery, find_mails
 from zajil.web.page import Pages, Visitor
 
 _LIMIT = 100

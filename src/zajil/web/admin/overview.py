@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from zajil.login.account import Account
-from zajil.store.accounts import list_accounts
-from zajil.store.aliases import list_aliases
-from zajil.store.domains import list_domains
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
+from zajil.store.people.accounts import list_accounts
+from zajil.store.people.aliases import list_aliases
+from zajil.store.people.domains import list_domains
 from zajil.web.page import Pages, Visitor
 
 

@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response
 from zajil.core.clock import Clock
 from zajil.core.ids import MailId
 from zajil.login.account import Account
-from zajil.store.open import Store
-from zajil.store.queue_admin import (
+from zajil.store.engine.open import Store
+from zajil.store.queue.queue_admin import (
     QueueOrder,
     QueueQuery,
     expire,

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from zajil.core.ids import AccountId, MailboxId
-from zajil.store.mailboxes import Mailbox, count_messages, list_mailboxes
+from zajil.store.mail.mailboxes import Mailbox, count_messages, list_mailboxes
 
 _ORDER = ("inbox", "drafts", "sent", "archive", "junk", "trash")
 

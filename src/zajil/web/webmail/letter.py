@@ -22,11 +22,11 @@ from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.login.account import Account
 from zajil.message.parse import parse_message
 from zajil.read.view import view_message
-from zajil.store.blobs import NoSuchBlob
-from zajil.store.mailboxes import get_mailbox
-from zajil.store.message_changes import FlagChange, FlagMode, change_flags
-from zajil.store.messages import Message, get_messages, read_message
-from zajil.store.open import Store
+from zajil.store.engine.open import Store
+from zajil.store.mail.blobs import NoSuchBlob
+from zajil.store.mail.mailboxes import get_mailbox
+from zajil.store.mail.message_changes import FlagChange, FlagMode, change_flags
+from zajil.store.mail.messages import Message, get_messages, read_message
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import why_junk
 from zajil.web.journey import load_visible

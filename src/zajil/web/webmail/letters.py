@@ -13,9 +13,10 @@ from starlette.responses import RedirectResponse, Response
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.login.account import Account
 from zajil.read.view import MessageSummary, Person, summarise
-from zajil.store.append import NoSuchMailbox
-from zajil.store.blobs import NoSuchBlob
-from zajil.store.message_changes import (
+from zajil.store.engine.open import Store
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.blobs import NoSuchBlob
+from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
     FlagChange,
@@ -24,8 +25,7 @@ from zajil.store.message_changes import (
     expunge_messages,
     move_messages,
 )
-from zajil.store.messages import Message, newest_messages, open_message
-from zajil.store.open import Store
+from zajil.store.mail.messages import Message, newest_messages, open_message
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import local_path

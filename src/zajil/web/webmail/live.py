@@ -11,8 +11,8 @@ from starlette.responses import Response, StreamingResponse
 
 from zajil.core.ids import AccountId
 from zajil.login.account import Account
-from zajil.store.batch import mailbox_topic
-from zajil.store.open import Store
+from zajil.store.engine.batch import mailbox_topic
+from zajil.store.engine.open import Store
 from zajil.web.page import Visitor
 from zajil.web.webmail.boxes import load_boxes
 

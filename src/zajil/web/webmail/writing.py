@@ -16,15 +16,15 @@ from zajil.core.address import Address
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailboxId, Uid, new_mail_id
 from zajil.login.account import Account
 from zajil.read.view import MessageView, Person, view_message
-from zajil.store.blobs import NoSuchBlob
-from zajil.store.errors import StoreError
-from zajil.store.mailboxes import find_role, get_mailbox
-from zajil.store.message_changes import (
+from zajil.store.engine.errors import StoreError
+from zajil.store.mail.blobs import NoSuchBlob
+from zajil.store.mail.mailboxes import find_role, get_mailbox
+from zajil.store.mail.message_changes import (
     FlagChange,
     FlagMode,
     change_flags,
 )
-from zajil.store.messages import get_messages, read_message
+from zajil.store.mail.messages import get_messages, read_message
 from zajil.submit.compose import BadForm, Direction, LetterForm, compose_message
 from zajil.submit.hand_in import SubmissionRefused
 from zajil.tracking.journey import readable

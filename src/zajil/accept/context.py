@@ -1,0 +1,65 @@
+"""What every SMTP session of one listener shares."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from zajil.accept.known_peers import KnownPeers
+from zajil.accept.spool import Spool
+from zajil.check.dmarc_counts import DmarcCounts
+from zajil.check.step import Checks
+from zajil.config.options import LimitOptions, SubmitOptions
+from zajil.core.clock import Clock, Random
+from zajil.keys.sign import BODY_NEED, Signer
+from zajil.net.floods import RefusalBudget
+from zajil.store.engine.open import Store
+
+_SUBMISSION = ("submission", "submissions", "web")
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveServices:
+    """What every session of one listener shares."""
+
+    store: Store
+    clock: Clock
+    random: Random
+    limits: LimitOptions
+    hostname: str
+    service: str
+    """``smtp``, ``lmtp``, ``submission``, ``submissions`` or ``web``: for the journey."""
+    lifetime_ms: int
+    """``queue.lifetime``: how long delivery elsewhere is tried."""
+    checks: Checks
+    submit: SubmitOptions | None = None
+    """What an account may send; ``None`` where nobody logs in."""
+    known_peers: KnownPeers | None = None
+    """``None``: no peer is held in a tarpit."""
+    signer: Signer | None = None
+    """``None``: nothing is signed (``keys.sign``)."""
+    dmarc_counts: DmarcCounts | None = None
+    """``None``: nobody is told of mail in his name (``check.dmarc.report_interval``)."""
+    refusals: RefusalBudget | None = None
+    """How many refusals of one peer are kept; ``None``: all."""
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    """Waits so many seconds: for answers that are held back."""
+
+    def make_spool(self) -> Spool:
+        """Make what keeps the bytes of one mail; of a submission, it hashes what we sign."""
+        if self.service not in _SUBMISSION:
+            return Spool(self.limits, self.store.blobs)
+        needs = () if self.signer is None else (BODY_NEED,)
+        return Spool(self.limits, self.store.blobs, needs, reads_signatures=False)
+
+    @property
+    def looks_at_peers(self) -> bool:
+        """Whether those who connect are strangers; behind LMTP is a program in front of us."""
+        return self.service == "smtp"
+
+    @property
+    def most_recipients(self) -> int:
+        """How many one mail may have."""
+        own = self.submit.recipients_per_mail if self.submit is not None else 0
+        return min(own, self.limits.recipients) if own else self.limits.recipients

@@ -1,0 +1,126 @@
+"""What the form of a message gives away: hidden words, parts that contradict each other. Pure.
+
+Headers repeated, long lines and the like are in ``content``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from zajil.check.content.view import MessageView, TextPiece
+from zajil.check.facts import MessageFacts
+from zajil.check.verdict.signals import make_reason
+from zajil.check.verdict.verdict import Reason
+from zajil.message.date import parse_date
+from zajil.message.fields import find_value
+
+_DAY_MS = 86_400_000
+_PREHEADER = 250
+"""Hidden characters that honest newsletters have: the first line that a list of mails shows."""
+_COMPARED = 20_000
+"""Characters of two alternatives that are compared."""
+
+
+def check_structure(view: MessageView, facts: MessageFacts) -> list[Reason]:
+    """Give what speaks against the build of the message; usually nothing."""
+    reasons = list(_check_header(view, facts))
+    root = view.root
+    if root.children or root.defects:
+        reasons += _check_parts(view)
+    elif root.encoding == "base64" and root.type == "text/plain" and _is_needless(view):
+        reasons.append(make_reason("structure.needless-base64"))
+    for piece in view.texts:
+        if piece.html is not None:
+            reasons += _check_html(view, piece)
+    return list({reason.signal: reason for reason in reasons}.values())
+
+
+def _check_header(view: MessageView, facts: MessageFacts) -> Iterator[Reason]:
+    names = {field.name for field in view.fields}
+    if b"message-id" not in names and facts.login is None:
+        yield make_reason("structure.no-message-id")
+    date_ms = parse_date(find_value(view.fields, b"date") or b"")
+    if date_ms is not None:
+        if date_ms > facts.now_ms + 2 * _DAY_MS:
+            yield make_reason("structure.date-ahead")
+        elif date_ms < facts.now_ms - 30 * _DAY_MS:
+            yield make_reason("structure.date-old")
+    if b"to" not in names and b"cc" not in names:
+        yield make_reason("structure.undisclosed")
+    if b"content-type" in names and b"mime-version" not in names:
+        yield make_reason("structure.no-mime-version")
+    subject = find_value(view.fields, b"subject") or b""
+    # A few letters to a word: nobody's program writes so, and a filter of plain words is blind.
+    if subject.count(b"=?") > 8 and len(view.subject) < subject.count(b"=?") * 4:
+        yield make_reason("structure.split-words")
+
+
+def _check_parts(view: MessageView) -> Iterator[Reason]:
+    defects = {defect for _, part in view.root.walk() for defect in part.defects}
+    defects.update(view.root.defects)
+    if "no closing boundary" in defects and not view.is_cut:
+        yield make_reason("structure.open-multipart")
+    if defects & {"too many parts", "too deep"} or view.has_more_texts:
+        yield make_reason("structure.part-bomb")
+    if any(one.startswith(("repeated ", "duplicate parameter")) for one in defects):
+        # Security: one program reads the first, another the last (attacks I).
+        yield make_reason("structure.ambiguous")
+    root = view.root
+    if root.is_multipart and not view.is_cut:
+        last = root.children[-1]
+        if _PART_AFTER.search(view.data, last.body_end, last.body_end + 4000):
+            yield make_reason("structure.hidden-epilogue")
+    if any(_differs(pair) for pair in _alternatives(view)):
+        yield make_reason("structure.texts-differ")
+
+
+# After the closing boundary: what looks like a part, which some programs show.
+_PART_AFTER = re.compile(rb"\n--[^\r\n]{1,70}--\r?\n[^\x00]{0,2000}?\nContent-Type:", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]{4,30}")
+_LETTERS = re.compile(r"\w+")
+
+
+def _alternatives(view: MessageView) -> Iterator[tuple[TextPiece, TextPiece]]:
+    plain = [piece for piece in view.texts if piece.html is None]
+    rich = [piece for piece in view.texts if piece.html is not None]
+    if view.root.type == "multipart/alternative" and len(plain) == 1 and len(rich) == 1:
+        yield plain[0], rich[0]
+
+
+def _differs(pair: tuple[TextPiece, TextPiece]) -> bool:
+    """Whether two alternatives share hardly a word."""
+    one, other = [set(_WORD.findall(piece.text[:_COMPARED].lower())) for piece in pair]
+    fewer = min(len(one), len(other))
+    return fewer >= 15 and len(one & other) * 5 < fewer
+
+
+def _check_html(view: MessageView, piece: TextPiece) -> Iterator[Reason]:
+    html = piece.html
+    if html is None:
+        return
+    visible = len(piece.text.strip())
+    # Newsletters pad their first line with characters that show nothing, to push others out.
+    hidden = sum(map(len, _LETTERS.findall(html.hidden))) if len(html.hidden) > _PREHEADER else 0
+    if hidden > _PREHEADER and hidden > visible // 2:
+        yield make_reason("structure.hidden-text")
+    if html.has_script:
+        yield make_reason("structure.script")
+    if len(view.texts) == 1:
+        if html.images and visible < 30:
+            yield make_reason("structure.image-only")
+        elif visible < 30 and html.links:
+            yield make_reason("structure.link-only")
+        elif view.root.type == "text/html":
+            yield make_reason("structure.html-only")
+
+
+def _is_needless(view: MessageView) -> bool:
+    """Whether encoded text is plain ASCII in short lines, which needs no encoding.
+
+    Programs that encode whatever they call UTF-8 are many, and honest.
+    """
+    if view.root.content_type.parameters.get("charset", "us-ascii").lower() != "us-ascii":
+        return False
+    content = view.content(view.root, 8192)
+    return len(content) > 20 and content.isascii() and max(map(len, content.split(b"\n"))) < 900

@@ -1,0 +1,1 @@
+"""External scanners that an operator runs beside the server: ClamAV and Rspamd."""

@@ -1,0 +1,138 @@
+"""What was found out about the sender, as Authentication-Results and as events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from zajil.check.facts import MessageFacts
+from zajil.mailauth.arc import ArcFound
+from zajil.mailauth.authres import Result
+from zajil.mailauth.dkim_verify import DkimFound
+from zajil.mailauth.dmarc import DmarcFound
+from zajil.mailauth.spf import SpfFound
+from zajil.message.fields import Field
+from zajil.tracking.events import CheckDone
+
+if TYPE_CHECKING:
+    from zajil.check.sender.sender import SenderFindings
+
+_MAX_REASON = 200
+_QUIET = ("pass", "none", "neutral")
+_SIGNED = re.compile(rb"(?:\A|;)[ \t\r\n]*+b[ \t\r\n]*+=([A-Za-z0-9+/ \t\r\n]{8,80})")
+
+
+def sender_results(facts: MessageFacts, found: SenderFindings) -> tuple[Result, ...]:
+    """Give the results in the order in which they were found (RFC 8601 section 2.7)."""
+    results: list[Result] = list(found.peer.results) if found.peer is not None else []
+    if found.spf is not None:
+        results.append(_spf_result(facts, found.spf))
+    if found.spf_helo is not None and found.spf_helo.result != "none":
+        results.append(_helo_result(facts, found.spf_helo))
+    results += _dkim_results(facts.fields, found.dkim)
+    # A chain that DNS did not tell of is neither whole nor broken; who forwards it leaves it alone.
+    if found.arc is not None and not found.arc.is_temporary:
+        results.append(_arc_result(facts, found.arc))
+    if found.dmarc is not None:
+        results.append(_dmarc_result(found.dmarc, found.override is not None))
+    return tuple(results)
+
+
+def _spf_result(facts: MessageFacts, found: SpfFound) -> Result:
+    if facts.reverse_path is None:
+        return _helo_result(facts, found)
+    sender = (("smtp.mailfrom", str(facts.reverse_path)),)
+    return Result("spf", found.result, sender, _reason(found.result, found.reason))
+
+
+def _helo_result(facts: MessageFacts, found: SpfFound) -> Result:
+    name = (("smtp.helo", facts.claimed_name[:253]),)
+    return Result("spf", found.result, name, _reason(found.result, found.reason))
+
+
+def _dkim_results(fields: Sequence[Field], found: Sequence[DkimFound]) -> list[Result]:
+    if not found:
+        return [Result("dkim", "none")]
+    signatures = [field for field in fields if field.name == b"dkim-signature"]
+    results = []
+    for one, field in zip(found, signatures, strict=False):
+        properties = []
+        if one.domain:
+            properties = [("header.d", one.domain), ("header.i", one.identity[:320])]
+            properties += [("header.s", one.selector), ("header.a", one.algorithm)]
+        start = _SIGNED.search(field.value)
+        if start is not None:
+            # RFC 6008 section 4: enough of b= to tell which signature is meant.
+            text = b"".join(start[1].split())[:8].decode("ascii")
+            properties.append(("header.b", text))
+        results.append(
+            Result("dkim", one.result, tuple(properties), _reason(one.result, one.reason))
+        )
+    return results
+
+
+def _arc_result(facts: MessageFacts, found: ArcFound) -> Result:
+    if found.cv == "none":
+        return Result("arc", "none")
+    properties: list[tuple[str, str]] = []
+    if found.oldest_pass is not None:
+        properties.append(("header.oldest-pass", str(found.oldest_pass)))
+    if facts.peer is not None:
+        properties.append(("smtp.remote-ip", facts.peer.host))
+    return Result("arc", found.cv, tuple(properties), _reason(found.cv, found.reason))
+
+
+def _dmarc_result(found: DmarcFound, is_overridden: bool) -> Result:
+    properties: list[tuple[str, str]] = []
+    if found.domain:
+        properties.append(("header.from", found.domain))
+    if found.record is not None:
+        properties.append(("policy.dmarc", found.policy))
+    reason = "overridden by local policy" if is_overridden else _reason(found.result, found.reason)
+    return Result("dmarc", found.result, tuple(properties), reason)
+
+
+def _reason(result: str, reason: str) -> str:
+    return "" if result in _QUIET else reason[:_MAX_REASON]
+
+
+def sender_events(facts: MessageFacts, found: SenderFindings) -> tuple[CheckDone, ...]:
+    """Give one event for each method, with the DNS answers it rests on."""
+    at_ms = facts.now_ms
+    events = []
+    if found.spf is not None:
+        events.append(CheckDone(at_ms, "spf", found.spf.result, found.spf.reason, found.spf.inputs))
+    helo = found.spf_helo
+    if helo is not None and helo.result != "none":
+        events.append(CheckDone(at_ms, "spf helo", helo.result, helo.reason, helo.inputs))
+    events.append(_dkim_event(at_ms, found.dkim))
+    if found.arc is not None and found.arc.cv != "none":
+        arc = found.arc
+        events.append(CheckDone(at_ms, "arc", arc.cv, arc.reason, arc.inputs))
+    if found.dmarc is not None:
+        dmarc = found.dmarc
+        told = f" {found.override.reason.text}" if found.override is not None else ""
+        events.append(
+            CheckDone(at_ms, "dmarc", dmarc.result, f"{dmarc.reason}{told}", dmarc.inputs)
+        )
+    bimi = found.bimi
+    if bimi is not None and bimi.record is not None:
+        reason = f"The logo of {bimi.domain} is at {bimi.record.location}."
+        if bimi.record.location is None:
+            reason = f"{bimi.domain} wants no logo to be shown."
+        events.append(CheckDone(at_ms, "bimi", bimi.result, reason, bimi.inputs))
+    return tuple(events)
+
+
+def _dkim_event(at_ms: int, found: Sequence[DkimFound]) -> CheckDone:
+    if not found:
+        return CheckDone(at_ms, "dkim", "none", "It has no DKIM signature.", ())
+    best = next((one for one in found if one.result == "pass"), found[0])
+    return CheckDone(
+        at_ms,
+        "dkim",
+        best.result,
+        " ".join(dict.fromkeys([one.reason for one in found]))[:1000],
+        tuple(dict.fromkeys(line[:600] for one in found for line in one.inputs)),
+    )

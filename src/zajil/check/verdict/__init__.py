@@ -1,0 +1,1 @@
+"""From findings to a verdict, and the explanation of it. Pure."""

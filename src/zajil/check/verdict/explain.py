@@ -1,0 +1,83 @@
+"""What would have changed a verdict. Pure.
+
+A person who asks why a mail is junk wants to know what to do about it: which one reason, had it not
+been there, would have led to something else, and how near the mail is to the next worse thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zajil.check.verdict.verdict import Action, Thresholds, Verdict, decide
+from zajil.tracking.check_names import mark
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that would have led to another verdict."""
+
+    signal: str | None
+    """The reason to take away, or several joined by `` + ``; ``None``: weight to add."""
+    more: float
+    """Weight to add; 0 where a reason is taken away."""
+    action: Action
+    """What it would have been then."""
+
+
+def what_would_change(verdict: Verdict, thresholds: Thresholds) -> tuple[Change, ...]:
+    """Give each single reason without which the verdict differs.
+
+    If none alone does, the fewest that do together; for a mail that was taken, how much is missing.
+    """
+    changes: list[Change] = []
+    for place, reason in enumerate(verdict.reasons):
+        rest = (*verdict.reasons[:place], *verdict.reasons[place + 1 :])
+        action = decide(rest, thresholds).action
+        if action is not verdict.action:
+            changes.append(Change(reason.signal, 0.0, action))
+    if verdict.action is Action.ACCEPT:
+        more = round(thresholds.junk - verdict.score, 3)
+        changes.append(Change(None, more, Action.JUNK))
+    elif not changes:
+        changes += _fewest(verdict, thresholds)
+    return tuple(changes)
+
+
+def _fewest(verdict: Verdict, thresholds: Thresholds) -> list[Change]:
+    """Take the heaviest reasons away, one after the other, until the verdict differs."""
+    against = sorted(verdict.reasons, key=lambda reason: -reason.weight)
+    for count in range(2, len(against) + 1):
+        action = decide(against[count:], thresholds).action
+        if action is not verdict.action:
+            together = " + ".join([reason.signal for reason in against[:count]])
+            return [Change(together, 0.0, action)]
+    return []
+
+
+_WITHOUT = mark("Without the sign {signal} it would have been {verdict}.")
+_MORE = mark("{more} more against it would have made it {verdict}.")
+_WORDS = {
+    Action.ACCEPT: mark("taken as wanted"),
+    Action.JUNK: mark("junk"),
+    Action.DEFER: mark("asked to come again"),
+    Action.REJECT: mark("refused"),
+}
+
+
+def spell_change(change: Change, translate: Callable[[str], str] = str) -> str:
+    """Write one as a sentence.
+
+    Args:
+        change: what would have changed.
+        translate: from an English text of the catalogs to the reader's language.
+    """
+    verdict = translate(_WORDS[change.action])
+    if change.signal is None:
+        return translate(_MORE).format(more=f"{change.more:g}", verdict=verdict)
+    return translate(_WITHOUT).format(signal=change.signal, verdict=verdict)
+
+
+def spell_verdict(verdict: Verdict, translate: Callable[[str], str] = str) -> str:
+    """Write what became of a mail, for a person."""
+    return translate(_WORDS[verdict.action])

@@ -1,0 +1,208 @@
+"""What is wrong with a configuration on this machine, beyond what its own text shows.
+
+``zajil config check`` tells all of it. ``zajil serve`` refuses what ``must_mend`` finds, and warns
+of what ``should_mend`` finds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from zajil.check.verdict.signals import SIGNALS
+from zajil.config.options import Configuration, ServerOptions, TlsOptions
+from zajil.core.domain import is_public_name
+from zajil.operations.as_user import first_unreadable, python_paths
+from zajil.operations.open import WrongUser, as_server_user, find_user
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.folder import claim_folder, open_to_others
+from zajil.store.engine.migrate import require_current
+from zajil.store.engine.open import make_dialect
+from zajil.tls.certificate import find_problems, read_certificate
+from zajil.tls.context import BadCertificate, client_context, server_context
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, for the operator."""
+
+    option: str | None
+    """Dotted; ``None``: no option is to blame."""
+    reason: str
+    """One sentence."""
+    is_warning: bool = False
+    """The server works all the same, for now."""
+    nearest: str | None = None
+    """What was probably meant."""
+
+    def __str__(self) -> str:
+        """Give the sentence."""
+        where = f"{self.option}: " if self.option else ""
+        hint = f"; did you mean {self.nearest}?" if self.nearest else ""
+        return f"{where}{self.reason}{hint}"
+
+
+def find_mistakes(configuration: Configuration, file: Path, now_ms: int) -> list[Finding]:
+    """Give everything that is wrong, in the order of the manual.
+
+    Args:
+        configuration: of which each option is right by itself.
+        file: where it was read from.
+        now_ms: the time, for certificates.
+    """
+    return [
+        *must_mend(configuration),
+        *should_mend(configuration, file, now_ms),
+        *_store(configuration),
+        *_tls_files(configuration.tls),
+    ]
+
+
+def must_mend(configuration: Configuration) -> Iterator[Finding]:
+    """Give what keeps a server from running: no such user, or a Python that it cannot read."""
+    server = configuration.server
+    try:
+        user = _user(server)
+    except WrongUser as error:
+        yield Finding("server.user", str(error).removeprefix("server.user: "))
+        return
+    if user is None:
+        return
+    stopped = sorted(set(first_unreadable(python_paths(), user).values()))
+    if stopped:
+        more = f" (nor {len(stopped) - 1} others)" if len(stopped) > 1 else ""
+        yield Finding(
+            "server.user",
+            f"the user {user.pw_name} cannot read {stopped[0]}{more}, which this Python is made "
+            "of: install Zajil with a Python and in a folder that all users may read, such as "
+            "/usr/bin/python3 in /opt",
+        )
+
+
+def should_mend(configuration: Configuration, file: Path, now_ms: int) -> Iterator[Finding]:
+    """Give what a server works with, but badly, or for others to read."""
+    server = configuration.server
+    if not is_public_name(server.hostname):
+        yield Finding(
+            "server.hostname",
+            f"{server.hostname} is not a name that other servers can look up: give the full name "
+            "of this machine, like mail.example.org",
+        )
+    if os.geteuid() == 0 and server.user is None:
+        yield Finding(
+            "server.user",
+            "it is not set: started as root, the server stays root; name an ordinary user, and "
+            "give it the data folder",
+            is_warning=True,
+        )
+    for name in configuration.check.weights:
+        if name not in SIGNALS:
+            nearest = get_close_matches(name, SIGNALS, 1)
+            yield Finding(
+                "check.weights",
+                f"there is no signal {name} (zajil check signals lists all)",
+                nearest=nearest[0] if nearest else None,
+            )
+    yield from certificate_findings(configuration, now_ms)
+    yield from _permissions(configuration, file)
+
+
+def certificate_findings(configuration: Configuration, now_ms: int) -> Iterator[Finding]:
+    """Give what clients find wrong with a certificate that can be read."""
+    if configuration.tls.certificate is None:
+        return
+    with contextlib.suppress(BadCertificate):  # told by ``_tls_files``
+        facts = read_certificate(configuration.tls.certificate)
+        for one in find_problems(facts, configuration.server.hostname, now_ms):
+            reason = f"{configuration.tls.certificate}: {one.text}"
+            yield Finding("tls.certificate", reason, is_warning=one.is_warning)
+
+
+def _permissions(configuration: Configuration, file: Path) -> Iterator[Finding]:
+    """Give what others can read, and what the server cannot."""
+    key = configuration.tls.key
+    if key is not None and _mode(key) & stat.S_IROTH:
+        reason = f"all users of this machine can read {key}: chmod o= {key}"
+        yield Finding("tls.key", reason, is_warning=True)
+    if _mode(file) & stat.S_IROTH and _holds_secrets(configuration):
+        reason = (
+            f"all users of this machine can read {file}, which holds a password: chmod o= {file}"
+        )
+        yield Finding(None, reason, is_warning=True)
+    with contextlib.suppress(WrongUser):
+        user = _user(configuration.server)
+        tls = configuration.tls
+        files = [path for path in (file, tls.certificate, tls.key, tls.ca_file) if path is not None]
+        if user is None or os.geteuid() != 0:
+            return
+        for path, part in first_unreadable(files, user).items():
+            reason = (
+                f"the user {user.pw_name} cannot read {path} (stopped at {part}): it counts from "
+                "the next start, not from a reload"
+            )
+            yield Finding("server.user", reason, is_warning=True)
+
+
+def _store(configuration: Configuration) -> Iterator[Finding]:
+    server = configuration.server
+    try:
+        user = _user(server)
+    except WrongUser:
+        return  # told by ``must_mend``
+    data_dir = server.data_dir
+    if user is not None and os.geteuid() == 0 and data_dir.is_dir():
+        part = first_unreadable([data_dir], user).get(data_dir.absolute())
+        if part is not None and part != data_dir.absolute():
+            yield Finding("server.data_dir", f"the user {user.pw_name} cannot enter {part}")
+            return
+    for path in open_to_others(data_dir):
+        reason = f"other users of this machine have access to {path}; serve takes it away"
+        yield Finding("server.data_dir", reason, is_warning=True)
+    try:
+        with as_server_user(server.user):
+            option = "server.data_dir"
+            claim_folder(data_dir)
+            option = "store.url"
+            dialect = make_dialect(configuration.store, data_dir)
+            try:
+                require_current(dialect)
+            finally:
+                dialect.close()
+    except WrongUser as error:
+        yield Finding("server.user", f"the store was not looked at: {error}", is_warning=True)
+    except StoreUnavailable as error:
+        yield Finding(option, str(error))
+
+
+def _tls_files(tls: TlsOptions) -> Iterator[Finding]:
+    try:
+        if tls.certificate and tls.key:
+            server_context(tls.certificate, tls.key)
+    except BadCertificate as error:
+        yield Finding("tls", str(error))
+    try:
+        client_context(tls.ca_file, verify=True)
+    except BadCertificate as error:
+        yield Finding("tls.ca_file", str(error))
+
+
+def _user(server: ServerOptions) -> pwd.struct_passwd | None:
+    """Give who the server runs as, if that is written down; raises ``WrongUser``."""
+    return None if server.user is None else find_user(server.user)
+
+
+def _mode(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0
+
+
+def _holds_secrets(configuration: Configuration) -> bool:
+    return configuration.store.url != "sqlite" or bool(configuration.login.token_client_secret)

@@ -1,0 +1,112 @@
+"""Reports of DMARC from the operator's hand: list, show, import, send (``zajil dmarc reports``)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from zajil.config.options import Configuration
+from zajil.core.clock import Clock, Random
+from zajil.deliver.dmarc_reporter import DmarcReporter, Sent
+from zajil.keys.keyring import Keyring
+from zajil.keys.sign import Signer
+from zajil.mailauth.dmarc_report import BadReport
+from zajil.mailauth.report_mail import looks_like_report, read_packed_report, read_report_mail
+from zajil.receive.report_collector import ReportCollector, is_ours, reported_domain
+from zajil.resolver.client import Resolver
+from zajil.store.engine.open import Store
+from zajil.store.people.directory import load_domains
+from zajil.store.reports.dmarc_reports import NewReport, add_reports
+
+T = TypeVar("T")
+
+
+class NotOurReport(Exception):
+    """The report cannot be read, or is about a domain that is not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the server has while it runs, for the time of one command."""
+
+    configuration: Configuration
+    clock: Clock
+    random: Random
+
+
+def collect_reports(store: Store, around: Surroundings) -> int:
+    """Read the reports that came since the server looked last; gives how many are new."""
+    configuration = around.configuration
+    collector = ReportCollector(
+        store, configuration.check.dmarc, around.clock, configuration.server.hostname
+    )
+    return _with_started(store, collector.collect)
+
+
+def import_report(store: Store, content: bytes, now_ms: int) -> int | None:
+    """Keep a report that an operator brings; gives its number, ``None``: it is there already.
+
+    Args:
+        store: of the server.
+        content: XML, gzip, zip, or a whole mail.
+        now_ms: the time.
+
+    Raises:
+        NotOurReport: with a sentence.
+    """
+    try:
+        is_file = looks_like_report(content)
+        report = read_packed_report(content) if is_file else read_report_mail(content)
+    except BadReport as error:
+        raise NotOurReport(f"this is no report: {error}") from None
+    about = reported_domain(report)
+    if not is_ours(about, store.read_now(load_domains)):
+        raise NotOurReport(f"it is about {about}, which is not a domain of this server")
+    return store.write_now(add_reports, NewReport(report, "", True, now_ms))
+
+
+def send_reports(store: Store, around: Surroundings, *, at_once: bool) -> list[Sent]:
+    """Send the reports that are due, as a running server does by itself.
+
+    Args:
+        store: of the server.
+        around: clock, DNS and options.
+        at_once: those of the intervals that are still open too.
+    """
+    configuration, clock = around.configuration, around.clock
+
+    async def send() -> list[Sent]:
+        await store.directory.load()
+        resolver = Resolver(configuration.dns, clock, around.random)
+        signer = Signer(Keyring(store), clock) if configuration.keys.sign else None
+        reporter = DmarcReporter(
+            store,
+            resolver.resolve,
+            configuration.check.dmarc,
+            clock,
+            around.random,
+            hostname=configuration.server.hostname,
+            lifetime_ms=configuration.queue.lifetime,
+            signer=signer,
+        )
+        try:
+            now_ms = clock.now_ms()
+            ahead_ms = configuration.check.dmarc.report_interval if at_once else 0
+            return await reporter.send_due(now_ms + ahead_ms)
+        finally:
+            await resolver.close()
+
+    return _with_started(store, send)
+
+
+def _with_started(store: Store, work: Callable[[], Awaitable[T]]) -> T:
+    async def run() -> T:
+        store.start(asyncio.get_running_loop())
+        try:
+            return await work()
+        finally:
+            await store.close()
+
+    return asyncio.run(run())

@@ -1,0 +1,221 @@
+"""A new server in one step: configuration, certificate, store, domain, first account.
+
+Laws:
+- Nothing that is there is overwritten, and what a failed setup made is removed again, so that it
+  can be run once more.
+- The configuration file is written last: where it stands, the setup was complete.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from zajil.config.example import example_file
+from zajil.config.load import parse_configuration
+from zajil.config.options import Configuration
+from zajil.core.address import Address, parse_address
+from zajil.core.clock import Clock, Random
+from zajil.core.domain import BadDomain, is_public_name, to_ascii, to_unicode
+from zajil.operations.accounts import AddedAccount, add_account
+from zajil.operations.dkim_keys import show_keys
+from zajil.operations.dns_advice import DnsRecord, records_for
+from zajil.operations.domains import add_domain
+from zajil.operations.open import find_user, open_admin_store
+from zajil.operations.store import make_store
+from zajil.store.engine.errors import StoreExists
+from zajil.store.people.accounts import list_accounts
+from zajil.store.people.dkim_keys import DkimKeyRow
+from zajil.tls.self_signed import make_self_signed
+
+CONFIGURATION_NAME = "zajil.toml"
+_DATA, _CERTIFICATE, _KEY = "data", "tls/certificate.pem", "tls/key.pem"
+
+
+class AlreadySetUp(Exception):
+    """Something that setup would write is there already; nothing was changed."""
+
+
+class CannotSetUp(Exception):
+    """The folder cannot be written; the text is one sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupPlan:
+    """What the operator wants."""
+
+    domain: str
+    """As typed: U-labels or A-labels."""
+    folder: Path
+    hostname: str | None
+    """``None``: ``mail.`` before the domain."""
+    admin: str | None
+    """Address of the first account; ``None``: ``admin@`` the domain."""
+    login: str | None
+    """``None``: made from the address."""
+    password: str | None
+    """``None``: one is made up and printed."""
+    user: str | None
+    """User of this machine that the server shall run as."""
+    store_url: str | None
+    """``None``: SQLite in the data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupResult:
+    """What there is now, and what is left for the operator to do."""
+
+    configuration: Path
+    domain: str
+    """ASCII form."""
+    account: AddedAccount
+    records: list[DnsRecord]
+
+
+def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
+    """Make a server that ``zajil serve`` can run.
+
+    Raises:
+        AlreadySetUp: the folder holds a server already.
+        CannotSetUp: the folder cannot be written.
+        BadAddress, BadDomain, BadLogin, BadPassword: what was given is not usable.
+        StoreUnavailable, WrongUser: as ``open_admin_store``.
+    """
+    domain = to_ascii(plan.domain)
+    _require_public(domain, "a mail domain", "example.org")
+    hostname = to_ascii(plan.hostname or f"mail.{domain}")
+    _require_public(hostname, "a mail server", "mail.example.org")
+    address = parse_address(plan.admin) if plan.admin else Address("admin", domain)
+    file = plan.folder / CONFIGURATION_NAME
+    text = _configuration_text(plan, domain, hostname)
+    configuration = parse_configuration(text, file)
+    _refuse_overwriting(plan.folder)
+    if plan.user is not None:
+        find_user(plan.user)
+    made: list[Path] = []
+    try:
+        _write_files(plan.folder, hostname, clock.now_ms(), made)
+        _give_to(plan.user, plan.folder)
+        account, keys = _fill_store(configuration, plan, domain, address, clock, random)
+        _write_configuration(plan, file, text, made)
+    except BaseException as error:
+        _remove(made)
+        if isinstance(error, OSError):
+            where = error.filename or plan.folder
+            raise CannotSetUp(f"cannot write {where}: {error.strerror}") from error
+        raise
+    return SetupResult(file, domain, account, records_for(domain, configuration, keys))
+
+
+def _require_public(name: str, what: str, example: str) -> None:
+    if not is_public_name(name):
+        raise BadDomain(f"{name}: {what} has a name that others can look up in DNS, like {example}")
+
+
+def _configuration_text(plan: SetupPlan, domain: str, hostname: str) -> str:
+    chosen = {
+        "server.hostname": hostname,
+        "server.data_dir": _DATA,
+        "tls.certificate": _CERTIFICATE,
+        "tls.key": _KEY,
+    }
+    if plan.user:
+        chosen["server.user"] = plan.user
+    if plan.store_url:
+        chosen["store.url"] = plan.store_url
+    return example_file(chosen, f"Zajil, mail server of {to_unicode(domain)}")
+
+
+def _refuse_overwriting(folder: Path) -> None:
+    for name in (CONFIGURATION_NAME, _CERTIFICATE, _KEY, _DATA):
+        if (folder / name).exists():
+            raise AlreadySetUp(f"{folder / name} is there already; nothing was changed")
+
+
+def _write_files(folder: Path, hostname: str, now_ms: int, made: list[Path]) -> None:
+    _make_folder(folder, made)
+    _make_folder(folder / "tls", made)
+    pair = make_self_signed((hostname,), now_ms)
+    _write_new(folder / _CERTIFICATE, pair.certificate, 0o644, made)
+    _write_new(folder / _KEY, pair.key, 0o600, made)
+    # Security: mail is for its owners; nobody else on this machine may list the folder.
+    (folder / _DATA).mkdir(mode=0o700)
+    made.append(folder / _DATA)
+    (folder / _DATA).chmod(0o700)
+
+
+def _make_folder(folder: Path, made: list[Path]) -> None:
+    """Make a folder that the server's user can pass through, whatever the umask."""
+    if folder.exists():
+        return
+    _make_folder(folder.parent, made)
+    folder.mkdir()
+    made.append(folder)
+    folder.chmod(0o755)
+
+
+def _write_configuration(plan: SetupPlan, file: Path, text: str, made: list[Path]) -> None:
+    # Security: it may come to hold the password of a database or of an OAuth 2 client, which is
+    # for the server alone. The server reads it again when it reloads.
+    _write_new(file, text.encode(), 0o600, made)
+    if plan.user is not None and os.geteuid() == 0:
+        os.chown(file, -1, find_user(plan.user).pw_gid)
+        file.chmod(0o640)
+
+
+def _write_new(path: Path, content: bytes, mode: int, made: list[Path]) -> None:
+    # Security: the mode is there from the first byte, and nothing is ever written over.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    made.append(path)
+    with open(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)  # whatever the umask
+        file.write(content)
+
+
+def _give_to(user: str | None, folder: Path) -> None:
+    """Give key and data to the user that the server runs as."""
+    if user is None or os.geteuid() != 0:
+        return
+    entry = find_user(user)
+    for name in (_KEY, _DATA):
+        os.chown(folder / name, entry.pw_uid, entry.pw_gid)
+
+
+def _fill_store(
+    configuration: Configuration,
+    plan: SetupPlan,
+    domain: str,
+    address: Address,
+    clock: Clock,
+    random: Random,
+) -> tuple[AddedAccount, list[DkimKeyRow]]:
+    with suppress(StoreExists):  # where a setup with PostgreSQL failed before: it is empty
+        make_store(configuration)
+    with open_admin_store(configuration) as store:
+        if store.read_now(list_accounts):
+            raise AlreadySetUp("the database holds a server already; nothing was changed")
+        now_ms = clock.now_ms()
+        add_domain(store, domain, address, now_ms, configuration.keys)
+        account = add_account(
+            store,
+            address,
+            login=plan.login,
+            password=plan.password,
+            display_name="",
+            admin=True,
+            now_ms=now_ms,
+            random=random,
+        )
+        return account, show_keys(store, domain)
+
+
+def _remove(made: list[Path]) -> None:
+    """Take away what this setup made, and nothing else: newest first."""
+    for path in reversed(made):
+        if path.name == _DATA:
+            shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""What the units of one commit leave behind beside their rows.
+
+The writer puts a ``Batch`` into the connection's ``info`` for the time of one transaction; units
+reach it through the functions here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NewType
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import MailboxId
+from zajil.store.schema import counter
+
+Topic = NewType("Topic", str)
+"""What a commit changed: a mailbox, the queue, the directory. It has no space in it."""
+
+_NOW_AND_THEN = 256
+
+QUEUE = Topic("queue")
+"""A recipient row began to wait, or its time changed."""
+DIRECTORY = Topic("directory")
+"""A domain, account, address or alias changed. Its commits are counted in table ``counter``, so
+that a worker that missed the hint finds out."""
+
+
+def mailbox_topic(mailbox_id: MailboxId) -> Topic:
+    """Name the topic of one mailbox: anything that gives it a new MODSEQ."""
+    return Topic(f"mailbox:{mailbox_id}")
+
+
+@dataclass(slots=True)
+class Batch:
+    """One transaction of the writer."""
+
+    require_space: Callable[[], None]
+    mailbox_messages: int = 0
+    """Messages of a mailbox at most; 0: any number."""
+    touched: set[Topic] = field(default_factory=set)
+    """Topics to announce once the commit is on disk."""
+    released_files: list[str] = field(default_factory=list)
+    """Locations of blobs without a reference, to be unlinked after the commit."""
+    notes: list[Any] = field(default_factory=list)
+    """What an observer of the store is told after the commit (``store.mail.tracking``)."""
+
+
+_KEY = "zajil.batch"
+
+
+def begin_batch(tx: Connection, batch: Batch) -> None:
+    """Make ``batch`` the one that units on this connection write to."""
+    tx.info[_KEY] = batch
+
+
+def seal_batch(tx: Connection, batch: Batch) -> None:
+    """Write what follows from all units together; the last act before COMMIT."""
+    if DIRECTORY in batch.touched:
+        count = sa.update(counter).where(counter.c.name == DIRECTORY)
+        if tx.execute(count.values(value=counter.c.value + 1)).rowcount == 0:
+            tx.execute(sa.insert(counter).values(name=DIRECTORY, value=1))
+
+
+def touch(tx: Connection, *topics: Topic) -> None:
+    """Say that this transaction changes these topics; told to subscribers after the commit."""
+    _batch(tx).touched.update(topics)
+
+
+def note_uids(tx: Connection, before: int, after: int) -> None:
+    """Have the directory read again when a mailbox may be full (``AccountEntry.is_full``).
+
+    Args:
+        tx: the transaction that gives the UIDs.
+        before: the largest UID that was given before it.
+        after: the largest now.
+    """
+    most = _batch(tx).mailbox_messages
+    if not most or after < most:
+        return
+    # No mailbox has more messages than UIDs. Past the cap it may have been emptied meanwhile, so
+    # it is looked at now and then: it grows by a few messages above the cap at most.
+    if before < most or before // _NOW_AND_THEN != after // _NOW_AND_THEN:
+        touch(tx, DIRECTORY)
+
+
+def require_space(tx: Connection) -> None:
+    """Demand the reserve of free space, before new mail is written.
+
+    Raises:
+        ReserveReached: less is free than ``store.free_space_reserve``.
+    """
+    _batch(tx).require_space()
+
+
+def release_files(tx: Connection, locations: list[str]) -> None:
+    """Unlink these files of blobs once the transaction is committed."""
+    _batch(tx).released_files.extend(locations)
+
+
+def note(tx: Connection, notes: Iterable[object]) -> None:
+    """Have the observers of the store told of this once the transaction is committed."""
+    _batch(tx).notes.extend(notes)
+
+
+def _batch(tx: Connection) -> Batch:
+    batch: Batch = tx.info[_KEY]
+    return batch

@@ -1,0 +1,162 @@
+"""The life of a store: made once, prepared for a server, upgraded with a copy kept.
+
+None of these leaves anything open.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy.engine import Connection
+
+from zajil.config.options import StoreOptions
+from zajil.core.clock import Clock
+from zajil.core.units import format_size
+from zajil.store.engine.dialect import Dialect, Progress
+from zajil.store.engine.errors import StoreFull
+from zajil.store.engine.folder import claim_folder, close_to_others, make_folder, server_lock
+from zajil.store.engine.migrate import Schema, create_tables, upgrade_tables
+from zajil.store.engine.open import make_dialect, open_store
+
+COPIES = "before-upgrade"
+"""Folder of the copies, below the data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What an upgrade did."""
+
+    found: str
+    """Schema of before."""
+    needed: str
+    """Schema of now."""
+    copy: Path | None
+    """The store as it was; ``None``: PostgreSQL, of which no copy is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was done before a server started."""
+
+    upgrade: Upgrade | None
+    """``None``: the tables were current."""
+    closed: list[Path]
+    """Paths that others on this machine could read until now."""
+
+
+def create_store(options: StoreOptions, data_dir: Path) -> None:
+    """Make an empty store, and the data folder where it is missing.
+
+    Raises:
+        StoreExists: there is one already; nothing was changed.
+        StoreUnavailable: the database or the folder cannot be made.
+    """
+    make_folder(data_dir)
+    with _dialect(options, data_dir) as dialect:
+        create_tables(dialect)
+
+
+def upgrade_store(
+    options: StoreOptions, data_dir: Path, *, clock: Clock, progress: Progress | None = None
+) -> Upgrade | None:
+    """Bring the tables up to date; a SQLite database is copied first, and the copy stays.
+
+    Args:
+        options: where the rows are.
+        data_dir: where the files are.
+        clock: names the copy.
+        progress: told of the copy's.
+
+    Returns:
+        What was done; ``None``: nothing was to do.
+
+    Raises:
+        StoreInUse: a server or another program uses the store; nothing was changed.
+        StoreFull: there is no space for the copy; nothing was changed.
+        NoStore, WrongSchema, StoreUnavailable: as ``open_store``.
+    """
+    claim_folder(data_dir)
+    with server_lock(data_dir):
+        return _upgrade(options, data_dir, clock, progress or (lambda done, total: None))
+
+
+def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Prepared:
+    """Make a store ready for the workers of a server, which holds the lock of its folder.
+
+    Tightens permissions, upgrades the tables, removes files that a crash left.
+
+    Raises:
+        StoreInUse, StoreFull, NoStore, WrongSchema, StoreUnavailable: as ``upgrade_store``.
+    """
+    claim_folder(data_dir)
+    closed = close_to_others(data_dir)
+    upgrade = _upgrade(options, data_dir, clock, lambda done, total: None)
+    store = open_store(options, data_dir, clock=clock, random=os.urandom)
+    try:
+        store.sweep()
+    finally:
+        store.close_now()
+    return Prepared(upgrade, closed)
+
+
+def _upgrade(
+    options: StoreOptions, data_dir: Path, clock: Clock, progress: Progress
+) -> Upgrade | None:
+    at = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    copies: list[Path] = []
+
+    def keep_copy(conn: Connection, schema: Schema) -> None:
+        size = dialect.size(conn)
+        if not size:
+            return
+        _require_space(data_dir, size, options.free_space_reserve)
+        folder = data_dir / COPIES
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / f"store-{schema.found}-{at}.sqlite"
+        try:
+            dialect.copy_to(conn, path, progress)
+        except BaseException:
+            with suppress(OSError):
+                path.unlink()
+            raise
+        _sync(folder)
+        copies.append(path)
+
+    with _dialect(options, data_dir) as dialect:
+        schema = upgrade_tables(dialect, keep_copy)
+    if schema is None:
+        return None
+    return Upgrade(schema.found, schema.needed, copies[0] if copies else None)
+
+
+def _require_space(data_dir: Path, size: int, reserve: int) -> None:
+    free = shutil.disk_usage(data_dir).free
+    if free < size + reserve:
+        raise StoreFull(
+            f"the copy of the store before its upgrade takes {format_size(size)}, and "
+            f"store.free_space_reserve is {format_size(reserve)}; {format_size(free)} are free "
+            f"in {data_dir}"
+        )
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _dialect(options: StoreOptions, data_dir: Path) -> Iterator[Dialect]:
+    dialect = make_dialect(options, data_dir)
+    try:
+        yield dialect
+    finally:
+        dialect.close()

@@ -1,0 +1,149 @@
+"""The tables of a store: made once, looked at by everyone, upgraded when nothing else runs.
+
+They only go forward (``store/migrations``). What opens a store never changes them: an account list
+must not upgrade the tables under a server of the version before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from pysqlite3 import dbapi2 as sqlite
+from sqlalchemy.engine import Connection
+
+from zajil.store.engine.dialect import Dialect
+from zajil.store.engine.errors import (
+    MISSING_ADVICE,
+    NoStore,
+    OlderSchema,
+    StoreUnavailable,
+    WrongSchema,
+)
+
+_FOLDER = Path(__file__).parent.parent / "migrations"
+_VERSION_TABLE = "alembic_version"
+_FIRST_TABLES = {"domain", "account", "mailbox", "message"}
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Which tables there are, and which this program needs: numbers of the last migration."""
+
+    found: str
+    needed: str
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this program can use them."""
+        return self.found == self.needed
+
+
+def create_tables(dialect: Dialect) -> None:
+    """Make the database, where it is missing, and all tables.
+
+    Raises:
+        StoreExists: there are tables already.
+        StoreUnavailable: the database cannot be reached or written.
+    """
+    with _told_in_one_sentence(), dialect.creating() as conn:
+        _run_migrations(conn)
+
+
+def require_current(dialect: Dialect) -> None:
+    """See that the database is a store of ours, with the tables that this program needs.
+
+    Raises:
+        NoStore: there is no database, it is empty, or it holds something else.
+        OlderSchema, WrongSchema: the tables are of an older or a newer version.
+        StoreUnavailable: the database cannot be reached.
+    """
+    schema = examine(dialect)
+    if not schema.is_current:
+        raise OlderSchema(
+            f"the store has schema {schema.found}, this program needs {schema.needed}; "
+            "run zajil store upgrade"
+        )
+
+
+def examine(dialect: Dialect) -> Schema:
+    """Find out which tables there are; they are current or older.
+
+    Raises:
+        NoStore, WrongSchema, StoreUnavailable: as ``require_current``.
+    """
+    with _told_in_one_sentence(), dialect.examining() as conn:
+        return _read_schema(conn, dialect)
+
+
+def upgrade_tables(dialect: Dialect, before: Callable[[Connection, Schema], None]) -> Schema | None:
+    """Bring the tables up to date in one transaction, while nothing else uses the store.
+
+    Args:
+        dialect: the database.
+        before: called when they are older, before anything is changed.
+
+    Returns:
+        What was found; ``None``: they were current.
+
+    Raises:
+        NoStore, WrongSchema, StoreUnavailable: as ``require_current``; nothing was changed.
+        StoreInUse: a server uses the store; nothing was changed.
+    """
+    if examine(dialect).is_current:
+        return None
+    with _told_in_one_sentence(), dialect.upgrading() as conn:
+        schema = _read_schema(conn, dialect)
+        if schema.is_current:
+            return None  # another node was quicker
+        dialect.require_alone(conn)
+        before(conn, schema)
+        _run_migrations(conn)
+        return schema
+
+
+def _read_schema(conn: Connection, dialect: Dialect) -> Schema:
+    scripts = ScriptDirectory(str(_FOLDER))
+    needed = scripts.get_current_head() or ""
+    tables = set(sa.inspect(conn).get_table_names(dialect.schema_of(conn)))
+    if not tables:
+        raise NoStore(f"{dialect.place} holds no tables: {MISSING_ADVICE}")
+    found = None
+    if _VERSION_TABLE in tables:
+        found = MigrationContext.configure(conn).get_current_revision()
+    if found is None or not tables >= _FIRST_TABLES:
+        raise NoStore(f"{dialect.place} is not a store of Zajil: {MISSING_ADVICE}")
+    known = {script.revision for script in scripts.walk_revisions()}
+    if found not in known:
+        raise WrongSchema(
+            f"the store has schema {found}, this program knows schemas up to {needed}: another "
+            "version of Zajil, probably a newer one, made it; run that version"
+        )
+    return Schema(found, needed)
+
+
+@contextmanager
+def _told_in_one_sentence() -> Iterator[None]:
+    try:
+        yield
+    except CommandError as error:
+        raise StoreUnavailable(f"cannot upgrade the tables: {error}") from error
+    except (sa.exc.DBAPIError, sqlite.Error, OSError) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        reason = " ".join(str(cause).split())
+        raise StoreUnavailable(f"cannot open the database: {reason}") from error
+
+
+def _run_migrations(conn: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = conn
+    command.upgrade(config, "head")

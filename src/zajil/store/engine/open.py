@@ -1,0 +1,257 @@
+"""Open the store: check that it is ours and current, wire its parts.
+
+It is never made or upgraded here: ``store.engine.life`` does both. ``open_store`` runs in each
+worker after the fork, because neither threads nor connections survive one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.config.options import StoreOptions
+from zajil.core.clock import Clock, Random
+from zajil.core.ids import AccountId
+from zajil.core.units import format_size
+from zajil.store.engine.batch import DIRECTORY, Batch
+from zajil.store.engine.changes import Changes
+from zajil.store.engine.dialect import Dialect
+from zajil.store.engine.errors import ReserveReached, StoreUnavailable
+from zajil.store.engine.folder import DATABASE_NAME, claim_folder
+from zajil.store.engine.hints import Datagrams, Hints, Notifications
+from zajil.store.engine.migrate import require_current
+from zajil.store.engine.postgres import Postgres
+from zajil.store.engine.reader import Reader
+from zajil.store.engine.sqlite import Sqlite
+from zajil.store.engine.turns import Turns
+from zajil.store.engine.writer import Unit, Writer
+from zajil.store.mail.blobs import Blobs
+from zajil.store.mail.refusals import record_refused
+from zajil.store.mail.room import Caps
+from zajil.store.mail.tracking import EventBatch, record_events
+from zajil.store.people.directory import Directory
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+ORPHAN_AGE_MS = 86_400_000
+"""No transaction takes a day from staging its blob to its commit."""
+
+_FREE_SPACE_AGE_MS = 1000
+"""The reserve is far larger than what comes in within this time."""
+
+
+class Store:
+    """One open store: units of work go in, snapshots come out."""
+
+    def __init__(
+        self,
+        options: StoreOptions,
+        data_dir: Path,
+        dialect: Dialect,
+        hints: Hints,
+        clock: Clock,
+        random: Random,
+        caps: Caps,
+    ) -> None:
+        self._options = options
+        self._data_dir = data_dir
+        self._observer: Callable[[Sequence[EventBatch]], None] | None = None
+        self._dialect = dialect
+        self._clock = clock
+        self.caps = caps
+        """How much an account may keep."""
+        self._large = Turns(1)
+        self._free_space = (0, -_FREE_SPACE_AGE_MS)
+        """Bytes, and when they were counted."""
+        self.blobs = Blobs(
+            data_dir / "blobs", options.inline_limit, self.require_space, clock, random
+        )
+        self.reader = Reader(dialect)
+        self.changes = Changes(dialect, hints, self.reader)
+        self.directory = Directory(self.reader.read, caps.mailbox_messages)
+        self.changes.subscribe(DIRECTORY, self.directory.forget)
+        self.writer = Writer(
+            dialect,
+            max_batch=options.max_batch,
+            mailbox_messages=caps.mailbox_messages,
+            require_space=self.require_space,
+            after_commit=self._after_commit,
+            announce=self.changes.announce,
+            observe=self._observe,
+            lose=self._lose,
+        )
+        self.read = self.reader.read
+        """``await read(query, account_id)``: run ``query(conn)`` in a snapshot, in a reader
+        thread, for an account or for nobody in particular."""
+        self.work = self.reader.work
+        """``await work(task, account_id)``: run ``task()`` in a reader thread, for an account."""
+        self.read_now = self.reader.read_now
+        """The same in this thread: for the command line and tests."""
+
+    async def write(self, unit: Unit[T, R], item: T) -> R:
+        """Run ``unit(tx, [item, ...])`` in the next batch; returns after its commit.
+
+        Raises:
+            StoreUnavailable: it may or may not be on disk: answer 4yz.
+        """
+        return await self.writer.write(unit, item)
+
+    async def write_large(self, unit: Unit[T, R], item: T, account_id: AccountId) -> R:
+        """Run a unit that changes many rows, or that users can have refused again and again.
+
+        It has a commit of its own, so that it costs the mail of others nothing but that time, and
+        accounts take turns.
+
+        Raises:
+            StoreUnavailable: it may or may not be on disk.
+        """
+        await self._large.take(account_id)
+        try:
+            return await self.writer.write(unit, item, alone=True)
+        finally:
+            self._large.give_back(account_id)
+
+    def write_later(self, unit: Unit[T, R], item: T) -> None:
+        """Run a unit in the next batch; nobody waits, and of a failure the observer alone hears."""
+        self.writer.write_later(unit, item)
+
+    def observe(self, observer: Callable[[Sequence[EventBatch]], None]) -> None:
+        """Have one observer told of all tracking events of this process: the log.
+
+        Called in the event loop: of what comes with mails after the commit that holds it; of what
+        nobody waits for also when it could not be written, for it happened all the same.
+        """
+        self._observer = observer
+
+    def write_now(self, unit: Unit[T, R], item: T) -> R:
+        """Run a unit in this thread, in a commit of its own: for the command line and tests."""
+        return self.writer.write_now(unit, item)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start the threads; ``close`` ends them.
+
+        Raises:
+            StoreUnavailable: the line to the other workers cannot be opened.
+        """
+        try:
+            self.changes.start(loop)
+        except (OSError, sa.exc.DBAPIError) as error:
+            raise StoreUnavailable(f"cannot listen to other workers: {error}") from error
+        self.reader.start()
+        self.writer.start(loop)
+
+    async def close(self) -> None:
+        """Write what waits, then let go of everything; writes and reads fail from now on."""
+        await self.writer.close()
+        await self.changes.close()
+        await self.reader.close()
+        self._dialect.close()
+
+    def close_now(self) -> None:
+        """Let go of a store that was never started, or is closed already."""
+        self.changes.close_now()
+        self._dialect.close()
+
+    def require_space(self) -> None:
+        """Demand the reserve of free space.
+
+        Raises:
+            ReserveReached: less is free on the disk of the data folder.
+        """
+        free, seen_ms = self._free_space
+        now_ms = self._clock.now_ms()
+        if abs(now_ms - seen_ms) >= _FREE_SPACE_AGE_MS:
+            disk = os.statvfs(self._data_dir)
+            free = disk.f_bavail * disk.f_frsize
+            self._free_space = (free, now_ms)
+        if free < self._options.free_space_reserve:
+            raise ReserveReached(
+                f"{format_size(free)} free in {self._data_dir}, less than store.free_space_reserve"
+            )
+
+    def orphans(self, age_ms: int) -> list[str]:
+        """List what ``sweep`` would remove: paths below the folder of blobs."""
+        older_than_ms = self._clock.now_ms() - age_ms
+        return self.read_now(lambda conn: self.blobs.orphans(conn, older_than_ms))
+
+    def sweep(self, age_ms: int = ORPHAN_AGE_MS) -> int:
+        """Remove files of blobs that crashes left without a row; returns how many.
+
+        Args:
+            age_ms: younger ones stay; less than a day only when nothing else writes.
+        """
+        older_than_ms = self._clock.now_ms() - age_ms
+        return self.read_now(lambda conn: self.blobs.sweep(conn, older_than_ms))
+
+    def _observe(self, batches: Sequence[EventBatch]) -> None:
+        if self._observer is not None:
+            self._observer(batches)
+
+    def _lose(self, unit: Unit[Any, Any], item: Any, _error: Exception) -> None:
+        if unit in (record_events, record_refused):
+            self._observe((EventBatch(item.session_id, item.mail_id, item.at_ms, item.events),))
+
+    def _after_commit(self, conn: Connection, batch: Batch) -> None:
+        if batch.touched:
+            self.changes.announce_on(conn, batch.touched)
+        self.blobs.unlink(batch.released_files)
+
+
+def open_store(
+    options: StoreOptions,
+    data_dir: Path,
+    *,
+    clock: Clock,
+    random: Random,
+    worker: int = 0,
+    caps: Caps | None = None,
+) -> Store:
+    """Open the store of this process; ``start`` it to read and write from a loop.
+
+    Args:
+        options: where the rows lie.
+        data_dir: where the files lie.
+        clock: for the ids of blobs.
+        random: for the ids of blobs.
+        worker: number of this worker among those of one server.
+        caps: how much an account may keep; ``None``: the defaults.
+
+    Raises:
+        NoStore: there is none; one sentence that says what to do.
+        OlderSchema, WrongSchema: an older or a newer version made its tables.
+        StoreUnavailable: it cannot be opened; one sentence says why.
+    """
+    claim_folder(data_dir)
+    mark = f"{worker}-{os.getpid()}-{random(4).hex()}"
+    dialect = make_dialect(options, data_dir)
+    try:
+        require_current(dialect)
+        hints: Hints = (
+            Notifications(dialect, mark)
+            if isinstance(dialect, Postgres)
+            else Datagrams(data_dir / "run" / "changes", mark)
+        )
+    except BaseException:
+        dialect.close()
+        raise
+    return Store(options, data_dir, dialect, hints, clock, random, caps or Caps())
+
+
+def make_dialect(options: StoreOptions, data_dir: Path) -> Dialect:
+    """Give what speaks to the database; nothing is opened yet. The caller closes it.
+
+    Raises:
+        StoreUnavailable: ``store.url`` names no database that we know.
+    """
+    if options.url == "sqlite":
+        return Sqlite(data_dir / DATABASE_NAME)
+    if options.url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+        return Postgres(options.url)
+    raise StoreUnavailable("store.url is neither 'sqlite' nor a 'postgresql://' address")

@@ -1,0 +1,146 @@
+"""The store on a PostgreSQL server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.store.engine.dialect import READERS, Dialect, Fault, Progress
+from zajil.store.engine.errors import StoreExists, StoreInUse, StoreUnavailable
+
+
+class Postgres(Dialect):
+    """A PostgreSQL server; our tables lie in the first schema of ``search_path``."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            address = sa.make_url(url).set(drivername="postgresql+psycopg")
+        except (sa.exc.ArgumentError, ValueError) as error:
+            raise StoreUnavailable(f"store.url is not a database address: {error}") from None
+        self.place = f"the database {address.database or ''} of store.url".replace("  ", " ")
+        self.turn = threading.RLock()
+        self.writer = sa.create_engine(address, pool_size=2, max_overflow=4)
+        self.reader = sa.create_engine(
+            address,
+            pool_size=READERS,
+            max_overflow=4,
+            pool_pre_ping=True,
+            execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+        )
+
+    @contextmanager
+    def examining(self) -> Iterator[Connection]:
+        """Give a snapshot; says so where commits are not waited for."""
+        with self.reader.connect() as conn:
+            _require_commits(conn)
+            yield conn
+
+    def schema_of(self, conn: Connection) -> str | None:
+        """Give the first of the search path."""
+        return first_of_search_path(conn)
+
+    @contextmanager
+    def creating(self) -> Iterator[Connection]:
+        """Give a transaction under an advisory lock; creates the schema."""
+        with self.turn, self.writer.begin() as conn:
+            schema = _lock_migration(conn)
+            _require_commits(conn)
+            exists = sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :schema")
+            if conn.scalar(exists, {"schema": schema}) is None:
+                conn.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+            elif sa.inspect(conn).has_table("alembic_version", schema):
+                raise StoreExists(
+                    f"the schema {schema} of the database holds tables already; nothing was changed"
+                )
+            yield conn
+
+    @contextmanager
+    def upgrading(self) -> Iterator[Connection]:
+        """Give a transaction under an advisory lock: one upgrade at a time."""
+        with self.turn, self.writer.begin() as conn:
+            _lock_migration(conn)
+            _require_commits(conn)
+            yield conn
+
+    def require_alone(self, conn: Connection) -> None:
+        """Take the lock that servers share, and look for those that do not know it yet."""
+        schema = first_of_search_path(conn)
+        lock = sa.text(f"SELECT pg_try_advisory_xact_lock({SERVER_LOCK})")
+        if not conn.scalar(lock, {"schema": schema}):
+            raise StoreInUse("a server uses the database; stop all servers (nodes) first")
+        listening = sa.text(
+            "SELECT coalesce(host(client_addr), 'this machine') FROM pg_stat_activity "
+            "WHERE datname = current_database() AND query = :query LIMIT 1"
+        )
+        channel = channel_name(schema).replace('"', '""')
+        host = conn.scalar(listening, {"query": f'LISTEN "{channel}"'})
+        if host is not None:
+            raise StoreInUse(f"a server on {host} uses the database; stop it first")
+
+    def copy_to(self, conn: Connection, path: Path, progress: Progress) -> bool:
+        """Copy nothing: pg_dump does."""
+        return False
+
+    def size(self, conn: Connection) -> int:
+        """Give 0: nothing is copied."""
+        return 0
+
+    def tidy(self, conn: Connection) -> None:
+        """Leave upkeep to the server's own autovacuum."""
+
+    def stamp(self) -> object:
+        """Give nothing: PostgreSQL has no cheap number for "nothing happened"."""
+
+    def fault(self, error: sa.exc.DBAPIError) -> Fault:
+        """Tell by SQLSTATE."""
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if state in ("40001", "40P01", "55P03"):
+            return Fault.PASSING
+        if state in ("53100", "53400"):
+            return Fault.FULL
+        if error.connection_invalidated or state.startswith(("08", "57P")):
+            return Fault.LOST
+        if state.startswith(("53", "58", "XX", "25006")):
+            return Fault.ILL
+        return Fault.OTHER
+
+
+SERVER_LOCK = "hashtext('zajil server'), hashtext(:schema)"
+"""Key of the advisory lock that each worker shares while it runs, and an upgrade has alone."""
+
+
+def channel_name(schema: str) -> str:
+    """Name the channel on which the servers of a schema tell each other of commits."""
+    return f"zajil.{schema}"[:63]
+
+
+def _lock_migration(conn: Connection) -> str:
+    schema = first_of_search_path(conn)
+    lock = "SELECT pg_advisory_xact_lock(hashtext('zajil migration'), hashtext(:schema))"
+    conn.execute(sa.text(lock), {"schema": schema})
+    return schema
+
+
+def _require_commits(conn: Connection) -> None:
+    if conn.scalar(sa.text("SHOW synchronous_commit")) == "off":
+        raise StoreUnavailable("PostgreSQL runs with synchronous_commit = off: mail is lost")
+
+
+def first_of_search_path(conn: Connection) -> str:
+    """Name the schema that tables are made in, whether it exists yet or not."""
+    user = str(conn.scalar(sa.text("SELECT current_user")))
+    existing = conn.scalar(sa.text("SELECT current_schema()"))
+    for part in str(conn.scalar(sa.text("SHOW search_path"))).split(","):
+        name = part.strip().strip('"')
+        # "$user" stands in every default and means a schema only where somebody made it.
+        if name == "$user":
+            if existing == user:
+                return user
+        elif name:
+            return name
+    raise StoreUnavailable("store.url names no schema: its search_path is empty")

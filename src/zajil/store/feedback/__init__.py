@@ -1,0 +1,1 @@
+"""What users and peers did: counts behind training, reputation, greylisting and sending limits."""

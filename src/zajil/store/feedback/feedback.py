@@ -1,0 +1,128 @@
+"""What moves and flags of a client say of a mail: junk, not junk, answered, kept.
+
+Clients differ: some move to Junk, some set ``$Junk`` or ``Junk`` and move later, so both say it.
+``$NotJunk`` and ``NonJunk`` are set by filters of clients on all they pass, so they say little
+unless they take back that the mail is junk. What is read and left where it is says a little, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
+from zajil.store.feedback.training import MAX_SAID, Kind, Said
+from zajil.store.mail.flags import FLAG_BITS
+from zajil.store.mail.messages import Message, MessageFlags
+from zajil.store.schema import mailbox, message, trained, word_model
+
+_JUNK = frozenset({"$junk", "junk"})
+_NOT_JUNK = frozenset({"$notjunk", "notjunk", "nonjunk"})
+_KEPT_IN = frozenset({None, "archive"})
+"""Roles of mailboxes where nobody puts what he does not want; a mailbox of one's own has none."""
+
+
+def said_by_move(
+    account_id: AccountId, source: str | None, target: str | None, found: Sequence[Message]
+) -> list[Said]:
+    """Give what a move or a copy says.
+
+    Args:
+        account_id: whose mailboxes they are.
+        source: role of the mailbox they lie in (``mailbox.role``).
+        target: role of the mailbox they go to.
+        found: the messages.
+    """
+    kind = _kind_of_move(source, target)
+    if kind is None:
+        return []
+    return [Said(account_id, one.blob_id, one.mail_id, kind) for one in found[:MAX_SAID]]
+
+
+def _kind_of_move(source: str | None, target: str | None) -> Kind | None:
+    if target == "junk":
+        return "junk" if source != "junk" else None
+    if source == "junk":
+        # Whoever deletes junk does not say that it was none.
+        return "not_junk" if target in ("inbox", *_KEPT_IN) else None
+    return "kept" if source == "inbox" and target in _KEPT_IN else None
+
+
+def said_by_flags(
+    tx: Connection,
+    account_id: AccountId,
+    mailbox_id: MailboxId,
+    before: Sequence[MessageFlags],
+    after: Mapping[Uid, MessageFlags],
+) -> list[Said]:
+    """Give what a change of flags says; asks the store only if it says anything.
+
+    Args:
+        tx: the transaction of the change.
+        account_id: whose mailbox it is.
+        mailbox_id: where the messages lie.
+        before: their flags until now.
+        after: of those that changed, their flags from now on.
+    """
+    kinds: dict[Uid, Kind] = {}
+    for one in before:
+        if one.uid in after and len(kinds) < MAX_SAID:
+            kind = _kind_of_flags(one.flags, after[one.uid].flags)
+            if kind is not None:
+                kinds[one.uid] = kind
+    if not kinds:
+        return []
+    role = tx.scalar(sa.select(mailbox.c.role).where(mailbox.c.id == mailbox_id))
+    if role in ("drafts", "sent"):
+        return []  # of one's own making
+    if role == "junk":
+        # It was the server that put it there; who calls it no junk takes that back.
+        kinds = {uid: "not_junk" if kind == "kept" else kind for uid, kind in kinds.items()}
+    rows = tx.execute(
+        sa.select(message.c.uid, message.c.blob_id, message.c.mail_id).where(
+            message.c.mailbox_id == mailbox_id, message.c.uid.in_(list(kinds))
+        )
+    )
+    return [Said(account_id, row.blob_id, row.mail_id, kinds[row.uid]) for row in rows]
+
+
+def _kind_of_flags(before: frozenset[str], after: frozenset[str]) -> Kind | None:
+    set_now = {flag.lower() for flag in after - before}
+    was_junk = any(flag.lower() in _JUNK for flag in before)
+    if set_now & _JUNK:
+        return "junk"
+    if set_now & _NOT_JUNK:
+        return "not_junk" if was_junk else "kept"
+    return "replied" if "\\answered" in set_now else None
+
+
+def find_left(conn: Connection, account_id: AccountId, most: int) -> list[BlobId]:
+    """Give mails that an account has read and left in INBOX, where it learned more junk than ham.
+
+    Whoever moves junk away and leaves other mail where it is says something of that, too; else most
+    people would only ever teach what they do not want. The newest first; none that was learned.
+    """
+    counts = sa.select(word_model.c.junk, word_model.c.ham)
+    model = conn.execute(counts.where(word_model.c.account_id == account_id)).one_or_none()
+    if model is None or model.ham >= model.junk:
+        return []
+    is_learned = (
+        sa.select(trained.c.blob_id)
+        .where(trained.c.account_id == account_id, trained.c.blob_id == message.c.blob_id)
+        .exists()
+    )
+    query = (
+        sa.select(message.c.blob_id)
+        .join(mailbox, mailbox.c.id == message.c.mailbox_id)
+        .where(
+            mailbox.c.account_id == account_id,
+            mailbox.c.role == "inbox",
+            message.c.flags.op("&")(FLAG_BITS["\\Seen"]) != 0,
+            ~is_learned,
+        )
+        .order_by(message.c.uid.desc())
+        .limit(min(most, model.junk - model.ham))
+    )
+    return list(conn.scalars(query))

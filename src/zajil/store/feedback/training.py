@@ -1,0 +1,394 @@
+"""What users say of their mail, and the words that are learned from it.
+
+Laws:
+- What a user said is noted in the commit of the move itself; learning comes later, in the
+  background, and a mail that is gone by then teaches nothing.
+- One mail teaches an account once; what is said last counts, and what was learned is unlearned.
+- An account teaches the installation (account 0) too, but never more than its share of all that
+  the installation learned: nobody spoils the filter of the others.
+- Rows are written in the order of their keys, so that two nodes cannot deadlock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import AccountId, BlobId, MailId
+from zajil.store.engine.rows import execute_text, values
+from zajil.store.schema import trained, training, word, word_model
+
+Kind = Literal["junk", "not_junk", "replied", "kept"]
+"""What was said: moved to Junk, moved out of it, answered, moved from INBOX into another folder."""
+
+INSTALLATION = AccountId(0)
+"""Whose words count for every account."""
+FREE_SHARE = 20
+"""Mails of a kind that an account may always teach the installation."""
+MAX_SAID = 500
+"""Messages of one move that are learned from: a folder of a million is not a million lessons."""
+_CLAIMED = 50
+
+
+class Said(NamedTuple):
+    """A user said something of a message."""
+
+    account_id: AccountId
+    blob_id: BlobId
+    mail_id: MailId | None
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What ``claim_training`` takes."""
+
+    now_ms: int
+    lease_until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One mail that is learned; ``tokens`` is empty if it is gone."""
+
+    account_id: AccountId
+    blob_id: BlobId
+    is_junk: bool
+    tokens: frozenset[str]
+    kind: Kind | None = None
+    """As it was claimed; ``None``: it was not in the queue."""
+    lease_until_ms: int = 0
+    is_weak: bool = False
+    """It does not change what was learned of this mail before."""
+    share_percent: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """How much a model has learned."""
+
+    account_id: AccountId
+    version: int
+    junk: int
+    ham: int
+
+
+# ---- the queue ----------------------------------------------------------------------------------
+
+
+def note_said(tx: Connection, said: Iterable[Said]) -> None:
+    """Put into the queue what was said; call it inside the unit that moves the messages."""
+    # One row for one message: the last word counts, also over one that is being learned.
+    rows = {(one.account_id, one.blob_id): one for one in said}
+    if not rows:
+        return
+    chosen = [(*rows[key], 0) for key in sorted(rows)[:MAX_SAID]]
+    marks, parameters = values(tx, chosen)
+    execute_text(
+        tx,
+        f"INSERT INTO training (account_id, blob_id, mail_id, kind, lease_until_ms) {marks}"
+        " ON CONFLICT (account_id, blob_id)"
+        " DO UPDATE SET kind = excluded.kind, lease_until_ms = 0",
+        parameters,
+    )
+
+
+def claim_training(tx: Connection, items: Sequence[Claim]) -> list[tuple[Said, ...]]:
+    """Take some of what waits; nobody else gets it until the lease has ended.
+
+    Unit of work: not idempotent; locks rows of the queue.
+    """
+    taken = []
+    for item in items:
+        due = sa.select(training).where(training.c.lease_until_ms <= item.now_ms)
+        rows = tx.execute(due.limit(_CLAIMED).with_for_update(skip_locked=True)).all()
+        for row in rows:
+            tx.execute(
+                sa.update(training)
+                .where(training.c.account_id == row.account_id, training.c.blob_id == row.blob_id)
+                .values(lease_until_ms=item.lease_until_ms)
+            )
+        taken.append(
+            tuple([Said(row.account_id, row.blob_id, row.mail_id, row.kind) for row in rows])
+        )
+    return taken
+
+
+# ---- learning -----------------------------------------------------------------------------------
+
+
+def learn(tx: Connection, items: Sequence[Lesson]) -> list[bool]:
+    """Count the words of mails, and take back what was learned of them before.
+
+    Unit of work: idempotent for a mail; locks the models it changes, in the order of their ids.
+
+    Returns:
+        For each item whether anything was learned.
+    """
+    touched = sorted({item.account_id for item in items} | {INSTALLATION})
+    models = _lock_models(tx, touched)
+    changes = _Changes(models)
+    results = [_learn_one(tx, item, changes) for item in items]
+    if any(results):
+        _write_words(tx, changes)
+        _write_models(tx, changes)
+    for item in items:
+        if item.kind is not None:
+            tx.execute(
+                sa.delete(training).where(
+                    training.c.account_id == item.account_id,
+                    training.c.blob_id == item.blob_id,
+                    training.c.kind == item.kind,
+                    training.c.lease_until_ms == item.lease_until_ms,
+                )
+            )
+    return results
+
+
+@dataclass(slots=True)
+class _Model:
+    junk: int
+    ham: int
+    shared_junk: int
+    shared_ham: int
+    is_changed: bool = False
+
+    def add(self, is_junk: bool, sign: int, shared: bool) -> None:
+        self.is_changed = True
+        if is_junk:
+            self.junk = max(0, self.junk + sign)
+            self.shared_junk = max(0, self.shared_junk + sign * shared)
+        else:
+            self.ham = max(0, self.ham + sign)
+            self.shared_ham = max(0, self.shared_ham + sign * shared)
+
+
+class _Changes:
+    """What one batch does to the counts."""
+
+    def __init__(self, models: dict[AccountId, _Model]) -> None:
+        self.models = models
+        self.words: Counter[tuple[AccountId, str, str]] = Counter()
+        """By account, word and column."""
+
+    def count(self, lesson: Lesson, is_junk: bool, is_shared: bool, sign: int) -> None:
+        """Learn (1) or unlearn (-1) the words of a mail."""
+        column = "junk" if is_junk else "ham"
+        account_id = lesson.account_id
+        self.models[account_id].add(is_junk, sign, is_shared)
+        if is_shared:
+            self.models[INSTALLATION].add(is_junk, sign, False)
+        for token in lesson.tokens:
+            self.words[account_id, token, column] += sign
+            if is_shared:
+                self.words[account_id, token, "shared_" + column] += sign
+                self.words[INSTALLATION, token, column] += sign
+
+    def may_share(self, lesson: Lesson) -> bool:
+        """Whether the account is still within its share of what the installation learned."""
+        if lesson.account_id == INSTALLATION:
+            return False
+        own, all_ = self.models[lesson.account_id], self.models[INSTALLATION]
+        given, total = (
+            (own.shared_junk, all_.junk) if lesson.is_junk else (own.shared_ham, all_.ham)
+        )
+        return given < max(FREE_SHARE, total * lesson.share_percent // 100)
+
+
+def _learn_one(tx: Connection, item: Lesson, changes: _Changes) -> bool:
+    if not item.tokens:
+        return False
+    mine = (trained.c.account_id == item.account_id, trained.c.blob_id == item.blob_id)
+    before = tx.execute(sa.select(trained).where(*mine)).one_or_none()
+    if before is not None:
+        if item.is_weak or before.is_junk == item.is_junk:
+            return False
+        changes.count(item, before.is_junk, before.is_shared, -1)
+        tx.execute(sa.delete(trained).where(*mine))
+    is_shared = changes.may_share(item)
+    changes.count(item, item.is_junk, is_shared, 1)
+    tx.execute(
+        sa.insert(trained).values(
+            account_id=item.account_id,
+            blob_id=item.blob_id,
+            is_junk=item.is_junk,
+            is_shared=is_shared,
+        )
+    )
+    return True
+
+
+def _lock_models(tx: Connection, account_ids: Sequence[AccountId]) -> dict[AccountId, _Model]:
+    marks, parameters = values(tx, [(one, 0, 0, 0, 0, 0) for one in account_ids])
+    execute_text(
+        tx,
+        "INSERT INTO word_model (account_id, version, junk, ham, shared_junk, shared_ham)"
+        f" {marks} ON CONFLICT (account_id) DO NOTHING",
+        parameters,
+    )
+    rows = tx.execute(
+        sa.select(word_model)
+        .where(word_model.c.account_id.in_(account_ids))
+        .order_by(word_model.c.account_id)
+        .with_for_update()
+    )
+    return {
+        row.account_id: _Model(row.junk, row.ham, row.shared_junk, row.shared_ham) for row in rows
+    }
+
+
+def _write_models(tx: Connection, changes: _Changes) -> None:
+    for account_id, model in sorted(changes.models.items()):
+        if model.is_changed:
+            tx.execute(
+                sa.update(word_model)
+                .where(word_model.c.account_id == account_id)
+                .values(
+                    version=word_model.c.version + 1,
+                    junk=model.junk,
+                    ham=model.ham,
+                    shared_junk=model.shared_junk,
+                    shared_ham=model.shared_ham,
+                )
+            )
+
+
+_COLUMNS = ("junk", "ham", "shared_junk", "shared_ham")
+_FEWER = ", ".join(
+    f"{name} = CASE WHEN word.{name} > d.column{at} THEN word.{name} - d.column{at} ELSE 0 END"
+    for at, name in enumerate(_COLUMNS, 3)
+)
+_MORE = ", ".join(f"{name} = word.{name} + excluded.{name}" for name in _COLUMNS)
+_ROWS_AT_ONCE = 2000
+
+
+def _write_words(tx: Connection, changes: _Changes) -> None:
+    more, fewer = _rows(changes, 1), _rows(changes, -1)
+    for start in range(0, len(fewer), _ROWS_AT_ONCE):
+        marks, parameters = values(tx, fewer[start : start + _ROWS_AT_ONCE])
+        execute_text(
+            tx,
+            f"UPDATE word SET {_FEWER} FROM ({marks}) AS d"  # noqa: S608
+            " WHERE word.account_id = d.column1 AND word.word = d.column2",
+            parameters,
+        )
+    for start in range(0, len(more), _ROWS_AT_ONCE):
+        marks, parameters = values(tx, more[start : start + _ROWS_AT_ONCE])
+        execute_text(
+            tx,
+            f"INSERT INTO word (account_id, word, {', '.join(_COLUMNS)}) {marks}"
+            f" ON CONFLICT (account_id, word) DO UPDATE SET {_MORE}",
+            parameters,
+        )
+
+
+def _rows(changes: _Changes, sign: int) -> list[tuple[int, str, int, int, int, int]]:
+    by_word: dict[tuple[AccountId, str], dict[str, int]] = {}
+    for (account_id, token, column), count in changes.words.items():
+        if count * sign > 0:
+            by_word.setdefault((account_id, token), {})[column] = count * sign
+    return [
+        (
+            key[0],
+            key[1],
+            counts.get("junk", 0),
+            counts.get("ham", 0),
+            counts.get("shared_junk", 0),
+            counts.get("shared_ham", 0),
+        )
+        for key, counts in sorted(by_word.items())
+    ]
+
+
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def list_models(conn: Connection, least: int) -> list[ModelState]:
+    """Give the models that have learned at least so many mails of both kinds."""
+    rows = conn.execute(
+        sa.select(word_model).where(word_model.c.junk >= least, word_model.c.ham >= least)
+    )
+    return [ModelState(row.account_id, row.version, row.junk, row.ham) for row in rows]
+
+
+def load_words(conn: Connection, account_id: AccountId) -> list[tuple[str, int, int]]:
+    """Give all words of a model with their counts in junk and in ham."""
+    rows = conn.execute(
+        sa.select(word.c.word, word.c.junk, word.c.ham).where(word.c.account_id == account_id)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+# ---- upkeep -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Most words that a model may have."""
+
+    installation: int
+    account: int
+
+
+def prune_words(tx: Connection, items: Sequence[Bounds]) -> list[int]:
+    """Forget the rarest words of models that have too many; give how many went.
+
+    Unit of work: idempotent.
+    """
+    return [_prune(tx, item) for item in items]
+
+
+def _prune(tx: Connection, item: Bounds) -> int:
+    sizes = sa.select(word.c.account_id, sa.func.count().label("size")).group_by(word.c.account_id)
+    gone = 0
+    for account_id, size in tx.execute(sizes).all():
+        bound = item.installation if account_id == INSTALLATION else item.account
+        if size > bound:
+            # A tenth below the bound, so that this is not done for every mail.
+            rarest = (
+                sa.select(word.c.word)
+                .where(word.c.account_id == account_id)
+                .order_by(word.c.junk + word.c.ham, word.c.word)
+                .limit(size - bound * 9 // 10)
+            )
+            gone += tx.execute(
+                sa.delete(word).where(word.c.account_id == account_id, word.c.word.in_(rarest))
+            ).rowcount
+    return gone
+
+
+def forget_training(tx: Connection, account_id: AccountId) -> None:
+    """Delete what an account taught, and take it from the installation's words too."""
+    models = _lock_models(tx, sorted({INSTALLATION, account_id}))
+    own, all_ = models[account_id], models[INSTALLATION]
+    mine = sa.select(word.c.word, word.c.shared_junk, word.c.shared_ham).where(
+        word.c.account_id == account_id, word.c.shared_junk + word.c.shared_ham > 0
+    )
+    rows = [(0, row[0], row[1], row[2], 0, 0) for row in tx.execute(mine.order_by(word.c.word))]
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        marks, parameters = values(tx, rows[start : start + _ROWS_AT_ONCE])
+        execute_text(
+            tx,
+            f"UPDATE word SET {_FEWER} FROM ({marks}) AS d"  # noqa: S608
+            " WHERE word.account_id = d.column1 AND word.word = d.column2",
+            parameters,
+        )
+    tx.execute(
+        sa.delete(word).where(word.c.account_id == INSTALLATION, word.c.junk == 0, word.c.ham == 0)
+    )
+    tx.execute(
+        sa.update(word_model)
+        .where(word_model.c.account_id == INSTALLATION)
+        .values(
+            version=word_model.c.version + 1,
+            junk=max(0, all_.junk - own.shared_junk),
+            ham=max(0, all_.ham - own.shared_ham),
+        )
+    )
+    for table in (word, word_model, trained, training):
+        tx.execute(sa.delete(table).where(table.c.account_id == account_id))

@@ -1,0 +1,1 @@
+"""Messages and mailboxes: accepting, reading, changing; the bytes; the journey of each mail."""

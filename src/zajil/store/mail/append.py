@@ -1,0 +1,141 @@
+"""Put messages at the end of mailboxes: for new mail, APPEND, COPY and MOVE alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import BlobId, MailboxId, MailId, ModSeq, Uid
+from zajil.store.engine.batch import mailbox_topic, note_uids, touch
+from zajil.store.engine.rows import execute_text, insert_rows, values
+from zajil.store.schema import mailbox, message
+
+
+class NoSuchMailbox(Exception):
+    """The mailbox was deleted between routing and delivery; route again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """One message for one mailbox."""
+
+    mailbox_id: MailboxId
+    blob_id: BlobId
+    """Written in this transaction, or held by ``blobs.keep_blobs``."""
+    size: int
+    """Prefix and blob together, in bytes."""
+    received_at_ms: int
+    """INTERNALDATE."""
+    flags: int = 0
+    """Bits of ``store.mail.flags``."""
+    keywords: str = ""
+    mail_id: MailId | None = None
+    """``None``: it did not come by mail, a client put it there."""
+    prefix: str = ""
+    """Header fields in front of the blob, each with its CRLF."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The place a message got."""
+
+    uid: Uid
+    """RFC 9051 section 2.3.1.1: never reused within one UIDVALIDITY."""
+    modseq: ModSeq
+    """RFC 7162 section 3.1: larger than any MODSEQ of the mailbox before."""
+
+
+_COLUMNS = (
+    message.c.mailbox_id,
+    message.c.uid,
+    message.c.modseq,
+    message.c.flags,
+    message.c.keywords,
+    message.c.received_at_ms,
+    message.c.size,
+    message.c.blob_id,
+    message.c.mail_id,
+    message.c.prefix,
+)
+
+
+def append_messages(tx: Connection, appends: Sequence[Append]) -> list[Appended]:
+    """Put each message at the end of its mailbox.
+
+    Unit of work: not idempotent; locks the mailboxes in the order of their ids until the commit;
+    touches their topics.
+
+    Returns:
+        One result per item, in the order of the items.
+
+    Raises:
+        NoSuchMailbox: nothing of this batch will be committed.
+    """
+    if not appends:
+        return []
+    taken = _take_uids(tx, Counter([append.mailbox_id for append in appends]))
+    results = [next(taken[append.mailbox_id]) for append in appends]
+    insert_rows(
+        tx,
+        _COLUMNS,
+        [
+            (
+                append.mailbox_id,
+                result.uid,
+                result.modseq,
+                append.flags,
+                append.keywords,
+                append.received_at_ms,
+                append.size,
+                append.blob_id,
+                append.mail_id,
+                append.prefix,
+            )
+            for append, result in zip(appends, results, strict=True)
+        ],
+    )
+    touch(tx, *map(mailbox_topic, taken))
+    return results
+
+
+def lock_mailboxes(tx: Connection, mailbox_ids: Sequence[MailboxId]) -> None:
+    """Lock mailbox rows until the commit, in the one order that cannot deadlock.
+
+    Every unit that gives a mailbox a new MODSEQ locks it first, so nobody sees UID 6 before UID 5.
+    SQLite has one writer at a time, and nothing to lock.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(
+            sa.select(mailbox.c.id)
+            .where(mailbox.c.id.in_(mailbox_ids))
+            .order_by(mailbox.c.id)
+            .with_for_update()
+        )
+
+
+def _take_uids(tx: Connection, counts: Counter[MailboxId]) -> dict[MailboxId, Iterator[Appended]]:
+    lock_mailboxes(tx, list(counts))
+    wanted, parameters = values(tx, list(counts.items()))
+    # One statement for all mailboxes; the names are constants.
+    rows = execute_text(
+        tx,
+        "UPDATE mailbox SET uid_next = uid_next + wanted.column2,"  # noqa: S608
+        f" modseq = modseq + wanted.column2 FROM ({wanted}) AS wanted"
+        " WHERE mailbox.id = wanted.column1 RETURNING mailbox.id, uid_next, modseq",
+        parameters,
+    )
+    taken: dict[MailboxId, Iterator[Appended]] = {}
+    for mailbox_id, uid_next, modseq in rows:
+        count = counts[mailbox_id]
+        uids = map(Uid, range(uid_next - count, uid_next))
+        modseqs = map(ModSeq, range(modseq - count + 1, modseq + 1))
+        note_uids(tx, uid_next - count - 1, uid_next - 1)
+        taken[mailbox_id] = map(Appended, uids, modseqs)
+    for mailbox_id in counts:
+        if mailbox_id not in taken:
+            raise NoSuchMailbox(mailbox_id)
+    return taken

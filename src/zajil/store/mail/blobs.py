@@ -1,0 +1,379 @@
+"""The bytes of messages: small ones in a row, large ones in a file of their own.
+
+Laws:
+- A blob never changes. Its id is random and its own.
+- A file is on disk, and its folder too, before the transaction that names it commits.
+- A file is unlinked only after the commit that took its row away.
+- So a crash can leave a file without a row, never a row without a file; ``sweep`` finds the former.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.clock import Clock, Random
+from zajil.core.ids import ID_RANDOM_SIZE, BlobId, new_blob_id
+from zajil.message.source import Source, read_pieces, size_of
+from zajil.store.engine.batch import release_files
+from zajil.store.engine.errors import StoreUnavailable, disk_error
+from zajil.store.engine.rows import insert_rows
+from zajil.store.engine.spill import Spill, Spilled, SpillFile, write_whole
+from zajil.store.schema import blob, mail, message
+
+
+class NoSuchBlob(Exception):
+    """No message and no mail refers to it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedBlob:
+    """A blob on its way: ``write_blobs`` makes its row, in the transaction that refers to it."""
+
+    blob_id: BlobId
+    size: int
+    content: bytes | None
+    """``None``: it lies in a file already, at ``location``."""
+    location: str | None
+    """Path below the folder of blobs."""
+
+
+class Blobs:
+    """Stages new blobs and reads old ones; one for each open store."""
+
+    def __init__(
+        self,
+        folder: Path,
+        inline_limit: int,
+        require_space: Callable[[], None],
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._folder = folder
+        self._inline_limit = inline_limit
+        self._require_space = require_space
+        self._clock = clock
+        self._random = random
+
+    def stage(self, parts: Sequence[bytes]) -> StagedBlob:
+        """Take a message into memory; it becomes durable in the commit that refers to it.
+
+        For messages up to ``store.inline_limit``; ``stage_any`` takes those of any size.
+        """
+        content = parts[0] if len(parts) == 1 else b"".join(parts)
+        return StagedBlob(self._new_id(), len(content), content, None)
+
+    async def stage_any(self, parts: Sequence[bytes | Source]) -> StagedBlob:
+        """Take a message of any size; a large one is on disk when this returns.
+
+        Waits on the disk, in a thread. Cancelled, it leaves at most a file that ``sweep`` finds.
+
+        Raises:
+            StoreFull, StoreUnavailable: the file could not be written.
+        """
+        small = [part for part in parts if isinstance(part, bytes)]
+        if len(small) == len(parts) and sum(map(len, small)) <= self._inline_limit:
+            return self.stage(small)
+        return await asyncio.to_thread(self.stage_now, parts)
+
+    def stage_now(self, parts: Iterable[bytes | Source]) -> StagedBlob:
+        """Write a message to a file of its own, and wait for the disk.
+
+        Args:
+            parts: one after the other.
+
+        Raises:
+            StoreFull, StoreUnavailable: the file could not be written.
+        """
+        self._require_space()
+        blob_id = self._new_id()
+        try:
+            path = self._make_path(blob_id)
+            size = _write_file(path, parts)
+            _sync_folder(path.parent)
+        except (OSError, StoreUnavailable) as error:
+            with contextlib.suppress(OSError):
+                self._path(blob_id).unlink()
+            if isinstance(error, OSError):
+                what = f"cannot write a large message to {self._path(blob_id)}"
+                raise disk_error(error, what) from error
+            raise
+        return StagedBlob(blob_id, size, None, _location(blob_id))
+
+    def spill(self, memory: int | None = None) -> Spill:
+        """Begin to take bytes of which nobody knows how many will come.
+
+        Args:
+            memory: how many are kept in memory before the rest goes to a file; ``None``: as many
+                as a row may hold (``store.inline_limit``).
+        """
+        return Spill(self._new_spill_file, self._inline_limit if memory is None else memory)
+
+    def read(self, conn: Connection, blob_id: BlobId) -> bytes:
+        """Give all bytes of a blob.
+
+        Raises:
+            NoSuchBlob: there is no such row.
+            StoreUnavailable: its file cannot be read.
+        """
+        with self.open(conn, blob_id) as reader:
+            return reader.read_at(0, reader.size)
+
+    def open(self, conn: Connection, blob_id: BlobId) -> BlobReader:
+        """Open a blob for random access; the caller closes it.
+
+        Raises:
+            NoSuchBlob: there is no such row.
+            StoreUnavailable: its file cannot be read.
+        """
+        row = conn.execute(_FIND, {"id_": blob_id}).one_or_none()
+        if row is None:
+            raise NoSuchBlob(blob_id)
+        return self._open(row)
+
+    def open_all(
+        self, conn: Connection, blob_ids: Sequence[BlobId]
+    ) -> dict[BlobId, Callable[[], BlobReader]]:
+        """Look up blobs with one statement for many; opening one may raise as ``open`` does.
+
+        Returns:
+            For each blob that is there a function that opens it, as often as it is called.
+        """
+        opened: dict[BlobId, Callable[[], BlobReader]] = {}
+        wanted = list(dict.fromkeys(blob_ids))
+        for start in range(0, len(wanted), _AT_ONCE):
+            rows = conn.execute(_FIND_ALL, {"ids_": wanted[start : start + _AT_ONCE]})
+            opened.update((row.id, functools.partial(self._open, row)) for row in rows)
+        return opened
+
+    def _open(self, row: Any) -> BlobReader:
+        if row.content is not None:
+            return BlobReader(row.size, bytes(row.content), None)
+        path = self._folder / row.location
+        try:
+            return BlobReader(row.size, None, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            raise StoreUnavailable(f"cannot read the message in {path}: {error.strerror}") from None
+
+    def unlink(self, locations: Iterable[str]) -> None:
+        """Remove files whose rows are gone; the writer calls it after the commit."""
+        for location in locations:
+            # What cannot be removed now is found by ``sweep``.
+            with contextlib.suppress(OSError):
+                (self._folder / location).unlink()
+
+    def discard(self, staged: StagedBlob) -> None:
+        """Remove a staged blob that no transaction will name; only if that is certain."""
+        if staged.location is not None:
+            self.unlink([staged.location])
+
+    def orphans(self, conn: Connection, older_than_ms: int) -> list[str]:
+        """List files that no row names: what crashes between staging and commit left.
+
+        Args:
+            conn: a snapshot.
+            older_than_ms: a younger file may belong to a transaction that is under way.
+
+        Returns:
+            Paths below the folder of blobs.
+        """
+        found: list[str] = []
+        for folder in sorted(filter(Path.is_dir, self._folder.glob("??"))):
+            old = [
+                path.name
+                for path in sorted(folder.iterdir())
+                if path.stat().st_mtime_ns // 1_000_000 < older_than_ms
+            ]
+            known = set(conn.scalars(sa.select(blob.c.id).where(blob.c.id.in_(old))))
+            found += [f"{folder.name}/{name}" for name in old if name not in known]
+        return found
+
+    def sweep(self, conn: Connection, older_than_ms: int) -> int:
+        """Remove what ``orphans`` lists; gives how many there were."""
+        found = self.orphans(conn, older_than_ms)
+        self.unlink(found)
+        return len(found)
+
+    def file_of(self, location: str) -> Path:
+        """Give the path of a file that a row names."""
+        return self._folder / location
+
+    def _new_id(self) -> BlobId:
+        return new_blob_id(self._clock.now_ms(), self._random(ID_RANDOM_SIZE))
+
+    def _path(self, blob_id: BlobId) -> Path:
+        return self._folder / _location(blob_id)
+
+    def _make_path(self, blob_id: BlobId) -> Path:
+        path = self._path(blob_id)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _sync_folder(self._folder)
+        return path
+
+    def _new_spill_file(self) -> SpillFile:
+        # Where blobs lie: so it is the disk whose space was looked at, and a copy to a blob stays
+        # within one file system. What a crash leaves of it has the name of a blob: sweep finds it.
+        self._require_space()
+        return SpillFile(self._make_path(self._new_id()))
+
+
+class BlobReader:
+    """Random access to the bytes of one blob."""
+
+    def __init__(self, size: int, content: bytes | None, descriptor: int | None) -> None:
+        self.size = size
+        self._content = content
+        self._descriptor = descriptor
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Give up to ``size`` bytes from ``offset``; fewer only at the end.
+
+        Raises:
+            StoreUnavailable: the file is shorter than its row says.
+        """
+        if self._content is not None:
+            return self._content[offset : offset + size]
+        if self._descriptor is None:
+            raise ValueError("the blob is closed")
+        wanted = max(0, min(size, self.size - offset))
+        parts: list[bytes] = []
+        while wanted and (part := os.pread(self._descriptor, wanted, offset)):
+            parts.append(part)
+            offset += len(part)
+            wanted -= len(part)
+        if wanted:
+            raise StoreUnavailable("the file of a message is shorter than it was written")
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def __enter__(self) -> BlobReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+# ---- inside the writer's transaction ------------------------------------------------------------
+
+
+def write_blobs(tx: Connection, staged: Sequence[StagedBlob]) -> None:
+    """Make the rows of staged blobs, in the transaction of the rows that refer to them."""
+    # SQLite's driver looks for an adapter of ``bytes``, and takes a bytearray as it is.
+    insert_rows(
+        tx,
+        _COLUMNS,
+        [
+            (one.blob_id, one.size, one.content and bytearray(one.content), one.location)
+            for one in staged
+        ],
+    )
+
+
+def keep_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
+    """Hold old blobs until the commit, so that a new row may refer to them (COPY).
+
+    Raises:
+        NoSuchBlob: one of them went meanwhile.
+    """
+    wanted = sorted(set(blob_ids))
+    found = set(
+        tx.scalars(
+            sa.select(blob.c.id)
+            .where(blob.c.id.in_(wanted))
+            .order_by(blob.c.id)
+            .with_for_update(key_share=True, read=True)
+        )
+    )
+    for blob_id in wanted:
+        if blob_id not in found:
+            raise NoSuchBlob(blob_id)
+
+
+def release_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
+    """Delete those of the blobs that no message and no mail refers to any more.
+
+    Call it after the rows that referred to them are gone. Locks the blobs until the commit; their
+    files are unlinked after it.
+    """
+    ids = sorted(set(blob_ids))
+    if not ids:
+        return
+    # Two transactions that each take one of the last two references away must meet here, or
+    # each sees the other's reference still there and nobody deletes the blob.
+    if tx.dialect.name == "postgresql":
+        tx.execute(
+            sa.select(blob.c.id).where(blob.c.id.in_(ids)).order_by(blob.c.id).with_for_update()
+        )
+    gone = tx.execute(
+        sa.delete(blob)
+        .where(
+            blob.c.id.in_(ids),
+            ~sa.exists().where(message.c.blob_id == blob.c.id),
+            ~sa.exists().where(mail.c.blob_id == blob.c.id),
+        )
+        .returning(blob.c.location)
+    )
+    release_files(tx, [row.location for row in gone if row.location is not None])
+
+
+_COLUMNS = (blob.c.id, blob.c.size, blob.c.content, blob.c.location)
+_AT_ONCE = 1000
+"""Rows named in one statement: below SQLite's 32,766 parameters."""
+_FIND_ALL = sa.select(blob).where(blob.c.id.in_(sa.bindparam("ids_", expanding=True)))
+_FIND = sa.select(blob.c.size, blob.c.content, blob.c.location).where(
+    blob.c.id == sa.bindparam("id_")
+)
+
+
+def _location(blob_id: BlobId) -> str:
+    # The last two characters are random: 1024 folders of like size.
+    return f"{blob_id[-2:]}/{blob_id}"
+
+
+def _write_file(path: Path, parts: Iterable[bytes | Source]) -> int:
+    """Write a new file and wait until its bytes are on disk."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    size = 0
+    try:
+        for part in parts:
+            if isinstance(part, Spilled):
+                part.copy_to(descriptor)
+            else:
+                for piece in read_pieces(part):
+                    write_whole(descriptor, piece)
+            size += size_of(part)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return size
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

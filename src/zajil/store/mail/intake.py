@@ -1,0 +1,306 @@
+"""The one way in: everything that accepting mails writes, in one commit (design D3).
+
+Blobs, mails, recipients (local ones born ``delivered``, the others ``waiting``: the queue), local
+copies at the end of their mailboxes, events: one statement for each table, however many mails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy.engine import Connection
+
+from zajil.core.address import Address
+from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
+from zajil.core.ids import AccountId, MailboxId, MailId, SessionId
+from zajil.store.engine.batch import QUEUE, note, require_space, touch
+from zajil.store.engine.rows import insert_rows
+from zajil.store.mail.append import Append, append_messages
+from zajil.store.mail.blobs import StagedBlob, write_blobs
+from zajil.store.mail.flags import pack_flags
+from zajil.store.mail.tracking import EventBatch
+from zajil.store.schema import event, mail, recipient
+from zajil.tracking.codec import encode_events
+from zajil.tracking.events import TrackingEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A copy of ours that is not filed at once: a row of the queue, without a next hop."""
+
+    due_ms: int
+    """When ``deliver.local`` puts it into its mailbox."""
+    expires_ms: int
+    """When it would be given up; an account that is gone is given up at once."""
+    state: Literal["waiting", "held"] = "waiting"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCopy:
+    """One recipient of ours, and the mailbox that filing chose."""
+
+    recipient: Address
+    """As addressed; its account may have another address."""
+    account_id: AccountId
+    mailbox_id: MailboxId
+    mailbox_name: str
+    flags: frozenset[str] = frozenset()
+    prefix: str = ""
+    """What differs per recipient: Return-Path and Delivered-To, each with its CRLF."""
+    options: RecipientOptions = PLAIN_RECIPIENT
+    wait: Wait | None = None
+    """``None``: it lies in its mailbox in the commit of its acceptance. Else ``flags`` and
+    ``prefix`` are of no use: the copy is made later."""
+    is_repeated: bool = False
+    """An earlier recipient is the same account, and the copy is that one's: this is a row alone.
+    ``queue.copy_holders`` tells it from the order of the rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCopy:
+    """One recipient elsewhere (or later): a row of the queue."""
+
+    recipient: Address
+    next_hop: str
+    """ASCII domain."""
+    next_try_ms: int
+    expires_ms: int
+    state: Literal["waiting", "held"] = "waiting"
+    reason: str = ""
+    options: RecipientOptions = PLAIN_RECIPIENT
+    addressed_as: Address | None = None
+    """What the sender named, where that is an alias of ours: all that the sender may be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCopy:
+    """The writer's own copy, in the mailbox of sent mail: no recipient's."""
+
+    mailbox_id: MailboxId
+    flags: frozenset[str] = frozenset({"\\Seen"})
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One accepted mail."""
+
+    mail_id: MailId
+    parent_mail_id: MailId | None
+    """Of a DSN: the mail it reports on."""
+    session_id: SessionId | None
+    received_at_ms: int
+    account_id: AccountId | None
+    """Who submitted it; ``None``: it came from outside."""
+    reverse_path: Address | None
+    header_from: str
+    message_id: str
+    content: StagedBlob
+    size: int
+    """Bytes of the blob."""
+    needs_smtputf8: bool
+    """For its header section or reverse path; an address of a recipient concerns that one alone."""
+    local: tuple[LocalCopy, ...]
+    remote: tuple[RemoteCopy, ...]
+    refused: tuple[tuple[Address, str], ...]
+    """Recipients that got 4yz or 5yz, with the reason."""
+    events: tuple[TrackingEvent, ...]
+    options: MailOptions = PLAIN_MAIL
+    own_copy: OwnCopy | None = None
+
+
+def accept(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
+    """Write everything that accepting these mails means; the peers get their 250 after the commit.
+
+    Unit of work: not idempotent; locks the mailboxes it appends to.
+
+    Raises:
+        StoreFull: less space is free than the reserve; nothing of this batch will be committed.
+        NoSuchMailbox: a mailbox went since filing; nothing of this batch will be committed.
+    """
+    require_space(tx)
+    write_blobs(tx, [item.content for item in items if _is_kept(item)])
+    _insert_mails(tx, items)
+    _insert_recipients(tx, items)
+    append_messages(tx, [append for item in items for append in _appends(item)])
+    insert_rows(
+        tx,
+        _EVENT,
+        [
+            (item.mail_id, item.session_id, item.received_at_ms, encode_events(item.events))
+            for item in items
+            if item.events
+        ],
+    )
+    note(tx, [_batch_of(item) for item in items])
+    if any([_is_queued(item) for item in items]):
+        touch(tx, QUEUE)
+    return [item.mail_id for item in items]
+
+
+def _batch_of(item: Intake) -> EventBatch:
+    return EventBatch(item.session_id, item.mail_id, item.received_at_ms, item.events)
+
+
+def _is_kept(item: Intake) -> bool:
+    return bool(item.local or item.remote or item.own_copy)
+
+
+def _is_queued(item: Intake) -> bool:
+    return bool(item.remote) or any([copy.wait is not None for copy in item.local])
+
+
+def _insert_mails(tx: Connection, items: Sequence[Intake]) -> None:
+    plain = [_mail_row(item) for item in items if item.options is PLAIN_MAIL]
+    insert_rows(tx, _MAIL, plain)
+    if len(plain) < len(items):
+        asking = [item for item in items if item.options is not PLAIN_MAIL]
+        rows = [(*_mail_row(item), *_mail_options(item.options)) for item in asking]
+        insert_rows(tx, (*_MAIL, *_MAIL_OPTIONS), rows)
+
+
+def _insert_recipients(tx: Connection, items: Sequence[Intake]) -> None:
+    """Write a plain recipient with few columns, and the others in a statement of their own."""
+    plain: list[tuple[Any, ...]] = []
+    asking: list[tuple[Any, ...]] = []
+    for item in items:
+        _add_recipients(item, plain, asking)
+    insert_rows(tx, _RECIPIENT, plain)
+    insert_rows(tx, (*_RECIPIENT, *_RECIPIENT_OPTIONS), asking)
+
+
+_MAIL = (
+    mail.c.id,
+    mail.c.parent_mail_id,
+    mail.c.session_id,
+    mail.c.account_id,
+    mail.c.at_ms,
+    mail.c.reverse_path,
+    mail.c.from_key,
+    mail.c.header_from,
+    mail.c.message_id,
+    mail.c.size,
+    mail.c.blob_id,
+    mail.c.needs_smtputf8,
+)
+_MAIL_OPTIONS = (mail.c.dsn_return, mail.c.envelope_id, mail.c.require_tls)
+_RECIPIENT = (
+    recipient.c.mail_id,
+    recipient.c.position,
+    recipient.c.address,
+    recipient.c.address_key,
+    recipient.c.state,
+    recipient.c.reason,
+    recipient.c.at_ms,
+    recipient.c.account_id,
+    recipient.c.mailbox,
+    recipient.c.next_hop,
+    recipient.c.tries,
+    recipient.c.next_try_ms,
+    recipient.c.expires_ms,
+)
+_RECIPIENT_OPTIONS = (
+    recipient.c.notify,
+    recipient.c.original_recipient,
+    recipient.c.addressed_as,
+    recipient.c.addressed_key,
+)
+_EVENT = (event.c.mail_id, event.c.session_id, event.c.at_ms, event.c.body)
+
+
+def _mail_row(item: Intake) -> tuple[Any, ...]:
+    sender = item.reverse_path
+    return (
+        item.mail_id,
+        item.parent_mail_id,
+        item.session_id,
+        item.account_id,
+        item.received_at_ms,
+        None if sender is None else str(sender),
+        None if sender is None else sender.key,
+        # An encoded word may hide a NUL, which PostgreSQL takes in no text.
+        item.header_from.replace("\0", ""),
+        item.message_id.replace("\0", ""),
+        item.size,
+        item.content.blob_id if _is_queued(item) else None,
+        item.needs_smtputf8,
+    )
+
+
+def _mail_options(options: MailOptions) -> tuple[Any, ...]:
+    """Give what is kept of them: a time to hold the mail until is in the recipients' rows."""
+    return (options.dsn_return, options.envelope_id or None, options.require_tls or None)
+
+
+def _add_recipients(
+    item: Intake, plain: list[tuple[Any, ...]], asking: list[tuple[Any, ...]]
+) -> None:
+    position = 0
+    at_ms = item.received_at_ms
+    for copy in item.local:
+        who, wait = copy.recipient, copy.wait
+        key = (item.mail_id, position, str(who), who.key)
+        position += 1
+        row: tuple[Any, ...]
+        place = (at_ms, copy.account_id, copy.mailbox_name, None, 0)
+        if wait is None:
+            row = (*key, "delivered", "", *place, None, None)
+        else:
+            row = (*key, wait.state, wait.reason, *place, wait.due_ms, wait.expires_ms)
+        if copy.options is PLAIN_RECIPIENT:
+            plain.append(row)
+        else:
+            asking.append((*row, *_recipient_options(copy.options, None)))
+    for remote in item.remote:
+        who = remote.recipient
+        key = (item.mail_id, position, str(who), who.key)
+        position += 1
+        due = (remote.next_hop, 0, remote.next_try_ms, remote.expires_ms)
+        row = (*key, remote.state, remote.reason, at_ms, None, None, *due)
+        if remote.options is PLAIN_RECIPIENT and remote.addressed_as is None:
+            plain.append(row)
+        else:
+            asking.append((*row, *_recipient_options(remote.options, remote.addressed_as)))
+    for who, reason in item.refused:
+        key = (item.mail_id, position, str(who), who.key)
+        position += 1
+        plain.append((*key, "refused", reason, at_ms, None, None, None, 0, None, None))
+
+
+def _recipient_options(
+    options: RecipientOptions, addressed_as: Address | None
+) -> tuple[int | None, str | None, str | None, str | None]:
+    return (
+        None if options.notify is None else options.notify.value,
+        options.original_recipient or None,
+        None if addressed_as is None else str(addressed_as),
+        None if addressed_as is None else addressed_as.key,
+    )
+
+
+def _appends(item: Intake) -> list[Append]:
+    appends: list[Append] = []
+    for copy in item.local:
+        if copy.wait is not None or copy.is_repeated:
+            continue
+        flags, keywords = pack_flags(copy.flags) if copy.flags else (0, "")
+        appends.append(
+            Append(
+                copy.mailbox_id,
+                item.content.blob_id,
+                item.size + len(copy.prefix.encode()),
+                item.received_at_ms,
+                flags,
+                keywords,
+                item.mail_id,
+                copy.prefix,
+            )
+        )
+    own, blob = item.own_copy, item.content
+    if own is not None:
+        flags, keywords = pack_flags(own.flags)
+        place = (own.mailbox_id, blob.blob_id, item.size, item.received_at_ms)
+        appends.append(Append(*place, flags, keywords, item.mail_id))
+    return appends

@@ -1,0 +1,386 @@
+"""Units of work on messages: put, flag, copy, move, expunge.
+
+Laws:
+- Every item names its account, and changes no mailbox of another one.
+- A change gives its mailbox one new MODSEQ, and what it changed the same one; the mailbox row is
+  locked until the commit. What did not change keeps its MODSEQ.
+- An expunged message leaves a row in ``expunged`` and lets go of its blob.
+- What a change says of a mail (into Junk, out of it, answered) is noted in the same commit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import AccountId, MailboxId, MailId, ModSeq, Uid
+from zajil.store.engine.batch import mailbox_topic, require_space, touch
+from zajil.store.engine.rows import insert_rows
+from zajil.store.feedback.feedback import said_by_flags, said_by_move
+from zajil.store.feedback.training import note_said
+from zajil.store.mail.append import (
+    Append,
+    Appended,
+    NoSuchMailbox,
+    append_messages,
+    lock_mailboxes,
+)
+from zajil.store.mail.blobs import StagedBlob, keep_blobs, release_blobs, write_blobs
+from zajil.store.mail.flags import (
+    FLAG_BITS,
+    MAX_KEYWORDS,
+    TooManyKeywords,
+    add_flags,
+    count_keywords,
+    pack_flags,
+    remove_flags,
+    replace_flags,
+)
+from zajil.store.mail.messages import Message, MessageFlags, get_flags, get_messages
+from zajil.store.schema import expunged, mailbox, message
+
+_AT_ONCE = 1000
+"""Rows named in one statement: below SQLite's 32,766 parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutMessage:
+    """A message that a client brings (APPEND, the web's drafts and sent mail)."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    content: StagedBlob
+    flags: frozenset[str]
+    received_at_ms: int
+    """INTERNALDATE."""
+    mail_id: MailId | None = None
+    """Whose journey it shares: of a copy in Sent, the mail that went out."""
+
+
+def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
+    """Put messages at the end of their mailboxes.
+
+    Unit of work: not idempotent; locks the mailboxes; touches their topics.
+
+    Raises:
+        NoSuchMailbox: it is gone, or another account's.
+        StoreFull: less space is free than the reserve.
+    """
+    require_space(tx)
+    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
+    write_blobs(tx, [item.content for item in items])
+    appends = []
+    for item in items:
+        bits, keywords = pack_flags(item.flags)
+        blob = item.content
+        appends.append(
+            Append(
+                item.mailbox_id,
+                blob.blob_id,
+                blob.size,
+                item.received_at_ms,
+                bits,
+                keywords,
+                item.mail_id,
+            )
+        )
+    return append_messages(tx, appends)
+
+
+class FlagMode(Enum):
+    """What a change does with the flags it names, in whatever case they are spelled."""
+
+    REPLACE = "replace"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class FlagChange:
+    """What ``change_flags`` takes."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    uids: tuple[Uid, ...]
+    mode: FlagMode
+    flags: frozenset[str]
+
+
+def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[tuple[MessageFlags, ...]]:
+    """Change flags of messages; those that are gone are passed over.
+
+    Unit of work: idempotent but for the MODSEQ; locks the mailboxes; touches their topics.
+
+    Returns:
+        For each item its messages with their flags now, ascending, also those it left as they were.
+
+    Raises:
+        NoSuchMailbox: it is gone, or another account's.
+        TooManyKeywords: a message would get more than it may have; none was changed.
+    """
+    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
+    return [_change_flags(tx, item) for item in items]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyMessages:
+    """What ``copy_messages`` and ``move_messages`` take."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    uids: tuple[Uid, ...]
+    target_id: MailboxId
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Where the copies lie: what COPYUID says. (RFC 4315 section 3)"""
+
+    uid_validity: int
+    """Of the target."""
+    uids: tuple[tuple[Uid, Uid], ...]
+    """Pairs of source and target, ascending by both."""
+
+
+def copy_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]:
+    """Copy messages with flags and INTERNALDATE; those that are gone are passed over.
+
+    Unit of work: not idempotent; locks both mailboxes; touches the target's topic.
+
+    Raises:
+        NoSuchMailbox: one of the two is gone, or another account's.
+        StoreFull: less space is free than the reserve.
+    """
+    require_space(tx)
+    boxes = _own(tx, _both(items))
+    return [_copy(tx, item, get_messages(tx, item.mailbox_id, item.uids), boxes) for item in items]
+
+
+def move_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]:
+    """Copy messages and expunge the originals, in one commit. (RFC 6851 section 3.3)
+
+    Unit of work: not idempotent; locks both mailboxes; touches both topics. Space is not asked
+    for: moving to the trash is how people make some.
+
+    Raises:
+        NoSuchMailbox: one of the two is gone, or another account's.
+    """
+    boxes = _own(tx, _both(items))
+    results = []
+    for item in items:
+        found = get_messages(tx, item.mailbox_id, item.uids)
+        results.append(_copy(tx, item, found, boxes))
+        _remove(tx, item.mailbox_id, [one.uid for one in found])
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetExpunged:
+    """What ``forget_expunged`` takes."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    most: int
+
+
+def forget_expunged(tx: Connection, items: Sequence[ForgetExpunged]) -> list[int]:
+    """Forget which messages were expunged longest ago, before their mailbox is deleted.
+
+    Unit of work: idempotent; locks the mailboxes; touches nothing.
+
+    Returns:
+        For each item how many were forgotten: 0, there are none left. What was expunged together
+        is forgotten together, so they may be more than ``most``.
+
+    Raises:
+        NoSuchMailbox: it is gone, or another account's.
+    """
+    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
+    counts = []
+    for item in items:
+        mine = expunged.c.mailbox_id == item.mailbox_id
+        oldest = sa.select(expunged.c.modseq).where(mine).order_by(expunged.c.modseq)
+        last = tx.scalar(sa.select(sa.func.max(oldest.limit(item.most).subquery().c.modseq)))
+        gone = sa.delete(expunged).where(mine, expunged.c.modseq <= (last or 0))
+        counts.append(tx.execute(gone).rowcount)
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class ExpungeMessages:
+    """What ``expunge_messages`` takes."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    uids: tuple[Uid, ...] | None = None
+    """Only these; ``None``: all."""
+    deleted_only: bool = True
+    """Only those with ``\\Deleted``."""
+
+
+def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[tuple[Uid, ...]]:
+    """Remove messages for good.
+
+    Unit of work: idempotent; locks the mailboxes; touches their topics.
+
+    Returns:
+        For each item what was removed, ascending.
+
+    Raises:
+        NoSuchMailbox: it is gone, or another account's.
+    """
+    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
+    removed = []
+    for item in items:
+        query = sa.select(message.c.uid).where(message.c.mailbox_id == item.mailbox_id)
+        if item.deleted_only:
+            query = query.where(message.c.flags.op("&")(FLAG_BITS["\\Deleted"]) != 0)
+        chosen = [query] if item.uids is None else map(query.where, _any_of(item.uids))
+        removed.append(tuple([Uid(uid) for one in chosen for uid in sorted(tx.scalars(one))]))
+        _remove(tx, item.mailbox_id, removed[-1])
+    return removed
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    uid_validity: int
+    role: str | None
+
+
+def _own(tx: Connection, pairs: Iterable[tuple[AccountId, MailboxId]]) -> dict[MailboxId, _Box]:
+    """Lock the mailboxes; give what is known of each; refuse what is not the account's."""
+    wanted = set(pairs)
+    ids = sorted({mailbox_id for _, mailbox_id in wanted})
+    lock_mailboxes(tx, ids)
+    rows = tx.execute(
+        sa.select(mailbox.c.id, mailbox.c.account_id, mailbox.c.uid_validity, mailbox.c.role).where(
+            mailbox.c.id.in_(ids)
+        )
+    ).all()
+    owned = {(row.account_id, row.id) for row in rows}
+    # Security: an id is never enough; it must be the account's own (attacks.md, group E).
+    for pair in wanted - owned:
+        raise NoSuchMailbox(pair[1])
+    return {row.id: _Box(row.uid_validity, row.role) for row in rows}
+
+
+def _both(items: Sequence[CopyMessages]) -> Iterator[tuple[AccountId, MailboxId]]:
+    for item in items:
+        yield item.account_id, item.mailbox_id
+        yield item.account_id, item.target_id
+
+
+def _change_flags(tx: Connection, item: FlagChange) -> tuple[MessageFlags, ...]:
+    before = get_flags(tx, item.mailbox_id, item.uids)
+    groups: dict[frozenset[str], list[Uid]] = defaultdict(list)
+    outcomes: dict[frozenset[str], frozenset[str]] = {}  # many messages have the same flags
+    for one in before:
+        after = outcomes.get(one.flags)
+        if after is None:
+            after = outcomes[one.flags] = _apply(item, one.flags)
+            if len(after) > MAX_KEYWORDS:
+                _check_keywords(one.flags, after)
+        if after != one.flags:
+            groups[after].append(one.uid)
+    if not groups:
+        return tuple(before)
+    modseq = _next_modseq(tx, item.mailbox_id)
+    changed: dict[Uid, MessageFlags] = {}
+    for flags, uids in groups.items():
+        bits, keywords = pack_flags(flags)
+        for portion in _portions(uids):
+            tx.execute(
+                sa.update(message)
+                .where(message.c.mailbox_id == item.mailbox_id, message.c.uid.in_(portion))
+                .values(flags=bits, keywords=keywords, modseq=modseq)
+            )
+        changed.update((uid, MessageFlags(uid, modseq, flags)) for uid in uids)
+    note_said(tx, said_by_flags(tx, item.account_id, item.mailbox_id, before, changed))
+    return tuple([changed.get(one.uid, one) for one in before])
+
+
+def _check_keywords(before: frozenset[str], after: frozenset[str]) -> None:
+    # One that has more already may lose some, and may still be marked as seen.
+    count = count_keywords(after)
+    if count > MAX_KEYWORDS and count > count_keywords(before):
+        raise TooManyKeywords(f"{count} keywords")
+
+
+def _apply(item: FlagChange, flags: frozenset[str]) -> frozenset[str]:
+    match item.mode:
+        case FlagMode.REPLACE:
+            return replace_flags(flags, item.flags)
+        case FlagMode.ADD:
+            return add_flags(flags, item.flags)
+        case FlagMode.REMOVE:
+            return remove_flags(flags, item.flags)
+
+
+def _next_modseq(tx: Connection, mailbox_id: MailboxId) -> ModSeq:
+    touch(tx, mailbox_topic(mailbox_id))
+    return ModSeq(
+        tx.execute(
+            sa.update(mailbox)
+            .where(mailbox.c.id == mailbox_id)
+            .values(modseq=mailbox.c.modseq + 1)
+            .returning(mailbox.c.modseq)
+        ).scalar_one()
+    )
+
+
+def _copy(
+    tx: Connection, item: CopyMessages, found: Sequence[Message], boxes: dict[MailboxId, _Box]
+) -> Copied:
+    for start in range(0, len(found), _AT_ONCE):
+        keep_blobs(tx, [one.blob_id for one in found[start : start + _AT_ONCE]])
+    appends = []
+    for one in found:
+        bits, keywords = pack_flags(one.flags)
+        appends.append(
+            Append(
+                item.target_id,
+                one.blob_id,
+                one.size,
+                one.received_at_ms,
+                bits,
+                keywords,
+                one.mail_id,
+                one.prefix.decode("utf-8"),
+            )
+        )
+    placed = append_messages(tx, appends)
+    pairs = zip([one.uid for one in found], [one.uid for one in placed], strict=True)
+    source, target = boxes[item.mailbox_id], boxes[item.target_id]
+    note_said(tx, said_by_move(item.account_id, source.role, target.role, found))
+    return Copied(target.uid_validity, tuple(pairs))
+
+
+def _remove(tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> None:
+    if not uids:
+        return
+    modseq = _next_modseq(tx, mailbox_id)
+    for portion in _portions(uids):
+        blob_ids = tx.scalars(
+            sa.delete(message)
+            .where(message.c.mailbox_id == mailbox_id, message.c.uid.in_(portion))
+            .returning(message.c.blob_id)
+        ).all()
+        release_blobs(tx, blob_ids)
+    rows = [(mailbox_id, modseq, uid) for uid in uids]
+    insert_rows(tx, (expunged.c.mailbox_id, expunged.c.modseq, expunged.c.uid), rows)
+
+
+def _any_of(uids: Sequence[Uid]) -> Iterator[sa.ColumnElement[bool]]:
+    return (message.c.uid.in_(portion) for portion in _portions(uids))
+
+
+def _portions(uids: Sequence[Uid]) -> Iterator[Sequence[Uid]]:
+    return (uids[start : start + _AT_ONCE] for start in range(0, len(uids), _AT_ONCE))

@@ -1,0 +1,334 @@
+"""Messages of a mailbox: read them, and follow their changes.
+
+The units that change them are in ``message_changes``.
+
+Laws:
+- What a reader sees as the message is ``prefix`` + blob, byte for byte.
+- Who follows a mailbox remembers one MODSEQ: every change has a larger one, in the order of
+  commits (the mailbox row is locked while it is given).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, Uid
+from zajil.store.mail.blobs import BlobReader, Blobs
+from zajil.store.mail.flags import FLAG_BITS, unpack_flags
+from zajil.store.mail.mailboxes import Mailbox, find_mailbox
+from zajil.store.schema import expunged, mailbox, message
+
+CHANGES = 1000
+"""Changes of a mailbox that are told at a time."""
+_AT_ONCE = 1000
+"""Rows named in one statement: below SQLite's 32,766 parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a mailbox, without its bytes."""
+
+    uid: Uid
+    modseq: ModSeq
+    flags: frozenset[str]
+    received_at_ms: int
+    """INTERNALDATE."""
+    size: int
+    """Prefix and blob together, in bytes: RFC822.SIZE."""
+    blob_id: BlobId
+    mail_id: MailId | None
+    """``None``: a client put it there."""
+    prefix: bytes
+    """Return-Path and Delivered-To."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFlags:
+    """The flags of one message, after a change."""
+
+    uid: Uid
+    modseq: ModSeq
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxChanges:
+    """What happened to a mailbox since a MODSEQ."""
+
+    modseq: ModSeq
+    """Where to go on from."""
+    uid_next: Uid
+    recent_from: Uid
+    """UIDs from here on are recent to no session yet (``store.mail.recent``)."""
+    changed: tuple[MessageFlags, ...]
+    """New flags, ascending by UID; behind them new messages, unless there is ``more``."""
+    expunged: tuple[Uid, ...]
+    """Ascending; may name messages that came and went meanwhile."""
+    more: bool = False
+    """There are later changes: ask again from ``modseq`` on."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxSnapshot:
+    """All that SELECT needs, at one moment."""
+
+    mailbox: Mailbox
+    uids: tuple[Uid, ...]
+    """Ascending."""
+    keywords: tuple[str, ...]
+    """Each once, in whatever case it is spelled elsewhere, as the first message with it has it."""
+    first_unseen: Uid | None
+
+
+class MessageReader:
+    """Random access to the bytes of one message, as its reader sees them."""
+
+    def __init__(self, prefix: bytes, blob: BlobReader) -> None:
+        self._prefix = prefix
+        self._blob = blob
+        self.size = len(prefix) + blob.size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Give up to ``size`` bytes from ``offset``; fewer only at the end. May wait on the disk.
+
+        Raises:
+            StoreUnavailable: the file of the message cannot be read.
+        """
+        begin = len(self._prefix)
+        if offset >= begin:
+            return self._blob.read_at(offset - begin, size)
+        head = self._prefix[offset : offset + size]
+        return head + self._blob.read_at(0, size - len(head)) if len(head) < size else head
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._blob.close()
+
+    def __enter__(self) -> MessageReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_message(conn: Connection, blobs: Blobs, found: Message) -> MessageReader:
+    """Open the bytes of a message; the caller closes it, also after the snapshot has ended.
+
+    Raises:
+        NoSuchBlob: the message was expunged since.
+        StoreUnavailable: its file cannot be read.
+    """
+    return MessageReader(found.prefix, blobs.open(conn, found.blob_id))
+
+
+def read_message(conn: Connection, blobs: Blobs, found: Message) -> bytes:
+    """Give all bytes of a message.
+
+    Raises:
+        NoSuchBlob: the message was expunged since.
+        StoreUnavailable: its file cannot be read.
+    """
+    return found.prefix + blobs.read(conn, found.blob_id)
+
+
+def open_messages(
+    conn: Connection, blobs: Blobs, found: Sequence[Message]
+) -> Iterator[tuple[Message, MessageReader | None]]:
+    """Open messages in their order, with one statement; ``None`` stands for one that is gone.
+
+    The caller closes each reader. What is small enough to lie in the database is in memory, of all
+    of them, so their sizes together are the caller's to bound.
+
+    Raises:
+        StoreUnavailable: a file cannot be read.
+    """
+    opened = blobs.open_all(conn, [one.blob_id for one in found])
+    for one in found:
+        open_blob = opened.get(one.blob_id)
+        yield one, None if open_blob is None else MessageReader(one.prefix, open_blob())
+
+
+def take_snapshot(conn: Connection, account_id: AccountId, name: str) -> MailboxSnapshot | None:
+    """Give a mailbox with its UIDs; ``None``: the account has none of this name."""
+    box = find_mailbox(conn, account_id, name)
+    if box is None:
+        return None
+    return MailboxSnapshot(
+        box,
+        tuple(list_uids(conn, box.mailbox_id)),
+        list_keywords(conn, box.mailbox_id),
+        first_unseen(conn, box.mailbox_id),
+    )
+
+
+def list_uids(conn: Connection, mailbox_id: MailboxId) -> list[Uid]:
+    """Give the UIDs of all messages, ascending."""
+    return list(conn.scalars(_UIDS, {"mailbox_": mailbox_id}))
+
+
+def first_unseen(conn: Connection, mailbox_id: MailboxId) -> Uid | None:
+    """Give the UID of the first message without ``\\Seen``; ``None``: all are seen."""
+    return conn.scalar(_FIRST_UNSEEN, {"mailbox_": mailbox_id})
+
+
+def get_messages(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[Message]:
+    """Give those of the messages that are still there, ascending."""
+    found: list[Message] = []
+    for wanted in _portions(sorted(uids)):
+        rows = conn.execute(_MESSAGES, {"mailbox_": mailbox_id, "uids_": wanted})
+        found += [_message(row) for row in rows]
+    return found
+
+
+def newest_messages(
+    conn: Connection, mailbox_id: MailboxId, limit: int, *, before: Uid | None = None
+) -> list[Message]:
+    """Give the newest messages, newest first: one page of a list.
+
+    Args:
+        conn: a snapshot.
+        mailbox_id: of a mailbox that the caller found under its account.
+        limit: most that are given.
+        before: only those with a smaller UID; ``None``: from the end.
+    """
+    query = sa.select(message).where(message.c.mailbox_id == mailbox_id)
+    if before is not None:
+        query = query.where(message.c.uid < before)
+    rows = conn.execute(query.order_by(message.c.uid.desc()).limit(limit))
+    return [_message(row) for row in rows]
+
+
+def get_flags(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[MessageFlags]:
+    """Give the flags of those of the messages that are still there, ascending."""
+    found: list[MessageFlags] = []
+    for wanted in _portions(sorted(uids)):
+        rows = conn.execute(_FLAGS, {"mailbox_": mailbox_id, "uids_": wanted})
+        found += [_flags(row) for row in rows]
+    return found
+
+
+def list_keywords(conn: Connection, mailbox_id: MailboxId) -> tuple[str, ...]:
+    """Give every keyword that some message of the mailbox has, once, in its first spelling."""
+    words: dict[str, str] = {}
+    for keywords in conn.scalars(_KEYWORDS, {"mailbox_": mailbox_id}):
+        for word in keywords.split():
+            words.setdefault(word.lower(), word)
+    return tuple(words.values())
+
+
+def changes_since(
+    conn: Connection,
+    account_id: AccountId,
+    mailbox_id: MailboxId,
+    modseq: ModSeq,
+    uid_next: Uid,
+    most: int = CHANGES,
+) -> MailboxChanges | None:
+    """Give what happened since; ``None``: the mailbox is gone, or another account's.
+
+    Args:
+        conn: a snapshot.
+        account_id: whose mailbox it is.
+        mailbox_id: the mailbox.
+        modseq: as far as the caller knows it.
+        uid_next: messages from this UID on are new to the caller; they come with the last changes.
+        most: changes at a time; what one commit changed comes together.
+    """
+    box = conn.execute(_POSITION, {"mailbox_": mailbox_id, "account_": account_id}).one_or_none()
+    if box is None:
+        return None
+    if box.modseq == modseq:
+        return MailboxChanges(modseq, box.uid_next, box.recent_from, (), ())
+    given = {"mailbox_": mailbox_id, "modseq_": modseq, "most_": most}
+    over = [found for query in _OVER if (found := conn.scalar(query, given)) is not None]
+    until = max(modseq + 1, min(over) - 1) if over else box.modseq
+    more = until < box.modseq
+    since = {**given, "until_": until, "uid_next_": uid_next}
+    changed = [_flags(row) for row in conn.execute(_CHANGED, since)]
+    if not more:
+        changed += [_flags(row) for row in conn.execute(_ARRIVED, since)]
+    expunged_uids = tuple(conn.scalars(_EXPUNGED, since))
+    next_ = uid_next if more else box.uid_next
+    return MailboxChanges(
+        ModSeq(until), next_, box.recent_from, tuple(changed), expunged_uids, more
+    )
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+_MAILBOX = message.c.mailbox_id == sa.bindparam("mailbox_")
+_WANTED = message.c.uid.in_(sa.bindparam("uids_", expanding=True))
+_FLAG_COLUMNS = (message.c.uid, message.c.modseq, message.c.flags, message.c.keywords)
+
+_UIDS = sa.select(message.c.uid).where(_MAILBOX).order_by(message.c.uid)
+_FIRST_UNSEEN = _UIDS.where(message.c.flags.op("&")(FLAG_BITS["\\Seen"]) == 0).limit(1)
+_MESSAGES = sa.select(message).where(_MAILBOX, _WANTED).order_by(message.c.uid)
+_FLAGS = sa.select(*_FLAG_COLUMNS).where(_MAILBOX, _WANTED).order_by(message.c.uid)
+_KEYWORDS = (
+    sa.select(message.c.keywords)
+    .where(_MAILBOX, message.c.keywords != "")
+    .group_by(message.c.keywords)
+    .order_by(sa.func.min(message.c.uid))
+)
+_POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.recent_from).where(
+    mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_")
+)
+_SINCE = message.c.modseq > sa.bindparam("modseq_")
+_GONE = expunged.c.mailbox_id == sa.bindparam("mailbox_")
+_GONE_SINCE = expunged.c.modseq > sa.bindparam("modseq_")
+_CHANGED = (
+    sa.select(*_FLAG_COLUMNS)
+    .where(_MAILBOX, _SINCE, message.c.modseq <= sa.bindparam("until_"))
+    .where(message.c.uid < sa.bindparam("uid_next_"))
+    .order_by(message.c.uid)
+)
+_ARRIVED = (
+    sa.select(*_FLAG_COLUMNS)
+    .where(_MAILBOX, _SINCE, message.c.uid >= sa.bindparam("uid_next_"))
+    .order_by(message.c.uid)
+)
+_EXPUNGED = (
+    sa.select(expunged.c.uid)
+    .where(_GONE, _GONE_SINCE, expunged.c.modseq <= sa.bindparam("until_"))
+    .order_by(expunged.c.uid)
+)
+_OVER = tuple(
+    query.limit(1).offset(sa.bindparam("most_"))
+    for query in (
+        sa.select(message.c.modseq).where(_MAILBOX, _SINCE).order_by(message.c.modseq),
+        sa.select(expunged.c.modseq).where(_GONE, _GONE_SINCE).order_by(expunged.c.modseq),
+    )
+)
+"""The MODSEQ of the first change that is one too many."""
+
+
+def _portions(uids: Sequence[Uid]) -> Iterator[Sequence[Uid]]:
+    return (uids[start : start + _AT_ONCE] for start in range(0, len(uids), _AT_ONCE))
+
+
+def _message(row: Any) -> Message:
+    return Message(
+        row.uid,
+        row.modseq,
+        unpack_flags(row.flags, row.keywords),
+        row.received_at_ms,
+        row.size,
+        row.blob_id,
+        row.mail_id,
+        row.prefix.encode("utf-8"),
+    )
+
+
+def _flags(row: Any) -> MessageFlags:
+    return MessageFlags(row.uid, row.modseq, unpack_flags(row.flags, row.keywords))

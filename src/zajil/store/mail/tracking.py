@@ -1,0 +1,279 @@
+"""The journey in the store: events as they are recorded, one mail's story, the search for mails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.address import BadAddress, parse_address
+from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailId, SessionId, new_mail_id
+from zajil.store.engine.batch import note
+from zajil.store.mail.blobs import release_blobs
+from zajil.store.schema import event, mail, recipient
+from zajil.tracking.codec import decode_events, encode_events
+from zajil.tracking.events import MailRefused, TrackingEvent
+from zajil.tracking.journey import Journey, Recorded, refused_journey
+from zajil.tracking.recipient_state import RecipientState
+
+_ID_IS_OLDER_MS = 86_400_000
+"""A mail's id is made when its transaction begins, at most so long before it is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """What happened in one transaction, or on one connection: one row."""
+
+    session_id: SessionId | None
+    mail_id: MailId | None
+    at_ms: int
+    events: tuple[TrackingEvent, ...]
+
+
+def record_events(tx: Connection, batches: Sequence[EventBatch]) -> list[None]:
+    """Keep events; empty batches write nothing.
+
+    Unit of work: not idempotent, locks nothing. Other units call it inside their own transaction,
+    so that an effect and its events are committed together.
+    """
+    rows = [
+        {
+            "mail_id": batch.mail_id,
+            "session_id": batch.session_id,
+            "at_ms": batch.at_ms,
+            "body": encode_events(batch.events),
+        }
+        for batch in batches
+        if batch.events
+    ]
+    if rows:
+        note(tx, [batch for batch in batches if batch.events])
+        # RETURNING makes SQLAlchemy send one statement with many rows (style C12 example 5).
+        tx.execute(_RECORD, rows)
+    return [None] * len(batches)
+
+
+def delete_events(tx: Connection, before_ms: Sequence[int]) -> list[int]:
+    """Forget events older than each of the given times; mails and their states remain.
+
+    Unit of work: idempotent.
+
+    Returns:
+        How many rows went.
+    """
+    return [
+        tx.execute(sa.delete(event).where(event.c.at_ms < limit)).rowcount for limit in before_ms
+    ]
+
+
+def delete_mails(tx: Connection, before_ms: Sequence[int]) -> list[int]:
+    """Forget who wrote to whom before each of the given times, but for what still waits.
+
+    The messages themselves are the owners' and stay in their mailboxes.
+
+    Unit of work: idempotent.
+
+    Returns:
+        How many mails were forgotten.
+    """
+    counts: list[int] = []
+    for limit in before_ms:
+        unfinished = sa.select(recipient.c.mail_id).where(
+            recipient.c.mail_id == mail.c.id, recipient.c.state.in_(["waiting", "held"])
+        )
+        # Ids sort by time: the primary key finds the old ones.
+        oldest_kept = new_mail_id(max(0, limit), bytes(ID_RANDOM_SIZE))
+        gone = tx.execute(
+            sa.delete(mail)
+            .where(mail.c.id < oldest_kept, mail.c.at_ms < limit, ~unfinished.exists())
+            .returning(mail.c.id, mail.c.blob_id)
+        ).all()
+        for start in range(0, len(gone), 1000):
+            part = [row.id for row in gone[start : start + 1000]]
+            tx.execute(sa.delete(recipient).where(recipient.c.mail_id.in_(part)))
+        release_blobs(tx, [row.blob_id for row in gone if row.blob_id is not None])
+        counts.append(len(gone))
+    return counts
+
+
+def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
+    """Give all that is known of a mail, for ``tracking.journey`` to cut to its viewer.
+
+    A mail that was refused after its end has no row: what is known of it stands in its events.
+    """
+    row = conn.execute(_MAIL, {"mail_id_": mail_id}).one_or_none()
+    own = [
+        Recorded(part.session_id, one)
+        for part in conn.execute(_EVENTS_OF_MAIL, {"mail_id_": mail_id})
+        for one in decode_events(part.body)
+    ]
+    if row is None:
+        # A mail whose row is gone was forgotten, whatever events are left of it.
+        if not any(item.event.name == MailRefused.name for item in own):
+            return None
+        return refused_journey(mail_id, _with_session(conn, own[0].session_id, mail_id, own))
+    recorded = _with_session(conn, row.session_id, mail_id, own)
+    return Journey(
+        mail_id=mail_id,
+        parent_mail_id=row.parent_mail_id,
+        message_id=row.message_id,
+        header_from=row.header_from,
+        received_at_ms=row.at_ms,
+        account_id=row.account_id,
+        recipients=tuple(
+            RecipientState(
+                copy.address,
+                copy.state,
+                copy.reason,
+                copy.next_try_ms,
+                copy.account_id,
+                copy.addressed_as,
+            )
+            for copy in conn.execute(_RECIPIENTS, {"mail_id_": mail_id})
+        ),
+        events=tuple(recorded),
+    )
+
+
+def _with_session(
+    conn: Connection, session_id: str | None, mail_id: MailId, own: list[Recorded]
+) -> list[Recorded]:
+    recorded = own
+    if session_id is not None:
+        recorded = _session_events(conn, SessionId(session_id), mail_id) + own
+    # Stable: events of one millisecond stay in the order they were recorded in.
+    recorded.sort(key=lambda item: item.event.at_ms)
+    return recorded
+
+
+def _session_events(conn: Connection, session_id: SessionId, mail_id: MailId) -> list[Recorded]:
+    # How the connection began stands in its first row, which may be that of another mail; of such
+    # a row nothing but the connection itself belongs to this journey.
+    rows = conn.execute(_EVENTS_OF_SESSION, {"session_id_": session_id, "mail_id_": mail_id})
+    return [
+        Recorded(session_id, one)
+        for row in rows
+        for one in decode_events(row.body)
+        if one.name.startswith("session.")
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class MailQuery:
+    """What an admin looks for; ``None`` asks for nothing. All that is given must match."""
+
+    to: str | None = None
+    """An address, or a piece of one."""
+    sender: str | None = None
+    """The reverse path or the From address, or a piece of one."""
+    message_id: str | None = None
+    """With or without its angle brackets."""
+    since_ms: int | None = None
+    account_id: AccountId | None = None
+    """Only what this account handed in."""
+    refused: bool = False
+    """Only mails of which a recipient, or the whole, was refused."""
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMail:
+    """One mail of a search."""
+
+    mail_id: MailId
+    header_from: str
+    message_id: str
+    at_ms: int
+    size: int
+    recipients: tuple[tuple[str, str], ...]
+    """Address in wire form, and state."""
+
+
+def find_mails(conn: Connection, query: MailQuery) -> list[FoundMail]:
+    """Search mails, newest first."""
+    rows = conn.execute(_search(query)).all()
+    copies: dict[str, list[tuple[str, str]]] = {row.id: [] for row in rows}
+    for copy in conn.execute(_STATES, {"mail_ids_": list(copies)}) if rows else ():
+        copies[copy.mail_id].append((copy.address, copy.state))
+    return [
+        FoundMail(
+            row.id, row.header_from, row.message_id, row.at_ms, row.size, tuple(copies[row.id])
+        )
+        for row in rows
+    ]
+
+
+def _search(query: MailQuery) -> sa.Select[tuple[str, str, str, int, int]]:
+    search = (
+        sa.select(mail.c.id, mail.c.header_from, mail.c.message_id, mail.c.at_ms, mail.c.size)
+        .order_by(mail.c.id.desc())
+        .limit(query.limit)
+    )
+    if query.to:
+        # Two searches, each by its index: what was named, and what an alias stood for.
+        keys = (recipient.c.address_key, recipient.c.addressed_key)
+        copies = [sa.select(recipient.c.mail_id).where(_names(key, query.to)) for key in keys]
+        if query.since_ms is not None:
+            copies = [part.where(recipient.c.at_ms >= query.since_ms) for part in copies]
+        search = search.where(mail.c.id.in_(sa.union(*copies)))
+    if query.refused:
+        refused = sa.select(recipient.c.mail_id).where(
+            recipient.c.mail_id == mail.c.id, recipient.c.state == "refused"
+        )
+        search = search.where(refused.exists())
+    if query.sender:
+        # header_from is kept as it was written, so it is searched by a piece of it.
+        written = sa.func.lower(mail.c.header_from).contains(query.sender.lower(), autoescape=True)
+        search = search.where(_names(mail.c.from_key, query.sender) | written)
+    if query.message_id:
+        bare = query.message_id.strip().removeprefix("<").removesuffix(">")
+        search = search.where(mail.c.message_id.in_([bare, f"<{bare}>"]))
+    if query.since_ms is not None:
+        oldest = new_mail_id(max(0, query.since_ms - _ID_IS_OLDER_MS), bytes(ID_RANDOM_SIZE))
+        search = search.where(mail.c.id >= oldest, mail.c.at_ms >= query.since_ms)
+    if query.account_id is not None:
+        search = search.where(mail.c.account_id == query.account_id)
+    return search
+
+
+def _names(column: sa.ColumnElement[str], text: str) -> sa.ColumnElement[bool]:
+    try:
+        return column == parse_address(text.strip()).key
+    except BadAddress:
+        return column.contains(text.strip().casefold(), autoescape=True)
+
+
+_RECORD = sa.insert(event).returning(event.c.id)
+_MAIL = sa.select(mail).where(mail.c.id == sa.bindparam("mail_id_"))
+_RECIPIENTS = (
+    sa.select(recipient)
+    .where(recipient.c.mail_id == sa.bindparam("mail_id_"))
+    .order_by(recipient.c.position)
+)
+_EVENTS_OF_MAIL = (
+    sa.select(event).where(event.c.mail_id == sa.bindparam("mail_id_")).order_by(event.c.id)
+)
+_FIRST = event.alias()
+_EVENTS_OF_SESSION = (
+    sa.select(event)
+    .where(
+        event.c.session_id == sa.bindparam("session_id_"),
+        # Rows of the mail itself are read already.
+        event.c.mail_id.is_(None) | (event.c.mail_id != sa.bindparam("mail_id_")),
+        event.c.mail_id.is_(None)
+        | (
+            event.c.id
+            == sa.select(sa.func.min(_FIRST.c.id))
+            .where(_FIRST.c.session_id == sa.bindparam("session_id_"))
+            .scalar_subquery()
+        ),
+    )
+    .order_by(event.c.id)
+)
+_STATES = (
+    sa.select(recipient.c.mail_id, recipient.c.address, recipient.c.state)
+    .where(recipient.c.mail_id.in_(sa.bindparam("mail_ids_", expanding=True)))
+    .order_by(recipient.c.mail_id, recipient.c.position)
+)

@@ -1,0 +1,1 @@
+"""Domains, accounts and aliases, their passwords and sessions, and the signing keys."""

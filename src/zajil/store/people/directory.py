@@ -1,0 +1,183 @@
+"""Whose an address is, from memory where it was asked before (decision 0001).
+
+All domains and the entries that were asked for are kept, and all are dropped when the directory
+changes. ``peek`` never waits: RCPT is answered without a task switch in the common case.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.address import Address, parse_address
+from zajil.core.directory import AccountEntry, AliasEntry, DirectoryAnswer, Entry
+from zajil.core.ids import AccountId, MailboxId
+from zajil.store.mail.room import is_full
+from zajil.store.schema import account, address, domain, mailbox
+
+R = TypeVar("R")
+
+_MAX_ENTRIES = 100_000
+"""Addresses kept, found or not: whoever guesses addresses must not fill the memory."""
+
+_ELSEWHERE = DirectoryAnswer(is_local=False, entry=None)
+_NOBODY_HERE = DirectoryAnswer(is_local=True, entry=None)
+
+
+class _Read(Protocol):
+    def __call__(self, query: Callable[[Connection], R], /) -> Awaitable[R]: ...
+
+
+class Directory:
+    """The cache of one worker."""
+
+    def __init__(self, read: _Read, most_messages: int = 0) -> None:
+        self._read = read
+        self._most_messages = most_messages
+        """Of an INBOX; 0: any number."""
+        self._domains: frozenset[str] | None = None
+        self.postmaster: AccountEntry | None = None
+        """Who gets mail to postmaster and abuse where nobody has these addresses: the first admin.
+        As last read; renewed together with the domains."""
+        self.hostname = ""
+        """The server's own name, where it is no domain of ours: only the addresses that must exist
+        (RFC 5321 section 4.5.1) are taken there, because our own mail may come from them."""
+        self._answers: dict[str, DirectoryAnswer] = {}
+        self._generation = 0
+
+    async def load(self) -> None:
+        """Fetch the domains, so that ``peek`` knows who is not ours."""
+        generation = self._generation
+        domains, postmaster = await self._read(lambda c: (load_domains(c), find_postmaster(c)))
+        if generation == self._generation:
+            self._domains, self.postmaster = domains, postmaster
+
+    def is_ours(self, domain: str) -> bool:
+        """Whether a domain is one of ours, from memory; no before the domains were ever read."""
+        return self._domains is not None and domain in self._domains
+
+    def peek(self, who: Address) -> DirectoryAnswer | None:
+        """Answer from memory; ``None``: it is not there, ask ``find``."""
+        if self._domains is None:
+            return None
+        if who.domain not in self._domains:
+            return _NOBODY_HERE if who.domain == self.hostname else _ELSEWHERE
+        return self._answers.get(who.key)
+
+    async def find(self, who: Address) -> DirectoryAnswer:
+        """Answer, from the store if need be.
+
+        Raises:
+            StoreUnavailable: it cannot be read: answer 4yz.
+        """
+        known = self.peek(who)
+        if known is not None:
+            return known
+        if self._domains is None:
+            await self.load()
+        generation = self._generation
+        answer = await self._read(lambda conn: look_up(conn, who, self._most_messages))
+        if not answer.is_local and who.domain == self.hostname:
+            return _NOBODY_HERE
+        # Nobody tells us when a full INBOX is full no more.
+        passes = isinstance(answer.entry, AccountEntry) and answer.entry.is_full
+        # What was read before a change must not outlive it.
+        if generation == self._generation and not passes:
+            if len(self._answers) >= _MAX_ENTRIES:
+                self._answers.clear()
+            if answer.is_local:
+                self._answers[who.key] = answer
+        return answer
+
+    def forget(self) -> None:
+        """Drop everything: the directory changed."""
+        self._generation += 1
+        self._domains = None
+        self._answers.clear()
+
+
+def load_domains(conn: Connection) -> frozenset[str]:
+    """Give the ASCII names of all domains of ours."""
+    return frozenset(conn.scalars(sa.select(domain.c.ascii_name)))
+
+
+def find_postmaster(conn: Connection) -> AccountEntry | None:
+    """Give the account of the first admin that is not suspended."""
+    first = conn.scalar(
+        sa.select(account.c.address)
+        .where(account.c.admin.is_(True), account.c.active.is_(True))
+        .order_by(account.c.id)
+        .limit(1)
+    )
+    entry = look_up(conn, parse_address(first)).entry if first else None
+    return entry if isinstance(entry, AccountEntry) else None
+
+
+def find_entry(conn: Connection, account_id: AccountId) -> AccountEntry | None:
+    """Give the entry of an account; ``None``: it is gone."""
+    own = conn.scalar(sa.select(account.c.address).where(account.c.id == account_id))
+    entry = look_up(conn, parse_address(own)).entry if own else None
+    return entry if isinstance(entry, AccountEntry) else None
+
+
+def _forwarding(row: Any) -> tuple[tuple[Address, ...], bool]:
+    if row.forward_to is None:
+        return (), True
+    return tuple(map(parse_address, json.loads(row.forward_to))), bool(row.keeps_copy)
+
+
+def look_up(conn: Connection, who: Address, most_messages: int = 0) -> DirectoryAnswer:
+    """Ask the store about one address.
+
+    Args:
+        conn: a snapshot.
+        who: the address.
+        most_messages: with so many an INBOX is full; 0: it never is.
+    """
+    is_local = conn.scalar(_DOMAIN, {"name_": who.domain}) is not None
+    row = conn.execute(_ENTRY, {"key_": who.key}).one_or_none() if is_local else None
+    if row is None:
+        return DirectoryAnswer(is_local, None)
+    entry: Entry
+    if row.targets is not None:
+        targets = tuple(parse_address(text) for text in json.loads(row.targets))
+        entry = AliasEntry(parse_address(row.address), targets)
+    else:
+        entry = AccountEntry(
+            AccountId(row.account_id),
+            parse_address(row.own_address),
+            MailboxId(row.inbox),
+            MailboxId(row.junk),
+            bool(row.active),
+            *_forwarding(row),
+            is_full=is_full(conn, row.inbox, most_messages),
+        )
+    return DirectoryAnswer(True, entry)
+
+
+_inbox, _junk = mailbox.alias("inbox"), mailbox.alias("junk")
+
+_DOMAIN = sa.select(domain.c.ascii_name).where(domain.c.ascii_name == sa.bindparam("name_"))
+_ENTRY = (
+    sa.select(
+        address.c.address,
+        address.c.targets,
+        address.c.account_id,
+        account.c.address.label("own_address"),
+        account.c.active,
+        account.c.forward_to,
+        account.c.keeps_copy,
+        _inbox.c.id.label("inbox"),
+        # Whoever deleted Junk gets junk where he sees it.
+        sa.func.coalesce(_junk.c.id, _inbox.c.id).label("junk"),
+    )
+    .select_from(address)
+    .outerjoin(account, account.c.id == address.c.account_id)
+    .outerjoin(_inbox, sa.and_(_inbox.c.account_id == account.c.id, _inbox.c.role == "inbox"))
+    .outerjoin(_junk, sa.and_(_junk.c.account_id == account.c.id, _junk.c.role == "junk"))
+    .where(address.c.key == sa.bindparam("key_"))
+)

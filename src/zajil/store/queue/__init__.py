@@ -1,0 +1,1 @@
+"""The delivery queue: leasing recipients, settling attempts, what operators see and do."""

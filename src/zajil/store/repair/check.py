@@ -1,0 +1,187 @@
+"""Find what is damaged in a store, and mend what can be mended without losing anything.
+
+It works beside a running server: each look is a short snapshot, and what was seen in one is asked
+again before it is told.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.store.engine.dialect import Progress
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import ORPHAN_AGE_MS, Store
+from zajil.store.mail.blobs import release_blobs
+from zajil.store.repair.damage import REPAIR, RESTORE, RULES, Damage, Rule, messages_of_blob
+from zajil.store.schema import blob, expunged, mail, mailbox, message, recipient
+
+_PORTION = 1000
+
+
+def find_damage(store: Store, *, is_served: bool, progress: Progress) -> list[Damage]:
+    """Look at everything: the database itself, its rows, the files of large messages.
+
+    Args:
+        store: opened; not started.
+        is_served: a server runs: a new file may belong to a transaction that is under way.
+        progress: told of the steps: one for each rule, and for each portion of files.
+    """
+    found = _look(store, _integrity)
+    if found:
+        return found  # the answers of other queries would mean nothing
+    files = store.read_now(lambda conn: conn.scalar(_COUNT_FILES)) or 0
+    total, done = len(RULES) + 2 + files // _PORTION, 0
+    for rule in RULES:
+        found += _look(store, partial(_apply, rule))
+        done += 1
+        progress(done, total)
+    for damage in _files(store):
+        if isinstance(damage, Damage):
+            found.append(damage)
+        else:
+            done += 1
+            progress(min(done, total), total)
+    found += [
+        Damage("orphan", f"file blobs/{name}", "no row of the store names it", REPAIR, True)
+        for name in store.orphans(_age(is_served=is_served))
+    ]
+    progress(total, total)
+    return found
+
+
+def repair(store: Store, *, is_served: bool) -> None:
+    """Mend what ``find_damage`` calls reparable; the rest stays as it is.
+
+    One commit, which locks what it changes; then files without a row are removed.
+    """
+    store.write_now(_repair, None)
+    store.sweep(_age(is_served=is_served))
+
+
+def _age(*, is_served: bool) -> int:
+    # Without a server nothing is under way; the clock of a file may be ahead of ours.
+    return ORPHAN_AGE_MS if is_served else -ORPHAN_AGE_MS
+
+
+def _look(store: Store, query: Callable[[Connection], list[Damage]]) -> list[Damage]:
+    try:
+        found = store.read_now(query)
+    except (sa.exc.DBAPIError, StoreUnavailable) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        reason = " ".join(str(cause).split())
+        return [Damage("unreadable", "the database", reason, "restore it from a backup")]
+    return found
+
+
+def _apply(rule: Rule, conn: Connection) -> list[Damage]:
+    return list(rule.find(conn))
+
+
+def _integrity(conn: Connection) -> list[Damage]:
+    if conn.dialect.name != "sqlite":
+        return []  # PostgreSQL has amcheck for it
+    lines = [str(line) for line in conn.scalars(sa.text("PRAGMA integrity_check"))]
+    return [
+        Damage("unreadable", "the database", " ".join(line.split()), "restore it from a backup")
+        for line in lines
+        if line != "ok"
+    ]
+
+
+def _files(store: Store) -> Iterator[Damage | None]:
+    """Give what is wrong with the files of blobs; ``None`` after each portion."""
+    last = ""
+    while True:
+        rows = store.read_now(partial(_portion, after=last))
+        if not rows:
+            return
+        last = rows[-1].id
+        for row in rows:
+            reason = _file_fault(store.blobs.file_of(row.location), row.size)
+            if reason is None:
+                continue
+            # A message that was deleted meanwhile took its file along.
+            names = store.read_now(partial(_names, blob_id=row.id))
+            if names is not None:
+                kind = "missing-blob" if "missing" in reason else "wrong-size"
+                yield Damage(kind, names, reason, RESTORE)
+        yield None
+
+
+def _portion(conn: Connection, *, after: str) -> Sequence[Any]:
+    query = _FILES.where(blob.c.id > after).order_by(blob.c.id).limit(_PORTION)
+    return conn.execute(query).all()
+
+
+def _names(conn: Connection, blob_id: str) -> str | None:
+    if conn.scalar(sa.select(blob.c.id).where(blob.c.id == blob_id)) is None:
+        return None
+    return ", ".join(messages_of_blob(conn, blob_id)) or f"blob {blob_id}"
+
+
+def _file_fault(path: Path, size: int) -> str | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return f"its file {path} is missing"
+    except OSError as error:
+        return f"its file {path} is missing: {error.strerror}"
+    if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+        return f"its file {path} has {found.st_size} bytes and should have {size}"
+    return None
+
+
+def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
+    """Unit of work: idempotent; locks mailboxes and blobs that it changes; records nothing."""
+    numbers = (
+        sa.select(message.c.mailbox_id.label("id"), message.c.uid, message.c.modseq)
+        .union_all(sa.select(expunged.c.mailbox_id, expunged.c.uid, expunged.c.modseq))
+        .subquery()
+    )
+    for column, highest, step in (
+        (mailbox.c.uid_next, numbers.c.uid, 1),
+        (mailbox.c.modseq, numbers.c.modseq, 0),
+    ):
+        least = (
+            sa.select(sa.func.max(highest) + step)
+            .where(numbers.c.id == mailbox.c.id)
+            .scalar_subquery()
+        )
+        tx.execute(sa.update(mailbox).where(column < least).values({column: least}))
+    above = mailbox.c.recent_from > mailbox.c.uid_next
+    tx.execute(sa.update(mailbox).where(above).values(recent_from=mailbox.c.uid_next))
+    there = sa.exists().where(
+        message.c.mailbox_id == expunged.c.mailbox_id, message.c.uid == expunged.c.uid
+    )
+    tx.execute(sa.delete(expunged).where(there))
+    size = (
+        sa.select(sa.func.octet_length(message.c.prefix) + blob.c.size)
+        .where(blob.c.id == message.c.blob_id)
+        .scalar_subquery()
+    )
+    tx.execute(sa.update(message).where(message.c.size != size).values(size=size))
+    no_mail = ~sa.exists().where(mail.c.id == recipient.c.mail_id)
+    tx.execute(sa.delete(recipient).where(no_mail))
+    waits = sa.exists().where(
+        recipient.c.mail_id == mail.c.id, recipient.c.state.in_(("waiting", "held"))
+    )
+    tx.execute(sa.update(mail).where(mail.c.blob_id.is_not(None), ~waits).values(blob_id=None))
+    unused = sa.select(blob.c.id).where(
+        ~sa.exists().where(message.c.blob_id == blob.c.id),
+        ~sa.exists().where(mail.c.blob_id == blob.c.id),
+    )
+    ids = tx.scalars(unused).all()
+    for start in range(0, len(ids), _PORTION):
+        release_blobs(tx, ids[start : start + _PORTION])
+    return [None] * len(items)
+
+
+_FILES = sa.select(blob.c.id, blob.c.size, blob.c.location).where(blob.c.location.is_not(None))
+_COUNT_FILES = sa.select(sa.func.count()).select_from(blob).where(blob.c.location.is_not(None))

@@ -1,0 +1,1 @@
+"""DMARC reports: what is counted for others, and what others sent."""

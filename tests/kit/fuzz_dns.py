@@ -1,0 +1,60 @@
+"""Targets of the fuzzer for answers of DNS, and for what is made of them."""
+
+from __future__ import annotations
+
+import dns.flags
+import dns.message
+import dns.rrset
+
+from kit.clock import CountingRandom
+from kit.fuzz import Target
+from kit.zone import run_flow_on_answers
+from zajil.dns.flow import Answer, Outcome, Question
+from zajil.resolver.wire import make_query, read_answer, read_response
+from zajil.route.next_hop import Hosts, NoRoute, find_hosts
+
+
+def dns_targets() -> list[Target]:
+    """Give the targets."""
+    return [
+        Target("dns-answer", _dns_answer, _dns_seeds(), (b"\xc0\x0c", b"\0\x0f\0\x01")),
+        Target("dns-flow", _dns_flow, _MX, (b"0 .", b"10 mx.b.test", b"\n", b"127.0.0.1")),
+    ]
+
+
+_QUESTION = Question("a.test", "MX")
+
+
+def _dns_seeds() -> tuple[bytes, ...]:
+    query = make_query(_QUESTION, CountingRandom())
+    assert query is not None
+    answer = dns.message.make_response(query.message)
+    answer.flags |= dns.flags.RA
+    name = query.message.question[0].name
+    answer.answer = [dns.rrset.from_text(name, 300, "IN", "MX", "10 mx.a.test.")]
+    return (answer.to_wire(),)
+
+
+def _dns_answer(data: bytes) -> None:
+    query = make_query(_QUESTION, CountingRandom())
+    assert query is not None
+    response = read_response(query, data)
+    if response is not None:
+        read_answer(_QUESTION, response, trusted=True)
+
+
+_MX = (b"10 mx.a.test\n192.0.2.1", b"0 .", b"10 b.test\n20 c.test\n::1")
+
+
+def _dns_flow(data: bytes) -> None:
+    """Whatever DNS holds, a flow ends in one of its results."""
+    values = data.decode("utf-8", "replace").split("\n")
+
+    def answer(question: Question) -> Answer:
+        odd = sum(data[:8])  # not of its length: more of the same is answered alike
+        outcome = list(Outcome)[odd % len(Outcome)] if odd % 3 == 0 else Outcome.FOUND
+        held = tuple(values) if outcome is Outcome.FOUND else ()
+        return Answer(question, outcome, held, 300)
+
+    flow = find_hosts("a.test", own_hostname="mx.north.test", random=CountingRandom())
+    assert isinstance(run_flow_on_answers(flow, answer), Hosts | NoRoute)

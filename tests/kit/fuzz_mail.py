@@ -1,0 +1,247 @@
+"""Targets of the fuzzer for whole messages: shown, searched, fetched, returned, built."""
+
+from __future__ import annotations
+
+from array import array
+from contextlib import suppress
+from typing import Any, cast
+
+from kit.fuzz import Target
+from kit.fuzz_seeds import DECEIVING, MAIL_WORDS, REPORT, WELL_KNOWN
+from kit.mail import NOON_MS
+from kit.reports import REPORT as AGGREGATE
+from zajil.core.address import BadAddress, parse_address
+from zajil.core.ids import BlobId, ModSeq, Uid
+from zajil.imap.fetch_item import Attribute, BodySection, FetchItem, SectionText
+from zajil.imap.grammar import CommandError, Scanner
+from zajil.imap.search_key import parse_search
+from zajil.mailauth.dmarc_report import BadReport
+from zajil.mailauth.report_mail import (
+    ReportMail,
+    build_report_mail,
+    looks_like_report,
+    read_report_mail,
+)
+from zajil.message.build import (
+    Attachment,
+    BadValue,
+    build_message,
+    write_address_field,
+    write_parameter_field,
+    write_raw_field,
+    write_text_field,
+)
+from zajil.message.dsn import (
+    DeliveryReport,
+    RecipientReport,
+    build_delivery_report,
+    detect_language,
+)
+from zajil.message.fields import read_fields, split_message
+from zajil.message.final_fields import write_final_fields
+from zajil.message.normal_form import normal_form
+from zajil.message.parse import parse_message
+from zajil.message.smtputf8 import has_utf8_address, has_utf8_header
+from zajil.read.imap.append import LineEnds
+from zajil.read.imap.content import Content, answer_size, needs_of
+from zajil.read.imap.search import Matcher
+from zajil.read.imap.search_text import MessageText
+from zajil.read.imap.view import View
+from zajil.read.safe_html import safe_style
+from zajil.read.view import Person, summarise, view_message
+from zajil.store.mail.blobs import BlobReader
+from zajil.store.mail.messages import Message, MessageReader
+
+_ODD = (
+    "From: أمل <أمل@north.test>, b <b@c.test>\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+    "\r\n--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nSubject: مرحبا\r\n\r\nأ\r\n"
+    "--c--\r\n--b\r\nContent-Type: text/calendar\r\n\r\nx\r\n--b--\r\n".encode(),
+    b'From: "x@y.test" <a@b.test>\r\nFrom: team: a@b.test;\r\nContent-Type: text/html\r\n\r\n'
+    b'<a href="https://[::1]:80/%zz">a</a><a href="https://a.test:x">b</a><a href="mailto:%0a">c'
+    b'</a><p>https://www.north.test/x and www.b.test <a href="https://xn--mgbai6l.test">d</a>',
+    b"Subject: a\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\n"
+    b"Content-Type: text/calendar\r\n\r\nBEGIN\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>x"
+    b'<a href="https://a.test">one</a> two <a href="https://b.test">b.test</a>\r\n--b--\r\n',
+    b"From: a@b.test\r\nContent-Type: text/plain; format=flowed\r\n\r\n>> a \r\n> b\r\n"
+    b">\r\n  c \r\nd",
+    'Content-Type: text/html\r\n\r\n<p>مرحبا <a href="https://زاجل.test/a">زاجل</a> و '
+    'https://زاجل.test/ثان <a href="https://b.test">مرحبا</a>'.encode(),
+    b"\r\n" + b"\r\n".join([b"p%d\r\n" % number for number in range(2200)]),
+)
+_SEARCHES = (
+    *(b"TEXT hello", b"BODY x", b"SUBJECT x", b"SENTON 23-Nov-2026", b"RECENT", b"KEYWORD $Junk"),
+    *(b"1:9", b"OR TEXT x BODY y", b"SENTBEFORE 1-Jan-2027"),
+    b"OR (FROM amal NOT SUBJECT x) (TEXT hello BODY world SENTBEFORE 1-Feb-2026)",
+    b"CHARSET UTF-8 HEADER List-Id {1}\r\nx LARGER 5 SMALLER 9000 UNSEEN KEYWORD $Junk RECENT",
+    b"OR 1:* OR UID 1,2 SINCE 1-Jan-2020 NOT (SEEN OR ON 1-Jan-2020 BEFORE 2-Jan-2020) ALL",
+    b"OR SEEN OR LARGER 5 DELETED NOT 1 SENTON 23-Nov-2026 SENTSINCE 1-Jan-2020",
+)
+_SEARCH_WORDS = (b"OR ", b"NOT ", b"(", b")", b"TEXT ", b"FROM ", b"1:*", b"UID ", b"SENTON ", b" ")
+_BUILT = (
+    "أمل\nمرحبا\nملف.txt\ntext/plain\nنص".encode(),
+    b"=?utf-8?q?x?=\n" + b"x" * 1100 + b"\n" + b"long name " * 20 + b"\nimage/png\na\0b",
+    b'Amal "A" Haddad\n x \na"b\\c.txt\napplication/x\n' + "نصّ طويل ".encode() * 9,
+    "Zoë\ny\nn\ntext/plain\nplain text with one é\n".encode(),
+)
+
+
+def mail_targets() -> list[Target]:
+    """Give the targets."""
+    seeds = (*WELL_KNOWN, *DECEIVING[:3], *_ODD)
+    return [
+        Target("shown-mail", _show, seeds, MAIL_WORDS),
+        Target("searched-mail", _search, seeds, MAIL_WORDS),
+        Target("search-key", _match, _SEARCHES, _SEARCH_WORDS),
+        Target("fetched-mail", _fetch, seeds, MAIL_WORDS),
+        Target("appended-mail", _append, (b"a\rb\nc\r\nd\r", *WELL_KNOWN), (b"\r", b"\n")),
+        Target("returned-mail", _return, seeds, MAIL_WORDS, cost=2),
+        Target("built-mail", _build, (b"A\nx\na.txt\ntext/plain\nb", *_BUILT), MAIL_WORDS),
+        Target("report-mail", _report, (REPORT, *WELL_KNOWN), MAIL_WORDS),
+    ]
+
+
+def _show(data: bytes) -> None:
+    shown = view_message(data, part_url=lambda number: f"/part/{number}")
+    for text in (shown.subject, shown.message_id, *(one.filename for one in shown.attachments)):
+        text.encode("utf-8")
+    if shown.html is not None:
+        assert "<script" not in shown.html
+        view_message(data, load_remote=True)
+    for person in shown.senders:
+        assert isinstance(person, Person)
+        person.label.encode("utf-8")
+    summarise(data).preview.encode("utf-8")
+    style = safe_style(data[:200].decode("utf-8", "replace"))
+    assert style is None or "url(" not in style
+    has_utf8_address(read_fields(data[: split_message(data)[0]]))
+
+
+def _reader(data: bytes) -> MessageReader:
+    return MessageReader(b"", BlobReader(len(data), data, None))
+
+
+def _search(data: bytes) -> None:
+    text = MessageText(_reader(data))
+    for name in (b"from", b"subject", b"to", b"x"):
+        text.has_field(name, normal_form("amal"))
+    text.body_has("bank")
+    text.header_has("bank")
+    text.sent_on()
+
+
+def _match(data: bytes) -> None:
+    """Whatever key a client sends, it holds or not, or it is refused."""
+    uids = array("I", [1, 5, 9])
+    nobody: Any = None
+    view = View(nobody, True, uids, ModSeq(1), Uid(10), {}, lambda: None, array("I", [9]))
+    with suppress(CommandError):
+        key = parse_search(Scanner(data))
+        matcher = Matcher(view, key)
+        flags = frozenset({"\\Seen", "$Junk"})
+        rows = [
+            Message(Uid(uid), ModSeq(1), flags, NOON_MS, 1 << uid, BlobId(""), None, b"")
+            for uid in matcher.by_number(uids)
+        ]
+        while rows:
+            some, rest = matcher.cut(rows)
+            for row in some:
+                assert matcher.holds(row, MessageText(_reader(WELL_KNOWN[0]))) in (True, False)
+            rows = list(rest)
+
+
+def _fetch(data: bytes) -> None:
+    items: list[FetchItem] = [
+        *(Attribute.ENVELOPE, Attribute.BODY, Attribute.BODYSTRUCTURE),
+        BodySection((), SectionText.HEADER, (), None, True, b"x"),
+        BodySection((), SectionText.WHOLE, (), None, True, b"x"),
+        BodySection((1,), SectionText.MIME, (), None, True, b"x"),
+        BodySection((2, 1), SectionText.WHOLE, (), (1, 10), True, b"x"),
+        BodySection((), SectionText.HEADER_FIELDS, (b"from", b"x"), None, True, b"x"),
+        BodySection((), SectionText.HEADER_FIELDS_NOT, (b"from",), None, True, b"x"),
+    ]
+    known = None
+    for wanted in ([items[0], items[-1]], items):
+        content = Content(_reader(data), needs_of(wanted), known)
+        content.write_structures(wanted)
+        for item in wanted:
+            pieces = iter(content.write(item))
+            written = 0
+            while piece := content.read_pieces(pieces, 1 << 10):
+                written += len(piece)
+            assert written <= answer_size(items, len(data)) + len(data)
+
+
+def _append(data: bytes) -> None:
+    """No bare line end is kept, however the bytes come; what has none is not touched."""
+    for size in (1, 3, len(data) + 1):
+        ends = LineEnds()
+        pieces = [ends.clean(data[at : at + size]) for at in range(0, len(data), size)]
+        kept = b"".join(pieces) + ends.end()
+        pairs = kept.count(b"\r\n")
+        assert pairs == kept.count(b"\r") == kept.count(b"\n")
+        assert kept.replace(b"\r\n", b"") == data.replace(b"\r", b"").replace(b"\n", b"")
+
+
+def _return(data: bytes) -> None:
+    """A DSN about any mail is a message that we can read again."""
+    end, _ = split_message(data)
+    header = data[:end]
+    has_utf8_header(header, read_fields(header), data[end:])
+    diagnostic = data[:1500].decode("latin-1")
+    text = data[:60].decode("utf-8", "replace")
+    for who, original in (("x@north.test", ""), ("أمل@north.test", f"utf-8;{text}")):
+        path = parse_address(who)
+        write_final_fields(path, path)
+        action = "delayed" if len(data) % 3 == 0 else "failed"
+        report = DeliveryReport(
+            "mx.north.test",
+            NOON_MS,
+            text if original else None,
+            path,
+            (
+                RecipientReport(
+                    *(path, cast(Any, action), "5.1.1", "mx.far.test", diagnostic),
+                    "No such mailbox.",
+                    original,
+                ),
+            ),
+            header,
+            "<d@mx.north.test>",
+            NOON_MS,
+            parse_address("postmaster@mx.north.test"),
+            detect_language(header, path),
+            NOON_MS,
+            data if len(data) % 2 else None,
+        )
+        built = parse_message(build_delivery_report(report))
+        assert built.type == "multipart/report"
+        assert len(built.children) == 3
+
+
+def _build(data: bytes) -> None:
+    """What we write holds what was given, as one message of two parts; or it is refused."""
+    lines = data.decode("utf-8", "replace").split("\n", 4)
+    name, subject, filename, kind, text = (*lines, *[""] * 5)[:5]
+    with suppress(BadValue, BadAddress):
+        address = parse_address("a@b.test")
+        header = [
+            write_address_field("From", [(name, address), ("", address)], utf8=False),
+            write_text_field("Subject", subject, utf8=len(data) % 2 == 0),
+            write_raw_field("X-Kind", kind),
+            write_parameter_field("Content-Language", "en", [("name", filename)]),
+        ]
+        files = [Attachment(filename, kind, data)]
+        whole = build_message(header, text, html=text, attachments=files, unique="x")
+        root = parse_message(whole)
+        assert [len(root.fields), len(root.children)] == [len(header) + 2, 2]
+        assert root.children[1].content(whole) == data
+
+
+def _report(data: bytes) -> None:
+    looks_like_report(data)
+    sender = parse_address("r@north.test")
+    ours = ReportMail(AGGREGATE, "north.test", sender, (sender,), "<1@north.test>", NOON_MS)
+    with suppress(BadReport):
+        read_report_mail(data)
+    if not data:
+        read_report_mail(build_report_mail(ours))

@@ -1,0 +1,180 @@
+"""Which lines of the readers of foreign bytes the fuzz targets reach.
+
+`./test fuzz --reached [--runs N]` prints, for each function that no target enters and each line
+that none reaches, where it is. Only the bodies of functions count, and not those of ``LEFT_OUT``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+from kit.fuzz import Target, fuzz
+
+SOURCE = Path(__file__).parents[2] / "src" / "zajil"
+ROOMS = ("check", "message", "mailauth", "read")
+
+_STORE = "reads and writes the store; message bytes are handed on to parsers that are measured"
+_IMAP = "moves rows of the store; what a client says is parsed in zajil.imap, which has targets"
+LEFT_OUT = {
+    "check/scanners/clamd.py: scan": "talks to clamd; its reply is read by read_reply",
+    "check/scanners/clamd.py: _exchange": "talks to clamd",
+    "check/scanners/clamd.py: _pieces": "cuts a message into pieces for clamd",
+    "check/dmarc_counts.py: DmarcCounts.run": "waits for the clock",
+    "check/sender/dns_lists.py: DnsLists.watch": "waits for the clock",
+    "check/faults.py: Faults._note": "entered only when a check fails, and here none may",
+    "check/learned/greylist.py: Greylist": _STORE,
+    "check/learned/greylist.py: prune_greylist": _STORE,
+    "check/learned/learned_checks.py": _STORE,
+    "check/content/lookalike.py: load_tables": "reads tables of ours",
+    "check/learned/model.py: Models": _STORE,
+    "check/content/protected_names.py": "reads our own names from the store",
+    "check/learned/reputation.py: History": _STORE,
+    "check/learned/reputation.py: learner_of": _STORE,
+    "check/learned/reputation.py: forget_history": _STORE,
+    "check/scanners/run.py": "asks scanners; their replies are read in clamd.py and rspamd.py",
+    "check/step.py: Checks.remember": _STORE,
+    "check/learned/trainer.py": _STORE,
+    "mailauth/dkim_sign.py: load_signing_key": "reads keys of ours",
+    "mailauth/dkim_sign.py: _load_pem": "reads keys of ours",
+    "read/imap/append.py: Upload": _STORE,
+    "read/imap/append.py: begin": _STORE,
+    "read/imap/append.py: finish": _STORE,
+    "read/imap/context.py": _IMAP,
+    "read/imap/copy_move.py": _IMAP,
+    "read/imap/expunge.py": _IMAP,
+    "read/imap/fetch.py": "sends what read/imap/content.py has read",
+    "read/imap/flags.py": _IMAP,
+    "read/imap/idle.py": _IMAP,
+    "read/imap/log_in.py": "asks who logs in; zajil.sasl reads what the client says",
+    "read/imap/mailbox_admin.py": _IMAP,
+    "read/imap/mailbox_list.py": _IMAP,
+    "read/imap/search.py: search": _IMAP,
+    "read/imap/search.py: _look": _IMAP,
+    "read/imap/search.py: _read": _IMAP,
+    "read/imap/search.py: _answer": _IMAP,
+    "read/imap/select.py": _IMAP,
+    "read/imap/service.py": _IMAP,
+    "read/imap/session.py": _IMAP,
+    "read/imap/view.py": _IMAP,
+}
+"""Files, functions and classes that touch no bytes from outside, and why."""
+
+_PART = re.compile(r"\.<locals>\.<(?:lambda|genexpr|listcomp|dictcomp|setcomp)>.*")
+
+
+def is_left_out(name: str, function: str) -> bool:
+    """Whether a function of a file (below ``zajil``) is not measured."""
+    place = f"{name}: {function}"
+    return any(place == one or place.startswith((f"{one}.", f"{one}: ")) for one in LEFT_OUT)
+
+
+def lines_of_functions(path: Path) -> dict[str, set[int]]:
+    """Give the lines of each function of a file, by its qualified name.
+
+    A comprehension belongs to the function that it stands in.
+    """
+    found: dict[str, set[int]] = {}
+    for code in _codes(compile(path.read_text("utf-8"), str(path), "exec")):
+        name = _PART.sub("", code.co_qualname)
+        if code.co_flags & 0x2 and not name.startswith("<"):  # optimized: it is a function
+            found.setdefault(name, set()).update(_lines_of(code))
+    return found
+
+
+def _lines_of(code: CodeType) -> set[int]:
+    lines = {line for _, _, line in code.co_lines() if line}
+    if not code.co_name.startswith("<"):
+        lines.discard(code.co_firstlineno)
+    return lines
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+class _Tracer:
+    """Notes lines; a code object whose lines were all reached is not traced any more."""
+
+    def __init__(self) -> None:
+        self._rooms = tuple(f"{SOURCE / room}/" for room in ROOMS)
+        self._left: dict[CodeType, set[int]] = {}
+
+    def __call__(self, frame: FrameType, event: str, _argument: Any) -> Any:
+        code = frame.f_code
+        left = self._left.get(code)
+        if left is None:
+            is_ours = code.co_filename.startswith(self._rooms)
+            left = self._left[code] = _lines_of(code) if is_ours else set()
+        if not left:
+            return None
+
+        def note_line(frame: FrameType, event: str, _argument: Any) -> Any:
+            left.discard(frame.f_lineno)
+            return note_line if left else None
+
+        return note_line
+
+    def reached(self) -> dict[str, set[int]]:
+        """Give the lines by path below ``zajil``."""
+        found: dict[str, set[int]] = {}
+        for code, left in list(self._left.items()):
+            if code.co_filename.startswith(self._rooms):
+                name = str(Path(code.co_filename).relative_to(SOURCE))
+                found.setdefault(name, set()).update(_lines_of(code) - left)
+        return found
+
+
+def reached_lines(targets: Iterable[Target], runs: int) -> dict[str, set[int]]:
+    """Run the targets; give the lines that were reached, by path below ``zajil``."""
+    tracer = _Tracer()
+    for target in targets:
+        threading.settrace(tracer)
+        sys.settrace(tracer)
+        try:
+            find = fuzz(target, seed=1, runs=target.runs(runs))
+        finally:
+            sys.settrace(None)
+            threading.settrace(None)
+        assert find is None, f"{target.name}: {find.data!r} raises {find.error!r}"
+    return tracer.reached()
+
+
+def _measured() -> Iterator[tuple[str, str, set[int]]]:
+    """Give file, function and lines of all that is measured."""
+    for room in ROOMS:
+        for path in sorted((SOURCE / room).rglob("*.py")):
+            name = str(path.relative_to(SOURCE))
+            for function, lines in lines_of_functions(path).items():
+                if lines and not is_left_out(name, function):
+                    yield name, function, lines
+
+
+def report(targets: Iterable[Target], runs: int) -> str:
+    """Tell what was missed, and how much of each room was reached."""
+    reached = reached_lines(targets, runs)
+    told: list[str] = []
+    total: Counter[str] = Counter()
+    left: Counter[str] = Counter()
+    for name, function, lines in _measured():
+        room = name.partition("/")[0]
+        missed = sorted(lines - reached.get(name, set()))
+        total[room] += len(lines)
+        left[room] += len(missed)
+        if len(missed) == len(lines):
+            told.append(f"{name}: {function}: never entered")
+        elif missed:
+            told.append(f"{name}: {function}: lines {', '.join(map(str, missed))}")
+    for room in ROOMS:
+        share = 100 * (1 - left[room] / total[room])
+        told.append(f"{room}: {share:.1f} % of {total[room]} lines reached")
+    return "\n".join(told)

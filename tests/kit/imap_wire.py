@@ -1,0 +1,162 @@
+"""Wire scripts for IMAP (``tests/wire/imap/*.wire``), run against the engine.
+
+The form is that of ``testing.wire``; here the answers come from ``example_answer``, which sends
+back what the engine understood::
+
+    C: a1 SELECT INBOX
+    S: * Select(mailbox='INBOX', read_only=False)
+    S: a1 OK done
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.wire import WireMismatch, unescape
+from zajil.imap import command as c
+from zajil.imap.literal import Limits
+from zajil.imap.response import Completion, untagged, untagged_status
+from zajil.imap.server import ImapServerConnection, Wait
+from zajil.imap.state import State
+
+Chop = Callable[[bytes], Sequence[bytes]]
+
+LIMITS = Limits(
+    max_message=1000,
+    max_command=4000,
+    max_command_before_login=200,
+    max_errors=5,
+    max_errors_before_login=3,
+)
+"""Small, so that a script can reach them."""
+
+
+def new_engine(*, encrypted: bool = True) -> ImapServerConnection:
+    """Make a connection as scripts have it."""
+    return ImapServerConnection(b"* OK ready\r\n", LIMITS, encrypted=encrypted)
+
+
+class ExampleSession:
+    """Answers as a session would to which everything succeeds but what names ``refused``."""
+
+    def __init__(self, engine: ImapServerConnection) -> None:
+        self.engine = engine
+        self.body = b""
+        self.events: list[str] = []
+
+    def answer_all(self) -> Wait:
+        """Answer all events there are; give why there are no more."""
+        while not isinstance(event := self.engine.next_event(), Wait):
+            if not isinstance(event, c.BodyChunk):
+                self.events.append(repr(event))
+            self._answer(event)
+        return event
+
+    def _answer(self, event: c.Event) -> None:
+        engine = self.engine
+        match event:
+            case c.BodyChunk(data):
+                self.body += data
+            case c.Append(mailbox="refused"):
+                engine.complete(Completion("NO", "no such mailbox", "TRYCREATE"))
+            case c.Append() | c.Idle() | c.Authenticate(initial=None):
+                engine.untagged(_show(event))
+                self.body = b""
+                engine.go_ahead()
+            case c.BodyEnd(clean) | c.IdleDone(clean) if not clean:
+                engine.complete(Completion("BAD", "unclean"))
+            case c.BodyEnd():
+                engine.untagged(untagged(ascii(self.body).encode()))
+                engine.complete(Completion("OK", "done"))
+            case c.Login(login="refused") | c.Select(mailbox="refused"):
+                engine.complete(Completion("NO", "refused"))
+            case c.StartTls() if engine.has_pending_input():
+                engine.close("bytes after STARTTLS", "bytes after STARTTLS")
+            case c.Logout():
+                engine.untagged(untagged_status("BYE", "bye"))
+                engine.complete(Completion("OK", "done"))
+            case _:
+                engine.untagged(_show(event))
+                engine.complete(Completion("OK", "done"))
+
+
+def _show(event: c.Event) -> bytes:
+    return untagged(ascii(event).encode("ascii"))
+
+
+@dataclass(frozen=True, slots=True)
+class ImapScript:
+    """A dialogue."""
+
+    path: Path
+    state: State
+    encrypted: bool
+    steps: tuple[tuple[int, str, str], ...]
+    """Line number, kind (``S`` ``C`` ``!``), text; for ``C`` the bytes as Latin-1."""
+
+
+def load_imap_script(path: Path) -> ImapScript:
+    """Read a wire script; ``@ state STATE`` and ``@ clear`` say how it begins.
+
+    Raises:
+        ValueError: a line that is no step.
+    """
+    state, encrypted = State.NOT_AUTHENTICATED, True
+    steps: list[tuple[int, str, str]] = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        kind, text = line[:2], line[3:]
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line.startswith("@ state "):
+            state = State(line.removeprefix("@ state "))
+        elif line == "@ clear":
+            encrypted = False
+        elif kind == "C:":
+            steps.append((number, "C", (text.encode() + b"\r\n").decode("latin-1")))
+        elif kind == "C|":
+            steps.append((number, "C", unescape(text).decode("latin-1")))
+        elif kind in ("S:", "! "):
+            steps.append((number, kind[0], text if kind == "S:" else line[2:]))
+        else:
+            raise ValueError(f"{path.name}:{number}: not a step of a wire script: {line!r}")
+    return ImapScript(path, state, encrypted, tuple(steps))
+
+
+def run_imap_script(script: ImapScript, chop: Chop) -> None:
+    """Play a script.
+
+    Raises:
+        WireMismatch: with script, line, wanted, got.
+    """
+    engine = new_engine(encrypted=script.encrypted)
+    engine.state = script.state
+    session = ExampleSession(engine)
+    got, waiting = engine.data_to_send().removeprefix(b"* OK ready\r\n"), b""
+
+    def send() -> None:
+        nonlocal got, waiting
+        data, waiting = waiting, b""
+        for piece in chop(data) if data else ():
+            engine.receive_data(piece)
+            session.answer_all()
+            got += engine.data_to_send()
+
+    for number, kind, text in script.steps:
+        if kind == "C":
+            waiting += text.encode("latin-1")
+            continue
+        send()
+        if kind == "S":
+            line, _, got = got.partition(b"\r\n")
+            shown = line.decode("utf-8", "replace")
+            if not (shown.startswith(text[:-3]) if text.endswith("...") else shown == text):
+                raise WireMismatch(f"{script.path.name}:{number}: wanted {text!r}, got {shown!r}")
+        elif text == "TLS":
+            engine.tls_established()
+        elif engine.next_event() is not Wait.CLOSED or engine.close_reason != text[7:]:
+            raise WireMismatch(f"{script.path.name}:{number}: open, or {engine.close_reason!r}")
+    send()
+    if got:
+        raise WireMismatch(f"{script.path.name}: nothing more wanted, got {got!r}")

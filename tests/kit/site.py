@@ -1,0 +1,195 @@
+"""A site with two domains and three accounts, and a browser without JavaScript that visits it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from html import unescape
+from typing import Any
+
+import httpx
+from argon2 import PasswordHasher
+
+from kit.checks import make_checks
+from kit.clock import FakeClock
+from kit.store import NOW_MS, make_intake, running
+from zajil.accept.context import ReceiveServices
+from zajil.config.options import LimitOptions, WebOptions
+from zajil.core.address import parse_address
+from zajil.core.directory import AccountEntry
+from zajil.core.ids import AccountId, MailId
+from zajil.login.service import LoginService
+from zajil.store.engine.open import Store
+from zajil.store.mail.intake import accept
+from zajil.store.people.accounts import NewAccount, create_account
+from zajil.store.people.directory import look_up
+from zajil.store.people.domains import DomainRow, create_domain
+from zajil.submit.hand_in import hand_in
+from zajil.web.app import make_web
+from zajil.web.services import WebServices
+
+PASSWORD = "a pigeon's password"
+PEOPLE = {
+    "amal": ("amal@north.test", "Amal Haddad", True),
+    "basim": ("basim@north.test", "Basim", False),
+    "salma": ("سلمى@زاجل.test", "سلمى الخطيب", False),
+}
+_HASH = PasswordHasher(time_cost=1, memory_cost=64).hash(PASSWORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer, with what tests look for."""
+
+    response: httpx.Response
+
+    @property
+    def status(self) -> int:
+        """Give the HTTP status."""
+        return self.response.status_code
+
+    @property
+    def text(self) -> str:
+        """Give the page."""
+        return self.response.text
+
+    @property
+    def location(self) -> str:
+        """Say where a redirect leads."""
+        return self.response.headers["location"]
+
+    def field(self, name: str) -> str:
+        """Give the value of a form's field."""
+        found = re.search(rf'name="{name}" value="([^"]*)"', self.text)
+        assert found, f"no field {name}"
+        return unescape(found[1])
+
+
+class Browser:
+    """Keeps cookies, and sends the token of the page it has just seen with each form."""
+
+    def __init__(self, application: Any, base_url: str, headers: dict[str, str]) -> None:
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(application),
+            base_url=base_url,
+            headers=headers,
+        )
+        self.csrf = ""
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """Give what the site asked to be kept."""
+        return self._client.cookies
+
+    async def get(self, path: str, **headers: str) -> Page:
+        """Open a page, and note the token of its forms."""
+        page = Page(await self._client.get(path, headers=headers))
+        found = re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)
+        self.csrf = found[1] if found else self.csrf
+        return page
+
+    async def post(
+        self, path: str, send_headers: dict[str, str] | None = None, **data: Any
+    ) -> Page:
+        """Send a form, with the token unless ``csrf`` is given."""
+        form = {"csrf": self.csrf, **data}
+        return Page(await self._client.post(path, data=form, headers=send_headers))
+
+    async def log_in(self, login: str, password: str = PASSWORD) -> Page:
+        """Fill in the form; the answer is a redirect when it was right."""
+        await self.get("/login")
+        page = await self.post("/login", login=login, password=password, next="/mail")
+        if page.status == 303:
+            await self.get("/account")
+        return page
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a test acts on."""
+
+    store: Store
+    clock: FakeClock
+    application: Any
+
+    def browser(self, base_url: str = "http://mail.test", **headers: str) -> Browser:
+        """Give a new browser without cookies, which always sends these header fields."""
+        return Browser(self.application, base_url, headers)
+
+    def entry(self, login: str) -> AccountEntry:
+        """Give what the directory says of one of the people."""
+        address = parse_address(PEOPLE[login][0])
+        entry = self.store.read_now(lambda conn: look_up(conn, address)).entry
+        assert isinstance(entry, AccountEntry)
+        return entry
+
+    def inbox(self, login: str) -> str:
+        """Give the address of somebody's INBOX."""
+        return f"/mail/{self.entry(login).inbox}"
+
+    def deliver(self, login: str, message: EmailMessage | bytes) -> MailId:
+        """Put a message into an INBOX as another server's mail."""
+        raw = message if isinstance(message, bytes) else message.as_bytes()
+        item = make_intake(self.store.blobs.stage([raw]), local=[self.entry(login)])
+        return self.store.write_now(accept, item)
+
+
+@asynccontextmanager
+async def visiting(store: Store, **options: Any) -> AsyncIterator[Site]:
+    """Open the site over an empty store."""
+    clock = FakeClock(NOW_MS)
+    for domain in sorted({parse_address(address).domain for address, _, _ in PEOPLE.values()}):
+        store.write_now(create_domain, DomainRow(domain, NOW_MS))
+    for login, (address, name, admin) in PEOPLE.items():
+        make_person(store, login, address, name, admin=admin)
+    async with running(store):
+        await store.directory.load()
+        limits, checks = LimitOptions(), make_checks()
+        receive = ReceiveServices(
+            store, clock, os.urandom, limits, "mx.north.test", "web", 432_000_000, checks
+        )
+        login_service = LoginService(store, clock, os.urandom, free_failures=0)
+        services = WebServices(
+            store,
+            login_service,
+            functools.partial(hand_in, receive),
+            clock,
+            os.urandom,
+            WebOptions(**options),
+            "mx.north.test",
+        )
+        yield Site(store, clock, make_web(services))
+
+
+def make_person(
+    store: Store, login: str, address: str, name: str, *, admin: bool = False
+) -> AccountId:
+    """Make an account whose password is ``PASSWORD``."""
+    who = parse_address(address)
+    new = NewAccount(login, who, name, _HASH, admin=admin, created_ms=NOW_MS)
+    return store.write_now(create_account, new)
+
+
+def letter(
+    subject: str = "A subject",
+    text: str = "Words.\n",
+    html: str | None = None,
+    sender: str = "Noor Saleh <noor@south.test>",
+    to: str = "amal@north.test",
+) -> EmailMessage:
+    """Make a message of somebody elsewhere."""
+    message = EmailMessage(policy=SMTP.clone(utf8=True))
+    message["From"] = sender
+    message["To"] = to
+    message["Subject"] = subject
+    message["Message-ID"] = "<rose@south.test>"
+    message.set_content(text)
+    if html is not None:
+        message.add_alternative(html, subtype="html")
+    return message

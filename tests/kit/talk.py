@@ -1,0 +1,154 @@
+"""A dialogue with an SMTP session without sockets: engine and session, real store beneath."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from inspect import isawaitable
+from typing import Any
+
+from kit.checks import make_checks
+from zajil.accept.context import ReceiveServices
+from zajil.config.options import LimitOptions
+from zajil.login.service import LoginService
+from zajil.net.peer import Peer
+from zajil.net.system import SystemClock
+from zajil.receive.lmtp import LmtpSession
+from zajil.receive.session import ReceiveSession
+from zajil.smtp.command import BodyChunk
+from zajil.smtp.extensions import Offer
+from zajil.smtp.reply import Reply, ReplyEach
+from zajil.smtp.server import ServerConnection, Wait
+from zajil.store.engine.open import Store
+from zajil.submit.session import SubmitServices, SubmitSession
+
+PEER = Peer("192.0.2.1", 4711, "192.0.2.25:25")
+HOSTNAME = "mx.south.test"
+
+
+class Talk:
+    """One connection; ``say`` gives what was answered."""
+
+    def __init__(self, conn: ServerConnection, session: ReceiveSession) -> None:
+        self.conn = conn
+        self.session = session
+        self.conn.data_to_send()
+
+    async def say(self, *lines: str | bytes) -> str:
+        """Send lines in one packet; give the last line that was answered."""
+        replies = await self.say_all(*lines)
+        return replies[-1] if replies else ""
+
+    async def say_all(self, *lines: str | bytes) -> list[str]:
+        """Send lines in one packet; give every line that was answered."""
+        data = b"".join([line.encode() if isinstance(line, str) else line for line in lines])
+        self.conn.receive_data(data if data.endswith(b"\r\n") else data + b"\r\n")
+        while not isinstance(event := self.conn.next_event(), Wait):
+            if isinstance(event, BodyChunk):
+                taken = self.session.take_body(event.data)
+                if taken is not None:
+                    await taken
+                continue
+            answer = self.session.answer(event)
+            reply = await answer if isawaitable(answer) else answer
+            if isinstance(reply, ReplyEach):
+                self.conn.reply_each(reply.replies)
+            else:
+                self.conn.reply(reply)
+        return self.conn.data_to_send().decode().splitlines()
+
+    async def send(
+        self,
+        sender: str,
+        recipients: list[str],
+        message: str | bytes,
+        *,
+        parameters: str = " SMTPUTF8",
+    ) -> str:
+        """Hand a whole mail in; give the answer to its end.
+
+        ``parameters`` of MAIL begin with a space.
+        """
+        data = message.encode() if isinstance(message, str) else message
+        if not data.endswith(b"\r\n"):
+            data += b"\r\n"
+        await self.say(f"MAIL FROM:<{sender}>{parameters}")
+        for recipient in recipients:
+            await self.say(f"RCPT TO:<{recipient}>")
+        await self.say("DATA")
+        return await self.say(data + b".\r\n")
+
+    async def log_in(self, login: str, password: str) -> str:
+        """AUTH PLAIN with an initial response."""
+        secret = b64encode(f"\0{login}\0{password}".encode()).decode()
+        return await self.say(f"AUTH PLAIN {secret}")
+
+
+def receive_services(
+    store: Store, limits: LimitOptions | None = None, service: str = "smtp", **more: Any
+) -> ReceiveServices:
+    """Make what the sessions of a listener share; ``more`` are fields of ``ReceiveServices``."""
+    usual = {
+        "clock": SystemClock(),
+        "random": os.urandom,
+        "limits": limits or LimitOptions(),
+        "hostname": HOSTNAME,
+        "service": service,
+        "lifetime_ms": 432_000_000,
+        "checks": make_checks(),
+    }
+    return ReceiveServices(store, **{**usual, **more})
+
+
+async def talk_to_receiver(
+    store: Store,
+    limits: LimitOptions | None = None,
+    offer: Offer | None = None,
+    **more: Any,
+) -> Talk:
+    """Connect to port 25 and say EHLO."""
+    services = receive_services(store, limits, **more)
+    await store.directory.load()
+    offer = offer or Offer(HOSTNAME, services.limits.message_size)
+    conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
+    talk = Talk(conn, ReceiveSession(services, PEER, conn))
+    await talk.say("EHLO mx.north.test")
+    return talk
+
+
+async def talk_to_lmtp(
+    store: Store, limits: LimitOptions | None = None, *, dsn: bool = False, **more: Any
+) -> Talk:
+    """Connect to the LMTP socket and say LHLO."""
+    services = receive_services(store, limits, "lmtp", **more)
+    await store.directory.load()
+    offer = Offer(HOSTNAME, services.limits.message_size, lmtp=True, dsn=dsn)
+    conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
+    talk = Talk(conn, LmtpSession(services, PEER, conn))
+    await talk.say("LHLO front.south.test")
+    return talk
+
+
+async def talk_to_submission(
+    store: Store,
+    login: LoginService,
+    *,
+    encrypted: bool = True,
+    offer: Offer | None = None,
+    **more: Any,
+) -> Talk:
+    """Connect to port 587, after STARTTLS if ``encrypted``, and say EHLO."""
+    services = receive_services(store, service="submission", **more)
+    await store.directory.load()
+    conn = ServerConnection(
+        offer or Offer(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=login.mechanisms),
+        Reply(220, (HOSTNAME,)),
+        max_errors=100,
+    )
+    session = SubmitSession(SubmitServices(services, login), PEER, conn)
+    talk = Talk(conn, session)
+    if encrypted:
+        conn.tls_established()
+        session.tls_started("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+    await talk.say("EHLO laptop.test")
+    return talk
