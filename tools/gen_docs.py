@@ -20,7 +20,7 @@ from check_rfc_refs import find_references, load_index
 from check_rfc_refs import reference_page as rfc_page
 from zajil.cli.main import app
 from zajil.config.example import reference_page as options_page
-from zajil.smtp.state import ACCEPTED, State
+from zajil.smtp.state import ACCEPTED, SmtpState
 from zajil.tracking.events import EVENTS, TrackingEvent
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -59,7 +59,7 @@ def smtp_states_page() -> str:
     lines = ["# SMTP states", "", "What a client may say in each state, and the state after a"]
     lines += ["positive reply; anything else gets `503 5.5.1`. Drawn from `smtp/state.py`.", ""]
     lines += ["| State | Command | Then |", "|---|---|---|"]
-    arrows: dict[tuple[State, State], list[str]] = {}
+    arrows: dict[tuple[SmtpState, SmtpState], list[str]] = {}
     for (state, event), then in sorted(
         ACCEPTED.items(), key=lambda item: (item[0][0].value, item[0][1].__name__)
     ):

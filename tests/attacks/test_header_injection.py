@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import zajil
 from zajil.core.address import Address, BadAddress, parse_address
-from zajil.mailauth.authres import Result, write_field
+from zajil.mailauth.authres import MethodResult, write_field
 from zajil.message.address_list import parse_address_list
 from zajil.message.build import (
     Attachment,
@@ -127,7 +127,7 @@ def test_what_is_written_is_what_is_read_and_as_many_fields(
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_what_we_say_of_a_mail_is_one_field(reason: str, domain: str) -> None:
     """Authentication-Results names what a stranger wrote: it must not end there."""
-    results = [Result("spf", "fail", (("smtp.mailfrom", domain),), reason)]
+    results = [MethodResult("spf", "fail", (("smtp.mailfrom", domain),), reason)]
     written = write_field("mx.north.test", results)
     assert [field.name for field in read_fields(written)] == [b"authentication-results"]
     assert written.endswith(b"\r\n")

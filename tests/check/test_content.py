@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.facts import make_facts
-from kit.mail import make_letter
+from kit.mail import make_message
 from zajil.check.content.format import check_format, has_long_line
 from zajil.check.verdict.verdict import Action
 from zajil.config.options import LimitOptions
@@ -16,8 +16,8 @@ def signals(message: bytes, *, smtputf8: bool = False) -> list[str]:
 
 
 def test_an_ordinary_letter_has_nothing_against_it() -> None:
-    assert signals(make_letter()) == []
-    assert signals(make_letter("سلمى@زاجل.test", subject="تحية"), smtputf8=True) == []
+    assert signals(make_message()) == []
+    assert signals(make_message("سلمى@زاجل.test", subject="تحية"), smtputf8=True) == []
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ def test_an_ordinary_letter_has_nothing_against_it() -> None:
     [
         (b"Date: x\r\n\r\n", "format.no-from"),
         (b"From: a@b.test\r\n\r\n", "format.no-date"),
-        (make_letter(extra=b"From: b@c.test\r\n"), "format.repeated-from"),
-        (make_letter(extra=b"Subject: another\r\n"), "format.repeated-field"),
-        (make_letter(extra=b"no field\r\n"), "format.bad-line"),
-        (make_letter(extra="X: سلام\r\n".encode()), "format.8bit-header"),
+        (make_message(extra=b"From: b@c.test\r\n"), "format.repeated-from"),
+        (make_message(extra=b"Subject: another\r\n"), "format.repeated-field"),
+        (make_message(extra=b"no field\r\n"), "format.bad-line"),
+        (make_message(extra="X: سلام\r\n".encode()), "format.8bit-header"),
         (b"Date: x\r\nFrom: nobody\r\n\r\n", "format.bad-from"),
         (b"Date: x\r\nFrom: a@b.test <c@d.test>\r\n\r\n", "format.bad-from"),
         (b"Date: x\r\nFrom:\r\n\r\n", "format.bad-from"),
-        (make_letter(text="").rstrip() + b"\r\n\r\n" + b"x" * 999 + b"\r\n", "format.long-line"),
+        (make_message(text="").rstrip() + b"\r\n\r\n" + b"x" * 999 + b"\r\n", "format.long-line"),
     ],
 )  # fmt: skip
 def test_a_defect_is_a_signal_and_no_reason_to_refuse(message: bytes, signal: str) -> None:
@@ -42,7 +42,7 @@ def test_a_defect_is_a_signal_and_no_reason_to_refuse(message: bytes, signal: st
 
 def test_two_authors_are_junk_by_themselves() -> None:
     """Attacks I: a filter looks at one From, the reader sees the other."""
-    (found,) = check_format(make_facts(make_letter(extra=b"From: b@c.test\r\n")))
+    (found,) = check_format(make_facts(make_message(extra=b"From: b@c.test\r\n")))
     assert found.weight >= 5.0
 
 
@@ -50,14 +50,14 @@ def test_too_many_received_fields_are_a_loop() -> None:
     """RFC 5321 section 6.3."""
     limits = LimitOptions(received_fields=3)
     for count, looped in ((3, False), (4, True)):
-        facts = make_facts(make_letter(extra=b"Received: from x\r\n" * count), limits=limits)
+        facts = make_facts(make_message(extra=b"Received: from x\r\n" * count), limits=limits)
         assert [reason.demands for reason in check_format(facts)] == [Action.REJECT] * looped
 
 
 def test_a_huge_header_section_is_refused() -> None:
     """CVE-2024-23185."""
     for bomb in (b"X: " + b"x" * 300_000 + b"\r\n", b"a:\r\n" * 20_000):
-        reasons = check_format(make_facts(make_letter(extra=bomb)))
+        reasons = check_format(make_facts(make_message(extra=bomb)))
         assert Action.REJECT in [reason.demands for reason in reasons]
 
 

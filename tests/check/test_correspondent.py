@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from zajil.check.sender.correspondent import (
     NOTHING_PROVEN,
-    Proven,
+    ProvenIdentity,
+    correspondent_domain,
+    correspondent_network,
     find_author,
     identify,
     identify_stored,
-    network_of,
-    organizational_domain,
     prove,
 )
 from zajil.mailauth.dkim_verify import DkimFound
@@ -21,7 +21,7 @@ from zajil.mailauth.dmarc import DmarcFound
 from zajil.mailauth.spf import SpfFound
 from zajil.message.fields import Field, read_fields
 
-SPF = Proven(envelope="south.test", author=frozenset({"south.test"}))
+SPF = ProvenIdentity(envelope="south.test", author=frozenset({"south.test"}))
 
 
 def fields(text: str) -> list[Field]:
@@ -43,7 +43,7 @@ NOOR = fields("From: Noor <Noor@mail.south.test>\n")
     ],
 )
 def test_who_registers_a_domain(domain: str, wanted: str) -> None:
-    assert organizational_domain(domain) == wanted
+    assert correspondent_domain(domain) == wanted
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_who_registers_a_domain(domain: str, wanted: str) -> None:
     ],
 )
 def test_the_network_of_a_peer(host: str | None, wanted: str | None) -> None:
-    assert network_of(host) == wanted
+    assert correspondent_network(host) == wanted
 
 
 def test_a_proven_author_has_the_name_of_its_domain() -> None:
@@ -73,7 +73,7 @@ def test_a_proven_author_has_the_name_of_its_domain() -> None:
 
 def test_a_forged_sender_has_no_share_in_the_name() -> None:
     """Attack: to write somebody else's good name into From."""
-    proven = Proven("evil.test", frozenset({"evil.test", "dkim.evil.test"}))
+    proven = ProvenIdentity("evil.test", frozenset({"evil.test", "dkim.evil.test"}))
     found = identify(NOOR, "198.51.100.9", proven)
     assert not found.is_proven
     assert found.keys == (
@@ -106,18 +106,23 @@ def dmarc(result: str) -> DmarcFound:
     [
         (None, [], None, NOTHING_PROVEN),
         (spf("pass"), [], None, SPF),
-        (spf("softfail"), [dkim()], dmarc("none"), Proven(None, frozenset({"mail.south.test"}))),
+        (
+            spf("softfail"),
+            [dkim()],
+            dmarc("none"),
+            ProvenIdentity(None, frozenset({"mail.south.test"})),
+        ),
         (spf("pass", "helo"), [dkim("fail")], dmarc("none"), NOTHING_PROVEN),
         (None, [dkim(covers_from=False), dkim(signed_size=9)], None, NOTHING_PROVEN),
-        (None, [], dmarc("pass"), Proven(None, frozenset({"south.test"}))),
-        (spf("pass"), [dkim()], dmarc("fail"), Proven("south.test")),
+        (None, [], dmarc("pass"), ProvenIdentity(None, frozenset({"south.test"}))),
+        (spf("pass"), [dkim()], dmarc("fail"), ProvenIdentity("south.test")),
     ],
 )
 def test_what_the_checks_prove(
     spf_found: SpfFound | None,
     signatures: list[DkimFound],
     dmarc_found: DmarcFound | None,
-    wanted: Proven,
+    wanted: ProvenIdentity,
 ) -> None:
     assert prove(spf_found, signatures, dmarc_found) == wanted
 

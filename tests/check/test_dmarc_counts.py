@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kit.facts import make_facts
-from kit.mail import NOON_MS, make_letter
+from kit.mail import NOON_MS, make_message
 from zajil.check import dmarc_counts
 from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.sender.forwarding import Override as Vouched
@@ -18,13 +18,13 @@ from zajil.core.address import parse_address
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import DmarcFound
 from zajil.mailauth.dmarc_record import parse_dmarc_record
-from zajil.mailauth.dmarc_report import DkimResult, Override, PublishedPolicy, SpfResult
+from zajil.mailauth.dmarc_report import DkimResult, PolicyOverride, PublishedPolicy, SpfResult
 from zajil.mailauth.spf import SpfFound
 from zajil.net.peer import LOCAL, Peer
 from zajil.store.reports.dmarc_seen import SeenDomain
 
 DAY_MS = 86_400_000
-FACTS = make_facts(make_letter())
+FACTS = make_facts(make_message())
 SPF = SpfFound("pass", "mailfrom", "south.test", None, "", ())
 
 
@@ -95,9 +95,9 @@ def test_mails_that_are_alike_are_one_row(counts: DmarcCounts) -> None:
         ("p=quarantine", Action.JUNK, "quarantine", ()),
         ("p=quarantine", Action.REJECT, "quarantine", ()),
         ("p=reject", Action.REJECT, "reject", ()),
-        ("p=reject", Action.JUNK, "quarantine", (Override("local_policy"),)),
-        ("p=reject", Action.ACCEPT, "none", (Override("local_policy"),)),
-        ("p=reject; t=y", Action.JUNK, "quarantine", (Override("policy_test_mode"),)),
+        ("p=reject", Action.JUNK, "quarantine", (PolicyOverride("local_policy"),)),
+        ("p=reject", Action.ACCEPT, "none", (PolicyOverride("local_policy"),)),
+        ("p=reject; t=y", Action.JUNK, "quarantine", (PolicyOverride("policy_test_mode"),)),
     ],
 )
 def test_what_was_done_is_told_and_why_it_is_not_what_was_asked(
@@ -105,7 +105,7 @@ def test_what_was_done_is_told_and_why_it_is_not_what_was_asked(
     policy: str,
     action: Action,
     disposition: str,
-    overrides: tuple[Override, ...],
+    overrides: tuple[PolicyOverride, ...],
 ) -> None:
     counts.note(findings(f"v=DMARC1; {policy}; rua=mailto:a@south.test"), FACTS, action)
     ((row,),) = [seen.rows for seen in counts.take()]
@@ -125,7 +125,7 @@ def test_a_trusted_forwarder_is_told(counts: DmarcCounts) -> None:
     vouched = Vouched("trusted_forwarder", "forwarded by f.example", reason)
     counts.note(replace(findings(), override=vouched), FACTS, Action.ACCEPT)
     ((row,),) = [seen.rows for seen in counts.take()]
-    assert row.overrides == (Override("trusted_forwarder", "forwarded by f.example"),)
+    assert row.overrides == (PolicyOverride("trusted_forwarder", "forwarded by f.example"),)
 
 
 def test_who_asks_for_no_reports_is_not_counted(counts: DmarcCounts) -> None:

@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 from kit.facts import make_facts
-from kit.mail import make_letter
+from kit.mail import make_message
 from kit.zone import Zone, ZoneResolver
 from zajil.check.content.phishing import Protected
 from zajil.check.facts import MessageFacts
@@ -60,13 +60,13 @@ def signals_of(checked: Checked) -> set[str]:
 
 
 def test_no_fault_leaves_no_mark() -> None:
-    checked = check(make_facts(make_letter()))
+    checked = check(make_facts(make_message()))
     assert not faults_of(checked)
     assert "check.failed" not in signals_of(checked)
 
 
 def test_a_fault_in_the_sender_check() -> None:
-    checked = check(make_facts(make_letter(extra=FORGED)), dns=False)
+    checked = check(make_facts(make_message(extra=FORGED)), dns=False)
     (fault,) = faults_of(checked)
     assert fault.summary == "check failed (sender): Broken('no such luck')"
     assert "broken_dns" in fault.traceback
@@ -100,7 +100,7 @@ def test_a_store_that_is_away_is_no_fault_of_the_message() -> None:
 
     checks = Checks(CheckOptions(), away, "mx.north.test")
     with pytest.raises(StoreUnavailable):
-        asyncio.run(checks.check_message(make_facts(make_letter())))
+        asyncio.run(checks.check_message(make_facts(make_message())))
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from kit.facts import make_facts
-from kit.mail import make_letter
+from kit.mail import make_message
 from kit.store import running
 from zajil.check.facts import MessageFacts
 from zajil.check.learned.greylist import Greylist, prune_greylist, ways_of
 from zajil.check.learned.reputation import NO_HISTORY, HistoryFound
-from zajil.check.sender.correspondent import NOTHING_PROVEN, Proven
+from zajil.check.sender.correspondent import NOTHING_PROVEN, ProvenIdentity
 from zajil.check.verdict.verdict import Action, Thresholds, decide
 from zajil.config.kinds import BadOption
 from zajil.config.options_check import GreylistOptions
@@ -22,7 +22,7 @@ from zajil.net.peer import LOCAL, Peer
 from zajil.store.engine.open import Store
 
 ON = GreylistOptions(enabled=True)
-LETTER = make_facts(make_letter())
+LETTER = make_facts(make_message())
 MINUTE_MS = 60_000
 
 
@@ -83,7 +83,7 @@ def test_the_known_and_the_proven_never_wait() -> None:
 
     async def story() -> None:
         off, on = Greylist(nothing, GreylistOptions()), Greylist(nothing, ON)
-        proven = Proven(None, frozenset({"south.test"}))
+        proven = ProvenIdentity(None, frozenset({"south.test"}))
         good = HistoryFound(is_known_good=True)
         assert await off.judge(LETTER, NOTHING_PROVEN, NO_HISTORY) == ()
         assert await on.judge(LETTER, proven, NO_HISTORY) == ()

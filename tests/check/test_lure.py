@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.made_mail import HEAD, view_and_facts
-from zajil.check.content.pressure_wording import borrowed_brand, is_lure
+from zajil.check.content.pressure_wording import borrowed_brand, has_pressure_wording
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_brands(name: str, domain: str, brand: str | None) -> None:
 )
 def test_lures(text: str, is_one: bool) -> None:
     message = HEAD + b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text.encode()
-    assert is_lure(view_and_facts(message)[0]) is is_one
+    assert has_pressure_wording(view_and_facts(message)[0]) is is_one
 
 
 @given(st.text(max_size=100), st.text(max_size=40))

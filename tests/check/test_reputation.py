@@ -18,7 +18,7 @@ from zajil.check.learned.reputation import (
     is_good,
     weigh,
 )
-from zajil.check.sender.correspondent import Correspondent, Proven, identify
+from zajil.check.sender.correspondent import Correspondent, ProvenIdentity, identify
 from zajil.check.verdict.verdict import Action, Thresholds, decide
 from zajil.core.address import parse_address
 from zajil.core.ids import AccountId
@@ -29,14 +29,14 @@ from zajil.store.feedback.reputation import (
     INSTALLATION,
     Counts,
     Did,
-    Lesson,
+    HistoryChange,
     learn,
     note_written,
     show_counts,
 )
 
 AMAL, BASIM, SALMA, NOOR = (AccountId(number) for number in (1, 2, 3, 4))
-PROVEN = Proven("south.test", frozenset({"south.test"}))
+PROVEN = ProvenIdentity("south.test", frozenset({"south.test"}))
 AUTHOR = "sami@south.test"
 AUTHENTICATED = identify(read_fields(f"From: {AUTHOR}\r\n".encode()), "192.0.2.1", PROVEN)
 FORGED = identify(read_fields(f"From: {AUTHOR}\r\n".encode()), "203.0.113.1")
@@ -173,11 +173,11 @@ def test_nothing_recorded_asks_nothing(store: Store) -> None:
 def test_junk_moves_count_at_once_and_in_every_worker(store: Store) -> None:
     async def story(history: History, clock: FakeClock) -> None:
         other = History(store, clock)
-        await store.write(learn, Lesson(BASIM, AUTHENTICATED.keys, Did.SEEN, NOW_MS))
+        await store.write(learn, HistoryChange(BASIM, AUTHENTICATED.keys, Did.SEEN, NOW_MS))
         for one in (history, other):
             assert (await one.judge(AUTHENTICATED, [AMAL])).by_account == {}
         for _ in range(3):
-            await store.write(learn, Lesson(AMAL, AUTHENTICATED.keys, Did.JUNKED, NOW_MS))
+            await store.write(learn, HistoryChange(AMAL, AUTHENTICATED.keys, Did.JUNKED, NOW_MS))
         for one in (history, other):
             found = await one.judge(AUTHENTICATED, [AMAL, SALMA])
             assert set(found.by_account) == {AMAL}
@@ -190,9 +190,9 @@ def test_junk_moves_count_at_once_and_in_every_worker(store: Store) -> None:
 def test_after_several_accounts_it_counts_for_all(store: Store) -> None:
     async def story(history: History, clock: FakeClock) -> None:
         for account in (AMAL, AMAL, AMAL, AMAL, BASIM):
-            await store.write(learn, Lesson(account, AUTHENTICATED.keys, Did.JUNKED, NOW_MS))
+            await store.write(learn, HistoryChange(account, AUTHENTICATED.keys, Did.JUNKED, NOW_MS))
         assert (await history.judge(AUTHENTICATED, [NOOR])).for_all == ()
-        await store.write(learn, Lesson(SALMA, AUTHENTICATED.keys, Did.JUNKED, NOW_MS))
+        await store.write(learn, HistoryChange(SALMA, AUTHENTICATED.keys, Did.JUNKED, NOW_MS))
         found = await history.judge(AUTHENTICATED, [NOOR])
         assert [one.signal for one in found.for_all] == ["history.junked-by-many"]
         assert found.for_all[0].text == f"3 people here moved mail of {AUTHOR} to Junk."
@@ -218,7 +218,7 @@ def test_what_was_seen_is_written_once_a_month(store: Store) -> None:
     async def story(history: History, clock: FakeClock) -> None:
         async def seen() -> float:
             history.remember_seen(AUTHENTICATED, [AMAL])
-            await store.write(learn, Lesson(BASIM, ("end",), Did.SEEN, clock.now_ms()))
+            await store.write(learn, HistoryChange(BASIM, ("end",), Did.SEEN, clock.now_ms()))
             rows = await store.read(lambda conn: show_counts(conn, AMAL, clock.now_ms()))
             return rows[ADDRESS].seen
 
@@ -231,7 +231,7 @@ def test_what_was_seen_is_written_once_a_month(store: Store) -> None:
         await history.judge(AUTHENTICATED, [AMAL])
         assert await seen() > 1.0
         history.remember_seen(FORGED, [AMAL])
-        await store.write(learn, Lesson(BASIM, ("end",), Did.SEEN, clock.now_ms()))
+        await store.write(learn, HistoryChange(BASIM, ("end",), Did.SEEN, clock.now_ms()))
         rows = await store.read(lambda conn: show_counts(conn, AMAL, clock.now_ms()))
         assert CLAIMED not in rows
         assert NETWORK in rows
@@ -244,13 +244,13 @@ def test_a_flood_of_made_up_senders_is_bounded(store: Store) -> None:
 
     def made_up(number: int) -> Correspondent:
         author = f"From: a{number}@evil.test\r\n".encode()
-        proven = Proven("evil.test", frozenset({"evil.test"}))
+        proven = ProvenIdentity("evil.test", frozenset({"evil.test"}))
         return identify(read_fields(author), "198.51.100.1", proven)
 
     async def story(history: History, clock: FakeClock) -> None:
         for number in range(2000):
             history.remember_seen(made_up(number), [AMAL])
-        await store.write(learn, Lesson(BASIM, ("end",), Did.SEEN, NOW_MS))
+        await store.write(learn, HistoryChange(BASIM, ("end",), Did.SEEN, NOW_MS))
         rows = await store.read(lambda conn: show_counts(conn, AMAL, NOW_MS))
         assert len(rows) <= 602
         clock.advance(FORGET_MS + 1)
@@ -264,7 +264,7 @@ def test_memory_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("zajil.check.learned.reputation._MOST_KEPT", 10)
 
     async def story(history: History, clock: FakeClock) -> None:
-        await store.write(learn, Lesson(AMAL, (ADDRESS,), Did.SEEN, NOW_MS))
+        await store.write(learn, HistoryChange(AMAL, (ADDRESS,), Did.SEEN, NOW_MS))
         for number in range(20):
             who = identify(read_fields(b"From: a@b.test\r\n"), f"192.0.{number}.1")
             await history.judge(who, [AMAL])
@@ -293,7 +293,7 @@ def test_a_move_teaches_whom_the_mail_came_from(store: Store) -> None:
         fields = stored("spf=pass smtp.mailfrom=sami@south.test")
         history.learn(AMAL, fields, "mx.north.test", Did.JUNKED)
         history.learn(AMAL, read_fields(b"From: a@b.test\r\n"), "mx.north.test", Did.JUNKED)
-        await store.write(learn, Lesson(BASIM, ("end",), Did.JUNKED, NOW_MS))
+        await store.write(learn, HistoryChange(BASIM, ("end",), Did.JUNKED, NOW_MS))
         found = await history.judge(AUTHENTICATED, [AMAL])
         assert [one.signal for one in found.by_account[AMAL]] == ["history.junked-by-you"]
         rows = await store.read(lambda conn: show_counts(conn, AMAL, NOW_MS))

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from kit.facts import make_facts
-from kit.mail import make_letter
+from kit.mail import make_message
 from zajil.check.sender.result_fields import forged_ranges, result_field
-from zajil.mailauth.authres import Result
+from zajil.mailauth.authres import MethodResult
 from zajil.message.fields import cut_ranges, split_message
 
 FORGED = b"Authentication-Results: mx.north.test;\r\n\tdkim=pass\r\n"
@@ -16,7 +16,7 @@ FOREIGN = b"Authentication-Results: mx.south.test; spf=pass\r\n"
 
 def test_forged_fields_are_cut_and_foreign_ones_stay() -> None:
     """RFC 8601 section 5."""
-    letter = make_letter(extra=b"X: y\r\n")
+    letter = make_message(extra=b"X: y\r\n")
     facts = make_facts(FORGED + FOREIGN + FORGED + letter)
     body = facts.body if isinstance(facts.body, bytes) else facts.body.read_at(0, facts.size)
     assert cut_ranges(facts.header, forged_ranges(facts)) + body == FOREIGN + letter
@@ -24,13 +24,13 @@ def test_forged_fields_are_cut_and_foreign_ones_stay() -> None:
 
 def test_a_submission_does_not_give_the_log_in_name_away() -> None:
     """RFC 8601 section 2.7.4: smtp.auth may be told; every recipient would read it."""
-    field = result_field(make_facts(make_letter(), login="secret-login"), ())
+    field = result_field(make_facts(make_message(), login="secret-login"), ())
     assert b"auth=pass smtp.mailfrom=" in field
     assert b"secret-login" not in field
 
 
 def test_foreign_mail_has_no_results_yet() -> None:
-    field = result_field(make_facts(make_letter()), ())
+    field = result_field(make_facts(make_message()), ())
     assert field == b"Authentication-Results: mx.north.test; none\r\n"
 
 
@@ -62,7 +62,7 @@ def kept_of(message: bytes, *, from_program: bool = False) -> bytes:
 )
 def test_fields_that_only_the_last_server_writes_are_cut(forged: bytes) -> None:
     """Whoever reads them in a mailbox here takes them for ours."""
-    letter = make_letter()
+    letter = make_message()
     header = letter[: split_message(letter)[0]]
     assert kept_of(b"X: y\r\n" + forged + letter) == b"X: y\r\n" + header
     assert kept_of(forged * 2 + letter) == header
@@ -82,13 +82,13 @@ def test_fields_that_only_the_last_server_writes_are_cut(forged: bytes) -> None:
     ],
 )
 def test_what_others_wrote_on_the_way_stays(field: bytes) -> None:
-    letter = make_letter()
+    letter = make_message()
     assert kept_of(field + letter) == field + letter[: split_message(letter)[0]]
 
 
 def test_what_a_program_in_front_of_us_found_out_stays() -> None:
     """LMTP: it has looked at the peer, and we cannot."""
-    letter = make_letter()
+    letter = make_message()
     header = letter[: split_message(letter)[0]]
     found = b"Received-SPF: pass\r\nBIMI-Indicator: PHN2Zy8+\r\n"
     forged = b"Return-Path: <x@y.test>\r\nDelivered-To: amal@north.test\r\n"
@@ -96,6 +96,6 @@ def test_what_a_program_in_front_of_us_found_out_stays() -> None:
 
 
 def test_our_field_is_ascii_where_the_mail_came_without_smtputf8() -> None:
-    found = (Result("spf", "none", (("smtp.helo", "mxé.test"),)),)
-    assert result_field(make_facts(make_letter()), found).isascii()
-    assert "mxé.test".encode() in result_field(make_facts(make_letter(), smtputf8=True), found)
+    found = (MethodResult("spf", "none", (("smtp.helo", "mxé.test"),)),)
+    assert result_field(make_facts(make_message()), found).isascii()
+    assert "mxé.test".encode() in result_field(make_facts(make_message(), smtputf8=True), found)

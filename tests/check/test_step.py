@@ -7,7 +7,7 @@ import pytest
 
 from kit.checks import make_checks
 from kit.facts import PEER, make_facts
-from kit.mail import NOON_MS, make_letter
+from kit.mail import NOON_MS, make_message
 from kit.zone import Zone, ZoneResolver
 from zajil.check.facts import MessageFacts
 from zajil.check.step import Checked, Checks, joint_action
@@ -33,7 +33,7 @@ def check_without_waiting(facts: MessageFacts) -> Checked:
 
 
 def test_a_good_letter_is_accepted_without_waiting() -> None:
-    checked = check_without_waiting(make_facts(make_letter()))
+    checked = check_without_waiting(make_facts(make_message()))
     assert checked.verdict.action is Action.ACCEPT
     assert checked.forged == []
     assert b"dmarc=none header.from=north.test" in checked.results
@@ -45,7 +45,7 @@ def test_a_good_letter_is_accepted_without_waiting() -> None:
 
 def test_every_verdict_explains_itself() -> None:
     """Design section 1, promise 5."""
-    checked = check_without_waiting(make_facts(make_letter(extra=b"From: x@y.test\r\n")))
+    checked = check_without_waiting(make_facts(make_message(extra=b"From: x@y.test\r\n")))
     assert checked.verdict.action is Action.JUNK
     *_, done, reached = checked.events
     assert isinstance(done, CheckDone)
@@ -56,7 +56,7 @@ def test_every_verdict_explains_itself() -> None:
 
 
 def test_a_forged_result_is_named_to_be_cut() -> None:
-    message = make_letter(extra=b"Authentication-Results: mx.north.test; spf=pass\r\n")
+    message = make_message(extra=b"Authentication-Results: mx.north.test; spf=pass\r\n")
     assert check_without_waiting(make_facts(message)).forged == [(0, 49)]
 
 
@@ -64,7 +64,7 @@ def test_a_mail_is_refused_only_if_all_its_recipients_refuse_it() -> None:
     """Design D12."""
     amal, basim = AccountId(1), AccountId(2)
     accounts = {amal: parse_address("amal@north.test"), basim: parse_address("basim@north.test")}
-    facts = replace(make_facts(make_letter()), accounts=accounts)
+    facts = replace(make_facts(make_message()), accounts=accounts)
     refused = Verdict(Action.REJECT, 20.0, ())
     assert joint_action(facts, refused, {}) is Action.REJECT
     assert joint_action(facts, refused, {amal: NOTHING_AGAINST}) is Action.ACCEPT
@@ -74,7 +74,7 @@ def test_a_mail_is_refused_only_if_all_its_recipients_refuse_it() -> None:
 
 
 def test_an_operator_weighs_a_signal_otherwise() -> None:
-    message = make_letter(extra=b"From: x@y.test\r\n")
+    message = make_message(extra=b"From: x@y.test\r\n")
     options = CheckOptions(weights={"format.repeated-from": 1.5})
     step = make_checks(THERE, options).check_message(make_facts(message))
     with pytest.raises(StopIteration) as stop:

@@ -24,7 +24,7 @@ from zajil.route.recipient import Local, route_recipient
 from zajil.smtp.command import BodyEnd, Command, Ehlo, Rcpt
 from zajil.smtp.reply import Reply
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import Intake, LocalCopy, Wait
+from zajil.store.mail.intake import Intake, LocalCopy, WaitReason
 from zajil.store.people.accounts import NewActive, set_active
 from zajil.store.queue.queue import next_due_ms
 from zajil.store.queue.queue_admin import QueueOrder, hold, release
@@ -367,7 +367,7 @@ def later(
         entry.inbox,
         mailbox,
         options=RecipientOptions(notify),
-        wait=Wait(due_ms, due_ms + 120 * HOUR_MS),
+        wait=WaitReason(due_ms, due_ms + 120 * HOUR_MS),
     )
     return lambda item: replace(item, local=(copy,))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from zajil.imap.date_time import date_of, format_date_time, parse_date_time
 from zajil.imap.fetch_item import Attribute, BodySection, SectionText, parse_fetch_items
 from zajil.imap.flag import parse_flag_list
-from zajil.imap.grammar import CommandError, Scanner
+from zajil.imap.grammar import BadSyntax, Scanner
 from zajil.imap.search_key import parse_search
 from zajil.imap.sequence_set import format_set, parse_sequence_set
 
@@ -67,7 +67,7 @@ def test_numbers_that_exist(text: bytes, largest: int, within: bool) -> None:
 
 @pytest.mark.parametrize("text", [b"", b"0", b"1:", b":1", b"4294967296", b"a", b",1"])
 def test_no_sets(text: bytes) -> None:
-    with pytest.raises(CommandError):
+    with pytest.raises(BadSyntax):
         read_all(text, parse_sequence_set)
 
 
@@ -90,7 +90,7 @@ def test_date_with_zone() -> None:
     want = parse_date_time(Scanner(b'"17-Jul-1996 09:44:25 +0000"'))
     assert parse_date_time(Scanner(b'"17-Jul-1996 02:44:25 -0700"')) == want
     for bad in (b'"31-Feb-1996 02:44:25 -0700"', b'"1-Foo-1996 02:44:25 -0700"', b"x"):
-        with pytest.raises(CommandError):
+        with pytest.raises(BadSyntax):
             parse_date_time(Scanner(bad))
 
 
@@ -130,7 +130,7 @@ def test_dates_at_the_edge(text: bytes, at_ms: int) -> None:
 )
 def test_no_dates(text: bytes) -> None:
     """INTERNALDATE is in UTC: what counts is the year there."""
-    with pytest.raises(CommandError) as refused:
+    with pytest.raises(BadSyntax) as refused:
         parse_date_time(Scanner(text))
     assert refused.value.completion.status == "BAD"
 
@@ -149,7 +149,7 @@ def test_flags() -> None:
     spellings = b" ".join([b"Aa", b"aA", b"AA", b"aa"] * 30)
     assert parse_flag_list(Scanner(b"(" + spellings + b")")) == {"Aa"}
     for bad in (rb"(\Foo)", b"(a b", b"(a  b)", b"(" + b"x" * 65 + b")", b'("a")'):
-        with pytest.raises(CommandError):
+        with pytest.raises(BadSyntax):
             parse_flag_list(Scanner(bad))
 
 
@@ -190,7 +190,7 @@ def test_items(text: bytes) -> None:
     ],
 )
 def test_no_items(text: bytes) -> None:
-    with pytest.raises(CommandError):
+    with pytest.raises(BadSyntax):
         read_all(text, parse_fetch_items)
 
 
@@ -222,5 +222,5 @@ def test_the_answer_repeats_the_section() -> None:
     ],
 )
 def test_no_search(text: bytes) -> None:
-    with pytest.raises(CommandError):
+    with pytest.raises(BadSyntax):
         parse_search(Scanner(text))

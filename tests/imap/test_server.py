@@ -22,7 +22,7 @@ from zajil.imap.command import Id
 from zajil.imap.literal import Limits
 from zajil.imap.response import Completion
 from zajil.imap.server import ImapServerConnection, Wait
-from zajil.imap.state import State
+from zajil.imap.state import ImapState
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "wire" / "imap").glob("*.wire"))
 
@@ -66,8 +66,8 @@ LINES = st.lists(
 ).map(lambda lines: b"\r\n".join([b"a " + line for line in lines]))
 
 
-@given(LINES, st.integers(1, 9), st.sampled_from(list(State)))
-def test_no_input_makes_the_engine_raise(data: bytes, step: int, state: State) -> None:
+@given(LINES, st.integers(1, 9), st.sampled_from(list(ImapState)))
+def test_no_input_makes_the_engine_raise(data: bytes, step: int, state: ImapState) -> None:
     """Whatever the client sends, in whatever pieces, the outcome is the same."""
     outcomes = []
     for size in (step, len(data) or 1):
@@ -96,7 +96,7 @@ def test_answers_out_of_step_are_our_bug() -> None:
 
 def test_a_message_is_never_collected_in_the_engine() -> None:
     engine = new_engine()
-    engine.state = State.AUTHENTICATED
+    engine.state = ImapState.AUTHENTICATED
     session = ExampleSession(engine)
     engine.receive_data(b"a APPEND x {1000+}\r\n")
     for _ in range(10):
@@ -141,5 +141,5 @@ def test_a_stranger_cannot_make_us_keep_much(piece: bytes) -> None:
         engine.receive_data(piece)
         if engine.next_event() is Wait.CLOSED:
             break
-    assert engine.state is State.LOGOUT
+    assert engine.state is ImapState.LOGOUT
     assert engine.unread <= limits.max_command_before_login + len(piece) + 1

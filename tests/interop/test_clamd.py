@@ -16,7 +16,7 @@ from kit.scanners import EICAR, MADE_WORD, find_program, running_clamd
 from kit.store import make_account, open_test_store, running
 from kit.talk import talk_to_receiver
 from kit.zone import ZoneResolver
-from zajil.check.learned.learned_checks import Knowledge
+from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.scanners.clamd import Scanned, scan
 from zajil.check.scanners.run import Scanners
 from zajil.check.step import Checks
@@ -103,7 +103,7 @@ def test_eicar_is_refused_on_the_wire_and_a_clean_mail_taken(clamd: str, tmp_pat
     async def story() -> list[str]:
         async with running(store):
             clock = SystemClock()
-            knowledge = Knowledge(store, options, clock)
+            knowledge = LearnedChecks(store, options, clock)
             resolve = ZoneResolver({}).resolve
             checks = Checks(options, resolve, "mx.south.test", store.directory.is_ours, knowledge)
             talk = await talk_to_receiver(store, checks=checks)

@@ -55,7 +55,7 @@ def hand_in(postfix: Postfix, recipients: list[str], letter: bytes, *options: st
         client.sendmail(SENDER, recipients, letter, ["BODY=8BITMIME", *options])
 
 
-def make_letter(to: str, token: str, body: bytes) -> bytes:
+def make_message(to: str, token: str, body: bytes) -> bytes:
     head = (
         "Date: Mon, 23 Nov 2026 12:00:00 +0000\r\n"
         f"From: {SENDER}\r\nTo: {to}\r\nSubject: {token}\r\nMessage-ID: <{token}@y.test>\r\n"
@@ -73,7 +73,7 @@ HEAVY = (b"y" * 74 + b"\r\n") * 14_000  # a megabyte
 def test_it_delivers_over_tls(postfix: Postfix, north: LabDomain, body: bytes) -> None:
     reader = north.accounts[0]
     token = uuid.uuid4().hex
-    letter = make_letter(reader.address, token, body)
+    letter = make_message(reader.address, token, body)
     hand_in(postfix, [reader.address], letter)
     with north.imap(reader) as mailbox:
         got = wait_for_message(mailbox, "SUBJECT", token)
@@ -84,7 +84,7 @@ def test_it_delivers_over_tls(postfix: Postfix, north: LabDomain, body: bytes) -
 def test_it_delivers_to_many_at_once(postfix: Postfix, north: LabDomain) -> None:
     """RFC 5321 section 2.1: one copy for all recipients of a domain."""
     token = uuid.uuid4().hex
-    letter = make_letter("undisclosed:;", token, DOTS)
+    letter = make_message("undisclosed:;", token, DOTS)
     hand_in(postfix, [account.address for account in north.accounts], letter)
     for reader in north.accounts:
         with north.imap(reader) as mailbox:
@@ -95,7 +95,7 @@ def test_it_delivers_to_an_arabic_address(postfix: Postfix, zajil: LabDomain) ->
     """RFC 6531: Postfix asks for SMTPUTF8 and finds it."""
     reader = zajil.accounts[0]
     token = uuid.uuid4().hex
-    letter = make_letter(reader.address, token, DOTS)
+    letter = make_message(reader.address, token, DOTS)
     hand_in(postfix, [reader.address], letter, "SMTPUTF8")
     with zajil.imap(reader) as mailbox:
         got = wait_for_message(mailbox, "SUBJECT", token)
@@ -109,7 +109,7 @@ def test_it_bounces_what_we_refuse(postfix: Postfix, north: LabDomain) -> None:
     token = uuid.uuid4().hex
     host, _, port = postfix.address.rpartition(":")
     with smtplib.SMTP(host, int(port), "client.test", timeout=60) as client:
-        letter = make_letter("nobody@north.test", token, DOTS)
+        letter = make_message("nobody@north.test", token, DOTS)
         client.sendmail(writer.address, ["nobody@north.test"], letter)
     with north.imap(writer) as mailbox:
         report = wait_for_message(mailbox, "BODY", token)

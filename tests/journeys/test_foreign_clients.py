@@ -70,7 +70,7 @@ def heavy(order: Order, token: str) -> bytes:
     )
 
 
-def read_letter(domain: LabDomain, account: LabAccount, token: str) -> bytes:
+def read_message(domain: LabDomain, account: LabAccount, token: str) -> bytes:
     with domain.imap(account) as mailbox:
         return wait_for_message(mailbox, "SUBJECT", token)
 
@@ -94,7 +94,7 @@ def test_a_letter_arrives_byte_for_byte(
     order.letter.write_bytes(wanted)
     told = CLIENTS[client](order)
     assert told.went_out, told.words
-    got = read_letter(north, north.accounts[1], token)
+    got = read_message(north, north.accounts[1], token)
     trace = got[: len(got) - len(wanted)]
     assert got[len(trace) :] == wanted
     assert b" with ESMTPSA\r\n" in trace  # RFC 3848
@@ -112,7 +112,7 @@ def test_an_arabic_address_writes_to_another(
     order.letter.write_bytes(wanted)
     told = CLIENTS[client](order)
     assert told.went_out, told.words
-    got = read_letter(zajil, zajil.accounts[1], token)
+    got = read_message(zajil, zajil.accounts[1], token)
     assert got.endswith(wanted)
     assert b" with UTF8SMTPSA\r\n" in got[: -len(wanted)]
 
@@ -189,7 +189,7 @@ def test_msmtp_proves_an_app_password_without_sending_it(
     assert "535" in CLIENTS["msmtp"](order.but(password=f"{made}x")).words
     told = CLIENTS["msmtp"](order.but(password=made))
     assert told.went_out, told.words
-    read_letter(north, north.accounts[1], token)
+    read_message(north, north.accounts[1], token)
     (found,) = north.command("journey", "find", "--message-id", f"<{token}@client.test>")["mails"]
     events = north.command("journey", "show", found["mail_id"])["events"]
     (logged_in,) = [event for event in events if event["name"] == "session.login"]
@@ -213,7 +213,7 @@ def test_curl_reads_what_it_wrote(lab: LabProcess, north: LabDomain, tmp_path: P
     order.letter.write_bytes(dotted(order, token))
     assert CLIENTS["curl"](order).went_out
     reader = north.accounts[1]
-    read_letter(north, reader, token)
+    read_message(north, reader, token)
 
     def ask(url: str) -> str:
         secure = ["--silent", "--show-error", "--ssl-reqd", "--cacert", str(lab.ca_file)]
@@ -236,7 +236,7 @@ def test_swaks_writes_to_another_server(
     order.letter.write_bytes(wanted)
     told = CLIENTS["swaks"](order)
     assert told.went_out, told.words
-    assert read_letter(south, south.accounts[1], token).endswith(wanted)
+    assert read_message(south, south.accounts[1], token).endswith(wanted)
 
 
 def test_swaks_delivers_over_starttls(north: LabDomain, lab: LabProcess) -> None:
@@ -251,7 +251,7 @@ def test_swaks_delivers_over_starttls(north: LabDomain, lab: LabProcess) -> None
         *["--header", f"Subject: {token}"],
     )
     assert "queued as" in output
-    assert b" with ESMTPS\r\n" in read_letter(north, reader, token)
+    assert b" with ESMTPS\r\n" in read_message(north, reader, token)
 
 
 def run(*command: str) -> str:

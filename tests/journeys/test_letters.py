@@ -12,7 +12,7 @@ from kit.lab_process import LabDomain
 from kit.mailbox import wait_for_message
 
 
-def make_letter(sender: str, to: str, body: str) -> tuple[str, bytes]:
+def make_message(sender: str, to: str, body: str) -> tuple[str, bytes]:
     """Give a Message-ID, and a complete message that holds it."""
     message_id = f"<{uuid.uuid4()}@letters.test>"
     lines = [
@@ -49,7 +49,7 @@ def without_trace_fields(received: bytes, sent: bytes) -> bytes:
 @pytest.mark.parametrize("service", ["submission", "submissions"])
 def test_north_writes_to_south(north: LabDomain, south: LabDomain, service: str) -> None:
     writer, reader = north.accounts[1], south.accounts[0]
-    message_id, letter = make_letter(writer.address, reader.address, "وجد الزاجل طريقه")
+    message_id, letter = make_message(writer.address, reader.address, "وجد الزاجل طريقه")
     connect = north.submission if service == "submission" else north.submissions
     with connect(writer) as client:
         client.sendmail(writer.address, [reader.address], letter, ["BODY=8BITMIME", "SMTPUTF8"])
@@ -64,13 +64,13 @@ def test_south_writes_to_the_arabic_domain_and_is_answered(
     """RFC 6531: the address is UTF-8 on the wire, the domain may be either form."""
     writer, reader = south.accounts[1], zajil.accounts[0]
     assert reader.address == "سلمى@زاجل.test"
-    message_id, letter = make_letter(writer.address, reader.address, "السلام عليكم")
+    message_id, letter = make_message(writer.address, reader.address, "السلام عليكم")
     with south.submission(writer) as client:
         client.sendmail(writer.address, [reader.address], letter, ["BODY=8BITMIME", "SMTPUTF8"])
     with zajil.imap(reader) as mailbox:
         received = wait_for_message(mailbox, "HEADER", "Message-ID", message_id)
     assert without_trace_fields(received, letter) == letter
-    answer_id, answer = make_letter(reader.address, writer.address, "وعليكم السلام")
+    answer_id, answer = make_message(reader.address, writer.address, "وعليكم السلام")
     on_wire = f"سلمى@{zajil.ascii_domain}"
     with zajil.submission(reader) as client:
         client.sendmail(on_wire, [writer.address], answer, ["BODY=8BITMIME", "SMTPUTF8"])
@@ -83,7 +83,7 @@ def test_a_large_letter(north: LabDomain, south: LabDomain) -> None:
     """Bodies over 256 KiB lie in files of their own, and arrive the same."""
     writer, reader = north.accounts[0], south.accounts[1]
     body = "\r\n".join(f"{number:06} {'x' * 70}" for number in range(8000))
-    message_id, letter = make_letter(writer.address, reader.address, body)
+    message_id, letter = make_message(writer.address, reader.address, body)
     with north.submission(writer) as client:
         client.sendmail(writer.address, [reader.address], letter, ["BODY=8BITMIME", "SMTPUTF8"])
     with south.imap(reader) as mailbox:
@@ -93,7 +93,7 @@ def test_a_large_letter(north: LabDomain, south: LabDomain) -> None:
 
 def test_within_one_domain(north: LabDomain) -> None:
     writer, reader = north.accounts
-    message_id, letter = make_letter(writer.address, reader.address, "next door")
+    message_id, letter = make_message(writer.address, reader.address, "next door")
     with north.submission(writer) as client:
         client.sendmail(writer.address, [reader.address], letter, ["BODY=8BITMIME", "SMTPUTF8"])
     with north.imap(reader) as mailbox:

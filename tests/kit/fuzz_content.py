@@ -18,7 +18,7 @@ from zajil.check.content.lookalike import (
     is_mixed,
 )
 from zajil.check.content.phishing import Protected
-from zajil.check.content.pressure_wording import borrowed_brand, is_lure
+from zajil.check.content.pressure_wording import borrowed_brand, has_pressure_wording
 from zajil.check.content.run import look_inside, view_of
 from zajil.check.learned.classifier import classify, telling_words
 from zajil.check.learned.tokens import MAX_TOKENS, find_tokens, tokens_of, words_of
@@ -173,7 +173,7 @@ def _mail(data: bytes) -> None:
     view = view_of(facts)
     for reason in look_inside(view, facts, _PROTECTED, ("program",)):
         assert reason.text.isprintable(), reason
-    is_lure(view)
+    has_pressure_wording(view)
     _can_be_kept([*find_tokens(view), *identify(facts.fields, "192.0.2.1").keys])
 
 

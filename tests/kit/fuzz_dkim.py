@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kit.dkim import NOW_S, ed25519_key, record_of, results_of, sign, zone_of
 from kit.fuzz import Target
 from kit.fuzz_seeds import fixed_rsa_key
-from kit.mail import make_letter
+from kit.mail import make_message
 from kit.zone import run_flow_on_answers
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, body_needs
@@ -50,17 +50,17 @@ RESULTS = {"pass", "fail", "policy", "neutral", "temperror", "permerror"}
 def dkim_targets() -> list[Target]:
     """Give the targets."""
     key = ed25519_key()
-    signed = [sign(make_letter(), key, pair) for pair in ("simple/simple", "relaxed/relaxed")]
+    signed = [sign(make_message(), key, pair) for pair in ("simple/simple", "relaxed/relaxed")]
     first = signed[0]
     signed += [
         *(first.replace(old, new, 1) for old, new in _CHANGES),
-        sign(make_letter(), fixed_rsa_key()),
+        sign(make_message(), fixed_rsa_key()),
         *(
             sign(b"From: a@north.test\r\n\r\n" + body, key, pair)
             for body in (b"", b"\r\n\r\n", b"x \t y \r\n \r\n\r\n", b"x", b" \r", b"x \n")
             for pair in ("simple/simple", "relaxed/relaxed")
         ),
-        b"".join([read_first(first)] * 30) + make_letter(),
+        b"".join([read_first(first)] * 30) + make_message(),
         b"".join([read_first(first).replace(b" h=", b" l=%d; h=" % at) for at in range(9)]) + first,
     ]
     fields = [read_fields(message)[0].value for message in signed]

@@ -16,7 +16,7 @@ from kit.fuzz_seeds import (
     WITH_FILES,
     fixed_rsa_key,
 )
-from kit.mail import NOON_MS, make_letter
+from kit.mail import NOON_MS, make_message
 from kit.zone import Zone, ZoneResolver, answer_from_zone
 from zajil.check.content.phishing import Protected
 from zajil.check.content.run import look_inside, view_of
@@ -111,7 +111,7 @@ def seal(message: bytes, key: SigningKey, cv: str, found: bytes = b"") -> bytes:
 
 def _sealed() -> tuple[bytes, ...]:
     """Give mails whose chain holds: of one we trust, of a list below it, of a list alone."""
-    letter = make_letter("amal@north.test", text="Hello all.\r\n")
+    letter = make_message("amal@north.test", text="Hello all.\r\n")
     passed = b"spf=pass smtp.mailfrom=x@north.test; dkim=fail; dmarc=pass header.from=north.test"
     by_dkim = b"arc=none; spf=pass smtp.mailfrom=x.test; dkim=pass header.d=north.test"
     one = seal(letter, _SEALER, "none", passed)
@@ -124,7 +124,7 @@ def _sealed() -> tuple[bytes, ...]:
 
 def judged_targets() -> list[Target]:
     """Give the targets."""
-    letter = make_letter(html="<p>Hello <b>there</b></p>")
+    letter = make_message(html="<p>Hello <b>there</b></p>")
     signed = (
         sign(sign(letter, _RSA), _ED, "simple/relaxed"),
         sign(letter, _ED, headers=[b"from"], expires_s=_NOW_S - 9999),
@@ -227,7 +227,7 @@ def _weigh_history(who: Correspondent, facts: MessageFacts) -> None:
 
 
 def _measure(data: bytes) -> None:
-    wanted = [("a", make_letter()), ("b", data)]
+    wanted = [("a", make_message()), ("b", data)]
     measured = cross_validate(wanted, [("c", data), ("d", b"")], 2)
     assert 0 <= measured.words.precision <= 1
     measured.to_dict()

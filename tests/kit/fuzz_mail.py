@@ -13,7 +13,7 @@ from kit.reports import REPORT as AGGREGATE
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import BlobId, ModSeq, Uid
 from zajil.imap.fetch_item import Attribute, BodySection, FetchItem, SectionText
-from zajil.imap.grammar import CommandError, Scanner
+from zajil.imap.grammar import BadSyntax, Scanner
 from zajil.imap.search_key import parse_search
 from zajil.mailauth.dmarc_report import BadReport
 from zajil.mailauth.report_mail import (
@@ -46,7 +46,7 @@ from zajil.read.imap.append import LineEnds
 from zajil.read.imap.content import Content, answer_size, needs_of
 from zajil.read.imap.search import Matcher
 from zajil.read.imap.search_text import MessageText
-from zajil.read.imap.view import View
+from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.read.safe_html import safe_style
 from zajil.read.view import Person, summarise, view_message
 from zajil.store.mail.blobs import BlobReader
@@ -133,8 +133,10 @@ def _match(data: bytes) -> None:
     """Whatever key a client sends, it holds or not, or it is refused."""
     uids = array("I", [1, 5, 9])
     nobody: Any = None
-    view = View(nobody, True, uids, ModSeq(1), Uid(10), {}, lambda: None, array("I", [9]))
-    with suppress(CommandError):
+    view = SelectedMailbox(
+        nobody, True, uids, ModSeq(1), Uid(10), {}, lambda: None, array("I", [9])
+    )
+    with suppress(BadSyntax):
         key = parse_search(Scanner(data))
         matcher = Matcher(view, key)
         flags = frozenset({"\\Seen", "$Junk"})

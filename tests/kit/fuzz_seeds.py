@@ -11,7 +11,7 @@ import zipfile
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kit.mail import make_letter
+from kit.mail import make_message
 from zajil.mailauth.dkim_sign import SigningKey
 from zajil.message.build import Attachment, build_message
 
@@ -257,7 +257,7 @@ _TRUSTED = (
     b"header.d=bank.test; dmarc=pass header.from=bank.test\r\n"
     b"Received: from x (x [192.0.2.1]) by mx.north.test; Mon, 23 Nov 2026 12:00:00 +0000\r\n"
 )
-_ARABIC = make_letter(subject="مرحبا", text="أهلا")
+_ARABIC = make_message(subject="مرحبا", text="أهلا")
 WELL_KNOWN = (whole_mail(), _TRUSTED + whole_mail(), REPORT, _ARABIC)
 WITH_FILES = (
     mail_with_files(*FILES),

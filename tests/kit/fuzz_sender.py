@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kit.dkim import zone_of
 from kit.fuzz import Target
-from kit.mail import make_letter
+from kit.mail import make_message
 from kit.zone import Zone, run_flow_on_answers, run_flow_on_zone
 from zajil.check.sender.author import find_authors
 from zajil.dns.flow import Answer, Outcome, Question
@@ -60,10 +60,10 @@ _CHAIN_WORDS = (
 
 
 def _chains() -> tuple[bytes, ...]:
-    one = _seal(make_letter())
+    one = _seal(make_message())
     two = _seal(one, "pass")
     return (
-        *(make_letter(), one, two, _seal(two, "pass"), _seal(one, "fail"), one + one),
+        *(make_message(), one, two, _seal(two, "pass"), _seal(one, "fail"), one + one),
         *(one.replace(b"; cv=", b"; h=from; cv=", 1), two.replace(b"i=1", b"i=3", 1)),
         *(one.replace(b"A letter", b"Changed"), one.replace(b"Dear", b"Hello")),
         *(one.replace(b" c=relaxed/relaxed;", b""), two.replace(b"cv=none", b"cv=pass")),

@@ -14,7 +14,7 @@ from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.spf import SpfQuery, check_spf, check_spf_helo
 from zajil.mailauth.spf_macro import MAX_NAME
 from zajil.mailauth.spf_questions import MAX_LOOKUPS, MAX_NAMES
-from zajil.mailauth.spf_record import BadRecord, Record, is_record, parse_record
+from zajil.mailauth.spf_record import BadRecord, SpfRecord, is_record, parse_record
 
 _MAX_QUESTIONS = 3 + MAX_LOOKUPS * (2 + MAX_NAMES)
 """The record, its explanation and the names for it; each term with its hosts."""
@@ -94,8 +94,8 @@ def spf_targets() -> list[Target]:
 def _record(data: bytes) -> None:
     text = data.decode("latin-1")
     parsed = parse_record(text)
-    assert isinstance(parsed, Record | BadRecord)
-    if is_record(text) and isinstance(parsed, Record):
+    assert isinstance(parsed, SpfRecord | BadRecord)
+    if is_record(text) and isinstance(parsed, SpfRecord):
         assert text.isprintable()
 
 

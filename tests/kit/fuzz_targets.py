@@ -21,7 +21,7 @@ from kit.fuzz_seeds import NOT_FIT
 from kit.fuzz_sender import sender_targets
 from kit.fuzz_spf import spf_targets
 from kit.imap_wire import ExampleSession, load_imap_script, new_engine
-from kit.mail import NOON_MS, make_letter
+from kit.mail import NOON_MS, make_message
 from kit.wire import GREETING, example_policy, load_script
 from zajil.config.load import BadConfiguration, parse_configuration
 from zajil.core.address import BadAddress, parse_address
@@ -30,7 +30,7 @@ from zajil.core.login_name import BadLogin, parse_login
 from zajil.core.units import parse_duration, parse_size
 from zajil.imap.mailbox_name import BadMailboxName, ListPattern, decode_name, encode_name
 from zajil.imap.server import Wait as ImapWait
-from zajil.imap.state import State
+from zajil.imap.state import ImapState
 from zajil.mailauth.authres import is_forged
 from zajil.message.address_list import parse_address_list
 from zajil.message.charset import decode_text
@@ -48,7 +48,7 @@ from zajil.sasl.step import Challenge
 from zajil.smtp.client import BadReply, ClientConnection
 from zajil.smtp.command import BodyChunk, BodyEnd, Mail
 from zajil.smtp.command_line import parse_command
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.lines import BareLineEnd, BodyWriter
 from zajil.smtp.refusals import CommandError
 from zajil.smtp.reply import Reply
@@ -83,7 +83,7 @@ def all_targets(wire: Path) -> list[Target]:
         Target("login-name", _text(_login), (b"amal", "أمل".encode()), (b"@",)),
         Target("units", _text(_units), (b"5d", b"25MiB", b"200ms"), (b"KiB", b"h")),
         Target("address-list", _address_list, fields, (b"undisclosed:;", b"(", b"<", b",", b"@")),
-        Target("header-fields", _header_fields, (make_letter(),), (b"\r\n ", b"Bcc: x\r\n", b":")),
+        Target("header-fields", _header_fields, (make_message(),), (b"\r\n ", b"Bcc: x\r\n", b":")),
         Target("mime", _mime, _MESSAGES, (b"--b\r\n", b"--b--", b"boundary=b", b"\r\n\r\n")),
         Target(
             "mend",
@@ -121,8 +121,8 @@ def _client_words(folder: Path, load: Callable[[Path], object]) -> tuple[bytes, 
 # ---- smtp ---------------------------------------------------------------------------------------
 
 
-def _offers() -> tuple[Offer, ...]:
-    every = Offer(
+def _offers() -> tuple[Capabilities, ...]:
+    every = Capabilities(
         "mx.north.test",
         max_message_size=900,
         starttls=True,
@@ -133,8 +133,8 @@ def _offers() -> tuple[Offer, ...]:
         max_hold_seconds=100,
         clock=FakeClock(),
     )
-    lmtp = Offer("mx.north.test", 900, lmtp=True, chunking=True, dsn=True)
-    return every, lmtp, Offer("mx.north.test", 900, bare_line_ends=True)
+    lmtp = Capabilities("mx.north.test", 900, lmtp=True, chunking=True, dsn=True)
+    return every, lmtp, Capabilities("mx.north.test", 900, bare_line_ends=True)
 
 
 def _smtp_server(data: bytes) -> None:
@@ -148,7 +148,7 @@ def _smtp_server(data: bytes) -> None:
             assert _play(offer, pieces) == whole
 
 
-def _play(offer: Offer, pieces: list[bytes]) -> tuple[bytes, bytes]:
+def _play(offer: Capabilities, pieces: list[bytes]) -> tuple[bytes, bytes]:
     """Give what was answered, and the messages that came whole."""
     conn = ServerConnection(offer, GREETING, encrypted=not offer.starttls)
     body = whole = b""
@@ -271,7 +271,7 @@ _FIELDS = (
     b"mx.north.test 1; spf=pass (ok) smtp.mailfrom=a@b; dkim=none",
 )
 _MESSAGES = (
-    make_letter(html="<p>x</p>"),
+    make_message(html="<p>x</p>"),
     b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\n"
     b"Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\ny\r\n--b--\r\n",
 )
@@ -354,7 +354,7 @@ def _authres(data: bytes) -> None:
 
 
 def _imap_server(data: bytes) -> None:
-    for state in (State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED):
+    for state in (ImapState.NOT_AUTHENTICATED, ImapState.AUTHENTICATED, ImapState.SELECTED):
         engine = new_engine()
         engine.state = state
         session = ExampleSession(engine)

@@ -19,8 +19,8 @@ from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.imap.literal import find_literal
 from zajil.login.service import LoginService
+from zajil.net.admission import Admission
 from zajil.net.drive_imap import ImapTimes
-from zajil.net.entrance import Entrance
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.listener import bind
 from zajil.net.system import SystemClock
@@ -106,7 +106,7 @@ async def imap_place(
             implicit,
             clock,
             times=times,
-            entrance=Entrance(SessionTable().caps(0, most)),
+            entrance=Admission(SessionTable().caps(0, most)),
         )
         sock = bind("127.0.0.1:0")
         ports.append(sock.getsockname()[1])

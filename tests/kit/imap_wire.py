@@ -19,7 +19,7 @@ from zajil.imap import command as c
 from zajil.imap.literal import Limits
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.server import ImapServerConnection, Wait
-from zajil.imap.state import State
+from zajil.imap.state import ImapState
 
 Chop = Callable[[bytes], Sequence[bytes]]
 
@@ -49,7 +49,7 @@ class ExampleSession:
     def answer_all(self) -> Wait:
         """Answer all events there are; give why there are no more."""
         while not isinstance(event := self.engine.next_event(), Wait):
-            if not isinstance(event, c.BodyChunk):
+            if not isinstance(event, c.LiteralChunk):
                 self.events.append(repr(event))
             self._answer(event)
         return event
@@ -57,22 +57,22 @@ class ExampleSession:
     def _answer(self, event: c.Event) -> None:
         engine = self.engine
         match event:
-            case c.BodyChunk(data):
+            case c.LiteralChunk(data):
                 self.body += data
-            case c.Append(mailbox="refused"):
+            case c.AppendCommand(mailbox="refused"):
                 engine.complete(Completion("NO", "no such mailbox", "TRYCREATE"))
-            case c.Append() | c.Idle() | c.Authenticate(initial=None):
+            case c.AppendCommand() | c.Idle() | c.Authenticate(initial=None):
                 engine.untagged(_show(event))
                 self.body = b""
                 engine.go_ahead()
-            case c.BodyEnd(clean) | c.IdleDone(clean) if not clean:
+            case c.LiteralEnd(clean) | c.IdleDone(clean) if not clean:
                 engine.complete(Completion("BAD", "unclean"))
-            case c.BodyEnd():
+            case c.LiteralEnd():
                 engine.untagged(untagged(ascii(self.body).encode()))
                 engine.complete(Completion("OK", "done"))
-            case c.Login(login="refused") | c.Select(mailbox="refused"):
+            case c.LoginCommand(login="refused") | c.Select(mailbox="refused"):
                 engine.complete(Completion("NO", "refused"))
-            case c.StartTls() if engine.has_pending_input():
+            case c.StartTlsCommand() if engine.has_pending_input():
                 engine.close("bytes after STARTTLS", "bytes after STARTTLS")
             case c.Logout():
                 engine.untagged(untagged_status("BYE", "bye"))
@@ -91,7 +91,7 @@ class ImapScript:
     """A dialogue."""
 
     path: Path
-    state: State
+    state: ImapState
     encrypted: bool
     steps: tuple[tuple[int, str, str], ...]
     """Line number, kind (``S`` ``C`` ``!``), text; for ``C`` the bytes as Latin-1."""
@@ -103,14 +103,14 @@ def load_imap_script(path: Path) -> ImapScript:
     Raises:
         ValueError: a line that is no step.
     """
-    state, encrypted = State.NOT_AUTHENTICATED, True
+    state, encrypted = ImapState.NOT_AUTHENTICATED, True
     steps: list[tuple[int, str, str]] = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         kind, text = line[:2], line[3:]
         if not line.strip() or line.startswith("#"):
             continue
         if line.startswith("@ state "):
-            state = State(line.removeprefix("@ state "))
+            state = ImapState(line.removeprefix("@ state "))
         elif line == "@ clear":
             encrypted = False
         elif kind == "C:":

@@ -15,7 +15,7 @@ NOON_MS = 1_795_435_200_000
 """2026-11-23 12:00 UTC: when letters in tests were written."""
 
 
-def make_letter(
+def make_message(
     sender: str = "amal@north.test",
     to: str = "sami@south.test",
     *,
@@ -51,9 +51,9 @@ def make_letter(
     return build_message(header, text, html=html, unique="letter")
 
 
-def make_sized_letter(size: int, **fields: str) -> bytes:
+def make_sized_message(size: int, **fields: str) -> bytes:
     """Make a message of exactly ``size`` bytes, for load and limits."""
-    head = make_letter(text="", **fields)  # type: ignore[arg-type]
+    head = make_message(text="", **fields)  # type: ignore[arg-type]
     missing = size - len(head)
     if missing < 0:
         raise ValueError(f"a letter has at least {len(head)} bytes")

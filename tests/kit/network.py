@@ -22,7 +22,7 @@ from zajil.smtp.command import (
     Rcpt,
     StartTls,
 )
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
 
@@ -65,7 +65,7 @@ class SmtpSink:
     ) -> None:
         self.answer: Answer = answer or (lambda event, session: None)
         self.greeting = greeting or Reply(220, ("sink.test ESMTP",))
-        self.offer = Offer("sink.test", 10_000_000)
+        self.offer = Capabilities("sink.test", 10_000_000)
         self.tls: ssl.SSLContext | None = None
         """Set before the first connection, STARTTLS is offered."""
         self.mails: list[SunkMail] = []
@@ -93,7 +93,7 @@ async def smtp_sink(
     """Run a sink on a free port of 127.0.0.1; its connections end with it."""
     sink = SmtpSink(answer=answer, greeting=greeting)
     sink.tls = tls
-    sink.offer = Offer("sink.test", max_size, smtputf8=smtputf8, starttls=tls is not None)
+    sink.offer = Capabilities("sink.test", max_size, smtputf8=smtputf8, starttls=tls is not None)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SinkSession(sink), "127.0.0.1", 0)
     sink.port = server.sockets[0].getsockname()[1]

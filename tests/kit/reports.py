@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from zajil.mailauth.dmarc_report import (
     AggregateReport,
     DkimResult,
-    Override,
+    PolicyOverride,
     PublishedPolicy,
     ReportRow,
     SpfResult,
@@ -37,7 +37,7 @@ BAD_ROW = replace(
     disposition="quarantine",
     dkim="fail",
     dkim_results=(),
-    overrides=(Override("local_policy", "it was only suspicious"),),
+    overrides=(PolicyOverride("local_policy", "it was only suspicious"),),
 )
 POLICY = PublishedPolicy("north.test", "reject", "reject", "reject", "r", "s", "0", "n", "treewalk")
 REPORT = AggregateReport(
@@ -72,7 +72,7 @@ _ROWS = st.builds(
     envelope_from=st.none() | st.just("") | _DOMAINS,
     envelope_to=st.none() | _DOMAINS,
     overrides=st.lists(
-        st.builds(Override, st.sampled_from(["local_policy", "other"]), _TEXTS), max_size=2
+        st.builds(PolicyOverride, st.sampled_from(["local_policy", "other"]), _TEXTS), max_size=2
     ).map(tuple),
     dkim_results=st.lists(
         st.builds(DkimResult, _DOMAINS, _SOME_TEXT, _RESULTS, _TEXTS), max_size=3

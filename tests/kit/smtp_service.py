@@ -12,7 +12,7 @@ from zajil.net.listener import bind
 from zajil.net.peer import Peer
 from zajil.net.stream import Stream, connect
 from zajil.smtp.command import BodyEnd, Command, Vrfy
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
 
@@ -80,7 +80,7 @@ class Server:
         self.tls_versions: list[str] = []
         self.reasons: asyncio.Queue[str] = asyncio.Queue()
         self.peers: list[Peer] = []
-        offer = Offer("mx.example.org", 1_000_000, starttls=starttls, chunking=chunking)
+        offer = Capabilities("mx.example.org", 1_000_000, starttls=starttls, chunking=chunking)
         self.service = SmtpService(self._make_session, offer, **options)
         self.sock = bind("127.0.0.1:0")
         self.port = self.sock.getsockname()[1]

@@ -16,7 +16,7 @@ from zajil.net.system import SystemClock
 from zajil.receive.lmtp import LmtpSession
 from zajil.receive.session import ReceiveSession
 from zajil.smtp.command import BodyChunk
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection, Wait
 from zajil.store.engine.open import Store
@@ -103,13 +103,13 @@ def receive_services(
 async def talk_to_receiver(
     store: Store,
     limits: LimitOptions | None = None,
-    offer: Offer | None = None,
+    offer: Capabilities | None = None,
     **more: Any,
 ) -> Talk:
     """Connect to port 25 and say EHLO."""
     services = receive_services(store, limits, **more)
     await store.directory.load()
-    offer = offer or Offer(HOSTNAME, services.limits.message_size)
+    offer = offer or Capabilities(HOSTNAME, services.limits.message_size)
     conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
     talk = Talk(conn, ReceiveSession(services, PEER, conn))
     await talk.say("EHLO mx.north.test")
@@ -122,7 +122,7 @@ async def talk_to_lmtp(
     """Connect to the LMTP socket and say LHLO."""
     services = receive_services(store, limits, "lmtp", **more)
     await store.directory.load()
-    offer = Offer(HOSTNAME, services.limits.message_size, lmtp=True, dsn=dsn)
+    offer = Capabilities(HOSTNAME, services.limits.message_size, lmtp=True, dsn=dsn)
     conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
     talk = Talk(conn, LmtpSession(services, PEER, conn))
     await talk.say("LHLO front.south.test")
@@ -134,14 +134,14 @@ async def talk_to_submission(
     login: LoginService,
     *,
     encrypted: bool = True,
-    offer: Offer | None = None,
+    offer: Capabilities | None = None,
     **more: Any,
 ) -> Talk:
     """Connect to port 587, after STARTTLS if ``encrypted``, and say EHLO."""
     services = receive_services(store, service="submission", **more)
     await store.directory.load()
     conn = ServerConnection(
-        offer or Offer(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=login.mechanisms),
+        offer or Capabilities(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=login.mechanisms),
         Reply(220, (HOSTNAME,)),
         max_errors=100,
     )

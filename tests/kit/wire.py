@@ -39,7 +39,7 @@ from zajil.smtp.command import (
     Vrfy,
     Xclient,
 )
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
 
@@ -186,7 +186,7 @@ class _Player:
         max_errors = options.pop("max_errors", 10)
         options.setdefault("max_message_size", 100_000)
         max_commands = options.pop("max_commands", 0)
-        offer = Offer("mx.example.org", clock=FakeClock(), **options)
+        offer = Capabilities("mx.example.org", clock=FakeClock(), **options)
         self.script = script
         self.conn = ServerConnection(
             offer,

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from zajil.config.load import BadConfiguration, load_configuration
 from zajil.lab.addresses import Place, PortBlock
-from zajil.lab.configuration import Surroundings, server_options, toml_text, write_configuration
+from zajil.lab.configuration import LabSurroundings, server_options, toml_text, write_configuration
 from zajil.lab.domains import lab_domains
 
-LAB = Surroundings("127.0.0.1:5353", Path("/lab/ca/ca.pem"), 2, {})
+LAB = LabSurroundings("127.0.0.1:5353", Path("/lab/ca/ca.pem"), 2, {})
 PORTS = PortBlock(None, 1, random.randrange)
 PORTS.close()
 PLACE = Place(IPv4Address("127.1.0.3"), {**PORTS.places[0].ports, "smtp": 20025})
@@ -51,7 +51,7 @@ def test_the_file_is_a_whole_configuration(tmp_path: Path) -> None:
 
 def test_a_table_of_ports_where_there_is_one_address(tmp_path: Path) -> None:
     table = {"mx.north.test": "127.0.0.1:20001", "mx.south.test": "127.0.0.1:20002"}
-    lab = Surroundings(LAB.nameserver, LAB.ca_file, 1, table)
+    lab = LabSurroundings(LAB.nameserver, LAB.ca_file, 1, table)
     file = tmp_path / "zajil.toml"
     write_configuration(file, server_options(lab_domains()[0], PLACE, "sqlite", lab), [], "")
     assert load_configuration(file).deliver.port_table == table

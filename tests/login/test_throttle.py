@@ -12,14 +12,14 @@ from zajil.login.throttle import (
     WINDOW_MS,
     Throttle,
     Turn,
-    network_of,
+    throttled_network,
 )
 
 
 def failed(times: int, free: int = 3, peer: str = "192.0.2.1") -> Throttle:
     throttle = Throttle(free)
     for number in range(times):
-        throttle.record_failure(network_of(peer), 1000, b"%d" % number)
+        throttle.record_failure(throttled_network(peer), 1000, b"%d" % number)
     return throttle
 
 
@@ -77,10 +77,10 @@ def test_another_peer_does_not_wait() -> None:
 def test_an_ipv6_network_counts_as_one_peer() -> None:
     """A host commands a /64: addresses within it cost an attacker nothing."""
     throttle = failed(8, peer="2001:db8::1")
-    assert throttle.delay_ms(network_of("2001:db8::ffff"), 1000) > 0
-    assert throttle.delay_ms(network_of("2001:db8:0:1::1"), 1000) == 0
-    assert network_of("::ffff:192.0.2.1") == "192.0.2.1"
-    assert network_of("local") == "local"
+    assert throttle.delay_ms(throttled_network("2001:db8::ffff"), 1000) > 0
+    assert throttle.delay_ms(throttled_network("2001:db8:0:1::1"), 1000) == 0
+    assert throttled_network("::ffff:192.0.2.1") == "192.0.2.1"
+    assert throttled_network("local") == "local"
 
 
 def test_zero_turns_it_off() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.mailauth.authres import Result, is_forged, write_field
+from zajil.mailauth.authres import MethodResult, is_forged, write_field
 from zajil.message.fields import read_fields
 
 OURS = "mx.north.test"
@@ -17,8 +17,8 @@ def test_no_results_is_none() -> None:
 
 def test_results_stand_on_lines_of_their_own() -> None:
     results = [
-        Result("auth", "pass", (("smtp.auth", "amal"),)),
-        Result("spf", "fail", (("smtp.mailfrom", "سلمى@زاجل.test"),)),
+        MethodResult("auth", "pass", (("smtp.auth", "amal"),)),
+        MethodResult("spf", "fail", (("smtp.mailfrom", "سلمى@زاجل.test"),)),
     ]
     assert write_field(OURS, results).decode() == (
         "Authentication-Results: mx.north.test;\r\n\tauth=pass smtp.auth=amal;\r\n"
@@ -29,7 +29,8 @@ def test_results_stand_on_lines_of_their_own() -> None:
 @given(st.text(max_size=100))
 def test_a_value_of_the_peer_stays_a_value(value: str) -> None:
     written = write_field(
-        OURS, [Result("spf", "pass", (("smtp.helo", value.encode("utf-8", "replace").decode()),))]
+        OURS,
+        [MethodResult("spf", "pass", (("smtp.helo", value.encode("utf-8", "replace").decode()),))],
     )
     (field,) = read_fields(written)
     assert field.value.count(b"\n") == 1
@@ -121,11 +122,13 @@ def test_no_line_of_ours_is_longer_than_998_octets() -> None:
     label = "x" * 60 + "."
     long = (("header.d", label * 4 + "test"), ("header.i", "a" * 64 + "@" + label * 4 + "test"))
     results = [
-        Result("dkim", "fail", (*long, ("header.s", label * 4), ("x.y", "é" * 150)), "w" * 200)
+        MethodResult(
+            "dkim", "fail", (*long, ("header.s", label * 4), ("x.y", "é" * 150)), "w" * 200
+        )
     ]
     written = write_field(OURS, results)
     assert max(map(len, written.split(b"\r\n"))) <= 998
-    short = write_field(OURS, [Result("dkim", "fail", (("header.d", "x.test"),), "no")])
+    short = write_field(OURS, [MethodResult("dkim", "fail", (("header.d", "x.test"),), "no")])
     assert short.count(b"\r\n") == 2
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.mailauth.authres import Result, write_field
+from zajil.mailauth.authres import MethodResult, write_field
 from zajil.mailauth.authres_read import (
     ReadResults,
     payload_of,
@@ -29,7 +29,7 @@ def test_service_provided_and_comments() -> None:
         b"       (this surprised me) = (as I wasn't expecting it) 1362471462"
     )
     assert found == ReadResults(
-        "foo.example.net", (Result("dkim", "fail", (("policy.expired", "1362471462"),)),)
+        "foo.example.net", (MethodResult("dkim", "fail", (("policy.expired", "1362471462"),)),)
     )
 
 
@@ -41,9 +41,9 @@ def test_several_methods() -> None:
     )
     assert found is not None
     assert found.results == (
-        Result("dkim", "pass", (("header.i", "@mail-router.example.net"),), "good signature"),
-        Result("dkim", "fail", (("header.i", "@newyork.example.com"),), "bad"),
-        Result("spf", "pass", (("smtp.mailfrom", "a b@c.d"),)),
+        MethodResult("dkim", "pass", (("header.i", "@mail-router.example.net"),), "good signature"),
+        MethodResult("dkim", "fail", (("header.i", "@newyork.example.com"),), "bad"),
+        MethodResult("spf", "pass", (("smtp.mailfrom", "a b@c.d"),)),
     )
     assert [one.result for one in found.results_of("dkim")] == ["pass", "fail"]
 
@@ -98,7 +98,7 @@ def test_what_we_write_can_be_read(value: str, other: str, reason: str) -> None:
     reason = "".join(
         char for char in reason.encode("utf-8", "replace").decode() if char.isprintable()
     )
-    result = Result("spf", "fail", (("smtp.mailfrom", value), ("smtp.helo", safe)), reason)
+    result = MethodResult("spf", "fail", (("smtp.mailfrom", value), ("smtp.helo", safe)), reason)
     (field,) = read_fields(write_field("mx.north.test", [result]))
     found = read_results(field.value)
     assert found is not None

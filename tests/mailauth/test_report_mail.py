@@ -7,7 +7,7 @@ from email.policy import default
 
 import pytest
 
-from kit.mail import make_letter
+from kit.mail import make_message
 from kit.reports import BEGIN_S, REPORT
 from zajil.core.address import parse_address
 from zajil.mailauth.dmarc_report import BadReport
@@ -54,7 +54,7 @@ def test_the_report_of_a_mail_is_found() -> None:
 
 def test_a_mail_without_a_report_says_so() -> None:
     with pytest.raises(BadReport, match="no report in it"):
-        read_report_mail(make_letter())
+        read_report_mail(make_message())
 
 
 def test_a_mail_that_is_the_report_itself_reads() -> None:

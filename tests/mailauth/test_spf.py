@@ -14,7 +14,7 @@ from zajil.dns.flow import Answer, Outcome, Question
 from zajil.mailauth.spf import SpfFound, SpfQuery, check_spf, check_spf_helo
 from zajil.mailauth.spf_macro import MAX_NAME
 from zajil.mailauth.spf_questions import MAX_LOOKUPS
-from zajil.mailauth.spf_record import BadRecord, Record, parse_record
+from zajil.mailauth.spf_record import BadRecord, SpfRecord, parse_record
 
 # RFC 7208 appendix A.
 APPENDIX: dict[str, dict[str, list[str]]] = {
@@ -191,7 +191,7 @@ def test_one_mistake_makes_the_whole_record_one(text: str) -> None:
     ],
 )
 def test_well_formed_records(text: str) -> None:
-    assert isinstance(parse_record(text), Record)
+    assert isinstance(parse_record(text), SpfRecord)
 
 
 def test_questions_are_counted_over_includes() -> None:

@@ -13,7 +13,7 @@ from zajil.net.limits import (
     NETWORK_TAKEN,
     SessionLimits,
     SessionTable,
-    network_of,
+    limited_network,
 )
 
 
@@ -39,9 +39,13 @@ def test_a_dead_worker_counts_no_more() -> None:
 
 
 def test_networks() -> None:
-    assert network_of("192.0.2.1") == network_of("192.0.2.254") != network_of("192.0.3.1")
-    assert network_of("2001:db8::1") == network_of("2001:db8::ffff:0:0:1")
-    assert network_of("2001:db8::1") != network_of("2001:db8:0:1::1")
+    assert (
+        limited_network("192.0.2.1")
+        == limited_network("192.0.2.254")
+        != limited_network("192.0.3.1")
+    )
+    assert limited_network("2001:db8::1") == limited_network("2001:db8::ffff:0:0:1")
+    assert limited_network("2001:db8::1") != limited_network("2001:db8:0:1::1")
 
 
 HOSTS = st.sampled_from(["192.0.2.1", "192.0.2.2", "198.51.100.1", "2001:db8::1", "2001:db8::2"])
@@ -58,8 +62,8 @@ def test_counts_are_those_of_a_plain_counter(
     for worker, host, comes in steps:
         if comes:
             addresses = Counter(held_host for _, held_host in held)
-            networks = Counter(network_of(held_host) for _, held_host in held)
-            free = len(held) < 8 and addresses[host] < 3 and networks[network_of(host)] < 4
+            networks = Counter(limited_network(held_host) for _, held_host in held)
+            free = len(held) < 8 and addresses[host] < 3 and networks[limited_network(host)] < 4
             assert (caps[worker].admit(host) == "") is free
             if free:
                 held.append((worker, host))

@@ -33,7 +33,7 @@ def server(
     settings = [
         f'net.proxy_peers=["{PROXY}"]',
         f'net.xclient_peers=["{XCLIENT}"]',
-        f'net.lenient_peers=["{LENIENT}"]',
+        f'net.bare_lf_peers=["{LENIENT}"]',
         f'listen.lmtp=["127.0.0.1:0", "unix:{folder}/lmtp"]',
     ]
     with running_installation(folder / "zajil", authority.issue("mx.y.test"), *settings) as ours:

@@ -11,7 +11,7 @@ import pytest
 
 from kit.certificates import TestAuthority
 from kit.smtp_service import ENVELOPE, SECONDS, Run, Server
-from zajil.net.entrance import Entrance
+from zajil.net.admission import Admission
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.smtp_connection import SmtpConnection
 from zajil.net.smtp_contract import SmtpLimits
@@ -97,7 +97,7 @@ def test_silence_ends_in_421(run: Run) -> None:
 )
 def test_one_connection_too_many(run: Run, limits: SessionLimits) -> None:
     async def main() -> None:
-        async with Server(entrance=Entrance(SessionTable().caps(0, limits))) as server:
+        async with Server(entrance=Admission(SessionTable().caps(0, limits))) as server:
             first, second = await server.client(), await server.client()
             await first.line()
             await second.line()
@@ -306,7 +306,7 @@ def test_last_words_are_not_lost_by_a_reset(run: Run) -> None:
     """A peer that goes on sending still reads why it was refused."""
 
     async def main() -> None:
-        entrance = Entrance(SessionTable().caps(0, SessionLimits(1, 0)))
+        entrance = Admission(SessionTable().caps(0, SessionLimits(1, 0)))
         async with Server(entrance=entrance) as server:
             first = await server.client()
             await first.line()

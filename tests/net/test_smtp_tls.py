@@ -10,7 +10,7 @@ import pytest
 
 from kit.certificates import TestAuthority
 from kit.smtp_service import ENVELOPE, SECONDS, FakeSession, Run, Server
-from zajil.net.entrance import Entrance
+from zajil.net.admission import Admission
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.peer import Networks, Peer
 from zajil.net.smtp_contract import SmtpLimits
@@ -133,7 +133,7 @@ def test_an_end_in_the_middle_of_a_handshake_counts_a_session_down_once(
     async def main() -> None:
         tls = authority.server_context("mx.example.org")
         caps = SessionTable().caps(0, SessionLimits())
-        server = Fading(implicit_tls=True, tls=tls, entrance=Entrance(caps))
+        server = Fading(implicit_tls=True, tls=tls, entrance=Admission(caps))
         async with server:
             client = await server.client()
             with suppress(OSError):
@@ -174,7 +174,7 @@ def test_a_named_proxy_says_whose_connection_it_is(run: Run, authority: TestAuth
     async def main() -> None:
         tls = authority.server_context("mx.example.org")
         header = b"PROXY TCP4 192.0.2.1 192.0.2.25 4711 25\r\n"
-        async with Server(entrance=Entrance(proxies=Networks(["127.0.0.1"]))) as server:
+        async with Server(entrance=Admission(proxies=Networks(["127.0.0.1"]))) as server:
             client = await server.client()
             await client.say(header + b"NOOP\r\n")
             assert (await client.line()).startswith("220 ")
@@ -186,7 +186,7 @@ def test_a_named_proxy_says_whose_connection_it_is(run: Run, authority: TestAuth
                 await stranger.line()
             await client.stream.close()
             await stranger.stream.close()
-        entrance = Entrance(proxies=Networks(["127.0.0.1"]))
+        entrance = Admission(proxies=Networks(["127.0.0.1"]))
         async with Server(implicit_tls=True, tls=tls, entrance=entrance) as server:
             client = await server.client()
             await client.say(header)

@@ -36,7 +36,7 @@ from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
 from zajil.message.fields import read_fields, split_message
 from zajil.receive.session import ReceiveSession
 from zajil.smtp.command import BodyChunk, Data, Quit
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
 from zajil.store.engine.open import Store
@@ -67,7 +67,7 @@ class InstantStore:
         """Forget events that nobody waits for."""
 
 
-def run_engine(packets: Sequence[bytes], offer: Offer) -> None:
+def run_engine(packets: Sequence[bytes], offer: Capabilities) -> None:
     """Let the engine read a whole connection, with replies that are always the same."""
     conn = ServerConnection(offer, _GREETING)
     conn.data_to_send()
@@ -79,7 +79,7 @@ def run_engine(packets: Sequence[bytes], offer: Offer) -> None:
         conn.data_to_send()
 
 
-async def run_session(packets: Sequence[bytes], offer: Offer, services: Any) -> None:
+async def run_session(packets: Sequence[bytes], offer: Capabilities, services: Any) -> None:
     """Let engine and session take a whole connection; all but sockets and the commit."""
     conn = ServerConnection(offer, _GREETING)
     session = ReceiveSession(services, PEER, conn)
@@ -110,7 +110,7 @@ async def measure(size: int, repeats: int, count: int, folder: Path) -> None:
         services = receive_services(cast(Store, instant))
         await store.directory.load()
         plan = Plan(mails=1, size=size)
-        packets, offer = _packets(plan), Offer(HOSTNAME, 1 << 26)
+        packets, offer = _packets(plan), Capabilities(HOSTNAME, 1 << 26)
 
         async def engine() -> None:
             run_engine(packets, offer)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.mail import NOON_MS, make_letter
+from kit.mail import NOON_MS, make_message
 from zajil.core.address import parse_address
 from zajil.message.build import Attachment, build_message, write_address_field, write_text_field
 from zajil.message.parse import parse_message
@@ -20,7 +20,7 @@ SALMA = parse_address("سلمى@زاجل.test")
 
 
 def test_a_letter_in_arabic() -> None:
-    letter = make_letter(
+    letter = make_message(
         "سلمى@زاجل.test", subject="تحية", text="السلام عليكم\n\nThanks, سلمى\n\n> hello\n"
     )
     view = view_message(letter)
@@ -52,7 +52,7 @@ def test_windows_1256_is_read() -> None:
 
 def test_html_with_a_plain_alternative_shows_both_ways() -> None:
     view = view_message(
-        make_letter(text="plain words", html='<p>rich</p><img src="http://x.test/p">')
+        make_message(text="plain words", html='<p>rich</p><img src="http://x.test/p">')
     )
     assert [one.text for one in view.paragraphs] == ["plain words"]
     assert view.html is not None
@@ -170,11 +170,11 @@ def test_joiners_that_words_need_stay() -> None:
 
 def test_cve_2020_7957_previews_of_odd_text_are_short() -> None:
     for text in ("", "\n\n", "> quoted\n", "x" * 100_000, "ـ" * 5000, "\u202e" * 500):
-        assert len(view_message(make_letter(text=text)).preview) <= PREVIEW_LENGTH
+        assert len(view_message(make_message(text=text)).preview) <= PREVIEW_LENGTH
 
 
 def test_a_summary_says_what_the_page_says() -> None:
-    letter = make_letter(subject="تحية", text="words")
+    letter = make_message(subject="تحية", text="words")
     view, summary = view_message(letter), summarise(letter)
     assert (summary.subject, summary.senders, summary.to, summary.date_ms, summary.preview) == (
         view.subject,

@@ -14,7 +14,7 @@ from kit.mail import NOON_MS
 from kit.store import NOW_MS, make_account, open_test_store, running
 from kit.talk import HOSTNAME, Talk, talk_to_receiver
 from kit.zone import Zone, ZoneResolver
-from zajil.check.learned.learned_checks import Knowledge
+from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.learned.reputation import learner_of
 from zajil.check.learned.trainer import Trainer
 from zajil.check.step import Checks
@@ -57,7 +57,7 @@ class World:
     clock: FakeClock
     talk: Talk
     trainer: Trainer
-    knowledge: Knowledge
+    knowledge: LearnedChecks
 
     def entry(self, address: str) -> AccountEntry:
         found = self.store.read_now(lambda conn: look_up(conn, parse_address(address))).entry
@@ -135,12 +135,12 @@ def live(
         "boss", parse_address("boss@south.test"), "Noor Saleh", "!", admin=True, created_ms=NOW_MS
     )
     store.write_now(create_account, boss)
-    options = options or CheckOptions.model_validate({"words": {"least_mails": 3}})
+    options = options or CheckOptions.model_validate({"words": {"min_mails": 3}})
 
     async def run() -> None:
         async with running(store):
             clock = FakeClock(NOON_MS)
-            knowledge = Knowledge(store, options, clock)
+            knowledge = LearnedChecks(store, options, clock)
             resolve = ZoneResolver(zone).resolve
             checks = Checks(options, resolve, HOSTNAME, store.directory.is_ours, knowledge)
             talk = await talk_to_receiver(store, checks=checks, clock=clock)

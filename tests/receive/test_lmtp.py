@@ -11,7 +11,7 @@ from kit.reading import inbox_of
 from kit.store import make_account, running
 from kit.talk import Talk, talk_to_lmtp
 from kit.zone import ZoneResolver
-from zajil.check.learned.learned_checks import Knowledge
+from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.step import Checks
 from zajil.config.options_check import CheckOptions
 from zajil.net.system import SystemClock
@@ -136,12 +136,12 @@ def test_who_rejects_a_message_is_answered_apart(store: Store) -> None:
             message = f"{text}{number}\r\n".encode()
             train_mail(store, message, is_junk=is_junk, account="noor@south.test")
     options = CheckOptions.model_validate(
-        {"words": {"least_mails": 2}, "weights": {"words.own-junk": 50.0}}
+        {"words": {"min_mails": 2}, "weights": {"words.own-junk": 50.0}}
     )
 
     async def run() -> None:
         async with running(store):
-            knowledge = Knowledge(store, options, SystemClock())
+            knowledge = LearnedChecks(store, options, SystemClock())
             resolve = ZoneResolver({}).resolve
             checks = Checks(options, resolve, "mx.south.test", knowledge=knowledge)
             client = await talk_to_lmtp(store, checks=checks)

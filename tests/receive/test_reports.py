@@ -13,7 +13,7 @@ from zajil.accept.recipients import MOST_REPORTS
 from zajil.check.step import Checks
 from zajil.config.options_check import CheckOptions
 from zajil.core.envelope import Notify
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.schema import recipient
 
@@ -45,7 +45,7 @@ def receive(store: Store, sender: str, count: int = 1, *, lmtp: bool = False) ->
         async with running(store):
             if lmtp:
                 return await asked(store, await talk_to_lmtp(store, dsn=True), sender, count)
-            offer = Offer(HOSTNAME, 1 << 20, dsn=True)
+            offer = Capabilities(HOSTNAME, 1 << 20, dsn=True)
             talk = await talk_to_receiver(store, offer=offer, checks=checks)
             return await asked(store, talk, sender, count)
 

@@ -16,8 +16,8 @@ from kit.talk import HOSTNAME, Talk, talk_to_receiver
 from zajil.core.ids import MailId
 from zajil.net.peer import Peer
 from zajil.receive.reported_peer import reported_peer
-from zajil.smtp.command import Unknown, Xclient
-from zajil.smtp.extensions import Offer
+from zajil.smtp.command import UnknownCommand, Xclient
+from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, load_journey, record_events
 from zajil.store.schema import event
@@ -36,7 +36,7 @@ MESSAGE = "From: a@north.test\r\n\r\nhello\r\n"
         (Xclient(address=ip_address("192.0.2.7"), port=4711), "192.0.2.7:4711"),
         (Xclient(address=ip_address("2001:db8::7")), "[2001:db8::7]:0"),
         (Xclient(address=ip_address("::ffff:192.0.2.7"), port=1), "192.0.2.7:1"),
-        (Xclient(address=Unknown.UNAVAILABLE), "10.0.0.2:5000"),
+        (Xclient(address=UnknownCommand.UNAVAILABLE), "10.0.0.2:5000"),
     ],
 )
 def test_what_is_not_told_stays_the_proxys(told: Xclient, peer: str) -> None:
@@ -53,7 +53,7 @@ def with_offer(store: Store, talk: Callable[[Talk], Awaitable[None]], **offered:
 
     async def run() -> None:
         async with running(store):
-            offer = Offer(HOSTNAME, 1 << 20, **offered)
+            offer = Capabilities(HOSTNAME, 1 << 20, **offered)
             await talk(await talk_to_receiver(store, offer=offer))
 
     asyncio.run(run())

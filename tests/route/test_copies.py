@@ -10,7 +10,7 @@ from zajil.core.envelope import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId
 from zajil.route.copies import Addressed, Copies, Plan, plan_copies
 from zajil.route.recipient import Local, Remote
-from zajil.store.mail.intake import Wait
+from zajil.store.mail.intake import WaitReason
 from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued
 
 NOW_MS, LIFETIME_MS = 1_000, 50_000
@@ -88,7 +88,7 @@ def test_a_future_release_waits_and_lives_from_then_on() -> None:
     """RFC 4865: the copy of ours is a row of the queue, and expiry counts from the release."""
     there = parse_address("a@south.test")
     copies = plan(local(1), Addressed(there, Remote(there)), release_ms=9_000)
-    assert copies.local[0].wait == Wait(9_000, 59_000)
+    assert copies.local[0].wait == WaitReason(9_000, 59_000)
     assert (copies.remote[0].next_try_ms, copies.remote[0].expires_ms) == (9_000, 59_000)
     assert [type(event) for event in copies.events] == [RecipientQueued, RecipientQueued]
 
@@ -96,7 +96,7 @@ def test_a_future_release_waits_and_lives_from_then_on() -> None:
 def test_whoever_wants_to_hear_of_delivery_hears_it_from_the_queue() -> None:
     """RFC 3461 section 5.2.3."""
     copies = plan(local(1, ASKING), local(2, ASKED_BEFORE))
-    assert [copy.wait for copy in copies.local] == [Wait(NOW_MS, NOW_MS + LIFETIME_MS), None]
+    assert [copy.wait for copy in copies.local] == [WaitReason(NOW_MS, NOW_MS + LIFETIME_MS), None]
 
 
 def test_the_null_path_hears_nothing() -> None:
@@ -142,7 +142,7 @@ def test_a_second_address_is_not_delivered_before_the_copy_is() -> None:
     entry = account(1)
     second = Addressed(TEAM, Local((entry,)), PLAIN_RECIPIENT)
     copies = plan(local(1, ASKING), second)
-    assert [copy.wait for copy in copies.local] == [Wait(NOW_MS, NOW_MS + LIFETIME_MS)] * 2
+    assert [copy.wait for copy in copies.local] == [WaitReason(NOW_MS, NOW_MS + LIFETIME_MS)] * 2
     assert [copy.is_repeated for copy in copies.local] == [False, True]
     assert [type(event) for event in copies.events] == [RecipientQueued, RecipientQueued]
 

@@ -4,7 +4,7 @@ import pytest
 
 from kit.address_book import AMAL, SALMA, SAMI, SLEEPER, Book, address
 from zajil.core.address import Address
-from zajil.route.recipient import Local, Remote, Suspended, Unknown, route_recipient
+from zajil.route.recipient import Local, Remote, Suspended, UnknownRecipient, route_recipient
 
 BOOK = Book(
     accounts=[AMAL, SALMA, SLEEPER],
@@ -32,7 +32,7 @@ def test_another_domain_is_remote() -> None:
 
 
 def test_nobody_is_unknown() -> None:
-    assert isinstance(BOOK.route("nobody@north.test"), Unknown)
+    assert isinstance(BOOK.route("nobody@north.test"), UnknownRecipient)
 
 
 def test_a_suspended_account_is_not_unknown() -> None:
@@ -42,8 +42,8 @@ def test_a_suspended_account_is_not_unknown() -> None:
 def test_a_subaddress_leads_to_its_account() -> None:
     """RFC 5233 section 1."""
     assert BOOK.route("amal+shop@north.test") == Local((AMAL,))
-    assert isinstance(BOOK.route("nobody+shop@north.test"), Unknown)
-    assert isinstance(BOOK.route("+shop@north.test"), Unknown)
+    assert isinstance(BOOK.route("nobody+shop@north.test"), UnknownRecipient)
+    assert isinstance(BOOK.route("+shop@north.test"), UnknownRecipient)
 
 
 def test_an_address_that_exists_comes_before_its_subaddress() -> None:
@@ -59,7 +59,7 @@ def test_an_alias_leads_to_accounts_and_elsewhere() -> None:
 
 
 def test_an_alias_that_leads_nowhere_is_unknown() -> None:
-    assert isinstance(BOOK.route("loop@north.test"), Unknown)
+    assert isinstance(BOOK.route("loop@north.test"), UnknownRecipient)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_postmaster_and_abuse_are_always_accepted(who: str) -> None:
 def test_bare_postmaster_is_accepted() -> None:
     """RFC 5321 section 4.5.1: ``RCPT TO:<Postmaster>`` without a domain."""
     assert BOOK.route(Address("Postmaster", ""), postmaster=SAMI) == Local((SAMI,))
-    assert isinstance(BOOK.route(Address("somebody", ""), postmaster=SAMI), Unknown)
+    assert isinstance(BOOK.route(Address("somebody", ""), postmaster=SAMI), UnknownRecipient)
 
 
 def test_postmaster_of_other_domains_is_theirs() -> None:
@@ -94,7 +94,7 @@ def test_the_entry_of_postmaster_comes_before_the_fallback() -> None:
 )
 def test_source_routes_of_old_lead_nowhere(local_part: str) -> None:
     """Attacks O: the percent hack, bang paths and a quoted ``@`` are local parts like any other."""
-    assert isinstance(BOOK.route(Address(local_part, "north.test")), Unknown)
+    assert isinstance(BOOK.route(Address(local_part, "north.test")), UnknownRecipient)
 
 
 def test_the_flow_asks_only_what_it_needs() -> None:
@@ -131,7 +131,7 @@ def test_every_other_address_comes_before_the_catch_all(who: str) -> None:
 
 
 def test_a_catch_all_is_for_one_domain() -> None:
-    assert isinstance(CATCH_ALL.route("nobody@زاجل.test"), Unknown)
+    assert isinstance(CATCH_ALL.route("nobody@زاجل.test"), UnknownRecipient)
     assert isinstance(CATCH_ALL.route("nobody@elsewhere.test"), Remote)
 
 

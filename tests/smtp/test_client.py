@@ -17,7 +17,7 @@ from zajil.smtp.client import (
     UnsafeText,
 )
 from zajil.smtp.command import BodyChunk, BodyEnd, Event, Mail, Rcpt
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.lines import BareLineEnd
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
@@ -30,7 +30,7 @@ SALMA = Address("سلمى", "xn--mgbkq8e.test")
 class ConnectionPair:
     """A client and a server engine, wired to each other."""
 
-    def __init__(self, offer: Offer) -> None:
+    def __init__(self, offer: Capabilities) -> None:
         self.client = ClientConnection("client.example", lmtp=offer.lmtp)
         self.server = ServerConnection(offer, GREETING)
         self.messages: list[bytes] = []
@@ -62,8 +62,8 @@ class ConnectionPair:
             self.server.reply(example_policy(event))
 
 
-def greeted(offer: Offer | None = None) -> ConnectionPair:
-    pair = ConnectionPair(offer or Offer("mx.example.org", 10_000))
+def greeted(offer: Capabilities | None = None) -> ConnectionPair:
+    pair = ConnectionPair(offer or Capabilities("mx.example.org", 10_000))
     pair.exchange()
     pair.client.ehlo()
     pair.exchange()
@@ -209,7 +209,7 @@ def test_replies_behind_the_consent_to_starttls_are_not_believed() -> None:
 
 
 def test_tls_forgets_the_capabilities() -> None:
-    pair = greeted(Offer("mx.example.org", 10_000, starttls=True))
+    pair = greeted(Capabilities("mx.example.org", 10_000, starttls=True))
     assert "STARTTLS" in pair.client.capabilities
     pair.client.starttls()
     pair.exchange()
@@ -326,7 +326,7 @@ DSN_RECIPIENT = RecipientOptions(Notify.SUCCESS | Notify.DELAY, "utf-8;سلمى+
 
 def test_dsn_parameters_arrive_as_they_were_asked_for() -> None:
     """RFC 3461 section 5.2.1, RFC 6533 section 3."""
-    pair = greeted(Offer("mx.example.org", 10_000, dsn=True))
+    pair = greeted(Capabilities("mx.example.org", 10_000, dsn=True))
     pair.client.mail(AMAL, options=DSN_MAIL)
     pair.client.rcpt(AMAL, options=DSN_RECIPIENT)
     pair.client.rcpt(AMAL, options=RecipientOptions(Notify.NEVER))
@@ -339,7 +339,7 @@ def test_dsn_parameters_arrive_as_they_were_asked_for() -> None:
 def test_an_original_recipient_that_is_too_long_in_ascii_is_left_out() -> None:
     """RFC 3461 section 4.2: 500 characters; as itself it came in with fewer."""
     long = f"utf-8;{'س' * 80}@{'ز' * 60}.test"
-    pair = greeted(Offer("mx.example.org", 10_000, dsn=True))
+    pair = greeted(Capabilities("mx.example.org", 10_000, dsn=True))
     pair.client.mail(AMAL)
     pair.client.rcpt(AMAL, options=RecipientOptions(Notify.DELAY, long))
     assert pair.client.data_to_send().endswith(b"RCPT TO:<amal@north.test> NOTIFY=DELAY\r\n")
@@ -378,7 +378,7 @@ def test_no_parameter_becomes_a_second_command(bad: str) -> None:
 
 def test_a_mail_goes_through_lmtp() -> None:
     """RFC 2033 section 4: LHLO, and a reply for each recipient."""
-    pair = greeted(Offer("mx.example.org", 10_000, lmtp=True))
+    pair = greeted(Capabilities("mx.example.org", 10_000, lmtp=True))
     pair.client.mail(AMAL)
     for name in ("b", "unknown", "c"):
         pair.client.rcpt(Address(name, "south.test"))

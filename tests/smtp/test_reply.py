@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from zajil.smtp.codes import Code, Status
-from zajil.smtp.extensions import Offer, parse_capabilities
+from zajil.smtp.codes import Code, EnhancedStatus
+from zajil.smtp.extensions import Capabilities, parse_capabilities
 from zajil.smtp.reply import Reply, sanitize
 
 
 def test_wire_form() -> None:
     assert Reply(250, ("2.0.0 ok",)).to_bytes() == b"250 2.0.0 ok\r\n"
     assert Reply(Code.OK, ("a", "b", "c")).to_bytes() == b"250-a\r\n250-b\r\n250 c\r\n"
-    assert str(Reply(Code.OK, (f"{Status.OK} ok",))) == "250 2.0.0 ok"
+    assert str(Reply(Code.OK, (f"{EnhancedStatus.OK} ok",))) == "250 2.0.0 ok"
 
 
 @pytest.mark.parametrize("text", ["a\r\nb", "a\nb", "a\rb", "a\0", "\x1b[2J", "a\x7f", "a\u2028b"])
@@ -37,7 +37,7 @@ def test_accepts_and_is_temporary() -> None:
 
 
 def test_the_offer_is_rendered_once() -> None:
-    offer = Offer("mx.example.org", 5, starttls=True, auth_mechanisms=("PLAIN", "LOGIN"))
+    offer = Capabilities("mx.example.org", 5, starttls=True, auth_mechanisms=("PLAIN", "LOGIN"))
     assert offer.ehlo_reply(False) is offer.ehlo_reply(False)
     plain = parse_capabilities(offer.ehlo_reply(False))
     encrypted = parse_capabilities(offer.ehlo_reply(True))

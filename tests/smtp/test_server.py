@@ -29,15 +29,15 @@ from zajil.smtp.command import (
     Event,
     Mail,
     Rcpt,
-    Unknown,
+    UnknownCommand,
     Xclient,
 )
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import MAX_REFUSALS, ServerConnection, Wait
-from zajil.smtp.state import State
+from zajil.smtp.state import SmtpState
 
-OFFER = Offer(
+OFFER = Capabilities(
     "mx.example.org",
     max_message_size=60,
     max_line=64,
@@ -46,7 +46,7 @@ OFFER = Offer(
     auth_mechanisms=("PLAIN",),
 )
 
-EVERYTHING = Offer(
+EVERYTHING = Capabilities(
     "mx.example.org",
     max_message_size=60,
     max_line=64,
@@ -105,11 +105,11 @@ LINES = st.lists(
     | st.binary(max_size=90)
 ).map(b"".join)
 
-Transcript = tuple[list[Event], bytes, State, str]
+Transcript = tuple[list[Event], bytes, SmtpState, str]
 
 
 def play(
-    data: bytes, sizes: list[int], *, encrypted: bool = False, offer: Offer = OFFER
+    data: bytes, sizes: list[int], *, encrypted: bool = False, offer: Capabilities = OFFER
 ) -> Transcript:
     """Feed the bytes in pieces of these sizes, over and over; join what belongs together."""
     conn = ServerConnection(offer, GREETING, encrypted=encrypted, max_commands=40)
@@ -155,7 +155,7 @@ def assert_clean(message: bytes) -> None:
 @example(b"EHLO c\r\nEHLO c\r\n\n\0\0\0", [1], False, b"BDAT 20 LAST\r\n", OFFERS[2])
 @example(b"a\n\0b\n\r\n.\r\n", [1], False, b"DATA\r\n", OFFERS[2])
 def test_whatever_the_peer_sends_in_whatever_pieces_the_outcome_is_the_same(
-    data: bytes, sizes: list[int], encrypted: bool, begin: bytes, offer: Offer
+    data: bytes, sizes: list[int], encrypted: bool, begin: bytes, offer: Capabilities
 ) -> None:
     if begin:  # so that most runs get to the message
         verb = b"LHLO" if offer.lmtp else b"EHLO"
@@ -168,7 +168,7 @@ def test_whatever_the_peer_sends_in_whatever_pieces_the_outcome_is_the_same(
 def test_a_message_in_chunks_is_the_message(chunks: list[bytes]) -> None:
     """RFC 3030 section 2: the chunks are put together as they are, wherever they were cut."""
     message = b"".join(chunks)
-    offer = Offer("mx.example.org", 1000, chunking=True)
+    offer = Capabilities("mx.example.org", 1000, chunking=True)
     head = b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n"
     cut = b"".join(b"BDAT %d\r\n%s" % (len(chunk), chunk) for chunk in chunks)
     whole = b"BDAT %d LAST\r\n%s" % (len(message), message)
@@ -187,7 +187,7 @@ def test_no_bytes_make_the_engine_raise(data: bytes) -> None:
         play(data, [len(data) or 1], offer=offer)
 
 
-def ready(offer: Offer = OFFER) -> ServerConnection:
+def ready(offer: Capabilities = OFFER) -> ServerConnection:
     conn = ServerConnection(offer, GREETING)
     conn.receive_data(b"EHLO c\r\n")
     assert conn.next_event() is not Wait.DATA
@@ -202,7 +202,7 @@ def next_command(conn: ServerConnection, line: bytes) -> Event | Wait:
 
 
 def test_mail_carries_what_the_client_said() -> None:
-    conn = ready(Offer("mx.example.org", 1000))
+    conn = ready(Capabilities("mx.example.org", 1000))
     event = next_command(
         conn, "MAIL FROM:<سلمى@زاجل.test> SIZE=10 BODY=8bitmime SMTPUTF8\r\n".encode()
     )
@@ -273,7 +273,7 @@ def test_a_refused_message_ends_the_transaction() -> None:
     assert next_command(conn, b"x\r\n.\r\n") == BodyChunk(b"x\r\n")
     assert conn.next_event() == BodyEnd(3, None)
     conn.reply(Reply(451, ("4.3.0 later",)))
-    assert conn.state is State.READY
+    assert conn.state is SmtpState.READY
     assert not conn.in_transaction()
 
 
@@ -310,7 +310,7 @@ def test_tls_forgets_everything() -> None:
     conn.reply(Reply(220, ("go",)))
     assert conn.next_event() is Wait.TLS
     conn.tls_established()
-    assert (conn.state, conn.encrypted) == (State.START, True)
+    assert (conn.state, conn.encrypted) == (SmtpState.START, True)
 
 
 def test_tls_over_pending_bytes_is_a_fault_of_ours() -> None:
@@ -339,7 +339,7 @@ def test_close_says_421_once() -> None:
 
 def test_the_order_of_the_replies_of_lmtp_is_that_of_the_recipients() -> None:
     """RFC 2033 section 4.2: one for each accepted RCPT, also if two name the same mailbox."""
-    conn = ServerConnection(Offer("mx.example.org", 1000, lmtp=True), GREETING)
+    conn = ServerConnection(Capabilities("mx.example.org", 1000, lmtp=True), GREETING)
     conn.receive_data(b"LHLO c\r\nMAIL FROM:<>\r\n" + b"RCPT TO:<a@b.example>\r\n" * 2)
     conn.receive_data(b"RCPT TO:<unknown@b.example>\r\nDATA\r\n.\r\n")
     while not isinstance(event := conn.next_event(), BodyEnd):
@@ -349,12 +349,12 @@ def test_the_order_of_the_replies_of_lmtp_is_that_of_the_recipients() -> None:
     conn.data_to_send()
     conn.reply_each([Reply(250, ("2.0.0 one",)), Reply(452, ("4.2.2 two",))])
     assert conn.data_to_send() == b"250 2.0.0 one\r\n452 4.2.2 two\r\n"
-    assert conn.state is State.READY
+    assert conn.state is SmtpState.READY
 
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_a_wrong_number_of_replies_is_a_fault_of_ours(count: int) -> None:
-    conn = ServerConnection(Offer("mx.example.org", 1000, lmtp=True), GREETING)
+    conn = ServerConnection(Capabilities("mx.example.org", 1000, lmtp=True), GREETING)
     conn.receive_data(b"LHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n.\r\n")
     while not isinstance(event := conn.next_event(), BodyEnd):
         assert not isinstance(event, Wait)
@@ -364,7 +364,7 @@ def test_a_wrong_number_of_replies_is_a_fault_of_ours(count: int) -> None:
 
 
 def test_xclient_tells_facts_and_begins_anew_with_another_offer() -> None:
-    offer = Offer("mx.example.org", 1000, xclient=True, auth_mechanisms=("PLAIN",))
+    offer = Capabilities("mx.example.org", 1000, xclient=True, auth_mechanisms=("PLAIN",))
     conn = ServerConnection(offer, GREETING, encrypted=True)
     conn.receive_data(
         b"EHLO c\r\nAUTH PLAIN AGFtYWwAc2VjcmV0\r\n"
@@ -376,16 +376,16 @@ def test_xclient_tells_facts_and_begins_anew_with_another_offer() -> None:
         conn.reply(example_policy(event))
     conn.authenticated()
     assert conn.next_event() == Xclient(
-        name=Unknown.TEMPUNAVAIL,
+        name=UnknownCommand.TEMPUNAVAIL,
         address=IPv6Address("2001:db8::1"),
         port=5,
         login="amal@x",
         local_port=25,
     )
     conn.reply(GREETING)
-    assert conn.state is State.START
+    assert conn.state is SmtpState.START
     assert not conn.is_authenticated
-    conn.restart(Offer("mx.example.org", 1000))
+    conn.restart(Capabilities("mx.example.org", 1000))
     assert isinstance(next_command(conn, b"EHLO d\r\n"), Ehlo)
     conn.reply(Reply(250, ("2.0.0 ok",)))
     assert next_command(conn, b"XCLIENT NAME=a\r\n") is Wait.DATA
@@ -420,7 +420,7 @@ def test_who_asks_for_nothing_costs_nothing() -> None:
 
 def test_many_chunks_in_one_packet_are_read_in_linear_time() -> None:
     """Attack: chunks of one byte each; what waits behind them must not be copied for each."""
-    conn = ServerConnection(Offer("mx.example.org", 1 << 20, chunking=True), GREETING)
+    conn = ServerConnection(Capabilities("mx.example.org", 1 << 20, chunking=True), GREETING)
     count = 20_000
     conn.receive_data(
         b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n"
@@ -441,4 +441,4 @@ def test_many_chunks_in_one_packet_are_read_in_linear_time() -> None:
 )
 def test_an_offer_that_cannot_be_kept_is_none(bad: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"clock|below 0"):
-        Offer("mx.example.org", 1000, **bad)  # type: ignore[arg-type]
+        Capabilities("mx.example.org", 1000, **bad)  # type: ignore[arg-type]

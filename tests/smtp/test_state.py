@@ -6,20 +6,20 @@ import pytest
 
 from kit.wire import GREETING, example_policy
 from zajil.smtp.command import Bdat, BodyChunk, BodyEnd, Event, Lhlo
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection, Wait
-from zajil.smtp.state import ACCEPTED, SENDABLE, ClientState, State
+from zajil.smtp.state import ACCEPTED, SENDABLE, ClientState, SmtpState
 
-OFFER = Offer("mx.example.org", 1000, starttls=True, chunking=True, xclient=True)
-LMTP = Offer("mx.example.org", 1000, lmtp=True)
+OFFER = Capabilities("mx.example.org", 1000, starttls=True, chunking=True, xclient=True)
+LMTP = Capabilities("mx.example.org", 1000, lmtp=True)
 
 REACH = {
-    State.START: b"",
-    State.READY: b"EHLO c\r\n",
-    State.MAIL: b"EHLO c\r\nMAIL FROM:<>\r\n",
-    State.RCPT: b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n",
-    State.CHUNKED: b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nBDAT 1\r\nx",
+    SmtpState.START: b"",
+    SmtpState.READY: b"EHLO c\r\n",
+    SmtpState.MAIL: b"EHLO c\r\nMAIL FROM:<>\r\n",
+    SmtpState.RCPT: b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n",
+    SmtpState.CHUNKED: b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nBDAT 1\r\nx",
 }
 LINES = {
     "EHLO": b"EHLO c\r\n",
@@ -39,15 +39,15 @@ LINES = {
 }
 # RFC 5321 section 4.1.4, written out a second time on purpose.
 AFTER = {
-    State.START: "EHLO:READY HELO:READY RSET:START NOOP:START VRFY:START HELP:START "
+    SmtpState.START: "EHLO:READY HELO:READY RSET:START NOOP:START VRFY:START HELP:START "
     "XCLIENT:START QUIT:CLOSED",
-    State.READY: "EHLO:READY HELO:READY MAIL:MAIL RSET:READY NOOP:READY VRFY:READY HELP:READY "
+    SmtpState.READY: "EHLO:READY HELO:READY MAIL:MAIL RSET:READY NOOP:READY VRFY:READY HELP:READY "
     "STARTTLS:TLS XCLIENT:START QUIT:CLOSED",
-    State.MAIL: "EHLO:READY HELO:READY RCPT:RCPT RSET:READY NOOP:MAIL VRFY:MAIL HELP:MAIL "
+    SmtpState.MAIL: "EHLO:READY HELO:READY RCPT:RCPT RSET:READY NOOP:MAIL VRFY:MAIL HELP:MAIL "
     "QUIT:CLOSED",
-    State.RCPT: "EHLO:READY HELO:READY RCPT:RCPT DATA:BODY BDAT:CHUNKED BDAT_LAST:READY RSET:READY "
-    "NOOP:RCPT VRFY:RCPT HELP:RCPT QUIT:CLOSED",
-    State.CHUNKED: "EHLO:READY HELO:READY BDAT:CHUNKED BDAT_LAST:READY RSET:READY NOOP:CHUNKED "
+    SmtpState.RCPT: "EHLO:READY HELO:READY RCPT:RCPT DATA:BODY BDAT:CHUNKED BDAT_LAST:READY "
+    "RSET:READY NOOP:RCPT VRFY:RCPT HELP:RCPT QUIT:CLOSED",
+    SmtpState.CHUNKED: "EHLO:READY HELO:READY BDAT:CHUNKED BDAT_LAST:READY RSET:READY NOOP:CHUNKED "
     "VRFY:CHUNKED HELP:CHUNKED QUIT:CLOSED",
 }
 
@@ -68,7 +68,7 @@ def first_reply_owed(conn: ServerConnection) -> Event | Wait:
 
 @pytest.mark.parametrize("state", REACH, ids=lambda state: state.name)
 @pytest.mark.parametrize("verb", LINES)
-def test_every_command_in_every_state(state: State, verb: str) -> None:
+def test_every_command_in_every_state(state: SmtpState, verb: str) -> None:
     conn = connection(REACH[state])
     assert conn.state is state
     conn.data_to_send()
@@ -88,7 +88,7 @@ def test_every_command_in_every_state(state: State, verb: str) -> None:
 
 @pytest.mark.parametrize("state", REACH, ids=lambda state: state.name)
 @pytest.mark.parametrize("verb", LINES)
-def test_a_refused_command_leaves_the_state(state: State, verb: str) -> None:
+def test_a_refused_command_leaves_the_state(state: SmtpState, verb: str) -> None:
     conn = connection(REACH[state])
     conn.receive_data(LINES[verb])
     event = first_reply_owed(conn)
@@ -96,11 +96,11 @@ def test_a_refused_command_leaves_the_state(state: State, verb: str) -> None:
         conn.reply(Reply(451, ("4.3.0 not now",)))
     # A message, or a part of one, that was refused is gone, and its transaction with it.
     over = isinstance(event, Bdat | BodyEnd)
-    assert conn.state is (State.READY if over else state)
+    assert conn.state is (SmtpState.READY if over else state)
 
 
 @pytest.mark.parametrize("state", REACH, ids=lambda state: state.name)
-def test_lmtp_says_lhlo_and_smtp_does_not(state: State) -> None:
+def test_lmtp_says_lhlo_and_smtp_does_not(state: SmtpState) -> None:
     """RFC 2033 section 4.1."""
     conn = connection(REACH[state])
     conn.data_to_send()
@@ -115,6 +115,6 @@ def test_lmtp_says_lhlo_and_smtp_does_not(state: State) -> None:
 
 
 def test_the_tables_lead_nowhere_without_an_exit() -> None:
-    reachable = {state for state, _event in ACCEPTED} | {State.TLS, State.CLOSED}
+    reachable = {state for state, _event in ACCEPTED} | {SmtpState.TLS, SmtpState.CLOSED}
     assert set(ACCEPTED.values()) <= reachable
     assert set(SENDABLE.values()) <= set(ClientState)

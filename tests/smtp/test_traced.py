@@ -7,7 +7,7 @@ from base64 import b64encode
 import pytest
 
 from zajil.smtp.command import Auth, BodyChunk
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import Wait
 from zajil.smtp.traced import TracedConnection
@@ -19,7 +19,7 @@ LOGIN = b64encode(f"\0amal\0{SECRET}".encode()).decode()
 def dialogue(*lines: str) -> list[str]:
     """Say lines; give what was told."""
     engine = TracedConnection(
-        Offer("mx.test", 1000, auth_mechanisms=("PLAIN", "LOGIN")),
+        Capabilities("mx.test", 1000, auth_mechanisms=("PLAIN", "LOGIN")),
         Reply(220, ("hi",)),
         encrypted=True,
     )

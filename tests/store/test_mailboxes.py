@@ -11,8 +11,8 @@ from zajil.core.ids import MailboxId
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailboxes import (
-    Counts,
     DeleteMailbox,
+    MailboxCounts,
     MailboxExists,
     MailboxIsFixed,
     NameTooLong,
@@ -114,4 +114,4 @@ def test_counts(store: Store) -> None:
     amal = make_account(store, "amal@north.test")
     put(store, amal, amal.inbox, b"12345")
     counts = store.read_now(lambda conn: count_messages(conn, [amal.inbox, amal.junk]))
-    assert counts == {amal.inbox: Counts(1, 1, 5), amal.junk: Counts(0, 0, 0)}
+    assert counts == {amal.inbox: MailboxCounts(1, 1, 5), amal.junk: MailboxCounts(0, 0, 0)}

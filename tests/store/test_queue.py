@@ -22,8 +22,8 @@ from zajil.store.mail.intake import Intake, accept
 from zajil.store.mail.tracking import load_journey
 from zajil.store.queue.queue import (
     Claim,
-    Claimed,
     FreeLeases,
+    LeasedRecipient,
     Renewal,
     claim,
     free_leases,
@@ -62,7 +62,7 @@ def ask(
     owner: str = "here/1/",
     limit: int = 100,
     not_for: frozenset[str] = frozenset(),
-) -> list[Claimed]:
+) -> list[LeasedRecipient]:
     token = f"{owner}{now_ms}"
     item = Claim(owner, token, now_ms, now_ms + LEASE_MS, limit, not_for)
     return store.write_now(claim, item)
@@ -79,7 +79,9 @@ def state(store: Store, mail_id: MailId) -> list[tuple[str, str, int]]:
     )
 
 
-def settlement(claimed: list[Claimed], *rows: RowResult, token: str | None = None) -> Settlement:
+def settlement(
+    claimed: list[LeasedRecipient], *rows: RowResult, token: str | None = None
+) -> Settlement:
     mail_id = claimed[0].mail_id
     return Settlement(mail_id, token or claimed[0].token, NOW_MS, rows, (DELIVERED,))
 
@@ -135,8 +137,8 @@ def test_hops_can_be_left_out(store: Store) -> None:
     assert [row.next_hop for row in claimed] == ["two.test"]
 
 
-async def _claim_side_by_side(first: Store, second: Store) -> list[list[list[Claimed]]]:
-    async def work(store: Store, owner: str) -> list[list[Claimed]]:
+async def _claim_side_by_side(first: Store, second: Store) -> list[list[list[LeasedRecipient]]]:
+    async def work(store: Store, owner: str) -> list[list[LeasedRecipient]]:
         claims = [
             Claim(f"{owner}/", f"{owner}-{n}", NOW_MS, NOW_MS + LEASE_MS, 3) for n in range(20)
         ]

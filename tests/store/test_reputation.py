@@ -18,7 +18,7 @@ from zajil.store.feedback.reputation import (
     Counts,
     Did,
     Forgetting,
-    Lesson,
+    HistoryChange,
     find_too_many,
     forget,
     is_anything_known,
@@ -36,7 +36,7 @@ DAY_MS = 86_400_000
 
 
 def teach(store: Store, account: AccountId, did: Did, at_ms: int = NOW_MS, key: str = KEY) -> None:
-    store.write_now(learn, Lesson(account, (key,), did, at_ms))
+    store.write_now(learn, HistoryChange(account, (key,), did, at_ms))
 
 
 def counts(store: Store, account: AccountId, at_ms: int = NOW_MS, key: str = KEY) -> Counts:
@@ -63,7 +63,9 @@ def test_deeds_of_an_account_add_up_and_it_has_one_voice(store: Store) -> None:
 
 def test_many_in_one_commit_are_what_they_are_one_by_one(store: Store) -> None:
     def unit_of_all(conn: object, items: object) -> list[None]:
-        lessons = [Lesson(one, (KEY, "domain:south.test"), Did.JUNKED, NOW_MS) for one in whose]
+        lessons = [
+            HistoryChange(one, (KEY, "domain:south.test"), Did.JUNKED, NOW_MS) for one in whose
+        ]
         return learn(conn, lessons)[:1]  # type: ignore[arg-type]
 
     whose = [AMAL, BASIM, AMAL, SALMA]

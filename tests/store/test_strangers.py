@@ -14,16 +14,16 @@ from zajil.store.feedback.outbound_hold import (
     DAY_MS,
     HELD_REASON,
     HOUR_MS,
-    Guard,
     HeldNotice,
+    OutboundHold,
+    ReleaseAccount,
     StrangerCounts,
     StrangerLimit,
-    Unhold,
+    claim_held_notices,
     find_untold,
     held_mails,
     load_strangers,
-    tell_held,
-    unhold,
+    release_account,
 )
 from zajil.store.feedback.reputation import show_counts
 from zajil.store.feedback.send_counts import CountedIntake, SendLimit, Taken, accept_counted
@@ -49,7 +49,7 @@ def send(
     intake = make_intake(store.blobs.stage([b"x\r\n"]), remote=addresses, at_ms=at_ms)
     intake = replace(intake, account_id=account)
     keys = tuple([f"address:{one}" for one in addresses])
-    item = CountedIntake(intake, account, len(names), None, Guard(account, keys, limit))
+    item = CountedIntake(intake, account, len(names), None, OutboundHold(account, keys, limit))
     taken = store.write_now(accept_counted, item)
     assert taken is not None
     return taken
@@ -145,7 +145,7 @@ def test_two_workers_agree(store: Store, store_url: str, tmp_path: object) -> No
 
 def test_limits_of_all_kinds_stand_side_by_side(store: Store) -> None:
     intake = make_intake(store.blobs.stage([b"x\r\n"]), remote=["a@elsewhere.test"])
-    guard = Guard(AMAL, ("address:a@elsewhere.test",), LIMIT)
+    guard = OutboundHold(AMAL, ("address:a@elsewhere.test",), LIMIT)
     refused = CountedIntake(intake, AMAL, 3, SendLimit(2, 0), guard)
     assert store.write_now(accept_counted, refused) is None
     assert store.read_now(lambda conn: load_strangers(conn, AMAL)) == StrangerCounts()
@@ -162,16 +162,16 @@ def notice(store: Store) -> tuple[Intake, HeldNotice]:
 
 def test_it_is_told_once_each_time(store: Store) -> None:
     _, early = notice(store)
-    assert store.write_now(tell_held, early) is False
+    assert store.write_now(claim_held_notices, early) is False
     send(store, *people(6))
     assert store.read_now(find_untold) == [AMAL]
     (mail, item), (other, again) = notice(store), notice(store)
-    assert store.write_now(tell_held, item) is True
+    assert store.write_now(claim_held_notices, item) is True
     assert store.read_now(find_untold) == []
-    assert store.write_now(tell_held, again) is False
+    assert store.write_now(claim_held_notices, again) is False
     assert store.read_now(lambda conn: load_journey(conn, mail.mail_id)) is not None
     assert store.read_now(lambda conn: load_journey(conn, other.mail_id)) is None
-    store.write_now(unhold, Unhold(AMAL, "admin", NOW_MS, 0))
+    store.write_now(release_account, ReleaseAccount(AMAL, "admin", NOW_MS, 0))
     send(store, *people(6, 6))
     assert store.read_now(find_untold) == [AMAL]
 
@@ -184,23 +184,27 @@ def test_let_go_it_sends_what_was_held_and_goes_on(store: Store) -> None:
     by_hand = send(store, "x", account=BASIM)
     store.write_now(hold, QueueOrder((by_hand.mail_id,), "admin", "look", NOW_MS))
     assert store.read_now(lambda conn: held_mails(conn, AMAL)) == (taken.mail_id,)
-    released = store.write_now(unhold, Unhold(AMAL, "admin", NOW_MS, TRUST_MS))
+    released = store.write_now(release_account, ReleaseAccount(AMAL, "admin", NOW_MS, TRUST_MS))
     assert released == (taken.mail_id,)
     assert {state for state, _ in states(store, taken.mail_id)} == {"waiting"}
     assert {state for state, _ in states(store, by_hand.mail_id)} == {"held"}
     assert states(store, send(store, *people(50)).mail_id) == SENT  # it is trusted
     late = send(store, *people(20, 100), at_ms=NOW_MS + 2 * TRUST_MS)
     assert states(store, late.mail_id) == HELD
-    assert store.write_now(unhold, Unhold(BASIM, "admin", NOW_MS, TRUST_MS)) is None
+    assert (
+        store.write_now(release_account, ReleaseAccount(BASIM, "admin", NOW_MS, TRUST_MS)) is None
+    )
 
 
 def test_what_was_held_can_be_dropped(store: Store) -> None:
     taken = send(store, *people(6))
-    dropped = store.write_now(unhold, Unhold(AMAL, "admin", NOW_MS, 0, discards=True))
+    dropped = store.write_now(
+        release_account, ReleaseAccount(AMAL, "admin", NOW_MS, 0, discards=True)
+    )
     assert dropped == (taken.mail_id,)
     assert {state for state, _ in states(store, taken.mail_id)} == {"discarded"}
     assert store.read_now(lambda conn: list_rows(conn, QueueQuery())) == []
     journey = store.read_now(lambda conn: load_journey(conn, taken.mail_id))
     assert journey is not None
     assert journey.events[-1].event.name == "queue.operator"
-    assert store.write_now(unhold, Unhold(AMAL, "admin", NOW_MS, 0)) is None
+    assert store.write_now(release_account, ReleaseAccount(AMAL, "admin", NOW_MS, 0)) is None

@@ -14,9 +14,9 @@ from zajil.store.feedback.training import (
     FREE_SHARE,
     INSTALLATION,
     Bounds,
-    Claim,
+    Feedback,
     Lesson,
-    Said,
+    TrainingClaim,
     claim_training,
     learn,
     list_models,
@@ -57,7 +57,7 @@ def queue(store: Store) -> list[str]:
 
 def take(store: Store) -> list[str]:
     """Empty the queue."""
-    taken = store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 1000))
+    taken = store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 1000))
     for said in taken:
         store.write_now(learn, Lesson(*said[:2], True, frozenset(), said.kind, NOW_MS + 1000))
     return [said.kind for said in taken]
@@ -122,9 +122,9 @@ def test_the_last_word_counts_and_is_learned_after_the_lease(store: Store) -> No
     inbox, junk = box(store, amal, "INBOX"), box(store, amal, "Junk")
     there = CopyMessages(amal.account_id, inbox, (uid,), junk)
     moved = store.write_now(move_messages, there).uids[0][1]
-    (said,) = store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 1000))
+    (said,) = store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 1000))
     assert said.kind == "junk"
-    assert store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 1000)) == ()
+    assert store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 1000)) == ()
     # Meanwhile it is moved back: what is being learned must not take that out of the queue.
     store.write_now(move_messages, CopyMessages(amal.account_id, junk, (moved,), inbox))
     done = lesson(
@@ -132,8 +132,8 @@ def test_the_last_word_counts_and_is_learned_after_the_lease(store: Store) -> No
     )
     assert store.write_now(learn, done)
     assert queue(store) == ["not_junk"]
-    (again,) = store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 2000))
-    assert again == Said(amal.account_id, said.blob_id, None, "not_junk")
+    (again,) = store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 2000))
+    assert again == Feedback(amal.account_id, said.blob_id, None, "not_junk")
     back = lesson(
         said.account_id, said.blob_id, False, "buy", kind="not_junk", lease_until_ms=NOW_MS + 2000
     )

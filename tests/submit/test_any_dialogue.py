@@ -25,8 +25,8 @@ from kit.talk import (
 from zajil.core.ids import MailId
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.smtp.extensions import Offer
-from zajil.smtp.state import State
+from zajil.smtp.extensions import Capabilities
+from zajil.smtp.state import SmtpState
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import load_journey
 
@@ -79,12 +79,12 @@ async def hold(talk: Talk, packets: list[bytes]) -> list[str]:
     heard: list[str] = []
     for packet in packets:
         heard += await talk.say_all(packet)
-        if talk.conn.state is State.TLS:
+        if talk.conn.state is SmtpState.TLS:
             if talk.conn.has_pending_input():
                 break  # the driver hangs up
             talk.conn.tls_established()
             talk.session.tls_started("TLSv1.3", "a cipher")
-        if talk.conn.state is State.CLOSED:
+        if talk.conn.state is SmtpState.CLOSED:
             break
     talk.session.closed("peer closed")
     return heard
@@ -98,7 +98,7 @@ async def connect(service: str, store: Store, login: LoginService, encrypted: bo
     """Begin a session with everything on offer."""
     if service == "lmtp":
         return await talk_to_lmtp(store)
-    offer = Offer(
+    offer = Capabilities(
         HOSTNAME,
         1 << 16,
         starttls=True,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.mail import NOON_MS, make_letter
+from kit.mail import NOON_MS, make_message
 from zajil.core.address import Address, parse_address
 from zajil.message.fields import find_fields, find_value, read_fields, split_message
 from zajil.submit.complete import Completed, complete_header, foreign_authors
@@ -30,7 +30,7 @@ def foreign(header: bytes) -> list[str]:
 
 
 def test_a_complete_letter_is_not_touched() -> None:
-    letter = make_letter()
+    letter = make_message()
     header = letter[: split_message(letter)[0]]
     assert complete(header) == Completed(header, ())
 

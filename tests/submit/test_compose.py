@@ -13,11 +13,11 @@ from zajil.message.encoded_word import decode_words
 from zajil.message.fields import read_fields, split_message
 from zajil.message.parse import parse_message
 from zajil.read.view import view_message
-from zajil.submit.compose import BadForm, Composed, LetterForm, compose_message
+from zajil.submit.compose import BadForm, Composed, ComposeForm, compose_message
 
 AMAL = parse_address("amal@north.test")
 SALMA = parse_address("سلمى@زاجل.test")
-FORM = LetterForm(AMAL, "Amal", "Sami <sami@south.test>", subject="A letter", text="Dear Sami,\n")
+FORM = ComposeForm(AMAL, "Amal", "Sami <sami@south.test>", subject="A letter", text="Dear Sami,\n")
 
 
 def compose(**changes: object) -> Composed:

@@ -21,7 +21,7 @@ from kit.zone import Zone
 from zajil.core.ids import MailId
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.queue.queue_admin import QueueOrder, QueueQuery, hold, list_rows, release, retry
 
@@ -44,7 +44,7 @@ def on_one_clock(store: Store, scene: Scene) -> None:
     async def run() -> None:
         async with smtp_sink() as sink, courier(store, ZONE, port=sink.port, clock=clock) as setup:
             login = LoginService(store, SystemClock(), os.urandom, free_failures=10)
-            offer = Offer(
+            offer = Capabilities(
                 HOSTNAME,
                 1 << 20,
                 starttls=True,

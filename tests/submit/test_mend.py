@@ -16,7 +16,7 @@ from zajil.config.options import LimitOptions
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import find_value, read_fields, split_message
 from zajil.message.parse import parse_message
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.mail.mail_content import find_mail_blob
 from zajil.store.mail.tracking import MailQuery, find_mails, load_journey
@@ -39,7 +39,9 @@ def submit(
             client = await talk_to_submission(
                 store,
                 login,
-                offer=Offer(HOSTNAME, 1 << 25, starttls=True, auth_mechanisms=login.mechanisms),
+                offer=Capabilities(
+                    HOSTNAME, 1 << 25, starttls=True, auth_mechanisms=login.mechanisms
+                ),
                 signer=make_signer(store, "south.test"),
                 limits=limits or LimitOptions(),
             )

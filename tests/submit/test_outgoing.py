@@ -35,7 +35,7 @@ from zajil.operations.delegations import show_account
 from zajil.operations.held_accounts import NotHeld, unhold_account
 from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.open import Store
-from zajil.store.feedback.outbound_hold import HELD_REASON, Unhold, unhold
+from zajil.store.feedback.outbound_hold import HELD_REASON, ReleaseAccount, release_account
 from zajil.store.mail.tracking import load_journey
 from zajil.store.people.accounts import find_by_login
 from zajil.store.people.aliases import AliasRow, create_alias
@@ -244,7 +244,7 @@ def test_upkeep_tells_of_held_accounts_and_goes_on(store: Store) -> None:
         await send(client, *people(4))
         await arrived.wait()
         arrived.clear()
-        await store.write(unhold, Unhold(entry.account_id, "boss", NOW_MS, 0))
+        await store.write(release_account, ReleaseAccount(entry.account_id, "boss", NOW_MS, 0))
         await store.write(hold_again, entry.account_id)
         upkeep = asyncio.create_task(keep_history(services, GreylistOptions(enabled=True)))
         await arrived.wait()

@@ -19,7 +19,7 @@ from zajil.config.options import LimitOptions
 from zajil.keys.sign import Signer
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import MailQuery, find_mails, load_journey
 from zajil.store.schema import dkim_key
@@ -53,7 +53,7 @@ def with_submission(store: Store, talk: Callable[[Talk, Signer], Awaitable[None]
     async def run() -> None:
         async with running(store):
             login = LoginService(store, SystemClock(), os.urandom, free_failures=10)
-            offer = Offer(HOSTNAME, 1 << 22, starttls=True, auth_mechanisms=login.mechanisms)
+            offer = Capabilities(HOSTNAME, 1 << 22, starttls=True, auth_mechanisms=login.mechanisms)
             limits = LimitOptions().model_copy(update={"memory": 1 << 16})
             client = await talk_to_submission(
                 store, login, offer=offer, signer=signer, limits=limits

@@ -13,19 +13,19 @@ from kit.store import make_account, running
 from kit.talk import HOSTNAME, Talk, talk_to_submission
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewActive, set_active
 
 MESSAGE = "From: Amal <amal@south.test>\r\nSubject: hi\r\n\r\nhello\r\n"
-PROXY = Offer(HOSTNAME, 1 << 20, xclient=True)
+PROXY = Capabilities(HOSTNAME, 1 << 20, xclient=True)
 XCLIENT = "XCLIENT ADDR=192.0.2.77 PORT=4712 PROTO=ESMTP HELO=laptop.test"
 
 
 def with_proxy(
     store: Store,
     talk: Callable[[Talk], Awaitable[None]],
-    offer: Offer = PROXY,
+    offer: Capabilities = PROXY,
     *,
     encrypted: bool = False,
 ) -> None:
@@ -101,4 +101,4 @@ def test_nobody_else_vouches_for_anybody(store: Store) -> None:
         assert (await client.say(f"{XCLIENT} LOGIN=amal")).startswith("50")
         assert (await client.say("MAIL FROM:<amal@south.test>")).startswith("530 ")
 
-    with_proxy(store, talk, Offer(HOSTNAME, 1 << 20), encrypted=True)
+    with_proxy(store, talk, Capabilities(HOSTNAME, 1 << 20), encrypted=True)

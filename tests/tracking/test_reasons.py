@@ -111,8 +111,13 @@ MODULES = [
         "check/scanners/rspamd.py",
         "check/scanners/run.py",
     ),
-    *("check/step.py", "deliver/settle.py", "deliver/attempt.py", "deliver/link.py"),
-    *("deliver/security.py", "deliver/commit.py", "deliver/local.py", "route/filing.py"),
+    *(
+        "check/step.py",
+        "deliver/attempt_result.py",
+        "deliver/attempt.py",
+        "deliver/client_channel.py",
+    ),
+    *("deliver/security.py", "deliver/result_writer.py", "deliver/local.py", "route/filing.py"),
     *("route/next_hop.py", "route/copies.py", "submit/complete.py"),
 ]
 NO_REASONS = {

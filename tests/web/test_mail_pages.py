@@ -11,7 +11,7 @@ from kit.site import Browser, Page, Site, letter, visiting
 from kit.store import NOW_MS
 from zajil.core.ids import MailboxId, Uid
 from zajil.store.engine.open import Store
-from zajil.store.feedback.training import Claim, claim_training
+from zajil.store.feedback.training import TrainingClaim, claim_training
 from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_changes import CopyMessages, move_messages
 from zajil.store.mail.messages import newest_messages
@@ -45,14 +45,14 @@ def test_a_message_comes_back_in_one_step_and_teaches_no_junk(
             amal, box = await member(site, "amal"), role(site, "amal", role_name)
             action = {"trash": "delete", "archive": "archive"}[role_name]
             await amal.post(site.inbox("amal"), uid="1", action=action)
-            site.store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 1000))
+            site.store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 1000))
             for path in (f"/mail/{box}", f"/mail/{box}/1"):
                 page = await amal.get(path)
                 assert "Move to Inbox" in page.text
                 assert 'value="junk"' not in page.text or role_name != "trash"
             await amal.post(f"/mail/{box}", uid="1", action="inbox")
             assert len(uids(site, site.entry("amal").inbox)) == 1
-            assert site.store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 2000)) == ()
+            assert site.store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 2000)) == ()
 
     asyncio.run(scenario())
 

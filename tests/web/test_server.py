@@ -16,13 +16,13 @@ from starlette.routing import Route
 
 from kit.clock import FakeClock
 from kit.store import NOW_MS
-from zajil.net.entrance import Entrance
+from zajil.net.admission import Admission
 from zajil.net.floods import FloodCounter
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.peer import Networks
 from zajil.tracking.events import ConnectionsRefused
 from zajil.web.body_limit import SMALL_FORM, BodyLimit
-from zajil.web.server import Admission, WebServer
+from zajil.web.server import ConnectionRules, WebServer
 
 GET = b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 10\r\n\r\nhalf="
@@ -60,8 +60,8 @@ class Ours:
         self.refused: list[ConnectionsRefused] = []
         self.floods = FloodCounter("web", FakeClock(NOW_MS), self._report)
         caps = SessionTable().caps(0, SessionLimits(sessions, 0, 0))
-        entrance = Entrance(caps, self.floods)
-        admission = Admission(entrance, entrance, Networks(), header_seconds)
+        entrance = Admission(caps, self.floods)
+        admission = ConnectionRules(entrance, entrance, Networks(), header_seconds)
         self.socket = socket.create_server(("127.0.0.1", 0))
         limit = Middleware(BodyLimit, most=1 << 20, seconds=body_seconds)
         routes = [

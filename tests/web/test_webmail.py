@@ -15,7 +15,7 @@ from kit.store import NOW_MS
 from kit.talk import talk_to_receiver
 from zajil.core.ids import MAIL_ID_PATTERN, MailboxId
 from zajil.store.engine.open import Store
-from zajil.store.feedback.training import Claim, claim_training
+from zajil.store.feedback.training import TrainingClaim, claim_training
 from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.mail.messages import newest_messages, read_message
@@ -180,7 +180,7 @@ def test_letters_are_moved(store: Store, action: str, target: str) -> None:
             assert uids(site, site.entry("amal").inbox) == [2]
             assert len(uids(site, role(site, "amal", target))) == 2
             # What a button says of a mail is learned as what a mail program says.
-            said = site.store.write_now(claim_training, Claim(NOW_MS, NOW_MS + 1000))
+            said = site.store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 1000))
             kinds = {"archive": ["kept"] * 2, "junk": ["junk"] * 2, "delete": []}
             assert [one.kind for one in said] == kinds[action]
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Coroutine
 from typing import Any
 
-from zajil.app.means import Means
+from zajil.app.resources import WorkerResources
 from zajil.check.dmarc_counts import DmarcCounts
 from zajil.config.options import Configuration
 from zajil.deliver.dmarc_reporter import DmarcReporter
@@ -23,7 +23,7 @@ def make_counts(store: Store, configuration: Configuration) -> DmarcCounts | Non
     return DmarcCounts(functools.partial(store.write_later, count_seen), interval_ms)
 
 
-def dmarc_runs(means: Means) -> list[Coroutine[Any, Any, object]]:
+def dmarc_runs(means: WorkerResources) -> list[Coroutine[Any, Any, object]]:
     """Give what runs beside the listeners."""
     configuration, store = means.configuration, means.store
     options, hostname = configuration.check.dmarc, configuration.server.hostname

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from zajil.accept.context import ReceiveServices
 from zajil.accept.known_peers import KnownPeers
-from zajil.app.means import Means
+from zajil.app.resources import WorkerResources
 from zajil.login.service import LoginService
+from zajil.net.admission import Admission
 from zajil.net.drive_imap import ImapTimes
 from zajil.net.drive_smtp import SmtpService
-from zajil.net.entrance import Entrance
 from zajil.net.floods import FloodCounter
 from zajil.net.limits import SessionLimits
 from zajil.net.log import trace_to_log
@@ -21,13 +21,13 @@ from zajil.net.smtp_contract import Session, SmtpLimits
 from zajil.read.imap.service import ImapService
 from zajil.receive.lmtp import LmtpSession
 from zajil.receive.session import ReceiveSession
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.server import ServerConnection
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.submit.session import SubmitServices, SubmitSession
 from zajil.tracking.events import TrackingEvent
-from zajil.web.server import Admission
+from zajil.web.server import ConnectionRules
 
 _NEVER = 1 << 62
 SMTP_SERVICES = ("smtp", "submission", "submissions", "lmtp")
@@ -35,7 +35,7 @@ IMAP_SERVICES = ("imap", "imaps")
 _SUBMISSION = ("submission", "submissions")
 
 
-def smtp_service(means: Means, login: LoginService, name: str) -> SmtpService:
+def smtp_service(means: WorkerResources, login: LoginService, name: str) -> SmtpService:
     """Make the service of port 25, 587 or 465, or of LMTP."""
     configuration, tls = means.configuration, means.server_tls
     limits = configuration.limits
@@ -46,7 +46,7 @@ def smtp_service(means: Means, login: LoginService, name: str) -> SmtpService:
         tls=tls,
         implicit_tls=name == "submissions" and tls is not None,
         entrance=entrance(means, name),
-        favourites=_favourites(means, offer),
+        peer_offers=_favourites(means, offer),
         trace=_trace(means, "smtp.dialogue"),
         limits=SmtpLimits(
             # LMTP: a program in front of us passes on what strangers got wrong.
@@ -64,7 +64,7 @@ def smtp_service(means: Means, login: LoginService, name: str) -> SmtpService:
     )
 
 
-def imap_service(means: Means, login: LoginService, name: str) -> ImapService:
+def imap_service(means: WorkerResources, login: LoginService, name: str) -> ImapService:
     """Make the service of port 143 or 993."""
     limits = means.configuration.limits
     return ImapService(
@@ -81,13 +81,13 @@ def imap_service(means: Means, login: LoginService, name: str) -> ImapService:
     )
 
 
-def _trace(means: Means, event: str) -> Callable[[Peer, str], None] | None:
+def _trace(means: WorkerResources, event: str) -> Callable[[Peer, str], None] | None:
     """Give what writes dialogues to the log, at ``debug`` alone: it costs time."""
     is_debug = means.configuration.log.level == "debug"
     return functools.partial(trace_to_log, event) if is_debug else None
 
 
-def entrance(means: Means, name: str, *, many_users: bool = False) -> Entrance:
+def entrance(means: WorkerResources, name: str, *, many_users: bool = False) -> Admission:
     """Say who may connect to a service; what is refused becomes a row of events now and then.
 
     Args:
@@ -107,13 +107,13 @@ def entrance(means: Means, name: str, *, many_users: bool = False) -> Entrance:
     )
 
     floods = FloodCounter(name, means.clock, functools.partial(record_floods, store))
-    return Entrance(caps, floods, Networks(means.configuration.net.proxy_peers))
+    return Admission(caps, floods, Networks(means.configuration.net.proxy_peers))
 
 
-def web_admission(means: Means) -> Admission:
+def web_admission(means: WorkerResources) -> ConnectionRules:
     """Say who may connect to the pages."""
     options = means.configuration.web
-    return Admission(
+    return ConnectionRules(
         browsers=entrance(means, "web"),
         proxies=entrance(means, "web", many_users=True),
         trusted=Networks(options.trusted_proxies),
@@ -126,7 +126,7 @@ def record_floods(store: Store, events: Sequence[TrackingEvent]) -> None:
     store.write_later(record_events, EventBatch(None, None, events[0].at_ms, tuple(events)))
 
 
-def receive_services(means: Means, name: str) -> ReceiveServices:
+def receive_services(means: WorkerResources, name: str) -> ReceiveServices:
     """Give what all sessions of a service share."""
     configuration = means.configuration
     tarpit_ms = configuration.receive.tarpit if name == "smtp" else 0
@@ -148,7 +148,7 @@ def receive_services(means: Means, name: str) -> ReceiveServices:
 
 
 def _session_maker(
-    means: Means, login: LoginService, name: str
+    means: WorkerResources, login: LoginService, name: str
 ) -> Callable[[Peer, ServerConnection], Session]:
     services = receive_services(means, name)
     if name in _SUBMISSION:
@@ -156,10 +156,10 @@ def _session_maker(
     return functools.partial(LmtpSession if name == "lmtp" else ReceiveSession, services)
 
 
-def _offer(means: Means, login: LoginService, name: str) -> Offer:
+def _offer(means: WorkerResources, login: LoginService, name: str) -> Capabilities:
     configuration, limits = means.configuration, means.configuration.limits
     is_submission = name in _SUBMISSION
-    return Offer(
+    return Capabilities(
         configuration.server.hostname,
         limits.message_size,
         starttls=means.server_tls is not None and name != "submissions",
@@ -174,14 +174,16 @@ def _offer(means: Means, login: LoginService, name: str) -> Offer:
     )
 
 
-def _favourites(means: Means, offer: Offer) -> Callable[[str], Offer | None] | None:
+def _favourites(
+    means: WorkerResources, offer: Capabilities
+) -> Callable[[str], Capabilities | None] | None:
     """Give what picks the offer of peers that the operator has named; ``None``: none are."""
     options = means.configuration.net
-    proxies, lenient = Networks(options.xclient_peers), Networks(options.lenient_peers)
+    proxies, lenient = Networks(options.xclient_peers), Networks(options.bare_lf_peers)
     if not proxies and not lenient:
         return None
 
-    def pick(host: str) -> Offer | None:
+    def pick(host: str) -> Capabilities | None:
         return offers.get((host in proxies, host in lenient))
 
     offers = {

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import structlog
 
-from zajil.app.means import ACCOUNTS
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.reload import differing_options, take_over
+from zajil.app.resources import ACCOUNTS
 from zajil.app.worker import Shared, close_sockets, run_worker
 from zajil.check.content.lookalike import load_tables
 from zajil.config.load import BadConfiguration

@@ -19,9 +19,9 @@ from zajil.app.listeners import (
     smtp_service,
     web_admission,
 )
-from zajil.app.means import ACCOUNTS, Means
+from zajil.app.resources import ACCOUNTS, WorkerResources
 from zajil.app.upkeep import keep_history, watch_certificate
-from zajil.check.learned.learned_checks import Knowledge
+from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.learned.reputation import learner_of
 from zajil.check.learned.trainer import Trainer
 from zajil.core.clock import Clock
@@ -48,7 +48,7 @@ class Parts:
     drains: list[Callable[[float], Awaitable[object]]] = field(default_factory=list)
 
 
-async def make_parts(means: Means) -> Parts:
+async def make_parts(means: WorkerResources) -> Parts:
     """Make everything that serves, and begin to listen; the caller runs and drains it."""
     store, configuration, clock = means.store, means.configuration, means.clock
     hostname = configuration.server.hostname
@@ -93,7 +93,7 @@ async def make_parts(means: Means) -> Parts:
     return parts
 
 
-def _login_service(means: Means) -> LoginService:
+def _login_service(means: WorkerResources) -> LoginService:
     """Make what checks log-ins for every protocol."""
     options, tokens = means.configuration.login, None
     if options.token_introspection_url is not None:
@@ -133,7 +133,7 @@ async def _listen(parts: Parts, service: _Listens, sockets: Sequence[socket.sock
     parts.drains.append(service.drain)
 
 
-def _add_web(parts: Parts, means: Means, login: LoginService) -> None:
+def _add_web(parts: Parts, means: WorkerResources, login: LoginService) -> None:
     configuration = means.configuration
     services = WebServices(
         store=means.store,
@@ -156,7 +156,7 @@ def _closing(refusals: RefusalBudget) -> Callable[[float], Awaitable[None]]:
     return close
 
 
-def _add_knowledge(parts: Parts, means: Means, knowledge: Knowledge) -> None:
+def _add_knowledge(parts: Parts, means: WorkerResources, knowledge: LearnedChecks) -> None:
     async def close(_grace: float) -> None:
         await knowledge.scanners.close()
 

@@ -18,10 +18,10 @@ import structlog
 
 from zajil.app.dmarc import make_counts
 from zajil.app.listeners import record_floods
-from zajil.app.means import Means
 from zajil.app.reload import take_over
+from zajil.app.resources import WorkerResources
 from zajil.app.services import make_parts
-from zajil.check.learned.learned_checks import Knowledge
+from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.step import Checks
 from zajil.config.load import BadConfiguration
 from zajil.config.options import Configuration
@@ -166,7 +166,7 @@ class Worker:
         store.directory.hostname = hostname
         await store.directory.load()
         resolver = Resolver(configuration.dns, self.clock, self.random)
-        means = Means(
+        means = WorkerResources(
             configuration,
             self.number,
             self.sockets,
@@ -180,7 +180,7 @@ class Worker:
                 resolver.resolve,
                 hostname,
                 store.directory.is_ours,
-                Knowledge(store, configuration.check, self.clock),
+                LearnedChecks(store, configuration.check, self.clock),
             ),
             Signer(Keyring(store), self.clock) if configuration.keys.sign else None,
             make_counts(store, configuration),

@@ -22,7 +22,7 @@ from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.mailauth.dmarc_record import DmarcRecord
 from zajil.mailauth.dmarc_report import (
     DkimResult,
-    Override,
+    PolicyOverride,
     PublishedPolicy,
     ReportRow,
     SpfResult,
@@ -51,7 +51,7 @@ class _Kind(NamedTuple):
     alignment: tuple[str, ...]
     policy: str
     vouched: tuple[str, str] | None
-    """Kind and comment of ``check.sender.forwarding.Override``."""
+    """Kind and comment of ``check.sender.forwarding.PolicyOverride``."""
     spf: tuple[str, str] | None
     """Domain and result."""
     dkim: tuple[tuple[str, str, str], ...]
@@ -171,7 +171,7 @@ def _row(kind: _Kind, count: int, *, is_testing: bool) -> ReportRow:
     )
 
 
-def _disposition(kind: _Kind, *, is_testing: bool) -> tuple[str, tuple[Override, ...]]:
+def _disposition(kind: _Kind, *, is_testing: bool) -> tuple[str, tuple[PolicyOverride, ...]]:
     """Say what DMARC did to a mail, and why not what the record asks for.
 
     Security: what else we thought of it (words, reputation) is nobody's business: a mail that is
@@ -187,10 +187,10 @@ def _disposition(kind: _Kind, *, is_testing: bool) -> tuple[str, tuple[Override,
     if done == kind.policy:
         return done, ()
     if kind.vouched is not None:
-        return done, (Override(*kind.vouched),)
+        return done, (PolicyOverride(*kind.vouched),)
     if is_testing:
-        return done, (Override("policy_test_mode"),)
-    return done, (Override("local_policy"),)
+        return done, (PolicyOverride("policy_test_mode"),)
+    return done, (PolicyOverride("local_policy"),)
 
 
 _DONE = {

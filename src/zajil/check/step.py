@@ -16,7 +16,7 @@ from zajil.check.content.phishing import NOBODY, Protected
 from zajil.check.content.run import look_inside, view_of
 from zajil.check.facts import MessageFacts
 from zajil.check.faults import Faults
-from zajil.check.learned.learned_checks import Knowledge, Known
+from zajil.check.learned.learned_checks import LearnedChecks, LearnedFindings
 from zajil.check.scanners.run import NOT_SCANNED, ScannerFindings
 from zajil.check.sender.correspondent import UNKNOWN, Correspondent
 from zajil.check.sender.dns_lists import DnsLists
@@ -75,7 +75,7 @@ class Checks:
         resolve: Resolve,
         hostname: str,
         is_our_domain: Callable[[str], bool] = _nobodys,
-        knowledge: Knowledge | None = None,
+        knowledge: LearnedChecks | None = None,
         protected: Protected = NOBODY,
     ) -> None:
         """Take what all mails are checked with.
@@ -151,7 +151,9 @@ class Checks:
                 peer = None if looked is None else await faults.wait("peer", looked, None)
                 checking = self._check_sender(facts, peer)
                 sender = await faults.wait("sender", checking, NOT_CHECKED)
-            known = await faults.wait("content", self._look_inside(facts, sender), Known())
+            known = await faults.wait(
+                "content", self._look_inside(facts, sender), LearnedFindings()
+            )
             scanned = NOT_SCANNED
             if scan is not None:
                 scanned = await faults.wait("scanners", scan, NOT_SCANNED)
@@ -164,7 +166,7 @@ class Checks:
         digests = facts.digests or BodyDigests(())
         return await check_sender(facts, digests, self._resolve, self._options, peer)
 
-    async def _look_inside(self, facts: MessageFacts, sender: SenderFindings) -> Known:
+    async def _look_inside(self, facts: MessageFacts, sender: SenderFindings) -> LearnedFindings:
         knowledge, view = self.knowledge, view_of(facts)
         protected = self._protected
         if knowledge is not None:
@@ -176,7 +178,7 @@ class Checks:
             inside = await asyncio.to_thread(look_inside, view, facts, protected, refuse)
         inside += check_pretence(facts, sender, protected.domains)
         if knowledge is None:
-            return Known(tuple(inside))
+            return LearnedFindings(tuple(inside))
         return await knowledge.ask(facts, view, sender, inside)
 
     def remember(self, checked: Checked, facts: MessageFacts) -> None:
@@ -195,7 +197,7 @@ class Checks:
         self,
         facts: MessageFacts,
         sender: SenderFindings,
-        known: Known,
+        known: LearnedFindings,
         scanned: ScannerFindings,
         faults: Faults,
     ) -> Checked:

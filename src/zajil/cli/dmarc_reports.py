@@ -15,7 +15,7 @@ from zajil.cli.output import AsJson, print_json, print_table, printable, spell_t
 if TYPE_CHECKING:
     from zajil.mailauth.dmarc_report import AggregateReport, ReportRow
     from zajil.mailauth.failure_report import FailureReport
-    from zajil.operations.dmarc_reports import Surroundings
+    from zajil.operations.dmarc_reports import ReportSurroundings
     from zajil.store.reports.dmarc_reports import SourceSummary, StoredReport
 
 _DAY_MS = 86_400_000
@@ -157,11 +157,11 @@ def send(
         print("nothing is due" if now else "nothing is due; --now ends the open intervals")
 
 
-def _surroundings(context: typer.Context) -> Surroundings:
+def _surroundings(context: typer.Context) -> ReportSurroundings:
     from zajil.net.system import SystemClock, system_random
-    from zajil.operations.dmarc_reports import Surroundings
+    from zajil.operations.dmarc_reports import ReportSurroundings
 
-    return Surroundings(read_configuration(context), SystemClock(), system_random)
+    return ReportSurroundings(read_configuration(context), SystemClock(), system_random)
 
 
 def _source_dict(source: SourceSummary, new_since_ms: int) -> dict[str, Any]:

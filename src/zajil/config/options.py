@@ -130,7 +130,7 @@ class NetOptions(Options):
         description="Peers that may say for whom they speak, by XCLIENT (Postfix XCLIENT_README); "
         "once for each connection, because what follows may be their client's own words.",
     )
-    lenient_peers: tuple[Network, ...] = Field(
+    bare_lf_peers: tuple[Network, ...] = Field(
         (),
         examples=[["192.0.2.44"]],
         description="Peers, such as old appliances, whose lines may end in a bare LF. Name only "
@@ -227,7 +227,7 @@ class LimitOptions(Options):
         description="Commands of one session before it is closed; far above what the mails of a "
         "busy hour need. 0: no limit.",
     )
-    free_errors: int = Field(
+    soft_error_limit: int = Field(
         10,
         ge=0,
         description="So many of them cost the peer nothing; 10 as in Postfix "

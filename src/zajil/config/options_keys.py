@@ -44,7 +44,7 @@ class KeyOptions(Options):
         description="The record of a key that signs no more stays in DNS so long, for mail that "
         "is under way: queue.lifetime, and time to be forwarded and looked at again.",
     )
-    revoked_for: Duration = Field(
+    revoked_record_lifetime: Duration = Field(
         parse_duration("30d"),
         description="Then its record says so long that it is revoked (an empty p=), and is gone.",
     )

@@ -16,7 +16,7 @@ class WordOptions(Options):
         description="Learn from what users do: a mail that is moved to Junk, moved out of it, "
         "answered, kept in another folder, or read and left in INBOX.",
     )
-    least_mails: int = Field(
+    min_mails: int = Field(
         20,
         ge=1,
         description="Say nothing until so many mails of both kinds were learned, by the "
@@ -29,10 +29,10 @@ class WordOptions(Options):
         description="Most of what the installation learns that may come from one account, in per "
         "cent of the mails; so nobody spoils the filter of the others. 100: no bound.",
     )
-    most_words: int = Field(
+    max_words: int = Field(
         150_000, ge=1000, description="Words that the installation keeps; the rarest go first."
     )
-    most_words_per_account: int = Field(
+    max_words_per_account: int = Field(
         40_000, ge=1000, description="Words that an account keeps; the rarest go first."
     )
     models_in_memory: int = Field(

@@ -68,7 +68,7 @@ def make_app_password(random: Callable[[int], bytes]) -> AppPassword:
     Args:
         random: gives that many bytes nobody can guess.
     """
-    return AppPassword(_grouped(generate_letters(GROUP * _GROUPS, random)))
+    return AppPassword(_grouped(generate_messages(GROUP * _GROUPS, random)))
 
 
 def read_app_password(typed: str) -> AppPassword | None:
@@ -80,7 +80,7 @@ def read_app_password(typed: str) -> AppPassword | None:
     return AppPassword(_grouped(letters)) if _TYPED.match(letters) else None
 
 
-def generate_letters(count: int, random: Callable[[int], bytes]) -> str:
+def generate_messages(count: int, random: Callable[[int], bytes]) -> str:
     """Give letters and digits of ``ALPHABET``, each as likely as any other."""
     letters = ""
     while len(letters) < count:

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 
 from zajil.config.options import DeliverOptions
 from zajil.core.clock import Clock, Random
+from zajil.deliver.client_channel import Channel, ChannelTarget, LinkBroken, PeerClosing
 from zajil.deliver.connections import Connections
-from zajil.deliver.link import Link, LinkBroken, PeerClosing, Target
-from zajil.deliver.outgoing import Outcome, Outgoing, Result, deferred, failed
+from zajil.deliver.outgoing_mail import AttemptOutcome, Outgoing, RecipientResult, deferred, failed
 from zajil.deliver.security import NotOpened, Opener, TlsRule, rule_for
 from zajil.deliver.transaction import Timeouts, send_mail
 from zajil.dns.flow import Resolve, run_flow
 from zajil.message.fields import find_value, read_fields
 from zajil.net.peer import split_host_port
 from zajil.route.next_hop import Host, Hosts, NoRoute, find_hosts
-from zajil.smtp.codes import Status
+from zajil.smtp.codes import EnhancedStatus
 from zajil.store.mail.blobs import BlobReader
-from zajil.store.queue.queue import Claimed
+from zajil.store.queue.queue import LeasedRecipient
 from zajil.tracking.events import AttemptMade, RouteFailed, RouteFound, TrackingEvent
 
 MAX_TARGETS = 6
@@ -38,7 +38,7 @@ attacker chose; they could keep all attempts of a worker busy for hours by answe
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class DeliveryContext:
     """What attempts need, the same for all of one worker."""
 
     options: DeliverOptions
@@ -48,7 +48,7 @@ class Means:
     resolve: Resolve
     opener: Opener
     connections: Connections
-    open_body: Callable[[Claimed], Awaitable[BlobReader]]
+    open_body: Callable[[LeasedRecipient], Awaitable[BlobReader]]
     """Opens the message of a mail; whoever calls it closes what it gets."""
 
 
@@ -56,12 +56,12 @@ class Means:
 class Attempt:
     """One attempt, and what it has come to so far; ``run`` may be cancelled at any moment."""
 
-    means: Means
+    means: DeliveryContext
     outgoing: Outgoing
-    results: dict[Claimed, Result] = field(default_factory=dict)
+    results: dict[LeasedRecipient, RecipientResult] = field(default_factory=dict)
     """What the peers (or DNS) have said of each recipient."""
     events: list[TrackingEvent] = field(default_factory=list)
-    unreachable: Result | None = None
+    unreachable: RecipientResult | None = None
     """No host could be reached, or DNS did not answer: mails behind this one will fare no better,
     and are deferred with this. ``None``: somebody answered."""
     rule: TlsRule = TlsRule.OPPORTUNISTIC
@@ -108,15 +108,17 @@ class Attempt:
         self._give_up(result)
         return None
 
-    def _targets(self, route: Hosts) -> Iterator[Target]:
+    def _targets(self, route: Hosts) -> Iterator[ChannelTarget]:
         for host in route.hosts:
             yield from self._targets_of(host)
 
-    def _targets_of(self, host: Host) -> list[Target]:
+    def _targets_of(self, host: Host) -> list[ChannelTarget]:
         elsewhere = self.means.options.port_table.get(host.name)
         if elsewhere is not None:
-            return [Target(host.name, *split_host_port(elsewhere))]
-        return [Target(host.name, address, self.means.options.port) for address in host.addresses]
+            return [ChannelTarget(host.name, *split_host_port(elsewhere))]
+        return [
+            ChannelTarget(host.name, address, self.means.options.port) for address in host.addresses
+        ]
 
     async def _choose_rule(self, body: BlobReader) -> TlsRule:
         rule = rule_for(self.means.options.tls, self.outgoing.mail)
@@ -130,12 +132,12 @@ class Attempt:
 
     async def _try_hosts(self, route: Hosts, body: BlobReader) -> None:
         reached = False
-        tentative: dict[Claimed, Result] = {}
+        tentative: dict[LeasedRecipient, RecipientResult] = {}
         for target, _ in zip(self._targets(route), range(MAX_TARGETS), strict=False):
             pending = [one for one in self.outgoing.recipients if one not in self.results]
             if not pending:
                 return
-            got: dict[Claimed, Result] = {}
+            got: dict[LeasedRecipient, RecipientResult] = {}
             try:
                 reached |= await self._try_target(target, self.outgoing.only(pending), body, got)
             finally:
@@ -146,10 +148,14 @@ class Attempt:
         if not reached:
             self.unreachable = next(reversed(tentative.values()), _NO_ANSWER)
 
-    def _keep(self, got: dict[Claimed, Result], tentative: dict[Claimed, Result]) -> None:
+    def _keep(
+        self,
+        got: dict[LeasedRecipient, RecipientResult],
+        tentative: dict[LeasedRecipient, RecipientResult],
+    ) -> None:
         """Keep what is final; of the rest, what leaves most hope."""
         for claimed, result in got.items():
-            if result.outcome is Outcome.DEFERRED:
+            if result.outcome is AttemptOutcome.DEFERRED:
                 tentative[claimed] = result
             elif result.status in _ABOUT_THE_HOST:
                 tentative.setdefault(claimed, result)
@@ -157,7 +163,11 @@ class Attempt:
                 self.results[claimed] = result
 
     async def _try_target(
-        self, target: Target, outgoing: Outgoing, body: BlobReader, got: dict[Claimed, Result]
+        self,
+        target: ChannelTarget,
+        outgoing: Outgoing,
+        body: BlobReader,
+        got: dict[LeasedRecipient, RecipientResult],
     ) -> bool:
         """Fill ``got``; say whether the host was reached."""
         link = self.means.connections.take(target, self.rule)
@@ -175,15 +185,15 @@ class Attempt:
             got.update(dict.fromkeys(outgoing.recipients, result))
             self._note(target, None, error.dialogue, str(error))
             # A host without REQUIRETLS was reached: another mail may fare better there.
-            return error.reply is not None or result.outcome is Outcome.FAILED
+            return error.reply is not None or result.outcome is AttemptOutcome.FAILED
         return await self._converse(link, outgoing, body, got, reused=False)
 
     async def _converse(
         self,
-        link: Link,
+        link: Channel,
         outgoing: Outgoing,
         body: BlobReader,
-        got: dict[Claimed, Result],
+        got: dict[LeasedRecipient, RecipientResult],
         *,
         reused: bool,
     ) -> bool:
@@ -210,20 +220,20 @@ class Attempt:
         return True
 
     def _note(
-        self, target: Target, tls: str | None, dialogue: tuple[str, ...], outcome: str
+        self, target: ChannelTarget, tls: str | None, dialogue: tuple[str, ...], outcome: str
     ) -> None:
         now_ms = self.means.clock.now_ms()
         hides = any(one.addressed_as is not None for one in self.outgoing.recipients)
         made = AttemptMade(now_ms, target.host, str(target), tls, dialogue, outcome, hides)
         self.events.append(made)
 
-    def _give_up(self, result: Result) -> None:
+    def _give_up(self, result: RecipientResult) -> None:
         for claimed in self.outgoing.recipients:
             self.results.setdefault(claimed, result)
 
 
 _NO_ANSWER = deferred("4.4.2", "no host gave an answer")
-_ABOUT_THE_HOST = ("5.3.2", Status.REQUIRETLS_NEEDED)
+_ABOUT_THE_HOST = ("5.3.2", EnhancedStatus.REQUIRETLS_NEEDED)
 """Status of a host that accepts no mail at all (RFC 7504), or that does not promise TLS; another
 host of the domain may."""
 _HEADER_READ = 65_536
@@ -236,18 +246,20 @@ def _waives_tls(head: bytes) -> bool:
     return value is not None and value.strip().lower() == b"no"
 
 
-def _is_first(error: LinkBroken, link: Link, heard: int) -> bool:
+def _is_first(error: LinkBroken, link: Channel, heard: int) -> bool:
     """Tell whether a 421 is the first thing a reused link says: it had been idle for too long."""
     return isinstance(error, PeerClosing) and link.replies == heard + 1
 
 
-def _no_route(route: NoRoute) -> Result:
+def _no_route(route: NoRoute) -> RecipientResult:
     return (deferred if route.temporary else failed)(route.status, route.reason)
 
 
-def _summary(got: dict[Claimed, Result]) -> str:
-    counts = {outcome: 0 for outcome in Outcome}
+def _summary(got: dict[LeasedRecipient, RecipientResult]) -> str:
+    counts = {outcome: 0 for outcome in AttemptOutcome}
     for result in got.values():
         counts[result.outcome] += 1
-    words = [f"{counts[outcome]} {outcome.name.lower()}" for outcome in Outcome if counts[outcome]]
+    words = [
+        f"{counts[outcome]} {outcome.name.lower()}" for outcome in AttemptOutcome if counts[outcome]
+    ]
     return ", ".join(words)

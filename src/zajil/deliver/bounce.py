@@ -16,8 +16,8 @@ from zajil.core.address import Address
 from zajil.core.clock import Clock, Random
 from zajil.core.envelope import PLAIN_MAIL, MailOptions
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
-from zajil.deliver.outgoing import Outcome, Result
-from zajil.deliver.settle import Notice, Pair
+from zajil.deliver.attempt_result import Notice, Pair
+from zajil.deliver.outgoing_mail import AttemptOutcome, RecipientResult
 from zajil.keys.sign import Signer
 from zajil.message.dsn import (
     Action,
@@ -32,7 +32,7 @@ from zajil.route.recipient import Local, Remote, Suspended, route_recipient
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import BlobReader, NoSuchBlob
 from zajil.store.mail.intake import Intake
-from zajil.store.queue.queue import Claimed
+from zajil.store.queue.queue import LeasedRecipient
 from zajil.tracking.events import DsnSent, DsnSuppressed, TrackingEvent
 
 MAX_WHOLE = 262_144
@@ -102,7 +102,7 @@ class Bouncer:
         told = tuple(str(one.address) for one in reports)
         return Bounce(dsn, (DsnSent(now_ms, dsn_id, told),))
 
-    async def _read(self, mail: Claimed, *, whole: bool) -> tuple[bytes, bytes | None]:
+    async def _read(self, mail: LeasedRecipient, *, whole: bool) -> tuple[bytes, bytes | None]:
         """Give the header section, and the whole message where it is wanted."""
         blobs = self.store.blobs
         try:
@@ -116,7 +116,7 @@ class Bouncer:
         return section + b"\r\n" if found else head, head if whole else None
 
     async def _intake(
-        self, mail: Claimed, report: DeliveryReport, route: Local | Remote, dsn_id: MailId
+        self, mail: LeasedRecipient, report: DeliveryReport, route: Local | Remote, dsn_id: MailId
     ) -> Intake:
         sender = report.reverse_path
         copies = plan_copies(
@@ -150,7 +150,7 @@ class Bouncer:
 _REQUIRE_TLS = MailOptions(require_tls=True)
 
 
-def _wants_whole(notice: Notice, mail: Claimed) -> bool:
+def _wants_whole(notice: Notice, mail: LeasedRecipient) -> bool:
     """Tell whether the whole message goes back, which RET=FULL asks for.
 
     Only with failures (RFC 3461 section 4.3), and never with REQUIRETLS (RFC 8689 section 5).
@@ -194,7 +194,9 @@ def _action(notice: Notice, pairs: Sequence[Pair]) -> Action:
             return "delivered" if ours else "relayed"
 
 
-def _recipient_report(action: Action, claimed: Claimed, result: Result) -> RecipientReport:
+def _recipient_report(
+    action: Action, claimed: LeasedRecipient, result: RecipientResult
+) -> RecipientReport:
     hidden = claimed.addressed_as is not None
     answered = result.remote_mta is not None
     return RecipientReport(
@@ -209,22 +211,22 @@ def _recipient_report(action: Action, claimed: Claimed, result: Result) -> Recip
     )
 
 
-def _sentence(action: Action, claimed: Claimed, result: Result) -> str:
+def _sentence(action: Action, claimed: LeasedRecipient, result: RecipientResult) -> str:
     answered = result.remote_mta is not None
     server = f"The mail server of {claimed.next_hop}"
     if action in ("delivered", "relayed"):
         return f"{server} took it." if action == "relayed" else ""
-    if result.outcome is Outcome.EXPIRED:
+    if result.outcome is AttemptOutcome.EXPIRED:
         return f"We tried for too long without success. The last trouble: {result.diagnostic}"
     if not answered:
         return result.diagnostic
     return f"{server} cannot take it yet." if action == "delayed" else f"{server} refused it."
 
 
-def _hidden_sentence(action: Action, result: Result) -> str:
+def _hidden_sentence(action: Action, result: RecipientResult) -> str:
     """Say what happened behind an alias, without a word about where."""
     if action in ("delivered", "relayed"):
         return "It was forwarded."
-    if result.outcome is Outcome.EXPIRED:
+    if result.outcome is AttemptOutcome.EXPIRED:
         return "We tried for too long to forward it, without success."
     return "It cannot be forwarded yet." if action == "delayed" else "It could not be forwarded."

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zajil.core.clock import Clock
-from zajil.deliver.link import Link, Target
+from zajil.deliver.client_channel import Channel, ChannelTarget
 from zajil.deliver.security import TlsRule, is_secure_enough
 from zajil.smtp.state import ClientState
 
@@ -29,7 +29,7 @@ _QUIT_SECONDS = 2.0
 
 @dataclass(slots=True)
 class _Idle:
-    link: Link
+    link: Channel
     timer: asyncio.TimerHandle
 
 
@@ -38,16 +38,16 @@ class Connections:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._idle: dict[Target, list[_Idle]] = {}
+        self._idle: dict[ChannelTarget, list[_Idle]] = {}
         self._quitting: set[asyncio.Task[None]] = set()
 
-    def take(self, target: Target, rule: TlsRule = TlsRule.OPPORTUNISTIC) -> Link | None:
+    def take(self, target: ChannelTarget, rule: TlsRule = TlsRule.OPPORTUNISTIC) -> Channel | None:
         """Give the link that was used last and that the rule permits; who takes it closes it or
         gives it back.
 
         The host may have closed it in this moment.
         """
-        found: Link | None = None
+        found: Channel | None = None
         idle = self._idle.get(target, [])
         for kept in reversed(idle[:]):
             # A host that speaks unasked wants to say 421, or its words would pass for the answers
@@ -65,7 +65,7 @@ class Connections:
             self._idle.pop(target, None)
         return found
 
-    def give(self, link: Link) -> None:
+    def give(self, link: Channel) -> None:
         """Keep a link for the next mail, or let it go."""
         worn = (
             link.mails >= MAX_MAILS
@@ -94,7 +94,7 @@ class Connections:
         if self._quitting:
             await asyncio.wait(self._quitting, timeout=_QUIT_SECONDS)
 
-    def _expire(self, link: Link) -> Callable[[], None]:
+    def _expire(self, link: Channel) -> Callable[[], None]:
         def expire() -> None:
             idle = self._idle.get(link.target, [])
             idle[:] = [kept for kept in idle if kept.link is not link]
@@ -104,7 +104,7 @@ class Connections:
 
         return expire
 
-    def _quit(self, link: Link) -> None:
+    def _quit(self, link: Channel) -> None:
         task = asyncio.create_task(link.quit(_QUIT_SECONDS))
         self._quitting.add(task)
         task.add_done_callback(self._quitting.discard)

@@ -9,17 +9,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zajil.core.directory import AccountEntry
-from zajil.deliver.outgoing import Filed, Outcome, Outgoing, Result, failed
+from zajil.deliver.outgoing_mail import AttemptOutcome, Filed, Outgoing, RecipientResult, failed
 from zajil.message.final_fields import write_final_fields
 from zajil.route.copies import ONE_COPY
 from zajil.route.filing import JUNK, choose_mailbox
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import Append
 from zajil.store.people.directory import find_entry
-from zajil.store.queue.queue import Claimed, copy_holders
+from zajil.store.queue.queue import LeasedRecipient, copy_holders
 
 
-async def file_copies(store: Store, outgoing: Outgoing, now_ms: int) -> dict[Claimed, Result]:
+async def file_copies(
+    store: Store, outgoing: Outgoing, now_ms: int
+) -> dict[LeasedRecipient, RecipientResult]:
     """Choose a mailbox for each copy; gives the results to be settled.
 
     Waits for the store. An account that was suspended meanwhile gets its copy: what was accepted
@@ -42,14 +44,16 @@ async def file_copies(store: Store, outgoing: Outgoing, now_ms: int) -> dict[Cla
     }
 
 
-def _file(claimed: Claimed, owner: AccountEntry | None, now_ms: int, *, has_copy: bool) -> Result:
+def _file(
+    claimed: LeasedRecipient, owner: AccountEntry | None, now_ms: int, *, has_copy: bool
+) -> RecipientResult:
     if owner is None:
         return failed("5.1.1", "the account does not exist any more")
     # The verdict was reached when the mail came; the mailbox that was chosen then tells it.
     filing = choose_mailbox(owner, is_junk=claimed.mailbox == JUNK)
     if not has_copy:
         filed = Filed(owner.address, replace(filing, reason=ONE_COPY), None)
-        return Result(Outcome.DELIVERED, "2.0.0", "", filed=filed)
+        return RecipientResult(AttemptOutcome.DELIVERED, "2.0.0", "", filed=filed)
     prefix = write_final_fields(claimed.reverse_path, claimed.recipient)
     copy = Append(
         filing.mailbox_id,
@@ -60,4 +64,4 @@ def _file(claimed: Claimed, owner: AccountEntry | None, now_ms: int, *, has_copy
         prefix=prefix,
     )
     filed = Filed(owner.address, filing, copy)
-    return Result(Outcome.DELIVERED, "2.0.0", "", filed=filed)
+    return RecipientResult(AttemptOutcome.DELIVERED, "2.0.0", "", filed=filed)

@@ -20,19 +20,19 @@ import structlog
 
 from zajil.config.options import DeliverOptions, QueueOptions
 from zajil.core.clock import Clock, Random
-from zajil.deliver.attempt import Attempt, Means
+from zajil.deliver.attempt import Attempt, DeliveryContext
 from zajil.deliver.bounce import Bouncer
-from zajil.deliver.commit import Settler
 from zajil.deliver.connections import Connections
 from zajil.deliver.local import file_copies
-from zajil.deliver.outgoing import (
-    Outcome,
+from zajil.deliver.outgoing_mail import (
+    AttemptOutcome,
     Outgoing,
-    Result,
+    RecipientResult,
     deferred,
     failed,
-    group_claimed,
+    group_leased,
 )
+from zajil.deliver.result_writer import ResultWriter
 from zajil.deliver.schedule import Schedule
 from zajil.deliver.security import Opener
 from zajil.dns.flow import Answer, Question
@@ -43,8 +43,8 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import BlobReader, NoSuchBlob
 from zajil.store.queue.queue import (
     Claim,
-    Claimed,
     FreeLeases,
+    LeasedRecipient,
     Renewal,
     claim,
     free_leases,
@@ -106,11 +106,11 @@ class Deliverer:
         opener = Opener(options, hostname, tls, clock)
         links = self._connections
         resolve = resolver.resolve
-        self._means = Means(
+        self._means = DeliveryContext(
             options, hostname, clock, random, resolve, opener, links, self._open_body
         )
         bouncer = Bouncer(store, hostname, queue.lifetime, clock, random, signer)
-        self._settler = Settler(store, bouncer, queue, clock, random)
+        self._settler = ResultWriter(store, bouncer, queue, clock, random)
         self._woken = asyncio.Event()
         self._look = True  # something may be due
         self._left_out: frozenset[str] = frozenset()  # hops that the last claim did not ask for
@@ -200,7 +200,7 @@ class Deliverer:
             self._log.warning("cannot look at the queue", reason=str(error))
             self._due_ms = self._clock.now_ms() + _STORE_AWAY_MS
 
-    async def _claim(self, room: int, crowded: frozenset[str]) -> list[Claimed]:
+    async def _claim(self, room: int, crowded: frozenset[str]) -> list[LeasedRecipient]:
         now_ms = self._clock.now_ms()
         item = Claim(
             owner=self._owner,
@@ -212,7 +212,7 @@ class Deliverer:
         )
         claimed = await self._store.write(claim, item)
         if not self._stopping:
-            for outgoing in group_claimed(claimed):
+            for outgoing in group_leased(claimed):
                 self._schedule.add(outgoing.next_hop, outgoing)
         return claimed
 
@@ -257,7 +257,7 @@ class Deliverer:
             if len(attempt.results) < len(outgoing.recipients):
                 await self._attempt(attempt)
         finally:
-            stopped = Result(Outcome.UNTRIED, "4.3.2", "the server stops")
+            stopped = RecipientResult(AttemptOutcome.UNTRIED, "4.3.2", "the server stops")
             for claimed in outgoing.recipients:
                 attempt.results.setdefault(claimed, stopped)
             # The next one starts while this one is settled: its commit is waited for by nobody.
@@ -299,15 +299,15 @@ class Deliverer:
         for claimed in attempt.outgoing.recipients:
             if claimed.expires_ms <= now_ms:
                 why = claimed.reason or "it was never tried"
-                attempt.results[claimed] = Result(Outcome.EXPIRED, "5.4.7", why)
+                attempt.results[claimed] = RecipientResult(AttemptOutcome.EXPIRED, "5.4.7", why)
 
-    async def _defer(self, outgoing: Outgoing, result: Result) -> None:
+    async def _defer(self, outgoing: Outgoing, result: RecipientResult) -> None:
         attempt = Attempt(self._means, outgoing)
         self._expire(attempt)
         for claimed in outgoing.recipients:
             attempt.results.setdefault(claimed, result)
         await self._settler.settle(outgoing, attempt.results, attempt.events)
 
-    async def _open_body(self, mail: Claimed) -> BlobReader:
+    async def _open_body(self, mail: LeasedRecipient) -> BlobReader:
         blobs, blob_id = self._store.blobs, mail.blob_id
         return await self._store.read(lambda conn: blobs.open(conn, blob_id))

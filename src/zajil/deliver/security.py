@@ -15,12 +15,12 @@ from typing import Literal
 
 from zajil.config.options import DeliverOptions
 from zajil.core.clock import Clock
-from zajil.deliver.link import Link, LinkBroken, PeerClosing, Target
+from zajil.deliver.client_channel import Channel, ChannelTarget, LinkBroken, PeerClosing
 from zajil.net.stream import connect
 from zajil.smtp.client import BadReply, ClientConnection
-from zajil.smtp.codes import Status
+from zajil.smtp.codes import EnhancedStatus
 from zajil.smtp.reply import Reply
-from zajil.store.queue.queue import Claimed
+from zajil.store.queue.queue import LeasedRecipient
 from zajil.tls.context import client_context
 
 
@@ -44,7 +44,7 @@ class TlsRule(Enum):
     """REQUIRETLS: the same, to a server that promises as much, or not at all (RFC 8689)."""
 
 
-def rule_for(policy: Literal["opportunistic", "verify", "never"], mail: Claimed) -> TlsRule:
+def rule_for(policy: Literal["opportunistic", "verify", "never"], mail: LeasedRecipient) -> TlsRule:
     """Say what the policy of ``deliver.tls`` and the mail itself demand."""
     # Deviation: RFC 8689 section 4.2.1 wants the MX name itself secured, by DNSSEC or MTA-STS.
     # Until we have either, the certificate must be valid for the name that DNS gave.
@@ -56,7 +56,7 @@ def rule_for(policy: Literal["opportunistic", "verify", "never"], mail: Claimed)
     return TlsRule.VERIFY if policy == "verify" else TlsRule.OPPORTUNISTIC
 
 
-def is_secure_enough(link: Link, rule: TlsRule) -> bool:
+def is_secure_enough(link: Channel, rule: TlsRule) -> bool:
     """Tell whether an open link may carry a mail."""
     match rule:
         case TlsRule.REQUIRE:
@@ -104,9 +104,9 @@ class Opener:
             if tls.verify_mode is not ssl.CERT_NONE:
                 self._contexts[Level.VERIFIED] = tls
             self._contexts[Level.ENCRYPTED] = client_context(None, verify=False)
-        self._unverifiable: OrderedDict[Target, int] = OrderedDict()
+        self._unverifiable: OrderedDict[ChannelTarget, int] = OrderedDict()
 
-    async def open(self, target: Target, rule: TlsRule) -> Link:
+    async def open(self, target: ChannelTarget, rule: TlsRule) -> Channel:
         """Open a link that is ready for MAIL; the caller closes it.
 
         Waits for the peer, within the timeouts of ``[deliver]``. Cancelling closes the connection.
@@ -142,11 +142,11 @@ class Opener:
             return link
 
     @staticmethod
-    def _with_dialogue(error: NotOpened, link: Link, dialogue: list[str]) -> NotOpened:
+    def _with_dialogue(error: NotOpened, link: Channel, dialogue: list[str]) -> NotOpened:
         error.dialogue = (*dialogue, *link.take_dialogue())
         return error
 
-    async def _connect(self, target: Target, dialogue: list[str]) -> Link:
+    async def _connect(self, target: ChannelTarget, dialogue: list[str]) -> Channel:
         seconds = self._options.connect_timeout / 1000
         try:
             stream = await connect(
@@ -164,16 +164,16 @@ class Opener:
             error = NotOpened("4.4.1", f"cannot connect to {target}: {reason}")
             error.dialogue = tuple(dialogue)
             raise error from None
-        return Link(target, stream, ClientConnection(self._hostname))
+        return Channel(target, stream, ClientConnection(self._hostname))
 
-    async def _greet(self, link: Link) -> None:
+    async def _greet(self, link: Channel) -> None:
         seconds = self._options.reply_timeout / 1000
         greeting = await link.receive(seconds)
         if not greeting.accepts:
             raise _refused(greeting)
         await self._say_ehlo(link)
 
-    async def _say_ehlo(self, link: Link) -> None:
+    async def _say_ehlo(self, link: Channel) -> None:
         seconds = self._options.reply_timeout / 1000
         link.conn.ehlo()
         await link.send(seconds)
@@ -191,7 +191,7 @@ class Opener:
 
     # ---- TLS ---------------------------------------------------------------------------------
 
-    def _first_level(self, target: Target, rule: TlsRule) -> Level:
+    def _first_level(self, target: ChannelTarget, rule: TlsRule) -> Level:
         if rule is TlsRule.NEVER:
             return Level.PLAIN
         if Level.VERIFIED in self._contexts:
@@ -202,13 +202,13 @@ class Opener:
             return Level.PLAIN
         return Level.ENCRYPTED if Level.ENCRYPTED in self._contexts else Level.PLAIN
 
-    def _remember(self, target: Target) -> None:
+    def _remember(self, target: ChannelTarget) -> None:
         self._unverifiable[target] = self._clock.now_ms() + _REMEMBERED_MS
         self._unverifiable.move_to_end(target)
         if len(self._unverifiable) > _REMEMBERED:
             self._unverifiable.popitem(last=False)
 
-    async def _secure(self, link: Link, level: Level, rule: TlsRule) -> None:
+    async def _secure(self, link: Channel, level: Level, rule: TlsRule) -> None:
         host = link.target.host
         must = rule in (TlsRule.VERIFY, TlsRule.REQUIRE)
         if level is Level.PLAIN:
@@ -241,7 +241,7 @@ class Opener:
         if rule is TlsRule.REQUIRE and "REQUIRETLS" not in link.conn.capabilities:
             raise _not_secure(rule, f"{host} does not offer REQUIRETLS")
 
-    async def _shake_hands(self, link: Link, level: Level, rule: TlsRule) -> None:
+    async def _shake_hands(self, link: Channel, level: Level, rule: TlsRule) -> None:
         name = link.target.host.strip("[]").removeprefix("IPv6:")
         try:
             seconds = self._options.connect_timeout / 1000
@@ -267,7 +267,7 @@ class Opener:
 def _not_secure(rule: TlsRule, sentence: str) -> NotOpened:
     """RFC 8689 section 4.2.1: for good, where the mail demands it; else perhaps later."""
     if rule is TlsRule.REQUIRE:
-        return NotOpened(Status.REQUIRETLS_NEEDED, sentence)
+        return NotOpened(EnhancedStatus.REQUIRETLS_NEEDED, sentence)
     return NotOpened("4.7.0", sentence)
 
 

@@ -14,23 +14,23 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
-from zajil.deliver.link import Link, LinkBroken
-from zajil.deliver.outgoing import (
-    Outcome,
+from zajil.deliver.client_channel import Channel, LinkBroken
+from zajil.deliver.outgoing_mail import (
+    AttemptOutcome,
     Outgoing,
-    Result,
+    RecipientResult,
     deferred,
     failed,
     result_of,
     status_said,
 )
 from zajil.deliver.security import is_secure_enough, rule_for
-from zajil.smtp.codes import Code, Status
+from zajil.smtp.codes import Code, EnhancedStatus
 from zajil.smtp.lines import BareLineEnd
 from zajil.smtp.reply import Reply
 from zajil.smtp.state import ClientState
 from zajil.store.mail.blobs import BlobReader
-from zajil.store.queue.queue import Claimed
+from zajil.store.queue.queue import LeasedRecipient
 
 MAX_RECIPIENTS = 100
 """Of one transaction: what every server must take (RFC 5321 section 4.5.3.1.8)."""
@@ -50,11 +50,11 @@ class Timeouts:
 
 
 async def send_mail(
-    link: Link,
+    link: Channel,
     outgoing: Outgoing,
     body: BlobReader,
     timeouts: Timeouts,
-    results: dict[Claimed, Result],
+    results: dict[LeasedRecipient, RecipientResult],
 ) -> None:
     """Send one mail; afterwards every recipient is in ``results``.
 
@@ -85,34 +85,36 @@ async def send_mail(
 
 
 def fail_all(
-    recipients: Sequence[Claimed], error: Exception, results: dict[Claimed, Result]
+    recipients: Sequence[LeasedRecipient],
+    error: Exception,
+    results: dict[LeasedRecipient, RecipientResult],
 ) -> None:
     """The message itself may not leave: no host and no later day will change that."""
-    result = failed(Status.BAD_CONTENT, str(error))
+    result = failed(EnhancedStatus.BAD_CONTENT, str(error))
     for claimed in recipients:
         known = results.get(claimed)
-        if known is None or known.outcome is Outcome.DEFERRED:
+        if known is None or known.outcome is AttemptOutcome.DEFERRED:
             results[claimed] = result
 
 
-def _cannot_take(link: Link, claimed: Claimed) -> Result | None:
+def _cannot_take(link: Channel, claimed: LeasedRecipient) -> RecipientResult | None:
     """See from the EHLO reply that it is useless to try."""
     capabilities, host = link.conn.capabilities, link.target.host
     limit = capabilities.get("SIZE", "")
     # RFC 1870 section 3: no number, or 0, is no limit.
     if limit.isascii() and limit.isdecimal() and 0 < int(limit[:20]) < claimed.size:
         sentence = f"{host} takes messages up to {limit} bytes; this one has {claimed.size}"
-        return failed(Status.MESSAGE_TOO_BIG, sentence, host)
+        return failed(EnhancedStatus.MESSAGE_TOO_BIG, sentence, host)
     if _needs_smtputf8(claimed) and "SMTPUTF8" not in capabilities:
         sentence = f"{host} does not take mail with UTF-8 addresses or header fields"
-        return failed(Status.UTF8_ADDRESS, sentence, host)
+        return failed(EnhancedStatus.UTF8_ADDRESS, sentence, host)
     if not is_secure_enough(link, rule_for("opportunistic", claimed)):
         sentence = f"{host} does not promise to go on encrypted (REQUIRETLS)"
-        return failed(Status.REQUIRETLS_NEEDED, sentence, host)
+        return failed(EnhancedStatus.REQUIRETLS_NEEDED, sentence, host)
     return None
 
 
-def _needs_smtputf8(claimed: Claimed) -> bool:
+def _needs_smtputf8(claimed: LeasedRecipient) -> bool:
     """Tell whether this copy may only go where SMTPUTF8 is offered (RFC 6531 section 3.2)."""
     sender = claimed.reverse_path
     return (
@@ -122,7 +124,7 @@ def _needs_smtputf8(claimed: Claimed) -> bool:
     )
 
 
-def _mail_options(claimed: Claimed, link: Link) -> MailOptions:
+def _mail_options(claimed: LeasedRecipient, link: Channel) -> MailOptions:
     """Give what MAIL says; a bounce goes on without REQUIRETLS too (RFC 8689 section 5)."""
     options = claimed.mail_options
     if options.require_tls and "REQUIRETLS" not in link.conn.capabilities:
@@ -130,7 +132,7 @@ def _mail_options(claimed: Claimed, link: Link) -> MailOptions:
     return options
 
 
-def _recipient_options(claimed: Claimed) -> RecipientOptions:
+def _recipient_options(claimed: LeasedRecipient) -> RecipientOptions:
     """Give what RCPT says of a recipient.
 
     Security: the sender must not hear of a target that an alias of ours hides. So of success we
@@ -151,11 +153,11 @@ class _MustNotLeave(LinkBroken):
 class _Transaction:
     def __init__(
         self,
-        link: Link,
+        link: Channel,
         outgoing: Outgoing,
         body: BlobReader,
         timeouts: Timeouts,
-        results: dict[Claimed, Result],
+        results: dict[LeasedRecipient, RecipientResult],
     ) -> None:
         self._link = link
         self._conn = link.conn
@@ -166,8 +168,8 @@ class _Transaction:
         self._body = body
         self._timeouts = timeouts
         self._results = results
-        self.accepted: list[Claimed] = []
-        self.too_many: list[Claimed] = []
+        self.accepted: list[LeasedRecipient] = []
+        self.too_many: list[LeasedRecipient] = []
         """Refused only because the transaction had enough recipients."""
         self.is_sent = False
         """The message was sent and taken."""
@@ -226,7 +228,7 @@ class _Transaction:
             self._refuse(self._recipients, reply)
         return reply.accepts
 
-    def _heard_rcpt(self, claimed: Claimed, reply: Reply) -> None:
+    def _heard_rcpt(self, claimed: LeasedRecipient, reply: Reply) -> None:
         if claimed in self._results:
             return  # MAIL was refused; what follows is "bad sequence"
         if reply.accepts:
@@ -264,7 +266,7 @@ class _Transaction:
         except LinkBroken as error:
             raise LinkBroken(f"{error} (after the whole message was sent)") from None
         result = result_of(reply, self._host)
-        self.is_sent = result.outcome is Outcome.DELIVERED
+        self.is_sent = result.outcome is AttemptOutcome.DELIVERED
         for claimed in self.accepted:
             # An alias is ours to tell of.
             reports = "DSN" in self._conn.capabilities and claimed.addressed_as is None
@@ -273,7 +275,7 @@ class _Transaction:
     def _must_not_leave(self, error: BareLineEnd) -> None:
         raise _MustNotLeave(f"the message may not leave: {error}") from None
 
-    def _refuse(self, recipients: Sequence[Claimed], reply: Reply) -> None:
+    def _refuse(self, recipients: Sequence[LeasedRecipient], reply: Reply) -> None:
         """5yz: for good. Anything else that is not "yes" to the question: not now."""
         result = result_of(reply if not reply.accepts else _not_now(reply), self._host)
         for claimed in recipients:

@@ -20,7 +20,7 @@ class Capability:
 
 
 @dataclass(frozen=True, slots=True)
-class Noop:
+class NoopCommand:
     """``NOOP``: anything new?"""
 
 
@@ -35,7 +35,7 @@ class Id:
 
 
 @dataclass(frozen=True, slots=True)
-class StartTls:
+class StartTlsCommand:
     """``STARTTLS``."""
 
 
@@ -50,7 +50,7 @@ class Authenticate:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthResponse:
+class AuthenticateResponse:
     """The line that answers a challenge."""
 
     data: bytes | None
@@ -58,7 +58,7 @@ class AuthResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginCommand:
     """``LOGIN login password``."""
 
     login: str
@@ -148,7 +148,7 @@ class Lsub:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusCommand:
     """``STATUS mailbox (items)``."""
 
     mailbox: str
@@ -161,8 +161,8 @@ class Namespace:
 
 
 @dataclass(frozen=True, slots=True)
-class Append:
-    """``APPEND mailbox [flags] [date] {size}``: the head; the message follows as ``BodyChunk``.
+class AppendCommand:
+    """``APPEND mailbox [flags] [date] {size}``: the head; the message follows as ``LiteralChunk``.
 
     Answer with ``go_ahead`` to have the message, or with ``complete`` to refuse it unread.
     """
@@ -176,14 +176,14 @@ class Append:
 
 
 @dataclass(frozen=True, slots=True)
-class BodyChunk:
+class LiteralChunk:
     """A piece of the message of APPEND."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class BodyEnd:
+class LiteralEnd:
     """The message of APPEND is complete; ``complete`` is owed.
 
     OK must be sent only after the message is durable.
@@ -256,7 +256,7 @@ class StoreMode(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class StoreCommand:
     """``STORE``, ``UID STORE``."""
 
     numbers: SequenceSet
@@ -278,12 +278,12 @@ class Copy:
 
 Command = (
     Capability
-    | Noop
+    | NoopCommand
     | Logout
     | Id
-    | StartTls
+    | StartTlsCommand
     | Authenticate
-    | Login
+    | LoginCommand
     | Enable
     | Select
     | Create
@@ -292,9 +292,9 @@ Command = (
     | Subscribe
     | List
     | Lsub
-    | Status
+    | StatusCommand
     | Namespace
-    | Append
+    | AppendCommand
     | Idle
     | Check
     | Close
@@ -302,9 +302,9 @@ Command = (
     | Expunge
     | Search
     | Fetch
-    | Store
+    | StoreCommand
     | Copy
 )
 """A line of the client that starts something."""
 
-Event = Command | AuthResponse | BodyChunk | BodyEnd | IdleDone
+Event = Command | AuthenticateResponse | LiteralChunk | LiteralEnd | IdleDone

@@ -12,7 +12,7 @@ from zajil.imap.mailbox_name import BadMailboxName, decode_name
 from zajil.imap.response import Completion
 
 
-class CommandError(Exception):
+class BadSyntax(Exception):
     """The client sent a command we refuse; ``completion`` is what it must be told."""
 
     def __init__(self, completion: Completion) -> None:
@@ -20,9 +20,9 @@ class CommandError(Exception):
         self.completion = completion
 
 
-def bad(text: str) -> CommandError:
+def bad(text: str) -> BadSyntax:
     """Make the error for a command that breaks the grammar."""
-    return CommandError(Completion("BAD", text))
+    return BadSyntax(Completion("BAD", text))
 
 
 # atom = 1*ATOM-CHAR; ATOM-CHAR is any CHAR except ( ) { SP CTL % * " \ ]
@@ -153,7 +153,7 @@ class Scanner:
         try:
             return decode_name(raw)
         except BadMailboxName as error:
-            raise CommandError(Completion("NO", str(error), code="CANNOT")) from None
+            raise BadSyntax(Completion("NO", str(error), code="CANNOT")) from None
 
     def list_pattern(self) -> bytes:
         """Take a pattern of LIST, as it stands on the wire."""

@@ -55,7 +55,7 @@ def parse_command(data: bytes, position: int) -> c.Command:
     return parsed
 
 
-def parse_append_head(data: bytes, position: int) -> c.Append | None:
+def parse_append_head(data: bytes, position: int) -> c.AppendCommand | None:
     """Read APPEND up to the literal that will be its message.
 
     Args:
@@ -86,7 +86,7 @@ def parse_append_head(data: bytes, position: int) -> c.Append | None:
         scanner.space()
     if scanner.position != announced.start():
         raise bad("message literal expected")
-    return c.Append(mailbox, flags, received_at_ms, int(announced[1]))
+    return c.AppendCommand(mailbox, flags, received_at_ms, int(announced[1]))
 
 
 def decode_base64(text: bytes) -> bytes:
@@ -140,7 +140,7 @@ def _parse_login(scanner: Scanner) -> c.Command:
     scanner.space()
     login = scanner.astring()
     scanner.space()
-    return c.Login(login, scanner.astring())
+    return c.LoginCommand(login, scanner.astring())
 
 
 def _parse_enable(scanner: Scanner) -> c.Command:
@@ -228,7 +228,7 @@ def _parse_status(scanner: Scanner) -> c.Command:
     scanner.space()
     mailbox = scanner.mailbox()
     scanner.space()
-    return c.Status(mailbox, _parse_status_items(scanner))
+    return c.StatusCommand(mailbox, _parse_status_items(scanner))
 
 
 _STATUS_ITEMS: Mapping[str, c.StatusItem] = {item.value: item for item in c.StatusItem}
@@ -292,7 +292,7 @@ def _store(uid: bool) -> Callable[[Scanner], c.Command]:
         silent = scanner.skip(b".SILENT")
         scanner.space()
         flags = parse_flag_list(scanner) if scanner.peek() == b"(" else parse_flags(scanner)
-        return c.Store(numbers, mode, flags, silent, uid)
+        return c.StoreCommand(numbers, mode, flags, silent, uid)
 
     return parse
 
@@ -309,10 +309,10 @@ def _copy(move: bool, uid: bool) -> Callable[[Scanner], c.Command]:
 
 _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "CAPABILITY": _constant(c.Capability()),
-    "NOOP": _constant(c.Noop()),
+    "NOOP": _constant(c.NoopCommand()),
     "LOGOUT": _constant(c.Logout()),
     "ID": _parse_id,
-    "STARTTLS": _constant(c.StartTls()),
+    "STARTTLS": _constant(c.StartTlsCommand()),
     "AUTHENTICATE": _parse_authenticate,
     "LOGIN": _parse_login,
     "ENABLE": _parse_enable,

@@ -8,7 +8,7 @@ from enum import Enum
 
 from zajil.imap.date_time import parse_date
 from zajil.imap.flag import ANSWERED, DELETED, DRAFT, FLAGGED, RECENT, SEEN, known_flag
-from zajil.imap.grammar import CommandError, Scanner, bad
+from zajil.imap.grammar import BadSyntax, Scanner, bad
 from zajil.imap.response import Completion
 from zajil.imap.sequence_set import SequenceSet, parse_sequence_set
 
@@ -240,6 +240,6 @@ def parse_search(scanner: Scanner) -> SearchKey:
         # Text is read as UTF-8 in any case: US-ASCII is a part of it.
         if charset not in CHARSETS:
             code = f"BADCHARSET ({' '.join(CHARSETS)})"
-            raise CommandError(Completion("NO", "charset is not supported", code))
+            raise BadSyntax(Completion("NO", "charset is not supported", code))
         scanner.space()
     return _Parser(scanner).sequence(0)

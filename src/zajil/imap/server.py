@@ -12,25 +12,25 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from zajil.imap.command import (
-    Append,
+    AppendCommand,
     Authenticate,
-    AuthResponse,
-    BodyChunk,
-    BodyEnd,
+    AuthenticateResponse,
     Command,
     Event,
     Idle,
     IdleDone,
-    StartTls,
+    LiteralChunk,
+    LiteralEnd,
+    StartTlsCommand,
 )
-from zajil.imap.grammar import CommandError
+from zajil.imap.grammar import BadSyntax
 from zajil.imap.literal import Limits, Literal, find_literal
 from zajil.imap.parse import decode_base64, parse_append_head, parse_command, parse_tag
 from zajil.imap.response import CRLF, Completion, untagged_status
-from zajil.imap.state import AFTER_NO, AFTER_OK, ALLOWED, State
+from zajil.imap.state import AFTER_NO, AFTER_OK, ALLOWED, ImapState
 
 CHUNK = 65536
-"""Most bytes of one ``BodyChunk``."""
+"""Most bytes of one ``LiteralChunk``."""
 
 
 class Wait(Enum):
@@ -65,7 +65,7 @@ class ImapServerConnection:
     """
 
     def __init__(self, greeting: bytes, limits: Limits, *, encrypted: bool = False) -> None:
-        self.state = State.NOT_AUTHENTICATED
+        self.state = ImapState.NOT_AUTHENTICATED
         self.encrypted = encrypted
         self.close_reason = ""
         """Why the engine closed the connection by itself, for the log; ``""`` if it did not."""
@@ -125,10 +125,10 @@ class ImapServerConnection:
             RuntimeError: the command has nothing to wait for; the caller has lost step.
         """
         command = self._pending
-        if not self._owed or not isinstance(command, Append | Authenticate | Idle):
+        if not self._owed or not isinstance(command, AppendCommand | Authenticate | Idle):
             raise RuntimeError("nothing waits for a continuation")
         self._owed = False
-        if isinstance(command, Append):
+        if isinstance(command, AppendCommand):
             self._reading = _Reading.BODY
             self._remaining = command.size
             literal, self._literal = self._literal, None
@@ -154,19 +154,19 @@ class ImapServerConnection:
             self._skip_literal(refused.size)  # refused unread, and it comes all the same
         if completion.status == "OK":
             self.state = AFTER_OK.get(type(command), self.state)
-        elif completion.status == "NO" and self.state is not State.NOT_AUTHENTICATED:
+        elif completion.status == "NO" and self.state is not ImapState.NOT_AUTHENTICATED:
             self.state = AFTER_NO.get(type(command), self.state)
 
     def leave_mailbox(self) -> None:
         """Go to the authenticated state: the client itself deleted the mailbox it had selected."""
-        if self.state is State.SELECTED:
-            self.state = State.AUTHENTICATED
+        if self.state is ImapState.SELECTED:
+            self.state = ImapState.AUTHENTICATED
 
     def close(self, text: str, reason: str) -> None:
         """Say BYE from our side and read no more: timeout, shutdown, a fault."""
-        if self.state is not State.LOGOUT:
+        if self.state is not ImapState.LOGOUT:
             self._to_send += untagged_status("BYE", text)
-            self.state = State.LOGOUT
+            self.state = ImapState.LOGOUT
             self.close_reason = reason
 
     # ---- reading ----------------------------------------------------------------------------
@@ -174,7 +174,7 @@ class ImapServerConnection:
     def next_event(self) -> Event | Wait:
         """Return the next event, or why there is none."""
         while True:
-            if self.state is State.LOGOUT:
+            if self.state is ImapState.LOGOUT:
                 return Wait.CLOSED
             if self._owed:
                 return Wait.REPLY
@@ -198,7 +198,7 @@ class ImapServerConnection:
                 return None
         line = self._take_line()
         if line is None:
-            return Wait.DATA if self.state is not State.LOGOUT else None
+            return Wait.DATA if self.state is not ImapState.LOGOUT else None
         return self._read_line(line)
 
     def _read_line(self, line: bytes) -> Event | None:
@@ -219,7 +219,7 @@ class ImapServerConnection:
                 if literal is not None and not literal.waits:
                     self._skip_literal(literal.size)
                 self._owed = True
-                return BodyEnd(clean=not line)
+                return LiteralEnd(clean=not line)
             case _:  # the line behind a literal that was skipped
                 literal = find_literal(line)
                 if literal is None or literal.waits:
@@ -236,12 +236,12 @@ class ImapServerConnection:
         literal = find_literal(line)
         try:
             if self._tag == b"*":
-                raise CommandError(Completion("BAD", "a command begins with a tag"))
+                raise BadSyntax(Completion("BAD", "a command begins with a tag"))
             if literal is not None:
                 return self._announced(literal)
             command = parse_command(bytes(self._command), len(self._tag) + 1)
             self._check_state(command)
-        except CommandError as error:
+        except BadSyntax as error:
             self._refuse(error.completion)
             if literal is not None and not literal.waits:
                 self._skip_literal(literal.size)
@@ -251,18 +251,18 @@ class ImapServerConnection:
     def _announced(self, literal: Literal) -> Event | None:
         data = bytes(self._command)
         append = None
-        if self.state is not State.NOT_AUTHENTICATED:
+        if self.state is not ImapState.NOT_AUTHENTICATED:
             append = parse_append_head(data, len(self._tag) + 1)
         if append is not None:
             if append.size > self._limits.max_message:
-                raise CommandError(Completion("NO", "message is too large", "TOOBIG"))
+                raise BadSyntax(Completion("NO", "message is too large", "TOOBIG"))
             self._literal = literal
             return self._start(append)
         # Security: before log-in nobody may make us keep more than its largest command takes; a
         # literal nobody waits for can only be ended with the connection.
         if len(data) + literal.size > self._max_command():
             if literal.waits:
-                raise CommandError(Completion("BAD", "literal is too large", "TOOBIG"))
+                raise BadSyntax(Completion("BAD", "literal is too large", "TOOBIG"))
             self.close("literal is too large", "literal too large")
             return None
         self._command += CRLF
@@ -289,23 +289,23 @@ class ImapServerConnection:
         if not taken:
             return Wait.DATA
         self._remaining -= len(taken)
-        return BodyChunk(taken)
+        return LiteralChunk(taken)
 
     def _read_auth_response(self, line: bytes) -> Event | None:
         self._reading = _Reading.LINE
         try:
             data = None if line == b"*" else decode_base64(line)
-        except CommandError as error:
+        except BadSyntax as error:
             self._refuse(error.completion)
             return None
         self._owed = True
-        return AuthResponse(data)
+        return AuthenticateResponse(data)
 
     def _check_state(self, command: Command) -> None:
         if self.state not in ALLOWED[type(command)]:
-            raise CommandError(Completion("BAD", f"not in the state {self.state.value}"))
-        if isinstance(command, StartTls) and self.encrypted:
-            raise CommandError(Completion("BAD", "already encrypted"))
+            raise BadSyntax(Completion("BAD", f"not in the state {self.state.value}"))
+        if isinstance(command, StartTlsCommand) and self.encrypted:
+            raise BadSyntax(Completion("BAD", "already encrypted"))
 
     def _start(self, command: Command) -> Command:
         self._pending = command
@@ -326,14 +326,17 @@ class ImapServerConnection:
 
     def _count_error(self) -> None:
         self._errors += 1
-        known = self.state is not State.NOT_AUTHENTICATED
+        known = self.state is not ImapState.NOT_AUTHENTICATED
         limits = self._limits
         if self._errors >= (limits.max_errors if known else limits.max_errors_before_login):
             self.close("too many errors", "too many errors")
 
     def _skip_literal(self, size: int) -> None:
         # Security: a stranger's bytes are not read for nothing.
-        if self.state is State.NOT_AUTHENTICATED and size > self._limits.max_command_before_login:
+        if (
+            self.state is ImapState.NOT_AUTHENTICATED
+            and size > self._limits.max_command_before_login
+        ):
             self.close("literal is too large", "literal too large")
             return
         self._reading, self._remaining = _Reading.SKIPPED, size
@@ -341,7 +344,7 @@ class ImapServerConnection:
     # ---- the buffer -------------------------------------------------------------------------
 
     def _max_command(self) -> int:
-        if self.state is State.NOT_AUTHENTICATED:
+        if self.state is ImapState.NOT_AUTHENTICATED:
             return self._limits.max_command_before_login
         return self._limits.max_command
 

@@ -8,7 +8,7 @@ from enum import Enum
 from zajil.imap import command as c
 
 
-class State(Enum):
+class ImapState(Enum):
     """The four states of RFC 3501 section 3."""
 
     NOT_AUTHENTICATED = "not authenticated"
@@ -17,19 +17,19 @@ class State(Enum):
     LOGOUT = "logout"
 
 
-_ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
-_LOGGED_IN = frozenset({State.AUTHENTICATED, State.SELECTED})
-_SELECTED = frozenset({State.SELECTED})
-_STRANGER = frozenset({State.NOT_AUTHENTICATED})
+_ANY = frozenset({ImapState.NOT_AUTHENTICATED, ImapState.AUTHENTICATED, ImapState.SELECTED})
+_LOGGED_IN = frozenset({ImapState.AUTHENTICATED, ImapState.SELECTED})
+_SELECTED = frozenset({ImapState.SELECTED})
+_STRANGER = frozenset({ImapState.NOT_AUTHENTICATED})
 
-ALLOWED: Mapping[type[c.Command], frozenset[State]] = {
+ALLOWED: Mapping[type[c.Command], frozenset[ImapState]] = {
     c.Capability: _ANY,
-    c.Noop: _ANY,
+    c.NoopCommand: _ANY,
     c.Logout: _ANY,
     c.Id: _ANY,
-    c.StartTls: _STRANGER,
+    c.StartTlsCommand: _STRANGER,
     c.Authenticate: _STRANGER,
-    c.Login: _STRANGER,
+    c.LoginCommand: _STRANGER,
     # RFC 5161 section 3.1: after log-in, before a mailbox is selected; iOS sends it later too.
     c.Enable: _LOGGED_IN,
     c.Select: _LOGGED_IN,
@@ -39,9 +39,9 @@ ALLOWED: Mapping[type[c.Command], frozenset[State]] = {
     c.Subscribe: _LOGGED_IN,
     c.List: _LOGGED_IN,
     c.Lsub: _LOGGED_IN,
-    c.Status: _LOGGED_IN,
+    c.StatusCommand: _LOGGED_IN,
     c.Namespace: _LOGGED_IN,
-    c.Append: _LOGGED_IN,
+    c.AppendCommand: _LOGGED_IN,
     c.Idle: _LOGGED_IN,
     c.Check: _SELECTED,
     c.Close: _SELECTED,
@@ -49,22 +49,22 @@ ALLOWED: Mapping[type[c.Command], frozenset[State]] = {
     c.Expunge: _SELECTED,
     c.Search: _SELECTED,
     c.Fetch: _SELECTED,
-    c.Store: _SELECTED,
+    c.StoreCommand: _SELECTED,
     c.Copy: _SELECTED,
 }
 """No state in the set: ``BAD``, the command is not for now."""
 
-AFTER_OK: Mapping[type[c.Command], State] = {
-    c.Login: State.AUTHENTICATED,
-    c.Authenticate: State.AUTHENTICATED,
-    c.Select: State.SELECTED,
-    c.Close: State.AUTHENTICATED,
-    c.Unselect: State.AUTHENTICATED,
-    c.Logout: State.LOGOUT,
+AFTER_OK: Mapping[type[c.Command], ImapState] = {
+    c.LoginCommand: ImapState.AUTHENTICATED,
+    c.Authenticate: ImapState.AUTHENTICATED,
+    c.Select: ImapState.SELECTED,
+    c.Close: ImapState.AUTHENTICATED,
+    c.Unselect: ImapState.AUTHENTICATED,
+    c.Logout: ImapState.LOGOUT,
 }
 """Commands that change the state when they end in OK; the others leave it."""
 
-AFTER_NO: Mapping[type[c.Command], State] = {
+AFTER_NO: Mapping[type[c.Command], ImapState] = {
     # RFC 3501 section 6.3.1: a SELECT that fails leaves no mailbox selected.
-    c.Select: State.AUTHENTICATED,
+    c.Select: ImapState.AUTHENTICATED,
 }

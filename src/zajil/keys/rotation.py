@@ -3,7 +3,7 @@
 The way of a key (``store.people.dkim_keys`` has its states):
 
     made ── record seen in DNS for publish_ahead ──▶ active ── rotate_every, and a new one is seen
-      ──▶ retired ── overlap ──▶ revoked ── revoked_for ──▶ forgotten
+      ──▶ retired ── overlap ──▶ revoked ── revoked_record_lifetime ──▶ forgotten
 
 Laws:
 - Nothing is signed with a key whose record nobody can find: the old one goes on meanwhile, however
@@ -55,7 +55,9 @@ def find_due(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> Du
         make=_missing(keys, options, now_ms),
         activate=_ready(keys, options, now_ms),
         revoke=_past(keys, KeyState.RETIRED, "retired_ms", now_ms - options.overlap),
-        forget=_past(keys, KeyState.REVOKED, "revoked_ms", now_ms - options.revoked_for),
+        forget=_past(
+            keys, KeyState.REVOKED, "revoked_ms", now_ms - options.revoked_record_lifetime
+        ),
         discard=_of_the_future(keys, now_ms),
     )
 

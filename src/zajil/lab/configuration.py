@@ -17,7 +17,7 @@ _SERVICES = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class LabSurroundings:
     """What all servers of one lab share."""
 
     nameserver: str
@@ -29,7 +29,7 @@ class Surroundings:
 
 
 def server_options(
-    plan: DomainPlan, place: Place, store_url: str, lab: Surroundings
+    plan: DomainPlan, place: Place, store_url: str, lab: LabSurroundings
 ) -> dict[str, Any]:
     """Give the options of one server, as its file says them.
 

@@ -14,7 +14,7 @@ from zajil.config.load import load_configuration
 from zajil.lab.addresses import LOOPBACK, Place, PortBlock, own_addresses
 from zajil.lab.ca import CertificateAuthority, now
 from zajil.lab.configuration import (
-    Surroundings,
+    LabSurroundings,
     certificate_files,
     server_options,
     write_configuration,
@@ -115,7 +115,7 @@ class Lab:
         self._database = await asyncio.to_thread(
             LabDatabase, self.options.database, self.options.folder
         )
-        lab = Surroundings(
+        lab = LabSurroundings(
             self._dns.address, self.ca_file, self.options.workers, self._port_table(places)
         )
         urls = [self._database.store_url(plan, self._state.schema_prefix) for plan in self._plans]
@@ -169,7 +169,7 @@ class Lab:
         server: DomainServer,
         place: Place,
         store_url: str,
-        lab: Surroundings,
+        lab: LabSurroundings,
     ) -> RunningDomain:
         folder = self.options.folder / plan.ascii_domain
         options = server_options(plan, place, store_url, lab)

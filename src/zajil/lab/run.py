@@ -24,7 +24,7 @@ from zajil.lab.database import NoDatabase
 from zajil.lab.domains import lab_domains
 from zajil.lab.journeys import LabJourneys
 from zajil.lab.lab import Lab, LabOptions, RunningDomain
-from zajil.lab.send import send_letters
+from zajil.lab.send import send_messages
 from zajil.lab.server import DomainServer, ServerFailed
 from zajil.lab.state import TEMPORARY_PREFIX, LabInUse, locked_folder, remove_abandoned
 from zajil.lab.summary import print_summary
@@ -141,7 +141,7 @@ async def _send(lab: Lab, journeys: LabJourneys, *, to_stderr: bool) -> int:
     # With --json, stdout belongs to the one line.
     console = Console(stderr=to_stderr)
     try:
-        arrived = await asyncio.to_thread(send_letters, lab.domains, journeys, tls, console)
+        arrived = await asyncio.to_thread(send_messages, lab.domains, journeys, tls, console)
     except (OSError, smtplib.SMTPException, imaplib.IMAP4.error) as error:
         return _fail(f"a letter could not be sent or read: {error}", 1)
     return 0 if arrived else 1

@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class SampleMessage:
     """One letter on its way."""
 
     to: Address
@@ -34,7 +34,7 @@ class Letter:
     message_id: str
 
 
-def send_letters(
+def send_messages(
     domains: Sequence[RunningDomain], journeys: LabJourneys, tls: ssl.SSLContext, console: Console
 ) -> bool:
     """Send, follow, print the journeys.
@@ -70,7 +70,7 @@ def print_journey(halves: Sequence[Half], console: Console) -> None:
                 )
 
 
-def _send(writer: RunningDomain, reader: RunningDomain, tls: ssl.SSLContext) -> Letter:
+def _send(writer: RunningDomain, reader: RunningDomain, tls: ssl.SSLContext) -> SampleMessage:
     who, to = writer.plan.accounts[1], reader.plan.accounts[0].address
     message = EmailMessage()
     message["From"], message["To"] = who.address.unicode, to.unicode
@@ -82,10 +82,10 @@ def _send(writer: RunningDomain, reader: RunningDomain, tls: ssl.SSLContext) -> 
         client.starttls(context=tls)
         client.login(who.login, writer.passwords[who.login])
         client.send_message(message, str(who.address), [str(to)])
-    return Letter(to, reader, str(message["Message-ID"]))
+    return SampleMessage(to, reader, str(message["Message-ID"]))
 
 
-def _has_arrived(letter: Letter, tls: ssl.SSLContext) -> bool:
+def _has_arrived(letter: SampleMessage, tls: ssl.SSLContext) -> bool:
     who = letter.reader.plan.accounts[0]
     host, port = split_address(letter.reader.services["imaps"])
     deadline = time.monotonic() + _WAIT_SECONDS

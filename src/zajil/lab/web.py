@@ -26,7 +26,7 @@ from zajil.net.system import SystemClock
 from zajil.web.journey import tell_journey
 from zajil.web.page import THEMES
 from zajil.web.security import SecurityHeaders, local_path
-from zajil.web.sides import COOKIE_NAME, SidesPages
+from zajil.web.two_ends import COOKIE_NAME, SidesPages
 
 
 def make_lab_web(lab: Lab, journeys: LabJourneys) -> Starlette:

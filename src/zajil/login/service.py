@@ -21,7 +21,7 @@ from zajil.core.password import UnusablePassword, prepare_password
 from zajil.login.account import Account, Proof
 from zajil.login.open_sessions import OpenSessions
 from zajil.login.passwords import Passwords
-from zajil.login.throttle import WINDOW_MS, Throttle, Turn, network_of
+from zajil.login.throttle import WINDOW_MS, Throttle, Turn, throttled_network
 from zajil.login.tokens import TokenJudge
 from zajil.net.floods import FAILED_LOGIN, RefusalBudget
 from zajil.net.limits import SessionCaps
@@ -286,7 +286,7 @@ class LoginService:
         self, name: str, secret: str | None, origin: Origin, question: bytes
     ) -> Account | None:
         """Look the name up and compute once; everything that fails, fails after that."""
-        scope, network = origin.scope, network_of(origin.peer)
+        scope, network = origin.scope, throttled_network(origin.peer)
         if self._passwords.is_wrong(question):
             return None
         generation = self._passwords.generation
@@ -329,7 +329,7 @@ class LoginService:
 
     async def _take_turn(self, origin: Origin, name: str) -> Turn | None:
         """Wait until this network may guess; ``None``: it may at once, and nothing is held back."""
-        network = network_of(origin.peer)
+        network = throttled_network(origin.peer)
         if self._throttle is None or self._throttle.is_known(network, name):
             return None
         known = await self._store.read(lambda conn: failures_of(conn, network))
@@ -349,10 +349,10 @@ class LoginService:
         if self._throttle is not None:
             if turn is not None:
                 self._throttle.end_turn(turn)
-            self._throttle.record_success(network_of(origin.peer), name)
+            self._throttle.record_success(throttled_network(origin.peer), name)
 
     def _fail(self, origin: Origin, login: str, mechanism: str, attempt: bytes) -> None:
-        now_ms, network = self._clock.now_ms(), network_of(origin.peer)
+        now_ms, network = self._clock.now_ms(), throttled_network(origin.peer)
         name = _prepare_name(login)
         if self._throttle is not None and self._throttle.record_failure(
             network, now_ms, attempt, name

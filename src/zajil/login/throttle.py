@@ -106,7 +106,7 @@ class Throttle:
         """Count one failure.
 
         Args:
-            network: as ``network_of`` gives it.
+            network: as ``throttled_network`` gives it.
             now_ms: the time.
             attempt: the same bytes for the same name and secret, telling neither.
             name: the log-in name that was tried.
@@ -146,7 +146,7 @@ class Throttle:
         return record
 
 
-def network_of(peer: str) -> str:
+def throttled_network(peer: str) -> str:
     """Give what an address is counted by: itself, or the /64 that an IPv6 host commands."""
     try:
         address = ip_address(peer)

@@ -33,7 +33,7 @@ _SAFE_VALUE = re.compile(r"[A-Za-z0-9!#$&'*+.^_`{|}~@/:\x2d\u00a0-\U0010ffff]+\Z
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class MethodResult:
     """One method and what it found."""
 
     method: str
@@ -109,7 +109,7 @@ def _spelled_once(name: str) -> str:
         return name.rstrip(".").casefold()
 
 
-def write_field(authserv_id: str, results: Sequence[Result]) -> bytes:
+def write_field(authserv_id: str, results: Sequence[MethodResult]) -> bytes:
     """Write the field, folded, with its CRLF; no results is ``none`` (RFC 8601 section 2.2)."""
     if not results:
         return f"Authentication-Results: {authserv_id}; none\r\n".encode()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from zajil.core.domain import BadDomain, to_ascii
-from zajil.mailauth.authres import Result
+from zajil.mailauth.authres import MethodResult
 
 MAX_SIZE = 65_536
 MAX_RESULTS = 100
@@ -26,11 +26,11 @@ class ReadResults:
     """One field."""
 
     authserv_id: str
-    results: tuple[Result, ...]
+    results: tuple[MethodResult, ...]
     instance: int | None = None
     """``i=`` of an ARC-Authentication-Results."""
 
-    def results_of(self, method: str) -> list[Result]:
+    def results_of(self, method: str) -> list[MethodResult]:
         """Give what one method found, in order."""
         return [result for result in self.results if result.method == method]
 
@@ -149,7 +149,7 @@ def _read(pieces: list[str], instance: int | None) -> ReadResults | None:
     return ReadResults(_ESCAPE.sub(r"\1", name[1] or name[2] or ""), tuple(results), instance)
 
 
-def _read_result(piece: str) -> Result | None:
+def _read_result(piece: str) -> MethodResult | None:
     match = _METHOD.match(piece)
     if match is None:
         return None
@@ -163,7 +163,7 @@ def _read_result(piece: str) -> Result | None:
             reason = _plain(found[2])
         elif "." in name:
             properties.append((name, _plain(found[2])))
-    return Result(match[1].lower(), match[2].lower(), tuple(properties), reason)
+    return MethodResult(match[1].lower(), match[2].lower(), tuple(properties), reason)
 
 
 def _plain(value: str) -> str:

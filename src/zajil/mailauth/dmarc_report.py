@@ -40,7 +40,7 @@ class SpfResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Override:
+class PolicyOverride:
     """Why something else was done than the policy asks for."""
 
     type: str
@@ -65,7 +65,7 @@ class ReportRow:
     envelope_from: str | None = None
     """The domain of MAIL FROM; ``""`` for the null path; ``None``: not told."""
     envelope_to: str | None = None
-    overrides: tuple[Override, ...] = ()
+    overrides: tuple[PolicyOverride, ...] = ()
     dkim_results: tuple[DkimResult, ...] = ()
     spf_results: tuple[SpfResult, ...] = ()
     """At most one in a report of RFC 9990."""

@@ -22,7 +22,7 @@ from zajil.mailauth.dmarc_report import (
     AggregateReport,
     BadReport,
     DkimResult,
-    Override,
+    PolicyOverride,
     PublishedPolicy,
     ReportRow,
     SpfResult,
@@ -256,8 +256,8 @@ def _each(node: _Node, name: str, make: Callable[[_Node], _T]) -> tuple[_T, ...]
     return tuple([make(one) for one in node.nodes.get(name, ())])
 
 
-def _make_override(node: _Node) -> Override:
-    return Override(_word(node, "type") or "other", node.text("comment"))
+def _make_override(node: _Node) -> PolicyOverride:
+    return PolicyOverride(_word(node, "type") or "other", node.text("comment"))
 
 
 def _make_dkim(node: _Node) -> DkimResult:

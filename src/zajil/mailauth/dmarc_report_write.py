@@ -13,7 +13,7 @@ from zajil.mailauth.dmarc_report import (
     NAMESPACE,
     AggregateReport,
     DkimResult,
-    Override,
+    PolicyOverride,
     PublishedPolicy,
     ReportRow,
     SpfResult,
@@ -90,7 +90,7 @@ def _record(row: ReportRow) -> list[str]:
     ]
 
 
-def _override(override: Override) -> str:
+def _override(override: PolicyOverride) -> str:
     return _node("reason", [_leaf("type", override.type), _optional("comment", override.comment)])
 
 

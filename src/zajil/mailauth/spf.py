@@ -38,7 +38,7 @@ from zajil.mailauth.spf_questions import (
     is_within,
     no_answer,
 )
-from zajil.mailauth.spf_record import BadRecord, Directive, Record, is_record, parse_record
+from zajil.mailauth.spf_record import BadRecord, Directive, SpfRecord, is_record, parse_record
 
 _MAX_EXPLANATION = 500
 _MAX_EXPLANATION_TEXT = 2000
@@ -186,7 +186,7 @@ def _check_host(state: Evaluation, domain: str) -> Flow[_Outcome]:
     return outcome
 
 
-def _find_record(state: Evaluation, domain: str) -> Flow[Record | None]:
+def _find_record(state: Evaluation, domain: str) -> Flow[SpfRecord | None]:
     answer = yield from ask(state, domain, "TXT")
     if answer.outcome is Outcome.FAILED:
         raise SpfEnd("temperror", f"DNS did not answer for the SPF record of {domain}")

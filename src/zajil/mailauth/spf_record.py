@@ -50,7 +50,7 @@ class Directive:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SpfRecord:
     """A record that follows the grammar."""
 
     directives: tuple[Directive, ...]
@@ -63,12 +63,12 @@ def is_record(text: str) -> bool:
     return text[:6].lower() == _VERSION and text[6:7] in ("", " ")
 
 
-def parse_record(text: str) -> Record | BadRecord:
+def parse_record(text: str) -> SpfRecord | BadRecord:
     """Parse a record that ``is_record``; a mistake is given, so that it is remembered too."""
     return _parse_kept(text) if len(text) <= _MAX_KEPT else _parse_now(text)
 
 
-def _parse_now(text: str) -> Record | BadRecord:
+def _parse_now(text: str) -> SpfRecord | BadRecord:
     try:
         return _parse(text)
     except BadRecord as error:
@@ -80,7 +80,7 @@ def _parse_now(text: str) -> Record | BadRecord:
 _parse_kept = lru_cache(maxsize=1024)(_parse_now)
 
 
-def _parse(text: str) -> Record:
+def _parse(text: str) -> SpfRecord:
     if len(text) > MAX_RECORD:
         raise BadRecord("it is too long")
     directives: list[Directive] = []
@@ -99,7 +99,7 @@ def _parse(text: str) -> Record:
             raise BadRecord(f"{name} stands there twice")
         else:
             modifiers[name] = parse_domain_spec(value)
-    return Record(tuple(directives), modifiers.get("redirect"), modifiers.get("exp"))
+    return SpfRecord(tuple(directives), modifiers.get("redirect"), modifiers.get("exp"))
 
 
 def _parse_directive(term: str) -> Directive:

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from zajil.imap.command import Event, StartTls
+from zajil.imap.command import Event, StartTlsCommand
 from zajil.imap.response import Completion, untagged_status
 from zajil.imap.server import ImapServerConnection, Wait
-from zajil.imap.state import State
+from zajil.imap.state import ImapState
 from zajil.net.acceptor import Acceptor
-from zajil.net.entrance import HANDSHAKE_FAILED, Entrance
+from zajil.net.admission import HANDSHAKE_FAILED, Admission
 from zajil.net.peer import Peer, make_peer
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class ImapListener:
         tls: ssl.SSLContext | None,
         implicit_tls: bool,
         times: ImapTimes,
-        entrance: Entrance,
+        entrance: Admission,
     ) -> None:
         if implicit_tls and tls is None:
             raise ValueError("TLS is offered without a certificate")
@@ -219,7 +219,7 @@ class _Connection(asyncio.Protocol):
             self._early.append(data)
             return
         self._engine.receive_data(data)
-        stranger = self._engine.state is State.NOT_AUTHENTICATED
+        stranger = self._engine.state is ImapState.NOT_AUTHENTICATED
         most = _HIGH_WATER_OF_STRANGER if stranger else _HIGH_WATER
         if self._engine.unread > most and self._transport is not None:
             self._transport.pause_reading()
@@ -282,7 +282,7 @@ class _Connection(asyncio.Protocol):
                 if isinstance(event, Wait):
                     if not await self._wait(session, deadline):
                         break
-                elif isinstance(event, StartTls):
+                elif isinstance(event, StartTlsCommand):
                     await self._start_tls()
                 else:
                     await session.answer(event)
@@ -337,7 +337,7 @@ class _Connection(asyncio.Protocol):
         return True
 
     def _patience(self, deadline: float) -> float:
-        if self._engine.state is not State.NOT_AUTHENTICATED:
+        if self._engine.state is not ImapState.NOT_AUTHENTICATED:
             return self._listener.times.idle
         # Security: a stranger cannot hold a connection by sending a byte now and then.
         return max(0.0, deadline - asyncio.get_running_loop().time())

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from typing import Any
 
 from zajil.net.acceptor import Acceptor, LoopListener
-from zajil.net.entrance import HANDSHAKE_FAILED, Entrance
+from zajil.net.admission import HANDSHAKE_FAILED, Admission
 from zajil.net.peer import Peer, make_peer
 from zajil.net.smtp_connection import SmtpConnection
 from zajil.net.smtp_contract import Connection, Session, SmtpLimits
 from zajil.smtp.codes import Code
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
 from zajil.smtp.traced import TracedConnection
@@ -48,14 +48,14 @@ class SmtpService:
     def __init__(
         self,
         make_session: Callable[[Peer, ServerConnection], Session],
-        offer: Offer,
+        offer: Capabilities,
         *,
         greeting: Reply | None = None,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         limits: SmtpLimits | None = None,
-        entrance: Entrance | None = None,
-        favourites: Callable[[str], Offer | None] | None = None,
+        entrance: Admission | None = None,
+        peer_offers: Callable[[str], Capabilities | None] | None = None,
         trace: Callable[[Peer, str], None] | None = None,
     ) -> None:
         if tls is None and (implicit_tls or offer.starttls):
@@ -64,13 +64,13 @@ class SmtpService:
         self.offer = offer
         self.tls = tls
         self.limits = limits or SmtpLimits()
-        self.has_favourites = favourites is not None or trace is not None
+        self.has_peer_offers = peer_offers is not None or trace is not None
         self.draining = False
         self.loop: asyncio.AbstractEventLoop
         self._greeting = greeting or Reply(Code.GREETING, (f"{offer.hostname} ESMTP Zajil",))
         self._implicit_tls = implicit_tls
-        self._entrance = entrance or Entrance()
-        self._favourites = favourites
+        self._entrance = entrance or Admission()
+        self._favourites = peer_offers
         self._trace = trace
         self._connections: set[Connection] = set()
         self._lingering = 0
@@ -126,7 +126,7 @@ class SmtpService:
 
     # ---- called by connections -----------------------------------------------------------------
 
-    def make_engine(self, offer: Offer, peer: Peer | None = None) -> ServerConnection:
+    def make_engine(self, offer: Capabilities, peer: Peer | None = None) -> ServerConnection:
         """Make an engine with our greeting in it; for a known peer, one that can be traced."""
         trace = self._trace
         kind = ServerConnection if trace is None or peer is None else TracedConnection
@@ -141,8 +141,8 @@ class SmtpService:
             engine.trace = functools.partial(trace, peer)
         return engine
 
-    def offer_for(self, host: str) -> Offer:
-        """Give what this peer is offered; asked only if ``has_favourites``."""
+    def offer_for(self, host: str) -> Capabilities:
+        """Give what this peer is offered; asked only if ``has_peer_offers``."""
         return (self._favourites(host) if self._favourites else None) or self.offer
 
     def admit(self, connection: Connection, host: str) -> bool:

@@ -72,7 +72,7 @@ class SessionCaps:
             if sum([row[address] for row in rows]) >= limits.per_address:
                 return ADDRESS_TAKEN
         if limits.per_network:
-            network = 1 + _CELLS + hash(network_of(host)) % _CELLS
+            network = 1 + _CELLS + hash(limited_network(host)) % _CELLS
             if sum([row[network] for row in rows]) >= limits.per_network:
                 return NETWORK_TAKEN
         own[0] += 1
@@ -88,7 +88,7 @@ class SessionCaps:
         if self._limits.per_address:
             own[1 + hash(host) % _CELLS] -= 1
         if self._limits.per_network:
-            own[1 + _CELLS + hash(network_of(host)) % _CELLS] -= 1
+            own[1 + _CELLS + hash(limited_network(host)) % _CELLS] -= 1
         own[0] -= 1
 
     @property
@@ -97,7 +97,7 @@ class SessionCaps:
         return int(self._own[0])
 
 
-def network_of(host: str) -> str:
+def limited_network(host: str) -> str:
     """Give what stands for the /24 or /64 of an address; itself for what is no address."""
     if ":" in host:
         packed = IPv6Address(host.partition("%")[0]).packed

@@ -88,7 +88,7 @@ def trace_to_log(event: str, peer: Peer, said: str) -> None:
     structlog.get_logger("zajil").debug(event, peer=peer.host, port=peer.port, said=said)
 
 
-class Batch(Protocol):
+class LogBatch(Protocol):
     """Events of one transaction: ``store.mail.tracking.EventBatch``."""
 
     @property
@@ -121,7 +121,7 @@ class EventLog:
         self._view = LogView(is_debug=self._least <= logging.DEBUG)
         self._timer: asyncio.TimerHandle | None = None
 
-    def tell(self, batches: Iterable[Batch]) -> None:
+    def tell(self, batches: Iterable[LogBatch]) -> None:
         """Write the lines of what happened."""
         view = self._view
         self._put(

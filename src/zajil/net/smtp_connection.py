@@ -25,7 +25,7 @@ from zajil.net.smtp_contract import EARLY, FAULT, IDLE, SHUTTING_DOWN, TOO_MANY,
 from zajil.smtp.command import BodyChunk, BodyEnd, Command
 from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import Wait
-from zajil.smtp.state import State
+from zajil.smtp.state import SmtpState
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class SmtpConnection(asyncio.Protocol):
             self._close(self._transport)
             return
         self._host = peer.host
-        if service.has_favourites:
+        if service.has_peer_offers:
             self.conn = service.make_engine(service.offer_for(peer.host), peer)
         try:
             self._session = service.make_session(peer, self.conn)
@@ -151,7 +151,7 @@ class SmtpConnection(asyncio.Protocol):
             return
         # Attack: a byte now and then (slow loris). Part of a command is no sign of life, and a
         # mail has its time as a whole.
-        in_message = conn.state in (State.BODY, State.CHUNK)
+        in_message = conn.state in (SmtpState.BODY, SmtpState.CHUNK)
         is_late = silent > (limits.data_idle_seconds if in_message else limits.idle_seconds)
         mail = conn.mails if conn.in_transaction() else 0
         if mail != self._mail:

@@ -13,17 +13,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from zajil.net.peer import Peer
-from zajil.smtp.codes import Code, Status
+from zajil.smtp.codes import Code, EnhancedStatus
 from zajil.smtp.command import BodyEnd, Command
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
 
-TOO_MANY = Reply(Code.NOT_AVAILABLE, (f"{Status.TOO_MUCH} too many connections",))
-SHUTTING_DOWN = Reply(Code.NOT_AVAILABLE, (f"{Status.SHUTTING_DOWN} shutting down, come back",))
-IDLE = Reply(Code.NOT_AVAILABLE, (f"{Status.IDLE} idle for too long",))
-EARLY = Reply(554, (f"{Status.BAD_COMMAND} wait for the greeting",))
-FAULT = Reply(Code.NOT_AVAILABLE, (f"{Status.LOCAL_FAULT} internal error, try again later",))
+TOO_MANY = Reply(Code.NOT_AVAILABLE, (f"{EnhancedStatus.TOO_MUCH} too many connections",))
+SHUTTING_DOWN = Reply(
+    Code.NOT_AVAILABLE, (f"{EnhancedStatus.SHUTTING_DOWN} shutting down, come back",)
+)
+IDLE = Reply(Code.NOT_AVAILABLE, (f"{EnhancedStatus.IDLE} idle for too long",))
+EARLY = Reply(554, (f"{EnhancedStatus.BAD_COMMAND} wait for the greeting",))
+FAULT = Reply(
+    Code.NOT_AVAILABLE, (f"{EnhancedStatus.LOCAL_FAULT} internal error, try again later",)
+)
 
 
 class Session(Protocol):
@@ -89,19 +93,19 @@ class Connection(Protocol):
 class Service(Protocol):
     """What a connection needs to know of the service it belongs to: ``drive_smtp``."""
 
-    offer: Offer
+    offer: Capabilities
     tls: ssl.SSLContext | None
     limits: SmtpLimits
     make_session: Callable[[Peer, ServerConnection], Session]
-    has_favourites: bool
+    has_peer_offers: bool
     draining: bool
     loop: asyncio.AbstractEventLoop
 
-    def make_engine(self, offer: Offer, peer: Peer | None = None) -> ServerConnection:
+    def make_engine(self, offer: Capabilities, peer: Peer | None = None) -> ServerConnection:
         """Make an engine with our greeting in it; for a known peer, one that can be traced."""
 
-    def offer_for(self, host: str) -> Offer:
-        """Give what this peer is offered; asked only if ``has_favourites``."""
+    def offer_for(self, host: str) -> Capabilities:
+        """Give what this peer is offered; asked only if ``has_peer_offers``."""
 
     def admit(self, connection: Connection, host: str) -> bool:
         """Count the connection; false: there are too many."""

@@ -28,7 +28,7 @@ class NotOurReport(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ReportSurroundings:
     """What the server has while it runs, for the time of one command."""
 
     configuration: Configuration
@@ -36,7 +36,7 @@ class Surroundings:
     random: Random
 
 
-def collect_reports(store: Store, around: Surroundings) -> int:
+def collect_reports(store: Store, around: ReportSurroundings) -> int:
     """Read the reports that came since the server looked last; gives how many are new."""
     configuration = around.configuration
     collector = ReportCollector(
@@ -67,7 +67,7 @@ def import_report(store: Store, content: bytes, now_ms: int) -> int | None:
     return store.write_now(add_reports, NewReport(report, "", True, now_ms))
 
 
-def send_reports(store: Store, around: Surroundings, *, at_once: bool) -> list[Sent]:
+def send_reports(store: Store, around: ReportSurroundings, *, at_once: bool) -> list[Sent]:
     """Send the reports that are due, as a running server does by itself.
 
     Args:

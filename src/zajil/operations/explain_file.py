@@ -73,7 +73,7 @@ def read_installation(store: Store, options: CheckOptions, account: str | None) 
 def _read_models(
     store: Store, options: CheckOptions, whose: Sequence[AccountId]
 ) -> tuple[tuple[bool, Mapping[str, float]], ...]:
-    states = store.read_now(lambda conn: list_models(conn, options.words.least_mails))
+    states = store.read_now(lambda conn: list_models(conn, options.words.min_mails))
     found: list[tuple[bool, Mapping[str, float]]] = []
     for state in states:
         account_id = state.account_id

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zajil.core.ids import MailId
 from zajil.operations.accounts import find_account
 from zajil.store.engine.open import Store
-from zajil.store.feedback.outbound_hold import Unhold, unhold
+from zajil.store.feedback.outbound_hold import ReleaseAccount, release_account
 from zajil.store.people.accounts import AccountRow
 
 
@@ -48,8 +48,8 @@ def unhold_account(
         NotHeld: it is not held.
     """
     row = find_account(store, login_or_address)
-    item = Unhold(row.account_id, who, now_ms, trust_ms, discards)
-    mail_ids = store.write_now(unhold, item)
+    item = ReleaseAccount(row.account_id, who, now_ms, trust_ms, discards)
+    mail_ids = store.write_now(release_account, item)
     if mail_ids is None:
         raise NotHeld(f"the account {row.login} is not held")
     return LetGo(row, mail_ids)

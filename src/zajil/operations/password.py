@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argon2 import PasswordHasher, profiles
 
-from zajil.core.app_password import generate_letters
+from zajil.core.app_password import generate_messages
 from zajil.core.clock import Random
 from zajil.core.password import LONGEST_PASSWORD, UnusablePassword, prepare_password
 
@@ -39,5 +39,5 @@ def hash_password(password: str) -> str:
 
 def generate_password(random: Random) -> str:
     """Make a password that can be read out over the telephone: 99 bits in groups of four."""
-    letters = generate_letters(_GROUPS * _GROUP, random)
+    letters = generate_messages(_GROUPS * _GROUP, random)
     return "-".join(letters[i * _GROUP : (i + 1) * _GROUP] for i in range(_GROUPS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from zajil.core.address import Address
-from zajil.route.recipient import Unknown, route_recipient
+from zajil.route.recipient import UnknownRecipient, route_recipient
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.directory import find_postmaster, look_up
@@ -21,6 +21,6 @@ def find_unknown(store: Store, addresses: Iterable[Address]) -> list[Address]:
             while True:
                 asked = flow.send(look_up(conn, asked))
         except StopIteration as stop:
-            return isinstance(stop.value, Unknown)
+            return isinstance(stop.value, UnknownRecipient)
 
     return store.read_now(lambda conn: [one for one in addresses if is_unknown(conn, one)])

@@ -26,7 +26,7 @@ class LmtpSession(ReceiveSession):
         super().__init__(services, peer, conn)
         # It passes on what strangers named: their mistakes are not its own, and 421 to one mail
         # would put off all others it has for us.
-        self.free_errors = _NEVER
+        self.soft_error_limit = _NEVER
         self.most_bad_recipients = 0
 
     async def accept(self, transaction: Transaction, end: BodyEnd) -> Reply | ReplyEach:

@@ -97,7 +97,7 @@ class ReceiveSession:
         self.bad_recipients = 0
         """Refused in all mails of the session; recipients of accepted mails are taken off."""
         limits = services.limits
-        self.free_errors = limits.free_errors if limits.error_delay else limits.errors
+        self.soft_error_limit = limits.soft_error_limit if limits.error_delay else limits.errors
         """More errors than this make the answers slow."""
         self.most_bad_recipients = limits.bad_recipients
         """At so many the session is closed; 0: no limit."""
@@ -108,7 +108,7 @@ class ReceiveSession:
 
     def answer(self, event: Event) -> Answer:
         """Decide what to say to one command or to the end of the data."""
-        if self.conn.errors > self.free_errors and type(event) is not BodyEnd:
+        if self.conn.errors > self.soft_error_limit and type(event) is not BodyEnd:
             return self._answer_slowly(event)
         return self.ANSWERS[type(event)](self, event)
 

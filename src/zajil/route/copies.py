@@ -21,7 +21,7 @@ from zajil.core.ids import AccountId
 from zajil.message.final_fields import write_final_fields
 from zajil.route.filing import choose_mailbox
 from zajil.route.recipient import Local, Remote
-from zajil.store.mail.intake import LocalCopy, RemoteCopy, Wait
+from zajil.store.mail.intake import LocalCopy, RemoteCopy, WaitReason
 from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued, TrackingEvent
 
 ONE_COPY = "Another address of the same account was named: there is one copy for both."
@@ -171,7 +171,7 @@ def _repeat(
     filing = choose_mailbox(entry, is_junk=is_junk)
     wait = _must_wait(plan, options, is_junk=is_junk)
     if wait is None and entry.account_id in copies.waiting:
-        wait = Wait(plan.now_ms, plan.now_ms + plan.lifetime_ms)
+        wait = WaitReason(plan.now_ms, plan.now_ms + plan.lifetime_ms)
     place = (recipient, entry.account_id, filing.mailbox_id, filing.mailbox_name)
     copies.local.append(LocalCopy(*place, options=options, wait=wait, is_repeated=True))
     now_ms, who = plan.now_ms, str(recipient)
@@ -183,13 +183,13 @@ def _repeat(
     )
 
 
-def _must_wait(plan: Plan, options: RecipientOptions, *, is_junk: bool) -> Wait | None:
+def _must_wait(plan: Plan, options: RecipientOptions, *, is_junk: bool) -> WaitReason | None:
     # Attack: what looks like junk may have a forged sender, who would get reports of its delivery.
     told = not is_junk and options.notify is not None and Notify.SUCCESS in options.notify
     if plan.release_ms is None and (not told or plan.reverse_path is None):
         return None
     due_ms = plan.now_ms if plan.release_ms is None else plan.release_ms
-    return Wait(due_ms, due_ms + plan.lifetime_ms)
+    return WaitReason(due_ms, due_ms + plan.lifetime_ms)
 
 
 def _add_remote(

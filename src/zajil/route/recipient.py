@@ -41,7 +41,7 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class UnknownRecipient:
     """The domain is ours, and nobody has the address."""
 
     address: Address
@@ -57,7 +57,7 @@ class Suspended:
     """Whose mailboxes are there all the same, for what must not wait: a DSN."""
 
 
-RecipientRoute = Local | Remote | Unknown | Suspended
+RecipientRoute = Local | Remote | UnknownRecipient | Suspended
 
 
 def route_recipient(
@@ -72,13 +72,13 @@ def route_recipient(
     if not address.domain:
         if postmaster and address.local_part.lower() == "postmaster":
             return (yield from _follow(address, postmaster, postmaster))
-        return Unknown(address, "an address needs a domain")
+        return UnknownRecipient(address, "an address needs a domain")
     answer = yield address
     if not answer.is_local:
         return Remote(address)
     entry = yield from find_entry(address, answer, postmaster)
     if entry is None:
-        return Unknown(address, "nobody here has this address")
+        return UnknownRecipient(address, "nobody here has this address")
     return (yield from _follow(address, entry, postmaster))
 
 
@@ -95,6 +95,6 @@ def _follow(
     if not found.entries and not found.remote:
         if postmaster and is_always_accepted(address):
             return Local((postmaster,), via=tuple(found.via))
-        return Unknown(address, "the alias leads nowhere")
+        return UnknownRecipient(address, "the alias leads nowhere")
     is_forwarded = isinstance(entry, AccountEntry)
     return Local(tuple(found.entries), tuple(found.remote), tuple(found.via), is_forwarded)

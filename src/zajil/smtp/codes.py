@@ -32,7 +32,7 @@ class Code(IntEnum):
     UNKNOWN_PARAMETER = 555
 
 
-class Status(StrEnum):
+class EnhancedStatus(StrEnum):
     """Enhanced status codes: class, subject, detail (RFC 3463 section 2)."""
 
     OK = "2.0.0"

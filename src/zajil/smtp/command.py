@@ -123,7 +123,7 @@ class StartTls:
     """``STARTTLS`` (RFC 3207)."""
 
 
-class Unknown(Enum):
+class UnknownCommand(Enum):
     """Why a peer of ours that says XCLIENT does not know an attribute."""
 
     UNAVAILABLE = "[UNAVAILABLE]"
@@ -138,18 +138,18 @@ class Xclient:
     proxy. ``None``: not said, so what was known before stays.
     """
 
-    name: str | Unknown | None = None
+    name: str | UnknownCommand | None = None
     """Host name by reverse DNS, as the proxy found it."""
-    address: IPv4Address | IPv6Address | Unknown | None = None
-    port: int | Unknown | None = None
+    address: IPv4Address | IPv6Address | UnknownCommand | None = None
+    port: int | UnknownCommand | None = None
     protocol: Literal["SMTP", "ESMTP"] | None = None
-    client_name: str | Unknown | None = None
+    client_name: str | UnknownCommand | None = None
     """HELO: what the client said in HELO or EHLO."""
-    login: str | Unknown | None = None
+    login: str | UnknownCommand | None = None
     """Whom the proxy has authenticated; ``UNAVAILABLE``: nobody."""
-    local_address: IPv4Address | IPv6Address | Unknown | None = None
+    local_address: IPv4Address | IPv6Address | UnknownCommand | None = None
     """DESTADDR: where the client connected to."""
-    local_port: int | Unknown | None = None
+    local_port: int | UnknownCommand | None = None
     """DESTPORT."""
 
 

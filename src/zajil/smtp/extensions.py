@@ -16,7 +16,7 @@ MAX_HOLD_SECONDS = 999_999_999
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Capabilities:
     """What EHLO announces and what commands permit.
 
     One for all sessions of a listener, or of certain peers: what is not announced is refused.

@@ -33,18 +33,18 @@ from zajil.smtp.command import (
     Xclient,
 )
 from zajil.smtp.command_line import decode_response, describe, parse_command, reason_to_end
-from zajil.smtp.extensions import Offer
-from zajil.smtp.judge import JUDGES, wrong_order
+from zajil.smtp.extensions import Capabilities
+from zajil.smtp.preconditions import PRECONDITIONS, wrong_order
 from zajil.smtp.refusals import CommandError
 from zajil.smtp.reply import Reply
-from zajil.smtp.state import ACCEPTED, IN_BODY, IN_TRANSACTION, REFUSED, State
+from zajil.smtp.state import ACCEPTED, IN_BODY, IN_TRANSACTION, REFUSED, SmtpState
 
 MAX_REFUSALS = 50
 """Refusals kept for the events of a session; protects memory."""
 
 # Python 3.11 looks a member of an enumeration up in 130 ns, a name in 30.
-_START, _READY, _AUTH = State.START, State.READY, State.AUTH
-_TLS, _CLOSED = State.TLS, State.CLOSED
+_START, _READY, _AUTH = SmtpState.START, SmtpState.READY, SmtpState.AUTH
+_TLS, _CLOSED = SmtpState.TLS, SmtpState.CLOSED
 _NO_LINES = IN_BODY | {_TLS, _CLOSED}
 _AUTH_CHALLENGE, _NOT_AVAILABLE = int(Code.AUTH_CHALLENGE), int(Code.NOT_AVAILABLE)
 
@@ -99,7 +99,7 @@ class ServerConnection:
 
     def __init__(
         self,
-        offer: Offer,
+        offer: Capabilities,
         greeting: Reply,
         *,
         encrypted: bool = False,
@@ -140,7 +140,7 @@ class ServerConnection:
         """Buffer bytes from the network for ``next_event``; once CLOSED they are dropped."""
         if self._at == len(self._received):
             self._received = data
-        elif self.state is not State.CLOSED:
+        elif self.state is not SmtpState.CLOSED:
             self._received = self._received[self._at :] + data
         else:
             return
@@ -242,7 +242,7 @@ class ServerConnection:
         self.encrypted = True
         self.restart(self.offer)
 
-    def restart(self, offer: Offer) -> None:
+    def restart(self, offer: Capabilities) -> None:
         """Begin anew, as 220 to XCLIENT does by itself; errors and commands stay counted."""
         self.state = _START
         self.offer = offer
@@ -318,7 +318,7 @@ class ServerConnection:
             self._refuse_line(line, error.reply)
             return None
         kind = type(command)
-        judge = JUDGES.get(kind)
+        judge = PRECONDITIONS.get(kind)
         reply = judge(self, command) if judge is not None else None
         if reply is None and (self.state, kind) not in ACCEPTED:
             reply = wrong_order(self.state, kind)

@@ -29,7 +29,7 @@ from zajil.smtp.command import (
 )
 
 
-class State(IntEnum):  # integers, because they are hashed for each command
+class SmtpState(IntEnum):  # integers, because they are hashed for each command
     """Where a server connection stands."""
 
     START = auto()
@@ -51,49 +51,49 @@ class State(IntEnum):  # integers, because they are hashed for each command
     CLOSED = auto()
 
 
-IN_BODY = frozenset((State.BODY, State.CHUNK))
+IN_BODY = frozenset((SmtpState.BODY, SmtpState.CHUNK))
 """States in which bytes are message."""
-IN_TRANSACTION = IN_BODY | {State.MAIL, State.RCPT, State.CHUNKED}
+IN_TRANSACTION = IN_BODY | {SmtpState.MAIL, SmtpState.RCPT, SmtpState.CHUNKED}
 
-_COMMANDS = (State.START, State.READY, State.MAIL, State.RCPT, State.CHUNKED)
+_COMMANDS = (SmtpState.START, SmtpState.READY, SmtpState.MAIL, SmtpState.RCPT, SmtpState.CHUNKED)
 """States in which a line is a command."""
 
 # (state, event) -> state after the event was accepted (a 2yz or 3yz reply).
 # No row: "503 5.5.1" (RFC 5321 section 4.1.4).
-ACCEPTED: dict[tuple[State, type[Event]], State] = {
-    **{(state, verb): State.READY for state in _COMMANDS for verb in (Ehlo, Helo, Lhlo)},
-    (State.READY, Mail): State.MAIL,
-    (State.MAIL, Rcpt): State.RCPT,
-    (State.RCPT, Rcpt): State.RCPT,
-    (State.RCPT, Data): State.BODY,
-    (State.BODY, BodyEnd): State.READY,
+ACCEPTED: dict[tuple[SmtpState, type[Event]], SmtpState] = {
+    **{(state, verb): SmtpState.READY for state in _COMMANDS for verb in (Ehlo, Helo, Lhlo)},
+    (SmtpState.READY, Mail): SmtpState.MAIL,
+    (SmtpState.MAIL, Rcpt): SmtpState.RCPT,
+    (SmtpState.RCPT, Rcpt): SmtpState.RCPT,
+    (SmtpState.RCPT, Data): SmtpState.BODY,
+    (SmtpState.BODY, BodyEnd): SmtpState.READY,
     # The command leads into the chunk; the event that tells of its end, out of it.
-    (State.RCPT, Bdat): State.CHUNK,
-    (State.CHUNKED, Bdat): State.CHUNK,
-    (State.CHUNK, Bdat): State.CHUNKED,
-    (State.CHUNK, BodyEnd): State.READY,
-    (State.START, Rset): State.START,
-    (State.READY, Rset): State.READY,
-    (State.MAIL, Rset): State.READY,
-    (State.RCPT, Rset): State.READY,
-    (State.CHUNKED, Rset): State.READY,
+    (SmtpState.RCPT, Bdat): SmtpState.CHUNK,
+    (SmtpState.CHUNKED, Bdat): SmtpState.CHUNK,
+    (SmtpState.CHUNK, Bdat): SmtpState.CHUNKED,
+    (SmtpState.CHUNK, BodyEnd): SmtpState.READY,
+    (SmtpState.START, Rset): SmtpState.START,
+    (SmtpState.READY, Rset): SmtpState.READY,
+    (SmtpState.MAIL, Rset): SmtpState.READY,
+    (SmtpState.RCPT, Rset): SmtpState.READY,
+    (SmtpState.CHUNKED, Rset): SmtpState.READY,
     # RFC 4954 section 4: not during a mail transaction.
-    (State.READY, Auth): State.READY,
-    (State.AUTH, AuthResponse): State.READY,
-    (State.READY, StartTls): State.TLS,
+    (SmtpState.READY, Auth): SmtpState.READY,
+    (SmtpState.AUTH, AuthResponse): SmtpState.READY,
+    (SmtpState.READY, StartTls): SmtpState.TLS,
     # The connection begins anew (Postfix, XCLIENT_README).
-    (State.START, Xclient): State.START,
-    (State.READY, Xclient): State.START,
+    (SmtpState.START, Xclient): SmtpState.START,
+    (SmtpState.READY, Xclient): SmtpState.START,
     **{(state, verb): state for state in _COMMANDS for verb in (Noop, Vrfy, Help)},
-    **{(state, Quit): State.CLOSED for state in _COMMANDS},
+    **{(state, Quit): SmtpState.CLOSED for state in _COMMANDS},
 }
 
 # Over whatever the answer is; every other refused event leaves the state as it was.
-REFUSED: dict[tuple[State, type[Event]], State] = {
-    (State.BODY, BodyEnd): State.READY,
-    (State.CHUNK, BodyEnd): State.READY,
-    (State.CHUNK, Bdat): State.READY,
-    (State.AUTH, AuthResponse): State.READY,
+REFUSED: dict[tuple[SmtpState, type[Event]], SmtpState] = {
+    (SmtpState.BODY, BodyEnd): SmtpState.READY,
+    (SmtpState.CHUNK, BodyEnd): SmtpState.READY,
+    (SmtpState.CHUNK, Bdat): SmtpState.READY,
+    (SmtpState.AUTH, AuthResponse): SmtpState.READY,
 }
 
 

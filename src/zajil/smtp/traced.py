@@ -11,7 +11,7 @@ from collections.abc import Callable
 from zajil.smtp.command import Command
 from zajil.smtp.command_line import describe
 from zajil.smtp.server import ServerConnection
-from zajil.smtp.state import State
+from zajil.smtp.state import SmtpState
 
 
 class TracedConnection(ServerConnection):
@@ -31,6 +31,6 @@ class TracedConnection(ServerConnection):
         return data
 
     def _command_event(self, line: bytes) -> Command | None:
-        in_auth = self.state is State.AUTH
+        in_auth = self.state is SmtpState.AUTH
         self.trace(f"C: {'(AUTH response)' if in_auth else describe(line)}")
         return super()._command_event(line)

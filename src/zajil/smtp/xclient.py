@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, cast
 
 from zajil.smtp import grammar, refusals
-from zajil.smtp.command import Unknown, Xclient
+from zajil.smtp.command import UnknownCommand, Xclient
 from zajil.smtp.refusals import CommandError
 from zajil.smtp.xtext import BadXtext, decode_xtext
 
@@ -27,7 +27,7 @@ def parse_xclient(argument: str) -> Xclient:
     Raises:
         CommandError: 501 5.5.4: no attribute, an unknown or repeated one, or a bad value.
     """
-    values: dict[str, str | Unknown] = {}
+    values: dict[str, str | UnknownCommand] = {}
     for word in argument.split():
         name, equals, text = word.partition("=")
         name = name.upper() if name.isascii() else ""
@@ -48,9 +48,9 @@ def parse_xclient(argument: str) -> Xclient:
     )
 
 
-def _decode(text: str) -> str | Unknown:
+def _decode(text: str) -> str | UnknownCommand:
     upper = text.upper() if text.isascii() else ""
-    for unknown in Unknown:
+    for unknown in UnknownCommand:
         if upper == unknown.value:
             return unknown
     try:
@@ -62,13 +62,15 @@ def _decode(text: str) -> str | Unknown:
     return value
 
 
-def _host_name(value: str | Unknown | None) -> str | Unknown | None:
+def _host_name(value: str | UnknownCommand | None) -> str | UnknownCommand | None:
     if isinstance(value, str) and not grammar.CLIENT_NAME.fullmatch(value):
         raise CommandError(refusals.XCLIENT_SYNTAX)
     return value
 
 
-def _address(value: str | Unknown | None) -> IPv4Address | IPv6Address | Unknown | None:
+def _address(
+    value: str | UnknownCommand | None,
+) -> IPv4Address | IPv6Address | UnknownCommand | None:
     if not isinstance(value, str):
         return value
     try:
@@ -83,7 +85,7 @@ def _address(value: str | Unknown | None) -> IPv4Address | IPv6Address | Unknown
     raise CommandError(refusals.XCLIENT_SYNTAX)
 
 
-def _port(value: str | Unknown | None) -> int | Unknown | None:
+def _port(value: str | UnknownCommand | None) -> int | UnknownCommand | None:
     if not isinstance(value, str):
         return value
     if not (value.isascii() and value.isdecimal() and len(value) <= 5 and int(value) <= 65535):
@@ -91,7 +93,7 @@ def _port(value: str | Unknown | None) -> int | Unknown | None:
     return int(value)
 
 
-def _protocol(value: str | Unknown | None) -> Literal["SMTP", "ESMTP"] | None:
+def _protocol(value: str | UnknownCommand | None) -> Literal["SMTP", "ESMTP"] | None:
     if value is None:
         return None
     word = value.upper() if isinstance(value, str) and value.isascii() else ""

@@ -38,7 +38,7 @@ class BadForm(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class LetterForm:
+class ComposeForm:
     """What the author filled in."""
 
     sender: Address
@@ -69,7 +69,7 @@ class Composed:
     needs_smtputf8: bool
 
 
-def compose_message(form: LetterForm, *, now_ms: int, unique: str) -> Composed:
+def compose_message(form: ComposeForm, *, now_ms: int, unique: str) -> Composed:
     """Make the message.
 
     Args:
@@ -137,7 +137,7 @@ def _written(field: str, write: Any, name: str, value: Any, utf8: bool) -> bytes
     return written
 
 
-def _thread_fields(form: LetterForm) -> list[bytes]:
+def _thread_fields(form: ComposeForm) -> list[bytes]:
     """Write In-Reply-To and References (RFC 5322 section 3.6.4); odd ids are left out."""
     written: list[bytes] = []
     for name, ids in (
@@ -158,7 +158,7 @@ def _shorten_thread(ids: Sequence[str]) -> Sequence[str]:
     return ids if len(ids) <= 20 else [ids[0], *ids[-19:]]
 
 
-def _html(form: LetterForm) -> str | None:
+def _html(form: ComposeForm) -> str | None:
     """Give the HTML alternative; ``None`` where plain text reads right by itself."""
     paragraphs = split_paragraphs(form.text)
     if form.direction != "rtl" and not any(one.direction == "rtl" for one in paragraphs):

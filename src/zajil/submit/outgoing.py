@@ -32,13 +32,13 @@ from zajil.smtp.reply import Reply
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.feedback.outbound_hold import (
-    Guard,
     HeldNotice,
+    OutboundHold,
     StrangerCounts,
     StrangerLimit,
+    claim_held_notices,
     find_untold,
     load_strangers,
-    tell_held,
 )
 from zajil.store.feedback.send_counts import (
     CountedIntake,
@@ -91,7 +91,9 @@ def outgoing_write(
     return write
 
 
-def _guard(options: SubmitOptions, account: Account, transaction: Transaction) -> Guard | None:
+def _guard(
+    options: SubmitOptions, account: Account, transaction: Transaction
+) -> OutboundHold | None:
     limit = StrangerLimit(options.strangers_per_hour, options.strangers_per_day, _USUAL_FACTOR)
     if not limit.per_hour and not limit.per_day:
         return None
@@ -103,7 +105,7 @@ def _guard(options: SubmitOptions, account: Account, transaction: Transaction) -
     leaves = keys or any(
         [isinstance(one.route, Local) and one.route.remote for one in transaction.recipients]
     )
-    return Guard(account.account_id, tuple(keys), limit) if leaves else None
+    return OutboundHold(account.account_id, tuple(keys), limit) if leaves else None
 
 
 async def _too_much(
@@ -169,7 +171,7 @@ async def _tell(teller: Teller, account_id: AccountId, now_ms: int) -> None:
         mails.append(_notice(teller, row, counts, owner, now_ms, for_owner=True))
     if postmaster is not None:
         mails.append(_notice(teller, row, counts, postmaster, now_ms, for_owner=False))
-    await store.write(tell_held, HeldNotice(account_id, now_ms, tuple(mails)))
+    await store.write(claim_held_notices, HeldNotice(account_id, now_ms, tuple(mails)))
 
 
 async def _find(store: Store, address: Address) -> AccountEntry | None:

@@ -204,7 +204,7 @@ class MessageReceived(TrackingEvent):
 
 @dataclass(frozen=True, slots=True)
 class LineEndsMended(TrackingEvent):
-    """Lines ended in a bare LF, which we put right for a peer in ``net.lenient_peers``."""
+    """Lines ended in a bare LF, which we put right for a peer in ``net.bare_lf_peers``."""
 
     name: ClassVar[str] = "mail.line_ends"
 

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from zajil.core.domain import to_unicode
 from zajil.net.peer import Networks
+from zajil.web.access import Access
 from zajil.web.account.app_passwords import AppPasswordPages
 from zajil.web.account.login import LoginPages
 from zajil.web.account.preferences import Preferences
@@ -20,7 +21,6 @@ from zajil.web.admin.queue import QueuePages
 from zajil.web.body_limit import BodyLimit
 from zajil.web.compressed import Compressed
 from zajil.web.forwarded import ForwardedPeer
-from zajil.web.gate import Gate
 from zajil.web.journey import JourneyPages
 from zajil.web.language import load_languages
 from zajil.web.notices import Notices
@@ -28,10 +28,10 @@ from zajil.web.page import Pages, Site
 from zajil.web.security import SecurityHeaders, Sessions
 from zajil.web.services import WebServices
 from zajil.web.static_files import StaticFiles
-from zajil.web.webmail.letter import LetterPages
-from zajil.web.webmail.letters import LetterList
+from zajil.web.webmail.compose import Writing
 from zajil.web.webmail.live import Live
-from zajil.web.webmail.writing import Writing
+from zajil.web.webmail.message_list import MessageList
+from zajil.web.webmail.message_page import MessagePages
 
 _LETTER = "/mail/{mailbox_id}/{uid}"
 
@@ -43,7 +43,7 @@ def make_web(services: WebServices) -> Starlette:
     site = Site(to_unicode(services.hostname), services.options.cookie_name)
     pages = Pages(languages, static, services.clock, site)
     sessions = Sessions(services.store, services.clock, services.random, services.options)
-    gate = Gate(services, sessions, languages)
+    gate = Access(services, sessions, languages)
     notices = Notices(services.options.cookie_name)
     login = LoginPages(pages, sessions, services.login)
     preferences = Preferences(pages, languages, services.options.cookie_name)
@@ -54,8 +54,8 @@ def make_web(services: WebServices) -> Starlette:
     overview = Overview(pages, services.store)
     search = JourneySearch(pages, services.store)
     queue = QueuePages(pages, services.store, services.clock, notices)
-    letters = LetterList(pages, services.store, notices)
-    letter = LetterPages(pages, services.store, notices)
+    letters = MessageList(pages, services.store, notices)
+    letter = MessagePages(pages, services.store, notices)
     writing = Writing(pages, services)
     live = Live(services.store)
     routes: list[BaseRoute] = [

@@ -22,7 +22,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from zajil.net.entrance import Entrance
+from zajil.net.admission import Admission
 from zajil.net.peer import Networks
 
 _GRACE_SECONDS = 3
@@ -31,17 +31,17 @@ _TOO_SLOW = "no request in time"
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class ConnectionRules:
     """Who may connect to the pages, and how long a request may take to begin."""
 
-    browsers: Entrance
+    browsers: Admission
     """Counts the connections of each address."""
-    proxies: Entrance
+    proxies: Admission
     """Counts connections that bring requests of many browsers."""
     trusted: Networks
     header_seconds: float
 
-    def entrance(self, host: str) -> Entrance:
+    def entrance(self, host: str) -> Admission:
         """Give what counts the connections of an address."""
         try:
             is_shared = host in self.trusted or ip_address(host).is_loopback
@@ -63,7 +63,7 @@ class WebServer:
         self,
         pages: Starlette,
         sockets: Sequence[socket.socket],
-        admission: Admission | None = None,
+        admission: ConnectionRules | None = None,
     ) -> None:
         self._sockets = list(sockets)
         http: Any = functools.partial(_Connection, admission) if admission else H11Protocol
@@ -94,10 +94,10 @@ class WebServer:
 class _Connection(H11Protocol):
     """A connection of uvicorn that is counted, and must bring its requests in time."""
 
-    def __init__(self, admission: Admission, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, admission: ConnectionRules, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._admission = admission
-        self._entrance: Entrance | None = None
+        self._entrance: Admission | None = None
         self._host = ""
         self._header_timer: asyncio.TimerHandle | None = None
 

@@ -32,7 +32,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ArchiveListing:
     """What an archive holds."""
 
     kind: str
@@ -42,17 +42,17 @@ class Listing:
     """It claims to become a thousand times its size, or has too many members."""
 
 
-def list_archive(data: bytes) -> Listing | None:
+def list_archive(data: bytes) -> ArchiveListing | None:
     """List an archive; ``None``: it is none."""
     for magic, kind in _LISTED_BY_MAGIC:
         if data.startswith(magic):
-            return Listing(kind)
+            return ArchiveListing(kind)
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _list_zip(data)
     if data.startswith(b"\x1f\x8b"):
         return _list_gzip(data)
     if data[257:262] == b"ustar":
-        return Listing("tar", _list_tar(data))
+        return ArchiveListing("tar", _list_tar(data))
     return None
 
 
@@ -69,7 +69,7 @@ _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 
 
-def _list_zip(data: bytes) -> Listing:
+def _list_zip(data: bytes) -> ArchiveListing:
     members: list[Member] = []
     budget = MAX_INFLATED
     is_bomb = False
@@ -88,7 +88,7 @@ def _list_zip(data: bytes) -> Listing:
             known.add(member.name)
             members.append(member)
         at += 4
-    return Listing("zip", tuple(members), is_bomb or len(members) >= MAX_MEMBERS)
+    return ArchiveListing("zip", tuple(members), is_bomb or len(members) >= MAX_MEMBERS)
 
 
 def _central(data: bytes) -> list[tuple[int, int, int]]:
@@ -146,11 +146,11 @@ def _inflate(packed: bytes, window: int, limit: int) -> bytes:
 # ---- gzip, tar ----------------------------------------------------------------------------------
 
 
-def _list_gzip(data: bytes) -> Listing:
+def _list_gzip(data: bytes) -> ArchiveListing:
     inner = _inflate(data, 31, MAX_INFLATED)
     if inner[257:262] == b"ustar":
-        return Listing("tar", _list_tar(inner))
-    return Listing("gzip", (Member("", inner[:8192]),))
+        return ArchiveListing("tar", _list_tar(inner))
+    return ArchiveListing("gzip", (Member("", inner[:8192]),))
 
 
 def _list_tar(data: bytes) -> tuple[Member, ...]:

@@ -19,7 +19,7 @@ from zajil.check.content.lookalike import (
     is_mixed,
     skeleton,
 )
-from zajil.check.content.pressure_wording import borrowed_brand, is_lure
+from zajil.check.content.pressure_wording import borrowed_brand, has_pressure_wording
 from zajil.check.content.view import MessageView, Person, printable
 from zajil.check.facts import MessageFacts
 from zajil.check.verdict.signals import make_reason
@@ -120,7 +120,7 @@ def check_phishing(
     if view.links:
         is_list = not names.isdisjoint(_OF_LISTS)
         reasons += _check_links(view, author, protected, is_list=is_list)
-    if any([reason.signal in _BORROWED for reason in reasons]) and is_lure(view):
+    if any([reason.signal in _BORROWED for reason in reasons]) and has_pressure_wording(view):
         reasons.append(make_reason("phish.lure"))
     return _once(reasons)
 

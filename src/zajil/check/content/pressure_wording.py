@@ -95,7 +95,7 @@ _FAVOUR = re.compile(
 )
 
 
-def is_lure(view: MessageView) -> bool:
+def has_pressure_wording(view: MessageView) -> bool:
     """Whether a mail presses its reader to log in or pay; for one that bears a borrowed name."""
     text = normal_form(view.subject[:500] + "\n" + view.visible_text[:MAX_TEXT])
     if _FAVOUR.search(text):

@@ -23,7 +23,7 @@ HAM_TO = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class WordsOpinion:
     """What a classifier thinks of one mail."""
 
     probability: float
@@ -44,7 +44,7 @@ class Opinion:
         return min(1.0, 0.3 + 0.7 * share)
 
 
-UNDECIDED = Opinion(0.5)
+UNDECIDED = WordsOpinion(0.5)
 
 
 def word_probability(junk: int, ham: int, junk_mails: int, ham_mails: int) -> float:
@@ -77,7 +77,7 @@ def telling_words(
     return found
 
 
-def classify(tokens: Iterable[str], words: Mapping[str, float]) -> Opinion:
+def classify(tokens: Iterable[str], words: Mapping[str, float]) -> WordsOpinion:
     """Judge a mail by its tokens.
 
     Args:
@@ -100,7 +100,7 @@ def classify(tokens: Iterable[str], words: Mapping[str, float]) -> Opinion:
     junk = 1.0 - _chi_squared(against, len(known))
     ham = 1.0 - _chi_squared(speaking_for, len(known))
     known.sort()
-    return Opinion(
+    return WordsOpinion(
         (junk - ham + 1.0) / 2.0,
         tuple([word for value, word in reversed(known[-SHOWN_WORDS:]) if value > 0.5]),
         tuple([word for value, word in known[:SHOWN_WORDS] if value < 0.5]),

@@ -16,7 +16,7 @@ from collections import OrderedDict
 
 from zajil.check.facts import MessageFacts
 from zajil.check.learned.reputation import HistoryFound
-from zajil.check.sender.correspondent import Proven, network_of
+from zajil.check.sender.correspondent import ProvenIdentity, correspondent_network
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Reason
 from zajil.config.options_check import GreylistOptions
@@ -41,7 +41,7 @@ class Greylist:
         """Ways that are open, and until when we need not look."""
 
     async def judge(
-        self, facts: MessageFacts, proven: Proven, history: HistoryFound
+        self, facts: MessageFacts, proven: ProvenIdentity, history: HistoryFound
     ) -> tuple[Reason, ...]:
         """Give the demand to come again, or nothing.
 
@@ -83,7 +83,7 @@ def ways_of(facts: MessageFacts) -> tuple[str, ...]:
     A sender counts by its domain alone: lists and shops change the local part with each mail. The
     null path is a sender like any other. Empty: a program of this machine, or of our own people.
     """
-    network = None if facts.peer is None else network_of(facts.peer.host)
+    network = None if facts.peer is None else correspondent_network(facts.peer.host)
     if network is None or facts.login is not None:
         return ()
     sender = "<>" if facts.reverse_path is None else facts.reverse_path.domain

@@ -31,7 +31,7 @@ _OF_PRETENDERS = frozenset({_PRETENDER, "phish.lure"})
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LearnedFindings:
     """What is known of one mail."""
 
     reasons: tuple[Reason, ...] = ()
@@ -42,7 +42,7 @@ class Known:
     """Whose history it is."""
 
 
-class Knowledge:
+class LearnedChecks:
     """All of it, for one worker."""
 
     def __init__(self, store: Store, options: CheckOptions, clock: Clock) -> None:
@@ -58,7 +58,7 @@ class Knowledge:
         view: MessageView,
         sender: SenderFindings,
         inside: Sequence[Reason],
-    ) -> Known:
+    ) -> LearnedFindings:
         """Say what is known of a mail, and of who sent it.
 
         Waits for the store where memory does not know, and for a commit where it greylists.
@@ -77,7 +77,7 @@ class Knowledge:
         if words is not NOTHING_SAID and deceives(inside):
             words = words.without_praise()
         if facts.login is not None:
-            return Known((*inside, *words.reasons))
+            return LearnedFindings((*inside, *words.reasons))
         proven = prove(sender.spf, sender.dkim, sender.dmarc)
         host = None if facts.peer is None else facts.peer.host
         who = identify(facts.fields, host, proven)
@@ -89,7 +89,7 @@ class Knowledge:
             if account in words.by_account or account in history.by_account
         }
         common = _without_known_pretenders(inside, history, facts.accounts, by_account)
-        return Known((*common, *words.reasons, *history.for_all, *again), by_account, who)
+        return LearnedFindings((*common, *words.reasons, *history.for_all, *again), by_account, who)
 
 
 def _without_known_pretenders(

@@ -18,7 +18,7 @@ from zajil.check.learned.classifier import (
     HAM_TO,
     JUNK_FROM,
     UNDECIDED,
-    Opinion,
+    WordsOpinion,
     classify,
     telling_words,
 )
@@ -39,7 +39,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SampleOutcome:
     """What one way of judging made of the sample."""
 
     ham: int
@@ -67,11 +67,11 @@ class Outcome:
 class Measured:
     """What came out."""
 
-    words: Outcome
+    words: SampleOutcome
     """By the classifier alone."""
-    signs: Outcome
+    signs: SampleOutcome
     """By what the message itself gives away: a fresh installation."""
-    together: Outcome
+    together: SampleOutcome
     """By the sum of both."""
     junk_undecided: int
     """The classifier said nothing of so much junk."""
@@ -95,7 +95,7 @@ class _Mail:
     fold: int
     tokens: frozenset[str]
     signs: tuple[Reason, ...]
-    opinion: Opinion = UNDECIDED
+    opinion: WordsOpinion = UNDECIDED
 
 
 def cross_validate(
@@ -176,9 +176,9 @@ def _signals(reasons: Sequence[Reason]) -> tuple[str, ...] | None:
     return tuple([one.signal for one in verdict.reasons if one.weight > 0][:5])
 
 
-def _count(mails: Sequence[_Mail], why_junk: Sequence[tuple[str, ...] | None]) -> Outcome:
+def _count(mails: Sequence[_Mail], why_junk: Sequence[tuple[str, ...] | None]) -> SampleOutcome:
     called = list(zip(mails, why_junk, strict=True))
-    return Outcome(
+    return SampleOutcome(
         ham=sum([not one.is_junk for one in mails]),
         junk=sum([one.is_junk for one in mails]),
         junk_found=sum([one.is_junk and why is not None for one, why in called]),

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from zajil.check.content.view import MessageView
-from zajil.check.learned.classifier import Opinion, classify, telling_words
+from zajil.check.learned.classifier import WordsOpinion, classify, telling_words
 from zajil.check.learned.tokens import find_tokens
 from zajil.check.verdict.signals import SIGNALS, make_reason
 from zajil.check.verdict.verdict import Reason
@@ -115,7 +115,7 @@ class Models:
     async def look(self) -> None:
         """Find out what was learned, now."""
         self._looked_ms = self._clock.now_ms()
-        least = self._options.least_mails
+        least = self._options.min_mails
         with suppress(StoreUnavailable):
             states = await self._store.read(lambda conn: list_models(conn, least))
             self._states = {one.account_id: one for one in states}
@@ -164,7 +164,7 @@ class Models:
         return model
 
 
-def reasons_of(opinion: Opinion, *, own: bool) -> tuple[Reason, ...]:
+def reasons_of(opinion: WordsOpinion, *, own: bool) -> tuple[Reason, ...]:
     """Give what an opinion adds to the verdict; nothing if it is none.
 
     Args:

@@ -30,14 +30,14 @@ from zajil.store.feedback.reputation import (
     Counts,
     Did,
     Forgetting,
-    Lesson,
+    HistoryChange,
     find_too_many,
     forget,
     is_anything_known,
     learn,
     load_counts,
 )
-from zajil.store.feedback.training import Kind, Said
+from zajil.store.feedback.training import Feedback, Kind
 
 _KEPT_MS = 60_000
 """How long a count is believed; what somebody judged by hand is known at once (``HISTORY``)."""
@@ -143,7 +143,7 @@ class History:
                 ]
             )
             if new and self._may_write(now_ms):
-                self._write(Lesson(account, new, Did.SEEN, now_ms))
+                self._write(HistoryChange(account, new, Did.SEEN, now_ms))
                 for key in new:
                     self._keep((account, key), Counts(seen=1.0), now_ms)
 
@@ -187,7 +187,7 @@ class History:
         while len(self._known) > _MOST_KEPT:
             self._known.popitem(last=False)
 
-    def _write(self, lesson: Lesson) -> None:
+    def _write(self, lesson: HistoryChange) -> None:
         self._empty_until_ms = 0
         self._store.write_later(learn, lesson)
 
@@ -208,14 +208,14 @@ def lesson_of(
     authserv_id: str,
     did: Did,
     now_ms: int,
-) -> Lesson | None:
+) -> HistoryChange | None:
     """Give what a deed teaches, for ``store.feedback.reputation.learn``; ``None``: nothing.
 
     Nothing is learned of mail whose author is not proven and whose network is not known: it did
     not come from outside, or not by us.
     """
     keys = identify_stored(fields, authserv_id).keys
-    return Lesson(account_id, keys, did, now_ms) if keys else None
+    return HistoryChange(account_id, keys, did, now_ms) if keys else None
 
 
 _DEEDS: dict[Kind, Did] = {"junk": Did.JUNKED, "not_junk": Did.KEPT, "replied": Did.WRITTEN}
@@ -224,7 +224,7 @@ _DEEDS: dict[Kind, Did] = {"junk": Did.JUNKED, "not_junk": Did.KEPT, "replied": 
 def learner_of(history: History, authserv_id: str) -> Learner:
     """Give what the trainer tells of each move: who sent the mail, and what was done with it."""
 
-    async def hear(said: Said, head: bytes) -> None:
+    async def hear(said: Feedback, head: bytes) -> None:
         did = _DEEDS.get(said.kind)
         if did is not None and head:
             fields = read_fields(head[: split_message(head)[0]])

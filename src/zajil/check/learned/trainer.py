@@ -22,9 +22,9 @@ from zajil.store.engine.open import Store
 from zajil.store.feedback.feedback import find_left
 from zajil.store.feedback.training import (
     Bounds,
-    Claim,
+    Feedback,
     Lesson,
-    Said,
+    TrainingClaim,
     claim_training,
     learn,
     prune_words,
@@ -37,7 +37,7 @@ _LEFT = 2
 """Mails left in INBOX that are learned beside one that was moved to Junk."""
 _PRUNE_EVERY_MS = 3_600_000
 
-Learner = Callable[[Said, bytes], Awaitable[None]]
+Learner = Callable[[Feedback, bytes], Awaitable[None]]
 """Is told what was said of a mail, with its bytes as far as they are read; ``b""``: it is gone."""
 
 
@@ -75,7 +75,7 @@ class Trainer:
             StoreUnavailable: what was not learned is due again when its lease has ended.
         """
         now_ms = self._clock.now_ms()
-        claim = Claim(now_ms, now_ms + _LEASE_MS)
+        claim = TrainingClaim(now_ms, now_ms + _LEASE_MS)
         due = await self._store.write(claim_training, claim)
         for said in due:
             head = await self._store.read(lambda conn, said=said: self._read(conn, said.blob_id))  # type: ignore[misc]
@@ -113,7 +113,7 @@ class Trainer:
     async def prune(self) -> None:
         """Forget the rarest words of models that have too many."""
         options = self._options
-        bounds = Bounds(options.most_words, options.most_words_per_account)
+        bounds = Bounds(options.max_words, options.max_words_per_account)
         await self._store.write(prune_words, bounds)
 
     def _read(self, conn: Any, blob_id: BlobId) -> bytes:

@@ -25,7 +25,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from zajil.core.address import Address
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.dns.public_suffix import registered_domain
-from zajil.mailauth.authres import Result
+from zajil.mailauth.authres import MethodResult
 from zajil.mailauth.authres_read import is_same_name, read_results
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import DmarcFound
@@ -35,7 +35,7 @@ from zajil.message.fields import Field, find_value
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class ProvenIdentity:
     """What the checks of the sender have proven."""
 
     envelope: str | None = None
@@ -44,7 +44,7 @@ class Proven:
     """Domains that vouch for the author: of DMARC, of DKIM signatures, of the envelope."""
 
 
-NOTHING_PROVEN = Proven()
+NOTHING_PROVEN = ProvenIdentity()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def address_key(address: Address) -> str:
 
 
 def identify(
-    fields: Sequence[Field], host: str | None, proven: Proven = NOTHING_PROVEN
+    fields: Sequence[Field], host: str | None, proven: ProvenIdentity = NOTHING_PROVEN
 ) -> Correspondent:
     """Say whom a mail comes from.
 
@@ -103,13 +103,13 @@ def identify(
         host: address of the peer; ``None``: it is not known, or it is ours.
         proven: what the checks found.
     """
-    network = network_of(host)
+    network = correspondent_network(host)
     author = find_author(fields)
-    domain = None if author is None else organizational_domain(author.domain)
+    domain = None if author is None else correspondent_domain(author.domain)
     is_proven = domain is not None and domain in {
-        organizational_domain(one) for one in proven.author
+        correspondent_domain(one) for one in proven.author
     }
-    envelope = organizational_domain(proven.envelope) if proven.envelope else None
+    envelope = correspondent_domain(proven.envelope) if proven.envelope else None
     claimed = None
     if author is not None and network is not None and not is_proven:
         claimed = f"claimed:{network} {author.key}"
@@ -124,7 +124,9 @@ def identify(
     )
 
 
-def prove(spf: SpfFound | None, dkim: Sequence[DkimFound], dmarc: DmarcFound | None) -> Proven:
+def prove(
+    spf: SpfFound | None, dkim: Sequence[DkimFound], dmarc: DmarcFound | None
+) -> ProvenIdentity:
     """Say what the checks of the sender have proven.
 
     Security: a signature proves nothing here that leaves From or an end of the body unsigned. Where
@@ -134,7 +136,7 @@ def prove(spf: SpfFound | None, dkim: Sequence[DkimFound], dmarc: DmarcFound | N
     if spf is not None and spf.result == "pass" and spf.identity == "mailfrom":
         envelope = spf.domain
     if dmarc is not None and dmarc.result == "fail":
-        return Proven(envelope)
+        return ProvenIdentity(envelope)
     author = {
         one.domain
         for one in dkim
@@ -144,7 +146,7 @@ def prove(spf: SpfFound | None, dkim: Sequence[DkimFound], dmarc: DmarcFound | N
         author.add(envelope)
     if dmarc is not None and dmarc.result == "pass":
         author.add(dmarc.domain)
-    return Proven(envelope, frozenset(author - {""}))
+    return ProvenIdentity(envelope, frozenset(author - {""}))
 
 
 def find_author(fields: Sequence[Field]) -> Address | None:
@@ -162,7 +164,7 @@ def _author(value: bytes) -> Address | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def organizational_domain(domain: str) -> str:
+def correspondent_domain(domain: str) -> str:
     """Give the part of a domain that one organization registers (decision 0007 says why a list).
 
     A name that is itself a public suffix, or an address literal, is its own.
@@ -174,7 +176,7 @@ def organizational_domain(domain: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def network_of(host: str | None) -> str | None:
+def correspondent_network(host: str | None) -> str | None:
     """Give the network of a peer: IPv4 /24, IPv6 /48, the least that one customer moves around in.
 
     ``None``: no address, or a program of this machine.
@@ -210,7 +212,7 @@ def _host_of(fields: Sequence[Field]) -> str | None:
 
 
 # A quote that nothing closes goes on to the end: so nothing is read twice.
-def _proven_of(fields: Sequence[Field], authserv_id: str) -> Proven:
+def _proven_of(fields: Sequence[Field], authserv_id: str) -> ProvenIdentity:
     value = find_value(fields, b"authentication-results")
     read = None if value is None else read_results(value)
     if read is None or not is_same_name(read.authserv_id, authserv_id):
@@ -218,13 +220,13 @@ def _proven_of(fields: Sequence[Field], authserv_id: str) -> Proven:
     passed = [one for one in read.results if one.result == "pass"]
     envelope = _domains(passed, "spf", "smtp.mailfrom")
     if any([one.result == "fail" for one in read.results_of("dmarc")]):
-        return Proven(next(iter(envelope), None))
+        return ProvenIdentity(next(iter(envelope), None))
     author = {*envelope, *_domains(passed, "dkim", "header.d")}
     author |= _domains(passed, "dmarc", "header.from")
-    return Proven(next(iter(envelope), None), frozenset(author))
+    return ProvenIdentity(next(iter(envelope), None), frozenset(author))
 
 
-def _domains(results: Sequence[Result], method: str, name: str) -> set[str]:
+def _domains(results: Sequence[MethodResult], method: str, name: str) -> set[str]:
     """Give the domains that one method names, in ASCII."""
     found: set[str] = set()
     for result in results:

@@ -27,7 +27,7 @@ WATCH_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListEntry:
     """An address stands in a list."""
 
     zone: str
@@ -39,7 +39,7 @@ class Listing:
 class Asked:
     """What the lists said of one address."""
 
-    listed: tuple[Listing, ...]
+    listed: tuple[ListEntry, ...]
     inputs: tuple[str, ...]
     """Each question with its answer, one a line."""
     did_all_answer: bool
@@ -87,12 +87,12 @@ class DnsLists:
             all(one.outcome is not Outcome.FAILED for one in answers),
         )
 
-    def _read(self, zone: str, answer: Answer) -> Listing | None:
+    def _read(self, zone: str, answer: Answer) -> ListEntry | None:
         codes = tuple(value for value in answer.values if _is_listing(value))
         if not codes:
             return None
         weight = max(self._weights.get(f"{zone} {code}", self._weight(zone)) for code in codes)
-        return Listing(zone, codes, weight)
+        return ListEntry(zone, codes, weight)
 
     def _weight(self, zone: str) -> float:
         return self._weights.get(zone, 0.0)

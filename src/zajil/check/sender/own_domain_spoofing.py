@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from zajil.check.facts import MessageFacts
 from zajil.check.sender.author import find_authors
-from zajil.check.sender.correspondent import organizational_domain, prove
+from zajil.check.sender.correspondent import correspondent_domain, prove
 from zajil.check.sender.sender import SenderFindings
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Reason
@@ -47,9 +47,9 @@ def check_pretence(
     if not ours or _is_inside(facts.peer.host) or _is_open(sender):
         return []
     proven = {
-        organizational_domain(one) for one in prove(sender.spf, sender.dkim, sender.dmarc).author
+        correspondent_domain(one) for one in prove(sender.spf, sender.dkim, sender.dmarc).author
     }
-    if organizational_domain(ours[0]) in proven:
+    if correspondent_domain(ours[0]) in proven:
         return []
     is_list = any([field.name == b"list-id" for field in facts.fields])
     weight = _ON_A_LIST if is_list else None

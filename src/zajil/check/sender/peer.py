@@ -12,11 +12,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from zajil.check.content.view import printable
 from zajil.check.deadline import Deadline
-from zajil.check.sender.dns_lists import Asked, DnsLists, Listing
+from zajil.check.sender.dns_lists import Asked, DnsLists, ListEntry
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Reason
 from zajil.dns.flow import Flow, Outcome, Question, Resolve, run_flow
-from zajil.mailauth.authres import Result
+from zajil.mailauth.authres import MethodResult
 from zajil.tracking.events import CheckDone
 
 MAX_NAMES = 5
@@ -40,8 +40,8 @@ class PeerFindings:
     """What was found out about a peer."""
 
     iprev: Iprev
-    listed: tuple[Listing, ...]
-    results: tuple[Result, ...]
+    listed: tuple[ListEntry, ...]
+    results: tuple[MethodResult, ...]
     """For Authentication-Results."""
     reasons: tuple[Reason, ...]
     events: tuple[CheckDone, ...]
@@ -87,7 +87,7 @@ async def check_peer(
     events = [CheckDone(now_ms, "iprev", iprev.result, iprev.reason, iprev.inputs)]
     if lists:
         events.append(_lists_event(now_ms, ip, asked, lists))
-    results = (Result("iprev", iprev.result, (("policy.iprev", str(ip)),)),)
+    results = (MethodResult("iprev", iprev.result, (("policy.iprev", str(ip)),)),)
     return PeerFindings(iprev, asked.listed, results, tuple(reasons), tuple(events))
 
 
@@ -106,7 +106,7 @@ def _lists_event(
     return CheckDone(now_ms, "dns lists", result, reason, (*asked.inputs, *_told_broken(lists)))
 
 
-def _listed_reason(ip: IPv4Address | IPv6Address, listing: Listing) -> Reason:
+def _listed_reason(ip: IPv4Address | IPv6Address, listing: ListEntry) -> Reason:
     # A list of good addresses weighs below zero; it is no proof of anything.
     signal = "peer.listed" if listing.weight > 0 else "peer.vouched"
     return make_reason(signal, weight=listing.weight, ip=str(ip), list=listing.zone)

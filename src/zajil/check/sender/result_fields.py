@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from zajil.check.facts import MessageFacts
-from zajil.mailauth.authres import FIELD_NAME, Result, is_forged, write_field
+from zajil.mailauth.authres import FIELD_NAME, MethodResult, is_forged, write_field
 from zajil.message.address_list import parse_address_list
 from zajil.message.fields import Field, take_odd
 
@@ -18,7 +18,7 @@ identification section 5.6 has the last two removed)."""
 _DELIVERED_TO = b"delivered-to"
 
 
-def result_field(facts: MessageFacts, results: Sequence[Result]) -> bytes:
+def result_field(facts: MessageFacts, results: Sequence[MethodResult]) -> bytes:
     """Write our field; a submission says that somebody logged in (RFC 8601 section 2.7.4).
 
     Not who: the field travels to every recipient, and a log-in name is half of a log-in.
@@ -26,7 +26,7 @@ def result_field(facts: MessageFacts, results: Sequence[Result]) -> bytes:
     if facts.login is not None:
         sender = facts.reverse_path
         properties = (("smtp.mailfrom", str(sender)),) if sender else ()
-        results = (*results, Result("auth", "pass", properties))
+        results = (*results, MethodResult("auth", "pass", properties))
     written = write_field(facts.authserv_id, results)
     if facts.smtputf8 or written.isascii():
         return written

@@ -26,7 +26,7 @@ from zajil.check.verdict.verdict import Reason
 from zajil.config.options_check import CheckOptions
 from zajil.dns.flow import Flow, Resolve, run_flow
 from zajil.mailauth.arc import ArcFound, verify_arc
-from zajil.mailauth.authres import Result
+from zajil.mailauth.authres import MethodResult
 from zajil.mailauth.bimi import BimiFound, look_up_bimi
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.mailauth.dkim_verify import DkimFound, verify_dkim
@@ -52,7 +52,7 @@ class SenderFindings:
     """As it was given."""
     override: Override | None = None
     """Why a failure of DMARC does not count."""
-    results: tuple[Result, ...] = ()
+    results: tuple[MethodResult, ...] = ()
     """For Authentication-Results, those of the peer too."""
     reasons: tuple[Reason, ...] = ()
     """Without those of the peer."""

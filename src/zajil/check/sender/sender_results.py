@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zajil.check.facts import MessageFacts
 from zajil.mailauth.arc import ArcFound
-from zajil.mailauth.authres import Result
+from zajil.mailauth.authres import MethodResult
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import DmarcFound
 from zajil.mailauth.spf import SpfFound
@@ -23,9 +23,9 @@ _QUIET = ("pass", "none", "neutral")
 _SIGNED = re.compile(rb"(?:\A|;)[ \t\r\n]*+b[ \t\r\n]*+=([A-Za-z0-9+/ \t\r\n]{8,80})")
 
 
-def sender_results(facts: MessageFacts, found: SenderFindings) -> tuple[Result, ...]:
+def sender_results(facts: MessageFacts, found: SenderFindings) -> tuple[MethodResult, ...]:
     """Give the results in the order in which they were found (RFC 8601 section 2.7)."""
-    results: list[Result] = list(found.peer.results) if found.peer is not None else []
+    results: list[MethodResult] = list(found.peer.results) if found.peer is not None else []
     if found.spf is not None:
         results.append(_spf_result(facts, found.spf))
     if found.spf_helo is not None and found.spf_helo.result != "none":
@@ -39,21 +39,21 @@ def sender_results(facts: MessageFacts, found: SenderFindings) -> tuple[Result, 
     return tuple(results)
 
 
-def _spf_result(facts: MessageFacts, found: SpfFound) -> Result:
+def _spf_result(facts: MessageFacts, found: SpfFound) -> MethodResult:
     if facts.reverse_path is None:
         return _helo_result(facts, found)
     sender = (("smtp.mailfrom", str(facts.reverse_path)),)
-    return Result("spf", found.result, sender, _reason(found.result, found.reason))
+    return MethodResult("spf", found.result, sender, _reason(found.result, found.reason))
 
 
-def _helo_result(facts: MessageFacts, found: SpfFound) -> Result:
+def _helo_result(facts: MessageFacts, found: SpfFound) -> MethodResult:
     name = (("smtp.helo", facts.claimed_name[:253]),)
-    return Result("spf", found.result, name, _reason(found.result, found.reason))
+    return MethodResult("spf", found.result, name, _reason(found.result, found.reason))
 
 
-def _dkim_results(fields: Sequence[Field], found: Sequence[DkimFound]) -> list[Result]:
+def _dkim_results(fields: Sequence[Field], found: Sequence[DkimFound]) -> list[MethodResult]:
     if not found:
-        return [Result("dkim", "none")]
+        return [MethodResult("dkim", "none")]
     signatures = [field for field in fields if field.name == b"dkim-signature"]
     results = []
     for one, field in zip(found, signatures, strict=False):
@@ -67,30 +67,30 @@ def _dkim_results(fields: Sequence[Field], found: Sequence[DkimFound]) -> list[R
             text = b"".join(start[1].split())[:8].decode("ascii")
             properties.append(("header.b", text))
         results.append(
-            Result("dkim", one.result, tuple(properties), _reason(one.result, one.reason))
+            MethodResult("dkim", one.result, tuple(properties), _reason(one.result, one.reason))
         )
     return results
 
 
-def _arc_result(facts: MessageFacts, found: ArcFound) -> Result:
+def _arc_result(facts: MessageFacts, found: ArcFound) -> MethodResult:
     if found.cv == "none":
-        return Result("arc", "none")
+        return MethodResult("arc", "none")
     properties: list[tuple[str, str]] = []
     if found.oldest_pass is not None:
         properties.append(("header.oldest-pass", str(found.oldest_pass)))
     if facts.peer is not None:
         properties.append(("smtp.remote-ip", facts.peer.host))
-    return Result("arc", found.cv, tuple(properties), _reason(found.cv, found.reason))
+    return MethodResult("arc", found.cv, tuple(properties), _reason(found.cv, found.reason))
 
 
-def _dmarc_result(found: DmarcFound, is_overridden: bool) -> Result:
+def _dmarc_result(found: DmarcFound, is_overridden: bool) -> MethodResult:
     properties: list[tuple[str, str]] = []
     if found.domain:
         properties.append(("header.from", found.domain))
     if found.record is not None:
         properties.append(("policy.dmarc", found.policy))
     reason = "overridden by local policy" if is_overridden else _reason(found.result, found.reason)
-    return Result("dmarc", found.result, tuple(properties), reason)
+    return MethodResult("dmarc", found.result, tuple(properties), reason)
 
 
 def _reason(result: str, reason: str) -> str:

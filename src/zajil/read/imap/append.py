@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable
 
-from zajil.imap.command import Append
+from zajil.imap.command import AppendCommand
 from zajil.imap.response import Completion
 from zajil.message.source import Source, size_of
 from zajil.read.imap.context import TRY_CREATE, Context
@@ -21,7 +21,7 @@ _BARE = re.compile(rb"\r\n|\r|\n")
 class Upload:
     """One message on its way in; past ``store.inline_limit`` it goes to a file while it arrives."""
 
-    def __init__(self, command: Append, mailbox: Mailbox, spill: Spill) -> None:
+    def __init__(self, command: AppendCommand, mailbox: Mailbox, spill: Spill) -> None:
         self.command = command
         self.mailbox = mailbox
         self.has_nul = False
@@ -45,7 +45,7 @@ class Upload:
         return self._spill.content()
 
 
-async def begin(context: Context, command: Append) -> Upload | Completion:
+async def begin(context: Context, command: AppendCommand) -> Upload | Completion:
     """Look whether the mailbox may take a message before it is sent; else give the refusal."""
     account_id, store = context.account.account_id, context.store
     box = await context.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))

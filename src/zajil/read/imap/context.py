@@ -14,7 +14,7 @@ from zajil.imap.server import ImapServerConnection
 from zajil.login.account import Account
 from zajil.message.part import Part
 from zajil.net.drive_imap import Stream
-from zajil.read.imap.view import View
+from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Unit
@@ -49,13 +49,13 @@ class Context:
     engine: ImapServerConnection
     stream: Stream
     clock: Clock
-    view: View | None = None
+    view: SelectedMailbox | None = None
     """The selected mailbox; ``None``: none is."""
     structures: OrderedDict[StructureKey, Part] = field(default_factory=OrderedDict)
     """Of large messages read last: a phone fetches an attachment in many pieces."""
 
     @property
-    def selected(self) -> View:
+    def selected(self) -> SelectedMailbox:
         """The selected mailbox.
 
         Raises:

@@ -20,7 +20,7 @@ from zajil.imap.response import Completion
 from zajil.read.imap.content import Content, Needs, Piece, answer_size, needs_of
 from zajil.read.imap.context import Context
 from zajil.read.imap.flags import change
-from zajil.read.imap.view import View
+from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.blobs import NoSuchBlob
@@ -79,7 +79,7 @@ async def _mark_seen(
 class _Answer:
     """What is to be sent of each message."""
 
-    view: View
+    view: SelectedMailbox
     items: tuple[FetchItem, ...]
     needs: Needs
     marked: frozenset[Uid]

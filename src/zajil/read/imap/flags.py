@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zajil.core.ids import Uid
-from zajil.imap.command import Store, StoreMode
+from zajil.imap.command import StoreCommand, StoreMode
 from zajil.imap.response import Completion, untagged
 from zajil.read.imap.context import PORTION, Context
-from zajil.read.imap.view import View
+from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.mail.flags import TooManyKeywords
 from zajil.store.mail.message_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.messages import MessageFlags
@@ -22,7 +22,7 @@ _MODES = {
 }
 
 
-async def store_flags(context: Context, command: Store) -> Completion:
+async def store_flags(context: Context, command: StoreCommand) -> Completion:
     """Change flags, and say what they are now unless the client asked for silence."""
     view = context.selected
     if view.read_only:
@@ -63,7 +63,9 @@ async def change(
     return results
 
 
-def _tell(context: Context, view: View, results: tuple[MessageFlags, ...], *, uid: bool) -> None:
+def _tell(
+    context: Context, view: SelectedMailbox, results: tuple[MessageFlags, ...], *, uid: bool
+) -> None:
     for one in results:
         number = view.number_of(one.uid)
         if number is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zajil.core.ids import MailboxId
-from zajil.imap.command import Create, Delete, Rename, Status, StatusItem, Subscribe
+from zajil.imap.command import Create, Delete, Rename, StatusCommand, StatusItem, Subscribe
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.context import NO_MAILBOX, PORTION, Context
 from zajil.read.imap.expunge import empty
@@ -13,9 +13,9 @@ from zajil.read.imap.select import leave
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailboxes import (
     INBOX,
-    Counts,
     DeleteMailbox,
     Mailbox,
+    MailboxCounts,
     MailboxExists,
     MailboxIsFixed,
     NameTooLong,
@@ -124,7 +124,7 @@ async def subscribe(context: Context, command: Subscribe) -> Completion:
     return Completion("OK", "done")
 
 
-async def status(context: Context, command: Status) -> Completion:
+async def status(context: Context, command: StatusCommand) -> Completion:
     """Count a mailbox without selecting it."""
     account_id = context.account.account_id
     box = await context.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
@@ -156,7 +156,9 @@ async def status_lines(
     }
 
 
-def _status_line(box: Mailbox, counts: Counts, recent: int, items: tuple[StatusItem, ...]) -> bytes:
+def _status_line(
+    box: Mailbox, counts: MailboxCounts, recent: int, items: tuple[StatusItem, ...]
+) -> bytes:
     values = {
         StatusItem.MESSAGES: counts.messages,
         StatusItem.RECENT: recent,

@@ -38,7 +38,7 @@ from zajil.imap.search_key import (
 from zajil.message.normal_form import normal_form
 from zajil.read.imap.context import Context
 from zajil.read.imap.search_text import MessageText
-from zajil.read.imap.view import View
+from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.message_conditions import (
     Condition,
@@ -154,7 +154,7 @@ class _Spans(NamedTuple):
 class Matcher:
     """One search key over one view of a mailbox."""
 
-    def __init__(self, view: View, key: SearchKey) -> None:
+    def __init__(self, view: SelectedMailbox, key: SearchKey) -> None:
         self._view = view
         self._terms: dict[str, str] = {}
         self._count = 0

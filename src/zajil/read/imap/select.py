@@ -13,7 +13,7 @@ from zajil.imap.flag import SYSTEM_FLAGS
 from zajil.imap.response import Completion, flag_list, untagged, untagged_status
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.expunge import expunge_deleted
-from zajil.read.imap.view import View
+from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.errors import StoreError
 from zajil.store.mail.append import NoSuchMailbox
@@ -36,7 +36,7 @@ async def select(context: Context, command: Select) -> Completion:
     recent_from = Uid(box.recent_from)
     if not command.read_only:
         recent_from = await _take_recent(context, box, recent_from, Uid(box.uid_next))
-    view = View(
+    view = SelectedMailbox(
         mailbox=box,
         read_only=command.read_only,
         uids=uids,
@@ -85,7 +85,7 @@ async def _take_recent(context: Context, box: Mailbox, recent_from: Uid, until: 
         return until
 
 
-def follow(context: Context, view: View) -> None:
+def follow(context: Context, view: SelectedMailbox) -> None:
     """Hear of every commit that changes the mailbox, from now on."""
 
     def changed() -> None:
@@ -160,7 +160,7 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
     return True
 
 
-async def _follow_store(context: Context, view: View) -> MailboxChanges | None:
+async def _follow_store(context: Context, view: SelectedMailbox) -> MailboxChanges | None:
     """Tell the next changes, but for what was expunged; ``None``: the mailbox is gone."""
     box, send = view.mailbox, context.engine.untagged
     place = (box.account_id, box.mailbox_id, view.modseq, view.uid_next)
@@ -181,6 +181,6 @@ async def _follow_store(context: Context, view: View) -> MailboxChanges | None:
     return changes
 
 
-def _tell_expunged(context: Context, view: View) -> None:
+def _tell_expunged(context: Context, view: SelectedMailbox) -> None:
     for line in view.expunge_lines():
         context.engine.untagged(line)

@@ -14,8 +14,8 @@ from zajil.imap.response import untagged_status
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.traced import TracedImapConnection
 from zajil.login.service import LoginService
+from zajil.net.admission import Admission
 from zajil.net.drive_imap import ImapListener, ImapTimes, Stream
-from zajil.net.entrance import Entrance
 from zajil.net.peer import Peer
 from zajil.read.imap.session import ImapServices, ImapSession, capabilities
 from zajil.store.engine.open import Store
@@ -44,7 +44,7 @@ class ImapService:
         clock: Clock,
         *,
         times: ImapTimes | None = None,
-        entrance: Entrance | None = None,
+        entrance: Admission | None = None,
         trace: Callable[[Peer, str], None] | None = None,
     ) -> None:
         starttls = tls is not None and not implicit_tls
@@ -61,7 +61,7 @@ class ImapService:
             tls=tls,
             implicit_tls=implicit_tls,
             times=times or ImapTimes(),
-            entrance=entrance or Entrance(),
+            entrance=entrance or Admission(),
         )
 
     async def serve(self, sock: socket.socket) -> None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from zajil.core.clock import Clock
 from zajil.imap import command as c
-from zajil.imap.grammar import CommandError
+from zajil.imap.grammar import BadSyntax
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.server import ImapServerConnection
-from zajil.imap.state import State
+from zajil.imap.state import ImapState
 from zajil.login.service import LoginService
 from zajil.net.drive_imap import Stream
 from zajil.net.peer import Peer
@@ -32,11 +32,11 @@ logger = logging.getLogger(__name__)
 
 _UNAVAILABLE = Completion("NO", "try again later", "UNAVAILABLE")
 
-_LOOKS = (c.Noop, c.Check, c.Expunge, c.Status)
+_LOOKS = (c.NoopCommand, c.Check, c.Expunge, c.StatusCommand)
 """Commands before whose end the store is asked for news, whether it called or not."""
 _SILENT = (c.Logout, c.Close, c.Unselect, c.Select)
 """Commands after which nothing is told of the mailbox: it is being left, or was just read."""
-_NUMBERED = (c.Fetch, c.Store, c.Search)
+_NUMBERED = (c.Fetch, c.StoreCommand, c.Search)
 """In their form without UID, numbers must not change under them (RFC 3501 section 7.4.1)."""
 
 
@@ -96,7 +96,7 @@ class ImapSession:
             return
         try:
             completion = await self._answer(event)
-        except CommandError as error:
+        except BadSyntax as error:
             completion = error.completion
         except NoSuchMailbox:
             # The selected mailbox was deleted by somebody else: the report below ends with BYE.
@@ -128,7 +128,7 @@ class ImapSession:
             case c.Capability():
                 self._engine.untagged(untagged(b"CAPABILITY", self._capabilities().encode()))
                 return Completion("OK", "capabilities are sent")
-            case c.Noop():
+            case c.NoopCommand():
                 return Completion("OK", "nothing done")
             case c.Logout():
                 self._engine.untagged(untagged_status("BYE", "until next time"))
@@ -136,11 +136,11 @@ class ImapSession:
             case c.Id():
                 self._engine.untagged(untagged(b'ID ("name" "Zajil")'))
                 return Completion("OK", "pleased to meet you")
-            case c.Login(login, password):
+            case c.LoginCommand(login, password):
                 return self._welcome(await self._log_in.log_in(login, password))
             case c.Authenticate():
                 return self._welcome(await self._log_in.authenticate(event))
-            case c.AuthResponse(data):
+            case c.AuthenticateResponse(data):
                 return self._welcome(await self._log_in.go_on(data))
             case _ if self._context is not None:
                 return await self._answer_owner(self._context, event)
@@ -152,7 +152,7 @@ class ImapSession:
                 return await select.select(context, event)
             case c.Fetch():
                 return await fetch(context, event)
-            case c.Store():
+            case c.StoreCommand():
                 return await store_flags(context, event)
             case c.Search():
                 return await search(context, event)
@@ -160,14 +160,14 @@ class ImapSession:
                 return await copy_move.copy(context, event)
             case c.Expunge():
                 return await expunge.expunge(context, event)
-            case c.Append():
+            case c.AppendCommand():
                 return await self._begin_append(context, event)
-            case c.BodyChunk(data):
+            case c.LiteralChunk(data):
                 taken = None if self._upload is None else self._upload.add(data)
                 if taken is not None:
                     await taken
                 return None
-            case c.BodyEnd():
+            case c.LiteralEnd():
                 return await self._finish_append(context, event)
             case c.Idle():
                 await idle.begin(context)
@@ -197,7 +197,7 @@ class ImapSession:
                 return await mailbox_admin.rename(context, event)
             case c.Subscribe():
                 return await mailbox_admin.subscribe(context, event)
-            case c.Status():
+            case c.StatusCommand():
                 return await mailbox_admin.status(context, event)
             case c.List():
                 return await mailbox_list.list_(context, event)
@@ -228,12 +228,12 @@ class ImapSession:
         return capabilities(
             self._services,
             encrypted=self._engine.encrypted,
-            logged_in=self._engine.state is not State.NOT_AUTHENTICATED,
+            logged_in=self._engine.state is not ImapState.NOT_AUTHENTICATED,
         )
 
     # ---- the rest ---------------------------------------------------------------------------
 
-    async def _begin_append(self, context: Context, event: c.Append) -> Completion | None:
+    async def _begin_append(self, context: Context, event: c.AppendCommand) -> Completion | None:
         upload = await append.begin(context, event)
         if isinstance(upload, Completion):
             return upload
@@ -241,7 +241,7 @@ class ImapSession:
         self._engine.go_ahead()
         return None
 
-    async def _finish_append(self, context: Context, event: c.BodyEnd) -> Completion:
+    async def _finish_append(self, context: Context, event: c.LiteralEnd) -> Completion:
         upload, self._upload = self._upload, None
         if upload is None:
             raise RuntimeError("a message came that nobody asked for")

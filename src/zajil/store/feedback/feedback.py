@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
-from zajil.store.feedback.training import MAX_SAID, Kind, Said
+from zajil.store.feedback.training import MAX_SAID, Feedback, Kind
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.messages import Message, MessageFlags
 from zajil.store.schema import mailbox, message, trained, word_model
@@ -26,7 +26,7 @@ _KEPT_IN = frozenset({None, "archive"})
 
 def said_by_move(
     account_id: AccountId, source: str | None, target: str | None, found: Sequence[Message]
-) -> list[Said]:
+) -> list[Feedback]:
     """Give what a move or a copy says.
 
     Args:
@@ -38,7 +38,7 @@ def said_by_move(
     kind = _kind_of_move(source, target)
     if kind is None:
         return []
-    return [Said(account_id, one.blob_id, one.mail_id, kind) for one in found[:MAX_SAID]]
+    return [Feedback(account_id, one.blob_id, one.mail_id, kind) for one in found[:MAX_SAID]]
 
 
 def _kind_of_move(source: str | None, target: str | None) -> Kind | None:
@@ -56,7 +56,7 @@ def said_by_flags(
     mailbox_id: MailboxId,
     before: Sequence[MessageFlags],
     after: Mapping[Uid, MessageFlags],
-) -> list[Said]:
+) -> list[Feedback]:
     """Give what a change of flags says; asks the store only if it says anything.
 
     Args:
@@ -85,7 +85,7 @@ def said_by_flags(
             message.c.mailbox_id == mailbox_id, message.c.uid.in_(list(kinds))
         )
     )
-    return [Said(account_id, row.blob_id, row.mail_id, kinds[row.uid]) for row in rows]
+    return [Feedback(account_id, row.blob_id, row.mail_id, kinds[row.uid]) for row in rows]
 
 
 def _kind_of_flags(before: frozenset[str], after: frozenset[str]) -> Kind | None:

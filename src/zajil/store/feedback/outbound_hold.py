@@ -2,7 +2,7 @@
 
 A stranger is a recipient elsewhere that the account never wrote to. They are counted in the commit
 that accepts the mail, so that all workers and nodes agree. Who is held stays so, through restarts,
-until an operator lets it go (``unhold``).
+until an operator lets it go (``release_account``).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class StrangerCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class OutboundHold:
     """What is looked at when an account sends a mail."""
 
     account_id: AccountId
@@ -94,7 +94,7 @@ class Guard:
     limit: StrangerLimit
 
 
-def guard_intake(tx: Connection, intake: Intake, guard: Guard) -> tuple[Intake, bool]:
+def hold_if_unusual(tx: Connection, intake: Intake, guard: OutboundHold) -> tuple[Intake, bool]:
     """Count the strangers a mail goes to, and hold its remote copies where they are too many.
 
     Part of a unit of work: not idempotent; locks the counts of the account, then its memory of the
@@ -191,7 +191,7 @@ class HeldNotice:
     """To its owner and to the postmaster."""
 
 
-def tell_held(tx: Connection, items: Sequence[HeldNotice]) -> list[bool]:
+def claim_held_notices(tx: Connection, items: Sequence[HeldNotice]) -> list[bool]:
     """Put the notices into their mailboxes, once for each time an account is held.
 
     Unit of work: idempotent; locks the counts of the account, then the mailboxes.
@@ -215,7 +215,7 @@ def tell_held(tx: Connection, items: Sequence[HeldNotice]) -> list[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Unhold:
+class ReleaseAccount:
     """An operator lets an account go."""
 
     account_id: AccountId
@@ -227,7 +227,9 @@ class Unhold:
     """What was held back is dropped, not sent."""
 
 
-def unhold(tx: Connection, items: Sequence[Unhold]) -> list[tuple[MailId, ...] | None]:
+def release_account(
+    tx: Connection, items: Sequence[ReleaseAccount]
+) -> list[tuple[MailId, ...] | None]:
     """Let accounts go, and send or drop what was held back.
 
     Unit of work: idempotent; locks the counts of the accounts; touches the queue's topic.
@@ -238,7 +240,7 @@ def unhold(tx: Connection, items: Sequence[Unhold]) -> list[tuple[MailId, ...] |
     return [_unhold(tx, item) for item in items]
 
 
-def _unhold(tx: Connection, item: Unhold) -> tuple[MailId, ...] | None:
+def _unhold(tx: Connection, item: ReleaseAccount) -> tuple[MailId, ...] | None:
     let_go = (
         sa.update(stranger_count)
         .where(

@@ -70,7 +70,7 @@ NOTHING = Counts()
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class HistoryChange:
     """One deed of an account, about everything that names the correspondent of one mail."""
 
     account_id: AccountId
@@ -79,7 +79,7 @@ class Lesson:
     at_ms: int
 
 
-def learn(tx: Connection, items: Sequence[Lesson]) -> list[None]:
+def learn(tx: Connection, items: Sequence[HistoryChange]) -> list[None]:
     """Add to the counts, and give each account its voice in those of the installation.
 
     Unit of work: not idempotent; locks the rows it changes, in the order of account and key;
@@ -97,7 +97,7 @@ def learn(tx: Connection, items: Sequence[Lesson]) -> list[None]:
     return [None] * len(items)
 
 
-def _whose(item: Lesson) -> tuple[AccountId, AccountId]:
+def _whose(item: HistoryChange) -> tuple[AccountId, AccountId]:
     return INSTALLATION, item.account_id
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailId
-from zajil.store.feedback.outbound_hold import Guard, guard_intake
+from zajil.store.feedback.outbound_hold import OutboundHold, hold_if_unusual
 from zajil.store.mail.intake import Intake, accept
 from zajil.store.schema import send_count
 
@@ -69,7 +69,7 @@ class CountedIntake:
     """As the sender named them: what an alias stands for does not count."""
     limit: SendLimit | None
     """``None``: nothing is counted."""
-    guard: Guard | None = None
+    guard: OutboundHold | None = None
     """``None``: strangers are not counted."""
 
 
@@ -109,7 +109,7 @@ def accept_counted(tx: Connection, items: Sequence[CountedIntake]) -> list[Taken
             continue
         intake, is_first_held = item.intake, False
         if item.guard is not None:
-            intake, is_first_held = guard_intake(tx, intake, item.guard)
+            intake, is_first_held = hold_if_unusual(tx, intake, item.guard)
         intakes[index] = intake
         taken[index] = Taken(intake.mail_id, is_first_held)
     accept(tx, [intakes[index] for index in sorted(intakes)])

@@ -35,7 +35,7 @@ MAX_SAID = 500
 _CLAIMED = 50
 
 
-class Said(NamedTuple):
+class Feedback(NamedTuple):
     """A user said something of a message."""
 
     account_id: AccountId
@@ -45,7 +45,7 @@ class Said(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class TrainingClaim:
     """What ``claim_training`` takes."""
 
     now_ms: int
@@ -81,7 +81,7 @@ class ModelState:
 # ---- the queue ----------------------------------------------------------------------------------
 
 
-def note_said(tx: Connection, said: Iterable[Said]) -> None:
+def record_feedback(tx: Connection, said: Iterable[Feedback]) -> None:
     """Put into the queue what was said; call it inside the unit that moves the messages."""
     # One row for one message: the last word counts, also over one that is being learned.
     rows = {(one.account_id, one.blob_id): one for one in said}
@@ -98,7 +98,7 @@ def note_said(tx: Connection, said: Iterable[Said]) -> None:
     )
 
 
-def claim_training(tx: Connection, items: Sequence[Claim]) -> list[tuple[Said, ...]]:
+def claim_training(tx: Connection, items: Sequence[TrainingClaim]) -> list[tuple[Feedback, ...]]:
     """Take some of what waits; nobody else gets it until the lease has ended.
 
     Unit of work: not idempotent; locks rows of the queue.
@@ -114,7 +114,7 @@ def claim_training(tx: Connection, items: Sequence[Claim]) -> list[tuple[Said, .
                 .values(lease_until_ms=item.lease_until_ms)
             )
         taken.append(
-            tuple([Said(row.account_id, row.blob_id, row.mail_id, row.kind) for row in rows])
+            tuple([Feedback(row.account_id, row.blob_id, row.mail_id, row.kind) for row in rows])
         )
     return taken
 

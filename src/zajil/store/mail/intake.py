@@ -27,7 +27,7 @@ from zajil.tracking.events import TrackingEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitReason:
     """A copy of ours that is not filed at once: a row of the queue, without a next hop."""
 
     due_ms: int
@@ -51,7 +51,7 @@ class LocalCopy:
     prefix: str = ""
     """What differs per recipient: Return-Path and Delivered-To, each with its CRLF."""
     options: RecipientOptions = PLAIN_RECIPIENT
-    wait: Wait | None = None
+    wait: WaitReason | None = None
     """``None``: it lies in its mailbox in the commit of its acceptance. Else ``flags`` and
     ``prefix`` are of no use: the copy is made later."""
     is_repeated: bool = False

@@ -64,7 +64,7 @@ class Mailbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class MailboxCounts:
     """How full a mailbox is."""
 
     messages: int
@@ -103,10 +103,12 @@ def find_role(conn: Connection, account_id: AccountId, role: str) -> Mailbox | N
     return None if row is None else _row(row)
 
 
-def count_messages(conn: Connection, mailbox_ids: Sequence[MailboxId]) -> dict[MailboxId, Counts]:
+def count_messages(
+    conn: Connection, mailbox_ids: Sequence[MailboxId]
+) -> dict[MailboxId, MailboxCounts]:
     """Count messages; every id asked for has an answer, an empty or unknown one zeros."""
     unseen = sa.func.sum(sa.case((message.c.flags.op("&")(FLAG_BITS["\\Seen"]) == 0, 1), else_=0))
-    counts = dict.fromkeys(mailbox_ids, Counts(0, 0, 0))
+    counts = dict.fromkeys(mailbox_ids, MailboxCounts(0, 0, 0))
     for start in range(0, len(mailbox_ids), _AT_ONCE):
         rows = conn.execute(
             sa.select(message.c.mailbox_id, sa.func.count(), unseen, sa.func.sum(message.c.size))
@@ -114,7 +116,7 @@ def count_messages(conn: Connection, mailbox_ids: Sequence[MailboxId]) -> dict[M
             .group_by(message.c.mailbox_id)
         )
         for mailbox_id, messages, not_seen, size in rows:
-            counts[mailbox_id] = Counts(messages, int(not_seen), int(size))
+            counts[mailbox_id] = MailboxCounts(messages, int(not_seen), int(size))
     return counts
 
 

@@ -22,7 +22,7 @@ from zajil.core.ids import AccountId, MailboxId, MailId, ModSeq, Uid
 from zajil.store.engine.batch import mailbox_topic, require_space, touch
 from zajil.store.engine.rows import insert_rows
 from zajil.store.feedback.feedback import said_by_flags, said_by_move
-from zajil.store.feedback.training import note_said
+from zajil.store.feedback.training import record_feedback
 from zajil.store.mail.append import (
     Append,
     Appended,
@@ -303,7 +303,7 @@ def _change_flags(tx: Connection, item: FlagChange) -> tuple[MessageFlags, ...]:
                 .values(flags=bits, keywords=keywords, modseq=modseq)
             )
         changed.update((uid, MessageFlags(uid, modseq, flags)) for uid in uids)
-    note_said(tx, said_by_flags(tx, item.account_id, item.mailbox_id, before, changed))
+    record_feedback(tx, said_by_flags(tx, item.account_id, item.mailbox_id, before, changed))
     return tuple([changed.get(one.uid, one) for one in before])
 
 
@@ -359,7 +359,7 @@ def _copy(
     placed = append_messages(tx, appends)
     pairs = zip([one.uid for one in found], [one.uid for one in placed], strict=True)
     source, target = boxes[item.mailbox_id], boxes[item.target_id]
-    note_said(tx, said_by_move(item.account_id, source.role, target.role, found))
+    record_feedback(tx, said_by_move(item.account_id, source.role, target.role, found))
     return Copied(target.uid_validity, tuple(pairs))
 
 

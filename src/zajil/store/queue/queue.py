@@ -51,7 +51,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Claimed:
+class LeasedRecipient:
     """One recipient that is now ours to try; equal only to itself, so it may be a key."""
 
     mail_id: MailId
@@ -92,7 +92,7 @@ class Claimed:
         return self.addressed_as or self.recipient
 
 
-def claim(tx: Connection, items: Sequence[Claim]) -> list[list[Claimed]]:
+def claim(tx: Connection, items: Sequence[Claim]) -> list[list[LeasedRecipient]]:
     """Lease recipients that are due, those of one mail together, the longest due first.
 
     Unit of work: two claimers never get the same row; on PostgreSQL rows that another transaction
@@ -101,7 +101,7 @@ def claim(tx: Connection, items: Sequence[Claim]) -> list[list[Claimed]]:
     return [_claim(tx, item) for item in items]
 
 
-def _claim(tx: Connection, item: Claim) -> list[Claimed]:
+def _claim(tx: Connection, item: Claim) -> list[LeasedRecipient]:
     parameters = {
         "owner_": item.owner,
         "token_": item.token,
@@ -127,9 +127,9 @@ def _claim(tx: Connection, item: Claim) -> list[Claimed]:
     return claimed
 
 
-def _claimed(row: Any, of: Any, token: str) -> Claimed:
+def _claimed(row: Any, of: Any, token: str) -> LeasedRecipient:
     """Raise BadAddress or ValueError for what another version, or a hand, wrote into the row."""
-    return Claimed(
+    return LeasedRecipient(
         mail_id=row.mail_id,
         position=row.position,
         recipient=parse_address(row.address),

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from zajil.mailauth.dmarc_report import (
     AggregateReport,
     DkimResult,
-    Override,
+    PolicyOverride,
     PublishedPolicy,
     ReportRow,
     SpfResult,
@@ -25,7 +25,7 @@ def decode_row(text: str, count: int) -> ReportRow:
     """Read a row, with a count of its own."""
     value = json.loads(text)
     value["count"] = count
-    value["overrides"] = tuple([Override(**one) for one in value["overrides"]])
+    value["overrides"] = tuple([PolicyOverride(**one) for one in value["overrides"]])
     value["dkim_results"] = tuple([DkimResult(**one) for one in value["dkim_results"]])
     value["spf_results"] = tuple([SpfResult(**one) for one in value["spf_results"]])
     return ReportRow(**value)

@@ -14,7 +14,7 @@ from zajil.login.account import Account
 from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.open import Store
 from zajil.web.page import Visitor
-from zajil.web.webmail.boxes import load_boxes
+from zajil.web.webmail.mailboxes import load_boxes
 
 _STILL_SECONDS = 25
 """Silence before a line that says nothing: proxies close what is silent for a minute."""

@@ -22,7 +22,7 @@ ACCOUNTS = "accounts"
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class WorkerResources:
     """What one worker has to build its parts from."""
 
     configuration: Configuration

@@ -11,9 +11,9 @@ from enum import Enum, auto
 
 from zajil.config.options import QueueOptions
 from zajil.core.envelope import Notify
-from zajil.deliver.outgoing import Outcome, Outgoing, Result, Results
+from zajil.deliver.outgoing_mail import AttemptOutcome, Outgoing, RecipientResult, Results
 from zajil.store.mail.intake import Intake
-from zajil.store.queue.queue import Claimed
+from zajil.store.queue.queue import LeasedRecipient
 from zajil.store.queue.settlement import RowResult, Settlement
 from zajil.tracking.events import (
     DeliveryDeferred,
@@ -24,10 +24,10 @@ from zajil.tracking.events import (
     TrackingEvent,
 )
 
-NextTry = Callable[[Claimed], int]
+NextTry = Callable[[LeasedRecipient], int]
 """When a recipient that was deferred is tried again."""
 
-Pair = tuple[Claimed, Result]
+Pair = tuple[LeasedRecipient, RecipientResult]
 """A recipient, and what became of it."""
 
 
@@ -67,18 +67,18 @@ def sort_results(outgoing: Outgoing, results: Results, now_ms: int, queue: Queue
 
 
 def _notice_for(
-    claimed: Claimed, result: Result, now_ms: int, queue: QueueOptions
+    claimed: LeasedRecipient, result: RecipientResult, now_ms: int, queue: QueueOptions
 ) -> Notice | None:
     wanted = claimed.options.notify
     if result.outcome in _DEAD:
         return Notice.FAILURE if wanted is None or Notify.FAILURE in wanted else None
     if claimed.reverse_path is None:
         return None
-    if result.outcome is Outcome.DELIVERED:
+    if result.outcome is AttemptOutcome.DELIVERED:
         if wanted is None or Notify.SUCCESS not in wanted or result.reports:
             return None
         return Notice.SUCCESS
-    if result.outcome is Outcome.DEFERRED and _is_late(claimed, now_ms, queue):
+    if result.outcome is AttemptOutcome.DEFERRED and _is_late(claimed, now_ms, queue):
         # Not said: our own writers are warned. Whoever wrote from elsewhere is not: the address
         # may be forged, and who is told then did not write.
         asked = claimed.account_id is not None if wanted is None else Notify.DELAY in wanted
@@ -86,7 +86,7 @@ def _notice_for(
     return None
 
 
-def _is_late(claimed: Claimed, now_ms: int, queue: QueueOptions) -> bool:
+def _is_late(claimed: LeasedRecipient, now_ms: int, queue: QueueOptions) -> bool:
     """Tell whether it is time for the one warning; the wait counts from the release on."""
     released_ms = claimed.expires_ms - queue.lifetime
     warned = claimed.warned or not queue.delay_warning
@@ -96,7 +96,7 @@ def _is_late(claimed: Claimed, now_ms: int, queue: QueueOptions) -> bool:
 _NOBODY_IS_TOLD = (
     "Nobody is told of failures: the sender asked for that, or the mail looked like junk."
 )
-_DEAD = (Outcome.FAILED, Outcome.EXPIRED)
+_DEAD = (AttemptOutcome.FAILED, AttemptOutcome.EXPIRED)
 
 
 # ---- what is written ----------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def settle_pairs(
     rows: list[RowResult] = []
     told: list[TrackingEvent] = []
     for claimed, result in pairs:
-        due_ms = next_try_ms(claimed) if result.outcome is Outcome.DEFERRED else now_ms
+        due_ms = next_try_ms(claimed) if result.outcome is AttemptOutcome.DEFERRED else now_ms
         rows.append(_row(claimed, result, due_ms, now_ms if warned else None))
         told += _events(claimed, result, due_ms, now_ms)
     mail = pairs[0][0]
@@ -134,38 +134,42 @@ def settle_pairs(
     return Settlement(mail.mail_id, mail.token, now_ms, tuple(rows), events, dsn)
 
 
-def _row(claimed: Claimed, result: Result, due_ms: int, warned_ms: int | None) -> RowResult:
+def _row(
+    claimed: LeasedRecipient, result: RecipientResult, due_ms: int, warned_ms: int | None
+) -> RowResult:
     position, why = claimed.position, result.diagnostic
     match result.outcome:
-        case Outcome.DELIVERED:
+        case AttemptOutcome.DELIVERED:
             filed = result.filed
             if filed is None:
                 return RowResult(position, "delivered", why)
             name = filed.filing.mailbox_name
             return RowResult(position, "delivered", why, tries=0, mailbox=name, copy=filed.copy)
-        case Outcome.DEFERRED:
+        case AttemptOutcome.DEFERRED:
             return RowResult(position, "waiting", why, due_ms, warned_ms=warned_ms)
-        case Outcome.FAILED:
+        case AttemptOutcome.FAILED:
             return RowResult(position, "bounced", why)
-        case Outcome.EXPIRED:
+        case AttemptOutcome.EXPIRED:
             return RowResult(position, "expired", why, tries=0)
-        case Outcome.UNTRIED:
+        case AttemptOutcome.UNTRIED:
             return RowResult(position, "waiting", claimed.reason, due_ms, tries=0)
 
 
-def _events(claimed: Claimed, result: Result, due_ms: int, now_ms: int) -> list[TrackingEvent]:
+def _events(
+    claimed: LeasedRecipient, result: RecipientResult, due_ms: int, now_ms: int
+) -> list[TrackingEvent]:
     who, host, why = str(claimed.recipient), result.remote_mta, result.diagnostic
     match result.outcome:
-        case Outcome.DELIVERED:
+        case AttemptOutcome.DELIVERED:
             filed = result.filed
             if filed is None:
                 return [RecipientDelivered(now_ms, who, host or "", why)]
             account, filing = str(filed.account), filed.filing
             return [MailboxFiled(now_ms, who, account, filing.mailbox_name, filing.reason)]
-        case Outcome.DEFERRED:
+        case AttemptOutcome.DEFERRED:
             return [DeliveryDeferred(now_ms, who, host, why, due_ms)]
-        case Outcome.FAILED | Outcome.EXPIRED:
-            expired = result.outcome is Outcome.EXPIRED
+        case AttemptOutcome.FAILED | AttemptOutcome.EXPIRED:
+            expired = result.outcome is AttemptOutcome.EXPIRED
             return [RecipientFailed(now_ms, who, host, result.status, why, expired)]
-        case Outcome.UNTRIED:
+        case AttemptOutcome.UNTRIED:
             return []

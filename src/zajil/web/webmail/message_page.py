@@ -33,7 +33,7 @@ from zajil.web.journey import load_visible
 from zajil.web.notices import Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import LETTER_POLICY, LETTER_POLICY_WITH_PICTURES
-from zajil.web.webmail.boxes import Box, load_boxes, number_in_path
+from zajil.web.webmail.mailboxes import Box, load_boxes, number_in_path
 
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _MOST_PICTURE_BYTES = 8 << 20
@@ -45,7 +45,7 @@ _MOST_SUSPICIONS = 5
 """Reasons that are shown above a letter; its journey has all."""
 
 
-class LetterPages:
+class MessagePages:
     """One letter: as a page, its HTML, its files, its bytes."""
 
     def __init__(self, pages: Pages, store: Store, notices: Notices) -> None:

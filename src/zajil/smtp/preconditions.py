@@ -20,16 +20,16 @@ from zajil.smtp.command import (
     StartTls,
     Xclient,
 )
-from zajil.smtp.extensions import Offer
+from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
-from zajil.smtp.state import State
+from zajil.smtp.state import SmtpState
 
 
-class Course(Protocol):
+class Progress(Protocol):
     """What has come to pass so far: ``server.ServerConnection``."""
 
-    offer: Offer
-    state: State
+    offer: Capabilities
+    state: SmtpState
     encrypted: bool
     is_authenticated: bool
     smtputf8: bool
@@ -37,21 +37,21 @@ class Course(Protocol):
     recipients: int
 
 
-def wrong_order(state: State, kind: type[Event]) -> Reply:
+def wrong_order(state: SmtpState, kind: type[Event]) -> Reply:
     """Say why a command may not come now (RFC 5321 section 4.1.4)."""
     return _WRONG_ORDER.get((state, kind), refusals.OUT_OF_ORDER)
 
 
-def _judge_smtp_greeting(course: Course, command: Ehlo | Helo) -> Reply | None:
+def _judge_smtp_greeting(course: Progress, command: Ehlo | Helo) -> Reply | None:
     # RFC 2033 section 4.1: LHLO must not be taken for a server of SMTP.
     return refusals.UNKNOWN if course.offer.lmtp else None
 
 
-def _judge_lmtp_greeting(course: Course, command: Lhlo) -> Reply | None:
+def _judge_lmtp_greeting(course: Progress, command: Lhlo) -> Reply | None:
     return None if course.offer.lmtp else refusals.UNKNOWN
 
 
-def _judge_mail(course: Course, command: Mail) -> Reply | None:
+def _judge_mail(course: Progress, command: Mail) -> Reply | None:
     offer = course.offer
     if 0 < offer.max_mails <= course.mails and course.state is _READY:
         return refusals.TOO_MANY_MAILS
@@ -67,7 +67,7 @@ def _judge_mail(course: Course, command: Mail) -> Reply | None:
     return None
 
 
-def _judge_rcpt(course: Course, command: Rcpt) -> Reply | None:
+def _judge_rcpt(course: Progress, command: Rcpt) -> Reply | None:
     if course.state is not _RCPT and course.state is not _MAIL:
         return None
     if command.needs_smtputf8 and not course.smtputf8:
@@ -77,17 +77,17 @@ def _judge_rcpt(course: Course, command: Rcpt) -> Reply | None:
     return None
 
 
-def _judge_bdat(course: Course, command: Bdat) -> Reply | None:
+def _judge_bdat(course: Progress, command: Bdat) -> Reply | None:
     return None if course.offer.chunking else refusals.NOT_DONE
 
 
-def _judge_starttls(course: Course, command: StartTls) -> Reply | None:
+def _judge_starttls(course: Progress, command: StartTls) -> Reply | None:
     if course.encrypted:
         return refusals.ALREADY_ENCRYPTED
     return None if course.offer.starttls else refusals.NOT_DONE
 
 
-def _judge_auth(course: Course, command: Auth) -> Reply | None:
+def _judge_auth(course: Progress, command: Auth) -> Reply | None:
     offer = course.offer
     if not offer.auth_mechanisms:
         return refusals.NOT_DONE
@@ -100,14 +100,14 @@ def _judge_auth(course: Course, command: Auth) -> Reply | None:
     return None
 
 
-def _judge_xclient(course: Course, command: Xclient) -> Reply | None:
+def _judge_xclient(course: Progress, command: Xclient) -> Reply | None:
     return None if course.offer.xclient else refusals.NOT_DONE
 
 
-_READY, _MAIL, _RCPT, _CHUNKED = State.READY, State.MAIL, State.RCPT, State.CHUNKED
+_READY, _MAIL, _RCPT, _CHUNKED = SmtpState.READY, SmtpState.MAIL, SmtpState.RCPT, SmtpState.CHUNKED
 
 # The argument of each is a command of its key's type.
-JUDGES: Mapping[type[Event], Callable[[Course, Any], Reply | None]] = {
+PRECONDITIONS: Mapping[type[Event], Callable[[Progress, Any], Reply | None]] = {
     Ehlo: _judge_smtp_greeting,
     Helo: _judge_smtp_greeting,
     Lhlo: _judge_lmtp_greeting,
@@ -119,9 +119,9 @@ JUDGES: Mapping[type[Event], Callable[[Course, Any], Reply | None]] = {
     Xclient: _judge_xclient,
 }
 
-_WRONG_ORDER: Mapping[tuple[State, type[Event]], Reply] = {
+_WRONG_ORDER: Mapping[tuple[SmtpState, type[Event]], Reply] = {
     **{
-        (State.START, kind): refusals.EHLO_FIRST
+        (SmtpState.START, kind): refusals.EHLO_FIRST
         for kind in (Mail, Rcpt, Data, Bdat, Auth, StartTls)
     },
     **{(_READY, kind): refusals.MAIL_FIRST for kind in (Rcpt, Data, Bdat)},

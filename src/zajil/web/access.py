@@ -26,7 +26,7 @@ _MOST_FIELDS = 2000
 """Fields of one form: a full page of marked mails and what stands around them."""
 
 
-class Gate:
+class Access:
     """Wraps the handlers of pages; a handler behind it knows who asks."""
 
     def __init__(

@@ -29,7 +29,7 @@ from zajil.store.mail.messages import Message, newest_messages, open_message
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import local_path
-from zajil.web.webmail.boxes import Box, Boxes, load_boxes, number_in_path, read_number
+from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes, number_in_path, read_number
 
 _PAGE = 50
 _MOST_PEOPLE = 3
@@ -47,7 +47,7 @@ _MOVES = {"archive": "archive", "junk": "junk", "inbox": "inbox", "delete": "tra
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class ListedMessage:
     """One line of the list."""
 
     uid: Uid
@@ -60,7 +60,7 @@ class Letter:
     preview: str
 
 
-class LetterList:
+class MessageList:
     """Pages of one mailbox, and the buttons above them."""
 
     def __init__(self, pages: Pages, store: Store, notices: Notices) -> None:
@@ -145,7 +145,7 @@ class LetterList:
 
     def _load(
         self, conn: Any, account_id: AccountId, mailbox_id: MailboxId, before: Uid | None
-    ) -> tuple[Boxes, Box, list[Letter], Uid | None]:
+    ) -> tuple[Boxes, Box, list[ListedMessage], Uid | None]:
         boxes = load_boxes(conn, account_id)
         current = boxes.get(mailbox_id)
         if current is None:
@@ -164,9 +164,9 @@ class LetterList:
             return summarise(b"")
 
 
-def _letter(found: Message, summary: MessageSummary, outgoing: bool) -> Letter:
+def _letter(found: Message, summary: MessageSummary, outgoing: bool) -> ListedMessage:
     people = summary.to if outgoing else summary.senders
-    return Letter(
+    return ListedMessage(
         uid=found.uid,
         received_at_ms=found.received_at_ms,
         seen="\\Seen" in found.flags,

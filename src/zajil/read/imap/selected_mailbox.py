@@ -22,7 +22,7 @@ from zajil.store.mail.messages import MailboxChanges, MessageFlags
 
 
 @dataclass(slots=True)
-class View:
+class SelectedMailbox:
     """One selected mailbox of one session."""
 
     mailbox: Mailbox

@@ -17,15 +17,15 @@ import structlog
 
 from zajil.config.options import QueueOptions
 from zajil.core.clock import Clock, Random
+from zajil.deliver.attempt_result import Notice, Pair, settle_pairs, sort_results
 from zajil.deliver.bounce import Bouncer
-from zajil.deliver.outgoing import Outgoing, Result, deferred
+from zajil.deliver.outgoing_mail import Outgoing, RecipientResult, deferred
 from zajil.deliver.schedule import next_try_ms
-from zajil.deliver.settle import Notice, Pair, settle_pairs, sort_results
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.intake import Intake
-from zajil.store.queue.queue import Claimed
+from zajil.store.queue.queue import LeasedRecipient
 from zajil.store.queue.settlement import LeaseLost, Settlement, settle
 from zajil.tracking.events import DsnSuppressed, FaultHappened, TrackingEvent
 
@@ -40,7 +40,7 @@ class GivenUp(Exception):
 
 
 @dataclass(slots=True)
-class Settler:
+class ResultWriter:
     """Settles attempts of one worker."""
 
     store: Store
@@ -53,7 +53,10 @@ class Settler:
     log: Any = field(default_factory=lambda: structlog.get_logger("zajil.deliver"))
 
     async def settle(
-        self, outgoing: Outgoing, results: dict[Claimed, Result], events: list[TrackingEvent]
+        self,
+        outgoing: Outgoing,
+        results: dict[LeasedRecipient, RecipientResult],
+        events: list[TrackingEvent],
     ) -> None:
         """Write what became of every recipient; tell the sender what is to be told.
 
@@ -162,7 +165,7 @@ class Settler:
             await asyncio.sleep(seconds)
         raise AssertionError("unreachable")
 
-    def _next_try_ms(self, claimed: Claimed) -> int:
+    def _next_try_ms(self, claimed: LeasedRecipient) -> int:
         return next_try_ms(
             self.clock.now_ms(),
             claimed.tries + 1,

@@ -17,7 +17,7 @@ from zajil.smtp.reply import Reply
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ChannelTarget:
     """Where a connection goes."""
 
     host: str
@@ -42,10 +42,10 @@ class PeerClosing(LinkBroken):
         self.reply = reply
 
 
-class Link:
+class Channel:
     """One open connection; whoever holds it closes it, or gives it to ``Connections``."""
 
-    def __init__(self, target: Target, stream: Stream, conn: ClientConnection) -> None:
+    def __init__(self, target: ChannelTarget, stream: Stream, conn: ClientConnection) -> None:
         self.target = target
         self.stream = stream
         self.conn = conn

@@ -11,7 +11,7 @@ from zajil.route.filing import Filing
 from zajil.smtp.grammar import ENHANCED_STATUS
 from zajil.smtp.reply import Reply
 from zajil.store.mail.append import Append
-from zajil.store.queue.queue import Claimed
+from zajil.store.queue.queue import LeasedRecipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,28 +20,28 @@ class Outgoing:
 
     next_hop: str
     """ASCII domain or address literal; ``""``: mailboxes of ours."""
-    recipients: tuple[Claimed, ...]
+    recipients: tuple[LeasedRecipient, ...]
     """Never empty; all of one mail and of one claim."""
 
     @property
-    def mail(self) -> Claimed:
+    def mail(self) -> LeasedRecipient:
         """The first recipient's row, for what is the same in all: sender, body, size."""
         return self.recipients[0]
 
-    def only(self, recipients: Iterable[Claimed]) -> Outgoing:
+    def only(self, recipients: Iterable[LeasedRecipient]) -> Outgoing:
         """The same mail for fewer recipients."""
         return replace(self, recipients=tuple(recipients))
 
 
-def group_claimed(claimed: Iterable[Claimed]) -> list[Outgoing]:
+def group_leased(claimed: Iterable[LeasedRecipient]) -> list[Outgoing]:
     """Put together what goes to one next hop in one mail; order is kept."""
-    groups: dict[tuple[str, str], list[Claimed]] = {}
+    groups: dict[tuple[str, str], list[LeasedRecipient]] = {}
     for row in claimed:
         groups.setdefault((row.mail_id, row.next_hop), []).append(row)
     return [Outgoing(next_hop, tuple(rows)) for (_, next_hop), rows in groups.items()]
 
 
-class Outcome(Enum):
+class AttemptOutcome(Enum):
     """What became of one recipient in one attempt."""
 
     DELIVERED = auto()
@@ -67,10 +67,10 @@ class Filed:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RecipientResult:
     """What became of one recipient, and who said so."""
 
-    outcome: Outcome
+    outcome: AttemptOutcome
     status: str
     """Enhanced status code (RFC 3463)."""
     diagnostic: str
@@ -83,32 +83,34 @@ class Result:
     """Delivered into a mailbox of ours: in the commit that settles this."""
 
 
-Results = Mapping[Claimed, Result]
+Results = Mapping[LeasedRecipient, RecipientResult]
 
 
-def deferred(status: str, sentence: str, remote_mta: str | None = None) -> Result:
+def deferred(status: str, sentence: str, remote_mta: str | None = None) -> RecipientResult:
     """Make the result of what may work later."""
-    return Result(Outcome.DEFERRED, status, sentence, remote_mta)
+    return RecipientResult(AttemptOutcome.DEFERRED, status, sentence, remote_mta)
 
 
-def failed(status: str, sentence: str, remote_mta: str | None = None) -> Result:
+def failed(status: str, sentence: str, remote_mta: str | None = None) -> RecipientResult:
     """Make the result of what will never work."""
-    return Result(Outcome.FAILED, status, sentence, remote_mta)
+    return RecipientResult(AttemptOutcome.FAILED, status, sentence, remote_mta)
 
 
-def result_of(reply: Reply, remote_mta: str) -> Result:
+def result_of(reply: Reply, remote_mta: str) -> RecipientResult:
     """Read a reply as the fate of a recipient: 2yz, 4yz, 5yz (RFC 5321 section 4.2.1).
 
     A reply of another kind is a fault of the peer, so: later.
     """
     kind = reply.code // 100
-    outcome = {2: Outcome.DELIVERED, 5: Outcome.FAILED}.get(kind, Outcome.DEFERRED)
-    return Result(outcome, _status_of(reply, outcome), str(reply), remote_mta)
+    outcome = {2: AttemptOutcome.DELIVERED, 5: AttemptOutcome.FAILED}.get(
+        kind, AttemptOutcome.DEFERRED
+    )
+    return RecipientResult(outcome, _status_of(reply, outcome), str(reply), remote_mta)
 
 
-def _status_of(reply: Reply, outcome: Outcome) -> str:
+def _status_of(reply: Reply, outcome: AttemptOutcome) -> str:
     """Give the peer's enhanced status code if it fits its reply code, else ``x.0.0``."""
-    want = {Outcome.DELIVERED: "2", Outcome.FAILED: "5"}.get(outcome, "4")
+    want = {AttemptOutcome.DELIVERED: "2", AttemptOutcome.FAILED: "5"}.get(outcome, "4")
     status = status_said(reply)
     return status if status[:1] == want else f"{want}.0.0"
 

@@ -17,7 +17,7 @@ HANDSHAKE_FAILED = "TLS handshake failed"
 NO_HEADER = "no PROXY header"
 
 
-class Entrance:
+class Admission:
     """Admits connections and counts them.
 
     Args:

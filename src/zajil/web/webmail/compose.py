@@ -25,14 +25,14 @@ from zajil.store.mail.message_changes import (
     change_flags,
 )
 from zajil.store.mail.messages import get_messages, read_message
-from zajil.submit.compose import BadForm, Direction, LetterForm, compose_message
+from zajil.submit.compose import BadForm, ComposeForm, Direction, compose_message
 from zajil.submit.hand_in import SubmissionRefused
 from zajil.tracking.journey import readable
 from zajil.web.account.login import peer_of
 from zajil.web.language import Language
 from zajil.web.page import Pages, Visitor
 from zajil.web.services import WebServices
-from zajil.web.webmail.boxes import load_boxes, read_number
+from zajil.web.webmail.mailboxes import load_boxes, read_number
 
 _ANSWER_PREFIXES = ("re:", "رد:", "aw:", "sv:")
 _PLAIN_NAME = re.compile(r"[\w ]+\Z")
@@ -184,10 +184,10 @@ def _draft(form: FormData) -> Draft:
     )
 
 
-def _letter(draft: Draft, account: Account, direction: str) -> LetterForm:
+def _letter(draft: Draft, account: Account, direction: str) -> ComposeForm:
     # Security: only an address of the account's own; submission checks it once more.
     senders = {str(address): address for address in account.addresses}
-    return LetterForm(
+    return ComposeForm(
         sender=senders.get(draft.sender, account.address),
         sender_name=account.display_name,
         to=draft.to,
