@@ -66,7 +66,7 @@ class LoginCommand:
 
     def __repr__(self) -> str:
         """Leave the password out: a command may stand in a traceback."""
-        return f"Login({self.login!r}, ...)"
+        return f"LoginCommand({self.login!r}, ...)"
 
 
 @dataclass(frozen=True, slots=True)
