@@ -21,6 +21,11 @@ from zajil.store.engine.open import Store
 settings.register_profile("zajil", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("zajil")
 
+# Programs that tests start import the kit, too.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))
+)
+
 
 _LAB_SECONDS = 240
 """A guard: a lab is three servers of two workers each, on a machine that runs other tests."""
