@@ -171,6 +171,7 @@ def test_setup_writes_for_the_owner_alone_whatever_the_umask(umask: int, tmp_pat
         "mail/tls/key.pem": 0o600,
         "mail/data": 0o700,
         "mail/data/blobs": 0o700,
+        "mail/data/node.id": 0o600,
         "mail/data/store.sqlite": 0o600,
     }
 

@@ -131,7 +131,7 @@ def test_the_successor_of_a_dead_worker_frees_its_leases(store: Store) -> None:
         async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
             mail_id = await setup.put("a@south.test")
             now_ms = setup.clock.now_ms()
-            dead = Claim("mx.north.test/1/", "x", now_ms, now_ms + 900_000, 10)
+            dead = Claim(f"{store.node_id}/1/", "x", now_ms, now_ms + 900_000, 10)
             claimed = await setup.store.write(claim, dead)
             assert [row.mail_id for row in claimed] == [mail_id]
             running = asyncio.create_task(setup.deliverer.run())
@@ -178,7 +178,7 @@ def test_a_message_that_is_gone_is_bounced(store: Store) -> None:
 def test_two_workers_share_a_queue(store: Store) -> None:
     async def run() -> None:
         async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
-            second: Deliverer = setup.another("mx.north.test/2")
+            second: Deliverer = setup.another(2)
             mail_ids = [await setup.put("a@south.test") for _ in range(30)]
             await asyncio.gather(setup.deliverer.run_due(), second.run_due())
             await second.drain(5)

@@ -36,8 +36,8 @@ class Courier:
     store: Store
     deliverer: Deliverer
     clock: FakeClock
-    another: Callable[[str], Deliverer]
-    """Makes one more worker, with this name on its leases."""
+    another: Callable[[int], Deliverer]
+    """Makes one more worker of the node, with this number."""
 
     async def put(
         self,
@@ -134,7 +134,7 @@ async def courier(
     table = {name: f"127.0.0.1:{number}" for name, number in (ports or {}).items()}
     given = DeliverOptions(port=port, port_table=table, tls=tls_mode, **deliver)
 
-    def make(owner: str) -> Deliverer:
+    def make(worker: int) -> Deliverer:
         return Deliverer(
             store,
             resolver or ZoneResolver(zone),
@@ -144,12 +144,12 @@ async def courier(
             tls=tls,
             clock=clock,
             random=os.urandom,
-            owner=owner,
+            worker=worker,
             signer=signer,
         )
 
     async with running(store):
         await store.directory.load()
-        deliverer = make("mx.north.test/1")
+        deliverer = make(1)
         yield Courier(store, deliverer, clock, make)
         await deliverer.drain(5)

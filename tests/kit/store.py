@@ -59,14 +59,14 @@ class PostgresServer:
 
 
 def open_test_store(
-    url: str, data_dir: Path, worker: int = 0, *, caps: Caps | None = None, **options: Any
+    url: str, data_dir: Path, worker: int | None = 0, *, caps: Caps | None = None, **options: Any
 ) -> Store:
     """Open a store with small reserves, made if there is none.
 
     Args:
         url: ``store.url``.
         data_dir: of its files.
-        worker: its number.
+        worker: its number; ``None``: of a command.
         caps: how much an account may keep.
         options: fields of ``StoreOptions``.
     """

@@ -141,7 +141,7 @@ def test_a_hint_to_a_dead_worker_removes_its_socket(tmp_path: Path) -> None:
         async with running(first):
             async with running(second):
                 (folder,) = (tmp_path / "run").iterdir()
-                (left,) = [path for path in folder.iterdir() if path.name.startswith("1-")]
+                (left,) = [path for path in folder.iterdir() if "-1-" in path.name]
                 left.rename(tmp_path / "kept")
             (tmp_path / "kept").rename(left)  # as a killed process leaves it
             await first.write(create_domain, DomainRow("north.test", 0))

@@ -165,6 +165,11 @@ def _tell(prepared: Prepared) -> None:
     log = structlog.get_logger("zajil")
     for path in prepared.closed:
         log.warning("other users of this machine had access; taken away", path=str(path))
+    if prepared.has_new_node_id:
+        log.warning(
+            "another server uses the database under the id of this node: was the data folder "
+            "copied? this node has a new id"
+        )
     if (upgrade := prepared.upgrade) is not None:
         log.info(
             "upgraded the store",

@@ -67,7 +67,7 @@ async def make_parts(means: WorkerResources) -> Parts:
         tls=means.client_tls,
         clock=clock,
         random=means.random,
-        owner=f"{hostname}/{means.number}",
+        worker=means.number,
         signer=means.signer,
     )
     parts.runs.append(deliverer.run())

@@ -1,4 +1,4 @@
-"""Identifiers, each a type of its own, so that none is passed for another (style C5.8).
+"""Identifiers, each a type of its own, so that none is passed for another.
 
 Mail and session ids are made from a time and random bytes that the caller brings: they sort by
 time, are safe in file names, header fields and SMTP replies, and cannot be guessed.
@@ -14,6 +14,8 @@ SessionId = NewType("SessionId", str)
 """One connection, from accept to close."""
 BlobId = NewType("BlobId", str)
 """Random; the bytes of one message, shared by its recipients."""
+NodeId = NewType("NodeId", str)
+"""One server of those that share a database; random, kept in its data folder."""
 AccountId = NewType("AccountId", int)
 AppPasswordId = NewType("AppPasswordId", int)
 MailboxId = NewType("MailboxId", int)

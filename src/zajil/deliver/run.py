@@ -73,9 +73,11 @@ class Deliverer:
 
     Made of: a store that is started; what answers DNS; the options ``[deliver]`` and ``[queue]``;
     our host name; a client's context that verifies certificates (``None``: no TLS at all); clock
-    and random for schedules, ids, jitter; ``owner``, this worker's name on its leases,
-    ``hostname/number``: the one that takes a dead worker's place has the same and frees them; and
+    and random for schedules, ids, jitter; the number of this worker among those of its node; and
     what signs the DSNs we write (``None``: nothing is signed).
+
+    Its leases name the node and the number: the worker that takes a dead one's place has the same,
+    and frees what that one had leased.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class Deliverer:
         tls: ssl.SSLContext | None,
         clock: Clock,
         random: Random,
-        owner: str,
+        worker: int,
         signer: Signer | None = None,
     ) -> None:
         self._store = store
@@ -96,7 +98,7 @@ class Deliverer:
         self._clock = clock
         self._random = random
         # The slash ends it: leases are freed by prefix, and worker 1 is not worker 12.
-        self._owner = f"{owner.removesuffix('/')}/"
+        self._owner = f"{store.node_id}/{worker}/"
         self._schedule: Schedule[str, Outgoing] = Schedule(
             concurrency=options.concurrency,
             concurrency_per_hop=options.concurrency_per_host,

@@ -15,6 +15,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.ids import NodeId
+
 Progress = Callable[[int, int], None]
 """Told how much is done, and how much there is."""
 
@@ -86,6 +88,14 @@ class Dialect(ABC):
 
         Raises:
             StoreInUse: one does.
+        """
+
+    @abstractmethod
+    def is_node_connected(self, node: NodeId) -> bool:
+        """Tell whether workers of a node with this id are connected to the database now.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached.
         """
 
     @abstractmethod

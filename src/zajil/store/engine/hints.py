@@ -19,6 +19,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.ids import NodeId
 from zajil.store.engine.batch import Topic
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.postgres import Postgres, channel_name, first_of_search_path
@@ -163,9 +164,18 @@ class Datagrams(Hints):
 class Notifications(Hints):
     """Processes on any machine, through the PostgreSQL server they share."""
 
-    def __init__(self, database: Postgres, mark: str) -> None:
+    def __init__(self, database: Postgres, mark: str, node: NodeId | None) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            database: whose server passes the hints on.
+            mark: of our own hints.
+            node: whose worker this is, so that no other node takes the same id; ``None``: this is
+                a command.
+        """
         super().__init__(mark)
         self._database = database
+        self._node = node
         self._channel: str | None = None
         self._listener: psycopg.Connection[Any] | None = None
         self._home: tuple[asyncio.AbstractEventLoop, Publish] | None = None
@@ -206,6 +216,8 @@ class Notifications(Hints):
         if not shared:
             listener.close()
             raise StoreUnavailable("the tables of the store are being upgraded")
+        if self._node is not None:
+            listener.execute(_SHARE_NODE, {"node": self._node})
         listener.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
         return listener
 
@@ -235,4 +247,6 @@ class Notifications(Hints):
 
 # Held while the connection lives; an upgrade of the tables takes it alone (store.postgres).
 _SHARE = "SELECT pg_try_advisory_lock_shared(hashtext('zajil server'), hashtext(%(schema)s))"
+# Held likewise: ``store.engine.node`` sees by it that the id of a node is in use.
+_SHARE_NODE = "SELECT pg_advisory_lock_shared(hashtext('zajil node'), hashtext(%(node)s))"
 _NOTIFY = sa.text("SELECT pg_notify(:channel, :hint)")

@@ -22,6 +22,7 @@ from zajil.store.engine.dialect import Dialect, Progress
 from zajil.store.engine.errors import StoreFull
 from zajil.store.engine.folder import claim_folder, close_to_others, make_folder, server_lock
 from zajil.store.engine.migrate import Schema, create_tables, upgrade_tables
+from zajil.store.engine.node import load_node_id, own_node_id
 from zajil.store.engine.open import make_dialect, open_store
 
 COPIES = "before-upgrade"
@@ -48,6 +49,8 @@ class Prepared:
     """``None``: the tables were current."""
     closed: list[Path]
     """Paths that others on this machine could read until now."""
+    has_new_node_id: bool
+    """Another server uses the database under the id of this node: the data folder was copied."""
 
 
 def create_store(options: StoreOptions, data_dir: Path) -> None:
@@ -58,6 +61,7 @@ def create_store(options: StoreOptions, data_dir: Path) -> None:
         StoreUnavailable: the database or the folder cannot be made.
     """
     make_folder(data_dir)
+    load_node_id(data_dir, os.urandom)
     with _dialect(options, data_dir) as dialect:
         create_tables(dialect)
 
@@ -89,7 +93,8 @@ def upgrade_store(
 def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Prepared:
     """Make a store ready for the workers of a server, which holds the lock of its folder.
 
-    Tightens permissions, upgrades the tables, removes files that a crash left.
+    Tightens permissions, upgrades the tables, sees that no other node has this node's id, removes
+    files that a crash left.
 
     Raises:
         StoreInUse, StoreFull, NoStore, WrongSchema, StoreUnavailable: as ``upgrade_store``.
@@ -97,12 +102,14 @@ def prepare_store(options: StoreOptions, data_dir: Path, *, clock: Clock) -> Pre
     claim_folder(data_dir)
     closed = close_to_others(data_dir)
     upgrade = _upgrade(options, data_dir, clock, lambda done, total: None)
+    with _dialect(options, data_dir) as dialect:
+        _, is_new = own_node_id(dialect, data_dir, os.urandom)
     store = open_store(options, data_dir, clock=clock, random=os.urandom)
     try:
         store.sweep()
     finally:
         store.close_now()
-    return Prepared(upgrade, closed)
+    return Prepared(upgrade, closed, is_new)
 
 
 def _upgrade(

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.config.options import StoreOptions
 from zajil.core.clock import Clock, Random
-from zajil.core.ids import AccountId
+from zajil.core.ids import AccountId, NodeId
 from zajil.core.units import format_size
 from zajil.store.engine.batch import DIRECTORY, Batch
 from zajil.store.engine.changes import Changes
@@ -26,6 +26,7 @@ from zajil.store.engine.errors import ReserveReached, StoreUnavailable
 from zajil.store.engine.folder import DATABASE_NAME, claim_folder
 from zajil.store.engine.hints import Datagrams, Hints, Notifications
 from zajil.store.engine.migrate import require_current
+from zajil.store.engine.node import load_node_id
 from zajil.store.engine.postgres import Postgres
 from zajil.store.engine.reader import Reader
 from zajil.store.engine.sqlite import Sqlite
@@ -56,6 +57,7 @@ class Store:
         data_dir: Path,
         dialect: Dialect,
         hints: Hints,
+        node_id: NodeId,
         clock: Clock,
         random: Random,
         caps: Caps,
@@ -65,6 +67,8 @@ class Store:
         self._observer: Callable[[Sequence[EventBatch]], None] | None = None
         self._dialect = dialect
         self._clock = clock
+        self.node_id = node_id
+        """Of the server that this data folder belongs to; leases name it."""
         self.caps = caps
         """How much an account may keep."""
         self._large = Turns(1)
@@ -210,7 +214,7 @@ def open_store(
     *,
     clock: Clock,
     random: Random,
-    worker: int = 0,
+    worker: int | None = None,
     caps: Caps | None = None,
 ) -> Store:
     """Open the store of this process; ``start`` it to read and write from a loop.
@@ -220,7 +224,7 @@ def open_store(
         data_dir: where the files lie.
         clock: for the ids of blobs.
         random: for the ids of blobs.
-        worker: number of this worker among those of one server.
+        worker: number of this worker among those of its node; ``None``: this is a command.
         caps: how much an account may keep; ``None``: the defaults.
 
     Raises:
@@ -229,19 +233,20 @@ def open_store(
         StoreUnavailable: it cannot be opened; one sentence says why.
     """
     claim_folder(data_dir)
-    mark = f"{worker}-{os.getpid()}-{random(4).hex()}"
+    node_id = load_node_id(data_dir, random)
+    mark = f"{node_id}-{'command' if worker is None else worker}-{random(4).hex()}"
     dialect = make_dialect(options, data_dir)
     try:
         require_current(dialect)
         hints: Hints = (
-            Notifications(dialect, mark)
+            Notifications(dialect, mark, None if worker is None else node_id)
             if isinstance(dialect, Postgres)
             else Datagrams(data_dir / "run" / "changes", mark)
         )
     except BaseException:
         dialect.close()
         raise
-    return Store(options, data_dir, dialect, hints, clock, random, caps or Caps())
+    return Store(options, data_dir, dialect, hints, node_id, clock, random, caps or Caps())
 
 
 def make_dialect(options: StoreOptions, data_dir: Path) -> Dialect:

@@ -10,6 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.ids import NodeId
 from zajil.store.engine.dialect import READERS, Dialect, Fault, Progress
 from zajil.store.engine.errors import StoreExists, StoreInUse, StoreUnavailable
 
@@ -82,6 +83,15 @@ class Postgres(Dialect):
         if host is not None:
             raise StoreInUse(f"a server on {host} uses the database; stop it first")
 
+    def is_node_connected(self, node: NodeId) -> bool:
+        """Try the lock that the workers of a node share."""
+        lock = sa.text(f"SELECT pg_try_advisory_xact_lock({NODE_LOCK})")
+        try:
+            with self.writer.begin() as conn:
+                return not conn.scalar(lock, {"node": node})
+        except sa.exc.DBAPIError as error:
+            raise StoreUnavailable(f"cannot reach {self.place}: {error.orig}") from error
+
     def copy_to(self, conn: Connection, path: Path, progress: Progress) -> bool:
         """Copy nothing: pg_dump does."""
         return False
@@ -112,6 +122,10 @@ class Postgres(Dialect):
 
 SERVER_LOCK = "hashtext('zajil server'), hashtext(:schema)"
 """Key of the advisory lock that each worker shares while it runs, and an upgrade has alone."""
+
+
+NODE_LOCK = "hashtext('zajil node'), hashtext(:node)"
+"""Key of the advisory lock that each worker of a node shares while it runs."""
 
 
 def channel_name(schema: str) -> str:

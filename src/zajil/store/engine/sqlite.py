@@ -1,6 +1,6 @@
 """The store in a file of SQLite.
 
-Laws, each found the hard way (design D5, style C12 example 5):
+Laws, each found in practice:
 - Own ``BEGIN``: the driver would open transactions by itself, and there is no group commit then.
 - Commits and checkpoints happen under one ``flock``: SQLite's own busy handler sleeps, and a
   version before 3.51.3 can lose a commit when two processes write and checkpoint at once.
@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy.engine import Connection
 
+from zajil.core.ids import NodeId
 from zajil.store.engine.dialect import READERS, Dialect, Fault, Progress
 from zajil.store.engine.errors import (
     MISSING_ADVICE,
@@ -174,6 +175,10 @@ class Sqlite(Dialect):
 
     def require_alone(self, conn: Connection) -> None:
         """Do nothing: ``upgrading`` has the file for itself."""
+
+    def is_node_connected(self, node: NodeId) -> bool:
+        """Return False: the lock of the data folder keeps other servers away."""
+        return False
 
     def copy_to(self, conn: Connection, path: Path, progress: Progress) -> bool:
         """Copy all pages, and wait for the disk."""
