@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 
 from zajil.core.app_password import Scope
 from zajil.core.clock import Clock
+from zajil.core.service import Service
 from zajil.login.passwords import Passwords
 from zajil.login.service import LoginService
 from zajil.login.tokens import TokenJudge
@@ -42,7 +43,9 @@ class Desk:
     login: LoginService
     hasher: CountingHasher
 
-    async def cost_of(self, login: str, password: str, service: str = "imap") -> tuple[bool, int]:
+    async def cost_of(
+        self, login: str, password: str, service: Service = Service.IMAP
+    ) -> tuple[bool, int]:
         """Log in; give whether it worked, and how many computations that took."""
         before = self.hasher.computations
         account = await self.login.log_in(login, password, peer="192.0.2.1", service=service)

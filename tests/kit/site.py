@@ -24,6 +24,7 @@ from zajil.config.options import LimitOptions, WebOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId, MailId
+from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import accept
@@ -152,7 +153,7 @@ async def visiting(store: Store, **options: Any) -> AsyncIterator[Site]:
         await store.directory.load()
         limits, checks = LimitOptions(), make_checks()
         receive = ReceiveServices(
-            store, clock, os.urandom, limits, "mx.north.test", "web", 432_000_000, checks
+            store, clock, os.urandom, limits, "mx.north.test", Service.WEB, 432_000_000, checks
         )
         login_service = LoginService(store, clock, os.urandom, free_failures=0)
         services = WebServices(

@@ -10,6 +10,7 @@ from typing import Any
 from kit.checks import make_checks
 from zajil.accept.context import ReceiveServices
 from zajil.config.options import LimitOptions
+from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.net.peer import Peer
 from zajil.net.system import SystemClock
@@ -85,7 +86,7 @@ class Talk:
 
 
 def receive_services(
-    store: Store, limits: LimitOptions | None = None, service: str = "smtp", **more: Any
+    store: Store, limits: LimitOptions | None = None, service: Service = Service.SMTP, **more: Any
 ) -> ReceiveServices:
     """Make what the sessions of a listener share; ``more`` are fields of ``ReceiveServices``."""
     usual = {
@@ -120,7 +121,7 @@ async def talk_to_lmtp(
     store: Store, limits: LimitOptions | None = None, *, dsn: bool = False, **more: Any
 ) -> Talk:
     """Connect to the LMTP socket and say LHLO."""
-    services = receive_services(store, limits, "lmtp", **more)
+    services = receive_services(store, limits, Service.LMTP, **more)
     await store.directory.load()
     offer = Capabilities(HOSTNAME, services.limits.message_size, lmtp=True, dsn=dsn)
     conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
@@ -138,7 +139,7 @@ async def talk_to_submission(
     **more: Any,
 ) -> Talk:
     """Connect to port 587, after STARTTLS if ``encrypted``, and say EHLO."""
-    services = receive_services(store, service="submission", **more)
+    services = receive_services(store, service=Service.SUBMISSION, **more)
     await store.directory.load()
     conn = ServerConnection(
         offer or Capabilities(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=login.mechanisms),

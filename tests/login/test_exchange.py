@@ -12,6 +12,7 @@ from kit.scram_client import ScramClient
 from kit.store import make_account, running
 from zajil.core.address import Address
 from zajil.core.app_password import Scope
+from zajil.core.service import Service
 from zajil.login.account import Account
 from zajil.login.exchange import Exchange, Failure, begin_exchange
 from zajil.login.service import LoginService, Origin
@@ -23,7 +24,7 @@ from zajil.store.people.account_names import NewNames, rename_account
 from zajil.store.people.accounts import NewActive, NewPassword, set_active, set_password
 from zajil.tracking.events import LoginFailed
 
-IMAP = Origin("192.0.2.1", "imap")
+IMAP = Origin("192.0.2.1", Service.IMAP)
 
 
 def begun(login: LoginService, name: str, origin: Origin = IMAP) -> Exchange:
@@ -59,7 +60,7 @@ def test_scram_opens_with_app_passwords_alone(store: Store) -> None:
                 assert isinstance((await scram(login, who, phone))[1], Account)
             for password in (printer, "own password", phone[:-1]):
                 assert (await scram(login, "amal", password))[1] is Failure.WRONG
-            smtp = Origin("192.0.2.1", "submission")
+            smtp = Origin("192.0.2.1", Service.SUBMISSION)
             assert isinstance((await scram(login, "amal", printer, smtp))[1], Account)
 
     asyncio.run(run())
@@ -78,12 +79,14 @@ def test_app_passwords_follow_a_renamed_account(store: Store) -> None:
             login = open_desk(store).login
             for who in ("haddad", "Amal.Haddad@south.test"):
                 for password in (phone, tablet):
-                    found = await login.log_in(who, password, peer="192.0.2.1", service="imap")
+                    found = await login.log_in(
+                        who, password, peer="192.0.2.1", service=Service.IMAP
+                    )
                     assert found is not None
                     assert isinstance((await scram(login, who, password))[1], Account)
             for who in ("amal", "amal@south.test"):
                 assert (await scram(login, who, phone))[1] is Failure.WRONG
-                assert not await login.log_in(who, phone, peer="192.0.2.1", service="imap")
+                assert not await login.log_in(who, phone, peer="192.0.2.1", service=Service.IMAP)
 
     asyncio.run(run())
 
@@ -183,7 +186,9 @@ def test_a_session_ends_with_what_opened_it(store: Store) -> None:
                 ("own password", "own", own_ended),
                 (phone, "phone", all_ended),
             ):
-                account = await login.log_in("amal", password, peer="192.0.2.1", service="imap")
+                account = await login.log_in(
+                    "amal", password, peer="192.0.2.1", service=Service.IMAP
+                )
                 assert account is not None
 
                 def end(name: str = name, event: asyncio.Event = event) -> None:

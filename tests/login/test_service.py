@@ -11,6 +11,7 @@ from kit.login import HASHER, add_app_password, open_desk
 from kit.store import NOW_MS, make_account, running
 from zajil.core.app_password import Scope
 from zajil.core.directory import AccountEntry
+from zajil.core.service import Service
 from zajil.login.throttle import TURNS, WINDOW_MS
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewActive, NewPassword, set_active, set_password
@@ -120,7 +121,7 @@ def test_users_are_not_mixed_up_in_memory(store: Store) -> None:
             assert await desk.cost_of("basim", "amals password") == (False, 1)
             assert await desk.cost_of("amala", "mals password") == (False, 1)
             account = await desk.login.log_in(
-                "basim", "basims password", peer="192.0.2.1", service="imap"
+                "basim", "basims password", peer="192.0.2.1", service=Service.IMAP
             )
             assert account is not None
             assert account.account_id == basim.account_id
@@ -143,16 +144,17 @@ def test_an_app_password_opens_its_scope_and_costs_one(store: Store) -> None:
             opens = {
                 (password, service): (await desk.cost_of("amal", password, service))
                 for password in (reading, sending, every)
-                for service in ("imap", "imaps", "submission", "pop3", "web", "other")
+                for service in Service
             }
             assert {key for key, (works, _) in opens.items() if works} == {
                 (reading, "imap"),
                 (reading, "imaps"),
                 (sending, "submission"),
+                (sending, "submissions"),
                 (every, "imap"),
                 (every, "imaps"),
                 (every, "submission"),
-                (every, "pop3"),
+                (every, "submissions"),
             }
             assert {cost for _, cost in opens.values()} == {1}
             assert await desk.cost_of("amal", reading.upper().replace("-", " ")) == (True, 1)
@@ -211,7 +213,10 @@ def test_the_last_log_in_is_noted_once_a_minute(store: Store) -> None:
         async with running(store):
             desk = open_desk(store, clock=clock)
 
-            async def last(service: str, password: str = "old password") -> tuple[int, str] | None:  # noqa: S107
+            async def last(
+                service: Service,
+                password: str = "old password",  # noqa: S107
+            ) -> tuple[int, str] | None:
                 await desk.cost_of("amal", password, service)
                 # What was written later is in a batch that this one waits for.
                 await store.write(set_active, NewActive(amal.account_id, active=True))
@@ -221,12 +226,12 @@ def test_the_last_log_in_is_noted_once_a_minute(store: Store) -> None:
                 assert found[amal.account_id].peer == "192.0.2.1"
                 return found[amal.account_id].at_ms, found[amal.account_id].service
 
-            assert await last("imap", "wrong password") is None
-            assert await last("imap") == (NOW_MS, "imap")
+            assert await last(Service.IMAP, "wrong password") is None
+            assert await last(Service.IMAP) == (NOW_MS, "imap")
             clock.advance(59_000)
-            assert await last("submission") == (NOW_MS, "imap")
+            assert await last(Service.SUBMISSION) == (NOW_MS, "imap")
             clock.advance(1_000)
-            assert await last("submission") == (NOW_MS + 60_000, "submission")
+            assert await last(Service.SUBMISSION) == (NOW_MS + 60_000, "submission")
 
     asyncio.run(run())
 
@@ -243,7 +248,7 @@ def test_workers_slow_the_same_network_down(store: Store) -> None:
                 await one.cost_of("amal", f"guess {number}")
                 await two.cost_of("amal", "the same guess")
             amal = await store.read(lambda conn: failures_of(conn, "192.0.2.1"))
-            await one.login.log_in("x", "y", peer="192.0.2.9", service="imap")
+            await one.login.log_in("x", "y", peer="192.0.2.9", service=Service.IMAP)
             while amal.count < 4:
                 amal = await store.read(lambda conn: failures_of(conn, "192.0.2.1"))
             assert amal.count == 4

@@ -12,6 +12,7 @@ from kit.scram_client import ScramClient
 from kit.store import make_account, running
 from kit.talk import talk_to_submission
 from zajil.core.app_password import Scope
+from zajil.core.service import Service
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewActive, set_active
@@ -33,7 +34,9 @@ def test_scram_and_the_end_of_a_log_in(store: Store) -> None:
             assert (await client.say("MAIL FROM:<amal@south.test>")).startswith("250 ")
             await client.say("RSET")
             ended = asyncio.Event()
-            account = await login.log_in("amal", password, peer="192.0.2.1", service="submission")
+            account = await login.log_in(
+                "amal", password, peer="192.0.2.1", service=Service.SUBMISSION
+            )
             assert account is not None
             login.sessions.watch(account, ended.set)
             await store.write(set_active, NewActive(amal.account_id, active=False))

@@ -14,6 +14,7 @@ from kit.reading import inbox_of
 from kit.store import make_account, running
 from kit.talk import Talk, receive_services, talk_to_submission
 from zajil.core.address import Address, parse_address
+from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
 from zajil.store.engine.open import Store
@@ -192,9 +193,9 @@ def test_mail_for_elsewhere_waits_in_the_queue(store: Store) -> None:
 
 def test_the_web_hands_in_under_the_same_rules(store: Store) -> None:
     async def talk(client: Talk, login: LoginService) -> None:
-        account = await login.log_in("amal", PASSWORD, peer="192.0.2.1", service="web")
+        account = await login.log_in("amal", PASSWORD, peer="192.0.2.1", service=Service.WEB)
         assert account is not None
-        services = receive_services(store, service="web")
+        services = receive_services(store, service=Service.WEB)
         noor, stranger = parse_address("noor@south.test"), parse_address("nobody@south.test")
         own = parse_address("amal@south.test")
 

@@ -12,11 +12,10 @@ from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.step import Checks
 from zajil.config.options import LimitOptions, SubmitOptions
 from zajil.core.clock import Clock, Random
+from zajil.core.service import Service
 from zajil.keys.sign import BODY_NEED, Signer
 from zajil.net.floods import RefusalBudget
 from zajil.store.engine.open import Store
-
-_SUBMISSION = ("submission", "submissions", "web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,7 @@ class ReceiveServices:
     random: Random
     limits: LimitOptions
     hostname: str
-    service: str
-    """``smtp``, ``lmtp``, ``submission``, ``submissions`` or ``web``: for the journey."""
+    service: Service
     lifetime_ms: int
     """``queue.lifetime``: how long delivery elsewhere is tried."""
     checks: Checks
@@ -48,7 +46,7 @@ class ReceiveServices:
 
     def make_spool(self) -> Spool:
         """Make what keeps the bytes of one mail; of a submission, it hashes what we sign."""
-        if self.service not in _SUBMISSION:
+        if not self.service.is_for_users:
             return Spool(self.limits, self.store.blobs)
         needs = () if self.signer is None else (BODY_NEED,)
         return Spool(self.limits, self.store.blobs, needs, reads_signatures=False)
@@ -56,7 +54,7 @@ class ReceiveServices:
     @property
     def looks_at_peers(self) -> bool:
         """Whether those who connect are strangers; behind LMTP is a program in front of us."""
-        return self.service == "smtp"
+        return self.service is Service.SMTP
 
     @property
     def most_recipients(self) -> int:

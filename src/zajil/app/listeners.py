@@ -9,6 +9,7 @@ from dataclasses import replace
 from zajil.accept.context import ReceiveServices
 from zajil.accept.known_peers import KnownPeers
 from zajil.app.resources import WorkerResources
+from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.net.admission import Admission
 from zajil.net.drive_imap import ImapTimes
@@ -30,12 +31,9 @@ from zajil.tracking.events import TrackingEvent
 from zajil.web.server import ConnectionRules
 
 _NEVER = 1 << 62
-SMTP_SERVICES = ("smtp", "submission", "submissions", "lmtp")
-IMAP_SERVICES = ("imap", "imaps")
-_SUBMISSION = ("submission", "submissions")
 
 
-def smtp_service(means: WorkerResources, login: LoginService, name: str) -> SmtpService:
+def smtp_service(means: WorkerResources, login: LoginService, name: Service) -> SmtpService:
     """Make the service of port 25, 587 or 465, or of LMTP."""
     configuration, tls = means.configuration, means.server_tls
     limits = configuration.limits
@@ -44,13 +42,13 @@ def smtp_service(means: WorkerResources, login: LoginService, name: str) -> Smtp
         _session_maker(means, login, name),
         offer,
         tls=tls,
-        implicit_tls=name == "submissions" and tls is not None,
+        implicit_tls=name.has_implicit_tls and tls is not None,
         entrance=entrance(means, name),
         peer_offers=_favourites(means, offer),
         trace=_trace(means, "smtp.dialogue"),
         limits=SmtpLimits(
             # LMTP: a program in front of us passes on what strangers got wrong.
-            errors=_NEVER if name == "lmtp" else limits.errors,
+            errors=_NEVER if name is Service.LMTP else limits.errors,
             commands=limits.commands,
             idle_seconds=limits.idle / 1000,
             data_idle_seconds=limits.data_idle / 1000,
@@ -58,13 +56,13 @@ def smtp_service(means: WorkerResources, login: LoginService, name: str) -> Smtp
             handshake_seconds=limits.handshake / 1000,
             pending=limits.pending,
             greeting_delay_seconds=(
-                configuration.receive.greeting_delay / 1000 if name == "smtp" else 0
+                configuration.receive.greeting_delay / 1000 if name is Service.SMTP else 0
             ),
         ),
     )
 
 
-def imap_service(means: WorkerResources, login: LoginService, name: str) -> ImapService:
+def imap_service(means: WorkerResources, login: LoginService, name: Service) -> ImapService:
     """Make the service of port 143 or 993."""
     limits = means.configuration.limits
     return ImapService(
@@ -73,7 +71,7 @@ def imap_service(means: WorkerResources, login: LoginService, name: str) -> Imap
         hostname=means.configuration.server.hostname,
         limits=limits,
         tls=means.server_tls,
-        implicit_tls=name == "imaps",
+        implicit_tls=name.has_implicit_tls,
         clock=means.clock,
         times=ImapTimes(handshake=limits.handshake / 1000),
         entrance=entrance(means, name),
@@ -87,7 +85,7 @@ def _trace(means: WorkerResources, event: str) -> Callable[[Peer, str], None] | 
     return functools.partial(trace_to_log, event) if is_debug else None
 
 
-def entrance(means: WorkerResources, name: str, *, many_users: bool = False) -> Admission:
+def entrance(means: WorkerResources, name: Service, *, many_users: bool = False) -> Admission:
     """Say who may connect to a service; what is refused becomes a row of events now and then.
 
     Args:
@@ -96,7 +94,9 @@ def entrance(means: WorkerResources, name: str, *, many_users: bool = False) -> 
         many_users: one address brings many users: only the cap on all sessions counts.
     """
     limits, store = means.configuration.limits, means.store
-    is_trusted = many_users or name == "lmtp"  # a program in front of us brings everybody's mail
+    is_trusted = (
+        many_users or name is Service.LMTP
+    )  # a program in front of us brings everybody's mail
     caps = means.sessions[name].caps(
         means.number,
         SessionLimits(
@@ -114,8 +114,8 @@ def web_admission(means: WorkerResources) -> ConnectionRules:
     """Say who may connect to the pages."""
     options = means.configuration.web
     return ConnectionRules(
-        browsers=entrance(means, "web"),
-        proxies=entrance(means, "web", many_users=True),
+        browsers=entrance(means, Service.WEB),
+        proxies=entrance(means, Service.WEB, many_users=True),
         trusted=Networks(options.trusted_proxies),
         header_seconds=options.header_time / 1000,
     )
@@ -126,10 +126,10 @@ def record_floods(store: Store, events: Sequence[TrackingEvent]) -> None:
     store.write_later(record_events, EventBatch(None, None, events[0].at_ms, tuple(events)))
 
 
-def receive_services(means: WorkerResources, name: str) -> ReceiveServices:
+def receive_services(means: WorkerResources, name: Service) -> ReceiveServices:
     """Give what all sessions of a service share."""
     configuration = means.configuration
-    tarpit_ms = configuration.receive.tarpit if name == "smtp" else 0
+    tarpit_ms = configuration.receive.tarpit if name is Service.SMTP else 0
     return ReceiveServices(
         means.store,
         means.clock,
@@ -139,7 +139,7 @@ def receive_services(means: WorkerResources, name: str) -> ReceiveServices:
         name,
         configuration.queue.lifetime,
         means.checks,
-        configuration.submit if name in (*_SUBMISSION, "web") else None,
+        configuration.submit if name.is_for_users else None,
         KnownPeers(tarpit_ms) if tarpit_ms else None,
         means.signer,
         means.dmarc_counts,
@@ -148,28 +148,28 @@ def receive_services(means: WorkerResources, name: str) -> ReceiveServices:
 
 
 def _session_maker(
-    means: WorkerResources, login: LoginService, name: str
+    means: WorkerResources, login: LoginService, name: Service
 ) -> Callable[[Peer, ServerConnection], Session]:
     services = receive_services(means, name)
-    if name in _SUBMISSION:
+    if name.is_submission:
         return functools.partial(SubmitSession, SubmitServices(services, login))
-    return functools.partial(LmtpSession if name == "lmtp" else ReceiveSession, services)
+    return functools.partial(LmtpSession if name is Service.LMTP else ReceiveSession, services)
 
 
-def _offer(means: WorkerResources, login: LoginService, name: str) -> Capabilities:
+def _offer(means: WorkerResources, login: LoginService, name: Service) -> Capabilities:
     configuration, limits = means.configuration, means.configuration.limits
-    is_submission = name in _SUBMISSION
+    is_submission = name.is_submission
     return Capabilities(
         configuration.server.hostname,
         limits.message_size,
-        starttls=means.server_tls is not None and name != "submissions",
+        starttls=means.server_tls is not None and not name.has_implicit_tls,
         auth_mechanisms=login.mechanisms if is_submission else (),
         chunking=True,
         dsn=True,
         require_tls=True,
         max_hold_seconds=configuration.submit.future_release_max // 1000 if is_submission else 0,
         max_recipients=receive_services(means, name).most_recipients,
-        lmtp=name == "lmtp",
+        lmtp=name is Service.LMTP,
         clock=means.clock,
     )
 

@@ -7,15 +7,15 @@ import resource
 import structlog
 
 from zajil.config.options import Configuration
+from zajil.core.service import MAIL_SERVICES
 
-_WITH_SESSIONS = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps")
 _SPARE = 2000
 """The store, large messages that arrive, deliveries, browsers."""
 
 
 def files_needed(configuration: Configuration) -> int:
     """Give what a worker needs at most: the kernel may give all sessions to one of them."""
-    listening = [name for name in _WITH_SESSIONS if getattr(configuration.listen, name)]
+    listening = [name for name in MAIL_SERVICES if getattr(configuration.listen, name)]
     return len(listening) * configuration.limits.sessions + _SPARE
 
 

@@ -21,6 +21,7 @@ from zajil.app.worker import Shared, close_sockets, run_worker
 from zajil.check.content.lookalike import load_tables
 from zajil.config.load import BadConfiguration
 from zajil.config.options import Configuration, ListenOptions
+from zajil.core.service import Service
 from zajil.net.limits import SessionTable
 from zajil.net.listener import BindFailed, bind_for_workers, name_of, remove_unix
 from zajil.net.log import set_up_log
@@ -145,7 +146,7 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
                 bind_for_workers(address, workers, configuration.net) for address in addresses
             ]
         context = server_context(tls.certificate, tls.key) if tls.certificate and tls.key else None
-        if context is None and (sockets["submissions"] or sockets["imaps"]):
+        if context is None and (sockets[Service.SUBMISSIONS] or sockets[Service.IMAPS]):
             raise CannotStart("listen.submissions and listen.imaps need tls.certificate, tls.key")
         client_tls = client_context(tls.ca_file, verify=True)
         _become(server.user)

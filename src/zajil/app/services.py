@@ -12,8 +12,6 @@ from typing import Any, Protocol
 
 from zajil.app.dmarc import dmarc_runs
 from zajil.app.listeners import (
-    IMAP_SERVICES,
-    SMTP_SERVICES,
     imap_service,
     receive_services,
     smtp_service,
@@ -25,6 +23,7 @@ from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.learned.reputation import learner_of
 from zajil.check.learned.trainer import Trainer
 from zajil.core.clock import Clock
+from zajil.core.service import IMAP_SERVICES, SMTP_SERVICES, Service
 from zajil.deliver.run import Deliverer
 from zajil.keys.upkeep import KeyUpkeep
 from zajil.login.service import LoginService
@@ -72,7 +71,7 @@ async def make_parts(means: WorkerResources) -> Parts:
     )
     parts.runs.append(deliverer.run())
     parts.drains.append(deliverer.drain)
-    if means.sockets["web"]:
+    if means.sockets[Service.WEB]:
         _add_web(parts, means, login)
     if means.signer is not None and means.number == 0:
         upkeep = KeyUpkeep(store, means.resolver.resolve, configuration.keys, clock)
@@ -85,7 +84,7 @@ async def make_parts(means: WorkerResources) -> Parts:
     if means.checks.knowledge is not None:
         _add_knowledge(parts, means, means.checks.knowledge)
     if means.number == 0:
-        history = receive_services(means, "web")
+        history = receive_services(means, Service.WEB)
         parts.runs.append(keep_history(history, configuration.check.greylist))
         if configuration.tls.certificate is not None:
             parts.runs.append(watch_certificate(store, clock, configuration.tls.certificate))
@@ -138,13 +137,13 @@ def _add_web(parts: Parts, means: WorkerResources, login: LoginService) -> None:
     services = WebServices(
         store=means.store,
         login=login,
-        hand_in=functools.partial(hand_in, receive_services(means, "web")),
+        hand_in=functools.partial(hand_in, receive_services(means, Service.WEB)),
         clock=means.clock,
         random=means.random,
         options=configuration.web,
         hostname=configuration.server.hostname,
     )
-    server = WebServer(make_web(services), means.sockets["web"], web_admission(means))
+    server = WebServer(make_web(services), means.sockets[Service.WEB], web_admission(means))
     parts.runs.append(server.run())
     parts.drains.append(server.drain)
 

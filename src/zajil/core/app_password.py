@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from zajil.core.service import Service
+
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 """Nothing that is read as something else."""
 GROUP = 4
@@ -23,7 +25,6 @@ class Scope(StrEnum):
 
     SMTP = "smtp"
     IMAP = "imap"
-    POP3 = "pop3"
     ALL = "all"
 
     def covers(self, wanted: Scope) -> bool:
@@ -32,14 +33,12 @@ class Scope(StrEnum):
 
 
 SCOPE_OF_SERVICE = {
-    "submission": Scope.SMTP,
-    "submissions": Scope.SMTP,
-    "imap": Scope.IMAP,
-    "imaps": Scope.IMAP,
-    "pop3": Scope.POP3,
-    "pop3s": Scope.POP3,
+    Service.SUBMISSION: Scope.SMTP,
+    Service.SUBMISSIONS: Scope.SMTP,
+    Service.IMAP: Scope.IMAP,
+    Service.IMAPS: Scope.IMAP,
 }
-"""By listener; a service that is not here takes the account's own password alone."""
+"""A service that is not here accepts only the account's own password."""
 
 
 @dataclass(frozen=True, slots=True)

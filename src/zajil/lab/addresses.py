@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from zajil.core.service import Service
+
 LOOPBACK = IPv4Address("127.0.0.1")
 _FIRST = IPv4Address("127.1.0.1")
 # Below the range from which systems take ports for outgoing connections (32768 and 49152 up), so
@@ -24,15 +26,13 @@ _FIRST = IPv4Address("127.1.0.1")
 _BLOCKS = range(20_000, 32_000, 100)
 
 _SERVICES = {
-    "pop3": 10,
-    "lmtp": 20,
-    "smtp": 25,
-    "imap": 43,
-    "submissions": 65,
-    "web": 80,
-    "submission": 87,
-    "imaps": 93,
-    "pop3s": 96,
+    Service.LMTP: 20,
+    Service.SMTP: 25,
+    Service.IMAP: 43,
+    Service.SUBMISSIONS: 65,
+    Service.WEB: 80,
+    Service.SUBMISSION: 87,
+    Service.IMAPS: 93,
 }
 """Place of each service in the block. The next two belong to the other domains, where they share
 one address: the pages, or all services."""
@@ -50,7 +50,7 @@ class Place:
     @property
     def smtp_port(self) -> int:
         """The stand-in for port 25."""
-        return self.ports["smtp"]
+        return self.ports[Service.SMTP]
 
 
 class NoFreePort(Exception):
@@ -126,7 +126,7 @@ class PortBlock:
 
     def _ports(self, number: int) -> dict[str, int]:
         return {
-            name: self.first + place + (number if self._shared or name == "web" else 0)
+            name: self.first + place + (number if self._shared or name is Service.WEB else 0)
             for name, place in _SERVICES.items()
         }
 
@@ -135,7 +135,7 @@ class PortBlock:
         yield LOOPBACK, self.page
         for place in self.places:
             for name, port in place.ports.items():
-                yield (LOOPBACK if name == "web" else place.address), port
+                yield (LOOPBACK if name is Service.WEB else place.address), port
 
 
 def _reserve(port: int) -> socket.socket | None:

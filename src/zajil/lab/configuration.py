@@ -9,11 +9,10 @@ from typing import Any
 
 from zajil.config.load import apply_override, load_configuration
 from zajil.config.toml_text import toml_value
+from zajil.core.service import MAIL_SERVICES, Service
 from zajil.lab.addresses import LOOPBACK, Place
 from zajil.lab.ca import CertificateFiles
 from zajil.lab.domains import DomainPlan
-
-_SERVICES = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +37,11 @@ def server_options(
     addresses, and none on what an account sends, because a lab is there to send much.
     """
     address = str(place.address)
-    listen = {name: [f"{address}:{place.ports[name]}"] for name in _SERVICES}
+    listen = {name: [f"{address}:{place.ports[name]}"] for name in MAIL_SERVICES}
     return {
         "server": {"hostname": plan.hostname, "data_dir": "data", "workers": lab.workers},
         "store": {"url": store_url},
-        "listen": {**listen, "web": [f"{LOOPBACK}:{place.ports['web']}"]},
+        "listen": {**listen, Service.WEB: [f"{LOOPBACK}:{place.ports[Service.WEB]}"]},
         "tls": {
             "certificate": "certificate.pem",
             "key": "key.pem",

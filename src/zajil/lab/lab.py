@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zajil.config.load import load_configuration
+from zajil.core.service import MAIL_SERVICES, Service
 from zajil.lab.addresses import LOOPBACK, Place, PortBlock, own_addresses
 from zajil.lab.ca import CertificateAuthority, now
 from zajil.lab.configuration import (
@@ -27,8 +28,6 @@ from zajil.lab.people import make_people
 from zajil.lab.server import DomainServer
 from zajil.lab.state import LabState
 from zajil.lab.zones import MailHost, lab_zones
-
-_SERVICES = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "pop3", "pop3s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ class Lab:
             "nameserver": self._dns.address if self._dns else None,
             "ca_file": str(self.ca_file),
             "data_dir": str(self.options.folder),
-            **({"web": self.web} if self.web else {}),
+            **({Service.WEB: self.web} if self.web else {}),
             "domains": [_describe(running) for running in self.domains],
         }
 
@@ -199,8 +198,10 @@ class Lab:
     def _running(
         self, plan: DomainPlan, server: DomainServer, ready: Mapping[str, Any]
     ) -> RunningDomain:
-        services = {name: ready[name][0] for name in _SERVICES if ready.get(name)}
-        web = ready.get("web")
+        services: dict[str, str] = {
+            name: ready[name][0] for name in MAIL_SERVICES if ready.get(name)
+        }
+        web = ready.get(Service.WEB)
         return RunningDomain(
             plan=plan,
             server=server,
@@ -221,7 +222,7 @@ def _describe(running: RunningDomain) -> dict[str, Any]:
         "domain": plan.domain,
         "ascii_domain": plan.ascii_domain,
         **running.services,
-        **({"web": running.web} if running.web else {}),
+        **({Service.WEB: running.web} if running.web else {}),
         "config": str(running.server.configuration),
         "pid": running.pid,
         "accounts": [

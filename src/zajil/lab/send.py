@@ -16,6 +16,7 @@ from email.message import EmailMessage
 from rich.console import Console
 
 from zajil.core.address import Address
+from zajil.core.service import Service
 from zajil.lab.journeys import Half, LabJourneys
 from zajil.lab.lab import RunningDomain
 from zajil.tracking.story import tell_story
@@ -77,7 +78,7 @@ def _send(writer: RunningDomain, reader: RunningDomain, tls: ssl.SSLContext) -> 
     message["Subject"] = "A first letter, رسالة أولى"
     message["Message-ID"] = f"<{time.time_ns():x}@{writer.plan.ascii_domain}>"
     message.set_content("The pigeon has found the way.\nوجد الزاجل طريقه.\n")
-    host, port = split_address(writer.services["submission"])
+    host, port = split_address(writer.services[Service.SUBMISSION])
     with smtplib.SMTP(host, port, local_hostname="localhost", timeout=_WAIT_SECONDS) as client:
         client.starttls(context=tls)
         client.login(who.login, writer.passwords[who.login])
@@ -87,7 +88,7 @@ def _send(writer: RunningDomain, reader: RunningDomain, tls: ssl.SSLContext) -> 
 
 def _has_arrived(letter: SampleMessage, tls: ssl.SSLContext) -> bool:
     who = letter.reader.plan.accounts[0]
-    host, port = split_address(letter.reader.services["imaps"])
+    host, port = split_address(letter.reader.services[Service.IMAPS])
     deadline = time.monotonic() + _WAIT_SECONDS
     with imaplib.IMAP4_SSL(host, port, ssl_context=tls, timeout=_WAIT_SECONDS) as client:
         client.login(who.login, letter.reader.passwords[who.login])

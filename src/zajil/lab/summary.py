@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from zajil.core.service import Service
 from zajil.lab.lab import Lab
 
 
@@ -25,7 +26,7 @@ def print_summary(lab: Lab, console: Console) -> None:
         console.print(table)
         if (hidden := len(running.plan.accounts) - _SHOWN) > 0:
             console.print(f"and {hidden} more: see --json, or `zajil account list`")
-        for name, address in {"web": running.web, **running.services}.items():
+        for name, address in {Service.WEB: running.web, **running.services}.items():
             if address:
                 console.print(f"  {name:<12} {address}", highlight=False)
         console.print(f"  {'config':<12} {running.server.configuration}", highlight=False)

@@ -18,6 +18,7 @@ from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId, AppPasswordId, SessionId
 from zajil.core.login_name import BadLogin, prepare_login
 from zajil.core.password import UnusablePassword, prepare_password
+from zajil.core.service import Service
 from zajil.login.account import Account, Proof
 from zajil.login.open_sessions import OpenSessions
 from zajil.login.passwords import Passwords
@@ -68,8 +69,8 @@ class Origin:
 
     peer: str
     """IP address, for the throttle."""
-    service: str
-    """``submission``, ``imaps``, ``web`` ...: the listener, for events and scopes."""
+    service: Service
+    """The listener, for events and scopes."""
     session_id: SessionId | None = None
     """The connection, for the event."""
 
@@ -142,7 +143,7 @@ class LoginService:
         password: str,
         *,
         peer: str,
-        service: str,
+        service: Service,
         mechanism: str = "password",
         session_id: SessionId | None = None,
     ) -> Account | None:
@@ -155,7 +156,7 @@ class LoginService:
             login: the login name or any address of the account, as typed.
             password: as typed.
             peer: IP address, for the throttle.
-            service: ``submission``, ``imap``, ``web``: for scopes and the event.
+            service: the listener, for scopes and the event.
             mechanism: SASL name or command, for the event.
             session_id: the connection, for the event.
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from zajil.config.options import Configuration, ListenOptions
+from zajil.config.options import Configuration
 from zajil.core.directory import REPORTS_LOCAL_PART
+from zajil.core.service import IMAP_SERVICES, Service
 from zajil.keys.record import record_value, zone_text
 from zajil.mailauth.dkim_key import key_name
 from zajil.store.people.dkim_keys import DkimKeyRow, KeyState
@@ -119,14 +120,17 @@ def _service_records(domain: str, configuration: Configuration) -> list[DnsRecor
             f"0 1 {listeners[0].rpartition(':')[2]} {hostname}.",
             "Mail programs find the server by themselves.",
         )
-        for service, listeners in (("submissions", listen.submissions), ("imaps", listen.imaps))
+        for service, listeners in (
+            (Service.SUBMISSIONS, listen.submissions),
+            (Service.IMAPS, listen.imaps),
+        )
         if listeners
     ]
     absent = [
         *(
-            name
-            for name in ("submission", "submissions", "imap", "imaps")
-            if not _has(listen, name)
+            one
+            for one in (Service.SUBMISSION, Service.SUBMISSIONS, *IMAP_SERVICES)
+            if not getattr(listen, one)
         ),
         *("pop3", "pop3s"),
     ]
@@ -134,7 +138,3 @@ def _service_records(domain: str, configuration: Configuration) -> list[DnsRecor
     return found + [
         DnsRecord(f"_{service}._tcp.{domain}", "SRV", "0 0 0 .", purpose) for service in absent
     ]
-
-
-def _has(listen: ListenOptions, service: str) -> bool:
-    return bool(getattr(listen, service))

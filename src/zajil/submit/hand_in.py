@@ -19,6 +19,7 @@ from zajil.core.ids import (
     new_mail_id,
     new_session_id,
 )
+from zajil.core.service import Service
 from zajil.login.account import Account
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import route_recipient
@@ -85,8 +86,8 @@ async def hand_in(
     now_ms = services.clock.now_ms()
     page = _Page(services, new_session_id(now_ms, services.random(ID_RANDOM_SIZE)), peer)
     page.events += (
-        SessionOpened(now_ms, "web", peer, services.hostname),
-        LoggedIn(now_ms, account.login, "web"),
+        SessionOpened(now_ms, Service.WEB, peer, services.hostname),
+        LoggedIn(now_ms, account.login, Service.WEB),
     )
     transaction = Transaction(
         new_mail_id(now_ms, services.random(ID_RANDOM_SIZE)),

@@ -19,6 +19,7 @@ from typing import Any
 
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import MAIL_ID_PATTERN, AccountId, MailId, SessionId
+from zajil.core.service import Service
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import event_to_dict
 from zajil.tracking.events import TrackingEvent
@@ -214,7 +215,7 @@ def _shown_to_owner(event: TrackingEvent, viewer: Viewer) -> TrackingEvent | Non
             return event
         case tracked.SessionOpened(service=service):
             # The address of another server is in Received anyway; where a person sits is theirs.
-            return event if service == "smtp" else replace(event, peer="", local="")
+            return event if service == Service.SMTP else replace(event, peer="", local="")
         case tracked.MailAccepted():
             return replace(event, recipients=len(viewer.copies))
         case tracked.VerdictReached(recipient=None):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zajil.core.service import Service
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import event_to_dict
 from zajil.tracking.events import TrackingEvent
@@ -143,7 +144,7 @@ def _tell_merged(_batch: _Batch, event: tracked.RefusalsMerged) -> _Told:
 
 
 def _tell_login(batch: _Batch, event: tracked.LoggedIn) -> _Told:
-    if event.mechanism == "web":
+    if event.mechanism == Service.WEB:
         return None  # a mail of a browser that logged in before
     values = dict(batch.session.values)
     if event.peer:

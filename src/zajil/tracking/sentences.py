@@ -15,6 +15,7 @@ from enum import Enum
 from zajil.core.domain import to_unicode
 from zajil.core.ids import MailId
 from zajil.core.moment import spell_utc
+from zajil.core.service import Service
 from zajil.tracking import events as tracked
 from zajil.tracking.check_names import CHECK_NAMES, mark
 from zajil.tracking.events import TrackingEvent
@@ -94,9 +95,9 @@ def _tell_session(event: TrackingEvent) -> Step | None:
     stage, fine = Stage.ARRIVE, Tone.PLAIN
     details: Sequence[Detail]
     match event:
-        case tracked.SessionOpened(service="web"):
+        case tracked.SessionOpened(service=Service.WEB):
             return _step(event, stage, mark("Written in the web pages."), {})
-        case tracked.SessionOpened(service="smtp", peer=peer):
+        case tracked.SessionOpened(service=Service.SMTP, peer=peer):
             text = mark("Another server connected from {peer}.")
             return _step(event, stage, text, {"peer": peer})
         case tracked.SessionOpened(peer=""):

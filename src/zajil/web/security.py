@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zajil.config.options import WebOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId
+from zajil.core.service import Service
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.people.sessions import (
@@ -132,7 +133,7 @@ class Sessions:
             peer: IP address of the browser.
         """
         now_ms = self._clock.now_ms()
-        event = LoggedIn(now_ms, login, "password", "web", peer)
+        event = LoggedIn(now_ms, login, "password", Service.WEB, peer)
         self._store.write_later(record_events, EventBatch(None, None, now_ms, (event,)))
 
     async def end(self, session: WebSession, response: Response) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from zajil.core.clock import Clock
 from zajil.core.ids import ID_RANDOM_SIZE, new_session_id
+from zajil.core.service import Service
 from zajil.imap.command import Authenticate
 from zajil.imap.response import Completion
 from zajil.imap.server import ImapServerConnection
@@ -57,7 +58,7 @@ class ImapLogin:
         store: Store,
         clock: Clock,
         peer: Peer,
-        service: str,
+        service: Service,
         engine: ImapServerConnection,
         stream: Stream,
     ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from zajil.config.options import LimitOptions
 from zajil.core.clock import Clock
+from zajil.core.service import Service
 from zajil.imap.literal import Limits
 from zajil.imap.response import untagged_status
 from zajil.imap.server import ImapServerConnection
@@ -48,7 +49,7 @@ class ImapService:
         trace: Callable[[Peer, str], None] | None = None,
     ) -> None:
         starttls = tls is not None and not implicit_tls
-        service = "imaps" if implicit_tls else "imap"
+        service = Service.IMAPS if implicit_tls else Service.IMAP
         self._services = ImapServices(store, login, clock, starttls, service)
         self._limits = Limits(max_message=limits.message_size)
         self._implicit_tls = implicit_tls

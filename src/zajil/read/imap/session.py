@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 
 from zajil.core.clock import Clock
+from zajil.core.service import Service
 from zajil.imap import command as c
 from zajil.imap.grammar import BadSyntax
 from zajil.imap.response import Completion, untagged, untagged_status
@@ -49,7 +50,7 @@ class ImapServices:
     clock: Clock
     starttls: bool
     """Offered while the connection is in the clear."""
-    service: str
+    service: Service
     """``imap`` or ``imaps``: for events and the throttle."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from zajil.core.service import Service
 from zajil.login.account import Account
 from zajil.login.service import LoginService
 from zajil.web.page import Pages, Visitor
@@ -31,7 +32,9 @@ class LoginPages:
         form = await request.form()
         onward = local_path(form.get("next"), "/mail")
         login, password = str(form.get("login", "")).strip(), str(form.get("password", ""))
-        account = await self._login.log_in(login, password, peer=peer_of(request), service="web")
+        account = await self._login.log_in(
+            login, password, peer=peer_of(request), service=Service.WEB
+        )
         if account is None:
             return self._pages.render(
                 visitor, "login.html", 403, onward=onward, login=login, failed=True
