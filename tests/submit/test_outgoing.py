@@ -9,6 +9,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from email.message import EmailMessage
 from email.policy import default
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -21,11 +22,10 @@ from kit.reading import inbox_of
 from kit.store import NOW_MS, make_account, running
 from kit.talk import Talk, receive_services, talk_to_submission
 from zajil.accept import replies
-from zajil.app.upkeep import keep_history
+from zajil.app.chores import repeated
 from zajil.check.step import Checked
 from zajil.check.verdict.verdict import Action, Thresholds, Verdict
 from zajil.config.options import SubmitOptions
-from zajil.config.options_check import GreylistOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId, MailId
@@ -246,7 +246,8 @@ def test_upkeep_tells_of_held_accounts_and_goes_on(store: Store) -> None:
         arrived.clear()
         await store.write(release_account, ReleaseAccount(entry.account_id, "boss", NOW_MS, 0))
         await store.write(hold_again, entry.account_id)
-        upkeep = asyncio.create_task(keep_history(services, GreylistOptions(enabled=True)))
+        chore = repeated("held accounts", 3600, partial(tell_of_held_accounts, services))
+        upkeep = asyncio.ensure_future(chore.run())
         await arrived.wait()
         unsubscribe()
         assert not upkeep.done()

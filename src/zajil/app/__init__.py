@@ -1,8 +1,9 @@
 """Wires options, store, steps and listeners together; starts and stops them.
 
 Reading order: ``serve`` (the supervisor's side: bind, prepare, fork), ``open_files`` (how many a
-process may have), ``worker`` (one process), ``means`` (what it has to build from), ``services``
-(what it is made of), ``listeners`` (the mail protocols).
+process may have), ``reload`` (SIGHUP), ``worker`` (one process), ``resources`` (what it makes its
+services from), ``services`` (which those are), ``listeners`` (the mail protocols), ``upkeep``
+(every chore and its interval), ``chores`` (which worker does a chore).
 
 Laws:
 - What must be shared by all workers (bound sockets, the TLS context with its ticket keys) is made

@@ -1,4 +1,4 @@
-"""The mail protocols on their listeners: who may connect, what is offered, who answers."""
+"""The mail protocols on their listeners: who may connect, what is offered, what answers."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from zajil.web.server import ConnectionRules
 _NEVER = 1 << 62
 
 
-def smtp_service(means: WorkerResources, login: LoginService, name: Service) -> SmtpService:
+def smtp_service(resources: WorkerResources, login: LoginService, name: Service) -> SmtpService:
     """Make the service of port 25, 587 or 465, or of LMTP."""
-    configuration, tls = means.configuration, means.server_tls
+    configuration, tls = resources.configuration, resources.server_tls
     limits = configuration.limits
-    offer = _offer(means, login, name)
+    offer = _offer(resources, login, name)
     return SmtpService(
-        _session_maker(means, login, name),
+        _session_maker(resources, login, name),
         offer,
         tls=tls,
         implicit_tls=name.has_implicit_tls and tls is not None,
-        entrance=entrance(means, name),
-        peer_offers=_favourites(means, offer),
-        trace=_trace(means, "smtp.dialogue"),
+        entrance=admission(resources, name),
+        peer_offers=_special_offers(resources, offer),
+        trace=_trace(resources, "smtp.dialogue"),
         limits=SmtpLimits(
-            # LMTP: a program in front of us passes on what strangers got wrong.
+            # LMTP: a program in front of us passes on the errors of its peers.
             errors=_NEVER if name is Service.LMTP else limits.errors,
             commands=limits.commands,
             idle_seconds=limits.idle / 1000,
@@ -62,43 +62,42 @@ def smtp_service(means: WorkerResources, login: LoginService, name: Service) -> 
     )
 
 
-def imap_service(means: WorkerResources, login: LoginService, name: Service) -> ImapService:
+def imap_service(resources: WorkerResources, login: LoginService, name: Service) -> ImapService:
     """Make the service of port 143 or 993."""
-    limits = means.configuration.limits
+    limits = resources.configuration.limits
     return ImapService(
-        means.store,
+        resources.store,
         login,
-        hostname=means.configuration.server.hostname,
+        hostname=resources.configuration.server.hostname,
         limits=limits,
-        tls=means.server_tls,
+        tls=resources.server_tls,
         implicit_tls=name.has_implicit_tls,
-        clock=means.clock,
+        clock=resources.clock,
         times=ImapTimes(handshake=limits.handshake / 1000),
-        entrance=entrance(means, name),
-        trace=_trace(means, "imap.dialogue"),
+        entrance=admission(resources, name),
+        trace=_trace(resources, "imap.dialogue"),
     )
 
 
-def _trace(means: WorkerResources, event: str) -> Callable[[Peer, str], None] | None:
-    """Give what writes dialogues to the log, at ``debug`` alone: it costs time."""
-    is_debug = means.configuration.log.level == "debug"
+def _trace(resources: WorkerResources, event: str) -> Callable[[Peer, str], None] | None:
+    """Return what logs each line of a dialogue; ``None``: the log level is not ``debug``."""
+    is_debug = resources.configuration.log.level == "debug"
     return functools.partial(trace_to_log, event) if is_debug else None
 
 
-def entrance(means: WorkerResources, name: Service, *, many_users: bool = False) -> Admission:
-    """Say who may connect to a service; what is refused becomes a row of events now and then.
+def admission(resources: WorkerResources, name: Service, *, many_users: bool = False) -> Admission:
+    """Make the admission control of a service; it records refused connections now and then.
 
     Args:
-        means: of the worker.
+        resources: of the worker.
         name: of the service.
-        many_users: one address brings many users: only the cap on all sessions counts.
+        many_users: many users come from one address: only the limit on all sessions applies.
     """
-    limits, store = means.configuration.limits, means.store
-    is_trusted = (
-        many_users or name is Service.LMTP
-    )  # a program in front of us brings everybody's mail
-    caps = means.sessions[name].caps(
-        means.number,
+    limits, store = resources.configuration.limits, resources.store
+    # Through LMTP, one program brings the mail of many peers.
+    is_trusted = many_users or name is Service.LMTP
+    caps = resources.sessions[name].caps(
+        resources.worker,
         SessionLimits(
             limits.sessions,
             0 if is_trusted else limits.sessions_per_address,
@@ -106,79 +105,79 @@ def entrance(means: WorkerResources, name: Service, *, many_users: bool = False)
         ),
     )
 
-    floods = FloodCounter(name, means.clock, functools.partial(record_floods, store))
-    return Admission(caps, floods, Networks(means.configuration.net.proxy_peers))
+    floods = FloodCounter(name, resources.clock, functools.partial(record_floods, store))
+    return Admission(caps, floods, Networks(resources.configuration.net.proxy_peers))
 
 
-def web_admission(means: WorkerResources) -> ConnectionRules:
-    """Say who may connect to the pages."""
-    options = means.configuration.web
+def web_admission(resources: WorkerResources) -> ConnectionRules:
+    """Make the rules for connections to the web pages."""
+    options = resources.configuration.web
     return ConnectionRules(
-        browsers=entrance(means, Service.WEB),
-        proxies=entrance(means, Service.WEB, many_users=True),
+        browsers=admission(resources, Service.WEB),
+        proxies=admission(resources, Service.WEB, many_users=True),
         trusted=Networks(options.trusted_proxies),
         header_seconds=options.header_time / 1000,
     )
 
 
 def record_floods(store: Store, events: Sequence[TrackingEvent]) -> None:
-    """Keep the events of one moment as one row."""
+    """Record the events of one moment as one row."""
     store.write_later(record_events, EventBatch(None, None, events[0].at_ms, tuple(events)))
 
 
-def receive_services(means: WorkerResources, name: Service) -> ReceiveServices:
-    """Give what all sessions of a service share."""
-    configuration = means.configuration
+def receive_services(resources: WorkerResources, name: Service) -> ReceiveServices:
+    """Make what all sessions of a service share."""
+    configuration = resources.configuration
     tarpit_ms = configuration.receive.tarpit if name is Service.SMTP else 0
     return ReceiveServices(
-        means.store,
-        means.clock,
-        means.random,
+        resources.store,
+        resources.clock,
+        resources.random,
         configuration.limits,
         configuration.server.hostname,
         name,
         configuration.queue.lifetime,
-        means.checks,
+        resources.checks,
         configuration.submit if name.is_for_users else None,
         KnownPeers(tarpit_ms) if tarpit_ms else None,
-        means.signer,
-        means.dmarc_counts,
-        means.refusals,
+        resources.signer,
+        resources.dmarc_counts,
+        resources.refusals,
     )
 
 
 def _session_maker(
-    means: WorkerResources, login: LoginService, name: Service
+    resources: WorkerResources, login: LoginService, name: Service
 ) -> Callable[[Peer, ServerConnection], Session]:
-    services = receive_services(means, name)
+    services = receive_services(resources, name)
     if name.is_submission:
         return functools.partial(SubmitSession, SubmitServices(services, login))
     return functools.partial(LmtpSession if name is Service.LMTP else ReceiveSession, services)
 
 
-def _offer(means: WorkerResources, login: LoginService, name: Service) -> Capabilities:
-    configuration, limits = means.configuration, means.configuration.limits
+def _offer(resources: WorkerResources, login: LoginService, name: Service) -> Capabilities:
+    configuration, limits = resources.configuration, resources.configuration.limits
     is_submission = name.is_submission
     return Capabilities(
         configuration.server.hostname,
         limits.message_size,
-        starttls=means.server_tls is not None and not name.has_implicit_tls,
+        starttls=resources.server_tls is not None and not name.has_implicit_tls,
         auth_mechanisms=login.mechanisms if is_submission else (),
         chunking=True,
         dsn=True,
         require_tls=True,
         max_hold_seconds=configuration.submit.future_release_max // 1000 if is_submission else 0,
-        max_recipients=receive_services(means, name).most_recipients,
+        max_recipients=receive_services(resources, name).most_recipients,
         lmtp=name is Service.LMTP,
-        clock=means.clock,
+        clock=resources.clock,
     )
 
 
-def _favourites(
-    means: WorkerResources, offer: Capabilities
+def _special_offers(
+    resources: WorkerResources, offer: Capabilities
 ) -> Callable[[str], Capabilities | None] | None:
-    """Give what picks the offer of peers that the operator has named; ``None``: none are."""
-    options = means.configuration.net
+    """Return what finds the offer for peers that ``[net]`` names; ``None``: it names none."""
+    options = resources.configuration.net
     proxies, lenient = Networks(options.xclient_peers), Networks(options.bare_lf_peers)
     if not proxies and not lenient:
         return None

@@ -1,4 +1,4 @@
-"""What one worker has to build its parts from."""
+"""What one worker has to make its services from."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ ACCOUNTS = "accounts"
 """Name of the table that counts sessions by account, for all services together."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerResources:
-    """What one worker has to build its parts from."""
+    """What one worker has to make its services from."""
 
     configuration: Configuration
-    number: int
-    """Of the worker, from 0."""
+    worker: int
+    """Number of the worker among those of its node, from 0."""
     sockets: Mapping[str, Sequence[socket.socket]]
-    """Its own listening ones, by service."""
+    """Its own listening sockets, by service."""
     sessions: Mapping[str, SessionTable]
-    """Counts that it shares with the other workers, by service; and by account, ``ACCOUNTS``."""
+    """Counts that the workers share, by service; by account under ``ACCOUNTS``."""
     server_tls: ssl.SSLContext | None
     client_tls: ssl.SSLContext
     store: Store
@@ -40,8 +40,8 @@ class WorkerResources:
     signer: Signer | None
     """``None``: nothing is signed (``keys.sign``)."""
     dmarc_counts: DmarcCounts | None
-    """``None``: nobody is told of mail in his name (``check.dmarc.report_interval``)."""
+    """``None``: no DMARC reports are sent (``check.dmarc.report_interval``)."""
     clock: Clock
     random: Random
-    refusals: RefusalBudget | None = None
-    """How many refusals are kept; ``None``: all."""
+    refusals: RefusalBudget
+    """How many refused connections and commands are recorded."""

@@ -1,16 +1,14 @@
-"""What a worker is made of: each protocol on its listeners, the queue, the web."""
+"""What a worker is made of: each protocol on its listeners, the queue, the web, the chores."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from zajil.app.dmarc import dmarc_runs
+from zajil.app.chores import ChoreRunner
 from zajil.app.listeners import (
     imap_service,
     receive_services,
@@ -18,21 +16,13 @@ from zajil.app.listeners import (
     web_admission,
 )
 from zajil.app.resources import ACCOUNTS, WorkerResources
-from zajil.app.upkeep import keep_history, watch_certificate
-from zajil.check.learned.learned_checks import LearnedChecks
-from zajil.check.learned.reputation import learner_of
-from zajil.check.learned.trainer import Trainer
-from zajil.core.clock import Clock
+from zajil.app.upkeep import make_chores, watch_certificate
 from zajil.core.service import IMAP_SERVICES, SMTP_SERVICES, Service
 from zajil.deliver.run import Deliverer
-from zajil.keys.upkeep import KeyUpkeep
 from zajil.login.service import LoginService
 from zajil.login.tokens import Introspection, IntrospectionRules
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
-from zajil.store.engine.errors import StoreUnavailable
-from zajil.store.engine.open import Store
-from zajil.store.mail.tracking import delete_events, delete_mails
 from zajil.submit.hand_in import hand_in
 from zajil.web.app import make_web
 from zajil.web.server import WebServer
@@ -41,60 +31,64 @@ from zajil.web.services import WebServices
 
 @dataclass(slots=True)
 class Parts:
-    """Coroutines that run while the worker does, and what must be told to end."""
+    """What a worker runs until it stops, and what it waits for then."""
 
     runs: list[Coroutine[Any, Any, object]] = field(default_factory=list)
+    """One that ends by itself ends the worker."""
     drains: list[Callable[[float], Awaitable[object]]] = field(default_factory=list)
+    """Each stops a part, within a number of seconds."""
 
 
-async def make_parts(means: WorkerResources) -> Parts:
+async def make_parts(resources: WorkerResources) -> Parts:
     """Make everything that serves, and begin to listen; the caller runs and drains it."""
-    store, configuration, clock = means.store, means.configuration, means.clock
-    hostname = configuration.server.hostname
-    login = _login_service(means)
+    store, configuration = resources.store, resources.configuration
+    login = _login_service(resources)
     parts = Parts()
     for name in SMTP_SERVICES:
-        await _listen(parts, smtp_service(means, login, name), means.sockets[name])
+        await _listen(parts, smtp_service(resources, login, name), resources.sockets[name])
     for name in IMAP_SERVICES:
-        await _listen(parts, imap_service(means, login, name), means.sockets[name])
-    deliverer = Deliverer(
-        store,
-        means.resolver,
-        configuration.deliver,
-        configuration.queue,
-        hostname=hostname,
-        tls=means.client_tls,
-        clock=clock,
-        random=means.random,
-        worker=means.number,
-        signer=means.signer,
-    )
+        await _listen(parts, imap_service(resources, login, name), resources.sockets[name])
+    deliverer = _deliverer(resources)
     parts.runs.append(deliverer.run())
     parts.drains.append(deliverer.drain)
-    if means.sockets[Service.WEB]:
-        _add_web(parts, means, login)
-    if means.signer is not None and means.number == 0:
-        upkeep = KeyUpkeep(store, means.resolver.resolve, configuration.keys, clock)
-        parts.runs.append(upkeep.run())
-    if means.refusals is not None:
-        parts.drains.append(_closing(means.refusals))
-    parts.runs += dmarc_runs(means)
-    if means.checks.lists:
-        parts.runs.append(means.checks.lists.watch())
-    if means.checks.knowledge is not None:
-        _add_knowledge(parts, means, means.checks.knowledge)
-    if means.number == 0:
-        history = receive_services(means, Service.WEB)
-        parts.runs.append(keep_history(history, configuration.check.greylist))
-        if configuration.tls.certificate is not None:
-            parts.runs.append(watch_certificate(store, clock, configuration.tls.certificate))
-    parts.runs.append(_forget_old_events(store, clock, configuration.tracking.retention))
+    if resources.sockets[Service.WEB]:
+        _add_web(parts, resources, login)
+    parts.drains.append(_closing(resources.refusals))
+    if resources.dmarc_counts is not None:
+        parts.runs.append(resources.dmarc_counts.run())
+    if resources.checks.lists:
+        parts.runs.append(resources.checks.lists.watch())
+    if resources.checks.knowledge is not None:
+        scanners = resources.checks.knowledge.scanners
+        parts.drains.append(lambda _grace: scanners.close())
+    if resources.worker == 0 and configuration.tls.certificate is not None:
+        watch = watch_certificate(store, resources.clock, configuration.tls.certificate)
+        parts.runs.append(watch)
+    chores = ChoreRunner(store, resources.worker, make_chores(resources))
+    parts.runs.append(chores.run())
+    parts.drains.append(chores.drain)
     return parts
 
 
-def _login_service(means: WorkerResources) -> LoginService:
-    """Make what checks log-ins for every protocol."""
-    options, tokens = means.configuration.login, None
+def _deliverer(resources: WorkerResources) -> Deliverer:
+    configuration = resources.configuration
+    return Deliverer(
+        resources.store,
+        resources.resolver,
+        configuration.deliver,
+        configuration.queue,
+        hostname=configuration.server.hostname,
+        tls=resources.client_tls,
+        clock=resources.clock,
+        random=resources.random,
+        worker=resources.worker,
+        signer=resources.signer,
+    )
+
+
+def _login_service(resources: WorkerResources) -> LoginService:
+    """Make the one log-in service of all protocols."""
+    options, tokens = resources.configuration.login, None
     if options.token_introspection_url is not None:
         rules = IntrospectionRules(
             options.token_introspection_url,
@@ -103,23 +97,23 @@ def _login_service(means: WorkerResources) -> LoginService:
             options.token_claim,
             options.token_audience,
         )
-        tokens = Introspection(rules, means.client_tls, means.clock)
+        tokens = Introspection(rules, resources.client_tls, resources.clock)
     return LoginService(
-        means.store,
-        means.clock,
-        means.random,
-        free_failures=means.configuration.limits.login_failures,
+        resources.store,
+        resources.clock,
+        resources.random,
+        free_failures=resources.configuration.limits.login_failures,
         tokens=tokens,
         scram=options.scram,
-        sessions=means.sessions[ACCOUNTS].caps(
-            means.number, SessionLimits(0, means.configuration.limits.sessions_per_account)
+        sessions=resources.sessions[ACCOUNTS].caps(
+            resources.worker, SessionLimits(0, resources.configuration.limits.sessions_per_account)
         ),
-        refusals=means.refusals,
+        refusals=resources.refusals,
     )
 
 
 class _Listens(Protocol):
-    """What serves a protocol on listening sockets."""
+    """A service of one protocol: ``SmtpService``, ``ImapService``."""
 
     async def serve(self, sock: socket.socket) -> None: ...
 
@@ -132,18 +126,18 @@ async def _listen(parts: Parts, service: _Listens, sockets: Sequence[socket.sock
     parts.drains.append(service.drain)
 
 
-def _add_web(parts: Parts, means: WorkerResources, login: LoginService) -> None:
-    configuration = means.configuration
+def _add_web(parts: Parts, resources: WorkerResources, login: LoginService) -> None:
+    configuration = resources.configuration
     services = WebServices(
-        store=means.store,
+        store=resources.store,
         login=login,
-        hand_in=functools.partial(hand_in, receive_services(means, Service.WEB)),
-        clock=means.clock,
-        random=means.random,
+        hand_in=functools.partial(hand_in, receive_services(resources, Service.WEB)),
+        clock=resources.clock,
+        random=resources.random,
         options=configuration.web,
         hostname=configuration.server.hostname,
     )
-    server = WebServer(make_web(services), means.sockets[Service.WEB], web_admission(means))
+    server = WebServer(make_web(services), resources.sockets[Service.WEB], web_admission(resources))
     parts.runs.append(server.run())
     parts.drains.append(server.drain)
 
@@ -153,24 +147,3 @@ def _closing(refusals: RefusalBudget) -> Callable[[float], Awaitable[None]]:
         refusals.close()
 
     return close
-
-
-def _add_knowledge(parts: Parts, means: WorkerResources, knowledge: LearnedChecks) -> None:
-    async def close(_grace: float) -> None:
-        await knowledge.scanners.close()
-
-    parts.drains.append(close)
-    if means.number == 0:
-        hostname = means.configuration.server.hostname
-        hear = learner_of(knowledge.history, hostname)
-        words = means.configuration.check.words
-        parts.runs.append(Trainer(means.store, words, means.clock, [hear]).run())
-
-
-async def _forget_old_events(store: Store, clock: Clock, retention_ms: int) -> None:
-    """Forget journeys past ``tracking.retention``, once an hour; a failure is tried again then."""
-    while True:
-        with suppress(StoreUnavailable):
-            await store.write(delete_events, clock.now_ms() - retention_ms)
-            await store.write(delete_mails, clock.now_ms() - retention_ms)
-        await asyncio.sleep(3600)

@@ -1,46 +1,98 @@
-"""What is forgotten, and who is told late: now and then, in one worker."""
+"""Every chore of the server with its interval, and what each node watches for itself.
+
+A chore is done by one worker of all nodes (``app.chores``). The certificate belongs to a node, so
+the first worker of each node watches it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 
-from zajil.accept.context import ReceiveServices
+from zajil.app.chores import Chore, repeated
+from zajil.app.listeners import receive_services
+from zajil.app.resources import WorkerResources
 from zajil.check.learned.greylist import prune_greylist
-from zajil.check.learned.reputation import forget_history
-from zajil.config.options_check import GreylistOptions
+from zajil.check.learned.reputation import forget_history, learner_of
+from zajil.check.learned.trainer import Trainer
 from zajil.core.clock import Clock
-from zajil.store.engine.errors import StoreUnavailable
+from zajil.core.service import Service
+from zajil.deliver.dmarc_reporter import DmarcReporter
+from zajil.keys.upkeep import KeyUpkeep
+from zajil.receive.report_collector import ReportCollector
 from zajil.store.engine.open import Store
-from zajil.store.mail.tracking import EventBatch, record_events
+from zajil.store.mail.tracking import EventBatch, delete_events, delete_mails, record_events
 from zajil.submit.outgoing import tell_of_held_accounts
 from zajil.tls.certificate import DAY_MS, read_certificate
 from zajil.tls.context import BadCertificate
 from zajil.tracking.events import CertificateEnding
 
-_EVERY_SECONDS = 3600
+_MINUTE = 60.0
+_HOUR = 3600.0
 _TOLD_DAYS = (1, 3, 7, 14)
-"""Days before the end of the certificate on which it is told."""
+"""Days before the end of the certificate on which a warning is logged."""
 _EXPIRED = -1
 
 
-async def keep_history(services: ReceiveServices, greylist: GreylistOptions) -> None:
-    """Prune history and greylist, and tell of held accounts; a failure is tried again later.
+def make_chores(resources: WorkerResources) -> Sequence[Chore]:
+    """List the chores that the configuration asks for; the same on all workers."""
+    store, clock, configuration = resources.store, resources.clock, resources.configuration
+    dmarc, hostname = configuration.check.dmarc, configuration.server.hostname
+    collector = ReportCollector(store, dmarc, clock, hostname)
+    chores = [
+        repeated("history", _HOUR, functools.partial(_prune_history, resources)),
+        repeated("tracking", _HOUR, functools.partial(_prune_tracking, resources)),
+        repeated(
+            "held accounts",
+            _HOUR,
+            functools.partial(tell_of_held_accounts, receive_services(resources, Service.WEB)),
+        ),
+        repeated("DMARC reports received", _MINUTE, collector.look),
+    ]
+    if dmarc.report_interval:
+        chores.append(repeated("DMARC reports sent", 5 * _MINUTE, _reporter(resources).look))
+    if resources.signer is not None:
+        keys = KeyUpkeep(store, resources.resolver.resolve, configuration.keys, clock)
+        chores.append(Chore("signing keys", keys.run))
+    if resources.checks.knowledge is not None:
+        learner = learner_of(resources.checks.knowledge.history, hostname)
+        trainer = Trainer(store, configuration.check.words, clock, [learner])
+        chores.append(Chore("learning", trainer.run))
+        chores.append(repeated("learned words", _HOUR, trainer.prune))
+    return chores
 
-    Runs until it is cancelled, which leaves nothing behind.
-    """
-    while True:
-        store, now_ms = services.store, services.clock.now_ms()
-        with suppress(StoreUnavailable):
-            await tell_of_held_accounts(services)
-            await forget_history(store, now_ms)
-            await prune_greylist(store, greylist, now_ms)
-        await asyncio.sleep(_EVERY_SECONDS)
+
+def _reporter(resources: WorkerResources) -> DmarcReporter:
+    return DmarcReporter(
+        resources.store,
+        resources.resolver.resolve,
+        resources.configuration.check.dmarc,
+        resources.clock,
+        resources.random,
+        hostname=resources.configuration.server.hostname,
+        lifetime_ms=resources.configuration.queue.lifetime,
+        signer=resources.signer,
+    )
+
+
+async def _prune_history(resources: WorkerResources) -> None:
+    """Forget what was known of correspondents and of greylisted peers long ago."""
+    now_ms = resources.clock.now_ms()
+    await forget_history(resources.store, now_ms)
+    await prune_greylist(resources.store, resources.configuration.check.greylist, now_ms)
+
+
+async def _prune_tracking(resources: WorkerResources) -> None:
+    """Delete journeys that are older than ``tracking.retention``."""
+    before_ms = resources.clock.now_ms() - resources.configuration.tracking.retention
+    await resources.store.write(delete_events, before_ms)
+    await resources.store.write(delete_mails, before_ms)
 
 
 async def watch_certificate(store: Store, clock: Clock, certificate: Path) -> None:
-    """Tell 14, 7, 3 and 1 days before that the certificate ends, and daily once it has ended.
+    """Warn 14, 7, 3 and 1 days before the certificate ends, and daily once it has ended.
 
     Looks at the file at once and then once a day. Runs until it is cancelled.
     """
@@ -53,12 +105,12 @@ async def watch_certificate(store: Store, clock: Clock, certificate: Path) -> No
 async def tell_of_certificate(
     store: Store, clock: Clock, certificate: Path, told: int | None
 ) -> int | None:
-    """Record that the certificate ends soon, unless that was told before.
+    """Record that the certificate ends soon, unless that was recorded before.
 
     Args:
-        store: for the event, of which the log hears.
+        store: for the event, which also becomes a log line.
         clock: the time.
-        certificate: PEM file; one that cannot be read is left alone: ``serve`` has read it.
+        certificate: PEM file; one that cannot be read is ignored: ``serve`` has read it.
         told: what this returned the last time.
 
     Returns:

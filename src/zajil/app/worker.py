@@ -16,11 +16,11 @@ from itertools import chain
 
 import structlog
 
-from zajil.app.dmarc import make_counts
 from zajil.app.listeners import record_floods
 from zajil.app.reload import take_over
 from zajil.app.resources import WorkerResources
 from zajil.app.services import make_parts
+from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.step import Checks
 from zajil.config.load import BadConfiguration
@@ -38,15 +38,16 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import ServerLock
 from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.room import Caps
+from zajil.store.reports.dmarc_seen import count_seen
 from zajil.tls.context import BadCertificate
 
 _SWITCH_INTERVAL_SECONDS = 0.0005
-"""The writer's thread must get its turn beside a busy loop (style C12 example 5)."""
+"""The writer's thread must get its turn beside a busy loop."""
 
 
 @dataclass(slots=True)
 class Shared:
-    """What is made before the fork."""
+    """What the workers share; it is made before the fork."""
 
     configuration: Configuration
     """A reload replaces it, in each process for itself."""
@@ -72,8 +73,7 @@ def close_sockets(sockets: dict[str, list[list[socket.socket]]]) -> None:
 def run_worker(shared: Shared, number: int, pipes: WorkerPipes) -> int:
     """Serve in a process that was just forked; returns its exit status."""
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-    # What is there after the fork stays: it is not looked at again by the collector, and its
-    # pages stay shared with the supervisor.
+    # The collector ignores what exists at the fork, so its pages stay shared with the supervisor.
     gc.freeze()
     own = {
         name: [sockets.pop(number) for sockets in listening]
@@ -95,7 +95,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
 
 
 class Worker:
-    """One process: everything here lives and ends with it."""
+    """One worker process."""
 
     def __init__(
         self, shared: Shared, number: int, sockets: dict[str, list[socket.socket]]
@@ -145,13 +145,13 @@ class Worker:
         return 0
 
     def _reload(self) -> None:
-        """Do in this process what the supervisor has done in its own."""
+        """Reload in this process, as the supervisor has done in its own."""
         shared = self.shared
         before = shared.configuration.log
         try:
             shared.configuration = take_over(shared.configuration, shared.load(), shared.server_tls)
         except (BadConfiguration, BadCertificate) as error:
-            self.log.error("a worker cannot reload, what it has stays", reason=str(error))
+            self.log.error("a worker cannot reload and keeps its configuration", reason=str(error))
             return
         after = shared.configuration.log
         if after != before:
@@ -161,34 +161,9 @@ class Worker:
 
     async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
         store.observe(EventLog(self.shared.configuration.log, self.clock).tell)
-        shared, configuration = self.shared, self.configuration
-        hostname = configuration.server.hostname
-        store.directory.hostname = hostname
+        store.directory.hostname = self.configuration.server.hostname
         await store.directory.load()
-        resolver = Resolver(configuration.dns, self.clock, self.random)
-        means = WorkerResources(
-            configuration,
-            self.number,
-            self.sockets,
-            shared.sessions,
-            shared.server_tls,
-            shared.client_tls,
-            store,
-            resolver,
-            Checks(
-                configuration.check,
-                resolver.resolve,
-                hostname,
-                store.directory.is_ours,
-                LearnedChecks(store, configuration.check, self.clock),
-            ),
-            Signer(Keyring(store), self.clock) if configuration.keys.sign else None,
-            make_counts(store, configuration),
-            self.clock,
-            self.random,
-            RefusalBudget(self.clock, functools.partial(record_floods, store)),
-        )
-        parts = await make_parts(means)
+        parts = await make_parts(self._resources(store))
         tasks = [asyncio.create_task(part) for part in parts.runs]
         stopped = asyncio.create_task(stop.wait())
         os.write(pipes.ready_fd, bytes([self.number]))
@@ -196,8 +171,36 @@ class Worker:
         for task in done - {stopped}:
             # A part that ends by itself is a fault of ours: end the process, let it be replaced.
             self.log.error("a part of the worker ended", reason=repr(task.exception()))
-        grace = configuration.server.shutdown_grace / 1000
+        grace = self.configuration.server.shutdown_grace / 1000
         await asyncio.gather(*(drain(grace) for drain in parts.drains), return_exceptions=True)
         for task in (*tasks, stopped):
             task.cancel()
         await asyncio.gather(*tasks, stopped, return_exceptions=True)
+
+    def _resources(self, store: Store) -> WorkerResources:
+        shared, configuration = self.shared, self.configuration
+        resolver = Resolver(configuration.dns, self.clock, self.random)
+        dmarc_interval_ms = configuration.check.dmarc.report_interval
+        count = functools.partial(store.write_later, count_seen)
+        return WorkerResources(
+            configuration=configuration,
+            worker=self.number,
+            sockets=self.sockets,
+            sessions=shared.sessions,
+            server_tls=shared.server_tls,
+            client_tls=shared.client_tls,
+            store=store,
+            resolver=resolver,
+            checks=Checks(
+                configuration.check,
+                resolver.resolve,
+                configuration.server.hostname,
+                store.directory.is_ours,
+                LearnedChecks(store, configuration.check, self.clock),
+            ),
+            signer=Signer(Keyring(store), self.clock) if configuration.keys.sign else None,
+            dmarc_counts=DmarcCounts(count, dmarc_interval_ms) if dmarc_interval_ms else None,
+            clock=self.clock,
+            random=self.random,
+            refusals=RefusalBudget(self.clock, functools.partial(record_floods, store)),
+        )

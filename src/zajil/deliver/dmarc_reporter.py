@@ -31,7 +31,6 @@ from zajil.mailauth.report_mail import ReportMail, build_report_mail
 from zajil.route.copies import Addressed, Plan, plan_copies
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, Remote, route_recipient
-from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.intake import Intake
@@ -50,7 +49,6 @@ from zajil.store.reports.dmarc_seen import (
 from zajil.tracking.events import TrackingEvent
 
 GENERATOR = "Zajil"
-LOOK_SECONDS = 300
 GRACE_MS = 120_000
 """After its end an interval gets what workers counted and did not write yet."""
 LEASE_MS = 1_800_000
@@ -77,7 +75,7 @@ class Sent:
 
 
 class DmarcReporter:
-    """Makes the reports of one node."""
+    """Makes and sends the reports of one store."""
 
     def __init__(
         self,
@@ -113,18 +111,16 @@ class DmarcReporter:
         self._signer = signer
         self._log = structlog.get_logger("zajil")
 
-    async def run(self) -> None:
-        """Look now and then for intervals that ended, until cancelled."""
-        while True:
-            try:
-                now_ms = self._clock.now_ms()
-                for sent in await self.send_due(now_ms - GRACE_MS):
-                    outcome = sent.outcome[:300]
-                    self._log.info("DMARC report", domain=sent.domain, outcome=outcome)
-                await self._store.write(forget_seen, now_ms - KEEP_DONE_MS)
-            except StoreUnavailable as error:
-                self._log.warning("cannot send DMARC reports", reason=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+    async def look(self) -> None:
+        """Report on the intervals that have ended, and forget those that ended long ago.
+
+        Raises:
+            StoreUnavailable: as ``send_due``.
+        """
+        now_ms = self._clock.now_ms()
+        for sent in await self.send_due(now_ms - GRACE_MS):
+            self._log.info("DMARC report", domain=sent.domain, outcome=sent.outcome[:300])
+        await self._store.write(forget_seen, now_ms - KEEP_DONE_MS)
 
     async def send_due(self, until_ms: int) -> list[Sent]:
         """Report on every interval that ends by a time.

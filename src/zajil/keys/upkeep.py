@@ -1,8 +1,7 @@
 """Does what is due for the keys of all domains, again and again, and tells the operator.
 
 The records are published by the operator's hand or program: this task only looks for them. It
-runs in one worker of each node; what two nodes do at once is done once
-(``store.people.dkim_keys``).
+runs in one worker of all nodes; what two do at once is done once (``store.people.dkim_keys``).
 """
 
 from __future__ import annotations

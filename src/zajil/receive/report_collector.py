@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import asyncio
 
-import structlog
-
 from zajil.config.options_check import DmarcOptions
 from zajil.core.address import Address
 from zajil.core.clock import Clock
@@ -25,7 +23,6 @@ from zajil.mailauth.dmarc_report import AggregateReport, BadReport
 from zajil.mailauth.failure_report import FailureReport
 from zajil.mailauth.report_mail import read_report_mail
 from zajil.message.fields import find_fields, read_fields, split_message
-from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import BlobReader, NoSuchBlob
 from zajil.store.people.directory import load_domains
@@ -38,7 +35,6 @@ from zajil.store.reports.dmarc_reports import (
     note_looked_at,
 )
 
-LOOK_SECONDS = 60
 LOOK_BACK_MS = 7 * 86_400_000
 """A server that was down for so long reads what came before; older mail can be imported."""
 MAX_MAIL = 25 * 1024 * 1024
@@ -47,7 +43,7 @@ _BATCH = 20
 
 
 class ReportCollector:
-    """Reads the reports of one node."""
+    """Reads the reports in the mail of one store."""
 
     def __init__(self, store: Store, options: DmarcOptions, clock: Clock, hostname: str) -> None:
         """Read nothing yet.
@@ -62,18 +58,16 @@ class ReportCollector:
         self._options = options
         self._clock = clock
         self._hostname = hostname
-        self._log = structlog.get_logger("zajil")
 
-    async def run(self) -> None:
-        """Look now and then, until cancelled."""
-        while True:
-            try:
-                await self.collect()
-                before_ms = self._clock.now_ms() - self._options.keep_reports
-                await self._store.write(forget_reports, before_ms)
-            except StoreUnavailable as error:
-                self._log.warning("cannot read DMARC reports", reason=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+    async def look(self) -> None:
+        """Read the reports that are there, and forget old ones.
+
+        Raises:
+            StoreUnavailable: as ``collect``.
+        """
+        await self.collect()
+        before_ms = self._clock.now_ms() - self._options.keep_reports
+        await self._store.write(forget_reports, before_ms)
 
     async def collect(self) -> int:
         """Read all that is there; gives how many reports are new.

@@ -521,6 +521,16 @@ greylist = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Work that one worker does for all nodes: who does it now.
+chore = sa.Table(
+    "chore",
+    metadata,
+    sa.Column("name", KEY, primary_key=True),
+    sa.Column("holder", KEY, nullable=False),  # node and worker; "": nobody
+    sa.Column("beat", NUMBER, nullable=False),  # grows with each change of the row
+    sqlite_with_rowid=False,
+)
+
 # Change counters; ``directory`` grows with each change of domain, account and address.
 counter = sa.Table(
     "counter",

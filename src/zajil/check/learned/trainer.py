@@ -1,7 +1,7 @@
 """Learns in the background from what users said of their mail.
 
-One worker of each node runs it; what two nodes do at once is parted by leases. A mail that is gone
-teaches nothing. Others who learn from the same moves (``check.reputation``) are told of each.
+One worker of all nodes runs it; each mail has a lease, so two at a time do no harm. Nothing is
+learned from a mail that is gone. ``check.learned.reputation`` learns from the same moves.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ _LEASE_MS = 120_000
 _IDLE_SECONDS = 5.0
 _LEFT = 2
 """Mails left in INBOX that are learned beside one that was moved to Junk."""
-_PRUNE_EVERY_MS = 3_600_000
 
 Learner = Callable[[Feedback, bytes], Awaitable[None]]
 """Is told what was said of a mail, with its bytes as far as they are read; ``b""``: it is gone."""
@@ -51,7 +50,6 @@ class Trainer:
         self._options = options
         self._clock = clock
         self._learners = learners
-        self._pruned_ms = clock.now_ms()
         self._log = structlog.get_logger("zajil")
 
     async def run(self) -> None:
@@ -60,9 +58,6 @@ class Trainer:
             done = 0
             try:
                 done = await self.learn_due()
-                if self._clock.now_ms() - self._pruned_ms >= _PRUNE_EVERY_MS:
-                    self._pruned_ms = self._clock.now_ms()
-                    await self.prune()
             except StoreUnavailable as error:
                 self._log.warning("cannot learn from moved mail", reason=str(error))
             if not done:
@@ -111,7 +106,11 @@ class Trainer:
             await self._store.write(learn, item)
 
     async def prune(self) -> None:
-        """Forget the rarest words of models that have too many."""
+        """Forget the rarest words of models that have too many.
+
+        Raises:
+            StoreUnavailable: nothing was forgotten.
+        """
         options = self._options
         bounds = Bounds(options.max_words, options.max_words_per_account)
         await self._store.write(prune_words, bounds)
