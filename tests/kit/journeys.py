@@ -9,10 +9,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from zajil.core.ids import AccountId, MailId, SessionId
+from zajil.core.service import RecipientState
 from zajil.tracking import events as tracked
 from zajil.tracking.events import TrackingEvent
 from zajil.tracking.journey import Journey, Recorded
-from zajil.tracking.recipient_state import RecipientState
+from zajil.tracking.tracked_recipient import TrackedRecipient
 
 AMAL, BASIM, SALMA, STRANGER = (AccountId(number) for number in range(1, 5))
 SESSION = SessionId("s" * 24)
@@ -37,9 +38,11 @@ def journey_of(*events: TrackingEvent) -> Journey:
         received_at_ms=1000,
         account_id=AMAL,
         recipients=(
-            RecipientState("basim@north.test", "delivered", "filed as INBOX", None, BASIM),
-            RecipientState(BCC, "delivered", "filed as Junk", None, SALMA),
-            RecipientState("noor@south.test", "waiting", "no answer", 9000),
+            TrackedRecipient(
+                "basim@north.test", RecipientState.DELIVERED, "filed as INBOX", None, BASIM
+            ),
+            TrackedRecipient(BCC, RecipientState.DELIVERED, "filed as Junk", None, SALMA),
+            TrackedRecipient("noor@south.test", RecipientState.WAITING, "no answer", 9000),
         ),
         events=tuple(Recorded(SESSION, event) for event in events),
     )

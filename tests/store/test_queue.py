@@ -16,6 +16,7 @@ from kit.store import NOW_MS, make_account, make_intake, open_test_store, runnin
 from zajil.core.address import parse_address
 from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.core.ids import MailId
+from zajil.core.service import RecipientState
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.intake import Intake, accept
@@ -178,7 +179,12 @@ def test_a_worker_that_lives_keeps_its_leases(store: Store) -> None:
     claimed = ask(store)
     assert store.write_now(renew, Renewal("here/1/", NOW_MS + 2 * LEASE_MS)) == 1
     assert ask(store, owner="here/2/", now_ms=NOW_MS + LEASE_MS) == []
-    assert store.write_now(settle, settlement(claimed, RowResult(0, "delivered", "250 ok"))) == ()
+    assert (
+        store.write_now(
+            settle, settlement(claimed, RowResult(0, RecipientState.DELIVERED, "250 ok"))
+        )
+        == ()
+    )
     assert state(store, item.mail_id) == [("delivered", "250 ok", 1)]
 
 
@@ -190,9 +196,9 @@ def test_results_and_events_are_written_together(store: Store) -> None:
     claimed = ask(store)
     work = settlement(
         claimed,
-        RowResult(0, "delivered", "250 2.0.0 queued as X"),
-        RowResult(1, "waiting", "450 4.2.1 busy", NOW_MS + 5000),
-        RowResult(2, "bounced", "550 5.1.1 who?"),
+        RowResult(0, RecipientState.DELIVERED, "250 2.0.0 queued as X"),
+        RowResult(1, RecipientState.WAITING, "450 4.2.1 busy", NOW_MS + 5000),
+        RowResult(2, RecipientState.BOUNCED, "550 5.1.1 who?"),
     )
     assert store.write_now(settle, work) == ()
     assert state(store, item.mail_id) == [
@@ -210,10 +216,16 @@ def test_a_stale_token_is_refused(store: Store) -> None:
     item = put(store, "a@one.test")
     old = ask(store, owner="here/1/")
     new = ask(store, owner="here/2/", now_ms=NOW_MS + LEASE_MS)
-    assert store.write_now(settle, settlement(old, RowResult(0, "bounced", "no"))) == (0,)
+    assert store.write_now(settle, settlement(old, RowResult(0, RecipientState.BOUNCED, "no"))) == (
+        0,
+    )
     assert state(store, item.mail_id) == [("waiting", "", 0)]
-    assert store.write_now(settle, settlement(new, RowResult(0, "delivered", "ok"))) == ()
-    assert store.write_now(settle, settlement(new, RowResult(0, "bounced", "no"))) == (0,)
+    assert (
+        store.write_now(settle, settlement(new, RowResult(0, RecipientState.DELIVERED, "ok"))) == ()
+    )
+    assert store.write_now(settle, settlement(new, RowResult(0, RecipientState.BOUNCED, "no"))) == (
+        0,
+    )
     assert state(store, item.mail_id) == [("delivered", "ok", 1)]
 
 
@@ -229,7 +241,11 @@ def test_many_mails_are_settled_in_one_commit(store: Store) -> None:
                     store.write(
                         settle,
                         Settlement(
-                            row.mail_id, row.token, NOW_MS, (RowResult(0, "delivered", "ok"),), ()
+                            row.mail_id,
+                            row.token,
+                            NOW_MS,
+                            (RowResult(0, RecipientState.DELIVERED, "ok"),),
+                            (),
                         ),
                     )
                     for row in claimed
@@ -257,9 +273,9 @@ def _kept(store: Store, item: Intake) -> tuple[bool, int]:
 def test_the_body_goes_when_nobody_waits(store: Store) -> None:
     item = put(store, "a@one.test", "b@two.test")
     claimed = ask(store)
-    store.write_now(settle, settlement(claimed, RowResult(0, "delivered", "ok")))
+    store.write_now(settle, settlement(claimed, RowResult(0, RecipientState.DELIVERED, "ok")))
     assert _kept(store, item) == (True, 1)
-    store.write_now(settle, settlement(claimed, RowResult(1, "bounced", "no")))
+    store.write_now(settle, settlement(claimed, RowResult(1, RecipientState.BOUNCED, "no")))
     assert _kept(store, item) == (False, 0)
 
 
@@ -269,7 +285,7 @@ def test_the_body_stays_where_a_mailbox_has_it(store: Store) -> None:
     item = make_intake(content, local=[entry], remote=["a@one.test"])
     store.write_now(accept, item)
     claimed = ask(store)
-    store.write_now(settle, settlement(claimed, RowResult(1, "delivered", "ok")))
+    store.write_now(settle, settlement(claimed, RowResult(1, RecipientState.DELIVERED, "ok")))
     assert _kept(store, item) == (False, 1)
 
 
@@ -287,7 +303,7 @@ def test_a_dsn_enters_in_the_commit_of_its_settlement(store: Store) -> None:
         item.mail_id,
         claimed[0].token,
         NOW_MS,
-        (RowResult(0, "bounced", "550 no"),),
+        (RowResult(0, RecipientState.BOUNCED, "550 no"),),
         (DsnSent(NOW_MS, report.mail_id, ("a@one.test",)),),
         report,
     )
@@ -303,8 +319,8 @@ def test_a_dsn_enters_in_the_commit_of_its_settlement(store: Store) -> None:
 def test_a_dsn_is_not_sent_when_one_of_its_recipients_was_lost(store: Store) -> None:
     item = put(store, "a@one.test", "b@one.test")
     claimed = ask(store)
-    store.write_now(settle, settlement(claimed, RowResult(1, "delivered", "ok")))
-    rows = (RowResult(0, "bounced", "no"), RowResult(1, "bounced", "no"))
+    store.write_now(settle, settlement(claimed, RowResult(1, RecipientState.DELIVERED, "ok")))
+    rows = (RowResult(0, RecipientState.BOUNCED, "no"), RowResult(1, RecipientState.BOUNCED, "no"))
     work = Settlement(item.mail_id, claimed[0].token, NOW_MS, rows, (), _dsn(store, item))
     with pytest.raises(LeaseLost):
         store.write_now(settle, work)
@@ -335,8 +351,11 @@ def test_hold_and_release(store: Store) -> None:
 @pytest.mark.parametrize(
     ("result", "want"),
     [
-        (RowResult(0, "waiting", "450 busy", NOW_MS + 1), ("held", "450 busy", 1)),
-        (RowResult(0, "delivered", "250 ok"), ("delivered", "250 ok", 1)),
+        (
+            RowResult(0, RecipientState.WAITING, "450 busy", NOW_MS + 1),
+            (RecipientState.HELD, "450 busy", 1),
+        ),
+        (RowResult(0, RecipientState.DELIVERED, "250 ok"), (RecipientState.DELIVERED, "250 ok", 1)),
     ],
 )
 def test_hold_during_an_attempt(
@@ -358,7 +377,7 @@ def test_delete_takes_the_mail_from_who_tries_it(store: Store) -> None:
     assert store.write_now(delete, order(item)) == ()
     assert state(store, item.mail_id) == [("discarded", "spam", 0)]
     assert _kept(store, item) == (False, 0)
-    bounced = RowResult(0, "bounced", "no")
+    bounced = RowResult(0, RecipientState.BOUNCED, "no")
     work = Settlement(item.mail_id, claimed[0].token, NOW_MS, (bounced,), (), _dsn(store, item))
     with pytest.raises(LeaseLost):
         store.write_now(settle, work)
@@ -369,7 +388,7 @@ def test_delete_takes_the_mail_from_who_tries_it(store: Store) -> None:
 def test_retry_makes_it_due_now(store: Store) -> None:
     item = put(store, "a@one.test")
     claimed = ask(store)
-    work = settlement(claimed, RowResult(0, "waiting", "450 busy", NOW_MS + 10**6))
+    work = settlement(claimed, RowResult(0, RecipientState.WAITING, "450 busy", NOW_MS + 10**6))
     store.write_now(settle, work)
     assert ask(store) == []
     assert store.write_now(retry, order(item)) == (item.mail_id,)
@@ -425,9 +444,9 @@ def test_mails_are_found_and_changed_by_what_is_known_of_them(store: Store) -> N
         (QueueQuery(sender=""), [bounce]),
         (QueueQuery(recipient="a@one.test"), [first, bounce]),
         (QueueQuery(recipient="readers@north.test"), [first]),
-        (QueueQuery(next_hop="two.test", state="waiting"), [first]),
+        (QueueQuery(next_hop="two.test", state=RecipientState.WAITING), [first]),
         (QueueQuery(before_ms=NOW_MS + 5), [first]),
-        (QueueQuery(state="held"), []),
+        (QueueQuery(state=RecipientState.HELD), []),
     ):
         found = store.read_now(functools.partial(find_queued, query=query))
         assert found == [item.mail_id for item in expected], query
@@ -436,7 +455,9 @@ def test_mails_are_found_and_changed_by_what_is_known_of_them(store: Store) -> N
     only = QueueQuery(recipient="readers@north.test")
     store.write_now(hold, replace(order(first, bounce), only=only))
     assert [one[0] for one in state(store, first.mail_id)] == ["waiting", "held"]
-    store.write_now(delete, replace(order(first, bounce), only=QueueQuery(state="held")))
+    store.write_now(
+        delete, replace(order(first, bounce), only=QueueQuery(state=RecipientState.HELD))
+    )
     assert [one[0] for one in state(store, first.mail_id)] == ["waiting", "discarded"]
 
 
@@ -465,7 +486,7 @@ def test_what_the_operator_gave_up_during_an_attempt_is_given_up(store: Store) -
     item = put(store, "a@one.test")
     claimed = ask(store)
     store.write_now(expire, order(item, reason="wrong"))
-    later = RowResult(0, "waiting", "451 later", NOW_MS + 3_600_000)
+    later = RowResult(0, RecipientState.WAITING, "451 later", NOW_MS + 3_600_000)
     store.write_now(settle, settlement(claimed, later))
     (row,) = ask(store, now_ms=NOW_MS + 1)
     assert row.expires_ms <= NOW_MS

@@ -10,19 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.journeys import AMAL, BASIM, NAMES, SALMA, SECRET, example_event, journey_of
+from zajil.core.service import RecipientState
 from zajil.tracking import events as tracked
 from zajil.tracking.events import EVENTS, TrackingEvent
 from zajil.tracking.journey import Journey, journey_to_dict, viewer_of, visible_journey
-from zajil.tracking.recipient_state import RecipientState
 from zajil.tracking.story import tell_story
+from zajil.tracking.tracked_recipient import TrackedRecipient
 
 ALIAS = "readers@north.test"
 HIDDEN, OTHER = "quiet.person@far.test", "second@far.test"
 EXPANDED = tracked.AliasExpanded(1, ALIAS, ("salma@north.test", HIDDEN, OTHER))
 
 
-def remote(address: str, state: str, reason: str = "", next_try_ms: int | None = None) -> object:
-    return RecipientState(address, state, reason, next_try_ms, None, ALIAS)
+def remote(
+    address: str, state: RecipientState, reason: str = "", next_try_ms: int | None = None
+) -> object:
+    return TrackedRecipient(address, state, reason, next_try_ms, None, ALIAS)
 
 
 def journey_with(copies: tuple[object, ...], *events: TrackingEvent) -> Journey:
@@ -44,7 +47,13 @@ def told(journey: Journey) -> str:
 def test_one_remote_target_is_told_in_the_name_of_the_alias() -> None:
     seen = seen_by_sender(
         journey_with(
-            (remote(HIDDEN, "delivered", "250 2.0.0 queued for quiet.person at mx.far.test"),),
+            (
+                remote(
+                    HIDDEN,
+                    RecipientState.DELIVERED,
+                    "250 2.0.0 queued for quiet.person at mx.far.test",
+                ),
+            ),
             tracked.RecipientNamed(1, ALIAS, "alias"),
             tracked.MailAccepted(1, 1),
             tracked.RecipientQueued(1, HIDDEN, "far.test", 2),
@@ -55,7 +64,7 @@ def test_one_remote_target_is_told_in_the_name_of_the_alias() -> None:
             tracked.RecipientDelivered(4, HIDDEN, "mx.far.test", "250 ok quiet.person"),
         )
     )
-    assert seen.recipients == (RecipientState(ALIAS, "delivered", "", None),)
+    assert seen.recipients == (TrackedRecipient(ALIAS, RecipientState.DELIVERED, "", None),)
     assert "far.test" not in told(seen)
     assert "quiet" not in told(seen)
     assert f"The copy for {ALIAS} was delivered." in told(seen)
@@ -66,8 +75,10 @@ def test_an_account_that_forwards_is_one_recipient_and_no_more() -> None:
     own = "basim@north.test"
     journey = journey_with(
         (
-            RecipientState(own, "delivered", "filed as INBOX", None, BASIM),
-            RecipientState(HIDDEN, "waiting", "no answer of mx.far.test", 70, None, own),
+            TrackedRecipient(own, RecipientState.DELIVERED, "filed as INBOX", None, BASIM),
+            TrackedRecipient(
+                HIDDEN, RecipientState.WAITING, "no answer of mx.far.test", 70, None, own
+            ),
         ),
         tracked.AliasExpanded(1, own, (own, HIDDEN)),
         tracked.MailAccepted(1, 2),
@@ -77,7 +88,7 @@ def test_an_account_that_forwards_is_one_recipient_and_no_more() -> None:
     )
     journey = replace(journey, events=journey.events[1:])
     seen = seen_by_sender(journey)
-    assert [(one.address, one.state) for one in seen.recipients] == [(own, "waiting")]
+    assert [(one.address, one.state) for one in seen.recipients] == [(own, RecipientState.WAITING)]
     assert "far.test" not in told(seen)
     assert "quiet" not in told(seen)
 
@@ -85,31 +96,33 @@ def test_an_account_that_forwards_is_one_recipient_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("states", "state", "next_try_ms"),
     [
-        (("delivered", "delivered"), "delivered", None),
-        (("delivered", "waiting"), "waiting", 70),
-        (("waiting", "bounced"), "bounced", None),
-        (("waiting", "held"), "held", None),
-        (("expired", "delivered"), "expired", None),
-        (("discarded", "held"), "discarded", None),
+        ((RecipientState.DELIVERED, RecipientState.DELIVERED), RecipientState.DELIVERED, None),
+        ((RecipientState.DELIVERED, RecipientState.WAITING), RecipientState.WAITING, 70),
+        ((RecipientState.WAITING, RecipientState.BOUNCED), RecipientState.BOUNCED, None),
+        ((RecipientState.WAITING, RecipientState.HELD), RecipientState.HELD, None),
+        ((RecipientState.EXPIRED, RecipientState.DELIVERED), RecipientState.EXPIRED, None),
+        ((RecipientState.DISCARDED, RecipientState.HELD), RecipientState.DISCARDED, None),
     ],
 )
 def test_several_targets_are_one_recipient_with_the_worst_state(
-    states: tuple[str, str], state: str, next_try_ms: int | None
+    states: tuple[RecipientState, RecipientState], state: RecipientState, next_try_ms: int | None
 ) -> None:
     copies = tuple(
-        remote(address, one, f"no such user {address}", 70 if one == "waiting" else None)
+        remote(
+            address, one, f"no such user {address}", 70 if one == RecipientState.WAITING else None
+        )
         for address, one in zip((HIDDEN, OTHER), states, strict=True)
     )
     seen = seen_by_sender(journey_with(copies))
-    assert seen.recipients == (RecipientState(ALIAS, state, "", next_try_ms),)
+    assert seen.recipients == (TrackedRecipient(ALIAS, state, "", next_try_ms),)
 
 
 def test_how_many_are_behind_an_alias_is_not_told() -> None:
     copies = (
-        RecipientState(ALIAS, "delivered", "", None, SALMA),
-        RecipientState(ALIAS, "delivered", "", None, BASIM),
-        remote(HIDDEN, "delivered"),
-        RecipientState("noor@south.test", "delivered", "250 ok", None),
+        TrackedRecipient(ALIAS, RecipientState.DELIVERED, "", None, SALMA),
+        TrackedRecipient(ALIAS, RecipientState.DELIVERED, "", None, BASIM),
+        remote(HIDDEN, RecipientState.DELIVERED),
+        TrackedRecipient("noor@south.test", RecipientState.DELIVERED, "250 ok", None),
     )
     seen = seen_by_sender(
         journey_with(
@@ -132,7 +145,10 @@ def test_trouble_behind_an_alias_is_told_without_where() -> None:
     words = f"550 5.1.1 <{HIDDEN}> unknown at mx.far.test"
     seen = seen_by_sender(
         journey_with(
-            (remote(HIDDEN, "bounced", words), remote(OTHER, "discarded")),
+            (
+                remote(HIDDEN, RecipientState.BOUNCED, words),
+                remote(OTHER, RecipientState.DISCARDED),
+            ),
             tracked.RouteFailed(1, "far.test", True, "SERVFAIL", ("MX far.test",)),
             tracked.DeliveryDeferred(2, HIDDEN, "mx.far.test", words, 3),
             tracked.RecipientFailed(4, HIDDEN, "mx.far.test", "5.1.1", words, False),
@@ -158,7 +174,10 @@ def test_dialogues_of_recipients_that_the_sender_named_stay() -> None:
     )
     old = tracked.AttemptMade(4, "mx.far.test", "192.0.2.1:25", None, (), "no answer")
     route = tracked.RouteFound(1, "south.test", ("10 mx.south.test",), ())
-    copies = (remote(HIDDEN, "waiting"), RecipientState("noor@south.test", "waiting", "", 5))
+    copies = (
+        remote(HIDDEN, RecipientState.WAITING),
+        TrackedRecipient("noor@south.test", RecipientState.WAITING, "", 5),
+    )
     seen = seen_by_sender(journey_with(copies, route, open_one, hidden, old))
     assert [recorded.event for recorded in seen.events] == [route, open_one]
 
@@ -172,7 +191,10 @@ def test_without_an_alias_the_sender_sees_every_attempt() -> None:
 def test_a_sender_behind_the_alias_sees_their_own_copy() -> None:
     own = tracked.MailboxFiled(1, ALIAS, "amal", "INBOX", "no rule")
     expanded = tracked.AliasExpanded(1, ALIAS, ("amal@north.test", HIDDEN))
-    copies = (RecipientState(ALIAS, "delivered", "", None, AMAL), remote(HIDDEN, "waiting"))
+    copies = (
+        TrackedRecipient(ALIAS, RecipientState.DELIVERED, "", None, AMAL),
+        remote(HIDDEN, RecipientState.WAITING),
+    )
     seen = seen_by_sender(
         replace(journey_with(copies, own), events=journey_of(expanded, own).events)
     )
@@ -184,7 +206,10 @@ def test_a_sender_behind_the_alias_sees_their_own_copy() -> None:
 
 
 def test_a_refused_spelling_of_an_alias_stays_beside_it() -> None:
-    copies = (remote(HIDDEN, "delivered"), RecipientState(ALIAS, "refused", "450 4.2.1 no", None))
+    copies = (
+        remote(HIDDEN, RecipientState.DELIVERED),
+        TrackedRecipient(ALIAS, RecipientState.REFUSED, "450 4.2.1 no", None),
+    )
     seen = seen_by_sender(journey_with(copies))
     assert [(copy.address, copy.state) for copy in seen.recipients] == [
         (ALIAS, "delivered"),
@@ -203,5 +228,7 @@ def test_whatever_happened_a_sender_learns_of_no_target(
         # These repeat what the sender itself has said.
         if not name.startswith(("session.", "mail.recipient", "connection."))
     ]
-    seen = seen_by_sender(journey_with((remote(SECRET, "waiting", SECRET, 7),), *events))
+    seen = seen_by_sender(
+        journey_with((remote(SECRET, RecipientState.WAITING, SECRET, 7),), *events)
+    )
     assert SECRET not in told(seen)

@@ -24,6 +24,7 @@ from kit.journeys import (
     journey_of,
 )
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, new_mail_id
+from zajil.core.service import RecipientState
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import encode_events
 from zajil.tracking.events import EVENTS, TrackingEvent
@@ -37,9 +38,9 @@ from zajil.tracking.journey import (
     viewer_of,
     visible_journey,
 )
-from zajil.tracking.recipient_state import RecipientState
 from zajil.tracking.sentences import Stage, Tone
 from zajil.tracking.story import stations
+from zajil.tracking.tracked_recipient import TrackedRecipient
 
 
 def seen_by(account_id: AccountId, journey: Journey, *, admin: bool = False) -> Journey:
@@ -155,8 +156,8 @@ def test_an_alias_shows_its_member_only_itself() -> None:
 def test_two_members_of_an_alias_have_a_copy_each() -> None:
     """Both were addressed as team@: the account decides whose filing it is."""
     copies = (
-        RecipientState("team@north.test", "delivered", "", None, BASIM),
-        RecipientState("team@north.test", "delivered", "", None, SALMA),
+        TrackedRecipient("team@north.test", RecipientState.DELIVERED, "", None, BASIM),
+        TrackedRecipient("team@north.test", RecipientState.DELIVERED, "", None, SALMA),
     )
     mine = tracked.MailboxFiled(1, "team@north.test", "basim", "INBOX", "")
     others = tracked.MailboxFiled(1, "team@north.test", "salma", "Junk", "")
@@ -185,7 +186,7 @@ def test_who_held_a_letter_is_for_admins() -> None:
 
 
 def test_addresses_are_compared_as_the_directory_does() -> None:
-    copies = (RecipientState("Basim@North.test", "delivered", "", None, BASIM),)
+    copies = (TrackedRecipient("Basim@North.test", RecipientState.DELIVERED, "", None, BASIM),)
     event = tracked.RecipientNamed(1, "BASIM@north.test", "local")
     journey = replace(journey_of(event), recipients=copies)
     assert len(seen_by(BASIM, journey).events) == 1
@@ -197,7 +198,10 @@ def test_whatever_happened_an_owner_learns_of_no_other(
 ) -> None:
     """Over every kind of event there is: also of one that is added tomorrow."""
     journey = journey_of(*(example_event(EVENTS[name], data.draw) for name in names))
-    copies = (*journey.recipients, RecipientState(SECRET, "delivered", "", None, SALMA))
+    copies = (
+        *journey.recipients,
+        TrackedRecipient(SECRET, RecipientState.DELIVERED, "", None, SALMA),
+    )
     seen = seen_by(BASIM, replace(journey, recipients=copies))
     told = encode_events([recorded.event for recorded in seen.events])
     assert SECRET not in told

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.journeys import FILED_BASIM, example_event, journey_of
+from zajil.core.service import RecipientState
 from zajil.tracking import events as tracked
 from zajil.tracking.events import EVENTS
 from zajil.tracking.sentences import Stage, Tone, tell_event
@@ -43,14 +44,14 @@ def test_the_end_of_a_connection_begins_no_chapter() -> None:
 @pytest.mark.parametrize(
     ("states", "tone"),
     [
-        (["delivered", "delivered"], Tone.GOOD),
-        (["delivered", "waiting"], Tone.WAIT),
-        (["delivered", "held"], Tone.WAIT),
-        (["waiting", "bounced"], Tone.BAD),
+        ([RecipientState.DELIVERED, RecipientState.DELIVERED], Tone.GOOD),
+        ([RecipientState.DELIVERED, RecipientState.WAITING], Tone.WAIT),
+        ([RecipientState.DELIVERED, RecipientState.HELD], Tone.WAIT),
+        ([RecipientState.WAITING, RecipientState.BOUNCED], Tone.BAD),
         ([], Tone.PLAIN),
     ],
 )
-def test_the_worst_copy_gives_the_tone(states: list[str], tone: Tone) -> None:
+def test_the_worst_copy_gives_the_tone(states: list[RecipientState], tone: Tone) -> None:
     assert tone_of_states(states) is tone
 
 

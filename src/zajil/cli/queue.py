@@ -291,10 +291,11 @@ def _query(
     older_than: str | None,
     limit: int = 1000,
 ) -> QueueQuery:
+    from zajil.core.service import QUEUED, RecipientState
     from zajil.core.units import parse_duration
     from zajil.operations.queue import make_query
 
-    if state not in (None, "waiting", "held"):
+    if state not in (None, *QUEUED):
         raise WrongUsage(f"--state: {state!r} is neither waiting nor held")
     try:
         before_ms = None if older_than is None else now_ms - parse_duration(older_than)
@@ -304,7 +305,7 @@ def _query(
         sender=sender,
         recipient=recipient,
         next_hop=next_hop,
-        state=state,
+        state=None if state is None else RecipientState(state),
         before_ms=before_ms,
         mail_id=mail_id,
         limit=limit,

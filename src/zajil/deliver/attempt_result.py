@@ -11,6 +11,7 @@ from enum import Enum, auto
 
 from zajil.config.options import QueueOptions
 from zajil.core.envelope import Notify
+from zajil.core.service import RecipientState
 from zajil.deliver.outgoing_mail import AttemptOutcome, Outgoing, RecipientResult, Results
 from zajil.store.mail.intake import Intake
 from zajil.store.queue.queue import LeasedRecipient
@@ -142,17 +143,19 @@ def _row(
         case AttemptOutcome.DELIVERED:
             filed = result.filed
             if filed is None:
-                return RowResult(position, "delivered", why)
+                return RowResult(position, RecipientState.DELIVERED, why)
             name = filed.filing.mailbox_name
-            return RowResult(position, "delivered", why, tries=0, mailbox=name, copy=filed.copy)
+            return RowResult(
+                position, RecipientState.DELIVERED, why, tries=0, mailbox=name, copy=filed.copy
+            )
         case AttemptOutcome.DEFERRED:
-            return RowResult(position, "waiting", why, due_ms, warned_ms=warned_ms)
+            return RowResult(position, RecipientState.WAITING, why, due_ms, warned_ms=warned_ms)
         case AttemptOutcome.FAILED:
-            return RowResult(position, "bounced", why)
+            return RowResult(position, RecipientState.BOUNCED, why)
         case AttemptOutcome.EXPIRED:
-            return RowResult(position, "expired", why, tries=0)
+            return RowResult(position, RecipientState.EXPIRED, why, tries=0)
         case AttemptOutcome.UNTRIED:
-            return RowResult(position, "waiting", claimed.reason, due_ms, tries=0)
+            return RowResult(position, RecipientState.WAITING, claimed.reason, due_ms, tries=0)
 
 
 def _events(

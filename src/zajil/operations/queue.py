@@ -10,6 +10,7 @@ from typing import Any
 from zajil.core.address import parse_address
 from zajil.core.domain import to_ascii
 from zajil.core.ids import MailId
+from zajil.core.service import RecipientState
 from zajil.store.engine.open import Store
 from zajil.store.queue.queue_admin import (
     QueueOrder,
@@ -41,7 +42,11 @@ _UNITS = {
     QueueAction.EXPIRE: expire,
     QueueAction.DELETE: delete,
 }
-_STATES = {QueueAction.HOLD: "waiting", QueueAction.RETRY: "waiting", QueueAction.RELEASE: "held"}
+_STATES = {
+    QueueAction.HOLD: RecipientState.WAITING,
+    QueueAction.RETRY: RecipientState.WAITING,
+    QueueAction.RELEASE: RecipientState.HELD,
+}
 """Rows that an action is for, where it is not for all of them."""
 PORTION = 500
 """Mails changed by one commit, so that the server's own commits wait for moments only."""
@@ -52,7 +57,7 @@ def make_query(
     sender: str | None = None,
     recipient: str | None = None,
     next_hop: str | None = None,
-    state: str | None = None,
+    state: RecipientState | None = None,
     before_ms: int | None = None,
     mail_id: str | None = None,
     limit: int = 1000,

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from zajil.core.address import BadAddress, parse_address
+from zajil.core.service import RecipientState
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import encode_events
 from zajil.tracking.events import TrackingEvent
-from zajil.tracking.recipient_state import RecipientState, key_of
+from zajil.tracking.tracked_recipient import TrackedRecipient, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Aliases:
 
 
 def find_aliases(
-    recipients: Sequence[RecipientState], events: Sequence[TrackingEvent], own_names: Set[str]
+    recipients: Sequence[TrackedRecipient], events: Sequence[TrackingEvent], own_names: Set[str]
 ) -> Aliases | None:
     """Find the aliases of a mail; ``None``: it was sent to none.
 
@@ -53,7 +54,7 @@ def find_aliases(
     for copy in recipients:
         if copy.addressed_as is not None:
             targets[key_of(copy.address)] = copy.addressed_as
-        elif copy.account_id is None and copy.state != "refused":
+        elif copy.account_id is None and copy.state is not RecipientState.REFUSED:
             next_hops.add(_domain_of(copy.address))
     keys = {key_of(alias) for alias in targets.values()}
     for event in events:
@@ -69,27 +70,40 @@ def find_aliases(
     if not keys:
         return None
     aliases = Aliases(frozenset(keys), targets, frozenset(next_hops))
-    taken = [copy for copy in merge_copies(aliases, recipients) if copy.state != "refused"]
+    taken = [
+        copy
+        for copy in merge_copies(aliases, recipients)
+        if copy.state is not RecipientState.REFUSED
+    ]
     states = {key_of(copy.address): copy.state for copy in taken}
-    done = {key: event for key, event in arrived.items() if states.get(key) == "delivered"}
+    done = {
+        key: event for key, event in arrived.items() if states.get(key) is RecipientState.DELIVERED
+    }
     return replace(aliases, count=len(taken), delivered=done)
 
 
-_WORST_FIRST = ("bounced", "expired", "discarded", "held", "waiting", "delivered")
+_WORST_FIRST = (
+    RecipientState.BOUNCED,
+    RecipientState.EXPIRED,
+    RecipientState.DISCARDED,
+    RecipientState.HELD,
+    RecipientState.WAITING,
+    RecipientState.DELIVERED,
+)
 
 
 def merge_copies(
-    aliases: Aliases, recipients: Sequence[RecipientState]
-) -> tuple[RecipientState, ...]:
+    aliases: Aliases, recipients: Sequence[TrackedRecipient]
+) -> tuple[TrackedRecipient, ...]:
     """Give each alias one row with the worst of the states behind it, in place of its copies."""
-    rows: list[RecipientState] = []
+    rows: list[TrackedRecipient] = []
     places: dict[str, int] = {}
     for copy in recipients:
         name = aliases.shown_name(copy.address)
-        if key_of(name) not in aliases.keys or copy.state == "refused":
+        if key_of(name) not in aliases.keys or copy.state is RecipientState.REFUSED:
             rows.append(copy)
             continue
-        row = RecipientState(name, copy.state, "", copy.next_try_ms)
+        row = TrackedRecipient(name, copy.state, "", copy.next_try_ms)
         place = places.setdefault(key_of(name), len(rows))
         if place == len(rows):
             rows.append(row)
@@ -98,12 +112,11 @@ def merge_copies(
     return tuple(rows)
 
 
-def _worse(one: RecipientState, other: RecipientState) -> RecipientState:
+def _worse(one: TrackedRecipient, other: TrackedRecipient) -> TrackedRecipient:
     """Give the worse of two rows of an alias; of two that wait, the one that is tried first."""
 
-    def rank(copy: RecipientState) -> tuple[int, int]:
-        place = _WORST_FIRST.index(copy.state) if copy.state in _WORST_FIRST else -1
-        return place, copy.next_try_ms or 0
+    def rank(copy: TrackedRecipient) -> tuple[int, int]:
+        return _WORST_FIRST.index(copy.state), copy.next_try_ms or 0
 
     return min(one, other, key=rank)
 

@@ -19,12 +19,12 @@ from typing import Any
 
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import MAIL_ID_PATTERN, AccountId, MailId, SessionId
-from zajil.core.service import Service
+from zajil.core.service import RecipientState, Service
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import event_to_dict
 from zajil.tracking.events import TrackingEvent
 from zajil.tracking.hidden import Aliases, find_aliases, merge_copies, without_targets
-from zajil.tracking.recipient_state import RecipientState, key_of
+from zajil.tracking.tracked_recipient import TrackedRecipient, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Journey:
     received_at_ms: int
     account_id: AccountId | None
     """Who handed it in; ``None`` for mail of other servers and for our DSNs."""
-    recipients: tuple[RecipientState, ...]
+    recipients: tuple[TrackedRecipient, ...]
     events: tuple[Recorded, ...]
     """In the order they happened."""
 
@@ -85,7 +85,7 @@ def refused_journey(mail_id: MailId, recorded: Sequence[Recorded]) -> Journey:
         received_at_ms=refused_at_ms,
         account_id=None,
         recipients=tuple(
-            RecipientState(address, "refused", reply if own is None else own, None)
+            TrackedRecipient(address, RecipientState.REFUSED, reply if own is None else own, None)
             for address, own in refusals.items()
         ),
         events=tuple(recorded),
@@ -153,7 +153,8 @@ def visible_journey(journey: Journey, viewer: Viewer) -> Journey:
         # Where another account files its mail, or that it calls it junk, is that account's affair.
         recipients = tuple(
             copy
-            if copy.account_id in (None, viewer.account_id) or copy.state != "delivered"
+            if copy.account_id in (None, viewer.account_id)
+            or copy.state is not RecipientState.DELIVERED
             else replace(copy, reason="")
             for copy in recipients
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from zajil.core.service import RecipientState
 from zajil.tracking import events as tracked
 from zajil.tracking.journey import Journey, Recorded
 from zajil.tracking.sentences import Sentence, Stage, Step, Tone, tell_event
@@ -74,7 +75,7 @@ def stations(journey: Journey) -> tuple[Station, ...]:
     """Say how far the mail has come: one station for each stage."""
     names = {recorded.event.name for recorded in journey.events}
     # Of a mail that was not taken all recipients are refused.
-    kept = any(copy.state != "refused" for copy in journey.recipients)
+    kept = any(copy.state is not RecipientState.REFUSED for copy in journey.recipients)
     reached = {
         Stage.ARRIVE: True,
         Stage.CHECK: kept or bool(names & {"check.done", "check.verdict"}),
@@ -86,15 +87,19 @@ def stations(journey: Journey) -> tuple[Station, ...]:
     return (*before, Station(Stage.DELIVER, tone_of_states(c.state for c in journey.recipients)))
 
 
-_TONES = {"delivered": Tone.GOOD, "waiting": Tone.WAIT, "held": Tone.WAIT}
+_TONES = {
+    RecipientState.DELIVERED: Tone.GOOD,
+    RecipientState.WAITING: Tone.WAIT,
+    RecipientState.HELD: Tone.WAIT,
+}
 
 
-def tone_of_state(state: str) -> Tone:
+def tone_of_state(state: RecipientState) -> Tone:
     """Say how the state of one recipient is to be taken."""
     return _TONES.get(state, Tone.BAD)
 
 
-def tone_of_states(states: Iterable[str]) -> Tone:
+def tone_of_states(states: Iterable[RecipientState]) -> Tone:
     """Say how the states of all recipients are to be taken: the worst, ``PLAIN`` without any."""
     tones = {tone_of_state(state) for state in states}
     return next((tone for tone in (Tone.BAD, Tone.WAIT, Tone.GOOD) if tone in tones), Tone.PLAIN)

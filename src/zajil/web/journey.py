@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from zajil.core.ids import MAIL_ID_PATTERN, MailId
+from zajil.core.service import RecipientState
 from zajil.login.account import Account
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import load_journey
@@ -33,7 +34,7 @@ class ToldJourney:
     @property
     def under_way(self) -> bool:
         """Whether more is to come without anybody's doing."""
-        return any(copy.state == "waiting" for copy in self.journey.recipients)
+        return any(copy.state is RecipientState.WAITING for copy in self.journey.recipients)
 
 
 def tell_journey(journey: Journey, title: str = "") -> ToldJourney:

@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.service import RecipientState
 from zajil.store.engine.batch import DIRECTORY, QUEUE, Topic
 from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import StoreUnavailable
@@ -144,7 +145,7 @@ def _values_of(conn: Connection, topics: Iterable[Topic]) -> dict[Topic, object]
 _STANDS_AT: dict[Topic, sa.Select[Any]] = {
     DIRECTORY: sa.select(counter.c.value).where(counter.c.name == DIRECTORY),
     QUEUE: sa.select(recipient.c.mail_id, recipient.c.position, recipient.c.next_try_ms)
-    .where(recipient.c.state == "waiting")
+    .where(recipient.c.state == RecipientState.WAITING)
     .order_by(recipient.c.next_try_ms)
     .limit(1),
 }

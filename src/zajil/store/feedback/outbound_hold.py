@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailId
+from zajil.core.service import RecipientState
 from zajil.store.engine.rows import execute_text
 from zajil.store.feedback.reputation import load_written, note_written
 from zajil.store.mail.intake import Intake, accept
@@ -126,7 +127,9 @@ def hold_if_unusual(tx: Connection, intake: Intake, guard: OutboundHold) -> tupl
 def _hold(intake: Intake, counts: StrangerCounts) -> Intake:
     if not intake.remote:
         return intake
-    copies = [replace(copy, state="held", reason=HELD_REASON) for copy in intake.remote]
+    copies = [
+        replace(copy, state=RecipientState.HELD, reason=HELD_REASON) for copy in intake.remote
+    ]
     event = AccountHeld(intake.received_at_ms, counts.held_ms or 0, counts.day_count)
     return replace(intake, remote=tuple(copies), events=(*intake.events, event))
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address
 from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId, MailId, SessionId
+from zajil.core.service import RecipientState
 from zajil.store.engine.batch import QUEUE, note, require_space, touch
 from zajil.store.engine.rows import insert_rows
 from zajil.store.mail.append import Append, append_messages
@@ -34,7 +35,7 @@ class WaitReason:
     """When ``deliver.local`` puts it into its mailbox."""
     expires_ms: int
     """When it would be given up; an account that is gone is given up at once."""
-    state: Literal["waiting", "held"] = "waiting"
+    state: RecipientState = RecipientState.WAITING
     reason: str = ""
 
 
@@ -68,7 +69,7 @@ class RemoteCopy:
     """ASCII domain."""
     next_try_ms: int
     expires_ms: int
-    state: Literal["waiting", "held"] = "waiting"
+    state: RecipientState = RecipientState.WAITING
     reason: str = ""
     options: RecipientOptions = PLAIN_RECIPIENT
     addressed_as: Address | None = None
@@ -246,7 +247,7 @@ def _add_recipients(
         row: tuple[Any, ...]
         place = (at_ms, copy.account_id, copy.mailbox_name, None, 0)
         if wait is None:
-            row = (*key, "delivered", "", *place, None, None)
+            row = (*key, RecipientState.DELIVERED, "", *place, None, None)
         else:
             row = (*key, wait.state, wait.reason, *place, wait.due_ms, wait.expires_ms)
         if copy.options is PLAIN_RECIPIENT:

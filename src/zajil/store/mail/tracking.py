@@ -10,13 +10,14 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailId, SessionId, new_mail_id
+from zajil.core.service import QUEUED, RecipientState
 from zajil.store.engine.batch import note
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.schema import event, mail, recipient
 from zajil.tracking.codec import decode_events, encode_events
 from zajil.tracking.events import MailRefused, TrackingEvent
 from zajil.tracking.journey import Journey, Recorded, refused_journey
-from zajil.tracking.recipient_state import RecipientState
+from zajil.tracking.tracked_recipient import TrackedRecipient
 
 _ID_IS_OLDER_MS = 86_400_000
 """A mail's id is made when its transaction begins, at most so long before it is accepted."""
@@ -81,7 +82,7 @@ def delete_mails(tx: Connection, before_ms: Sequence[int]) -> list[int]:
     counts: list[int] = []
     for limit in before_ms:
         unfinished = sa.select(recipient.c.mail_id).where(
-            recipient.c.mail_id == mail.c.id, recipient.c.state.in_(["waiting", "held"])
+            recipient.c.mail_id == mail.c.id, recipient.c.state.in_(QUEUED)
         )
         # Ids sort by time: the primary key finds the old ones.
         oldest_kept = new_mail_id(max(0, limit), bytes(ID_RANDOM_SIZE))
@@ -123,9 +124,9 @@ def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
         received_at_ms=row.at_ms,
         account_id=row.account_id,
         recipients=tuple(
-            RecipientState(
+            TrackedRecipient(
                 copy.address,
-                copy.state,
+                RecipientState(copy.state),
                 copy.reason,
                 copy.next_try_ms,
                 copy.account_id,

@@ -25,6 +25,7 @@ from zajil.core.envelope import (
     RecipientOptions,
 )
 from zajil.core.ids import AccountId, BlobId, MailId
+from zajil.core.service import RecipientState
 from zajil.store.engine.batch import QUEUE, touch
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.schema import mail, recipient
@@ -175,7 +176,11 @@ def _set_aside(tx: Connection, row: Any, now_ms: int, why: str) -> None:
         sa.update(recipient)
         .where(recipient.c.mail_id == row.mail_id, recipient.c.position == row.position)
         .values(
-            state="held", reason=reason, lease_owner=None, lease_token=None, lease_until_ms=None
+            state=RecipientState.HELD,
+            reason=reason,
+            lease_owner=None,
+            lease_token=None,
+            lease_until_ms=None,
         )
     )
     fault = FaultHappened(now_ms, reason, "")

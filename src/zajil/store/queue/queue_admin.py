@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import MailId
+from zajil.core.service import QUEUED, RecipientState
 from zajil.store.engine.batch import QUEUE, touch
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.queue.settlement import release_bodies
@@ -21,7 +22,7 @@ from zajil.tracking.events import OperatorActed
 
 WAITING = recipient.c.state == sa.literal_column("'waiting'")
 HELD = recipient.c.state == sa.literal_column("'held'")
-_QUEUED = recipient.c.state.in_(("waiting", "held"))
+_QUEUED = recipient.c.state.in_(QUEUED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class QueueRow:
     mail_id: MailId
     recipient: str
     """Wire form."""
-    state: str
-    """``waiting`` or ``held``."""
+    state: RecipientState
+    """``WAITING`` or ``HELD``."""
     reason: str
     """Of the last failure, or why it is held."""
     tries: int
@@ -67,8 +68,8 @@ class QueueQuery:
     """``Address.key``; ``@domain`` in ASCII: everybody there; empty: the null path."""
     recipient: str | None = None
     """The same of a recipient, also of the alias that led to it; never empty."""
-    state: str | None = None
-    """``waiting`` or ``held``."""
+    state: RecipientState | None = None
+    """``WAITING`` or ``HELD``."""
     before_ms: int | None = None
     """Accepted before this time."""
 
@@ -81,7 +82,7 @@ def list_rows(conn: Connection, query: QueueQuery) -> list[QueueRow]:
         if query.mail_id is not None:
             search = search.where(recipient.c.mail_id == query.mail_id)
         found = conn.execute(search.limit(query.limit - len(rows)))
-        rows += [QueueRow(**row._mapping) for row in found]
+        rows += [QueueRow(**{**row._mapping, "state": RecipientState(row.state)}) for row in found]
     return rows
 
 
@@ -99,7 +100,7 @@ def find_queued(conn: Connection, query: QueueQuery) -> list[MailId]:
 def _states(query: QueueQuery) -> list[sa.ColumnElement[bool]]:
     return [
         condition
-        for name, condition in (("waiting", WAITING), ("held", HELD))
+        for name, condition in ((RecipientState.WAITING, WAITING), (RecipientState.HELD, HELD))
         if query.state in (None, name)
     ]
 
@@ -177,7 +178,8 @@ def hold(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]
     Unit of work: idempotent. An attempt that is under way ends: what it delivers is delivered.
     """
     return [
-        _act(tx, item, "hold", WAITING, {"state": "held", "reason": item.reason}) for item in items
+        _act(tx, item, "hold", WAITING, {"state": RecipientState.HELD, "reason": item.reason})
+        for item in items
     ]
 
 
@@ -196,7 +198,7 @@ def release(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, .
             "release",
             HELD,
             {
-                "state": "waiting",
+                "state": RecipientState.WAITING,
                 "next_try_ms": sa.case(
                     (_is_too_early(item), recipient.c.next_try_ms), else_=_free_at(item)
                 ),
@@ -251,7 +253,7 @@ def expire(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ..
             "expire",
             _QUEUED,
             {
-                "state": "waiting",
+                "state": RecipientState.WAITING,
                 "expires_ms": item.now_ms,
                 "next_try_ms": _free_at(item),
                 "reason": f"given up by the operator: {item.reason}".removesuffix(": "),
@@ -289,7 +291,7 @@ def _drop(
             "discard",
             which,
             {
-                "state": "discarded",
+                "state": RecipientState.DISCARDED,
                 "reason": item.reason,
                 # Whoever tries it now has lost it, and can report nothing to its sender.
                 "lease_owner": None,

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import MailId
+from zajil.core.service import QUEUED, RecipientState
 from zajil.store.engine.batch import QUEUE, require_space, touch
 from zajil.store.engine.rows import values
 from zajil.store.mail.append import Append, append_messages
@@ -36,7 +37,7 @@ class RowResult:
     """What came of one recipient."""
 
     position: int
-    state: Literal["delivered", "waiting", "bounced", "expired", "discarded"]
+    state: RecipientState
     """``waiting``: tried again at ``next_try_ms``; what was held meanwhile stays held."""
     reason: str
     """A sentence for a person, or the peer's reply."""
@@ -98,7 +99,7 @@ def settle(tx: Connection, items: Sequence[Settlement]) -> list[tuple[int, ...]]
         accept(tx, dsns)
     release_bodies(tx, mail_ids)
     record_events(tx, [EventBatch(None, item.mail_id, item.at_ms, item.events) for item in items])
-    if any(row.state == "waiting" for item in items for row in item.rows):
+    if any(row.state is RecipientState.WAITING for item in items for row in item.rows):
         touch(tx, QUEUE)
     return lost
 
@@ -177,8 +178,6 @@ _LOCK_MAILS = sa.select(mail.c.id).where(mail.c.id.in_(_IDS)).order_by(mail.c.id
 _NOBODY_WAITS = sa.select(mail.c.id, mail.c.blob_id).where(
     mail.c.id.in_(_IDS),
     mail.c.blob_id.is_not(None),
-    ~sa.exists().where(
-        recipient.c.mail_id == mail.c.id, recipient.c.state.in_(("waiting", "held"))
-    ),
+    ~sa.exists().where(recipient.c.mail_id == mail.c.id, recipient.c.state.in_(QUEUED)),
 )
 _FORGET_BODY = sa.update(mail).where(mail.c.id.in_(_IDS)).values(blob_id=None)

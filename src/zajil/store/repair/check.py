@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.service import QUEUED
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
@@ -169,9 +170,7 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
     tx.execute(sa.update(message).where(message.c.size != size).values(size=size))
     no_mail = ~sa.exists().where(mail.c.id == recipient.c.mail_id)
     tx.execute(sa.delete(recipient).where(no_mail))
-    waits = sa.exists().where(
-        recipient.c.mail_id == mail.c.id, recipient.c.state.in_(("waiting", "held"))
-    )
+    waits = sa.exists().where(recipient.c.mail_id == mail.c.id, recipient.c.state.in_(QUEUED))
     tx.execute(sa.update(mail).where(mail.c.blob_id.is_not(None), ~waits).values(blob_id=None))
     unused = sa.select(blob.c.id).where(
         ~sa.exists().where(message.c.blob_id == blob.c.id),

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.service import QUEUED
 from zajil.store.schema import (
     account,
     address,
@@ -101,7 +102,7 @@ def messages_of_blob(conn: Connection, blob_id: str) -> list[str]:
     return [_message_name(row) for row in found]
 
 
-_WAITING = recipient.c.state.in_(("waiting", "held"))
+_WAITING = recipient.c.state.in_(QUEUED)
 _HIGHEST_UID = (
     sa.select(message.c.mailbox_id.label("id"), message.c.uid, message.c.modseq)
     .union_all(sa.select(expunged.c.mailbox_id, expunged.c.uid, expunged.c.modseq))

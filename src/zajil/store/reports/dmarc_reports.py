@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import BlobId, MailId
+from zajil.core.service import RecipientState
 from zajil.mailauth.dmarc_report import AggregateReport, ReportRow
 from zajil.mailauth.failure_report import FailureReport
 from zajil.store.engine.rows import insert_rows
@@ -294,7 +295,7 @@ def list_report_mails(
         .where(
             recipient.c.address_key.in_(keys),
             recipient.c.at_ms >= since_ms,
-            recipient.c.state == "delivered",
+            recipient.c.state == RecipientState.DELIVERED,
             ~looked_at,
         )
         .order_by(recipient.c.at_ms, recipient.c.mail_id)

@@ -1,4 +1,4 @@
-"""What has become of one recipient of a mail. Pure."""
+"""A recipient of a mail as its journey shows it. Pure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import AccountId
+from zajil.core.service import RecipientState
 
 
 @dataclass(frozen=True, slots=True)
-class RecipientState:
-    """What has become of one recipient's copy."""
+class TrackedRecipient:
+    """One recipient of a mail, and the state of its copy."""
 
     address: str
     """Wire form."""
-    state: str
-    """``waiting``, ``held``, ``delivered``, ``bounced``, ``refused``, ``expired``,
-    ``discarded``."""
+    state: RecipientState
     reason: str
     next_try_ms: int | None
     account_id: AccountId | None = None
@@ -26,7 +25,7 @@ class RecipientState:
 
 
 def key_of(name: str) -> str:
-    """Give what two spellings of one address, or of one log-in name, share."""
+    """Return what two spellings of one address, or of one login name, have in common."""
     try:
         return parse_address(name).key
     except BadAddress:
