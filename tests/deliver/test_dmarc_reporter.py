@@ -17,6 +17,7 @@ from kit.keys import make_signer
 from kit.reports import BAD_ROW, POLICY, ROW
 from kit.store import make_account, running
 from kit.zone import Zone, ZoneResolver
+from zajil.accept.own_mail import OwnMailer
 from zajil.config.options_check import DmarcOptions
 from zajil.core.clock import Clock
 from zajil.core.envelope import Notify
@@ -77,14 +78,12 @@ async def office(store: Store, zone: Zone = ZONE) -> AsyncIterator[Office]:
         await store.directory.load()
         await store.write(count_seen, (SEEN,))
         reporter = DmarcReporter(
-            store,
+            OwnMailer(
+                store=store, clock=clock, random=os.urandom, lifetime_ms=DAY_MS, signer=signer
+            ),
             resolver.resolve,
             DmarcOptions(),
-            clock,
-            os.urandom,
             hostname="mx.north.test",
-            lifetime_ms=DAY_MS,
-            signer=signer,
         )
         yield Office(store, clock, resolver, reporter)
 

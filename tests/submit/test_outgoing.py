@@ -17,11 +17,19 @@ from argon2 import PasswordHasher
 from sqlalchemy.engine import Connection
 
 from kit.clock import FakeClock
+from kit.dkim import verify
+from kit.keys import make_signer, published_keys
 from kit.made_mail import with_file
 from kit.reading import inbox_of
 from kit.store import NOW_MS, make_account, running
 from kit.talk import Talk, receive_services, talk_to_submission
 from zajil.accept import replies
+from zajil.accept.held_notice import (
+    HeldAccount,
+    notify_of_held_accounts,
+    write_owner_notice,
+    write_postmaster_notice,
+)
 from zajil.app.chores import repeated
 from zajil.check.step import Checked
 from zajil.check.verdict.verdict import Action, Thresholds, Verdict
@@ -29,6 +37,7 @@ from zajil.config.options import SubmitOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId, MailId
+from zajil.keys.sign import Signer
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
 from zajil.operations.delegations import show_account
@@ -41,8 +50,7 @@ from zajil.store.people.accounts import find_by_login
 from zajil.store.people.aliases import AliasRow, create_alias
 from zajil.store.people.forwarding import Forwarding, set_forwarding
 from zajil.store.schema import stranger_count
-from zajil.submit.held_notice import HeldAccount, write_owner_notice, write_postmaster_notice
-from zajil.submit.outgoing import judge_outgoing, tell_of_held_accounts
+from zajil.submit.outgoing import judge_outgoing
 from zajil.tracking.sentences import tell_event
 
 PASSWORD = "correct horse"
@@ -55,6 +63,7 @@ def tell(
     store: Store,
     story: Callable[[Talk], Awaitable[None]],
     options: SubmitOptions = LIMITS,
+    signer: Signer | None = None,
 ) -> None:
     """Log Amal in, who has an admin beside her, and let the story happen."""
     make_account(store, "amal@south.test", password_hash=HASH)
@@ -66,7 +75,9 @@ def tell(
             login = LoginService(store, SystemClock(), os.urandom, free_failures=10)
             # The counts are those of an hour of the clock, which must not end meanwhile.
             clock = FakeClock(SystemClock().now_ms())
-            client = await talk_to_submission(store, login, submit=options, clock=clock)
+            client = await talk_to_submission(
+                store, login, submit=options, clock=clock, signer=signer
+            )
             await client.log_in("amal", PASSWORD)
             await story(client)
 
@@ -131,7 +142,7 @@ def test_a_stolen_account_is_held_and_people_are_told_once(store: Store) -> None
         body = admins.get_content()
         assert "zajil account unhold amal" in body
         assert "amal@south.test" in body
-        await tell_of_held_accounts(client.session.services)
+        await notify_of_held_accounts(client.session.services.own_mailer)
         assert len(await inbox(client, "amal@south.test")) == 1
 
         journey = await store.read(lambda conn: load_journey(conn, first))
@@ -144,6 +155,20 @@ def test_a_stolen_account_is_held_and_people_are_told_once(store: Store) -> None
     found = show_account(store, "amal", SystemClock().now_ms())
     assert (found.held_mails, found.strangers_in_day) == (2, 5)
     assert found.held_ms is not None
+
+
+def test_notices_of_a_held_account_are_signed(store: Store) -> None:
+    make_account(store, "first@south.test")
+    signer = make_signer(store, "south.test")
+
+    async def story(client: Talk) -> None:
+        await send(client, *people(4))
+        zone = published_keys(store)
+        for owner in ("amal@south.test", "boss@south.test"):
+            (notice,) = await inbox_of(store, owner)
+            assert [one.result for one in verify(notice, zone)] == ["pass", "pass"]
+
+    tell(store, story, signer=signer)
 
 
 def test_an_operator_lets_it_go_and_it_sends(store: Store) -> None:
@@ -216,18 +241,16 @@ def test_without_limits_nothing_is_counted(store: Store) -> None:
     assert show_account(store, "amal", NOW_MS).strangers_in_day == 0
 
 
-def test_who_was_not_told_is_told_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_that_was_not_sent_is_sent_later(store: Store) -> None:
     """A worker may end between the commit that held an account and the notice."""
 
-    async def forget(*_: object) -> None:
-        return None
-
     async def story(client: Talk) -> None:
-        with monkeypatch.context() as patch:
-            patch.setattr("zajil.submit.outgoing._tell", forget)
-            await send(client, *people(4))
+        await send(client, *people(1))
+        amal = await store.read(lambda conn: find_by_login(conn, "amal"))
+        assert amal is not None
+        await store.write(hold_again, amal.account_id)
         assert await inbox(client, "amal@south.test") == []
-        await tell_of_held_accounts(receive_services(store))
+        await notify_of_held_accounts(receive_services(store).own_mailer)
         assert len(await inbox(client, "amal@south.test")) == 1
         assert len(await inbox(client, "boss@south.test")) == 1
 
@@ -246,8 +269,8 @@ def test_upkeep_tells_of_held_accounts_and_goes_on(store: Store) -> None:
         arrived.clear()
         await store.write(release_account, ReleaseAccount(entry.account_id, "boss", NOW_MS, 0))
         await store.write(hold_again, entry.account_id)
-        chore = repeated("held accounts", 3600, partial(tell_of_held_accounts, services))
-        upkeep = asyncio.ensure_future(chore.run())
+        notify = partial(notify_of_held_accounts, services.own_mailer)
+        upkeep = asyncio.ensure_future(repeated("held accounts", 3600, notify).run())
         await arrived.wait()
         unsubscribe()
         assert not upkeep.done()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from zajil.accept.known_peers import KnownPeers
+from zajil.accept.own_mail import OwnMailer
 from zajil.accept.spool import Spool
 from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.step import Checks
@@ -50,6 +51,17 @@ class ReceiveServices:
             return Spool(self.limits, self.store.blobs)
         needs = () if self.signer is None else (BODY_NEED,)
         return Spool(self.limits, self.store.blobs, needs, reads_signatures=False)
+
+    @property
+    def own_mailer(self) -> OwnMailer:
+        """Return what sends mail of our own."""
+        return OwnMailer(
+            store=self.store,
+            clock=self.clock,
+            random=self.random,
+            lifetime_ms=self.lifetime_ms,
+            signer=self.signer,
+        )
 
     @property
     def looks_at_peers(self) -> bool:

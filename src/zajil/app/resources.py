@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from zajil.accept.own_mail import OwnMailer
 from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.step import Checks
 from zajil.config.options import Configuration
@@ -45,3 +46,14 @@ class WorkerResources:
     random: Random
     refusals: RefusalBudget
     """How many refused connections and commands are recorded."""
+
+
+def own_mailer(resources: WorkerResources) -> OwnMailer:
+    """Return what sends bounces, reports and notices."""
+    return OwnMailer(
+        store=resources.store,
+        clock=resources.clock,
+        random=resources.random,
+        lifetime_ms=resources.configuration.queue.lifetime,
+        signer=resources.signer,
+    )

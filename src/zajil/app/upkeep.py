@@ -11,20 +11,18 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from zajil.accept.held_notice import notify_of_held_accounts
 from zajil.app.chores import Chore, repeated
-from zajil.app.listeners import receive_services
-from zajil.app.resources import WorkerResources
+from zajil.app.resources import WorkerResources, own_mailer
 from zajil.check.learned.greylist import prune_greylist
 from zajil.check.learned.reputation import forget_history, learner_of
 from zajil.check.learned.trainer import Trainer
 from zajil.core.clock import Clock
-from zajil.core.service import Service
 from zajil.deliver.dmarc_reporter import DmarcReporter
 from zajil.keys.upkeep import KeyUpkeep
 from zajil.receive.report_collector import ReportCollector
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, delete_events, delete_mails, record_events
-from zajil.submit.outgoing import tell_of_held_accounts
 from zajil.tls.certificate import DAY_MS, read_certificate
 from zajil.tls.context import BadCertificate
 from zajil.tracking.events import CertificateEnding
@@ -47,7 +45,7 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         repeated(
             "held accounts",
             _HOUR,
-            functools.partial(tell_of_held_accounts, receive_services(resources, Service.WEB)),
+            functools.partial(notify_of_held_accounts, own_mailer(resources)),
         ),
         repeated("DMARC reports received", _MINUTE, collector.look),
     ]
@@ -66,14 +64,10 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
 
 def _reporter(resources: WorkerResources) -> DmarcReporter:
     return DmarcReporter(
-        resources.store,
+        own_mailer(resources),
         resources.resolver.resolve,
         resources.configuration.check.dmarc,
-        resources.clock,
-        resources.random,
         hostname=resources.configuration.server.hostname,
-        lifetime_ms=resources.configuration.queue.lifetime,
-        signer=resources.signer,
     )
 
 

@@ -12,13 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zajil.accept.own_mail import OwnMail, OwnMailer
 from zajil.core.address import Address
-from zajil.core.clock import Clock, Random
 from zajil.core.envelope import PLAIN_MAIL, MailOptions
-from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
 from zajil.deliver.attempt_result import Notice, Pair
 from zajil.deliver.outgoing_mail import AttemptOutcome, RecipientResult
-from zajil.keys.sign import Signer
 from zajil.message.dsn import (
     Action,
     DeliveryReport,
@@ -26,10 +24,8 @@ from zajil.message.dsn import (
     build_delivery_report,
     detect_language,
 )
-from zajil.route.copies import Addressed, Plan, plan_copies
-from zajil.route.directory_flow import ask_directory_and_wait
-from zajil.route.recipient import Local, Remote, Suspended, route_recipient
-from zajil.store.engine.open import Store
+from zajil.route.copies import Addressed
+from zajil.route.recipient import Local
 from zajil.store.mail.blobs import BlobReader, NoSuchBlob
 from zajil.store.mail.intake import Intake
 from zajil.store.queue.queue import LeasedRecipient
@@ -52,14 +48,8 @@ class Bounce:
 class Bouncer:
     """Makes DSNs."""
 
-    store: Store
+    mailer: OwnMailer
     hostname: str
-    lifetime_ms: int
-    """How long a DSN to elsewhere is tried (``queue.lifetime``)."""
-    clock: Clock
-    random: Random
-    signer: Signer | None = None
-    """``None``: DSNs are not signed."""
 
     async def tell(self, notice: Notice, pairs: Sequence[Pair]) -> Bounce:
         """Make one DSN for recipients of one mail.
@@ -70,17 +60,15 @@ class Bouncer:
             StoreUnavailable: the mail or the directory cannot be read; try to settle later.
         """
         mail = pairs[0][0]
-        now_ms = self.clock.now_ms()
+        now_ms = self.mailer.clock.now_ms()
         sender = mail.reverse_path
         if sender is None:
             return _suppressed(now_ms, "The sender is the null path: bounces are not bounced.")
-        route = await ask_directory_and_wait(route_recipient(sender, None), self.store.directory)
-        if isinstance(route, Suspended):
-            route = Local((route.entry,))  # it lies there when the account is opened again
-        if not isinstance(route, Local | Remote):
+        route = await self.mailer.route(sender, postmaster=None)
+        if route is None:
             return _suppressed(now_ms, "The sender does not exist here.")
         header, whole = await self._read(mail, whole=_wants_whole(notice, mail))
-        dsn_id = new_mail_id(now_ms, self.random(ID_RANDOM_SIZE))
+        dsn_id = self.mailer.new_mail_id(now_ms)
         reports = _recipient_reports(notice, pairs)
         # A person must be able to answer it: postmaster of a domain of ours, where we know one.
         domain = sender.domain if isinstance(route, Local) else self.hostname
@@ -98,53 +86,34 @@ class Bouncer:
             retry_until_ms=min(claimed.expires_ms for claimed, _ in pairs),
             whole=whole,
         )
-        dsn = await self._intake(mail, report, route, dsn_id)
+        dsn = await self.mailer.prepare(
+            OwnMail(
+                mail_id=dsn_id,
+                at_ms=now_ms,
+                message=build_delivery_report(report),
+                header_from=report.dsn_from,
+                message_id=report.message_id,
+                recipients=(Addressed(sender, route),),
+                parent_mail_id=mail.mail_id,
+                options=_REQUIRE_TLS if mail.mail_options.require_tls else PLAIN_MAIL,
+            )
+        )
         told = tuple(str(one.address) for one in reports)
         return Bounce(dsn, (DsnSent(now_ms, dsn_id, told),))
 
     async def _read(self, mail: LeasedRecipient, *, whole: bool) -> tuple[bytes, bytes | None]:
         """Give the header section, and the whole message where it is wanted."""
-        blobs = self.store.blobs
+        store = self.mailer.store
+        blobs = store.blobs
         try:
             # All of the largest header section we take: the fields of its writer stand at the end.
-            head = await self.store.read(
+            head = await store.read(
                 lambda conn: _read_head(blobs.open(conn, mail.blob_id), MAX_WHOLE)
             )
         except NoSuchBlob:
             return b"", None
         section, found, _ = head.partition(b"\r\n\r\n")
         return section + b"\r\n" if found else head, head if whole else None
-
-    async def _intake(
-        self, mail: LeasedRecipient, report: DeliveryReport, route: Local | Remote, dsn_id: MailId
-    ) -> Intake:
-        sender = report.reverse_path
-        copies = plan_copies(
-            [Addressed(sender, route)], Plan(None, report.date_ms, self.lifetime_ms)
-        )
-        message = build_delivery_report(report)
-        signed: tuple[TrackingEvent, ...] = ()
-        if self.signer is not None:
-            message, signed = await self.signer.sign_own(message)
-        content = self.store.blobs.stage((message,))
-        return Intake(
-            mail_id=dsn_id,
-            parent_mail_id=mail.mail_id,
-            session_id=None,
-            received_at_ms=report.date_ms,
-            account_id=None,
-            reverse_path=None,
-            header_from=str(report.dsn_from),
-            message_id=report.message_id,
-            content=content,
-            size=content.size,
-            needs_smtputf8=not sender.is_ascii,
-            local=tuple(copies.local),
-            remote=tuple(copies.remote),
-            refused=(),
-            events=(*signed, *copies.events),
-            options=_REQUIRE_TLS if mail.mail_options.require_tls else PLAIN_MAIL,
-        )
 
 
 _REQUIRE_TLS = MailOptions(require_tls=True)

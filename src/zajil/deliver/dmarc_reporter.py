@@ -17,21 +17,16 @@ from dataclasses import dataclass
 
 import structlog
 
+from zajil.accept.own_mail import OwnMail, OwnMailer
 from zajil.config.options_check import DmarcOptions
 from zajil.core.address import Address
-from zajil.core.clock import Clock, Random
 from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.core.envelope import Notify, RecipientOptions
-from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
 from zajil.dns.flow import Resolve, run_flow
-from zajil.keys.sign import Signer
 from zajil.mailauth.dmarc_report import AggregateReport
 from zajil.mailauth.report_consent import Consent, find_consent
 from zajil.mailauth.report_mail import ReportMail, build_report_mail
-from zajil.route.copies import Addressed, Plan, plan_copies
-from zajil.route.directory_flow import ask_directory_and_wait
-from zajil.route.recipient import Local, Remote, route_recipient
-from zajil.store.engine.open import Store
+from zajil.route.copies import Addressed
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.intake import Intake
 from zajil.store.people.directory import load_domains
@@ -46,7 +41,6 @@ from zajil.store.reports.dmarc_seen import (
     list_due,
     load_seen,
 )
-from zajil.tracking.events import TrackingEvent
 
 GENERATOR = "Zajil"
 GRACE_MS = 120_000
@@ -79,36 +73,26 @@ class DmarcReporter:
 
     def __init__(
         self,
-        store: Store,
+        mailer: OwnMailer,
         resolve: Resolve,
         options: DmarcOptions,
-        clock: Clock,
-        random: Random,
         *,
         hostname: str,
-        lifetime_ms: int,
-        signer: Signer | None,
     ) -> None:
         """Send nothing yet.
 
         Args:
-            store: what was seen, and the way out.
+            mailer: sends the reports; what was seen is in its store.
             resolve: asks DNS for consent.
             options: ``[check.dmarc]``.
-            clock: the time.
-            random: for mail ids.
             hostname: ours: the submitter.
-            lifetime_ms: how long delivery is tried (``queue.lifetime``).
-            signer: ``None``: reports are not signed.
         """
-        self._store = store
+        self._mailer = mailer
+        self._store = mailer.store
+        self._clock = mailer.clock
         self._resolve = resolve
         self._options = options
-        self._clock = clock
-        self._random = random
         self._hostname = hostname
-        self._lifetime_ms = lifetime_ms
-        self._signer = signer
         self._log = structlog.get_logger("zajil")
 
     async def look(self) -> None:
@@ -170,7 +154,6 @@ class DmarcReporter:
             return await self._finish(due, lease, "No domain of ours could send it.", ())
         report = self._make_report(due, seen, sender)
         reasons = list(consent.refused)
-        message, events = await self._write_mail(report, sender, consent)
         recipients = []
         for one in consent.destinations:
             host = one.domain
@@ -182,7 +165,7 @@ class DmarcReporter:
         if not recipients:
             return await self._finish(due, lease, " ".join(reasons), ())
         try:
-            mail = await self._intake(report, sender, recipients, message, events)
+            mail = await self._mail(report, sender, consent, recipients)
             named = ", ".join(map(str, recipients))
             outcome = " ".join([f"Sent to {named}: {report.messages} messages.", *reasons])
             return await self._finish(due, lease, outcome, recipients, mail)
@@ -230,55 +213,27 @@ class DmarcReporter:
             generator=GENERATOR,
         )
 
-    async def _write_mail(
-        self, report: AggregateReport, sender: Address, consent: Consent
-    ) -> tuple[bytes, tuple[TrackingEvent, ...]]:
-        mail = ReportMail(
-            report,
-            self._hostname,
-            sender,
-            consent.destinations,
-            f"<{report.report_id}>",
-            self._clock.now_ms(),
-        )
-        message = await asyncio.to_thread(build_report_mail, mail)
-        if self._signer is None:
-            return message, ()
-        return await self._signer.sign_own(message)
-
-    async def _intake(
+    async def _mail(
         self,
         report: AggregateReport,
         sender: Address,
+        consent: Consent,
         recipients: Sequence[Address],
-        message: bytes,
-        events: tuple[TrackingEvent, ...],
     ) -> Intake:
-        now_ms = self._clock.now_ms()
-        directory = self._store.directory
-        addressed = []
-        for one in recipients:
-            route = await ask_directory_and_wait(
-                route_recipient(one, directory.postmaster), directory
+        now_ms, message_id = self._clock.now_ms(), f"<{report.report_id}>"
+        mail = ReportMail(report, self._hostname, sender, consent.destinations, message_id, now_ms)
+        postmaster = self._store.directory.postmaster
+        routes = [(one, await self._mailer.route(one, postmaster)) for one in recipients]
+        return await self._mailer.prepare(
+            OwnMail(
+                mail_id=self._mailer.new_mail_id(now_ms),
+                at_ms=now_ms,
+                message=await asyncio.to_thread(build_report_mail, mail),
+                header_from=sender,
+                message_id=message_id,
+                recipients=[
+                    Addressed(one, route, _NEVER_TELL) for one, route in routes if route is not None
+                ],
+                reverse_path=sender,
             )
-            if isinstance(route, Local | Remote):
-                addressed.append(Addressed(one, route, _NEVER_TELL))
-        copies = plan_copies(addressed, Plan(sender, now_ms, self._lifetime_ms))
-        content = await self._store.blobs.stage_any((message,))
-        return Intake(
-            mail_id=new_mail_id(now_ms, self._random(ID_RANDOM_SIZE)),
-            parent_mail_id=None,
-            session_id=None,
-            received_at_ms=now_ms,
-            account_id=None,
-            reverse_path=sender,
-            header_from=str(sender),
-            message_id=f"<{report.report_id}>",
-            content=content,
-            size=content.size,
-            needs_smtputf8=False,
-            local=tuple(copies.local),
-            remote=tuple(copies.remote),
-            refused=(),
-            events=(*events, *copies.events),
         )

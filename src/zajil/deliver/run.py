@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from zajil.accept.own_mail import OwnMailer
 from zajil.config.options import DeliverOptions, QueueOptions
 from zajil.core.clock import Clock, Random
 from zajil.deliver.attempt import Attempt, DeliveryContext
@@ -111,7 +112,10 @@ class Deliverer:
         self._means = DeliveryContext(
             options, hostname, clock, random, resolve, opener, links, self._open_body
         )
-        bouncer = Bouncer(store, hostname, queue.lifetime, clock, random, signer)
+        mailer = OwnMailer(
+            store=store, clock=clock, random=random, lifetime_ms=queue.lifetime, signer=signer
+        )
+        bouncer = Bouncer(mailer, hostname)
         self._settler = ResultWriter(store, bouncer, queue, clock, random)
         self._woken = asyncio.Event()
         self._look = True  # something may be due

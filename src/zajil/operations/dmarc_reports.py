@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from zajil.accept.own_mail import OwnMailer
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.deliver.dmarc_reporter import DmarcReporter, Sent
@@ -81,15 +82,18 @@ def send_reports(store: Store, around: ReportSurroundings, *, at_once: bool) -> 
         await store.directory.load()
         resolver = Resolver(configuration.dns, clock, around.random)
         signer = Signer(Keyring(store), clock) if configuration.keys.sign else None
-        reporter = DmarcReporter(
-            store,
-            resolver.resolve,
-            configuration.check.dmarc,
-            clock,
-            around.random,
-            hostname=configuration.server.hostname,
+        mailer = OwnMailer(
+            store=store,
+            clock=clock,
+            random=around.random,
             lifetime_ms=configuration.queue.lifetime,
             signer=signer,
+        )
+        reporter = DmarcReporter(
+            mailer,
+            resolver.resolve,
+            configuration.check.dmarc,
+            hostname=configuration.server.hostname,
         )
         try:
             now_ms = clock.now_ms()

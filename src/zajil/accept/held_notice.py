@@ -1,14 +1,18 @@
-"""What owner and postmaster are told of a held account: one mail each, in both languages. Pure.
+"""Notices of a held account: one mail to its owner and one to the postmaster, in both languages.
 
-The account may be in the hands of a thief, so the mail to the owner says nothing that helps one,
-and holds no link.
+Security: the account may be in the hands of a thief, so the mail to the owner says nothing that
+helps one, and contains no link.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
+from zajil.accept.own_mail import OwnMail, OwnMailer
 from zajil.core.address import Address
+from zajil.core.directory import AccountEntry
+from zajil.core.ids import AccountId
 from zajil.message.build import (
     build_message,
     write_address_field,
@@ -16,6 +20,19 @@ from zajil.message.build import (
     write_text_field,
 )
 from zajil.message.date import format_date
+from zajil.route.copies import Addressed
+from zajil.route.recipient import Local
+from zajil.store.feedback.outbound_hold import (
+    HeldNotice,
+    StrangerCounts,
+    claim_held_notices,
+    find_untold,
+    load_strangers,
+)
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.intake import Intake
+from zajil.store.people.accounts import AccountRow, get_account
+from zajil.store.people.directory import find_entry
 
 _TO_OWNER = (
     "Your mail to other servers waits",
@@ -26,7 +43,7 @@ That happens when somebody else knows the password.
 What you send to other servers is kept here until the postmaster has looked at it;
 nothing is lost. Mail to people on this server arrives, and so does mail for you.
 
-- If you sent all this: answer this letter.
+- If you sent all this: answer this message.
 - If you did not: change your password now, and look for app passwords that you do not know.
 """,
     "رسائلك إلى الخوادم الأخرى تنتظر",
@@ -67,13 +84,13 @@ Lock the thief out:  zajil account password {login}
 
 @dataclass(frozen=True, slots=True)
 class HeldAccount:
-    """What there is to tell."""
+    """The facts of a notice."""
 
     login: str
     address: Address
     since_ms: int
     strangers: int
-    """On that day."""
+    """New recipients on that day."""
 
 
 def write_owner_notice(
@@ -116,3 +133,77 @@ def _write(
         b"Auto-Submitted: auto-generated\r\n",
     ]
     return build_message(header, f"{text}\n{arabic_text}", unique=unique)
+
+
+# ---- sending --------------------------------------------------------------------------------
+
+
+async def notify_of_held_accounts(mailer: OwnMailer) -> None:
+    """Send the notices of all held accounts that have none yet.
+
+    For upkeep: a worker may end between the commit that held an account and the notice.
+
+    Raises:
+        StoreUnavailable: some notices were not sent; the next call sends them.
+    """
+    for account_id in await mailer.store.read(find_untold):
+        with suppress(NoSuchMailbox):
+            await notify_of_held_account(mailer, account_id)
+
+
+async def notify_of_held_account(mailer: OwnMailer, account_id: AccountId) -> None:
+    """Send the notices of one held account, unless they were sent before.
+
+    Both go into mailboxes of this server, wherever the recipients forward their mail.
+
+    Raises:
+        StoreUnavailable, NoSuchMailbox: no notice was sent.
+    """
+    store, now_ms = mailer.store, mailer.clock.now_ms()
+    row, counts = await store.read(
+        lambda conn: (get_account(conn, account_id), load_strangers(conn, account_id))
+    )
+    if row is None or counts.held_ms is None:
+        return
+    owner = await store.read(lambda conn: find_entry(conn, account_id))
+    postmaster = await _find_postmaster(mailer, row.address.domain)
+    mails: list[Intake] = []
+    if owner is not None:
+        mails.append(await _notice(mailer, row, counts, owner, now_ms, for_owner=True))
+    if postmaster is not None:
+        mails.append(await _notice(mailer, row, counts, postmaster, now_ms, for_owner=False))
+    await store.write(claim_held_notices, HeldNotice(account_id, now_ms, tuple(mails)))
+
+
+async def _find_postmaster(mailer: OwnMailer, domain: str) -> AccountEntry | None:
+    postmaster = mailer.store.directory.postmaster
+    route = await mailer.route(Address("postmaster", domain), postmaster)
+    if not isinstance(route, Local):
+        return None
+    return route.entries[0] if route.entries else postmaster
+
+
+async def _notice(
+    mailer: OwnMailer,
+    row: AccountRow,
+    counts: StrangerCounts,
+    to: AccountEntry,
+    now_ms: int,
+    *,
+    for_owner: bool,
+) -> Intake:
+    held = HeldAccount(row.login, row.address, counts.held_ms or now_ms, counts.day_count)
+    postmaster = Address("postmaster", row.address.domain)
+    mail_id = mailer.new_mail_id(now_ms)
+    write = write_owner_notice if for_owner else write_postmaster_notice
+    addressed = row.address if for_owner else postmaster
+    return await mailer.prepare(
+        OwnMail(
+            mail_id=mail_id,
+            at_ms=now_ms,
+            message=write(held, postmaster, unique=mail_id, now_ms=now_ms),
+            header_from=postmaster,
+            message_id=f"<{mail_id}@{postmaster.domain}>",
+            recipients=(Addressed(addressed, Local((to,))),),
+        )
+    )
