@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from zajil.tls.keeper import TlsKeeper
+
 _BEGIN = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _END = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
 
@@ -65,6 +67,10 @@ class TestAuthority:
             )
         )
         return certificate_file, key_file
+
+    def keeper(self, *names: str) -> TlsKeeper:
+        """Make a new certificate for host names, and what a service of ours takes it from."""
+        return TlsKeeper(*self.issue(*names))
 
     def server_context(self, *names: str) -> ssl.SSLContext:
         """Make the TLS context of a server with a certificate for these names."""

@@ -88,7 +88,7 @@ async def imap_place(
 ) -> AsyncIterator[ImapPlace]:
     """Serve a started store; ``limits`` are fields of ``LimitOptions``."""
     authority = TestAuthority(folder)
-    tls = authority.server_context("127.0.0.1")
+    tls = authority.keeper("127.0.0.1")
     clock = SystemClock()
     unlimited = {"sessions_per_address": 0, "sessions_per_account": 0}
     options = LimitOptions().model_copy(update={**unlimited, **limits})

@@ -93,7 +93,7 @@ def test_smtplib_agrees(run: Run, authority: TestAuthority, tmp_path: Path) -> N
             client.sendmail("a@x.example", ["b@y.example"], b"Subject: x\r\n\r\n.dot\r\n" * 400)
 
     async def main() -> None:
-        tls = authority.server_context("mx.example.org")
+        tls = authority.keeper("mx.example.org")
         async with Server(starttls=True, tls=tls) as server:
             await asyncio.to_thread(send, server.port)
             assert await server.reason() == "quit"

@@ -68,6 +68,13 @@ class Server:
         self.process.send_signal(signal.SIGHUP)
         return self.wait_for(answer, before)
 
+    def connect_tls(self, service: str) -> ssl.SSLSocket:
+        """Connect to a service with TLS from the first byte."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        plain = socket.create_connection(self.addresses[service], 30)
+        return context.wrap_socket(plain, server_hostname="any.test")
+
     def name_of(self, service: str) -> str:
         """Give the name in the certificate that a service presents."""
         context = ssl.create_default_context()
@@ -150,11 +157,19 @@ def test_a_reload(authority: TestAuthority, tmp_path: Path) -> None:
         assert {server.name_of(service) for service in (*_TLS, *_STARTTLS)} == {"old.y.test"}
         idle = socket.create_connection(server.addresses["imap"], 30)
         assert idle.recv(4096).startswith(b"* OK")
+        old = [server.connect_tls(service) for service in ("imaps", "submissions")]
 
         install(folder, authority.issue("new.y.test"))
+        before = len(server.lines)
         told = server.reload("problem with the configuration")  # it is for another name
+        assert "tls.certificate" in server.wait_for(" reloaded ", before)
         assert "the certificate is for new.y.test, not for server.hostname, mail.y.test" in told
         server.await_name("new.y.test")
+        for connection in old:  # they go on as they were
+            assert connection.recv(4096)
+            connection.sendall(b"a NOOP\r\n")
+            assert connection.recv(4096)
+            connection.close()
 
         for break_it, reason in _broken(folder, authority):
             mend = break_it()
@@ -167,7 +182,7 @@ def test_a_reload(authority: TestAuthority, tmp_path: Path) -> None:
             "[queue]", '[queue]\nfirst_retry = "1m"'
         )
         server.configuration.write_text(changed, "utf-8")
-        assert "queue.first_retry" in server.reload("count from the next start")
+        assert "queue.first_retry" in server.reload("take effect at the next start")
         assert not [line for line in server.lines if "log.level" in line and "next start" in line]
 
         # A worker that starts now has the new certificate, and the sessions of others go on.

@@ -190,7 +190,7 @@ def test_a_full_table_of_files_is_survived(
     """EMFILE: no spinning, no dead listener; it serves again when there are files."""
 
     async def main() -> None:
-        tls = authority.server_context("mx.example.org") if implicit_tls else None
+        tls = authority.keeper("mx.example.org") if implicit_tls else None
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _loop, _context: None)  # asyncio reports EMFILE
         async with Server(implicit_tls=implicit_tls, tls=tls) as server:

@@ -20,7 +20,7 @@ from zajil.smtp.server import ServerConnection
 
 def test_starttls(run: Run, authority: TestAuthority) -> None:
     async def main() -> None:
-        tls = authority.server_context("mx.example.org")
+        tls = authority.keeper("mx.example.org")
         async with Server(starttls=True, tls=tls) as server:
             client = await server.client()
             await client.line()
@@ -42,7 +42,7 @@ def test_starttls(run: Run, authority: TestAuthority) -> None:
 
 def test_implicit_tls(run: Run, authority: TestAuthority) -> None:
     async def main() -> None:
-        tls = authority.server_context("mx.example.org")
+        tls = authority.keeper("mx.example.org")
         async with Server(implicit_tls=True, tls=tls) as server:
             client = await server.client()
             await client.stream.start_tls(authority.client_context(), "mx.example.org", SECONDS)
@@ -63,7 +63,7 @@ def test_bytes_behind_starttls_are_never_commands(
     after the handshake."""
 
     async def main() -> None:
-        tls = authority.server_context("mx.example.org")
+        tls = authority.keeper("mx.example.org")
         async with Server(starttls=True, tls=tls) as server:
             client = await server.client()
             await client.line()
@@ -85,7 +85,7 @@ def test_bytes_behind_starttls_are_never_commands(
 
 def test_a_failed_handshake_ends_the_session_once(run: Run, authority: TestAuthority) -> None:
     async def main() -> None:
-        tls = authority.server_context("mx.example.org")
+        tls = authority.keeper("mx.example.org")
         async with Server(starttls=True, tls=tls) as server:
             client = await server.client()
             await client.line()
@@ -102,7 +102,7 @@ def test_a_failed_handshake_ends_the_session_once(run: Run, authority: TestAutho
 
 def test_a_peer_that_never_shakes_hands(run: Run, authority: TestAuthority) -> None:
     async def main() -> None:
-        tls = authority.server_context("mx.example.org")
+        tls = authority.keeper("mx.example.org")
         limits = SmtpLimits(handshake_seconds=0.1)
         async with Server(starttls=True, tls=tls, limits=limits) as server:
             client = await server.client()
@@ -131,7 +131,7 @@ def test_an_end_in_the_middle_of_a_handshake_counts_a_session_down_once(
     run: Run, authority: TestAuthority
 ) -> None:
     async def main() -> None:
-        tls = authority.server_context("mx.example.org")
+        tls = authority.keeper("mx.example.org")
         caps = SessionTable().caps(0, SessionLimits())
         server = Fading(implicit_tls=True, tls=tls, entrance=Admission(caps))
         async with server:
@@ -172,7 +172,7 @@ def test_the_client_does_not_believe_bytes_before_its_handshake(run: Run) -> Non
 
 def test_a_named_proxy_says_whose_connection_it_is(run: Run, authority: TestAuthority) -> None:
     async def main() -> None:
-        tls = authority.server_context("mx.example.org")
+        tls = authority.keeper("mx.example.org")
         header = b"PROXY TCP4 192.0.2.1 192.0.2.25 4711 25\r\n"
         async with Server(entrance=Admission(proxies=Networks(["127.0.0.1"]))) as server:
             client = await server.client()

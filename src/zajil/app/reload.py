@@ -1,40 +1,47 @@
-"""What a running server takes over from its configuration file at SIGHUP, and what it does not."""
+"""What a running server applies of its configuration file at SIGHUP, and what it does not."""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
 from zajil.config.load import option_names
 from zajil.config.options import Configuration
 from zajil.net.log import set_up_log
-from zajil.tls.context import replace_certificate
+from zajil.tls.keeper import TlsKeeper
 
 RELOADABLE = ("tls.certificate", "tls.key", "log.level", "log.format")
-"""Options that count at once; the text of each says so. All others count from the next start."""
+"""Options that take effect at once; the text of each says so. The others need a restart."""
 
 
 def take_over(
-    current: Configuration, new: Configuration, context: ssl.SSLContext | None
-) -> Configuration:
-    """Apply what counts at once to this process; gives the configuration that it runs with then.
+    current: Configuration, new: Configuration, tls: TlsKeeper | None
+) -> tuple[Configuration, list[str]]:
+    """Apply to this process what takes effect at once.
 
     Args:
         current: what it runs with now.
-        new: what the file says now.
-        context: of its listeners; ``None``: it was started without a certificate.
+        new: what the file contains now.
+        tls: the certificate of its listeners; ``None``: it was started without one.
+
+    Returns:
+        What it runs with from now on, and the names of the options that changed:
+        ``tls.certificate`` also when the file has the same name and other contents.
 
     Raises:
         BadCertificate: the new certificate or key cannot be used; nothing was changed.
     """
-    tls = current.tls
-    if context is not None and new.tls.certificate and new.tls.key:
-        replace_certificate(context, new.tls.certificate, new.tls.key)
+    options, is_other_certificate = current.tls, False
+    if tls is not None and new.tls.certificate and new.tls.key:
+        is_other_certificate = tls.replace(new.tls.certificate, new.tls.key)
         files = {"certificate": new.tls.certificate, "key": new.tls.key}
-        tls = tls.model_copy(update=files)
+        options = options.model_copy(update=files)
     set_up_log(new.log)
-    return current.model_copy(update={"tls": tls, "log": new.log})
+    taken = current.model_copy(update={"tls": options, "log": new.log})
+    changed = list(differing_options(current, taken))
+    if is_other_certificate and not {"tls.certificate", "tls.key"} & set(changed):
+        changed.insert(0, "tls.certificate")
+    return taken, changed
 
 
 def differing_options(one: Configuration, other: Configuration) -> Iterator[str]:

@@ -17,6 +17,7 @@ from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
 from zajil.resolver.client import Resolver
 from zajil.store.engine.open import Store
+from zajil.tls.keeper import TlsKeeper
 
 ACCOUNTS = "accounts"
 """Name of the table that counts sessions by account, for all services together."""
@@ -33,7 +34,7 @@ class WorkerResources:
     """Its own listening sockets, by service."""
     sessions: Mapping[str, SessionTable]
     """Counts that the workers share, by service; by account under ``ACCOUNTS``."""
-    server_tls: ssl.SSLContext | None
+    server_tls: TlsKeeper | None
     client_tls: ssl.SSLContext
     store: Store
     resolver: Resolver

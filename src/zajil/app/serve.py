@@ -32,7 +32,8 @@ from zajil.operations.configuration import certificate_findings, must_mend, shou
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import ServerLock, claim_folder
 from zajil.store.engine.life import Prepared, prepare_store
-from zajil.tls.context import BadCertificate, client_context, server_context
+from zajil.tls.context import BadCertificate, client_context
+from zajil.tls.keeper import TlsKeeper
 
 SERVICES = tuple(ListenOptions.model_fields)
 """``smtp``, ``submission`` ...: one list of sockets each."""
@@ -115,23 +116,22 @@ def serve(
 
 
 def _reload(shared: Shared) -> bool:
-    """Take over what counts at once; tell what does not, and whether the workers shall too."""
+    """Apply what takes effect at once and log the rest; return whether the workers do the same."""
     log = structlog.get_logger("zajil")
-    before = shared.configuration
     try:
         new = shared.load()
-        shared.configuration = take_over(before, new, shared.server_tls)
+        shared.configuration, changed = take_over(shared.configuration, new, shared.server_tls)
     except (BadConfiguration, BadCertificate) as error:
         log.error(
-            "cannot reload, the configuration and certificate of before stay", reason=str(error)
+            "cannot reload, the old configuration and certificate stay in use", reason=str(error)
         )
         return False
-    log.info("reloaded", changed=list(differing_options(before, shared.configuration)))
+    log.info("reloaded", changed=changed)
     for finding in certificate_findings(shared.configuration, SystemClock().now_ms()):
         log.warning("problem with the configuration", reason=str(finding))
     waiting = list(differing_options(shared.configuration, new))
     if waiting:
-        log.warning("these options count from the next start", options=waiting)
+        log.warning("these options take effect at the next start", options=waiting)
     return True
 
 
@@ -145,8 +145,8 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
             sockets[name] = [
                 bind_for_workers(address, workers, configuration.net) for address in addresses
             ]
-        context = server_context(tls.certificate, tls.key) if tls.certificate and tls.key else None
-        if context is None and (sockets[Service.SUBMISSIONS] or sockets[Service.IMAPS]):
+        server_tls = TlsKeeper(tls.certificate, tls.key) if tls.certificate and tls.key else None
+        if server_tls is None and (sockets[Service.SUBMISSIONS] or sockets[Service.IMAPS]):
             raise CannotStart("listen.submissions and listen.imaps need tls.certificate, tls.key")
         client_tls = client_context(tls.ca_file, verify=True)
         _become(server.user)
@@ -159,7 +159,7 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
         raise CannotStart(str(error)) from error
     _tell(prepared)
     sessions = {name: SessionTable(workers) for name in (*SERVICES, ACCOUNTS)}
-    return Shared(configuration, workers, sockets, sessions, context, client_tls, lock, load)
+    return Shared(configuration, workers, sockets, sessions, server_tls, client_tls, lock, load)
 
 
 def _tell(prepared: Prepared) -> None:

@@ -41,7 +41,7 @@ class Parts:
 
 async def make_parts(resources: WorkerResources) -> Parts:
     """Make everything that serves, and begin to listen; the caller runs and drains it."""
-    store, configuration = resources.store, resources.configuration
+    store = resources.store
     login = _login_service(resources)
     parts = Parts()
     for name in SMTP_SERVICES:
@@ -61,9 +61,8 @@ async def make_parts(resources: WorkerResources) -> Parts:
     if resources.checks.knowledge is not None:
         scanners = resources.checks.knowledge.scanners
         parts.drains.append(lambda _grace: scanners.close())
-    if resources.worker == 0 and configuration.tls.certificate is not None:
-        watch = watch_certificate(store, resources.clock, configuration.tls.certificate)
-        parts.runs.append(watch)
+    if resources.worker == 0 and resources.server_tls is not None:
+        parts.runs.append(watch_certificate(store, resources.clock, resources.server_tls))
     chores = ChoreRunner(store, resources.worker, make_chores(resources))
     parts.runs.append(chores.run())
     parts.drains.append(chores.drain)

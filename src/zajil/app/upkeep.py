@@ -25,6 +25,7 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, delete_events, delete_mails, record_events
 from zajil.tls.certificate import DAY_MS, read_certificate
 from zajil.tls.context import BadCertificate
+from zajil.tls.keeper import TlsKeeper
 from zajil.tracking.events import CertificateEnding
 
 _MINUTE = 60.0
@@ -85,14 +86,14 @@ async def _prune_tracking(resources: WorkerResources) -> None:
     await resources.store.write(delete_mails, before_ms)
 
 
-async def watch_certificate(store: Store, clock: Clock, certificate: Path) -> None:
+async def watch_certificate(store: Store, clock: Clock, tls: TlsKeeper) -> None:
     """Warn 14, 7, 3 and 1 days before the certificate ends, and daily once it has ended.
 
     Looks at the file at once and then once a day. Runs until it is cancelled.
     """
     told: int | None = None
     while True:
-        told = await tell_of_certificate(store, clock, certificate, told)
+        told = await tell_of_certificate(store, clock, tls.certificate, told)
         await asyncio.sleep(DAY_MS / 1000)
 
 

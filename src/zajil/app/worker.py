@@ -40,6 +40,7 @@ from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.room import Caps
 from zajil.store.reports.dmarc_seen import count_seen
 from zajil.tls.context import BadCertificate
+from zajil.tls.keeper import TlsKeeper
 
 _SWITCH_INTERVAL_SECONDS = 0.0005
 """The writer's thread must get its turn beside a busy loop."""
@@ -55,7 +56,8 @@ class Shared:
     sockets: dict[str, list[list[socket.socket]]]
     """For each service, for each of its addresses, one for each worker."""
     sessions: dict[str, SessionTable]
-    server_tls: ssl.SSLContext | None
+    server_tls: TlsKeeper | None
+    """``None``: no certificate is configured. A reload changes it, in each process for itself."""
     client_tls: ssl.SSLContext
     lock: ServerLock
     """Of the data folder; held until the last process has ended."""
@@ -149,7 +151,9 @@ class Worker:
         shared = self.shared
         before = shared.configuration.log
         try:
-            shared.configuration = take_over(shared.configuration, shared.load(), shared.server_tls)
+            shared.configuration, _ = take_over(
+                shared.configuration, shared.load(), shared.server_tls
+            )
         except (BadConfiguration, BadCertificate) as error:
             self.log.error("a worker cannot reload and keeps its configuration", reason=str(error))
             return

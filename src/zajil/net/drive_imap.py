@@ -20,6 +20,7 @@ from zajil.imap.state import ImapState
 from zajil.net.acceptor import Acceptor
 from zajil.net.admission import HANDSHAKE_FAILED, Admission
 from zajil.net.peer import Peer, make_peer
+from zajil.tls.keeper import TlsKeeper
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class ImapListener:
         make_engine: Callable[[Peer], ImapServerConnection],
         make_session: MakeSession,
         *,
-        tls: ssl.SSLContext | None,
+        tls: TlsKeeper | None,
         implicit_tls: bool,
         times: ImapTimes,
         entrance: Admission,
@@ -100,12 +101,17 @@ class ImapListener:
             raise ValueError("TLS is offered without a certificate")
         self.make_engine = make_engine
         self.make_session = make_session
-        self.tls = tls
+        self._tls = tls
         self.times = times
         self._implicit_tls = implicit_tls
         self.entrance = entrance
         self._acceptor = Acceptor(self._take)
         self._tasks: dict[asyncio.Task[None], _Connection | None] = {}
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """The context of the next handshake; ``None``: there is no certificate."""
+        return None if self._tls is None else self._tls.context
 
     async def serve(self, sock: socket.socket) -> None:
         """Begin to accept on a listening socket; returns at once. ``drain`` closes it."""

@@ -26,6 +26,7 @@ from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
 from zajil.smtp.traced import TracedConnection
+from zajil.tls.keeper import TlsKeeper
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class SmtpService:
         offer: Capabilities,
         *,
         greeting: Reply | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: TlsKeeper | None = None,
         implicit_tls: bool = False,
         limits: SmtpLimits | None = None,
         entrance: Admission | None = None,
@@ -62,7 +63,7 @@ class SmtpService:
             raise ValueError("TLS is offered without a certificate")
         self.make_session = make_session
         self.offer = offer
-        self.tls = tls
+        self._tls = tls
         self.limits = limits or SmtpLimits()
         self.has_peer_offers = peer_offers is not None or trace is not None
         self.draining = False
@@ -125,6 +126,11 @@ class SmtpService:
         self._entrance.close()
 
     # ---- called by connections -----------------------------------------------------------------
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """The context of the next handshake; ``None``: there is no certificate."""
+        return None if self._tls is None else self._tls.context
 
     def make_engine(self, offer: Capabilities, peer: Peer | None = None) -> ServerConnection:
         """Make an engine with our greeting in it; for a known peer, one that can be traced."""

@@ -94,12 +94,15 @@ class Service(Protocol):
     """What a connection needs to know of the service it belongs to: ``drive_smtp``."""
 
     offer: Capabilities
-    tls: ssl.SSLContext | None
     limits: SmtpLimits
     make_session: Callable[[Peer, ServerConnection], Session]
     has_peer_offers: bool
     draining: bool
     loop: asyncio.AbstractEventLoop
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """The context of the next handshake; ``None``: there is no certificate."""
 
     def make_engine(self, offer: Capabilities, peer: Peer | None = None) -> ServerConnection:
         """Make an engine with our greeting in it; for a known peer, one that can be traced."""

@@ -1,9 +1,6 @@
-"""TLS as we speak it: one context for those who connect to us, one for those we connect to.
+"""TLS as we speak it: a context for those who connect to us, one for those we connect to.
 
-TLS 1.2 and 1.3 only (RFC 8996), without compression and renegotiation$
-(RFC 9325). A server's context is made once, before the workers are forked: its ticket keys are
-then the same in all of them, and a client resumes with any. So it stays when the certificate is
-replaced: ``replace_certificate``.
+TLS 1.2 and 1.3 only (RFC 8996), without compression and renegotiation (RFC 9325).
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ _SERVER_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"
 
 
 def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Make the context of our listeners.
+    """Make a context of our listeners; ``tls.keeper`` holds the one in use.
 
     Raises:
         BadCertificate: a file cannot be read, is not PEM, or the key is not the certificate's.
@@ -34,7 +31,7 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     # One ticket is enough for one client and costs half of OpenSSL's two.
     context.num_tickets = 1
     for path in (certificate, key):
-        _check_readable(path)
+        read_file(path)
     try:
         # A password is never asked for on a terminal: a server must start alone.
         context.load_cert_chain(certificate, key, password=_no_password(key))
@@ -43,29 +40,6 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
             raise BadCertificate(f"{key} is not the key of {certificate}") from None
         raise BadCertificate(f"{certificate} and {key} are not a PEM certificate and key") from None
     return context
-
-
-def replace_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Present another certificate in all handshakes from now on.
-
-    Loading it into the context itself would not do: OpenSSL keeps one certificate for each kind of
-    key, and clients would still get the old one after a change from RSA to ECDSA.
-
-    Args:
-        context: of ``server_context``, in use.
-        certificate: PEM file with its chain.
-        key: PEM file.
-
-    Raises:
-        BadCertificate: as ``server_context``; the old certificate stays.
-    """
-    fresh = server_context(certificate, key)
-
-    def choose(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
-        # Called in each handshake, whether the client names a host or not.
-        connection.context = fresh
-
-    context.sni_callback = choose
 
 
 def client_context(ca_file: Path | None, verify: bool) -> ssl.SSLContext:
@@ -88,7 +62,7 @@ def client_context(ca_file: Path | None, verify: bool) -> ssl.SSLContext:
     if ca_file is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         return context
-    _check_readable(ca_file)
+    read_file(ca_file)
     try:
         context.load_verify_locations(ca_file)
     except ssl.SSLError:
@@ -96,9 +70,14 @@ def client_context(ca_file: Path | None, verify: bool) -> ssl.SSLContext:
     return context
 
 
-def _check_readable(path: Path) -> None:
+def read_file(path: Path) -> bytes:
+    """Read a file of a certificate or key.
+
+    Raises:
+        BadCertificate: it cannot be read.
+    """
     try:
-        path.open("rb").close()
+        return path.read_bytes()
     except OSError as error:
         raise BadCertificate(f"cannot read {path}: {error.strerror}") from None
 

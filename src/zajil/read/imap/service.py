@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import socket
-import ssl
 from collections.abc import Callable
 
 from zajil.config.options import LimitOptions
@@ -20,6 +19,7 @@ from zajil.net.drive_imap import ImapListener, ImapTimes, Stream
 from zajil.net.peer import Peer
 from zajil.read.imap.session import ImapServices, ImapSession, capabilities
 from zajil.store.engine.open import Store
+from zajil.tls.keeper import TlsKeeper
 
 
 class ImapService:
@@ -40,7 +40,7 @@ class ImapService:
         login: LoginService,
         hostname: str,
         limits: LimitOptions,
-        tls: ssl.SSLContext | None,
+        tls: TlsKeeper | None,
         implicit_tls: bool,
         clock: Clock,
         *,
