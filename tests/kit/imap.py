@@ -17,6 +17,7 @@ from kit.store import NOW_MS
 from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
+from zajil.core.errors import AlreadyExists
 from zajil.imap.literal import find_literal
 from zajil.login.service import LoginService
 from zajil.net.admission import Admission
@@ -28,7 +29,7 @@ from zajil.read.imap.service import ImapService
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up
-from zajil.store.people.domains import AlreadyExists, DomainRow, create_domain
+from zajil.store.people.domains import DomainRow, create_domain
 
 PASSWORD = "كلمة السر 1"
 """Of every account here: not ASCII, with a space."""

@@ -15,6 +15,7 @@ import psycopg
 from zajil.config.options import StoreOptions
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import AccountEntry
+from zajil.core.errors import AlreadyExists
 from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
 from zajil.net.system import SystemClock
 from zajil.store.engine.errors import StoreExists
@@ -25,7 +26,7 @@ from zajil.store.mail.intake import Intake, LocalCopy, RemoteCopy
 from zajil.store.mail.room import Caps
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up
-from zajil.store.people.domains import AlreadyExists, DomainRow, create_domain
+from zajil.store.people.domains import DomainRow, create_domain
 from zajil.tracking.events import MailAccepted
 
 NOW_MS = 1_700_000_000_000

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from kit.store import NOW_MS, make_account, make_intake
 from zajil.core.address import Address, parse_address
+from zajil.core.errors import AlreadyExists
 from zajil.core.ids import AccountId
 from zajil.core.login_name import BadLogin, parse_login
 from zajil.store.engine.open import Store
@@ -36,7 +37,6 @@ from zajil.store.people.aliases import (
     list_aliases,
 )
 from zajil.store.people.domains import (
-    AlreadyExists,
     DomainInUse,
     DomainRow,
     NoSuchDomain,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kit.store import NOW_MS
+from zajil.core.errors import AlreadyExists
 from zajil.store.engine.open import Store
 from zajil.store.people.dkim_keys import (
     KeysOf,
@@ -24,7 +25,6 @@ from zajil.store.people.dkim_keys import (
     revoke_dkim_keys,
 )
 from zajil.store.people.domains import (
-    AlreadyExists,
     DomainRow,
     NoSuchDomain,
     create_domain,

@@ -14,6 +14,7 @@ from kit.store import make_account, make_intake, running
 from kit.talk import talk_to_submission
 from zajil.config.options import SubmitOptions
 from zajil.core.address import parse_address
+from zajil.core.errors import AlreadyExists
 from zajil.core.ids import AccountId
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
@@ -35,7 +36,6 @@ from zajil.store.people.delegations import (
     create_delegation,
     delete_delegation,
 )
-from zajil.store.people.domains import AlreadyExists
 from zajil.submit.send_limits import blocked_until_ms, send_limit
 
 PASSWORD = "correct horse"

@@ -21,6 +21,7 @@ from zajil.app.worker import Shared, close_sockets, run_worker
 from zajil.check.content.lookalike import load_tables
 from zajil.config.load import BadConfiguration
 from zajil.config.options import Configuration, ListenOptions
+from zajil.core.errors import Unavailable
 from zajil.core.service import Service
 from zajil.net.limits import SessionTable
 from zajil.net.listener import BindFailed, bind_for_workers, name_of, remove_unix
@@ -39,7 +40,7 @@ SERVICES = tuple(ListenOptions.model_fields)
 """``smtp``, ``submission`` ...: one list of sockets each."""
 
 
-class CannotStart(Exception):
+class CannotStart(Unavailable):
     """One sentence for the operator: why the server does not run."""
 
 

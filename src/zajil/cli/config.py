@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zajil.cli.configured import configuration_file, read_configuration
-from zajil.cli.errors import NOT_DONE
 from zajil.cli.output import AsJson, print_json
+from zajil.core.errors import NOT_DONE
 
 if TYPE_CHECKING:
     from zajil.operations.configuration import Finding

@@ -20,7 +20,7 @@ from zajil.cli.dkim import dkim_app
 from zajil.cli.dmarc import dmarc_app
 from zajil.cli.dns import dns_app
 from zajil.cli.domain import domain_app
-from zajil.cli.errors import exit_status, fail
+from zajil.cli.errors import fail
 from zajil.cli.journey import journey_app
 from zajil.cli.lab import lab
 from zajil.cli.message import message_app
@@ -30,6 +30,7 @@ from zajil.cli.setup import setup
 from zajil.cli.spf import spf_app
 from zajil.cli.store import store_app
 from zajil.cli.tls import tls_app
+from zajil.core.errors import ZajilError
 
 app = typer.Typer(
     name="zajil",
@@ -102,10 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # `zajil queue list | head`: nobody reads any more, and Python must not try once again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except Exception as error:
-        status = exit_status(error)
-        if status is None:
-            raise
-        fail(error, status)
+    except ZajilError as error:
+        fail(error)
     finally:
         os.umask(umask)

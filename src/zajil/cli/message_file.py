@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from zajil.core.errors import NotFound
+
 MessageFile = Annotated[
     str, typer.Argument(metavar="FILE", help="A message (RFC 5322); - reads it from stdin.")
 ]
@@ -19,7 +21,7 @@ MAX_SIZE = 256 * 1024 * 1024
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 
 
-class NoMessageFile(Exception):
+class NoMessageFile(NotFound):
     """The file cannot be read, or is larger than any message."""
 
 

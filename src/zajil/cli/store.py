@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from zajil.cli.configured import opened_store, read_configuration
-from zajil.cli.errors import NOT_DONE
 from zajil.cli.output import AsJson, print_json, printable, progress_bar
+from zajil.core.errors import NOT_DONE
 
 store_app = typer.Typer(
     name="store", help="The database and the files of the server.", no_args_is_help=True

@@ -5,8 +5,9 @@ from __future__ import annotations
 import typer
 
 from zajil.cli.configured import read_configuration
-from zajil.cli.errors import NOT_DONE, WrongUsage
+from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, spell_time
+from zajil.core.errors import NOT_DONE
 
 tls_app = typer.Typer(name="tls", help="The certificate of the server.", no_args_is_help=True)
 

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.errors import Invalid
 from zajil.core.units import format_duration, format_size, parse_duration, parse_size
 
 
-class BadOption(ValueError):
+class BadOption(Invalid, ValueError):
     """An option that is wrong only beside another one; raised by model validators."""
 
     def __init__(self, option: str, reason: str) -> None:

@@ -21,9 +21,10 @@ from pydantic_core import ErrorDetails
 from zajil.config.kinds import BadOption
 from zajil.config.options import Configuration
 from zajil.config.options_group import Options
+from zajil.core.errors import Invalid
 
 
-class BadConfiguration(Exception):
+class BadConfiguration(Invalid):
     """One mistake in the configuration; its text is a whole sentence for the operator."""
 
     def __init__(

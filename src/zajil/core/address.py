@@ -10,9 +10,10 @@ import unicodedata
 from dataclasses import dataclass
 
 from zajil.core.domain import BadDomain, to_ascii, to_unicode
+from zajil.core.errors import Invalid
 
 
-class BadAddress(ValueError):
+class BadAddress(Invalid, ValueError):
     """Not an address by the grammar of RFC 5321 section 4.1.2."""
 
 

@@ -10,8 +10,10 @@ import re
 
 import idna
 
+from zajil.core.errors import Invalid
 
-class BadDomain(ValueError):
+
+class BadDomain(Invalid, ValueError):
     """Not a domain name that mail can go to."""
 
 

@@ -11,12 +11,13 @@ import re
 from precis_i18n import get_profile
 
 from zajil.core.address import BadAddress, parse_address
+from zajil.core.errors import Invalid
 
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 _PROFILE = get_profile("UsernameCaseMapped")
 
 
-class BadLogin(ValueError):
+class BadLogin(Invalid, ValueError):
     """Not a login name."""
 
 

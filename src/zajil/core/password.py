@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from precis_i18n import get_profile
 
+from zajil.core.errors import Invalid
+
 LONGEST_PASSWORD = 1024
 """Characters; bounds what one log-in may make us hash."""
 
 _PROFILE = get_profile("OpaqueString")
 
 
-class UnusablePassword(ValueError):
+class UnusablePassword(Invalid, ValueError):
     """Empty, too long, or with characters that nobody can type on purpose."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from zajil.core.errors import InternalError
 from zajil.net.peer import join_host_port
 from zajil.net.stream import Stream
 from zajil.smtp.client import BadReply, ClientConnection
@@ -30,7 +31,7 @@ class ChannelTarget:
         return join_host_port(self.address, self.port)
 
 
-class LinkBroken(Exception):
+class LinkBroken(InternalError):
     """The conversation cannot go on; the text is a sentence for the journey."""
 
 

@@ -17,6 +17,7 @@ import structlog
 
 from zajil.config.options import QueueOptions
 from zajil.core.clock import Clock, Random
+from zajil.core.errors import InternalError
 from zajil.deliver.attempt_result import Notice, Pair, settle_pairs, sort_results
 from zajil.deliver.bounce import Bouncer
 from zajil.deliver.outgoing_mail import Outgoing, RecipientResult, deferred
@@ -35,7 +36,7 @@ _WAITS_SECONDS = (0.5, 1, 2, 5, 10, 20, 40)
 """The store may be away just when a peer took a mail."""
 
 
-class GivenUp(Exception):
+class GivenUp(InternalError):
     """We stop, and the store is still away."""
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 from zajil.config.options import DeliverOptions
 from zajil.core.clock import Clock
+from zajil.core.errors import InternalError
 from zajil.deliver.client_channel import Channel, ChannelTarget, LinkBroken, PeerClosing
 from zajil.net.stream import connect
 from zajil.smtp.client import BadReply, ClientConnection
@@ -66,7 +67,7 @@ def is_secure_enough(link: Channel, rule: TlsRule) -> bool:
     return True
 
 
-class NotOpened(Exception):
+class NotOpened(InternalError):
     """No mail can be sent to this target now, or (status 5.x.x) this mail cannot at all."""
 
     def __init__(self, status: str, sentence: str, reply: Reply | None = None) -> None:
@@ -77,7 +78,7 @@ class NotOpened(Exception):
         self.dialogue: tuple[str, ...] = ()
 
 
-class _HandshakeFailed(Exception):
+class _HandshakeFailed(InternalError):
     def __init__(self, sentence: str, next_level: Level) -> None:
         super().__init__(sentence)
         self.next_level = next_level

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 
+from zajil.core.errors import Malformed
 from zajil.imap.mailbox_name import BadMailboxName, decode_name
 from zajil.imap.response import Completion
 
 
-class BadSyntax(Exception):
+class BadSyntax(Malformed):
     """The client sent a command we refuse; ``completion`` is what it must be told."""
 
     def __init__(self, completion: Completion) -> None:

@@ -10,6 +10,8 @@ import binascii
 import re
 import unicodedata
 
+from zajil.core.errors import Invalid
+
 SEPARATOR = "/"
 INBOX = "INBOX"
 
@@ -19,7 +21,7 @@ MAX_DEPTH = 16
 """Levels of a name: protects what walks a hierarchy."""
 
 
-class BadMailboxName(ValueError):
+class BadMailboxName(Invalid, ValueError):
     """Not a name that a mailbox of ours can have; the text says why, for the client."""
 
 

@@ -14,6 +14,7 @@ import structlog
 
 from zajil.config.options_keys import KeyOptions
 from zajil.core.clock import Clock
+from zajil.core.errors import AlreadyExists
 from zajil.dns.flow import Resolve, run_flow
 from zajil.keys.generate import generate_keys
 from zajil.keys.lookup import Seen, look_for_record
@@ -39,7 +40,7 @@ from zajil.store.people.dkim_keys import (
     note_missing,
     revoke_dkim_keys,
 )
-from zajil.store.people.domains import AlreadyExists, NoSuchDomain
+from zajil.store.people.domains import NoSuchDomain
 from zajil.tracking.events import DkimKeyChanged
 
 _REMIND_MS = 86_400_000

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from zajil.core.errors import Unavailable
 from zajil.core.service import Service
 
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -53,7 +54,7 @@ class Place:
         return self.ports[Service.SMTP]
 
 
-class NoFreePort(Exception):
+class NoFreePort(Unavailable):
     """No block of ports was free on all addresses."""
 
 

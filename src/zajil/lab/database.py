@@ -11,6 +11,7 @@ from subprocess import SubprocessError
 from typing import Protocol
 from urllib.parse import quote
 
+from zajil.core.errors import Unavailable
 from zajil.lab.domains import DomainPlan
 
 _FOLDER = "postgres"
@@ -20,7 +21,7 @@ EMBEDDED = "embedded"
 """The word for the PostgreSQL from the wheel, instead of a server's URL."""
 
 
-class NoDatabase(Exception):
+class NoDatabase(Unavailable):
     """The database that was asked for cannot be had; the text is one sentence."""
 
 

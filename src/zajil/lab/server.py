@@ -17,12 +17,13 @@ from typing import Any, NoReturn
 
 from zajil.app.serve import CannotStart, serve
 from zajil.config.load import load_configuration
+from zajil.core.errors import Unavailable
 
 _TAIL_LINES = 12
 _MAX_DESCRIPTORS = 4096
 
 
-class ServerFailed(Exception):
+class ServerFailed(Unavailable):
     """A server ended, or did not answer, before it was ready; the text holds its last lines."""
 
 

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from zajil.core.errors import Refused
 from zajil.lab.database import stop_abandoned_server
 
 TEMPORARY_PREFIX = "zajil-lab-"
@@ -25,7 +26,7 @@ _YOUNG_SECONDS = 60.0
 """A lab that has just made its folder may not have locked it yet."""
 
 
-class LabInUse(Exception):
+class LabInUse(Refused):
     """Another lab runs on the folder."""
 
 

@@ -13,6 +13,7 @@ import asyncio
 import functools
 from collections.abc import Callable, Sequence
 
+from zajil.core.errors import Refused
 from zajil.login.account import Account
 from zajil.net.limits import SessionCaps
 from zajil.store.engine.batch import DIRECTORY
@@ -24,7 +25,7 @@ from zajil.store.people.credentials import Standing, read_standing
 _RETRY_SECONDS = 1.0
 
 
-class TooManySessions(Exception):
+class TooManySessions(Refused):
     """The account has as many sessions open as it may (``limits.sessions_per_account``)."""
 
 
@@ -65,7 +66,7 @@ class OpenSessions:
         """
         key = str(account.account_id)
         if self._caps is not None and self._caps.admit(key):
-            raise TooManySessions
+            raise TooManySessions("the account has too many open sessions")
         counted = [self._caps] if self._caps is not None else []
         watched = _Watched(account, end)
         self._watched.add(watched)

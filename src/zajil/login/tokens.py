@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import httpx
 
 from zajil.core.clock import Clock
+from zajil.core.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ _MAX_ANSWER = 65_536
 """Bytes; an answer is a few hundred."""
 
 
-class JudgeUnavailable(Exception):
+class JudgeUnavailable(Unavailable):
     """Nobody can say now; the client is told to come again."""
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from zajil.core.errors import InternalError
 from zajil.dns.flow import Flow
 from zajil.mailauth.arc_set import (
     ArcSet,
@@ -92,7 +93,7 @@ class ArcFound:
         return tuple(believed)
 
 
-class _Failed(Exception):
+class _Failed(InternalError):
     def __init__(self, reason: str, *, silent_domain: str = "") -> None:
         super().__init__(reason)
         self.silent_domain = silent_domain

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from zajil.core.errors import Malformed
 from zajil.mailauth.authres_read import read_instance
 from zajil.mailauth.dkim_body import read_canonicalization
 from zajil.mailauth.dkim_signature import (
@@ -42,7 +43,7 @@ MAX_SIZE = 256 * 1024
 """Octets of all sets: each seal hashes all sets below it again. Real ones have 2 KiB."""
 
 
-class BrokenChain(Exception):
+class BrokenChain(Malformed):
     """There are ARC fields, and they are no chain; the message is a sentence."""
 
     def __init__(self, reason: str, instances: int = 0) -> None:

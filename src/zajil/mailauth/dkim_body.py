@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from zajil.core.errors import InternalError
 from zajil.mailauth.tag_list import BadTagList, Tag, optional_number, parse_tag_list, value_of
 from zajil.message.fields import Field
 
@@ -102,7 +103,7 @@ def read_canonicalization(tags: Mapping[bytes, Tag]) -> tuple[str, str]:
     return names[header], names[body] if slash else "simple"
 
 
-class NotHashed(KeyError):
+class NotHashed(InternalError, KeyError):
     """The hash was not asked for before the body came."""
 
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from zajil.core.errors import NOT_DONE, Invalid, Refused
 from zajil.mailauth.dkim_body import BodyDigests, BodyNeed
 from zajil.mailauth.dkim_canon import SignedHeader, relaxed_field, simple_field
 from zajil.mailauth.dkim_key import MAX_RSA_BITS, MIN_RSA_BITS
@@ -44,11 +45,13 @@ _LINE = 76
 _PADDING, _SHA256 = PKCS1v15(), SHA256()
 
 
-class BadSigningKey(ValueError):
+class BadSigningKey(Invalid, ValueError):
     """A private key that cannot sign; the message is a sentence for the operator."""
 
+    exit_status = NOT_DONE
 
-class CannotSign(ValueError):
+
+class CannotSign(Refused, ValueError):
     """What was asked for would give a signature that nobody accepts."""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zajil.core.domain import BadDomain, to_dns_name
+from zajil.core.errors import Malformed
 from zajil.mailauth.dkim_body import BodyNeed, read_body_need, read_canonicalization
 from zajil.mailauth.dkim_key import KEY_TYPES
 from zajil.mailauth.tag_list import (
@@ -30,7 +31,7 @@ _QUOTED = re.compile(rb"=([0-9A-F]{2})")
 _SPACE = b" \t\r\n"
 
 
-class BadSignature(ValueError):
+class BadSignature(Malformed, ValueError):
     """A signature that cannot be checked; the message is a sentence."""
 
     def __init__(self, reason: str, result: str = "neutral") -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zajil.core.errors import Malformed
+
 NAMESPACE = "urn:ietf:params:xml:ns:dmarc-2.0"
 """RFC 9990 section 5.1. Reports of RFC 7489 have none."""
 
 
-class BadReport(ValueError):
+class BadReport(Malformed, ValueError):
     """It is no report, or not one that may be read; the text says why."""
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import quote
 
+from zajil.core.errors import Malformed
+
 MAX_NAME = 253
 """Characters of a domain name (RFC 7208 section 7.3)."""
 
@@ -30,7 +32,7 @@ _ONLY_EXPLAINING = "crt"
 _UNRESERVED = "-._~"
 
 
-class BadMacro(ValueError):
+class BadMacro(Malformed, ValueError):
     """The text is no macro string."""
 
 

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from zajil.core.errors import InternalError
 from zajil.dns.flow import Answer, Flow, Outcome, Question
 
 MAX_LOOKUPS = 10
@@ -24,7 +25,7 @@ _MAX_INPUT = 500
 _NAME = re.compile(r"(?=.{1,253}\Z)[^.\x00-\x1f\x7f\\]{1,63}(?:\.[^.\x00-\x1f\x7f\\]{1,63})*\Z")
 
 
-class SpfEnd(Exception):
+class SpfEnd(InternalError):
     """The evaluation ends here, with this result; raised and caught inside of the flow."""
 
     def __init__(self, result: str, reason: str) -> None:

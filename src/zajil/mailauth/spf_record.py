@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
+from zajil.core.errors import Malformed
 from zajil.mailauth.spf_macro import BadMacro, MacroString, parse_domain_spec, parse_macro_string
 
 RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
@@ -28,7 +29,7 @@ _DUAL_CIDR = re.compile(r"(?:/(0|[1-9][0-9]?))?(?://(0|[1-9][0-9]{0,2}))?\Z")
 _VERSION = "v=spf1"
 
 
-class BadRecord(ValueError):
+class BadRecord(Malformed, ValueError):
     """The record breaks the grammar; the message is the end of a sentence about it."""
 
 

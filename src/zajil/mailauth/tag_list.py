@@ -16,6 +16,8 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from zajil.core.errors import Malformed
+
 _SPACE = b" \t\r\n"
 # Deviation: RFC 6376 section 3.2 has no hyphen in names; records and signatures of the field do.
 _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_-]*\Z")
@@ -27,7 +29,7 @@ _new_tag = tuple.__new__  # the constructor of a NamedTuple is a Python function
 _ALLOWED = _SPACE + bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))
 
 
-class BadTagList(ValueError):
+class BadTagList(Malformed, ValueError):
     """The text is no tag list; the message is the end of a sentence about it."""
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from zajil.core.errors import InternalError
 from zajil.dns.flow import Answer, Flow, Outcome, Question
 from zajil.mailauth.dmarc_record import DmarcRecord, parse_dmarc_record
 
@@ -28,7 +29,7 @@ class RecordFound(NamedTuple):
     record: DmarcRecord
 
 
-class WalkFailed(Exception):
+class WalkFailed(InternalError):
     """DNS gave no answer for a name on the way; never leaves ``mailauth.dmarc``."""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zajil.core.address import Address
+from zajil.core.errors import Invalid
 from zajil.message.encoded_word import encode_words
 from zajil.message.params import write_parameter
 from zajil.message.transfer import encode_base64, encode_quoted_printable
@@ -23,7 +24,7 @@ MAX_LINE = 998
 """RFC 5322 section 2.1.1: lines must not be longer; octets, without CRLF."""
 
 
-class BadValue(ValueError):
+class BadValue(Invalid, ValueError):
     """A value that no header field can hold: CR, LF, NUL, or not writable in ASCII."""
 
 

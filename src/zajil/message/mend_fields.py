@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.errors import Invalid
 from zajil.message.address_list import AddressList, parse_address_list
 from zajil.message.build import BadValue, write_parameter_field, write_text_field
 from zajil.message.charset import find_codec
@@ -50,7 +51,7 @@ _STRUCTURED = _IDS | frozenset(
 """Values with a grammar: an encoded word may stand in their comments alone (RFC 2047 section 5)."""
 
 
-class CannotMend(ValueError):
+class CannotMend(Invalid, ValueError):
     """A message cannot be written so that it may travel; the text says why, for its sender."""
 
     def __init__(self, text: str, status: str = "5.6.0") -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from zajil.config.kinds import UNIX_PREFIX
 from zajil.config.options import NetOptions
+from zajil.core.errors import Unavailable
 from zajil.net.peer import join_host_port, split_host_port
 
 BACKLOG = 1024
@@ -29,7 +30,7 @@ _UNIX_REASONS = {
 }
 
 
-class BindFailed(Exception):
+class BindFailed(Unavailable):
     """We cannot listen there; ``str()`` is the sentence for the operator."""
 
     def __init__(self, address: str, reason: str) -> None:

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from zajil.core.errors import Malformed
+
 _LONGEST_1 = 107
 """With CRLF, by the protocol's section 2.1."""
 _LONGEST_2 = 4096
@@ -31,7 +33,7 @@ _NAMELESS = frozenset((0x00, 0x31, 0x32))
 """Unspecified, and Unix sockets: there is no address to believe."""
 
 
-class BadProxyHeader(Exception):
+class BadProxyHeader(Malformed):
     """The bytes are no PROXY header; the connection must be closed."""
 
 

@@ -11,13 +11,14 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, cast
 
+from zajil.core.errors import Malformed
 from zajil.net.peer import join_host_port
 
 MAX_BUFFER = 262_144
 """Unread bytes above which we stop reading from the socket; protects memory."""
 
 
-class BytesBeforeTls(ConnectionError):
+class BytesBeforeTls(Malformed, ConnectionError):
     """The peer, or somebody between, sent bytes after its consent to STARTTLS in plain text."""
 
 

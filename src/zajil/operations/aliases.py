@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zajil.core.address import Address, parse_address
+from zajil.core.errors import AlreadyExists
 from zajil.store.engine.open import Store
 from zajil.store.people.aliases import (
     AliasChange,
@@ -18,7 +19,6 @@ from zajil.store.people.aliases import (
     list_aliases,
     set_targets,
 )
-from zajil.store.people.domains import AlreadyExists
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from zajil.core.app_password import AppPassword, Scope, make_app_password
 from zajil.core.clock import Random
+from zajil.core.errors import Invalid
 from zajil.core.ids import AccountId
 from zajil.login.account import Account
 from zajil.operations.accounts import find_account
@@ -29,7 +30,7 @@ LONGEST_NAME = 64
 """Characters: a person reads it in a list."""
 
 
-class BadAppPasswordName(ValueError):
+class BadAppPasswordName(Invalid, ValueError):
     """Not a name for an app password."""
 
 

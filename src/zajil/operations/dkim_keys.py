@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from zajil.config.options import DnsOptions
 from zajil.config.options_keys import KeyOptions
 from zajil.core.clock import Clock, Random
+from zajil.core.errors import Refused
 from zajil.dns.flow import run_flow
 from zajil.keys.generate import generate_keys
 from zajil.keys.lookup import RecordSeen, look_for_record
@@ -29,7 +30,7 @@ from zajil.store.people.dkim_keys import (
 from zajil.store.people.domains import require_domain
 
 
-class KeysAreWaiting(Exception):
+class KeysAreWaiting(Refused):
     """The domain has new keys already, which wait for their records."""
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from zajil.accept.own_mail import OwnMailer
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
+from zajil.core.errors import Refused
 from zajil.deliver.dmarc_reporter import DmarcReporter, Sent
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
@@ -24,7 +25,7 @@ from zajil.store.reports.dmarc_reports import NewReport, add_reports
 T = TypeVar("T")
 
 
-class NotOurReport(Exception):
+class NotOurReport(Refused):
     """The report cannot be read, or is about a domain that is not ours."""
 
 

@@ -10,6 +10,7 @@ from zajil.check.verdict.explain import Change, spell_change, what_would_change
 from zajil.check.verdict.signals import SIGNALS
 from zajil.check.verdict.verdict import Action, Reason, Thresholds, Verdict
 from zajil.core.address import parse_address
+from zajil.core.errors import Refused
 from zajil.core.ids import MailId
 from zajil.operations.journey import get_journey
 from zajil.tracking.events import VerdictReached
@@ -18,7 +19,7 @@ Translate = Callable[[str], str]
 """From an English text of the catalogs to the reader's language."""
 
 
-class NotJudged(Exception):
+class NotJudged(Refused):
     """The mail has no verdict: it is our own, or its events are gone."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zajil.core.errors import Refused
 from zajil.core.ids import MailId
 from zajil.operations.accounts import find_account
 from zajil.store.engine.open import Store
@@ -11,7 +12,7 @@ from zajil.store.feedback.outbound_hold import ReleaseAccount, release_account
 from zajil.store.people.accounts import AccountRow
 
 
-class NotHeld(Exception):
+class NotHeld(Refused):
     """The account is not held: there is nothing to undo."""
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
+from zajil.core.errors import NotFound
 from zajil.core.ids import MailId
 from zajil.message.address_list import parse_address_list
 from zajil.store.mail.refusals import FoundSession
@@ -16,7 +17,7 @@ from zajil.tracking import events as tracked
 from zajil.tracking.journey import Journey, journey_to_dict, readable
 
 
-class NoSuchMail(Exception):
+class NoSuchMail(NotFound):
     """No mail of ours has this id."""
 
 

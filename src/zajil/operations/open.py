@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from zajil.config.options import Configuration
+from zajil.core.errors import Refused
 from zajil.net.system import SystemClock, system_random
 from zajil.store.engine.open import Store, open_store
 
 
-class WrongUser(Exception):
+class WrongUser(Refused):
     """The store belongs to somebody else on this machine; the text says to whom."""
 
 

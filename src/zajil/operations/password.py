@@ -6,6 +6,7 @@ from argon2 import PasswordHasher, profiles
 
 from zajil.core.app_password import generate_messages
 from zajil.core.clock import Random
+from zajil.core.errors import Invalid
 from zajil.core.password import LONGEST_PASSWORD, UnusablePassword, prepare_password
 
 SHORTEST = 8
@@ -16,7 +17,7 @@ LONGEST = LONGEST_PASSWORD
 _GROUPS, _GROUP = 5, 4
 
 
-class BadPassword(ValueError):
+class BadPassword(Invalid, ValueError):
     """A password that we do not take."""
 
 

@@ -20,6 +20,7 @@ from zajil.config.options import Configuration
 from zajil.core.address import Address, parse_address
 from zajil.core.clock import Clock, Random
 from zajil.core.domain import BadDomain, is_public_name, to_ascii, to_unicode
+from zajil.core.errors import AlreadyExists, Unavailable
 from zajil.operations.accounts import AddedAccount, add_account
 from zajil.operations.dkim_keys import show_keys
 from zajil.operations.dns_advice import DnsRecord, records_for
@@ -35,11 +36,11 @@ CONFIGURATION_NAME = "zajil.toml"
 _DATA, _CERTIFICATE, _KEY = "data", "tls/certificate.pem", "tls/key.pem"
 
 
-class AlreadySetUp(Exception):
+class AlreadySetUp(AlreadyExists):
     """Something that setup would write is there already; nothing was changed."""
 
 
-class CannotSetUp(Exception):
+class CannotSetUp(Unavailable):
     """The folder cannot be written; the text is one sentence for the operator."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import dns.flags
 import dns.message
 
+from zajil.core.errors import InternalError
 from zajil.resolver.wire import Query, read_response
 
 
@@ -25,7 +26,7 @@ class NameServer:
     """On this machine: its AD bit cannot have been forged on the way."""
 
 
-class NoAnswer(Exception):
+class NoAnswer(InternalError):
     """The server cannot be reached, closed, or sent what is not an answer."""
 
 

@@ -20,6 +20,7 @@ from zajil.core.envelope import (
     Notify,
     RecipientOptions,
 )
+from zajil.core.errors import InternalError, Malformed
 from zajil.smtp import grammar
 from zajil.smtp.codes import Code
 from zajil.smtp.extensions import parse_capabilities
@@ -37,16 +38,16 @@ MAX_DIALOGUE = 300
 _SHOWN = 400
 
 
-class BadReply(Exception):
+class BadReply(Malformed):
     """The peer sent what is no reply, or one that nobody asked for: hang up, try later."""
 
 
-class UnsafeText(ValueError):
+class UnsafeText(InternalError, ValueError):
     """An argument holds CR, LF, NUL or another control, which would make it more than one command;
     or it is not ASCII where it must be."""
 
 
-class NotOffered(ValueError):
+class NotOffered(InternalError, ValueError):
     """The mail needs an extension that the peer did not announce: SMTPUTF8 (RFC 6531 section 3.2)
     or REQUIRETLS (RFC 8689 section 4.2.1)."""
 

@@ -6,8 +6,10 @@ and what follows it for commands (SMTP smuggling, CVE-2023-51764). Reading is ``
 
 from __future__ import annotations
 
+from zajil.core.errors import Malformed
 
-class BareLineEnd(ValueError):
+
+class BareLineEnd(Malformed, ValueError):
     """A message of ours has a CR or LF that is not part of a CRLF: it must not leave."""
 
 

@@ -5,11 +5,12 @@ What a session answers is in ``accept.replies``.
 
 from __future__ import annotations
 
+from zajil.core.errors import Malformed
 from zajil.smtp.codes import Code, EnhancedStatus
 from zajil.smtp.reply import Reply
 
 
-class CommandError(Exception):
+class CommandError(Malformed):
     """The peer sent a line we refuse; ``reply`` is what it must be told."""
 
     def __init__(self, reply: Reply) -> None:

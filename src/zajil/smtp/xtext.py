@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from zajil.core.errors import Malformed
 from zajil.smtp import grammar
 
 UTF8_TYPE = "utf-8"
@@ -18,7 +19,7 @@ MAX_ORCPT = 500
 """Characters of ORCPT (RFC 3461 section 4.2)."""
 
 
-class BadXtext(ValueError):
+class BadXtext(Malformed, ValueError):
     """Not the grammar, not UTF-8, or a control character."""
 
 

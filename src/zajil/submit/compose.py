@@ -12,6 +12,7 @@ from html import escape
 from typing import Any, Literal
 
 from zajil.core.address import Address
+from zajil.core.errors import Invalid
 from zajil.message.address_list import parse_address_list
 from zajil.message.build import (
     Attachment,
@@ -27,7 +28,7 @@ from zajil.read.paragraphs import find_direction, split_paragraphs
 Direction = Literal["auto", "ltr", "rtl"]
 
 
-class BadForm(ValueError):
+class BadForm(Invalid, ValueError):
     """A field of the form cannot be used; ``field`` names it, ``wrong`` is what stands there."""
 
     def __init__(self, field: str, wrong: str, reason: str) -> None:

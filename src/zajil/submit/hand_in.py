@@ -11,6 +11,7 @@ from zajil.accept.context import ReceiveServices
 from zajil.accept.recipients import refuse_recipient, take_recipient
 from zajil.accept.transaction import Transaction
 from zajil.core.address import Address
+from zajil.core.errors import Refused
 from zajil.core.ids import (
     ID_RANDOM_SIZE,
     MailboxId,
@@ -36,7 +37,7 @@ from zajil.tracking.events import (
 )
 
 
-class SubmissionRefused(Exception):
+class SubmissionRefused(Refused):
     """Policy says no, or not now; ``reply`` is what an SMTP client would have been told.
 
     ``recipient`` is the address that was refused, in its wire form; ``""``: it is the whole mail.

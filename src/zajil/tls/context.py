@@ -9,9 +9,13 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
+from zajil.core.errors import NOT_DONE, Invalid
 
-class BadCertificate(Exception):
+
+class BadCertificate(Invalid):
     """A certificate, key or list of authorities cannot be used; the text is for the operator."""
+
+    exit_status = NOT_DONE
 
 
 # RFC 9325 section 4.2: forward secrecy and authenticated encryption only. TLS 1.3 brings its own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -10,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from zajil.core.domain import to_unicode
+from zajil.core.errors import AlreadyExists, Invalid, NotFound, Refused, Unavailable, ZajilError
 from zajil.net.peer import Networks
 from zajil.web.access import Access
 from zajil.web.account.app_passwords import AppPasswordPages
@@ -87,7 +89,9 @@ def make_web(services: WebServices) -> Starlette:
     ]
 
     async def show_error(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
+        status = http_status(error)
+        if isinstance(error, Unavailable):
+            structlog.get_logger("zajil").warning("page.unavailable", reason=str(error))
         visitor = await gate.visitor_of_error(request, status)
         return pages.render(visitor, "error.html", status, status=status)
 
@@ -103,9 +107,25 @@ def make_web(services: WebServices) -> Starlette:
                 seconds=services.options.body_time / 1000,
             ),
         ],
-        exception_handlers={HTTPException: show_error, 500: show_error},
+        exception_handlers={HTTPException: show_error, ZajilError: show_error, 500: show_error},
     )
+
+
+def http_status(error: Exception) -> int:
+    """Return the HTTP status of an error that no handler of a page caught."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    return next((status for family, status in _STATUSES.items() if isinstance(error, family)), 500)
 
 
 async def _home(request: Request) -> Response:
     return RedirectResponse("/mail", 303)
+
+
+_STATUSES: dict[type[ZajilError], int] = {
+    Invalid: 400,
+    NotFound: 404,
+    AlreadyExists: 409,
+    Refused: 409,
+    Unavailable: 503,
+}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 
+from zajil.core.errors import Unavailable
+
 MISSING_ADVICE = (
     "restore it from a backup, or correct the configuration; zajil store create makes a new store"
 )
 """What to do when there is no store; a sentence about what is missing goes before it."""
 
 
-class StoreError(Exception):
+class StoreError(Unavailable):
     """Base of the family: the world is ill, not the request."""
 
 

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.errors import InternalError
 from zajil.store.engine.batch import Batch, Topic, begin_batch, seal_batch
 from zajil.store.engine.dialect import Dialect, Fault
 from zajil.store.engine.errors import StoreFull, StoreUnavailable
@@ -343,7 +344,7 @@ def _run_units(tx: Connection, jobs: Sequence[_Job]) -> _Results:
     return results
 
 
-class _UnitFailed(Exception):
+class _UnitFailed(InternalError):
     """A unit raised before COMMIT was sent, so the whole batch was rolled back."""
 
     def __init__(self, reason: Exception) -> None:
@@ -351,5 +352,5 @@ class _UnitFailed(Exception):
         self.reason = reason
 
 
-class _Again(Exception):
+class _Again(InternalError):
     """Nothing is on disk, and the same batch may work the next time."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.errors import NotFound
 from zajil.core.ids import BlobId, MailboxId, MailId, ModSeq, Uid
 from zajil.store.engine.batch import mailbox_topic, note_uids, touch
 from zajil.store.engine.rows import execute_text, insert_rows, values
 from zajil.store.schema import mailbox, message
 
 
-class NoSuchMailbox(Exception):
+class NoSuchMailbox(NotFound):
     """The mailbox was deleted between routing and delivery; route again."""
 
 

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.clock import Clock, Random
+from zajil.core.errors import NotFound
 from zajil.core.ids import ID_RANDOM_SIZE, BlobId, new_blob_id
 from zajil.message.source import Source, read_pieces, size_of
 from zajil.store.engine.batch import release_files
@@ -32,7 +33,7 @@ from zajil.store.engine.spill import Spill, Spilled, SpillFile, write_whole
 from zajil.store.schema import blob, mail, message
 
 
-class NoSuchBlob(Exception):
+class NoSuchBlob(NotFound):
     """No message and no mail refers to it any more."""
 
 

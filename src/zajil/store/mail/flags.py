@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
+from zajil.core.errors import Refused
+
 FLAG_BITS = {
     "\\Seen": 1,
     "\\Answered": 2,
@@ -24,7 +26,7 @@ MAX_KEYWORDS = 128
 """Keywords of one message: protects its row, and the FLAGS response that names them all."""
 
 
-class TooManyKeywords(Exception):
+class TooManyKeywords(Refused):
     """A message would get more than ``MAX_KEYWORDS``."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.errors import AlreadyExists, Refused
 from zajil.core.ids import AccountId, MailboxId
 from zajil.store.engine.batch import mailbox_topic, touch
 from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
@@ -31,19 +32,19 @@ _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
 
 
-class MailboxExists(Exception):
+class MailboxExists(AlreadyExists):
     """The name is taken."""
 
 
-class MailboxIsFixed(Exception):
+class MailboxIsFixed(Refused):
     """INBOX and the mailboxes with a role cannot be deleted: mail is filed into them."""
 
 
-class NameTooLong(Exception):
+class NameTooLong(Refused):
     """Renaming what lies above would make a name longer than ``MAX_NAME``."""
 
 
-class TooManyMailboxes(Exception):
+class TooManyMailboxes(Refused):
     """The account has as many as it may."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.errors import Refused
 from zajil.core.ids import AccountId
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.schema import mailbox, subscription
@@ -20,7 +21,7 @@ MAX_SUBSCRIPTIONS = 20_000
 """Names of one account, twice as many as it may have mailboxes: protects what lists them all."""
 
 
-class TooManySubscriptions(Exception):
+class TooManySubscriptions(Refused):
     """The account has ``MAX_SUBSCRIPTIONS`` already."""
 
 

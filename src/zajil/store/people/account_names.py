@@ -9,18 +9,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address
+from zajil.core.errors import AlreadyExists, Refused
 from zajil.core.ids import AccountId
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.people.accounts import AccountRow, NoSuchAccount, get_account
 from zajil.store.people.alias_loop import refuse_loop
 from zajil.store.people.aliases import claim_address, retarget
 from zajil.store.people.delegations import move_delegations
-from zajil.store.people.domains import AlreadyExists
 from zajil.store.people.forwarding import retarget_forwarding
 from zajil.store.schema import account, address, mail, recipient, scram_key
 
 
-class LastAdmin(Exception):
+class LastAdmin(Refused):
     """The server would be left without an administrator."""
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address, parse_address
+from zajil.core.errors import AlreadyExists, NotFound
 from zajil.core.ids import AccountId
 from zajil.core.login_name import BadLogin, prepare_login
 from zajil.store.engine.batch import DIRECTORY, mailbox_topic, touch
@@ -23,14 +24,13 @@ from zajil.store.mail.subscriptions import add_subscriptions, delete_subscriptio
 from zajil.store.people.aliases import aliases_to, claim_address, drop_target
 from zajil.store.people.app_passwords import delete_app_passwords_of
 from zajil.store.people.delegations import drop_delegations_for, drop_delegations_of
-from zajil.store.people.domains import AlreadyExists
 from zajil.store.people.forwarding import drop_forwarding_to
 from zajil.store.people.last_logins import delete_last_logins_of
 from zajil.store.people.sessions import delete_web_sessions_of
 from zajil.store.schema import account, address, expunged, mailbox, message, send_count
 
 
-class NoSuchAccount(Exception):
+class NoSuchAccount(NotFound):
     """No account has this login or address."""
 
 

@@ -13,13 +13,14 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import catch_all_of, is_always_accepted, without_subaddress
+from zajil.core.errors import Refused
 from zajil.store.schema import account, address
 
 _AT_ONCE = 1000
 """Keys looked up by one statement."""
 
 
-class AliasLoop(Exception):
+class AliasLoop(Refused):
     """An alias or a forwarding leads back to itself; the text names every step."""
 
 

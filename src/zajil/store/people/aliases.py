@@ -12,22 +12,23 @@ from sqlalchemy.engine import Connection
 from zajil.core.address import CATCH_ALL, Address, parse_address
 from zajil.core.directory import catch_all_of, without_subaddress
 from zajil.core.domain import to_unicode
+from zajil.core.errors import AlreadyExists, Invalid, NotFound, Refused
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.people.alias_loop import refuse_loop
 from zajil.store.people.delegations import drop_delegations_for
-from zajil.store.people.domains import AlreadyExists, require_domain
+from zajil.store.people.domains import require_domain
 from zajil.store.schema import address
 
 
-class NoSuchAlias(Exception):
+class NoSuchAlias(NotFound):
     """No alias has this address."""
 
 
-class BadAlias(ValueError):
+class BadAlias(Invalid, ValueError):
     """Not what an alias, or its target, can be called."""
 
 
-class LastTarget(Exception):
+class LastTarget(Refused):
     """An alias would be left without a target; the text says which."""
 
 

@@ -16,21 +16,21 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.app_password import Scope
+from zajil.core.errors import AlreadyExists, NotFound, Refused
 from zajil.core.ids import AccountId, AppPasswordId
 from zajil.sasl.scram import ScramKey
 from zajil.store.engine.batch import DIRECTORY, touch
-from zajil.store.people.domains import AlreadyExists
 from zajil.store.schema import account, app_password, scram_key, secret
 
 MOST_OF_ONE_ACCOUNT = 50
 """SCRAM tries all of them at each log-in, and nobody keeps more apart."""
 
 
-class NoSuchAppPassword(Exception):
+class NoSuchAppPassword(NotFound):
     """The account has none of this name or id."""
 
 
-class TooManyAppPasswords(Exception):
+class TooManyAppPasswords(Refused):
     """The account has ``MOST_OF_ONE_ACCOUNT`` already."""
 
 

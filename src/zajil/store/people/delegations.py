@@ -12,17 +12,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address, parse_address
+from zajil.core.errors import AlreadyExists, NotFound
 from zajil.core.ids import AccountId
 from zajil.store.engine.batch import DIRECTORY, touch
-from zajil.store.people.domains import AlreadyExists
 from zajil.store.schema import account, address, delegation
 
 
-class NoSuchAddress(Exception):
+class NoSuchAddress(NotFound):
     """Nobody here has the address."""
 
 
-class NoSuchDelegation(Exception):
+class NoSuchDelegation(NotFound):
     """The account has no such right."""
 
 

@@ -20,14 +20,15 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.errors import AlreadyExists, NotFound
 from zajil.store.engine.batch import DIRECTORY, touch
-from zajil.store.people.domains import AlreadyExists, no_such_domain
+from zajil.store.people.domains import no_such_domain
 from zajil.store.schema import dkim_key, domain
 
 Algorithm = Literal["rsa-sha256", "ed25519-sha256"]
 
 
-class NoSuchKey(Exception):
+class NoSuchKey(NotFound):
     """The domain has no key of this selector."""
 
 

@@ -12,19 +12,16 @@ from sqlalchemy.engine import Connection
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import ROLE_LOCAL_PARTS
 from zajil.core.domain import to_unicode
+from zajil.core.errors import AlreadyExists, NotFound, Refused
 from zajil.store.engine.batch import DIRECTORY, touch
 from zajil.store.schema import address, delegation, dkim_key, domain
 
 
-class AlreadyExists(Exception):
-    """Something of this name is there already; the text is one sentence."""
-
-
-class NoSuchDomain(Exception):
+class NoSuchDomain(NotFound):
     """The domain is not one of ours."""
 
 
-class DomainInUse(Exception):
+class DomainInUse(Refused):
     """Accounts or aliases still have addresses in the domain; the text names some of them."""
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.errors import InternalError
 from zajil.core.ids import MailId
 from zajil.core.service import QUEUED, RecipientState
 from zajil.store.engine.batch import QUEUE, require_space, touch
@@ -28,7 +29,7 @@ from zajil.store.schema import mail, recipient
 from zajil.tracking.events import TrackingEvent
 
 
-class LeaseLost(Exception):
+class LeaseLost(InternalError):
     """A recipient was taken from us meanwhile; nothing of the settlement was written."""
 
 

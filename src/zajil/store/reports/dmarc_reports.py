@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.errors import NotFound
 from zajil.core.ids import BlobId, MailId
 from zajil.core.service import RecipientState
 from zajil.mailauth.dmarc_report import AggregateReport, ReportRow
@@ -30,7 +31,7 @@ MOST_REPORTS = 100_000
 """Of one installation: more than a thousand receivers, every day, for the whole time."""
 
 
-class NoSuchReport(Exception):
+class NoSuchReport(NotFound):
     """There is none of this number."""
 
 

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from zajil.core.app_password import Scope
 from zajil.core.clock import Clock, Random
+from zajil.core.errors import AlreadyExists
 from zajil.core.ids import AppPasswordId
 from zajil.login.account import Account
 from zajil.operations.app_passwords import BadAppPasswordName, login_names, prepare_app_password
@@ -24,7 +25,6 @@ from zajil.store.people.app_passwords import (
     remove_app_password,
     scram_salt,
 )
-from zajil.store.people.domains import AlreadyExists
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 
