@@ -1,4 +1,4 @@
-"""Style C9: each option has a text, and an example where it has no default."""
+"""Each option has a text, and an example where it has no default; durations have a suffix."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from zajil.config.example import describe_kind
+from zajil.config.kinds import Kind
 from zajil.config.load import option_groups, own_options
 
 OPTIONS = [
@@ -33,3 +34,11 @@ def test_a_group_begins_with_its_name(group: str) -> None:
     doc = option_groups()[group].__doc__ or ""
     assert doc.startswith(f"``[{group}]``: ")
     assert doc.endswith(".")
+
+
+def test_a_field_ends_in_ms_if_and_only_if_it_is_a_duration() -> None:
+    """The code sees the unit; ``option_name`` takes the suffix off for the file."""
+    for group, options in option_groups().items():
+        for name, field in options.model_fields.items():
+            kinds = [mark.word for mark in field.metadata if isinstance(mark, Kind)]
+            assert name.endswith("_ms") == ("duration" in kinds), f"{group}.{name}"

@@ -46,7 +46,7 @@ def test_the_ways_of_a_mail() -> None:
 
 def test_the_delay_is_shorter_than_the_window() -> None:
     with pytest.raises((BadOption, ValueError)):
-        GreylistOptions(delay=10, window=10)
+        GreylistOptions(delay_ms=10, window_ms=10)
 
 
 def test_a_stranger_comes_twice(store: Store) -> None:

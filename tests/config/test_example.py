@@ -46,7 +46,7 @@ def options_in(tree: dict[str, Any], above: str = "") -> list[str]:
 
 def test_what_is_chosen_is_set() -> None:
     text = example_file({**example_values(), "queue.lifetime": "2d"}, "Zajil")
-    assert parse_configuration(text, Path("/z")).queue.lifetime == 2 * 86_400_000
+    assert parse_configuration(text, Path("/z")).queue.lifetime_ms == 2 * 86_400_000
 
 
 def test_the_reference_has_every_option() -> None:

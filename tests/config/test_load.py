@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.config.load import (
+    RENAMED,
     BadConfiguration,
     apply_override,
     load_configuration,
     option_names,
+    option_value,
     parse_configuration,
 )
 
@@ -87,11 +89,39 @@ def mistake(text: str, *overrides: str) -> BadConfiguration:
             '[store]\nurl = { file = "nowhere" }',
             "/etc/z.toml: store.url: cannot read /etc/nowhere: No such file or directory",
         ),
+        (
+            '[limits]\npending = "1KiB"',
+            "/etc/z.toml: limits.pending: it was renamed to limits.max_pending_bytes",
+        ),
     ],
     ids=lambda text: text.replace("\n", " ")[:40],
 )
 def test_a_mistake_is_one_sentence(more: str, sentence: str) -> None:
     assert str(mistake(GOOD + more)) == sentence
+
+
+def test_an_override_of_a_renamed_option_names_the_new_one() -> None:
+    with pytest.raises(BadConfiguration, match="renamed to submit"):
+        parse_configuration(GOOD, Path("z.toml"), ["submit.future_release_max=1d"])
+
+
+def test_the_names_of_fields_are_no_options() -> None:
+    """A duration has a unit in the file, so its name has none: ``idle``, not ``idle_ms``."""
+    assert str(mistake(GOOD + '[limits]\nidle_ms = "5m"')) == (
+        "/etc/z.toml: limits.idle_ms: there is no such option; did you mean limits.idle?"
+    )
+
+
+def test_each_renamed_option_has_a_new_name_that_exists() -> None:
+    assert RENAMED.keys().isdisjoint(option_names())
+    assert set(RENAMED.values()) <= set(option_names())
+
+
+def test_the_value_of_each_option_is_found_by_its_name() -> None:
+    configuration = parse_configuration(GOOD, Path("z.toml"), ["queue.first_retry=30s"])
+    assert option_value(configuration, "queue.first_retry") == 30_000
+    for option in option_names():
+        option_value(configuration, option)
 
 
 def test_a_table_that_is_a_value() -> None:
@@ -157,8 +187,8 @@ def test_a_hostname_may_be_written_in_its_own_script() -> None:
 @pytest.mark.parametrize(
     ("override", "option", "value"),
     [
-        ("queue.first_retry=30s", "first_retry", 30_000),
-        ('queue.first_retry = "30s"', "first_retry", 30_000),
+        ("queue.first_retry=30s", "first_retry_ms", 30_000),
+        ('queue.first_retry = "30s"', "first_retry_ms", 30_000),
     ],
 )
 def test_an_override_is_text_or_toml(override: str, option: str, value: int) -> None:

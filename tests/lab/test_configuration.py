@@ -42,7 +42,7 @@ def test_the_file_is_a_whole_configuration(tmp_path: Path) -> None:
     assert configuration.listen.imaps == (f"127.1.0.3:{PLACE.ports['imaps']}",)
     assert configuration.deliver.port == 20025
     assert configuration.deliver.source_address == "127.1.0.3"
-    assert configuration.queue.first_retry == 3000
+    assert configuration.queue.first_retry_ms == 3000
     assert (configuration.limits.sessions_per_address, configuration.limits.login_failures) == (
         0,
         0,

@@ -27,7 +27,7 @@ def test_each_error_past_the_free_ones_costs_more(errors: int, delay_ms: int) ->
 
 
 def test_no_delay_means_none() -> None:
-    assert error_delay_ms(99, limits(error_delay=0)) == 0
+    assert error_delay_ms(99, limits(error_delay_ms=0)) == 0
 
 
 def test_a_peer_is_known_once_its_mail_was_accepted_and_memory_is_bounded() -> None:

@@ -19,7 +19,7 @@ MOST_PEERS = 10_000
 
 def error_delay_ms(errors: int, limits: LimitOptions) -> int:
     """Say how long the next answer waits after so many errors of the session."""
-    return min(LONGEST_MS, max(0, errors - limits.soft_error_limit) * limits.error_delay)
+    return min(LONGEST_MS, max(0, errors - limits.soft_error_limit) * limits.error_delay_ms)
 
 
 class KnownPeers:

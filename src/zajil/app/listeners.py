@@ -50,13 +50,13 @@ def smtp_service(resources: WorkerResources, login: LoginService, name: Service)
             # LMTP: a program in front of us passes on the errors of its peers.
             errors=_NEVER if name is Service.LMTP else limits.errors,
             commands=limits.commands,
-            idle_seconds=limits.idle / 1000,
-            data_idle_seconds=limits.data_idle / 1000,
-            mail_seconds=limits.mail_time / 1000,
-            handshake_seconds=limits.handshake / 1000,
-            pending=limits.pending,
+            idle_seconds=limits.idle_ms / 1000,
+            data_idle_seconds=limits.data_idle_ms / 1000,
+            mail_seconds=limits.mail_time_ms / 1000,
+            handshake_seconds=limits.handshake_ms / 1000,
+            pending=limits.max_pending_bytes,
             greeting_delay_seconds=(
-                configuration.receive.greeting_delay / 1000 if name is Service.SMTP else 0
+                configuration.receive.greeting_delay_ms / 1000 if name is Service.SMTP else 0
             ),
         ),
     )
@@ -73,7 +73,7 @@ def imap_service(resources: WorkerResources, login: LoginService, name: Service)
         tls=resources.server_tls,
         implicit_tls=name.has_implicit_tls,
         clock=resources.clock,
-        times=ImapTimes(handshake=limits.handshake / 1000),
+        times=ImapTimes(handshake=limits.handshake_ms / 1000),
         entrance=admission(resources, name),
         trace=_trace(resources, "imap.dialogue"),
     )
@@ -116,7 +116,7 @@ def web_admission(resources: WorkerResources) -> ConnectionRules:
         browsers=admission(resources, Service.WEB),
         proxies=admission(resources, Service.WEB, many_users=True),
         trusted=Networks(options.trusted_proxies),
-        header_seconds=options.header_time / 1000,
+        header_seconds=options.header_time_ms / 1000,
     )
 
 
@@ -128,7 +128,7 @@ def record_floods(store: Store, events: Sequence[TrackingEvent]) -> None:
 def receive_services(resources: WorkerResources, name: Service) -> ReceiveServices:
     """Make what all sessions of a service share."""
     configuration = resources.configuration
-    tarpit_ms = configuration.receive.tarpit if name is Service.SMTP else 0
+    tarpit_ms = configuration.receive.tarpit_ms if name is Service.SMTP else 0
     return ReceiveServices(
         resources.store,
         resources.clock,
@@ -136,7 +136,7 @@ def receive_services(resources: WorkerResources, name: Service) -> ReceiveServic
         configuration.limits,
         configuration.server.hostname,
         name,
-        configuration.queue.lifetime,
+        configuration.queue.lifetime_ms,
         resources.checks,
         configuration.submit if name.is_for_users else None,
         KnownPeers(tarpit_ms) if tarpit_ms else None,
@@ -166,7 +166,7 @@ def _offer(resources: WorkerResources, login: LoginService, name: Service) -> Ca
         chunking=True,
         dsn=True,
         require_tls=True,
-        max_hold_seconds=configuration.submit.future_release_max // 1000 if is_submission else 0,
+        max_hold_seconds=configuration.submit.max_future_release_ms // 1000 if is_submission else 0,
         max_recipients=receive_services(resources, name).most_recipients,
         lmtp=name is Service.LMTP,
         clock=resources.clock,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from zajil.config.load import option_names
+from zajil.config.load import option_names, option_value
 from zajil.config.options import Configuration
 from zajil.net.log import set_up_log
 from zajil.tls.keeper import TlsKeeper
@@ -47,12 +46,5 @@ def take_over(
 def differing_options(one: Configuration, other: Configuration) -> Iterator[str]:
     """Name the options whose values differ, in the order of the manual."""
     for name in option_names():
-        if _value(one, name) != _value(other, name):
+        if option_value(one, name) != option_value(other, name):
             yield name
-
-
-def _value(configuration: Configuration, name: str) -> Any:
-    value: Any = configuration
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value

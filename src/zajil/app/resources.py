@@ -55,6 +55,6 @@ def own_mailer(resources: WorkerResources) -> OwnMailer:
         store=resources.store,
         clock=resources.clock,
         random=resources.random,
-        lifetime_ms=resources.configuration.queue.lifetime,
+        lifetime_ms=resources.configuration.queue.lifetime_ms,
         signer=resources.signer,
     )

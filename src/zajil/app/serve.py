@@ -109,7 +109,7 @@ def serve(
         on_stop=on_stop,
         on_reload=lambda: _reload(shared),
         parent_fd=stop_fd,
-        grace_seconds=configuration.server.shutdown_grace / 1000 + 5,
+        grace_seconds=configuration.server.shutdown_grace_ms / 1000 + 5,
     )
     status = supervisor.run()
     log.info("stopped", status=status)
@@ -153,7 +153,7 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
         _become(server.user)
         claim_folder(server.data_dir)
         lock = ServerLock(server.data_dir)
-        lock.take(server.shutdown_grace / 1000)
+        lock.take(server.shutdown_grace_ms / 1000)
         prepared = prepare_store(configuration.store, server.data_dir, clock=SystemClock())
         load_tables()
     except (BindFailed, BadCertificate, StoreUnavailable) as error:

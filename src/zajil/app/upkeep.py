@@ -50,7 +50,7 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         ),
         repeated("DMARC reports received", _MINUTE, collector.look),
     ]
-    if dmarc.report_interval:
+    if dmarc.report_interval_ms:
         chores.append(repeated("DMARC reports sent", 5 * _MINUTE, _reporter(resources).look))
     if resources.signer is not None:
         keys = KeyUpkeep(store, resources.resolver.resolve, configuration.keys, clock)
@@ -81,7 +81,7 @@ async def _prune_history(resources: WorkerResources) -> None:
 
 async def _prune_tracking(resources: WorkerResources) -> None:
     """Delete journeys that are older than ``tracking.retention``."""
-    before_ms = resources.clock.now_ms() - resources.configuration.tracking.retention
+    before_ms = resources.clock.now_ms() - resources.configuration.tracking.retention_ms
     await resources.store.write(delete_events, before_ms)
     await resources.store.write(delete_mails, before_ms)
 

@@ -175,7 +175,7 @@ class Worker:
         for task in done - {stopped}:
             # A part that ends by itself is a fault of ours: end the process, let it be replaced.
             self.log.error("a part of the worker ended", reason=repr(task.exception()))
-        grace = self.configuration.server.shutdown_grace / 1000
+        grace = self.configuration.server.shutdown_grace_ms / 1000
         await asyncio.gather(*(drain(grace) for drain in parts.drains), return_exceptions=True)
         for task in (*tasks, stopped):
             task.cancel()
@@ -184,7 +184,7 @@ class Worker:
     def _resources(self, store: Store) -> WorkerResources:
         shared, configuration = self.shared, self.configuration
         resolver = Resolver(configuration.dns, self.clock, self.random)
-        dmarc_interval_ms = configuration.check.dmarc.report_interval
+        dmarc_interval_ms = configuration.check.dmarc.report_interval_ms
         count = functools.partial(store.write_later, count_seen)
         return WorkerResources(
             configuration=configuration,

@@ -77,7 +77,7 @@ def _make_resolver(nameserver: str | None, timeout_seconds: float) -> Resolver:
     servers = _locate(nameserver) if nameserver is not None else ()
     timeout_ms = round(timeout_seconds * 1000)
     # Nobody sends a file again: what DNS does not say is not waited for.
-    update = {"nameservers": servers, "timeout": timeout_ms, "outage": 0}
+    update = {"nameservers": servers, "timeout_ms": timeout_ms, "outage_ms": 0}
     options = DnsOptions().model_copy(update=update)
     return Resolver(options, SystemClock(), system_random)
 

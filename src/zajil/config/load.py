@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from zajil.config.kinds import BadOption
 from zajil.config.options import Configuration
-from zajil.config.options_group import Options
+from zajil.config.options_group import Options, option_name
 from zajil.core.errors import Invalid
 
 
@@ -80,7 +80,9 @@ def parse_configuration(text: str, path: Path, overrides: Sequence[str] = ()) ->
         raise BadConfiguration(str(path), None, f"it is not TOML: {error}") from None
     overridden = {apply_override(tree, override) for override in overrides}
     try:
-        return Configuration.model_validate(tree, context={"folder": path.resolve().parent})
+        return Configuration.model_validate(
+            tree, context={"folder": path.resolve().parent}, by_alias=True, by_name=False
+        )
     except ValidationError as error:
         mistakes = [
             _mistake(detail, str(path), overridden)
@@ -99,14 +101,27 @@ def option_names() -> list[str]:
     ]
 
 
+def option_value(configuration: Configuration, option: str) -> Any:
+    """Return the value of an option by its dotted name."""
+    value: Any = configuration
+    for part in option.split("."):
+        fields = {option_name(field): field for field in type(value).model_fields}
+        value = getattr(value, fields[part])
+    return value
+
+
 def option_groups() -> dict[str, type[Options]]:
     """The tables of the file and their classes, in the order of the manual: dotted where nested."""
     return dict(_groups(Configuration, ""))
 
 
 def own_options(options: type[Options]) -> dict[str, FieldInfo]:
-    """The options of a table, without the tables in it."""
-    return {name: field for name, field in options.model_fields.items() if _nested(field) is None}
+    """The options of a table by their names, without the tables in it."""
+    return {
+        option_name(name): field
+        for name, field in options.model_fields.items()
+        if _nested(field) is None
+    }
 
 
 def _groups(options: type[Options], prefix: str) -> Iterator[tuple[str, type[Options]]]:
@@ -159,6 +174,8 @@ def _mistake(detail: ErrorDetails, file: str, overridden: set[str]) -> BadConfig
         case "extra_forbidden":
             if any(_is_within(key, option) for key in overridden):
                 source = "--set"  # an override made the unknown table
+            if option in RENAMED:
+                return BadConfiguration(source, option, f"it was renamed to {RENAMED[option]}")
             reason = "there is no such option" if len(names) > 1 else "there is no such table"
             return BadConfiguration(source, option, reason, _near(names))
         case "missing":
@@ -192,7 +209,7 @@ def _near(names: Sequence[str]) -> str | None:
     if len(names) == 1 and (tables := get_close_matches(names[0], groups, 1)):
         return f"[{tables[0]}]"
     own = groups.get(names[0])
-    if own and (fields := get_close_matches(names[-1], own.model_fields, 1)):
+    if own and (fields := get_close_matches(names[-1], own_options(own), 1)):
         return f"{names[0]}.{fields[0]}"
     # The right word in the wrong table, then the whole name as it might have been mistyped.
     by_last: dict[str, str] = {}
@@ -205,3 +222,16 @@ def _near(names: Sequence[str]) -> str | None:
         return whole[0]
     last = get_close_matches(names[-1], by_last, 1)
     return by_last[last[0]] if last else None
+
+
+RENAMED = {
+    "check.words.least_mails": "check.words.min_mails",
+    "check.words.most_words": "check.words.max_words",
+    "check.words.most_words_per_account": "check.words.max_words_per_account",
+    "keys.revoked_for": "keys.revoked_record_lifetime",
+    "limits.free_errors": "limits.soft_error_limit",
+    "limits.pending": "limits.max_pending_bytes",
+    "net.lenient_peers": "net.bare_lf_peers",
+    "submit.future_release_max": "submit.max_future_release",
+}
+"""Options under another name in earlier versions: a file that still has the old one is told."""

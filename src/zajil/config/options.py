@@ -54,7 +54,7 @@ class ServerOptions(Options):
     workers: int = Field(
         0, ge=0, le=64, description="Worker processes; 0 is one for each processor core."
     )
-    shutdown_grace: Duration = Field(
+    shutdown_grace_ms: Duration = Field(
         parse_duration("20s"),
         description="How long mails in flight may take to end when the server stops.",
     )
@@ -183,12 +183,12 @@ class DnsOptions(Options):
         (),
         description="Name servers to ask, in order; default: those of /etc/resolv.conf.",
     )
-    timeout: Duration = Field(
+    timeout_ms: Duration = Field(
         parse_duration("5s"),
         description="Wait for one answer; after twice that the question has failed.",
     )
     cache_size: int = Field(10_000, ge=0, description="Answers kept in memory, per worker.")
-    outage: Duration = Field(
+    outage_ms: Duration = Field(
         parse_duration("1h"),
         description="While no name server answers, mail whose sender could have been refused is "
         "deferred. When none has answered for so long, it is accepted unchecked; 0: at once.",
@@ -233,7 +233,7 @@ class LimitOptions(Options):
         description="So many of them cost the peer nothing; 10 as in Postfix "
         "(smtpd_soft_error_limit).",
     )
-    error_delay: Duration = Field(
+    error_delay_ms: Duration = Field(
         parse_duration("1s"),
         description="Each further one makes the next answers wait so much longer, 10 s at most; "
         "1 s as in Postfix (smtpd_error_sleep_time). 0: answers never wait.",
@@ -284,24 +284,24 @@ class LimitOptions(Options):
         ge=0,
         description="Mailboxes of one account; more are refused with NO [LIMIT]. 0: no limit.",
     )
-    idle: Duration = Field(
+    idle_ms: Duration = Field(
         parse_duration("5m"),
         description="Wait for a whole command before a session is closed "
         "(RFC 5321 section 4.5.3.2.7).",
     )
-    data_idle: Duration = Field(
+    data_idle_ms: Duration = Field(
         parse_duration("3m"),
         description="Wait for the next piece of a message (RFC 5321 section 4.5.3.2.5).",
     )
-    mail_time: Duration = Field(
+    mail_time_ms: Duration = Field(
         parse_duration("1h"),
         description="From MAIL to the end of its message, however steadily it trickles; enough "
         "for 50 MiB at 15 KB/s.",
     )
-    handshake: Duration = Field(
+    handshake_ms: Duration = Field(
         parse_duration("30s"), description="Wait for a TLS handshake or a PROXY header."
     )
-    pending: Size = Field(
+    max_pending_bytes: Size = Field(
         parse_size("64KiB"),
         description="Bytes of one session that wait for an answer to what came before them; "
         "with more, we read on only after it.",
@@ -317,12 +317,12 @@ class LimitOptions(Options):
 class ReceiveOptions(Options):
     """``[receive]``: how we meet other servers on port 25."""
 
-    greeting_delay: Duration = Field(
+    greeting_delay_ms: Duration = Field(
         0,
         description="Wait so long before the greeting. Who talks before it gets 554 and is gone: "
         "RFC 5321 section 4.3.1 forbids it, and most that do so send spam.",
     )
-    tarpit: Duration = Field(
+    tarpit_ms: Duration = Field(
         0,
         description="Let a peer that has handed in no mail yet wait so long for the answer to "
         "each recipient; per worker, from its start. At most 1m: a peer may give up after 5 "
@@ -365,7 +365,7 @@ class SubmitOptions(Options):
         description="Leave name and address of the writer's computer out of Received: every "
         "recipient would learn where the writer was (RFC 5321 section 7.6). The journey has them.",
     )
-    future_release_max: Duration = Field(
+    max_future_release_ms: Duration = Field(
         parse_duration("30d"),
         description="How far ahead a mail may ask to be sent (FUTURERELEASE, RFC 4865 section 4); "
         "people plan by the month. 0: not offered.",
@@ -436,27 +436,29 @@ class LoginOptions(Options):
 class QueueOptions(Options):
     """``[queue]``: how often and how long delivery is tried."""
 
-    lifetime: Duration = Field(
+    lifetime_ms: Duration = Field(
         parse_duration("5d"),
         description="Bounce a message that is still undelivered after this time. "
         "RFC 5321 section 4.5.4.1 asks for 4 to 5 days.",
     )
-    first_retry: Duration = Field(parse_duration("5m"), description="Wait after the first failure.")
-    max_retry: Duration = Field(parse_duration("4h"), description="Never wait longer than this.")
-    delay_warning: Duration = Field(
+    first_retry_ms: Duration = Field(
+        parse_duration("5m"), description="Wait after the first failure."
+    )
+    max_retry_ms: Duration = Field(parse_duration("4h"), description="Never wait longer than this.")
+    delay_warning_ms: Duration = Field(
         parse_duration("4h"),
         description="Tell the sender once that a message is late, after the first failure past "
         "this time: whoever asked for it (RFC 3461 section 4.1), and our own users unless they "
         "asked for something else; '0s': nobody.",
     )
-    lease: Duration = Field(
+    lease_ms: Duration = Field(
         parse_duration("15m"),
         description="A worker that holds a recipient longer than this has lost it.",
     )
 
     @model_validator(mode="after")
     def _retries_grow(self) -> Self:
-        if self.first_retry > self.max_retry:
+        if self.first_retry_ms > self.max_retry_ms:
             raise BadOption("queue.first_retry", "it is longer than queue.max_retry")
         return self
 
@@ -479,13 +481,13 @@ class DeliverOptions(Options):
     concurrency_per_host: int = Field(
         10, ge=1, description="Attempts at a time to one next hop, per worker."
     )
-    connect_timeout: Duration = Field(
+    connect_timeout_ms: Duration = Field(
         parse_duration("30s"), description="Wait for a connection to one address."
     )
-    reply_timeout: Duration = Field(
+    reply_timeout_ms: Duration = Field(
         parse_duration("5m"), description="Wait for one reply (RFC 5321 section 4.5.3.2)."
     )
-    data_timeout: Duration = Field(
+    data_timeout_ms: Duration = Field(
         parse_duration("10m"),
         description="Wait for the reply to the end of data (RFC 5321 section 4.5.3.2.6).",
     )
@@ -512,15 +514,17 @@ class WebOptions(Options):
         "any other peer the field is ignored.",
     )
     cookie_name: str = Field("zajil", description="Name of the session cookie.")
-    session_lifetime: Duration = Field(
+    session_lifetime_ms: Duration = Field(
         parse_duration("14d"), description="A log-in lasts this long."
     )
-    header_time: Duration = Field(
+    header_time_ms: Duration = Field(
         parse_duration("20s"),
         description="Time for the header section of a request, from the connection or its first "
         "byte on.",
     )
-    body_time: Duration = Field(parse_duration("5m"), description="Time for the body of a request.")
+    body_time_ms: Duration = Field(
+        parse_duration("5m"), description="Time for the body of a request."
+    )
     form_size: Size = Field(
         parse_size("1MiB"),
         description="Largest form we take, a letter that is written for one; it is held in memory. "
@@ -531,7 +535,7 @@ class WebOptions(Options):
 class TrackingOptions(Options):
     """``[tracking]``: the journey."""
 
-    retention: Duration = Field(parse_duration("30d"), description="Events are kept this long.")
+    retention_ms: Duration = Field(parse_duration("30d"), description="Events are kept this long.")
 
 
 class LogOptions(Options):

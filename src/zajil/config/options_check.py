@@ -26,15 +26,15 @@ class GreylistOptions(Options):
         description="Defer the first mail of a server that proves no domain and that nobody here "
         "knows. Most spam from stolen machines never comes again; honest mail is late once.",
     )
-    delay: Duration = Field(
+    delay_ms: Duration = Field(
         parse_duration("5m"),
         description="A second try counts when so much time has passed.",
     )
-    window: Duration = Field(
+    window_ms: Duration = Field(
         parse_duration("2d"),
         description="A second try later than this is a first one again.",
     )
-    keep: Duration = Field(
+    keep_ms: Duration = Field(
         parse_duration("35d"),
         description="Who came again is known for so long after its last mail; more than a month, "
         "for what is sent once a month.",
@@ -42,7 +42,7 @@ class GreylistOptions(Options):
 
     @model_validator(mode="after")
     def _there_is_time(self) -> Self:
-        if self.delay >= self.window:
+        if self.delay_ms >= self.window_ms:
             raise BadOption("check.greylist.delay", "it is not shorter than check.greylist.window")
         return self
 
@@ -105,7 +105,7 @@ class SenderOptions(Options):
 class DmarcOptions(Options):
     """``[check.dmarc]``: reports about mail that claims to be from somebody (DMARC)."""
 
-    report_interval: Duration = Field(
+    report_interval_ms: Duration = Field(
         parse_duration("1d"),
         description="Tell domains that ask for it, so often, what mail in their name came here "
         "(RFC 9990): they find out what is forged, and what of their own is not signed. Each "
@@ -118,7 +118,7 @@ class DmarcOptions(Options):
         description="Whom to ask about our reports, beside their sender, which is dmarc-reports "
         "at a domain of ours.",
     )
-    keep_reports: Duration = Field(
+    keep_reports_ms: Duration = Field(
         parse_duration("365d"),
         gt=0,
         description="Reports of others about our domains, which come to dmarc-reports at each of "

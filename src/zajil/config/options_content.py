@@ -56,7 +56,7 @@ class ScannerOptions(Options):
         0.4, ge=0, description="Its score counts so much: it refuses at 15, where junk begins at 6."
     )
     rspamd_limit: float = Field(5.0, ge=0, description="Its voice weighs at most this, either way.")
-    deadline: Duration = Field(
+    deadline_ms: Duration = Field(
         parse_duration("10s"), gt=0, description="Wait for all of them at most so long."
     )
     max_size: Size = Field(

@@ -28,30 +28,30 @@ class KeyOptions(Options):
         description="Size of new RSA keys; 2048 as RFC 8301 section 3.2 asks. Few verify larger "
         "ones, and their records do not fit in a small DNS answer.",
     )
-    rotate_every: Duration = Field(
+    rotate_every_ms: Duration = Field(
         parse_duration("180d"),
         description="A key signs so long, then a new one takes over; twice a year, as M3AAWG "
         "advises at least. '0s': never by itself.",
     )
-    publish_ahead: Duration = Field(
+    publish_ahead_ms: Duration = Field(
         parse_duration("2d"),
         description="A new key signs when its record has been seen in DNS for so long: until "
         "then, resolvers may remember that it was not there (RFC 2308 section 5). The old one "
         "signs on for as long as the new record is missing.",
     )
-    overlap: Duration = Field(
+    overlap_ms: Duration = Field(
         parse_duration("14d"),
         description="The record of a key that signs no more stays in DNS so long, for mail that "
         "is under way: queue.lifetime, and time to be forwarded and looked at again.",
     )
-    revoked_record_lifetime: Duration = Field(
+    revoked_record_lifetime_ms: Duration = Field(
         parse_duration("30d"),
         description="Then its record says so long that it is revoked (an empty p=), and is gone.",
     )
 
     @model_validator(mode="after")
     def _has_time_to_change(self) -> Self:
-        if 0 < self.rotate_every <= self.publish_ahead:
+        if 0 < self.rotate_every_ms <= self.publish_ahead_ms:
             raise BadOption("keys.rotate_every", "it must be longer than keys.publish_ahead")
         if len(set(self.algorithms)) < len(self.algorithms):
             raise BadOption("keys.algorithms", "it names one of them twice")

@@ -200,7 +200,7 @@ class Attempt:
         """Send the mail over a link; false: a reused link turned out dead, nothing was said."""
         heard = link.replies
         options = self.means.options
-        timeouts = Timeouts(options.reply_timeout / 1000, options.data_timeout / 1000)
+        timeouts = Timeouts(options.reply_timeout_ms / 1000, options.data_timeout_ms / 1000)
         try:
             await send_mail(link, outgoing, body, timeouts, got)
         except LinkBroken as error:

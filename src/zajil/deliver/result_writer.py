@@ -171,7 +171,7 @@ class ResultWriter:
             self.clock.now_ms(),
             claimed.tries + 1,
             claimed.expires_ms,
-            first_ms=self.queue.first_retry,
-            max_ms=self.queue.max_retry,
+            first_ms=self.queue.first_retry_ms,
+            max_ms=self.queue.max_retry_ms,
             jitter=int.from_bytes(self.random(2), "big") / 65536,
         )

@@ -113,7 +113,7 @@ class Deliverer:
             options, hostname, clock, random, resolve, opener, links, self._open_body
         )
         mailer = OwnMailer(
-            store=store, clock=clock, random=random, lifetime_ms=queue.lifetime, signer=signer
+            store=store, clock=clock, random=random, lifetime_ms=queue.lifetime_ms, signer=signer
         )
         bouncer = Bouncer(mailer, hostname)
         self._settler = ResultWriter(store, bouncer, queue, clock, random)
@@ -212,7 +212,7 @@ class Deliverer:
             owner=self._owner,
             token=self._random(12).hex(),
             now_ms=now_ms,
-            until_ms=now_ms + self._queue.lease,
+            until_ms=now_ms + self._queue.lease_ms,
             limit=room,
             not_for=crowded,
         )
@@ -241,10 +241,10 @@ class Deliverer:
 
     async def _renew_leases(self) -> None:
         while True:
-            await asyncio.sleep(self._queue.lease / 3000)
+            await asyncio.sleep(self._queue.lease_ms / 3000)
             if not self._tasks:
                 continue
-            until_ms = self._clock.now_ms() + self._queue.lease
+            until_ms = self._clock.now_ms() + self._queue.lease_ms
             with suppress(StoreError):  # the next one comes before the lease ends
                 await self._store.write(renew, Renewal(self._owner, until_ms))
 

@@ -148,7 +148,7 @@ class Opener:
         return error
 
     async def _connect(self, target: ChannelTarget, dialogue: list[str]) -> Channel:
-        seconds = self._options.connect_timeout / 1000
+        seconds = self._options.connect_timeout_ms / 1000
         try:
             stream = await connect(
                 target.address,
@@ -168,14 +168,14 @@ class Opener:
         return Channel(target, stream, ClientConnection(self._hostname))
 
     async def _greet(self, link: Channel) -> None:
-        seconds = self._options.reply_timeout / 1000
+        seconds = self._options.reply_timeout_ms / 1000
         greeting = await link.receive(seconds)
         if not greeting.accepts:
             raise _refused(greeting)
         await self._say_ehlo(link)
 
     async def _say_ehlo(self, link: Channel) -> None:
-        seconds = self._options.reply_timeout / 1000
+        seconds = self._options.reply_timeout_ms / 1000
         link.conn.ehlo()
         await link.send(seconds)
         reply = await link.receive(seconds)
@@ -220,7 +220,7 @@ class Opener:
             if must:
                 raise _not_secure(rule, f"{host} does not offer STARTTLS")
             return
-        seconds = self._options.reply_timeout / 1000
+        seconds = self._options.reply_timeout_ms / 1000
         link.conn.starttls()
         await link.send(seconds)
         reply = await link.receive(seconds)
@@ -245,7 +245,7 @@ class Opener:
     async def _shake_hands(self, link: Channel, level: Level, rule: TlsRule) -> None:
         name = link.target.host.strip("[]").removeprefix("IPv6:")
         try:
-            seconds = self._options.connect_timeout / 1000
+            seconds = self._options.connect_timeout_ms / 1000
             await link.stream.start_tls(self._contexts[level], name, seconds)
             link.conn.tls_established()
         except (OSError, TimeoutError, BadReply, ValueError) as error:

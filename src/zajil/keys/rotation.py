@@ -54,9 +54,9 @@ def find_due(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> Du
     return Due(
         make=_missing(keys, options, now_ms),
         activate=_ready(keys, options, now_ms),
-        revoke=_past(keys, KeyState.RETIRED, "retired_ms", now_ms - options.overlap),
+        revoke=_past(keys, KeyState.RETIRED, "retired_ms", now_ms - options.overlap_ms),
         forget=_past(
-            keys, KeyState.REVOKED, "revoked_ms", now_ms - options.revoked_record_lifetime
+            keys, KeyState.REVOKED, "revoked_ms", now_ms - options.revoked_record_lifetime_ms
         ),
         discard=_of_the_future(keys, now_ms),
     )
@@ -78,10 +78,10 @@ def _missing(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> tu
         return ()
     active = {row.algorithm: row for row in keys if row.state is KeyState.ACTIVE}
     lacking = tuple([name for name in options.algorithms if name not in active])
-    if lacking or not options.rotate_every:
+    if lacking or not options.rotate_every_ms:
         return lacking
     oldest_ms = min(row.activated_ms or row.created_ms for row in active.values())
-    is_old = oldest_ms + options.rotate_every - options.publish_ahead <= now_ms
+    is_old = oldest_ms + options.rotate_every_ms - options.publish_ahead_ms <= now_ms
     return options.algorithms if is_old else ()
 
 
@@ -93,7 +93,7 @@ def _ready(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> tupl
             for row in keys
             if row.state is KeyState.PUBLISHED
             and row.found_ms is not None
-            and (row.algorithm not in signing or row.found_ms + options.publish_ahead <= now_ms)
+            and (row.algorithm not in signing or row.found_ms + options.publish_ahead_ms <= now_ms)
         ]
     )
 

@@ -87,7 +87,7 @@ def send_reports(store: Store, around: ReportSurroundings, *, at_once: bool) -> 
             store=store,
             clock=clock,
             random=around.random,
-            lifetime_ms=configuration.queue.lifetime,
+            lifetime_ms=configuration.queue.lifetime_ms,
             signer=signer,
         )
         reporter = DmarcReporter(
@@ -98,7 +98,7 @@ def send_reports(store: Store, around: ReportSurroundings, *, at_once: bool) -> 
         )
         try:
             now_ms = clock.now_ms()
-            ahead_ms = configuration.check.dmarc.report_interval if at_once else 0
+            ahead_ms = configuration.check.dmarc.report_interval_ms if at_once else 0
             return await reporter.send_due(now_ms + ahead_ms)
         finally:
             await resolver.close()

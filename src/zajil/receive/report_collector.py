@@ -66,7 +66,7 @@ class ReportCollector:
             StoreUnavailable: as ``collect``.
         """
         await self.collect()
-        before_ms = self._clock.now_ms() - self._options.keep_reports
+        before_ms = self._clock.now_ms() - self._options.keep_reports_ms
         await self._store.write(forget_reports, before_ms)
 
     async def collect(self) -> int:

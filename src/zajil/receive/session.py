@@ -97,7 +97,7 @@ class ReceiveSession:
         self.bad_recipients = 0
         """Refused in all mails of the session; recipients of accepted mails are taken off."""
         limits = services.limits
-        self.soft_error_limit = limits.soft_error_limit if limits.error_delay else limits.errors
+        self.soft_error_limit = limits.soft_error_limit if limits.error_delay_ms else limits.errors
         """More errors than this make the answers slow."""
         self.most_bad_recipients = limits.bad_recipients
         """At so many the session is closed; 0: no limit."""

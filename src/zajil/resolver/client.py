@@ -32,7 +32,7 @@ class Resolver:
     """``resolve`` answers from memory, else asks; equal questions at a time are asked once."""
 
     def __init__(self, options: DnsOptions, clock: Clock, random: Random) -> None:
-        self._timeout_seconds = options.timeout / 1000
+        self._timeout_seconds = options.timeout_ms / 1000
         self._clock = clock
         self._random = random
         self._cache = Cache(options.cache_size)

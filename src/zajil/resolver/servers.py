@@ -26,8 +26,8 @@ class Servers:
     def __init__(self, options: DnsOptions, clock: Clock, random: Random) -> None:
         self._clock = clock
         self._random = random
-        self._try_seconds = min(MAX_PROBE_SECONDS, options.timeout / 1000) / 2
-        self._outage_ms = options.outage
+        self._try_seconds = min(MAX_PROBE_SECONDS, options.timeout_ms / 1000) / 2
+        self._outage_ms = options.outage_ms
         self._states: dict[NameServer, ServerBackOff] = {}
         self._probes: dict[NameServer, asyncio.Task[bool]] = {}
 

@@ -104,7 +104,7 @@ def make_web(services: WebServices) -> Starlette:
             Middleware(
                 BodyLimit,
                 most=services.options.form_size,
-                seconds=services.options.body_time / 1000,
+                seconds=services.options.body_time_ms / 1000,
             ),
         ],
         exception_handlers={HTTPException: show_error, ZajilError: show_error, 500: show_error},

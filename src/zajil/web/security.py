@@ -113,7 +113,7 @@ class Sessions:
     async def begin(self, account_id: AccountId, response: Response) -> None:
         """Log a browser in: always with a new token, so that none can be planted before."""
         token, now_ms = self._random(_TOKEN_SIZE).hex(), self._clock.now_ms()
-        lifetime = self._options.session_lifetime
+        lifetime = self._options.session_lifetime_ms
         session = WebSession(
             hash_token(token),
             account_id,

@@ -53,7 +53,7 @@ class Greylist:
         if not keys or any([self._passed.get(key, 0) > facts.now_ms for key in keys]):
             return ()
         options = self._options
-        item = Knock(keys, facts.now_ms, options.delay, options.window, options.keep)
+        item = Knock(keys, facts.now_ms, options.delay_ms, options.window_ms, options.keep_ms)
         try:
             is_open = await self._store.write(knock, item)
         except StoreUnavailable:
@@ -74,7 +74,7 @@ async def prune_greylist(store: Store, options: GreylistOptions, now_ms: int) ->
         StoreUnavailable: the next time will do.
     """
     if options.enabled:
-        await store.write(prune, Pruning(now_ms, options.window, options.keep))
+        await store.write(prune, Pruning(now_ms, options.window_ms, options.keep_ms))
 
 
 def ways_of(facts: MessageFacts) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ class Scanners:
             options.clamd,
             facts.header,
             facts.body,
-            deadline=options.deadline / 1000,
+            deadline=options.deadline_ms / 1000,
             max_size=options.max_size,
         )
         if found.failure is not None:
@@ -81,7 +81,7 @@ class Scanners:
             self._client,
             options.rspamd,
             facts,
-            deadline=options.deadline / 1000,
+            deadline=options.deadline_ms / 1000,
             max_size=options.max_size,
         )
         if found.failure is not None:
