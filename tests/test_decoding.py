@@ -36,9 +36,8 @@ def decodes_without_policy(tree: ast.AST) -> Iterator[int]:
             and len(node.args) + len(node.keywords) < 2
         ):
             codec = node.args[0] if node.args else ast.Constant("utf-8")
-            # ``part.decode(content)`` is a method of ours.
             is_named = isinstance(codec, ast.Constant) and codec.value in CANNOT_FAIL | PROVED
-            if not is_named and not isinstance(codec, ast.Call):
+            if not is_named:
                 yield node.lineno
 
 

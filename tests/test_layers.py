@@ -43,7 +43,6 @@ PURE_FILES = {
     "check/content/structure.py",
     "check/learned/tokens.py",
     "check/verdict/verdict.py",
-    "check/content/view.py",
     "route/recipient.py",
     "route/alias.py",
     "route/filing.py",

@@ -19,14 +19,14 @@ import pytest
 
 from kit.facts import make_facts
 from zajil.check.content.archives import MAX_INFLATED, MAX_MEMBERS, list_archive
-from zajil.check.content.html_text import MAX_LINKS
 from zajil.check.content.phishing import Protected
 from zajil.check.content.run import look_inside, view_of
-from zajil.check.content.view import MAX_ATTACHMENTS, MAX_READ, MAX_TEXT_PARTS
 from zajil.check.learned.tokens import MAX_TOKENS, find_tokens
 from zajil.check.verdict.verdict import Action
 from zajil.message.address_list import MAX_ADDRESSES
+from zajil.message.html import MAX_LINKS
 from zajil.message.parse import MAX_DEPTH, MAX_PARTS
+from zajil.message.view import MAX_ATTACHMENTS, MAX_READ, MAX_TEXT, MAX_TEXT_PARTS
 from zajil.read.view import view_message
 
 HEAD = b"From: a@far.example\r\nTo: amal@north.test\r\nSubject: x\r\n"
@@ -176,9 +176,9 @@ def test_caps_hold_for_what_is_looked_at() -> None:
         assert len(parts) <= MAX_PARTS
         assert max((number.count(".") for number, _ in parts), default=0) <= MAX_DEPTH
         assert len(view.texts) <= MAX_TEXT_PARTS
-        assert len(view.attachments) <= MAX_ATTACHMENTS
+        assert len(view.all_files) <= MAX_ATTACHMENTS
         assert len(view.links) <= MAX_LINKS
-        assert len(view.recipients) + len(view.reply_to) <= 2 * MAX_ADDRESSES
+        assert len(view.to) + len(view.cc) + len(view.reply_to) <= 2 * MAX_ADDRESSES
         assert len(find_tokens(view)) <= MAX_TOKENS
         view_message(bomb(SMALL))  # what the owner opens
 
@@ -202,7 +202,7 @@ def test_a_large_body_is_read_up_to_its_cap() -> None:
     view = view_of(replace(make_facts(HEAD + b"\r\n"), body=File()))
     find_tokens(view)
     assert view.is_cut
-    assert File.read <= MAX_READ
+    assert File.read <= MAX_READ + MAX_TEXT
 
 
 def test_cve_2020_10967_an_empty_quoted_local_part() -> None:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from kit.made_mail import HEAD, view_and_facts, with_file
 from zajil.check.content.archives import MAX_MEMBERS, list_archive
 from zajil.check.content.attachments import check_attachments, has_double_ending
-from zajil.check.content.enclosed import MAX_DECODED, MAX_DEPTH
 from zajil.check.verdict.verdict import Action
+from zajil.message.leaves import MAX_DECODED, MAX_DEPTH
 
 PROGRAM = b"MZ" + b"\0" * 200
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.content.view import MessageView
 from zajil.check.learned.tokens import MAX_TOKENS, find_tokens, tokens_of, words_of
+from zajil.message.view import MessageView
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from kit.fuzz import Target
 from kit.fuzz_seeds import ARCHIVES, DECEIVING, FILES
 from zajil.check.content.archives import MAX_MEMBERS, list_archive
 from zajil.check.content.attachments import has_double_ending, kind_of
-from zajil.check.content.html_text import MAX_LINKS, read_html
 from zajil.check.content.links import read_target, shown_domain
 from zajil.check.content.lookalike import (
     Imitated,
@@ -27,6 +26,8 @@ from zajil.check.scanners.rspamd import read_opinion
 from zajil.check.sender.correspondent import identify
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.dns.public_suffix import registered_domain
+from zajil.message.html import MAX_LINKS, read_html
+from zajil.message.view import MessageView, content_id
 
 _STYLES = (
     *("display:none", "display:flex", "display:var(--x)", "display:initial", "display:x y"),
@@ -98,10 +99,27 @@ _WORDS = telling_words(
 _FILE_NAMES = (b"bill.pdf.exe", b"a", *[data for _, data in FILES])
 
 
+_DOCUMENTS = (
+    b"<style>.a,#b:hover,[c]>p,*{display:block!important;color:red;visibility:visible}@media x{p{"
+    b"opacity:1!important;font-size:0;height:1px;overflow:hidden;text-shadow:x;background:#000}"
+    b"@keyframes k{to{opacity:1}}&{all:unset}p::after{content:'x' \"y\"}</style>"
+    b"<p class='a z' id=b style='display:none'>x</p><p style='opacity:0'>y</p>",
+    b"<style>\\70{}</style><p hidden>x<link rel=stylesheet>",
+    b"<iframe srcdoc='<form action=x><a href=y>z</a><script></script><input type=password>'>",
+    b"<div><template shadowrootmode=open><p>x</p></template></div><template>y</template>z",
+    b"<svg><a xlink:href=x>y<animate values=z></a></svg><math href=x><mi>y</mi></math><plaintext>z",
+    b"<input type=image alt=x><input placeholder=y><optgroup label=z><object data=x><frame src=y>",
+    b"<p style='font-size:1px;zoom:9'>x</p><table style='color:#fff'><td>y</table><pre>a\n b</pre>",
+    b"<p>" + b"".join([b"<font a=%d><i>" % number for number in range(400)]) + b"</i><p>x" * 900,
+    b"<p " + b"".join([b"a%d='' " % number for number in range(9000)]) + b">x",
+    b"<br>" * 10_001,
+)
+
+
 def content_targets() -> list[Target]:
     """Give the targets."""
     return [
-        Target("html-text", _html, (*_HTML, *_TREES), _TAGS),
+        Target("html-text", _html, (*_HTML, *_TREES, *_DOCUMENTS), _TAGS),
         Target("link", _link, _URLS, (b"@", b"\\", b"//", b"%2e", b":", b"[::1]", b"xn--")),
         Target("lookalike", _name, _NAMES, (b"xn--", b".", b"-", b"0", b"rn", "ӏ".encode())),
         Target(
@@ -129,7 +147,9 @@ def _html(data: bytes) -> None:
     found = read_html(text)
     assert len(found.links) <= MAX_LINKS
     # An entity of three characters becomes two at most.
-    assert len(found.text) + len(found.hidden) <= 2 * len(text) + 2
+    assert len(found.text) + len(found.hidden) <= 4 * len(text) + 8
+    shown = read_html(found.shown_source)
+    assert len(shown.text) <= 2 * len(found.text) + 8
 
 
 def _link(data: bytes) -> None:
@@ -171,10 +191,27 @@ def _file_name(data: bytes) -> None:
 def _mail(data: bytes) -> None:
     facts = make_facts(data)
     view = view_of(facts)
+    _read_all(view)
     for reason in look_inside(view, facts, _PROTECTED, ("program",)):
         assert reason.text.isprintable(), reason
     has_pressure_wording(view)
     _can_be_kept([*find_tokens(view), *identify(facts.fields, "192.0.2.1").keys])
+
+
+def _read_all(view: MessageView) -> None:
+    """Whatever is asked of a view, it answers, and what it answers fits a page."""
+    people = [*view.senders, *view.to, *view.cc, *view.reply_to]
+    lines = [view.message_id, view.in_reply_to, view.references, view.preview]
+    lines += [one.label for one in people] + [file.filename for file in view.attachments]
+    assert not [line for line in lines if "\n" in line or "\0" in line]
+    assert not [one for one in people if one.poses_as_address and not one.name]
+    assert view.date_ms is None or view.date_ms < 1 << 62
+    assert set(view.author_warnings) >= set()
+    for preferred in ("text/plain", "text/html"):
+        chosen = view.alternatives(preferred)
+        assert len(chosen) <= len(view.texts)
+        assert all(piece.part.type == "text/html" for piece in chosen if piece.html is not None)
+    content_id(view.root)
 
 
 def _tokens(data: bytes) -> None:

@@ -107,14 +107,16 @@ class _Tracer:
 
     def __init__(self) -> None:
         self._rooms = tuple(f"{SOURCE / room}/" for room in ROOMS)
-        self._left: dict[CodeType, set[int]] = {}
+        self._left: dict[tuple[str, CodeType], set[int]] = {}
+        """Equal functions on equal lines of two files have equal code objects."""
 
     def __call__(self, frame: FrameType, event: str, _argument: Any) -> Any:
         code = frame.f_code
-        left = self._left.get(code)
+        key = code.co_filename, code
+        left = self._left.get(key)
         if left is None:
             is_ours = code.co_filename.startswith(self._rooms)
-            left = self._left[code] = _lines_of(code) if is_ours else set()
+            left = self._left[key] = _lines_of(code) if is_ours else set()
         if not left:
             return None
 
@@ -127,7 +129,7 @@ class _Tracer:
     def reached(self) -> dict[str, set[int]]:
         """Give the lines by path below ``zajil``."""
         found: dict[str, set[int]] = {}
-        for code, left in list(self._left.items()):
+        for (_, code), left in list(self._left.items()):
             if code.co_filename.startswith(self._rooms):
                 name = str(Path(code.co_filename).relative_to(SOURCE))
                 found.setdefault(name, set()).update(_lines_of(code) - left)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kit.facts import make_facts
-from zajil.check.content.view import MessageView
 from zajil.check.facts import MessageFacts
+from zajil.message.view import MessageView
 
 HEAD = (
     b"From: Salma <salma@far.example>\r\nTo: amal@north.test\r\nSubject: hello\r\n"

@@ -77,10 +77,10 @@ class Part:
 
     def text(self, data: bytes) -> str:
         """Give the body as text; what does not fit its charset becomes U+FFFD."""
-        return self.decode(self.content(data))
+        return self.as_text(self.content(data))
 
-    def decode(self, content: bytes) -> str:
-        """Give content of this part as text, or the beginning of it."""
+    def as_text(self, content: bytes) -> str:
+        """Return content of this part as text, or the beginning of it."""
         charset = self.content_type.parameters.get("charset")
         return decode_text(content, charset, is_body=True, is_html=self.type == "text/html")
 

@@ -9,9 +9,9 @@ from itertools import islice
 
 from zajil.check.content.archives import list_archive
 from zajil.check.content.lookalike import has_direction_control
-from zajil.check.content.view import Attachment, MessageView, printable
-from zajil.check.verdict.signals import make_reason
+from zajil.check.verdict.signals import make_reason, printable
 from zajil.check.verdict.verdict import Action, Reason
+from zajil.message.view import HEAD, Attachment, MessageView
 
 MAX_CHECKED = 100
 """Attachments of one mail that are looked into."""
@@ -81,7 +81,7 @@ def check_attachments(view: MessageView, refuse: Collection[str] = ()) -> list[R
         refuse: of ``KINDS``; a mail with such a file is refused whatever else is known.
     """
     reasons: list[Reason] = []
-    for attachment in islice(view.attachments, MAX_CHECKED):
+    for attachment in islice(view.all_files, MAX_CHECKED):
         reasons += _check_file(view, attachment, refuse)
     if view.has_more_files:
         reasons.append(make_reason("attach.many"))
@@ -93,12 +93,12 @@ def _check_file(
     view: MessageView, attachment: Attachment, refuse: Collection[str]
 ) -> Iterator[Reason]:
     name = attachment.name
-    shown = printable(name) or printable(attachment.declared_type)
+    shown = printable(name) or printable(attachment.content_type)
     if has_direction_control(name):
         yield make_reason("attach.direction-control", name=shown)
     if has_double_ending(name):
         yield make_reason("attach.double-ending", name=shown)
-    kind = kind_of(name, attachment.head)
+    kind = kind_of(name, view.read_file(attachment.file, HEAD))
     if kind == "ole" and b"V\0B\0A\0" in view.read_file(attachment.file, MAX_ARCHIVE):
         kind = "macros"
     if kind == "active-pdf":

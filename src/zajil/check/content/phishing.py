@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
-from zajil.check.content.html_text import Link
 from zajil.check.content.links import Target, read_target, shown_domain
 from zajil.check.content.lookalike import (
     Imitated,
@@ -20,12 +19,14 @@ from zajil.check.content.lookalike import (
     skeleton,
 )
 from zajil.check.content.pressure_wording import borrowed_brand, has_pressure_wording
-from zajil.check.content.view import MessageView, Person, printable
 from zajil.check.facts import MessageFacts
-from zajil.check.verdict.signals import make_reason
+from zajil.check.verdict.signals import make_reason, printable
 from zajil.check.verdict.verdict import Reason
 from zajil.core.domain import to_unicode
 from zajil.dns.public_suffix import registered_domain
+from zajil.message.header_view import Person
+from zajil.message.html import Link
+from zajil.message.view import MessageView
 
 MAX_CHECKED = 100
 """Links that are looked at; a mail with more has said enough."""
@@ -150,7 +151,7 @@ _ADDRESS = re.compile(r"[\w.+-]{1,64}+@([\w-]{1,63}(?:\.[\w-]{1,63}){1,8})")
 def _check_author(
     view: MessageView, author: Person, facts: MessageFacts, protected: Protected, *, is_list: bool
 ) -> Iterator[Reason]:
-    name, domain = author.name, author.domain
+    name, domain = author.written_name, author.domain
     # Security: fullwidth and small at signs read as one.
     shown = _ADDRESS.search(name.replace("＠", "@").replace("﹫", "@")) if name else None
     if shown and domain and not _same_owner(shown[1].lower(), domain):
@@ -191,7 +192,7 @@ def _both(domain: str) -> str:
 
 
 def _check_direction(view: MessageView) -> Iterator[Reason]:
-    if view.author is not None and has_turning_control(view.author.name):
+    if view.author is not None and has_turning_control(view.author.written_name):
         yield make_reason("phish.direction-control", place="From")
     elif has_turning_control(view.subject):
         yield make_reason("phish.direction-control", place="Subject")

@@ -10,9 +10,9 @@ import re
 from functools import lru_cache
 
 from zajil.check.content.lookalike import skeleton
-from zajil.check.content.view import MessageView
 from zajil.dns.public_suffix import registered_domain
 from zajil.message.normal_form import normal_form
+from zajil.message.view import MessageView
 
 MAX_TEXT = 8192
 """Characters that are looked at: a lure stands at the beginning."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from zajil.check.content.view import MessageView, TextPiece
 from zajil.check.facts import MessageFacts
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Reason
 from zajil.message.date import parse_date
 from zajil.message.fields import find_value
+from zajil.message.view import MessageView, TextPiece
 
 _DAY_MS = 86_400_000
 _PREHEADER = 250
@@ -99,7 +99,8 @@ def _check_html(view: MessageView, piece: TextPiece) -> Iterator[Reason]:
     html = piece.html
     if html is None:
         return
-    visible = len(piece.text.strip())
+    # Where an image is not loaded, the text that stands for it is.
+    visible = len(piece.text.strip()) - sum([len(image.alt) for image in html.images])
     # Newsletters pad their first line with characters that show nothing, to push others out.
     hidden = sum(map(len, _LETTERS.findall(html.hidden))) if len(html.hidden) > _PREHEADER else 0
     if hidden > _PREHEADER and hidden > visible // 2:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zajil.check.content.protected_names import OurNames
-from zajil.check.content.view import MessageView
 from zajil.check.facts import MessageFacts
 from zajil.check.learned.greylist import Greylist
 from zajil.check.learned.model import NOTHING_SAID, Models, deceives
@@ -23,6 +22,7 @@ from zajil.check.verdict.verdict import Reason
 from zajil.config.options_check import CheckOptions
 from zajil.core.clock import Clock
 from zajil.core.ids import AccountId
+from zajil.message.view import MessageView
 from zajil.store.engine.open import Store
 
 _PRETENDER = "phish.name-of-ours"

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from zajil.check.content.view import MessageView
 from zajil.check.learned.classifier import WordsOpinion, classify, telling_words
 from zajil.check.learned.tokens import find_tokens
 from zajil.check.verdict.signals import SIGNALS, make_reason
@@ -20,6 +19,7 @@ from zajil.check.verdict.verdict import Reason
 from zajil.config.options_words import WordOptions
 from zajil.core.clock import Clock
 from zajil.core.ids import AccountId
+from zajil.message.view import MessageView
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.feedback.training import INSTALLATION, ModelState, list_models, load_words

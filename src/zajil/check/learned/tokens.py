@@ -20,9 +20,9 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from zajil.check.content.view import MessageView
-from zajil.message.fields import Field, find_value, read_fields, split_message
+from zajil.message.fields import Field, find_value
 from zajil.message.normal_form import normal_form
+from zajil.message.view import MessageView
 
 MAX_TEXT = 32_768
 """Characters of the visible text that are looked at."""
@@ -65,7 +65,9 @@ def find_tokens(view: MessageView) -> frozenset[str]:
     found.update(dict.fromkeys(["subject:" + word for word in subject]))
     author = view.author
     if author is not None:
-        found.update(dict.fromkeys(["name:" + word for word in words_of(author.name[:200])]))
+        found.update(
+            dict.fromkeys(["name:" + word for word in words_of(author.written_name[:200])])
+        )
         if author.domain:
             found["from:" + author.domain[:100]] = None
     found.update(dict.fromkeys(_link_tokens(view)))
@@ -77,9 +79,7 @@ def find_tokens(view: MessageView) -> frozenset[str]:
 
 def tokens_of(message: bytes) -> frozenset[str]:
     """Give the tokens of a whole message, or of its beginning."""
-    header_end, _ = split_message(message)
-    header = message[:header_end]
-    return find_tokens(MessageView(header, read_fields(header), message[header_end:]))
+    return find_tokens(MessageView.from_bytes(message))
 
 
 def words_of(text: str) -> list[str]:

@@ -12,11 +12,11 @@ from typing import Any
 
 import structlog
 
-from zajil.check.content.view import MAX_READ
 from zajil.check.learned.tokens import tokens_of
 from zajil.config.options_words import WordOptions
 from zajil.core.clock import Clock
 from zajil.core.ids import AccountId, BlobId
+from zajil.message.view import MAX_READ
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.feedback.feedback import find_left

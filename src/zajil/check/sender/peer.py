@@ -10,10 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from zajil.check.content.view import printable
 from zajil.check.deadline import Deadline
 from zajil.check.sender.dns_lists import Asked, DnsLists, ListEntry
-from zajil.check.verdict.signals import make_reason
+from zajil.check.verdict.signals import make_reason, printable
 from zajil.check.verdict.verdict import Reason
 from zajil.dns.flow import Flow, Outcome, Question, Resolve, run_flow
 from zajil.mailauth.authres import MethodResult

@@ -303,3 +303,12 @@ def make_reason(signal: str, *, weight: float | None = None, **values: str | int
         is_proof=known.is_proof,
         asks_refusal=known.asks_refusal,
     )
+
+
+def printable(text: str, limit: int = 80) -> str:
+    """Return text of a stranger fit for a sentence: no controls, nothing that turns it."""
+    text = text[: limit + 20]
+    if not text.isprintable():
+        text = "".join([char if char.isprintable() else " " for char in text])
+    text = text.strip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"

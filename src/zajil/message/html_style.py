@@ -1,8 +1,8 @@
-"""What a style attribute says about whether an element is seen. (CSS Syntax 3, CSS 2.2.) Pure.
+"""What a style attribute says about whether text is shown. Pure.
 
-Only what hides text in every browser counts: where browsers differ, or something else may bring the
-text back, it is judged as visible. ``mso-hide`` is for one program; ``text-indent`` and a height of
-nothing without ``overflow`` let words stand out.
+CSS Syntax 3, CSS 2.2. Only what hides text in every browser counts as hiding: where browsers
+differ, or something else may bring the text back, it counts as shown. ``mso-hide`` is for one
+program; ``text-indent``, and a height of zero without ``overflow``, let words stand out.
 
 Laws:
 - Linear in the style. The last valid declaration of a property wins, ``!important`` before others.
@@ -19,20 +19,20 @@ import tinycss2
 import tinycss2.color3
 
 Color = tuple[int, int, int] | str
-"""Red, green, blue; what is nearly white is white. ``UNKNOWN``: a picture, or transparent."""
+"""Red, green, blue; what is nearly white is white. ``UNKNOWN``: an image, or transparent."""
 UNKNOWN = "?"
 INHERIT = "inherit"
 WHITE = (255, 255, 255)
 
 MAX_STYLE = 8192
-"""Characters of one attribute that are read; a longer one is taken as it stands up to there."""
+"""Characters of one attribute that are read; a longer one hides nothing."""
 
 # Without comments, escapes, blocks and odd strings, declarations end at each semicolon.
 _SIMPLE = re.compile(
     r"(?:[^\"'\\/(){}\[\]@<]|\"[\w ,.-]*+\"|'[\w ,.-]*+'|\([\d.,%\s]*+\))*+\Z", re.ASCII
 )
 _NAME = re.compile(r"-{0,2}[a-z_][\w-]*\Z", re.ASCII)
-_IMPORTANT = re.compile(r"\s*!\s*important\s*\Z", re.IGNORECASE)
+IMPORTANT = re.compile(r"\s*!\s*important\s*\Z", re.IGNORECASE)
 _NUMBER = r"([+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:e[+-]?\d{1,3})?)"
 _RATIO = re.compile(_NUMBER + r"(%?)\Z", re.IGNORECASE)
 _LENGTH = re.compile(_NUMBER + r"(%|[a-z]*)\Z", re.IGNORECASE)
@@ -63,23 +63,30 @@ _SYSTEM_FONTS = frozenset({"caption", "icon", "menu", "message-box", "small-capt
 
 
 def read_style(style: str) -> dict[str, Any]:
-    """Give what counts of a style attribute.
+    """Return what a style attribute says about being shown.
 
     Returns:
         ``display``: its value; ``seen``: visibility, or ``INHERIT``; ``opaque``; ``size``: pixels
         (float) or ``(factor,)`` of the size around, or ``INHERIT``; ``ink`` and ``paper``: a
         ``Color``, or ``INHERIT``; ``flat``: a height or width is 0; ``tall``: something gives it
-        room all the same; ``cut``: what stands out is not shown; ``free``: it is placed elsewhere.
+        room all the same; ``cut``: overflow is not shown; ``free``: it leaves the flow; ``moved``:
+        it may lie upon something else; ``scaled``: letters may be larger than their size.
     """
+    if len(style) > MAX_STYLE:
+        return {"ink": UNKNOWN, "paper": UNKNOWN}
     found: dict[str, tuple[bool, Any]] = {}
-    for name, value, is_important in _declarations(style[:MAX_STYLE]):
-        for key, parsed in _read(name, value.strip().lower()):
+    for name, value, is_important in _declarations(style):
+        for key, parsed in read_declaration(name, value.strip().lower()):
             if is_important or not found.get(key, (False,))[0]:
                 found[key] = is_important, parsed
     values = {key: parsed for key, (_, parsed) in found.items()}
     if "glow" in values:
-        # A shadow or another fill shows letters that have the colour of the paper.
+        # A shadow or another fill shows letters that have the colour of the background.
+        del values["glow"]
         values["ink"] = UNKNOWN
+    if not any([key.startswith("flat") for key in values]):
+        # Room counts only where there would be none.
+        values = {key: one for key, one in values.items() if key != "cut" and key[:4] != "tall"}
     return values
 
 
@@ -120,7 +127,7 @@ def _declarations(style: str) -> Iterator[tuple[str, str, bool]]:
             name, colon, value = piece.partition(":")
             name = name.strip().lower()
             if colon and _NAME.match(name):
-                bare = _IMPORTANT.sub("", value)
+                bare = IMPORTANT.sub("", value)
                 if "!" not in bare:
                     yield name, bare, bare != value
         return
@@ -130,11 +137,12 @@ def _declarations(style: str) -> Iterator[tuple[str, str, bool]]:
             yield item.lower_name, tinycss2.serialize(tokens), item.important
 
 
-def _read(name: str, value: str) -> Iterator[tuple[str, Any]]:
+def read_declaration(name: str, value: str) -> Iterator[tuple[str, Any]]:
+    """Return what one declaration says; nothing: it is not valid, or does not matter."""
     if name == "all" and value in _EVERYWHERE:
         yield from _ALL
         return
-    reader = _READERS.get(name)
+    reader = READERS.get(name)
     if reader is None or not value:
         return
     key, read = reader
@@ -243,7 +251,15 @@ def _glow(value: str) -> bool | None:
     return True
 
 
-_READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+# What may put an element on top of another one, and what enlarges its letters.
+_MOVES = (
+    *("translate", "inset", "top", "left", "right", "bottom", "offset-path", "grid-area"),
+    *("grid-row", "grid-column", "grid-row-start", "grid-column-start"),
+)
+_SCALES = ("zoom", "scale", "transform", "-webkit-transform", "animation", "animation-name")
+_MARGINS = ("margin", "margin-top", "margin-left", "margin-right", "margin-bottom")
+
+READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "display": ("display", _display),
     "visibility": ("seen", _visibility),
     "opacity": ("opaque", _opacity),
@@ -260,6 +276,9 @@ _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "overflow-x": ("cut", _overflow),
     "overflow-y": ("cut", _overflow),
     "position": ("free", _position),
+    **{name: ("moved", lambda value: value not in ("none", "static")) for name in _MOVES},
+    **{name: ("scaled", lambda value: value not in ("none", "1", "normal")) for name in _SCALES},
+    **{name: ("moved", lambda value: "-" in value or "(" in value) for name in _MARGINS},
     **{name: (f"flat-{name}", _is_zero) for name in ("height", "max-height", "width", "max-width")},
     **{
         name: (f"tall-{name}", _has_room)

@@ -51,6 +51,8 @@ class LateParts:
     """The same, of messages that are enclosed in it."""
     are_all: bool = True
     """There are no more of them."""
+    borders: list[int] = field(default_factory=list)
+    """Offsets of the first lines that separate parts, at most ``MAX_PARTS``."""
 
 
 def find_late_parts(body: Source, begin: int, header_size: int, root: Part) -> LateParts:
@@ -71,6 +73,8 @@ def find_late_parts(body: Source, begin: int, header_size: int, root: Part) -> L
         closes = name.endswith(b"--") and name[:-2] in known
         if not closes and name not in known:
             continue
+        if len(found.borders) < MAX_PARTS:
+            found.borders.append(header_size + at)
         if last is not None:
             last.body_end = min(last.body_end, header_size + at)
         if empty is not None and name not in empty.content_type.boundaries:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.check.content.html_text import read_html
-from zajil.check.content.inline_style import read_style
+from zajil.message.html import read_html
+from zajil.message.html_bounds import MAX_HTML, MAX_TAGS, cut_source
+from zajil.message.html_style import read_style
 
 SHOWN_BY_TAGS = [
     # End tags that may be left out (HTML standard section 13.1.2.4).
@@ -188,6 +189,125 @@ def test_what_stays_hidden(page: str) -> None:
     assert "olive" not in found.text
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        # A style sheet is stronger than what attributes hide.
+        "<style>.x{display:block!important}</style><p class=x style='display:none'>olive",
+        "<style>@media print{p.X:hover{display:block !important}}</style>"
+        "<p class=x style='display:none'>olive",
+        "<style>p{color:red;&{display:block!important}}</style><p style='display:none'>olive",
+        "<style>a{content:'}'}p{display:block!important}</style><p style='display:none'>olive",
+        "<style>/*{*/p{display:block!important}</style><p style='display:none'>olive",
+        "<style>\\70{display:block!important}</style><p style='display:none'>olive",
+        "<style>#y{visibility:visible}</style><div style='visibility:hidden'><p id=y>olive",
+        "<style>p{display:block}</style><p hidden>olive",
+        "<style>@keyframes k{to{opacity:1}}</style><p style='opacity:0;animation:k 1s'>olive",
+        "<link rel=stylesheet href=x><p style='display:none'>olive",
+        "<p style='display:none'>x</p><style>p::after{content:'olive'}</style>",
+        # What enlarges, moves or paints.
+        "<p style='font-size:1px;zoom:20'>olive",
+        "<div style='transform:scale(20)'><p style='font-size:1px'>olive",
+        "<p style='color:#fff'>olive</p><div style='background:#000;margin-top:-40px'>x",
+        "<div style='background:#fff'><p style='color:#fff;position:absolute'>olive",
+        "<p style='display:none;" + " " * 9000 + ";display:block'>olive",
+        # Text that is no text node of a page.
+        "<img alt=olive>",
+        "<input value=olive>",
+        "<input type=submit value=olive>",
+        "<input placeholder=olive>",
+        "<option label=olive>",
+        '<iframe srcdoc="<p>olive"></iframe>',
+        "<div><template shadowrootmode=open><p>olive</template></div>",
+        "<noscript><p>olive</noscript>",
+        "<style style='display:block'>olive</style>",
+        "<plaintext>olive",
+        # Foreign namespaces.
+        "<svg><text>olive</text></svg>",
+        "<svg><style><p>olive</style></svg>",
+        "<svg><title><p>olive</title></svg>",
+        "<math><mtext>olive</mtext></math>",
+        "<div style='font-size:0'><svg><text font-size=20>olive</text></svg></div>",
+        # Known evasions of a reader of tags.
+        "<p style='display:none'>x<p>olive",
+        "<script><!--<script></script><p hidden>--></script>olive",
+        "<p title='<div hidden>'>olive",
+        "<!--><p>olive<!-- -->",
+    ],
+)
+def test_what_some_browser_shows_is_visible(page: str) -> None:
+    assert "olive" in read_html(page).text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<style>.y{display:block!important}</style><p class=x style='display:none'>olive",
+        "<style>p{display:none!important}</style><p style='display:none'>olive",
+        "<style>p{display:block}</style><p style='display:none'>olive",
+        "<iframe>olive</iframe>",
+        "<template>olive</template>",
+        "<noembed>olive</noembed><noframes>olive</noframes>",
+        "<script>olive</script><style>olive</style><title>olive</title>",
+    ],
+)
+def test_what_no_browser_shows_is_not_visible(page: str) -> None:
+    assert "olive" not in read_html(page).text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<a href=http://x.test>",
+        "<svg><a xlink:href=http://x.test>",
+        "<svg><a><set attributeName=href to=http://x.test>",
+        "<math href=http://x.test>",
+        "<map><area href=http://x.test>",
+        "<form action=http://x.test>",
+        "<button formaction=http://x.test>",
+        "<iframe src=http://x.test>",
+        "<object data=http://x.test>",
+        '<iframe srcdoc="<a href=http://x.test>">',
+        "<meta http-equiv=refresh content='0; URL=http://x.test'>",
+        "<meta http-equiv=refresh content='0;http://x.test'>",
+        "<table><a href=http://x.test>",
+        "<select><a href=http://x.test>",
+        "<template shadowrootmode=open><a href=http://x.test></template>",
+    ],
+)
+def test_each_way_to_lead_elsewhere_is_a_link(page: str) -> None:
+    assert [link.target for link in read_html(page).links] == ["http://x.test"]
+
+
+def test_the_words_of_a_link_are_those_of_the_tree() -> None:
+    page = "<a href=one>a<table><tr><td><a href=two>b</a></table>c</a>d"
+    assert [(one.target, one.shown) for one in read_html(page).links][-1] == ("two", "b")
+
+
+def test_what_is_behind_the_bound_is_behind_it_for_everybody() -> None:
+    long = read_html("<p>" + "x" * MAX_HTML + "<input type=password>")
+    assert long.is_cut
+    assert "password" not in long.shown_source
+    many = read_html("<br>" * MAX_TAGS + "olive <p>tree")
+    assert many.is_cut
+    assert "tree" not in many.shown_source
+    far = read_html("<p>" + "x" * 262_144 + "<form><input type=password>")
+    assert far.has_password
+    assert not far.is_cut
+
+
+def test_hidden_text_is_not_in_what_pages_show() -> None:
+    page = (
+        "<p style='opacity:0'>one</p><p style='font-size:0'>two<b style='font-size:9px'>olive</b>"
+        "</p><p style='visibility:hidden'>three</p><p style='color:#fff'>four</p><xmp>a<b></xmp>"
+        "<iframe>five</iframe><datalist>six</datalist>"
+    )
+    shown = read_html(page).shown_source
+    assert "olive" in shown
+    for word in ("one", "two", "three", "four", "five", "six"):
+        assert word not in shown
+
+
 NAMES = (
     *("p", "div", "b", "a", "td", "tr", "table", "li", "ul", "form", "span", "h1", "select"),
     *("option", "svg", "button", "body"),
@@ -217,3 +337,30 @@ def test_no_word_is_lost(page: str) -> None:
 @given(st.text(max_size=60))
 def test_any_style_is_read(style: str) -> None:
     read_style(style)
+
+
+FONTS = "".join([f"<font a={number}>" for number in range(2000)])
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"<p>{FONTS}</p>" + "<p>x" * 2000,
+        f"<p>{FONTS}</p>" + "<p>x</font>" * 2000,
+        "<p>" + FONTS.replace(">", "><!--</font>-->") + "</p>" + "<p>x" * 2000,
+        "<p>" + FONTS.replace(">", "><table></font></table>") + "</p>" + "<p>x" * 2000,
+        "<p>" + FONTS.replace(">", "><i title='</font>'>") + "</p>" + "<p>x" * 2000,
+        "<p " + " ".join([f"a{number}=1" for number in range(90_000)]) + ">x",
+        "<p " + " ".join([f"a{number}='>'" for number in range(90_000)]) + ">x",
+    ],
+)
+def test_what_fills_memory_is_cut(page: str) -> None:
+    text, is_cut = cut_source(page)
+    assert is_cut
+    assert len(read_html(page).shown_source) < 40 * len(text) + 10_000_000
+
+
+def test_ordinary_formatting_is_not_cut() -> None:
+    row = "<tr><td><font color=red size={0}>a <b class=x{0}>b</b></font><i id=n{0}>c</i></td></tr>"
+    page = "<table>" + "".join([row.format(number) for number in range(600)]) + "</table>"
+    assert not cut_source(page)[1]

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from kit.facts import make_facts
 from kit.made_mail import HEAD, view_and_facts
-from zajil.check.content.late_parts import MAX_PARTS, find_late_parts
 from zajil.check.content.run import look_inside, view_of
-from zajil.check.content.view import MAX_READ, MessageView
 from zajil.check.learned.tokens import find_tokens
 from zajil.message.fields import split_message
+from zajil.message.late_parts import MAX_PARTS, find_late_parts
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
+from zajil.message.view import MAX_READ, MessageView
 
 MIXED = HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n"
 PICTURE = b"--b\r\nContent-Type: image/png\r\n\r\n" + b"x" * 70 + b"\r\n"
