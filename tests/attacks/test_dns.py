@@ -21,7 +21,7 @@ from kit.clock import CountingRandom, FakeClock
 from kit.load import count_calls
 from kit.name_server import NameServer, Respond, name_server
 from zajil.check.sender.peer import check_iprev
-from zajil.config.options import DnsOptions
+from zajil.config.options_server import DnsOptions
 from zajil.dns.flow import Answer, Outcome, Question, run_flow
 from zajil.mailauth.spf import SpfQuery, check_spf
 from zajil.resolver.client import Resolver

@@ -22,7 +22,7 @@ import zajil
 from kit.lab_process import LabDomain, LabProcess
 from kit.mailbox import wait_for_message
 from kit.raw_smtp import RawPeer
-from zajil.config.options import ListenOptions
+from zajil.config.options_server import ListenOptions
 
 SOURCE = Path(zajil.__file__).parent
 CALLS = {

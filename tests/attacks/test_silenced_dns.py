@@ -22,8 +22,8 @@ from kit.facts import make_facts
 from kit.name_server import name_server
 from zajil.check.step import Checked, Checks
 from zajil.check.verdict.verdict import Action
-from zajil.config.options import DnsOptions
 from zajil.config.options_check import CheckOptions
+from zajil.config.options_server import DnsOptions
 from zajil.core.address import parse_address
 from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.message.fields import split_message

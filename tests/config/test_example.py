@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from zajil.config.example import example_file, example_values, reference_page
 from zajil.config.load import option_names, parse_configuration
-from zajil.config.options import Configuration, ServerOptions
+from zajil.config.options import Configuration
+from zajil.config.options_server import ServerOptions
 from zajil.config.toml_text import toml_value
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from kit.lab_process import LabDomain, LabProcess
 from kit.mailbox import wait_for_message
-from zajil.config.options import DnsOptions
+from zajil.config.options_server import DnsOptions
 from zajil.dns.flow import run_flow
 from zajil.mailauth.arc import ArcFound, verify_arc
 from zajil.mailauth.dkim_body import BodyDigests, body_needs

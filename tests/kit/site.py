@@ -20,7 +20,8 @@ from kit.checks import make_checks
 from kit.clock import FakeClock
 from kit.store import NOW_MS, make_intake, running
 from zajil.accept.context import ReceiveServices
-from zajil.config.options import LimitOptions, WebOptions
+from zajil.config.options import LimitOptions
+from zajil.config.options_users import WebOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId, MailId

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from zajil.config.options import StoreOptions
+from zajil.config.options_server import StoreOptions
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.errors import AlreadyExists

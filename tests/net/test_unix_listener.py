@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zajil.config.options import NetOptions
+from zajil.config.options_server import NetOptions
 from zajil.net.listener import BindFailed, bind_for_workers, bind_unix, name_of, remove_unix
 
 

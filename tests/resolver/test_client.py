@@ -16,7 +16,7 @@ import pytest
 
 from kit.clock import FakeClock
 from kit.name_server import NameServer, Respond, name_server
-from zajil.config.options import DnsOptions
+from zajil.config.options_server import DnsOptions
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.resolver.client import Resolver, find_name_servers, read_resolv_conf
 

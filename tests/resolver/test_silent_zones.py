@@ -17,7 +17,7 @@ import pytest
 
 from kit.clock import CountingRandom, FakeClock
 from kit.name_server import NameServer, name_server
-from zajil.config.options import DnsOptions
+from zajil.config.options_server import DnsOptions
 from zajil.dns.flow import Answer, Outcome, Question, run_flow
 from zajil.resolver.back_off import FIRST_REST_MS, REST_MS
 from zajil.resolver.client import Resolver

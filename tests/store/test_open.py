@@ -20,7 +20,7 @@ from kit.store import (
     open_test_store,
     small_store_options,
 )
-from zajil.config.options import StoreOptions
+from zajil.config.options_server import StoreOptions
 from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT
 from zajil.net.system import SystemClock
 from zajil.store import migrations

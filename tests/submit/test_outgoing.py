@@ -33,7 +33,7 @@ from zajil.accept.held_notice import (
 from zajil.app.chores import repeated
 from zajil.check.step import Checked
 from zajil.check.verdict.verdict import Action, Thresholds, Verdict
-from zajil.config.options import SubmitOptions
+from zajil.config.options_users import SubmitOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId, MailId

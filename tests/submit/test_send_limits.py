@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from kit.clock import FakeClock
 from kit.store import make_account, make_intake, running
 from kit.talk import talk_to_submission
-from zajil.config.options import SubmitOptions
+from zajil.config.options_users import SubmitOptions
 from zajil.core.address import parse_address
 from zajil.core.errors import AlreadyExists
 from zajil.core.ids import AccountId

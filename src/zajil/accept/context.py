@@ -11,7 +11,8 @@ from zajil.accept.own_mail import OwnMailer
 from zajil.accept.spool import Spool
 from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.step import Checks
-from zajil.config.options import LimitOptions, SubmitOptions
+from zajil.config.options import LimitOptions
+from zajil.config.options_users import SubmitOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.service import Service
 from zajil.keys.sign import BODY_NEED, Signer

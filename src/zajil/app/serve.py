@@ -20,7 +20,8 @@ from zajil.app.resources import ACCOUNTS
 from zajil.app.worker import Shared, close_sockets, run_worker
 from zajil.check.content.lookalike import load_tables
 from zajil.config.load import BadConfiguration
-from zajil.config.options import Configuration, ListenOptions
+from zajil.config.options import Configuration
+from zajil.config.options_server import ListenOptions
 from zajil.core.errors import Unavailable
 from zajil.core.service import Service
 from zajil.net.limits import SessionTable

@@ -70,7 +70,7 @@ def run_with_resolver(
 
 
 def _make_resolver(nameserver: str | None, timeout_seconds: float) -> Resolver:
-    from zajil.config.options import DnsOptions
+    from zajil.config.options_server import DnsOptions
     from zajil.net.system import SystemClock, system_random
     from zajil.resolver.client import Resolver
 

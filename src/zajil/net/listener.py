@@ -10,7 +10,7 @@ import stat
 from contextlib import suppress
 
 from zajil.config.kinds import UNIX_PREFIX
-from zajil.config.options import NetOptions
+from zajil.config.options_server import NetOptions
 from zajil.core.errors import Unavailable
 from zajil.net.peer import join_host_port, split_host_port
 

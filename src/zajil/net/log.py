@@ -17,7 +17,7 @@ from typing import Any, Protocol, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from zajil.config.options import LogOptions
+from zajil.config.options_server import LogOptions
 from zajil.core.clock import Clock
 from zajil.net.log_text import escape_lines, write_json, write_text
 from zajil.net.peer import Peer

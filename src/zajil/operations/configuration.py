@@ -16,7 +16,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from zajil.check.verdict.signals import SIGNALS
-from zajil.config.options import Configuration, ServerOptions, TlsOptions
+from zajil.config.options import Configuration
+from zajil.config.options_server import ServerOptions, TlsOptions
 from zajil.core.domain import is_public_name
 from zajil.operations.as_user import first_unreadable, python_paths
 from zajil.operations.open import WrongUser, as_server_user, find_user

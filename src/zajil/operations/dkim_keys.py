@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from zajil.config.options import DnsOptions
 from zajil.config.options_keys import KeyOptions
+from zajil.config.options_server import DnsOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.errors import Refused
 from zajil.dns.flow import run_flow

@@ -15,7 +15,7 @@ from typing import Any
 
 import dns.rcode
 
-from zajil.config.options import DnsOptions
+from zajil.config.options_server import DnsOptions
 from zajil.core.clock import Clock, Random
 from zajil.dns.flow import Answer, Outcome, Question
 from zajil.resolver.back_off import ZoneBackOffs, zone_of

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from zajil.config.options import DnsOptions
+from zajil.config.options_server import DnsOptions
 from zajil.core.clock import Clock, Random
 from zajil.dns.flow import Question
 from zajil.resolver.back_off import ServerBackOff

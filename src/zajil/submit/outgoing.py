@@ -19,7 +19,7 @@ from zajil.accept.transaction import Transaction
 from zajil.check.sender.correspondent import address_key
 from zajil.check.step import Checked
 from zajil.check.verdict.verdict import Thresholds
-from zajil.config.options import SubmitOptions
+from zajil.config.options_users import SubmitOptions
 from zajil.core.ids import AccountId
 from zajil.login.account import Account
 from zajil.route.recipient import Local

@@ -7,7 +7,7 @@ and a person understands when they end. How many recipients one mail may have is
 
 from __future__ import annotations
 
-from zajil.config.options import SubmitOptions
+from zajil.config.options_users import SubmitOptions
 from zajil.store.feedback.send_counts import DAY_MS, MINUTE_MS, SendCounts, SendLimit
 
 

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zajil.config.options import WebOptions
+from zajil.config.options_users import WebOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId
 from zajil.core.service import Service

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from zajil.config.options import WebOptions
+from zajil.config.options_users import WebOptions
 from zajil.core.address import Address
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import MailboxId, MailId

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
-from zajil.config.options import StoreOptions
+from zajil.config.options_server import StoreOptions
 from zajil.core.clock import Clock
 from zajil.core.units import format_size
 from zajil.store.engine.dialect import Dialect, Progress

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.config.options import StoreOptions
+from zajil.config.options_server import StoreOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId, NodeId
 from zajil.core.units import format_size
