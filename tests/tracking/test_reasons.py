@@ -122,7 +122,7 @@ MODULES = [
 ]
 NO_REASONS = {
     *("dns lists", "spf helo", "not scanned", "no time left", "spf", "overridden by local policy"),
-    *("DNS list %s works again", "DNS list %s does not count until it works: %s", "no name"),
+    *("DNS list works again", "DNS list does not count until it works", "no name"),
     *("cannot tell a sender; it is tried again", "cannot write a DSN", "internal error"),
     *("cannot settle a mail; it may be sent twice", "cannot settle a mail as a whole"),
     *("a lease was lost", "the store does not answer", "bad reply: more answers than questions"),

@@ -8,7 +8,6 @@ algorithm or issuer named inside of it can fool us (CVE-2021-29157).
 from __future__ import annotations
 
 import json
-import logging
 import ssl
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,8 +16,6 @@ import httpx
 
 from zajil.core.clock import Clock
 from zajil.core.errors import Unavailable
-
-logger = logging.getLogger(__name__)
 
 _TIMEOUT_SECONDS = 5.0
 """A person waits for the log-in."""

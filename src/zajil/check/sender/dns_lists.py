@@ -9,14 +9,13 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
-from zajil.dns.flow import Answer, Outcome, Question, Resolve
+import structlog
 
-logger = logging.getLogger(__name__)
+from zajil.dns.flow import Answer, Outcome, Question, Resolve
 
 _LISTINGS = IPv4Network("127.0.0.0/8")
 _ERRORS = IPv4Network("127.255.255.0/24")
@@ -114,9 +113,11 @@ class DnsLists:
         self._tested.add(zone)
         if reason is None:
             if self.broken.pop(zone, None) is not None:
-                logger.warning("DNS list %s works again", zone)
+                structlog.get_logger("zajil").warning("DNS list works again", zone=zone)
         elif zone not in self.broken:
-            logger.warning("DNS list %s does not count until it works: %s", zone, reason)
+            structlog.get_logger("zajil").warning(
+                "DNS list does not count until it works", zone=zone, reason=reason
+            )
             self.broken[zone] = reason
         else:
             self.broken[zone] = reason

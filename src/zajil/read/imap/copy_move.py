@@ -11,9 +11,10 @@ and nobody else could write meanwhile. One portion is copied whole or not at all
 
 from __future__ import annotations
 
-import logging
 from array import array
 from collections.abc import Sequence
+
+import structlog
 
 from zajil.core.ids import Uid
 from zajil.imap.command import Copy
@@ -32,8 +33,6 @@ from zajil.store.mail.message_changes import (
     expunge_messages,
     move_messages,
 )
-
-logger = logging.getLogger(__name__)
 
 
 async def copy(context: Context, command: Copy) -> Completion:
@@ -112,7 +111,11 @@ class _Transfer:
         except NoSuchMailbox:
             return  # with all that was in it
         except StoreError as error:
-            logger.error("IMAP: copies of a failed COPY stay in %s: %s", target.name, error)
+            structlog.get_logger("zajil").error(
+                "IMAP: copies of a failed COPY stay in the mailbox",
+                mailbox=target.name,
+                reason=str(error),
+            )
 
     def finish(self, refusal: Completion | None) -> Completion:
         """Say what has been done."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from array import array
 from bisect import bisect_left
 from contextlib import suppress
+
+import structlog
 
 from zajil.core.ids import ModSeq, Uid
 from zajil.imap.command import Select
@@ -20,8 +21,6 @@ from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailboxes import Mailbox
 from zajil.store.mail.messages import MailboxChanges, changes_since, take_snapshot
 from zajil.store.mail.recent import TakeRecent, take_recent
-
-logger = logging.getLogger(__name__)
 
 
 async def select(context: Context, command: Select) -> Completion:
@@ -81,7 +80,9 @@ async def _take_recent(context: Context, box: Mailbox, recent_from: Uid, until: 
         return await context.store.write(take_recent, item)
     except StoreError as error:
         # A mailbox must open also where nothing can be written, to make room for instance.
-        logger.warning("IMAP: no message is marked as recent: %s", error)
+        structlog.get_logger("zajil").warning(
+            "IMAP: no message is marked as recent", reason=str(error)
+        )
         return until
 
 

@@ -6,8 +6,9 @@ ours leaves this file as an exception, and the connection ends with BYE.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
+
+import structlog
 
 from zajil.core.clock import Clock
 from zajil.core.service import Service
@@ -28,8 +29,6 @@ from zajil.read.imap.search import search
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
-
-logger = logging.getLogger(__name__)
 
 _UNAVAILABLE = Completion("NO", "try again later", "UNAVAILABLE")
 
@@ -105,7 +104,7 @@ class ImapSession:
             if self._context is not None and self._context.view is not None:
                 self._context.view.changed = True
         except StoreError as error:
-            logger.error("IMAP: the store cannot answer: %s", error)
+            structlog.get_logger("zajil").error("IMAP: the store cannot answer", reason=str(error))
             completion = _UNAVAILABLE
         if completion is not None and await self._report(event):
             self._engine.complete(completion)
@@ -117,7 +116,9 @@ class ImapSession:
 
     def closed(self, reason: str) -> None:
         """Let go of the mailbox."""
-        logger.debug("IMAP session of %s closed: %s", self._peer, reason)
+        structlog.get_logger("zajil").debug(
+            "IMAP session closed", peer=str(self._peer), reason=reason
+        )
         self._log_in.close()
         self._leave()
 
@@ -261,7 +262,7 @@ class ImapSession:
             )
         except StoreError as error:
             # What was asked has been done: its answer must not say otherwise.
-            logger.error("IMAP: the store cannot answer: %s", error)
+            structlog.get_logger("zajil").error("IMAP: the store cannot answer", reason=str(error))
             return True
 
     def _leave(self) -> None:
