@@ -14,12 +14,11 @@ import zlib
 import pytest
 
 from kit.reports import REPORT
-from zajil.mailauth.dmarc_report import BadReport
-from zajil.mailauth.dmarc_report_read import MAX_DEPTH, MAX_ELEMENTS, MAX_ROWS, read_report
-from zajil.mailauth.dmarc_report_write import write_report
-from zajil.mailauth.report_file import FREE_SIZE, MAX_PACKED, unpack_report
-from zajil.mailauth.report_mail import read_packed_report, read_report_mail
 from zajil.message.transfer import encode_base64
+from zajil.reports.dmarc.mail import read_packed_report, read_report_mail
+from zajil.reports.dmarc.read_xml import MAX_DEPTH, MAX_ELEMENTS, MAX_ROWS, read_report
+from zajil.reports.dmarc.write_xml import write_report
+from zajil.reports.packing import FREE_SIZE, MAX_PACKED, BadReport, unpack_report
 
 GOOD = write_report(REPORT)
 ROOT = b"<feedback xmlns='urn:ietf:params:xml:ns:dmarc-2.0'>"

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from kit.reports import BEGIN_S, OLD_REPORT, POLICY, REPORT, ROW
+from kit.reports import BEGIN_S, OLD_REPORT, REPORT, ROW, counted
 from zajil.cli.main import main
 from zajil.config.load import load_configuration
-from zajil.mailauth.dmarc_report_write import write_report
 from zajil.operations.open import open_admin_store
-from zajil.store.reports.dmarc_seen import SeenDomain, count_seen
+from zajil.reports.dmarc.write_xml import write_report
+from zajil.store.reports.intervals import count_intervals
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -91,9 +91,9 @@ def test_without_mail_nothing_is_sent(run: Run) -> None:
 def test_a_report_that_is_due_is_sent_and_told_as_json_alone(run: Run) -> None:
     """Programs read stdout: nothing but the object may stand there."""
     begin_ms, rua = BEGIN_S * 1000, ("mailto:dmarc-reports@north.test",)
-    seen = SeenDomain(POLICY, rua, begin_ms, begin_ms + 86_400_000, (ROW,))
+    seen = counted(ROW, begin_ms=begin_ms, end_ms=begin_ms + 86_400_000, report_to=rua)
     with open_admin_store(load_configuration(Path(os.environ["ZAJIL_CONFIG"]))) as store:
-        store.write_now(count_seen, (seen,))
+        store.write_now(count_intervals, (seen,))
     (sent,) = as_json(run, "send")["sent"]
     assert (sent["domain"], sent["begin_ms"]) == ("north.test", begin_ms)
     assert sent["recipients"] == ["dmarc-reports@north.test"]

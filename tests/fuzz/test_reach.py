@@ -11,7 +11,7 @@ import pytest
 
 from kit.fuzz_reach import LEFT_OUT, ROOMS, SOURCE, is_left_out, lines_of_functions
 
-FLOORS = {"check": 94.0, "message": 95.5, "mailauth": 95.0, "read": 95.5}
+FLOORS = {"check": 94.0, "message": 95.5, "mailauth": 95.0, "read": 95.5, "reports": 95.0}
 """Percent of the lines of each room, a little under what is measured."""
 RUNS = 100
 

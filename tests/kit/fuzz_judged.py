@@ -20,7 +20,6 @@ from kit.mail import NOON_MS, make_message
 from kit.zone import Zone, ZoneResolver, answer_from_zone
 from zajil.check.content.phishing import Protected
 from zajil.check.content.run import look_inside, view_of
-from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.facts import MessageFacts
 from zajil.check.file_facts import facts_of_file
 from zajil.check.learned.classifier import classify, telling_words
@@ -44,8 +43,9 @@ from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.mailauth.dkim_sign import SigningKey
 from zajil.message.fields import read_fields, split_message
 from zajil.net.peer import LOCAL, Peer
+from zajil.reports.dmarc.counts import DmarcCounts
 from zajil.store.feedback.reputation import INSTALLATION, Counts, Did
-from zajil.store.reports.dmarc_seen import SeenDomain
+from zajil.store.reports.intervals import CountedInterval
 from zajil.tracking.events import FaultHappened
 
 _NOW_S = NOON_MS // 1000
@@ -169,7 +169,7 @@ def _judge(data: bytes) -> None:
 
 
 async def _judge_all(data: bytes) -> None:
-    seen: list[tuple[SeenDomain, ...]] = []
+    seen: list[tuple[CountedInterval, ...]] = []
     counts = DmarcCounts(seen.append, 3_600_000)
     checks = Checks(
         *(_OPTIONS, _Late().resolve, "mx.north.test", "north.test".__eq__, None, _PROTECTED)
@@ -187,7 +187,7 @@ async def _judge_all(data: bytes) -> None:
             counts.note(checked.sender, facts, checked.action)
     counts.flush()
     for rows in seen:
-        assert all(row.policy.domain.isascii() for row in rows)
+        assert all(row.domain.isascii() for row in rows)
 
 
 def _tell(checked: Checked, facts: MessageFacts) -> None:

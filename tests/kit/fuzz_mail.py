@@ -15,13 +15,6 @@ from zajil.core.ids import BlobId, ModSeq, Uid
 from zajil.imap.fetch_item import Attribute, BodySection, FetchItem, SectionText
 from zajil.imap.grammar import BadSyntax, Scanner
 from zajil.imap.search_key import parse_search
-from zajil.mailauth.dmarc_report import BadReport
-from zajil.mailauth.report_mail import (
-    ReportMail,
-    build_report_mail,
-    looks_like_report,
-    read_report_mail,
-)
 from zajil.message.build import (
     Attachment,
     BadValue,
@@ -49,6 +42,13 @@ from zajil.read.imap.search_text import MessageText
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.read.safe_html import safe_style
 from zajil.read.view import Person, summarise, view_message
+from zajil.reports.dmarc.mail import (
+    ReportMail,
+    build_report_mail,
+    looks_like_report,
+    read_report_mail,
+)
+from zajil.reports.packing import BadReport
 from zajil.store.mail.blobs import BlobReader
 from zajil.store.mail.messages import Message, MessageReader
 

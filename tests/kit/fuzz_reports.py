@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 from contextlib import suppress
+from dataclasses import fields
+from typing import Any
 
 from kit.fuzz import Target
 from kit.fuzz_seeds import ARCHIVES
 from kit.reports import OLD_REPORT, REPORT
-from zajil.mailauth.dmarc_report import BadReport
-from zajil.mailauth.dmarc_report_read import read_report
-from zajil.mailauth.dmarc_report_write import write_report
-from zajil.mailauth.failure_report import MAX_HEADER, read_failure_report
-from zajil.mailauth.report_consent import parse_destination
-from zajil.mailauth.report_file import MAX_UNPACKED, pack_report, unpack_report
+from zajil.reports.dmarc.codec import from_store, to_store
+from zajil.reports.dmarc.consent import parse_destination
+from zajil.reports.dmarc.failure import MAX_HEADER, FailureReport, read_failure_report
+from zajil.reports.dmarc.read_xml import read_report
+from zajil.reports.dmarc.report import AggregateReport
+from zajil.reports.dmarc.write_xml import write_report
+from zajil.reports.packing import MAX_UNPACKED, BadReport, pack_report, unpack_report
+from zajil.store.reports.received import LoadedReport, StoredReport
 
 _XML = (
     *(
@@ -61,6 +65,7 @@ def _xml(data: bytes) -> None:
         return
     again = read_report(write_report(report))
     assert (again.rows, again.policy) == (report.rows, report.policy)
+    assert _through_the_store(report) == report
 
 
 def _file(data: bytes) -> None:
@@ -76,6 +81,19 @@ def _feedback(data: bytes) -> None:
         report = read_failure_report(body, header)
         assert len(report.header) <= MAX_HEADER
         assert "\0" not in report.header
+        assert _through_the_store(report) == report
+
+
+def _through_the_store(
+    report: AggregateReport | FailureReport,
+) -> AggregateReport | FailureReport:
+    """Return a report as it comes back out of the columns that the store keeps."""
+    new = to_store(report, sender="", is_proven=False, received_ms=0)
+    columns: dict[str, Any] = {
+        field.name: getattr(new, field.name, 0) for field in fields(StoredReport)
+    }
+    rows = tuple([(row.content, row.count) for row in new.rows])
+    return from_store(LoadedReport(StoredReport(**columns), new.content, rows))
 
 
 def _address(data: bytes) -> None:

@@ -27,9 +27,9 @@ from zajil.mailauth.dkim_sign import CannotSign, SigningKey
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import DmarcQuery, check_dmarc, look_up_policies
 from zajil.mailauth.dmarc_record import parse_dmarc_record
-from zajil.mailauth.report_consent import find_consent
 from zajil.mailauth.spf import SpfFound
 from zajil.message.fields import Field, read_fields, split_message
+from zajil.reports.dmarc.consent import find_consent
 
 _KEY = SigningKey(
     "north.test", "k", "ed25519-sha256", Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -216,4 +216,4 @@ def _policies(data: bytes) -> None:
         record = parse_dmarc_record(text)
         if record is not None:
             consent = run_flow_on_zone(find_consent("south.test", record.report_to), zone)
-            assert all(one.is_ascii for one in consent.destinations)
+            assert all(one.is_ascii for one in consent.addresses)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from zajil.mailauth.dmarc_report import (
+from zajil.reports.dmarc.codec import decode_row, encode_details, encode_row
+from zajil.reports.dmarc.report import (
+    DMARC,
     AggregateReport,
     DkimResult,
     PolicyOverride,
@@ -14,6 +17,7 @@ from zajil.mailauth.dmarc_report import (
     ReportRow,
     SpfResult,
 )
+from zajil.store.reports.intervals import CountedInterval, CountedRow, LoadedInterval
 
 BEGIN_S = 1_700_006_400
 """A midnight."""
@@ -50,6 +54,30 @@ REPORT = AggregateReport(
     rows=(ROW, BAD_ROW),
     generator="Zajil",
 )
+
+
+def counted(
+    *rows: ReportRow,
+    begin_ms: int,
+    end_ms: int,
+    policy: PublishedPolicy = POLICY,
+    report_to: Sequence[str] = (),
+) -> CountedInterval:
+    """Make what one worker counted for a domain."""
+    return CountedInterval(
+        kind=DMARC,
+        domain=policy.domain,
+        begin_ms=begin_ms,
+        end_ms=end_ms,
+        details=encode_details(policy, report_to),
+        rows=tuple([CountedRow(encode_row(replace(row, count=0)), row.count) for row in rows]),
+    )
+
+
+def counted_rows(counted: CountedInterval | LoadedInterval) -> tuple[ReportRow, ...]:
+    """Return the rows of a report on what was counted."""
+    return tuple([decode_row(row.content, row.count) for row in counted.rows])
+
 
 _LETTERS = st.characters(
     codec="utf-8", exclude_categories=("Cc", "Cs", "Cn"), exclude_characters="\ufffe\uffff"

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from zajil.accept.known_peers import KnownPeers
 from zajil.accept.own_mail import OwnMailer
 from zajil.accept.spool import Spool
-from zajil.check.dmarc_counts import DmarcCounts
+from zajil.check.facts import MessageFacts
+from zajil.check.sender.sender import SenderFindings
 from zajil.check.step import Checks
+from zajil.check.verdict.verdict import Action
 from zajil.config.options import LimitOptions
 from zajil.config.options_users import SubmitOptions
 from zajil.core.clock import Clock, Random
@@ -39,8 +41,8 @@ class ReceiveServices:
     """``None``: no peer is held in a tarpit."""
     signer: Signer | None = None
     """``None``: nothing is signed (``keys.sign``)."""
-    dmarc_counts: DmarcCounts | None = None
-    """``None``: nobody is told of mail in his name (``check.dmarc.report_interval``)."""
+    note_result: Callable[[SenderFindings, MessageFacts, Action], object] | None = None
+    """Counts each mail for DMARC reports; ``None``: none are sent (``check.dmarc``)."""
     refusals: RefusalBudget | None = None
     """How many refusals of one peer are kept; ``None``: all."""
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep

@@ -141,7 +141,7 @@ def receive_services(resources: WorkerResources, name: Service) -> ReceiveServic
         configuration.submit if name.is_for_users else None,
         KnownPeers(tarpit_ms) if tarpit_ms else None,
         resources.signer,
-        resources.dmarc_counts,
+        None if resources.dmarc_counts is None else resources.dmarc_counts.note,
         resources.refusals,
     )
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zajil.accept.own_mail import OwnMailer
-from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.step import Checks
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.keys.sign import Signer
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
+from zajil.reports.dmarc.counts import DmarcCounts
 from zajil.resolver.client import Resolver
 from zajil.store.engine.open import Store
 from zajil.tls.keeper import TlsKeeper

@@ -18,9 +18,10 @@ from zajil.check.learned.greylist import prune_greylist
 from zajil.check.learned.reputation import forget_history, learner_of
 from zajil.check.learned.trainer import Trainer
 from zajil.core.clock import Clock
-from zajil.deliver.dmarc_reporter import DmarcReporter
 from zajil.keys.upkeep import KeyUpkeep
-from zajil.receive.report_collector import ReportCollector
+from zajil.reports.dmarc.collector import ReportCollector
+from zajil.reports.dmarc.sending import DmarcReports
+from zajil.reports.sending import ReportSender
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, delete_events, delete_mails, record_events
 from zajil.tls.certificate import DAY_MS, read_certificate
@@ -51,7 +52,7 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         repeated("DMARC reports received", _MINUTE, collector.look),
     ]
     if dmarc.report_interval_ms:
-        chores.append(repeated("DMARC reports sent", 5 * _MINUTE, _reporter(resources).look))
+        chores.append(repeated("DMARC reports sent", 5 * _MINUTE, _report_sender(resources).look))
     if resources.signer is not None:
         keys = KeyUpkeep(store, resources.resolver.resolve, configuration.keys, clock)
         chores.append(Chore("signing keys", keys.run))
@@ -63,11 +64,11 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
     return chores
 
 
-def _reporter(resources: WorkerResources) -> DmarcReporter:
-    return DmarcReporter(
+def _report_sender(resources: WorkerResources) -> ReportSender:
+    return ReportSender(
+        DmarcReports(resources.configuration.check.dmarc.report_contact),
         own_mailer(resources),
         resources.resolver.resolve,
-        resources.configuration.check.dmarc,
         hostname=resources.configuration.server.hostname,
     )
 

@@ -20,7 +20,6 @@ from zajil.app.listeners import record_floods
 from zajil.app.reload import take_over
 from zajil.app.resources import WorkerResources
 from zajil.app.services import make_parts
-from zajil.check.dmarc_counts import DmarcCounts
 from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.step import Checks
 from zajil.config.load import BadConfiguration
@@ -33,12 +32,13 @@ from zajil.net.limits import SessionTable
 from zajil.net.log import EventLog
 from zajil.net.supervise import WorkerPipes
 from zajil.net.system import BufferedRandom, SystemClock
+from zajil.reports.dmarc.counts import DmarcCounts
 from zajil.resolver.client import Resolver
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import ServerLock
 from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.room import Caps
-from zajil.store.reports.dmarc_seen import count_seen
+from zajil.store.reports.intervals import count_intervals
 from zajil.tls.context import BadCertificate
 from zajil.tls.keeper import TlsKeeper
 
@@ -185,7 +185,7 @@ class Worker:
         shared, configuration = self.shared, self.configuration
         resolver = Resolver(configuration.dns, self.clock, self.random)
         dmarc_interval_ms = configuration.check.dmarc.report_interval_ms
-        count = functools.partial(store.write_later, count_seen)
+        count = functools.partial(store.write_later, count_intervals)
         return WorkerResources(
             configuration=configuration,
             worker=self.number,

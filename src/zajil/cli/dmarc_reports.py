@@ -13,10 +13,10 @@ from zajil.cli.message_file import read_bounded
 from zajil.cli.output import AsJson, print_json, print_table, printable, spell_time
 
 if TYPE_CHECKING:
-    from zajil.mailauth.dmarc_report import AggregateReport, ReportRow
-    from zajil.mailauth.failure_report import FailureReport
     from zajil.operations.dmarc_reports import ReportSurroundings
-    from zajil.store.reports.dmarc_reports import SourceSummary, StoredReport
+    from zajil.reports.dmarc.failure import FailureReport
+    from zajil.reports.dmarc.report import AggregateReport, ReportRow
+    from zajil.store.reports.received import SourceSummary, StoredReport
 
 _DAY_MS = 86_400_000
 
@@ -51,7 +51,7 @@ def list_all(
     from zajil.core.domain import to_ascii
     from zajil.net.system import SystemClock
     from zajil.operations.dmarc_reports import collect_reports
-    from zajil.store.reports.dmarc_reports import ReportQuery, list_reports, summarize_sources
+    from zajil.store.reports.received import ReportQuery, list_reports, summarize_sources
 
     now_ms = SystemClock().now_ms()
     name = to_ascii(domain) if domain else None
@@ -80,11 +80,13 @@ def show(
 
     Exit status: 0 done, 1 there is no such report, 2 wrong usage.
     """
-    from zajil.mailauth.dmarc_report import AggregateReport
-    from zajil.store.reports.dmarc_reports import load_report
+    from zajil.reports.dmarc.codec import from_store
+    from zajil.reports.dmarc.report import AggregateReport
+    from zajil.store.reports.received import load_report
 
     with opened_store(context) as store:
-        stored, report = store.read_now(lambda conn: load_report(conn, number))
+        loaded = store.read_now(lambda conn: load_report(conn, number))
+    stored, report = loaded.stored, from_store(loaded)
     if as_json:
         print_json({**asdict(stored), "report": asdict(report)})
         return

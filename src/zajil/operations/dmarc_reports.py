@@ -11,16 +11,18 @@ from zajil.accept.own_mail import OwnMailer
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.core.errors import Refused
-from zajil.deliver.dmarc_reporter import DmarcReporter, Sent
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
-from zajil.mailauth.dmarc_report import BadReport
-from zajil.mailauth.report_mail import looks_like_report, read_packed_report, read_report_mail
-from zajil.receive.report_collector import ReportCollector, is_ours, reported_domain
+from zajil.reports.dmarc.codec import to_store
+from zajil.reports.dmarc.collector import ReportCollector, is_ours, reported_domain
+from zajil.reports.dmarc.mail import looks_like_report, read_packed_report, read_report_mail
+from zajil.reports.dmarc.sending import DmarcReports
+from zajil.reports.packing import BadReport
+from zajil.reports.sending import ReportSender, Sent
 from zajil.resolver.client import Resolver
 from zajil.store.engine.open import Store
 from zajil.store.people.directory import load_domains
-from zajil.store.reports.dmarc_reports import NewReport, add_reports
+from zajil.store.reports.received import add_reports
 
 T = TypeVar("T")
 
@@ -66,7 +68,8 @@ def import_report(store: Store, content: bytes, now_ms: int) -> int | None:
     about = reported_domain(report)
     if not is_ours(about, store.read_now(load_domains)):
         raise NotOurReport(f"it is about {about}, which is not a domain of this server")
-    return store.write_now(add_reports, NewReport(report, "", True, now_ms))
+    new = to_store(report, sender="", is_proven=True, received_ms=now_ms)
+    return store.write_now(add_reports, new)
 
 
 def send_reports(store: Store, around: ReportSurroundings, *, at_once: bool) -> list[Sent]:
@@ -90,10 +93,10 @@ def send_reports(store: Store, around: ReportSurroundings, *, at_once: bool) -> 
             lifetime_ms=configuration.queue.lifetime_ms,
             signer=signer,
         )
-        reporter = DmarcReporter(
+        reporter = ReportSender(
+            DmarcReports(configuration.check.dmarc.report_contact),
             mailer,
             resolver.resolve,
-            configuration.check.dmarc,
             hostname=configuration.server.hostname,
         )
         try:

@@ -75,9 +75,9 @@ async def _decide(session: Connection, transaction: Transaction) -> Incoming | R
         return replies.FOLDED_START
     faults = Faults(now_ms)
     checked = await session.services.checks.check_message(facts, session.looked)
-    counts = session.services.dmarc_counts
-    if counts is not None:
-        faults.run("report", lambda: counts.note(checked.sender, facts, checked.action), None)
+    note_result = session.services.note_result
+    if note_result is not None:
+        faults.run("report", lambda: note_result(checked.sender, facts, checked.action), None)
     received = received_event(facts)
     transaction.events += (received, *checked.events)
     refusal = verdict_refusal(checked)

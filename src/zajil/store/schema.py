@@ -337,29 +337,30 @@ dkim_key = sa.Table(
     sqlite_with_rowid=False,
 )
 
-# Domains whose mail we saw and which ask for reports (RFC 9990); one row, and one report, for each
+# What is counted for reports to others (RFC 9990), by domain; one row, and one report, for each
 # interval.
-dmarc_seen_domain = sa.Table(
-    "dmarc_seen_domain",
+report_interval = sa.Table(
+    "report_interval",
     metadata,
-    sa.Column("domain", KEY, primary_key=True),  # where the record was found, ASCII
+    sa.Column("kind", KEY, primary_key=True),  # of report: dmarc
+    sa.Column("domain", KEY, primary_key=True),  # ASCII
     sa.Column("begin_ms", NUMBER, primary_key=True, autoincrement=False),
     sa.Column("end_ms", NUMBER, nullable=False),
-    sa.Column("policy", sa.Text, nullable=False),  # JSON of mailauth.dmarc_report.PublishedPolicy
-    sa.Column("report_to", sa.Text, nullable=False),  # JSON array of URIs
+    sa.Column("details", sa.Text, nullable=False),  # JSON of reports: policy, where reports go
     sa.Column("lease_until_ms", NUMBER, nullable=False),  # a worker makes its report until then
     sa.Column("done_ms", NUMBER),  # when it was reported, or given up; null: it is open
     sa.Column("outcome", sa.Text, nullable=False),  # a sentence for a person
     sqlite_with_rowid=False,
 )
 
-dmarc_seen_row = sa.Table(
-    "dmarc_seen_row",
+report_interval_row = sa.Table(
+    "report_interval_row",
     metadata,
+    sa.Column("kind", KEY, primary_key=True),
     sa.Column("domain", KEY, primary_key=True),
     sa.Column("begin_ms", NUMBER, primary_key=True, autoincrement=False),
     sa.Column("digest", KEY, primary_key=True),  # of content
-    sa.Column("content", sa.Text, nullable=False),  # JSON of ReportRow, without its count
+    sa.Column("content", sa.Text, nullable=False),  # JSON of reports, without the count
     sa.Column("count", NUMBER, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -398,7 +399,7 @@ dmarc_report_row = sa.Table(
     sa.Column("disposition", KEY, nullable=False),
     sa.Column("dkim", KEY, nullable=False),
     sa.Column("spf", KEY, nullable=False),
-    sa.Column("content", sa.Text, nullable=False),  # JSON of ReportRow
+    sa.Column("content", sa.Text, nullable=False),  # JSON of reports
     sqlite_with_rowid=False,
 )
 

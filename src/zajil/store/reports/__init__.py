@@ -1,1 +1,5 @@
-"""DMARC reports: what is counted for others, and what others sent."""
+"""Rows of reports to others and from others. What they mean is decided in ``reports``.
+
+Reading order: ``intervals`` (what is counted until it is reported), ``received`` (reports of
+others about our domains).
+"""

@@ -18,15 +18,15 @@ from typing import NoReturn, TypeVar
 from xml.parsers import expat
 
 from zajil.core.domain import BadDomain, to_ascii
-from zajil.mailauth.dmarc_report import (
+from zajil.reports.dmarc.report import (
     AggregateReport,
-    BadReport,
     DkimResult,
     PolicyOverride,
     PublishedPolicy,
     ReportRow,
     SpfResult,
 )
+from zajil.reports.packing import BadReport
 
 MAX_ELEMENTS = 400_000
 """A row has about 20 to 30."""

@@ -1,17 +1,8 @@
-"""Counts of received mail for DMARC reports, in memory until they are written (RFC 9990).
-
-Laws:
-- ``note`` costs the way of a mail a few microseconds: a lookup and an addition. What a report
-  needs of it is spelled out when it is written.
-- A worker that is killed loses what it counted within ``FLUSH_SECONDS``. Reports are statistics:
-  no mail waits for them, and none is written twice for them.
-- Bounded: past ``MAX_KEPT`` only what is known already is counted, until the next writing.
-"""
+"""Counts received mail for aggregate reports (RFC 9990)."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from zajil.check.facts import MessageFacts
@@ -20,19 +11,18 @@ from zajil.check.verdict.verdict import Action
 from zajil.core.address import Address
 from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.mailauth.dmarc_record import DmarcRecord
-from zajil.mailauth.dmarc_report import (
+from zajil.net.peer import LOCAL
+from zajil.reports.counts import Counts
+from zajil.reports.dmarc.codec import encode_details, encode_row
+from zajil.reports.dmarc.report import (
+    DMARC,
     DkimResult,
     PolicyOverride,
     PublishedPolicy,
     ReportRow,
     SpfResult,
 )
-from zajil.net.peer import LOCAL
-from zajil.store.reports.dmarc_seen import SeenDomain
 
-FLUSH_SECONDS = 10
-MAX_KEPT = 20_000
-"""Kinds of mail between two writings; about 20 MB."""
 MAX_SIGNATURES = 20
 """Of one row; RFC 9990 section 3.1.3 allows 100."""
 
@@ -40,8 +30,6 @@ MAX_SIGNATURES = 20
 class _Kind(NamedTuple):
     """What mails have in common that are counted as one."""
 
-    interval: int
-    policy_domain: str
     ip: str
     header_from: str
     envelope_from: str
@@ -58,21 +46,10 @@ class _Kind(NamedTuple):
     """Domain, selector and result of each signature."""
 
 
-class DmarcCounts:
+class DmarcCounts(Counts[_Kind, DmarcRecord]):
     """The counts of one worker."""
 
-    def __init__(self, write: Callable[[tuple[SeenDomain, ...]], object], interval_ms: int) -> None:
-        """Begin with nothing.
-
-        Args:
-            write: takes what was counted to ``store.reports.dmarc_seen.count_seen``; nobody waits.
-            interval_ms: of reports; 0: nothing is counted.
-        """
-        self._write = write
-        self._interval_ms = interval_ms
-        self._counts: dict[_Kind, int] = {}
-        self._records: dict[str, DmarcRecord] = {}
-        """As seen last, by domain."""
+    kind = DMARC
 
     def note(self, found: SenderFindings, facts: MessageFacts, action: Action) -> None:
         """Count a mail whose end was seen, whatever became of it.
@@ -80,10 +57,10 @@ class DmarcCounts:
         Args:
             found: what ``check_sender`` found.
             facts: the mail.
-            action: the verdict, or what was said to the peer.
+            action: the verdict, or what the peer was told.
         """
         dmarc, peer = found.dmarc, facts.peer
-        if not self._interval_ms or dmarc is None or peer is None or peer.host == LOCAL:
+        if dmarc is None or peer is None or peer.host == LOCAL:
             return
         record, domain = dmarc.record, dmarc.record_domain
         if record is None or domain is None or not record.report_to:
@@ -92,61 +69,25 @@ class DmarcCounts:
         if _is_report(to):
             return
         kind = _Kind(
-            facts.now_ms // self._interval_ms,
-            domain,
-            peer.host,
-            dmarc.domain,
-            facts.reverse_path.domain if facts.reverse_path is not None else "",
-            to[0].domain if to else "",
-            action,
-            dmarc.result,
-            dmarc.alignment,
-            dmarc.policy,
-            (override.kind, override.comment) if override is not None else None,
-            (found.spf.domain, found.spf.result) if found.spf is not None else None,
-            tuple([(one.domain, one.selector, one.result) for one in found.dkim]),
+            ip=peer.host,
+            header_from=dmarc.domain,
+            envelope_from=facts.reverse_path.domain if facts.reverse_path is not None else "",
+            envelope_to=to[0].domain if to else "",
+            action=action,
+            result=dmarc.result,
+            alignment=dmarc.alignment,
+            policy=dmarc.policy,
+            vouched=(override.kind, override.comment) if override is not None else None,
+            spf=(found.spf.domain, found.spf.result) if found.spf is not None else None,
+            dkim=tuple([(one.domain, one.selector, one.result) for one in found.dkim]),
         )
-        count = self._counts.get(kind, 0)
-        if count or len(self._counts) < MAX_KEPT:
-            self._counts[kind] = count + 1
-            self._records[domain] = record
+        self.add(facts.now_ms, domain, kind, record)
 
-    async def run(self) -> None:
-        """Write now and then, until cancelled; then what is left."""
-        try:
-            while True:
-                await asyncio.sleep(FLUSH_SECONDS)
-                self.flush()
-        finally:
-            self.flush()
+    def _row(self, row: _Kind, details: DmarcRecord) -> str:
+        return encode_row(_report_row(row, is_testing=details.is_testing))
 
-    def flush(self) -> None:
-        """Hand the counts to the writer; nobody waits, and a failure loses them."""
-        seen = self.take()
-        if seen:
-            self._write(seen)
-
-    def take(self) -> tuple[SeenDomain, ...]:
-        """Give what was counted, and begin anew."""
-        counts, records = self._counts, self._records
-        self._counts, self._records = {}, {}
-        rows: dict[tuple[int, str], list[ReportRow]] = {}
-        for kind, count in counts.items():
-            is_testing = records[kind.policy_domain].is_testing
-            row = _row(kind, count, is_testing=is_testing)
-            rows.setdefault((kind.interval, kind.policy_domain), []).append(row)
-        return tuple(
-            [
-                SeenDomain(
-                    _published(domain, records[domain]),
-                    records[domain].report_to,
-                    interval * self._interval_ms,
-                    (interval + 1) * self._interval_ms,
-                    tuple(found),
-                )
-                for (interval, domain), found in rows.items()
-            ]
-        )
+    def _about(self, domain: str, details: DmarcRecord) -> str:
+        return encode_details(_published(domain, details), details.report_to)
 
 
 def _is_report(recipients: Sequence[Address]) -> bool:
@@ -154,11 +95,11 @@ def _is_report(recipients: Sequence[Address]) -> bool:
     return len(recipients) == 1 and recipients[0].local_part.lower() == REPORTS_LOCAL_PART
 
 
-def _row(kind: _Kind, count: int, *, is_testing: bool) -> ReportRow:
+def _report_row(kind: _Kind, *, is_testing: bool) -> ReportRow:
     disposition, overrides = _disposition(kind, is_testing=is_testing)
     return ReportRow(
         source_ip=kind.ip,
-        count=count,
+        count=0,  # it stands beside the row
         disposition=disposition,
         dkim="pass" if "dkim" in kind.alignment else "fail",
         spf="pass" if "spf" in kind.alignment else "fail",

@@ -1,21 +1,16 @@
 """DMARC aggregate reports as values: what one receiver saw of one domain (RFC 9990).
 
-``dmarc_report_write`` and ``dmarc_report_read`` are their XML, ``report_file`` what they are packed
-in, ``report_mail`` the mails that carry them.
+``write_xml`` and ``read_xml`` are their XML, ``mail`` the mails that carry them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zajil.core.errors import Malformed
-
+DMARC = "dmarc"
+"""Key of the counts for these reports in the store."""
 NAMESPACE = "urn:ietf:params:xml:ns:dmarc-2.0"
 """RFC 9990 section 5.1. Reports of RFC 7489 have none."""
-
-
-class BadReport(Malformed, ValueError):
-    """It is no report, or not one that may be read; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)

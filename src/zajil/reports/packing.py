@@ -13,7 +13,12 @@ import gzip
 import struct
 import zlib
 
-from zajil.mailauth.dmarc_report import BadReport
+from zajil.core.errors import Malformed
+
+
+class BadReport(Malformed, ValueError):
+    """It is no report, or not one that may be read; the text says why."""
+
 
 MAX_PACKED = 10 * 1024 * 1024
 """A provider's report on a large domain has a few MiB."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zajil.mailauth.dmarc_report import BadReport
-from zajil.mailauth.failure_report import MAX_HEADER, read_failure_report
+from zajil.reports.dmarc.failure import MAX_HEADER, read_failure_report
+from zajil.reports.packing import BadReport
 
 BODY = (
     b"Feedback-Type: auth-failure\r\n"

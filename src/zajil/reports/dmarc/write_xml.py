@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from zajil.mailauth.dmarc_report import (
+from zajil.reports.dmarc.report import (
     NAMESPACE,
     AggregateReport,
     DkimResult,

@@ -1,17 +1,15 @@
 """Reports of others about our domains, as data (RFC 9990, RFC 9991).
 
 Laws:
-- A report is kept once: domain, sender and report id tell (RFC 9990 section 3.5.3). One whose mail
-  was proven never counts as the repetition of one whose mail was not.
+- A report is kept once: domain, sender and report id identify it (RFC 9990 section 3.5.3). One
+  whose mail was proven never counts as the repetition of one whose mail was not.
 - What is kept of a mail that failed is its header section, bounded; never its body.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,41 +17,60 @@ from sqlalchemy.engine import Connection
 from zajil.core.errors import NotFound
 from zajil.core.ids import BlobId, MailId
 from zajil.core.service import RecipientState
-from zajil.mailauth.dmarc_report import AggregateReport, ReportRow
-from zajil.mailauth.failure_report import FailureReport
 from zajil.store.engine.rows import insert_rows
-from zajil.store.reports.report_codec import decode_report, decode_row, encode_report, encode_row
 from zajil.store.schema import dmarc_report as report_table
 from zajil.store.schema import dmarc_report_mail, message, recipient
 from zajil.store.schema import dmarc_report_row as row_table
 
-MOST_REPORTS = 100_000
+MAX_REPORTS = 100_000
 """Of one installation: more than a thousand receivers, every day, for the whole time."""
 
 
 class NoSuchReport(NotFound):
-    """There is none of this number."""
+    """No report has this number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewReportRow:
+    """One row of an aggregate report."""
+
+    source_ip: str
+    header_from: str
+    count: int
+    disposition: str
+    dkim: str
+    """``pass`` or ``fail``."""
+    spf: str
+    content: str
+    """JSON of the whole row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewReport:
-    """A report that came, by mail or in a file."""
+    """A report that came, by mail or in a file; ``reports.dmarc.codec`` makes it."""
 
-    report: AggregateReport | FailureReport
+    kind: str
+    """``aggregate`` or ``failure``."""
+    domain: str
+    """Ours, ASCII."""
     sender: str
     """Domain in From of its mail, ASCII; ``""``: it was read from a file."""
+    report_id: str
     is_proven: bool
     """Its mail passed DMARC, or an operator brought it."""
+    organization: str
+    begin_ms: int
+    end_ms: int
     received_ms: int
+    messages: int
+    passed: int
+    content: str
+    """JSON of the report without its rows."""
+    rows: tuple[NewReportRow, ...] = ()
     mail_id: MailId | None = None
 
-    @property
-    def kind(self) -> str:
-        """``aggregate`` or ``failure``."""
-        return "aggregate" if isinstance(self.report, AggregateReport) else "failure"
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredReport:
     """One report, as a list shows it."""
 
@@ -74,6 +91,17 @@ class StoredReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedReport:
+    """A report with everything in it."""
+
+    stored: StoredReport
+    content: str
+    """JSON, as in ``NewReport``."""
+    rows: tuple[tuple[str, int], ...]
+    """JSON and count of each row, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSummary:
     """What all reports say of one source of mail for a domain."""
 
@@ -102,7 +130,7 @@ class ReportQuery:
 
 @dataclass(frozen=True, slots=True)
 class ReportInMail:
-    """A mail to the address for reports that nobody looked at yet."""
+    """A mail to the address for reports that was not examined yet."""
 
     mail_id: MailId
     at_ms: int
@@ -112,8 +140,8 @@ class ReportInMail:
 
 
 @dataclass(frozen=True, slots=True)
-class LookedAt:
-    """A mail that was looked at."""
+class ExaminedMail:
+    """A mail that was examined."""
 
     mail_id: MailId
     at_ms: int
@@ -123,7 +151,7 @@ class LookedAt:
 
 
 def add_reports(tx: Connection, items: Sequence[NewReport]) -> list[int | None]:
-    """Keep reports; gives the number of each, ``None`` for one that is there already.
+    """Keep reports; return the number of each, ``None`` for one that is there already.
 
     Unit of work: idempotent; touches nothing.
     """
@@ -131,17 +159,14 @@ def add_reports(tx: Connection, items: Sequence[NewReport]) -> list[int | None]:
 
 
 def _add(tx: Connection, item: NewReport) -> int | None:
-    values = _values(item)
-    same = [
-        report_table.c[name] == values[name]
-        for name in ("kind", "domain", "sender", "report_id", "is_proven")
-    ]
+    values = {column: getattr(item, column) for column in _REPORT_COLUMNS}
+    same = [report_table.c[name] == values[name] for name in _SAME]
     if tx.scalar(sa.select(report_table.c.id).where(*same)) is not None:
         return None
     number: int = tx.execute(
         sa.insert(report_table).values(values).returning(report_table.c.id)
     ).scalar_one()
-    if isinstance(item.report, AggregateReport):
+    if item.rows:
         insert_rows(
             tx,
             _ROW_COLUMNS,
@@ -155,59 +180,28 @@ def _add(tx: Connection, item: NewReport) -> int | None:
                     row.disposition,
                     row.dkim,
                     row.spf,
-                    encode_row(row),
+                    row.content,
                 )
-                for position, row in enumerate(item.report.rows)
+                for position, row in enumerate(item.rows)
             ],
         )
     return number
 
 
+_REPORT_COLUMNS = tuple([column.name for column in report_table.c if column.name != "id"])
+_SAME = ("kind", "domain", "sender", "report_id", "is_proven")
 _ROW_COLUMNS = tuple(row_table.c)
 
 
-def _values(item: NewReport) -> dict[str, Any]:
-    report = item.report
-    content = encode_report(report)
-    values: dict[str, Any] = {
-        "kind": item.kind,
-        "sender": item.sender,
-        "is_proven": item.is_proven,
-        "received_ms": item.received_ms,
-        "mail_id": item.mail_id,
-        "content": content,
-    }
-    if isinstance(report, AggregateReport):
-        return values | {
-            "domain": report.policy.domain,
-            "report_id": report.report_id[:200],
-            "organization": report.organization[:200],
-            "begin_ms": report.begin_s * 1000,
-            "end_ms": report.end_s * 1000,
-            "messages": report.messages,
-            "passed": report.passed,
-        }
-    at_ms = report.arrival_ms if report.arrival_ms is not None else item.received_ms
-    return values | {
-        "domain": report.reported_domain,
-        "report_id": hashlib.sha256(content.encode()).hexdigest()[:32],
-        "organization": report.user_agent[:200],
-        "begin_ms": at_ms,
-        "end_ms": at_ms,
-        "messages": report.incidents,
-        "passed": 0,
-    }
-
-
 def list_reports(conn: Connection, query: ReportQuery) -> list[StoredReport]:
-    """Give reports, newest first."""
+    """Return reports, newest first."""
     found = sa.select(*_LISTED).where(*_conditions(query))
     newest = found.order_by(report_table.c.received_ms.desc(), report_table.c.id.desc())
     return [StoredReport(**row._mapping) for row in conn.execute(newest.limit(query.limit))]
 
 
 def summarize_sources(conn: Connection, query: ReportQuery) -> list[SourceSummary]:
-    """Give what the reports say of each source, those that fail most first."""
+    """Return what the reports say of each source, those that fail most first."""
     count = row_table.c["count"]
 
     def when(*conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
@@ -233,7 +227,15 @@ def summarize_sources(conn: Connection, query: ReportQuery) -> list[SourceSummar
         .limit(query.limit)
     )
     # A sum is a Decimal on PostgreSQL.
-    return [SourceSummary(row[0], row[1], *map(int, row[2:])) for row in rows]
+    names = ("messages", "passed", "dkim_passed", "spf_passed", "first_ms", "last_ms")
+    return [
+        SourceSummary(
+            domain=row[0],
+            source_ip=row[1],
+            **dict(zip(names, map(int, row[2:]), strict=True)),
+        )
+        for row in rows
+    ]
 
 
 def _conditions(query: ReportQuery) -> list[sa.ColumnElement[bool]]:
@@ -245,10 +247,8 @@ def _conditions(query: ReportQuery) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def load_report(
-    conn: Connection, number: int
-) -> tuple[StoredReport, AggregateReport | FailureReport]:
-    """Give a report with everything in it.
+def load_report(conn: Connection, number: int) -> LoadedReport:
+    """Return a report with everything in it.
 
     Raises:
         NoSuchReport: there is none of this number.
@@ -260,30 +260,27 @@ def load_report(
         raise NoSuchReport(f"there is no report {number}")
     values = dict(row._mapping)
     content = values.pop("content")
-    return StoredReport(**values), decode_report(row.kind, content, _rows(conn, number))
-
-
-def _rows(conn: Connection, number: int) -> tuple[ReportRow, ...]:
     rows = conn.execute(
         sa.select(row_table.c.content, row_table.c["count"].label("mails"))
         .where(row_table.c.report == number)
         .order_by(row_table.c.position)
     )
-    return tuple([decode_row(row.content, row.mails) for row in rows])
+    counted = tuple([(one.content, one.mails) for one in rows])
+    return LoadedReport(StoredReport(**values), content, counted)
 
 
 def list_report_mails(
     conn: Connection, keys: Sequence[str], since_ms: int, limit: int
 ) -> list[ReportInMail]:
-    """Give mails to the addresses for reports that lie in a mailbox and nobody looked at.
+    """Return mails to the addresses for reports that are in a mailbox and were not examined.
 
     Args:
         conn: a snapshot.
         keys: ``Address.key`` of the addresses.
         since_ms: accepted since then.
-        limit: at most so many, oldest first.
+        limit: maximum number of mails, oldest first.
     """
-    looked_at = sa.exists().where(dmarc_report_mail.c.mail_id == recipient.c.mail_id)
+    examined = sa.exists().where(dmarc_report_mail.c.mail_id == recipient.c.mail_id)
     rows = conn.execute(
         sa.select(
             recipient.c.mail_id,
@@ -297,7 +294,7 @@ def list_report_mails(
             recipient.c.address_key.in_(keys),
             recipient.c.at_ms >= since_ms,
             recipient.c.state == RecipientState.DELIVERED,
-            ~looked_at,
+            ~examined,
         )
         .order_by(recipient.c.at_ms, recipient.c.mail_id)
         .limit(limit)
@@ -310,15 +307,15 @@ def list_report_mails(
     return list(found.values())
 
 
-def note_looked_at(tx: Connection, items: Sequence[LookedAt]) -> list[int | None]:
-    """Keep what was in mails, and that they were looked at; gives the numbers of new reports.
+def record_examined(tx: Connection, items: Sequence[ExaminedMail]) -> list[int | None]:
+    """Keep what was in mails, and that they were examined; return the numbers of new reports.
 
     Unit of work: idempotent; touches nothing.
     """
     numbers = []
     for item in items:
         tx.execute(
-            _LOOKED_AT,
+            _EXAMINED,
             {"mail_id_": item.mail_id, "at_ms_": item.at_ms, "outcome_": item.outcome[:500]},
         )
         numbers.append(None if item.report is None else _add(tx, item.report))
@@ -326,7 +323,7 @@ def note_looked_at(tx: Connection, items: Sequence[LookedAt]) -> list[int | None
 
 
 def forget_reports(tx: Connection, items: Sequence[int]) -> list[None]:
-    """Delete reports received before a time, and the oldest past ``MOST_REPORTS``.
+    """Delete reports received before a time, and the oldest past ``MAX_REPORTS``.
 
     Unit of work: idempotent.
     """
@@ -334,7 +331,7 @@ def forget_reports(tx: Connection, items: Sequence[int]) -> list[None]:
         excess = (
             sa.select(report_table.c.id)
             .order_by(report_table.c.id.desc())
-            .offset(MOST_REPORTS)
+            .offset(MAX_REPORTS)
             .limit(1)
         )
         last = tx.scalar(excess)
@@ -348,7 +345,7 @@ def forget_reports(tx: Connection, items: Sequence[int]) -> list[None]:
 
 
 _LISTED = tuple([column for column in report_table.c if column.name != "content"])
-_LOOKED_AT = sa.text(
+_EXAMINED = sa.text(
     "INSERT INTO dmarc_report_mail (mail_id, at_ms, outcome)"
     " VALUES (:mail_id_, :at_ms_, :outcome_) ON CONFLICT (mail_id) DO NOTHING"
 )

@@ -12,11 +12,11 @@ from kit.reports import BEGIN_S, REPORT
 from kit.store import NOW_MS, make_account, make_intake, running
 from zajil.config.options_check import DmarcOptions
 from zajil.core.address import parse_address
-from zajil.mailauth.report_mail import ReportMail, build_report_mail
-from zajil.receive.report_collector import ReportCollector, is_ours, who_sent
+from zajil.reports.dmarc.collector import ReportCollector, is_ours, who_sent
+from zajil.reports.dmarc.mail import ReportMail, build_report_mail
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import accept
-from zajil.store.reports.dmarc_reports import ReportQuery, StoredReport, list_reports
+from zajil.store.reports.received import ReportQuery, StoredReport, list_reports
 
 REPORTS = parse_address("dmarc-reports@north.test")
 MAIL = build_report_mail(

@@ -8,13 +8,13 @@ import pytest
 
 from kit.reports import BAD_ROW, BEGIN_S, REPORT
 from kit.store import NOW_MS, make_account, make_intake
-from zajil.mailauth.failure_report import read_failure_report
+from zajil.reports.dmarc.codec import from_store, to_store
+from zajil.reports.dmarc.failure import read_failure_report
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import accept
-from zajil.store.reports import dmarc_reports
-from zajil.store.reports.dmarc_reports import (
-    LookedAt,
-    NewReport,
+from zajil.store.reports import received
+from zajil.store.reports.received import (
+    ExaminedMail,
     NoSuchReport,
     ReportQuery,
     SourceSummary,
@@ -23,11 +23,11 @@ from zajil.store.reports.dmarc_reports import (
     list_report_mails,
     list_reports,
     load_report,
-    note_looked_at,
+    record_examined,
     summarize_sources,
 )
 
-NEW = NewReport(REPORT, "south.test", True, NOW_MS)
+NEW = to_store(REPORT, sender="south.test", is_proven=True, received_ms=NOW_MS)
 FAILURE = read_failure_report(
     b"Feedback-Type: auth-failure\r\nReported-Domain: north.test\r\nIncidents: 2\r\n",
     b"From: amal@north.test\r\n\r\n",
@@ -38,7 +38,8 @@ def test_a_report_is_kept_whole_and_once(store: Store) -> None:
     number = store.write_now(add_reports, NEW)
     assert number is not None
     assert store.write_now(add_reports, replace(NEW, received_ms=NOW_MS + 1)) is None
-    stored, report = store.read_now(lambda conn: load_report(conn, number))
+    loaded = store.read_now(lambda conn: load_report(conn, number))
+    stored, report = loaded.stored, from_store(loaded)
     assert report == REPORT
     assert (stored.domain, stored.sender, stored.messages, stored.passed) == (
         *("north.test", "south.test"),
@@ -55,11 +56,12 @@ def test_a_forged_report_does_not_stand_in_the_way_of_the_true_one(store: Store)
 
 
 def test_a_failure_is_kept_with_its_header(store: Store) -> None:
-    new = NewReport(FAILURE, "south.test", False, NOW_MS)
+    new = to_store(FAILURE, sender="south.test", is_proven=False, received_ms=NOW_MS)
     number = store.write_now(add_reports, new)
     assert number is not None
     assert store.write_now(add_reports, new) is None
-    stored, report = store.read_now(lambda conn: load_report(conn, number))
+    loaded = store.read_now(lambda conn: load_report(conn, number))
+    stored, report = loaded.stored, from_store(loaded)
     assert (stored.kind, stored.messages, stored.passed) == ("failure", 2, 0)
     assert report == FAILURE
 
@@ -73,20 +75,37 @@ def test_sources_are_summed_over_reports(store: Store) -> None:
         end_s=BEGIN_S + 2 * 86_400 - 1,
         rows=(replace(BAD_ROW, count=10),),
     )
-    store.write_now(add_reports, replace(NEW, report=next_day))
+    new = to_store(next_day, sender="south.test", is_proven=True, received_ms=NOW_MS)
+    store.write_now(add_reports, new)
     query = ReportQuery("north.test")
     begin_ms = BEGIN_S * 1000
     assert store.read_now(lambda conn: summarize_sources(conn, query)) == [
         SourceSummary(
-            "north.test", "2001:db8::66", 12, 0, 0, 0, begin_ms, begin_ms + 2 * 86_400_000 - 1000
+            domain="north.test",
+            source_ip="2001:db8::66",
+            messages=12,
+            passed=0,
+            dkim_passed=0,
+            spf_passed=0,
+            first_ms=begin_ms,
+            last_ms=begin_ms + 2 * 86_400_000 - 1000,
         ),
-        SourceSummary("north.test", "192.0.2.7", 3, 3, 3, 0, begin_ms, begin_ms + 86_399_000),
+        SourceSummary(
+            domain="north.test",
+            source_ip="192.0.2.7",
+            messages=3,
+            passed=3,
+            dkim_passed=3,
+            spf_passed=0,
+            first_ms=begin_ms,
+            last_ms=begin_ms + 86_399_000,
+        ),
     ]
     nothing = ReportQuery("south.test")
     assert store.read_now(lambda conn: summarize_sources(conn, nothing)) == []
 
 
-def test_a_mail_is_looked_at_once(store: Store) -> None:
+def test_a_mail_is_examined_once(store: Store) -> None:
     entry = make_account(store, "dmarc-reports@north.test")
     content = store.blobs.stage((b"Subject: x\r\n\r\n",))
     mail_id = store.write_now(accept, make_intake(content, local=[entry]))
@@ -98,9 +117,9 @@ def test_a_mail_is_looked_at_once(store: Store) -> None:
 
     assert waiting() == [mail_id]
     assert waiting(NOW_MS + 1) == []
-    looked = LookedAt(mail_id, NOW_MS, "A report.", NEW)
-    assert store.write_now(note_looked_at, looked) == 1
-    assert store.write_now(note_looked_at, looked) is None
+    examined = ExaminedMail(mail_id, NOW_MS, "A report.", NEW)
+    assert store.write_now(record_examined, examined) == 1
+    assert store.write_now(record_examined, examined) is None
     assert waiting() == []
 
 
@@ -108,13 +127,13 @@ def test_old_and_too_many_reports_are_forgotten(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
-        report = replace(REPORT, report_id=f"r{number}")
-        store.write_now(add_reports, NewReport(report, "", True, NOW_MS + number))
+        new = replace(NEW, report_id=f"r{number}", received_ms=NOW_MS + number)
+        store.write_now(add_reports, new)
     store.write_now(forget_reports, NOW_MS + 1)
     assert {one.report_id for one in store.read_now(lambda c: list_reports(c, ReportQuery()))} == {
         *("r1", "r2", "r3")
     }
-    monkeypatch.setattr(dmarc_reports, "MOST_REPORTS", 2)
+    monkeypatch.setattr(received, "MAX_REPORTS", 2)
     store.write_now(forget_reports, 0)
     left = store.read_now(lambda conn: list_reports(conn, ReportQuery()))
     assert [one.report_id for one in left] == ["r3", "r2"]

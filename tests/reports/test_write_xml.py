@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.reports import REPORT, REPORTS
-from zajil.mailauth.dmarc_report import AggregateReport
-from zajil.mailauth.dmarc_report_read import read_report
-from zajil.mailauth.dmarc_report_write import write_report
+from zajil.reports.dmarc.read_xml import read_report
+from zajil.reports.dmarc.report import AggregateReport
+from zajil.reports.dmarc.write_xml import write_report
 
 
 @given(REPORTS)

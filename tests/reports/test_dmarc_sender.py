@@ -14,31 +14,34 @@ import sqlalchemy as sa
 from kit.clock import FakeClock
 from kit.dkim import NOW_S
 from kit.keys import make_signer
-from kit.reports import BAD_ROW, POLICY, ROW
+from kit.reports import BAD_ROW, POLICY, ROW, counted
 from kit.store import make_account, running
 from kit.zone import Zone, ZoneResolver
 from zajil.accept.own_mail import OwnMailer
-from zajil.config.options_check import DmarcOptions
 from zajil.core.clock import Clock
 from zajil.core.envelope import Notify
-from zajil.deliver.dmarc_reporter import GIVE_UP_MS, GRACE_MS, LEASE_MS, DmarcReporter, Sent
-from zajil.mailauth.dmarc_report import AggregateReport
-from zajil.mailauth.report_mail import read_report_mail
+from zajil.reports.dmarc.mail import read_report_mail
+from zajil.reports.dmarc.report import AggregateReport
+from zajil.reports.dmarc.sending import DmarcReports
+from zajil.reports.sending import GIVE_UP_MS, GRACE_MS, LEASE_MS, ReportSender, Sent
 from zajil.store.engine.open import Store
-from zajil.store.reports.dmarc_seen import SeenDomain, count_seen
+from zajil.store.reports.intervals import CountedInterval, count_intervals
 from zajil.store.schema import mail, recipient
 
 DAY_MS = 86_400_000
 BEGIN_MS = NOW_S * 1000 // DAY_MS * DAY_MS - DAY_MS
 END_MS = BEGIN_MS + DAY_MS
 ZONE: Zone = {"south.test._report._dmarc.service.example": {"TXT": ["v=DMARC1"]}}
-SEEN = SeenDomain(
-    replace(POLICY, domain="south.test"),
-    ("mailto:r@south.test", "mailto:r@service.example!10m", "mailto:r@victim.example"),
-    BEGIN_MS,
-    END_MS,
-    (ROW, BAD_ROW),
-)
+
+
+def seen(*report_to: str) -> CountedInterval:
+    policy = replace(POLICY, domain="south.test")
+    return counted(
+        *(ROW, BAD_ROW), begin_ms=BEGIN_MS, end_ms=END_MS, policy=policy, report_to=report_to
+    )
+
+
+SEEN = seen("mailto:r@south.test", "mailto:r@service.example!10m", "mailto:r@victim.example")
 
 
 @dataclass(slots=True)
@@ -48,7 +51,7 @@ class Office:
     store: Store
     clock: FakeClock
     resolver: ZoneResolver
-    reporter: DmarcReporter
+    reporter: ReportSender
 
     async def sent_mails(self) -> list[tuple[bytes, list[str]]]:
         """Give content and recipients of the mails in the queue."""
@@ -76,13 +79,13 @@ async def office(store: Store, zone: Zone = ZONE) -> AsyncIterator[Office]:
     clock, resolver = FakeClock(END_MS + GRACE_MS), ZoneResolver(zone)
     async with running(store):
         await store.directory.load()
-        await store.write(count_seen, (SEEN,))
-        reporter = DmarcReporter(
+        await store.write(count_intervals, (SEEN,))
+        reporter = ReportSender(
+            DmarcReports("postmaster@north.test"),
             OwnMailer(
                 store=store, clock=clock, random=os.urandom, lifetime_ms=DAY_MS, signer=signer
             ),
             resolver.resolve,
-            DmarcOptions(),
             hostname="mx.north.test",
         )
         yield Office(store, clock, resolver, reporter)
@@ -107,6 +110,7 @@ def test_a_report_goes_to_who_asked_and_consents(store: Store) -> None:
             assert isinstance(report, AggregateReport)
             assert (report.begin_s, report.end_s) == (BEGIN_MS // 1000, END_MS // 1000 - 1)
             assert report.organization == "mx.north.test"
+            assert report.contact == "postmaster@north.test"
             assert (report.policy.domain, report.rows) == ("south.test", (ROW, BAD_ROW))
 
     asyncio.run(run())
@@ -159,7 +163,7 @@ def test_who_cannot_be_asked_gets_nothing_in_the_end(store: Store) -> None:
 def test_what_nobody_takes_is_dropped_and_says_why(store: Store, uri: str, reason: str) -> None:
     async def run() -> None:
         async with office(store) as here:
-            await store.write(count_seen, (replace(SEEN, report_to=(uri,)),))
+            await store.write(count_intervals, (seen(uri),))
             (sent,) = await here.reporter.send_due(due(here.clock))
             assert reason in sent.outcome
             assert await here.sent_mails() == []

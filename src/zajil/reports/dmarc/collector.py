@@ -1,12 +1,12 @@
 """Reports that came by mail become data (RFC 9990, RFC 9991).
 
 Laws:
-- After the acceptance, never on its way: a mail with a bomb in it is a mail like any other, which
-  lies in the postmaster's mailbox; what is in it is read later, in a thread, within limits.
-- The store says what was looked at, so nothing is missed when a worker dies, and nothing is read
+- A report is read after its mail was accepted, in a thread, within limits: a mail with a bomb in it
+  is a mail like any other in the postmaster's mailbox.
+- The store records what was examined, so nothing is missed when a worker dies, and nothing is read
   twice.
-- A report about a domain that is not ours is no concern of ours.
-- Who sent it is remembered: whether the mail passed DMARC here, by our own field on top.
+- A report about a domain that is not ours is not kept.
+- The sender is kept, and whether its mail passed DMARC here, by our own field on top.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from zajil.core.clock import Clock
 from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.mailauth.authres_read import read_results
-from zajil.mailauth.dmarc_report import AggregateReport, BadReport
-from zajil.mailauth.failure_report import FailureReport
-from zajil.mailauth.report_mail import read_report_mail
 from zajil.message.fields import find_fields, read_fields, split_message
+from zajil.reports.dmarc.codec import to_store
+from zajil.reports.dmarc.failure import FailureReport
+from zajil.reports.dmarc.mail import read_report_mail
+from zajil.reports.dmarc.report import AggregateReport
+from zajil.reports.packing import BadReport
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import BlobReader, NoSuchBlob
 from zajil.store.people.directory import load_domains
-from zajil.store.reports.dmarc_reports import (
-    LookedAt,
-    NewReport,
+from zajil.store.reports.received import (
+    ExaminedMail,
     ReportInMail,
     forget_reports,
     list_report_mails,
-    note_looked_at,
+    record_examined,
 )
 
 LOOK_BACK_MS = 7 * 86_400_000
@@ -85,28 +86,36 @@ class ReportCollector:
                 )
             )
             for mail in mails:
-                looked = await self._look_at(mail, domains)
-                new += await self._store.write(note_looked_at, looked) is not None
+                examined = await self._examine(mail, domains)
+                new += await self._store.write(record_examined, examined) is not None
             if len(mails) < _BATCH:
                 break
         return new
 
-    async def _look_at(self, mail: ReportInMail, domains: frozenset[str]) -> LookedAt:
+    async def _examine(self, mail: ReportInMail, domains: frozenset[str]) -> ExaminedMail:
         now_ms, blobs = self._clock.now_ms(), self._store.blobs
         try:
             content = await self._store.read(lambda c: _read_start(blobs.open(c, mail.blob_id)))
         except NoSuchBlob:
-            return LookedAt(mail.mail_id, mail.at_ms, "The mail is gone.")
+            return ExaminedMail(mail.mail_id, mail.at_ms, "The mail is gone.")
         try:
             report = await asyncio.to_thread(_read, content)
         except BadReport as error:
-            return LookedAt(mail.mail_id, mail.at_ms, f"No report: {error}.")
+            return ExaminedMail(mail.mail_id, mail.at_ms, f"No report: {error}.")
         about = reported_domain(report)
         if not is_ours(about, domains):
-            return LookedAt(mail.mail_id, mail.at_ms, f"It is about {about}, which is not ours.")
+            return ExaminedMail(
+                mail.mail_id, mail.at_ms, f"It is about {about}, which is not ours."
+            )
         sender, is_proven = who_sent(content, self._hostname)
-        new = NewReport(report, sender, is_proven, now_ms, mail.mail_id)
-        return LookedAt(mail.mail_id, mail.at_ms, f"A report about {about}.", new)
+        new = to_store(
+            report,
+            sender=sender,
+            is_proven=is_proven,
+            received_ms=now_ms,
+            mail_id=mail.mail_id,
+        )
+        return ExaminedMail(mail.mail_id, mail.at_ms, f"A report about {about}.", new)
 
 
 def _read_start(blob: BlobReader) -> bytes:

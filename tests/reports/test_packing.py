@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.mailauth.dmarc_report import BadReport
-from zajil.mailauth.report_file import is_packed, pack_report, unpack_report
+from zajil.reports.packing import BadReport, is_packed, pack_report, unpack_report
 
 XML = b"<feedback/>" * 1000
 

@@ -6,7 +6,8 @@ import pytest
 
 from kit.zone import Zone, run_flow_on_answers, run_flow_on_zone
 from zajil.dns.flow import Answer, Outcome, Question
-from zajil.mailauth.report_consent import MAX_DESTINATIONS, Consent, find_consent, parse_destination
+from zajil.reports.dmarc.consent import MAX_DESTINATIONS, find_consent, parse_destination
+from zajil.reports.kind import Destinations
 
 ZONE: Zone = {
     "_dmarc.north.test": {"TXT": ["v=DMARC1; p=none"]},
@@ -21,12 +22,12 @@ ZONE: Zone = {
 }
 
 
-def consent(*uris: str, domain: str = "north.test") -> Consent:
+def consent(*uris: str, domain: str = "north.test") -> Destinations:
     return run_flow_on_zone(find_consent(domain, uris), ZONE)
 
 
 def addresses(*uris: str, domain: str = "north.test") -> list[str]:
-    return [str(one) for one in consent(*uris, domain=domain).destinations]
+    return [str(one) for one in consent(*uris, domain=domain).addresses]
 
 
 @pytest.mark.parametrize(

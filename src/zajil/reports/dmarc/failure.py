@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from zajil.core.domain import BadDomain, to_ascii
-from zajil.mailauth.dmarc_report import BadReport
 from zajil.message.charset import decode_text
 from zajil.message.date import parse_date
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, find_fields, find_value, read_fields
+from zajil.reports.packing import BadReport
 
 MAX_VALUE = 1000
 """Characters that are kept of one field."""

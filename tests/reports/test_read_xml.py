@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kit.reports import OLD_REPORT, REPORT
-from zajil.mailauth.dmarc_report import BadReport
-from zajil.mailauth.dmarc_report_read import MAX_TEXT, read_report
-from zajil.mailauth.dmarc_report_write import write_report
+from zajil.reports.dmarc.read_xml import MAX_TEXT, read_report
+from zajil.reports.dmarc.write_xml import write_report
+from zajil.reports.packing import BadReport
 
 GOOD = write_report(REPORT)
 

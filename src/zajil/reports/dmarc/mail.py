@@ -8,11 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zajil.core.address import Address
-from zajil.mailauth.dmarc_report import AggregateReport, BadReport
-from zajil.mailauth.dmarc_report_read import read_report
-from zajil.mailauth.dmarc_report_write import write_report
-from zajil.mailauth.failure_report import FailureReport, read_failure_report
-from zajil.mailauth.report_file import MAX_PACKED, is_packed, pack_report, unpack_report
 from zajil.message.build import (
     Attachment,
     build_message,
@@ -23,6 +18,11 @@ from zajil.message.build import (
 from zajil.message.date import format_date
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
+from zajil.reports.dmarc.failure import FailureReport, read_failure_report
+from zajil.reports.dmarc.read_xml import read_report
+from zajil.reports.dmarc.report import AggregateReport
+from zajil.reports.dmarc.write_xml import write_report
+from zajil.reports.packing import MAX_PACKED, BadReport, is_packed, pack_report, unpack_report
 
 MAX_TRIED = 4
 """Attachments that are looked into: a report is the only one of its mail."""

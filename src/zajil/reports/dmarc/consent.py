@@ -10,30 +10,19 @@ Laws:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 from zajil.core.address import Address, BadAddress, parse_address
 from zajil.dns.flow import Flow, Outcome, Question
 from zajil.mailauth.dmarc_record import parse_dmarc_record
 from zajil.mailauth.tree_walk import RecordBook, WalkFailed, organizational_domain, walk_tree
+from zajil.reports.kind import Destinations
 
 MAX_DESTINATIONS = 5
 """Of one record; RFC 9989 section 4.7 asks for two at least."""
 
 # The size of the largest report is no part of it any more (RFC 9989 section 4.8).
 _URI = re.compile(r"mailto:([^?!]{3,500})(?:\?[^!]*)?(?:![0-9]{1,12}[kmgt]?)?\Z", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """Who takes reports on a domain."""
-
-    destinations: tuple[Address, ...]
-    refused: tuple[str, ...] = ()
-    """A sentence for each that does not."""
-    is_unsure: bool = False
-    """DNS gave no answer for one: ask again later."""
 
 
 def parse_destination(uri: str) -> Address | None:
@@ -50,7 +39,7 @@ def parse_destination(uri: str) -> Address | None:
     return address
 
 
-def find_consent(policy_domain: str, uris: tuple[str, ...]) -> Flow[Consent]:
+def find_consent(policy_domain: str, uris: tuple[str, ...]) -> Flow[Destinations]:
     """Find out which of the addresses that a record names take reports on its domain.
 
     Args:
@@ -77,7 +66,7 @@ def find_consent(policy_domain: str, uris: tuple[str, ...]) -> Flow[Consent]:
             refused.append(f"{host} does not say that it takes reports on {policy_domain}.")
         for one in agreed:
             accepted.setdefault(one.key, one)
-    return Consent(tuple(accepted.values()), tuple(refused), is_unsure)
+    return Destinations(tuple(accepted.values()), tuple(refused), is_unsure)
 
 
 def _agree(policy_domain: str, wanted: Address, book: RecordBook) -> Flow[tuple[Address, ...]]:

@@ -10,17 +10,16 @@ import pytest
 from kit.mail import make_message
 from kit.reports import BEGIN_S, REPORT
 from zajil.core.address import parse_address
-from zajil.mailauth.dmarc_report import BadReport
-from zajil.mailauth.dmarc_report_write import write_report
-from zajil.mailauth.failure_report import FailureReport
-from zajil.mailauth.report_file import unpack_report
-from zajil.mailauth.report_mail import (
+from zajil.reports.dmarc.failure import FailureReport
+from zajil.reports.dmarc.mail import (
     ReportMail,
     build_report_mail,
     looks_like_report,
     read_report_mail,
     report_file_name,
 )
+from zajil.reports.dmarc.write_xml import write_report
+from zajil.reports.packing import BadReport, unpack_report
 
 MAIL = build_report_mail(
     ReportMail(
