@@ -1,6 +1,6 @@
 """A peer, or a full disk, costs what it may and no more; who comes after is served.
 
-In one process, under both event loops: `tests/net/test_drive_smtp.py` (too many connections, too
+In one process, under both event loops: `tests/net/test_smtp_limits.py` (too many connections, too
 many errors, no free file, a handshake that never comes); `kill -9` while mail flows:
 `tests/journeys/test_worker_death.py`; a store that is away: `tests/receive/test_session.py`.
 Here: processes, their limits set from outside by prlimit(2).

@@ -18,10 +18,11 @@ from kit.imap_wire import (
     new_engine,
     run_imap_script,
 )
+from zajil.core.line_engine import Wait
 from zajil.imap.command import Id
 from zajil.imap.literal import Limits
 from zajil.imap.response import Completion
-from zajil.imap.server import ImapServerConnection, Wait
+from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ImapState
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "wire" / "imap").glob("*.wire"))
@@ -102,7 +103,7 @@ def test_a_message_is_never_collected_in_the_engine() -> None:
     for _ in range(10):
         engine.receive_data(b"y" * 100)
         session.answer_all()
-        assert engine.unread == 0
+        assert engine.pending_size() == 0
     assert session.body == b"y" * 1000
 
 
@@ -142,4 +143,4 @@ def test_a_stranger_cannot_make_us_keep_much(piece: bytes) -> None:
         if engine.next_event() is Wait.CLOSED:
             break
     assert engine.state is ImapState.LOGOUT
-    assert engine.unread <= limits.max_command_before_login + len(piece) + 1
+    assert engine.pending_size() <= limits.max_command_before_login + len(piece) + 1

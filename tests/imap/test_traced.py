@@ -6,10 +6,10 @@ from base64 import b64encode
 
 import pytest
 
+from zajil.core.line_engine import Wait
 from zajil.imap.command import Authenticate
 from zajil.imap.literal import Limits
 from zajil.imap.response import Completion
-from zajil.imap.server import Wait
 from zajil.imap.traced import TracedImapConnection
 
 SECRET = "pigeon-7"

@@ -50,8 +50,6 @@ LEFT_OUT = {
     "read/imap/expunge.py": _IMAP,
     "read/imap/fetch.py": "sends what read/imap/content.py has read",
     "read/imap/flags.py": _IMAP,
-    "read/imap/idle.py": _IMAP,
-    "read/imap/log_in.py": "asks who logs in; zajil.sasl reads what the client says",
     "read/imap/mailbox_admin.py": _IMAP,
     "read/imap/mailbox_list.py": _IMAP,
     "read/imap/search.py: search": _IMAP,

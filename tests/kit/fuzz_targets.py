@@ -26,10 +26,10 @@ from kit.wire import GREETING, example_policy, load_script
 from zajil.config.load import BadConfiguration, parse_configuration
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.domain import BadDomain, to_ascii, to_unicode
+from zajil.core.line_engine import Wait
 from zajil.core.login_name import BadLogin, parse_login
 from zajil.core.units import parse_duration, parse_size
 from zajil.imap.mailbox_name import BadMailboxName, ListPattern, decode_name, encode_name
-from zajil.imap.server import Wait as ImapWait
 from zajil.imap.state import ImapState
 from zajil.mailauth.authres import is_forged
 from zajil.message.address_list import parse_address_list
@@ -52,7 +52,7 @@ from zajil.smtp.extensions import Capabilities
 from zajil.smtp.lines import BareLineEnd, BodyWriter
 from zajil.smtp.refusals import CommandError
 from zajil.smtp.reply import Reply
-from zajil.smtp.server import ServerConnection, Wait
+from zajil.smtp.server import ServerConnection
 
 _EVERYTHING = {
     *("SIZE", "BODY", "SMTPUTF8", "AUTH", "RET", "ENVID", "REQUIRETLS", "HOLDFOR", "HOLDUNTIL"),
@@ -359,7 +359,7 @@ def _imap_server(data: bytes) -> None:
         engine.state = state
         session = ExampleSession(engine)
         engine.receive_data(data)
-        assert isinstance(session.answer_all(), ImapWait)
+        assert isinstance(session.answer_all(), Wait)
 
 
 def _imap_names(data: bytes) -> None:

@@ -18,14 +18,15 @@ from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.errors import AlreadyExists
+from zajil.core.service import Service
 from zajil.imap.literal import find_literal
 from zajil.login.service import LoginService
 from zajil.net.admission import Admission
-from zajil.net.drive_imap import ImapTimes
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.listener import bind
 from zajil.net.system import SystemClock
-from zajil.read.imap.service import ImapService
+from zajil.read.imap.service import ImapLimits, imap_service
+from zajil.read.imap.session import ImapServices
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up
@@ -85,7 +86,7 @@ class ImapPlace:
 
 @asynccontextmanager
 async def imap_place(
-    store: Store, folder: Path, *, times: ImapTimes | None = None, **limits: int
+    store: Store, folder: Path, *, times: ImapLimits | None = None, **limits: int
 ) -> AsyncIterator[ImapPlace]:
     """Serve a started store; ``limits`` are fields of ``LimitOptions``."""
     authority = TestAuthority(folder)
@@ -98,16 +99,15 @@ async def imap_place(
     most = SessionLimits(options.sessions, options.sessions_per_address)
     services, ports = [], []
     for implicit in (False, True):
-        service = ImapService(
-            store,
-            login,
+        name = Service.IMAPS if implicit else Service.IMAP
+        service = imap_service(
+            ImapServices(store, login, clock, not implicit, name),
             "mx.north.test",
             options,
-            tls,
-            implicit,
-            clock,
-            times=times,
-            entrance=Admission(SessionTable().caps(0, most)),
+            tls=tls,
+            implicit_tls=implicit,
+            limits=times,
+            admission=Admission(SessionTable().caps(0, most)),
         )
         sock = bind("127.0.0.1:0")
         ports.append(sock.getsockname()[1])

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.wire import WireMismatch, unescape
+from zajil.core.line_engine import Wait
 from zajil.imap import command as c
 from zajil.imap.literal import Limits
 from zajil.imap.response import Completion, untagged, untagged_status
-from zajil.imap.server import ImapServerConnection, Wait
+from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ImapState
 
 Chop = Callable[[bytes], Sequence[bytes]]
@@ -72,8 +73,6 @@ class ExampleSession:
                 engine.complete(Completion("OK", "done"))
             case c.LoginCommand(login="refused") | c.Select(mailbox="refused"):
                 engine.complete(Completion("NO", "refused"))
-            case c.StartTlsCommand() if engine.has_pending_input():
-                engine.close("bytes after STARTTLS", "bytes after STARTTLS")
             case c.Logout():
                 engine.untagged(untagged_status("BYE", "bye"))
                 engine.complete(Completion("OK", "done"))

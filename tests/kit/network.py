@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import cast
 
+from zajil.core.line_engine import Wait
 from zajil.smtp.command import (
     BodyChunk,
     BodyEnd,
@@ -24,7 +25,7 @@ from zajil.smtp.command import (
 )
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
-from zajil.smtp.server import ServerConnection, Wait
+from zajil.smtp.server import ServerConnection
 
 
 class Deed(Enum):

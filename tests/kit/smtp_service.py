@@ -1,4 +1,4 @@
-"""A service of ``net.drive_smtp`` with sessions that take everything, and a client for it."""
+"""A service of ``net.smtp_service`` with sessions that take everything, and a client for it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from kit.wire import example_policy
-from zajil.net.drive_smtp import SmtpService
+from zajil.net.line_protocol import Connection
 from zajil.net.listener import bind
 from zajil.net.peer import Peer
+from zajil.net.smtp_service import smtp_service
 from zajil.net.stream import Stream, connect
-from zajil.smtp.command import BodyEnd, Command, Vrfy
+from zajil.smtp.command import BodyChunk, BodyEnd, Event, Vrfy
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
@@ -33,8 +34,11 @@ class FakeSession:
         self.conn = conn
         self.body = b""
 
-    def answer(self, event: Command | BodyEnd) -> Reply | Awaitable[Reply]:
+    def answer(self, event: Event) -> Reply | Awaitable[Reply] | None:
         """Accept, or wait, or fail, as the command says."""
+        if isinstance(event, BodyChunk):
+            self.body += event.data
+            return None
         if isinstance(event, BodyEnd):
             self.server.bodies.append(self.body)
             self.body = b""
@@ -47,7 +51,7 @@ class FakeSession:
             return self._fail()
         return example_policy(event)
 
-    async def _later(self, event: Command | BodyEnd) -> Reply:
+    async def _later(self, event: Event) -> Reply:
         self.server.waiting.set()
         await self.server.gate.wait()
         return example_policy(event)
@@ -55,10 +59,8 @@ class FakeSession:
     async def _fail(self) -> Reply:
         raise ZeroDivisionError("a fault of ours")
 
-    def take_body(self, chunk: bytes) -> Awaitable[None] | None:
-        """Keep it."""
-        self.body += chunk
-        return None
+    def news(self) -> None:
+        """Nothing changes."""
 
     def tls_started(self, version: str, cipher: str) -> None:
         """Note it."""
@@ -81,11 +83,13 @@ class Server:
         self.reasons: asyncio.Queue[str] = asyncio.Queue()
         self.peers: list[Peer] = []
         offer = Capabilities("mx.example.org", 1_000_000, starttls=starttls, chunking=chunking)
-        self.service = SmtpService(self._make_session, offer, **options)
+        self.service = smtp_service(self._make_session, offer, **options)
         self.sock = bind("127.0.0.1:0")
         self.port = self.sock.getsockname()[1]
 
-    def _make_session(self, peer: Peer, conn: ServerConnection) -> FakeSession:
+    def _make_session(
+        self, peer: Peer, conn: ServerConnection, connection: Connection
+    ) -> FakeSession:
         self.peers.append(peer)
         return FakeSession(self, conn)
 

@@ -10,6 +10,7 @@ from typing import Any
 from kit.checks import make_checks
 from zajil.accept.context import ReceiveServices
 from zajil.config.options import LimitOptions
+from zajil.core.line_engine import Wait
 from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.net.peer import Peer
@@ -19,12 +20,22 @@ from zajil.receive.session import ReceiveSession
 from zajil.smtp.command import BodyChunk
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply, ReplyEach
-from zajil.smtp.server import ServerConnection, Wait
+from zajil.smtp.server import ServerConnection
 from zajil.store.engine.open import Store
 from zajil.submit.session import SubmitServices, SubmitSession
 
 PEER = Peer("192.0.2.1", 4711, "192.0.2.25:25")
 HOSTNAME = "mx.south.test"
+
+
+class NoConnection:
+    """Stands where a session has its connection; nothing is called on it."""
+
+    async def flush(self) -> None:
+        """There is nothing to wait for."""
+
+    def wake(self) -> None:
+        """The next command comes anyway."""
 
 
 class Talk:
@@ -52,6 +63,7 @@ class Talk:
                 continue
             answer = self.session.answer(event)
             reply = await answer if isawaitable(answer) else answer
+            assert reply is not None
             if isinstance(reply, ReplyEach):
                 self.conn.reply_each(reply.replies)
             else:
@@ -146,7 +158,7 @@ async def talk_to_submission(
         Reply(220, (HOSTNAME,)),
         max_errors=100,
     )
-    session = SubmitSession(SubmitServices(services, login), PEER, conn)
+    session = SubmitSession(SubmitServices(services, login), PEER, conn, NoConnection())
     talk = Talk(conn, session)
     if encrypted:
         conn.tls_established()

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from kit.clock import FakeClock
+from zajil.core.line_engine import Wait
 from zajil.smtp.command import (
     Auth,
     AuthResponse,
@@ -41,7 +42,7 @@ from zajil.smtp.command import (
 )
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
-from zajil.smtp.server import ServerConnection, Wait
+from zajil.smtp.server import ServerConnection
 
 GREETING = Reply(220, ("mx.example.org ESMTP",))
 Chop = Callable[[bytes], Sequence[bytes]]
@@ -246,7 +247,7 @@ class _Player:
         elif isinstance(event, Rcpt) and reply.code == 250:
             self._recipients.append(event.forward_path.local_part)
         elif isinstance(event, Auth | AuthResponse) and reply.code == 235:
-            self.conn.authenticated()
+            self.conn.is_authenticated = True
         self.conn.reply(reply)
 
     def _expect_line(self, number: int, want: str) -> None:

@@ -13,8 +13,7 @@ from kit.certificates import TestAuthority
 from kit.smtp_service import ENVELOPE, SECONDS, Run, Server
 from zajil.net.admission import Admission
 from zajil.net.limits import SessionLimits, SessionTable
-from zajil.net.smtp_connection import SmtpConnection
-from zajil.net.smtp_contract import SmtpLimits
+from zajil.net.smtp_service import SmtpLimits
 from zajil.net.stream import connect
 
 
@@ -28,12 +27,12 @@ def test_reading_stops_while_an_answer_is_awaited(run: Run) -> None:
             await client.line()
             await client.say(b"VRFY slow\r\n")
             await asyncio.wait_for(server.waiting.wait(), SECONDS)
-            session = next(iter(server.service._connections))
-            assert isinstance(session, SmtpConnection)
+            connection = next(iter(server.service._table.open))
+            assert connection.engine is not None
             many = b"NOOP\r\n" * 2_000_000
             with pytest.raises(TimeoutError):
                 await client.stream.write(many, 0.3)
-            assert session.conn.pending_size() < 600_000
+            assert connection.engine.pending_size() < 600_000
             client.stream._transport.abort()
 
     run(main())
@@ -48,9 +47,10 @@ def test_replies_that_nobody_reads_are_not_heaped_up(run: Run) -> None:
             client = await server.client()
             await client.line()
             client.stream._transport.pause_reading()
-            (connection,) = server.service._connections
-            connection.data_received(b"EHLO c\r\n" * count)  # type: ignore[attr-defined]
-            assert connection._transport.get_write_buffer_size() < 200_000  # type: ignore[attr-defined]
+            (connection,) = server.service._table.open
+            connection.data_received(b"EHLO c\r\n" * count)
+            assert connection._transport is not None
+            assert connection._transport.get_write_buffer_size() < 200_000
             client.stream._transport.resume_reading()
             for _ in range(count):
                 assert (await client.line()).startswith("250 ")
@@ -97,7 +97,7 @@ def test_silence_ends_in_421(run: Run) -> None:
 )
 def test_one_connection_too_many(run: Run, limits: SessionLimits) -> None:
     async def main() -> None:
-        async with Server(entrance=Admission(SessionTable().caps(0, limits))) as server:
+        async with Server(admission=Admission(SessionTable().caps(0, limits))) as server:
             first, second = await server.client(), await server.client()
             await first.line()
             await second.line()
@@ -271,7 +271,7 @@ def test_many_mails_one_after_the_other_are_not_one_that_trickles(run: Run) -> N
             await client.line()
             await client.ask(b"EHLO c.example")
             await client.ask(b"MAIL FROM:<a@example.org>")
-            (connection,) = server.service._connections
+            (connection,) = server.service._table.open
             now = asyncio.get_running_loop().time()
             connection.check_time(now)
             await client.ask(b"RSET")
@@ -293,7 +293,7 @@ def test_who_talks_before_the_greeting_is_refused(run: Run) -> None:
             await early.say(b"EHLO c.example\r\n")
             assert (await early.line()).startswith("554 5.5.1 ")
             assert await early.line() == ""
-            assert await server.reason() == "talked before the greeting"
+            assert await server.reason() == "command before the greeting"
             assert (await polite.line()).startswith("220 ")
             assert (await polite.ask(b"NOOP")).startswith("250")
             await early.stream.close()
@@ -306,8 +306,8 @@ def test_last_words_are_not_lost_by_a_reset(run: Run) -> None:
     """A peer that goes on sending still reads why it was refused."""
 
     async def main() -> None:
-        entrance = Admission(SessionTable().caps(0, SessionLimits(1, 0)))
-        async with Server(entrance=entrance) as server:
+        admission = Admission(SessionTable().caps(0, SessionLimits(1, 0)))
+        async with Server(admission=admission) as server:
             first = await server.client()
             await first.line()
             second = await server.client()

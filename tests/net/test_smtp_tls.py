@@ -12,8 +12,9 @@ from kit.certificates import TestAuthority
 from kit.smtp_service import ENVELOPE, SECONDS, FakeSession, Run, Server
 from zajil.net.admission import Admission
 from zajil.net.limits import SessionLimits, SessionTable
+from zajil.net.line_protocol import Connection
 from zajil.net.peer import Networks, Peer
-from zajil.net.smtp_contract import SmtpLimits
+from zajil.net.smtp_service import SmtpLimits
 from zajil.net.stream import BytesBeforeTls, connect
 from zajil.smtp.server import ServerConnection
 
@@ -122,9 +123,11 @@ def test_a_peer_that_never_shakes_hands(run: Run, authority: TestAuthority) -> N
 class Fading(Server):
     """Begins to end as soon as a handshake is done, before whoever waits for it knows."""
 
-    def _make_session(self, peer: Peer, conn: ServerConnection) -> FakeSession:
+    def _make_session(
+        self, peer: Peer, conn: ServerConnection, connection: Connection
+    ) -> FakeSession:
         self.end = asyncio.get_running_loop().create_task(self.service.drain(0))
-        return super()._make_session(peer, conn)
+        return super()._make_session(peer, conn, connection)
 
 
 def test_an_end_in_the_middle_of_a_handshake_counts_a_session_down_once(
@@ -133,7 +136,7 @@ def test_an_end_in_the_middle_of_a_handshake_counts_a_session_down_once(
     async def main() -> None:
         tls = authority.keeper("mx.example.org")
         caps = SessionTable().caps(0, SessionLimits())
-        server = Fading(implicit_tls=True, tls=tls, entrance=Admission(caps))
+        server = Fading(implicit_tls=True, tls=tls, admission=Admission(caps))
         async with server:
             client = await server.client()
             with suppress(OSError):
@@ -174,7 +177,7 @@ def test_a_named_proxy_says_whose_connection_it_is(run: Run, authority: TestAuth
     async def main() -> None:
         tls = authority.keeper("mx.example.org")
         header = b"PROXY TCP4 192.0.2.1 192.0.2.25 4711 25\r\n"
-        async with Server(entrance=Admission(proxies=Networks(["127.0.0.1"]))) as server:
+        async with Server(admission=Admission(proxies=Networks(["127.0.0.1"]))) as server:
             client = await server.client()
             await client.say(header + b"NOOP\r\n")
             assert (await client.line()).startswith("220 ")
@@ -186,8 +189,8 @@ def test_a_named_proxy_says_whose_connection_it_is(run: Run, authority: TestAuth
                 await stranger.line()
             await client.stream.close()
             await stranger.stream.close()
-        entrance = Admission(proxies=Networks(["127.0.0.1"]))
-        async with Server(implicit_tls=True, tls=tls, entrance=entrance) as server:
+        admission = Admission(proxies=Networks(["127.0.0.1"]))
+        async with Server(implicit_tls=True, tls=tls, admission=admission) as server:
             client = await server.client()
             await client.say(header)
             await client.stream.start_tls(authority.client_context(), "mx.example.org", SECONDS)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kit.wire import GREETING, example_policy
 from zajil.core.address import Address
 from zajil.core.envelope import MailOptions, Notify, RecipientOptions
+from zajil.core.line_engine import Wait
 from zajil.smtp.client import (
     MAX_DIALOGUE,
     BadReply,
@@ -20,7 +21,7 @@ from zajil.smtp.command import BodyChunk, BodyEnd, Event, Mail, Rcpt
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.lines import BareLineEnd
 from zajil.smtp.reply import Reply
-from zajil.smtp.server import ServerConnection, Wait
+from zajil.smtp.server import ServerConnection
 from zajil.smtp.state import ClientState
 
 AMAL = Address("amal", "north.test")

@@ -19,6 +19,7 @@ from zajil.core.envelope import (
     Notify,
     RecipientOptions,
 )
+from zajil.core.line_engine import Wait
 from zajil.smtp.command import (
     Auth,
     AuthResponse,
@@ -34,7 +35,8 @@ from zajil.smtp.command import (
 )
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
-from zajil.smtp.server import MAX_REFUSALS, ServerConnection, Wait
+from zajil.smtp.reply_queue import MAX_REFUSALS
+from zajil.smtp.server import ServerConnection
 from zajil.smtp.state import SmtpState
 
 OFFER = Capabilities(
@@ -317,7 +319,7 @@ def test_tls_over_pending_bytes_is_a_fault_of_ours() -> None:
     conn = ready()
     next_command(conn, b"STARTTLS\r\nEHLO injected\r\n")
     conn.reply(Reply(220, ("go",)))
-    assert conn.has_pending_input()
+    assert conn.pending_size()
     with pytest.raises(RuntimeError):
         conn.tls_established()
 
@@ -374,7 +376,7 @@ def test_xclient_tells_facts_and_begins_anew_with_another_offer() -> None:
         event = conn.next_event()
         assert not isinstance(event, Wait)
         conn.reply(example_policy(event))
-    conn.authenticated()
+    conn.is_authenticated = True
     assert conn.next_event() == Xclient(
         name=UnknownCommand.TEMPUNAVAIL,
         address=IPv6Address("2001:db8::1"),

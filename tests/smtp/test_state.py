@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kit.wire import GREETING, example_policy
+from zajil.core.line_engine import Wait
 from zajil.smtp.command import Bdat, BodyChunk, BodyEnd, Event, Lhlo
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
-from zajil.smtp.server import ServerConnection, Wait
+from zajil.smtp.server import ServerConnection
 from zajil.smtp.state import ACCEPTED, SENDABLE, ClientState, SmtpState
 
 OFFER = Capabilities("mx.example.org", 1000, starttls=True, chunking=True, xclient=True)

@@ -6,10 +6,10 @@ from base64 import b64encode
 
 import pytest
 
+from zajil.core.line_engine import Wait
 from zajil.smtp.command import Auth, BodyChunk
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
-from zajil.smtp.server import Wait
 from zajil.smtp.traced import TracedConnection
 
 SECRET = "pigeon-7"

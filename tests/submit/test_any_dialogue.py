@@ -80,7 +80,7 @@ async def hold(talk: Talk, packets: list[bytes]) -> list[str]:
     for packet in packets:
         heard += await talk.say_all(packet)
         if talk.conn.state is SmtpState.TLS:
-            if talk.conn.has_pending_input():
+            if talk.conn.pending_size():
                 break  # the driver hangs up
             talk.conn.tls_established()
             talk.session.tls_started("TLSv1.3", "a cipher")

@@ -1,21 +1,30 @@
-"""AUTH on 587: SCRAM in SMTP's words, and a session whose log-in holds no more."""
+"""AUTH on 587: SCRAM in SMTP's words, and a session whose credentials changed."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from base64 import b64decode, b64encode
+from pathlib import Path
 
 import pytest
 
+from kit.certificates import TestAuthority
 from kit.login import HASHER, add_app_password, open_desk
 from kit.scram_client import ScramClient
+from kit.smtp_service import SECONDS, Client
 from kit.store import make_account, running
-from kit.talk import talk_to_submission
+from kit.talk import HOSTNAME, receive_services, talk_to_submission
 from zajil.core.app_password import Scope
 from zajil.core.service import Service
 from zajil.net.limits import SessionLimits, SessionTable
+from zajil.net.listener import bind
+from zajil.net.smtp_service import smtp_service
+from zajil.net.stream import connect
+from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewActive, set_active
+from zajil.submit.session import SubmitServices, SubmitSession
 
 
 def test_scram_and_the_end_of_a_log_in(store: Store) -> None:
@@ -42,6 +51,37 @@ def test_scram_and_the_end_of_a_log_in(store: Store) -> None:
             await store.write(set_active, NewActive(amal.account_id, active=False))
             await ended.wait()
             assert (await client.say("MAIL FROM:<amal@south.test>")).startswith("421 4.7.0")
+
+    asyncio.run(run())
+
+
+def test_an_idle_session_is_told_that_its_credentials_changed(store: Store, tmp_path: Path) -> None:
+    """Over a real socket: it does not have to send a command to learn it."""
+    amal = make_account(store, "amal@south.test", password_hash=HASHER.hash("own password"))
+    authority = TestAuthority(tmp_path)
+
+    async def run() -> None:
+        async with running(store):
+            await store.directory.load()
+            services = SubmitServices(receive_services(store), open_desk(store).login)
+            offer = Capabilities(HOSTNAME, 1000, auth_mechanisms=("PLAIN",))
+            tls = authority.keeper(HOSTNAME)
+            make_session = functools.partial(SubmitSession, services)
+            service = smtp_service(make_session, offer, tls=tls, implicit_tls=True)
+            sock = bind("127.0.0.1:0")
+            await service.serve(sock)
+            port = sock.getsockname()[1]
+            client = Client(await connect("127.0.0.1", port, timeout=SECONDS))
+            await client.stream.start_tls(authority.client_context(), HOSTNAME, SECONDS)
+            await client.line()
+            await client.ask(b"EHLO c.example")
+            secret = b64encode(b"\0amal\0own password")
+            assert (await client.ask(b"AUTH PLAIN " + secret)).startswith("235 ")
+            await store.write(set_active, NewActive(amal.account_id, active=False))
+            assert await client.line() == "421 4.7.0 credentials changed, please reconnect"
+            assert await client.line() == ""
+            await client.stream.close()
+            await service.drain(1.0)
 
     asyncio.run(run())
 
@@ -79,7 +119,7 @@ def test_an_account_has_so_many_sessions(store: Store) -> None:
             for client in (first, second):
                 assert (await client.log_in("amal", "amal")).startswith("235 ")
             refused = await third.log_in("amal", "amal")
-            assert refused == "454 4.7.0 this account has too many sessions open"
+            assert refused == "454 4.7.0 too many sessions of this account"
             assert (await third.say("MAIL FROM:<amal@south.test>")).startswith("530 ")
             assert (await third.log_in("badr", "badr")).startswith("235 ")
             first.session.closed("quit")

@@ -91,7 +91,7 @@ def test_an_account_that_is_suspended_sends_no_more(store: Store) -> None:
         account = client.session.account  # type: ignore[attr-defined]
         await store.write(set_active, NewActive(account.account_id, active=False))
         reply = await client.say("MAIL FROM:<amal@south.test>")
-        assert reply == "421 4.7.0 your log-in holds no more, connect again"
+        assert reply == "421 4.7.0 credentials changed, please reconnect"
 
     with_proxy(store, talk)
 

@@ -1,8 +1,7 @@
-"""Every reply that policy gives in an SMTP session, in one table (style C8).
+"""Every reply that policy gives in an SMTP session, in one table.
 
 Texts are constant: facts about the peer go to the journey, not back to the peer. The engine's own
-replies (syntax, order) are in ``smtp.refusals``, those of the connection (too many, idle, a fault)
-in ``net.smtp_contract``.
+replies (syntax, order, the end of a connection) are in ``smtp.refusals``.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ CHUNK_OK = Reply(250, ("2.0.0 chunk taken",))
 GO_AHEAD = Reply(354, ("end with <CR><LF>.<CR><LF>",))
 BYE = Reply(221, ("2.0.0 bye",))
 CANNOT_VERIFY = Reply(252, ("2.1.5 cannot verify, but will try to deliver",))
-HELP = Reply(214, ("2.0.0 RFC 5321 says it all",))
+HELP = Reply(214, ("2.0.0 see RFC 5321",))
 START_TLS = Reply(220, ("2.0.0 go ahead",))
 LOGGED_IN = Reply(235, ("2.7.0 welcome",))
 
@@ -28,13 +27,11 @@ TLS_FIRST = Reply(530, ("5.7.0 use STARTTLS first",))
 LOG_IN_FIRST = Reply(530, ("5.7.0 log in first",))
 WRONG_PASSWORD = Reply(535, ("5.7.8 wrong login or password",))
 LOGIN_LATER = Reply(454, ("4.7.0 cannot check a password now, try again later",))
-TOO_MANY_SESSIONS = Reply(454, ("4.7.0 this account has too many sessions open",))
+TOO_MANY_SESSIONS = Reply(454, ("4.7.0 too many sessions of this account",))
 AUTH_CANCELLED = Reply(501, ("5.7.0 log-in cancelled",))
-AUTH_MALFORMED = Reply(501, ("5.5.2 not what this mechanism sends",))
+AUTH_MALFORMED = Reply(501, ("5.5.2 malformed SASL response",))
 AUTH_UNKNOWN = Reply(504, ("5.5.4 unknown mechanism",))
 NO_SUCH_LOGIN = Reply(550, ("5.7.0 nobody here has that login",))
-
-LOG_IN_ENDED = Reply(421, ("4.7.0 your log-in holds no more, connect again",))
 
 NO_SUCH_RECIPIENT = Reply(550, ("5.1.1 no such address here",))
 NO_RELAY = Reply(550, ("5.7.1 we do not take mail for that domain",))

@@ -12,14 +12,17 @@ from zajil.app.resources import WorkerResources
 from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.net.admission import Admission
-from zajil.net.drive_imap import ImapTimes
-from zajil.net.drive_smtp import SmtpService
 from zajil.net.floods import FloodCounter
 from zajil.net.limits import SessionLimits
+from zajil.net.line_protocol import Connection, Session
+from zajil.net.line_service import LineService
 from zajil.net.log import trace_to_log
 from zajil.net.peer import Networks, Peer
-from zajil.net.smtp_contract import Session, SmtpLimits
-from zajil.read.imap.service import ImapService
+from zajil.net.smtp_service import MakeSession, SmtpLimits
+from zajil.net.smtp_service import smtp_service as make_smtp_service
+from zajil.read.imap.service import ImapLimits
+from zajil.read.imap.service import imap_service as make_imap_service
+from zajil.read.imap.session import ImapServices
 from zajil.receive.lmtp import LmtpSession
 from zajil.receive.session import ReceiveSession
 from zajil.smtp.extensions import Capabilities
@@ -33,17 +36,17 @@ from zajil.web.server import ConnectionRules
 _NEVER = 1 << 62
 
 
-def smtp_service(resources: WorkerResources, login: LoginService, name: Service) -> SmtpService:
+def smtp_service(resources: WorkerResources, login: LoginService, name: Service) -> LineService:
     """Make the service of port 25, 587 or 465, or of LMTP."""
     configuration, tls = resources.configuration, resources.server_tls
     limits = configuration.limits
     offer = _offer(resources, login, name)
-    return SmtpService(
+    return make_smtp_service(
         _session_maker(resources, login, name),
         offer,
         tls=tls,
         implicit_tls=name.has_implicit_tls and tls is not None,
-        entrance=admission(resources, name),
+        admission=admission(resources, name),
         peer_offers=_special_offers(resources, offer),
         trace=_trace(resources, "smtp.dialogue"),
         limits=SmtpLimits(
@@ -62,19 +65,18 @@ def smtp_service(resources: WorkerResources, login: LoginService, name: Service)
     )
 
 
-def imap_service(resources: WorkerResources, login: LoginService, name: Service) -> ImapService:
+def imap_service(resources: WorkerResources, login: LoginService, name: Service) -> LineService:
     """Make the service of port 143 or 993."""
-    limits = resources.configuration.limits
-    return ImapService(
-        resources.store,
-        login,
-        hostname=resources.configuration.server.hostname,
-        limits=limits,
-        tls=resources.server_tls,
+    limits, tls = resources.configuration.limits, resources.server_tls
+    starttls = tls is not None and not name.has_implicit_tls
+    return make_imap_service(
+        ImapServices(resources.store, login, resources.clock, starttls, name),
+        resources.configuration.server.hostname,
+        limits,
+        tls=tls,
         implicit_tls=name.has_implicit_tls,
-        clock=resources.clock,
-        times=ImapTimes(handshake=limits.handshake_ms / 1000),
-        entrance=admission(resources, name),
+        limits=ImapLimits(handshake_seconds=limits.handshake_ms / 1000),
+        admission=admission(resources, name),
         trace=_trace(resources, "imap.dialogue"),
     )
 
@@ -146,13 +148,16 @@ def receive_services(resources: WorkerResources, name: Service) -> ReceiveServic
     )
 
 
-def _session_maker(
-    resources: WorkerResources, login: LoginService, name: Service
-) -> Callable[[Peer, ServerConnection], Session]:
+def _session_maker(resources: WorkerResources, login: LoginService, name: Service) -> MakeSession:
     services = receive_services(resources, name)
     if name.is_submission:
         return functools.partial(SubmitSession, SubmitServices(services, login))
-    return functools.partial(LmtpSession if name is Service.LMTP else ReceiveSession, services)
+    kind = LmtpSession if name is Service.LMTP else ReceiveSession
+
+    def make(peer: Peer, conn: ServerConnection, _connection: Connection) -> Session:
+        return kind(services, peer, conn)
+
+    return make
 
 
 def _offer(resources: WorkerResources, login: LoginService, name: Service) -> Capabilities:

@@ -39,7 +39,7 @@ def parse_command(data: bytes, position: int) -> c.Command:
         position: where the command's name begins, after tag and space.
 
     Raises:
-        CommandError: BAD for what the grammar does not have, NO for what it has and we refuse.
+        BadSyntax: BAD for what the grammar does not have, NO for what it has and we refuse.
     """
     scanner = Scanner(data, position)
     word = scanner.keyword()

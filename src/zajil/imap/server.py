@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from zajil.core.line_engine import LineBuffer, LineTooLong, Wait
 from zajil.imap.command import (
     AppendCommand,
     Authenticate,
@@ -26,21 +27,12 @@ from zajil.imap.command import (
 from zajil.imap.grammar import BadSyntax
 from zajil.imap.literal import Limits, Literal, find_literal
 from zajil.imap.parse import decode_base64, parse_append_head, parse_command, parse_tag
-from zajil.imap.response import CRLF, Completion, untagged_status
+from zajil.imap.response import CRLF, Completion
+from zajil.imap.response_queue import ResponseQueue
 from zajil.imap.state import AFTER_NO, AFTER_OK, ALLOWED, ImapState
 
 CHUNK = 65536
 """Most bytes of one ``LiteralChunk``."""
-
-
-class Wait(Enum):
-    """Why there is no event."""
-
-    DATA = auto()
-    """Call ``receive_data`` first."""
-    REPLY = auto()
-    """An answer is owed: ``complete``, or ``go_ahead`` where the command has one."""
-    CLOSED = auto()
 
 
 class _Reading(Enum):
@@ -50,13 +42,13 @@ class _Reading(Enum):
     LITERAL = auto()
     BODY = auto()
     BODY_LINE = auto()  # the CRLF behind the message of APPEND
-    SKIPPED = auto()  # a literal we refused and that comes anyway
-    SKIPPED_LINE = auto()
+    SKIPPED_LINE = auto()  # the line behind a literal that was refused and came anyway
     CHALLENGED = auto()
     IDLING = auto()
+    TLS = auto()  # nothing may come in the clear
 
 
-class ImapServerConnection:
+class ImapServerConnection(ResponseQueue):
     """Turns bytes into events and answers into bytes, and keeps their order.
 
     The caller moves the bytes and decides what to answer::
@@ -64,15 +56,25 @@ class ImapServerConnection:
         receive_data(b"...") -> next_event() -> untagged(b"* ...") -> complete(Completion(...))
     """
 
+    __slots__ = (
+        "_command",
+        "_errors",
+        "_input",
+        "_limits",
+        "_literal",
+        "_owed",
+        "_pending",
+        "_reading",
+        "_remaining",
+        "_tag",
+        "encrypted",
+    )
+
     def __init__(self, greeting: bytes, limits: Limits, *, encrypted: bool = False) -> None:
-        self.state = ImapState.NOT_AUTHENTICATED
+        super().__init__(greeting)
         self.encrypted = encrypted
-        self.close_reason = ""
-        """Why the engine closed the connection by itself, for the log; ``""`` if it did not."""
         self._limits = limits
-        self._received = bytearray()
-        self._searched = 0  # no CRLF begins before this offset
-        self._to_send = bytearray(greeting)
+        self._input = LineBuffer()
         self._reading = _Reading.LINE
         self._remaining = 0  # of the literal that is being read
         self._command = bytearray()  # lines and literals of the command so far
@@ -86,37 +88,24 @@ class ImapServerConnection:
 
     def receive_data(self, data: bytes) -> None:
         """Buffer bytes from the network; ``next_event`` parses them."""
-        self._received += data
+        if self.state is not ImapState.LOGOUT or not self._input:
+            self._input.add(data)
 
-    def data_to_send(self) -> bytes:
-        """Return and forget the bytes that must now go to the network."""
-        data = bytes(self._to_send)
-        self._to_send.clear()
-        return data
-
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait for ``data_to_send``."""
-        return len(self._to_send)
-
-    @property
-    def unread(self) -> int:
-        """Bytes received and not yet parsed: the caller stops reading when they are many."""
-        return len(self._received)
-
-    def has_pending_input(self) -> bool:
-        """Say whether bytes wait behind STARTTLS: somebody else's (RFC 9051 section 6.2.1)."""
-        return bool(self._received)
+    def pending_size(self) -> int:
+        """Return the number of octets received and not yet parsed; above a limit the caller stops
+        reading."""
+        return len(self._input)
 
     def tls_established(self) -> None:
-        """Forget what was learned before; the connection is encrypted from here on."""
-        self.encrypted = True
-        self._received.clear()
-        self._searched = 0
+        """Begin to read again; the connection is encrypted from here on.
 
-    def untagged(self, data: bytes) -> None:
-        """Send a response of ours, or a piece of one; the caller wrote it with ``response``."""
-        self._to_send += data
+        Raises:
+            RuntimeError: there is pending input; the connection should have been closed.
+        """
+        if self._input:
+            raise RuntimeError("bytes after STARTTLS")
+        self.encrypted = True
+        self._reading = _Reading.LINE
 
     def go_ahead(self, text: bytes = b"go ahead") -> None:
         """Ask for what the command announced: a literal, the end of IDLE, an answer to ``text``.
@@ -137,7 +126,11 @@ class ImapServerConnection:
         else:
             challenged = isinstance(command, Authenticate)
             self._reading = _Reading.CHALLENGED if challenged else _Reading.IDLING
-        self._to_send += b"+ " + text + CRLF
+        self._to_send.append(b"+ " + text + CRLF)
+
+    def reply(self, answer: Completion) -> None:
+        """Answer the last event: the name by which ``net.connection`` calls ``complete``."""
+        self.complete(answer)
 
     def complete(self, completion: Completion) -> None:
         """Answer the command that ``next_event`` returned last.
@@ -154,6 +147,10 @@ class ImapServerConnection:
             self._skip_literal(refused.size)  # refused unread, and it comes all the same
         if completion.status == "OK":
             self.state = AFTER_OK.get(type(command), self.state)
+            if isinstance(command, StartTlsCommand):
+                self._reading = _Reading.TLS
+            elif self.state is ImapState.LOGOUT:
+                self.close_reason = self.close_reason or "logout"
         elif completion.status == "NO" and self.state is not ImapState.NOT_AUTHENTICATED:
             self.state = AFTER_NO.get(type(command), self.state)
 
@@ -161,13 +158,6 @@ class ImapServerConnection:
         """Go to the authenticated state: the client itself deleted the mailbox it had selected."""
         if self.state is ImapState.SELECTED:
             self.state = ImapState.AUTHENTICATED
-
-    def close(self, text: str, reason: str) -> None:
-        """Say BYE from our side and read no more: timeout, shutdown, a fault."""
-        if self.state is not ImapState.LOGOUT:
-            self._to_send += untagged_status("BYE", text)
-            self.state = ImapState.LOGOUT
-            self.close_reason = reason
 
     # ---- reading ----------------------------------------------------------------------------
 
@@ -184,17 +174,17 @@ class ImapServerConnection:
 
     def _read(self) -> Event | Wait | None:
         """Take one step; ``None``: look again."""
+        if self._input.to_skip and not self._input.skip():
+            return Wait.DATA
         match self._reading:
             case _Reading.BODY:
                 return self._read_body()
             case _Reading.LITERAL:
                 return self._read_literal()
-            case _Reading.SKIPPED:
-                taken = self._take(self._remaining)
-                self._remaining -= len(taken)
-                if self._remaining:
-                    return Wait.DATA
-                self._reading = _Reading.SKIPPED_LINE
+            case _Reading.TLS:
+                if not self._input:
+                    return Wait.TLS
+                self.close("bytes after STARTTLS", "bytes after STARTTLS")
                 return None
         line = self._take_line()
         if line is None:
@@ -225,7 +215,7 @@ class ImapServerConnection:
                 if literal is None or literal.waits:
                     self._reading = _Reading.LINE
                 else:
-                    self._reading, self._remaining = _Reading.SKIPPED, literal.size
+                    self._input.to_skip = literal.size
                 return None
 
     def _read_command(self, line: bytes) -> Event | None:
@@ -240,7 +230,10 @@ class ImapServerConnection:
             if literal is not None:
                 return self._announced(literal)
             command = parse_command(bytes(self._command), len(self._tag) + 1)
-            self._check_state(command)
+            if self.state not in ALLOWED[type(command)]:
+                raise BadSyntax(Completion("BAD", f"not in the state {self.state.value}"))
+            if isinstance(command, StartTlsCommand):
+                return self._start_tls(command)
         except BadSyntax as error:
             self._refuse(error.completion)
             if literal is not None and not literal.waits:
@@ -269,11 +262,11 @@ class ImapServerConnection:
         self._remaining = literal.size
         self._reading = _Reading.LITERAL
         if literal.waits:
-            self._to_send += b"+ go ahead\r\n"
+            self._to_send.append(b"+ go ahead\r\n")
         return None
 
     def _read_literal(self) -> Wait | None:
-        taken = self._take(self._remaining)
+        taken = self._input.take(self._remaining)
         self._command += taken
         self._remaining -= len(taken)
         if self._remaining:
@@ -285,7 +278,7 @@ class ImapServerConnection:
         if not self._remaining:
             self._reading = _Reading.BODY_LINE
             return None
-        taken = self._take(min(self._remaining, CHUNK))
+        taken = self._input.take(min(self._remaining, CHUNK))
         if not taken:
             return Wait.DATA
         self._remaining -= len(taken)
@@ -301,11 +294,15 @@ class ImapServerConnection:
         self._owed = True
         return AuthenticateResponse(data)
 
-    def _check_state(self, command: Command) -> None:
-        if self.state not in ALLOWED[type(command)]:
-            raise BadSyntax(Completion("BAD", f"not in the state {self.state.value}"))
-        if isinstance(command, StartTlsCommand) and self.encrypted:
+    def _start_tls(self, command: StartTlsCommand) -> Event | None:
+        if self.encrypted:
             raise BadSyntax(Completion("BAD", "already encrypted"))
+        # Security: bytes sent behind STARTTLS in the clear would be taken for bytes from within
+        # TLS (CVE-2021-33515); nobody honest sends them.
+        if self._input:
+            self.close("bytes after STARTTLS", "bytes after STARTTLS")
+            return None
+        return self._start(command)
 
     def _start(self, command: Command) -> Command:
         self._pending = command
@@ -316,15 +313,12 @@ class ImapServerConnection:
     # ---- answering --------------------------------------------------------------------------
 
     def _finish(self, completion: Completion) -> None:
-        self._to_send += completion.to_bytes(self._tag)
+        self._to_send.append(completion.to_bytes(self._tag))
         self._pending, self._literal, self._owed = None, None, False
         self._command.clear()
 
     def _refuse(self, completion: Completion) -> None:
         self._finish(completion)
-        self._count_error()
-
-    def _count_error(self) -> None:
         self._errors += 1
         known = self.state is not ImapState.NOT_AUTHENTICATED
         limits = self._limits
@@ -339,7 +333,7 @@ class ImapServerConnection:
         ):
             self.close("literal is too large", "literal too large")
             return
-        self._reading, self._remaining = _Reading.SKIPPED, size
+        self._reading, self._input.to_skip = _Reading.SKIPPED_LINE, size
 
     # ---- the buffer -------------------------------------------------------------------------
 
@@ -348,24 +342,10 @@ class ImapServerConnection:
             return self._limits.max_command_before_login
         return self._limits.max_command
 
-    def _take(self, size: int) -> bytes:
-        taken = bytes(self._received[:size])
-        del self._received[:size]
-        self._searched = 0
-        return taken
-
     def _take_line(self) -> bytes | None:
-        # Security: only CRLF ends a line, here and in what we send.
-        end = self._received.find(CRLF, self._searched)
         limit = self._max_command() - len(self._command)
-        seen = end if end >= 0 else len(self._received) - 1  # -1: a CR may be last
-        if seen > limit:
+        try:
+            return self._input.take_line(limit)
+        except LineTooLong:
             self.close("line is too long", "line too long")
             return None
-        if end < 0:
-            self._searched = max(0, len(self._received) - 1)
-            return None
-        line = bytes(self._received[:end])
-        del self._received[: end + 2]
-        self._searched = 0
-        return line

@@ -1,7 +1,7 @@
-"""One AUTH or AUTHENTICATE exchange, the same for SMTP, IMAP and whoever comes next.
+"""One AUTH or AUTHENTICATE exchange, the same for SMTP, IMAP and other protocols.
 
-A protocol makes an ``Exchange``, gives it what the client sends, and puts each ``Outcome`` into
-its own words. The mechanism (``sasl``) reads the bytes, the log-in service decides.
+``session_login`` makes an ``Exchange`` and passes on what the client sends. The mechanism
+(``sasl``) reads the bytes, the log-in service decides.
 
 Laws:
 - After a ``Failure`` or an ``Account`` the exchange is over and is not asked again.
@@ -38,15 +38,19 @@ class Failure(Enum):
     CANCELLED = auto()
     """The client sent ``*``."""
     MALFORMED = auto()
-    """Not what the mechanism sends."""
+    """The mechanism has no such response."""
     WRONG = auto()
-    """Nobody is told what was: the name, the secret, or a right that is missing."""
+    """The reply does not say what was: the name, the secret, or a missing right."""
     UNAVAILABLE = auto()
-    """We cannot look now; the client may try again."""
+    """The store or the token service cannot answer now; the client may try again."""
+    UNKNOWN_MECHANISM = auto()
+    """It is not offered."""
+    TOO_MANY_SESSIONS = auto()
+    """The account has as many sessions open as it may."""
 
 
 _FOR_ANOTHER = "one account may not act for another"
-_MALFORMED = "not what this mechanism sends"
+_MALFORMED = "malformed SASL response"
 
 Outcome = Challenge | Account | Failure
 

@@ -1,4 +1,4 @@
-"""Every reply the server engine gives by itself: wrong syntax, wrong order, what is not offered.
+"""Every reply the server engine gives by itself: wrong syntax, wrong order, not offered, the end.
 
 What a session answers is in ``accept.replies``.
 """
@@ -11,7 +11,7 @@ from zajil.smtp.reply import Reply
 
 
 class CommandError(Malformed):
-    """The peer sent a line we refuse; ``reply`` is what it must be told."""
+    """The peer sent a line that is refused with ``reply``."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.lines[0])
@@ -79,7 +79,17 @@ TOO_MANY_RECIPIENTS = _refusal(
     Code.TOO_MANY_RECIPIENTS, EnhancedStatus.TOO_MANY_RECIPIENTS, "too many recipients"
 )
 TOO_MANY_MAILS = _refusal(
-    Code.NOT_AVAILABLE, EnhancedStatus.TOO_MUCH, "too many mails in one session, connect again"
+    Code.NOT_AVAILABLE, EnhancedStatus.TOO_MUCH, "too many mails in one session, please reconnect"
+)
+TOO_MANY_CONNECTIONS = _refusal(Code.NOT_AVAILABLE, EnhancedStatus.TOO_MUCH, "too many connections")
+SHUTTING_DOWN = _refusal(
+    Code.NOT_AVAILABLE, EnhancedStatus.SHUTTING_DOWN, "shutting down, try again later"
+)
+IDLE = _refusal(Code.NOT_AVAILABLE, EnhancedStatus.IDLE, "idle for too long")
+EARLY = Reply(554, (f"{EnhancedStatus.BAD_COMMAND} command before the greeting",))
+FAULT = _refusal(Code.NOT_AVAILABLE, EnhancedStatus.LOCAL_FAULT, "internal error, try again later")
+CREDENTIALS_CHANGED = _refusal(
+    Code.NOT_AVAILABLE, EnhancedStatus.TOO_MUCH, "credentials changed, please reconnect"
 )
 TOO_MANY_COMMANDS = _refusal(Code.NOT_AVAILABLE, EnhancedStatus.TOO_MUCH, "too many commands")
 TOO_MANY_ERRORS = _refusal(Code.NOT_AVAILABLE, EnhancedStatus.TOO_MUCH, "too many errors")

@@ -5,15 +5,15 @@ Laws:
 - One reply for each event, in order; a pipelined command waits until the reply before it is known
   (RFC 2920 section 3.2).
 - The state changes by the tables of ``state`` alone.
-- Anything that follows STARTTLS before the handshake is an attack (``has_pending_input``).
+- Anything that follows STARTTLS before the handshake is an attack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import Enum, auto
 
+from zajil.core.line_engine import LineBuffer, LineTooLong, Wait
 from zajil.smtp import refusals
 from zajil.smtp.body import MAX_SWALLOWED, BodyReader, ChunkReader
 from zajil.smtp.codes import Code
@@ -36,37 +36,19 @@ from zajil.smtp.command_line import decode_response, describe, parse_command, re
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.preconditions import PRECONDITIONS, wrong_order
 from zajil.smtp.refusals import CommandError
-from zajil.smtp.reply import Reply
+from zajil.smtp.reply import Reply, ReplyEach
+from zajil.smtp.reply_queue import ReplyQueue
 from zajil.smtp.state import ACCEPTED, IN_BODY, IN_TRANSACTION, REFUSED, SmtpState
-
-MAX_REFUSALS = 50
-"""Refusals kept for the events of a session; protects memory."""
 
 # Python 3.11 looks a member of an enumeration up in 130 ns, a name in 30.
 _START, _READY, _AUTH = SmtpState.START, SmtpState.READY, SmtpState.AUTH
 _TLS, _CLOSED = SmtpState.TLS, SmtpState.CLOSED
 _NO_LINES = IN_BODY | {_TLS, _CLOSED}
 _AUTH_CHALLENGE, _NOT_AVAILABLE = int(Code.AUTH_CHALLENGE), int(Code.NOT_AVAILABLE)
-
-
-class Wait(Enum):
-    """Why there is no event."""
-
-    DATA = auto()
-    """Call ``receive_data`` first."""
-    REPLY = auto()
-    """A reply is owed: call ``reply`` or ``reply_each``. Pipelined commands stay buffered."""
-    TLS = auto()
-    """STARTTLS was accepted, and nothing came behind it: stop reading, send what is to send,
-    shake hands, call ``tls_established``."""
-    CLOSED = auto()
-    """Send what is to send, then close; ``close_reason`` says why."""
-
-
 _DATA, _REPLY = Wait.DATA, Wait.REPLY
 
 
-class ServerConnection:
+class ServerConnection(ReplyQueue):
     """Turns bytes into events and replies into bytes, and keeps their order.
 
     The caller moves the bytes and decides what to answer::
@@ -75,26 +57,17 @@ class ServerConnection:
     """
 
     __slots__ = (
-        "_at",
         "_body",
+        "_input",
         "_last_command",
-        "_max_errors",
-        "_owed",
         "_permitted",
-        "_received",
-        "_swallow",
-        "_to_send",
-        "close_reason",
         "commands",
         "encrypted",
-        "errors",
         "is_authenticated",
         "mails",
         "offer",
         "recipients",
-        "refusals",
         "smtputf8",
-        "state",
     )
 
     def __init__(
@@ -106,12 +79,9 @@ class ServerConnection:
         max_errors: int = 10,
         max_commands: int = 0,
     ) -> None:
-        self.state = _START
+        super().__init__(greeting, max_errors)
         self.offer = offer
         self.encrypted = encrypted
-        self.errors = 0
-        """Commands and recipients refused for good (5yz) since the last mail that was accepted; at
-        ``max_errors`` the connection ends. Whoever slows a peer down before that looks here."""
         self.commands = 0
         """Lines so far; above ``max_commands`` (0: no limit) the connection ends."""
         self.mails = 0
@@ -121,50 +91,25 @@ class ServerConnection:
         self.smtputf8 = False
         """MAIL of this transaction said SMTPUTF8."""
         self.is_authenticated = False
-        self.refusals: list[tuple[str, Reply]] = []
-        """What was refused here without asking the session: command and reply. The session takes
-        them for its events and may clear the list."""
-        self.close_reason = ""
-        """Why the state is CLOSED: ``quit``, ``too many errors``, ``line too long`` ..."""
-        self._max_errors = max_errors
+        """Set by the session after a log-in: AUTH is refused from then on (RFC 4954 section 4)."""
         self._last_command = max_commands and max_commands + 1  # 0 is never reached
         self._permitted = offer.permitted(encrypted)
-        self._received = b""
-        self._at = 0  # everything before this offset of _received is used up
-        self._swallow = 0  # bytes of a refused chunk that have not come yet
-        self._to_send: list[bytes] = [greeting.to_bytes()]
-        self._owed: Event | None = None  # the event whose reply is still owed
+        self._input = LineBuffer()
         self._body: BodyReader | ChunkReader | None = None  # from DATA or the first BDAT on
 
     def receive_data(self, data: bytes) -> None:
         """Buffer bytes from the network for ``next_event``; once CLOSED they are dropped."""
-        if self._at == len(self._received):
-            self._received = data
-        elif self.state is not SmtpState.CLOSED:
-            self._received = self._received[self._at :] + data
-        else:
-            return
-        self._at = 0
-
-    def data_to_send(self) -> bytes:
-        """Return and forget the bytes that must now go to the network."""
-        parts = self._to_send
-        if not parts:
-            return b""
-        self._to_send = []
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        if self.state is not _CLOSED or not self._input:
+            self._input.add(data)
 
     def pending_size(self) -> int:
-        """Give the bytes that wait to be parsed; the caller stops reading above its limit."""
-        return len(self._received) - self._at
-
-    def has_pending_input(self) -> bool:
-        """Tell whether bytes wait: after STARTTLS was accepted, somebody injected them.
+        """Return the number of octets that wait to be parsed; above a limit the caller stops
+        reading. After STARTTLS was accepted, somebody injected them.
 
         Security: commands put in plain text behind STARTTLS must not be taken for part of the
         encrypted session: CVE-2011-0411.
         """
-        return self._at < len(self._received)
+        return len(self._input)
 
     def next_event(self) -> Event | Wait:
         """Return the next event, or why there is none. Refused lines are answered here."""
@@ -181,7 +126,7 @@ class ServerConnection:
                 self._owed = event
                 return event
 
-    def reply(self, reply: Reply) -> None:
+    def reply(self, reply: Reply | ReplyEach) -> None:
         """Answer the event that ``next_event`` returned last.
 
         A reply that accepts EHLO becomes the one that announces our extensions. LMTP: the answer
@@ -190,6 +135,9 @@ class ServerConnection:
         Raises:
             RuntimeError: no reply is owed; the caller has lost step.
         """
+        if isinstance(reply, ReplyEach):
+            self.reply_each(reply.replies)
+            return
         event, self._owed = self._owed, None
         if event is None:
             raise RuntimeError("no reply is owed")
@@ -237,7 +185,7 @@ class ServerConnection:
         Raises:
             RuntimeError: there is pending input; the connection should have been closed.
         """
-        if self.has_pending_input():
+        if self._input:
             raise RuntimeError("bytes after STARTTLS")
         self.encrypted = True
         self.restart(self.offer)
@@ -250,66 +198,54 @@ class ServerConnection:
         self.is_authenticated = False
         self.smtputf8 = False
 
-    def authenticated(self) -> None:
-        """Refuse AUTH from now on (RFC 4954 section 4)."""
-        self.is_authenticated = True
-
-    def close(self, reply: Reply, reason: str = "closed by us") -> None:
-        """Say 421 of our own accord and be CLOSED: time is up, or we shut down."""
-        if self.state is not _CLOSED:
-            self._owed = None
-            self._to_send.append(reply.to_bytes())
-            self._end(reason)
-
     def in_transaction(self) -> bool:
-        """Tell whether a mail is on its way in: between MAIL and the answer to its end."""
+        """Whether a mail is on its way in: between MAIL and the reply to its end."""
         return self.state in IN_TRANSACTION
 
     # ---- lines ------------------------------------------------------------------------------
 
     def _take_line(self) -> bytes | None:
-        if self._swallow and not self._swallow_chunk():
+        if self._input.to_skip and not self._skip_chunk():
             return None
-        received, at = self._received, self._at
-        if at == len(received):
+        try:
+            line = self._input.take_line(self.offer.max_line)
+        except LineTooLong as error:
+            line = self._take_long_line(error.start)
+        if line is None:
             return None
-        end = received.find(b"\r\n", at)
-        # Without an end, a CR may be its first half: -1.
-        seen = (end if end >= 0 else len(received) - 1) - at
-        if seen > self.offer.max_line and self._is_too_long(seen, received[at : at + 5]):
-            return None
-        if end < 0:
-            return None
-        self._at = end + 2
         self.commands += 1
         if self.commands == self._last_command:
             self.close(refusals.TOO_MANY_COMMANDS, "too many commands")
             return None
-        return received[at:end]
+        return line
 
-    def _is_too_long(self, size: int, start: bytes) -> bool:
+    def _take_long_line(self, start: bytes) -> bytes | None:
         in_auth = self.state is _AUTH
-        if (in_auth or start.upper() == b"AUTH ") and size <= self.offer.max_auth_line:
-            return False
+        if in_auth or start[:5].upper() == b"AUTH ":
+            try:
+                return self._input.take_line(self.offer.max_auth_line)
+            except LineTooLong:
+                pass
         self._refuse("(a line too long)", refusals.AUTH_TOO_LONG if in_auth else refusals.TOO_LONG)
         self._end("line too long")
-        return True
+        return None
 
     def _without_line(self) -> Event | Wait:
         if self._body is not None and self.state in IN_BODY:
-            event, self._at = self._body.next_event(self._received, self._at)
+            received = self._input
+            event, received.at = self._body.next_event(received.data, received.at)
             if event is None:
                 return _DATA
             if type(event) is not BodyChunk:
                 self._owed = event
             return event
-        if self.state is _TLS and not self.has_pending_input():
+        if self.state is _TLS and not self._input:
             return Wait.TLS
         self._end("bytes after STARTTLS")  # unless it has ended before
         return Wait.CLOSED
 
     def _command_event(self, line: bytes) -> Command | None:
-        """Parse and judge a line; ``None``: it was refused here, or begins a chunk."""
+        """Parse a line and check its preconditions; ``None``: refused here, or a chunk begins."""
         try:
             if self.state is _AUTH:
                 return AuthResponse(None if line == b"*" else decode_response(line))
@@ -318,14 +254,14 @@ class ServerConnection:
             self._refuse_line(line, error.reply)
             return None
         kind = type(command)
-        judge = PRECONDITIONS.get(kind)
-        reply = judge(self, command) if judge is not None else None
+        check = PRECONDITIONS.get(kind)
+        reply = check(self, command) if check is not None else None
         if reply is None and (self.state, kind) not in ACCEPTED:
             reply = wrong_order(self.state, kind)
         if reply is not None:
             self._refuse_line(line, reply)
             if isinstance(command, Bdat):
-                self._swallow = command.size
+                self._input.to_skip = command.size
         elif isinstance(command, Bdat):
             self._begin_chunk(command)
         else:
@@ -341,23 +277,6 @@ class ServerConnection:
         self._refuse(describe(line), reply)
         if reason := reason_to_end(line, reply):
             self._end(reason)
-
-    def _refuse(self, command: str, reply: Reply) -> None:
-        if len(self.refusals) < MAX_REFUSALS:
-            self.refusals.append((command, reply))
-        self._to_send.append(reply.to_bytes())
-        if reply.code >= 500:
-            self._count_error()
-
-    def _count_error(self) -> None:
-        self.errors += 1
-        if self.errors >= self._max_errors:
-            self.close(refusals.TOO_MANY_ERRORS, "too many errors")
-
-    def _end(self, reason: str) -> None:
-        if self.state is not _CLOSED:
-            self.state = _CLOSED
-            self.close_reason = reason
 
     # ---- replies and the message -------------------------------------------------------------
 
@@ -389,13 +308,11 @@ class ServerConnection:
     def _begin_chunk(self, command: Bdat) -> None:
         if not isinstance(self._body, ChunkReader):
             self._body = ChunkReader(self.offer.max_message_size, self.offer.bare_line_ends)
-        self._swallow = self._body.begin(command)
+        self._input.to_skip = self._body.begin(command)
         self.state = ACCEPTED[self.state, Bdat]
 
-    def _swallow_chunk(self) -> bool:
-        if self._swallow > self.offer.max_message_size * MAX_SWALLOWED:
+    def _skip_chunk(self) -> bool:
+        if self._input.to_skip > self.offer.max_message_size * MAX_SWALLOWED:
             self._end("refused chunk too big")
             return False
-        self._at += (size := min(self._swallow, self.pending_size()))
-        self._swallow -= size
-        return not self._swallow
+        return self._input.skip()

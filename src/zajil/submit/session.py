@@ -10,18 +10,23 @@ from zajil.accept.context import ReceiveServices
 from zajil.accept.recipients import refuse_recipient
 from zajil.accept.transaction import Transaction
 from zajil.core.address import Address
+from zajil.core.line_engine import End
 from zajil.login.account import Account
+from zajil.login.exchange import Failure, Outcome
 from zajil.login.open_sessions import TooManySessions
 from zajil.login.service import LoginService, Origin
+from zajil.login.session_login import SessionLogin
+from zajil.net.line_protocol import Connection
 from zajil.net.peer import Peer
 from zajil.receive.session import Answer, ReceiveSession
+from zajil.sasl.step import Challenge
 from zajil.smtp.command import Auth, AuthResponse, BodyEnd, Mail, Rcpt, Xclient
+from zajil.smtp.refusals import CREDENTIALS_CHANGED
 from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.feedback.send_counts import NOTHING_SENT, load_send_counts
 from zajil.submit.accept import accept_submission
-from zajil.submit.log_in import SubmitLogin
 from zajil.submit.permission import may_send_as
 from zajil.submit.send_limits import blocked_until_ms, send_limit
 from zajil.tracking.events import LoggedIn
@@ -41,9 +46,16 @@ class SubmitServices:
 class SubmitSession(ReceiveSession):
     """One connection of one of our users."""
 
-    def __init__(self, services: SubmitServices, peer: Peer, conn: ServerConnection) -> None:
+    def __init__(
+        self,
+        services: SubmitServices,
+        peer: Peer,
+        conn: ServerConnection,
+        connection: Connection,
+    ) -> None:
         super().__init__(services.receive, peer, conn)
         self._login = services.login
+        self._connection = connection
         self.log_in = self._new_log_in()
         options = self.services.submit
         self._limit = None if options is None else send_limit(options)
@@ -59,6 +71,11 @@ class SubmitSession(ReceiveSession):
         """See ``ReceiveSession.closed``."""
         super().closed(reason)
         self.log_in.close()
+
+    def news(self) -> None:
+        """End the session between two mails if its credentials changed."""
+        if self.log_in.has_ended and not self.conn.in_transaction():
+            self.conn.end(End.CREDENTIALS)
 
     @property
     def account(self) -> Account | None:
@@ -78,12 +95,16 @@ class SubmitSession(ReceiveSession):
     async def answer_auth(self, event: Auth | AuthResponse) -> Reply:
         """AUTH, and the client's answers to a 334."""
         log_in = self.log_in
-        reply = await (log_in.begin(event) if isinstance(event, Auth) else log_in.go_on(event))
+        if isinstance(event, Auth):
+            outcome = await log_in.begin(event.mechanism, event.initial)
+        else:
+            outcome = await log_in.respond(event.data)
+        reply = _reply_to(outcome)
         if self.account is not None and reply is replies.LOGGED_IN:
             now_ms = self.services.clock.now_ms()
             service, host = self.services.service, self.peer.host
             self.note(LoggedIn(now_ms, self.account.login, log_in.mechanism, service, host))
-            self.conn.authenticated()
+            self.conn.is_authenticated = True
         elif not reply.accepts and reply not in _FAILED_LOGINS:
             self.refuse("AUTH", reply)
         return reply
@@ -162,14 +183,14 @@ class SubmitSession(ReceiveSession):
         answer = self.answer_mail(event)
         return answer if isinstance(answer, Reply) else await answer
 
-    def _new_log_in(self) -> SubmitLogin:
+    def _new_log_in(self) -> SessionLogin:
         origin = Origin(self.peer.host, self.services.service, self.session_id)
-        return SubmitLogin(self._login, origin)
+        return SessionLogin(self._login, origin, self._connection.wake)
 
     def _not_yet(self) -> Reply | None:
         # Without TLS nobody logs in; for whom a proxy vouches, the proxy has seen to that.
         if self.log_in.has_ended:
-            return replies.LOG_IN_ENDED
+            return CREDENTIALS_CHANGED
         if self.account is not None:
             return None
         return replies.LOG_IN_FIRST if self.conn.encrypted else replies.TLS_FIRST
@@ -185,3 +206,20 @@ class SubmitSession(ReceiveSession):
         Rcpt: answer_own_rcpt,
         Xclient: answer_own_xclient,
     }
+
+
+def _reply_to(outcome: Outcome) -> Reply:
+    """Put the outcome of a step of AUTH into SMTP's words (RFC 4954 section 4)."""
+    if isinstance(outcome, Challenge):
+        return replies.challenge(outcome.data)
+    return _FAILURES[outcome] if isinstance(outcome, Failure) else replies.LOGGED_IN
+
+
+_FAILURES: dict[Failure, Reply] = {
+    Failure.CANCELLED: replies.AUTH_CANCELLED,
+    Failure.MALFORMED: replies.AUTH_MALFORMED,
+    Failure.WRONG: replies.WRONG_PASSWORD,
+    Failure.UNAVAILABLE: replies.LOGIN_LATER,
+    Failure.UNKNOWN_MECHANISM: replies.AUTH_UNKNOWN,
+    Failure.TOO_MANY_SESSIONS: replies.TOO_MANY_SESSIONS,
+}

@@ -283,7 +283,7 @@ def test_caps_on_sessions(sqlite: Store, tmp_path: Path) -> None:
             three = await place.connect()
             words = b'LOGIN amal "%b"' % PASSWORD.encode()
             answer = (await three.command(words))[-1]
-            assert b" NO [LIMIT] this account has too many sessions open" in answer
+            assert b" NO [LIMIT] too many sessions of this account" in answer
             assert b" BAD " in (await three.command("SELECT INBOX"))[-1]
             await one.ok("LOGOUT")
             await one.is_closed()

@@ -10,8 +10,8 @@ import pytest
 
 from kit.imap import imap_place, literals, make_reader
 from kit.store import open_test_store, running
-from zajil.net.drive_imap import ImapTimes
 from zajil.read.imap.append import LineEnds
+from zajil.read.imap.service import ImapLimits
 from zajil.store.engine.open import Store
 
 
@@ -83,7 +83,7 @@ def test_too_many_connections(sqlite: Store, tmp_path: Path) -> None:
 
 
 def test_silence_of_a_stranger(sqlite: Store, tmp_path: Path) -> None:
-    times = ImapTimes(stranger=0.05)
+    times = ImapLimits(log_in_seconds=0.05)
 
     async def run() -> None:
         async with running(sqlite), imap_place(sqlite, tmp_path, times=times) as place:

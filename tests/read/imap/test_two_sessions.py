@@ -257,7 +257,7 @@ def test_idle_tells_of_new_mail(store: Store, tmp_path: Path) -> None:
             assert await imap.read_response() == b"* 1 EXISTS"
             assert await imap.read_response() == b"* 1 RECENT"
             await imap.send(b"DONE\r\n")
-            assert await imap.read_until(b"i") == [b"i OK idle is over"]
+            assert await imap.read_until(b"i") == [b"i OK IDLE ended"]
             await imap.send(b"j IDLE\r\nfoo\r\n")
             assert (await imap.read_response()).startswith(b"+ ")
             assert (await imap.read_until(b"j"))[-1].startswith(b"j BAD")

@@ -13,7 +13,7 @@ from zajil.imap.response import Completion
 from zajil.imap.server import ImapServerConnection
 from zajil.login.account import Account
 from zajil.message.part import Part
-from zajil.net.drive_imap import Stream
+from zajil.net.line_protocol import Connection
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
@@ -47,7 +47,7 @@ class Context:
     store: Store
     account: Account
     engine: ImapServerConnection
-    stream: Stream
+    connection: Connection
     clock: Clock
     view: SelectedMailbox | None = None
     """The selected mailbox; ``None``: none is."""

@@ -73,7 +73,7 @@ class _Transfer:
         """Copy or move; give a refusal, or ``None`` when all is done.
 
         Raises:
-            ConnectionError, TimeoutError: the client is gone.
+            PeerGone: the client closed, or takes nothing.
             StoreError: the store cannot go on.
         """
         context, target, move = self._context, self._target, self._move
@@ -93,7 +93,7 @@ class _Transfer:
             for source, made in copied.uids:
                 self._sources.append(source)
                 self._copies.append(made)
-            await context.stream.flush()
+            await context.connection.flush()
         return None
 
     async def undo(self) -> None:

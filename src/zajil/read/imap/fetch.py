@@ -35,7 +35,7 @@ _TOGETHER = 1 << 20
 """Bytes of such messages that are read in one turn of a reader thread."""
 _ANSWER = 262_144
 """Bytes of the answer after which a turn ends, and what a longer answer is cut into. What a session
-holds of its answer is this twice at most; as much waits in the connection (``net.drive_imap``)."""
+holds of its answer is at most twice this; as much waits in the connection (``net.connection``)."""
 
 
 async def fetch(context: Context, command: Fetch) -> Completion:
@@ -136,7 +136,7 @@ async def _send(context: Context, portion: list[Message], answer: _Answer) -> in
     if not answer.needs.content:
         for one in portion:
             context.engine.untagged(_join(answer.write(one, None)))
-        await context.stream.flush()
+        await context.connection.flush()
         return len(portion)
     if not answer.is_short(portion[0]):
         return await _send_long(context, portion[0], answer)
@@ -148,7 +148,7 @@ async def _send(context: Context, portion: list[Message], answer: _Answer) -> in
         for line in lines:
             sent += line is not None
             context.engine.untagged(line or b"")
-        await context.stream.flush()
+        await context.connection.flush()
     return sent
 
 
@@ -209,7 +209,7 @@ async def _send_long(context: Context, message: Message, answer: _Answer) -> int
             begun = True
             context.engine.untagged(data)
             del data
-            await context.stream.flush()
+            await context.connection.flush()
 
 
 def _join(pieces: Iterable[Piece], content: Content | None = None) -> bytes:

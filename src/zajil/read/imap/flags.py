@@ -38,7 +38,7 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
         found += len(results)
         if not command.silent:
             _tell(context, view, results, uid=command.uid)
-        await context.stream.flush()
+        await context.connection.flush()
     if found < len(uids):
         return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
     return Completion("OK", "flags are stored")

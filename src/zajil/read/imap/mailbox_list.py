@@ -66,7 +66,7 @@ async def list_(context: Context, command: List) -> Completion:
             context.engine.untagged(_list_line(name, command))
             if name.box is not None and name.box.mailbox_id in lines:
                 context.engine.untagged(lines[name.box.mailbox_id])
-        await context.stream.flush()
+        await context.connection.flush()
     return Completion("OK", "list is sent")
 
 
@@ -96,7 +96,7 @@ async def _find(context: Context, reference: bytes, patterns: Iterable[bytes]) -
     for start in range(0, len(names), _AT_ONCE):
         some = names[start : start + _AT_ONCE]
         found += await context.work(partial(_matching, some, wanted))
-        await context.stream.flush()
+        await context.connection.flush()
     return found
 
 

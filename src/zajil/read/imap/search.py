@@ -78,8 +78,8 @@ async def search(context: Context, command: Search) -> Completion:
         while rows:
             some, rows = matcher.cut(rows)
             found.extend(await _read(context, matcher, some))
-            await context.stream.flush()
-        await context.stream.flush()
+            await context.connection.flush()
+        await context.connection.flush()
     await _answer(context, found, uid=command.uid)
     return Completion("OK", "search is done")
 
@@ -136,7 +136,7 @@ async def _answer(context: Context, found: Sequence[int], *, uid: bool) -> None:
     for start in range(0, len(found), _LINE):
         some = found[start : start + _LINE]
         context.engine.untagged(await context.work(partial(write, some)))
-        await context.stream.flush()
+        await context.connection.flush()
     context.engine.untagged(CRLF)
 
 

@@ -91,7 +91,7 @@ def follow(context: Context, view: SelectedMailbox) -> None:
 
     def changed() -> None:
         view.changed = True
-        context.stream.wake()
+        context.connection.wake()
 
     view.unsubscribe = context.store.changes.subscribe(
         mailbox_topic(view.mailbox.mailbox_id), changed
@@ -154,7 +154,7 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
         if more:
             if expunge:
                 _tell_expunged(context, view)
-            await context.stream.flush()
+            await context.connection.flush()
     # Last: EXISTS and the numbers above still count what is expunged here.
     if expunge:
         _tell_expunged(context, view)

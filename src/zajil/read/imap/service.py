@@ -1,89 +1,115 @@
-"""What an IMAP listener serves: engine, session and limits, wired together."""
+"""IMAP over the driver: engine, session, clocks and last words of one kind of listener."""
 
 from __future__ import annotations
 
 import functools
-import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from zajil.config.options import LimitOptions
-from zajil.core.clock import Clock
-from zajil.core.service import Service
+from zajil.core.line_engine import End
 from zajil.imap.literal import Limits
 from zajil.imap.response import untagged_status
+from zajil.imap.response_queue import LAST_WORDS
 from zajil.imap.server import ImapServerConnection
+from zajil.imap.state import ImapState
 from zajil.imap.traced import TracedImapConnection
-from zajil.login.service import LoginService
 from zajil.net.admission import Admission
-from zajil.net.drive_imap import ImapListener, ImapTimes, Stream
+from zajil.net.line_protocol import Connection, ConnectionLimits, Stage
+from zajil.net.line_service import LineService
 from zajil.net.peer import Peer
 from zajil.read.imap.session import ImapServices, ImapSession, capabilities
-from zajil.store.engine.open import Store
 from zajil.tls.keeper import TlsKeeper
 
+_BUFFER = 262_144
+"""Octets that wait for the engine or the peer before the other side has to wait."""
 
-class ImapService:
-    """IMAP on one kind of listener: port 143 with STARTTLS, or 993 with TLS from the start.
 
-    Args:
-        limits: ``message_size`` bounds APPEND.
-        tls: our certificate; ``None``: nobody can log in.
-        implicit_tls: TLS from the first byte.
-        times: how long a connection may be silent.
-        entrance: who may come in; it counts for this service alone.
-        trace: is told each line of each dialogue, without secrets.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImapLimits(ConnectionLimits):
+    """What one connection may cost us."""
+
+    idle_seconds: float = 1800
+    """For a command of a client that has logged in; at least 30 minutes (RFC 3501 section 5.4)."""
+    log_in_seconds: float = 60
+    """From the greeting to a successful log-in, and for each command until then."""
+    write_buffer: int = _BUFFER
+
+
+class ImapProtocol:
+    """See ``imap_service`` for the arguments."""
+
+    goodbye = "logout"
 
     def __init__(
         self,
-        store: Store,
-        login: LoginService,
-        hostname: str,
-        limits: LimitOptions,
-        tls: TlsKeeper | None,
-        implicit_tls: bool,
-        clock: Clock,
-        *,
-        times: ImapTimes | None = None,
-        entrance: Admission | None = None,
-        trace: Callable[[Peer, str], None] | None = None,
+        services: ImapServices,
+        options: LimitOptions,
+        limits: ImapLimits,
+        greeting: bytes,
+        trace: Callable[[Peer, str], None] | None,
     ) -> None:
-        starttls = tls is not None and not implicit_tls
-        service = Service.IMAPS if implicit_tls else Service.IMAP
-        self._services = ImapServices(store, login, clock, starttls, service)
-        self._limits = Limits(max_message=limits.message_size)
-        self._implicit_tls = implicit_tls
+        self.shortest_seconds = min(limits.idle_seconds, limits.log_in_seconds)
+        self._services = services
+        self._limits = Limits(max_message=options.message_size)
+        self._greeting = greeting
         self._trace = trace
-        words = capabilities(self._services, encrypted=implicit_tls, logged_in=False)
-        self._greeting = untagged_status("OK", f"{hostname} Zajil", f"CAPABILITY {words}")
-        self._listener = ImapListener(
-            self._make_engine,
-            self._make_session,
-            tls=tls,
-            implicit_tls=implicit_tls,
-            times=times or ImapTimes(),
-            entrance=entrance or Admission(),
-        )
+        # Security: a stranger cannot hold a connection by sending a byte now and then.
+        self._log_in = 0, Stage(limits.log_in_seconds, limits.log_in_seconds)
+        self._logged_in = 1, Stage(limits.idle_seconds, max_pending=_BUFFER)
 
-    async def serve(self, sock: socket.socket) -> None:
-        """Begin to accept on a listening socket; returns at once. ``drain`` closes it.
-
-        May be called for several sockets.
-        """
-        await self._listener.serve(sock)
-
-    async def drain(self, seconds: float) -> None:
-        """Accept no more, let running commands end, say BYE; at most for ``seconds``."""
-        await self._listener.drain(seconds)
-
-    def _make_engine(self, peer: Peer) -> ImapServerConnection:
-        kind = ImapServerConnection if self._trace is None else TracedImapConnection
-        engine = kind(self._greeting, self._limits, encrypted=self._implicit_tls)
-        if isinstance(engine, TracedImapConnection) and self._trace is not None:
-            engine.trace = functools.partial(self._trace, peer)
+    def make_engine(self, peer: Peer, *, encrypted: bool) -> ImapServerConnection:
+        """Make an engine with the greeting in it."""
+        trace = self._trace
+        kind = ImapServerConnection if trace is None else TracedImapConnection
+        engine = kind(self._greeting, self._limits, encrypted=encrypted)
+        if isinstance(engine, TracedImapConnection) and trace is not None:
+            engine.trace = functools.partial(trace, peer)
         return engine
 
-    def _make_session(
-        self, peer: Peer, engine: ImapServerConnection, stream: Stream
+    def make_session(
+        self, peer: Peer, engine: ImapServerConnection, connection: Connection
     ) -> ImapSession:
-        return ImapSession(self._services, peer, engine, stream)
+        """Make a session."""
+        return ImapSession(self._services, peer, engine, connection)
+
+    def last_words(self, end: End) -> bytes:
+        """Return BYE."""
+        return untagged_status("BYE", LAST_WORDS[end])
+
+    def stage(self, engine: ImapServerConnection) -> tuple[int, Stage]:
+        """Only the time until a log-in is limited as a whole."""
+        is_stranger = engine.state is ImapState.NOT_AUTHENTICATED
+        return self._log_in if is_stranger else self._logged_in
+
+
+def imap_service(
+    services: ImapServices,
+    hostname: str,
+    options: LimitOptions,
+    *,
+    tls: TlsKeeper | None,
+    implicit_tls: bool,
+    limits: ImapLimits | None = None,
+    admission: Admission | None = None,
+    trace: Callable[[Peer, str], None] | None = None,
+) -> LineService:
+    """Make the service of port 143, with STARTTLS, or 993, with TLS from the first byte.
+
+    Args:
+        options: ``message_size`` limits APPEND.
+        tls: our certificate; ``None``: nobody can log in.
+        admission: who may connect; it counts for this service alone.
+        trace: called with each line of each dialogue, without secrets.
+    """
+    limits = limits or ImapLimits()
+    words = capabilities(services, encrypted=implicit_tls, logged_in=False)
+    greeting = untagged_status("OK", f"{hostname} Zajil", f"CAPABILITY {words}")
+    return LineService(
+        ImapProtocol(services, options, limits, greeting, trace),
+        tls=tls,
+        implicit_tls=implicit_tls,
+        limits=limits,
+        admission=admission,
+        counts_starttls=True,
+    )

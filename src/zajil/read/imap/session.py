@@ -6,31 +6,52 @@ ours leaves this file as an exception, and the connection ends with BYE.
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 import structlog
 
 from zajil.core.clock import Clock
+from zajil.core.ids import ID_RANDOM_SIZE, new_session_id
+from zajil.core.line_engine import End
 from zajil.core.service import Service
 from zajil.imap import command as c
 from zajil.imap.grammar import BadSyntax
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ImapState
-from zajil.login.service import LoginService
-from zajil.net.drive_imap import Stream
+from zajil.login.exchange import Failure, Outcome
+from zajil.login.service import LoginService, Origin
+from zajil.login.session_login import SessionLogin
+from zajil.net.line_protocol import Connection
 from zajil.net.peer import Peer
-from zajil.read.imap import append, copy_move, expunge, idle, mailbox_admin, mailbox_list, select
+from zajil.read.imap import append, copy_move, expunge, mailbox_admin, mailbox_list, select
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
-from zajil.read.imap.log_in import ImapLogin
 from zajil.read.imap.search import search
+from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.tracking import EventBatch, record_events
+from zajil.tracking.events import LoggedIn, SessionOpened
+
+logger = structlog.get_logger("zajil")
 
 _UNAVAILABLE = Completion("NO", "try again later", "UNAVAILABLE")
+_DONE_EXPECTED = Completion("BAD", "DONE expected")
+
+_FAILURES: dict[Failure, Completion] = {
+    Failure.CANCELLED: Completion("BAD", "cancelled"),
+    Failure.MALFORMED: Completion("BAD", "malformed SASL response"),
+    Failure.WRONG: Completion("NO", "wrong login or password", "AUTHENTICATIONFAILED"),
+    Failure.UNAVAILABLE: _UNAVAILABLE,
+    Failure.UNKNOWN_MECHANISM: Completion("NO", "unknown mechanism", "CANNOT"),
+    # RFC 9051 section 7.1
+    Failure.TOO_MANY_SESSIONS: Completion("NO", "too many sessions of this account", "LIMIT"),
+}
 
 _LOOKS = (c.NoopCommand, c.Check, c.Expunge, c.StatusCommand)
 """Commands before whose end the store is asked for news, whether it called or not."""
@@ -71,29 +92,34 @@ class ImapSession:
     """Answers the commands of one connection."""
 
     def __init__(
-        self, services: ImapServices, peer: Peer, engine: ImapServerConnection, stream: Stream
+        self,
+        services: ImapServices,
+        peer: Peer,
+        engine: ImapServerConnection,
+        connection: Connection,
     ) -> None:
         self._services = services
         self._peer = peer
         self._engine = engine
-        self._stream = stream
-        self._log_in = ImapLogin(
-            services.login,
-            services.store,
-            services.clock,
-            peer,
-            services.service,
-            engine,
-            stream,
-        )
+        self._connection = connection
+        self._opened_ms = services.clock.now_ms()
+        self._session_id = new_session_id(self._opened_ms, services.login.random(ID_RANDOM_SIZE))
+        origin = Origin(peer.host, services.service, self._session_id)
+        self._log_in = SessionLogin(services.login, origin, connection.wake)
         self._context: Context | None = None
         self._upload: append.Upload | None = None
         self._idling = False
 
-    async def answer(self, event: c.Event) -> None:
-        """Answer one event through the engine; may wait for the store and for the client."""
+    # ---- what net.connection calls ------------------------------------------------------------
+
+    async def answer(self, event: c.Event) -> Completion | None:
+        """Answer one event; may wait for the store and for the client.
+
+        Returns:
+            What completes the command; ``None``: it goes on, or the connection ends.
+        """
         if self._end_if_over():
-            return
+            return None
         try:
             completion = await self._answer(event)
         except BadSyntax as error:
@@ -104,21 +130,24 @@ class ImapSession:
             if self._context is not None and self._context.view is not None:
                 self._context.view.changed = True
         except StoreError as error:
-            structlog.get_logger("zajil").error("IMAP: the store cannot answer", reason=str(error))
+            logger.error("IMAP: the store cannot answer", reason=str(error))
             completion = _UNAVAILABLE
         if completion is not None and await self._report(event):
-            self._engine.complete(completion)
+            return completion
+        return None
 
-    async def tell(self) -> None:
-        """Send what is new while the client idles; end what has lost its right to be here."""
+    def news(self) -> Awaitable[None] | None:
+        """Send what is new while the client idles; end the session if its credentials changed."""
         if not self._end_if_over() and self._idling:
-            await self._report(None)
+            return self._tell()
+        return None
+
+    def tls_started(self, version: str, cipher: str) -> None:
+        """Nothing was learned in the clear: nobody can log in there."""
 
     def closed(self, reason: str) -> None:
-        """Let go of the mailbox."""
-        structlog.get_logger("zajil").debug(
-            "IMAP session closed", peer=str(self._peer), reason=reason
-        )
+        """Release the log-in and the mailbox."""
+        logger.debug("IMAP session closed", peer=str(self._peer), reason=reason)
         self._log_in.close()
         self._leave()
 
@@ -129,7 +158,7 @@ class ImapSession:
         match event:
             case c.Capability():
                 self._engine.untagged(untagged(b"CAPABILITY", self._capabilities().encode()))
-                return Completion("OK", "capabilities are sent")
+                return Completion("OK", "CAPABILITY completed")
             case c.NoopCommand():
                 return Completion("OK", "nothing done")
             case c.Logout():
@@ -138,12 +167,19 @@ class ImapSession:
             case c.Id():
                 self._engine.untagged(untagged(b'ID ("name" "Zajil")'))
                 return Completion("OK", "pleased to meet you")
+            case c.StartTlsCommand() if not self._services.starttls:
+                return Completion("BAD", "TLS is not available")
+            case c.StartTlsCommand():
+                return Completion("OK", "begin TLS now")
+            # Security: also when a client ignores LOGINDISABLED, its password is not looked at.
+            case c.LoginCommand() | c.Authenticate() if not self._engine.encrypted:
+                return Completion("NO", "STARTTLS is required before log-in", "PRIVACYREQUIRED")
             case c.LoginCommand(login, password):
-                return self._welcome(await self._log_in.log_in(login, password))
-            case c.Authenticate():
-                return self._welcome(await self._log_in.authenticate(event))
+                return self._welcome(await self._log_in.check_password(login, password))
+            case c.Authenticate(mechanism, initial):
+                return self._welcome(await self._log_in.begin(mechanism, initial))
             case c.AuthenticateResponse(data):
-                return self._welcome(await self._log_in.go_on(data))
+                return self._welcome(await self._log_in.respond(data))
             case _ if self._context is not None:
                 return await self._answer_owner(self._context, event)
         raise RuntimeError("the engine let a command through before log-in")
@@ -171,13 +207,15 @@ class ImapSession:
                 return None
             case c.LiteralEnd():
                 return await self._finish_append(context, event)
-            case c.Idle():
-                await idle.begin(context)
+            case c.Idle():  # RFC 2177
+                # What came before IDLE is reported at once.
+                await select.report(context, expunge=True, look=True)
+                self._engine.go_ahead(b"idling")
                 self._idling = True
                 return None
-            case c.IdleDone():
+            case c.IdleDone(clean):
                 self._idling = False
-                return idle.finish(event)
+                return Completion("OK", "IDLE ended") if clean else _DONE_EXPECTED
             case c.Check():
                 return Completion("OK", "checked")
             case c.Close():
@@ -211,19 +249,31 @@ class ImapSession:
 
     # ---- log-in -----------------------------------------------------------------------------
 
-    def _welcome(self, refusal: Completion | None) -> Completion | None:
-        """Say what a log-in came to; ``None``: the exchange goes on."""
-        services, account = self._services, self._log_in.account
-        if refusal is not None or account is None:
-            return refusal
-        self._context = Context(services.store, account, self._engine, self._stream, services.clock)
+    def _welcome(self, outcome: Outcome) -> Completion | None:
+        """Answer a step of a log-in; ``None``: the exchange goes on."""
+        if isinstance(outcome, Challenge):
+            self._engine.go_ahead(b64encode(outcome.data))
+            return None
+        if isinstance(outcome, Failure):
+            return _FAILURES[outcome]
+        services, peer = self._services, self._peer
+        self._context = Context(
+            services.store, outcome, self._engine, self._connection, services.clock
+        )
+        now_ms = services.clock.now_ms()
+        events = (
+            SessionOpened(self._opened_ms, services.service, str(peer), peer.local),
+            LoggedIn(now_ms, outcome.login, self._log_in.mechanism, services.service, peer.host),
+        )
+        batch = EventBatch(self._session_id, None, now_ms, events)
+        services.store.write_later(record_events, batch)
         words = capabilities(services, encrypted=True, logged_in=True)
-        return Completion("OK", "welcome", f"CAPABILITY {words}")
+        return Completion("OK", "logged in", f"CAPABILITY {words}")
 
     def _end_if_over(self) -> bool:
-        """End the connection if its log-in holds no more."""
+        """End the connection if the credentials of its log-in changed."""
         if self._log_in.has_ended:
-            self._engine.close("log in again", "log-in has ended")
+            self._engine.end(End.CREDENTIALS)
         return self._log_in.has_ended
 
     def _capabilities(self) -> str:
@@ -251,6 +301,9 @@ class ImapSession:
             return Completion("BAD", "end of line expected after the message")
         return await append.finish(context, upload)
 
+    async def _tell(self) -> None:
+        await self._report(None)
+
     async def _report(self, event: c.Event | None) -> bool:
         """Send what happened meanwhile, before the tagged line; false: the connection ends."""
         if self._context is None or isinstance(event, _SILENT):
@@ -262,7 +315,7 @@ class ImapSession:
             )
         except StoreError as error:
             # What was asked has been done: its answer must not say otherwise.
-            structlog.get_logger("zajil").error("IMAP: the store cannot answer", reason=str(error))
+            logger.error("IMAP: the store cannot answer", reason=str(error))
             return True
 
     def _leave(self) -> None:

@@ -1,0 +1,378 @@
+"""One connection of a line protocol: bytes between a transport, an engine and a session.
+
+Laws:
+- ``session.closed`` is called exactly once, as the last call of the session, also after a fault
+  of ours.
+- While an answer is awaited no further event is asked of the engine, and reading stops once
+  ``max_pending`` octets wait; the same while the peer does not read our replies.
+- What an answer does is finished even if the peer is gone; its reply is then dropped.
+- An idle connection has no task and no timer; ``check_time`` is called now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable
+from typing import Any, cast
+
+import structlog
+
+from zajil.core.line_engine import End, Wait
+from zajil.net.connection_table import ConnectionTable
+from zajil.net.line_protocol import Engine, LineProtocol, PeerGone, Session
+from zajil.net.line_transport import LineTransport
+from zajil.net.peer import Peer, make_peer
+
+logger = structlog.get_logger("zajil")
+
+
+class LineConnection(LineTransport):
+    """Drives one engine and one session; made by the service for each accepted connection."""
+
+    __slots__ = (
+        "_drained",
+        "_has_news",
+        "_heard",
+        "_host",
+        "_peer",
+        "_protocol",
+        "_session",
+        "_stage",
+        "_stage_since",
+        "_waiting",
+        "engine",
+    )
+
+    def __init__(
+        self, table: ConnectionTable[LineConnection], protocol: LineProtocol, peer: Peer | None
+    ) -> None:
+        """Make one for a connection that is being accepted.
+
+        Args:
+            peer: whose it is, where that was found out before; ``None``: the transport knows.
+        """
+        super().__init__(table)
+        self._protocol = protocol
+        self._peer = peer
+        self.engine: Engine | None = None  # None: not admitted
+        self._host = ""  # the peer's address; "": not counted by the service
+        self._session: Session | None = None  # None: not yet, or it knows that it is closed
+        self._waiting: asyncio.Future[Any] | None = None  # the answer that is awaited
+        self._drained: asyncio.Future[None] | None = None  # ``flush`` waits for it
+        self._has_news = False
+        self._heard = 0.0  # loop time of the last event, which is the last sign of life
+        self._stage = 0
+        self._stage_since = 0.0
+
+    # ---- called by the transport ---------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet, or say why not."""
+        self._use(cast("asyncio.Transport", transport))
+        table, peer = self._table, self._peer
+        self._peer = None
+        self._heard = self._stage_since = table.loop.time()
+        if peer is None:
+            local_name = transport.get_extra_info("sockname")
+            peer_name = transport.get_extra_info("peername")
+            if not peer_name and not isinstance(local_name, str):  # gone already
+                self.abort()
+                return
+            peer = make_peer(peer_name, local_name)
+        refusal = table.admit(self, peer.host)
+        if refusal is not None:
+            self._write(self._protocol.last_words(refusal))
+            self._close(is_over=False)
+            return
+        self._host = peer.host
+        engine = self._protocol.make_engine(peer, encrypted=table.implicit_tls)
+        self.engine = engine
+        try:
+            self._session = self._protocol.make_session(peer, engine, self)
+            encryption = transport.get_extra_info("ssl_object")
+            if encryption is not None:
+                self._session.tls_started(*_version_and_cipher(encryption))
+        except Exception as error:
+            self._fault(error)
+        if table.limits.greeting_delay_seconds and not engine.close_reason:
+            self._delay_greeting(table.limits.greeting_delay_seconds)
+        else:
+            self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the engine; ask the session what to answer."""
+        engine = self.engine
+        if self._handshake is not None:
+            self._take_early(data)
+            return
+        if engine is None:  # not admitted
+            return
+        engine.receive_data(data)
+        if self._waiting is None and not self._write_paused:
+            self._advance()
+        elif not self._read_paused:
+            _, stage = self._protocol.stage(engine)
+            if engine.pending_size() > stage.max_pending:
+                self._pause_reading()
+
+    def eof_received(self) -> bool:
+        """Keep a half-closed connection open for the answer it waits for; TLS cannot."""
+        engine = self.engine
+        self._eof = self._waiting is not None and engine is not None and not engine.encrypted
+        return self._eof
+
+    def pause_writing(self) -> None:
+        """Make no more replies: the peer does not read."""
+        self._write_paused = True
+        self._pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on: the peer reads again."""
+        self._write_paused = False
+        self._heard = self._table.loop.time()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Pass the end to the service, and to the session unless it still works on an answer."""
+        if self._transport is None:
+            return
+        self._transport = None
+        if self._handshake is not None and not self._reason:
+            self._reason = f"TLS failed: {exc or 'peer closed'}"
+        elif exc is not None and not self._reason:
+            self._reason = f"connection lost: {type(exc).__name__}"
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        if self._waiting is None:
+            self._finish()
+
+    # ---- called by the service -----------------------------------------------------------------
+
+    def check_time(self, now: float) -> None:
+        """End it if a stage takes too long. Called now and then with the loop's time."""
+        silent = now - self._heard
+        engine, limits = self.engine, self._table.limits
+        if self._waiting is not None or self._handshake is not None or engine is None:
+            return
+        if self._cut:
+            if silent > limits.unread_seconds:
+                self.abort()
+            return
+        # Attack: a byte now and then (slow loris). Part of a command is no sign of life, and a
+        # stage has its time as a whole.
+        number, stage = self._protocol.stage(engine)
+        is_late = silent > stage.idle_seconds
+        if self._write_paused:
+            is_late = is_late or silent > limits.write_seconds
+        if number != self._stage:
+            self._stage, self._stage_since = number, self._heard
+        elif now - self._stage_since > stage.total_seconds:
+            is_late = True
+        if is_late:
+            self._heard = now
+            engine.end(End.IDLE)
+            self._flush()
+
+    def drain(self) -> None:
+        """End it, unless an answer is awaited or the stage is one that finishes."""
+        engine = self.engine
+        if self._handshake is None and self._waiting is None and engine is not None:
+            _, stage = self._protocol.stage(engine)
+            if not stage.finishes:
+                self.shut_down()
+
+    def shut_down(self) -> None:
+        """End it now; the answer that is awaited will not be sent."""
+        if self._handshake is not None:
+            self._handshake.cancel()
+            return
+        if self.engine is not None:
+            self.engine.end(End.SHUTDOWN)
+        self._flush()
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    # ---- called by the session: see line_protocol.Connection -------------------------------------
+
+    async def flush(self) -> None:
+        """Send what the engine has to send; wait while the peer takes nothing."""
+        self._send()
+        if self._write_paused and self._transport is not None:
+            self._drained = self._table.loop.create_future()
+            try:
+                async with asyncio.timeout(self._table.limits.write_seconds):
+                    await self._drained
+            except TimeoutError:
+                self._reason, self._cut = "timeout", True
+                self.abort()
+            finally:
+                self._drained = None
+        if self._transport is None or self._cut:
+            raise PeerGone("the peer is gone")
+
+    def wake(self) -> None:
+        """Have ``Session.news`` called soon."""
+        if not self._has_news:
+            self._has_news = True
+            self._table.loop.call_soon(self._resume)
+
+    # ---- events and answers --------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """Hand events to the session until there are none, or an answer has to be awaited."""
+        session, engine = self._session, self.engine
+        if session is None or engine is None or self._cut:
+            return
+        has_come = False
+        left = self._table.limits.answers
+        try:
+            while self._waiting is None and not self._write_paused:
+                left -= 1
+                if not left:
+                    left = self._table.limits.answers
+                    self._send()
+                event = engine.next_event()
+                if type(event) is Wait:
+                    if event is Wait.DATA and self._has_news:
+                        self._has_news = False
+                        answer = session.news()
+                    else:
+                        self._take_wait(event)
+                        break
+                else:
+                    has_come = True
+                    answer = session.answer(event)
+                if answer is None:
+                    continue
+                if hasattr(answer, "__await__"):
+                    self._await(cast("Awaitable[Any]", answer))
+                else:
+                    engine.reply(answer)
+        except Exception as error:
+            self._fault(error)
+        if has_come:
+            self._heard = self._table.loop.time()
+        self._flush()
+
+    def _take_wait(self, event: Wait) -> None:
+        if event is Wait.TLS:
+            context = self._table.server_tls()
+            if context is None:
+                raise RuntimeError("STARTTLS was accepted without a certificate")
+            self._send()
+            self._begin_tls(context)
+        elif event is Wait.REPLY:
+            raise RuntimeError("the session gave no reply")
+        elif event is Wait.DATA and self._table.draining:
+            self.drain()
+
+    def _await(self, answer: Awaitable[Any]) -> None:
+        self._waiting = asyncio.ensure_future(answer)
+        self._waiting.add_done_callback(self._answered)
+
+    def _answered(self, future: asyncio.Future[Any]) -> None:
+        self._waiting = None
+        self._heard = self._table.loop.time()
+        engine = self.engine
+        try:
+            answer = future.result()
+            if answer is not None and engine is not None and not engine.close_reason:
+                engine.reply(answer)
+        except asyncio.CancelledError:
+            if engine is not None:
+                engine.end(End.SHUTDOWN)
+        except PeerGone:
+            self._cut = True
+            self.abort()
+        except Exception as error:
+            self._fault(error)
+        if self._transport is None:
+            self._finish()
+        else:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._waiting is not None or self._write_paused or self._handshake is not None:
+            return
+        self._advance()
+        if self._waiting is None and not self._write_paused:
+            self._resume_reading()
+
+    def _flush(self) -> None:
+        engine = self.engine
+        if self._cut or engine is None:
+            return
+        self._send()
+        is_done = self._eof and self._waiting is None and not self._write_paused
+        if engine.close_reason or is_done:
+            said_goodbye = engine.close_reason == self._protocol.goodbye
+            self._close(is_over=self._eof or (said_goodbye and not engine.pending_size()))
+
+    def _send(self) -> None:
+        if self.engine is not None:
+            self._write(self.engine.data_to_send())
+
+    def _fault(self, error: Exception) -> None:
+        """End the connection for a fault of ours with a temporary error."""
+        logger.error("fault in a session", peer=self._host, exc_info=error)
+        if self.engine is not None:
+            self.engine.end(End.FAULT, f"fault {type(error).__name__}: {error}")
+
+    def _finish(self) -> None:
+        if self._host:
+            self._table.forget(self, self._host)
+            self._host = ""
+        session, self._session = self._session, None
+        if session is not None:
+            reason = self.engine.close_reason if self.engine is not None else ""
+            try:
+                session.closed(reason or self._reason or "peer closed")
+            except Exception as error:
+                logger.error("fault at the end of a session", exc_info=error)
+
+    # ---- the greeting, and TLS ---------------------------------------------------------------
+
+    def _delay_greeting(self, seconds: float) -> None:
+        """Greet later, and only a peer that waits for it (RFC 5321 section 4.3.1)."""
+        # Nothing is asked of the engine meanwhile, as while an answer is awaited.
+        self._waiting = asyncio.ensure_future(asyncio.sleep(seconds))
+        self._waiting.add_done_callback(self._greet)
+
+    def _greet(self, waited: asyncio.Future[Any]) -> None:
+        self._waiting = None
+        self._heard = self._table.loop.time()
+        engine = self.engine
+        if self._transport is None or engine is None:
+            self._finish()
+            return
+        if waited.cancelled():
+            engine.end(End.SHUTDOWN)
+        elif engine.pending_size():
+            engine.end(End.EARLY)
+        self._flush()
+        self._resume()
+
+    def _encrypted(self, encryption: ssl.SSLObject, early: list[bytes] | tuple[()]) -> None:
+        engine, session = self.engine, self._session
+        if engine is None or session is None:
+            return
+        self._heard = self._table.loop.time()
+        try:
+            engine.tls_established()
+            session.tls_started(*_version_and_cipher(encryption))
+        except Exception as error:
+            self._fault(error)
+        for data in early:
+            engine.receive_data(data)
+        self._advance()
+
+    def _tls_failed(self) -> None:
+        self._table.handshake_failed(self._host)
+
+
+def _version_and_cipher(encryption: ssl.SSLObject) -> tuple[str, str]:
+    cipher = encryption.cipher()
+    return encryption.version() or "?", cipher[0] if cipher else "?"

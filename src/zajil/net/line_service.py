@@ -1,0 +1,181 @@
+"""Serve a line protocol on listening sockets: who may connect, and an orderly end.
+
+A connection is ``connection``; this is what all connections of one kind of listener share.
+
+Ordinary listeners are left to the loop, which accepts fastest. Where bytes must be read before the
+greeting (TLS, a PROXY header), a connection is accepted and counted here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import structlog
+
+from zajil.net.acceptor import Acceptor, LoopListener
+from zajil.net.admission import HANDSHAKE_FAILED, Admission
+from zajil.net.connection import LineConnection
+from zajil.net.connection_table import ConnectionTable
+from zajil.net.line_protocol import ConnectionLimits, LineProtocol
+from zajil.net.peer import Peer, make_peer
+from zajil.tls.keeper import TlsKeeper
+
+logger = structlog.get_logger("zajil")
+
+_MIN_SWEEP_SECONDS, _MAX_SWEEP_SECONDS = 0.02, 10.0
+
+
+class LineService:
+    """One kind of listener: port 25, submission, IMAP with TLS ...
+
+    Args:
+        protocol: makes engines and sessions.
+        tls: for STARTTLS, or from the first byte (``implicit_tls``).
+        admission: who may connect.
+        counts_starttls: a failed handshake after STARTTLS is noted by ``admission``; for sessions
+            that leave no event of their own.
+    """
+
+    def __init__(
+        self,
+        protocol: LineProtocol,
+        *,
+        tls: TlsKeeper | None = None,
+        implicit_tls: bool = False,
+        limits: ConnectionLimits | None = None,
+        admission: Admission | None = None,
+        counts_starttls: bool = False,
+    ) -> None:
+        if tls is None and implicit_tls:
+            raise ValueError("TLS is offered without a certificate")
+        self._protocol = protocol
+        self._table: ConnectionTable[LineConnection] = ConnectionTable(
+            limits or ConnectionLimits(),
+            admission or Admission(),
+            tls,
+            implicit_tls=implicit_tls,
+            counts_starttls=counts_starttls,
+        )
+        self._listeners: list[LoopListener] = []
+        self._acceptor = Acceptor(self._take)
+        self._openings: set[asyncio.Task[None]] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._revival: asyncio.Task[None] | None = None
+
+    @property
+    def session_count(self) -> int:
+        """Connections at this moment, those that have not been greeted yet included."""
+        return len(self._table.open) + len(self._openings)
+
+    async def serve(self, sock: socket.socket) -> None:
+        """Begin to accept on a listening socket; returns at once. ``drain`` closes it.
+
+        May be called for several sockets.
+        """
+        self._table.loop = asyncio.get_running_loop()
+        if self._table.implicit_tls or self._table.admission.proxies:
+            self._acceptor.listen(sock)
+        else:
+            listener = LoopListener(lambda: LineConnection(self._table, self._protocol, None), sock)
+            self._listeners.append(listener)
+            await listener.start()
+        if self._sweeper is None:
+            self._sweep()
+
+    async def drain(self, seconds: float) -> None:
+        """Accept no more; let answers and mails in flight end, for at most ``seconds``; then end
+        all connections."""
+        self._table.draining = True
+        for listener in self._listeners:
+            listener.close()
+        self._acceptor.close()
+        for task in self._openings:
+            task.cancel()
+        for connection in list(self._table.open):
+            connection.drain()
+        if not await self._table.wait_until_gone(seconds):
+            for connection in list(self._table.open):
+                connection.shut_down()
+            if not await self._table.wait_until_gone(1.0):
+                for connection in list(self._table.open):
+                    connection.abort()
+                await self._table.wait_until_gone(1.0)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._table.admission.close()
+
+    # ---- time ----------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """Look at all connections now and then: a timer for each read would cost more."""
+        now = self._table.loop.time()
+        for connection in list(self._table.open):
+            connection.check_time(now)
+        if self._listeners and not self._table.draining:
+            self._look_after_listeners()
+        shortest = min(self._protocol.shortest_seconds, self._table.limits.write_seconds)
+        pause = min(_MAX_SWEEP_SECONDS, max(_MIN_SWEEP_SECONDS, shortest / 4))
+        self._sweeper = self._table.loop.call_later(pause, self._sweep)
+
+    def _look_after_listeners(self) -> None:
+        if not self._listeners[0].finds_free_file():
+            for listener in self._listeners:
+                listener.rest()
+            return
+        for listener in self._listeners:
+            if listener.is_dead and self._revival is None:
+                self._revival = self._table.loop.create_task(listener.revive())
+                self._revival.add_done_callback(self._revived)
+
+    def _revived(self, task: asyncio.Task[None]) -> None:
+        self._revival = None
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a listener cannot accept again yet", reason=str(task.exception()))
+
+    # ---- connections that we accept ourselves ----------------------------------------------------
+    # They must be counted from accept() on, before their handshake; a server of the loop tells us
+    # of them only after it, and of failed ones never.
+
+    def _take(self, client: socket.socket, address: Any) -> None:
+        try:
+            peer = make_peer(address, client.getsockname())
+        except OSError:  # it is gone already
+            client.close()
+            return
+        task = self._table.loop.create_task(self._open(client, peer))
+        self._openings.add(task)
+        task.add_done_callback(self._openings.discard)
+
+    async def _open(self, client: socket.socket, peer: Peer) -> None:
+        """Make a connection of an accepted socket; one that fails here is nobody's session."""
+        seconds, admission = self._table.limits.handshake_seconds, self._table.admission
+        connection: LineConnection | None = None
+        visitor: Peer | None = None
+        is_open = False
+        try:
+            visitor = await admission.find_peer(client, peer, seconds)
+            if visitor is None or (self._table.implicit_tls and not admission.admit(visitor.host)):
+                return
+            made = connection = LineConnection(self._table, self._protocol, visitor)
+            tls: dict[str, Any] = {}
+            if self._table.implicit_tls:
+                self._table.arriving.add(connection)
+                tls = {"ssl": self._table.server_tls(), "ssl_handshake_timeout": seconds}
+            await self._table.loop.connect_accepted_socket(lambda: made, client, **tls)
+            is_open = True
+        except OSError as error:
+            if visitor is not None:
+                admission.refuse(visitor.host, HANDSHAKE_FAILED)
+            logger.debug("connection failed", peer=str(peer), reason=str(error))
+        finally:
+            is_lost = not (is_open or self._table.implicit_tls) or connection is None
+            if connection in self._table.arriving and visitor is not None:
+                self._table.arriving.discard(connection)
+                admission.forget(visitor.host)
+                is_lost = not is_open
+            # Cancelled in the very moment a handshake is done, the connection lives: it ends by
+            # itself, and counts itself down.
+            if is_lost:
+                client.close()
