@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from zajil.core.errors import Malformed
+
 
 class Wait(Enum):
     """Why an engine has no event."""
@@ -33,7 +35,7 @@ class End(Enum):
     CREDENTIALS = "credentials changed"
 
 
-class LineTooLong(Exception):
+class LineTooLong(Malformed):
     """A line has more octets than its limit; ``start`` is its beginning."""
 
     def __init__(self, start: bytes) -> None:

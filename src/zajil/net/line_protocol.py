@@ -10,11 +10,12 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from zajil.core.errors import Unavailable
 from zajil.core.line_engine import End
 from zajil.net.peer import Peer
 
 
-class PeerGone(ConnectionError):
+class PeerGone(Unavailable, ConnectionError):
     """The peer closed the connection, or took nothing of what was sent for too long."""
 
 
