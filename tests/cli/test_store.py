@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from kit.store import make_account, make_intake, open_test_store
 from zajil.cli.main import main
 from zajil.config.load import load_configuration
 from zajil.store.engine.folder import ServerLock
 from zajil.store.engine.open import make_dialect
+from zajil.store.mail.intake import accept
+from zajil.store.mail.summaries import newest_summaries
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -199,3 +202,22 @@ def test_store_check_tells_that_space_is_short(run: Run) -> None:
     status, out, _ = run("--set", "store.free_space_reserve=1000000GiB", "store", "check")
     assert (status, "new mail is deferred (no-space)" in out) == (1, True)
     assert out.endswith("nothing is damaged, but space is short\n")
+
+
+def test_store_reindex_writes_the_summaries(run: Run, folder: Path) -> None:
+    """Also those that were spoilt; the progress bar is for a terminal."""
+    message = b"Subject: Tea\r\n\r\nat five\r\n"
+    store = open_test_store("sqlite", folder / "data", None)
+    who = make_account(store, "amal@north.test")
+    for _ in range(3):
+        store.write_now(accept, make_intake(store.blobs.stage([message]), local=[who]))
+    store.close_now()
+    assert run("store", "reindex") == (0, "indexed 3 messages\n", "")
+    status, out, err = run("store", "reindex", "--json")
+    assert (status, json.loads(out), err) == (0, {"messages": 3}, "")
+    store = open_test_store("sqlite", folder / "data", None)
+    page = store.read_now(lambda conn: newest_summaries(conn, who.inbox, 10))
+    store.close_now()
+    assert [found and (found.subject, found.preview) for _, found in page] == [
+        ("Tea", "at five")
+    ] * 3

@@ -12,9 +12,11 @@ import sqlalchemy as sa
 
 from kit.store import make_account, make_intake
 from zajil.core.ids import Uid
+from zajil.read.indexer import read_summaries
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import accept
 from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
+from zajil.store.mail.summaries import find_waiting, write_summaries
 from zajil.store.people.accounts import delete_account
 from zajil.store.repair.check import find_damage, repair
 from zajil.store.repair.damage import Damage
@@ -27,6 +29,8 @@ from zajil.store.schema import (
     mailbox,
     message,
     recipient,
+    summary,
+    thread_link,
 )
 
 Spoil = Callable[[sa.Connection], Any]
@@ -38,7 +42,10 @@ def look(store: Store, *, is_served: bool = False) -> list[Damage]:
 
 @pytest.fixture
 def filled(store: Store) -> Store:
-    """Two messages of amal, the second in a file, the third expunged; one mail in the queue."""
+    """Two messages of amal, the second in a file, the third expunged; one mail in the queue.
+
+    The first has a summary.
+    """
     amal = make_account(store, "amal@north.test")
     for content in (b"small", b"large" * 100_000, b"gone"):
         staged = store.blobs.stage_now([content]) if len(content) > 9 else None
@@ -47,6 +54,9 @@ def filled(store: Store) -> Store:
     store.write_now(
         expunge_messages, ExpungeMessages(amal.account_id, amal.inbox, (Uid(3),), False)
     )
+    waiting = store.read_now(lambda conn: find_waiting(conn, 1))
+    new = store.read_now(lambda conn: read_summaries(conn, store.blobs, waiting))
+    store.write_now(write_summaries, new)
     queued = make_intake(store.blobs.stage([b"queued"]), remote=["a@south.test"])
     store.write_now(accept, queued)
     return store
@@ -187,6 +197,18 @@ _CASES: dict[str, tuple[Spoil, str, str, bool]] = {
         "orphan",
         "mailbox of account 99",
         False,
+    ),
+    "a summary without its blob": (
+        lambda tx: tx.execute(sa.update(summary).values(blob_id="x")),
+        "orphan",
+        "the summary of blob x",
+        True,
+    ),
+    "threads of no account": (
+        lambda tx: tx.execute(sa.insert(thread_link).values(account_id=99, key=1, thread_id="x")),
+        "orphan",
+        "threads of account 99",
+        True,
     ),
     "a delegation to no account": (
         lambda tx: tx.execute(sa.insert(delegation).values(address_key="x", account_id=99)),

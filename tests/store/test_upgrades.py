@@ -9,10 +9,13 @@ from alembic import command
 from alembic.config import Config
 
 from kit.store import open_test_store, small_store_options
+from zajil.core.ids import MailboxId
 from zajil.net.system import SystemClock
+from zajil.read.indexer import read_summaries
 from zajil.store import migrations
 from zajil.store.engine.life import upgrade_store
 from zajil.store.engine.open import Store
+from zajil.store.mail.summaries import find_waiting, newest_summaries, write_summaries
 from zajil.store.schema import app_password, metadata, scram_key
 
 
@@ -36,6 +39,37 @@ def test_app_passwords_of_pop3_are_removed(store: Store, store_url: str, tmp_pat
     )
     again.close_now()
     assert kept == [["tablet"], [2]]
+
+
+def test_messages_of_before_are_indexed(store: Store, store_url: str, tmp_path: Path) -> None:
+    """The upgrade reads no message: they wait for the indexer, which begins with the oldest."""
+    encoded = b"Subject: Tea\n\n".hex()
+    tea = f"x'{encoded}'" if store_url == "sqlite" else f"'\\x{encoded}'"
+    _go_back(
+        store,
+        "0015",
+        "INSERT INTO mailbox (id, account_id, name, uid_validity, uid_next, modseq)"
+        " VALUES (1, 7, 'INBOX', 1, 3, 3)",
+        f"INSERT INTO blob (id, size, content) VALUES ('b1', 14, {tea}), ('b2', 0, NULL)",  # noqa: S608
+        "INSERT INTO message (mailbox_id, uid, modseq, flags, keywords, received_at_ms, size,"
+        " blob_id, prefix) VALUES (1, 1, 2, 0, '', 5, 14, 'b1', ''), (1, 2, 3, 0, '', 5, 0, 'b2',"
+        " '')",
+    )
+    upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
+    again = open_test_store(store_url, tmp_path / "data")
+    waiting = again.read_now(lambda conn: find_waiting(conn, 10))
+    assert [one.blob_id for one in waiting] == ["b1", "b2"]
+    new = again.read_now(lambda conn: read_summaries(conn, again.blobs, waiting))
+    again.write_now(write_summaries, new)
+    page = again.read_now(lambda conn: newest_summaries(conn, MailboxId(1), 10))
+    again.close_now()
+    assert [
+        (row.uid, row.thread_id, found.subject if found and not found.fault else None)
+        for row, found in page
+    ] == [
+        (2, "b2", None),
+        (1, "b1", "Tea"),
+    ]
 
 
 def _go_back(store: Store, revision: str, *rows: str) -> None:

@@ -19,6 +19,7 @@ from zajil.check.learned.reputation import forget_history, learner_of
 from zajil.check.learned.trainer import Trainer
 from zajil.core.clock import Clock
 from zajil.keys.upkeep import KeyUpkeep
+from zajil.read.indexer import Indexer
 from zajil.reports.dmarc.collector import ReportCollector
 from zajil.reports.dmarc.sending import DmarcReports
 from zajil.reports.sending import ReportSender
@@ -40,6 +41,7 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
     """List the chores that the configuration asks for; the same on all workers."""
     store, clock, configuration = resources.store, resources.clock, resources.configuration
     dmarc, hostname = configuration.check.dmarc, configuration.server.hostname
+    indexer = Indexer(store)
     collector = ReportCollector(store, dmarc, clock, hostname)
     chores = [
         repeated("history", _HOUR, functools.partial(_prune_history, resources)),
@@ -50,6 +52,8 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
             functools.partial(notify_of_held_accounts, own_mailer(resources)),
         ),
         repeated("DMARC reports received", _MINUTE, collector.look),
+        Chore("indexing", indexer.run),
+        repeated("threads", 24 * _HOUR, indexer.prune),
     ]
     if dmarc.report_interval_ms:
         chores.append(repeated("DMARC reports sent", 5 * _MINUTE, _report_sender(resources).look))

@@ -119,6 +119,28 @@ def _verdict(kinds: set[str]) -> str:
     )
 
 
+@store_app.command("reindex")
+def reindex(context: typer.Context, as_json: AsJson = False) -> None:
+    """Write the summaries of all messages anew: what lists and IMAP show without reading a message.
+
+    The server writes them by itself, of new mail and after an upgrade. Run this when a message was
+    restored whose bytes were missing, or when a release note asks for it. The server may run.
+
+    Exit status: 0 done, 1 the store cannot be read or written, 2 wrong usage.
+    """
+    from zajil.operations.store import reindex_store
+
+    with (
+        opened_store(context) as store,
+        progress_bar("indexing the messages", quiet=as_json) as progress,
+    ):
+        count = reindex_store(store, progress)
+    if as_json:
+        print_json({"messages": count})
+    else:
+        print(f"indexed {count} messages")
+
+
 @store_app.command("sweep")
 def sweep(context: typer.Context, as_json: AsJson = False) -> None:
     """Remove files of large messages that crashes left without an owner."""

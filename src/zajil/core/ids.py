@@ -14,6 +14,8 @@ SessionId = NewType("SessionId", str)
 """One connection, from accept to close."""
 BlobId = NewType("BlobId", str)
 """Random; the bytes of one message, shared by its recipients."""
+ThreadId = NewType("ThreadId", str)
+"""One conversation of one account (RFC 8474 section 5.2): the id of the blob that began it."""
 NodeId = NewType("NodeId", str)
 """One server of those that share a database; random, kept in its data folder."""
 AccountId = NewType("AccountId", int)

@@ -10,6 +10,7 @@ from zajil.config.options import Configuration
 from zajil.core.clock import Clock
 from zajil.core.units import format_size
 from zajil.operations.open import as_server_user, find_user
+from zajil.read.indexer import reindex
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.folder import is_served, make_folder
 from zajil.store.engine.life import Upgrade, create_store, upgrade_store
@@ -81,6 +82,17 @@ def check_store(
         )
         return [*found, full], [*left, full]
     return found, left
+
+
+def reindex_store(store: Store, progress: Progress) -> int:
+    """Write the summaries of all messages anew; return how many messages were read.
+
+    Copies of one message count as one. The server may run meanwhile.
+
+    Raises:
+        StoreUnavailable: the rest was not done; it may be done again.
+    """
+    return reindex(store, progress)
 
 
 def describe_store(store: Store, configuration: Configuration) -> dict[str, Any]:

@@ -116,7 +116,16 @@ message = sa.Table(
     sa.Column("mail_id", KEY),  # null: came by APPEND
     # Return-Path and Delivered-To, CRLF after each; what a reader sees is prefix + blob
     sa.Column("prefix", sa.Text, nullable=False),
+    # THREADID (RFC 8474 section 5.2), given by the indexer once and for ever; null: not yet
+    sa.Column("thread_id", KEY),
     sa.Index(None, "mailbox_id", "modseq"),
+    # What the indexer has to do; new mail is at its end, and it is short.
+    sa.Index(
+        "ix_message_unindexed",
+        "blob_id",
+        sqlite_where=sa.text("thread_id IS NULL"),
+        postgresql_where=sa.text("thread_id IS NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -138,6 +147,38 @@ blob = sa.Table(
     sa.Column("size", NUMBER, nullable=False),
     sa.Column("content", sa.LargeBinary),  # null: in a file
     sa.Column("location", sa.Text),  # path below the folder of blobs; null: content is here
+)
+
+# What lists and IMAP need of a message without its bytes (message.summary). It goes with the blob.
+summary = sa.Table(
+    "summary",
+    metadata,
+    sa.Column("blob_id", KEY, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),  # store.mail.summaries.VERSION
+    sa.Column("tries", sa.Integer, nullable=False),  # that ended with the death of the program
+    sa.Column("fault", sa.Text, nullable=False),  # why it could not be read; "": it was read
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("base_subject", sa.Text, nullable=False),
+    sa.Column("people", sa.Text, nullable=False),  # JSON: From, To and Cc
+    sa.Column("date_ms", NUMBER),  # the Date field
+    sa.Column("preview", sa.Text, nullable=False),
+    sa.Column("has_attachments", sa.Boolean, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("reference_ids", sa.Text, nullable=False),  # divided by spaces
+    # As FETCH sends them; null: too long to be kept, or they depend on what is in front of the blob
+    sa.Column("envelope", sa.LargeBinary),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("body_structure", sa.LargeBinary),
+)
+
+# Which thread a message of an account joins: by what it has in common with others.
+thread_link = sa.Table(
+    "thread_link",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("key", NUMBER, primary_key=True, autoincrement=False),  # message.summary.thread_keys
+    sa.Column("thread_id", KEY, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 mail = sa.Table(

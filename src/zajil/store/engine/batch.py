@@ -26,6 +26,8 @@ QUEUE = Topic("queue")
 DIRECTORY = Topic("directory")
 """A domain, account, address or alias changed. Its commits are counted in table ``counter``, so
 that a worker that missed the hint finds out."""
+NEW_MESSAGES = Topic("messages")
+"""A message came into some mailbox: the indexer looks at it."""
 
 
 def mailbox_topic(mailbox_id: MailboxId) -> Topic:

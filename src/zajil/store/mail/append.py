@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.errors import NotFound
-from zajil.core.ids import BlobId, MailboxId, MailId, ModSeq, Uid
-from zajil.store.engine.batch import mailbox_topic, note_uids, touch
+from zajil.core.ids import BlobId, MailboxId, MailId, ModSeq, ThreadId, Uid
+from zajil.store.engine.batch import NEW_MESSAGES, mailbox_topic, note_uids, touch
 from zajil.store.engine.rows import execute_text, insert_rows, values
 from zajil.store.schema import mailbox, message
 
@@ -38,6 +38,8 @@ class Append:
     """``None``: it did not come by mail, a client put it there."""
     prefix: str = ""
     """Header fields in front of the blob, each with its CRLF."""
+    thread_id: ThreadId | None = None
+    """Of a copy: that of the original; ``None``: the indexer finds one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ _COLUMNS = (
     message.c.blob_id,
     message.c.mail_id,
     message.c.prefix,
+    message.c.thread_id,
 )
 
 
@@ -95,11 +98,12 @@ def append_messages(tx: Connection, appends: Sequence[Append]) -> list[Appended]
                 append.blob_id,
                 append.mail_id,
                 append.prefix,
+                append.thread_id,
             )
             for append, result in zip(appends, results, strict=True)
         ],
     )
-    touch(tx, *map(mailbox_topic, taken))
+    touch(tx, NEW_MESSAGES, *map(mailbox_topic, taken))
     return results
 
 

@@ -30,7 +30,7 @@ from zajil.store.engine.batch import release_files
 from zajil.store.engine.errors import StoreUnavailable, disk_error
 from zajil.store.engine.rows import insert_rows
 from zajil.store.engine.spill import Spill, Spilled, SpillFile, write_whole
-from zajil.store.schema import blob, mail, message
+from zajil.store.schema import blob, mail, message, summary
 
 
 class NoSuchBlob(NotFound):
@@ -333,8 +333,10 @@ def release_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
             ~sa.exists().where(message.c.blob_id == blob.c.id),
             ~sa.exists().where(mail.c.blob_id == blob.c.id),
         )
-        .returning(blob.c.location)
-    )
+        .returning(blob.c.id, blob.c.location)
+    ).all()
+    if gone:
+        tx.execute(sa.delete(summary).where(summary.c.blob_id.in_([row.id for row in gone])))
     release_files(tx, [row.location for row in gone if row.location is not None])
 
 

@@ -354,6 +354,7 @@ def _copy(
                 keywords,
                 one.mail_id,
                 one.prefix.decode("utf-8"),
+                one.thread_id,
             )
         )
     placed = append_messages(tx, appends)

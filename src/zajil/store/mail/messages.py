@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, Uid
+from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, ThreadId, Uid
 from zajil.store.mail.blobs import BlobReader, Blobs
 from zajil.store.mail.flags import FLAG_BITS, unpack_flags
 from zajil.store.mail.mailboxes import Mailbox, find_mailbox
@@ -46,6 +46,8 @@ class Message:
     """``None``: a client put it there."""
     prefix: bytes
     """Return-Path and Delivered-To."""
+    thread_id: ThreadId | None = None
+    """``None``: the indexer has not looked at it yet (``store.mail.summaries``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ def get_messages(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -
     found: list[Message] = []
     for wanted in _portions(sorted(uids)):
         rows = conn.execute(_MESSAGES, {"mailbox_": mailbox_id, "uids_": wanted})
-        found += [_message(row) for row in rows]
+        found += [read_message_row(row) for row in rows]
     return found
 
 
@@ -206,7 +208,7 @@ def newest_messages(
     if before is not None:
         query = query.where(message.c.uid < before)
     rows = conn.execute(query.order_by(message.c.uid.desc()).limit(limit))
-    return [_message(row) for row in rows]
+    return [read_message_row(row) for row in rows]
 
 
 def get_flags(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[MessageFlags]:
@@ -317,7 +319,8 @@ def _portions(uids: Sequence[Uid]) -> Iterator[Sequence[Uid]]:
     return (uids[start : start + _AT_ONCE] for start in range(0, len(uids), _AT_ONCE))
 
 
-def _message(row: Any) -> Message:
+def read_message_row(row: Any) -> Message:
+    """Return the message of a row of table ``message``."""
     return Message(
         row.uid,
         row.modseq,
@@ -327,6 +330,7 @@ def _message(row: Any) -> Message:
         row.blob_id,
         row.mail_id,
         row.prefix.encode("utf-8"),
+        row.thread_id,
     )
 
 

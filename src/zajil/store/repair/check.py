@@ -21,7 +21,17 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.repair.damage import REPAIR, RESTORE, RULES, Damage, Rule, messages_of_blob
-from zajil.store.schema import blob, expunged, mail, mailbox, message, recipient
+from zajil.store.schema import (
+    account,
+    blob,
+    expunged,
+    mail,
+    mailbox,
+    message,
+    recipient,
+    summary,
+    thread_link,
+)
 
 _PORTION = 1000
 
@@ -179,6 +189,9 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
     ids = tx.scalars(unused).all()
     for start in range(0, len(ids), _PORTION):
         release_blobs(tx, ids[start : start + _PORTION])
+    tx.execute(sa.delete(summary).where(~sa.exists().where(blob.c.id == summary.c.blob_id)))
+    no_account = ~sa.exists().where(account.c.id == thread_link.c.account_id)
+    tx.execute(sa.delete(thread_link).where(no_account))
     return [None] * len(items)
 
 

@@ -27,6 +27,8 @@ from zajil.store.schema import (
     message,
     recipient,
     subscription,
+    summary,
+    thread_link,
     web_session,
 )
 
@@ -245,6 +247,24 @@ RULES = (
         "orphan",
         lambda row: f"blob {row.id}",
         "its {size} bytes belong to no message and to no mail in the queue",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        sa.select(summary.c.blob_id).where(_no(blob, blob.c.id == summary.c.blob_id)),
+        "orphan",
+        lambda row: f"the summary of blob {row.blob_id}",
+        "there is no such blob",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        sa.select(thread_link.c.account_id, sa.func.count().label("rows"))
+        .where(_no(account, account.c.id == thread_link.c.account_id))
+        .group_by(thread_link.c.account_id),
+        "orphan",
+        lambda row: f"threads of account {row.account_id}",
+        "there are {rows} links between messages, and there is no such account",
         REPAIR,
         can_repair=True,
     ),

@@ -1,0 +1,220 @@
+"""Writes summaries of messages in the background, after the commit that accepted them.
+
+One worker of all nodes runs it (``app.upkeep``). What it has to do is in the store: messages
+without a thread. So it may be killed at any instruction, and an upgraded store is indexed by it
+as well.
+
+A message that cannot be read gets a summary that says so. One that kills the program is found by
+what is noted before it is read: after each start the first messages are read one at a time, each
+with a note, because one of them may be what ended the program before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from zajil.core.ids import BlobId
+from zajil.imap.body_structure import body_structure
+from zajil.imap.envelope import envelope
+from zajil.message.fields import MAX_FIELDS
+from zajil.message.summary import faulty_summary, summarize, thread_keys
+from zajil.message.view import MessageView
+from zajil.store.engine.batch import NEW_MESSAGES
+from zajil.store.engine.dialect import Progress
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.open import Store
+from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.blobs import Blobs, NoSuchBlob
+from zajil.store.mail.summaries import (
+    MAX_TRIES,
+    NewSummary,
+    ReadingTry,
+    WaitingBlob,
+    count_blobs,
+    find_after,
+    find_waiting,
+    note_tries,
+    prune_threads,
+    write_summaries,
+)
+from zajil.store.people.accounts import list_accounts
+
+BATCH = 64
+"""Messages that are written in one commit."""
+_BATCH_BYTES = 4 << 20
+"""Bytes of them; a longer message is alone."""
+_LOOK_SECONDS = 10.0
+"""Between two looks at the store when no hint comes."""
+_SETTLE_SECONDS = 0.2
+"""From a hint to the look: mail seldom comes alone."""
+MAX_FORM = 65_536
+"""Bytes of an ENVELOPE or BODYSTRUCTURE that are kept; a longer one is made for each FETCH."""
+
+
+class Indexer:
+    """Writes the summaries of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._careful = BATCH
+        """Messages that are still read one at a time."""
+        self._log = structlog.get_logger("zajil")
+
+    async def run(self) -> None:
+        """Index what is new, again and again; until cancelled."""
+        hint = asyncio.Event()
+        unsubscribe = self._store.changes.subscribe(NEW_MESSAGES, hint.set)
+        try:
+            while True:
+                hint.clear()
+                try:
+                    await self.index_waiting()
+                except StoreUnavailable as error:
+                    self._log.warning("the indexer waits for the store", reason=str(error))
+                try:
+                    await asyncio.wait_for(hint.wait(), _LOOK_SECONDS)
+                    await asyncio.sleep(_SETTLE_SECONDS)
+                except TimeoutError:
+                    continue
+        finally:
+            unsubscribe()
+
+    async def index_waiting(self) -> int:
+        """Index all messages that wait; return how many were read.
+
+        Raises:
+            StoreUnavailable: the rest still waits.
+        """
+        count = 0
+        while waiting := await self._store.read(lambda conn: find_waiting(conn, BATCH)):
+            for some in _batches(waiting):
+                began, commits = time.monotonic(), self._store.writer.commits
+                count += await self._index(some)
+                # Half of the time belongs to the others of this process, more where mail comes in.
+                is_busy = self._store.writer.commits > commits + 1
+                await asyncio.sleep((time.monotonic() - began) * (3 if is_busy else 1))
+        return count
+
+    async def prune(self) -> None:
+        """Forget the links of threads without messages.
+
+        Raises:
+            StoreUnavailable: the rest is left for the next time.
+        """
+        for one in await self._store.read(list_accounts):
+            await self._store.write_large(prune_threads, one.account_id, one.account_id)
+
+    async def _index(self, waiting: Sequence[WaitingBlob]) -> int:
+        if self._careful > 0:
+            self._careful -= len(waiting)
+            for one in waiting:
+                await self._store.write(note_tries, ReadingTry(one.blob_id, one.tries + 1))
+                await self._read_and_write([one])
+        else:
+            await self._read_and_write(waiting)
+        return len(waiting)
+
+    async def _read_and_write(self, waiting: Sequence[WaitingBlob]) -> None:
+        blobs = self._store.blobs
+        new = await self._store.read(lambda conn: read_summaries(conn, blobs, waiting))
+        await self._store.write(write_summaries, new)
+
+
+def reindex(store: Store, progress: Progress) -> int:
+    """Write the summaries of all messages anew; return how many there are.
+
+    Works beside a running server: each batch is a commit of its own. Threads that messages have
+    already stay.
+
+    Args:
+        store: opened; not started.
+        progress: is called with the number of messages that are done, and that there are.
+
+    Raises:
+        StoreUnavailable: the rest was not done.
+    """
+    total, done, last = store.read_now(count_blobs), 0, ""
+    progress(0, total)
+    while waiting := store.read_now(lambda conn: find_after(conn, last, BATCH)):  # noqa: B023
+        last = waiting[-1].blob_id
+        for some in _batches([replace(one, tries=0) for one in waiting]):
+            new = store.read_now(lambda conn: read_summaries(conn, store.blobs, some))  # noqa: B023
+            store.write_now(write_summaries, new)
+            done += len(some)
+            progress(min(done, total), total)
+    progress(total, total)
+    return done
+
+
+def read_summaries(
+    conn: Snapshot, blobs: Blobs, waiting: Iterable[WaitingBlob]
+) -> tuple[NewSummary, ...]:
+    """Read messages and return their summaries; of one that cannot be read, the reason.
+
+    For a reader thread. Nothing but the death of the program keeps this from returning.
+    """
+    found: list[NewSummary] = []
+    for one in waiting:
+        if one.tries >= MAX_TRIES:
+            found.append(_unreadable(one.blob_id, "the program ended when it read the message"))
+            continue
+        try:
+            found.append(make_summary(one.blob_id, blobs.read(conn, one.blob_id)))
+        except NoSuchBlob:
+            found.append(_unreadable(one.blob_id, "its bytes are missing"))
+        except StoreUnavailable as error:
+            found.append(_unreadable(one.blob_id, str(error)))
+        except Exception as error:  # a fault of ours must not stop the indexer at this message
+            log = structlog.get_logger("zajil")
+            log.exception("cannot summarize a message", blob=one.blob_id)
+            found.append(_unreadable(one.blob_id, repr(error)))
+    return tuple(found)
+
+
+def make_summary(blob_id: BlobId, data: bytes) -> NewSummary:
+    """Return the summary of a message from its bytes. Pure."""
+    view = MessageView.from_bytes(data)
+    found, root = summarize(view), view.root
+    # With header fields in front of it a message that begins otherwise would be read otherwise.
+    is_alike = bool(view.fields and view.fields[0].name) and len(view.fields) < MAX_FIELDS - 10
+    return NewSummary(
+        blob_id=blob_id,
+        summary=found,
+        thread_keys=thread_keys(found),
+        envelope=_kept(envelope(root)) if is_alike else None,
+        body=_kept(body_structure(root, data, extended=False)) if is_alike else None,
+        body_structure=_kept(body_structure(root, data, extended=True)) if is_alike else None,
+    )
+
+
+def _kept(form: bytes) -> bytes | None:
+    return form if len(form) <= MAX_FORM else None
+
+
+def _unreadable(blob_id: BlobId, reason: str) -> NewSummary:
+    return NewSummary(
+        blob_id=blob_id,
+        summary=faulty_summary(reason),
+        thread_keys=(),
+        envelope=None,
+        body=None,
+        body_structure=None,
+    )
+
+
+def _batches(waiting: Sequence[WaitingBlob]) -> list[list[WaitingBlob]]:
+    """Divide into what is read in one turn of a reader thread."""
+    batches: list[list[WaitingBlob]] = []
+    size = 0
+    for one in waiting:
+        size += one.size
+        if not batches or size > _BATCH_BYTES:
+            batches.append([])
+            size = one.size
+        batches[-1].append(one)
+    return batches

@@ -1,0 +1,430 @@
+"""Summaries of messages and the threads of accounts, written after the commit that accepts.
+
+Laws:
+- A summary belongs to a blob: copies share it, and it goes with the blob.
+- A message without a thread is one that the indexer has to look at; each gets one, whatever it is.
+- A thread id never changes: a message that connects two threads joins the older one.
+- Whoever writes a summary writes the threads of its messages in the same commit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import AccountId, BlobId, MailboxId, ThreadId, Uid
+from zajil.message.header_view import Person
+from zajil.message.summary import Summary
+from zajil.store.engine.rows import execute_text, insert_rows, values
+from zajil.store.mail.append import lock_mailboxes
+from zajil.store.mail.messages import Message, read_message_row
+from zajil.store.schema import account, blob, mailbox, message, summary, thread_link
+
+VERSION = 1
+"""Of what a summary holds; one of another version is as good as none."""
+MAX_TRIES = 3
+"""Deaths of the program while it read one message, after which it is left alone."""
+_AT_ONCE = 1000
+"""Rows named in one statement: below SQLite's 32,766 parameters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSummary:
+    """What ``write_summaries`` writes of one blob."""
+
+    blob_id: BlobId
+    summary: Summary
+    thread_keys: tuple[int, ...]
+    """``message.summary.thread_keys``."""
+    envelope: bytes | None
+    """ENVELOPE as FETCH sends it; ``None``: it has to be read from the message."""
+    body: bytes | None
+    """BODY, which is BODYSTRUCTURE without extension data."""
+    body_structure: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImapForms:
+    """What FETCH sends of a message without reading it; ``None``: read it."""
+
+    envelope: bytes | None
+    body: bytes | None
+    body_structure: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingBlob:
+    """A blob with messages that the indexer has to look at."""
+
+    blob_id: BlobId
+    size: int
+    """0 also where its bytes are missing."""
+    tries: int
+    """That ended with the death of the program."""
+
+
+# ---- queries ------------------------------------------------------------------------------------
+
+
+def newest_summaries(
+    conn: Connection, mailbox_id: MailboxId, limit: int, *, before: Uid | None = None
+) -> list[tuple[Message, Summary | None]]:
+    """Return the newest messages with their summaries, newest first: one page of a list.
+
+    Args:
+        conn: a snapshot.
+        mailbox_id: of a mailbox that the caller found under its account.
+        limit: most that are returned.
+        before: only those with a smaller UID; ``None``: from the end.
+    """
+    newest = sa.select(message).where(message.c.mailbox_id == mailbox_id)
+    if before is not None:
+        newest = newest.where(message.c.uid < before)
+    page = newest.order_by(message.c.uid.desc()).limit(limit).subquery()
+    rows = conn.execute(
+        sa.select(page, *_LISTED)
+        .select_from(page.outerjoin(summary, _is_current(page.c.blob_id)))
+        .order_by(page.c.uid.desc())
+    )
+    return [
+        (read_message_row(row), None if row.fault is None else _read_summary(row)) for row in rows
+    ]
+
+
+def find_summaries(conn: Connection, blob_ids: Sequence[BlobId]) -> dict[BlobId, Summary]:
+    """Return the summaries of those blobs that have one."""
+    found: dict[BlobId, Summary] = {}
+    for some in _portions(blob_ids):
+        query = sa.select(summary.c.blob_id, *_LISTED).where(
+            summary.c.blob_id.in_(some), summary.c.version == VERSION
+        )
+        found.update((row.blob_id, _read_summary(row)) for row in conn.execute(query))
+    return found
+
+
+def find_imap_forms(conn: Connection, blob_ids: Sequence[BlobId]) -> dict[BlobId, ImapForms]:
+    """Return what FETCH sends of those blobs that have a summary."""
+    found: dict[BlobId, ImapForms] = {}
+    for some in _portions(blob_ids):
+        for row in conn.execute(_FORMS, {"ids_": some}):
+            found[row.blob_id] = ImapForms(row.envelope, row.body, row.body_structure)
+    return found
+
+
+def find_waiting(conn: Connection, limit: int) -> list[WaitingBlob]:
+    """Return blobs whose messages have no thread yet, the oldest first."""
+    ids = (
+        sa.select(message.c.blob_id)
+        .where(message.c.thread_id.is_(None))
+        .distinct()
+        .order_by(message.c.blob_id)
+        .limit(limit)
+    )
+    return _waiting(conn, list(conn.scalars(ids)))
+
+
+def find_after(conn: Connection, after: str, limit: int) -> list[WaitingBlob]:
+    """Return blobs of messages in the order of their ids, beginning after one: to index all."""
+    ids = (
+        sa.select(message.c.blob_id)
+        .where(message.c.blob_id > after)
+        .distinct()
+        .order_by(message.c.blob_id)
+        .limit(limit)
+    )
+    return _waiting(conn, list(conn.scalars(ids)))
+
+
+def count_blobs(conn: Connection) -> int:
+    """Return how many blobs of messages there are: what ``find_after`` returns in all."""
+    return conn.scalar(sa.select(sa.func.count(message.c.blob_id.distinct()))) or 0
+
+
+def count_waiting(conn: Connection) -> int:
+    """Return how many messages have no thread yet."""
+    query = sa.select(sa.func.count()).select_from(message).where(message.c.thread_id.is_(None))
+    return conn.scalar(query) or 0
+
+
+# ---- units of work ------------------------------------------------------------------------------
+
+
+def write_summaries(tx: Connection, items: Sequence[Sequence[NewSummary]]) -> list[int]:
+    """Write summaries of blobs, and give their messages threads where they have none.
+
+    A blob that is gone meanwhile gets no summary; a message whose blob is missing gets a thread all
+    the same, or it would be looked at again and again.
+
+    Unit of work: idempotent; locks the blobs, and where
+    threads are given the accounts and mailboxes; touches nothing, because no MODSEQ changes.
+
+    Returns:
+        For each item how many summaries were written.
+    """
+    by_blob = {one.blob_id: one for item in items for one in item}
+    kept: set[BlobId] = set()
+    for some in _portions(sorted(by_blob)):
+        # On PostgreSQL the lock keeps a blob from being deleted until the commit.
+        held = sa.select(blob.c.id).where(blob.c.id.in_(some)).order_by(blob.c.id)
+        kept.update(tx.scalars(held.with_for_update(key_share=True, read=True)))
+    rows = [by_blob[blob_id] for blob_id in sorted(kept)]
+    for start in range(0, len(rows), _AT_ONCE):
+        _upsert(tx, [_row(one, 0) for one in rows[start : start + _AT_ONCE]])
+    _give_threads(tx, list(by_blob.values()))
+    return [sum(one.blob_id in kept for one in item) for item in items]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingTry:
+    """What ``note_tries`` takes: the indexer is about to read a message."""
+
+    blob_id: BlobId
+    tries: int
+    """With this one."""
+
+
+def note_tries(tx: Connection, items: Sequence[ReadingTry]) -> list[None]:
+    """Note before a message is read that it is: should the program die of it, the next one knows.
+
+    Unit of work: idempotent. ``write_summaries`` resets the count.
+    """
+    rows = [(item.blob_id, 0, item.tries, *_NOTHING) for item in items]
+    insert_rows(tx, _COLUMNS, rows, keep_old=True)
+    for item in items:
+        tx.execute(
+            sa.update(summary).where(summary.c.blob_id == item.blob_id).values(tries=item.tries)
+        )
+    return [None] * len(items)
+
+
+def prune_threads(tx: Connection, account_ids: Sequence[AccountId]) -> list[int]:
+    """Forget the links of threads that have no message left; return how many each account had.
+
+    Unit of work: idempotent; locks the account.
+    """
+    counts = []
+    for account_id in account_ids:
+        _lock_accounts(tx, [account_id])
+        living = (
+            sa.select(message.c.thread_id)
+            .join(mailbox, mailbox.c.id == message.c.mailbox_id)
+            .where(mailbox.c.account_id == account_id, message.c.thread_id.is_not(None))
+        )
+        gone = sa.delete(thread_link).where(
+            thread_link.c.account_id == account_id, thread_link.c.thread_id.not_in(living)
+        )
+        counts.append(tx.execute(gone).rowcount)
+    return counts
+
+
+def delete_threads_of(tx: Connection, account_ids: Sequence[AccountId]) -> None:
+    """Forget the threads of accounts that are removed."""
+    tx.execute(sa.delete(thread_link).where(thread_link.c.account_id.in_(account_ids)))
+
+
+# ---- threads ------------------------------------------------------------------------------------
+
+
+def _give_threads(tx: Connection, rows: Sequence[NewSummary]) -> None:
+    """Give the messages of these blobs threads; oldest blob first, so that the order is one."""
+    waiting: dict[AccountId, dict[BlobId, list[tuple[int, int]]]] = {}
+    for some in _portions([one.blob_id for one in rows]):
+        for row in tx.execute(_THREADLESS, {"ids_": some}):
+            places = waiting.setdefault(row.account_id, defaultdict(list))
+            places[row.blob_id].append((row.mailbox_id, row.uid))
+    if not waiting:
+        return
+    _lock_accounts(tx, list(waiting))
+    mailboxes = {box for places in waiting.values() for some in places.values() for box, _ in some}
+    lock_mailboxes(tx, sorted(MailboxId(box) for box in mailboxes))
+    by_blob = {one.blob_id: one for one in rows}
+    placed: list[tuple[int, int, ThreadId]] = []
+    for account_id, places in sorted(waiting.items()):
+        threads = _choose_threads(tx, account_id, [by_blob[one] for one in sorted(places)])
+        placed += [(box, uid, threads[one]) for one, found in places.items() for box, uid in found]
+    for start in range(0, len(placed), _AT_ONCE):
+        marks, parameters = values(tx, placed[start : start + _AT_ONCE])
+        execute_text(
+            tx,
+            "UPDATE message SET thread_id = placed.column3"  # noqa: S608
+            f" FROM ({marks}) AS placed WHERE message.mailbox_id = placed.column1"
+            " AND message.uid = placed.column2 AND message.thread_id IS NULL",
+            parameters,
+        )
+
+
+def _choose_threads(
+    tx: Connection, account_id: AccountId, rows: Sequence[NewSummary]
+) -> dict[BlobId, ThreadId]:
+    keys = list({key for one in rows for key in one.thread_keys})
+    links: dict[int, ThreadId] = {}
+    for some in _portions(keys):
+        given = {"account_": account_id, "keys_": some}
+        links.update((row.key, row.thread_id) for row in tx.execute(_LINKS, given))
+    new: list[tuple[int, int, str]] = []
+    threads: dict[BlobId, ThreadId] = {}
+    for one in rows:
+        joined = [links[key] for key in one.thread_keys if key in links]
+        # A thread has the id of the blob that began it, so the smallest is the oldest.
+        thread = min(joined, default=ThreadId(one.blob_id))
+        threads[one.blob_id] = thread
+        for key in one.thread_keys:
+            if key not in links:
+                links[key] = thread
+                new.append((account_id, key, thread))
+    columns = (thread_link.c.account_id, thread_link.c.key, thread_link.c.thread_id)
+    insert_rows(tx, columns, sorted(new), keep_old=True)
+    return threads
+
+
+def _lock_accounts(tx: Connection, account_ids: Sequence[AccountId]) -> None:
+    """Lock accounts, so that one transaction at a time gives them threads.
+
+    SQLite has one writer at a time, and nothing to lock.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(
+            sa.select(account.c.id)
+            .where(account.c.id.in_(account_ids))
+            .order_by(account.c.id)
+            .with_for_update(key_share=True)
+        )
+
+
+# ---- rows ---------------------------------------------------------------------------------------
+
+_COLUMNS = (
+    summary.c.blob_id,
+    summary.c.version,
+    summary.c.tries,
+    summary.c.fault,
+    summary.c.subject,
+    summary.c.base_subject,
+    summary.c.people,
+    summary.c.date_ms,
+    summary.c.preview,
+    summary.c.has_attachments,
+    summary.c.message_id,
+    summary.c.reference_ids,
+    summary.c.envelope,
+    summary.c.body,
+    summary.c.body_structure,
+)
+_NOTHING = ("", "", "", "[[],[],[]]", None, "", False, "", "", None, None, None)
+_LISTED = (
+    summary.c.fault,
+    summary.c.subject,
+    summary.c.base_subject,
+    summary.c.people,
+    summary.c.date_ms,
+    summary.c.preview,
+    summary.c.has_attachments,
+    summary.c.message_id,
+    summary.c.reference_ids,
+)
+_FORMS = sa.select(
+    summary.c.blob_id, summary.c.envelope, summary.c.body, summary.c.body_structure
+).where(
+    summary.c.blob_id.in_(sa.bindparam("ids_", expanding=True)),
+    summary.c.version == VERSION,
+    summary.c.fault == "",
+)
+_THREADLESS = (
+    sa.select(
+        message.c.mailbox_id,
+        message.c.uid,
+        message.c.blob_id,
+        sa.func.coalesce(mailbox.c.account_id, 0).label("account_id"),  # 0: the mailbox is missing
+    )
+    .select_from(message.outerjoin(mailbox, mailbox.c.id == message.c.mailbox_id))
+    .where(
+        message.c.blob_id.in_(sa.bindparam("ids_", expanding=True)), message.c.thread_id.is_(None)
+    )
+)
+_LINKS = sa.select(thread_link.c.key, thread_link.c.thread_id).where(
+    thread_link.c.account_id == sa.bindparam("account_"),
+    thread_link.c.key.in_(sa.bindparam("keys_", expanding=True)),
+)
+
+
+def _is_current(blob_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    return sa.and_(summary.c.blob_id == blob_id, summary.c.version == VERSION)
+
+
+def _upsert(tx: Connection, rows: Sequence[Sequence[Any]]) -> None:
+    names = [column.name for column in _COLUMNS]
+    marks, parameters = values(tx, rows)
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
+    # The names are those of ``schema``; every value is a parameter or a constant.
+    text = (
+        f"INSERT INTO summary ({', '.join(names)}) {marks}"
+        f" ON CONFLICT (blob_id) DO UPDATE SET {changes}"
+    )
+    execute_text(tx, text, parameters)
+
+
+def _row(one: NewSummary, tries: int) -> tuple[Any, ...]:
+    found = one.summary
+    people = [
+        [[who.written_name, who.address, who.domain] for who in some]
+        for some in (found.senders, found.to, found.cc)
+    ]
+    return (
+        one.blob_id,
+        VERSION,
+        tries,
+        found.fault,
+        found.subject,
+        found.base_subject,
+        json.dumps(people, ensure_ascii=False, separators=(",", ":")),
+        found.date_ms,
+        found.preview,
+        found.has_attachments,
+        found.message_id,
+        " ".join(found.references),
+        one.envelope and bytearray(one.envelope),
+        one.body and bytearray(one.body),
+        one.body_structure and bytearray(one.body_structure),
+    )
+
+
+def _read_summary(row: Any) -> Summary:
+    senders, to, cc = (tuple([Person(*who) for who in some]) for some in json.loads(row.people))
+    return Summary(
+        subject=row.subject,
+        base_subject=row.base_subject,
+        senders=senders,
+        to=to,
+        cc=cc,
+        date_ms=row.date_ms,
+        preview=row.preview,
+        has_attachments=row.has_attachments,
+        message_id=row.message_id,
+        references=tuple(row.reference_ids.split()),
+        fault=row.fault,
+    )
+
+
+def _waiting(conn: Connection, blob_ids: Sequence[BlobId]) -> list[WaitingBlob]:
+    found = {blob_id: WaitingBlob(blob_id, 0, 0) for blob_id in blob_ids}
+    for some in _portions(blob_ids):
+        query = (
+            sa.select(blob.c.id, blob.c.size, sa.func.coalesce(summary.c.tries, 0).label("tries"))
+            .select_from(blob.outerjoin(summary, summary.c.blob_id == blob.c.id))
+            .where(blob.c.id.in_(some))
+        )
+        found.update(
+            (row.id, WaitingBlob(row.id, row.size, row.tries)) for row in conn.execute(query)
+        )
+    return list(found.values())
+
+
+def _portions(ids: Iterable[Any]) -> Iterable[Sequence[Any]]:
+    every = list(ids)
+    return (every[start : start + _AT_ONCE] for start in range(0, len(every), _AT_ONCE))
