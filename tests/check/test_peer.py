@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from kit.zone import Zone, ZoneResolver, run_flow_on_zone
-from zajil.check.deadline import Deadline
+from zajil.check.flows import Deadline
 from zajil.check.sender.dns_lists import DnsLists, list_name
 from zajil.check.sender.peer import PeerFindings, check_iprev, check_peer, helo_reasons
 from zajil.config.options_check import PeerOptions

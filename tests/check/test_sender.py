@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from kit.facts import make_facts
 from kit.zone import Zone, ZoneResolver, answer_from_zone
 from zajil.accept.forward_seal import chain_state
+from zajil.check.sender.findings import SenderFindings
 from zajil.check.sender.forwarding import find_override
 from zajil.check.sender.peer import Iprev, PeerFindings
-from zajil.check.sender.sender import SenderFindings, check_sender
+from zajil.check.sender.sender import check_sender
 from zajil.check.verdict.verdict import Action, Thresholds, decide
 from zajil.config.options_check import CheckOptions, SenderOptions
 from zajil.dns.flow import Answer, Question

@@ -20,8 +20,7 @@ from kit.mail import NOON_MS, make_message
 from kit.zone import Zone, ZoneResolver, answer_from_zone
 from zajil.check.content.phishing import Protected
 from zajil.check.content.run import look_inside, view_of
-from zajil.check.facts import MessageFacts
-from zajil.check.file_facts import facts_of_file
+from zajil.check.facts import MessageFacts, facts_of_file
 from zajil.check.learned.classifier import classify, telling_words
 from zajil.check.learned.greylist import ways_of
 from zajil.check.learned.measure import cross_validate

@@ -27,7 +27,7 @@ LEFT_OUT = {
     "check/scanners/clamd.py: _exchange": "talks to clamd",
     "check/scanners/clamd.py: _pieces": "cuts a message into pieces for clamd",
     "check/sender/dns_lists.py: DnsLists.watch": "waits for the clock",
-    "check/faults.py: Faults._note": "entered only when a check fails, and here none may",
+    "check/step.py: Faults._note": "entered only when a check fails, and here none may",
     "check/learned/greylist.py: Greylist": _STORE,
     "check/learned/greylist.py: prune_greylist": _STORE,
     "check/learned/learned_checks.py": _STORE,

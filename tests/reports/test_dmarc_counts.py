@@ -9,8 +9,8 @@ import pytest
 from kit.facts import make_facts
 from kit.mail import NOON_MS, make_message
 from kit.reports import counted_rows
+from zajil.check.sender.findings import SenderFindings
 from zajil.check.sender.forwarding import Override as Vouched
-from zajil.check.sender.sender import SenderFindings
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Action
 from zajil.core.address import parse_address

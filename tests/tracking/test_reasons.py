@@ -103,7 +103,7 @@ MODULES = [
         "mailauth/tag_list.py",
         "check/sender/peer.py",
         "check/sender/dns_lists.py",
-        "check/sender/sender_results.py",
+        "check/sender/findings.py",
     ),
     *(
         "check/sender/sender.py",
@@ -129,6 +129,7 @@ NO_REASONS = {
     *(", and not all of them answered", ", by the record of x", ", and the body too"),
     *("and {} asks for nothing in that case", "and {} asks to treat such mail as suspicious"),
     *("and {} asks to refuse such mail", "a final dot", "not verified", "address literal x"),
+    "check failed (x): x",  # the summary of a traceback
 }
 PUT_TOGETHER = {
     *("x may send mail for x (x)x", "x is not among the servers x sends from (x)x"),

@@ -10,7 +10,7 @@ from zajil.accept.known_peers import KnownPeers
 from zajil.accept.own_mail import OwnMailer
 from zajil.accept.spool import Spool
 from zajil.check.facts import MessageFacts
-from zajil.check.sender.sender import SenderFindings
+from zajil.check.sender.findings import SenderFindings
 from zajil.check.step import Checks
 from zajil.check.verdict.verdict import Action
 from zajil.config.options import LimitOptions

@@ -7,30 +7,36 @@ configured is not there at all.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from asyncio import Future
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from zajil.check.content.phishing import NOBODY, Protected
 from zajil.check.content.run import look_inside, view_of
 from zajil.check.facts import MessageFacts
-from zajil.check.faults import Faults
 from zajil.check.learned.learned_checks import LearnedChecks, LearnedFindings
 from zajil.check.scanners.run import NOT_SCANNED, ScannerFindings
 from zajil.check.sender.correspondent import UNKNOWN, Correspondent
 from zajil.check.sender.dns_lists import DnsLists
+from zajil.check.sender.findings import NOT_CHECKED, SenderFindings
 from zajil.check.sender.own_domain_spoofing import check_pretence
 from zajil.check.sender.peer import PeerFindings, check_peer
 from zajil.check.sender.result_fields import all_result_ranges, forged_ranges, result_field
-from zajil.check.sender.sender import NOT_CHECKED, SenderFindings, check_sender
+from zajil.check.sender.sender import check_sender
+from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Action, Reason, Thresholds, Verdict, decide
 from zajil.config.options_check import CheckOptions
 from zajil.core.ids import AccountId
 from zajil.dns.flow import Resolve
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.net.peer import LOCAL, Peer
-from zajil.tracking.events import CheckDone, TrackingEvent, VerdictReached
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.tracking.events import CheckDone, FaultHappened, TrackingEvent, VerdictReached
+
+T = TypeVar("T")
 
 _LARGE = 65_536
 """Bytes of a body: to look into a larger one takes milliseconds, and others wait for the loop."""
@@ -54,6 +60,52 @@ class Checked:
     sender: SenderFindings = NOT_CHECKED
     correspondent: Correspondent = UNKNOWN
     """Whose history it belongs to."""
+
+
+class Faults:
+    """Runs the parts of one mail's checks; one that fails is left out, and the mail goes on.
+
+    A message that makes one of our parsers fail would make it fail again each time the peer tries:
+    a 4yz reply would hold the message up until its sender gives up. So the message is taken without
+    that check, marked (``check.failed``), with the traceback in its journey and a line in the log.
+
+    ``StoreUnavailable`` and cancellation pass: they are not about the message, and the peer shall
+    try again.
+    """
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+        self.events: list[FaultHappened] = []
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Mark the mail if any part failed."""
+        return (make_reason("check.failed"),) if self.events else ()
+
+    async def wait(self, part: str, work: Awaitable[T], otherwise: T) -> T:
+        """Return the result of ``work``, or ``otherwise`` if it fails."""
+        try:
+            return await work
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            self._note(part, error)
+            return otherwise
+
+    def run(self, part: str, work: Callable[[], T], otherwise: T) -> T:
+        """Return the result of ``work``, or ``otherwise`` if it fails."""
+        try:
+            return work()
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            self._note(part, error)
+            return otherwise
+
+    def _note(self, part: str, error: Exception) -> None:
+        trace = "".join(traceback.format_exception(error))
+        summary = f"check failed ({part}): {error!r}"
+        self.events.append(FaultHappened(self._now_ms, summary, trace))
 
 
 _PEER_KEPT_MS = 5000

@@ -76,8 +76,8 @@ def check(
 async def _check(
     message: bytes, asked: SpfQuery, at_s: int, resolve: Resolve
 ) -> tuple[SpfFound, tuple[DkimFound, ...], DmarcFound]:
+    from zajil.check.flows import run_side_by_side
     from zajil.check.sender.author import find_authors
-    from zajil.check.side_by_side import run_side_by_side
     from zajil.dns.flow import run_flow
     from zajil.mailauth.dkim_body import BodyDigests, body_needs
     from zajil.mailauth.dkim_verify import verify_dkim

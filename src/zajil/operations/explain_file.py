@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from zajil.check.content.phishing import Protected
 from zajil.check.content.protected_names import protect
 from zajil.check.content.run import view_of
-from zajil.check.facts import MessageFacts
-from zajil.check.file_facts import facts_of_file
+from zajil.check.facts import MessageFacts, facts_of_file
 from zajil.check.learned.classifier import classify, telling_words
 from zajil.check.learned.model import deceives, reasons_of
 from zajil.check.learned.tokens import find_tokens

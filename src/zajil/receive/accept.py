@@ -18,9 +18,8 @@ from zajil.accept.recipients import limit_reports, reject_for
 from zajil.accept.trace_fields import protocol_keyword, received_field
 from zajil.accept.transaction import Transaction
 from zajil.check.facts import MessageFacts
-from zajil.check.faults import Faults
 from zajil.check.sender.peer import PeerFindings
-from zajil.check.step import Checked
+from zajil.check.step import Checked, Faults
 from zajil.check.verdict.verdict import Action
 from zajil.core.address import Address
 from zajil.core.ids import AccountId

@@ -17,7 +17,7 @@ from zajil.check.learned.model import NOTHING_SAID, Models, deceives
 from zajil.check.learned.reputation import History, HistoryFound
 from zajil.check.scanners.run import Scanners
 from zajil.check.sender.correspondent import UNKNOWN, Correspondent, identify, prove
-from zajil.check.sender.sender import SenderFindings
+from zajil.check.sender.findings import SenderFindings
 from zajil.check.verdict.verdict import Reason
 from zajil.config.options_check import CheckOptions
 from zajil.core.clock import Clock

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 from zajil.check.content.phishing import Protected
 from zajil.check.content.run import look_inside, view_of
-from zajil.check.file_facts import facts_of_file
+from zajil.check.facts import facts_of_file
 from zajil.check.learned.classifier import (
     HAM_TO,
     JUNK_FROM,

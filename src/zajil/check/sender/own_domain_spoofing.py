@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from zajil.check.facts import MessageFacts
 from zajil.check.sender.author import find_authors
 from zajil.check.sender.correspondent import correspondent_domain, prove
-from zajil.check.sender.sender import SenderFindings
+from zajil.check.sender.findings import SenderFindings
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Reason
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from zajil.check.deadline import Deadline
+from zajil.check.flows import Deadline
 from zajil.check.sender.dns_lists import Asked, DnsLists, ListEntry
 from zajil.check.verdict.signals import make_reason, printable
 from zajil.check.verdict.verdict import Reason

@@ -11,60 +11,26 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from zajil.check.deadline import Deadline
 from zajil.check.facts import MessageFacts
+from zajil.check.flows import Deadline, run_side_by_side
 from zajil.check.sender.author import find_authors
 from zajil.check.sender.claims import check_claims
-from zajil.check.sender.forwarding import Override, find_override
+from zajil.check.sender.findings import NOT_CHECKED, SenderFindings, sender_events, sender_results
+from zajil.check.sender.forwarding import find_override
 from zajil.check.sender.peer import PeerFindings
-from zajil.check.sender.sender_results import sender_events, sender_results
-from zajil.check.side_by_side import run_side_by_side
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Reason
 from zajil.config.options_check import CheckOptions
 from zajil.dns.flow import Flow, Resolve, run_flow
 from zajil.mailauth.arc import ArcFound, verify_arc
-from zajil.mailauth.authres import MethodResult
-from zajil.mailauth.bimi import BimiFound, look_up_bimi
+from zajil.mailauth.bimi import look_up_bimi
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.mailauth.dkim_verify import DkimFound, verify_dkim
 from zajil.mailauth.dmarc import DmarcFound, DmarcQuery, check_dmarc, look_up_policies
 from zajil.mailauth.spf import SpfFound, SpfQuery, check_spf, check_spf_helo
 from zajil.net.peer import LOCAL
-from zajil.tracking.events import CheckDone
-
-
-@dataclass(frozen=True, slots=True)
-class SenderFindings:
-    """What was found out about the sender of a mail."""
-
-    spf: SpfFound | None = None
-    """Of MAIL FROM; ``None``: the mail came from this machine, or was not checked."""
-    spf_helo: SpfFound | None = None
-    """``None``: as above, or the name in EHLO is also what MAIL FROM was checked by."""
-    dkim: tuple[DkimFound, ...] = ()
-    arc: ArcFound | None = None
-    dmarc: DmarcFound | None = None
-    bimi: BimiFound | None = None
-    peer: PeerFindings | None = None
-    """As it was given."""
-    override: Override | None = None
-    """Why a failure of DMARC does not count."""
-    results: tuple[MethodResult, ...] = ()
-    """For Authentication-Results, those of the peer too."""
-    reasons: tuple[Reason, ...] = ()
-    """Without those of the peer."""
-    events: tuple[CheckDone, ...] = ()
-    """Without those of the peer."""
-    claims: tuple[Reason, ...] = ()
-    """What speaks against what it says beside its authors."""
-    must_ask_again: bool = False
-    """DNS was not asked for what could have refused the mail."""
-
-
-NOT_CHECKED = SenderFindings()
 
 
 async def check_sender(
@@ -76,7 +42,7 @@ async def check_sender(
 ) -> SenderFindings:
     """Find out who sent a mail; not for a submission, whose sender has logged in.
 
-    Waits for DNS, ``deadline.SECONDS`` at most; whatever it says, an answer comes.
+    Waits for DNS, ``flows.SECONDS`` at most; an answer comes in any case.
 
     Args:
         facts: the mail.
@@ -110,8 +76,18 @@ async def check_sender(
     if options.sender.bimi and dmarc.result == "pass":
         bimi = await run_flow(look_up_bimi(dmarc), resolve)
     override = find_override(facts, options.sender, peer, mail_from, arc, dmarc)
-    found = SenderFindings(mail_from, helo, dkim, arc, dmarc, bimi, peer, override)
-    found = replace(found, claims=tuple(claims), must_ask_again=must_ask_again)
+    found = SenderFindings(
+        spf=mail_from,
+        spf_helo=helo,
+        dkim=dkim,
+        arc=arc,
+        dmarc=dmarc,
+        bimi=bimi,
+        peer=peer,
+        override=override,
+        claims=tuple(claims),
+        must_ask_again=must_ask_again,
+    )
     return _with_conclusions(facts, found)
 
 

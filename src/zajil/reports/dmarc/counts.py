@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from zajil.check.facts import MessageFacts
-from zajil.check.sender.sender import SenderFindings
+from zajil.check.sender.findings import SenderFindings
 from zajil.check.verdict.verdict import Action
 from zajil.core.address import Address
 from zajil.core.directory import REPORTS_LOCAL_PART

@@ -4,23 +4,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from zajil.check.facts import MessageFacts
+from zajil.check.sender.forwarding import Override
+from zajil.check.sender.peer import PeerFindings
+from zajil.check.verdict.verdict import Reason
 from zajil.mailauth.arc import ArcFound
 from zajil.mailauth.authres import MethodResult
+from zajil.mailauth.bimi import BimiFound
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import DmarcFound
 from zajil.mailauth.spf import SpfFound
 from zajil.message.fields import Field
 from zajil.tracking.events import CheckDone
 
-if TYPE_CHECKING:
-    from zajil.check.sender.sender import SenderFindings
-
 _MAX_REASON = 200
 _QUIET = ("pass", "none", "neutral")
 _SIGNED = re.compile(rb"(?:\A|;)[ \t\r\n]*+b[ \t\r\n]*+=([A-Za-z0-9+/ \t\r\n]{8,80})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderFindings:
+    """What the checks found out about the sender of a mail."""
+
+    spf: SpfFound | None = None
+    """Of MAIL FROM; ``None``: the mail came from this machine, or was not checked."""
+    spf_helo: SpfFound | None = None
+    """``None``: as above, or the name in EHLO is also what MAIL FROM was checked by."""
+    dkim: tuple[DkimFound, ...] = ()
+    arc: ArcFound | None = None
+    dmarc: DmarcFound | None = None
+    bimi: BimiFound | None = None
+    peer: PeerFindings | None = None
+    """As it was given."""
+    override: Override | None = None
+    """Why a failure of DMARC does not count."""
+    results: tuple[MethodResult, ...] = ()
+    """For Authentication-Results, those of the peer too."""
+    reasons: tuple[Reason, ...] = ()
+    """Without those of the peer."""
+    events: tuple[CheckDone, ...] = ()
+    """Without those of the peer."""
+    claims: tuple[Reason, ...] = ()
+    """What speaks against addresses in From that are not its authors."""
+    must_ask_again: bool = False
+    """DNS was not asked for what could have refused the mail."""
+
+
+NOT_CHECKED = SenderFindings()
 
 
 def sender_results(facts: MessageFacts, found: SenderFindings) -> tuple[MethodResult, ...]:
