@@ -45,13 +45,14 @@ from zajil.message.transfer import decode_transfer
 from zajil.net.proxy_header import BadProxyHeader, parse_proxy_header
 from zajil.sasl.mechanism import make_mechanism
 from zajil.sasl.step import Challenge
-from zajil.smtp.client import BadReply, ClientConnection
+from zajil.smtp.client import ClientConnection
 from zajil.smtp.command import BodyChunk, BodyEnd, Mail
 from zajil.smtp.command_line import parse_command
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.lines import BareLineEnd, BodyWriter
 from zajil.smtp.refusals import CommandError
 from zajil.smtp.reply import Reply
+from zajil.smtp.reply_reader import BadReply
 from zajil.smtp.server import ServerConnection
 
 _EVERYTHING = {

@@ -1,11 +1,11 @@
-"""How much memory an idle SMTP connection takes, and how fast a further one is greeted meanwhile.
+"""How much memory an idle connection takes, SMTP or IMAP, and how fast a further one is greeted.
 
 ``python tests/perf/idle.py [--connections 5000] [--probes 1000]``
 
-One worker. Idle means: EHLO was said, and nothing after it; with TLS, the second EHLO. What is told
-is by how much the proportional and the resident set (PSS, RSS of proc(5)) of the server's processes
-grew, for each connection. The buffers of the kernel are not in it; an idle socket has none to speak
-of.
+One worker. Idle means: EHLO was said, and nothing after it; with TLS, the second EHLO; in IMAP, the
+greeting came, or the client has logged in and waits in IDLE. The figures are the growth of the
+proportional and the resident set (PSS, RSS of proc(5)) of the server's processes for each
+connection. The buffers of the kernel are not in it; an idle socket has hardly any.
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ from kit.installation import Installation
 from kit.load import descendants
 from peers import Place, installation
 
-_WAYS = {"plain": "smtp", "STARTTLS": "smtp", "TLS from the first byte": "submissions"}
+_WAYS = {
+    "plain": "smtp",
+    "STARTTLS": "smtp",
+    "TLS from the first byte": "submissions",
+    "IMAP plain": "imap",
+    "IMAP in IDLE": "imaps",
+}
+_TLS_FIRST = ("submissions", "imaps")
+_SERVICES = ("smtp", "submission", "submissions", "imap", "imaps")
 _WARM_UP = 1000
 """Connections held already before the first look: they fill what lay free after the start."""
 _PER_SOURCE = 10_000
@@ -61,6 +69,9 @@ def memory(pids: list[int]) -> Memory:
 class Client:
     """One connection that becomes idle."""
 
+    tag = ""
+    goodbye = "QUIT"
+
     def __init__(self, address: tuple[str, int], number: int, tls: ssl.SSLContext | None) -> None:
         source = f"127.0.0.{2 + number // _PER_SOURCE}"
         self.sock: socket.socket = socket.create_connection(address, _SECONDS, (source, 0))
@@ -74,22 +85,71 @@ class Client:
 
     def say(self, line: str) -> None:
         """Send a command, and read the reply, which must not be a refusal."""
-        self.sock.sendall(line.encode() + b"\r\n")
+        self.sock.sendall(f"{self.tag}{line}\r\n".encode())
         self._reply()
+
+    def prove(self) -> None:
+        """Show that the connection is still open."""
+        self.say("NOOP")
 
     def _reply(self) -> None:
         data = b""
-        while not (data.endswith(b"\r\n") and data[data.rfind(b"\n", 0, -1) + 1 :][3:4] == b" "):
+        while not self._is_whole(data):
             part = self.sock.recv(4096)
             data += part
-            if not part or not data.startswith(b"2"):
+            if not part or self._is_refusal(data):
                 raise RuntimeError(f"the server said {data!r}")
+
+    def _is_whole(self, data: bytes) -> bool:
+        return data.endswith(b"\r\n") and data[data.rfind(b"\n", 0, -1) + 1 :][3:4] == b" "
+
+    def _is_refusal(self, data: bytes) -> bool:
+        return not data.startswith(b"2")
+
+
+class ImapClient(Client):
+    """One that speaks IMAP."""
+
+    tag = "a "
+    goodbye = "LOGOUT"
+    idling = False
+
+    def idle(self) -> None:
+        """Begin IDLE."""
+        self.say("IDLE")
+        self.idling = True
+
+    def prove(self) -> None:
+        """Show that the connection is still open."""
+        if self.idling:
+            self.tag = ""
+            self.say("DONE")
+        else:
+            super().prove()
+
+    def _is_whole(self, data: bytes) -> bool:
+        last = data[data.rfind(b"\n", 0, -1) + 1 :]
+        return data.endswith(b"\r\n") and last.startswith((b"a OK ", b"+ ", b"* OK "))
+
+    def _is_refusal(self, data: bytes) -> bool:
+        return b"a NO" in data or b"a BAD" in data or b"* BYE" in data
+
+
+def first_client(ours: Installation, way: str, number: int, tls: ssl.SSLContext) -> Client:
+    """Connect in one of the ways; the greeting has come."""
+    service = _WAYS[way]
+    kind = ImapClient if service.startswith("imap") else Client
+    return kind(ours.address(service), number, tls if service in _TLS_FIRST else None)
 
 
 def connect(ours: Installation, way: str, number: int, tls: ssl.SSLContext) -> Client:
-    """Connect in one of the ways, and say what comes before a mail."""
-    service = _WAYS[way]
-    client = Client(ours.address(service), number, tls if service == "submissions" else None)
+    """Connect in one of the ways, and say what comes before the connection is idle."""
+    client = first_client(ours, way, number, tls)
+    if isinstance(client, ImapClient):
+        if way == "IMAP in IDLE":
+            client.say(f"LOGIN {ours.login} {ours.password}")
+            client.idle()
+        return client
     client.say("EHLO client.x.test")
     if way == "STARTTLS":
         client.say("STARTTLS")
@@ -108,18 +168,17 @@ def idle(ours: Installation, way: str, numbers: range, tls: ssl.SSLContext) -> I
             stack.enter_context(clients[-1].sock)
         yield
         for client in clients:
-            client.say("NOOP")
+            client.prove()
 
 
 def greeted_ms(ours: Installation, way: str, count: int, tls: ssl.SSLContext) -> list[float]:
     """Give the milliseconds from connect to greeting of further connections, one at a time."""
-    service = _WAYS[way]
     taken = []
     for _ in range(count):
         begin = time.perf_counter()
-        client = Client(ours.address(service), 0, tls if service == "submissions" else None)
+        client = first_client(ours, way, 0, tls)
         taken.append((time.perf_counter() - begin) * 1000)
-        client.say("QUIT")
+        client.sock.sendall(f"{client.tag}{client.goodbye}\r\n".encode())
         client.sock.close()
     return taken
 
@@ -162,8 +221,6 @@ def main() -> int:
     settings = [
         f"limits.sessions={arguments.connections + _WARM_UP + _SPARE_FILES}",
         "limits.idle=1h",
-        "listen.imap=[]",  # or the caps ask for more files than many a system allows
-        "listen.imaps=[]",
     ]
     print("| way | connections | PSS KiB each | RSS KiB each | greeting p50 ms | p99 ms |")
     print("|---|---|---|---|---|---|", flush=True)
@@ -171,7 +228,9 @@ def main() -> int:
         tls = TestAuthority(Path(name)).issue("mx.y.test")
         for number, way in enumerate(arguments.way or _WAYS):
             place = Place(Path(name) / f"zajil-{number}", tls)
-            with installation(place, *settings, workers=1) as ours:
+            # Or the caps of all services ask for more files than many a system allows.
+            others = [f"listen.{one}=[]" for one in _SERVICES if one != _WAYS[way]]
+            with installation(place, *settings, *others, workers=1) as ours:
                 row = measure(ours, way, arguments.connections, arguments.probes, client_tls)
             print(row, flush=True)
     return 0

@@ -10,17 +10,12 @@ from kit.wire import GREETING, example_policy
 from zajil.core.address import Address
 from zajil.core.envelope import MailOptions, Notify, RecipientOptions
 from zajil.core.line_engine import Wait
-from zajil.smtp.client import (
-    MAX_DIALOGUE,
-    BadReply,
-    ClientConnection,
-    NotOffered,
-    UnsafeText,
-)
+from zajil.smtp.client import ClientConnection, NotOffered, UnsafeText
 from zajil.smtp.command import BodyChunk, BodyEnd, Event, Mail, Rcpt
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.lines import BareLineEnd
 from zajil.smtp.reply import Reply
+from zajil.smtp.reply_reader import MAX_DIALOGUE, BadReply
 from zajil.smtp.server import ServerConnection
 from zajil.smtp.state import ClientState
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from zajil.core.errors import InternalError
 from zajil.net.peer import join_host_port
 from zajil.net.stream import Stream
-from zajil.smtp.client import BadReply, ClientConnection
+from zajil.smtp.client import ClientConnection
 from zajil.smtp.codes import Code
 from zajil.smtp.reply import Reply
+from zajil.smtp.reply_reader import BadReply
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from zajil.core.clock import Clock
 from zajil.core.errors import InternalError
 from zajil.deliver.client_channel import Channel, ChannelTarget, LinkBroken, PeerClosing
 from zajil.net.stream import connect
-from zajil.smtp.client import BadReply, ClientConnection
+from zajil.smtp.client import ClientConnection
 from zajil.smtp.codes import EnhancedStatus
 from zajil.smtp.reply import Reply
+from zajil.smtp.reply_reader import BadReply
 from zajil.store.queue.queue import LeasedRecipient
 from zajil.tls.context import client_context
 

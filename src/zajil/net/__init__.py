@@ -6,6 +6,7 @@ Reading order: ``peer`` (who is at the other end), ``system`` (the real clock an
 refused), ``proxy_header`` and ``proxy`` (whose connection a proxy brings). The driver:
 ``line_protocol`` (what a protocol brings: engine, session, clocks), ``connection`` over
 ``line_transport`` (one connection), ``connection_table`` and ``line_service`` (all of a listener),
-``smtp_service`` (the driver with SMTP; IMAP is ``read.imap.service``). ``stream`` (a client's
+``smtp_service`` (the driver with SMTP; IMAP is ``read.imap.service``), ``simple_smtp`` (for
+programs that use Zajil as a library). ``stream`` (a client's
 connection, for deliver), ``supervise`` (worker processes), ``log``.
 """

@@ -1,21 +1,22 @@
 """Accept connections on listening sockets, and go on when there are no file descriptors left.
 
-Two ways: ``LoopListener`` leaves accepting to the loop, which is fastest; ``Acceptor`` gives the
-bare socket, for those who must read from it or count it before the loop has it (PROXY headers, TLS
-from the first byte, IMAP).
+Two ways: ``LoopListener`` leaves accepting to the loop, which is fastest; ``Acceptor`` passes on
+the socket, where bytes must be read from it or it must be counted before the loop has it (PROXY
+headers, TLS from the first byte).
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
-logger = logging.getLogger(__name__)
+import structlog
+
+logger = structlog.get_logger("zajil")
 
 _ACCEPTS_PER_TURN = 64
 _RETRY_SECONDS = 1.0
@@ -64,7 +65,7 @@ class Acceptor:
 
     def _pause(self, sock: socket.socket, error: OSError) -> None:
         # Attack: the socket stays readable, so the loop would spin on EMFILE.
-        logger.error("no file descriptor for a new connection: %s", error)
+        logger.error("no file descriptor for a new connection", reason=str(error))
         loop = asyncio.get_running_loop()
         loop.remove_reader(sock)
         loop.call_later(_RETRY_SECONDS, self._resume, sock)
@@ -114,13 +115,13 @@ class LoopListener:
     def rest(self) -> None:
         """Accept nothing until ``revive``; who connects waits in the backlog."""
         if self._server is not None and not self._is_resting:
-            logger.error("no file descriptor for a new connection: a listener rests")
+            logger.error("no file descriptor for a new connection: a listener is paused")
             self._is_resting = True
             self._server.close()
 
     async def revive(self) -> None:
         """Accept again on the copy; connections that wait in its backlog are served."""
-        logger.error("a listener had stopped for want of file descriptors; it accepts again")
+        logger.error("a listener that had no file descriptors accepts again")
         another = self._copy.dup()  # first, because it may fail
         self._sock, self._copy = self._copy, another
         self._is_resting = False

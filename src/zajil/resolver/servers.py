@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
+
+import structlog
 
 from zajil.config.options_server import DnsOptions
 from zajil.core.clock import Clock, Random
@@ -17,7 +18,7 @@ ROOT = Question(".", "NS")
 """What every server that recurses has in memory; one that refuses it lives, too."""
 MAX_PROBE_SECONDS = 2.0
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger("zajil")
 
 
 class Servers:
@@ -51,7 +52,7 @@ class Servers:
         """Note that one answered, whatever it said."""
         state = self.of(server)
         if state.is_down:
-            logger.warning("name server %s:%d answers again", server.host, server.port)
+            logger.warning("name server answers again", server=str(server.host), port=server.port)
         state.answered()
 
     async def wake(self, servers: Sequence[NameServer]) -> set[NameServer]:
@@ -109,6 +110,6 @@ class Servers:
             if state.answers > seen:
                 return True
         if not state.is_down:
-            logger.warning("name server %s:%d does not answer", server.host, server.port)
+            logger.warning("name server does not answer", server=str(server.host), port=server.port)
         state.failed(self._clock.now_ms())
         return False

@@ -20,26 +20,15 @@ from zajil.core.envelope import (
     Notify,
     RecipientOptions,
 )
-from zajil.core.errors import InternalError, Malformed
+from zajil.core.errors import InternalError
 from zajil.smtp import grammar
 from zajil.smtp.codes import Code
 from zajil.smtp.extensions import parse_capabilities
 from zajil.smtp.lines import BodyWriter
-from zajil.smtp.reply import Reply, sanitize
+from zajil.smtp.reply import Reply
+from zajil.smtp.reply_reader import BadReply, ReplyReader
 from zajil.smtp.state import SENDABLE, ClientState
 from zajil.smtp.xtext import MAX_ORCPT, BadXtext, encode_original_recipient, encode_xtext
-
-MAX_REPLY_LINE = 4096
-"""Octets of a reply line we take; RFC 5321 section 4.5.3.1.5 has 512. Protects memory."""
-MAX_REPLY_LINES = 128
-"""Lines of one reply; protects memory."""
-MAX_DIALOGUE = 300
-"""Lines of dialogue that are kept, of at most _SHOWN characters."""
-_SHOWN = 400
-
-
-class BadReply(Malformed):
-    """The peer sent what is no reply, or one that nobody asked for: hang up, try later."""
 
 
 class UnsafeText(InternalError, ValueError):
@@ -52,7 +41,7 @@ class NotOffered(InternalError, ValueError):
     or REQUIRETLS (RFC 8689 section 4.2.1)."""
 
 
-class ClientConnection:
+class ClientConnection(ReplyReader):
     """Turns commands into bytes and bytes into replies.
 
     Commands may be queued as a group where the peer offers PIPELINING; the replies then come in
@@ -64,26 +53,19 @@ class ClientConnection:
     """
 
     def __init__(self, client_name: str, *, lmtp: bool = False) -> None:
+        super().__init__()
         self.state = ClientState.GREETING
         self.capabilities: Mapping[str, str] = {}
         """After EHLO: ``"SIZE" -> "52428800"``; empty after HELO and after TLS has begun."""
-        self.dialogue: list[str] = []
-        """``C: ...`` and ``S: ...``; the message is only counted."""
         self._client_name = client_name
         self._lmtp = lmtp
-        self._received = b""
         self._to_send = bytearray()
         self._owed: deque[str] = deque(["greeting"])  # verbs that have no reply yet
-        self._lines: list[str] = []  # of a reply that is not complete
         self._recipients = 0  # accepted in this transaction
         self._writer = BodyWriter()
         self._body_size = 0
 
     # ---- bytes in and out --------------------------------------------------------------------
-
-    def receive_data(self, data: bytes) -> None:
-        """Buffer bytes from the network; ``next_reply`` parses them."""
-        self._received += data
 
     def data_to_send(self) -> bytes:
         """Return and forget the bytes that must now go to the network."""
@@ -95,48 +77,16 @@ class ClientConnection:
         """Give how many replies the peer still owes us."""
         return len(self._owed)
 
-    def has_pending_input(self) -> bool:
-        """Tell whether bytes wait that no command asked for."""
-        return bool(self._received or self._lines)
-
     def next_reply(self) -> Reply | None:
         """Return the next complete reply; ``None``: more bytes are needed.
 
         Raises:
             BadReply: not the grammar of RFC 5321 section 4.2, beyond a limit, or unasked for.
         """
-        while True:
-            end = self._received.find(b"\r\n")
-            if max(end, len(self._received) - 1 if end < 0 else 0) > MAX_REPLY_LINE:
-                raise BadReply("a reply line is too long")
-            if end < 0:
-                return None
-            line, self._received = self._received[:end], self._received[end + 2 :]
-            reply = self._take_line(line)
-            if reply is not None:
-                self._settle(reply)
-                return reply
-
-    def _take_line(self, line: bytes) -> Reply | None:
-        match = grammar.REPLY_LINE.fullmatch(line)
-        if match is None:
-            raise BadReply("the peer does not speak SMTP")
-        code, text = (
-            match["code"].decode(),
-            sanitize((match["text"] or b"").decode("utf-8", "replace")),
-        )
-        self._note(f"S: {code}{(match['separator'] or b'').decode()}{text}")
-        if not self._lines:
-            self._lines.append(code)
-        if self._lines[0] != code:
-            raise BadReply("the lines of a reply have different codes")
-        self._lines.append(text)
-        if len(self._lines) > MAX_REPLY_LINES + 1:
-            raise BadReply("a reply has too many lines")
-        if match["separator"] == b"-":
-            return None
-        lines, self._lines = tuple(self._lines[1:]), []
-        return Reply(int(code), lines)
+        reply = self.read_reply()
+        if reply is not None:
+            self._settle(reply)
+        return reply
 
     def _settle(self, reply: Reply) -> None:
         """Let the reply have its effect on our state."""
@@ -226,10 +176,10 @@ class ClientConnection:
         if body is not None and "8BITMIME" in self.capabilities:
             words.append(f"BODY={body}")
         if smtputf8 or not path.isascii():
-            self._demand_smtputf8(path)
+            _demand_smtputf8(self.capabilities, path)
             words.append("SMTPUTF8")
         if options is not PLAIN_MAIL:
-            words += self._mail_parameters(options)
+            words += _mail_parameters(self.capabilities, options)
         self._recipients = 0
         self._command("MAIL", " ".join(words))
 
@@ -247,7 +197,7 @@ class ClientConnection:
         """
         path = str(forward_path) if forward_path.domain else forward_path.local_part
         if not path.isascii():
-            self._demand_smtputf8(path)
+            _demand_smtputf8(self.capabilities, path)
         words = [f"TO:<{path}>"]
         if options is not PLAIN_RECIPIENT and "DSN" in self.capabilities:
             words += _recipient_parameters(options)
@@ -277,7 +227,7 @@ class ClientConnection:
         if (after := SENDABLE.get((self.state, "."))) is None:
             raise RuntimeError("no message is being sent")
         self._to_send += self._writer.end()
-        self._note(f"C: ({self._body_size} bytes of message)")
+        self.note(f"C: ({self._body_size} bytes of message)")
         self._owed.extend(["."] * (self._recipients if self._lmtp else 1))
         self.state = after
 
@@ -289,25 +239,6 @@ class ClientConnection:
         """Say good-bye; the peer's 221 may be waited for."""
         self._command("QUIT")
 
-    def _mail_parameters(self, options: MailOptions) -> list[str]:
-        words = []
-        if "DSN" in self.capabilities:
-            if options.dsn_return:
-                words.append(f"RET={options.dsn_return}")
-            if options.envelope_id:
-                words.append(f"ENVID={_envelope_id(options.envelope_id)}")
-        if options.require_tls:
-            # Security: a server that does not promise it might go on in the clear.
-            if "REQUIRETLS" not in self.capabilities:
-                raise NotOffered("the next server does not offer REQUIRETLS")
-            words.append("REQUIRETLS")
-        return words
-
-    def _demand_smtputf8(self, path: str) -> None:
-        _refuse_controls(path)
-        if "SMTPUTF8" not in self.capabilities:
-            raise NotOffered("the next server does not offer SMTPUTF8")
-
     def _command(self, verb: str, argument: str = "") -> None:
         line = f"{verb} {argument}" if argument else verb
         _refuse_controls(line)
@@ -317,11 +248,28 @@ class ClientConnection:
         self.state = after
         self._to_send += line.encode() + b"\r\n"
         self._owed.append(verb)
-        self._note(f"C: {line}")
+        self.note(f"C: {line}")
 
-    def _note(self, line: str) -> None:
-        if len(self.dialogue) < MAX_DIALOGUE:
-            self.dialogue.append(line[:_SHOWN])
+
+def _mail_parameters(capabilities: Mapping[str, str], options: MailOptions) -> list[str]:
+    words = []
+    if "DSN" in capabilities:
+        if options.dsn_return:
+            words.append(f"RET={options.dsn_return}")
+        if options.envelope_id:
+            words.append(f"ENVID={_envelope_id(options.envelope_id)}")
+    if options.require_tls:
+        # Security: a server that does not promise it might go on in the clear.
+        if "REQUIRETLS" not in capabilities:
+            raise NotOffered("the next server does not offer REQUIRETLS")
+        words.append("REQUIRETLS")
+    return words
+
+
+def _demand_smtputf8(capabilities: Mapping[str, str], path: str) -> None:
+    _refuse_controls(path)
+    if "SMTPUTF8" not in capabilities:
+        raise NotOffered("the next server does not offer SMTPUTF8")
 
 
 def _recipient_parameters(options: RecipientOptions) -> list[str]:
