@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.message.address_list import MAX_ADDRESSES, Group, parse_address_list
+from zajil.message.address_list import MAX_ADDRESSES, Group, parse_address_list, read_from
 
 
 def specs(value: str) -> list[tuple[str, str]]:
@@ -134,3 +134,26 @@ def test_no_value_makes_it_raise(value: str) -> None:
 @given(st.binary(max_size=100))
 def test_no_bytes_make_it_raise(value: bytes) -> None:
     parse_address_list(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"Amal Nasser <amal@North.test>",
+        b'"Nasser, Amal" <amal@north.test>',
+        b'"" <amal@north.test>',
+        b'"a@b.test " <amal@north.test>',
+        b"<amal@north.test>\r\n",
+        b" a  b <amal@north.test>",
+        b"=?utf-8?q?x?= <amal.n+x@north.test>",
+        b"a@b.test, c@d.test",
+    ],
+)
+def test_from_is_read_as_the_parser_reads_it(value: bytes) -> None:
+    assert read_from(value) == parse_address_list(value)
+
+
+@given(st.text(alphabet='ab1@.-<>" =?,;:()\\xn\t', max_size=60).map(str.encode))
+def test_the_short_cut_for_from_agrees_with_the_parser(value: bytes) -> None:
+    for one in (value, b"a <a@" + value + b">", value + b" <a@b.test>", b'"' + value + b'" <a@b>'):
+        assert read_from(one) == parse_address_list(one)

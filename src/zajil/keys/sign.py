@@ -22,7 +22,7 @@ from zajil.core.clock import Clock
 from zajil.keys.keyring import Keyring, Keys
 from zajil.mailauth.dkim_body import BodyDigests, BodyNeed, body_of
 from zajil.mailauth.dkim_sign import sign_dkim
-from zajil.message.address_list import parse_address_list
+from zajil.message.address_list import read_from
 from zajil.message.fields import Field, find_field, read_fields, split_message
 from zajil.tracking.events import MailSigned, TrackingEvent
 
@@ -134,6 +134,6 @@ def hash_anew(body: bytes) -> BodyDigests:
 def author_domain(fields: Sequence[Field]) -> str | None:
     """Give the domain of the first author in From, in ASCII; ``None``: there is none."""
     field = find_field(fields, b"from")
-    people = parse_address_list(field.value).people if field is not None else ()
+    people = read_from(field.value).people if field is not None else ()
     address = people[0].address if people else None
     return None if address is None else address.domain

@@ -8,10 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from zajil.message.address_list import AddressList, Group, NamedAddress, parse_address_list
+from zajil.message.address_list import (
+    AddressList,
+    Group,
+    NamedAddress,
+    parse_address_list,
+    read_from,
+)
 from zajil.message.date import parse_date
 from zajil.message.encoded_word import decode_words
-from zajil.message.fields import Field, find_fields, find_value
+from zajil.message.fields import Field, find_field, find_fields, find_value
 
 _MAX_PEOPLE = 500
 """People that are listed of one kind of field."""
@@ -83,7 +89,8 @@ class HeaderView:
     @cached_property
     def from_list(self) -> AddressList:
         """All of the first From, with its defects."""
-        return parse_address_list(find_value(self.fields, b"from") or b"")
+        field = find_field(self.fields, b"from")
+        return read_from(field.value if field is not None else b"")
 
     @cached_property
     def author(self) -> Person | None:
@@ -140,7 +147,7 @@ class HeaderView:
             return ("no-from",)
         found = ["several-from"] if len(fields) > 1 else []
         for item in fields:
-            listed = parse_address_list(item.value)
+            listed = read_from(item.value)
             if listed.defects or not listed.people:
                 found.append("bad-from")
             if any(isinstance(one, Group) for one in listed.items):
@@ -152,8 +159,9 @@ class HeaderView:
 
     def _people(self, name: bytes) -> tuple[Person, ...]:
         found: list[Person] = []
+        parse = read_from if name == b"from" else parse_address_list
         for item in find_fields(self.fields, name):
-            found += map(make_person, parse_address_list(item.value).people[:_MAX_PEOPLE])
+            found += map(make_person, parse(item.value).people[:_MAX_PEOPLE])
         return tuple(found[:_MAX_PEOPLE])
 
     def _line(self, name: bytes) -> str:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from zajil.core.domain import BadDomain, to_dns_name
 from zajil.dns.public_suffix import registered_domain
-from zajil.message.address_list import AddressList, Group, parse_address_list
+from zajil.message.address_list import AddressList, Group, read_from
 from zajil.message.charset import decode_text
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, take_odd, unfold
@@ -32,23 +32,8 @@ _MAX_KEPT = 2000
 _CUT = frozenset({"too many addresses", "too long"})
 """Defects of a field that was not read to its end."""
 
-# What nearly every From looks like; the parser agrees with it, and takes twenty times as long.
-_ATOMS = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,60}+"
-_SPEC = rb"(?=[^@]{1,64}@)" + _ATOMS + rb"(?:\." + _ATOMS + rb")*+@"
-_HOST = rb"((?=[^>]{1,253}+\Z|[^>]{1,253}+>)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST += rb"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*+)"
-_PLAIN = re.compile(
-    rb'(?:(?:"[\x20\x21\x23-\x3f\x41-\x5b\x5d-\x7e]*+" ?|[A-Za-z0-9 .=?_+/*-]*+)<'
-    + _SPEC
-    + _HOST
-    + rb">|"
-    + _SPEC
-    + _HOST
-    + rb")\Z"
-)
-
-_ODD = (b"=?", b"xn--", b"%")
-"""What the pattern takes and does not look into."""
+_ODD = re.compile(rb"[^\x20-\x7e]|=\?|%|xn--|[(:;,\\\[]|@.*@")
+"""What may make a From mean more than its one address."""
 
 _OPENS = r"[\s\[<(\"'\\]*+"
 _LABEL = r"[\w-]{1,63}"
@@ -103,11 +88,10 @@ def _read(value: bytes) -> Authors:
     value = unfold(value)
     if value[:1] in (b"\xff", b"\xfe"):
         return _read_as_it_may_be(value)
-    plain = _PLAIN.match(value)
-    if plain and not any(odd in value for odd in _ODD):
-        return Authors(((plain[1] or plain[2]).decode("ascii").lower(),))
-    listed = parse_address_list(value)
+    listed = read_from(value)
     domains = _domains_of(listed)
+    if not listed.defects and len(domains) == 1 and not _ODD.search(value):
+        return Authors(domains)  # one address, and nothing that could be read as another one
     if _ROUTE.search(_QUOTED.sub(b"", value)):
         # Security: programs differ on which end of a source route (RFC 5322 section 4.4) they show.
         return _read_as_it_may_be(value)
@@ -159,7 +143,7 @@ def _read_as_it_may_be(value: bytes) -> Authors:
     """Give every domain that some program, or some person, may read in a From."""
     # Security: with a byte order mark in front, all of it would be read as UTF-16.
     value = unfold(value).lstrip(b"\xff\xfe")
-    listed = parse_address_list(value)
+    listed = read_from(value)
     found = dict.fromkeys([domain for one in _domains_of(listed) if (domain := _clean(one))])
     text = decode_text(value)
     is_long = len(text) > _MAX_LENGTH

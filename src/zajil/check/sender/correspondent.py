@@ -30,7 +30,7 @@ from zajil.mailauth.authres_read import is_same_name, read_results
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import DmarcFound
 from zajil.mailauth.spf import SpfFound
-from zajil.message.address_list import parse_address_list
+from zajil.message.address_list import read_from
 from zajil.message.fields import Field, find_value
 
 
@@ -43,6 +43,9 @@ class ProvenIdentity:
     author: frozenset[str] = frozenset()
     """Domains that vouch for the author: of DMARC, of DKIM signatures, of the envelope."""
 
+
+_MAX_FROM = 2000
+"""Bytes of a From that may name one author; whoever writes more has no history."""
 
 NOTHING_PROVEN = ProvenIdentity()
 
@@ -152,14 +155,9 @@ def prove(
 def find_author(fields: Sequence[Field]) -> Address | None:
     """Give the one address in From; ``None``: none, several, or several fields."""
     values = [field.value for field in fields if field.name == b"from"]
-    return _author(values[0]) if len(values) == 1 else None
-
-
-@functools.lru_cache(maxsize=4096)
-def _author(value: bytes) -> Address | None:
-    if len(value) > 2000:
+    if len(values) != 1 or len(values[0]) > _MAX_FROM:
         return None
-    people = parse_address_list(value).people
+    people = read_from(values[0]).people
     return people[0].address if len(people) == 1 else None
 
 
