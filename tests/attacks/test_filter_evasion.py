@@ -18,7 +18,7 @@ from zajil.check.content.lookalike import skeleton
 from zajil.check.content.phishing import Protected
 from zajil.check.content.run import look_inside, view_of
 from zajil.check.learned.tokens import find_tokens, words_of
-from zajil.read.view import view_message
+from zajil.read.shown import show_message
 
 OURS = Protected(["north.test"], {skeleton("Amal Haddad")}.__contains__, ["bank.example"])
 PROGRAM = b"MZ" + b"\0" * 200
@@ -115,7 +115,7 @@ def test_an_author_that_programs_read_differently(value: str) -> None:
 def test_a_group_in_from_is_shown_as_what_it_is() -> None:
     """It is allowed, and odd: the webmail warns, and DMARC proves no author of it."""
     message = from_("north.test: x@evil.example;")
-    assert "from-group" in view_message(message).warnings
+    assert "from-group" in show_message(message).warnings
     view = view_of(make_facts(message))
     assert view.author is not None
     assert view.author.address == "x@evil.example"
@@ -198,7 +198,7 @@ def test_an_encoded_word_that_is_split_inside_a_letter() -> None:
         b"Subject: hello", b"Subject: =?utf-8?q?vi=C3?= =?utf-8?q?=A0gra?="
     )
     assert view_of(make_facts(message)).subject == "vi\u00e0gra"
-    assert view_message(message).subject == "vi\u00e0gra"
+    assert show_message(message).subject == "vi\u00e0gra"
 
 
 # ---- links --------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def test_what_is_judged_is_what_is_shown(body: bytes) -> None:
     """Every word that the webmail shows as the text of a mail was looked at."""
     message = HEAD + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + body
     seen = view_of(make_facts(message)).visible_text
-    shown = view_message(message)
+    shown = show_message(message)
     for word in ("word", "other"):
         if word in repr(shown.paragraphs) or word in (shown.html or ""):
             assert word in seen

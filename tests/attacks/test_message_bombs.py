@@ -27,7 +27,7 @@ from zajil.message.address_list import MAX_ADDRESSES
 from zajil.message.html import MAX_LINKS
 from zajil.message.parse import MAX_DEPTH, MAX_PARTS
 from zajil.message.view import MAX_ATTACHMENTS, MAX_READ, MAX_TEXT, MAX_TEXT_PARTS
-from zajil.read.view import view_message
+from zajil.read.shown import show_message
 
 HEAD = b"From: a@far.example\r\nTo: amal@north.test\r\nSubject: x\r\n"
 MULTIPART = b"Content-Type: multipart/mixed; boundary=b\r\n"
@@ -180,7 +180,7 @@ def test_caps_hold_for_what_is_looked_at() -> None:
         assert len(view.links) <= MAX_LINKS
         assert len(view.to) + len(view.cc) + len(view.reply_to) <= 2 * MAX_ADDRESSES
         assert len(find_tokens(view)) <= MAX_TOKENS
-        view_message(bomb(SMALL))  # what the owner opens
+        show_message(bomb(SMALL))  # what the owner opens
 
 
 def test_cve_2024_23185_a_header_section_without_end_is_refused() -> None:
@@ -215,7 +215,7 @@ def test_cve_2025_59045_a_meeting_that_recurs_for_ever() -> None:
     event = b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART:00010101T000000Z\r\n" + rule
     small = HEAD + b"Content-Type: text/calendar\r\n\r\n" + event
     assert is_in_time(small + b"X: y\r\n" * 100_000, small, 1.0)
-    (file,) = view_message(small).attachments
+    (file,) = show_message(small).attachments
     assert file.size <= len(small)
 
 

@@ -4,13 +4,13 @@ import pytest
 
 from kit.mail import NOON_MS, make_message, make_sized_message
 from zajil.message.parse import parse_message
-from zajil.read.view import view_message
+from zajil.read.shown import show_message
 
 
 def test_a_letter_reads_back() -> None:
     letter = make_message("سلمى@زاجل.test", subject="تحية", extra=b"X-First: 1\r\n")
     assert letter.startswith(b"X-First: 1\r\nDate: Mon, 23 Nov 2026 12:00:00 +0000\r\n")
-    view = view_message(letter)
+    view = show_message(letter)
     assert view.subject == "تحية"
     assert view.date_ms == NOON_MS
 

@@ -12,7 +12,7 @@ from zajil.message.build import Attachment
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import read_fields, split_message
 from zajil.message.parse import parse_message
-from zajil.read.view import view_message
+from zajil.read.shown import show_message
 from zajil.submit.compose import BadForm, Composed, ComposeForm, compose_message
 
 AMAL = parse_address("amal@north.test")
@@ -132,7 +132,7 @@ def test_what_was_written_is_what_is_read(subject: str, text: str, direction: st
     assert decode_words(root.value(b"subject") or b"") == subject
     assert len(read_fields(made.message[: split_message(made.message)[0]])) in (7, 8)
     assert b"\n" not in made.message.replace(b"\r\n", b"")
-    view = view_message(made.message)
+    view = show_message(made.message)
     assert view.warnings == ()
     assert view.attachments == ()
 

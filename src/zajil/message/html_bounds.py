@@ -58,17 +58,18 @@ _ATTRIBUTE = re.compile(r"[\s/]*+(?:[^\s=>/]++(?:\s*+=\s*+(?:\"[^\"]*+\"?|'[^']*
 _EXACT_TAG = re.compile(rf"(<[A-Za-z][^\s/>]*+)(?:{_ATTRIBUTE.pattern})*+")
 
 
-def cut_source(source: str, limit: int = MAX_HTML) -> tuple[str, bool]:
+def cut_source(source: str, limit: int = MAX_HTML, max_tags: int = MAX_TAGS) -> tuple[str, bool]:
     """Return the beginning of an HTML text that is read, and whether more follows.
 
     Args:
         limit: characters that are enough.
+        max_tags: less-than signs.
     """
     end = min(limit, len(source))
     count = source.count("<", 0, end)
-    if count > MAX_TAGS:
+    if count > max_tags:
         at = -1
-        for _ in range(MAX_TAGS + 1):
+        for _ in range(max_tags + 1):
             at = source.find("<", at + 1)
         end = at
     if count * len(_OPENED.findall(source, 0, end)) > MAX_REOPENED:

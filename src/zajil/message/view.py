@@ -155,12 +155,18 @@ class MessageView(HeaderView):
         leaves = tuple(find_leaves(self.root))
         if not self.is_cut:
             return leaves
+        if self.late.parts:
+            # What begins shortly before the end of the parsed beginning is among the late ones.
+            begin = self.late.parts[0].start
+            leaves = tuple([leaf for leaf in leaves if leaf.part.start < begin])
+        late = [Leaf(part, "", (), is_shown(part)) for part in self.late.parts]
+        if not leaves:
+            return tuple(late)
         last = leaves[-1].part
         if last.body_end == len(self.data):
             # It goes on where the parsed beginning ends.
             behind = [border for border in self.late.borders if border >= last.body_start]
             last.body_end = behind[0] if behind else len(self.header) + self.body_size
-        late = [Leaf(part, "", (), is_shown(part)) for part in self.late.parts]
         return (*leaves, *late)
 
     @cached_property

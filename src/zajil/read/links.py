@@ -14,6 +14,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from zajil.core.domain import BadDomain, to_dns_name, to_unicode
+from zajil.message.urls import URL, without_punctuation
 
 _LONGEST = 4000
 """Characters of a target; a longer one is shown as text."""
@@ -26,16 +27,6 @@ _MARKS = re.compile(f"[{_START}{_MIDDLE}{LINK_END}]")
 _MARKED = re.compile(
     f"{_START}([^{_START}{_MIDDLE}{LINK_END}]*){_MIDDLE}([^{_START}{_MIDDLE}{LINK_END}]*){LINK_END}"
 )
-
-# What ends a URL (RFC 3986 appendix C): spaces, delimiters, quotation marks and full stops of other
-# scripts, and what nobody sees. Other characters beyond ASCII are part of it.
-_NO_URL = (
-    r"\s<>\"\\^`{|}\x00-\x1f\x7f-\xa0«»‹›“”„‘‚「」『』《》【】。、，！？；：）（"
-    r"\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufdd0-\ufdef\ufeff"
-)
-_URL = re.compile(rf"(?<![A-Za-z0-9+.-])(?:https?://|mailto:)[^{_NO_URL}]+", re.IGNORECASE)
-_PUNCTUATION = ".,:;!?'*…’،؛؟۔"
-_PAIRS = {")": "(", "]": "["}
 
 _WEB = re.compile(r"(https?):[/\\]*([^/\\?#]+)(.*)\Z", re.IGNORECASE | re.DOTALL)
 _IP_LITERAL = re.compile(r"\[[0-9a-fA-F:.]+\]\Z")
@@ -54,7 +45,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class LinkSpan:
     """A link in a text."""
 
     start: int
@@ -104,15 +95,15 @@ def _read_target(text: str) -> Target | None:
     return Target(f"{match[1].lower()}://{user}{at}{host}{colon}{port}{path}", _shown(host))
 
 
-def find_links(text: str) -> tuple[Link, ...]:
+def find_links(text: str) -> tuple[LinkSpan, ...]:
     """Find the URLs of a text; without the punctuation of the sentence that they stand in."""
-    found: list[Link] = []
-    for match in _URL.finditer(text):
-        words = _without_punctuation(match[0])
+    found: list[LinkSpan] = []
+    for match in URL.finditer(text):
+        words = without_punctuation(match[0])
         target = read_target(words)
         if target is not None:
             end = match.start() + len(words)
-            found.append(Link(match.start(), end, target, True, _begins_with(words, target)))
+            found.append(LinkSpan(match.start(), end, target, True, _begins_with(words, target)))
     return tuple(found)
 
 
@@ -126,12 +117,12 @@ def without_marks(text: str) -> str:
     return _MARKS.sub("", text)
 
 
-def take_marks(marked: str) -> tuple[str, tuple[Link, ...]]:
+def take_marks(marked: str) -> tuple[str, tuple[LinkSpan, ...]]:
     """Give a text without marks, and its links: those that were marked and the URLs it shows."""
     if _START not in marked:
         return marked, find_links(marked)
     pieces: list[str] = []
-    links: list[Link] = []
+    links: list[LinkSpan] = []
     length = end = 0
     whole = ""
 
@@ -139,7 +130,7 @@ def take_marks(marked: str) -> tuple[str, tuple[Link, ...]]:
         nonlocal length
         for link in find_links(text):
             shifted = (length + link.start, length + link.end)
-            links.append(Link(*shifted, link.target, True, link.shows_host))
+            links.append(LinkSpan(*shifted, link.target, True, link.shows_host))
         pieces.append(text)
         length += len(text)
 
@@ -160,20 +151,10 @@ def take_marks(marked: str) -> tuple[str, tuple[Link, ...]]:
             whole += between + words
         else:
             whole = words
-        is_url = _URL.fullmatch(whole.strip()) is not None
-        links.append(Link(start, length, target, is_url, _begins_with(whole.strip(), target)))
+        is_url = URL.fullmatch(whole.strip()) is not None
+        links.append(LinkSpan(start, length, target, is_url, _begins_with(whole.strip(), target)))
     add(without_marks(marked[end:]))
     return "".join(pieces), tuple(links)
-
-
-def _without_punctuation(url: str) -> str:
-    surplus = {closing: url.count(closing) - url.count(_PAIRS[closing]) for closing in _PAIRS}
-    end = len(url)
-    while end and (url[end - 1] in _PUNCTUATION or surplus.get(url[end - 1], 0) > 0):
-        if url[end - 1] in surplus:
-            surplus[url[end - 1]] -= 1
-        end -= 1
-    return url[:end]
 
 
 def _begins_with(words: str, target: Target) -> bool:

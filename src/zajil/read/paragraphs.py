@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-from zajil.read.links import Link, take_marks, without_marks
+from zajil.read.links import LinkSpan, take_marks, without_marks
 
 Direction = Literal["ltr", "rtl", "auto"]
 
@@ -34,7 +34,7 @@ class Paragraph:
     """``auto`` where no letter says it."""
     quote_depth: int
     """``>`` signs in front of it (RFC 3676 section 4.5); 0 is the author's own."""
-    links: tuple[Link, ...] = ()
+    links: tuple[LinkSpan, ...] = ()
     """Parts of the text that lead somewhere, in order."""
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import nh3
 import tinycss2
 
+from zajil.message.html_bounds import MAX_HTML, MAX_TAGS, cut_source
 from zajil.read.ink import LOST_GROUND, mend_ink, read_color, read_legacy_color
 from zajil.read.links import (
     LINK_END,
@@ -25,13 +26,9 @@ from zajil.read.links import (
     without_marks,
 )
 
-MAX_HTML = 1_048_576
-"""Characters that are shown; a letter has a hundredth of it."""
-# The HTML parser is not linear: at each ``<div>`` it walks the whole stack of open elements, and
-# each ``&`` and NUL copies the text before it. 200,000 of them take minutes; of these, a quarter
-# second (CVE-2024-45626 was of this kind).
-MAX_TAGS = 10_000
-"""Tags that are read of one text."""
+# What comes here was written anew from a tree (``message.html``): each element has its end tag, and
+# signs that need it are entities. The parser of ``nh3`` copies the text before each ``&``.
+_MAX_TAGS = 2 * MAX_TAGS + 1000
 MAX_ENTITIES = 20_000
 """``&amp;`` and the like that are read of one text."""
 MAX_STYLES = 65_536
@@ -153,13 +150,13 @@ def _scheme(url: str) -> str:
 
 
 def _cut(html: str) -> str:
-    is_whole = len(html) <= MAX_HTML
-    text = html[:MAX_HTML].replace("\r\n", "\n").replace("\x00", "")
-    for mark, limit in (("<", MAX_TAGS), ("&", MAX_ENTITIES)):
-        if text.count(mark) > limit:
-            text = mark.join(text.split(mark, limit)[:limit])
-            is_whole = False
-    return text if is_whole else f"{text} …"
+    text, is_cut = cut_source(
+        html.replace("\r\n", "\n").replace("\x00", ""), 4 * MAX_HTML, _MAX_TAGS
+    )
+    if text.count("&") > MAX_ENTITIES:
+        text = "&".join(text.split("&", MAX_ENTITIES)[:MAX_ENTITIES])
+        is_cut = True
+    return f"{text} …" if is_cut else text
 
 
 def safe_style(style: str) -> str | None:
@@ -192,7 +189,7 @@ def _read_style(style: str) -> tuple[list[str], bool]:
             ink = tinycss2.serialize(item.value).strip()
             if ink.lower() == "inherit" or read_color(ink) is not None:
                 kept.append(f"color:{ink}")
-        elif name in _PROPERTIES and _is_harmless(item.value):
+        elif name in _PROPERTIES and _is_harmless(item.value, has_names=name.startswith("font")):
             kept.append(f"{name}:{tinycss2.serialize(item.value).strip()}")
     return kept, picture and not has_ground
 
@@ -218,13 +215,14 @@ def _color_of(token: Any) -> Any:
     return read_color(tinycss2.serialize([token])) if token.type in _COLOR_TOKENS else None
 
 
-def _is_harmless(tokens: Sequence[Any]) -> bool:
+def _is_harmless(tokens: Sequence[Any], *, has_names: bool = False) -> bool:
     for token in tokens:
         if token.type == "function":
             if token.lower_name not in _FUNCTIONS or not _is_harmless(token.arguments):
                 return False
         elif token.type == "string":
-            if not _FONT_NAME.match(token.value):
+            # Security: a string elsewhere is text that is shown, as in ``list-style-type``.
+            if not has_names or not _FONT_NAME.match(token.value):
                 return False
         elif token.type not in _VALUE_TOKENS:
             return False
@@ -253,25 +251,16 @@ _DISPLAY = re.compile(r"display\s*:\s*(?:block|table|flex|grid|list-item)\b(?!-)
 _PRE_STYLE = re.compile(r"white-space\s*:\s*(?:pre|break-spaces)", re.IGNORECASE)
 
 
-def html_to_text(html: str, most: int = MAX_HTML) -> str:
-    """Give the words of HTML: a line for each block, a space between cells, ``<pre>`` as it is.
-
-    Args:
-        html: of the message.
-        most: characters that are enough; some more may come.
-    """
-    return _TextWriter(has_gaps=False, most=most).write(_clean_for_text(html, has_links=False))
-
-
 def html_to_marked_text(html: str) -> str:
-    """Give the same as a page shows it, for ``split_paragraphs(marked=True)``.
+    """Return the words of HTML as a page shows them, for ``split_paragraphs(marked=True)``.
 
-    Paragraphs stand apart, and links are marked (``read.links``).
+    A line for each block, a space between cells, ``<pre>`` as it is; paragraphs stand apart, and
+    links are marked (``read.links``).
     """
-    return _TextWriter(has_gaps=True, most=MAX_HTML).write(_clean_for_text(html, has_links=True))
+    return _TextWriter().write(_clean_for_text(html))
 
 
-def _clean_for_text(html: str, *, has_links: bool) -> str:
+def _clean_for_text(html: str) -> str:
 
     def filter_attribute(tag: str, name: str, value: str) -> str | None:
         if name == "style":
@@ -282,7 +271,7 @@ def _clean_for_text(html: str, *, has_links: bool) -> str:
         return value
 
     has_styles = _DISPLAY.search(html) is not None or _PRE_STYLE.search(html) is not None
-    attributes = {"a": {"href"} if has_links else set(), "img": {"alt"}}
+    attributes = {"a": {"href"}, "img": {"alt"}}
     if has_styles:
         attributes["*"] = {"style"}
     return nh3.clean(
@@ -299,9 +288,8 @@ def _clean_for_text(html: str, *, has_links: bool) -> str:
 class _TextWriter:
     """Lays clean HTML out as lines, in one pass."""
 
-    def __init__(self, *, has_gaps: bool, most: int) -> None:
-        self._has_gaps = has_gaps
-        self._left = most
+    def __init__(self) -> None:
+        self._left = MAX_HTML
         """Characters that are still wanted; the targets of links count too."""
         self._lines: list[str] = []
         self._line = ""
@@ -367,7 +355,7 @@ class _TextWriter:
         if not text:
             return
         if self._gap and text.strip():
-            if self._has_gaps and self._lines and self._lines[-1]:
+            if self._lines and self._lines[-1]:
                 self._lines.append("")
             self._gap = False
         is_link = self._target is not None and text.strip()

@@ -1,7 +1,8 @@
 """Renders templates in the visitor's language. Escaping is on for everything that is not marked.
 
 Bidi: whatever comes from a mail or a person (addresses, names, subjects) stands in ``<bdi>``, so
-that it cannot turn the words around it; ``Markup`` is made here and in ``read.view`` only.
+that it cannot turn the words around it; ``Markup`` is made here and in
+``webmail.message_page`` only.
 """
 
 from __future__ import annotations

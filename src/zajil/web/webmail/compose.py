@@ -15,7 +15,8 @@ from starlette.responses import RedirectResponse, Response
 from zajil.core.address import Address
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailboxId, Uid, new_mail_id
 from zajil.login.account import Account
-from zajil.read.view import MessageView, Person, view_message
+from zajil.message.header_view import Person
+from zajil.read.shown import ShownMessage, show_message
 from zajil.store.engine.errors import StoreError
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.mailboxes import find_role, get_mailbox
@@ -148,12 +149,12 @@ class Writing:
 
     def _view(
         self, conn: Any, account_id: AccountId, mailbox_id: MailboxId, uid: Uid
-    ) -> MessageView | None:
+    ) -> ShownMessage | None:
         if get_mailbox(conn, account_id, mailbox_id) is None:
             return None
         found = get_messages(conn, mailbox_id, [uid])
         try:
-            return view_message(read_message(conn, self._store.blobs, found[0])) if found else None
+            return show_message(read_message(conn, self._store.blobs, found[0])) if found else None
         except NoSuchBlob:
             return None
 
@@ -201,7 +202,7 @@ def _letter(draft: Draft, account: Account, direction: str) -> ComposeForm:
     )
 
 
-def _answer(view: MessageView, answered: str, account: Account, everybody: bool) -> Draft:
+def _answer(view: ShownMessage, answered: str, account: Account, everybody: bool) -> Draft:
     own = {address.unicode.casefold() for address in (account.address, *account.own_addresses)}
     to, cc = view.reply_to or view.senders, (*view.to, *view.cc)
     # Who replies to a message of his own goes on writing to those that it was for.
@@ -223,7 +224,7 @@ def _answer(view: MessageView, answered: str, account: Account, everybody: bool)
     )
 
 
-def _addressed_as(view: MessageView, addresses: tuple[Address, ...]) -> Address | None:
+def _addressed_as(view: ShownMessage, addresses: tuple[Address, ...]) -> Address | None:
     """Answer as whom the letter was for, when it came by another address."""
     named = {one.address.casefold() for one in (*view.senders, *view.to, *view.cc)}
     return next((one for one in addresses if one.unicode.casefold() in named), None)
@@ -249,7 +250,7 @@ def _spell(person: Person) -> str:
     return f'"{name}" <{person.address}>'
 
 
-def _quote(view: MessageView, visitor: Visitor, languages: Mapping[str, Language]) -> str:
+def _quote(view: ShownMessage, visitor: Visitor, languages: Mapping[str, Language]) -> str:
     lines: list[str] = []
     for paragraph in view.paragraphs:
         mark = ">" * (paragraph.quote_depth + 1)
@@ -269,7 +270,7 @@ def _quote(view: MessageView, visitor: Visitor, languages: Mapping[str, Language
 
 
 def _language_of(
-    view: MessageView, visitor: Visitor, languages: Mapping[str, Language]
+    view: ShownMessage, visitor: Visitor, languages: Mapping[str, Language]
 ) -> Language:
     """Give the language to speak in the answer: that of the message, as far as it shows.
 

@@ -12,7 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.login.account import Account
-from zajil.read.view import MessageSummary, Person, summarise
+from zajil.message.header_view import Person
+from zajil.read.shown import MessageSummary, summarise
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import NoSuchBlob

@@ -1,8 +1,8 @@
 """``/mail/MAILBOX/UID``: reading one letter.
 
-Security: the HTML of a letter is a document of its own, cleaned by ``read.view``, sandboxed without
-scripts and without our origin, by its own Content-Security-Policy and by the frame around it; each
-alone would do. Nothing is loaded from elsewhere. Files are only ever downloaded.
+Security: the HTML of a message is a document of its own, cleaned by ``read.safe_html``, sandboxed
+without scripts and without our origin, by its own Content-Security-Policy and by the frame around
+it; each alone would do. Nothing is loaded from elsewhere. Files are only ever downloaded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, Response
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.login.account import Account
 from zajil.message.parse import parse_message
-from zajil.read.view import view_message
+from zajil.read.shown import show_message
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.mailboxes import get_mailbox
@@ -57,7 +57,7 @@ class MessagePages:
         """Show a letter, and note that it was read."""
         mailbox_id, uid = _place(request)
         with_pictures = _wants_pictures(request)
-        read = functools.partial(view_message, load_remote=with_pictures)
+        read = functools.partial(show_message, load_remote=with_pictures)
         boxes, found, view = await self._store.read(
             lambda conn: (
                 load_boxes(conn, account.account_id),
@@ -184,7 +184,7 @@ def _html_with_pictures(message: bytes, load_remote: bool) -> str | None:
         left -= len(data)
         return f"data:{part.type};base64,{b64encode(data).decode()}" if left >= 0 else None
 
-    return view_message(message, load_remote=load_remote, part_url=data_url).html
+    return show_message(message, load_remote=load_remote, part_url=data_url).html
 
 
 def _place(request: Request) -> tuple[MailboxId, Uid]:
@@ -193,7 +193,7 @@ def _place(request: Request) -> tuple[MailboxId, Uid]:
 
 def _file(message: bytes, number: str) -> tuple[str, bytes] | None:
     """Give name and bytes of a file that the page lists; other parts are not files."""
-    files = {file.number: file.filename for file in view_message(message).attachments}
+    files = {file.number: file.filename for file in show_message(message).attachments}
     part = parse_message(message).find(number) if number in files else None
     return (files[number], part.content(message)) if part is not None else None
 
