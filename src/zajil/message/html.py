@@ -22,6 +22,7 @@ from zajil.message.html_bounds import MAX_HTML, cut_source
 from zajil.message.html_look import (
     BLOCKS,
     NEVER_SHOWN,
+    OWN_LETTERS,
     SHOWN,
     SMALLEST,
     WHITE_INK,
@@ -116,6 +117,7 @@ _HAS_MEANING = frozenset(
     }
 )
 _SOURCES = {"iframe": "src", "frame": "src", "embed": "src", "object": "data"}
+_CONTROLS = frozenset({"button", "form", "input"})
 _ANIMATED = ("to", "from", "by", "values")
 _FIELDS = frozenset({"", "button", "email", "number", "reset", "search", "submit", "tel", "text"})
 """Types of ``input`` whose value is shown as text."""
@@ -185,10 +187,10 @@ class _Walk:
                 inner = self._enter(node, tag, look, is_foreign)
                 child = node.first_child
                 if tag == "template":
-                    child = _shadow_of(node)
-                # What stands in a frame is for programs that know no frames.
-                is_read = tag != "iframe" and not (inner.gone and tag in NEVER_SHOWN)
-                if child is not None and is_read:
+                    child = child or _shadow_of(node)
+                # What stands in a frame is for programs that know no frames; in SVG it is shown.
+                is_left = tag == "iframe" or (inner.gone and tag in NEVER_SHOWN)
+                if child is not None and (is_foreign or not is_left):
                     stack.append((child, inner, is_foreign))
             elif (child := node.first_child) is not None:
                 stack.append((child, look, around))
@@ -244,12 +246,12 @@ class _Walk:
         inner, display = look, ""
         if attributes or look.state or is_foreign or tag in NEVER_SHOWN:
             inner, display = self.styles.look_of(tag, attributes, look, is_foreign=is_foreign)
+        if tag in OWN_LETTERS and (inner.ink is not None or inner.size <= SMALLEST):
+            inner = self.styles.look_with_own_letters(tag, attributes, look)
         if tag in _PREFORMATTED:
             inner = inner.inside({}, is_box=False)
             inner.is_pre = True
-        elif tag == "table" and (inner.ink is not None or inner.size <= SMALLEST):
-            inner = self.styles.look_in_table(look, attributes)
-        if tag == "iframe" or (inner.gone and not look.gone):
+        if (tag == "iframe" and not is_foreign) or (inner.gone and not look.gone):
             self.found._hidden_nodes.append(node)
         is_block = tag in BLOCKS or display in _BLOCK_DISPLAYS
         if is_block:
@@ -274,11 +276,11 @@ class _Walk:
         """Note what an element means; returns whether it is a link that has words."""
         found = self.found
         get = {name: value or "" for name, value in attributes.items()}.get
+        target = get("href", "") or get("xlink:href", "")
         if is_foreign and tag in ("animate", "set"):
             for name in _ANIMATED:
                 self._add_link(get(name, ""), "a")
-        elif tag == "a" or is_foreign:
-            target = get("href", "") or get("xlink:href", "")
+        elif tag == "a" or (is_foreign and target):
             if not target or len(self.links) >= MAX_LINKS:
                 return False
             self.open_links.append(len(self.links))
@@ -304,7 +306,7 @@ class _Walk:
                 self._add_link(_refresh_target(get("content", "")), "a")
         elif tag in ("option", "optgroup"):
             self._say(get("label", ""), look.state)
-        else:
+        elif tag in _CONTROLS:
             self._note_form(tag, get, look)
         return False
 

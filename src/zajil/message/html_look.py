@@ -60,6 +60,8 @@ _HINTS = frozenset({"hidden", "background", "color", "text", "bgcolor"})
 
 _NOTHING: dict[str, Any] = {}
 
+OWN_LETTERS = frozenset({"button", "input", "select", "table", "textarea"})
+"""Elements that inherit neither size nor colour of letters; tables only without a doctype."""
 _BARE_HEX = re.compile(r"[0-9a-fA-F]{6}\Z")
 
 SHOWN, HIDDEN, WHITE_INK = 0, 1, 2
@@ -177,10 +179,9 @@ class Styles:
         inner = self._look_inside(tag, attributes, values, look)
         return inner, values.get("display", "")
 
-    def look_in_table(self, look: Look, attributes: Attributes) -> Look:
-        """Return how text looks in a table where letters around it are small or coloured."""
-        # Without a doctype, a table inherits neither the size nor the colour of letters.
-        own = self._values("table", attributes)
+    def look_with_own_letters(self, tag: str, attributes: Attributes, look: Look) -> Look:
+        """Return how text looks in one of ``OWN_LETTERS`` among small or coloured letters."""
+        own = self._values(tag, attributes)
         return look.inside({"size": 16.0, "ink": UNKNOWN, **own}, is_box=False)
 
     def _values(self, tag: str, attributes: Attributes) -> dict[str, Any]:
@@ -195,7 +196,7 @@ class Styles:
             if _HINTS.isdisjoint(attributes) and tag not in NEVER_SHOWN:
                 return read
         values: dict[str, Any] = {"display": "none"} if tag in NEVER_SHOWN else {}
-        if "hidden" in attributes:
+        if "hidden" in attributes and tag != "marquee":
             values["display"] = "none"
         if "background" in attributes:
             values["paper"] = UNKNOWN

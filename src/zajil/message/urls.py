@@ -13,10 +13,8 @@ _NO_URL = (
 )
 URL = re.compile(rf"(?<![A-Za-z0-9+.-])(?:https?://|mailto:)[^{_NO_URL}]+", re.IGNORECASE)
 """Of one that becomes a link; the punctuation behind it included."""
-# Many programs make links of these, and end them at other places.
-_BARE = re.compile(
-    rf"{URL.pattern}|(?<![\w@/.])(?:https?://|www\.)[^\s<>\"'\x00-\x1f]{{3,2000}}", re.IGNORECASE
-)
+# What some program makes a link of, wherever its words begin.
+_ANY = re.compile(rf"(?:https?://|mailto:|(?<![\w@/.])www\.)[^{_NO_URL}]+", re.IGNORECASE)
 _PUNCTUATION = ".,:;!?'*…’،؛؟۔"
 _PAIRS = {")": "(", "]": "["}
 
@@ -29,7 +27,7 @@ def find_urls(text: str, limit: int) -> list[str]:
     """
     if "://" not in text and "www." not in text.lower() and "mailto:" not in text.lower():
         return []
-    return [without_punctuation(match[0]) for match in islice(_BARE.finditer(text), limit)]
+    return [without_punctuation(match[0]) for match in islice(_ANY.finditer(text), limit)]
 
 
 def without_punctuation(url: str) -> str:

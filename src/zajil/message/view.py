@@ -238,13 +238,13 @@ class MessageView(HeaderView):
 
     @cached_property
     def links(self) -> tuple[Link, ...]:
-        """All that can be clicked: links of HTML, and URLs in plain text."""
+        """All that can be clicked: links of HTML, and URLs in texts."""
         found: list[Link] = []
         for piece in self.texts:
             if piece.html is not None:
                 found += piece.html.links
-            else:
-                found += [Link(url, url, "text") for url in find_urls(piece.text, MAX_LINKS)]
+            # Programs make links of URLs in the text of HTML, too.
+            found += [Link(url, url, "text") for url in find_urls(piece.text, MAX_LINKS)]
         return tuple(found[:MAX_LINKS])
 
     @cached_property

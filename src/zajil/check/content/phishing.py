@@ -121,6 +121,7 @@ def check_phishing(
     if view.links:
         is_list = not names.isdisjoint(_OF_LISTS)
         reasons += _check_links(view, author, protected, is_list=is_list)
+    reasons += _check_forms(view)
     if any([reason.signal in _BORROWED for reason in reasons]) and has_pressure_wording(view):
         reasons.append(make_reason("phish.lure"))
     return _once(reasons)
@@ -242,19 +243,22 @@ def _check_links(
         target = read_target(link.target)
         if target is None:
             continue
-        yield from _check_form(link, target)
+        yield from _check_target(link, target)
         if target.host and target.host not in seen:
             seen.add(target.host)
             yield from _check_host(target, protected)
         if link.kind == "a" and target.host:
             yield from _check_words(link, target, author, is_list)
+
+
+def _check_forms(view: MessageView) -> Iterator[Reason]:
     for piece in view.texts:
         if piece.html is not None and (piece.html.has_form or piece.html.has_password):
             signal = "phish.password-form" if piece.html.has_password else "phish.form"
             yield make_reason(signal)
 
 
-def _check_form(link: Link, target: Target) -> Iterator[Reason]:
+def _check_target(link: Link, target: Target) -> Iterator[Reason]:
     if target.scheme in _BAD_SCHEMES:
         yield make_reason("phish.bad-scheme", scheme=target.scheme)
     if target.is_address:
