@@ -125,6 +125,45 @@ _DROPPED = re.compile(r"[\x00-\x20\x7f]+")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 
 
+def html_words(source: str, limit: int = MAX_HTML) -> str:
+    """Return the words of a document, hidden ones too, a line for each block.
+
+    For SEARCH, which reads thousands of messages: no style is looked at.
+    """
+    tree = _parse(cut_source(source, limit)[0])
+    pieces: list[str] = []
+    stack: list[LexborNode | None] = [tree.root]
+    while stack:
+        node = stack.pop()
+        if node is None:
+            pieces.append("\n")
+            continue
+        if (following := node.next) is not None:
+            stack.append(following)
+        tag = node.tag
+        if tag == "-text":
+            text = node.text_content or ""
+            pieces.append(_SPACE.sub(" ", text) if "\n" in text or "  " in text else text)
+            continue
+        if tag in NEVER_SHOWN or tag == "iframe":
+            continue
+        if tag in BLOCKS:
+            pieces.append("\n")
+            stack.append(None)
+        if tag in ("img", "input"):
+            pieces += [f" {node.attributes.get(name) or ''} " for name in ("alt", "value")]
+        if (child := node.first_child) is not None:
+            stack.append(child)
+    return "".join(pieces)
+
+
+def _parse(source: str) -> LexborHTMLParser:
+    # With the doctype, a table ends a paragraph; without events, no content is copied to where it
+    # is mirrored (``selectedcontent``).
+    data = b"<!DOCTYPE html>" + source.encode("utf-8", "replace")
+    return LexborHTMLParser(data, options=LexborDocumentOptions.WO_EVENTS)
+
+
 @dataclass(slots=True)
 class _FoundLink:
     """A link, and which pieces of text are its words."""
@@ -140,11 +179,7 @@ class _Walk:
     """One pass over a tree."""
 
     def __init__(self, source: str, is_cut: bool, depth: int) -> None:
-        # Without events: no content is copied to where it is mirrored (``selectedcontent``).
-        self.tree = LexborHTMLParser(
-            b"<!DOCTYPE html>" + source.encode("utf-8", "replace"),
-            options=LexborDocumentOptions.WO_EVENTS,
-        )
+        self.tree = _parse(source)
         self.found = Html(is_cut=is_cut, _tree=self.tree)
         self.depth = depth
         self.stack: list[tuple[LexborNode | None, Look, Any]] = []
@@ -179,11 +214,11 @@ class _Walk:
                 continue
             if (following := node.next) is not None:
                 stack.append((following, look, around))
-            if node.is_text_node:
+            tag = node.tag or ""
+            if tag == "-text":
                 self._text(node, look)
             elif node.is_element_node:
-                tag = node.tag or ""
-                is_foreign = around or tag in ("svg", "math")
+                is_foreign = around or tag == "svg" or tag == "math"
                 inner = self._enter(node, tag, look, is_foreign)
                 child = node.first_child
                 if tag == "template":
@@ -199,7 +234,7 @@ class _Walk:
 
     def _text(self, node: LexborNode, look: Look) -> None:
         text = node.text_content or ""
-        if not look.is_pre:
+        if not look.is_pre and ("\n" in text or "  " in text or "\t" in text):
             text = _SPACE.sub(" ", text)
         if look.state and not look.gone:
             nodes = self.white_nodes if look.state == WHITE_INK else self.found._hidden_nodes

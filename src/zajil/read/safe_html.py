@@ -110,12 +110,16 @@ def make_safe(
     """
     blocked = 0
     styles = 0
+    read: dict[str, str | None] = {}
+    """Styles of this text that were read: most occur many times."""
 
     def filter_attribute(tag: str, name: str, value: str) -> str | None:
         nonlocal blocked, styles
         if name == "style":
-            styles += len(value)
-            return _style_with_losses(value) if styles <= MAX_STYLES else LOST_GROUND
+            if value not in read:
+                styles += len(value)
+                read[value] = _style_with_losses(value) if styles <= MAX_STYLES else LOST_GROUND
+            return read[value]
         if name == "background":
             return "lost"
         if name == "bgcolor" or (tag, name) == ("font", "color"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kit.imap import imap_place, make_reader
 from kit.store import running
-from zajil.message.html import read_html
+from zajil.message.html import html_words
 from zajil.message.normal_form import normal_form
 from zajil.store.engine.open import Store
 
@@ -33,7 +33,7 @@ PAGE = (
     ],
 )  # fmt: skip
 def test_words_of_the_page_are_found(term: str) -> None:
-    assert normal_form(term) in normal_form(read_html(PAGE).text)
+    assert normal_form(term) in normal_form(html_words(PAGE))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_words_of_the_page_are_found(term: str) -> None:
     ],
 )  # fmt: skip
 def test_the_source_is_not_found(term: str) -> None:
-    assert normal_form(term) not in normal_form(read_html(PAGE).text)
+    assert normal_form(term) not in normal_form(html_words(PAGE))
 
 
 MESSAGES = (
@@ -91,7 +91,7 @@ def test_each_html_part_is_searched(store: Store, tmp_path: Path) -> None:
 def test_time_grows_with_the_page(piece: str) -> None:
     def seconds(size: int) -> float:
         begin = time.process_time()
-        read_html(piece * (size // len(piece)))
+        html_words(piece * (size // len(piece)))
         return time.process_time() - begin
 
     small = min([seconds(50_000) for _ in range(5)])
@@ -100,4 +100,4 @@ def test_time_grows_with_the_page(piece: str) -> None:
 
 @given(st.text(alphabet="<>!-/ab'\"= &;#1", max_size=60))
 def test_any_page(page: str) -> None:
-    read_html(page)
+    html_words(page)

@@ -12,7 +12,7 @@ from zajil.message.address_list import Group, NamedAddress, parse_address_list
 from zajil.message.date import parse_day
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, read_fields, split_message, unfold
-from zajil.message.html import read_html
+from zajil.message.html import html_words
 from zajil.message.normal_form import normal_form
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
@@ -134,8 +134,7 @@ def _body_text(data: bytes) -> str:
         if part.is_message:
             texts.append(_header_text(_unfolded(part.children[0].fields)))
         elif part.type == "text/html":
-            html = read_html(part.text(data), room)
-            texts.append(normal_form(f"{html.text}\n{html.hidden}"))
+            texts.append(normal_form(html_words(part.text(data), room)))
         elif part.type.startswith(_READABLE) and not part.children:
             texts.append(normal_form(part.text(data)[:room]))
         else:
