@@ -53,7 +53,8 @@ PURE_FILES = {
     "reports/packing.py",
     "route/recipient.py",
     "route/alias.py",
-    "route/filing.py",
+    "accept/outcome.py",
+    "accept/plan.py",
     "deliver/schedule.py",
 }
 IMPURE_MODULES = {

@@ -20,6 +20,8 @@ import pytest
 from kit.clock import FakeClock
 from kit.facts import make_facts
 from kit.name_server import name_server
+from zajil.accept.accept import why_refused
+from zajil.accept.outcome import NotAccepted, Reason
 from zajil.check.step import Checked, Checks
 from zajil.check.verdict.verdict import Action
 from zajil.config.options_check import CheckOptions
@@ -27,7 +29,7 @@ from zajil.config.options_server import DnsOptions
 from zajil.core.address import parse_address
 from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.message.fields import split_message
-from zajil.receive.accept import verdict_refusal
+from zajil.receive.replies import refusal
 from zajil.resolver.back_off import REST_MS
 from zajil.resolver.client import Resolver
 
@@ -141,9 +143,9 @@ def test_where_dns_is_dead_a_mail_that_could_be_refused_comes_again() -> None:
         assert len(server.asked) == sent
         for one in (*lost, *later):
             assert one.action is Action.DEFER
-            reply = verdict_refusal(one)
-            assert reply is not None
-            assert str(reply).startswith("451 4.4.3 ")
+            why = why_refused(one)
+            assert why is Reason.DNS_LATER
+            assert str(refusal(NotAccepted(why))).startswith("451 4.4.3 ")
             (reason,) = [one for one in one.verdict.reasons if one.signal == "dmarc.not-asked"]
             assert "DNS could not be asked" in reason.text
         # What is known needs no server: the policy, and that nothing proves the mail.

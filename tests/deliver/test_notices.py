@@ -15,16 +15,16 @@ from kit.courier import MESSAGE, Courier, courier
 from kit.network import Deed, SinkSession, smtp_sink
 from kit.store import make_account
 from kit.zone import Zone
+from zajil.accept.plan import Addressed, Plan, plan_copies
 from zajil.core.address import parse_address
 from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId
-from zajil.route.copies import Addressed, Plan, plan_copies
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, route_recipient
 from zajil.smtp.command import BodyEnd, Command, Ehlo, Rcpt
 from zajil.smtp.reply import Reply
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import Intake, LocalCopy, WaitReason
+from zajil.store.mail.intake import Intake, LocalCopy, Place, WaitReason
 from zajil.store.people.accounts import NewActive, set_active
 from zajil.store.queue.queue import next_due_ms
 from zajil.store.queue.queue_admin import QueueOrder, hold, release
@@ -364,8 +364,7 @@ def later(
     copy = LocalCopy(
         entry.address,
         entry.account_id,
-        entry.inbox,
-        mailbox,
+        (Place(entry.inbox, mailbox),),
         options=RecipientOptions(notify),
         wait=WaitReason(due_ms, due_ms + 120 * HOUR_MS),
     )
@@ -447,7 +446,10 @@ def test_a_second_address_that_asks_is_told_and_has_no_second_copy(
             alias = Addressed(parse_address("team@north.test"), local, asks)
             named = [Addressed(entry.address, local, asks if first_asks else PLAIN_RECIPIENT)]
             now_ms = setup.clock.now_ms()
-            copies = plan_copies([*named, alias], Plan(WRITER, now_ms, HOUR_MS))
+            copies = plan_copies(
+                [*named, alias],
+                Plan(reverse_path=WRITER, now_ms=now_ms, lifetime_ms=HOUR_MS),
+            )
             mail_id = await setup.put(
                 sender="w@west.test", edit=lambda item: replace(item, local=tuple(copies.local))
             )

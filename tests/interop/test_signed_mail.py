@@ -15,7 +15,7 @@ from kit.foreign import need_program
 from kit.keys import make_signer, published_keys
 from kit.reading import inbox_of
 from kit.store import make_account, open_test_store, running
-from kit.talk import receive_services
+from kit.talk import acceptance_context
 from zajil.core.service import Service
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
@@ -44,7 +44,7 @@ def sent(tmp_path: Path) -> tuple[bytes, dict[str, str]]:
     async def run() -> bytes:
         async with running(store):
             await store.directory.load()
-            services = receive_services(store, service=Service.WEB, signer=signer)
+            services = acceptance_context(store, service=Service.WEB, signer=signer)
             own = amal.address
             await hand_in(services, who, own, [own], MESSAGE.encode(), peer="192.0.2.1")
             (kept,) = await inbox_of(store, "amal@south.test")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from collections.abc import AsyncIterator
@@ -16,11 +15,9 @@ from typing import Any
 import httpx
 from argon2 import PasswordHasher
 
-from kit.checks import make_checks
 from kit.clock import FakeClock
 from kit.store import NOW_MS, make_intake, running
-from zajil.accept.context import ReceiveServices
-from zajil.config.options import LimitOptions
+from kit.talk import acceptance_context
 from zajil.config.options_users import WebOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
@@ -32,7 +29,6 @@ from zajil.store.mail.intake import accept
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up
 from zajil.store.people.domains import DomainRow, create_domain
-from zajil.submit.hand_in import hand_in
 from zajil.web.app import make_web
 from zajil.web.services import WebServices
 
@@ -152,15 +148,14 @@ async def visiting(store: Store, **options: Any) -> AsyncIterator[Site]:
         make_person(store, login, address, name, admin=admin)
     async with running(store):
         await store.directory.load()
-        limits, checks = LimitOptions(), make_checks()
-        receive = ReceiveServices(
-            store, clock, os.urandom, limits, "mx.north.test", Service.WEB, 432_000_000, checks
+        acceptance = acceptance_context(
+            store, service=Service.WEB, clock=clock, hostname="mx.north.test"
         )
         login_service = LoginService(store, clock, os.urandom, free_failures=0)
         services = WebServices(
             store,
             login_service,
-            functools.partial(hand_in, receive),
+            acceptance,
             clock,
             os.urandom,
             WebOptions(**options),

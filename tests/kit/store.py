@@ -22,7 +22,7 @@ from zajil.store.engine.errors import StoreExists
 from zajil.store.engine.life import create_store
 from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.blobs import StagedBlob
-from zajil.store.mail.intake import Intake, LocalCopy, RemoteCopy
+from zajil.store.mail.intake import Intake, LocalCopy, Place, RemoteCopy
 from zajil.store.mail.room import Caps
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up
@@ -145,7 +145,7 @@ def make_intake(
 
 def _local_copy(entry: AccountEntry) -> LocalCopy:
     prefix = f"Delivered-To: {entry.address}\r\n"
-    return LocalCopy(entry.address, entry.account_id, entry.inbox, "INBOX", prefix=prefix)
+    return LocalCopy(entry.address, entry.account_id, (Place(entry.inbox, "INBOX"),), prefix=prefix)
 
 
 def _remote_copy(recipient: Address, at_ms: int) -> RemoteCopy:

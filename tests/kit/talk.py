@@ -8,21 +8,23 @@ from inspect import isawaitable
 from typing import Any
 
 from kit.checks import make_checks
-from zajil.accept.context import ReceiveServices
+from zajil.accept.context import AcceptanceContext
+from zajil.app.listeners import acceptance_policy
 from zajil.config.options import LimitOptions
+from zajil.config.options_users import SubmitOptions
 from zajil.core.line_engine import Wait
 from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.net.peer import Peer
 from zajil.net.system import SystemClock
-from zajil.receive.lmtp import LmtpSession
-from zajil.receive.session import ReceiveSession
+from zajil.receive.patience import SlowAnswers
+from zajil.receive.session import LmtpSession, SmtpSession
 from zajil.smtp.command import BodyChunk
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
 from zajil.store.engine.open import Store
-from zajil.submit.session import SubmitServices, SubmitSession
+from zajil.submit.session import SubmitSession
 
 PEER = Peer("192.0.2.1", 4711, "192.0.2.25:25")
 HOSTNAME = "mx.south.test"
@@ -41,7 +43,7 @@ class NoConnection:
 class Talk:
     """One connection; ``say`` gives what was answered."""
 
-    def __init__(self, conn: ServerConnection, session: ReceiveSession) -> None:
+    def __init__(self, conn: ServerConnection, session: SmtpSession) -> None:
         self.conn = conn
         self.session = session
         self.conn.data_to_send()
@@ -97,34 +99,50 @@ class Talk:
         return await self.say(f"AUTH PLAIN {secret}")
 
 
-def receive_services(
-    store: Store, limits: LimitOptions | None = None, service: Service = Service.SMTP, **more: Any
-) -> ReceiveServices:
-    """Make what the sessions of a listener share; ``more`` are fields of ``ReceiveServices``."""
+NO_LIMITS = SubmitOptions(
+    recipients_per_mail=0,
+    recipients_per_minute=0,
+    recipients_per_day=0,
+    strangers_per_hour=0,
+    strangers_per_day=0,
+)
+"""What an account may send in tests that are not about limits."""
+
+
+def acceptance_context(
+    store: Store,
+    limits: LimitOptions | None = None,
+    service: Service = Service.SMTP,
+    submit: SubmitOptions = NO_LIMITS,
+    **more: Any,
+) -> AcceptanceContext:
+    """Make what all mails of a service share; ``more`` are fields of ``AcceptanceContext``."""
+    limits = limits or LimitOptions()
     usual = {
         "clock": SystemClock(),
         "random": os.urandom,
-        "limits": limits or LimitOptions(),
+        "limits": limits,
         "hostname": HOSTNAME,
-        "service": service,
         "lifetime_ms": 432_000_000,
         "checks": make_checks(),
+        "policy": acceptance_policy(service, limits, submit),
     }
-    return ReceiveServices(store, **{**usual, **more})
+    return AcceptanceContext(store=store, **{**usual, **more})
 
 
 async def talk_to_receiver(
     store: Store,
     limits: LimitOptions | None = None,
     offer: Capabilities | None = None,
+    slow: SlowAnswers | None = None,
     **more: Any,
 ) -> Talk:
     """Connect to port 25 and say EHLO."""
-    services = receive_services(store, limits, **more)
+    context = acceptance_context(store, limits, **more)
     await store.directory.load()
-    offer = offer or Capabilities(HOSTNAME, services.limits.message_size)
+    offer = offer or Capabilities(HOSTNAME, context.limits.message_size)
     conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
-    talk = Talk(conn, ReceiveSession(services, PEER, conn))
+    talk = Talk(conn, SmtpSession(context, slow or SlowAnswers(), PEER, conn, NoConnection()))
     await talk.say("EHLO mx.north.test")
     return talk
 
@@ -133,11 +151,11 @@ async def talk_to_lmtp(
     store: Store, limits: LimitOptions | None = None, *, dsn: bool = False, **more: Any
 ) -> Talk:
     """Connect to the LMTP socket and say LHLO."""
-    services = receive_services(store, limits, Service.LMTP, **more)
+    context = acceptance_context(store, limits, Service.LMTP, **more)
     await store.directory.load()
-    offer = Capabilities(HOSTNAME, services.limits.message_size, lmtp=True, dsn=dsn)
+    offer = Capabilities(HOSTNAME, context.limits.message_size, lmtp=True, dsn=dsn)
     conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
-    talk = Talk(conn, LmtpSession(services, PEER, conn))
+    talk = Talk(conn, LmtpSession(context, SlowAnswers(), PEER, conn, NoConnection()))
     await talk.say("LHLO front.south.test")
     return talk
 
@@ -148,17 +166,18 @@ async def talk_to_submission(
     *,
     encrypted: bool = True,
     offer: Capabilities | None = None,
+    slow: SlowAnswers | None = None,
     **more: Any,
 ) -> Talk:
     """Connect to port 587, after STARTTLS if ``encrypted``, and say EHLO."""
-    services = receive_services(store, service=Service.SUBMISSION, **more)
+    context = acceptance_context(store, service=Service.SUBMISSION, **more)
     await store.directory.load()
     conn = ServerConnection(
         offer or Capabilities(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=login.mechanisms),
         Reply(220, (HOSTNAME,)),
         max_errors=100,
     )
-    session = SubmitSession(SubmitServices(services, login), PEER, conn, NoConnection())
+    session = SubmitSession(context, slow or SlowAnswers(), login, PEER, conn, NoConnection())
     talk = Talk(conn, session)
     if encrypted:
         conn.tls_established()

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
 
 from kit.checks import make_checks
 from kit.store import make_account, open_test_store, running
-from kit.talk import HOSTNAME, PEER, receive_services
+from kit.talk import HOSTNAME, PEER, NoConnection, acceptance_context
 from plan import Plan, message
 from zajil.accept.trace_fields import received_field
 from zajil.check.facts import MessageFacts
@@ -35,7 +35,8 @@ from zajil.core.address import parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
 from zajil.core.line_engine import Wait
 from zajil.message.fields import read_fields, split_message
-from zajil.receive.session import ReceiveSession
+from zajil.receive.patience import SlowAnswers
+from zajil.receive.session import SmtpSession
 from zajil.smtp.command import BodyChunk, Data, Quit
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
@@ -83,7 +84,7 @@ def run_engine(packets: Sequence[bytes], offer: Capabilities) -> None:
 async def run_session(packets: Sequence[bytes], offer: Capabilities, services: Any) -> None:
     """Let engine and session take a whole connection; all but sockets and the commit."""
     conn = ServerConnection(offer, _GREETING)
-    session = ReceiveSession(services, PEER, conn)
+    session = SmtpSession(services, SlowAnswers(), PEER, conn, NoConnection())
     conn.data_to_send()
     for packet in packets:
         conn.receive_data(packet)
@@ -110,7 +111,7 @@ async def measure(size: int, repeats: int, count: int, folder: Path) -> None:
     make_account(store, "b@y.test")
     async with running(store):
         instant = InstantStore(store)
-        services = receive_services(cast(Store, instant))
+        services = acceptance_context(cast(Store, instant))
         await store.directory.load()
         plan = Plan(mails=1, size=size)
         packets, offer = _packets(plan), Capabilities(HOSTNAME, 1 << 26)

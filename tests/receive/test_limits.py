@@ -9,8 +9,14 @@ import pytest
 
 from kit.store import make_account, running
 from kit.talk import PEER, Talk, talk_to_receiver
-from zajil.accept.known_peers import LONGEST_MS, MOST_PEERS, KnownPeers, error_delay_ms
 from zajil.config.options import LimitOptions
+from zajil.receive.patience import (
+    MAX_DELAY_MS,
+    MAX_PEERS,
+    KnownPeers,
+    SlowAnswers,
+    error_delay_ms,
+)
 from zajil.store.engine.open import Store
 
 
@@ -20,7 +26,7 @@ def limits(**changed: int) -> LimitOptions:
 
 @pytest.mark.parametrize(
     ("errors", "delay_ms"),
-    [(0, 0), (10, 0), (11, 1000), (15, 5000), (20, 10_000), (99, LONGEST_MS)],
+    [(0, 0), (10, 0), (11, 1000), (15, 5000), (20, 10_000), (99, MAX_DELAY_MS)],
 )
 def test_each_error_past_the_free_ones_costs_more(errors: int, delay_ms: int) -> None:
     assert error_delay_ms(errors, limits()) == delay_ms
@@ -35,7 +41,7 @@ def test_a_peer_is_known_once_its_mail_was_accepted_and_memory_is_bounded() -> N
     assert peers.delay_ms("192.0.2.1") == 30_000
     peers.remember("192.0.2.1")
     assert peers.delay_ms("192.0.2.1") == 0
-    for number in range(MOST_PEERS):
+    for number in range(MAX_PEERS):
         peers.remember(f"2001:db8::{number:x}")
     assert peers.delay_ms("192.0.2.1") == 30_000
 
@@ -70,7 +76,8 @@ def test_answers_slow_down_after_the_free_errors_and_are_told_once(store: Store)
 
     async def talk() -> None:
         sleeper = Sleeper()
-        client = await talk_to_receiver(store, limits(bad_recipients=0), sleep=sleeper.sleep)
+        slow = SlowAnswers(sleep=sleeper.sleep)
+        client = await talk_to_receiver(store, limits(bad_recipients=0), slow=slow)
         await client.say("MAIL FROM:<a@north.test>")
         await refused(client, 11)
         assert sleeper.slept == []
@@ -99,7 +106,7 @@ def test_the_last_bad_recipient_closes_the_session_over_all_its_mails(store: Sto
         assert (await client.say("RCPT TO:<noor@south.test>")).startswith("250 ")
         assert (await refused(client, 1)) == "421 4.7.0 too many bad recipients, closing"
         assert client.conn.close_reason
-        assert "session.refused" in [event.name for event in client.session.events]
+        assert "session.refused" in [event.name for event in client.session.record.events]
 
     with_store(store, talk)
 
@@ -110,7 +117,7 @@ def test_a_tarpit_holds_strangers_until_their_first_mail(store: Store) -> None:
     async def talk() -> None:
         make_account(store, "noor@south.test")
         sleeper, known = Sleeper(), KnownPeers(30_000)
-        client = await talk_to_receiver(store, sleep=sleeper.sleep, known_peers=known)
+        client = await talk_to_receiver(store, slow=SlowAnswers(known, sleeper.sleep))
         assert (await client.send("a@north.test", ["noor@south.test"], "x\r\n")).startswith("250")
         assert sleeper.slept == [30.0]
         assert known.delay_ms(PEER.host) == 0
@@ -126,7 +133,7 @@ def test_accepted_mails_make_up_for_refusals(store: Store) -> None:
     async def talk() -> None:
         make_account(store, "noor@south.test")
         sleeper = Sleeper()
-        client = await talk_to_receiver(store, sleep=sleeper.sleep)
+        client = await talk_to_receiver(store, slow=SlowAnswers(sleep=sleeper.sleep))
         for number in range(30):
             await client.say("MAIL FROM:<a@north.test>")
             reply = await client.say(f"RCPT TO:<nobody{number}@south.test>")

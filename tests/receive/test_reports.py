@@ -9,7 +9,7 @@ import pytest
 from kit.store import make_account, running
 from kit.talk import HOSTNAME, Talk, talk_to_lmtp, talk_to_receiver
 from kit.zone import Zone, ZoneResolver
-from zajil.accept.recipients import MOST_REPORTS
+from zajil.accept.recipients import MAX_REPORTS
 from zajil.check.step import Checks
 from zajil.config.options_check import CheckOptions
 from zajil.core.envelope import Notify
@@ -63,8 +63,8 @@ def test_a_sender_that_may_be_forged_is_told_of_failures_alone(store: Store, sen
 
 
 def test_a_proven_sender_is_told_of_a_bounded_number(store: Store) -> None:
-    told = receive(store, "a@sends.test", MOST_REPORTS + 5)
-    assert [Notify.SUCCESS in one for one in told] == [True] * MOST_REPORTS + [False] * 5
+    told = receive(store, "a@sends.test", MAX_REPORTS + 5)
+    assert [Notify.SUCCESS in one for one in told] == [True] * MAX_REPORTS + [False] * 5
 
 
 def test_a_program_in_front_of_us_knows_whom_it_asks_for(store: Store) -> None:

@@ -379,7 +379,7 @@ def test_what_was_refused_is_told_when_the_mail_is_given_up(store: Store, end: s
         await client.say(end)
         (batch,) = recorded
         assert batch.mail_id is not None
-        assert batch.session_id == client.session.session_id
+        assert batch.session_id == client.session.record.session_id
         assert [event.name for event in batch.events][-2:] == [
             "mail.sender",
             "mail.recipient_refused",

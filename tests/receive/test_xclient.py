@@ -15,7 +15,7 @@ from kit.store import make_account, running
 from kit.talk import HOSTNAME, Talk, talk_to_receiver
 from zajil.core.ids import MailId
 from zajil.net.peer import Peer
-from zajil.receive.reported_peer import reported_peer
+from zajil.receive.session_record import reported_peer
 from zajil.smtp.command import UnknownCommand, Xclient
 from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
@@ -74,10 +74,10 @@ async def events_of(store: Store, session_id: str) -> list[TrackingEvent]:
 
 def test_the_mail_is_the_peers_for_whom_the_proxy_speaks(store: Store) -> None:
     async def talk(client: Talk) -> None:
-        before = client.session.session_id
+        before = client.session.record.session_id
         told = "XCLIENT ADDR=192.0.2.77 PORT=4712 HELO=spike.north.test"
         assert (await client.say(told)).startswith("220 ")
-        assert client.session.session_id != before
+        assert client.session.record.session_id != before
         assert (await client.say("MAIL FROM:<a@north.test>")).startswith("503 ")
         await client.say("EHLO spike.north.test")
         reply = await client.send("a@north.test", ["noor@south.test"], MESSAGE)
@@ -96,11 +96,11 @@ def test_what_was_refused_before_stays_with_whom_it_was_said_to(store: Store) ->
     """The peer that the proxy speaks for has nothing to do with the proxy's own mistakes."""
 
     async def talk(client: Talk) -> None:
-        proxy = client.session.session_id
+        proxy = client.session.record.session_id
         assert (await client.say("EXPN proxies")).startswith("502 ")
         await client.say("XCLIENT ADDR=192.0.2.77")
         assert (await client.say("EXPN peers")).startswith("502 ")
-        peer = client.session.session_id
+        peer = client.session.record.session_id
         client.session.closed("quit")
         await store.write(record_events, EventBatch(None, None, 0, ()))  # behind those
         refused = [
@@ -121,7 +121,7 @@ def test_nobody_else_may_say_so(store: Store) -> None:
 
     async def talk(client: Talk) -> None:
         assert (await client.say("XCLIENT ADDR=127.0.0.1")).startswith("50")
-        assert client.session.peer.host == "192.0.2.1"
+        assert client.session.record.peer.host == "192.0.2.1"
 
     with_offer(store, talk)
 

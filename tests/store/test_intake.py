@@ -15,7 +15,7 @@ from zajil.core.ids import MailboxId
 from zajil.store.engine.errors import StoreFull
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.intake import Intake, Place, accept
 from zajil.store.schema import blob, event, mail, message, recipient
 from zajil.tracking.codec import decode_events
 
@@ -28,7 +28,7 @@ def count(store: Store, table: sa.Table) -> int:
 
 def with_bad_mailbox(item: Intake) -> Intake:
     (copy,) = item.local
-    return replace(item, local=(replace(copy, mailbox_id=MailboxId(9999)),))
+    return replace(item, local=(replace(copy, places=(Place(MailboxId(9999), "INBOX"),)),))
 
 
 def test_a_local_mail_lies_in_its_mailbox(store: Store) -> None:

@@ -25,6 +25,7 @@ from kit.talk import (
 from zajil.core.ids import MailId
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
+from zajil.receive.patience import SlowAnswers
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.state import SmtpState
 from zajil.store.engine.open import Store
@@ -109,9 +110,10 @@ async def connect(service: str, store: Store, login: LoginService, encrypted: bo
         max_hold_seconds=100,
         clock=SystemClock(),
     )
+    slow = SlowAnswers(sleep=at_once)
     if service == "smtp":
-        return await talk_to_receiver(store, offer=offer, sleep=at_once)
-    return await talk_to_submission(store, login, encrypted=encrypted, offer=offer, sleep=at_once)
+        return await talk_to_receiver(store, offer=offer, slow=slow)
+    return await talk_to_submission(store, login, encrypted=encrypted, offer=offer, slow=slow)
 
 
 @pytest.mark.parametrize("service", ["submission", "smtp", "lmtp"])

@@ -53,7 +53,7 @@ def on_one_clock(store: Store, scene: Scene) -> None:
                 clock=clock,
             )
             client = await talk_to_submission(store, login, offer=offer)
-            client.session.services = replace(client.session.services, clock=clock)
+            client.session.context = replace(client.session.context, clock=clock)
             await client.log_in("amal", PASSWORD)
             await scene(client, setup, sink)
 

@@ -14,17 +14,18 @@ from kit.login import HASHER, add_app_password, open_desk
 from kit.scram_client import ScramClient
 from kit.smtp_service import SECONDS, Client
 from kit.store import make_account, running
-from kit.talk import HOSTNAME, receive_services, talk_to_submission
+from kit.talk import HOSTNAME, acceptance_context, talk_to_submission
 from zajil.core.app_password import Scope
 from zajil.core.service import Service
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.listener import bind
 from zajil.net.smtp_service import smtp_service
 from zajil.net.stream import connect
+from zajil.receive.patience import SlowAnswers
 from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewActive, set_active
-from zajil.submit.session import SubmitServices, SubmitSession
+from zajil.submit.session import SubmitSession
 
 
 def test_scram_and_the_end_of_a_log_in(store: Store) -> None:
@@ -63,10 +64,12 @@ def test_an_idle_session_is_told_that_its_credentials_changed(store: Store, tmp_
     async def run() -> None:
         async with running(store):
             await store.directory.load()
-            services = SubmitServices(receive_services(store), open_desk(store).login)
+            context = acceptance_context(store, service=Service.SUBMISSION)
             offer = Capabilities(HOSTNAME, 1000, auth_mechanisms=("PLAIN",))
             tls = authority.keeper(HOSTNAME)
-            make_session = functools.partial(SubmitSession, services)
+            make_session = functools.partial(
+                SubmitSession, context, SlowAnswers(), open_desk(store).login
+            )
             service = smtp_service(make_session, offer, tls=tls, implicit_tls=True)
             sock = bind("127.0.0.1:0")
             await service.serve(sock)

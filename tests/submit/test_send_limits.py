@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from kit.clock import FakeClock
 from kit.store import make_account, make_intake, running
 from kit.talk import talk_to_submission
+from zajil.accept.outbound import blocked_until_ms, send_limit
 from zajil.config.options_users import SubmitOptions
 from zajil.core.address import parse_address
 from zajil.core.errors import AlreadyExists
@@ -36,7 +37,6 @@ from zajil.store.people.delegations import (
     create_delegation,
     delete_delegation,
 )
-from zajil.submit.send_limits import blocked_until_ms, send_limit
 
 PASSWORD = "correct horse"
 HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
@@ -100,7 +100,7 @@ def test_a_session_is_told_at_rcpt_and_again_at_the_end(store: Store) -> None:
             ]
             for client in (first, second):
                 await client.log_in("amal", PASSWORD)
-                client.session.services = replace(client.session.services, clock=clock)
+                client.session.context = replace(client.session.context, clock=clock)
                 await client.say("MAIL FROM:<amal@south.test>")
                 for name in ("a", "b"):
                     reply = await client.say(f"RCPT TO:<{name}@elsewhere.test>")
@@ -129,7 +129,8 @@ def test_a_delegated_address_may_be_sent_as_until_it_is_taken_back(store: Store)
         login = LoginService(store, SystemClock(), os.urandom, free_failures=10)
         client = await talk_to_submission(store, login)
         await client.log_in("amal", PASSWORD)
-        account = client.session.account  # type: ignore[attr-defined]
+        account = client.session.account
+        assert account is not None
         assert [str(one) for one in account.own_addresses] == ["amal@south.test"]
         return await client.say(f"MAIL FROM:<{sender}>")
 

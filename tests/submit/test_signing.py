@@ -14,7 +14,7 @@ from kit.dkim import verify
 from kit.keys import make_signer, published_keys
 from kit.reading import inbox_of
 from kit.store import make_account, running
-from kit.talk import HOSTNAME, Talk, receive_services, talk_to_submission
+from kit.talk import HOSTNAME, Talk, acceptance_context, talk_to_submission
 from zajil.config.options import LimitOptions
 from zajil.core.service import Service
 from zajil.keys.sign import Signer
@@ -92,7 +92,7 @@ def test_what_is_written_in_the_web_is_signed_too(store: Store) -> None:
         login = LoginService(store, SystemClock(), os.urandom, free_failures=10)
         account = await login.log_in("amal", PASSWORD, peer="192.0.2.1", service=Service.WEB)
         assert account is not None
-        services = receive_services(store, service=Service.WEB, signer=signer)
+        services = acceptance_context(store, service=Service.WEB, signer=signer)
         amal = account.address
         await hand_in(services, account, amal, [amal], MESSAGE.encode(), peer="192.0.2.1")
         (kept,) = await inbox_of(store, "amal@south.test")

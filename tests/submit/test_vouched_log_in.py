@@ -76,9 +76,9 @@ def test_whom_a_proxy_vouches_for_vouches_for_nobody(store: Store, more: str) ->
     async def talk(client: Talk) -> None:
         await client.say(f"{XCLIENT} LOGIN=amal")
         assert "XCLIENT" not in " ".join(await client.say_all("EHLO laptop.test"))
-        before = client.session.peer
+        before = client.session.record.peer
         assert (await client.say(f"XCLIENT {more}")).startswith("502 ")
-        assert client.session.peer == before
+        assert client.session.record.peer == before
         assert (await client.say("MAIL FROM:<noor@south.test>")).startswith("553 5.7.1")
 
     with_proxy(store, talk)
@@ -88,7 +88,8 @@ def test_an_account_that_is_suspended_sends_no_more(store: Store) -> None:
     async def talk(client: Talk) -> None:
         await client.say(f"{XCLIENT} LOGIN=amal")
         await client.say("EHLO laptop.test")
-        account = client.session.account  # type: ignore[attr-defined]
+        account = client.session.account
+        assert account is not None
         await store.write(set_active, NewActive(account.account_id, active=False))
         reply = await client.say("MAIL FROM:<amal@south.test>")
         assert reply == "421 4.7.0 credentials changed, please reconnect"

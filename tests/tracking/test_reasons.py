@@ -117,8 +117,8 @@ MODULES = [
         "deliver/attempt.py",
         "deliver/client_channel.py",
     ),
-    *("deliver/security.py", "deliver/result_writer.py", "deliver/local.py", "route/filing.py"),
-    *("route/next_hop.py", "route/copies.py", "submit/complete.py"),
+    *("deliver/security.py", "deliver/result_writer.py", "deliver/local.py", "accept/filing.py"),
+    *("route/next_hop.py", "accept/plan.py", "accept/complete.py"),
 ]
 NO_REASONS = {
     *("dns lists", "spf helo", "not scanned", "no time left", "spf", "overridden by local policy"),
@@ -130,6 +130,7 @@ NO_REASONS = {
     *("and {} asks for nothing in that case", "and {} asks to treat such mail as suspicious"),
     *("and {} asks to refuse such mail", "a final dot", "not verified", "address literal x"),
     "check failed (x): x",  # the summary of a traceback
+    "a line or a header field has to be encoded, and the message is too large",  # a reply
 }
 PUT_TOGETHER = {
     *("x may send mail for x (x)x", "x is not among the servers x sends from (x)x"),

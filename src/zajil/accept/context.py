@@ -1,59 +1,93 @@
-"""What every SMTP session of one listener shares."""
+"""What acceptance needs besides the mail: the server, the rules of the service, the session."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from asyncio import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from zajil.accept.known_peers import KnownPeers
+from zajil.accept.filing import FilingRule, file_by_verdict
 from zajil.accept.own_mail import OwnMailer
 from zajil.accept.spool import Spool
 from zajil.check.facts import MessageFacts
 from zajil.check.sender.findings import SenderFindings
+from zajil.check.sender.peer import PeerFindings
 from zajil.check.step import Checks
 from zajil.check.verdict.verdict import Action
 from zajil.config.options import LimitOptions
-from zajil.config.options_users import SubmitOptions
 from zajil.core.clock import Clock, Random
+from zajil.core.ids import ID_RANDOM_SIZE, MailId, SessionId, new_mail_id, new_session_id
 from zajil.core.service import Service
 from zajil.keys.sign import BODY_NEED, Signer
+from zajil.login.account import Account
 from zajil.net.floods import RefusalBudget
+from zajil.net.peer import Peer
 from zajil.store.engine.open import Store
+from zajil.store.feedback.outbound_hold import StrangerLimit
+from zajil.store.feedback.send_counts import SendLimit
+from zajil.tracking.events import TrackingEvent
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiveServices:
-    """What every session of one listener shares."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptancePolicy:
+    """What differs between the services that accept mail; ``app`` makes it, one for each."""
+
+    service: Service
+    """For the journey; nothing is decided by it."""
+    max_recipients: int
+    """Of one mail."""
+    checks_sender: bool = True
+    """Mail comes from other servers: its signatures are verified. Else from our own users."""
+    checks_peer: bool = False
+    """Whoever connects is unknown: its address and name are checked too."""
+    answers_each_recipient: bool = False
+    """One recipient can be refused after the message, and another accepted (LMTP)."""
+    signs: bool = False
+    """Mail is signed for the domain of its author."""
+    hides_client: bool = False
+    """Received does not name the client (``submit.hide_client``)."""
+    send_limit: SendLimit | None = None
+    """How much an account may send; ``None``: no limit."""
+    stranger_limit: StrangerLimit | None = None
+    """How many unusual recipients an account may write to before its mail is held; ``None``: no
+    limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptanceContext:
+    """What all mails of one service share."""
 
     store: Store
     clock: Clock
     random: Random
     limits: LimitOptions
     hostname: str
-    service: Service
     lifetime_ms: int
-    """``queue.lifetime``: how long delivery elsewhere is tried."""
+    """``queue.lifetime``: how long delivery to other servers is tried."""
     checks: Checks
-    submit: SubmitOptions | None = None
-    """What an account may send; ``None`` where nobody logs in."""
-    known_peers: KnownPeers | None = None
-    """``None``: no peer is held in a tarpit."""
+    policy: AcceptancePolicy
+    filing: FilingRule = file_by_verdict
     signer: Signer | None = None
-    """``None``: nothing is signed (``keys.sign``)."""
+    """``None``: nothing is signed or sealed (``keys.sign``)."""
     note_result: Callable[[SenderFindings, MessageFacts, Action], object] | None = None
     """Counts each mail for DMARC reports; ``None``: none are sent (``check.dmarc``)."""
     refusals: RefusalBudget | None = None
-    """How many refusals of one peer are kept; ``None``: all."""
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
-    """Waits so many seconds: for answers that are held back."""
+    """How many refusals of one peer are recorded; ``None``: all."""
 
     def make_spool(self) -> Spool:
-        """Make what keeps the bytes of one mail; of a submission, it hashes what we sign."""
-        if not self.service.is_for_users:
-            return Spool(self.limits, self.store.blobs)
-        needs = () if self.signer is None else (BODY_NEED,)
-        return Spool(self.limits, self.store.blobs, needs, reads_signatures=False)
+        """Return what collects the bytes of one mail, and hashes what will be signed."""
+        needs = (BODY_NEED,) if self.policy.signs and self.signer is not None else ()
+        return Spool(
+            self.limits, self.store.blobs, needs, reads_signatures=self.policy.checks_sender
+        )
+
+    def new_mail_id(self, at_ms: int) -> MailId:
+        """Return the id of a new mail."""
+        return new_mail_id(at_ms, self.random(ID_RANDOM_SIZE))
+
+    def new_session_id(self, at_ms: int) -> SessionId:
+        """Return the id of a new session."""
+        return new_session_id(at_ms, self.random(ID_RANDOM_SIZE))
 
     @property
     def own_mailer(self) -> OwnMailer:
@@ -66,13 +100,23 @@ class ReceiveServices:
             signer=self.signer,
         )
 
-    @property
-    def looks_at_peers(self) -> bool:
-        """Whether those who connect are strangers; behind LMTP is a program in front of us."""
-        return self.service is Service.SMTP
 
-    @property
-    def most_recipients(self) -> int:
-        """How many one mail may have."""
-        own = self.submit.recipients_per_mail if self.submit is not None else 0
-        return min(own, self.limits.recipients) if own else self.limits.recipients
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFacts:
+    """How a mail came here."""
+
+    session_id: SessionId
+    peer: Peer | None
+    """``None``: our own web or command line."""
+    claimed_name: str
+    """Of EHLO or HELO; of a mail from the web, the address of the browser. Untrusted."""
+    protocol: str
+    """For Received: ``ESMTPS``, ``LMTP``, ``HTTP`` (``trace_fields.protocol_keyword``)."""
+    tls: str | None = None
+    """Version and cipher, for people."""
+    account: Account | None = None
+    """Who logged in; ``None``: the mail is not a submission."""
+    looked: Future[PeerFindings] | None = None
+    """What ``Checks.look_at`` began to find out about the peer."""
+    events: Sequence[TrackingEvent] = ()
+    """About the session, not yet recorded; they are recorded with the mail."""

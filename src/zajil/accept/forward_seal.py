@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zajil.accept.context import ReceiveServices
+from zajil.accept.context import AcceptanceContext
 from zajil.accept.transaction import Transaction
 from zajil.keys.sign import Signer
 from zajil.mailauth.arc_seal import SEAL_NEED, seal_arc
@@ -33,7 +33,7 @@ def expect_seal(transaction: Transaction, route: RecipientRoute) -> None:
 
 
 async def seal_forwarded(
-    services: ReceiveServices,
+    context: AcceptanceContext,
     transaction: Transaction,
     results: bytes,
     header: bytes,
@@ -44,7 +44,7 @@ async def seal_forwarded(
     Waits for the keys and the arithmetic; the event is added to the transaction.
 
     Args:
-        services: what signs, the time, our name.
+        context: what signs, the time, our name.
         transaction: who gets the mail.
         results: our Authentication-Results field.
         header: the header section as it goes on, without fields of our name that we did not write.
@@ -53,12 +53,12 @@ async def seal_forwarded(
     Raises:
         StoreUnavailable: nobody knows whether there are keys.
     """
-    key = await _find_key(services.signer, transaction)
-    if services.signer is None or key is None:
+    key = await _find_key(context.signer, transaction)
+    if context.signer is None or key is None:
         return b""
-    now_ms, fields = services.clock.now_ms(), read_fields(header)
+    now_ms, fields = context.clock.now_ms(), read_fields(header)
     value = results.partition(b":")[2].removesuffix(b"\r\n")
-    found, cv = payload_of(value, services.hostname), chain_state(value, fields)
+    found, cv = payload_of(value, context.hostname), chain_state(value, fields)
     if found is None or cv is None:
         return b""
     told = found
@@ -71,7 +71,7 @@ async def seal_forwarded(
                 fields,
                 digests,
                 key,
-                authserv_id=services.hostname,
+                authserv_id=context.hostname,
                 results=told,
                 cv=cv,
                 now_s=now_ms // 1000,
@@ -79,7 +79,7 @@ async def seal_forwarded(
         except CannotSign:
             return b""  # what the peer sent cannot be sealed; it goes on as it came
 
-    sealed = await services.signer.in_thread(work)
+    sealed = await context.signer.in_thread(work)
     if sealed:
         instance = find_end(fields)[0] + 1
         transaction.events.append(MailSealed(now_ms, key.domain, key.selector, instance, cv))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from zajil.accept.own_mail import OwnMail, OwnMailer
+from zajil.accept.plan import Addressed
 from zajil.core.address import Address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId
@@ -20,7 +21,6 @@ from zajil.message.build import (
     write_text_field,
 )
 from zajil.message.date import format_date
-from zajil.route.copies import Addressed
 from zajil.route.recipient import Local
 from zajil.store.feedback.outbound_hold import (
     HeldNotice,

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from zajil.accept.plan import Addressed, Plan, plan_copies
 from zajil.core.address import Address
 from zajil.core.clock import Clock, Random
 from zajil.core.directory import AccountEntry
@@ -22,7 +23,6 @@ from zajil.core.envelope import PLAIN_MAIL, MailOptions
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
 from zajil.keys.sign import Signer
 from zajil.message.fields import split_message
-from zajil.route.copies import Addressed, Plan, plan_copies
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, Remote, Suspended, route_recipient
 from zajil.store.engine.open import Store
@@ -98,7 +98,7 @@ class OwnMailer:
             StoreUnavailable: it cannot be signed or kept.
         """
         message, signed = await self._sign(mail.message)
-        plan = Plan(mail.reverse_path, mail.at_ms, self.lifetime_ms)
+        plan = Plan(reverse_path=mail.reverse_path, now_ms=mail.at_ms, lifetime_ms=self.lifetime_ms)
         copies = plan_copies(mail.recipients, plan)
         content = await self.store.blobs.stage_any((message,))
         end, _ = split_message(mail.message)

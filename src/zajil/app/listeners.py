@@ -6,15 +6,16 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from zajil.accept.context import ReceiveServices
-from zajil.accept.known_peers import KnownPeers
+from zajil.accept.context import AcceptanceContext, AcceptancePolicy
+from zajil.accept.outbound import send_limit, stranger_limit
 from zajil.app.resources import WorkerResources
+from zajil.config.options import LimitOptions
+from zajil.config.options_users import SubmitOptions
 from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.net.admission import Admission
 from zajil.net.floods import FloodCounter
 from zajil.net.limits import SessionLimits
-from zajil.net.line_protocol import Connection, Session
 from zajil.net.line_service import LineService
 from zajil.net.log import trace_to_log
 from zajil.net.peer import Networks, Peer
@@ -23,13 +24,12 @@ from zajil.net.smtp_service import smtp_service as make_smtp_service
 from zajil.read.imap.service import ImapLimits
 from zajil.read.imap.service import imap_service as make_imap_service
 from zajil.read.imap.session import ImapServices
-from zajil.receive.lmtp import LmtpSession
-from zajil.receive.session import ReceiveSession
+from zajil.receive.patience import KnownPeers, SlowAnswers
+from zajil.receive.session import LmtpSession, SmtpSession
 from zajil.smtp.extensions import Capabilities
-from zajil.smtp.server import ServerConnection
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
-from zajil.submit.session import SubmitServices, SubmitSession
+from zajil.submit.session import SubmitSession
 from zajil.tracking.events import TrackingEvent
 from zajil.web.server import ConnectionRules
 
@@ -127,37 +127,56 @@ def record_floods(store: Store, events: Sequence[TrackingEvent]) -> None:
     store.write_later(record_events, EventBatch(None, None, events[0].at_ms, tuple(events)))
 
 
-def receive_services(resources: WorkerResources, name: Service) -> ReceiveServices:
-    """Make what all sessions of a service share."""
+def acceptance_context(resources: WorkerResources, name: Service) -> AcceptanceContext:
+    """Make what all mails of a service share."""
     configuration = resources.configuration
-    tarpit_ms = configuration.receive.tarpit_ms if name is Service.SMTP else 0
-    return ReceiveServices(
-        resources.store,
-        resources.clock,
-        resources.random,
-        configuration.limits,
-        configuration.server.hostname,
-        name,
-        configuration.queue.lifetime_ms,
-        resources.checks,
-        configuration.submit if name.is_for_users else None,
-        KnownPeers(tarpit_ms) if tarpit_ms else None,
-        resources.signer,
-        None if resources.dmarc_counts is None else resources.dmarc_counts.note,
-        resources.refusals,
+    return AcceptanceContext(
+        store=resources.store,
+        clock=resources.clock,
+        random=resources.random,
+        limits=configuration.limits,
+        hostname=configuration.server.hostname,
+        lifetime_ms=configuration.queue.lifetime_ms,
+        checks=resources.checks,
+        policy=acceptance_policy(name, configuration.limits, configuration.submit),
+        signer=resources.signer,
+        note_result=None if resources.dmarc_counts is None else resources.dmarc_counts.note,
+        refusals=resources.refusals,
+    )
+
+
+def acceptance_policy(
+    name: Service, limits: LimitOptions, submit: SubmitOptions
+) -> AcceptancePolicy:
+    """Make the rules by which a service accepts mail."""
+    if not name.is_for_users:
+        return AcceptancePolicy(
+            service=name,
+            max_recipients=limits.recipients,
+            checks_peer=name is Service.SMTP,
+            answers_each_recipient=name is Service.LMTP,
+        )
+    own = submit.recipients_per_mail
+    return AcceptancePolicy(
+        service=name,
+        max_recipients=min(own, limits.recipients) if own else limits.recipients,
+        checks_sender=False,
+        signs=True,
+        hides_client=submit.hide_client,
+        send_limit=send_limit(submit),
+        stranger_limit=stranger_limit(submit),
     )
 
 
 def _session_maker(resources: WorkerResources, login: LoginService, name: Service) -> MakeSession:
-    services = receive_services(resources, name)
+    context = acceptance_context(resources, name)
     if name.is_submission:
-        return functools.partial(SubmitSession, SubmitServices(services, login))
-    kind = LmtpSession if name is Service.LMTP else ReceiveSession
-
-    def make(peer: Peer, conn: ServerConnection, _connection: Connection) -> Session:
-        return kind(services, peer, conn)
-
-    return make
+        return functools.partial(SubmitSession, context, SlowAnswers(), login)
+    if name is Service.LMTP:
+        return functools.partial(LmtpSession, context, SlowAnswers())
+    tarpit_ms = resources.configuration.receive.tarpit_ms
+    slow = SlowAnswers(KnownPeers(tarpit_ms) if tarpit_ms else None)
+    return functools.partial(SmtpSession, context, slow)
 
 
 def _offer(resources: WorkerResources, login: LoginService, name: Service) -> Capabilities:
@@ -172,7 +191,7 @@ def _offer(resources: WorkerResources, login: LoginService, name: Service) -> Ca
         dsn=True,
         require_tls=True,
         max_hold_seconds=configuration.submit.max_future_release_ms // 1000 if is_submission else 0,
-        max_recipients=receive_services(resources, name).most_recipients,
+        max_recipients=acceptance_policy(name, limits, configuration.submit).max_recipients,
         lmtp=name is Service.LMTP,
         clock=resources.clock,
     )

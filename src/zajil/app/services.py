@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +9,8 @@ from typing import Any, Protocol
 
 from zajil.app.chores import ChoreRunner
 from zajil.app.listeners import (
+    acceptance_context,
     imap_service,
-    receive_services,
     smtp_service,
     web_admission,
 )
@@ -23,7 +22,6 @@ from zajil.login.service import LoginService
 from zajil.login.tokens import Introspection, IntrospectionRules
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
-from zajil.submit.hand_in import hand_in
 from zajil.web.app import make_web
 from zajil.web.server import WebServer
 from zajil.web.services import WebServices
@@ -130,7 +128,7 @@ def _add_web(parts: Parts, resources: WorkerResources, login: LoginService) -> N
     services = WebServices(
         store=resources.store,
         login=login,
-        hand_in=functools.partial(hand_in, receive_services(resources, Service.WEB)),
+        acceptance=acceptance_context(resources, Service.WEB),
         clock=resources.clock,
         random=resources.random,
         options=configuration.web,

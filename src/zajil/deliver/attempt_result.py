@@ -144,7 +144,7 @@ def _row(
             filed = result.filed
             if filed is None:
                 return RowResult(position, RecipientState.DELIVERED, why)
-            name = filed.filing.mailbox_name
+            name = filed.mailbox_name
             return RowResult(
                 position, RecipientState.DELIVERED, why, tries=0, mailbox=name, copy=filed.copy
             )
@@ -167,8 +167,8 @@ def _events(
             filed = result.filed
             if filed is None:
                 return [RecipientDelivered(now_ms, who, host or "", why)]
-            account, filing = str(filed.account), filed.filing
-            return [MailboxFiled(now_ms, who, account, filing.mailbox_name, filing.reason)]
+            account, reason = str(filed.account), filed.reason
+            return [MailboxFiled(now_ms, who, account, filed.mailbox_name, reason)]
         case AttemptOutcome.DEFERRED:
             return [DeliveryDeferred(now_ms, who, host, why, due_ms)]
         case AttemptOutcome.FAILED | AttemptOutcome.EXPIRED:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zajil.accept.own_mail import OwnMail, OwnMailer
+from zajil.accept.plan import Addressed
 from zajil.core.address import Address
 from zajil.core.envelope import PLAIN_MAIL, MailOptions
 from zajil.deliver.attempt_result import Notice, Pair
@@ -24,7 +25,6 @@ from zajil.message.dsn import (
     build_delivery_report,
     detect_language,
 )
-from zajil.route.copies import Addressed
 from zajil.route.recipient import Local
 from zajil.store.mail.blobs import BlobReader, NoSuchBlob
 from zajil.store.mail.intake import Intake

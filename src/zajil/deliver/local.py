@@ -6,13 +6,11 @@ before leaves it waiting, a crash after finds it done.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from zajil.accept.filing import JUNK, choose_mailbox
+from zajil.accept.plan import ONE_COPY
 from zajil.core.directory import AccountEntry
 from zajil.deliver.outgoing_mail import AttemptOutcome, Filed, Outgoing, RecipientResult, failed
 from zajil.message.final_fields import write_final_fields
-from zajil.route.copies import ONE_COPY
-from zajil.route.filing import JUNK, choose_mailbox
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import Append
 from zajil.store.people.directory import find_entry
@@ -49,19 +47,23 @@ def _file(
 ) -> RecipientResult:
     if owner is None:
         return failed("5.1.1", "the account does not exist any more")
+    if claimed.mailbox is None:
+        # Filing rejected it when it came, while other recipients took it.
+        return failed("5.7.1", claimed.reason or "the recipient rejects it")
     # The verdict was reached when the mail came; the mailbox that was chosen then tells it.
-    filing = choose_mailbox(owner, is_junk=claimed.mailbox == JUNK)
+    filing = choose_mailbox(owner, why_junk="" if claimed.mailbox == JUNK else None)
+    (place,) = filing.places
     if not has_copy:
-        filed = Filed(owner.address, replace(filing, reason=ONE_COPY), None)
+        filed = Filed(owner.address, place.mailbox_name, ONE_COPY, None)
         return RecipientResult(AttemptOutcome.DELIVERED, "2.0.0", "", filed=filed)
     prefix = write_final_fields(claimed.reverse_path, claimed.recipient)
     copy = Append(
-        filing.mailbox_id,
+        place.mailbox_id,
         claimed.blob_id,
         claimed.size + len(prefix.encode()),
         now_ms,
         mail_id=claimed.mail_id,
         prefix=prefix,
     )
-    filed = Filed(owner.address, filing, copy)
+    filed = Filed(owner.address, place.mailbox_name, filing.reason, copy)
     return RecipientResult(AttemptOutcome.DELIVERED, "2.0.0", "", filed=filed)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from zajil.core.address import Address
-from zajil.route.filing import Filing
 from zajil.smtp.grammar import ENHANCED_STATUS
 from zajil.smtp.reply import Reply
 from zajil.store.mail.append import Append
@@ -61,7 +60,9 @@ class Filed:
     """A copy for a mailbox of ours, and why for this one."""
 
     account: Address
-    filing: Filing
+    mailbox_name: str
+    reason: str
+    """Why this mailbox, in a sentence."""
     copy: Append | None
     """``None``: it is that of another recipient, who leads to the same mailbox."""
 

@@ -42,3 +42,12 @@ class Account:
     def own_addresses(self) -> tuple[Address, ...]:
         """Those of ``addresses`` under which mail comes to this account."""
         return tuple([one for one in self.addresses if one not in self.delegated])
+
+    def may_send_as(self, address: Address) -> bool:
+        """Whether an address, without its subaddress, is one of ``addresses`` (RFC 6409 section
+        6.1)."""
+        keys = {one.key for one in self.addresses} | {self.address.key}
+        if address.key in keys:
+            return True
+        local, plus, _ = address.local_part.partition("+")
+        return bool(plus and local) and Address(local, address.domain).key in keys

@@ -1,30 +1,33 @@
-"""What we answer on port 25, stage by stage (RFC 5321 section 4.1).
+"""What we answer on port 25 and LMTP, stage by stage (RFC 5321 section 4.1, RFC 2033).
 
 The engine has checked syntax and order before ``answer`` is called; what is left is policy. The
-submission session is this one with a few answers replaced (``submit.session``).
+submission session (``submit.session``) answers some commands by its own rules.
 
 A reply is given at once where memory suffices, and as a coroutine where it must wait for the
 store; ``net.connection`` handles both.
+
+Law: 250 to the end of the data is sent only if ``accept`` returned ``Accepted``, after the commit.
 """
 
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar
 
-from zajil.accept import replies
-from zajil.accept.commit import record, record_refusal, refuse
-from zajil.accept.context import ReceiveServices
-from zajil.accept.known_peers import error_delay_ms
-from zajil.accept.recipients import refuse_recipient, take_recipient
+from zajil.accept.accept import accept
+from zajil.accept.context import AcceptanceContext, SessionFacts
+from zajil.accept.outcome import Accepted, NotAccepted, Reason
+from zajil.accept.recipients import add_recipient, record_refused_recipient
+from zajil.accept.trace_fields import protocol_keyword
 from zajil.accept.transaction import Transaction
 from zajil.check.sender.peer import PeerFindings
-from zajil.core.ids import ID_RANDOM_SIZE, SessionId, new_mail_id, new_session_id
-from zajil.net.floods import VAIN_SESSION
+from zajil.login.account import Account
+from zajil.net.line_protocol import Connection
 from zajil.net.peer import Peer
-from zajil.receive.accept import accept_mail, body_refusal
-from zajil.receive.reported_peer import reported_peer
+from zajil.receive import replies
+from zajil.receive.patience import Patience, SlowAnswers
+from zajil.receive.session_record import SessionRecord
 from zajil.route.directory_flow import ask_directory
 from zajil.route.recipient import RecipientRoute, route_recipient
 from zajil.smtp.command import (
@@ -49,38 +52,48 @@ from zajil.smtp.command import (
 from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
 from zajil.tracking.events import (
-    AnswersSlowed,
-    CommandRefused,
     LineEndsMended,
     PeerGreeted,
-    PeerReported,
     SenderNamed,
-    SessionClosed,
-    SessionOpened,
     TlsStarted,
-    TrackingEvent,
 )
 
 Answer = Reply | Awaitable[Reply | ReplyEach]
 
-_MOST_EVENTS = 200
-"""Events kept for one session or mail: a peer that talks for hours must not fill the memory."""
-
-NOT_SENT = "the peer did not send the message"
-"""Why a mail did not reach recipients that RCPT had accepted."""
-
 _GREETINGS: dict[type[Event], str] = {Ehlo: "EHLO", Helo: "HELO", Lhlo: "LHLO"}
+_NEVER = 1 << 62
+_DEFECTS = {
+    "bare-lf": Reason.BARE_LINE_END,
+    "bare-cr": Reason.BARE_LINE_END,
+    "nul": Reason.NUL_BYTE,
+    "size": Reason.TOO_LARGE,
+}
 
 
-class ReceiveSession:
-    """One connection of a foreign server."""
+class SmtpSession:
+    """One connection of another server.
 
-    def __init__(self, services: ReceiveServices, peer: Peer, conn: ServerConnection) -> None:
-        self.services = services
-        self.peer = peer
+    Args:
+        context: of its listener.
+        slow: what holds its answers back.
+        peer: who connected.
+        conn: the engine.
+        connection: what drives both.
+    """
+
+    def __init__(
+        self,
+        context: AcceptanceContext,
+        slow: SlowAnswers,
+        peer: Peer,
+        conn: ServerConnection,
+        connection: Connection,
+    ) -> None:
+        self.connection = connection
+        self.context = context
         self.conn = conn
-        now_ms = services.clock.now_ms()
-        self.session_id: SessionId = new_session_id(now_ms, services.random(ID_RANDOM_SIZE))
+        self.record = SessionRecord(context, peer, conn)
+        self.patience = Patience(context.limits, context.clock, slow, self.record)
         self.claimed_name = ""
         """Of EHLO or HELO."""
         self.extended = False
@@ -90,32 +103,18 @@ class ReceiveSession:
         self.transaction: Transaction | None = None
         self.looked: Future[PeerFindings] | None = None
         """What is being found out about the peer; the same for all its mails."""
-        self.events: list[TrackingEvent] = [
-            SessionOpened(now_ms, services.service, str(peer), peer.local)
-        ]
-        """About the connection, not yet recorded; the next mail's row takes them along."""
-        self.mails = 0
-        self.bad_recipients = 0
-        """Refused in all mails of the session; recipients of accepted mails are taken off."""
-        limits = services.limits
-        self.soft_error_limit = limits.soft_error_limit if limits.error_delay_ms else limits.errors
-        """More errors than this make the answers slow."""
-        self.most_bad_recipients = limits.bad_recipients
-        """At so many the session is closed; 0: no limit."""
-        self._is_slowed = False
-        self._most_recipients = services.most_recipients
 
     # ---- what net.connection calls ----------------------------------------------------------
 
     def answer(self, event: Event) -> Answer | Awaitable[None] | None:
-        """Decide what to reply to one command or to the end of the message; keep its pieces.
+        """Answer one command or the end of the data; keep a piece of the message.
 
         A reply that need not wait is returned as it is. A task for each of the five commands around
         a mail would cost 55 µs of CPU, a tenth of engine and session (tests/perf/stages.py).
         """
         if type(event) is BodyChunk:
             return self.take_body(event.data)
-        if self.conn.errors > self.soft_error_limit and type(event) is not BodyEnd:
+        if self.conn.errors > self.patience.soft_error_limit and type(event) is not BodyEnd:
             return self._answer_slowly(event)
         return self.ANSWERS[type(event)](self, event)
 
@@ -131,27 +130,15 @@ class ReceiveSession:
         self.claimed_name = ""
         self.transaction = None
         self.tls = f"{version} {cipher}"
-        self.note(TlsStarted(self.services.clock.now_ms(), version, cipher, None))
+        self.record.note(TlsStarted(self.context.clock.now_ms(), version, cipher, None))
 
     def closed(self, reason: str) -> None:
-        """Record a session that came to nothing, or in which something was refused."""
-        now_ms = self.services.clock.now_ms()
-        refused = self._take_refusals(now_ms)
-        if self.transaction is not None and self.transaction.refused:
-            self.drop_transaction()
-        unfinished = self.transaction.events if self.transaction else []
-        self.transaction = None
-        if self.mails and reason == "quit" and not (self.events or refused or unfinished):
-            return
-        closed = SessionClosed(now_ms, reason, self.mails)
-        refusals = self.services.refusals
-        if self.mails or refusals is None or refusals.takes(self.host, VAIN_SESSION):
-            self._record((*self.events, *unfinished, *refused, closed))
-
-    @property
-    def host(self) -> str:
-        """Address of the peer."""
-        return self.peer.host
+        """Record how the session ended, if it is worth a row."""
+        transaction, self.transaction = self.transaction, None
+        if transaction is not None and transaction.refused:
+            self.record.drop(transaction)
+            transaction = None
+        self.record.close(reason, transaction.events if transaction is not None else ())
 
     # ---- answers ----------------------------------------------------------------------------
 
@@ -163,21 +150,20 @@ class ReceiveSession:
         self.claimed_name = event.client_name
         self.extended = not isinstance(event, Helo)
         verb = _GREETINGS[type(event)]
-        self.note(PeerGreeted(self.services.clock.now_ms(), verb, event.client_name))
+        self.record.note(PeerGreeted(self.context.clock.now_ms(), verb, event.client_name))
         return replies.OK
 
     def answer_mail(self, event: Mail) -> Answer:
-        """MAIL FROM: a transaction begins, unless its size or sender is refused."""
+        """MAIL FROM: a transaction begins, unless its declared size is too large."""
         size = event.declared_size
-        if size is not None and size > self.services.limits.message_size:
-            return self.refuse("MAIL", replies.TOO_LARGE)
-        now_ms = self.services.clock.now_ms()
+        if size is not None and size > self.context.limits.message_size:
+            return self.record.refuse("MAIL", replies.TOO_LARGE)
+        now_ms = self.context.clock.now_ms()
         transaction = Transaction(
-            new_mail_id(now_ms, self.services.random(ID_RANDOM_SIZE)),
-            now_ms,
-            event.reverse_path,
-            event.smtputf8,
-            self.services.make_spool(),
+            mail_id=self.context.new_mail_id(now_ms),
+            reverse_path=event.reverse_path,
+            smtputf8=event.smtputf8,
+            spool=self.context.make_spool(),
             options=event.options,
         )
         path = str(event.reverse_path) if event.reverse_path else ""
@@ -186,177 +172,156 @@ class ReceiveSession:
         return replies.SENDER_OK
 
     def answer_rcpt(self, event: Rcpt) -> Answer:
-        """RCPT TO: ask whose it is; the answer is a route or a refusal."""
-        transaction, services = self._transaction(), self.services
-        if len(transaction.recipients) >= self._most_recipients:
-            now_ms = services.clock.now_ms()
-            refusal = replies.TOO_MANY_RECIPIENTS
-            return refuse_recipient(transaction, event.forward_path, refusal, now_ms)
-        directory = services.store.directory
+        """RCPT TO: ask whose the address is; the answer is a route or a refusal."""
+        transaction, directory = self.current(), self.context.store.directory
+        if len(transaction.recipients) >= self.context.policy.max_recipients:
+            return self.refuse_rcpt(event, NotAccepted(Reason.TOO_MANY_RECIPIENTS))
         route = ask_directory(route_recipient(event.forward_path, directory.postmaster), directory)
-        if services.known_peers is not None:
-            delay_ms = services.known_peers.delay_ms(self.peer.host)
-            return self._answer_rcpt_later(event, route, delay_ms)
-        if isinstance(route, Coroutine):
+        if self.patience.has_tarpit or isinstance(route, Coroutine):
             return self._answer_rcpt_later(event, route)
         return self._answer_route(event, route)
 
     def answer_data(self, event: Data) -> Answer:
-        """DATA: the engine has seen to it that there is a recipient."""
+        """DATA: the engine has made sure that there is a recipient."""
         self._look_at_peer()
         return replies.GO_AHEAD
 
     def answer_bdat(self, event: Bdat) -> Answer:
-        """BDAT, not the last: its bytes are in; what is wrong with them is said at once."""
-        transaction = self._transaction()
-        refusal = body_refusal(transaction, BodyEnd(event.size, event.defect))
-        if refusal is None:
+        """BDAT, not the last: its bytes are in; a defect of them is answered at once."""
+        transaction = self.current()
+        defect = _defect_of(transaction, BodyEnd(event.size, event.defect))
+        if defect is None:
             self._look_at_peer()
             return replies.CHUNK_OK
         self.transaction = None
-        refuse(self, transaction, refusal)
-        return replies.naming(refusal, transaction.mail_id)
+        return self._refuse_message(transaction, NotAccepted(defect))
 
     async def answer_body_end(self, event: BodyEnd) -> Reply | ReplyEach:
-        """End of data: everything that can be said against the mail is said now."""
-        transaction, self.transaction = self._transaction(), None
+        """End of data: accept the mail, or refuse it."""
+        transaction, self.transaction = self.current(), None
         if event.tolerated:
-            transaction.events.append(LineEndsMended(self.services.clock.now_ms()))
-        reply = await self.accept(transaction, event)
-        if isinstance(reply, Reply) and not reply.accepts:
-            return replies.naming(reply, transaction.mail_id)
-        self.mails += 1
-        # Guessing addresses costs as many good ones.
-        self.bad_recipients = max(0, self.bad_recipients - len(transaction.recipients))
-        if self.services.known_peers is not None:
-            self.services.known_peers.remember(self.peer.host)
-        return reply
+            transaction.events.append(LineEndsMended(self.context.clock.now_ms()))
+        defect = _defect_of(transaction, event)
+        if defect is not None:
+            return self._refuse_message(transaction, NotAccepted(defect))
+        facts = self._facts(transaction)
+        outcome = await accept(self.context, facts, transaction)
+        if isinstance(outcome, NotAccepted):
+            return self._refuse_message(transaction, outcome)
+        del self.record.events[: len(facts.events)]  # they were recorded with the mail
+        self.record.mails += 1
+        self.patience.mail_accepted(len(transaction.recipients))
+        return self.reply_to_message(outcome, transaction)
 
     def answer_rset(self, event: Rset) -> Answer:
-        """RSET: what was said of a mail is forgotten, but it leaves a trace."""
+        """RSET: the mail under way is dropped; refused recipients leave a row."""
         self.drop_transaction()
         return replies.OK
 
-    def answer_starttls(self, event: StartTls) -> Answer:
-        """STARTTLS: the driver does the handshake after this reply."""
-        return replies.START_TLS
+    def answer_xclient(self, event: Xclient) -> Reply:
+        """XCLIENT: a proxy of ours speaks for another peer; the session begins anew.
 
-    def answer_xclient(self, event: Xclient) -> Answer:
-        """XCLIENT: a proxy of ours speaks for another peer; the engine begins anew, and so do we.
-
-        Security: ``net.xclient_peers`` alone get an offer by which the engine lets this through.
-        """
-        return self.start_anew(event)
-
-    # ---- for submit.session, which replaces some answers ---------------------------------------
-
-    def start_anew(self, event: Xclient) -> Reply:
-        """Become another session, of whom a proxy speaks for.
-
-        What was said before is recorded apart: it belongs to somebody else.
+        Security: only ``net.xclient_peers`` get an offer by which the engine lets this through.
         """
         self.drop_transaction()
-        proxy, now_ms = self.peer, self.services.clock.now_ms()
-        before = (*self.events, *self._take_refusals(now_ms))
-        if before:
-            self._record((*before, SessionClosed(now_ms, "XCLIENT", self.mails)))
-        self.session_id = new_session_id(now_ms, self.services.random(ID_RANDOM_SIZE))
-        self.peer = reported_peer(proxy, event)
         self.claimed_name = event.client_name if isinstance(event.client_name, str) else ""
+        self.record.begin_anew(event, self.claimed_name)
         self.looked = None
         self.extended = event.protocol == "ESMTP"
-        self.mails = 0
-        self.bad_recipients = 0
-        login = event.login if isinstance(event.login, str) else None
-        self.events = [
-            SessionOpened(now_ms, self.services.service, str(self.peer), self.peer.local),
-            PeerReported(now_ms, str(proxy), self.claimed_name, login),
-        ]
-        return replies.greeting(self.services.hostname)
+        self.patience.bad_recipients = 0
+        return replies.greeting(self.context.hostname)
 
-    async def accept(self, transaction: Transaction, end: BodyEnd) -> Reply | ReplyEach:
-        """Decide about a whole mail; 250 means it is on disk."""
-        return await accept_mail(self, transaction, end)
+    # ---- what differs -----------------------------------------------------------------------
 
-    def may_relay(self) -> bool:
-        """Whether this peer may send to domains that are not ours."""
-        return False
+    @property
+    def account(self) -> Account | None:
+        """Who logged in; with an account a peer may send to any domain."""
+        return None
 
-    def refuse(self, command: str, reply: Reply) -> Reply:
-        """Note a refusal that is not about one recipient, and give it."""
-        text = str(reply)
-        self.note(CommandRefused(self.services.clock.now_ms(), command, text))
+    def reply_to_message(self, outcome: Accepted, transaction: Transaction) -> Reply | ReplyEach:
+        """Return the reply to an accepted mail."""
+        return replies.queued(outcome.mail_id)
+
+    # ---- for subclasses ---------------------------------------------------------------------
+
+    def refuse_rcpt(self, event: Rcpt, why: NotAccepted) -> Reply:
+        """Refuse a recipient, and record it with the mail."""
+        reply, now_ms = replies.refusal(why), self.context.clock.now_ms()
+        record_refused_recipient(self.current(), event.forward_path, str(reply), now_ms)
         return reply
 
     def drop_transaction(self) -> None:
-        """Forget the mail under way; if recipients were refused, it leaves a row of its own."""
+        """Forget the mail under way."""
         transaction, self.transaction = self.transaction, None
-        if transaction is not None and transaction.refused:
-            record_refusal(self, transaction, NOT_SENT)
+        self.record.drop(transaction)
 
-    def note(self, event: TrackingEvent) -> None:
-        """Keep what happened on the connection, for the next row."""
-        if len(self.events) < _MOST_EVENTS:
-            self.events.append(event)
-
-    # ---- inside -----------------------------------------------------------------------------
-
-    async def _answer_slowly(self, event: Event) -> Reply | ReplyEach:
-        await self._wait("errors", error_delay_ms(self.conn.errors, self.services.limits))
-        answer = self.ANSWERS[type(event)](self, event)
-        return answer if isinstance(answer, Reply) else await answer
-
-    async def _answer_rcpt_later(
-        self, event: Rcpt, route: RecipientRoute | Awaitable[RecipientRoute], delay_ms: int = 0
-    ) -> Reply:
-        if delay_ms:
-            await self._wait("unknown peer", delay_ms)
-        found = route if isinstance(route, RecipientRoute) else await route
-        return self._answer_route(event, found)
-
-    async def _wait(self, reason: str, delay_ms: int) -> None:
-        if not self._is_slowed:
-            self._is_slowed = True
-            self.note(AnswersSlowed(self.services.clock.now_ms(), reason))
-        await self.services.sleep(delay_ms / 1000)
-
-    def _answer_route(self, event: Rcpt, route: RecipientRoute) -> Reply:
-        reply = take_recipient(
-            self._transaction(),
-            event.forward_path,
-            route,
-            may_relay=self.may_relay(),
-            at_ms=self.services.clock.now_ms(),
-            options=event.options,
-        )
-        if reply.code == 250:
-            return reply
-        self.bad_recipients += 1
-        if self.bad_recipients == self.most_bad_recipients:
-            return self.refuse("RCPT", replies.TOO_MANY_BAD_RECIPIENTS)
-        return reply
-
-    def _look_at_peer(self) -> None:
-        """Begin to ask who the peer is, while its mail arrives."""
-        services = self.services
-        if self.looked is None and services.looks_at_peers:
-            now_ms = services.clock.now_ms()
-            self.looked = services.checks.look_at(self.peer, self.claimed_name, now_ms)
-
-    def _take_refusals(self, now_ms: int) -> list[TrackingEvent]:
-        """Give what the engine has refused by itself, once."""
-        taken, self.conn.refusals = self.conn.refusals, []
-        return [CommandRefused(now_ms, command, str(reply)) for command, reply in taken]
-
-    def _record(self, events: Sequence[TrackingEvent]) -> None:
-        # Nobody waits for this row. It shares the next commit.
-        record(self.services.store, self.session_id, None, self.services.clock.now_ms(), events)
-
-    def _transaction(self) -> Transaction:
+    def current(self) -> Transaction:
+        """Return the mail under way."""
         # Invariant: the engine lets RCPT, DATA and the body through only after MAIL.
         if self.transaction is None:
             raise RuntimeError("no transaction")
         return self.transaction
+
+    # ---- inside -----------------------------------------------------------------------------
+
+    async def _answer_slowly(self, event: Event) -> Reply | ReplyEach:
+        await self.patience.wait_for_errors(self.conn.errors)
+        answer = self.ANSWERS[type(event)](self, event)
+        return answer if isinstance(answer, Reply) else await answer
+
+    async def _answer_rcpt_later(
+        self, event: Rcpt, route: RecipientRoute | Awaitable[RecipientRoute]
+    ) -> Reply:
+        await self.patience.wait_if_unknown()
+        found = route if isinstance(route, RecipientRoute) else await route
+        return self._answer_route(event, found)
+
+    def _answer_route(self, event: Rcpt, route: RecipientRoute) -> Reply:
+        why = add_recipient(
+            self.current(),
+            event.forward_path,
+            route,
+            may_relay=self.account is not None,
+            at_ms=self.context.clock.now_ms(),
+            options=event.options,
+        )
+        if why is None:
+            return replies.RECIPIENT_OK
+        reply = self.refuse_rcpt(event, why)
+        if self.patience.count_bad_recipient():
+            return self.record.refuse("RCPT", replies.TOO_MANY_BAD_RECIPIENTS)
+        return reply
+
+    def _look_at_peer(self) -> None:
+        """Begin to ask who the peer is, while its mail arrives."""
+        if self.looked is None and self.context.policy.checks_peer:
+            now_ms = self.context.clock.now_ms()
+            checks = self.context.checks
+            self.looked = checks.look_at(self.record.peer, self.claimed_name, now_ms)
+
+    def _facts(self, transaction: Transaction) -> SessionFacts:
+        account = self.account
+        return SessionFacts(
+            session_id=self.record.session_id,
+            peer=self.record.peer,
+            claimed_name=self.claimed_name,
+            protocol=protocol_keyword(
+                extended=self.extended,
+                utf8=transaction.smtputf8,
+                encrypted=self.conn.encrypted,
+                authenticated=account is not None,
+                lmtp=self.conn.offer.lmtp,
+            ),
+            tls=self.tls,
+            account=account,
+            looked=self.looked,
+            events=tuple(self.record.events),
+        )
+
+    def _refuse_message(self, transaction: Transaction, why: NotAccepted) -> Reply:
+        reply = replies.refusal(why)
+        self.record.refuse_message(transaction, reply)
+        return replies.naming(reply, transaction.mail_id)
 
     ANSWERS: ClassVar[dict[type[Any], Callable[[Any, Any], Answer]]] = {
         Ehlo: answer_greeting,
@@ -368,10 +333,54 @@ class ReceiveSession:
         Bdat: answer_bdat,
         BodyEnd: answer_body_end,
         Rset: answer_rset,
-        StartTls: answer_starttls,
+        StartTls: lambda self, event: replies.START_TLS,  # the driver does the handshake
         Xclient: answer_xclient,
         Noop: lambda self, event: replies.OK,
         Vrfy: lambda self, event: replies.CANNOT_VERIFY,
         Help: lambda self, event: replies.HELP,
         Quit: lambda self, event: replies.BYE,
     }
+
+
+def _defect_of(transaction: Transaction, end: BodyEnd) -> Reason | None:
+    """Say what is wrong with the bytes; a failed disk is found later, by ``Spool.split``."""
+    if end.defect is not None:
+        return _DEFECTS.get(end.defect, Reason.MALFORMED)
+    return Reason.TOO_LARGE if transaction.spool.too_large else None
+
+
+class LmtpSession(SmtpSession):
+    """One connection of a program that delivers to our mailboxes.
+
+    After the message there is one reply for each recipient. All copies of a mail are filed in one
+    commit: 250 when they are in their mailboxes, 4yz when none is. A recipient that rejects a
+    message that others take is answered 550.
+    """
+
+    def __init__(
+        self,
+        context: AcceptanceContext,
+        slow: SlowAnswers,
+        peer: Peer,
+        conn: ServerConnection,
+        connection: Connection,
+    ) -> None:
+        super().__init__(context, slow, peer, conn, connection)
+        # It passes on what strangers named: their mistakes are not its own, and 421 to one mail
+        # would put off all others it has for us.
+        self.patience.soft_error_limit = _NEVER
+        self.patience.max_bad_recipients = 0
+
+    def reply_to_message(self, outcome: Accepted, transaction: Transaction) -> Reply | ReplyEach:
+        """Return one reply for all recipients, or one for each where some reject the message."""
+        reply, rejected = replies.queued(outcome.mail_id), outcome.rejected
+        if not rejected:
+            return reply
+        return ReplyEach(
+            tuple(
+                [
+                    replies.refusal(rejected[key]) if key in rejected else reply
+                    for key in transaction.named
+                ]
+            )
+        )

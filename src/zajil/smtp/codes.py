@@ -1,6 +1,6 @@
 """Reply codes (RFC 5321 section 4.2.3) and enhanced status codes (RFC 3463) by name.
 
-Those that the engines and the queue speak of; what policy answers stands in ``accept.replies``.
+Those that the engines and the queue speak of; what policy answers stands in ``receive.replies``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Every reply the server engine gives by itself: wrong syntax, wrong order, not offered, the end.
 
-What a session answers is in ``accept.replies``.
+What a session answers is in ``receive.replies``.
 """
 
 from __future__ import annotations

@@ -1,66 +1,27 @@
-"""A mail from one of our users that did not come by SMTP: from the web, from the command line."""
+"""A mail from one of our users that did not come by SMTP: from the web."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
-from zajil.accept import replies
-from zajil.accept.commit import Incoming, take_in
-from zajil.accept.context import ReceiveServices
-from zajil.accept.recipients import refuse_recipient, take_recipient
+from zajil.accept.accept import accept, record_fault
+from zajil.accept.context import AcceptanceContext, SessionFacts
+from zajil.accept.outcome import Accepted, NotAccepted, Reason
+from zajil.accept.recipients import add_recipient, record_refused_recipient
+from zajil.accept.refusals import record_refused_message
 from zajil.accept.transaction import Transaction
 from zajil.core.address import Address
-from zajil.core.errors import Refused
-from zajil.core.ids import (
-    ID_RANDOM_SIZE,
-    MailboxId,
-    MailId,
-    SessionId,
-    new_mail_id,
-    new_session_id,
-)
-from zajil.core.service import Service
+from zajil.core.ids import MailboxId
 from zajil.login.account import Account
+from zajil.receive import replies
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import route_recipient
-from zajil.smtp.reply import Reply
 from zajil.store.mail.intake import OwnCopy
-from zajil.submit.accept import Via, decide_submission
-from zajil.submit.permission import may_send_as
-from zajil.tracking.events import (
-    LoggedIn,
-    RecipientRefused,
-    SenderNamed,
-    SessionOpened,
-    TrackingEvent,
-)
-
-
-class SubmissionRefused(Refused):
-    """Policy says no, or not now; ``reply`` is what an SMTP client would have been told.
-
-    ``recipient`` is the address that was refused, in its wire form; ``""``: it is the whole mail.
-    """
-
-    def __init__(self, reply: Reply, recipient: str = "") -> None:
-        super().__init__(str(reply))
-        self.reply = reply
-        self.recipient = recipient
-
-
-@dataclass(slots=True)
-class _Page:
-    """Where the mail comes from: what ``accept.commit`` needs to know of a session."""
-
-    services: ReceiveServices
-    session_id: SessionId
-    host: str
-    events: list[TrackingEvent] = field(default_factory=list)
+from zajil.tracking.events import LoggedIn, SenderNamed, SessionOpened
 
 
 async def hand_in(
-    services: ReceiveServices,
+    context: AcceptanceContext,
     account: Account,
     reverse_path: Address | None,
     recipients: Sequence[Address],
@@ -68,76 +29,78 @@ async def hand_in(
     *,
     peer: str,
     sent_mailbox: MailboxId | None = None,
-) -> MailId:
+) -> Accepted | NotAccepted:
     """Submit a message of an account that logged in by other means.
 
     Args:
-        services: as a submission listener has them.
+        context: of the web.
         account: the sender.
         reverse_path: one of its addresses.
         recipients: all of them, Bcc included.
         message: with CRLF line ends.
-        peer: who is at the browser, for the journey.
+        peer: address of the browser, for the journey.
         sent_mailbox: of the account; gets a copy in the same commit.
 
-    Raises:
-        SubmissionRefused: a sender that is not its own, an unknown local recipient, too large,
-            no space, a fault of ours ...; nothing was kept but the trace of it.
+    Returns:
+        What came of it. Of a mail that is not accepted only the trace is kept; the first refused
+        recipient refuses the whole mail.
     """
-    now_ms = services.clock.now_ms()
-    page = _Page(services, new_session_id(now_ms, services.random(ID_RANDOM_SIZE)), peer)
-    page.events += (
-        SessionOpened(now_ms, Service.WEB, peer, services.hostname),
-        LoggedIn(now_ms, account.login, Service.WEB),
+    now_ms, service = context.clock.now_ms(), context.policy.service
+    session = SessionFacts(
+        session_id=context.new_session_id(now_ms),
+        peer=None,
+        claimed_name=peer,
+        protocol="HTTP",
+        account=account,
+        events=(
+            SessionOpened(now_ms, service, peer, context.hostname),
+            LoggedIn(now_ms, account.login, service),
+        ),
     )
     transaction = Transaction(
-        new_mail_id(now_ms, services.random(ID_RANDOM_SIZE)),
-        now_ms,
-        reverse_path,
-        True,
-        services.make_spool(),
+        mail_id=context.new_mail_id(now_ms),
+        reverse_path=reverse_path,
+        smtputf8=True,
+        spool=context.make_spool(),
+        own_copy=None if sent_mailbox is None else OwnCopy(sent_mailbox),
     )
     transaction.events.append(SenderNamed(now_ms, str(reverse_path) if reverse_path else "", ""))
-
-    async def decide() -> Incoming | Reply:
-        refusal = await _fill(services, account, transaction, recipients, message)
-        if refusal is not None:
-            return refusal
-        decided = await decide_submission(
-            services, account, transaction, Via("HTTP", peer, None, None, True)
+    try:
+        refusal = await _fill(context, account, transaction, recipients, message)
+    except Exception as error:
+        refusal = record_fault(context, transaction, error)
+    outcome = refusal or await accept(context, session, transaction)
+    if isinstance(outcome, NotAccepted):
+        answer = str(replies.refusal(outcome))
+        record_refused_message(
+            context, session.session_id, peer, transaction, answer, session.events
         )
-        if sent_mailbox is None or isinstance(decided, Reply):
-            return decided
-        return replace(decided, own_copy=OwnCopy(sent_mailbox))
-
-    reply = await take_in(page, transaction, decide())
-    if not reply.accepts:
-        refused = [one.recipient for one in transaction.events if isinstance(one, RecipientRefused)]
-        raise SubmissionRefused(reply, refused[-1] if refused else "")
-    return transaction.mail_id
+    return outcome
 
 
 async def _fill(
-    services: ReceiveServices,
+    context: AcceptanceContext,
     account: Account,
     transaction: Transaction,
     recipients: Sequence[Address],
     message: bytes,
-) -> Reply | None:
+) -> NotAccepted | None:
     """Do what MAIL, RCPT and DATA do; the first refusal is that of the whole mail."""
-    reverse_path, directory = transaction.reverse_path, services.store.directory
-    if reverse_path is not None and not may_send_as(account, reverse_path):
-        return replies.NOT_YOUR_SENDER
+    reverse_path, directory = transaction.reverse_path, context.store.directory
+    if reverse_path is not None and not account.may_send_as(reverse_path):
+        return NotAccepted(Reason.NOT_YOUR_SENDER)
     for address in recipients:
-        at_ms = services.clock.now_ms()
-        if len(transaction.recipients) >= services.most_recipients:
-            return refuse_recipient(transaction, address, replies.TOO_MANY_RECIPIENTS, at_ms)
-        flow = route_recipient(address, directory.postmaster)
-        route = await ask_directory_and_wait(flow, directory)
-        reply = take_recipient(transaction, address, route, may_relay=True, at_ms=at_ms)
-        if not reply.accepts:
-            return reply
+        at_ms = context.clock.now_ms()
+        if len(transaction.recipients) >= context.policy.max_recipients:
+            why: NotAccepted | None = NotAccepted(Reason.TOO_MANY_RECIPIENTS, recipient=address)
+        else:
+            flow = route_recipient(address, directory.postmaster)
+            route = await ask_directory_and_wait(flow, directory)
+            why = add_recipient(transaction, address, route, may_relay=True, at_ms=at_ms)
+        if why is not None:
+            record_refused_recipient(transaction, address, str(replies.refusal(why)), at_ms)
+            return why
     taken = transaction.spool.add(message)
     if taken is not None:
         await taken
-    return replies.TOO_LARGE if transaction.spool.too_large else None
+    return None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from zajil.accept import replies
-from zajil.accept.context import ReceiveServices
-from zajil.accept.recipients import refuse_recipient
-from zajil.accept.transaction import Transaction
-from zajil.core.address import Address
+from zajil.accept.context import AcceptanceContext
+from zajil.accept.outbound import blocked_until_ms
+from zajil.accept.outcome import NotAccepted, Reason
 from zajil.core.line_engine import End
 from zajil.login.account import Account
 from zajil.login.exchange import Failure, Outcome
@@ -18,49 +15,43 @@ from zajil.login.service import LoginService, Origin
 from zajil.login.session_login import SessionLogin
 from zajil.net.line_protocol import Connection
 from zajil.net.peer import Peer
-from zajil.receive.session import Answer, ReceiveSession
+from zajil.receive import replies
+from zajil.receive.patience import SlowAnswers
+from zajil.receive.session import Answer, SmtpSession
 from zajil.sasl.step import Challenge
-from zajil.smtp.command import Auth, AuthResponse, BodyEnd, Mail, Rcpt, Xclient
+from zajil.smtp.command import Auth, AuthResponse, Mail, Rcpt, Xclient
 from zajil.smtp.refusals import CREDENTIALS_CHANGED
 from zajil.smtp.reply import Reply, ReplyEach
 from zajil.smtp.server import ServerConnection
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.feedback.send_counts import NOTHING_SENT, load_send_counts
-from zajil.submit.accept import accept_submission
-from zajil.submit.permission import may_send_as
-from zajil.submit.send_limits import blocked_until_ms, send_limit
 from zajil.tracking.events import LoggedIn
 
 _FAILED_LOGINS = (replies.WRONG_PASSWORD, replies.AUTH_MALFORMED)
 """Replies to log-ins whose failure is an event already (``login.service``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitServices:
-    """What every submission session of one listener shares."""
+class SubmitSession(SmtpSession):
+    """One connection of one of our users.
 
-    receive: ReceiveServices
-    login: LoginService
-
-
-class SubmitSession(ReceiveSession):
-    """One connection of one of our users."""
+    It answers AUTH, and MAIL, RCPT and XCLIENT by the rights of the account; all else is answered
+    as on port 25.
+    """
 
     def __init__(
         self,
-        services: SubmitServices,
+        context: AcceptanceContext,
+        slow: SlowAnswers,
+        login: LoginService,
         peer: Peer,
         conn: ServerConnection,
         connection: Connection,
     ) -> None:
-        super().__init__(services.receive, peer, conn)
-        self._login = services.login
-        self._connection = connection
+        super().__init__(context, slow, peer, conn, connection)
+        self._login = login
         self.log_in = self._new_log_in()
-        options = self.services.submit
-        self._limit = None if options is None else send_limit(options)
         self._sent = NOTHING_SENT
-        """By the account before the mail under way; as far as limits ask for it."""
+        """By the account before the mail under way; read only if there is a limit."""
 
     def tls_started(self, version: str, cipher: str) -> None:
         """Forget what was said in the clear, a log-in included."""
@@ -68,7 +59,7 @@ class SubmitSession(ReceiveSession):
         self.log_in.forget()
 
     def closed(self, reason: str) -> None:
-        """See ``ReceiveSession.closed``."""
+        """Record how the session ended, and end the log-in."""
         super().closed(reason)
         self.log_in.close()
 
@@ -82,16 +73,6 @@ class SubmitSession(ReceiveSession):
         """Who logged in; ``None``: nobody yet."""
         return self.log_in.account
 
-    def may_relay(self) -> bool:
-        """Whoever logged in may send anywhere."""
-        return self.account is not None
-
-    async def accept(self, transaction: Transaction, end: BodyEnd) -> Reply:
-        """Decide about a whole mail: sender rights in the header section, completion, the store."""
-        if self.account is None:
-            raise RuntimeError("body without a log-in")
-        return await accept_submission(self, self.account, transaction, end)
-
     async def answer_auth(self, event: Auth | AuthResponse) -> Reply:
         """AUTH, and the client's answers to a 334."""
         log_in = self.log_in
@@ -101,12 +82,12 @@ class SubmitSession(ReceiveSession):
             outcome = await log_in.respond(event.data)
         reply = _reply_to(outcome)
         if self.account is not None and reply is replies.LOGGED_IN:
-            now_ms = self.services.clock.now_ms()
-            service, host = self.services.service, self.peer.host
-            self.note(LoggedIn(now_ms, self.account.login, log_in.mechanism, service, host))
+            now_ms = self.context.clock.now_ms()
+            service, host = self.context.policy.service, self.record.peer.host
+            self.record.note(LoggedIn(now_ms, self.account.login, log_in.mechanism, service, host))
             self.conn.is_authenticated = True
         elif not reply.accepts and reply not in _FAILED_LOGINS:
-            self.refuse("AUTH", reply)
+            self.record.refuse("AUTH", reply)
         return reply
 
     def answer_own_mail(self, event: Mail) -> Answer:
@@ -118,26 +99,28 @@ class SubmitSession(ReceiveSession):
     def _answer_known_mail(self, event: Mail) -> Answer:
         refusal = self._not_yet()
         if refusal is not None:
-            return self.refuse("MAIL", refusal)
+            return self.record.refuse("MAIL", refusal)
         # A null path is what a client's own notifications carry; it needs no right.
-        if event.reverse_path is not None and not self._may_send_as(event.reverse_path):
-            return self.refuse("MAIL", replies.NOT_YOUR_SENDER)
-        return self.answer_mail(event) if self._limit is None else self._answer_counted_mail(event)
+        account, sender = self.account, event.reverse_path
+        if sender is not None and (account is None or not account.may_send_as(sender)):
+            return self.record.refuse("MAIL", replies.NOT_YOUR_SENDER)
+        if self.context.policy.send_limit is None:
+            return self.answer_mail(event)
+        return self._answer_counted_mail(event)
 
     def answer_own_rcpt(self, event: Rcpt) -> Answer:
         """RCPT TO: any domain, as far as the limits of the account go."""
         refusal = self._not_yet()
         if refusal is not None:
-            return self.refuse("RCPT", refusal)
-        transaction, now_ms = self._transaction(), self.services.clock.now_ms()
-        if self._limit is None or event.forward_path.key in transaction.keys:
+            return self.record.refuse("RCPT", refusal)
+        transaction, limit = self.current(), self.context.policy.send_limit
+        if limit is None or event.forward_path.key in transaction.keys:
             return self.answer_rcpt(event)
         count = len(transaction.recipients) + 1
-        until_ms = blocked_until_ms(self._limit, self._sent, count, now_ms)
+        until_ms = blocked_until_ms(limit, self._sent, count, self.context.clock.now_ms())
         if until_ms is None:
             return self.answer_rcpt(event)
-        reply = replies.sent_too_much(until_ms)
-        return refuse_recipient(transaction, event.forward_path, reply, now_ms)
+        return self.refuse_rcpt(event, NotAccepted(Reason.SENT_TOO_MUCH, until_ms=until_ms))
 
     async def answer_own_xclient(self, event: Xclient) -> Reply:
         """XCLIENT: beside what it is on port 25, a proxy may vouch for a log-in."""
@@ -146,18 +129,19 @@ class SubmitSession(ReceiveSession):
             try:
                 account = await self._login.find_by_name(event.login)
             except StoreUnavailable:
-                return self.refuse("XCLIENT", replies.UNAVAILABLE)
+                return self.record.refuse("XCLIENT", replies.UNAVAILABLE)
             if account is None:
-                return self.refuse("XCLIENT", replies.NO_SUCH_LOGIN)
-        reply = self.start_anew(event)
+                return self.record.refuse("XCLIENT", replies.NO_SUCH_LOGIN)
+        reply = self.answer_xclient(event)
         self.log_in.close()
         self.log_in = self._new_log_in()
         if account is not None:
             try:
                 self.log_in.vouch(account, "XCLIENT", generation)
             except TooManySessions:
-                return self.refuse("XCLIENT", replies.TOO_MANY_SESSIONS)
-            self.note(LoggedIn(self.services.clock.now_ms(), account.login, "XCLIENT"))
+                return self.record.refuse("XCLIENT", replies.TOO_MANY_SESSIONS)
+            now_ms = self.context.clock.now_ms()
+            self.record.note(LoggedIn(now_ms, account.login, "XCLIENT"))
         return reply
 
     async def _answer_mail_anew(self, event: Mail) -> Reply | ReplyEach:
@@ -166,7 +150,7 @@ class SubmitSession(ReceiveSession):
         try:
             await self.log_in.renew()
         except StoreUnavailable:
-            return self.refuse("MAIL", replies.UNAVAILABLE)
+            return self.record.refuse("MAIL", replies.UNAVAILABLE)
         answer = self._answer_known_mail(event)
         return answer if isinstance(answer, Reply) else await answer
 
@@ -175,17 +159,18 @@ class SubmitSession(ReceiveSession):
         if account is not None:
             account_id = account.account_id
             try:
-                self._sent = await self.services.store.read(
+                self._sent = await self.context.store.read(
                     lambda conn: load_send_counts(conn, account_id)
                 )
             except StoreUnavailable:
-                return self.refuse("MAIL", replies.UNAVAILABLE)
+                return self.record.refuse("MAIL", replies.UNAVAILABLE)
         answer = self.answer_mail(event)
         return answer if isinstance(answer, Reply) else await answer
 
     def _new_log_in(self) -> SessionLogin:
-        origin = Origin(self.peer.host, self.services.service, self.session_id)
-        return SessionLogin(self._login, origin, self._connection.wake)
+        record = self.record
+        origin = Origin(record.peer.host, self.context.policy.service, record.session_id)
+        return SessionLogin(self._login, origin, self.connection.wake)
 
     def _not_yet(self) -> Reply | None:
         # Without TLS nobody logs in; for whom a proxy vouches, the proxy has seen to that.
@@ -195,11 +180,8 @@ class SubmitSession(ReceiveSession):
             return None
         return replies.LOG_IN_FIRST if self.conn.encrypted else replies.TLS_FIRST
 
-    def _may_send_as(self, address: Address) -> bool:
-        return self.account is not None and may_send_as(self.account, address)
-
     ANSWERS: ClassVar[dict[type[Any], Any]] = {
-        **ReceiveSession.ANSWERS,
+        **SmtpSession.ANSWERS,
         Auth: answer_auth,
         AuthResponse: answer_auth,
         Mail: answer_own_mail,

@@ -242,6 +242,7 @@ REASONS = (
     mark("bad reply: {error}"),
     mark("the peer closed the connection"),
     mark("the account does not exist any more"),
+    mark("the recipient rejects it"),
     mark("the mailbox was deleted just now"),
     mark("the message is not in the store any more"),
     mark("the store is not available: {error}"),

@@ -40,24 +40,39 @@ class WaitReason:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A mailbox that gets a copy."""
+
+    mailbox_id: MailboxId
+    mailbox_name: str
+    flags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class LocalCopy:
-    """One recipient of ours, and the mailbox that filing chose."""
+    """One recipient of ours, and the mailboxes that filing chose."""
 
     recipient: Address
     """As addressed; its account may have another address."""
     account_id: AccountId
-    mailbox_id: MailboxId
-    mailbox_name: str
-    flags: frozenset[str] = frozenset()
+    places: tuple[Place, ...]
+    """Empty: the account does not want it; ``wait`` says whether the sender is told."""
     prefix: str = ""
     """What differs per recipient: Return-Path and Delivered-To, each with its CRLF."""
     options: RecipientOptions = PLAIN_RECIPIENT
     wait: WaitReason | None = None
-    """``None``: it lies in its mailbox in the commit of its acceptance. Else ``flags`` and
-    ``prefix`` are of no use: the copy is made later."""
+    """``None``: it is in its mailboxes in the commit of its acceptance. Else ``prefix`` and flags
+    are of no use: the copy is made later, or bounced if it has no place."""
     is_repeated: bool = False
     """An earlier recipient is the same account, and the copy is that one's: this is a row alone.
     ``queue.copy_holders`` tells it from the order of the rows."""
+    reason: str = ""
+    """Why it is discarded: it has no place and does not wait."""
+
+    @property
+    def mailbox_name(self) -> str | None:
+        """The first mailbox; ``None``: there is none."""
+        return self.places[0].mailbox_name if self.places else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +99,7 @@ class OwnCopy:
     flags: frozenset[str] = frozenset({"\\Seen"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """One accepted mail."""
 
@@ -146,7 +161,9 @@ def _batch_of(item: Intake) -> EventBatch:
 
 
 def _is_kept(item: Intake) -> bool:
-    return bool(item.local or item.remote or item.own_copy)
+    if item.remote or item.own_copy:
+        return True
+    return any([copy.places or copy.wait is not None for copy in item.local])
 
 
 def _is_queued(item: Intake) -> bool:
@@ -247,7 +264,8 @@ def _add_recipients(
         row: tuple[Any, ...]
         place = (at_ms, copy.account_id, copy.mailbox_name, None, 0)
         if wait is None:
-            row = (*key, RecipientState.DELIVERED, "", *place, None, None)
+            state = RecipientState.DELIVERED if copy.places else RecipientState.DISCARDED
+            row = (*key, state, copy.reason, *place, None, None)
         else:
             row = (*key, wait.state, wait.reason, *place, wait.due_ms, wait.expires_ms)
         if copy.options is PLAIN_RECIPIENT:
@@ -286,22 +304,24 @@ def _appends(item: Intake) -> list[Append]:
     for copy in item.local:
         if copy.wait is not None or copy.is_repeated:
             continue
-        flags, keywords = pack_flags(copy.flags) if copy.flags else (0, "")
-        appends.append(
-            Append(
-                copy.mailbox_id,
-                item.content.blob_id,
-                item.size + len(copy.prefix.encode()),
-                item.received_at_ms,
-                flags,
-                keywords,
-                item.mail_id,
-                copy.prefix,
+        size = item.size + len(copy.prefix.encode())
+        for place in copy.places:
+            flags, keywords = pack_flags(place.flags) if place.flags else (0, "")
+            appends.append(
+                Append(
+                    place.mailbox_id,
+                    item.content.blob_id,
+                    size,
+                    item.received_at_ms,
+                    flags,
+                    keywords,
+                    item.mail_id,
+                    copy.prefix,
+                )
             )
-        )
     own, blob = item.own_copy, item.content
     if own is not None:
         flags, keywords = pack_flags(own.flags)
-        place = (own.mailbox_id, blob.blob_id, item.size, item.received_at_ms)
-        appends.append(Append(*place, flags, keywords, item.mail_id))
+        where = (own.mailbox_id, blob.blob_id, item.size, item.received_at_ms)
+        appends.append(Append(*where, flags, keywords, item.mail_id))
     return appends

@@ -12,6 +12,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from zajil.accept.outcome import NotAccepted
 from zajil.core.address import Address
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailboxId, Uid, new_mail_id
 from zajil.login.account import Account
@@ -27,13 +28,13 @@ from zajil.store.mail.message_changes import (
 )
 from zajil.store.mail.messages import get_messages, read_message
 from zajil.submit.compose import BadForm, ComposeForm, Direction, compose_message
-from zajil.submit.hand_in import SubmissionRefused
-from zajil.tracking.journey import readable
+from zajil.submit.hand_in import hand_in
 from zajil.web.account.login import peer_of
 from zajil.web.language import Language
 from zajil.web.page import Pages, Visitor
 from zajil.web.services import WebServices
 from zajil.web.webmail.mailboxes import load_boxes, read_number
+from zajil.web.webmail.refusal_text import refusal_text
 
 _ANSWER_PREFIXES = ("re:", "رد:", "aw:", "sv:")
 _PLAIN_NAME = re.compile(r"[\w ]+\Z")
@@ -99,29 +100,22 @@ class Writing:
                 if not error.wrong.strip():
                     problem = gettext("To whom? Name at least one address.")
             return await self._form(visitor, account, draft, problem)
-        try:
-            sent = await self._store.read(lambda conn: find_role(conn, account.account_id, "sent"))
-            mail_id = await self._services.hand_in(
-                account,
-                letter.sender,
-                composed.recipients,
-                composed.message,
-                peer=peer_of(request),
-                sent_mailbox=sent.mailbox_id if sent else None,
-            )
-        except SubmissionRefused as error:
-            problem = gettext("The message was not accepted: %(reply)s") % {
-                "reply": " ".join(error.reply.lines)
-            }
-            if error.recipient and error.reply.lines[0].startswith("5.1.1 "):
-                problem = gettext("%(address)s does not exist.") % {
-                    "address": readable(error.recipient)
-                }
-            return await self._form(visitor, account, draft, problem)
+        sent = await self._store.read(lambda conn: find_role(conn, account.account_id, "sent"))
+        outcome = await hand_in(
+            self._services.acceptance,
+            account,
+            letter.sender,
+            composed.recipients,
+            composed.message,
+            peer=peer_of(request),
+            sent_mailbox=sent.mailbox_id if sent else None,
+        )
+        if isinstance(outcome, NotAccepted):
+            return await self._form(visitor, account, draft, refusal_text(outcome, visitor))
         # The letter is on its way: whatever fails now must not look as if it were not.
         with suppress(StoreError):
             await self._mark_answered(account.account_id, draft.answered)
-        return RedirectResponse(f"/journey/{mail_id}?sent=1", 303)
+        return RedirectResponse(f"/journey/{outcome.mail_id}?sent=1", 303)
 
     async def _form(
         self, visitor: Visitor, account: Account, draft: Draft, problem: str = ""

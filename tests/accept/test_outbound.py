@@ -22,14 +22,14 @@ from kit.keys import make_signer, published_keys
 from kit.made_mail import with_file
 from kit.reading import inbox_of
 from kit.store import NOW_MS, make_account, running
-from kit.talk import Talk, receive_services, talk_to_submission
-from zajil.accept import replies
+from kit.talk import Talk, acceptance_context, talk_to_submission
 from zajil.accept.held_notice import (
     HeldAccount,
     notify_of_held_accounts,
     write_owner_notice,
     write_postmaster_notice,
 )
+from zajil.accept.outbound import looks_like_abuse
 from zajil.app.chores import repeated
 from zajil.check.step import Checked
 from zajil.check.verdict.verdict import Action, Thresholds, Verdict
@@ -50,7 +50,6 @@ from zajil.store.people.accounts import find_by_login
 from zajil.store.people.aliases import AliasRow, create_alias
 from zajil.store.people.forwarding import Forwarding, set_forwarding
 from zajil.store.schema import stranger_count
-from zajil.submit.outgoing import judge_outgoing
 from zajil.tracking.sentences import tell_event
 
 PASSWORD = "correct horse"
@@ -95,14 +94,14 @@ def people(count: int, start: int = 0) -> list[str]:
 
 
 async def states(client: Talk, mail_id: MailId) -> dict[str, str]:
-    store = client.session.services.store
+    store = client.session.context.store
     journey = await store.read(lambda conn: load_journey(conn, mail_id))
     assert journey is not None
     return {one.address: one.state for one in journey.recipients}
 
 
 async def inbox(client: Talk, address: str) -> list[EmailMessage]:
-    found = await inbox_of(client.session.services.store, address)
+    found = await inbox_of(client.session.context.store, address)
     return [email.message_from_bytes(one, policy=default) for one in found]
 
 
@@ -142,7 +141,7 @@ def test_a_stolen_account_is_held_and_people_are_told_once(store: Store) -> None
         body = admins.get_content()
         assert "zajil account unhold amal" in body
         assert "amal@south.test" in body
-        await notify_of_held_accounts(client.session.services.own_mailer)
+        await notify_of_held_accounts(client.session.context.own_mailer)
         assert len(await inbox(client, "amal@south.test")) == 1
 
         journey = await store.read(lambda conn: load_journey(conn, first))
@@ -250,7 +249,7 @@ def test_a_notice_that_was_not_sent_is_sent_later(store: Store) -> None:
         assert amal is not None
         await store.write(hold_again, amal.account_id)
         assert await inbox(client, "amal@south.test") == []
-        await notify_of_held_accounts(receive_services(store).own_mailer)
+        await notify_of_held_accounts(acceptance_context(store).own_mailer)
         assert len(await inbox(client, "amal@south.test")) == 1
         assert len(await inbox(client, "boss@south.test")) == 1
 
@@ -259,7 +258,7 @@ def test_a_notice_that_was_not_sent_is_sent_later(store: Store) -> None:
 
 def test_upkeep_tells_of_held_accounts_and_goes_on(store: Store) -> None:
     async def story(client: Talk) -> None:
-        services = client.session.services
+        services = client.session.context
         arrived = asyncio.Event()
         entry = (await store.directory.find(parse_address("amal@south.test"))).entry
         assert isinstance(entry, AccountEntry)
@@ -289,8 +288,7 @@ def hold_again(tx: Connection, account_ids: Sequence[AccountId]) -> list[None]:
 @pytest.mark.parametrize(("score", "refused"), [(14.9, False), (15.0, True)])
 def test_what_looks_like_the_work_of_a_worm_is_refused(score: float, refused: bool) -> None:
     checked = Checked(Verdict(Action.JUNK, score, ()), b"", [], ())
-    wanted = replies.NOT_SENT if refused else None
-    assert judge_outgoing(checked, Thresholds()) is wanted
+    assert looks_like_abuse(checked, Thresholds()) is refused
 
 
 def test_by_default_an_account_that_writes_to_hundreds_of_strangers_is_held(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Every reply that policy gives in an SMTP session, in one table.
+"""Every reply that policy gives in an SMTP or LMTP session, in one table.
 
 Texts are constant: facts about the peer go to the journey, not back to the peer. The engine's own
 replies (syntax, order, the end of a connection) are in ``smtp.refusals``.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
+from zajil.accept.outcome import NotAccepted, Reason
 from zajil.core.ids import MailId
 from zajil.core.moment import utc_datetime
 from zajil.smtp.reply import Reply
@@ -56,6 +57,49 @@ NO_SPACE = Reply(452, ("4.3.1 no space for new mail, try again later",))
 UNAVAILABLE = Reply(451, ("4.3.0 temporary trouble here, try again later",))
 
 
+REFUSALS: dict[Reason, Reply] = {
+    Reason.TOO_LARGE: TOO_LARGE,
+    Reason.BARE_LINE_END: BARE_LINE_END,
+    Reason.NUL_BYTE: NUL_BYTE,
+    Reason.MALFORMED: MALFORMED,
+    Reason.FOLDED_START: FOLDED_START,
+    Reason.NOT_YOUR_SENDER: NOT_YOUR_SENDER,
+    Reason.NOT_YOUR_FROM: NOT_YOUR_FROM,
+    Reason.NO_SUCH_RECIPIENT: NO_SUCH_RECIPIENT,
+    Reason.NO_RELAY: NO_RELAY,
+    Reason.SUSPENDED: SUSPENDED,
+    Reason.MAILBOX_FULL: MAILBOX_FULL,
+    Reason.TOO_MANY_RECIPIENTS: TOO_MANY_RECIPIENTS,
+    Reason.LOOP: LOOP,
+    Reason.UNWANTED: NOT_WANTED,
+    Reason.LOOKS_LIKE_ABUSE: NOT_SENT,
+    Reason.CHECK_LATER: LATER,
+    Reason.DNS_LATER: DNS_LATER,
+    Reason.NO_SPACE: NO_SPACE,
+    Reason.UNAVAILABLE: UNAVAILABLE,
+}
+"""The others have a text of their own each time: ``refusal``."""
+
+
+def refusal(outcome: NotAccepted) -> Reply:
+    """Return the reply to a mail, or to a recipient, that is not accepted."""
+    match outcome.reason:
+        case Reason.SENT_TOO_MUCH:
+            return sent_too_much(outcome.until_ms or 0)
+        case Reason.CANNOT_TRAVEL:
+            return Reply(550, (f"{outcome.status} {outcome.detail}",))
+        case Reason.REJECTED_BY_RECIPIENT:
+            # Security: the recipient wrote it; a reply is one line of printable ASCII.
+            text = " ".join(outcome.detail.encode("ascii", "replace").decode().split())[:_MAX_TEXT]
+            shown = "".join(one if one.isprintable() else "?" for one in text)
+            return Reply(550, (f"5.7.1 {shown or 'rejected by the recipient'}",))
+    return REFUSALS[outcome.reason]
+
+
+_MAX_TEXT = 400
+"""Characters: RFC 5321 section 4.5.3.1.5 limits a reply line to 512 octets."""
+
+
 def queued(mail_id: MailId) -> Reply:
     """Say that the mail is ours; only after the commit that holds it returned."""
     return Reply(250, (f"2.0.0 queued as {mail_id}",))
@@ -75,16 +119,6 @@ def sent_too_much(until_ms: int) -> Reply:
     """Say when the account may send again."""
     at = utc_datetime(until_ms)
     return Reply(450, (f"4.7.1 you have sent much, go on after {at:%Y-%m-%d %H:%M} UTC",))
-
-
-def cannot_send(status: str, text: str) -> Reply:
-    """Refuse what cannot be written so that it may travel.
-
-    Args:
-        status: enhanced status code.
-        text: why, in ASCII.
-    """
-    return Reply(550, (f"{status} {text}",))
 
 
 def challenge(data: bytes) -> Reply:

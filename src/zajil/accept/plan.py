@@ -4,22 +4,23 @@ Laws:
 - One account gets one copy, however many of its addresses were named (RFC 5321 section 3.9 leaves
   it to us); it is delivered to the first of them, and the others have a row that says so. Such a
   row waits where the copy waits, or where its own address asked to be told of delivery.
-- A copy of ours lies in its mailbox at once, unless it must wait: for a future release, or because
-  the sender wants to be told of its delivery, and the queue is who tells (RFC 3461 section 5.2.3).
+- A copy of ours is in its mailboxes at once, unless it must wait: for a future release, or because
+  the sender wants to be told of its delivery, and the queue tells (RFC 3461 section 5.2.3).
+- A redirect is queued as a forwarding is: the sender is told of the address that it named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from zajil.accept.filing import Filing, choose_mailbox
 from zajil.core.address import Address
 from zajil.core.directory import AccountEntry
 from zajil.core.envelope import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.core.ids import AccountId
 from zajil.message.final_fields import write_final_fields
-from zajil.route.filing import choose_mailbox
 from zajil.route.recipient import Local, Remote
 from zajil.store.mail.intake import LocalCopy, RemoteCopy, WaitReason
 from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued, TrackingEvent
@@ -67,30 +68,42 @@ class Copies:
     """Place in ``remote`` of each address."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is the same for all copies of one mail."""
 
     reverse_path: Address | None
-    """For Return-Path; ``None``: the null path, which nobody reports to."""
+    """For Return-Path; ``None``: the null path, which nothing is reported to."""
     now_ms: int
     """When the mail is accepted."""
     lifetime_ms: int
     """How long delivery is tried (``queue.lifetime``), from its release on."""
-    junk: str | None = None
-    """Why it goes to Junk; ``None``: it does not."""
+    why_junk: str | None = None
+    """Why it is junk for whoever has no verdict of his own; ``None``: it is not."""
+    junk_by_account: Mapping[AccountId, str | None] = field(default_factory=dict)
+    """The same for accounts that judge it otherwise."""
     release_ms: int | None = None
     """When it may be delivered (RFC 4865); ``None``: at once."""
-    junk_by_account: Mapping[AccountId, str | None] = field(default_factory=dict)
-    """Why it goes to the Junk of accounts that judge it otherwise."""
+    filings: Mapping[AccountId, Filing] = field(default_factory=dict)
+    """What the accounts' rules decided; without one, INBOX or Junk."""
+    redirects: Mapping[AccountId, Sequence[Local | Remote]] = field(default_factory=dict)
+    """Where the redirects of these filings lead."""
 
-    def why_junk(self, account_id: AccountId) -> str | None:
-        """Why the copy of an account goes to its Junk; ``None``: it does not."""
-        return self.junk_by_account.get(account_id, self.junk)
+    def junk_reason(self, account_id: AccountId) -> str | None:
+        """Why the mail is junk for an account; ``None``: it is not."""
+        return self.junk_by_account.get(account_id, self.why_junk)
+
+    def filing_of(self, entry: AccountEntry) -> Filing:
+        """Return the filing of an account."""
+        filing, why_junk = self.filings.get(entry.account_id), self.junk_reason(entry.account_id)
+        # Attack: a rejection of junk that was accepted would be a report to its forged sender.
+        if filing is None or (filing.rejection is not None and why_junk is not None):
+            return choose_mailbox(entry, why_junk=why_junk)
+        return filing
 
 
 def plan_copies(recipients: Iterable[RoutedRecipient], plan: Plan) -> Copies:
-    """Give every recipient its copy, or copies, where it is an alias."""
+    """Plan the copy, or the copies, of every recipient."""
     copies = Copies()
     for recipient in recipients:
         route, options = recipient.route, recipient.options
@@ -100,22 +113,33 @@ def plan_copies(recipients: Iterable[RoutedRecipient], plan: Plan) -> Copies:
         if route.via:
             targets = (*(str(entry.address) for entry in route.entries), *map(str, route.remote))
             copies.events.append(AliasExpanded(plan.now_ms, str(recipient.address), targets))
-        is_new = False
-        for entry in route.entries:
-            if entry.account_id not in copies.accounts:
-                copies.accounts.add(entry.account_id)
-                _add_local(copies, plan, recipient.address, entry, options)
-                options, is_new = _without_success(options), True
-        if plan.junk is not None:
-            # Attack: a forged sender would get a report of each letter that the next server, too,
-            # takes for junk. Nor shall that server write one.
-            options = replace(options, notify=Notify.NEVER)
-        for address in route.remote:
-            if _add_remote(copies, plan, address, options, recipient.address):
-                options = _without_success(options)
-        if route.entries and not is_new:
+        before = len(copies.accounts)
+        options = _add_route(copies, plan, recipient.address, route, options)
+        if route.entries and len(copies.accounts) == before:
+            if plan.why_junk is not None:
+                options = replace(options, notify=Notify.NEVER)
             _repeat(copies, plan, recipient.address, route.entries[0], options)
     return copies
+
+
+def _add_route(
+    copies: Copies, plan: Plan, recipient: Address, route: Local, options: RecipientOptions
+) -> RecipientOptions:
+    """Add the copies that a recipient leads to; return what the next one may ask for."""
+    for entry in route.entries:
+        if entry.account_id not in copies.accounts:
+            copies.accounts.add(entry.account_id)
+            options = _add_account(copies, plan, recipient, entry, options)
+    if route.remote:
+        remote = options
+        if plan.why_junk is not None:
+            # Attack: a forged sender would get a report of each mail that the next server, too,
+            # takes for junk. Nor shall that server write one.
+            remote = replace(options, notify=Notify.NEVER)
+        for address in route.remote:
+            if _add_remote(copies, plan, address, remote, recipient):
+                remote, options = _without_success(remote), _without_success(options)
+    return options
 
 
 def _without_success(options: RecipientOptions) -> RecipientOptions:
@@ -125,38 +149,63 @@ def _without_success(options: RecipientOptions) -> RecipientOptions:
     return replace(options, notify=options.notify & ~Notify.SUCCESS)
 
 
-def _add_local(
+def _add_account(
     copies: Copies,
     plan: Plan,
     recipient: Address,
     entry: AccountEntry,
     options: RecipientOptions,
+) -> RecipientOptions:
+    """Add the copy of one account, then those of its redirects."""
+    filing = plan.filing_of(entry)
+    redirects = plan.redirects.get(entry.account_id, ())
+    if filing.places or filing.rejection is not None or not redirects:
+        _add_local(copies, plan, recipient, entry, filing, options)
+        options = _without_success(options)
+    if redirects:
+        targets = tuple([str(one) for one in filing.redirects])
+        copies.events.append(AliasExpanded(plan.now_ms, str(entry.address), targets))
+    for route in redirects:
+        if isinstance(route, Remote):
+            route = Local((), (route.address,))
+        options = _add_route(copies, plan, recipient, route, options)
+    return options
+
+
+def _add_local(
+    copies: Copies,
+    plan: Plan,
+    recipient: Address,
+    entry: AccountEntry,
+    filing: Filing,
+    options: RecipientOptions,
 ) -> None:
-    why_junk = plan.why_junk(entry.account_id)
-    is_junk = why_junk is not None
-    filing = choose_mailbox(entry, is_junk=is_junk, why_junk=why_junk or "")
     wait = None
-    if plan.release_ms is not None or options is not PLAIN_RECIPIENT:
+    if filing.rejection is not None:
+        # The queue bounces it; its row names no mailbox.
+        wait = WaitReason(plan.now_ms, plan.now_ms + plan.lifetime_ms, reason=filing.rejection)
+    elif plan.release_ms is not None or options is not PLAIN_RECIPIENT:
+        is_junk = plan.junk_reason(entry.account_id) is not None
         wait = _must_wait(plan, options, is_junk=is_junk)
     copies.local.append(
         LocalCopy(
             recipient,
             entry.account_id,
-            filing.mailbox_id,
-            filing.mailbox_name,
+            filing.places,
             prefix=write_final_fields(plan.reverse_path, recipient),
             options=options,
             wait=wait,
+            reason="" if filing.places else filing.reason,
         )
     )
-    now_ms, who = plan.now_ms, str(recipient)
+    now_ms, who, account = plan.now_ms, str(recipient), str(entry.address)
     if wait is not None:
         copies.waiting.add(entry.account_id)
         copies.events.append(RecipientQueued(now_ms, who, "", wait.due_ms))
         return
-    copies.events.append(
-        MailboxFiled(now_ms, who, str(entry.address), filing.mailbox_name, filing.reason)
-    )
+    for place in filing.places:
+        filed = MailboxFiled(now_ms, who, account, place.mailbox_name, filing.reason)
+        copies.events.append(filed)
 
 
 def _repeat(
@@ -166,21 +215,29 @@ def _repeat(
     entry: AccountEntry,
     options: RecipientOptions,
 ) -> None:
-    """Give a second address of an account its row: the copy is that of the first."""
-    is_junk = plan.why_junk(entry.account_id) is not None
-    filing = choose_mailbox(entry, is_junk=is_junk)
-    wait = _must_wait(plan, options, is_junk=is_junk)
+    """Add a row for one more address of an account that has its copy."""
+    filing = plan.filing_of(entry)
+    wait = _must_wait(plan, options, is_junk=plan.junk_reason(entry.account_id) is not None)
     if wait is None and entry.account_id in copies.waiting:
         wait = WaitReason(plan.now_ms, plan.now_ms + plan.lifetime_ms)
-    place = (recipient, entry.account_id, filing.mailbox_id, filing.mailbox_name)
-    copies.local.append(LocalCopy(*place, options=options, wait=wait, is_repeated=True))
+    copies.local.append(
+        LocalCopy(
+            recipient,
+            entry.account_id,
+            filing.places,
+            options=options,
+            wait=wait,
+            reason="" if filing.places else filing.reason,
+            is_repeated=True,
+        )
+    )
     now_ms, who = plan.now_ms, str(recipient)
     if wait is not None:
         copies.events.append(RecipientQueued(now_ms, who, "", wait.due_ms))
         return
-    copies.events.append(
-        MailboxFiled(now_ms, who, str(entry.address), filing.mailbox_name, ONE_COPY)
-    )
+    for place in filing.places[:1]:
+        filed = MailboxFiled(now_ms, who, str(entry.address), place.mailbox_name, ONE_COPY)
+        copies.events.append(filed)
 
 
 def _must_wait(plan: Plan, options: RecipientOptions, *, is_junk: bool) -> WaitReason | None:

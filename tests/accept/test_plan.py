@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from zajil.accept.plan import Addressed, Copies, Plan, plan_copies
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.envelope import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId
-from zajil.route.copies import Addressed, Copies, Plan, plan_copies
 from zajil.route.recipient import Local, Remote
-from zajil.store.mail.intake import WaitReason
+from zajil.store.mail.intake import Place, WaitReason
 from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued
 
 NOW_MS, LIFETIME_MS = 1_000, 50_000
@@ -32,7 +34,16 @@ def plan(
     junk: str | None = None,
     release_ms: int | None = None,
 ) -> Copies:
-    return plan_copies(recipients, Plan(reverse_path, NOW_MS, LIFETIME_MS, junk, release_ms))
+    return plan_copies(
+        recipients,
+        Plan(
+            reverse_path=reverse_path,
+            now_ms=NOW_MS,
+            lifetime_ms=LIFETIME_MS,
+            why_junk=junk,
+            release_ms=release_ms,
+        ),
+    )
 
 
 def local(number: int, options: RecipientOptions = PLAIN_RECIPIENT) -> Addressed:
@@ -43,7 +54,8 @@ def local(number: int, options: RecipientOptions = PLAIN_RECIPIENT) -> Addressed
 def test_a_plain_copy_lies_in_its_mailbox_at_once() -> None:
     copies = plan(local(1))
     (copy,) = copies.local
-    assert (copy.mailbox_id, copy.wait, copy.options) == (10, None, PLAIN_RECIPIENT)
+    assert (copy.places, copy.wait) == ((Place(MailboxId(10), "INBOX"),), None)
+    assert copy.options is PLAIN_RECIPIENT
     assert copy.prefix == "Return-Path: <writer@west.test>\r\nDelivered-To: u1@north.test\r\n"
     (event,) = copies.events
     assert isinstance(event, MailboxFiled)
@@ -52,7 +64,7 @@ def test_a_plain_copy_lies_in_its_mailbox_at_once() -> None:
 def test_junk_is_filed_as_junk_with_its_reason() -> None:
     copies = plan(local(1), junk="It names its author more than once.")
     (copy,), (event,) = copies.local, copies.events
-    assert (copy.mailbox_id, copy.mailbox_name) == (11, "Junk")
+    assert copy.places == (Place(MailboxId(11), "Junk"),)
     assert isinstance(event, MailboxFiled)
     assert event.reason == "It names its author more than once."
 
@@ -158,10 +170,15 @@ def test_a_second_address_alone_may_ask_to_be_told() -> None:
 
 def test_an_account_that_judges_otherwise_has_its_own_mailbox() -> None:
     junk_by_account = {AccountId(2): "You moved such mail to Junk.", AccountId(3): None}
-    mail = Plan(WRITER, NOW_MS, LIFETIME_MS, None, None, junk_by_account)
+    mail = Plan(
+        reverse_path=WRITER,
+        now_ms=NOW_MS,
+        lifetime_ms=LIFETIME_MS,
+        junk_by_account=junk_by_account,
+    )
     copies = plan_copies([local(1), local(2), local(3)], mail)
     assert [copy.mailbox_name for copy in copies.local] == ["INBOX", "Junk", "INBOX"]
-    junk = Plan(WRITER, NOW_MS, LIFETIME_MS, "It is junk.", None, junk_by_account)
+    junk = replace(mail, why_junk="It is junk.")
     assert [copy.mailbox_name for copy in plan_copies([local(1), local(3)], junk).local] == [
         "Junk",
         "INBOX",

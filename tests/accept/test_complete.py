@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.mail import NOON_MS, make_message
+from zajil.accept.complete import Completed, complete_header, foreign_authors
 from zajil.core.address import Address, parse_address
 from zajil.message.fields import find_fields, find_value, read_fields, split_message
-from zajil.submit.complete import Completed, complete_header, foreign_authors
 
 AMAL = parse_address("amal@north.test")
 SALMA = parse_address("سلمى@زاجل.test")

@@ -1,0 +1,136 @@
+"""Mail of our own accounts: how much one may send, to how many new recipients, and what is in it.
+
+A stolen password is used for spam, at once and to thousands. An account that reaches a limit of
+``[submit]`` is told when it may go on (RFC 6409 section 3.2). One that suddenly writes to many new
+recipients goes on sending, but its copies for other servers wait in the queue until an operator has
+looked at it (``store.feedback.outbound_hold``). Its owner and the postmaster are notified once.
+Nothing is lost, and a thief learns nothing.
+
+Periods are those of the clock, minutes and days in UTC: they need one row of counts per account,
+and a person understands when they end.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from zajil.accept.context import AcceptanceContext
+from zajil.accept.held_notice import notify_of_held_account
+from zajil.accept.outcome import NotAccepted, Reason
+from zajil.accept.transaction import Transaction
+from zajil.check.sender.correspondent import address_key
+from zajil.check.step import Checked
+from zajil.check.verdict.verdict import Thresholds
+from zajil.config.options_users import SubmitOptions
+from zajil.core.ids import AccountId
+from zajil.route.recipient import Local
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.feedback.outbound_hold import OutboundHold, StrangerLimit
+from zajil.store.feedback.send_counts import (
+    DAY_MS,
+    MINUTE_MS,
+    CountedIntake,
+    SendCounts,
+    SendLimit,
+    accept_counted,
+    load_send_counts,
+)
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.intake import Intake, accept
+
+_USUAL_FACTOR = 3.0
+"""Twice as much as usual is a busy day."""
+
+
+def send_limit(options: SubmitOptions) -> SendLimit | None:
+    """Return how much an account may send; ``None``: no limit is set."""
+    if options.recipients_per_minute or options.recipients_per_day:
+        return SendLimit(options.recipients_per_minute, options.recipients_per_day)
+    return None
+
+
+def stranger_limit(options: SubmitOptions) -> StrangerLimit | None:
+    """Return to how many new recipients an account may write; ``None``: no limit is set."""
+    if options.strangers_per_hour or options.strangers_per_day:
+        return StrangerLimit(options.strangers_per_hour, options.strangers_per_day, _USUAL_FACTOR)
+    return None
+
+
+def blocked_until_ms(
+    limit: SendLimit, counts: SendCounts, recipients: int, now_ms: int
+) -> int | None:
+    """Return when an account may go on that would send to too many; ``None``: it may send.
+
+    Args:
+        limit: 0 is none.
+        counts: what it has sent before.
+        recipients: how many more.
+        now_ms: the time.
+    """
+    if limit.per_day and counts.in_day(now_ms) + recipients > limit.per_day:
+        return (now_ms // DAY_MS + 1) * DAY_MS
+    if limit.per_minute and counts.in_minute(now_ms) + recipients > limit.per_minute:
+        return (now_ms // MINUTE_MS + 1) * MINUTE_MS
+    return None
+
+
+def looks_like_abuse(checked: Checked, thresholds: Thresholds) -> bool:
+    """Whether a submission looks like the work of a thief or a worm.
+
+    What our users write to each other is never junk by its words alone: only a sum that would
+    refuse mail of a stranger is, with or without a proof.
+    """
+    return checked.verdict.score >= thresholds.reject
+
+
+async def commit_outgoing(
+    context: AcceptanceContext, account_id: AccountId, transaction: Transaction, intake: Intake
+) -> NotAccepted | None:
+    """Commit a mail of an account within its limits; return why nothing was kept.
+
+    Raises:
+        StoreUnavailable, NoSuchMailbox: nothing was kept.
+    """
+    store, policy = context.store, context.policy
+    hold = _hold(policy.stranger_limit, account_id, transaction)
+    if policy.send_limit is None and hold is None:
+        await store.write(accept, intake)
+        return None
+    count = len(transaction.recipients)
+    item = CountedIntake(intake, account_id, count, policy.send_limit, hold)
+    taken = await store.write(accept_counted, item)
+    if taken is None:
+        return await _sent_too_much(context, account_id, count, intake.received_at_ms)
+    if taken.is_first_held:
+        # The mail is ours; a notice that is not sent now is sent within the hour.
+        with suppress(StoreUnavailable, NoSuchMailbox):
+            await notify_of_held_account(context.own_mailer, account_id)
+    return None
+
+
+def _hold(
+    limit: StrangerLimit | None, account_id: AccountId, transaction: Transaction
+) -> OutboundHold | None:
+    if limit is None:
+        return None
+    keys = [
+        address_key(recipient.address)
+        for recipient in transaction.recipients
+        if not isinstance(recipient.route, Local)
+    ]
+    leaves = keys or any(
+        [isinstance(one.route, Local) and one.route.remote for one in transaction.recipients]
+    )
+    return OutboundHold(account_id, tuple(keys), limit) if leaves else None
+
+
+async def _sent_too_much(
+    context: AcceptanceContext, account_id: AccountId, recipients: int, now_ms: int
+) -> NotAccepted:
+    counts = await context.store.read(lambda conn: load_send_counts(conn, account_id))
+    limit, until_ms = context.policy.send_limit, None
+    if limit is not None:
+        until_ms = blocked_until_ms(limit, counts, recipients, now_ms)
+    if until_ms is None:
+        return NotAccepted(Reason.CHECK_LATER)
+    return NotAccepted(Reason.SENT_TOO_MUCH, until_ms=until_ms)
