@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -155,6 +156,26 @@ def test_what_was_counted_is_written_once() -> None:
     counts.flush()
     counts.flush()
     assert [[row.count for row in seen.rows] for (seen,) in written] == [[1]]
+
+
+def test_counts_are_written_while_it_runs_and_what_is_left_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(counting, "FLUSH_SECONDS", 0)
+
+    async def run() -> None:
+        written: asyncio.Queue[tuple[CountedInterval, ...]] = asyncio.Queue()
+        counts = DmarcCounts(written.put_nowait, DAY_MS)
+        running = asyncio.create_task(counts.run())
+        counts.note(findings(), FACTS, Action.ACCEPT)
+        (first,) = await written.get()
+        counts.note(findings(), FACTS, Action.ACCEPT)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        (second,) = written.get_nowait()
+        assert first.rows == second.rows == (replace(first.rows[0], count=1),)
+
+    asyncio.run(run())
 
 
 def test_a_flood_of_sources_is_bounded(

@@ -1,8 +1,8 @@
 """Counts for reports, in memory until they are written.
 
 Laws:
-- ``add`` costs the way of a mail a few microseconds: a lookup and an addition. JSON is made when
-  the counts are written.
+- ``add`` costs the way of a mail a few microseconds: a lookup and an addition. JSON is made in a
+  thread when the counts are written: many rows would hold up the loop.
 - A worker that is killed loses what it counted within ``FLUSH_SECONDS``. Reports are statistics:
   no mail waits for them, and nothing is counted twice.
 - Bounded: past ``MAX_KEPT``, only what is known already is counted until the next writing.
@@ -23,6 +23,8 @@ MAX_KEPT = 20_000
 
 Row = TypeVar("Row", bound=Hashable)
 Details = TypeVar("Details")
+_Counted = dict[tuple[int, str, Row], int]
+"""By interval, domain and row."""
 
 
 class Counts(ABC, Generic[Row, Details]):
@@ -45,7 +47,7 @@ class Counts(ABC, Generic[Row, Details]):
         """
         self._write = write
         self._interval_ms = interval_ms
-        self._counts: dict[tuple[int, str, Row], int] = {}
+        self._counts: _Counted[Row] = {}
         self._details: dict[str, Details] = {}
         """As seen last, by domain."""
 
@@ -70,9 +72,20 @@ class Counts(ABC, Generic[Row, Details]):
         try:
             while True:
                 await asyncio.sleep(FLUSH_SECONDS)
-                self.flush()
+                await self._flush_in_thread()
         finally:
             self.flush()
+
+    async def _flush_in_thread(self) -> None:
+        counts, details = self._swap()
+        if not counts:
+            return
+        try:
+            counted = await asyncio.to_thread(self._spell, counts, details)
+        except asyncio.CancelledError:
+            self._write(self._spell(counts, details))
+            raise
+        self._write(counted)
 
     def flush(self) -> None:
         """Hand the counts to the writer; nobody waits, and a failure loses them."""
@@ -82,8 +95,16 @@ class Counts(ABC, Generic[Row, Details]):
 
     def take(self) -> tuple[CountedInterval, ...]:
         """Return what was counted, and begin anew."""
-        counts, details = self._counts, self._details
+        return self._spell(*self._swap())
+
+    def _swap(self) -> tuple[_Counted[Row], dict[str, Details]]:
+        taken = self._counts, self._details
         self._counts, self._details = {}, {}
+        return taken
+
+    def _spell(
+        self, counts: _Counted[Row], details: dict[str, Details]
+    ) -> tuple[CountedInterval, ...]:
         rows: dict[tuple[int, str], list[CountedRow]] = {}
         for (interval, domain, row), count in counts.items():
             counted = CountedRow(self._row(row, details[domain]), count)
