@@ -85,7 +85,7 @@ def test_no_input_makes_the_engine_raise(data: bytes, step: int, state: ImapStat
 def test_answers_out_of_step_are_our_bug() -> None:
     engine = new_engine()
     with pytest.raises(RuntimeError):
-        engine.complete(Completion("OK", "x"))
+        engine.reply(Completion("OK", "x"))
     with pytest.raises(RuntimeError):
         engine.go_ahead()
     engine.receive_data(b"a NOOP\r\nb NOOP\r\n")
@@ -125,7 +125,7 @@ def test_the_largest_id_passes_before_log_in(
     pair = written(octet, 30) + b" " + written(octet, 1024)
     engine.receive_data(b"tag ID (" + b" ".join([pair] * 30) + b")\r\n")
     assert engine.next_event() == Id()
-    engine.complete(Completion("OK", "done"))
+    engine.reply(Completion("OK", "done"))
     engine.receive_data(b"tag ID (" + b" ".join([b'"a" "b"'] * 31) + b")\r\n")
     assert engine.next_event() is Wait.DATA
     assert engine.data_to_send().endswith(b"tag BAD too many fields\r\n")

@@ -26,7 +26,7 @@ def dialogue(*pieces: bytes) -> list[str]:
             if isinstance(event, Authenticate):
                 engine.go_ahead(b"")
             else:
-                engine.complete(Completion("NO", "not now"))
+                engine.reply(Completion("NO", "not now"))
     return told
 
 

@@ -61,24 +61,24 @@ class ExampleSession:
             case c.LiteralChunk(data):
                 self.body += data
             case c.AppendCommand(mailbox="refused"):
-                engine.complete(Completion("NO", "no such mailbox", "TRYCREATE"))
+                engine.reply(Completion("NO", "no such mailbox", "TRYCREATE"))
             case c.AppendCommand() | c.Idle() | c.Authenticate(initial=None):
                 engine.untagged(_show(event))
                 self.body = b""
                 engine.go_ahead()
             case c.LiteralEnd(clean) | c.IdleDone(clean) if not clean:
-                engine.complete(Completion("BAD", "unclean"))
+                engine.reply(Completion("BAD", "unclean"))
             case c.LiteralEnd():
                 engine.untagged(untagged(ascii(self.body).encode()))
-                engine.complete(Completion("OK", "done"))
+                engine.reply(Completion("OK", "done"))
             case c.LoginCommand(login="refused") | c.Select(mailbox="refused"):
-                engine.complete(Completion("NO", "refused"))
+                engine.reply(Completion("NO", "refused"))
             case c.Logout():
                 engine.untagged(untagged_status("BYE", "bye"))
-                engine.complete(Completion("OK", "done"))
+                engine.reply(Completion("OK", "done"))
             case _:
                 engine.untagged(_show(event))
-                engine.complete(Completion("OK", "done"))
+                engine.reply(Completion("OK", "done"))
 
 
 def _show(event: c.Event) -> bytes:

@@ -164,7 +164,7 @@ class Namespace:
 class AppendCommand:
     """``APPEND mailbox [flags] [date] {size}``: the head; the message follows as ``LiteralChunk``.
 
-    Answer with ``go_ahead`` to have the message, or with ``complete`` to refuse it unread.
+    Answer with ``go_ahead`` to have the message, or with ``reply`` to refuse it unread.
     """
 
     mailbox: str
@@ -184,7 +184,7 @@ class LiteralChunk:
 
 @dataclass(frozen=True, slots=True)
 class LiteralEnd:
-    """The message of APPEND is complete; ``complete`` is owed.
+    """The message of APPEND is complete; ``reply`` is owed.
 
     OK must be sent only after the message is durable.
     """
@@ -200,7 +200,7 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class IdleDone:
-    """``DONE``: ``complete`` is owed."""
+    """``DONE``: ``reply`` is owed."""
 
     clean: bool = True
     """False: some other line ended IDLE; to be answered with BAD."""

@@ -1,7 +1,7 @@
 """The engine: bytes of a client to typed commands, and our answers to bytes. (RFC 3501 section 2.2)
 
 Laws:
-- One command is answered at a time; what the client pipelines stays buffered until ``complete``.
+- One command is answered at a time; what the client pipelines stays buffered until ``reply``.
 - Never raises on what the client sent; a refused command is answered here.
 - Only CRLF ends a line. A literal is counted, never looked into.
 - The message of APPEND passes through in chunks and is never collected here.
@@ -53,7 +53,7 @@ class ImapServerConnection(ResponseQueue):
 
     The caller moves the bytes and decides what to answer::
 
-        receive_data(b"...") -> next_event() -> untagged(b"* ...") -> complete(Completion(...))
+        receive_data(b"...") -> next_event() -> untagged(b"* ...") -> reply(Completion(...))
     """
 
     __slots__ = (
@@ -128,11 +128,7 @@ class ImapServerConnection(ResponseQueue):
             self._reading = _Reading.CHALLENGED if challenged else _Reading.IDLING
         self._to_send.append(b"+ " + text + CRLF)
 
-    def reply(self, answer: Completion) -> None:
-        """Answer the last event: the name by which ``net.connection`` calls ``complete``."""
-        self.complete(answer)
-
-    def complete(self, completion: Completion) -> None:
+    def reply(self, completion: Completion) -> None:
         """Answer the command that ``next_event`` returned last.
 
         Raises:

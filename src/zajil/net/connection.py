@@ -31,10 +31,8 @@ class LineConnection(LineTransport):
     """Drives one engine and one session; made by the service for each accepted connection."""
 
     __slots__ = (
-        "_drained",
         "_has_news",
         "_heard",
-        "_host",
         "_peer",
         "_protocol",
         "_session",
@@ -56,10 +54,8 @@ class LineConnection(LineTransport):
         self._protocol = protocol
         self._peer = peer
         self.engine: Engine | None = None  # None: not admitted
-        self._host = ""  # the peer's address; "": not counted by the service
         self._session: Session | None = None  # None: not yet, or it knows that it is closed
         self._waiting: asyncio.Future[Any] | None = None  # the answer that is awaited
-        self._drained: asyncio.Future[None] | None = None  # ``flush`` waits for it
         self._has_news = False
         self._heard = 0.0  # loop time of the last event, which is the last sign of life
         self._stage = 0
@@ -96,7 +92,12 @@ class LineConnection(LineTransport):
         except Exception as error:
             self._fault(error)
         if table.limits.greeting_delay_seconds and not engine.close_reason:
-            self._delay_greeting(table.limits.greeting_delay_seconds)
+            # A peer must wait for it (RFC 5321 section 4.3.1). Nothing is asked of the engine
+            # meanwhile, as while an answer is awaited.
+            self._waiting = asyncio.ensure_future(
+                asyncio.sleep(table.limits.greeting_delay_seconds)
+            )
+            self._waiting.add_done_callback(self._greet)
         else:
             self._flush()
 
@@ -122,19 +123,6 @@ class LineConnection(LineTransport):
         self._eof = self._waiting is not None and engine is not None and not engine.encrypted
         return self._eof
 
-    def pause_writing(self) -> None:
-        """Make no more replies: the peer does not read."""
-        self._write_paused = True
-        self._pause_reading()
-
-    def resume_writing(self) -> None:
-        """Go on: the peer reads again."""
-        self._write_paused = False
-        self._heard = self._table.loop.time()
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._resume()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Pass the end to the service, and to the session unless it still works on an answer."""
         if self._transport is None:
@@ -144,8 +132,7 @@ class LineConnection(LineTransport):
             self._reason = f"TLS failed: {exc or 'peer closed'}"
         elif exc is not None and not self._reason:
             self._reason = f"connection lost: {type(exc).__name__}"
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        self._release_writer()
         if self._waiting is None:
             self._finish()
 
@@ -200,16 +187,7 @@ class LineConnection(LineTransport):
     async def flush(self) -> None:
         """Send what the engine has to send; wait while the peer takes nothing."""
         self._send()
-        if self._write_paused and self._transport is not None:
-            self._drained = self._table.loop.create_future()
-            try:
-                async with asyncio.timeout(self._table.limits.write_seconds):
-                    await self._drained
-            except TimeoutError:
-                self._reason, self._cut = "timeout", True
-                self.abort()
-            finally:
-                self._drained = None
+        await self._wait_until_written()
         if self._transport is None or self._cut:
             raise PeerGone("the peer is gone")
 
@@ -248,7 +226,8 @@ class LineConnection(LineTransport):
                 if answer is None:
                     continue
                 if hasattr(answer, "__await__"):
-                    self._await(cast("Awaitable[Any]", answer))
+                    self._waiting = asyncio.ensure_future(cast("Awaitable[Any]", answer))
+                    self._waiting.add_done_callback(self._answered)
                 else:
                     engine.reply(answer)
         except Exception as error:
@@ -268,10 +247,6 @@ class LineConnection(LineTransport):
             raise RuntimeError("the session gave no reply")
         elif event is Wait.DATA and self._table.draining:
             self.drain()
-
-    def _await(self, answer: Awaitable[Any]) -> None:
-        self._waiting = asyncio.ensure_future(answer)
-        self._waiting.add_done_callback(self._answered)
 
     def _answered(self, future: asyncio.Future[Any]) -> None:
         self._waiting = None
@@ -295,8 +270,10 @@ class LineConnection(LineTransport):
             self._resume()
 
     def _resume(self) -> None:
+        """Go on after something was waited for: an answer, the peer, news."""
         if self._waiting is not None or self._write_paused or self._handshake is not None:
             return
+        self._heard = self._table.loop.time()
         self._advance()
         if self._waiting is None and not self._write_paused:
             self._resume_reading()
@@ -335,12 +312,6 @@ class LineConnection(LineTransport):
 
     # ---- the greeting, and TLS ---------------------------------------------------------------
 
-    def _delay_greeting(self, seconds: float) -> None:
-        """Greet later, and only a peer that waits for it (RFC 5321 section 4.3.1)."""
-        # Nothing is asked of the engine meanwhile, as while an answer is awaited.
-        self._waiting = asyncio.ensure_future(asyncio.sleep(seconds))
-        self._waiting.add_done_callback(self._greet)
-
     def _greet(self, waited: asyncio.Future[Any]) -> None:
         self._waiting = None
         self._heard = self._table.loop.time()
@@ -368,9 +339,6 @@ class LineConnection(LineTransport):
         for data in early:
             engine.receive_data(data)
         self._advance()
-
-    def _tls_failed(self) -> None:
-        self._table.handshake_failed(self._host)
 
 
 def _version_and_cipher(encryption: ssl.SSLObject) -> tuple[str, str]:

@@ -24,9 +24,11 @@ class LineTransport(asyncio.Protocol):
 
     __slots__ = (
         "_cut",
+        "_drained",
         "_early",
         "_eof",
         "_handshake",
+        "_host",
         "_read_paused",
         "_reason",
         "_table",
@@ -38,6 +40,8 @@ class LineTransport(asyncio.Protocol):
         self._table = table
         self._transport: asyncio.Transport | None = None  # None: not yet, or no more
         self._handshake: asyncio.Task[None] | None = None
+        self._host = ""  # the peer's address; "": not counted by the table
+        self._drained: asyncio.Future[None] | None = None  # ``_wait_until_written`` waits for it
         self._early: list[bytes] | None = None  # decrypted bytes that came before it returned
         self._write_paused = False
         self._read_paused = False
@@ -55,6 +59,17 @@ class LineTransport(asyncio.Protocol):
         if self._table.limits.write_buffer != _DEFAULT_WRITE_BUFFER:
             transport.set_write_buffer_limits(self._table.limits.write_buffer)
 
+    def pause_writing(self) -> None:
+        """Make no more replies: the peer does not read."""
+        self._write_paused = True
+        self._pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on: the peer reads again."""
+        self._write_paused = False
+        self._release_writer()
+        self._resume()
+
     # ---- bytes ---------------------------------------------------------------------------------
 
     def _write(self, data: bytes) -> None:
@@ -71,6 +86,24 @@ class LineTransport(asyncio.Protocol):
             self._read_paused = False
             if self._transport is not None and not self._cut and self._handshake is None:
                 self._transport.resume_reading()
+
+    async def _wait_until_written(self) -> None:
+        """Wait while the peer takes nothing; cut the connection if it does so for too long."""
+        if not self._write_paused or self._transport is None:
+            return
+        self._drained = self._table.loop.create_future()
+        try:
+            async with asyncio.timeout(self._table.limits.write_seconds):
+                await self._drained
+        except TimeoutError:
+            self._reason, self._cut = "timeout", True
+            self.abort()
+        finally:
+            self._drained = None
+
+    def _release_writer(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
 
     # ---- the end -------------------------------------------------------------------------------
 
@@ -130,7 +163,7 @@ class LineTransport(asyncio.Protocol):
         if reason or encrypted is None:
             self._reason = self._reason or reason
             self._cut = True
-            self._tls_failed()
+            self._table.handshake_failed(self._host)
             transport.abort()
             self.connection_lost(None)
             return
@@ -151,7 +184,7 @@ class LineTransport(asyncio.Protocol):
     def _encrypted(self, encryption: ssl.SSLObject, early: list[bytes] | tuple[()]) -> None:
         raise NotImplementedError
 
-    def _tls_failed(self) -> None:
+    def _resume(self) -> None:
         raise NotImplementedError
 
 

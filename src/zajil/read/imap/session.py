@@ -160,13 +160,13 @@ class ImapSession:
                 self._engine.untagged(untagged(b"CAPABILITY", self._capabilities().encode()))
                 return Completion("OK", "CAPABILITY completed")
             case c.NoopCommand():
-                return Completion("OK", "nothing done")
+                return Completion("OK", "NOOP completed")
             case c.Logout():
-                self._engine.untagged(untagged_status("BYE", "until next time"))
+                self._engine.untagged(untagged_status("BYE", "logging out"))
                 return Completion("OK", "logged out")
             case c.Id():
                 self._engine.untagged(untagged(b'ID ("name" "Zajil")'))
-                return Completion("OK", "pleased to meet you")
+                return Completion("OK", "ID completed")
             case c.StartTlsCommand() if not self._services.starttls:
                 return Completion("BAD", "TLS is not available")
             case c.StartTlsCommand():
