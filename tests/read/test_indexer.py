@@ -228,7 +228,8 @@ def test_hostile_messages_do_not_stop_it(store: Store) -> None:
     assert index(store) == len(uids)
     page = store.read_now(lambda conn: newest_summaries(conn, amal.inbox, 10))
     assert [found is not None and found.fault for _, found in page] == [""] * len(uids)
-    forms = store.read_now(lambda conn: find_imap_forms(conn, [row.blob_id for row, _ in page]))
+    ids, kinds = [row.blob_id for row, _ in page], ("ENVELOPE", "BODY", "BODYSTRUCTURE")
+    forms = store.read_now(lambda conn: find_imap_forms(conn, ids, kinds))
     for form in forms.values():
         sizes = [len(one) for one in (form.envelope, form.body, form.body_structure) if one]
         assert max(sizes, default=0) <= MAX_FORM

@@ -52,7 +52,7 @@ _LOOK_SECONDS = 10.0
 """Between two looks at the store when no hint comes."""
 _SETTLE_SECONDS = 0.2
 """From a hint to the look: mail seldom comes alone."""
-MAX_FORM = 65_536
+MAX_FORM = 16_384
 """Bytes of an ENVELOPE or BODYSTRUCTURE that are kept; a longer one is made for each FETCH."""
 
 

@@ -17,6 +17,7 @@ from zajil.message.fields import split_message
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
 from zajil.store.mail.messages import MessageReader
+from zajil.store.mail.summaries import ImapForms
 
 MAX_HEADER = 1 << 20
 """Where the header section of a large message is looked for before all of it is read."""
@@ -26,7 +27,8 @@ MAX_LITERAL = 1 << 32
 _BESIDE = 64
 """Bytes of an item beside those of the message; a flag or a date fits in."""
 _STRUCTURE = (Attribute.BODY, Attribute.BODYSTRUCTURE)
-_CONTENT = (*_STRUCTURE, Attribute.ENVELOPE)
+FORMS = (*_STRUCTURE, Attribute.ENVELOPE)
+"""What the summary of a message has ready (``store.mail.summaries``)."""
 
 Piece = bytes | Span
 """What is sent: bytes of ours, or a range of the message that is read when its turn comes."""
@@ -49,11 +51,11 @@ class Needs:
 
 
 def needs_of(items: Sequence[FetchItem]) -> Needs:
-    """Tell what these items need."""
+    """Return what these items need of the message itself."""
     sections = [item for item in items if isinstance(item, BodySection)]
     structure = any(item in _STRUCTURE for item in items)
     return Needs(
-        content=bool(sections) or any(item in _CONTENT for item in items),
+        content=bool(sections) or any(item in FORMS for item in items),
         head=Attribute.ENVELOPE in items
         or any(not one.path and one.text is not SectionText.WHOLE for one in sections),
         structure=structure or any(map(needs_structure, sections)),
@@ -181,6 +183,21 @@ def _literal(spans: Sequence[Span], end: bytes, partial: tuple[int, int] | None)
     return [literal_head(size), *wanted] if size else [string(b"")]
 
 
+def find_form(forms: ImapForms | None, item: FetchItem) -> bytes | None:
+    """Return ENVELOPE, BODY or BODYSTRUCTURE as it was kept; ``None``: read the message."""
+    if forms is None or isinstance(item, BodySection):
+        return None
+    match item:
+        case Attribute.ENVELOPE:
+            return forms.envelope
+        case Attribute.BODY:
+            return forms.body
+        case Attribute.BODYSTRUCTURE:
+            return forms.body_structure
+        case _:
+            return None
+
+
 def answer_size(items: Sequence[FetchItem], size: int) -> int:
     """Give the most bytes that the answer to these items can have.
 
@@ -194,5 +211,5 @@ def answer_size(items: Sequence[FetchItem], size: int) -> int:
             total += len(item.label) + _BESIDE
             total += size if item.partial is None else min(size, item.partial[1])
         else:
-            total += size + _BESIDE if item in _CONTENT else _BESIDE
+            total += size + _BESIDE if item in FORMS else _BESIDE
     return total

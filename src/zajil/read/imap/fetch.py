@@ -2,6 +2,7 @@
 
 Laws:
 - A message's bytes are sent as they are stored; a long answer in pieces, never as one string.
+- A message whose summary has all that is asked for is not read.
 - Nothing further is read while the client does not take what was sent, or is gone.
 - No snapshot of the database stays open while a client takes its time.
 """
@@ -11,13 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from zajil.core.ids import Uid
+from zajil.core.ids import BlobId, MailboxId, Uid
 from zajil.imap.command import Fetch
 from zajil.imap.date_time import format_date_time
 from zajil.imap.fetch_item import Attribute, FetchItem
 from zajil.imap.flag import SEEN
 from zajil.imap.response import Completion
-from zajil.read.imap.content import Content, Needs, Piece, answer_size, needs_of
+from zajil.read.imap.content import (
+    FORMS,
+    Content,
+    Needs,
+    Piece,
+    answer_size,
+    find_form,
+    needs_of,
+)
 from zajil.read.imap.context import Context
 from zajil.read.imap.flags import change
 from zajil.read.imap.selected_mailbox import SelectedMailbox
@@ -26,9 +35,12 @@ from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.message_changes import FlagMode
 from zajil.store.mail.messages import Message, get_messages, open_message, open_messages
+from zajil.store.mail.summaries import ImapForms, find_imap_forms
 
 _ROWS = 200
 """Messages looked up at a time."""
+_ROWS_WITH_FORMS = 100
+"""The same with what their summaries have ready, up to ``read.indexer.MAX_FORM`` of each."""
 _SMALL = 262_144
 """Bytes of a message that is read in one go with others."""
 _TOGETHER = 1 << 20
@@ -44,10 +56,12 @@ async def fetch(context: Context, command: Fetch) -> Completion:
     box = view.mailbox.mailbox_id
     uids = view.choose(command.numbers, uid=command.uid)
     needs = needs_of(command.items)
+    kinds = [item.value for item in command.items if item in FORMS]
+    rows = _ROWS_WITH_FORMS if kinds else _ROWS
     sent = 0
-    for start in range(0, len(uids), _ROWS):
-        wanted = uids[start : start + _ROWS]
-        found = await context.read(lambda conn: get_messages(conn, box, wanted))  # noqa: B023
+    for start in range(0, len(uids), rows):
+        wanted = uids[start : start + rows]
+        found, forms = await context.read(lambda conn: _look_up(conn, box, wanted, kinds))  # noqa: B023
         marked: frozenset[Uid] = frozenset()
         if needs.seen and not view.read_only:
             found, marked = await _mark_seen(context, found)
@@ -55,12 +69,20 @@ async def fetch(context: Context, command: Fetch) -> Completion:
             # These rows may be newer than the view: what it did not name yet is named first.
             for line in view.new_keywords(one.flags for one in found):
                 context.engine.untagged(line)
-        answer = _Answer(view, command.items, needs, marked)
+        answer = _Answer(view, command.items, needs, marked, forms)
         for portion in _portions(found, answer):
             sent += await _send(context, portion, answer)
     if sent < len(uids):
         return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
     return Completion("OK", "messages are fetched")
+
+
+def _look_up(
+    conn: Snapshot, box: MailboxId, uids: Sequence[Uid], kinds: Sequence[str]
+) -> tuple[list[Message], dict[BlobId, ImapForms]]:
+    """Return messages, and of their summaries what is asked for. Runs in a reader thread."""
+    found = get_messages(conn, box, uids)
+    return found, find_imap_forms(conn, [one.blob_id for one in found], kinds) if kinds else {}
 
 
 async def _mark_seen(
@@ -84,6 +106,19 @@ class _Answer:
     needs: Needs
     marked: frozenset[Uid]
     """Messages that became ``\\Seen`` by this command."""
+    forms: dict[BlobId, ImapForms]
+    """What the summaries of the messages have ready."""
+
+    def reads(self, message: Message) -> Needs:
+        """Return what has to be read of this message."""
+        if message.blob_id not in self.forms:
+            return self.needs
+        return needs_of(self.left(message))
+
+    def left(self, message: Message) -> list[FetchItem]:
+        """Return the items that the summary of this message does not have ready."""
+        forms = self.forms.get(message.blob_id)
+        return [item for item in self.items if find_form(forms, item) is None]
 
     def is_short(self, message: Message) -> bool:
         """Whether the answer about this message may be made together with others."""
@@ -92,6 +127,7 @@ class _Answer:
     def write(self, message: Message, content: Content | None) -> Iterator[Piece]:
         """Write the response for one message, in pieces, each when it is asked for."""
         view, wanted = self.view, list(self.items)
+        forms = self.forms.get(message.blob_id)
         yield b"* %d FETCH (" % (view.number_of(message.uid) or 0)
         if message.uid in self.marked and Attribute.FLAGS not in wanted:
             # Changed by being read (RFC 3501 section 6.4.5); first, where clients look.
@@ -108,22 +144,29 @@ class _Answer:
                     yield b"INTERNALDATE " + format_date_time(message.received_at_ms)
                 case Attribute.SIZE:
                     yield b"RFC822.SIZE %d" % message.size
+                case Attribute() if (form := find_form(forms, item)) is not None:
+                    yield item.value.encode("ascii") + b" " + form
                 case _ if content is not None:
                     yield from content.write(item)
         yield b")\r\n"
 
 
 def _portions(found: Sequence[Message], answer: _Answer) -> Iterator[list[Message]]:
-    """Cut into what is read in one turn: short answers together, a long one alone."""
+    """Cut into what is read in one turn: short answers together, a long one alone.
+
+    Messages that need not be read are not mixed with those that must.
+    """
     portion: list[Message] = []
-    size = 0
+    size, was_read = 0, False
     for message in found:
-        alone = answer.needs.content and not answer.is_short(message)
-        if portion and answer.needs.content and (alone or size + message.size > _TOGETHER):
+        is_read = answer.reads(message).content
+        alone = is_read and not answer.is_short(message)
+        is_full = is_read and (alone or size + message.size > _TOGETHER)
+        if portion and (is_full or is_read is not was_read):
             yield portion
             portion, size = [], 0
         portion.append(message)
-        size += message.size
+        size, was_read = size + message.size, is_read
         if alone:
             yield portion
             portion, size = [], 0
@@ -133,9 +176,15 @@ def _portions(found: Sequence[Message], answer: _Answer) -> Iterator[list[Messag
 
 async def _send(context: Context, portion: list[Message], answer: _Answer) -> int:
     """Send the responses for some messages; give how many were still there."""
-    if not answer.needs.content:
+    if not answer.reads(portion[0]).content:
+        size = 0
         for one in portion:
-            context.engine.untagged(_join(answer.write(one, None)))
+            written = _join(answer.write(one, None))
+            context.engine.untagged(written)
+            size += len(written)
+            if size >= _ANSWER:
+                await context.connection.flush()
+                size = 0
         await context.connection.flush()
         return len(portion)
     if not answer.is_short(portion[0]):
@@ -166,7 +215,7 @@ def _write_turn(
             lines.append(None)
             continue
         with reader:
-            content = Content(reader, answer.needs, None)
+            content = Content(reader, answer.reads(message), None)
             line = _join(answer.write(message, content), content)
         lines.append(line)
         size += len(line)
@@ -177,7 +226,7 @@ def _write_turn(
 
 async def _send_long(context: Context, message: Message, answer: _Answer) -> int:
     """Send one response in pieces; hold the message's file, not a snapshot, while they are read."""
-    blobs, needs = context.store.blobs, answer.needs
+    blobs, needs = context.store.blobs, answer.reads(message)
     try:
         reader = await context.read(lambda conn: open_message(conn, blobs, message))
     except NoSuchBlob:
@@ -188,7 +237,7 @@ async def _send_long(context: Context, message: Message, answer: _Answer) -> int
 
         def prepare() -> Content:
             content = Content(reader, needs, known)
-            content.write_structures(answer.items)
+            content.write_structures(answer.left(message))
             return content
 
         content = await context.work(prepare)

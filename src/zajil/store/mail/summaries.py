@@ -108,11 +108,27 @@ def find_summaries(conn: Connection, blob_ids: Sequence[BlobId]) -> dict[BlobId,
     return found
 
 
-def find_imap_forms(conn: Connection, blob_ids: Sequence[BlobId]) -> dict[BlobId, ImapForms]:
-    """Return what FETCH sends of those blobs that have a summary."""
+def find_imap_forms(
+    conn: Connection, blob_ids: Sequence[BlobId], kinds: Iterable[str]
+) -> dict[BlobId, ImapForms]:
+    """Return what FETCH sends of those blobs that have a summary.
+
+    Args:
+        conn: a snapshot.
+        blob_ids: of messages.
+        kinds: ``ENVELOPE``, ``BODY``, ``BODYSTRUCTURE``: the others are not read.
+    """
+    wanted = set(kinds)
+    query = sa.select(
+        summary.c.blob_id,
+        *[
+            summary.c[name] if kind in wanted else sa.null().label(name)
+            for kind, name in _FORMS.items()
+        ],
+    ).where(summary.c.version == VERSION, summary.c.fault == "")
     found: dict[BlobId, ImapForms] = {}
-    for some in _portions(blob_ids):
-        for row in conn.execute(_FORMS, {"ids_": some}):
+    for some in _portions(dict.fromkeys(blob_ids)):
+        for row in conn.execute(query.where(summary.c.blob_id.in_(some))):
             found[row.blob_id] = ImapForms(row.envelope, row.body, row.body_structure)
     return found
 
@@ -328,13 +344,7 @@ _LISTED = (
     summary.c.message_id,
     summary.c.reference_ids,
 )
-_FORMS = sa.select(
-    summary.c.blob_id, summary.c.envelope, summary.c.body, summary.c.body_structure
-).where(
-    summary.c.blob_id.in_(sa.bindparam("ids_", expanding=True)),
-    summary.c.version == VERSION,
-    summary.c.fault == "",
-)
+_FORMS = {"ENVELOPE": "envelope", "BODY": "body", "BODYSTRUCTURE": "body_structure"}
 _THREADLESS = (
     sa.select(
         message.c.mailbox_id,
