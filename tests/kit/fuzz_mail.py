@@ -40,8 +40,9 @@ from zajil.read.imap.content import Content, answer_size, needs_of
 from zajil.read.imap.search import Matcher
 from zajil.read.imap.search_text import MessageText
 from zajil.read.imap.selected_mailbox import SelectedMailbox
+from zajil.read.indexer import make_summary
 from zajil.read.safe_html import safe_style
-from zajil.read.shown import show_message, summarise
+from zajil.read.shown import show_message
 from zajil.reports.dmarc.mail import (
     ReportMail,
     build_report_mail,
@@ -109,7 +110,8 @@ def _show(data: bytes) -> None:
         show_message(data, load_remote=True)
     for person in shown.senders:
         person.label.encode("utf-8")
-    summarise(data).preview.encode("utf-8")
+    summary = make_summary(BlobId("b"), data)
+    summary.summary.preview.encode("utf-8")
     style = safe_style(data[:200].decode("utf-8", "replace"))
     assert style is None or "url(" not in style
     has_utf8_address(read_fields(data[: split_message(data)[0]]))

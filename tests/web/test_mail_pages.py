@@ -14,7 +14,7 @@ from zajil.store.engine.open import Store
 from zajil.store.feedback.training import TrainingClaim, claim_training
 from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_changes import CopyMessages, move_messages
-from zajil.store.mail.messages import newest_messages
+from zajil.store.mail.summaries import newest_summaries
 
 
 async def member(site: Site, login: str) -> Browser:
@@ -31,8 +31,8 @@ def role(site: Site, login: str, name: str) -> MailboxId:
 
 
 def uids(site: Site, mailbox_id: MailboxId) -> list[int]:
-    found = site.store.read_now(lambda conn: newest_messages(conn, mailbox_id, 100))
-    return [one.uid for one in found]
+    found = site.store.read_now(lambda conn: newest_summaries(conn, mailbox_id, 100))
+    return [one.uid for one, _ in found]
 
 
 @pytest.mark.parametrize("role_name", ["trash", "archive"])

@@ -14,15 +14,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
-from zajil.core.ids import BlobId
+from zajil.core.ids import BlobId, MailboxId, Uid
 from zajil.imap.body_structure import body_structure
 from zajil.imap.envelope import envelope
 from zajil.message.fields import MAX_FIELDS
-from zajil.message.summary import faulty_summary, summarize, thread_keys
+from zajil.message.summary import Summary, faulty_summary, summarize, thread_keys
 from zajil.message.view import MessageView
 from zajil.store.engine.batch import NEW_MESSAGES
 from zajil.store.engine.dialect import Progress
@@ -30,6 +30,7 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.blobs import Blobs, NoSuchBlob
+from zajil.store.mail.messages import Message, open_message
 from zajil.store.mail.summaries import (
     MAX_TRIES,
     NewSummary,
@@ -38,6 +39,7 @@ from zajil.store.mail.summaries import (
     count_blobs,
     find_after,
     find_waiting,
+    newest_summaries,
     note_tries,
     prune_threads,
     write_summaries,
@@ -52,6 +54,10 @@ _LOOK_SECONDS = 10.0
 """Between two looks at the store when no hint comes."""
 _SETTLE_SECONDS = 0.2
 """From a hint to the look: mail seldom comes alone."""
+_ON_DEMAND = 65_536
+"""Bytes of a message that is read whole when a list needs it and the indexer was not there yet."""
+_HEAD = 32_768
+"""Bytes of a longer one that are read: its header section and the first words."""
 MAX_FORM = 16_384
 """Bytes of an ENVELOPE or BODYSTRUCTURE that are kept; a longer one is made for each FETCH."""
 
@@ -174,6 +180,59 @@ def read_summaries(
             log.exception("cannot summarize a message", blob=one.blob_id)
             found.append(_unreadable(one.blob_id, repr(error)))
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a list of messages, the newest first."""
+
+    lines: tuple[tuple[Message, Summary], ...]
+    new: tuple[NewSummary, ...]
+    """Summaries that were missing, for ``keep_new``."""
+
+
+def read_page(
+    conn: Snapshot, blobs: Blobs, mailbox_id: MailboxId, limit: int, *, before: Uid | None = None
+) -> ListPage:
+    """Read one page of a list; messages without a summary are read.
+
+    For a reader thread.
+
+    Args:
+        conn: a snapshot.
+        blobs: of the store.
+        mailbox_id: of a mailbox that the caller found under its account.
+        limit: most messages.
+        before: only those with a smaller UID; ``None``: from the end.
+    """
+    lines: list[tuple[Message, Summary]] = []
+    new: list[NewSummary] = []
+    for row, found in newest_summaries(conn, mailbox_id, limit, before=before):
+        if found is not None and not found.fault:
+            lines.append((row, found))
+            continue
+        if row.size > _ON_DEMAND:
+            lines.append((row, _read_head(conn, blobs, row)))
+            continue
+        (made,) = read_summaries(conn, blobs, [WaitingBlob(row.blob_id, row.size, 0)])
+        lines.append((row, made.summary))
+        if not made.summary.fault:
+            new.append(made)
+    return ListPage(tuple(lines), tuple(new))
+
+
+def keep_new(store: Store, page: ListPage) -> None:
+    """Write the summaries that were missing, with the next commit; nobody waits for it."""
+    if page.new:
+        store.write_later(write_summaries, page.new)
+
+
+def _read_head(conn: Snapshot, blobs: Blobs, row: Message) -> Summary:
+    try:
+        with open_message(conn, blobs, row) as reader:
+            return summarize(MessageView.from_bytes(reader.read_at(0, _HEAD)))
+    except (NoSuchBlob, StoreUnavailable) as error:
+        return faulty_summary(str(error))
 
 
 def make_summary(blob_id: BlobId, data: bytes) -> NewSummary:

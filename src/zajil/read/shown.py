@@ -81,31 +81,6 @@ def show_message(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageSummary:
-    """What one line of a list of messages shows."""
-
-    subject: str
-    senders: tuple[Person, ...]
-    to: tuple[Person, ...]
-    date_ms: int | None
-    preview: str
-    has_attachments: bool
-
-
-def summarise(data: bytes) -> MessageSummary:
-    """Read a message for a list; the start of it is enough for all but the attachments."""
-    view = MessageView.from_bytes(data)
-    return MessageSummary(
-        subject=one_line(view.subject),
-        senders=view.senders,
-        to=view.to,
-        date_ms=view.date_ms,
-        preview=view.preview,
-        has_attachments=bool(view.attachments),
-    )
-
-
 def _paragraphs(view: MessageView) -> tuple[Paragraph, ...]:
     paragraphs: list[Paragraph] = []
     for piece in view.alternatives("text/plain"):

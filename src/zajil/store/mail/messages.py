@@ -193,24 +193,6 @@ def get_messages(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -
     return found
 
 
-def newest_messages(
-    conn: Connection, mailbox_id: MailboxId, limit: int, *, before: Uid | None = None
-) -> list[Message]:
-    """Give the newest messages, newest first: one page of a list.
-
-    Args:
-        conn: a snapshot.
-        mailbox_id: of a mailbox that the caller found under its account.
-        limit: most that are given.
-        before: only those with a smaller UID; ``None``: from the end.
-    """
-    query = sa.select(message).where(message.c.mailbox_id == mailbox_id)
-    if before is not None:
-        query = query.where(message.c.uid < before)
-    rows = conn.execute(query.order_by(message.c.uid.desc()).limit(limit))
-    return [read_message_row(row) for row in rows]
-
-
 def get_flags(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[MessageFlags]:
     """Give the flags of those of the messages that are still there, ascending."""
     found: list[MessageFlags] = []

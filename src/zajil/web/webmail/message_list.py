@@ -13,10 +13,10 @@ from starlette.responses import RedirectResponse, Response
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.login.account import Account
 from zajil.message.header_view import Person
-from zajil.read.shown import MessageSummary, summarise
+from zajil.message.summary import Summary
+from zajil.read.indexer import ListPage, keep_new, read_page
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
@@ -26,7 +26,7 @@ from zajil.store.mail.message_changes import (
     expunge_messages,
     move_messages,
 )
-from zajil.store.mail.messages import Message, newest_messages, open_message
+from zajil.store.mail.messages import Message
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import local_path
@@ -35,8 +35,6 @@ from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes, number_in_path, 
 _PAGE = 50
 _MOST_PEOPLE = 3
 """Names in one line of the list."""
-_HEAD_SIZE = 32_768
-"""Bytes of a letter that a list reads: its header section and the first words."""
 
 _FLAGS = {
     "seen": (FlagMode.ADD, "\\Seen"),
@@ -82,18 +80,21 @@ class MessageList:
         mailbox_id = MailboxId(number_in_path(request, "mailbox_id"))
         number = read_number(request.query_params.get("before"))
         before = Uid(number) if number is not None else None
-        boxes, current, letters, older = await self._store.read(
+        boxes, current, page = await self._store.read(
             lambda conn: self._load(conn, account.account_id, mailbox_id, before),
             account.account_id,
         )
+        keep_new(self._store, page)
+        is_outgoing = current.role in ("sent", "drafts")
+        shown = page.lines[:_PAGE]
         done = self._notices.read(request)
         response = self._pages.render(
             visitor,
             "letters.html",
             boxes=boxes,
             current=current,
-            letters=letters,
-            older=older,
+            letters=[_line(row, summary, is_outgoing=is_outgoing) for row, summary in shown],
+            older=shown[-1][0].uid if len(page.lines) > _PAGE else None,
             is_later=before is not None,
             done=done,
         )
@@ -146,27 +147,17 @@ class MessageList:
 
     def _load(
         self, conn: Any, account_id: AccountId, mailbox_id: MailboxId, before: Uid | None
-    ) -> tuple[Boxes, Box, list[ListedMessage], Uid | None]:
+    ) -> tuple[Boxes, Box, ListPage]:
         boxes = load_boxes(conn, account_id)
         current = boxes.get(mailbox_id)
         if current is None:
             raise HTTPException(404)
-        found = newest_messages(conn, mailbox_id, _PAGE + 1, before=before)
-        shown = found[:_PAGE]
-        outgoing = current.role in ("sent", "drafts")
-        letters = [_letter(one, self._summary(conn, one), outgoing) for one in shown]
-        return boxes, current, letters, shown[-1].uid if len(found) > _PAGE else None
-
-    def _summary(self, conn: Any, found: Message) -> MessageSummary:
-        try:
-            with open_message(conn, self._store.blobs, found) as reader:
-                return summarise(reader.read_at(0, _HEAD_SIZE))
-        except NoSuchBlob:
-            return summarise(b"")
+        page = read_page(conn, self._store.blobs, mailbox_id, _PAGE + 1, before=before)
+        return boxes, current, page
 
 
-def _letter(found: Message, summary: MessageSummary, outgoing: bool) -> ListedMessage:
-    people = summary.to if outgoing else summary.senders
+def _line(found: Message, summary: Summary, *, is_outgoing: bool) -> ListedMessage:
+    people = summary.to if is_outgoing else summary.senders
     return ListedMessage(
         uid=found.uid,
         received_at_ms=found.received_at_ms,
