@@ -212,6 +212,8 @@ REASONS = (
     mark("peer closed"),
     mark("timeout"),
     mark("shutdown"),
+    mark("credentials changed"),
+    mark("command before the greeting"),
     mark("too many errors"),
     mark("bytes after STARTTLS"),
     mark("connection lost: {error}"),
