@@ -40,7 +40,10 @@ def submit(
                 store,
                 login,
                 offer=Capabilities(
-                    HOSTNAME, 1 << 25, starttls=True, auth_mechanisms=login.mechanisms
+                    hostname=HOSTNAME,
+                    max_message_size=1 << 25,
+                    starttls=True,
+                    auth_mechanisms=login.mechanisms,
                 ),
                 signer=make_signer(store, "south.test"),
                 limits=limits or LimitOptions(),

@@ -287,7 +287,7 @@ def hold_again(tx: Connection, account_ids: Sequence[AccountId]) -> list[None]:
 
 @pytest.mark.parametrize(("score", "refused"), [(14.9, False), (15.0, True)])
 def test_what_looks_like_the_work_of_a_worm_is_refused(score: float, refused: bool) -> None:
-    checked = Checked(Verdict(Action.JUNK, score, ()), b"", [], ())
+    checked = Checked(verdict=Verdict(Action.JUNK, score, ()), results=b"", forged=[], events=())
     assert looks_like_abuse(checked, Thresholds()) is refused
 
 

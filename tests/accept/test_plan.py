@@ -25,7 +25,9 @@ ASKED_BEFORE = RecipientOptions(Notify.FAILURE, "rfc822;team@north.test")
 def account(number: int) -> AccountEntry:
     address = parse_address(f"u{number}@north.test")
     inbox, junk = MailboxId(number * 10), MailboxId(number * 10 + 1)
-    return AccountEntry(AccountId(number), address, inbox, junk, True)
+    return AccountEntry(
+        account_id=AccountId(number), address=address, inbox=inbox, junk=junk, active=True
+    )
 
 
 def plan(

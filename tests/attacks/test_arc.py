@@ -30,7 +30,7 @@ def verify(header: str) -> tuple[ArcFound, int]:
 
     def answer(question: Question) -> Answer:
         asked.append(question)
-        return Answer(question, Outcome.NO_NAME)
+        return Answer(question=question, outcome=Outcome.NO_NAME)
 
     raw = header.encode()
     fields = read_fields(raw)

@@ -36,7 +36,7 @@ def verify_in_time(message: bytes, text: str = "") -> tuple[tuple[DkimFound, ...
 
     def answer(question: Question) -> Answer:
         asked.append(question)
-        return Answer(question, Outcome.FOUND, (text or record_of(KEY),))
+        return Answer(question=question, outcome=Outcome.FOUND, values=(text or record_of(KEY),))
 
     began = time.process_time()
     end, start = split_message(message)

@@ -19,7 +19,15 @@ REJECT = {"_dmarc.bank.test": {"TXT": ["v=DMARC1; p=reject"]}}
 
 
 def signature(domain: str) -> DkimFound:
-    return DkimFound(domain, "s", "rsa-sha256", f"@{domain}", "pass", "", covers_from=True)
+    return DkimFound(
+        domain=domain,
+        selector="s",
+        algorithm="rsa-sha256",
+        identity=f"@{domain}",
+        result="pass",
+        reason="",
+        covers_from=True,
+    )
 
 
 def count_questions(query: DmarcQuery, text: str | None) -> int:
@@ -28,8 +36,8 @@ def count_questions(query: DmarcQuery, text: str | None) -> int:
     def answer(question: Question) -> Answer:
         asked.append(question)
         if text is None:
-            return Answer(question, Outcome.NO_NAME)
-        return Answer(question, Outcome.FOUND, (text,))
+            return Answer(question=question, outcome=Outcome.NO_NAME)
+        return Answer(question=question, outcome=Outcome.FOUND, values=(text,))
 
     began = time.process_time()
     run_flow_on_answers(check_dmarc(query), answer)

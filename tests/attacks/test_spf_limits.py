@@ -48,7 +48,12 @@ def always(text: str, **others: tuple[str, ...]) -> Callable[[Question], Answer]
 
     def answer(question: Question) -> Answer:
         values = (text,) if question.type == "TXT" else others.get(question.type, ())
-        return Answer(question, Outcome.FOUND if values else Outcome.NO_NAME, values, 60)
+        return Answer(
+            question=question,
+            outcome=Outcome.FOUND if values else Outcome.NO_NAME,
+            values=values,
+            ttl_seconds=60,
+        )
 
     return answer
 
@@ -83,7 +88,7 @@ def test_an_explanation_does_not_overflow() -> None:
 def explain(words: str) -> SpfFound:
     def answer(question: Question) -> Answer:
         text = "v=spf1 -all exp=why.test" if question.name == DOMAIN else words
-        return Answer(question, Outcome.FOUND, (text,), 60)
+        return Answer(question=question, outcome=Outcome.FOUND, values=(text,), ttl_seconds=60)
 
     found, asked = check(answer)
     assert len(asked) <= 3 + MAX_NAMES

@@ -92,13 +92,19 @@ def dkim(
     result: str = "pass", *, covers_from: bool = True, signed_size: int | None = None
 ) -> DkimFound:
     return DkimFound(
-        "mail.south.test", "s", "ed25519-sha256", "@mail.south.test", result, "",
-        covers_from=covers_from, signed_size=signed_size,
-    )  # fmt: skip
+        domain="mail.south.test",
+        selector="s",
+        algorithm="ed25519-sha256",
+        identity="@mail.south.test",
+        result=result,
+        reason="",
+        covers_from=covers_from,
+        signed_size=signed_size,
+    )
 
 
 def dmarc(result: str) -> DmarcFound:
-    return DmarcFound(result, "south.test", "")
+    return DmarcFound(result=result, domain="south.test", reason="")
 
 
 @pytest.mark.parametrize(

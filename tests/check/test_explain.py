@@ -10,7 +10,7 @@ THRESHOLDS = Thresholds()
 
 
 def reason(name: str, weight: float, demands: Action | None = None) -> Reason:
-    return Reason(name, weight, "A sentence.", demands)
+    return Reason(signal=name, weight=weight, template="A sentence.", demands=demands)
 
 
 def test_a_clean_mail_is_so_far_from_junk() -> None:

@@ -189,7 +189,9 @@ def test_an_answer_that_comes_in_time_is_taken() -> None:
         async def resolve(asked: Question) -> Answer:
             return await soon
 
-        asyncio.get_running_loop().call_soon(soon.set_result, Answer(question, Outcome.NO_NAME))
+        asyncio.get_running_loop().call_soon(
+            soon.set_result, Answer(question=question, outcome=Outcome.NO_NAME)
+        )
         return await Deadline(resolve).resolve(question)
 
     assert asyncio.run(main()).outcome is Outcome.NO_NAME

@@ -6,7 +6,7 @@ LIMITS = Thresholds(junk=5.0)
 
 
 def reason(weight: float, demands: Action | None = None) -> Reason:
-    return Reason(f"test.{weight}", weight, "A sentence.", demands)
+    return Reason(signal=f"test.{weight}", weight=weight, template="A sentence.", demands=demands)
 
 
 def test_without_a_bad_signal_a_mail_lies_in_inbox() -> None:
@@ -33,11 +33,16 @@ def test_the_hardest_demand_settles_it() -> None:
 
 
 def proof(weight: float) -> Reason:
-    return Reason("scan.proof", weight, "A proven lie.", is_proof=True)
+    return Reason(signal="scan.proof", weight=weight, template="A proven lie.", is_proof=True)
 
 
 def policy() -> Reason:
-    return Reason("dmarc.reject", 5.0, "Its domain asks to refuse it.", asks_refusal=True)
+    return Reason(
+        signal="dmarc.reject",
+        weight=5.0,
+        template="Its domain asks to refuse it.",
+        asks_refusal=True,
+    )
 
 
 def test_a_high_sum_refuses_only_with_a_proof() -> None:
@@ -55,5 +60,8 @@ def test_a_policy_alone_never_refuses() -> None:
 
 
 def test_what_the_policy_rests_on_is_no_sign_beside_it() -> None:
-    same = [Reason(f"{name}.fail", 3.0, "A sentence.") for name in ("spf", "dkim", "arc", "dmarc")]
+    same = [
+        Reason(signal=f"{name}.fail", weight=3.0, template="A sentence.")
+        for name in ("spf", "dkim", "arc", "dmarc")
+    ]
     assert decide([policy(), *same], LIMITS).action is Action.JUNK

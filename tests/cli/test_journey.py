@@ -39,7 +39,17 @@ def test_a_refused_mail_is_found_and_told(run: Run, store: Store) -> None:
     events = (MailRefused(NOW_MS, reply),)
     store.write_now(
         record_refused,
-        RefusedMail(MAIL, SESSION, NOW_MS, sender, "", "<1@x>", 5, ((recipient, reply),), events),
+        RefusedMail(
+            mail_id=MAIL,
+            session_id=SESSION,
+            at_ms=NOW_MS,
+            reverse_path=sender,
+            header_from="",
+            message_id="<1@x>",
+            size=5,
+            recipients=((recipient, reply),),
+            events=events,
+        ),
     )
     for arguments in (
         ("--from", "a@elsewhere.test"),

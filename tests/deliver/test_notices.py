@@ -362,9 +362,9 @@ def later(
     """Edit an intake: a copy for amal that waits."""
     entry = make_account(store, "amal@north.test")
     copy = LocalCopy(
-        entry.address,
-        entry.account_id,
-        (Place(entry.inbox, mailbox),),
+        recipient=entry.address,
+        account_id=entry.account_id,
+        places=(Place(entry.inbox, mailbox),),
         options=RecipientOptions(notify),
         wait=WaitReason(due_ms, due_ms + 120 * HOUR_MS),
     )

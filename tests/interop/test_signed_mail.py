@@ -39,7 +39,14 @@ def sent(tmp_path: Path) -> tuple[bytes, dict[str, str]]:
     make_signer(store, "south.test")
     # OpenDKIM takes no signature from the future: a full second is cut off.
     signer = Signer(Keyring(store), FakeClock(int(time.time() - 1) * 1000))
-    who = Account(amal.account_id, "amal", amal.address, (amal.address,), "Amal", False)
+    who = Account(
+        account_id=amal.account_id,
+        login="amal",
+        address=amal.address,
+        addresses=(amal.address,),
+        display_name="Amal",
+        admin=False,
+    )
 
     async def run() -> bytes:
         async with running(store):

@@ -9,7 +9,14 @@ from zajil.keys.lookup import look_for_record
 from zajil.keys.record import record_value
 from zajil.store.people.dkim_keys import DkimKeyRow, KeyState
 
-ROW = DkimKeyRow("north.test", "ed-1", "ed25519-sha256", KeyState.PUBLISHED, bytes(32), 0)
+ROW = DkimKeyRow(
+    domain="north.test",
+    selector="ed-1",
+    algorithm="ed25519-sha256",
+    state=KeyState.PUBLISHED,
+    public_key=bytes(32),
+    created_ms=0,
+)
 NAME = "ed-1._domainkey.north.test"
 RIGHT = record_value(ROW)
 

@@ -21,7 +21,14 @@ def row(
     state: KeyState = KeyState.ACTIVE,
     public_key: bytes = ED,
 ) -> DkimKeyRow:
-    return DkimKeyRow("north.test", "ed-1", algorithm, state, public_key, 0)
+    return DkimKeyRow(
+        domain="north.test",
+        selector="ed-1",
+        algorithm=algorithm,
+        state=state,
+        public_key=public_key,
+        created_ms=0,
+    )
 
 
 def strings_of(text: str) -> tuple[bytes, ...]:

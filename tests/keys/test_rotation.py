@@ -27,7 +27,14 @@ def key(
 ) -> DkimKeyRow:
     """Make a key that came into its state on a day."""
     at_ms = at * DAY
-    row = DkimKeyRow("north.test", selector, algorithm, state, b"", at_ms)
+    row = DkimKeyRow(
+        domain="north.test",
+        selector=selector,
+        algorithm=algorithm,
+        state=state,
+        public_key=b"",
+        created_ms=at_ms,
+    )
     found_ms = None if found is None else found * DAY
     match state:
         case KeyState.PUBLISHED:

@@ -22,7 +22,11 @@ def account(number: int, text: str, *, active: bool = True) -> AccountEntry:
     """Make an account; its mailboxes have numbers that tell whose they are."""
     own = parse_address(text)
     return AccountEntry(
-        AccountId(number), own, MailboxId(number * 10), MailboxId(number * 10 + 1), active
+        account_id=AccountId(number),
+        address=own,
+        inbox=MailboxId(number * 10),
+        junk=MailboxId(number * 10 + 1),
+        active=active,
     )
 
 

@@ -120,7 +120,7 @@ def _verify(data: bytes) -> None:
 
         def answer(question: Question, held: tuple[str, ...] | None = held) -> Answer:
             outcome = Outcome.FAILED if held is None else Outcome.FOUND
-            return Answer(question, outcome, held or ())
+            return Answer(question=question, outcome=outcome, values=held or ())
 
         found = run_flow_on_answers(verify_dkim(data[:end], fields, whole, NOW_S), answer)
         assert {one.result for one in found} <= RESULTS

@@ -54,7 +54,7 @@ def _dns_flow(data: bytes) -> None:
         odd = sum(data[:8])  # not of its length: more of the same is answered alike
         outcome = list(Outcome)[odd % len(Outcome)] if odd % 3 == 0 else Outcome.FOUND
         held = tuple(values) if outcome is Outcome.FOUND else ()
-        return Answer(question, outcome, held, 300)
+        return Answer(question=question, outcome=outcome, values=held, ttl_seconds=300)
 
     flow = find_hosts("a.test", own_hostname="mx.north.test", random=CountingRandom())
     assert isinstance(run_flow_on_answers(flow, answer), Hosts | NoRoute)

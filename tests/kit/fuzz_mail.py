@@ -135,14 +135,30 @@ def _match(data: bytes) -> None:
     uids = array("I", [1, 5, 9])
     nobody: Any = None
     view = SelectedMailbox(
-        nobody, True, uids, ModSeq(1), Uid(10), {}, lambda: None, array("I", [9])
+        mailbox=nobody,
+        read_only=True,
+        uids=uids,
+        modseq=ModSeq(1),
+        uid_next=Uid(10),
+        keywords={},
+        unsubscribe=lambda: None,
+        recent=array("I", [9]),
     )
     with suppress(BadSyntax):
         key = parse_search(Scanner(data))
         matcher = Matcher(view, key)
         flags = frozenset({"\\Seen", "$Junk"})
         rows = [
-            Message(Uid(uid), ModSeq(1), flags, NOON_MS, 1 << uid, BlobId(""), None, b"")
+            Message(
+                uid=Uid(uid),
+                modseq=ModSeq(1),
+                flags=flags,
+                received_at_ms=NOON_MS,
+                size=1 << uid,
+                blob_id=BlobId(""),
+                mail_id=None,
+                prefix=b"",
+            )
             for uid in matcher.by_number(uids)
         ]
         while rows:
@@ -197,24 +213,28 @@ def _return(data: bytes) -> None:
         write_final_fields(path, path)
         action = "delayed" if len(data) % 3 == 0 else "failed"
         report = DeliveryReport(
-            "mx.north.test",
-            NOON_MS,
-            text if original else None,
-            path,
-            (
+            reporting_mta="mx.north.test",
+            arrival_date_ms=NOON_MS,
+            original_envelope_id=text if original else None,
+            reverse_path=path,
+            recipients=(
                 RecipientReport(
-                    *(path, cast(Any, action), "5.1.1", "mx.far.test", diagnostic),
-                    "No such mailbox.",
-                    original,
+                    address=path,
+                    action=cast(Any, action),
+                    status="5.1.1",
+                    remote_mta="mx.far.test",
+                    diagnostic=diagnostic,
+                    reason="No such mailbox.",
+                    original_recipient=original,
                 ),
             ),
-            header,
-            "<d@mx.north.test>",
-            NOON_MS,
-            parse_address("postmaster@mx.north.test"),
-            detect_language(header, path),
-            NOON_MS,
-            data if len(data) % 2 else None,
+            header_section=header,
+            message_id="<d@mx.north.test>",
+            date_ms=NOON_MS,
+            dsn_from=parse_address("postmaster@mx.north.test"),
+            language=detect_language(header, path),
+            retry_until_ms=NOON_MS,
+            whole=data if len(data) % 2 else None,
         )
         built = parse_message(build_delivery_report(report))
         assert built.type == "multipart/report"

@@ -121,7 +121,9 @@ def _dmarc(data: bytes) -> None:
         nonlocal asked
         asked += 1
         outcome = list(Outcome)[(odd + asked) % len(Outcome)]
-        return Answer(question, outcome, texts if outcome is Outcome.FOUND else ())
+        return Answer(
+            question=question, outcome=outcome, values=texts if outcome is Outcome.FOUND else ()
+        )
 
     authors = (f"a.b.{texts[0][:300]}", "x.south.test")
     found = run_flow_on_answers(check_dmarc(DmarcQuery(authors)), answer)
@@ -156,7 +158,7 @@ def _arc(data: bytes) -> None:
     """A chain is whole, broken or none, whatever DNS has; we can seal what came in any case."""
 
     def answer(question: Question) -> Answer:
-        return Answer(question, Outcome.NO_NAME)
+        return Answer(question=question, outcome=Outcome.NO_NAME)
 
     header, fields, digests = _load(data)
     found = run_flow_on_answers(verify_arc(header, fields, digests, 1), answer)
@@ -191,7 +193,15 @@ def _policies(data: bytes) -> None:
         "south.test._report._dmarc.far.test": {"TXT": ["v=DMARC1"]},
     }
     signed = [
-        DkimFound(domain, "s", "rsa-sha256", f"@{domain}", result, "", covers_from=True)
+        DkimFound(
+            domain=domain,
+            selector="s",
+            algorithm="rsa-sha256",
+            identity=f"@{domain}",
+            result=result,
+            reason="",
+            covers_from=True,
+        )
         for domain, result in (
             *(("south.test", "pass"), ("b.south.test", "temperror"), ("x.test", "pass")),
             *(("a.south.test", "fail"), ("far.example", "pass")),

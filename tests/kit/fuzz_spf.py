@@ -117,7 +117,12 @@ def _flow(data: bytes) -> None:
             held = [values[turn % len(values)].encode("utf-8", "replace").decode("latin-1")]
         else:
             held = values[:300]
-        return Answer(question, outcome, tuple(held) if outcome is Outcome.FOUND else (), 300)
+        return Answer(
+            question=question,
+            outcome=outcome,
+            values=tuple(held) if outcome is Outcome.FOUND else (),
+            ttl_seconds=300,
+        )
 
     for ip in ("192.0.2.1", "2001:db8::1"):
         query = SpfQuery(ip_address(ip), sender, helo)
@@ -150,7 +155,10 @@ def _peer(data: bytes) -> None:
     values = tuple(data.decode("utf-8", "replace").split("\n")[:256])
     for ip in (ip_address("192.0.2.1"), ip_address("2001:db8::1")):
         found = run_flow_on_answers(
-            check_iprev(ip), lambda question: Answer(question, Outcome.FOUND, values, 300)
+            check_iprev(ip),
+            lambda question: Answer(
+                question=question, outcome=Outcome.FOUND, values=values, ttl_seconds=300
+            ),
         )
         assert found.result in {"pass", "fail", "temperror", "permerror"}
         for reason in helo_reasons(ip, values[0], lambda name: name == "a.test", found.name):
@@ -172,10 +180,15 @@ async def _ask_lists(ip: IPv4Address | IPv6Address, values: tuple[str, ...]) -> 
         if asked % 5 == 0:
             await asyncio.sleep(0)
         if question.name.startswith("1.0.0.127.") and not question.name.endswith("all.test"):
-            return Answer(question, Outcome.NO_NAME)
+            return Answer(question=question, outcome=Outcome.NO_NAME)
         if question.name.endswith("dead.test"):
-            return Answer(question, Outcome.FAILED)
-        return Answer(question, Outcome.FOUND, (*values, "127.0.0.2")[: 5 + asked], 300)
+            return Answer(question=question, outcome=Outcome.FAILED)
+        return Answer(
+            question=question,
+            outcome=Outcome.FOUND,
+            values=(*values, "127.0.0.2")[: 5 + asked],
+            ttl_seconds=300,
+        )
 
     weights = {"a.test": 1.0, "a.test 127.0.0.9": 2.0, "good.test": -1.0, "all.test": 1.0}
     lists = DnsLists({**weights, "dead.test": 1.0}, resolve)

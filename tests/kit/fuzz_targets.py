@@ -124,7 +124,7 @@ def _client_words(folder: Path, load: Callable[[Path], object]) -> tuple[bytes, 
 
 def _offers() -> tuple[Capabilities, ...]:
     every = Capabilities(
-        "mx.north.test",
+        hostname="mx.north.test",
         max_message_size=900,
         starttls=True,
         auth_mechanisms=("PLAIN",),
@@ -134,8 +134,14 @@ def _offers() -> tuple[Capabilities, ...]:
         max_hold_seconds=100,
         clock=FakeClock(),
     )
-    lmtp = Capabilities("mx.north.test", 900, lmtp=True, chunking=True, dsn=True)
-    return every, lmtp, Capabilities("mx.north.test", 900, bare_line_ends=True)
+    lmtp = Capabilities(
+        hostname="mx.north.test", max_message_size=900, lmtp=True, chunking=True, dsn=True
+    )
+    return (
+        every,
+        lmtp,
+        Capabilities(hostname="mx.north.test", max_message_size=900, bare_line_ends=True),
+    )
 
 
 def _smtp_server(data: bytes) -> None:

@@ -66,7 +66,7 @@ class SmtpSink:
     ) -> None:
         self.answer: Answer = answer or (lambda event, session: None)
         self.greeting = greeting or Reply(220, ("sink.test ESMTP",))
-        self.offer = Capabilities("sink.test", 10_000_000)
+        self.offer = Capabilities(hostname="sink.test", max_message_size=10_000_000)
         self.tls: ssl.SSLContext | None = None
         """Set before the first connection, STARTTLS is offered."""
         self.mails: list[SunkMail] = []
@@ -94,7 +94,9 @@ async def smtp_sink(
     """Run a sink on a free port of 127.0.0.1; its connections end with it."""
     sink = SmtpSink(answer=answer, greeting=greeting)
     sink.tls = tls
-    sink.offer = Capabilities("sink.test", max_size, smtputf8=smtputf8, starttls=tls is not None)
+    sink.offer = Capabilities(
+        hostname="sink.test", max_message_size=max_size, smtputf8=smtputf8, starttls=tls is not None
+    )
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SinkSession(sink), "127.0.0.1", 0)
     sink.port = server.sockets[0].getsockname()[1]

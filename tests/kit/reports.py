@@ -43,7 +43,17 @@ BAD_ROW = replace(
     dkim_results=(),
     overrides=(PolicyOverride("local_policy", "it was only suspicious"),),
 )
-POLICY = PublishedPolicy("north.test", "reject", "reject", "reject", "r", "s", "0", "n", "treewalk")
+POLICY = PublishedPolicy(
+    domain="north.test",
+    policy="reject",
+    subdomain_policy="reject",
+    absent_policy="reject",
+    dkim_alignment="r",
+    spf_alignment="s",
+    failure_options="0",
+    testing="n",
+    discovery_method="treewalk",
+)
 REPORT = AggregateReport(
     organization="mx.south.test",
     email="dmarc-reports@south.test",

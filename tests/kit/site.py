@@ -153,13 +153,13 @@ async def visiting(store: Store, **options: Any) -> AsyncIterator[Site]:
         )
         login_service = LoginService(store, clock, os.urandom, free_failures=0)
         services = WebServices(
-            store,
-            login_service,
-            acceptance,
-            clock,
-            os.urandom,
-            WebOptions(**options),
-            "mx.north.test",
+            store=store,
+            login=login_service,
+            acceptance=acceptance,
+            clock=clock,
+            random=os.urandom,
+            options=WebOptions(**options),
+            hostname="mx.north.test",
         )
         yield Site(store, clock, make_web(services))
 

@@ -82,7 +82,12 @@ class Server:
         self.tls_versions: list[str] = []
         self.reasons: asyncio.Queue[str] = asyncio.Queue()
         self.peers: list[Peer] = []
-        offer = Capabilities("mx.example.org", 1_000_000, starttls=starttls, chunking=chunking)
+        offer = Capabilities(
+            hostname="mx.example.org",
+            max_message_size=1_000_000,
+            starttls=starttls,
+            chunking=chunking,
+        )
         self.service = smtp_service(self._make_session, offer, **options)
         self.sock = bind("127.0.0.1:0")
         self.port = self.sock.getsockname()[1]

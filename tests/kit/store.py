@@ -145,8 +145,18 @@ def make_intake(
 
 def _local_copy(entry: AccountEntry) -> LocalCopy:
     prefix = f"Delivered-To: {entry.address}\r\n"
-    return LocalCopy(entry.address, entry.account_id, (Place(entry.inbox, "INBOX"),), prefix=prefix)
+    return LocalCopy(
+        recipient=entry.address,
+        account_id=entry.account_id,
+        places=(Place(entry.inbox, "INBOX"),),
+        prefix=prefix,
+    )
 
 
 def _remote_copy(recipient: Address, at_ms: int) -> RemoteCopy:
-    return RemoteCopy(recipient, recipient.domain, at_ms, at_ms + 432_000_000)
+    return RemoteCopy(
+        recipient=recipient,
+        next_hop=recipient.domain,
+        next_try_ms=at_ms,
+        expires_ms=at_ms + 432_000_000,
+    )

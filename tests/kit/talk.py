@@ -140,7 +140,7 @@ async def talk_to_receiver(
     """Connect to port 25 and say EHLO."""
     context = acceptance_context(store, limits, **more)
     await store.directory.load()
-    offer = offer or Capabilities(HOSTNAME, context.limits.message_size)
+    offer = offer or Capabilities(hostname=HOSTNAME, max_message_size=context.limits.message_size)
     conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
     talk = Talk(conn, SmtpSession(context, slow or SlowAnswers(), PEER, conn, NoConnection()))
     await talk.say("EHLO mx.north.test")
@@ -153,7 +153,9 @@ async def talk_to_lmtp(
     """Connect to the LMTP socket and say LHLO."""
     context = acceptance_context(store, limits, Service.LMTP, **more)
     await store.directory.load()
-    offer = Capabilities(HOSTNAME, context.limits.message_size, lmtp=True, dsn=dsn)
+    offer = Capabilities(
+        hostname=HOSTNAME, max_message_size=context.limits.message_size, lmtp=True, dsn=dsn
+    )
     conn = ServerConnection(offer, Reply(220, (HOSTNAME,)), max_errors=100)
     talk = Talk(conn, LmtpSession(context, SlowAnswers(), PEER, conn, NoConnection()))
     await talk.say("LHLO front.south.test")
@@ -173,7 +175,13 @@ async def talk_to_submission(
     context = acceptance_context(store, service=Service.SUBMISSION, **more)
     await store.directory.load()
     conn = ServerConnection(
-        offer or Capabilities(HOSTNAME, 1 << 20, starttls=True, auth_mechanisms=login.mechanisms),
+        offer
+        or Capabilities(
+            hostname=HOSTNAME,
+            max_message_size=1 << 20,
+            starttls=True,
+            auth_mechanisms=login.mechanisms,
+        ),
         Reply(220, (HOSTNAME,)),
         max_errors=100,
     )

@@ -187,7 +187,7 @@ class _Player:
         max_errors = options.pop("max_errors", 10)
         options.setdefault("max_message_size", 100_000)
         max_commands = options.pop("max_commands", 0)
-        offer = Capabilities("mx.example.org", clock=FakeClock(), **options)
+        offer = Capabilities(hostname="mx.example.org", clock=FakeClock(), **options)
         self.script = script
         self.conn = ServerConnection(
             offer,

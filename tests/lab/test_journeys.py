@@ -15,7 +15,16 @@ SENT, ARRIVED, REPORT = (MailId(letter * 28) for letter in "abc")
 
 def journey(mail_id: MailId, *events: TrackingEvent) -> Journey:
     recorded = tuple(Recorded(None, event) for event in events)
-    return Journey(mail_id, None, "<1@north.test>", "a@north.test", 0, None, (), recorded)
+    return Journey(
+        mail_id=mail_id,
+        parent_mail_id=None,
+        message_id="<1@north.test>",
+        header_from="a@north.test",
+        received_at_ms=0,
+        account_id=None,
+        recipients=(),
+        events=recorded,
+    )
 
 
 def delivered(mail_id: str) -> RecipientDelivered:

@@ -15,7 +15,16 @@ from zajil.operations.setup import SetupPlan, set_up
 
 
 def test_a_new_key_is_found_at_once(tmp_path: Path) -> None:
-    plan = SetupPlan("north.test", tmp_path / "mail", None, None, None, None, None, None)
+    plan = SetupPlan(
+        domain="north.test",
+        folder=tmp_path / "mail",
+        hostname=None,
+        admin=None,
+        login=None,
+        password=None,
+        user=None,
+        store_url=None,
+    )
     configuration = load_configuration(set_up(plan, SystemClock(), os.urandom).configuration)
     keys = LabKeys()
     keys.add("north.test", configuration)

@@ -11,10 +11,10 @@ from zajil.mailauth.dmarc_record import parse_dmarc_record
 
 RECORD = parse_dmarc_record("v=DMARC1; p=reject")
 PASSED = DmarcFound(
-    "pass",
-    "a.south.test",
-    "",
-    "reject",
+    result="pass",
+    domain="a.south.test",
+    reason="",
+    policy="reject",
     organizational_domain="south.test",
     record_domain="south.test",
     record=RECORD,

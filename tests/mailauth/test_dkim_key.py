@@ -120,6 +120,7 @@ def test_many_records_are_not_all_tried() -> None:
     """Attack: a name with a thousand keys, each of which would be checked."""
     texts = tuple(f"p={made(1024)}; n={number}" for number in range(1000))
     found = run_flow_on_answers(
-        find_key("north.test", "r"), lambda question: Answer(question, Outcome.FOUND, texts)
+        find_key("north.test", "r"),
+        lambda question: Answer(question=question, outcome=Outcome.FOUND, values=texts),
     )
     assert len(found.records) == 4

@@ -19,7 +19,15 @@ def spf(domain: str, result: str = "pass") -> SpfFound:
 
 
 def dkim(domain: str, result: str = "pass") -> DkimFound:
-    return DkimFound(domain, "s", "rsa-sha256", f"@{domain}", result, "", covers_from=True)
+    return DkimFound(
+        domain=domain,
+        selector="s",
+        algorithm="rsa-sha256",
+        identity=f"@{domain}",
+        result=result,
+        reason="",
+        covers_from=True,
+    )
 
 
 def check(
@@ -256,7 +264,11 @@ def test_no_answer_makes_it_raise_or_go_on_forever(
     def answer(question: Question) -> Answer:
         asked.append(question)
         outcome, texts = answers.pop() if answers else (Outcome.NO_NAME, [])
-        return Answer(question, outcome, tuple(texts) if outcome is Outcome.FOUND else ())
+        return Answer(
+            question=question,
+            outcome=outcome,
+            values=tuple(texts) if outcome is Outcome.FOUND else (),
+        )
 
     names = st.sampled_from(["a.b.c.d.example.com", "example.com", "com", "x.example.com", "é", ""])
     authors = tuple(data.draw(st.lists(names, max_size=6)))

@@ -14,9 +14,9 @@ def test_a_record_as_people_publish_it() -> None:
         "rua=mailto:a@north.test,mailto:b@south.test; ruf=mailto:c@north.test"
     )
     assert record == DmarcRecord(
-        "reject",
-        "quarantine",
-        "none",
+        policy="reject",
+        subdomain_policy="quarantine",
+        absent_policy="none",
         strict_dkim=True,
         report_to=("mailto:a@north.test", "mailto:b@south.test"),
         failure_to=("mailto:c@north.test",),

@@ -206,7 +206,12 @@ def test_questions_are_counted_over_includes() -> None:
     def answer(question: Question) -> Answer:
         asked.append(question)
         texts = tuple(zone.get(question.name, {}).get(question.type, ()))
-        return Answer(question, Outcome.FOUND if texts else Outcome.NO_NAME, texts, 60)
+        return Answer(
+            question=question,
+            outcome=Outcome.FOUND if texts else Outcome.NO_NAME,
+            values=texts,
+            ttl_seconds=60,
+        )
 
     query = SpfQuery(ip_address("192.0.2.1"), "a@south.test", "x.test")
     found = run_flow_on_answers(check_spf(query), answer)
@@ -285,7 +290,10 @@ def test_a_macro_makes_no_name_longer_than_a_name() -> None:
     def answer(question: Question) -> Answer:
         asked.append(question.name)
         return Answer(
-            question, Outcome.FOUND, (text,) if question.type == "TXT" else ("127.0.0.2",), 60
+            question=question,
+            outcome=Outcome.FOUND,
+            values=(text,) if question.type == "TXT" else ("127.0.0.2",),
+            ttl_seconds=60,
         )
 
     run_flow_on_answers(
@@ -348,7 +356,7 @@ def test_no_answer_raises(
         count += 1
         if question.type == "TXT" and count % 3 == 1:
             values = [text]
-        return Answer(question, outcome, tuple(values), 60)
+        return Answer(question=question, outcome=outcome, values=tuple(values), ttl_seconds=60)
 
     query = SpfQuery(ip_address("2001:db8::1"), sender + "@south.test", helo)
     found = run_flow_on_answers(check_spf(query), answer)

@@ -45,27 +45,32 @@ def answer_from_suite(zone: ZoneData, question: Question, depth: int = 0) -> Ans
     records = zone.get(question.name)
     if records is None:
         outcome = Outcome.FAILED if question.name.startswith("error.") else Outcome.NO_NAME
-        return Answer(question, outcome)
+        return Answer(question=question, outcome=outcome)
     own_spf = [one for one in records if isinstance(one, dict) and "TXT" in one]
     values: list[str] = []
     for record in records:
         if record == "TIMEOUT":
             if values:
                 break
-            return Answer(question, Outcome.FAILED, detail="timeout")
+            return Answer(question=question, outcome=Outcome.FAILED, detail="timeout")
         ((kind, value),) = record.items()
         if kind == "CNAME" and question.type != "CNAME" and depth < 8:
             alias = answer_from_suite(zone, Question(value.lower(), question.type), depth + 1)
-            return Answer(question, alias.outcome, alias.values)
+            return Answer(question=question, outcome=alias.outcome, values=alias.values)
         if kind == "SPF" and not own_spf:
             kind = "TXT"  # the suite was written when there were two types
         if kind != question.type:
             continue
         if value == "TIMEOUT":
-            return Answer(question, Outcome.FAILED, detail="timeout")
+            return Answer(question=question, outcome=Outcome.FAILED, detail="timeout")
         if value != "NONE":
             values.append(_presentation(kind, value))
-    return Answer(question, Outcome.FOUND if values else Outcome.NO_RECORDS, tuple(values), 60)
+    return Answer(
+        question=question,
+        outcome=Outcome.FOUND if values else Outcome.NO_RECORDS,
+        values=tuple(values),
+        ttl_seconds=60,
+    )
 
 
 def _presentation(kind: str, value: Any) -> str:

@@ -25,12 +25,12 @@ from zajil.message.parse import parse_message
 AMAL = parse_address("amal@north.test")
 SALMA = parse_address("سلمى@زاجل.test")
 FAILED = RecipientReport(
-    parse_address("nobody@south.test"),
-    "failed",
-    "5.1.1",
-    "mx.south.test",
-    "550 5.1.1 no such user",
-    "There is nobody with this address.",
+    address=parse_address("nobody@south.test"),
+    action="failed",
+    status="5.1.1",
+    remote_mta="mx.south.test",
+    diagnostic="550 5.1.1 no such user",
+    reason="There is nobody with this address.",
 )
 REPORT = DeliveryReport(
     reporting_mta="mx.north.test",

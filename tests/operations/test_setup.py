@@ -35,7 +35,16 @@ def plan(
     password: str | None = None,
     store_url: str | None = None,
 ) -> SetupPlan:
-    return SetupPlan(domain, folder, hostname, admin, login, password, None, store_url)
+    return SetupPlan(
+        domain=domain,
+        folder=folder,
+        hostname=hostname,
+        admin=admin,
+        login=login,
+        password=password,
+        user=None,
+        store_url=store_url,
+    )
 
 
 def run(wanted: SetupPlan) -> SetupResult:

@@ -141,7 +141,9 @@ def verify_with_zajil(message: bytes, key: SigningKey, now_s: int) -> Work:
         flow = verify_dkim(header, fields, digests, now_s)
         question = next(flow)
         try:
-            flow.send(Answer(question, Outcome.FOUND, (record,), 300))
+            flow.send(
+                Answer(question=question, outcome=Outcome.FOUND, values=(record,), ttl_seconds=300)
+            )
         except StopIteration as stop:
             if stop.value[0].result != "pass":
                 raise RuntimeError(stop.value) from None

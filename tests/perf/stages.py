@@ -114,7 +114,7 @@ async def measure(size: int, repeats: int, count: int, folder: Path) -> None:
         services = acceptance_context(cast(Store, instant))
         await store.directory.load()
         plan = Plan(mails=1, size=size)
-        packets, offer = _packets(plan), Capabilities(HOSTNAME, 1 << 26)
+        packets, offer = _packets(plan), Capabilities(hostname=HOSTNAME, max_message_size=1 << 26)
 
         async def engine() -> None:
             run_engine(packets, offer)

@@ -45,7 +45,7 @@ def receive(store: Store, sender: str, count: int = 1, *, lmtp: bool = False) ->
         async with running(store):
             if lmtp:
                 return await asked(store, await talk_to_lmtp(store, dsn=True), sender, count)
-            offer = Capabilities(HOSTNAME, 1 << 20, dsn=True)
+            offer = Capabilities(hostname=HOSTNAME, max_message_size=1 << 20, dsn=True)
             talk = await talk_to_receiver(store, offer=offer, checks=checks)
             return await asked(store, talk, sender, count)
 

@@ -53,7 +53,7 @@ def with_offer(store: Store, talk: Callable[[Talk], Awaitable[None]], **offered:
 
     async def run() -> None:
         async with running(store):
-            offer = Capabilities(HOSTNAME, 1 << 20, **offered)
+            offer = Capabilities(hostname=HOSTNAME, max_message_size=1 << 20, **offered)
             await talk(await talk_to_receiver(store, offer=offer))
 
     asyncio.run(run())

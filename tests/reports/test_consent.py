@@ -98,7 +98,7 @@ def test_questions_are_bounded() -> None:
 
     def answer(question: Question) -> Answer:
         asked.append(question)
-        return Answer(question, Outcome.NO_NAME)
+        return Answer(question=question, outcome=Outcome.NO_NAME)
 
     uris = tuple([f"mailto:a@x{number}.b.c.d.e.f.g.h.i.test" for number in range(50)])
     run_flow_on_answers(find_consent("north.test", uris), answer)

@@ -32,7 +32,15 @@ SPF = SpfFound("pass", "mailfrom", "south.test", None, "", ())
 
 
 def dkim(domain: str, result: str = "pass", selector: str = "s1") -> DkimFound:
-    return DkimFound(domain, selector, "rsa-sha256", f"@{domain}", result, "", ())
+    return DkimFound(
+        domain=domain,
+        selector=selector,
+        algorithm="rsa-sha256",
+        identity=f"@{domain}",
+        result=result,
+        reason="",
+        inputs=(),
+    )
 
 
 def findings(
@@ -44,11 +52,11 @@ def findings(
     parsed = parse_dmarc_record(record)
     assert parsed is not None
     dmarc = DmarcFound(
-        result,
-        "south.test",
-        "",
-        parsed.policy,
-        disposition,
+        result=result,
+        domain="south.test",
+        reason="",
+        policy=parsed.policy,
+        disposition=disposition,
         record_domain="south.test",
         record=parsed,
         alignment=alignment,
@@ -69,7 +77,15 @@ def test_mails_that_are_alike_are_one_row(counts: DmarcCounts) -> None:
     (seen,) = counts.take()
     policy, report_to = decode_details(seen.details)
     assert policy == PublishedPolicy(
-        "south.test", "reject", "reject", "reject", "r", "r", "0", "n", "treewalk"
+        domain="south.test",
+        policy="reject",
+        subdomain_policy="reject",
+        absent_policy="reject",
+        dkim_alignment="r",
+        spf_alignment="r",
+        failure_options="0",
+        testing="n",
+        discovery_method="treewalk",
     )
     assert (seen.kind, seen.domain, report_to) == (
         *("dmarc", "south.test"),

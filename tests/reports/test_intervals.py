@@ -117,7 +117,10 @@ def test_a_flood_of_domains_and_sources_is_bounded(
     monkeypatch.setattr(intervals, "MAX_ROWS", 2)
     rows = tuple([replace(ROW, source_ip=f"192.0.2.{number}") for number in range(5)])
     flood = tuple(
-        [seen(*rows, policy=PublishedPolicy(f"d{number}.test", "none")) for number in range(9)]
+        [
+            seen(*rows, policy=PublishedPolicy(domain=f"d{number}.test", policy="none"))
+            for number in range(9)
+        ]
     )
     store.write_now(count_intervals, flood)
     store.write_now(count_intervals, flood)

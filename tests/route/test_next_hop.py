@@ -144,7 +144,9 @@ def test_nothing_in_dns_makes_it_raise(values: list[str], outcome: Outcome, doma
 
     def answer(question: Question) -> Answer:
         found = outcome if values else Outcome.NO_RECORDS
-        return Answer(question, found, tuple(values) if found is Outcome.FOUND else ())
+        return Answer(
+            question=question, outcome=found, values=tuple(values) if found is Outcome.FOUND else ()
+        )
 
     flow = find_hosts(domain, own_hostname="here.test", random=CountingRandom())
     assert isinstance(run_flow_on_answers(flow, answer), Hosts | NoRoute)

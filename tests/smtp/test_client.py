@@ -59,7 +59,7 @@ class ConnectionPair:
 
 
 def greeted(offer: Capabilities | None = None) -> ConnectionPair:
-    pair = ConnectionPair(offer or Capabilities("mx.example.org", 10_000))
+    pair = ConnectionPair(offer or Capabilities(hostname="mx.example.org", max_message_size=10_000))
     pair.exchange()
     pair.client.ehlo()
     pair.exchange()
@@ -205,7 +205,7 @@ def test_replies_behind_the_consent_to_starttls_are_not_believed() -> None:
 
 
 def test_tls_forgets_the_capabilities() -> None:
-    pair = greeted(Capabilities("mx.example.org", 10_000, starttls=True))
+    pair = greeted(Capabilities(hostname="mx.example.org", max_message_size=10_000, starttls=True))
     assert "STARTTLS" in pair.client.capabilities
     pair.client.starttls()
     pair.exchange()
@@ -322,7 +322,7 @@ DSN_RECIPIENT = RecipientOptions(Notify.SUCCESS | Notify.DELAY, "utf-8;سلمى+
 
 def test_dsn_parameters_arrive_as_they_were_asked_for() -> None:
     """RFC 3461 section 5.2.1, RFC 6533 section 3."""
-    pair = greeted(Capabilities("mx.example.org", 10_000, dsn=True))
+    pair = greeted(Capabilities(hostname="mx.example.org", max_message_size=10_000, dsn=True))
     pair.client.mail(AMAL, options=DSN_MAIL)
     pair.client.rcpt(AMAL, options=DSN_RECIPIENT)
     pair.client.rcpt(AMAL, options=RecipientOptions(Notify.NEVER))
@@ -335,7 +335,7 @@ def test_dsn_parameters_arrive_as_they_were_asked_for() -> None:
 def test_an_original_recipient_that_is_too_long_in_ascii_is_left_out() -> None:
     """RFC 3461 section 4.2: 500 characters; as itself it came in with fewer."""
     long = f"utf-8;{'س' * 80}@{'ز' * 60}.test"
-    pair = greeted(Capabilities("mx.example.org", 10_000, dsn=True))
+    pair = greeted(Capabilities(hostname="mx.example.org", max_message_size=10_000, dsn=True))
     pair.client.mail(AMAL)
     pair.client.rcpt(AMAL, options=RecipientOptions(Notify.DELAY, long))
     assert pair.client.data_to_send().endswith(b"RCPT TO:<amal@north.test> NOTIFY=DELAY\r\n")
@@ -374,7 +374,7 @@ def test_no_parameter_becomes_a_second_command(bad: str) -> None:
 
 def test_a_mail_goes_through_lmtp() -> None:
     """RFC 2033 section 4: LHLO, and a reply for each recipient."""
-    pair = greeted(Capabilities("mx.example.org", 10_000, lmtp=True))
+    pair = greeted(Capabilities(hostname="mx.example.org", max_message_size=10_000, lmtp=True))
     pair.client.mail(AMAL)
     for name in ("b", "unknown", "c"):
         pair.client.rcpt(Address(name, "south.test"))

@@ -37,7 +37,12 @@ def test_accepts_and_is_temporary() -> None:
 
 
 def test_the_offer_is_rendered_once() -> None:
-    offer = Capabilities("mx.example.org", 5, starttls=True, auth_mechanisms=("PLAIN", "LOGIN"))
+    offer = Capabilities(
+        hostname="mx.example.org",
+        max_message_size=5,
+        starttls=True,
+        auth_mechanisms=("PLAIN", "LOGIN"),
+    )
     assert offer.ehlo_reply(False) is offer.ehlo_reply(False)
     plain = parse_capabilities(offer.ehlo_reply(False))
     encrypted = parse_capabilities(offer.ehlo_reply(True))

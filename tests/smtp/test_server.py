@@ -40,7 +40,7 @@ from zajil.smtp.server import ServerConnection
 from zajil.smtp.state import SmtpState
 
 OFFER = Capabilities(
-    "mx.example.org",
+    hostname="mx.example.org",
     max_message_size=60,
     max_line=64,
     max_auth_line=80,
@@ -49,7 +49,7 @@ OFFER = Capabilities(
 )
 
 EVERYTHING = Capabilities(
-    "mx.example.org",
+    hostname="mx.example.org",
     max_message_size=60,
     max_line=64,
     max_auth_line=80,
@@ -170,7 +170,7 @@ def test_whatever_the_peer_sends_in_whatever_pieces_the_outcome_is_the_same(
 def test_a_message_in_chunks_is_the_message(chunks: list[bytes]) -> None:
     """RFC 3030 section 2: the chunks are put together as they are, wherever they were cut."""
     message = b"".join(chunks)
-    offer = Capabilities("mx.example.org", 1000, chunking=True)
+    offer = Capabilities(hostname="mx.example.org", max_message_size=1000, chunking=True)
     head = b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n"
     cut = b"".join(b"BDAT %d\r\n%s" % (len(chunk), chunk) for chunk in chunks)
     whole = b"BDAT %d LAST\r\n%s" % (len(message), message)
@@ -204,7 +204,7 @@ def next_command(conn: ServerConnection, line: bytes) -> Event | Wait:
 
 
 def test_mail_carries_what_the_client_said() -> None:
-    conn = ready(Capabilities("mx.example.org", 1000))
+    conn = ready(Capabilities(hostname="mx.example.org", max_message_size=1000))
     event = next_command(
         conn, "MAIL FROM:<سلمى@زاجل.test> SIZE=10 BODY=8bitmime SMTPUTF8\r\n".encode()
     )
@@ -341,7 +341,9 @@ def test_close_says_421_once() -> None:
 
 def test_the_order_of_the_replies_of_lmtp_is_that_of_the_recipients() -> None:
     """RFC 2033 section 4.2: one for each accepted RCPT, also if two name the same mailbox."""
-    conn = ServerConnection(Capabilities("mx.example.org", 1000, lmtp=True), GREETING)
+    conn = ServerConnection(
+        Capabilities(hostname="mx.example.org", max_message_size=1000, lmtp=True), GREETING
+    )
     conn.receive_data(b"LHLO c\r\nMAIL FROM:<>\r\n" + b"RCPT TO:<a@b.example>\r\n" * 2)
     conn.receive_data(b"RCPT TO:<unknown@b.example>\r\nDATA\r\n.\r\n")
     while not isinstance(event := conn.next_event(), BodyEnd):
@@ -356,7 +358,9 @@ def test_the_order_of_the_replies_of_lmtp_is_that_of_the_recipients() -> None:
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_a_wrong_number_of_replies_is_a_fault_of_ours(count: int) -> None:
-    conn = ServerConnection(Capabilities("mx.example.org", 1000, lmtp=True), GREETING)
+    conn = ServerConnection(
+        Capabilities(hostname="mx.example.org", max_message_size=1000, lmtp=True), GREETING
+    )
     conn.receive_data(b"LHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n.\r\n")
     while not isinstance(event := conn.next_event(), BodyEnd):
         assert not isinstance(event, Wait)
@@ -366,7 +370,9 @@ def test_a_wrong_number_of_replies_is_a_fault_of_ours(count: int) -> None:
 
 
 def test_xclient_tells_facts_and_begins_anew_with_another_offer() -> None:
-    offer = Capabilities("mx.example.org", 1000, xclient=True, auth_mechanisms=("PLAIN",))
+    offer = Capabilities(
+        hostname="mx.example.org", max_message_size=1000, xclient=True, auth_mechanisms=("PLAIN",)
+    )
     conn = ServerConnection(offer, GREETING, encrypted=True)
     conn.receive_data(
         b"EHLO c\r\nAUTH PLAIN AGFtYWwAc2VjcmV0\r\n"
@@ -387,7 +393,7 @@ def test_xclient_tells_facts_and_begins_anew_with_another_offer() -> None:
     conn.reply(GREETING)
     assert conn.state is SmtpState.START
     assert not conn.is_authenticated
-    conn.restart(Capabilities("mx.example.org", 1000))
+    conn.restart(Capabilities(hostname="mx.example.org", max_message_size=1000))
     assert isinstance(next_command(conn, b"EHLO d\r\n"), Ehlo)
     conn.reply(Reply(250, ("2.0.0 ok",)))
     assert next_command(conn, b"XCLIENT NAME=a\r\n") is Wait.DATA
@@ -422,7 +428,9 @@ def test_who_asks_for_nothing_costs_nothing() -> None:
 
 def test_many_chunks_in_one_packet_are_read_in_linear_time() -> None:
     """Attack: chunks of one byte each; what waits behind them must not be copied for each."""
-    conn = ServerConnection(Capabilities("mx.example.org", 1 << 20, chunking=True), GREETING)
+    conn = ServerConnection(
+        Capabilities(hostname="mx.example.org", max_message_size=1 << 20, chunking=True), GREETING
+    )
     count = 20_000
     conn.receive_data(
         b"EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n"
@@ -443,4 +451,4 @@ def test_many_chunks_in_one_packet_are_read_in_linear_time() -> None:
 )
 def test_an_offer_that_cannot_be_kept_is_none(bad: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"clock|below 0"):
-        Capabilities("mx.example.org", 1000, **bad)  # type: ignore[arg-type]
+        Capabilities(hostname="mx.example.org", max_message_size=1000, **bad)  # type: ignore[arg-type]

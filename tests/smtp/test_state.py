@@ -12,8 +12,10 @@ from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
 from zajil.smtp.state import ACCEPTED, SENDABLE, ClientState, SmtpState
 
-OFFER = Capabilities("mx.example.org", 1000, starttls=True, chunking=True, xclient=True)
-LMTP = Capabilities("mx.example.org", 1000, lmtp=True)
+OFFER = Capabilities(
+    hostname="mx.example.org", max_message_size=1000, starttls=True, chunking=True, xclient=True
+)
+LMTP = Capabilities(hostname="mx.example.org", max_message_size=1000, lmtp=True)
 
 REACH = {
     SmtpState.START: b"",

@@ -19,7 +19,7 @@ LOGIN = b64encode(f"\0amal\0{SECRET}".encode()).decode()
 def dialogue(*lines: str) -> list[str]:
     """Say lines; give what was told."""
     engine = TracedConnection(
-        Capabilities("mx.test", 1000, auth_mechanisms=("PLAIN", "LOGIN")),
+        Capabilities(hostname="mx.test", max_message_size=1000, auth_mechanisms=("PLAIN", "LOGIN")),
         Reply(220, ("hi",)),
         encrypted=True,
     )

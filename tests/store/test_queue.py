@@ -181,7 +181,10 @@ def test_a_worker_that_lives_keeps_its_leases(store: Store) -> None:
     assert ask(store, owner="here/2/", now_ms=NOW_MS + LEASE_MS) == []
     assert (
         store.write_now(
-            settle, settlement(claimed, RowResult(0, RecipientState.DELIVERED, "250 ok"))
+            settle,
+            settlement(
+                claimed, RowResult(position=0, state=RecipientState.DELIVERED, reason="250 ok")
+            ),
         )
         == ()
     )
@@ -196,9 +199,14 @@ def test_results_and_events_are_written_together(store: Store) -> None:
     claimed = ask(store)
     work = settlement(
         claimed,
-        RowResult(0, RecipientState.DELIVERED, "250 2.0.0 queued as X"),
-        RowResult(1, RecipientState.WAITING, "450 4.2.1 busy", NOW_MS + 5000),
-        RowResult(2, RecipientState.BOUNCED, "550 5.1.1 who?"),
+        RowResult(position=0, state=RecipientState.DELIVERED, reason="250 2.0.0 queued as X"),
+        RowResult(
+            position=1,
+            state=RecipientState.WAITING,
+            reason="450 4.2.1 busy",
+            next_try_ms=NOW_MS + 5000,
+        ),
+        RowResult(position=2, state=RecipientState.BOUNCED, reason="550 5.1.1 who?"),
     )
     assert store.write_now(settle, work) == ()
     assert state(store, item.mail_id) == [
@@ -216,16 +224,20 @@ def test_a_stale_token_is_refused(store: Store) -> None:
     item = put(store, "a@one.test")
     old = ask(store, owner="here/1/")
     new = ask(store, owner="here/2/", now_ms=NOW_MS + LEASE_MS)
-    assert store.write_now(settle, settlement(old, RowResult(0, RecipientState.BOUNCED, "no"))) == (
-        0,
-    )
+    assert store.write_now(
+        settle, settlement(old, RowResult(position=0, state=RecipientState.BOUNCED, reason="no"))
+    ) == (0,)
     assert state(store, item.mail_id) == [("waiting", "", 0)]
     assert (
-        store.write_now(settle, settlement(new, RowResult(0, RecipientState.DELIVERED, "ok"))) == ()
+        store.write_now(
+            settle,
+            settlement(new, RowResult(position=0, state=RecipientState.DELIVERED, reason="ok")),
+        )
+        == ()
     )
-    assert store.write_now(settle, settlement(new, RowResult(0, RecipientState.BOUNCED, "no"))) == (
-        0,
-    )
+    assert store.write_now(
+        settle, settlement(new, RowResult(position=0, state=RecipientState.BOUNCED, reason="no"))
+    ) == (0,)
     assert state(store, item.mail_id) == [("delivered", "ok", 1)]
 
 
@@ -244,7 +256,7 @@ def test_many_mails_are_settled_in_one_commit(store: Store) -> None:
                             row.mail_id,
                             row.token,
                             NOW_MS,
-                            (RowResult(0, RecipientState.DELIVERED, "ok"),),
+                            (RowResult(position=0, state=RecipientState.DELIVERED, reason="ok"),),
                             (),
                         ),
                     )
@@ -273,9 +285,15 @@ def _kept(store: Store, item: Intake) -> tuple[bool, int]:
 def test_the_body_goes_when_nobody_waits(store: Store) -> None:
     item = put(store, "a@one.test", "b@two.test")
     claimed = ask(store)
-    store.write_now(settle, settlement(claimed, RowResult(0, RecipientState.DELIVERED, "ok")))
+    store.write_now(
+        settle,
+        settlement(claimed, RowResult(position=0, state=RecipientState.DELIVERED, reason="ok")),
+    )
     assert _kept(store, item) == (True, 1)
-    store.write_now(settle, settlement(claimed, RowResult(1, RecipientState.BOUNCED, "no")))
+    store.write_now(
+        settle,
+        settlement(claimed, RowResult(position=1, state=RecipientState.BOUNCED, reason="no")),
+    )
     assert _kept(store, item) == (False, 0)
 
 
@@ -285,7 +303,10 @@ def test_the_body_stays_where_a_mailbox_has_it(store: Store) -> None:
     item = make_intake(content, local=[entry], remote=["a@one.test"])
     store.write_now(accept, item)
     claimed = ask(store)
-    store.write_now(settle, settlement(claimed, RowResult(1, RecipientState.DELIVERED, "ok")))
+    store.write_now(
+        settle,
+        settlement(claimed, RowResult(position=1, state=RecipientState.DELIVERED, reason="ok")),
+    )
     assert _kept(store, item) == (False, 1)
 
 
@@ -303,7 +324,7 @@ def test_a_dsn_enters_in_the_commit_of_its_settlement(store: Store) -> None:
         item.mail_id,
         claimed[0].token,
         NOW_MS,
-        (RowResult(0, RecipientState.BOUNCED, "550 no"),),
+        (RowResult(position=0, state=RecipientState.BOUNCED, reason="550 no"),),
         (DsnSent(NOW_MS, report.mail_id, ("a@one.test",)),),
         report,
     )
@@ -319,8 +340,14 @@ def test_a_dsn_enters_in_the_commit_of_its_settlement(store: Store) -> None:
 def test_a_dsn_is_not_sent_when_one_of_its_recipients_was_lost(store: Store) -> None:
     item = put(store, "a@one.test", "b@one.test")
     claimed = ask(store)
-    store.write_now(settle, settlement(claimed, RowResult(1, RecipientState.DELIVERED, "ok")))
-    rows = (RowResult(0, RecipientState.BOUNCED, "no"), RowResult(1, RecipientState.BOUNCED, "no"))
+    store.write_now(
+        settle,
+        settlement(claimed, RowResult(position=1, state=RecipientState.DELIVERED, reason="ok")),
+    )
+    rows = (
+        RowResult(position=0, state=RecipientState.BOUNCED, reason="no"),
+        RowResult(position=1, state=RecipientState.BOUNCED, reason="no"),
+    )
     work = Settlement(item.mail_id, claimed[0].token, NOW_MS, rows, (), _dsn(store, item))
     with pytest.raises(LeaseLost):
         store.write_now(settle, work)
@@ -352,10 +379,15 @@ def test_hold_and_release(store: Store) -> None:
     ("result", "want"),
     [
         (
-            RowResult(0, RecipientState.WAITING, "450 busy", NOW_MS + 1),
+            RowResult(
+                position=0, state=RecipientState.WAITING, reason="450 busy", next_try_ms=NOW_MS + 1
+            ),
             (RecipientState.HELD, "450 busy", 1),
         ),
-        (RowResult(0, RecipientState.DELIVERED, "250 ok"), (RecipientState.DELIVERED, "250 ok", 1)),
+        (
+            RowResult(position=0, state=RecipientState.DELIVERED, reason="250 ok"),
+            (RecipientState.DELIVERED, "250 ok", 1),
+        ),
     ],
 )
 def test_hold_during_an_attempt(
@@ -377,7 +409,7 @@ def test_delete_takes_the_mail_from_who_tries_it(store: Store) -> None:
     assert store.write_now(delete, order(item)) == ()
     assert state(store, item.mail_id) == [("discarded", "spam", 0)]
     assert _kept(store, item) == (False, 0)
-    bounced = RowResult(0, RecipientState.BOUNCED, "no")
+    bounced = RowResult(position=0, state=RecipientState.BOUNCED, reason="no")
     work = Settlement(item.mail_id, claimed[0].token, NOW_MS, (bounced,), (), _dsn(store, item))
     with pytest.raises(LeaseLost):
         store.write_now(settle, work)
@@ -388,7 +420,12 @@ def test_delete_takes_the_mail_from_who_tries_it(store: Store) -> None:
 def test_retry_makes_it_due_now(store: Store) -> None:
     item = put(store, "a@one.test")
     claimed = ask(store)
-    work = settlement(claimed, RowResult(0, RecipientState.WAITING, "450 busy", NOW_MS + 10**6))
+    work = settlement(
+        claimed,
+        RowResult(
+            position=0, state=RecipientState.WAITING, reason="450 busy", next_try_ms=NOW_MS + 10**6
+        ),
+    )
     store.write_now(settle, work)
     assert ask(store) == []
     assert store.write_now(retry, order(item)) == (item.mail_id,)
@@ -486,7 +523,9 @@ def test_what_the_operator_gave_up_during_an_attempt_is_given_up(store: Store) -
     item = put(store, "a@one.test")
     claimed = ask(store)
     store.write_now(expire, order(item, reason="wrong"))
-    later = RowResult(0, RecipientState.WAITING, "451 later", NOW_MS + 3_600_000)
+    later = RowResult(
+        position=0, state=RecipientState.WAITING, reason="451 later", next_try_ms=NOW_MS + 3_600_000
+    )
     store.write_now(settle, settlement(claimed, later))
     (row,) = ask(store, now_ms=NOW_MS + 1)
     assert row.expires_ms <= NOW_MS

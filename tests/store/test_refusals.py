@@ -33,7 +33,17 @@ REFUSED = MailRefused(NOW_MS, "451 4.3.0 later")
 
 def refused(mail_id: MailId, header_from: str = "") -> RefusedMail:
     who = (parse_address("noor@south.test"), "451 4.3.0 later")
-    return RefusedMail(mail_id, SESSION, NOW_MS, None, header_from, "", 0, (who,), (REFUSED,))
+    return RefusedMail(
+        mail_id=mail_id,
+        session_id=SESSION,
+        at_ms=NOW_MS,
+        reverse_path=None,
+        header_from=header_from,
+        message_id="",
+        size=0,
+        recipients=(who,),
+        events=(REFUSED,),
+    )
 
 
 def test_a_mail_that_was_stored_after_all_stays_as_it_is(store: Store) -> None:

@@ -139,7 +139,17 @@ def test_old_mails_are_forgotten_but_for_what_waits(store: Store) -> None:
     """Who wrote to whom is kept as long as the events; a queued mail as long as it waits."""
     done, waiting = (
         put(store),
-        put(store, remote=(RemoteCopy(parse_address("x@far.test"), "far.test", NOW_MS, NOW_MS),)),
+        put(
+            store,
+            remote=(
+                RemoteCopy(
+                    recipient=parse_address("x@far.test"),
+                    next_hop="far.test",
+                    next_try_ms=NOW_MS,
+                    expires_ms=NOW_MS,
+                ),
+            ),
+        ),
     )
     assert store.write_now(delete_mails, NOW_MS - 1) == 0
     assert store.write_now(delete_mails, NOW_MS + 60_000) == 1

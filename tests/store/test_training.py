@@ -59,7 +59,12 @@ def take(store: Store) -> list[str]:
     """Empty the queue."""
     taken = store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 1000))
     for said in taken:
-        store.write_now(learn, Lesson(*said[:2], True, frozenset(), said.kind, NOW_MS + 1000))
+        store.write_now(
+            learn,
+            lesson(
+                said.account_id, said.blob_id, True, kind=said.kind, lease_until_ms=NOW_MS + 1000
+            ),
+        )
     return [said.kind for said in taken]
 
 
@@ -69,7 +74,13 @@ def words(store: Store, account_id: int) -> dict[str, tuple[int, int]]:
 
 
 def lesson(account: int, blob: str, is_junk: bool, *tokens: str, **more: object) -> Lesson:
-    return Lesson(AccountId(account), BlobId(blob), is_junk, frozenset(tokens), **more)  # type: ignore[arg-type]
+    return Lesson(
+        account_id=AccountId(account),
+        blob_id=BlobId(blob),
+        is_junk=is_junk,
+        tokens=frozenset(tokens),
+        **more,  # type: ignore[arg-type]
+    )
 
 
 MOVES = [

@@ -100,8 +100,8 @@ async def connect(service: str, store: Store, login: LoginService, encrypted: bo
     if service == "lmtp":
         return await talk_to_lmtp(store)
     offer = Capabilities(
-        HOSTNAME,
-        1 << 16,
+        hostname=HOSTNAME,
+        max_message_size=1 << 16,
         starttls=True,
         chunking=True,
         dsn=True,

@@ -17,7 +17,13 @@ from zajil.submit.compose import BadForm, Composed, ComposeForm, compose_message
 
 AMAL = parse_address("amal@north.test")
 SALMA = parse_address("سلمى@زاجل.test")
-FORM = ComposeForm(AMAL, "Amal", "Sami <sami@south.test>", subject="A letter", text="Dear Sami,\n")
+FORM = ComposeForm(
+    sender=AMAL,
+    sender_name="Amal",
+    to="Sami <sami@south.test>",
+    subject="A letter",
+    text="Dear Sami,\n",
+)
 
 
 def compose(**changes: object) -> Composed:

@@ -45,8 +45,8 @@ def on_one_clock(store: Store, scene: Scene) -> None:
         async with smtp_sink() as sink, courier(store, ZONE, port=sink.port, clock=clock) as setup:
             login = LoginService(store, SystemClock(), os.urandom, free_failures=10)
             offer = Capabilities(
-                HOSTNAME,
-                1 << 20,
+                hostname=HOSTNAME,
+                max_message_size=1 << 20,
                 starttls=True,
                 auth_mechanisms=login.mechanisms,
                 max_hold_seconds=DAY_S,

@@ -65,7 +65,9 @@ def test_an_idle_session_is_told_that_its_credentials_changed(store: Store, tmp_
         async with running(store):
             await store.directory.load()
             context = acceptance_context(store, service=Service.SUBMISSION)
-            offer = Capabilities(HOSTNAME, 1000, auth_mechanisms=("PLAIN",))
+            offer = Capabilities(
+                hostname=HOSTNAME, max_message_size=1000, auth_mechanisms=("PLAIN",)
+            )
             tls = authority.keeper(HOSTNAME)
             make_session = functools.partial(
                 SubmitSession, context, SlowAnswers(), open_desk(store).login

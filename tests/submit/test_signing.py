@@ -54,7 +54,12 @@ def with_submission(store: Store, talk: Callable[[Talk, Signer], Awaitable[None]
     async def run() -> None:
         async with running(store):
             login = LoginService(store, SystemClock(), os.urandom, free_failures=10)
-            offer = Capabilities(HOSTNAME, 1 << 22, starttls=True, auth_mechanisms=login.mechanisms)
+            offer = Capabilities(
+                hostname=HOSTNAME,
+                max_message_size=1 << 22,
+                starttls=True,
+                auth_mechanisms=login.mechanisms,
+            )
             limits = LimitOptions().model_copy(update={"memory": 1 << 16})
             client = await talk_to_submission(
                 store, login, offer=offer, signer=signer, limits=limits

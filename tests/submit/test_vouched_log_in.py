@@ -18,7 +18,7 @@ from zajil.store.engine.open import Store
 from zajil.store.people.accounts import NewActive, set_active
 
 MESSAGE = "From: Amal <amal@south.test>\r\nSubject: hi\r\n\r\nhello\r\n"
-PROXY = Capabilities(HOSTNAME, 1 << 20, xclient=True)
+PROXY = Capabilities(hostname=HOSTNAME, max_message_size=1 << 20, xclient=True)
 XCLIENT = "XCLIENT ADDR=192.0.2.77 PORT=4712 PROTO=ESMTP HELO=laptop.test"
 
 
@@ -102,4 +102,6 @@ def test_nobody_else_vouches_for_anybody(store: Store) -> None:
         assert (await client.say(f"{XCLIENT} LOGIN=amal")).startswith("50")
         assert (await client.say("MAIL FROM:<amal@south.test>")).startswith("530 ")
 
-    with_proxy(store, talk, Capabilities(HOSTNAME, 1 << 20), encrypted=True)
+    with_proxy(
+        store, talk, Capabilities(hostname=HOSTNAME, max_message_size=1 << 20), encrypted=True
+    )

@@ -189,9 +189,9 @@ def _add_local(
         wait = _must_wait(plan, options, is_junk=is_junk)
     copies.local.append(
         LocalCopy(
-            recipient,
-            entry.account_id,
-            filing.places,
+            recipient=recipient,
+            account_id=entry.account_id,
+            places=filing.places,
             prefix=write_final_fields(plan.reverse_path, recipient),
             options=options,
             wait=wait,
@@ -222,9 +222,9 @@ def _repeat(
         wait = WaitReason(plan.now_ms, plan.now_ms + plan.lifetime_ms)
     copies.local.append(
         LocalCopy(
-            recipient,
-            entry.account_id,
-            filing.places,
+            recipient=recipient,
+            account_id=entry.account_id,
+            places=filing.places,
             options=options,
             wait=wait,
             reason="" if filing.places else filing.reason,
@@ -264,10 +264,10 @@ def _add_remote(
     due_ms = plan.now_ms if plan.release_ms is None else plan.release_ms
     copies.remote.append(
         RemoteCopy(
-            address,
-            address.domain,
-            due_ms,
-            due_ms + plan.lifetime_ms,
+            recipient=address,
+            next_hop=address.domain,
+            next_try_ms=due_ms,
+            expires_ms=due_ms + plan.lifetime_ms,
             options=options,
             addressed_as=addressed_as,
         )

@@ -183,8 +183,8 @@ def _offer(resources: WorkerResources, login: LoginService, name: Service) -> Ca
     configuration, limits = resources.configuration, resources.configuration.limits
     is_submission = name.is_submission
     return Capabilities(
-        configuration.server.hostname,
-        limits.message_size,
+        hostname=configuration.server.hostname,
+        max_message_size=limits.message_size,
         starttls=resources.server_tls is not None and not name.has_implicit_tls,
         auth_mechanisms=login.mechanisms if is_submission else (),
         chunking=True,

@@ -161,7 +161,16 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
         raise CannotStart(str(error)) from error
     _tell(prepared)
     sessions = {name: SessionTable(workers) for name in (*SERVICES, ACCOUNTS)}
-    return Shared(configuration, workers, sockets, sessions, server_tls, client_tls, lock, load)
+    return Shared(
+        configuration=configuration,
+        workers=workers,
+        sockets=sockets,
+        sessions=sessions,
+        server_tls=server_tls,
+        client_tls=client_tls,
+        lock=lock,
+        load=load,
+    )
 
 
 def _tell(prepared: Prepared) -> None:

@@ -46,7 +46,7 @@ _SWITCH_INTERVAL_SECONDS = 0.0005
 """The writer's thread must get its turn beside a busy loop."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Shared:
     """What the workers share; it is made before the fork."""
 

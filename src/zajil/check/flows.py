@@ -55,7 +55,9 @@ class Deadline:
                 return known
         finally:
             task.cancel()
-        return Answer(question, Outcome.FAILED, detail="no time left", is_unasked=True)
+        return Answer(
+            question=question, outcome=Outcome.FAILED, detail="no time left", is_unasked=True
+        )
 
     async def _ask(self, question: Question) -> Answer:
         return await self._resolve(question)

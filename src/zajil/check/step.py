@@ -42,7 +42,7 @@ _LARGE = 65_536
 """Bytes of a body: to look into a larger one takes milliseconds, and others wait for the loop."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """What the step found out."""
 
@@ -290,14 +290,14 @@ class Checks:
             ],
         )
         return Checked(
-            verdict,
-            result_field(facts, ()) if results is None else results,
-            all_result_ranges(facts) if forged is None else forged,
-            events,
-            by_account,
-            joint_action(facts, verdict, by_account),
-            sender,
-            known.correspondent,
+            verdict=verdict,
+            results=result_field(facts, ()) if results is None else results,
+            forged=all_result_ranges(facts) if forged is None else forged,
+            events=events,
+            by_account=by_account,
+            action=joint_action(facts, verdict, by_account),
+            sender=sender,
+            correspondent=known.correspondent,
         )
 
     def _reweigh(self, reasons: Sequence[Reason]) -> tuple[Reason, ...]:

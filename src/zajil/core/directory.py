@@ -20,7 +20,7 @@ ALWAYS_ACCEPTED = frozenset({*ROLE_LOCAL_PARTS, REPORTS_LOCAL_PART})
 """Local parts that lead to the postmaster where nobody has them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountEntry:
     """The address belongs to an account of ours."""
 

@@ -37,7 +37,7 @@ MAX_REPORT_SECONDS = 600.0
 attacker chose; they could keep all attempts of a worker busy for hours by answering slowly."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryContext:
     """What attempts need, the same for all of one worker."""
 
@@ -224,7 +224,15 @@ class Attempt:
     ) -> None:
         now_ms = self.means.clock.now_ms()
         hides = any(one.addressed_as is not None for one in self.outgoing.recipients)
-        made = AttemptMade(now_ms, target.host, str(target), tls, dialogue, outcome, hides)
+        made = AttemptMade(
+            now_ms,
+            target.host,
+            str(target),
+            tls=tls,
+            dialogue=dialogue,
+            outcome=outcome,
+            behind_alias=hides,
+        )
         self.events.append(made)
 
     def _give_up(self, result: RecipientResult) -> None:

@@ -143,19 +143,36 @@ def _row(
         case AttemptOutcome.DELIVERED:
             filed = result.filed
             if filed is None:
-                return RowResult(position, RecipientState.DELIVERED, why)
+                return RowResult(position=position, state=RecipientState.DELIVERED, reason=why)
             name = filed.mailbox_name
             return RowResult(
-                position, RecipientState.DELIVERED, why, tries=0, mailbox=name, copy=filed.copy
+                position=position,
+                state=RecipientState.DELIVERED,
+                reason=why,
+                tries=0,
+                mailbox=name,
+                copy=filed.copy,
             )
         case AttemptOutcome.DEFERRED:
-            return RowResult(position, RecipientState.WAITING, why, due_ms, warned_ms=warned_ms)
+            return RowResult(
+                position=position,
+                state=RecipientState.WAITING,
+                reason=why,
+                next_try_ms=due_ms,
+                warned_ms=warned_ms,
+            )
         case AttemptOutcome.FAILED:
-            return RowResult(position, RecipientState.BOUNCED, why)
+            return RowResult(position=position, state=RecipientState.BOUNCED, reason=why)
         case AttemptOutcome.EXPIRED:
-            return RowResult(position, RecipientState.EXPIRED, why, tries=0)
+            return RowResult(position=position, state=RecipientState.EXPIRED, reason=why, tries=0)
         case AttemptOutcome.UNTRIED:
-            return RowResult(position, RecipientState.WAITING, claimed.reason, due_ms, tries=0)
+            return RowResult(
+                position=position,
+                state=RecipientState.WAITING,
+                reason=claimed.reason,
+                next_try_ms=due_ms,
+                tries=0,
+            )
 
 
 def _events(

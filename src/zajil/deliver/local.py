@@ -58,10 +58,10 @@ def _file(
         return RecipientResult(AttemptOutcome.DELIVERED, "2.0.0", "", filed=filed)
     prefix = write_final_fields(claimed.reverse_path, claimed.recipient)
     copy = Append(
-        place.mailbox_id,
-        claimed.blob_id,
-        claimed.size + len(prefix.encode()),
-        now_ms,
+        mailbox_id=place.mailbox_id,
+        blob_id=claimed.blob_id,
+        size=claimed.size + len(prefix.encode()),
+        received_at_ms=now_ms,
         mail_id=claimed.mail_id,
         prefix=prefix,
     )

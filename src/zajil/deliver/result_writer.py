@@ -40,7 +40,7 @@ class GivenUp(InternalError):
     """We stop, and the store is still away."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ResultWriter:
     """Settles attempts of one worker."""
 

@@ -110,13 +110,22 @@ class Deliverer:
         links = self._connections
         resolve = resolver.resolve
         self._means = DeliveryContext(
-            options, hostname, clock, random, resolve, opener, links, self._open_body
+            options=options,
+            hostname=hostname,
+            clock=clock,
+            random=random,
+            resolve=resolve,
+            opener=opener,
+            connections=links,
+            open_body=self._open_body,
         )
         mailer = OwnMailer(
             store=store, clock=clock, random=random, lifetime_ms=queue.lifetime_ms, signer=signer
         )
         bouncer = Bouncer(mailer, hostname)
-        self._settler = ResultWriter(store, bouncer, queue, clock, random)
+        self._settler = ResultWriter(
+            store=store, bouncer=bouncer, queue=queue, clock=clock, random=random
+        )
         self._woken = asyncio.Event()
         self._look = True  # something may be due
         self._left_out: frozenset[str] = frozenset()  # hops that the last claim did not ask for

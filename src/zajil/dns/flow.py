@@ -37,7 +37,7 @@ class Question:
     """``A``, ``AAAA``, ``MX``, ``TXT``, ``PTR``, ``TLSA``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What came back for a question."""
 

@@ -33,7 +33,7 @@ from zajil.operations.open import open_admin_store
 from zajil.store.engine.errors import StoreUnavailable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabRequest:
     """What the command line asked for."""
 

@@ -18,7 +18,7 @@ class Proof:
     """``None``: the account's own password."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An account whose owner proved to be at the other end."""
 

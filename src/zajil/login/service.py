@@ -318,14 +318,14 @@ class LoginService:
         )
         others = tuple([one for one in delegated if one not in own])
         return Account(
-            account_id,
-            row.login,
-            row.address,
-            (*own, *others),
-            row.display_name,
-            row.admin,
-            proof,
-            frozenset(others),
+            account_id=account_id,
+            login=row.login,
+            address=row.address,
+            addresses=(*own, *others),
+            display_name=row.display_name,
+            admin=row.admin,
+            proof=proof,
+            delegated=frozenset(others),
         )
 
     async def _take_turn(self, origin: Origin, name: str) -> Turn | None:

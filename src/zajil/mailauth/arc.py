@@ -46,7 +46,7 @@ class Handler:
     """Value of its ARC-Authentication-Results, still folded."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArcFound:
     """What the chain is worth."""
 
@@ -118,9 +118,9 @@ def verify_arc(
     try:
         sets = collect_sets(fields)
     except BrokenChain as broken:
-        return ArcFound("fail", broken.instances, str(broken))
+        return ArcFound(cv="fail", instances=broken.instances, reason=str(broken))
     if not sets:
-        return ArcFound("none", 0, "Nobody on its way added an ARC set.")
+        return ArcFound(cv="none", instances=0, reason="Nobody on its way added an ARC set.")
     chain = _Chain(header, fields, digests, now_s, policy)
     try:
         covers_from, covers_body = yield from chain.check_signature(sets[-1])
@@ -128,9 +128,9 @@ def verify_arc(
         oldest_pass = yield from chain.find_oldest_pass(sets)
     except _Failed as failed:
         return ArcFound(
-            "fail",
-            len(sets),
-            str(failed),
+            cv="fail",
+            instances=len(sets),
+            reason=str(failed),
             silent_domain=failed.silent_domain,
             inputs=tuple(chain.inputs),
         )
@@ -139,13 +139,13 @@ def verify_arc(
         for one, seal in zip(sets, seals, strict=True)
     ]
     return ArcFound(
-        "pass",
-        len(sets),
-        _tell_pass(handlers),
-        tuple(handlers),
-        oldest_pass,
-        covers_from,
-        covers_body,
+        cv="pass",
+        instances=len(sets),
+        reason=_tell_pass(handlers),
+        handlers=tuple(handlers),
+        oldest_pass=oldest_pass,
+        covers_from=covers_from,
+        covers_body=covers_body,
         inputs=tuple(chain.inputs),
     )
 

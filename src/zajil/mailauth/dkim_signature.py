@@ -40,7 +40,7 @@ class BadSignature(Malformed, ValueError):
         """RFC 8601 section 2.7.1: ``neutral`` for syntax, ``permerror`` for what is forbidden."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommonTags:
     """What signatures of DKIM and ARC have in common."""
 
@@ -63,7 +63,7 @@ class CommonTags:
     expires_s: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signature(CommonTags):
     """A signature that is well-formed."""
 
@@ -97,19 +97,19 @@ def parse_signature(value: bytes) -> Signature:
         # RFC 6376 section 6.1.1: a signature that leaves From out says nothing.
         raise BadSignature("the signature does not cover From", "permerror")
     return Signature(
-        common.algorithm,
-        common.domain,
-        common.selector,
-        common.header_canonicalization,
-        common.body,
-        common.names,
-        common.body_hash,
-        common.value,
-        common.value_span,
-        common.signed_at_s,
-        common.expires_s,
-        identity,
-        identity_domain,
+        algorithm=common.algorithm,
+        domain=common.domain,
+        selector=common.selector,
+        header_canonicalization=common.header_canonicalization,
+        body=common.body,
+        names=common.names,
+        body_hash=common.body_hash,
+        value=common.value,
+        value_span=common.value_span,
+        signed_at_s=common.signed_at_s,
+        expires_s=common.expires_s,
+        identity=identity,
+        identity_domain=identity_domain,
     )
 
 
@@ -132,17 +132,17 @@ def read_common(tags: Mapping[bytes, Tag], *, may_be_blank: bool = False) -> Com
         raise BadSignature("the signature ends before it begins (x= and t=)")
     tag = tags[b"b"]
     return CommonTags(
-        read_algorithm(tags),
-        domain,
-        selector,
-        read_canonicalization(tags)[0],
-        read_body_need(tags),
-        _read_names_list(value_of(tags, b"h"), may_be_blank=may_be_blank),
-        read_base64(body_hash, "bh"),
-        read_base64(signed, "b"),
-        (tag.start, tag.end),
-        signed_at_s,
-        expires_s,
+        algorithm=read_algorithm(tags),
+        domain=domain,
+        selector=selector,
+        header_canonicalization=read_canonicalization(tags)[0],
+        body=read_body_need(tags),
+        names=_read_names_list(value_of(tags, b"h"), may_be_blank=may_be_blank),
+        body_hash=read_base64(body_hash, "bh"),
+        value=read_base64(signed, "b"),
+        value_span=(tag.start, tag.end),
+        signed_at_s=signed_at_s,
+        expires_s=expires_s,
     )
 
 

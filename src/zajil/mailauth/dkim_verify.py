@@ -44,7 +44,7 @@ class DkimPolicy:
 DEFAULT_POLICY = DkimPolicy()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DkimFound:
     """One signature, and what it proves."""
 
@@ -217,18 +217,18 @@ def _describe(
         )
     froms = sum(name == b"from" for name in signature.names)
     return DkimFound(
-        signature.domain,
-        signature.selector,
-        signature.algorithm,
-        signature.identity,
-        word,
-        reason if reason.startswith(signature.domain) else reason[0].upper() + reason[1:],
-        (key.input,),
-        max((record.bits for record in key.records), default=0),
-        any(record.is_testing for record in key.records),
-        header.count(b"from") <= froms,
-        signed_size,
-        is_body_changed,
+        domain=signature.domain,
+        selector=signature.selector,
+        algorithm=signature.algorithm,
+        identity=signature.identity,
+        result=word,
+        reason=reason if reason.startswith(signature.domain) else reason[0].upper() + reason[1:],
+        inputs=(key.input,),
+        key_bits=max((record.bits for record in key.records), default=0),
+        is_testing=any(record.is_testing for record in key.records),
+        covers_from=header.count(b"from") <= froms,
+        signed_size=signed_size,
+        is_body_changed=is_body_changed,
     )
 
 
@@ -259,4 +259,11 @@ def _unusable(field: Field, result: str, reason: str) -> DkimFound:
         algorithm = text if text.isprintable() else ""
         domain, selector = read_names(tags)
     reason = reason[0].upper() + reason[1:]
-    return DkimFound(domain, selector, algorithm, f"@{domain}", result, reason)
+    return DkimFound(
+        domain=domain,
+        selector=selector,
+        algorithm=algorithm,
+        identity=f"@{domain}",
+        result=result,
+        reason=reason,
+    )

@@ -40,7 +40,7 @@ class DmarcQuery:
     """``header_from`` leaves no author out."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DmarcFound:
     """What DMARC says of a mail."""
 
@@ -110,10 +110,14 @@ def check_dmarc(query: DmarcQuery, book: RecordBook | None = None) -> Flow[Dmarc
     """
     authors = _distinct(query.header_from)
     if not authors:
-        return DmarcFound("permerror", "", "From names no domain, so nobody can be asked.")
+        return DmarcFound(
+            result="permerror", domain="", reason="From names no domain, so nobody can be asked."
+        )
     if len(authors) > MAX_AUTHORS or not query.names_all:
         return DmarcFound(
-            "permerror", authors[0], "From names more authors than anybody can stand behind."
+            result="permerror",
+            domain=authors[0],
+            reason="From names more authors than anybody can stand behind.",
         )
     book = book or RecordBook()
     found: list[DmarcFound] = []
@@ -141,15 +145,17 @@ def _distinct(domains: Iterable[str]) -> list[str]:
 
 def _check_author(author: str, query: DmarcQuery, book: RecordBook) -> Flow[DmarcFound]:
     if _is_literal(author):
-        return DmarcFound("none", author, f"{author} is no domain name.")
+        return DmarcFound(result="none", domain=author, reason=f"{author} is no domain name.")
     try:
         place = yield from _discover(author, book)
         if place is None:
-            return DmarcFound("none", author, f"{author} has no DMARC policy.")
+            return DmarcFound(result="none", domain=author, reason=f"{author} has no DMARC policy.")
         return (yield from _evaluate(author, place, query, book))
     except WalkFailed as failed:
         return DmarcFound(
-            "temperror", author, f"DNS gave no answer for the DMARC policy of {failed}."
+            result="temperror",
+            domain=author,
+            reason=f"DNS gave no answer for the DMARC policy of {failed}.",
         )
 
 
@@ -190,9 +196,9 @@ def _evaluate(author: str, place: _Place, query: DmarcQuery, book: RecordBook) -
     record = place.record
     if not record.is_applicable:
         return DmarcFound(
-            "none",
-            author,
-            f"The DMARC record of {place.domain} names no policy.",
+            result="none",
+            domain=author,
+            reason=f"The DMARC record of {place.domain} names no policy.",
             record_domain=place.domain,
         )
     proofs, is_unsure = yield from _find_proofs(author, record, query, book)
@@ -209,15 +215,15 @@ def _evaluate(author: str, place: _Place, query: DmarcQuery, book: RecordBook) -
         wish = _WISHES[policy].format(place.domain)
         reason = f"Neither SPF nor DKIM proved that it comes from {author}, {wish}."
     return DmarcFound(
-        result,
-        author,
-        reason,
-        policy,
-        disposition,
-        place.organization,
-        place.domain,
-        record,
-        tuple(proofs),
+        result=result,
+        domain=author,
+        reason=reason,
+        policy=policy,
+        disposition=disposition,
+        organizational_domain=place.organization,
+        record_domain=place.domain,
+        record=record,
+        alignment=tuple(proofs),
     )
 
 

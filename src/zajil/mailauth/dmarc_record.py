@@ -24,7 +24,7 @@ _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:[\x22-\x2b\x2d-\x7e]+)(?:![0-9]+[km
 _REQUESTS = ("none", "quarantine", "reject")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DmarcRecord:
     """What the owner of a domain asks for."""
 
@@ -69,9 +69,9 @@ def parse_dmarc_record(text: str) -> DmarcRecord | None:
     failure_to = _read_uris(tags.get("ruf", ""))
     psd = tags.get("psd", "").lower()
     return DmarcRecord(
-        policy,
-        below,
-        absent,
+        policy=policy,
+        subdomain_policy=below,
+        absent_policy=absent,
         is_applicable=is_valid or bool(report_to),
         strict_dkim=tags.get("adkim", "").lower() == "s",
         strict_spf=tags.get("aspf", "").lower() == "s",

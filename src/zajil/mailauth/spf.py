@@ -118,7 +118,14 @@ def _check_identity(query: SpfQuery, identity: str, local_part: str, name: str) 
     ip = query.ip
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped  # RFC 7208 section 5
-    state = Evaluation(ip, local_part, domain, query.helo, query.receiver, query.now_s)
+    state = Evaluation(
+        ip=ip,
+        local_part=local_part,
+        sender_domain=domain,
+        helo=query.helo,
+        receiver=query.receiver,
+        now_s=query.now_s,
+    )
     explanation: str | None = None
     try:
         outcome = yield from _check_host(state, domain)

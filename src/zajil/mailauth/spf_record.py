@@ -33,7 +33,7 @@ class BadRecord(Malformed, ValueError):
     """The record breaks the grammar; the message is the end of a sentence about it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Directive:
     """A qualifier and a mechanism."""
 
@@ -110,17 +110,21 @@ def _parse_directive(term: str) -> Directive:
     if name == "all":
         if mark:
             raise BadRecord(f"{term[:80]!r}: all takes no value")
-        return Directive(term, result, name)
+        return Directive(text=term, result=result, name=name)
     if name in ("include", "exists"):
         if mark != ":":
             raise BadRecord(f"{term[:80]!r} names no domain")
-        return Directive(term, result, name, parse_domain_spec(rest))
+        return Directive(text=term, result=result, name=name, domain=parse_domain_spec(rest))
     if name in ("ip4", "ip6"):
-        return Directive(term, result, name, network=_parse_network(term, name, mark, rest))
+        return Directive(
+            text=term, result=result, name=name, network=_parse_network(term, name, mark, rest)
+        )
     if name == "ptr":
         if mark == "/":
             raise BadRecord(f"{term[:80]!r}: ptr takes no prefix length")
-        return Directive(term, result, name, parse_domain_spec(rest) if mark else None)
+        return Directive(
+            text=term, result=result, name=name, domain=parse_domain_spec(rest) if mark else None
+        )
     if name in ("a", "mx"):
         return _parse_address_directive(term, result, name, mark, rest)
     raise BadRecord(f"there is no mechanism {name[:40]!r}")
@@ -147,7 +151,9 @@ def _parse_address_directive(term: str, result: str, name: str, mark: str, rest:
     if mark != ":" and domain_text:
         raise BadRecord(f"{term[:80]!r} has a malformed prefix length")
     domain = parse_domain_spec(domain_text) if mark == ":" else None
-    return Directive(term, result, name, domain, None, bits4, bits6)
+    return Directive(
+        text=term, result=result, name=name, domain=domain, network=None, bits4=bits4, bits6=bits6
+    )
 
 
 def _bits(term: str, text: str | None, most: int) -> int:

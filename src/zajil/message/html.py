@@ -62,7 +62,7 @@ class Image:
     """Shown where the image is not loaded."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Html:
     """What one HTML document says."""
 

@@ -17,7 +17,7 @@ _MESSAGE = ParameterisedValue("message/rfc822")
 """RFC 2046 section 5.1.5: the same inside multipart/digest."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Part:
     """A node: the message itself, a part of a multipart, or an enclosed message."""
 
@@ -201,6 +201,14 @@ def make_part(
             encoding = parse_encoding(item.value)
     start, header_end, body_start = offsets
     return Part(
-        start, header_end, body_start, body_start, fields, content_type, disposition, encoding,
-        [], defects,
-    )  # fmt: skip
+        start=start,
+        header_end=header_end,
+        body_start=body_start,
+        body_end=body_start,
+        fields=fields,
+        content_type=content_type,
+        disposition=disposition,
+        encoding=encoding,
+        children=[],
+        defects=defects,
+    )

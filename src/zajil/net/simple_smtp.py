@@ -117,7 +117,12 @@ async def serve_smtp(
         BadCertificate: it cannot be loaded.
     """
     keeper = None if certificate is None else TlsKeeper(*certificate)
-    offer = Capabilities(hostname, max_message_size, starttls=keeper is not None, chunking=True)
+    offer = Capabilities(
+        hostname=hostname,
+        max_message_size=max_message_size,
+        starttls=keeper is not None,
+        chunking=True,
+    )
 
     def make_session(peer: Peer, engine: ServerConnection, _: Connection) -> _ReceiverSession:
         return _ReceiverSession(handle, accept_recipient, peer)

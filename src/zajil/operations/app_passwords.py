@@ -73,7 +73,13 @@ def prepare_app_password(
         for login, salt in salts.items()
     )
     kept = NewAppPassword(
-        owner.account_id, clean, scope, made.label, hash_password(made.text), scram, now_ms
+        account_id=owner.account_id,
+        name=clean,
+        scope=scope,
+        label=made.label,
+        password_hash=hash_password(made.text),
+        scram=scram,
+        created_ms=now_ms,
     )
     return MadeAppPassword(made, kept)
 

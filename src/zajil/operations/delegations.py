@@ -23,7 +23,7 @@ from zajil.store.people.delegations import (
 from zajil.store.people.last_logins import LastLogin, load_last_logins
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountDetail:
     """All that an operator may want to know of an account but its mail."""
 
@@ -87,18 +87,20 @@ def show_account(store: Store, login_or_address: str, now_ms: int) -> AccountDet
     counts = store.read_now(lambda conn: load_send_counts(conn, row.account_id))
     strangers = store.read_now(lambda conn: load_strangers(conn, row.account_id))
     return AccountDetail(
-        row,
-        tuple(one.address for one in aliases),
-        store.read_now(lambda conn: delegated_to(conn, row.account_id)),
-        tuple(store.read_now(lambda conn: delegates_of(conn, own))),
-        tuple(store.read_now(lambda conn: list_app_passwords(conn, row.account_id))),
-        counts.in_minute(now_ms),
-        counts.in_day(now_ms),
-        strangers.held_ms,
-        len(store.read_now(lambda conn: held_mails(conn, row.account_id))),
-        strangers.after(0, now_ms).day_count,
-        store.read_now(lambda conn: load_mail_sizes(conn, row.account_id)).get(
+        row=row,
+        aliases=tuple(one.address for one in aliases),
+        delegated=store.read_now(lambda conn: delegated_to(conn, row.account_id)),
+        delegates=tuple(store.read_now(lambda conn: delegates_of(conn, own))),
+        app_passwords=tuple(store.read_now(lambda conn: list_app_passwords(conn, row.account_id))),
+        sent_in_minute=counts.in_minute(now_ms),
+        sent_in_day=counts.in_day(now_ms),
+        held_ms=strangers.held_ms,
+        held_mails=len(store.read_now(lambda conn: held_mails(conn, row.account_id))),
+        strangers_in_day=strangers.after(0, now_ms).day_count,
+        mail=store.read_now(lambda conn: load_mail_sizes(conn, row.account_id)).get(
             row.account_id, MailSize()
         ),
-        store.read_now(lambda conn: load_last_logins(conn, row.account_id)).get(row.account_id),
+        last_login=store.read_now(lambda conn: load_last_logins(conn, row.account_id)).get(
+            row.account_id
+        ),
     )

@@ -68,11 +68,11 @@ def _stored(event: VerdictReached) -> Verdict:
         known = SIGNALS.get(name)
         reasons.append(
             Reason(
-                name,
-                weight,
-                template,
-                known.demands if known else None,
-                tuple(values.items()),
+                signal=name,
+                weight=weight,
+                template=template,
+                demands=known.demands if known else None,
+                values=tuple(values.items()),
                 is_proof=known is not None and known.is_proof,
                 asks_refusal=known is not None and known.asks_refusal,
             )

@@ -67,7 +67,15 @@ def find_mails(
         refused: only mails of which a recipient, or the whole, was refused.
         limit: maximum number of mails.
     """
-    query = MailQuery(to, sender, message_id, since_ms, None, refused, limit)
+    query = MailQuery(
+        to=to,
+        sender=sender,
+        message_id=message_id,
+        since_ms=since_ms,
+        account_id=None,
+        refused=refused,
+        limit=limit,
+    )
     return {
         "mails": [
             {

@@ -77,13 +77,13 @@ def make_query(
         BadAddress, BadDomain: not an address or a domain.
     """
     return QueueQuery(
-        MailId(mail_id) if mail_id else None,
-        to_ascii(next_hop) if next_hop is not None else None,
-        limit,
-        None if sender is None else "" if sender in ("", "<>") else _who(sender),
-        None if recipient is None else _who(recipient),
-        state,
-        before_ms,
+        mail_id=MailId(mail_id) if mail_id else None,
+        next_hop=to_ascii(next_hop) if next_hop is not None else None,
+        limit=limit,
+        sender=None if sender is None else "" if sender in ("", "<>") else _who(sender),
+        recipient=None if recipient is None else _who(recipient),
+        state=state,
+        before_ms=before_ms,
     )
 
 

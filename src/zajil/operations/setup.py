@@ -44,7 +44,7 @@ class CannotSetUp(Unavailable):
     """The folder cannot be written; the text is one sentence for the operator."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetupPlan:
     """What the operator wants."""
 

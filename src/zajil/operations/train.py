@@ -31,4 +31,7 @@ def train_mail(store: Store, message: bytes, *, is_junk: bool, account: str | No
         account_id = row.account_id
     # No blob of ours: its bytes name it, so that it teaches once.
     name = BlobId(f"file-{sha256(message).hexdigest()[:32]}")
-    return store.write_now(learn, Lesson(account_id, name, is_junk, tokens_of(message)))
+    return store.write_now(
+        learn,
+        Lesson(account_id=account_id, blob_id=name, is_junk=is_junk, tokens=tokens_of(message)),
+    )

@@ -92,7 +92,7 @@ class Resolver:
                 return replace(found, question=question, ttl_seconds=ttl, authentic=authentic)
             name, ttl = found.target, min(ttl, found.ttl_seconds)
             authentic, cnames = authentic and found.authentic, cnames + found.cnames
-        return Answer(question, Outcome.FAILED, detail="CNAME chain too long")
+        return Answer(question=question, outcome=Outcome.FAILED, detail="CNAME chain too long")
 
     async def _ask_servers(self, question: Question, effort: _Effort) -> Answer | Alias:
         """Ask each server in order, twice; the first that knows is believed."""
@@ -128,7 +128,9 @@ class Resolver:
             was_asked = await judged or was_asked
         is_unasked = not was_asked and not self._states.are_out(self.servers)
         detail = detail or "no name server answers"
-        return Answer(question, Outcome.FAILED, detail=detail, is_unasked=is_unasked)
+        return Answer(
+            question=question, outcome=Outcome.FAILED, detail=detail, is_unasked=is_unasked
+        )
 
     async def _judge(self, server: NameServer, question: Question, seen: int, moment: int) -> bool:
         """Find out whose fault it is that there was no answer; give whether the server lives.
@@ -155,7 +157,9 @@ class Resolver:
     ) -> Answer | Alias | Rejected:
         query = make_query(question, self._random)
         if query is None:  # too long, or an empty label: such a name cannot exist
-            return Answer(question, Outcome.NO_NAME, detail="not a name DNS can hold")
+            return Answer(
+                question=question, outcome=Outcome.NO_NAME, detail="not a name DNS can hold"
+            )
         response = await exchange(query, server)
         if response.rcode() in (dns.rcode.FORMERR, dns.rcode.NOTIMP):
             # A server that does not know EDNS (RFC 6891 section 7).
@@ -180,7 +184,7 @@ class _Effort:
 
 
 def _unasked(question: Question, why: str) -> Answer:
-    return Answer(question, Outcome.FAILED, detail=why, is_unasked=True)
+    return Answer(question=question, outcome=Outcome.FAILED, detail=why, is_unasked=True)
 
 
 def find_name_servers(configured: Sequence[str]) -> tuple[NameServer, ...]:

@@ -150,15 +150,33 @@ def read_answer(
         name = cname[0].target
     if rrset is not None:
         values = tuple(_SHOW[question.type](rdata) for rdata in rrset)
-        return Answer(question, Outcome.FOUND, values, min(ttl, rrset.ttl), authentic)
+        return Answer(
+            question=question,
+            outcome=Outcome.FOUND,
+            values=values,
+            ttl_seconds=min(ttl, rrset.ttl),
+            authentic=authentic,
+        )
     if rcode == dns.rcode.NXDOMAIN:
         ttl = min(ttl, _negative_ttl(response))
-        return Answer(question, Outcome.NO_NAME, (), ttl, authentic)
+        return Answer(
+            question=question,
+            outcome=Outcome.NO_NAME,
+            values=(),
+            ttl_seconds=ttl,
+            authentic=authentic,
+        )
     if cnames:
         return Alias(_text(name), ttl, authentic, cnames)
     if _is_referral(response):
         return Rejected("referral")
-    return Answer(question, Outcome.NO_RECORDS, (), _negative_ttl(response), authentic)
+    return Answer(
+        question=question,
+        outcome=Outcome.NO_RECORDS,
+        values=(),
+        ttl_seconds=_negative_ttl(response),
+        authentic=authentic,
+    )
 
 
 def _find(

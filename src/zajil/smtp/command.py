@@ -130,7 +130,7 @@ class UnknownCommand(Enum):
     TEMPUNAVAIL = "[TEMPUNAVAIL]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Xclient:
     """``XCLIENT NAME=... ADDR=...``: whom a proxy of ours speaks for (Postfix, XCLIENT_README).
 

@@ -15,7 +15,7 @@ MAX_HOLD_SECONDS = 999_999_999
 """What FUTURERELEASE can announce (RFC 4865 section 3): 31 years."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What EHLO announces and what commands permit.
 

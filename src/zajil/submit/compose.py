@@ -38,7 +38,7 @@ class BadForm(Invalid, ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComposeForm:
     """What the author filled in."""
 

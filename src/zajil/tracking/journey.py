@@ -36,7 +36,7 @@ class Recorded:
     event: TrackingEvent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Journey:
     """All that is known of one mail."""
 

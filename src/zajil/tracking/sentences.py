@@ -66,7 +66,7 @@ class Detail:
     """The lines, each to be told in the reader's language; empty: they are shown unchanged."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One event, told."""
 
@@ -92,6 +92,7 @@ def tell_event(event: TrackingEvent) -> Step:
 
 
 def _tell_session(event: TrackingEvent) -> Step | None:
+    """Return the sentence of an event of a session. Long: one table, a case for each event."""
     stage, fine = Stage.ARRIVE, Tone.PLAIN
     details: Sequence[Detail]
     match event:
@@ -399,7 +400,14 @@ def _step(
     details: Sequence[Detail] = (),
 ) -> Step:
     told = tuple(detail for detail in details if any(detail.lines))
-    return Step(event.at_ms, event.name, stage, tone, Sentence(text, values), told)
+    return Step(
+        at_ms=event.at_ms,
+        name=event.name,
+        stage=stage,
+        tone=tone,
+        sentence=Sentence(text, values),
+        details=told,
+    )
 
 
 def _reason(reason: str) -> tuple[Detail, ...]:

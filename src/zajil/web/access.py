@@ -94,14 +94,14 @@ class Access:
         cookies, query = request.cookies, request.url.query
         theme = cookies.get(f"{self._cookie}_theme", "")
         return Visitor(
-            choose_language(
+            language=choose_language(
                 self._languages,
                 cookies.get(f"{self._cookie}_language"),
                 request.headers.get("accept-language", ""),
             ),
-            choose_zone(cookies.get(f"{self._cookie}_zone")),
-            theme if theme in THEMES else "",
-            local_path(request.url.path + (f"?{query}" if query else ""), "/"),
+            zone=choose_zone(cookies.get(f"{self._cookie}_zone")),
+            theme=theme if theme in THEMES else "",
+            path=local_path(request.url.path + (f"?{query}" if query else ""), "/"),
             has_zone=f"{self._cookie}_zone" in cookies,
         )
 

@@ -39,7 +39,10 @@ _LETTER = "/mail/{mailbox_id}/{uid}"
 
 
 def make_web(services: WebServices) -> Starlette:
-    """Make the application that a listener serves; nothing is started by it."""
+    """Make the application that a listener serves; nothing is started by it.
+
+    Long: one table, a line for each address.
+    """
     languages = load_languages()
     static = StaticFiles()
     site = Site(to_unicode(services.hostname), services.options.cookie_name)

@@ -41,7 +41,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
     """Who looks at a page, and how they like it."""
 

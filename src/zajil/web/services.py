@@ -11,7 +11,7 @@ from zajil.login.service import LoginService
 from zajil.store.engine.open import Store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebServices:
     """Everything the pages use; nothing else of the server is reached from here."""
 

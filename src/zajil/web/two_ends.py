@@ -30,15 +30,15 @@ class SidesPages:
         cookies = request.cookies
         theme = cookies.get(f"{COOKIE_NAME}_theme", "")
         return Visitor(
-            choose_language(
+            language=choose_language(
                 self.languages,
                 cookies.get(f"{COOKIE_NAME}_language"),
                 request.headers.get("accept-language", ""),
             ),
-            choose_zone(cookies.get(f"{COOKIE_NAME}_zone")),
-            theme if theme in THEMES else "",
-            local_path(request.url.path, "/"),
-            csrf,
+            zone=choose_zone(cookies.get(f"{COOKIE_NAME}_zone")),
+            theme=theme if theme in THEMES else "",
+            path=local_path(request.url.path, "/"),
+            csrf=csrf,
             has_zone=f"{COOKIE_NAME}_zone" in cookies,
         )
 

@@ -81,8 +81,8 @@ class Trainer:
             if self._options.learn and head:
                 tokens = await asyncio.to_thread(tokens_of, head)
             lesson = Lesson(
-                said.account_id,
-                said.blob_id,
+                account_id=said.account_id,
+                blob_id=said.blob_id,
                 is_junk=said.kind == "junk",
                 tokens=tokens,
                 kind=said.kind,
@@ -102,7 +102,14 @@ class Trainer:
             head = await self._store.read(lambda conn, one=blob_id: self._read(conn, one))  # type: ignore[misc]
             tokens = await asyncio.to_thread(tokens_of, head) if head else frozenset[str]()
             share = self._options.share_percent
-            item = Lesson(account_id, blob_id, False, tokens, is_weak=True, share_percent=share)
+            item = Lesson(
+                account_id=account_id,
+                blob_id=blob_id,
+                is_junk=False,
+                tokens=tokens,
+                is_weak=True,
+                share_percent=share,
+            )
             await self._store.write(learn, item)
 
     async def prune(self) -> None:

@@ -50,7 +50,7 @@ _MAX_FROM = 2000
 NOTHING_PROVEN = ProvenIdentity()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Correspondent:
     """Who a mail comes from."""
 
@@ -117,13 +117,13 @@ def identify(
     if author is not None and network is not None and not is_proven:
         claimed = f"claimed:{network} {author.key}"
     return Correspondent(
-        author.unicode if author is not None else None,
-        is_proven,
-        address_key(author) if author is not None and is_proven else None,
-        f"domain:{domain}" if is_proven else None,
-        f"spf:{envelope}" if envelope and not (is_proven and envelope == domain) else None,
-        claimed,
-        f"network:{network}" if network is not None else None,
+        address=author.unicode if author is not None else None,
+        is_proven=is_proven,
+        address_key=address_key(author) if author is not None and is_proven else None,
+        domain_key=f"domain:{domain}" if is_proven else None,
+        spf_key=f"spf:{envelope}" if envelope and not (is_proven and envelope == domain) else None,
+        claimed_key=claimed,
+        network_key=f"network:{network}" if network is not None else None,
     )
 
 

@@ -295,11 +295,11 @@ def make_reason(signal: str, *, weight: float | None = None, **values: str | int
     """
     known = SIGNALS[signal]
     return Reason(
-        signal,
-        known.weight if weight is None else weight,
-        known.text,
-        known.demands,
-        tuple(values.items()),
+        signal=signal,
+        weight=known.weight if weight is None else weight,
+        template=known.text,
+        demands=known.demands,
+        values=tuple(values.items()),
         is_proof=known.is_proof,
         asks_refusal=known.asks_refusal,
     )

@@ -22,7 +22,7 @@ class Action(Enum):
     REJECT = "reject"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """One signal, and what it weighs."""
 

@@ -40,7 +40,7 @@ StructureKey = tuple[BlobId, bytes]
 """Blob and prefix: offsets count from the prefix."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Context:
     """A session that has logged in."""
 

@@ -21,7 +21,7 @@ from zajil.store.mail.mailboxes import Mailbox
 from zajil.store.mail.messages import MailboxChanges, MessageFlags
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class SelectedMailbox:
     """One selected mailbox of one session."""
 

@@ -258,7 +258,11 @@ class ImapSession:
             return _FAILURES[outcome]
         services, peer = self._services, self._peer
         self._context = Context(
-            services.store, outcome, self._engine, self._connection, services.clock
+            store=services.store,
+            account=outcome,
+            engine=self._engine,
+            connection=self._connection,
+            clock=services.clock,
         )
         now_ms = services.clock.now_ms()
         events = (

@@ -27,7 +27,7 @@ _COMMENT = re.compile(r"\([^()]*\)")
 _SPACE = re.compile(r"\s+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailureReport:
     """What one report says; ``""`` for what it does not say."""
 

@@ -46,7 +46,7 @@ class PolicyOverride:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
     """Mails that were alike in everything a report tells."""
 
@@ -73,7 +73,7 @@ class ReportRow:
         return "pass" in (self.dkim, self.spf)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPolicy:
     """What the record said; ``""`` for what is not told."""
 
@@ -93,7 +93,7 @@ class PublishedPolicy:
     """``treewalk``, or ``psl`` for who works as RFC 7489 says."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AggregateReport:
     """One report."""
 

@@ -246,7 +246,16 @@ def open_store(
     except BaseException:
         dialect.close()
         raise
-    return Store(options, data_dir, dialect, hints, node_id, clock, random, caps or Caps())
+    return Store(
+        options=options,
+        data_dir=data_dir,
+        dialect=dialect,
+        hints=hints,
+        node_id=node_id,
+        clock=clock,
+        random=random,
+        caps=caps or Caps(),
+    )
 
 
 def make_dialect(options: StoreOptions, data_dir: Path) -> Dialect:

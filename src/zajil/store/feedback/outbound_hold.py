@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -42,7 +43,7 @@ class StrangerLimit:
     """So many times what is usual for the account is allowed too."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StrangerCounts:
     """What an account has done, as one row keeps it."""
 
@@ -154,11 +155,15 @@ def load_strangers(conn: Connection, account_id: AccountId) -> StrangerCounts:
 
 def _load(conn: Connection, account_id: AccountId, *, lock: bool) -> StrangerCounts:
     if lock:
-        return StrangerCounts(*conn.execute(_LOCK, {"account_id_": account_id}).one())
+        return _counts_of(conn.execute(_LOCK, {"account_id_": account_id}).one())
     mark = "?" if conn.dialect.paramstyle == "qmark" else "%s"
     # By the driver itself: it is on the way of each mail that leaves.
     found = execute_text(conn, _LOAD + mark, (account_id,))
-    return StrangerCounts(*found[0]) if found else StrangerCounts()
+    return _counts_of(found[0]) if found else StrangerCounts()
+
+
+def _counts_of(row: Any) -> StrangerCounts:
+    return StrangerCounts(**dict(zip(StrangerCounts.__slots__, row, strict=True)))
 
 
 def _save(tx: Connection, account_id: AccountId, counts: StrangerCounts) -> None:

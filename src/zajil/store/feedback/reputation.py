@@ -101,7 +101,7 @@ def _whose(item: HistoryChange) -> tuple[AccountId, AccountId]:
     return INSTALLATION, item.account_id
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Row:
     """One row while it changes, in the order of the columns."""
 
@@ -154,7 +154,10 @@ def _load_locked(tx: Connection, wanted: Sequence[tuple[AccountId, str]], at_ms:
     made = [(*pair, at_ms, *[0.0] * len(_COUNTS)) for pair in wanted]
     # It changes nothing, and locks.
     locked = _upsert(tx, made, f"at_ms = reputation.at_ms RETURNING {_NAMES}")
-    return {(AccountId(account), key): _Row(*rest) for account, key, *rest in locked}
+    return {
+        (AccountId(account), key): _Row(**dict(zip(("at_ms", *_COUNTS), rest, strict=True)))
+        for account, key, *rest in locked
+    }
 
 
 def _write(tx: Connection, rows: _Rows) -> None:

@@ -52,7 +52,7 @@ class TrainingClaim:
     lease_until_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
     """One mail that is learned; ``tokens`` is empty if it is gone."""
 

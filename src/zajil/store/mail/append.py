@@ -20,7 +20,7 @@ class NoSuchMailbox(NotFound):
     """The mailbox was deleted between routing and delivery; route again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
     """One message for one mailbox."""
 

@@ -48,7 +48,7 @@ class Place:
     flags: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCopy:
     """One recipient of ours, and the mailboxes that filing chose."""
 
@@ -75,7 +75,7 @@ class LocalCopy:
         return self.places[0].mailbox_name if self.places else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteCopy:
     """One recipient elsewhere (or later): a row of the queue."""
 
@@ -309,19 +309,28 @@ def _appends(item: Intake) -> list[Append]:
             flags, keywords = pack_flags(place.flags) if place.flags else (0, "")
             appends.append(
                 Append(
-                    place.mailbox_id,
-                    item.content.blob_id,
-                    size,
-                    item.received_at_ms,
-                    flags,
-                    keywords,
-                    item.mail_id,
-                    copy.prefix,
+                    mailbox_id=place.mailbox_id,
+                    blob_id=item.content.blob_id,
+                    size=size,
+                    received_at_ms=item.received_at_ms,
+                    flags=flags,
+                    keywords=keywords,
+                    mail_id=item.mail_id,
+                    prefix=copy.prefix,
                 )
             )
     own, blob = item.own_copy, item.content
     if own is not None:
         flags, keywords = pack_flags(own.flags)
-        where = (own.mailbox_id, blob.blob_id, item.size, item.received_at_ms)
-        appends.append(Append(*where, flags, keywords, item.mail_id))
+        appends.append(
+            Append(
+                mailbox_id=own.mailbox_id,
+                blob_id=blob.blob_id,
+                size=item.size,
+                received_at_ms=item.received_at_ms,
+                flags=flags,
+                keywords=keywords,
+                mail_id=item.mail_id,
+            )
+        )
     return appends

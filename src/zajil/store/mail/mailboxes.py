@@ -48,7 +48,7 @@ class TooManyMailboxes(Refused):
     """The account has as many as it may."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mailbox:
     """One mailbox, as a snapshot has it."""
 
@@ -262,14 +262,14 @@ _BY_ID = sa.select(mailbox).where(
 
 def _row(row: sa.Row[Any]) -> Mailbox:
     return Mailbox(
-        row.id,
-        row.account_id,
-        row.name,
-        row.role,
-        row.uid_validity,
-        row.uid_next,
-        row.modseq,
-        row.recent_from,
+        mailbox_id=row.id,
+        account_id=row.account_id,
+        name=row.name,
+        role=row.role,
+        uid_validity=row.uid_validity,
+        uid_next=row.uid_next,
+        modseq=row.modseq,
+        recent_from=row.recent_from,
     )
 
 

@@ -80,13 +80,13 @@ def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
         blob = item.content
         appends.append(
             Append(
-                item.mailbox_id,
-                blob.blob_id,
-                blob.size,
-                item.received_at_ms,
-                bits,
-                keywords,
-                item.mail_id,
+                mailbox_id=item.mailbox_id,
+                blob_id=blob.blob_id,
+                size=blob.size,
+                received_at_ms=item.received_at_ms,
+                flags=bits,
+                keywords=keywords,
+                mail_id=item.mail_id,
             )
         )
     return append_messages(tx, appends)
@@ -346,15 +346,15 @@ def _copy(
         bits, keywords = pack_flags(one.flags)
         appends.append(
             Append(
-                item.target_id,
-                one.blob_id,
-                one.size,
-                one.received_at_ms,
-                bits,
-                keywords,
-                one.mail_id,
-                one.prefix.decode("utf-8"),
-                one.thread_id,
+                mailbox_id=item.target_id,
+                blob_id=one.blob_id,
+                size=one.size,
+                received_at_ms=one.received_at_ms,
+                flags=bits,
+                keywords=keywords,
+                mail_id=one.mail_id,
+                prefix=one.prefix.decode("utf-8"),
+                thread_id=one.thread_id,
             )
         )
     placed = append_messages(tx, appends)

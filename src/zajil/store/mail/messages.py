@@ -30,7 +30,7 @@ _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message of a mailbox, without its bytes."""
 
@@ -304,15 +304,15 @@ def _portions(uids: Sequence[Uid]) -> Iterator[Sequence[Uid]]:
 def read_message_row(row: Any) -> Message:
     """Return the message of a row of table ``message``."""
     return Message(
-        row.uid,
-        row.modseq,
-        unpack_flags(row.flags, row.keywords),
-        row.received_at_ms,
-        row.size,
-        row.blob_id,
-        row.mail_id,
-        row.prefix.encode("utf-8"),
-        row.thread_id,
+        uid=row.uid,
+        modseq=row.modseq,
+        flags=unpack_flags(row.flags, row.keywords),
+        received_at_ms=row.received_at_ms,
+        size=row.size,
+        blob_id=row.blob_id,
+        mail_id=row.mail_id,
+        prefix=row.prefix.encode("utf-8"),
+        thread_id=row.thread_id,
     )
 
 

@@ -23,7 +23,7 @@ from zajil.tracking.codec import decode_events
 from zajil.tracking.events import TrackingEvent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedMail:
     """A mail that was not accepted: after its end, or for want of a recipient."""
 

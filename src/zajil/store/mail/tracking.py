@@ -161,7 +161,7 @@ def _session_events(conn: Connection, session_id: SessionId, mail_id: MailId) ->
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailQuery:
     """What an admin looks for; ``None`` asks for nothing. All that is given must match."""
 

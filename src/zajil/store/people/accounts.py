@@ -35,7 +35,7 @@ class NoSuchAccount(NotFound):
     """No account has this login or address."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRow:
     """One account."""
 

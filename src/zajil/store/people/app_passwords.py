@@ -34,7 +34,7 @@ class TooManyAppPasswords(Refused):
     """The account has ``MOST_OF_ONE_ACCOUNT`` already."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppPasswordRow:
     """One app password, as far as it is kept."""
 
@@ -62,7 +62,7 @@ class NewScramKey:
     key: ScramKey
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewAppPassword:
     """What ``add_app_password`` takes; hash and keys are computed before the transaction."""
 

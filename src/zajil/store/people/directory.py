@@ -147,13 +147,15 @@ def look_up(conn: Connection, who: Address, most_messages: int = 0) -> Directory
         targets = tuple(parse_address(text) for text in json.loads(row.targets))
         entry = AliasEntry(parse_address(row.address), targets)
     else:
+        forward_to, keeps_copy = _forwarding(row)
         entry = AccountEntry(
-            AccountId(row.account_id),
-            parse_address(row.own_address),
-            MailboxId(row.inbox),
-            MailboxId(row.junk),
-            bool(row.active),
-            *_forwarding(row),
+            account_id=AccountId(row.account_id),
+            address=parse_address(row.own_address),
+            inbox=MailboxId(row.inbox),
+            junk=MailboxId(row.junk),
+            active=bool(row.active),
+            forward_to=forward_to,
+            keeps_copy=keeps_copy,
             is_full=is_full(conn, row.inbox, most_messages),
         )
     return DirectoryAnswer(True, entry)

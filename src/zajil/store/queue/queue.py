@@ -51,7 +51,7 @@ class Claim:
     """Next hops of which the worker has enough."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class LeasedRecipient:
     """One recipient that is now ours to try; equal only to itself, so it may be a key."""
 

@@ -25,7 +25,7 @@ HELD = recipient.c.state == sa.literal_column("'held'")
 _QUEUED = recipient.c.state.in_(QUEUED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRow:
     """One recipient in the queue."""
 
@@ -56,7 +56,7 @@ class QueueRow:
     """When the sender was told of the delay."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueQuery:
     """Which rows are meant; ``None`` asks for nothing. All that is given must match."""
 

@@ -33,7 +33,7 @@ class LeaseLost(InternalError):
     """A recipient was taken from us meanwhile; nothing of the settlement was written."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowResult:
     """What came of one recipient."""
 

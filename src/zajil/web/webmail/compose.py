@@ -42,7 +42,7 @@ _PLAIN_NAME = re.compile(r"[\w ]+\Z")
 _DIRECTIONS: dict[str, Direction] = {"ltr": "ltr", "rtl": "rtl"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """What stands in the form."""
 

@@ -45,7 +45,7 @@ _FLAGS = {
 _MOVES = {"archive": "archive", "junk": "junk", "inbox": "inbox", "delete": "trash"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedMessage:
     """One line of the list."""
 

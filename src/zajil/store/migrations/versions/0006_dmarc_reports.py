@@ -13,7 +13,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables. Long: it is a list of columns."""
     op.create_table(
         "dmarc_seen_domain",
         sa.Column("domain", KEY, nullable=False),
