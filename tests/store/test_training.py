@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from kit.store import NOW_MS, make_account
 from zajil.core.directory import AccountEntry
+from zajil.core.feedback import FeedbackKind
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.store.engine.open import Store
 from zajil.store.engine.writer import Unit
@@ -144,9 +145,14 @@ def test_the_last_word_counts_and_is_learned_after_the_lease(store: Store) -> No
     assert store.write_now(learn, done)
     assert queue(store) == ["not_junk"]
     (again,) = store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 2000))
-    assert again == Feedback(amal.account_id, said.blob_id, None, "not_junk")
+    assert again == Feedback(amal.account_id, said.blob_id, None, FeedbackKind.NOT_JUNK)
     back = lesson(
-        said.account_id, said.blob_id, False, "buy", kind="not_junk", lease_until_ms=NOW_MS + 2000
+        said.account_id,
+        said.blob_id,
+        False,
+        "buy",
+        kind=FeedbackKind.NOT_JUNK,
+        lease_until_ms=NOW_MS + 2000,
     )
     assert store.write_now(learn, back)
     assert queue(store) == []

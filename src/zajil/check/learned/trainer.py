@@ -15,6 +15,7 @@ import structlog
 from zajil.check.learned.tokens import tokens_of
 from zajil.config.options_words import WordOptions
 from zajil.core.clock import Clock
+from zajil.core.feedback import FeedbackKind
 from zajil.core.ids import AccountId, BlobId
 from zajil.message.view import MAX_READ
 from zajil.store.engine.errors import StoreUnavailable
@@ -83,11 +84,11 @@ class Trainer:
             lesson = Lesson(
                 account_id=said.account_id,
                 blob_id=said.blob_id,
-                is_junk=said.kind == "junk",
+                is_junk=said.kind is FeedbackKind.JUNK,
                 tokens=tokens,
                 kind=said.kind,
                 lease_until_ms=claim.lease_until_ms,
-                is_weak=said.kind in ("kept", "replied"),
+                is_weak=said.kind in (FeedbackKind.KEPT, FeedbackKind.REPLIED),
                 share_percent=self._options.share_percent,
             )
             learned = await self._store.write(learn, lesson)

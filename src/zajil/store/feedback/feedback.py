@@ -1,9 +1,4 @@
-"""What moves and flags of a client say of a mail: junk, not junk, answered, kept.
-
-Clients differ: some move to Junk, some set ``$Junk`` or ``Junk`` and move later, so both say it.
-``$NotJunk`` and ``NonJunk`` are set by filters of clients on all they pass, so they say little
-unless they take back that the mail is junk. What is read and left where it is says a little, too.
-"""
+"""Rows of feedback from moves and changes of flags; what they mean is in ``core.feedback``."""
 
 from __future__ import annotations
 
@@ -12,16 +7,12 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.feedback import FeedbackKind, kind_in_mailbox, kind_of_flags, kind_of_move
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
-from zajil.store.feedback.training import MAX_SAID, Feedback, Kind
+from zajil.store.feedback.training import MAX_SAID, Feedback
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.messages import Message, MessageFlags
 from zajil.store.schema import mailbox, message, trained, word_model
-
-_JUNK = frozenset({"$junk", "junk"})
-_NOT_JUNK = frozenset({"$notjunk", "notjunk", "nonjunk"})
-_KEPT_IN = frozenset({None, "archive"})
-"""Roles of mailboxes where nobody puts what he does not want; a mailbox of one's own has none."""
 
 
 def said_by_move(
@@ -35,19 +26,10 @@ def said_by_move(
         target: role of the mailbox they go to.
         found: the messages.
     """
-    kind = _kind_of_move(source, target)
+    kind = kind_of_move(source, target)
     if kind is None:
         return []
     return [Feedback(account_id, one.blob_id, one.mail_id, kind) for one in found[:MAX_SAID]]
-
-
-def _kind_of_move(source: str | None, target: str | None) -> Kind | None:
-    if target == "junk":
-        return "junk" if source != "junk" else None
-    if source == "junk":
-        # Whoever deletes junk does not say that it was none.
-        return "not_junk" if target in ("inbox", *_KEPT_IN) else None
-    return "kept" if source == "inbox" and target in _KEPT_IN else None
 
 
 def said_by_flags(
@@ -66,36 +48,25 @@ def said_by_flags(
         before: their flags until now.
         after: of those that changed, their flags from now on.
     """
-    kinds: dict[Uid, Kind] = {}
+    kinds: dict[Uid, FeedbackKind] = {}
     for one in before:
         if one.uid in after and len(kinds) < MAX_SAID:
-            kind = _kind_of_flags(one.flags, after[one.uid].flags)
+            kind = kind_of_flags(one.flags, after[one.uid].flags)
             if kind is not None:
                 kinds[one.uid] = kind
     if not kinds:
         return []
     role = tx.scalar(sa.select(mailbox.c.role).where(mailbox.c.id == mailbox_id))
-    if role in ("drafts", "sent"):
-        return []  # of one's own making
-    if role == "junk":
-        # It was the server that put it there; who calls it no junk takes that back.
-        kinds = {uid: "not_junk" if kind == "kept" else kind for uid, kind in kinds.items()}
+    said = {uid: kind_in_mailbox(kind, role) for uid, kind in kinds.items()}
+    kinds = {uid: kind for uid, kind in said.items() if kind is not None}
+    if not kinds:
+        return []
     rows = tx.execute(
         sa.select(message.c.uid, message.c.blob_id, message.c.mail_id).where(
             message.c.mailbox_id == mailbox_id, message.c.uid.in_(list(kinds))
         )
     )
     return [Feedback(account_id, row.blob_id, row.mail_id, kinds[row.uid]) for row in rows]
-
-
-def _kind_of_flags(before: frozenset[str], after: frozenset[str]) -> Kind | None:
-    set_now = {flag.lower() for flag in after - before}
-    was_junk = any(flag.lower() in _JUNK for flag in before)
-    if set_now & _JUNK:
-        return "junk"
-    if set_now & _NOT_JUNK:
-        return "not_junk" if was_junk else "kept"
-    return "replied" if "\\answered" in set_now else None
 
 
 def find_left(conn: Connection, account_id: AccountId, most: int) -> list[BlobId]:

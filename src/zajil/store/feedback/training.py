@@ -14,17 +14,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.feedback import FeedbackKind
 from zajil.core.ids import AccountId, BlobId, MailId
 from zajil.store.engine.rows import execute_text, values
 from zajil.store.schema import trained, training, word, word_model
-
-Kind = Literal["junk", "not_junk", "replied", "kept"]
-"""What was said: moved to Junk, moved out of it, answered, moved from INBOX into another folder."""
 
 INSTALLATION = AccountId(0)
 """Whose words count for every account."""
@@ -41,7 +39,7 @@ class Feedback(NamedTuple):
     account_id: AccountId
     blob_id: BlobId
     mail_id: MailId | None
-    kind: Kind
+    kind: FeedbackKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class Lesson:
     blob_id: BlobId
     is_junk: bool
     tokens: frozenset[str]
-    kind: Kind | None = None
+    kind: FeedbackKind | None = None
     """As it was claimed; ``None``: it was not in the queue."""
     lease_until_ms: int = 0
     is_weak: bool = False
@@ -114,7 +112,12 @@ def claim_training(tx: Connection, items: Sequence[TrainingClaim]) -> list[tuple
                 .values(lease_until_ms=item.lease_until_ms)
             )
         taken.append(
-            tuple([Feedback(row.account_id, row.blob_id, row.mail_id, row.kind) for row in rows])
+            tuple(
+                [
+                    Feedback(row.account_id, row.blob_id, row.mail_id, FeedbackKind(row.kind))
+                    for row in rows
+                ]
+            )
         )
     return taken
 
