@@ -35,6 +35,7 @@ PURE_FILES = {
     "check/content/attachments.py",
     "check/verdict/explain.py",
     "check/learned/classifier.py",
+    "check/learned/voices.py",
     "check/sender/correspondent.py",
     "check/content/links.py",
     "check/content/lookalike.py",
@@ -56,6 +57,7 @@ PURE_FILES = {
     "accept/outcome.py",
     "accept/plan.py",
     "deliver/schedule.py",
+    "accept/outbound_hold.py",
 }
 IMPURE_MODULES = {
     *("asyncio", "logging", "os", "random", "secrets"),

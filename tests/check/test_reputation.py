@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from kit.clock import FakeClock
-from kit.store import NOW_MS, running
+from kit.store import NOW_MS, running, show_counts
 from zajil.check.learned.reputation import (
     NO_HISTORY,
     History,
@@ -18,6 +18,7 @@ from zajil.check.learned.reputation import (
     is_good,
     weigh,
 )
+from zajil.check.learned.voices import learn
 from zajil.check.sender.correspondent import Correspondent, ProvenIdentity, identify
 from zajil.check.verdict.verdict import Action, Thresholds, decide
 from zajil.core.address import parse_address
@@ -30,9 +31,7 @@ from zajil.store.feedback.reputation import (
     Counts,
     Did,
     HistoryChange,
-    learn,
     note_written,
-    show_counts,
 )
 
 AMAL, BASIM, SALMA, NOOR = (AccountId(number) for number in (1, 2, 3, 4))

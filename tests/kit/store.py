@@ -11,22 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from zajil.config.options_server import StoreOptions
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.errors import AlreadyExists
-from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
+from zajil.core.ids import ID_RANDOM_SIZE, AccountId, new_mail_id
 from zajil.net.system import SystemClock
 from zajil.store.engine.errors import StoreExists
 from zajil.store.engine.life import create_store
 from zajil.store.engine.open import Store, open_store
+from zajil.store.feedback.reputation import Counts, load_counts
 from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.intake import Intake, LocalCopy, Place, RemoteCopy
 from zajil.store.mail.room import Caps
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up
 from zajil.store.people.domains import DomainRow, create_domain
+from zajil.store.schema import reputation
 from zajil.tracking.events import MailAccepted
 
 NOW_MS = 1_700_000_000_000
@@ -160,3 +164,10 @@ def _remote_copy(recipient: Address, at_ms: int) -> RemoteCopy:
         next_try_ms=at_ms,
         expires_ms=at_ms + 432_000_000,
     )
+
+
+def show_counts(conn: Connection, account_id: AccountId, now_ms: int) -> dict[str, Counts]:
+    """Return everything that an account did with mail, by the key of the correspondent."""
+    keys = conn.scalars(sa.select(reputation.c.key).where(reputation.c.account_id == account_id))
+    found = load_counts(conn, [account_id], sorted(keys), now_ms)
+    return {key: counts for (_, key), counts in found.items()}

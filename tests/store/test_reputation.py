@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy.engine import Connection
 
-from kit.store import NOW_MS, make_account
+from kit.store import NOW_MS, make_account, show_counts
+from zajil.check.learned.voices import learn
 from zajil.core.ids import AccountId
 from zajil.store.engine.open import Store
 from zajil.store.feedback.reputation import (
@@ -22,11 +23,9 @@ from zajil.store.feedback.reputation import (
     find_too_many,
     forget,
     is_anything_known,
-    learn,
     load_counts,
     load_written,
     note_written,
-    show_counts,
 )
 from zajil.store.people.accounts import delete_account
 

@@ -7,25 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from kit.store import NOW_MS, make_account, make_intake, open_test_store
+from kit.store import NOW_MS, make_account, make_intake, open_test_store, show_counts
+from zajil.accept.outbound_hold import DAY_MS, HOUR_MS, RENEW_MS, HoldRule
 from zajil.core.ids import AccountId, MailId
 from zajil.store.engine.open import Store
 from zajil.store.feedback.outbound_hold import (
-    DAY_MS,
     HELD_REASON,
-    HOUR_MS,
     HeldNotice,
     OutboundHold,
     ReleaseAccount,
     StrangerCounts,
-    StrangerLimit,
     claim_held_notices,
     find_untold,
     held_mails,
     load_strangers,
     release_account,
 )
-from zajil.store.feedback.reputation import show_counts
 from zajil.store.feedback.send_counts import CountedIntake, SendLimit, Taken, accept_counted
 from zajil.store.mail.intake import Intake
 from zajil.store.mail.tracking import load_journey
@@ -34,7 +31,7 @@ from zajil.store.queue.queue_admin import QueueOrder, QueueQuery, hold, list_row
 from zajil.tracking.events import AccountHeld
 
 AMAL, BASIM = AccountId(1), AccountId(2)
-LIMIT = StrangerLimit(per_hour=5, per_day=8, factor=3.0)
+LIMIT = HoldRule(per_hour=5, per_day=8, factor=3.0)
 TRUST_MS = DAY_MS
 
 
@@ -43,13 +40,15 @@ def send(
     *names: str,
     at_ms: int = NOW_MS,
     account: AccountId = AMAL,
-    limit: StrangerLimit = LIMIT,
+    limit: HoldRule = LIMIT,
 ) -> Taken:
     addresses = [f"{name}@elsewhere.test" for name in names]
     intake = make_intake(store.blobs.stage([b"x\r\n"]), remote=addresses, at_ms=at_ms)
     intake = replace(intake, account_id=account)
     keys = tuple([f"address:{one}" for one in addresses])
-    item = CountedIntake(intake, account, len(names), None, OutboundHold(account, keys, limit))
+    item = CountedIntake(
+        intake, account, len(names), None, OutboundHold(account, keys, limit.decide, RENEW_MS)
+    )
     taken = store.write_now(accept_counted, item)
     assert taken is not None
     return taken
@@ -112,29 +111,6 @@ def test_a_day_has_a_limit_beside_the_hour(store: Store) -> None:
     assert [states(store, one.mail_id) == HELD for one in hours] == [False, False, True]
 
 
-def test_what_is_usual_is_allowed_three_times() -> None:
-    counts = StrangerCounts(hour=NOW_MS // HOUR_MS, day=NOW_MS // DAY_MS, usual=10.0)
-    assert counts.after(30, NOW_MS).is_within(LIMIT)
-    assert not counts.after(31, NOW_MS).is_within(LIMIT)
-    assert counts.after(10_000, NOW_MS).is_within(StrangerLimit(0, 0, 3.0))
-
-
-def test_nobody_makes_much_look_usual_in_a_few_days() -> None:
-    """Attack: a thief who is patient. Three days at the limit raise it by little."""
-    counts = StrangerCounts()
-    for day in range(4):
-        counts = counts.after(8, NOW_MS + day * DAY_MS)
-    assert counts.usual < 1.7
-    later = counts.after(0, NOW_MS + 40 * DAY_MS)
-    assert later.day_count == later.hour_count == 0
-    assert later.usual < 0.3
-
-
-def test_a_worker_whose_clock_is_behind_counts_into_the_period_that_is_there() -> None:
-    counts = StrangerCounts().after(5, NOW_MS).after(1, NOW_MS - HOUR_MS)
-    assert (counts.hour_count, counts.day_count) == (6, 6)
-
-
 def test_two_workers_agree(store: Store, store_url: str, tmp_path: object) -> None:
     other = open_test_store(store_url, tmp_path / "data", worker=1)  # type: ignore[operator]
     send(store, *people(3))
@@ -145,7 +121,7 @@ def test_two_workers_agree(store: Store, store_url: str, tmp_path: object) -> No
 
 def test_limits_of_all_kinds_stand_side_by_side(store: Store) -> None:
     intake = make_intake(store.blobs.stage([b"x\r\n"]), remote=["a@elsewhere.test"])
-    guard = OutboundHold(AMAL, ("address:a@elsewhere.test",), LIMIT)
+    guard = OutboundHold(AMAL, ("address:a@elsewhere.test",), LIMIT.decide, RENEW_MS)
     refused = CountedIntake(intake, AMAL, 3, SendLimit(2, 0), guard)
     assert store.write_now(accept_counted, refused) is None
     assert store.read_now(lambda conn: load_strangers(conn, AMAL)) == StrangerCounts()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zajil.accept.filing import FilingRule, file_by_verdict
+from zajil.accept.outbound_hold import HoldRule
 from zajil.accept.own_mail import OwnMailer
 from zajil.accept.spool import Spool
 from zajil.check.facts import MessageFacts
@@ -23,7 +24,6 @@ from zajil.login.account import Account
 from zajil.net.floods import RefusalBudget
 from zajil.net.peer import Peer
 from zajil.store.engine.open import Store
-from zajil.store.feedback.outbound_hold import StrangerLimit
 from zajil.store.feedback.send_counts import SendLimit
 from zajil.tracking.events import TrackingEvent
 
@@ -48,7 +48,7 @@ class AcceptancePolicy:
     """Received does not name the client (``submit.hide_client``)."""
     send_limit: SendLimit | None = None
     """How much an account may send; ``None``: no limit."""
-    stranger_limit: StrangerLimit | None = None
+    hold_rule: HoldRule | None = None
     """How many unusual recipients an account may write to before its mail is held; ``None``: no
     limit."""
 

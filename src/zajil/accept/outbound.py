@@ -3,7 +3,7 @@
 A stolen password is used for spam, at once and to thousands. An account that reaches a limit of
 ``[submit]`` is told when it may go on (RFC 6409 section 3.2). One that suddenly writes to many new
 recipients goes on sending, but its copies for other servers wait in the queue until an operator has
-looked at it (``store.feedback.outbound_hold``). Its owner and the postmaster are notified once.
+looked at it (``outbound_hold``). Its owner and the postmaster are notified once.
 Nothing is lost, and a thief learns nothing.
 
 Periods are those of the clock, minutes and days in UTC: they need one row of counts per account,
@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from zajil.accept.context import AcceptanceContext
 from zajil.accept.held_notice import notify_of_held_account
+from zajil.accept.outbound_hold import RENEW_MS, HoldRule
 from zajil.accept.outcome import NotAccepted, Reason
 from zajil.accept.transaction import Transaction
 from zajil.check.sender.correspondent import address_key
@@ -25,7 +26,7 @@ from zajil.config.options_users import SubmitOptions
 from zajil.core.ids import AccountId
 from zajil.route.recipient import Local
 from zajil.store.engine.errors import StoreUnavailable
-from zajil.store.feedback.outbound_hold import OutboundHold, StrangerLimit
+from zajil.store.feedback.outbound_hold import OutboundHold
 from zajil.store.feedback.send_counts import (
     DAY_MS,
     MINUTE_MS,
@@ -38,21 +39,11 @@ from zajil.store.feedback.send_counts import (
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.intake import Intake, accept
 
-_USUAL_FACTOR = 3.0
-"""Twice as much as usual is a busy day."""
-
 
 def send_limit(options: SubmitOptions) -> SendLimit | None:
     """Return how much an account may send; ``None``: no limit is set."""
     if options.recipients_per_minute or options.recipients_per_day:
         return SendLimit(options.recipients_per_minute, options.recipients_per_day)
-    return None
-
-
-def stranger_limit(options: SubmitOptions) -> StrangerLimit | None:
-    """Return to how many new recipients an account may write; ``None``: no limit is set."""
-    if options.strangers_per_hour or options.strangers_per_day:
-        return StrangerLimit(options.strangers_per_hour, options.strangers_per_day, _USUAL_FACTOR)
     return None
 
 
@@ -92,7 +83,7 @@ async def commit_outgoing(
         StoreUnavailable, NoSuchMailbox: nothing was kept.
     """
     store, policy = context.store, context.policy
-    hold = _hold(policy.stranger_limit, account_id, transaction)
+    hold = _hold(policy.hold_rule, account_id, transaction)
     if policy.send_limit is None and hold is None:
         await store.write(accept, intake)
         return None
@@ -109,9 +100,9 @@ async def commit_outgoing(
 
 
 def _hold(
-    limit: StrangerLimit | None, account_id: AccountId, transaction: Transaction
+    rule: HoldRule | None, account_id: AccountId, transaction: Transaction
 ) -> OutboundHold | None:
-    if limit is None:
+    if rule is None:
         return None
     keys = [
         address_key(recipient.address)
@@ -121,7 +112,7 @@ def _hold(
     leaves = keys or any(
         [isinstance(one.route, Local) and one.route.remote for one in transaction.recipients]
     )
-    return OutboundHold(account_id, tuple(keys), limit) if leaves else None
+    return OutboundHold(account_id, tuple(keys), rule.decide, RENEW_MS) if leaves else None
 
 
 async def _sent_too_much(

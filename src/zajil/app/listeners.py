@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from zajil.accept.context import AcceptanceContext, AcceptancePolicy
-from zajil.accept.outbound import send_limit, stranger_limit
+from zajil.accept.outbound import send_limit
+from zajil.accept.outbound_hold import hold_rule
 from zajil.app.resources import WorkerResources
 from zajil.config.options import LimitOptions
 from zajil.config.options_users import SubmitOptions
@@ -164,7 +165,7 @@ def acceptance_policy(
         signs=True,
         hides_client=submit.hide_client,
         send_limit=send_limit(submit),
-        stranger_limit=stranger_limit(submit),
+        hold_rule=hold_rule(submit),
     )
 
 

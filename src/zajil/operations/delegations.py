@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zajil.accept.outbound_hold import count
 from zajil.core.address import Address, parse_address
 from zajil.operations.accounts import find_account
 from zajil.store.engine.open import Store
@@ -96,7 +97,7 @@ def show_account(store: Store, login_or_address: str, now_ms: int) -> AccountDet
         sent_in_day=counts.in_day(now_ms),
         held_ms=strangers.held_ms,
         held_mails=len(store.read_now(lambda conn: held_mails(conn, row.account_id))),
-        strangers_in_day=strangers.after(0, now_ms).day_count,
+        strangers_in_day=count(strangers, 0, now_ms).day_count,
         mail=store.read_now(lambda conn: load_mail_sizes(conn, row.account_id)).get(
             row.account_id, MailSize()
         ),

@@ -15,10 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zajil.check.learned.trainer import Learner
+from zajil.check.learned.voices import learn
 from zajil.check.sender.correspondent import Correspondent, identify_stored
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Reason
 from zajil.core.clock import Clock
+from zajil.core.feedback import FeedbackKind
 from zajil.core.ids import AccountId
 from zajil.message.fields import Field, read_fields, split_message
 from zajil.store.engine.errors import StoreUnavailable
@@ -34,10 +36,9 @@ from zajil.store.feedback.reputation import (
     find_too_many,
     forget,
     is_anything_known,
-    learn,
     load_counts,
 )
-from zajil.store.feedback.training import Feedback, Kind
+from zajil.store.feedback.training import Feedback
 
 _KEPT_MS = 60_000
 """How long a count is believed; what somebody judged by hand is known at once (``HISTORY``)."""
@@ -209,7 +210,7 @@ def lesson_of(
     did: Did,
     now_ms: int,
 ) -> HistoryChange | None:
-    """Give what a deed teaches, for ``store.feedback.reputation.learn``; ``None``: nothing.
+    """Return what a deed teaches, for ``voices.learn``; ``None``: nothing.
 
     Nothing is learned of mail whose author is not proven and whose network is not known: it did
     not come from outside, or not by us.
@@ -218,7 +219,11 @@ def lesson_of(
     return HistoryChange(account_id, keys, did, now_ms) if keys else None
 
 
-_DEEDS: dict[Kind, Did] = {"junk": Did.JUNKED, "not_junk": Did.KEPT, "replied": Did.WRITTEN}
+_DEEDS = {
+    FeedbackKind.JUNK: Did.JUNKED,
+    FeedbackKind.NOT_JUNK: Did.KEPT,
+    FeedbackKind.REPLIED: Did.WRITTEN,
+}
 
 
 def learner_of(history: History, authserv_id: str) -> Learner:

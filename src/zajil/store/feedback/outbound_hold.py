@@ -1,13 +1,14 @@
-"""Accounts that suddenly write to many strangers: their mail to other servers is held back.
+"""Counts of the new recipients elsewhere that an account writes to, and accounts that are held.
 
-A stranger is a recipient elsewhere that the account never wrote to. They are counted in the commit
-that accepts the mail, so that all workers and nodes agree. Who is held stays so, through restarts,
-until an operator lets it go (``release_account``).
+New recipients ("strangers" in the table) are those the account never wrote to. They are counted in
+the commit that accepts the mail, so that all workers and nodes agree; the rule that the caller
+passes decides what is too many (``accept.outbound_hold``). An account stays held, through restarts,
+until an operator releases it (``release_account``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,24 +24,8 @@ from zajil.store.queue.queue_admin import HELD, QueueOrder, discard, release
 from zajil.store.schema import mail, recipient, stranger_count
 from zajil.tracking.events import AccountHeld
 
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
 HELD_REASON = "The account suddenly wrote to many strangers: an operator looks at it first."
 """Why the queue does not send a copy; the rows of such copies are known by it."""
-_REMIND_MS = 30 * DAY_MS
-"""How old the memory of a correspondent may get before it is renewed by the next mail."""
-_AVERAGE_DAYS = 14
-"""A day counts for so much less in what is usual: nobody makes much look usual in a few days."""
-
-
-@dataclass(frozen=True, slots=True)
-class StrangerLimit:
-    """How many strangers an account may write to; 0: no limit."""
-
-    per_hour: int
-    per_day: int
-    factor: float
-    """So many times what is usual for the account is allowed too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,33 +43,6 @@ class StrangerCounts:
     trusted_until_ms: int | None = None
     """It is not held before that: an operator let it go."""
 
-    def after(self, strangers: int, now_ms: int) -> StrangerCounts:
-        """Give the counts with so many more."""
-        # A worker whose clock is a moment behind counts into the period that is there.
-        hour, day = max(self.hour, now_ms // HOUR_MS), max(self.day, now_ms // DAY_MS)
-        usual, day_count = self.usual, self.day_count
-        if day > self.day:
-            if self.day:
-                usual += (day_count - usual) / _AVERAGE_DAYS
-                usual *= (1 - 1 / _AVERAGE_DAYS) ** (day - self.day - 1)
-            day_count = 0
-        hour_count = self.hour_count if hour == self.hour else 0
-        return replace(
-            self,
-            hour=hour,
-            hour_count=hour_count + strangers,
-            day=day,
-            day_count=day_count + strangers,
-            usual=usual,
-        )
-
-    def is_within(self, limit: StrangerLimit) -> bool:
-        """Whether these counts are nothing to worry about."""
-        usual = self.usual * limit.factor
-        return (not limit.per_hour or self.hour_count <= max(limit.per_hour, usual)) and (
-            not limit.per_day or self.day_count <= max(limit.per_day, usual)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class OutboundHold:
@@ -93,7 +51,11 @@ class OutboundHold:
     account_id: AccountId
     keys: tuple[str, ...]
     """``address:`` keys of its recipients elsewhere (``check.sender.correspondent``)."""
-    limit: StrangerLimit
+    decide: Callable[[StrangerCounts, int, int], StrangerCounts]
+    """The rule (``accept.outbound_hold``): from the counts so far, the number of new recipients and
+    the time, the counts to keep; with ``held_ms`` set, the account is held from now on."""
+    renew_ms: int
+    """Age at which the memory of a recipient is renewed."""
 
 
 def hold_if_unusual(tx: Connection, intake: Intake, guard: OutboundHold) -> tuple[Intake, bool]:
@@ -111,15 +73,13 @@ def hold_if_unusual(tx: Connection, intake: Intake, guard: OutboundHold) -> tupl
     before = _load(tx, guard.account_id, lock=bool(strangers))
     if before.held_ms is not None:
         return _hold(intake, before), False
-    after = before.after(len(strangers), now_ms)
-    if strangers and not after.is_within(guard.limit) and now_ms >= (after.trusted_until_ms or 0):
-        after = replace(after, held_ms=now_ms)
     if strangers:
+        after = guard.decide(before, len(strangers), now_ms)
         _save(tx, guard.account_id, after)
-    if after.held_ms is not None:
-        return _hold(intake, after), True
-    # Whom the mail does not reach yet stays a stranger.
-    fading = [key for key, at_ms in known.items() if at_ms < now_ms - _REMIND_MS]
+        if after.held_ms is not None:
+            # The mail does not reach its recipients yet: they stay strangers.
+            return _hold(intake, after), True
+    fading = [key for key, at_ms in known.items() if at_ms < now_ms - guard.renew_ms]
     if strangers or fading:
         note_written(tx, guard.account_id, (*strangers, *fading), now_ms)
     return intake, False

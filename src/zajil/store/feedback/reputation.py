@@ -1,9 +1,8 @@
 """What accounts did with the mail of correspondents: counts that fade, never texts.
 
 A key names a correspondent (``check.sender.correspondent`` makes them). Account 0 is the
-installation: its counts are voices. Whatever an account does, and however often, it adds one voice
-at most to each count of a key, so that no single account can make or ruin a name for all (decision
-0007).
+installation: its counts are voices. How a deed changes the counts is decided above
+(``check.learned.voices``).
 
 Laws:
 - A count is halved every 90 days; it is kept as it stood at ``at_ms``.
@@ -12,7 +11,7 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
@@ -33,7 +32,6 @@ MOST_ROWS = 20_000
 """Correspondents kept for one account, and ten times as many for the installation."""
 FORGET_MS = 4 * HALF_LIFE_MS
 """After so long without a change, what is left of a count decides nothing."""
-_VOICE = 1.0
 
 
 class Did(Enum):
@@ -79,18 +77,30 @@ class HistoryChange:
     at_ms: int
 
 
-def learn(tx: Connection, items: Sequence[HistoryChange]) -> list[None]:
-    """Add to the counts, and give each account its voice in those of the installation.
+def change_counts(
+    tx: Connection,
+    items: Sequence[HistoryChange],
+    count: Callable[[HistoryRow, HistoryRow, Did], None],
+) -> list[None]:
+    """Let ``count`` change the row of an account and that of the installation, for each deed.
 
     Unit of work: not idempotent; locks the rows it changes, in the order of account and key;
     touches ``HISTORY`` where somebody judged by hand.
+
+    Args:
+        tx: the transaction.
+        items: the deeds.
+        count: the rule; gets the row of the account, that of the installation, both brought to the
+            time of the deed, and the deed.
     """
     wanted = {(account, key) for item in items for key in item.keys for account in _whose(item)}
     rows = _load_locked(tx, sorted(wanted), max(item.at_ms for item in items))
     for item in items:
         for key in item.keys:
             everybody, own = rows[INSTALLATION, key], rows[item.account_id, key]
-            own.add(item.did, everybody, item.at_ms)
+            own.fade(item.at_ms)
+            everybody.fade(item.at_ms)
+            count(own, everybody, item.did)
     _write(tx, rows)
     if any([item.did in (Did.JUNKED, Did.KEPT) for item in items]):
         touch(tx, HISTORY)
@@ -102,7 +112,7 @@ def _whose(item: HistoryChange) -> tuple[AccountId, AccountId]:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Row:
+class HistoryRow:
     """One row while it changes, in the order of the columns."""
 
     at_ms: int
@@ -116,37 +126,17 @@ class _Row:
     seen_voice: float = 0.0
 
     def fade(self, at_ms: int) -> None:
-        """Bring the counts to a later time."""
+        """Bring the counts to a later time; a clock that went back changes nothing."""
+        if at_ms <= self.at_ms:
+            return
         left = 0.5 ** ((at_ms - self.at_ms) / HALF_LIFE_MS)
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) * left)
         self.at_ms = at_ms
 
-    def add(self, did: Did, everybody: _Row, at_ms: int) -> None:
-        """Count a deed of this account, here and among those of everybody."""
-        for row in (self, everybody):
-            if at_ms > row.at_ms:
-                row.fade(at_ms)
-        name = did.value
-        setattr(self, name, getattr(self, name) + 1.0)
-        self._speak(name, everybody)
-        if did is Did.KEPT:  # a move to Junk is taken back
-            self.junked = max(0.0, self.junked - 1.0)
-            self._speak("junked", everybody)
-        elif did is Did.JUNKED:
-            self.kept = max(0.0, self.kept - 1.0)
-            self._speak("kept", everybody)
 
-    def _speak(self, name: str, everybody: _Row) -> None:
-        """Make the voice as loud as the count, within its limit."""
-        voice = min(_VOICE, getattr(self, name))
-        change = voice - getattr(self, f"{name}_voice")
-        setattr(self, f"{name}_voice", voice)
-        setattr(everybody, name, max(0.0, getattr(everybody, name) + change))
-
-
-_COUNTS = tuple(field.name for field in fields(_Row) if field.name != "at_ms")
-_Rows = dict[tuple[AccountId, str], _Row]
+_COUNTS = tuple(field.name for field in fields(HistoryRow) if field.name != "at_ms")
+_Rows = dict[tuple[AccountId, str], HistoryRow]
 
 
 def _load_locked(tx: Connection, wanted: Sequence[tuple[AccountId, str]], at_ms: int) -> _Rows:
@@ -155,7 +145,7 @@ def _load_locked(tx: Connection, wanted: Sequence[tuple[AccountId, str]], at_ms:
     # It changes nothing, and locks.
     locked = _upsert(tx, made, f"at_ms = reputation.at_ms RETURNING {_NAMES}")
     return {
-        (AccountId(account), key): _Row(**dict(zip(("at_ms", *_COUNTS), rest, strict=True)))
+        (AccountId(account), key): HistoryRow(**dict(zip(("at_ms", *_COUNTS), rest, strict=True)))
         for account, key, *rest in locked
     }
 
@@ -247,30 +237,7 @@ def load_written(conn: Connection, account_id: AccountId, keys: Sequence[str]) -
     return found
 
 
-def show_counts(conn: Connection, account_id: AccountId, now_ms: int) -> dict[str, Counts]:
-    """Give all that an account has done, for its owner; by key."""
-    rows = conn.execute(_ALL_OF, {"account_id_": account_id})
-    return {
-        row.key: Counts(row.junked, row.kept, row.written, row.seen).faded(now_ms - row.at_ms)
-        for row in rows
-    }
-
-
 _ANY = sa.select(reputation.c.key).limit(1)
-_SOME: tuple[Any, ...] = (
-    reputation.c.account_id,
-    reputation.c.key,
-    reputation.c.at_ms,
-    reputation.c.junked,
-    reputation.c.kept,
-    reputation.c.written,
-    reputation.c.seen,
-)
-_ALL_OF = (
-    sa.select(*_SOME)
-    .where(reputation.c.account_id == sa.bindparam("account_id_"))
-    .order_by(reputation.c.key)
-)
 
 
 # ---- forgetting -----------------------------------------------------------------------------
