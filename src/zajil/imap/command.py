@@ -122,6 +122,8 @@ class StatusItem(Enum):
     UIDNEXT = "UIDNEXT"
     UIDVALIDITY = "UIDVALIDITY"
     UNSEEN = "UNSEEN"
+    MAILBOXID = "MAILBOXID"
+    """RFC 8474 section 4.3."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ class Attribute(Enum):
     BODY = "BODY"
     """BODYSTRUCTURE without its extension data."""
     BODYSTRUCTURE = "BODYSTRUCTURE"
+    EMAILID = "EMAILID"
+    """Names the exact bytes. (RFC 8474 section 5.1)"""
+    THREADID = "THREADID"
 
 
 class SectionText(Enum):

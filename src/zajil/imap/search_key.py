@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -78,6 +79,20 @@ class Smaller:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailIs:
+    """The EMAILID. (RFC 8474 section 6)"""
+
+    object_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadIs:
+    """The THREADID. (RFC 8474 section 6)"""
+
+    object_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderHas:
     """A field with this name holds the text."""
 
@@ -131,6 +146,8 @@ SearchKey = (
     | SentDate
     | Larger
     | Smaller
+    | EmailIs
+    | ThreadIs
     | HeaderHas
     | BodyHas
     | TextHas
@@ -222,11 +239,25 @@ class _Parser:
                 return HasFlag(known_flag(scanner.flag()))
             case "UNKEYWORD":
                 return Not(HasFlag(known_flag(scanner.flag())))
+            case "EMAILID":
+                return EmailIs(_object_id(scanner))
+            case "THREADID":
+                return ThreadIs(_object_id(scanner))
             case "LARGER":
                 return Larger(scanner.number())
             case "SMALLER":
                 return Smaller(scanner.number())
         raise bad("unknown search key")
+
+
+_OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+
+
+def _object_id(scanner: Scanner) -> str:
+    word = scanner.astring()
+    if _OBJECT_ID.fullmatch(word) is None:
+        raise bad("not an object id")
+    return word
 
 
 def parse_search(scanner: Scanner) -> SearchKey:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from zajil.core.ids import BlobId, MailboxId, Uid
+from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.imap.body_structure import body_structure
 from zajil.imap.envelope import envelope
 from zajil.message.fields import MAX_FIELDS
@@ -129,6 +129,17 @@ class Indexer:
         blobs = self._store.blobs
         new = await self._store.read(lambda conn: read_summaries(conn, blobs, waiting))
         await self._store.write(write_summaries, new)
+
+
+async def index_now(store: Store, account_id: AccountId, waiting: Sequence[WaitingBlob]) -> None:
+    """Index these messages for somebody who waits for their threads.
+
+    Raises:
+        StoreUnavailable: the rest still waits.
+    """
+    for some in _batches(waiting):
+        new = await store.read(lambda conn: read_summaries(conn, store.blobs, some), account_id)  # noqa: B023
+        await store.write(write_summaries, new)
 
 
 def reindex(store: Store, progress: Progress) -> int:

@@ -29,6 +29,7 @@ from zajil.read.imap.content import (
 )
 from zajil.read.imap.context import Context
 from zajil.read.imap.flags import change
+from zajil.read.imap.object_id import email_object_id, give_threads, thread_object_id
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.reader import Snapshot
@@ -62,6 +63,8 @@ async def fetch(context: Context, command: Fetch) -> Completion:
     for start in range(0, len(uids), rows):
         wanted = uids[start : start + rows]
         found, forms = await context.read(lambda conn: _look_up(conn, box, wanted, kinds))  # noqa: B023
+        if Attribute.THREADID in command.items and await give_threads(context, found):
+            found = await context.read(lambda conn: get_messages(conn, box, wanted))  # noqa: B023
         marked: frozenset[Uid] = frozenset()
         if needs.seen and not view.read_only:
             found, marked = await _mark_seen(context, found)
@@ -144,6 +147,12 @@ class _Answer:
                     yield b"INTERNALDATE " + format_date_time(message.received_at_ms)
                 case Attribute.SIZE:
                     yield b"RFC822.SIZE %d" % message.size
+                case Attribute.EMAILID:
+                    yield b"EMAILID (%b)" % email_object_id(message).encode("ascii")
+                case Attribute.THREADID:
+                    # Without one only where the message was expunged meanwhile.
+                    thread = thread_object_id(message)
+                    yield b"THREADID (%b)" % thread.encode("ascii") if thread else b"THREADID NIL"
                 case Attribute() if (form := find_form(forms, item)) is not None:
                     yield item.value.encode("ascii") + b" " + form
                 case _ if content is not None:

@@ -9,6 +9,7 @@ from zajil.imap.command import Create, Delete, Rename, StatusCommand, StatusItem
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.context import NO_MAILBOX, PORTION, Context
 from zajil.read.imap.expunge import empty
+from zajil.read.imap.object_id import mailbox_object_id
 from zajil.read.imap.select import leave
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailboxes import (
@@ -41,12 +42,13 @@ async def create(context: Context, command: Create) -> Completion:
     most, now_ms = context.store.caps.mailboxes, context.clock.now_ms()
     item = NewMailbox(context.account.account_id, command.mailbox, now_ms, most)
     try:
-        await context.write_alone(create_mailbox, item)
+        made = await context.write_alone(create_mailbox, item)
     except MailboxExists:
         return _EXISTS
     except TooManyMailboxes:
         return _too_many(most)
-    return Completion("OK", "mailbox is made")
+    # RFC 8474 section 4.1
+    return Completion("OK", "mailbox is made", f"MAILBOXID ({mailbox_object_id(made)})")
 
 
 def _too_many(most: int) -> Completion:
@@ -165,6 +167,7 @@ def _status_line(
         StatusItem.UIDNEXT: box.uid_next,
         StatusItem.UIDVALIDITY: box.uid_validity,
         StatusItem.UNSEEN: counts.unseen,
+        StatusItem.MAILBOXID: f"({mailbox_object_id(box.mailbox_id)})",
     }
-    words = [b"%b %d" % (item.value.encode("ascii"), values[item]) for item in items]
+    words = [f"{item.value} {values[item]}".encode("ascii") for item in items]
     return untagged(b"STATUS", mailbox(box.name), parenthesized(words))

@@ -23,6 +23,7 @@ from zajil.imap.search_key import (
     And,
     BodyHas,
     Comparison,
+    EmailIs,
     HasFlag,
     HeaderHas,
     Larger,
@@ -34,9 +35,11 @@ from zajil.imap.search_key import (
     SentDate,
     Smaller,
     TextHas,
+    ThreadIs,
 )
 from zajil.message.normal_form import normal_form
 from zajil.read.imap.context import Context
+from zajil.read.imap.object_id import email_object_id, give_all_threads, thread_object_id
 from zajil.read.imap.search_text import MessageText
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.reader import Snapshot
@@ -70,6 +73,8 @@ async def search(context: Context, command: Search) -> Completion:
     """
     view = context.selected
     matcher = await context.work(lambda: Matcher(view, command.key))
+    if matcher.needs_threads:
+        await give_all_threads(context, view.mailbox.mailbox_id)
     found = array("I")
     for start in range(0, len(view.uids), matcher.most):
         chunk = view.uids[start : start + matcher.most]
@@ -158,6 +163,8 @@ class Matcher:
         self._view = view
         self._terms: dict[str, str] = {}
         self._count = 0
+        self.needs_threads = False
+        """Whether messages must have threads before they are looked at."""
         self._spans: dict[int, _Spans] = {}
         """By the identity of the key: its hash takes the time of the whole set."""
         self._key = _cheap_first(key)
@@ -202,6 +209,8 @@ class Matcher:
                 self._prepare(right)
             case Not(inner):
                 self._prepare(inner)
+            case ThreadIs():
+                self.needs_threads = True
             case HeaderHas(_, text) | BodyHas(text) | TextHas(text):
                 self._terms[text] = normal_form(text)
             case NumberIn(numbers, uid):
@@ -248,6 +257,10 @@ class Matcher:
                 return self._has_flag(row, flag)
             case ReceivedDate(comparison, day):
                 return _compare(date_of(row.received_at_ms), comparison, day)
+            case EmailIs(object_id):
+                return email_object_id(row) == object_id
+            case ThreadIs(object_id):
+                return thread_object_id(row) == object_id
             case Larger(size):
                 return row.size > size
             case Smaller(size):

@@ -14,6 +14,7 @@ from zajil.imap.flag import SYSTEM_FLAGS
 from zajil.imap.response import Completion, flag_list, untagged, untagged_status
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.expunge import expunge_deleted
+from zajil.read.imap.object_id import mailbox_object_id
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.errors import StoreError
@@ -60,6 +61,8 @@ async def select(context: Context, command: Select) -> Completion:
         send(untagged_status("OK", "first unseen message", f"UNSEEN {number}"))
     send(untagged_status("OK", "UIDs are valid", f"UIDVALIDITY {box.uid_validity}"))
     send(untagged_status("OK", "predicted next UID", f"UIDNEXT {box.uid_next}"))
+    object_id = mailbox_object_id(box.mailbox_id)
+    send(untagged_status("OK", "id of the mailbox", f"MAILBOXID ({object_id})"))
     mode = "READ-ONLY" if view.read_only else "READ-WRITE"
     return Completion("OK", "mailbox is selected", mode)
 

@@ -79,7 +79,7 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
     words = ["IMAP4rev1", "LITERAL+", "ID", "ENABLE"]
     if logged_in:
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
-        words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS"]
+        words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
     elif encrypted:
         words += ["SASL-IR", *(f"AUTH={name}" for name in services.login.mechanisms)]
     else:

@@ -145,6 +145,24 @@ def find_waiting(conn: Connection, limit: int) -> list[WaitingBlob]:
     return _waiting(conn, list(conn.scalars(ids)))
 
 
+def find_threadless(
+    conn: Connection, mailbox_id: MailboxId, after: str, limit: int
+) -> list[WaitingBlob]:
+    """Return blobs of messages of one mailbox that have no thread yet, beginning after one."""
+    ids = (
+        sa.select(message.c.blob_id)
+        .where(
+            message.c.mailbox_id == mailbox_id,
+            message.c.thread_id.is_(None),
+            message.c.blob_id > after,
+        )
+        .distinct()
+        .order_by(message.c.blob_id)
+        .limit(limit)
+    )
+    return _waiting(conn, list(conn.scalars(ids)))
+
+
 def find_after(conn: Connection, after: str, limit: int) -> list[WaitingBlob]:
     """Return blobs of messages in the order of their ids, beginning after one: to index all."""
     ids = (

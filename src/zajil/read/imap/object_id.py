@@ -1,0 +1,63 @@
+"""Object ids as IMAP writes them: MAILBOXID, EMAILID, THREADID. (RFC 8474)
+
+The letter in front keeps an id from looking like a number, and says what it names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from zajil.core.ids import MailboxId
+from zajil.read.imap.context import Context
+from zajil.read.indexer import index_now
+from zajil.store.mail.messages import Message
+from zajil.store.mail.summaries import WaitingBlob, find_threadless
+
+_AT_ONCE = 100
+
+
+def mailbox_object_id(mailbox_id: MailboxId) -> str:
+    """Return the id of a mailbox, which stays when it is renamed. (RFC 8474 section 4)"""
+    return f"F{mailbox_id}"
+
+
+def email_object_id(message: Message) -> str:
+    """Return the id of the exact bytes of a message, for it and its copies. (RFC 8474 section 5.1)
+
+    Accounts share the blob, but not what is in front of it.
+    """
+    if not message.prefix:
+        return f"M{message.blob_id}"
+    return f"M{message.blob_id}-{hashlib.sha256(message.prefix).hexdigest()[:16]}"
+
+
+def thread_object_id(message: Message) -> str | None:
+    """Return the id of a message's thread; ``None``: none yet. (RFC 8474 section 5.2)"""
+    return None if message.thread_id is None else f"T{message.thread_id}"
+
+
+async def give_threads(context: Context, messages: Sequence[Message]) -> bool:
+    """Give these messages threads where they have none yet; return whether one had none.
+
+    Raises:
+        StoreUnavailable: they still have none.
+    """
+    waiting = [WaitingBlob(one.blob_id, one.size, 0) for one in messages if one.thread_id is None]
+    await index_now(context.store, context.account.account_id, waiting)
+    return bool(waiting)
+
+
+async def give_all_threads(context: Context, mailbox_id: MailboxId) -> None:
+    """Give all messages of a mailbox threads.
+
+    Raises:
+        StoreUnavailable: some still have none.
+    """
+    last = ""
+    while waiting := await context.read(
+        lambda conn: find_threadless(conn, mailbox_id, last, _AT_ONCE)  # noqa: B023
+    ):
+        last = waiting[-1].blob_id
+        await index_now(context.store, context.account.account_id, waiting)
+        await context.connection.flush()
