@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kit.facts import make_facts
 from kit.mail import make_message
-from zajil.check.content.format import check_format, has_long_line
+from zajil.check.content.structure import check_format, has_long_line
 from zajil.check.verdict.verdict import Action
 from zajil.config.options import LimitOptions
 

@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from zajil.check.content.format import has_long_line
+from zajil.check.content.structure import has_long_line
 from zajil.core.address import Address
 from zajil.message.address_list import parse_address_list
 from zajil.message.date import format_date

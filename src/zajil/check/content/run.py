@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from zajil.check.content.attachments import check_attachments
-from zajil.check.content.format import check_format
 from zajil.check.content.phishing import NOBODY, Protected, check_phishing
-from zajil.check.content.structure import check_structure
+from zajil.check.content.structure import check_format, check_structure
 from zajil.check.facts import MessageFacts
 from zajil.check.verdict.verdict import Reason
 from zajil.message.view import MessageView
