@@ -1,0 +1,42 @@
+"""ARCHITECTURE.md says what is so: its layers, files, functions and documents."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from test_layers import LAYERS, SRC
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+_ROW = re.compile(r"^\| (\d+) \| ([^|]+) \|", re.MULTILINE)
+_FILE = re.compile(r"`([a-z_]+(?:/[a-z_0-9]+)+\.(?:py|md))`")
+_FUNCTION = re.compile(r"`((?:[a-z_]+\.)+)([a-z_]+)\(\)`")
+
+
+def test_the_table_of_layers_is_that_of_the_layer_test() -> None:
+    rows = [set(re.findall(r"`(\w+)`", packages)) for _, packages in _ROW.findall(PAGE)]
+    assert rows == LAYERS
+
+
+def test_its_files_exist() -> None:
+    for name in _FILE.findall(PAGE):
+        assert (ROOT / name).is_file() or (SRC / name).is_file(), name
+
+
+def test_its_functions_exist() -> None:
+    names = _FUNCTION.findall(PAGE)
+    assert names
+    for module, function in names:
+        path = SRC / f"{module.rstrip('.').replace('.', '/')}.py"
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+        found = {
+            node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)
+        }
+        assert function in found, f"{module}{function}"
+
+
+def test_every_package_is_on_the_page() -> None:
+    packages = {path.name for path in SRC.iterdir() if (path / "__init__.py").exists()}
+    assert packages <= set(re.findall(r"`(\w+)`", PAGE)) | {"app"}
