@@ -39,7 +39,7 @@ async def seal_forwarded(
     header: bytes,
     body: bytes | Source,
 ) -> bytes:
-    """Give the ARC set of a foreign mail that is forwarded; ``b""``: there is none to add.
+    """Return the ARC set of a foreign mail that is forwarded; ``b""``: there is none to add.
 
     Waits for the keys and the arithmetic; the event is added to the transaction.
 
@@ -87,7 +87,7 @@ async def seal_forwarded(
 
 
 def chain_state(value: bytes, fields: Sequence[Field]) -> str | None:
-    """Give what our check said of the chain of a message; ``None``: nothing is known.
+    """Return what our check said of the chain of a message; ``None``: nothing is known.
 
     Args:
         value: of our own Authentication-Results.
@@ -102,7 +102,7 @@ def chain_state(value: bytes, fields: Sequence[Field]) -> str | None:
 
 
 async def _find_key(signer: Signer | None, transaction: Transaction) -> SigningKey | None:
-    """Give the RSA key of an alias' domain: few verify Ed25519 in ARC."""
+    """Return the RSA key of an alias' domain: few verify Ed25519 in ARC."""
     if signer is None:
         return None
     for recipient in transaction.recipients:

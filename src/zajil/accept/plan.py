@@ -256,7 +256,7 @@ def _add_remote(
     options: RecipientOptions,
     addressed_as: Address | None = None,
 ) -> bool:
-    """Say whether it is one more copy."""
+    """Return whether it is one more copy."""
     place = copies.remote_keys.setdefault(address.key, len(copies.remote))
     if place < len(copies.remote):
         copies.remote[place] = _merge(copies.remote[place], options, addressed_as)

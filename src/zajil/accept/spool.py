@@ -88,7 +88,7 @@ class Spool:
         return self._spill.add(chunk)
 
     async def split(self) -> tuple[bytes, bytes | Source]:
-        """Give the header section, and the body with the empty line before it.
+        """Return the header section, and the body with the empty line before it.
 
         Of a header section that is too large only its begin, longer than ``limits.header_size``.
 
@@ -105,7 +105,7 @@ class Spool:
         return head[:end], self._spill.content(end)
 
     def digests(self, fields: Sequence[Field], body: bytes | Source) -> BodyDigests:
-        """Give the hashes of the body: ``needs``, and those that the signatures ask for.
+        """Return the hashes of the body: ``needs``, and those that the signatures ask for.
 
         They are computed once, whoever asks again.
 

@@ -19,7 +19,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.:_\[\]\x2d]")
 def protocol_keyword(
     *, extended: bool, utf8: bool, encrypted: bool, authenticated: bool, lmtp: bool = False
 ) -> str:
-    """Give the ``with`` keyword of Received: ESMTPS, LMTPA, UTF8SMTPSA, UTF8LMTP ... (RFC 3848
+    """Return the ``with`` keyword of Received: ESMTPS, LMTPA, UTF8SMTPSA, UTF8LMTP ... (RFC 3848
     section 1, RFC 6531 section 4.3)."""
     if not extended:
         return "SMTP"

@@ -14,7 +14,7 @@ _SPARE = 2000
 
 
 def files_needed(configuration: Configuration) -> int:
-    """Give what a worker needs at most: the kernel may give all sessions to one of them."""
+    """Return what a worker needs at most: the kernel may give all sessions to one of them."""
     listening = [name for name in MAIL_SERVICES if getattr(configuration.listen, name)]
     return len(listening) * configuration.limits.sessions + _SPARE
 

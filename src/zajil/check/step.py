@@ -309,20 +309,20 @@ class Checks:
 
 
 def _told_now(facts: MessageFacts, peer: PeerFindings) -> list[CheckDone]:
-    """Give what was found of the peer, as part of this mail: a session may bring several."""
+    """Return what was found of the peer, as part of this mail: a session may bring several."""
     now_ms = facts.now_ms
     return [CheckDone(now_ms, one.check, one.result, one.reason, one.inputs) for one in peer.events]
 
 
 def thresholds_of(options: CheckOptions) -> Thresholds:
-    """Give the scores that the operator chose."""
+    """Return the scores that the operator chose."""
     return Thresholds(options.junk_score, options.reject_score)
 
 
 def joint_action(
     facts: MessageFacts, verdict: Verdict, by_account: Mapping[AccountId, Verdict]
 ) -> Action:
-    """Give what is said to the peer: the mildest of what its recipients would say."""
+    """Return what is said to the peer: the mildest of what its recipients would say."""
     if not by_account:
         return verdict.action
     actions = [by_account.get(account, verdict).action for account in facts.accounts]

@@ -249,13 +249,13 @@ _HEADER_READ = 65_536
 
 
 def _waives_tls(head: bytes) -> bool:
-    """Tell whether the sender prefers delivery to encryption (RFC 8689 section 3)."""
+    """Return whether the sender prefers delivery to encryption (RFC 8689 section 3)."""
     value = find_value(read_fields(head.partition(b"\r\n\r\n")[0] + b"\r\n"), b"tls-required")
     return value is not None and value.strip().lower() == b"no"
 
 
 def _is_first(error: LinkBroken, link: Channel, heard: int) -> bool:
-    """Tell whether a 421 is the first thing a reused link says: it had been idle for too long."""
+    """Return whether a 421 is the first thing a reused link says: it had been idle for too long."""
     return isinstance(error, PeerClosing) and link.replies == heard + 1
 
 

@@ -88,7 +88,7 @@ def _notice_for(
 
 
 def _is_late(claimed: LeasedRecipient, now_ms: int, queue: QueueOptions) -> bool:
-    """Tell whether it is time for the one warning; the wait counts from the release on."""
+    """Return whether it is time for the one warning; the wait counts from the release on."""
     released_ms = claimed.expires_ms - queue.lifetime_ms
     warned = claimed.warned or not queue.delay_warning_ms
     return not warned and now_ms >= released_ms + queue.delay_warning_ms

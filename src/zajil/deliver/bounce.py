@@ -102,7 +102,7 @@ class Bouncer:
         return Bounce(dsn, (DsnSent(now_ms, dsn_id, told),))
 
     async def _read(self, mail: LeasedRecipient, *, whole: bool) -> tuple[bytes, bytes | None]:
-        """Give the header section, and the whole message where it is wanted."""
+        """Return the header section, and the whole message where it is wanted."""
         store = self.mailer.store
         blobs = store.blobs
         try:
@@ -120,7 +120,7 @@ _REQUIRE_TLS = MailOptions(require_tls=True)
 
 
 def _wants_whole(notice: Notice, mail: LeasedRecipient) -> bool:
-    """Tell whether the whole message goes back, which RET=FULL asks for.
+    """Return whether the whole message goes back, which RET=FULL asks for.
 
     Only with failures (RFC 3461 section 4.3), and never with REQUIRETLS (RFC 8689 section 5).
     """
@@ -193,7 +193,7 @@ def _sentence(action: Action, claimed: LeasedRecipient, result: RecipientResult)
 
 
 def _hidden_sentence(action: Action, result: RecipientResult) -> str:
-    """Say what happened behind an alias, without a word about where."""
+    """Return what happened behind an alias, without a word about where."""
     if action in ("delivered", "relayed"):
         return "It was forwarded."
     if result.outcome is AttemptOutcome.EXPIRED:

@@ -28,7 +28,7 @@ class ChannelTarget:
     port: int
 
     def __str__(self) -> str:
-        """Give address and port: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""
+        """Return address and port: ``192.0.2.1:25``, ``[2001:db8::1]:25``."""
         return join_host_port(self.address, self.port)
 
 
@@ -113,7 +113,7 @@ class Channel:
         return reply
 
     def take_dialogue(self) -> tuple[str, ...]:
-        """Give what was said since the last call, a line each."""
+        """Return what was said since the last call, a line each."""
         lines = tuple(self.conn.dialogue)
         self.conn.dialogue.clear()
         return lines

@@ -42,7 +42,7 @@ class Connections:
         self._quitting: set[asyncio.Task[None]] = set()
 
     def take(self, target: ChannelTarget, rule: TlsRule = TlsRule.OPPORTUNISTIC) -> Channel | None:
-        """Give the link that was used last and that the rule permits; who takes it closes it or
+        """Return the link that was used last and that the rule permits; who takes it closes it or
         gives it back.
 
         The host may have closed it in this moment.

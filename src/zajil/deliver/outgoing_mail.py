@@ -110,13 +110,13 @@ def result_of(reply: Reply, remote_mta: str) -> RecipientResult:
 
 
 def _status_of(reply: Reply, outcome: AttemptOutcome) -> str:
-    """Give the peer's enhanced status code if it fits its reply code, else ``x.0.0``."""
+    """Return the peer's enhanced status code if it fits its reply code, else ``x.0.0``."""
     want = {AttemptOutcome.DELIVERED: "2", AttemptOutcome.FAILED: "5"}.get(outcome, "4")
     status = status_said(reply)
     return status if status[:1] == want else f"{want}.0.0"
 
 
 def status_said(reply: Reply) -> str:
-    """Give the enhanced status code of a reply, ``""`` where it has none (RFC 2034)."""
+    """Return the enhanced status code of a reply, ``""`` where it has none (RFC 2034)."""
     match = ENHANCED_STATUS.match(reply.lines[0])
     return match["status"] if match else ""

@@ -16,7 +16,7 @@ Hop = TypeVar("Hop", bound=Hashable)
 def next_try_ms(
     now_ms: int, tries: int, expires_ms: int, *, first_ms: int, max_ms: int, jitter: float
 ) -> int:
-    """Say when a recipient is tried again after its failure number ``tries``.
+    """Return when a recipient is tried again after its failure number ``tries``.
 
     Args:
         tries: failures so far, this one included; 1 after the first.
@@ -51,7 +51,7 @@ class Schedule(Generic[Hop, T]):
         return self._running.total()
 
     def is_running(self, hop: Hop) -> bool:
-        """Tell whether something runs for this hop."""
+        """Return whether something runs for this hop."""
         return hop in self._running
 
     @property
@@ -72,7 +72,7 @@ class Schedule(Generic[Hop, T]):
         self._waiting.setdefault(hop, deque()).append(item)
 
     def take(self) -> Iterator[tuple[Hop, T]]:
-        """Give what may start now; each counts as running until ``finish``."""
+        """Return what may start now; each counts as running until ``finish``."""
         started = True
         while started:
             started = False

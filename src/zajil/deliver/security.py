@@ -47,7 +47,7 @@ class TlsRule(Enum):
 
 
 def rule_for(policy: Literal["opportunistic", "verify", "never"], mail: LeasedRecipient) -> TlsRule:
-    """Say what the policy of ``deliver.tls`` and the mail itself demand."""
+    """Return what the policy of ``deliver.tls`` and the mail itself demand."""
     # Deviation: RFC 8689 section 4.2.1 wants the MX name itself secured, by DNSSEC or MTA-STS.
     # Until we have either, the certificate must be valid for the name that DNS gave.
     # RFC 8689 section 5: a bounce with REQUIRETLS goes on even where nobody promises it.
@@ -59,7 +59,7 @@ def rule_for(policy: Literal["opportunistic", "verify", "never"], mail: LeasedRe
 
 
 def is_secure_enough(link: Channel, rule: TlsRule) -> bool:
-    """Tell whether an open link may carry a mail."""
+    """Return whether an open link may carry a mail."""
     match rule:
         case TlsRule.REQUIRE:
             return link.verified and "REQUIRETLS" in link.conn.capabilities

@@ -115,7 +115,7 @@ def _cannot_take(link: Channel, claimed: LeasedRecipient) -> RecipientResult | N
 
 
 def _needs_smtputf8(claimed: LeasedRecipient) -> bool:
-    """Tell whether this copy may only go where SMTPUTF8 is offered (RFC 6531 section 3.2)."""
+    """Return whether this copy may only go where SMTPUTF8 is offered (RFC 6531 section 3.2)."""
     sender = claimed.reverse_path
     return (
         claimed.needs_smtputf8
@@ -125,7 +125,7 @@ def _needs_smtputf8(claimed: LeasedRecipient) -> bool:
 
 
 def _mail_options(claimed: LeasedRecipient, link: Channel) -> MailOptions:
-    """Give what MAIL says; a bounce goes on without REQUIRETLS too (RFC 8689 section 5)."""
+    """Return what MAIL says; a bounce goes on without REQUIRETLS too (RFC 8689 section 5)."""
     options = claimed.mail_options
     if options.require_tls and "REQUIRETLS" not in link.conn.capabilities:
         return replace(options, require_tls=False)
@@ -133,7 +133,7 @@ def _mail_options(claimed: LeasedRecipient, link: Channel) -> MailOptions:
 
 
 def _recipient_options(claimed: LeasedRecipient) -> RecipientOptions:
-    """Give what RCPT says of a recipient.
+    """Return what RCPT says of a recipient.
 
     Security: the sender must not hear of a target that an alias of ours hides. So of success we
     tell ourselves, and ORCPT names what the sender named (RFC 3461 section 5.2.7).
@@ -303,7 +303,7 @@ def _not_now(reply: Reply) -> Reply:
 
 
 async def _pieces(body: BlobReader) -> AsyncIterator[bytes]:
-    """Give the message piece by piece; a large one comes from a file, so from a thread."""
+    """Return the message piece by piece; a large one comes from a file, so from a thread."""
     if body.size <= CHUNK_SIZE:
         yield body.read_at(0, body.size)
         return

@@ -22,7 +22,7 @@ class Span:
         return self.end - self.start
 
     def cut(self, partial: tuple[int, int] | None) -> Span:
-        """Give what a partial fetch wants of the range; empty past its end."""
+        """Return what a partial fetch wants of the range; empty past its end."""
         if partial is None:
             return self
         start = min(self.start + partial[0], self.end)
@@ -30,7 +30,7 @@ class Span:
 
 
 def needs_structure(section: BodySection) -> bool:
-    """Say whether the tree of parts is needed; else the header section is enough."""
+    """Return whether the tree of parts is needed; else the header section is enough."""
     return bool(section.path)
 
 
@@ -59,7 +59,7 @@ def find_part(root: Part, path: tuple[int, ...]) -> Part | None:
 
 
 def find_section(root: Part, section: BodySection, size: int) -> list[Span] | None:
-    """Give the ranges that make up a section, in order; ``None``: there is no such part.
+    """Return the ranges that make up a section, in order; ``None``: there is no such part.
 
     Args:
         root: the whole tree, or only its root for a section without a path.

@@ -68,5 +68,5 @@ def format_date_time(value_ms: int) -> bytes:
 
 
 def date_of(value_ms: int) -> date:
-    """Give the day, in UTC, of milliseconds since 1970."""
+    """Return the day, in UTC, of milliseconds since 1970."""
     return utc_datetime(value_ms).date()

@@ -56,7 +56,7 @@ def parse_flags(scanner: Scanner) -> frozenset[str]:
 
 
 def known_flag(flag: str) -> str:
-    """Give a system flag in its one spelling, a keyword as it is.
+    """Return a system flag in its one spelling, a keyword as it is.
 
     Raises:
         CommandError: BAD, an unknown system flag, or a keyword that is too long.

@@ -84,7 +84,7 @@ class Scanner:
             raise bad("unexpected text at the end of the command")
 
     def at_end(self) -> bool:
-        """Say whether nothing is left."""
+        """Return whether nothing is left."""
         return self.position >= len(self.data)
 
     def peek(self) -> bytes:

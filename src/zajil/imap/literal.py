@@ -18,7 +18,7 @@ class Literal:
 
 
 def find_literal(line: bytes) -> Literal | None:
-    """Give the literal that the end of a line announces."""
+    """Return the literal that the end of a line announces."""
     if not line.endswith(b"}"):
         return None
     found = _ANNOUNCED.search(line)

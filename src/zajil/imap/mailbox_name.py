@@ -41,7 +41,7 @@ def decode_name(wire: bytes) -> str:
 
 
 def normal_name(name: str) -> str:
-    """Give the form in which a name is kept: NFC, INBOX in capitals, no separator at the end.
+    """Return the form in which a name is kept: NFC, INBOX in capitals, no separator at the end.
 
     Raises:
         BadMailboxName: empty, too long, too deep, an empty level, a control character.
@@ -151,7 +151,7 @@ class ListPattern:
             self._pattern = whole
 
     def matches(self, name: str) -> bool:
-        """Say whether the whole name, in its one form, is covered."""
+        """Return whether the whole name, in its one form, is covered."""
         if self._pattern is None:
             return False
         # INBOX has no case, as a whole name and as the first level (RFC 3501 section 5.1).

@@ -24,7 +24,7 @@ MAX_PATTERNS = 32
 
 
 def parse_tag(data: bytes) -> bytes | None:
-    """Give the tag a command begins with; ``None`` if there is none that can be sent back."""
+    """Return the tag a command begins with; ``None`` if there is none that can be sent back."""
     found = _TAG.match(data)
     if found is None or data[found.end() : found.end() + 1] not in (b" ", b""):
         return None

@@ -27,7 +27,7 @@ class SequenceSet:
     """First and last, either may be ``STAR``, in either order."""
 
     def spans(self, largest: int) -> list[tuple[int, int]]:
-        """Give the ranges ascending, joined, with ``*`` resolved.
+        """Return the ranges ascending, joined, with ``*`` resolved.
 
         Args:
             largest: what ``*`` means; 0 in an empty mailbox.
@@ -45,7 +45,7 @@ class SequenceSet:
         return joined
 
     def is_within(self, largest: int, *, star_is_all: bool = False) -> bool:
-        """Say whether every message number of the set exists. (RFC 3501 section 9, ``seq-number``)
+        """Check whether all message numbers exist. (RFC 3501 section 9, ``seq-number``)
 
         Args:
             largest: how many messages there are; 0 in an empty mailbox, which has no ``*`` either.
@@ -56,7 +56,7 @@ class SequenceSet:
         return bool(largest) and max(map(max, self.ranges)) <= largest
 
     def select(self, numbers: Sequence[int]) -> list[int]:
-        """Give those of ``numbers`` (ascending) that are in the set; ``*`` is the last of them."""
+        """Return those of ``numbers`` (ascending) in the set; ``*`` is the last one."""
         chosen: list[int] = []
         for first, last in self.spans(numbers[-1] if numbers else 0):
             chosen += numbers[bisect_left(numbers, first) : bisect_right(numbers, last)]

@@ -52,7 +52,7 @@ class TracedImapConnection(ImapServerConnection):
 
 
 def describe(line: bytes) -> str:
-    """Give what may be shown of a line that begins a command."""
+    """Return what may be shown of a line that begins a command."""
     words = line.decode("utf-8", "replace").split(" ")
     verb = words[1].upper() if len(words) > 1 else ""
     if verb not in COMMANDS or not _TAG.match(words[0].encode()):

@@ -80,7 +80,7 @@ class ArcFound:
         return tuple([handler.domain for handler in self.handlers])
 
     def trusted_handlers(self, trusted: Collection[str]) -> tuple[Handler, ...]:
-        """Give those who are believed, the newest first.
+        """Return those who are believed, the newest first.
 
         Security: one who is not trusted may have written anything below itself, so nobody below
         such a one counts.
@@ -248,7 +248,7 @@ class _Chain:
         return seals[::-1]
 
     def find_oldest_pass(self, sets: Sequence[ArcSet]) -> Flow[int]:
-        """Say how far back the message signatures hold (RFC 8617 section 5.2, step 5)."""
+        """Return how far back the message signatures hold (RFC 8617 section 5.2, step 5)."""
         for one in reversed(sets[:-1]):
             try:
                 yield from self.check_signature(one)

@@ -45,7 +45,7 @@ def seal_arc(
     now_s: int,
     headers: Sequence[bytes] | None = None,
 ) -> bytes:
-    """Give the three fields of a new set, to stand on top of the message.
+    """Return the three fields of a new set, to stand on top of the message.
 
     Args:
         header: the header section as it will be sent on.
@@ -90,7 +90,7 @@ def seal_arc(
 
 
 def merge_results(fields: Sequence[Field], authserv_id: str) -> bytes:
-    """Give what one server wrote into a message, of all its Authentication-Results, as one.
+    """Return what one server wrote into a message, of all its Authentication-Results, as one.
 
     RFC 8617 section 4.1.1 wants it together, because a set has one field for it.
     """
@@ -105,7 +105,7 @@ def merge_results(fields: Sequence[Field], authserv_id: str) -> bytes:
 
 
 def claimed_cv(fields: Sequence[Field], authserv_id: str) -> str | None:
-    """Give what one server said of the chain when the mail came to it; ``None``: nothing.
+    """Return what one server said of the chain when the mail came to it; ``None``: nothing.
 
     A handler that changed the mail since cannot find it out any more, so what it wrote down counts.
     """
@@ -120,7 +120,7 @@ def claimed_cv(fields: Sequence[Field], authserv_id: str) -> str | None:
 
 
 def _covered_below(header: SignedHeader, cv: str) -> tuple[bytes, str]:
-    """Give the canonical form of the older sets that a seal covers, and the ``cv`` it tells."""
+    """Return the canonical form of the older sets that a seal covers, and the ``cv`` it tells."""
     if not any(header.count(name) for name in ARC_NAMES):
         return b"", "none"  # whatever was said of it: the first set of a chain says so
     if cv == "none":
@@ -178,7 +178,7 @@ def _list_names(names: Sequence[bytes]) -> str:
 def _sign_field(
     name: bytes, before: Sequence[str], after: Sequence[str], signed: bytes, key: SigningKey
 ) -> bytes:
-    """Give a field with its CRLF; ``before`` ends with the empty ``b=``."""
+    """Return a field with its CRLF; ``before`` ends with the empty ``b=``."""
     head = _fold(before).encode()
     tail = b";\r\n" + _fold(after).encode()
     # Not folded: a seal covers the value of this one, and some take the white space out of it.

@@ -87,7 +87,7 @@ _Found = tuple[int, bytes, Field, Mapping[bytes, Tag]]
 
 
 def collect_sets(fields: Sequence[Field]) -> list[ArcSet]:
-    """Give the sets, the oldest first (RFC 8617 section 5.2, steps 1 to 3).
+    """Return the sets, the oldest first (RFC 8617 section 5.2, steps 1 to 3).
 
     Returns:
         Nothing for a message without ARC fields.
@@ -148,7 +148,7 @@ def _join(found: Sequence[_Found], highest: int) -> list[ArcSet]:
 
 
 def find_end(fields: Sequence[Field]) -> tuple[int, bool]:
-    """Give the highest instance that can be read, and whether its seal closes the chain.
+    """Return the highest instance that can be read, and whether its seal closes the chain.
 
     Of any chain, broken or not: a closed one is not continued (RFC 8617 section 5.1, step 2).
     """

@@ -83,7 +83,7 @@ def _seems_to_name(head: bytes, ours: str) -> bool:
 
 
 def _skip_comments(value: bytes) -> int:
-    """Give the offset of the first word; comments nest (RFC 5322 section 3.2.2)."""
+    """Return the offset of the first word; comments nest (RFC 5322 section 3.2.2)."""
     at = _end(_SPACE, value, 0)
     while value[at : at + 1] == b"(":
         at, depth = at + 1, 1
@@ -102,7 +102,7 @@ def _end(pattern: re.Pattern[bytes], value: bytes, at: int) -> int:
 
 
 def _spelled_once(name: str) -> str:
-    """Give one spelling of a host name: any case, U-labels or A-labels, with a final dot or not."""
+    """Return one spelling of a host name: any case, U-labels or A-labels, without final dot."""
     try:
         return to_ascii(name)
     except BadDomain:

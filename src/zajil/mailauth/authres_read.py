@@ -31,7 +31,7 @@ class ReadResults:
     """``i=`` of an ARC-Authentication-Results."""
 
     def results_of(self, method: str) -> list[MethodResult]:
-        """Give what one method found, in order."""
+        """Return what one method found, in order."""
         return [result for result in self.results if result.method == method]
 
 
@@ -66,7 +66,7 @@ def read_arc_results(value: bytes) -> ReadResults | None:
 
 
 def read_instance(value: bytes) -> int | None:
-    """Give ``i=`` of an ARC-Authentication-Results; its payload may hold anything."""
+    """Return ``i=`` of an ARC-Authentication-Results; its payload may hold anything."""
     first = value.partition(b";")[0]
     pieces = _split(first)
     match = _INSTANCE.match(pieces[0]) if pieces else None
@@ -74,7 +74,7 @@ def read_instance(value: bytes) -> int | None:
 
 
 def payload_of(value: bytes, authserv_id: str) -> bytes | None:
-    """Give what follows the name in a field of this authserv-id, as it stands.
+    """Return what follows the name in a field of this authserv-id, as it stands.
 
     Returns:
         ``None`` if the field is another's, or cannot be read.
@@ -116,7 +116,7 @@ def _split(value: bytes) -> list[str] | None:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Give quoted strings, runs, semicolons, and whole comments one by one."""
+    """Return quoted strings, runs, semicolons, and whole comments one by one."""
     at = 0
     while match := _PIECE.match(text, at):
         end = match.end()
@@ -127,7 +127,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _end_of_comment(text: str, at: int) -> int:
-    """Give where a comment ends; they nest (RFC 5322 section 3.2.2)."""
+    """Return where a comment ends; they nest (RFC 5322 section 3.2.2)."""
     depth = 1
     while depth and (match := _IN_COMMENT.match(text, at)):
         at = match.end()
@@ -167,6 +167,6 @@ def _read_result(piece: str) -> MethodResult | None:
 
 
 def _plain(value: str) -> str:
-    """Give a value without its quotes; ``"a b"@north.test`` keeps what follows them."""
+    """Return a value without its quotes; ``"a b"@north.test`` keeps what follows them."""
     quoted = _QUOTED.match(value)
     return _ESCAPE.sub(r"\1", quoted[1]) + value[quoted.end() :] if quoted else value

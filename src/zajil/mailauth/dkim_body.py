@@ -45,7 +45,7 @@ class BodyNeed(NamedTuple):
 
 
 def body_needs(fields: Sequence[Field]) -> tuple[BodyNeed, ...]:
-    """Give the hashes that the signatures of a message ask for, DKIM's and ARC's, each once.
+    """Return the hashes that the signatures of a message ask for, DKIM's and ARC's, each once.
 
     Those of the first ``MAX_SIGNATURES`` of DKIM and of all of ARC; of those with ``l=`` the first
     ``MAX_PARTIAL``, so that a message cannot ask for hundreds of hashes.
@@ -145,7 +145,7 @@ class BodyDigests:
                 body.feed(chunk[at : at + _SLICE])
 
     def digest(self, need: BodyNeed) -> bytes:
-        """Give a hash; the body ends here, no more can be fed.
+        """Return a hash; the body ends here, no more can be fed.
 
         Raises:
             NotHashed: it was not among the needs.
@@ -157,7 +157,7 @@ class BodyDigests:
             raise NotHashed(need) from None
 
     def canonical_size(self, canonicalization: str) -> int:
-        """Give the octets of the canonical body; the body ends here.
+        """Return the octets of the canonical body; the body ends here.
 
         Raises:
             NotHashed: no hash with this canonicalization was asked for.

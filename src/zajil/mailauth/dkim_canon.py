@@ -17,7 +17,7 @@ _RUN = re.compile(rb"[ \t]++")
 
 
 def relaxed_field(name: bytes, value: bytes) -> bytes:
-    """Give a field in relaxed form, without its CRLF (RFC 6376 section 3.4.2).
+    """Return a field in relaxed form, without its CRLF (RFC 6376 section 3.4.2).
 
     Args:
         name: lower case.
@@ -36,7 +36,7 @@ def _is_plain(text: bytes) -> bool:
 
 
 def simple_field(raw: bytes) -> bytes:
-    """Give a field as it stands, without its CRLF; lines end in CRLF, as they did on the wire."""
+    """Return a field as it stands, without its CRLF; lines end in CRLF, as they did on the wire."""
     if raw.count(b"\n") != raw.count(b"\r\n"):
         raw = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return raw.removesuffix(b"\r\n")
@@ -66,11 +66,11 @@ class SignedHeader:
                 self._by_name[field.name] = [field]
 
     def count(self, name: bytes) -> int:
-        """Say how many fields have this name (lower case)."""
+        """Return how many fields have this name (lower case)."""
         return len(self._by_name.get(name, ()))
 
     def canonical(self, field: Field, canonicalization: str) -> bytes:
-        """Give one field in canonical form, with its CRLF."""
+        """Return one field in canonical form, with its CRLF."""
         if canonicalization != "relaxed":
             return simple_field(self._header[field.start : field.end]) + b"\r\n"
         found = self._relaxed.get(field.start)
@@ -83,7 +83,7 @@ class SignedHeader:
         return found
 
     def select(self, names: Sequence[bytes], besides: Field | None = None) -> list[Field]:
-        """Give the fields that a list of names signs (RFC 6376 section 5.4.2).
+        """Return the fields that a list of names signs (RFC 6376 section 5.4.2).
 
         A name takes the lowest field that is not yet taken; one too many takes nothing.
 
@@ -113,12 +113,12 @@ class SignedHeader:
         canonicalization: str,
         besides: Field | None = None,
     ) -> bytes:
-        """Give the canonical form of all fields that a list of names signs."""
+        """Return the canonical form of all fields that a list of names signs."""
         fields = self.select(names, besides)
         return b"".join([self.canonical(field, canonicalization) for field in fields])
 
     def without_value(self, field: Field, start: int, end: int, canonicalization: str) -> bytes:
-        """Give a signature field as it is signed: without the value of ``b=``, without its CRLF.
+        """Return a signature field as it is signed: without the value of ``b=``, without its CRLF.
 
         Args:
             field: the signature.

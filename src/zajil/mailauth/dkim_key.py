@@ -81,7 +81,7 @@ class FoundKey:
 
 
 def key_name(domain: str, selector: str) -> str:
-    """Give the name that a key is published at (RFC 6376 section 3.6.2.1)."""
+    """Return the name that a key is published at (RFC 6376 section 3.6.2.1)."""
     return f"{selector}._domainkey.{domain}"
 
 

@@ -67,7 +67,7 @@ class SigningKey:
     private: RSAPrivateKey | Ed25519PrivateKey
 
     def sign(self, signed: bytes) -> bytes:
-        """Give the signature of canonical bytes, as it goes into ``b=`` (base64, not folded)."""
+        """Return the signature of canonical bytes, as it goes into ``b=`` (base64, not folded)."""
         if isinstance(self.private, RSAPrivateKey):
             value = self.private.sign(signed, _PADDING, _SHA256)
         else:
@@ -129,7 +129,7 @@ def sign_dkim(
     headers: Sequence[bytes] | None = None,
     expires_s: int | None = None,
 ) -> bytes:
-    """Give a DKIM-Signature field, to stand on top of the message; with its CRLF.
+    """Return a DKIM-Signature field, to stand on top of the message; with its CRLF.
 
     Args:
         header: the header section.
@@ -163,7 +163,7 @@ def sign_dkim(
 
 
 def default_names(header: SignedHeader) -> list[bytes]:
-    """Give the names that are signed: what people see once more than it occurs."""
+    """Return the names that are signed: what people see once more than it occurs."""
     names: list[bytes] = []
     for name in OVERSIGNED:
         names += [name] * (header.count(name) + 1)
@@ -228,7 +228,7 @@ def write_tags(tags: Sequence[str], names: Sequence[bytes], body_hash: bytes) ->
 def seal_field(
     name: bytes, text: bytes, signed: bytes, canonicalization: str, key: SigningKey
 ) -> bytes:
-    """Give a signature field, with its CRLF.
+    """Return a signature field, with its CRLF.
 
     Args:
         name: ``DKIM-Signature``, or one of ARC's.

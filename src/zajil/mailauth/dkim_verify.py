@@ -168,7 +168,7 @@ def _check(
 
 
 def usable_records(key: FoundKey, signature: CommonTags) -> list[KeyRecord]:
-    """Give the keys that are of the kind that the signature's algorithm takes."""
+    """Return the keys that are of the kind that the signature's algorithm takes."""
     return [record for record in key.records if record.kind == KEY_TYPES[signature.algorithm]]
 
 

@@ -253,7 +253,7 @@ def _policy_for(author: str, place: _Place, book: RecordBook, *, may_fail: bool)
 def _find_proofs(
     author: str, record: DmarcRecord, query: DmarcQuery, book: RecordBook
 ) -> Flow[tuple[list[str], bool]]:
-    """Give the methods that prove the author, and whether one more might have, had DNS answered."""
+    """Return the methods that prove the author, and whether DNS errors may hide one more."""
     proofs: list[str] = []
     is_unsure = False
     for method, domain, is_strict, is_proof in _identifiers(author, query, record):
@@ -273,7 +273,7 @@ def _find_proofs(
 def _identifiers(
     author: str, query: DmarcQuery, record: DmarcRecord
 ) -> list[tuple[str, str, bool, bool]]:
-    """Give method, domain, whether it must be identical, and whether it passed: proofs first."""
+    """Return method, domain, whether it must be identical, and whether it passed: proofs first."""
     found: list[tuple[str, str, bool, bool]] = []
     if query.spf is not None and query.spf.result in ("pass", "temperror"):
         passed = query.spf.result == "pass"

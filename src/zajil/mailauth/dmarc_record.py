@@ -84,7 +84,7 @@ def parse_dmarc_record(text: str) -> DmarcRecord | None:
 
 
 def _read_tags(text: str) -> dict[str, str]:
-    """Give tags by name. Of a repeated one the first counts: a slip must not open a domain.
+    """Return tags by name. Of a repeated one the first counts: a slip must not open a domain.
 
     Nor must ``sp=`` without a value, which is as good as not there (RFC 9989 section 4.8).
     """
@@ -97,7 +97,7 @@ def _read_tags(text: str) -> dict[str, str]:
 
 
 def _read_policies(tags: dict[str, str]) -> tuple[str, str, str, bool]:
-    """Give ``p``, ``sp``, ``np`` with what they default to, and whether they are valid.
+    """Return ``p``, ``sp``, ``np`` with what they default to, and whether they are valid.
 
     One that is not valid makes all of them ``none`` (RFC 9989 section 4.10.1).
     """
@@ -127,5 +127,5 @@ def _read_failure_options(text: str) -> frozenset[str]:
 
 
 def lower_policy(policy: str) -> str:
-    """Give the policy one step milder, as ``t=y`` asks (RFC 9989 section 4.7)."""
+    """Return the policy one step milder, as ``t=y`` asks (RFC 9989 section 4.7)."""
     return {"reject": "quarantine", "quarantine": "none"}.get(policy, "none")

@@ -140,7 +140,7 @@ def _check_identity(query: SpfQuery, identity: str, local_part: str, name: str) 
 
 
 def _domain_of(name: str) -> str | None:
-    """Give the domain of an identity in A-labels; ``None``: it has no policy (section 4.3)."""
+    """Return the domain of an identity in A-labels; ``None``: it has no policy (section 4.3)."""
     name = name.removesuffix(".")
     if not name.isascii():
         try:
@@ -300,7 +300,7 @@ def _read_address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _expand_name(state: Evaluation, domain: str, string: MacroString) -> Flow[str | None]:
-    """Give the name a macro string makes; ``None``: it makes none."""
+    """Return the name a macro string makes; ``None``: it makes none."""
     if not _can_match(state, string):
         return None
     values = yield from _macro_values(state, domain, string)

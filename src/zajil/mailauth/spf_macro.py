@@ -144,7 +144,7 @@ def cut_name(name: str) -> str:
 
 
 def dotted(ip: IPv4Address | IPv6Address) -> str:
-    """Give an address as the macro ``i`` has it: IPv6 as nibbles with dots between them."""
+    """Return an address as the macro ``i`` has it: IPv6 as nibbles with dots between them."""
     if isinstance(ip, IPv4Address):
         return str(ip)
     return ".".join(f"{int(ip):032X}")

@@ -114,7 +114,7 @@ def ask_term(state: Evaluation, name: str, kind: str) -> Flow[Answer]:
 
 
 def no_answer(answer: Answer) -> SpfEnd:
-    """Give the end of an evaluation that lacks this answer."""
+    """Return the end of an evaluation that lacks this answer."""
     asked = answer.question
     return SpfEnd("temperror", f"DNS did not answer for {asked.type} of {asked.name}")
 

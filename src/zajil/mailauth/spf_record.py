@@ -131,7 +131,7 @@ def _parse_directive(term: str) -> Directive:
 
 
 def _split(text: str) -> tuple[str, str, str]:
-    """Give the name of a mechanism, ``:`` or ``/`` or ``""``, and what follows."""
+    """Return the name of a mechanism, ``:`` or ``/`` or ``""``, and what follows."""
     for place, letter in enumerate(text[:64]):
         if letter in ":/":
             return text[:place].lower(), letter, text[place + 1 :]

@@ -45,7 +45,7 @@ class Tag(NamedTuple):
 
 
 def parse_tag_list(text: bytes) -> Mapping[bytes, Tag]:
-    """Give the tags, in their order.
+    """Return the tags, in their order.
 
     The same text may be asked for again: a signature is, before its body comes and after it.
 
@@ -85,7 +85,7 @@ _parse_kept = lru_cache(maxsize=64)(_parse)
 
 
 def parse_record_tags(text: bytes, known: Collection[bytes]) -> dict[bytes, bytes]:
-    """Give the values of the known tags of a record in DNS, in their order.
+    """Return the values of the known tags of a record in DNS, in their order.
 
     Whatever else stands there is passed over, well-formed or not: it changes nothing about the
     key that the owner of the zone publishes.
@@ -108,7 +108,7 @@ def parse_record_tags(text: bytes, known: Collection[bytes]) -> dict[bytes, byte
 
 
 def value_of(tags: Mapping[bytes, Tag], name: bytes, default: bytes | None = None) -> bytes:
-    """Give the value of a tag.
+    """Return the value of a tag.
 
     Raises:
         BadTagList: it is missing, and there is no default.
@@ -155,7 +155,7 @@ def read_number(value: bytes, name: str, digits: int) -> int:
 
 
 def optional_number(tags: Mapping[bytes, Tag], name: bytes, digits: int) -> int | None:
-    """Give the number of a tag; ``None``: there is no such tag.
+    """Return the number of a tag; ``None``: there is no such tag.
 
     Raises:
         BadTagList: it is none, or has more digits.

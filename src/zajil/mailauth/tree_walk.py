@@ -43,7 +43,7 @@ class RecordBook:
         """Answers as lines, for the journey."""
 
     def look_up(self, domain: str) -> Flow[DmarcRecord | None]:
-        """Give the record at ``_dmarc.`` of a domain; several are none (RFC 9989 section 4.10).
+        """Return the record at ``_dmarc.`` of a domain; several are none (RFC 9989 section 4.10).
 
         Raises:
             WalkFailed: it is not known whether there is one.
@@ -71,7 +71,7 @@ class RecordBook:
 
 
 def walk_names(domain: str) -> list[str]:
-    """Give the names a walk from this domain looks at, longest first."""
+    """Return the names a walk from this domain looks at, longest first."""
     labels = domain.split(".")
     names = [domain]
     rest = labels[1:] if len(labels) < MAX_LABELS else labels[1 - MAX_LABELS :]
@@ -82,7 +82,7 @@ def walk_names(domain: str) -> list[str]:
 
 
 def walk_tree(domain: str, book: RecordBook) -> Flow[tuple[RecordFound, ...]]:
-    """Give the records on the way up from a domain, longest name first.
+    """Return the records on the way up from a domain, longest name first.
 
     Raises:
         WalkFailed: the answer for one of the names is missing.

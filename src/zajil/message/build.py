@@ -135,7 +135,7 @@ def _refuse(name: str, value: str) -> None:
 
 
 def _phrase(display_name: str, utf8: bool) -> list[str]:
-    """Give a display name as words that may be folded between (RFC 5322 section 3.2.5)."""
+    """Return a display name as words that may be folded between (RFC 5322 section 3.2.5)."""
     odd = _CONTROL.search(display_name) or "=?" in display_name or len(display_name) > 200
     if odd or not (utf8 or display_name.isascii()):
         return encode_words(display_name)

@@ -83,7 +83,7 @@ _HTML_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
 def find_codec(charset: str) -> str | None:
-    """Give Python's name for a charset of mail; ``None`` for ASCII and for unknown ones."""
+    """Return Python's name for a charset of mail; ``None`` for ASCII and for unknown ones."""
     if len(charset) > 60 or not charset.isascii():
         return None
     return _CODECS.get(_NO_LETTER.sub("", charset.lower()))

@@ -39,7 +39,7 @@ _MAX_LENGTH = 1000
 
 
 def parse_date(value: bytes | str) -> int | None:
-    """Give milliseconds since 1970 UTC; ``None`` when it is no date, or none of years 1 to 9999.
+    """Return milliseconds since 1970 UTC; ``None`` when it is no date, or none of years 1 to 9999.
 
     An unknown zone counts as UTC (RFC 5322 section 4.3); two-digit years as there. A date without
     a time is its first moment.
@@ -59,7 +59,7 @@ def parse_date(value: bytes | str) -> int | None:
 
 
 def parse_day(value: bytes | str) -> date | None:
-    """Give the day as it is written, whatever its time and zone; ``None`` when it is no date."""
+    """Return the day as it is written, whatever its time and zone; ``None`` when it is no date."""
     match = _match(value)
     return None if match is None else _day(match)
 

@@ -88,7 +88,7 @@ class DeliveryReport:
 
 
 def detect_language(header_section: bytes, reverse_path: Address | None) -> Language:
-    """Say whether the sender reads Arabic, from the mail: its subject, names and addresses."""
+    """Return whether the sender reads Arabic, from the mail: its subject, names and addresses."""
     fields = read_fields(_last_fields(header_section))
     values = (find_value(fields, name) for name in (b"subject", b"from", b"to"))
     text = " ".join(decode_words(value) for value in values if value is not None)
@@ -122,7 +122,7 @@ def build_delivery_report(report: DeliveryReport) -> bytes:
 
 
 def _last_fields(header_section: bytes) -> bytes:
-    """Give the fields at the end of a large header section: those of the writer stand there.
+    """Return the fields at the end of a large header section: those of the writer stand there.
 
     Every server on the way puts its own on top (Received, ARC), so what a loop adds is left out.
     """
@@ -299,7 +299,7 @@ _MAX_LINE = 998
 
 
 def _may_be_returned(whole: bytes) -> bool:
-    """Tell whether it is 8bit data (RFC 2045 section 2.8): no NUL, bare line end, long line."""
+    """Return whether it is 8bit data (RFC 2045 section 2.8): no NUL, bare line end, long line."""
     longest = max(map(len, whole.split(b"\r\n")))
     return longest <= _MAX_LINE and _NOT_IN_MIME.search(whole) is None
 

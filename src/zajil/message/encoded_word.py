@@ -68,7 +68,7 @@ class _Held:
         self._octets += a2b_qp(data.replace(b"\r", b"").replace(b"\n", b""), header=True)
 
     def take(self) -> str:
-        """Give the text, and hold nothing."""
+        """Return the text, and hold nothing."""
         self._flush()
         if not self._octets:
             return ""

@@ -108,7 +108,7 @@ def _is_fold(begin: bytes) -> bool:
 
 
 def take_odd(field: Field) -> Field:
-    """Give a line that is no field as the field that some readers take it for.
+    """Return a line that is no field as the field that some readers take it for.
 
     Security: spaces, controls and bytes that are not ASCII before, in and after a name
     (``From<NBSP>:``, a byte order mark, a colon on the next line) are left out by some.
@@ -132,7 +132,7 @@ def unfold(value: bytes) -> bytes:
 
 
 def find_field(fields: Iterable[Field], name: bytes) -> Field | None:
-    """Give the first field with this name (lower case)."""
+    """Return the first field with this name (lower case)."""
     for field in fields:
         if field.name == name:
             return field
@@ -140,18 +140,18 @@ def find_field(fields: Iterable[Field], name: bytes) -> Field | None:
 
 
 def find_fields(fields: Iterable[Field], name: bytes) -> list[Field]:
-    """Give all fields with this name (lower case)."""
+    """Return all fields with this name (lower case)."""
     return [field for field in fields if field.name == name]
 
 
 def find_value(fields: Iterable[Field], name: bytes) -> bytes | None:
-    """Give the unfolded value of the first field with this name (lower case)."""
+    """Return the unfolded value of the first field with this name (lower case)."""
     field = find_field(fields, name)
     return None if field is None else unfold(field.value)
 
 
 def cut_ranges(header: bytes, ranges: Sequence[tuple[int, int]]) -> bytes:
-    """Give the header section without these byte ranges, every other byte unchanged.
+    """Return the header section without these byte ranges, every other byte unchanged.
 
     Args:
         ranges: ``(start, end)`` of fields, ascending, not overlapping.

@@ -126,7 +126,7 @@ def _look_into(body: Source, part: Part, header_size: int, known: dict[bytes, _A
 
 
 def _delimiters(body: Source, begin: int) -> Iterator[tuple[int, bytes, int]]:
-    """Give where each line that may be a boundary begins, its name, and where the next begins."""
+    """Return where each line that may be a boundary begins, its name, and where the next begins."""
     at = max(0, begin - _LONGEST)
     seen = begin - 1
     while at < body.size:

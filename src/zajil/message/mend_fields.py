@@ -279,7 +279,7 @@ def _ascii_spec(name: str, spec: str) -> str:
 
 
 def _told(found: AddressList) -> list[tuple[str, str]]:
-    """Give what a list says, however it is written."""
+    """Return what a list says, however it is written."""
     return [
         (
             " ".join(one.display_name.split()),

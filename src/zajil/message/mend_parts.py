@@ -49,7 +49,7 @@ class Mended:
 
 
 def find_charset(data: bytes) -> str | None:
-    """Give the charset that a message names for its text; ``None``: it names none."""
+    """Return the charset that a message names for its text; ``None``: it names none."""
     for match in _CHARSET.finditer(data, 0, _HINT):
         charset = match[1].decode("ascii")
         if charset.lower() not in ("us-ascii", "utf-8", "utf8"):
@@ -91,7 +91,7 @@ class _Pen:
         self.changes: list[str] = []
 
     def write_root(self) -> tuple[bytes, bytes]:
-        """Give header section and body, with the empty line before it."""
+        """Return header section and body, with the empty line before it."""
         root = parse_message(self.data)
         self.numbers = {id(part): number for number, part in root.walk() if part is not root}
         header, names = self._mend_header(root)
@@ -140,7 +140,7 @@ class _Pen:
         return header if b"mime-version" in names else b"MIME-Version: 1.0\r\n" + header
 
     def _write_body(self, part: Part) -> tuple[bytes, bytes]:
-        """Give the encoding that is new (``b""``: the one that was), and the body."""
+        """Return the encoding that is new (``b""``: the one that was), and the body."""
         if part.children:
             return b"", b"".join(self._write_children(part))
         if self._has_long_line(part.body_start, part.body_end):

@@ -33,7 +33,7 @@ _SPACE = re.compile(r"\s+")
 
 
 def normal_form(text: str) -> str:
-    """Give the form in which terms and texts are compared."""
+    """Return the form in which terms and texts are compared."""
     if text.isascii():
         return _SPACE.sub(" ", text.lower())
     if not unicodedata.is_normalized("NFKC", text):

@@ -62,7 +62,7 @@ class _Pass:
         self.empty_lines = {b"\n\r\n": -1, b"\n\n": -1}
 
     def run(self) -> Part:
-        """Give the root."""
+        """Return the root."""
         data = self.data
         header_end, body_start = split_message(data)
         root = make_part(read_fields(data[:header_end]), (0, header_end, body_start))
@@ -180,7 +180,7 @@ class _Pass:
         return item, closes
 
     def _find_empty_line(self, at: int) -> tuple[int, int]:
-        """Give the end of the header section that begins at ``at``, and the start of its body."""
+        """Return the end of the header section that begins at ``at``, and the start of its body."""
         end = len(self.data)
         if at == 0 or at >= end:
             return (end, end) if at else split_message(self.data)

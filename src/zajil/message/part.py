@@ -64,19 +64,19 @@ class Part:
         return None
 
     def value(self, name: bytes) -> bytes | None:
-        """Give the unfolded value of the first field with this name (lower case)."""
+        """Return the unfolded value of the first field with this name (lower case)."""
         return find_value(self.fields, name)
 
     def body(self, data: bytes) -> bytes:
-        """Give the body as it stands in the message."""
+        """Return the body as it stands in the message."""
         return data[self.body_start : self.body_end]
 
     def content(self, data: bytes) -> bytes:
-        """Give the body without its transfer encoding."""
+        """Return the body without its transfer encoding."""
         return decode_transfer(self.body(data), self.encoding)
 
     def text(self, data: bytes) -> str:
-        """Give the body as text; what does not fit its charset becomes U+FFFD."""
+        """Return the body as text; what does not fit its charset becomes U+FFFD."""
         return self.as_text(self.content(data))
 
     def as_text(self, content: bytes) -> str:
@@ -91,7 +91,7 @@ class Part:
         return lines + (1 if ends_open and ends_open != b"\n" else 0)
 
     def walk(self) -> Iterator[tuple[str, Part]]:
-        """Give all parts with their numbers, in order (RFC 9051 section 6.4.5.1).
+        """Return all parts with their numbers, in order (RFC 9051 section 6.4.5.1).
 
         A multipart at the root has the number ``""``. What is no multipart is the first part of
         its message: ``1``, or ``2.1`` where the message is enclosed in part ``2``.
@@ -147,7 +147,7 @@ def parse_content_type(value: bytes) -> ParameterisedValue:
 
 
 def parse_encoding(value: bytes) -> str:
-    """Give the token of a Content-Transfer-Encoding, lower case (RFC 2045 section 6.1).
+    """Return the token of a Content-Transfer-Encoding, lower case (RFC 2045 section 6.1).
 
     Other programs read "8 bit", "base-64" and "quoted_printable" too; so do the checks then.
     """

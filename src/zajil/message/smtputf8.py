@@ -64,7 +64,7 @@ def has_utf8_address(fields: Sequence[Field]) -> bool:
 
 
 def raw_part_headers(fields: Sequence[Field], body: bytes | Source) -> Iterator[bytes]:
-    """Give the header section of each MIME part that is not ASCII.
+    """Return the header section of each MIME part that is not ASCII.
 
     Args:
         fields: of the message.

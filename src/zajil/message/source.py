@@ -25,19 +25,19 @@ class Source(Protocol):
 
 
 def size_of(source: bytes | Source) -> int:
-    """Give the number of bytes."""
+    """Return the number of bytes."""
     return len(source) if isinstance(source, bytes) else source.size
 
 
 def read_range(source: bytes | Source, start: int, end: int) -> bytes:
-    """Give the bytes from ``start`` to ``end``, fewer where the source ends before."""
+    """Return the bytes from ``start`` to ``end``, fewer where the source ends before."""
     if isinstance(source, bytes):
         return source[start:end]
     return source.read_at(start, end - start)
 
 
 def read_pieces(source: bytes | Source) -> Iterator[bytes]:
-    """Give all bytes in order: what is in memory as it is, the rest piece by piece."""
+    """Return all bytes in order: what is in memory as it is, the rest piece by piece."""
     if isinstance(source, bytes):
         yield source
         return

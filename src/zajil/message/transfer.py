@@ -56,7 +56,7 @@ def decode_quoted_printable(data: bytes) -> bytes:
 
 
 def encode_base64(data: bytes) -> bytes:
-    """Give lines of ``LINE`` characters, each with CRLF."""
+    """Return lines of ``LINE`` characters, each with CRLF."""
     size = LINE // 4 * 3
     lines = [
         b2a_base64(data[at : at + size], newline=False) + b"\r\n"

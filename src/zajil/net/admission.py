@@ -66,6 +66,6 @@ class Admission:
             return None
 
     def close(self) -> None:
-        """Tell what has not been told of the refused."""
+        """Return what has not been told of the refused."""
         if self._floods is not None:
             self._floods.close()

@@ -47,7 +47,7 @@ class SessionTable:
         self._rows = [memory[n * _ROW : (n + 1) * _ROW] for n in range(workers)]
 
     def caps(self, worker: int, limits: SessionLimits) -> SessionCaps:
-        """Give the caps as a worker applies them; what another one of its number left is gone."""
+        """Return the caps as a worker applies them; what another one of its number left is gone."""
         return SessionCaps(limits, self._rows, worker)
 
 
@@ -98,7 +98,7 @@ class SessionCaps:
 
 
 def limited_network(host: str) -> str:
-    """Give what stands for the /24 or /64 of an address; itself for what is no address."""
+    """Return what stands for the /24 or /64 of an address; itself for what is no address."""
     if ":" in host:
         packed = IPv6Address(host.partition("%")[0]).packed
         return packed[:8].hex()

@@ -45,8 +45,9 @@ class Engine(Protocol):
         """The connection is encrypted from here on."""
 
     def end(self, end: End, reason: str = "") -> None:
-        """Say why the connection ends, and be CLOSED with ``reason``, or that of ``end``; nothing
-        where it is CLOSED already."""
+        """Send the reply for this end and close with ``reason`` (default: that of ``end``).
+
+        Nothing happens where the connection is closed already."""
 
 
 class Session(Protocol):

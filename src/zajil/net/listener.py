@@ -40,7 +40,7 @@ class BindFailed(Unavailable):
 
 
 def bind_for_workers(address: str, count: int, options: NetOptions) -> list[socket.socket]:
-    """Give a listening socket for each worker, on ``ADDRESS:PORT`` or ``unix:/PATH``.
+    """Return a listening socket for each worker, on ``ADDRESS:PORT`` or ``unix:/PATH``.
 
     Raises:
         BindFailed: as ``bind`` and ``bind_unix``.
@@ -53,7 +53,7 @@ def bind_for_workers(address: str, count: int, options: NetOptions) -> list[sock
 
 
 def bind_shared(address: str, count: int) -> list[socket.socket]:
-    """Give ``count`` listening sockets on one address; the kernel spreads connections over them.
+    """Return ``count`` listening sockets on one address; the kernel spreads connections over them.
 
     One for each worker: on a single shared socket the worker that wakes first takes them all.
     What came for a worker that died waits in its socket for the next one, because the supervisor
@@ -73,7 +73,7 @@ def bind_shared(address: str, count: int) -> list[socket.socket]:
 
 
 def bind(address: str, *, shared: bool = False) -> socket.socket:
-    """Give a listening, non-blocking TCP socket; the caller closes it.
+    """Return a listening, non-blocking TCP socket; the caller closes it.
 
     Args:
         address: ``127.0.0.1:25`` or ``[::1]:25``; port 0 takes a free one.
@@ -108,7 +108,7 @@ def bind(address: str, *, shared: bool = False) -> socket.socket:
 
 
 def bind_unix(address: str, mode: int, group: str | None) -> socket.socket:
-    """Give a listening, non-blocking Unix socket; the caller closes it, and ``remove_unix`` it.
+    """Return a listening, non-blocking Unix socket; the caller closes it, and ``remove_unix`` it.
 
     A socket file that nobody listens on any more is replaced; any other file is left alone.
 
@@ -151,7 +151,7 @@ def remove_unix(sock: socket.socket) -> None:
 
 
 def name_of(sock: socket.socket) -> str:
-    """Give the address of a listening socket as the configuration writes it."""
+    """Return the address of a listening socket as the configuration writes it."""
     if sock.family == socket.AF_UNIX:
         return f"{UNIX_PREFIX}{sock.getsockname()}"
     return join_host_port(*sock.getsockname()[:2])

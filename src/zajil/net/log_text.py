@@ -19,7 +19,7 @@ _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def write_text(time: str, level: str, event: str, values: Mapping[str, object]) -> str:
-    """Give ``TIME LEVEL EVENT key=value ...``, without a line end.
+    """Return ``TIME LEVEL EVENT key=value ...``, without a line end.
 
     Args:
         time: as ``2026-11-28T09:30:00.125Z``.
@@ -33,7 +33,7 @@ def write_text(time: str, level: str, event: str, values: Mapping[str, object]) 
 
 
 def write_json(time: str, level: str, event: str, values: Mapping[str, object]) -> str:
-    """Give an object with ``timestamp``, ``level``, ``event``, the values; without a line end."""
+    """Return an object with ``timestamp``, ``level``, ``event``, the values; without a line end."""
     item: dict[str, object] = {"timestamp": time, "level": level, "event": event}
     item |= {key: _plain(value) for key, value in values.items()}
     text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
@@ -42,7 +42,7 @@ def write_json(time: str, level: str, event: str, values: Mapping[str, object]) 
 
 
 def spell(value: object) -> str:
-    """Give a value as it stands behind ``key=``."""
+    """Return a value as it stands behind ``key=``."""
     text = value if type(value) is str else _text_of(value)
     text = text if len(text) <= MOST else f"{text[:MOST]}…"
     return text if _BARE.match(text) else quote(text)

@@ -30,7 +30,7 @@ class Peer:
         return _address_of(self.host)
 
     def __str__(self) -> str:
-        """Give ``192.0.2.1:4711`` or ``[2001:db8::1]:4711`` or ``local``, as events show it."""
+        """Return ``192.0.2.1:4711`` or ``[2001:db8::1]:4711`` or ``local``, as events show it."""
         if self.host == LOCAL:
             return LOCAL
         return join_host_port(self.host, self.port)
@@ -73,12 +73,12 @@ def make_peer(peer_name: Any, local_name: Any) -> Peer:
 
 
 def join_host_port(host: str, port: int) -> str:
-    """Give ``host:port``, with brackets around an IPv6 address."""
+    """Return ``host:port``, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def split_host_port(text: str) -> tuple[str, int]:
-    """Give host and port of ``192.0.2.1:25`` or ``[2001:db8::1]:25``.
+    """Return host and port of ``192.0.2.1:25`` or ``[2001:db8::1]:25``.
 
     Raises:
         ValueError: no colon, or no number behind the last one.

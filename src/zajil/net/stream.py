@@ -173,11 +173,11 @@ class _StreamProtocol(asyncio.Protocol):
             raise ConnectionResetError("the connection is closed")
 
     def has_unread(self) -> bool:
-        """Tell whether bytes wait that nobody has read."""
+        """Return whether bytes wait that nobody has read."""
         return bool(self._unread)
 
     def is_quiet(self) -> bool:
-        """Tell whether it is open, and nobody has sent anything."""
+        """Return whether it is open, and nobody has sent anything."""
         return not (self._unread or self._eof or self._lost)
 
     async def read(self) -> bytes:

@@ -212,7 +212,7 @@ def _how_it_ended(status: int) -> str:
 
 @contextmanager
 def _woken_by_signals(stop: Callable[[], None], reload: Callable[[], None]) -> Iterator[int]:
-    """Give a descriptor that becomes readable with every signal we care for."""
+    """Return a descriptor that becomes readable with every signal we care for."""
     read_fd, write_fd = os.pipe()
     os.set_blocking(read_fd, False)
     os.set_blocking(write_fd, False)

@@ -19,7 +19,7 @@ class SystemClock:
 
 
 def system_random(size: int) -> bytes:
-    """Give random bytes that cannot be guessed: ``core.clock.Random`` of this machine."""
+    """Return random bytes that cannot be guessed: ``core.clock.Random`` of this machine."""
     return os.urandom(size)
 
 
@@ -38,7 +38,7 @@ class BufferedRandom:
         self._lock = threading.Lock()
 
     def __call__(self, size: int) -> bytes:
-        """Give ``size`` bytes that nobody else gets."""
+        """Return ``size`` bytes that nobody else gets."""
         with self._lock:
             at = self._at
             if at + size > len(self._buffer):

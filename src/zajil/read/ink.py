@@ -43,7 +43,7 @@ def read_color(text: str) -> Rgba | None:
 
 
 def read_legacy_color(text: str) -> str | None:
-    """Give the CSS colour of ``bgcolor=`` and ``<font color=>``; ``None`` for what is odd."""
+    """Return the CSS colour of ``bgcolor=`` and ``<font color=>``; ``None`` for what is odd."""
     if not _LEGACY.match(text) or text.lower() == "transparent":
         return None
     bare = f"#{text}" if re.fullmatch("[0-9a-fA-F]{3}|[0-9a-fA-F]{6}", text) else text
@@ -135,7 +135,7 @@ def _over(top: Rgba, ground: Rgba) -> Rgba:
 
 
 def _contrast(one: Rgba, other: Rgba) -> float:
-    """Give the contrast ratio of two opaque colours, from 1 to 21 (WCAG 2.2)."""
+    """Return the contrast ratio of two opaque colours, from 1 to 21 (WCAG 2.2)."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 

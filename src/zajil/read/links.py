@@ -118,7 +118,7 @@ def without_marks(text: str) -> str:
 
 
 def take_marks(marked: str) -> tuple[str, tuple[LinkSpan, ...]]:
-    """Give a text without marks, and its links: those that were marked and the URLs it shows."""
+    """Return a text without marks, and its links: those that were marked and the URLs it shows."""
     if _START not in marked:
         return marked, find_links(marked)
     pieces: list[str] = []
@@ -165,7 +165,7 @@ def _begins_with(words: str, target: Target) -> bool:
 
 
 def _shown(host: str) -> str:
-    """Give a host in U-labels where they can be taken for no other letters, else in A-labels."""
+    """Return a host in U-labels where they can be taken for no other letters, else in A-labels."""
     name = to_unicode(host)
     is_arabic = all(label.isascii() or _is_arabic(label) for label in name.split("."))
     return name if is_arabic else host

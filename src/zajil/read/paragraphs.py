@@ -39,7 +39,7 @@ class Paragraph:
 
 
 def find_direction(text: str) -> Direction:
-    """Give the direction of the first strong letter."""
+    """Return the direction of the first strong letter."""
     for char in text[:_LOOK_AHEAD]:
         match unicodedata.bidirectional(char):
             case "L":

@@ -164,7 +164,7 @@ def _cut(html: str) -> str:
 
 
 def safe_style(style: str) -> str | None:
-    """Give the harmless declarations of a style attribute; ``None`` when there are none."""
+    """Return the harmless declarations of a style attribute; ``None`` when there are none."""
     return ";".join(_read_style(style)[0]) or None
 
 
@@ -174,7 +174,7 @@ def _style_with_losses(style: str) -> str | None:
 
 
 def _read_style(style: str) -> tuple[list[str], bool]:
-    """Give the harmless declarations, and whether a background was dropped without a colour."""
+    """Return the harmless declarations, and whether a background was dropped without a colour."""
     if len(style) > _MAX_STYLE:
         return [], True
     kept: list[str] = []
@@ -199,7 +199,7 @@ def _read_style(style: str) -> tuple[list[str], bool]:
 
 
 def _ground(tokens: Sequence[Any]) -> tuple[str | None, bool]:
-    """Give the colour of a background, and whether something else was to be painted.
+    """Return the colour of a background, and whether something else was to be painted.
 
     A gradient is painted as its first colour: the ink on it was chosen for that as well.
     """

@@ -116,7 +116,7 @@ def greeting(hostname: str) -> Reply:
 
 
 def sent_too_much(until_ms: int) -> Reply:
-    """Say when the account may send again."""
+    """Return when the account may send again."""
     at = utc_datetime(until_ms)
     return Reply(450, (f"4.7.1 you have sent much, go on after {at:%Y-%m-%d %H:%M} UTC",))
 

@@ -343,7 +343,7 @@ class SmtpSession:
 
 
 def _defect_of(transaction: Transaction, end: BodyEnd) -> Reason | None:
-    """Say what is wrong with the bytes; a failed disk is found later, by ``Spool.split``."""
+    """Return what is wrong with the bytes; a failed disk is found later, by ``Spool.split``."""
     if end.defect is not None:
         return _DEFECTS.get(end.defect, Reason.MALFORMED)
     return Reason.TOO_LARGE if transaction.spool.too_large else None

@@ -44,7 +44,7 @@ def is_packed(data: bytes) -> bool:
 
 
 def unpack_report(data: bytes) -> bytes:
-    """Give the XML, or what is in its place, out of whatever it is packed in.
+    """Return the XML, or what is in its place, out of whatever it is packed in.
 
     Raises:
         BadReport: too large before or after, packed twice, damaged, or in a way nobody reads.
@@ -90,7 +90,7 @@ def _inflate(data: bytes, start: int, window_bits: int) -> bytes:
 
 
 def _unzip(data: bytes) -> bytes:
-    """Give the first file of an archive, by its local header: nothing after it is looked at."""
+    """Return the first file of an archive, by its local header: nothing after it is looked at."""
     if len(data) < _LOCAL.size:
         raise BadReport("it is cut off")
     _, _, flags, method, _, _, check, packed, _, name, extra = _LOCAL.unpack_from(data)

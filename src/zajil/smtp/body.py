@@ -120,7 +120,7 @@ class BodyReader(_Reader):
         return self._keep(block)
 
     def _held_back(self, work: bytes) -> int:
-        """Give the length of the longest end of ``work`` that may begin the end of the message."""
+        """Return how many bytes at the end of ``work`` may begin the end of the message."""
         for length in (4, 3, 2, 1):
             if work.endswith(_END[:length]):
                 return length
@@ -193,7 +193,7 @@ class ChunkReader(_Reader):
         return Bdat(self._chunk.size, defect=self.defect)
 
     def _end_line(self) -> bytes:
-        """Give the CRLF that the last line lacks.
+        """Return the CRLF that the last line lacks.
 
         After DATA no message is without it, and what is behind us relies on that.
         """

@@ -74,7 +74,7 @@ class ClientConnection(ReplyReader):
         return data
 
     def replies_owed(self) -> int:
-        """Give how many replies the peer still owes us."""
+        """Return how many replies the peer still owes us."""
         return len(self._owed)
 
     def next_reply(self) -> Reply | None:

@@ -81,7 +81,7 @@ def parse_command(line: bytes, permitted: Keywords) -> Command:
 
 
 def reason_to_end(line: bytes, reply: Reply) -> str:
-    """Say why the connection cannot go on behind a refused line; ``""``: it can."""
+    """Return why the connection cannot go on behind a refused line; ``""``: it can."""
     if _FOREIGN.match(line):
         return "not SMTP"
     if reply in _UNREADABLE and line[:4].upper() == b"BDAT":
@@ -103,7 +103,7 @@ def decode_response(text: bytes) -> bytes:
 
 
 def describe(line: bytes) -> str:
-    """Give what may be shown of a refused line.
+    """Return what may be shown of a refused line.
 
     Security: a line that is no command may be a password that lost its way, so only verbs we know
     are shown, and of AUTH nothing else.

@@ -75,17 +75,17 @@ class Capabilities:
             object.__setattr__(self, f"{name}_keywords", self._keywords(encrypted))
 
     def ehlo_reply(self, encrypted: bool) -> Reply:
-        """Give the answer to EHLO or LHLO; rendered once and kept, if it does not tell the time."""
+        """Return the answer to EHLO or LHLO."""
         if self.max_hold_seconds:
             return Reply(Code.OK, (*self._lines(encrypted), self._future_release()))
         return self._encrypted if encrypted else self._plain
 
     def permitted(self, encrypted: bool) -> frozenset[str]:
-        """Give the parameters of MAIL and RCPT that may be said."""
+        """Return the parameters of MAIL and RCPT that may be said."""
         return self._encrypted_keywords if encrypted else self._plain_keywords
 
     def latest_release_ms(self) -> int:
-        """Give until when a mail may be held, in milliseconds since 1970 UTC."""
+        """Return until when a mail may be held, in milliseconds since 1970 UTC."""
         now_ms = self.clock.now_ms() if self.clock is not None else 0
         return now_ms + min(self.max_hold_seconds, MAX_HOLD_SECONDS) * 1000
 
@@ -132,7 +132,7 @@ class Capabilities:
 
 
 def parse_capabilities(reply: Reply) -> Mapping[str, str]:
-    """Give keyword to parameters of a peer's EHLO reply; keywords in upper case.
+    """Return keyword to parameters of a peer's EHLO reply; keywords in upper case.
 
     The first line is its greeting (RFC 5321 section 4.1.1.1); a line that is no keyword is kept
     and does no harm.

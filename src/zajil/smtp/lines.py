@@ -23,7 +23,7 @@ class BodyWriter:
         self._held_cr = b""
 
     def write(self, chunk: bytes) -> bytes:
-        """Give the wire form of the next piece; pieces may be cut anywhere.
+        """Return the wire form of the next piece; pieces may be cut anywhere.
 
         Raises:
             BareLineEnd: the connection must be closed without ending the message.
@@ -44,7 +44,7 @@ class BodyWriter:
         return stuffed
 
     def end(self) -> bytes:
-        """Give what ends the message, with the CRLF its last line may lack.
+        """Return what ends the message, with the CRLF its last line may lack.
 
         Raises:
             BareLineEnd: the last byte is a CR.

@@ -127,7 +127,7 @@ def _parse_notify(text: str) -> Notify:
 
 
 def _parse_date_time(text: str) -> int:
-    """Give milliseconds since 1970 UTC; one that is past holds nothing, and does no harm."""
+    """Return milliseconds since 1970 UTC; one that is past holds nothing, and does no harm."""
     try:
         if not grammar.DATE_TIME.fullmatch(text):
             raise ValueError

@@ -38,7 +38,7 @@ class Progress(Protocol):
 
 
 def wrong_order(state: SmtpState, kind: type[Event]) -> Reply:
-    """Say why a command may not come now (RFC 5321 section 4.1.4)."""
+    """Return why a command may not come now (RFC 5321 section 4.1.4)."""
     return _WRONG_ORDER.get((state, kind), refusals.OUT_OF_ORDER)
 
 

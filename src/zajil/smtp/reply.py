@@ -47,12 +47,12 @@ class Reply:
         return 400 <= self.code < 500
 
     def __str__(self) -> str:
-        """Give one line for events and logs: ``250 2.0.0 ok``; cut where a peer says very much."""
+        """Return one line for events and logs: ``250 2.0.0 ok``, shortened where it is long."""
         text = f"{self.code:d} {' / '.join(self.lines)}"
         return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
     def to_bytes(self) -> bytes:
-        """Give the wire form, with its CRLF."""
+        """Return the wire form, with its CRLF."""
         return self._wire
 
 

@@ -23,7 +23,7 @@ class TracedConnection(ServerConnection):
     """Set before the first event is asked for."""
 
     def data_to_send(self) -> bytes:
-        """Give the replies, and tell them."""
+        """Return the replies, and tell them."""
         data = super().data_to_send()
         for line in data.split(b"\r\n")[:-1]:
             shown = b"334 (challenge)" if line.startswith(b"334 ") else line

@@ -49,7 +49,7 @@ _ORCPT = re.compile(r"(?P<type>[A-Za-z0-9!#$%&'*/?^_`{|}~-]{1,40});(?P<address>.
 
 
 def decode_xtext(text: str) -> str:
-    """Give what an xtext stands for; UTF-8 beneath.
+    """Return what an xtext stands for; UTF-8 beneath.
 
     Raises:
         BadXtext: see there.
@@ -66,7 +66,7 @@ def decode_xtext(text: str) -> str:
 
 
 def encode_xtext(value: str) -> str:
-    """Give the xtext of a value; ASCII.
+    """Return the xtext of a value; ASCII.
 
     Raises:
         BadXtext: the value holds a control character.
@@ -76,7 +76,7 @@ def encode_xtext(value: str) -> str:
 
 
 def decode_original_recipient(text: str) -> str:
-    """Give what an ORCPT stands for: ``rfc822;someone@example``, ``utf-8;سلمى@زاجل.example``.
+    """Return what an ORCPT stands for: ``rfc822;someone@example``, ``utf-8;سلمى@زاجل.example``.
 
     Raises:
         BadXtext: see there; also an address that is not ASCII and of a type that knows none.
@@ -99,7 +99,7 @@ def decode_original_recipient(text: str) -> str:
 
 
 def encode_original_recipient(value: str) -> str:
-    """Give the value of ORCPT, in ASCII: it may go to servers that do not offer SMTPUTF8.
+    """Return the value of ORCPT, in ASCII: it may go to servers that do not offer SMTPUTF8.
 
     It may be longer than ``MAX_ORCPT``: a letter that came as itself takes seven characters here.
 

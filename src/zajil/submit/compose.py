@@ -160,7 +160,7 @@ def _shorten_thread(ids: Sequence[str]) -> Sequence[str]:
 
 
 def _html(form: ComposeForm) -> str | None:
-    """Give the HTML alternative; ``None`` where plain text reads right by itself."""
+    """Return the HTML alternative; ``None`` where plain text reads right by itself."""
     paragraphs = split_paragraphs(form.text)
     if form.direction != "rtl" and not any(one.direction == "rtl" for one in paragraphs):
         return None

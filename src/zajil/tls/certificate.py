@@ -88,7 +88,7 @@ def read_certificate(path: Path) -> CertificateFacts:
 def find_problems(
     facts: CertificateFacts, hostname: str, now_ms: int
 ) -> Sequence[CertificateFinding]:
-    """Say what is wrong with a certificate, the worst first; empty: nothing.
+    """Return what is wrong with a certificate, the worst first; empty: nothing.
 
     Args:
         facts: of ``read_certificate``.

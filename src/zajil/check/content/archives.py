@@ -92,7 +92,7 @@ def _list_zip(data: bytes) -> ArchiveListing:
 
 
 def _central(data: bytes) -> list[tuple[int, int, int]]:
-    """Give offset, packed and unpacked size of each entry of the central directory."""
+    """Return offset, packed and unpacked size of each entry of the central directory."""
     end = data.rfind(b"PK\x05\x06", max(0, len(data) - 65_557))
     if end < 0 or end + 22 > len(data):
         return []

@@ -74,7 +74,7 @@ _HTML_START = re.compile(rb"\s{0,200}<(?:!doctype\s{1,9}html|html|head|body|scri
 
 
 def check_attachments(view: MessageView, refuse: Collection[str] = ()) -> list[Reason]:
-    """Give what speaks against the files of a mail; usually nothing.
+    """Return what speaks against the files of a mail; usually nothing.
 
     Args:
         view: the mail.
@@ -131,7 +131,7 @@ def _tell(kind: str, shown: str, refuse: Collection[str]) -> Reason:
 
 
 def kind_of(name: str, head: bytes) -> str:
-    """Give what a file is: one of ``KINDS``, ``archive``, ``ole``, or ``""`` for nothing special.
+    """Return what a file is: one of ``KINDS``, ``archive``, ``ole``, or ``""`` for nothing special.
 
     Its bytes decide; its name only where they say nothing, because a system opens it by its name.
     """

@@ -93,7 +93,7 @@ _SHOWN_DOMAIN = re.compile(
 
 
 def shown_domain(words: str) -> str | None:
-    """Give the domain that the words of a link name, ASCII form; ``None``: they name none."""
+    """Return the domain that the words of a link name, ASCII form; ``None``: they name none."""
     match = _SHOWN_DOMAIN.search(words[:300])
     if match is None:
         return None

@@ -77,7 +77,7 @@ def _prototypes() -> dict[int, str]:
 
 @lru_cache(maxsize=4096)
 def skeleton(text: str) -> str:
-    """Give what it looks like: equal for names that a reader takes for each other."""
+    """Return what it looks like: equal for names that a reader takes for each other."""
     text = unicodedata.normalize("NFKC", text[:MAX_NAME]).casefold()
     text = unicodedata.normalize("NFD", text)
     if not text.isascii():
@@ -142,7 +142,7 @@ def _reads_as_latin(label: str) -> bool:
 
 
 def _script(char: str) -> str:
-    """Give the script of a letter, by the first word of its name; ``""`` for what all share."""
+    """Return the script of a letter, by the first word of its name; ``""`` for what all share."""
     if char.isascii():
         return "LATIN"
     return unicodedata.name(char, "").partition(" ")[0]
@@ -187,7 +187,7 @@ class Imitated:
                         near.setdefault(form, set()).add(domain)
 
     def find(self, domain: str) -> str | None:
-        """Give the protected domain that this one is made to be taken for; ``None``: none.
+        """Return the protected domain that this one is made to be taken for; ``None``: none.
 
         Args:
             domain: ASCII form, lower case.
@@ -253,7 +253,7 @@ class Imitated:
 
 
 def _one_less(label: str) -> Iterator[str]:
-    """Give a label, and every form of it that has one letter less."""
+    """Return a label, and every form of it that has one letter less."""
     yield label
     for at in range(min(len(label), 63)):
         yield label[:at] + label[at + 1 :]

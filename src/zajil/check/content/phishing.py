@@ -73,7 +73,7 @@ class Protected:
         )
 
     def imitated(self, domain: str) -> str | None:
-        """Give the domain that this one is made to be taken for; ``None``: none."""
+        """Return the domain that this one is made to be taken for; ``None``: none."""
         return self._imitated.find(domain)
 
     def is_ours(self, name: str) -> bool:
@@ -102,7 +102,7 @@ NOBODY = Protected()
 def check_phishing(
     view: MessageView, facts: MessageFacts, protected: Protected = NOBODY
 ) -> list[Reason]:
-    """Give what speaks of deceit about the author or the links; usually nothing.
+    """Return what speaks of deceit about the author or the links; usually nothing.
 
     Args:
         view: the mail.
@@ -187,7 +187,7 @@ def _check_author(
 
 
 def _both(domain: str) -> str:
-    """Give a domain as it is shown and, if that is something else, as it is."""
+    """Return a domain as it is shown and, if that is something else, as it is."""
     shown = to_unicode(domain)
     return printable(domain if shown == domain else f"{shown} ({domain})", 160)
 

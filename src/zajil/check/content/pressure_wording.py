@@ -49,7 +49,7 @@ def _form(text: str) -> str:
 
 
 def borrowed_brand(name: str, domain: str) -> str | None:
-    """Give the well known name that an author bears whose domain is another's; ``None``: none.
+    """Return the well known name that an author bears whose domain is another's; ``None``: none.
 
     Args:
         name: of display.

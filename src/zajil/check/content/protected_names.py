@@ -39,7 +39,7 @@ class OurNames:
         store.changes.subscribe(DIRECTORY, self._forget)
 
     async def protected(self) -> Protected:
-        """Give the names; waits for the store the first time only."""
+        """Return the names; waits for the store the first time only."""
         if self._read_ms is None:
             await self.read()
         elif (

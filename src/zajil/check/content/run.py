@@ -17,7 +17,7 @@ from zajil.message.view import MessageView
 
 
 def view_of(facts: MessageFacts) -> MessageView:
-    """Give a mail as the content checks see it."""
+    """Return a mail as the content checks see it."""
     return MessageView(facts.header, facts.fields, facts.body)
 
 
@@ -27,7 +27,7 @@ def look_inside(
     protected: Protected = NOBODY,
     refuse: Collection[str] = (),
 ) -> list[Reason]:
-    """Give what speaks against a mail by its bytes alone; usually nothing.
+    """Return what speaks against a mail by its bytes alone; usually nothing.
 
     A body that lies in a file is read: that may wait on the disk.
 

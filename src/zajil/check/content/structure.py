@@ -92,7 +92,7 @@ _COMPARED = 20_000
 
 
 def check_structure(view: MessageView, facts: MessageFacts) -> list[Reason]:
-    """Give what speaks against the build of the message; usually nothing."""
+    """Return what speaks against the build of the message; usually nothing."""
     reasons = list(_check_header(view, facts))
     root = view.root
     if root.children or root.defects:

@@ -48,7 +48,7 @@ UNDECIDED = WordsOpinion(0.5)
 
 
 def word_probability(junk: int, ham: int, junk_mails: int, ham_mails: int) -> float:
-    """Give how likely a mail with this word is junk, if as many of both kinds came.
+    """Return how likely a mail with this word is junk, if as many of both kinds came.
 
     Args:
         junk: trained junk mails with the word.
@@ -68,7 +68,7 @@ def word_probability(junk: int, ham: int, junk_mails: int, ham_mails: int) -> fl
 def telling_words(
     counts: Iterable[tuple[str, int, int]], junk_mails: int, ham_mails: int
 ) -> dict[str, float]:
-    """Give the probabilities of the words that say anything."""
+    """Return the probabilities of the words that say anything."""
     found = {}
     for word, junk, ham in counts:
         probability = word_probability(junk, ham, junk_mails, ham_mails)
@@ -108,7 +108,7 @@ def classify(tokens: Iterable[str], words: Mapping[str, float]) -> WordsOpinion:
 
 
 def _chi_squared(value: float, half_degrees: int) -> float:
-    """Give the tail of the distribution with twice ``half_degrees`` degrees of freedom."""
+    """Return the tail of the distribution with twice ``half_degrees`` degrees of freedom."""
     half = value / 2.0
     # exp(-half) alone would be 0 from 745 on, so the terms are summed by their logarithms there.
     if half > 700.0:

@@ -43,7 +43,7 @@ class Greylist:
     async def judge(
         self, facts: MessageFacts, proven: ProvenIdentity, history: HistoryFound
     ) -> tuple[Reason, ...]:
-        """Give the demand to come again, or nothing.
+        """Return the demand to come again, or nothing.
 
         Waits for a commit where a way is not known. Never raises: without a store nobody waits.
         """
@@ -78,7 +78,7 @@ async def prune_greylist(store: Store, options: GreylistOptions, now_ms: int) ->
 
 
 def ways_of(facts: MessageFacts) -> tuple[str, ...]:
-    """Give the ways a mail takes: network, sender's domain, recipient's domain. Pure.
+    """Return the ways a mail takes: network, sender's domain, recipient's domain. Pure.
 
     A sender counts by its domain alone: lists and shops change the local part with each mail. The
     null path is a sender like any other. Empty: a program of this machine, or of our own people.

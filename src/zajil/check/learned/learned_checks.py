@@ -59,7 +59,7 @@ class LearnedChecks:
         sender: SenderFindings,
         inside: Sequence[Reason],
     ) -> LearnedFindings:
-        """Say what is known of a mail, and of who sent it.
+        """Return what is known of a mail, and of who sent it.
 
         Waits for the store where memory does not know, and for a commit where it greylists.
 

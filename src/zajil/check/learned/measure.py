@@ -59,7 +59,7 @@ class SampleOutcome:
         return self.junk_found / self.junk if self.junk else 0.0
 
     def to_dict(self) -> dict[str, object]:
-        """Give everything, for JSON."""
+        """Return everything, for JSON."""
         return {**asdict(self), "precision": self.precision, "recall": self.recall}
 
 
@@ -78,7 +78,7 @@ class Measured:
     ham_undecided: int
 
     def to_dict(self) -> dict[str, object]:
-        """Give everything, for JSON."""
+        """Return everything, for JSON."""
         return {
             **self.words.to_dict(),
             "junk_undecided": self.junk_undecided,
@@ -133,7 +133,7 @@ def _read(name: str, message: bytes, is_junk: bool, fold: int) -> _Mail:
 
 
 def learn_words(lessons: Sequence[tuple[bool, frozenset[str]]]) -> dict[str, float]:
-    """Give what the classifier knows after these mails.
+    """Return what the classifier knows after these mails.
 
     Args:
         lessons: whether it is junk, and its tokens.
@@ -169,7 +169,7 @@ def _misled_by(one: _Mail) -> tuple[str, ...] | None:
 
 
 def _signals(reasons: Sequence[Reason]) -> tuple[str, ...] | None:
-    """Give the signals that make it junk; ``None``: it is none."""
+    """Return the signals that make it junk; ``None``: it is none."""
     verdict = decide(reasons, Thresholds())
     if verdict.action is Action.ACCEPT:
         return None

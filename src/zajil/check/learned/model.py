@@ -38,7 +38,7 @@ class WordFindings:
     """By the words of an account, beside them."""
 
     def without_praise(self) -> WordFindings:
-        """Give what speaks against the mail alone."""
+        """Return what speaks against the mail alone."""
         return WordFindings(
             _against(self.reasons),
             {one: found for one, own in self.by_account.items() if (found := _against(own))},
@@ -87,7 +87,7 @@ class Models:
         self._look: asyncio.Task[None] | None = None
 
     async def judge(self, view: MessageView, account_ids: Iterable[AccountId]) -> WordFindings:
-        """Give what the words of a mail say, for all and for each of these accounts.
+        """Return what the words of a mail say, for all and for each of these accounts.
 
         A store that is away says nothing.
         """
@@ -165,7 +165,7 @@ class Models:
 
 
 def reasons_of(opinion: WordsOpinion, *, own: bool) -> tuple[Reason, ...]:
-    """Give what an opinion adds to the verdict; nothing if it is none.
+    """Return what an opinion adds to the verdict; nothing if it is none.
 
     Args:
         opinion: what ``classify`` gave.

@@ -97,7 +97,7 @@ class History:
     async def judge(
         self, correspondent: Correspondent, accounts: Iterable[AccountId]
     ) -> HistoryFound:
-        """Say what is known of who sent a mail.
+        """Return what is known of who sent a mail.
 
         Waits for the store where memory does not know. Never raises: without a store there is no
         history.
@@ -227,7 +227,7 @@ _DEEDS = {
 
 
 def learner_of(history: History, authserv_id: str) -> Learner:
-    """Give what the trainer tells of each move: who sent the mail, and what was done with it."""
+    """Return what the trainer tells of each move: who sent the mail, and what was done with it."""
 
     async def hear(said: Feedback, head: bytes) -> None:
         did = _DEEDS.get(said.kind)
@@ -256,7 +256,7 @@ _Counts = Mapping[tuple[AccountId, str], Counts]
 def weigh(
     correspondent: Correspondent, counts: _Counts, accounts: Sequence[AccountId]
 ) -> HistoryFound:
-    """Say what follows from the counts for everybody, and for each account. Pure."""
+    """Return what follows from the counts for everybody, and for each account. Pure."""
     if all([one is NOTHING for one in counts.values()]):
         return NO_HISTORY
     by_account = {

@@ -59,7 +59,7 @@ _MAILER = re.compile(r"[A-Za-z]{2,30}")
 
 
 def find_tokens(view: MessageView) -> frozenset[str]:
-    """Give what a mail is known by."""
+    """Return what a mail is known by."""
     found = dict.fromkeys(header_tokens(view.fields))
     subject = words_of(view.subject[:1000])
     found.update(dict.fromkeys(["subject:" + word for word in subject]))
@@ -78,12 +78,12 @@ def find_tokens(view: MessageView) -> frozenset[str]:
 
 
 def tokens_of(message: bytes) -> frozenset[str]:
-    """Give the tokens of a whole message, or of its beginning."""
+    """Return the tokens of a whole message, or of its beginning."""
     return find_tokens(MessageView.from_bytes(message))
 
 
 def words_of(text: str) -> list[str]:
-    """Give the words of a text; those that are plain first.
+    """Return the words of a text; those that are plain first.
 
     Args:
         text: as it is read; the caller bounds it.
@@ -113,7 +113,7 @@ def words_of(text: str) -> list[str]:
 
 
 def _part_words(words: Iterable[str], *, is_ascii: bool) -> tuple[list[str], list[str]]:
-    """Give plain words, which are tokens as they are, and those that have to be looked at."""
+    """Return plain words, which are tokens as they are, and those that have to be looked at."""
     found = [word for word in words if 1 < len(word) <= _MAX_WORD and word.isalpha()]
     odd = [word for word in words if len(word) > _MAX_WORD or not word.isalpha()]
     if not is_ascii:
@@ -123,7 +123,7 @@ def _part_words(words: Iterable[str], *, is_ascii: bool) -> tuple[list[str], lis
 
 
 def header_tokens(fields: Sequence[Field]) -> list[str]:
-    """Give facts of a header section that mails of one kind share."""
+    """Return facts of a header section that mails of one kind share."""
     found = []
     for name, token in _FACTS:
         if find_value(fields, name) is not None:
@@ -176,7 +176,7 @@ def _link_tokens(view: MessageView) -> Iterable[str]:
 
 @lru_cache(maxsize=16_384)
 def _odd_word(word: str) -> tuple[str, ...]:
-    """Give the tokens of a word that is not plain: long, with digits, or not of ASCII letters."""
+    """Return the tokens of a word that is not plain: long, with digits, or not of ASCII letters."""
     if word.isdecimal():
         return (f"number:{min(len(word), 12)}",) if len(word) > 1 else ()
     if not word.isascii():

@@ -140,7 +140,7 @@ def _domains_of(listed: AddressList) -> tuple[str, ...]:
 
 
 def _read_as_it_may_be(value: bytes) -> Authors:
-    """Give every domain that some program, or some person, may read in a From."""
+    """Return every domain that some program, or some person, may read in a From."""
     # Security: with a byte order mark in front, all of it would be read as UTF-16.
     value = unfold(value).lstrip(b"\xff\xfe")
     listed = read_from(value)
@@ -156,7 +156,7 @@ def _read_as_it_may_be(value: bytes) -> Authors:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """Give a value as it stands, with encoded words decoded, without comments and escapes."""
+    """Return a value as it stands, with encoded words decoded, without comments and escapes."""
     for words in (text, decode_words(text)):
         wide = unicodedata.normalize("NFKC", words).translate(_DOTS)
         # Security: some programs stop at a control character, others leave it out.
@@ -170,7 +170,7 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _clean(domain: str) -> str:
-    """Give the A-label form of what may be a domain; ``""``: it is no name that DNS could hold."""
+    """Return the A-label form of what may be a domain; ``""``: it is not a DNS name."""
     try:
         return to_dns_name(domain.strip("."))
     except BadDomain:

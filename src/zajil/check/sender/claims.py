@@ -31,7 +31,7 @@ def check_claims(
     fields: Sequence[Field],
     book: RecordBook,
 ) -> Flow[list[Reason]]:
-    """Give what speaks against the claims of a mail; usually nothing, and then nothing is asked.
+    """Return what speaks against the claims of a mail; usually nothing, and then nothing is asked.
 
     Args:
         authors: of its From.
@@ -68,7 +68,7 @@ def _weight(authors: Authors, domain: str, fields: Sequence[Field]) -> float | N
 
 
 def _find_absent(domains: Sequence[str], query: DmarcQuery) -> Flow[str | None]:
-    """Give the first author whose domain nothing proves, and DNS says that it is not there."""
+    """Return the first author whose domain nothing proves, and DNS says that it is not there."""
     proven = {one.domain.lower() for one in query.dkim if one.result == "pass"}
     if query.spf is not None and query.spf.result == "pass":
         proven.add(query.spf.domain.lower())

@@ -92,7 +92,7 @@ UNKNOWN = Correspondent()
 
 
 def address_key(address: Address) -> str:
-    """Give the key of an address that is proven, or that we wrote to."""
+    """Return the key of an address that is proven, or that we wrote to."""
     return f"address:{address.key}"
 
 
@@ -130,7 +130,7 @@ def identify(
 def prove(
     spf: SpfFound | None, dkim: Sequence[DkimFound], dmarc: DmarcFound | None
 ) -> ProvenIdentity:
-    """Say what the checks of the sender have proven.
+    """Return what the checks of the sender have proven.
 
     Security: a signature proves nothing here that leaves From or an end of the body unsigned. Where
     DMARC fails, the organization may be the same, and the domain asks not to be believed.
@@ -153,7 +153,7 @@ def prove(
 
 
 def find_author(fields: Sequence[Field]) -> Address | None:
-    """Give the one address in From; ``None``: none, several, or several fields."""
+    """Return the one address in From; ``None``: none, several, or several fields."""
     values = [field.value for field in fields if field.name == b"from"]
     if len(values) != 1 or len(values[0]) > _MAX_FROM:
         return None
@@ -163,7 +163,7 @@ def find_author(fields: Sequence[Field]) -> Address | None:
 
 @functools.lru_cache(maxsize=4096)
 def correspondent_domain(domain: str) -> str:
-    """Give the part of a domain that one organization registers (decision 0007 says why a list).
+    """Return the part of a domain that one organization registers (decision 0007 says why a list).
 
     A name that is itself a public suffix, or an address literal, is its own.
     """
@@ -175,7 +175,7 @@ def correspondent_domain(domain: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def correspondent_network(host: str | None) -> str | None:
-    """Give the network of a peer: IPv4 /24, IPv6 /48, the least that one customer moves around in.
+    """Return the network of a peer: IPv4 /24, IPv6 /48 (the smallest given to a customer).
 
     ``None``: no address, or a program of this machine.
     """
@@ -225,7 +225,7 @@ def _proven_of(fields: Sequence[Field], authserv_id: str) -> ProvenIdentity:
 
 
 def _domains(results: Sequence[MethodResult], method: str, name: str) -> set[str]:
-    """Give the domains that one method names, in ASCII."""
+    """Return the domains that one method names, in ASCII."""
     found: set[str] = set()
     for result in results:
         if result.method == method:

@@ -137,7 +137,7 @@ class DnsLists:
 
 
 def list_name(ip: IPv4Address | IPv6Address, zone: str) -> str:
-    """Give the name to ask for (RFC 5782 section 2.1, section 2.4)."""
+    """Return the name to ask for (RFC 5782 section 2.1, section 2.4)."""
     return f"{ip.reverse_pointer.rsplit('.', 2)[0]}.{zone}"
 
 

@@ -56,7 +56,7 @@ NOT_CHECKED = SenderFindings()
 
 
 def sender_results(facts: MessageFacts, found: SenderFindings) -> tuple[MethodResult, ...]:
-    """Give the results in the order in which they were found (RFC 8601 section 2.7)."""
+    """Return the results in the order in which they were found (RFC 8601 section 2.7)."""
     results: list[MethodResult] = list(found.peer.results) if found.peer is not None else []
     if found.spf is not None:
         results.append(_spf_result(facts, found.spf))
@@ -130,7 +130,7 @@ def _reason(result: str, reason: str) -> str:
 
 
 def sender_events(facts: MessageFacts, found: SenderFindings) -> tuple[CheckDone, ...]:
-    """Give one event for each method, with the DNS answers it rests on."""
+    """Return one event for each method, with the DNS answers it rests on."""
     at_ms = facts.now_ms
     events = []
     if found.spf is not None:

@@ -40,7 +40,7 @@ def find_override(
     arc: ArcFound,
     dmarc: DmarcFound,
 ) -> Override | None:
-    """Give who vouches for a mail that failed DMARC; ``None``: nobody, or nobody need."""
+    """Return who vouches for a mail that failed DMARC; ``None``: nobody, or nobody need."""
     if dmarc.result != "fail":
         return None
     forwarder = _trusted_forwarder(facts, options, peer, spf)
@@ -90,7 +90,7 @@ def _is_below(name: str, domain: str) -> bool:
 
 
 def _vouching_sealer(arc: ArcFound, trusted: frozenset[str], author: str) -> str | None:
-    """Give the trusted sealer that saw the mail pass, before or after others we trust."""
+    """Return the trusted sealer that saw the mail pass, before or after others we trust."""
     for handler in arc.trusted_handlers(trusted):
         told = read_arc_results(handler.results)
         if told is not None and _did_pass(told, author):

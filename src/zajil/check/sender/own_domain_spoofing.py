@@ -32,7 +32,7 @@ _ON_A_LIST = 1.0
 def check_pretence(
     facts: MessageFacts, sender: SenderFindings, domains: Collection[str]
 ) -> list[Reason]:
-    """Give what speaks against a mail in the name of one of our domains; usually nothing.
+    """Return what speaks against a mail in the name of one of our domains; usually nothing.
 
     Args:
         facts: who brought it.

@@ -163,7 +163,7 @@ def helo_reasons(
     is_ours: Callable[[str], bool],
     confirmed: str | None,
 ) -> list[Reason]:
-    """Say what is odd about the name in EHLO.
+    """Return what is odd about the name in EHLO.
 
     No mail is refused for it alone (RFC 5321 section 4.1.4). A name of ours is no lie where DNS
     confirms it, nor on this machine.

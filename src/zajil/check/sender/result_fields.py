@@ -37,7 +37,7 @@ def result_field(facts: MessageFacts, results: Sequence[MethodResult]) -> bytes:
 def forged_ranges(
     facts: MessageFacts, is_our_domain: Callable[[str], bool] = lambda _domain: False
 ) -> list[tuple[int, int]]:
-    """Give offset and end of each field in the header section that claims to be ours.
+    """Return offset and end of each field in the header section that claims to be ours.
 
     Those of a mail that a program in front of us hands in are another matter: what that program
     found out is left.
@@ -58,7 +58,7 @@ def forged_ranges(
 
 
 def all_result_ranges(facts: MessageFacts) -> list[tuple[int, int]]:
-    """Give those of every field that could claim it: for a mail whose fields cannot be judged."""
+    """Return those of every field that could claim it: for a mail whose fields cannot be judged."""
     names = _LOOKED_AT - {b""}
     return [(field.start, field.end) for field in facts.fields if field.name in names]
 

@@ -26,7 +26,7 @@ class Change:
 
 
 def what_would_change(verdict: Verdict, thresholds: Thresholds) -> tuple[Change, ...]:
-    """Give each single reason without which the verdict differs.
+    """Return each single reason without which the verdict differs.
 
     If none alone does, the fewest that do together; for a mail that was taken, how much is missing.
     """

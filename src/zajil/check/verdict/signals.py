@@ -285,7 +285,7 @@ SIGNALS: dict[str, Signal] = {
 
 
 def make_reason(signal: str, *, weight: float | None = None, **values: str | int) -> Reason:
-    """Give the reason that names this signal, with what was found.
+    """Return the reason that names this signal, with what was found.
 
     Args:
         signal: a key of ``SIGNALS``.

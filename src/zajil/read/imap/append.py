@@ -34,7 +34,7 @@ class Upload:
         return self._spill.add(self._line_ends.clean(chunk))
 
     async def content(self) -> bytes | Source:
-        """Give the whole message.
+        """Return the whole message.
 
         Raises:
             StoreUnavailable, StoreFull: it could not be kept.
@@ -46,7 +46,7 @@ class Upload:
 
 
 async def begin(context: Context, command: AppendCommand) -> Upload | Completion:
-    """Look whether the mailbox may take a message before it is sent; else give the refusal."""
+    """Check whether the mailbox may take a message before it is sent; else give the refusal."""
     account_id, store = context.account.account_id, context.store
     box = await context.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
     if box is None:
@@ -94,7 +94,7 @@ class LineEnds:
         self._carry = b""  # a CR at the end of a piece: half of a CRLF, or a bare one
 
     def clean(self, piece: bytes) -> bytes:
-        """Give the piece with its line ends mended; a last CR waits for the next piece."""
+        """Return the piece with its line ends mended; a last CR waits for the next piece."""
         data = self._carry + piece
         self._carry = b""
         if data.endswith(b"\r"):
@@ -106,6 +106,6 @@ class LineEnds:
         return data
 
     def end(self) -> bytes:
-        """Give what is still to come."""
+        """Return what is still to come."""
         carry, self._carry = self._carry, b""
         return b"\r\n" if carry else b""

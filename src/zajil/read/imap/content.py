@@ -81,7 +81,7 @@ class Content:
             self._read_head()
 
     def read(self, start: int, end: int) -> bytes:
-        """Give a range of the message. May wait on the disk."""
+        """Return a range of the message. May wait on the disk."""
         if self._data is not None:
             return self._data[start:end]
         return self._reader.read_at(start, end - start)
@@ -199,7 +199,7 @@ def find_form(forms: ImapForms | None, item: FetchItem) -> bytes | None:
 
 
 def answer_size(items: Sequence[FetchItem], size: int) -> int:
-    """Give the most bytes that the answer to these items can have.
+    """Return the most bytes that the answer to these items can have.
 
     Args:
         items: each may want the whole message once more.

@@ -118,7 +118,7 @@ class _Transfer:
             )
 
     def finish(self, refusal: Completion | None) -> Completion:
-        """Say what has been done."""
+        """Return what has been done."""
         code = self._copyuid()
         if not self._move:
             return refusal or Completion("OK", "messages are copied", code)

@@ -88,7 +88,7 @@ def namespace(context: Context) -> Completion:
 
 
 async def _find(context: Context, reference: bytes, patterns: Iterable[bytes]) -> list[_Name]:
-    """Give the names that match, in many short turns: names and patterns may be many."""
+    """Return the names that match, in many short turns: names and patterns may be many."""
     names = await _load(context)
     # The reference is put in front, as RFC 3501 section 6.3.8 describes for most servers.
     wanted = [ListPattern(reference + pattern) for pattern in patterns]
@@ -105,7 +105,7 @@ def _matching(names: Iterable[_Name], patterns: Iterable[ListPattern]) -> list[_
 
 
 async def _load(context: Context) -> list[_Name]:
-    """Give every name, also those that no mailbox has: INBOX first, the others sorted."""
+    """Return every name, also those that no mailbox has: INBOX first, the others sorted."""
     account_id = context.account.account_id
     found, subscribed = await context.read(
         lambda conn: (list_mailboxes(conn, account_id), list_subscriptions(conn, account_id))

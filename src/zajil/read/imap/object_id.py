@@ -38,7 +38,7 @@ def thread_object_id(message: Message) -> str | None:
 
 
 async def give_threads(context: Context, messages: Sequence[Message]) -> bool:
-    """Give these messages threads where they have none yet; return whether one had none.
+    """Return these messages threads where they have none yet; return whether one had none.
 
     Raises:
         StoreUnavailable: they still have none.
@@ -49,7 +49,7 @@ async def give_threads(context: Context, messages: Sequence[Message]) -> bool:
 
 
 async def give_all_threads(context: Context, mailbox_id: MailboxId) -> None:
-    """Give all messages of a mailbox threads.
+    """Return all messages of a mailbox threads.
 
     Raises:
         StoreUnavailable: some still have none.

@@ -92,7 +92,7 @@ async def search(context: Context, command: Search) -> Completion:
 async def _look(
     context: Context, matcher: Matcher, chunk: Sequence[int]
 ) -> tuple[list[Uid], Sequence[Message]]:
-    """Give the UIDs for which the key holds, and the messages that have to be read to decide."""
+    """Return the UIDs for which the key holds, and the messages that have to be read to decide."""
     box = context.selected.mailbox.mailbox_id
     if not matcher.needs_row:
         return await context.work(lambda: matcher.by_number(chunk)), ()
@@ -113,7 +113,7 @@ async def _look(
 
 
 async def _read(context: Context, matcher: Matcher, rows: Sequence[Message]) -> list[Uid]:
-    """Give the UIDs of those for which the key holds."""
+    """Return the UIDs of those for which the key holds."""
     blobs = context.store.blobs
 
     def read(conn: Snapshot) -> list[Uid]:
@@ -182,7 +182,7 @@ class Matcher:
         """Messages to look at in one turn."""
 
     def by_number(self, chunk: Sequence[int]) -> list[Uid]:
-        """Give the UIDs that numbers alone do not rule out; runs in a reader thread."""
+        """Return the UIDs that numbers alone do not rule out; runs in a reader thread."""
         return [Uid(uid) for uid in chunk if self._number_holds(self._key, uid) is not False]
 
     def cut(self, rows: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
@@ -195,7 +195,7 @@ class Matcher:
         return rows, ()
 
     def holds(self, row: Message, text: MessageText | None) -> bool:
-        """Say whether the key holds for a message; runs in a reader thread."""
+        """Return whether the key holds for a message; runs in a reader thread."""
         return self._holds(self._key, row, text)
 
     def _prepare(self, key: SearchKey) -> None:
@@ -332,7 +332,7 @@ def _compare(day: date, comparison: Comparison, other: date) -> bool:
 
 
 def _condition(key: SearchKey, *, inside: bool = False) -> tuple[Condition | None, bool]:
-    """Give what SQL can say of a key, and whether that decides it.
+    """Return what SQL can say of a key, and whether that decides it.
 
     What SQL rules out does not match, decided or not. Numbers were looked at before, but ``inside``
     OR and NOT they have decided nothing.

@@ -45,7 +45,7 @@ class MessageText:
         self._sent_on: tuple[date | None] | None = None
 
     def has_field(self, name: bytes, term: str) -> bool:
-        """Say whether a field of this name (lower case) holds the term (in normal form)."""
+        """Return whether a field of this name (lower case) holds the term (in normal form)."""
         if name not in self._by_name:
             places = [n for n, (one, _) in enumerate(self._read_fields()) if one == name]
             values = [normal_form(self._value(n)) for n in places]
@@ -57,14 +57,14 @@ class MessageText:
         return bool(values_text) and term in values_text
 
     def body_has(self, term: str) -> bool:
-        """Say whether the body holds the term."""
+        """Return whether the body holds the term."""
         if self._body_text is None:
             data = self._reader.read_at(0, self._reader.size)
             self._body_text = _body_text(data)
         return term in self._body_text
 
     def header_has(self, term: str) -> bool:
-        """Say whether the header section holds the term."""
+        """Return whether the header section holds the term."""
         if self._header_text is None:
             fields = enumerate(self._read_fields())
             lines = [f"{name.decode('latin-1')}: {self._value(n)}" for n, (name, _) in fields]
@@ -72,7 +72,7 @@ class MessageText:
         return term in self._header_text
 
     def sent_on(self) -> date | None:
-        """Give the day of the Date field, as it is written there; ``None``: there is none."""
+        """Return the day of the Date field, as it is written there; ``None``: there is none."""
         if self._sent_on is None:
             self._sent_on = (self._find_day(),)
         return self._sent_on[0]
@@ -96,7 +96,7 @@ class MessageText:
 
 
 def _people(value: bytes) -> str:
-    """Give the addresses of a field as ENVELOPE has them: no comment or space is within one.
+    """Return the addresses of a field as ENVELOPE has them: no comment or space is within one.
 
     RFC 3501 section 6.4.4: FROM and its like look into the envelope structure.
     """

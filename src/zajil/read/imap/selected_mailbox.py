@@ -50,14 +50,14 @@ class SelectedMailbox:
         return self.mailbox.account_id
 
     def number_of(self, uid: int) -> int | None:
-        """Give the sequence number of a message; ``None``: the client does not count it."""
+        """Return the sequence number of a message; ``None``: the client does not count it."""
         at = bisect_left(self.uids, uid)
         return at + 1 if at < len(self.uids) and self.uids[at] == uid else None
 
     def choose(
         self, numbers: SequenceSet, *, uid: bool, star_is_all: bool = False
     ) -> Sequence[Uid]:
-        """Give the UIDs a set means, ascending; UIDs that do not exist are passed over.
+        """Return the UIDs a set means, ascending; UIDs that do not exist are passed over.
 
         Args:
             numbers: as the client wrote them.
@@ -89,7 +89,7 @@ class SelectedMailbox:
         return untagged(b"FLAGS", flag_list([*SYSTEM_FLAGS, *sorted(self.keywords.values())]))
 
     def spell(self, flag: str) -> str:
-        """Give a flag as this mailbox spells it: keywords have no case, and the first one stays."""
+        """Return a flag as this mailbox spells it: keywords ignore case."""
         return self.keywords.get(flag.lower(), flag)
 
     def take(
@@ -125,12 +125,12 @@ class SelectedMailbox:
         return lines, tell
 
     def is_recent(self, uid: int) -> bool:
-        """Say whether this session shows ``\\Recent`` for a message. (RFC 3501 section 2.3.2)"""
+        """Return whether this session shows ``\\Recent`` for a message. (RFC 3501 section 2.3.2)"""
         at = bisect_left(self.recent, uid)
         return at < len(self.recent) and self.recent[at] == uid
 
     def new_keywords(self, flags: Iterable[frozenset[str]]) -> list[bytes]:
-        """Give the FLAGS response if one of these is a keyword it did not name yet."""
+        """Return the FLAGS response if one of these is a keyword it did not name yet."""
         words = {flag for some in flags for flag in some if not flag.startswith("\\")}
         new = {word.lower(): word for word in sorted(words) if word.lower() not in self.keywords}
         self.keywords |= new

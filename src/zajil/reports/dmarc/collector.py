@@ -130,7 +130,7 @@ def _read(content: bytes) -> AggregateReport | FailureReport:
 
 
 def reported_domain(report: AggregateReport | FailureReport) -> str:
-    """Give whose mail a report is about."""
+    """Return whose mail a report is about."""
     if isinstance(report, AggregateReport):
         return report.policy.domain
     return report.reported_domain
@@ -143,7 +143,7 @@ def is_ours(domain: str, domains: frozenset[str]) -> bool:
 
 
 def who_sent(message: bytes, authserv_id: str) -> tuple[str, bool]:
-    """Give the domain in From of a mail of ours, and whether it passed DMARC when it came.
+    """Return the domain in From of a mail of ours, and whether it passed DMARC when it came.
 
     Args:
         message: as it is kept, with our fields on top.

@@ -70,7 +70,7 @@ def find_consent(policy_domain: str, uris: tuple[str, ...]) -> Flow[Destinations
 
 
 def _agree(policy_domain: str, wanted: Address, book: RecordBook) -> Flow[tuple[Address, ...]]:
-    """Give where reports go in the end; empty: nowhere (RFC 9990 section 4).
+    """Return where reports go in the end; empty: nowhere (RFC 9990 section 4).
 
     Raises:
         WalkFailed: DNS did not say.

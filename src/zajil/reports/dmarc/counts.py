@@ -113,7 +113,7 @@ def _report_row(kind: _Kind, *, is_testing: bool) -> ReportRow:
 
 
 def _disposition(kind: _Kind, *, is_testing: bool) -> tuple[str, tuple[PolicyOverride, ...]]:
-    """Say what DMARC did to a mail, and why not what the record asks for.
+    """Return what DMARC did to a mail, and why not what the record asks for.
 
     Security: what else we thought of it (words, reputation) is nobody's business: a mail that is
     junk for other reasons too is told of as DMARC alone would have it (RFC 9990 section 7.3).
@@ -143,7 +143,7 @@ _DONE = {
 
 
 def _signatures(kind: _Kind) -> tuple[DkimResult, ...]:
-    """Give the signatures, the most telling first (RFC 9990 section 3.1.3)."""
+    """Return the signatures, the most telling first (RFC 9990 section 3.1.3)."""
 
     def rank(one: tuple[str, str, str]) -> int:
         domain, _, result = one

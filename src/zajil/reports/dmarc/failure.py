@@ -111,7 +111,7 @@ def _clean(value: bytes) -> str:
 
 
 def _word(fields: list[Field], name: bytes) -> str:
-    """Give a field without its comments."""
+    """Return a field without its comments."""
     return _COMMENT.sub("", _text(fields, name)).strip()
 
 

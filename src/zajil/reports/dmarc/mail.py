@@ -54,14 +54,14 @@ class ReportMail:
 
 
 def report_file_name(report: AggregateReport, submitter: str) -> str:
-    """Give the name of the attachment (RFC 9990 section 3.5.2)."""
+    """Return the name of the attachment (RFC 9990 section 3.5.2)."""
     unique = "".join(letter for letter in report.report_id.partition("@")[0] if letter.isalnum())
     period = f"{report.begin_s}!{report.end_s}"
     return f"{submitter}!{report.policy.domain}!{period}!{unique}.xml.gz"
 
 
 def report_subject(report: AggregateReport, submitter: str) -> str:
-    """Give the Subject (RFC 9990 section 3.5.2)."""
+    """Return the Subject (RFC 9990 section 3.5.2)."""
     return (
         f"Report Domain: {report.policy.domain} Submitter: {submitter} "
         f"Report-ID: <{report.report_id}>"

@@ -317,7 +317,7 @@ def _optional_domain(node: _Node, name: str) -> str | None:
 
 
 def _domain(text: str) -> str:
-    """Give a domain in ASCII where it is one; else what stands there."""
+    """Return a domain in ASCII where it is one; else what stands there."""
     try:
         return to_ascii(text) if text else ""
     except BadDomain:

@@ -54,7 +54,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def examining(self) -> AbstractContextManager[Connection]:
-        """Give a snapshot of whatever is there, to find out whether it is a store of ours.
+        """Return a snapshot of whatever is there, to find out whether it is a store of ours.
 
         Raises:
             NoStore: there is no database.
@@ -67,7 +67,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def creating(self) -> AbstractContextManager[Connection]:
-        """Give the transaction that makes the first tables; creates the database.
+        """Return the transaction that makes the first tables; creates the database.
 
         Raises:
             StoreExists: there is one already.
@@ -76,7 +76,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def upgrading(self) -> AbstractContextManager[Connection]:
-        """Give a transaction that may change the tables.
+        """Return a transaction that may change the tables.
 
         Raises:
             StoreInUse: another program uses the database.
@@ -92,7 +92,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def is_node_connected(self, node: NodeId) -> bool:
-        """Tell whether workers of a node with this id are connected to the database now.
+        """Return whether workers of a node with this id are connected to the database now.
 
         Raises:
             StoreUnavailable: the database cannot be reached.
@@ -111,7 +111,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def size(self, conn: Connection) -> int:
-        """Give how many bytes ``copy_to`` writes."""
+        """Return how many bytes ``copy_to`` writes."""
 
     @abstractmethod
     def tidy(self, conn: Connection) -> None:
@@ -121,14 +121,14 @@ class Dialect(ABC):
 
     @abstractmethod
     def stamp(self) -> object:
-        """Give a value that stays the same while nothing is committed; ``None``: not known.
+        """Return a value that stays the same while nothing is committed; ``None``: not known.
 
         Called by one thread at a time.
         """
 
     @abstractmethod
     def fault(self, error: sa.exc.DBAPIError) -> Fault:
-        """Tell what an error means."""
+        """Return what an error means."""
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

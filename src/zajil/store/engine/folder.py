@@ -194,7 +194,7 @@ def _lives(pid: str) -> bool:
 
 
 def is_served(data_dir: Path) -> bool:
-    """Tell whether a server uses the data folder now."""
+    """Return whether a server uses the data folder now."""
     lock = ServerLock(data_dir)
     try:
         lock.take()

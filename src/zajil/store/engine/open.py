@@ -259,7 +259,7 @@ def open_store(
 
 
 def make_dialect(options: StoreOptions, data_dir: Path) -> Dialect:
-    """Give what speaks to the database; nothing is opened yet. The caller closes it.
+    """Return what speaks to the database; nothing is opened yet. The caller closes it.
 
     Raises:
         StoreUnavailable: ``store.url`` names no database that we know.

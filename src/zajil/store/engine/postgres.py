@@ -36,18 +36,18 @@ class Postgres(Dialect):
 
     @contextmanager
     def examining(self) -> Iterator[Connection]:
-        """Give a snapshot; says so where commits are not waited for."""
+        """Return a snapshot; says so where commits are not waited for."""
         with self.reader.connect() as conn:
             _require_commits(conn)
             yield conn
 
     def schema_of(self, conn: Connection) -> str | None:
-        """Give the first of the search path."""
+        """Return the first of the search path."""
         return first_of_search_path(conn)
 
     @contextmanager
     def creating(self) -> Iterator[Connection]:
-        """Give a transaction under an advisory lock; creates the schema."""
+        """Return a transaction under an advisory lock; creates the schema."""
         with self.turn, self.writer.begin() as conn:
             schema = _lock_migration(conn)
             _require_commits(conn)
@@ -62,7 +62,7 @@ class Postgres(Dialect):
 
     @contextmanager
     def upgrading(self) -> Iterator[Connection]:
-        """Give a transaction under an advisory lock: one upgrade at a time."""
+        """Return a transaction under an advisory lock: one upgrade at a time."""
         with self.turn, self.writer.begin() as conn:
             _lock_migration(conn)
             _require_commits(conn)
@@ -97,14 +97,14 @@ class Postgres(Dialect):
         return False
 
     def size(self, conn: Connection) -> int:
-        """Give 0: nothing is copied."""
+        """Return 0: nothing is copied."""
         return 0
 
     def tidy(self, conn: Connection) -> None:
         """Leave upkeep to the server's own autovacuum."""
 
     def stamp(self) -> object:
-        """Give nothing: PostgreSQL has no cheap number for "nothing happened"."""
+        """Return nothing: PostgreSQL has no cheap number for "nothing happened"."""
 
     def fault(self, error: sa.exc.DBAPIError) -> Fault:
         """Tell by SQLSTATE."""

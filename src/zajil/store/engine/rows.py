@@ -75,7 +75,7 @@ _CONSTANTS: dict[Any, str] = {None: "NULL", True: "TRUE", False: "FALSE"}
 
 
 def values(tx: Connection, rows: Sequence[Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:
-    """Give ``VALUES (?, ?), ...`` and its parameters; both databases name it column1, column2."""
+    """Return ``VALUES (?, ?), ...`` and its parameters; both databases name it column1, column2."""
     mark = "?" if tx.dialect.paramstyle == "qmark" else "%s"
     marks: list[str] = []
     constant: set[int] = set()

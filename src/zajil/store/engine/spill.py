@@ -168,7 +168,7 @@ class Spill:
         self._forget()
 
     def content(self, start: int = 0) -> bytes | Spilled:
-        """Give everything from ``start`` on: ``bytes`` if it never left the memory.
+        """Return everything from ``start`` on: ``bytes`` if it never left the memory.
 
         Raises:
             StoreUnavailable, StoreFull: it could not be kept.

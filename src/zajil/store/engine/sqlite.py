@@ -102,7 +102,7 @@ class Sqlite(Dialect):
 
     @contextmanager
     def examining(self) -> Iterator[Connection]:
-        """Give a snapshot; says so where the file is missing or empty."""
+        """Return a snapshot; says so where the file is missing or empty."""
         try:
             size = self.path.stat().st_size
         except FileNotFoundError:
@@ -113,7 +113,7 @@ class Sqlite(Dialect):
             yield conn
 
     def schema_of(self, conn: Connection) -> str | None:
-        """Give nothing: there is one."""
+        """Return nothing: there is one."""
 
     @contextmanager
     def creating(self) -> Iterator[Connection]:
@@ -147,7 +147,7 @@ class Sqlite(Dialect):
 
     @contextmanager
     def upgrading(self) -> Iterator[Connection]:
-        """Give a transaction that has the file for itself.
+        """Return a transaction that has the file for itself.
 
         Each process that has the database open, also one of an older version, holds a shared lock
         on the file: with the exclusive one nobody else reads or writes it.
@@ -200,7 +200,7 @@ class Sqlite(Dialect):
         return True
 
     def size(self, conn: Connection) -> int:
-        """Give the size of the database with all that was committed."""
+        """Return the size of the database with all that was committed."""
         pages = int(conn.execute(sa.text("PRAGMA page_count")).scalar_one())
         return pages * int(conn.execute(sa.text("PRAGMA page_size")).scalar_one())
 
@@ -221,7 +221,7 @@ class Sqlite(Dialect):
                 driver.execute("PRAGMA busy_timeout = 10000")
 
     def stamp(self) -> object:
-        """Give what changes with each commit of another connection than the one that asks."""
+        """Return what changes with each commit of another connection than the one that asks."""
         if self._watcher is None:
             self._watcher = self._connect()
         return self._watcher.execute("PRAGMA data_version").fetchone()

@@ -18,7 +18,7 @@ from zajil.store.schema import mailbox, message, trained, word_model
 def said_by_move(
     account_id: AccountId, source: str | None, target: str | None, found: Sequence[Message]
 ) -> list[Feedback]:
-    """Give what a move or a copy says.
+    """Return what a move or a copy says.
 
     Args:
         account_id: whose mailboxes they are.
@@ -39,7 +39,7 @@ def said_by_flags(
     before: Sequence[MessageFlags],
     after: Mapping[Uid, MessageFlags],
 ) -> list[Feedback]:
-    """Give what a change of flags says; asks the store only if it says anything.
+    """Return what a change of flags says; asks the store only if it says anything.
 
     Args:
         tx: the transaction of the change.
@@ -70,7 +70,7 @@ def said_by_flags(
 
 
 def find_left(conn: Connection, account_id: AccountId, most: int) -> list[BlobId]:
-    """Give mails that an account has read and left in INBOX, where it learned more junk than ham.
+    """Return mails that an account has read and left in INBOX, where it learned more junk than ham.
 
     Whoever moves junk away and leaves other mail where it is says something of that, too; else most
     people would only ever teach what they do not want. The newest first; none that was learned.

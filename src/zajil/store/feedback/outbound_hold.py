@@ -109,7 +109,7 @@ _LOCK = sa.text(
 
 
 def load_strangers(conn: Connection, account_id: AccountId) -> StrangerCounts:
-    """Give what is known of an account."""
+    """Return what is known of an account."""
     return _load(conn, account_id, lock=False)
 
 
@@ -142,7 +142,7 @@ _SAVE = sa.text(
 
 
 def find_untold(conn: Connection) -> list[AccountId]:
-    """Give the accounts that are held and nobody was told of it."""
+    """Return the accounts that are held and nobody was told of it."""
     held = stranger_count.c.held_ms.is_not(None) & stranger_count.c.told_ms.is_(None)
     return [
         AccountId(one) for one in conn.scalars(sa.select(stranger_count.c.account_id).where(held))
@@ -227,7 +227,7 @@ def _unhold(tx: Connection, item: ReleaseAccount) -> tuple[MailId, ...] | None:
 
 
 def held_mails(conn: Connection, account_id: AccountId) -> tuple[MailId, ...]:
-    """Give the mails of an account that are held back because of strangers."""
+    """Return the mails of an account that are held back because of strangers."""
     found = conn.scalars(
         sa.select(recipient.c.mail_id)
         .distinct()

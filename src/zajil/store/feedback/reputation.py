@@ -57,7 +57,7 @@ class Counts:
     seen: float = 0.0
 
     def faded(self, elapsed_ms: int) -> Counts:
-        """Give what is left of them after so long; a clock that went back changes nothing."""
+        """Return what is left of them after so long; a clock that went back changes nothing."""
         if elapsed_ms <= 0:
             return self
         left = 0.5 ** (elapsed_ms / HALF_LIFE_MS)
@@ -140,7 +140,7 @@ _Rows = dict[tuple[AccountId, str], HistoryRow]
 
 
 def _load_locked(tx: Connection, wanted: Sequence[tuple[AccountId, str]], at_ms: int) -> _Rows:
-    """Give these rows, made where they are missing, each locked until the commit."""
+    """Return these rows, made where they are missing, each locked until the commit."""
     made = [(*pair, at_ms, *[0.0] * len(_COUNTS)) for pair in wanted]
     # It changes nothing, and locks.
     locked = _upsert(tx, made, f"at_ms = reputation.at_ms RETURNING {_NAMES}")
@@ -208,7 +208,7 @@ def is_anything_known(conn: Connection) -> bool:
 def load_counts(
     conn: Connection, accounts: Iterable[AccountId], keys: Iterable[str], now_ms: int
 ) -> Mapping[tuple[AccountId, str], Counts]:
-    """Give the counts of these accounts for these keys, as they are now; many have none."""
+    """Return the counts of these accounts for these keys, as they are now; many have none."""
     whose, wanted = tuple(accounts), tuple(keys)
     mark = "?" if conn.dialect.paramstyle == "qmark" else "%s"
     # By the driver itself: it is on the way of each mail of somebody new.
@@ -224,7 +224,7 @@ def load_counts(
 
 
 def load_written(conn: Connection, account_id: AccountId, keys: Sequence[str]) -> dict[str, int]:
-    """Give those of the keys that the account has written to, and when their counts changed."""
+    """Return those of the keys that the account has written to, and when their counts changed."""
     mark = "?" if conn.dialect.paramstyle == "qmark" else "%s"
     found: dict[str, int] = {}
     for start in range(0, len(keys), 10_000):
@@ -253,7 +253,7 @@ class Forgetting:
 
 
 def find_too_many(conn: Connection, most: int = MOST_ROWS) -> tuple[tuple[AccountId, int], ...]:
-    """Give the accounts that know too many correspondents, and how many too many."""
+    """Return the accounts that know too many correspondents, and how many too many."""
     count = sa.func.count()
     rows = conn.execute(
         sa.select(reputation.c.account_id, count.label("rows"))

@@ -83,7 +83,7 @@ class Taken:
 
 
 def load_send_counts(conn: Connection, account_id: AccountId) -> SendCounts:
-    """Give what an account has sent so far."""
+    """Return what an account has sent so far."""
     row = conn.execute(_COUNTS, {"account_id_": account_id}).one_or_none()
     return NOTHING_SENT if row is None else SendCounts(*row)
 

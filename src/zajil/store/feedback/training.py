@@ -312,7 +312,7 @@ def _rows(changes: _Changes, sign: int) -> list[tuple[int, str, int, int, int, i
 
 
 def list_models(conn: Connection, least: int) -> list[ModelState]:
-    """Give the models that have learned at least so many mails of both kinds."""
+    """Return the models that have learned at least so many mails of both kinds."""
     rows = conn.execute(
         sa.select(word_model).where(word_model.c.junk >= least, word_model.c.ham >= least)
     )
@@ -320,7 +320,7 @@ def list_models(conn: Connection, least: int) -> list[ModelState]:
 
 
 def load_words(conn: Connection, account_id: AccountId) -> list[tuple[str, int, int]]:
-    """Give all words of a model with their counts in junk and in ham."""
+    """Return all words of a model with their counts in junk and in ham."""
     rows = conn.execute(
         sa.select(word.c.word, word.c.junk, word.c.ham).where(word.c.account_id == account_id)
     )

@@ -121,7 +121,7 @@ class Blobs:
         return Spill(self._new_spill_file, self._inline_limit if memory is None else memory)
 
     def read(self, conn: Connection, blob_id: BlobId) -> bytes:
-        """Give all bytes of a blob.
+        """Return all bytes of a blob.
 
         Raises:
             NoSuchBlob: there is no such row.
@@ -206,7 +206,7 @@ class Blobs:
         return len(found)
 
     def file_of(self, location: str) -> Path:
-        """Give the path of a file that a row names."""
+        """Return the path of a file that a row names."""
         return self._folder / location
 
     def _new_id(self) -> BlobId:

@@ -34,7 +34,7 @@ _BY_LOWER = {name.lower(): bit for name, bit in FLAG_BITS.items()}
 
 
 def pack_flags(flags: Iterable[str]) -> tuple[int, str]:
-    """Give the values of ``message.flags`` and ``message.keywords``; case does not matter."""
+    """Return the values of ``message.flags`` and ``message.keywords``; case does not matter."""
     bits = 0
     keywords: dict[str, str] = {}
     for flag in flags:
@@ -49,7 +49,7 @@ def pack_flags(flags: Iterable[str]) -> tuple[int, str]:
 
 @lru_cache(maxsize=4096)  # most messages of a mailbox share the flags of others
 def unpack_flags(bits: int, keywords: str) -> frozenset[str]:
-    """Give the flags back: the inverse of ``pack_flags``."""
+    """Return the flags back: the inverse of ``pack_flags``."""
     words = keywords.split()
     if len(words) > 1:
         words = list({word.lower(): word for word in reversed(words)}.values())
@@ -57,7 +57,7 @@ def unpack_flags(bits: int, keywords: str) -> frozenset[str]:
 
 
 def add_flags(flags: frozenset[str], more: frozenset[str]) -> frozenset[str]:
-    """Give the flags with more of them; one that is there already keeps its spelling."""
+    """Return the flags with more of them; one that is there already keeps its spelling."""
     known = {flag.lower() for flag in flags}
     return flags | {flag for flag in more if flag.lower() not in known}
 
@@ -68,12 +68,12 @@ def count_keywords(flags: Iterable[str]) -> int:
 
 
 def remove_flags(flags: frozenset[str], fewer: frozenset[str]) -> frozenset[str]:
-    """Give the flags without some of them, however these are spelled."""
+    """Return the flags without some of them, however these are spelled."""
     gone = {flag.lower() for flag in fewer}
     return frozenset([flag for flag in flags if flag.lower() not in gone])
 
 
 def replace_flags(flags: frozenset[str], by: frozenset[str]) -> frozenset[str]:
-    """Give other flags; one that was there already keeps its spelling."""
+    """Return other flags; one that was there already keeps its spelling."""
     wanted = {flag.lower() for flag in by}
     return add_flags(frozenset([flag for flag in flags if flag.lower() in wanted]), by)

@@ -248,7 +248,7 @@ def _mail_row(item: Intake) -> tuple[Any, ...]:
 
 
 def _mail_options(options: MailOptions) -> tuple[Any, ...]:
-    """Give what is kept of them: a time to hold the mail until is in the recipients' rows."""
+    """Return what is kept of them: a time to hold the mail until is in the recipients' rows."""
     return (options.dsn_return, options.envelope_id or None, options.require_tls or None)
 
 

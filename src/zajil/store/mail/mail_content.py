@@ -10,7 +10,7 @@ from zajil.store.schema import mail, mailbox, message, recipient
 
 
 def find_mail_blob(conn: Connection, mail_id: MailId) -> BlobId | None:
-    """Give the blob of a mail: the queue's, or that of a copy in a mailbox.
+    """Return the blob of a mail: the queue's, or that of a copy in a mailbox.
 
     Returns:
         ``None``: no mail has this id, or its last copy is gone.

@@ -23,7 +23,7 @@ class MailSize:
 def load_mail_sizes(
     conn: Connection, account_id: AccountId | None = None
 ) -> dict[AccountId, MailSize]:
-    """Give the mail of each account that has some, or of one.
+    """Return the mail of each account that has some, or of one.
 
     It reads every row of a message once: a million of them take about a second.
     """

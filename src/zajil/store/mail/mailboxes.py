@@ -78,26 +78,26 @@ class MailboxCounts:
 
 
 def list_mailboxes(conn: Connection, account_id: AccountId) -> list[Mailbox]:
-    """Give all mailboxes of an account: INBOX first, the others by name."""
+    """Return all mailboxes of an account: INBOX first, the others by name."""
     rows = conn.execute(sa.select(mailbox).where(mailbox.c.account_id == account_id))
     boxes = [_row(row) for row in rows]
     return sorted(boxes, key=lambda box: (box.name != INBOX, box.name))
 
 
 def find_mailbox(conn: Connection, account_id: AccountId, name: str) -> Mailbox | None:
-    """Give the mailbox of this name; ``None``: there is none."""
+    """Return the mailbox of this name; ``None``: there is none."""
     row = conn.execute(_BY_NAME, {"account_": account_id, "name_": name}).one_or_none()
     return None if row is None else _row(row)
 
 
 def get_mailbox(conn: Connection, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox | None:
-    """Give the mailbox of this id; ``None``: it is gone, or another account's."""
+    """Return the mailbox of this id; ``None``: it is gone, or another account's."""
     row = conn.execute(_BY_ID, {"account_": account_id, "id_": mailbox_id}).one_or_none()
     return None if row is None else _row(row)
 
 
 def find_role(conn: Connection, account_id: AccountId, role: str) -> Mailbox | None:
-    """Give the mailbox that has this role; ``None``: there is none."""
+    """Return the mailbox that has this role; ``None``: there is none."""
     row = conn.execute(
         sa.select(mailbox).where(mailbox.c.account_id == account_id, mailbox.c.role == role)
     ).one_or_none()
@@ -306,7 +306,7 @@ def _change(tx: Connection, box: Mailbox, **values: object) -> None:
 
 
 def _next_uid_validity(tx: Connection, now_ms: int) -> int:
-    """Give a UIDVALIDITY that no mailbox of any name had before. (RFC 9051 section 2.3.1.1)
+    """Return a UIDVALIDITY that no mailbox of any name had before. (RFC 9051 section 2.3.1.1)
 
     A time in seconds alone repeats when a mailbox is deleted and made again within one second.
     """

@@ -25,7 +25,7 @@ def find_uids(
     first: int = 1,
     last: int = LARGEST_UID,
 ) -> list[Uid]:
-    """Give the UIDs from ``first`` to ``last`` for which the condition holds, ascending."""
+    """Return the UIDs from ``first`` to ``last`` for which the condition holds, ascending."""
     query = sa.select(message.c.uid).where(
         message.c.mailbox_id == mailbox_id, message.c.uid.between(first, last), condition
     )

@@ -135,7 +135,7 @@ def open_message(conn: Connection, blobs: Blobs, found: Message) -> MessageReade
 
 
 def read_message(conn: Connection, blobs: Blobs, found: Message) -> bytes:
-    """Give all bytes of a message.
+    """Return all bytes of a message.
 
     Raises:
         NoSuchBlob: the message was expunged since.
@@ -162,7 +162,7 @@ def open_messages(
 
 
 def take_snapshot(conn: Connection, account_id: AccountId, name: str) -> MailboxSnapshot | None:
-    """Give a mailbox with its UIDs; ``None``: the account has none of this name."""
+    """Return a mailbox with its UIDs; ``None``: the account has none of this name."""
     box = find_mailbox(conn, account_id, name)
     if box is None:
         return None
@@ -175,17 +175,17 @@ def take_snapshot(conn: Connection, account_id: AccountId, name: str) -> Mailbox
 
 
 def list_uids(conn: Connection, mailbox_id: MailboxId) -> list[Uid]:
-    """Give the UIDs of all messages, ascending."""
+    """Return the UIDs of all messages, ascending."""
     return list(conn.scalars(_UIDS, {"mailbox_": mailbox_id}))
 
 
 def first_unseen(conn: Connection, mailbox_id: MailboxId) -> Uid | None:
-    """Give the UID of the first message without ``\\Seen``; ``None``: all are seen."""
+    """Return the UID of the first message without ``\\Seen``; ``None``: all are seen."""
     return conn.scalar(_FIRST_UNSEEN, {"mailbox_": mailbox_id})
 
 
 def get_messages(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[Message]:
-    """Give those of the messages that are still there, ascending."""
+    """Return those of the messages that are still there, ascending."""
     found: list[Message] = []
     for wanted in _portions(sorted(uids)):
         rows = conn.execute(_MESSAGES, {"mailbox_": mailbox_id, "uids_": wanted})
@@ -194,7 +194,7 @@ def get_messages(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -
 
 
 def get_flags(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[MessageFlags]:
-    """Give the flags of those of the messages that are still there, ascending."""
+    """Return the flags of those of the messages that are still there, ascending."""
     found: list[MessageFlags] = []
     for wanted in _portions(sorted(uids)):
         rows = conn.execute(_FLAGS, {"mailbox_": mailbox_id, "uids_": wanted})
@@ -203,7 +203,7 @@ def get_flags(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> l
 
 
 def list_keywords(conn: Connection, mailbox_id: MailboxId) -> tuple[str, ...]:
-    """Give every keyword that some message of the mailbox has, once, in its first spelling."""
+    """Return every keyword that some message of the mailbox has, once, in its first spelling."""
     words: dict[str, str] = {}
     for keywords in conn.scalars(_KEYWORDS, {"mailbox_": mailbox_id}):
         for word in keywords.split():
@@ -219,7 +219,7 @@ def changes_since(
     uid_next: Uid,
     most: int = CHANGES,
 ) -> MailboxChanges | None:
-    """Give what happened since; ``None``: the mailbox is gone, or another account's.
+    """Return what happened since; ``None``: the mailbox is gone, or another account's.
 
     Args:
         conn: a snapshot.

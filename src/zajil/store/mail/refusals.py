@@ -110,7 +110,7 @@ class FoundSession:
 
 
 def find_sessions(conn: Connection, since_ms: int, limit: int) -> list[FoundSession]:
-    """Give what was recorded without a mail, newest first: failed log-ins, refused connections.
+    """Return what was recorded without a mail, newest first: failed log-ins, refused connections.
 
     Args:
         conn: a read of the store.

@@ -31,7 +31,7 @@ def find_obstacle(
     *,
     moved: bool = False,
 ) -> str | None:
-    """Say why a mailbox may not take so many messages more; ``None``: it may.
+    """Return why a mailbox may not take so many messages more; ``None``: it may.
 
     Who writes at the same time may be told the same, so caps are passed by a few messages.
 

@@ -26,7 +26,7 @@ class TooManySubscriptions(Refused):
 
 
 def list_subscriptions(conn: Connection, account_id: AccountId) -> frozenset[str]:
-    """Give all names the account is subscribed to, also those that no mailbox has."""
+    """Return all names the account is subscribed to, also those that no mailbox has."""
     names = sa.select(subscription.c.name).where(subscription.c.account_id == account_id)
     return frozenset(conn.scalars(names))
 

@@ -100,7 +100,7 @@ def delete_mails(tx: Connection, before_ms: Sequence[int]) -> list[int]:
 
 
 def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
-    """Give all that is known of a mail, for ``tracking.journey`` to cut to its viewer.
+    """Return all that is known of a mail, for ``tracking.journey`` to cut to its viewer.
 
     A mail that was refused after its end has no row: what is known of it stands in its events.
     """

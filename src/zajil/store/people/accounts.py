@@ -185,12 +185,12 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
 
 
 def get_account(conn: Connection, account_id: AccountId) -> AccountRow | None:
-    """Give the account of an id; ``None``: there is none."""
+    """Return the account of an id; ``None``: there is none."""
     return _account(conn, account.c.id == account_id)
 
 
 def find_by_login(conn: Connection, login_or_address: str) -> AccountRow | None:
-    """Give the account that somebody means who types this; ``None``: nobody's.
+    """Return the account that somebody means who types this; ``None``: nobody's.
 
     Args:
         conn: a snapshot.
@@ -205,13 +205,13 @@ def find_by_login(conn: Connection, login_or_address: str) -> AccountRow | None:
 
 
 def find_by_prepared_login(conn: Connection, login: str) -> AccountRow | None:
-    """Give the account of a name that ``core.login_name.prepare_login`` gave."""
+    """Return the account of a name that ``core.login_name.prepare_login`` gave."""
     column = account.c.address_key if "@" in login else account.c.login
     return _account(conn, column == login)
 
 
 def addresses_of(conn: Connection, account_id: AccountId) -> tuple[Address, ...]:
-    """Give under what mail comes to the account: its own address, then the aliases that name it.
+    """Return under what mail comes to the account: its own address, then the aliases that name it.
 
     It may send as them, and as what is delegated to it (``store.people.delegations``). A catch-all
     is not among them: it gets mail for addresses that nobody has, and gives no right to write as
@@ -225,12 +225,12 @@ def addresses_of(conn: Connection, account_id: AccountId) -> tuple[Address, ...]
 
 
 def list_accounts(conn: Connection) -> list[AccountRow]:
-    """Give all accounts, by login."""
+    """Return all accounts, by login."""
     return [_row(row) for row in conn.execute(sa.select(account).order_by(account.c.login))]
 
 
 def list_display_names(conn: Connection, limit: int) -> list[str]:
-    """Give what people here are called, the first accounts first."""
+    """Return what people here are called, the first accounts first."""
     named = sa.select(account.c.display_name).where(account.c.display_name != "")
     return list(conn.scalars(named.order_by(account.c.id).limit(limit)))
 

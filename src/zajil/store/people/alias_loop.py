@@ -48,7 +48,7 @@ def refuse_loop(tx: Connection, start: Address) -> None:
 
 
 def _names(target: Address) -> list[str]:
-    """Give the keys under which an address may be found, the first that exists decides."""
+    """Return the keys under which an address may be found, the first that exists decides."""
     names = [target.key]
     if (base := without_subaddress(target)) is not None:
         names.append(base.key)
@@ -58,7 +58,7 @@ def _names(target: Address) -> list[str]:
 
 
 def _load_targets(tx: Connection, keys: Iterable[str]) -> dict[str, tuple[Address, ...]]:
-    """Give what each existing address leads to: an alias' targets, an account's forwarding."""
+    """Return what each existing address leads to: an alias' targets, an account's forwarding."""
     wanted = list(dict.fromkeys(keys))
     found: dict[str, tuple[Address, ...]] = {}
     for start in range(0, len(wanted), _AT_ONCE):

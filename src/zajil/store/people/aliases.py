@@ -145,7 +145,7 @@ def delete_alias(tx: Connection, addresses: Sequence[Address]) -> list[None]:
 
 
 def find_alias(conn: Connection, who: Address, *, for_update: bool = False) -> AliasRow | None:
-    """Give the alias of an address; ``None``: nobody has it, or an account has."""
+    """Return the alias of an address; ``None``: nobody has it, or an account has."""
     search = sa.select(address.c.address, address.c.targets).where(
         address.c.key == who.key, address.c.targets.is_not(None)
     )
@@ -154,7 +154,7 @@ def find_alias(conn: Connection, who: Address, *, for_update: bool = False) -> A
 
 
 def list_aliases(conn: Connection) -> list[AliasRow]:
-    """Give all aliases, by domain and address."""
+    """Return all aliases, by domain and address."""
     rows = conn.execute(
         sa.select(address.c.address, address.c.targets)
         .where(address.c.targets.is_not(None))
@@ -164,7 +164,7 @@ def list_aliases(conn: Connection) -> list[AliasRow]:
 
 
 def aliases_to(conn: Connection, target: Address) -> list[AliasRow]:
-    """Give the aliases that name an address as a target, directly."""
+    """Return the aliases that name an address as a target, directly."""
     # Targets are JSON text: its spelling finds candidates, the key decides.
     piece = json.dumps(str(target), ensure_ascii=False).lower()
     rows = conn.execute(
@@ -210,7 +210,7 @@ def retarget(tx: Connection, old: Address, new: Address) -> None:
 
 
 def renamed(one: Address, old: Address, new: Address) -> Address:
-    """Give the new address for the old one, with its subaddress; another as it is."""
+    """Return the new address for the old one, with its subaddress; another as it is."""
     if one.key == old.key:
         return new
     base = without_subaddress(one)

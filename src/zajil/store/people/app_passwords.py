@@ -177,7 +177,7 @@ def record_use(tx: Connection, items: Sequence[AppPasswordUsed]) -> list[None]:
 
 
 def list_app_passwords(conn: Connection, account_id: AccountId) -> list[AppPasswordRow]:
-    """Give those of an account, oldest first."""
+    """Return those of an account, oldest first."""
     found = sa.select(app_password).where(app_password.c.account_id == account_id)
     return [_row(row) for row in conn.execute(found.order_by(app_password.c.id))]
 
@@ -185,7 +185,7 @@ def list_app_passwords(conn: Connection, account_id: AccountId) -> list[AppPassw
 def find_app_password(
     conn: Connection, account_id: AccountId | None, label: str
 ) -> AppPasswordRow | None:
-    """Give the only one of an account that can match; ``None``: none can.
+    """Return the only one of an account that can match; ``None``: none can.
 
     Args:
         conn: a snapshot.
@@ -197,13 +197,13 @@ def find_app_password(
 
 
 def get_app_password(conn: Connection, app_password_id: AppPasswordId) -> AppPasswordRow | None:
-    """Give the one of an id; ``None``: it was removed."""
+    """Return the one of an id; ``None``: it was removed."""
     row = conn.execute(_GET, {"id_": app_password_id}).one_or_none()
     return None if row is None else _row(row)
 
 
 def find_scram_keys(conn: Connection, login: str, scope: Scope) -> list[ScramRow]:
-    """Give the keys behind a prepared name that open ``scope``; empty: none, or nobody's name."""
+    """Return the keys behind a prepared name that open ``scope``; empty: none, or nobody's name."""
     return [
         ScramRow(
             row.app_password_id,
@@ -216,7 +216,7 @@ def find_scram_keys(conn: Connection, login: str, scope: Scope) -> list[ScramRow
 
 
 def scram_salt(conn: Connection, login: str) -> bytes:
-    """Give the salt of a prepared name, whether it exists or not, always the same.
+    """Return the salt of a prepared name, whether it exists or not, always the same.
 
     Security: a made-up name must look like a real one (RFC 5802 section 9), at each try, in each
     worker, and after a restart. An account that was renamed keeps the salt of its old name, because

@@ -30,7 +30,7 @@ def read_standing(
     account_ids: Collection[AccountId],
     app_password_ids: Collection[AppPasswordId],
 ) -> Standing:
-    """Give what holds of these accounts and app passwords."""
+    """Return what holds of these accounts and app passwords."""
     active: dict[AccountId, str] = {}
     for part in _parts(account_ids):
         found = sa.select(account.c.id, account.c.password_hash)

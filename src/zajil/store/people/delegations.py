@@ -85,7 +85,7 @@ def delete_delegation(tx: Connection, items: Sequence[DelegationRow]) -> list[No
 
 
 def delegated_to(conn: Connection, account_id: AccountId) -> tuple[Address, ...]:
-    """Give the addresses an account may send as beside its own, in their order."""
+    """Return the addresses an account may send as beside its own, in their order."""
     rows = conn.scalars(
         sa.select(address.c.address)
         .join(delegation, delegation.c.address_key == address.c.key)
@@ -96,7 +96,7 @@ def delegated_to(conn: Connection, account_id: AccountId) -> tuple[Address, ...]
 
 
 def delegates_of(conn: Connection, addresses: Sequence[Address]) -> list[tuple[Address, str]]:
-    """Give who may send as these addresses beside their owner: address and log-in name."""
+    """Return who may send as these addresses beside their owner: address and log-in name."""
     by_key = {one.key: one for one in addresses}
     rows = conn.execute(
         sa.select(delegation.c.address_key, account.c.login)

@@ -101,12 +101,12 @@ class Directory:
 
 
 def load_domains(conn: Connection) -> frozenset[str]:
-    """Give the ASCII names of all domains of ours."""
+    """Return the ASCII names of all domains of ours."""
     return frozenset(conn.scalars(sa.select(domain.c.ascii_name)))
 
 
 def find_postmaster(conn: Connection) -> AccountEntry | None:
-    """Give the account of the first admin that is not suspended."""
+    """Return the account of the first admin that is not suspended."""
     first = conn.scalar(
         sa.select(account.c.address)
         .where(account.c.admin.is_(True), account.c.active.is_(True))
@@ -118,7 +118,7 @@ def find_postmaster(conn: Connection) -> AccountEntry | None:
 
 
 def find_entry(conn: Connection, account_id: AccountId) -> AccountEntry | None:
-    """Give the entry of an account; ``None``: it is gone."""
+    """Return the entry of an account; ``None``: it is gone."""
     own = conn.scalar(sa.select(account.c.address).where(account.c.id == account_id))
     entry = look_up(conn, parse_address(own)).entry if own else None
     return entry if isinstance(entry, AccountEntry) else None

@@ -233,7 +233,7 @@ def discard_dkim_keys(tx: Connection, items: Sequence[KeysOf]) -> list[None]:
 
 
 def list_dkim_keys(conn: Connection, ascii_name: str | None = None) -> list[DkimKeyRow]:
-    """Give the keys of one domain, or of all, oldest first in each."""
+    """Return the keys of one domain, or of all, oldest first in each."""
     query = sa.select(*_PUBLIC).order_by(
         dkim_key.c.domain, dkim_key.c.created_ms, dkim_key.c.selector
     )
@@ -243,7 +243,7 @@ def list_dkim_keys(conn: Connection, ascii_name: str | None = None) -> list[Dkim
 
 
 def get_dkim_key(conn: Connection, ascii_name: str, selector: str) -> DkimKeyRow:
-    """Give one key.
+    """Return one key.
 
     Raises:
         NoSuchKey: the domain has none of this selector.
@@ -258,7 +258,7 @@ def get_dkim_key(conn: Connection, ascii_name: str, selector: str) -> DkimKeyRow
 
 
 def load_active_keys(conn: Connection) -> list[ActiveKey]:
-    """Give what every domain signs with, RSA after Ed25519."""
+    """Return what every domain signs with, RSA after Ed25519."""
     query = sa.select(
         dkim_key.c.domain, dkim_key.c.selector, dkim_key.c.algorithm, dkim_key.c.private_key
     ).where(dkim_key.c.state == KeyState.ACTIVE.value)
@@ -269,7 +269,7 @@ def load_active_keys(conn: Connection) -> list[ActiveKey]:
 
 
 def domains_without_keys(conn: Connection) -> list[str]:
-    """Give the domains of ours that have no key at all, in whatever state."""
+    """Return the domains of ours that have no key at all, in whatever state."""
     query = sa.select(domain.c.ascii_name).where(
         ~sa.exists().where(dkim_key.c.domain == domain.c.ascii_name)
     )

@@ -142,7 +142,7 @@ def _likeness(ascii_name: str) -> Callable[[str], float]:
 
 
 def list_domains(conn: Connection) -> list[DomainUse]:
-    """Give all domains by name, with the number of accounts and aliases in each."""
+    """Return all domains by name, with the number of accounts and aliases in each."""
     accounts = sa.func.count(address.c.account_id)
     rows = conn.execute(
         sa.select(

@@ -40,7 +40,7 @@ def record_logins(tx: Connection, items: Sequence[LastLogin]) -> list[None]:
 def load_last_logins(
     conn: Connection, account_id: AccountId | None = None
 ) -> dict[AccountId, LastLogin]:
-    """Give the last log-in of each account that was seen, or of one."""
+    """Return the last log-in of each account that was seen, or of one."""
     search = sa.select(last_login)
     if account_id is not None:
         search = search.where(last_login.c.account_id == account_id)

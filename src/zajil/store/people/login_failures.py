@@ -45,7 +45,7 @@ def count_failures(tx: Connection, items: Sequence[FailedLogin]) -> list[None]:
 
 
 def failures_of(conn: Connection, network: str) -> Failures:
-    """Give what is known of a network; the caller looks at how old it is."""
+    """Return what is known of a network; the caller looks at how old it is."""
     row = conn.execute(_OF, {"network_": network}).one_or_none()
     return Failures(0, 0) if row is None else Failures(row.failures, row.last_ms)
 

@@ -27,7 +27,7 @@ class WebSession:
 
 
 def hash_token(token: str) -> str:
-    """Give the form of a cookie's token that is stored.
+    """Return the form of a cookie's token that is stored.
 
     Security: who reads the database cannot log in with what it holds. One round of SHA-256 is
     enough, because a token is 256 random bits and not a password.
@@ -72,7 +72,7 @@ def delete_web_sessions_of(tx: Connection, account_ids: Sequence[AccountId]) -> 
 
 
 def find_web_session(conn: Connection, token_hash: str, now_ms: int) -> WebSession | None:
-    """Give the log-in of a cookie; ``None`` when there is none, or its time is over."""
+    """Return the log-in of a cookie; ``None`` when there is none, or its time is over."""
     row = conn.execute(_FIND, {"token_hash_": token_hash, "now_": now_ms}).one_or_none()
     if row is None:
         return None

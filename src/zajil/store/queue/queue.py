@@ -312,7 +312,7 @@ def free_leases(tx: Connection, items: Sequence[FreeLeases]) -> list[int]:
 
 
 def copy_holders(conn: Connection, mail_id: MailId) -> dict[AccountId, int]:
-    """Give the recipient of each account of ours by which it gets the one copy of a mail.
+    """Return the recipient of each account of ours by which it gets the one copy of a mail.
 
     The first of those that lead to it, whatever became of it; the others are rows alone.
     """
@@ -333,7 +333,7 @@ _HOLDERS = (
 
 
 def next_due_ms(conn: Connection) -> int | None:
-    """Say when the next recipient is due; ``None``: nobody waits."""
+    """Return when the next recipient is due; ``None``: nobody waits."""
     due: int | None = conn.scalar(_NEXT_DUE)
     return due
 

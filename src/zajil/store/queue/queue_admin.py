@@ -87,7 +87,7 @@ def list_rows(conn: Connection, query: QueueQuery) -> list[QueueRow]:
 
 
 def find_queued(conn: Connection, query: QueueQuery) -> list[MailId]:
-    """Give the mails that have a matching row, the oldest first, however many there are."""
+    """Return the mails that have a matching row, the oldest first, however many there are."""
     found: set[str] = set()
     for state in _states(query):
         search = sa.select(recipient.c.mail_id).where(state, *_of_row(query))
@@ -106,7 +106,7 @@ def _states(query: QueueQuery) -> list[sa.ColumnElement[bool]]:
 
 
 def _of_row(query: QueueQuery) -> list[sa.ColumnElement[bool]]:
-    """Give what is asked of the row of a recipient, but its state."""
+    """Return what is asked of the row of a recipient, but its state."""
     conditions: list[sa.ColumnElement[bool]] = []
     if query.next_hop is not None:
         conditions.append(recipient.c.next_hop == query.next_hop)
@@ -240,7 +240,7 @@ def retry(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...
 
 
 def expire(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
-    """Give waiting and held recipients up; gives the mails that had one.
+    """Return waiting and held recipients up; gives the mails that had one.
 
     The next claim finds them expired and bounces them, so the sender hears of it.
 

@@ -107,7 +107,7 @@ def _integrity(conn: Connection) -> list[Damage]:
 
 
 def _files(store: Store) -> Iterator[Damage | None]:
-    """Give what is wrong with the files of blobs; ``None`` after each portion."""
+    """Return what is wrong with the files of blobs; ``None`` after each portion."""
     last = ""
     while True:
         rows = store.read_now(partial(_portion, after=last))

@@ -65,7 +65,7 @@ class Rule:
     can_repair: bool = False
 
     def find(self, conn: Connection) -> Iterator[Damage]:
-        """Give what is damaged."""
+        """Return what is damaged."""
         for row in conn.execute(self.query):
             reason = self.reason.format(**row._mapping)
             yield Damage(self.kind, self.name(row), reason, self.advice, self.can_repair)
