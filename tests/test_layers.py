@@ -104,6 +104,46 @@ def test_sql_is_only_in_the_store(path: Path) -> None:
     assert not names & {"sqlalchemy", "psycopg", "pysqlite3", "alembic"}, path
 
 
+def write_units() -> dict[str, set[str]]:
+    """Return the names of the store's functions that write, by module: their argument is ``tx``."""
+    found: dict[str, set[str]] = {}
+    for path in sorted((SRC / "store").rglob("*.py")):
+        module = ".".join(["zajil", *path.relative_to(SRC).with_suffix("").parts])
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and [a.arg for a in node.args.args[:1]] == ["tx"]:
+                found.setdefault(module, set()).add(node.name)
+    return found
+
+
+WRITE_UNITS = write_units()
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*SRC.glob("web/**/*.py"), *SRC.glob("cli/**/*.py")]),
+    ids=lambda p: str(p.relative_to(SRC)),
+)
+def test_pages_and_commands_change_things_by_operations(path: Path) -> None:
+    """They may read the store, but neither import its write units nor call its ``write``."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("zajil.store"):
+            names = {alias.name for alias in node.names}
+            assert not names & WRITE_UNITS.get(node.module or "", set()), f"line {node.lineno}"
+            modules = {f"{node.module}.{name}" for name in names}
+            assert not modules & set(WRITE_UNITS), f"line {node.lineno}: import names, not modules"
+        elif isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("zajil.store") for alias in node.names)
+        elif isinstance(node, ast.Attribute):
+            assert node.attr not in ("write_now", "write_later", "write_large"), node.lineno
+            of_store = ast.unparse(node.value).endswith(("store", "context", "operations"))
+            assert not (node.attr in ("write", "change") and of_store), f"line {node.lineno}"
+
+
+def test_the_store_has_write_units() -> None:
+    assert {"create_account", "set_password"} <= WRITE_UNITS["zajil.store.people.accounts"]
+    assert sum(map(len, WRITE_UNITS.values())) > 50
+
+
 def test_every_package_has_a_place() -> None:
     packages = {path.name for path in SRC.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert packages - {"app"} <= set(RANK), "a package without a line in LAYERS"

@@ -21,6 +21,7 @@ from check_rfc_refs import reference_page as rfc_page
 from zajil.cli.main import app
 from zajil.config.example import reference_page as options_page
 from zajil.smtp.state import ACCEPTED, SmtpState
+from zajil.tracking.audit import AUDIT_EVENTS, AuditEvent
 from zajil.tracking.events import EVENTS, TrackingEvent
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -39,19 +40,32 @@ def commands_page() -> str:
 
 
 def events_page() -> str:
-    """Give ``events.md``: the closed vocabulary of the journey (design D7)."""
+    """Return ``events.md``: the closed vocabulary of journeys and of the audit trail."""
     lines = ["# Tracking events", "", "What a journey is made of. Every event has `at_ms`, the"]
-    lines += ["time in milliseconds since 1970 UTC, which the tables leave out."]
-    for name, event in EVENTS.items():
-        texts = _field_texts(event)
+    lines += [
+        "time in milliseconds since 1970 UTC, which the tables leave out. Events of the audit"
+    ]
+    lines += [
+        "trail (`zajil audit`), which begin with `account.created`, also have these fields:",
+        "",
+    ]
+    lines += _field_table(AuditEvent, {"at_ms"})
+    for name, event in {**EVENTS, **AUDIT_EVENTS}.items():
         lines += ["", f"## {name}", "", " ".join((inspect.getdoc(event) or "").split())]
-        rows = [field for field in fields(event) if field.name != "at_ms"]
-        if rows:
-            lines += ["", "| Field | Type | |", "|---|---|---|"]
-        for field in rows:
-            kind = str(field.type).replace("|", "or")
-            lines.append(f"| `{field.name}` | {kind} | {texts.get(field.name, '')} |")
+        base = AuditEvent if issubclass(event, AuditEvent) else TrackingEvent
+        table = _field_table(event, {field.name for field in fields(base)})
+        lines += ["", *table] if table else []
     return "\n".join(lines) + "\n"
+
+
+def _field_table(event: type[TrackingEvent], left_out: set[str]) -> list[str]:
+    rows = [field for field in fields(event) if field.name not in left_out]
+    texts = _field_texts(event)
+    lines = ["| Field | Type | |", "|---|---|---|"] if rows else []
+    for field in rows:
+        kind = str(field.type).replace("|", "or")
+        lines.append(f"| `{field.name}` | {kind} | {texts.get(field.name, '')} |")
+    return lines
 
 
 def smtp_states_page() -> str:

@@ -20,6 +20,7 @@ from kit.clock import FakeClock
 from kit.dkim import verify
 from kit.keys import make_signer, published_keys
 from kit.made_mail import with_file
+from kit.operations import BOSS, runner
 from kit.reading import inbox_of
 from kit.store import NOW_MS, make_account, running
 from kit.talk import Talk, acceptance_context, talk_to_submission
@@ -40,8 +41,9 @@ from zajil.core.ids import AccountId, MailId
 from zajil.keys.sign import Signer
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.operations.delegations import show_account
-from zajil.operations.held_accounts import NotHeld, unhold_account
+from zajil.operations.account_changes import NotHeld, release
+from zajil.operations.accounts import show_account
+from zajil.operations.context import OperationContext
 from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.open import Store
 from zajil.store.feedback.outbound_hold import HELD_REASON, ReleaseAccount, release_account
@@ -139,7 +141,7 @@ def test_a_stolen_account_is_held_and_people_are_told_once(store: Store) -> None
         assert owners["auto-submitted"] == "auto-generated"
         (admins,) = await inbox(client, "boss@south.test")
         body = admins.get_content()
-        assert "zajil account unhold amal" in body
+        assert "zajil account release amal" in body
         assert "amal@south.test" in body
         await notify_of_held_accounts(client.session.context.own_mailer)
         assert len(await inbox(client, "amal@south.test")) == 1
@@ -151,7 +153,8 @@ def test_a_stolen_account_is_held_and_people_are_told_once(store: Store) -> None
         assert {one.reason for one in journey.recipients if one.state == "held"} == {HELD_REASON}
 
     tell(store, story)
-    found = show_account(store, "amal", SystemClock().now_ms())
+    now_ms = SystemClock().now_ms()
+    found = store.read_now(lambda conn: show_account(conn, "amal", now_ms))
     assert (found.held_mails, found.strangers_in_day) == (2, 5)
     assert found.held_ms is not None
 
@@ -173,16 +176,8 @@ def test_notices_of_a_held_account_are_signed(store: Store) -> None:
 def test_an_operator_lets_it_go_and_it_sends(store: Store) -> None:
     async def story(client: Talk) -> None:
         held = await send(client, *people(4))
-        now_ms = SystemClock().now_ms()
-        done = await asyncio.to_thread(
-            unhold_account,
-            store,
-            "amal",
-            who="boss",
-            now_ms=now_ms,
-            trust_ms=3_600_000,
-            discards=False,
-        )
+        operations = OperationContext(store, SystemClock(), os.urandom)
+        done = await release(operations, BOSS, "amal", exempt_ms=3_600_000, discards=False)
         assert done.mail_ids == (held,)
         assert set((await states(client, held)).values()) == {"waiting"}
         again = await send(client, *people(9, 10))
@@ -190,7 +185,7 @@ def test_an_operator_lets_it_go_and_it_sends(store: Store) -> None:
 
     tell(store, story)
     with pytest.raises(NotHeld):
-        unhold_account(store, "amal", who="", now_ms=0, trust_ms=0, discards=False)
+        runner(store).run(release, "amal", exempt_ms=0, discards=False)
 
 
 def test_whom_one_wrote_to_is_no_stranger(store: Store) -> None:
@@ -237,7 +232,7 @@ def test_without_limits_nothing_is_counted(store: Store) -> None:
         assert set((await states(client, mail_id)).values()) == {"waiting"}
 
     tell(store, story, none)
-    assert show_account(store, "amal", NOW_MS).strangers_in_day == 0
+    assert store.read_now(lambda conn: show_account(conn, "amal", NOW_MS)).strangers_in_day == 0
 
 
 def test_a_notice_that_was_not_sent_is_sent_later(store: Store) -> None:

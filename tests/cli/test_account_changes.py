@@ -13,7 +13,7 @@ from zajil.config.load import load_configuration
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId
-from zajil.operations.open import open_admin_store
+from zajil.operations.run import open_admin_store
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import accept
 from zajil.store.people.accounts import find_by_login
@@ -150,8 +150,8 @@ def test_the_old_address_may_stay_as_an_alias(run: Run) -> None:
 def test_forwarding_is_set_shown_and_ended(run: Run) -> None:
     run("account", "add", "amal@north.test")
     done = run("account", "forward", "amal", "--to", "x@far.test", "--to", "X@far.test")
-    assert done == (0, "amal forwards to x@far.test (and keeps a copy)\n", "")
-    assert "forwards to       x@far.test (and keeps a copy)" in run("account", "show", "amal")[1]
+    assert done == (0, "amal forwards to x@far.test (a copy is kept)\n", "")
+    assert "forwards to       x@far.test (a copy is kept)" in run("account", "show", "amal")[1]
     changed = as_json(run, "account", "forward", "amal", "--to", "admin@north.test", "--no-keep")
     assert (changed["forward_to"], changed["keeps_copy"]) == (["admin@north.test"], False)
     assert account(run, "amal")["keeps_copy"] is False

@@ -15,7 +15,7 @@ import pytest
 from kit.reports import BEGIN_S, OLD_REPORT, REPORT, ROW, counted
 from zajil.cli.main import main
 from zajil.config.load import load_configuration
-from zajil.operations.open import open_admin_store
+from zajil.operations.run import open_admin_store
 from zajil.reports.dmarc.write_xml import write_report
 from zajil.store.reports.intervals import count_intervals
 

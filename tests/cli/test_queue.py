@@ -13,7 +13,7 @@ from kit.store import make_intake
 from zajil.config.load import load_configuration
 from zajil.net.system import SystemClock
 from zajil.operations import queue as admin_queue
-from zajil.operations.open import open_admin_store
+from zajil.operations.run import open_admin_store
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import accept
 
@@ -103,7 +103,7 @@ def test_what_is_deleted_leaves_its_journey_and_nothing_else(run: Run, store: St
     other = put(store, "x@one.test")
     status, out, err = run("queue", "delete", mail_id)
     assert (status, out) == (2, "")
-    assert "1 mail would be gone, and no sender would be told; say --yes" in err
+    assert "this deletes 1 mail without notice to the senders; confirm with --yes" in err
     done = run("queue", "delete", mail_id, "nothing", "--yes", "--reason", "spam")
     assert (done[0], done[1]) == (1, f"deleted {mail_id}\n")
     assert waiting(run) == [(other, "x@one.test")]

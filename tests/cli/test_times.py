@@ -13,7 +13,7 @@ from kit.store import NOW_MS, make_intake
 from zajil.cli.output import spell_age, spell_size, spell_time
 from zajil.config.load import load_configuration
 from zajil.core.ids import MailId
-from zajil.operations.open import open_admin_store
+from zajil.operations.run import open_admin_store
 from zajil.store.mail.intake import accept
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import DeliveryDeferred

@@ -14,7 +14,7 @@ from kit.lab_process import LabDomain, LabProcess
 from kit.mailbox import wait_for_message
 from zajil.config.load import load_configuration
 from zajil.operations.journey import find_mails, show_journey
-from zajil.operations.open import open_admin_store
+from zajil.operations.run import open_admin_store
 
 
 def send(writer_domain: LabDomain, reader_domain: LabDomain) -> str:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
+from kit.clock import FakeClock
 from kit.dkim import verify
 from kit.keys import make_signer, published_keys
 from kit.mail import NOON_MS
+from kit.operations import BOSS
 from kit.store import running
 from zajil.config.options_keys import KeyOptions
 from zajil.keys.sign import BODY_NEED, Signed, Signer, author_domain
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.message.fields import read_fields, split_message
+from zajil.operations.context import OperationContext
 from zajil.operations.dkim_keys import revoke_keys, rotate_keys
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
@@ -117,15 +121,14 @@ def test_a_rotated_key_is_noticed_and_a_revoked_one_says_why(store: Store) -> No
         async with signing(store, NORTH) as signer:
             old = (await sign(signer)).fields + LETTER
             before = [one.selector for one in verify(old, published_keys(store))]
-            await asyncio.to_thread(
-                rotate_keys, store, NORTH, KeyOptions(), NOON_MS + 1, at_once=True
-            )
+            operations = OperationContext(store, FakeClock(NOON_MS + 1), os.urandom)
+            await rotate_keys(operations, BOSS, NORTH, KeyOptions(), at_once=True)
             signer.keyring.forget()  # as the hint of the other process does
             new = (await sign(signer)).fields + LETTER
             zone = published_keys(store)
             assert [one.result for one in (*verify(old, zone), *verify(new, zone))] == ["pass"] * 4
             assert not {one.selector for one in verify(new, zone)} & set(before)
-            await asyncio.to_thread(revoke_keys, store, NORTH, before, NOON_MS + 2)
+            await revoke_keys(operations, BOSS, NORTH, before)
             found = verify(old, published_keys(store))
             assert {one.result for one in found} == {"permerror"}
             assert {one.reason for one in found} == {"The key was revoked."}

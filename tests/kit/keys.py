@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kit.clock import FakeClock
 from kit.dkim import NOW_S
+from kit.operations import runner
 from kit.zone import Zone
 from zajil.config.options_keys import KeyOptions
 from zajil.keys.keyring import Keyring
@@ -16,13 +17,13 @@ from zajil.store.people.dkim_keys import list_dkim_keys
 
 
 def make_signer(store: Store, *domains: str) -> Signer:
-    """Give domains of a store their first keys, and what signs with them at ``dkim.NOW_S``."""
+    """Create the first keys of domains; return a signer that uses them at ``dkim.NOW_S``."""
     for domain in domains:
-        make_first_keys(store, domain, KeyOptions(), NOW_S * 1000)
+        runner(store, NOW_S * 1000).run(make_first_keys, domain, KeyOptions())
     return Signer(Keyring(store), FakeClock(NOW_S * 1000))
 
 
 def published_keys(store: Store) -> Zone:
-    """Give a zone with the record of every key as it is now."""
+    """Return a zone with the record of every key as it is now."""
     rows = store.read_now(list_dkim_keys)
     return {key_name(row.domain, row.selector): {"TXT": [record_value(row)]} for row in rows}

@@ -9,6 +9,7 @@ from typing import Literal
 
 from argon2 import PasswordHasher
 
+from kit.operations import runner
 from zajil.core.app_password import Scope
 from zajil.core.clock import Clock
 from zajil.core.service import Service
@@ -77,7 +78,5 @@ def open_desk(
 
 def add_app_password(store: Store, who: str, name: str, scope: Scope = Scope.ALL) -> str:
     """Make an app password, and give it whole."""
-    made = create_app_password(
-        store, who, name, scope, now_ms=SystemClock().now_ms(), random=os.urandom
-    )
-    return made.text
+    text: str = runner(store).run(create_app_password, who, name, scope).password.text
+    return text

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kit.mail import NOON_MS
 from zajil.config.load import load_configuration
 from zajil.lab.keys import LabKeys
 from zajil.net.system import SystemClock
 from zajil.operations.dkim_keys import rotate_keys
-from zajil.operations.open import open_admin_store
+from zajil.operations.run import open_runner
 from zajil.operations.setup import SetupPlan, set_up
 
 
@@ -29,8 +28,8 @@ def test_a_new_key_is_found_at_once(tmp_path: Path) -> None:
     keys = LabKeys()
     keys.add("north.test", configuration)
     assert keys.find("rsa-20261123._domainkey.north.test") is None
-    with open_admin_store(configuration) as store:
-        made = rotate_keys(store, "north.test", configuration.keys, NOON_MS, at_once=True)
+    with open_runner(configuration) as runner:
+        made = runner.run(rotate_keys, "north.test", configuration.keys, at_once=True)
     for row in made:
         found = keys.find(f"{row.selector}._domainkey.north.test")
         assert found is not None

@@ -1,12 +1,14 @@
-"""Signing keys from the operator's hand, on both databases."""
+"""Operations on DKIM keys, on both databases."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from kit.mail import NOON_MS
+from kit.operations import runner
 from zajil.config.options_keys import KeyOptions
 from zajil.operations.dkim_keys import (
     KeysAreWaiting,
@@ -32,41 +34,45 @@ def north(store: Store) -> Store:
     return store
 
 
+def run(store: Store, operation: Any, *args: Any, **kwargs: Any) -> Any:
+    return runner(store, NOON_MS).run(operation, *args, **kwargs)
+
+
 def states(store: Store) -> list[str]:
-    return [row.state.value for row in show_keys(store, NORTH)]
+    return [row.state.value for row in store.read_now(lambda conn: show_keys(conn, NORTH))]
 
 
 def test_first_keys_sign_at_once_and_are_made_once(north: Store) -> None:
-    (key,) = make_first_keys(north, NORTH, OPTIONS, NOON_MS)
+    (key,) = run(north, make_first_keys, NORTH, OPTIONS)
     assert (key.state.value, key.activated_ms) == ("active", NOON_MS)
-    assert make_first_keys(north, NORTH, OPTIONS, NOON_MS) == []
-    assert make_missing_keys(north, OPTIONS, NOON_MS) == []
+    assert run(north, make_first_keys, NORTH, OPTIONS) == []
+    assert run(north, make_missing_keys, OPTIONS) == []
 
 
 def test_who_does_not_sign_has_no_keys(north: Store) -> None:
-    assert make_missing_keys(north, KeyOptions(sign=False), NOON_MS) == []
-    assert len(make_missing_keys(north, OPTIONS, NOON_MS)) == 1
+    assert run(north, make_missing_keys, KeyOptions(sign=False)) == []
+    assert len(run(north, make_missing_keys, OPTIONS)) == 1
 
 
 def test_new_keys_wait_unless_there_is_no_time(north: Store) -> None:
-    make_first_keys(north, NORTH, OPTIONS, NOON_MS)
-    (new,) = rotate_keys(north, NORTH, OPTIONS, NOON_MS, at_once=False)
+    run(north, make_first_keys, NORTH, OPTIONS)
+    (new,) = run(north, rotate_keys, NORTH, OPTIONS, at_once=False)
     assert states(north) == ["active", "published"]
     with pytest.raises(KeysAreWaiting, match=new.selector):
-        rotate_keys(north, NORTH, OPTIONS, NOON_MS, at_once=False)
-    (same,) = rotate_keys(north, NORTH, OPTIONS, NOON_MS + 1, at_once=True)
+        run(north, rotate_keys, NORTH, OPTIONS, at_once=False)
+    (same,) = run(north, rotate_keys, NORTH, OPTIONS, at_once=True)
     assert same.selector == new.selector
     assert states(north) == ["retired", "active"]
-    rotate_keys(north, NORTH, OPTIONS, NOON_MS + 2, at_once=True)
+    run(north, rotate_keys, NORTH, OPTIONS, at_once=True)
     assert states(north) == ["retired", "retired", "active"]
 
 
 def test_a_revoked_key_signs_no_more_and_its_record_says_so(north: Store) -> None:
-    (key,) = make_first_keys(north, NORTH, OPTIONS, NOON_MS)
+    (key,) = run(north, make_first_keys, NORTH, OPTIONS)
     with pytest.raises(NoSuchKey):
-        revoke_keys(north, NORTH, [key.selector, "other"], NOON_MS)
+        run(north, revoke_keys, NORTH, [key.selector, "other"])
     assert states(north) == ["active"]
-    gone = revoke_keys(north, NORTH, [key.selector], NOON_MS)
+    gone = run(north, revoke_keys, NORTH, [key.selector])
     assert states(north) == ["revoked"]
     assert north.read_now(load_active_keys) == []
     (record,) = key_records(gone)
@@ -75,10 +81,10 @@ def test_a_revoked_key_signs_no_more_and_its_record_says_so(north: Store) -> Non
 
 def test_a_domain_that_is_not_ours_has_no_keys(north: Store) -> None:
     acts: list[Callable[[], object]] = [
-        lambda: show_keys(north, "south.test"),
-        lambda: make_first_keys(north, "south.test", OPTIONS, NOON_MS),
-        lambda: rotate_keys(north, "south.test", OPTIONS, NOON_MS, at_once=True),
-        lambda: revoke_keys(north, "south.test", ["x"], NOON_MS),
+        lambda: north.read_now(lambda conn: show_keys(conn, "south.test")),
+        lambda: run(north, make_first_keys, "south.test", OPTIONS),
+        lambda: run(north, rotate_keys, "south.test", OPTIONS, at_once=True),
+        lambda: run(north, revoke_keys, "south.test", ["x"]),
     ]
     for act in acts:
         with pytest.raises(NoSuchDomain):

@@ -15,8 +15,8 @@ from argon2 import PasswordHasher
 from zajil.config.load import BadConfiguration, load_configuration
 from zajil.core.domain import BadDomain
 from zajil.net.system import SystemClock
-from zajil.operations.open import open_admin_store
-from zajil.operations.password import BadPassword
+from zajil.operations.credentials import BadPassword
+from zajil.operations.run import open_admin_store
 from zajil.operations.setup import AlreadySetUp, CannotSetUp, SetupPlan, SetupResult, set_up
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.people.accounts import AccountRow, find_by_login, list_accounts

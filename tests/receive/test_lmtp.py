@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from kit.operations import runner
 from kit.reading import inbox_of
 from kit.store import make_account, running
 from kit.talk import Talk, talk_to_lmtp
@@ -134,7 +135,8 @@ def test_who_rejects_a_message_is_answered_apart(store: Store) -> None:
     for number in range(3):
         for text, is_junk in ((JUNK, True), (HAM, False)):
             message = f"{text}{number}\r\n".encode()
-            train_mail(store, message, is_junk=is_junk, account="noor@south.test")
+            train = runner(store).run
+            train(train_mail, message, is_junk=is_junk, account="noor@south.test")
     options = CheckOptions.model_validate(
         {"words": {"min_mails": 2}, "weights": {"words.own-junk": 50.0}}
     )

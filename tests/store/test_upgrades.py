@@ -8,14 +8,17 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from kit.operations import runner
 from kit.store import open_test_store, small_store_options
 from zajil.core.ids import MailboxId
 from zajil.net.system import SystemClock
+from zajil.operations.domains import remove_domain
 from zajil.read.indexer import read_summaries
 from zajil.store import migrations
 from zajil.store.engine.life import upgrade_store
 from zajil.store.engine.open import Store
 from zajil.store.mail.summaries import find_waiting, newest_summaries, write_summaries
+from zajil.store.people.audit import AuditQuery, find_audit
 from zajil.store.schema import app_password, metadata, scram_key
 
 
@@ -70,6 +73,21 @@ def test_messages_of_before_are_indexed(store: Store, store_url: str, tmp_path: 
         (2, "b2", None),
         (1, "b1", "Tea"),
     ]
+
+
+def test_an_upgraded_store_has_an_audit_trail(store: Store, store_url: str, tmp_path: Path) -> None:
+    """Rows of before stay, and the first change is recorded."""
+    _go_back(
+        store,
+        "0016",
+        "INSERT INTO domain (ascii_name, created_ms) VALUES ('north.test', 1)",
+    )
+    upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
+    again = open_test_store(store_url, tmp_path / "data")
+    runner(again).run(remove_domain, "north.test")
+    (event,) = again.read_now(lambda conn: find_audit(conn, AuditQuery()))
+    again.close_now()
+    assert (event.name, event.subject, event.actor) == ("domain.removed", "north.test", "boss")
 
 
 def _go_back(store: Store, revision: str, *rows: str) -> None:

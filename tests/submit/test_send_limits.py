@@ -10,6 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from kit.clock import FakeClock
+from kit.operations import runner
 from kit.store import make_account, make_intake, running
 from kit.talk import talk_to_submission
 from zajil.accept.outbound import blocked_until_ms, send_limit
@@ -19,7 +20,8 @@ from zajil.core.errors import AlreadyExists
 from zajil.core.ids import AccountId
 from zajil.login.service import LoginService
 from zajil.net.system import SystemClock
-from zajil.operations.delegations import delegate, show_account, take_back
+from zajil.operations.accounts import show_account
+from zajil.operations.delegations import delegate, revoke_delegation
 from zajil.store.engine.open import Store
 from zajil.store.feedback.send_counts import (
     CountedIntake,
@@ -116,7 +118,7 @@ def test_a_session_is_told_at_rcpt_and_again_at_the_end(store: Store) -> None:
 
     asyncio.run(run())
     assert noor.active
-    found = show_account(store, "amal", NOON_MS)
+    found = store.read_now(lambda conn: show_account(conn, "amal", NOON_MS))
     assert (found.sent_in_minute, found.sent_in_day) == (2, 2)
 
 
@@ -134,12 +136,15 @@ def test_a_delegated_address_may_be_sent_as_until_it_is_taken_back(store: Store)
         assert [str(one) for one in account.own_addresses] == ["amal@south.test"]
         return await client.say(f"MAIL FROM:<{sender}>")
 
-    delegate(store, "boss@south.test", "amal")
+    do = runner(store).run
+    do(delegate, "boss@south.test", "amal")
     with pytest.raises(AlreadyExists):
-        delegate(store, "BOSS@south.test", "amal")
+        do(delegate, "BOSS@south.test", "amal")
     with pytest.raises(NoSuchAddress):
-        delegate(store, "nobody@south.test", "amal")
-    assert show_account(store, "boss", NOON_MS).delegates[0][1] == "amal"
+        do(delegate, "nobody@south.test", "amal")
+    assert (
+        store.read_now(lambda conn: show_account(conn, "boss", NOON_MS)).delegates[0][1] == "amal"
+    )
 
     async def run() -> None:
         async with running(store):
@@ -184,8 +189,9 @@ def test_an_open_session_has_and_loses_a_right_with_its_next_mail(store: Store) 
 def test_a_right_that_is_not_there_cannot_be_taken_back(store: Store) -> None:
     make_account(store, "boss@south.test")
     make_account(store, "amal@south.test")
-    delegate(store, "boss@south.test", "amal")
-    take_back(store, "boss@south.test", "amal")
+    do = runner(store).run
+    do(delegate, "boss@south.test", "amal")
+    do(revoke_delegation, "boss@south.test", "amal")
     with pytest.raises(NoSuchDelegation):
-        take_back(store, "boss@south.test", "amal")
-    assert show_account(store, "amal", NOON_MS).delegated == ()
+        do(revoke_delegation, "boss@south.test", "amal")
+    assert store.read_now(lambda conn: show_account(conn, "amal", NOON_MS)).delegated == ()

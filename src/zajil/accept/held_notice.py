@@ -65,8 +65,8 @@ The account {login} ({address}) suddenly wrote to many strangers: {strangers} to
 Its mail to other servers is held in the queue since {since}. It can still log in.
 
 See it:           zajil queue list
-Send it:          zajil account unhold {login}
-Drop it:          zajil account unhold {login} --discard
+Send it:          zajil account release {login}
+Drop it:          zajil account release {login} --discard
 Lock the thief out:  zajil account password {login}
 """,
     "محجوز: رسائل {login} إلى الخوادم الأخرى",
@@ -75,8 +75,8 @@ Lock the thief out:  zajil account password {login}
 رسائله إلى الخوادم الأخرى محجوزة في الطابور منذ {since}. وما زال بإمكانه تسجيل الدخول.
 
 للنظر فيها:  zajil queue list
-لإرسالها:    zajil account unhold {login}
-لإسقاطها:    zajil account unhold {login} --discard
+لإرسالها:    zajil account release {login}
+لإسقاطها:    zajil account release {login} --discard
 لصدّ السارق:  zajil account password {login}
 """,
 )

@@ -25,6 +25,7 @@ from zajil.reports.dmarc.sending import DmarcReports
 from zajil.reports.sending import ReportSender
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, delete_events, delete_mails, record_events
+from zajil.store.people.audit import delete_audit
 from zajil.tls.certificate import DAY_MS, read_certificate
 from zajil.tls.context import BadCertificate
 from zajil.tls.keeper import TlsKeeper
@@ -85,10 +86,11 @@ async def _prune_history(resources: WorkerResources) -> None:
 
 
 async def _prune_tracking(resources: WorkerResources) -> None:
-    """Delete journeys that are older than ``tracking.retention``."""
+    """Delete journeys and audit events that are older than ``tracking.retention``."""
     before_ms = resources.clock.now_ms() - resources.configuration.tracking.retention_ms
     await resources.store.write(delete_events, before_ms)
     await resources.store.write(delete_mails, before_ms)
+    await resources.store.write(delete_audit, before_ms)
 
 
 async def watch_certificate(store: Store, clock: Clock, tls: TlsKeeper) -> None:

@@ -261,10 +261,10 @@ class Checks:
         if facts.login is None:
             reasons += faults.reasons
         if self._weights:
-            reasons = self._reweigh(reasons)
+            reasons = self.reweigh(reasons)
         verdict = decide(reasons, self.thresholds)
         by_account = {
-            account: decide((*reasons, *self._reweigh(own)), self.thresholds)
+            account: decide((*reasons, *self.reweigh(own)), self.thresholds)
             for account, own in known.by_account.items()
             if own
         }
@@ -300,7 +300,8 @@ class Checks:
             correspondent=known.correspondent,
         )
 
-    def _reweigh(self, reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    def reweigh(self, reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+        """Return the reasons with the weights that ``check.weights`` sets."""
         weights = self._weights
         return tuple(
             replace(reason, weight=weights[reason.signal]) if reason.signal in weights else reason

@@ -1,4 +1,4 @@
-"""``zajil account``: whose mail it is."""
+"""``zajil account``: create, suspend and remove accounts, and set their passwords."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from typing import Annotated
 
 import typer
 
-from zajil.cli.account_change import forward, rename, set_admin, set_profile
-from zajil.cli.account_rights import delegate, show_one, unhold
+from zajil.cli import account_change, account_show
 from zajil.cli.app_password import app_password_app
-from zajil.cli.configured import opened_store
+from zajil.cli.configured import open_operations
 from zajil.cli.errors import WrongUsage
-from zajil.cli.output import AsJson, print_json, print_table, spell_size, spell_time
+from zajil.cli.output import AsJson, Who, print_json
 
-account_app = typer.Typer(name="account", help="The accounts of this server.", no_args_is_help=True)
+account_app = typer.Typer(name="account", help="Accounts of this server.", no_args_is_help=True)
 account_app.add_typer(app_password_app)
-account_app.command("show")(show_one)
-account_app.command("rename")(rename)
-account_app.command("set")(set_profile)
-account_app.command("admin")(set_admin)
-account_app.command("forward")(forward)
-account_app.command("delegate")(delegate)
-account_app.command("unhold")(unhold)
+account_app.command("list")(account_show.show)
+account_app.command("show")(account_show.show_one)
+account_app.command("rename")(account_change.rename)
+account_app.command("set")(account_change.set_profile)
+account_app.command("admin")(account_change.set_admin)
+account_app.command("forward")(account_change.forward)
+account_app.command("delegate")(account_change.delegate)
+account_app.command("release")(account_change.release)
 
-Who = Annotated[str, typer.Argument(help="Login name or address of the account.")]
 PasswordFile = Annotated[
     Path | None,
     typer.Option(
-        help="Its first line is the password; '-' reads it from stdin. "
-        "Default: one is made up and printed.",
+        help="File whose first line is the password; - reads standard input. "
+        "Default: a password is generated and printed.",
     ),
 ]
 
@@ -38,123 +37,84 @@ PasswordFile = Annotated[
 @account_app.command("add")
 def add(
     context: typer.Context,
-    address: Annotated[str, typer.Argument(help="In a domain of ours.")],
+    address: Annotated[str, typer.Argument(help="Address of the account, in a local domain.")],
     login: Annotated[
         str | None,
-        typer.Option(help="ASCII name to log in with; default: made from the address."),
+        typer.Option(help="Login name, in ASCII. Default: derived from the address."),
     ] = None,
-    name: Annotated[str, typer.Option(help="Shown before the address in From.")] = "",
+    name: Annotated[str, typer.Option(help="Display name, shown in From.")] = "",
     admin: Annotated[
-        bool, typer.Option("--admin", help="May see and change the whole server.")
+        bool, typer.Option("--admin", help="Make the account an administrator.")
     ] = False,
     password_file: PasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an account with its mailboxes, also while the server runs.
+    """Create an account with its mailboxes. The server may be running.
 
-    Exit status: 0 done, 1 the address is taken or its domain is not ours, 2 wrong usage.
+    Exit status: 0 done, 1 the address exists or its domain is not local, 2 wrong usage.
     """
     from zajil.core.address import parse_address
-    from zajil.net.system import SystemClock, system_random
     from zajil.operations.accounts import add_account
 
     parsed = parse_address(address)
     password = read_password(password_file)
-    with opened_store(context) as store:
-        added = add_account(
-            store,
-            parsed,
-            login=login,
-            password=password,
-            display_name=name,
-            admin=admin,
-            now_ms=SystemClock().now_ms(),
-            random=system_random,
+    with open_operations(context) as operations:
+        added = operations.run(
+            add_account, parsed, login=login, password=password, display_name=name, admin=admin
         )
     if as_json:
-        made_up = {} if added.password is None else {"password": added.password}
-        print_json({"address": added.address.unicode, "login": added.login, **made_up})
+        generated = {} if added.password is None else {"password": added.password}
+        print_json({"address": added.address.unicode, "login": added.login, **generated})
         return
     print(f"added {added.address.unicode}, login {added.login}")
     if added.password is not None:
         print(f"password: {added.password}")
 
 
-@account_app.command("list")
-def show(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the accounts."""
-    from zajil.cli.account_use import account_to_dict, spell_login
-    from zajil.operations.accounts import show_accounts
-
-    with opened_store(context) as store:
-        found = show_accounts(store)
-    if as_json:
-        accounts = [account_to_dict(one.row, one.mail, one.last_login) for one in found]
-        print_json({"accounts": accounts})
-        return
-    print_table(
-        ["LOGIN", "ADDRESS", "ROLE", "STATE", "SINCE", "MESSAGES", "SIZE", "LAST LOGIN"],
-        [
-            [
-                one.row.login,
-                one.row.address.unicode,
-                "admin" if one.row.admin else "-",
-                "active" if one.row.active else "suspended",
-                spell_time(one.row.created_ms),
-                str(one.mail.messages),
-                spell_size(one.mail.size),
-                spell_login(one.last_login),
-            ]
-            for one in found
-        ],
-    )
-
-
 @account_app.command("password")
 def password(
     context: typer.Context, who: Who, password_file: PasswordFile = None, as_json: AsJson = False
 ) -> None:
-    """Change a password; browsers that are logged in have to log in again.
+    """Set the password of an account. Its web sessions end.
 
-    Exit status: 0 done, 1 there is no such account, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, 2 wrong usage.
     """
-    from zajil.net.system import system_random
     from zajil.operations.accounts import change_password
 
     given = read_password(password_file)
-    with opened_store(context) as store:
-        made_up = change_password(store, who, given, system_random)
+    with open_operations(context) as operations:
+        generated = operations.run(change_password, who, given)
     if as_json:
-        print_json({"password": made_up} if made_up is not None else {})
-    elif made_up is not None:
-        print(f"password: {made_up}")
+        print_json({"password": generated} if generated is not None else {})
+    elif generated is not None:
+        print(f"password: {generated}")
     else:
         print("changed")
 
 
 @account_app.command("suspend")
 def suspend(context: typer.Context, who: Who) -> None:
-    """Let nobody log in; mail for it is deferred by its senders, none is lost.
+    """Suspend an account: it cannot log in, and mail for it is deferred.
 
-    Exit status: 0 done, 1 there is no such account, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, 2 wrong usage.
     """
     from zajil.operations.accounts import suspend_account
 
-    with opened_store(context) as store:
-        row = suspend_account(store, who)
+    with open_operations(context) as operations:
+        row = operations.run(suspend_account, who)
     print(f"suspended {row.login}")
 
 
 @account_app.command("resume")
 def resume(context: typer.Context, who: Who) -> None:
-    """Undo `zajil account suspend`.
+    """Resume a suspended account.
 
-    Exit status: 0 done, 1 there is no such account, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, 2 wrong usage.
     """
     from zajil.operations.accounts import resume_account
 
-    with opened_store(context) as store:
-        row = resume_account(store, who)
+    with open_operations(context) as operations:
+        row = operations.run(resume_account, who)
     print(f"resumed {row.login}")
 
 
@@ -162,29 +122,29 @@ def resume(context: typer.Context, who: Who) -> None:
 def remove(
     context: typer.Context,
     who: Who,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove an account with all its mail, for good.
+    """Remove an account and all its mail. This cannot be undone.
 
-    Exit status: 0 done, 1 there is no such account or an alias goes to it alone, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, or it is the only target of an alias, 2 wrong usage.
     """
     from zajil.operations.accounts import find_account, remove_account
 
-    with opened_store(context) as store:
-        row = find_account(store, who)
+    with open_operations(context) as operations:
+        row = operations.read(lambda conn: find_account(conn, who))
         if not yes:
             if not sys.stdin.isatty():
-                raise WrongUsage("all mail of the account would be gone for good; say --yes")
+                raise WrongUsage("this removes all mail of the account; confirm with --yes")
             typer.confirm(f"Remove {row.address.unicode} and all its mail?", abort=True)
-        remove_account(store, row.login)
+        operations.run(remove_account, row.login)
     print(f"removed {row.login}")
 
 
 def read_password(file: Path | None) -> str | None:
-    """Give the first line of a file or of stdin; ``None``: none was named.
+    """Return the first line of a file or of standard input; ``None``: no file was given.
 
     Raises:
-        WrongUsage: it cannot be read.
+        WrongUsage: the file cannot be read.
     """
     if file is None:
         return None

@@ -1,4 +1,4 @@
-"""``zajil account rename``, ``set``, ``admin``, ``forward``: changes of an account."""
+"""``zajil account rename``, ``set``, ``admin``, ``forward``, ``delegate``, ``release``."""
 
 from __future__ import annotations
 
@@ -6,49 +6,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zajil.cli.account_use import spell_forwarding
+from zajil.cli.account_show import account_to_dict, spell_forwarding
 from zajil.cli.alias import warn_unknown
-from zajil.cli.configured import opened_store
+from zajil.cli.configured import open_operations
 from zajil.cli.errors import WrongUsage
-from zajil.cli.output import AsJson, print_json, printable
+from zajil.cli.output import AsJson, Who, duration_ms, print_json, printable
 
 if TYPE_CHECKING:
     from zajil.store.people.accounts import AccountRow
-
-Who = Annotated[str, typer.Argument(help="Login name or address of the account.")]
 
 
 def rename(
     context: typer.Context,
     who: Who,
     address: Annotated[
-        str | None, typer.Argument(help="Its new address; default: it stays.", show_default=False)
+        str | None, typer.Argument(help="New address. Default: unchanged.", show_default=False)
     ] = None,
-    login: Annotated[
-        str | None, typer.Option(help="Its new login name; default: it stays.")
-    ] = None,
+    login: Annotated[str | None, typer.Option(help="New login name. Default: unchanged.")] = None,
     keep_alias: Annotated[
         bool, typer.Option("--keep-alias", help="Make the old address an alias of the account.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give an account another address or login name; its mail and its rights follow.
+    """Change the address or the login name of an account. Its mail and its rights are kept.
 
-    Passwords and app passwords stay; programs must be told the new name. Without --keep-alias mail
-    to the old address is refused.
+    Passwords and app passwords are kept, but mail programs must use the new name. Without
+    --keep-alias, mail to the old address is refused.
 
-    Exit status: 0 done, 1 there is no such account or the new name is taken, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, or the new name exists, 2 wrong usage.
     """
     from zajil.core.address import parse_address
     from zajil.operations.account_changes import rename as rename_account
 
     if address is None and login is None:
-        raise WrongUsage("say the new address, or --login, or both")
+        raise WrongUsage("give a new address, or --login, or both")
     if keep_alias and address is None:
-        raise WrongUsage("--keep-alias goes with a new address")
+        raise WrongUsage("--keep-alias requires a new address")
     new = None if address is None else parse_address(address)
-    with opened_store(context) as store:
-        row = rename_account(store, who, address=new, login=login, keeps_alias=keep_alias)
+    with open_operations(context) as operations:
+        row = operations.run(rename_account, who, address=new, login=login, keeps_alias=keep_alias)
     _print(row, f"renamed: {row.address.unicode}, login {row.login}", as_json)
 
 
@@ -56,20 +52,20 @@ def set_profile(
     context: typer.Context,
     who: Who,
     name: Annotated[
-        str | None, typer.Option(help="Shown before the address in From; may be empty.")
+        str | None, typer.Option(help="Display name, shown in From; may be empty.")
     ] = None,
     admin: Annotated[
         bool | None,
-        typer.Option("--admin/--no-admin", help="May see and change the whole server, or not."),
+        typer.Option("--admin/--no-admin", help="Whether the account is an administrator."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change the display name or the role of an account.
 
-    Exit status: 0 done, 1 there is no such account or it is the last administrator, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, or it is the last administrator, 2 wrong usage.
     """
     if name is None and admin is None:
-        raise WrongUsage("say --name, --admin or --no-admin")
+        raise WrongUsage("give --name, --admin or --no-admin")
     _change(context, who, name, admin, as_json)
 
 
@@ -79,9 +75,9 @@ def set_admin(
     switch: Annotated[str, typer.Argument(metavar="on|off")],
     as_json: AsJson = False,
 ) -> None:
-    """Make an account an administrator, or no longer.
+    """Make an account an administrator, or an ordinary account again.
 
-    Exit status: 0 done, 1 there is no such account or it is the last administrator, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, or it is the last administrator, 2 wrong usage.
     """
     if switch not in ("on", "off"):
         raise WrongUsage(f"{switch!r} is neither on nor off")
@@ -93,32 +89,81 @@ def forward(
     who: Who,
     to: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Where its mail goes, here or elsewhere; repeatable.", show_default=False
-        ),
+        typer.Option(help="Address to forward to; repeatable.", show_default=False),
     ] = None,
     keep: Annotated[
-        bool, typer.Option("--keep/--no-keep", help="Whether its mail stays here, too.")
+        bool, typer.Option("--keep/--no-keep", help="Whether to keep a copy of forwarded mail.")
     ] = True,
-    off: Annotated[bool, typer.Option("--off", help="Forward its mail no more.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Turn forwarding off.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forward the mail of an account, and keep a copy or not.
+    """Forward the mail of an account to other addresses.
 
-    What is said replaces the forwarding that was there. What goes to another server keeps its
-    sender and is sealed, as with an alias; the sender is not told where it goes.
+    This replaces the forwarding that was set before. Mail that goes to another server keeps its
+    sender and gets an ARC seal, as with an alias. The sender does not learn the new address.
 
-    Exit status: 0 done, 1 there is no such account, or it would be a loop, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, or the mail would loop, 2 wrong usage.
     """
     from zajil.operations.account_changes import forward as forward_account
 
     if bool(to) == off:
-        raise WrongUsage("say --to ADDRESS, or --off")
-    with opened_store(context) as store:
-        row = forward_account(store, who, to or (), keeps_copy=keep)
-        warn_unknown(store, row.forward_to, as_json)
-    text = f"forwards to {spell_forwarding(row)}" if row.forward_to else "forwards no more"
+        raise WrongUsage("give --to ADDRESS, or --off")
+    with open_operations(context) as operations:
+        row = operations.run(forward_account, who, to or (), keeps_copy=keep)
+        warn_unknown(operations, row.forward_to, as_json)
+    text = f"forwards to {spell_forwarding(row)}" if row.forward_to else "does not forward"
     _print(row, f"{row.login} {text}", as_json)
+
+
+def delegate(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(help="Address of a local account or alias.")],
+    to: Annotated[str, typer.Option(help="Login name or address of the account to allow.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the permission.")] = False,
+) -> None:
+    """Allow an account to send as an address of another account. It gets no mail for it.
+
+    The change takes effect with the next mail, also in open sessions.
+
+    Exit status: 0 done, 1 no such account or address, or nothing to change, 2 wrong usage.
+    """
+    from zajil.operations import delegations
+
+    with open_operations(context) as operations:
+        change = delegations.revoke_delegation if remove else delegations.delegate
+        row = operations.run(change, address, to)
+    print(f"{row.login} may {'no longer ' if remove else ''}send as {printable(address)}")
+
+
+def release(
+    context: typer.Context,
+    who: Who,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Drop the held mail without notifying its sender.")
+    ] = False,
+    trust: Annotated[
+        str,
+        typer.Option(metavar="DURATION", help="Do not hold the account again for this long."),
+    ] = "1d",
+    as_json: AsJson = False,
+) -> None:
+    """Release an account that is held because it suddenly wrote to many new recipients.
+
+    Its held mail is sent. If the account was stolen, change its password first (`zajil account
+    password`) and use --discard.
+
+    Exit status: 0 done, 1 no such account, or it is not held, 2 wrong usage.
+    """
+    from zajil.operations.account_changes import release as release_account
+
+    exempt_ms = duration_ms(trust, "--trust")
+    with open_operations(context) as operations:
+        done = operations.run(release_account, who, exempt_ms=exempt_ms, discards=discard)
+    if as_json:
+        print_json({"login": done.row.login, "mails": list(done.mail_ids), "discarded": discard})
+        return
+    verb = "dropped" if discard else "released"
+    print(f"released {done.row.login}; {verb} mails: {len(done.mail_ids)}")
 
 
 def _change(
@@ -126,23 +171,14 @@ def _change(
 ) -> None:
     from zajil.operations.account_changes import change_profile
 
-    with opened_store(context) as store:
-        row = change_profile(store, who, display_name=name, admin=admin)
-    role = "administrator" if row.admin else "no administrator"
+    with open_operations(context) as operations:
+        row = operations.run(change_profile, who, display_name=name, admin=admin)
+    role = "administrator" if row.admin else "ordinary account"
     _print(row, f"changed {row.login}: {row.display_name or 'no name'}, {role}", as_json)
 
 
 def _print(row: AccountRow, text: str, as_json: bool) -> None:
-    if not as_json:
+    if as_json:
+        print_json(account_to_dict(row))
+    else:
         print(printable(text))
-        return
-    print_json(
-        {
-            "login": row.login,
-            "address": row.address.unicode,
-            "name": row.display_name,
-            "admin": row.admin,
-            "forward_to": [one.unicode for one in row.forward_to],
-            "keeps_copy": row.keeps_copy,
-        }
-    )

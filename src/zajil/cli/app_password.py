@@ -1,4 +1,4 @@
-"""``zajil account app-password``: what one program logs in with."""
+"""``zajil account app-password``: passwords of single mail programs."""
 
 from __future__ import annotations
 
@@ -6,63 +6,57 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zajil.cli.configured import opened_store
-from zajil.cli.output import AsJson, print_json, print_table, spell_time
+from zajil.cli.configured import open_operations, opened_store
+from zajil.cli.output import AsJson, Who, print_json, print_table, spell_time
 from zajil.core.app_password import Scope
 
 if TYPE_CHECKING:
     from zajil.store.people.app_passwords import AppPasswordRow
 
 app_password_app = typer.Typer(
-    name="app-password", help="Passwords that one program logs in with.", no_args_is_help=True
+    name="app-password", help="App passwords: one for each mail program.", no_args_is_help=True
 )
-
-Who = Annotated[str, typer.Argument(help="Login name or address of the account.")]
 
 
 @app_password_app.command("add")
 def add(
     context: typer.Context,
     who: Who,
-    name: Annotated[str, typer.Option(help="The owner's word for it: the program or device.")],
+    name: Annotated[str, typer.Option(help="Name of the program or device.")],
     scope: Annotated[
-        Scope, typer.Option(help="What it opens; none of them opens the web.")
+        Scope, typer.Option(help="Services it can log in to; never the web.")
     ] = Scope.ALL,
     as_json: AsJson = False,
 ) -> None:
-    """Make an app password and print it, this once: only a hash of it is kept.
+    """Create an app password and print it. It cannot be shown again: only a hash is stored.
 
-    Exit status: 0 done, 1 there is no such account or it has one of this name, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, or it has an app password of this name, 2 wrong usage.
     """
-    from zajil.net.system import SystemClock, system_random
     from zajil.operations.app_passwords import create_app_password
 
-    with opened_store(context) as store:
-        made = create_app_password(
-            store, who, name, scope, now_ms=SystemClock().now_ms(), random=system_random
-        )
+    with open_operations(context) as operations:
+        made = operations.run(create_app_password, who, name, scope)
     if as_json:
-        print_json({"name": name, "scope": scope.value, "password": made.text})
+        print_json({"name": name, "scope": scope.value, "password": made.password.text})
         return
-    print(f"app password: {made.text}")
+    print(f"app password: {made.password.text}")
 
 
 @app_password_app.command("list")
 def show(context: typer.Context, who: Who, as_json: AsJson = False) -> None:
-    """List the app passwords of an account, as far as they are kept.
+    """List the app passwords of an account, without the passwords themselves.
 
-    Exit status: 0 done, 1 there is no such account, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, 2 wrong usage.
     """
-    from zajil.operations.accounts import find_account
     from zajil.operations.app_passwords import show_app_passwords
 
     with opened_store(context) as store:
-        rows = show_app_passwords(store, find_account(store, who).account_id)
+        rows = store.read_now(lambda conn: show_app_passwords(conn, who))
     if as_json:
         print_json({"app_passwords": [app_password_to_dict(row) for row in rows]})
         return
     print_table(
-        ["NAME", "SCOPE", "BEGINS", "SINCE", "LAST USED"],
+        ["NAME", "SCOPE", "BEGINS WITH", "SINCE", "LAST USED"],
         [
             [
                 row.name,
@@ -80,17 +74,19 @@ def show(context: typer.Context, who: Who, as_json: AsJson = False) -> None:
 def remove(
     context: typer.Context,
     who: Who,
-    name: Annotated[str, typer.Argument(help="Its name, or the four letters it begins with.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of the app password, or the four characters it begins with.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Remove an app password; what is open by it ends within a second.
+    """Remove an app password. Sessions that use it end within a second.
 
-    Exit status: 0 done, 1 there is no such account or app password, 2 wrong usage.
+    Exit status: 0 done, 1 no such account or app password, 2 wrong usage.
     """
     from zajil.operations.app_passwords import delete_app_password
 
-    with opened_store(context) as store:
-        row = delete_app_password(store, who, name)
+    with open_operations(context) as operations:
+        row = operations.run(delete_app_password, who, name)
     if as_json:
         print_json(app_password_to_dict(row))
         return
@@ -98,7 +94,7 @@ def remove(
 
 
 def app_password_to_dict(row: AppPasswordRow) -> dict[str, Any]:
-    """Give one as ``--json`` prints it."""
+    """Return an app password as ``--json`` prints it."""
     return {
         "name": row.name,
         "scope": row.scope.value,

@@ -133,7 +133,7 @@ def _installation(
 ) -> Installation | None:
     """What is known here; ``None``: there is no configuration, or its store is closed to us."""
     from zajil.operations.explain_file import read_installation
-    from zajil.operations.open import WrongUser
+    from zajil.operations.run import WrongUser
     from zajil.store.engine.errors import StoreUnavailable
 
     try:

@@ -1,4 +1,4 @@
-"""``zajil check measure`` and ``zajil check train``: the classifier on an operator's own mail."""
+"""``zajil check measure`` and ``zajil check train``: the classifier and an operator's own mail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zajil.cli.configured import opened_store
+from zajil.cli.configured import open_operations
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, print_json, printable
 
@@ -23,15 +23,17 @@ _WHERE = "A file of one message, an mbox, a Maildir, or a folder of .eml files."
 def measure(
     ham: Annotated[Path, typer.Option(help=f"Wanted mail. {_WHERE}")],
     junk: Annotated[Path, typer.Option(help=f"Junk. {_WHERE}")],
-    folds: Annotated[int, typer.Option(min=2, max=50, help="Parts of the cross-validation.")] = 5,
+    folds: Annotated[
+        int, typer.Option(min=2, max=50, help="Number of parts for cross-validation.")
+    ] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Say how well your own mail is told from your own junk.
+    """Measure how well the checks separate your own wanted mail from your own junk.
 
-    By words: the mail is dealt into parts; each part is judged by what was learned from the others.
-    By signs: what a message itself gives away to an installation that learned nothing. Who sent it
-    is not measured. Nothing is kept. Precision: how much of what was called junk is junk. Recall:
-    how much of the junk was found. Wanted mail that was called junk is named, with the reason.
+    Words: cross-validation of the classifier; each part is judged by what the others taught. Signs:
+    the content checks, without anything learned. The sender is not checked, and nothing is stored.
+    Precision is the share of real junk in what was called junk; recall is the share of the junk
+    that was found. Wanted mail that was called junk is listed with the reason.
 
     Exit status: 0 measured, 2 wrong usage.
     """
@@ -61,24 +63,24 @@ def _print_measured(found: Measured) -> None:
 def train(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(help=_WHERE)],
-    junk: Annotated[bool, typer.Option("--junk/--ham", help="What the mail is.")],
+    junk: Annotated[bool, typer.Option("--junk/--ham", help="Whether the mail is junk.")],
     account: Annotated[
-        str | None, typer.Option(help="Login or address; without: the whole installation.")
+        str | None, typer.Option(help="Login name or address. Default: train for all accounts.")
     ] = None,
 ) -> None:
-    """Teach the classifier mail that you call junk or wanted; a mail teaches once.
+    """Train the classifier with junk or wanted mail. Each mail counts once.
 
-    Exit status: 0 learned, 1 the account is unknown, 2 wrong usage.
+    Exit status: 0 done, 1 no such account, 2 wrong usage.
     """
     from zajil.operations.train import train_mail
 
     kind = "junk" if junk else "wanted"
-    with opened_store(context) as store:
+    with open_operations(context) as operations:
         learned = total = 0
         for file in files:
             for _, message in _messages(file):
                 total += 1
-                learned += train_mail(store, message, is_junk=junk, account=account)
+                learned += operations.run(train_mail, message, is_junk=junk, account=account)
     print(f"learned {learned} of {total} mails as {kind}")
 
 
@@ -90,7 +92,7 @@ def _sample(place: Path, option: str) -> list[tuple[str, bytes]]:
 
 
 def _messages(place: Path) -> Iterator[tuple[str, bytes]]:
-    """Give name and bytes of each message, with CRLF."""
+    """Yield name and bytes of each message, with CRLF line ends."""
     try:
         if (place / "cur").is_dir():
             files = [path for sub in ("cur", "new") for path in sorted((place / sub).glob("*"))]

@@ -1,4 +1,4 @@
-"""From ``--config`` to a configuration, and to the store of the server it describes."""
+"""The configuration that ``--config`` names, and the store of its server."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from zajil.cli.errors import WrongUsage
 
 if TYPE_CHECKING:
     from zajil.config.options import Configuration
+    from zajil.operations.run import Runner
     from zajil.store.engine.open import Store
 
 DEFAULT_FILE = Path("/etc/zajil/zajil.toml")
 
-_CONFIG_HELP = f"The server's configuration; default: {DEFAULT_FILE}."
+_CONFIG_HELP = f"Configuration file. Default: {DEFAULT_FILE}."
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -29,34 +30,35 @@ ConfigOption = Annotated[
         show_default=False,
     ),
 ]
-# After the command's name: without the variable, which would win over the option before the name.
+# Behind the command name it does not read the environment, which would override the option
+# before the command name.
 LateConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help=_CONFIG_HELP, show_default=False),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override one option; repeatable."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration option; repeatable."),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """What stands before the command's name."""
+    """The options before the command name."""
 
     file: Path | None
     overrides: tuple[str, ...]
 
 
 def configuration_file(context: typer.Context, file: Path | None = None) -> Path:
-    """Give the file that is meant.
+    """Return the configuration file to use.
 
     Args:
         context: of any command.
-        file: given after the command's name, where a command takes it there too.
+        file: the option behind the command name, of commands that have it.
 
     Raises:
-        WrongUsage: none was named, and there is none where it is looked for.
+        WrongUsage: none was given, and the default file does not exist.
     """
     root: Root = context.find_root().obj
     chosen = file or root.file
@@ -64,7 +66,8 @@ def configuration_file(context: typer.Context, file: Path | None = None) -> Path
         chosen = DEFAULT_FILE
     if chosen is None:
         raise WrongUsage(
-            f"which server? Give --config FILE or set ZAJIL_CONFIG (there is no {DEFAULT_FILE})"
+            "no configuration: use --config FILE or set ZAJIL_CONFIG "
+            f"({DEFAULT_FILE} does not exist)"
         )
     return chosen
 
@@ -75,8 +78,8 @@ def read_configuration(
     """Read and check the configuration.
 
     Raises:
-        WrongUsage: none was named.
-        BadConfiguration: it is wrong.
+        WrongUsage: there is no configuration file.
+        BadConfiguration: it has an error.
     """
     from zajil.config.load import load_configuration
 
@@ -86,13 +89,27 @@ def read_configuration(
 
 @contextmanager
 def opened_store(context: typer.Context) -> Iterator[Store]:
-    """Open the server's store for one command, whether the server runs or not.
+    """Open the server's store to read from it, whether the server runs or not.
 
     Raises:
         WrongUsage, BadConfiguration: as ``read_configuration``.
-        WrongUser, StoreUnavailable: as ``operations.open.open_admin_store``.
+        WrongUser, StoreUnavailable: as ``operations.run.open_admin_store``.
     """
-    from zajil.operations.open import open_admin_store
+    from zajil.operations.run import open_admin_store
 
     with open_admin_store(read_configuration(context)) as store:
         yield store
+
+
+@contextmanager
+def open_operations(context: typer.Context) -> Iterator[Runner]:
+    """Open the server's store for operations of one command, whether the server runs or not.
+
+    Raises:
+        WrongUsage, BadConfiguration: as ``read_configuration``.
+        WrongUser, StoreUnavailable: as ``operations.run.open_runner``.
+    """
+    from zajil.operations.run import open_runner
+
+    with open_runner(read_configuration(context)) as runner:
+        yield runner

@@ -1,4 +1,4 @@
-"""``zajil dkim keys|rotate|revoke``: the keys that our domains sign with."""
+"""``zajil dkim keys|rotate|revoke``: the DKIM keys of this server."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zajil.cli.configured import opened_store, read_configuration
+from zajil.cli.configured import open_operations, read_configuration
 from zajil.cli.output import AsJson, print_json, print_table, spell_time
 
 if TYPE_CHECKING:
     from zajil.keys.lookup import RecordSeen
     from zajil.store.people.dkim_keys import DkimKeyRow
 
-Domain = Annotated[str, typer.Argument(help="A domain of ours, in any form.")]
+Domain = Annotated[str, typer.Argument(help="A domain of this server, in Unicode or ASCII form.")]
 
 
 def keys(
     context: typer.Context,
     domain: Annotated[
-        str | None, typer.Argument(help="A domain of ours, in any form; default: all.")
+        str | None, typer.Argument(help="A domain of this server. Default: all domains.")
     ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Ask DNS whether the records are there.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Look up the records in DNS.")] = False,
     create: Annotated[
-        bool, typer.Option("--create", help="Make keys for domains that have none; they sign.")
+        bool,
+        typer.Option(
+            "--create", help="Create keys for domains that have none; they become active at once."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the keys our domains sign with, and the DNS record of each.
+    """List the DKIM keys and their DNS records.
 
-    A key is published (it waits for its record), active (it signs), retired (its record stays for
-    mail under way) or revoked.
+    A key is published (waiting until its record is in DNS), active (it signs), retired (it no
+    longer signs, but its record is kept for mail in transit) or revoked.
 
-    Exit status: 0 done, 1 the domain is not ours, or --check did not find a record that must be
-    there, 2 wrong usage.
+    Exit status: 0 done, 1 unknown domain, or --check did not find a required record, 2 wrong usage.
     """
     from zajil.core.domain import to_ascii
     from zajil.net.system import SystemClock, system_random
     from zajil.operations.dkim_keys import check_records, make_missing_keys, show_keys
 
     configuration, name = read_configuration(context), to_ascii(domain) if domain else None
-    with opened_store(context) as store:
+    with open_operations(context) as operations:
         if create:
-            make_missing_keys(store, configuration.keys, SystemClock().now_ms())
-        rows = show_keys(store, name)
+            operations.run(make_missing_keys, configuration.keys)
+        rows = operations.read(lambda conn: show_keys(conn, name))
     seen = check_records(rows, configuration.dns, SystemClock(), system_random) if check else []
     _print_keys(rows, seen, as_json=as_json)
     if any(_is_needed(row) and one.seen != "found" for row, one in zip(rows, seen, strict=False)):
@@ -58,53 +58,55 @@ def rotate(
     domain: Domain,
     now: Annotated[
         bool,
-        typer.Option("--now", help="Sign with the new keys at once, found in DNS or not."),
+        typer.Option(
+            "--now", help="Activate the new keys at once, whether their records are in DNS or not."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make new keys; they take over when their records are found, the old ones retire then.
+    """Create new keys. They replace the active ones as soon as their records are in DNS.
 
-    With --now, new keys that wait already take over.
+    With --now, new keys that were created before are activated at once.
 
-    Exit status: 0 done, 1 the domain is not ours or new keys wait already, 2 wrong usage.
+    Exit status: 0 done, 1 unknown domain, or new keys are waiting already, 2 wrong usage.
     """
     from zajil.core.domain import to_ascii
-    from zajil.net.system import SystemClock
     from zajil.operations.dkim_keys import rotate_keys
 
     options = read_configuration(context).keys
-    with opened_store(context) as store:
-        made = rotate_keys(store, to_ascii(domain), options, SystemClock().now_ms(), at_once=now)
+    with open_operations(context) as operations:
+        made = operations.run(rotate_keys, to_ascii(domain), options, at_once=now)
     if not as_json:
         print(f"Publish these records; {_WHEN_NOW if now else _WHEN_FOUND}\n")
     _print_keys(made, (), as_json=as_json)
 
 
-_WHEN_NOW = "mail is signed with these keys from now on:"
-_WHEN_FOUND = "mail is signed with these keys when the server has found them in DNS:"
+_WHEN_NOW = "mail is now signed with these keys:"
+_WHEN_FOUND = "mail is signed with these keys once the records are in DNS:"
 
 
 def revoke(
     context: typer.Context,
     domain: Domain,
-    selectors: Annotated[list[str], typer.Argument(help="Names of keys: `zajil dkim keys`.")],
+    selectors: Annotated[
+        list[str], typer.Argument(help="Selectors, as printed by `zajil dkim keys`.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Withdraw keys, as when one was stolen; what they sign with is erased.
+    """Revoke keys, for example because one was stolen, and erase their private keys.
 
-    Mail that was signed with them and is not verified yet counts as unsigned once the record says
-    so. New keys are made by `zajil dkim rotate`, or by the server itself.
+    Once the changed record is in DNS, mail signed with them counts as unsigned. New keys are
+    created by `zajil dkim rotate`, or by the server itself.
 
-    Exit status: 0 done, 1 the domain is not ours or has no such key, 2 wrong usage.
+    Exit status: 0 done, 1 unknown domain or key, 2 wrong usage.
     """
     from zajil.core.domain import to_ascii
-    from zajil.net.system import SystemClock
     from zajil.operations.dkim_keys import revoke_keys
 
-    with opened_store(context) as store:
-        gone = revoke_keys(store, to_ascii(domain), selectors, SystemClock().now_ms())
+    with open_operations(context) as operations:
+        gone = operations.run(revoke_keys, to_ascii(domain), selectors)
     if not as_json:
-        print("Put this in the place of the records:\n")
+        print("Replace the records of these keys by:\n")
     _print_keys(gone, (), as_json=as_json)
 
 
@@ -168,5 +170,5 @@ def _since_ms(row: DkimKeyRow) -> int:
 
 
 def _is_needed(row: DkimKeyRow) -> bool:
-    """Whether its record must be in DNS; a revoked one may as well be gone."""
+    """Return whether its record must be in DNS; that of a revoked key may be missing."""
     return row.state.value != "revoked"

@@ -1,4 +1,4 @@
-"""``zajil dmarc reports``: what others saw of our domains, and what we tell them of theirs."""
+"""``zajil dmarc reports``: DMARC reports about the domains of this server, and those it sends."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zajil.cli.configured import opened_store, read_configuration
+from zajil.cli.configured import open_operations, opened_store, read_configuration
 from zajil.cli.message_file import read_bounded
 from zajil.cli.output import AsJson, print_json, print_table, printable, spell_time
 
 if TYPE_CHECKING:
-    from zajil.operations.dmarc_reports import ReportSurroundings
     from zajil.reports.dmarc.failure import FailureReport
     from zajil.reports.dmarc.report import AggregateReport, ReportRow
     from zajil.store.reports.received import SourceSummary, StoredReport
@@ -22,7 +21,7 @@ _DAY_MS = 86_400_000
 
 reports_app = typer.Typer(
     name="reports",
-    help="Reports of others about our domains, and ours to them.",
+    help="DMARC reports: received about local domains, and sent to others.",
     invoke_without_command=True,
 )
 
@@ -31,33 +30,32 @@ reports_app = typer.Typer(
 def list_all(
     context: typer.Context,
     domain: Annotated[
-        str | None, typer.Option(help="About one domain of ours; default: all.")
+        str | None, typer.Option(help="Only reports about this domain. Default: all.")
     ] = None,
-    days: Annotated[int, typer.Option(min=1, help="Received in the last so many days.")] = 30,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many of each list.")] = 100,
+    days: Annotated[int, typer.Option(min=1, help="Only reports received in this many days.")] = 30,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows in each list.")] = 100,
     proven: Annotated[
-        bool, typer.Option("--proven", help="Only those whose own mail passed DMARC.")
+        bool, typer.Option("--proven", help="Only reports whose own mail passed DMARC.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the reports about our domains, and what they say of each source of mail.
+    """List the reports about local domains, and a summary for each source of mail.
 
-    A source is new if the first report of it is in the last tenth of the time.
+    A source is new if it was first reported in the last tenth of the period.
 
     Exit status: 0 done, 2 wrong usage.
     """
     if context.invoked_subcommand is not None:
         return
     from zajil.core.domain import to_ascii
-    from zajil.net.system import SystemClock
     from zajil.operations.dmarc_reports import collect_reports
     from zajil.store.reports.received import ReportQuery, list_reports, summarize_sources
 
-    now_ms = SystemClock().now_ms()
     name = to_ascii(domain) if domain else None
+    with open_operations(context) as operations:
+        operations.run_started(collect_reports, read_configuration(context))
+        now_ms = operations.context.clock.now_ms()
     query = ReportQuery(name, now_ms - days * _DAY_MS, proven, limit)
-    with opened_store(context) as store:
-        collect_reports(store, _surroundings(context))
     with opened_store(context) as store:
         reports = store.read_now(lambda conn: list_reports(conn, query))
         sources = store.read_now(lambda conn: summarize_sources(conn, query))
@@ -73,12 +71,14 @@ def list_all(
 @reports_app.command("show")
 def show(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(metavar="ID", help="As the list shows it.")],
+    number: Annotated[
+        int, typer.Argument(metavar="ID", help="As printed by `zajil dmarc reports`.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Show one report with everything in it.
+    """Show a whole report.
 
-    Exit status: 0 done, 1 there is no such report, 2 wrong usage.
+    Exit status: 0 done, 1 no such report, 2 wrong usage.
     """
     from zajil.reports.dmarc.codec import from_store
     from zajil.reports.dmarc.report import AggregateReport
@@ -102,45 +102,47 @@ def show(
 def bring(
     context: typer.Context,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="XML, .gz, .zip, or a whole mail; - reads stdin.")
+        str,
+        typer.Argument(
+            metavar="FILE", help="XML, .gz, .zip, or a whole mail; - reads standard input."
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Keep a report that came another way, as if it had come by mail.
+    """Import a report from a file, as if it had been received by mail.
 
-    Exit status: 0 done, or it was there already; 1 it is no report, or not about a domain of ours;
+    Exit status: 0 done, or it was imported before; 1 not a report, or about another domain;
     2 wrong usage.
     """
-    from zajil.net.system import SystemClock
     from zajil.operations.dmarc_reports import import_report
 
     content = read_bounded(file)
-    with opened_store(context) as store:
-        number = import_report(store, content, SystemClock().now_ms())
+    with open_operations(context) as operations:
+        number = operations.run(import_report, content)
     if as_json:
         print_json({"id": number, "new": number is not None})
     elif number is None:
-        print("this report is there already")
+        print("this report was imported before")
     else:
-        print(f"kept as report {number}")
+        print(f"imported as report {number}")
 
 
 @reports_app.command("send")
 def send(
     context: typer.Context,
     now: Annotated[
-        bool, typer.Option("--now", help="Report on the intervals that are still open, too.")
+        bool, typer.Option("--now", help="Also report on intervals that have not ended.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send the reports that are due; a running server does it by itself.
+    """Send the reports that are due. A running server does this by itself.
 
-    Exit status: 0 done, also if there was none; 2 wrong usage.
+    Exit status: 0 done, also if none was due; 2 wrong usage.
     """
     from zajil.operations.dmarc_reports import send_reports
 
-    with opened_store(context) as store:
-        sent = send_reports(store, _surroundings(context), at_once=now)
+    with open_operations(context) as operations:
+        sent = operations.run_started(send_reports, read_configuration(context), at_once=now)
     if as_json:
         found = [
             {
@@ -156,14 +158,11 @@ def send(
     for one in sent:
         print(printable(f"{one.domain}: {one.outcome}"))
     if not sent:
-        print("nothing is due" if now else "nothing is due; --now ends the open intervals")
-
-
-def _surroundings(context: typer.Context) -> ReportSurroundings:
-    from zajil.net.system import SystemClock, system_random
-    from zajil.operations.dmarc_reports import ReportSurroundings
-
-    return ReportSurroundings(read_configuration(context), SystemClock(), system_random)
+        print(
+            "nothing is due"
+            if now
+            else "nothing is due; --now also reports on intervals that have not ended"
+        )
 
 
 def _source_dict(source: SourceSummary, new_since_ms: int) -> dict[str, Any]:

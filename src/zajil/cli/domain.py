@@ -1,4 +1,4 @@
-"""``zajil domain``: the domains this server is home to."""
+"""``zajil domain``: the domains of this server."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from zajil.cli.configured import opened_store, read_configuration
+from zajil.cli.configured import open_operations, opened_store, read_configuration
 from zajil.cli.output import AsJson, print_json, print_table, spell_time
 
 domain_app = typer.Typer(
-    name="domain", help="The domains this server accepts mail for.", no_args_is_help=True
+    name="domain", help="Domains that this server accepts mail for.", no_args_is_help=True
 )
 
-Domain = Annotated[str, typer.Argument(help="In any form: زاجل.مصر or xn--mgbkq8e.xn--wgbh1c.")]
+Domain = Annotated[
+    str, typer.Argument(help="Unicode or ASCII form: زاجل.مصر or xn--mgbkq8e.xn--wgbh1c.")
+]
 
 
 @domain_app.command("add")
@@ -22,51 +24,51 @@ def add(
     domain: Domain,
     postmaster: Annotated[
         str | None,
-        typer.Option(
-            help="Address that gets the mail of postmaster@ and abuse@; default: the first admin."
-        ),
+        typer.Option(help="Target of postmaster@ and abuse@. Default: the first administrator."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a domain ours, also while the server runs.
+    """Add a domain and create its DKIM keys. The server may be running.
 
-    Exit status: 0 done, 1 it is ours already, 2 wrong usage.
+    Exit status: 0 done, 1 the domain exists, 2 wrong usage.
     """
     from zajil.core.address import parse_address
-    from zajil.net.system import SystemClock
     from zajil.operations.domains import add_domain
 
     target = parse_address(postmaster) if postmaster else None
     keys = read_configuration(context).keys
-    with opened_store(context) as store:
-        name = add_domain(store, domain, target, SystemClock().now_ms(), keys)
+    with open_operations(context) as operations:
+        name = operations.run(add_domain, domain, target, keys)
     if as_json:
         print_json({"domain": name})
     else:
-        print(f"added {name}; see `zajil dns records {domain}` for what to publish")
+        print(f"added {name}; `zajil dns records {domain}` prints the DNS records to publish")
 
 
 @domain_app.command("remove")
 def remove(context: typer.Context, domain: Domain) -> None:
-    """Stop being home to a domain; its accounts and aliases must be gone.
+    """Remove a domain. Its accounts and aliases must be removed first.
 
-    Exit status: 0 done, 1 it is not ours or somebody still lives in it, 2 wrong usage.
+    Exit status: 0 done, 1 unknown domain, or it still has accounts or aliases, 2 wrong usage.
     """
     from zajil.operations.domains import remove_domain
 
-    with opened_store(context) as store:
-        name = remove_domain(store, domain)
+    with open_operations(context) as operations:
+        name = operations.run(remove_domain, domain)
     print(f"removed {name}")
 
 
 @domain_app.command("list")
 def show(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the domains."""
+    """List the domains.
+
+    Exit status: 0 done, 2 wrong usage.
+    """
     from zajil.core.domain import to_unicode
-    from zajil.operations.domains import show_domains
+    from zajil.store.people.domains import list_domains
 
     with opened_store(context) as store:
-        rows = show_domains(store)
+        rows = store.read_now(list_domains)
     if as_json:
         print_json(
             {

@@ -1,16 +1,21 @@
-"""``zajil journey``: where a mail is, and how it got there."""
+"""``zajil journey``: what happened to a mail, and where it is now."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zajil.cli.configured import opened_store
-from zajil.cli.errors import WrongUsage
-from zajil.cli.output import AsJson, print_json, print_table, printable, spell_time
+from zajil.cli.output import (
+    AsJson,
+    Since,
+    parse_since,
+    print_json,
+    print_table,
+    printable,
+    spell_time,
+)
 
 if TYPE_CHECKING:
     from zajil.tracking.journey import Journey
@@ -24,16 +29,19 @@ journey_app = typer.Typer(
 def show(
     context: typer.Context,
     mail_id: Annotated[
-        str, typer.Argument(help="Our id: from Received, the 250, or `zajil journey find`.")
+        str,
+        typer.Argument(
+            help="Id of the mail: in our Received field, our 250 reply, or `zajil journey find`."
+        ),
     ],
     details: Annotated[
-        bool, typer.Option("--details", help="With DNS answers and SMTP dialogues.")
+        bool, typer.Option("--details", help="Also print DNS answers and SMTP dialogues.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell the whole way of one mail.
+    """Show everything that happened to a mail.
 
-    Exit status: 0 done, 1 the id is unknown, 2 wrong usage.
+    Exit status: 0 done, 1 unknown id, 2 wrong usage.
     """
     from zajil.core.ids import MailId
     from zajil.operations.journey import get_journey, show_journey
@@ -51,30 +59,31 @@ def find(
     context: typer.Context,
     to: Annotated[
         str | None,
-        typer.Option(help="Address of a recipient or of the alias that was named, or a piece."),
+        typer.Option(
+            help="Address of a recipient or of the alias it was sent to, or a part of it."
+        ),
     ] = None,
     sender: Annotated[
-        str | None, typer.Option("--from", help="Address of the sender, or a piece of it.")
+        str | None, typer.Option("--from", help="Address of the sender, or a part of it.")
     ] = None,
-    message_id: Annotated[str | None, typer.Option(help="The Message-ID field.")] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(help="Not older than: 2h, 3d, or a time like 2026-11-23T18:00 (UTC)."),
-    ] = None,
+    message_id: Annotated[str | None, typer.Option(help="Content of the Message-ID field.")] = None,
+    since: Since = None,
     refused: Annotated[
-        bool, typer.Option("--refused", help="Only mails refused as a whole or for a recipient.")
+        bool,
+        typer.Option(
+            "--refused", help="Only mail that was refused, as a whole or for a recipient."
+        ),
     ] = False,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of mails.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Search mails, newest first; refused ones too.
+    """Find mail, newest first, including refused mail.
 
-    Exit status: 0 done, also when none was found, 2 wrong usage.
+    Exit status: 0 done, also if none was found, 2 wrong usage.
     """
-    from zajil.net.system import SystemClock
     from zajil.operations.journey import find_mails
 
-    since_ms = _parse_since(since, SystemClock().now_ms()) if since else None
+    since_ms = parse_since(since)
     with opened_store(context) as store:
         found = store.read_now(
             lambda conn: find_mails(
@@ -110,22 +119,19 @@ def sessions(
     context: typer.Context,
     text: Annotated[
         str | None,
-        typer.Argument(help="A piece of the address, the login name, or of what happened."),
+        typer.Argument(help="Part of the address, of the login name, or of what happened."),
     ] = None,
-    since: Annotated[
-        str | None, typer.Option(help="Not older than: 2h, 3d, or a time like 2026-11-23T18:00.")
-    ] = None,
+    since: Since = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of sessions.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """List sessions without a mail, newest first: failed log-ins, refused connections.
+    """List failed log-ins, refused commands and refused connections, newest first.
 
-    Exit status: 0 done, also when none was found, 2 wrong usage.
+    Exit status: 0 done, also if none was found, 2 wrong usage.
     """
-    from zajil.net.system import SystemClock
     from zajil.operations.journey import find_sessions
 
-    since_ms = _parse_since(since, SystemClock().now_ms()) if since else 0
+    since_ms = parse_since(since) or 0
     with opened_store(context) as store:
         found = store.read_now(
             lambda conn: find_sessions(conn, text=text, since_ms=since_ms, limit=limit)
@@ -169,21 +175,3 @@ def _print_journey(journey: Journey, details: bool) -> None:
 def _shorten(names: list[str]) -> str:
     rest = f" and {len(names) - 1} more" if len(names) > 1 else ""
     return f"{names[0] if names else '-'}{rest}"
-
-
-def _parse_since(text: str, now_ms: int) -> int:
-    from zajil.core.units import parse_duration
-
-    if re.fullmatch(r"[0-9]+ ?[a-z]+", text):
-        try:
-            return now_ms - parse_duration(text)
-        except ValueError as error:
-            raise WrongUsage(f"--since: {error}") from None
-    try:
-        at = datetime.fromisoformat(text)
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return int(at.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise WrongUsage(
-            f"--since: {text!r} is neither like 2h nor like 2026-11-23T18:00"
-        ) from None

@@ -13,6 +13,7 @@ import typer
 from zajil.cli.account import account_app
 from zajil.cli.alias import alias_app
 from zajil.cli.arc import arc_app
+from zajil.cli.audit import audit
 from zajil.cli.check import check_app
 from zajil.cli.config import config_app
 from zajil.cli.configured import ConfigOption, Root, SetOption
@@ -65,6 +66,7 @@ def root(
 app.command("setup")(setup)
 app.command("serve")(serve)
 app.command("lab")(lab)
+app.command("audit")(audit)
 for _group in (
     domain_app,
     account_app,

@@ -1,4 +1,4 @@
-"""``zajil message``: what was written, as we keep it."""
+"""``zajil message``: the bytes of a mail."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ message_app = typer.Typer(name="message", help="The bytes of a message.", no_arg
 @message_app.command("export")
 def export(
     context: typer.Context,
-    mail_id: Annotated[str, typer.Argument(help="As `zajil journey find` prints it.")],
+    mail_id: Annotated[
+        str, typer.Argument(metavar="MAIL_ID", help="As printed by `zajil journey find`.")
+    ],
 ) -> None:
-    """Write the bytes of a mail to stdout, as long as the queue or a mailbox holds a copy.
+    """Write a mail to standard output, if the queue or a mailbox still has a copy of it.
 
-    Exit status: 0 done, 1 the id is unknown or no copy is left, 2 wrong usage.
+    Exit status: 0 done, 1 unknown id, or no copy is left, 2 wrong usage.
     """
     from zajil.core.ids import MailId
-    from zajil.operations.message import export_message
+    from zajil.operations.journey import read_message
 
     with opened_store(context) as store:
-        message = export_message(store, MailId(mail_id))
+        message = store.read_now(lambda conn: read_message(store, conn, MailId(mail_id)))
     sys.stdout.buffer.write(message)
     sys.stdout.buffer.flush()

@@ -1,8 +1,7 @@
-"""``zajil queue``: what waits for delivery, and what an operator does about it."""
+"""``zajil queue``: mail that waits for delivery."""
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,44 +9,86 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from zajil.cli.configured import opened_store
+from zajil.cli.configured import open_operations, opened_store
 from zajil.cli.errors import WrongUsage
-from zajil.cli.output import AsJson, print_json, print_table, spell_age, spell_size, spell_time
+from zajil.cli.output import (
+    AsJson,
+    duration_ms,
+    print_json,
+    print_table,
+    spell_age,
+    spell_size,
+    spell_time,
+)
 
 if TYPE_CHECKING:
     from zajil.store.queue.queue_admin import QueueQuery
 
-queue_app = typer.Typer(name="queue", help="Mails that wait for delivery.", no_args_is_help=True)
+queue_app = typer.Typer(name="queue", help="Mail that waits for delivery.", no_args_is_help=True)
 
 MailIds = Annotated[
     list[str] | None,
-    typer.Argument(help="Mail ids, as `zajil queue list` prints them.", show_default=False),
+    typer.Argument(help="Mail ids, as printed by `zajil queue list`.", show_default=False),
 ]
-Why = Annotated[str, typer.Option("--reason", help="Kept in the journey of each mail.")]
-All = Annotated[bool, typer.Option("--all", help="The whole queue.")]
+Why = Annotated[str, typer.Option("--reason", help="Shown in the journey of each mail.")]
+All = Annotated[bool, typer.Option("--all", help="Select the whole queue.")]
 Sender = Annotated[
     str | None,
-    typer.Option(help="Only mail of this sender: an address, a domain, or <> for bounces."),
+    typer.Option(help="Select mail of this sender: an address, a domain, or <> for bounces."),
 ]
 Recipient = Annotated[
-    str | None, typer.Option(help="Only copies for this recipient: an address or a domain.")
+    str | None, typer.Option(help="Select recipients with this address or domain.")
 ]
 NextHop = Annotated[
     str | None,
-    typer.Option("--next-hop", "--domain", help="Only copies that go to this domain."),
+    typer.Option("--next-hop", "--domain", help="Select recipients that go to this domain."),
 ]
 State = Annotated[
-    str | None, typer.Option(metavar="waiting|held", help="Only copies in this state.")
+    str | None, typer.Option(metavar="waiting|held", help="Select recipients in this state.")
 ]
 OlderThan = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="Only mail accepted before: 2h, 3d.")
+    str | None,
+    typer.Option(metavar="DURATION", help="Select mail accepted longer ago, e.g. 2h or 3d."),
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Filter:
+    """What was given by options; ``None`` selects everything."""
+
+    sender: str | None
+    recipient: str | None
+    next_hop: str | None
+    state: str | None
+    older_than: str | None
+    mail_id: str | None = None
+
+    def __bool__(self) -> bool:
+        given = (self.sender, self.recipient, self.next_hop, self.state, self.older_than)
+        return any(one is not None for one in given)
+
+    def query(self, now_ms: int, limit: int = 1000) -> QueueQuery:
+        from zajil.core.service import QUEUED, RecipientState
+        from zajil.operations.queue import make_query
+
+        if self.state not in (None, *QUEUED):
+            raise WrongUsage(f"--state: {self.state!r} is neither waiting nor held")
+        age_ms = None if self.older_than is None else duration_ms(self.older_than, "--older-than")
+        return make_query(
+            sender=self.sender,
+            recipient=self.recipient,
+            next_hop=self.next_hop,
+            state=None if self.state is None else RecipientState(self.state),
+            before_ms=None if age_ms is None else now_ms - age_ms,
+            mail_id=self.mail_id,
+            limit=limit,
+        )
 
 
 @queue_app.command("list")
 def show(
     context: typer.Context,
-    mail_id: Annotated[str | None, typer.Option(help="Only this mail.")] = None,
+    mail_id: Annotated[str | None, typer.Option(help="Select this mail.")] = None,
     sender: Sender = None,
     recipient: Recipient = None,
     next_hop: NextHop = None,
@@ -56,17 +97,25 @@ def show(
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
-    """List the recipients that wait, the soonest due first.
+    """List the queue, one row per recipient, the next due first.
 
-    Exit status: 0 done, also when none waits, 2 wrong usage.
+    Exit status: 0 done, also if the queue is empty, 2 wrong usage.
     """
     from zajil.net.system import SystemClock
     from zajil.operations.queue import show_queue
 
+    chosen = _Filter(
+        sender=sender,
+        recipient=recipient,
+        next_hop=next_hop,
+        state=state,
+        older_than=older_than,
+        mail_id=mail_id,
+    )
     now_ms = SystemClock().now_ms()
-    query = _query(now_ms, mail_id, sender, recipient, next_hop, state, older_than, limit)
+    query = chosen.query(now_ms, limit)
     with opened_store(context) as store:
-        queue = show_queue(store, query, now_ms)
+        queue = store.read_now(lambda conn: show_queue(conn, query, now_ms))
     if as_json:
         print_json(queue)
         return
@@ -88,99 +137,69 @@ def show(
         ],
     )
     if queue["more"]:
-        print(f"There are more; --limit allows more than {limit}.", file=sys.stderr)
+        print(f"There are more than {limit} rows; raise --limit to see them.", file=sys.stderr)
 
 
-@queue_app.command("hold")
-def hold(
-    context: typer.Context,
-    mail_ids: MailIds = None,
-    every: All = False,
-    sender: Sender = None,
-    recipient: Recipient = None,
-    next_hop: NextHop = None,
-    state: State = None,
-    older_than: OlderThan = None,
-    reason: Why = "",
-    as_json: AsJson = False,
-) -> None:
-    """Stop delivery of mails until `zajil queue release`.
+_HOLD = """Hold mail: do not deliver it until `zajil queue release`.
 
-    Name mails, or say which by options; all that is said must match.
+    Select mail by id, by options, or both: what is given must match.
 
-    Exit status: 0 all held, 1 some id is not in the queue (the others are held), 2 wrong usage.
+    Exit status: 0 done, 1 an id is not in the queue (the others were held), 2 wrong usage.
     """
-    order = _Order("hold", mail_ids or [], every, reason, as_json)
-    _act(context, order, sender, recipient, next_hop, state, older_than)
+_RELEASE = """Release held mail: deliver it now, or at its requested release time.
 
+    Select mail by id, by options, or both: what is given must match.
 
-@queue_app.command("release")
-def release(
-    context: typer.Context,
-    mail_ids: MailIds = None,
-    every: All = False,
-    sender: Sender = None,
-    recipient: Recipient = None,
-    next_hop: NextHop = None,
-    state: State = None,
-    older_than: OlderThan = None,
-    reason: Why = "",
-    as_json: AsJson = False,
-) -> None:
-    """Deliver held mails now; what its writer wants delivered later, then.
-
-    Name mails, or say which by options; all that is said must match.
-
-    Exit status: 0 all released, 1 some id is not held (the others are released), 2 wrong usage.
+    Exit status: 0 done, 1 an id is not held (the others were released), 2 wrong usage.
     """
-    order = _Order("release", mail_ids or [], every, reason, as_json)
-    _act(context, order, sender, recipient, next_hop, state, older_than)
+_RETRY = """Retry deferred mail now, ignoring the schedule and any requested release time.
 
+    Select mail by id, by options, or both: what is given must match.
 
-@queue_app.command("retry")
-def retry(
-    context: typer.Context,
-    mail_ids: MailIds = None,
-    every: All = False,
-    sender: Sender = None,
-    recipient: Recipient = None,
-    next_hop: NextHop = None,
-    state: State = None,
-    older_than: OlderThan = None,
-    reason: Why = "",
-    as_json: AsJson = False,
-) -> None:
-    """Try waiting mails now, whenever their next try is due, or their writer wants it.
-
-    Name mails, or say which by options; all that is said must match.
-
-    Exit status: 0 all are tried, 1 some id is not waiting (the others are tried), 2 wrong usage.
+    Exit status: 0 done, 1 an id is not waiting (the others are retried), 2 wrong usage.
     """
-    order = _Order("retry", mail_ids or [], every, reason, as_json)
-    _act(context, order, sender, recipient, next_hop, state, older_than)
+_EXPIRE = """Give up mail: return it to its senders with a delivery status notification.
 
+    Select mail by id, by options, or both: what is given must match.
 
-@queue_app.command("expire")
-def expire(
-    context: typer.Context,
-    mail_ids: MailIds = None,
-    every: All = False,
-    sender: Sender = None,
-    recipient: Recipient = None,
-    next_hop: NextHop = None,
-    state: State = None,
-    older_than: OlderThan = None,
-    reason: Why = "",
-    as_json: AsJson = False,
-) -> None:
-    """Give mails up: their senders get a delivery status notification.
-
-    Name mails, or say which by options; all that is said must match.
-
-    Exit status: 0 all given up, 1 some id is not in the queue (the others are), 2 wrong usage.
+    Exit status: 0 done, 1 an id is not in the queue (the others were given up), 2 wrong usage.
     """
-    order = _Order("expire", mail_ids or [], every, reason, as_json)
-    _act(context, order, sender, recipient, next_hop, state, older_than)
+
+
+def _add_command(action: str, text: str) -> None:
+    """Add a command that changes the selected mail."""
+
+    def command(
+        context: typer.Context,
+        mail_ids: MailIds = None,
+        every: All = False,
+        sender: Sender = None,
+        recipient: Recipient = None,
+        next_hop: NextHop = None,
+        state: State = None,
+        older_than: OlderThan = None,
+        reason: Why = "",
+        as_json: AsJson = False,
+    ) -> None:
+        chosen = _Filter(
+            sender=sender,
+            recipient=recipient,
+            next_hop=next_hop,
+            state=state,
+            older_than=older_than,
+        )
+        _act(context, _Order(action, mail_ids or [], every, reason, as_json), chosen)
+
+    queue_app.command(action, help=text)(command)
+
+
+for _action, _text in (
+    ("hold", _HOLD),
+    ("release", _RELEASE),
+    ("retry", _RETRY),
+    ("expire", _EXPIRE),
+):
+    _add_command(_action, _text)
 
 
 @queue_app.command("delete")
@@ -194,24 +213,27 @@ def delete(
     state: State = None,
     older_than: OlderThan = None,
     reason: Why = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove mails from the queue; their senders are not told.
+    """Delete mail from the queue without notifying its senders. This cannot be undone.
 
-    Name mails, or say which by options; all that is said must match. `zajil queue expire` tells
-    the senders.
+    Select mail by id, by options, or both: what is given must match. `zajil queue expire` returns
+    mail to its senders instead.
 
-    Exit status: 0 all removed, 1 some id is not in the queue (the others are), 2 wrong usage.
+    Exit status: 0 done, 1 an id is not in the queue (the others were deleted), 2 wrong usage.
     """
+    chosen = _Filter(
+        sender=sender, recipient=recipient, next_hop=next_hop, state=state, older_than=older_than
+    )
     order = _Order("delete", mail_ids or [], every, reason, as_json, asks=not yes)
-    _act(context, order, sender, recipient, next_hop, state, older_than)
+    _act(context, order, chosen)
 
 
 _DONE = {
     "hold": "held",
     "release": "released",
-    "retry": "trying",
+    "retry": "retrying",
     "expire": "gave up",
     "delete": "deleted",
 }
@@ -227,42 +249,30 @@ class _Order:
     asks: bool = False
 
 
-def _act(
-    context: typer.Context,
-    order: _Order,
-    sender: str | None,
-    recipient: str | None,
-    next_hop: str | None,
-    state: str | None,
-    older_than: str | None,
-) -> None:
+def _act(context: typer.Context, order: _Order, chosen: _Filter) -> None:
     from zajil.net.system import SystemClock
     from zajil.operations.queue import QueueAction, act_on_queue, find_mails
 
-    now_ms, action = SystemClock().now_ms(), QueueAction(order.action)
-    query = _query(now_ms, None, sender, recipient, next_hop, state, older_than)
-    filtered = any(one is not None for one in (sender, recipient, next_hop, state, older_than))
-    if not (order.mail_ids or order.every or filtered):
-        raise WrongUsage("name mails, or say which by --all, --sender, --next-hop and the like")
-    if order.every and (order.mail_ids or filtered):
-        raise WrongUsage("--all goes with no mail id and no other choice")
-    with opened_store(context) as store:
-        chosen: list[str] = list(order.mail_ids)
-        if not order.mail_ids or filtered:
-            found = find_mails(store, action, query)
+    query, action = chosen.query(SystemClock().now_ms()), QueueAction(order.action)
+    if not (order.mail_ids or order.every or chosen):
+        raise WrongUsage("select mail by id, or by --all, --sender, --next-hop and so on")
+    if order.every and (order.mail_ids or chosen):
+        raise WrongUsage("--all cannot be combined with mail ids or other options that select")
+    with open_operations(context) as operations:
+        selected: list[str] = list(order.mail_ids)
+        if not order.mail_ids or chosen:
+            found = operations.read(lambda conn: find_mails(conn, action, query))
             named = set(order.mail_ids)
-            chosen = [one for one in found if not named or one in named]
-        if order.asks and chosen:
-            _confirm(len(chosen))
-        done = act_on_queue(
-            store,
+            selected = [one for one in found if not named or one in named]
+        if order.asks and selected:
+            _confirm(len(selected))
+        done = operations.run(
+            act_on_queue,
             action,
-            chosen,
-            who=operator_name(),
+            selected,
             reason=order.reason,
-            now_ms=now_ms,
             only=query,
-            tell=_tell_progress,
+            progress=_print_progress,
         )
     _report(order, done)
 
@@ -277,58 +287,19 @@ def _report(order: _Order, done: Sequence[str]) -> NoReturn:
         for mail_id in done:
             print(f"{verb} {mail_id}")
         for name in unknown:
-            print(f"nothing to {order.action} of {name}; see `zajil queue list`", file=sys.stderr)
+            print(f"cannot {order.action} {name}; see `zajil queue list`", file=sys.stderr)
     raise typer.Exit(1 if unknown else 0)
-
-
-def _query(
-    now_ms: int,
-    mail_id: str | None,
-    sender: str | None,
-    recipient: str | None,
-    next_hop: str | None,
-    state: str | None,
-    older_than: str | None,
-    limit: int = 1000,
-) -> QueueQuery:
-    from zajil.core.service import QUEUED, RecipientState
-    from zajil.core.units import parse_duration
-    from zajil.operations.queue import make_query
-
-    if state not in (None, *QUEUED):
-        raise WrongUsage(f"--state: {state!r} is neither waiting nor held")
-    try:
-        before_ms = None if older_than is None else now_ms - parse_duration(older_than)
-    except ValueError as error:
-        raise WrongUsage(f"--older-than: {error}") from None
-    return make_query(
-        sender=sender,
-        recipient=recipient,
-        next_hop=next_hop,
-        state=None if state is None else RecipientState(state),
-        before_ms=before_ms,
-        mail_id=mail_id,
-        limit=limit,
-    )
 
 
 def _confirm(count: int) -> None:
     what = "1 mail" if count == 1 else f"{count} mails"
     if not sys.stdin.isatty():
-        raise WrongUsage(f"{what} would be gone, and no sender would be told; say --yes")
-    typer.confirm(f"Delete {what} from the queue, and tell no sender?", abort=True, err=True)
+        raise WrongUsage(f"this deletes {what} without notice to the senders; confirm with --yes")
+    typer.confirm(f"Delete {what} without notice to the senders?", abort=True, err=True)
 
 
-def _tell_progress(done: int, of: int) -> None:
+def _print_progress(done: int, total: int) -> None:
     from zajil.operations.queue import PORTION
 
-    if of > PORTION:
-        print(f"{done} of {of} mails", file=sys.stderr)
-
-
-def operator_name() -> str:
-    """Who runs the command, for the journey."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "operator"
+    if total > PORTION:
+        print(f"{done} of {total} mails", file=sys.stderr)

@@ -186,7 +186,9 @@ class DnsOptions(Options):
 class TrackingOptions(Options):
     """``[tracking]``: the journey."""
 
-    retention_ms: Duration = Field(parse_duration("30d"), description="Events are kept this long.")
+    retention_ms: Duration = Field(
+        parse_duration("30d"), description="How long to keep journeys and the audit trail."
+    )
 
 
 class LogOptions(Options):

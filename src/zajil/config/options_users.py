@@ -37,7 +37,7 @@ class SubmitOptions(Options):
         ge=0,
         description="Recipients elsewhere that an account never wrote to before, in one hour of "
         "the clock. With more than this, and more than three times what is usual for it on a day, "
-        "its mail to other servers is held until `zajil account unhold`. 0: no limit.",
+        "its mail to other servers is held until `zajil account release`. 0: no limit.",
     )
     strangers_per_day: int = Field(500, ge=0, description="The same in one day (UTC). 0: no limit.")
     hide_client: bool = Field(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from zajil.core.domain import BadDomain, to_ascii, to_unicode
@@ -112,3 +113,15 @@ def parse_address(text: str) -> Address:
         return Address(local, to_ascii(domain))
     except BadDomain as error:
         raise BadAddress(str(error)) from None
+
+
+def parse_addresses(texts: Iterable[str]) -> tuple[Address, ...]:
+    """Parse several addresses; of those with the same key only the first is kept.
+
+    Raises:
+        BadAddress: as ``parse_address``.
+    """
+    by_key: dict[str, Address] = {}
+    for one in map(parse_address, texts):
+        by_key.setdefault(one.key, one)
+    return tuple(by_key.values())

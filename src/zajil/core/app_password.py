@@ -67,7 +67,7 @@ def make_app_password(random: Callable[[int], bytes]) -> AppPassword:
     Args:
         random: gives that many bytes nobody can guess.
     """
-    return AppPassword(_grouped(generate_messages(GROUP * _GROUPS, random)))
+    return AppPassword(_grouped(generate_characters(GROUP * _GROUPS, random)))
 
 
 def read_app_password(typed: str) -> AppPassword | None:
@@ -79,8 +79,8 @@ def read_app_password(typed: str) -> AppPassword | None:
     return AppPassword(_grouped(letters)) if _TYPED.match(letters) else None
 
 
-def generate_messages(count: int, random: Callable[[int], bytes]) -> str:
-    """Give letters and digits of ``ALPHABET``, each as likely as any other."""
+def generate_characters(count: int, random: Callable[[int], bytes]) -> str:
+    """Return random characters of ``ALPHABET``, each equally likely."""
     letters = ""
     while len(letters) < count:
         # Bytes past the last whole multiple are thrown away, so that no letter comes more often.

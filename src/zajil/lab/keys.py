@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from zajil.config.options import Configuration
 from zajil.keys.record import record_value, zone_text
-from zajil.operations.open import open_admin_store
+from zajil.operations.run import open_admin_store
 from zajil.store.people.dkim_keys import NoSuchKey, get_dkim_key
 
 R = TypeVar("R")

@@ -8,10 +8,10 @@ from contextlib import suppress
 from zajil.config.options import Configuration
 from zajil.lab.domains import DomainPlan
 from zajil.net.system import SystemClock
+from zajil.operations.credentials import hash_password
 from zajil.operations.dkim_keys import make_missing_keys
 from zajil.operations.domains import add_domain
-from zajil.operations.open import open_admin_store
-from zajil.operations.password import hash_password
+from zajil.operations.run import open_runner
 from zajil.operations.store import bring_up_to_date, make_store
 from zajil.store.engine.errors import StoreExists
 from zajil.store.people.accounts import NewAccount, create_account, list_accounts
@@ -37,11 +37,12 @@ def make_people(
         make_store(configuration)
     bring_up_to_date(configuration, clock)  # a lab that an older version made
     hashes: dict[str, str] = {}
-    with open_admin_store(configuration) as store:
+    with open_runner(configuration) as runner:
+        store = runner.store
         if not store.read_now(lambda conn: is_domain(conn, plan.ascii_domain)):
             postmaster = plan.accounts[0].address
-            add_domain(store, plan.ascii_domain, postmaster, now_ms, configuration.keys)
-        make_missing_keys(store, configuration.keys, now_ms)  # of a lab from before there were any
+            runner.run(add_domain, plan.ascii_domain, postmaster, configuration.keys)
+        runner.run(make_missing_keys, configuration.keys)  # a lab of a version without keys
         there = {row.login for row in store.read_now(list_accounts)}
         for who in plan.accounts:
             if who.login in there:

@@ -29,7 +29,7 @@ from zajil.lab.server import DomainServer, ServerFailed
 from zajil.lab.state import TEMPORARY_PREFIX, LabInUse, locked_folder, remove_abandoned
 from zajil.lab.summary import print_summary
 from zajil.lab.web import LabWebServer, make_lab_web
-from zajil.operations.open import open_admin_store
+from zajil.operations.run import open_admin_store
 from zajil.store.engine.errors import StoreUnavailable
 
 

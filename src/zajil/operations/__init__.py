@@ -1,7 +1,7 @@
-"""Operations shared by web and command line, on the store itself: no running server is needed.
+"""Operations: everything that changes the server for an operator or a user.
 
-Reading order: ``open`` (a store for one command), ``names`` (what people type becomes names),
-``password``, ``dkim_keys``, ``domains``, ``accounts``, ``account_changes``, ``app_passwords``,
-``aliases``, ``reach``, ``delegations``, ``dns_advice``, ``zone_file``, ``setup`` (all of these for
-a new server), ``journey``, ``queue``.
+The web and the command line use the same ones. Reading order: ``context`` (what an operation gets,
+and how it records what it does), ``run`` (operations for the command line), ``credentials``,
+``accounts``, ``account_changes``, ``app_passwords``, ``aliases``, ``delegations``, ``dkim_keys``,
+``domains``, ``queue``, ``messages``, ``audit``, ``journey``, ``setup`` (a new server).
 """

@@ -1,84 +1,182 @@
-"""Changes of an account that is there: names, role, forwarding."""
+"""Changes of an existing account: names, role, forwarding, release from the outbound hold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from zajil.core.address import Address, parse_address
+from zajil.core.actor import Actor
+from zajil.core.address import Address, parse_addresses
+from zajil.core.errors import Refused
+from zajil.core.ids import MailId
 from zajil.core.login_name import parse_login
 from zajil.operations.accounts import find_account
-from zajil.store.engine.open import Store
+from zajil.operations.context import OperationContext, Recorded, require_admin, require_owner
+from zajil.store.engine.writer import Transaction
+from zajil.store.feedback.outbound_hold import ReleaseAccount, release_account
 from zajil.store.people.account_names import NewNames, NewProfile, rename_account, set_profile
 from zajil.store.people.accounts import AccountRow
 from zajil.store.people.forwarding import Forwarding, set_forwarding
+from zajil.tracking.audit import (
+    AccountProfileChanged,
+    AccountReleased,
+    AccountRenamed,
+    ForwardingChanged,
+)
 
 
-def rename(
-    store: Store,
+class NotHeld(Refused):
+    """The account is not held: there is nothing to release."""
+
+
+async def rename(
+    context: OperationContext,
+    actor: Actor,
     login_or_address: str,
     *,
-    address: Address | None,
-    login: str | None,
-    keeps_alias: bool,
+    address: Address | None = None,
+    login: str | None = None,
+    keeps_alias: bool = False,
 ) -> AccountRow:
-    """Give an account another address or log-in name; gives it as it is now.
+    """Change the address or the login name of an account; returns the account as it is now.
 
     Args:
-        store: where it is.
-        login_or_address: whose.
-        address: ``None``: it stays.
-        login: ``None``: it stays.
+        context: the store and what belongs to it.
+        actor: must be an administrator.
+        login_or_address: of the account.
+        address: ``None``: not changed.
+        login: ``None``: not changed.
         keeps_alias: the old address becomes an alias of the account.
 
     Raises:
-        BadLogin: not a login name.
+        NotAllowed: the actor is not an administrator.
+        BadLogin: ``login`` cannot be used.
         NoSuchAccount, AlreadyExists, NoSuchDomain, BadAlias, AliasLoop: as
             ``store.people.account_names.rename_account``.
     """
-    row = find_account(store, login_or_address)
-    names = NewNames(
-        row.account_id,
-        row.login if login is None else parse_login(login),
-        address or row.address,
-        keeps_alias,
-    )
-    store.write_now(rename_account, names)
-    return find_account(store, names.login)
+    require_admin(actor)
+    by, new_login = context.stamp(actor), None if login is None else parse_login(login)
+
+    def work(tx: Transaction) -> Recorded[AccountRow]:
+        row = find_account(tx, login_or_address)
+        names = NewNames(
+            row.account_id, new_login or row.login, address or row.address, keeps_alias
+        )
+        rename_account(tx, [names])
+        now = find_account(tx, names.login)
+        before, after = (f"{one.login} <{one.address.unicode}>" for one in (row, now))
+        return now, [AccountRenamed(*by, row.account_id, row.login, before, after)]
+
+    return await context.change(work)
 
 
-def change_profile(
-    store: Store, login_or_address: str, *, display_name: str | None, admin: bool | None
+async def change_profile(
+    context: OperationContext,
+    actor: Actor,
+    login_or_address: str,
+    *,
+    display_name: str | None = None,
+    admin: bool | None = None,
 ) -> AccountRow:
-    """Change the display name or the role of an account; gives it as it is now.
+    """Change the display name or the role of an account; returns the account as it is now.
 
     Raises:
-        NoSuchAccount: nobody has this login or address.
+        NotAllowed: the actor is not an administrator.
+        NoSuchAccount: there is no such account.
         LastAdmin: no other active account is an administrator.
     """
-    row = find_account(store, login_or_address)
-    store.write_now(set_profile, NewProfile(row.account_id, display_name, admin))
-    return find_account(store, row.login)
+    require_admin(actor)
+    by = context.stamp(actor)
+
+    def work(tx: Transaction) -> Recorded[AccountRow]:
+        row = find_account(tx, login_or_address)
+        set_profile(tx, [NewProfile(row.account_id, display_name, admin)])
+        now = find_account(tx, row.login)
+        event = AccountProfileChanged(*by, now.account_id, now.login, now.display_name, now.admin)
+        return now, [event]
+
+    return await context.change(work)
 
 
-def forward(
-    store: Store, login_or_address: str, targets: Sequence[str], *, keeps_copy: bool
+async def forward(
+    context: OperationContext,
+    actor: Actor,
+    login_or_address: str,
+    targets: Sequence[str],
+    *,
+    keeps_copy: bool,
 ) -> AccountRow:
-    """Forward the mail of an account; gives it as it is now.
+    """Set where the mail of an account is forwarded to; returns the account as it is now.
 
     Args:
-        store: where it is.
-        login_or_address: whose.
-        targets: addresses here or elsewhere; empty: its mail is not forwarded any more.
-        keeps_copy: what is forwarded stays in its mailboxes, too.
+        context: the store and what belongs to it.
+        actor: the owner of the account, or an administrator.
+        login_or_address: of the account.
+        targets: local or remote addresses; empty: turn forwarding off.
+        keeps_copy: forwarded mail is also kept in the account's mailboxes.
 
     Raises:
-        BadAddress, BadAlias: a target is not one address.
-        NoSuchAccount: nobody has this login or address.
-        AliasLoop: it would lead back to the account.
+        NotAllowed: neither the owner nor an administrator asks.
+        BadAddress, BadAlias: a target is not a single address.
+        NoSuchAccount: there is no such account.
+        AliasLoop: the mail would come back to the account.
     """
-    row = find_account(store, login_or_address)
-    first: dict[str, Address] = {}
-    for one in map(parse_address, targets):
-        first.setdefault(one.key, one)
-    store.write_now(set_forwarding, Forwarding(row.account_id, tuple(first.values()), keeps_copy))
-    return find_account(store, row.login)
+    by, parsed = context.stamp(actor), parse_addresses(targets)
+
+    def work(tx: Transaction) -> Recorded[AccountRow]:
+        row = find_account(tx, login_or_address)
+        require_owner(actor, row.account_id)
+        set_forwarding(tx, [Forwarding(row.account_id, parsed, keeps_copy)])
+        names = tuple(map(str, parsed))
+        event = ForwardingChanged(*by, row.account_id, row.login, names, keeps_copy)
+        return find_account(tx, row.login), [event]
+
+    return await context.change(work)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedAccount:
+    """An account that was released."""
+
+    row: AccountRow
+    mail_ids: tuple[MailId, ...]
+    """Its mails that were held."""
+
+
+async def release(
+    context: OperationContext,
+    actor: Actor,
+    login_or_address: str,
+    *,
+    exempt_ms: int,
+    discards: bool,
+) -> ReleasedAccount:
+    """Remove the outbound hold of an account, and send or drop its held mail.
+
+    Args:
+        context: the store and what belongs to it.
+        actor: must be an administrator.
+        login_or_address: of the account.
+        exempt_ms: how long the account is not held again.
+        discards: drop the held mail; its senders are not notified.
+
+    Raises:
+        NotAllowed: the actor is not an administrator.
+        NoSuchAccount: there is no such account.
+        NotHeld: it is not held.
+    """
+    require_admin(actor)
+    by, now_ms = context.stamp(actor), context.clock.now_ms()
+
+    def work(tx: Transaction) -> Recorded[ReleasedAccount]:
+        row = find_account(tx, login_or_address)
+        order = ReleaseAccount(row.account_id, actor.name, now_ms, exempt_ms, discards)
+        (mail_ids,) = release_account(tx, [order])
+        if mail_ids is None:
+            raise NotHeld(f"the account {row.login} is not held")
+        event = AccountReleased(
+            *by, row.account_id, row.login, len(mail_ids), discards, now_ms + exempt_ms
+        )
+        return ReleasedAccount(row, mail_ids), [event]
+
+    return await context.change(work)

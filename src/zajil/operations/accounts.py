@@ -1,17 +1,21 @@
-"""Accounts of this server."""
+"""Accounts: create, list, show, suspend, remove, and their passwords."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
+from zajil.accept.outbound_hold import count
+from zajil.core.actor import Actor
 from zajil.core.address import Address
-from zajil.core.clock import Random
 from zajil.core.ids import AccountId
 from zajil.core.login_name import parse_login
-from zajil.operations.names import choose_login
-from zajil.operations.password import generate_password, hash_password
-from zajil.store.engine.open import Store
+from zajil.operations.context import OperationContext, Recorded, require_admin, require_owner
+from zajil.operations.credentials import choose_login, generate_password, hash_password
 from zajil.store.engine.reader import Snapshot
+from zajil.store.engine.writer import Transaction
+from zajil.store.feedback.outbound_hold import held_mails, load_strangers
+from zajil.store.feedback.send_counts import load_send_counts
 from zajil.store.mail.mail_sizes import MailSize, load_mail_sizes
 from zajil.store.people.accounts import (
     AccountRow,
@@ -19,6 +23,7 @@ from zajil.store.people.accounts import (
     NewActive,
     NewPassword,
     NoSuchAccount,
+    addresses_of,
     create_account,
     delete_account,
     find_by_login,
@@ -26,149 +31,247 @@ from zajil.store.people.accounts import (
     set_active,
     set_password,
 )
+from zajil.store.people.aliases import aliases_to
+from zajil.store.people.app_passwords import AppPasswordRow, list_app_passwords
+from zajil.store.people.delegations import delegated_to, delegates_of
 from zajil.store.people.last_logins import LastLogin, load_last_logins
+from zajil.tracking.audit import (
+    AccountCreated,
+    AccountRemoved,
+    AccountResumed,
+    AccountSuspended,
+    PasswordChanged,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class AddedAccount:
-    """An account that is there now."""
+    """An account that was created."""
 
     account_id: AccountId
     address: Address
     login: str
     password: str | None
-    """The one we made up; ``None``: it was given."""
+    """The password that was generated; ``None``: the caller chose one."""
 
 
-def add_account(
-    store: Store,
+async def add_account(
+    context: OperationContext,
+    actor: Actor,
     address: Address,
     *,
-    login: str | None,
-    password: str | None,
-    display_name: str,
-    admin: bool,
-    now_ms: int,
-    random: Random,
+    login: str | None = None,
+    password: str | None = None,
+    display_name: str = "",
+    admin: bool = False,
 ) -> AddedAccount:
-    """Make an account.
+    """Create an account with its mailboxes.
 
     Args:
-        store: it is made here.
-        address: in a domain of ours.
-        login: ``None``: one is made from the address.
-        password: ``None``: one is made up and given back.
-        display_name: the name that stands before the address in From; may be empty.
-        admin: sees the whole server, not only its own mail.
-        now_ms: the time.
-        random: for the password.
+        context: the store and what belongs to it.
+        actor: must be an administrator.
+        address: in a domain of this server.
+        login: ``None``: derived from the address.
+        password: ``None``: one is generated and returned.
+        display_name: shown before the address in From; may be empty.
+        admin: the account may change the whole server.
 
     Raises:
-        BadLogin, BadPassword: what was given is not usable.
+        NotAllowed: the actor is not an administrator.
+        BadLogin, BadPassword: the login name or the password cannot be used.
         AlreadyExists, NoSuchDomain: as ``store.people.accounts.create_account``.
     """
+    require_admin(actor)
     if login is None:
-        login = choose_login(
-            address.local_part,
-            lambda name: store.read_now(lambda conn: find_by_login(conn, name)) is not None,
-        )
-    made_up = None if password is not None else generate_password(random)
+        login = await context.read(partial(_free_login, local_part=address.local_part))
+    generated = None if password is not None else generate_password(context.random)
+    chosen = generated or password or ""
+    by = context.stamp(actor)
     new = NewAccount(
         login=parse_login(login),
         address=address,
         display_name=display_name,
-        password_hash=hash_password(made_up or password or ""),
+        password_hash=await context.compute(lambda: hash_password(chosen)),
         admin=admin,
-        created_ms=now_ms,
+        created_ms=context.clock.now_ms(),
     )
-    account_id = store.write_now(create_account, new)
-    return AddedAccount(account_id, address, new.login, made_up)
+
+    def work(tx: Transaction) -> Recorded[AccountId]:
+        (account_id,) = create_account(tx, [new])
+        return account_id, [AccountCreated(*by, account_id, new.login, str(address), admin)]
+
+    account_id = await context.change(work)
+    return AddedAccount(account_id, address, new.login, generated)
 
 
-def find_account(store: Store, login_or_address: str) -> AccountRow:
-    """Give the account that is meant.
+def _free_login(conn: Snapshot, local_part: str) -> str:
+    return choose_login(local_part, lambda name: find_by_login(conn, name) is not None)
+
+
+def find_account(conn: Snapshot, login_or_address: str) -> AccountRow:
+    """Return the account with a login name or address.
 
     Raises:
-        NoSuchAccount: nobody has this login or address.
+        NoSuchAccount: there is none.
     """
-    row = store.read_now(lambda conn: find_by_login(conn, login_or_address))
+    row = find_by_login(conn, login_or_address)
     if row is None:
         raise NoSuchAccount(f"there is no account {login_or_address}; see `zajil account list`")
     return row
 
 
-def change_password(
-    store: Store, login_or_address: str, password: str | None, random: Random
+async def change_password(
+    context: OperationContext, actor: Actor, login_or_address: str, password: str | None
 ) -> str | None:
-    """Set a password, or make one up; browsers that are logged in have to log in again.
+    """Set a password, or generate one; browsers that are logged in must log in again.
 
     Returns:
-        The password we made up; ``None``: it was given.
+        The password that was generated; ``None``: the caller chose one.
 
     Raises:
-        NoSuchAccount: nobody has this login or address.
-        BadPassword: what was given is not usable.
+        NotAllowed: neither the owner nor an administrator asks.
+        NoSuchAccount: there is no such account.
+        BadPassword: the password cannot be used.
     """
-    row = find_account(store, login_or_address)
-    made_up = None if password is not None else generate_password(random)
-    store.write_now(
-        set_password, NewPassword(row.account_id, hash_password(made_up or password or ""))
-    )
-    return made_up
+    row = await context.read(lambda conn: find_account(conn, login_or_address))
+    require_owner(actor, row.account_id)
+    generated = None if password is not None else generate_password(context.random)
+    chosen = generated or password or ""
+    hashed = await context.compute(lambda: hash_password(chosen))
+    by = context.stamp(actor)
+
+    def work(tx: Transaction) -> Recorded[None]:
+        set_password(tx, [NewPassword(row.account_id, hashed)])
+        return None, [PasswordChanged(*by, row.account_id, row.login)]
+
+    await context.change(work)
+    return generated
 
 
-def suspend_account(store: Store, login_or_address: str) -> AccountRow:
-    """Let nobody log in; mail for it is deferred, so that none is lost while it is suspended.
+async def suspend_account(
+    context: OperationContext, actor: Actor, login_or_address: str
+) -> AccountRow:
+    """Refuse all log-ins of an account, and defer mail for it.
+
+    Returns:
+        The account as it was.
 
     Raises:
-        NoSuchAccount: nobody has this login or address.
+        NotAllowed: the actor is not an administrator.
+        NoSuchAccount: there is no such account.
     """
-    row = find_account(store, login_or_address)
-    store.write_now(set_active, NewActive(row.account_id, active=False))
-    return row
+    return await _set_active(context, actor, login_or_address, active=False)
 
 
-def resume_account(store: Store, login_or_address: str) -> AccountRow:
-    """Undo ``suspend_account``.
+async def resume_account(
+    context: OperationContext, actor: Actor, login_or_address: str
+) -> AccountRow:
+    """Undo ``suspend_account``; returns the account as it was.
 
     Raises:
-        NoSuchAccount: nobody has this login or address.
+        NotAllowed: the actor is not an administrator.
+        NoSuchAccount: there is no such account.
     """
-    row = find_account(store, login_or_address)
-    store.write_now(set_active, NewActive(row.account_id, active=True))
-    return row
+    return await _set_active(context, actor, login_or_address, active=True)
 
 
-def remove_account(store: Store, login_or_address: str) -> AccountRow:
-    """Remove an account and all its mail, for good.
+async def _set_active(
+    context: OperationContext, actor: Actor, login_or_address: str, *, active: bool
+) -> AccountRow:
+    require_admin(actor)
+    by, kind = context.stamp(actor), AccountResumed if active else AccountSuspended
+
+    def work(tx: Transaction) -> Recorded[AccountRow]:
+        row = find_account(tx, login_or_address)
+        set_active(tx, [NewActive(row.account_id, active=active)])
+        return row, [kind(*by, row.account_id, row.login)]
+
+    return await context.change(work)
+
+
+async def remove_account(
+    context: OperationContext, actor: Actor, login_or_address: str
+) -> AccountRow:
+    """Remove an account and all its mail; returns the account as it was.
 
     Raises:
-        NoSuchAccount: nobody has this login or address.
-        LastTarget: an alias stands for it alone.
+        NotAllowed: the actor is not an administrator.
+        NoSuchAccount: there is no such account.
+        LastTarget: the account is the only target of an alias.
     """
-    row = find_account(store, login_or_address)
-    store.write_now(delete_account, row.account_id)
-    return row
+    require_admin(actor)
+    by = context.stamp(actor)
+
+    def work(tx: Transaction) -> Recorded[AccountRow]:
+        row = find_account(tx, login_or_address)
+        delete_account(tx, [row.account_id])
+        return row, [AccountRemoved(*by, row.account_id, row.login, str(row.address))]
+
+    return await context.change(work)
 
 
 @dataclass(frozen=True, slots=True)
 class AccountUse:
-    """An account, and what it is used for."""
+    """An account with its size and its last log-in."""
 
     row: AccountRow
     mail: MailSize
     last_login: LastLogin | None
-    """``None``: it was not seen to log in."""
+    """``None``: it has not logged in."""
 
 
-def show_accounts(store: Store) -> list[AccountUse]:
-    """Give all accounts, by login."""
+def show_accounts(conn: Snapshot) -> list[AccountUse]:
+    """Return all accounts, by login name."""
+    sizes, logins = load_mail_sizes(conn), load_last_logins(conn)
+    return [
+        AccountUse(row, sizes.get(row.account_id, MailSize()), logins.get(row.account_id))
+        for row in list_accounts(conn)
+    ]
 
-    def read(conn: Snapshot) -> list[AccountUse]:
-        sizes, logins = load_mail_sizes(conn), load_last_logins(conn)
-        return [
-            AccountUse(row, sizes.get(row.account_id, MailSize()), logins.get(row.account_id))
-            for row in list_accounts(conn)
-        ]
 
-    return store.read_now(read)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountDetail:
+    """Everything about an account but its mail."""
+
+    use: AccountUse
+    aliases: tuple[Address, ...]
+    """Aliases and catch-alls that name it directly."""
+    delegated: tuple[Address, ...]
+    """Addresses of others that it may send as."""
+    delegates: tuple[tuple[Address, str], ...]
+    """Its addresses that others may send as, each with the login name of the other."""
+    app_passwords: tuple[AppPasswordRow, ...]
+    """Oldest first."""
+    sent_in_minute: int
+    """Recipients of the mail it sent in this minute; 0 where no limit is set."""
+    sent_in_day: int
+    """The same for this day (UTC)."""
+    held_ms: int | None
+    """When its outbound hold began; ``None``: it is not held."""
+    held_mails: int
+    strangers_in_day: int
+    """Remote recipients of this day that it had never written to before."""
+
+
+def show_account(conn: Snapshot, login_or_address: str, now_ms: int) -> AccountDetail:
+    """Return an account with its addresses, rights and recent sending.
+
+    Raises:
+        NoSuchAccount: there is no such account.
+    """
+    row = find_account(conn, login_or_address)
+    account_id = row.account_id
+    counts, strangers = load_send_counts(conn, account_id), load_strangers(conn, account_id)
+    size = load_mail_sizes(conn, account_id).get(account_id, MailSize())
+    return AccountDetail(
+        use=AccountUse(row, size, load_last_logins(conn, account_id).get(account_id)),
+        aliases=tuple(one.address for one in aliases_to(conn, row.address)),
+        delegated=delegated_to(conn, account_id),
+        delegates=tuple(delegates_of(conn, addresses_of(conn, account_id))),
+        app_passwords=tuple(list_app_passwords(conn, account_id)),
+        sent_in_minute=counts.in_minute(now_ms),
+        sent_in_day=counts.in_day(now_ms),
+        held_ms=strangers.held_ms,
+        held_mails=len(held_mails(conn, account_id)),
+        strangers_in_day=count(strangers, 0, now_ms).day_count,
+    )

@@ -1,18 +1,20 @@
-"""App passwords of an account: made, listed, removed, for the command line and the web alike."""
+"""App passwords: create and remove. The command line and the web use the same operations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zajil.core.actor import Actor
 from zajil.core.app_password import AppPassword, Scope, make_app_password
 from zajil.core.clock import Random
 from zajil.core.errors import Invalid
-from zajil.core.ids import AccountId
-from zajil.login.account import Account
+from zajil.core.ids import AppPasswordId
 from zajil.operations.accounts import find_account
-from zajil.operations.password import hash_password
+from zajil.operations.context import OperationContext, Recorded, require_owner
+from zajil.operations.credentials import hash_password
 from zajil.sasl.scram import ITERATIONS, derive_key
-from zajil.store.engine.open import Store
+from zajil.store.engine.reader import Snapshot
+from zajil.store.engine.writer import Transaction
 from zajil.store.people.accounts import AccountRow
 from zajil.store.people.app_passwords import (
     AppPasswordOf,
@@ -25,105 +27,134 @@ from zajil.store.people.app_passwords import (
     remove_app_password,
     scram_salt,
 )
+from zajil.tracking.audit import AppPasswordCreated, AppPasswordRemoved
 
 LONGEST_NAME = 64
-"""Characters: a person reads it in a list."""
+"""Characters."""
 
 
 class BadAppPasswordName(Invalid, ValueError):
-    """Not a name for an app password."""
+    """The name of an app password is empty, too long, or has control characters."""
 
 
 @dataclass(frozen=True, slots=True)
-class MadeAppPassword:
-    """What must be hashed and derived before it is kept; nothing has been written."""
+class CreatedAppPassword:
+    """A new app password; its text is not stored."""
 
-    shown: AppPassword
-    """Whole, and only now: nobody can give it again."""
-    kept: NewAppPassword
+    name: str
+    password: AppPassword
 
 
-def prepare_app_password(
-    owner: AccountRow | Account,
+async def create_app_password(
+    context: OperationContext, actor: Actor, login_or_address: str, name: str, scope: Scope
+) -> CreatedAppPassword:
+    """Create an app password; this is the only time that it can be shown.
+
+    Hashing takes tens of milliseconds and 64 MiB.
+
+    Raises:
+        NotAllowed: neither the owner nor an administrator asks.
+        NoSuchAccount: there is no such account.
+        BadAppPasswordName: as it says.
+        AlreadyExists: the account has an app password of this name.
+        TooManyAppPasswords: it has too many.
+    """
+    clean = _clean_name(name)
+
+    def load(conn: Snapshot) -> tuple[AccountRow, dict[str, bytes]]:
+        row = find_account(conn, login_or_address)
+        return row, {one: scram_salt(conn, one) for one in (row.login, row.address.key)}
+
+    owner, salts = await context.read(load)
+    require_owner(actor, owner.account_id)
+    by = context.stamp(actor)
+    made, kept = await context.compute(
+        lambda: _make(owner, clean, scope, salts, context.clock.now_ms(), context.random)
+    )
+
+    def work(tx: Transaction) -> Recorded[None]:
+        add_app_password(tx, [kept])
+        return None, [AppPasswordCreated(*by, owner.account_id, owner.login, clean, scope.value)]
+
+    await context.change(work)
+    return CreatedAppPassword(clean, made)
+
+
+def _clean_name(name: str) -> str:
+    clean = " ".join(name.split())
+    if not clean or len(clean) > LONGEST_NAME or not clean.isprintable():
+        raise BadAppPasswordName(f"a name has 1 to {LONGEST_NAME} printable characters")
+    return clean
+
+
+def _make(
+    owner: AccountRow,
     name: str,
     scope: Scope,
     salts: dict[str, bytes],
-    *,
     now_ms: int,
     random: Random,
-) -> MadeAppPassword:
-    """Make one up, and compute what is kept of it; takes tens of milliseconds and 64 MiB.
-
-    Args:
-        owner: whose it will be.
-        name: the owner's word for it.
-        scope: what it opens.
-        salts: by ``login_names`` of the owner, as ``store.people.app_passwords.scram_salt`` gives
-        them. now_ms: the time. random: for the password.
-
-    Raises:
-        BadAppPasswordName: empty, too long, or with control characters.
-    """
-    clean = " ".join(name.split())
-    if not clean or len(clean) > LONGEST_NAME or not clean.isprintable():
-        raise BadAppPasswordName(f"a name has 1 to {LONGEST_NAME} characters, all of them visible")
+) -> tuple[AppPassword, NewAppPassword]:
+    """Return a new app password and what is stored of it: its hash, and a SCRAM key per name."""
     made = make_app_password(random)
     scram = tuple(
         NewScramKey(login, salt, ITERATIONS, derive_key(made.text, salt))
         for login, salt in salts.items()
     )
-    kept = NewAppPassword(
+    hashed = hash_password(made.text)
+    return made, NewAppPassword(
         account_id=owner.account_id,
-        name=clean,
+        name=name,
         scope=scope,
         label=made.label,
-        password_hash=hash_password(made.text),
+        password_hash=hashed,
         scram=scram,
         created_ms=now_ms,
     )
-    return MadeAppPassword(made, kept)
 
 
-def login_names(owner: AccountRow | Account) -> tuple[str, str]:
-    """Give the prepared names that an owner may type."""
-    return (owner.login, owner.address.key)
-
-
-def create_app_password(
-    store: Store, login_or_address: str, name: str, scope: Scope, *, now_ms: int, random: Random
-) -> AppPassword:
-    """Make an app password and keep it, in this thread.
+def show_app_passwords(conn: Snapshot, login_or_address: str) -> list[AppPasswordRow]:
+    """Return the app passwords of an account, oldest first.
 
     Raises:
-        NoSuchAccount: nobody has this login or address.
-        BadAppPasswordName, AlreadyExists, TooManyAppPasswords: it cannot be made.
+        NoSuchAccount: there is no such account.
     """
-    owner = find_account(store, login_or_address)
-    salts = store.read_now(
-        lambda conn: {login: scram_salt(conn, login) for login in login_names(owner)}
-    )
-    made = prepare_app_password(owner, name, scope, salts, now_ms=now_ms, random=random)
-    store.write_now(add_app_password, made.kept)
-    return made.shown
+    return list_app_passwords(conn, find_account(conn, login_or_address).account_id)
 
 
-def show_app_passwords(store: Store, account_id: AccountId) -> list[AppPasswordRow]:
-    """Give those of an account, oldest first."""
-    return store.read_now(lambda conn: list_app_passwords(conn, account_id))
+async def delete_app_password(
+    context: OperationContext, actor: Actor, login_or_address: str, which: str | AppPasswordId
+) -> AppPasswordRow:
+    """Remove an app password; sessions that use it end.
 
-
-def delete_app_password(store: Store, login_or_address: str, name: str) -> AppPasswordRow:
-    """Remove one by its name or by its first group; what is open by it ends.
+    Args:
+        context: the store and what belongs to it.
+        actor: the owner of the account, or an administrator.
+        login_or_address: of the account.
+        which: the name of the app password, its first group, or its id.
 
     Raises:
-        NoSuchAccount, NoSuchAppPassword: nobody has this.
+        NotAllowed: neither the owner nor an administrator asks.
+        NoSuchAccount, NoSuchAppPassword: there is no such account or app password.
     """
-    owner = find_account(store, login_or_address)
-    rows = show_app_passwords(store, owner.account_id)
-    found = [row for row in rows if row.name == name] or [row for row in rows if row.label == name]
-    if not found:
-        raise NoSuchAppPassword(
-            f"{owner.login} has no app password {name}; see `zajil account app-password list`"
-        )
-    store.write_now(remove_app_password, AppPasswordOf(owner.account_id, found[0].app_password_id))
-    return found[0]
+    by = context.stamp(actor)
+
+    def work(tx: Transaction) -> Recorded[AppPasswordRow]:
+        owner = find_account(tx, login_or_address)
+        require_owner(actor, owner.account_id)
+        row = _find(list_app_passwords(tx, owner.account_id), which)
+        if row is None:
+            raise NoSuchAppPassword(
+                f"{owner.login} has no app password {which}; see `zajil account app-password list`"
+            )
+        remove_app_password(tx, [AppPasswordOf(owner.account_id, row.app_password_id)])
+        return row, [AppPasswordRemoved(*by, owner.account_id, owner.login, row.name)]
+
+    return await context.change(work)
+
+
+def _find(rows: list[AppPasswordRow], which: str | AppPasswordId) -> AppPasswordRow | None:
+    if not isinstance(which, str):
+        return next((row for row in rows if row.app_password_id == which), None)
+    named = [row for row in rows if row.name == which] or [r for r in rows if r.label == which]
+    return named[0] if named else None

@@ -20,7 +20,7 @@ from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions, TlsOptions
 from zajil.core.domain import is_public_name
 from zajil.operations.as_user import first_unreadable, python_paths
-from zajil.operations.open import WrongUser, as_server_user, find_user
+from zajil.operations.run import WrongUser, as_server_user, find_user
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import claim_folder, open_to_others
 from zajil.store.engine.migrate import require_current

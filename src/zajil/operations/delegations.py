@@ -1,107 +1,56 @@
-"""Who may send as whose address, and what an account is allowed and has done."""
+"""Delegations: who may send as an address of another account."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from zajil.accept.outbound_hold import count
-from zajil.core.address import Address, parse_address
+from zajil.core.actor import Actor
+from zajil.core.address import parse_address
 from zajil.operations.accounts import find_account
-from zajil.store.engine.open import Store
-from zajil.store.feedback.outbound_hold import held_mails, load_strangers
-from zajil.store.feedback.send_counts import load_send_counts
-from zajil.store.mail.mail_sizes import MailSize, load_mail_sizes
-from zajil.store.people.accounts import AccountRow, addresses_of
-from zajil.store.people.aliases import aliases_to
-from zajil.store.people.app_passwords import AppPasswordRow, list_app_passwords
-from zajil.store.people.delegations import (
-    DelegationRow,
-    create_delegation,
-    delegated_to,
-    delegates_of,
-    delete_delegation,
-)
-from zajil.store.people.last_logins import LastLogin, load_last_logins
+from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.store.engine.writer import Transaction
+from zajil.store.people.accounts import AccountRow
+from zajil.store.people.delegations import DelegationRow, create_delegation, delete_delegation
+from zajil.tracking.audit import DelegationGranted, DelegationRevoked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountDetail:
-    """All that an operator may want to know of an account but its mail."""
-
-    row: AccountRow
-    aliases: tuple[Address, ...]
-    """That name it directly, catch-alls too."""
-    delegated: tuple[Address, ...]
-    """Of others; it may send as them."""
-    delegates: tuple[tuple[Address, str], ...]
-    """Who may send as its addresses: address and log-in name."""
-    app_passwords: tuple[AppPasswordRow, ...]
-    """Oldest first."""
-    sent_in_minute: int
-    """Recipients of what it has sent in this minute; 0 too where no limit is set."""
-    sent_in_day: int
-    """The same on this day (UTC)."""
-    held_ms: int | None
-    """Since when its mail to other servers is held back; ``None``: it is not."""
-    held_mails: int
-    """How many mails are."""
-    strangers_in_day: int
-    """Recipients elsewhere, on this day, that it never wrote to before."""
-    mail: MailSize
-    last_login: LastLogin | None
-    """``None``: it was not seen to log in."""
-
-
-def delegate(store: Store, address: str, login_or_address: str) -> AccountRow:
-    """Let an account send as an address of ours; give the account.
+async def delegate(
+    context: OperationContext, actor: Actor, address: str, login_or_address: str
+) -> AccountRow:
+    """Allow an account to send as an address of this server; returns the account.
 
     Raises:
-        BadAddress: it is none.
-        NoSuchAccount, NoSuchAddress, AlreadyExists: as they say.
+        NotAllowed: the actor is not an administrator.
+        BadAddress: not an address.
+        NoSuchAccount, NoSuchAddress: there is no such account or address.
+        AlreadyExists: the account may send as it already.
     """
-    row = find_account(store, login_or_address)
-    store.write_now(create_delegation, DelegationRow(parse_address(address), row.account_id))
-    return row
+    require_admin(actor)
+    by, parsed = context.stamp(actor), parse_address(address)
+
+    def work(tx: Transaction) -> Recorded[AccountRow]:
+        row = find_account(tx, login_or_address)
+        create_delegation(tx, [DelegationRow(parsed, row.account_id)])
+        return row, [DelegationGranted(*by, row.account_id, row.login, str(parsed))]
+
+    return await context.change(work)
 
 
-def take_back(store: Store, address: str, login_or_address: str) -> AccountRow:
-    """Undo ``delegate``; give the account.
+async def revoke_delegation(
+    context: OperationContext, actor: Actor, address: str, login_or_address: str
+) -> AccountRow:
+    """Undo ``delegate``; returns the account.
 
     Raises:
-        BadAddress: it is none.
-        NoSuchAccount, NoSuchDelegation: as they say.
+        NotAllowed: the actor is not an administrator.
+        BadAddress: not an address.
+        NoSuchAccount: there is no such account.
+        NoSuchDelegation: the account may not send as it.
     """
-    row = find_account(store, login_or_address)
-    store.write_now(delete_delegation, DelegationRow(parse_address(address), row.account_id))
-    return row
+    require_admin(actor)
+    by, parsed = context.stamp(actor), parse_address(address)
 
+    def work(tx: Transaction) -> Recorded[AccountRow]:
+        row = find_account(tx, login_or_address)
+        delete_delegation(tx, [DelegationRow(parsed, row.account_id)])
+        return row, [DelegationRevoked(*by, row.account_id, row.login, str(parsed))]
 
-def show_account(store: Store, login_or_address: str, now_ms: int) -> AccountDetail:
-    """Give an account with its rights and what it has sent.
-
-    Raises:
-        NoSuchAccount: nobody has this login or address.
-    """
-    row = find_account(store, login_or_address)
-    own = store.read_now(lambda conn: addresses_of(conn, row.account_id))
-    aliases = store.read_now(lambda conn: aliases_to(conn, row.address))
-    counts = store.read_now(lambda conn: load_send_counts(conn, row.account_id))
-    strangers = store.read_now(lambda conn: load_strangers(conn, row.account_id))
-    return AccountDetail(
-        row=row,
-        aliases=tuple(one.address for one in aliases),
-        delegated=store.read_now(lambda conn: delegated_to(conn, row.account_id)),
-        delegates=tuple(store.read_now(lambda conn: delegates_of(conn, own))),
-        app_passwords=tuple(store.read_now(lambda conn: list_app_passwords(conn, row.account_id))),
-        sent_in_minute=counts.in_minute(now_ms),
-        sent_in_day=counts.in_day(now_ms),
-        held_ms=strangers.held_ms,
-        held_mails=len(store.read_now(lambda conn: held_mails(conn, row.account_id))),
-        strangers_in_day=count(strangers, 0, now_ms).day_count,
-        mail=store.read_now(lambda conn: load_mail_sizes(conn, row.account_id)).get(
-            row.account_id, MailSize()
-        ),
-        last_login=store.read_now(lambda conn: load_last_logins(conn, row.account_id)).get(
-            row.account_id
-        ),
-    )
+    return await context.change(work)

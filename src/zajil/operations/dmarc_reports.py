@@ -1,18 +1,14 @@
-"""Reports of DMARC from the operator's hand: list, show, import, send (``zajil dmarc reports``)."""
+"""DMARC reports: collect, import, send."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeVar
-
 from zajil.accept.own_mail import OwnMailer
 from zajil.config.options import Configuration
-from zajil.core.clock import Clock, Random
+from zajil.core.actor import Actor
 from zajil.core.errors import Refused
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
+from zajil.operations.context import OperationContext, Recorded, require_admin
 from zajil.reports.dmarc.codec import to_store
 from zajil.reports.dmarc.collector import ReportCollector, is_ours, reported_domain
 from zajil.reports.dmarc.mail import looks_like_report, read_packed_report, read_report_mail
@@ -20,101 +16,100 @@ from zajil.reports.dmarc.sending import DmarcReports
 from zajil.reports.packing import BadReport
 from zajil.reports.sending import ReportSender, Sent
 from zajil.resolver.client import Resolver
-from zajil.store.engine.open import Store
+from zajil.store.engine.writer import Transaction
 from zajil.store.people.directory import load_domains
 from zajil.store.reports.received import add_reports
-
-T = TypeVar("T")
+from zajil.tracking.audit import ReportImported
 
 
 class NotOurReport(Refused):
-    """The report cannot be read, or is about a domain that is not ours."""
+    """The report cannot be read, or is about a domain of another server."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportSurroundings:
-    """What the server has while it runs, for the time of one command."""
+async def collect_reports(
+    context: OperationContext, actor: Actor, configuration: Configuration
+) -> int:
+    """Read the reports that arrived since the server last did; returns how many are new.
 
-    configuration: Configuration
-    clock: Clock
-    random: Random
-
-
-def collect_reports(store: Store, around: ReportSurroundings) -> int:
-    """Read the reports that came since the server looked last; gives how many are new."""
-    configuration = around.configuration
-    collector = ReportCollector(
-        store, configuration.check.dmarc, around.clock, configuration.server.hostname
-    )
-    return _with_started(store, collector.collect)
-
-
-def import_report(store: Store, content: bytes, now_ms: int) -> int | None:
-    """Keep a report that an operator brings; gives its number, ``None``: it is there already.
-
-    Args:
-        store: of the server.
-        content: XML, gzip, zip, or a whole mail.
-        now_ms: the time.
+    A running server does the same by itself, so it is not in the audit trail.
 
     Raises:
-        NotOurReport: with a sentence.
+        NotAllowed: the actor is not an administrator.
     """
+    require_admin(actor)
+    collector = ReportCollector(
+        context.store, configuration.check.dmarc, context.clock, configuration.server.hostname
+    )
+    return await collector.collect()
+
+
+async def import_report(context: OperationContext, actor: Actor, content: bytes) -> int | None:
+    """Store a report from a file; returns its number, or ``None`` if it is stored already.
+
+    Args:
+        context: the store and what belongs to it.
+        actor: must be an administrator.
+        content: XML, gzip, zip, or a whole mail.
+
+    Raises:
+        NotAllowed: the actor is not an administrator.
+        NotOurReport: it cannot be read, or is about another domain.
+    """
+    require_admin(actor)
     try:
         is_file = looks_like_report(content)
         report = read_packed_report(content) if is_file else read_report_mail(content)
     except BadReport as error:
-        raise NotOurReport(f"this is no report: {error}") from None
+        raise NotOurReport(f"this is not a DMARC report: {error}") from None
     about = reported_domain(report)
-    if not is_ours(about, store.read_now(load_domains)):
+    if not is_ours(about, await context.read(load_domains)):
         raise NotOurReport(f"it is about {about}, which is not a domain of this server")
+    by, now_ms = context.stamp(actor), context.clock.now_ms()
     new = to_store(report, sender="", is_proven=True, received_ms=now_ms)
-    return store.write_now(add_reports, new)
+
+    def work(tx: Transaction) -> Recorded[int | None]:
+        (number,) = add_reports(tx, [new])
+        events = [ReportImported(*by, None, about, getattr(report, "organization", ""))]
+        return number, events if number is not None else []
+
+    return await context.change(work)
 
 
-def send_reports(store: Store, around: ReportSurroundings, *, at_once: bool) -> list[Sent]:
+async def send_reports(
+    context: OperationContext, actor: Actor, configuration: Configuration, *, at_once: bool
+) -> list[Sent]:
     """Send the reports that are due, as a running server does by itself.
 
+    The mails have journeys of their own; the audit trail has nothing to add.
+
     Args:
-        store: of the server.
-        around: clock, DNS and options.
-        at_once: those of the intervals that are still open too.
+        context: with a store that was started.
+        actor: must be an administrator.
+        configuration: of the server.
+        at_once: also report on the intervals that are still open.
+
+    Raises:
+        NotAllowed: the actor is not an administrator.
     """
-    configuration, clock = around.configuration, around.clock
-
-    async def send() -> list[Sent]:
-        await store.directory.load()
-        resolver = Resolver(configuration.dns, clock, around.random)
-        signer = Signer(Keyring(store), clock) if configuration.keys.sign else None
-        mailer = OwnMailer(
-            store=store,
-            clock=clock,
-            random=around.random,
-            lifetime_ms=configuration.queue.lifetime_ms,
-            signer=signer,
-        )
-        reporter = ReportSender(
-            DmarcReports(configuration.check.dmarc.report_contact),
-            mailer,
-            resolver.resolve,
-            hostname=configuration.server.hostname,
-        )
-        try:
-            now_ms = clock.now_ms()
-            ahead_ms = configuration.check.dmarc.report_interval_ms if at_once else 0
-            return await reporter.send_due(now_ms + ahead_ms)
-        finally:
-            await resolver.close()
-
-    return _with_started(store, send)
-
-
-def _with_started(store: Store, work: Callable[[], Awaitable[T]]) -> T:
-    async def run() -> T:
-        store.start(asyncio.get_running_loop())
-        try:
-            return await work()
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
+    require_admin(actor)
+    store, clock = context.store, context.clock
+    await store.directory.load()
+    resolver = Resolver(configuration.dns, clock, context.random)
+    mailer = OwnMailer(
+        store=store,
+        clock=clock,
+        random=context.random,
+        lifetime_ms=configuration.queue.lifetime_ms,
+        signer=Signer(Keyring(store), clock) if configuration.keys.sign else None,
+    )
+    reporter = ReportSender(
+        DmarcReports(configuration.check.dmarc.report_contact),
+        mailer,
+        resolver.resolve,
+        hostname=configuration.server.hostname,
+    )
+    try:
+        ahead_ms = configuration.check.dmarc.report_interval_ms if at_once else 0
+        return await reporter.send_due(clock.now_ms() + ahead_ms)
+    finally:
+        await resolver.close()

@@ -3,73 +3,98 @@
 from __future__ import annotations
 
 from zajil.config.options_keys import KeyOptions
+from zajil.core.actor import Actor
 from zajil.core.address import Address
 from zajil.core.directory import ROLE_LOCAL_PARTS
 from zajil.core.domain import BadDomain, is_public_name, to_ascii
-from zajil.operations.dkim_keys import make_first_keys
-from zajil.store.engine.open import Store
+from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.operations.dkim_keys import add_keys, generate_first_keys
+from zajil.store.engine.reader import Snapshot
+from zajil.store.engine.writer import Transaction
 from zajil.store.people.accounts import list_accounts
 from zajil.store.people.aliases import AliasRow, create_alias
-from zajil.store.people.domains import (
-    DomainRow,
-    DomainUse,
-    create_domain,
-    delete_domain,
-    list_domains,
-)
+from zajil.store.people.domains import DomainRow, create_domain, delete_domain, is_domain
+from zajil.tracking.audit import DomainAdded, DomainRemoved
 
 
-def add_domain(
-    store: Store, domain: str, postmaster: Address | None, now_ms: int, keys: KeyOptions
+async def add_domain(
+    context: OperationContext,
+    actor: Actor,
+    domain: str,
+    postmaster: Address | None,
+    keys: KeyOptions,
 ) -> str:
-    """Make a domain ours; postmaster@ and abuse@ go to ``postmaster``, or to the first admin.
+    """Add a domain, with its role addresses and its DKIM keys.
 
-    It gets the keys that its mail is signed with.
+    Args:
+        context: the store and what belongs to it.
+        actor: must be an administrator.
+        domain: U-labels or A-labels.
+        postmaster: where mail for postmaster@ and abuse@ goes; ``None``: to the first
+            administrator, if there is one.
+        keys: ``[keys]``.
 
     Returns:
         The ASCII form of the domain.
 
     Raises:
+        NotAllowed: the actor is not an administrator.
         BadDomain: not a domain name, or not one that others can look up.
-        AlreadyExists: it is ours already.
+        AlreadyExists: the domain was added before.
     """
+    require_admin(actor)
     ascii_name = to_ascii(domain)
     if not is_public_name(ascii_name):
         raise BadDomain(f"{ascii_name}: others cannot look up such a name in DNS")
-    store.write_now(create_domain, DomainRow(ascii_name, now_ms))
-    if postmaster is None:
-        accounts = store.read_now(list_accounts)
-        postmaster = next((row.address for row in accounts if row.admin and row.active), None)
-    if postmaster is not None:
-        add_role_aliases(store, ascii_name, postmaster)
-    make_first_keys(store, ascii_name, keys, now_ms)
-    return ascii_name
+    by, now_ms = context.stamp(actor), context.clock.now_ms()
+    is_there = await context.read(lambda conn: is_domain(conn, ascii_name))
+    # RSA keys take long: none are made for a domain that will be refused.
+    new = (
+        None
+        if is_there
+        else await context.compute(lambda: generate_first_keys(ascii_name, keys, now_ms))
+    )
+
+    def work(tx: Transaction) -> Recorded[str]:
+        create_domain(tx, [DomainRow(ascii_name, now_ms)])
+        target = postmaster or _first_admin(tx)
+        _add_role_aliases(tx, ascii_name, target)
+        if new is not None:
+            add_keys(tx, new)
+        return ascii_name, [DomainAdded(*by, None, ascii_name, str(target) if target else "")]
+
+    return await context.change(work)
 
 
-def add_role_aliases(store: Store, ascii_name: str, target: Address) -> None:
-    """Send mail for postmaster@ and abuse@ of a domain to somebody who reads it."""
+def _first_admin(conn: Snapshot) -> Address | None:
+    accounts = list_accounts(conn)
+    return next((row.address for row in accounts if row.admin and row.active), None)
+
+
+def _add_role_aliases(tx: Transaction, ascii_name: str, target: Address | None) -> None:
     for local_part in ROLE_LOCAL_PARTS:
         role = Address(local_part, ascii_name)
-        if role.key != target.key:
-            store.write_now(create_alias, AliasRow(role, (target,)))
+        if target is not None and role.key != target.key:
+            create_alias(tx, [AliasRow(role, (target,))])
 
 
-def remove_domain(store: Store, domain: str) -> str:
-    """Stop being home to a domain; its role aliases go with it, other addresses forbid it.
+async def remove_domain(context: OperationContext, actor: Actor, domain: str) -> str:
+    """Remove a domain with its role aliases and DKIM keys.
 
     Returns:
         The ASCII form of the domain.
 
     Raises:
+        NotAllowed: the actor is not an administrator.
         BadDomain: not a domain name.
-        NoSuchDomain: it is not ours.
-        DomainInUse: accounts or other aliases are still in it.
+        NoSuchDomain: it is not a domain of this server.
+        DomainInUse: it still has accounts or other aliases.
     """
-    ascii_name = to_ascii(domain)
-    store.write_now(delete_domain, ascii_name)
-    return ascii_name
+    require_admin(actor)
+    by, ascii_name = context.stamp(actor), to_ascii(domain)
 
+    def work(tx: Transaction) -> Recorded[str]:
+        delete_domain(tx, [ascii_name])
+        return ascii_name, [DomainRemoved(*by, None, ascii_name)]
 
-def show_domains(store: Store) -> list[DomainUse]:
-    """Give all domains with what lives in them."""
-    return store.read_now(list_domains)
+    return await context.change(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from zajil.check.content.phishing import Protected
 from zajil.check.content.protected_names import protect
@@ -20,10 +20,10 @@ from zajil.core.ids import AccountId
 from zajil.dns.flow import Resolve
 from zajil.net.peer import Peer
 from zajil.net.system import SystemClock
+from zajil.operations.accounts import find_account
 from zajil.operations.explain import Explanation, explain
 from zajil.store.engine.open import Store
 from zajil.store.feedback.training import INSTALLATION, list_models, load_words
-from zajil.store.people.accounts import NoSuchAccount, find_by_login
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,7 @@ def read_installation(store: Store, options: CheckOptions, account: str | None) 
     """
     whose = [INSTALLATION]
     if account is not None:
-        row = store.read_now(lambda conn: find_by_login(conn, account))
-        if row is None:
-            raise NoSuchAccount(f"there is no account {account}")
-        whose.append(row.account_id)
+        whose.append(store.read_now(lambda conn: find_account(conn, account)).account_id)
     imitated = options.phishing.imitated_domains
     protected = store.read_now(lambda conn: protect(conn, imitated))
     models = _read_models(store, options, whose) if options.words.enabled else ()
@@ -114,26 +111,20 @@ async def explain_file(
     looked = None if peer is None else checks.look_at(peer, envelope.helo, now_ms)
     checked = await checks.check_message(facts, looked)
     verdict = checked.verdict
-    words = _word_reasons(facts, installation, options.weights)
+    words = checks.reweigh(_word_reasons(facts, installation))
     if deceives(verdict.reasons):
-        words = [one for one in words if one.weight > 0]
+        words = tuple(one for one in words if one.weight > 0)
     if words:
         verdict = decide((*verdict.reasons, *words), checks.thresholds)
     return explain(verdict, checks.thresholds)
 
 
-def _word_reasons(
-    facts: MessageFacts, installation: Installation, weights: Mapping[str, float]
-) -> list[Reason]:
+def _word_reasons(facts: MessageFacts, installation: Installation) -> list[Reason]:
     if not installation.models:
         return []
     tokens = find_tokens(view_of(facts))
-    found = [
+    return [
         reason
         for own, words in installation.models
         for reason in reasons_of(classify(tokens, words), own=own)
-    ]
-    return [
-        replace(reason, weight=weights[reason.signal]) if reason.signal in weights else reason
-        for reason in found
     ]

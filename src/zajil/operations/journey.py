@@ -1,4 +1,4 @@
-"""Journeys for admins: what ``zajil journey`` and the admin's pages show (design section 6)."""
+"""Journeys, sessions and messages for administrators: ``zajil journey`` and the web's pages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 from zajil.core.errors import NotFound
 from zajil.core.ids import MailId
 from zajil.message.address_list import parse_address_list
+from zajil.store.engine.open import Store
+from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.mail_content import find_mail_blob
 from zajil.store.mail.refusals import FoundSession
 from zajil.store.mail.refusals import find_sessions as search_sessions
 from zajil.store.mail.tracking import MailQuery, load_journey
@@ -18,15 +21,15 @@ from zajil.tracking.journey import Journey, journey_to_dict, readable
 
 
 class NoSuchMail(NotFound):
-    """No mail of ours has this id."""
+    """There is no mail with this id."""
 
 
-def show_journey(conn: Any, mail_id: MailId) -> dict[str, Any]:
-    """Give the whole journey of a mail, as ``zajil journey show --json`` prints it.
+def show_journey(conn: Snapshot, mail_id: MailId) -> dict[str, Any]:
+    """Return the whole journey of a mail, as ``zajil journey show --json`` prints it.
 
     Args:
         conn: a read of the store: ``store.read(lambda conn: show_journey(conn, mail_id))``.
-        mail_id: our own id, from ``Received`` or from the 250.
+        mail_id: the id in our ``Received`` field or 250 reply.
 
     Raises:
         NoSuchMail: the id is unknown.
@@ -34,8 +37,8 @@ def show_journey(conn: Any, mail_id: MailId) -> dict[str, Any]:
     return journey_to_dict(get_journey(conn, mail_id))
 
 
-def get_journey(conn: Any, mail_id: MailId) -> Journey:
-    """Give the whole journey of a mail, to be told.
+def get_journey(conn: Snapshot, mail_id: MailId) -> Journey:
+    """Return the whole journey of a mail.
 
     Raises:
         NoSuchMail: the id is unknown.
@@ -47,7 +50,7 @@ def get_journey(conn: Any, mail_id: MailId) -> Journey:
 
 
 def find_mails(
-    conn: Any,
+    conn: Snapshot,
     *,
     to: str | None = None,
     sender: str | None = None,
@@ -56,12 +59,12 @@ def find_mails(
     refused: bool = False,
     limit: int = 100,
 ) -> dict[str, Any]:
-    """Search mails, newest first, as ``zajil journey find --json`` prints them.
+    """Return mails that match, newest first, as ``zajil journey find --json`` prints them.
 
     Args:
         conn: a read of the store.
-        to: a recipient's address, an alias that was named, or a piece of one.
-        sender: the reverse path or the From address, or a piece of one.
+        to: address of a recipient or of the alias it was sent to, or a part of one.
+        sender: the reverse path or the From address, or a part of one.
         message_id: with or without angle brackets.
         since_ms: accepted or refused at this time or later.
         refused: only mails of which a recipient, or the whole, was refused.
@@ -92,12 +95,26 @@ def find_mails(
     }
 
 
+def read_message(store: Store, conn: Snapshot, mail_id: MailId) -> bytes:
+    """Return a mail as every copy of it has it, with the trace fields of this server.
+
+    What differs per recipient (Return-Path, Delivered-To) is not in it.
+
+    Raises:
+        NoSuchMail: the id is unknown, or no copy is left.
+    """
+    blob_id = find_mail_blob(conn, mail_id)
+    if blob_id is None:
+        raise NoSuchMail(f"no copy of a mail {mail_id} is here")
+    return store.blobs.read(conn, blob_id)
+
+
 _MOST_READ = 10_000
-"""Records of sessions that a search reads."""
+"""Maximum number of session records that a search reads."""
 
 
 def find_sessions(
-    conn: Any, *, text: str | None = None, since_ms: int = 0, limit: int = 100
+    conn: Snapshot, *, text: str | None = None, since_ms: int = 0, limit: int = 100
 ) -> dict[str, Any]:
     """List sessions without a mail in which something was refused or failed, newest first.
 
@@ -106,9 +123,9 @@ def find_sessions(
 
     Args:
         conn: a read of the store.
-        text: a piece of the peer's address, of the login name, or of what happened.
+        text: a part of the client's address, of the login name, or of what happened.
         since_ms: at this time or later.
-        limit: maximum number of sessions; it is looked for among the newest ``_MOST_READ``.
+        limit: maximum number of sessions; only the newest ``_MOST_READ`` are searched.
     """
     told = (_tell_session(one) for one in search_sessions(conn, since_ms, _MOST_READ))
     wanted = (text or "").casefold()

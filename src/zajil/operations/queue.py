@@ -1,4 +1,4 @@
-"""The queue for operators: what waits, and what to do about it (design section 6)."""
+"""The queue: list it, and hold, release, retry, expire or delete mails in it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
+from zajil.core.actor import Actor
 from zajil.core.address import parse_address
 from zajil.core.domain import to_ascii
 from zajil.core.ids import MailId
 from zajil.core.service import RecipientState
-from zajil.store.engine.open import Store
+from zajil.operations.context import OperationContext, Recorded, require_admin
+from zajil.store.engine.reader import Snapshot
+from zajil.store.engine.writer import Transaction
 from zajil.store.queue.queue_admin import (
     QueueOrder,
     QueueQuery,
+    QueueRow,
     delete,
     expire,
     find_queued,
@@ -23,10 +27,11 @@ from zajil.store.queue.queue_admin import (
     release,
     retry,
 )
+from zajil.tracking.audit import QueueChanged
 
 
 class QueueAction(Enum):
-    """What an operator may do to mails in the queue."""
+    """What an administrator can do to mails in the queue."""
 
     HOLD = "hold"
     RELEASE = "release"
@@ -47,9 +52,9 @@ _STATES = {
     QueueAction.RETRY: RecipientState.WAITING,
     QueueAction.RELEASE: RecipientState.HELD,
 }
-"""Rows that an action is for, where it is not for all of them."""
+"""The state that an action needs; the others work on waiting and held recipients."""
 PORTION = 500
-"""Mails changed by one commit, so that the server's own commits wait for moments only."""
+"""Maximum number of mails changed by one commit, so that other commits do not wait long."""
 
 
 def make_query(
@@ -62,16 +67,16 @@ def make_query(
     mail_id: str | None = None,
     limit: int = 1000,
 ) -> QueueQuery:
-    """Make a query of what an operator types.
+    """Return a query for what an administrator typed.
 
     Args:
-        sender: an address, a domain with or without ``@`` before it, or ``<>``: the null path.
+        sender: an address, a domain (``@`` before it is allowed), or ``<>`` for the null sender.
         recipient: an address, or a domain.
-        next_hop: a domain, in any form.
+        next_hop: a domain, in U-labels or A-labels.
         state: ``waiting`` or ``held``.
         before_ms: mails accepted before this time.
-        mail_id: one mail.
-        limit: rows listed.
+        mail_id: a single mail.
+        limit: maximum number of rows.
 
     Raises:
         BadAddress, BadDomain: not an address or a domain.
@@ -80,22 +85,32 @@ def make_query(
         mail_id=MailId(mail_id) if mail_id else None,
         next_hop=to_ascii(next_hop) if next_hop is not None else None,
         limit=limit,
-        sender=None if sender is None else "" if sender in ("", "<>") else _who(sender),
-        recipient=None if recipient is None else _who(recipient),
+        sender=None
+        if sender is None
+        else ""
+        if sender in ("", "<>")
+        else _sender_or_domain(sender),
+        recipient=None if recipient is None else _sender_or_domain(recipient),
         state=state,
         before_ms=before_ms,
     )
 
 
-def _who(text: str) -> str:
+def _sender_or_domain(text: str) -> str:
     bare = text.removeprefix("<").removesuffix(">")
     local_part, _, domain = bare.rpartition("@")
     return parse_address(bare).key if local_part else f"@{to_ascii(domain)}"
 
 
-def show_queue(store: Store, query: QueueQuery, now_ms: int) -> dict[str, Any]:
-    """Give the queue as ``zajil queue list --json`` prints it, the soonest due first."""
-    rows = store.read_now(lambda conn: list_rows(conn, replace(query, limit=query.limit + 1)))
+def list_queue(conn: Snapshot, query: QueueQuery) -> tuple[list[QueueRow], bool]:
+    """Return the rows that match, the next due first, and whether there are more."""
+    rows = list_rows(conn, replace(query, limit=query.limit + 1))
+    return rows[: query.limit], len(rows) > query.limit
+
+
+def show_queue(conn: Snapshot, query: QueueQuery, now_ms: int) -> dict[str, Any]:
+    """Return the queue as ``zajil queue list --json`` prints it, the next due first."""
+    rows, more = list_queue(conn, query)
     return {
         "rows": [
             {
@@ -115,52 +130,64 @@ def show_queue(store: Store, query: QueueQuery, now_ms: int) -> dict[str, Any]:
                 "require_tls": bool(row.require_tls),
                 "warned_ms": row.warned_ms,
             }
-            for row in rows[: query.limit]
+            for row in rows
         ],
-        "more": len(rows) > query.limit,
+        "more": more,
     }
 
 
-def find_mails(store: Store, action: QueueAction, query: QueueQuery) -> list[MailId]:
-    """Give the mails that an action would find something of, the oldest first."""
+def find_mails(conn: Snapshot, action: QueueAction, query: QueueQuery) -> list[MailId]:
+    """Return the mails that an action would change, the oldest first."""
     wanted = _STATES.get(action)
     if wanted is not None and query.state not in (None, wanted):
         return []
-    query = replace(query, state=wanted or query.state)
-    return store.read_now(lambda conn: find_queued(conn, query))
+    return find_queued(conn, replace(query, state=wanted or query.state))
 
 
-def act_on_queue(
-    store: Store,
+async def act_on_queue(
+    context: OperationContext,
+    actor: Actor,
     action: QueueAction,
     mail_ids: Iterable[str],
     *,
-    who: str,
-    reason: str,
-    now_ms: int,
+    reason: str = "",
     only: QueueQuery | None = None,
-    tell: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[MailId]:
-    """Do something to mails, in portions; each is a commit, with the events of its mails.
+    """Hold, release, retry, expire or delete mails, in portions; each is a commit.
 
     Args:
-        store: whose queue it is.
+        context: the store and what belongs to it.
+        actor: must be an administrator.
         action: what to do.
-        mail_ids: as ``queue list`` prints them; each once.
-        who: whose deed it is, for the journey.
-        reason: for the journey; may be empty.
-        now_ms: the time.
+        mail_ids: as ``queue list`` prints them.
+        reason: for the journeys; may be empty.
         only: which recipients of these mails; ``None``: all.
-        tell: called after each portion with the mails looked at and their number.
+        progress: called after each portion with the mails looked at and their number.
 
     Returns:
-        The mails it was done to; the others are unknown, or have nothing in that state.
+        The mails that were changed; the others are unknown, or have no recipient in that state.
+
+    Raises:
+        NotAllowed: the actor is not an administrator.
     """
+    require_admin(actor)
     ids = list(dict.fromkeys(map(MailId, mail_ids)))
     done: list[MailId] = []
     for start in range(0, len(ids), PORTION):
         part = tuple(ids[start : start + PORTION])
-        changed = store.write_now(_UNITS[action], QueueOrder(part, who, reason, now_ms, only))
-        done.extend(changed)
-        tell(start + len(part), len(ids))
+        order = QueueOrder(part, actor.name, reason, context.clock.now_ms(), only)
+        done += await context.change(_change(context.stamp(actor), action, order))
+        progress(start + len(part), len(ids))
     return done
+
+
+def _change(
+    by: tuple[int, str, str, str], action: QueueAction, order: QueueOrder
+) -> Callable[[Transaction], Recorded[tuple[MailId, ...]]]:
+    def work(tx: Transaction) -> Recorded[tuple[MailId, ...]]:
+        (changed,) = _UNITS[action](tx, [order])
+        event = QueueChanged(*by, None, "", action.value, order.reason, changed)
+        return changed, [event] if changed else []
+
+    return work

@@ -1,9 +1,8 @@
-"""A new server in one step: configuration, certificate, store, domain, first account.
+"""Set up a new server in one step: configuration, certificate, store, domain, first account.
 
 Laws:
-- Nothing that is there is overwritten, and what a failed setup made is removed again, so that it
-  can be run once more.
-- The configuration file is written last: where it stands, the setup was complete.
+- No existing file is overwritten. A failed setup removes what it made, so that it can be repeated.
+- The configuration file is written last: where it exists, the setup was complete.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from zajil.operations.accounts import AddedAccount, add_account
 from zajil.operations.dkim_keys import show_keys
 from zajil.operations.dns_advice import DnsRecord, records_for
 from zajil.operations.domains import add_domain
-from zajil.operations.open import find_user, open_admin_store
+from zajil.operations.run import find_user, make_runner, open_admin_store
 from zajil.operations.store import make_store
 from zajil.store.engine.errors import StoreExists
 from zajil.store.people.accounts import list_accounts
@@ -37,7 +36,7 @@ _DATA, _CERTIFICATE, _KEY = "data", "tls/certificate.pem", "tls/key.pem"
 
 
 class AlreadySetUp(AlreadyExists):
-    """Something that setup would write is there already; nothing was changed."""
+    """A file or database that setup would write exists already; nothing was changed."""
 
 
 class CannotSetUp(Unavailable):
@@ -49,25 +48,25 @@ class SetupPlan:
     """What the operator wants."""
 
     domain: str
-    """As typed: U-labels or A-labels."""
+    """U-labels or A-labels."""
     folder: Path
     hostname: str | None
     """``None``: ``mail.`` before the domain."""
     admin: str | None
     """Address of the first account; ``None``: ``admin@`` the domain."""
     login: str | None
-    """``None``: made from the address."""
+    """``None``: derived from the address."""
     password: str | None
-    """``None``: one is made up and printed."""
+    """``None``: one is generated and returned."""
     user: str | None
-    """User of this machine that the server shall run as."""
+    """User of this machine that the server will run as."""
     store_url: str | None
     """``None``: SQLite in the data folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetupResult:
-    """What there is now, and what is left for the operator to do."""
+    """The new server, and the DNS records that the operator must publish."""
 
     configuration: Path
     domain: str
@@ -77,7 +76,7 @@ class SetupResult:
 
 
 def set_up(plan: SetupPlan, clock: Clock, random: Random) -> SetupResult:
-    """Make a server that ``zajil serve`` can run.
+    """Set up a server that ``zajil serve`` can run.
 
     Raises:
         AlreadySetUp: the folder holds a server already.
@@ -142,14 +141,14 @@ def _write_files(folder: Path, hostname: str, now_ms: int, made: list[Path]) -> 
     pair = make_self_signed((hostname,), now_ms)
     _write_new(folder / _CERTIFICATE, pair.certificate, 0o644, made)
     _write_new(folder / _KEY, pair.key, 0o600, made)
-    # Security: mail is for its owners; nobody else on this machine may list the folder.
+    # Security: other users of this machine must not list the folder.
     (folder / _DATA).mkdir(mode=0o700)
     made.append(folder / _DATA)
     (folder / _DATA).chmod(0o700)
 
 
 def _make_folder(folder: Path, made: list[Path]) -> None:
-    """Make a folder that the server's user can pass through, whatever the umask."""
+    """Create a folder that the server's user can enter, whatever the umask."""
     if folder.exists():
         return
     _make_folder(folder.parent, made)
@@ -159,8 +158,8 @@ def _make_folder(folder: Path, made: list[Path]) -> None:
 
 
 def _write_configuration(plan: SetupPlan, file: Path, text: str, made: list[Path]) -> None:
-    # Security: it may come to hold the password of a database or of an OAuth 2 client, which is
-    # for the server alone. The server reads it again when it reloads.
+    # Security: it may hold the password of a database or of an OAuth 2 client, which only the
+    # server may read. The server reads it again when it reloads.
     _write_new(file, text.encode(), 0o600, made)
     if plan.user is not None and os.geteuid() == 0:
         os.chown(file, -1, find_user(plan.user).pw_gid)
@@ -168,7 +167,7 @@ def _write_configuration(plan: SetupPlan, file: Path, text: str, made: list[Path
 
 
 def _write_new(path: Path, content: bytes, mode: int, made: list[Path]) -> None:
-    # Security: the mode is there from the first byte, and nothing is ever written over.
+    # Security: the mode is set before the first byte, and no file is overwritten.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     made.append(path)
     with open(descriptor, "wb") as file:
@@ -177,7 +176,7 @@ def _write_new(path: Path, content: bytes, mode: int, made: list[Path]) -> None:
 
 
 def _give_to(user: str | None, folder: Path) -> None:
-    """Give key and data to the user that the server runs as."""
+    """Make the user that the server runs as the owner of key and data."""
     if user is None or os.geteuid() != 0:
         return
     entry = find_user(user)
@@ -193,28 +192,21 @@ def _fill_store(
     clock: Clock,
     random: Random,
 ) -> tuple[AddedAccount, list[DkimKeyRow]]:
-    with suppress(StoreExists):  # where a setup with PostgreSQL failed before: it is empty
+    with suppress(StoreExists):  # an empty one, left by a setup with PostgreSQL that failed
         make_store(configuration)
     with open_admin_store(configuration) as store:
         if store.read_now(list_accounts):
             raise AlreadySetUp("the database holds a server already; nothing was changed")
-        now_ms = clock.now_ms()
-        add_domain(store, domain, address, now_ms, configuration.keys)
-        account = add_account(
-            store,
-            address,
-            login=plan.login,
-            password=plan.password,
-            display_name="",
-            admin=True,
-            now_ms=now_ms,
-            random=random,
+        runner = make_runner(store, clock, random)
+        runner.run(add_domain, domain, address, configuration.keys)
+        account = runner.run(
+            add_account, address, login=plan.login, password=plan.password, admin=True
         )
-        return account, show_keys(store, domain)
+        return account, runner.read(lambda conn: show_keys(conn, domain))
 
 
 def _remove(made: list[Path]) -> None:
-    """Take away what this setup made, and nothing else: newest first."""
+    """Remove what this setup made, newest first."""
     for path in reversed(made):
         if path.name == _DATA:
             shutil.rmtree(path, ignore_errors=True)

@@ -9,7 +9,7 @@ from typing import Any
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock
 from zajil.core.units import format_size
-from zajil.operations.open import as_server_user, find_user
+from zajil.operations.run import as_server_user, find_user
 from zajil.read.indexer import reindex
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.folder import is_served, make_folder

@@ -291,6 +291,27 @@ event = sa.Table(
     ),
 )
 
+# Changes of the server's state by operators and users: `zajil audit`. It outlives its account.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("at_ms", NUMBER, nullable=False, index=True),
+    sa.Column("actor", KEY, nullable=False),
+    sa.Column("account_id", NUMBER),  # that was changed
+    sa.Column("subject", KEY, nullable=False),  # login name, address key or domain
+    sa.Column("body", sa.Text, nullable=False),  # tracking.codec
+    sa.Index("ix_audit_actor", "actor", "at_ms"),
+    sa.Index("ix_audit_subject", "subject", "at_ms"),
+    sa.Index(
+        "ix_audit_account_id",
+        "account_id",
+        "at_ms",
+        sqlite_where=sa.text("account_id IS NOT NULL"),
+        postgresql_where=sa.text("account_id IS NOT NULL"),
+    ),
+)
+
 web_session = sa.Table(
     "web_session",
     metadata,

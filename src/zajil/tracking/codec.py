@@ -12,10 +12,14 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
+from zajil.tracking.audit import AUDIT_EVENTS
 from zajil.tracking.events import EVENTS, TrackingEvent
 
+ALL_EVENTS: dict[str, type[TrackingEvent]] = {**EVENTS, **AUDIT_EVENTS}
+"""Journeys and audit trail: every event by its stored name."""
+
 _FIELDS: dict[type[TrackingEvent], tuple[str, ...]] = {
-    event: tuple(field.name for field in fields(event)) for event in EVENTS.values()
+    event: tuple(field.name for field in fields(event)) for event in ALL_EVENTS.values()
 }
 _VALUES: dict[type[TrackingEvent], Callable[[Any], tuple[Any, ...]]] = {
     # Of a single name attrgetter gives no tuple.
@@ -26,19 +30,19 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circ
 
 
 def encode_events(events: Sequence[TrackingEvent]) -> str:
-    """Give the stored form: a JSON array of ``[name, field, field, ...]``, fields in order."""
+    """Return the stored form: a JSON array of ``[name, field, field, ...]``, fields in order."""
     return _encode([(event.name, *_VALUES[type(event)](event)) for event in events])
 
 
 def decode_events(text: str) -> list[TrackingEvent]:
-    """Give back what ``encode_events`` stored.
+    """Return the events that ``encode_events`` stored.
 
     Fields that a later version added at the end are ignored by an older one; an unknown event
     is left out: an older program may read a newer store.
     """
     events: list[TrackingEvent] = []
     for name, *values in json.loads(text):
-        cls = EVENTS.get(name)
+        cls = ALL_EVENTS.get(name)
         if cls is None:
             continue
         make: Callable[..., TrackingEvent] = cls
@@ -53,6 +57,6 @@ def _as_tuple(value: Any) -> Any:
 
 
 def event_to_dict(event: TrackingEvent) -> dict[str, Any]:
-    """Give the event as ``journey show --json`` prints it."""
+    """Return the event as ``journey show --json`` prints it."""
     cls = type(event)
     return {"name": event.name, **dict(zip(_FIELDS[cls], _VALUES[cls](event), strict=True))}

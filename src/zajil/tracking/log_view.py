@@ -18,6 +18,7 @@ from typing import Any
 
 from zajil.core.service import Service
 from zajil.tracking import events as tracked
+from zajil.tracking.audit import AUDIT_EVENTS, AuditEvent, QueueChanged
 from zajil.tracking.codec import event_to_dict
 from zajil.tracking.events import TrackingEvent
 from zajil.tracking.log_line import Floods, LogLine, Space, Values, spell_time
@@ -271,6 +272,18 @@ def _tell_fault(batch: _Batch, event: tracked.FaultHappened) -> _Told:
     return "error", batch.values(summary=event.summary)
 
 
+def _tell_change(_batch: _Batch, event: AuditEvent) -> _Told:
+    values = event_to_dict(event)
+    for name in ("name", "at_ms", "account_id"):
+        del values[name]
+    shown = {
+        name: ",".join(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if name not in ("origin", "peer")
+    }
+    return "info", {"peer": event.peer or "local", **shown}
+
+
 _TELL: dict[type[TrackingEvent], Callable[[_Batch, Any], _Told]] = {
     tracked.ConnectionsRefused: _tell_refused_connections,
     tracked.RefusalsMerged: _tell_merged,
@@ -292,6 +305,12 @@ _TELL: dict[type[TrackingEvent], Callable[[_Batch, Any], _Told]] = {
     tracked.DkimKeyChanged: _tell_key,
     tracked.CertificateEnding: _tell_certificate,
     tracked.FaultHappened: _tell_fault,
+    **{
+        kind: _tell_change
+        # Each mail of it has a line of its own: ``queue.operator``.
+        for kind in AUDIT_EVENTS.values()
+        if kind is not QueueChanged
+    },
 }
 _FLOODING = {
     kind.name

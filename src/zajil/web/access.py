@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from zajil.core.actor import Actor, Interface
 from zajil.login.account import Account
 from zajil.store.engine.errors import StoreError
 from zajil.web.language import Language, choose_language, choose_zone
@@ -113,6 +114,22 @@ class Access:
         )
         if not is_own_request(request, visitor.csrf, form.get("csrf")):
             raise HTTPException(403)
+
+
+def peer_of(request: Request) -> str:
+    """Return the browser's IP address, as the listener or a trusted proxy saw it."""
+    return request.client.host if request.client else "local"
+
+
+def actor_of(request: Request, account: Account) -> Actor:
+    """Return the actor of operations that a page runs."""
+    return Actor(
+        account.login,
+        Interface.WEB,
+        peer_of(request),
+        account_id=account.account_id,
+        is_admin=account.admin,
+    )
 
 
 def _set_cookies(response: Response) -> set[str]:

@@ -52,15 +52,14 @@ def make_web(services: WebServices) -> Starlette:
     notices = Notices(services.options.cookie_name)
     login = LoginPages(pages, sessions, services.login)
     preferences = Preferences(pages, languages, services.options.cookie_name)
-    app_passwords = AppPasswordPages(
-        pages, services.store, services.clock, services.random, notices
-    )
+    operations = services.operations
+    app_passwords = AppPasswordPages(pages, operations, notices)
     journeys = JourneyPages(pages, services.store)
     overview = Overview(pages, services.store)
     search = JourneySearch(pages, services.store)
-    queue = QueuePages(pages, services.store, services.clock, notices)
-    letters = MessageList(pages, services.store, notices)
-    letter = MessagePages(pages, services.store, notices)
+    queue = QueuePages(pages, operations, notices)
+    letters = MessageList(pages, operations, notices)
+    letter = MessagePages(pages, operations, notices)
     writing = Writing(pages, services)
     live = Live(services.store)
     routes: list[BaseRoute] = [

@@ -22,20 +22,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zajil.config.options_users import WebOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import AccountId
-from zajil.core.service import Service
+from zajil.login.web_sessions import WebSessions
 from zajil.store.engine.open import Store
-from zajil.store.mail.tracking import EventBatch, record_events
-from zajil.store.people.sessions import (
-    WebSession,
-    create_web_session,
-    delete_web_session,
-    find_web_session,
-    hash_token,
-)
-from zajil.tracking.events import LoggedIn
+from zajil.store.people.sessions import WebSession
 
-_TOKEN_SIZE = 32
-"""Random bytes of a session's token: 256 bits cannot be guessed."""
 _LONGEST_COOKIE = 200
 
 PAGE_POLICY = (
@@ -92,53 +82,35 @@ class SecurityHeaders:
 
 
 class Sessions:
-    """Log-ins of browsers: a random token in a cookie, its hash in the store."""
+    """Log-ins of browsers: the cookies of ``login.web_sessions``."""
 
     def __init__(self, store: Store, clock: Clock, random: Random, options: WebOptions) -> None:
-        self._store = store
-        self._clock = clock
-        self._random = random
+        self._log_ins = WebSessions(store, clock, random, options.session_lifetime_ms)
         self._options = options
         self._secure = (options.url or "").startswith("https:")
         self._anonymous = f"{options.cookie_name}_visitor"
 
     async def find(self, request: Request) -> WebSession | None:
-        """Give the log-in that a request belongs to."""
+        """Return the log-in that a request belongs to."""
         token = request.cookies.get(self._options.cookie_name, "")
         if not token or len(token) > _LONGEST_COOKIE:
             return None
-        token_hash, now_ms = hash_token(token), self._clock.now_ms()
-        return await self._store.read(lambda conn: find_web_session(conn, token_hash, now_ms))
+        return await self._log_ins.find(token)
 
     async def begin(self, account_id: AccountId, response: Response) -> None:
-        """Log a browser in: always with a new token, so that none can be planted before."""
-        token, now_ms = self._random(_TOKEN_SIZE).hex(), self._clock.now_ms()
-        lifetime = self._options.session_lifetime_ms
-        session = WebSession(
-            hash_token(token),
-            account_id,
-            self._random(_TOKEN_SIZE).hex(),
-            now_ms,
-            now_ms + lifetime,
-        )
-        await self._store.write(create_web_session, session)
-        self._set(response, self._options.cookie_name, token, "lax", lifetime // 1000)
+        """Log a browser in."""
+        token = await self._log_ins.begin(account_id)
+        lifetime = self._options.session_lifetime_ms // 1000
+        self._set(response, self._options.cookie_name, token, "lax", lifetime)
         response.delete_cookie(self._anonymous)
 
     def record(self, login: str, peer: str) -> None:
-        """Leave a trace of a log-in; nobody waits for it.
-
-        Args:
-            login: of the account.
-            peer: IP address of the browser.
-        """
-        now_ms = self._clock.now_ms()
-        event = LoggedIn(now_ms, login, "password", Service.WEB, peer)
-        self._store.write_later(record_events, EventBatch(None, None, now_ms, (event,)))
+        """Record a log-in; ``peer`` is the IP address of the browser."""
+        self._log_ins.record(login, peer)
 
     async def end(self, session: WebSession, response: Response) -> None:
-        """Log a browser out; the token is worth nothing from here on."""
-        await self._store.write(delete_web_session, session.token_hash)
+        """Log a browser out."""
+        await self._log_ins.end(session)
         response.delete_cookie(self._options.cookie_name)
 
     def anonymous_token(self, request: Request) -> str:
@@ -146,7 +118,7 @@ class Sessions:
         token = request.cookies.get(self._anonymous, "")
         if re.fullmatch(r"[0-9a-f]{64}", token):
             return token
-        return self._random(_TOKEN_SIZE).hex()
+        return self._log_ins.new_token()
 
     def keep_anonymous(self, response: Response, token: str) -> None:
         """Let the browser remember the token that its form carries."""

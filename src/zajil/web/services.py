@@ -8,6 +8,7 @@ from zajil.accept.context import AcceptanceContext
 from zajil.config.options_users import WebOptions
 from zajil.core.clock import Clock, Random
 from zajil.login.service import LoginService
+from zajil.operations.context import OperationContext
 from zajil.store.engine.open import Store
 
 
@@ -24,3 +25,8 @@ class WebServices:
     options: WebOptions
     hostname: str
     """Name of this server, shown at the foot of a page."""
+
+    @property
+    def operations(self) -> OperationContext:
+        """What operations need."""
+        return OperationContext(self.store, self.clock, self.random)

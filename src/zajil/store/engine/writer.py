@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -28,6 +28,9 @@ from zajil.store.engine.errors import StoreFull, StoreUnavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+Transaction: TypeAlias = Connection
+"""What a unit of work is given: for those that combine units without SQL."""
 
 Unit = Callable[[Connection, Sequence[T]], list[R]]
 """Runs inside the transaction on all items that wait for it; gives one result per item. It does

@@ -205,10 +205,10 @@ def release_account(
     Returns:
         For each item the mails that were held back; ``None``: the account was not held.
     """
-    return [_unhold(tx, item) for item in items]
+    return [_release(tx, item) for item in items]
 
 
-def _unhold(tx: Connection, item: ReleaseAccount) -> tuple[MailId, ...] | None:
+def _release(tx: Connection, item: ReleaseAccount) -> tuple[MailId, ...] | None:
     let_go = (
         sa.update(stranger_count)
         .where(

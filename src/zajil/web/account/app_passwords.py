@@ -1,53 +1,48 @@
-"""``/account/app-passwords``: what the owner's programs log in with; each is shown once."""
+"""``/account/app-passwords``: list, create and remove app passwords; each is shown once."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.core.app_password import Scope
-from zajil.core.clock import Clock, Random
 from zajil.core.errors import AlreadyExists
 from zajil.core.ids import AppPasswordId
 from zajil.login.account import Account
-from zajil.operations.app_passwords import BadAppPasswordName, login_names, prepare_app_password
-from zajil.store.engine.open import Store
+from zajil.operations.app_passwords import (
+    BadAppPasswordName,
+    create_app_password,
+    delete_app_password,
+)
+from zajil.operations.context import OperationContext
 from zajil.store.people.app_passwords import (
-    AppPasswordOf,
     NoSuchAppPassword,
     TooManyAppPasswords,
-    add_app_password,
     list_app_passwords,
-    remove_app_password,
-    scram_salt,
 )
+from zajil.web.access import actor_of
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 
 _PATH = "/account/app-passwords"
 _PROBLEMS = {BadAppPasswordName: "name", AlreadyExists: "taken", TooManyAppPasswords: "many"}
-"""By what went wrong: the template has the words."""
+"""Names of errors in the template, which has their texts."""
 
 
 class AppPasswordPages:
     """The list, the form beneath it, and the one time that a password is shown."""
 
-    def __init__(
-        self, pages: Pages, store: Store, clock: Clock, random: Random, notices: Notices
-    ) -> None:
+    def __init__(self, pages: Pages, context: OperationContext, notices: Notices) -> None:
         self._pages = pages
-        self._store = store
-        self._clock = clock
-        self._random = random
+        self._context = context
         self._notices = notices
-        self._one_at_a_time = asyncio.Semaphore(1)  # each takes 64 MiB while it is hashed
+        self._one_at_a_time = asyncio.Semaphore(1)  # hashing takes 64 MiB
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show what there is."""
+        """Show the app passwords of the account."""
         done = self._notices.read(request)
         response = await self._render(visitor, account, removed=done is not None)
         if done is not None:
@@ -55,42 +50,36 @@ class AppPasswordPages:
         return response
 
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Add one, and show it; or remove one, and with it what is open by it."""
+        """Create an app password and show it, or remove one; sessions that use it end."""
         form = await request.form()
         action = form.get("action")
         if action == "add":
-            return await self._add(visitor, account, form.get("name"), form.get("scope"))
+            return await self._add(request, visitor, account, form.get("name"), form.get("scope"))
         if action == "remove":
-            return await self._remove(account, form.get("id"))
+            return await self._remove(request, account, form.get("id"))
         raise HTTPException(400)
 
     async def _add(
-        self, visitor: Visitor, account: Account, name: object, scope: object
+        self, request: Request, visitor: Visitor, account: Account, name: object, scope: object
     ) -> Response:
         if not isinstance(name, str) or scope not in {*Scope}:
             raise HTTPException(400)
-        names = login_names(account)
-        salts = await self._store.read(
-            lambda conn: {login: scram_salt(conn, login) for login in names}
-        )
-        prepare = functools.partial(
-            prepare_app_password, now_ms=self._clock.now_ms(), random=self._random
-        )
+        actor, chosen = actor_of(request, account), Scope(str(scope))
         try:
             async with self._one_at_a_time:
-                made = await asyncio.to_thread(prepare, account, name, Scope(str(scope)), salts)
-            await self._store.write(add_app_password, made.kept)
+                made = await create_app_password(self._context, actor, account.login, name, chosen)
         except tuple(_PROBLEMS) as error:
             problem = _PROBLEMS[type(error)]
             return await self._render(visitor, account, 400, name=name, problem=problem)
         return await self._render(visitor, account, made=made)
 
-    async def _remove(self, account: Account, number: object) -> Response:
+    async def _remove(self, request: Request, account: Account, number: object) -> Response:
         if not isinstance(number, str) or not number.isascii() or not number.isdigit():
             raise HTTPException(400)
-        which = AppPasswordOf(account.account_id, AppPasswordId(min(int(number[:18]), 2**62)))
+        which = AppPasswordId(min(int(number[:18]), 2**62))
+        actor = actor_of(request, account)
         try:
-            await self._store.write(remove_app_password, which)
+            await delete_app_password(self._context, actor, account.login, which)
         except NoSuchAppPassword:
             raise HTTPException(404) from None
         response = RedirectResponse(_PATH, 303)
@@ -100,6 +89,6 @@ class AppPasswordPages:
     async def _render(
         self, visitor: Visitor, account: Account, status: int = 200, **context: object
     ) -> Response:
-        rows = await self._store.read(lambda conn: list_app_passwords(conn, account.account_id))
+        rows = await self._context.read(lambda conn: list_app_passwords(conn, account.account_id))
         shown = {"removed": False, "made": None, "problem": None, "name": "", **context}
         return self._pages.render(visitor, "app_passwords.html", status, rows=rows, **shown)

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from zajil.core.service import Service
 from zajil.login.account import Account
 from zajil.login.service import LoginService
+from zajil.web.access import peer_of
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import Sessions, local_path
 
@@ -52,8 +53,3 @@ class LoginPages:
         if visitor.session is not None:
             await self._sessions.end(visitor.session, response)
         return response
-
-
-def peer_of(request: Request) -> str:
-    """Give the browser's IP address, as the listener (or the proxy it trusts) saw it."""
-    return request.client.host if request.client else "local"

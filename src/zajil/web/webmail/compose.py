@@ -13,23 +13,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.accept.outcome import NotAccepted
+from zajil.core.actor import Actor
 from zajil.core.address import Address
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailboxId, Uid, new_mail_id
 from zajil.login.account import Account
 from zajil.message.header_view import Person
+from zajil.operations.messages import set_flag
 from zajil.read.shown import ShownMessage, show_message
 from zajil.store.engine.errors import StoreError
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.mailboxes import find_role, get_mailbox
-from zajil.store.mail.message_changes import (
-    FlagChange,
-    FlagMode,
-    change_flags,
-)
 from zajil.store.mail.messages import get_messages, read_message
 from zajil.submit.compose import BadForm, ComposeForm, Direction, compose_message
 from zajil.submit.hand_in import hand_in
-from zajil.web.account.login import peer_of
+from zajil.web.access import actor_of, peer_of
 from zajil.web.language import Language
 from zajil.web.page import Pages, Visitor
 from zajil.web.services import WebServices
@@ -114,7 +111,7 @@ class Writing:
             return await self._form(visitor, account, draft, refusal_text(outcome, visitor))
         # The letter is on its way: whatever fails now must not look as if it were not.
         with suppress(StoreError):
-            await self._mark_answered(account.account_id, draft.answered)
+            await self._mark_answered(actor_of(request, account), draft.answered)
         return RedirectResponse(f"/journey/{outcome.mail_id}?sent=1", 303)
 
     async def _form(
@@ -134,12 +131,12 @@ class Writing:
             problem=problem,
         )
 
-    async def _mark_answered(self, account_id: AccountId, answered: str) -> None:
+    async def _mark_answered(self, actor: Actor, answered: str) -> None:
         place = _place(answered)
         if place is not None:
-            flags = frozenset({"\\Answered"})
-            change = FlagChange(account_id, place[0], (place[1],), FlagMode.ADD, flags)
-            await self._store.write(change_flags, change)
+            mailbox_id, uid = place
+            context = self._services.operations
+            await set_flag(context, actor, mailbox_id, (uid,), "\\Answered", is_set=True)
 
     def _view(
         self, conn: Any, account_id: AccountId, mailbox_id: MailboxId, uid: Uid

@@ -10,23 +10,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from zajil.core.actor import Actor
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.login.account import Account
 from zajil.message.header_view import Person
 from zajil.message.summary import Summary
+from zajil.operations.context import OperationContext
+from zajil.operations.messages import expunge, move, set_flag
 from zajil.read.indexer import ListPage, keep_new, read_page
-from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.message_changes import (
-    CopyMessages,
-    ExpungeMessages,
-    FlagChange,
-    FlagMode,
-    change_flags,
-    expunge_messages,
-    move_messages,
-)
 from zajil.store.mail.messages import Message
+from zajil.web.access import actor_of
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import local_path
@@ -37,10 +31,10 @@ _MOST_PEOPLE = 3
 """Names in one line of the list."""
 
 _FLAGS = {
-    "seen": (FlagMode.ADD, "\\Seen"),
-    "unseen": (FlagMode.REMOVE, "\\Seen"),
-    "flag": (FlagMode.ADD, "\\Flagged"),
-    "unflag": (FlagMode.REMOVE, "\\Flagged"),
+    "seen": ("\\Seen", True),
+    "unseen": ("\\Seen", False),
+    "flag": ("\\Flagged", True),
+    "unflag": ("\\Flagged", False),
 }
 _MOVES = {"archive": "archive", "junk": "junk", "inbox": "inbox", "delete": "trash"}
 
@@ -62,9 +56,10 @@ class ListedMessage:
 class MessageList:
     """Pages of one mailbox, and the buttons above them."""
 
-    def __init__(self, pages: Pages, store: Store, notices: Notices) -> None:
+    def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
         self._pages = pages
-        self._store = store
+        self._operations = operations
+        self._store = operations.store
         self._notices = notices
 
     async def home(self, request: Request, visitor: Visitor, account: Account) -> Response:
@@ -114,7 +109,8 @@ class MessageList:
         if current is None:
             raise HTTPException(404)
         try:
-            done = await self._do(account.account_id, boxes, current, uids, str(form.get("action")))
+            actor = actor_of(request, account)
+            done = await self._do(actor, boxes, current, uids, str(form.get("action")))
         except NoSuchMailbox:
             raise HTTPException(404) from None
         response = RedirectResponse(local_path(form.get("next"), f"/mail/{mailbox_id}"), 303)
@@ -122,27 +118,25 @@ class MessageList:
         return response
 
     async def _do(
-        self, account_id: AccountId, boxes: Boxes, current: Box, uids: tuple[Uid, ...], action: str
+        self, actor: Actor, boxes: Boxes, current: Box, uids: tuple[Uid, ...], action: str
     ) -> str:
         """Do it, and say what was done: the button, ``gone`` for deleted forever, ``none``."""
         if action not in _FLAGS and action not in _MOVES:
             raise HTTPException(400)
         if not uids:
             return "none"
+        context, mailbox_id = self._operations, current.mailbox_id
         if action in _FLAGS:
-            mode, flag = _FLAGS[action]
-            change = FlagChange(account_id, current.mailbox_id, uids, mode, frozenset({flag}))
-            await self._store.write(change_flags, change)
+            flag, is_set = _FLAGS[action]
+            await set_flag(context, actor, mailbox_id, uids, flag, is_set=is_set)
             return action
         target = boxes.with_role(_MOVES[action])
         # What is deleted from the trash, or where there is none, is gone.
-        if action == "delete" and (target is None or current.mailbox_id == target.mailbox_id):
-            gone = ExpungeMessages(account_id, current.mailbox_id, uids, deleted_only=False)
-            await self._store.write(expunge_messages, gone)
+        if action == "delete" and (target is None or mailbox_id == target.mailbox_id):
+            await expunge(context, actor, mailbox_id, uids)
             return "gone"
-        if target is not None and target.mailbox_id != current.mailbox_id:
-            move = CopyMessages(account_id, current.mailbox_id, uids, target.mailbox_id)
-            await self._store.write(move_messages, move)
+        if target is not None and target.mailbox_id != mailbox_id:
+            await move(context, actor, mailbox_id, uids, target.mailbox_id)
         return action
 
     def _load(

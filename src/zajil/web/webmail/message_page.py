@@ -21,14 +21,15 @@ from starlette.responses import HTMLResponse, Response
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.login.account import Account
 from zajil.message.parse import parse_message
+from zajil.operations.context import OperationContext
+from zajil.operations.messages import set_flag
 from zajil.read.shown import show_message
-from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.mailboxes import get_mailbox
-from zajil.store.mail.message_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.messages import Message, get_messages, read_message
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import why_junk
+from zajil.web.access import actor_of
 from zajil.web.journey import load_visible
 from zajil.web.notices import Notices
 from zajil.web.page import Pages, Visitor
@@ -48,9 +49,10 @@ _MOST_SUSPICIONS = 5
 class MessagePages:
     """One letter: as a page, its HTML, its files, its bytes."""
 
-    def __init__(self, pages: Pages, store: Store, notices: Notices) -> None:
+    def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
         self._pages = pages
-        self._store = store
+        self._operations = operations
+        self._store = operations.store
         self._notices = notices
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
@@ -67,9 +69,8 @@ class MessagePages:
         )
         # A browser that only looks ahead has not read it.
         if "\\Seen" not in found.flags and "sec-purpose" not in request.headers:
-            seen = frozenset({"\\Seen"})
-            change = FlagChange(account.account_id, mailbox_id, (uid,), FlagMode.ADD, seen)
-            await self._store.write(change_flags, change)
+            actor = actor_of(request, account)
+            await set_flag(self._operations, actor, mailbox_id, (uid,), "\\Seen", is_set=True)
         as_html = view.html is not None and (
             not view.paragraphs or request.query_params.get("view") == "html"
         )

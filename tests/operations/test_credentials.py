@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.core.login_name import parse_login
-from zajil.operations.names import choose_login
-from zajil.operations.password import LONGEST, BadPassword, generate_password, hash_password
+from zajil.operations.credentials import (
+    LONGEST,
+    BadPassword,
+    choose_login,
+    generate_password,
+    hash_password,
+)
 
 
 @pytest.mark.parametrize(

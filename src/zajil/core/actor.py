@@ -1,0 +1,35 @@
+"""Who changes the state of the server, and from where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from zajil.core.ids import AccountId
+
+
+class Interface(StrEnum):
+    """The interface that a change came through."""
+
+    COMMAND_LINE = "command line"
+    WEB = "web"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks for an operation."""
+
+    name: str
+    """Login name of the account; on the command line, the user of this machine."""
+    origin: Interface
+    peer: str = ""
+    """IP address of the client; empty on the command line."""
+    account_id: AccountId | None = None
+    """``None``: not an account of this server."""
+    is_admin: bool = False
+    """May change the whole server, not only its own account."""
+
+
+def command_line_actor(name: str) -> Actor:
+    """Return the actor of a command: whoever can open the store may change everything."""
+    return Actor(name, Interface.COMMAND_LINE, is_admin=True)

@@ -1,0 +1,237 @@
+"""Audit events: changes of the server's state by an operator or a user.
+
+They are kept in a table of their own (``store.people.audit``), in the same commit as the change.
+``tracking.audit_sentences`` words them.
+
+Laws:
+- ``name`` is stored: once released it never changes, nor does the meaning of a field.
+- New fields are added at the end, with a default.
+- An audit event never contains a password, a key, or the content of a message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from zajil.tracking.events import TrackingEvent
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent(TrackingEvent):
+    """Base of all audit events."""
+
+    actor: str
+    """Login name of an account, or the user that ran a command."""
+    origin: str
+    """A value of ``core.actor.Interface``."""
+    peer: str
+    """IP address of the client; ``""`` on the command line."""
+    account_id: int | None
+    """Account that was changed; ``None``: the change is not about one account."""
+    subject: str
+    """What was changed: login name, address or domain; ``""``: nothing with a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCreated(AuditEvent):
+    """An account was created."""
+
+    name: ClassVar[str] = "account.created"
+    address: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRenamed(AuditEvent):
+    """The login name or the address of an account changed."""
+
+    name: ClassVar[str] = "account.renamed"
+    before: str
+    """``login <address>``."""
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountProfileChanged(AuditEvent):
+    """The display name or the role of an account was set; these are the values now."""
+
+    name: ClassVar[str] = "account.profile"
+    display_name: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChanged(AuditEvent):
+    """The password of an account was set."""
+
+    name: ClassVar[str] = "account.password"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSuspended(AuditEvent):
+    """An account can no longer log in."""
+
+    name: ClassVar[str] = "account.suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountResumed(AuditEvent):
+    """A suspended account can log in again."""
+
+    name: ClassVar[str] = "account.resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRemoved(AuditEvent):
+    """An account was removed with all its mail."""
+
+    name: ClassVar[str] = "account.removed"
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReleased(AuditEvent):
+    """The outbound hold of an account was removed."""
+
+    name: ClassVar[str] = "account.released"
+    mails: int
+    """Number of mails that were held."""
+    discarded: bool
+    """They were dropped instead of sent."""
+    exempt_until_ms: int
+    """The account is not held again before this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardingChanged(AuditEvent):
+    """The forwarding of an account was set."""
+
+    name: ClassVar[str] = "account.forwarding"
+    targets: tuple[str, ...]
+    """Empty: forwarding is off."""
+    keeps_copy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AppPasswordCreated(AuditEvent):
+    """An app password was created."""
+
+    name: ClassVar[str] = "app_password.created"
+    app_password: str
+    """The name its owner gave it."""
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppPasswordRemoved(AuditEvent):
+    """An app password was removed."""
+
+    name: ClassVar[str] = "app_password.removed"
+    app_password: str
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationGranted(AuditEvent):
+    """An account may send as an address of another."""
+
+    name: ClassVar[str] = "delegation.granted"
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationRevoked(AuditEvent):
+    """An account may no longer send as an address of another."""
+
+    name: ClassVar[str] = "delegation.revoked"
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class AliasChanged(AuditEvent):
+    """An alias was created, changed or removed."""
+
+    name: ClassVar[str] = "alias.changed"
+    before: tuple[str, ...]
+    """Targets before; empty: the alias is new."""
+    after: tuple[str, ...]
+    """Targets now; empty: the alias was removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainAdded(AuditEvent):
+    """A domain was added to this server."""
+
+    name: ClassVar[str] = "domain.added"
+    postmaster: str
+    """Target of its role addresses; ``""``: none was set."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRemoved(AuditEvent):
+    """A domain was removed from this server."""
+
+    name: ClassVar[str] = "domain.removed"
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKeysChanged(AuditEvent):
+    """Somebody created, activated or revoked DKIM keys of a domain."""
+
+    name: ClassVar[str] = "dkim.changed"
+    action: str
+    """``create``, ``activate`` or ``revoke``."""
+    selectors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanged(AuditEvent):
+    """Somebody held, released, retried, expired or deleted mails in the queue."""
+
+    name: ClassVar[str] = "queue.changed"
+    action: str
+    reason: str
+    mail_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportImported(AuditEvent):
+    """A DMARC report was imported from a file."""
+
+    name: ClassVar[str] = "dmarc.imported"
+    organization: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierTrained(AuditEvent):
+    """The classifier was trained with a message by hand."""
+
+    name: ClassVar[str] = "training.message"
+    is_junk: bool
+
+
+AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
+    event.name: event
+    for event in (
+        AccountCreated,
+        AccountRenamed,
+        AccountProfileChanged,
+        PasswordChanged,
+        AccountSuspended,
+        AccountResumed,
+        AccountRemoved,
+        AccountReleased,
+        ForwardingChanged,
+        AppPasswordCreated,
+        AppPasswordRemoved,
+        DelegationGranted,
+        DelegationRevoked,
+        AliasChanged,
+        DomainAdded,
+        DomainRemoved,
+        DkimKeysChanged,
+        QueueChanged,
+        ReportImported,
+        ClassifierTrained,
+    )
+}
