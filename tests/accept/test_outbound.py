@@ -149,7 +149,7 @@ def test_a_stolen_account_is_held_and_people_are_told_once(store: Store) -> None
         journey = await store.read(lambda conn: load_journey(conn, first))
         assert journey is not None
         told = [tell_event(one.event) for one in journey.events if one.event.name == "account.held"]
-        assert "strangers" in told[0].sentence.plain()
+        assert "new recipients" in told[0].sentence.plain()
         assert {one.reason for one in journey.recipients if one.state == "held"} == {HELD_REASON}
 
     tell(store, story)

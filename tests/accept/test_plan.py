@@ -64,11 +64,11 @@ def test_a_plain_copy_lies_in_its_mailbox_at_once() -> None:
 
 
 def test_junk_is_filed_as_junk_with_its_reason() -> None:
-    copies = plan(local(1), junk="It names its author more than once.")
+    copies = plan(local(1), junk="The message has more than one From field.")
     (copy,), (event,) = copies.local, copies.events
     assert copy.places == (Place(MailboxId(11), "Junk"),)
     assert isinstance(event, MailboxFiled)
-    assert event.reason == "It names its author more than once."
+    assert event.reason == "The message has more than one From field."
 
 
 def test_one_account_gets_one_copy() -> None:
@@ -128,7 +128,7 @@ def test_one_success_for_one_address_that_the_sender_named() -> None:
 
 def test_nobody_is_told_of_success_where_it_looks_like_junk() -> None:
     """Attack: a forged sender would get a report for each letter in somebody's Junk."""
-    copies = plan(local(1, ASKING), junk="It names its author more than once.")
+    copies = plan(local(1, ASKING), junk="The message has more than one From field.")
     assert copies.local[0].wait is None
 
 
@@ -147,7 +147,7 @@ def test_nobody_is_told_of_failures_where_junk_was_forwarded() -> None:
     """Backscatter: the next server refuses it too, and the sender was never the sender."""
     there = parse_address("a@south.test")
     team = Addressed(TEAM, Local((account(1),), (there,), (TEAM,)), ASKING)
-    copies = plan(team, junk="It names its author more than once.")
+    copies = plan(team, junk="The message has more than one From field.")
     assert [copy.options.notify for copy in copies.remote] == [Notify.NEVER]
     assert [copy.options.notify for copy in plan(team).remote] == [Notify.FAILURE]
 

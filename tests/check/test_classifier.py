@@ -53,7 +53,9 @@ def test_the_words_are_told() -> None:
 def test_a_reason_weighs_by_certainty() -> None:
     (sure,) = reasons_of(WordsOpinion(1.0, ("subject:pills", "link:a.example")), own=False)
     (hint,) = reasons_of(WordsOpinion(0.86, ("pills",)), own=False)
-    assert sure.text == "Its words came mostly in junk here: “pills”, “a.example”."
+    assert sure.text == (
+        "Its words appear mostly in junk mail on this server: “pills”, “a.example”."
+    )
     assert 1.0 < hint.weight < 1.5 < sure.weight == 4.0
     assert reasons_of(WordsOpinion(0.5), own=False) == ()
     (ham,) = reasons_of(WordsOpinion(0.0, (), ("agenda",)), own=True)

@@ -52,11 +52,11 @@ def test_a_good_sign_that_kept_it_out_of_junk() -> None:
 def test_a_change_is_a_sentence_in_both_languages() -> None:
     arabic = load_languages()["ar"].gettext
     assert spell_change(Change("spf.fail", 0, Action.ACCEPT)) == (
-        "Without the sign spf.fail it would have been taken as wanted."
+        "Without spf.fail the message would have been accepted."
     )
     assert spell_change(Change(None, 2.5, Action.JUNK)) == (
-        "2.5 more against it would have made it junk."
+        "With a score higher by 2.5 the message would have been classified as junk."
     )
     assert spell_change(Change("spf.fail", 0, Action.ACCEPT), arabic) == (
-        "لولا العلامة spf.fail لكان الحكم: مقبولة."
+        "لولا spf.fail لكانت الرسالة مقبولة."
     )

@@ -101,7 +101,7 @@ def test_a_listed_peer_weighs_what_the_operator_says() -> None:
     zone["1.2.0.192.bad.test"] = {"A": ["127.0.0.10"]}
     (reason,) = look(zone, {LIST: 4.0, f"{LIST} 127.0.0.10": 1.0}).reasons
     assert reason.weight == 1.0
-    assert reason.text == "192.0.2.1, which brought it, is listed by bad.test."
+    assert reason.text == "The sending server 192.0.2.1 is on the blocklist bad.test."
 
 
 @pytest.mark.parametrize("value", ["127.255.255.254", "192.0.2.7", "nonsense"])
@@ -121,10 +121,10 @@ def test_the_name_of_an_ipv6_address_in_a_list() -> None:
 @pytest.mark.parametrize(
     ("zone", "why"),
     [
-        ({}, "does not list 127.0.0.2"),
-        ({"2.0.0.127.bad.test": None}, "does not answer"),
-        ({"2.0.0.127.bad.test": {"A": ["127.255.255.254"]}}, "refuses to answer us"),
-        ({**WORKING, "1.0.0.127.bad.test": {"A": ["127.0.0.2"]}}, "everybody"),
+        ({}, "does not contain its test entry 127.0.0.2"),
+        ({"2.0.0.127.bad.test": None}, "does not respond"),
+        ({"2.0.0.127.bad.test": {"A": ["127.255.255.254"]}}, "refuses our queries"),
+        ({**WORKING, "1.0.0.127.bad.test": {"A": ["127.0.0.2"]}}, "every address"),
     ],
 )
 def test_a_list_that_fails_its_test_points_counts_for_nothing(zone: Zone, why: str) -> None:
@@ -209,17 +209,17 @@ def test_lists_are_named_by_zone_and_code(name: str) -> None:
 @pytest.mark.parametrize(
     ("records", "result", "reason"),
     [
-        ({}, "pass", "192.0.2.1 is in none of our lists"),
-        ({"1.2.0.192.bad.test": {"A": ["127.0.0.2"]}}, "fail", "192.0.2.1 is listed by bad.test"),
+        ({}, "pass", "192.0.2.1 is not listed"),
+        ({"1.2.0.192.bad.test": {"A": ["127.0.0.2"]}}, "fail", "192.0.2.1 is listed in bad.test"),
         (
             {"1.2.0.192.bad.test": None},
             "temperror",
-            "192.0.2.1 is in none of our lists, and not all of them answered",
+            "192.0.2.1 is not listed, but some lists did not respond",
         ),
         (
             {"1.2.0.192.bad.test": {"A": ["127.0.0.2"]}, "1.2.0.192.other.test": None},
             "fail",
-            "192.0.2.1 is listed by bad.test, and not all of them answered",
+            "192.0.2.1 is listed in bad.test, but some lists did not respond",
         ),
     ],
 )

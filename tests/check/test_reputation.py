@@ -194,7 +194,7 @@ def test_after_several_accounts_it_counts_for_all(store: Store) -> None:
         await store.write(learn, HistoryChange(SALMA, AUTHENTICATED.keys, Did.JUNKED, NOW_MS))
         found = await history.judge(AUTHENTICATED, [NOOR])
         assert [one.signal for one in found.for_all] == ["history.junked-by-many"]
-        assert found.for_all[0].text == f"3 people here moved mail of {AUTHOR} to Junk."
+        assert found.for_all[0].text == f"3 users of this server moved mail from {AUTHOR} to Junk."
 
     run(store, story)
 

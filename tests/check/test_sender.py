@@ -196,10 +196,10 @@ def test_a_changed_body_is_told_in_a_sentence() -> None:
     found = check(sign(LETTER, key).replace(b"Hello.", b"Pay me."), {**THERE, **zone})
     assert signals(found) == ["dkim.fail-body"]
     assert found.reasons[0].text == (
-        "DKIM failed: the body was changed after south.test signed it (body hash differs)."
+        "The DKIM signature of south.test is invalid: the body was changed."
     )
     (event,) = [event for event in found.events if event.check == "dkim"]
-    assert event.reason == "The body was changed after south.test signed it (body hash differs)."
+    assert event.reason == "The body was changed after south.test signed it (body hash mismatch)."
 
 
 @pytest.mark.parametrize("peer", [None, Peer(LOCAL, 0, "unix:/x")])
@@ -209,7 +209,7 @@ def test_where_spf_cannot_be_asked_dmarc_fails_nobody(peer: Peer | None) -> None
     assert (found.spf, signals(found)) == (None, [])
     assert found.dmarc is not None
     assert (found.dmarc.result, found.dmarc.policy) == ("temperror", "reject")
-    assert "only a signature could have proven it" in found.dmarc.reason
+    assert "only a signature can authenticate the message" in found.dmarc.reason
     key, zone = make_key("south.test")
     assert signals(check(sign(LETTER, key), {**zone, **REJECT}, peer=peer)) == ["dmarc.pass"]
 
@@ -218,14 +218,14 @@ def test_two_signatures_that_broke_alike_are_told_once() -> None:
     key, zone = make_key("south.test")
     twice = sign(sign(LETTER, key), key).replace(b"Hello.", b"Pay me.")
     (event,) = [event for event in check(twice, {**zone}).events if event.check == "dkim"]
-    assert event.reason == "The body was changed after south.test signed it (body hash differs)."
+    assert event.reason == "The body was changed after south.test signed it (body hash mismatch)."
 
 
 def test_a_changed_header_section_is_told_in_a_sentence() -> None:
     key, zone = make_key("south.test")
     found = check(sign(LETTER, key).replace(b"Subject: ", b"Subject: Re: "), {**THERE, **zone})
     assert signals(found) == ["dkim.fail"]
-    assert "the header section was changed after south.test signed" in found.reasons[0].text
+    assert "the header section was changed" in found.reasons[0].text
 
 
 def forwarded() -> tuple[bytes, dict[str, Any]]:
@@ -245,7 +245,7 @@ def test_a_chain_that_dns_does_not_tell_of_is_not_called_broken() -> None:
     value = write_field("mx.north.test", found.results).partition(b":")[2]
     assert chain_state(value, make_facts(message).fields) is None
     (event,) = [event for event in found.events if event.check == "arc"]
-    assert (event.result, "DNS did not answer" in event.reason) == ("fail", True)
+    assert (event.result, "DNS lookup of" in event.reason) == ("fail", True)
 
 
 def test_a_trusted_sealer_overrides() -> None:

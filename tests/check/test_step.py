@@ -38,7 +38,7 @@ def test_a_good_letter_is_accepted_without_waiting() -> None:
     assert checked.forged == []
     assert b"dmarc=none header.from=north.test" in checked.results
     assert checked.events[-2:] == (
-        CheckDone(NOON_MS, "format", "pass", "The form of the message is right.", ()),
+        CheckDone(NOON_MS, "format", "pass", "The message is well-formed.", ()),
         VerdictReached(NOON_MS, None, "accept", 0.0, ()),
     )
 
@@ -52,7 +52,7 @@ def test_every_verdict_explains_itself() -> None:
     assert isinstance(reached, VerdictReached)
     assert done.result == "remarks"
     assert reached.verdict == "junk"
-    assert reached.reasons[0] == "It names its author more than once."
+    assert reached.reasons[0] == "The message has more than one From field."
 
 
 def test_a_forged_result_is_named_to_be_cut() -> None:

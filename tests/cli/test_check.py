@@ -41,13 +41,13 @@ def test_a_file_is_explained_to_a_program(letter: str, capsys: pytest.CaptureFix
     assert told["reasons"][0] == {
         "signal": "format.repeated-from",
         "weight": 5.0,
-        "text": "It names its author more than once.",
+        "text": "The message has more than one From field.",
     }
     assert {
         "without": "format.repeated-from",
         "more": 0.0,
         "verdict": "accept",
-        "text": "Without the sign format.repeated-from it would have been taken as wanted.",
+        "text": "Without format.repeated-from the message would have been accepted.",
     } in told["changes"]
 
 

@@ -110,7 +110,7 @@ def test_what_is_deleted_leaves_its_journey_and_nothing_else(run: Run, store: St
     journey = as_json(run, "journey", "show", mail_id)
     assert [one["state"] for one in journey["recipients"]] == ["discarded", "discarded"]
     told = run("journey", "show", mail_id, "--details")[1]
-    assert "An operator dropped the letter." in told
+    assert "An operator discarded the message." in told
     assert "spam" in told
     assert as_json(run, "store", "sweep") == {"removed": 0}
     assert len(as_json(run, "journey", "find")["mails"]) == 2  # no DSN was made

@@ -72,7 +72,7 @@ def test_a_person_reads_sentences(server: str) -> None:
     status, out = run(*sender, "--nameserver", server, "--default-explanation", "Ask them.")
     assert status == 1
     assert out.splitlines() == [
-        "fail: 192.0.2.2 is not among the servers plain.test sends from (-all)",
+        "fail: plain.test does not authorize 192.0.2.2 to send its mail (-all)",
         "  the domain says: Ask them.",
         "  TXT plain.test -> v=spf1 -all (ttl 60)",
     ]

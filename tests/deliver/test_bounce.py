@@ -164,8 +164,8 @@ def test_an_arabic_sender_is_told_in_arabic(store: Store) -> None:
 @pytest.mark.parametrize(
     ("sender", "reason"),
     [
-        (None, "The sender is the null path: bounces are not bounced."),
-        ("ghost@north.test", "The sender does not exist here."),
+        (None, "The sender is empty: no bounce is sent for a bounce."),
+        ("ghost@north.test", "The sender does not exist on this server."),
     ],
 )
 def test_nobody_to_tell(store: Store, sender: str | None, reason: str) -> None:
@@ -219,7 +219,7 @@ def test_the_schedule_and_the_end_of_it(store: Store) -> None:
             assert max(waits) <= 4 * 3_600_000
             assert now_ms - began_ms == 5 * DAY_MS
             ((state, reason),) = await setup.states(mail_id)
-            assert (state, reason) == ("expired", "DNS did not answer for ill.test")
+            assert (state, reason) == ("expired", "DNS lookup of ill.test failed")
             (failed,) = await setup.events(mail_id, RecipientFailed)
             assert (failed.expired, failed.status) == (True, "5.4.7")
             _, report = await dsn_of(setup, mail_id)

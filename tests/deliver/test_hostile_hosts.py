@@ -154,7 +154,9 @@ def test_an_answer_to_a_message_before_the_message_is_not_believed(store: Store)
 
     async def run() -> None:
         async with raw_host(host) as port, courier(store, ZONE, port=port) as setup:
-            assert await state_of(setup) == [("waiting", "bad reply: more answers than questions")]
+            assert await state_of(setup) == [
+                ("waiting", "invalid reply: more answers than questions")
+            ]
 
     asyncio.run(run())
 
@@ -196,7 +198,7 @@ def test_a_host_that_reads_nothing_of_a_message(store: Store) -> None:
             mail_id = await setup.put("a@south.test", sender=None, content=content)
             await setup.deliverer.run_due()
             assert await setup.states(mail_id) == [
-                ("waiting", "the peer read nothing for 0.2 seconds")
+                ("waiting", "the peer did not read data for 0.2 seconds")
             ]
 
     asyncio.run(run())
@@ -213,7 +215,7 @@ def test_a_report_does_not_wait_as_long_as_a_letter(
             smtp_sink(greeting=Deed.SILENCE) as sink,
             courier(store, ZONE, port=sink.port, reply_timeout="500ms") as setup,
         ):
-            assert await state_of(setup) == [("waiting", "no end after 0.2 seconds")]
+            assert await state_of(setup) == [("waiting", "no completion after 0.2 seconds")]
             letter = await setup.put("a@south.test")
             await setup.deliverer.run_due()
             assert await setup.states(letter) == [("waiting", "no reply within 0.5 seconds")]
@@ -227,11 +229,11 @@ def test_a_report_does_not_wait_as_long_as_a_letter(
 @pytest.mark.parametrize(
     ("flood", "reason"),
     [
-        (b"250-more\r\n", "bad reply: a reply has too many lines"),
-        (b"x" * 1000, "bad reply: a reply line is too long"),
-        (b"\0" * 1000, "bad reply: a reply line is too long"),
-        (b"250 ok\r\n", "bad reply: more answers than questions"),
-        (b"220-", "bad reply: a reply line is too long"),
+        (b"250-more\r\n", "invalid reply: a reply has too many lines"),
+        (b"x" * 1000, "invalid reply: a reply line is too long"),
+        (b"\0" * 1000, "invalid reply: a reply line is too long"),
+        (b"250 ok\r\n", "invalid reply: more answers than questions"),
+        (b"220-", "invalid reply: a reply line is too long"),
     ],
     ids=["lines", "a line", "NUL", "replies", "beginnings"],
 )
@@ -349,6 +351,8 @@ def test_nobody_is_left_waiting(store: Store, authority: TestAuthority) -> None:
             raw_host(host) as port,
             courier(store, ZONE, port=port, tls=tls, **SHORT) as setup,
         ):
-            assert await state_of(setup) == [("waiting", "bad reply: the peer does not speak SMTP")]
+            assert await state_of(setup) == [
+                ("waiting", "invalid reply: the peer does not speak SMTP")
+            ]
 
     asyncio.run(run())

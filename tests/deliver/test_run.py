@@ -121,7 +121,7 @@ def test_what_has_no_answer_when_we_stop_is_due_at_once(store: Store) -> None:
                 (0, setup.clock.now_ms(), None)
             }
             attempts = [one for i in mail_ids for one in await setup.events(i, AttemptMade)]
-            assert [one.outcome for one in attempts] == ["interrupted by us"]
+            assert [one.outcome for one in attempts] == ["interrupted by this server"]
 
     asyncio.run(run())
 
@@ -155,7 +155,7 @@ def test_a_fault_of_ours_is_temporary_and_told(store: Store) -> None:
             mail_id = await setup.put("a@south.test")
             await setup.deliverer.run_due()
             assert await setup.states(mail_id) == [
-                ("waiting", "a fault in this server; it was recorded")
+                ("waiting", "an internal error on this server; it was logged")
             ]
             (fault,) = await setup.events(mail_id, FaultHappened)
             assert "ZeroDivisionError" in fault.traceback

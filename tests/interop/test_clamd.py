@@ -73,7 +73,7 @@ def test_larger_than_its_stream_may_be(clamd: str) -> None:
 
 
 def test_larger_than_we_send(clamd: str) -> None:
-    assert ask(clamd, HEAD + b"\r\n" + b"x" * 99, 100).failure == "it is too large"
+    assert ask(clamd, HEAD + b"\r\n" + b"x" * 99, 100).failure == "the message is too large"
 
 
 def test_malware_is_refused_and_a_scanner_that_is_away_weighs_nothing(clamd: str) -> None:

@@ -113,7 +113,7 @@ def test_a_broken_chain_is_closed_by_a_set_of_its_own() -> None:
     broken = seal(LETTER).replace(b"spf=pass", b"spf=fail", 1)
     closed = seal(broken, "two.test")
     assert b"cv=fail" in closed
-    assert verify(closed).reason == "ARC set 2 says that the chain was broken before."
+    assert verify(closed).reason == "ARC set 2 states that the chain was already broken."
     assert seal(closed, "three.test") == closed
 
 

@@ -88,15 +88,15 @@ def test_a_failure_asks_for_the_policy() -> None:
     found = check("example.com", REJECT, mail_from=spf("example.com", "fail"))
     assert (found.result, found.policy, found.disposition) == ("fail", "reject", "reject")
     assert found.reason == (
-        "Neither SPF nor DKIM proved that it comes from example.com, and example.com asks to "
-        "refuse such mail."
+        "Neither SPF nor DKIM confirmed that the message is from example.com; the "
+        "policy of example.com is to reject it."
     )
 
 
 def test_a_pass_asks_for_nothing() -> None:
     found = check("example.com", REJECT, mail_from=spf("example.com"))
     assert (found.result, found.policy, found.disposition) == ("pass", "reject", "none")
-    assert found.reason == "SPF proved that it comes from example.com."
+    assert found.reason == "SPF confirmed that the message is from example.com."
 
 
 def test_both_proofs_are_told() -> None:

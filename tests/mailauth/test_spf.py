@@ -78,18 +78,18 @@ def test_the_examples_of_the_standard(text: str, ip: str, result: str) -> None:
 
 def test_each_result_is_a_sentence() -> None:
     fail = check(record("v=spf1 ip4:192.0.2.9 -all"))
-    assert fail.reason == "192.0.2.1 is not among the servers south.test sends from (-all)"
+    assert fail.reason == "south.test does not authorize 192.0.2.1 to send its mail (-all)"
     assert fail.inputs == ("TXT south.test -> v=spf1 ip4:192.0.2.9 -all (ttl 300)",)
     assert check(record("v=spf1 ip4:192.0.2.1 -all")).reason == (
-        "192.0.2.1 may send mail for south.test (ip4:192.0.2.1)"
+        "south.test authorizes 192.0.2.1 to send its mail (ip4:192.0.2.1)"
     )
     assert check({}).reason == "south.test has no SPF record"
-    assert (
-        check({"south.test": None}).reason == "DNS did not answer for the SPF record of south.test"
+    assert check({"south.test": None}).reason == (
+        "DNS lookup of the SPF record of south.test failed"
     )
     assert "malformed" in check(record("v=spf1 ip4:nonsense")).reason
     by_another = check(record("v=spf1 redirect=spf.test", spf_test={"TXT": ["v=spf1 -all"]}))
-    assert by_another.reason.endswith("(-all), by the record of spf.test")
+    assert by_another.reason.endswith("(-all), according to the record of spf.test")
 
 
 def test_a_null_path_is_the_postmaster_of_the_helo_name() -> None:

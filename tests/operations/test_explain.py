@@ -43,12 +43,12 @@ def test_a_stored_verdict_is_explained_in_both_languages(store: Store) -> None:
             {
                 "signal": "format.repeated-from",
                 "weight": 5.0,
-                "text": "It names its author more than once.",
+                "text": "The message has more than one From field.",
             },
             {
                 "signal": "format.repeated-field",
                 "weight": 1.5,
-                "text": "It has 3 Subject fields, where one is allowed.",
+                "text": "The message has 3 Subject fields; only one is allowed.",
             },
         ],
         "recipient": "سلمى@زاجل.test",
@@ -57,7 +57,7 @@ def test_a_stored_verdict_is_explained_in_both_languages(store: Store) -> None:
                 "without": "format.repeated-from",
                 "more": 0.0,
                 "verdict": "accept",
-                "text": "Without the sign format.repeated-from it would have been taken as wanted.",
+                "text": "Without format.repeated-from the message would have been accepted.",
             },
         ],
     }

@@ -166,7 +166,7 @@ def test_failed_log_ins_are_listed(store: Store) -> None:
     with_store(store, talk)
     sessions = store.read_now(lambda conn: find_sessions(conn, text="log-in failed"))["sessions"]
     assert [(one["login"], one["peer"], one["happened"]) for one in sessions] == [
-        ("amal", "192.0.2.1", ["log-in failed: wrong login or password for submission"])
+        ("amal", "192.0.2.1", ["log-in failed: invalid login or password for submission"])
     ]
     assert store.read_now(lambda conn: find_sessions(conn, text="192.0.2.1", limit=1))["sessions"]
     assert not store.read_now(lambda conn: find_sessions(conn, text="198.51.100.1"))["sessions"]

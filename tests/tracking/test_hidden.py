@@ -67,7 +67,7 @@ def test_one_remote_target_is_told_in_the_name_of_the_alias() -> None:
     assert seen.recipients == (TrackedRecipient(ALIAS, RecipientState.DELIVERED, "", None),)
     assert "far.test" not in told(seen)
     assert "quiet" not in told(seen)
-    assert f"The copy for {ALIAS} was delivered." in told(seen)
+    assert f"The message for {ALIAS} was delivered." in told(seen)
 
 
 def test_an_account_that_forwards_is_one_recipient_and_no_more() -> None:

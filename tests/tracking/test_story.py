@@ -20,7 +20,7 @@ from zajil.tracking.story import stations, tell_story, tone_of_states
 def test_every_event_has_words(data: st.DataObject, name: str) -> None:
     """A sentence of its own, whose places all have a value."""
     step = tell_event(example_event(EVENTS[name], data.draw))
-    assert step.sentence.text != "{name} happened."
+    assert step.sentence.text != "Event: {name}."
     places = {place for _, place, _, _ in string.Formatter().parse(step.sentence.text) if place}
     assert places <= set(step.sentence.values)
     assert step.sentence.plain()

@@ -154,7 +154,7 @@ def test_an_admin_holds_and_releases(store: Store) -> None:
                 assert row.state == state
             assert (await admin.post("/admin/queue", action="x", mail_id="y")).status == 400
             story = await admin.get(f"/journey/{item.mail_id}")
-            assert "An operator held the letter back." in story.text
+            assert "An operator put the message on hold." in story.text
 
     asyncio.run(scenario())
 
@@ -264,19 +264,19 @@ def test_an_arabic_journey_has_no_english_sentence(sqlite_store: Store) -> None:
             found = sqlite_store.read_now(lambda conn: find_mails(conn, MailQuery()))
             mail_id = found[0].mail_id
             events = (
-                RouteFailed(NOW_MS, "b.test", True, "DNS did not answer for b.test",
+                RouteFailed(NOW_MS, "b.test", True, "DNS lookup of b.test failed",
                             ("MX b.test -> timeout", "MX c.test -> no such name")),
                 AttemptMade(NOW_MS, "b.test", "192.0.2.1:25", "TLSv1.3, certificate verified",
                             ("S: 220 ready for mail", "C: EHLO x"), "1 delivered, 1 failed"),
-                CheckDone(NOW_MS, "dkim", "permerror", "There is no key at x._domainkey.b.test.",
+                CheckDone(NOW_MS, "dkim", "permerror", "No key was found at x._domainkey.b.test.",
                           ("TXT x._domainkey.b.test -> no such name",)),
-                CheckDone(NOW_MS, "arc", "fail", "No key for the seal of ARC set 1: the key was "
-                          "revoked.", ()),
+                CheckDone(NOW_MS, "arc", "fail", "There is no key for the seal of ARC set 1: "
+                          "the key was revoked.", ()),
                 CheckDone(NOW_MS, "format", "remarks", "It has no Date. It has no Message-ID.", ()),
                 MailboxFiled(NOW_MS, "amal@north.test", "amal@north.test", "Junk",
-                             "It has a link to زاجل.a.test (xn--mgbkq8e.a.test), which is made "
-                             "to look like زاجل.test."),
-                DsnSuppressed(NOW_MS, "The sender does not exist here."),
+                             "The message has a link to زاجل.a.test "
+                             "(xn--mgbkq8e.a.test), which resembles زاجل.test."),
+                DsnSuppressed(NOW_MS, "The sender does not exist on this server."),
                 SessionClosed(NOW_MS, "peer closed", 1),
             )  # fmt: skip
             await site.store.write(record_events, EventBatch(None, mail_id, NOW_MS, events))
@@ -294,7 +294,7 @@ def test_an_arabic_journey_has_no_english_sentence(sqlite_store: Store) -> None:
             assert "<li>" in reasons
             assert left_in_english(f"<main>{reasons}</main>") == []
             english = await (await member(site, "amal")).get(f"/journey/{mail_id}")
-            assert "There is no key at x._domainkey.b.test." in english.text
+            assert "No key was found at x._domainkey.b.test." in english.text
             assert len(left_in_english(english.text)) > 20
 
     asyncio.run(scenario())

@@ -380,7 +380,7 @@ def test_a_letter_in_junk_says_why_it_lies_there(sqlite_store: Store) -> None:
             amal = await member(site, "amal")
             (uid,) = uids(site, junk)
             page = await amal.get(f"/mail/{junk}/{uid}")
-            assert "It names its author more than once." in page.text
+            assert "The message has more than one From field." in page.text
             arabic = site.browser(**{"accept-language": "ar"})
             await arabic.log_in("amal")
             assert "سبب وجودها في المزعج:" in (await arabic.get(f"/mail/{junk}/{uid}")).text

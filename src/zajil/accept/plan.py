@@ -25,7 +25,7 @@ from zajil.route.recipient import Local, Remote
 from zajil.store.mail.intake import LocalCopy, RemoteCopy, WaitReason
 from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued, TrackingEvent
 
-ONE_COPY = "Another address of the same account was named: there is one copy for both."
+ONE_COPY = "Another recipient address of the same account received the message."
 """Why nothing more is put into a mailbox, for a person."""
 
 

@@ -280,7 +280,7 @@ class Checks:
                 facts.now_ms,
                 "format",
                 "remarks" if told else "pass",
-                told or "The form of the message is right.",
+                told or "The message is well-formed.",
                 (),
             ),
             verdict_event(facts.now_ms, verdict),

@@ -87,7 +87,7 @@ class Attempt:
             async with asyncio.timeout(seconds):
                 await self._try_hosts(route, body)
         except TimeoutError:
-            self._give_up(deferred("4.4.2", f"no end after {seconds:g} seconds"))
+            self._give_up(deferred("4.4.2", f"no completion after {seconds:g} seconds"))
         finally:
             body.close()
 
@@ -213,7 +213,7 @@ class Attempt:
             return True
         except BaseException:
             link.abort()
-            self._note(link.target, link.tls, link.take_dialogue(), "interrupted by us")
+            self._note(link.target, link.tls, link.take_dialogue(), "interrupted by this server")
             raise
         self._note(link.target, link.tls, link.take_dialogue(), _summary(got))
         self.means.connections.give(link)
@@ -240,7 +240,7 @@ class Attempt:
             self.results.setdefault(claimed, result)
 
 
-_NO_ANSWER = deferred("4.4.2", "no host gave an answer")
+_NO_ANSWER = deferred("4.4.2", "no host responded")
 _ABOUT_THE_HOST = ("5.3.2", EnhancedStatus.REQUIRETLS_NEEDED)
 """Status of a host that accepts no mail at all (RFC 7504), or that does not promise TLS; another
 host of the domain may."""

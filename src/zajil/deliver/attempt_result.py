@@ -95,7 +95,7 @@ def _is_late(claimed: LeasedRecipient, now_ms: int, queue: QueueOptions) -> bool
 
 
 _NOBODY_IS_TOLD = (
-    "Nobody is told of failures: the sender asked for that, or the mail looked like junk."
+    "No bounce is sent: the sender requested none, or the message was classified as junk."
 )
 _DEAD = (AttemptOutcome.FAILED, AttemptOutcome.EXPIRED)
 

@@ -63,10 +63,10 @@ class Bouncer:
         now_ms = self.mailer.clock.now_ms()
         sender = mail.reverse_path
         if sender is None:
-            return _suppressed(now_ms, "The sender is the null path: bounces are not bounced.")
+            return _suppressed(now_ms, "The sender is empty: no bounce is sent for a bounce.")
         route = await self.mailer.route(sender, postmaster=None)
         if route is None:
-            return _suppressed(now_ms, "The sender does not exist here.")
+            return _suppressed(now_ms, "The sender does not exist on this server.")
         header, whole = await self._read(mail, whole=_wants_whole(notice, mail))
         dsn_id = self.mailer.new_mail_id(now_ms)
         reports = _recipient_reports(notice, pairs)

@@ -73,11 +73,11 @@ class Channel:
         # Security: an answer that came before its question would be taken for the next one, and
         # every later one for that of another recipient.
         if self.conn.has_pending_input():
-            raise LinkBroken("bad reply: more answers than questions")
+            raise LinkBroken("invalid reply: more answers than questions")
         try:
             await self.stream.write(data, seconds)
         except TimeoutError:
-            raise LinkBroken(f"the peer read nothing for {seconds:g} seconds") from None
+            raise LinkBroken(f"the peer did not read data for {seconds:g} seconds") from None
         except OSError as error:
             raise LinkBroken(f"connection lost: {_why(error)}") from None
 
@@ -96,7 +96,7 @@ class Channel:
         except TimeoutError:
             raise LinkBroken(f"no reply within {seconds:g} seconds") from None
         except BadReply as error:
-            raise LinkBroken(f"bad reply: {error}") from None
+            raise LinkBroken(f"invalid reply: {error}") from None
         except OSError as error:
             raise LinkBroken(f"connection lost: {_why(error)}") from None
         self.replies += 1

@@ -115,8 +115,8 @@ class ResultWriter:
             lost = tuple(row.position for row in settlement.rows)
         except NoSuchMailbox:
             # It was deleted in this second: of the copy, or of the sender, who is gone.
-            gone = DsnSuppressed(self.clock.now_ms(), "The mailbox of the sender is gone.")
-            await self._write_the_rest(pairs, "the mailbox was deleted just now", (gone,))
+            gone = DsnSuppressed(self.clock.now_ms(), "The mailbox of the sender no longer exists.")
+            await self._write_the_rest(pairs, "the mailbox no longer exists", (gone,))
             return
         except Exception as error:
             if again or isinstance(error, GivenUp):
@@ -147,7 +147,9 @@ class ResultWriter:
         trace = "".join(traceback.format_exception(error))
         return (
             FaultHappened(now_ms, repr(error), trace),
-            DsnSuppressed(now_ms, "The report could not be written: a fault of ours."),
+            DsnSuppressed(
+                now_ms, "The bounce message could not be created because of an internal error."
+            ),
         )
 
     async def _insist(self, ask: Callable[[], Awaitable[T]]) -> T:

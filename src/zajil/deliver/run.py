@@ -294,15 +294,15 @@ class Deliverer:
                 ours = attempt.outgoing.only(pending)
                 attempt.results |= await file_copies(self._store, ours, now_ms)
         except NoSuchBlob:
-            rest = failed("5.3.0", "the message is not in the store any more")
+            rest = failed("5.3.0", "the message is no longer in the store")
         except StoreError as error:
             rest = deferred("4.3.0", f"the store is not available: {error}")
         except Exception as error:  # the top of a delivery attempt (style C8)
             self._log.exception("fault in a delivery attempt", mail=attempt.outgoing.mail.mail_id)
             trace = "".join(traceback.format_exception(error))
-            summary = f"{type(error).__name__} in a delivery attempt"
+            summary = f"{type(error).__name__} during a delivery attempt"
             attempt.events.append(FaultHappened(self._clock.now_ms(), summary, trace))
-            rest = deferred("4.3.0", "a fault in this server; it was recorded")
+            rest = deferred("4.3.0", "an internal error on this server; it was logged")
         else:
             return
         for claimed in attempt.outgoing.recipients:
@@ -313,7 +313,7 @@ class Deliverer:
         now_ms = self._clock.now_ms()
         for claimed in attempt.outgoing.recipients:
             if claimed.expires_ms <= now_ms:
-                why = claimed.reason or "it was never tried"
+                why = claimed.reason or "no delivery attempt was made"
                 attempt.results[claimed] = RecipientResult(AttemptOutcome.EXPIRED, "5.4.7", why)
 
     async def _defer(self, outgoing: Outgoing, result: RecipientResult) -> None:

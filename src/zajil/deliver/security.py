@@ -215,7 +215,7 @@ class Opener:
         must = rule in (TlsRule.VERIFY, TlsRule.REQUIRE)
         if level is Level.PLAIN:
             if must:
-                raise _not_secure(rule, "TLS is demanded, and we have no context for it")
+                raise _not_secure(rule, "TLS is required but not configured")
             return
         if "STARTTLS" not in link.conn.capabilities:
             if must:
@@ -283,5 +283,5 @@ def _explain(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return error.reason or str(error)
     if isinstance(error, TimeoutError):
-        return "no handshake in time"
+        return "the TLS handshake timed out"
     return str(error) or type(error).__name__

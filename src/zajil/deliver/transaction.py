@@ -103,13 +103,13 @@ def _cannot_take(link: Channel, claimed: LeasedRecipient) -> RecipientResult | N
     limit = capabilities.get("SIZE", "")
     # RFC 1870 section 3: no number, or 0, is no limit.
     if limit.isascii() and limit.isdecimal() and 0 < int(limit[:20]) < claimed.size:
-        sentence = f"{host} takes messages up to {limit} bytes; this one has {claimed.size}"
+        sentence = f"the message has {claimed.size} bytes; {host} accepts at most {limit}"
         return failed(EnhancedStatus.MESSAGE_TOO_BIG, sentence, host)
     if _needs_smtputf8(claimed) and "SMTPUTF8" not in capabilities:
-        sentence = f"{host} does not take mail with UTF-8 addresses or header fields"
+        sentence = f"{host} does not support UTF-8 addresses or header fields (SMTPUTF8)"
         return failed(EnhancedStatus.UTF8_ADDRESS, sentence, host)
     if not is_secure_enough(link, rule_for("opportunistic", claimed)):
-        sentence = f"{host} does not promise to go on encrypted (REQUIRETLS)"
+        sentence = f"{host} does not support REQUIRETLS"
         return failed(EnhancedStatus.REQUIRETLS_NEEDED, sentence, host)
     return None
 
@@ -273,7 +273,7 @@ class _Transaction:
             self._results[claimed] = replace(result, reports=reports) if reports else result
 
     def _must_not_leave(self, error: BareLineEnd) -> None:
-        raise _MustNotLeave(f"the message may not leave: {error}") from None
+        raise _MustNotLeave(f"the message cannot be sent: {error}") from None
 
     def _refuse(self, recipients: Sequence[LeasedRecipient], reply: Reply) -> None:
         """5yz: for good. Anything else that is not "yes" to the question: not now."""

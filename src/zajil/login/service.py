@@ -360,7 +360,9 @@ class LoginService:
         ):
             failure = FailedLogin(network, now_ms, WINDOW_MS)
             self._store.write_later(count_failures, failure)
-        self.note_failure(origin, login, mechanism, f"wrong login or password for {origin.service}")
+        self.note_failure(
+            origin, login, mechanism, f"invalid login or password for {origin.service}"
+        )
 
     def note_failure(self, origin: Origin, login: str, mechanism: str, reason: str) -> None:
         """Record a log-in that failed; no secret was looked at where only this is called.

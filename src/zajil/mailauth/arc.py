@@ -152,10 +152,10 @@ def verify_arc(
 
 def _tell_pass(handlers: Sequence[Handler]) -> str:
     if len(handlers) == 1:
-        return f"{handlers[0].domain} sealed the mail, and the seal is whole."
+        return f"The ARC seal of {handlers[0].domain} is valid."
     return (
-        f"{len(handlers)} handlers sealed the mail, the last was {handlers[-1].domain}; "
-        "the chain is whole."
+        f"The ARC chain of {len(handlers)} sets is valid; the last seal is from "
+        f"{handlers[-1].domain}."
     )
 
 
@@ -193,7 +193,7 @@ class _Chain:
         except BadSignature as error:
             raise _Failed(f"In ARC set {one.instance}, {error}.") from None
         except NotHashed:
-            raise _Failed(f"Too many parts of the body are signed to check {which}.") from None
+            raise _Failed(f"Too many body lengths are signed to verify {which}.") from None
         signature = readings[0]
         expires_s = signature.expires_s
         if expires_s is not None and expires_s < self._now_s - self._skew_s:
@@ -206,12 +206,12 @@ class _Chain:
             if found == reading.body_hash
         ]
         if not whole:
-            raise _Failed(f"The body was changed after {signature.domain} sealed the mail.")
+            raise _Failed(f"The body was changed after {signature.domain} sealed the message.")
         if not any(
             is_message_signed_by(records, self._header, one.signature, reading) for reading in whole
         ):
             raise _Failed(
-                f"The header section was changed after {signature.domain} sealed the mail."
+                f"The header section was changed after {signature.domain} sealed the message."
             )
         covers_from = 0 < self._header.count(b"from") <= signature.names.count(b"from")
         body = whole[0].body
@@ -270,7 +270,7 @@ class _Chain:
         key = self._keys[name]
         if key.refusal is not None:
             raise _Failed(
-                f"No key for {which}: {key.refusal.reason}.",
+                f"There is no key for {which}: {key.refusal.reason}.",
                 silent_domain=domain if key.refusal.result == "temperror" else "",
             )
         return key

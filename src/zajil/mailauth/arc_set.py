@@ -100,18 +100,18 @@ def collect_sets(fields: Sequence[Field]) -> list[ArcSet]:
         return []
     size = sum(field.end - field.start for field in there)
     if len(there) > 3 * MAX_SETS or size > MAX_SIZE:
-        raise BrokenChain(f"It has more than {MAX_SETS} ARC sets, or very large ones.")
+        raise BrokenChain(f"The message has more than {MAX_SETS} ARC sets, or they are too large.")
     found = [_read_field(field) for field in there]
     highest = max(instance for instance, *_ in found)
     newest = [one for one in found if one[0] == highest and one[1] == SEAL]
     if any(_cv_of(tags) == "fail" for *_, tags in newest):
-        raise BrokenChain(f"ARC set {highest} says that the chain was broken before.", highest)
+        raise BrokenChain(f"ARC set {highest} states that the chain was already broken.", highest)
     sets = _join(found, highest)
     for one in sets:
         wanted = "pass" if one.instance > 1 else "none"
         if one.claimed_cv != wanted:
             raise BrokenChain(
-                f"The seal of ARC set {one.instance} does not say cv={wanted}.", highest
+                f"The seal of ARC set {one.instance} does not have cv={wanted}.", highest
             )
     return sets
 
@@ -126,9 +126,9 @@ def _read_field(field: Field) -> _Found:
             tags = parse_tag_list(field.value)
             instance = read_number(value_of(tags, b"i"), "i", 2)
         except BadTagList as error:
-            raise BrokenChain(f"Its {name} {error}.") from None
+            raise BrokenChain(f"The {name} field {error}.") from None
     if instance is None or not 1 <= instance <= MAX_SETS:
-        raise BrokenChain(f"Its {name} has no instance from 1 to {MAX_SETS} in i=.")
+        raise BrokenChain(f"The {name} field has no instance number from 1 to {MAX_SETS} in i=.")
     return instance, field.name, field, tags
 
 
@@ -208,7 +208,7 @@ def read_seal(one: ArcSet) -> Seal:
         if b"h" in tags:
             raise BadSignature("the seal has h=, which RFC 8617 section 4.1.3 forbids")
         if b"c" in tags and read_canonicalization(tags)[0] != "relaxed":
-            raise BadSignature("the seal has another c= than RFC 8617 section 4.1.3 knows")
+            raise BadSignature("the seal has a c= that RFC 8617 section 4.1.3 does not define")
         optional_number(tags, b"t", 12)
         algorithm = read_algorithm(tags)
         domain, selector = read_names(tags)

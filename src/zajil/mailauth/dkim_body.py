@@ -99,7 +99,7 @@ def read_canonicalization(tags: Mapping[bytes, Tag]) -> tuple[str, str]:
     header, slash, body = value_of(tags, b"c", b"simple/simple").partition(b"/")
     names = _CANONICALIZATIONS
     if header not in names or (slash and body not in names):
-        raise BadTagList("uses a canonicalization we do not know")
+        raise BadTagList("uses an unknown canonicalization")
     return names[header], names[body] if slash else "simple"
 
 

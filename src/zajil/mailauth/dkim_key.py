@@ -98,10 +98,10 @@ def find_key(domain: str, selector: str) -> Flow[FoundKey]:
         line = f"{line[:_MAX_INPUT]}..."
     if answer.outcome is Outcome.FAILED:
         why = f" ({answer.detail})" if answer.detail else ""
-        refusal = KeyRefusal("temperror", f"DNS did not answer for {answer.question.name}{why}")
+        refusal = KeyRefusal("temperror", f"DNS lookup of {answer.question.name} failed{why}")
         return FoundKey((), refusal, line)
     if answer.outcome is not Outcome.FOUND or not answer.values:
-        refusal = KeyRefusal("permerror", f"there is no key at {answer.question.name}")
+        refusal = KeyRefusal("permerror", f"no key was found at {answer.question.name}")
         return FoundKey((), refusal, line)
     parsed = [parse_key_record(text) for text in answer.values[:_MAX_RECORDS]]
     records = tuple([record for record in parsed if isinstance(record, KeyRecord)])
@@ -135,16 +135,16 @@ def _parse_kept(text: str) -> KeyRecord | KeyRefusal:
 def _parse(text: bytes) -> KeyRecord | KeyRefusal:
     tags = parse_record_tags(text, _TAGS)
     if b"v" in tags and (next(iter(tags)) != b"v" or tags[b"v"] != b"DKIM1"):
-        return KeyRefusal("permerror", "the key record is not of version DKIM1")
+        return KeyRefusal("permerror", "the key record has a version other than DKIM1")
     # RFC 6376 section 3.6.1: p= is required, and empty in a revoked key.
     packed = tags.get(b"p")
     if packed is None:
-        return KeyRefusal("permerror", "the key record has no tag p=")
+        return KeyRefusal("permerror", "the key record has no p= tag")
     if not packed:
         return KeyRefusal("permerror", "the key was revoked")
     services = words_of(tags.get(b"s", b"*"))
     if b"*" not in services and b"email" not in services:
-        return KeyRefusal("permerror", "the key is not for mail")
+        return KeyRefusal("permerror", "the key is not intended for mail")
     if b"h" in tags and b"sha256" not in words_of(tags[b"h"]):
         return KeyRefusal("permerror", "the key does not allow SHA-256")
     kind = tags.get(b"k", b"rsa")
@@ -160,10 +160,10 @@ def _load(kind: bytes, packed: bytes) -> RSAPublicKey | Ed25519PublicKey | KeyRe
     if kind == b"ed25519":
         # RFC 8463 section 4.2: the bare key, no structure around it.
         if len(packed) != 32:
-            return KeyRefusal("permerror", "the key record holds no Ed25519 key")
+            return KeyRefusal("permerror", "the key record contains no valid Ed25519 key")
         return Ed25519PublicKey.from_public_bytes(packed)
     if kind != b"rsa":
-        return KeyRefusal("permerror", "the key record is of an unknown kind")
+        return KeyRefusal("permerror", "the key record has an unknown key type")
     try:
         # SubjectPublicKeyInfo, as everybody publishes it, and RSAPublicKey, as RFC 6376 section
         # 3.6.1 says.
@@ -171,21 +171,21 @@ def _load(kind: bytes, packed: bytes) -> RSAPublicKey | Ed25519PublicKey | KeyRe
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, RSAPublicKey):
-        return KeyRefusal("permerror", "the key record holds no RSA key")
+        return KeyRefusal("permerror", "the key record contains no valid RSA key")
     return _refuse_size(key) or key
 
 
 def _refuse_size(key: RSAPublicKey) -> KeyRefusal | None:
     if key.key_size < MIN_RSA_BITS:
         return KeyRefusal(
-            "policy", f"the key has {key.key_size} bits, less than {MIN_RSA_BITS} prove nothing"
+            "policy", f"the key has {key.key_size} bits; at least {MIN_RSA_BITS} are required"
         )
     if key.key_size > MAX_RSA_BITS:
         return KeyRefusal(
-            "policy", f"the key has {key.key_size} bits, more than {MAX_RSA_BITS} are not taken"
+            "policy", f"the key has {key.key_size} bits; at most {MAX_RSA_BITS} are supported"
         )
     if key.public_numbers().e.bit_length() > _MAX_EXPONENT_BITS:
-        return KeyRefusal("policy", "the key has an exponent that nobody uses")
+        return KeyRefusal("policy", "the key has an unusual exponent")
     return None
 
 

@@ -85,17 +85,17 @@ def parse_signature(value: bytes) -> Signature:
     try:
         tags = parse_tag_list(value)
         if value_of(tags, b"v") != b"1":
-            raise BadSignature("the signature is not of version 1")
+            raise BadSignature("the signature has a version other than 1")
         common = read_common(tags)
         identity, identity_domain = _read_identity(tags, common.domain)
         queries = words_of(value_of(tags, b"q", b"dns/txt"))
     except BadTagList as error:
         raise BadSignature(f"the signature {error}") from None
     if b"dns/txt" not in queries:
-        raise BadSignature("the signature's key is not in DNS")
+        raise BadSignature("the signature uses an unsupported key query method")
     if b"from" not in common.names:
         # RFC 6376 section 6.1.1: a signature that leaves From out says nothing.
-        raise BadSignature("the signature does not cover From", "permerror")
+        raise BadSignature("the signature does not cover the From field", "permerror")
     return Signature(
         algorithm=common.algorithm,
         domain=common.domain,
@@ -129,7 +129,7 @@ def read_common(tags: Mapping[bytes, Tag], *, may_be_blank: bool = False) -> Com
     signed_at_s = optional_number(tags, b"t", 12)
     expires_s = optional_number(tags, b"x", 12)
     if signed_at_s is not None and expires_s is not None and expires_s <= signed_at_s:
-        raise BadSignature("the signature ends before it begins (x= and t=)")
+        raise BadSignature("the signature expires before it was made (x= and t=)")
     tag = tags[b"b"]
     return CommonTags(
         algorithm=read_algorithm(tags),
@@ -156,9 +156,9 @@ def read_algorithm(tags: Mapping[bytes, Tag]) -> str:
     algorithm = value_of(tags, b"a").decode("utf-8", "replace")
     if algorithm == "rsa-sha1":
         # RFC 8301 section 3.1: it has permanently failed.
-        raise BadSignature("the signature uses SHA-1, which proves nothing any more", "permerror")
+        raise BadSignature("the signature uses SHA-1, which is no longer secure", "permerror")
     if algorithm not in KEY_TYPES:
-        raise BadSignature("the signature uses an algorithm we do not know")
+        raise BadSignature("the signature uses an unknown algorithm")
     return algorithm
 
 
@@ -204,7 +204,7 @@ def _read_identity(tags: Mapping[bytes, Tag], domain: str) -> tuple[str, str]:
     if not at or not local.isprintable():
         raise BadSignature("the signature has no identity in i=")
     if below != domain and not below.endswith(f".{domain}"):
-        raise BadSignature(f"the identity in i= is not of {domain}", "permerror")
+        raise BadSignature(f"the identity in i= is not in {domain}", "permerror")
     return f"{local}@{below}", below
 
 

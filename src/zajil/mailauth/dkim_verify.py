@@ -130,7 +130,7 @@ def _refuse_time(signature: CommonTags, now_s: int, policy: DkimPolicy) -> _Resu
     if signature.expires_s is not None and signature.expires_s < now_s - policy.clock_skew_s:
         return _Result("policy", f"the signature of {signature.domain} has expired.")
     if signature.signed_at_s is not None and signature.signed_at_s > now_s + policy.clock_skew_s:
-        return _Result("policy", f"the signature of {signature.domain} is from the future.")
+        return _Result("policy", f"the signature of {signature.domain} has a time in the future.")
     return None
 
 
@@ -145,26 +145,28 @@ def _check(
         return _Result(key.refusal.result, f"{key.refusal.reason}.")
     records = usable_records(key, signature)
     if not records:
-        return _Result("permerror", f"the key is not one for {signature.algorithm}.")
+        return _Result("permerror", f"the key is not valid for {signature.algorithm}.")
     records = [record for record in records if _allows_identity(record, signature)]
     if not records:
-        return _Result("permerror", f"the key allows no identity below {signature.domain}.")
+        return _Result(
+            "permerror", f"the key does not allow identities in subdomains of {signature.domain}."
+        )
     try:
         is_body_same = digests.digest(signature.body) == signature.body_hash
     except NotHashed:
-        return _Result("policy", "too many signatures of parts of the body (l=).")
+        return _Result("policy", "the message has too many signatures with a body length (l=).")
     is_header_same = is_message_signed_by(records, header, field, signature)
     domain = signature.domain
     if not is_header_same:
-        also = "" if is_body_same else ", and the body too"
+        changed = "was" if is_body_same else "and the body were"
         return _Result(
             "fail",
-            f"the header section was changed after {domain} signed it{also}, or the signature "
-            "is not by this key.",
+            f"The signature of {domain} does not match: the header section {changed} changed, "
+            "or another key was used.",
         )
     if not is_body_same:
         return _Result("fail", _why_body_differs(signature, digests), is_body_changed=True)
-    return _Result("pass", f"{domain} signed this message, and it was not changed.")
+    return _Result("pass", f"The signature of {domain} is valid.")
 
 
 def usable_records(key: FoundKey, signature: CommonTags) -> list[KeyRecord]:
@@ -196,8 +198,8 @@ def _allows_identity(record: KeyRecord, signature: Signature) -> bool:
 def _why_body_differs(signature: Signature, digests: BodyDigests) -> str:
     limit = signature.body.limit
     if limit is not None and limit > digests.canonical_size(signature.body.canonicalization):
-        return f"a part of the body that {signature.domain} signed is missing (l={limit})."
-    return f"the body was changed after {signature.domain} signed it (body hash differs)."
+        return f"the body is shorter than the part that {signature.domain} signed (l={limit})."
+    return f"the body was changed after {signature.domain} signed it (body hash mismatch)."
 
 
 def _describe(
@@ -212,8 +214,8 @@ def _describe(
     signed_size = _signed_size(signature, digests)
     if word == "pass" and signed_size is not None:
         reason = (
-            f"{signature.domain} signed only the first {signed_size} octets of the body (l=); "
-            "anybody may have added the rest."
+            f"{signature.domain} signed only the first {signed_size} bytes of the "
+            "body (l=); the rest is not authenticated."
         )
     froms = sum(name == b"from" for name in signature.names)
     return DkimFound(
@@ -245,7 +247,8 @@ def _signed_size(signature: Signature, digests: BodyDigests) -> int | None:
 
 def _not_checked(signatures: Sequence[Field], limit: int) -> DkimFound:
     reason = (
-        f"{len(signatures) - limit} more signatures were not looked at, only the first {limit}."
+        f"Only the first {limit} signatures were verified; {len(signatures) - limit} "
+        "more were ignored."
     )
     return _unusable(signatures[limit], "policy", reason)
 

@@ -206,14 +206,14 @@ def _evaluate(author: str, place: _Place, query: DmarcQuery, book: RecordBook) -
     disposition = "none"
     if proofs:
         named = " and ".join([_NAMES[method] for method in proofs])
-        result, reason = "pass", f"{named} proved that it comes from {author}."
+        result, reason = "pass", f"{named} confirmed that the message is from {author}."
     elif is_unsure:
         result = "temperror"
-        reason = f"DNS gave no answer, so it is not known whether it comes from {author}."
+        reason = f"DMARC could not be checked for {author} because a DNS lookup failed."
     else:
         result, disposition = "fail", lower_policy(policy) if record.is_testing else policy
         wish = _WISHES[policy].format(place.domain)
-        reason = f"Neither SPF nor DKIM proved that it comes from {author}, {wish}."
+        reason = f"Neither SPF nor DKIM confirmed that the message is from {author}; {wish}."
     return DmarcFound(
         result=result,
         domain=author,
@@ -229,9 +229,9 @@ def _evaluate(author: str, place: _Place, query: DmarcQuery, book: RecordBook) -
 
 _NAMES = {"spf": "SPF", "dkim": "DKIM"}
 _WISHES = {
-    "none": "and {} asks for nothing in that case",
-    "quarantine": "and {} asks to treat such mail as suspicious",
-    "reject": "and {} asks to refuse such mail",
+    "none": "the policy of {} is none",
+    "quarantine": "the policy of {} is to quarantine it",
+    "reject": "the policy of {} is to reject it",
 }
 
 

@@ -113,7 +113,7 @@ def check_spf_helo(query: SpfQuery) -> Flow[SpfFound]:
 def _check_identity(query: SpfQuery, identity: str, local_part: str, name: str) -> Flow[SpfFound]:
     domain = _domain_of(name)
     if domain is None:
-        reason = f"{name[:80]!r} is not a domain that could have a policy" if name else "no name"
+        reason = f"{name[:80]!r} is not a domain that can have a policy" if name else "no name"
         return SpfFound("none", identity, "", None, reason, ())
     ip = query.ip
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
@@ -154,18 +154,18 @@ def _domain_of(name: str) -> str | None:
 
 def _sentence(state: Evaluation, outcome: _Outcome) -> str:
     who, domain, term = state.ip, state.sender_domain, outcome.term[:_MAX_TERM]
-    by = "" if outcome.domain == domain else f", by the record of {outcome.domain}"
+    by = "" if outcome.domain == domain else f", according to the record of {outcome.domain}"
     match outcome.result:
         case "pass":
-            return f"{who} may send mail for {domain} ({term}){by}"
+            return f"{domain} authorizes {who} to send its mail ({term}){by}"
         case "fail":
-            return f"{who} is not among the servers {domain} sends from ({term}){by}"
+            return f"{domain} does not authorize {who} to send its mail ({term}){by}"
         case "softfail":
-            return f"{who} is probably not among the servers {domain} sends from ({term}){by}"
+            return f"{domain} probably does not authorize {who} to send its mail ({term}){by}"
         case _ if term:
-            return f"{domain} does not say whether {who} may send for it ({term}){by}"
+            return f"{domain} does not state whether {who} may send its mail ({term}){by}"
         case _:
-            return f"{domain} does not say whether {who} may send for it{by}"
+            return f"{domain} does not state whether {who} may send its mail{by}"
 
 
 # ---- one record -------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def _check_host(state: Evaluation, domain: str) -> Flow[_Outcome]:
     target = yield from _expand_name(state, domain, record.redirect)
     name = None if target is None else _domain_of(target)
     if name is None:
-        raise SpfEnd("permerror", f"the record of {domain} redirects to no domain")
+        raise SpfEnd("permerror", f"the SPF record of {domain} redirects to an invalid domain")
     outcome = yield from _check_host(state, name)
     if outcome.result == "none":
         raise SpfEnd("permerror", f"{domain} redirects to {name}, which has no SPF record")
@@ -196,12 +196,12 @@ def _check_host(state: Evaluation, domain: str) -> Flow[_Outcome]:
 def _find_record(state: Evaluation, domain: str) -> Flow[SpfRecord | None]:
     answer = yield from ask(state, domain, "TXT")
     if answer.outcome is Outcome.FAILED:
-        raise SpfEnd("temperror", f"DNS did not answer for the SPF record of {domain}")
+        raise SpfEnd("temperror", f"DNS lookup of the SPF record of {domain} failed")
     texts = [text for text in answer.values if is_record(text)]
     if not texts:
         return None
     if len(texts) > 1:
-        raise SpfEnd("permerror", f"{domain} has {len(texts)} SPF records, where one is allowed")
+        raise SpfEnd("permerror", f"{domain} has {len(texts)} SPF records; only one is allowed")
     record = parse_record(texts[0])
     if isinstance(record, BadRecord):
         raise SpfEnd("permerror", f"the SPF record of {domain} is malformed: {record}")
@@ -242,7 +242,7 @@ def _matches(state: Evaluation, domain: str, directive: Directive) -> Flow[bool]
 def _include(state: Evaluation, domain: str, target: str | None) -> Flow[bool]:
     name = None if target is None else _domain_of(target)
     if name is None:
-        raise SpfEnd("permerror", f"the record of {domain} includes what is no domain")
+        raise SpfEnd("permerror", f"the SPF record of {domain} includes an invalid domain")
     outcome = yield from _check_host(state, name)
     if outcome.result == "none":
         raise SpfEnd("permerror", f"{domain} includes {name}, which has no SPF record")

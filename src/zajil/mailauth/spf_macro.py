@@ -75,7 +75,7 @@ def parse_macro_string(text: str, *, explains: bool = False, spaces: bool = Fals
     while at < len(text):
         match = _PIECE.match(text, at)
         if match is None:
-            raise BadMacro(f"{text[at : at + 12]!r} is no text of a record")
+            raise BadMacro(f"{text[at : at + 12]!r} contains characters that are not allowed")
         letter, digits, reverse, delimiters, escaped, literal = match.groups()
         if letter:
             pieces.append(_read_macro(letter, digits, reverse, delimiters, explains=explains))
@@ -99,7 +99,7 @@ def parse_domain_spec(text: str) -> MacroString:
     parsed = parse_macro_string(text)
     ends_in_macro = text.endswith(("}", "%%", "%_", "%-"))
     if not text or not (ends_in_macro or _TOP_LABEL.search(text)):
-        raise BadMacro(f"{text[:80]!r} does not end like a domain")
+        raise BadMacro(f"{text[:80]!r} does not end with a domain label")
     return parsed
 
 
@@ -108,11 +108,11 @@ def _read_macro(
 ) -> Macro:
     lower = letter.lower()
     if lower in _ONLY_EXPLAINING and not explains:
-        raise BadMacro(f"the macro {lower} is for explanations")
+        raise BadMacro(f"the macro {lower} is allowed in explanations only")
     # 128 parts are more than any name has; RFC 7208 section 7.1 asks for that much at least.
     count = min(int(digits[:4]), 128) if digits else 0
     if digits and not count:
-        raise BadMacro("a macro keeps one part at least")
+        raise BadMacro("a macro must keep at least one label")
     return Macro(lower, count, bool(reverse), delimiters or ".", letter.isupper())
 
 

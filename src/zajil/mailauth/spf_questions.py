@@ -63,7 +63,10 @@ class Evaluation:
         """
         self.lookups += 1
         if self.lookups > MAX_LOOKUPS:
-            reason = f"the SPF record of {self.sender_domain} asks more than {MAX_LOOKUPS} times"
+            reason = (
+                f"the SPF record of {self.sender_domain} requires more than "
+                f"{MAX_LOOKUPS} DNS lookups"
+            )
             raise SpfEnd("permerror", reason)
 
     def count_void(self, answer: Answer) -> None:
@@ -80,7 +83,9 @@ class Evaluation:
         self.voids += 1
         if self.voids > MAX_VOID:
             who = self.sender_domain
-            reason = f"the SPF record of {who} names more than {MAX_VOID} hosts that do not exist"
+            reason = (
+                f"the SPF record of {who} causes more than {MAX_VOID} DNS lookups without a result"
+            )
             raise SpfEnd("permerror", reason)
 
 
@@ -116,7 +121,7 @@ def ask_term(state: Evaluation, name: str, kind: str) -> Flow[Answer]:
 def no_answer(answer: Answer) -> SpfEnd:
     """Return the end of an evaluation that lacks this answer."""
     asked = answer.question
-    return SpfEnd("temperror", f"DNS did not answer for {asked.type} of {asked.name}")
+    return SpfEnd("temperror", f"DNS lookup of {asked.type} for {asked.name} failed")
 
 
 def find_validated_names(state: Evaluation, target: str) -> Flow[list[str]]:

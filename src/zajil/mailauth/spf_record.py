@@ -83,7 +83,7 @@ _parse_kept = lru_cache(maxsize=1024)(_parse_now)
 
 def _parse(text: str) -> SpfRecord:
     if len(text) > MAX_RECORD:
-        raise BadRecord("it is too long")
+        raise BadRecord("the record is too long")
     directives: list[Directive] = []
     modifiers: dict[str, MacroString] = {}
     for term in text[len(_VERSION) :].split(" "):
@@ -97,7 +97,7 @@ def _parse(text: str) -> SpfRecord:
         if name not in ("redirect", "exp"):
             parse_macro_string(value)  # unknown ones are ignored, if they follow the grammar
         elif name in modifiers:
-            raise BadRecord(f"{name} stands there twice")
+            raise BadRecord(f"{name} occurs twice")
         else:
             modifiers[name] = parse_domain_spec(value)
     return SpfRecord(tuple(directives), modifiers.get("redirect"), modifiers.get("exp"))
@@ -127,7 +127,7 @@ def _parse_directive(term: str) -> Directive:
         )
     if name in ("a", "mx"):
         return _parse_address_directive(term, result, name, mark, rest)
-    raise BadRecord(f"there is no mechanism {name[:40]!r}")
+    raise BadRecord(f"the mechanism {name[:40]!r} is unknown")
 
 
 def _split(text: str) -> tuple[str, str, str]:
@@ -149,7 +149,7 @@ def _parse_address_directive(term: str, result: str, name: str, mark: str, rest:
         bits4 = _bits(term, found[1], 32)
         bits6 = _bits(term, found[2], 128)
     if mark != ":" and domain_text:
-        raise BadRecord(f"{term[:80]!r} has a malformed prefix length")
+        raise BadRecord(f"{term[:80]!r} has an invalid prefix length")
     domain = parse_domain_spec(domain_text) if mark == ":" else None
     return Directive(
         text=term, result=result, name=name, domain=domain, network=None, bits4=bits4, bits6=bits6
@@ -160,7 +160,7 @@ def _bits(term: str, text: str | None, most: int) -> int:
     if text is None:
         return most
     if int(text) > most:
-        raise BadRecord(f"{term[:80]!r} has a prefix length over {most}")
+        raise BadRecord(f"{term[:80]!r} has a prefix length greater than {most}")
     return int(text)
 
 
@@ -170,9 +170,9 @@ _PREFIX = re.compile(r"0|[1-9][0-9]{0,2}\Z")
 def _parse_network(term: str, name: str, mark: str, rest: str) -> IPv4Network | IPv6Network:
     address, slash, bits = rest.partition("/")
     if mark != ":" or "%" in address or (slash and not _PREFIX.fullmatch(bits)):
-        raise BadRecord(f"{term[:80]!r} names no network")
+        raise BadRecord(f"{term[:80]!r} has no valid network address")
     kind = IPv4Network if name == "ip4" else IPv6Network
     try:
         return kind(rest, strict=False)
     except ValueError:
-        raise BadRecord(f"{term[:80]!r} names no network") from None
+        raise BadRecord(f"{term[:80]!r} has no valid network address") from None

@@ -59,7 +59,7 @@ def _parse(text: bytes) -> Mapping[bytes, Tag]:
     if text.count(b";") > _MAX_TAGS:
         raise BadTagList("has too many tags")
     if text.translate(None, _ALLOWED):
-        raise BadTagList("has a control character in it")
+        raise BadTagList("contains a control character")
     tags: dict[bytes, Tag] = {}
     end = -1
     for spec in text.split(b";"):
@@ -74,7 +74,7 @@ def _parse(text: bytes) -> Mapping[bytes, Tag]:
         if name in tags:
             raise BadTagList(f"has the tag {name.decode('ascii')[:20]}= twice")
         if not (name.isalpha() or _NAME.match(name)):
-            raise BadTagList("has a tag whose name is none")
+            raise BadTagList("has a tag with an invalid name")
         tags[name] = _new_tag(Tag, (value.strip(_SPACE), end - len(value), end))
     if not tags:
         raise BadTagList("has no tags")
@@ -136,7 +136,7 @@ def read_base64(value: bytes, name: str) -> bytes:
     try:
         found = binascii.a2b_base64(packed + b"=" * (-len(packed) % 4), strict_mode=True)
     except binascii.Error:
-        raise BadTagList(f"has no base64 in {name}=") from None
+        raise BadTagList(f"has invalid base64 in {name}=") from None
     if not found:
         raise BadTagList(f"has an empty {name}=")
     return found
@@ -150,7 +150,7 @@ def read_number(value: bytes, name: str, digits: int) -> int:
     """
     # Security: ``int`` takes signs, underscores, and its time with a million digits.
     if not value.isdigit() or len(value) > digits:
-        raise BadTagList(f"has no number in {name}=")
+        raise BadTagList(f"has an invalid number in {name}=")
     return int(value)
 
 

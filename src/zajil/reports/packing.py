@@ -50,7 +50,7 @@ def unpack_report(data: bytes) -> bytes:
         BadReport: too large before or after, packed twice, damaged, or in a way nobody reads.
     """
     if len(data) > MAX_PACKED:
-        raise BadReport("it is too large")
+        raise BadReport("the report is too large")
     if data.startswith(_GZIP):
         found = _inflate(data, 0, 31)
     elif data.startswith(_ZIP):

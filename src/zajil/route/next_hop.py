@@ -82,7 +82,7 @@ def find_hosts(domain: str, *, own_hostname: str, random: Random) -> Flow[Hosts 
     answer = yield Question(name, "MX")
     inputs = [str(answer)]
     if answer.outcome is Outcome.FAILED:
-        return NoRoute(True, "4.4.3", f"DNS did not answer for {name}", tuple(inputs))
+        return NoRoute(True, "4.4.3", f"DNS lookup of {name} failed", tuple(inputs))
     if answer.outcome is Outcome.NO_NAME:
         return NoRoute(False, "5.1.2", f"the domain {name} does not exist", tuple(inputs))
     # No MX record at all: the domain is its own host (RFC 5321 section 5.1).
@@ -90,11 +90,11 @@ def find_hosts(domain: str, *, own_hostname: str, random: Random) -> Flow[Hosts 
     ranked = [(0, name)] if implicit else _read_mx(answer.values)
     if not ranked:
         # RFC 7505 section 3: the single record "MX 0 ." says that nobody takes mail there.
-        reason = f"the domain {name} takes no mail (null MX)"
+        reason = f"the domain {name} does not accept mail (null MX)"
         return NoRoute(False, "5.1.10", reason, tuple(inputs))
     nearer = _nearer_than_us(ranked, own_hostname.lower())
     if not nearer:
-        reason = f"mail for {name} would come back to this server"
+        reason = f"mail for {name} would loop back to this server"
         return NoRoute(False, "5.4.6", reason, tuple(inputs))
     return (yield from _resolve_hosts(name, _order(nearer, random)[:MAX_HOSTS], inputs))
 
@@ -142,9 +142,9 @@ def _resolve_hosts(
     if hosts:
         return Hosts(tuple(hosts.values()), tuple(inputs))
     if failed:
-        reason = f"DNS did not answer for the mail hosts of {domain}"
+        reason = f"DNS lookup of the mail servers of {domain} failed"
         return NoRoute(True, "4.4.3", reason, tuple(inputs))
-    reason = f"no mail host of {domain} has an address"
+    reason = f"no mail server of {domain} has an address"
     return NoRoute(False, "5.4.4", reason, tuple(inputs))
 
 
@@ -179,5 +179,5 @@ def _literal_route(literal: str) -> Hosts | NoRoute:
     except ValueError:
         return NoRoute(False, "5.1.2", f"{literal} is not an address literal", ())
     if not _is_somebody(address):
-        return NoRoute(False, "5.1.2", f"nobody can be reached at {literal}", ())
+        return NoRoute(False, "5.1.2", f"the address {literal} cannot be reached", ())
     return Hosts((Host(0, literal, (str(address),)),), (f"address literal {literal}",))

@@ -10,15 +10,15 @@ def mark(text: str) -> str:
 
 CHECK_NAMES: dict[str, str] = {
     "format": mark("message format"),
-    "iprev": mark("the server's name (iprev)"),
-    "dns lists": mark("lists of bad servers (DNS)"),
-    "spf": mark("may this server send it (SPF)"),
-    "spf helo": mark("is the server who it says (SPF)"),
+    "iprev": mark("server name (iprev)"),
+    "dns lists": mark("DNS blocklists"),
+    "spf": mark("sending server (SPF)"),
+    "spf helo": mark("name of the sending server (SPF)"),
     "dkim": mark("signatures (DKIM)"),
     "arc": mark("seals of forwarders (ARC)"),
-    "dmarc": mark("the author's domain (DMARC)"),
-    "bimi": mark("the author's logo (BIMI)"),
+    "dmarc": mark("author domain (DMARC)"),
+    "bimi": mark("author logo (BIMI)"),
     "clamav": mark("malware (ClamAV)"),
-    "rspamd": mark("a second opinion (Rspamd)"),
+    "rspamd": mark("spam score (Rspamd)"),
 }
 """By the name that a ``check.done`` event has; one that is not here is shown as it is."""

@@ -25,9 +25,9 @@ from zajil.tracking.journey import joined_mail_id, readable
 class Stage(Enum):
     """The chapters of a journey, in order; the value is the title."""
 
-    ARRIVE = mark("Handed in")
+    ARRIVE = mark("Received")
     CHECK = mark("Checked")
-    KEEP = mark("Taken in charge")
+    KEEP = mark("Accepted")
     DELIVER = mark("Delivery")
 
 
@@ -88,7 +88,7 @@ def tell_event(event: TrackingEvent) -> Step:
         step = tell(event)
         if step is not None:
             return step
-    return _step(event, None, mark("{name} happened."), {"name": event.name})
+    return _step(event, None, mark("Event: {name}."), {"name": event.name})
 
 
 def _tell_session(event: TrackingEvent) -> Step | None:
@@ -97,53 +97,51 @@ def _tell_session(event: TrackingEvent) -> Step | None:
     details: Sequence[Detail]
     match event:
         case tracked.SessionOpened(service=Service.WEB):
-            return _step(event, stage, mark("Written in the web pages."), {})
+            return _step(event, stage, mark("The message was written in the webmail."), {})
         case tracked.SessionOpened(service=Service.SMTP, peer=peer):
-            text = mark("Another server connected from {peer}.")
+            text = mark("Another mail server connected from {peer}.")
             return _step(event, stage, text, {"peer": peer})
         case tracked.SessionOpened(peer=""):
-            return _step(event, stage, mark("A mail program connected."), {})
+            return _step(event, stage, mark("A mail client connected."), {})
         case tracked.SessionOpened(peer=peer):
-            return _step(
-                event, stage, mark("A mail program connected from {peer}."), {"peer": peer}
-            )
+            return _step(event, stage, mark("A mail client connected from {peer}."), {"peer": peer})
         case tracked.TlsStarted(version=version, cipher=cipher, peer_name=peer_name):
-            text = mark("From here on the connection is encrypted with {version}.")
+            text = mark("The connection is now encrypted with {version}.")
             details = (
                 Detail(mark("Cipher"), (cipher,)),
                 Detail(mark("Certificate"), (peer_name,) if peer_name else ()),
             )
             return _step(event, stage, text, {"version": version}, fine, details)
         case tracked.PeerGreeted(claimed_name=name, verb=verb):
-            text = mark("It introduced itself as {name}.")
+            text = mark("The client identified itself as {name}.")
             return _step(
                 event, stage, text, {"name": name}, fine, (Detail(mark("Command"), (verb,)),)
             )
-        case tracked.PeerReported(proxy=proxy, login=whom):
-            details = (Detail(mark("Who"), (whom,) if whom else ()),)
-            text = mark("{proxy} in front of us spoke for it.")
+        case tracked.PeerReported(proxy=proxy, login=login):
+            details = (Detail(mark("Username"), (login,) if login else ()),)
+            text = mark("The proxy {proxy} reported the client's address.")
             return _step(event, stage, text, {"proxy": proxy}, fine, details)
         case tracked.AnswersSlowed(reason=reason):
-            text, details = mark("We slowed our answers down."), _reason(reason)
+            text, details = mark("The server delayed its replies."), _reason(reason)
             return _step(event, None, text, {}, Tone.WAIT, details)
         case tracked.LoggedIn(login=login, mechanism=mechanism):
             details = (Detail(mark("Mechanism"), (mechanism,)),)
             return _step(event, stage, mark("{login} logged in."), {"login": login}, fine, details)
         case tracked.LoginFailed(reason=reason):
             details = (Detail(mark("Reason"), (reason,)),)
-            return _step(event, stage, mark("A log-in failed."), {}, Tone.BAD, details)
+            return _step(event, stage, mark("Authentication failed."), {}, Tone.BAD, details)
         case tracked.CommandRefused(command=command, reply=reply):
             details = (Detail(mark("Command"), (command,)), Detail(mark("SMTP reply"), (reply,)))
-            return _step(event, None, mark("We refused a command."), {}, Tone.BAD, details)
+            return _step(event, None, mark("The server rejected a command."), {}, Tone.BAD, details)
         case tracked.SessionClosed(reason=reason):
             details = (Detail(mark("Reason"), (reason,)),)
             return _step(event, None, mark("The connection was closed."), {}, fine, details)
         case tracked.RefusalsMerged(peer=peer, what=what, count=count):
-            text = mark("{count} more refusals of {peer} were only counted.")
+            text = mark("{count} more rejections of {peer} were not recorded individually.")
             details = (Detail(mark("Reason"), (what,)),)
             return _step(event, None, text, {"count": count, "peer": peer}, Tone.BAD, details)
         case tracked.ConnectionsRefused(peer=peer, reason=reason, count=count):
-            text = mark("We refused {count} connections from {peer}.")
+            text = mark("The server refused {count} connections from {peer}.")
             details = (Detail(mark("Reason"), (reason,)),)
             return _step(event, None, text, {"count": count, "peer": peer}, Tone.BAD, details)
         case _:
@@ -151,9 +149,9 @@ def _tell_session(event: TrackingEvent) -> Step | None:
 
 
 _ROUTES = {
-    "local": mark("The letter is for {recipient}, who lives here."),
-    "remote": mark("The letter is for {recipient}, on another server."),
-    "alias": mark("The letter is for {recipient}, which stands for others."),
+    "local": mark("The recipient {recipient} is local."),
+    "remote": mark("The recipient {recipient} is on another server."),
+    "alias": mark("The recipient {recipient} is an alias."),
 }
 
 
@@ -162,34 +160,37 @@ def _tell_arrival(event: TrackingEvent) -> Step | None:
     details: Sequence[Detail]
     match event:
         case tracked.SenderNamed(reverse_path="", parameters=parameters):
-            text = mark("It is a notice: nobody is to answer it.")
+            text = mark("The sender is empty: the message is a bounce or a notification.")
             return _step(event, stage, text, {}, Tone.PLAIN, _parameters(parameters))
         case tracked.SenderNamed(reverse_path=sender, parameters=parameters):
             text, values = mark("The sender is {sender}."), {"sender": readable(sender)}
             return _step(event, stage, text, values, Tone.PLAIN, _parameters(parameters))
         case tracked.RecipientNamed(recipient=recipient, route=route):
-            text = _ROUTES.get(route, mark("The letter is for {recipient}."))
+            text = _ROUTES.get(route, mark("The recipient is {recipient}."))
             return _step(event, stage, text, {"recipient": readable(recipient)})
         case tracked.RecipientRefused(recipient=recipient, reply=reply):
-            text, values = mark("We refused {recipient}."), {"recipient": readable(recipient)}
+            text, values = (
+                mark("The server rejected the recipient {recipient}."),
+                {"recipient": readable(recipient)},
+            )
             return _step(
                 event, stage, text, values, Tone.BAD, (Detail(mark("SMTP reply"), (reply,)),)
             )
         case tracked.MessageReceived(size=size, header_from=header_from, message_id=message_id):
-            text = mark("The whole letter is here: {size_bytes}.")
+            text = mark("The message was received completely ({size_bytes}).")
             details = (
                 Detail(mark("From"), (header_from,)),
                 Detail(mark("Message-ID"), (message_id,)),
             )
             return _step(event, stage, text, {"size_bytes": size}, Tone.PLAIN, details)
         case tracked.LineEndsMended():
-            text = mark("Its lines ended in another way than they should; we put them right.")
+            text = mark("The message had invalid line endings; the server corrected them.")
             return _step(event, stage, text, {})
         case tracked.HeaderCompleted(changes=changes):
-            text = mark("The header section was put in order.")
+            text = mark("The server completed the header section.")
             return _step(event, stage, text, {}, Tone.PLAIN, (Detail(mark("Changes"), (changes,)),))
         case tracked.MailRefused(reply=reply):
-            text = mark("We did not take the letter.")
+            text = mark("The server did not accept the message.")
             return _step(
                 event, Stage.KEEP, text, {}, Tone.BAD, (Detail(mark("SMTP reply"), (reply,)),)
             )
@@ -198,10 +199,10 @@ def _tell_arrival(event: TrackingEvent) -> Step | None:
 
 
 _VERDICTS = {
-    "accept": (mark("Nothing speaks against the letter."), Tone.GOOD),
-    "junk": (mark("The letter looks like junk."), Tone.WAIT),
-    "defer": (mark("The letter must come again later."), Tone.WAIT),
-    "reject": (mark("The letter is not wanted."), Tone.BAD),
+    "accept": (mark("The message passed the checks."), Tone.GOOD),
+    "classified as junk": (mark("The message was classified as junk."), Tone.WAIT),
+    "defer": (mark("The message was temporarily rejected."), Tone.WAIT),
+    "reject": (mark("The message was rejected."), Tone.BAD),
 }
 
 
@@ -212,7 +213,7 @@ def _tell_check(event: TrackingEvent) -> Step | None:
             passed = result == "pass"
             text = mark("Checked: {check}.") if passed else mark("Checked, with remarks: {check}.")
             if passed and check == "format":
-                text = mark("The format of the message is valid.")
+                text = mark("The message format is valid.")
             details = (Detail(mark("Reason"), (reason,)), Detail(mark("Based on"), inputs))
             values = {"check": check}
             tone = Tone.GOOD if passed else Tone.PLAIN
@@ -220,7 +221,7 @@ def _tell_check(event: TrackingEvent) -> Step | None:
         case tracked.VerdictReached(verdict=verdict, reasons=reasons, score=score, signals=signals):
             text, tone = _VERDICTS.get(verdict, (mark("The verdict is {verdict}."), Tone.PLAIN))
             details = (
-                Detail(mark("For"), (readable(event.recipient),) if event.recipient else ()),
+                Detail(mark("Recipient"), (readable(event.recipient),) if event.recipient else ()),
                 Detail(
                     mark("Reasons"),
                     reasons,
@@ -239,42 +240,43 @@ def _tell_keeping(event: TrackingEvent) -> Step | None:
     values: Mapping[str, str | int]
     match event:
         case tracked.AliasExpanded(recipient=recipient, targets=targets):
-            text = mark("Mail for {recipient} goes to {targets}.")
+            text = mark("The alias {recipient} was expanded to {targets}.")
             others = ", ".join(readable(target) for target in targets)
             return _step(event, stage, text, {"recipient": readable(recipient), "targets": others})
         case tracked.MailSigned(dkim_domain=domain, selectors=selectors, algorithms=algorithms):
-            text = mark("It was signed for {domain}: whoever changes it on its way is found out.")
+            text = mark("The message was signed with DKIM for {domain}.")
             pairs = zip(selectors, algorithms, strict=False)
             details = (Detail(mark("Keys"), tuple([f"{key} ({how})" for key, how in pairs])),)
             return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
         case tracked.MailSealed(domain=domain, selector=selector, cv=cv):
-            text = mark("It goes on to another server, and {domain} vouches for what we found out.")
-            details = (Detail(mark("Keys"), (selector,)), Detail(mark("Seals before it"), (cv,)))
+            text = mark("The message was sealed with ARC for {domain} before it was forwarded.")
+            details = (Detail(mark("Keys"), (selector,)), Detail(mark("Earlier ARC seals"), (cv,)))
             return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
         case tracked.MailAccepted():
-            text = mark("The letter is safely stored; from here on we answer for it.")
+            text = mark("The message was stored and accepted for delivery.")
             return _step(event, stage, text, {}, Tone.GOOD)
         case tracked.MailboxFiled(recipient=recipient, mailbox="", reason=reason):
             text, values = (
-                mark("The copy for {recipient} lies in its mailbox."),
+                mark("The message for {recipient} was delivered to the mailbox."),
                 {"recipient": readable(recipient)},
             )
             return _step(event, Stage.DELIVER, text, values, Tone.GOOD, _reason(reason))
         case tracked.MailboxFiled(recipient=recipient, mailbox=mailbox, reason=reason):
-            text = mark("The copy for {recipient} lies in {mailbox}.")
+            text = mark("The message for {recipient} was delivered to {mailbox}.")
             values = {"recipient": readable(recipient), "mailbox": mailbox}
             return _step(event, Stage.DELIVER, text, values, Tone.GOOD, _reason(reason))
         case tracked.RecipientQueued(recipient=recipient, next_hop=""):
-            text = mark("The copy for {recipient} waits here until its time has come.")
+            text = mark("The message for {recipient} is on hold.")
             return _step(event, stage, text, {"recipient": readable(recipient)}, Tone.WAIT)
         case tracked.RecipientQueued(recipient=recipient, next_hop=next_hop):
-            text = mark("The copy for {recipient} sets out for {next_hop}.")
+            text = mark("The message for {recipient} was queued for {next_hop}.")
             values = {"recipient": readable(recipient), "next_hop": to_unicode(next_hop)}
             return _step(event, stage, text, values)
         case tracked.AccountHeld(strangers=strangers):
             text = mark(
-                "The account suddenly wrote to many strangers ({strangers} that day). "
-                "What goes to other servers is held back until an operator has looked at it."
+                "The account sent mail to an unusual number of new recipients "
+                "({strangers} in one day). Mail to other servers is held until an "
+                "operator reviews it."
             )
             return _step(event, stage, text, {"strangers": strangers}, Tone.WAIT)
         case _:
@@ -287,17 +289,17 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
     values: Mapping[str, str | int]
     match event:
         case tracked.RouteFound(domain=domain, hosts=hosts, inputs=inputs):
-            text = mark("The way to {domain} is known.")
-            details = (Detail(mark("Servers"), hosts), Detail(mark("DNS answers"), inputs))
+            text = mark("The mail servers of {domain} were found.")
+            details = (Detail(mark("Servers"), hosts), Detail(mark("DNS responses"), inputs))
             return _step(event, stage, text, {"domain": to_unicode(domain)}, Tone.PLAIN, details)
         case tracked.RouteFailed(domain=domain, temporary=temporary, reason=reason, inputs=inputs):
             text = (
-                mark("The way to {domain} cannot be found for now.")
+                mark("The mail servers of {domain} cannot be found at the moment.")
                 if temporary
-                else mark("There is no way to {domain}.")
+                else mark("The domain {domain} has no reachable mail server.")
             )
             tone = Tone.WAIT if temporary else Tone.BAD
-            details = (*_reason(reason), Detail(mark("DNS answers"), inputs))
+            details = (*_reason(reason), Detail(mark("DNS responses"), inputs))
             return _step(event, stage, text, {"domain": to_unicode(domain)}, tone, details)
         case tracked.AttemptMade(host=host, outcome=outcome):
             details = (
@@ -306,16 +308,16 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
                 Detail(mark("Encryption"), (event.tls,) if event.tls else ()),
                 Detail(mark("SMTP dialogue"), event.dialogue),
             )
-            text = mark("We spoke with {host}.")
+            text = mark("The server contacted {host}.")
             return _step(event, stage, text, {"host": to_unicode(host)}, Tone.PLAIN, details)
         case tracked.RecipientDelivered(recipient=recipient, remote_mta=""):
             text, values = (
-                mark("The copy for {recipient} was delivered."),
+                mark("The message for {recipient} was delivered."),
                 {"recipient": readable(recipient)},
             )
             return _step(event, stage, text, values, Tone.GOOD)
         case tracked.RecipientDelivered(recipient=recipient, remote_mta=host, reply=reply):
-            text = mark("{host} took the copy for {recipient}.")
+            text = mark("{host} accepted the message for {recipient}.")
             values = {"host": to_unicode(host), "recipient": readable(recipient)}
             details = (Detail(mark("SMTP reply"), (reply,)),)
             step = _step(event, stage, text, values, Tone.GOOD, details)
@@ -325,19 +327,21 @@ def _tell_delivery(event: TrackingEvent) -> Step | None:
 
 
 _ACTIONS = {
-    "hold": mark("An operator held the letter back."),
-    "release": mark("An operator let the letter go on."),
-    "expire": mark("An operator gave the letter up."),
-    "retry": mark("An operator asked for a new try at once."),
-    "discard": mark("An operator dropped the letter."),
+    "hold": mark("An operator put the message on hold."),
+    "release": mark("An operator released the message."),
+    "expire": mark("An operator returned the message to its sender."),
+    "retry": mark("An operator requested an immediate delivery attempt."),
+    "discard": mark("An operator discarded the message."),
 }
 
 
 _KEY_STATES = {
-    "published": mark("The key {selector} of {domain} was made, and waits for its DNS record."),
-    "active": mark("{domain} signs with the key {selector} from here on."),
-    "retired": mark("{domain} signs no more with the key {selector}."),
-    "revoked": mark("The key {selector} of {domain} was revoked."),
+    "published": mark(
+        "The DKIM key {selector} of {domain} was created; its DNS record must be published."
+    ),
+    "active": mark("{domain} now signs with the DKIM key {selector}."),
+    "retired": mark("{domain} no longer signs with the DKIM key {selector}."),
+    "revoked": mark("The DKIM key {selector} of {domain} was revoked."),
 }
 
 
@@ -347,41 +351,49 @@ def _tell_trouble(event: TrackingEvent) -> Step | None:
     values: Mapping[str, str | int]
     match event:
         case tracked.DeliveryDeferred(recipient=recipient, diagnostic=reply, next_try_ms=next_ms):
-            text = mark("The copy for {recipient} must wait; the next try is at {next_try_ms}.")
+            text = mark(
+                "Delivery to {recipient} was deferred; the next attempt is at {next_try_ms}."
+            )
             values = {"recipient": readable(recipient), "next_try_ms": next_ms}
             return _step(
                 event, stage, text, values, Tone.WAIT, (Detail(mark("SMTP reply"), (reply,)),)
             )
         case tracked.RecipientFailed(recipient=recipient, status=status, diagnostic=reply):
             text = (
-                mark("The copy for {recipient} waited too long and was given up.")
+                mark("Delivery to {recipient} failed: the maximum queue time has passed.")
                 if event.expired
-                else mark("The copy for {recipient} cannot be delivered.")
+                else mark("Delivery to {recipient} failed.")
             )
             details = (Detail(mark("SMTP reply"), (reply,)), Detail(mark("Status"), (status,)))
             values = {"recipient": readable(recipient)}
             return _step(event, stage, text, values, Tone.BAD, details)
         case tracked.DsnSent(dsn_mail_id=dsn_mail_id, recipients=recipients):
             told = tuple(readable(recipient) for recipient in recipients)
-            text, details = mark("The sender was told."), (Detail(mark("About"), told),)
+            text, details = (
+                mark("A bounce message was sent to the sender."),
+                (Detail(mark("Recipients"), told),),
+            )
             step = _step(event, stage, text, {}, Tone.PLAIN, details)
             return replace(step, other_mail_id=MailId(dsn_mail_id))
         case tracked.DsnSuppressed(reason=reason):
-            text = mark("Nobody is told about it.")
+            text = mark("No bounce message is sent.")
             return _step(event, stage, text, {}, Tone.PLAIN, _reason(reason))
         case tracked.OperatorActed(action=action, who=who, reason=reason):
-            text = _ACTIONS.get(action, mark("An operator acted on the letter."))
-            details = (*_reason(reason), Detail(mark("Who"), (who,) if who else ()))
+            text = _ACTIONS.get(action, mark("An operator changed the state of the message."))
+            details = (*_reason(reason), Detail(mark("By"), (who,) if who else ()))
             return _step(event, stage, text, {}, Tone.WAIT, details)
         case tracked.DkimKeyChanged(domain=domain, selector=selector, state=state):
-            text = _KEY_STATES.get(state, mark("The key {selector} of {domain} changed."))
+            text = _KEY_STATES.get(state, mark("The DKIM key {selector} of {domain} changed."))
             return _step(event, None, text, {"selector": selector, "domain": to_unicode(domain)})
         case tracked.CertificateEnding(names=names, not_after_ms=end_ms):
-            text = mark("The certificate of this server ends at {end_ms}.")
-            details = (Detail(mark("For"), names),)
+            text = mark("The TLS certificate of this server expires at {end_ms}.")
+            details = (Detail(mark("Names"), names),)
             return _step(event, None, text, {"end_ms": end_ms}, Tone.BAD, details)
         case tracked.FaultHappened(summary=summary, traceback=traceback):
-            text = mark("Something failed on our side; nothing is lost, it will be tried again.")
+            text = mark(
+                "An internal error occurred; the message is safe, and the "
+                "operation will be retried."
+            )
             details = (
                 Detail(mark("Reason"), (summary,) if summary else ()),
                 Detail(mark("Traceback"), tuple(traceback.splitlines())),

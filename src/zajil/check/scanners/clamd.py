@@ -45,14 +45,16 @@ async def scan(
         max_size: bytes; a larger mail is not sent (``StreamMaxLength`` of clamd).
     """
     if len(header) + size_of(body) > max_size:
-        return Scanned(failure="it is too large")
+        return Scanned(failure="the message is too large")
     try:
         async with asyncio.timeout(deadline):
             return read_reply(await _exchange(address, header, body))
     except TimeoutError:
-        return Scanned(failure="it did not answer in time")
+        return Scanned(failure="the scanner timed out")
     except OSError as error:
-        return Scanned(failure=f"it is away ({error.strerror or type(error).__name__})")
+        return Scanned(
+            failure=(f"the scanner is not available ({error.strerror or type(error).__name__})")
+        )
 
 
 async def _exchange(address: str, header: bytes, body: bytes | Source) -> bytes:
@@ -102,5 +104,5 @@ def read_reply(reply: bytes) -> Scanned:
     if b"stream: OK" in reply:
         return Scanned()
     if b"size limit exceeded" in reply:
-        return Scanned(failure="it is larger than the scanner takes")
-    return Scanned(failure="its answer was not understood")
+        return Scanned(failure="the message exceeds the size limit of the scanner")
+    return Scanned(failure="the scanner returned an invalid response")

@@ -48,7 +48,7 @@ async def ask(
     """
     size = len(facts.header) + size_of(facts.body)
     if size > max_size:
-        return Opinion(failure="it is too large")
+        return Opinion(failure="the message is too large")
     headers = {**_headers(facts), "Content-Length": str(size)}
     try:
         reply = await client.post(
@@ -58,11 +58,11 @@ async def ask(
             timeout=deadline,
         )
     except httpx.TimeoutException:
-        return Opinion(failure="it did not answer in time")
+        return Opinion(failure="the scanner timed out")
     except httpx.HTTPError as error:
-        return Opinion(failure=f"it is away ({type(error).__name__})")
+        return Opinion(failure=f"the scanner is not available ({type(error).__name__})")
     if reply.status_code != 200:
-        return Opinion(failure=f"it answered {reply.status_code}")
+        return Opinion(failure=f"the scanner returned {reply.status_code}")
     return read_opinion(reply.content)
 
 
@@ -100,8 +100,8 @@ def read_opinion(reply: bytes) -> Opinion:
         symbols = found.get("symbols") or {}
         weights = {str(name): float(one.get("score", 0)) for name, one in symbols.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Opinion(failure="its answer was not understood")
+        return Opinion(failure="the scanner returned an invalid response")
     if not -1000 < score < 1000:  # not a number fails this, too
-        return Opinion(failure="its answer was not understood")
+        return Opinion(failure="the scanner returned an invalid response")
     heaviest = sorted(weights, key=lambda name: -abs(weights[name]))[:10]
     return Opinion(score, str(found.get("action", ""))[:40], tuple(heaviest))

@@ -125,14 +125,14 @@ class DnsLists:
     async def _find_fault(self, zone: str, resolve: Resolve) -> str | None:
         listed = await resolve(Question(list_name(_MUST_BE_LISTED, zone), "A"))
         if listed.outcome is Outcome.FAILED:
-            return f"it does not answer ({listed.detail})"
+            return f"the list does not respond ({listed.detail})"
         if any(_is_error(value) for value in listed.values):
-            return f"it refuses to answer us ({', '.join(listed.values)})"
+            return f"the list refuses our queries ({', '.join(listed.values)})"
         if not any(_is_listing(value) for value in listed.values):
-            return f"it does not list {_MUST_BE_LISTED}"
+            return f"the list does not contain its test entry {_MUST_BE_LISTED}"
         free = await resolve(Question(list_name(_MUST_NOT_BE_LISTED, zone), "A"))
         if any(_is_listing(value) for value in free.values):
-            return f"it lists {_MUST_NOT_BE_LISTED}, and so perhaps everybody"
+            return f"the list contains {_MUST_NOT_BE_LISTED} and may contain every address"
         return None
 
 

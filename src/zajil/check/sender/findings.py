@@ -152,14 +152,14 @@ def sender_events(facts: MessageFacts, found: SenderFindings) -> tuple[CheckDone
     if bimi is not None and bimi.record is not None:
         reason = f"The logo of {bimi.domain} is at {bimi.record.location}."
         if bimi.record.location is None:
-            reason = f"{bimi.domain} wants no logo to be shown."
+            reason = f"{bimi.domain} does not want a logo to be shown."
         events.append(CheckDone(at_ms, "bimi", bimi.result, reason, bimi.inputs))
     return tuple(events)
 
 
 def _dkim_event(at_ms: int, found: Sequence[DkimFound]) -> CheckDone:
     if not found:
-        return CheckDone(at_ms, "dkim", "none", "It has no DKIM signature.", ())
+        return CheckDone(at_ms, "dkim", "none", "The message has no DKIM signature.", ())
     best = next((one for one in found if one.result == "pass"), found[0])
     return CheckDone(
         at_ms,

@@ -97,10 +97,10 @@ def _lists_event(
     now_ms: int, ip: IPv4Address | IPv6Address, asked: Asked, lists: DnsLists
 ) -> CheckDone:
     told = ", ".join(one.zone for one in asked.listed)
-    reason = f"{ip} is listed by {told}" if told else f"{ip} is in none of our lists"
+    reason = f"{ip} is listed in {told}" if told else f"{ip} is not listed"
     result = "fail" if any(one.weight > 0 for one in asked.listed) else "pass"
     if not asked.did_all_answer:
-        reason += ", and not all of them answered"
+        reason += ", but some lists did not respond"
         result = "temperror" if result == "pass" else result
     return CheckDone(now_ms, "dns lists", result, reason, (*asked.inputs, *_told_broken(lists)))
 
@@ -112,7 +112,7 @@ def _listed_reason(ip: IPv4Address | IPv6Address, listing: ListEntry) -> Reason:
 
 
 def _told_broken(lists: DnsLists) -> list[str]:
-    return [f"{zone} was not asked: {reason}" for zone, reason in lists.broken.items()]
+    return [f"{zone} was not queried: {reason}" for zone, reason in lists.broken.items()]
 
 
 _THIS_MACHINE = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
@@ -132,21 +132,21 @@ def check_iprev(ip: IPv4Address | IPv6Address) -> Flow[Iprev]:
     answer = yield Question(ip.reverse_pointer, "PTR")
     inputs = [str(answer)]
     if answer.outcome is Outcome.FAILED:
-        reason = f"DNS did not answer for the name of {ip}"
+        reason = f"DNS lookup of the host name of {ip} failed"
         return Iprev("temperror", None, reason, tuple(inputs))
     if answer.outcome is not Outcome.FOUND:
-        return Iprev("permerror", None, f"{ip} has no name in DNS", tuple(inputs))
+        return Iprev("permerror", None, f"{ip} has no host name in DNS", tuple(inputs))
     failed = False
     kind = "A" if isinstance(ip, IPv4Address) else "AAAA"
     for name in answer.values[:MAX_NAMES]:
         forward = yield Question(name, kind)
         inputs.append(str(forward))
         if any(_is_same(value, ip) for value in forward.values):
-            reason = f"{ip} is {name}, and {name} is {ip}"
+            reason = f"{ip} resolves to {name}, and {name} resolves to {ip}"
             return Iprev("pass", name.lower().removesuffix("."), reason, tuple(inputs))
         failed = failed or forward.outcome is Outcome.FAILED
     result = "temperror" if failed else "fail"
-    reason = f"{ip} is called {answer.values[0][:253]}, and that name does not lead back to it"
+    reason = f"{ip} resolves to {answer.values[0][:253]}, which does not resolve to that address"
     return Iprev(result, None, reason, tuple(inputs))
 
 

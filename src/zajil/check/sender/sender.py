@@ -112,10 +112,13 @@ def _undecided(
 ) -> DmarcFound:
     """Take a failure back where something that might have proven the mail was not to be known."""
     if spf is None:  # a program in front of us knows the peer
-        reason = "Who brought the mail is not known here, so only a signature could have proven it."
+        reason = "The sending server is unknown, so only a signature can authenticate the message."
     elif arc.silent_domain in options.sender.trusted_sealers:
         # Security: its own key, not that of whom anybody else wrote into the chain.
-        reason = f"DNS gave no answer for the key of {arc.silent_domain}, which may vouch for it."
+        reason = (
+            f"DNS lookup of the DKIM key of {arc.silent_domain} failed, so the "
+            "message may be authentic."
+        )
     else:
         return dmarc
     return replace(dmarc, result="temperror", disposition="none", reason=reason)

@@ -55,12 +55,12 @@ def _fewest(verdict: Verdict, thresholds: Thresholds) -> list[Change]:
     return []
 
 
-_WITHOUT = mark("Without the sign {signal} it would have been {verdict}.")
-_MORE = mark("{more} more against it would have made it {verdict}.")
+_WITHOUT = mark("Without {signal} the message would have been {verdict}.")
+_MORE = mark("With a score higher by {more} the message would have been {verdict}.")
 _WORDS = {
-    Action.ACCEPT: mark("taken as wanted"),
-    Action.JUNK: mark("junk"),
-    Action.DEFER: mark("asked to come again"),
+    Action.ACCEPT: mark("accepted"),
+    Action.JUNK: mark("classified as junk"),
+    Action.DEFER: mark("temporarily rejected"),
     Action.REJECT: mark("refused"),
 }
 

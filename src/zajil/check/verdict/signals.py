@@ -34,251 +34,286 @@ class Signal:
 SIGNALS: dict[str, Signal] = {
     # ---- form ---------------------------------------------------------------------------------
     "format.loop": Signal(
-        10.0, mark("It passed too many servers: it goes in circles."), Action.REJECT
+        10.0, mark("The message passed through too many servers (mail loop)."), Action.REJECT
     ),
-    "format.header-size": Signal(
-        10.0, mark("Its header section is larger than we take."), Action.REJECT
-    ),
-    "format.no-from": Signal(5.0, mark("It does not say who wrote it (no From).")),
-    "format.repeated-from": Signal(5.0, mark("It names its author more than once.")),
-    "format.bad-from": Signal(2.0, mark("Its From is no valid address.")),
-    "format.no-date": Signal(0.25, mark("It has no Date.")),
-    "format.bad-line": Signal(1.0, mark("Its header section has a malformed line.")),
+    "format.header-size": Signal(10.0, mark("The header section is too large."), Action.REJECT),
+    "format.no-from": Signal(5.0, mark("The message has no From field.")),
+    "format.repeated-from": Signal(5.0, mark("The message has more than one From field.")),
+    "format.bad-from": Signal(2.0, mark("The From field has no valid address.")),
+    "format.no-date": Signal(0.25, mark("The message has no Date field.")),
+    "format.bad-line": Signal(1.0, mark("The header section has an invalid line.")),
     "format.repeated-field": Signal(
-        1.5, mark("It has {count} {field} fields, where one is allowed.")
+        1.5, mark("The message has {count} {field} fields; only one is allowed.")
     ),
     "format.8bit-header": Signal(
-        0.5, mark("Its header section has raw 8-bit text that was not announced.")
+        0.5, mark("The header section has 8-bit text, but the client did not use SMTPUTF8.")
     ),
-    "format.long-line": Signal(0.5, mark("It has a line of more than 998 octets.")),
+    "format.long-line": Signal(0.5, mark("The message has a line longer than 998 bytes.")),
     # ---- faults of our own --------------------------------------------------------------------
     "check.failed": Signal(
-        5.0, mark("It could not be checked completely: an internal error occurred.")
+        5.0, mark("The message could not be checked completely because of an internal error.")
     ),
     # ---- the peer -----------------------------------------------------------------------------
-    "peer.listed": Signal(3.0, mark("{ip}, which brought it, is listed by {list}."), is_proof=True),
-    "peer.vouched": Signal(-1.0, mark("{ip}, which brought it, is of good name by {list}.")),
-    "peer.no-name": Signal(1.0, mark("The server that brought it has no name in DNS.")),
+    "peer.listed": Signal(
+        3.0, mark("The sending server {ip} is on the blocklist {list}."), is_proof=True
+    ),
+    "peer.vouched": Signal(-1.0, mark("The sending server {ip} is on the allowlist {list}.")),
+    "peer.no-name": Signal(1.0, mark("The sending server has no host name in DNS.")),
     "peer.unconfirmed-name": Signal(
-        0.5, mark("The name of the server that brought it does not lead back to it.")
+        0.5, mark("The host name of the sending server does not resolve to its address.")
     ),
     "peer.helo-ours": Signal(
-        3.0, mark("The server that brought it pretended to be {name}, which is us."), is_proof=True
+        3.0, mark("The sending server used the name of this server, {name}."), is_proof=True
     ),
     "peer.helo-other-address": Signal(
-        1.0, mark("The server that brought it introduced itself with an address not its own.")
+        1.0, mark("The sending server identified itself with an IP address that is not its own.")
     ),
     "peer.helo-bare-address": Signal(
-        1.0, mark("The server that brought it introduced itself with a bare address.")
+        1.0, mark("The sending server identified itself with an IP address without brackets.")
     ),
     "peer.helo-no-domain": Signal(
-        0.5, mark("The server that brought it introduced itself as {name}, which is no domain.")
+        0.5, mark("The sending server identified itself as {name}, which is not a domain name.")
     ),
     # ---- who sent it --------------------------------------------------------------------------
-    "spf.fail": Signal(2.0, mark("{domain} says that {ip} may not send its mail (SPF).")),
+    "spf.fail": Signal(2.0, mark("{domain} does not authorize {ip} to send its mail (SPF fail).")),
     "spf.softfail": Signal(
-        0.5, mark("{domain} says that {ip} should not send its mail (SPF, softfail).")
+        0.5, mark("{domain} probably does not authorize {ip} to send its mail (SPF softfail).")
     ),
     "spf.helo-fail": Signal(
-        1.5, mark("The server called itself {domain}, and {domain} says that it is not (SPF).")
+        1.5,
+        mark(
+            "The sending server identified itself as {domain}, which does not "
+            "authorize its address (SPF)."
+        ),
     ),
     "dkim.fail": Signal(
         0.5,
         mark(
-            "DKIM failed: the header section was changed after {domain} signed it, or it did not."
+            "The DKIM signature of {domain} is invalid: the header section was "
+            "changed, or the signature is forged."
         ),
     ),
     "dkim.fail-body": Signal(
         0.5,
-        mark("DKIM failed: the body was changed after {domain} signed it (body hash differs)."),
+        mark("The DKIM signature of {domain} is invalid: the body was changed."),
     ),
     "dkim.partial": Signal(
-        1.5, mark("{domain} signed only the beginning of the text (DKIM); who wrote the rest?")
+        1.5, mark("The DKIM signature of {domain} covers only the beginning of the body.")
     ),
-    "dmarc.pass": Signal(-0.5, mark("It is proven that the mail comes from {domain} (DMARC).")),
-    "dmarc.fail": Signal(0.5, mark("Nothing proves that the mail comes from {domain} (DMARC).")),
+    "dmarc.pass": Signal(-0.5, mark("DMARC confirmed that the message is from {domain}.")),
+    "dmarc.fail": Signal(0.5, mark("DMARC could not confirm that the message is from {domain}.")),
     "dmarc.fail-quarantine": Signal(
         5.0,
-        mark("Nothing proves that the mail comes from {domain}, which says to suspect such mail."),
+        mark("DMARC failed, and the policy of {domain} is to quarantine such mail."),
     ),
     "dmarc.fail-reject": Signal(
         6.0,
-        mark("Nothing proves that the mail comes from {domain}, which says to refuse such mail."),
+        mark("DMARC failed, and the policy of {domain} is to reject such mail."),
         asks_refusal=True,
     ),
     "dmarc.many-authors": Signal(
         5.0,
-        mark("It names so many authors that none of them can be proven (DMARC)."),
+        mark("The From field has too many addresses for DMARC."),
         Action.REJECT,
     ),
     "dmarc.name-fail": Signal(
         2.5,
         mark(
-            "The name of its author shows an address of {domain}, "
-            "which says to refuse or suspect mail that it did not send."
+            "The author's display name shows an address of {domain}, but DMARC did "
+            "not confirm that domain."
         ),
     ),
-    "dmarc.absent-author": Signal(1.5, mark("The domain of its author, {domain}, does not exist.")),
+    "dmarc.absent-author": Signal(1.5, mark("The author's domain {domain} does not exist.")),
     "dmarc.not-asked": Signal(
         0.0,
-        mark(
-            "DNS could not be asked whether it comes from {domain}: "
-            "its sender was asked to try again later."
-        ),
+        mark("DMARC could not be checked for {domain} because of a temporary DNS error."),
         Action.DEFER,
     ),
     "arc.trusted": Signal(
         0.0,
-        mark("{sealer}, which we trust, says that it did come from {domain} (ARC); it changed it."),
+        mark("The trusted forwarder {sealer} confirmed that the message was from {domain} (ARC)."),
     ),
     "dmarc.trusted-forwarder": Signal(
-        0.0, mark("{forwarder}, which we trust, forwarded it; so {domain} cannot be proven.")
+        0.0,
+        mark(
+            "DMARC failed for {domain}, but the trusted forwarder {forwarder} "
+            "forwarded the message."
+        ),
     ),
     # ---- words --------------------------------------------------------------------------------
-    "words.junk": Signal(4.0, mark("Its words came mostly in junk here: {words}.")),
-    "words.ham": Signal(-2.0, mark("Its words came mostly in wanted mail here: {words}.")),
-    "words.own-junk": Signal(5.0, mark("Its words came mostly in your junk: {words}.")),
-    "words.own-ham": Signal(-3.0, mark("Its words came mostly in your wanted mail: {words}.")),
-    # ---- history ------------------------------------------------------------------------------
-    "history.junked-by-you": Signal(2.5, mark("You moved mail of {address} to Junk.")),
-    "history.often-junked-by-you": Signal(5.0, mark("You moved mail of {address} to Junk often.")),
-    "history.domain-junked-by-you": Signal(
-        1.5, mark("You moved mail of {domain} to Junk several times.")
+    "words.junk": Signal(
+        4.0, mark("Its words appear mostly in junk mail on this server: {words}.")
     ),
-    "history.kept-by-you": Signal(-2.5, mark("You took mail of {address} out of Junk.")),
-    "history.written-by-you": Signal(-3.0, mark("You have written to {address} before.")),
-    "history.junked-by-many": Signal(3.0, mark("{count} people here moved mail of {who} to Junk.")),
+    "words.ham": Signal(
+        -2.0, mark("Its words appear mostly in wanted mail on this server: {words}.")
+    ),
+    "words.own-junk": Signal(5.0, mark("Its words appear mostly in your junk mail: {words}.")),
+    "words.own-ham": Signal(-3.0, mark("Its words appear mostly in your wanted mail: {words}.")),
+    # ---- history ------------------------------------------------------------------------------
+    "history.junked-by-you": Signal(2.5, mark("You moved a message from {address} to Junk.")),
+    "history.often-junked-by-you": Signal(
+        5.0, mark("You often moved messages from {address} to Junk.")
+    ),
+    "history.domain-junked-by-you": Signal(
+        1.5, mark("You moved several messages from {domain} to Junk.")
+    ),
+    "history.kept-by-you": Signal(-2.5, mark("You moved a message from {address} out of Junk.")),
+    "history.written-by-you": Signal(-3.0, mark("You have sent mail to {address} before.")),
+    "history.junked-by-many": Signal(
+        3.0, mark("{count} users of this server moved mail from {who} to Junk.")
+    ),
     "history.domain-junked": Signal(
-        2.0, mark("{count} people here moved mail of {who} to Junk, as most who got some.")
+        2.0,
+        mark(
+            "{count} users of this server, most of those who received mail "
+            "from {who}, moved it to Junk."
+        ),
     ),
     "history.network-junked": Signal(
-        2.0, mark("{count} people here moved mail from the network {who} to Junk.")
+        2.0, mark("{count} users of this server moved mail from the network {who} to Junk.")
     ),
-    "history.written-by-many": Signal(-1.0, mark("Several people here write to {who}.")),
+    "history.written-by-many": Signal(
+        -1.0, mark("Several users of this server send mail to {who}.")
+    ),
     "greylist.first": Signal(
         0.0,
-        mark("Nobody here knows the server or the sender yet: it is asked to come again."),
+        mark(
+            "The server and the sender are unknown; the message was temporarily "
+            "rejected (greylisting)."
+        ),
         Action.DEFER,
     ),
     # ---- deceit: who and where
     "phish.name-shows-address": Signal(
         3.0,
-        mark("Its author's name shows the address {shown}, but it comes from {real}."),
+        mark(
+            "The author's display name shows the address {shown}, but the message is from {real}."
+        ),
     ),
     "phish.mixed-script-name": Signal(
-        2.0, mark("Its author's name {name} mixes letters of scripts that look alike.")
+        2.0, mark("The author's display name {name} mixes similar characters of different scripts.")
     ),
     "phish.lookalike-author": Signal(
-        4.0, mark("It comes from {domain}, which is made to look like {like}.")
+        4.0, mark("The message is from {domain}, which resembles {like}.")
     ),
     "phish.false-letters-author": Signal(
-        4.0, mark("It comes from {domain}, whose letters are made to be taken for others.")
+        4.0, mark("The message is from {domain}, which contains misleading characters.")
     ),
-    "phish.name-of-ours": Signal(4.5, mark("It calls itself “{name}”, but it comes from {real}.")),
+    "phish.name-of-ours": Signal(
+        4.5, mark("The author's display name is “{name}”, but the message is from {real}.")
+    ),
     "phish.domain-of-ours": Signal(
         3.0,
-        mark("It says that it comes from {domain}, which is ours, but nothing proves it."),
+        mark("The message claims to be from our domain {domain}, but it is not authenticated."),
     ),
     "phish.brand-name": Signal(
-        2.0, mark("Its author's name says {brand}, but it comes from {domain}.")
+        2.0, mark("The author's display name mentions {brand}, but the message is from {domain}.")
     ),
-    "phish.lure": Signal(3.0, mark("Under that name it presses its reader to log in or to pay.")),
+    "phish.lure": Signal(
+        3.0, mark("Under that name the message urges the reader to log in or to pay.")
+    ),
     "phish.direction-control": Signal(
         3.0,
-        mark("Its {place} turns the direction of the text, so that it reads otherwise than it is."),
+        mark("The {place} field contains characters that reverse the text direction."),
     ),
     "phish.lookalike-reply-to": Signal(
-        3.0, mark("Answers would go to {domain}, which is made to look like {like}.")
+        3.0, mark("Replies go to {domain}, which resembles {like}.")
     ),
     "phish.reply-to-elsewhere": Signal(
-        0.5, mark("It comes from {real}, but answers would go to {reply}.")
+        0.5, mark("The message is from {real}, but replies go to {reply}.")
     ),
     "phish.reply-to-free-mail": Signal(
-        1.5, mark("It comes from {real}, but answers would go to {reply}, a free mail address.")
+        1.5, mark("The message is from {real}, but replies go to {reply}, a free mail address.")
     ),
     "phish.bad-scheme": Signal(
         2.0,
-        mark("It has a link that runs or shows something instead of leading anywhere ({scheme}:)."),
+        mark("The message has a link that runs code or embeds content ({scheme}:)."),
     ),
-    "phish.address-link": Signal(1.5, mark("It has a link to a bare network address, {host}.")),
+    "phish.address-link": Signal(1.5, mark("The message has a link to the IP address {host}.")),
     "phish.user-in-link": Signal(
-        5.0, mark("It has a link that begins with {user} but leads to {host}."), is_proof=True
+        5.0,
+        mark("The message has a link that starts with {user} but leads to {host}."),
+        is_proof=True,
     ),
     "phish.lookalike-link": Signal(
-        3.5, mark("It has a link to {domain}, which is made to look like {like}.")
+        3.5, mark("The message has a link to {domain}, which resembles {like}.")
     ),
     "phish.false-letters-link": Signal(
-        3.5, mark("It has a link to {domain}, whose letters are made to be taken for others.")
+        3.5, mark("The message has a link to {domain}, which contains misleading characters.")
     ),
     "phish.link-names-other": Signal(
-        2.0, mark("It has a link that names {shown} but leads to {domain}.")
+        2.0, mark("The message has a link that shows {shown} but leads to {domain}.")
     ),
     "phish.list-link-names-other": Signal(
-        0.25, mark("It has a link that names {shown} and leads to {domain}.")
+        0.25, mark("The message has a link that shows {shown} and leads to {domain}.")
     ),
-    "phish.form": Signal(1.5, mark("It has a form to type something in.")),
-    "phish.password-form": Signal(5.0, mark("It asks to type in a password.")),
+    "phish.form": Signal(1.5, mark("The message contains a form.")),
+    "phish.password-form": Signal(5.0, mark("The message asks for a password.")),
     # ---- structure
-    "structure.no-message-id": Signal(0.25, mark("It has no Message-ID.")),
-    "structure.date-ahead": Signal(1.5, mark("Its Date is days in the future.")),
-    "structure.date-old": Signal(0.5, mark("Its Date is more than a month ago.")),
-    "structure.undisclosed": Signal(0.25, mark("It does not say to whom it was sent.")),
-    "structure.no-mime-version": Signal(0.25, mark("It has no MIME-Version, though it is MIME.")),
-    "structure.split-words": Signal(1.5, mark("Its subject is cut into very small pieces.")),
-    "structure.needless-base64": Signal(
-        1.0, mark("Its plain text is encoded without need, which hides it from simple filters.")
+    "structure.no-message-id": Signal(0.25, mark("The message has no Message-ID field.")),
+    "structure.date-ahead": Signal(1.5, mark("The Date field is several days in the future.")),
+    "structure.date-old": Signal(0.5, mark("The Date field is more than a month in the past.")),
+    "structure.undisclosed": Signal(0.25, mark("The message names no recipients.")),
+    "structure.no-mime-version": Signal(
+        0.25, mark("The message uses MIME but has no MIME-Version field.")
     ),
-    "structure.open-multipart": Signal(0.5, mark("Its parts are not closed.")),
-    "structure.part-bomb": Signal(3.0, mark("It has more parts than any honest mail.")),
+    "structure.split-words": Signal(
+        1.5, mark("The subject is split into very small encoded words.")
+    ),
+    "structure.needless-base64": Signal(
+        1.0, mark("The plain text is base64-encoded without need.")
+    ),
+    "structure.open-multipart": Signal(0.5, mark("The multipart structure is not closed.")),
+    "structure.part-bomb": Signal(3.0, mark("The message has too many parts.")),
     "structure.ambiguous": Signal(
         2.0,
-        mark("It says the same thing twice and differently, so that programs disagree about it."),
+        mark("The message is ambiguous: different programs interpret it differently."),
     ),
-    "structure.hidden-epilogue": Signal(1.5, mark("It has something like a part after its end.")),
+    "structure.hidden-epilogue": Signal(1.5, mark("The message has a part after its end.")),
     "structure.texts-differ": Signal(
-        2.0, mark("Its plain text says something else than its HTML.")
+        2.0, mark("The plain text and the HTML have different content.")
     ),
-    "structure.hidden-text": Signal(2.0, mark("It has text that nobody is meant to see.")),
-    "structure.script": Signal(1.5, mark("Its HTML has a script.")),
-    "structure.image-only": Signal(1.5, mark("It is nothing but pictures.")),
-    "structure.link-only": Signal(1.0, mark("It is nothing but a link.")),
-    "structure.html-only": Signal(0.25, mark("It has HTML only, no plain text.")),
+    "structure.hidden-text": Signal(2.0, mark("The message contains hidden text.")),
+    "structure.script": Signal(1.5, mark("The HTML contains a script.")),
+    "structure.image-only": Signal(1.5, mark("The message contains only images.")),
+    "structure.link-only": Signal(1.0, mark("The message contains only a link.")),
+    "structure.html-only": Signal(0.25, mark("The message has an HTML part but no plain text.")),
     # ---- attachments
     "attach.direction-control": Signal(
         5.0,
-        mark("The name of the file {name} turns the direction of the text to hide its ending."),
+        mark("The file name {name} reverses the text direction to hide its extension."),
         is_proof=True,
     ),
     "attach.double-ending": Signal(
-        4.0, mark("The file {name} has two endings, a harmless one before a dangerous one.")
+        4.0, mark("The file {name} has a double extension that hides its type.")
     ),
-    "attach.program": Signal(5.0, mark("The file {name} is a program.")),
+    "attach.program": Signal(5.0, mark("The file {name} is an executable program.")),
     "attach.script": Signal(4.0, mark("The file {name} is a script.")),
-    "attach.shortcut": Signal(4.0, mark("The file {name} is a shortcut that runs something.")),
-    "attach.disk-image": Signal(5.0, mark("The file {name} is the image of a disk.")),
-    "attach.macros": Signal(3.0, mark("The document {name} has macros.")),
-    "attach.active": Signal(2.5, mark("The file {name} runs something when it is opened.")),
-    "attach.html-form": Signal(3.0, mark("The file {name} is a web page with a form.")),
-    "attach.html-script": Signal(1.5, mark("The file {name} is a web page with a script.")),
+    "attach.shortcut": Signal(4.0, mark("The file {name} is a shortcut that runs a program.")),
+    "attach.disk-image": Signal(5.0, mark("The file {name} is a disk image.")),
+    "attach.macros": Signal(3.0, mark("The document {name} contains macros.")),
+    "attach.active": Signal(2.5, mark("The file {name} runs code when it is opened.")),
+    "attach.html-form": Signal(3.0, mark("The file {name} is a web page that contains a form.")),
+    "attach.html-script": Signal(
+        1.5, mark("The file {name} is a web page that contains a script.")
+    ),
     "attach.html-password": Signal(
-        5.0, mark("The file {name} is a web page that asks to type in a password.")
+        5.0, mark("The file {name} is a web page that asks for a password.")
     ),
-    "attach.encrypted": Signal(
-        1.5, mark("The archive {name} is encrypted, so nobody can look into it.")
-    ),
-    "attach.many": Signal(3.0, mark("It has so many files that nobody can look into all of them.")),
-    "attach.bomb": Signal(4.0, mark("The archive {name} would become far too large.")),
+    "attach.encrypted": Signal(1.5, mark("The archive {name} is encrypted and cannot be checked.")),
+    "attach.many": Signal(3.0, mark("The message has too many attachments to check them all.")),
+    "attach.bomb": Signal(4.0, mark("The archive {name} is too large when it is unpacked.")),
     "attach.archived-program": Signal(
-        5.0, mark("The archive {name} has a program in it: {member}.")
+        5.0, mark("The archive {name} contains an executable program: {member}.")
     ),
     # ---- scanners
     "scan.malware": Signal(
-        20.0, mark("A scanner found malware: {name}."), Action.REJECT, is_proof=True
+        20.0, mark("The scanner found malware: {name}."), Action.REJECT, is_proof=True
     ),
-    "scan.rspamd": Signal(0.0, mark("Rspamd gives it {score}.")),
-    "scan.away": Signal(0.0, mark("The scanner {scanner} did not look at it: {why}.")),
+    "scan.rspamd": Signal(0.0, mark("Rspamd assigned a score of {score}.")),
+    "scan.away": Signal(0.0, mark("The scanner {scanner} did not scan the message: {why}.")),
     "scan.deferred": Signal(
-        0.0, mark("The scanner {scanner} is away, and nothing is taken without it."), Action.DEFER
+        0.0, mark("The required scanner {scanner} is not available."), Action.DEFER
     ),
 }
 """Every signal by its name."""

@@ -125,7 +125,7 @@ def _read_start(blob: BlobReader) -> bytes:
 
 def _read(content: bytes) -> AggregateReport | FailureReport:
     if len(content) > MAX_MAIL:
-        raise BadReport("it is too large")
+        raise BadReport("the report is too large")
     return read_report_mail(content)
 
 

@@ -148,7 +148,7 @@ def _may_be_report(part: Part) -> bool:
 def _content(message: bytes, part: Part) -> bytes:
     # Base64 takes four thirds, and line ends.
     if part.body_end - part.body_start > MAX_PACKED * 3 // 2:
-        raise BadReport("it is too large")
+        raise BadReport("the report is too large")
     return part.content(message)
 
 

@@ -171,7 +171,7 @@ def _recipient_options(row: Any) -> RecipientOptions:
 
 def _set_aside(tx: Connection, row: Any, now_ms: int, why: str) -> None:
     """Hold a row that cannot be read: an operator must look, and the queue goes on."""
-    reason = f"set aside: what the store says of this recipient cannot be read ({why})"
+    reason = f"on hold: the stored data of this recipient cannot be read ({why})"
     tx.execute(
         sa.update(recipient)
         .where(recipient.c.mail_id == row.mail_id, recipient.c.position == row.position)
