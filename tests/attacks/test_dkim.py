@@ -60,7 +60,7 @@ def test_what_is_added_behind_the_signed_length() -> None:
     field = dkim.sign(LETTER, b"r", b"north.test", pem_of(key), length=True)
     (found,) = verify(field + LETTER + b"<a href=evil>", zone_of(key), 1 << 39)
     assert (found.result, found.signed_size) == ("pass", len(b"Hello.\r\n"))
-    assert "anybody may have added the rest" in found.reason
+    assert "the rest is not authenticated" in found.reason
 
 
 def test_a_signed_length_of_nothing() -> None:
@@ -150,7 +150,7 @@ def test_a_thousand_signatures() -> None:
     found, asked = verify_in_time(many + LETTER)
     assert len(found) == MAX_SIGNATURES + 1
     assert len(asked) == MAX_SIGNATURES
-    assert "992 more signatures" in found[-1].reason
+    assert "992 more were ignored" in found[-1].reason
     found, asked = verify_in_time(sign(LETTER, KEY) * 7 + LETTER)
     assert len(asked) == 1
 

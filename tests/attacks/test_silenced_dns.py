@@ -147,7 +147,7 @@ def test_where_dns_is_dead_a_mail_that_could_be_refused_comes_again() -> None:
             assert why is Reason.DNS_LATER
             assert str(refusal(NotAccepted(why))).startswith("451 4.4.3 ")
             (reason,) = [one for one in one.verdict.reasons if one.signal == "dmarc.not-asked"]
-            assert "DNS could not be asked" in reason.text
+            assert "because of a temporary DNS error" in reason.text
         # What is known needs no server: the policy, and that nothing proves the mail.
         again = await check(checks, "known.test")
         assert (known.action, again.action) == (Action.JUNK, Action.JUNK)

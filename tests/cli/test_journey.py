@@ -35,7 +35,7 @@ def store(server: Path) -> Iterator[Store]:
 
 def test_a_refused_mail_is_found_and_told(run: Run, store: Store) -> None:
     sender, recipient = parse_address("a@elsewhere.test"), parse_address("amal@north.test")
-    reply = "550 5.7.1 message refused by policy"
+    reply = "550 5.7.1 message rejected by policy"
     events = (MailRefused(NOW_MS, reply),)
     store.write_now(
         record_refused,

@@ -197,7 +197,7 @@ class SinkSession(asyncio.Protocol):
             case BodyEnd():
                 return Reply(250, (f"2.0.0 queued as sink-{len(self.sink.mails)}",))
             case StartTls():
-                return Reply(220, ("2.0.0 go ahead",))
+                return Reply(220, ("2.0.0 ready to start TLS",))
             case Quit():
                 return Reply(221, ("2.0.0 bye",))
         return Reply(250, ("2.0.0 ok",))

@@ -152,7 +152,7 @@ def example_policy(event: Event) -> Reply:
         case Help():
             return Reply(214, ("2.0.0 see RFC 5321",))
         case StartTls():
-            return Reply(220, ("2.0.0 go ahead",))
+            return Reply(220, ("2.0.0 ready to start TLS",))
         case Quit():
             return Reply(221, ("2.0.0 bye",))
         case Auth(mechanism="PLAIN") if event.initial is None:
@@ -162,8 +162,8 @@ def example_policy(event: Event) -> Reply:
         case Auth() | AuthResponse():
             good = (event.initial if isinstance(event, Auth) else event.data) == b"\0amal\0secret"
             if good:
-                return Reply(235, ("2.7.0 welcome",))
-            return Reply(535, ("5.7.8 wrong login or password",))
+                return Reply(235, ("2.7.0 authentication succeeded",))
+            return Reply(535, ("5.7.8 invalid login or password",))
         case _:
             return Reply(250, ("2.0.0 ok",))
 

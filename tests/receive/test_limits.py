@@ -104,7 +104,9 @@ def test_the_last_bad_recipient_closes_the_session_over_all_its_mails(store: Sto
         await client.say("RSET")
         await client.say("MAIL FROM:<a@north.test>")
         assert (await client.say("RCPT TO:<noor@south.test>")).startswith("250 ")
-        assert (await refused(client, 1)) == "421 4.7.0 too many bad recipients, closing"
+        assert (
+            await refused(client, 1)
+        ) == "421 4.7.0 too many invalid recipients, closing connection"
         assert client.conn.close_reason
         assert "session.refused" in [event.name for event in client.session.record.events]
 
@@ -159,6 +161,8 @@ def test_one_accepted_mail_does_not_pay_for_many_guesses(store: Store) -> None:
             await client.say("DATA")
             await client.say("From: a@north.test\r\n\r\nx\r\n.\r\n")
         await client.say("MAIL FROM:<a@north.test>")
-        assert (await refused(client, 2)) == "421 4.7.0 too many bad recipients, closing"
+        assert (
+            await refused(client, 2)
+        ) == "421 4.7.0 too many invalid recipients, closing connection"
 
     with_store(store, talk)

@@ -60,7 +60,10 @@ def test_a_mail_refused_after_its_end_is_found(store: Store) -> None:
     mail_id = MailId(replies[0].rpartition("(")[2].rstrip(")"))
     journey = store.read_now(lambda conn: load_journey(conn, mail_id))
     assert journey is not None
-    assert journey.recipients[0].reason == "550 5.5.2 lines must end with CR LF, and only there"
+    assert (
+        journey.recipients[0].reason
+        == "550 5.5.2 bare CR or LF is not allowed, lines must end with CRLF"
+    )
     assert journey.account_id is None
     assert journey.events[0].event.name == "session.opened"
 

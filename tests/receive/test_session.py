@@ -280,7 +280,7 @@ def test_a_full_inbox_defers_and_costs_others_nothing(store_url: str, tmp_path: 
             await client.send("amal@north.test", ["noor@south.test"], MESSAGE)
         await client.say("MAIL FROM:<amal@north.test>")
         assert await client.say("RCPT TO:<noor@south.test>") == (
-            "452 4.2.2 that mailbox is full, try again later"
+            "452 4.2.2 mailbox is full, try again later"
         )
         assert (await client.say("RCPT TO:<noor+tag@south.test>")).startswith("452 4.2.2 ")
         assert (await client.say("RCPT TO:<sami@south.test>")).startswith("250 ")

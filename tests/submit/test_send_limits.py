@@ -107,7 +107,7 @@ def test_a_session_is_told_at_rcpt_and_again_at_the_end(store: Store) -> None:
                 for name in ("a", "b"):
                     reply = await client.say(f"RCPT TO:<{name}@elsewhere.test>")
                     assert reply.startswith("250 ")
-            refusal = "450 4.7.1 you have sent much, go on after 2023-11-15 12:01 UTC"
+            refusal = "450 4.7.1 sending limit reached, try again after 2023-11-15 12:01 UTC"
             assert await first.say("RCPT TO:<c@elsewhere.test>") == refusal
             assert (await first.say("RCPT TO:<a@elsewhere.test>")).startswith("250 ")
             for client, answer in ((first, "250 2.0.0 queued"), (second, refusal)):

@@ -92,7 +92,7 @@ def test_auth_login_asks_twice(store: Store) -> None:
 )
 def test_what_was_wrong_is_not_told(store: Store, name: str, password: str) -> None:
     async def talk(client: Talk, login: LoginService) -> None:
-        assert await client.log_in(name, password) == "535 5.7.8 wrong login or password"
+        assert await client.log_in(name, password) == "535 5.7.8 invalid login or password"
 
     with_submission(store, talk)
 

@@ -19,7 +19,7 @@ from zajil.tracking.log_view import LogView
 PAGE = (Path(__file__).parents[2] / "docs" / "run" / "log.md").read_text()
 OPENED = tracked.SessionOpened(1, "smtp", "192.0.2.1:4711", "192.0.2.25:25")
 SENDER = tracked.SenderNamed(1, "noor@south.test", "")
-REFUSED = tracked.RecipientRefused(2, "nobody@north.test", "550 5.1.1 no such address here")
+REFUSED = tracked.RecipientRefused(2, "nobody@north.test", "550 5.1.1 unknown recipient address")
 
 
 def lines_of(view: LogView, *events: TrackingEvent, mail_id: str | None = None) -> list[LogLine]:
@@ -102,7 +102,7 @@ def test_a_failed_login_brings_its_peer() -> None:
 def test_a_refused_mail_says_why() -> None:
     verdict = tracked.VerdictReached(2, None, "reject", 9.0, ("the heaviest reason", "another"))
     other = tracked.VerdictReached(2, "amal@north.test", "junk", 9.0, ("of one account",))
-    refused = tracked.MailRefused(3, "550 5.7.1 message refused by policy")
+    refused = tracked.MailRefused(3, "550 5.7.1 message rejected by policy")
     name, values = only(LogView(), OPENED, SENDER, verdict, other, refused, mail_id=MAIL)
     assert (name, values["id"], values["reason"]) == (
         "info mail.refused",
@@ -138,7 +138,7 @@ def test_want_of_space_is_told_once_and_then_now_and_then() -> None:
 
     def refused(at_ms: int) -> list[LogLine]:
         fault = tracked.FaultHappened(at_ms, "7 MB free in /data", "Traceback")
-        reply = "452 4.3.1 no space for new mail, try again later"
+        reply = "452 4.3.1 insufficient system storage, try again later"
         return lines_of(view, OPENED, fault, tracked.MailRefused(at_ms, reply), mail_id=MAIL)
 
     told = [line for at_ms in range(1000, 1_300_000, 1000) for line in refused(at_ms)]

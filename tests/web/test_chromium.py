@@ -86,8 +86,8 @@ def chromium() -> Iterator[Any]:
 
 
 WORDS = {
-    "en-GB": ("ltr", "New message", "Send", "Your message is on its way.", "Delivery details"),
-    "ar": ("rtl", "رسالة جديدة", "أرسل", "رسالتك في طريقها.", "تفاصيل التوصيل"),
+    "en-GB": ("ltr", "New message", "Send", "Your message was sent.", "Delivery details"),
+    "ar": ("rtl", "رسالة جديدة", "إرسال", "تم إرسال رسالتك.", "تفاصيل التسليم"),
 }
 
 

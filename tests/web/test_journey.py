@@ -96,9 +96,9 @@ def test_a_letter_leads_to_its_journey(sqlite_store: Store) -> None:
             page = await basim.get(f"{site.inbox('basim')}/1")
             assert f'href="/journey/{mail_id}"' in page.text
             story = await basim.get(f"/journey/{mail_id}")
-            assert "The letter is safely stored" in story.text
+            assert "The message was stored and accepted for delivery" in story.text
             arabic = await member(site, "basim", **{"accept-language": "ar"})
-            assert "حُفظت الرسالة بأمان" in (await arabic.get(f"/journey/{mail_id}")).text
+            assert "حُفظت الرسالة وقُبلت للتسليم" in (await arabic.get(f"/journey/{mail_id}")).text
 
     asyncio.run(scenario())
 
@@ -145,7 +145,7 @@ def test_an_admin_holds_and_releases(store: Store) -> None:
             admin = await member(site, "amal")
             assert "noor@south.test" in (await admin.get("/admin/queue")).text
             for action, state, words in (
-                ("hold", "held", "The message is held."),
+                ("hold", "held", "The message is on hold."),
                 ("release", "waiting", "The message was released."),
             ):
                 await admin.post("/admin/queue", action=action, mail_id=item.mail_id)
@@ -272,7 +272,8 @@ def test_an_arabic_journey_has_no_english_sentence(sqlite_store: Store) -> None:
                           ("TXT x._domainkey.b.test -> no such name",)),
                 CheckDone(NOW_MS, "arc", "fail", "There is no key for the seal of ARC set 1: "
                           "the key was revoked.", ()),
-                CheckDone(NOW_MS, "format", "remarks", "It has no Date. It has no Message-ID.", ()),
+                CheckDone(NOW_MS, "format", "remarks", "The message has no Date field. "
+                          "The message has no Message-ID field.", ()),
                 MailboxFiled(NOW_MS, "amal@north.test", "amal@north.test", "Junk",
                              "The message has a link to زاجل.a.test "
                              "(xn--mgbkq8e.a.test), which resembles زاجل.test."),
@@ -284,7 +285,7 @@ def test_an_arabic_journey_has_no_english_sentence(sqlite_store: Store) -> None:
             await arabic.log_in("amal")
             page = await arabic.get(f"/journey/{mail_id}")
             assert "أغلقه الطرف الآخر" in page.text
-            assert "والشهادة موثّقة" in page.text
+            assert "تم التحقق من الشهادة" in page.text
             assert left_in_english(page.text) == []
             amal_id = site.entry("amal").account_id
             junk = sqlite_store.read_now(lambda conn: find_role(conn, amal_id, "junk"))

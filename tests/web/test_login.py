@@ -47,7 +47,7 @@ def test_who_gets_in(sqlite_store: Store, login: str, password: str, status: int
         async with visiting(sqlite_store) as site:
             page = await site.browser().log_in(login, password)
             assert page.status == status
-            assert ("wrong" in page.text) is (status == 403)
+            assert ("Invalid username or password." in page.text) is (status == 403)
 
     asyncio.run(scenario())
 

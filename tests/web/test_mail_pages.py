@@ -70,7 +70,7 @@ def status_of(page: Page) -> str:
         ("delete", ["1"], "1 message moved to the Trash."),
         ("seen", ["1"], "1 message marked as read."),
         ("flag", ["1", "2"], "2 messages starred."),
-        ("junk", [], "Nothing is selected. Select messages first."),
+        ("junk", [], "No messages are selected."),
     ],
 )
 def test_the_page_says_what_was_done(
@@ -96,7 +96,7 @@ def test_what_is_deleted_in_the_trash_is_said_to_be_gone(sqlite_store: Store) ->
             site.deliver("amal", letter())
             amal, trash = await member(site, "amal"), role(site, "amal", "trash")
             await amal.post(site.inbox("amal"), uid="1", action="delete")
-            assert "Delete forever" in (await amal.get(f"/mail/{trash}")).text
+            assert "Delete permanently" in (await amal.get(f"/mail/{trash}")).text
             await amal.post(f"/mail/{trash}", uid="1", action="delete")
             assert status_of(await amal.get(f"/mail/{trash}")) == "1 message deleted forever."
 
@@ -274,7 +274,7 @@ def test_pictures_that_came_with_a_message_are_shown(sqlite_store: Store) -> Non
             assert "shop.test" not in frame.text
             assert "https:" not in frame.headers["content-security-policy"]
             page = await amal.get(f"{path}?view=html")
-            assert "1 remote picture was blocked." in page.text
+            assert "1 remote image was blocked." in page.text
             assert f'href="{path}?view=html&amp;pictures=1"' in page.text
             page = await amal.get(f"{path}?view=html&pictures=1")
             assert f'src="{path}/html?pictures=1"' in page.text

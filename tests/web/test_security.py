@@ -120,7 +120,7 @@ def test_a_body_that_is_too_large_is_refused(sqlite_store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("en", "more than this page takes"), ("ar", "أكبر مما تقبله هذه الصفحة")],
+    [("en", "exceeds the size limit of the webmail"), ("ar", "تتجاوز الرسالة الحد الأقصى للحجم")],
 )
 def test_a_letter_too_large_for_the_form_is_answered_by_a_page(
     sqlite_store: Store, language: str, words: str

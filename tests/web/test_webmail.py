@@ -118,8 +118,8 @@ def test_an_answer_belongs_to_its_thread(sqlite_store: Store) -> None:
 @pytest.mark.parametrize(
     ("to", "words"),
     [
-        ("", "To whom?"),
-        ("not an address", "“not an address” is not an email address."),
+        ("", "Enter at least one recipient."),
+        ("not an address", "“not an address” is not a valid email address."),
         ("nobody@north.test", "nobody@north.test does not exist."),
     ],
 )
@@ -383,6 +383,9 @@ def test_a_letter_in_junk_says_why_it_lies_there(sqlite_store: Store) -> None:
             assert "The message has more than one From field." in page.text
             arabic = site.browser(**{"accept-language": "ar"})
             await arabic.log_in("amal")
-            assert "سبب وجودها في المزعج:" in (await arabic.get(f"/mail/{junk}/{uid}")).text
+            assert (
+                "سبب وجود هذه الرسالة في البريد غير الهام:"
+                in (await arabic.get(f"/mail/{junk}/{uid}")).text
+            )
 
     asyncio.run(scenario())

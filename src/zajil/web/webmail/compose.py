@@ -89,13 +89,13 @@ class Writing:
             letter = _letter(draft, account, str(form.get("body_direction", "")))
             composed = compose_message(letter, now_ms=now_ms, unique=new_mail_id(now_ms, random))
         except BadForm as error:
-            problem = gettext("This cannot be sent: %(what)s") % {"what": error}
+            problem = gettext("The message cannot be sent: %(what)s") % {"what": error}
             if error.field in ("to", "cc", "bcc"):
                 problem = gettext(
-                    "“%(what)s” is not an email address. Write it like name@example.org."
+                    "“%(what)s” is not a valid email address. Use the form name@example.org."
                 ) % {"what": error.wrong}
                 if not error.wrong.strip():
-                    problem = gettext("To whom? Name at least one address.")
+                    problem = gettext("Enter at least one recipient.")
             return await self._form(visitor, account, draft, problem)
         sent = await self._store.read(lambda conn: find_role(conn, account.account_id, "sent"))
         outcome = await hand_in(
