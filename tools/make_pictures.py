@@ -105,7 +105,7 @@ class Camera:
 
 def open_first_junk(page: Any) -> None:
     """Go to Junk, and open what lies on top."""
-    page.locator("nav a", has_text="المزعج").first.click()
+    page.locator("nav a", has_text="البريد غير الهام").first.click()
     page.locator("a.open").first.click()
     page.wait_for_selector("article.letter")
 
