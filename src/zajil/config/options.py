@@ -31,162 +31,180 @@ from zajil.core.units import parse_duration, parse_size
 
 
 class LimitOptions(Options):
-    """``[limits]``: what one peer may cost us. Each protects against a flood of its kind."""
+    """``[limits]``: resource limits for clients and accounts."""
 
     message_size: Size = Field(
-        parse_size("50MiB"), description="Largest message we take; announced by SIZE (RFC 1870)."
+        parse_size("50MiB"),
+        description="Maximum size of a message; announced with SIZE (RFC 1870).",
     )
     memory: Size = Field(
         parse_size("256KiB"),
-        description="Bytes of one message that are kept in memory while it arrives; the rest goes "
-        "to a file. As much as store.inline_limit: what is larger becomes a file anyway.",
+        description="Maximum number of bytes of one message that are kept in memory during "
+        "reception; the rest is written to a file. Use the value of store.inline_limit: larger "
+        "messages are stored in files anyway.",
     )
     recipients: int = Field(
         1000,
         ge=100,
-        description="Recipients of one mail; at least 100 (RFC 5321 section 4.5.3.1.8).",
+        description="Maximum number of recipients of one message; at least 100 (RFC 5321 "
+        "section 4.5.3.1.8).",
     )
-    header_size: Size = Field(parse_size("256KiB"), description="Largest header section we take.")
+    header_size: Size = Field(
+        parse_size("256KiB"), description="Maximum size of the header section."
+    )
     received_fields: int = Field(
-        100, ge=1, description="More Received fields than this are a loop (RFC 5321 section 6.3)."
+        100,
+        ge=1,
+        description="Maximum number of Received fields; a message with more is rejected as a "
+        "mail loop (RFC 5321 section 6.3).",
     )
     errors: int = Field(
         20,
         ge=1,
-        description="Refused commands and recipients in one session before it is closed; "
-        "counted from the last mail that was accepted, as in Postfix (smtpd_hard_error_limit).",
+        description="Maximum number of rejected commands and recipients in one session before "
+        "it is closed; accepted mail resets the count, as in Postfix (smtpd_hard_error_limit).",
     )
     commands: int = Field(
         100_000,
         ge=0,
-        description="Commands of one session before it is closed; far above what the mails of a "
-        "busy hour need. 0: no limit.",
+        description="Maximum number of commands in one session before it is closed. The "
+        "default is far above what a busy client needs. 0: no limit.",
     )
     soft_error_limit: int = Field(
         10,
         ge=0,
-        description="So many of them cost the peer nothing; 10 as in Postfix "
-        "(smtpd_soft_error_limit).",
+        description="Number of errors in one session before replies are delayed; 10 as in "
+        "Postfix (smtpd_soft_error_limit).",
     )
     error_delay_ms: Duration = Field(
         parse_duration("1s"),
-        description="Each further one makes the next answers wait so much longer, 10 s at most; "
-        "1 s as in Postfix (smtpd_error_sleep_time). 0: answers never wait.",
+        description="Delay added to later replies for each error above soft_error_limit, up to "
+        "10 s in total; 1 s as in Postfix (smtpd_error_sleep_time). 0: no delay.",
     )
     bad_recipients: int = Field(
         20,
         ge=0,
-        description="Recipients refused in one session before it is closed with 421: who tries "
-        "out addresses meets many. A recipient of an accepted mail makes up for one. What was "
-        "accepted can be sent again. 0: no limit but errors.",
+        description="Maximum number of rejected recipients in one session before it is closed "
+        "with 421; this protects against address harvesting. Each recipient of accepted mail "
+        "offsets one. 0: no limit other than errors.",
     )
     sessions: int = Field(
         2000,
         ge=1,
-        description="Sessions of one service at a time, over all workers; more get 421 4.7.0. "
-        "One that is idle takes about 3 KiB of memory, 50 KiB with TLS.",
+        description="Maximum number of concurrent sessions of one service, over all workers; "
+        "further clients get 421 4.7.0. An idle session takes about 3 KiB of memory, 50 KiB with "
+        "TLS.",
     )
     sessions_per_address: int = Field(
         50,
         ge=0,
-        description="The same for one address; 50 as in Postfix "
-        "(smtpd_client_connection_count_limit). 0: no limit.",
+        description="Maximum number of concurrent sessions from one IP address; 50 as in "
+        "Postfix (smtpd_client_connection_count_limit). 0: no limit.",
     )
     sessions_per_network: int = Field(
         200,
         ge=0,
-        description="The same for one IPv4 /24 or IPv6 /64, the least that one customer gets "
-        "(RFC 6177 section 2). 0: no limit.",
+        description="Maximum number of concurrent sessions from one IPv4 /24 or IPv6 /64 "
+        "network, the smallest that a customer usually gets (RFC 6177 section 2). 0: no limit.",
     )
     sessions_per_account: int = Field(
         50,
         ge=0,
-        description="Sessions of one account at a time, IMAP and submission together, over all "
-        "workers; more get NO [LIMIT] or 454 4.7.0 when they log in. 0: no limit.",
+        description="Maximum number of concurrent sessions of one account, IMAP and submission "
+        "together, over all workers; further log-ins get NO [LIMIT] or 454 4.7.0. 0: no limit.",
     )
     messages_per_mailbox: int = Field(
         500_000,
         ge=0,
-        description="Messages of one mailbox; more are refused with NO [LIMIT] when a client "
-        "copies or uploads them (RFC 9051 section 7.1). Mail for an account whose INBOX has so "
-        "many is deferred with 452 4.2.2. 0: no limit.",
+        description="Maximum number of messages in one mailbox. A client that copies or "
+        "uploads more gets NO [LIMIT] (RFC 9051 section 7.1); mail to an account with a full "
+        "INBOX is deferred with 452 4.2.2. 0: no limit.",
     )
     messages_per_account: int = Field(
-        1_000_000, ge=0, description="The same for all mailboxes of an account. 0: no limit."
+        1_000_000,
+        ge=0,
+        description="Maximum number of messages in all mailboxes of one account. 0: no limit.",
     )
     mailboxes_per_account: int = Field(
         2000,
         ge=0,
-        description="Mailboxes of one account; more are refused with NO [LIMIT]. 0: no limit.",
+        description="Maximum number of mailboxes of one account; creating more is rejected "
+        "with NO [LIMIT]. 0: no limit.",
     )
     idle_ms: Duration = Field(
         parse_duration("5m"),
-        description="Wait for a whole command before a session is closed "
-        "(RFC 5321 section 4.5.3.2.7).",
+        description="Time to wait for a complete command before the session is closed (RFC "
+        "5321 section 4.5.3.2.7).",
     )
     data_idle_ms: Duration = Field(
         parse_duration("3m"),
-        description="Wait for the next piece of a message (RFC 5321 section 4.5.3.2.5).",
+        description="Time to wait for more message data before the session is closed (RFC 5321 "
+        "section 4.5.3.2.5).",
     )
     mail_time_ms: Duration = Field(
         parse_duration("1h"),
-        description="From MAIL to the end of its message, however steadily it trickles; enough "
-        "for 50 MiB at 15 KB/s.",
+        description="Maximum time from MAIL to the end of the message, even if data arrives "
+        "steadily; the default allows 50 MiB at 15 KB/s.",
     )
     handshake_ms: Duration = Field(
-        parse_duration("30s"), description="Wait for a TLS handshake or a PROXY header."
+        parse_duration("30s"), description="Time to wait for a TLS handshake or a PROXY header."
     )
     max_pending_bytes: Size = Field(
         parse_size("64KiB"),
-        description="Bytes of one session that wait for an answer to what came before them; "
-        "with more, we read on only after it.",
+        description="Maximum number of pipelined bytes of one session that wait for earlier "
+        "commands to finish; the server reads no more until then.",
     )
     login_failures: int = Field(
         10,
         ge=0,
-        description="Failed log-ins of one address in ten minutes before its wrong answers are "
-        "held back; 0: never. Correct passwords are answered at once.",
+        description="Number of failed log-ins from one address in ten minutes before further "
+        "failure replies are delayed; 0: no delay. Successful log-ins are never delayed.",
     )
 
 
 class ReceiveOptions(Options):
-    """``[receive]``: how we meet other servers on port 25."""
+    """``[receive]``: mail from other servers on port 25."""
 
     greeting_delay_ms: Duration = Field(
         0,
-        description="Wait so long before the greeting. Who talks before it gets 554 and is gone: "
-        "RFC 5321 section 4.3.1 forbids it, and most that do so send spam.",
+        description="Delay before the greeting. A client that sends data before the greeting "
+        "gets 554 and is disconnected: RFC 5321 section 4.3.1 forbids it, and most such clients "
+        "send spam.",
     )
     tarpit_ms: Duration = Field(
         0,
-        description="Let a peer that has handed in no mail yet wait so long for the answer to "
-        "each recipient; per worker, from its start. At most 1m: a peer may give up after 5 "
-        "(RFC 5321 section 4.5.3.2.3).",
+        description="Delay of the reply to each recipient for a client that has not delivered "
+        "mail since the worker started. At most 1m: a client may time out after 5 (RFC 5321 "
+        "section 4.5.3.2.3).",
         le=60_000,
     )
 
 
 class QueueOptions(Options):
-    """``[queue]``: how often and how long delivery is tried."""
+    """``[queue]``: delivery attempts and the lifetime of queued mail."""
 
     lifetime_ms: Duration = Field(
         parse_duration("5d"),
-        description="Bounce a message that is still undelivered after this time. "
-        "RFC 5321 section 4.5.4.1 asks for 4 to 5 days.",
+        description="Maximum time in the queue before a message is returned to its sender. RFC "
+        "5321 section 4.5.4.1 recommends 4 to 5 days.",
     )
     first_retry_ms: Duration = Field(
-        parse_duration("5m"), description="Wait after the first failure."
+        parse_duration("5m"),
+        description="Time until the second delivery attempt; it doubles after each failure.",
     )
-    max_retry_ms: Duration = Field(parse_duration("4h"), description="Never wait longer than this.")
+    max_retry_ms: Duration = Field(
+        parse_duration("4h"), description="Maximum time between two delivery attempts."
+    )
     delay_warning_ms: Duration = Field(
         parse_duration("4h"),
-        description="Tell the sender once that a message is late, after the first failure past "
-        "this time: whoever asked for it (RFC 3461 section 4.1), and our own users unless they "
-        "asked for something else; '0s': nobody.",
+        description="Time in the queue after which the sender is notified once that the "
+        "message is delayed: senders that requested it (RFC 3461 section 4.1), and local senders "
+        "unless they requested otherwise; '0s': never.",
     )
     lease_ms: Duration = Field(
         parse_duration("15m"),
-        description="A worker that holds a recipient longer than this has lost it.",
+        description="Maximum time that a worker may hold a recipient; after that another "
+        "worker may deliver to it.",
     )
 
     @model_validator(mode="after")
@@ -197,37 +215,45 @@ class QueueOptions(Options):
 
 
 class DeliverOptions(Options):
-    """``[deliver]``: how we speak to the next server."""
+    """``[deliver]``: connections to other servers."""
 
-    port: int = Field(25, ge=1, le=65535, description="Port of other servers; 25 on the Internet.")
+    port: int = Field(
+        25, ge=1, le=65535, description="SMTP port of other servers; 25 on the Internet."
+    )
     source_address: IpAddress | None = Field(
         None,
         examples=["192.0.2.1"],
-        description="Our own address for outgoing connections; default: the system chooses.",
+        description="Local address of outgoing connections; default: chosen by the operating "
+        "system.",
     )
     port_table: dict[str, str] = Field(
         default_factory=dict,
-        description="Host name to ADDRESS:PORT, instead of DNS addresses; for a lab where only "
-        "127.0.0.1 exists.",
+        description="Table of host name to ADDRESS:PORT that replaces DNS lookups; for test "
+        "environments where only 127.0.0.1 exists.",
     )
-    concurrency: int = Field(50, ge=1, description="Attempts at a time, per worker.")
+    concurrency: int = Field(
+        50, ge=1, description="Maximum number of concurrent delivery attempts of each worker."
+    )
     concurrency_per_host: int = Field(
-        10, ge=1, description="Attempts at a time to one next hop, per worker."
+        10,
+        ge=1,
+        description="Maximum number of concurrent delivery attempts of each worker to one next "
+        "hop.",
     )
     connect_timeout_ms: Duration = Field(
-        parse_duration("30s"), description="Wait for a connection to one address."
+        parse_duration("30s"), description="Time to wait for a connection to one address."
     )
     reply_timeout_ms: Duration = Field(
-        parse_duration("5m"), description="Wait for one reply (RFC 5321 section 4.5.3.2)."
+        parse_duration("5m"), description="Time to wait for one reply (RFC 5321 section 4.5.3.2)."
     )
     data_timeout_ms: Duration = Field(
         parse_duration("10m"),
-        description="Wait for the reply to the end of data (RFC 5321 section 4.5.3.2.6).",
+        description="Time to wait for the reply to the end of data (RFC 5321 section 4.5.3.2.6).",
     )
     tls: Literal["opportunistic", "verify", "never"] = Field(
         "opportunistic",
-        description="opportunistic: encrypt where the other side can (RFC 3207); verify: only "
-        "with a certificate that is valid for its name; never: only for tests.",
+        description="opportunistic: use TLS if the other server offers it (RFC 3207); verify: "
+        "require a valid certificate for the host name; never: no TLS, for tests only.",
     )
 
 

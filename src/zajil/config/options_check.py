@@ -19,25 +19,26 @@ from zajil.core.units import parse_duration
 
 
 class GreylistOptions(Options):
-    """``[check.greylist]``: unknown servers are asked to come again (RFC 6647)."""
+    """``[check.greylist]``: temporary rejection of mail from unknown servers (RFC 6647)."""
 
     enabled: bool = Field(
         False,
-        description="Defer the first mail of a server that proves no domain and that nobody here "
-        "knows. Most spam from stolen machines never comes again; honest mail is late once.",
+        description="Temporarily reject the first message of an unknown server that "
+        "authenticates no domain. Most spam from compromised computers is not sent again; "
+        "legitimate mail is delayed once.",
     )
     delay_ms: Duration = Field(
         parse_duration("5m"),
-        description="A second try counts when so much time has passed.",
+        description="Minimum delay before a retry is accepted.",
     )
     window_ms: Duration = Field(
         parse_duration("2d"),
-        description="A second try later than this is a first one again.",
+        description="Maximum delay of a retry; a later one counts as a first attempt.",
     )
     keep_ms: Duration = Field(
         parse_duration("35d"),
-        description="Who came again is known for so long after its last mail; more than a month, "
-        "for what is sent once a month.",
+        description="How long a client stays known after its last message. More than a month "
+        "covers monthly mailings.",
     )
 
     @model_validator(mode="after")
@@ -48,16 +49,17 @@ class GreylistOptions(Options):
 
 
 class PeerOptions(Options):
-    """``[check.peer]``: who is asked about the server that brings a mail."""
+    """``[check.peer]``: DNS checks of the sending server."""
 
     enabled: bool = Field(
-        True, description="Ask DNS who brings a mail: its name, and the lists below."
+        True, description="Check the host name of the sending server and query the DNS lists below."
     )
     lists: dict[str, float] = Field(
         {},
         examples=[{"zen.example.net": 4.0, "zen.example.net 127.0.0.10": 1.0}],
-        description="DNS lists of bad addresses (RFC 5782), and what a listing weighs; after a "
-        "space, the same for one code of a list. Ask the list whether you may use it.",
+        description="DNS blocklists (RFC 5782) and the weight of a listing. A name followed by "
+        "a space and a code sets the weight for that code only. Check that the operator of a "
+        "list permits your use.",
     )
 
     @field_validator("lists")
@@ -76,73 +78,74 @@ class PeerOptions(Options):
 
 
 class SenderOptions(Options):
-    """``[check.sender]``: SPF, DKIM, DMARC and ARC, and whom we believe beside them."""
+    """``[check.sender]``: sender authentication with SPF, DKIM, DMARC and ARC."""
 
-    enabled: bool = Field(True, description="Check who sent a mail: SPF, DKIM, DMARC, ARC.")
+    enabled: bool = Field(True, description="Check SPF, DKIM, DMARC and ARC.")
     bimi: bool = Field(
         True,
         description="Look up the logo (BIMI) of domains whose mail passed an enforced DMARC "
-        "policy; it is not fetched.",
+        "policy. The logo is not downloaded.",
     )
     trusted_sealers: tuple[DomainName, ...] = Field(
         (),
         examples=[["lists.example.org"]],
-        description="Domains whose ARC seals are believed: mail that passed DMARC when it came to "
-        "them passes here, though they changed it. Lists and forwarders of good name.",
+        description="Domains whose ARC seals are trusted: mail that passed DMARC at such a "
+        "domain passes here, even if the domain modified it. Use it for reputable mailing lists "
+        "and forwarders.",
     )
     trusted_forwarders: tuple[Network, ...] = Field(
         (),
-        description="Addresses and networks that forward mail to us: DMARC of what they bring "
-        "does not count.",
+        description="Addresses and networks that forward mail to this server; DMARC failures "
+        "of their mail are ignored.",
     )
     trusted_forwarder_names: tuple[DomainName, ...] = Field(
         (),
-        description="The same by name: of the host, or of a domain above it, if its address leads "
-        "back to it; or the domain in MAIL FROM, if SPF passes.",
+        description="Domains that forward mail to this server; DMARC failures of their mail "
+        "are ignored. A client matches by its host name, if the name resolves to its address, or "
+        "by the MAIL FROM domain, if SPF passes.",
     )
 
 
 class DmarcOptions(Options):
-    """``[check.dmarc]``: reports about mail that claims to be from somebody (DMARC)."""
+    """``[check.dmarc]``: DMARC reports to and from other domains."""
 
     report_interval_ms: Duration = Field(
         parse_duration("1d"),
-        description="Tell domains that ask for it, so often, what mail in their name came here "
-        "(RFC 9990): they find out what is forged, and what of their own is not signed. Each "
-        "report is one mail to the address in their DNS. Intervals begin at midnight UTC; '0s': "
-        "count and send nothing.",
+        description="Interval of aggregate reports to domains that request them (RFC 9990). "
+        "Each report is one message to the address in the domain's DNS record. Intervals begin "
+        "at midnight UTC; '0s': no statistics and no reports.",
     )
     report_contact: str = Field(
         "",
         examples=["https://mail.example.org/dmarc"],
-        description="Whom to ask about our reports, beside their sender, which is dmarc-reports "
-        "at a domain of ours.",
+        description="Contact for questions about reports, in addition to the report sender, "
+        "which is dmarc-reports at a local domain.",
     )
     keep_reports_ms: Duration = Field(
         parse_duration("365d"),
         gt=0,
-        description="Reports of others about our domains, which come to dmarc-reports at each of "
-        "them, are kept as data so long.",
+        description="How long received reports about local domains are kept. They are received "
+        "at dmarc-reports of each domain.",
     )
 
 
 class CheckOptions(Options):
-    """``[check]``: what a mail is judged by, and when it is junk."""
+    """``[check]``: scores and signals that classify mail."""
 
     junk_score: float = Field(
-        5.0, gt=0, description="A mail whose reasons weigh so much goes to Junk."
+        5.0, gt=0, description="Minimum score of mail that is delivered to Junk."
     )
     reject_score: float = Field(
         15.0,
         gt=0,
-        description="A mail whose reasons weigh so much is refused, if one of them is a proven lie "
-        "or a listed peer.",
+        description="Minimum score of mail that is rejected, if at least one signal is a "
+        "proven deception or a listed client.",
     )
     weights: dict[str, float] = Field(
         {},
         examples=[{"format.no-date": 1.5}],
-        description="Other weights for signals, by name; 0 silences one. `zajil check signals` "
-        "lists all.",
+        description="Weights of signals that differ from the default, by name; 0 disables a "
+        "signal. `zajil check signals` lists all signals.",
     )
     peer: PeerOptions = PeerOptions()
     sender: SenderOptions = SenderOptions()

@@ -16,55 +16,58 @@ FileKind = Literal[
 
 
 class PhishingOptions(Options):
-    """``[check.phishing]``: names that strangers borrow."""
+    """``[check.phishing]``: imitated names."""
 
     imitated_domains: tuple[DomainName, ...] = Field(
         (),
         examples=[["bank.example"]],
-        description="Domains, beside our own, that mail here is made to look like: your bank's, "
-        "your suppliers'.",
+        description="Domains, other than the local ones, that attackers are likely to imitate "
+        "in mail to your users, such as those of your bank and your suppliers.",
     )
 
 
 class AttachmentOptions(Options):
-    """``[check.attachments]``: files by what they are, whatever their names say."""
+    """``[check.attachments]``: attachments, by content and not by name."""
 
     refuse: tuple[FileKind, ...] = Field(
         (),
         examples=[["program", "script"]],
-        description="Refuse a mail with such a file, in an archive too. Otherwise it weighs, and "
-        "most such mail goes to Junk.",
+        description="Types of files whose mail is rejected, also inside archives. Other types "
+        "only add to the score, and most such mail is delivered to Junk.",
     )
 
 
 class ScannerOptions(Options):
-    """``[check.scanners]``: programs beside us that are asked about each mail."""
+    """``[check.scanners]``: external scanners."""
 
     clamd: ListenAddress | Literal[""] = Field(
         "",
         examples=["unix:/run/clamav/clamd.ctl"],
-        description="Where ClamAV's clamd listens; empty: it is not asked. What it calls malware "
-        "is refused.",
+        description="Address of ClamAV's clamd; empty: not used. Mail with malware is rejected.",
     )
     rspamd: str = Field(
         "",
         pattern=r"^(https?://[^\s@]+)?$",
         examples=["http://127.0.0.1:11333"],
-        description="Where Rspamd's normal worker listens; empty: it is not asked.",
+        description="Address of Rspamd's normal worker; empty: not used.",
     )
     rspamd_factor: float = Field(
-        0.4, ge=0, description="Its score counts so much: it refuses at 15, where junk begins at 6."
+        0.4,
+        ge=0,
+        description="Factor applied to Rspamd's score before it is added to the score of the "
+        "mail. By default, Rspamd marks mail as junk at 6 and rejects it at 15.",
     )
-    rspamd_limit: float = Field(5.0, ge=0, description="Its voice weighs at most this, either way.")
+    rspamd_limit: float = Field(5.0, ge=0, description="Maximum absolute weight of Rspamd's score.")
     deadline_ms: Duration = Field(
-        parse_duration("10s"), gt=0, description="Wait for all of them at most so long."
+        parse_duration("10s"), gt=0, description="Maximum time to wait for all scanners."
     )
     max_size: Size = Field(
         parse_size("25MiB"),
-        description="Larger mails are not sent to them; `StreamMaxLength` of clamd is the same.",
+        description="Maximum size of mail that is sent to the scanners; use the value of "
+        "`StreamMaxLength` of clamd.",
     )
     on_failure: Literal["accept", "defer"] = Field(
         "accept",
-        description="What is done with mail that a scanner could not look at: 'accept' takes it "
-        "and its journey says so, 'defer' asks the peer to come again.",
+        description="Action if a scanner fails: 'accept' accepts the mail and records the "
+        "failure in its journey, 'defer' rejects it temporarily.",
     )

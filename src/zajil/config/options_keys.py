@@ -12,41 +12,43 @@ from zajil.core.units import parse_duration
 
 
 class KeyOptions(Options):
-    """``[keys]``: the keys that our domains sign mail with (DKIM), and when new ones take over."""
+    """``[keys]``: DKIM keys of local domains and their rotation."""
 
     sign: bool = Field(
-        True, description="Sign what is sent from our domains, with the active keys of each."
+        True, description="Sign mail from local domains with the active DKIM keys of the domain."
     )
     algorithms: tuple[Literal["rsa-sha256", "ed25519-sha256"], ...] = Field(
         ("rsa-sha256", "ed25519-sha256"),
         min_length=1,
-        description="One key of each for every domain. All others understand RSA; Ed25519 is the "
-        "newer one (RFC 8463), and is ignored by who does not know it.",
+        description="Signature algorithms; each domain has one key of each. All receivers "
+        "support RSA; Ed25519 (RFC 8463) is newer and ignored by receivers that do not support "
+        "it.",
     )
     rsa_bits: Literal[2048, 3072, 4096] = Field(
         2048,
-        description="Size of new RSA keys; 2048 as RFC 8301 section 3.2 asks. Few verify larger "
-        "ones, and their records do not fit in a small DNS answer.",
+        description="Size of new RSA keys; 2048 as recommended by RFC 8301 section 3.2. Some "
+        "receivers do not verify larger keys, and their records do not fit in a small DNS "
+        "response.",
     )
     rotate_every_ms: Duration = Field(
         parse_duration("180d"),
-        description="A key signs so long, then a new one takes over; twice a year, as M3AAWG "
-        "advises at least. '0s': never by itself.",
+        description="How long a key signs before a new one replaces it; M3AAWG recommends at "
+        "least twice a year. '0s': no automatic rotation.",
     )
     publish_ahead_ms: Duration = Field(
         parse_duration("2d"),
-        description="A new key signs when its record has been seen in DNS for so long: until "
-        "then, resolvers may remember that it was not there (RFC 2308 section 5). The old one "
-        "signs on for as long as the new record is missing.",
+        description="How long the record of a new key must be visible in DNS before the key "
+        "signs; until then, resolvers may cache its absence (RFC 2308 section 5). The old key "
+        "continues to sign while the new record is missing.",
     )
     overlap_ms: Duration = Field(
         parse_duration("14d"),
-        description="The record of a key that signs no more stays in DNS so long, for mail that "
-        "is under way: queue.lifetime, and time to be forwarded and looked at again.",
+        description="How long the record of a retired key stays published, for mail in "
+        "transit: queue.lifetime plus time for forwarding and later verification.",
     )
     revoked_record_lifetime_ms: Duration = Field(
         parse_duration("30d"),
-        description="Then its record says so long that it is revoked (an empty p=), and is gone.",
+        description="How long a revoked key (empty p=) is published before its record is removed.",
     )
 
     @model_validator(mode="after")

@@ -22,138 +22,149 @@ from zajil.core.units import parse_duration, parse_size
 
 
 class ServerOptions(Options):
-    """``[server]``: who this server is, and how it runs."""
+    """``[server]``: name of this server and how it runs."""
 
     hostname: DomainName = Field(
         examples=["mail.example.org"],
-        description="The name this server calls itself in greetings, EHLO and Received; "
-        "its PTR record must say the same (RFC 5321 section 4.1.1.1).",
+        description="Host name of this server, used in greetings, EHLO and Received fields. "
+        "The PTR record of its address should contain the same name (RFC 5321 section 4.1.1.1).",
     )
     data_dir: FilePath = Field(
         examples=["data"],
-        description="Folder of everything that must last: the SQLite store, large messages, keys. "
-        "A relative path is taken from the configuration file's folder.",
+        description="Folder for all persistent data: the SQLite database, large messages and "
+        "keys. A relative path is relative to the folder of the configuration file.",
     )
     user: str | None = Field(
         None,
         examples=["zajil"],
-        description="User to run as once the ports are bound; needed when started as root.",
+        description="User to run as after the ports are opened. Required when the server is "
+        "started as root.",
     )
     workers: int = Field(
-        0, ge=0, le=64, description="Worker processes; 0 is one for each processor core."
+        0, ge=0, le=64, description="Number of worker processes; 0 starts one per processor core."
     )
     shutdown_grace_ms: Duration = Field(
         parse_duration("20s"),
-        description="How long mails in flight may take to end when the server stops.",
+        description="Maximum time that mail transactions in progress may take to finish when "
+        "the server stops.",
     )
 
 
 class StoreOptions(Options):
-    """``[store]``: where mail lies."""
+    """``[store]``: storage of mail."""
 
     url: DatabaseAddress = Field(
         "sqlite",
-        description="'sqlite' for a file in server.data_dir, or a PostgreSQL address: "
-        "'postgresql://user@host/database?options=-csearch_path%3Dname'.",
+        description="Database: 'sqlite' for a file in server.data_dir, or a PostgreSQL "
+        "address: 'postgresql://user@host/database?options=-csearch_path%3Dname'.",
     )
     inline_limit: Size = Field(
         parse_size("256KiB"),
-        description="Messages up to this size lie in the database, larger ones in files.",
+        description="Maximum size of a message that is stored in the database; larger messages "
+        "are stored in files.",
     )
     free_space_reserve: Size = Field(
         parse_size("256MiB"),
-        description="With less free space than this on the disk of the store, new mail is "
-        "deferred with 452 4.3.1; reading and deleting go on.",
+        description="Minimum free disk space of the store. Below this limit new mail is "
+        "deferred with 452 4.3.1; reading and deleting mail still work.",
     )
     max_batch: int = Field(
-        256, ge=1, le=10_000, description="At most so many units of work share one commit."
+        256, ge=1, le=10_000, description="Maximum number of units of work in one commit."
     )
 
 
 class ListenOptions(Options):
     """``[listen]``: addresses and ports; an empty list turns a service off."""
 
-    smtp: tuple[HostPort, ...] = Field(("0.0.0.0:25",), description="Mail from other servers.")
+    smtp: tuple[HostPort, ...] = Field(
+        ("0.0.0.0:25",), description="SMTP: mail from other servers."
+    )
     submission: tuple[HostPort, ...] = Field(
         ("0.0.0.0:587",),
-        description="Mail from our users, STARTTLS before log-in (RFC 6409).",
+        description="Submission with STARTTLS: mail from users (RFC 6409).",
     )
     submissions: tuple[HostPort, ...] = Field(
         ("0.0.0.0:465",),
-        description="Mail from our users, TLS from the first byte (RFC 8314 section 3.3).",
+        description="Submission with implicit TLS: mail from users (RFC 8314 section 3.3).",
     )
     lmtp: tuple[ListenAddress, ...] = Field(
         (),
         examples=[["unix:/run/zajil/lmtp"]],
-        description="Mail for our own mailboxes from a program in front of us, by LMTP (RFC 2033); "
-        "a TCP port of it must not be reached from outside.",
+        description="LMTP (RFC 2033): mail for local mailboxes from another mail server. A TCP "
+        "port must not be reachable from outside.",
     )
     imap: tuple[HostPort, ...] = Field(
         ("0.0.0.0:143",),
-        description="Mailbox access, STARTTLS before log-in.",
+        description="IMAP with STARTTLS.",
     )
     imaps: tuple[HostPort, ...] = Field(
         ("0.0.0.0:993",),
-        description="Mailbox access, TLS from the first byte (RFC 8314 section 3.2).",
+        description="IMAP with implicit TLS (RFC 8314 section 3.2).",
     )
     web: tuple[HostPort, ...] = Field(
         ("127.0.0.1:8080",),
-        description="Webmail and administration over plain HTTP, for a browser on this machine "
-        "or a proxy that speaks TLS.",
+        description="Webmail and administration over HTTP without TLS, for a browser on this "
+        "computer or a reverse proxy that provides TLS.",
     )
 
 
 class NetOptions(Options):
-    """``[net]``: peers that are believed more than others, and sockets of our own."""
+    """``[net]``: trusted proxies and Unix sockets."""
 
     proxy_peers: tuple[Network, ...] = Field(
         (),
         examples=[["192.0.2.1", "2001:db8::/64"]],
-        description="Proxies in front of us. Their connections, and nobody else's, begin with a "
-        "PROXY header (haproxy's PROXY protocol, versions 1 and 2), on all mail listeners.",
+        description="Proxies whose connections begin with a PROXY header (haproxy's PROXY "
+        "protocol, versions 1 and 2). Applies to all mail listeners; the header is required from "
+        "these addresses and rejected from all others.",
     )
     xclient_peers: tuple[Network, ...] = Field(
         (),
         examples=[["127.0.0.1"]],
-        description="Peers that may say for whom they speak, by XCLIENT (Postfix XCLIENT_README); "
-        "once for each connection, because what follows may be their client's own words.",
+        description="Clients that may report the address of the original client with XCLIENT "
+        "(Postfix XCLIENT_README). XCLIENT is accepted once per connection, because later "
+        "commands may come from the original client.",
     )
     bare_lf_peers: tuple[Network, ...] = Field(
         (),
         examples=[["192.0.2.44"]],
-        description="Peers, such as old appliances, whose lines may end in a bare LF. Name only "
-        "those that pass nobody else's mail on: such lines are how mail is smuggled (VU#302671).",
+        description="Clients, such as old appliances, whose lines may end in a bare LF. List "
+        "only clients that do not relay mail for others: bare LF allows SMTP smuggling "
+        "(VU#302671).",
     )
     socket_mode: str = Field(
         "0660",
         pattern="^0?[0-7]{3}$",
-        description="Permissions of Unix sockets we listen on, in octal.",
+        description="Permissions of the Unix sockets that the server listens on, in octal.",
     )
     socket_group: str | None = Field(
         None,
         examples=["mail"],
-        description="Group of Unix sockets we listen on; default: that of the process.",
+        description="Group of the Unix sockets that the server listens on; default: the group "
+        "of the process.",
     )
 
 
 class TlsOptions(Options):
-    """``[tls]``: our certificate, and whom we trust."""
+    """``[tls]``: server certificate and trusted certificate authorities."""
 
     certificate: FilePath | None = Field(
         None,
         examples=["tls/certificate.pem"],
-        description="PEM file: our certificate and its chain. Read again at SIGHUP.",
+        description="PEM file with the certificate of this server and its chain. Read again at "
+        "SIGHUP.",
     )
     key: FilePath | None = Field(
         None,
         examples=["tls/key.pem"],
-        description="PEM file: the private key; ECDSA P-256 is best. Read again at SIGHUP, by "
-        "server.user.",
+        description="PEM file with the private key; ECDSA P-256 is recommended. Read again at "
+        "SIGHUP, by server.user.",
     )
     ca_file: FilePath | None = Field(
         None,
         examples=["/etc/ssl/certs/ca-certificates.crt"],
-        description="PEM file of the authorities we trust; default: the system's.",
+        description="PEM file with the trusted certificate authorities; default: those of the "
+        "system.",
     )
 
     @model_validator(mode="after")
@@ -165,26 +176,29 @@ class TlsOptions(Options):
 
 
 class DnsOptions(Options):
-    """``[dns]``: whom we ask."""
+    """``[dns]``: DNS resolver."""
 
     nameservers: tuple[HostPort, ...] = Field(
         (),
-        description="Name servers to ask, in order; default: those of /etc/resolv.conf.",
+        description="Name servers to query, in order; default: those of /etc/resolv.conf.",
     )
     timeout_ms: Duration = Field(
         parse_duration("5s"),
-        description="Wait for one answer; after twice that the question has failed.",
+        description="Time to wait for one response. A query fails after twice this time.",
     )
-    cache_size: int = Field(10_000, ge=0, description="Answers kept in memory, per worker.")
+    cache_size: int = Field(
+        10_000, ge=0, description="Maximum number of DNS responses cached by each worker."
+    )
     outage_ms: Duration = Field(
         parse_duration("1h"),
-        description="While no name server answers, mail whose sender could have been refused is "
-        "deferred. When none has answered for so long, it is accepted unchecked; 0: at once.",
+        description="How long mail is deferred while no name server responds, if its sender "
+        "checks could lead to a rejection. After this time such mail is accepted unchecked; 0: "
+        "immediately.",
     )
 
 
 class TrackingOptions(Options):
-    """``[tracking]``: the journey."""
+    """``[tracking]``: the journey of each message."""
 
     retention_ms: Duration = Field(
         parse_duration("30d"), description="How long to keep journeys and the audit trail."
@@ -192,11 +206,13 @@ class TrackingOptions(Options):
 
 
 class LogOptions(Options):
-    """``[log]``: what goes to standard error."""
+    """``[log]``: messages on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least that is shown. Taken over at SIGHUP."
+        "info", description="Minimum severity to log. Read again at SIGHUP."
     )
     format: Literal["text", "json"] = Field(
-        "text", description="For people, or for programs. Taken over at SIGHUP."
+        "text",
+        description="Format of log lines: text for people, json for programs. Read again at "
+        "SIGHUP.",
     )

@@ -12,25 +12,26 @@ from zajil.core.units import parse_duration, parse_size
 
 
 class SubmitOptions(Options):
-    """``[submit]``: what one of our accounts may send. Stolen passwords are used for spam."""
+    """``[submit]``: sending limits of accounts; they limit abuse of stolen passwords."""
 
     recipients_per_mail: int = Field(
         500,
         ge=0,
-        description="Recipients of one submitted mail; more get 452 4.5.3. 500 as in Exchange "
-        "Online; at least 100 (RFC 5321 section 4.5.3.1.8). 0: no limit but limits.recipients.",
+        description="Maximum number of recipients of one submitted message; further recipients "
+        "get 452 4.5.3. 500 as in Exchange Online; at least 100 (RFC 5321 section 4.5.3.1.8). 0: "
+        "no limit other than limits.recipients.",
     )
     recipients_per_minute: int = Field(
         500,
         ge=0,
-        description="Recipients of all mails of an account in one minute of the clock; more get "
-        "450 4.7.1. Enough for one mail of the largest size. 0: no limit.",
+        description="Maximum number of recipients of all messages of an account in one clock "
+        "minute; further recipients get 450 4.7.1. 0: no limit.",
     )
     recipients_per_day: int = Field(
         3000,
         ge=0,
-        description="The same in one day (UTC); 3000 as for outside recipients in Google "
-        "Workspace. 0: no limit.",
+        description="Maximum number of recipients of all messages of an account in one day "
+        "(UTC); 3000 as for external recipients in Google Workspace. 0: no limit.",
     )
     strangers_per_hour: int = Field(
         100,
@@ -39,16 +40,22 @@ class SubmitOptions(Options):
         "the clock. With more than this, and more than three times what is usual for it on a day, "
         "its mail to other servers is held until `zajil account release`. 0: no limit.",
     )
-    strangers_per_day: int = Field(500, ge=0, description="The same in one day (UTC). 0: no limit.")
+    strangers_per_day: int = Field(
+        500,
+        ge=0,
+        description="Maximum number of new external recipients of an account in one day (UTC). "
+        "0: no limit.",
+    )
     hide_client: bool = Field(
         True,
-        description="Leave name and address of the writer's computer out of Received: every "
-        "recipient would learn where the writer was (RFC 5321 section 7.6). The journey has them.",
+        description="Omit the name and address of the sender's computer from Received, so that "
+        "recipients do not learn the sender's location (RFC 5321 section 7.6). Both are recorded "
+        "in the journey.",
     )
     max_future_release_ms: Duration = Field(
         parse_duration("30d"),
-        description="How far ahead a mail may ask to be sent (FUTURERELEASE, RFC 4865 section 4); "
-        "people plan by the month. 0: not offered.",
+        description="Maximum delay that a client may request with FUTURERELEASE (RFC 4865 "
+        "section 4). 0: FUTURERELEASE is not offered.",
     )
 
     @model_validator(mode="after")
@@ -62,38 +69,39 @@ class SubmitOptions(Options):
 
 
 class LoginOptions(Options):
-    """``[login]``: how people prove who they are."""
+    """``[login]``: authentication of users."""
 
     scram: bool = Field(
         False,
-        description="Offer SCRAM-SHA-256 (RFC 7677). It works with app passwords only, and many "
-        "programs choose it by themselves and do not fall back: turn it on only where every "
-        "program uses an app password.",
+        description="Offer SCRAM-SHA-256 (RFC 7677). It works with app passwords only, and "
+        "many clients select it automatically without falling back: enable it only if all "
+        "clients use app passwords.",
     )
     token_introspection_url: str | None = Field(
         None,
         examples=["https://sso.example.org/oauth2/introspect"],
-        description="Ask this OAuth 2 server whose an access token is (RFC 7662), and offer "
-        "OAUTHBEARER (RFC 7628) and XOAUTH2; default: tokens are not taken.",
+        description="Token introspection endpoint of an OAuth 2 server (RFC 7662). If set, "
+        "OAUTHBEARER (RFC 7628) and XOAUTH2 are offered; default: access tokens are not accepted.",
     )
     token_client_id: str | None = Field(
-        None, examples=["zajil"], description="Name of this server at the OAuth 2 server."
+        None, examples=["zajil"], description="Client ID of this server at the OAuth 2 server."
     )
     token_client_secret: Secret | None = Field(
         None,
         examples=["correct horse"],
-        description="Its secret there, sent by HTTP Basic authentication.",
+        description="Client secret of this server at the OAuth 2 server, sent with HTTP Basic "
+        "authentication.",
     )
     token_claim: str = Field(
         "username",
-        description="Member of the answer that holds the login name or address of the account; "
-        "'username' is the one of RFC 7662 section 2.2.",
+        description="Member of the introspection response that contains the login name or "
+        "address of the account; 'username' is defined by RFC 7662 section 2.2.",
     )
     token_audience: str | None = Field(
         None,
         examples=["https://mail.example.org"],
-        description="Must be in the answer's 'aud', so that a token made for another service "
-        "opens nothing here; default: every active token is taken.",
+        description="Required value of 'aud' in the introspection response, so that tokens for "
+        "other services are rejected; default: every active token is accepted.",
     )
 
     @model_validator(mode="after")
@@ -114,34 +122,34 @@ class LoginOptions(Options):
 
 
 class WebOptions(Options):
-    """``[web]``: the browser's side."""
+    """``[web]``: webmail and administration pages."""
 
     url: WebAddress | None = Field(
         None,
         examples=["https://mail.example.org/"],
-        description="Address of the web pages as the browser sees it; default: the listener's.",
+        description="Public address of the web pages; default: the address of the listener.",
     )
     trusted_proxies: tuple[Network, ...] = Field(
         (),
         examples=[["127.0.0.1"]],
-        description="Reverse proxies whose X-Forwarded-For is believed, so that log-ins and limits "
-        "count by the browser's address. Name only proxies that set this field themselves. From "
-        "any other peer the field is ignored.",
+        description="Reverse proxies whose X-Forwarded-For field is trusted, so that log-ins "
+        "and limits use the address of the browser. List only proxies that set this field "
+        "themselves. The field is ignored from all other clients.",
     )
     cookie_name: str = Field("zajil", description="Name of the session cookie.")
     session_lifetime_ms: Duration = Field(
-        parse_duration("14d"), description="A log-in lasts this long."
+        parse_duration("14d"), description="Lifetime of a web session."
     )
     header_time_ms: Duration = Field(
         parse_duration("20s"),
-        description="Time for the header section of a request, from the connection or its first "
-        "byte on.",
+        description="Maximum time to receive the header section of a request, from the "
+        "connection or from its first byte.",
     )
     body_time_ms: Duration = Field(
-        parse_duration("5m"), description="Time for the body of a request."
+        parse_duration("5m"), description="Maximum time to receive the body of a request."
     )
     form_size: Size = Field(
         parse_size("1MiB"),
-        description="Largest form we take, a letter that is written for one; it is held in memory. "
-        "An Arabic letter takes six bytes.",
+        description="Maximum size of a form, such as a message that is being sent. Forms are "
+        "kept in memory. An Arabic character takes six bytes in a form.",
     )
