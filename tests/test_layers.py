@@ -1,4 +1,4 @@
-"""The layers of the house: who may import whom, and who may do I/O (style C3)."""
+"""The layers of the house: who may import whom, and who may do I/O."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check every reference to an RFC: one format, known to ``rfc/index.toml``, an existing section.
 
-The one format is ``RFC 5321 section 4.5.2``, ``RFC 7208 erratum 5436`` (style C7). An RFC that the
+The one format is ``RFC 5321 section 4.5.2``, ``RFC 7208 erratum 5436``. An RFC that the
 index calls ``full`` is named in ``src`` and in ``tests``. Every file with a comment that begins
 with ``Deviation:`` stands in ``docs/interop.md``. Section numbers are compared with the texts in
 ``rfc/text/rfcNNNN.txt``, where these are.
@@ -25,6 +25,8 @@ _SKIPPED = ("docs/reference/", "tools/check_rfc_refs.py")
 # What people write; the right one is found by comparing. RFC822 without a space is the name of
 # IMAP items and a media type.
 _MENTION = re.compile(r"(?<![\w/.])(?:RFC[ -]?|rfc[ -])(?!822\b(?<=RFC822))([0-9]{3,5})(?![\w-])")
+# Documents of the first days, which are not in the repository: "design" and a letter, "style C".
+_OUTSIDE = re.compile(r"\bdesign\s+(?:D[0-9]|sections?\s+[0-9])|\bstyle\s+[BC][0-9]")
 _RIGHT = re.compile(r"RFC [1-9][0-9]{2,4}\Z")
 _PLACE = re.compile(
     r"[,:;]?(?:[ \n]|\n[ \t]*(?:#|//|\*)?[ \t]*)*\(?"
@@ -56,13 +58,13 @@ class IndexedRfc:
 
 
 def load_index(root: Path = ROOT) -> dict[int, IndexedRfc]:
-    """Give the index by number."""
+    """Return the index by number."""
     text = (root / "rfc" / "index.toml").read_text("utf-8")
     return {one["number"]: IndexedRfc(**one) for one in tomllib.loads(text)["rfc"]}
 
 
 def find_references(root: Path = ROOT) -> tuple[list[Reference], list[str]]:
-    """Give all references, and a sentence for each that is not in the one format."""
+    """Return all references, and a sentence for each that has another format."""
     references: list[Reference] = []
     problems: list[str] = []
     for path in _files(root):
@@ -89,7 +91,7 @@ def find_references(root: Path = ROOT) -> tuple[list[Reference], list[str]]:
 
 
 def check_index(references: list[Reference], index: dict[int, IndexedRfc]) -> list[str]:
-    """Say which references the index does not bear out."""
+    """Return a sentence for each reference that contradicts the index."""
     problems = [
         f"{one.file}:{one.line}: RFC {one.number} is not in rfc/index.toml"
         for one in references
@@ -107,7 +109,7 @@ def check_index(references: list[Reference], index: dict[int, IndexedRfc]) -> li
 
 
 def check_sections(references: list[Reference], root: Path = ROOT) -> tuple[list[str], int]:
-    """Say which sections do not exist; and how many RFCs could not be looked up."""
+    """Return which sections do not exist, and the number of RFCs without a text."""
     problems: list[str] = []
     unread: set[int] = set()
     headings: dict[int, set[str]] = {}
@@ -126,7 +128,7 @@ def check_sections(references: list[Reference], root: Path = ROOT) -> tuple[list
 
 
 def check_deviations(root: Path = ROOT) -> list[str]:
-    """Say which files differ from an RFC without a line in ``docs/interop.md``."""
+    """Return which files deviate from an RFC without a row in ``docs/interop.md``."""
     page = root / "docs" / "interop.md"
     listed = page.read_text("utf-8") if page.exists() else ""
     mark = re.compile(r'(?:#|""")\s*Deviation:|^\s*Deviation:', re.M)
@@ -139,16 +141,28 @@ def check_deviations(root: Path = ROOT) -> list[str]:
     ]
 
 
+def check_outside(root: Path = ROOT) -> list[str]:
+    """Return which lines refer to documents that are not part of the repository."""
+    problems: list[str] = []
+    for path in _files(root):
+        file, text = path.relative_to(root).as_posix(), path.read_text("utf-8")
+        for match in _OUTSIDE.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            spelled = " ".join(match[0].split())
+            problems.append(f"{file}:{line}: {spelled!r} is not in the repository; refer to docs/")
+    return problems
+
+
 def reference_page(references: list[Reference], index: dict[int, IndexedRfc]) -> str:
-    """Give ``docs/reference/rfc.md``: RFC, section, files.
+    """Return ``docs/reference/rfc.md``: RFC, section, files.
 
     Without line numbers: they change with every edit, and the page would never be fresh.
     """
     lines = [
         "# RFCs",
         "",
-        "`full`: everything of it that concerns us. `partial`: the note says what is missing.",
-        "`planned`: named, not written yet. `no`: known, and not for us.",
+        "`full`: implemented as far as it applies. `partial`: the note lists what is missing.",
+        "`planned`: not implemented yet. `no`: not intended.",
         "",
         "| RFC | Title | Status | Note |",
         "|---|---|---|---|",
@@ -156,7 +170,7 @@ def reference_page(references: list[Reference], index: dict[int, IndexedRfc]) ->
     for number in sorted(index):
         rfc = index[number]
         lines.append(f"| {number} | {rfc.title} | {rfc.status} | {rfc.note} |")
-    lines += ["", "## Where each section is at work"]
+    lines += ["", "## Files by section"]
     for number in sorted(index):
         places: dict[str, set[str]] = {}
         for one in references:
@@ -168,16 +182,16 @@ def reference_page(references: list[Reference], index: dict[int, IndexedRfc]) ->
         lines += ["", f"### RFC {number}: {index[number].title}", ""]
         for section in sorted(places, key=_section_order):
             files = ", ".join(f"`{file}`" for file in sorted(places[section]))
-            lines.append(f"- {section or 'the whole'}: {files}")
+            lines.append(f"- {section or 'whole RFC'}: {files}")
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    """Print what is wrong; give the exit status."""
+    """Print all problems and return the exit status."""
     references, problems = find_references()
     problems += check_index(references, load_index())
     wrong, unread = check_sections(references)
-    problems += [*wrong, *check_deviations()]
+    problems += [*wrong, *check_deviations(), *check_outside()]
     for problem in problems:
         print(problem)
     if unread:

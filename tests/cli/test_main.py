@@ -236,7 +236,7 @@ def test_the_store_is_described(run: Run) -> None:
 
 
 def test_every_command_has_its_help() -> None:
-    """A command that prints data takes --json (design section 6)."""
+    """A command that prints data takes --json."""
     root: Any = typer.main.get_command(app)
     for path, command in leaves(root):
         assert (

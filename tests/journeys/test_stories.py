@@ -1,4 +1,4 @@
-"""Every mail leaves a journey at both ends, joined by the id in the 250 (design D7)."""
+"""Every mail leaves a journey at both ends, joined by the id in the 250."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kill -9` of workers while mail flows: what got a 250 is there (design sections 2 D6 and 4)."""
+"""`kill -9` of workers while mail flows: what got a 250 is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority and names under it, ECDSA P-256 (design D11)."""
+"""Certificates for tests: an authority and names under it, ECDSA P-256."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time that moves only when a test says so (design D10)."""
+"""Time that moves only when a test says so."""
 
 from __future__ import annotations
 

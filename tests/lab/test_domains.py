@@ -1,4 +1,4 @@
-"""Who lives in the lab (design section 5)."""
+"""Who lives in the lab."""
 
 from __future__ import annotations
 

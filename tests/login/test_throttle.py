@@ -1,4 +1,4 @@
-"""Failures slow the next answer down, and never lock anybody out (design D11)."""
+"""Failures slow the next answer down, and never lock anybody out."""
 
 from __future__ import annotations
 

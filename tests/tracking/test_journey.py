@@ -1,4 +1,4 @@
-"""Who sees what of a journey (design D7)."""
+"""Who sees what of a journey."""
 
 from __future__ import annotations
 

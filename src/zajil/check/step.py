@@ -56,7 +56,7 @@ class Checked:
     by_account: Mapping[AccountId, Verdict] = field(default_factory=dict)
     """Verdicts that differ, because of an account's own words or history."""
     action: Action = Action.ACCEPT
-    """What is said to the peer: a mail is refused only if everybody refuses it (design D12)."""
+    """What is said to the peer: a mail is refused only if everybody refuses it."""
     sender: SenderFindings = NOT_CHECKED
     correspondent: Correspondent = UNKNOWN
     """Whose history it belongs to."""

@@ -1,4 +1,4 @@
-"""The command line: Typer, one file per noun (design section 6).
+"""The command line: Typer, one file per noun.
 
 Laws:
 - A command's docstring is its help and its page in the manual; its parameters are its arguments.

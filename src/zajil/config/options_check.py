@@ -1,4 +1,4 @@
-"""Every option of the checks, with type, default, unit and source (style C9).
+"""Every option of the checks, with type, default, unit and source.
 
 A group of its own for each part; ``CheckOptions`` at the end holds them all.
 """

@@ -1,4 +1,4 @@
-"""Options of the classifier of words (style C9)."""
+"""Options of the classifier of words."""
 
 from __future__ import annotations
 

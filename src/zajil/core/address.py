@@ -1,6 +1,6 @@
 """Mail addresses: ``local-part@domain`` (RFC 5321 section 4.1.2, RFC 6531 section 3.3).
 
-RFC 5321 calls this a Mailbox; here a mailbox is an IMAP folder (style C5).
+RFC 5321 calls this a Mailbox; here a mailbox is an IMAP folder.
 """
 
 from __future__ import annotations

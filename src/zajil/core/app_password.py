@@ -1,4 +1,4 @@
-"""App passwords: what one program logs in with, made by us, shown once (design D11).
+"""App passwords: what one program logs in with, made by us, shown once.
 
 The first group is no secret but a label: it finds the one row that may match, so that a log-in
 costs one argon2 computation, however many app passwords the account has.

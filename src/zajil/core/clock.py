@@ -1,4 +1,4 @@
-"""Time as an argument (design D10)."""
+"""Time as an argument."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Login names: what is typed beside a password, prepared before it is looked up.
 
-An account logs in by an ASCII name, because many clients cannot send any other (design D11), or
+An account logs in by an ASCII name, because many clients cannot send any other, or
 by its address.
 """
 

@@ -297,7 +297,7 @@ class Deliverer:
             rest = failed("5.3.0", "the message is no longer in the store")
         except StoreError as error:
             rest = deferred("4.3.0", f"the store is not available: {error}")
-        except Exception as error:  # the top of a delivery attempt (style C8)
+        except Exception as error:  # the top of a delivery attempt
             self._log.exception("fault in a delivery attempt", mail=attempt.outgoing.mail.mail_id)
             trace = "".join(traceback.format_exception(error))
             summary = f"{type(error).__name__} during a delivery attempt"

@@ -1,4 +1,4 @@
-"""Flows: code that asks DNS half-way, as generators (style B1.3).
+"""Flows: code that asks DNS half-way, as generators.
 
 A flow yields ``Question`` and is sent ``Answer``; it never touches a socket, so the same code
 runs under the resolver, under a zone in a test, and under a fuzzer. A flow never raises on what

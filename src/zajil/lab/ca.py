@@ -1,6 +1,6 @@
 """The lab's own certificate authority, and one certificate for each domain (RFC 5280).
 
-ECDSA P-256 throughout (design D11). A second start on the same folder finds the authority and the
+ECDSA P-256 throughout. A second start on the same folder finds the authority and the
 certificates again; a certificate is made anew only when its names changed or its end is near.
 """
 

@@ -1,7 +1,7 @@
 """Who lives in the lab: its domains and their accounts, as plain data.
 
 In the Arabic domain every address has a UTF-8 local part, and every account an ASCII log-in name
-beside it, because many clients cannot log in with another (design D11).
+beside it, because many clients cannot log in with another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Journeys across the lab: both ends of one mail, joined by the id in the 250 (design D7).
+"""Journeys across the lab: both ends of one mail, joined by the id in the 250.
 
 Each domain knows its own half only. The lab asks every store, as `zajil journey show` asks one,
 and puts the halves side by side.

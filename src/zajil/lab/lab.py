@@ -139,7 +139,7 @@ class Lab:
             self._ports.close()
 
     def describe(self) -> dict[str, Any]:
-        """Give the object of the JSON line (design section 5)."""
+        """Give the object of the JSON line."""
         return {
             "nameserver": self._dns.address if self._dns else None,
             "ca_file": str(self.ca_file),

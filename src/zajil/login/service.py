@@ -1,4 +1,4 @@
-"""Who is at the other end? The one answer for SMTP, IMAP and the web (design D11).
+"""Who is at the other end? The one answer for SMTP, IMAP and the web.
 
 Laws:
 - An unknown login, a suspended account and a wrong password cost the same time and look the same.

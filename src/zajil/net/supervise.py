@@ -1,4 +1,4 @@
-"""Equal worker processes under one supervisor (design D6).
+"""Equal worker processes under one supervisor.
 
 Laws:
 - The supervisor holds no store, no thread and no event loop: it forks at any time.

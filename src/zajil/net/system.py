@@ -1,4 +1,4 @@
-"""The real clock and the real random source (design D10): given to everything by ``app``."""
+"""The real clock and the real random source: given to everything by ``app``."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _stored(event: VerdictReached) -> Verdict:
 
 
 def explanation_to_dict(told: Explanation, translate: Translate) -> dict[str, Any]:
-    """Give an explanation as ``zajil check explain --json`` prints it (design section 6)."""
+    """Give an explanation as ``zajil check explain --json`` prints it."""
     return {
         "verdict": told.verdict.action.value,
         "score": told.verdict.score,

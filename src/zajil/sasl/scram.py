@@ -33,7 +33,7 @@ from zajil.sasl.step import (
 
 ITERATIONS = 4096
 """The least that RFC 7677 section 4 allows; enough, because the keys are made for generated
-passwords alone (design D11): there is no dictionary that holds them."""
+passwords alone: there is no dictionary that holds them."""
 NONCE_SIZE = 18
 """Random bytes of our part of the nonce."""
 MAX_NONCE_SIZE = 256

@@ -41,7 +41,7 @@ account = sa.Table(
     "account",
     metadata,
     sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
-    sa.Column("login", KEY, nullable=False, unique=True),  # ASCII, lower case (design D11)
+    sa.Column("login", KEY, nullable=False, unique=True),  # ASCII, lower case
     sa.Column("address", sa.Text, nullable=False),  # wire form of its own address
     sa.Column("address_key", KEY, nullable=False),  # Address.key, also in table address
     sa.Column("display_name", sa.Text, nullable=False),

@@ -1,4 +1,4 @@
-"""Every tracking event there is (design D7). Logs, metrics and the journey page are views of these.
+"""Every tracking event there is. Logs, metrics and the journey page are views of these.
 
 One closed list, so one file, long as it is.
 

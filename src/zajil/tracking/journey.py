@@ -1,4 +1,4 @@
-"""One mail's journey, and who may see which part of it (design D7). Pure.
+"""One mail's journey, and who may see which part of it. Pure.
 
 Laws:
 - An admin sees everything.
@@ -265,7 +265,7 @@ def joined_mail_id(event: TrackingEvent) -> MailId | None:
 
 
 def journey_to_dict(journey: Journey) -> dict[str, Any]:
-    """Give a journey as ``zajil journey show --json`` prints it (design section 6)."""
+    """Give a journey as ``zajil journey show --json`` prints it."""
     return {
         "mail_id": journey.mail_id,
         "message_id": journey.message_id,

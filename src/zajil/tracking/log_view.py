@@ -1,6 +1,6 @@
 """Tracking events as lines of the log: what an operator, and fail2ban, need to know. Pure.
 
-One of the three views of events (design D7). ``net.log`` writes the lines, ``docs/run/log.md``
+One of the three views of events. ``net.log`` writes the lines, ``docs/run/log.md``
 documents them.
 
 Laws:

@@ -1,4 +1,4 @@
-"""The pages: Starlette, Jinja2, gettext; every page works without JavaScript (design D8).
+"""The pages: Starlette, Jinja2, gettext; every page works without JavaScript.
 
 Reading order: ``services`` (what it needs), ``app`` (the route table), ``gate`` (who may come in),
 ``security``, ``body_limit``, ``language``, ``page`` (templates), ``static_files``; then

@@ -1,4 +1,4 @@
-"""From reasons to a verdict. Pure (design D12, decision 0007).
+"""From reasons to a verdict. Pure (decision 0007).
 
 A mail without a bad signal lies in INBOX. A single reason may demand a verdict (a loop is refused
 whatever else is known); all others add up. Junk is a matter of the sum. To refuse takes a sum

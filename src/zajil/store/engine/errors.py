@@ -1,4 +1,4 @@
-"""What can go wrong with the store as a whole; each becomes 4yz, never 5yz (design section 4)."""
+"""What can go wrong with the store as a whole; each becomes 4yz, never 5yz."""
 
 from __future__ import annotations
 

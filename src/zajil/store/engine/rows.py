@@ -1,7 +1,7 @@
 """Statements over many rows at once, their text made from ``schema``.
 
 Why not ``executemany``: the driver gives up the GIL at each row, and beside a busy event loop the
-writer then waits for its turn at each row (style C12 example 5). Why not SQLAlchemy's own multi-row
+writer then waits for its turn at each row. Why not SQLAlchemy's own multi-row
 ``insert``: it builds and looks up one parameter object per value, which costs more than the insert.
 """
 

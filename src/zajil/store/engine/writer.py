@@ -1,4 +1,4 @@
-"""Group commit: what waits together is written together (design D4).
+"""Group commit: what waits together is written together.
 
 Laws:
 - ``await write(...)`` returns after the commit that holds the item is on disk, never before.
@@ -38,7 +38,7 @@ no other I/O, and may run a second time."""
 
 GATHER_SECONDS = 0.001
 """How long the first of several mails waits for others to share its commit. A commit of 16 KiB
-takes 0.2 to 4 ms on a disk (design D4), so a peer does not notice."""
+takes 0.2 to 4 ms on a disk, so a peer does not notice."""
 _RUNS = 4
 """How often a batch is run when another node's locks are in its way, or its connection is lost."""
 

@@ -1,4 +1,4 @@
-"""The one way in: everything that accepting mails writes, in one commit (design D3).
+"""The one way in: everything that accepting mails writes, in one commit.
 
 Blobs, mails, recipients (local ones born ``delivered``, the others ``waiting``: the queue), local
 copies at the end of their mailboxes, events: one statement for each table, however many mails.

@@ -51,7 +51,7 @@ def record_events(tx: Connection, batches: Sequence[EventBatch]) -> list[None]:
     ]
     if rows:
         note(tx, [batch for batch in batches if batch.events])
-        # RETURNING makes SQLAlchemy send one statement with many rows (style C12 example 5).
+        # RETURNING makes SQLAlchemy send one statement with many rows.
         tx.execute(_RECORD, rows)
     return [None] * len(batches)
 

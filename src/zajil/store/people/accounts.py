@@ -41,7 +41,7 @@ class AccountRow:
 
     account_id: AccountId
     login: str
-    """ASCII, lower case: what it types (design D11)."""
+    """ASCII, lower case: what it types."""
     address: Address
     """Its own address; aliases may point to it beside."""
     display_name: str

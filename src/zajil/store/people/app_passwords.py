@@ -1,4 +1,4 @@
-"""App passwords: what one program logs in with, for one purpose (design D11).
+"""App passwords: what one program logs in with, for one purpose.
 
 Two verifiers of each are kept: argon2id for mechanisms that carry the password, and the keys of
 SCRAM-SHA-256, once for each name that its owner may type.
