@@ -52,7 +52,7 @@ def test_the_two_programs_of_the_page(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("amal@north.test to noor@south.test: ")
         refused = send(tmp_path, port, SENDER.replace("Greetings", "lottery"))
-        assert refused == "refused: 550 5.7.1 message refused by policy\n"
+        assert refused == "refused: 550 5.7.1 message rejected by policy\n"
 
 
 def test_each_program_has_twenty_lines() -> None:

@@ -50,7 +50,7 @@ _REPLIES: dict[type[Event], Reply] = {
     Data: Reply(Code.START_BODY, ("end with <CR><LF>.<CR><LF>",)),
     Vrfy: Reply(252, ("2.1.5 cannot verify, but will try to deliver",)),
     Help: Reply(214, ("2.0.0 see RFC 5321",)),
-    StartTls: Reply(220, ("2.0.0 go ahead",)),
+    StartTls: Reply(220, ("2.0.0 ready to start TLS",)),
     Quit: Reply(221, ("2.0.0 bye",)),
 }
 
