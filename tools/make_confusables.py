@@ -38,7 +38,7 @@ def _clean(text: str) -> str:
 
 
 def _classes(pairs: Mapping[str, list[str]]) -> dict[str, set[str]]:
-    """Give each prototype with the single characters that look like it."""
+    """Return each prototype with the single characters that look like it."""
     classes: dict[str, set[str]] = {}
     seen: set[str] = set()
     for start in sorted(pairs):

@@ -52,7 +52,7 @@ class Book:
         self.asked: list[Address] = []
 
     def answer(self, who: Address) -> DirectoryAnswer:
-        """Say what is known of an address."""
+        """Return what is known of an address."""
         self.asked.append(who)
         is_local = who.domain in OURS
         return DirectoryAnswer(is_local, self.entries.get(who.key) if is_local else None)

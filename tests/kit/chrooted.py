@@ -98,7 +98,7 @@ def exim(package: Path, folder: Path, port: int, tls: tuple[Path, Path]) -> Iter
 
 
 def exim_version(package: Path, folder: Path) -> str | None:
-    """Give what Exim calls itself; ``None``: it cannot be run here.
+    """Return what Exim calls itself; ``None``: it cannot be run here.
 
     Args:
         package: unpacked.

@@ -25,6 +25,6 @@ class CountingRandom:
         self._next = start
 
     def __call__(self, size: int) -> bytes:
-        """Give ``size`` bytes: a number that grows by one with each draw."""
+        """Return ``size`` bytes: a number that grows by one with each draw."""
         value, self._next = self._next, self._next + 1
         return value.to_bytes(max(size, 8), "big")[-size:]

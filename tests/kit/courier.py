@@ -59,17 +59,17 @@ class Courier:
         return found
 
     async def states(self, mail_id: MailId) -> list[tuple[str, str]]:
-        """Give state and reason of each recipient."""
+        """Return state and reason of each recipient."""
         found = await self.journey(mail_id)
         return [(copy.state, copy.reason) for copy in found.recipients]
 
     async def events(self, mail_id: MailId, kind: type[TrackingEvent]) -> list[Any]:
-        """Give the events of one kind."""
+        """Return the events of one kind."""
         found = await self.journey(mail_id)
         return [one.event for one in found.events if isinstance(one.event, kind)]
 
     async def read_mail(self, mail_id: MailId) -> bytes:
-        """Give the bytes of the copy of a mail that lies in a mailbox."""
+        """Return the bytes of the copy of a mail that lies in a mailbox."""
         copy = sa.select(message.c.prefix, message.c.blob_id).where(message.c.mail_id == mail_id)
 
         def read(conn: Connection) -> bytes:
@@ -89,7 +89,7 @@ class Courier:
         await self.store.write(spoil, mail_id)
 
     async def children(self, mail_id: MailId) -> list[Journey]:
-        """Give the DSNs that report on a mail."""
+        """Return the DSNs that report on a mail."""
         mails = await self.store.read(lambda conn: find_mails(conn, MailQuery()))
         journeys = [await self.journey(found.mail_id) for found in mails]
         return [journey for journey in journeys if journey.parent_mail_id == mail_id]

@@ -28,23 +28,23 @@ NOW_S = 1_795_460_000
 
 @cache
 def rsa_private(bits: int) -> RSAPrivateKey:
-    """Give the RSA key of this size, the same in the whole process; small ones are quick."""
+    """Return the RSA key of this size, the same in the whole process; small ones are quick."""
     return generate_private_key(65537, bits)
 
 
 def rsa_key(domain: str = "north.test", selector: str = "r", bits: int = 1024) -> SigningKey:
-    """Give an RSA signing key."""
+    """Return an RSA signing key."""
     return SigningKey(domain, selector, "rsa-sha256", rsa_private(bits))
 
 
 def ed25519_key(domain: str = "north.test", selector: str = "e", seed: bytes = b"") -> SigningKey:
-    """Give an Ed25519 signing key."""
+    """Return an Ed25519 signing key."""
     private = Ed25519PrivateKey.from_private_bytes(seed or bytes(range(32)))
     return SigningKey(domain, selector, "ed25519-sha256", private)
 
 
 def record_of(key: SigningKey) -> str:
-    """Give the text of the record that publishes a key."""
+    """Return the text of the record that publishes a key."""
     public = key.private.public_key()
     if isinstance(key.private, RSAPrivateKey):
         kind, packed = "rsa", public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -54,12 +54,12 @@ def record_of(key: SigningKey) -> str:
 
 
 def zone_of(*keys: SigningKey) -> Zone:
-    """Give a zone in which these keys are published."""
+    """Return a zone in which these keys are published."""
     return {key_name(key.domain, key.selector): {"TXT": [record_of(key)]} for key in keys}
 
 
 def pem_of(key: SigningKey) -> bytes:
-    """Give a private key as the file that programs read."""
+    """Return a private key as the file that programs read."""
     kind = PrivateFormat.PKCS8
     if isinstance(key.private, RSAPrivateKey):
         kind = PrivateFormat.TraditionalOpenSSL
@@ -74,7 +74,7 @@ def sign(
     now_s: int = NOW_S,
     expires_s: int | None = None,
 ) -> bytes:
-    """Give a message with one more signature on top."""
+    """Return a message with one more signature on top."""
     end, start = split_message(message)
     header = message[:end]
     _, body = split_canonicalization(canonicalization)

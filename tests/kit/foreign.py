@@ -39,14 +39,14 @@ _REASON = re.compile(r"needs (\S+) \((apt-get install |)([^()]+)\)")
 
 
 def find_program(name: str) -> Path | None:
-    """Give the program's path; servers' programs lie in ``sbin``, which not every PATH has."""
+    """Return the program's path; servers' programs lie in ``sbin``, which not every PATH has."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     found = shutil.which(name, path=path)
     return Path(found) if found else None
 
 
 def need_program(name: str) -> str:
-    """Give the program's path, or skip the test that calls."""
+    """Return the program's path, or skip the test that calls."""
     found = find_program(name)
     if found is None:
         pytest.skip(f"needs {name} (apt-get install {PACKAGES[name]})")
@@ -54,7 +54,7 @@ def need_program(name: str) -> str:
 
 
 def need_swaks_with_tls() -> str:
-    """Give the path of a swaks that can speak TLS, or skip the test that calls."""
+    """Return the path of a swaks that can speak TLS, or skip the test that calls."""
     swaks = need_program("swaks")
     support = subprocess.run([swaks, "--support"], capture_output=True, text=True).stdout
     if "TLS supported" not in support:
@@ -70,7 +70,7 @@ def need_msmtp_with_scram() -> None:
 
 
 def need_nodemailer() -> tuple[str, Path]:
-    """Give node and the folder that has nodemailer, or skip the test that calls.
+    """Return node and the folder that has nodemailer, or skip the test that calls.
 
     What ``package-lock.json`` pins is installed from the npm registry beside it, once.
     """
@@ -91,7 +91,7 @@ def need_nodemailer() -> tuple[str, Path]:
 
 
 def missing_line(skip_reasons: Iterable[str]) -> str | None:
-    """Say in one line which programs were missing; ``None``: none was."""
+    """Return one line with the missing programs; ``None``: none."""
     matches = [match for reason in skip_reasons if (match := _REASON.search(reason))]
     if not matches:
         return None

@@ -37,7 +37,7 @@ class Target:
     """How many times dearer one run is than with most targets."""
 
     def runs(self, runs: int) -> int:
-        """Give how many inputs to try where a cheap target gets so many; each seed is one."""
+        """Return how many inputs to try where a cheap target gets so many; each seed is one."""
         return max(runs // self.cost, len(self.seeds) + 20)
 
 
@@ -50,7 +50,7 @@ class Find:
     error: BaseException
 
     def file_name(self) -> str:
-        """Give the name of its file among the cases."""
+        """Return the name of its file among the cases."""
         return f"{self.target}-{hashlib.sha256(self.data).hexdigest()[:12]}.bin"
 
     def save(self, folder: Path) -> Path:
@@ -62,7 +62,7 @@ class Find:
 
 
 def make_inputs(target: Target, seed: int) -> Iterator[bytes]:
-    """Give the seeds, then mutations of them without end."""
+    """Yield the seeds, then mutations of them without end."""
     yield b""
     yield from target.seeds
     chance = random.Random(f"{target.name} {seed}")  # not for secrets

@@ -117,7 +117,7 @@ _DOCUMENTS = (
 
 
 def content_targets() -> list[Target]:
-    """Give the targets."""
+    """Return the targets."""
     return [
         Target("html-text", _html, (*_HTML, *_TREES, *_DOCUMENTS), _TAGS),
         Target("link", _link, _URLS, (b"@", b"\\", b"//", b"%2e", b":", b"[::1]", b"xn--")),

@@ -33,7 +33,7 @@ _CHANGES = (
 
 
 def _odd_rsa() -> list[str]:
-    """Give records of RSA keys that are too small, too large, and of an odd exponent."""
+    """Return records of RSA keys that are too small, too large, and of an odd exponent."""
     numbers = (
         ((1 << 511) + 187, 65537),
         ((1 << 8200) + 1, 65537),
@@ -48,7 +48,7 @@ RESULTS = {"pass", "fail", "policy", "neutral", "temperror", "permerror"}
 
 
 def dkim_targets() -> list[Target]:
-    """Give the targets."""
+    """Return the targets."""
     key = ed25519_key()
     signed = [sign(make_message(), key, pair) for pair in ("simple/simple", "relaxed/relaxed")]
     first = signed[0]
@@ -89,7 +89,7 @@ def dkim_targets() -> list[Target]:
 
 
 def read_first(message: bytes) -> bytes:
-    """Give the first field, with its line end."""
+    """Return the first field, with its line end."""
     return message[: read_fields(message)[0].end]
 
 

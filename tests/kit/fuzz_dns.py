@@ -15,7 +15,7 @@ from zajil.route.next_hop import Hosts, NoRoute, find_hosts
 
 
 def dns_targets() -> list[Target]:
-    """Give the targets."""
+    """Return the targets."""
     return [
         Target("dns-answer", _dns_answer, _dns_seeds(), (b"\xc0\x0c", b"\0\x0f\0\x01")),
         Target("dns-flow", _dns_flow, _MX, (b"0 .", b"10 mx.b.test", b"\n", b"127.0.0.1")),

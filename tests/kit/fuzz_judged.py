@@ -98,7 +98,7 @@ _ENVELOPES: tuple[tuple[str, str, str | None], ...] = (
 
 
 def seal(message: bytes, key: SigningKey, cv: str, found: bytes = b"") -> bytes:
-    """Give a message with one more ARC set."""
+    """Return a message with one more ARC set."""
     end, start = split_message(message)
     fields = read_fields(message[:end])
     digests = BodyDigests((*body_needs(fields), SEAL_NEED))
@@ -109,7 +109,7 @@ def seal(message: bytes, key: SigningKey, cv: str, found: bytes = b"") -> bytes:
 
 
 def _sealed() -> tuple[bytes, ...]:
-    """Give mails whose chain holds: of one we trust, of a list below it, of a list alone."""
+    """Return mails whose chain holds: of one we trust, of a list below it, of a list alone."""
     letter = make_message("amal@north.test", text="Hello all.\r\n")
     passed = b"spf=pass smtp.mailfrom=x@north.test; dkim=fail; dmarc=pass header.from=north.test"
     by_dkim = b"arc=none; spf=pass smtp.mailfrom=x.test; dkim=pass header.d=north.test"
@@ -122,7 +122,7 @@ def _sealed() -> tuple[bytes, ...]:
 
 
 def judged_targets() -> list[Target]:
-    """Give the targets."""
+    """Return the targets."""
     letter = make_message(html="<p>Hello <b>there</b></p>")
     signed = (
         sign(sign(letter, _RSA), _ED, "simple/relaxed"),

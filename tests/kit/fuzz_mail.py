@@ -87,7 +87,7 @@ _BUILT = (
 
 
 def mail_targets() -> list[Target]:
-    """Give the targets."""
+    """Return the targets."""
     seeds = (*WELL_KNOWN, *DECEIVING[:3], *_ODD)
     return [
         Target("shown-mail", _show, seeds, MAIL_WORDS),

@@ -92,7 +92,7 @@ def is_left_out(name: str, function: str) -> bool:
 
 
 def lines_of_functions(path: Path) -> dict[str, set[int]]:
-    """Give the lines of each function of a file, by its qualified name.
+    """Return the lines of each function of a file, by its qualified name.
 
     A comprehension belongs to the function that it stands in.
     """
@@ -143,7 +143,7 @@ class _Tracer:
         return note_line
 
     def reached(self) -> dict[str, set[int]]:
-        """Give the lines by path below ``zajil``."""
+        """Return the lines by path below ``zajil``."""
         found: dict[str, set[int]] = {}
         for (_, code), left in list(self._left.items()):
             if code.co_filename.startswith(self._rooms):
@@ -168,7 +168,7 @@ def reached_lines(targets: Iterable[Target], runs: int) -> dict[str, set[int]]:
 
 
 def _measured() -> Iterator[tuple[str, str, set[int]]]:
-    """Give file, function and lines of all that is measured."""
+    """Yield file, function and lines of all that is measured."""
     for room in ROOMS:
         for path in sorted((SOURCE / room).rglob("*.py")):
             name = str(path.relative_to(SOURCE))
@@ -178,7 +178,7 @@ def _measured() -> Iterator[tuple[str, str, set[int]]]:
 
 
 def report(targets: Iterable[Target], runs: int) -> str:
-    """Tell what was missed, and how much of each room was reached."""
+    """Return what was missed, and how much of each room was reached."""
     reached = reached_lines(targets, runs)
     told: list[str] = []
     total: Counter[str] = Counter()

@@ -49,7 +49,7 @@ _PACKED = (
 
 
 def report_targets() -> list[Target]:
-    """Give the targets."""
+    """Return the targets."""
     return [
         Target("dmarc-report-xml", _xml, _XML, _MARKS),
         Target("dmarc-report-file", _file, _PACKED, (b"\x1f\x8b\x08", b"PK\x03\x04", b"\x08\x00")),

@@ -17,7 +17,7 @@ from zajil.message.build import Attachment, build_message
 
 
 def fixed_rsa_key(domain: str = "north.test", selector: str = "r") -> SigningKey:
-    """Give an RSA key that is the same on every machine; its primes are no secret."""
+    """Return an RSA key that is the same on every machine; its primes are no secret."""
     p, q = (
         (int.from_bytes(hashlib.sha512(name).digest(), "big") | 3 << 510 | 1) + more
         for name, more in ((b"p", 142), (b"q", 22))
@@ -85,7 +85,7 @@ FILES = (
 
 
 def mail_with_files(*files: tuple[str, bytes]) -> bytes:
-    """Give a message with attachments."""
+    """Return a message with attachments."""
     attached = [Attachment(name, "application/octet-stream", data) for name, data in files]
     head = b"From: Amal <amal@bank.test>\r\nDate: Mon, 23 Nov 2026 12:00:00 +0000\r\n"
     return build_message([head], "See the file.", attachments=attached, unique="files")
@@ -117,7 +117,7 @@ def _mail(head: bytes, body: bytes, kind: bytes = b"text/plain") -> bytes:
 
 
 def whole_mail() -> bytes:
-    """Give a message of all kinds of parts, with odd fields."""
+    """Return a message of all kinds of parts, with odd fields."""
     boundary = b"\r\n--b\r\n"
     parts = [
         b"Content-Type: text/plain; charset=windows-1256; format=flowed; delsp=yes\r\n\r\n"

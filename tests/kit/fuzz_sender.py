@@ -76,7 +76,7 @@ def _chains() -> tuple[bytes, ...]:
 
 
 def sender_targets() -> list[Target]:
-    """Give the targets."""
+    """Return the targets."""
     return [
         Target("authres-read", _results, _RESULTS, (b"(", b")", b'"', b"\\", b"; ", b"=", b".")),
         Target("dmarc-record", _record, _RECORDS, (b"; ", b"=", b"psd=y", b"rua=", b"!", b",")),

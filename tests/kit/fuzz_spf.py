@@ -82,7 +82,7 @@ _HELD = (
 
 
 def spf_targets() -> list[Target]:
-    """Give the targets."""
+    """Return the targets."""
     return [
         Target("spf-record", _record, _RECORDS, _WORDS),
         Target("spf-flow", _flow, _ANSWERS, (*_WORDS, b"10 ", b"127.0.0.2", b"a.test")),

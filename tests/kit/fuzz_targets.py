@@ -62,7 +62,7 @@ _EVERYTHING = {
 
 
 def all_targets(wire: Path) -> list[Target]:
-    """Give every target.
+    """Return every target.
 
     Args:
         wire: the folder of wire scripts; what their clients say is where the engines begin.
@@ -156,7 +156,7 @@ def _smtp_server(data: bytes) -> None:
 
 
 def _play(offer: Capabilities, pieces: list[bytes]) -> tuple[bytes, bytes]:
-    """Give what was answered, and the messages that came whole."""
+    """Return what was answered, and the messages that came whole."""
     conn = ServerConnection(offer, GREETING, encrypted=not offer.starttls)
     body = whole = b""
     for piece in pieces:

@@ -163,14 +163,14 @@ class ImapClient:
         await self.writer.drain()
 
     async def read_until(self, tag: bytes) -> list[bytes]:
-        """Give responses up to the one with this tag."""
+        """Return responses up to the one with this tag."""
         responses: list[bytes] = []
         while not responses or not responses[-1].startswith(tag + b" "):
             responses.append(await self.read_response())
         return responses
 
     async def read_response(self) -> bytes:
-        """Give one response, its literals inside, without the last CRLF.
+        """Return one response, its literals inside, without the last CRLF.
 
         Raises:
             EOFError: the server closed.
@@ -200,7 +200,7 @@ class ImapClient:
 
 
 def literals(response: bytes) -> Iterable[bytes]:
-    """Give the literals of one response, in order."""
+    """Yield the literals of one response, in order."""
     position = 0
     while (end := response.find(b"}\r\n", position)) >= 0:
         start = response.rfind(b"{", 0, end)

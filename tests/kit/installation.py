@@ -30,7 +30,7 @@ class Installation:
     password: str
 
     def address(self, service: str, number: int = 0) -> tuple[str, int]:
-        """Give host and port; of a Unix socket ``unix:PATH`` and 0."""
+        """Return host and port; of a Unix socket ``unix:PATH`` and 0."""
         text = self.services[service][number]
         host, _, port = text.rpartition(":")
         return (text, 0) if text.startswith("unix:") else (host, int(port))

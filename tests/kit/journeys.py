@@ -29,7 +29,7 @@ BCC = "salma@north.test"
 
 
 def journey_of(*events: TrackingEvent) -> Journey:
-    """Give the journey of a mail from Amal to Basim, to a Bcc, and to another server."""
+    """Return the journey of a mail from Amal to Basim, to a Bcc, and to another server."""
     return Journey(
         mail_id=MAIL,
         parent_mail_id=None,

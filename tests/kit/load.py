@@ -35,7 +35,7 @@ class CpuTime:
 
     @property
     def total(self) -> float:
-        """Give both together."""
+        """Return both together."""
         return self.user + self.system
 
     def __add__(self, other: CpuTime) -> CpuTime:
@@ -78,7 +78,7 @@ def tree_cpu(roots: Iterable[int]) -> CpuTime:
 
 
 def thread_cpu(roots: Iterable[int]) -> dict[tuple[int, int], CpuTime]:
-    """Give the processor time of each thread, by process and thread id.
+    """Return the processor time of each thread, by process and thread id.
 
     The thread whose id is the process's is the one it began with.
     """
@@ -100,7 +100,7 @@ def machine_cpu_seconds() -> float:
 
 
 def descendants(roots: Iterable[int]) -> list[int]:
-    """Give the processes and all their descendants."""
+    """Return the processes and all their descendants."""
     found = list(roots)
     for pid in found:
         for task in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -158,7 +158,7 @@ def _between(trace: str) -> int | None:
 
 
 def _trace(roots: list[int], calls: Iterable[str], act: Callable[[], object]) -> str | None:
-    """Give what strace wrote while ``act`` ran."""
+    """Return what strace wrote while ``act`` ran."""
     with tempfile.TemporaryDirectory(prefix="zajil-trace-") as folder:
         output = Path(folder) / "trace"
         command = [need_program("strace"), "-f", "-s", "40", "-o", str(output)]
@@ -202,7 +202,7 @@ class Sink:
         )
 
     def count(self) -> int:
-        """Give the number of mails it has taken so far."""
+        """Return the number of mails it has taken so far."""
         size = os.fstat(self._output.fileno()).st_size
         tail = os.pread(self._output.fileno(), 200, max(0, size - 200))
         numbers = re.findall(rb"mesg=(\d+)\r", tail)
@@ -226,7 +226,7 @@ def running_sink(port: int) -> Iterator[Sink]:
 
 
 def _stat(path: Path) -> tuple[float, float, float, float] | None:
-    """Give utime, stime, cutime, cstime of a process or thread; ``None``: it is gone."""
+    """Return utime, stime, cutime, cstime of a process or thread; ``None``: it is gone."""
     text = _read(path)
     if not text:
         return None

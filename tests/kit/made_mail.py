@@ -14,7 +14,7 @@ HEAD = (
 
 
 def view_and_facts(message: bytes) -> tuple[MessageView, MessageFacts]:
-    """Give what the checks get of a mail from outside."""
+    """Return what the checks get of a mail from outside."""
     facts = make_facts(message)
     return MessageView(facts.header, facts.fields, facts.body), facts
 

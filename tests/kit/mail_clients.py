@@ -42,7 +42,7 @@ class Order:
     """Of SASL; only msmtp is told, the others choose by themselves."""
 
     def but(self, **changes: str | Path) -> Order:
-        """Give the same order with other words in it."""
+        """Return the same order with other words in it."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
     @property

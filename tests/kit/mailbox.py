@@ -39,7 +39,7 @@ def wait_for_message(
 
 
 def fetch_message(client: IMAP4, number: str) -> bytes:
-    """Give all bytes of one message; leaves its flags alone."""
+    """Return all bytes of one message; leaves its flags alone."""
     _, parts = client.fetch(number, "(BODY.PEEK[])")
     for part in parts:
         if isinstance(part, tuple):
@@ -68,7 +68,7 @@ def idle_until_exists(client: IMAP4, seconds: float) -> bool:
 
 
 def _read_until(client: IMAP4, word: bytes) -> list[bytes]:
-    """Give the lines up to the first that holds the word, or begins with it if it is ``+``."""
+    """Return the lines up to the first that holds the word, or begins with it if it is ``+``."""
     lines: list[bytes] = []
     while line := client.readline():
         lines.append(line)

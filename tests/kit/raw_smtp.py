@@ -65,7 +65,7 @@ class RawPeer:
             self.sock.sendall(piece)
 
     def reply(self) -> str:
-        """Give the next reply, its lines joined by LF; ``""``: the server closed."""
+        """Return the next reply, its lines joined by LF; ``""``: the server closed."""
         lines = []
         while (line := self._line()) != "":
             lines.append(line)
@@ -80,7 +80,7 @@ class RawPeer:
         return replies[-1]
 
     def say_all(self, lines: Iterable[str]) -> list[str]:
-        """Say one line after the other; give all replies."""
+        """Send one line after the other; return all replies."""
         return [self.say(line) for line in lines]
 
     def log_in(self, account: LabAccount) -> str:

@@ -10,7 +10,7 @@ from zajil.store.people.directory import look_up
 
 
 async def inbox_of(store: Store, address: str, role: str = "inbox") -> list[bytes]:
-    """Give every message in the INBOX or the Junk of an account, as a reader gets it."""
+    """Return every message in the INBOX or the Junk of an account, as a reader gets it."""
     who = parse_address(address)
     entry = (await store.read(lambda conn: look_up(conn, who))).entry
     if not isinstance(entry, AccountEntry):

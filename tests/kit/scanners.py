@@ -18,7 +18,7 @@ GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*" + b"GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C
 
 
 def find_program(name: str) -> str | None:
-    """Give the path of a daemon; they stand where only root's PATH looks."""
+    """Return the path of a daemon; they stand where only root's PATH looks."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
 
 

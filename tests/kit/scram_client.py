@@ -17,11 +17,11 @@ class ScramClient:
         self._server_signature = b""
 
     def first(self) -> bytes:
-        """Give the first message."""
+        """Return the first message."""
         return f"n,,{self._bare}".encode()
 
     def final(self, challenge: bytes) -> bytes:
-        """Give the last message, for the server's first."""
+        """Return the last message, for the server's first."""
         nonce, salt, iterations = (
             field.partition("=")[2] for field in challenge.decode().split(",")
         )

@@ -49,21 +49,21 @@ class Page:
 
     @property
     def status(self) -> int:
-        """Give the HTTP status."""
+        """Return the HTTP status."""
         return self.response.status_code
 
     @property
     def text(self) -> str:
-        """Give the page."""
+        """Return the page."""
         return self.response.text
 
     @property
     def location(self) -> str:
-        """Say where a redirect leads."""
+        """Return where a redirect leads."""
         return self.response.headers["location"]
 
     def field(self, name: str) -> str:
-        """Give the value of a form's field."""
+        """Return the value of a form's field."""
         found = re.search(rf'name="{name}" value="([^"]*)"', self.text)
         assert found, f"no field {name}"
         return unescape(found[1])
@@ -82,7 +82,7 @@ class Browser:
 
     @property
     def cookies(self) -> httpx.Cookies:
-        """Give what the site asked to be kept."""
+        """Return what the site asked to be kept."""
         return self._client.cookies
 
     async def get(self, path: str, **headers: str) -> Page:
@@ -117,18 +117,18 @@ class Site:
     application: Any
 
     def browser(self, base_url: str = "http://mail.test", **headers: str) -> Browser:
-        """Give a new browser without cookies, which always sends these header fields."""
+        """Return a new browser without cookies, which always sends these header fields."""
         return Browser(self.application, base_url, headers)
 
     def entry(self, login: str) -> AccountEntry:
-        """Give what the directory says of one of the people."""
+        """Return what the directory says of one of the people."""
         address = parse_address(PEOPLE[login][0])
         entry = self.store.read_now(lambda conn: look_up(conn, address)).entry
         assert isinstance(entry, AccountEntry)
         return entry
 
     def inbox(self, login: str) -> str:
-        """Give the address of somebody's INBOX."""
+        """Return the address of somebody's INBOX."""
         return f"/mail/{self.entry(login).inbox}"
 
     def deliver(self, login: str, message: EmailMessage | bytes) -> MailId:

@@ -127,7 +127,7 @@ class Client:
         await self.stream.write(data, SECONDS)
 
     async def line(self) -> str:
-        """Give the last line of the next reply; ``""``: closed."""
+        """Return the last line of the next reply; ``""``: closed."""
         while True:
             while b"\r\n" not in self._unread:
                 data = await self.stream.read(SECONDS)

@@ -57,7 +57,7 @@ class PostgresServer:
             conn.execute("SELECT pg_reload_conf()")
 
     def new_url(self) -> str:
-        """Give ``store.url`` of a schema that nobody uses yet."""
+        """Return ``store.url`` of a schema that nobody uses yet."""
         separator = "&" if "?" in self._server.get_uri() else "?"
         name = f"test_{os.urandom(6).hex()}"
         return f"{self._server.get_uri()}{separator}options=-csearch_path%3D{name}"
@@ -82,7 +82,7 @@ def open_test_store(
 
 
 def small_store_options(url: str, **options: Any) -> StoreOptions:
-    """Give the options of a store with small reserves."""
+    """Return the options of a store with small reserves."""
     return StoreOptions(url=url).model_copy(update={"free_space_reserve": 0, **options})
 
 

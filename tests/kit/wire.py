@@ -120,7 +120,7 @@ def load_script(path: Path) -> Script:
 
 
 def unescape(text: str) -> bytes:
-    """Give the bytes of ``first\\r\\n``; what is not ASCII stands for its UTF-8."""
+    """Return the bytes of ``first\\r\\n``; what is not ASCII stands for its UTF-8."""
     ascii_text = text.encode().decode("latin-1")
     return ascii_text.encode("latin-1").decode("unicode_escape").encode("latin-1")
 

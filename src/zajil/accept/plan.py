@@ -1,4 +1,4 @@
-"""Who gets a copy, and where it goes: routed recipients become what the store writes. No I/O.
+"""The copies of a mail: routed recipients become the rows that the store writes. No I/O.
 
 Laws:
 - One account gets one copy, however many of its addresses were named (RFC 5321 section 3.9 leaves

@@ -1,6 +1,6 @@
-"""The configuration file: TOML to frozen, typed options, and back to text.
+"""The configuration file: from TOML to frozen, typed options, and back to text.
 
-Reading order: ``options`` (every option there is), ``kinds`` (what values they take), ``load``
-(file to options, errors that name the option), ``example`` (the commented example file and the
+Reading order: ``options`` (all options), ``kinds`` (types of values), ``load`` (from a file to
+options, with errors that name the option), ``example`` (the commented example file and the
 reference page).
 """

@@ -1,6 +1,6 @@
-"""The commented example file and the reference page: both are made from the models.
+"""The commented example file and the reference page, both generated from the models.
 
-Law: an option that has no text cannot be shown, and a test fails for it.
+Law: an option without a description cannot be shown, and a test fails for it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PLAIN = {str: "text", int: "number", float: "number", bool: "true or false"}
 
 
 def example_file(chosen: Mapping[str, Any], title: str) -> str:
-    """Give a configuration file with every option explained.
+    """Return a configuration file with every option explained.
 
     Args:
         chosen: dotted option to value: these are set; all others stand as comments with their
@@ -43,7 +43,7 @@ def example_file(chosen: Mapping[str, Any], title: str) -> str:
 
 
 def example_values() -> dict[str, Any]:
-    """Give an example for each option that has no default: what makes the example file load."""
+    """Return an example for each option that has no default: what makes the example file load."""
     return {
         f"{group}.{name}": field.examples[0]
         for group, options in option_groups().items()
@@ -53,7 +53,7 @@ def example_values() -> dict[str, Any]:
 
 
 def reference_page() -> str:
-    """Give ``docs/reference/options.md``."""
+    """Return ``docs/reference/options.md``."""
     lines = [
         "# Options",
         "",
@@ -75,7 +75,7 @@ def reference_page() -> str:
 
 
 def describe_kind(field: FieldInfo) -> str:
-    """Say in words what people write for an option: ``duration``, ``list of ADDRESS:PORT``."""
+    """Return the type of an option in words: ``duration``, ``list of ADDRESS:PORT``."""
     for mark in field.metadata:
         if isinstance(mark, Kind):
             return mark.word

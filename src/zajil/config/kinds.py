@@ -1,6 +1,6 @@
-"""The kinds of values that options take: durations and sizes with a unit, names, paths, secrets.
+"""The types of option values: durations and sizes with a unit, names, paths, secrets.
 
-A validator here refuses with one short reason; ``load`` adds the file and the option.
+A validator raises a short reason; ``load`` adds the file and the option.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The configuration file becomes ``Configuration``; every mistake becomes one clear sentence.
+"""Loads the configuration file as ``Configuration``; each mistake becomes one clear sentence.
 
 Laws:
-- Nothing here prints, and nothing but ``BadConfiguration`` is raised for what stands in a file.
-- All mistakes of a file are found in one reading, not one after the other.
-- Values of secret options never stand in a reason.
+- Nothing here prints, and the contents of a file raise nothing but ``BadConfiguration``.
+- All mistakes of a file are reported together.
+- Reasons never contain the values of secret options.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Every option of the checks, with type, default, unit and source.
+"""All options of the checks, with type, default, unit and source.
 
-A group of its own for each part; ``CheckOptions`` at the end holds them all.
+Each part has its own group; ``CheckOptions`` at the end contains them all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Options of the checks that look into a mail: its links, its files, scanners beside us."""
+"""Options of the content checks: links, attachments, external scanners."""
 
 from __future__ import annotations
 

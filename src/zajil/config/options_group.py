@@ -1,4 +1,4 @@
-"""What every group of options is made from."""
+"""The base class of all groups of options."""
 
 from __future__ import annotations
 

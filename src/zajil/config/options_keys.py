@@ -1,4 +1,4 @@
-"""The options of signing: which keys our domains have, and how long each lives."""
+"""The options of DKIM signing: algorithms and lifetimes of keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of the server as a program: name, store, listeners, peers, TLS, DNS, events, log."""
+"""Options of the server process: name, store, listeners, peers, TLS, DNS, events, log."""
 
 from __future__ import annotations
 

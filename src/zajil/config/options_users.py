@@ -1,4 +1,4 @@
-"""Options of what users do: hand in mail, log in, use the pages."""
+"""Options of user access: submission, log-in, web pages."""
 
 from __future__ import annotations
 

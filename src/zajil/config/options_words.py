@@ -1,4 +1,4 @@
-"""Options of the classifier of words."""
+"""Options of the word classifier."""
 
 from __future__ import annotations
 

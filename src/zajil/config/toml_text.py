@@ -1,4 +1,4 @@
-"""Values as TOML text: the inverse of ``tomllib.loads`` for what options hold."""
+"""Option values as TOML text: the inverse of ``tomllib.loads``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Words every other package speaks: ids, addresses, domains, time, sizes.
+"""Basic types for all other packages: ids, addresses, domains, time, sizes.
 
-Pure: no I/O, no clock, no randomness. Reading order: ``ids``, ``domain``, ``address``,
+Pure: no I/O, no clock, no random source. Reading order: ``ids``, ``domain``, ``address``,
 ``directory``, ``clock``, ``units``.
 """

@@ -41,7 +41,7 @@ class Address:
     """ASCII form, lower case, or an address literal ``[192.0.2.1]``."""
 
     def __str__(self) -> str:
-        """Give the wire form, with A-labels: what stands between the angle brackets."""
+        """Return the wire form, with A-labels: what stands between the angle brackets."""
         return f"{quote_local_part(self.local_part)}@{self.domain}"
 
     @property
@@ -71,7 +71,7 @@ class Address:
 
 
 def quote_local_part(local_part: str) -> str:
-    """Give the local part as it stands on the wire: quoted where it must be."""
+    """Return the local part as it stands on the wire: quoted where it must be."""
     if _DOT_STRING.match(local_part):
         return local_part
     escaped = local_part.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,7 +1,7 @@
-"""App passwords: what one program logs in with, made by us, shown once.
+"""App passwords: generated passwords for one program, shown once.
 
-The first group is no secret but a label: it finds the one row that may match, so that a log-in
-costs one argon2 computation, however many app passwords the account has.
+The first group of characters is a label and not secret. It selects the only row that may match, so
+that a log-in costs one argon2 computation, however many app passwords the account has.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def make_app_password(random: Callable[[int], bytes]) -> AppPassword:
 
 
 def read_app_password(typed: str) -> AppPassword | None:
-    """Give what somebody typed as an app password, or ``None`` if it cannot be one.
+    """Return what somebody typed as an app password, or ``None`` if it cannot be one.
 
     Case, spaces and hyphens do not matter: people copy it from a screen to a phone.
     """

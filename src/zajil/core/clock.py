@@ -1,4 +1,4 @@
-"""Time as an argument."""
+"""The clock, passed as an argument."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ class Random(Protocol):
     """Gives random bytes that cannot be guessed."""
 
     def __call__(self, size: int, /) -> bytes:
-        """Give ``size`` bytes."""
+        """Return ``size`` bytes."""

@@ -1,7 +1,7 @@
-"""What the directory says of an address: the answer types that ``route`` reasons about.
+"""Results of directory lookups for an address: the types that ``route`` uses.
 
-The store fills them (``store.people.directory``); ``route.recipient`` and ``route.alias`` decide
-with them and never see a table.
+The store creates them (``store.people.directory``); ``route.recipient`` and ``route.alias`` decide
+with them and never access a table.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class DirectoryAnswer:
 
 
 def without_subaddress(address: Address) -> Address | None:
-    """Give ``user@domain`` for ``user+tag@domain`` (RFC 5233); ``None``: without a tag."""
+    """Return ``user@domain`` for ``user+tag@domain`` (RFC 5233); ``None``: without a tag."""
     base, plus, _ = address.local_part.partition("+")
     return Address(base, address.domain) if plus and base else None
 

@@ -1,7 +1,7 @@
-"""Domain names as mail uses them: U-labels for people, A-labels on the wire (RFC 5890).
+"""Domain names in mail: U-labels for display, A-labels on the wire (RFC 5890).
 
-A domain is kept and compared in its ASCII form, lower case, without a final dot; ``to_unicode``
-gives the form that is shown. IDNA 2008 (RFC 5891) with the mapping of UTS 46 for what people type.
+A domain is stored and compared in its ASCII form, in lower case, without a trailing dot;
+``to_unicode`` returns the display form. IDNA 2008 (RFC 5891) with the mapping of UTS 46 for input.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ASCII_DOMAIN = re.compile(
 
 
 def to_ascii(domain: str) -> str:
-    """Give the A-label form, lower case, without a final dot.
+    """Return the A-label form, lower case, without a final dot.
 
     Raises:
         BadDomain: empty, too long, or not a name by IDNA 2008.
@@ -50,7 +50,7 @@ def to_ascii(domain: str) -> str:
 
 
 def to_dns_name(domain: str) -> str:
-    """Give the A-label form of a name that others publish, lower case, without a final dot.
+    """Return the A-label form of a name that others publish, lower case, without a final dot.
 
     What is ASCII is taken as it stands: DNS has names that are none by IDNA 2008 (``xn--ls8h``).
 
@@ -62,7 +62,7 @@ def to_dns_name(domain: str) -> str:
 
 
 def to_unicode(domain: str) -> str:
-    """Give the form that people read; a name that has none is returned as it is."""
+    """Return the form that people read; a name that has none is returned as it is."""
     if "xn--" not in domain:
         return domain
     try:

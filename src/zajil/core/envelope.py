@@ -1,8 +1,8 @@
-"""What a writer may ask for beside the addresses: parameters of MAIL and RCPT, as values.
+"""Parameters of MAIL and RCPT that a client may send beside the addresses, as values.
 
-Parsed by ``smtp.command``, kept with the mail by ``store.mail.intake``, honoured by ``deliver``,
-handed on by ``smtp.client``. Almost every mail has ``PLAIN_MAIL`` and ``PLAIN_RECIPIENT``: compare
-with ``is``.
+``smtp.command`` parses them, ``store.mail.intake`` stores them with the mail, ``deliver`` applies
+them, and ``smtp.client`` relays them. Almost all mail has ``PLAIN_MAIL`` and ``PLAIN_RECIPIENT``:
+compare with ``is``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The errors of Zajil: two roots, and the families of what a user or an operator can cause.
+"""The errors of Zajil: two base classes, and the families that a user or operator can cause.
 
-Each exception class of the tree derives from one of the two roots (``tests/test_errors.py``). The
-command line prints the text of a ``ZajilError`` and ends with its exit status; a page answers with
-the HTTP status of its family (``web.app``). Everything else is a bug and leaves a traceback.
+Each exception class of the package derives from one of the two (``tests/test_errors.py``). The
+command line prints the text of a ``ZajilError`` and exits with its status; a page is answered with
+the HTTP status of its family (``web.app``). All other exceptions are bugs and leave a traceback.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Identifiers, each a type of its own, so that none is passed for another.
+"""Identifiers, each with its own type, so that they cannot be confused.
 
-Mail and session ids are made from a time and random bytes that the caller brings: they sort by
+Mail and session ids are made from a time and random bytes that the caller passes: they sort by
 time, are safe in file names, header fields and SMTP replies, and cannot be guessed.
 """
 

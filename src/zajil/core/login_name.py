@@ -1,7 +1,7 @@
-"""Login names: what is typed beside a password, prepared before it is looked up.
+"""Login names: user input that is prepared before it is looked up.
 
-An account logs in by an ASCII name, because many clients cannot send any other, or
-by its address.
+An account logs in with an ASCII name, because many clients cannot send other names, or with its
+address.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class BadLogin(Invalid, ValueError):
 
 
 def parse_login(text: str) -> str:
-    """Give the stored form: width and case folded (RFC 8265 section 3.3), then ASCII.
+    """Return the stored form: width and case folded (RFC 8265 section 3.3), then ASCII.
 
     Raises:
         BadLogin: not 1 to 63 of a-z, 0-9, dot, hyphen, underscore, or it begins with a mark.
@@ -40,7 +40,7 @@ def parse_login(text: str) -> str:
 
 
 def prepare_login(text: str) -> str:
-    """Give what is looked up for what somebody typed: a login name, or the key of an address.
+    """Return what is looked up for what somebody typed: a login name, or the key of an address.
 
     Two spellings of one name come out equal, and a name that looks like another's is refused, so
     that nothing after this (table, cache, salt) ever compares what was typed.

@@ -1,7 +1,7 @@
-"""Stored times as ``datetime``, whatever number is stored.
+"""Stored times as ``datetime``, for every possible number.
 
-Law: nothing here raises. A time can come from outside (the date-time of APPEND, a report, a header
-field), and one that no calendar has must never make what holds it unreadable.
+Law: nothing here raises. A time may come from a client (the date-time of APPEND, a report, a header
+field), and a time out of range must not make the stored data unreadable.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 def utc_datetime(at_ms: int) -> datetime:
-    """Give the time in UTC; one outside years 1 to 9999 becomes the nearest inside.
+    """Return the time in UTC; one outside years 1 to 9999 becomes the nearest inside.
 
     Args:
         at_ms: milliseconds since 1970 UTC.
@@ -27,7 +27,7 @@ def utc_datetime(at_ms: int) -> datetime:
 
 
 def local_datetime(at_ms: int, zone: tzinfo | None) -> datetime:
-    """Give the time in a time zone; in UTC where the zone would leave years 1 to 9999.
+    """Return the time in a time zone; in UTC where the zone would leave years 1 to 9999.
 
     Args:
         at_ms: milliseconds since 1970 UTC.

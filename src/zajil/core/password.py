@@ -1,7 +1,7 @@
 """Passwords, prepared before they are hashed or compared: OpaqueString (RFC 8265 section 4.2).
 
-The same letters may come as different bytes from different keyboards; what is prepared is equal
-where people see the same.
+Different keyboards may send the same characters as different bytes; prepared passwords are equal if
+they look the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class UnusablePassword(Invalid, ValueError):
 
 
 def prepare_password(text: str) -> str:
-    """Give the form that is hashed.
+    """Return the form that is hashed.
 
     Raises:
         UnusablePassword: see there; the text says which of them.

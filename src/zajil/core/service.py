@@ -1,7 +1,7 @@
 """The services that a listener can offer, and the states of a recipient: each name once. Pure.
 
-The values are what stands in the configuration (``listen.smtp``), in rows of the store and in
-events, so they never change.
+The values are used in the configuration (``listen.smtp``), in rows of the store and in events, so
+they never change.
 """
 
 from __future__ import annotations

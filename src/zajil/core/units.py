@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them in a configuration: ``"5d"``, ``"25MiB"``."""
+"""Durations and sizes as they are written in the configuration: ``"5d"``, ``"25MiB"``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NUMBER_AND_UNIT = re.compile(r"([0-9]{1,12}) ?([A-Za-z]{1,3})\Z")
 
 
 def parse_duration(text: str) -> int:
-    """Give milliseconds for ``"90s"``, ``"5m"``, ``"4h"``, ``"5d"``.
+    """Return milliseconds for ``"90s"``, ``"5m"``, ``"4h"``, ``"5d"``.
 
     Raises:
         ValueError: no unit, or not one of ms s m h d w.
@@ -19,7 +19,7 @@ def parse_duration(text: str) -> int:
 
 
 def parse_size(text: str) -> int:
-    """Give bytes for ``"512B"``, ``"256KiB"``, ``"25MiB"``.
+    """Return bytes for ``"512B"``, ``"256KiB"``, ``"25MiB"``.
 
     Raises:
         ValueError: no unit, or not one of B KiB MiB GiB TiB.

@@ -53,7 +53,7 @@ class Sorted:
 
 
 def sort_results(outgoing: Outgoing, results: Results, now_ms: int, queue: QueueOptions) -> Sorted:
-    """Say of whom the sender is told, and of whom not."""
+    """Return the recipients that the sender is notified of, and the others."""
     found = Sorted()
     for claimed in outgoing.recipients:
         pair = (claimed, results[claimed])

@@ -123,7 +123,7 @@ class Channel:
         self.stream.abort()
 
     async def quit(self, seconds: float) -> None:
-        """Say QUIT, wait a little for the answer, close."""
+        """Send QUIT, wait shortly for the reply, and close."""
         try:
             self.conn.quit()
             await self.send(seconds)

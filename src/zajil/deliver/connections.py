@@ -85,7 +85,7 @@ class Connections:
             self._idle.setdefault(link.target, []).append(_Idle(link, timer))
 
     async def close(self) -> None:
-        """Say QUIT on all idle links and wait shortly for the answers."""
+        """Send QUIT on all idle links and wait shortly for the replies."""
         for idle in list(self._idle.values()):
             for kept in idle:
                 kept.timer.cancel()

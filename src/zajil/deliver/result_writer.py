@@ -142,7 +142,7 @@ class ResultWriter:
         await self._write(plain, rest, again=True)
 
     def _untold(self, error: Exception) -> tuple[TrackingEvent, ...]:
-        """Tell that nobody is told, because of a fault of ours."""
+        """Record that no notification is sent because of an internal error."""
         now_ms = self.clock.now_ms()
         trace = "".join(traceback.format_exception(error))
         return (

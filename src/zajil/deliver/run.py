@@ -309,7 +309,7 @@ class Deliverer:
             attempt.results.setdefault(claimed, rest)
 
     def _expire(self, attempt: Attempt) -> None:
-        """Give up what has waited too long (RFC 5321 section 4.5.4.1)."""
+        """Expire mail that has exceeded its queue time (RFC 5321 section 4.5.4.1)."""
         now_ms = self._clock.now_ms()
         for claimed in attempt.outgoing.recipients:
             if claimed.expires_ms <= now_ms:

@@ -1,8 +1,8 @@
-"""Flows: code that asks DNS half-way, as generators.
+"""Flows: generators that query DNS.
 
-A flow yields ``Question`` and is sent ``Answer``; it never touches a socket, so the same code
-runs under the resolver, under a zone in a test, and under a fuzzer. A flow never raises on what
-DNS holds.
+A flow yields a ``Question`` and receives an ``Answer``. It never uses a socket, so the same code
+runs with the resolver, with a zone in a test, and in a fuzzer. A flow never raises because of DNS
+data.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Answer:
     the failure says nothing about the name."""
 
     def __str__(self) -> str:
-        """Give one line for the journey: ``MX north.test -> 10 mx.north.test (ttl 300)``."""
+        """Return one line for the journey: ``MX north.test -> 10 mx.north.test (ttl 300)``."""
         asked = f"{self.question.type} {self.question.name}"
         if self.outcome is Outcome.FOUND:
             return f"{asked} -> {', '.join(self.values)} (ttl {self.ttl_seconds})"

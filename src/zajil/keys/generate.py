@@ -1,4 +1,4 @@
-"""Make new signing keys, and read kept ones."""
+"""Generation of signing keys, and parsing of stored ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a worker signs with: the active keys of each domain, in memory until the directory changes.
+"""The active keys of each domain, cached by a worker until the directory changes.
 
-Security: this and ``store.people.dkim_keys`` are where private keys are; nothing here is printed or
-logged.
+Security: only this module and ``store.people.dkim_keys`` handle private keys; nothing here is
+printed or logged.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Keyring:
         store.changes.subscribe(DIRECTORY, self.forget)
 
     def peek(self, domain: str) -> Keys | None:
-        """Give the keys of a domain from memory; ``None``: they must be read first."""
+        """Return the keys of a domain from memory; ``None``: they must be read first."""
         return None if self._domains is None else self._domains.get(domain, ())
 
     async def keys_of(self, domain: str) -> Keys:
-        """Give what a domain signs with; empty: with nothing.
+        """Return what a domain signs with; empty: with nothing.
 
         Waits for the store after a change of the directory.
 
@@ -49,7 +49,7 @@ class Keyring:
         return domains.get(domain, ())
 
     async def aligned_keys(self, host: str) -> tuple[str, Keys]:
-        """Give the nearest domain at or above a host that has keys, and them.
+        """Return the nearest domain at or above a host that has keys, and them.
 
         For mail that our server writes in its own name: ``mx.north.test`` is no mail domain, and
         a signature of ``north.test`` is still aligned with it (RFC 9989 section 4.4.1).

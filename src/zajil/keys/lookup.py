@@ -1,4 +1,4 @@
-"""Is the record of a key in DNS, for everybody to find? A flow (RFC 6376 section 3.6.2)."""
+"""Check whether the record of a key is in DNS. A flow (RFC 6376 section 3.6.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A signing key as others find it: the TXT record below ``_domainkey`` (RFC 6376 section 3.6).
+"""A signing key as a TXT record below ``_domainkey`` (RFC 6376 section 3.6).
 
 Pure.
 """
@@ -16,7 +16,7 @@ _STRING = 255
 
 
 def record_value(row: DkimKeyRow) -> str:
-    """Give the text of the record; a revoked key says so by an empty ``p=``."""
+    """Return the text of the record; a revoked key says so by an empty ``p=``."""
     key = b"" if row.state is KeyState.REVOKED else row.public_key
     # h=sha256: nobody may take a signature with SHA-1 for ours (RFC 8301 section 3.1).
     kind = KEY_TYPES[row.algorithm]
@@ -32,7 +32,7 @@ def zone_text(value: str) -> str:
 
 
 def is_same_key(value: str, row: DkimKeyRow) -> bool:
-    """Tell whether a record that was found in DNS holds this public key, whatever else it says.
+    """Return whether a record that was found in DNS holds this public key, whatever else it says.
 
     Args:
         value: the joined strings of the TXT record, bytes above 127 as Latin-1.

@@ -1,14 +1,14 @@
-"""What is due for the keys of one domain. Pure: rows, options and the time go in.
+"""Due actions for the keys of one domain. Pure: the arguments are rows, options and the time.
 
-The way of a key (``store.people.dkim_keys`` has its states):
+The states of a key (``store.people.dkim_keys``):
 
     made ── record seen in DNS for publish_ahead ──▶ active ── rotate_every, and a new one is seen
-      ──▶ retired ── overlap ──▶ revoked ── revoked_record_lifetime ──▶ forgotten
+      ──▶ retired ── overlap ──▶ revoked ── revoked_record_lifetime ──▶ removed
 
 Laws:
-- Nothing is signed with a key whose record nobody can find: the old one goes on meanwhile, however
-  long the operator takes to publish the new one.
-- Where nothing signs yet, there is no reason to wait once the record is there.
+- No mail is signed with a key whose record is missing: the old key continues to sign, however long
+  the operator takes to publish the new one.
+- If a domain has no active key, a new key becomes active as soon as its record is found.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Due:
 
 
 def find_due(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> Due:
-    """Say what is to be done for one domain.
+    """Return what is to be done for one domain.
 
     Args:
         keys: all of the domain, in any order.
@@ -63,7 +63,7 @@ def find_due(keys: Sequence[DkimKeyRow], options: KeyOptions, now_ms: int) -> Du
 
 
 def next_look_ms(keys: Iterable[DkimKeyRow], now_ms: int) -> int:
-    """Say how long to wait before the next look at all keys, in milliseconds.
+    """Return how long to wait before the next look at all keys, in milliseconds.
 
     Who has just made a key publishes it now, and wants to see it work; who has not published it
     for a day is asked less often.

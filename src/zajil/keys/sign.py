@@ -1,12 +1,12 @@
-"""A message gets its signatures: one by each active key of the domain that From names.
+"""Signs a message with each active key of the domain in From.
 
 Laws:
-- The signing domain is the domain of From, or above it where our server writes in its own name,
+- The signing domain is the domain of From, or a parent domain if the server writes in its own name,
   so that the signature is aligned with it (RFC 9989 section 4.4.1).
-- A domain without keys signs with nothing. Where there are keys, a mail leaves signed or not at
-  all: whatever fails here is raised, and the mail is deferred.
-- The signatures stand on top of the header section they cover; what is put above them later
-  (Received, Authentication-Results) is not signed.
+- Mail of a domain without keys is not signed. If there are keys, mail is never sent unsigned: any
+  error here is raised, and the mail is deferred.
+- The signatures precede the header section that they cover; fields that are added above them later
+  (Received, Authentication-Results) are not signed.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def hash_anew(body: bytes) -> BodyDigests:
 
 
 def author_domain(fields: Sequence[Field]) -> str | None:
-    """Give the domain of the first author in From, in ASCII; ``None``: there is none."""
+    """Return the domain of the first author in From, in ASCII; ``None``: there is none."""
     field = find_field(fields, b"from")
     people = read_from(field.value).people if field is not None else ()
     address = people[0].address if people else None

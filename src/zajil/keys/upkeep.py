@@ -1,7 +1,7 @@
-"""Does what is due for the keys of all domains, again and again, and tells the operator.
+"""Performs due actions for the keys of all domains periodically, and notifies the operator.
 
-The records are published by the operator's hand or program: this task only looks for them. It
-runs in one worker of all nodes; what two do at once is done once (``store.people.dkim_keys``).
+The operator publishes the records: this task only checks for them. It runs in one worker of all
+nodes; if two run at the same time, each action is performed once (``store.people.dkim_keys``).
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def _record_line(row: DkimKeyRow) -> str:
 def key_events(
     rows: Sequence[DkimKeyRow], state: KeyState, now_ms: int
 ) -> tuple[DkimKeyChanged, ...]:
-    """Tell that keys are in a new state."""
+    """Record that keys have a new state."""
     return tuple(
         [
             DkimKeyChanged(now_ms, row.domain, row.selector, row.algorithm, state.value)

@@ -1,11 +1,11 @@
-"""Which addresses and ports the services of a lab get.
+"""Addresses and ports of the services of a lab.
 
-MX records carry no port, so all servers share one SMTP port, each on an address of its own in
-127.0.0.0/8. Where only 127.0.0.1 exists (macOS), each server has ports of its own instead, and a
-table of ports in the configuration replaces the addresses.
+MX records have no port, so all servers share one SMTP port, each on its own address in
+127.0.0.0/8. Where only 127.0.0.1 exists (macOS), each server has its own ports instead, and a table
+of ports in the configuration replaces the addresses.
 
-A lab takes a block of 100 ports, and each service has its place in it: SMTP of the block 20300 is
-20325. The lab holds the first port of the block while it runs, so that no other lab takes it.
+A lab uses a block of 100 ports with a fixed place for each service: SMTP of the block 20300 is
+20325. The lab holds the first port of the block while it runs, so that no other lab uses the block.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class NoFreePort(Unavailable):
 
 
 def own_addresses(count: int) -> tuple[IPv4Address, ...] | None:
-    """Give an address for each domain, or ``None`` where only 127.0.0.1 can be bound."""
+    """Return an address for each domain, or ``None`` where only 127.0.0.1 can be bound."""
     addresses = tuple(_FIRST + number for number in range(count))
     for address in addresses:
         with socket.socket() as sock:

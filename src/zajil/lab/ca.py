@@ -1,7 +1,7 @@
-"""The lab's own certificate authority, and one certificate for each domain (RFC 5280).
+"""The certificate authority of the lab, and one certificate for each domain (RFC 5280).
 
-ECDSA P-256 throughout. A second start on the same folder finds the authority and the
-certificates again; a certificate is made anew only when its names changed or its end is near.
+All keys are ECDSA P-256. A later start on the same folder uses the existing authority and
+certificates; a certificate is renewed only if its names changed or it expires soon.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class CertificateAuthority:
 
 
 def now() -> datetime:
-    """Give the time certificates are counted from."""
+    """Return the time certificates are counted from."""
     return datetime.now(UTC)
 
 

@@ -1,4 +1,4 @@
-"""The configuration file of each domain's server, written anew at each start: ports may be new."""
+"""The configuration file of each server, written at each start, because ports may change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LabSurroundings:
 def server_options(
     plan: DomainPlan, place: Place, store_url: str, lab: LabSurroundings
 ) -> dict[str, Any]:
-    """Give the options of one server, as its file says them.
+    """Return the options of one server, as its file says them.
 
     What differs from a real installation is here and nowhere else: ports, the lab's name server
     and authority, no limits that count per peer address, because all peers of a lab share few
@@ -87,7 +87,7 @@ def write_configuration(
 
 
 def certificate_files(folder: Path) -> CertificateFiles:
-    """Give the files that ``server_options`` names, in the folder of the configuration."""
+    """Return the files that ``server_options`` names, in the folder of the configuration."""
     return CertificateFiles(folder / "certificate.pem", folder / "key.pem")
 
 

@@ -1,4 +1,4 @@
-"""Where the lab's servers keep their mail: a SQLite file each, or schemas of one PostgreSQL."""
+"""The databases of the lab's servers: a SQLite file each, or schemas of one PostgreSQL."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class LabDatabase:
             self._url = self._server.get_uri()
 
     def store_url(self, plan: DomainPlan, schema_prefix: str) -> str:
-        """Give the ``store.url`` of one domain."""
+        """Return the ``store.url`` of one domain."""
         if self._url is None:
             return "sqlite"
         option = quote(f"-csearch_path={schema_prefix}{plan.label}", safe="")

@@ -64,7 +64,7 @@ class Zones:
                 self._names.setdefault(name, {})
 
     def answer(self, query: dns.message.Message) -> dns.message.Message:
-        """Give the response; its flags, codes and sections are complete, its size is not cut."""
+        """Return the response; its flags, codes and sections are complete, its size is not cut."""
         response = dns.message.make_response(query, our_payload=UDP_SIZE)
         if query.opcode() != dns.opcode.QUERY:
             response.set_rcode(dns.rcode.NOTIMP)
@@ -116,7 +116,7 @@ class Zones:
         self._deny(response, name)
 
     def _live(self, name: dns.name.Name) -> _Rdatasets | None:
-        """Give what stands at a name now."""
+        """Return what stands at a name now."""
         if self._find_key is None or b"_domainkey" not in name.canonicalize().labels:
             return self._names.get(name)
         text = self._find_key(name.canonicalize().to_text(omit_final_dot=True))

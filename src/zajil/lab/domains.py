@@ -1,7 +1,7 @@
-"""Who lives in the lab: its domains and their accounts, as plain data.
+"""The domains of the lab and their accounts, as plain data.
 
-In the Arabic domain every address has a UTF-8 local part, and every account an ASCII log-in name
-beside it, because many clients cannot log in with another.
+In the Arabic domain every address has a UTF-8 local part, and every account has an ASCII log-in
+name, because many clients do not support others.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _DOMAINS: Sequence[tuple[str, str, Sequence[tuple[str, str, str]]]] = (
 
 
 def lab_domains(more_accounts: int = 0) -> tuple[DomainPlan, ...]:
-    """Give the lab's domains, each with ``more_accounts`` beside its two."""
+    """Return the lab's domains, each with ``more_accounts`` beside its two."""
     return tuple(
         DomainPlan(domain, label, _accounts(domain, people, more_accounts))
         for domain, label, people in _DOMAINS

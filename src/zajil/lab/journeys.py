@@ -1,7 +1,7 @@
-"""Journeys across the lab: both ends of one mail, joined by the id in the 250.
+"""Journeys across the lab: both sides of one mail, joined by the id in the 250 reply.
 
-Each domain knows its own half only. The lab asks every store, as `zajil journey show` asks one,
-and puts the halves side by side.
+Each domain knows only its own side. The lab reads all stores like `zajil journey show` and combines
+the results.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class LabJourneys:
         return sorted(mails, key=lambda mail: mail.mail.at_ms)
 
     def halves(self, mail_id: MailId) -> list[Half]:
-        """Give what every domain knows of a mail, and of the DSNs about it, in their order."""
+        """Return what every domain knows of a mail, and of the DSNs about it, in their order."""
         halves: list[Half] = []
         due, seen = [mail_id], {mail_id}
         while due and len(halves) < _MOST_HALVES:
@@ -91,7 +91,7 @@ class LabJourneys:
 
 
 def _joined(journey: Journey | None) -> list[MailId]:
-    """Give the ids under which a mail goes on elsewhere, and those of DSNs about it."""
+    """Return the ids under which a mail goes on elsewhere, and those of DSNs about it."""
     if journey is None:
         return []
     events = [recorded.event for recorded in journey.events]

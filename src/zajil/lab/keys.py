@@ -1,7 +1,7 @@
-"""The records of the signing keys of all domains, as their stores have them now.
+"""The current DKIM records of all domains, read from their stores.
 
-The lab's name server is the operator who publishes at once: a key that was made, rotated or
-revoked a moment ago is so in DNS, without anything being started anew.
+The name server of the lab publishes them at once: a key that was made, rotated or revoked is
+visible in DNS without a restart.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LabKeys:
         self._reads[ascii_domain] = store.read_now
 
     def find(self, name: str) -> str | None:
-        """Give the text of a TXT record, as in a zone file; ``None``: there is none.
+        """Return the text of a TXT record, as in a zone file; ``None``: there is none.
 
         Args:
             name: lower case, without a final dot.

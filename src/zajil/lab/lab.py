@@ -1,4 +1,4 @@
-"""Start and end of the lab: name server, authority, and one server process for each domain."""
+"""Start and stop of the lab: name server, authority, and one server process for each domain."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Lab:
             self._ports.close()
 
     def describe(self) -> dict[str, Any]:
-        """Give the object of the JSON line."""
+        """Return the object of the JSON line."""
         return {
             "nameserver": self._dns.address if self._dns else None,
             "ca_file": str(self.ca_file),

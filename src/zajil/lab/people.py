@@ -1,4 +1,4 @@
-"""The domain and its accounts, put into the store of its server before that starts."""
+"""Creates the domain and its accounts in the store of a server before it starts."""
 
 from __future__ import annotations
 

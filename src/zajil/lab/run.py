@@ -1,4 +1,4 @@
-"""One run of `zajil lab`: start, say so, wait for the end or send the letters, stop."""
+"""One run of `zajil lab`: start, print the summary, wait or send the messages, stop."""
 
 from __future__ import annotations
 

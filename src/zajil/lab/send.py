@@ -1,6 +1,6 @@
-"""`zajil lab --send`: one letter from the first domain to each other, followed to its mailbox.
+"""`zajil lab --send`: sends a message from the first domain to each other and waits for delivery.
 
-By the standard library's clients over real sockets: submission with STARTTLS, reading with IMAP.
+It uses the clients of the standard library over real sockets: submission with STARTTLS, and IMAP.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def send_messages(
 
 
 def print_journey(halves: Sequence[Half], console: Console) -> None:
-    """Tell a journey on the terminal, one server after the other."""
+    """Print a journey, one server after the other."""
     for half in halves:
         console.print(f"\n[bold]{half.domain}[/]  {half.journey.mail_id}", highlight=False)
         for chapter in tell_story(half.journey):

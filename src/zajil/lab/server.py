@@ -1,4 +1,4 @@
-"""One domain's server: a process that does what ``zajil serve`` does, as in an installation."""
+"""The server of one domain: a process that runs like ``zajil serve`` in an installation."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class DomainServer:
     async def start(
         self, domain: str, configuration: Path, log: Path, timeout_seconds: float = 60
     ) -> dict[str, Any]:
-        """Tell it what to serve, and wait until all its listeners answer.
+        """Send the configuration, and wait until all listeners are ready.
 
         Returns:
             What ``serve --ready-fd`` says: the addresses of each service, and ``pid``.

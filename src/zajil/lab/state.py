@@ -1,7 +1,7 @@
-"""What a second start on the same folder finds again: passwords, ports, the names of its schemas.
+"""Data kept for later starts on the same folder: passwords, ports, names of schemas.
 
-Certificates, keys and mail are files of their own; this is the one file ``lab.json``. It holds
-passwords in the clear: they are the lab's, and its JSON line prints them anyway.
+Certificates, keys and mail are separate files; this is the file ``lab.json``. It contains passwords
+in clear text: they exist in the lab only, and its JSON line prints them too.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class LabState:
         self._data["port_block"] = first
 
     def password(self, name: str) -> str:
-        """Give the password kept under a name, a new one if there is none."""
+        """Return the password kept under a name, a new one if there is none."""
         passwords = self._data["passwords"]
         if name not in passwords:
             passwords[name] = secrets.token_urlsafe(12)

@@ -1,4 +1,4 @@
-"""What the lab tells a person who started it: where to look, and who lives there."""
+"""The summary that the lab prints: addresses and accounts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The lab's own page: its domains and accounts, and each letter's journey at both ends.
+"""The web page of the lab: its domains and accounts, and the journey of each message on both sides.
 
-It listens on 127.0.0.1 only and shows passwords: of accounts that exist nowhere else.
+It listens on 127.0.0.1 only and shows passwords of accounts that exist in the lab only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from zajil.web.two_ends import COOKIE_NAME, SidesPages
 
 
 def make_lab_web(lab: Lab, journeys: LabJourneys) -> Starlette:
-    """Give the pages of a lab that runs."""
+    """Return the pages of a lab that runs."""
     pages = SidesPages(SystemClock())
 
     async def index(request: Request) -> Response:

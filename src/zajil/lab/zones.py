@@ -1,7 +1,7 @@
-"""The lab's DNS zones as plain data.
+"""The DNS zones of the lab as plain data.
 
-The lab's name server is the whole DNS of the lab: it holds the root zone too, so a name that is
-not here does not exist, and a letter to it bounces at once instead of waiting for days.
+The name server of the lab serves the whole DNS of the lab, including the root zone. A name that is
+not in it does not exist, and a message to it bounces at once.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class MailHost:
 
 
 def lab_zones(hosts: Sequence[MailHost], nameserver: IPv4Address) -> tuple[Zone, ...]:
-    """Give every zone of the lab: the root, one per mail domain, and the reverse one."""
+    """Return every zone of the lab: the root, one per mail domain, and the reverse one."""
     return (
         _root_zone(nameserver),
         *(_mail_zone(host, nameserver) for host in hosts),

@@ -1,7 +1,7 @@
-"""Who is at the other end? Passwords, app passwords, SCRAM, tokens, for every protocol.
+"""Authentication with passwords, app passwords, SCRAM and tokens, for all protocols.
 
-Reading order: ``account`` (what a log-in gives), ``service`` (the one answer), ``exchange`` (AUTH
+Reading order: ``account`` (the result of a log-in), ``service`` (the decision), ``exchange`` (AUTH
 and AUTHENTICATE, step by step), ``session_login`` (the log-in of one session), ``passwords``
-(argon2id, and what is remembered), ``throttle`` (failures slow down), ``tokens`` (OAuth),
+(argon2id, and the cache), ``throttle`` (delays after failures), ``tokens`` (OAuth),
 ``open_sessions`` (sessions whose credentials changed).
 """

@@ -1,4 +1,4 @@
-"""What a log-in gives."""
+"""The result of a log-in."""
 
 from __future__ import annotations
 

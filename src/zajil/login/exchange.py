@@ -1,12 +1,12 @@
 """One AUTH or AUTHENTICATE exchange, the same for SMTP, IMAP and other protocols.
 
 ``session_login`` makes an ``Exchange`` and passes on what the client sends. The mechanism
-(``sasl``) reads the bytes, the log-in service decides.
+(``sasl``) parses the bytes; the log-in service decides.
 
 Laws:
-- After a ``Failure`` or an ``Account`` the exchange is over and is not asked again.
-- What has failed stays failed: a mechanism that has a word for it says it in one more challenge,
-  and whatever the client answers, the exchange ends there.
+- After a ``Failure`` or an ``Account`` the exchange has ended and is not continued.
+- A failure is final: a mechanism that defines an error message sends it in one more challenge, and
+  the exchange ends whatever the client answers.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Exchange:
 
 
 def _is_same(authorization_id: str, login: str) -> bool:
-    """Say whether somebody acts for nobody else, which is nobody's right here (RFC 4616)."""
+    """Return whether somebody acts for nobody else, which is nobody's right here (RFC 4616)."""
     if authorization_id in ("", login):
         return True
     try:

@@ -1,10 +1,10 @@
-"""Sessions that are open, and end when what they were opened with does not hold any more.
+"""Open sessions, which end when their credentials are no longer valid.
 
-A suspended or deleted account, a changed password, a removed app password: each is a change of the
-directory, told within a second (``store.engine.changes``). One read then looks after all sessions
-of the worker together.
+A suspended or deleted account, a changed password, and a removed app password are changes of the
+directory, which all workers receive within a second (``store.engine.changes``). One query then
+checks all sessions of the worker.
 
-An account may have so many of them open, over all protocols that keep one and all workers.
+The number of sessions per account is limited over all workers and all protocols that have sessions.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _read(conn: Snapshot, accounts: Sequence[Account]) -> Standing:
 
 
 def holds(account: Account, standing: Standing) -> bool:
-    """Say whether a log-in is still worth what it was."""
+    """Return whether a log-in is still worth what it was."""
     own_hash = standing.active.get(account.account_id)
     if own_hash is None:
         return False

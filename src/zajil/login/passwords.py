@@ -1,14 +1,14 @@
-"""Is this the password? One argon2 computation, or none where the answer is remembered.
+"""Verification of a password with one argon2 computation, or with none if the result is cached.
 
 Laws:
-- Whatever is asked costs exactly one computation: a wrong password, an unknown name, a name or
+- Every check costs exactly one computation: for a wrong password, an unknown name, a name or
   password that no PRECIS profile allows, an account with fifty app passwords (CVE-2026-27856).
-- The same wrong answer again costs none: it is no new guess (``login.throttle``), so nothing else
-  would keep a peer from burning our processors with it.
-- What is remembered stands under a keyed hash of name, scope and password together, each with its
-  length: no two questions share an entry (CVE-2025-30189). The key lives in this process only.
-- At most ``_AT_ONCE`` computations run at a time, because each takes 64 MiB, and one of each
-  network: many guesses of one network do not keep the others waiting.
+- Repeating the same wrong password costs none: it is not a new guess (``login.throttle``), so a
+  client could otherwise exhaust the processors with it.
+- Results are cached under a keyed hash of name, scope and password, each with its length: no two
+  requests share an entry (CVE-2025-30189). The key exists in this process only.
+- At most ``_AT_ONCE`` computations run at a time, because each takes 64 MiB, and one per network:
+  many guesses from one network do not delay others.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ class Passwords:
         self._wrong.clear()
 
     def digest(self, login: str, scope: str, password: str) -> bytes:
-        """Give what a question is remembered under."""
+        """Return what a question is remembered under."""
         parts = [part.encode("utf-8", "replace") for part in (login, scope, password)]
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         return hashlib.blake2b(framed, key=self._key, digest_size=32).digest()
 
     def recall(self, question: bytes) -> Account | None:
-        """Give the account that this question led to before."""
+        """Return the account that this question led to before."""
         return self._remembered.get(question)
 
     def remember(self, question: bytes, account: Account, generation: int) -> None:
@@ -84,7 +84,7 @@ class Passwords:
         self._remembered[question] = account
 
     def is_wrong(self, question: bytes) -> bool:
-        """Tell whether this question led nowhere before."""
+        """Return whether this question led nowhere before."""
         return question in self._wrong
 
     def remember_wrong(self, question: bytes, generation: int) -> None:

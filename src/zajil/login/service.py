@@ -1,11 +1,12 @@
-"""Who is at the other end? The one answer for SMTP, IMAP and the web.
+"""Authentication for SMTP, IMAP and the web.
 
 Laws:
-- An unknown login, a suspended account and a wrong password cost the same time and look the same.
-- Names and passwords are prepared (PRECIS, RFC 8265) before anything compares them.
-- An app password opens what its scope says, and never the web.
-- A right answer is remembered (``login.passwords``) and given at once; wrong ones are given more
-  and more slowly (``login.throttle``); nobody is locked out.
+- An unknown login, a suspended account and a wrong password take the same time and have the same
+  result.
+- Names and passwords are prepared (PRECIS, RFC 8265) before any comparison.
+- An app password gives access to its scope, and never to the web.
+- A success is cached (``login.passwords``) and returned at once; failures are returned with
+  increasing delay (``login.throttle``); accounts are never locked.
 """
 
 from __future__ import annotations
@@ -180,7 +181,7 @@ class LoginService:
         return account
 
     async def find_scram_keys(self, login: str, origin: Origin) -> FoundKeys:
-        """Give the keys behind a name, or made-up ones that look like them. Waits as ``log_in``."""
+        """Return the keys of a name, or generated ones for an unknown name. Waits as ``log_in``."""
         name, scope = _prepare_name(login), origin.scope
         # The proof comes later, in another exchange: each try waits, right or wrong.
         turn = await self._take_turn(origin, name)
@@ -259,14 +260,14 @@ class LoginService:
         return account
 
     async def find(self, account_id: AccountId) -> Account | None:
-        """Give the account of an id that was proven before (a web session); ``None``: gone."""
+        """Return the account of an id that was proven before (a web session); ``None``: gone."""
         row = await self._store.read(lambda conn: get_account(conn, account_id))
         if row is None or not row.active:
             return None
         return await self._account(row, None)
 
     async def find_by_name(self, login: str) -> Account | None:
-        """Give the account whose login a proxy of ours has proven; ``None``: none, or suspended.
+        """Return the account whose login a proxy of ours has proven; ``None``: none, or suspended.
 
         Raises:
             StoreUnavailable: nobody can say.

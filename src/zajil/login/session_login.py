@@ -1,11 +1,10 @@
 """The log-in of one session, the same for every protocol: AUTH, AUTHENTICATE, LOGIN, and its end.
 
-A protocol makes a ``SessionLogin``, passes on what the client sends, and puts each outcome into
-its own words.
+A protocol makes a ``SessionLogin``, passes on what the client sends, and formats each outcome.
 
-Law: one way ends a session whose credentials changed. ``has_ended`` becomes true and ``on_end`` is
-called (``net.line_protocol.Connection.wake``), so that the session closes its connection between
-two commands.
+Law: one mechanism ends a session whose credentials changed. ``has_ended`` becomes true and
+``on_end`` is called (``net.line_protocol.Connection.wake``), so that the session closes its
+connection between two commands.
 """
 
 from __future__ import annotations

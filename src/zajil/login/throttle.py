@@ -1,17 +1,17 @@
-"""How failed log-ins slow the next guesses down, without locking anybody out.
+"""Delays after failed log-ins, without locking accounts.
 
-Failures are counted by the peer's network, not by account: who guesses from elsewhere cannot lock
-the owner out. All protocols share the count, and the workers tell each other through the store.
+Failures are counted by the network of the client, not by account: an attacker elsewhere cannot lock
+the owner out. All protocols share the count, and the workers share it through the store.
 
 Laws:
-- A right password is answered at once; only wrong answers are held back. So that a guesser gains
-  nothing by guessing in parallel, or by hanging up before the answer, a network with many failures
-  has ``TURNS`` turns, and each guess takes one for as long as its answer is held back.
-- Who has logged in from a network before needs no turn there: a guesser in the same network cannot
-  make the owner wait. ``KNOWN_FAILURES`` wrong passwords in a row end that.
-- A success takes no failure back: else a guesser with one account of his own could reset the count.
-- The same wrong answer twice is no second guess: a forgotten phone with an old password must not
-  slow its whole office down.
+- A correct password is answered at once; only failures are delayed. A network with many failures
+  has ``TURNS`` slots, and each guess occupies one while its answer is delayed, so that parallel
+  guesses or early disconnects do not help an attacker.
+- A user who has logged in from a network before needs no slot there: an attacker in the same
+  network cannot delay the owner. ``KNOWN_FAILURES`` wrong passwords in a row end this.
+- A success does not reset the count: otherwise an attacker with an account could reset it.
+- Repeating the same wrong answer is not a second guess: a device with an old password must not
+  delay its whole network.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Throttle:
         self._known: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     def delay_ms(self, network: str, now_ms: int) -> int:
-        """Say how long to hold back this network's next wrong answer; 0 below the limit."""
+        """Return how long to hold back this network's next wrong answer; 0 below the limit."""
         record = self._records.get(network)
         if record is None or not self._free or now_ms - record.last_ms > WINDOW_MS:
             return 0
@@ -69,7 +69,7 @@ class Throttle:
         return min(LONGEST_MS, 500 << min(record.count - self._free, 10))
 
     def take_turn(self, network: str, now_ms: int) -> Turn | int:
-        """Give a turn to guess, or the milliseconds after which to ask again.
+        """Return a turn to guess, or the milliseconds after which to ask again.
 
         A turn is taken until its answer may be given, whether or not the peer waits for that;
         ``end_turn`` frees it for a right answer.
@@ -99,7 +99,7 @@ class Throttle:
             self._known.popitem(last=False)
 
     def is_known(self, network: str, name: str) -> bool:
-        """Tell whether the owner of the name has logged in from the network."""
+        """Return whether the owner of the name has logged in from the network."""
         return (network, name) in self._known
 
     def record_failure(self, network: str, now_ms: int, attempt: bytes, name: str = "") -> bool:
@@ -147,7 +147,7 @@ class Throttle:
 
 
 def throttled_network(peer: str) -> str:
-    """Give what an address is counted by: itself, or the /64 that an IPv6 host commands."""
+    """Return what an address is counted by: itself, or the /64 that an IPv6 host commands."""
     try:
         address = ip_address(peer)
     except ValueError:

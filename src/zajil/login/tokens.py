@@ -1,8 +1,8 @@
-"""Whose access token is this? Asked of whoever issued it (RFC 7662).
+"""Verification of access tokens by their issuer (RFC 7662).
 
-``TokenJudge`` is the hook: anything that turns a token into a login name. ``Introspection`` is the
-one we bring. A token is never read here: its claims are what the issuer says now, so that no key,
-algorithm or issuer named inside of it can fool us (CVE-2021-29157).
+``TokenJudge`` is the interface: it turns a token into a login name. ``Introspection`` is the
+implementation here. Tokens are never parsed locally: the issuer returns the current claims, so no
+key, algorithm or issuer inside a forged token is used (CVE-2021-29157).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class TokenJudge(Protocol):
     """Says whose a token is."""
 
     async def judge(self, token: str) -> str | None:
-        """Give the login name or address of its owner; ``None``: it opens nothing.
+        """Return the login name or address of its owner; ``None``: it opens nothing.
 
         Raises:
             JudgeUnavailable: the answer is not known now.

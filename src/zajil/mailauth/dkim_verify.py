@@ -254,7 +254,7 @@ def _not_checked(signatures: Sequence[Field], limit: int) -> DkimFound:
 
 
 def _unusable(field: Field, result: str, reason: str) -> DkimFound:
-    """Tell of a signature that was not checked, with what can be read of it."""
+    """Return the result for a signature that was not checked, with its readable tags."""
     domain = selector = algorithm = ""
     with suppress(BadTagList, BadSignature):
         tags = parse_tag_list(field.value)

@@ -1,6 +1,6 @@
-"""Asks name servers, as a stub: the recursion is theirs.
+"""A stub resolver: the name servers perform the recursion.
 
-Reading order: ``client`` (whom to ask, in which order), ``cache``, ``back_off`` (what does not
-answer is left alone for a moment), ``servers`` (which name servers are up), ``slots`` (how many
-questions at a time), ``exchange`` (UDP and TCP), ``wire`` (messages).
+Reading order: ``client`` (order of servers), ``cache``, ``back_off`` (pauses after failures of
+servers and zones), ``servers`` (available name servers), ``slots`` (limits on concurrent
+queries), ``exchange`` (UDP and TCP), ``wire`` (messages).
 """

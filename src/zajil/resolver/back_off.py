@@ -1,17 +1,17 @@
-"""Back-off: what does not answer is not asked again at once (RFC 9520 section 3). Pure.
+"""Back-off: an unresponsive server or zone is not queried again at once (RFC 9520 section 3). Pure.
 
-Without it, a dead name server makes each mail wait for each of its questions. Two things may fail
-to answer, and one must not be taken for the other:
+Without it, a dead name server would delay each mail by the timeout of each query. Two different
+things may be unresponsive:
 
-- A name server. It rests only if it also fails to answer a question whose answer it must know.
-- A zone. Anybody can have a zone whose servers never answer, and make us ask for it; so a zone
-  rests by itself, and the questions for all others are asked.
+- A name server. It is skipped only if it also fails to answer a query whose answer it must know.
+- A zone. An attacker can use a zone whose servers never respond; so a zone is skipped by itself,
+  and queries for all others continue.
 
 Laws:
-- Failures of one moment count once: a question counts only if it was asked after the last failure
-  that counted.
-- A rest is short, and any answer ends it.
-- What is kept has a limit, whatever names strangers make us ask for.
+- Simultaneous failures count once: a query counts only if it was sent after the last failure that
+  counted.
+- A pause is short, and any answer ends it.
+- The amount of stored data is limited, whatever names are queried.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class ZoneBackOffs:
         return True
 
     def moment(self, name: str) -> int:
-        """Give what ``failed`` needs of the time at which a question is asked."""
+        """Return what ``failed`` needs of the time at which a question is asked."""
         rest = self._rests.get(zone_of(name)[1]) if self._rests else None
         return rest.failures if rest is not None else 0
 
@@ -165,7 +165,7 @@ class ZoneBackOffs:
 
 @lru_cache(maxsize=4096)
 def zone_of(name: str) -> tuple[str, str]:
-    """Give the registered domain of a name, and the name one label below it, or the same again.
+    """Return the registered domain of a name, and the name one label below it, or the same again.
 
     Of the names of addresses, the network that one customer has: IPv4 /24, IPv6 /48.
     """

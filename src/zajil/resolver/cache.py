@@ -28,7 +28,7 @@ class Cache:
         return len(self._answers)
 
     def get(self, question: Question, now_ms: int) -> Answer | None:
-        """Give a kept answer with the TTL that is left of it."""
+        """Return a kept answer with the TTL that is left of it."""
         kept = self._answers.get(question)
         if kept is None:
             return None

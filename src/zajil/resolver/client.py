@@ -1,7 +1,7 @@
-"""The resolver: asks the configured name servers in order, keeps what they say.
+"""The resolver: queries the configured name servers in order and caches the answers.
 
-It is a stub (RFC 1034 section 5.3.1): the name servers do the recursion. Aliases are followed
-all the same, for servers that answer with the first step only.
+It is a stub (RFC 1034 section 5.3.1): the name servers perform the recursion. Aliases are followed
+nevertheless, for servers that return the first step only.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Resolver:
         )
 
     async def _judge(self, server: NameServer, question: Question, seen: int, moment: int) -> bool:
-        """Find out whose fault it is that there was no answer; give whether the server lives.
+        """Find the cause of a missing answer; return whether the server is available.
 
         Args:
             server: that did not answer.
@@ -203,7 +203,7 @@ def find_name_servers(configured: Sequence[str]) -> tuple[NameServer, ...]:
 
 
 def read_resolv_conf(lines: Sequence[str]) -> tuple[NameServer, ...]:
-    """Give the ``nameserver`` lines; what is not an address is passed over."""
+    """Return the ``nameserver`` lines; what is not an address is passed over."""
     found: list[NameServer] = []
     for line in lines:
         words = line.split()

@@ -1,7 +1,7 @@
-"""One question to one name server: UDP, and TCP when the answer does not fit.
+"""One query to one name server: UDP, and TCP if the answer is truncated.
 
-RFC 1035 section 4.2, RFC 7766 (TCP). Every query has a socket of its own, connected to the
-server, with a port the system draws; datagrams from elsewhere never arrive.
+RFC 1035 section 4.2, RFC 7766 (TCP). Every query has its own socket, connected to the server, with
+a port that the system chooses; datagrams from other addresses are not received.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which of the name servers are up: found out by asking what each of them must know."""
+"""The availability of the name servers, tested with a query that each of them must answer."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Servers:
         self._probes: dict[NameServer, asyncio.Task[bool]] = {}
 
     def of(self, server: NameServer) -> ServerBackOff:
-        """Give what is known of one."""
+        """Return what is known of one."""
         state = self._states.get(server)
         if state is None:
             state = self._states[server] = ServerBackOff()
         return state
 
     async def lives(self, server: NameServer, seen: int) -> bool:
-        """Tell whether a server that did not answer a question answers others.
+        """Return whether a server that did not answer a question answers others.
 
         Args:
             server: that did not answer.
@@ -56,7 +56,7 @@ class Servers:
         state.answered()
 
     async def wake(self, servers: Sequence[NameServer]) -> set[NameServer]:
-        """Find out whether servers whose rest is over are back.
+        """Return whether servers whose rest is over are back.
 
         Waits for them only if no other is up; two seconds at most.
 

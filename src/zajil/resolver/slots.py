@@ -1,4 +1,4 @@
-"""How many questions are on the wire at a time, in all and for one domain."""
+"""Limits on the number of concurrent queries, in total and per domain."""
 
 from __future__ import annotations
 

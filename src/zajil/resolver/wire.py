@@ -1,7 +1,7 @@
-"""DNS messages: a question to bytes, and bytes to an answer or to the next name to ask.
+"""DNS messages: from a question to bytes, and from bytes to an answer or the next name to query.
 
-RFC 1035 section 4.1, RFC 2308 (negative answers), RFC 6891 (EDNS). The parsing is dnspython's;
-what counts as an answer is decided here. Nothing here raises on what a server sends.
+RFC 1035 section 4.1, RFC 2308 (negative answers), RFC 6891 (EDNS). dnspython parses the messages;
+this module decides what is accepted as an answer. Nothing that a server sends raises here.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def read_response(query: Query, data: bytes) -> dns.message.Message | None:
 
 
 def _count_records(data: bytes) -> int:
-    """Give what the header announces: answers, authority, additional (RFC 1035 section 4.1.1)."""
+    """Return what the header announces: answers, authority, additional (RFC 1035 section 4.1.1)."""
     return sum(int.from_bytes(data[at : at + 2], "big") for at in (6, 8, 10))
 
 
@@ -125,7 +125,7 @@ def _same_case(query: Query, response: dns.message.Message) -> bool:
 def read_answer(
     question: Question, response: dns.message.Message, *, trusted: bool
 ) -> Answer | Alias | Rejected:
-    """Say what the response means.
+    """Return what the response means.
 
     Args:
         question: the name may differ from the one first asked: the target of an alias.

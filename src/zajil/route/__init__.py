@@ -1,7 +1,6 @@
-"""Step 4: whose is it, and where next.
+"""Routing: the owner of an address, and the next hop.
 
-Asked by the other steps, answers with values. Reading order: ``recipient`` (local, remote,
-nobody), ``alias`` (what an address stands for), ``directory_flow`` (how both ask the directory),
-``filing`` (which mailbox), ``copies`` (what of all this the store writes), ``next_hop`` (from MX
-records to hosts).
+Other steps call it and get values. Reading order: ``recipient`` (local, remote, unknown), ``alias``
+(expansion), ``directory_flow`` (how both query the directory), ``filing`` (the mailbox), ``copies``
+(what the store writes), ``next_hop`` (from MX records to hosts).
 """

@@ -1,7 +1,6 @@
-"""What an alias or a forwarding leads to: expanded to accounts and foreign addresses. Pure.
+"""Expansion of an alias or a forwarding to accounts and remote addresses. Pure.
 
-Loops stop by themselves: an address is expanded once. The caps protect against a directory that
-an operator (or an import) made explosive.
+Each address is expanded once, so loops end. Limits protect against very large alias directories.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Expansion:
     """Targets in our domains that nobody has."""
 
     def add(self, entry: AccountEntry) -> None:
-        """Give an account its copy, once."""
+        """Add the copy of an account, once."""
         if all(entry.account_id != other.account_id for other in self.entries):
             self.entries.append(entry)
 

@@ -1,7 +1,7 @@
-"""Ask the directory, without a task switch where memory knows the answer.
+"""Directory queries without a task switch if the answer is cached.
 
-``route_recipient`` is a flow; most of the time every address it asks for is in the worker's
-cache, and RCPT is answered inside the read event.
+``route_recipient`` is a flow. Usually every address that it queries is in the worker's cache, and
+RCPT is answered within the read event.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Where the mail of a domain goes next: MX records, or its own addresses.
+"""The next hop for the mail of a domain: its MX hosts, or its own addresses.
 
 RFC 5321 section 5.1 and section 5.2, RFC 7505 (null MX), RFC 3463 (status codes).
 
 Laws:
-- What DNS holds never raises here: it ends in ``Hosts`` or in ``NoRoute``.
-- Only facts are permanent. A question that failed leaves the mail in the queue.
+- DNS data never raises here: the result is ``Hosts`` or ``NoRoute``.
+- Only definite answers are permanent. If a query fails, the mail stays in the queue.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Host:
     """IP addresses in the order they are tried; never empty."""
 
     def __str__(self) -> str:
-        """Give it as the journey shows it: ``10 mx1.example.net [192.0.2.1, 2001:db8::1]``."""
+        """Return it as the journey shows it: ``10 mx1.example.net [192.0.2.1, 2001:db8::1]``."""
         return f"{self.preference} {self.name} [{', '.join(self.addresses)}]"
 
 
@@ -100,7 +100,7 @@ def find_hosts(domain: str, *, own_hostname: str, random: Random) -> Flow[Hosts 
 
 
 def _read_mx(values: Iterable[str]) -> list[tuple[int, str]]:
-    """Give preference and host of each record that names one; "." names none."""
+    """Return preference and host of each record that names one; "." names none."""
     ranked: set[tuple[int, str]] = set()
     for value in values:
         preference, _, host = value.partition(" ")
@@ -161,7 +161,7 @@ def _usable_addresses(answer: Answer) -> list[str]:
 
 
 def _is_somebody(address: IPv4Address | IPv6Address) -> bool:
-    """Say no where a connection would end at ourselves (0.0.0.0, ::), or nowhere (multicast).
+    """Return false for addresses of this host (0.0.0.0, ::) and for multicast.
 
     Security: whoever writes a zone would choose which of our ports we speak to.
     """

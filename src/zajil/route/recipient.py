@@ -1,8 +1,8 @@
-"""Whose is this address: ours, somebody else's, nobody's. Pure: a flow that asks the directory.
+"""Classification of an address: local, remote or unknown. Pure: a flow that queries the directory.
 
 The order: the address itself; the same without its subaddress (RFC 5233 section 1: ``user+tag``);
-the addresses that every domain must have (RFC 5321 section 4.5.1, RFC 2142 section 5), and the one
-that reports about it come to (RFC 9990); the domain's catch-all alias ``*@domain``.
+the addresses that every domain must have (RFC 5321 section 4.5.1, RFC 2142 section 5), and the
+address for reports about the domain (RFC 9990); the domain's catch-all alias ``*@domain``.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ RecipientRoute = Local | Remote | UnknownRecipient | Suspended
 def route_recipient(
     address: Address, postmaster: AccountEntry | None
 ) -> DirectoryFlow[RecipientRoute]:
-    """Find out whose the address is.
+    """Return the route of an address.
 
     Args:
         address: as RCPT gave it; ``Address("postmaster", "")`` is the bare ``<Postmaster>``.
@@ -85,7 +85,7 @@ def route_recipient(
 def _follow(
     address: Address, entry: Entry, postmaster: AccountEntry | None
 ) -> DirectoryFlow[RecipientRoute]:
-    """Find out who gets the mail of an address in the end."""
+    """Return who gets the mail of an address in the end."""
     match entry:
         case AccountEntry(active=False):
             return Suspended(address, entry)

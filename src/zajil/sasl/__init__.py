@@ -1,5 +1,5 @@
 """SASL mechanisms as steps, without I/O (RFC 4422).
 
-Reading order: ``step`` (what a step may come to), ``plain``, ``login``, ``scram``, ``oauth``,
-``mechanism`` (by name).
+Reading order: ``step`` (the result of a step), ``plain``, ``login``, ``scram``, ``oauth``,
+``mechanism`` (lookup by name).
 """

@@ -1,6 +1,6 @@
-"""LOGIN, server side: obsolete, never standardised, still what some mail programs speak.
+"""LOGIN, server side: obsolete and never standardized, but still used by some mail programs.
 
-Only over TLS, as PLAIN. Written down in draft-murchison-sasl-login-00.
+Offered over TLS only, like PLAIN. Described in draft-murchison-sasl-login-00.
 """
 
 from __future__ import annotations

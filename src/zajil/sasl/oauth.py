@@ -1,8 +1,8 @@
-"""OAUTHBEARER (RFC 7628) and its elder XOAUTH2, server side: a token instead of a password.
+"""OAUTHBEARER (RFC 7628) and the older XOAUTH2, server side: a token instead of a password.
 
-XOAUTH2 was never standardised; Google and Microsoft wrote it down, and many mail programs speak
-nothing else. Both are one message and, after a refusal, one challenge that says why and one answer
-that means nothing.
+XOAUTH2 was never standardized. Google and Microsoft documented it, and many mail programs support
+nothing else. Both consist of one message and, after a failure, one challenge with the reason and
+one response without meaning.
 """
 
 from __future__ import annotations

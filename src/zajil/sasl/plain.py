@@ -1,4 +1,4 @@
-"""PLAIN, server side (RFC 4616). Only over TLS: the password travels as it is."""
+"""PLAIN, server side (RFC 4616). Offered over TLS only: the password is sent in clear text."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""SCRAM-SHA-256, server side (RFC 5802, RFC 7677): the password itself never travels.
+"""SCRAM-SHA-256, server side (RFC 5802, RFC 7677): the password itself is not sent.
 
 Laws:
-- Nothing here knows whether the name exists: whoever has no such name gives keys that nobody can
-  match, and the exchange goes on to its end.
-- All keys are tried, in constant time each, so that the time does not tell which one matched.
-- What has failed ends at once. A last message of ours with the reason is optional (RFC 5802 section
-  7), and not every client can read it: GNU SASL 2.2 takes it for nonsense, and tells its user so.
-- Without channel binding: Python's ``ssl`` cannot give ``tls-exporter``, so PLUS is not offered.
+- This module does not know whether the name exists: for an unknown name the caller passes keys that
+  cannot match, and the exchange continues to its end.
+- All keys are compared, each in constant time, so that the time does not reveal which one matched.
+- A failed exchange ends at once. A final message with the reason is optional (RFC 5802 section
+  7), and some clients cannot parse it: GNU SASL 2.2 reports a protocol error to its user.
+- There is no channel binding: Python's ``ssl`` has no ``tls-exporter``, so PLUS is not offered.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class ScramKeys:
 
 
 def derive_key(password: str, salt: bytes, iterations: int = ITERATIONS) -> ScramKey:
-    """Give what is kept of a password. (RFC 5802 section 3)
+    """Return what is kept of a password. (RFC 5802 section 3)
 
     Args:
         password: prepared already; of a generated one every preparation is the same.

@@ -1,4 +1,4 @@
-"""What a step of a SASL exchange comes to, seen from the server (RFC 4422 section 3)."""
+"""The result of one step of a SASL exchange, on the server side (RFC 4422 section 3)."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Mechanism(Protocol):
 
 
 def read_text(data: bytes, limit: int) -> str | None:
-    """Give a name or password as text; ``None``: empty, too long, not UTF-8, or with a NUL."""
+    """Return a name or password as text; ``None``: empty, too long, not UTF-8, or with a NUL."""
     if not 0 < len(data) <= limit or b"\0" in data:
         return None
     try:

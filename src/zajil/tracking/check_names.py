@@ -1,4 +1,4 @@
-"""What the checks are called in a story; a key of the catalogs each. Pure."""
+"""Display names of the checks; each is a key of the catalogs. Pure."""
 
 from __future__ import annotations
 

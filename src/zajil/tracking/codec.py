@@ -1,7 +1,7 @@
-"""Events to stored text and back.
+"""Conversion of events to stored text and back.
 
-One row of the store holds all events of one transaction and mail as one JSON array, so this is
-on the way of every mail: no reflection per event.
+One row of the store contains all events of one transaction and mail as one JSON array. This code
+runs for every mail, so it uses no reflection per event.
 """
 
 from __future__ import annotations

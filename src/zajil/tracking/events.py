@@ -1,12 +1,12 @@
-"""Every tracking event there is. Logs, metrics and the journey page are views of these.
+"""All tracking events. Logs, metrics and the journey page are views of them.
 
-One closed list, so one file, long as it is.
+One closed list, therefore one long file.
 
 Laws:
-- ``name`` is stored: once released it never changes, nor does the meaning of a field.
-- An event belongs to a session, to a mail, or to both; the row it is stored in says which.
-- Never in an event: what AUTH exchanges carry, and the bytes of a message.
-- An event with a ``recipient`` is shown to the sender and to that recipient's owner only;
+- ``name`` is stored: after a release neither the name nor the meaning of a field changes.
+- An event belongs to a session, to a mail, or to both; the row in which it is stored defines this.
+- Events never contain the data of AUTH exchanges or the bytes of a message.
+- An event with a ``recipient`` is shown only to the sender and to the owner of that recipient;
   ``tracking.journey`` enforces it.
 """
 

@@ -1,8 +1,8 @@
-"""What an alias hides from the sender of a mail: who is behind it, how many, and where. Pure.
+"""What an alias hides from the sender of a mail: its targets, their number and their servers. Pure.
 
-The sender named the alias, and sees the alias: one recipient with one state. Its targets, their
-servers and what those said are the affair of whoever made the alias (``deliver.bounce`` has the
-same law for notices).
+The sender used the alias and sees the alias: one recipient with one state. Its targets, their
+servers and replies are visible to the owner of the alias only (``deliver.bounce`` has the same law
+for notices).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Aliases:
     """By key of an alias all of whose copies arrived: the event that told of the last one."""
 
     def shown_name(self, recipient: str) -> str:
-        """Give the name by which the sender knows a recipient."""
+        """Return the name by which the sender knows a recipient."""
         return self.targets.get(key_of(recipient), recipient)
 
 
@@ -95,7 +95,7 @@ _WORST_FIRST = (
 def merge_copies(
     aliases: Aliases, recipients: Sequence[TrackedRecipient]
 ) -> tuple[TrackedRecipient, ...]:
-    """Give each alias one row with the worst of the states behind it, in place of its copies."""
+    """Return each alias one row with the worst of the states behind it, in place of its copies."""
     rows: list[TrackedRecipient] = []
     places: dict[str, int] = {}
     for copy in recipients:
@@ -113,7 +113,7 @@ def merge_copies(
 
 
 def _worse(one: TrackedRecipient, other: TrackedRecipient) -> TrackedRecipient:
-    """Give the worse of two rows of an alias; of two that wait, the one that is tried first."""
+    """Return the worse of two rows of an alias; of two that wait, the one that is tried first."""
 
     def rank(copy: TrackedRecipient) -> tuple[int, int]:
         return _WORST_FIRST.index(copy.state), copy.next_try_ms or 0
@@ -124,7 +124,7 @@ def _worse(one: TrackedRecipient, other: TrackedRecipient) -> TrackedRecipient:
 def without_targets(
     event: TrackingEvent, aliases: Aliases, own_names: Set[str]
 ) -> TrackingEvent | None:
-    """Give an event as the sender may see it; ``None``: not at all.
+    """Return an event as the sender may see it; ``None``: not at all.
 
     Args:
         event: of a mail that was sent to an alias.
@@ -164,7 +164,7 @@ def _rename(event: TrackingEvent, aliases: Aliases, own_names: Set[str]) -> Trac
 
 
 def _rename_copy(event: TrackingEvent, aliases: Aliases) -> TrackingEvent | None:
-    """Tell of a copy behind an alias in the name of the alias, without where it went."""
+    """Return the event of a copy behind an alias under the alias' name, without its target."""
     match event:
         case (
             tracked.MailboxFiled(recipient=recipient)

@@ -1,12 +1,12 @@
-"""One mail's journey, and who may see which part of it. Pure.
+"""The journey of one mail, and which part of it each viewer may see. Pure.
 
 Laws:
 - An admin sees everything.
-- The account that handed the mail in sees all recipients that it named, and not where a recipient
-  keeps the copy, nor who is behind an alias (``hidden``).
-- The owner of a copy sees that copy. What names another recipient (RCPT, a route, a dialogue,
-  even their number) would give a Bcc away, so an owner sees only what is listed here.
-- Tracebacks, and the texts of our own faults, are for admins.
+- The account that submitted the mail sees all recipients that it named, but not the mailbox of a
+  recipient or the targets of an alias (``hidden``).
+- The owner of a copy sees that copy. Anything about another recipient (RCPT, a route, a dialogue,
+  even their number) would reveal a Bcc, so an owner sees only the events that are listed here.
+- Tracebacks and texts of internal errors are visible to admins only.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Journey:
 
 
 def refused_journey(mail_id: MailId, recorded: Sequence[Recorded]) -> Journey:
-    """Tell from its events alone of a mail that was read and not taken: nobody's but the admins'.
+    """Build the journey of a rejected mail from its events; it is visible to admins only.
 
     Its sender got a reply that names it, and asks an admin what became of it.
 
@@ -119,7 +119,7 @@ class Viewer:
 def viewer_of(
     journey: Journey, account_id: AccountId, names: Iterable[str], *, admin: bool = False
 ) -> Viewer | None:
-    """Say as what an account may see a journey.
+    """Return the role in which an account may see a journey.
 
     Args:
         journey: the whole of it.
@@ -144,7 +144,7 @@ def viewer_of(
 
 
 def visible_journey(journey: Journey, viewer: Viewer) -> Journey:
-    """Give the part of a journey that the viewer may see."""
+    """Return the part of a journey that the viewer may see."""
     recipients = journey.recipients
     if viewer.role is Role.SENDER:
         aliases = _aliases_of(journey, viewer)
@@ -164,7 +164,7 @@ def visible_journey(journey: Journey, viewer: Viewer) -> Journey:
 
 
 def _visible_events(journey: Journey, viewer: Viewer) -> tuple[Recorded, ...]:
-    """Give the events that the viewer may see, some with fields left out, in their order."""
+    """Return the events that the viewer may see, some with fields left out, in their order."""
     events = journey.events
     if viewer.role is Role.ADMIN:
         return events
@@ -254,7 +254,7 @@ _QUEUED_AS = re.compile(rf"\bqueued as ({MAIL_ID_PATTERN})(?![0-9A-Za-z])")
 
 
 def joined_mail_id(event: TrackingEvent) -> MailId | None:
-    """Give the id that the next server gave the mail, when it is a Zajil too.
+    """Return the id that the next server gave the mail, when it is a Zajil too.
 
     ``250 2.0.0 queued as ID``: by it the journeys of both ends join.
     """
@@ -265,7 +265,7 @@ def joined_mail_id(event: TrackingEvent) -> MailId | None:
 
 
 def journey_to_dict(journey: Journey) -> dict[str, Any]:
-    """Give a journey as ``zajil journey show --json`` prints it."""
+    """Return a journey as ``zajil journey show --json`` prints it."""
     return {
         "mail_id": journey.mail_id,
         "message_id": journey.message_id,
@@ -289,7 +289,7 @@ def journey_to_dict(journey: Journey) -> dict[str, Any]:
 
 
 def readable(address: str) -> str:
-    """Give an address of an event or a row as people read it: its domain in U-labels."""
+    """Return an address of an event or a row as people read it: its domain in U-labels."""
     try:
         return parse_address(address).unicode
     except BadAddress:

@@ -1,4 +1,4 @@
-"""One line of the log, and what keeps lines few: counts of refusals, want of space. Pure."""
+"""One line of the log, and the limits on lines: counts of refusals, lack of disk space. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LogLine:
 
 
 def spell_time(at_ms: int) -> str:
-    """Give ``2026-11-28T09:30:00Z``."""
+    """Return ``2026-11-28T09:30:00Z``."""
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -86,7 +86,7 @@ class Space:
     count: int = 0
 
     def refused(self, now_ms: int, reason: str) -> Iterator[LogLine]:
-        """Tell it at the first mail, and then now and then, with their number."""
+        """Log the first mail, and then periodically the number of mails."""
         self.count += 1
         if self.short_since_ms and abs(now_ms - self.told_ms) < _SPACE_TOLD_EVERY_MS:
             return
@@ -96,7 +96,7 @@ class Space:
         yield LogLine(now_ms, "error", "store.no_space", values)
 
     def found(self, now_ms: int) -> LogLine:
-        """Tell that mail is accepted again."""
+        """Log that mail is accepted again."""
         values = {"refused": self.count, "since": spell_time(self.short_since_ms)}
         self.short_since_ms = self.told_ms = self.count = 0
         return LogLine(now_ms, "info", "store.space_again", values)

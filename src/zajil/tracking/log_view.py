@@ -1,12 +1,12 @@
-"""Tracking events as lines of the log: what an operator, and fail2ban, need to know. Pure.
+"""Tracking events as log lines for operators and fail2ban. Pure.
 
-One of the three views of events. ``net.log`` writes the lines, ``docs/run/log.md``
-documents them.
+One of the three views of events. ``net.log`` writes the lines; ``docs/run/log.md`` documents them.
 
 Laws:
-- A line has the name of its event, which never changes, and the peer's address as first value.
-- At ``info`` stands what came of connections, log-ins, recipients and mails; the rest is ``debug``.
-- A flood of refusals becomes a few lines and a count; want of space, one line in ten minutes.
+- A line has the name of its event, which never changes, and the peer's address as its first value.
+- Level ``info`` contains results of connections, log-ins, recipients and mails; all other events
+  have level ``debug``.
+- Many refusals are merged into a few lines and a count; lack of space is logged every ten minutes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Batch:
     events: Sequence[TrackingEvent]
 
     def first(self, kind: type[TrackingEvent]) -> Any:
-        """Give the first event of a kind; ``None``: there is none."""
+        """Return the first event of a kind; ``None``: there is none."""
         return next((event for event in self.events if type(event) is kind), None)
 
     def values(self, **values: object) -> Values:
@@ -82,7 +82,7 @@ class LogView:
     def lines(
         self, session_id: str | None, mail_id: str | None, events: Sequence[TrackingEvent]
     ) -> Iterator[LogLine]:
-        """Give the lines of what happened to one mail, or on one connection, in one transaction."""
+        """Yield the lines for the events of one mail or connection in one transaction."""
         batch = _Batch(mail_id, self._session(session_id, events), events)
         for event in events:
             tell = _TELL.get(type(event))
@@ -104,7 +104,7 @@ class LogView:
             yield LogLine(event.at_ms, level, event.name, values)
 
     def finish(self, now_ms: int) -> Iterator[LogLine]:
-        """Give the counts of floods whose minute is over."""
+        """Return the counts of floods whose minute is over."""
         return self._floods.finish(now_ms)
 
     def _session(self, session_id: str | None, events: Sequence[TrackingEvent]) -> _Session:
@@ -334,7 +334,7 @@ def _debug_lines(batch: _Batch, event: TrackingEvent) -> Iterator[LogLine]:
 
 
 def _host(peer: str) -> str:
-    """Give the address of ``192.0.2.1:4711``, ``[2001:db8::1]:4711``, ``local``."""
+    """Return the address of ``192.0.2.1:4711``, ``[2001:db8::1]:4711``, ``local``."""
     if peer.count(":") > 1 and not peer.startswith("["):
         return peer  # an IPv6 address without a port
     return peer.rpartition(":")[0].strip("[]") or peer

@@ -1,9 +1,8 @@
-"""Sentences of the checks and of delivery, as events keep them, and how to find them again. Pure.
+"""Reasons of the checks and of delivery, as events store them, and their patterns. Pure.
 
-Events hold reasons as English text: it is what goes into the log, into reports and to the command
-line. Here are their patterns, each a key of the catalogs in ``web/locale``, so that a page can tell
-a reason in its reader's language. What fits no pattern (replies of other servers, header fields) is
-shown as it stands.
+Events store reasons as English text for the log, reports and the command line. The patterns here
+are keys of the catalogs in ``web/locale``, so that a page can show a reason in the language of its
+reader. Text that matches no pattern (replies of other servers, header fields) is shown unchanged.
 """
 
 from __future__ import annotations
@@ -295,7 +294,7 @@ class ReasonReader:
         self._patterns = [_Pattern(text) for text in longest_first]
 
     def read(self, reason: str) -> tuple[Sentence, ...]:
-        """Give the sentences of a reason; empty: it is not one of ours, or not as a whole."""
+        """Return the sentences of a reason; empty: it is not one of ours, or not as a whole."""
         if len(reason) > _LONGEST:
             return ()
         return self._read(reason.strip(), 0) or self._read_each(reason.strip())
@@ -368,7 +367,7 @@ class _Pattern:
         return re.compile("".join(pieces) + r"\.?\Z", re.DOTALL)
 
     def read(self, reason: str) -> dict[str, str] | None:
-        """Give the values of the places; ``None``: it does not fit."""
+        """Return the values of the places; ``None``: it does not fit."""
         if self._longest not in reason:
             return None
         match = self._expression.match(reason)

@@ -1,9 +1,9 @@
-"""Every event told in one plain sentence, with what stands behind it. Pure.
+"""A sentence for each event, with its details. Pure.
 
-A sentence is kept as its English text with named places; that text is the key of the catalogs in
-``web/locale``, so that the same story is told in every language. A place whose name ends in
-``_ms`` holds a time and one that ends in ``_bytes`` a size: whoever shows it writes it as its
-reader is used to; ``check`` holds a name of ``check_names``.
+A sentence is an English text with named places. The text is the key of the catalogs in
+``web/locale``, so that it can be shown in every language. A place whose name ends in ``_ms``
+contains a time and one that ends in ``_bytes`` a size, which the page formats for its reader;
+``check`` contains a name of ``check_names``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Stage(Enum):
 
 
 class Tone(Enum):
-    """How a step is to be taken."""
+    """The result of a step."""
 
     PLAIN = "plain"
     GOOD = "good"
@@ -42,48 +42,48 @@ class Tone(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence, not yet in anybody's language."""
+    """One sentence, before translation."""
 
     text: str
     """English, with places like ``{recipient}``; the key of the catalogs."""
     values: Mapping[str, str | int | Sentence]
-    """A sentence in a place is a reason that this one gives."""
+    """A sentence in a place is a reason within this one."""
 
     def plain(self) -> str:
-        """Give it in English, for a terminal."""
+        """Return it in English, for a terminal."""
         shown = {name: _plain_value(name, value) for name, value in self.values.items()}
         return self.text.format(**shown)
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What stands behind a step, for who wants to know exactly."""
+    """The details of a step."""
 
     label: str
     """English; a key of the catalogs."""
     lines: tuple[str, ...]
     sentences: tuple[Sentence, ...] = ()
-    """The lines, each to be told in the reader's language; empty: they are shown unchanged."""
+    """The lines as sentences to translate; empty: the lines are shown unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One event, told."""
+    """One event as a sentence."""
 
     at_ms: int
     name: str
     """Of the event."""
     stage: Stage | None
-    """``None``: it belongs to the chapter it falls into."""
+    """``None``: it belongs to the current chapter."""
     tone: Tone
     sentence: Sentence
     details: tuple[Detail, ...] = ()
     other_mail_id: MailId | None = None
-    """The journey that goes on from here: of the next server, or of a DSN."""
+    """A related journey: on the next server, or of a DSN."""
 
 
 def tell_event(event: TrackingEvent) -> Step:
-    """Tell one event; one that has no words yet is told by its name."""
+    """Return one event as a step; an event without a sentence is shown by its name."""
     for tell in (_tell_session, _tell_arrival, _tell_check, _tell_keeping, _tell_delivery):
         step = tell(event)
         if step is not None:

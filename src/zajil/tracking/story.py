@@ -1,4 +1,4 @@
-"""A journey as a story: its steps in chapters, and how far the mail has come. Pure."""
+"""A journey for display: its steps in chapters, and the progress of the mail. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Station:
 
 
 def tell_story(journey: Journey) -> tuple[Chapter, ...]:
-    """Tell a journey that is already cut to its viewer."""
+    """Return the chapters of a journey that is already limited to its viewer."""
     chapters: list[tuple[Stage, list[Step]]] = []
     for recorded in _in_order_of_telling(journey.events):
         step = tell_event(recorded.event)
@@ -41,7 +41,7 @@ def tell_story(journey: Journey) -> tuple[Chapter, ...]:
 
 
 def why_junk(journey: Journey) -> tuple[Sentence, ...]:
-    """Say what speaks against a mail, heaviest first; by the reader's own verdict if there is one.
+    """Return the signals against a mail, heaviest first; of the reader's own verdict if any.
 
     Args:
         journey: already cut to whoever owns the copy.
@@ -72,7 +72,7 @@ def _in_order_of_telling(events: Sequence[Recorded]) -> list[Recorded]:
 
 
 def stations(journey: Journey) -> tuple[Station, ...]:
-    """Say how far the mail has come: one station for each stage."""
+    """Return how far the mail has come: one station for each stage."""
     names = {recorded.event.name for recorded in journey.events}
     # Of a mail that was not taken all recipients are refused.
     kept = any(copy.state is not RecipientState.REFUSED for copy in journey.recipients)
@@ -95,11 +95,11 @@ _TONES = {
 
 
 def tone_of_state(state: RecipientState) -> Tone:
-    """Say how the state of one recipient is to be taken."""
+    """Return how the state of one recipient is to be taken."""
     return _TONES.get(state, Tone.BAD)
 
 
 def tone_of_states(states: Iterable[RecipientState]) -> Tone:
-    """Say how the states of all recipients are to be taken: the worst, ``PLAIN`` without any."""
+    """Return how the states of all recipients are to be taken: the worst, ``PLAIN`` without any."""
     tones = {tone_of_state(state) for state in states}
     return next((tone for tone in (Tone.BAD, Tone.WAIT, Tone.GOOD) if tone in tones), Tone.PLAIN)

@@ -1,4 +1,4 @@
-"""A recipient of a mail as its journey shows it. Pure."""
+"""A recipient of a mail as shown in its journey. Pure."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Access:
         return self.members(for_admin)
 
     async def visitor(self, request: Request) -> Visitor:
-        """Say who asks, in which language, in which light."""
+        """Return who asks, in which language, in which light."""
         visitor = self.stranger(request)
         session = await self._sessions.find(request)
         account = await self._services.login.find(session.account_id) if session else None
@@ -84,14 +84,14 @@ class Access:
         return replace(visitor, csrf=session.csrf, account=account, session=session)
 
     async def visitor_of_error(self, request: Request, status: int) -> Visitor:
-        """Say who asked for what is not there; a page about a fault does not ask the store."""
+        """Return who asked for what is not there; a page about a fault does not ask the store."""
         if status < 500:
             with suppress(StoreError):
                 return await self.visitor(request)
         return self.stranger(request)
 
     def stranger(self, request: Request) -> Visitor:
-        """Say what a request tells without the store: for a page that says the store is away."""
+        """Return what a request tells without the store: for a page that says the store is away."""
         cookies, query = request.cookies, request.url.query
         theme = cookies.get(f"{self._cookie}_theme", "")
         return Visitor(

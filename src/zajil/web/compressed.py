@@ -82,7 +82,7 @@ def _is_text(start: Message) -> bool:
 
 
 def _gzip(data: bytes, name: bytes) -> bytes:
-    """Give a gzip member with a file name (RFC 1952 section 2.3)."""
+    """Return a gzip member with a file name (RFC 1952 section 2.3)."""
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     packed = packer.compress(data) + packer.flush()
     head = b"\x1f\x8b\x08\x08" + bytes(4) + b"\x00\xff" + name + b"\x00"

@@ -32,7 +32,7 @@ class ForwardedPeer:
         await self._app(scope, receive, send)
 
     def _browser(self, field: bytes, proxy: str) -> str:
-        """Give the browser's address; a proxy's where the field has none that can be read."""
+        """Return the browser's address; a proxy's where the field has none that can be read."""
         nearest = proxy
         for item in reversed(field.split(b",")):
             address = _read_address(item)

@@ -38,7 +38,7 @@ class ToldJourney:
 
 
 def tell_journey(journey: Journey, title: str = "") -> ToldJourney:
-    """Tell a journey that is already cut to its viewer."""
+    """Return the description of a journey that is already limited to its viewer."""
     return ToldJourney(journey, stations(journey), tell_story(journey), title)
 
 
@@ -60,7 +60,7 @@ class JourneyPages:
         )
 
     async def show_json(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Give the same for a program."""
+        """Return the same for a program."""
         return JSONResponse(journey_to_dict(await self._visible(request, account)))
 
     async def _visible(self, request: Request, account: Account) -> Journey:
@@ -75,7 +75,7 @@ class JourneyPages:
 
 
 async def load_visible(store: Store, mail_id: MailId, account: Account) -> Journey | None:
-    """Give a journey, cut to what an account may see of it; ``None``: nothing at all."""
+    """Return a journey, cut to what an account may see of it; ``None``: nothing at all."""
     journey = await store.read(lambda conn: load_journey(conn, mail_id))
     if journey is None:
         return None

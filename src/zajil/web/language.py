@@ -44,34 +44,34 @@ class Language:
     translations: NullTranslations
 
     def gettext(self, text: str) -> str:
-        """Give a text in this language."""
+        """Return a text in this language."""
         return self.translations.gettext(text)
 
     def ngettext(self, singular: str, plural: str, number: int) -> str:
-        """Give a text for a number of things in this language; Arabic has six forms."""
+        """Return a text for a number of things in this language; Arabic has six forms."""
         return self.translations.ngettext(singular, plural, number)
 
     def date(self, at_ms: int, now_ms: int, zone: tzinfo) -> str:
-        """Give a date as short as it can be: the time today, the day this year."""
+        """Return a date as short as it can be: the time today, the day this year."""
         at, now = local_datetime(at_ms, zone), local_datetime(now_ms, zone)
         if at.date() == now.date():
             return format_time(at, "HH:mm", locale=self.locale)
         return format_skeleton("MMMd" if at.year == now.year else "yMMMd", at, locale=self.locale)
 
     def moment(self, at_ms: int, zone: tzinfo) -> str:
-        """Give day and time in words."""
+        """Return day and time in words."""
         comma = "،" if self.direction == "rtl" else ","
         at = local_datetime(at_ms, zone)
         day = format_date(at, "long", locale=self.locale)
         return f"{day}{comma} {format_time(at, 'HH:mm', locale=self.locale)}"
 
     def clock(self, at_ms: int, zone: tzinfo) -> str:
-        """Give the time of day to the millisecond: a whole journey may take a few."""
+        """Return the time of day to the millisecond: a whole journey may take a few."""
         at = local_datetime(at_ms, zone)
         return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
 
     def size(self, size: int) -> str:
-        """Give a size in bytes as people say it."""
+        """Return a size in bytes as people say it."""
         for scale, unit in ((10**6, "megabyte"), (10**3, "kilobyte")):
             if size >= scale:
                 number = size / scale
@@ -80,7 +80,7 @@ class Language:
         return self.ngettext("%(num)s byte", "%(num)s bytes", size) % {"num": size}
 
     def duration(self, passed_ms: int) -> str:
-        """Give a time that passed, in the largest unit that makes it one or more."""
+        """Return a time that passed, in the largest unit that makes it one or more."""
         for scale, unit in _DURATIONS:
             if passed_ms >= scale:
                 number = passed_ms / scale
@@ -111,7 +111,7 @@ def _load_language(code: str) -> Language:
 
 
 def catalog_path(code: str) -> Path:
-    """Give the place of a language's ``.po`` file."""
+    """Return the place of a language's ``.po`` file."""
     return LOCALE_FOLDER / code / "LC_MESSAGES" / "messages.po"
 
 
@@ -127,7 +127,7 @@ def _compile(code: str) -> NullTranslations:
 def choose_language(
     languages: Mapping[str, Language], chosen: str | None, accept_language: str
 ) -> Language:
-    """Give the language of a visitor: what they chose, else what the browser prefers.
+    """Return the language of a visitor: what they chose, else what the browser prefers.
 
     Args:
         languages: those we have.
@@ -151,7 +151,7 @@ def choose_language(
 
 
 def _for_region(language: Language, accept_language: str) -> Language:
-    """Give English as the browser's region writes dates: 27 Nov in Britain, Nov 27 in the US.
+    """Return English as the browser's region writes dates: 27 Nov in Britain, Nov 27 in the US.
 
     The regions of Arabic differ in digits, and a page has one kind of them.
     """
@@ -164,7 +164,7 @@ def _for_region(language: Language, accept_language: str) -> Language:
 
 
 def choose_zone(name: str | None) -> tzinfo:
-    """Give the time zone that the visitor's browser named in a cookie; UTC for anything odd."""
+    """Return the time zone that the visitor's browser named in a cookie; UTC for anything odd."""
     if not name or len(name) > 64:
         return UTC
     try:

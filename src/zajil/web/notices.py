@@ -43,7 +43,7 @@ class Notices:
         )
 
     def read(self, request: Request) -> Done | None:
-        """Give what the last answer left; ``None`` for nothing, and for what nobody left."""
+        """Return what the last answer left; ``None`` for nothing, and for what nobody left."""
         match = _NOTICE.match(request.cookies.get(self._cookie, ""))
         return Done(match[1], int(match[2])) if match else None
 

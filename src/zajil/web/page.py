@@ -95,11 +95,11 @@ class Pages:
     def render(
         self, visitor: Visitor, template: str, status_code: int = 200, **context: Any
     ) -> HTMLResponse:
-        """Give a page as a response."""
+        """Return a page as a response."""
         return HTMLResponse(self.render_text(visitor, template, **context), status_code)
 
     def render_text(self, visitor: Visitor, template: str, **context: Any) -> str:
-        """Give a page as text, for whoever serves it in another way."""
+        """Return a page as text, for whoever serves it in another way."""
         found = self._environments[visitor.language.code].get_template(template)
         return found.render(
             visitor=visitor,
@@ -113,7 +113,7 @@ class Pages:
 
     @pass_context
     def _told_reason(self, context: Context, reason: str) -> Markup | None:
-        """Give a reason that an event holds in the visitor's language.
+        """Return a reason that an event holds in the visitor's language.
 
         ``None``: it is none of our own, or in that language already.
         """
@@ -163,7 +163,7 @@ def _isolated(text: object) -> Markup:
 
 
 def _name(text: object) -> Markup:
-    """Give an address or the name of a host.
+    """Return an address or the name of a host.
 
     One with right-to-left letters runs right to left as a whole, whichever label is the first: so
     ``mx.زاجل.test`` runs as ``سلمى@زاجل.test`` does.
@@ -178,7 +178,7 @@ def _name(text: object) -> Markup:
 
 
 def _author(header_from: str) -> Markup:
-    """Give who stands in a From field: the name and the address, each isolated."""
+    """Return who stands in a From field: the name and the address, each isolated."""
     people = parse_address_list(header_from).people
     if not people:
         return _isolated(header_from)
@@ -189,7 +189,7 @@ def _author(header_from: str) -> Markup:
 
 
 def _linked(paragraph: Paragraph) -> Markup:
-    """Give the text of a paragraph with its links.
+    """Return the text of a paragraph with its links.
 
     Security: a link whose words do not begin with the host that it leads to has the host beside it.
     """
@@ -214,7 +214,7 @@ def _linked(paragraph: Paragraph) -> Markup:
 
 
 def _urls_isolated(text: str) -> Markup:
-    """Give a text whose URLs read from left to right, whatever stands around them."""
+    """Return a text whose URLs read from left to right, whatever stands around them."""
     pieces: list[Markup] = []
     end = 0
     for link in find_links(text):
@@ -272,7 +272,7 @@ def _clock(context: Context, at_ms: int) -> str:
 
 @pass_context
 def _told(context: Context, sentence: Sentence) -> Markup:
-    """Give a sentence of a story in the visitor's language, each value isolated and escaped."""
+    """Return a sentence of a story in the visitor's language, each value isolated and escaped."""
     visitor: Visitor = context["visitor"]
     language = visitor.language
     values: dict[str, Markup] = {}

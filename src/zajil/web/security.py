@@ -114,7 +114,7 @@ class Sessions:
         response.delete_cookie(self._options.cookie_name)
 
     def anonymous_token(self, request: Request) -> str:
-        """Give the token of a browser that is not logged in; a new one if it has none."""
+        """Return the token of a browser that is not logged in; a new one if it has none."""
         token = request.cookies.get(self._anonymous, "")
         if re.fullmatch(r"[0-9a-f]{64}", token):
             return token
@@ -154,7 +154,7 @@ def is_own_request(request: Request, token: str, sent: object) -> bool:
 
 
 def mask_token(token: str) -> str:
-    """Give a token of hexadecimal digits in a form that no two pages share.
+    """Return a token of hexadecimal digits in a form that no two pages share.
 
     Security: pages are compressed, and what compresses well next to a guess tells that the guess
     was right (BREACH). A secret that is another one in each page cannot be guessed in steps.
@@ -165,7 +165,7 @@ def mask_token(token: str) -> str:
 
 
 def _unmask(sent: str) -> str:
-    """Give the token of a masked one; ``""`` for what is none."""
+    """Return the token of a masked one; ``""`` for what is none."""
     if not re.fullmatch(r"(?:[0-9a-f]{4}){1,64}", sent):
         return ""
     both = bytes.fromhex(sent)
@@ -177,7 +177,7 @@ _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\U0010ffff]*\Z")
 
 
 def local_path(text: object, otherwise: str) -> str:
-    """Give a path that a redirect may go to.
+    """Return a path that a redirect may go to.
 
     Security: ``//evil.example``, ``/\\evil.example`` and addresses with a scheme lead elsewhere.
     """

@@ -42,7 +42,7 @@ class ConnectionRules:
     header_seconds: float
 
     def entrance(self, host: str) -> Admission:
-        """Give what counts the connections of an address."""
+        """Return what counts the connections of an address."""
         try:
             is_shared = host in self.trusted or ip_address(host).is_loopback
         except ValueError:  # a Unix socket

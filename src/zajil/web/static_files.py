@@ -28,7 +28,7 @@ class StaticFiles:
         }
 
     def path(self, name: str) -> str:
-        """Give the address of a file: with its hash, so that a new file is a new address."""
+        """Return the address of a file: with its hash, so that a new file is a new address."""
         content, _ = self._files[name]
         return f"/static/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
 

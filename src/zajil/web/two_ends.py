@@ -26,7 +26,7 @@ class SidesPages:
         self._pages = Pages(self.languages, self.static, clock, Site("Zajil lab", COOKIE_NAME))
 
     def visitor(self, request: Request, csrf: str = "") -> Visitor:
-        """Say in which language and light a request wants its page."""
+        """Return the language and theme of a request."""
         cookies = request.cookies
         theme = cookies.get(f"{COOKIE_NAME}_theme", "")
         return Visitor(

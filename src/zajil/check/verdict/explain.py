@@ -1,7 +1,7 @@
-"""What would have changed a verdict. Pure.
+"""Changes that would have led to another verdict. Pure.
 
-A person who asks why a mail is junk wants to know what to do about it: which one reason, had it not
-been there, would have led to something else, and how near the mail is to the next worse thing.
+They answer the questions of a user whose mail is in Junk: which single reason was decisive, and how
+far the score is from the next worse action.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Change:
 def what_would_change(verdict: Verdict, thresholds: Thresholds) -> tuple[Change, ...]:
     """Return each single reason without which the verdict differs.
 
-    If none alone does, the fewest that do together; for a mail that was taken, how much is missing.
+    If there is none, return the smallest group of reasons; for accepted mail, the missing weight.
     """
     changes: list[Change] = []
     for place, reason in enumerate(verdict.reasons):

@@ -1,13 +1,13 @@
-"""Every signal the checks can give: its weight and its sentence. Pure.
+"""All signals of the checks, with weight and sentence. Pure.
 
-One closed list, so one file, long as it is. A sentence is the key of the catalogs in
-``web/locale``; its places in braces are filled with what was found.
+One closed list, therefore one long file. A sentence is the key of the catalogs in ``web/locale``;
+its places in braces are filled with the findings.
 
 Laws:
-- A name, once released, keeps its meaning: verdicts that are stored name it.
-- A positive weight speaks against the mail, a negative one for it. Junk begins at 5: alone that is
-  reached only by what no honest mail does, by a policy, or by what the reader himself has said.
-- A demand settles the verdict alone (decision 0007, law 5).
+- A released name keeps its meaning, because stored verdicts use it.
+- A positive weight counts against the mail, a negative one for it. Junk begins at 5: a single
+  signal reaches it only if legitimate mail never causes it, by a policy, or by user actions.
+- A demand decides the verdict alone (decision 0007, law 5).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from zajil.tracking.check_names import mark
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One thing that may be said of a mail."""
+    """One possible finding about a mail."""
 
     weight: float
     text: str
     demands: Action | None = None
     is_proof: bool = False
-    """A proven lie, or a listed peer: the score may then refuse the mail, not only junk it."""
+    """Proven deception, or a listed client: the score may reject the mail, not only junk it."""
     asks_refusal: bool = False
-    """The policy of the author's domain: with one more bad sign the mail is refused."""
+    """The policy of the author's domain: with one more negative signal the mail is rejected."""
 
 
 SIGNALS: dict[str, Signal] = {

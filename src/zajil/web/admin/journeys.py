@@ -44,7 +44,7 @@ class JourneySearch:
 
 
 def _midnight(day: str, zone: tzinfo) -> int | None:
-    """Give the beginning of a day that a date field sent; ``None`` for no day."""
+    """Return the beginning of a day that a date field sent; ``None`` for no day."""
     try:
         begin = datetime.combine(date.fromisoformat(day), time(), zone)
         return int(begin.timestamp() * 1000)

@@ -263,7 +263,7 @@ def _quote(view: ShownMessage, visitor: Visitor, languages: Mapping[str, Languag
 def _language_of(
     view: ShownMessage, visitor: Visitor, languages: Mapping[str, Language]
 ) -> Language:
-    """Give the language to speak in the answer: that of the message, as far as it shows.
+    """Return the language to speak in the answer: that of the message, as far as it shows.
 
     A line in another script than the text beneath it runs to the other side.
     """

@@ -29,7 +29,7 @@ class Live:
         self._store = store
 
     async def stream(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Give events until the browser goes, for some minutes at most."""
+        """Return events until the browser goes, for some minutes at most."""
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(
             self._events(account.account_id), media_type="text/event-stream", headers=headers

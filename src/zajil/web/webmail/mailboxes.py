@@ -40,7 +40,7 @@ class Boxes:
     all: tuple[Box, ...]
 
     def get(self, mailbox_id: MailboxId) -> Box | None:
-        """Give one of them; another account's is not among them."""
+        """Return one of them; another account's is not among them."""
         return next((box for box in self.all if box.mailbox_id == mailbox_id), None)
 
     @property
@@ -56,12 +56,12 @@ class Boxes:
         return inbox.unseen if inbox else 0
 
     def with_role(self, role: str) -> Box | None:
-        """Give the one that has a role."""
+        """Return the one that has a role."""
         return next((box for box in self.all if box.role == role), None)
 
 
 def load_boxes(conn: Any, account_id: AccountId) -> Boxes:
-    """Give an account's mailboxes with their counts. A query: ``store.read`` runs it."""
+    """Return an account's mailboxes with their counts. A query: ``store.read`` runs it."""
     mailboxes = list_mailboxes(conn, account_id)
     counts = count_messages(conn, [box.mailbox_id for box in mailboxes])
     boxes = [
@@ -83,7 +83,7 @@ def read_number(text: object) -> int | None:
 
 
 def number_in_path(request: Request, name: str) -> int:
-    """Give a number of the address; 404 for what is none."""
+    """Return a number of the address; 404 for what is none."""
     number = read_number(request.path_params[name])
     if number is None:
         raise HTTPException(404)

@@ -96,14 +96,14 @@ class MessagePages:
     async def _suspicions(
         self, box: Box | None, found: Message, account: Account
     ) -> tuple[Sentence, ...]:
-        """Say why a letter lies in Junk; nothing where nothing was held against it."""
+        """Return why a letter lies in Junk; nothing where nothing was held against it."""
         if box is None or box.role != "junk" or found.mail_id is None:
             return ()
         journey = await load_visible(self._store, found.mail_id, account)
         return () if journey is None else why_junk(journey)[:_MOST_SUSPICIONS]
 
     async def show_html(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Give the cleaned HTML of a letter, for the frame in its page."""
+        """Return the cleaned HTML of a letter, for the frame in its page."""
         with_pictures = _wants_pictures(request)
         _, html = await self._load(
             request, account, lambda message: _html_with_pictures(message, with_pictures)
@@ -115,7 +115,7 @@ class MessagePages:
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
     async def download(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Give one file of a letter, to be kept and not to be opened here."""
+        """Return one file of a letter, to be kept and not to be opened here."""
         number = request.path_params["number"]
         _, found = await self._load(request, account, lambda message: _file(message, number))
         if found is None:
@@ -125,7 +125,7 @@ class MessagePages:
     async def download_source(
         self, request: Request, visitor: Visitor, account: Account
     ) -> Response:
-        """Give the whole message as it lies in the mailbox."""
+        """Return the whole message as it lies in the mailbox."""
         found, message = await self._load(request, account, bytes)
         return _as_file(f"{found.uid}.eml", message)
 
@@ -168,7 +168,7 @@ def _wants_pictures(request: Request) -> bool:
 
 
 def _html_with_pictures(message: bytes, load_remote: bool) -> str | None:
-    """Give the safe HTML with the pictures that the message brings, as ``data:`` URLs.
+    """Return the safe HTML with the pictures that the message brings, as ``data:`` URLs.
 
     The frame has no origin, so a picture at an address of ours would be asked for without a log-in.
     """
