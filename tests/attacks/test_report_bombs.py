@@ -115,7 +115,7 @@ def zip_bomb(size: int) -> bytes:
 def test_a_bomb_is_refused_while_it_is_small(data: bytes) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(BadReport, match="grows too large"):
+        with pytest.raises(BadReport, match="too large after decompression"):
             unpack_report(data)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -126,7 +126,7 @@ def test_a_bomb_is_refused_while_it_is_small(data: bytes) -> None:
 def test_sizes_that_a_zip_claims_are_not_believed() -> None:
     data = bytearray(zip_bomb(50 * FREE_SIZE))
     data[22:26] = (100).to_bytes(4, "little")
-    with pytest.raises(BadReport, match="grows too large"):
+    with pytest.raises(BadReport, match="too large after decompression"):
         unpack_report(bytes(data))
 
 
@@ -135,7 +135,7 @@ def test_nested_archives_are_refused(times: int) -> None:
     data = GOOD
     for _ in range(times):
         data = gzip.compress(data)
-    with pytest.raises(BadReport, match="packed twice"):
+    with pytest.raises(BadReport, match="compressed twice"):
         read_packed_report(data)
 
 

@@ -82,7 +82,7 @@ def test_no_command_makes_a_database_that_is_missing(
     status, out, err = run(*command)
     assert (status, out) == (1, "")
     assert f"the database {folder / 'data' / 'store.sqlite'} is missing: " in err
-    assert "zajil store create makes a new store" in err
+    assert "`zajil store create` creates a new store" in err
     assert not (folder / "data" / "store.sqlite").exists()
 
 
@@ -108,7 +108,7 @@ def test_store_create_makes_a_new_store(run: Run, folder: Path) -> None:
     assert stat.S_IMODE((folder / "data" / "store.sqlite").stat().st_mode) == 0o600
     assert json.loads(run("account", "list", "--json")[1]) == {"accounts": []}
     status, _, err = run("store", "create")
-    assert (status, "is there already; nothing was changed" in err) == (1, True)
+    assert (status, "already exists; nothing was changed" in err) == (1, True)
 
 
 def test_store_create_makes_the_data_folder(run: Run, folder: Path) -> None:

@@ -38,7 +38,7 @@ def mistake(text: str, *overrides: str) -> BadConfiguration:
         ),
         (
             '[queue]\nfirst_retry = "5h"',
-            "/etc/z.toml: queue.first_retry: it is longer than queue.max_retry",
+            "/etc/z.toml: queue.first_retry: it must not be longer than queue.max_retry",
         ),
         (
             "[queue]\nlifetime = 5",
@@ -83,7 +83,7 @@ def mistake(text: str, *overrides: str) -> BadConfiguration:
         ),
         (
             '[tls]\ncertificate = "c.pem"',
-            "/etc/z.toml: tls.key: tls.certificate and tls.key are given together or not at all",
+            "/etc/z.toml: tls.key: tls.certificate and tls.key must be set together",
         ),
         (
             '[store]\nurl = { file = "nowhere" }',

@@ -161,7 +161,7 @@ def test_a_reload(authority: TestAuthority, tmp_path: Path) -> None:
 
         install(folder, authority.issue("new.y.test"))
         before = len(server.lines)
-        told = server.reload("problem with the configuration")  # it is for another name
+        told = server.reload("configuration problem")  # it is for another name
         assert "tls.certificate" in server.wait_for(" reloaded ", before)
         assert "the certificate is for new.y.test, not for server.hostname, mail.y.test" in told
         server.await_name("new.y.test")

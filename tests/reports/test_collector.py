@@ -75,7 +75,7 @@ def test_a_report_without_a_proof_says_so(store: Store) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"Subject: hello\r\n\r\nno report\r\n", MAIL[: len(MAIL) // 2], b""],
-    ids=["letter", "cut off", "empty"],
+    ids=["letter", "truncated", "empty"],
 )
 def test_what_is_no_report_is_looked_at_once_and_does_no_harm(store: Store, content: bytes) -> None:
     async def run() -> None:

@@ -286,7 +286,7 @@ def test_a_deadlock_that_does_not_pass_is_unavailable(store: Store) -> None:
         tx.execute(sa.text("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"))
         return [None]
 
-    with pytest.raises(StoreUnavailable, match="does not take it"):
+    with pytest.raises(StoreUnavailable, match="rejected the write"):
         store.write_now(unit, "a")
 
 

@@ -106,7 +106,7 @@ def test_files_that_cannot_be_used_are_named(pair: tuple[Path, Path], tmp_path: 
         with pytest.raises(BadCertificate) as caught:
             server_context(*files)
         assert str(caught.value).startswith(reason)
-    with pytest.raises(BadCertificate, match="holds no PEM certificate"):
+    with pytest.raises(BadCertificate, match="contains no PEM certificate"):
         client_context(junk, verify=True)
 
 

@@ -126,12 +126,16 @@ MODULES = [
 ]
 NO_REASONS = {
     *("dns lists", "spf helo", "not scanned", "no time left", "spf", "overridden by local policy"),
-    *("DNS list works again", "DNS list does not count until it works", "no name"),
-    *("cannot tell a sender; it is tried again", "cannot write a DSN", "internal error"),
-    *("cannot settle a mail; it may be sent twice", "cannot settle a mail as a whole"),
+    *(
+        "DNS list passed its test and is used again",
+        "DNS list failed its test and is not used",
+        "no name",
+    ),
+    *("cannot notify a sender; will retry", "cannot write a DSN", "internal error"),
+    *("cannot settle a mail; it may be sent twice", "cannot store the delivery results of a mail"),
     *(
         "a lease was lost",
-        "the store does not answer",
+        "the store does not respond",
         "invalid reply: more answers than questions",
     ),
     *(", but some lists did not respond", ", according to the record of x"),

@@ -53,7 +53,9 @@ def repeated(name: str, seconds: float, *steps: Callable[[], Awaitable[object]])
                 for step in steps:
                     await step()
             except StoreUnavailable as error:
-                log.warning("a chore waits for the store", chore=name, reason=str(error))
+                log.warning(
+                    "a background task cannot reach the store", chore=name, reason=str(error)
+                )
             await asyncio.sleep(seconds)
 
     return Chore(name, run)
@@ -104,7 +106,7 @@ class ChoreRunner:
                 try:
                     await self._look()
                 except StoreUnavailable as error:
-                    self._log.warning("cannot look at the chores", reason=str(error))
+                    self._log.warning("cannot check the background tasks", reason=str(error))
                 await self._pause()
         finally:
             await self._stop_all()
@@ -130,7 +132,7 @@ class ChoreRunner:
                 if name in kept:
                     work.renewed(began + self._times.lease_seconds)
                 else:
-                    self._log.warning("the lease of a chore was lost", chore=name)
+                    self._log.warning("the lease of a background task was lost", chore=name)
                     await self._stop(name)
         rows = await self._store.read(load_chores)
         now = asyncio.get_running_loop().time()
@@ -156,7 +158,7 @@ class ChoreRunner:
         if not await self._store.write(take_chores, take) or self._stopping:
             return
         if row is not None and row.holder not in (NOBODY, self._holder):
-            self._log.info("took over a chore", chore=chore.name, holder=row.holder)
+            self._log.info("took over a background task", chore=chore.name, holder=row.holder)
         self._working[chore.name] = _Work(chore, began + self._times.lease_seconds)
 
     async def _pause(self) -> None:

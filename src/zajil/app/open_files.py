@@ -31,7 +31,7 @@ def allow_open_files(needed: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < needed:
         structlog.get_logger("zajil").warning(
-            "so many sessions may need more open files than the system allows: raise the hard "
+            "limits.sessions requires more open files than the system allows: raise the hard "
             "limit (LimitNOFILE of a systemd unit, ulimit -Hn), or lower limits.sessions",
             needed=needed,
             allowed=allowed,

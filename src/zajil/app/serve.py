@@ -77,7 +77,7 @@ def serve(
     for finding in must_mend(configuration):
         raise CannotStart(str(finding))
     for finding in should_mend(configuration, file, SystemClock().now_ms()):
-        log.warning("problem with the configuration", reason=str(finding))
+        log.warning("configuration problem", reason=str(finding))
     shared = _prepare(configuration, load)
 
     def on_ready() -> None:
@@ -130,7 +130,7 @@ def _reload(shared: Shared) -> bool:
         return False
     log.info("reloaded", changed=changed)
     for finding in certificate_findings(shared.configuration, SystemClock().now_ms()):
-        log.warning("problem with the configuration", reason=str(finding))
+        log.warning("configuration problem", reason=str(finding))
     waiting = list(differing_options(shared.configuration, new))
     if waiting:
         log.warning("these options take effect at the next start", options=waiting)
@@ -176,11 +176,13 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
 def _tell(prepared: Prepared) -> None:
     log = structlog.get_logger("zajil")
     for path in prepared.closed:
-        log.warning("other users of this machine had access; taken away", path=str(path))
+        log.warning(
+            "other users had access to the data folder; permissions corrected", path=str(path)
+        )
     if prepared.has_new_node_id:
         log.warning(
-            "another server uses the database under the id of this node: was the data folder "
-            "copied? this node has a new id"
+            "another server uses the id of this node, probably because the data folder was copied; "
+            "a new id was created"
         )
     if (upgrade := prepared.upgrade) is not None:
         log.info(

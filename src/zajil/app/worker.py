@@ -155,7 +155,7 @@ class Worker:
                 shared.configuration, shared.load(), shared.server_tls
             )
         except (BadConfiguration, BadCertificate) as error:
-            self.log.error("a worker cannot reload and keeps its configuration", reason=str(error))
+            self.log.error("a worker cannot reload; it keeps its configuration", reason=str(error))
             return
         after = shared.configuration.log
         if after != before:
@@ -174,7 +174,7 @@ class Worker:
         done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {stopped}:
             # A part that ends by itself is a fault of ours: end the process, let it be replaced.
-            self.log.error("a part of the worker ended", reason=repr(task.exception()))
+            self.log.error("a task of the worker ended unexpectedly", reason=repr(task.exception()))
         grace = self.configuration.server.shutdown_grace_ms / 1000
         await asyncio.gather(*(drain(grace) for drain in parts.drains), return_exceptions=True)
         for task in (*tasks, stopped):

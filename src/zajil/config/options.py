@@ -210,7 +210,7 @@ class QueueOptions(Options):
     @model_validator(mode="after")
     def _retries_grow(self) -> Self:
         if self.first_retry_ms > self.max_retry_ms:
-            raise BadOption("queue.first_retry", "it is longer than queue.max_retry")
+            raise BadOption("queue.first_retry", "it must not be longer than queue.max_retry")
         return self
 
 

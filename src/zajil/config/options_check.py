@@ -44,7 +44,7 @@ class GreylistOptions(Options):
     @model_validator(mode="after")
     def _there_is_time(self) -> Self:
         if self.delay_ms >= self.window_ms:
-            raise BadOption("check.greylist.delay", "it is not shorter than check.greylist.window")
+            raise BadOption("check.greylist.delay", "it must be shorter than check.greylist.window")
         return self
 
 

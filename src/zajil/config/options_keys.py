@@ -56,5 +56,5 @@ class KeyOptions(Options):
         if 0 < self.rotate_every_ms <= self.publish_ahead_ms:
             raise BadOption("keys.rotate_every", "it must be longer than keys.publish_ahead")
         if len(set(self.algorithms)) < len(self.algorithms):
-            raise BadOption("keys.algorithms", "it names one of them twice")
+            raise BadOption("keys.algorithms", "it contains duplicates")
         return self

@@ -171,7 +171,7 @@ class TlsOptions(Options):
     def _both_or_none(self) -> Self:
         if (self.certificate is None) != (self.key is None):
             missing = "tls.certificate" if self.certificate is None else "tls.key"
-            raise BadOption(missing, "tls.certificate and tls.key are given together or not at all")
+            raise BadOption(missing, "tls.certificate and tls.key must be set together")
         return self
 
 

@@ -63,7 +63,7 @@ class SubmitOptions(Options):
         if 0 < self.recipients_per_mail < 100:
             raise BadOption(
                 "submit.recipients_per_mail",
-                "it is less than 100, which RFC 5321 section 4.5.3.1.8 demands",
+                "it must be at least 100 (RFC 5321 section 4.5.3.1.8)",
             )
         return self
 
@@ -110,13 +110,13 @@ class LoginOptions(Options):
         if url is not None and not is_safe_url(url):
             raise BadOption(
                 "login.token_introspection_url",
-                "tokens travel to it: it must begin with https:// (http:// for 127.0.0.1, [::1] "
-                "and localhost alone)",
+                "it must begin with https:// (http:// is allowed only for 127.0.0.1, [::1] and "
+                "localhost)",
             )
         if (self.token_client_id is None) != (self.token_client_secret is None):
             raise BadOption(
                 "login.token_client_id",
-                "login.token_client_id and login.token_client_secret are given together",
+                "login.token_client_id and login.token_client_secret must be set together",
             )
         return self
 

@@ -87,7 +87,7 @@ def parse_address(text: str) -> Address:
     """
     local, at, domain = text.rpartition("@")
     if not at or not local:
-        raise BadAddress("an address is local-part@domain")
+        raise BadAddress("an address must have the form local-part@domain")
     # RFC 5321 section 4.5.3.1.1: 64 octets; counted in UTF-8 (RFC 6531 section 3.3).
     # Quotes and backslashes do not count: a quoted one may be twice as long.
     if len(local) > 2 * 64 + 2 or len(domain) > _MAX_DOMAIN:

@@ -32,7 +32,7 @@ def to_ascii(domain: str) -> str:
     name = domain.removesuffix(".")
     # Security: what is longer is no name in any form, and IDNA takes its time with long input.
     if len(name) > 253:
-        raise BadDomain("a domain name has at most 253 characters")
+        raise BadDomain("a domain name must have at most 253 characters")
     if name.isascii():
         name = name.lower()
         if not _ASCII_DOMAIN.match(name):

@@ -27,10 +27,10 @@ def prepare_password(text: str) -> str:
         UnusablePassword: see there; the text says which of them.
     """
     if len(text) > LONGEST_PASSWORD:
-        raise UnusablePassword(f"a password has at most {LONGEST_PASSWORD} characters")
+        raise UnusablePassword(f"a password must have at most {LONGEST_PASSWORD} characters")
     try:
         return str(_PROFILE.enforce(text))
     except UnicodeError:
         raise UnusablePassword(
-            "a password is not empty and has no control or invisible characters"
+            "a password must not be empty or contain control or invisible characters"
         ) from None

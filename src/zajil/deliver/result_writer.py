@@ -83,7 +83,7 @@ class ResultWriter:
             bounce = await self._insist(lambda: self.bouncer.tell(notice, pairs))
             dsn, events = bounce.dsn, bounce.events
         except GivenUp as error:
-            self.log.error("cannot tell a sender; it is tried again", reason=str(error))
+            self.log.error("cannot notify a sender; will retry", reason=str(error))
             return
         except Exception as error:
             self.log.error("cannot write a DSN", exc_info=error)
@@ -123,7 +123,9 @@ class ResultWriter:
                 reason = "cannot settle a mail; it may be sent twice"
                 self.log.error(reason, mail=mail_id, exc_info=error)
                 return
-            self.log.error("cannot settle a mail as a whole", mail=mail_id, exc_info=error)
+            self.log.error(
+                "cannot store the delivery results of a mail", mail=mail_id, exc_info=error
+            )
             await self._write_the_rest(pairs, "internal error", self._untold(error))
             return
         if lost:
@@ -164,7 +166,7 @@ class ResultWriter:
             except StoreError as error:
                 if self.stopping and count >= len(_WAITS_SECONDS):
                     raise GivenUp(str(error)) from error
-                self.log.warning("the store does not answer", reason=str(error))
+                self.log.warning("the store does not respond", reason=str(error))
             await asyncio.sleep(seconds)
         raise AssertionError("unreachable")
 

@@ -212,7 +212,7 @@ class Deliverer:
             else:
                 self._due_ms = await self._store.read(next_due_ms)
         except StoreError as error:
-            self._log.warning("cannot look at the queue", reason=str(error))
+            self._log.warning("cannot read the queue", reason=str(error))
             self._due_ms = self._clock.now_ms() + _STORE_AWAY_MS
 
     async def _claim(self, room: int, crowded: frozenset[str]) -> list[LeasedRecipient]:
@@ -298,7 +298,9 @@ class Deliverer:
         except StoreError as error:
             rest = deferred("4.3.0", f"the store is not available: {error}")
         except Exception as error:  # the top of a delivery attempt
-            self._log.exception("fault in a delivery attempt", mail=attempt.outgoing.mail.mail_id)
+            self._log.exception(
+                "internal error in a delivery attempt", mail=attempt.outgoing.mail.mail_id
+            )
             trace = "".join(traceback.format_exception(error))
             summary = f"{type(error).__name__} during a delivery attempt"
             attempt.events.append(FaultHappened(self._clock.now_ms(), summary, trace))

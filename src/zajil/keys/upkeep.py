@@ -84,7 +84,7 @@ class KeyUpkeep:
         try:
             return await self.look()
         except StoreUnavailable as error:
-            self._log.warning("cannot look after the signing keys", reason=str(error))
+            self._log.warning("cannot update the signing keys", reason=str(error))
             return 60_000
 
     async def look(self) -> int:
@@ -138,8 +138,8 @@ class KeyUpkeep:
             await self._store.write(forget_dkim_keys, KeysOf(domain, due.forget, now_ms))
         if due.discard:
             self._log.warning(
-                "signing keys dated in the future were removed: the clock was ahead when they "
-                "were made; remove their DNS records",
+                "signing keys with a creation time in the future were removed; "
+                "remove their DNS records",
                 domain=domain,
                 selectors=due.discard,
             )
@@ -177,7 +177,7 @@ class KeyUpkeep:
             return
         self._told_ms[name] = now_ms
         self._log.warning(
-            "a signing key waits for its DNS record",
+            "the DNS record of a signing key is missing",
             seen=seen,
             record=_record_line(row),
         )
@@ -187,7 +187,7 @@ class KeyUpkeep:
         for row in rows:
             if state is KeyState.REVOKED:
                 self._log.warning(
-                    "a signing key was revoked: replace its DNS record, or remove it",
+                    "a signing key was revoked: replace or remove its DNS record",
                     record=_record_line(replace(row, state=state)),
                 )
         events = key_events(rows, state, now_ms)

@@ -72,7 +72,7 @@ class SessionLogin:
     async def respond(self, data: bytes | None) -> Outcome:
         """Take the client's answer to a challenge; ``None``: the client cancels."""
         if self._exchange is None:
-            raise RuntimeError("no exchange under way")
+            raise RuntimeError("no exchange in progress")
         return self._take(await self._exchange.respond(data))
 
     async def check_password(self, login: str, password: str) -> Account | Failure:

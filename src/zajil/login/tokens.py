@@ -93,10 +93,10 @@ class Introspection:
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > _MAX_ANSWER:
-                        raise JudgeUnavailable("the token server talks too much")
+                        raise JudgeUnavailable("the response of the token server is too large")
         except httpx.HTTPError as error:
             # Its text may hold the address, never the token: that is in the body.
-            raise JudgeUnavailable(f"cannot ask the token server: {error!r}") from error
+            raise JudgeUnavailable(f"cannot query the token server: {error!r}") from error
         return bytes(body)
 
     def _is_for_us(self, answer: dict[str, Any]) -> bool:
@@ -116,9 +116,9 @@ def _read_answer(body: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        raise JudgeUnavailable("the token server's answer is not JSON") from None
+        raise JudgeUnavailable("the response of the token server is not JSON") from None
     if not isinstance(answer, dict):
-        raise JudgeUnavailable("the token server's answer is no JSON object")
+        raise JudgeUnavailable("the response of the token server is not a JSON object")
     return answer
 
 

@@ -297,7 +297,7 @@ class LineConnection(LineTransport):
 
     def _fault(self, error: Exception) -> None:
         """End the connection for a fault of ours with a temporary error."""
-        logger.error("fault in a session", peer=self._host, exc_info=error)
+        logger.error("internal error in a session", peer=self._host, exc_info=error)
         if self.engine is not None:
             self.engine.end(End.FAULT, f"fault {type(error).__name__}: {error}")
 
@@ -311,7 +311,7 @@ class LineConnection(LineTransport):
             try:
                 session.closed(reason or self._reason or "peer closed")
             except Exception as error:
-                logger.error("fault at the end of a session", exc_info=error)
+                logger.error("internal error at the end of a session", exc_info=error)
 
     # ---- the greeting, and TLS ---------------------------------------------------------------
 

@@ -132,7 +132,7 @@ class LineService:
     def _revived(self, task: asyncio.Task[None]) -> None:
         self._revival = None
         if not task.cancelled() and task.exception() is not None:
-            logger.error("a listener cannot accept again yet", reason=str(task.exception()))
+            logger.error("a listener still cannot accept connections", reason=str(task.exception()))
 
     # ---- connections that we accept ourselves ----------------------------------------------------
     # They must be counted from accept() on, before their handshake; a server of the loop tells us

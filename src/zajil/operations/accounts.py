@@ -116,7 +116,7 @@ def find_account(conn: Snapshot, login_or_address: str) -> AccountRow:
     """
     row = find_by_login(conn, login_or_address)
     if row is None:
-        raise NoSuchAccount(f"there is no account {login_or_address}; see `zajil account list`")
+        raise NoSuchAccount(f"account {login_or_address} does not exist; see `zajil account list`")
     return row
 
 

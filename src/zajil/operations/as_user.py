@@ -37,7 +37,7 @@ def first_unreadable(paths: Iterable[Path], user: pwd.struct_passwd) -> dict[Pat
         text = answer.read()
     os.waitpid(pid, 0)
     if not text:
-        raise OSError(f"cannot become the user {user.pw_name}")
+        raise OSError(f"cannot switch to the user {user.pw_name}")
     return {Path(path): Path(part) for path, part in json.loads(text).items()}
 
 

@@ -92,14 +92,14 @@ def should_mend(configuration: Configuration, file: Path, now_ms: int) -> Iterat
     if not is_public_name(server.hostname):
         yield Finding(
             "server.hostname",
-            f"{server.hostname} is not a name that other servers can look up: give the full name "
-            "of this machine, like mail.example.org",
+            f"{server.hostname} cannot be resolved by other servers: use a fully qualified "
+            "host name, such as mail.example.org",
         )
     if os.geteuid() == 0 and server.user is None:
         yield Finding(
             "server.user",
-            "it is not set: started as root, the server stays root; name an ordinary user, and "
-            "give it the data folder",
+            "not set: if started as root, the server keeps running as root; specify an "
+            "unprivileged user that owns the data folder",
             is_warning=True,
         )
     for name in configuration.check.weights:
@@ -107,7 +107,7 @@ def should_mend(configuration: Configuration, file: Path, now_ms: int) -> Iterat
             nearest = get_close_matches(name, SIGNALS, 1)
             yield Finding(
                 "check.weights",
-                f"there is no signal {name} (zajil check signals lists all)",
+                f"unknown signal {name}; see `zajil check signals`",
                 nearest=nearest[0] if nearest else None,
             )
     yield from certificate_findings(configuration, now_ms)
@@ -176,7 +176,7 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
             finally:
                 dialect.close()
     except WrongUser as error:
-        yield Finding("server.user", f"the store was not looked at: {error}", is_warning=True)
+        yield Finding("server.user", f"the store was not checked: {error}", is_warning=True)
     except StoreUnavailable as error:
         yield Finding(option, str(error))
 

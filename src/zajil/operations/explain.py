@@ -55,7 +55,7 @@ def explain_mail(conn: Any, mail_id: MailId, thresholds: Thresholds) -> tuple[Ex
     journey = get_journey(conn, mail_id)
     found = [one.event for one in journey.events if isinstance(one.event, VerdictReached)]
     if not found:
-        raise NotJudged(f"{mail_id} has no verdict: nobody judged it, or its journey is too old")
+        raise NotJudged(f"{mail_id} has no verdict: it was not checked, or its journey has expired")
     own = {parse_address(event.recipient).key for event in found if event.recipient is not None}
     is_nobodys = own >= {parse_address(one.address).key for one in journey.recipients}
     found.sort(key=lambda event: (event.recipient is None) == is_nobodys)

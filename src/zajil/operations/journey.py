@@ -45,7 +45,7 @@ def get_journey(conn: Snapshot, mail_id: MailId) -> Journey:
     """
     journey = load_journey(conn, mail_id)
     if journey is None:
-        raise NoSuchMail(f"no mail here has the id {mail_id}")
+        raise NoSuchMail(f"mail {mail_id} does not exist on this server")
     return journey
 
 

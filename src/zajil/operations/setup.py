@@ -132,7 +132,7 @@ def _configuration_text(plan: SetupPlan, domain: str, hostname: str) -> str:
 def _refuse_overwriting(folder: Path) -> None:
     for name in (CONFIGURATION_NAME, _CERTIFICATE, _KEY, _DATA):
         if (folder / name).exists():
-            raise AlreadySetUp(f"{folder / name} is there already; nothing was changed")
+            raise AlreadySetUp(f"{folder / name} already exists; nothing was changed")
 
 
 def _write_files(folder: Path, hostname: str, now_ms: int, made: list[Path]) -> None:

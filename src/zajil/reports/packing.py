@@ -58,7 +58,7 @@ def unpack_report(data: bytes) -> bytes:
     else:
         return data
     if is_packed(found):
-        raise BadReport("it is packed twice")
+        raise BadReport("it is compressed twice")
     return found
 
 
@@ -80,19 +80,19 @@ def _inflate(data: bytes, start: int, window_bits: int) -> bytes:
             rest = stream.unconsumed_tail
             size += len(piece)
             if size > most:
-                raise BadReport("it grows too large when it is unpacked")
+                raise BadReport("it is too large after decompression")
             if not piece and not rest and not stream.eof:
-                raise BadReport("it is cut off")
+                raise BadReport("it is truncated")
             out.append(piece)
     except zlib.error:
-        raise BadReport("it cannot be unpacked") from None
+        raise BadReport("it cannot be decompressed") from None
     return b"".join(out)
 
 
 def _unzip(data: bytes) -> bytes:
     """Return the first file of an archive, by its local header: nothing after it is looked at."""
     if len(data) < _LOCAL.size:
-        raise BadReport("it is cut off")
+        raise BadReport("it is truncated")
     _, _, flags, method, _, _, check, packed, _, name, extra = _LOCAL.unpack_from(data)
     start = _LOCAL.size + name + extra
     if flags & _ENCRYPTED:
@@ -102,9 +102,9 @@ def _unzip(data: bytes) -> bytes:
     elif method == _STORED and not flags & _SIZES_FOLLOW:
         found = data[start : start + packed]
         if len(found) < packed:
-            raise BadReport("it is cut off")
+            raise BadReport("it is truncated")
     else:
-        raise BadReport("it is packed in a way that nobody needs for a report")
+        raise BadReport("its compression method is not supported")
     if not flags & _SIZES_FOLLOW and zlib.crc32(found) != check:
         raise BadReport("it is damaged")
     return found

@@ -88,7 +88,7 @@ def compose_message(form: ComposeForm, *, now_ms: int, unique: str) -> Composed:
     )
     everybody = [address for _, address in (*to, *cc, *bcc)]
     if not everybody:
-        raise BadForm("to", form.to, "nobody is named")
+        raise BadForm("to", form.to, "no recipient")
     # Bcc counts for the envelope alone: the message must not betray that there was one.
     utf8 = not all(address.is_ascii for _, address in (*to, *cc, ("", form.sender)))
     message_id = f"<{unique}@{form.sender.domain}>"

@@ -73,7 +73,7 @@ def read_certificate(path: Path) -> CertificateFacts:
     except OSError as error:
         raise BadCertificate(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
-        raise BadCertificate(f"{path} holds no PEM certificate") from None
+        raise BadCertificate(f"{path} contains no PEM certificate") from None
     # Clients ignore a root that the server sends: they have their own.
     chain = [certificate, *(one for one in others if one.issuer != one.subject)]
     return CertificateFacts(

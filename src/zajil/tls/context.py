@@ -70,7 +70,7 @@ def client_context(ca_file: Path | None, verify: bool) -> ssl.SSLContext:
     try:
         context.load_verify_locations(ca_file)
     except ssl.SSLError:
-        raise BadCertificate(f"{ca_file} holds no PEM certificate") from None
+        raise BadCertificate(f"{ca_file} contains no PEM certificate") from None
     return context
 
 
@@ -88,6 +88,6 @@ def read_file(path: Path) -> bytes:
 
 def _no_password(key: Path) -> Callable[[], str]:
     def refuse() -> str:
-        raise BadCertificate(f"{key} is encrypted; give a key without a password")
+        raise BadCertificate(f"{key} is encrypted; use a key without a password")
 
     return refuse

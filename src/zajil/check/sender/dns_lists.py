@@ -113,10 +113,12 @@ class DnsLists:
         self._tested.add(zone)
         if reason is None:
             if self.broken.pop(zone, None) is not None:
-                structlog.get_logger("zajil").warning("DNS list works again", zone=zone)
+                structlog.get_logger("zajil").warning(
+                    "DNS list passed its test and is used again", zone=zone
+                )
         elif zone not in self.broken:
             structlog.get_logger("zajil").warning(
-                "DNS list does not count until it works", zone=zone, reason=reason
+                "DNS list failed its test and is not used", zone=zone, reason=reason
             )
             self.broken[zone] = reason
         else:

@@ -67,7 +67,7 @@ def read_failure_report(body: bytes, header: bytes) -> FailureReport:
     """
     fields = read_fields(body[: 4 * MAX_HEADER])
     if _word(fields, b"feedback-type").lower() != "auth-failure":
-        raise BadReport("it is no report of a failed authentication")
+        raise BadReport("it is not an authentication failure report")
     section = re.split(rb"\r?\n\r?\n", header[:MAX_HEADER], maxsplit=1)[0]
     return FailureReport(
         reported_domain=_reported_domain(fields),
@@ -97,7 +97,7 @@ def _reported_domain(fields: list[Field]) -> str:
             return to_ascii(_word(fields, name))
         except BadDomain:
             continue
-    raise BadReport("it does not say which domain it is about")
+    raise BadReport("it does not name the reported domain")
 
 
 def _text(fields: list[Field], name: bytes) -> str:

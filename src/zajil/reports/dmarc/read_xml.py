@@ -121,7 +121,7 @@ class _Reader:
             if isinstance(error, BadReport):
                 raise
             # An encoding that Python has not, or that is none for text.
-            raise BadReport("its encoding cannot be read") from None
+            raise BadReport("its encoding is not supported") from None
         finally:
             # The handlers are methods of ours: the cycle is cut so that memory goes at once.
             self._parser.StartElementHandler = None
@@ -136,7 +136,7 @@ class _Reader:
     # ---- what expat calls -----------------------------------------------------------------------
 
     def _refuse_declaration(self, *_: object) -> NoReturn:
-        raise BadReport("it has a document type declaration, which no report needs")
+        raise BadReport("it has a document type declaration, which is not allowed")
 
     def _start(self, name: str, _attributes: object) -> None:
         self._elements += 1
@@ -295,7 +295,7 @@ def _number(node: _Node, name: str, most: int) -> int:
     # Some write 1.7e9 with a fraction of seconds.
     match = _NUMBER.match(text.partition(".")[0])
     if match is None or int(match[0]) > most:
-        raise BadReport(f"{name} is no number that can be")
+        raise BadReport(f"{name} is not a valid number")
     return int(match[0])
 
 
@@ -308,7 +308,7 @@ def _address(text: str) -> str:
     try:
         return str(ip_address(text.strip("[]")))
     except ValueError:
-        raise BadReport("source_ip is no address") from None
+        raise BadReport("source_ip is not an IP address") from None
 
 
 def _optional_domain(node: _Node, name: str) -> str | None:

@@ -7,7 +7,8 @@ import errno
 from zajil.core.errors import Unavailable
 
 MISSING_ADVICE = (
-    "restore it from a backup, or correct the configuration; zajil store create makes a new store"
+    "restore it from a backup, or correct the configuration; "
+    "`zajil store create` creates a new store"
 )
 """What to do when there is no store; a sentence about what is missing goes before it."""
 
@@ -25,7 +26,7 @@ class NoStore(StoreUnavailable):
 
 
 class StoreExists(StoreUnavailable):
-    """A store is there already; nothing was changed."""
+    """A store already exists; nothing was changed."""
 
 
 class StoreInUse(StoreUnavailable):

@@ -38,7 +38,7 @@ def claim_folder(data_dir: Path) -> None:
                 raise StoreUnavailable(f"the data folder {data_dir} is not a folder")
             raise NoStore(
                 f"the data folder {data_dir} is missing: restore it from a backup, or correct "
-                "server.data_dir; zajil store create makes a new store"
+                "server.data_dir; `zajil store create` creates a new store"
             )
         require_owner(data_dir)
         if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
@@ -62,7 +62,7 @@ def make_folder(data_dir: Path) -> None:
             data_dir.chmod(0o700)  # whatever the umask was
     except OSError as error:
         raise StoreUnavailable(
-            f"cannot make the data folder {data_dir}: {error.strerror or error}"
+            f"cannot create the data folder {data_dir}: {error.strerror or error}"
         ) from error
     claim_folder(data_dir)
 

@@ -215,7 +215,7 @@ class Notifications(Hints):
         (shared,) = listener.execute(_SHARE, {"schema": schema}).fetchone() or (False,)
         if not shared:
             listener.close()
-            raise StoreUnavailable("the tables of the store are being upgraded")
+            raise StoreUnavailable("the store is being upgraded")
         if self._node is not None:
             listener.execute(_SHARE_NODE, {"node": self._node})
         listener.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))

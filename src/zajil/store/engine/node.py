@@ -49,7 +49,7 @@ def load_node_id(data_dir: Path, random: Random) -> NodeId:
     except OSError as error:
         raise StoreUnavailable(f"cannot use {path}: {error.strerror}") from error
     if found is None:
-        raise StoreUnavailable(f"{path} holds no node id: remove it, and a new one is made")
+        raise StoreUnavailable(f"{path} contains no node id: remove the file to create a new id")
     return found
 
 

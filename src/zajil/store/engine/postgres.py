@@ -56,7 +56,8 @@ class Postgres(Dialect):
                 conn.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
             elif sa.inspect(conn).has_table("alembic_version", schema):
                 raise StoreExists(
-                    f"the schema {schema} of the database holds tables already; nothing was changed"
+                    f"the schema {schema} of the database already contains tables; "
+                    "nothing was changed"
                 )
             yield conn
 
@@ -142,7 +143,7 @@ def _lock_migration(conn: Connection) -> str:
 
 def _require_commits(conn: Connection) -> None:
     if conn.scalar(sa.text("SHOW synchronous_commit")) == "off":
-        raise StoreUnavailable("PostgreSQL runs with synchronous_commit = off: mail is lost")
+        raise StoreUnavailable("PostgreSQL runs with synchronous_commit = off, which can lose mail")
 
 
 def first_of_search_path(conn: Connection) -> str:

@@ -62,7 +62,7 @@ class SpillFile:
         while wanted:
             part = os.pread(self.descriptor, wanted, offset)
             if not part:
-                raise StoreUnavailable("the file of a message that comes in was cut")
+                raise StoreUnavailable("the file of an incoming message was truncated")
             parts.append(part)
             offset += len(part)
             wanted -= len(part)
@@ -209,7 +209,7 @@ class Spill:
                 file = self._new_file()
             file.append(parts)
         except OSError as error:
-            raise disk_error(error, "cannot write a message that comes in") from error
+            raise disk_error(error, "cannot write an incoming message") from error
         return file
 
     def _forget(self) -> None:

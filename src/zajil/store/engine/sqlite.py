@@ -122,7 +122,7 @@ class Sqlite(Dialect):
             try:
                 os.close(new_private_file(self.path))
             except FileExistsError:
-                raise StoreExists(f"{self.path} is there already; nothing was changed") from None
+                raise StoreExists(f"{self.path} already exists; nothing was changed") from None
             try:
                 fresh = self._connect()
                 try:

@@ -292,7 +292,7 @@ class Writer:
         try:
             return self._commit(jobs)
         except _Again as again:
-            raise StoreUnavailable(f"the database does not take it: {again}") from again
+            raise StoreUnavailable(f"the database rejected the write: {again}") from again
 
     def _commit(self, jobs: Sequence[_Job]) -> tuple[_Results, Batch]:
         batch = Batch(self._require_space, self._mailbox_messages)

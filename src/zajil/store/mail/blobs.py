@@ -254,7 +254,7 @@ class BlobReader:
             offset += len(part)
             wanted -= len(part)
         if wanted:
-            raise StoreUnavailable("the file of a message is shorter than it was written")
+            raise StoreUnavailable("the file of a message is truncated")
         return b"".join(parts)
 
     def close(self) -> None:

@@ -93,7 +93,7 @@ def _rename(tx: Connection, item: NewNames) -> AccountRow:
     if item.login != row.login:
         taken = sa.select(account.c.id).where(account.c.login == item.login)
         if tx.execute(taken).first():
-            raise AlreadyExists(f"the login {item.login} is taken already")
+            raise AlreadyExists(f"the login {item.login} already exists")
         _rename_scram(tx, row.login, item.login)
     if new.key != old.key:
         tx.execute(sa.delete(address).where(address.c.key == old.key))
@@ -145,12 +145,13 @@ def _refuse_last(tx: Connection, row: AccountRow) -> None:
     )
     if tx.execute(others.limit(1)).first() is None:
         raise LastAdmin(
-            f"{row.login} is the only active administrator; make another account one first"
+            f"{row.login} is the only active administrator; "
+            "make another account an administrator first"
         )
 
 
 def _demand(tx: Connection, account_id: AccountId) -> AccountRow:
     row = get_account(tx, account_id)
     if row is None:
-        raise NoSuchAccount(f"there is no account {account_id}")
+        raise NoSuchAccount(f"account does not exist: {account_id}")
     return row

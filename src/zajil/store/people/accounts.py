@@ -163,7 +163,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
     for account_id in account_ids:
         row = get_account(tx, account_id)
         if row is None:
-            raise NoSuchAccount(f"there is no account {account_id}")
+            raise NoSuchAccount(f"account does not exist: {account_id}")
         tx.execute(sa.delete(address).where(address.c.account_id == account_id))
         drop_target(tx, row.address)
         drop_forwarding_to(tx, row.address)
@@ -236,7 +236,7 @@ def list_display_names(conn: Connection, limit: int) -> list[str]:
 
 
 def _insert_account(tx: Connection, item: NewAccount) -> AccountId:
-    taken = AlreadyExists(f"the login {item.login} is taken already")
+    taken = AlreadyExists(f"the login {item.login} already exists")
     if tx.execute(sa.select(account.c.id).where(account.c.login == item.login)).first():
         raise taken
     row = {
@@ -286,7 +286,7 @@ def _delete_mailboxes(tx: Connection, account_id: AccountId) -> None:
 def _change(tx: Connection, account_id: AccountId, **values: object) -> None:
     changed = tx.execute(sa.update(account).where(account.c.id == account_id).values(**values))
     if not changed.rowcount:
-        raise NoSuchAccount(f"there is no account {account_id}")
+        raise NoSuchAccount(f"account does not exist: {account_id}")
     touch(tx, DIRECTORY)
 
 

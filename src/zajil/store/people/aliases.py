@@ -75,7 +75,7 @@ def set_targets(tx: Connection, items: Sequence[AliasRow]) -> list[AliasRow]:
         _check_names(item)
         row = find_alias(tx, item.address, for_update=True)
         if row is None:
-            raise NoSuchAlias(f"there is no alias {item.address.unicode}")
+            raise NoSuchAlias(f"alias does not exist: {item.address.unicode}")
         _write_targets(tx, row.address, item.targets)
         refuse_loop(tx, row.address)
         before.append(row)
@@ -106,17 +106,17 @@ def change_targets(tx: Connection, items: Sequence[AliasChange]) -> list[AliasRo
     for item in items:
         row = find_alias(tx, item.address, for_update=True)
         if row is None:
-            raise NoSuchAlias(f"there is no alias {item.address.unicode}")
+            raise NoSuchAlias(f"alias does not exist: {item.address.unicode}")
         targets = {one.key: one for one in row.targets}
         for gone in item.removed:
             if targets.pop(gone.key, None) is None:
-                raise NoSuchAlias(f"{row.address.unicode} does not lead to {gone.unicode}")
+                raise NoSuchAlias(f"{row.address.unicode} has no target {gone.unicode}")
         for new in item.added:
             targets.setdefault(new.key, new)
         if not targets:
             raise LastTarget(
-                f"the alias {row.address.unicode} would lead nowhere; "
-                "`zajil alias remove` removes the whole alias"
+                f"the alias {row.address.unicode} would have no targets; "
+                "use `zajil alias remove` to remove the alias"
             )
         changed.append(AliasRow(row.address, tuple(targets.values())))
     set_targets(tx, changed)
@@ -137,7 +137,7 @@ def delete_alias(tx: Connection, addresses: Sequence[Address]) -> list[None]:
             sa.delete(address).where(address.c.key == item.key, address.c.targets.is_not(None))
         )
         if not gone.rowcount:
-            raise NoSuchAlias(f"there is no alias {item.unicode}")
+            raise NoSuchAlias(f"alias does not exist: {item.unicode}")
         drop_delegations_for(tx, item)
         refuse_loop(tx, catch_all_of(item.domain))  # which gets its mail from now on
     touch(tx, DIRECTORY)
@@ -186,8 +186,8 @@ def drop_target(tx: Connection, target: Address) -> None:
         rest = tuple(item for item in alias.targets if item.key != target.key)
         if not rest:
             raise LastTarget(
-                f"the alias {alias.address.unicode} goes to {target.unicode} alone; "
-                "remove it or point it elsewhere first"
+                f"the alias {alias.address.unicode} has {target.unicode} as its only target; "
+                "remove or change the alias first"
             )
         _write_targets(tx, alias.address, rest)
 
@@ -236,7 +236,7 @@ def claim_address(
     if claimed.is_catch_all and targets is None:
         raise BadAlias(f"{claimed.unicode} is a catch-all, which is an alias, not an account")
     require_domain(tx, claimed.domain)
-    taken = AlreadyExists(f"the address {claimed.unicode} is taken already")
+    taken = AlreadyExists(f"the address {claimed.unicode} already exists")
     if tx.execute(sa.select(address.c.key).where(address.c.key == claimed.key)).first():
         raise taken
     row = {
@@ -255,8 +255,8 @@ def claim_address(
 def _check_names(row: AliasRow) -> None:
     if CATCH_ALL in row.address.local_part and not row.address.is_catch_all:
         raise BadAlias(
-            f"{row.address.unicode}: * stands alone, as in *@{to_unicode(row.address.domain)}, "
-            "for every address that nobody has"
+            f"{row.address.unicode}: * must be the whole local part, as in the catch-all "
+            f"*@{to_unicode(row.address.domain)}"
         )
     for target in row.targets:
         if CATCH_ALL in target.local_part:

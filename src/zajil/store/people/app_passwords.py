@@ -115,16 +115,18 @@ def add_app_password(tx: Connection, items: Sequence[NewAppPassword]) -> list[Ap
     ids: list[AppPasswordId] = []
     for item in items:
         if not tx.scalar(sa.select(account.c.id).where(account.c.id == item.account_id)):
-            raise LookupError(f"there is no account {item.account_id}")
+            raise LookupError(f"account does not exist: {item.account_id}")
         names = set(
             tx.scalars(
                 sa.select(app_password.c.name).where(app_password.c.account_id == item.account_id)
             )
         )
         if item.name in names:
-            raise AlreadyExists(f"there is an app password {item.name} already")
+            raise AlreadyExists(f"app password {item.name} already exists")
         if len(names) >= MOST_OF_ONE_ACCOUNT:
-            raise TooManyAppPasswords(f"an account has at most {MOST_OF_ONE_ACCOUNT} app passwords")
+            raise TooManyAppPasswords(
+                f"an account can have at most {MOST_OF_ONE_ACCOUNT} app passwords"
+            )
         ids.append(_insert(tx, item))
     return ids
 
@@ -145,7 +147,7 @@ def remove_app_password(tx: Connection, items: Sequence[AppPasswordOf]) -> list[
             )
         )
         if not gone.rowcount:
-            raise NoSuchAppPassword("there is no such app password")
+            raise NoSuchAppPassword("the app password does not exist")
         tx.execute(sa.delete(scram_key).where(scram_key.c.app_password_id == item.app_password_id))
     touch(tx, DIRECTORY)
     return [None] * len(items)

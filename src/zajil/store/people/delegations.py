@@ -50,7 +50,7 @@ def create_delegation(tx: Connection, items: Sequence[DelegationRow]) -> list[No
         if item.address.is_catch_all:
             raise NoSuchAddress(f"{item.address.unicode} is a catch-all, not one address")
         if tx.execute(sa.select(address.c.key).where(address.c.key == key)).first() is None:
-            raise NoSuchAddress(f"nobody here has the address {item.address.unicode}")
+            raise NoSuchAddress(f"the address {item.address.unicode} does not exist")
         taken = AlreadyExists(f"{item.address.unicode} is delegated to that account already")
         if tx.execute(_one(item)).first():
             raise taken

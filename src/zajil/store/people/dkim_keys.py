@@ -126,7 +126,7 @@ def _add(tx: Connection, item: NewDkimKeys) -> bool:
     selectors = {row.selector for row in there}
     for key in item.keys:
         if key.selector in selectors:
-            raise AlreadyExists(f"{item.domain} has a key {key.selector} already")
+            raise AlreadyExists(f"{item.domain} already has a key {key.selector}")
     active = item.state is KeyState.ACTIVE
     if active:
         _retire(tx, item.domain, [key.algorithm for key in item.keys], item.created_ms)

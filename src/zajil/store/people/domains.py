@@ -57,12 +57,12 @@ def create_domain(tx: Connection, items: Sequence[DomainRow]) -> list[None]:
     """
     for item in items:
         if is_domain(tx, item.ascii_name):
-            raise AlreadyExists(f"the domain {item.ascii_name} is there already")
+            raise AlreadyExists(f"the domain {item.ascii_name} already exists")
     rows = [{"ascii_name": item.ascii_name, "created_ms": item.created_ms} for item in items]
     try:
         tx.execute(sa.insert(domain), rows)
     except sa.exc.IntegrityError:  # another node was quicker
-        raise AlreadyExists("the domain is there already") from None
+        raise AlreadyExists("the domain already exists") from None
     touch(tx, DIRECTORY)
     return [None] * len(items)
 

@@ -257,7 +257,7 @@ def load_report(conn: Connection, number: int) -> LoadedReport:
         sa.select(*_LISTED, report_table.c.content).where(report_table.c.id == number)
     ).one_or_none()
     if row is None:
-        raise NoSuchReport(f"there is no report {number}")
+        raise NoSuchReport(f"report {number} does not exist")
     values = dict(row._mapping)
     content = values.pop("content")
     rows = conn.execute(
