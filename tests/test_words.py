@@ -9,7 +9,7 @@ import pytest
 from babel.messages.pofile import read_po
 from pydantic import BaseModel
 
-import zajil.accept.replies as replies_module
+import zajil.receive.replies as replies_module
 from zajil.check.verdict.signals import SIGNALS
 from zajil.config.options import Configuration
 from zajil.smtp.reply import Reply

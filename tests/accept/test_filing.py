@@ -9,11 +9,13 @@ from zajil.store.mail.intake import Place
 
 def test_good_mail_is_filed_into_inbox() -> None:
     assert choose_mailbox(AMAL, why_junk=None) == Filing(
-        (Place(AMAL.inbox, "INBOX"),), "Nothing speaks against it."
+        (Place(AMAL.inbox, "INBOX"),), "The message passed the checks."
     )
 
 
 def test_junk_is_filed_into_junk_with_its_reason() -> None:
-    filing = choose_mailbox(AMAL, why_junk="It names its author more than once.")
-    assert filing == Filing((Place(AMAL.junk, "Junk"),), "It names its author more than once.")
+    filing = choose_mailbox(AMAL, why_junk="The message has more than one From field.")
+    assert filing == Filing(
+        (Place(AMAL.junk, "Junk"),), "The message has more than one From field."
+    )
     assert choose_mailbox(AMAL, why_junk="").reason

@@ -71,8 +71,8 @@ async def file_by_verdict(request: FilingRequest) -> Filing:
 def choose_mailbox(entry: AccountEntry, *, why_junk: str | None) -> Filing:
     """Return INBOX, or Junk with the reason; ``None``: it is not junk."""
     if why_junk is not None:
-        return Filing((Place(entry.junk, JUNK),), why_junk or "The checks found it unwanted.")
-    return Filing((Place(entry.inbox, INBOX),), "Nothing speaks against it.")
+        return Filing((Place(entry.junk, JUNK),), why_junk or "The message was classified as junk.")
+    return Filing((Place(entry.inbox, INBOX),), "The message passed the checks.")
 
 
 @dataclass(slots=True)

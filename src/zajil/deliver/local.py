@@ -46,7 +46,7 @@ def _file(
     claimed: LeasedRecipient, owner: AccountEntry | None, now_ms: int, *, has_copy: bool
 ) -> RecipientResult:
     if owner is None:
-        return failed("5.1.1", "the account does not exist any more")
+        return failed("5.1.1", "the account no longer exists")
     if claimed.mailbox is None:
         # Filing rejected it when it came, while other recipients took it.
         return failed("5.7.1", claimed.reason or "the recipient rejects it")
