@@ -116,7 +116,7 @@ def test_two_labs_do_not_share_a_folder(lab: LabProcess) -> None:
 def test_send_shows_journeys(tmp_path: Path) -> None:
     done = zajil_lab("--dir", str(tmp_path), "--send")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("lies in the mailbox") == 2
+    assert done.stdout.count("was delivered to the mailbox") == 2
     for domain in ("north.test", "south.test", "زاجل.test"):
         assert domain in done.stdout
 
@@ -126,7 +126,7 @@ def test_the_same_on_postgresql() -> None:
     # closes the folder above tmp_path to others again.
     done = zajil_lab("--send", "--database", "embedded")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("lies in the mailbox") == 2
+    assert done.stdout.count("was delivered to the mailbox") == 2
 
 
 def zajil_lab(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -50,7 +50,7 @@ class LabRequest:
 
 
 def run_lab(request: LabRequest) -> int:
-    """Run a lab until SIGINT or SIGTERM, or until its letters have arrived.
+    """Run a lab until SIGINT or SIGTERM, or until its messages were delivered.
 
     Returns:
         The exit status: 0 done, 1 it could not be done, 2 an option is wrong.
@@ -143,7 +143,7 @@ async def _send(lab: Lab, journeys: LabJourneys, *, to_stderr: bool) -> int:
     try:
         arrived = await asyncio.to_thread(send_messages, lab.domains, journeys, tls, console)
     except (OSError, smtplib.SMTPException, imaplib.IMAP4.error) as error:
-        return _fail(f"a letter could not be sent or read: {error}", 1)
+        return _fail(f"a message could not be sent or read: {error}", 1)
     return 0 if arrived else 1
 
 

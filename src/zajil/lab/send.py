@@ -27,7 +27,7 @@ _LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class SampleMessage:
-    """One letter on its way."""
+    """One message that was sent."""
 
     to: Address
     reader: RunningDomain
@@ -47,15 +47,17 @@ def send_messages(
         console: where the journeys are printed.
 
     Returns:
-        Whether every letter lies in its mailbox.
+        Whether every message was delivered to its mailbox.
     """
     letters = [_send(domains[0], reader, tls) for reader in domains[1:]]
     arrived = [_has_arrived(letter, tls) for letter in letters]
     for letter, there in zip(letters, arrived, strict=True):
         for found in journeys.find(letter.message_id)[:1]:
             print_journey(journeys.halves(found.mail.mail_id), console)
-        verdict = "lies in the mailbox" if there else f"did not arrive in {_WAIT_SECONDS:.0f} s"
-        console.print(f"\nThe letter to {letter.to.unicode} {verdict}.", highlight=False)
+        verdict = "was delivered to the mailbox"
+        if not there:
+            verdict = f"was not delivered within {_WAIT_SECONDS:.0f} s"
+        console.print(f"\nThe message to {letter.to.unicode} {verdict}.", highlight=False)
     return all(arrived)
 
 
@@ -75,7 +77,7 @@ def _send(writer: RunningDomain, reader: RunningDomain, tls: ssl.SSLContext) -> 
     who, to = writer.plan.accounts[1], reader.plan.accounts[0].address
     message = EmailMessage()
     message["From"], message["To"] = who.address.unicode, to.unicode
-    message["Subject"] = "A first letter, رسالة أولى"
+    message["Subject"] = "A first message, رسالة أولى"
     message["Message-ID"] = f"<{time.time_ns():x}@{writer.plan.ascii_domain}>"
     message.set_content("The pigeon has found the way.\nوجد الزاجل طريقه.\n")
     host, port = split_address(writer.services[Service.SUBMISSION])

@@ -14,7 +14,7 @@ def print_summary(lab: Lab, console: Console) -> None:
     """Print the addresses, the accounts and how to go on."""
     console.print()
     if lab.web:
-        console.print(Text.assemble("Zajil's lab is open: ", (lab.web, "bold")))
+        console.print(Text.assemble("The lab is running: ", (lab.web, "bold")))
     for running in lab.domains:
         table = Table(title=running.plan.domain, title_justify="left", box=None, pad_edge=False)
         for heading in ("address", "log-in", "password", ""):
@@ -32,7 +32,7 @@ def print_summary(lab: Lab, console: Console) -> None:
         console.print(f"  {'config':<12} {running.server.configuration}", highlight=False)
     console.print()
     console.print(f"authority    {lab.ca_file}", highlight=False)
-    console.print("Ctrl-C ends the lab.")
+    console.print("Press Ctrl-C to stop the lab.")
 
 
 _SHOWN = 10

@@ -41,7 +41,7 @@ def make_lab_web(lab: Lab, journeys: LabJourneys) -> Starlette:
         mail_id = MailId(request.path_params["mail_id"])
         halves = await run_in_threadpool(journeys.halves, mail_id)
         if not halves:
-            return PlainTextResponse("No domain of this lab knows such a letter.", 404)
+            return PlainTextResponse("No domain of this lab has this message.", 404)
         told = [tell_journey(half.journey, half.domain) for half in halves]
         return _show(pages, request, "lab_journey.html", halves=told)
 
