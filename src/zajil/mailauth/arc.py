@@ -120,7 +120,7 @@ def verify_arc(
     except BrokenChain as broken:
         return ArcFound(cv="fail", instances=broken.instances, reason=str(broken))
     if not sets:
-        return ArcFound(cv="none", instances=0, reason="Nobody on its way added an ARC set.")
+        return ArcFound(cv="none", instances=0, reason="The message has no ARC sets.")
     chain = _Chain(header, fields, digests, now_s, policy)
     try:
         covers_from, covers_body = yield from chain.check_signature(sets[-1])

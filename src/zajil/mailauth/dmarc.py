@@ -110,14 +110,12 @@ def check_dmarc(query: DmarcQuery, book: RecordBook | None = None) -> Flow[Dmarc
     """
     authors = _distinct(query.header_from)
     if not authors:
-        return DmarcFound(
-            result="permerror", domain="", reason="From names no domain, so nobody can be asked."
-        )
+        return DmarcFound(result="permerror", domain="", reason="The From field has no domain.")
     if len(authors) > MAX_AUTHORS or not query.names_all:
         return DmarcFound(
             result="permerror",
             domain=authors[0],
-            reason="From names more authors than anybody can stand behind.",
+            reason="The From field has too many addresses.",
         )
     book = book or RecordBook()
     found: list[DmarcFound] = []
@@ -145,7 +143,7 @@ def _distinct(domains: Iterable[str]) -> list[str]:
 
 def _check_author(author: str, query: DmarcQuery, book: RecordBook) -> Flow[DmarcFound]:
     if _is_literal(author):
-        return DmarcFound(result="none", domain=author, reason=f"{author} is no domain name.")
+        return DmarcFound(result="none", domain=author, reason=f"{author} is not a domain name.")
     try:
         place = yield from _discover(author, book)
         if place is None:
@@ -155,7 +153,7 @@ def _check_author(author: str, query: DmarcQuery, book: RecordBook) -> Flow[Dmar
         return DmarcFound(
             result="temperror",
             domain=author,
-            reason=f"DNS gave no answer for the DMARC policy of {failed}.",
+            reason=f"DNS lookup of the DMARC policy of {failed} failed.",
         )
 
 
@@ -198,7 +196,7 @@ def _evaluate(author: str, place: _Place, query: DmarcQuery, book: RecordBook) -
         return DmarcFound(
             result="none",
             domain=author,
-            reason=f"The DMARC record of {place.domain} names no policy.",
+            reason=f"The DMARC record of {place.domain} has no policy.",
             record_domain=place.domain,
         )
     proofs, is_unsure = yield from _find_proofs(author, record, query, book)

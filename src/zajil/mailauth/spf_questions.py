@@ -98,7 +98,7 @@ def ask(state: Evaluation, name: str, kind: str) -> Flow[Answer]:
     """Ask; a name that DNS cannot hold does not exist."""
     question = Question(name.lower().removesuffix("."), kind)
     if not (question.name.isascii() and is_name(question.name)):
-        return Answer(question=question, outcome=Outcome.NO_NAME, detail="not a name DNS can hold")
+        return Answer(question=question, outcome=Outcome.NO_NAME, detail="invalid DNS name")
     answer = yield question
     if len(state.inputs) < _MAX_INPUTS:
         state.inputs.append(str(answer)[:_MAX_INPUT])

@@ -109,11 +109,11 @@ def _parse_directive(term: str) -> Directive:
     result = RESULTS[qualifier or "+"]
     if name == "all":
         if mark:
-            raise BadRecord(f"{term[:80]!r}: all takes no value")
+            raise BadRecord(f'{term[:80]!r}: the mechanism "all" takes no value')
         return Directive(text=term, result=result, name=name)
     if name in ("include", "exists"):
         if mark != ":":
-            raise BadRecord(f"{term[:80]!r} names no domain")
+            raise BadRecord(f"{term[:80]!r} has no domain")
         return Directive(text=term, result=result, name=name, domain=parse_domain_spec(rest))
     if name in ("ip4", "ip6"):
         return Directive(
@@ -121,7 +121,7 @@ def _parse_directive(term: str) -> Directive:
         )
     if name == "ptr":
         if mark == "/":
-            raise BadRecord(f"{term[:80]!r}: ptr takes no prefix length")
+            raise BadRecord(f'{term[:80]!r}: the mechanism "ptr" takes no prefix length')
         return Directive(
             text=term, result=result, name=name, domain=parse_domain_spec(rest) if mark else None
         )

@@ -157,9 +157,7 @@ class Resolver:
     ) -> Answer | Alias | Rejected:
         query = make_query(question, self._random)
         if query is None:  # too long, or an empty label: such a name cannot exist
-            return Answer(
-                question=question, outcome=Outcome.NO_NAME, detail="not a name DNS can hold"
-            )
+            return Answer(question=question, outcome=Outcome.NO_NAME, detail="invalid DNS name")
         response = await exchange(query, server)
         if response.rcode() in (dns.rcode.FORMERR, dns.rcode.NOTIMP):
             # A server that does not know EDNS (RFC 6891 section 7).
