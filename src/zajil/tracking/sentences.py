@@ -378,10 +378,17 @@ def _tell_trouble(event: TrackingEvent) -> Step | None:
         case tracked.DsnSuppressed(reason=reason):
             text = mark("No bounce message is sent.")
             return _step(event, stage, text, {}, Tone.PLAIN, _reason(reason))
+        case _:
+            return _tell_operation(event)
+
+
+def _tell_operation(event: TrackingEvent) -> Step | None:
+    details: Sequence[Detail]
+    match event:
         case tracked.OperatorActed(action=action, who=who, reason=reason):
             text = _ACTIONS.get(action, mark("An operator changed the state of the message."))
             details = (*_reason(reason), Detail(mark("By"), (who,) if who else ()))
-            return _step(event, stage, text, {}, Tone.WAIT, details)
+            return _step(event, Stage.DELIVER, text, {}, Tone.WAIT, details)
         case tracked.DkimKeyChanged(domain=domain, selector=selector, state=state):
             text = _KEY_STATES.get(state, mark("The DKIM key {selector} of {domain} changed."))
             return _step(event, None, text, {"selector": selector, "domain": to_unicode(domain)})
