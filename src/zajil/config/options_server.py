@@ -201,7 +201,7 @@ class TrackingOptions(Options):
     """``[tracking]``: the journey of each message."""
 
     retention_ms: Duration = Field(
-        parse_duration("30d"), description="How long to keep journeys and the audit trail."
+        parse_duration("30d"), description="How long tracking events are kept."
     )
 
 

@@ -36,9 +36,9 @@ class SubmitOptions(Options):
     strangers_per_hour: int = Field(
         100,
         ge=0,
-        description="Recipients elsewhere that an account never wrote to before, in one hour of "
-        "the clock. With more than this, and more than three times what is usual for it on a day, "
-        "its mail to other servers is held until `zajil account release`. 0: no limit.",
+        description="Maximum number of new external recipients of an account in one clock "
+        "hour. If an account exceeds this number, and also three times its usual number per day, "
+        "its mail to other servers is held until `zajil account unhold`. 0: no limit.",
     )
     strangers_per_day: int = Field(
         500,

@@ -147,7 +147,7 @@ def _is_unknown(conn: Snapshot, address: Address) -> bool:
 
 def _parse(address: str, targets: Sequence[str]) -> AliasRow:
     if address.startswith("@"):
-        raise BadAlias(f"write the catch-all of a domain as *{address}")
+        raise BadAlias(f"specify the catch-all of a domain as *{address}")
     return AliasRow(parse_address(address), parse_addresses(targets))
 
 

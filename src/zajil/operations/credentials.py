@@ -36,7 +36,7 @@ def hash_password(password: str) -> str:
             control characters.
     """
     if not SHORTEST <= len(password) <= LONGEST:
-        raise BadPassword(f"a password has {SHORTEST} to {LONGEST} characters")
+        raise BadPassword(f"a password must have {SHORTEST} to {LONGEST} characters")
     try:
         prepared = prepare_password(password)
     except UnusablePassword as error:

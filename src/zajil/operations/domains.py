@@ -45,7 +45,7 @@ async def add_domain(
     require_admin(actor)
     ascii_name = to_ascii(domain)
     if not is_public_name(ascii_name):
-        raise BadDomain(f"{ascii_name}: others cannot look up such a name in DNS")
+        raise BadDomain(f"{ascii_name}: this name cannot be used in public DNS")
     by, now_ms = context.stamp(actor), context.clock.now_ms()
     is_there = await context.read(lambda conn: is_domain(conn, ascii_name))
     # RSA keys take long: none are made for a domain that will be refused.

@@ -163,4 +163,4 @@ def find_user(user: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(user)
     except KeyError:
-        raise WrongUser(f"server.user: there is no user {user} on this machine") from None
+        raise WrongUser(f"server.user: user {user} does not exist") from None

@@ -196,7 +196,7 @@ def _fill_store(
         make_store(configuration)
     with open_admin_store(configuration) as store:
         if store.read_now(list_accounts):
-            raise AlreadySetUp("the database holds a server already; nothing was changed")
+            raise AlreadySetUp("the database already contains a server; nothing was changed")
         runner = make_runner(store, clock, random)
         runner.run(add_domain, domain, address, configuration.keys)
         account = runner.run(
