@@ -38,7 +38,7 @@ class SubmitOptions(Options):
         ge=0,
         description="Maximum number of new external recipients of an account in one clock "
         "hour. If an account exceeds this number, and also three times its usual number per day, "
-        "its mail to other servers is held until `zajil account unhold`. 0: no limit.",
+        "its mail to other servers is held until `zajil account release`. 0: no limit.",
     )
     strangers_per_day: int = Field(
         500,
