@@ -140,7 +140,7 @@ def test_nested_archives_are_refused(times: int) -> None:
 
 
 def test_an_attachment_that_is_too_large_is_not_decoded() -> None:
-    with pytest.raises(BadReport, match="message too large"):
+    with pytest.raises(BadReport, match="too large"):
         unpack_report(b"\x1f\x8b" + bytes(MAX_PACKED))
 
 
