@@ -161,7 +161,7 @@ def test_forwarding_is_set_shown_and_ended(run: Run) -> None:
     assert run("alias", "set", "abuse@north.test", "amal@north.test")[0] == 0
     assert run("account", "forward", "admin", "--to", "abuse@north.test")[0] == 1
     ended = run("account", "forward", "amal", "--off")
-    assert ended == (0, "amal forwards no more\n", "")
+    assert ended == (0, "amal does not forward\n", "")
     shown = account(run, "amal")
     assert (shown["forward_to"], shown["keeps_copy"]) == ([], True)
 

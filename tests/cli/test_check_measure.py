@@ -127,7 +127,10 @@ def test_names_of_ours_count_in_an_explanation(run: Run, server: Path, tmp_path:
     status, out, _ = run("check", "explain", str(file), "--json", *NOWHERE)
     assert "phish.name-of-ours" in {one["signal"] for one in json.loads(out)["reasons"]}
     status, _, err = run("check", "explain", str(file), "--account", "nobody", *NOWHERE)
-    assert (status, err) == (1, "zajil: there is no account nobody\n")
+    assert (status, err) == (
+        1,
+        "zajil: there is no account nobody; see `zajil account list`\n",
+    )
 
 
 def test_without_a_server_a_file_is_judged_for_whom_it_is_addressed_to(

@@ -73,7 +73,7 @@ def test_a_person_reads_sentences(server: str) -> None:
     assert status == 1
     assert out.splitlines() == [
         "fail: plain.test does not authorize 192.0.2.2 to send its mail (-all)",
-        "  the domain says: Ask them.",
+        "  explanation: Ask them.",
         "  TXT plain.test -> v=spf1 -all (ttl 60)",
     ]
 

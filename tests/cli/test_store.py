@@ -104,7 +104,7 @@ def test_store_create_makes_a_new_store(run: Run, folder: Path) -> None:
     assert run("store", "create")[0] == 1
     _remove_database(folder)
     status, out, _ = run("store", "create")
-    assert (status, "made an empty store" in out) == (0, True)
+    assert (status, "created an empty store" in out) == (0, True)
     assert stat.S_IMODE((folder / "data" / "store.sqlite").stat().st_mode) == 0o600
     assert json.loads(run("account", "list", "--json")[1]) == {"accounts": []}
     status, _, err = run("store", "create")
@@ -194,7 +194,7 @@ def test_store_check_tells_and_mends(run: Run, folder: Path) -> None:
     (finding,) = json.loads(out)["findings"]
     assert (status, finding["kind"], finding["can_repair"]) == (1, "orphan", True)
     status, out, _ = run("store", "check", "--repair")
-    assert (status, "mended: file blobs/xx/stray" in out) == (0, True)
+    assert (status, "repaired: file blobs/xx/stray" in out) == (0, True)
     assert not stray.exists()
 
 

@@ -1,15 +1,23 @@
-"""``zajil arc``: the chain of seals of a message in a file; no server is needed."""
+"""``zajil arc``: the ARC chain of a message in a file, without a server."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zajil.cli.asking import TIMEOUT_SECONDS, NameserverOption, TimeoutOption, ask
-from zajil.cli.dkim_message import Timestamp, now_s, read_key, split_names
+from zajil.cli.dkim_message import (
+    KeyFile,
+    Selector,
+    SignedHeaders,
+    SigningDomain,
+    Timestamp,
+    now_s,
+    read_key,
+    split_names,
+)
 from zajil.cli.message_file import MessageFile, read_message
 from zajil.cli.output import AsJson, print_json, printable
 
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from zajil.message.fields import Field
 
 arc_app = typer.Typer(
-    name="arc", help="ARC: seals of those who forwarded a message.", no_args_is_help=True
+    name="arc", help="ARC: seals of servers that forwarded a message.", no_args_is_help=True
 )
 
 
@@ -33,8 +41,6 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Validate the ARC chain of a message: none, pass or fail.
-
-    With --timestamp, the message is judged as of that time.
 
     Exit status: 0 none or pass, 1 fail, 2 wrong usage.
     """
@@ -61,35 +67,26 @@ def verify(
 @arc_app.command("seal")
 def seal(
     file: MessageFile,
-    domain: Annotated[str, typer.Option("--domain", help="Who seals (d=), in any form.")],
-    selector: Annotated[str, typer.Option("--selector", help="Name of the key (s=).")],
-    key: Annotated[
-        Path, typer.Option("--key", metavar="PEM", help="File of the private key; no password.")
-    ],
+    domain: SigningDomain,
+    selector: Selector,
+    key: KeyFile,
     authserv_id: Annotated[
         str,
         typer.Option(
             "--authserv-id",
-            help="Name of the server whose Authentication-Results in the message are sealed.",
+            help="Server whose Authentication-Results in the message are sealed.",
         ),
     ],
-    headers: Annotated[
-        str | None,
-        typer.Option(
-            "--headers",
-            metavar="NAME:NAME",
-            help="Sign exactly these fields; default: as `dkim sign`, and the DKIM signatures.",
-            show_default=False,
-        ),
-    ] = None,
+    headers: SignedHeaders = None,
     timestamp: Timestamp = None,
     nameserver: NameserverOption = None,
     timeout: TimeoutOption = TIMEOUT_SECONDS,
 ) -> None:
-    """Add an ARC set to a message; it is written to stdout, with the new fields on top.
+    """Add an ARC set to a message and print it with the new fields on top.
 
-    What the Authentication-Results of --authserv-id say of the chain is taken; where they say
-    nothing, the chain is validated. A chain that was closed as broken is left as it is.
+    The chain status is taken from the Authentication-Results of --authserv-id; where they have
+    none, the chain is validated. A chain that failed before gets no new set. By default the DKIM
+    signatures are signed, too.
 
     Exit status: 0 done, 1 the key or the message cannot be read or sealed, 2 wrong usage.
     """
@@ -119,7 +116,7 @@ def seal(
 
 
 def _load(message: bytes) -> tuple[bytes, list[Field], BodyDigests]:
-    """Give the header section of a message, its fields, and the hashes of its body."""
+    """Return the header section of a message, its fields, and the hashes of its body."""
     from zajil.mailauth.arc_seal import SEAL_NEED
     from zajil.mailauth.dkim_body import BodyDigests, body_needs
     from zajil.message.fields import read_fields, split_message

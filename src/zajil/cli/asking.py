@@ -1,4 +1,4 @@
-"""Commands that ask DNS by themselves: no server and no configuration is needed."""
+"""Commands that query DNS themselves, without a server or a configuration."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from zajil.cli.errors import WrongUsage
+from zajil.cli.output import log_to_stderr
 
 if TYPE_CHECKING:
     from zajil.dns.flow import Flow, Resolve
@@ -20,7 +21,7 @@ NameserverOption = Annotated[
     typer.Option(
         "--nameserver",
         metavar="HOST:PORT",
-        help="Whom to ask; default: the name servers of this machine.",
+        help="Name server to query. Default: those of this machine.",
         show_default=False,
     ),
 ]
@@ -30,8 +31,8 @@ TimeoutOption = Annotated[
         "--timeout",
         metavar="SECONDS",
         min=0.01,
-        max=3600,  # what people wait for; "inf" is no number of milliseconds
-        help="Wait so long for one answer.",
+        max=3600,  # "inf" is not a number of milliseconds
+        help="Timeout of a query.",
     ),
 ]
 TIMEOUT_SECONDS = 5.0
@@ -39,7 +40,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 def ask(flow: Flow[T], nameserver: str | None, timeout_seconds: float) -> T:
-    """Drive a flow with a resolver of its own.
+    """Return the result of a flow, with a resolver of its own.
 
     Raises:
         WrongUsage: the name server is not written as HOST:PORT, or is unknown.
@@ -52,7 +53,7 @@ def ask(flow: Flow[T], nameserver: str | None, timeout_seconds: float) -> T:
 def run_with_resolver(
     work: Callable[[Resolve], Awaitable[T]], nameserver: str | None, timeout_seconds: float
 ) -> T:
-    """Do something that asks DNS, in a loop of its own.
+    """Run something that queries DNS, in an event loop of its own.
 
     Raises:
         WrongUsage: the name server is not written as HOST:PORT, or is unknown.
@@ -74,19 +75,20 @@ def _make_resolver(nameserver: str | None, timeout_seconds: float) -> Resolver:
     from zajil.net.system import SystemClock, system_random
     from zajil.resolver.client import Resolver
 
+    log_to_stderr()
     servers = _locate(nameserver) if nameserver is not None else ()
     timeout_ms = round(timeout_seconds * 1000)
-    # Nobody sends a file again: what DNS does not say is not waited for.
+    # The command is not repeated: it does not wait for DNS to work again.
     update = {"nameservers": servers, "timeout_ms": timeout_ms, "outage_ms": 0}
     options = DnsOptions().model_copy(update=update)
     return Resolver(options, SystemClock(), system_random)
 
 
 def _locate(nameserver: str) -> tuple[str, ...]:
-    """Give the addresses of a name server, each with its port; a name may have several.
+    """Return the addresses of a name server, each with its port; a name may have several.
 
     Raises:
-        WrongUsage: it is not written as HOST:PORT, or the host is unknown.
+        WrongUsage: it is not HOST:PORT, or the host is unknown.
     """
     import socket
 
@@ -95,7 +97,7 @@ def _locate(nameserver: str) -> tuple[str, ...]:
     host, _, port = nameserver.rpartition(":")
     host = host.strip("[]")
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port[:9]) < 65536:
-        raise WrongUsage(f"--nameserver {nameserver}: it is not HOST:PORT, like 127.0.0.1:53")
+        raise WrongUsage(f"--nameserver {nameserver}: use HOST:PORT, like 127.0.0.1:53")
     try:
         found = socket.getaddrinfo(host, int(port), type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError):

@@ -1,4 +1,4 @@
-"""``zajil check``: what speaks for and against a mail."""
+"""``zajil check``: the checks of mail, and why a mail was judged as it was."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zajil.operations.explain_file import Envelope, Installation
 
 check_app = typer.Typer(
-    name="check", help="Checks of mail: spam, phishing, malware.", no_args_is_help=True
+    name="check", help="Checks for spam, phishing and malware.", no_args_is_help=True
 )
 check_app.command("measure")(check_measure.measure)
 check_app.command("train")(check_measure.train)
@@ -30,7 +30,7 @@ check_app.command("train")(check_measure.train)
 
 @check_app.command("signals")
 def signals(as_json: AsJson = False) -> None:
-    """List every signal the checks know, what it weighs, and its sentence."""
+    """List all signals of the checks with weight and text."""
     from zajil.check.verdict.signals import SIGNALS
 
     if as_json:
@@ -50,30 +50,31 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="FILE|MAIL_ID", help="A message, - for stdin, or the id of a mail of ours."
+            metavar="FILE|MAIL_ID", help="A message, - for standard input, or the id of a mail."
         ),
     ],
     ip: Annotated[
-        str | None, typer.Option(help="Who would have brought the file; without: nobody known.")
+        str | None,
+        typer.Option(help="IP address of the client. Default: unknown, and not checked."),
     ] = None,
-    mail_from: Annotated[str, typer.Option(help="MAIL FROM of the file; empty: a bounce.")] = "",
-    helo: Annotated[str, typer.Option(help="What the peer would have said in EHLO.")] = "",
+    mail_from: Annotated[str, typer.Option(help="Address in MAIL FROM. Empty: a bounce.")] = "",
+    helo: Annotated[str, typer.Option(help="Name in EHLO.")] = "",
     account: Annotated[
         str | None,
-        typer.Option(help="Login or address whose mail the file would be: its words count too."),
+        typer.Option(help="Account that gets the file: what it taught the classifier counts, too."),
     ] = None,
-    language: Annotated[str, typer.Option(help="Of the sentences: en or ar.")] = "en",
+    language: Annotated[str, typer.Option(help="Language of the texts: en or ar.")] = "en",
     nameserver: NameserverOption = None,
     timeout: TimeoutOption = TIMEOUT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Say why a mail is accepted, junk, deferred or refused, and what would have changed it.
+    """Show why a mail is accepted, junk, deferred or rejected, and what would change that.
 
-    A file is judged now. Where there is a configuration, its weights count, the names of its
-    people, and the words they taught; elsewhere it is judged for the domains it is addressed to.
-    Its sender has no history. For a mail of ours the verdict of its day is told.
+    A file is checked now, with the weights, account names and classifier of the configured server;
+    without a configuration, as mail for the domains in its address fields. The history of its
+    sender is not used. For the id of a mail, the verdict it got then is shown.
 
-    Exit status: 0 it is accepted, 1 it is not or the id is unknown, 2 wrong usage.
+    Exit status: 0 accepted, 1 not accepted, or unknown id, 2 wrong usage.
     """
     from zajil.core.ids import MAIL_ID_PATTERN
     from zajil.operations.explain import explanation_to_dict
@@ -103,7 +104,7 @@ def _translator(language: str) -> Translate:
 
     languages = load_languages()
     if language not in languages:
-        raise WrongUsage(f"--language {language}: there is {' and '.join(languages)}")
+        raise WrongUsage(f"--language {language}: use {' or '.join(languages)}")
     return languages[language].gettext
 
 
@@ -118,7 +119,7 @@ def _explain_mail(context: typer.Context, mail_id: str) -> tuple[Explanation, ..
 
 
 def _check_options(context: typer.Context) -> CheckOptions:
-    """Those of the configuration; the defaults where there is none."""
+    """Return the options of the configuration; without one, the defaults."""
     from zajil.config.options_check import CheckOptions
 
     try:
@@ -131,7 +132,7 @@ def _check_options(context: typer.Context) -> CheckOptions:
 def _installation(
     context: typer.Context, options: CheckOptions, account: str | None
 ) -> Installation | None:
-    """What is known here; ``None``: there is no configuration, or its store is closed to us."""
+    """Return what the server has learned; ``None``: no configuration, or no access to its store."""
     from zajil.operations.explain_file import read_installation
     from zajil.operations.run import WrongUser
     from zajil.store.engine.errors import StoreUnavailable
@@ -148,7 +149,7 @@ def _installation(
     except (StoreUnavailable, WrongUser) as error:
         if account is not None:
             raise
-        print(f"zajil: judged without what was learned: {error}", file=sys.stderr)
+        print(f"zajil: checked without the classifier: {error}", file=sys.stderr)
         return None
 
 
@@ -156,7 +157,7 @@ def _address(ip: str | None) -> str | None:
     try:
         return None if ip is None else str(ip_address(ip))
     except ValueError:
-        raise WrongUsage(f"--ip {ip}: it is not an IP address") from None
+        raise WrongUsage(f"--ip {ip}: not an IP address") from None
 
 
 def _explain_file(

@@ -20,7 +20,7 @@ config_app = typer.Typer(name="config", help="The configuration file.", no_args_
 
 @config_app.command("example")
 def example() -> None:
-    """Print a configuration with every option, its meaning and its default."""
+    """Print a configuration file with every option, its description and its default."""
     from zajil.config.example import example_file, example_values
 
     print(example_file(example_values(), "Zajil, mail server"), end="")
@@ -30,7 +30,7 @@ def example() -> None:
 def check(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(help="The file; default: that of --config.")
+        Path | None, typer.Argument(help="Configuration file. Default: that of --config.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""``zajil dkim``: signatures, and the keys our domains sign with."""
+"""``zajil dkim``: DKIM signatures and keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import typer
 from zajil.cli import dkim_keys, dkim_message
 
 dkim_app = typer.Typer(
-    name="dkim", help="DKIM: signatures, and the keys our domains sign with.", no_args_is_help=True
+    name="dkim",
+    help="DKIM: signatures of messages, and the keys of this server.",
+    no_args_is_help=True,
 )
 
 dkim_app.command("verify")(dkim_message.verify)

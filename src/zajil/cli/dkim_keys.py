@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zajil.cli.configured import open_operations, read_configuration
-from zajil.cli.output import AsJson, print_json, print_table, spell_time
+from zajil.cli.output import AsJson, log_to_stderr, print_json, print_table, spell_time
 
 if TYPE_CHECKING:
     from zajil.keys.lookup import RecordSeen
@@ -42,6 +42,7 @@ def keys(
     from zajil.net.system import SystemClock, system_random
     from zajil.operations.dkim_keys import check_records, make_missing_keys, show_keys
 
+    log_to_stderr()
     configuration, name = read_configuration(context), to_ascii(domain) if domain else None
     with open_operations(context) as operations:
         if create:

@@ -1,4 +1,4 @@
-"""``zajil dkim verify|sign``: the signatures of a message in a file; no server is needed."""
+"""``zajil dkim verify|sign``: DKIM signatures of a message in a file, without a server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zajil.mailauth.dkim_verify import DkimFound
 
 _MAX_KEY = 65_536
-"""Octets of a key file that are read; a key of 4096 bits takes 3,300."""
+"""Maximum size of a key file in octets; a key of 4096 bits takes 3,300."""
 
 Timestamp = Annotated[
     int | None,
@@ -28,7 +28,25 @@ Timestamp = Annotated[
         metavar="SECONDS",
         min=0,
         max=999_999_999_999,  # t= has twelve digits at most (RFC 6376 section 3.5)
-        help="Time since 1970; default: now.",
+        help="Time to use, in seconds since 1970. Default: now.",
+        show_default=False,
+    ),
+]
+
+
+SigningDomain = Annotated[str, typer.Option("--domain", help="Signing domain (d=).")]
+Selector = Annotated[str, typer.Option("--selector", help="Selector of the key (s=).")]
+KeyFile = Annotated[
+    Path,
+    typer.Option("--key", metavar="PEM", help="File of the private key, without a password."),
+]
+SignedHeaders = Annotated[
+    str | None,
+    typer.Option(
+        "--headers",
+        metavar="NAME:NAME",
+        help="Sign exactly these fields. Default: all that are shown to people, each once more "
+        "than it occurs, so that none can be added.",
         show_default=False,
     ),
 ]
@@ -43,8 +61,7 @@ def verify(
 ) -> None:
     """Verify the DKIM signatures of a message.
 
-    The results are the words of RFC 8601 section 2.7.1. With --timestamp, the message is judged as
-    of that time.
+    The results are those of RFC 8601 section 2.7.1.
 
     Exit status: 0 at least one signature passes, 1 none does, 2 wrong usage.
     """
@@ -70,35 +87,25 @@ def verify(
 
 def sign(
     file: MessageFile,
-    domain: Annotated[str, typer.Option("--domain", help="Who signs (d=), in any form.")],
-    selector: Annotated[str, typer.Option("--selector", help="Name of the key (s=).")],
-    key: Annotated[
-        Path, typer.Option("--key", metavar="PEM", help="File of the private key; no password.")
-    ],
+    domain: SigningDomain,
+    selector: Selector,
+    key: KeyFile,
     algorithm: Annotated[
         str | None,
         typer.Option(
             "--algorithm",
-            help="rsa-sha256 or ed25519-sha256; default: what the key is for.",
+            help="rsa-sha256 or ed25519-sha256. Default: that of the key.",
             show_default=False,
         ),
     ] = None,
     canonicalization: Annotated[
-        str, typer.Option("--canonicalization", help="Of header and body: relaxed/simple ...")
+        str,
+        typer.Option("--canonicalization", help="Header/body: each is simple or relaxed."),
     ] = "relaxed/relaxed",
-    headers: Annotated[
-        str | None,
-        typer.Option(
-            "--headers",
-            metavar="NAME:NAME",
-            help="Sign exactly these fields; default: those that people see, once more than they "
-            "occur, so that none can be added.",
-            show_default=False,
-        ),
-    ] = None,
+    headers: SignedHeaders = None,
     timestamp: Timestamp = None,
 ) -> None:
-    """Sign a message; it is written to stdout, with the new field on top.
+    """Sign a message and print it with the new field on top.
 
     Exit status: 0 done, 1 the key or the message cannot be read or signed, 2 wrong usage.
     """
@@ -131,10 +138,10 @@ def sign(
 
 
 def read_key(file: Path, domain: str, selector: str, algorithm: str | None) -> SigningKey:
-    """Read the private key that a command signs with.
+    """Return the private key that a command signs with.
 
     Raises:
-        BadDomain: the domain, or the selector, is none.
+        BadDomain: the domain or the selector cannot be used.
         BadSigningKey: the file cannot be read, or has no key of this algorithm.
     """
     from zajil.core.domain import to_ascii
@@ -142,10 +149,12 @@ def read_key(file: Path, domain: str, selector: str, algorithm: str | None) -> S
     from zajil.mailauth.dkim_sign import BadSigningKey, load_signing_key
 
     if algorithm is not None and algorithm not in KEY_TYPES:
-        raise WrongUsage(f"--algorithm {algorithm}: it is one of {', '.join(KEY_TYPES)}")
+        raise WrongUsage(f"--algorithm {algorithm}: use one of {', '.join(KEY_TYPES)}")
     name = to_ascii(domain)
     if "." not in name:
-        raise WrongUsage(f"--domain {domain}: who signs has two labels (RFC 6376 section 3.5)")
+        raise WrongUsage(
+            f"--domain {domain}: a signing domain has two labels (RFC 6376 section 3.5)"
+        )
     try:
         with file.open("rb") as opened:
             pem = opened.read(_MAX_KEY)
@@ -159,12 +168,12 @@ def read_key(file: Path, domain: str, selector: str, algorithm: str | None) -> S
 
 
 def split_names(headers: str) -> list[bytes]:
-    """Read ``from:to:subject``."""
+    """Return the names in ``from:to:subject``."""
     return [name.strip().encode("utf-8", "surrogateescape") for name in headers.split(":")]
 
 
 def now_s(timestamp: int | None) -> int:
-    """Give the time that ``--timestamp`` names, or now; seconds since 1970."""
+    """Return the time of ``--timestamp``, or now, in seconds since 1970."""
     from zajil.net.system import SystemClock
 
     return SystemClock().now_ms() // 1000 if timestamp is None else timestamp

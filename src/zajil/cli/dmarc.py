@@ -1,4 +1,4 @@
-"""``zajil dmarc``: does the domain in From stand behind a message, and what does it ask for."""
+"""``zajil dmarc``: check a message against DMARC, and DMARC reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 dmarc_app = typer.Typer(
     name="dmarc",
-    help="DMARC: whether the author's domain stands behind a message, and reports.",
+    help="DMARC: check a message, and reports.",
     no_args_is_help=True,
 )
 dmarc_app.add_typer(reports_app)
@@ -37,11 +37,11 @@ dmarc_app.add_typer(reports_app)
 @dmarc_app.command("check")
 def check(
     file: MessageFile,
-    ip: Annotated[str, typer.Option(help="Address of the peer that sent it.")],
+    ip: Annotated[str, typer.Option(help="IP address of the client that sent it.")],
     mail_from: Annotated[
-        str, typer.Option(help="What it said in MAIL FROM; empty: postmaster at the HELO name.")
+        str, typer.Option(help="Address in MAIL FROM. Empty: postmaster at the EHLO name.")
     ] = "",
-    helo: Annotated[str, typer.Option(help="What it said in EHLO.")] = "",
+    helo: Annotated[str, typer.Option(help="Name in EHLO.")] = "",
     nameserver: NameserverOption = None,
     timeout: TimeoutOption = TIMEOUT_SECONDS,
     timestamp: Timestamp = None,
@@ -49,8 +49,7 @@ def check(
 ) -> None:
     """Check SPF, DKIM and DMARC of a message.
 
-    The disposition is what the author's domain asks to do with it. With --timestamp, the message is
-    judged as of that time.
+    The disposition is what the domain in From asks receivers to do with the message.
 
     Exit status: 0 pass or none, 1 fail or an error, 2 wrong usage.
     """
@@ -59,7 +58,7 @@ def check(
     try:
         address = ip_address(ip)
     except ValueError:
-        raise WrongUsage(f"--ip {ip}: this is no IP address") from None
+        raise WrongUsage(f"--ip {ip}: not an IP address") from None
     at_s = now_s(timestamp)
     query = SpfQuery(address, mail_from, helo, now_s=at_s)
     message = read_message(file)

@@ -10,7 +10,7 @@ import typer
 
 from zajil.cli.configured import open_operations, opened_store, read_configuration
 from zajil.cli.message_file import read_bounded
-from zajil.cli.output import AsJson, print_json, print_table, printable, spell_time
+from zajil.cli.output import AsJson, log_to_stderr, print_json, print_table, printable, spell_time
 
 if TYPE_CHECKING:
     from zajil.reports.dmarc.failure import FailureReport
@@ -141,6 +141,7 @@ def send(
     """
     from zajil.operations.dmarc_reports import send_reports
 
+    log_to_stderr()
     with open_operations(context) as operations:
         sent = operations.run_started(send_reports, read_configuration(context), at_once=now)
     if as_json:

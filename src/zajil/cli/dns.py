@@ -1,4 +1,4 @@
-"""``zajil dns``: what others must find in DNS."""
+"""``zajil dns``: the DNS records to publish."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ dns_app = typer.Typer(name="dns", help="The DNS records to publish.", no_args_is
 @dns_app.command("records")
 def records(
     context: typer.Context,
-    domain: Annotated[str, typer.Argument(help="A domain of ours, in any form.")],
-    as_zone: Annotated[
-        bool, typer.Option("--zone", help="Print a zone file and nothing else.")
-    ] = False,
+    domain: Annotated[
+        str, typer.Argument(help="A domain of this server, in Unicode or ASCII form.")
+    ],
+    as_zone: Annotated[bool, typer.Option("--zone", help="Print a zone file.")] = False,
     without_soa: Annotated[
         bool,
-        typer.Option("--without-soa", help="With --zone: only records, for a zone that exists."),
+        typer.Option(
+            "--without-soa", help="With --zone: leave out SOA and NS, for a zone that exists."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print the records to publish so that the domain's mail arrives, here and elsewhere.
+    """Print the DNS records that a domain needs to receive and send mail.
 
-    Exit status: 0 done, 1 the domain is not ours, 2 wrong usage.
+    Exit status: 0 done, 1 unknown domain, 2 wrong usage.
     """
     from zajil.core.domain import to_ascii
     from zajil.net.system import SystemClock
@@ -43,9 +45,9 @@ def records(
     from zajil.store.people.domains import require_domain
 
     if without_soa and not as_zone:
-        raise WrongUsage("--without-soa goes with --zone")
+        raise WrongUsage("--without-soa requires --zone")
     if as_zone and as_json:
-        raise WrongUsage("--zone and --json exclude each other")
+        raise WrongUsage("--zone and --json cannot be combined")
     name = to_ascii(domain)
     with opened_store(context) as store:
         store.read_now(lambda conn: require_domain(conn, name))
@@ -62,7 +64,7 @@ def records(
 
 
 def print_records(records: Sequence[DnsRecord]) -> None:
-    """Print each record under the sentence that says what it is for."""
+    """Print each record under a sentence that describes its purpose."""
     for number, record in enumerate(records, 1):
         print(f"{number}. {record.purpose}")
         dot = "" if record.name.startswith("<") or record.type == "PTR" else "."

@@ -1,4 +1,4 @@
-"""`zajil lab`: several mail domains on this machine."""
+"""``zajil lab``: several mail domains on this machine."""
 
 from __future__ import annotations
 
@@ -10,44 +10,47 @@ import typer
 
 def lab(
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON when everything answers.")
+        bool, typer.Option("--json", help="Print one line of JSON when all servers are ready.")
     ] = False,
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--dir", help="Keep everything here; default: a temporary folder, removed at the end."
+            "--dir", help="Folder for all data. Default: a temporary folder, removed at the end."
         ),
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Worker processes of each domain's server.")
+        int, typer.Option(min=1, max=64, help="Number of worker processes of each server.")
     ] = 2,
     accounts: Annotated[
-        int, typer.Option(min=0, max=100_000, help="Add so many accounts to each domain.")
+        int, typer.Option(min=0, max=100_000, help="Number of accounts to add to each domain.")
     ] = 0,
     database: Annotated[
         str | None,
         typer.Option(
-            help="URL of a PostgreSQL server, or `embedded` for the one from the wheel; "
-            "default: a SQLite file each."
+            help="URL of a PostgreSQL server, or `embedded` for the one that is installed with "
+            "the tests. Default: SQLite."
         ),
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override an option in all domains."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a configuration option of all servers; repeatable.",
+        ),
     ] = None,
     send: Annotated[
         bool,
-        typer.Option("--send", help="Send a letter to each domain, show its journey, and end."),
+        typer.Option("--send", help="Send a message to each domain, show its journey, and end."),
     ] = False,
     stop_on_eof: Annotated[
         int | None,
-        typer.Option(help="End when this descriptor ends: its other end is gone.", hidden=True),
+        typer.Option(help="End when this descriptor is closed at its other end.", hidden=True),
     ] = None,
 ) -> None:
     """Start several mail domains on this machine, each a real server, until Ctrl-C.
 
-    Exit status: 0 ended in order (with --send: every letter arrived), 1 it could not be done,
-    2 wrong usage.
+    Exit status: 0 ended (with --send: every message arrived), 1 failed, 2 wrong usage.
     """
     from zajil.lab.run import LabRequest, run_lab
 

@@ -1,4 +1,4 @@
-"""A message that a command reads: from a file, or from stdin."""
+"""A message that a command reads from a file or from standard input."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import typer
 from zajil.core.errors import NotFound
 
 MessageFile = Annotated[
-    str, typer.Argument(metavar="FILE", help="A message (RFC 5322); - reads it from stdin.")
+    str, typer.Argument(metavar="FILE", help="A message (RFC 5322); - reads standard input.")
 ]
 
 MAX_SIZE = 256 * 1024 * 1024
-"""Octets that are read: no server takes more, and /dev/zero has no end."""
+"""Maximum number of octets: no server accepts more, and /dev/zero has no end."""
 
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 
 
 class NoMessageFile(NotFound):
-    """The file cannot be read, or is larger than any message."""
+    """The file cannot be read, or is too large."""
 
 
 def read_message(file: str) -> bytes:
-    """Read a message; a line that ends in LF ends in CRLF, as on the wire.
+    """Return a message; line ends LF become CRLF, as on the wire.
 
     Raises:
         NoMessageFile: with the reason.
@@ -35,7 +35,7 @@ def read_message(file: str) -> bytes:
 
 
 def read_bounded(file: str) -> bytes:
-    """Read a file, or stdin for ``-``, as it is.
+    """Return the content of a file, or of standard input for ``-``.
 
     Raises:
         NoMessageFile: with the reason.

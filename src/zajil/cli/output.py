@@ -63,6 +63,14 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, 
     yield tell
 
 
+def log_to_stderr() -> None:
+    """Print log lines of this command on standard error; standard output is for its result."""
+    import structlog
+
+    # The stream is looked up for each line: tests replace it.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def print_json(value: Any) -> None:
     """Print one object on one line."""
     print(json.dumps(value, ensure_ascii=False))

@@ -23,20 +23,22 @@ def serve(
     ready_fd: Annotated[
         int | None,
         typer.Option(
-            help="Write one line of JSON with the addresses to this descriptor when all serve.",
+            help="Write one line of JSON with the addresses to this descriptor when ready.",
             hidden=True,
         ),
     ] = None,
     stop_on_eof: Annotated[
         int | None,
-        typer.Option(help="Stop when this descriptor ends: its other end is gone.", hidden=True),
+        typer.Option(help="Stop when this descriptor is closed at its other end.", hidden=True),
     ] = None,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C; SIGHUP reloads certificate, key and log options.
 
-    Exit status: 0 ended in order, 1 it could not run, 2 the configuration is wrong.
+    Exit status: 0 stopped, 1 it could not run, 2 the configuration has an error.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it never ends a server, not even a new one
+    signal.signal(
+        signal.SIGHUP, signal.SIG_IGN
+    )  # it never ends the server, not even during the start
     file = configuration_file(context, config).resolve()
     load = functools.partial(read_configuration, context, file, tuple(overrides or ()))
     configuration = load()

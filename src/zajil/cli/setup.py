@@ -1,11 +1,11 @@
-"""``zajil setup``: a new server in one step."""
+"""``zajil setup``: set up a new server in one step."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,35 +13,37 @@ from zajil.cli.account import PasswordFile, read_password
 from zajil.cli.dns import print_records
 from zajil.cli.output import AsJson, print_json
 
+if TYPE_CHECKING:
+    from zajil.operations.setup import SetupPlan, SetupResult
+
 
 def setup(
     domain: Annotated[str, typer.Argument(help="Your mail domain: example.org, زاجل.مصر.")],
-    folder: Annotated[
-        Path, typer.Option("--dir", help="Where configuration, keys and mail shall lie.")
-    ],
+    folder: Annotated[Path, typer.Option("--dir", help="Folder for configuration, keys and mail.")],
     hostname: Annotated[
-        str | None, typer.Option(help="The server's own name; default: mail. before the domain.")
+        str | None, typer.Option(help="Host name of the server. Default: mail. before the domain.")
     ] = None,
     admin: Annotated[
         str | None,
-        typer.Option(help="Address of the first account; default: admin@ the domain."),
+        typer.Option(help="Address of the first account. Default: admin@ the domain."),
     ] = None,
     login: Annotated[
-        str | None, typer.Option(help="Its ASCII log-in name; default: made from the address.")
+        str | None,
+        typer.Option(help="Login name of the first account. Default: derived from the address."),
     ] = None,
     password_file: PasswordFile = None,
     user: Annotated[
         str | None,
-        typer.Option(help="User of this machine to run as; needed when the server starts as root."),
+        typer.Option(help="System user to run as; required if the server is started as root."),
     ] = None,
     database: Annotated[
-        str | None, typer.Option(help="URL of a PostgreSQL database; default: SQLite in --dir.")
+        str | None, typer.Option(help="URL of a PostgreSQL database. Default: SQLite in --dir.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a server: configuration, certificate, store, domain, first account; nothing is started.
+    """Set up a server: configuration, certificate, store, domain, first account. Do not start it.
 
-    Exit status: 0 done, 1 the folder holds a server or cannot be written, 2 wrong usage.
+    Exit status: 0 done, 1 the folder has a server or cannot be written, 2 wrong usage.
     """
     from zajil.net.system import SystemClock, system_random
     from zajil.operations.setup import SetupPlan, set_up
@@ -57,28 +59,37 @@ def setup(
         store_url=database,
     )
     result = set_up(plan, SystemClock(), system_random)
-    account = result.account
     if as_json:
-        made_up = {} if account.password is None else {"password": account.password}
-        print_json(
-            {
-                "config": str(result.configuration),
-                "ascii_domain": result.domain,
-                "account": {"address": account.address.unicode, "login": account.login, **made_up},
-                "records": [asdict(record) for record in result.records],
-            }
-        )
-        return
-    print(f"Your server is in {folder}.\n")
-    print(f"First account  {account.address.unicode}, for an admin; it also gets the mail of")
+        print_json(_result_to_dict(result))
+    else:
+        _print_result(plan, result)
+
+
+def _result_to_dict(result: SetupResult) -> dict[str, Any]:
+    account = result.account
+    generated = {} if account.password is None else {"password": account.password}
+    return {
+        "config": str(result.configuration),
+        "ascii_domain": result.domain,
+        "account": {"address": account.address.unicode, "login": account.login, **generated},
+        "records": [asdict(record) for record in result.records],
+    }
+
+
+def _print_result(plan: SetupPlan, result: SetupResult) -> None:
+    account = result.account
+    print(f"Your server is in {plan.folder}.\n")
+    print(f"First account  {account.address.unicode}, an administrator; it also gets the mail of")
     print("               postmaster@ and abuse@.")
-    print(f"Log-in name    {account.login}")
+    print(f"Login name     {account.login}")
     if account.password is not None:
         print(f"Password       {account.password}   (shown only now)")
-    if user is None and os.geteuid() == 0:
+    if plan.user is None and os.geteuid() == 0:
         print("\nWarning: without --user the server runs as root; set server.user to change that.")
     print("\nPublish these records in DNS:\n")
     print_records(result.records)
     print(f"\nThen start it:  zajil serve --config {result.configuration}")
-    print("Its certificate is self-signed: other servers accept it, mail programs ask once. Put a")
-    print(f"certificate of a public authority in its place: see [tls] in {result.configuration}.")
+    print(
+        "Its certificate is self-signed: other servers accept it, mail programs warn about it. To"
+    )
+    print(f"use a certificate of a public authority, see [tls] in {result.configuration}.")

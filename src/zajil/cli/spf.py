@@ -1,4 +1,4 @@
-"""``zajil spf``: may this address send mail for this domain."""
+"""``zajil spf``: check a sender against SPF."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ spf_app = typer.Typer(name="spf", help="SPF: who may send mail for a domain.", n
 
 @spf_app.command("check")
 def check(
-    ip: Annotated[str, typer.Option(help="Address of the peer that sends.")],
+    ip: Annotated[str, typer.Option(help="IP address of the client.")],
     mail_from: Annotated[
-        str, typer.Option(help="What it says in MAIL FROM; empty: postmaster at the HELO name.")
+        str, typer.Option(help="Address in MAIL FROM. Empty: postmaster at the EHLO name.")
     ] = "",
-    helo: Annotated[str, typer.Option(help="What it says in EHLO.")] = "",
+    helo: Annotated[str, typer.Option(help="Name in EHLO.")] = "",
     default_explanation: Annotated[
-        str | None, typer.Option(help="Of a fail, where the domain gives none.")
+        str | None, typer.Option(help="Explanation of a fail, if the domain has none.")
     ] = None,
     nameserver: NameserverOption = None,
     timeout: TimeoutOption = TIMEOUT_SECONDS,
@@ -39,7 +39,7 @@ def check(
     try:
         address = ip_address(ip)
     except ValueError:
-        raise WrongUsage(f"--ip {ip}: it is not an IP address") from None
+        raise WrongUsage(f"--ip {ip}: not an IP address") from None
     now_s = SystemClock().now_ms() // 1000
     query = SpfQuery(address, mail_from, helo, now_s=now_s, default_explanation=default_explanation)
     found = ask(check_spf(query), nameserver, timeout)
@@ -48,7 +48,7 @@ def check(
     else:
         print(f"{found.result}: {printable(found.reason)}")
         if found.explanation is not None:
-            print(f"  the domain says: {printable(found.explanation)}")
+            print(f"  explanation: {printable(found.explanation)}")
         for line in found.inputs:
             print(f"  {printable(line)}")
     raise typer.Exit(0 if found.result == "pass" else 1)

@@ -1,4 +1,4 @@
-"""``zajil store``: where mail lies."""
+"""``zajil store``: the database and the files of the server."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ store_app = typer.Typer(
 
 @store_app.command("create")
 def create(context: typer.Context, as_json: AsJson = False) -> None:
-    """Make an empty store where the configuration says; what is there already is not touched.
+    """Create an empty store as configured. An existing store is not changed.
 
-    `zajil setup` makes one too. Nothing else does: a store that is missing is a fault.
+    Only this command and `zajil setup` create a store.
 
-    Exit status: 0 done, 1 there is one already or it cannot be made, 2 wrong usage.
+    Exit status: 0 done, 1 a store exists, or it cannot be created, 2 wrong usage.
     """
     from zajil.operations.store import make_store
 
@@ -31,17 +31,19 @@ def create(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"data_dir": str(configuration.server.data_dir)})
     else:
-        print("made an empty store; zajil domain add and zajil account add --admin fill it")
+        print(
+            "created an empty store; go on with `zajil domain add` and `zajil account add --admin`"
+        )
 
 
 @store_app.command("upgrade")
 def upgrade(context: typer.Context, as_json: AsJson = False) -> None:
-    """Bring the tables of the store up to date, after a new version of Zajil was installed.
+    """Upgrade the tables of the store after a new version of Zajil was installed.
 
-    Stop the server first. A SQLite database is copied before anything is changed, and the copy
-    stays in the folder before-upgrade of server.data_dir; dump a PostgreSQL database yourself.
+    Stop the server first. A SQLite database is copied to the folder before-upgrade in
+    server.data_dir before anything is changed; of a PostgreSQL database make a dump yourself.
 
-    Exit status: 0 done or nothing to do, 1 it could not be done (a server runs, no space for the
+    Exit status: 0 done or nothing to do, 1 failed (the server is running, or no space for the
     copy), 2 wrong usage.
     """
     from zajil.net.system import SystemClock
@@ -64,7 +66,7 @@ def upgrade(context: typer.Context, as_json: AsJson = False) -> None:
     else:
         print(f"upgraded the store from schema {done.found} to {done.needed}")
         if done.copy is not None:
-            print(f"the store as it was: {done.copy} (remove it when you no longer need it)")
+            print(f"copy of the old store: {done.copy} (remove it when you no longer need it)")
 
 
 @store_app.command("check")
@@ -73,17 +75,18 @@ def check(
     repair: Annotated[
         bool,
         typer.Option(
-            "--repair", help="Mend what loses nothing: wrong counts and sizes, what has no owner."
+            "--repair",
+            help="Repair what can be repaired without loss: wrong counts and sizes, orphans.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is in the store, and find what is damaged: bytes that are missing, counts, orphans.
+    """Check the store: missing content, wrong counts, orphans.
 
-    It reads the whole database, and looks for the file of each large message, not at its bytes.
-    The server may run meanwhile. With --repair, what is left is listed after what was mended.
+    It reads the whole database, and checks that the file of each large message exists, without
+    reading it. The server may be running. With --repair, repaired damage is listed first.
 
-    Exit status: 0 all is right, 1 something is damaged or the store cannot be read, 2 wrong usage.
+    Exit status: 0 no damage, 1 damage was found, or the store cannot be read, 2 wrong usage.
     """
     from zajil.operations.store import check_store, describe_store
 
@@ -102,7 +105,7 @@ def check(
         for name, value in facts.items():
             print(f"{name.replace('_', ' '):<16}{value}")
         for one in mended:
-            print(printable(f"mended: {one.what}: {one.reason}"))
+            print(printable(f"repaired: {one.what}: {one.reason}"))
         for one in left:
             print(printable(f"{one.what}: {one.reason} ({one.kind}); {one.advice}"))
         print(_verdict({one.kind for one in left}))
@@ -111,7 +114,7 @@ def check(
 
 def _verdict(kinds: set[str]) -> str:
     if not kinds:
-        return "the store is right"
+        return "the store is not damaged"
     return (
         "nothing is damaged, but space is short"
         if kinds == {"no-space"}
@@ -121,10 +124,10 @@ def _verdict(kinds: set[str]) -> str:
 
 @store_app.command("reindex")
 def reindex(context: typer.Context, as_json: AsJson = False) -> None:
-    """Write the summaries of all messages anew: what lists and IMAP show without reading a message.
+    """Rebuild the summaries of all messages, which lists and IMAP use instead of the messages.
 
-    The server writes them by itself, of new mail and after an upgrade. Run this when a message was
-    restored whose bytes were missing, or when a release note asks for it. The server may run.
+    The server writes them by itself. Run this command after a message with missing content was
+    restored, or if the release notes say so. The server may be running.
 
     Exit status: 0 done, 1 the store cannot be read or written, 2 wrong usage.
     """
@@ -143,7 +146,10 @@ def reindex(context: typer.Context, as_json: AsJson = False) -> None:
 
 @store_app.command("sweep")
 def sweep(context: typer.Context, as_json: AsJson = False) -> None:
-    """Remove files of large messages that crashes left without an owner."""
+    """Remove files of large messages that were left behind by crashes.
+
+    Exit status: 0 done, 2 wrong usage.
+    """
     with opened_store(context) as store:
         removed = store.sweep()
     if as_json:

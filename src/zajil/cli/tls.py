@@ -1,4 +1,4 @@
-"""``zajil tls``: our certificate."""
+"""``zajil tls``: the certificate of the server."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ tls_app = typer.Typer(name="tls", help="The certificate of the server.", no_args
 
 @tls_app.command("show")
 def show(context: typer.Context, as_json: AsJson = False) -> None:
-    """Say whom our certificate names, who signed it, and how long it is valid.
+    """Show names, issuer and validity of the certificate.
 
-    Exit status: 0 it can be used now, 1 it cannot (expired, or not for server.hostname),
-    2 wrong usage.
+    Exit status: 0 it is valid, 1 it is not (expired, or not for server.hostname), 2 wrong usage.
     """
     from zajil.net.system import SystemClock
     from zajil.tls.certificate import find_problems, read_certificate
 
     configuration = read_configuration(context)
     if configuration.tls.certificate is None:
-        raise WrongUsage("tls.certificate is not set: this server has none")
+        raise WrongUsage("tls.certificate is not set: the server has no certificate")
     facts = read_certificate(configuration.tls.certificate)
     fits = facts.fits(configuration.server.hostname)
     now_ms = SystemClock().now_ms()
@@ -47,8 +46,8 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
         )
     else:
         print(f"names   {', '.join(facts.names)}")
-        print(f"issuer  {facts.issuer}{' (itself)' if facts.self_signed else ''}")
+        print(f"issuer  {facts.issuer}{' (self-signed)' if facts.self_signed else ''}")
         print(f"valid   {spell_time(facts.not_before_ms)} to {spell_time(facts.not_after_ms)}")
         for one in problems:
-            print(f"{'Warning' if one.is_warning else 'Wrong'}: {one.text}.")
+            print(f"{'Warning' if one.is_warning else 'Error'}: {one.text}.")
     raise typer.Exit(0 if fits and valid else NOT_DONE)
