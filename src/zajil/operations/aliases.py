@@ -64,7 +64,7 @@ def _refuse_account(conn: Snapshot, address: Address) -> None:
     row = find_by_login(conn, address.key)
     if row is not None and row.address.key == address.key:
         raise AlreadyExists(
-            f"{address.unicode} is an account; `zajil account forward` forwards its mail"
+            f"{address.unicode} is an account; use `zajil account forward` to forward its mail"
         )
 
 
