@@ -40,3 +40,16 @@ def test_its_functions_exist() -> None:
 def test_every_package_is_on_the_page() -> None:
     packages = {path.name for path in SRC.iterdir() if (path / "__init__.py").exists()}
     assert packages <= set(re.findall(r"`(\w+)`", PAGE)) | {"app"}
+
+
+def test_reading_orders_name_what_is_there() -> None:
+    """A word in double backticks in a package docstring is a file or folder of it, or a package."""
+    packages = {path.name for path in SRC.iterdir()}
+    for page in sorted(SRC.rglob("__init__.py")):
+        text = ast.get_docstring(ast.parse(page.read_text("utf-8"))) or ""
+        order = text.partition("eading order")[2]
+        here = {path.stem for path in page.parent.rglob("*.py")} | {
+            path.name for path in page.parent.iterdir() if path.is_dir()
+        }
+        names = set(re.findall(r"``([a-z_0-9]+)``", order))
+        assert names <= here | packages, f"{page}: {sorted(names - here - packages)}"

@@ -1,13 +1,13 @@
-"""Zajil (زاجل): a complete mail system. The tree is the journey of a mail.
+"""Zajil (زاجل): a complete mail system.
 
-The steps, in order: ``submit`` (our users hand mail in), ``receive`` (the world hands mail in),
-``check`` (who sent it, do we want it), ``route`` (whose is it, where next), ``deliver`` (bring it
-there, or say why not), ``read`` (the owner reads it).
+A mail takes these steps: ``submit`` (our users hand it in) or ``receive`` (another server hands it
+in); ``accept`` (it is checked, filed and committed), which asks ``check`` (is it wanted?) and
+``route`` (whose is it?); ``deliver`` (to the next server); ``read`` (the owner reads it).
 
-What the steps are made of: ``core``, ``message``, ``dns``, ``sasl``, ``tracking``, ``smtp``,
-``imap``, ``mailauth`` (pure), ``config``, ``net``, ``tls``, ``resolver``, ``store``, ``login``,
-``keys`` (with I/O).
+The steps use ``core``, ``message``, ``dns``, ``sasl``, ``tracking``, ``smtp``, ``imap``,
+``mailauth`` (pure), ``config``, ``tls``, ``net``, ``resolver``, ``store``, ``login``, ``keys`` and
+``reports`` (with I/O).
 
-The faces: ``admin``, ``web``, ``app``, ``lab``, ``cli``. ``testing`` is for tests only.
-ARCHITECTURE.md is the map on one page; ``tests/test_layers.py`` keeps it true.
+People use ``web`` and ``cli``, which change things through ``operations``. ``app`` connects
+everything; ``lab`` runs several servers on one machine. ARCHITECTURE.md is the map on one page.
 """

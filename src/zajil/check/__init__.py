@@ -1,4 +1,4 @@
-"""Step 3: who sent it, do we want it, and why (decision 0007).
+"""Checks: who sent a mail, is it wanted, and why (decision 0007).
 
 Reading order: ``step`` (all of it, in order), ``facts`` (what is known when the message is here),
 ``verdict`` (pure: reasons to a verdict). ``sender`` is about who sent it; ``content`` about what a

@@ -1,8 +1,9 @@
-"""Step 5: bring it to the next server, or say why not.
+"""Delivery: bring a mail to the next server, or report why not.
 
-Reading order: ``run`` (claim, attempt, settle), ``outgoing`` (what an attempt is given and gives
-back), ``schedule`` (whose turn it is, when again), ``attempt`` (host by host), ``security`` (open a
-connection, STARTTLS), ``link``, ``transaction`` (one mail over it), ``connections`` (reuse),
-``local`` (into a mailbox of ours), ``settle`` (results to rows and events, who is told), ``bounce``
-(tell the sender), ``commit`` (bring it to the store).
+Reading order: ``run`` (lease recipients, start attempts), ``outgoing_mail`` (what an attempt gets
+and returns), ``schedule`` (order and retry times), ``attempt`` (the hosts of a domain, one after
+the other), ``security`` (connect, STARTTLS), ``client_channel`` (one SMTP connection),
+``transaction`` (one mail over it), ``connections`` (reuse), ``local`` (copies for mailboxes of ours
+that had to wait), ``attempt_result`` (results to rows and events), ``bounce`` (the report to the
+sender), ``result_writer`` (writes them to the store).
 """

@@ -66,6 +66,6 @@ class Admission:
             return None
 
     def close(self) -> None:
-        """Return what has not been told of the refused."""
+        """Report the refused connections that were not reported yet."""
         if self._floods is not None:
             self._floods.close()

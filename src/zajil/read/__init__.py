@@ -1,5 +1,7 @@
-"""Step 5, second half: the owner reads the mail, by IMAP and in the web; POP3 comes later.
+"""Reading: the owner reads the mail, by IMAP and in the web.
 
-Reading order: ``imap`` (the package docstring names its files); for the web ``shown`` (a message as
-a page shows it), ``paragraphs`` (text and its directions), ``safe_html`` (HTML of strangers).
+Reading order: ``imap`` (its docstring names its files); ``indexer`` (writes the summaries of
+messages in the background); for the web ``shown`` (a message as a page shows it), ``paragraphs``
+(text and its directions), ``safe_html`` (HTML without what may do harm), with ``ink`` (colours) and
+``links``.
 """

@@ -1,6 +1,6 @@
-"""Routing: the owner of an address, and the next hop.
+"""Routing: whose is an address, and which server is next.
 
-Other steps call it and get values. Reading order: ``recipient`` (local, remote, unknown), ``alias``
-(expansion), ``directory_flow`` (how both query the directory), ``filing`` (the mailbox), ``copies``
-(what the store writes), ``next_hop`` (from MX records to hosts).
+Other steps ask; the answers are values. Reading order: ``recipient`` (local, remote, unknown),
+``alias`` (what an address stands for), ``directory_flow`` (how both ask the directory),
+``next_hop`` (from MX records to hosts).
 """

@@ -8,8 +8,8 @@ Postfix has it. BINARYMIME is not among them: it would let bare CR, LF and NUL t
 Reading order: ``grammar`` (regular expressions under their ABNF), ``reply`` and ``codes``,
 ``command`` (one dataclass per command, and what a message becomes), ``refusals`` (what the server
 engine answers by itself), ``xtext``, ``parameters`` and ``xclient`` (what they hold), then
-``command_line`` (line to command). ``extensions`` (what EHLO announces), ``judge`` (what that and
-the course of the session forbid), ``state`` (which command may come when). ``body`` (where a
-message ends that comes in), ``lines`` (how one leaves), then the engines: ``server`` and
+``command_line`` (line to command). ``extensions`` (what EHLO announces), ``preconditions`` (what
+that and the state of the session forbid), ``state`` (which command may come when). ``body`` (where
+a message ends that comes in), ``lines`` (how one leaves), then the engines: ``server`` and
 ``client``.
 """

@@ -1,11 +1,10 @@
-"""Where all that lasts lies: SQLite or PostgreSQL, and files. All SQL is here, and only here.
+"""The store: SQLite or PostgreSQL, and files of messages. All SQL is here, and only here.
 
-Reading order: ``schema`` (every table); ``open`` (the parts of an open store); ``writer`` (group
-commit) and ``batch`` (what units leave behind); ``intake`` (the one way in), ``append``, ``blobs``,
-``rows``, ``flags``; ``reader``; ``changes`` and ``hints`` (who must hear of a commit);
-``directory``; ``dialect`` (every difference between the databases), ``migrate``; then the units
-and queries of each noun: ``domains accounts account_names last_logins mail_sizes aliases
-alias_loop forwarding mailboxes messages message_changes mail_content queue settlement queue_admin
-tracking sessions delegations send_counts dkim_keys strangers reputation greylist``. ``errors`` is
-what can go wrong with all of it.
+``schema`` has every table. The sub-rooms: ``engine`` (the database, the data folder, group commit),
+``mail`` (messages, mailboxes, the journey), ``queue`` (recipients that wait for delivery),
+``people`` (domains, accounts, aliases, passwords, keys), ``feedback`` (counts of what users and
+peers did), ``reports`` (DMARC reports), ``repair`` (finding damage), ``migrations``.
+
+A unit of work is a function whose first parameter is ``tx``; the writer runs it in a transaction.
+Its docstring states whether it may run twice, and which tables it changes.
 """

@@ -1,6 +1,6 @@
-"""Step 1: our users hand mail in (RFC 6409).
+"""Submission: our users hand mail in (RFC 6409).
 
-Log in first, send only as yourself; ``accept`` then completes and signs the message. Reading order:
-``session`` (what is answered otherwise than on port 25), ``log_in`` (AUTH), ``hand_in`` (the same
-without SMTP), ``compose`` (a web form becomes a message).
+Users log in and may send only as themselves; ``accept`` then completes and signs the message.
+Reading order: ``session`` (what differs from port 25), ``hand_in`` (submission without SMTP, for
+the web), ``compose`` (from a web form to a message).
 """

@@ -1,7 +1,7 @@
-"""The pages: Starlette, Jinja2, gettext; every page works without JavaScript.
+"""The pages: Starlette, Jinja2, gettext. Every page works without JavaScript.
 
-Reading order: ``services`` (what it needs), ``app`` (the route table), ``gate`` (who may come in),
-``security``, ``body_limit``, ``language``, ``page`` (templates), ``static_files``; then
-``account``, ``webmail``, ``journey``, ``admin``; ``server`` (uvicorn on our sockets). ``sides``
-shows both ends of a mail, for the lab.
+Reading order: ``services`` (what pages need), ``app`` (the route table), ``access`` (who may see a
+page), ``security``, ``forwarded`` (proxies in front), ``body_limit``, ``compressed``, ``language``,
+``page`` (templates), ``notices``, ``static_files``; then ``account``, ``webmail``, ``journey``,
+``admin``; ``server`` (uvicorn on our sockets). ``two_ends`` shows both ends of a mail, for the lab.
 """

@@ -38,7 +38,7 @@ def thread_object_id(message: Message) -> str | None:
 
 
 async def give_threads(context: Context, messages: Sequence[Message]) -> bool:
-    """Return these messages threads where they have none yet; return whether one had none.
+    """Assign threads to messages without one; return whether there was one.
 
     Raises:
         StoreUnavailable: they still have none.
@@ -49,7 +49,7 @@ async def give_threads(context: Context, messages: Sequence[Message]) -> bool:
 
 
 async def give_all_threads(context: Context, mailbox_id: MailboxId) -> None:
-    """Return all messages of a mailbox threads.
+    """Assign a thread to each message of a mailbox.
 
     Raises:
         StoreUnavailable: some still have none.

@@ -134,7 +134,7 @@ class Datagrams(Hints):
                 continue  # its buffer is full, or it has just gone: it will look by itself
 
     def close(self) -> None:
-        """Return what was not told yet, and remove our socket."""
+        """Send the hints that were not sent yet, and remove our socket."""
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None

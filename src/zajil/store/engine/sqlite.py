@@ -113,7 +113,7 @@ class Sqlite(Dialect):
             yield conn
 
     def schema_of(self, conn: Connection) -> str | None:
-        """Return nothing: there is one."""
+        """Return nothing: there is one database."""
 
     @contextmanager
     def creating(self) -> Iterator[Connection]:

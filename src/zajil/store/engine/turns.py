@@ -51,7 +51,7 @@ class Turns:
                 self._next_of(waiting)
 
     def _next_of(self, account_id: AccountId) -> None:
-        """Return the account's oldest request its turn; the account then goes to the end."""
+        """Start the account's oldest request; the account then goes to the end."""
         requests = self._waiting.pop(account_id)
         while requests:
             turn = requests.popleft()

@@ -49,7 +49,7 @@ def pack_flags(flags: Iterable[str]) -> tuple[int, str]:
 
 @lru_cache(maxsize=4096)  # most messages of a mailbox share the flags of others
 def unpack_flags(bits: int, keywords: str) -> frozenset[str]:
-    """Return the flags back: the inverse of ``pack_flags``."""
+    """Return the flags: the inverse of ``pack_flags``."""
     words = keywords.split()
     if len(words) > 1:
         words = list({word.lower(): word for word in reversed(words)}.values())

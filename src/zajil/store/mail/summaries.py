@@ -266,7 +266,7 @@ def delete_threads_of(tx: Connection, account_ids: Sequence[AccountId]) -> None:
 
 
 def _give_threads(tx: Connection, rows: Sequence[NewSummary]) -> None:
-    """Return the messages of these blobs threads; oldest blob first, so that the order is one."""
+    """Assign threads to the messages of these blobs, oldest blob first."""
     waiting: dict[AccountId, dict[BlobId, list[tuple[int, int]]]] = {}
     for some in _portions([one.blob_id for one in rows]):
         for row in tx.execute(_THREADLESS, {"ids_": some}):

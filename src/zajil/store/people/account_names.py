@@ -47,7 +47,7 @@ class NewProfile:
 
 
 def rename_account(tx: Connection, items: Sequence[NewNames]) -> list[AccountRow]:
-    """Return accounts another address or log-in name; gives them as they were.
+    """Change the address or log-in name of accounts; return the rows as they were.
 
     Everything follows: mail, app passwords, delegations, aliases and forwardings that lead to the
     account, and the reverse path of its mails in the queue, so that their DSNs arrive.

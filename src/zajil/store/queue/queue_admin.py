@@ -240,7 +240,7 @@ def retry(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...
 
 
 def expire(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:
-    """Return waiting and held recipients up; gives the mails that had one.
+    """Expire waiting and held recipients; return the mails that had one.
 
     The next claim finds them expired and bounces them, so the sender hears of it.
 

@@ -1,6 +1,6 @@
 """The mailbox in a browser.
 
-Reading order: ``boxes`` (what stands at the side of every page), ``letters`` (the list of one
-mailbox, and what can be done with it), ``letter`` (reading one), ``writing`` (and sending),
-``live`` (told of new mail).
+Reading order: ``mailboxes`` (the list at the side of every page), ``message_list`` (one mailbox,
+and actions on its messages), ``message_page`` (reading one message), ``compose`` (writing and
+sending), ``refusal_text`` (why a message was not sent), ``live`` (news of new mail).
 """
