@@ -15,8 +15,8 @@ from kit.store import NOW_MS, make_account, running
 from zajil.accept.own_mail import OwnMail, OwnMailer
 from zajil.accept.plan import Addressed
 from zajil.core.address import Address, parse_address
-from zajil.core.envelope import Notify, RecipientOptions
 from zajil.core.ids import MailboxId
+from zajil.core.mail_options import Notify, RecipientOptions
 from zajil.route.recipient import Local, Remote
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox

@@ -9,8 +9,8 @@ import pytest
 from zajil.accept.plan import Addressed, Copies, Plan, plan_copies
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import AccountEntry
-from zajil.core.envelope import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId
+from zajil.core.mail_options import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.route.recipient import Local, Remote
 from zajil.store.mail.intake import Place, WaitReason
 from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued

@@ -15,7 +15,7 @@ from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId
 from zajil.operations.run import open_admin_store
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.people.accounts import find_by_login
 from zajil.store.people.directory import look_up
 from zajil.store.people.last_logins import LastLogin, record_logins
@@ -45,7 +45,7 @@ def test_size_and_last_log_in_are_shown(run: Run, store: Store) -> None:
     assert isinstance(admin, AccountEntry)
     for _ in range(3):
         item = make_intake(store.blobs.stage((b"x" * 5000,)), local=[admin])
-        store.write_now(accept, item)
+        store.write_now(write_intakes, item)
     seen = LastLogin(admin.account_id, NOW_MS, "imaps", "192.0.2.7")
     store.write_now(record_logins, seen)
     store.write_now(record_logins, LastLogin(admin.account_id, NOW_MS - 1, "web", "192.0.2.8"))

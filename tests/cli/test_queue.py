@@ -15,7 +15,7 @@ from zajil.net.system import SystemClock
 from zajil.operations import queue as admin_queue
 from zajil.operations.run import open_admin_store
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 
 DAY_MS = 86_400_000
 
@@ -32,7 +32,7 @@ def put(store: Store, *remote: str, sender: str | None = "amal@north.test", days
     at_ms = SystemClock().now_ms() - days * DAY_MS
     content = store.blobs.stage((b"Subject: x\r\n\r\n",))
     item = make_intake(content, remote=remote, reverse_path=sender, at_ms=at_ms)
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     return item.mail_id
 
 

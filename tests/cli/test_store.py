@@ -19,7 +19,7 @@ from zajil.cli.main import main
 from zajil.config.load import load_configuration
 from zajil.store.engine.folder import ServerLock
 from zajil.store.engine.open import make_dialect
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.summaries import newest_summaries
 
 Run = Callable[..., tuple[int, str, str]]
@@ -210,7 +210,7 @@ def test_store_reindex_writes_the_summaries(run: Run, folder: Path) -> None:
     store = open_test_store("sqlite", folder / "data", None)
     who = make_account(store, "amal@north.test")
     for _ in range(3):
-        store.write_now(accept, make_intake(store.blobs.stage([message]), local=[who]))
+        store.write_now(write_intakes, make_intake(store.blobs.stage([message]), local=[who]))
     store.close_now()
     assert run("store", "reindex") == (0, "indexed 3 messages\n", "")
     status, out, err = run("store", "reindex", "--json")

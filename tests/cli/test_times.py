@@ -14,7 +14,7 @@ from zajil.cli.output import spell_age, spell_size, spell_time
 from zajil.config.load import load_configuration
 from zajil.core.ids import MailId
 from zajil.operations.run import open_admin_store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import DeliveryDeferred
 
@@ -51,7 +51,7 @@ def test_a_size_is_short(size: int, text: str) -> None:
 def test_the_journey_and_its_sentences_are_in_one_zone(server: Path) -> None:
     with open_admin_store(load_configuration(server)) as store:
         item = make_intake(store.blobs.stage((b"Subject: x\r\n\r\n",)), remote=["x@one.test"])
-        store.write_now(accept, item)
+        store.write_now(write_intakes, item)
         event = DeliveryDeferred(NOW_MS, "x@one.test", None, "no answer", NOW_MS + 300_000)
         batch = EventBatch(None, MailId(item.mail_id), NOW_MS, (event,))
         store.write_now(record_events, batch)

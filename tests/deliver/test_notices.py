@@ -17,8 +17,8 @@ from kit.store import make_account
 from kit.zone import Zone
 from zajil.accept.plan import Addressed, Plan, plan_copies
 from zajil.core.address import parse_address
-from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId
+from zajil.core.mail_options import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, route_recipient
 from zajil.smtp.command import BodyEnd, Command, Ehlo, Rcpt

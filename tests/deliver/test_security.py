@@ -16,7 +16,7 @@ from kit.courier import courier
 from kit.network import Deed, SinkSession, smtp_sink
 from kit.store import make_account
 from kit.zone import Zone
-from zajil.core.envelope import MailOptions
+from zajil.core.mail_options import MailOptions
 from zajil.lab.ca import CertificateAuthority, CertificateFiles
 from zajil.smtp.command import BodyEnd, Command, Mail, StartTls
 from zajil.smtp.reply import Reply

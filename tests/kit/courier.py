@@ -20,7 +20,7 @@ from zajil.core.ids import BlobId, MailId
 from zajil.deliver.run import Deliverer, Resolves
 from zajil.keys.sign import Signer
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.mail.tracking import MailQuery, find_mails, load_journey
 from zajil.store.schema import mail, message
 from zajil.tracking.events import TrackingEvent
@@ -49,7 +49,7 @@ class Courier:
         """Accept a mail for recipients elsewhere, now."""
         staged = await self.store.blobs.stage_any((content,))
         item = make_intake(staged, remote=remote, reverse_path=sender, at_ms=self.clock.now_ms())
-        return await self.store.write(accept, edit(item))
+        return await self.store.write(write_intakes, edit(item))
 
     async def journey(self, mail_id: MailId) -> Journey:
         """Read what happened to a mail."""

@@ -25,7 +25,7 @@ from zajil.core.ids import AccountId, MailId
 from zajil.core.service import Service
 from zajil.login.service import LoginService
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up
 from zajil.store.people.domains import DomainRow, create_domain
@@ -135,7 +135,7 @@ class Site:
         """Put a message into an INBOX as another server's mail."""
         raw = message if isinstance(message, bytes) else message.as_bytes()
         item = make_intake(self.store.blobs.stage([raw]), local=[self.entry(login)])
-        return self.store.write_now(accept, item)
+        return self.store.write_now(write_intakes, item)
 
 
 @asynccontextmanager

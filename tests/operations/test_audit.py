@@ -23,7 +23,7 @@ from zajil.operations.domains import add_domain, remove_domain
 from zajil.operations.queue import QueueAction, act_on_queue
 from zajil.operations.train import train_mail
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.people.accounts import AccountRow, find_by_login
 from zajil.store.people.audit import delete_audit
 from zajil.tracking.audit import AUDIT_EVENTS
@@ -182,7 +182,7 @@ def test_the_queue_is_changed_by_one_event_for_many_mails(south: Store) -> None:
         for number in range(3)
     ]
     for item in items:
-        south.write_now(accept, item)
+        south.write_now(write_intakes, item)
     ids = [item.mail_id for item in items]
     run(south, act_on_queue, QueueAction.HOLD, ids, reason="a test")
     run(south, act_on_queue, QueueAction.HOLD, ["0000"])

@@ -12,7 +12,7 @@ from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Thresholds, decide
 from zajil.operations.explain import NotJudged, explain_mail, explanation_to_dict
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.web.language import load_languages
 
 THRESHOLDS = Thresholds()
@@ -31,7 +31,7 @@ def test_a_stored_verdict_is_explained_in_both_languages(store: Store) -> None:
         verdict_event(NOW_MS, own, "سلمى@زاجل.test"),
         verdict_event(NOW_MS, everybody),
     )
-    store.write_now(accept, replace(item, events=events))
+    store.write_now(write_intakes, replace(item, events=events))
 
     told = store.read_now(lambda conn: explain_mail(conn, item.mail_id, THRESHOLDS))
     # Everybody's counts for nobody here, so it comes last.
@@ -68,6 +68,6 @@ def test_a_stored_verdict_is_explained_in_both_languages(store: Store) -> None:
 
 def test_our_own_mail_has_no_verdict(store: Store) -> None:
     item = make_intake(store.blobs.stage([b"x"]), remote=["noor@south.test"])
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     with pytest.raises(NotJudged):
         store.read_now(lambda conn: explain_mail(conn, item.mail_id, THRESHOLDS))

@@ -10,7 +10,7 @@ from kit.store import NOW_MS, make_account, make_intake
 from zajil.core.ids import MailId
 from zajil.operations.journey import NoSuchMail, find_mails, show_journey
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 
 
 def test_an_unknown_mail(store: Store) -> None:
@@ -23,7 +23,7 @@ def test_the_whole_journey_and_the_list(store: Store) -> None:
     salma = make_account(store, "سلمى@زاجل.test", "salma")
     item = make_intake(store.blobs.stage([b"x"]), local=[salma], remote=["noor@south.test"])
     item = replace(item, header_from="Sender <sender@elsewhere.test>")
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     shown = store.read_now(lambda conn: show_journey(conn, item.mail_id))
     assert [copy["address"] for copy in shown["recipients"]] == [
         "سلمى@زاجل.test",

@@ -42,7 +42,7 @@ from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
 from zajil.smtp.server import ServerConnection
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.intake import Intake, write_intakes
 from zajil.tracking.codec import encode_events
 
 _REPLIES = {Data: Reply(354, ("go ahead",)), Quit: Reply(221, ("2.0.0 bye",))}
@@ -102,7 +102,7 @@ async def run_session(packets: Sequence[bytes], offer: Capabilities, services: A
 
 def accept_all(tx: Connection, items: Sequence[Sequence[Intake]]) -> list[list[MailId]]:
     """Take several mails as one item, as the writer does with those that wait together."""
-    return [accept(tx, mails) for mails in items]
+    return [write_intakes(tx, mails) for mails in items]
 
 
 async def measure(size: int, repeats: int, count: int, folder: Path) -> None:

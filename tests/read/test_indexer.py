@@ -26,7 +26,7 @@ from zajil.message.parse import parse_message
 from zajil.message.summary import Summary
 from zajil.read.indexer import MAX_FORM, Indexer, make_summary, read_summaries, reindex
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.mailboxes import find_mailbox
 from zajil.store.mail.message_changes import (
     CopyMessages,
@@ -82,7 +82,7 @@ def put(store: Store, who: AccountEntry, *messages: bytes) -> list[Uid]:
 
 
 def deliver(store: Store, data: bytes, *whom: AccountEntry) -> None:
-    store.write_now(accept, make_intake(store.blobs.stage([data]), local=whom))
+    store.write_now(write_intakes, make_intake(store.blobs.stage([data]), local=whom))
 
 
 def index(store: Store) -> int:
@@ -127,7 +127,7 @@ def test_new_mail_is_indexed_by_the_hint(store: Store) -> None:
             background = asyncio.create_task(Indexer(store).run())
             try:
                 intake = make_intake(store.blobs.stage([letter(1)]), local=[amal, sami])
-                await store.write(accept, intake)
+                await store.write(write_intakes, intake)
                 while True:
                     page = await store.read(lambda conn: newest_summaries(conn, sami.inbox, 10))
                     if page[0][0].thread_id is not None:
@@ -239,7 +239,7 @@ def test_bytes_that_are_missing_are_told_and_not_tried_for_ever(store: Store) ->
     amal = make_account(store, "amal@y.test")
     staged = store.blobs.stage_now([letter(1)])
     assert staged.location is not None
-    store.write_now(accept, make_intake(staged, local=[amal]))
+    store.write_now(write_intakes, make_intake(staged, local=[amal]))
     store.blobs.file_of(staged.location).unlink()
     deliver(store, letter(2), amal)
     (lost,) = put(store, amal, letter(3))

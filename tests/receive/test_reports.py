@@ -12,7 +12,7 @@ from kit.zone import Zone, ZoneResolver
 from zajil.accept.recipients import MAX_REPORTS
 from zajil.check.step import Checks
 from zajil.config.options_check import CheckOptions
-from zajil.core.envelope import Notify
+from zajil.core.mail_options import Notify
 from zajil.smtp.extensions import Capabilities
 from zajil.store.engine.open import Store
 from zajil.store.schema import recipient

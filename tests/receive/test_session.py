@@ -16,7 +16,7 @@ from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
 from zajil.core.ids import MailId, Uid
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.mail.room import Caps
 from zajil.store.mail.tracking import EventBatch, MailQuery, find_mails, load_journey
@@ -395,4 +395,4 @@ def test_what_was_refused_is_told_when_the_mail_is_given_up(store: Store, end: s
 
 def test_accept_is_the_one_way_in() -> None:
     """Design D3; a second one would need its own proof of durability."""
-    assert accept.__module__ == "zajil.store.mail.intake"
+    assert write_intakes.__module__ == "zajil.store.mail.intake"

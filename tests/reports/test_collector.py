@@ -15,7 +15,7 @@ from zajil.core.address import parse_address
 from zajil.reports.dmarc.collector import ReportCollector, is_ours, who_sent
 from zajil.reports.dmarc.mail import ReportMail, build_report_mail
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.reports.received import ReportQuery, StoredReport, list_reports
 
 REPORTS = parse_address("dmarc-reports@north.test")
@@ -37,7 +37,7 @@ def deliver(store: Store, content: bytes) -> None:
     entry = make_account(store, "amal@north.test", admin=True)
     item = make_intake(store.blobs.stage((content,)), local=[entry])
     item = replace(item, local=(replace(item.local[0], recipient=REPORTS),))
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
 
 
 async def collect(store: Store) -> tuple[list[int], list[StoredReport]]:

@@ -19,7 +19,7 @@ from kit.store import make_account, running
 from kit.zone import Zone, ZoneResolver
 from zajil.accept.own_mail import OwnMailer
 from zajil.core.clock import Clock
-from zajil.core.envelope import Notify
+from zajil.core.mail_options import Notify
 from zajil.reports.dmarc.mail import read_report_mail
 from zajil.reports.dmarc.report import AggregateReport
 from zajil.reports.dmarc.sending import DmarcReports

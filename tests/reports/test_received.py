@@ -11,7 +11,7 @@ from kit.store import NOW_MS, make_account, make_intake
 from zajil.reports.dmarc.codec import from_store, to_store
 from zajil.reports.dmarc.failure import read_failure_report
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.reports import received
 from zajil.store.reports.received import (
     ExaminedMail,
@@ -108,7 +108,7 @@ def test_sources_are_summed_over_reports(store: Store) -> None:
 def test_a_mail_is_examined_once(store: Store) -> None:
     entry = make_account(store, "dmarc-reports@north.test")
     content = store.blobs.stage((b"Subject: x\r\n\r\n",))
-    mail_id = store.write_now(accept, make_intake(content, local=[entry]))
+    mail_id = store.write_now(write_intakes, make_intake(content, local=[entry]))
     keys = [entry.address.key]
 
     def waiting(since_ms: int = NOW_MS) -> list[str]:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from kit.wire import GREETING, example_policy
 from zajil.core.address import Address
-from zajil.core.envelope import MailOptions, Notify, RecipientOptions
 from zajil.core.line_engine import Wait
+from zajil.core.mail_options import MailOptions, Notify, RecipientOptions
 from zajil.smtp.client import ClientConnection, NotOffered, UnsafeText
 from zajil.smtp.command import BodyChunk, BodyEnd, Event, Mail, Rcpt
 from zajil.smtp.extensions import Capabilities

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from kit.clock import FakeClock
 from kit.wire import GREETING, example_policy
 from zajil.core.address import Address
-from zajil.core.envelope import (
+from zajil.core.line_engine import Wait
+from zajil.core.mail_options import (
     PLAIN_MAIL,
     PLAIN_RECIPIENT,
     MailOptions,
     Notify,
     RecipientOptions,
 )
-from zajil.core.line_engine import Wait
 from zajil.smtp.command import (
     Auth,
     AuthResponse,

@@ -11,7 +11,7 @@ from zajil.core.errors import AlreadyExists
 from zajil.core.ids import AccountId
 from zajil.core.login_name import BadLogin, parse_login
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.people.accounts import (
     FIRST_MAILBOXES,
     AccountRow,
@@ -210,8 +210,8 @@ def test_a_removed_account_leaves_nothing(store: Store) -> None:
     gone, stays = make_account(store, "amal@north.test"), make_account(store, "basma@north.test")
     shared = store.blobs.stage([b"Subject: both\r\n\r\nx\r\n"])
     own = store.blobs.stage([b"Subject: one\r\n\r\nx\r\n"])
-    store.write_now(accept, make_intake(shared, local=[gone, stays]))
-    store.write_now(accept, make_intake(own, local=[gone]))
+    store.write_now(write_intakes, make_intake(shared, local=[gone, stays]))
+    store.write_now(write_intakes, make_intake(own, local=[gone]))
     team = AliasRow(Address("team", NORTH), (gone.address, stays.address))
     store.write_now(create_alias, team)
     session = WebSession("hash", gone.account_id, "csrf", NOW_MS, NOW_MS + 1000)

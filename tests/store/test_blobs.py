@@ -16,7 +16,7 @@ from zajil.core.ids import BlobId
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import NoSuchBlob, StagedBlob, keep_blobs, release_blobs, write_blobs
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.schema import message
 
 LARGE = os.urandom(1 << 20)
@@ -91,8 +91,8 @@ def test_the_last_reference_takes_the_blob_along(store: Store, tmp_path: Path) -
     amal, salma = make_account(store, "amal@north.test"), make_account(store, "salma@north.test")
     shared = make_intake(asyncio.run(store.blobs.stage_any([LARGE])), local=[amal, salma])
     queued = make_intake(store.blobs.stage([b"x"]), local=[amal], remote=["a@south.test"])
-    store.write_now(accept, shared)
-    store.write_now(accept, queued)
+    store.write_now(write_intakes, shared)
+    store.write_now(write_intakes, queued)
 
     def delete_from(tx: Connection, items: Sequence[int]) -> list[None]:
         tx.execute(sa.delete(message).where(message.c.mailbox_id.in_(items)))

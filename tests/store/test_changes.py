@@ -15,7 +15,7 @@ from zajil.core.ids import MailboxId
 from zajil.store.engine.batch import DIRECTORY, QUEUE, Topic, mailbox_topic
 from zajil.store.engine.hints import Datagrams
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.people.domains import DomainRow, create_domain
 
 
@@ -42,14 +42,16 @@ def test_subscribers_hear_before_the_caller_goes_on(store: Store) -> None:
             store.changes.subscribe(mailbox_topic(amal.inbox), lambda: heard.append("amal"))
             store.changes.subscribe(mailbox_topic(salma.inbox), lambda: heard.append("salma"))
             stop = store.changes.subscribe(QUEUE, lambda: heard.append("queue"))
-            await store.write(accept, make_intake(store.blobs.stage([b"x"]), local=[amal]))
+            await store.write(write_intakes, make_intake(store.blobs.stage([b"x"]), local=[amal]))
             assert heard == ["amal"]
             away = make_intake(store.blobs.stage([b"x"]), remote=["a@south.test"])
-            await store.write(accept, away)
+            await store.write(write_intakes, away)
             assert heard == ["amal", "queue"]
             stop()
             stop()
-            await store.write(accept, make_intake(store.blobs.stage([b"x"]), remote=["a@b.test"]))
+            await store.write(
+                write_intakes, make_intake(store.blobs.stage([b"x"]), remote=["a@b.test"])
+            )
             assert heard == ["amal", "queue"]
 
     asyncio.run(run())
@@ -62,7 +64,7 @@ def test_another_worker_hears_of_new_mail(store: Store, sibling: Store) -> None:
         async with running(store), running(sibling):
             heard = asyncio.Event()
             sibling.changes.subscribe(mailbox_topic(amal.inbox), heard.set)
-            await store.write(accept, make_intake(store.blobs.stage([b"x"]), local=[amal]))
+            await store.write(write_intakes, make_intake(store.blobs.stage([b"x"]), local=[amal]))
             await wait_for(heard)
 
     asyncio.run(run())
@@ -80,11 +82,13 @@ def test_the_command_line_is_heard_by_a_worker(store: Store, sibling: Store) -> 
 
 
 async def _change_mailbox(store: Store, amal: AccountEntry) -> None:
-    await store.write(accept, make_intake(store.blobs.stage([b"x"]), local=[amal]))
+    await store.write(write_intakes, make_intake(store.blobs.stage([b"x"]), local=[amal]))
 
 
 async def _change_queue(store: Store, amal: AccountEntry) -> None:
-    await store.write(accept, make_intake(store.blobs.stage([b"x"]), remote=["a@south.test"]))
+    await store.write(
+        write_intakes, make_intake(store.blobs.stage([b"x"]), remote=["a@south.test"])
+    )
 
 
 async def _change_directory(store: Store, amal: AccountEntry) -> None:

@@ -14,7 +14,7 @@ from kit.store import make_account, make_intake
 from zajil.core.ids import Uid
 from zajil.read.indexer import read_summaries
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.mail.summaries import find_waiting, write_summaries
 from zajil.store.people.accounts import delete_account
@@ -50,7 +50,7 @@ def filled(store: Store) -> Store:
     for content in (b"small", b"large" * 100_000, b"gone"):
         staged = store.blobs.stage_now([content]) if len(content) > 9 else None
         item = make_intake(staged or store.blobs.stage([content]), local=[amal])
-        store.write_now(accept, item)
+        store.write_now(write_intakes, item)
     store.write_now(
         expunge_messages, ExpungeMessages(amal.account_id, amal.inbox, (Uid(3),), False)
     )
@@ -58,7 +58,7 @@ def filled(store: Store) -> Store:
     new = store.read_now(lambda conn: read_summaries(conn, store.blobs, waiting))
     store.write_now(write_summaries, new)
     queued = make_intake(store.blobs.stage([b"queued"]), remote=["a@south.test"])
-    store.write_now(accept, queued)
+    store.write_now(write_intakes, queued)
     return store
 
 
@@ -289,7 +289,7 @@ def test_a_page_that_is_damaged(tmp_path: Path) -> None:
     amal = make_account(store, "amal@north.test")
     for number in range(50):
         content = store.blobs.stage([b"%d" % number * 3000])
-        store.write_now(accept, make_intake(content, local=[amal]))
+        store.write_now(write_intakes, make_intake(content, local=[amal]))
     store._dialect.close()
     file = tmp_path / "store.sqlite"
     with file.open("r+b") as raw:

@@ -15,7 +15,7 @@ from zajil.core.ids import MailboxId
 from zajil.store.engine.errors import StoreFull
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.intake import Intake, Place, accept
+from zajil.store.mail.intake import Intake, Place, write_intakes
 from zajil.store.schema import blob, event, mail, message, recipient
 from zajil.tracking.codec import decode_events
 
@@ -34,7 +34,7 @@ def with_bad_mailbox(item: Intake) -> Intake:
 def test_a_local_mail_lies_in_its_mailbox(store: Store) -> None:
     amal = make_account(store, "amal@north.test")
     item = make_intake(store.blobs.stage([b"Subject: a\r\n", b"\r\nhello\r\n"]), local=[amal])
-    assert store.write_now(accept, item) == item.mail_id
+    assert store.write_now(write_intakes, item) == item.mail_id
     row = store.read_now(lambda conn: conn.execute(sa.select(message)).one())
     assert (row.mailbox_id, row.uid, row.modseq) == (amal.inbox, 1, 2)
     assert row.prefix == "Delivered-To: amal@north.test\r\n"
@@ -49,7 +49,7 @@ def test_recipients_are_history_and_queue(store: Store) -> None:
         store.blobs.stage([b"x"]), local=[amal], remote=["سلمى@xn--mgbai9azgqp6j.test"]
     )
     refused = ((Address("nobody", "north.test"), "550 5.1.1 no such user"),)
-    store.write_now(accept, replace(item, refused=refused))
+    store.write_now(write_intakes, replace(item, refused=refused))
     rows = store.read_now(
         lambda conn: conn.execute(sa.select(recipient).order_by(recipient.c.position)).all()
     )
@@ -68,7 +68,7 @@ def test_recipients_are_history_and_queue(store: Store) -> None:
 
 def test_a_mail_nobody_gets_leaves_no_blob(store: Store) -> None:
     item = make_intake(store.blobs.stage([b"x"]))
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     assert (count(store, mail), count(store, blob)) == (1, 0)
 
 
@@ -88,7 +88,7 @@ def test_a_batch_of_all_kinds_is_one_commit(store: Store) -> None:
                 for number in range(60)
             ]
             before = store.writer.commits
-            await asyncio.gather(*[store.write(accept, item) for item in items])
+            await asyncio.gather(*[store.write(write_intakes, item) for item in items])
             return store.writer.commits - before
 
     assert asyncio.run(run()) <= 5
@@ -110,7 +110,7 @@ def test_a_mailbox_that_went_fails_its_mail_alone(store: Store) -> None:
             bad = with_bad_mailbox(make_intake(store.blobs.stage([b"x"]), local=[amal]))
             items = [*good[:2], bad, *good[2:]]
             return await asyncio.gather(
-                *[store.write(accept, item) for item in items], return_exceptions=True
+                *[store.write(write_intakes, item) for item in items], return_exceptions=True
             )
 
     outcomes = asyncio.run(run())
@@ -124,6 +124,6 @@ def test_less_space_than_the_reserve_refuses_new_mail_only(store_url: str, tmp_p
     store = open_test_store(store_url, tmp_path / "data", free_space_reserve=1 << 60)
     amal = make_account(store, "amal@north.test")
     with pytest.raises(StoreFull, match=r"less than store\.free_space_reserve"):
-        store.write_now(accept, make_intake(store.blobs.stage([b"x"]), local=[amal]))
+        store.write_now(write_intakes, make_intake(store.blobs.stage([b"x"]), local=[amal]))
     assert count(store, mail) == 0
     store.close_now()

@@ -13,7 +13,7 @@ from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId, ModSeq, Uid
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
@@ -147,7 +147,7 @@ def test_a_keyword_that_is_stored_in_two_spellings_is_one(store: Store) -> None:
 def test_copies_share_a_blob_until_the_last_is_gone(store: Store) -> None:
     amal = make_account(store, "amal@north.test")
     item = make_intake(store.blobs.stage([b"Subject: x\r\n\r\nbody\r\n"]), local=[amal])
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     want = b"Delivered-To: amal@north.test\r\nSubject: x\r\n\r\nbody\r\n"
     copy = CopyMessages(amal.account_id, amal.inbox, (Uid(1), Uid(9)), amal.junk)
     assert store.write_now(copy_messages, copy).uids == ((1, 1),)
@@ -165,7 +165,7 @@ def test_copies_share_a_blob_until_the_last_is_gone(store: Store) -> None:
 
 def test_a_message_is_read_from_any_place(store: Store) -> None:
     amal = make_account(store, "amal@north.test")
-    store.write_now(accept, make_intake(store.blobs.stage([b"0123456789"]), local=[amal]))
+    store.write_now(write_intakes, make_intake(store.blobs.stage([b"0123456789"]), local=[amal]))
     (one,) = all_of(store, amal.inbox)
     whole = one.prefix + b"0123456789"
     reader = store.read_now(lambda conn: open_message(conn, store.blobs, one))
@@ -221,7 +221,7 @@ def test_many_messages_in_one_command(store: Store) -> None:
     """More than one statement can name."""
     amal = make_account(store, "amal@north.test")
     staged = store.blobs.stage([b"x"])
-    store.write_now(accept, make_intake(staged, local=[amal] * 2500))
+    store.write_now(write_intakes, make_intake(staged, local=[amal] * 2500))
     uids = tuple(store.read_now(lambda conn: list_uids(conn, amal.inbox)))
     assert len(uids) == 2500
     move = CopyMessages(amal.account_id, amal.inbox, uids, amal.junk)

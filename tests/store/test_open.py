@@ -21,14 +21,14 @@ from kit.store import (
     small_store_options,
 )
 from zajil.config.options_server import StoreOptions
-from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT
+from zajil.core.mail_options import PLAIN_MAIL, PLAIN_RECIPIENT
 from zajil.net.system import SystemClock
 from zajil.store import migrations
 from zajil.store.engine import sqlite
 from zajil.store.engine.errors import StoreUnavailable, WrongSchema
 from zajil.store.engine.life import prepare_store, upgrade_store
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.queue.queue import Claim, claim
 from zajil.store.schema import metadata
 
@@ -71,7 +71,7 @@ def test_an_older_store_is_brought_up_to_date(store: Store, store_url: str, tmp_
     with store._dialect.writer.begin() as conn:
         _make_first_tables(conn)
     item = make_intake(store.blobs.stage([b"x"]), remote=["a@one.test"])
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     store._dialect.close()
     upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
     again = open_test_store(store_url, tmp_path / "data")

@@ -14,12 +14,12 @@ from sqlalchemy.engine import Connection
 
 from kit.store import NOW_MS, make_account, make_intake, open_test_store, running
 from zajil.core.address import parse_address
-from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.core.ids import MailId
+from zajil.core.mail_options import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.core.service import RecipientState
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import StagedBlob
-from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.mail.tracking import load_journey
 from zajil.store.queue.queue import (
     Claim,
@@ -52,7 +52,7 @@ DELIVERED = RecipientDelivered(NOW_MS, "a@one.test", "mx.one.test", "250 ok")
 
 def put(store: Store, *remote: str, at_ms: int = NOW_MS) -> Intake:
     item = make_intake(store.blobs.stage((b"Subject: x\r\n\r\n",)), remote=remote, at_ms=at_ms)
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     return item
 
 
@@ -301,7 +301,7 @@ def test_the_body_stays_where_a_mailbox_has_it(store: Store) -> None:
     entry = make_account(store, "amal@here.test")
     content = store.blobs.stage((b"Subject: x\r\n\r\n",))
     item = make_intake(content, local=[entry], remote=["a@one.test"])
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     claimed = ask(store)
     store.write_now(
         settle,
@@ -539,7 +539,7 @@ def test_what_was_asked_for_comes_back_with_the_claim(store: Store) -> None:
     first, second = item.remote
     asked = MailOptions("HDRS", "QQ 1", require_tls=True)
     remote = (replace(first, options=options, addressed_as=alias), second)
-    store.write_now(accept, replace(item, remote=remote, options=asked))
+    store.write_now(write_intakes, replace(item, remote=remote, options=asked))
     claimed = ask(store)
     assert [(row.options, row.addressed_as, row.mail_options) for row in claimed] == [
         (options, alias, asked),

@@ -21,7 +21,7 @@ from zajil.net.system import SystemClock
 from zajil.store import migrations
 from zajil.store.engine.life import upgrade_store
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.refusals import RefusedMail, find_sessions, record_refused
 from zajil.store.mail.tracking import EventBatch, MailQuery, find_mails, load_journey, record_events
 from zajil.store.schema import metadata, recipient
@@ -50,7 +50,7 @@ def test_a_mail_that_was_stored_after_all_stays_as_it_is(store: Store) -> None:
     """COMMIT seemed to fail: the peer got 451, and the mail is there."""
     amal = make_account(store, "amal@north.test")
     item = make_intake(store.blobs.stage([b"a: b\r\n\r\nc\r\n"]), local=[amal])
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     store.write_now(record_refused, refused(item.mail_id))
     journey = store.read_now(lambda conn: load_journey(conn, item.mail_id))
     assert journey is not None

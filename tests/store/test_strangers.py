@@ -23,7 +23,7 @@ from zajil.store.feedback.outbound_hold import (
     load_strangers,
     release_account,
 )
-from zajil.store.feedback.send_counts import CountedIntake, SendLimit, Taken, accept_counted
+from zajil.store.feedback.send_counts import CountedIntake, SendLimit, Taken, write_counted_intakes
 from zajil.store.mail.intake import Intake
 from zajil.store.mail.tracking import load_journey
 from zajil.store.queue.queue import Claim, claim
@@ -49,7 +49,7 @@ def send(
     item = CountedIntake(
         intake, account, len(names), None, OutboundHold(account, keys, limit.decide, RENEW_MS)
     )
-    taken = store.write_now(accept_counted, item)
+    taken = store.write_now(write_counted_intakes, item)
     assert taken is not None
     return taken
 
@@ -123,7 +123,7 @@ def test_limits_of_all_kinds_stand_side_by_side(store: Store) -> None:
     intake = make_intake(store.blobs.stage([b"x\r\n"]), remote=["a@elsewhere.test"])
     guard = OutboundHold(AMAL, ("address:a@elsewhere.test",), LIMIT.decide, RENEW_MS)
     refused = CountedIntake(intake, AMAL, 3, SendLimit(2, 0), guard)
-    assert store.write_now(accept_counted, refused) is None
+    assert store.write_now(write_counted_intakes, refused) is None
     assert store.read_now(lambda conn: load_strangers(conn, AMAL)) == StrangerCounts()
 
 

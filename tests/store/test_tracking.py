@@ -9,7 +9,7 @@ from kit.store import NOW_MS, make_account, make_intake
 from zajil.core.address import parse_address
 from zajil.core.ids import AccountId, MailId, SessionId
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import Intake, RemoteCopy, accept
+from zajil.store.mail.intake import Intake, RemoteCopy, write_intakes
 from zajil.store.mail.tracking import (
     EventBatch,
     FoundMail,
@@ -31,7 +31,7 @@ def put(store: Store, **changes: object) -> Intake:
     amal = make_account(store, f"amal{os.urandom(4).hex()}@north.test")
     item = make_intake(store.blobs.stage([b"a: b\r\n\r\nc\r\n"]), local=[amal])
     item = replace(item, **changes)  # type: ignore[arg-type]
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     return item
 
 
@@ -203,7 +203,7 @@ def test_the_newest_is_first_and_the_limit_holds(store: Store) -> None:
         for at in (0, 1000, 2000)
     ]
     for item in items:
-        store.write_now(accept, item)
+        store.write_now(write_intakes, item)
     found = find(store, MailQuery(limit=2))
     assert [mail.mail_id for mail in found] == [items[2].mail_id, items[1].mail_id]
 
@@ -211,6 +211,6 @@ def test_the_newest_is_first_and_the_limit_holds(store: Store) -> None:
 def test_states_are_told_for_every_recipient(store: Store) -> None:
     basim = make_account(store, "basim@north.test")
     item = make_intake(store.blobs.stage([b"x"]), local=[basim], remote=["noor@south.test"])
-    store.write_now(accept, item)
+    store.write_now(write_intakes, item)
     (found,) = find(store, MailQuery(to="noor@south.test"))
     assert found.recipients == (("basim@north.test", "delivered"), ("noor@south.test", "waiting"))

@@ -27,8 +27,8 @@ from zajil.store.feedback.send_counts import (
     CountedIntake,
     SendCounts,
     SendLimit,
-    accept_counted,
     load_send_counts,
+    write_counted_intakes,
 )
 from zajil.store.mail.tracking import load_journey
 from zajil.store.people.accounts import NewActive, delete_account, set_active
@@ -64,7 +64,7 @@ def test_the_rule_says_when_to_go_on() -> None:
 def count(store: Store, recipients: int, at_ms: int, limit: SendLimit) -> bool:
     intake = make_intake(store.blobs.stage([b"x\r\n"]), remote=["x@elsewhere.test"], at_ms=at_ms)
     item = CountedIntake(intake, ONE, recipients, limit)
-    kept = store.write_now(accept_counted, item) is not None
+    kept = store.write_now(write_counted_intakes, item) is not None
     assert kept == (store.read_now(lambda conn: load_journey(conn, intake.mail_id)) is not None)
     return kept
 

@@ -11,7 +11,7 @@ from kit.talk import talk_to_receiver
 from zajil.core.address import parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.tracking import EventBatch, MailQuery, find_mails, record_events
 from zajil.store.people.aliases import AliasRow, create_alias
@@ -141,7 +141,7 @@ def test_an_admin_holds_and_releases(store: Store) -> None:
     async def scenario() -> None:
         async with visiting(store) as site:
             item = make_intake(store.blobs.stage([b"x"]), remote=["noor@south.test"])
-            await store.write(accept, item)
+            await store.write(write_intakes, item)
             admin = await member(site, "amal")
             assert "noor@south.test" in (await admin.get("/admin/queue")).text
             for action, state, words in (

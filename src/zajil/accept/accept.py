@@ -19,7 +19,7 @@ from functools import partial
 
 from zajil.accept.context import AcceptanceContext, SessionFacts
 from zajil.accept.facts import Arrived, gather_facts, needs_smtputf8
-from zajil.accept.filing import Filings, file_copies
+from zajil.accept.filing import Filings, ask_filing_rule
 from zajil.accept.forward_seal import seal_forwarded
 from zajil.accept.outbound import commit_outgoing, looks_like_abuse
 from zajil.accept.outcome import Accepted, NotAccepted, Reason
@@ -31,16 +31,15 @@ from zajil.check.facts import MessageFacts
 from zajil.check.step import Checked, Faults
 from zajil.check.verdict.verdict import Action, Verdict
 from zajil.core.directory import AccountEntry
-from zajil.core.envelope import PLAIN_MAIL, MailOptions
 from zajil.core.ids import AccountId
+from zajil.core.mail_options import PLAIN_MAIL, MailOptions
 from zajil.keys.sign import UNSIGNED
 from zajil.message.fields import begins_folded, cut_ranges, read_fields
 from zajil.route.recipient import Local
 from zajil.store.engine.errors import ReserveReached, StoreFull, StoreUnavailable
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import StagedBlob
-from zajil.store.mail.intake import Intake
-from zajil.store.mail.intake import accept as accept_intake
+from zajil.store.mail.intake import Intake, write_intakes
 from zajil.tracking.events import FaultHappened, MailAccepted
 
 
@@ -89,7 +88,7 @@ async def _reach_verdict(
     """Run the checks; return what they found, or why the mail is not let in."""
     facts = arrived.facts
     checked = await context.checks.check_message(facts, session.looked)
-    if context.note_result is not None and context.policy.checks_sender:
+    if context.note_result is not None and context.policy.is_incoming:
         faults = Faults(facts.now_ms)
         note = partial(context.note_result, checked.sender, facts, checked.action)
         faults.run("report", note, None)
@@ -146,7 +145,7 @@ async def _file(
         if isinstance(recipient.route, Local)
         for entry in recipient.route.entries
     ]
-    is_outgoing = not context.policy.checks_sender
+    is_outgoing = not context.policy.is_incoming
 
     def why_junk(account: AccountId) -> str | None:
         # What our own users write to each other is not judged as junk.
@@ -154,7 +153,9 @@ async def _file(
             return None
         return _why_junk(checked.by_account.get(account, checked.verdict))
 
-    filings = await file_copies(context.filing, context.store.directory, facts, accounts, why_junk)
+    filings = await ask_filing_rule(
+        context.filing, context.store.directory, facts, accounts, why_junk
+    )
     rejections = {
         account: NotAccepted(Reason.REJECTED_BY_RECIPIENT, text)
         for account, text in filings.rejections.items()
@@ -184,7 +185,7 @@ def _plan(
     checked: Checked,
     filings: Filings,
 ) -> Copies:
-    is_incoming = context.policy.checks_sender
+    is_incoming = context.policy.is_incoming
     by_account = checked.by_account if is_incoming else {}
     plan = Plan(
         reverse_path=transaction.reverse_path,
@@ -253,7 +254,7 @@ async def _sign_or_seal(
 ) -> bytes:
     """Return the signatures of our own user's mail, or the ARC set of a forwarded one."""
     facts = arrived.facts
-    if context.policy.checks_sender:
+    if context.policy.is_incoming:
         faults = Faults(facts.now_ms)
         sealing = seal_forwarded(context, transaction, checked.results, header, facts.body)
         seal = await faults.wait("seal", sealing, b"")
@@ -306,7 +307,7 @@ async def _commit(
     store, refusal = context.store, None
     try:
         if session.account is None:
-            await store.write(accept_intake, intake)
+            await store.write(write_intakes, intake)
         else:
             account_id = session.account.account_id
             refusal = await commit_outgoing(context, account_id, transaction, intake)
@@ -321,7 +322,7 @@ async def _commit(
 
 def _after(context: AcceptanceContext, facts: MessageFacts, checked: Checked) -> None:
     """Remember who gets mail from whom; nobody waits for it, and a fault of it is only logged."""
-    if context.policy.checks_sender:
+    if context.policy.is_incoming:
         asyncio.get_running_loop().call_soon(context.checks.remember, checked, facts)
 
 

@@ -36,7 +36,7 @@ class AcceptancePolicy:
     """For the journey; nothing is decided by it."""
     max_recipients: int
     """Of one mail."""
-    checks_sender: bool = True
+    is_incoming: bool = True
     """Mail comes from other servers: its signatures are verified. Else from our own users."""
     checks_peer: bool = False
     """Whoever connects is unknown: its address and name are checked too."""
@@ -77,9 +77,7 @@ class AcceptanceContext:
     def make_spool(self) -> Spool:
         """Return what collects the bytes of one mail, and hashes what will be signed."""
         needs = (BODY_NEED,) if self.policy.signs and self.signer is not None else ()
-        return Spool(
-            self.limits, self.store.blobs, needs, reads_signatures=self.policy.checks_sender
-        )
+        return Spool(self.limits, self.store.blobs, needs, reads_signatures=self.policy.is_incoming)
 
     def new_mail_id(self, at_ms: int) -> MailId:
         """Return the id of a new mail."""

@@ -94,13 +94,13 @@ def _facts(
     policy, digests = context.policy, None
     accounts: dict[AccountId, Address] = {}
     leaves = False
-    if policy.checks_sender:
+    if policy.is_incoming:
         accounts, leaves = whose_copies(transaction)
         digests = transaction.spool.digests(message.fields, message.body)
     account = session.account
     return MessageFacts(
         now_ms=now_ms,
-        peer=session.peer if policy.checks_peer or not policy.checks_sender else None,
+        peer=session.peer if policy.checks_peer or not policy.is_incoming else None,
         claimed_name=session.claimed_name,
         reverse_path=transaction.reverse_path,
         recipients=tuple([recipient.address for recipient in transaction.recipients]),

@@ -93,7 +93,7 @@ class Filings:
         }
 
 
-async def file_copies(
+async def ask_filing_rule(
     rule: FilingRule,
     directory: Directory,
     facts: MessageFacts,

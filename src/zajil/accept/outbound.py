@@ -33,11 +33,11 @@ from zajil.store.feedback.send_counts import (
     CountedIntake,
     SendCounts,
     SendLimit,
-    accept_counted,
     load_send_counts,
+    write_counted_intakes,
 )
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.intake import Intake, write_intakes
 
 
 def send_limit(options: SubmitOptions) -> SendLimit | None:
@@ -85,11 +85,11 @@ async def commit_outgoing(
     store, policy = context.store, context.policy
     hold = _hold(policy.hold_rule, account_id, transaction)
     if policy.send_limit is None and hold is None:
-        await store.write(accept, intake)
+        await store.write(write_intakes, intake)
         return None
     count = len(transaction.recipients)
     item = CountedIntake(intake, account_id, count, policy.send_limit, hold)
-    taken = await store.write(accept_counted, item)
+    taken = await store.write(write_counted_intakes, item)
     if taken is None:
         return await _sent_too_much(context, account_id, count, intake.received_at_ms)
     if taken.is_first_held:

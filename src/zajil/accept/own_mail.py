@@ -19,14 +19,14 @@ from zajil.accept.plan import Addressed, Plan, plan_copies
 from zajil.core.address import Address
 from zajil.core.clock import Clock, Random
 from zajil.core.directory import AccountEntry
-from zajil.core.envelope import PLAIN_MAIL, MailOptions
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
+from zajil.core.mail_options import PLAIN_MAIL, MailOptions
 from zajil.keys.sign import Signer
 from zajil.message.fields import split_message
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, Remote, Suspended, route_recipient
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.intake import Intake, write_intakes
 from zajil.tracking.events import TrackingEvent
 
 
@@ -128,7 +128,7 @@ class OwnMailer:
             StoreUnavailable: nothing was kept.
             NoSuchMailbox: the mailbox of a recipient was deleted; nothing was kept.
         """
-        await self.store.write(accept, await self.prepare(mail))
+        await self.store.write(write_intakes, await self.prepare(mail))
 
     async def _sign(self, message: bytes) -> tuple[bytes, tuple[TrackingEvent, ...]]:
         return (message, ()) if self.signer is None else await self.signer.sign_own(message)

@@ -18,8 +18,8 @@ from typing import Protocol
 from zajil.accept.filing import Filing, choose_mailbox
 from zajil.core.address import Address
 from zajil.core.directory import AccountEntry
-from zajil.core.envelope import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.core.ids import AccountId
+from zajil.core.mail_options import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.message.final_fields import write_final_fields
 from zajil.route.recipient import Local, Remote
 from zajil.store.mail.intake import LocalCopy, RemoteCopy, WaitReason

@@ -13,8 +13,8 @@ from zajil.accept.forward_seal import expect_seal
 from zajil.accept.outcome import NotAccepted, Reason
 from zajil.accept.transaction import Recipient, Transaction
 from zajil.core.address import Address
-from zajil.core.envelope import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.core.ids import AccountId
+from zajil.core.mail_options import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.route.recipient import Local, RecipientRoute, Remote, Suspended
 from zajil.tracking.events import DsnSuppressed, RecipientNamed, RecipientRefused
 

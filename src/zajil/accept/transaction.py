@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from zajil.accept.outcome import NotAccepted
 from zajil.accept.spool import Spool
 from zajil.core.address import Address
-from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
 from zajil.core.ids import MailId
+from zajil.core.mail_options import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
 from zajil.route.recipient import Local, Remote
 from zajil.store.mail.intake import OwnCopy
 from zajil.tracking.events import TrackingEvent

@@ -161,7 +161,7 @@ def acceptance_policy(
     return AcceptancePolicy(
         service=name,
         max_recipients=min(own, limits.recipients) if own else limits.recipients,
-        checks_sender=False,
+        is_incoming=False,
         signs=True,
         hides_client=submit.hide_client,
         send_limit=send_limit(submit),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from zajil.config.options import QueueOptions
-from zajil.core.envelope import Notify
+from zajil.core.mail_options import Notify
 from zajil.core.service import RecipientState
 from zajil.deliver.outgoing_mail import AttemptOutcome, Outgoing, RecipientResult, Results
 from zajil.store.mail.intake import Intake

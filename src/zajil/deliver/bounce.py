@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from zajil.accept.own_mail import OwnMail, OwnMailer
 from zajil.accept.plan import Addressed
 from zajil.core.address import Address
-from zajil.core.envelope import PLAIN_MAIL, MailOptions
+from zajil.core.mail_options import PLAIN_MAIL, MailOptions
 from zajil.deliver.attempt_result import Notice, Pair
 from zajil.deliver.outgoing_mail import AttemptOutcome, RecipientResult
 from zajil.message.dsn import (

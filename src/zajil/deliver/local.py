@@ -17,7 +17,7 @@ from zajil.store.people.directory import find_entry
 from zajil.store.queue.queue import LeasedRecipient, copy_holders
 
 
-async def file_copies(
+async def choose_waiting_mailboxes(
     store: Store, outgoing: Outgoing, now_ms: int
 ) -> dict[LeasedRecipient, RecipientResult]:
     """Choose a mailbox for each copy; gives the results to be settled.

@@ -24,7 +24,7 @@ from zajil.core.clock import Clock, Random
 from zajil.deliver.attempt import Attempt, DeliveryContext
 from zajil.deliver.bounce import Bouncer
 from zajil.deliver.connections import Connections
-from zajil.deliver.local import file_copies
+from zajil.deliver.local import choose_waiting_mailboxes
 from zajil.deliver.outgoing_mail import (
     AttemptOutcome,
     Outgoing,
@@ -292,7 +292,7 @@ class Deliverer:
                 now_ms = self._clock.now_ms()
                 pending = [one for one in attempt.outgoing.recipients if one not in attempt.results]
                 ours = attempt.outgoing.only(pending)
-                attempt.results |= await file_copies(self._store, ours, now_ms)
+                attempt.results |= await choose_waiting_mailboxes(self._store, ours, now_ms)
         except NoSuchBlob:
             rest = failed("5.3.0", "the message is no longer in the store")
         except StoreError as error:

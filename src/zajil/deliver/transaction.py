@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
-from zajil.core.envelope import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
+from zajil.core.mail_options import PLAIN_RECIPIENT, MailOptions, Notify, RecipientOptions
 from zajil.deliver.client_channel import Channel, LinkBroken
 from zajil.deliver.outgoing_mail import (
     AttemptOutcome,

@@ -41,7 +41,7 @@ from zajil.store.people.dkim_keys import (
     revoke_dkim_keys,
 )
 from zajil.store.people.domains import NoSuchDomain
-from zajil.tracking.events import DkimKeyChanged
+from zajil.tracking.events import DkimKeyRotated
 
 _REMIND_MS = 86_400_000
 """Once a day a record that is still missing is told of again."""
@@ -201,11 +201,11 @@ def _record_line(row: DkimKeyRow) -> str:
 
 def key_events(
     rows: Sequence[DkimKeyRow], state: KeyState, now_ms: int
-) -> tuple[DkimKeyChanged, ...]:
+) -> tuple[DkimKeyRotated, ...]:
     """Record that keys have a new state."""
     return tuple(
         [
-            DkimKeyChanged(now_ms, row.domain, row.selector, row.algorithm, state.value)
+            DkimKeyRotated(now_ms, row.domain, row.selector, row.algorithm, state.value)
             for row in rows
         ]
     )

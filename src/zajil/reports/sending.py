@@ -21,7 +21,7 @@ from zajil.accept.own_mail import OwnMail, OwnMailer
 from zajil.accept.plan import Addressed
 from zajil.core.address import Address
 from zajil.core.directory import REPORTS_LOCAL_PART
-from zajil.core.envelope import Notify, RecipientOptions
+from zajil.core.mail_options import Notify, RecipientOptions
 from zajil.dns.flow import Resolve, run_flow
 from zajil.reports.kind import Destinations, ReportKind, ReportOrder, WrittenReport
 from zajil.store.mail.append import NoSuchMailbox

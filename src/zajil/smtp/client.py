@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import Mapping
 
 from zajil.core.address import Address
-from zajil.core.envelope import (
+from zajil.core.errors import InternalError
+from zajil.core.mail_options import (
     PLAIN_MAIL,
     PLAIN_RECIPIENT,
     MailOptions,
     Notify,
     RecipientOptions,
 )
-from zajil.core.errors import InternalError
 from zajil.smtp import grammar
 from zajil.smtp.codes import Code
 from zajil.smtp.extensions import parse_capabilities

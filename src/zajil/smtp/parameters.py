@@ -12,7 +12,7 @@ from collections.abc import Container
 from datetime import datetime
 from typing import Literal, NamedTuple, cast
 
-from zajil.core.envelope import (
+from zajil.core.mail_options import (
     PLAIN_MAIL,
     PLAIN_RECIPIENT,
     MailOptions,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from zajil.core.envelope import PLAIN_MAIL
+from zajil.core.mail_options import PLAIN_MAIL
 from zajil.smtp import refusals
 from zajil.smtp.command import (
     Auth,

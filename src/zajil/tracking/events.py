@@ -442,7 +442,7 @@ class OperatorActed(TrackingEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class DkimKeyChanged(TrackingEvent):
+class DkimKeyRotated(TrackingEvent):
     """A signing key of one of our domains went one step on its way; belongs to no mail."""
 
     name: ClassVar[str] = "keys.changed"
@@ -514,7 +514,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         DsnSent,
         DsnSuppressed,
         OperatorActed,
-        DkimKeyChanged,
+        DkimKeyRotated,
         CertificateEnding,
         FaultHappened,
     )

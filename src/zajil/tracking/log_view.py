@@ -253,7 +253,7 @@ def _tell_operator(batch: _Batch, event: tracked.OperatorActed) -> _Told:
     return "info", _of_mail(batch, **values, reason=event.reason)
 
 
-def _tell_key(_batch: _Batch, event: tracked.DkimKeyChanged) -> _Told:
+def _tell_key(_batch: _Batch, event: tracked.DkimKeyRotated) -> _Told:
     values = {"domain": event.domain, "selector": event.selector}
     return "info", {**values, "algorithm": event.algorithm, "state": event.state}
 
@@ -302,7 +302,7 @@ _TELL: dict[type[TrackingEvent], Callable[[_Batch, Any], _Told]] = {
     tracked.DsnSuppressed: _tell_no_dsn,
     tracked.AccountHeld: _tell_held,
     tracked.OperatorActed: _tell_operator,
-    tracked.DkimKeyChanged: _tell_key,
+    tracked.DkimKeyRotated: _tell_key,
     tracked.CertificateEnding: _tell_certificate,
     tracked.FaultHappened: _tell_fault,
     **{

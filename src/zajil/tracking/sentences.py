@@ -389,7 +389,7 @@ def _tell_operation(event: TrackingEvent) -> Step | None:
             text = _ACTIONS.get(action, mark("An operator changed the state of the message."))
             details = (*_reason(reason), Detail(mark("By"), (who,) if who else ()))
             return _step(event, Stage.DELIVER, text, {}, Tone.WAIT, details)
-        case tracked.DkimKeyChanged(domain=domain, selector=selector, state=state):
+        case tracked.DkimKeyRotated(domain=domain, selector=selector, state=state):
             text = _KEY_STATES.get(state, mark("The DKIM key {selector} of {domain} changed."))
             return _step(event, None, text, {"selector": selector, "domain": to_unicode(domain)})
         case tracked.CertificateEnding(names=names, not_after_ms=end_ms):

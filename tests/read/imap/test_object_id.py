@@ -13,7 +13,7 @@ from kit.imap import ImapClient, imap_place, make_reader
 from kit.mail import make_message
 from kit.store import make_intake, running
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import OwnCopy, accept
+from zajil.store.mail.intake import OwnCopy, write_intakes
 from zajil.store.mail.mailboxes import find_role
 
 _ID = rb"\(([A-Za-z0-9_-]{1,255})\)"
@@ -53,7 +53,7 @@ def test_messages_and_threads(store: Store, tmp_path: Path) -> None:
     item = make_intake(
         store.blobs.stage([make_message(message_id="<1@x>", subject="Tea")]), local=[amal]
     )
-    store.write_now(accept, dataclasses.replace(item, own_copy=OwnCopy(sent.mailbox_id)))
+    store.write_now(write_intakes, dataclasses.replace(item, own_copy=OwnCopy(sent.mailbox_id)))
 
     async def run() -> None:
         async with running(store), imap_place(store, tmp_path) as place, place.session() as client:

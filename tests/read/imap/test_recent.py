@@ -8,7 +8,7 @@ from pathlib import Path
 from kit.imap import imap_place, make_reader
 from kit.store import make_intake, running
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 
 LETTER = b"Subject: x\r\n\r\nbody\r\n"
 
@@ -73,11 +73,11 @@ def test_new_mail_is_recent_to_the_session_that_hears_of_it_first(
             await looks.ok("EXAMINE INBOX")
             await one.ok("SELECT INBOX")
             await two.ok("SELECT INBOX")
-            await store.write(accept, make_intake(store.blobs.stage([LETTER]), local=[amal]))
+            await store.write(write_intakes, make_intake(store.blobs.stage([LETTER]), local=[amal]))
             assert (await looks.ok("NOOP"))[:-1] == [b"* 1 EXISTS", b"* 1 RECENT"]
             assert (await two.ok("NOOP"))[:-1] == [b"* 1 EXISTS", b"* 1 RECENT"]
             assert (await one.ok("NOOP"))[:-1] == [b"* 1 EXISTS", b"* 0 RECENT"]
-            await store.write(accept, make_intake(store.blobs.stage([LETTER]), local=[amal]))
+            await store.write(write_intakes, make_intake(store.blobs.stage([LETTER]), local=[amal]))
             assert (await one.ok("NOOP"))[:-1] == [b"* 2 EXISTS", b"* 1 RECENT"]
             assert (await looks.ok("NOOP"))[:-1] == [b"* 2 EXISTS", b"* 1 RECENT"]
             assert (await two.ok("NOOP"))[:-1] == [b"* 2 EXISTS", b"* 1 RECENT"]

@@ -16,7 +16,7 @@ from kit.store import make_intake, running
 from zajil.core.directory import AccountEntry
 from zajil.imap.date_time import format_date_time
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 
 MESSAGE = (
     b"From: =?utf-8?B?2LPYp9mF2Yo=?= <sami@south.test>\r\n"
@@ -30,7 +30,7 @@ MESSAGE = (
 
 
 def deliver(store: Store, account: AccountEntry, message: bytes = MESSAGE) -> None:
-    store.write_now(accept, make_intake(store.blobs.stage([message]), local=[account]))
+    store.write_now(write_intakes, make_intake(store.blobs.stage([message]), local=[account]))
 
 
 @pytest.mark.parametrize("starttls", [False, True])

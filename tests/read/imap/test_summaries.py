@@ -12,7 +12,7 @@ from kit.mail import make_message
 from kit.store import NOW_MS, make_intake, running
 from zajil.read.indexer import read_summaries
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.mail.summaries import find_waiting, write_summaries
 from zajil.store.schema import blob
@@ -43,7 +43,7 @@ def fill(store: Store) -> None:
         b"no header\r\n\r\ntext\r\n",
         b" folded\r\nSubject: x\r\n\r\n",
     ):
-        store.write_now(accept, make_intake(store.blobs.stage([data]), local=[amal]))
+        store.write_now(write_intakes, make_intake(store.blobs.stage([data]), local=[amal]))
         if data.startswith(received):
             staged = store.blobs.stage_now([data])  # in a file
             item = PutMessage(amal.account_id, amal.inbox, staged, frozenset(), NOW_MS)

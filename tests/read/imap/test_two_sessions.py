@@ -10,7 +10,7 @@ import pytest
 from kit.imap import imap_place, make_reader
 from kit.store import make_intake, open_test_store, running
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 
 LETTER = b"Subject: x\r\n\r\nbody\r\n"
 
@@ -253,7 +253,7 @@ def test_idle_tells_of_new_mail(store: Store, tmp_path: Path) -> None:
             await imap.send(b"i IDLE\r\n")
             assert (await imap.read_response()).startswith(b"+ ")
             item = make_intake(store.blobs.stage([LETTER]), local=[amal])
-            await store.write(accept, item)
+            await store.write(write_intakes, item)
             assert await imap.read_response() == b"* 1 EXISTS"
             assert await imap.read_response() == b"* 1 RECENT"
             await imap.send(b"DONE\r\n")
@@ -282,7 +282,7 @@ def test_idle_hears_of_another_worker(url: str, tmp_path: Path) -> None:
             await imap.ok("SELECT INBOX")
             await imap.send(b"i IDLE\r\n")
             await imap.read_response()
-            await other.write(accept, make_intake(other.blobs.stage([LETTER]), local=[amal]))
+            await other.write(write_intakes, make_intake(other.blobs.stage([LETTER]), local=[amal]))
             assert await imap.read_response() == b"* 1 EXISTS"
 
     asyncio.run(run())

@@ -2,8 +2,8 @@
 
 New recipients ("strangers" in the table) are those the account never wrote to. They are counted in
 the commit that accepts the mail, so that all workers and nodes agree; the rule that the caller
-passes decides what is too many (``accept.outbound_hold``). An account stays held, through restarts,
-until an operator releases it (``release_account``).
+passes decides what is too many (``accept.outbound_hold``). An account stays held, through
+restarts, until an operator releases it (``release_account``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zajil.core.ids import AccountId, MailId
 from zajil.core.service import RecipientState
 from zajil.store.engine.rows import execute_text
 from zajil.store.feedback.reputation import load_written, note_written
-from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.queue.queue_admin import HELD, QueueOrder, discard, release
 from zajil.store.schema import mail, recipient, stranger_count
 from zajil.tracking.events import AccountHeld
@@ -168,7 +168,8 @@ def claim_held_notices(tx: Connection, items: Sequence[HeldNotice]) -> list[bool
         Whether the notices of each item were needed; those that were not are not kept.
 
     Raises:
-        StoreFull, NoSuchMailbox: as ``intake.accept``; nothing of this batch will be committed.
+        StoreFull, NoSuchMailbox: as ``intake.write_intakes``; nothing of this batch will be
+        committed.
     """
     told: list[bool] = []
     for item in items:
@@ -178,7 +179,9 @@ def claim_held_notices(tx: Connection, items: Sequence[HeldNotice]) -> list[bool
             stranger_count.c.told_ms.is_(None),
         )
         told.append(tx.execute(untold.values(told_ms=item.at_ms)).rowcount > 0)
-    accept(tx, [one for item, new in zip(items, told, strict=True) if new for one in item.mails])
+    write_intakes(
+        tx, [one for item, new in zip(items, told, strict=True) if new for one in item.mails]
+    )
     return told
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailId
 from zajil.store.feedback.outbound_hold import OutboundHold, hold_if_unusual
-from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.schema import send_count
 
 MINUTE_MS = 60_000
@@ -88,18 +88,19 @@ def load_send_counts(conn: Connection, account_id: AccountId) -> SendCounts:
     return NOTHING_SENT if row is None else SendCounts(*row)
 
 
-def accept_counted(tx: Connection, items: Sequence[CountedIntake]) -> list[Taken | None]:
+def write_counted_intakes(tx: Connection, items: Sequence[CountedIntake]) -> list[Taken | None]:
     """Accept mails and count their recipients.
 
     Unit of work: not idempotent; locks the accounts' counts, in the order of their ids, then what
-    ``intake.accept`` locks.
+    ``intake.write_intakes`` locks.
 
     Returns:
         For each item what came of it; ``None``: its account would be over its limit, so nothing
         of that mail was kept or counted.
 
     Raises:
-        StoreFull, NoSuchMailbox: as ``intake.accept``; nothing of this batch will be committed.
+        StoreFull, NoSuchMailbox: as ``intake.write_intakes``; nothing of this batch will be
+        committed.
     """
     taken: dict[int, Taken] = {}
     intakes: dict[int, Intake] = {}
@@ -112,7 +113,7 @@ def accept_counted(tx: Connection, items: Sequence[CountedIntake]) -> list[Taken
             intake, is_first_held = hold_if_unusual(tx, intake, item.guard)
         intakes[index] = intake
         taken[index] = Taken(intake.mail_id, is_first_held)
-    accept(tx, [intakes[index] for index in sorted(intakes)])
+    write_intakes(tx, [intakes[index] for index in sorted(intakes)])
     return [taken.get(index) for index in range(len(items))]
 
 

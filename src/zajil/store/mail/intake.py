@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address
-from zajil.core.envelope import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
 from zajil.core.ids import AccountId, MailboxId, MailId, SessionId
+from zajil.core.mail_options import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
 from zajil.core.service import RecipientState
 from zajil.store.engine.batch import QUEUE, note, require_space, touch
 from zajil.store.engine.rows import insert_rows
@@ -127,7 +127,7 @@ class Intake:
     own_copy: OwnCopy | None = None
 
 
-def accept(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
+def write_intakes(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
     """Write everything that accepting these mails means; the peers get their 250 after the commit.
 
     Unit of work: not idempotent; locks the mailboxes it appends to.

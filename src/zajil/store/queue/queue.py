@@ -17,14 +17,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address, BadAddress, parse_address
-from zajil.core.envelope import (
+from zajil.core.ids import AccountId, BlobId, MailId
+from zajil.core.mail_options import (
     PLAIN_MAIL,
     PLAIN_RECIPIENT,
     MailOptions,
     Notify,
     RecipientOptions,
 )
-from zajil.core.ids import AccountId, BlobId, MailId
 from zajil.core.service import RecipientState
 from zajil.store.engine.batch import QUEUE, touch
 from zajil.store.mail.tracking import EventBatch, record_events

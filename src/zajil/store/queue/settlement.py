@@ -23,7 +23,7 @@ from zajil.store.engine.batch import QUEUE, require_space, touch
 from zajil.store.engine.rows import values
 from zajil.store.mail.append import Append, append_messages
 from zajil.store.mail.blobs import release_blobs
-from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.schema import mail, recipient
 from zajil.tracking.events import TrackingEvent
@@ -97,7 +97,7 @@ def settle(tx: Connection, items: Sequence[Settlement]) -> list[tuple[int, ...]]
     _append_copies(tx, items, settled)
     dsns = [item.dsn for item in items if item.dsn is not None]
     if dsns:
-        accept(tx, dsns)
+        write_intakes(tx, dsns)
     release_bodies(tx, mail_ids)
     record_events(tx, [EventBatch(None, item.mail_id, item.at_ms, item.events) for item in items])
     if any(row.state is RecipientState.WAITING for item in items for row in item.rows):

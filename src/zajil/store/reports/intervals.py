@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.store.mail.intake import Intake, accept
+from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.schema import report_interval as interval
 from zajil.store.schema import report_interval_row as interval_row
 
@@ -244,15 +244,17 @@ def _are_rows_of(due: DueInterval) -> tuple[sa.ColumnElement[bool], ...]:
 def finish_interval(tx: Connection, items: Sequence[FinishedInterval]) -> list[bool]:
     """End intervals and accept the mails that report on them; return whether each was leased.
 
-    Unit of work: idempotent, because it ends what it demands; locks what ``intake.accept`` does.
+    Unit of work: idempotent, because it ends what it demands; locks what ``intake.write_intakes``
+    does.
 
     Raises:
-        StoreFull, NoSuchMailbox: as ``intake.accept``; nothing of this batch will be committed.
+        StoreFull, NoSuchMailbox: as ``intake.write_intakes``; nothing of this batch will be
+        committed.
     """
     done = [_finish(tx, item) for item in items]
     mails = [mail for item, ours in zip(items, done, strict=True) if ours for mail in item.mails]
     if mails:
-        accept(tx, mails)
+        write_intakes(tx, mails)
     return done
 
 
