@@ -1,4 +1,4 @@
-"""The one way in: everything that accepting mails writes, in one commit.
+"""Everything that accepting mails writes, in one commit.
 
 Blobs, mails, recipients (local ones born ``delivered``, the others ``waiting``: the queue), local
 copies at the end of their mailboxes, events: one statement for each table, however many mails.
@@ -189,22 +189,21 @@ def _insert_recipients(tx: Connection, items: Sequence[Intake]) -> None:
     insert_rows(tx, (*_RECIPIENT, *_RECIPIENT_OPTIONS), asking)
 
 
-_MAIL = (
+MAIL_FACTS = (
     mail.c.id,
-    mail.c.parent_mail_id,
     mail.c.session_id,
-    mail.c.account_id,
     mail.c.at_ms,
     mail.c.reverse_path,
     mail.c.from_key,
     mail.c.header_from,
     mail.c.message_id,
     mail.c.size,
-    mail.c.blob_id,
     mail.c.needs_smtputf8,
 )
+"""Columns that every mail has, accepted or refused (``mail_facts``)."""
+_MAIL = (*MAIL_FACTS, mail.c.parent_mail_id, mail.c.account_id, mail.c.blob_id)
 _MAIL_OPTIONS = (mail.c.dsn_return, mail.c.envelope_id, mail.c.require_tls)
-_RECIPIENT = (
+RECIPIENT_FACTS = (
     recipient.c.mail_id,
     recipient.c.position,
     recipient.c.address,
@@ -212,10 +211,14 @@ _RECIPIENT = (
     recipient.c.state,
     recipient.c.reason,
     recipient.c.at_ms,
+    recipient.c.tries,
+)
+"""Columns that every recipient has, accepted or refused (``recipient_facts``)."""
+_RECIPIENT = (
+    *RECIPIENT_FACTS,
     recipient.c.account_id,
     recipient.c.mailbox,
     recipient.c.next_hop,
-    recipient.c.tries,
     recipient.c.next_try_ms,
     recipient.c.expires_ms,
 )
@@ -228,64 +231,95 @@ _RECIPIENT_OPTIONS = (
 _EVENT = (event.c.mail_id, event.c.session_id, event.c.at_ms, event.c.body)
 
 
-def _mail_row(item: Intake) -> tuple[Any, ...]:
-    sender = item.reverse_path
+def mail_facts(
+    mail_id: MailId,
+    session_id: SessionId | None,
+    at_ms: int,
+    reverse_path: Address | None,
+    *,
+    header_from: str,
+    message_id: str,
+    size: int,
+    needs_smtputf8: bool,
+) -> tuple[Any, ...]:
+    """Return the values of ``MAIL_FACTS`` for one mail."""
     return (
-        item.mail_id,
-        item.parent_mail_id,
-        item.session_id,
-        item.account_id,
-        item.received_at_ms,
-        None if sender is None else str(sender),
-        None if sender is None else sender.key,
+        mail_id,
+        session_id,
+        at_ms,
+        None if reverse_path is None else str(reverse_path),
+        None if reverse_path is None else reverse_path.key,
         # An encoded word may hide a NUL, which PostgreSQL takes in no text.
-        item.header_from.replace("\0", ""),
-        item.message_id.replace("\0", ""),
-        item.size,
-        item.content.blob_id if _is_queued(item) else None,
-        item.needs_smtputf8,
+        header_from.replace("\0", ""),
+        message_id.replace("\0", ""),
+        size,
+        needs_smtputf8,
     )
 
 
+def recipient_facts(
+    mail_id: MailId, position: int, address: Address, state: str, reason: str, at_ms: int
+) -> tuple[Any, ...]:
+    """Return the values of ``RECIPIENT_FACTS`` for one recipient that was not tried yet."""
+    return (mail_id, position, str(address), address.key, state, reason, at_ms, 0)
+
+
+def _mail_row(item: Intake) -> tuple[Any, ...]:
+    facts = mail_facts(
+        item.mail_id,
+        item.session_id,
+        item.received_at_ms,
+        item.reverse_path,
+        header_from=item.header_from,
+        message_id=item.message_id,
+        size=item.size,
+        needs_smtputf8=item.needs_smtputf8,
+    )
+    blob_id = item.content.blob_id if _is_queued(item) else None
+    return (*facts, item.parent_mail_id, item.account_id, blob_id)
+
+
 def _mail_options(options: MailOptions) -> tuple[Any, ...]:
-    """Return what is kept of them: a time to hold the mail until is in the recipients' rows."""
+    """Return the values of ``_MAIL_OPTIONS``; ``FUTURERELEASE`` is in the rows of recipients."""
     return (options.dsn_return, options.envelope_id or None, options.require_tls or None)
 
 
 def _add_recipients(
     item: Intake, plain: list[tuple[Any, ...]], asking: list[tuple[Any, ...]]
 ) -> None:
-    position = 0
-    at_ms = item.received_at_ms
+    row: tuple[Any, ...]
+    mail_id, at_ms, position = item.mail_id, item.received_at_ms, 0
     for copy in item.local:
-        who, wait = copy.recipient, copy.wait
-        key = (item.mail_id, position, str(who), who.key)
-        position += 1
-        row: tuple[Any, ...]
-        place = (at_ms, copy.account_id, copy.mailbox_name, None, 0)
+        wait = copy.wait
+        place = (copy.account_id, copy.mailbox_name, None)
         if wait is None:
             state = RecipientState.DELIVERED if copy.places else RecipientState.DISCARDED
-            row = (*key, state, copy.reason, *place, None, None)
+            facts = recipient_facts(mail_id, position, copy.recipient, state, copy.reason, at_ms)
+            row = (*facts, *place, None, None)
         else:
-            row = (*key, wait.state, wait.reason, *place, wait.due_ms, wait.expires_ms)
+            facts = recipient_facts(
+                mail_id, position, copy.recipient, wait.state, wait.reason, at_ms
+            )
+            row = (*facts, *place, wait.due_ms, wait.expires_ms)
+        position += 1
         if copy.options is PLAIN_RECIPIENT:
             plain.append(row)
         else:
             asking.append((*row, *_recipient_options(copy.options, None)))
     for remote in item.remote:
-        who = remote.recipient
-        key = (item.mail_id, position, str(who), who.key)
+        facts = recipient_facts(
+            mail_id, position, remote.recipient, remote.state, remote.reason, at_ms
+        )
+        row = (*facts, None, None, remote.next_hop, remote.next_try_ms, remote.expires_ms)
         position += 1
-        due = (remote.next_hop, 0, remote.next_try_ms, remote.expires_ms)
-        row = (*key, remote.state, remote.reason, at_ms, None, None, *due)
         if remote.options is PLAIN_RECIPIENT and remote.addressed_as is None:
             plain.append(row)
         else:
             asking.append((*row, *_recipient_options(remote.options, remote.addressed_as)))
     for who, reason in item.refused:
-        key = (item.mail_id, position, str(who), who.key)
+        facts = recipient_facts(mail_id, position, who, RecipientState.REFUSED, reason, at_ms)
+        plain.append((*facts, None, None, None, None, None))
         position += 1
-        plain.append((*key, "refused", reason, at_ms, None, None, None, 0, None, None))
 
 
 def _recipient_options(

@@ -1,31 +1,34 @@
 """What was refused, so that an operator can find it: mails, recipients, sessions without a mail.
 
 Laws:
-- A refused mail has a row like any other, and each of its recipients one in the state ``refused``;
-  it has no bytes. So whoever searches mails finds it.
-- It belongs to no account: its sender got a reply that names it, and asks an admin.
+- A refused mail has a row like any other, and each of its recipients one in the state ``refused``,
+  so a search for mails finds it. Its bytes are not kept.
+- It belongs to no account: its sender got a reply with its id, and can ask an operator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address
 from zajil.core.ids import MailId, SessionId
+from zajil.core.service import RecipientState
 from zajil.store.engine.rows import insert_rows
+from zajil.store.mail.intake import MAIL_FACTS, RECIPIENT_FACTS, mail_facts, recipient_facts
 from zajil.store.mail.tracking import EventBatch, record_events
-from zajil.store.schema import event, mail, recipient
+from zajil.store.schema import event
 from zajil.tracking.codec import decode_events
 from zajil.tracking.events import TrackingEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedMail:
-    """A mail that was not accepted: after its end, or for want of a recipient."""
+    """A mail that was not accepted: refused after its data, or without a valid recipient."""
 
     mail_id: MailId
     session_id: SessionId
@@ -46,54 +49,29 @@ def record_refused(tx: Connection, items: Sequence[RefusedMail]) -> list[None]:
     Unit of work: locks nothing. A mail that is there already (its commit seemed to fail and had
     not) keeps its rows, and gets the events.
     """
-    insert_rows(tx, _MAIL, [_mail_row(item) for item in items], keep_old=True)
+    insert_rows(tx, MAIL_FACTS, [_mail_row(item) for item in items], keep_old=True)
     rows = [
-        (item.mail_id, place, str(who), who.key, "refused", reply, item.at_ms, 0)
+        recipient_facts(item.mail_id, at, who, RecipientState.REFUSED, reply, item.at_ms)
         for item in items
-        for place, (who, reply) in enumerate(item.recipients)
+        for at, (who, reply) in enumerate(item.recipients)
     ]
-    insert_rows(tx, _RECIPIENT, rows, keep_old=True)
+    insert_rows(tx, RECIPIENT_FACTS, rows, keep_old=True)
     return record_events(
         tx, [EventBatch(item.session_id, item.mail_id, item.at_ms, item.events) for item in items]
     )
 
 
-_MAIL = (
-    mail.c.id,
-    mail.c.session_id,
-    mail.c.at_ms,
-    mail.c.reverse_path,
-    mail.c.from_key,
-    mail.c.header_from,
-    mail.c.message_id,
-    mail.c.size,
-    mail.c.needs_smtputf8,
-)
-_RECIPIENT = (
-    recipient.c.mail_id,
-    recipient.c.position,
-    recipient.c.address,
-    recipient.c.address_key,
-    recipient.c.state,
-    recipient.c.reason,
-    recipient.c.at_ms,
-    recipient.c.tries,
-)
-
-
-def _mail_row(item: RefusedMail) -> tuple[object, ...]:
+def _mail_row(item: RefusedMail) -> tuple[Any, ...]:
     sender = item.reverse_path
-    return (
+    return mail_facts(
         item.mail_id,
         item.session_id,
         item.at_ms,
-        None if sender is None else str(sender),
-        None if sender is None else sender.key,
-        # An encoded word may hide a NUL, which PostgreSQL takes in no text.
-        (item.header_from or ("" if sender is None else str(sender))).replace("\0", ""),
-        item.message_id.replace("\0", ""),
-        item.size,
-        False,
+        sender,
+        header_from=item.header_from or ("" if sender is None else str(sender)),
+        message_id=item.message_id,
+        size=item.size,
+        needs_smtputf8=False,
     )
 
 
@@ -102,7 +80,7 @@ def _mail_row(item: RefusedMail) -> tuple[object, ...]:
 
 @dataclass(frozen=True, slots=True)
 class FoundSession:
-    """What was recorded of a connection and of no mail."""
+    """What was recorded about a connection, without a mail."""
 
     session_id: SessionId | None
     at_ms: int
