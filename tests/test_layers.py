@@ -35,6 +35,7 @@ PURE_FILES = {
     "check/content/attachments.py",
     "check/verdict/explain.py",
     "check/learned/classifier.py",
+    "check/learned/lessons.py",
     "check/learned/voices.py",
     "check/sender/correspondent.py",
     "check/content/links.py",
@@ -58,6 +59,7 @@ PURE_FILES = {
     "accept/plan.py",
     "deliver/schedule.py",
     "accept/outbound_hold.py",
+    "accept/send_limit.py",
 }
 IMPURE_MODULES = {
     *("asyncio", "logging", "os", "random", "secrets"),

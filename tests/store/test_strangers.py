@@ -9,6 +9,7 @@ import pytest
 
 from kit.store import NOW_MS, make_account, make_intake, open_test_store, show_counts
 from zajil.accept.outbound_hold import DAY_MS, HOUR_MS, RENEW_MS, HoldRule
+from zajil.accept.send_limit import SendLimit
 from zajil.core.ids import AccountId, MailId
 from zajil.store.engine.open import Store
 from zajil.store.feedback.outbound_hold import (
@@ -23,7 +24,7 @@ from zajil.store.feedback.outbound_hold import (
     load_strangers,
     release_account,
 )
-from zajil.store.feedback.send_counts import CountedIntake, SendLimit, Taken, write_counted_intakes
+from zajil.store.feedback.send_counts import CountedIntake, Taken, write_counted_intakes
 from zajil.store.mail.intake import Intake
 from zajil.store.mail.tracking import load_journey
 from zajil.store.queue.queue import Claim, claim
@@ -122,7 +123,7 @@ def test_two_workers_agree(store: Store, store_url: str, tmp_path: object) -> No
 def test_limits_of_all_kinds_stand_side_by_side(store: Store) -> None:
     intake = make_intake(store.blobs.stage([b"x\r\n"]), remote=["a@elsewhere.test"])
     guard = OutboundHold(AMAL, ("address:a@elsewhere.test",), LIMIT.decide, RENEW_MS)
-    refused = CountedIntake(intake, AMAL, 3, SendLimit(2, 0), guard)
+    refused = CountedIntake(intake, AMAL, 3, SendLimit(2, 0).permits, guard)
     assert store.write_now(write_counted_intakes, refused) is None
     assert store.read_now(lambda conn: load_strangers(conn, AMAL)) == StrangerCounts()
 

@@ -6,13 +6,13 @@ import pytest
 import sqlalchemy as sa
 
 from kit.store import NOW_MS, make_account
+from zajil.check.learned.lessons import FREE_SHARE, ShareRule
 from zajil.core.directory import AccountEntry
 from zajil.core.feedback import FeedbackKind
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.store.engine.open import Store
 from zajil.store.engine.writer import Unit
 from zajil.store.feedback.training import (
-    FREE_SHARE,
     INSTALLATION,
     Bounds,
     Feedback,
@@ -80,6 +80,7 @@ def lesson(account: int, blob: str, is_junk: bool, *tokens: str, **more: object)
         blob_id=BlobId(blob),
         is_junk=is_junk,
         tokens=frozenset(tokens),
+        may_share=ShareRule().permits,
         **more,  # type: ignore[arg-type]
     )
 

@@ -13,7 +13,7 @@ from kit.clock import FakeClock
 from kit.operations import runner
 from kit.store import make_account, make_intake, running
 from kit.talk import talk_to_submission
-from zajil.accept.outbound import blocked_until_ms, send_limit
+from zajil.accept.send_limit import SendLimit, send_limit
 from zajil.config.options_users import SubmitOptions
 from zajil.core.address import parse_address
 from zajil.core.errors import AlreadyExists
@@ -26,7 +26,6 @@ from zajil.store.engine.open import Store
 from zajil.store.feedback.send_counts import (
     CountedIntake,
     SendCounts,
-    SendLimit,
     load_send_counts,
     write_counted_intakes,
 )
@@ -55,15 +54,15 @@ def test_no_limit_is_not_counted() -> None:
 def test_the_rule_says_when_to_go_on() -> None:
     counts = SendCounts(NOON_MS // 60_000, 8, NOON_MS // 86_400_000, 90)
     limit = SendLimit(10, 100)
-    assert blocked_until_ms(limit, counts, 2, NOON_MS) is None
-    assert blocked_until_ms(limit, counts, 3, NOON_MS) == NOON_MS + 30_000
-    assert blocked_until_ms(limit, counts, 11, NOON_MS) == NOON_MS + 11 * 3_600_000 + 3_570_000
-    assert blocked_until_ms(limit, counts, 10, NOON_MS + 60_000) is None  # the next minute
+    assert limit.blocked_until_ms(counts, 2, NOON_MS) is None
+    assert limit.blocked_until_ms(counts, 3, NOON_MS) == NOON_MS + 30_000
+    assert limit.blocked_until_ms(counts, 11, NOON_MS) == NOON_MS + 11 * 3_600_000 + 3_570_000
+    assert limit.blocked_until_ms(counts, 10, NOON_MS + 60_000) is None  # the next minute
 
 
 def count(store: Store, recipients: int, at_ms: int, limit: SendLimit) -> bool:
     intake = make_intake(store.blobs.stage([b"x\r\n"]), remote=["x@elsewhere.test"], at_ms=at_ms)
-    item = CountedIntake(intake, ONE, recipients, limit)
+    item = CountedIntake(intake, ONE, recipients, limit.permits)
     kept = store.write_now(write_counted_intakes, item) is not None
     assert kept == (store.read_now(lambda conn: load_journey(conn, intake.mail_id)) is not None)
     return kept

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from zajil.accept.filing import FilingRule, file_by_verdict
 from zajil.accept.outbound_hold import HoldRule
 from zajil.accept.own_mail import OwnMailer
+from zajil.accept.send_limit import SendLimit
 from zajil.accept.spool import Spool
 from zajil.check.facts import MessageFacts
 from zajil.check.sender.findings import SenderFindings
@@ -24,7 +25,6 @@ from zajil.login.account import Account
 from zajil.net.floods import RefusalBudget
 from zajil.net.peer import Peer
 from zajil.store.engine.open import Store
-from zajil.store.feedback.send_counts import SendLimit
 from zajil.tracking.events import TrackingEvent
 
 

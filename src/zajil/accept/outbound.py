@@ -5,9 +5,6 @@ A stolen password is used for spam, at once and to thousands. An account that re
 recipients goes on sending, but its copies for other servers wait in the queue until an operator has
 looked at it (``outbound_hold``). Its owner and the postmaster are notified once.
 Nothing is lost, and a thief learns nothing.
-
-Periods are those of the clock, minutes and days in UTC: they need one row of counts per account,
-and a person understands when they end.
 """
 
 from __future__ import annotations
@@ -22,47 +19,17 @@ from zajil.accept.transaction import Transaction
 from zajil.check.sender.correspondent import address_key
 from zajil.check.step import Checked
 from zajil.check.verdict.verdict import Thresholds
-from zajil.config.options_users import SubmitOptions
 from zajil.core.ids import AccountId
 from zajil.route.recipient import Local
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.feedback.outbound_hold import OutboundHold
 from zajil.store.feedback.send_counts import (
-    DAY_MS,
-    MINUTE_MS,
     CountedIntake,
-    SendCounts,
-    SendLimit,
     load_send_counts,
     write_counted_intakes,
 )
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.intake import Intake, write_intakes
-
-
-def send_limit(options: SubmitOptions) -> SendLimit | None:
-    """Return how much an account may send; ``None``: no limit is set."""
-    if options.recipients_per_minute or options.recipients_per_day:
-        return SendLimit(options.recipients_per_minute, options.recipients_per_day)
-    return None
-
-
-def blocked_until_ms(
-    limit: SendLimit, counts: SendCounts, recipients: int, now_ms: int
-) -> int | None:
-    """Return when an account may go on that would send to too many; ``None``: it may send.
-
-    Args:
-        limit: 0 is none.
-        counts: what it has sent before.
-        recipients: how many more.
-        now_ms: the time.
-    """
-    if limit.per_day and counts.in_day(now_ms) + recipients > limit.per_day:
-        return (now_ms // DAY_MS + 1) * DAY_MS
-    if limit.per_minute and counts.in_minute(now_ms) + recipients > limit.per_minute:
-        return (now_ms // MINUTE_MS + 1) * MINUTE_MS
-    return None
 
 
 def looks_like_abuse(checked: Checked, thresholds: Thresholds) -> bool:
@@ -88,7 +55,8 @@ async def commit_outgoing(
         await store.write(write_intakes, intake)
         return None
     count = len(transaction.recipients)
-    item = CountedIntake(intake, account_id, count, policy.send_limit, hold)
+    permits = None if policy.send_limit is None else policy.send_limit.permits
+    item = CountedIntake(intake, account_id, count, permits, hold)
     taken = await store.write(write_counted_intakes, item)
     if taken is None:
         return await _sent_too_much(context, account_id, count, intake.received_at_ms)
@@ -121,7 +89,7 @@ async def _sent_too_much(
     counts = await context.store.read(lambda conn: load_send_counts(conn, account_id))
     limit, until_ms = context.policy.send_limit, None
     if limit is not None:
-        until_ms = blocked_until_ms(limit, counts, recipients, now_ms)
+        until_ms = limit.blocked_until_ms(counts, recipients, now_ms)
     if until_ms is None:
         return NotAccepted(Reason.CHECK_LATER)
     return NotAccepted(Reason.SENT_TOO_MUCH, until_ms=until_ms)

@@ -184,7 +184,7 @@ def _add_local(
     if filing.rejection is not None:
         # The queue bounces it; its row names no mailbox.
         wait = WaitReason(plan.now_ms, plan.now_ms + plan.lifetime_ms, reason=filing.rejection)
-    elif plan.release_ms is not None or options is not PLAIN_RECIPIENT:
+    elif filing.places and (plan.release_ms is not None or options is not PLAIN_RECIPIENT):
         is_junk = plan.junk_reason(entry.account_id) is not None
         wait = _must_wait(plan, options, is_junk=is_junk)
     copies.local.append(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from zajil.accept.context import AcceptanceContext, AcceptancePolicy
-from zajil.accept.outbound import send_limit
 from zajil.accept.outbound_hold import hold_rule
+from zajil.accept.send_limit import send_limit
 from zajil.app.resources import WorkerResources
 from zajil.config.options import LimitOptions
 from zajil.config.options_users import SubmitOptions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from zajil.check.learned.lessons import ShareRule
 from zajil.check.learned.tokens import tokens_of
 from zajil.core.actor import Actor
 from zajil.core.ids import BlobId
@@ -43,9 +44,14 @@ async def train_mail(
     def work(tx: Transaction) -> Recorded[bool]:
         row = None if account is None else find_account(tx, account)
         account_id = INSTALLATION if row is None else row.account_id
-        (is_new,) = learn(
-            tx, [Lesson(account_id=account_id, blob_id=name, is_junk=is_junk, tokens=tokens)]
+        lesson = Lesson(
+            account_id=account_id,
+            blob_id=name,
+            is_junk=is_junk,
+            tokens=tokens,
+            may_share=ShareRule().permits,
         )
+        (is_new,) = learn(tx, [lesson])
         login = "" if row is None else row.login
         event = ClassifierTrained(*by, None if row is None else account_id, login, is_junk)
         return is_new, [event] if is_new else []

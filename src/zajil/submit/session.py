@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from zajil.accept.context import AcceptanceContext
-from zajil.accept.outbound import blocked_until_ms
 from zajil.accept.outcome import NotAccepted, Reason
 from zajil.core.line_engine import End
 from zajil.login.account import Account
@@ -117,7 +116,7 @@ class SubmitSession(SmtpSession):
         if limit is None or event.forward_path.key in transaction.keys:
             return self.answer_rcpt(event)
         count = len(transaction.recipients) + 1
-        until_ms = blocked_until_ms(limit, self._sent, count, self.context.clock.now_ms())
+        until_ms = limit.blocked_until_ms(self._sent, count, self.context.clock.now_ms())
         if until_ms is None:
             return self.answer_rcpt(event)
         return self.refuse_rcpt(event, NotAccepted(Reason.SENT_TOO_MUCH, until_ms=until_ms))

@@ -12,15 +12,15 @@ from typing import Any
 
 import structlog
 
+from zajil.check.learned.lessons import ShareRule, count_left_to_learn, is_junk, is_weak
 from zajil.check.learned.tokens import tokens_of
 from zajil.config.options_words import WordOptions
 from zajil.core.clock import Clock
-from zajil.core.feedback import FeedbackKind
 from zajil.core.ids import AccountId, BlobId
 from zajil.message.view import MAX_READ
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
-from zajil.store.feedback.feedback import find_left
+from zajil.store.feedback.feedback import find_unlearned, load_model
 from zajil.store.feedback.training import (
     Bounds,
     Feedback,
@@ -34,8 +34,6 @@ from zajil.store.mail.blobs import NoSuchBlob
 
 _LEASE_MS = 120_000
 _IDLE_SECONDS = 5.0
-_LEFT = 2
-"""Mails left in INBOX that are learned beside one that was moved to Junk."""
 
 Learner = Callable[[Feedback, bytes], Awaitable[None]]
 """Is told what was said of a mail, with its bytes as far as they are read; ``b""``: it is gone."""
@@ -51,6 +49,7 @@ class Trainer:
         self._options = options
         self._clock = clock
         self._learners = learners
+        self._share = ShareRule(options.share_percent)
         self._log = structlog.get_logger("zajil")
 
     async def run(self) -> None:
@@ -65,7 +64,7 @@ class Trainer:
                 await asyncio.sleep(_IDLE_SECONDS)
 
     async def learn_due(self) -> int:
-        """Learn some of what waits; give how much it was.
+        """Learn some of what waits; return how many mails it was.
 
         Raises:
             StoreUnavailable: what was not learned is due again when its lease has ended.
@@ -84,12 +83,12 @@ class Trainer:
             lesson = Lesson(
                 account_id=said.account_id,
                 blob_id=said.blob_id,
-                is_junk=said.kind is FeedbackKind.JUNK,
+                is_junk=is_junk(said.kind),
                 tokens=tokens,
                 kind=said.kind,
                 lease_until_ms=claim.lease_until_ms,
-                is_weak=said.kind in (FeedbackKind.KEPT, FeedbackKind.REPLIED),
-                share_percent=self._options.share_percent,
+                is_weak=is_weak(said.kind),
+                may_share=self._share.permits,
             )
             learned = await self._store.write(learn, lesson)
             if learned and lesson.is_junk:
@@ -98,18 +97,17 @@ class Trainer:
 
     async def _learn_left(self, account_id: AccountId) -> None:
         """Learn a little of what the account has read and left, beside what it does not want."""
-        left = await self._store.read(lambda conn: find_left(conn, account_id, _LEFT))
+        left = await self._store.read(lambda conn: _find_left(conn, account_id))
         for blob_id in left:
             head = await self._store.read(lambda conn, one=blob_id: self._read(conn, one))  # type: ignore[misc]
             tokens = await asyncio.to_thread(tokens_of, head) if head else frozenset[str]()
-            share = self._options.share_percent
             item = Lesson(
                 account_id=account_id,
                 blob_id=blob_id,
                 is_junk=False,
                 tokens=tokens,
                 is_weak=True,
-                share_percent=share,
+                may_share=self._share.permits,
             )
             await self._store.write(learn, item)
 
@@ -129,3 +127,9 @@ class Trainer:
                 return reader.read_at(0, MAX_READ)
         except NoSuchBlob:
             return b""
+
+
+def _find_left(conn: Any, account_id: AccountId) -> list[BlobId]:
+    model = load_model(conn, account_id)
+    limit = 0 if model is None else count_left_to_learn(model.junk, model.ham)
+    return find_unlearned(conn, account_id, limit) if limit else []

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.feedback import FeedbackKind, kind_in_mailbox, kind_of_flags, kind_of_move
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
-from zajil.store.feedback.training import MAX_SAID, Feedback
+from zajil.store.feedback.training import MAX_SAID, Feedback, ModelState
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.messages import Message, MessageFlags
 from zajil.store.schema import mailbox, message, trained, word_model
@@ -69,16 +69,16 @@ def said_by_flags(
     return [Feedback(account_id, row.blob_id, row.mail_id, kinds[row.uid]) for row in rows]
 
 
-def find_left(conn: Connection, account_id: AccountId, most: int) -> list[BlobId]:
-    """Return mails that an account has read and left in INBOX, where it learned more junk than ham.
+def load_model(conn: Connection, account_id: AccountId) -> ModelState | None:
+    """Return how much the model of an account has learned; ``None``: it has none yet."""
+    row = conn.execute(
+        sa.select(word_model).where(word_model.c.account_id == account_id)
+    ).one_or_none()
+    return None if row is None else ModelState(account_id, row.version, row.junk, row.ham)
 
-    Whoever moves junk away and leaves other mail where it is says something of that, too; else most
-    people would only ever teach what they do not want. The newest first; none that was learned.
-    """
-    counts = sa.select(word_model.c.junk, word_model.c.ham)
-    model = conn.execute(counts.where(word_model.c.account_id == account_id)).one_or_none()
-    if model is None or model.ham >= model.junk:
-        return []
+
+def find_unlearned(conn: Connection, account_id: AccountId, limit: int) -> list[BlobId]:
+    """Return mails that an account has read and left in INBOX and has not learned, newest first."""
     is_learned = (
         sa.select(trained.c.blob_id)
         .where(trained.c.account_id == account_id, trained.c.blob_id == message.c.blob_id)
@@ -94,6 +94,6 @@ def find_left(conn: Connection, account_id: AccountId, most: int) -> list[BlobId
             ~is_learned,
         )
         .order_by(message.c.uid.desc())
-        .limit(min(most, model.junk - model.ham))
+        .limit(limit)
     )
     return list(conn.scalars(query))

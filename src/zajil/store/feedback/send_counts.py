@@ -1,12 +1,13 @@
 """How many recipients an account has sent to in this minute and on this day.
 
 Counted in the commit that accepts the mail, so that all workers and nodes agree, and a restart
-forgets nothing. Mail of other servers is never counted: it does not come through here.
+forgets nothing. The rule that the caller passes decides what is too many (``accept.send_limit``).
+Mail from other servers is not counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -45,30 +46,16 @@ NOTHING_SENT = SendCounts()
 
 
 @dataclass(frozen=True, slots=True)
-class SendLimit:
-    """Most recipients of an account; 0: no limit."""
-
-    per_minute: int
-    per_day: int
-
-    def permits(self, counts: SendCounts) -> bool:
-        """Whether these counts, the mail in question included, are within the limit."""
-        return not (
-            (self.per_minute and counts.minute_count > self.per_minute)
-            or (self.per_day and counts.day_count > self.per_day)
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class CountedIntake:
-    """A submitted mail, to be accepted within the limit of its account."""
+    """A submitted mail, to be accepted if its account is within its limit."""
 
     intake: Intake
     account_id: AccountId
     recipients: int
     """As the sender named them: what an alias stands for does not count."""
-    limit: SendLimit | None
-    """``None``: nothing is counted."""
+    permits: Callable[[SendCounts], bool] | None
+    """The rule (``accept.send_limit``): whether the counts, this mail included, are within the
+    limit; ``None``: nothing is counted."""
     guard: OutboundHold | None = None
     """``None``: strangers are not counted."""
 
@@ -105,7 +92,7 @@ def write_counted_intakes(tx: Connection, items: Sequence[CountedIntake]) -> lis
     taken: dict[int, Taken] = {}
     intakes: dict[int, Intake] = {}
     for index, item in sorted(enumerate(items), key=lambda pair: pair[1].account_id):
-        if item.limit is not None and not item.limit.permits(_count(tx, item, item.recipients)):
+        if item.permits is not None and not item.permits(_count(tx, item, item.recipients)):
             _count(tx, item, -item.recipients)
             continue
         intake, is_first_held = item.intake, False
@@ -118,7 +105,7 @@ def write_counted_intakes(tx: Connection, items: Sequence[CountedIntake]) -> lis
 
 
 def _count(tx: Connection, item: CountedIntake, recipients: int) -> SendCounts:
-    """Add to the counts of an account, and give them as they are now."""
+    """Add to the counts of an account, and return them as they are now."""
     at_ms = item.intake.received_at_ms
     row = tx.execute(
         _ADD,

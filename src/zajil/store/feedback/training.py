@@ -4,15 +4,15 @@ Laws:
 - What a user said is noted in the commit of the move itself; learning comes later, in the
   background, and a mail that is gone by then teaches nothing.
 - One mail teaches an account once; what is said last counts, and what was learned is unlearned.
-- An account teaches the installation (account 0) too, but never more than its share of all that
-  the installation learned: nobody spoils the filter of the others.
+- An account teaches the installation (account 0) too, as far as the rule of the caller permits
+  (``check.learned.lessons``).
 - Rows are written in the order of their keys, so that two nodes cannot deadlock.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,8 +26,6 @@ from zajil.store.schema import trained, training, word, word_model
 
 INSTALLATION = AccountId(0)
 """Whose words count for every account."""
-FREE_SHARE = 20
-"""Mails of a kind that an account may always teach the installation."""
 MAX_SAID = 500
 """Messages of one move that are learned from: a folder of a million is not a million lessons."""
 _CLAIMED = 50
@@ -63,7 +61,9 @@ class Lesson:
     lease_until_ms: int = 0
     is_weak: bool = False
     """It does not change what was learned of this mail before."""
-    share_percent: int = 20
+    may_share: Callable[[int, int], bool]
+    """The rule (``check.learned.lessons``): whether the account may teach the installation too.
+    Arguments: mails of this kind that the account has taught it, and that it has learned in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class _Changes:
         given, total = (
             (own.shared_junk, all_.junk) if lesson.is_junk else (own.shared_ham, all_.ham)
         )
-        return given < max(FREE_SHARE, total * lesson.share_percent // 100)
+        return lesson.may_share(given, total)
 
 
 def _learn_one(tx: Connection, item: Lesson, changes: _Changes) -> bool:

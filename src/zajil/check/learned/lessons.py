@@ -1,0 +1,58 @@
+"""What learned words take from feedback: junk or not, how strongly, and for how many. Pure.
+
+The store counts words (``store.feedback.training``); it asks ``ShareRule.permits`` in the commit
+that learns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zajil.core.feedback import FeedbackKind
+
+FREE_SHARE = 20
+"""Mails of a kind that an account may always teach the installation."""
+_MAX_LEFT = 2
+"""Mails left in INBOX that are learned beside one that was moved to Junk."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRule:
+    """How much of what the installation learned may come from one account.
+
+    Security: nobody spoils the filter of the others.
+    """
+
+    percent: int = 20
+
+    def permits(self, given: int, total: int) -> bool:
+        """Whether an account may teach the installation one more mail of a kind.
+
+        Args:
+            given: mails of this kind that the account has taught it.
+            total: mails of this kind that it has learned in all.
+        """
+        return given < max(FREE_SHARE, total * self.percent // 100)
+
+
+def is_junk(kind: FeedbackKind) -> bool:
+    """Whether the feedback teaches that the mail is junk; else it teaches that it is not."""
+    return kind is FeedbackKind.JUNK
+
+
+def is_weak(kind: FeedbackKind) -> bool:
+    """Whether the feedback leaves unchanged what was learned of the mail before."""
+    return kind in (FeedbackKind.KEPT, FeedbackKind.REPLIED)
+
+
+def count_left_to_learn(junk: int, ham: int) -> int:
+    """Return how many mails read and left in INBOX an account learns beside one moved to Junk.
+
+    Who moves junk away and leaves other mail in place says something about the other mail too;
+    without it most accounts would only learn what is unwanted.
+
+    Args:
+        junk: mails that its model has learned as junk.
+        ham: mails that its model has learned as wanted.
+    """
+    return max(0, min(_MAX_LEFT, junk - ham))
