@@ -37,6 +37,7 @@ LEFT_OUT = {
     "check/learned/reputation.py: History": _STORE,
     "check/learned/reputation.py: learner_of": _STORE,
     "check/learned/reputation.py: forget_history": _STORE,
+    "check/learned/lessons.py": "counts what accounts teach; no bytes of a message",
     "check/learned/voices.py": "counts what accounts did; no bytes of a message",
     "check/scanners/run.py": "asks scanners; their replies are read in clamd.py and rspamd.py",
     "check/step.py: Checks.remember": _STORE,
