@@ -210,6 +210,8 @@ def load_counts(
 ) -> Mapping[tuple[AccountId, str], Counts]:
     """Return the counts of these accounts for these keys, as they are now; many have none."""
     whose, wanted = tuple(accounts), tuple(keys)
+    if not whose or not wanted:
+        return {}
     mark = "?" if conn.dialect.paramstyle == "qmark" else "%s"
     # By the driver itself: it is on the way of each mail of somebody new.
     text = (
