@@ -17,8 +17,8 @@ from zajil.core.address import Address, BadAddress, parse_address
 from zajil.mailauth.authres import MethodResult, write_field
 from zajil.message.address_list import parse_address_list
 from zajil.message.build import (
-    Attachment,
     BadValue,
+    NewAttachment,
     build_message,
     write_address_field,
     write_parameter_field,
@@ -91,11 +91,11 @@ def test_cve_2025_1795_a_comma_that_is_encoded_parts_no_addresses() -> None:
 def test_cve_2024_21742_a_name_of_a_file_begins_no_field() -> None:
     """Mime4J wrote what it was given."""
     for end in LINE_ENDS:
-        evil = Attachment(f"a{end}X-Evil: 1", "text/plain", b"x")
+        evil = NewAttachment(f"a{end}X-Evil: 1", "text/plain", b"x")
         with pytest.raises(BadValue):
             build_message([], "text", attachments=[evil], unique="u")
         with pytest.raises(BadValue):
-            build_message([], "t", attachments=[Attachment("a", f"a/b{end}c", b"")], unique="u")
+            build_message([], "t", attachments=[NewAttachment("a", f"a/b{end}c", b"")], unique="u")
 
 
 # What people may write; a line end is refused, as above.

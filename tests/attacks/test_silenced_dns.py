@@ -21,7 +21,7 @@ from kit.clock import FakeClock
 from kit.facts import make_facts
 from kit.name_server import name_server
 from zajil.accept.accept import why_refused
-from zajil.accept.outcome import NotAccepted, Reason
+from zajil.accept.outcome import NotAccepted, RefusalReason
 from zajil.check.step import Checked, Checks
 from zajil.check.verdict.verdict import Action
 from zajil.config.options_check import CheckOptions
@@ -144,7 +144,7 @@ def test_where_dns_is_dead_a_mail_that_could_be_refused_comes_again() -> None:
         for one in (*lost, *later):
             assert one.action is Action.DEFER
             why = why_refused(one)
-            assert why is Reason.DNS_LATER
+            assert why is RefusalReason.DNS_LATER
             assert str(refusal(NotAccepted(why))).startswith("451 4.4.3 ")
             (reason,) = [one for one in one.verdict.reasons if one.signal == "dmarc.not-asked"]
             assert "because of a temporary DNS error" in reason.text

@@ -28,7 +28,7 @@ from zajil.store.engine.open import Store
 from zajil.store.feedback.reputation import (
     FORGET_MS,
     INSTALLATION,
-    Counts,
+    CorrespondentCounts,
     Did,
     HistoryChange,
     note_written,
@@ -45,7 +45,7 @@ CLAIMED, NETWORK = f"claimed:203.0.113.0/24 {AUTHOR}", "network:203.0.113.0/24"
 
 def own(key: str, correspondent: Correspondent = AUTHENTICATED, **counts: float) -> list[str]:
     """Give the signals for Amal, from one row of hers."""
-    found = weigh(correspondent, {(AMAL, key): Counts(**counts)}, [AMAL, BASIM])
+    found = weigh(correspondent, {(AMAL, key): CorrespondentCounts(**counts)}, [AMAL, BASIM])
     assert BASIM not in found.by_account
     assert found.for_all == ()
     return [reason.signal for reason in found.by_account.get(AMAL, ())]
@@ -68,7 +68,10 @@ def test_a_forged_sender_gains_nothing() -> None:
     """Attack: somebody else's good name in From."""
     assert own(ADDRESS, FORGED, written=9, kept=9) == []
     assert own(DOMAIN, FORGED, written=9) == []
-    many = {(INSTALLATION, DOMAIN): Counts(written=9.0), (INSTALLATION, ADDRESS): Counts(written=9)}
+    many = {
+        (INSTALLATION, DOMAIN): CorrespondentCounts(written=9.0),
+        (INSTALLATION, ADDRESS): CorrespondentCounts(written=9),
+    }
     assert weigh(FORGED, many, [AMAL]).for_all == ()
     assert weigh(AUTHENTICATED, many, [AMAL]).for_all != ()
 
@@ -82,23 +85,25 @@ def test_a_forged_sender_does_not_ruin_a_name() -> None:
 @pytest.mark.parametrize(
     ("voices", "bad"),
     [
-        (Counts(junked=2), False),
-        (Counts(junked=3), True),
-        (Counts(junked=2.7, seen=4), True),
-        (Counts(junked=3, seen=7), False),  # more than half do not mind
-        (Counts(junked=5, written=6), False),
-        (Counts(junked=5, kept=6), False),
-        (Counts(junked=40, seen=60), True),
+        (CorrespondentCounts(junked=2), False),
+        (CorrespondentCounts(junked=3), True),
+        (CorrespondentCounts(junked=2.7, seen=4), True),
+        (CorrespondentCounts(junked=3, seen=7), False),  # more than half do not mind
+        (CorrespondentCounts(junked=5, written=6), False),
+        (CorrespondentCounts(junked=5, kept=6), False),
+        (CorrespondentCounts(junked=40, seen=60), True),
     ],
 )
-def test_several_must_agree_and_most_of_those_who_know_it(voices: Counts, bad: bool) -> None:
+def test_several_must_agree_and_most_of_those_who_know_it(
+    voices: CorrespondentCounts, bad: bool
+) -> None:
     assert is_bad(voices) is bad
 
 
 def test_whom_several_write_to_is_good() -> None:
-    assert not is_good(Counts(written=1))
-    assert is_good(Counts(written=2))
-    assert not is_good(Counts(written=4, junked=1))
+    assert not is_good(CorrespondentCounts(written=1))
+    assert is_good(CorrespondentCounts(written=2))
+    assert not is_good(CorrespondentCounts(written=4, junked=1))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ def test_whom_several_write_to_is_good() -> None:
 def test_what_many_did_counts_for_all(
     key: str, correspondent: Correspondent, signal: str | None
 ) -> None:
-    found = weigh(correspondent, {(INSTALLATION, key): Counts(junked=3)}, [AMAL])
+    found = weigh(correspondent, {(INSTALLATION, key): CorrespondentCounts(junked=3)}, [AMAL])
     assert [reason.signal for reason in found.for_all] == ([signal] if signal else [])
     assert found.by_account == {}
 
@@ -125,7 +130,11 @@ def test_every_reason_is_a_sentence() -> None:
         (DOMAIN, AUTHENTICATED),
         (NETWORK, FORGED),
     ):
-        for counts in (Counts(junked=9), Counts(written=9), Counts(kept=9)):
+        for counts in (
+            CorrespondentCounts(junked=9),
+            CorrespondentCounts(written=9),
+            CorrespondentCounts(kept=9),
+        ):
             both = {(INSTALLATION, key): counts, (AMAL, key): counts}
             found = weigh(correspondent, both, [AMAL])
             for reason in (*found.for_all, *found.by_account.get(AMAL, ())):
@@ -133,17 +142,17 @@ def test_every_reason_is_a_sentence() -> None:
 
 
 def test_who_is_new_to_whom() -> None:
-    counts = {(AMAL, ADDRESS): Counts(seen=1)}
+    counts = {(AMAL, ADDRESS): CorrespondentCounts(seen=1)}
     assert weigh(AUTHENTICATED, counts, [AMAL, BASIM]).known_by == {AMAL}
     assert weigh(FORGED, counts, [AMAL, BASIM]).known_by == frozenset()
 
 
 def test_a_network_that_several_know_need_not_knock_twice() -> None:
-    seen = {(INSTALLATION, NETWORK): Counts(seen=3)}
+    seen = {(INSTALLATION, NETWORK): CorrespondentCounts(seen=3)}
     assert weigh(FORGED, seen, [AMAL]).is_known_good
-    bad = {(INSTALLATION, NETWORK): Counts(seen=3, junked=1)}
+    bad = {(INSTALLATION, NETWORK): CorrespondentCounts(seen=3, junked=1)}
     assert not weigh(FORGED, bad, [AMAL]).is_known_good
-    assert weigh(FORGED, {(AMAL, CLAIMED): Counts(kept=1)}, [AMAL]).is_known_good
+    assert weigh(FORGED, {(AMAL, CLAIMED): CorrespondentCounts(kept=1)}, [AMAL]).is_known_good
 
 
 # ---- over the store -----------------------------------------------------------------------------

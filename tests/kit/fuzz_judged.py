@@ -43,7 +43,7 @@ from zajil.mailauth.dkim_sign import SigningKey
 from zajil.message.fields import read_fields, split_message
 from zajil.net.peer import LOCAL, Peer
 from zajil.reports.dmarc.counts import DmarcCounts
-from zajil.store.feedback.reputation import INSTALLATION, Counts, Did
+from zajil.store.feedback.reputation import INSTALLATION, CorrespondentCounts, Did
 from zajil.store.reports.intervals import CountedInterval
 from zajil.tracking.events import FaultHappened
 
@@ -217,7 +217,11 @@ def _tell(checked: Checked, facts: MessageFacts) -> None:
 
 def _weigh_history(who: Correspondent, facts: MessageFacts) -> None:
     assert set(who.lasting_keys) <= set(who.keys)
-    for counts in (Counts(9, 0, 0, 3), Counts(0, 1, 9, 9), Counts()):
+    for counts in (
+        CorrespondentCounts(9, 0, 0, 3),
+        CorrespondentCounts(0, 1, 9, 9),
+        CorrespondentCounts(),
+    ):
         known = {(one, key): counts for one in (INSTALLATION, _ACCOUNT) for key in who.keys}
         for reason in weigh(who, known, [_ACCOUNT]).for_all:
             assert reason.text.isprintable(), reason

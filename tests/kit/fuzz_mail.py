@@ -16,8 +16,8 @@ from zajil.imap.fetch_item import Attribute, BodySection, FetchItem, SectionText
 from zajil.imap.grammar import BadSyntax, Scanner
 from zajil.imap.search_key import parse_search
 from zajil.message.build import (
-    Attachment,
     BadValue,
+    NewAttachment,
     build_message,
     write_address_field,
     write_parameter_field,
@@ -253,7 +253,7 @@ def _build(data: bytes) -> None:
             write_raw_field("X-Kind", kind),
             write_parameter_field("Content-Language", "en", [("name", filename)]),
         ]
-        files = [Attachment(filename, kind, data)]
+        files = [NewAttachment(filename, kind, data)]
         whole = build_message(header, text, html=text, attachments=files, unique="x")
         root = parse_message(whole)
         assert [len(root.fields), len(root.children)] == [len(header) + 2, 2]

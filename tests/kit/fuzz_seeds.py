@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kit.mail import make_message
 from zajil.mailauth.dkim_sign import SigningKey
-from zajil.message.build import Attachment, build_message
+from zajil.message.build import NewAttachment, build_message
 
 
 def fixed_rsa_key(domain: str = "north.test", selector: str = "r") -> SigningKey:
@@ -86,7 +86,7 @@ FILES = (
 
 def mail_with_files(*files: tuple[str, bytes]) -> bytes:
     """Return a message with attachments."""
-    attached = [Attachment(name, "application/octet-stream", data) for name, data in files]
+    attached = [NewAttachment(name, "application/octet-stream", data) for name, data in files]
     head = b"From: Amal <amal@bank.test>\r\nDate: Mon, 23 Nov 2026 12:00:00 +0000\r\n"
     return build_message([head], "See the file.", attachments=attached, unique="files")
 

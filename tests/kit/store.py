@@ -23,7 +23,7 @@ from zajil.net.system import SystemClock
 from zajil.store.engine.errors import StoreExists
 from zajil.store.engine.life import create_store
 from zajil.store.engine.open import Store, open_store
-from zajil.store.feedback.reputation import Counts, load_counts
+from zajil.store.feedback.reputation import CorrespondentCounts, load_counts
 from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.intake import Intake, LocalCopy, Place, RemoteCopy
 from zajil.store.mail.room import Caps
@@ -166,7 +166,9 @@ def _remote_copy(recipient: Address, at_ms: int) -> RemoteCopy:
     )
 
 
-def show_counts(conn: Connection, account_id: AccountId, now_ms: int) -> dict[str, Counts]:
+def show_counts(
+    conn: Connection, account_id: AccountId, now_ms: int
+) -> dict[str, CorrespondentCounts]:
     """Return everything that an account did with mail, by the key of the correspondent."""
     keys = conn.scalars(sa.select(reputation.c.key).where(reputation.c.account_id == account_id))
     found = load_counts(conn, [account_id], sorted(keys), now_ms)

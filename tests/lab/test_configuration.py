@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.config.load import BadConfiguration, load_configuration
-from zajil.lab.addresses import Place, PortBlock
+from zajil.lab.addresses import LabPlace, PortBlock
 from zajil.lab.configuration import LabSurroundings, server_options, toml_text, write_configuration
 from zajil.lab.domains import lab_domains
 
 LAB = LabSurroundings("127.0.0.1:5353", Path("/lab/ca/ca.pem"), 2, {})
 PORTS = PortBlock(None, 1, random.randrange)
 PORTS.close()
-PLACE = Place(IPv4Address("127.1.0.3"), {**PORTS.places[0].ports, "smtp": 20025})
+PLACE = LabPlace(IPv4Address("127.1.0.3"), {**PORTS.places[0].ports, "smtp": 20025})
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 OPTION = st.from_regex(r"[a-z_]{1,12}", fullmatch=True)
 VALUE = TEXT | st.integers(-(2**62), 2**62) | st.booleans() | st.lists(TEXT, max_size=3)

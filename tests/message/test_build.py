@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from zajil.core.address import Address, parse_address
 from zajil.message.address_list import parse_address_list
 from zajil.message.build import (
-    Attachment,
     BadValue,
+    NewAttachment,
     build_message,
     file_entity,
     multipart_entity,
@@ -80,7 +80,7 @@ def test_cve_2024_6923_line_ends_in_values_are_refused(bad: str) -> None:
     with pytest.raises(BadValue):
         write_parameter_field("Content-Type", "text/plain", [("name", bad)])
     with pytest.raises(BadValue):
-        file_entity(Attachment(bad, "text/plain", b""))
+        file_entity(NewAttachment(bad, "text/plain", b""))
     with pytest.raises(BadValue):
         write_text_field(f"X-{bad}", "x", utf8=True)
 
@@ -88,7 +88,7 @@ def test_cve_2024_6923_line_ends_in_values_are_refused(bad: str) -> None:
 @pytest.mark.parametrize("kind", ["text", "text/plain; x=y", "text/plain\r\nBcc: x", "", "a/b/c"])
 def test_a_content_type_cannot_bring_a_field(kind: str) -> None:
     with pytest.raises(BadValue):
-        file_entity(Attachment("x", kind, b""))
+        file_entity(NewAttachment("x", kind, b""))
 
 
 def test_cve_2025_11468_nothing_is_lost_in_folding() -> None:
@@ -139,7 +139,7 @@ def test_the_standard_library_reads_the_same_message() -> None:
         [write_text_field("Subject", "تحية", utf8=False)],
         "سلام\n",
         html="<p>سلام</p>",
-        attachments=[Attachment("صورة.png", "image/png", b"\x89PNG")],
+        attachments=[NewAttachment("صورة.png", "image/png", b"\x89PNG")],
         unique="u",
     )
     other = email.message_from_bytes(data, policy=email.policy.default)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zajil.message.build import Attachment, build_message
+from zajil.message.build import NewAttachment, build_message
 from zajil.message.parse import MAX_DEPTH, MAX_PARTS, parse_message
 
 NESTED = (
@@ -70,7 +70,7 @@ def test_lf_alone_ends_lines_too() -> None:
 
 
 def test_a_built_message_parses_to_what_was_built() -> None:
-    attachment = Attachment("ملف.pdf", "application/pdf", b"\x00\x01" * 500)
+    attachment = NewAttachment("ملف.pdf", "application/pdf", b"\x00\x01" * 500)
     data = build_message(
         [b"Subject: x\r\n"], "سلام\n", html="<p>سلام", attachments=[attachment], unique="a"
     )

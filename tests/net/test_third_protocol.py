@@ -13,7 +13,7 @@ from kit.smtp_service import SECONDS, Client, Run
 from zajil.core.line_engine import End, LineBuffer, Wait
 from zajil.net.admission import Admission
 from zajil.net.limits import SessionLimits, SessionTable
-from zajil.net.line_protocol import Connection, Stage
+from zajil.net.line_protocol import Connection, ConnectionStage
 from zajil.net.line_service import LineService
 from zajil.net.listener import bind
 from zajil.net.peer import Peer
@@ -111,8 +111,8 @@ class Place:
     def last_words(self, end: End) -> bytes:
         return f"BYE {end.value}\r\n".encode()
 
-    def stage(self, engine: EchoEngine) -> tuple[int, Stage]:
-        return 0, Stage(self.shortest_seconds)
+    def stage(self, engine: EchoEngine) -> tuple[int, ConnectionStage]:
+        return 0, ConnectionStage(self.shortest_seconds)
 
     async def client(self) -> Client:
         return Client(await connect("127.0.0.1", self.port, timeout=SECONDS))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kit.mail import NOON_MS, make_message
 from zajil.core.address import parse_address
-from zajil.message.build import Attachment, build_message, write_address_field, write_text_field
+from zajil.message.build import NewAttachment, build_message, write_address_field, write_text_field
 from zajil.message.header_view import Person
 from zajil.message.parse import parse_message
 from zajil.message.summary import Summary, summarize
@@ -90,7 +90,7 @@ def test_attachments_are_listed_with_the_number_of_their_part() -> None:
     data = build_message(
         [write_text_field("Subject", "x", utf8=True)],
         "text",
-        attachments=[Attachment("تقرير.pdf", "application/pdf", b"x" * 5700)],
+        attachments=[NewAttachment("تقرير.pdf", "application/pdf", b"x" * 5700)],
         unique="u",
     )
     (file,) = show_message(data).attachments

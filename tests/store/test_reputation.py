@@ -16,7 +16,7 @@ from zajil.store.feedback.reputation import (
     HALF_LIFE_MS,
     INSTALLATION,
     NOTHING,
-    Counts,
+    CorrespondentCounts,
     Did,
     Forgetting,
     HistoryChange,
@@ -38,7 +38,9 @@ def teach(store: Store, account: AccountId, did: Did, at_ms: int = NOW_MS, key: 
     store.write_now(learn, HistoryChange(account, (key,), did, at_ms))
 
 
-def counts(store: Store, account: AccountId, at_ms: int = NOW_MS, key: str = KEY) -> Counts:
+def counts(
+    store: Store, account: AccountId, at_ms: int = NOW_MS, key: str = KEY
+) -> CorrespondentCounts:
     found = store.read_now(lambda conn: load_counts(conn, [account], [key], at_ms))
     return found.get((account, key), NOTHING)
 
@@ -54,8 +56,8 @@ def test_deeds_of_an_account_add_up_and_it_has_one_voice(store: Store) -> None:
     """Attack: poisoning. One account, however busy, moves the counts of all by one at most."""
     for _ in range(50):
         teach(store, AMAL, Did.JUNKED)
-    assert counts(store, AMAL) == Counts(junked=50.0)
-    assert counts(store, INSTALLATION) == Counts(junked=1.0)
+    assert counts(store, AMAL) == CorrespondentCounts(junked=50.0)
+    assert counts(store, INSTALLATION) == CorrespondentCounts(junked=1.0)
     teach(store, BASIM, Did.JUNKED)
     assert counts(store, INSTALLATION).junked == 2.0
 
@@ -77,10 +79,10 @@ def test_many_in_one_commit_are_what_they_are_one_by_one(store: Store) -> None:
 def test_a_move_back_takes_the_voice_back(store: Store) -> None:
     teach(store, AMAL, Did.JUNKED)
     teach(store, AMAL, Did.KEPT)
-    assert counts(store, AMAL) == Counts(kept=1.0)
-    assert counts(store, INSTALLATION) == Counts(kept=1.0)
+    assert counts(store, AMAL) == CorrespondentCounts(kept=1.0)
+    assert counts(store, INSTALLATION) == CorrespondentCounts(kept=1.0)
     teach(store, AMAL, Did.JUNKED)
-    assert counts(store, INSTALLATION) == Counts(junked=1.0)
+    assert counts(store, INSTALLATION) == CorrespondentCounts(junked=1.0)
 
 
 def test_counts_are_halved_every_90_days(store: Store) -> None:

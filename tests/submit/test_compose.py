@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kit.mail import NOON_MS
 from zajil.core.address import parse_address
-from zajil.message.build import Attachment
+from zajil.message.build import NewAttachment
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import read_fields, split_message
 from zajil.message.parse import parse_message
@@ -111,7 +111,7 @@ def test_odd_thread_ids_are_left_out() -> None:
         ("bcc", {"bcc": "a@b.test <c@d.test>"}),
         ("subject", {"subject": "x\r\nBcc: y@z.test"}),
         ("sender", {"sender_name": "x\nBcc: y@z.test"}),
-        ("attachments", {"attachments": (Attachment("a\nb", "text/plain", b""),)}),
+        ("attachments", {"attachments": (NewAttachment("a\nb", "text/plain", b""),)}),
     ],
 )
 def test_a_wrong_form_is_refused_with_its_field(field: str, changes: dict[str, object]) -> None:
@@ -152,6 +152,6 @@ def test_no_line_is_longer_than_998_octets() -> None:
         text="t" * 5000 + "\n" + "م" * 4000,
         in_reply_to=f"<{'i' * 480}@south.test>",
         references=" ".join(f"<{number}{'r' * 400}@south.test>" for number in range(40)),
-        attachments=(Attachment("f" * 3000, "image/png", b"x" * 9000),),
+        attachments=(NewAttachment("f" * 3000, "image/png", b"x" * 9000),),
     )
     assert max(map(len, made.message.split(b"\r\n"))) <= 998

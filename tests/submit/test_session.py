@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from kit.reading import inbox_of
 from kit.store import make_account, running
 from kit.talk import Talk, acceptance_context, talk_to_submission
-from zajil.accept.outcome import Accepted, NotAccepted, Reason
+from zajil.accept.outcome import Accepted, NotAccepted, RefusalReason
 from zajil.core.address import Address, parse_address
 from zajil.core.service import Service
 from zajil.login.service import LoginService
@@ -205,11 +205,13 @@ def test_the_web_hands_in_under_the_same_rules(store: Store) -> None:
             return await hand_in(services, account, path, [to], message.encode(), peer="192.0.2.1")
 
         foreign = "From: noor@south.test\r\n\r\n"
-        assert await send("noor@south.test", noor, MESSAGE) == NotAccepted(Reason.NOT_YOUR_SENDER)
-        assert await send(str(own), stranger, MESSAGE) == NotAccepted(
-            Reason.NO_SUCH_RECIPIENT, recipient=stranger
+        assert await send("noor@south.test", noor, MESSAGE) == NotAccepted(
+            RefusalReason.NOT_YOUR_SENDER
         )
-        assert await send(str(own), noor, foreign) == NotAccepted(Reason.NOT_YOUR_FROM)
+        assert await send(str(own), stranger, MESSAGE) == NotAccepted(
+            RefusalReason.NO_SUCH_RECIPIENT, recipient=stranger
+        )
+        assert await send(str(own), noor, foreign) == NotAccepted(RefusalReason.NOT_YOUR_FROM)
         assert isinstance(await send(str(own), noor, MESSAGE), Accepted)
         assert len(await inbox_of(store, "noor@south.test")) == 1
 

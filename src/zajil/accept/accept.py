@@ -22,7 +22,7 @@ from zajil.accept.facts import Arrived, gather_facts, needs_smtputf8
 from zajil.accept.filing import Filings, ask_filing_rule
 from zajil.accept.forward_seal import seal_forwarded
 from zajil.accept.outbound import commit_outgoing, looks_like_abuse
-from zajil.accept.outcome import Accepted, NotAccepted, Reason
+from zajil.accept.outcome import Accepted, NotAccepted, RefusalReason
 from zajil.accept.plan import Copies, Plan, plan_copies
 from zajil.accept.recipients import limit_reports, take_from_rejecting
 from zajil.accept.trace_fields import received_field
@@ -95,12 +95,12 @@ async def _reach_verdict(
         transaction.events += faults.events
     transaction.events += (arrived.received, *checked.events)
     if session.account is not None and looks_like_abuse(checked, context.checks.thresholds):
-        return NotAccepted(Reason.LOOKS_LIKE_ABUSE)
+        return NotAccepted(RefusalReason.LOOKS_LIKE_ABUSE)
     refused = why_refused(checked)
     if refused is not None:
         return NotAccepted(refused)
     if begins_folded(facts.header, checked.forged):
-        return NotAccepted(Reason.FOLDED_START)
+        return NotAccepted(RefusalReason.FOLDED_START)
     if context.policy.answers_each_recipient:
         take_from_rejecting(transaction, _rejecting_accounts(checked, facts), facts.now_ms)
     if context.policy.checks_peer:
@@ -110,21 +110,23 @@ async def _reach_verdict(
     return checked
 
 
-def why_refused(checked: Checked) -> Reason | None:
+def why_refused(checked: Checked) -> RefusalReason | None:
     """Return why the checks do not let a mail in; ``None``: they do."""
     if checked.action not in (Action.REJECT, Action.DEFER):
         return None
     signals = {reason.signal for reason in checked.verdict.reasons}
     if checked.action is Action.DEFER:
-        return Reason.DNS_LATER if "dmarc.not-asked" in signals else Reason.CHECK_LATER
+        return (
+            RefusalReason.DNS_LATER if "dmarc.not-asked" in signals else RefusalReason.CHECK_LATER
+        )
     if "format.loop" in signals:
-        return Reason.LOOP
-    return Reason.TOO_LARGE if "format.header-size" in signals else Reason.UNWANTED
+        return RefusalReason.LOOP
+    return RefusalReason.TOO_LARGE if "format.header-size" in signals else RefusalReason.UNWANTED
 
 
 def _rejecting_accounts(checked: Checked, facts: MessageFacts) -> dict[AccountId, NotAccepted]:
     """Return the accounts that reject the message, where others take it."""
-    rejection = NotAccepted(Reason.UNWANTED, "message refused by policy")
+    rejection = NotAccepted(RefusalReason.UNWANTED, "message refused by policy")
     return {
         account: rejection
         for account in facts.accounts
@@ -157,7 +159,7 @@ async def _file(
         context.filing, context.store.directory, facts, accounts, why_junk
     )
     rejections = {
-        account: NotAccepted(Reason.REJECTED_BY_RECIPIENT, text)
+        account: NotAccepted(RefusalReason.REJECTED_BY_RECIPIENT, text)
         for account, text in filings.rejections.items()
     }
     if rejections:
@@ -337,4 +339,6 @@ def record_fault(
     trace = "".join(traceback.format_exception(error))
     what = str(error) if is_known else repr(error)
     transaction.events.append(FaultHappened(context.clock.now_ms(), what, trace))
-    return NotAccepted(Reason.NO_SPACE if isinstance(error, StoreFull) else Reason.UNAVAILABLE)
+    return NotAccepted(
+        RefusalReason.NO_SPACE if isinstance(error, StoreFull) else RefusalReason.UNAVAILABLE
+    )

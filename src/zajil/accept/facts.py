@@ -13,7 +13,7 @@ from functools import partial
 
 from zajil.accept.complete import complete_header, foreign_authors, mend
 from zajil.accept.context import AcceptanceContext, SessionFacts
-from zajil.accept.outcome import NotAccepted, Reason
+from zajil.accept.outcome import NotAccepted, RefusalReason
 from zajil.accept.transaction import Transaction
 from zajil.check.facts import MessageFacts
 from zajil.core.address import Address
@@ -53,7 +53,7 @@ async def gather_facts(
         StoreUnavailable: the message could not be kept, or cannot be read again.
     """
     if transaction.spool.too_large:
-        return NotAccepted(Reason.TOO_LARGE)
+        return NotAccepted(RefusalReason.TOO_LARGE)
     now_ms = context.clock.now_ms()
     header, body = await transaction.spool.split()
     message = _Message(header, read_fields(header), body, transaction.spool.size)
@@ -63,7 +63,7 @@ async def gather_facts(
             return completed
         message = completed
     elif begins_folded(header):
-        return NotAccepted(Reason.FOLDED_START)
+        return NotAccepted(RefusalReason.FOLDED_START)
     facts = _facts(context, session, transaction, message, now_ms)
     received = MessageReceived(
         now_ms,
@@ -165,7 +165,7 @@ async def _complete(
     """Check whose it is, add what is missing, write anew what cannot travel."""
     header, fields, body, size = message.header, message.fields, message.body, message.size
     if foreign_authors(fields, account.may_send_as):
-        return NotAccepted(Reason.NOT_YOUR_FROM)
+        return NotAccepted(RefusalReason.NOT_YOUR_FROM)
     completed = complete_header(
         header,
         fields,
@@ -174,19 +174,19 @@ async def _complete(
         message_id=f"<{transaction.mail_id}@{account.address.domain}>",
     )
     if begins_folded(header, completed.cut):
-        return NotAccepted(Reason.FOLDED_START)
+        return NotAccepted(RefusalReason.FOLDED_START)
     changes, hash_body = completed.changes, None
     if changes:
         header, fields = completed.header, read_fields(completed.header)
     try:
         mended = await mend(header, fields, body, utf8=transaction.smtputf8)
     except CannotMend as error:
-        return NotAccepted(Reason.CANNOT_TRAVEL, error.text, error.status)
+        return NotAccepted(RefusalReason.CANNOT_TRAVEL, error.text, error.status)
     if mended is not None:
         header, fields = mended.header, read_fields(mended.header)
         # Security: what was read once may read otherwise now that it is written otherwise.
         if foreign_authors(fields, account.may_send_as):
-            return NotAccepted(Reason.NOT_YOUR_FROM)
+            return NotAccepted(RefusalReason.NOT_YOUR_FROM)
         changes += mended.changes
         size += len(mended.body) - size_of(body)
         body, hash_body = mended.body, partial(hash_anew, mended.body)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from zajil.accept.context import AcceptanceContext
 from zajil.accept.held_notice import notify_of_held_account
 from zajil.accept.outbound_hold import RENEW_MS, HoldRule
-from zajil.accept.outcome import NotAccepted, Reason
+from zajil.accept.outcome import NotAccepted, RefusalReason
 from zajil.accept.transaction import Transaction
 from zajil.check.sender.correspondent import address_key
 from zajil.check.step import Checked
@@ -91,5 +91,5 @@ async def _sent_too_much(
     if limit is not None:
         until_ms = limit.blocked_until_ms(counts, recipients, now_ms)
     if until_ms is None:
-        return NotAccepted(Reason.CHECK_LATER)
-    return NotAccepted(Reason.SENT_TOO_MUCH, until_ms=until_ms)
+        return NotAccepted(RefusalReason.CHECK_LATER)
+    return NotAccepted(RefusalReason.SENT_TOO_MUCH, until_ms=until_ms)

@@ -13,7 +13,7 @@ from zajil.core.address import Address
 from zajil.core.ids import MailId
 
 
-class Reason(Enum):
+class RefusalReason(Enum):
     """Why a mail, or one recipient of it, was not accepted."""
 
     # The message
@@ -67,7 +67,7 @@ class Reason(Enum):
 class NotAccepted:
     """Nothing was kept; the peer still owns the mail."""
 
-    reason: Reason
+    reason: RefusalReason
     detail: str = ""
     """For a person; untrusted where a recipient's rule wrote it."""
     status: str = ""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from zajil.accept.forward_seal import expect_seal
-from zajil.accept.outcome import NotAccepted, Reason
+from zajil.accept.outcome import NotAccepted, RefusalReason
 from zajil.accept.transaction import Recipient, Transaction
 from zajil.core.address import Address
 from zajil.core.ids import AccountId
@@ -51,17 +51,17 @@ def add_recipient(
     match route:
         # One full account of several that an alias leads to costs the others nothing.
         case Local(entries, remote) if not remote and all([one.is_full for one in entries]):
-            return NotAccepted(Reason.MAILBOX_FULL, recipient=address)
+            return NotAccepted(RefusalReason.MAILBOX_FULL, recipient=address)
         case Local():
             kind = "alias" if route.via and not route.is_forwarded else "local"
         case Remote() if may_relay:
             kind = "remote"
         case Remote():
-            return NotAccepted(Reason.NO_RELAY, recipient=address)
+            return NotAccepted(RefusalReason.NO_RELAY, recipient=address)
         case Suspended():
-            return NotAccepted(Reason.SUSPENDED, recipient=address)
+            return NotAccepted(RefusalReason.SUSPENDED, recipient=address)
         case _:
-            return NotAccepted(Reason.NO_SUCH_RECIPIENT, recipient=address)
+            return NotAccepted(RefusalReason.NO_SUCH_RECIPIENT, recipient=address)
     key = address.key
     transaction.named.append(key)
     if key not in transaction.keys:

@@ -41,7 +41,7 @@ _DNS, _LAB_PAGE = 53, 99
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LabPlace:
     """Where one domain's server listens."""
 
     address: IPv4Address
@@ -100,7 +100,7 @@ class PortBlock:
             tries.insert(0, kept)
         for self.first in tries:
             self.places = tuple(
-                Place(address, self._ports(number)) for number, address in enumerate(own)
+                LabPlace(address, self._ports(number)) for number, address in enumerate(own)
             )
             guard = _reserve(self.first)
             if guard is None:

@@ -10,7 +10,7 @@ from typing import Any
 from zajil.config.load import apply_override, load_configuration
 from zajil.config.toml_text import toml_value
 from zajil.core.service import MAIL_SERVICES, Service
-from zajil.lab.addresses import LOOPBACK, Place
+from zajil.lab.addresses import LOOPBACK, LabPlace
 from zajil.lab.ca import CertificateFiles
 from zajil.lab.domains import DomainPlan
 
@@ -28,7 +28,7 @@ class LabSurroundings:
 
 
 def server_options(
-    plan: DomainPlan, place: Place, store_url: str, lab: LabSurroundings
+    plan: DomainPlan, place: LabPlace, store_url: str, lab: LabSurroundings
 ) -> dict[str, Any]:
     """Return the options of one server, as its file says them.
 

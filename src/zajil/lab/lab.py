@@ -12,7 +12,7 @@ from typing import Any
 
 from zajil.config.load import load_configuration
 from zajil.core.service import MAIL_SERVICES, Service
-from zajil.lab.addresses import LOOPBACK, Place, PortBlock, own_addresses
+from zajil.lab.addresses import LOOPBACK, LabPlace, PortBlock, own_addresses
 from zajil.lab.ca import CertificateAuthority, now
 from zajil.lab.configuration import (
     LabSurroundings,
@@ -148,13 +148,13 @@ class Lab:
             "domains": [_describe(running) for running in self.domains],
         }
 
-    def _mail_hosts(self, places: Sequence[Place]) -> list[MailHost]:
+    def _mail_hosts(self, places: Sequence[LabPlace]) -> list[MailHost]:
         return [
             MailHost(plan.ascii_domain, plan.hostname, place.address)
             for plan, place in zip(self._plans, places, strict=True)
         ]
 
-    def _port_table(self, places: Sequence[Place]) -> dict[str, str]:
+    def _port_table(self, places: Sequence[LabPlace]) -> dict[str, str]:
         if len({place.smtp_port for place in places}) == 1:
             return {}
         return {
@@ -166,7 +166,7 @@ class Lab:
         self,
         plan: DomainPlan,
         server: DomainServer,
-        place: Place,
+        place: LabPlace,
         store_url: str,
         lab: LabSurroundings,
     ) -> RunningDomain:
@@ -180,7 +180,7 @@ class Lab:
         return self._running(plan, server, ready)
 
     def _prepare(
-        self, plan: DomainPlan, place: Place, folder: Path, options: Mapping[str, Any]
+        self, plan: DomainPlan, place: LabPlace, folder: Path, options: Mapping[str, Any]
     ) -> Path:
         """Write configuration and certificate, fill the store; give the configuration."""
         folder.mkdir(mode=0o700, exist_ok=True)

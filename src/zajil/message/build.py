@@ -29,7 +29,7 @@ class BadValue(Invalid, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class NewAttachment:
     """A file that goes with the message."""
 
     filename: str
@@ -178,7 +178,7 @@ def text_entity(text: str, subtype: str = "plain") -> bytes:
     return head + write_raw_field("Content-Transfer-Encoding", encoding) + b"\r\n" + body
 
 
-def file_entity(attachment: Attachment) -> bytes:
+def file_entity(attachment: NewAttachment) -> bytes:
     """Make the part of an attachment.
 
     Raises:
@@ -231,7 +231,7 @@ def build_message(
     text: str,
     *,
     html: str | None = None,
-    attachments: Sequence[Attachment] = (),
+    attachments: Sequence[NewAttachment] = (),
     unique: str,
 ) -> bytes:
     """Make a whole message: text, perhaps with HTML as its alternative, perhaps with files.

@@ -92,7 +92,7 @@ class Connection(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class ConnectionStage:
     """The clocks of what a connection is doing now."""
 
     idle_seconds: float
@@ -143,6 +143,6 @@ class LineProtocol(Protocol):
     def last_words(self, end: End) -> bytes:
         """Return what is sent to a peer that is not admitted."""
 
-    def stage(self, engine: Any) -> tuple[int, Stage]:
+    def stage(self, engine: Any) -> tuple[int, ConnectionStage]:
         """Return the number of the stage, 0 at first, and its clocks; a new number starts the
         clock of the whole stage anew."""

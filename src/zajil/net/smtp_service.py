@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from zajil.core.line_engine import End
 from zajil.net.admission import Admission
-from zajil.net.line_protocol import Connection, ConnectionLimits, Session, Stage
+from zajil.net.line_protocol import Connection, ConnectionLimits, ConnectionStage, Session
 from zajil.net.line_service import LineService
 from zajil.net.peer import Peer
 from zajil.smtp.codes import Code
@@ -64,9 +64,9 @@ class SmtpProtocol:
         self._peer_offers = peer_offers
         self._trace = trace
         idle, data_idle, mail = limits.idle_seconds, limits.data_idle_seconds, limits.mail_seconds
-        self._no_mail = 0, Stage(idle, max_pending=limits.pending)
-        self._mail = Stage(idle, mail, limits.pending, finishes=True)
-        self._body = Stage(data_idle, mail, limits.pending, finishes=True)
+        self._no_mail = 0, ConnectionStage(idle, max_pending=limits.pending)
+        self._mail = ConnectionStage(idle, mail, limits.pending, finishes=True)
+        self._body = ConnectionStage(data_idle, mail, limits.pending, finishes=True)
 
     def make_engine(self, peer: Peer, *, encrypted: bool) -> ServerConnection:
         """Make an engine with the greeting and what this peer is offered."""
@@ -89,7 +89,7 @@ class SmtpProtocol:
         """Return a 421."""
         return LAST_WORDS[end].to_bytes()
 
-    def stage(self, engine: ServerConnection) -> tuple[int, Stage]:
+    def stage(self, engine: ServerConnection) -> tuple[int, ConnectionStage]:
         """A mail has its time as a whole; its number is that of the stage."""
         if not engine.in_transaction():
             return self._no_mail

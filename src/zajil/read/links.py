@@ -35,7 +35,7 @@ _ENCODED = re.compile(r"[\x00-\x20\x7f\"<>\\^`{|}\ufdd0-\ufdef]")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LinkTarget:
     """Where a link leads."""
 
     url: str
@@ -51,14 +51,14 @@ class LinkSpan:
     start: int
     """Offset of its words in the text."""
     end: int
-    target: Target
+    target: LinkTarget
     is_url: bool
     """The words are a URL: they run left to right."""
     shows_host: bool
     """The words begin with the host; else it has to be shown beside them."""
 
 
-def read_target(text: str) -> Target | None:
+def read_target(text: str) -> LinkTarget | None:
     """Read a URL as a browser would; ``None`` for what is not followed.
 
     Args:
@@ -68,14 +68,14 @@ def read_target(text: str) -> Target | None:
 
 
 @lru_cache(maxsize=512)
-def _read_target(text: str) -> Target | None:
+def _read_target(text: str) -> LinkTarget | None:
     url = _IGNORED.sub("", text).strip("".join(map(chr, range(0x21))))
     scheme, _, recipient = url.partition(":")
     if scheme.lower() == "mailto":
         address = unquote(recipient.partition("?")[0]).strip()
         if "@" not in address or _ENCODED.search(address) or not address.isprintable():
             return None
-        return Target(f"mailto:{quote(address, safe='@')}", address)
+        return LinkTarget(f"mailto:{quote(address, safe='@')}", address)
     match = _WEB.match(url)
     if match is None:
         return None
@@ -92,7 +92,7 @@ def _read_target(text: str) -> Target | None:
         return None
     user = _ENCODED.sub(lambda found: quote(found[0]), user)
     path = _ENCODED.sub(lambda found: quote(found[0]), match[3])
-    return Target(f"{match[1].lower()}://{user}{at}{host}{colon}{port}{path}", _shown(host))
+    return LinkTarget(f"{match[1].lower()}://{user}{at}{host}{colon}{port}{path}", _shown(host))
 
 
 def find_links(text: str) -> tuple[LinkSpan, ...]:
@@ -107,7 +107,7 @@ def find_links(text: str) -> tuple[LinkSpan, ...]:
     return tuple(found)
 
 
-def mark_link(words: str, target: Target) -> str:
+def mark_link(words: str, target: LinkTarget) -> str:
     """Put a link into a text, for ``take_marks``; ``words`` are without marks."""
     return f"{_START}{target.url}{_MIDDLE}{words}{LINK_END}"
 
@@ -157,7 +157,7 @@ def take_marks(marked: str) -> tuple[str, tuple[LinkSpan, ...]]:
     return "".join(pieces), tuple(links)
 
 
-def _begins_with(words: str, target: Target) -> bool:
+def _begins_with(words: str, target: LinkTarget) -> bool:
     """Whether the words are the host, or a URL in which it stands where a reader looks for it."""
     bare = re.sub(r"\A(?:https?://|mailto:)", "", words, flags=re.IGNORECASE).lower()
     host = target.host.lower()

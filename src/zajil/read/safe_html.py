@@ -20,7 +20,7 @@ from zajil.message.html_bounds import MAX_HTML, MAX_TAGS, cut_source
 from zajil.read.ink import LOST_GROUND, mend_ink, read_color, read_legacy_color
 from zajil.read.links import (
     LINK_END,
-    Target,
+    LinkTarget,
     mark_link,
     read_target,
     without_marks,
@@ -301,7 +301,7 @@ class _TextWriter:
         """An empty line stands before the next words."""
         self._open: list[tuple[str, bool]] = []
         """Kept elements around this place, and whether each keeps its lines."""
-        self._target: Target | None = None
+        self._target: LinkTarget | None = None
 
     def write(self, html: str) -> str:
         end = 0

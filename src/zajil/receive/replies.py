@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from zajil.accept.outcome import NotAccepted, Reason
+from zajil.accept.outcome import NotAccepted, RefusalReason
 from zajil.core.ids import MailId
 from zajil.core.moment import utc_datetime
 from zajil.smtp.reply import Reply
@@ -59,26 +59,26 @@ NO_SPACE = Reply(452, ("4.3.1 insufficient system storage, try again later",))
 UNAVAILABLE = Reply(451, ("4.3.0 temporary server error, try again later",))
 
 
-REFUSALS: dict[Reason, Reply] = {
-    Reason.TOO_LARGE: TOO_LARGE,
-    Reason.BARE_LINE_END: BARE_LINE_END,
-    Reason.NUL_BYTE: NUL_BYTE,
-    Reason.MALFORMED: MALFORMED,
-    Reason.FOLDED_START: FOLDED_START,
-    Reason.NOT_YOUR_SENDER: NOT_YOUR_SENDER,
-    Reason.NOT_YOUR_FROM: NOT_YOUR_FROM,
-    Reason.NO_SUCH_RECIPIENT: NO_SUCH_RECIPIENT,
-    Reason.NO_RELAY: NO_RELAY,
-    Reason.SUSPENDED: SUSPENDED,
-    Reason.MAILBOX_FULL: MAILBOX_FULL,
-    Reason.TOO_MANY_RECIPIENTS: TOO_MANY_RECIPIENTS,
-    Reason.LOOP: LOOP,
-    Reason.UNWANTED: NOT_WANTED,
-    Reason.LOOKS_LIKE_ABUSE: NOT_SENT,
-    Reason.CHECK_LATER: LATER,
-    Reason.DNS_LATER: DNS_LATER,
-    Reason.NO_SPACE: NO_SPACE,
-    Reason.UNAVAILABLE: UNAVAILABLE,
+REFUSALS: dict[RefusalReason, Reply] = {
+    RefusalReason.TOO_LARGE: TOO_LARGE,
+    RefusalReason.BARE_LINE_END: BARE_LINE_END,
+    RefusalReason.NUL_BYTE: NUL_BYTE,
+    RefusalReason.MALFORMED: MALFORMED,
+    RefusalReason.FOLDED_START: FOLDED_START,
+    RefusalReason.NOT_YOUR_SENDER: NOT_YOUR_SENDER,
+    RefusalReason.NOT_YOUR_FROM: NOT_YOUR_FROM,
+    RefusalReason.NO_SUCH_RECIPIENT: NO_SUCH_RECIPIENT,
+    RefusalReason.NO_RELAY: NO_RELAY,
+    RefusalReason.SUSPENDED: SUSPENDED,
+    RefusalReason.MAILBOX_FULL: MAILBOX_FULL,
+    RefusalReason.TOO_MANY_RECIPIENTS: TOO_MANY_RECIPIENTS,
+    RefusalReason.LOOP: LOOP,
+    RefusalReason.UNWANTED: NOT_WANTED,
+    RefusalReason.LOOKS_LIKE_ABUSE: NOT_SENT,
+    RefusalReason.CHECK_LATER: LATER,
+    RefusalReason.DNS_LATER: DNS_LATER,
+    RefusalReason.NO_SPACE: NO_SPACE,
+    RefusalReason.UNAVAILABLE: UNAVAILABLE,
 }
 """The others have a text of their own each time: ``refusal``."""
 
@@ -86,11 +86,11 @@ REFUSALS: dict[Reason, Reply] = {
 def refusal(outcome: NotAccepted) -> Reply:
     """Return the reply to a mail, or to a recipient, that is not accepted."""
     match outcome.reason:
-        case Reason.SENT_TOO_MUCH:
+        case RefusalReason.SENT_TOO_MUCH:
             return sent_too_much(outcome.until_ms or 0)
-        case Reason.CANNOT_TRAVEL:
+        case RefusalReason.CANNOT_TRAVEL:
             return Reply(550, (f"{outcome.status} {outcome.detail}",))
-        case Reason.REJECTED_BY_RECIPIENT:
+        case RefusalReason.REJECTED_BY_RECIPIENT:
             # Security: the recipient wrote it; a reply is one line of printable ASCII.
             text = " ".join(outcome.detail.encode("ascii", "replace").decode().split())[:_MAX_TEXT]
             shown = "".join(one if one.isprintable() else "?" for one in text)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from zajil.accept.accept import accept
 from zajil.accept.context import AcceptanceContext, SessionFacts
-from zajil.accept.outcome import Accepted, NotAccepted, Reason
+from zajil.accept.outcome import Accepted, NotAccepted, RefusalReason
 from zajil.accept.recipients import add_recipient, record_refused_recipient
 from zajil.accept.trace_fields import protocol_keyword
 from zajil.accept.transaction import Transaction
@@ -63,10 +63,10 @@ Answer = Reply | Awaitable[Reply | ReplyEach]
 _GREETINGS: dict[type[Event], str] = {Ehlo: "EHLO", Helo: "HELO", Lhlo: "LHLO"}
 _NEVER = 1 << 62
 _DEFECTS = {
-    "bare-lf": Reason.BARE_LINE_END,
-    "bare-cr": Reason.BARE_LINE_END,
-    "nul": Reason.NUL_BYTE,
-    "size": Reason.TOO_LARGE,
+    "bare-lf": RefusalReason.BARE_LINE_END,
+    "bare-cr": RefusalReason.BARE_LINE_END,
+    "nul": RefusalReason.NUL_BYTE,
+    "size": RefusalReason.TOO_LARGE,
 }
 
 
@@ -175,7 +175,7 @@ class SmtpSession:
         """RCPT TO: ask whose the address is; the answer is a route or a refusal."""
         transaction, directory = self.current(), self.context.store.directory
         if len(transaction.recipients) >= self.context.policy.max_recipients:
-            return self.refuse_rcpt(event, NotAccepted(Reason.TOO_MANY_RECIPIENTS))
+            return self.refuse_rcpt(event, NotAccepted(RefusalReason.TOO_MANY_RECIPIENTS))
         route = ask_directory(route_recipient(event.forward_path, directory.postmaster), directory)
         if self.patience.has_tarpit or isinstance(route, Coroutine):
             return self._answer_rcpt_later(event, route)
@@ -342,11 +342,11 @@ class SmtpSession:
     }
 
 
-def _defect_of(transaction: Transaction, end: BodyEnd) -> Reason | None:
+def _defect_of(transaction: Transaction, end: BodyEnd) -> RefusalReason | None:
     """Return what is wrong with the bytes; a failed disk is found later, by ``Spool.split``."""
     if end.defect is not None:
-        return _DEFECTS.get(end.defect, Reason.MALFORMED)
-    return Reason.TOO_LARGE if transaction.spool.too_large else None
+        return _DEFECTS.get(end.defect, RefusalReason.MALFORMED)
+    return RefusalReason.TOO_LARGE if transaction.spool.too_large else None
 
 
 class LmtpSession(SmtpSession):

@@ -15,8 +15,8 @@ from zajil.core.address import Address
 from zajil.core.errors import Invalid
 from zajil.message.address_list import parse_address_list
 from zajil.message.build import (
-    Attachment,
     BadValue,
+    NewAttachment,
     build_message,
     write_address_field,
     write_raw_field,
@@ -55,7 +55,7 @@ class ComposeForm:
     """Message-ID of the message this answers, with angle brackets; ``""``: it answers none."""
     references: str = ""
     """Message-IDs of the thread, oldest first; ``view.MessageView.references``."""
-    attachments: tuple[Attachment, ...] = ()
+    attachments: tuple[NewAttachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zajil.accept.accept import accept, record_fault
 from zajil.accept.context import AcceptanceContext, SessionFacts
-from zajil.accept.outcome import Accepted, NotAccepted, Reason
+from zajil.accept.outcome import Accepted, NotAccepted, RefusalReason
 from zajil.accept.recipients import add_recipient, record_refused_recipient
 from zajil.accept.refusals import record_refused_message
 from zajil.accept.transaction import Transaction
@@ -88,11 +88,13 @@ async def _fill(
     """Do what MAIL, RCPT and DATA do; the first refusal is that of the whole mail."""
     reverse_path, directory = transaction.reverse_path, context.store.directory
     if reverse_path is not None and not account.may_send_as(reverse_path):
-        return NotAccepted(Reason.NOT_YOUR_SENDER)
+        return NotAccepted(RefusalReason.NOT_YOUR_SENDER)
     for address in recipients:
         at_ms = context.clock.now_ms()
         if len(transaction.recipients) >= context.policy.max_recipients:
-            why: NotAccepted | None = NotAccepted(Reason.TOO_MANY_RECIPIENTS, recipient=address)
+            why: NotAccepted | None = NotAccepted(
+                RefusalReason.TOO_MANY_RECIPIENTS, recipient=address
+            )
         else:
             flow = route_recipient(address, directory.postmaster)
             route = await ask_directory_and_wait(flow, directory)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from zajil.accept.context import AcceptanceContext
-from zajil.accept.outcome import NotAccepted, Reason
+from zajil.accept.outcome import NotAccepted, RefusalReason
 from zajil.core.line_engine import End
 from zajil.login.account import Account
 from zajil.login.exchange import Failure, Outcome
@@ -119,7 +119,7 @@ class SubmitSession(SmtpSession):
         until_ms = limit.blocked_until_ms(self._sent, count, self.context.clock.now_ms())
         if until_ms is None:
             return self.answer_rcpt(event)
-        return self.refuse_rcpt(event, NotAccepted(Reason.SENT_TOO_MUCH, until_ms=until_ms))
+        return self.refuse_rcpt(event, NotAccepted(RefusalReason.SENT_TOO_MUCH, until_ms=until_ms))
 
     async def answer_own_xclient(self, event: Xclient) -> Reply:
         """XCLIENT: beside what it is on port 25, a proxy may vouch for a log-in."""

@@ -29,7 +29,7 @@ from zajil.store.feedback.reputation import (
     HISTORY,
     INSTALLATION,
     NOTHING,
-    Counts,
+    CorrespondentCounts,
     Did,
     Forgetting,
     HistoryChange,
@@ -81,7 +81,9 @@ class History:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._known: OrderedDict[tuple[AccountId, str], tuple[Counts, int]] = OrderedDict()
+        self._known: OrderedDict[tuple[AccountId, str], tuple[CorrespondentCounts, int]] = (
+            OrderedDict()
+        )
         """Counts, and until when they are believed; the last used at the end."""
         self._empty_until_ms = 0
         """Nothing is recorded at all, as far as is known."""
@@ -146,7 +148,7 @@ class History:
             if new and self._may_write(now_ms):
                 self._write(HistoryChange(account, new, Did.SEEN, now_ms))
                 for key in new:
-                    self._keep((account, key), Counts(seen=1.0), now_ms)
+                    self._keep((account, key), CorrespondentCounts(seen=1.0), now_ms)
 
     def learn(
         self, account_id: AccountId, fields: Sequence[Field], authserv_id: str, did: Did
@@ -182,7 +184,7 @@ class History:
             self._keep(pair, found.get(pair, NOTHING), now_ms)
         return True
 
-    def _keep(self, pair: tuple[AccountId, str], counts: Counts, now_ms: int) -> None:
+    def _keep(self, pair: tuple[AccountId, str], counts: CorrespondentCounts, now_ms: int) -> None:
         self._known[pair] = (counts, now_ms + _KEPT_MS)
         self._known.move_to_end(pair)
         while len(self._known) > _MOST_KEPT:
@@ -250,7 +252,7 @@ async def forget_history(store: Store, now_ms: int) -> None:
 
 # ---- what follows from counts ----------------------------------------------------------------
 
-_Counts = Mapping[tuple[AccountId, str], Counts]
+_Counts = Mapping[tuple[AccountId, str], CorrespondentCounts]
 
 
 def weigh(
@@ -272,7 +274,7 @@ def weigh(
     )
 
 
-def _of(counts: _Counts, account: AccountId, key: str | None) -> Counts:
+def _of(counts: _Counts, account: AccountId, key: str | None) -> CorrespondentCounts:
     return NOTHING if key is None else counts.get((account, key), NOTHING)
 
 
@@ -318,7 +320,7 @@ def _common_reasons(correspondent: Correspondent, counts: _Counts) -> tuple[Reas
     return ()
 
 
-def is_bad(voices: Counts) -> bool:
+def is_bad(voices: CorrespondentCounts) -> bool:
     """Whether so many accounts moved such mail to Junk that it concerns the others.
 
     Security: some accounts of a spammer cannot ruin the name of somebody whom many know: at least
@@ -328,7 +330,7 @@ def is_bad(voices: Counts) -> bool:
     return voices.junked >= _VOICES - _SOME and voices.junked >= for_it
 
 
-def is_good(voices: Counts) -> bool:
+def is_good(voices: CorrespondentCounts) -> bool:
     """Whether several accounts write to it, and nearly nobody minds its mail."""
     return voices.written >= _TRUST - _SOME and voices.junked < voices.written / 4
 

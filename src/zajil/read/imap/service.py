@@ -15,7 +15,7 @@ from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ImapState
 from zajil.imap.traced import TracedImapConnection
 from zajil.net.admission import Admission
-from zajil.net.line_protocol import Connection, ConnectionLimits, Stage
+from zajil.net.line_protocol import Connection, ConnectionLimits, ConnectionStage
 from zajil.net.line_service import LineService
 from zajil.net.peer import Peer
 from zajil.read.imap.session import ImapServices, ImapSession, capabilities
@@ -55,8 +55,8 @@ class ImapProtocol:
         self._greeting = greeting
         self._trace = trace
         # Security: a stranger cannot hold a connection by sending a byte now and then.
-        self._log_in = 0, Stage(limits.log_in_seconds, limits.log_in_seconds)
-        self._logged_in = 1, Stage(limits.idle_seconds, max_pending=_BUFFER)
+        self._log_in = 0, ConnectionStage(limits.log_in_seconds, limits.log_in_seconds)
+        self._logged_in = 1, ConnectionStage(limits.idle_seconds, max_pending=_BUFFER)
 
     def make_engine(self, peer: Peer, *, encrypted: bool) -> ImapServerConnection:
         """Make an engine with the greeting in it."""
@@ -77,7 +77,7 @@ class ImapProtocol:
         """Return BYE."""
         return untagged_status("BYE", LAST_WORDS[end])
 
-    def stage(self, engine: ImapServerConnection) -> tuple[int, Stage]:
+    def stage(self, engine: ImapServerConnection) -> tuple[int, ConnectionStage]:
         """Only the time until a log-in is limited as a whole."""
         is_stranger = engine.state is ImapState.NOT_AUTHENTICATED
         return self._log_in if is_stranger else self._logged_in

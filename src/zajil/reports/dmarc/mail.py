@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from zajil.core.address import Address
 from zajil.message.build import (
-    Attachment,
+    NewAttachment,
     build_message,
     write_address_field,
     write_raw_field,
@@ -87,7 +87,7 @@ def build_report_mail(mail: ReportMail) -> bytes:
         f"The domain's DMARC record asks for it; the attachment is for programs.\n"
     )
     name = report_file_name(report, mail.submitter)
-    attachment = Attachment(name, "application/gzip", pack_report(write_report(report)))
+    attachment = NewAttachment(name, "application/gzip", pack_report(write_report(report)))
     unique = "".join(letter for letter in report.report_id if letter.isalnum())
     return build_message(header, text, attachments=[attachment], unique=unique)
 

@@ -48,7 +48,7 @@ class Did(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class CorrespondentCounts:
     """What is known of one key."""
 
     junked: float = 0.0
@@ -56,15 +56,17 @@ class Counts:
     written: float = 0.0
     seen: float = 0.0
 
-    def faded(self, elapsed_ms: int) -> Counts:
+    def faded(self, elapsed_ms: int) -> CorrespondentCounts:
         """Return what is left of them after so long; a clock that went back changes nothing."""
         if elapsed_ms <= 0:
             return self
         left = 0.5 ** (elapsed_ms / HALF_LIFE_MS)
-        return Counts(self.junked * left, self.kept * left, self.written * left, self.seen * left)
+        return CorrespondentCounts(
+            self.junked * left, self.kept * left, self.written * left, self.seen * left
+        )
 
 
-NOTHING = Counts()
+NOTHING = CorrespondentCounts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,7 @@ def is_anything_known(conn: Connection) -> bool:
 
 def load_counts(
     conn: Connection, accounts: Iterable[AccountId], keys: Iterable[str], now_ms: int
-) -> Mapping[tuple[AccountId, str], Counts]:
+) -> Mapping[tuple[AccountId, str], CorrespondentCounts]:
     """Return the counts of these accounts for these keys, as they are now; many have none."""
     whose, wanted = tuple(accounts), tuple(keys)
     if not whose or not wanted:
@@ -220,7 +222,7 @@ def load_counts(
         f" AND key IN ({', '.join([mark] * len(wanted))})"
     )
     return {
-        (AccountId(account), key): Counts(*counts).faded(now_ms - at_ms)
+        (AccountId(account), key): CorrespondentCounts(*counts).faded(now_ms - at_ms)
         for account, key, at_ms, *counts in execute_text(conn, text, (*whose, *wanted))
     }
 
