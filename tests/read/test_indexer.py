@@ -47,9 +47,9 @@ from zajil.store.mail.summaries import (
     find_waiting,
     newest_summaries,
     note_tries,
-    prune_threads,
     write_summaries,
 )
+from zajil.store.mail.threads import prune_threads
 from zajil.store.people.accounts import delete_account
 from zajil.store.schema import blob, message, summary, thread_link
 

@@ -41,9 +41,9 @@ from zajil.store.mail.summaries import (
     find_waiting,
     newest_summaries,
     note_tries,
-    prune_threads,
     write_summaries,
 )
+from zajil.store.mail.threads import prune_threads
 from zajil.store.people.accounts import list_accounts
 
 BATCH = 64

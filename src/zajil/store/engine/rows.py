@@ -7,7 +7,7 @@ writer then waits for its turn at each row. Why not SQLAlchemy's own multi-row
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,8 @@ from sqlalchemy.engine import Connection
 
 _MAX_VALUES = 30_000
 """Parameters of one statement: SQLite takes 32,766, PostgreSQL 65,535."""
+AT_ONCE = 1000
+"""Rows named in one statement: well below the limit of parameters."""
 
 
 def insert_rows(
@@ -92,3 +94,10 @@ def values(tx: Connection, rows: Sequence[Sequence[Any]]) -> tuple[str, tuple[An
         return text, tuple([value for row in rows for value in row])
     kept = [index for index in range(len(marks)) if index not in constant]
     return text, tuple([row[index] for row in rows for index in kept])
+
+
+def portions(ids: Iterable[Any]) -> Iterator[Sequence[Any]]:
+    """Yield the ids in portions of ``AT_ONCE``."""
+    every = list(ids)
+    for start in range(0, len(every), AT_ONCE):
+        yield every[start : start + AT_ONCE]

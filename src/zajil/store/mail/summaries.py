@@ -1,16 +1,13 @@
-"""Summaries of messages and the threads of accounts, written after the commit that accepts.
+"""Summaries of messages, written after the commit that accepts.
 
 Laws:
 - A summary belongs to a blob: copies share it, and it goes with the blob.
-- A message without a thread is one that the indexer has to look at; each gets one, whatever it is.
-- A thread id never changes: a message that connects two threads joins the older one.
 - Whoever writes a summary writes the threads of its messages in the same commit.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,20 +15,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import AccountId, BlobId, MailboxId, ThreadId, Uid
+from zajil.core.ids import BlobId, MailboxId, Uid
 from zajil.message.header_view import Person
 from zajil.message.summary import Summary
-from zajil.store.engine.rows import execute_text, insert_rows, values
-from zajil.store.mail.append import lock_mailboxes
+from zajil.store.engine.rows import AT_ONCE, execute_text, insert_rows, portions, values
 from zajil.store.mail.messages import Message, read_message_row
-from zajil.store.schema import account, blob, mailbox, message, summary, thread_link
+from zajil.store.mail.threads import give_threads
+from zajil.store.schema import blob, message, summary
 
 VERSION = 1
 """Of what a summary holds; one of another version is as good as none."""
 MAX_TRIES = 3
 """Deaths of the program while it read one message, after which it is left alone."""
-_AT_ONCE = 1000
-"""Rows named in one statement: below SQLite's 32,766 parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +95,7 @@ def newest_summaries(
 def find_summaries(conn: Connection, blob_ids: Sequence[BlobId]) -> dict[BlobId, Summary]:
     """Return the summaries of those blobs that have one."""
     found: dict[BlobId, Summary] = {}
-    for some in _portions(blob_ids):
+    for some in portions(blob_ids):
         query = sa.select(summary.c.blob_id, *_LISTED).where(
             summary.c.blob_id.in_(some), summary.c.version == VERSION
         )
@@ -127,7 +122,7 @@ def find_imap_forms(
         ],
     ).where(summary.c.version == VERSION, summary.c.fault == "")
     found: dict[BlobId, ImapForms] = {}
-    for some in _portions(dict.fromkeys(blob_ids)):
+    for some in portions(dict.fromkeys(blob_ids)):
         for row in conn.execute(query.where(summary.c.blob_id.in_(some))):
             found[row.blob_id] = ImapForms(row.envelope, row.body, row.body_structure)
     return found
@@ -203,14 +198,14 @@ def write_summaries(tx: Connection, items: Sequence[Sequence[NewSummary]]) -> li
     """
     by_blob = {one.blob_id: one for item in items for one in item}
     kept: set[BlobId] = set()
-    for some in _portions(sorted(by_blob)):
+    for some in portions(sorted(by_blob)):
         # On PostgreSQL the lock keeps a blob from being deleted until the commit.
         held = sa.select(blob.c.id).where(blob.c.id.in_(some)).order_by(blob.c.id)
         kept.update(tx.scalars(held.with_for_update(key_share=True, read=True)))
     rows = [by_blob[blob_id] for blob_id in sorted(kept)]
-    for start in range(0, len(rows), _AT_ONCE):
-        _upsert(tx, [_row(one, 0) for one in rows[start : start + _AT_ONCE]])
-    _give_threads(tx, list(by_blob.values()))
+    for start in range(0, len(rows), AT_ONCE):
+        _upsert(tx, [_row(one, 0) for one in rows[start : start + AT_ONCE]])
+    give_threads(tx, {one.blob_id: one.thread_keys for one in by_blob.values()})
     return [sum(one.blob_id in kept for one in item) for item in items]
 
 
@@ -235,100 +230,6 @@ def note_tries(tx: Connection, items: Sequence[ReadingTry]) -> list[None]:
             sa.update(summary).where(summary.c.blob_id == item.blob_id).values(tries=item.tries)
         )
     return [None] * len(items)
-
-
-def prune_threads(tx: Connection, account_ids: Sequence[AccountId]) -> list[int]:
-    """Forget the links of threads that have no message left; return how many each account had.
-
-    Unit of work: idempotent; locks the account.
-    """
-    counts = []
-    for account_id in account_ids:
-        _lock_accounts(tx, [account_id])
-        living = (
-            sa.select(message.c.thread_id)
-            .join(mailbox, mailbox.c.id == message.c.mailbox_id)
-            .where(mailbox.c.account_id == account_id, message.c.thread_id.is_not(None))
-        )
-        gone = sa.delete(thread_link).where(
-            thread_link.c.account_id == account_id, thread_link.c.thread_id.not_in(living)
-        )
-        counts.append(tx.execute(gone).rowcount)
-    return counts
-
-
-def delete_threads_of(tx: Connection, account_ids: Sequence[AccountId]) -> None:
-    """Forget the threads of accounts that are removed."""
-    tx.execute(sa.delete(thread_link).where(thread_link.c.account_id.in_(account_ids)))
-
-
-# ---- threads ------------------------------------------------------------------------------------
-
-
-def _give_threads(tx: Connection, rows: Sequence[NewSummary]) -> None:
-    """Assign threads to the messages of these blobs, oldest blob first."""
-    waiting: dict[AccountId, dict[BlobId, list[tuple[int, int]]]] = {}
-    for some in _portions([one.blob_id for one in rows]):
-        for row in tx.execute(_THREADLESS, {"ids_": some}):
-            places = waiting.setdefault(row.account_id, defaultdict(list))
-            places[row.blob_id].append((row.mailbox_id, row.uid))
-    if not waiting:
-        return
-    _lock_accounts(tx, list(waiting))
-    mailboxes = {box for places in waiting.values() for some in places.values() for box, _ in some}
-    lock_mailboxes(tx, sorted(MailboxId(box) for box in mailboxes))
-    by_blob = {one.blob_id: one for one in rows}
-    placed: list[tuple[int, int, ThreadId]] = []
-    for account_id, places in sorted(waiting.items()):
-        threads = _choose_threads(tx, account_id, [by_blob[one] for one in sorted(places)])
-        placed += [(box, uid, threads[one]) for one, found in places.items() for box, uid in found]
-    for start in range(0, len(placed), _AT_ONCE):
-        marks, parameters = values(tx, placed[start : start + _AT_ONCE])
-        execute_text(
-            tx,
-            "UPDATE message SET thread_id = placed.column3"  # noqa: S608
-            f" FROM ({marks}) AS placed WHERE message.mailbox_id = placed.column1"
-            " AND message.uid = placed.column2 AND message.thread_id IS NULL",
-            parameters,
-        )
-
-
-def _choose_threads(
-    tx: Connection, account_id: AccountId, rows: Sequence[NewSummary]
-) -> dict[BlobId, ThreadId]:
-    keys = list({key for one in rows for key in one.thread_keys})
-    links: dict[int, ThreadId] = {}
-    for some in _portions(keys):
-        given = {"account_": account_id, "keys_": some}
-        links.update((row.key, row.thread_id) for row in tx.execute(_LINKS, given))
-    new: list[tuple[int, int, str]] = []
-    threads: dict[BlobId, ThreadId] = {}
-    for one in rows:
-        joined = [links[key] for key in one.thread_keys if key in links]
-        # A thread has the id of the blob that began it, so the smallest is the oldest.
-        thread = min(joined, default=ThreadId(one.blob_id))
-        threads[one.blob_id] = thread
-        for key in one.thread_keys:
-            if key not in links:
-                links[key] = thread
-                new.append((account_id, key, thread))
-    columns = (thread_link.c.account_id, thread_link.c.key, thread_link.c.thread_id)
-    insert_rows(tx, columns, sorted(new), keep_old=True)
-    return threads
-
-
-def _lock_accounts(tx: Connection, account_ids: Sequence[AccountId]) -> None:
-    """Lock accounts, so that one transaction at a time gives them threads.
-
-    SQLite has one writer at a time, and nothing to lock.
-    """
-    if tx.dialect.name == "postgresql":
-        tx.execute(
-            sa.select(account.c.id)
-            .where(account.c.id.in_(account_ids))
-            .order_by(account.c.id)
-            .with_for_update(key_share=True)
-        )
 
 
 # ---- rows ---------------------------------------------------------------------------------------
@@ -363,22 +264,6 @@ _LISTED = (
     summary.c.reference_ids,
 )
 _FORMS = {"ENVELOPE": "envelope", "BODY": "body", "BODYSTRUCTURE": "body_structure"}
-_THREADLESS = (
-    sa.select(
-        message.c.mailbox_id,
-        message.c.uid,
-        message.c.blob_id,
-        sa.func.coalesce(mailbox.c.account_id, 0).label("account_id"),  # 0: the mailbox is missing
-    )
-    .select_from(message.outerjoin(mailbox, mailbox.c.id == message.c.mailbox_id))
-    .where(
-        message.c.blob_id.in_(sa.bindparam("ids_", expanding=True)), message.c.thread_id.is_(None)
-    )
-)
-_LINKS = sa.select(thread_link.c.key, thread_link.c.thread_id).where(
-    thread_link.c.account_id == sa.bindparam("account_"),
-    thread_link.c.key.in_(sa.bindparam("keys_", expanding=True)),
-)
 
 
 def _is_current(blob_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
@@ -441,7 +326,7 @@ def _read_summary(row: Any) -> Summary:
 
 def _waiting(conn: Connection, blob_ids: Sequence[BlobId]) -> list[WaitingBlob]:
     found = {blob_id: WaitingBlob(blob_id, 0, 0) for blob_id in blob_ids}
-    for some in _portions(blob_ids):
+    for some in portions(blob_ids):
         query = (
             sa.select(blob.c.id, blob.c.size, sa.func.coalesce(summary.c.tries, 0).label("tries"))
             .select_from(blob.outerjoin(summary, summary.c.blob_id == blob.c.id))
@@ -451,8 +336,3 @@ def _waiting(conn: Connection, blob_ids: Sequence[BlobId]) -> list[WaitingBlob]:
             (row.id, WaitingBlob(row.id, row.size, row.tries)) for row in conn.execute(query)
         )
     return list(found.values())
-
-
-def _portions(ids: Iterable[Any]) -> Iterable[Sequence[Any]]:
-    every = list(ids)
-    return (every[start : start + _AT_ONCE] for start in range(0, len(every), _AT_ONCE))

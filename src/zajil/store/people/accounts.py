@@ -21,7 +21,7 @@ from zajil.store.feedback.training import forget_training
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.mail.subscriptions import add_subscriptions, delete_subscriptions_of
-from zajil.store.mail.summaries import delete_threads_of
+from zajil.store.mail.threads import delete_threads_of
 from zajil.store.people.aliases import aliases_to, claim_address, drop_target
 from zajil.store.people.app_passwords import delete_app_passwords_of
 from zajil.store.people.delegations import drop_delegations_for, drop_delegations_of
