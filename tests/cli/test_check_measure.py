@@ -129,7 +129,7 @@ def test_names_of_ours_count_in_an_explanation(run: Run, server: Path, tmp_path:
     status, _, err = run("check", "explain", str(file), "--account", "nobody", *NOWHERE)
     assert (status, err) == (
         1,
-        "zajil: there is no account nobody; see `zajil account list`\n",
+        "zajil: account nobody does not exist; see `zajil account list`\n",
     )
 
 

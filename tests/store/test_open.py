@@ -94,7 +94,7 @@ def _make_first_tables(conn: sa.Connection) -> None:
 def test_a_second_open_finds_everything_again(store: Store, store_url: str, tmp_path: Path) -> None:
     amal = make_account(store, "amal@north.test")
     again = open_test_store(store_url, tmp_path / "data")
-    with pytest.raises(Exception, match="taken"):
+    with pytest.raises(Exception, match="already exists"):
         make_account(again, "amal@north.test")
     again.close_now()
     assert amal.active

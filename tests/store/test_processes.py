@@ -18,7 +18,7 @@ _CHILD = """
 import asyncio, os, sys
 from pathlib import Path
 from zajil.core.address import parse_address
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from kit.store import make_intake, open_test_store, running
 
 url, data_dir, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
@@ -31,7 +31,7 @@ async def hand_in(store, amal, turn):
         item = make_intake(
             await store.blobs.stage_any([body]), local=[amal], remote=["a@south.test"]
         )
-        mail_id = await store.write(accept, item)
+        mail_id = await store.write(write_intakes, item)
         os.write(1, f"{mail_id}\\n".encode())
 
 async def main():

@@ -217,7 +217,7 @@ def test_a_subscriber_that_fails_costs_no_answer(store: Store) -> None:
 _FSYNC_CHILD = """
 import asyncio, sys
 from pathlib import Path
-from zajil.store.mail.intake import accept
+from zajil.store.mail.intake import write_intakes
 from kit.store import make_account, make_intake, open_test_store, running
 
 async def main():
@@ -226,7 +226,7 @@ async def main():
     async with running(store):
         print("BEGIN", store.writer.commits, file=sys.stderr, flush=True)
         items = [make_intake(store.blobs.stage([b"x" * 5000]), local=[amal]) for _ in range(640)]
-        await asyncio.gather(*[store.write(accept, item) for item in items])
+        await asyncio.gather(*[store.write(write_intakes, item) for item in items])
         print("END", store.writer.commits, file=sys.stderr, flush=True)
 
 asyncio.run(main())

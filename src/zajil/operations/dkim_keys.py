@@ -137,7 +137,7 @@ async def rotate_keys(
     waiting = [row.selector for row in there if row.state is KeyState.PUBLISHED]
     if waiting and not at_once:
         raise KeysAreWaiting(
-            f"{ascii_name} has new keys already, which wait for their records: {', '.join(waiting)}"
+            f"{ascii_name} already has new keys whose DNS records are missing: {', '.join(waiting)}"
         )
     now_ms = context.clock.now_ms()
     if not waiting:
