@@ -336,7 +336,7 @@ _MILDEST_FIRST = (Action.ACCEPT, Action.JUNK, Action.DEFER, Action.REJECT)
 
 
 def verdict_event(at_ms: int, verdict: Verdict, recipient: str | None = None) -> VerdictReached:
-    """Tell a verdict; ``recipient`` is ``None`` for everybody's."""
+    """Record a verdict; ``recipient`` is ``None`` for the verdict of all."""
     return VerdictReached(
         at_ms,
         recipient,

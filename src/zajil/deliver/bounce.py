@@ -1,4 +1,4 @@
-"""Tell the sender what became of a mail: a DSN (RFC 3461, RFC 3464), a mail of its own.
+"""Delivery status notifications to the sender (RFC 3461, RFC 3464): mails of their own.
 
 Laws:
 - Never for a null reverse path: a bounce is not bounced (RFC 5321 section 6.1).

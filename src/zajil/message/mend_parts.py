@@ -128,7 +128,7 @@ class _Pen:
         return mend_header(header, part.fields, utf8=self.utf8, charset=self.charset)
 
     def _say_encoding(self, header: bytes, message: Part, encoding: bytes) -> bytes:
-        """Say in the header section of a message how its body is encoded."""
+        """State the encoding of the body in the header section."""
         if not encoding:
             return header
         names = {field.name for field in message.fields}

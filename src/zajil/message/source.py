@@ -21,7 +21,7 @@ class Source(Protocol):
         """How many there are."""
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Give up to ``size`` bytes from ``offset``; fewer only at the end."""
+        """Return up to ``size`` bytes from ``offset``; fewer only at the end."""
 
 
 def size_of(source: bytes | Source) -> int:

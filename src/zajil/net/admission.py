@@ -53,7 +53,7 @@ class Admission:
             self._floods.note(host, reason)
 
     async def find_peer(self, client: socket.socket, peer: Peer, seconds: float) -> Peer | None:
-        """Say whose connection it is, by its PROXY header if it comes from a proxy of ours.
+        """Return whose connection it is, by its PROXY header if it comes from a proxy of ours.
 
         Waits for the header; ``None``: there was none, which is noted. The caller closes.
         """

@@ -101,7 +101,7 @@ class FloodCounter:
             self._report(events)
 
     def close(self) -> None:
-        """Tell the rest."""
+        """Report the connections that were not reported yet."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -155,7 +155,7 @@ class RefusalBudget:
         return True
 
     def close(self) -> None:
-        """Tell the rest."""
+        """Report the connections that were not reported yet."""
         self._floods.close()
 
 

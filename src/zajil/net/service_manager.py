@@ -1,4 +1,4 @@
-"""Tell systemd, or whoever started us, how far we are (sd_notify(3))."""
+"""Report the state of the server to systemd (sd_notify(3))."""
 
 from __future__ import annotations
 

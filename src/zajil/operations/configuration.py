@@ -43,14 +43,14 @@ class Finding:
     """What was probably meant."""
 
     def __str__(self) -> str:
-        """Give the sentence."""
+        """Return the sentence."""
         where = f"{self.option}: " if self.option else ""
         hint = f"; did you mean {self.nearest}?" if self.nearest else ""
         return f"{where}{self.reason}{hint}"
 
 
 def find_mistakes(configuration: Configuration, file: Path, now_ms: int) -> list[Finding]:
-    """Give everything that is wrong, in the order of the manual.
+    """Return everything that is wrong, in the order of the manual.
 
     Args:
         configuration: of which each option is right by itself.
@@ -66,7 +66,7 @@ def find_mistakes(configuration: Configuration, file: Path, now_ms: int) -> list
 
 
 def must_mend(configuration: Configuration) -> Iterator[Finding]:
-    """Give what keeps a server from running: no such user, or a Python that it cannot read."""
+    """Return what keeps a server from running: no such user, or a Python that it cannot read."""
     server = configuration.server
     try:
         user = _user(server)
@@ -87,7 +87,7 @@ def must_mend(configuration: Configuration) -> Iterator[Finding]:
 
 
 def should_mend(configuration: Configuration, file: Path, now_ms: int) -> Iterator[Finding]:
-    """Give what a server works with, but badly, or for others to read."""
+    """Return what a server works with, but badly, or for others to read."""
     server = configuration.server
     if not is_public_name(server.hostname):
         yield Finding(
@@ -115,7 +115,7 @@ def should_mend(configuration: Configuration, file: Path, now_ms: int) -> Iterat
 
 
 def certificate_findings(configuration: Configuration, now_ms: int) -> Iterator[Finding]:
-    """Give what clients find wrong with a certificate that can be read."""
+    """Return what clients find wrong with a certificate that can be read."""
     if configuration.tls.certificate is None:
         return
     with contextlib.suppress(BadCertificate):  # told by ``_tls_files``
@@ -126,7 +126,7 @@ def certificate_findings(configuration: Configuration, now_ms: int) -> Iterator[
 
 
 def _permissions(configuration: Configuration, file: Path) -> Iterator[Finding]:
-    """Give what others can read, and what the server cannot."""
+    """Return what others can read, and what the server cannot."""
     key = configuration.tls.key
     if key is not None and _mode(key) & stat.S_IROTH:
         reason = f"all users of this machine can read {key}: chmod o= {key}"
@@ -194,7 +194,7 @@ def _tls_files(tls: TlsOptions) -> Iterator[Finding]:
 
 
 def _user(server: ServerOptions) -> pwd.struct_passwd | None:
-    """Give who the server runs as, if that is written down; raises ``WrongUser``."""
+    """Return who the server runs as, if that is written down; raises ``WrongUser``."""
     return None if server.user is None else find_user(server.user)
 
 

@@ -40,7 +40,7 @@ _KEY_PURPOSES = {
 def records_for(
     domain: str, configuration: Configuration, keys: Sequence[DkimKeyRow]
 ) -> list[DnsRecord]:
-    """Give the records to publish for a domain that this server is home to.
+    """Return the records to publish for a domain that this server is home to.
 
     Args:
         domain: ASCII form.
@@ -68,7 +68,7 @@ def records_for(
 
 
 def key_records(keys: Sequence[DkimKeyRow]) -> list[DnsRecord]:
-    """Give the record of each key, as it should be now (RFC 6376 section 3.6.1)."""
+    """Return the record of each key, as it should be now (RFC 6376 section 3.6.1)."""
     return [
         DnsRecord(
             key_name(row.domain, row.selector),

@@ -34,7 +34,7 @@ class Explanation:
 
 
 def explain(verdict: Verdict, thresholds: Thresholds, recipient: str | None = None) -> Explanation:
-    """Say what would have changed a verdict."""
+    """Return what would have changed a verdict."""
     return Explanation(recipient, verdict, what_would_change(verdict, thresholds))
 
 
@@ -81,7 +81,7 @@ def _stored(event: VerdictReached) -> Verdict:
 
 
 def explanation_to_dict(told: Explanation, translate: Translate) -> dict[str, Any]:
-    """Give an explanation as ``zajil check explain --json`` prints it."""
+    """Return an explanation as ``zajil check explain --json`` prints it."""
     return {
         "verdict": told.verdict.action.value,
         "score": told.verdict.score,

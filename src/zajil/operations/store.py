@@ -96,7 +96,7 @@ def reindex_store(store: Store, progress: Progress) -> int:
 
 
 def describe_store(store: Store, configuration: Configuration) -> dict[str, Any]:
-    """Give the figures of what ``zajil store check --json`` prints."""
+    """Return the figures of what ``zajil store check --json`` prints."""
     data_dir = configuration.server.data_dir
     return {
         "database": "sqlite" if configuration.store.url == "sqlite" else "postgresql",

@@ -103,7 +103,7 @@ _MAX_TEXT = 400
 
 
 def queued(mail_id: MailId) -> Reply:
-    """Say that the mail is ours; only after the commit that holds it returned."""
+    """Return the reply for an accepted mail; sent only after its commit returned."""
     return Reply(250, (f"2.0.0 queued as {mail_id}",))
 
 

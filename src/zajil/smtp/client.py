@@ -236,7 +236,7 @@ class ClientConnection(ReplyReader):
         self._command("RSET")
 
     def quit(self) -> None:
-        """Say good-bye; the peer's 221 may be waited for."""
+        """Send QUIT; the caller may wait for the reply 221."""
         self._command("QUIT")
 
     def _command(self, verb: str, argument: str = "") -> None:

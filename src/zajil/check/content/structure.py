@@ -31,7 +31,7 @@ _NO_AUTHOR = 5.0
 
 
 def check_format(facts: MessageFacts) -> Sequence[Reason]:
-    """Give what speaks against the form of the message; usually nothing."""
+    """Return what speaks against the form of the message; usually nothing."""
     limits = facts.limits
     counts = Counter([field.name for field in facts.fields])
     reasons: list[Reason] = []

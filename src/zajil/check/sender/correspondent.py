@@ -99,7 +99,7 @@ def address_key(address: Address) -> str:
 def identify(
     fields: Sequence[Field], host: str | None, proven: ProvenIdentity = NOTHING_PROVEN
 ) -> Correspondent:
-    """Say whom a mail comes from.
+    """Return the correspondent of a mail.
 
     Args:
         fields: of its header section.

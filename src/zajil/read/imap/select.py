@@ -127,7 +127,7 @@ def unselect(context: Context) -> Completion:
 
 
 async def report(context: Context, *, expunge: bool, look: bool = False) -> bool:
-    """Tell the client what happened in the selected mailbox.
+    """Report the changes of the selected mailbox to the client.
 
     Args:
         context: a session with or without a selected mailbox.
@@ -165,7 +165,7 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
 
 
 async def _follow_store(context: Context, view: SelectedMailbox) -> MailboxChanges | None:
-    """Tell the next changes, but for what was expunged; ``None``: the mailbox is gone."""
+    """Report the next changes except expunges; ``None``: the mailbox is gone."""
     box, send = view.mailbox, context.engine.untagged
     place = (box.account_id, box.mailbox_id, view.modseq, view.uid_next)
     changes = await context.read(lambda conn: changes_since(conn, *place))

@@ -67,7 +67,7 @@ def seal_batch(tx: Connection, batch: Batch) -> None:
 
 
 def touch(tx: Connection, *topics: Topic) -> None:
-    """Say that this transaction changes these topics; told to subscribers after the commit."""
+    """Mark these topics as changed; subscribers are notified after the commit."""
     _batch(tx).touched.update(topics)
 
 

@@ -94,7 +94,7 @@ class Changes:
             self.publish(topics)
 
     def announce_on(self, conn: Connection, topics: Set[Topic]) -> None:
-        """Tell other processes through the database, in the thread that committed."""
+        """Notify other processes through the database, in the thread that committed."""
         self._hints.send_on(conn, topics)
 
     async def _watch(self) -> None:

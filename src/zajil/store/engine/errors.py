@@ -51,6 +51,6 @@ class ReserveReached(StoreFull):
 
 
 def disk_error(error: OSError, what: str) -> StoreUnavailable:
-    """Say in one sentence what a disk did not do, and whether it is full."""
+    """Describe a disk error in one sentence, and whether the disk is full."""
     kind = StoreFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreUnavailable
     return kind(f"{what}: {error.strerror or error}")

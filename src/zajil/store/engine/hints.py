@@ -48,11 +48,11 @@ class Hints(ABC):
         """Listen; ``publish`` is called in the loop."""
 
     def send(self, topics: Set[Topic]) -> None:
-        """Tell the others, without waiting, from the event loop. Never raises: it is a hint."""
+        """Notify the others, without waiting, from the event loop. Never raises."""
         return
 
     def send_on(self, conn: Connection, topics: Set[Topic]) -> None:
-        """Tell the others through the database, in the thread that committed. Never raises."""
+        """Notify the others through the database, in the thread that committed. Never raises."""
         return
 
     async def revive(self) -> None:

@@ -108,7 +108,7 @@ class Postgres(Dialect):
         """Return nothing: PostgreSQL has no cheap number for "nothing happened"."""
 
     def fault(self, error: sa.exc.DBAPIError) -> Fault:
-        """Tell by SQLSTATE."""
+        """Classify the error by its SQLSTATE."""
         state = getattr(error.orig, "sqlstate", None) or ""
         if state in ("40001", "40P01", "55P03"):
             return Fault.PASSING

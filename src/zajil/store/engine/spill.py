@@ -56,7 +56,7 @@ class SpillFile:
                 left = left[written:]
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Give up to ``size`` bytes from ``offset``; fewer only at the end."""
+        """Return up to ``size`` bytes from ``offset``; fewer only at the end."""
         wanted = max(0, min(size, self.size - offset))
         parts: list[bytes] = []
         while wanted:
@@ -87,7 +87,7 @@ class Spilled:
         self.size = self._in_file + sum(map(len, rest))
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Give up to ``size`` bytes from ``offset``; fewer only at the end."""
+        """Return up to ``size`` bytes from ``offset``; fewer only at the end."""
         found = self._file.read_at(self._start + offset, size) if offset < self._in_file else b""
         missing = min(size, self.size - offset) - len(found)
         if missing <= 0:

@@ -235,7 +235,7 @@ class Sqlite(Dialect):
             watcher.close()
 
     def fault(self, error: sa.exc.DBAPIError) -> Fault:
-        """Tell by the primary result code of SQLite."""
+        """Classify the error by its primary result code."""
         name = getattr(error.orig, "sqlite_errorname", None) or ""
         if name == "SQLITE_FULL":
             return Fault.FULL

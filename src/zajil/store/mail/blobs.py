@@ -238,7 +238,7 @@ class BlobReader:
         self._descriptor = descriptor
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Give up to ``size`` bytes from ``offset``; fewer only at the end.
+        """Return up to ``size`` bytes from ``offset``; fewer only at the end.
 
         Raises:
             StoreUnavailable: the file is shorter than its row says.

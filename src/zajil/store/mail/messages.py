@@ -97,7 +97,7 @@ class MessageReader:
         self.size = len(prefix) + blob.size
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Give up to ``size`` bytes from ``offset``; fewer only at the end. May wait on the disk.
+        """Return up to ``size`` bytes from ``offset``; fewer only at the end. May wait on the disk.
 
         Raises:
             StoreUnavailable: the file of the message cannot be read.

@@ -193,7 +193,7 @@ def _place(request: Request) -> tuple[MailboxId, Uid]:
 
 
 def _file(message: bytes, number: str) -> tuple[str, bytes] | None:
-    """Give name and bytes of a file that the page lists; other parts are not files."""
+    """Return name and bytes of a file that the page lists; other parts are not files."""
     files = {file.number: file.filename for file in show_message(message).attachments}
     part = parse_message(message).find(number) if number in files else None
     return (files[number], part.content(message)) if part is not None else None
