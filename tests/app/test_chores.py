@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import pytest
+from structlog.testing import capture_logs
 
 from kit.store import open_test_store, running
 from zajil.app.chores import Chore, ChoreRunner, ChoreTimes, repeated
@@ -143,21 +143,33 @@ def test_a_lease_that_ended_unrenewed_is_taken_again(store: Store) -> None:
     asyncio.run(run())
 
 
-def test_a_fault_in_a_chore_ends_the_runner(store: Store) -> None:
+def test_a_fault_in_a_chore_is_logged_and_the_others_go_on(store: Store) -> None:
+    """Attack: a message that breaks a background task must not end workers, one after the other."""
+    log, tries = Log(), asyncio.Queue[str]()
+
     async def fail() -> None:
+        tries.put_nowait("fail")
         raise ZeroDivisionError
 
     async def end() -> None:
-        return
+        tries.put_nowait("end")
 
     async def run() -> None:
+        chores = [Chore("broken", fail), Chore("ending", end), log.chore("a")]
         async with running(store):
-            with pytest.raises(ZeroDivisionError):
-                await ChoreRunner(store, 0, [Chore("keys", fail)], FOREVER).run()
-            with pytest.raises(RuntimeError, match="keys"):
-                await ChoreRunner(store, 0, [Chore("keys", end)], FOREVER).run()
+            runner = ChoreRunner(store, 0, chores, FOREVER)
+            task = asyncio.create_task(runner.run())
+            seen = [await tries.get() for _ in range(6)]
+            assert {"fail", "end"} == set(seen)
+            assert log.begun == ["a"]
+            assert not task.done()
+            await stop(runner, task)
 
-    asyncio.run(run())
+    with capture_logs() as lines:
+        asyncio.run(run())
+    failed = [line for line in lines if "failed" in line["event"]]
+    assert {line["chore"] for line in failed} == {"broken", "ending"}
+    assert any(isinstance(line["exc_info"], ZeroDivisionError) for line in failed)
 
 
 def test_steps_are_repeated_and_a_store_that_is_away_is_waited_for() -> None:

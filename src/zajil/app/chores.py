@@ -95,7 +95,7 @@ class ChoreRunner:
         self._log = structlog.get_logger("zajil")
 
     async def run(self) -> None:
-        """Take chores and do them; until cancelled, or until a chore fails by a fault of ours.
+        """Take chores and do them, until cancelled.
 
         A worker that takes a dead one's place has the same name, and gives up its leases first.
         """
@@ -124,7 +124,7 @@ class ChoreRunner:
             return
         began = asyncio.get_running_loop().time()
         for name in [name for name, work in self._working.items() if work.task.done()]:
-            await self._stop(name)  # its lease ended before it could be renewed
+            self._working.pop(name).end(self._log)  # its lease may have ended unrenewed
         if self._working:
             renewal = ChoreRenewal(tuple(self._working), self._holder)
             kept = await self._store.write(renew_chores, renewal)
@@ -162,23 +162,27 @@ class ChoreRunner:
         self._working[chore.name] = _Work(chore, began + self._times.lease_seconds)
 
     async def _pause(self) -> None:
-        """Wait for the next look; raise what a chore failed with."""
+        """Wait for the next look, and log the failures of chores meanwhile.
+
+        A chore that fails is begun again at the next look: mail goes on beside a fault of ours in
+        a background task, and no message can stop the server by breaking one.
+        """
         pause = asyncio.create_task(asyncio.sleep(self._times.look_seconds))
-        tasks = {work.task: name for name, work in self._working.items()}
         try:
-            done, _ = await asyncio.wait({pause, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            while not pause.done():
+                tasks = {work.task: name for name, work in self._working.items()}
+                done, _ = await asyncio.wait({pause, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {pause}:
+                    work = self._working.pop(tasks[task], None)
+                    if work is not None:
+                        work.end(self._log)
         finally:
             pause.cancel()
-        for task in done - {pause}:
-            name = tasks[task]
-            work = self._working.pop(name, None)
-            if work is not None and not task.cancelled():
-                task.result()
-                raise RuntimeError(f"the chore {name} ended by itself")
 
     async def _stop(self, name: str) -> None:
-        work = self._working.pop(name)
-        await work.stop()
+        work = self._working.pop(name, None)  # it may have failed in the meantime
+        if work is not None:
+            await work.stop()
 
     async def _stop_all(self) -> None:
         for name in list(self._working):
@@ -189,6 +193,7 @@ class _Work:
     """A chore that is being done: it is cancelled when its lease ends without a renewal."""
 
     def __init__(self, chore: Chore, until: float) -> None:
+        self.name = chore.name
         self.task = asyncio.ensure_future(chore.run())
         self._loop = asyncio.get_running_loop()
         self._end = self._loop.call_at(until, self.task.cancel)
@@ -197,6 +202,15 @@ class _Work:
         """Go on until a later time of the loop's clock."""
         self._end.cancel()
         self._end = self._loop.call_at(until, self.task.cancel)
+
+    def end(self, log: structlog.stdlib.BoundLogger) -> None:
+        """Log why the work is over, unless its lease ended."""
+        self._end.cancel()
+        if not self.task.cancelled():
+            error = self.task.exception() or RuntimeError("it ended by itself")
+            log.error(
+                "a background task failed and will be restarted", chore=self.name, exc_info=error
+            )
 
     async def stop(self) -> None:
         """Cancel the work, and wait for its end."""
