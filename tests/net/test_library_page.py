@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -123,5 +124,54 @@ def test_a_fault_of_the_handler_is_temporary(run: Run) -> None:
         async with serve_smtp(handle, "127.0.0.1", 0) as server:
             with pytest.raises(SendingRefused, match=r"421 4\.3\.0"):
                 await send_message(server.host, server.port, "a@x.test", ["b@x.test"], MESSAGE)
+
+    run(main())
+
+
+def test_hidden_recipients_stay_hidden(run: Run) -> None:
+    taken: list[bytes] = []
+
+    async def handle(message: ReceivedMessage) -> None:
+        taken.append(message.content)
+
+    async def main() -> None:
+        message = EmailMessage()
+        message["To"], message["Bcc"] = "b@x.test", "secret@x.test"
+        message.set_content("text")
+        async with serve_smtp(handle, "127.0.0.1", 0) as server:
+            await send_message(server.host, server.port, "a@x.test", ["secret@x.test"], message)
+        assert message["Bcc"] == "secret@x.test"
+        assert b"To: b@x.test" in taken[0]
+        assert b"secret" not in taken[0]
+
+    run(main())
+
+
+@pytest.mark.parametrize("last", [b"", b"421 4.3.2 shutting down\r\n", b"nonsense\r\n"])
+def test_an_accepted_message_is_sent_whatever_quit_is_answered(run: Run, last: bytes) -> None:
+    """Else the caller sends it a second time."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 x.test\r\n")
+        in_data = False
+        while line := await reader.readline():
+            if in_data:
+                if line == b".\r\n":
+                    in_data = False
+                    writer.write(b"250 2.0.0 queued\r\n")
+            elif line.startswith(b"QUIT"):
+                writer.write(last)
+                break
+            else:
+                in_data = line.startswith(b"DATA")
+                writer.write(b"354 go\r\n" if in_data else b"250 ok\r\n")
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with server:
+            replies = await send_message("127.0.0.1", port, "a@x.test", ["b@x.test"], MESSAGE)
+        assert replies["b@x.test"].code == 250
 
     run(main())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
@@ -42,6 +43,7 @@ from zajil.smtp.command import (
 )
 from zajil.smtp.extensions import Capabilities
 from zajil.smtp.reply import Reply
+from zajil.smtp.reply_reader import BadReply
 from zajil.smtp.server import ServerConnection
 from zajil.tls.keeper import TlsKeeper
 
@@ -239,7 +241,8 @@ async def send_message(
     Args:
         host: its name or address; its certificate must show it.
         sender: the reverse path; ``""`` is the null path.
-        message: as bytes, its lines end with CRLF.
+        message: as bytes, its lines end with CRLF. Fields Bcc and Resent-Bcc of an
+            ``EmailMessage`` are left out; those of bytes are not.
         client_name: ours, for EHLO.
         tls: require STARTTLS and verify the certificate by this context; ``None``: in the clear.
         timeout: seconds for each step.
@@ -254,13 +257,20 @@ async def send_message(
         BareLineEnd, NotOffered, UnsafeText, BadAddress: the message or an address cannot be sent.
         OSError: connection or handshake failed, or a step took too long.
     """
-    data = message if isinstance(message, bytes) else message.as_bytes(policy=policy.SMTP)
+    data = message if isinstance(message, bytes) else _without_bcc(message)
     stream = await connect(host, port, timeout=timeout)
     try:
         client = _Client(stream, ClientConnection(client_name), timeout)
         return await client.send(host, sender, recipients, data, tls)
     finally:
         await stream.close()
+
+
+def _without_bcc(message: EmailMessage) -> bytes:
+    """Return the message as bytes, without the fields that its recipients must not see."""
+    shown = copy(message)
+    del shown["Bcc"], shown["Resent-Bcc"]
+    return shown.as_bytes(policy=policy.SMTP)
 
 
 class _Client:
@@ -305,7 +315,9 @@ class _Client:
         engine.end_body()
         done = await self._must()
         engine.quit()
-        await self._reply()
+        # The message was accepted: a lost reply to QUIT must not make the caller send it again.
+        with suppress(OSError, SendingRefused, BadReply):
+            await self._reply()
         return {name: done if reply.accepts else reply for name, reply in replies.items()}
 
     async def _must(self) -> Reply:
