@@ -28,7 +28,7 @@ _OPENED = re.compile(rf"<{_FORMATTING}[\s/]", re.IGNORECASE)
 # A whole tag without oddities, or anything else that begins with "<".
 _TAG = re.compile(
     r"<(?:(/?)([A-Za-z][A-Za-z0-9]*+)"
-    r"((?:\s++[A-Za-z:-]++(?:=(?:\"[^\"<>]*+\"|'[^'<>]*+'|[^\s\"'=<>`/]++))?)*+)\s*+/?>)?"
+    r"((?:\s++[A-Za-z:-]++(?:=(?:\"[^\"<>]*+\"|'[^'<>]*+'|[^\s\"'=<>`/]++))?)*)\s*+/?>)?"
 )
 _IS_FORMATTING = re.compile(rf"{_FORMATTING}\Z", re.IGNORECASE).match
 _PLAIN = frozenset(
@@ -55,7 +55,7 @@ _PLAIN = frozenset(
 _LONG = 65_536
 """Characters of a text in which one tag may have so many attributes that they take long."""
 _ATTRIBUTE = re.compile(r"[\s/]*+(?:[^\s=>/]++(?:\s*+=\s*+(?:\"[^\"]*+\"?|'[^']*+'?|[^\s>]*+))?|=)")
-_EXACT_TAG = re.compile(rf"(<[A-Za-z][^\s/>]*+)(?:{_ATTRIBUTE.pattern})*+")
+_EXACT_TAG = re.compile(rf"(<[A-Za-z][^\s/>]*+)(?:{_ATTRIBUTE.pattern})*")
 
 
 def cut_source(source: str, limit: int = MAX_HTML, max_tags: int = MAX_TAGS) -> tuple[str, bool]:

@@ -29,7 +29,7 @@ MAX_STYLE = 8192
 
 # Without comments, escapes, blocks and odd strings, declarations end at each semicolon.
 _SIMPLE = re.compile(
-    r"(?:[^\"'\\/(){}\[\]@<]|\"[\w ,.-]*+\"|'[\w ,.-]*+'|\([\d.,%\s]*+\))*+\Z", re.ASCII
+    r"(?:[^\"'\\/(){}\[\]@<]|\"[\w ,.-]*+\"|'[\w ,.-]*+'|\([\d.,%\s]*+\))*\Z", re.ASCII
 )
 _NAME = re.compile(r"-{0,2}[a-z_][\w-]*\Z", re.ASCII)
 IMPORTANT = re.compile(r"\s*!\s*important\s*\Z", re.IGNORECASE)

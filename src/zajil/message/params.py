@@ -62,7 +62,7 @@ _ATOM = r"[!#$%&+\-.0-9A-Z^_`a-z{|}~]"
 # apostrophe in a value: these have a second meaning.
 _WELL_FORMED = re.compile(
     rf"({_ATOM}++(?:/{_ATOM}++)?)"
-    rf'((?:[ \t]*+;[ \t]*+{_ATOM}++=(?:{_ATOM}++|"[^"\\\r\n]*+"))*+)[ \t]*+;?[ \t]*+\Z'
+    rf'((?:[ \t]*+;[ \t]*+{_ATOM}++=(?:{_ATOM}++|"[^"\\\r\n]*+"))*)[ \t]*+;?[ \t]*+\Z'
 )
 _SECTION = re.compile(r"([^*]+)(?:\*([0-9]{1,4}))?(\*)?\Z")
 _PAIR = re.compile(rf'({_ATOM}++)=(?:"([^"]*+)"|({_ATOM}++))')

@@ -123,7 +123,7 @@ def _find_ids(value: bytes) -> list[str]:
 _SPACE = re.compile(r"\s+")
 _BLOB = r"\[[^\[\]]*+\]\s*+"
 _REPLY_OR_FORWARD = rf"(?:re|fwd?)\s*+(?:{_BLOB})?:"
-_LEADER = re.compile(rf"\s++|(?:{_BLOB})*+{_REPLY_OR_FORWARD}", re.IGNORECASE)
+_LEADER = re.compile(rf"\s++|(?:{_BLOB})*{_REPLY_OR_FORWARD}", re.IGNORECASE)
 _FIRST_BLOB = re.compile(_BLOB)
 _FORWARDED = re.compile(r"\[fwd:(.*)\]\Z", re.IGNORECASE | re.DOTALL)
 
