@@ -1,7 +1,7 @@
 """Hints from process to process that a commit happened: fast, and allowed to get lost.
 
-SQLite: a datagram to each Unix socket under ``run/changes``. PostgreSQL: NOTIFY on a channel that
-is named after the schema. A hint is the sender's mark and the topics, with a space between.
+SQLite: a datagram to each Unix socket under ``run/changes``. PostgreSQL: NOTIFY
+(``store.engine.notifications``). A hint is the sender's mark and the topics, with a space between.
 """
 
 from __future__ import annotations
@@ -13,16 +13,10 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Set
 from pathlib import Path
-from typing import Any
 
-import psycopg
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import NodeId
 from zajil.store.engine.batch import Topic
-from zajil.store.engine.errors import StoreUnavailable
-from zajil.store.engine.postgres import Postgres, channel_name, first_of_search_path
 
 EVERYTHING = Topic("*")
 """Too much changed to be named."""
@@ -159,94 +153,3 @@ class Datagrams(Hints):
         if self._folder_fd is None:
             self._folder_fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         return f"/proc/self/fd/{self._folder_fd}/{name}"
-
-
-class Notifications(Hints):
-    """Processes on any machine, through the PostgreSQL server they share."""
-
-    def __init__(self, database: Postgres, mark: str, node: NodeId | None) -> None:
-        """Connect to nothing yet.
-
-        Args:
-            database: whose server passes the hints on.
-            mark: of our own hints.
-            node: whose worker this is, so that no other node takes the same id; ``None``: this is
-                a command.
-        """
-        super().__init__(mark)
-        self._database = database
-        self._node = node
-        self._channel: str | None = None
-        self._listener: psycopg.Connection[Any] | None = None
-        self._home: tuple[asyncio.AbstractEventLoop, Publish] | None = None
-
-    def start(self, loop: asyncio.AbstractEventLoop, publish: Publish) -> None:
-        """Listen on a connection of our own."""
-        self._home = (loop, publish)
-        self._listen(self._connect(), loop, publish)
-
-    async def revive(self) -> None:
-        """Connect again after the server was away."""
-        if self._listener is None and self._home is not None:
-            with contextlib.suppress(psycopg.Error, sa.exc.DBAPIError, StoreUnavailable):
-                self._listen(await asyncio.to_thread(self._connect), *self._home)
-
-    def send_on(self, conn: Connection, topics: Set[Topic]) -> None:
-        """Notify in a transaction of its own: inside the batch it would make commits queue up."""
-        with contextlib.suppress(sa.exc.DBAPIError), conn.begin():
-            channel = self._channel_of(conn)
-            conn.execute(_NOTIFY, {"channel": channel, "hint": self._write(topics)})
-
-    def close(self) -> None:
-        """Close the connection we listen on."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            if self._home is not None and not self._home[0].is_closed():
-                self._home[0].remove_reader(listener.fileno())
-            listener.close()
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        writer = self._database.writer
-        with writer.connect() as conn:
-            channel = self._channel_of(conn)
-            schema = first_of_search_path(conn)
-        arguments, keywords = writer.dialect.create_connect_args(writer.url)
-        listener = psycopg.connect(*arguments, **keywords, autocommit=True)
-        (shared,) = listener.execute(_SHARE, {"schema": schema}).fetchone() or (False,)
-        if not shared:
-            listener.close()
-            raise StoreUnavailable("the store is being upgraded")
-        if self._node is not None:
-            listener.execute(_SHARE_NODE, {"node": self._node})
-        listener.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
-        return listener
-
-    def _listen(
-        self,
-        listener: psycopg.Connection[Any],
-        loop: asyncio.AbstractEventLoop,
-        publish: Publish,
-    ) -> None:
-        def readable() -> None:
-            try:
-                listener.pgconn.consume_input()
-            except psycopg.OperationalError:
-                self.close()  # the server went: ``revive`` tries again, until then we look
-                return
-            while (notice := listener.pgconn.notifies()) is not None:
-                self._hear(notice.extra.decode("utf-8", "replace"), publish)
-
-        self._listener = listener
-        loop.add_reader(listener.fileno(), readable)
-
-    def _channel_of(self, conn: Connection) -> str:
-        if self._channel is None:
-            self._channel = channel_name(first_of_search_path(conn))
-        return self._channel
-
-
-# Held while the connection lives; an upgrade of the tables takes it alone (store.postgres).
-_SHARE = "SELECT pg_try_advisory_lock_shared(hashtext('zajil server'), hashtext(%(schema)s))"
-# Held likewise: ``store.engine.node`` sees by it that the id of a node is in use.
-_SHARE_NODE = "SELECT pg_advisory_lock_shared(hashtext('zajil node'), hashtext(%(node)s))"
-_NOTIFY = sa.text("SELECT pg_notify(:channel, :hint)")

@@ -24,7 +24,7 @@ from zajil.store.engine.changes import Changes
 from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import ReserveReached, StoreUnavailable
 from zajil.store.engine.folder import DATABASE_NAME, claim_folder
-from zajil.store.engine.hints import Datagrams, Hints, Notifications
+from zajil.store.engine.hints import Datagrams, Hints
 from zajil.store.engine.migrate import require_current
 from zajil.store.engine.node import load_node_id
 from zajil.store.engine.postgres import Postgres
@@ -238,11 +238,7 @@ def open_store(
     dialect = make_dialect(options, data_dir)
     try:
         require_current(dialect)
-        hints: Hints = (
-            Notifications(dialect, mark, None if worker is None else node_id)
-            if isinstance(dialect, Postgres)
-            else Datagrams(data_dir / "run" / "changes", mark)
-        )
+        hints = _make_hints(dialect, data_dir, mark, None if worker is None else node_id)
     except BaseException:
         dialect.close()
         raise
@@ -269,3 +265,12 @@ def make_dialect(options: StoreOptions, data_dir: Path) -> Dialect:
     if options.url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
         return Postgres(options.url)
     raise StoreUnavailable("store.url is neither 'sqlite' nor a 'postgresql://' address")
+
+
+def _make_hints(dialect: Dialect, data_dir: Path, mark: str, node_id: NodeId | None) -> Hints:
+    if not isinstance(dialect, Postgres):
+        return Datagrams(data_dir / "run" / "changes", mark)
+    # Imported here, because psycopg takes 70 ms and 9 MiB, which a store in SQLite must not pay.
+    from zajil.store.engine.notifications import Notifications
+
+    return Notifications(dialect, mark, node_id)
