@@ -114,13 +114,13 @@ async def measure(size: int, repeats: int, count: int, folder: Path) -> None:
         services = acceptance_context(cast(Store, instant))
         await store.directory.load()
         plan = Plan(mails=1, size=size)
-        packets, offer = _packets(plan), Capabilities(hostname=HOSTNAME, max_message_size=1 << 26)
+        sent, offer = packets(plan), Capabilities(hostname=HOSTNAME, max_message_size=1 << 26)
 
         async def engine() -> None:
-            run_engine(packets, offer)
+            run_engine(sent, offer)
 
         async def session() -> None:
-            await run_session(packets, offer, services)
+            await run_session(sent, offer, services)
 
         engine_us = await best(engine, repeats, count)
         session_us = await best(session, repeats, count)
@@ -234,7 +234,8 @@ def tell(stage: str, microseconds: float) -> None:
     print(f"| {stage} | {microseconds:.1f} |", flush=True)
 
 
-def _packets(plan: Plan) -> list[bytes]:
+def packets(plan: Plan) -> list[bytes]:
+    """Return a connection with one mail, as the peer sends it, packet by packet."""
     lines = ["EHLO client.x.test", f"MAIL FROM:<{plan.sender}>", f"RCPT TO:<{plan.recipient}>"]
     commands = [f"{line}\r\n".encode() for line in [*lines, "DATA"]]
     return [*commands, message(plan) + b".\r\n", b"QUIT\r\n"]
