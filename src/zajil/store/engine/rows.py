@@ -76,9 +76,19 @@ def _wrapped(
 _CONSTANTS: dict[Any, str] = {None: "NULL", True: "TRUE", False: "FALSE"}
 
 
+def mark_of(tx: Connection) -> str:
+    """Return what stands for a parameter in the text of a statement."""
+    return "?" if tx.dialect.paramstyle == "qmark" else "%s"
+
+
+def marks_of(tx: Connection, parameters: Sequence[Any]) -> str:
+    """Return what stands for these parameters behind ``IN``: ``(?, ?, ?)``."""
+    return f"({', '.join([mark_of(tx)] * len(parameters))})"
+
+
 def values(tx: Connection, rows: Sequence[Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:
     """Return ``VALUES (?, ?), ...`` and its parameters; both databases name it column1, column2."""
-    mark = "?" if tx.dialect.paramstyle == "qmark" else "%s"
+    mark = mark_of(tx)
     marks: list[str] = []
     constant: set[int] = set()
     for index, first in enumerate(rows[0]):

@@ -28,9 +28,9 @@ from zajil.core.ids import ID_RANDOM_SIZE, BlobId, new_blob_id
 from zajil.message.source import Source, read_pieces, size_of
 from zajil.store.engine.batch import release_files
 from zajil.store.engine.errors import StoreUnavailable, disk_error
-from zajil.store.engine.rows import insert_rows
+from zajil.store.engine.rows import execute_text, insert_rows, marks_of, portions
 from zajil.store.engine.spill import Spill, Spilled, SpillFile, write_whole
-from zajil.store.schema import blob, mail, message, summary
+from zajil.store.schema import blob
 
 
 class NoSuchBlob(NotFound):
@@ -326,18 +326,21 @@ def release_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
         tx.execute(
             sa.select(blob.c.id).where(blob.c.id.in_(ids)).order_by(blob.c.id).with_for_update()
         )
-    gone = tx.execute(
-        sa.delete(blob)
-        .where(
-            blob.c.id.in_(ids),
-            ~sa.exists().where(message.c.blob_id == blob.c.id),
-            ~sa.exists().where(mail.c.blob_id == blob.c.id),
+    for some in portions(ids):
+        # The names are constants.
+        gone = execute_text(
+            tx,
+            f"DELETE FROM blob WHERE id IN {marks_of(tx, some)}"  # noqa: S608
+            " AND NOT EXISTS (SELECT 1 FROM message WHERE message.blob_id = blob.id)"
+            " AND NOT EXISTS (SELECT 1 FROM mail WHERE mail.blob_id = blob.id)"
+            " RETURNING id, location",
+            some,
         )
-        .returning(blob.c.id, blob.c.location)
-    ).all()
-    if gone:
-        tx.execute(sa.delete(summary).where(summary.c.blob_id.in_([row.id for row in gone])))
-    release_files(tx, [row.location for row in gone if row.location is not None])
+        if gone:
+            free = [blob_id for blob_id, _ in gone]
+            forget = f"DELETE FROM summary WHERE blob_id IN {marks_of(tx, free)}"  # noqa: S608
+            execute_text(tx, forget, free)
+        release_files(tx, [location for _, location in gone if location is not None])
 
 
 _COLUMNS = (blob.c.id, blob.c.size, blob.c.content, blob.c.location)

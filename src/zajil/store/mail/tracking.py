@@ -12,6 +12,7 @@ from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailId, SessionId, new_mail_id
 from zajil.core.service import QUEUED, RecipientState
 from zajil.store.engine.batch import note
+from zajil.store.engine.rows import insert_rows
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.schema import event, mail, recipient
 from zajil.tracking.codec import decode_events, encode_events
@@ -39,20 +40,14 @@ def record_events(tx: Connection, batches: Sequence[EventBatch]) -> list[None]:
     Unit of work: not idempotent, locks nothing. Other units call it inside their own transaction,
     so that an effect and its events are committed together.
     """
-    rows = [
-        {
-            "mail_id": batch.mail_id,
-            "session_id": batch.session_id,
-            "at_ms": batch.at_ms,
-            "body": encode_events(batch.events),
-        }
-        for batch in batches
-        if batch.events
-    ]
-    if rows:
-        note(tx, [batch for batch in batches if batch.events])
-        # RETURNING makes SQLAlchemy send one statement with many rows.
-        tx.execute(_RECORD, rows)
+    filled = [batch for batch in batches if batch.events]
+    if filled:
+        note(tx, filled)
+        rows = [
+            (batch.mail_id, batch.session_id, batch.at_ms, encode_events(batch.events))
+            for batch in filled
+        ]
+        insert_rows(tx, _RECORD, rows)
     return [None] * len(batches)
 
 
@@ -246,7 +241,7 @@ def _names(column: sa.ColumnElement[str], text: str) -> sa.ColumnElement[bool]:
         return column.contains(text.strip().casefold(), autoescape=True)
 
 
-_RECORD = sa.insert(event).returning(event.c.id)
+_RECORD = (event.c.mail_id, event.c.session_id, event.c.at_ms, event.c.body)
 _MAIL = sa.select(mail).where(mail.c.id == sa.bindparam("mail_id_"))
 _RECIPIENTS = (
     sa.select(recipient)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -27,8 +27,9 @@ from zajil.core.mail_options import (
 )
 from zajil.core.service import RecipientState
 from zajil.store.engine.batch import QUEUE, touch
+from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
 from zajil.store.mail.tracking import EventBatch, record_events
-from zajil.store.schema import mail, recipient
+from zajil.store.schema import recipient
 from zajil.tracking.events import FaultHappened
 
 # ---- claim --------------------------------------------------------------------------------------
@@ -103,22 +104,16 @@ def claim(tx: Connection, items: Sequence[Claim]) -> list[list[LeasedRecipient]]
 
 
 def _claim(tx: Connection, item: Claim) -> list[LeasedRecipient]:
-    parameters = {
-        "owner_": item.owner,
-        "token_": item.token,
-        "until_ms_": item.until_ms,
-        "now_ms_": item.now_ms,
-        "limit_": item.limit,
-    }
-    if item.not_for:
-        parameters["not_for_"] = sorted(item.not_for)
-    rows = tx.execute(_CLAIM_OTHERS if item.not_for else _CLAIM, parameters).all()
-    if not rows:
-        return []
-    mails = {
-        row.id: row
-        for row in tx.execute(_MAILS, {"mail_ids_": sorted({row.mail_id for row in rows})})
-    }
+    lease = (item.owner, item.token, item.until_ms, item.until_ms)
+    hops = sorted(item.not_for)
+    rows = [
+        _Row._make(row)
+        for row in execute_text(tx, _claim_text(tx, hops), (item.now_ms, *hops, item.limit, *lease))
+    ]
+    mails: dict[str, _Mail] = {}
+    for some in portions(sorted({row.mail_id for row in rows})):
+        found = execute_text(tx, f"{_MAILS} WHERE id IN {marks_of(tx, some)}", some)
+        mails.update((row[0], _Mail._make(row)) for row in found)
     claimed = []
     for row in sorted(rows, key=lambda row: (row.mail_id, row.position)):
         try:
@@ -128,7 +123,7 @@ def _claim(tx: Connection, item: Claim) -> list[LeasedRecipient]:
     return claimed
 
 
-def _claimed(row: Any, of: Any, token: str) -> LeasedRecipient:
+def _claimed(row: _Row, of: _Mail, token: str) -> LeasedRecipient:
     """Raise BadAddress or ValueError for what another version, or a hand, wrote into the row."""
     return LeasedRecipient(
         mail_id=row.mail_id,
@@ -156,20 +151,20 @@ def _claimed(row: Any, of: Any, token: str) -> LeasedRecipient:
     )
 
 
-def _mail_options(of: Any) -> MailOptions:
+def _mail_options(of: _Mail) -> MailOptions:
     if of.dsn_return is None and of.envelope_id is None and of.require_tls is None:
         return PLAIN_MAIL
     return MailOptions(of.dsn_return, of.envelope_id or "", bool(of.require_tls))
 
 
-def _recipient_options(row: Any) -> RecipientOptions:
+def _recipient_options(row: _Row) -> RecipientOptions:
     if row.notify is None and row.original_recipient is None:
         return PLAIN_RECIPIENT
     notify = None if row.notify is None else Notify(row.notify)
     return RecipientOptions(notify, row.original_recipient or "")
 
 
-def _set_aside(tx: Connection, row: Any, now_ms: int, why: str) -> None:
+def _set_aside(tx: Connection, row: _Row, now_ms: int, why: str) -> None:
     """Hold a row that cannot be read: an operator must look, and the queue goes on."""
     reason = f"on hold: the stored data of this recipient cannot be read ({why})"
     tx.execute(
@@ -187,66 +182,62 @@ def _set_aside(tx: Connection, row: Any, now_ms: int, why: str) -> None:
     record_events(tx, [EventBatch(None, row.mail_id, now_ms, (fault,))])
 
 
-def _claim_statement(*, not_for: bool) -> sa.UpdateBase:
-    due = (
-        sa.select(recipient.c.mail_id, recipient.c.position)
-        .where(
-            # Literal: the partial index is used only if the planner sees the word.
-            recipient.c.state == sa.literal_column("'waiting'"),
-            recipient.c.next_try_ms <= sa.bindparam("now_ms_"),
-        )
-        .order_by(recipient.c.next_try_ms, recipient.c.mail_id, recipient.c.position)
-        .limit(sa.bindparam("limit_", type_=sa.Integer))
-        .with_for_update(skip_locked=True)
-    )
-    if not_for:
+class _Row(NamedTuple):
+    """What a claim reads of a recipient."""
+
+    mail_id: MailId
+    position: int
+    address: str
+    next_hop: str | None
+    reason: str
+    tries: int
+    expires_ms: int
+    at_ms: int
+    account_id: AccountId | None
+    mailbox: str | None
+    notify: int | None
+    original_recipient: str | None
+    addressed_as: str | None
+    warned_ms: int | None
+
+
+class _Mail(NamedTuple):
+    """What a claim reads of a mail."""
+
+    id: MailId
+    account_id: AccountId | None
+    reverse_path: str | None
+    header_from: str
+    message_id: str
+    blob_id: BlobId
+    size: int
+    needs_smtputf8: bool
+    dsn_return: Literal["FULL", "HDRS"] | None
+    envelope_id: str | None
+    require_tls: bool | None
+
+
+_RETURNED = ", ".join([f"recipient.{name}" for name in _Row._fields])
+_MAILS = f"SELECT {', '.join(_Mail._fields)} FROM mail"  # noqa: S608 - constants
+
+
+def _claim_text(tx: Connection, hops: Sequence[str]) -> str:
+    """Return the statement of a claim; it leaves out what goes to these next hops."""
+    mark, others = mark_of(tx), ""
+    if hops:
         # What goes into a mailbox of ours has no next hop, and is left out by its name "".
-        hop = sa.func.coalesce(recipient.c.next_hop, "")
-        due = due.where(hop.not_in(sa.bindparam("not_for_", expanding=True)))
-    found = due.cte("due")
+        others = f" AND COALESCE(next_hop, '') NOT IN {marks_of(tx, hops)}"
+    lock = " FOR UPDATE SKIP LOCKED" if tx.dialect.name == "postgresql" else ""
     return (
-        sa.update(recipient)
-        .where(recipient.c.mail_id == found.c.mail_id, recipient.c.position == found.c.position)
-        .values(
-            lease_owner=sa.bindparam("owner_"),
-            lease_token=sa.bindparam("token_"),
-            lease_until_ms=sa.bindparam("until_ms_"),
-            next_try_ms=sa.bindparam("until_ms_"),
-        )
-        .returning(
-            recipient.c.mail_id,
-            recipient.c.position,
-            recipient.c.address,
-            recipient.c.next_hop,
-            recipient.c.reason,
-            recipient.c.tries,
-            recipient.c.expires_ms,
-            recipient.c.at_ms,
-            recipient.c.account_id,
-            recipient.c.mailbox,
-            recipient.c.notify,
-            recipient.c.original_recipient,
-            recipient.c.addressed_as,
-            recipient.c.warned_ms,
-        )
+        "WITH due AS (SELECT mail_id, position FROM recipient"  # noqa: S608 - constants
+        # A literal: the partial index is used only if the planner sees the word.
+        f" WHERE state = 'waiting' AND next_try_ms <= {mark}{others}"
+        f" ORDER BY next_try_ms, mail_id, position LIMIT {mark}{lock})"
+        f" UPDATE recipient SET lease_owner = {mark}, lease_token = {mark},"
+        f" lease_until_ms = {mark}, next_try_ms = {mark} FROM due"
+        " WHERE recipient.mail_id = due.mail_id AND recipient.position = due.position"
+        f" RETURNING {_RETURNED}"
     )
-
-
-_CLAIM = _claim_statement(not_for=False)
-_CLAIM_OTHERS = _claim_statement(not_for=True)
-_MAILS = sa.select(
-    mail.c.id,
-    mail.c.account_id,
-    mail.c.reverse_path,
-    mail.c.header_from,
-    mail.c.message_id,
-    mail.c.blob_id,
-    mail.c.size,
-    mail.c.needs_smtputf8,
-    mail.c.dsn_return,
-    mail.c.envelope_id,
-    mail.c.require_tls,
-).where(mail.c.id.in_(sa.bindparam("mail_ids_", expanding=True)))
 
 
 # ---- leases -------------------------------------------------------------------------------------

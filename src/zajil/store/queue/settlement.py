@@ -20,12 +20,12 @@ from zajil.core.errors import InternalError
 from zajil.core.ids import MailId
 from zajil.core.service import QUEUED, RecipientState
 from zajil.store.engine.batch import QUEUE, require_space, touch
-from zajil.store.engine.rows import values
+from zajil.store.engine.rows import execute_text, marks_of, portions, values
 from zajil.store.mail.append import Append, append_messages
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.mail.intake import Intake, write_intakes
 from zajil.store.mail.tracking import EventBatch, record_events
-from zajil.store.schema import mail, recipient
+from zajil.store.schema import mail
 from zajil.tracking.events import TrackingEvent
 
 
@@ -115,7 +115,7 @@ def _write_results(tx: Connection, items: Sequence[Settlement]) -> set[tuple[Mai
             item.mail_id,
             row.position,
             item.token,
-            row.state,
+            row.state.value,
             row.reason.replace("\0", ""),
             row.tries,
             row.next_try_ms or 0,
@@ -130,7 +130,8 @@ def _write_results(tx: Connection, items: Sequence[Settlement]) -> set[tuple[Mai
         return set()
     results, parameters = values(tx, rows)
     # One statement for all; the names are constants.
-    settled = tx.exec_driver_sql(
+    settled = execute_text(
+        tx,
         "UPDATE recipient SET"  # noqa: S608
         " state = CASE WHEN recipient.state = 'held' AND result.column4 = 'waiting'"
         " THEN 'held' ELSE result.column4 END,"
@@ -168,17 +169,19 @@ def _append_copies(
 
 def release_bodies(tx: Connection, mail_ids: Sequence[MailId]) -> None:
     """Let go of the bytes of mails that nobody waits for any more; part of a unit of work."""
-    done = tx.execute(_NOBODY_WAITS, {"mail_ids_": mail_ids}).all()
-    if done:
-        tx.execute(_FORGET_BODY, {"mail_ids_": [row.id for row in done]})
-        release_blobs(tx, [row.blob_id for row in done])
+    for some in portions(mail_ids):
+        done = execute_text(tx, _NOBODY_WAITS.format(marks_of(tx, some)), some)
+        if done:
+            ids = [mail_id for mail_id, _ in done]
+            execute_text(tx, _FORGET_BODY.format(marks_of(tx, ids)), ids)
+            release_blobs(tx, [blob_id for _, blob_id in done])
 
 
 _IDS: sa.BindParameter[Any] = sa.bindparam("mail_ids_", expanding=True)
 _LOCK_MAILS = sa.select(mail.c.id).where(mail.c.id.in_(_IDS)).order_by(mail.c.id).with_for_update()
-_NOBODY_WAITS = sa.select(mail.c.id, mail.c.blob_id).where(
-    mail.c.id.in_(_IDS),
-    mail.c.blob_id.is_not(None),
-    ~sa.exists().where(recipient.c.mail_id == mail.c.id, recipient.c.state.in_(QUEUED)),
+_QUEUED = ", ".join([f"'{state}'" for state in QUEUED])
+_NOBODY_WAITS = (
+    "SELECT id, blob_id FROM mail WHERE id IN {} AND blob_id IS NOT NULL"  # noqa: S608 - constants
+    f" AND NOT EXISTS (SELECT 1 FROM recipient WHERE mail_id = mail.id AND state IN ({_QUEUED}))"
 )
-_FORGET_BODY = sa.update(mail).where(mail.c.id.in_(_IDS)).values(blob_id=None)
+_FORGET_BODY = "UPDATE mail SET blob_id = NULL WHERE id IN {}"
