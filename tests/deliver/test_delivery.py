@@ -387,6 +387,22 @@ def test_size_is_looked_at_before_sending(store: Store) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("size", [1000, 32_768, 32_769, 300_000])
+def test_messages_of_every_size_arrive_whole(store: Store, size: int) -> None:
+    """Small ones are read with the claim, larger ones for the attempt, from a row or a file."""
+    head = b"Subject: large\r\n\r\n"
+    message = head + b"x" * (size - len(head) - 2) + b"\r\n"
+
+    async def run() -> None:
+        async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
+            for _ in range(2):
+                await setup.put("a@south.test", "b@twin.test", content=message)
+            await setup.deliverer.run_due()
+            assert [mail.message == message for mail in sink.mails] == [True] * 4
+
+    asyncio.run(run())
+
+
 def test_a_large_message_from_a_file(store: Store) -> None:
     line = b"." + b"x" * 70 + b"\r\n"
     message = b"Subject: large\r\n\r\n" + line * 20_000

@@ -81,7 +81,7 @@ class Attempt:
             return
         mail = self.outgoing.mail
         seconds = MAX_REPORT_SECONDS if mail.reverse_path is None else MAX_SECONDS
-        body = await self.means.open_body(mail)
+        body = self.outgoing.body or await self.means.open_body(mail)
         try:
             self.rule = await self._choose_rule(body)
             async with asyncio.timeout(seconds):

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from zajil.core.address import Address
+from zajil.core.ids import BlobId
 from zajil.smtp.grammar import ENHANCED_STATUS
 from zajil.smtp.reply import Reply
 from zajil.store.mail.append import Append
+from zajil.store.mail.blobs import BlobReader
 from zajil.store.queue.queue import LeasedRecipient
 
 
@@ -21,6 +23,8 @@ class Outgoing:
     """ASCII domain or address literal; ``""``: mailboxes of ours."""
     recipients: tuple[LeasedRecipient, ...]
     """Never empty; all of one mail and of one claim."""
+    body: BlobReader | None = None
+    """The message, if it is small; ``None``: it is opened for the attempt."""
 
     @property
     def mail(self) -> LeasedRecipient:
@@ -32,12 +36,22 @@ class Outgoing:
         return replace(self, recipients=tuple(recipients))
 
 
-def group_leased(claimed: Iterable[LeasedRecipient]) -> list[Outgoing]:
-    """Put together what goes to one next hop in one mail; order is kept."""
+def group_leased(
+    claimed: Iterable[LeasedRecipient], bodies: Mapping[BlobId, BlobReader]
+) -> list[Outgoing]:
+    """Put together what goes to one next hop in one mail; order is kept.
+
+    Args:
+        claimed: by one claim.
+        bodies: messages that are in memory.
+    """
     groups: dict[tuple[str, str], list[LeasedRecipient]] = {}
     for row in claimed:
         groups.setdefault((row.mail_id, row.next_hop), []).append(row)
-    return [Outgoing(next_hop, tuple(rows)) for (_, next_hop), rows in groups.items()]
+    return [
+        Outgoing(next_hop, tuple(rows), bodies.get(rows[0].blob_id))
+        for (_, next_hop), rows in groups.items()
+    ]
 
 
 class AttemptOutcome(Enum):

@@ -1,5 +1,8 @@
 """Bring settlements to the store, and their DSNs, however long the store is away.
 
+Nobody waits for a result, so results are gathered: one commit, and one statement for each table,
+write those of many mails. A crash meanwhile sends these mails twice; none is lost.
+
 Law: what a peer has said is not forgotten while this process lives: a mail that was taken would be
 sent twice.
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, TypeVar
@@ -27,7 +30,7 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.intake import Intake
 from zajil.store.queue.queue import LeasedRecipient
-from zajil.store.queue.settlement import LeaseLost, Settlement, settle
+from zajil.store.queue.settlement import LeaseLost, Settlement, settle, settle_together
 from zajil.tracking.events import DsnSuppressed, FaultHappened, TrackingEvent
 
 T = TypeVar("T")
@@ -40,6 +43,14 @@ class GivenUp(InternalError):
     """We stop, and the store is still away."""
 
 
+_Result = tuple[Settlement, Sequence[Pair]]
+"""A settlement, and what it settles."""
+
+GATHER_SECONDS = 0.02
+"""How long the first result waits for others."""
+_MOST_GATHERED = 100
+
+
 @dataclass(slots=True, kw_only=True)
 class ResultWriter:
     """Settles attempts of one worker."""
@@ -49,33 +60,94 @@ class ResultWriter:
     queue: QueueOptions
     clock: Clock
     random: Random
+    when_written: Callable[[], None]
+    """Called when ``unwritten`` has become less."""
     stopping: bool = False
     """Once true, nothing is tried for longer than some seconds."""
     log: Any = field(default_factory=lambda: structlog.get_logger("zajil.deliver"))
+    _gathered: list[_Result] = field(default_factory=list)
+    _timer: asyncio.TimerHandle | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _unwritten: int = 0
 
-    async def settle(
+    @property
+    def unwritten(self) -> int:
+        """How many results are not in the store yet; their leases are still needed."""
+        return self._unwritten
+
+    def take(
         self,
         outgoing: Outgoing,
         results: dict[LeasedRecipient, RecipientResult],
         events: list[TrackingEvent],
     ) -> None:
-        """Write what became of every recipient; tell the sender what is to be told.
-
-        Waits for the store, as long as it takes.
-        """
+        """Write soon what became of every recipient; tell the sender what is to be told."""
         now_ms = self.clock.now_ms()
         found = sort_results(outgoing, results, now_ms, self.queue)
-        work = [self._tell(notice, pairs) for notice, pairs in found.told.items()]
+        self._unwritten += len(found.told)
+        for notice, pairs in found.told.items():
+            self._begin(self._tell(notice, pairs), 1)
         if found.silent:
             silent = settle_pairs(
                 found.silent, now_ms, self._next_try_ms, before=events, after=found.events
             )
-            work.append(self._write(silent, found.silent))
+            self._gather((silent, found.silent))
         elif events:
             mail = outgoing.mail
             alone = Settlement(mail.mail_id, mail.token, now_ms, (), tuple(events))
-            work.append(self._write(alone, ()))
-        await asyncio.gather(*work)
+            self._gather((alone, ()))
+
+    async def finish(self) -> None:
+        """Write what was gathered, and wait until everything is written or given up."""
+        while self._gathered or self._tasks:
+            self._flush()
+            await asyncio.wait(set(self._tasks))
+
+    # ---- together ----------------------------------------------------------------------------
+
+    def _gather(self, result: _Result) -> None:
+        self._gathered.append(result)
+        self._unwritten += 1
+        if len(self._gathered) >= _MOST_GATHERED:
+            self._flush()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(GATHER_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._begin(self._write_together(gathered), len(gathered))
+
+    def _begin(self, work: Coroutine[Any, Any, None], results: int) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+
+        def end(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._unwritten -= results
+            self.when_written()
+
+        task.add_done_callback(end)
+
+    async def _write_together(self, gathered: Sequence[_Result]) -> None:
+        settlements = [settlement for settlement, _ in gathered]
+        try:
+            lost = await self._insist(lambda: self.store.write(settle_together, settlements))
+        except GivenUp as error:
+            for settlement in settlements:
+                self._give_up(settlement, error)
+        except Exception:
+            # One of them was refused: find out which, and spare the others.
+            await asyncio.gather(*[self._write(*result) for result in gathered])
+        else:
+            for settlement, positions in zip(settlements, lost, strict=True):
+                self._tell_lost(settlement, positions)
+
+    # ---- one at a time -----------------------------------------------------------------------
 
     async def _tell(self, notice: Notice, pairs: Sequence[Pair]) -> None:
         dsn: Intake | None = None
@@ -120,16 +192,22 @@ class ResultWriter:
             return
         except Exception as error:
             if again or isinstance(error, GivenUp):
-                reason = "cannot settle a mail; it may be sent twice"
-                self.log.error(reason, mail=mail_id, exc_info=error)
+                self._give_up(settlement, error)
                 return
             self.log.error(
                 "cannot store the delivery results of a mail", mail=mail_id, exc_info=error
             )
             await self._write_the_rest(pairs, "internal error", self._untold(error))
             return
-        if lost:
-            self.log.warning("a lease was lost", mail=mail_id, positions=lost)
+        self._tell_lost(settlement, lost)
+
+    def _tell_lost(self, settlement: Settlement, positions: tuple[int, ...]) -> None:
+        if positions:
+            self.log.warning("a lease was lost", mail=settlement.mail_id, positions=positions)
+
+    def _give_up(self, settlement: Settlement, error: Exception) -> None:
+        reason = "cannot settle a mail; it may be sent twice"
+        self.log.error(reason, mail=settlement.mail_id, exc_info=error)
 
     async def _write_the_rest(
         self, pairs: Sequence[Pair], why: str, untold: Sequence[TrackingEvent]

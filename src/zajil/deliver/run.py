@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ import structlog
 from zajil.accept.own_mail import OwnMailer
 from zajil.config.options import DeliverOptions, QueueOptions
 from zajil.core.clock import Clock, Random
+from zajil.core.ids import BlobId
 from zajil.deliver.attempt import Attempt, DeliveryContext
 from zajil.deliver.bounce import Bouncer
 from zajil.deliver.connections import Connections
@@ -41,6 +42,7 @@ from zajil.keys.sign import Signer
 from zajil.store.engine.batch import QUEUE
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
+from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.blobs import BlobReader, NoSuchBlob
 from zajil.store.queue.queue import (
     Claim,
@@ -50,6 +52,7 @@ from zajil.store.queue.queue import (
     claim,
     free_leases,
     next_due_ms,
+    read_small,
     renew,
 )
 from zajil.tracking.events import FaultHappened
@@ -57,6 +60,12 @@ from zajil.tracking.events import FaultHappened
 _CLAIMED_AHEAD = 4
 """Claimed work in memory, as a multiple of the attempts at a time: enough that none is idle while
 the next claim commits, little enough that other workers get their share."""
+_CLAIM_PAUSE_SECONDS = 0.02
+"""Between two claims, where mails come one by one: one claim takes what came meanwhile. A mail that
+comes alone does not wait."""
+_READ_AHEAD = 32_768
+"""Bytes of a message that is read together with others right after the claim, and waits in memory;
+larger ones are opened one by one. With the capacity it bounds the memory that they take."""
 _STORE_AWAY_MS = 1000
 _LONGEST_SLEEP_SECONDS = 60.0
 """The real clock may jump; sleep no longer at a time."""
@@ -122,12 +131,18 @@ class Deliverer:
         mailer = OwnMailer(
             store=store, clock=clock, random=random, lifetime_ms=queue.lifetime_ms, signer=signer
         )
-        bouncer = Bouncer(mailer, hostname)
-        self._settler = ResultWriter(
-            store=store, bouncer=bouncer, queue=queue, clock=clock, random=random
-        )
         self._woken = asyncio.Event()
+        self._settler = ResultWriter(
+            store=store,
+            bouncer=Bouncer(mailer, hostname),
+            queue=queue,
+            clock=clock,
+            random=random,
+            when_written=self._woken.set,
+        )
+        self._pause: asyncio.TimerHandle | None = None  # until the next claim
         self._look = True  # something may be due
+        self._claim_after = 0.0  # by the time of the loop
         self._left_out: frozenset[str] = frozenset()  # hops that the last claim did not ask for
         self._due_ms: int | None = None  # when the next recipient is due, by the last claim
         self._tasks: set[asyncio.Task[None]] = set()
@@ -159,12 +174,15 @@ class Deliverer:
     async def run_due(self) -> None:
         """Deliver what is due now, and what becomes due meanwhile; for tests and by hand."""
         while not self._stopping:
-            self._look = True
+            self._look, self._claim_after = True, 0.0
             await self._claim_if_useful()
             self._start_attempts()
-            if not self._tasks:
+            if self._tasks:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            elif self._settler.unwritten:
+                await self._settler.finish()
+            else:
                 return
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def drain(self, seconds: float) -> None:
         """Claim no more, let attempts end, cut those that last longer, free what was not tried.
@@ -184,6 +202,7 @@ class Deliverer:
         for task in self._tasks:
             task.cancel()  # once: what it does then is settle
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._settler.finish()
         await self._connections.close()
         await self._free_leases()
 
@@ -199,8 +218,13 @@ class Deliverer:
         crowded = self._schedule.crowded_hops()
         if self._left_out - crowded:
             self._look = True
-        room = self._schedule.room - (len(self._tasks) - self._schedule.running)
+        room = self._schedule.room - self._settler.unwritten
         if not self._look or self._stopping or room < max(self._schedule.capacity // 4, 1):
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._claim_after:
+            if self._pause is None:
+                self._pause = loop.call_at(self._claim_after, self._end_pause)
             return
         self._look = False
         self._left_out = crowded
@@ -209,11 +233,14 @@ class Deliverer:
             if len(claimed) == room:
                 self._look = True
                 self._woken.set()
-            else:
-                self._due_ms = await self._store.read(next_due_ms)
         except StoreError as error:
             self._log.warning("cannot read the queue", reason=str(error))
             self._due_ms = self._clock.now_ms() + _STORE_AWAY_MS
+        self._claim_after = loop.time() + _CLAIM_PAUSE_SECONDS
+
+    def _end_pause(self) -> None:
+        self._pause = None
+        self._woken.set()
 
     async def _claim(self, room: int, crowded: frozenset[str]) -> list[LeasedRecipient]:
         now_ms = self._clock.now_ms()
@@ -226,10 +253,22 @@ class Deliverer:
             not_for=crowded,
         )
         claimed = await self._store.write(claim, item)
-        if not self._stopping:
-            for outgoing in group_leased(claimed):
-                self._schedule.add(outgoing.next_hop, outgoing)
+        bodies: dict[BlobId, BlobReader] = {}
+        try:
+            bodies, self._due_ms = await self._store.read(lambda conn: self._look_up(conn, claimed))
+        finally:
+            # What is claimed is tried, also if it cannot be read just now.
+            if not self._stopping:
+                for outgoing in group_leased(claimed, bodies):
+                    self._schedule.add(outgoing.next_hop, outgoing)
         return claimed
+
+    @staticmethod
+    def _look_up(
+        conn: Snapshot, claimed: Sequence[LeasedRecipient]
+    ) -> tuple[dict[BlobId, BlobReader], int | None]:
+        """Return the small messages of what was claimed, and when the next recipient is due."""
+        return read_small(conn, claimed, _READ_AHEAD), next_due_ms(conn)
 
     async def _sleep(self) -> None:
         """Wait until an attempt ends, the queue changes, or its next recipient is due."""
@@ -251,7 +290,7 @@ class Deliverer:
     async def _renew_leases(self) -> None:
         while True:
             await asyncio.sleep(self._queue.lease_ms / 3000)
-            if not self._tasks:
+            if not self._tasks and not self._settler.unwritten:
                 continue
             until_ms = self._clock.now_ms() + self._queue.lease_ms
             with suppress(StoreError):  # the next one comes before the lease ends
@@ -275,14 +314,13 @@ class Deliverer:
             stopped = RecipientResult(AttemptOutcome.UNTRIED, "4.3.2", "the server stops")
             for claimed in outgoing.recipients:
                 attempt.results.setdefault(claimed, stopped)
-            # The next one starts while this one is settled: its commit is waited for by nobody.
+            self._settler.take(outgoing, attempt.results, attempt.events)
             self._schedule.finish(hop)
             if attempt.unreachable is not None and not self._schedule.is_running(hop):
                 # Mails behind it would wait for the same silence, one after the other.
                 for other in self._schedule.drop(hop):
-                    self._spawn(self._defer(other, attempt.unreachable))
+                    self._defer(other, attempt.unreachable)
             self._woken.set()
-            await self._settler.settle(outgoing, attempt.results, attempt.events)
 
     async def _attempt(self, attempt: Attempt) -> None:
         try:
@@ -318,12 +356,12 @@ class Deliverer:
                 why = claimed.reason or "no delivery attempt was made"
                 attempt.results[claimed] = RecipientResult(AttemptOutcome.EXPIRED, "5.4.7", why)
 
-    async def _defer(self, outgoing: Outgoing, result: RecipientResult) -> None:
+    def _defer(self, outgoing: Outgoing, result: RecipientResult) -> None:
         attempt = Attempt(self._means, outgoing)
         self._expire(attempt)
         for claimed in outgoing.recipients:
             attempt.results.setdefault(claimed, result)
-        await self._settler.settle(outgoing, attempt.results, attempt.events)
+        self._settler.take(outgoing, attempt.results, attempt.events)
 
     async def _open_body(self, mail: LeasedRecipient) -> BlobReader:
         blobs, blob_id = self._store.blobs, mail.blob_id

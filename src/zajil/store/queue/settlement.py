@@ -105,6 +105,17 @@ def settle(tx: Connection, items: Sequence[Settlement]) -> list[tuple[int, ...]]
     return lost
 
 
+def settle_together(
+    tx: Connection, items: Sequence[Sequence[Settlement]]
+) -> list[list[tuple[int, ...]]]:
+    """Settle what was gathered, as ``settle`` does; gives the lost positions of each settlement.
+
+    Unit of work: as ``settle``. If it refuses one of them, none of its group is written.
+    """
+    lost = iter(settle(tx, [one for group in items for one in group]))
+    return [[next(lost) for _ in group] for group in items]
+
+
 _GIVEN_UP = "result.column4 = 'waiting' AND recipient.expires_ms <= result.column10"
 
 
