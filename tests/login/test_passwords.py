@@ -7,7 +7,9 @@ import os
 import threading
 from typing import Literal
 
-from argon2 import PasswordHasher
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 
 from zajil.login.passwords import Passwords
 
@@ -61,5 +63,32 @@ def test_a_cancelled_computation_leaves_the_turn_to_the_next() -> None:
         assert await second
         hasher.released.set()
         await asyncio.gather(first, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+class RecordingHasher(PasswordHasher):
+    """Keeps what it was asked to verify, and how each ended."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=2, memory_cost=16, parallelism=1)
+        self.asked: list[str | bytes] = []
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+        """Verify."""
+        self.asked.append(hash)
+        with pytest.raises(VerifyMismatchError):
+            super().verify(hash, password)
+        raise VerifyMismatchError
+
+
+def test_the_password_of_nobody_costs_as_much_as_one_of_an_account() -> None:
+    """CVE-2026-27856: its hash is read and computed, with the parameters of any other."""
+
+    async def run() -> None:
+        hasher = RecordingHasher()
+        assert not await Passwords(os.urandom, hasher).verify(None, "guess")
+        (asked,) = hasher.asked
+        assert extract_parameters(str(asked)) == extract_parameters(hasher.hash("right"))
 
     asyncio.run(run())

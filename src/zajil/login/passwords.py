@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from base64 import b64encode
 from dataclasses import dataclass, field
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import ARGON2_VERSION
 
 from zajil.core.clock import Random
 from zajil.login.account import Account
@@ -44,7 +46,7 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._key = random(32)
         # Security: verified in place of a hash we do not have.
-        self._nobody = self._hasher.hash(random(16).hex())
+        self._nobody = _hash_of_nobody(self._hasher, random)
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._networks: dict[str, _Turn] = {}
         self._remembered: dict[bytes, Account] = {}
@@ -120,3 +122,16 @@ class Passwords:
             return self._hasher.verify(password_hash, password)
         except (Argon2Error, InvalidHashError):
             return False
+
+
+def _hash_of_nobody(hasher: PasswordHasher, random: Random) -> str:
+    """Return a hash whose password nobody knows, and that takes as long to verify as others.
+
+    Its digest is random: to compute one would delay the start of each worker.
+    """
+    kind = f"argon2{hasher.type.name.lower()}"
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    salt, digest = (
+        b64encode(random(size)).rstrip(b"=").decode() for size in (hasher.salt_len, hasher.hash_len)
+    )
+    return f"${kind}$v={ARGON2_VERSION}${cost}${salt}${digest}"
