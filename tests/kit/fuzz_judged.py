@@ -27,7 +27,7 @@ from zajil.check.learned.measure import cross_validate
 from zajil.check.learned.model import WordFindings, deceives, reasons_of
 from zajil.check.learned.reputation import lesson_of, weigh
 from zajil.check.learned.tokens import find_tokens
-from zajil.check.scanners.rspamd import ask
+from zajil.check.scanners.rspamd import Rspamd
 from zajil.check.sender.correspondent import UNKNOWN, Correspondent, identify, prove
 from zajil.check.sender.dns_lists import DnsLists
 from zajil.check.sender.result_fields import all_result_ranges
@@ -276,6 +276,6 @@ def _ask_rspamd(data: bytes) -> None:
             body = Large(data, 70_000) if len(data) % 3 else facts.body
             facts = replace(facts, login=text, body=body)
             for most in (1, 1 << 20):
-                await ask(client, "http://x", facts, deadline=5, max_size=most)
+                await Rspamd("http://x", client).ask(facts, deadline=5, max_size=most)
 
     asyncio.run(run())

@@ -14,7 +14,8 @@ import pytest
 
 from kit.clock import FakeClock
 from kit.store import NOW_MS
-from zajil.login.tokens import Introspection, IntrospectionRules, JudgeUnavailable
+from zajil.login.introspection import Introspection, IntrospectionRules
+from zajil.login.tokens import JudgeUnavailable
 
 NOW = NOW_MS // 1000
 AMAL = {"active": True, "username": "amal", "aud": "mail", "exp": NOW + 60}

@@ -19,7 +19,7 @@ from zajil.app.upkeep import make_chores, watch_certificate
 from zajil.core.service import IMAP_SERVICES, SMTP_SERVICES, Service
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
-from zajil.login.tokens import Introspection, IntrospectionRules
+from zajil.login.tokens import TokenJudge
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
 from zajil.web.app import make_web
@@ -85,28 +85,36 @@ def _deliverer(resources: WorkerResources) -> Deliverer:
 
 def _login_service(resources: WorkerResources) -> LoginService:
     """Make the one log-in service of all protocols."""
-    options, tokens = resources.configuration.login, None
-    if options.token_introspection_url is not None:
-        rules = IntrospectionRules(
-            options.token_introspection_url,
-            options.token_client_id,
-            options.token_client_secret or "",
-            options.token_claim,
-            options.token_audience,
-        )
-        tokens = Introspection(rules, resources.client_tls, resources.clock)
+    options = resources.configuration.login
     return LoginService(
         resources.store,
         resources.clock,
         resources.random,
         free_failures=resources.configuration.limits.login_failures,
-        tokens=tokens,
+        tokens=_token_judge(resources),
         scram=options.scram,
         sessions=resources.sessions[ACCOUNTS].caps(
             resources.worker, SessionLimits(0, resources.configuration.limits.sessions_per_account)
         ),
         refusals=resources.refusals,
     )
+
+
+def _token_judge(resources: WorkerResources) -> TokenJudge | None:
+    options = resources.configuration.login
+    if options.token_introspection_url is None:
+        return None
+    # Imported here, because httpx takes 60 ms and 6 MiB, and few servers ask over HTTP.
+    from zajil.login.introspection import Introspection, IntrospectionRules
+
+    rules = IntrospectionRules(
+        options.token_introspection_url,
+        options.token_client_id,
+        options.token_client_secret or "",
+        options.token_claim,
+        options.token_audience,
+    )
+    return Introspection(rules, resources.client_tls, resources.clock)
 
 
 class _Listens(Protocol):

@@ -34,36 +34,46 @@ class Opinion:
     """Why it was not asked; ``None``: it was."""
 
 
-async def ask(
-    client: httpx.AsyncClient, url: str, facts: MessageFacts, *, deadline: float, max_size: int
-) -> Opinion:
-    """Ask for an opinion; never raises, waits at most ``deadline`` seconds.
+class Rspamd:
+    """One Rspamd; close it at the end.
 
     Args:
-        client: the caller's; it closes it.
         url: ``http://127.0.0.1:11333``.
-        facts: the mail.
-        deadline: in seconds.
-        max_size: bytes; a larger mail is not sent.
+        client: ``None``: one of its own.
     """
-    size = len(facts.header) + size_of(facts.body)
-    if size > max_size:
-        return Opinion(failure="the message is too large")
-    headers = {**_headers(facts), "Content-Length": str(size)}
-    try:
-        reply = await client.post(
-            url.rstrip("/") + "/checkv2",
-            content=_pieces(facts.header, facts.body),
-            headers=headers,
-            timeout=deadline,
-        )
-    except httpx.TimeoutException:
-        return Opinion(failure="the scanner timed out")
-    except httpx.HTTPError as error:
-        return Opinion(failure=f"the scanner is not available ({type(error).__name__})")
-    if reply.status_code != 200:
-        return Opinion(failure=f"the scanner returned {reply.status_code}")
-    return read_opinion(reply.content)
+
+    def __init__(self, url: str, client: httpx.AsyncClient | None = None) -> None:
+        self._url = url.rstrip("/") + "/checkv2"
+        self._client = client or httpx.AsyncClient(trust_env=False, follow_redirects=False)
+
+    async def close(self) -> None:
+        """Close the connections that are kept open."""
+        await self._client.aclose()
+
+    async def ask(self, facts: MessageFacts, *, deadline: float, max_size: int) -> Opinion:
+        """Ask for an opinion; never raises.
+
+        Args:
+            facts: the mail.
+            deadline: in seconds.
+            max_size: bytes; a larger mail is not sent.
+        """
+        size = len(facts.header) + size_of(facts.body)
+        if size > max_size:
+            return Opinion(failure="the message is too large")
+        headers = {**_headers(facts), "Content-Length": str(size)}
+        content = _pieces(facts.header, facts.body)
+        try:
+            reply = await self._client.post(
+                self._url, content=content, headers=headers, timeout=deadline
+            )
+        except httpx.TimeoutException:
+            return Opinion(failure="the scanner timed out")
+        except httpx.HTTPError as error:
+            return Opinion(failure=f"the scanner is not available ({type(error).__name__})")
+        if reply.status_code != 200:
+            return Opinion(failure=f"the scanner returned {reply.status_code}")
+        return read_opinion(reply.content)
 
 
 def _headers(facts: MessageFacts) -> dict[str, str]:
