@@ -36,6 +36,7 @@ from zajil.store.engine.folder import ServerLock, claim_folder
 from zajil.store.engine.life import Prepared, prepare_store
 from zajil.tls.context import BadCertificate, client_context
 from zajil.tls.keeper import TlsKeeper
+from zajil.web.language import load_languages
 
 SERVICES = tuple(ListenOptions.model_fields)
 """``smtp``, ``submission`` ...: one list of sockets each."""
@@ -157,6 +158,8 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
         lock.take(server.shutdown_grace_ms / 1000)
         prepared = prepare_store(configuration.store, server.data_dir, clock=SystemClock())
         load_tables()
+        if sockets[Service.WEB]:
+            load_languages()
     except (BindFailed, BadCertificate, StoreUnavailable) as error:
         raise CannotStart(str(error)) from error
     _tell(prepared)

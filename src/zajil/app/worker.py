@@ -16,6 +16,11 @@ from itertools import chain
 
 import structlog
 
+try:
+    import uvloop
+except ImportError:
+    uvloop = None  # type: ignore[assignment]
+
 from zajil.app.listeners import record_floods
 from zajil.app.reload import take_over
 from zajil.app.resources import WorkerResources
@@ -88,11 +93,7 @@ def run_worker(shared: Shared, number: int, pipes: WorkerPipes) -> int:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    loop: asyncio.AbstractEventLoop = (uvloop or asyncio).new_event_loop()
     return loop
 
 

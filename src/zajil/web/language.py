@@ -6,6 +6,7 @@ build step and no file that can be stale.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -98,8 +99,9 @@ _DURATIONS = (
 )
 
 
+@functools.cache
 def load_languages() -> Mapping[str, Language]:
-    """Compile the catalogs of all languages; takes some milliseconds, once per process."""
+    """Compile the catalogs of all languages; once, before a fork, so that workers share them."""
     return {code: _load_language(code) for code in _CODES}
 
 
