@@ -10,31 +10,14 @@ from typing import Annotated
 
 import typer
 
-from zajil.cli.account import account_app
-from zajil.cli.alias import alias_app
-from zajil.cli.arc import arc_app
-from zajil.cli.audit import audit
-from zajil.cli.check import check_app
-from zajil.cli.config import config_app
+from zajil.cli.commands import RootGroup
 from zajil.cli.configured import ConfigOption, Root, SetOption
-from zajil.cli.dkim import dkim_app
-from zajil.cli.dmarc import dmarc_app
-from zajil.cli.dns import dns_app
-from zajil.cli.domain import domain_app
 from zajil.cli.errors import fail
-from zajil.cli.journey import journey_app
-from zajil.cli.lab import lab
-from zajil.cli.message import message_app
-from zajil.cli.queue import queue_app
-from zajil.cli.serve import serve
-from zajil.cli.setup import setup
-from zajil.cli.spf import spf_app
-from zajil.cli.store import store_app
-from zajil.cli.tls import tls_app
 from zajil.core.errors import ZajilError
 
 app = typer.Typer(
     name="zajil",
+    cls=RootGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -61,30 +44,6 @@ def root(
 ) -> None:
     """Zajil: a complete mail system that shows every step of each mail."""
     context.obj = Root(config, tuple(overrides or ()))
-
-
-app.command("setup")(setup)
-app.command("serve")(serve)
-app.command("lab")(lab)
-app.command("audit")(audit)
-for _group in (
-    domain_app,
-    account_app,
-    alias_app,
-    queue_app,
-    journey_app,
-    message_app,
-    dns_app,
-    dkim_app,
-    tls_app,
-    spf_app,
-    dmarc_app,
-    arc_app,
-    store_app,
-    check_app,
-    config_app,
-):
-    app.add_typer(_group)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,73 @@
+"""The commands by name: the module of a command is imported when the command is chosen.
+
+A command would otherwise wait for the modules of all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+if TYPE_CHECKING:
+    from typer._click import Command
+
+_PLACES = {
+    "setup": "setup:setup",
+    "serve": "serve:serve",
+    "lab": "lab:lab",
+    "audit": "audit:audit",
+    "domain": "domain:domain_app",
+    "account": "account:account_app",
+    "alias": "alias:alias_app",
+    "queue": "queue:queue_app",
+    "journey": "journey:journey_app",
+    "message": "message:message_app",
+    "dns": "dns:dns_app",
+    "dkim": "dkim:dkim_app",
+    "tls": "tls:tls_app",
+    "spf": "spf:spf_app",
+    "dmarc": "dmarc:dmarc_app",
+    "arc": "arc:arc_app",
+    "store": "store:store_app",
+    "check": "check:check_app",
+    "config": "config:config_app",
+}
+"""Module of ``zajil.cli`` and name in it: a function, or the group of several commands."""
+
+
+class Commands(Mapping[str, "Command"]):
+    """All commands, in the order of the help; each is imported when it is asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Command] = {}
+
+    def __getitem__(self, name: str) -> Command:
+        if name not in self._made:
+            module, _, attribute = _PLACES[name].partition(":")
+            found: Any = getattr(import_module(f"zajil.cli.{module}"), attribute)
+            parent = typer.Typer()
+            if isinstance(found, typer.Typer):
+                parent.add_typer(found)
+            else:
+                parent.command(name)(found)
+            self._made[name] = get_group(parent).commands[name]
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+class RootGroup(TyperGroup):
+    """``zajil`` itself."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = cast("MutableMapping[str, Command]", Commands())  # nothing adds to it
