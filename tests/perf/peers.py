@@ -1,12 +1,12 @@
 """The servers that are compared: each starts in a folder of its own, on loopback, and is ended.
 
-Zajil and Postfix are always there. The others are optional: Exim, OpenSMTPD and Haraka lie in the
-folder that ``fetch_peers.py`` fills, aiosmtpd is a package of the tests.
+Zajil and Postfix are always there. The others are optional: Exim, OpenSMTPD and Haraka are in the
+folder that ``fetch_peers.py`` fills, aiosmtpd is a package of the tests, and ``chain.py`` runs
+Postfix, Rspamd and Dovecot together.
 """
 
 from __future__ import annotations
 
-import asyncio
 import imaplib
 import shutil
 import signal
@@ -14,7 +14,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -24,8 +23,10 @@ from pathlib import Path
 from kit import chrooted
 from kit.installation import Installation, running_installation
 from kit.postfix import HOLD, running_postfix, starttls
-from zajil.lab.dns_server import DnsServer
-from zajil.lab.zones import Record, Zone
+from name_server import running_name_server
+from zajil.config.load import load_configuration
+from zajil.operations.run import open_admin_store
+from zajil.store.engine.open import Store
 
 _ZAJIL = [sys.executable, "-m", "zajil"]
 _START_SECONDS = 20.0
@@ -42,7 +43,11 @@ class Peer:
     """Its first processes; all their descendants count."""
     recipient: str = "b@y.test"
     arrived: Callable[[], int] | None = None
-    """Number of mails at the far end; ``None``: a 250 is all that is asked for."""
+    """Return the number of mails at the far end; ``None``: a 250 is all that is asked for."""
+    is_reference: bool = False
+    """The others are compared with it."""
+    report: Callable[[], str] | None = None
+    """Return a sentence for the output, after the last run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +59,13 @@ class Place:
     tls: tuple[Path, Path]
     """Certificate and key: the same for all of them."""
     packages: Path | None = None
-    """What ``fetch_peers.py`` filled."""
+    """The folder that ``fetch_peers.py`` filled."""
     settings: tuple[str, ...] = ()
     """Options of Zajil, as ``--set`` takes them."""
 
 
 class NotInstalled(Exception):
-    """A peer that is optional is not there; the text says how to get it."""
+    """A peer that is optional is not installed; the text says how to install it."""
 
 
 # ---- ours ---------------------------------------------------------------------------------------
@@ -86,19 +91,29 @@ def _asks(nameserver: str) -> str:
 
 @contextmanager
 def zajil(place: Place) -> Iterator[Peer]:
-    """Accepts for a mailbox of its own: that is one commit, and the delivery.
+    """Accept for a mailbox of its own: one commit, which is the delivery too.
 
-    All checks are on; what DNS says of the sender (nothing) is in memory after the first mails.
+    All checks are on; the answers of DNS about the sender (no records) are cached after the first
+    mails.
     """
-    with _name_server() as nameserver, installation(place, _asks(nameserver)) as ours:
+    with running_name_server() as nameserver, installation(place, _asks(nameserver)) as ours:
         yield Peer("zajil", ours.services["smtp"][0], (ours.pid,))
 
 
 @contextmanager
+def zajil_with(place: Place, name: str, fill: Callable[[Store], None]) -> Iterator[Peer]:
+    """Accept like ``zajil``, after ``fill`` has put mails into the store."""
+    with running_name_server() as nameserver, installation(place, _asks(nameserver)) as ours:
+        with open_admin_store(load_configuration(ours.configuration)) as store:
+            fill(store)
+        yield Peer(f"zajil, {name}", ours.services["smtp"][0], (ours.pid,))
+
+
+@contextmanager
 def zajil_relay(place: Place, sink: str, sunk: Callable[[], int]) -> Iterator[Peer]:
-    """Passes on what comes for an alias that stands for an address elsewhere."""
+    """Relay mail for an alias of an address elsewhere."""
     port = sink.rpartition(":")[2]
-    with _name_server() as nameserver:
+    with running_name_server() as nameserver:
         options = [_asks(nameserver), f"deliver.port={port}"]
         with installation(place, *options) as ours:
             alias = ["alias", "add", "away@y.test", "c@z.test"]
@@ -109,20 +124,33 @@ def zajil_relay(place: Place, sink: str, sunk: Callable[[], int]) -> Iterator[Pe
 
 @contextmanager
 def zajil_deliver(place: Place) -> Iterator[Peer]:
-    """Delivers; IMAP says how many messages are there."""
-    with _name_server() as nameserver, installation(place, _asks(nameserver)) as ours:
-        host, _, port = ours.services["imap"][0].rpartition(":")
-        tls = ssl.create_default_context()
-        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE  # self-signed, on loopback
-        with imaplib.IMAP4(host, int(port)) as client:
-            client.starttls(tls)
-            client.login(ours.login, ours.password)
+    """Deliver; the mails are counted by IMAP."""
+    with (
+        running_name_server() as nameserver,
+        installation(place, _asks(nameserver)) as ours,
+        count_by_imap(ours.services["imap"][0], ours.login, ours.password, tls=True) as count,
+    ):
+        yield Peer("zajil", ours.services["smtp"][0], (ours.pid,), arrived=count)
 
-            def count() -> int:
-                _, answer = client.status("INBOX", "(MESSAGES)")
-                return int(bytes(answer[0]).rpartition(b"MESSAGES ")[2].rstrip(b")"))
 
-            yield Peer("zajil", ours.services["smtp"][0], (ours.pid,), arrived=count)
+@contextmanager
+def count_by_imap(
+    address: str, login: str, password: str, *, tls: bool = False
+) -> Iterator[Callable[[], int]]:
+    """Log in, and yield a function that asks STATUS for the number of messages in the INBOX."""
+    host, _, port = address.rpartition(":")
+    with imaplib.IMAP4(host, int(port)) as client:
+        if tls:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # self-signed
+            client.starttls(context)
+        client.login(login, password)
+
+        def count() -> int:
+            _, answer = client.status("INBOX", "(MESSAGES)")
+            return int(bytes(answer[0]).rpartition(b"MESSAGES ")[2].rstrip(b")"))
+
+        yield count
 
 
 # ---- Postfix ------------------------------------------------------------------------------------
@@ -132,11 +160,13 @@ def zajil_deliver(place: Place) -> Iterator[Peer]:
 def postfix(
     place: Place, settings: dict[str, str] | None = None, arrived: Callable[[], int] | None = None
 ) -> Iterator[Peer]:
-    """A private instance of Postfix; without settings it puts everything on hold."""
+    """Run a private instance of Postfix; without settings it puts every mail on hold."""
     wanted = {**starttls(*place.tls), **(HOLD if settings is None else settings)}
-    with running_postfix(place.folder, free_port(), wanted) as running:
-        name = f"postfix {running.version}"
-        yield Peer(name, running.address, (running.master_pid,), arrived=arrived)
+    with running_postfix(place.folder, free_port(), wanted) as instance:
+        name = f"postfix {instance.version}"
+        yield Peer(
+            name, instance.address, (instance.master_pid,), arrived=arrived, is_reference=True
+        )
 
 
 # ---- the optional ones --------------------------------------------------------------------------
@@ -147,7 +177,7 @@ def exim(place: Place) -> Iterator[Peer]:
     """Exim, which queues only."""
     package, port = _package(place, "exim4"), free_port()
     with chrooted.exim(package, place.folder, port, place.tls) as pid:
-        address = _wait_for(port, place.folder / "output")
+        address = wait_for(port, place.folder / "output")
         yield Peer("exim", address, (pid,))
 
 
@@ -156,7 +186,7 @@ def opensmtpd(place: Place) -> Iterator[Peer]:
     """OpenSMTPD, its sending side paused."""
     package, port = _package(place, "opensmtpd"), free_port()
     with chrooted.opensmtpd(package, place.folder, port, place.tls) as pid:
-        address = _wait_for(port, place.folder / "output")
+        address = wait_for(port, place.folder / "output")
         yield Peer("opensmtpd", address, (pid,))
 
 
@@ -186,8 +216,8 @@ def haraka(place: Place) -> Iterator[Peer]:
         (place.folder / name).mkdir()
     (place.folder / "plugins/take_all.js").write_text(_TAKE_ALL)
     program = str(package / "node_modules/Haraka/bin/haraka")
-    with _running([node, program, "-c", str(place.folder)], place.folder / "output") as pid:
-        address = _wait_for(port, place.folder / "output")
+    with running([node, program, "-c", str(place.folder)], place.folder / "output") as pid:
+        address = wait_for(port, place.folder / "output")
         yield Peer("haraka", address, (pid,))
 
 
@@ -198,8 +228,8 @@ def aiosmtpd(place: Place) -> Iterator[Peer]:
     place.folder.mkdir()
     program = [sys.executable, str(Path(__file__).parent / "naive.py"), address]
     command = [*program, str(place.folder / "mail"), *map(str, place.tls)]
-    with _running(command, place.folder / "output") as pid:
-        _wait_for(int(address.rpartition(":")[2]), place.folder / "output")
+    with running(command, place.folder / "output") as pid:
+        wait_for(int(address.rpartition(":")[2]), place.folder / "output")
         yield Peer("aiosmtpd", address, (pid,))
 
 
@@ -224,14 +254,14 @@ ACCEPTING = {
     "haraka": haraka,
     "aiosmtpd": aiosmtpd,
 }
-"""Who can be asked to accept and do nothing else."""
+"""The servers that can accept and do nothing else."""
 
 
 # ---- what they need -----------------------------------------------------------------------------
 
 
 def free_port() -> int:
-    """Give a port that is free now."""
+    """Return a port that is free now."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
@@ -244,7 +274,8 @@ def _package(place: Place, name: str) -> Path:
 
 
 @contextmanager
-def _running(command: list[str], output: Path) -> Iterator[int]:
+def running(command: list[str], output: Path) -> Iterator[int]:
+    """Run a program, which is ended at the end; yield its process id."""
     with output.open("wb") as file:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
@@ -264,8 +295,12 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_for(port: int, output: Path) -> str:
-    """Wait until somebody listens; give the address."""
+def wait_for(port: int, output: Path) -> str:
+    """Wait until a server listens on a port of 127.0.0.1; return the address.
+
+    Raises:
+        RuntimeError: none does within 20 seconds.
+    """
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         with socket.socket() as sock:
@@ -275,28 +310,3 @@ def _wait_for(port: int, output: Path) -> str:
                 return f"127.0.0.1:{port}"
         time.sleep(0.05)
     raise RuntimeError(f"a peer did not start: {output.read_text(errors='replace')[-1000:]}")
-
-
-@contextmanager
-def _name_server() -> Iterator[str]:
-    """A name server for z.test, in a thread of its own."""
-    zone = Zone(
-        "",
-        (
-            Record("", "SOA", "ns.test. postmaster.test. 1 1 1 1 3600"),
-            Record("z.test", "MX", "10 mx.z.test."),
-            Record("mx.z.test", "A", "127.0.0.1"),
-        ),
-    )
-    loop = asyncio.new_event_loop()
-    server = DnsServer([zone])
-    loop.run_until_complete(server.start())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        yield server.address
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.run_until_complete(server.close())
-        loop.close()

@@ -1,0 +1,149 @@
+"""Measure everything that has a goal, in one run of less than ten minutes, and print two tables.
+
+``/usr/bin/python3 tests/perf/goals.py``: first one row for each server as ``bench.py`` prints them,
+then one row for each goal, with the ratio that was reached. The other goals (memory, bytes on disk,
+start) have scripts of their own; docs/performance.md names them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
+
+from bench import Measured, Setting, ask, can_run, workplace
+from measuring import median
+from plan import Plan
+from questions import MODES, Cell, Fill
+from report import compare, machine_lines
+
+_SLOW = {"read": 300, "relay": 600, "deliver": 600}
+"""Largest number of mails of a run, where mails take longer."""
+
+
+_HEADER = (
+    "| one mail / many mails a connection | goal | reached: median of the ratios of rounds "
+    "| smallest..largest | quickest, slowest round | CPU µs a mail |\n|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A ratio to reach, for one mail and for many mails of a connection."""
+
+    text: str
+    question: str
+    one: float
+    many: float
+    sessions: int = 20
+    size: int = 5120
+    generator: str = "smtp-source"
+
+
+GOALS = (
+    Goal("accept, 5 KB, 20 sessions, to Postfix", "accept", 1.5, 1.5),
+    Goal("accept, 5 KB, 100 sessions, to Postfix", "accept", 2.5, 2.5, sessions=100),
+    Goal("accept, 50 KB, 20 sessions, to Postfix", "accept", 1.5, 1.5, size=51_200),
+    Goal("checks without DNS, 20 sessions, to Postfix", "accept-no-dns", 2, 2),
+    Goal("checks without DNS, 100 sessions, to Postfix", "accept-no-dns", 3, 3, sessions=100),
+    Goal("readable by IMAP, to Postfix + Rspamd + Dovecot", "read", 8, 10),
+    Goal("relay to a sink, to Postfix", "relay", 2, 2),
+    Goal("STARTTLS resumed, to Postfix", "starttls-resumed", 1.5, 1.5, generator="own"),
+    Goal("accept with mails stored, to empty", "filled", 0.97, 0.97),
+    Goal("accept with mails waiting, to empty", "waiting", 0.97, 0.97),
+)
+"""In the order of the output; TLS is measured with our own generator, because smtp-source has
+none."""
+
+
+def cell(goal: Goal, mode: str, mails: int) -> Cell:
+    """Return the load of a goal."""
+    resumed, tls = goal.question == "starttls-resumed", goal.question.startswith("starttls")
+    plan = Plan(
+        mails=min(mails, _SLOW.get(goal.question, mails)),
+        sessions=goal.sessions,
+        size=goal.size,
+        per_connection=MODES[mode],
+        tls="starttls" if tls else "none",
+        resume=resumed,
+    )
+    return Cell(goal.question, plan, mode, goal.generator)
+
+
+def measure_all(goals: Iterable[Goal], setting: Setting, mails: int) -> dict[Cell, Measured]:
+    """Ask all questions; return what was measured of each load."""
+    loads: dict[str, list[Cell]] = {}
+    for goal in goals:
+        loads.setdefault(goal.question, []).extend(cell(goal, mode, mails) for mode in MODES)
+    return {
+        measured.cell: measured
+        for question, cells in loads.items()
+        for measured in ask(question, cells, setting)
+    }
+
+
+def goal_row(goal: Goal, measured: dict[Cell, Measured], mails: int) -> str:
+    """Return the row of a goal: the medians of the ratios of rounds, and of CPU time."""
+    reached, rounds, quickest_slowest, cpu = [], [], [], []
+    for mode in MODES:
+        found = measured[cell(goal, mode, mails)]
+        reference = found.runs.get(found.reference or "")
+        ours = next((runs for name, runs in found.runs.items() if name != found.reference), None)
+        if reference is None or ours is None:
+            return f"| {goal.text} | {goal.one:g} / {goal.many:g} | not measured | | | |"
+        ratios = compare(
+            [run.mails_per_second for run in ours], [run.mails_per_second for run in reference]
+        )
+        reached.append(ratios.median)
+        rounds.append(f"{min(ratios.rounds):.2f}..{max(ratios.rounds):.2f}")
+        quickest_slowest.append(f"{ratios.quickest:.2f}, {ratios.slowest:.2f}")
+        spent = [median(runs, "user_us") + median(runs, "system_us") for runs in (ours, reference)]
+        cpu.append(f"{spent[0]:.0f} to {spent[1]:.0f}")
+    wanted = (goal.one, goal.many)
+    behind = any(ratio < want for ratio, want in zip(reached, wanted, strict=True))
+    columns = (
+        goal.text,
+        f"{goal.one:g} / {goal.many:g}",
+        f"**{reached[0]:.2f} / {reached[1]:.2f}**{', behind' if behind else ''}",
+        *(" / ".join(values) for values in (rounds, quickest_slowest, cpu)),
+    )
+    return f"| {' | '.join(columns)} |"
+
+
+def main() -> int:
+    """Measure; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    add = parser.add_argument
+    add("--rounds", type=int, default=5, help="number of runs; their median is reported")
+    add("--mails", type=int, default=1000, help="of each run; fewer where mails take longer")
+    add("--questions", default="", help="names as of bench.py; default: all that have a goal")
+    add("--stored", type=int, default=20_000, help="mails in the store of the question filled")
+    add("--dir", type=Path, help="on the disk that is meant; default: temporary")
+    arguments = parser.parse_args()
+    if not can_run():
+        return 1
+    begin, names = time.monotonic(), arguments.questions.split(",")
+    print("\n".join(machine_lines()), flush=True)
+    goals = [goal for goal in GOALS if not arguments.questions or goal.question in names]
+    with workplace(arguments.dir, None, ()) as base:
+        setting = Setting(
+            base=base,
+            names=("zajil", "postfix"),
+            rounds=arguments.rounds,
+            fill=Fill(stored=arguments.stored),
+        )
+        measured = measure_all(goals, setting, arguments.mails)
+    print(_HEADER)
+    for goal in goals:
+        print(goal_row(goal, measured, arguments.mails))
+    print(f"\ntook {time.monotonic() - begin:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
