@@ -89,10 +89,7 @@ class Channel:
             LinkBroken: none came in time, the connection ended, or it was no reply.
         """
         try:
-            reply = self.conn.next_reply()
-            if reply is None:
-                async with asyncio.timeout(seconds):
-                    reply = await self._read_reply(seconds)
+            reply = self.conn.next_reply() or await self._read_reply(seconds)
         except TimeoutError:
             raise LinkBroken(f"no reply within {seconds:g} seconds") from None
         except BadReply as error:
@@ -105,12 +102,19 @@ class Channel:
         return reply
 
     async def _read_reply(self, seconds: float) -> Reply:
-        while (reply := self.conn.next_reply()) is None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while True:
             data = await self.stream.read(seconds)
             if not data:
                 raise LinkBroken("the peer closed the connection")
             self.conn.receive_data(data)
-        return reply
+            reply = self.conn.next_reply()
+            if reply is not None:
+                return reply
+            seconds = until - loop.time()
+            if seconds <= 0:
+                raise TimeoutError
 
     def take_dialogue(self) -> tuple[str, ...]:
         """Return what was said since the last call, a line each."""

@@ -7,7 +7,6 @@ silence, after some minutes of life, or after many mails, because hosts limit th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from zajil.core.clock import Clock
@@ -30,7 +29,8 @@ _QUIT_SECONDS = 2.0
 @dataclass(slots=True)
 class _Idle:
     link: Channel
-    timer: asyncio.TimerHandle
+    until: float
+    """By the time of the loop."""
 
 
 class Connections:
@@ -39,6 +39,9 @@ class Connections:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._idle: dict[ChannelTarget, list[_Idle]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        """Of the link that expires first, or of one that was taken since: a timer for each mail
+        would be cancelled for nearly each."""
         self._quitting: set[asyncio.Task[None]] = set()
 
     def take(self, target: ChannelTarget, rule: TlsRule = TlsRule.OPPORTUNISTIC) -> Channel | None:
@@ -56,7 +59,6 @@ class Connections:
             if is_usable and not is_secure_enough(kept.link, rule):
                 continue
             idle.remove(kept)
-            kept.timer.cancel()
             if is_usable:
                 found = kept.link
                 break
@@ -80,29 +82,39 @@ class Connections:
         elif worn:
             self._quit(link)
         else:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(IDLE_SECONDS, self._expire(link))
-            self._idle.setdefault(link.target, []).append(_Idle(link, timer))
+            until = asyncio.get_running_loop().time() + IDLE_SECONDS
+            self._idle.setdefault(link.target, []).append(_Idle(link, until))
+            if self._timer is None:
+                self._set_timer(until)
 
     async def close(self) -> None:
         """Send QUIT on all idle links and wait shortly for the replies."""
         for idle in list(self._idle.values()):
             for kept in idle:
-                kept.timer.cancel()
                 self._quit(kept.link)
         self._idle.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._quitting:
             await asyncio.wait(self._quitting, timeout=_QUIT_SECONDS)
 
-    def _expire(self, link: Channel) -> Callable[[], None]:
-        def expire() -> None:
-            idle = self._idle.get(link.target, [])
-            idle[:] = [kept for kept in idle if kept.link is not link]
-            if not idle:
-                self._idle.pop(link.target, None)
-            self._quit(link)
+    def _set_timer(self, until: float) -> None:
+        self._timer = asyncio.get_running_loop().call_at(until, self._expire)
 
-        return expire
+    def _expire(self) -> None:
+        """Close what was idle for long enough, and wait for the next."""
+        now = asyncio.get_running_loop().time()
+        self._timer = None
+        for target, idle in list(self._idle.items()):
+            for kept in idle:
+                if kept.until <= now:
+                    self._quit(kept.link)
+            idle[:] = [kept for kept in idle if kept.until > now]
+            if not idle:
+                del self._idle[target]
+        if self._idle:
+            self._set_timer(min(kept.until for idle in self._idle.values() for kept in idle))
 
     def _quit(self, link: Channel) -> None:
         task = asyncio.create_task(link.quit(_QUIT_SECONDS))

@@ -283,9 +283,15 @@ class Deliverer:
         except TimeoutError:
             self._look = True
 
-    def _start_attempts(self) -> None:
+    def _start_attempts(self, mine: str | None = None) -> Outgoing | None:
+        """Start what may run now; gives the first mail for ``mine`` to the caller instead."""
+        found: Outgoing | None = None
         for hop, outgoing in self._schedule.take():
-            self._spawn(self._deliver(hop, outgoing))
+            if found is None and hop == mine:
+                found = outgoing
+            else:
+                self._spawn(self._deliver(hop, outgoing))
+        return found
 
     async def _renew_leases(self) -> None:
         while True:
@@ -303,7 +309,16 @@ class Deliverer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, hop: str, outgoing: Outgoing) -> None:
+    async def _deliver(self, hop: str, first: Outgoing) -> None:
+        """Attempt mails for one hop, one after the other, as long as it is the turn of the hop."""
+        outgoing: Outgoing | None = first
+        while outgoing is not None:
+            await self._deliver_one(hop, outgoing)
+            outgoing = self._start_attempts(hop)
+        if (self._look or self._left_out) and self._pause is None:
+            self._woken.set()  # there may be room for the next claim
+
+    async def _deliver_one(self, hop: str, outgoing: Outgoing) -> None:
         """Attempt one mail and settle it; cancelled, it settles what has an answer."""
         attempt = Attempt(self._means, outgoing)
         try:
@@ -320,7 +335,6 @@ class Deliverer:
                 # Mails behind it would wait for the same silence, one after the other.
                 for other in self._schedule.drop(hop):
                     self._defer(other, attempt.unreachable)
-            self._woken.set()
 
     async def _attempt(self, attempt: Attempt) -> None:
         try:

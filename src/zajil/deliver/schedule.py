@@ -44,11 +44,8 @@ class Schedule(Generic[Hop, T]):
         """How much may wait and run together."""
         self._waiting: dict[Hop, deque[T]] = {}  # in the order of their turns; no empty deques
         self._running: Counter[Hop] = Counter()
-
-    @property
-    def running(self) -> int:
+        self.running = 0
         """How many run now."""
-        return self._running.total()
 
     def is_running(self, hop: Hop) -> bool:
         """Return whether something runs for this hop."""
@@ -86,11 +83,13 @@ class Schedule(Generic[Hop, T]):
                 if items:
                     self._waiting[hop] = items  # now the last in turn
                 self._running[hop] += 1
+                self.running += 1
                 started = True
                 yield hop, item
 
     def finish(self, hop: Hop) -> None:
         """One that ``take`` gave has ended."""
+        self.running -= 1
         self._running[hop] -= 1
         if not self._running[hop]:
             del self._running[hop]

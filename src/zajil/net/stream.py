@@ -60,8 +60,7 @@ class Stream:
             TimeoutError: nothing came within ``timeout`` seconds.
             ConnectionError: the connection broke.
         """
-        async with asyncio.timeout(timeout):
-            return await self._protocol.read()
+        return await self._protocol.read(timeout)
 
     async def write(self, data: bytes, timeout: float) -> None:
         """Send bytes; waits while the peer does not take what was sent before.
@@ -157,6 +156,8 @@ class _StreamProtocol(asyncio.Protocol):
         self._lost = False
         self._error: Exception | None = None
         self._reader: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._read_until = 0.0  # by the time of the loop
         self._writer: asyncio.Future[None] | None = None
         self._closed = asyncio.Event()
 
@@ -180,14 +181,16 @@ class _StreamProtocol(asyncio.Protocol):
         """Return whether it is open, and nobody has sent anything."""
         return not (self._unread or self._eof or self._lost)
 
-    async def read(self) -> bytes:
+    async def read(self, timeout: float) -> bytes:
         """Wait for bytes; ``b""`` at the end."""
         while not self._unread:
             if self._error is not None:
                 raise ConnectionResetError(str(self._error)) from self._error
             if self._eof or self._lost:
                 return b""
-            self._reader = asyncio.get_running_loop().create_future()
+            loop = asyncio.get_running_loop()
+            self._reader = loop.create_future()
+            self._expect(loop, loop.time() + timeout)
             try:
                 await self._reader
             finally:
@@ -198,6 +201,29 @@ class _StreamProtocol(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
         return data
+
+    def _expect(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        """Let the reader wait until then.
+
+        A connection has one timer, which looks when it ends whether it must go on: a timer for each
+        read would cost more than the read.
+        """
+        self._read_until = until
+        if self._timer is not None:
+            if self._timer.when() <= until:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(until, self._end_wait)
+
+    def _end_wait(self) -> None:
+        self._timer = None
+        if self._reader is None or self._reader.done():
+            return
+        loop = self._reader.get_loop()
+        if self._read_until > loop.time():
+            self._timer = loop.call_at(self._read_until, self._end_wait)
+        else:
+            self._reader.set_exception(TimeoutError())
 
     async def wait_writable(self) -> None:
         """Wait until what was sent has mostly left."""
@@ -241,6 +267,9 @@ class _StreamProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
         self._error = exc
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         _wake(self._reader)
         _wake(self._writer)
         self._closed.set()
