@@ -11,16 +11,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 from zajil.config.options import DeliverOptions
-from zajil.core.clock import Clock, Random
+from zajil.core.clock import Clock
 from zajil.deliver.client_channel import Channel, ChannelTarget, LinkBroken, PeerClosing
 from zajil.deliver.connections import Connections
 from zajil.deliver.outgoing_mail import AttemptOutcome, Outgoing, RecipientResult, deferred, failed
+from zajil.deliver.routes import Routes
 from zajil.deliver.security import NotOpened, Opener, TlsRule, rule_for
 from zajil.deliver.transaction import Timeouts, send_mail
-from zajil.dns.flow import Resolve, run_flow
 from zajil.message.fields import find_value, read_fields
 from zajil.net.peer import split_host_port
-from zajil.route.next_hop import Host, Hosts, NoRoute, find_hosts
+from zajil.route.next_hop import Host, Hosts, NoRoute
 from zajil.smtp.codes import EnhancedStatus
 from zajil.store.mail.blobs import BlobReader
 from zajil.store.queue.queue import LeasedRecipient
@@ -42,10 +42,8 @@ class DeliveryContext:
     """What attempts need, the same for all of one worker."""
 
     options: DeliverOptions
-    hostname: str
     clock: Clock
-    random: Random
-    resolve: Resolve
+    routes: Routes
     opener: Opener
     connections: Connections
     open_body: Callable[[LeasedRecipient], Awaitable[BlobReader]]
@@ -95,8 +93,7 @@ class Attempt:
 
     async def _find_route(self) -> Hosts | None:
         domain = self.outgoing.next_hop
-        flow = find_hosts(domain, own_hostname=self.means.hostname, random=self.means.random)
-        route = await run_flow(flow, self.means.resolve)
+        route = await self.means.routes.find(domain)
         now_ms = self.means.clock.now_ms()
         if isinstance(route, Hosts):
             hosts = tuple(str(host) for host in route.hosts)
@@ -264,10 +261,8 @@ def _no_route(route: NoRoute) -> RecipientResult:
 
 
 def _summary(got: dict[LeasedRecipient, RecipientResult]) -> str:
-    counts = {outcome: 0 for outcome in AttemptOutcome}
+    counts: dict[AttemptOutcome, int] = {}
     for result in got.values():
-        counts[result.outcome] += 1
-    words = [
-        f"{counts[outcome]} {outcome.name.lower()}" for outcome in AttemptOutcome if counts[outcome]
-    ]
-    return ", ".join(words)
+        counts[result.outcome] = counts.get(result.outcome, 0) + 1
+    found = sorted(counts.items(), key=lambda item: item[0].value)
+    return ", ".join([f"{count} {outcome.name.lower()}" for outcome, count in found])

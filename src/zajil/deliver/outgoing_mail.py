@@ -33,7 +33,8 @@ class Outgoing:
 
     def only(self, recipients: Iterable[LeasedRecipient]) -> Outgoing:
         """The same mail for fewer recipients."""
-        return replace(self, recipients=tuple(recipients))
+        some = tuple(recipients)
+        return self if len(some) == len(self.recipients) else replace(self, recipients=some)
 
 
 def group_leased(

@@ -35,6 +35,7 @@ from zajil.deliver.outgoing_mail import (
     group_leased,
 )
 from zajil.deliver.result_writer import ResultWriter
+from zajil.deliver.routes import Routes
 from zajil.deliver.schedule import Schedule
 from zajil.deliver.security import Opener
 from zajil.dns.flow import Answer, Question
@@ -116,16 +117,12 @@ class Deliverer:
         )
         self._connections = Connections(clock)
         opener = Opener(options, hostname, tls, clock)
-        links = self._connections
-        resolve = resolver.resolve
         self._means = DeliveryContext(
             options=options,
-            hostname=hostname,
             clock=clock,
-            random=random,
-            resolve=resolve,
+            routes=Routes(resolver.resolve, hostname, clock, random),
             opener=opener,
-            connections=links,
+            connections=self._connections,
             open_body=self._open_body,
         )
         mailer = OwnMailer(

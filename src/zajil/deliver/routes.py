@@ -1,0 +1,53 @@
+"""The way to a domain, found once for all mails of a second: ``route.next_hop`` with a memory.
+
+The answers of DNS are in memory too, for as long as they say; this spares the same work on them for
+each of many mails that go the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from zajil.core.clock import Clock, Random
+from zajil.dns.flow import Resolve, run_flow
+from zajil.route.next_hop import Hosts, NoRoute, find_hosts
+
+KEPT_MS = 1000
+MOST_KEPT = 1000
+"""Domains; with more, all are forgotten."""
+
+
+@dataclass(slots=True)
+class Routes:
+    """The routes of one worker."""
+
+    resolve: Resolve
+    hostname: str
+    """Our own name in MX records."""
+    clock: Clock
+    random: Random
+    _kept: dict[str, tuple[Hosts, int]] = field(default_factory=dict)
+    """By domain, with the time until which they are used."""
+
+    async def find(self, domain: str) -> Hosts | NoRoute:
+        """Return the hosts of a domain, in the order they are to be tried.
+
+        Waits for DNS. Only a route without choice is kept: among hosts of equal preference each
+        mail draws its own order (RFC 5321 section 5.1).
+        """
+        now_ms = self.clock.now_ms()
+        kept = self._kept.get(domain)
+        if kept is not None and kept[1] > now_ms:
+            return kept[0]
+        flow = find_hosts(domain, own_hostname=self.hostname, random=self.random)
+        route = await run_flow(flow, self.resolve)
+        if isinstance(route, Hosts) and _has_one_order(route):
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[domain] = (route, now_ms + KEPT_MS)
+        return route
+
+
+def _has_one_order(route: Hosts) -> bool:
+    preferences = [host.preference for host in route.hosts]
+    return len(set(preferences)) == len(preferences)
