@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pwd
@@ -113,6 +114,8 @@ def serve(
         parent_fd=stop_fd,
         grace_seconds=configuration.server.shutdown_grace_ms / 1000 + 5,
     )
+    # The collector ignores what exists now, so that its pages stay shared with the workers.
+    gc.freeze()
     status = supervisor.run()
     log.info("stopped", status=status)
     return status

@@ -47,6 +47,8 @@ from zajil.store.reports.intervals import count_intervals
 from zajil.tls.context import BadCertificate
 from zajil.tls.keeper import TlsKeeper
 
+_COLLECT_AFTER = (700, 10, 10)
+"""Python's defaults; the command line sets another for the time of its imports."""
 _SWITCH_INTERVAL_SECONDS = 0.0005
 """The writer's thread must get its turn beside a busy loop."""
 
@@ -80,8 +82,7 @@ def close_sockets(sockets: dict[str, list[list[socket.socket]]]) -> None:
 def run_worker(shared: Shared, number: int, pipes: WorkerPipes) -> int:
     """Serve in a process that was just forked; returns its exit status."""
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-    # The collector ignores what exists at the fork, so its pages stay shared with the supervisor.
-    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
     own = {
         name: [sockets.pop(number) for sockets in listening]
         for name, listening in shared.sockets.items()

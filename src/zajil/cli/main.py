@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -46,12 +47,18 @@ def root(
     context.obj = Root(config, tuple(overrides or ()))
 
 
+_COLLECT_AFTER = 100_000
+"""Objects between two runs of the collector. Imports make many objects and no garbage: with 700,
+Python's default, looking for it took a tenth of a command's time."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and end the process with its status.
 
     Args:
         arguments: without the program's name; ``None``: those of the process.
     """
+    gc.set_threshold(_COLLECT_AFTER)
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show Arabic must not end the command.
         if isinstance(stream, io.TextIOWrapper):
