@@ -68,9 +68,13 @@ class Ours:
             Route("/", answer, methods=["GET", "POST"]),
             Route("/login", answer, methods=["POST"]),
         ]
-        self.server = WebServer(
-            Starlette(routes=routes, middleware=[limit]), [self.socket], admission
-        )
+        self.made = 0
+
+        def make_pages() -> Starlette:
+            self.made += 1
+            return Starlette(routes=routes, middleware=[limit])
+
+        self.server = WebServer(make_pages, [self.socket], admission)
 
     def _report(self, events: Sequence[ConnectionsRefused]) -> None:
         self.refused += events
@@ -103,6 +107,31 @@ async def serving(
         await ours.server.drain(0)
         await run
         ours.floods.close()
+
+
+def test_the_pages_are_made_once_at_the_first_connection() -> None:
+    async def run() -> list[int]:
+        async with serving() as ours:
+            await asyncio.sleep(0)
+            made = [ours.made]
+            for _ in range(2):
+                async with ours.connected() as one:
+                    one.send(GET)
+                    assert b"200 OK" in await one.line()
+                made.append(ours.made)
+        return made
+
+    assert asyncio.run(run()) == [0, 1, 1]
+
+
+def test_a_server_that_nobody_visits_ends_and_closes_its_socket() -> None:
+    async def run() -> Ours:
+        async with serving() as ours:
+            await asyncio.sleep(0)
+        return ours
+
+    ours = asyncio.run(run())
+    assert (ours.made, ours.socket.fileno()) == (0, -1)
 
 
 def test_connections_above_the_cap_are_closed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -142,7 +143,11 @@ def _add_web(parts: Parts, resources: WorkerResources, login: LoginService) -> N
         options=configuration.web,
         hostname=configuration.server.hostname,
     )
-    server = WebServer(make_web(services), resources.sockets[Service.WEB], web_admission(resources))
+    server = WebServer(
+        functools.partial(make_web, services),
+        resources.sockets[Service.WEB],
+        web_admission(resources),
+    )
     parts.runs.append(server.run())
     parts.drains.append(server.drain)
 
