@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,24 @@ class Installation:
         return (text, 0) if text.startswith("unix:") else (host, int(port))
 
 
-@contextmanager
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """One that can be served."""
+
+    configuration: Path
+    login: str
+    password: str
+
+
+def set_up(folder: Path) -> SetUp:
+    """Set up a domain with one account in a new folder."""
+    setup = ["setup", "y.test", "--dir", str(folder), "--admin", "b@y.test", "--json"]
+    done = subprocess.run([*_ZAJIL, *setup], check=True, stdout=subprocess.PIPE)
+    made = json.loads(done.stdout)
+    account = made["account"]
+    return SetUp(Path(made["config"]), account["login"], account["password"])
+
+
 def running_installation(
     folder: Path,
     tls: tuple[Path, Path],
@@ -44,54 +61,77 @@ def running_installation(
     workers: int = 2,
     environment: dict[str, str] | None = None,
     log: Path | None = None,
+) -> AbstractContextManager[Installation]:
+    """Set up in a new folder and serve, as ``serving`` does."""
+    made = set_up(folder)
+    return serving(made, tls, *settings, workers=workers, environment=environment, log=log)
+
+
+@contextmanager
+def serving(
+    made: SetUp,
+    tls: tuple[Path, Path],
+    *settings: str,
+    workers: int = 2,
+    environment: dict[str, str] | None = None,
+    log: Path | None = None,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Installation]:
-    """Set up and serve; all services but LMTP listen on free ports of 127.0.0.1.
+    """Serve; all services but LMTP listen on free ports of 127.0.0.1.
 
     Args:
-        folder: new.
+        made: an installation that nobody serves.
         tls: certificate and key.
         settings: options as ``--set`` takes them; they win.
         workers: how many processes serve.
         environment: beside our own.
         log: file for the log of the server; ``None``: our standard error.
+        prefix: a program and its arguments that runs the server.
     """
-    setup = ["setup", "y.test", "--dir", str(folder), "--admin", "b@y.test", "--json"]
-    done = subprocess.run([*_ZAJIL, *setup], check=True, stdout=subprocess.PIPE)
-    made = json.loads(done.stdout)
     options = [f"server.workers={workers}", "log.level=warning"]
     options += ["limits.sessions_per_address=0", "limits.sessions_per_network=0"]
     options += ["limits.sessions_per_account=0"]
     options += [f"tls.certificate={tls[0]}", f"tls.key={tls[1]}"]
     options += [f'listen.{service}=["127.0.0.1:0"]' for service in _SERVICES]
     arguments = [part for option in [*options, *settings] for part in ("--set", option)]
+    serve = [*_ZAJIL, "--config", str(made.configuration), *arguments, "serve"]
     read, write = os.pipe()
     with ExitStack() as stack:
         server = subprocess.Popen(
-            [*_ZAJIL, "--config", made["config"], *arguments, "serve", "--ready-fd", str(write)],
+            [*prefix, *serve, "--ready-fd", str(write)],
             pass_fds=(write,),
             env={**os.environ, **(environment or {})},
             stderr=None if log is None else stack.enter_context(log.open("ab")),
         )
     os.close(write)
+    pid = server.pid
     try:
         with open(read) as ready:
             line = ready.readline()
         if not line:
             raise RuntimeError("zajil did not start")
-        account = made["account"]
+        services = json.loads(line)
+        pid = services.pop("pid")
         yield Installation(
-            configuration=Path(made["config"]),
-            services=json.loads(line),
-            pid=server.pid,
-            login=account["login"],
-            password=account["password"],
+            configuration=made.configuration,
+            services=services,
+            pid=pid,
+            login=made.login,
+            password=made.password,
         )
     finally:
-        _stop(server)
+        _stop(server, pid)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
+def _stop(process: subprocess.Popen[bytes], pid: int) -> None:
+    """End a server.
+
+    Args:
+        process: it, or what runs it.
+        pid: of its supervisor.
+    """
+    if process.poll() is None:
+        os.kill(pid, signal.SIGTERM)
     try:
         process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:
