@@ -6,7 +6,7 @@ One thread, one epoll, sockets without a wrapper, bytes that are rendered once: 
 for a mail as Postfix's smtp-source takes, most of it in the kernel. It ends with an error at the
 first reply that is not what it asked for; so a figure means that all mails got their 250.
 
-With ``--wait`` it says ``ready`` when everything is prepared and begins at the next line on
+With ``--wait`` it prints ``ready`` when everything is prepared and begins at the next line on
 stdin: ``bench.py`` starts several and lets them go together. The last line is one of JSON.
 """
 
@@ -30,12 +30,12 @@ from OpenSSL import SSL
 from plan import QUIT, Plan, Sent, Step, head, mail_steps, opening
 
 _SILENCE_SECONDS = 30.0
-"""A server that says nothing for so long has failed the test."""
+"""A server that sends nothing for this time has failed the test."""
 _READ_SIZE = 65536
 
 
 class Refused(Exception):
-    """The server did not say what was asked for, or nothing at all."""
+    """The server did not send the expected reply, or none at all."""
 
 
 class Generator:
@@ -319,7 +319,7 @@ def _context(version: str) -> SSL.Context:
 
 
 def main() -> int:
-    """Send what the command line says; give the exit status."""
+    """Send what the command line asks for; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("address", help="HOST:PORT, the host as an IPv4 address")
     for field in fields(Plan):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from bench import Measured, Setting, ask, can_run, workplace
 from measuring import median
 from plan import Plan
 from questions import MODES, Cell, Fill
-from report import compare, machine_lines
+from report import HEADER, compare, machine_lines, rows
 
 _SLOW = {"read": 300, "relay": 600, "deliver": 600}
 """Largest number of mails of a run, where mails take longer."""
@@ -30,6 +30,7 @@ _HEADER = (
     "| one mail / many mails a connection | goal | reached: median of the ratios of rounds "
     "| smallest..largest | quickest, slowest round | CPU µs a mail |\n|---|---|---|---|---|---|"
 )
+_BEGIN, _END = "<!-- goals.py: begin -->", "<!-- goals.py: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def measure_all(goals: Iterable[Goal], setting: Setting, mails: int) -> dict[Cel
 
 def goal_row(goal: Goal, measured: dict[Cell, Measured], mails: int) -> str:
     """Return the row of a goal: the medians of the ratios of rounds, and of CPU time."""
-    reached, rounds, quickest_slowest, cpu = [], [], [], []
+    reached, spread, quickest_slowest, cpu = [], [], [], []
     for mode in MODES:
         found = measured[cell(goal, mode, mails)]
         reference = found.runs.get(found.reference or "")
@@ -100,7 +101,7 @@ def goal_row(goal: Goal, measured: dict[Cell, Measured], mails: int) -> str:
             [run.mails_per_second for run in ours], [run.mails_per_second for run in reference]
         )
         reached.append(ratios.median)
-        rounds.append(f"{min(ratios.rounds):.2f}..{max(ratios.rounds):.2f}")
+        spread.append(f"{min(ratios.rounds):.2f}..{max(ratios.rounds):.2f}")
         quickest_slowest.append(f"{ratios.quickest:.2f}, {ratios.slowest:.2f}")
         spent = [median(runs, "user_us") + median(runs, "system_us") for runs in (ours, reference)]
         cpu.append(f"{spent[0]:.0f} to {spent[1]:.0f}")
@@ -110,7 +111,7 @@ def goal_row(goal: Goal, measured: dict[Cell, Measured], mails: int) -> str:
         goal.text,
         f"{goal.one:g} / {goal.many:g}",
         f"**{reached[0]:.2f} / {reached[1]:.2f}**{', behind' if behind else ''}",
-        *(" / ".join(values) for values in (rounds, quickest_slowest, cpu)),
+        *(" / ".join(values) for values in (spread, quickest_slowest, cpu)),
     )
     return f"| {' | '.join(columns)} |"
 
@@ -123,12 +124,14 @@ def main() -> int:
     add("--mails", type=int, default=1000, help="of each run; fewer where mails take longer")
     add("--questions", default="", help="names as of bench.py; default: all that have a goal")
     add("--stored", type=int, default=20_000, help="mails in the store of the question filled")
+    add("--write", type=Path, metavar="PAGE", help="Markdown page whose tables are replaced")
     add("--dir", type=Path, help="on the disk that is meant; default: temporary")
     arguments = parser.parse_args()
     if not can_run():
         return 1
     begin, names = time.monotonic(), arguments.questions.split(",")
-    print("\n".join(machine_lines()), flush=True)
+    machine = machine_lines()
+    print("\n".join(machine), flush=True)
     goals = [goal for goal in GOALS if not arguments.questions or goal.question in names]
     with workplace(arguments.dir, None, ()) as base:
         setting = Setting(
@@ -138,11 +141,25 @@ def main() -> int:
             fill=Fill(stored=arguments.stored),
         )
         measured = measure_all(goals, setting, arguments.mails)
-    print(_HEADER)
-    for goal in goals:
-        print(goal_row(goal, measured, arguments.mails))
+    table = [_HEADER, *(goal_row(goal, measured, arguments.mails) for goal in goals)]
+    print("\n".join(table))
     print(f"\ntook {time.monotonic() - begin:.0f} s")
+    if arguments.write is not None:
+        all_rows = [HEADER]
+        for one in measured.values():
+            all_rows += rows(one.cell, one.runs, one.reference)
+        _replace(arguments.write, ["; ".join(machine) + ".", "", *table, "", *all_rows])
     return 0
+
+
+def _replace(page: Path, lines: Sequence[str]) -> None:
+    """Replace what is between the two marks of a Markdown page."""
+    text = page.read_text()
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{page} lacks {_BEGIN} or {_END}")
+    page.write_text("\n".join([before + begin, "", *lines, "", end + after]))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def measure(peer: Peer, plan: Plan, send: Send) -> Run:
 
 
 def median(runs: Sequence[Run], name: str) -> float:
-    """Give the median of one figure."""
+    """Return the median of one figure."""
     return statistics.median(float(getattr(run, name)) for run in runs)
 
 
@@ -95,7 +95,7 @@ def _wait(arrived: Callable[[], int], base: int, count: int, begin: float) -> fl
 def _by_thread(
     before: dict[tuple[int, int], CpuTime], after: dict[tuple[int, int], CpuTime]
 ) -> tuple[float, float]:
-    """Give seconds of the first threads, and of the busiest other thread of each process."""
+    """Return seconds of the first threads, and of the busiest other thread of each process."""
     used = {key: (cpu - before.get(key, CpuTime())).total for key, cpu in after.items()}
     loop = sum(seconds for (pid, thread), seconds in used.items() if pid == thread)
     busiest: dict[int, float] = {}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass, replace
 
-_LINE = b"A pigeon carries a letter over the hills, and another one home again.\r\n"
+_LINE = b"This line is part of the body of a message for a benchmark of Zajil.\r\n"
 _HEAD = """\
 From: <{sender}>\r
 To: <{recipient}>\r
 Date: Mon, 23 Nov 2026 22:00:00 +0000\r
-Subject: A letter among many\r
+Subject: Benchmark message 1\r
 Message-ID: <"""
 
 
@@ -39,7 +39,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What came of it."""
+    """The result of a run."""
 
     mails: int
     begin: float
@@ -57,7 +57,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is said, and what must be answered."""
+    """What the client sends, and the replies that must come."""
 
     send: bytes
     expect: tuple[bytes, ...]
@@ -70,7 +70,7 @@ QUIT = (Step(b"QUIT\r\n", (b"221",)),)
 
 
 def opening(plan: Plan) -> tuple[Step, ...]:
-    """Give what comes before the first mail of a connection."""
+    """Return what comes before the first mail of a connection."""
     greet = Step(b"EHLO client.x.test\r\n", (b"250",))
     steps = [Step(b"", (b"220",), handshake=plan.tls == "implicit"), greet]
     if plan.tls == "starttls":
@@ -83,7 +83,7 @@ def opening(plan: Plan) -> tuple[Step, ...]:
 
 
 def mail_steps(plan: Plan) -> tuple[Step, ...]:
-    """Give one mail; the last step is the message behind its Message-ID's first part."""
+    """Return one mail; the last step is the message behind its Message-ID's first part."""
     envelope = [
         Step(f"MAIL FROM:<{plan.sender}>\r\n".encode(), (b"250",)),
         Step(f"RCPT TO:<{plan.recipient}>\r\n".encode(), (b"250",)),
@@ -97,7 +97,7 @@ def mail_steps(plan: Plan) -> tuple[Step, ...]:
 
 
 def message(plan: Plan) -> bytes:
-    """Give a message as this generator sends it, without the dot that ends it."""
+    """Return a message as this generator sends it, without the dot that ends it."""
     return b"%s1.1@client.x.test>\r\n\r\n%s" % (head(plan), _body(plan.size))
 
 
@@ -107,5 +107,5 @@ def _body(size: int) -> bytes:
 
 
 def head(plan: Plan) -> bytes:
-    """Give the header section up to the serial number in its Message-ID."""
+    """Return the header section up to the serial number in its Message-ID."""
     return _HEAD.format(sender=plan.sender, recipient=plan.recipient).encode()

@@ -1,4 +1,4 @@
-"""Start load generators, let them go together, and join what they say."""
+"""Start load generators at the same time, and add up their results."""
 
 from __future__ import annotations
 
