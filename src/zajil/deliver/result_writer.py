@@ -46,7 +46,7 @@ class GivenUp(InternalError):
 _Result = tuple[Settlement, Sequence[Pair]]
 """A settlement, and what it settles."""
 
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.05
 """How long the first result waits for others."""
 _MOST_GATHERED = 100
 
@@ -97,10 +97,19 @@ class ResultWriter:
             alone = Settlement(mail.mail_id, mail.token, now_ms, (), tuple(events))
             self._gather((alone, ()))
 
+    def flush(self) -> None:
+        """Let what was gathered wait for nothing more: it goes into the next commit."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._begin(self._write_together(gathered), len(gathered))
+
     async def finish(self) -> None:
         """Write what was gathered, and wait until everything is written or given up."""
         while self._gathered or self._tasks:
-            self._flush()
+            self.flush()
             await asyncio.wait(set(self._tasks))
 
     # ---- together ----------------------------------------------------------------------------
@@ -109,18 +118,10 @@ class ResultWriter:
         self._gathered.append(result)
         self._unwritten += 1
         if len(self._gathered) >= _MOST_GATHERED:
-            self._flush()
+            self.flush()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(GATHER_SECONDS, self._flush)
-
-    def _flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._gathered:
-            gathered, self._gathered = self._gathered, []
-            self._begin(self._write_together(gathered), len(gathered))
+            self._timer = loop.call_later(GATHER_SECONDS, self.flush)
 
     def _begin(self, work: Coroutine[Any, Any, None], results: int) -> None:
         task = asyncio.create_task(work)

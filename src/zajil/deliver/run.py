@@ -61,7 +61,7 @@ from zajil.tracking.events import FaultHappened
 _CLAIMED_AHEAD = 4
 """Claimed work in memory, as a multiple of the attempts at a time: enough that none is idle while
 the next claim commits, little enough that other workers get their share."""
-_CLAIM_PAUSE_SECONDS = 0.02
+_CLAIM_PAUSE_SECONDS = 0.05
 """Between two claims, where mails come one by one: one claim takes what came meanwhile. A mail that
 comes alone does not wait."""
 _READ_AHEAD = 32_768
@@ -249,6 +249,7 @@ class Deliverer:
             limit=room,
             not_for=crowded,
         )
+        self._settler.flush()  # results share the commit
         claimed = await self._store.write(claim, item)
         bodies: dict[BlobId, BlobReader] = {}
         try:
@@ -312,6 +313,8 @@ class Deliverer:
         while outgoing is not None:
             await self._deliver_one(hop, outgoing)
             outgoing = self._start_attempts(hop)
+        if not self._look and not self._schedule.running:
+            self._settler.flush()  # no other result is near
         if (self._look or self._left_out) and self._pause is None:
             self._woken.set()  # there may be room for the next claim
 
