@@ -30,7 +30,7 @@ from measuring import Run
 from peers import ACCEPTING, Peer, Place
 from plan import Plan
 from questions import GENERATORS, MODES, QUESTIONS, Cell, Fill, in_turns, servers, warm_up
-from report import HEADER, machine_lines, rows
+from report import HEADER, machine_lines, rows, speed_line
 from sending import send
 from zajil.core.units import parse_size
 
@@ -171,6 +171,7 @@ def main() -> int:
                 found += ask(question, cells(question, arguments), setting)
         except KeyboardInterrupt:
             return 130
+    print(f"at the end: {speed_line()}")
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(one) for one in found], indent=1))
     return 0

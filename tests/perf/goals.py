@@ -20,7 +20,7 @@ from bench import Measured, Setting, ask, can_run, workplace
 from measuring import median
 from plan import Plan
 from questions import MODES, Cell, Fill
-from report import HEADER, compare, machine_lines, rows
+from report import HEADER, compare, machine_lines, rows, speed_line
 
 _SLOW = {"read": 300, "relay": 600, "deliver": 600}
 """Largest number of mails of a run, where mails take longer."""
@@ -143,12 +143,15 @@ def main() -> int:
         measured = measure_all(goals, setting, arguments.mails)
     table = [_HEADER, *(goal_row(goal, measured, arguments.mails) for goal in goals)]
     print("\n".join(table))
-    print(f"\ntook {time.monotonic() - begin:.0f} s")
+    end_line = f"at the end, after {time.monotonic() - begin:.0f} s: {speed_line()}"
+    print(f"\n{end_line}")
     if arguments.write is not None:
         all_rows = [HEADER]
         for one in measured.values():
             all_rows += rows(one.cell, one.runs, one.reference)
-        _replace(arguments.write, ["; ".join(machine) + ".", "", *table, "", *all_rows])
+        _replace(
+            arguments.write, ["; ".join([*machine, end_line]) + ".", "", *table, "", *all_rows]
+        )
     return 0
 
 

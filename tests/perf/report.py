@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import shlex
 import statistics
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,27 +58,40 @@ def compare(rates: Sequence[float], reference: Sequence[float]) -> Ratios:
 
 
 def machine_lines() -> list[str]:
-    """Return what the figures depend on: machine, kernel, interpreter, SQLite, load."""
+    """Return what the figures depend on: machine, kernel, interpreter, SQLite, speed."""
     return [
         f"{_processor()}, {os.cpu_count()} processors, kernel {platform.release()}",
         f"Python {platform.python_version()}, {Path(sys.executable).resolve()}, "
         f"{platform.python_compiler()}, {_build()}",
         f"SQLite {sqlite.sqlite_version}",
-        f"load average {os.getloadavg()[0]:.2f} at the beginning; "
-        f"a fixed loop of Python takes {_loop_ms():.1f} ms of CPU",
+        speed_line(),
     ]
 
 
-def _loop_ms() -> float:
-    """Return the CPU time of a fixed piece of work, which varies with the machine and the build."""
+def speed_line() -> str:
+    """Return how busy and how fast the machine is now.
+
+    The first piece of work fits into the caches of the processor, the second one does not: it is
+    slower where other programs or other virtual machines use the same caches and memory.
+    """
+    numbers = [str(number) for number in range(500_000)]
+    random.Random(1).shuffle(numbers)
+    loop = _cpu_ms(lambda: {number % 1000: f"{number}:" for number in range(100_000)})
+    memory = _cpu_ms(lambda: sum(len(number) for number in numbers))
+    return (
+        f"load average {os.getloadavg()[0]:.2f}; CPU of a loop in the cache {loop:.1f} ms, "
+        f"of a walk through 500,000 objects {memory:.0f} ms"
+    )
+
+
+def _cpu_ms(work: Callable[[], object]) -> float:
+    """Return the median CPU time of five runs."""
     costs = []
     for _ in range(5):
         begin = time.process_time()
-        counts: dict[int, str] = {}
-        for number in range(100_000):
-            counts[number % 1000] = f"{number}:{len(counts)}"
+        work()
         costs.append(time.process_time() - begin)
-    return min(costs) * 1000
+    return statistics.median(costs) * 1000
 
 
 def _processor() -> str:
