@@ -13,6 +13,7 @@ from kit.certificates import TestAuthority
 from kit.smtp_service import ENVELOPE, SECONDS, Run, Server
 from zajil.net.admission import Admission
 from zajil.net.limits import SessionLimits, SessionTable
+from zajil.net.peer import Networks
 from zajil.net.smtp_service import SmtpLimits
 from zajil.net.stream import connect
 
@@ -183,17 +184,18 @@ def test_drain_does_not_wait_for_ever(run: Run) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("implicit_tls", [False, True], ids=["plain", "tls"])
-def test_a_full_table_of_files_is_survived(
-    run: Run, authority: TestAuthority, implicit_tls: bool
-) -> None:
+@pytest.mark.parametrize("kind", ["plain", "tls", "proxied"])
+def test_a_full_table_of_files_is_survived(run: Run, authority: TestAuthority, kind: str) -> None:
     """EMFILE: no spinning, no dead listener; it serves again when there are files."""
 
     async def main() -> None:
+        implicit_tls = kind == "tls"
         tls = authority.keeper("mx.example.org") if implicit_tls else None
+        # With proxies we accept ourselves.
+        admission = Admission(proxies=Networks(["192.0.2.1"] if kind == "proxied" else []))
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _loop, _context: None)  # asyncio reports EMFILE
-        async with Server(implicit_tls=implicit_tls, tls=tls) as server:
+        async with Server(implicit_tls=implicit_tls, tls=tls, admission=admission) as server:
             sockets = [socket.socket() for _ in range(3)]
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             highest = max(int(name) for name in os.listdir("/proc/self/fd")) + 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from contextlib import suppress
 
 import pytest
 
 from kit.certificates import TestAuthority
+from kit.clock import FakeClock
 from kit.smtp_service import ENVELOPE, SECONDS, FakeSession, Run, Server
 from zajil.net.admission import Admission
+from zajil.net.floods import FloodCounter
 from zajil.net.limits import SessionLimits, SessionTable
 from zajil.net.line_protocol import Connection
 from zajil.net.peer import Networks, Peer
@@ -115,6 +118,107 @@ def test_a_peer_that_never_shakes_hands(run: Run, authority: TestAuthority) -> N
         async with Server(implicit_tls=True, tls=tls, limits=limits) as server:
             client = await server.client()
             assert await client.line() == ""
+            await client.stream.close()
+
+    run(main())
+
+
+class Noting(FloodCounter):
+    """Tells at once."""
+
+    def __init__(self) -> None:
+        super().__init__("smtp", FakeClock(), lambda _events: None)
+        self.noted: asyncio.Queue[str] = asyncio.Queue()
+
+    def note(self, host: str, reason: str) -> None:
+        self.noted.put_nowait(reason)
+
+
+def test_failed_handshakes_are_counted_and_a_shutdown_is_none(
+    run: Run, authority: TestAuthority
+) -> None:
+    """TLS from the first byte: there is no session whose events could tell of it."""
+
+    async def main() -> None:
+        tls = authority.keeper("mx.example.org")
+        caps = SessionTable().caps(0, SessionLimits())
+        floods = Noting()
+        async with Server(implicit_tls=True, tls=tls, admission=Admission(caps, floods)) as server:
+            silent, wrong, gone = [await server.client() for _ in range(3)]
+            await wrong.say(b"EHLO c.example\r\n")
+            await gone.stream.close()
+            for _ in range(2):
+                reason = await asyncio.wait_for(floods.noted.get(), SECONDS)
+                assert reason == "TLS handshake failed"
+            await wrong.stream.close()
+        assert caps.count == 0
+        assert floods.noted.empty()
+        assert server.reasons.empty()
+        await silent.stream.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("goodbye", [True, False], ids=["close_notify", "end of the bytes"])
+def test_a_half_closed_peer_gets_its_answer_encrypted(
+    run: Run, authority: TestAuthority, goodbye: bool
+) -> None:
+    def send(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), SECONDS) as sock:
+            sock.recv(1000)
+            sock.sendall(b"EHLO c\r\nSTARTTLS\r\n")
+            answer = b""
+            while b"220 2.0.0" not in answer or not answer.endswith(b"\r\n"):
+                answer += sock.recv(1000)
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = authority.client_context().wrap_bio(incoming, outgoing, False, "mx.example.org")
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    incoming.write(sock.recv(65536))
+            tls.write(b"EHLO c\r\nVRFY slow\r\nNOOP\r\n")
+            with suppress(ssl.SSLWantReadError):
+                if goodbye:
+                    tls.unwrap()
+            sock.sendall(outgoing.read())
+            sock.shutdown(socket.SHUT_WR)
+            while data := sock.recv(65536):
+                incoming.write(data)
+            got = b""
+            with suppress(ssl.SSLError):
+                while part := tls.read(65536):
+                    got += part
+            return got
+
+    async def main() -> None:
+        tls = authority.keeper("mx.example.org")
+        async with Server(starttls=True, tls=tls) as server:
+            server.gate.clear()
+            sending = asyncio.ensure_future(asyncio.to_thread(send, server.port))
+            await asyncio.wait_for(server.waiting.wait(), SECONDS)
+            server.gate.set()
+            answers = (await sending).split(b"\r\n")
+            assert [line[:4] for line in answers[-3:]] == [b"252 ", b"250 ", b""]
+            assert await server.reason() == "peer closed"
+
+    run(main())
+
+
+def test_a_connection_with_tls_has_no_task(run: Run, authority: TestAuthority) -> None:
+    async def main() -> None:
+        tls = authority.keeper("mx.example.org")
+        async with Server(starttls=True, tls=tls) as server:
+            client = await server.client()
+            await client.line()
+            await client.ask(b"EHLO c")
+            await client.ask(b"STARTTLS")
+            before = len(asyncio.all_tasks())
+            await client.stream.start_tls(authority.client_context(), "mx.example.org", SECONDS)
+            await client.ask(b"EHLO c")
+            assert len(asyncio.all_tasks()) == before
             await client.stream.close()
 
     run(main())

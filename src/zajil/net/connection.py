@@ -12,7 +12,6 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable
 from typing import Any, cast
 
@@ -23,6 +22,7 @@ from zajil.net.connection_table import ConnectionTable
 from zajil.net.line_protocol import Engine, LineProtocol, PeerGone, Session
 from zajil.net.line_transport import LineTransport
 from zajil.net.peer import Peer, make_peer
+from zajil.tls.channel import TlsChannel
 
 logger = structlog.get_logger("zajil")
 
@@ -68,8 +68,7 @@ class LineConnection(LineTransport):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, or say why not."""
         self._use(cast("asyncio.Transport", transport))
-        table, peer = self._table, self._peer
-        self._peer = None
+        table, peer, self._peer = self._table, self._peer, None
         self._heard = self._stage_since = table.loop.time()
         if peer is None:
             local_name = transport.get_extra_info("sockname")
@@ -80,49 +79,36 @@ class LineConnection(LineTransport):
             peer = make_peer(peer_name, local_name)
         refusal = table.admit(self, peer.host)
         if refusal is not None:
+            if table.implicit_tls:
+                self.abort()
+                return
             self._write(self._protocol.last_words(refusal))
             self._close(is_over=False)
             return
         self._host = peer.host
-        engine = self._protocol.make_engine(peer, encrypted=table.implicit_tls)
-        self.engine = engine
-        try:
-            self._session = self._protocol.make_session(peer, engine, self)
-            encryption = transport.get_extra_info("ssl_object")
-            if encryption is not None:
-                self._session.tls_started(*_version_and_cipher(encryption))
-        except Exception as error:
-            self._fault(error)
-        if table.limits.greeting_delay_seconds and not engine.close_reason:
-            # A peer must wait for it (RFC 5321 section 4.3.1). Nothing is asked of the engine
-            # meanwhile, as while an answer is awaited.
-            self._waiting = asyncio.ensure_future(
-                asyncio.sleep(table.limits.greeting_delay_seconds)
-            )
-            self._waiting.add_done_callback(self._greet)
+        context = table.server_tls() if table.implicit_tls else None
+        if context is not None:
+            self._peer = peer
+            self._begin_tls(context)
         else:
-            self._flush()
+            self._open(peer)
 
     def data_received(self, data: bytes) -> None:
         """Feed the engine; ask the session what to answer."""
-        engine = self.engine
-        if self._handshake is not None:
-            self._take_early(data)
-            return
-        if engine is None:  # not admitted
-            return
-        engine.receive_data(data)
-        if self._waiting is None and not self._write_paused:
-            self._advance()
-        elif not self._read_paused:
-            _, stage = self._protocol.stage(engine)
-            if engine.pending_size() > stage.max_pending:
-                self._pause_reading()
+        tls = self._tls
+        if tls is None:
+            self._take(data)
+        elif not self._cut:
+            data = self._decrypt(tls, data)
+            if data:
+                self._take(data)
+            if tls.is_closed and not self.eof_received():
+                self._close(is_over=True)
+            self._send_tls(tls)
 
     def eof_received(self) -> bool:
-        """Keep a half-closed connection open for the answer it waits for; TLS cannot."""
-        engine = self.engine
-        self._eof = self._waiting is not None and engine is not None and not engine.encrypted
+        """Keep a half-closed connection open for the answer it waits for."""
+        self._eof = self._waiting is not None and self.engine is not None
         return self._eof
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -130,8 +116,10 @@ class LineConnection(LineTransport):
         if self._transport is None:
             return
         self._transport = None
-        if self._handshake is not None and not self._reason:
-            self._reason = f"TLS failed: {exc or 'peer closed'}"
+        if self._is_in_handshake:
+            self._reason = self._reason or f"TLS failed: {exc or 'peer closed'}"
+            if self._host:
+                self._table.handshake_failed(self._host)
         elif exc is not None and not self._reason:
             self._reason = f"connection lost: {type(exc).__name__}"
         self._release_writer()
@@ -144,11 +132,15 @@ class LineConnection(LineTransport):
         """End it if a stage takes too long. Called now and then with the loop's time."""
         silent = now - self._heard
         engine, limits = self.engine, self._table.limits
-        if self._waiting is not None or self._handshake is not None or engine is None:
+        if self._waiting is not None:
             return
         if self._cut:
             if silent > limits.unread_seconds:
                 self.abort()
+            return
+        if self._is_in_handshake and silent > limits.handshake_seconds:
+            self._end_tls("TLS failed: timeout")
+        if self._is_in_handshake or engine is None:
             return
         # Attack: a byte now and then (slow loris). Part of a command is no sign of life, and a
         # stage has its time as a whole.
@@ -168,15 +160,17 @@ class LineConnection(LineTransport):
     def drain(self) -> None:
         """End it, unless an answer is awaited or the stage is one that finishes."""
         engine = self.engine
-        if self._handshake is None and self._waiting is None and engine is not None:
+        if self._is_in_handshake:
+            self.shut_down()
+        elif self._waiting is None and engine is not None:
             _, stage = self._protocol.stage(engine)
             if not stage.finishes:
                 self.shut_down()
 
     def shut_down(self) -> None:
         """End it now; the answer that is awaited will not be sent."""
-        if self._handshake is not None:
-            self._handshake.cancel()
+        if self._is_in_handshake:
+            self._end_tls("shutdown")
             return
         if self.engine is not None:
             self.engine.end(End.SHUTDOWN)
@@ -200,6 +194,18 @@ class LineConnection(LineTransport):
             self._table.loop.call_soon(self._resume)
 
     # ---- events and answers --------------------------------------------------------------------
+
+    def _take(self, data: bytes) -> None:
+        engine = self.engine
+        if engine is None:  # not admitted
+            return
+        engine.receive_data(data)
+        if self._waiting is None and not self._write_paused:
+            self._advance()
+        elif not self._read_paused:
+            _, stage = self._protocol.stage(engine)
+            if engine.pending_size() > stage.max_pending:
+                self._pause_reading()
 
     def _advance(self) -> None:
         """Hand events to the session until there are none, or an answer has to be awaited."""
@@ -274,7 +280,7 @@ class LineConnection(LineTransport):
 
     def _resume(self) -> None:
         """Go on after something was waited for: an answer, the peer, news."""
-        if self._waiting is not None or self._write_paused or self._handshake is not None:
+        if self._waiting is not None or self._write_paused or self._is_in_handshake:
             return
         self._heard = self._table.loop.time()
         self._advance()
@@ -315,6 +321,25 @@ class LineConnection(LineTransport):
 
     # ---- the greeting, and TLS ---------------------------------------------------------------
 
+    def _open(self, peer: Peer) -> None:
+        """Begin the session, and greet."""
+        seconds, tls = self._table.limits.greeting_delay_seconds, self._tls
+        engine = self._protocol.make_engine(peer, encrypted=tls is not None)
+        self.engine = engine
+        try:
+            self._session = self._protocol.make_session(peer, engine, self)
+            if tls is not None:
+                self._session.tls_started(*tls.version_and_cipher())
+        except Exception as error:
+            self._fault(error)
+        if seconds and not engine.close_reason:
+            # A peer must wait for it (RFC 5321 section 4.3.1). Nothing is asked of the engine
+            # meanwhile, as while an answer is awaited.
+            self._waiting = asyncio.ensure_future(asyncio.sleep(seconds))
+            self._waiting.add_done_callback(self._greet)
+        else:
+            self._flush()
+
     def _greet(self, waited: asyncio.Future[Any]) -> None:
         self._waiting = None
         self._heard = self._table.loop.time()
@@ -329,21 +354,18 @@ class LineConnection(LineTransport):
         self._flush()
         self._resume()
 
-    def _encrypted(self, encryption: ssl.SSLObject, early: list[bytes] | tuple[()]) -> None:
+    def _encrypted(self, tls: TlsChannel) -> None:
         engine, session = self.engine, self._session
+        self._heard = self._table.loop.time()
+        if self._peer is not None:
+            peer, self._peer = self._peer, None
+            self._open(peer)
+            return
         if engine is None or session is None:
             return
-        self._heard = self._table.loop.time()
         try:
             engine.tls_established()
-            session.tls_started(*_version_and_cipher(encryption))
+            session.tls_started(*tls.version_and_cipher())
         except Exception as error:
             self._fault(error)
-        for data in early:
-            engine.receive_data(data)
         self._advance()
-
-
-def _version_and_cipher(encryption: ssl.SSLObject) -> tuple[str, str]:
-    cipher = encryption.cipher()
-    return encryption.version() or "?", cipher[0] if cipher else "?"

@@ -41,8 +41,6 @@ class ConnectionTable(Generic[C]):
         self.draining = False
         self.loop: asyncio.AbstractEventLoop
         self.open: set[C] = set()
-        self.arriving: set[C] = set()
-        """Counted before their handshake, and not open yet."""
         self._tls = tls
         self._counts_starttls = counts_starttls
         self._lingering = 0
@@ -56,9 +54,7 @@ class ConnectionTable(Generic[C]):
         """Count the connection; else return why it may not come in."""
         if self.draining:
             return End.SHUTDOWN
-        if self.implicit_tls:  # it was counted before the handshake
-            self.arriving.discard(connection)
-        elif not self.admission.admit(host):
+        if not self.admission.admit(host):
             return End.TOO_MANY
         self.open.add(connection)
         return None
@@ -71,8 +67,8 @@ class ConnectionTable(Generic[C]):
             self._all_gone.set()
 
     def handshake_failed(self, host: str) -> None:
-        """Note a handshake after STARTTLS that failed."""
-        if self._counts_starttls:
+        """Note a handshake that failed; after STARTTLS only where no session tells of it."""
+        if (self.implicit_tls or self._counts_starttls) and not self.draining:
             self.admission.refuse(host, HANDSHAKE_FAILED)
 
     def may_linger(self) -> bool:

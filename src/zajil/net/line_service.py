@@ -2,8 +2,8 @@
 
 A connection is ``connection``; this is what all connections of one kind of listener share.
 
-Ordinary listeners are left to the loop, which accepts fastest. Where bytes must be read before the
-greeting (TLS, a PROXY header), a connection is accepted and counted here.
+Ordinary listeners are left to the loop, which accepts fastest. Where a PROXY header must be read
+first, a connection is accepted here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from zajil.net.acceptor import Acceptor, LoopListener
-from zajil.net.admission import HANDSHAKE_FAILED, Admission
+from zajil.net.admission import Admission
 from zajil.net.connection import LineConnection
 from zajil.net.connection_table import ConnectionTable
 from zajil.net.line_protocol import ConnectionLimits, LineProtocol
@@ -75,7 +75,7 @@ class LineService:
         May be called for several sockets.
         """
         self._table.loop = asyncio.get_running_loop()
-        if self._table.implicit_tls or self._table.admission.proxies:
+        if self._table.admission.proxies:
             self._acceptor.listen(sock)
         else:
             listener = LoopListener(lambda: LineConnection(self._table, self._protocol, None), sock)
@@ -115,7 +115,10 @@ class LineService:
             connection.check_time(now)
         if self._listeners and not self._table.draining:
             self._look_after_listeners()
-        shortest = min(self._protocol.shortest_seconds, self._table.limits.write_seconds)
+        limits = self._table.limits
+        shortest = min(
+            self._protocol.shortest_seconds, limits.write_seconds, limits.handshake_seconds
+        )
         pause = min(_MAX_SWEEP_SECONDS, max(_MIN_SWEEP_SECONDS, shortest / 4))
         self._sweeper = self._table.loop.call_later(pause, self._sweep)
 
@@ -135,8 +138,6 @@ class LineService:
             logger.error("a listener still cannot accept connections", reason=str(task.exception()))
 
     # ---- connections that we accept ourselves ----------------------------------------------------
-    # They must be counted from accept() on, before their handshake; a server of the loop tells us
-    # of them only after it, and of failed ones never.
 
     def _take(self, client: socket.socket, address: Any) -> None:
         try:
@@ -150,32 +151,17 @@ class LineService:
 
     async def _open(self, client: socket.socket, peer: Peer) -> None:
         """Make a connection of an accepted socket; one that fails here is nobody's session."""
-        seconds, admission = self._table.limits.handshake_seconds, self._table.admission
-        connection: LineConnection | None = None
-        visitor: Peer | None = None
+        table = self._table
         is_open = False
         try:
-            visitor = await admission.find_peer(client, peer, seconds)
-            if visitor is None or (self._table.implicit_tls and not admission.admit(visitor.host)):
-                return
-            made = connection = LineConnection(self._table, self._protocol, visitor)
-            tls: dict[str, Any] = {}
-            if self._table.implicit_tls:
-                self._table.arriving.add(connection)
-                tls = {"ssl": self._table.server_tls(), "ssl_handshake_timeout": seconds}
-            await self._table.loop.connect_accepted_socket(lambda: made, client, **tls)
-            is_open = True
-        except OSError as error:
+            seconds = table.limits.handshake_seconds
+            visitor = await table.admission.find_peer(client, peer, seconds)
             if visitor is not None:
-                admission.refuse(visitor.host, HANDSHAKE_FAILED)
+                made = LineConnection(table, self._protocol, visitor)
+                await table.loop.connect_accepted_socket(lambda: made, client)
+                is_open = True
+        except OSError as error:
             logger.debug("connection failed", peer=str(peer), reason=str(error))
         finally:
-            is_lost = not (is_open or self._table.implicit_tls) or connection is None
-            if connection in self._table.arriving and visitor is not None:
-                self._table.arriving.discard(connection)
-                admission.forget(visitor.host)
-                is_lost = not is_open
-            # Cancelled in the very moment a handshake is done, the connection lives: it ends by
-            # itself, and counts itself down.
-            if is_lost:
+            if not is_open:
                 client.close()

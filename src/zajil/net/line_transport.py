@@ -1,7 +1,7 @@
-"""The socket's half of a connection: back-pressure, the TLS handshake, the end.
+"""The socket's half of a connection: back-pressure, TLS, the end.
 
 Laws:
-- Bytes that arrive between STARTTLS and the handshake close the connection.
+- From STARTTLS on, all bytes belong to TLS: none of them is read in the clear.
 - Our last words are not lost: where the peer may still be sending, we read on for a moment, because
   closing with bytes unread would reset the connection.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zajil.net.connection_table import ConnectionTable
+from zajil.tls.channel import TlsChannel
 
 _DEFAULT_WRITE_BUFFER = 65536
 """Of the event loops."""
@@ -25,13 +26,12 @@ class LineTransport(asyncio.Protocol):
     __slots__ = (
         "_cut",
         "_drained",
-        "_early",
         "_eof",
-        "_handshake",
         "_host",
         "_read_paused",
         "_reason",
         "_table",
+        "_tls",
         "_transport",
         "_write_paused",
     )
@@ -39,10 +39,9 @@ class LineTransport(asyncio.Protocol):
     def __init__(self, table: ConnectionTable[Any]) -> None:
         self._table = table
         self._transport: asyncio.Transport | None = None  # None: not yet, or no more
-        self._handshake: asyncio.Task[None] | None = None
+        self._tls: TlsChannel | None = None  # None: in the clear
         self._host = ""  # the peer's address; "": not counted by the table
         self._drained: asyncio.Future[None] | None = None  # ``_wait_until_written`` waits for it
-        self._early: list[bytes] | None = None  # decrypted bytes that came before it returned
         self._write_paused = False
         self._read_paused = False
         self._eof = False
@@ -74,7 +73,7 @@ class LineTransport(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         if data and self._transport is not None and not self._cut:
-            self._transport.write(data)
+            self._transport.write(data if self._tls is None else self._tls.send(data))
 
     def _pause_reading(self) -> None:
         if self._transport is not None and not self._cut and not self._read_paused:
@@ -84,7 +83,7 @@ class LineTransport(asyncio.Protocol):
     def _resume_reading(self) -> None:
         if self._read_paused:
             self._read_paused = False
-            if self._transport is not None and not self._cut and self._handshake is None:
+            if self._transport is not None and not self._cut:
                 self._transport.resume_reading()
 
     async def _wait_until_written(self) -> None:
@@ -117,8 +116,9 @@ class LineTransport(asyncio.Protocol):
         if transport is None or self._cut:
             return
         self._cut = True
-        # TLS has its own way of ending, and reads until then.
-        if is_over or not transport.can_write_eof() or not table.may_linger():
+        if self._tls is not None and (data := self._tls.close()):
+            transport.write(data)
+        if is_over or not table.may_linger():
             transport.close()
             return
         _Linger(transport, self._linger_ended, table.loop, table.limits.linger_seconds)
@@ -129,59 +129,44 @@ class LineTransport(asyncio.Protocol):
 
     # ---- TLS -----------------------------------------------------------------------------------
 
+    @property
+    def _is_in_handshake(self) -> bool:
+        return self._tls is not None and not self._tls.is_established
+
     def _begin_tls(self, context: ssl.SSLContext) -> None:
-        """Start the handshake; what is to be sent before it was written."""
-        # Security: from here until the transport belongs to TLS nothing may be read. What was
-        # read before is in the engine, which has seen that there is nothing.
-        if self._transport is not None:
-            self._transport.pause_reading()
-            self._read_paused = False  # start_tls begins to read again
-            self._handshake = self._table.loop.create_task(self._start_tls(context))
+        """Take everything that comes from now on for TLS; the peer begins the handshake."""
+        # Security: what was read before is in the engine, which has seen that there is nothing
+        # (attack: CVE-2011-0411).
+        self._tls = TlsChannel(context)
 
-    async def _start_tls(self, context: ssl.SSLContext) -> None:
-        """Do the handshake; ends with the connection encrypted, or closed."""
-        transport = self._transport
-        if transport is None:
-            return
-        self._early = []
-        reason = ""
+    def _decrypt(self, tls: TlsChannel, data: bytes) -> bytes:
+        """Return what came, decrypted; ends the connection where it is no TLS."""
+        is_new = not tls.is_established
         try:
-            encrypted = await self._table.loop.start_tls(
-                transport,
-                self,
-                context,
-                server_side=True,
-                ssl_handshake_timeout=self._table.limits.handshake_seconds,
-            )
-        except (OSError, RuntimeError) as error:
-            reason = f"TLS failed: {error}"
-        except asyncio.CancelledError:
-            reason = "shutdown"
-        early, self._early, self._handshake = self._early, None, None
-        if self._transport is None:
-            return
-        if reason or encrypted is None:
-            self._reason = self._reason or reason
-            self._cut = True
-            self._table.handshake_failed(self._host)
-            transport.abort()
-            self.connection_lost(None)
-            return
-        self._use(encrypted)
-        self._encrypted(encrypted.get_extra_info("ssl_object"), early or ())
+            data = tls.receive(data)
+        except ssl.SSLError as error:
+            kind = f"TLS failed: {error}" if is_new else f"connection lost: {type(error).__name__}"
+            self._end_tls(kind)
+            return b""
+        if is_new and tls.is_established:
+            self._encrypted(tls)
+        return data
 
-    def _take_early(self, data: bytes) -> None:
-        """Keep what comes during the handshake: TLS 1.3 lets a client send its first command
-        together with the end of its own part."""
-        if self._early is not None:
-            # The transport is TLS's already, so this came encrypted.
-            self._early.append(data)
-            return
-        # Security: plain bytes behind STARTTLS (attack: CVE-2011-0411).
-        self._reason = "bytes after STARTTLS"
-        self.abort()
+    def _send_tls(self, tls: TlsChannel) -> None:
+        """Send what TLS itself has to send."""
+        if self._transport is not None and not self._cut and (data := tls.to_send()):
+            self._transport.write(data)
 
-    def _encrypted(self, encryption: ssl.SSLObject, early: list[bytes] | tuple[()]) -> None:
+    def _end_tls(self, reason: str) -> None:
+        """Close without last words, because the peer would not understand them."""
+        if self._tls is not None:
+            self._send_tls(self._tls)  # an alert
+        self._reason = self._reason or reason
+        self._cut = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def _encrypted(self, tls: TlsChannel) -> None:
         raise NotImplementedError
 
     def _resume(self) -> None:
