@@ -280,7 +280,7 @@ def test_all_that_this_python_is_made_of() -> None:
         Path(os.path.realpath(sys.executable)),
     } <= paths
     assert Path(os.__file__).parent in paths
-    assert any(path.name == "structlog" for path in paths)
+    assert any(path.name == "sqlalchemy" for path in paths)
 
 
 @only_root

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.config.load import parse_configuration
@@ -45,22 +44,23 @@ def test_each_service_that_listens_may_have_all_its_sessions_in_one_worker() -> 
     assert files_needed(parse_configuration(text, Path("/etc/zajil.toml"))) == 17_000
 
 
-def test_the_soft_limit_is_raised_as_far_as_needed(hard: int) -> None:
-    with capture_logs() as logs:
-        allow_open_files(hard - 50)
-        assert soft_limit() == hard - 50
-        allow_open_files(100)
-        assert soft_limit() == hard - 50
-    assert logs == []
+def test_the_soft_limit_is_raised_as_far_as_needed(
+    hard: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    allow_open_files(hard - 50)
+    assert soft_limit() == hard - 50
+    allow_open_files(100)
+    assert soft_limit() == hard - 50
+    assert caplog.records == []
 
 
-def test_a_hard_limit_that_is_too_low_is_told(hard: int) -> None:
+def test_a_hard_limit_that_is_too_low_is_told(hard: int, caplog: pytest.LogCaptureFixture) -> None:
     if resource.getrlimit(resource.RLIMIT_NOFILE)[1] == resource.RLIM_INFINITY:
         pytest.skip("this system has no hard limit")
-    with capture_logs() as logs:
-        allow_open_files(hard + 1)
+    allow_open_files(hard + 1)
     assert soft_limit() == hard
-    (log,) = logs
-    assert (log["log_level"], log["needed"], log["allowed"]) == ("warning", hard + 1, hard)
-    assert "LimitNOFILE" in log["event"]
-    assert "limits.sessions" in log["event"]
+    (log,) = caplog.records
+    assert log.levelname == "WARNING"
+    assert log.__dict__["values"] == {"needed": hard + 1, "allowed": hard}
+    assert "LimitNOFILE" in log.getMessage()
+    assert "limits.sessions" in log.getMessage()

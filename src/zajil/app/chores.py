@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-import structlog
-
+from zajil.net.logger import Logger, get_logger
 from zajil.store.engine.chores import (
     NOBODY,
     ChoreRenewal,
@@ -45,7 +44,7 @@ def repeated(name: str, seconds: float, *steps: Callable[[], Awaitable[object]])
         seconds: from the end of the last step to the first one again.
         steps: where the store is not available, the rest is left for the next time.
     """
-    log = structlog.get_logger("zajil")
+    log = get_logger()
 
     async def run() -> None:
         while True:
@@ -92,7 +91,7 @@ class ChoreRunner:
         self._stopping = False
         self._seen: dict[str, tuple[ChoreRow, float]] = {}
         """Rows of others, and since when each has stayed the same, by the clock of our loop."""
-        self._log = structlog.get_logger("zajil")
+        self._log = get_logger()
 
     async def run(self) -> None:
         """Take chores and do them, until cancelled.
@@ -203,7 +202,7 @@ class _Work:
         self._end.cancel()
         self._end = self._loop.call_at(until, self.task.cancel)
 
-    def end(self, log: structlog.stdlib.BoundLogger) -> None:
+    def end(self, log: Logger) -> None:
         """Log why the work is over, unless its lease ended."""
         self._end.cancel()
         if not self.task.cancelled():

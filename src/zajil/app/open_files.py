@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import resource
 
-import structlog
-
 from zajil.config.options import Configuration
 from zajil.core.service import MAIL_SERVICES
+from zajil.net.logger import get_logger
 
 _SPARE = 2000
 """The store, large messages that arrive, deliveries, browsers."""
@@ -30,7 +29,7 @@ def allow_open_files(needed: int) -> None:
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < needed:
-        structlog.get_logger("zajil").warning(
+        get_logger().warning(
             "limits.sessions requires more open files than the system allows: raise the hard "
             "limit (LimitNOFILE of a systemd unit, ulimit -Hn), or lower limits.sessions",
             needed=needed,

@@ -13,8 +13,6 @@ from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
-import structlog
-
 from zajil.app.open_files import allow_open_files, files_needed
 from zajil.app.reload import differing_options, take_over
 from zajil.app.resources import ACCOUNTS
@@ -28,6 +26,7 @@ from zajil.core.service import Service
 from zajil.net.limits import SessionTable
 from zajil.net.listener import BindFailed, bind_for_workers, name_of, remove_unix
 from zajil.net.log import set_up_log
+from zajil.net.logger import get_logger
 from zajil.net.service_manager import notify_service_manager
 from zajil.net.supervise import Supervisor
 from zajil.net.system import SystemClock
@@ -73,7 +72,7 @@ def serve(
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the supervisor takes it
     set_up_log(configuration.log)
-    log = structlog.get_logger("zajil")
+    log = get_logger()
     log.info("starting", version=version("zajil"), pid=os.getpid())
     allow_open_files(files_needed(configuration))
     for finding in must_mend(configuration):
@@ -123,7 +122,7 @@ def serve(
 
 def _reload(shared: Shared) -> bool:
     """Apply what takes effect at once and log the rest; return whether the workers do the same."""
-    log = structlog.get_logger("zajil")
+    log = get_logger()
     try:
         new = shared.load()
         shared.configuration, changed = take_over(shared.configuration, new, shared.server_tls)
@@ -180,7 +179,7 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
 
 
 def _tell(prepared: Prepared) -> None:
-    log = structlog.get_logger("zajil")
+    log = get_logger()
     for path in prepared.closed:
         log.warning(
             "other users had access to the data folder; permissions corrected", path=str(path)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 
-import structlog
+from zajil.net.logger import get_logger
 
 try:
     import uvloop
@@ -110,7 +110,7 @@ class Worker:
         self.number = number
         self.clock: Clock = SystemClock()
         self.random: Random = BufferedRandom()
-        self.log = structlog.get_logger("zajil").bind(worker=number)
+        self.log = get_logger().bind(worker=number)
         self._store: Store | None = None
 
     async def run(self, pipes: WorkerPipes) -> int:
@@ -160,10 +160,8 @@ class Worker:
             self.log.error("a worker cannot reload; it keeps its configuration", reason=str(error))
             return
         after = shared.configuration.log
-        if after != before:
-            self.log = structlog.get_logger("zajil").bind(worker=self.number)
-            if self._store is not None:
-                self._store.observe(EventLog(after, self.clock).tell)
+        if after != before and self._store is not None:
+            self._store.observe(EventLog(after, self.clock).tell)
 
     async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
         store.observe(EventLog(self.shared.configuration.log, self.clock).tell)

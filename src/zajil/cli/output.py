@@ -65,10 +65,10 @@ def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, 
 
 def log_to_stderr() -> None:
     """Print log lines of this command on standard error; standard output is for its result."""
-    import structlog
+    from zajil.config.options_server import LogOptions
+    from zajil.net.log import set_up_log
 
-    # The stream is looked up for each line: tests replace it.
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    set_up_log(LogOptions())
 
 
 def print_json(value: Any) -> None:

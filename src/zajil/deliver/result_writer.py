@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, TypeVar
 
-import structlog
-
 from zajil.config.options import QueueOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.errors import InternalError
@@ -25,6 +23,7 @@ from zajil.deliver.attempt_result import Notice, Pair, settle_pairs, sort_result
 from zajil.deliver.bounce import Bouncer
 from zajil.deliver.outgoing_mail import Outgoing, RecipientResult, deferred
 from zajil.deliver.schedule import next_try_ms
+from zajil.net.logger import get_logger
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
@@ -64,7 +63,7 @@ class ResultWriter:
     """Called when ``unwritten`` has become less."""
     stopping: bool = False
     """Once true, nothing is tried for longer than some seconds."""
-    log: Any = field(default_factory=lambda: structlog.get_logger("zajil.deliver"))
+    log: Any = field(default_factory=lambda: get_logger("zajil.deliver"))
     _gathered: list[_Result] = field(default_factory=list)
     _timer: asyncio.TimerHandle | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)

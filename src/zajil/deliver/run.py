@@ -16,8 +16,6 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-import structlog
-
 from zajil.accept.own_mail import OwnMailer
 from zajil.config.options import DeliverOptions, QueueOptions
 from zajil.core.clock import Clock, Random
@@ -40,6 +38,7 @@ from zajil.deliver.schedule import Schedule
 from zajil.deliver.security import Opener
 from zajil.dns.flow import Answer, Question
 from zajil.keys.sign import Signer
+from zajil.net.logger import get_logger
 from zajil.store.engine.batch import QUEUE
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
@@ -145,7 +144,7 @@ class Deliverer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._ending: asyncio.Task[None] | None = None
-        self._log = structlog.get_logger("zajil.deliver")
+        self._log = get_logger("zajil.deliver")
 
     def wake(self) -> None:
         """Look at the queue now: something changed, or time was moved by hand."""
@@ -350,9 +349,8 @@ class Deliverer:
         except StoreError as error:
             rest = deferred("4.3.0", f"the store is not available: {error}")
         except Exception as error:  # the top of a delivery attempt
-            self._log.exception(
-                "internal error in a delivery attempt", mail=attempt.outgoing.mail.mail_id
-            )
+            mail_id = attempt.outgoing.mail.mail_id
+            self._log.error("internal error in a delivery attempt", mail=mail_id, exc_info=error)
             trace = "".join(traceback.format_exception(error))
             summary = f"{type(error).__name__} during a delivery attempt"
             attempt.events.append(FaultHappened(self._clock.now_ms(), summary, trace))

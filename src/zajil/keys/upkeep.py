@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-import structlog
-
 from zajil.config.options_keys import KeyOptions
 from zajil.core.clock import Clock
 from zajil.core.errors import AlreadyExists
@@ -21,6 +19,7 @@ from zajil.keys.lookup import Seen, look_for_record
 from zajil.keys.record import record_value, zone_text
 from zajil.keys.rotation import find_due, next_look_ms
 from zajil.mailauth.dkim_key import key_name
+from zajil.net.logger import get_logger
 from zajil.store.engine.batch import DIRECTORY
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
@@ -57,7 +56,7 @@ class KeyUpkeep:
         self._clock = clock
         self._told_ms: dict[str, int] = {}
         """When a missing record was told of, by its name."""
-        self._log = structlog.get_logger("zajil")
+        self._log = get_logger()
 
     async def run(self) -> None:
         """Look, and look again when something may be due; until cancelled.

@@ -14,9 +14,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-import structlog
+from zajil.net.logger import get_logger
 
-logger = structlog.get_logger("zajil")
+logger = get_logger()
 
 _ACCEPTS_PER_TURN = 64
 _RETRY_SECONDS = 1.0

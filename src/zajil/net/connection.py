@@ -15,16 +15,15 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, cast
 
-import structlog
-
 from zajil.core.line_engine import End, Wait
 from zajil.net.connection_table import ConnectionTable
 from zajil.net.line_protocol import Engine, LineProtocol, PeerGone, Session
 from zajil.net.line_transport import LineTransport
+from zajil.net.logger import get_logger
 from zajil.net.peer import Peer, make_peer
 from zajil.tls.channel import TlsChannel
 
-logger = structlog.get_logger("zajil")
+logger = get_logger()
 
 _DATA = Wait.DATA  # Python 3.11 looks a member of an enumeration up in 130 ns, a name in 30
 

@@ -12,17 +12,16 @@ import asyncio
 import socket
 from typing import Any
 
-import structlog
-
 from zajil.net.acceptor import Acceptor, LoopListener
 from zajil.net.admission import Admission
 from zajil.net.connection import LineConnection
 from zajil.net.connection_table import ConnectionTable
 from zajil.net.line_protocol import ConnectionLimits, LineProtocol
+from zajil.net.logger import get_logger
 from zajil.net.peer import Peer, make_peer
 from zajil.tls.keeper import TlsKeeper
 
-logger = structlog.get_logger("zajil")
+logger = get_logger()
 
 _MIN_SWEEP_SECONDS, _MAX_SWEEP_SECONDS = 0.02, 10.0
 

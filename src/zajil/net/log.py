@@ -12,14 +12,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Protocol, TextIO
-
-import structlog
-from structlog.typing import EventDict, Processor
+from typing import Protocol, TextIO
 
 from zajil.config.options_server import LogOptions
 from zajil.core.clock import Clock
 from zajil.net.log_text import escape_lines, write_json, write_text
+from zajil.net.logger import get_logger
 from zajil.net.peer import Peer
 from zajil.tracking.events import TrackingEvent
 from zajil.tracking.log_line import LogLine
@@ -30,51 +28,35 @@ _FINISH_SECONDS = 60.0
 
 
 def set_up_log(options: LogOptions) -> None:
-    """Send our log to standard error, for people or for programs."""
+    """Send our log and that of libraries to standard error, for people or for programs."""
     level = logging.getLevelNamesMapping()[options.level.upper()]
-    shared: list[Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    last = _render_json if options.format == "json" else _render_text
-    structlog.configure(
-        processors=[*shared, last],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-    )
-    # Libraries log with the standard module; they come out the same way.
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
-        )
-    )
+    handler.setFormatter(_LineFormatter(options.format))
     logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
     logging.getLogger("zajil").setLevel(level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-def _render_text(_logger: Any, _method: str, item: EventDict) -> str:
-    time, level, event, exception = _take_apart(item)
-    line = write_text(time, level, event, item)
-    return f"{line}\n    {escape_lines(exception)}" if exception else line
+class _LineFormatter(logging.Formatter):
+    """Writes what was logged in our format."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._is_json = name == "json"
 
-def _render_json(_logger: Any, _method: str, item: EventDict) -> str:
-    time, level, event, exception = _take_apart(item)
-    if exception:
-        item["exception"] = tuple(exception.split("\n"))
-    return write_json(time, level, event, item)
-
-
-def _take_apart(item: EventDict) -> tuple[str, str, str, str]:
-    """Take time, level, sentence and traceback out of what was logged; values are left."""
-    exception = str(item.pop("exception", "") or "")
-    time, level = str(item.pop("timestamp", "")), str(item.pop("level", "info"))
-    return time, level, str(item.pop("event", "")), exception
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; in text, a traceback follows it on lines of its own."""
+        time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        level, event = record.levelname.lower(), record.getMessage()
+        values = dict(getattr(record, "values", {}))
+        traceback = self.formatException(record.exc_info) if record.exc_info else ""
+        if self._is_json:
+            if traceback:
+                values["exception"] = tuple(traceback.split("\n"))
+            return write_json(time, level, event, values)
+        line = write_text(time, level, event, values)
+        return f"{line}\n    {escape_lines(traceback)}" if traceback else line
 
 
 def trace_to_log(event: str, peer: Peer, said: str) -> None:
@@ -85,7 +67,7 @@ def trace_to_log(event: str, peer: Peer, said: str) -> None:
         peer: whose connection it is.
         said: ``C: ...`` or ``S: ...``, without secrets.
     """
-    structlog.get_logger("zajil").debug(event, peer=peer.host, port=peer.port, said=said)
+    get_logger().debug(event, peer=peer.host, port=peer.port, said=said)
 
 
 class LogBatch(Protocol):

@@ -16,14 +16,13 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import structlog
-
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.imap.body_structure import body_structure
 from zajil.imap.envelope import envelope
 from zajil.message.fields import MAX_FIELDS
 from zajil.message.summary import Summary, faulty_summary, summarize, thread_keys
 from zajil.message.view import MessageView
+from zajil.net.logger import get_logger
 from zajil.store.engine.batch import NEW_MESSAGES
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
@@ -69,7 +68,7 @@ class Indexer:
         self._store = store
         self._careful = BATCH
         """Messages that are still read one at a time."""
-        self._log = structlog.get_logger("zajil")
+        self._log = get_logger()
 
     async def run(self) -> None:
         """Index what is new, again and again; until cancelled."""
@@ -187,8 +186,8 @@ def read_summaries(
         except StoreUnavailable as error:
             found.append(_unreadable(one.blob_id, str(error)))
         except Exception as error:  # a fault of ours must not stop the indexer at this message
-            log = structlog.get_logger("zajil")
-            log.exception("cannot summarize a message", blob=one.blob_id)
+            log = get_logger()
+            log.error("cannot summarize a message", blob=one.blob_id, exc_info=error)
             found.append(_unreadable(one.blob_id, repr(error)))
     return tuple(found)
 

@@ -15,14 +15,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from zajil.accept.own_mail import OwnMail, OwnMailer
 from zajil.accept.plan import Addressed
 from zajil.core.address import Address
 from zajil.core.directory import REPORTS_LOCAL_PART
 from zajil.core.mail_options import Notify, RecipientOptions
 from zajil.dns.flow import Resolve, run_flow
+from zajil.net.logger import get_logger
 from zajil.reports.kind import Destinations, ReportKind, ReportOrder, WrittenReport
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.intake import Intake
@@ -84,7 +83,7 @@ class ReportSender:
         self._clock = mailer.clock
         self._resolve = resolve
         self._hostname = hostname
-        self._log = structlog.get_logger("zajil")
+        self._log = get_logger()
 
     async def look(self) -> None:
         """Report on the intervals that have ended, and forget those that ended long ago.

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
 from zajil.config.options_server import DnsOptions
 from zajil.core.clock import Clock, Random
 from zajil.dns.flow import Question
+from zajil.net.logger import get_logger
 from zajil.resolver.back_off import ServerBackOff
 from zajil.resolver.exchange import NameServer, NoAnswer, exchange
 from zajil.resolver.wire import make_query
@@ -18,7 +17,7 @@ ROOT = Question(".", "NS")
 """What every server that recurses has in memory; one that refuses it lives, too."""
 MAX_PROBE_SECONDS = 2.0
 
-logger = structlog.get_logger("zajil")
+logger = get_logger()
 
 
 class Servers:

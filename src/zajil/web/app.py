@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -12,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from zajil.core.domain import to_unicode
 from zajil.core.errors import AlreadyExists, Invalid, NotFound, Refused, Unavailable, ZajilError
+from zajil.net.logger import get_logger
 from zajil.net.peer import Networks
 from zajil.web.access import Access
 from zajil.web.account.app_passwords import AppPasswordPages
@@ -93,7 +93,7 @@ def make_web(services: WebServices) -> Starlette:
     async def show_error(request: Request, error: Exception) -> Response:
         status = http_status(error)
         if isinstance(error, Unavailable):
-            structlog.get_logger("zajil").warning("page.unavailable", reason=str(error))
+            get_logger().warning("page.unavailable", reason=str(error))
         visitor = await gate.visitor_of_error(request, status)
         return pages.render(visitor, "error.html", status, status=status)
 

@@ -10,14 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import structlog
-
 from zajil.check.learned.lessons import ShareRule, count_left_to_learn, is_junk, is_weak
 from zajil.check.learned.tokens import tokens_of
 from zajil.config.options_words import WordOptions
 from zajil.core.clock import Clock
 from zajil.core.ids import AccountId, BlobId
 from zajil.message.view import MAX_READ
+from zajil.net.logger import get_logger
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.feedback.feedback import find_unlearned, load_model
@@ -50,7 +49,7 @@ class Trainer:
         self._clock = clock
         self._learners = learners
         self._share = ShareRule(options.share_percent)
-        self._log = structlog.get_logger("zajil")
+        self._log = get_logger()
 
     async def run(self) -> None:
         """Learn what is due, again and again; until cancelled."""

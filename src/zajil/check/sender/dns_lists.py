@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
-import structlog
-
 from zajil.dns.flow import Answer, Outcome, Question, Resolve
+from zajil.net.logger import get_logger
 
 _LISTINGS = IPv4Network("127.0.0.0/8")
 _ERRORS = IPv4Network("127.255.255.0/24")
@@ -113,11 +112,9 @@ class DnsLists:
         self._tested.add(zone)
         if reason is None:
             if self.broken.pop(zone, None) is not None:
-                structlog.get_logger("zajil").warning(
-                    "DNS list passed its test and is used again", zone=zone
-                )
+                get_logger().warning("DNS list passed its test and is used again", zone=zone)
         elif zone not in self.broken:
-            structlog.get_logger("zajil").warning(
+            get_logger().warning(
                 "DNS list failed its test and is not used", zone=zone, reason=reason
             )
             self.broken[zone] = reason

@@ -14,12 +14,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 
-import structlog
-
 from zajil.core.ids import Uid
 from zajil.imap.command import Copy
 from zajil.imap.response import Completion, untagged_status
 from zajil.imap.sequence_set import format_set
+from zajil.net.logger import get_logger
 from zajil.read.imap.context import PORTION, TRY_CREATE, Context
 from zajil.read.imap.flags import READ_ONLY
 from zajil.store.engine.errors import StoreError
@@ -111,7 +110,7 @@ class _Transfer:
         except NoSuchMailbox:
             return  # with all that was in it
         except StoreError as error:
-            structlog.get_logger("zajil").error(
+            get_logger().error(
                 "IMAP: copies of a failed COPY stay in the mailbox",
                 mailbox=target.name,
                 reason=str(error),

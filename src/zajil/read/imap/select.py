@@ -6,12 +6,11 @@ from array import array
 from bisect import bisect_left
 from contextlib import suppress
 
-import structlog
-
 from zajil.core.ids import ModSeq, Uid
 from zajil.imap.command import Select
 from zajil.imap.flag import SYSTEM_FLAGS
 from zajil.imap.response import Completion, flag_list, untagged, untagged_status
+from zajil.net.logger import get_logger
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.expunge import expunge_deleted
 from zajil.read.imap.object_id import mailbox_object_id
@@ -83,9 +82,7 @@ async def _take_recent(context: Context, box: Mailbox, recent_from: Uid, until: 
         return await context.store.write(take_recent, item)
     except StoreError as error:
         # A mailbox must open also where nothing can be written, to make room for instance.
-        structlog.get_logger("zajil").warning(
-            "IMAP: no message is marked as recent", reason=str(error)
-        )
+        get_logger().warning("IMAP: no message is marked as recent", reason=str(error))
         return until
 
 

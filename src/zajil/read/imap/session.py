@@ -10,8 +10,6 @@ from base64 import b64encode
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
-import structlog
-
 from zajil.core.clock import Clock
 from zajil.core.ids import ID_RANDOM_SIZE, new_session_id
 from zajil.core.line_engine import End
@@ -25,6 +23,7 @@ from zajil.login.exchange import Failure, Outcome
 from zajil.login.service import LoginService, Origin
 from zajil.login.session_login import SessionLogin
 from zajil.net.line_protocol import Connection
+from zajil.net.logger import get_logger
 from zajil.net.peer import Peer
 from zajil.read.imap import append, copy_move, expunge, mailbox_admin, mailbox_list, select
 from zajil.read.imap.context import NO_MAILBOX, Context
@@ -38,7 +37,7 @@ from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import LoggedIn, SessionOpened
 
-logger = structlog.get_logger("zajil")
+logger = get_logger()
 
 _UNAVAILABLE = Completion("NO", "try again later", "UNAVAILABLE")
 _DONE_EXPECTED = Completion("BAD", "DONE expected")
