@@ -35,7 +35,7 @@ def pragma(store: Store, statement: str) -> tuple[int, ...]:
 
 
 def test_bytes_of_a_mail(tmp_path: Path) -> None:
-    """A mail of 5.5 KB with its journey takes less than 9.3 KB of the database."""
+    """A mail of 5.5 KB with its journey takes less than 7.5 KB of the database."""
     store = open_test_store("sqlite", tmp_path)
     make_account(store, "amal@north.test")
 
@@ -48,11 +48,11 @@ def test_bytes_of_a_mail(tmp_path: Path) -> None:
             (after,) = pragma(store, "page_count")
             return (after - before) * page_bytes
 
-    assert asyncio.run(grow()) / 100 < 9300
+    assert asyncio.run(grow()) / 100 < 7500
 
 
 def test_log_of_a_commit(tmp_path: Path) -> None:
-    """The commit of one mail writes less than 100 KB to the write-ahead log."""
+    """The commit of one mail writes less than 85 KB to the write-ahead log."""
     store = open_test_store("sqlite", tmp_path)
     make_account(store, "amal@north.test")
 
@@ -67,4 +67,4 @@ def test_log_of_a_commit(tmp_path: Path) -> None:
                 pages += pragma(store, "wal_checkpoint(NOOP)")[1]
             return pages * page_bytes
 
-    assert asyncio.run(write()) / 10 < 100_000
+    assert asyncio.run(write()) / 10 < 85_000

@@ -16,7 +16,6 @@ from pysqlite3 import dbapi2
 from kit.store import (
     NOW_MS,
     make_account,
-    make_intake,
     open_test_store,
     small_store_options,
 )
@@ -28,7 +27,6 @@ from zajil.store.engine import sqlite
 from zajil.store.engine.errors import StoreUnavailable, WrongSchema
 from zajil.store.engine.life import prepare_store, upgrade_store
 from zajil.store.engine.open import Store
-from zajil.store.mail.intake import write_intakes
 from zajil.store.queue.queue import Claim, claim
 from zajil.store.schema import metadata
 
@@ -70,16 +68,27 @@ def test_an_older_store_is_brought_up_to_date(store: Store, store_url: str, tmp_
     """What lies in it is what it was; a mail of before asks for nothing."""
     with store._dialect.writer.begin() as conn:
         _make_first_tables(conn)
-    item = make_intake(store.blobs.stage([b"x"]), remote=["a@one.test"])
-    store.write_now(write_intakes, item)
+        for statement in _FIRST_MAIL:
+            conn.execute(sa.text(statement))
     store._dialect.close()
     upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
     again = open_test_store(store_url, tmp_path / "data")
     claimed = again.write_now(claim, Claim("here/1/", "t", NOW_MS, NOW_MS + 1, 10))
     again.close_now()
     assert [(row.mail_id, row.mail_options, row.options) for row in claimed] == [
-        (item.mail_id, PLAIN_MAIL, PLAIN_RECIPIENT)
+        ("m1", PLAIN_MAIL, PLAIN_RECIPIENT)
     ]
+
+
+_FIRST_MAIL = (
+    "INSERT INTO mail (id, at_ms, header_from, message_id, size, blob_id, needs_smtputf8)"
+    " VALUES ('m1', 1, '', '<1@one.test>', 1, 'b1', FALSE)",
+    "INSERT INTO recipient (mail_id, position, address, address_key, state, reason, at_ms,"
+    " next_hop, tries, next_try_ms, expires_ms) VALUES ('m1', 0, 'a@one.test', 'a@one.test',"
+    " 'waiting', '', 1, 'one.test', 0, 1, 2)",
+    "INSERT INTO blob (id, size) VALUES ('b1', 1)",
+)
+"""A mail for elsewhere, as the first version wrote it."""
 
 
 def _make_first_tables(conn: sa.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -9,17 +10,21 @@ from alembic import command
 from alembic.config import Config
 
 from kit.operations import runner
-from kit.store import open_test_store, small_store_options
-from zajil.core.ids import MailboxId
+from kit.store import NOW_MS, make_intake, open_test_store, small_store_options
+from zajil.core.ids import ID_RANDOM_SIZE, MailboxId, new_mail_id, new_session_id
 from zajil.net.system import SystemClock
 from zajil.operations.domains import remove_domain
 from zajil.read.indexer import read_summaries
 from zajil.store import migrations
 from zajil.store.engine.life import upgrade_store
 from zajil.store.engine.open import Store
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.summaries import find_waiting, newest_summaries, write_summaries
+from zajil.store.mail.tracking import load_journey
 from zajil.store.people.audit import AuditQuery, find_audit
 from zajil.store.schema import app_password, metadata, scram_key
+from zajil.tracking.codec import encode_events
+from zajil.tracking.events import MailAccepted, SessionOpened
 
 
 def test_app_passwords_of_pop3_are_removed(store: Store, store_url: str, tmp_path: Path) -> None:
@@ -88,6 +93,46 @@ def test_an_upgraded_store_has_an_audit_trail(store: Store, store_url: str, tmp_
     (event,) = again.read_now(lambda conn: find_audit(conn, AuditQuery()))
     again.close_now()
     assert (event.name, event.subject, event.actor) == ("domain.removed", "north.test", "boss")
+
+
+def test_events_of_before_are_still_in_journeys(
+    store: Store, store_url: str, tmp_path: Path
+) -> None:
+    """They stay where they were; a new mail of an old session shows how that began."""
+    session = new_session_id(NOW_MS, bytes(ID_RANDOM_SIZE))
+    first, second, third = (new_mail_id(NOW_MS + n, bytes(ID_RANDOM_SIZE)) for n in range(3))
+    opened = SessionOpened(NOW_MS, "smtp", "192.0.2.1:9", "192.0.2.25:25")
+    accepted = [MailAccepted(NOW_MS + n, 1) for n in range(3)]
+    mails = [(first, encode_events((opened, accepted[0]))), (second, encode_events(accepted[1:2]))]
+    _go_back(
+        store,
+        "0017",
+        *[
+            "INSERT INTO mail (id, session_id, at_ms, header_from, message_id, size,"  # noqa: S608
+            f" needs_smtputf8) VALUES ('{mail_id}', '{session}', {NOW_MS}, '', '', 1, FALSE)"
+            for mail_id, _ in mails
+        ],
+        *[
+            "INSERT INTO event (mail_id, session_id, at_ms, body)"  # noqa: S608
+            f" VALUES ('{mail_id}', '{session}', {NOW_MS}, '{body}')"
+            for mail_id, body in mails
+        ],
+    )
+    upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
+    again = open_test_store(store_url, tmp_path / "data")
+    item = make_intake(again.blobs.stage([b"x"]), remote=["a@one.test"])
+    item = replace(item, mail_id=third, session_id=session, events=tuple(accepted[2:]))
+    again.write_now(write_intakes, item)
+    journeys = [
+        again.read_now(lambda conn: load_journey(conn, one))  # noqa: B023
+        for one in (first, second, third)
+    ]
+    again.close_now()
+    assert [[told.event for told in one.events] for one in journeys if one is not None] == [
+        [opened, accepted[0]],
+        [opened, accepted[1]],
+        [opened, accepted[2]],
+    ]
 
 
 def _go_back(store: Store, revision: str, *rows: str) -> None:

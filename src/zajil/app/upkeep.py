@@ -88,8 +88,8 @@ async def _prune_history(resources: WorkerResources) -> None:
 async def _prune_tracking(resources: WorkerResources) -> None:
     """Delete journeys and audit events that are older than ``tracking.retention``."""
     before_ms = resources.clock.now_ms() - resources.configuration.tracking.retention_ms
-    await resources.store.write(delete_events, before_ms)
     await resources.store.write(delete_mails, before_ms)
+    await resources.store.write(delete_events, before_ms)
     await resources.store.write(delete_audit, before_ms)
 
 

@@ -201,6 +201,8 @@ mail = sa.Table(
     sa.Column("dsn_return", KEY),  # FULL, HDRS
     sa.Column("envelope_id", sa.Text),
     sa.Column("require_tls", sa.Boolean),
+    # Its events up to its acceptance: tracking.packing; null: they are in table event
+    sa.Column("events", sa.LargeBinary),
     sa.Index(
         "ix_mail_blob_id",
         "blob_id",
@@ -261,7 +263,8 @@ recipient = sa.Table(
     sqlite_with_rowid=False,
 )
 
-# All events of one transaction about one mail (or one session) are one row.
+# All events of one transaction about one mail (or one session) are one row, but for those that are
+# committed with the acceptance of a mail: they are in its own row.
 event = sa.Table(
     "event",
     metadata,
@@ -283,11 +286,12 @@ event = sa.Table(
         sqlite_where=sa.text("mail_id IS NULL"),
         postgresql_where=sa.text("mail_id IS NULL"),
     ),
+    # What belongs to a mail is found by the mail.
     sa.Index(
         "ix_event_session_id",
         "session_id",
-        sqlite_where=sa.text("session_id IS NOT NULL"),
-        postgresql_where=sa.text("session_id IS NOT NULL"),
+        sqlite_where=sa.text("session_id IS NOT NULL AND mail_id IS NULL"),
+        postgresql_where=sa.text("session_id IS NOT NULL AND mail_id IS NULL"),
     ),
 )
 

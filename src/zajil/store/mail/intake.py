@@ -1,7 +1,8 @@
 """Everything that accepting mails writes, in one commit.
 
-Blobs, mails, recipients (local ones born ``delivered``, the others ``waiting``: the queue), local
-copies at the end of their mailboxes, events: one statement for each table, however many mails.
+Blobs, mails with their events, recipients (local ones born ``delivered``, the others ``waiting``:
+the queue), local copies at the end of their mailboxes: one statement for each table, however many
+mails.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from zajil.store.mail.append import Append, append_messages
 from zajil.store.mail.blobs import StagedBlob, write_blobs
 from zajil.store.mail.flags import pack_flags
 from zajil.store.mail.tracking import EventBatch
-from zajil.store.schema import event, mail, recipient
-from zajil.tracking.codec import encode_events
+from zajil.store.schema import mail, recipient
 from zajil.tracking.events import TrackingEvent
+from zajil.tracking.packing import pack_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +142,6 @@ def write_intakes(tx: Connection, items: Sequence[Intake]) -> list[MailId]:
     _insert_mails(tx, items)
     _insert_recipients(tx, items)
     append_messages(tx, [append for item in items for append in _appends(item)])
-    insert_rows(
-        tx,
-        _EVENT,
-        [
-            (item.mail_id, item.session_id, item.received_at_ms, encode_events(item.events))
-            for item in items
-            if item.events
-        ],
-    )
     note(tx, [_batch_of(item) for item in items])
     if any([_is_queued(item) for item in items]):
         touch(tx, QUEUE)
@@ -201,7 +193,7 @@ MAIL_FACTS = (
     mail.c.needs_smtputf8,
 )
 """Columns that every mail has, accepted or refused (``mail_facts``)."""
-_MAIL = (*MAIL_FACTS, mail.c.parent_mail_id, mail.c.account_id, mail.c.blob_id)
+_MAIL = (*MAIL_FACTS, mail.c.parent_mail_id, mail.c.account_id, mail.c.blob_id, mail.c.events)
 _MAIL_OPTIONS = (mail.c.dsn_return, mail.c.envelope_id, mail.c.require_tls)
 RECIPIENT_FACTS = (
     recipient.c.mail_id,
@@ -228,7 +220,6 @@ _RECIPIENT_OPTIONS = (
     recipient.c.addressed_as,
     recipient.c.addressed_key,
 )
-_EVENT = (event.c.mail_id, event.c.session_id, event.c.at_ms, event.c.body)
 
 
 def mail_facts(
@@ -276,7 +267,9 @@ def _mail_row(item: Intake) -> tuple[Any, ...]:
         needs_smtputf8=item.needs_smtputf8,
     )
     blob_id = item.content.blob_id if _is_queued(item) else None
-    return (*facts, item.parent_mail_id, item.account_id, blob_id)
+    # SQLite's driver takes a bytearray as it is, and looks for an adapter of ``bytes``.
+    events = bytearray(pack_events(item.events)) if item.events else None
+    return (*facts, item.parent_mail_id, item.account_id, blob_id, events)
 
 
 def _mail_options(options: MailOptions) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,10 +19,15 @@ from zajil.store.schema import event, mail, recipient
 from zajil.tracking.codec import decode_events, encode_events
 from zajil.tracking.events import MailRefused, TrackingEvent
 from zajil.tracking.journey import Journey, Recorded, refused_journey
+from zajil.tracking.packing import unpack_events
 from zajil.tracking.tracked_recipient import TrackedRecipient
 
 _ID_IS_OLDER_MS = 86_400_000
 """A mail's id is made when its transaction begins, at most so long before it is accepted."""
+_ID_TIME_SIZE = 12
+"""Characters at the start of an id that are its time, in hexadecimal."""
+_AFTER_HEX = "g"
+"""Sorts behind all that may follow in an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +60,23 @@ def record_events(tx: Connection, batches: Sequence[EventBatch]) -> list[None]:
 def delete_events(tx: Connection, before_ms: Sequence[int]) -> list[int]:
     """Forget events older than each of the given times; mails and their states remain.
 
+    What was recorded late may stay until what was recorded before it is old enough.
+
     Unit of work: idempotent.
 
     Returns:
-        How many rows went.
+        How many rows held them.
     """
-    return [
-        tx.execute(sa.delete(event).where(event.c.at_ms < limit)).rowcount for limit in before_ms
-    ]
+    counts: list[int] = []
+    for limit in before_ms:
+        # Ids grow with time: what is kept is read up to its first row.
+        first_kept = sa.select(event.c.id).where(event.c.at_ms >= limit).order_by(event.c.id)
+        end = sa.func.coalesce(first_kept.limit(1).scalar_subquery(), sys.maxsize)
+        gone = sa.delete(event).where(event.c.at_ms < limit, event.c.id < end)
+        old = _old_mails(limit)
+        emptied = sa.update(mail).where(old, mail.c.events.is_not(None)).values(events=None)
+        counts.append(tx.execute(gone).rowcount + tx.execute(emptied).rowcount)
+    return counts
 
 
 def delete_mails(tx: Connection, before_ms: Sequence[int]) -> list[int]:
@@ -79,11 +94,9 @@ def delete_mails(tx: Connection, before_ms: Sequence[int]) -> list[int]:
         unfinished = sa.select(recipient.c.mail_id).where(
             recipient.c.mail_id == mail.c.id, recipient.c.state.in_(QUEUED)
         )
-        # Ids sort by time: the primary key finds the old ones.
-        oldest_kept = new_mail_id(max(0, limit), bytes(ID_RANDOM_SIZE))
         gone = tx.execute(
             sa.delete(mail)
-            .where(mail.c.id < oldest_kept, mail.c.at_ms < limit, ~unfinished.exists())
+            .where(_old_mails(limit), ~unfinished.exists())
             .returning(mail.c.id, mail.c.blob_id)
         ).all()
         for start in range(0, len(gone), 1000):
@@ -94,17 +107,19 @@ def delete_mails(tx: Connection, before_ms: Sequence[int]) -> list[int]:
     return counts
 
 
+def _old_mails(before_ms: int) -> sa.ColumnElement[bool]:
+    # Ids sort by time: the primary key finds the old ones.
+    oldest_kept = new_mail_id(max(0, before_ms), bytes(ID_RANDOM_SIZE))
+    return sa.and_(mail.c.id < oldest_kept, mail.c.at_ms < before_ms)
+
+
 def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
     """Return all that is known of a mail, for ``tracking.journey`` to cut to its viewer.
 
     A mail that was refused after its end has no row: what is known of it stands in its events.
     """
     row = conn.execute(_MAIL, {"mail_id_": mail_id}).one_or_none()
-    own = [
-        Recorded(part.session_id, one)
-        for part in conn.execute(_EVENTS_OF_MAIL, {"mail_id_": mail_id})
-        for one in decode_events(part.body)
-    ]
+    own = _events_of_mail(conn, mail_id)
     if row is None:
         # A mail whose row is gone was forgotten, whatever events are left of it.
         if not any(item.event.name == MailRefused.name for item in own):
@@ -144,16 +159,44 @@ def _with_session(
     return recorded
 
 
+def _events_of_mail(conn: Connection, mail_id: MailId) -> list[Recorded]:
+    """Return the events of a mail: those of its acceptance first, then in the order of rows."""
+    accepted = conn.execute(_EVENTS_OF_ACCEPTANCE, {"mail_id_": mail_id}).one_or_none()
+    own: list[Recorded] = []
+    if accepted is not None and accepted.events is not None:
+        packed = bytes(accepted.events)
+        own += [Recorded(accepted.session_id, one) for one in unpack_events(packed)]
+    for row in conn.execute(_EVENTS_OF_MAIL, {"mail_id_": mail_id}):
+        own += [Recorded(row.session_id, one) for one in decode_events(row.body)]
+    return own
+
+
 def _session_events(conn: Connection, session_id: SessionId, mail_id: MailId) -> list[Recorded]:
-    # How the connection began stands in its first row, which may be that of another mail; of such
-    # a row nothing but the connection itself belongs to this journey.
-    rows = conn.execute(_EVENTS_OF_SESSION, {"session_id_": session_id, "mail_id_": mail_id})
-    return [
-        Recorded(session_id, one)
-        for row in rows
-        for one in decode_events(row.body)
-        if one.name.startswith("session.")
-    ]
+    """Return the events of the connection that brought a mail, without those of the mail."""
+    # How the connection began is recorded with its first mail; of the events of another mail
+    # nothing but the connection itself belongs to this journey.
+    found: list[Recorded] = []
+    for first in _first_mails(conn, session_id, mail_id):
+        found += _events_of_mail(conn, first)
+    for row in conn.execute(_EVENTS_OF_SESSION, {"session_id_": session_id}):
+        found += [Recorded(session_id, one) for one in decode_events(row.body)]
+    return [one for one in found if one.event.name.startswith("session.")]
+
+
+def _first_mails(conn: Connection, session_id: SessionId, mail_id: MailId) -> list[MailId]:
+    """Return the first mail of a session, and those of the same millisecond, without this one."""
+    # Ids begin with their time, so the first mail is a few rows behind the start of the session;
+    # within one millisecond the order of ids says nothing.
+    given = {
+        "session_id_": session_id,
+        "begin_": session_id[:_ID_TIME_SIZE],
+        "end_": mail_id[:_ID_TIME_SIZE] + _AFTER_HEX,
+    }
+    first = conn.scalar(_MAILS_OF_SESSION.limit(1), given)
+    if first is None:
+        return []
+    given |= {"begin_": first, "end_": first[:_ID_TIME_SIZE] + _AFTER_HEX}
+    return [one for one in conn.scalars(_MAILS_OF_SESSION, given) if one != mail_id]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,21 +294,21 @@ _RECIPIENTS = (
 _EVENTS_OF_MAIL = (
     sa.select(event).where(event.c.mail_id == sa.bindparam("mail_id_")).order_by(event.c.id)
 )
-_FIRST = event.alias()
+_EVENTS_OF_ACCEPTANCE = sa.select(mail.c.session_id, mail.c.events).where(
+    mail.c.id == sa.bindparam("mail_id_")
+)
+_MAILS_OF_SESSION = (
+    sa.select(mail.c.id)
+    .where(
+        mail.c.id >= sa.bindparam("begin_"),
+        mail.c.id < sa.bindparam("end_"),
+        mail.c.session_id == sa.bindparam("session_id_"),
+    )
+    .order_by(mail.c.id)
+)
 _EVENTS_OF_SESSION = (
     sa.select(event)
-    .where(
-        event.c.session_id == sa.bindparam("session_id_"),
-        # Rows of the mail itself are read already.
-        event.c.mail_id.is_(None) | (event.c.mail_id != sa.bindparam("mail_id_")),
-        event.c.mail_id.is_(None)
-        | (
-            event.c.id
-            == sa.select(sa.func.min(_FIRST.c.id))
-            .where(_FIRST.c.session_id == sa.bindparam("session_id_"))
-            .scalar_subquery()
-        ),
-    )
+    .where(event.c.session_id == sa.bindparam("session_id_"), event.c.mail_id.is_(None))
     .order_by(event.c.id)
 )
 _STATES = (
