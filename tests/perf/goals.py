@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from bench import Measured, Setting, ask, can_run, workplace
 from measuring import median
 from plan import Plan
 from questions import MODES, Cell, Fill
-from report import HEADER, compare, machine_lines, rows, speed_line
+from report import HEADER, Ratios, compare, machine_lines, rows, speed_line
+from sending import SendingFailed
 
 _SLOW = {"read": 300, "relay": 600, "deliver": 600}
 """Largest number of mails of a run, where mails take longer."""
@@ -77,43 +78,76 @@ def cell(goal: Goal, mode: str, mails: int) -> Cell:
 
 
 def measure_all(goals: Iterable[Goal], setting: Setting, mails: int) -> dict[Cell, Measured]:
-    """Ask all questions; return what was measured of each load."""
+    """Ask all questions; return what was measured of each load. A failure leaves out a question."""
     loads: dict[str, list[Cell]] = {}
     for goal in goals:
         loads.setdefault(goal.question, []).extend(cell(goal, mode, mails) for mode in MODES)
-    return {
-        measured.cell: measured
-        for question, cells in loads.items()
-        for measured in ask(question, cells, setting)
-    }
+    found: dict[Cell, Measured] = {}
+    for question, cells in loads.items():
+        try:
+            found |= {measured.cell: measured for measured in ask(question, cells, setting)}
+        except (SendingFailed, TimeoutError) as error:
+            print(f"left out: {question}: {error}", flush=True)
+    return found
 
 
-def goal_row(goal: Goal, measured: dict[Cell, Measured], mails: int) -> str:
-    """Return the row of a goal: the medians of the ratios of rounds, and of CPU time."""
-    reached, spread, quickest_slowest, cpu = [], [], [], []
-    for mode in MODES:
-        found = measured[cell(goal, mode, mails)]
-        reference = found.runs.get(found.reference or "")
-        ours = next((runs for name, runs in found.runs.items() if name != found.reference), None)
-        if reference is None or ours is None:
-            return f"| {goal.text} | {goal.one:g} / {goal.many:g} | not measured | | | |"
-        ratios = compare(
-            [run.mails_per_second for run in ours], [run.mails_per_second for run in reference]
-        )
-        reached.append(ratios.median)
-        spread.append(f"{min(ratios.rounds):.2f}..{max(ratios.rounds):.2f}")
-        quickest_slowest.append(f"{ratios.quickest:.2f}, {ratios.slowest:.2f}")
-        spent = [median(runs, "user_us") + median(runs, "system_us") for runs in (ours, reference)]
-        cpu.append(f"{spent[0]:.0f} to {spent[1]:.0f}")
-    wanted = (goal.one, goal.many)
-    behind = any(ratio < want for ratio, want in zip(reached, wanted, strict=True))
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What Zajil reached of one goal with one load."""
+
+    ratios: Ratios
+    cpu_us: tuple[float, float]
+    """CPU of a mail: of Zajil, and of the other server."""
+
+
+def reach(found: Measured | None) -> Reached | None:
+    """Compare Zajil with the other server; ``None``: one of them was not measured."""
+    if found is None or found.reference is None:
+        return None
+    reference = found.runs[found.reference]
+    ours = next((runs for name, runs in found.runs.items() if name != found.reference), None)
+    if ours is None:
+        return None
+    both = (ours, reference)
+    rates = [[run.mails_per_second for run in runs] for runs in both]
+    cpu = [median(runs, "user_us") + median(runs, "system_us") for runs in both]
+    return Reached(compare(*rates), (cpu[0], cpu[1]))
+
+
+def goal_row(goal: Goal, reached: Sequence[Reached | None]) -> str:
+    """Return the row of a goal, for one mail and for many mails of a connection."""
+
+    def values(form: Callable[[Reached], str]) -> str:
+        return " / ".join("not measured" if one is None else form(one) for one in reached)
+
     columns = (
         goal.text,
         f"{goal.one:g} / {goal.many:g}",
-        f"**{reached[0]:.2f} / {reached[1]:.2f}**{', behind' if behind else ''}",
-        *(" / ".join(values) for values in (spread, quickest_slowest, cpu)),
+        f"**{values(lambda one: f'{one.ratios.median:.2f}')}**",
+        values(lambda one: f"{min(one.ratios.rounds):.2f}..{max(one.ratios.rounds):.2f}"),
+        values(lambda one: f"{one.ratios.quickest:.2f}, {one.ratios.slowest:.2f}"),
+        values(lambda one: f"{one.cpu_us[0]:.0f} to {one.cpu_us[1]:.0f}"),
     )
     return f"| {' | '.join(columns)} |"
+
+
+def behind(goal: Goal, reached: Sequence[Reached | None]) -> list[str]:
+    """Return the loads of a goal that are behind it."""
+    return [
+        f"{goal.text}, {mode} ({one.ratios.median:.2f} of {wanted:g})"
+        for mode, wanted, one in zip(MODES, (goal.one, goal.many), reached, strict=True)
+        if one is not None and one.ratios.median < wanted
+    ]
+
+
+def summary(goals: Sequence[Goal], measured: dict[Cell, Measured], mails: int) -> list[str]:
+    """Return the table of goals, and a sentence that names what is behind."""
+    lines, missed = [_HEADER], []
+    for goal in goals:
+        reached = [reach(measured.get(cell(goal, mode, mails))) for mode in MODES]
+        lines.append(goal_row(goal, reached))
+        missed += behind(goal, reached)
+    return [*lines, "", f"Behind the goal: {'; '.join(missed) or 'nothing'}."]
 
 
 def main() -> int:
@@ -141,7 +175,7 @@ def main() -> int:
             fill=Fill(stored=arguments.stored),
         )
         measured = measure_all(goals, setting, arguments.mails)
-    table = [_HEADER, *(goal_row(goal, measured, arguments.mails) for goal in goals)]
+    table = summary(goals, measured, arguments.mails)
     print("\n".join(table))
     end_line = f"at the end, after {time.monotonic() - begin:.0f} s: {speed_line()}"
     print(f"\n{end_line}")

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from filling import fill_mailbox, fill_queue
+from goals import Goal, Reached, behind, goal_row
 from kit.foreign import need_program
 from kit.store import make_account, open_test_store
 from report import compare
@@ -108,3 +109,11 @@ def test_a_store_is_filled_with_mails_in_a_mailbox_and_in_the_queue(tmp_path: Pa
         store.close_now()
     assert stored == 7
     assert states.count(RecipientState.WAITING) == 5
+
+
+def test_loads_that_are_behind_their_goal_are_named() -> None:
+    goal = Goal("accept", "accept", one=1.5, many=1.5)
+    reached = [Reached(compare([rate], [100.0]), (1.0, 1.0)) for rate in (160.0, 140.0)]
+    assert behind(goal, reached) == ["accept, many (1.40 of 1.5)"]
+    assert goal_row(goal, reached).startswith("| accept | 1.5 / 1.5 | **1.60 / 1.40** |")
+    assert behind(goal, [None, None]) == []
