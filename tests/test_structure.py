@@ -109,7 +109,9 @@ def test_a_wide_value_is_built_by_keyword_only() -> None:
     for path in FILES:
         for node in _classes(path):
             marks = [
-                ast.unparse(one) for one in node.decorator_list if "dataclass" in ast.unparse(one)
+                text
+                for one in node.decorator_list
+                if "dataclass" in (text := ast.unparse(one)) or "value_class" in text
             ]
             is_wide = marks and len(_fields(node)) > MAX_POSITIONAL
             if is_wide and "kw_only=True" not in marks[0]:

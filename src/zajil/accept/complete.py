@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from zajil.check.content.structure import has_long_line
 from zajil.core.address import Address
+from zajil.core.value_class import value_class
 from zajil.message.address_list import parse_address_list
 from zajil.message.date import format_date
 from zajil.message.fields import Field, cut_ranges, take_odd
@@ -32,7 +32,7 @@ _CUT = (b"bcc", b"resent-bcc", b"return-path")
 _AUTHORS = (b"from", b"sender", b"resent-from", b"resent-sender")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Completed:
     """A header section that may travel."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from zajil.accept.filing import FilingRule, file_by_verdict
 from zajil.accept.outbound_hold import HoldRule
@@ -20,6 +19,7 @@ from zajil.config.options import LimitOptions
 from zajil.core.clock import Clock, Random
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, SessionId, new_mail_id, new_session_id
 from zajil.core.service import Service
+from zajil.core.value_class import value_class
 from zajil.keys.sign import BODY_NEED, Signer
 from zajil.login.account import Account
 from zajil.net.floods import RefusalBudget
@@ -28,7 +28,7 @@ from zajil.store.engine.open import Store
 from zajil.tracking.events import TrackingEvent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class AcceptancePolicy:
     """What differs between the services that accept mail; ``app`` makes it, one for each."""
 
@@ -53,7 +53,7 @@ class AcceptancePolicy:
     limit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class AcceptanceContext:
     """What all mails of one service share."""
 
@@ -99,7 +99,7 @@ class AcceptanceContext:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class SessionFacts:
     """How a mail came here."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from zajil.accept.complete import complete_header, foreign_authors, mend
@@ -18,6 +17,7 @@ from zajil.accept.transaction import Transaction
 from zajil.check.facts import MessageFacts
 from zajil.core.address import Address
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.keys.sign import hash_anew
 from zajil.login.account import Account
 from zajil.mailauth.dkim_body import BodyDigests
@@ -33,7 +33,7 @@ _MAX_TEXT = 500
 """Characters of a header field that a row of the store holds."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Arrived:
     """A message, ready to be checked."""
 
@@ -74,7 +74,7 @@ async def gather_facts(
     return Arrived(facts, received, message.hash_body)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Message:
     header: bytes
     fields: list[Field]

@@ -20,6 +20,7 @@ from zajil.check.facts import MessageFacts
 from zajil.core.address import Address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.message.view import MessageView
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, Remote, Suspended, route_recipient
@@ -33,7 +34,7 @@ MAX_REDIRECTS = 16
 """Redirects of one account that are followed (attack: amplification)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Filing:
     """What becomes of the copy of one account; without any of the three it is discarded."""
 
@@ -46,7 +47,7 @@ class Filing:
     """What the sender is told; then there are neither places nor redirects."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class FilingRequest:
     """What a rule may look at."""
 

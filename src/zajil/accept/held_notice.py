@@ -7,13 +7,13 @@ helps one, and contains no link.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 from zajil.accept.own_mail import OwnMail, OwnMailer
 from zajil.accept.plan import Addressed
 from zajil.core.address import Address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.message.build import (
     build_message,
     write_address_field,
@@ -82,7 +82,7 @@ Lock the thief out:  zajil account password {login}
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HeldAccount:
     """The facts of a notice."""
 

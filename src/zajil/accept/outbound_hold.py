@@ -6,9 +6,10 @@ counts, and asks ``HoldRule.decide`` in the commit that accepts the mail.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from zajil.config.options_users import SubmitOptions
+from zajil.core.value_class import value_class
 from zajil.store.feedback.outbound_hold import StrangerCounts
 
 HOUR_MS = 3_600_000
@@ -21,7 +22,7 @@ _AVERAGE_DAYS = 14
 """Days of the average: a few days of much mail do not make much mail usual."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HoldRule:
     """How many new recipients an account may write to; 0: no limit."""
 

@@ -6,11 +6,12 @@ The SMTP sessions turn them into replies (``receive.replies``), the web into sen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 
 from zajil.core.address import Address
 from zajil.core.ids import MailId
+from zajil.core.value_class import value_class
 
 
 class RefusalReason(Enum):
@@ -63,7 +64,7 @@ class RefusalReason(Enum):
     """The store does not answer, or a fault of ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NotAccepted:
     """Nothing was kept; the peer still owns the mail."""
 
@@ -77,7 +78,7 @@ class NotAccepted:
     """The recipient that it concerns; ``None``: the whole mail."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Accepted:
     """The mail is on disk, and ours."""
 

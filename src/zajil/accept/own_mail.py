@@ -13,7 +13,6 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from zajil.accept.plan import Addressed, Plan, plan_copies
 from zajil.core.address import Address
@@ -21,6 +20,7 @@ from zajil.core.clock import Clock, Random
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
 from zajil.core.mail_options import PLAIN_MAIL, MailOptions
+from zajil.core.value_class import value_class
 from zajil.keys.sign import Signer
 from zajil.message.fields import split_message
 from zajil.route.directory_flow import ask_directory_and_wait
@@ -30,7 +30,7 @@ from zajil.store.mail.intake import Intake, write_intakes
 from zajil.tracking.events import TrackingEvent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class OwnMail:
     """A message of our own, and its envelope."""
 
@@ -52,7 +52,7 @@ class OwnMail:
     options: MailOptions = PLAIN_MAIL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class OwnMailer:
     """Makes and accepts mail of our own."""
 

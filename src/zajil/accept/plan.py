@@ -20,6 +20,7 @@ from zajil.core.address import Address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId
 from zajil.core.mail_options import PLAIN_RECIPIENT, Notify, RecipientOptions
+from zajil.core.value_class import value_class
 from zajil.message.final_fields import write_final_fields
 from zajil.route.recipient import Local, Remote
 from zajil.store.mail.intake import LocalCopy, RemoteCopy, WaitReason
@@ -45,7 +46,7 @@ class RoutedRecipient(Protocol):
         """What the sender asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Addressed:
     """A routed recipient of a mail that we make ourselves."""
 
@@ -68,7 +69,7 @@ class Copies:
     """Place in ``remote`` of each address."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is the same for all copies of one mail."""
 

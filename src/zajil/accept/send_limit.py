@@ -7,13 +7,12 @@ and a user understands when they end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zajil.config.options_users import SubmitOptions
+from zajil.core.value_class import value_class
 from zajil.store.feedback.send_counts import DAY_MS, MINUTE_MS, SendCounts
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SendLimit:
     """Maximum number of recipients of an account; 0: no limit."""
 

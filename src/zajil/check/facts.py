@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from zajil.config.options import LimitOptions
 from zajil.core.address import Address
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.mailauth.dkim_body import BodyDigests, body_needs, body_of
 from zajil.message.address_list import parse_address_list
 from zajil.message.fields import Field, find_fields, read_fields, split_message
@@ -17,7 +18,7 @@ from zajil.net.peer import Peer
 _MAX_FILE_RECIPIENTS = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class MessageFacts:
     """One mail, before anything was decided."""
 

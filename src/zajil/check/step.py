@@ -10,7 +10,7 @@ import asyncio
 import traceback
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Action, Reason, Thresholds, Verdict, decide
 from zajil.config.options_check import CheckOptions
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Resolve
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.net.peer import LOCAL, Peer
@@ -42,7 +43,7 @@ _LARGE = 65_536
 """Bytes of a body: to look into a larger one takes milliseconds, and others wait for the loop."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Checked:
     """What the step found out."""
 

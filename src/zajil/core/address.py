@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from zajil.core.domain import BadDomain, to_ascii, to_unicode
 from zajil.core.errors import Invalid
+from zajil.core.value_class import value_class
 
 
 class BadAddress(Invalid, ValueError):
@@ -31,7 +31,7 @@ _MAX_DOMAIN = 253
 _CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Address:
     """An address; equality is by spelling, ``key`` is what it is looked up by."""
 

@@ -6,10 +6,9 @@ with them and never access a table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zajil.core.address import CATCH_ALL, Address
 from zajil.core.ids import AccountId, MailboxId
+from zajil.core.value_class import value_class
 
 ROLE_LOCAL_PARTS = ("postmaster", "abuse")
 """RFC 5321 section 4.5.1 demands the first of every domain, RFC 2142 section 2 the second."""
@@ -20,7 +19,7 @@ ALWAYS_ACCEPTED = frozenset({*ROLE_LOCAL_PARTS, REPORTS_LOCAL_PART})
 """Local parts that lead to the postmaster where nobody has them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class AccountEntry:
     """The address belongs to an account of ours."""
 
@@ -39,7 +38,7 @@ class AccountEntry:
     """INBOX has as many messages as it may; mail that is under way already still goes there."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AliasEntry:
     """The address stands for other addresses."""
 
@@ -51,7 +50,7 @@ class AliasEntry:
 Entry = AccountEntry | AliasEntry
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DirectoryAnswer:
     """Everything the directory knows about one address."""
 

@@ -7,9 +7,10 @@ compare with ``is``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Literal
+
+from zajil.core.value_class import value_class
 
 
 class Notify(Flag):
@@ -21,7 +22,7 @@ class Notify(Flag):
     DELAY = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MailOptions:
     """What MAIL asked for beside the reverse-path."""
 
@@ -37,7 +38,7 @@ class MailOptions:
     """HOLDUNTIL, as milliseconds since 1970 UTC."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RecipientOptions:
     """What RCPT asked for beside the forward-path."""
 

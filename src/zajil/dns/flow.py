@@ -8,9 +8,10 @@ data.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
+
+from zajil.core.value_class import value_class
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class Outcome(Enum):
     """NXDOMAIN (RFC 8020)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Question:
     """One name and type, asked of the configured name servers."""
 
@@ -37,7 +38,7 @@ class Question:
     """``A``, ``AAAA``, ``MX``, ``TXT``, ``PTR``, ``TLSA``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What came back for a question."""
 

@@ -10,9 +10,9 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from zajil.core.errors import InternalError
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Flow
 from zajil.mailauth.arc_set import (
     ArcSet,
@@ -35,7 +35,7 @@ from zajil.mailauth.dkim_verify import (
 from zajil.message.fields import Field
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Handler:
     """Who added a set, and what it found out when the mail came to it."""
 
@@ -46,7 +46,7 @@ class Handler:
     """Value of its ARC-Authentication-Results, still folded."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class ArcFound:
     """What the chain is worth."""
 

@@ -8,9 +8,10 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from zajil.core.errors import Malformed
+from zajil.core.value_class import value_class
 from zajil.mailauth.authres_read import read_instance
 from zajil.mailauth.dkim_body import read_canonicalization
 from zajil.mailauth.dkim_signature import (
@@ -52,7 +53,7 @@ class BrokenChain(Malformed):
         """The highest instance that can be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Seal:
     """An ARC-Seal that is well-formed (RFC 8617 section 4.1.3)."""
 
@@ -66,7 +67,7 @@ class Seal:
     """Where ``b=`` stands in the field's value."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ArcSet:
     """What one handler of the mail added."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.value_class import value_class
 from zajil.message.encoded_word import decode_words
 
 FIELD_NAME = b"authentication-results"
@@ -32,7 +32,7 @@ _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9!#$&'*+.^_`{|}~@/:\x2d\u00a0-\U0010ffff]+\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MethodResult:
     """One method and what it found."""
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.value_class import value_class
 from zajil.mailauth.authres import MethodResult
 
 MAX_SIZE = 65_536
@@ -21,7 +21,7 @@ MAX_PROPERTIES = 40
 """Of one result."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReadResults:
     """One field."""
 

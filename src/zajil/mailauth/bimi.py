@@ -7,10 +7,10 @@ Nothing is fetched here, and nothing is believed: a logo without a certificate (
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Answer, Flow, Outcome, Question
 from zajil.mailauth.dmarc import DmarcFound
 
@@ -19,7 +19,7 @@ _MAX_SIZE = 2048
 _MAX_URL = 500
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class BimiRecord:
     """What a domain publishes."""
 
@@ -29,7 +29,7 @@ class BimiRecord:
     """``a=``: an HTTPS URL of the certificate for the logo."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class BimiFound:
     """What came of the look-up."""
 

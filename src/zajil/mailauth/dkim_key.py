@@ -9,7 +9,6 @@ Laws:
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Flow, Outcome, Question
 from zajil.mailauth.tag_list import BadTagList, parse_record_tags, read_base64, words_of
 
@@ -44,7 +44,7 @@ KEY_TYPES = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
 _PADDING, _SHA256 = PKCS1v15(), SHA256()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class KeyRecord:
     """A usable key."""
 
@@ -58,7 +58,7 @@ class KeyRecord:
     """``t=s``: only ``i=`` with exactly the domain of ``d=``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class KeyRefusal:
     """Why there is no usable key."""
 
@@ -68,7 +68,7 @@ class KeyRefusal:
     """One sentence without its subject's dot: ``the key was revoked``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FoundKey:
     """What DNS had for a selector."""
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from zajil.core.errors import NOT_DONE, Invalid, Refused
+from zajil.core.value_class import value_class
 from zajil.mailauth.dkim_body import BodyDigests, BodyNeed
 from zajil.mailauth.dkim_canon import SignedHeader, relaxed_field, simple_field
 from zajil.mailauth.dkim_key import MAX_RSA_BITS, MIN_RSA_BITS
@@ -55,7 +55,7 @@ class CannotSign(Refused, ValueError):
     """What was asked for would give a signature that nobody accepts."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SigningKey:
     """A private key and where its public half is published."""
 

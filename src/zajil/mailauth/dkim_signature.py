@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from zajil.core.domain import BadDomain, to_dns_name
 from zajil.core.errors import Malformed
+from zajil.core.value_class import value_class
 from zajil.mailauth.dkim_body import BodyNeed, read_body_need, read_canonicalization
 from zajil.mailauth.dkim_key import KEY_TYPES
 from zajil.mailauth.tag_list import (
@@ -40,7 +40,7 @@ class BadSignature(Malformed, ValueError):
         """RFC 8601 section 2.7.1: ``neutral`` for syntax, ``permerror`` for what is forbidden."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class CommonTags:
     """What signatures of DKIM and ARC have in common."""
 
@@ -63,7 +63,7 @@ class CommonTags:
     expires_s: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Signature(CommonTags):
     """A signature that is well-formed."""
 

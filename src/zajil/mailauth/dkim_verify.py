@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Flow
 from zajil.mailauth.dkim_body import MAX_SIGNATURES, SIGNATURE, BodyDigests, NotHashed
 from zajil.mailauth.dkim_canon import SignedHeader
@@ -31,7 +31,7 @@ from zajil.mailauth.tag_list import BadTagList, parse_tag_list, value_of
 from zajil.message.fields import Field
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DkimPolicy:
     """What is a matter of taste in RFC 6376 section 6.1.1."""
 
@@ -44,7 +44,7 @@ class DkimPolicy:
 DEFAULT_POLICY = DkimPolicy()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class DkimFound:
     """One signature, and what it proves."""
 

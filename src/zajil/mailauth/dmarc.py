@@ -10,10 +10,11 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Flow, Outcome, Question
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc_record import DmarcRecord, lower_policy
@@ -27,7 +28,7 @@ MAX_IDENTIFIERS = 8
 """Signing domains that are compared with that of the author; each may take a walk."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DmarcQuery:
     """What was found out so far."""
 
@@ -40,7 +41,7 @@ class DmarcQuery:
     """``header_from`` leaves no author out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class DmarcFound:
     """What DMARC says of a mail."""
 

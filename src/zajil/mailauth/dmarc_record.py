@@ -9,8 +9,9 @@ Laws:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from zajil.core.value_class import value_class
 
 MAX_SIZE = 4096
 """Characters that are read of a record; real ones have under 300."""
@@ -24,7 +25,7 @@ _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:[\x22-\x2b\x2d-\x7e]+)(?:![0-9]+[km
 _REQUESTS = ("none", "quarantine", "reject")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class DmarcRecord:
     """What the owner of a domain asks for."""
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Answer, Flow, Outcome
 from zajil.mailauth.spf_macro import (
     MAX_NAME,
@@ -47,7 +47,7 @@ _MAX_TERM = 100
 _NOT_PLAIN = re.compile(r"[^ -~]")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SpfQuery:
     """What an SMTP session says of itself."""
 
@@ -63,7 +63,7 @@ class SpfQuery:
     """Where the domain gives none."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SpfFound:
     """What came of it."""
 
@@ -82,7 +82,7 @@ class SpfFound:
     """DNS answers, one a line."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Outcome:
     """Of one record: result, the term that matched, whose explanation counts."""
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import quote
 
 from zajil.core.errors import Malformed
+from zajil.core.value_class import value_class
 
 MAX_NAME = 253
 """Characters of a domain name (RFC 7208 section 7.3)."""
@@ -36,7 +36,7 @@ class BadMacro(Malformed, ValueError):
     """The text is no macro string."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Macro:
     """One ``%{...}``."""
 
@@ -50,7 +50,7 @@ class Macro:
     """Written in upper case: URL-escaped (RFC 7208 section 7.3)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MacroString:
     """A parsed string: literals and macros, in order."""
 

@@ -7,11 +7,11 @@ stands before.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
 from zajil.core.errors import Malformed
+from zajil.core.value_class import value_class
 from zajil.mailauth.spf_macro import BadMacro, MacroString, parse_domain_spec, parse_macro_string
 
 RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
@@ -33,7 +33,7 @@ class BadRecord(Malformed, ValueError):
     """The record breaks the grammar; the message is the end of a sentence about it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Directive:
     """A qualifier and a mechanism."""
 
@@ -50,7 +50,7 @@ class Directive:
     bits6: int = 128
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SpfRecord:
     """A record that follows the grammar."""
 

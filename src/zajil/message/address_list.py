@@ -12,9 +12,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from zajil.core.address import Address, BadAddress, parse_address, quote_local_part
+from zajil.core.value_class import value_class
 from zajil.message.charset import decode_text
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import unfold
@@ -25,7 +25,7 @@ MAX_LENGTH = 262_144
 """Characters that are read of one field; as much as a header section has."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NamedAddress:
     """One address with its display name."""
 
@@ -55,7 +55,7 @@ class NamedAddress:
         return f"{quote_local_part(self.local_part)}@{self.domain}"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Group:
     """``Friends: a@example.org, b@example.org;`` (RFC 5322 section 3.4)."""
 
@@ -68,7 +68,7 @@ class Group:
         return decode_words(self.raw_name)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AddressList:
     """What one field holds."""
 

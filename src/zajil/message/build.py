@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from zajil.core.address import Address
 from zajil.core.errors import Invalid
+from zajil.core.value_class import value_class
 from zajil.message.encoded_word import encode_words
 from zajil.message.params import write_parameter
 from zajil.message.transfer import encode_base64, encode_quoted_printable
@@ -28,7 +28,7 @@ class BadValue(Invalid, ValueError):
     """A value that no header field can hold: CR, LF, NUL, or not writable in ASCII."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NewAttachment:
     """A file that goes with the message."""
 

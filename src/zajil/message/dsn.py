@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from zajil.core.address import Address
+from zajil.core.value_class import value_class
 from zajil.message.build import (
     BadValue,
     multipart_entity,
@@ -35,7 +35,7 @@ MAX_RETURNED = 65_536
 """Bytes of the original header section that are returned; a bounce must stay small."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class RecipientReport:
     """What became of one recipient."""
 
@@ -53,7 +53,7 @@ class RecipientReport:
     """ORCPT, decoded: ``rfc822;someone@example`` (RFC 3464 section 2.3.1); ``""``: not given."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class DeliveryReport:
     """Everything a DSN says."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+from zajil.core.value_class import value_class
 from zajil.message.address_list import (
     AddressList,
     Group,
@@ -37,7 +37,7 @@ def one_line(text: str, limit: int = 1000) -> str:
     return _UNSHOWN.sub(" ", text[:limit]).strip()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Person:
     """Somebody in From, To, Cc, Reply-To."""
 

@@ -16,6 +16,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
+from zajil.core.value_class import value_class
 from zajil.message.fields import read_fields, split_message
 from zajil.message.part import ENCLOSING, Part, make_part
 from zajil.message.source import PIECE, Source
@@ -32,7 +33,7 @@ _LONGEST = 300
 _DELIMITER = re.compile(rb"\n--([^\r\n]{1,260}+)(?=\r?(?:\n|\Z))")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Around:
     """What a boundary belongs to."""
 

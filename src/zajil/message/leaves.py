@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from zajil.core.value_class import value_class
 from zajil.message.parse import parse_message
 from zajil.message.part import ENCLOSING, Part
 
@@ -35,7 +36,7 @@ Branch = tuple[int, int]
 """A multipart/alternative, counted from 0, and which of its parts a leaf stands in."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Leaf:
     """A part without parts. An enclosed message is one leaf."""
 
@@ -124,7 +125,7 @@ def _is_elsewhere(places: Collection[int], place: int) -> bool:
 # ---- files, also in enclosed messages -----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class File:
     """A part that a reader opens as a file."""
 

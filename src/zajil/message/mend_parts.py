@@ -15,8 +15,8 @@ import re
 from binascii import b2a_qp
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.message.fields import begins_folded, cut_ranges, find_fields, read_fields
 from zajil.message.mend_fields import MAX_LINE, CannotMend, is_fit, mend_header
 from zajil.message.parse import parse_message
@@ -36,7 +36,7 @@ _HINT = 65_536
 """Bytes at the start of a message in which the charset of its text is looked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Mended:
     """A message that may travel."""
 

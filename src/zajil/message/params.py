@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote, unquote_to_bytes
 
+from zajil.core.value_class import value_class
 from zajil.message.charset import decode_text
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import unfold
@@ -26,7 +27,7 @@ MAX_READINGS = 8
 """Ways to read a boundary that are tried besides the first."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ParameterisedValue:
     """``text/plain; charset=utf-8``."""
 

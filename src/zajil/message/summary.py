@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.message.fields import find_value
 from zajil.message.header_view import Person, one_line
 from zajil.message.view import MessageView
@@ -25,7 +25,7 @@ _MAX_ID = 500
 """Characters of a Message-ID; a longer one is taken for none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Summary:
     """One message as a list shows it, and what connects it with others."""
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 
+from zajil.core.value_class import value_class
 from zajil.message.fields import Field, read_fields, split_message, unfold
 from zajil.message.header_view import HeaderView, one_line
 from zajil.message.html import MAX_LINKS, Html, Link, read_html
@@ -55,7 +55,7 @@ PREVIEW_LENGTH = 200
 _PREVIEW_SOURCE = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class TextPiece:
     """One text part that is shown, or one way to read it."""
 
@@ -75,7 +75,7 @@ class TextPiece:
         return self.leaf.part
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Attachment:
     """A part that is offered as a file."""
 

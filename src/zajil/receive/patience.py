@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from zajil.config.options import LimitOptions
 from zajil.core.clock import Clock
+from zajil.core.value_class import value_class
 from zajil.receive.session_record import SessionRecord
 from zajil.tracking.events import AnswersSlowed
 
@@ -47,7 +47,7 @@ class KnownPeers:
             self._known.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SlowAnswers:
     """What holds back the answers of all sessions of a listener."""
 

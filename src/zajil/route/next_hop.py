@@ -10,11 +10,11 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from zajil.core.clock import Random
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Answer, Flow, Outcome, Question
 
 MAX_HOSTS = 20
@@ -25,7 +25,7 @@ MAX_ADDRESSES = 8
 """Addresses we keep for one host, for the same reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Host:
     """One server that takes mail for the domain."""
 
@@ -41,7 +41,7 @@ class Host:
         return f"{self.preference} {self.name} [{', '.join(self.addresses)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Hosts:
     """The way on."""
 
@@ -51,7 +51,7 @@ class Hosts:
     """The DNS answers it rests on, one a line."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class NoRoute:
     """There is no way to the domain."""
 

@@ -8,11 +8,11 @@ address for reports about the domain (RFC 9990); the domain's catch-all alias ``
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import TypeVar
 
 from zajil.core.address import Address
 from zajil.core.directory import AccountEntry, DirectoryAnswer, Entry, is_always_accepted
+from zajil.core.value_class import value_class
 from zajil.route.alias import expand_alias, find_entry
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ DirectoryFlow = Generator[Address, DirectoryAnswer, T]
 """Yields the address it wants to know of, is sent what the directory says."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Local:
     """It leads to accounts of ours, or elsewhere by an alias or a forwarding."""
 
@@ -33,14 +33,14 @@ class Local:
     """It is an account's address, whose mail goes on; its sender need not know."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Remote:
     """The domain is not ours."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class UnknownRecipient:
     """The domain is ours, and nobody has the address."""
 
@@ -48,7 +48,7 @@ class UnknownRecipient:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Suspended:
     """An operator suspended the account: try again later, nothing is lost."""
 

@@ -17,9 +17,9 @@ import hmac
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
+from zajil.core.value_class import value_class
 from zajil.sasl.step import (
     MAX_LOGIN_SIZE,
     BadResponse,
@@ -55,7 +55,7 @@ _CLIENT_FINAL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ScramKey:
     """What is kept of one password; it proves one, and does not give it away."""
 
@@ -67,7 +67,7 @@ class ScramKey:
         return "ScramKey()"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ScramKeys:
     """The keys behind one name: they share salt and iterations, because the client hashes once."""
 

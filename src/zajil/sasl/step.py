@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
+
+from zajil.core.value_class import value_class
 
 MAX_LOGIN_SIZE = 320
 """Octets of a login name: an address has 64 + 1 + 255 (RFC 5321 section 4.5.3.1)."""
@@ -11,14 +12,14 @@ MAX_PASSWORD_SIZE = 1024
 """Octets of a password; hashing must not be fed more. RFC 4616 section 2 has no limit."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Challenge:
     """Ask the client for more: 334 in SMTP, ``+`` in IMAP, base64-encoded by the protocol."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Credentials:
     """What the client claims to be; nothing has been checked."""
 
@@ -32,7 +33,7 @@ class Credentials:
         return f"Credentials(login={self.login!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Token:
     """An OAuth 2 access token (RFC 6750 section 2.1); nothing has been checked."""
 
@@ -47,7 +48,7 @@ class Token:
         return f"Token(authorization_id={self.authorization_id!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class KeysWanted:
     """SCRAM needs the keys of a name: look them up, then call ``Scram.take_keys``."""
 
@@ -55,7 +56,7 @@ class KeysWanted:
     authorization_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Proven:
     """The client knows the password behind one of the keys, and may be told that we do."""
 
@@ -65,7 +66,7 @@ class Proven:
     """Our own proof: a last challenge, answered with nothing (RFC 5802 section 7)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Denied:
     """The exchange has failed: over, without a last challenge."""
 
@@ -75,7 +76,7 @@ class Denied:
     """It was about a name or secret; false: the client broke the rules of the mechanism."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class BadResponse:
     """The client's answer is not what the mechanism asks for; the exchange has failed."""
 

@@ -5,37 +5,37 @@ A line becomes a command in ``command_line``; what may come when is ``state``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
 from zajil.core.address import Address
 from zajil.core.mail_options import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
+from zajil.core.value_class import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Ehlo:
     """``EHLO client.example``: the name is claimed, never proven."""
 
     client_name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Helo:
     """``HELO client.example``: a client without extensions (RFC 5321 section 3.2)."""
 
     client_name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Lhlo:
     """``LHLO client.example``: the greeting of LMTP (RFC 2033 section 4.1)."""
 
     client_name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Mail:
     """``MAIL FROM:<reverse-path> [SIZE=n ...]``: start of a transaction."""
 
@@ -53,7 +53,7 @@ class Mail:
     """``PLAIN_MAIL`` itself when nothing of it was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Rcpt:
     """``RCPT TO:<forward-path>``."""
 
@@ -67,12 +67,12 @@ class Rcpt:
     """``PLAIN_RECIPIENT`` itself when nothing of it was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Data:
     """``DATA``: the message follows a 354."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Bdat:
     """``BDAT size``: a chunk that is not the last, once all its bytes are in (RFC 3030 section 2).
 
@@ -89,36 +89,36 @@ class Bdat:
     """As in ``BodyEnd``, as far as it is known: the message may be refused now or at its end."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Rset:
     """``RSET``: end of the transaction, if there is one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Noop:
     """``NOOP``, with or without an argument."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Vrfy:
     """``VRFY text``: we answer 252 (RFC 5321 section 3.5.3)."""
 
     argument: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Help:
     """``HELP [text]``."""
 
     argument: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Quit:
     """``QUIT``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class StartTls:
     """``STARTTLS`` (RFC 3207)."""
 
@@ -130,7 +130,7 @@ class UnknownCommand(Enum):
     TEMPUNAVAIL = "[TEMPUNAVAIL]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Xclient:
     """``XCLIENT NAME=... ADDR=...``: whom a proxy of ours speaks for (Postfix, XCLIENT_README).
 
@@ -153,7 +153,7 @@ class Xclient:
     """DESTPORT."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Auth:
     """``AUTH mechanism [initial-response]`` (RFC 4954 section 4)."""
 
@@ -167,7 +167,7 @@ class Auth:
         return f"Auth(mechanism={self.mechanism!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AuthResponse:
     """The answer to a 334 (RFC 4954 section 4)."""
 
@@ -179,14 +179,14 @@ class AuthResponse:
         return "AuthResponse(...)"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class BodyChunk:
     """Bytes of the message, in large blocks, dot-unstuffed, CRLF line ends kept."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class BodyEnd:
     """The end of the message: ``CRLF.CRLF`` after DATA, or the last chunk of BDAT.
 

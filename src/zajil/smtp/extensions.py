@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from zajil.core.clock import Clock
 from zajil.core.moment import utc_datetime
+from zajil.core.value_class import value_class
 from zajil.smtp.codes import Code
 from zajil.smtp.reply import Reply
 from zajil.smtp.xclient import ATTRIBUTES
@@ -15,7 +16,7 @@ MAX_HOLD_SECONDS = 999_999_999
 """What FUTURERELEASE can announce (RFC 4865 section 3): 31 years."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What EHLO announces and what commands permit.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from zajil.core.value_class import value_class
 
 # C0, DEL and C1 controls, what some programs take for a line end, and what turns the order of
 # letters around: in a log a "550" could read as something else.
@@ -14,7 +16,7 @@ _MOST_SHOWN = 2000
 a hundred long lines to each of a hundred recipients would fill the store."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Reply:
     """A reply of ours, or of a peer; rendered once and kept, so that constants cost nothing.
 
@@ -61,7 +63,7 @@ _MOST_SHOWN = 2000
 a hundred long lines to each of a hundred recipients would fill the store."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReplyEach:
     """Answers to one message that differ between its recipients (RFC 2033 section 4.2)."""
 

@@ -11,13 +11,13 @@ Laws:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from zajil.core.value_class import value_class
 from zajil.tracking.events import TrackingEvent
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AuditEvent(TrackingEvent):
     """Base of all audit events."""
 
@@ -33,7 +33,7 @@ class AuditEvent(TrackingEvent):
     """What was changed: login name, address or domain; ``""``: nothing with a name."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AccountCreated(AuditEvent):
     """An account was created."""
 
@@ -42,7 +42,7 @@ class AccountCreated(AuditEvent):
     admin: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AccountRenamed(AuditEvent):
     """The login name or the address of an account changed."""
 
@@ -52,7 +52,7 @@ class AccountRenamed(AuditEvent):
     after: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AccountProfileChanged(AuditEvent):
     """The display name or the role of an account was set; these are the values now."""
 
@@ -61,28 +61,28 @@ class AccountProfileChanged(AuditEvent):
     admin: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PasswordChanged(AuditEvent):
     """The password of an account was set."""
 
     name: ClassVar[str] = "account.password"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AccountSuspended(AuditEvent):
     """An account can no longer log in."""
 
     name: ClassVar[str] = "account.suspended"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AccountResumed(AuditEvent):
     """A suspended account can log in again."""
 
     name: ClassVar[str] = "account.resumed"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AccountRemoved(AuditEvent):
     """An account was removed with all its mail."""
 
@@ -90,7 +90,7 @@ class AccountRemoved(AuditEvent):
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AccountReleased(AuditEvent):
     """The outbound hold of an account was removed."""
 
@@ -103,7 +103,7 @@ class AccountReleased(AuditEvent):
     """The account is not held again before this time."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ForwardingChanged(AuditEvent):
     """The forwarding of an account was set."""
 
@@ -113,7 +113,7 @@ class ForwardingChanged(AuditEvent):
     keeps_copy: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AppPasswordCreated(AuditEvent):
     """An app password was created."""
 
@@ -123,7 +123,7 @@ class AppPasswordCreated(AuditEvent):
     scope: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AppPasswordRemoved(AuditEvent):
     """An app password was removed."""
 
@@ -131,7 +131,7 @@ class AppPasswordRemoved(AuditEvent):
     app_password: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DelegationGranted(AuditEvent):
     """An account may send as an address of another."""
 
@@ -139,7 +139,7 @@ class DelegationGranted(AuditEvent):
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DelegationRevoked(AuditEvent):
     """An account may no longer send as an address of another."""
 
@@ -147,7 +147,7 @@ class DelegationRevoked(AuditEvent):
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AliasChanged(AuditEvent):
     """An alias was created, changed or removed."""
 
@@ -158,7 +158,7 @@ class AliasChanged(AuditEvent):
     """Targets now; empty: the alias was removed."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DomainAdded(AuditEvent):
     """A domain was added to this server."""
 
@@ -167,14 +167,14 @@ class DomainAdded(AuditEvent):
     """Target of its role addresses; ``""``: none was set."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DomainRemoved(AuditEvent):
     """A domain was removed from this server."""
 
     name: ClassVar[str] = "domain.removed"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DkimKeysChanged(AuditEvent):
     """Somebody created, activated or revoked DKIM keys of a domain."""
 
@@ -184,7 +184,7 @@ class DkimKeysChanged(AuditEvent):
     selectors: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class QueueChanged(AuditEvent):
     """Somebody held, released, retried, expired or deleted mails in the queue."""
 
@@ -194,7 +194,7 @@ class QueueChanged(AuditEvent):
     mail_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ReportImported(AuditEvent):
     """A DMARC report was imported from a file."""
 
@@ -202,7 +202,7 @@ class ReportImported(AuditEvent):
     organization: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ClassifierTrained(AuditEvent):
     """The classifier was trained with a message by hand."""
 

@@ -13,11 +13,12 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
+from zajil.core.value_class import value_class
 
-@dataclass(frozen=True, slots=True)
+
+@value_class(frozen=True, slots=True)
 class TrackingEvent:
     """Base of all events."""
 
@@ -29,7 +30,7 @@ class TrackingEvent:
 # ---- sessions: one connection of a peer to us ----------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SessionOpened(TrackingEvent):
     """A peer connected."""
 
@@ -41,7 +42,7 @@ class SessionOpened(TrackingEvent):
     local: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class TlsStarted(TrackingEvent):
     """The connection is encrypted from here on."""
 
@@ -52,7 +53,7 @@ class TlsStarted(TrackingEvent):
     """Name in the peer's verified certificate; ``None`` when none was shown or verified."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PeerGreeted(TrackingEvent):
     """EHLO or HELO; the name is claimed, never proven (RFC 5321 section 4.1.4)."""
 
@@ -61,7 +62,7 @@ class PeerGreeted(TrackingEvent):
     claimed_name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PeerReported(TrackingEvent):
     """A proxy of ours said for whom it speaks (XCLIENT); the session before it is another one."""
 
@@ -74,7 +75,7 @@ class PeerReported(TrackingEvent):
     """Whom the proxy has authenticated, as it says."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AnswersSlowed(TrackingEvent):
     """From here on our answers wait; told once in a session."""
 
@@ -83,7 +84,7 @@ class AnswersSlowed(TrackingEvent):
     """``errors``, or ``unknown peer`` (``receive.tarpit``)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LoggedIn(TrackingEvent):
     """AUTH or LOGIN succeeded."""
 
@@ -96,7 +97,7 @@ class LoggedIn(TrackingEvent):
     """Its address without a port; ``""``: that of ``session.opened``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LoginFailed(TrackingEvent):
     """AUTH or LOGIN failed; what was typed is not kept beyond the login name."""
 
@@ -110,7 +111,7 @@ class LoginFailed(TrackingEvent):
     """Its address without a port; ``""``: recorded by an older version."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class CommandRefused(TrackingEvent):
     """We answered 4yz or 5yz to something that was not about one recipient."""
 
@@ -119,7 +120,7 @@ class CommandRefused(TrackingEvent):
     reply: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SessionClosed(TrackingEvent):
     """The connection is gone."""
 
@@ -130,7 +131,7 @@ class SessionClosed(TrackingEvent):
     """How many mails it handed in."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ConnectionsRefused(TrackingEvent):
     """Connections of one address that did not become sessions; one event for many of them."""
 
@@ -145,7 +146,7 @@ class ConnectionsRefused(TrackingEvent):
     """When the first of them came; ``at_ms`` is not before the last."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RefusalsMerged(TrackingEvent):
     """Refusals of one peer that are only counted, because very many came; one event for many."""
 
@@ -162,7 +163,7 @@ class RefusalsMerged(TrackingEvent):
 # ---- one mail comes in ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SenderNamed(TrackingEvent):
     """MAIL FROM was accepted."""
 
@@ -173,7 +174,7 @@ class SenderNamed(TrackingEvent):
     """As they came: ``SIZE=5120 BODY=8BITMIME``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RecipientNamed(TrackingEvent):
     """RCPT TO was accepted."""
 
@@ -183,7 +184,7 @@ class RecipientNamed(TrackingEvent):
     """``local``, ``remote``, or ``alias``: what it stands for is told by ``route.alias``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RecipientRefused(TrackingEvent):
     """RCPT TO got 4yz or 5yz."""
 
@@ -192,7 +193,7 @@ class RecipientRefused(TrackingEvent):
     reply: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MessageReceived(TrackingEvent):
     """The last byte of the message is here; nothing is promised yet."""
 
@@ -202,14 +203,14 @@ class MessageReceived(TrackingEvent):
     message_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LineEndsMended(TrackingEvent):
     """Lines ended in a bare LF, which we put right for a peer in ``net.bare_lf_peers``."""
 
     name: ClassVar[str] = "mail.line_ends"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HeaderCompleted(TrackingEvent):
     """Submission added or removed header fields (RFC 6409 section 8)."""
 
@@ -218,7 +219,7 @@ class HeaderCompleted(TrackingEvent):
     """``added Date, removed Bcc``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class CheckDone(TrackingEvent):
     """One check of the ``check`` step, and what it rested on."""
 
@@ -232,7 +233,7 @@ class CheckDone(TrackingEvent):
     """DNS answers and facts it was based on, one a line."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class VerdictReached(TrackingEvent):
     """What follows from the checks for one recipient, or for all (``recipient`` is ``None``)."""
 
@@ -247,7 +248,7 @@ class VerdictReached(TrackingEvent):
     """The same for every language and for programs: name, weight, sentence with places, values."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MailSigned(TrackingEvent):
     """The mail carries signatures of one of our domains (RFC 6376)."""
 
@@ -258,7 +259,7 @@ class MailSigned(TrackingEvent):
     """In the order of the selectors."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MailSealed(TrackingEvent):
     """What we found out about a mail that goes on to another server was sealed (RFC 8617)."""
 
@@ -271,7 +272,7 @@ class MailSealed(TrackingEvent):
     """What the chain before it was worth: ``none``, ``pass``, ``fail``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MailAccepted(TrackingEvent):
     """Durable: the 250 is sent after the commit that holds this event."""
 
@@ -279,7 +280,7 @@ class MailAccepted(TrackingEvent):
     recipients: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MailRefused(TrackingEvent):
     """The message was read, and refused or deferred after its end."""
 
@@ -287,7 +288,7 @@ class MailRefused(TrackingEvent):
     reply: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AliasExpanded(TrackingEvent):
     """A recipient stood for others."""
 
@@ -296,7 +297,7 @@ class AliasExpanded(TrackingEvent):
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MailboxFiled(TrackingEvent):
     """The copy of one recipient lies in a mailbox: in the same commit as this event."""
 
@@ -309,7 +310,7 @@ class MailboxFiled(TrackingEvent):
     """Why this mailbox, in a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RecipientQueued(TrackingEvent):
     """The copy of one recipient waits in the queue: in the same commit as this event."""
 
@@ -319,7 +320,7 @@ class RecipientQueued(TrackingEvent):
     next_try_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AccountHeld(TrackingEvent):
     """Its account suddenly wrote to many strangers: copies for elsewhere wait for an operator."""
 
@@ -333,7 +334,7 @@ class AccountHeld(TrackingEvent):
 # ---- one mail goes on -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RouteFound(TrackingEvent):
     """Where the next server of a domain is, and the DNS answers that say so."""
 
@@ -345,7 +346,7 @@ class RouteFound(TrackingEvent):
     """``MX example.net -> 10 mx1.example.net (ttl 300)``, a line per question."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RouteFailed(TrackingEvent):
     """There is no way to the domain, now or at all."""
 
@@ -356,7 +357,7 @@ class RouteFailed(TrackingEvent):
     inputs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AttemptMade(TrackingEvent):
     """One conversation with one host, whatever came of it."""
 
@@ -374,7 +375,7 @@ class AttemptMade(TrackingEvent):
     """Whether it was for a target that an alias hides from the sender; ``None``: not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RecipientDelivered(TrackingEvent):
     """The next server took responsibility for the copy of one recipient."""
 
@@ -385,7 +386,7 @@ class RecipientDelivered(TrackingEvent):
     """Its reply, unchanged: where it holds ``queued as ID``, both journeys join."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DeliveryDeferred(TrackingEvent):
     """A try failed for now; ``next_try_ms`` says when the next one is due."""
 
@@ -398,7 +399,7 @@ class DeliveryDeferred(TrackingEvent):
     next_try_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class RecipientFailed(TrackingEvent):
     """Given up: refused for good, or too old; a DSN follows unless the sender is null."""
 
@@ -411,7 +412,7 @@ class RecipientFailed(TrackingEvent):
     expired: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DsnSent(TrackingEvent):
     """A delivery status notification was made; it is a mail of its own."""
 
@@ -421,7 +422,7 @@ class DsnSent(TrackingEvent):
     """Whom it reports on."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DsnSuppressed(TrackingEvent):
     """No DSN: nobody is to be told (null sender, or NOTIFY=NEVER)."""
 
@@ -429,7 +430,7 @@ class DsnSuppressed(TrackingEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class OperatorActed(TrackingEvent):
     """Somebody held, released, expired or retried the mail by hand."""
 
@@ -441,7 +442,7 @@ class OperatorActed(TrackingEvent):
     recipients: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class DkimKeyRotated(TrackingEvent):
     """A signing key of one of our domains went one step on its way; belongs to no mail."""
 
@@ -453,7 +454,7 @@ class DkimKeyRotated(TrackingEvent):
     """``published``, ``active``, ``retired``, ``revoked``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class CertificateEnding(TrackingEvent):
     """The certificate of our listeners ends soon, or has ended."""
 
@@ -465,7 +466,7 @@ class CertificateEnding(TrackingEvent):
     """Whole days; negative: it has expired."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class FaultHappened(TrackingEvent):
     """Our own code or machine failed: the peer got 4yz, or the mail was taken without a check."""
 

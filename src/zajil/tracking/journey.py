@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Any
 
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import MAIL_ID_PATTERN, AccountId, MailId, SessionId
 from zajil.core.service import RecipientState, Service
+from zajil.core.value_class import value_class
 from zajil.tracking import events as tracked
 from zajil.tracking.codec import event_to_dict
 from zajil.tracking.events import TrackingEvent
@@ -27,7 +28,7 @@ from zajil.tracking.hidden import Aliases, find_aliases, merge_copies, without_t
 from zajil.tracking.tracked_recipient import TrackedRecipient, key_of
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Recorded:
     """An event as the store gives it back: with the connection it happened on."""
 
@@ -36,7 +37,7 @@ class Recorded:
     event: TrackingEvent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Journey:
     """All that is known of one mail."""
 
@@ -100,7 +101,7 @@ class Role(Enum):
     OWNER = "owner"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Viewer:
     """Who looks at a journey, and as what."""
 

@@ -9,13 +9,14 @@ contains a time and one that ends in ``_bytes`` a size, which the page formats f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from zajil.core.domain import to_unicode
 from zajil.core.ids import MailId
 from zajil.core.moment import spell_utc
 from zajil.core.service import Service
+from zajil.core.value_class import value_class
 from zajil.tracking import events as tracked
 from zajil.tracking.check_names import CHECK_NAMES, mark
 from zajil.tracking.events import TrackingEvent
@@ -40,7 +41,7 @@ class Tone(Enum):
     BAD = "bad"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Sentence:
     """One sentence, before translation."""
 
@@ -55,7 +56,7 @@ class Sentence:
         return self.text.format(**shown)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Detail:
     """The details of a step."""
 
@@ -66,7 +67,7 @@ class Detail:
     """The lines as sentences to translate; empty: the lines are shown unchanged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Step:
     """One event as a sentence."""
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from dataclasses import dataclass
+
+from zajil.core.value_class import value_class
 
 MAX_MEMBERS = 1000
 MAX_INFLATED = 1_048_576
@@ -21,7 +22,7 @@ _BOMB_RATIO = 1000
 """What zip's deflate can reach is 1032; real files stay under a hundred."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Member:
     """One file of an archive."""
 
@@ -31,7 +32,7 @@ class Member:
     is_encrypted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ArchiveListing:
     """What an archive holds."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from zajil.core.value_class import value_class
 
 UNKNOWN_STRENGTH = 0.45
 """How many mails the guess 0.5 for a new word is worth (Robinson's s)."""
@@ -22,7 +23,7 @@ JUNK_FROM = 0.85
 HAM_TO = 0.15
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class WordsOpinion:
     """What a classifier thinks of one mail."""
 

@@ -8,7 +8,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from zajil.check.content.protected_names import OurNames
 from zajil.check.facts import MessageFacts
@@ -22,6 +22,7 @@ from zajil.check.verdict.verdict import Reason
 from zajil.config.options_check import CheckOptions
 from zajil.core.clock import Clock
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.message.view import MessageView
 from zajil.store.engine.open import Store
 
@@ -30,7 +31,7 @@ _OF_PRETENDERS = frozenset({_PRETENDER, "phish.lure"})
 """What is said because of the name it bears."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class LearnedFindings:
     """What is known of one mail."""
 

@@ -6,9 +6,8 @@ that learns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zajil.core.feedback import FeedbackKind
+from zajil.core.value_class import value_class
 
 FREE_SHARE = 20
 """Mails of a kind that an account may always teach the installation."""
@@ -16,7 +15,7 @@ _MAX_LEFT = 2
 """Mails left in INBOX that are learned beside one that was moved to Junk."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ShareRule:
     """How much of what the installation learned may come from one account.
 

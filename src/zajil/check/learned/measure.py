@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from zajil.check.content.phishing import Protected
 from zajil.check.content.run import look_inside, view_of
@@ -25,11 +25,12 @@ from zajil.check.learned.classifier import (
 from zajil.check.learned.model import reasons_of
 from zajil.check.learned.tokens import find_tokens
 from zajil.check.verdict.verdict import Action, Reason, Thresholds, decide
+from zajil.core.value_class import value_class
 from zajil.message.date import parse_date
 from zajil.message.fields import find_value
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Mistake:
     """A wanted mail that was called junk."""
 
@@ -38,7 +39,7 @@ class Mistake:
     """Words that misled, or names of signals; the strongest first."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class SampleOutcome:
     """What one way of judging made of the sample."""
 
@@ -63,7 +64,7 @@ class SampleOutcome:
         return {**asdict(self), "precision": self.precision, "recall": self.recall}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Measured:
     """What came out."""
 
@@ -88,7 +89,7 @@ class Measured:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Mail:
     name: str
     is_junk: bool

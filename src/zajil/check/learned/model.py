@@ -10,7 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from zajil.check.learned.classifier import WordsOpinion, classify, telling_words
 from zajil.check.learned.tokens import find_tokens
@@ -19,6 +19,7 @@ from zajil.check.verdict.verdict import Reason
 from zajil.config.options_words import WordOptions
 from zajil.core.clock import Clock
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.message.view import MessageView
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
@@ -28,7 +29,7 @@ _LOOK_EVERY_MS = 30_000
 """How late a worker hears of what another one learned."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class WordFindings:
     """What the words say."""
 
@@ -67,7 +68,7 @@ def deceives(reasons: Iterable[Reason]) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class _Model:
     version: int
     words: dict[str, float]

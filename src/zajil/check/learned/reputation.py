@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from zajil.check.learned.trainer import Learner
 from zajil.check.learned.voices import learn
@@ -22,6 +22,7 @@ from zajil.check.verdict.verdict import Reason
 from zajil.core.clock import Clock
 from zajil.core.feedback import FeedbackKind
 from zajil.core.ids import AccountId
+from zajil.core.value_class import value_class
 from zajil.message.fields import Field, read_fields, split_message
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
@@ -58,7 +59,7 @@ _OFTEN = 2.5
 """Three times, the first of them a while ago."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class HistoryFound:
     """What history says of one mail."""
 

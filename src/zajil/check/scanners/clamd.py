@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from zajil.config.kinds import UNIX_PREFIX
+from zajil.core.value_class import value_class
 from zajil.message.source import Source, size_of
 
 PIECE = 65_536
@@ -20,7 +20,7 @@ MAX_REPLY = 4096
 """Bytes of an answer; a name of malware has under a hundred."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Scanned:
     """What a scanner said."""
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import httpx
 
 from zajil.check.facts import MessageFacts
 from zajil.check.scanners.clamd import PIECE
+from zajil.core.value_class import value_class
 from zajil.message.source import Source, size_of
 
 MAX_REPLY = 262_144
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Opinion:
     """What Rspamd said."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zajil.check.facts import MessageFacts
@@ -11,13 +10,14 @@ from zajil.check.scanners import clamd
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Reason
 from zajil.config.options_content import ScannerOptions
+from zajil.core.value_class import value_class
 from zajil.tracking.events import CheckDone
 
 if TYPE_CHECKING:
     from zajil.check.scanners.rspamd import Rspamd
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ScannerFindings:
     """What the scanners said."""
 

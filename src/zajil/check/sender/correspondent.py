@@ -19,11 +19,11 @@ import functools
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from zajil.core.address import Address
 from zajil.core.domain import BadDomain, to_ascii
+from zajil.core.value_class import value_class
 from zajil.dns.public_suffix import registered_domain
 from zajil.mailauth.authres import MethodResult
 from zajil.mailauth.authres_read import is_same_name, read_results
@@ -34,7 +34,7 @@ from zajil.message.address_list import read_from
 from zajil.message.fields import Field, find_value
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ProvenIdentity:
     """What the checks of the sender have proven."""
 
@@ -50,7 +50,7 @@ _MAX_FROM = 2000
 NOTHING_PROVEN = ProvenIdentity()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Correspondent:
     """Who a mail comes from."""
 

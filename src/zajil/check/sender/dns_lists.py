@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Answer, Outcome, Question, Resolve
 from zajil.net.logger import get_logger
 
@@ -24,7 +24,7 @@ WATCH_SECONDS = 3600.0
 """Between two tests of a list."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class ListEntry:
     """An address stands in a list."""
 
@@ -33,7 +33,7 @@ class ListEntry:
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Asked:
     """What the lists said of one address."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from zajil.check.facts import MessageFacts
 from zajil.check.sender.forwarding import Override
 from zajil.check.sender.peer import PeerFindings
 from zajil.check.verdict.verdict import Reason
+from zajil.core.value_class import value_class
 from zajil.mailauth.arc import ArcFound
 from zajil.mailauth.authres import MethodResult
 from zajil.mailauth.bimi import BimiFound
@@ -24,7 +24,7 @@ _QUIET = ("pass", "none", "neutral")
 _SIGNED = re.compile(rb"(?:\A|;)[ \t\r\n]*+b[ \t\r\n]*+=([A-Za-z0-9+/ \t\r\n]{8,80})")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class SenderFindings:
     """What the checks found out about the sender of a mail."""
 

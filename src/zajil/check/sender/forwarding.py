@@ -6,7 +6,6 @@ The local policy of RFC 8617 section 7.2.1 and RFC 9989 section 5.4. Nobody is t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
 from zajil.check.facts import MessageFacts
@@ -14,6 +13,7 @@ from zajil.check.sender.peer import PeerFindings
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Reason
 from zajil.config.options_check import SenderOptions
+from zajil.core.value_class import value_class
 from zajil.mailauth.arc import ArcFound
 from zajil.mailauth.authres_read import ReadResults, read_arc_results
 from zajil.mailauth.dmarc import DmarcFound
@@ -21,7 +21,7 @@ from zajil.mailauth.spf import SpfFound
 from zajil.net.peer import Networks
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Override:
     """Why a failure of DMARC does not count."""
 

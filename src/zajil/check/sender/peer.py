@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from zajil.check.flows import Deadline
 from zajil.check.sender.dns_lists import Asked, DnsLists, ListEntry
 from zajil.check.verdict.signals import make_reason, printable
 from zajil.check.verdict.verdict import Reason
+from zajil.core.value_class import value_class
 from zajil.dns.flow import Flow, Outcome, Question, Resolve, run_flow
 from zajil.mailauth.authres import MethodResult
 from zajil.tracking.events import CheckDone
@@ -22,7 +22,7 @@ MAX_NAMES = 5
 """Names of one address that are looked at; an honest one has one."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Iprev:
     """Whether an address and its name agree (RFC 8601 section 3)."""
 
@@ -34,7 +34,7 @@ class Iprev:
     inputs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class PeerFindings:
     """What was found out about a peer."""
 

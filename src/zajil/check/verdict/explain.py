@@ -7,13 +7,13 @@ far the score is from the next worse action.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from zajil.check.verdict.verdict import Action, Thresholds, Verdict, decide
+from zajil.core.value_class import value_class
 from zajil.tracking.check_names import mark
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Change:
     """One thing that would have led to another verdict."""
 

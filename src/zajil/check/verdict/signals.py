@@ -12,13 +12,12 @@ Laws:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zajil.check.verdict.verdict import Action, Reason
+from zajil.core.value_class import value_class
 from zajil.tracking.check_names import mark
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Signal:
     """One possible finding about a mail."""
 

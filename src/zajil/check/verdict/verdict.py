@@ -9,8 +9,9 @@ written it, and one more bad sign beside that policy (RFC 9989 section 7.4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from zajil.core.value_class import value_class
 
 
 class Action(Enum):
@@ -22,7 +23,7 @@ class Action(Enum):
     REJECT = "reject"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Reason:
     """One signal, and what it weighs."""
 
@@ -48,7 +49,7 @@ class Reason:
         return self.template.format(**dict(self.values)) if self.values else self.template
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Verdict:
     """What follows, and why."""
 
@@ -58,7 +59,7 @@ class Verdict:
     """Heaviest first."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Thresholds:
     """The scores at which a mail is no longer taken at face value."""
 

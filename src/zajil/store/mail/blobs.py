@@ -14,7 +14,6 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +24,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.clock import Clock, Random
 from zajil.core.errors import NotFound
 from zajil.core.ids import ID_RANDOM_SIZE, BlobId, new_blob_id
+from zajil.core.value_class import value_class
 from zajil.message.source import Source, read_pieces, size_of
 from zajil.store.engine.batch import release_files
 from zajil.store.engine.errors import StoreUnavailable, disk_error
@@ -37,7 +37,7 @@ class NoSuchBlob(NotFound):
     """No message and no mail refers to it any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class StagedBlob:
     """A blob on its way: ``write_blobs`` makes its row, in the transaction that refers to it."""
 

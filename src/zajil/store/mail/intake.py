@@ -8,7 +8,6 @@ mails.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -17,6 +16,7 @@ from zajil.core.address import Address
 from zajil.core.ids import AccountId, MailboxId, MailId, SessionId
 from zajil.core.mail_options import PLAIN_MAIL, PLAIN_RECIPIENT, MailOptions, RecipientOptions
 from zajil.core.service import RecipientState
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import QUEUE, note, require_space, touch
 from zajil.store.engine.rows import insert_rows
 from zajil.store.mail.append import Append, append_messages
@@ -28,7 +28,7 @@ from zajil.tracking.events import TrackingEvent
 from zajil.tracking.packing import pack_events
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class WaitReason:
     """A copy of ours that is not filed at once: a row of the queue, without a next hop."""
 
@@ -40,7 +40,7 @@ class WaitReason:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Place:
     """A mailbox that gets a copy."""
 
@@ -49,7 +49,7 @@ class Place:
     flags: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class LocalCopy:
     """One recipient of ours, and the mailboxes that filing chose."""
 
@@ -76,7 +76,7 @@ class LocalCopy:
         return self.places[0].mailbox_name if self.places else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class RemoteCopy:
     """One recipient elsewhere (or later): a row of the queue."""
 
@@ -92,7 +92,7 @@ class RemoteCopy:
     """What the sender named, where that is an alias of ours: all that the sender may be told."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class OwnCopy:
     """The writer's own copy, in the mailbox of sent mail: no recipient's."""
 
@@ -100,7 +100,7 @@ class OwnCopy:
     flags: frozenset[str] = frozenset({"\\Seen"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Intake:
     """One accepted mail."""
 

@@ -1,0 +1,26 @@
+"""Dataclasses that nobody changes, made as fast as those that anybody may change.
+
+Python 3.11 sets each field of a frozen dataclass by ``object.__setattr__``: five fields take
+1.1 µs, plain assignment 0.14, and one mail makes eighty such values. That nobody assigns to a
+field is what mypy checks: to it ``value_class`` is ``dataclass``, so ``frozen=True`` holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+__all__ = ["value_class"]
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as value_class
+else:
+    from dataclasses import dataclass
+
+    def value_class(
+        *, frozen: bool, slots: bool, kw_only: bool = False, eq: bool = True
+    ) -> Callable[[type], type]:
+        """Return the decorator of a dataclass that is hashed by its fields, as a frozen one is."""
+        if not (frozen and slots):
+            raise TypeError("a value class is frozen and has slots")
+        return dataclass(slots=True, kw_only=kw_only, eq=eq, unsafe_hash=eq)
