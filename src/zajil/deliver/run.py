@@ -149,7 +149,8 @@ class Deliverer:
     def wake(self) -> None:
         """Look at the queue now: something changed, or time was moved by hand."""
         self._look = True
-        self._woken.set()
+        if self._pause is None:  # else it looks at the end of the pause
+            self._woken.set()
 
     async def run(self) -> None:
         """Deliver until ``drain`` or cancellation; either settles what has an answer."""
@@ -191,7 +192,7 @@ class Deliverer:
 
     async def _end(self, seconds: float) -> None:
         self._stopping = self._settler.stopping = True
-        self.wake()
+        self._woken.set()
         self._schedule.drop_all()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
@@ -214,8 +215,7 @@ class Deliverer:
         crowded = self._schedule.crowded_hops()
         if self._left_out - crowded:
             self._look = True
-        room = self._schedule.room - self._settler.unwritten
-        if not self._look or self._stopping or room < max(self._schedule.capacity // 4, 1):
+        if not self._look or self._stopping or not self._has_room():
             return
         loop = asyncio.get_running_loop()
         if loop.time() < self._claim_after:
@@ -225,6 +225,7 @@ class Deliverer:
         self._look = False
         self._left_out = crowded
         try:
+            room = self._room
             claimed = await self._claim(room, crowded)
             if len(claimed) == room:
                 self._look = True
@@ -233,6 +234,15 @@ class Deliverer:
             self._log.warning("cannot read the queue", reason=str(error))
             self._due_ms = self._clock.now_ms() + _STORE_AWAY_MS
         self._claim_after = loop.time() + _CLAIM_PAUSE_SECONDS
+
+    @property
+    def _room(self) -> int:
+        """How many more recipients may be claimed."""
+        return self._schedule.room - self._settler.unwritten
+
+    def _has_room(self) -> bool:
+        """Return whether a claim is worth its cost."""
+        return self._room >= max(self._schedule.capacity // 4, 1)
 
     def _end_pause(self) -> None:
         self._pause = None
@@ -312,10 +322,12 @@ class Deliverer:
         while outgoing is not None:
             await self._deliver_one(hop, outgoing)
             outgoing = self._start_attempts(hop)
+            if self._look and self._pause is None and self._has_room():
+                self._woken.set()
         if not self._look and not self._schedule.running:
             self._settler.flush()  # no other result is near
-        if (self._look or self._left_out) and self._pause is None:
-            self._woken.set()  # there may be room for the next claim
+        if self._left_out:
+            self._woken.set()  # this hop may be crowded no more
 
     async def _deliver_one(self, hop: str, outgoing: Outgoing) -> None:
         """Attempt one mail and settle it; cancelled, it settles what has an answer."""
