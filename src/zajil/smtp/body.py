@@ -22,7 +22,6 @@ _END = b"\r\n.\r\n"
 _DEFECT = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 _TOLERANT_DEFECT = re.compile(rb"\r(?!\n)|\0")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_HARMLESS = bytes(byte for byte in range(256) if byte not in b"\r\n\0")
 _DEFECT_NAMES = {b"\r": "bare-cr", b"\n": "bare-lf", b"\0": "nul"}
 
 SIZE_DEFECT: Final = "size"
@@ -59,10 +58,11 @@ class _Reader:
     def _look_at(self, block: bytes) -> bytes:
         """Note the first defect of a block; give the block, with bare LF as CRLF if tolerated."""
         # Invariant: a block never ends in a CR that may be half of a CRLF (that one is held
-        # back), so all CR, LF and NUL belong to a CRLF exactly if they are twice as many.
-        if (self._defect is not None and not self._tolerant) or (
-            len(block.translate(None, _HARMLESS)) == block.count(b"\r\n") * 2
-        ):
+        # back), so a CR or LF that is left without the CRLFs is bare.
+        if self._defect is not None and not self._tolerant:
+            return block
+        rest = block.replace(b"\r\n", b"")
+        if b"\n" not in rest and b"\r" not in rest and b"\0" not in rest:
             return block
         if self._defect is None:
             found = (_TOLERANT_DEFECT if self._tolerant else _DEFECT).search(block)
