@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from ipaddress import IPv6Address
 
@@ -239,6 +240,19 @@ def test_pipelined_commands_wait_for_the_reply() -> None:
     conn.reply(Reply(450, ("4.3.0 not now",)))
     assert conn.next_event() is Wait.DATA  # RCPT was refused: no MAIL
     assert conn.data_to_send() == b"450 4.3.0 not now\r\n503 5.5.1 MAIL first\r\n"
+
+
+def test_an_idle_connection_does_not_keep_its_last_packet() -> None:
+    """A packet may have 256 KB, and a peer may stay for minutes after its mail."""
+    conn = ready()
+    next_command(conn, b"MAIL FROM:<>\r\n")
+    conn.reply(Reply(250, ("ok",)))
+    packet = bytes(bytearray(b"NOOP\r\n" * 20))
+    conn.receive_data(packet)
+    references = sys.getrefcount(packet)
+    while conn.next_event() is not Wait.DATA:
+        conn.reply(Reply(250, ("ok",)))
+    assert sys.getrefcount(packet) == references - 1
 
 
 def test_a_reply_that_nobody_waits_for_is_a_fault_of_ours() -> None:

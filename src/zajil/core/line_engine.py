@@ -86,6 +86,7 @@ class LineBuffer:
         """
         data, at = self.data, self.at
         if at == len(data):
+            self.clear()
             return None
         end = data.find(b"\r\n", max(at, self._searched))
         # Without an end, a CR may be its first half: -1.
@@ -106,4 +107,5 @@ class LineBuffer:
 
     def clear(self) -> None:
         """Drop everything received."""
-        self.at = len(self.data)
+        self.data = b""  # an idle connection would keep its last packet, up to 256 KB
+        self.at = 0
