@@ -122,8 +122,9 @@ def test_the_end_of_the_peer_comes_behind_its_last_words(
 
 def test_our_end_is_no_truncation(client: Client, channel: TlsChannel) -> None:
     connect(client, channel)
-    client.incoming.write(channel.send(b"221 bye\r\n") + channel.close())
-    assert client.read() == b"221 bye\r\n"
+    last = b"* 1 FETCH ...\r\n" * 3000 + b"* BYE\r\n"
+    client.incoming.write(channel.close(last))
+    assert client.read() == last
     assert client.tls.read(10) == b""  # without close_notify: SSLWantReadError
 
 

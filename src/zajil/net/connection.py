@@ -81,8 +81,7 @@ class LineConnection(LineTransport):
             if table.implicit_tls:
                 self.abort()
                 return
-            self._write(self._protocol.last_words(refusal))
-            self._close(is_over=False)
+            self._close(self._protocol.last_words(refusal), is_over=False)
             return
         self._host = peer.host
         context = table.server_tls() if table.implicit_tls else None
@@ -102,7 +101,7 @@ class LineConnection(LineTransport):
             if data:
                 self._take(data)
             if tls.is_closed and not self.eof_received():
-                self._close(is_over=True)
+                self._close(b"", is_over=True)
             self._send_tls(tls)
 
     def eof_received(self) -> bool:
@@ -290,11 +289,13 @@ class LineConnection(LineTransport):
         engine = self.engine
         if self._cut or engine is None:
             return
-        self._send()
         is_done = self._eof and self._waiting is None and not self._write_paused
         if engine.close_reason or is_done:
             said_goodbye = engine.close_reason == self._protocol.goodbye
-            self._close(is_over=self._eof or (said_goodbye and not engine.pending_size()))
+            is_over = self._eof or (said_goodbye and not engine.pending_size())
+            self._close(engine.data_to_send(), is_over=is_over)
+        else:
+            self._write(engine.data_to_send())
 
     def _send(self) -> None:
         if self.engine is not None:

@@ -106,7 +106,7 @@ class LineTransport(asyncio.Protocol):
 
     # ---- the end -------------------------------------------------------------------------------
 
-    def _close(self, *, is_over: bool) -> None:
+    def _close(self, last: bytes, *, is_over: bool) -> None:
         """Close after our last words, so that they arrive.
 
         Args:
@@ -116,8 +116,10 @@ class LineTransport(asyncio.Protocol):
         if transport is None or self._cut:
             return
         self._cut = True
-        if self._tls is not None and (data := self._tls.close()):
-            transport.write(data)
+        if self._tls is not None:
+            last = self._tls.close(last)
+        if last:
+            transport.write(last)
         if is_over or not table.may_linger():
             transport.close()
             return

@@ -54,18 +54,19 @@ class TlsChannel:
 
     def send(self, data: bytes) -> bytes:
         """Return the encrypted form of ``data``, behind everything that waits to be sent."""
-        count = self._object.write(data)
-        while count < len(data):  # OpenSSL takes one record at a time
-            count += self._object.write(memoryview(data)[count:])
+        self._encrypt(data)
         return self._outgoing.read()
 
     def to_send(self) -> bytes:
         """Return and forget the bytes that must now go to the network."""
         return self._outgoing.read() if self._outgoing.pending else b""
 
-    def close(self) -> bytes:
-        """Return our close_notify, behind everything that waits to be sent."""
+    def close(self, last: bytes = b"") -> bytes:
+        """Return the encrypted form of our last words and our close_notify, behind everything that
+        waits to be sent."""
         if self.is_established:
+            if last:
+                self._encrypt(last)
             with suppress(ssl.SSLError):  # it does not wait for that of the peer
                 self._object.unwrap()
         return self.to_send()
@@ -74,3 +75,8 @@ class TlsChannel:
         """Return the names of what the handshake agreed on: ``TLSv1.3``, ``TLS_AES_...``."""
         cipher = self._object.cipher()
         return self._object.version() or "?", cipher[0] if cipher else "?"
+
+    def _encrypt(self, data: bytes) -> None:
+        count = self._object.write(data)
+        while count < len(data):  # OpenSSL takes one record at a time
+            count += self._object.write(memoryview(data)[count:])
