@@ -119,13 +119,6 @@ message = sa.Table(
     # THREADID (RFC 8474 section 5.2), given by the indexer once and for ever; null: not yet
     sa.Column("thread_id", KEY),
     sa.Index(None, "mailbox_id", "modseq"),
-    # What the indexer has to do; new mail is at its end, and it is short.
-    sa.Index(
-        "ix_message_unindexed",
-        "blob_id",
-        sqlite_where=sa.text("thread_id IS NULL"),
-        postgresql_where=sa.text("thread_id IS NULL"),
-    ),
     sqlite_with_rowid=False,
 )
 
@@ -203,12 +196,6 @@ mail = sa.Table(
     sa.Column("require_tls", sa.Boolean),
     # Its events up to its acceptance: tracking.packing; null: they are in table event
     sa.Column("events", sa.LargeBinary),
-    sa.Index(
-        "ix_mail_blob_id",
-        "blob_id",
-        sqlite_where=sa.text("blob_id IS NOT NULL"),
-        postgresql_where=sa.text("blob_id IS NOT NULL"),
-    ),
     sqlite_with_rowid=False,
 )
 
@@ -241,25 +228,6 @@ recipient = sa.Table(
     sa.Column("addressed_key", KEY),  # Address.key of addressed_as
     sa.Column("warned_ms", NUMBER),  # when the sender was told of the delay; null: not yet
     sa.Index("ix_recipient_address_key", "address_key", "at_ms"),
-    sa.Index(
-        "ix_recipient_addressed_key",
-        "addressed_key",
-        "at_ms",
-        sqlite_where=sa.text("addressed_key IS NOT NULL"),
-        postgresql_where=sa.text("addressed_key IS NOT NULL"),
-    ),
-    sa.Index(
-        "ix_recipient_waiting",
-        "next_try_ms",
-        sqlite_where=sa.text("state = 'waiting'"),
-        postgresql_where=sa.text("state = 'waiting'"),
-    ),
-    sa.Index(
-        "ix_recipient_held",
-        "next_try_ms",
-        sqlite_where=sa.text("state = 'held'"),
-        postgresql_where=sa.text("state = 'held'"),
-    ),
     sqlite_with_rowid=False,
 )
 
@@ -273,26 +241,6 @@ event = sa.Table(
     sa.Column("session_id", KEY),
     sa.Column("at_ms", NUMBER, nullable=False),
     sa.Column("body", sa.Text, nullable=False),  # tracking.codec
-    sa.Index(
-        "ix_event_mail_id",
-        "mail_id",
-        sqlite_where=sa.text("mail_id IS NOT NULL"),
-        postgresql_where=sa.text("mail_id IS NOT NULL"),
-    ),
-    # What came of connections without a mail, and belongs to none: `zajil journey sessions`.
-    sa.Index(
-        "ix_event_without_mail",
-        "at_ms",
-        sqlite_where=sa.text("mail_id IS NULL"),
-        postgresql_where=sa.text("mail_id IS NULL"),
-    ),
-    # What belongs to a mail is found by the mail.
-    sa.Index(
-        "ix_event_session_id",
-        "session_id",
-        sqlite_where=sa.text("session_id IS NOT NULL AND mail_id IS NULL"),
-        postgresql_where=sa.text("session_id IS NOT NULL AND mail_id IS NULL"),
-    ),
 )
 
 # Changes of the server's state by operators and users: `zajil audit`. It outlives its account.
@@ -307,13 +255,6 @@ audit = sa.Table(
     sa.Column("body", sa.Text, nullable=False),  # tracking.codec
     sa.Index("ix_audit_actor", "actor", "at_ms"),
     sa.Index("ix_audit_subject", "subject", "at_ms"),
-    sa.Index(
-        "ix_audit_account_id",
-        "account_id",
-        "at_ms",
-        sqlite_where=sa.text("account_id IS NOT NULL"),
-        postgresql_where=sa.text("account_id IS NOT NULL"),
-    ),
 )
 
 web_session = sa.Table(
