@@ -1,4 +1,4 @@
-"""What one accepted mail costs a store in SQLite: bounds on bytes, pages and statements.
+"""What a mail costs a store in SQLite: bounds on bytes, pages and statements.
 
 They are counts, alike on each machine. ``tests/perf/store_size.py`` tells where they come from.
 """
@@ -6,12 +6,21 @@ They are counts, alike on each machine. ``tests/perf/store_size.py`` tells where
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kit.store import make_account, open_test_store, running
+from sqlalchemy.engine import Connection
+
+from kit.store import NOW_MS, make_account, make_intake, open_test_store, running
 from kit.talk import talk_to_receiver
+from zajil.core.ids import MailId
+from zajil.core.service import RecipientState
 from zajil.store.engine.open import Store
+from zajil.store.mail.intake import Intake, write_intakes
+from zajil.store.queue.queue import Claim, claim
+from zajil.store.queue.settlement import RowResult, Settlement, settle
+from zajil.tracking.events import DeliveryDeferred
 
 _LINE = b"A pigeon carries a letter over the hills, and another one home again.\r\n"
 _MESSAGE = b"From: a@x.test\r\nSubject: Tea\r\n\r\n" + _LINE * 73
@@ -68,3 +77,59 @@ def test_log_of_a_commit(tmp_path: Path) -> None:
             return pages * page_bytes
 
     assert asyncio.run(write()) / 10 < 85_000
+
+
+def test_statements_of_a_commit(tmp_path: Path) -> None:
+    """Mails that share a commit share its statements, however many they are."""
+    store = open_test_store("sqlite", tmp_path)
+    amal = make_account(store, "amal@north.test")
+    items = [make_intake(store.blobs.stage([_MESSAGE]), local=[amal]) for _ in range(10)]
+    statements = traced(store, lambda: store.write_now(write_together, items))
+    store.close_now()
+    assert [statement.split(" (")[0] for statement in statements] == [
+        "BEGIN IMMEDIATE",
+        "INSERT INTO blob",
+        "INSERT INTO mail",
+        "INSERT INTO recipient",
+        "UPDATE mailbox SET uid_next = uid_next + wanted.column2, modseq = modseq + wanted.column2"
+        " FROM",
+        "INSERT INTO message",
+        "COMMIT",
+    ]
+
+
+def test_statements_of_a_deferral(tmp_path: Path) -> None:
+    """A mail that goes on waiting keeps its body: nothing is asked about that."""
+    store = open_test_store("sqlite", tmp_path)
+    item = make_intake(store.blobs.stage([_MESSAGE]), remote=["a@one.test"])
+    store.write_now(write_intakes, item)
+    store.write_now(claim, Claim("here/1/", "t", NOW_MS, NOW_MS + 1, 10))
+    row = RowResult(
+        position=0, state=RecipientState.WAITING, reason="later", next_try_ms=NOW_MS + 9
+    )
+    deferred = DeliveryDeferred(NOW_MS, "a@one.test", None, "later", NOW_MS + 9)
+    result = Settlement(item.mail_id, "t", NOW_MS, (row,), (deferred,))
+    statements = traced(store, lambda: store.write_now(settle, result))
+    store.close_now()
+    assert [statement.split()[0] for statement in statements] == [
+        "BEGIN",
+        "UPDATE",
+        "INSERT",
+        "COMMIT",
+    ]
+
+
+def write_together(tx: Connection, items: Sequence[Sequence[Intake]]) -> list[list[MailId]]:
+    """Unit of work: accept several mails as one item, as the writer does with those that wait."""
+    return [write_intakes(tx, mails) for mails in items]
+
+
+def traced(store: Store, run: Callable[[], object]) -> list[str]:
+    """Return the statements that the writer's connection runs meanwhile."""
+    with store._dialect.writer.connect() as conn:
+        driver: Any = conn.connection.driver_connection
+    statements: list[str] = []
+    driver.set_trace_callback(statements.append)
+    run()
+    driver.set_trace_callback(None)
+    return [statement for statement in statements if not statement.startswith("PRAGMA")]

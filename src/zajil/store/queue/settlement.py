@@ -98,7 +98,10 @@ def settle(tx: Connection, items: Sequence[Settlement]) -> list[tuple[int, ...]]
     dsns = [item.dsn for item in items if item.dsn is not None]
     if dsns:
         write_intakes(tx, dsns)
-    release_bodies(tx, mail_ids)
+    # A mail whose recipients go on waiting keeps its body.
+    ended = {item.mail_id for item in items if any(map(_has_ended, item.rows))}
+    if ended:
+        release_bodies(tx, sorted(ended))
     record_events(tx, [EventBatch(None, item.mail_id, item.at_ms, item.events) for item in items])
     if any(row.state is RecipientState.WAITING for item in items for row in item.rows):
         touch(tx, QUEUE)
@@ -114,6 +117,10 @@ def settle_together(
     """
     lost = iter(settle(tx, [one for group in items for one in group]))
     return [[next(lost) for _ in group] for group in items]
+
+
+def _has_ended(row: RowResult) -> bool:
+    return row.state is not RecipientState.WAITING
 
 
 _GIVEN_UP = "result.column4 = 'waiting' AND recipient.expires_ms <= result.column10"
