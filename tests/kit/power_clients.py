@@ -22,6 +22,8 @@ SIZES = (300, 3000, 3000, 20_000, 50_000, 100_000, 400_000)
 """Of mails: in the commit of the event loop, of the thread, and in a file."""
 STAGES = ("appended", "flagged", "moved", "expunged")
 """What ``keep_house`` does with each of its messages, one after the other."""
+REPLIES = ("write", "writev", "sendto", "sendmsg")
+"""System calls by which a server may answer."""
 _SECONDS = 60.0
 _ANSWERED = re.compile(r'"250 2\.\d\.\d [^"]*queued as (\w+)')
 _SUBJECT = re.compile(rb"^Subject: (\S+)", re.MULTILINE)
@@ -58,7 +60,7 @@ class Notes:
 
     def look_at(self, step: Step) -> None:
         """Take the time of a 250 from the server, where it is in plain text."""
-        if step.name == "write" and step.result is None:
+        if step.name in REPLIES and step.result is None:
             for name in _ANSWERED.findall(step.arguments):
                 token = self.names[name]
                 self.accepted[token] = min(self.accepted[token], step.at)
@@ -82,25 +84,32 @@ class Clients:
         tls: trusts it.
         seed: of sizes and contents.
         mails: of each sender.
+        change: also change mail by IMAP; else only look at it. A commit that is only of new mail
+            differs from others (``store.engine.writer``).
     """
 
-    def __init__(self, server: Installation, tls: ssl.SSLContext, seed: int, mails: int) -> None:
+    def __init__(
+        self, server: Installation, tls: ssl.SSLContext, seed: int, mails: int, *, change: bool
+    ) -> None:
         self.notes = Notes()
         self._server = server
         self._tls = tls
         self._seed = seed
         self._mails = mails
+        self._change = change
         self._stopping = threading.Event()
         self._failed: list[BaseException] = []
 
     def run(self) -> Notes:
         """Send and read; raise what any of them met."""
-        ways = (self._smtp, self._smtp, self._smtp, self._submission, self._lmtp)
+        others = (self._submission, self._smtp) if self._change else (self._smtp, self._smtp)
+        ways = (self._smtp, self._smtp, self._lmtp, *others)
         senders = [
             self._thread(partial(self._send, f"s{number}", way)) for number, way in enumerate(ways)
         ]
         readers = [self._thread(self._read), self._thread(self._read)]
-        readers.append(self._thread(self._keep_house))
+        if self._change:
+            readers.append(self._thread(self._keep_house))
         for thread in senders:
             thread.join()
         self._stopping.set()
@@ -169,10 +178,11 @@ class Clients:
     def _read(self) -> None:
         """Look for new mail without a pause, and flag some of it at once."""
         with self._imap() as client:
-            client.select("INBOX")
-            validity = int(client.response("UIDVALIDITY")[1][0])
             last = 0
             while not self._stopping.is_set():
+                # It sees what nobody was told of yet; SELECT would write, and wait for the disk.
+                client.select("INBOX", readonly=True)
+                validity = int(client.response("UIDVALIDITY")[1][0])
                 query = "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])"
                 _, parts = client.uid("FETCH", f"{last + 1}:*", query)
                 now = time.time()
@@ -181,7 +191,8 @@ class Clients:
                         continue
                     last = uid
                     self.notes.seen.append(Seen(now, "INBOX", validity, uid, token))
-                    if uid % 5 == 0:
+                    if self._change and uid % 5 == 0:
+                        client.select("INBOX")
                         client.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Flagged)")
                         self.notes.flagged.setdefault(token, time.time())
 
