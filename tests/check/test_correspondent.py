@@ -85,7 +85,14 @@ def test_a_forged_sender_has_no_share_in_the_name() -> None:
 
 
 def spf(result: str, identity: str = "mailfrom") -> SpfFound:
-    return SpfFound(result, identity, "south.test", None, "", ())
+    return SpfFound(
+        result=result,
+        identity=identity,
+        domain="south.test",
+        explanation=None,
+        reason="",
+        inputs=(),
+    )
 
 
 def dkim(

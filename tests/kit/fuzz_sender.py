@@ -209,7 +209,14 @@ def _policies(data: bytes) -> None:
     ]
     for author in ("a.south.test", "silent.south.test", "new.south.test", "x.silent.test", "x.]"):
         for result, domain in (("pass", "south.test"), ("temperror", author), ("fail", author)):
-            spf = SpfFound(result, "mailfrom", domain, None, "", ())
+            spf = SpfFound(
+                result=result,
+                identity="mailfrom",
+                domain=domain,
+                explanation=None,
+                reason="",
+                inputs=(),
+            )
             for dkim in ((), signed[:1], signed[1:]):
                 query = DmarcQuery((author, "b.test"), spf, dkim, names_all=author != "x.]")
                 book = run_flow_on_zone(look_up_policies(query.header_from), zone)

@@ -21,13 +21,13 @@ TTL_SECONDS = 300
 def answer_from_zone(zone: Zone, question: Question) -> Answer:
     """Answer one question as a resolver would."""
     if question.name not in zone:
-        return Answer(question=question, outcome=Outcome.NO_NAME)
+        return Answer(question=question, outcome=Outcome.NO_NAME, ttl_seconds=TTL_SECONDS)
     records = zone[question.name]
     if records is None:
         return Answer(question=question, outcome=Outcome.FAILED, detail="SERVFAIL")
     values = tuple(records.get(question.type, ()))
     if not values:
-        return Answer(question=question, outcome=Outcome.NO_RECORDS)
+        return Answer(question=question, outcome=Outcome.NO_RECORDS, ttl_seconds=TTL_SECONDS)
     return Answer(question=question, outcome=Outcome.FOUND, values=values, ttl_seconds=TTL_SECONDS)
 
 

@@ -15,7 +15,9 @@ from zajil.mailauth.spf import SpfFound
 
 
 def spf(domain: str, result: str = "pass") -> SpfFound:
-    return SpfFound(result, "mailfrom", domain, None, "", ())
+    return SpfFound(
+        result=result, identity="mailfrom", domain=domain, explanation=None, reason="", inputs=()
+    )
 
 
 def dkim(domain: str, result: str = "pass") -> DkimFound:

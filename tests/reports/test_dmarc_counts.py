@@ -28,7 +28,9 @@ from zajil.store.reports.intervals import CountedInterval
 
 DAY_MS = 86_400_000
 FACTS = make_facts(make_message())
-SPF = SpfFound("pass", "mailfrom", "south.test", None, "", ())
+SPF = SpfFound(
+    result="pass", identity="mailfrom", domain="south.test", explanation=None, reason="", inputs=()
+)
 
 
 def dkim(domain: str, result: str = "pass", selector: str = "s1") -> DkimFound:

@@ -18,10 +18,12 @@ from zajil.check.content.phishing import NOBODY, Protected
 from zajil.check.content.run import look_inside, view_of
 from zajil.check.facts import MessageFacts
 from zajil.check.learned.learned_checks import LearnedChecks, LearnedFindings
+from zajil.check.memory import Memory
 from zajil.check.scanners.run import NOT_SCANNED, ScannerFindings
 from zajil.check.sender.correspondent import UNKNOWN, Correspondent
 from zajil.check.sender.dns_lists import DnsLists
 from zajil.check.sender.findings import NOT_CHECKED, SenderFindings
+from zajil.check.sender.known_sender import make_sender_memory
 from zajil.check.sender.own_domain_spoofing import check_pretence
 from zajil.check.sender.peer import PeerFindings, check_peer
 from zajil.check.sender.result_fields import all_result_ranges, forged_ranges, result_field
@@ -150,8 +152,9 @@ class Checks:
         self.lists = DnsLists(options.peer.lists, resolve)
         self._weights = options.weights
         self.thresholds = thresholds_of(options)
-        self._peers: dict[tuple[str, str], tuple[PeerFindings, int]] = {}
-        """By address and name in EHLO, and until when they are believed."""
+        self._peers: Memory[tuple[str, str], PeerFindings] = Memory(_PEER_KEPT_MS, _MOST_PEERS)
+        """By address and name in EHLO."""
+        self._senders = make_sender_memory()
 
     def look_at(self, peer: Peer, claimed_name: str, now_ms: int) -> Future[PeerFindings] | None:
         """Begin to find out who a peer is, while its mail arrives; ``None``: nobody wants to know.
@@ -161,10 +164,10 @@ class Checks:
         if peer.host == LOCAL or not self._options.peer.enabled:
             return None
         who = (peer.host, claimed_name)
-        kept = self._peers.get(who)
-        if kept is not None and kept[1] > now_ms:
+        kept = self._peers.get(who, now_ms)
+        if kept is not None:
             known: Future[PeerFindings] = asyncio.get_running_loop().create_future()
-            known.set_result(kept[0])
+            known.set_result(kept)
             return known
         looking = asyncio.create_task(
             check_peer(peer.address, claimed_name, self._resolve, self.lists, self._is_ours, now_ms)
@@ -173,11 +176,8 @@ class Checks:
         return looking
 
     def _keep_peer(self, who: tuple[str, str], now_ms: int, looked: Future[PeerFindings]) -> None:
-        if looked.cancelled() or looked.exception() is not None:
-            return
-        if len(self._peers) >= _MOST_PEERS:
-            self._peers.clear()
-        self._peers[who] = (looked.result(), now_ms + _PEER_KEPT_MS)
+        if not looked.cancelled() and looked.exception() is None:
+            self._peers.put(who, looked.result(), now_ms)
 
     def _is_ours(self, name: str) -> bool:
         return name == self._hostname or self._is_our_domain(name)
@@ -217,7 +217,8 @@ class Checks:
 
     async def _check_sender(self, facts: MessageFacts, peer: PeerFindings | None) -> SenderFindings:
         digests = facts.digests or BodyDigests(())
-        return await check_sender(facts, digests, self._resolve, self._options, peer)
+        memory = self._senders
+        return await check_sender(facts, digests, self._resolve, self._options, peer, memory)
 
     async def _look_inside(self, facts: MessageFacts, sender: SenderFindings) -> LearnedFindings:
         knowledge, view = self.knowledge, view_of(facts)

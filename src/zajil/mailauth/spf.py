@@ -63,7 +63,7 @@ class SpfQuery:
     """Where the domain gives none."""
 
 
-@value_class(frozen=True, slots=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class SpfFound:
     """What came of it."""
 
@@ -80,6 +80,8 @@ class SpfFound:
     """One sentence for a person."""
     inputs: tuple[str, ...]
     """DNS answers, one a line."""
+    is_personal: bool = False
+    """It depends on the local part of the sender or on the time, not only on its domain."""
 
 
 @value_class(frozen=True, slots=True)
@@ -114,7 +116,9 @@ def _check_identity(query: SpfQuery, identity: str, local_part: str, name: str) 
     domain = _domain_of(name)
     if domain is None:
         reason = f"{name[:80]!r} is not a domain that can have a policy" if name else "no name"
-        return SpfFound("none", identity, "", None, reason, ())
+        return SpfFound(
+            result="none", identity=identity, domain="", explanation=None, reason=reason, inputs=()
+        )
     ip = query.ip
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped  # RFC 7208 section 5
@@ -136,7 +140,15 @@ def _check_identity(query: SpfQuery, identity: str, local_part: str, name: str) 
     except SpfEnd as end:
         outcome = _Outcome(end.result, "", domain, reason=end.reason)
     reason = outcome.reason or _sentence(state, outcome)
-    return SpfFound(outcome.result, identity, domain, explanation, reason, tuple(state.inputs))
+    return SpfFound(
+        result=outcome.result,
+        identity=identity,
+        domain=domain,
+        explanation=explanation,
+        reason=reason,
+        inputs=tuple(state.inputs),
+        is_personal=state.is_personal,
+    )
 
 
 def _domain_of(name: str) -> str | None:
@@ -308,14 +320,23 @@ def _expand_name(state: Evaluation, domain: str, string: MacroString) -> Flow[st
     return name if len(name) <= MAX_NAME else None
 
 
+_OF_LOCAL_PART = frozenset({"s", "l"})
+_PERSONAL = frozenset({*_OF_LOCAL_PART, "t"})
+
+
 def _can_match(state: Evaluation, string: MacroString) -> bool:
     # RFC 8616 section 4: a local part that is not ASCII is in no name of DNS.
-    return state.local_part.isascii() or not string.letters & {"s", "l"}
+    if not string.letters & _OF_LOCAL_PART:
+        return True
+    state.is_personal = True
+    return state.local_part.isascii()
 
 
 def _macro_values(state: Evaluation, domain: str, string: MacroString) -> Flow[dict[str, str]]:
     if not string.letters:
         return {}
+    if string.letters & _PERSONAL:
+        state.is_personal = True
     ip = state.ip
     values = {
         "s": f"{state.local_part}@{state.sender_domain}",

@@ -47,6 +47,8 @@ class Evaluation:
     voids: int = 0
     inputs: list[str] = field(default_factory=list)
     """Answers so far, one a line."""
+    is_personal: bool = False
+    """A macro asked for the local part or the time: the next mail may have another result."""
     validated: dict[str, str] = field(default_factory=dict)
     """Domain to value of the macro ``p``."""
 

@@ -42,6 +42,14 @@ class RecordBook:
         self.inputs: list[str] = []
         """Answers as lines, for the journey."""
 
+    def copy(self) -> RecordBook:
+        """Return a book that knows the same, for another mail."""
+        other = RecordBook()
+        other._known = self._known.copy()
+        other._failed = self._failed.copy()
+        other.inputs = self.inputs.copy()
+        return other
+
     def look_up(self, domain: str) -> Flow[DmarcRecord | None]:
         """Return the record at ``_dmarc.`` of a domain; several are none (RFC 9989 section 4.10).
 

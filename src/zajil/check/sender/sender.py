@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from zajil.check.facts import MessageFacts
 from zajil.check.flows import Deadline, run_side_by_side
@@ -19,6 +20,7 @@ from zajil.check.sender.author import find_authors
 from zajil.check.sender.claims import check_claims
 from zajil.check.sender.findings import NOT_CHECKED, SenderFindings, sender_events, sender_results
 from zajil.check.sender.forwarding import find_override
+from zajil.check.sender.known_sender import KnownSender, SenderMemory, Watch, key_of, remember
 from zajil.check.sender.peer import PeerFindings
 from zajil.check.verdict.signals import make_reason
 from zajil.check.verdict.verdict import Reason
@@ -39,6 +41,7 @@ async def check_sender(
     resolve: Resolve,
     options: CheckOptions,
     peer: PeerFindings | None,
+    memory: SenderMemory | None = None,
 ) -> SenderFindings:
     """Find out who sent a mail; not for a submission, whose sender has logged in.
 
@@ -50,6 +53,7 @@ async def check_sender(
         resolve: asks DNS.
         options: ``[check]``.
         peer: what was found out about the peer, for its name and its results.
+        memory: what was found out a moment ago; ``None``: everything is asked.
     """
     if facts.login is not None or not options.sender.enabled:
         return NOT_CHECKED
@@ -57,14 +61,26 @@ async def check_sender(
     deadline = Deadline(resolve)
     resolve = deadline.resolve
     authors = find_authors(facts.fields)
-    flows: list[Flow[object]] = [
-        # Security: among the first, so that slow servers of strangers leave time for it.
-        look_up_policies(authors.domains),
+    key, watch = key_of(facts, authors.domains), Watch()
+    known = None if memory is None else memory.get(key, facts.now_ms)
+    flows: list[Flow[Any]] = [
         verify_dkim(facts.header, facts.fields, digests, now_s),
         verify_arc(facts.header, facts.fields, digests, now_s),
-        *_spf_flows(facts, now_s),
     ]
-    book, dkim, arc, *spf = await run_side_by_side(flows, resolve)
+    if known is not None:
+        (dkim, arc), book, spf = (
+            await run_side_by_side(flows, resolve),
+            known.book.copy(),
+            known.spf,
+        )
+    else:
+        # Security: among the first, so that slow servers of strangers leave time for it.
+        flows.insert(0, watch.over(look_up_policies(authors.domains)))
+        flows += [watch.over(flow) for flow in _spf_flows(facts, now_s)]
+        book, dkim, arc, *asked = await run_side_by_side(flows, resolve)
+        spf = tuple(asked)
+        if memory is not None:
+            remember(memory, key, facts.now_ms, KnownSender(book, spf), watch)
     mail_from, helo = (*spf, None, None)[:2]
     query = DmarcQuery(authors.domains, mail_from, dkim, authors.are_all)
     dmarc = await run_flow(check_dmarc(query, book), resolve)
