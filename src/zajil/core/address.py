@@ -5,6 +5,7 @@ RFC 5321 calls this a Mailbox; here a mailbox is an IMAP folder.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -70,6 +71,7 @@ class Address:
         return self.local_part.isascii()
 
 
+@functools.lru_cache(maxsize=1024)
 def quote_local_part(local_part: str) -> str:
     """Return the local part as it stands on the wire: quoted where it must be."""
     if _DOT_STRING.match(local_part):

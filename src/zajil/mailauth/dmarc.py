@@ -124,7 +124,8 @@ def check_dmarc(query: DmarcQuery, book: RecordBook | None = None) -> Flow[Dmarc
         found += [(yield from _check_author(author, query, book))]
     # RFC 9989 section 11.5: of several the strictest policy among those that fail.
     worst = max(found, key=lambda one: (_WORST.index(one.result), _STRICT.index(one.disposition)))
-    return replace(worst, inputs=tuple(book.inputs))
+    # That of one author has the answers of all already.
+    return worst if len(found) == 1 else replace(worst, inputs=tuple(book.inputs))
 
 
 _WORST = ("pass", "none", "permerror", "temperror", "fail")
@@ -144,17 +145,28 @@ def _distinct(domains: Iterable[str]) -> list[str]:
 
 def _check_author(author: str, query: DmarcQuery, book: RecordBook) -> Flow[DmarcFound]:
     if _is_literal(author):
-        return DmarcFound(result="none", domain=author, reason=f"{author} is not a domain name.")
+        return DmarcFound(
+            result="none",
+            domain=author,
+            reason=f"{author} is not a domain name.",
+            inputs=tuple(book.inputs),
+        )
     try:
         place = yield from _discover(author, book)
         if place is None:
-            return DmarcFound(result="none", domain=author, reason=f"{author} has no DMARC policy.")
+            return DmarcFound(
+                result="none",
+                domain=author,
+                reason=f"{author} has no DMARC policy.",
+                inputs=tuple(book.inputs),
+            )
         return (yield from _evaluate(author, place, query, book))
     except WalkFailed as failed:
         return DmarcFound(
             result="temperror",
             domain=author,
             reason=f"DNS lookup of the DMARC policy of {failed} failed.",
+            inputs=tuple(book.inputs),
         )
 
 
@@ -198,6 +210,7 @@ def _evaluate(author: str, place: _Place, query: DmarcQuery, book: RecordBook) -
             result="none",
             domain=author,
             reason=f"The DMARC record of {place.domain} has no policy.",
+            inputs=tuple(book.inputs),
             record_domain=place.domain,
         )
     proofs, is_unsure = yield from _find_proofs(author, record, query, book)
@@ -223,6 +236,7 @@ def _evaluate(author: str, place: _Place, query: DmarcQuery, book: RecordBook) -
         record_domain=place.domain,
         record=record,
         alignment=tuple(proofs),
+        inputs=tuple(book.inputs),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cached_property
 
+from zajil.core.cached_property import cached_property
 from zajil.core.value_class import value_class
 from zajil.message.address_list import (
     AddressList,

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import chain
 
+from zajil.core.cached_property import cached_property
 from zajil.core.value_class import value_class
 from zajil.message.fields import Field, read_fields, split_message, unfold
 from zajil.message.header_view import HeaderView, one_line

@@ -33,34 +33,41 @@ _NO_AUTHOR = 5.0
 def check_format(facts: MessageFacts) -> Sequence[Reason]:
     """Return what speaks against the form of the message; usually nothing."""
     limits = facts.limits
-    counts = Counter([field.name for field in facts.fields])
+    names = [field.name for field in facts.fields]
+    kinds = set(names)
     reasons: list[Reason] = []
-    if counts[b"received"] > limits.received_fields:
+    if names.count(b"received") > limits.received_fields:
         reasons.append(make_reason("format.loop"))
     if len(facts.header) > limits.header_size or len(facts.fields) >= MAX_FIELDS:
         reasons.append(make_reason("format.header-size"))
-    if not counts[b"from"]:
+    if b"from" not in kinds:
         reasons.append(make_reason("format.no-from"))
-    elif counts[b"from"] > 1:
+    elif names.count(b"from") > 1:
         # Security: DMARC looks at one of them and the reader sees another (RFC 9989 section 5.1).
         reasons.append(make_reason("format.repeated-from"))
     elif not (authors := find_authors(facts.fields)).is_readable:
         # Security: where not even an address can be guessed, nobody can be asked about the author.
         weight = None if authors.domains else _NO_AUTHOR
         reasons.append(make_reason("format.bad-from", weight=weight))
-    if not counts[b"date"]:
+    if b"date" not in kinds:
         reasons.append(make_reason("format.no-date"))
-    if counts[b""]:
+    if b"" in kinds:
         reasons.append(make_reason("format.bad-line"))
-    for name in _ONCE:
-        if counts[name] > 1:
-            field = name.decode("ascii").title()
-            reasons.append(make_reason("format.repeated-field", count=counts[name], field=field))
+    if len(kinds) < len(names):
+        reasons += _repeated(Counter(names))
     if not facts.smtputf8 and not facts.header.isascii():
         reasons.append(make_reason("format.8bit-header"))
     if has_long_line(facts.body):
         reasons.append(make_reason("format.long-line"))
     return reasons
+
+
+def _repeated(counts: Counter[bytes]) -> list[Reason]:
+    return [
+        make_reason("format.repeated-field", count=counts[name], field=name.decode("ascii").title())
+        for name in _ONCE
+        if counts[name] > 1
+    ]
 
 
 def has_long_line(body: bytes | Source) -> bool:
