@@ -1,8 +1,7 @@
 """Accept connections on listening sockets, and go on when there are no file descriptors left.
 
 Two ways: ``LoopListener`` leaves accepting to the loop, which is fastest; ``Acceptor`` passes on
-the socket, where bytes must be read from it or it must be counted before the loop has it (PROXY
-headers, TLS from the first byte).
+the socket, where a PROXY header must be read from it before the loop has it.
 """
 
 from __future__ import annotations
