@@ -63,6 +63,7 @@ def test_zajil_and_postfix_take_mails_of_both_generators(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_rspamd_scans_every_mail_that_the_chain_delivers(tmp_path: Path) -> None:
     for program in ("rspamd", "dovecot"):
         need_program(program)
