@@ -24,7 +24,6 @@ import time
 from contextlib import suppress
 from dataclasses import MISSING, asdict, fields
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from OpenSSL import SSL
 
 from plan import QUIT, Plan, Sent, Step, head, mail_steps, opening
@@ -306,8 +305,6 @@ def _context(version: str) -> SSL.Context:
     number = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}[version]
     context.set_min_proto_version(number)
     context.set_max_proto_version(number)
-    # One key exchange that all servers know and OpenSSL is fast at.
-    context.set_tmp_ecdh(SECP256R1())
 
     def see_certificate(tls: SSL.Connection, *_: object) -> bool:
         # Opportunistic, as one server speaks to another: any certificate will do.
