@@ -25,8 +25,10 @@ def find_urls(text: str, limit: int) -> list[str]:
     Args:
         limit: of them.
     """
-    if "://" not in text and "www." not in text.lower() and "mailto:" not in text.lower():
-        return []
+    if "://" not in text:
+        lower = text.lower()
+        if "www." not in lower and "mailto:" not in lower:
+            return []
     return [without_punctuation(match[0]) for match in islice(_ANY.finditer(text), limit)]
 
 
