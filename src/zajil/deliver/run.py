@@ -171,6 +171,8 @@ class Deliverer:
     async def run_due(self) -> None:
         """Deliver what is due now, and what becomes due meanwhile; for tests and by hand."""
         while not self._stopping:
+            # What is written while the claim is under way may be due, and not be in it.
+            was_busy = bool(self._tasks or self._settler.unwritten)
             self._look, self._claim_after = True, 0.0
             await self._claim_if_useful()
             self._start_attempts()
@@ -178,7 +180,7 @@ class Deliverer:
                 await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             elif self._settler.unwritten:
                 await self._settler.finish()
-            else:
+            elif not was_busy:
                 return
 
     async def drain(self, seconds: float) -> None:
