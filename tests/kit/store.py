@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
-import tempfile
 import warnings
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +14,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from kit.empty_store import copy_empty_store
 from zajil.config.options_server import StoreOptions
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import AccountEntry
@@ -23,9 +22,7 @@ from zajil.core.errors import AlreadyExists
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, new_mail_id
 from zajil.net.system import SystemClock
 from zajil.store.engine.errors import StoreExists
-from zajil.store.engine.folder import DATABASE_NAME, make_folder
 from zajil.store.engine.life import create_store
-from zajil.store.engine.node import NODE_FILE
 from zajil.store.engine.open import Store, open_store
 from zajil.store.feedback.reputation import CorrespondentCounts, load_counts
 from zajil.store.mail.blobs import StagedBlob
@@ -80,24 +77,10 @@ def open_test_store(
         options: fields of ``StoreOptions``.
     """
     given, clock = small_store_options(url, **options), SystemClock()
-    if url == "sqlite" and not (data_dir / DATABASE_NAME).exists():
-        make_folder(data_dir)
-        for name, content in _empty_store().items():
-            (data_dir / name).write_bytes(content)
-            (data_dir / name).chmod(0o600)
-    with suppress(StoreExists):
-        create_store(given, data_dir)
+    if not copy_empty_store(url, data_dir):
+        with suppress(StoreExists):
+            create_store(given, data_dir)
     return open_store(given, data_dir, clock=clock, random=os.urandom, worker=worker, caps=caps)
-
-
-@functools.cache
-def _empty_store() -> dict[str, bytes]:
-    """Return the files of a new store: to run all migrations takes 200 ms, to copy them one."""
-    with tempfile.TemporaryDirectory() as folder:
-        data_dir = Path(folder) / "data"
-        create_store(small_store_options("sqlite"), data_dir)
-        files = [path for path in data_dir.iterdir() if path.is_file() and path.suffix != ".lock"]
-        return {path.name: path.read_bytes() for path in files if path.name != NODE_FILE}
 
 
 def small_store_options(url: str, **options: Any) -> StoreOptions:
