@@ -13,7 +13,7 @@ from kit.mail import NOON_MS, make_message
 from kit.zone import Zone, ZoneResolver, answer_from_zone
 from zajil.check.facts import MessageFacts
 from zajil.check.sender.findings import SenderFindings
-from zajil.check.sender.known_sender import SenderMemory, make_sender_memory
+from zajil.check.sender.known_sender import SenderMemory, key_of, make_sender_memory
 from zajil.check.sender.sender import check_sender
 from zajil.config.options_check import CheckOptions
 from zajil.core.address import parse_address
@@ -188,3 +188,29 @@ def test_many_senders_do_not_grow_the_memory_without_end() -> None:
     for number in range(1100):
         run.check(replace(MAIL, claimed_name=f"mx{number}.north.test"))
     assert 0 < len(run.memory) <= 1000
+
+
+def test_a_mail_adds_nothing_to_what_is_kept() -> None:
+    """Aligning two subdomains asks for more policies; those belong to that mail alone."""
+    zone: Zone = {
+        "a.north.test": {},
+        "b.north.test": {"TXT": [SPF]},
+        "_dmarc.a.north.test": {"TXT": ["v=DMARC1; p=reject"]},
+        "_dmarc.north.test": {"TXT": ["v=DMARC1; p=reject"]},
+    }
+    written = make_facts(make_message(sender="amal@a.north.test"))
+    facts = replace(
+        MAIL,
+        header=written.header,
+        fields=written.fields,
+        reverse_path=parse_address("amal@b.north.test"),
+    )
+    run = Run(zone)
+    for _ in range(2):
+        found, _ = run.check(facts)
+        assert found == alone(facts, zone)
+        kept = run.memory.get(key_of(facts, ("a.north.test",)), NOON_MS)
+        assert kept is not None
+        assert kept.book.inputs == ["TXT _dmarc.a.north.test -> v=DMARC1; p=reject (ttl 300)"]
+        assert found.dmarc is not None
+        assert len(found.dmarc.inputs) > 1

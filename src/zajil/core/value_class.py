@@ -1,8 +1,9 @@
 """Dataclasses that nobody changes, made as fast as those that anybody may change.
 
-Python 3.11 sets each field of a frozen dataclass by ``object.__setattr__``: five fields take
-1.1 µs, plain assignment 0.14, and one mail makes eighty such values. That nobody assigns to a
-field is what mypy checks: to it ``value_class`` is ``dataclass``, so ``frozen=True`` holds.
+Python 3.11 sets each field of a frozen dataclass by ``object.__setattr__``: to make one of five
+fields takes 7,200 instructions, by plain assignment 2,340, and a mail makes eighty such values.
+That nobody assigns to a field is what mypy checks: to it ``value_class`` is ``dataclass``, so
+``frozen=True`` holds.
 """
 
 from __future__ import annotations
