@@ -105,8 +105,12 @@ class LineConnection(LineTransport):
             self._send_tls(tls)
 
     def eof_received(self) -> bool:
-        """Keep a half-closed connection open for the answer it waits for."""
-        self._eof = self._waiting is not None and self.engine is not None
+        """Keep a half-closed connection open for the answer it waits for.
+
+        An encrypted one that ends without close_notify was cut: nobody is there to read the answer.
+        """
+        was_cut = self._tls is not None and not self._tls.is_closed
+        self._eof = self._waiting is not None and self.engine is not None and not was_cut
         return self._eof
 
     def connection_lost(self, exc: Exception | None) -> None:
