@@ -26,6 +26,8 @@ LEFT_OUT = {
     "check/scanners/clamd.py: scan": "talks to clamd; its reply is read by read_reply",
     "check/scanners/clamd.py: _exchange": "talks to clamd",
     "check/scanners/clamd.py: _pieces": "cuts a message into pieces for clamd",
+    "check/scanners/rspamd.py: Rspamd.close": "closes the connections to Rspamd",
+    "check/memory.py: Memory.__len__": "counts for tests",
     "check/sender/dns_lists.py: DnsLists.watch": "waits for the clock",
     "check/step.py: Faults._note": "entered only when a check fails, and here none may",
     "check/learned/greylist.py: Greylist": _STORE,
