@@ -14,6 +14,7 @@ from zajil.read.indexer import reindex
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.folder import is_served, make_folder
 from zajil.store.engine.life import Upgrade, create_store, upgrade_store
+from zajil.store.engine.migrate import load_alembic
 from zajil.store.engine.open import Store
 from zajil.store.people.accounts import list_accounts
 from zajil.store.people.domains import list_domains
@@ -36,6 +37,7 @@ def make_store(configuration: Configuration) -> None:
         make_folder(server.data_dir)
         for path in (server.data_dir, server.data_dir / "blobs"):
             os.chown(path, entry.pw_uid, entry.pw_gid)
+    load_alembic()
     with as_server_user(server.user):
         create_store(configuration.store, server.data_dir)
 
@@ -50,6 +52,7 @@ def bring_up_to_date(
         StoreInUse, StoreFull, StoreUnavailable: as ``store.engine.life.upgrade_store``.
     """
     server = configuration.server
+    load_alembic()
     with as_server_user(server.user):
         return upgrade_store(configuration.store, server.data_dir, clock=clock, progress=progress)
 

@@ -6,6 +6,7 @@ must not upgrade the tables under a server of the version before.
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -141,6 +142,12 @@ def _told_in_one_sentence() -> Iterator[None]:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         reason = " ".join(str(cause).split())
         raise StoreUnavailable(f"cannot open the database: {reason}") from error
+
+
+def load_alembic() -> None:
+    """Import Alembic, before a process becomes a user that may not read the Python of root."""
+    for name in ("alembic.command", "alembic.config", "alembic.op"):
+        importlib.import_module(name)
 
 
 def _run_migrations(conn: Connection) -> None:
