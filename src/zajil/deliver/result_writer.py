@@ -80,7 +80,7 @@ class ResultWriter:
         results: dict[LeasedRecipient, RecipientResult],
         events: list[TrackingEvent],
     ) -> None:
-        """Write soon what became of every recipient; tell the sender what is to be told."""
+        """Write the result of each recipient soon, with the notices to the sender."""
         now_ms = self.clock.now_ms()
         found = sort_results(outgoing, results, now_ms, self.queue)
         self._unwritten += len(found.told)

@@ -82,7 +82,7 @@ def mark_of(tx: Connection) -> str:
 
 
 def marks_of(tx: Connection, parameters: Sequence[Any]) -> str:
-    """Return what stands for these parameters behind ``IN``: ``(?, ?, ?)``."""
+    """Return the placeholders of these parameters for ``IN``: ``(?, ?, ?)``."""
     return f"({', '.join([mark_of(tx)] * len(parameters))})"
 
 

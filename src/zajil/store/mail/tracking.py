@@ -27,7 +27,7 @@ _ID_IS_OLDER_MS = 86_400_000
 _ID_TIME_SIZE = 12
 """Characters at the start of an id that are its time, in hexadecimal."""
 _AFTER_HEX = "g"
-"""Sorts behind all that may follow in an id."""
+"""Sorts after every character of an id."""
 
 
 @dataclass(frozen=True, slots=True)

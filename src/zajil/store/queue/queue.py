@@ -246,7 +246,7 @@ def read_small(
 ) -> dict[BlobId, BlobReader]:
     """Read the messages of up to ``limit`` bytes, with one statement for many.
 
-    What lies in a file is left out. The readers hold their bytes and need not be closed.
+    Messages in files are left out. The readers hold their bytes and need not be closed.
     """
     small = [one.blob_id for one in claimed if one.next_hop and one.size <= limit]
     found: dict[BlobId, BlobReader] = {}
