@@ -71,9 +71,10 @@ class LoginCommand:
 
 @dataclass(frozen=True, slots=True)
 class Enable:
-    """``ENABLE``; we have nothing yet that needs it. (RFC 5161)"""
+    """``ENABLE``. (RFC 5161)"""
 
     extensions: tuple[str, ...]
+    """Upper case, as ``feature.Feature`` has them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,11 @@ _FLAG = re.compile(rb'\\?[^(){ \x00-\x1f\x7f-\xff%*"\\\]]+')
 class Scanner:
     """Reads one command from left to right; each method takes what it names or raises."""
 
-    def __init__(self, data: bytes, position: int = 0) -> None:
+    def __init__(self, data: bytes, position: int = 0, *, utf8: bool = False) -> None:
         self.data = data
         self.position = position
+        self.utf8 = utf8
+        """Mailbox names are in UTF-8 (``feature.UTF8_FEATURES``)."""
 
     def match(self, pattern: re.Pattern[bytes], what: str) -> re.Match[bytes]:
         """Take what the pattern matches here.
@@ -145,14 +147,14 @@ class Scanner:
         return _text(self.astring_bytes())
 
     def mailbox(self) -> str:
-        """Take a mailbox name and decode it from modified UTF-7. (RFC 3501 section 5.1.3)
+        """Take a mailbox name and decode it. (RFC 3501 section 5.1.3)
 
         Raises:
             CommandError: NO for a name that no mailbox can have.
         """
         raw = self.astring_bytes()
         try:
-            return decode_name(raw)
+            return decode_name(raw, utf8=self.utf8)
         except BadMailboxName as error:
             raise BadSyntax(Completion("NO", str(error), code="CANNOT")) from None
 

@@ -1,4 +1,4 @@
-"""Mailbox names: modified UTF-7 on the wire, Unicode inside, and patterns of LIST.
+"""Mailbox names: modified UTF-7 or UTF-8 on the wire, Unicode inside, and patterns of LIST.
 
 The hierarchy separator is ``/``. INBOX is INBOX in any case (RFC 3501 section 5.1), also as the
 first level of a longer name.
@@ -29,15 +29,19 @@ _SHIFTED = re.compile(rb"&([A-Za-z0-9+,]*)-")
 _PLAIN = re.compile(rb"[\x20-\x25\x27-\x7e]*")
 
 
-def decode_name(wire: bytes) -> str:
-    """Decode a name from modified UTF-7 and bring it into its one form. (RFC 3501 section 5.1.3)
+def decode_name(wire: bytes, *, utf8: bool = False) -> str:
+    """Decode a name and bring it into its one form. (RFC 3501 section 5.1.3)
 
     Wildcards of LIST are allowed in a name (RFC 3501 section 5.1, item 3).
 
+    Args:
+        wire: as the client sent it, without quotes.
+        utf8: in UTF-8 (RFC 9755 section 3, RFC 9051 section 5.1); else in modified UTF-7.
+
     Raises:
-        BadMailboxName: bad modified UTF-7, or a name that is not allowed here.
+        BadMailboxName: badly encoded, or a name that is not allowed here.
     """
-    return normal_name(_decode(wire))
+    return normal_name(_decode(wire, utf8=utf8))
 
 
 def normal_name(name: str) -> str:
@@ -63,8 +67,10 @@ def normal_name(name: str) -> str:
     return SEPARATOR.join(levels)
 
 
-def encode_name(name: str) -> bytes:
-    """Encode a name in modified UTF-7. (RFC 3501 section 5.1.3)"""
+def encode_name(name: str, *, utf8: bool = False) -> bytes:
+    """Encode a name in modified UTF-7 (RFC 3501 section 5.1.3), or in UTF-8."""
+    if utf8:
+        return name.encode("utf-8")
     wire = bytearray()
     shifted: list[str] = []
     for char in name:
@@ -89,7 +95,12 @@ def _encode_shifted(text: str) -> bytes:
     return encoded.rstrip(b"=").replace(b"/", b",")
 
 
-def _decode(wire: bytes) -> str:
+def _decode(wire: bytes, *, utf8: bool) -> str:
+    if utf8:
+        try:
+            return wire.decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadMailboxName("mailbox name is not UTF-8") from None
     name: list[str] = []
     position = 0
     while position < len(wire):
@@ -133,17 +144,17 @@ class ListPattern:
 
     It matches names, not their wire forms: what stands between wildcards is decoded and brought
     into the form that names are kept in. A wildcard that is encoded (``&ACU-``) is the character
-    itself, so that a name with one can be listed alone. A pattern that is not modified UTF-7
+    itself, so that a name with one can be listed alone. A pattern that is badly encoded
     matches nothing. Takes time proportional to pattern times name, whatever the pattern
     (CVE-2021-40110, CVE-2026-33607).
     """
 
-    def __init__(self, pattern: bytes) -> None:
+    def __init__(self, pattern: bytes, *, utf8: bool = False) -> None:
         """Read the pattern as it stands on the wire, the reference in front of it."""
         self._pattern: str | None = None
         """Characters and wildcards; ``None``: it matches nothing."""
         try:
-            pieces = [_read_piece(piece) for piece in _WILDCARDS.split(pattern)]
+            pieces = [_read_piece(piece, utf8=utf8) for piece in _WILDCARDS.split(pattern)]
         except BadMailboxName:
             return
         whole = "".join(pieces)
@@ -182,11 +193,11 @@ class ListPattern:
         return size in ends
 
 
-def _read_piece(piece: bytes) -> str:
+def _read_piece(piece: bytes, *, utf8: bool) -> str:
     """Read a run of wildcards, or what stands between two."""
     if piece[:1] in (b"*", b"%"):
         return _ANY if b"*" in piece else _ANY_IN_LEVEL
-    text = unicodedata.normalize("NFC", _decode(piece))
+    text = unicodedata.normalize("NFC", _decode(piece, utf8=utf8))
     if any(unicodedata.category(char) == "Cc" for char in text):
         raise BadMailboxName("mailbox name has a control character")
     return text

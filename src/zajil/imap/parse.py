@@ -31,17 +31,18 @@ def parse_tag(data: bytes) -> bytes | None:
     return found[0]
 
 
-def parse_command(data: bytes, position: int) -> c.Command:
+def parse_command(data: bytes, position: int, *, utf8: bool = False) -> c.Command:
     """Parse one whole command.
 
     Args:
         data: lines and literals as they came, without the last CRLF.
         position: where the command's name begins, after tag and space.
+        utf8: mailbox names are in UTF-8.
 
     Raises:
         BadSyntax: BAD for what the grammar does not have, NO for what it has and we refuse.
     """
-    scanner = Scanner(data, position)
+    scanner = Scanner(data, position, utf8=utf8)
     word = scanner.keyword()
     uid = word == "UID"
     if uid:
@@ -55,12 +56,13 @@ def parse_command(data: bytes, position: int) -> c.Command:
     return parsed
 
 
-def parse_append_head(data: bytes, position: int) -> c.AppendCommand | None:
+def parse_append_head(data: bytes, position: int, *, utf8: bool = False) -> c.AppendCommand | None:
     """Read APPEND up to the literal that will be its message.
 
     Args:
         data: what came so far, ending in ``{n}`` or ``{n+}``.
         position: where the command's name begins.
+        utf8: mailbox names are in UTF-8.
 
     Returns:
         ``None`` when this is not APPEND, or the literal is its mailbox name.
@@ -69,7 +71,7 @@ def parse_append_head(data: bytes, position: int) -> c.AppendCommand | None:
         CommandError: it is APPEND, and wrong before its message.
     """
     announced = _LITERAL_AT_END.search(data)
-    scanner = Scanner(data, position)
+    scanner = Scanner(data, position, utf8=utf8)
     if announced is None or not scanner.skip(b"APPEND "):
         return None
     if scanner.position == announced.start():

@@ -19,6 +19,7 @@ CRLF = b"\r\n"
 _TEXT = re.compile(r"[\x20-\x7e]+\Z")
 _CODE = re.compile(r"[\x20-\x5c\x5e-\x7e]+\Z")
 _QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1024}\Z")
+_QUOTABLE_UTF8 = re.compile(rb"[\x20-\x7e\x80-\xff]{0,1024}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,14 @@ def untagged(*words: bytes) -> bytes:
     return b"* " + b" ".join(words) + CRLF
 
 
-def string(value: bytes) -> bytes:
-    """Write a string: quoted where that is short and 7-bit, else a literal."""
-    if _QUOTABLE.match(value):
+def string(value: bytes, *, utf8: bool = False) -> bytes:
+    """Write a string: quoted where that is short and 7-bit, else a literal.
+
+    Args:
+        value: any bytes.
+        utf8: it is UTF-8, and the client takes UTF-8 in quoted strings (RFC 9755 section 3).
+    """
+    if (_QUOTABLE_UTF8 if utf8 else _QUOTABLE).match(value):
         return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
     # NUL may not stand in a literal (RFC 3501 section 9, CHAR8).
     value = value.replace(b"\x00", b"?")
@@ -77,9 +83,9 @@ def nstring(value: bytes | None) -> bytes:
     return b"NIL" if value is None else string(value)
 
 
-def mailbox(name: str) -> bytes:
-    """Write a mailbox name: modified UTF-7, always quoted."""
-    return string(encode_name(name))
+def mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """Write a mailbox name, in modified UTF-7 or in UTF-8; always quoted."""
+    return string(encode_name(name, utf8=utf8), utf8=utf8)
 
 
 def parenthesized(words: Iterable[bytes]) -> bytes:

@@ -24,6 +24,7 @@ from zajil.imap.command import (
     LiteralEnd,
     StartTlsCommand,
 )
+from zajil.imap.feature import UTF8_FEATURES, Feature
 from zajil.imap.grammar import BadSyntax
 from zajil.imap.literal import Limits, Literal, find_literal
 from zajil.imap.parse import decode_base64, parse_append_head, parse_command, parse_tag
@@ -67,12 +68,15 @@ class ImapServerConnection(ResponseQueue):
         "_reading",
         "_remaining",
         "_tag",
+        "enabled",
         "encrypted",
     )
 
     def __init__(self, greeting: bytes, limits: Limits, *, encrypted: bool = False) -> None:
         super().__init__(greeting)
         self.encrypted = encrypted
+        self.enabled: set[Feature] = set()
+        """What the client has enabled; the caller adds to it."""
         self._limits = limits
         self._input = LineBuffer()
         self._reading = _Reading.LINE
@@ -155,6 +159,11 @@ class ImapServerConnection(ResponseQueue):
         if self.state is ImapState.SELECTED:
             self.state = ImapState.AUTHENTICATED
 
+    @property
+    def utf8(self) -> bool:
+        """Whether mailbox names are in UTF-8, and quoted strings may be, on both sides."""
+        return not self.enabled.isdisjoint(UTF8_FEATURES)
+
     # ---- reading ----------------------------------------------------------------------------
 
     def next_event(self) -> Event | Wait:
@@ -225,7 +234,7 @@ class ImapServerConnection(ResponseQueue):
                 raise BadSyntax(Completion("BAD", "a command begins with a tag"))
             if literal is not None:
                 return self._announced(literal)
-            command = parse_command(bytes(self._command), len(self._tag) + 1)
+            command = parse_command(bytes(self._command), len(self._tag) + 1, utf8=self.utf8)
             if self.state not in ALLOWED[type(command)]:
                 raise BadSyntax(Completion("BAD", f"not in the state {self.state.value}"))
             if isinstance(command, StartTlsCommand):
@@ -241,7 +250,7 @@ class ImapServerConnection(ResponseQueue):
         data = bytes(self._command)
         append = None
         if self.state is not ImapState.NOT_AUTHENTICATED:
-            append = parse_append_head(data, len(self._tag) + 1)
+            append = parse_append_head(data, len(self._tag) + 1, utf8=self.utf8)
         if append is not None:
             if append.size > self._limits.max_message:
                 raise BadSyntax(Completion("NO", "message is too large", "TOOBIG"))

@@ -218,3 +218,28 @@ def test_the_next_mailbox_of_a_name_has_another_uidvalidity(store: Store, tmp_pa
             assert len(seen) == 3
 
     asyncio.run(run())
+
+
+def test_names_in_utf8(store: Store, tmp_path: Path) -> None:
+    """Once a client has enabled UTF8=ACCEPT, names are UTF-8 in both directions (RFC 9755)."""
+    make_reader(store)
+    name = "رسائل & قديم"
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            answer = await imap.command(f'CREATE "{name}"'.encode())
+            assert answer[-1].split(b" ", 1)[1].startswith(b"NO [CANNOT]")
+            await imap.ok(b'CREATE "' + encode_name(name + "/1") + b'"')
+            lines = await imap.ok("ENABLE UTF8=ACCEPT X-NONE UTF8=ACCEPT")
+            assert lines[0] == b"* ENABLED UTF8=ACCEPT"
+            assert (await imap.ok("ENABLE X-NONE"))[0] == b"* ENABLED"
+            wire = f'"{name}"'.encode()
+            (line, _) = await imap.ok(b'LIST "" ' + wire)
+            assert line == b'* LIST (\\HasChildren) "/" ' + wire
+            lines = await imap.ok(b'LIST "" "*" RETURN (STATUS (MESSAGES))')
+            assert b"* STATUS " + wire + b" (MESSAGES 0)" in lines
+            await imap.ok(b"SELECT {%d+}\r\n%b" % (len(name.encode()), name.encode()))
+            answer = await imap.command(b'SELECT "\xd8"')
+            assert answer[-1].split(b" ", 1)[1] == b"NO [CANNOT] mailbox name is not UTF-8"
+
+    asyncio.run(run())

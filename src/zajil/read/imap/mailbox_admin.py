@@ -152,14 +152,18 @@ async def status_lines(
         recent[view.mailbox.mailbox_id] += len(view.recent)
     return {
         box.mailbox_id: _status_line(
-            box, counts[box.mailbox_id], recent.get(box.mailbox_id, 0), items
+            box,
+            counts[box.mailbox_id],
+            recent.get(box.mailbox_id, 0),
+            items,
+            utf8=context.engine.utf8,
         )
         for box in boxes
     }
 
 
 def _status_line(
-    box: Mailbox, counts: MailboxCounts, recent: int, items: tuple[StatusItem, ...]
+    box: Mailbox, counts: MailboxCounts, recent: int, items: tuple[StatusItem, ...], *, utf8: bool
 ) -> bytes:
     values = {
         StatusItem.MESSAGES: counts.messages,
@@ -170,4 +174,4 @@ def _status_line(
         StatusItem.MAILBOXID: f"({mailbox_object_id(box.mailbox_id)})",
     }
     words = [f"{item.value} {values[item]}".encode("ascii") for item in items]
-    return untagged(b"STATUS", mailbox(box.name), parenthesized(words))
+    return untagged(b"STATUS", mailbox(box.name, utf8=utf8), parenthesized(words))

@@ -63,7 +63,7 @@ async def list_(context: Context, command: List) -> Completion:
             boxes = [name.box for name in some if name.box is not None]
             lines = await status_lines(context, boxes, command.status)
         for name in some:
-            context.engine.untagged(_list_line(name, command))
+            context.engine.untagged(_list_line(name, command, utf8=context.engine.utf8))
             if name.box is not None and name.box.mailbox_id in lines:
                 context.engine.untagged(lines[name.box.mailbox_id])
         await context.connection.flush()
@@ -77,7 +77,8 @@ async def lsub(context: Context, command: Lsub) -> Completion:
         below = command.pattern.endswith(b"%") and name.subscribed_below
         if name.subscribed or below:
             attributes = b"()" if name.subscribed else b"(\\Noselect)"
-            context.engine.untagged(untagged(b"LSUB", attributes, _SEPARATOR, mailbox(name.name)))
+            wire = mailbox(name.name, utf8=context.engine.utf8)
+            context.engine.untagged(untagged(b"LSUB", attributes, _SEPARATOR, wire))
     return Completion("OK", "list is sent")
 
 
@@ -91,7 +92,8 @@ async def _find(context: Context, reference: bytes, patterns: Iterable[bytes]) -
     """Return the names that match, in many short turns: names and patterns may be many."""
     names = await _load(context)
     # The reference is put in front, as RFC 3501 section 6.3.8 describes for most servers.
-    wanted = [ListPattern(reference + pattern) for pattern in patterns]
+    utf8 = context.engine.utf8
+    wanted = [ListPattern(reference + pattern, utf8=utf8) for pattern in patterns]
     found: list[_Name] = []
     for start in range(0, len(names), _AT_ONCE):
         some = names[start : start + _AT_ONCE]
@@ -138,7 +140,7 @@ def _is_selected(name: _Name, select: frozenset[str]) -> bool:
     return name.is_there
 
 
-def _list_line(name: _Name, command: List) -> bytes:
+def _list_line(name: _Name, command: List, *, utf8: bool) -> bytes:
     box = name.box
     attributes: list[bytes] = []
     if box is None:
@@ -150,7 +152,7 @@ def _list_line(name: _Name, command: List) -> bytes:
         attributes.append(b"\\Subscribed")
     if box is not None and box.role is not None and box.role in _ROLES:
         attributes.append(_ROLES[box.role])
-    words = [b"LIST", parenthesized(attributes), _SEPARATOR, mailbox(name.name)]
+    words = [b"LIST", parenthesized(attributes), _SEPARATOR, mailbox(name.name, utf8=utf8)]
     if "RECURSIVEMATCH" in command.select and name.subscribed_below:
         words.append(b'("CHILDINFO" ("SUBSCRIBED"))')
     return untagged(*words)

@@ -27,6 +27,7 @@ from zajil.net.logger import get_logger
 from zajil.net.peer import Peer
 from zajil.read.imap import append, copy_move, expunge, mailbox_admin, mailbox_list, select
 from zajil.read.imap.context import NO_MAILBOX, Context
+from zajil.read.imap.enable import enable
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
 from zajil.read.imap.search import search
@@ -222,8 +223,7 @@ class ImapSession:
             case c.Unselect():
                 return select.unselect(context)
             case c.Enable():
-                self._engine.untagged(untagged(b"ENABLED"))
-                return Completion("OK", "nothing to enable")
+                return enable(context, event)
         return await self._answer_about_mailboxes(context, event)
 
     async def _answer_about_mailboxes(self, context: Context, event: c.Event) -> Completion:
