@@ -34,7 +34,6 @@ from zajil.store.mail.messages import (
     list_uids,
     open_message,
     read_message,
-    take_snapshot,
 )
 from zajil.store.mail.summaries import newest_summaries
 from zajil.store.schema import blob, message
@@ -134,7 +133,7 @@ def test_a_keyword_that_is_stored_in_two_spellings_is_one(store: Store) -> None:
     put(store, amal)
     for uid, words in ((1, "Seen WORK Work"), (2, "seen work")):
         store.write_now(spell_keywords, (uid, words))
-    snapshot = store.read_now(lambda conn: take_snapshot(conn, amal.account_id, "INBOX"))
+    snapshot = store.read_now(lambda conn: store.tables.snapshot(conn, amal.account_id, "INBOX"))
     assert snapshot is not None
     assert snapshot.keywords == ("Seen", "WORK")
     (one,) = changes(store, amal, 0).changed[:1]
@@ -210,9 +209,9 @@ def test_a_snapshot_says_what_select_needs(store: Store) -> None:
     put(store, amal)
     put(store, amal)
     store.write_now(change_flags, flags(amal, (1,), FlagMode.ADD, "\\Seen"))
-    snapshot = store.read_now(lambda conn: take_snapshot(conn, amal.account_id, "INBOX"))
+    snapshot = store.read_now(lambda conn: store.tables.snapshot(conn, amal.account_id, "INBOX"))
     assert snapshot is not None
-    assert snapshot.uids == (1, 2)
+    assert list(snapshot.uids) == [1, 2]
     assert snapshot.keywords == ("$x",)
     assert snapshot.first_unseen == 2
 

@@ -19,6 +19,7 @@ from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Unit
 from zajil.store.mail.mailboxes import Mailbox
+from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.room import find_obstacle
 
 T = TypeVar("T")
@@ -72,6 +73,17 @@ class Context:
             StoreUnavailable: the database cannot be read now.
         """
         return await self.store.read(query, self.account.account_id)
+
+    async def table(self) -> MessageTable:
+        """Return the messages of the selected mailbox as they are now.
+
+        Raises:
+            NoSuchMailbox: it is gone.
+            TooManyKeywords: its messages have too many different ones to be kept in memory.
+            StoreUnavailable: the database cannot be read now.
+        """
+        tables, box = self.store.tables, self.selected.mailbox
+        return await self.read(lambda conn: tables.current(conn, box.account_id, box.mailbox_id))
 
     async def work(self, task: Callable[[], R]) -> R:
         """Run what needs no snapshot in a reader thread, when it is this account's turn."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left
 from contextlib import suppress
 
@@ -19,19 +18,19 @@ from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.errors import StoreError
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailboxes import Mailbox
-from zajil.store.mail.messages import MailboxChanges, changes_since, take_snapshot
+from zajil.store.mail.messages import MailboxChanges, changes_since
 from zajil.store.mail.recent import TakeRecent, take_recent
 
 
 async def select(context: Context, command: Select) -> Completion:
     """Open a mailbox and say what is in it; whatever was selected before is left."""
     leave(context)
-    account_id = context.account.account_id
-    snapshot = await context.read(lambda conn: take_snapshot(conn, account_id, command.mailbox))
+    account_id, tables = context.account.account_id, context.store.tables
+    snapshot = await context.read(lambda conn: tables.snapshot(conn, account_id, command.mailbox))
     if snapshot is None:
         return NO_MAILBOX
     box = snapshot.mailbox
-    uids = array("I", snapshot.uids)
+    uids = snapshot.uids
     recent_from = Uid(box.recent_from)
     if not command.read_only:
         recent_from = await _take_recent(context, box, recent_from, Uid(box.uid_next))

@@ -35,6 +35,7 @@ from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.flags import TooManyKeywords
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import LoggedIn, SessionOpened
 
@@ -129,6 +130,8 @@ class ImapSession:
             completion = NO_MAILBOX
             if self._context is not None and self._context.view is not None:
                 self._context.view.changed = True
+        except TooManyKeywords:
+            completion = Completion("NO", "the mailbox has too many different keywords", "LIMIT")
         except StoreError as error:
             logger.error("IMAP: the store cannot answer", reason=str(error))
             completion = _UNAVAILABLE

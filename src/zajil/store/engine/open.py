@@ -33,6 +33,7 @@ from zajil.store.engine.sqlite import Sqlite
 from zajil.store.engine.turns import Turns
 from zajil.store.engine.writer import Unit, Writer
 from zajil.store.mail.blobs import Blobs
+from zajil.store.mail.message_tables import MessageTables
 from zajil.store.mail.refusals import record_refused
 from zajil.store.mail.room import Caps
 from zajil.store.mail.tracking import EventBatch, record_events
@@ -78,6 +79,7 @@ class Store:
             data_dir / "blobs", options.inline_limit, self.require_space, clock, random
         )
         self.reader = Reader(dialect)
+        self.tables = MessageTables()
         self.changes = Changes(dialect, hints, self.reader)
         self.directory = Directory(self.reader.read, caps.mailbox_messages)
         self.changes.subscribe(DIRECTORY, self.directory.forget)

@@ -20,8 +20,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, ThreadId, Uid
 from zajil.store.mail.blobs import BlobReader, Blobs
-from zajil.store.mail.flags import FLAG_BITS, unpack_flags
-from zajil.store.mail.mailboxes import Mailbox, find_mailbox
+from zajil.store.mail.flags import unpack_flags
 from zajil.store.schema import expunged, mailbox, message
 
 CHANGES = 1000
@@ -74,18 +73,6 @@ class MailboxChanges:
     """Ascending; may name messages that came and went meanwhile."""
     more: bool = False
     """There are later changes: ask again from ``modseq`` on."""
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxSnapshot:
-    """All that SELECT needs, at one moment."""
-
-    mailbox: Mailbox
-    uids: tuple[Uid, ...]
-    """Ascending."""
-    keywords: tuple[str, ...]
-    """Each once, in whatever case it is spelled elsewhere, as the first message with it has it."""
-    first_unseen: Uid | None
 
 
 class MessageReader:
@@ -161,27 +148,9 @@ def open_messages(
         yield one, None if open_blob is None else MessageReader(one.prefix, open_blob())
 
 
-def take_snapshot(conn: Connection, account_id: AccountId, name: str) -> MailboxSnapshot | None:
-    """Return a mailbox with its UIDs; ``None``: the account has none of this name."""
-    box = find_mailbox(conn, account_id, name)
-    if box is None:
-        return None
-    return MailboxSnapshot(
-        box,
-        tuple(list_uids(conn, box.mailbox_id)),
-        list_keywords(conn, box.mailbox_id),
-        first_unseen(conn, box.mailbox_id),
-    )
-
-
 def list_uids(conn: Connection, mailbox_id: MailboxId) -> list[Uid]:
     """Return the UIDs of all messages, ascending."""
     return list(conn.scalars(_UIDS, {"mailbox_": mailbox_id}))
-
-
-def first_unseen(conn: Connection, mailbox_id: MailboxId) -> Uid | None:
-    """Return the UID of the first message without ``\\Seen``; ``None``: all are seen."""
-    return conn.scalar(_FIRST_UNSEEN, {"mailbox_": mailbox_id})
 
 
 def get_messages(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[Message]:
@@ -200,15 +169,6 @@ def get_flags(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> l
         rows = conn.execute(_FLAGS, {"mailbox_": mailbox_id, "uids_": wanted})
         found += [_flags(row) for row in rows]
     return found
-
-
-def list_keywords(conn: Connection, mailbox_id: MailboxId) -> tuple[str, ...]:
-    """Return every keyword that some message of the mailbox has, once, in its first spelling."""
-    words: dict[str, str] = {}
-    for keywords in conn.scalars(_KEYWORDS, {"mailbox_": mailbox_id}):
-        for word in keywords.split():
-            words.setdefault(word.lower(), word)
-    return tuple(words.values())
 
 
 def changes_since(
@@ -256,15 +216,8 @@ _WANTED = message.c.uid.in_(sa.bindparam("uids_", expanding=True))
 _FLAG_COLUMNS = (message.c.uid, message.c.modseq, message.c.flags, message.c.keywords)
 
 _UIDS = sa.select(message.c.uid).where(_MAILBOX).order_by(message.c.uid)
-_FIRST_UNSEEN = _UIDS.where(message.c.flags.op("&")(FLAG_BITS["\\Seen"]) == 0).limit(1)
 _MESSAGES = sa.select(message).where(_MAILBOX, _WANTED).order_by(message.c.uid)
 _FLAGS = sa.select(*_FLAG_COLUMNS).where(_MAILBOX, _WANTED).order_by(message.c.uid)
-_KEYWORDS = (
-    sa.select(message.c.keywords)
-    .where(_MAILBOX, message.c.keywords != "")
-    .group_by(message.c.keywords)
-    .order_by(sa.func.min(message.c.uid))
-)
 _POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.recent_from).where(
     mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_")
 )

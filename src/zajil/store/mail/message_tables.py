@@ -1,0 +1,198 @@
+"""The tables of the mailboxes that were used last, shared by all sessions of this process.
+
+A table is brought up to date before each use, by what has a larger MODSEQ than it; so it is never
+older than the snapshot it was asked for with.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import AccountId, MailboxId, ModSeq, Uid
+from zajil.store.engine.rows import execute_text, mark_of
+from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.flags import FLAG_BITS, TooManyKeywords
+from zajil.store.mail.mailboxes import Mailbox, find_mailbox
+from zajil.store.mail.message_table import MessageTable, TableBuilder, TableRow, follow
+from zajil.store.schema import mailbox
+
+MOST_BYTES = 32 << 20
+"""Of all tables of a process; a single larger one is kept all the same."""
+_OLD_SECONDS = 3600.0
+"""A table that nobody used for so long is dropped. It is also too old to be brought up to date:
+what was expunged is not remembered for ever."""
+_ROWS = 1000
+"""Rows that are loaded at a time."""
+_MOST_CHANGES = 5000
+"""With more changes than this a table is loaded anew."""
+_MOST_SETS = 1000
+"""Flag sets that a table may have, however few messages it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    table: MessageTable
+    at_seconds: float
+    """When it was brought up to date last."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxSnapshot:
+    """All that SELECT needs, at one moment."""
+
+    mailbox: Mailbox
+    uids: array[int]
+    """Ascending; the caller's own."""
+    keywords: tuple[str, ...]
+    """Each once, in whatever case it is spelled elsewhere, as the first message with it has it."""
+    first_unseen: Uid | None
+
+
+class MessageTables:
+    """The tables of one open store; for use in its reader threads."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[MailboxId, _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def memory(self) -> int:
+        """Return how many bytes all tables take, roughly."""
+        with self._lock:
+            return sum(one.table.memory for one in self._kept.values())
+
+    def current(
+        self, conn: Connection, account_id: AccountId, mailbox_id: MailboxId
+    ) -> MessageTable:
+        """Return the table of a mailbox, with all that the snapshot has.
+
+        Args:
+            conn: a snapshot.
+            account_id: whose mailbox it is.
+            mailbox_id: the mailbox.
+
+        Raises:
+            NoSuchMailbox: it is gone, or another account's.
+            TooManyKeywords: its messages have too many different ones to be kept in memory.
+        """
+        given = {"mailbox_": mailbox_id, "account_": account_id}
+        position = conn.execute(_POSITION, given).one_or_none()
+        if position is None:
+            self._drop(mailbox_id)
+            raise NoSuchMailbox(mailbox_id)
+        modseq, uid_next = position
+        known = self._find(mailbox_id)
+        if known is not None and known.modseq >= modseq:
+            # It may be newer: by a snapshot that was taken after this one.
+            return self._keep(known)
+        table = None if known is None else _follow(conn, known, modseq, uid_next)
+        return self._keep(table or load_table(conn, mailbox_id, modseq, uid_next))
+
+    def snapshot(
+        self, conn: Connection, account_id: AccountId, name: str
+    ) -> MailboxSnapshot | None:
+        """Return a mailbox with its UIDs; ``None``: the account has none of this name.
+
+        Raises:
+            TooManyKeywords: as ``current`` does.
+        """
+        box = find_mailbox(conn, account_id, name)
+        if box is None:
+            return None
+        table = self.current(conn, account_id, box.mailbox_id)
+        first = table.first_without(FLAG_BITS["\\Seen"])
+        return MailboxSnapshot(
+            replace(box, modseq=table.modseq, uid_next=table.uid_next),
+            table.uids[:],
+            table.keywords(),
+            None if first is None else Uid(table.uids[first]),
+        )
+
+    def _find(self, mailbox_id: MailboxId) -> MessageTable | None:
+        with self._lock:
+            kept = self._kept.get(mailbox_id)
+        if kept is None or time.monotonic() - kept.at_seconds > _OLD_SECONDS:
+            return None
+        return kept.table
+
+    def _keep(self, table: MessageTable) -> MessageTable:
+        """Keep a table unless there is a newer one, and return the newer one."""
+        now = time.monotonic()
+        with self._lock:
+            other = self._kept.get(table.mailbox_id)
+            if other is not None and other.table.modseq > table.modseq:
+                table = other.table
+            self._kept[table.mailbox_id] = _Kept(table, now)
+            self._kept.move_to_end(table.mailbox_id)
+            total = sum(one.table.memory for one in self._kept.values())
+            for mailbox_id, oldest in list(self._kept.items())[:-1]:
+                if total <= self._most_bytes and now - oldest.at_seconds <= _OLD_SECONDS:
+                    break
+                total -= oldest.table.memory
+                del self._kept[mailbox_id]
+        return table
+
+    def _drop(self, mailbox_id: MailboxId) -> None:
+        with self._lock:
+            self._kept.pop(mailbox_id, None)
+
+
+def load_table(
+    conn: Connection, mailbox_id: MailboxId, modseq: ModSeq, uid_next: Uid
+) -> MessageTable:
+    """Read the table of a mailbox, whose MODSEQ and next UID this snapshot has.
+
+    Raises:
+        TooManyKeywords: its messages have too many different ones to be kept in memory.
+    """
+    builder = TableBuilder(mailbox_id, modseq, uid_next)
+    # Not by SQLAlchemy: its rows take as long as the statement. The names are constants.
+    mark = mark_of(conn)
+    query = (
+        f"SELECT {_COLUMNS} FROM message WHERE mailbox_id = {mark} AND uid > {mark}"  # noqa: S608
+        f" ORDER BY uid LIMIT {_ROWS}"
+    )
+    last = 0
+    while rows := _rows(conn, query, (mailbox_id, last)):
+        builder.add(rows)
+        last = rows[-1][0]
+        if len(rows) < _ROWS:
+            break
+    return builder.finish()
+
+
+def _follow(
+    conn: Connection, table: MessageTable, modseq: ModSeq, uid_next: Uid
+) -> MessageTable | None:
+    """Return the table as the snapshot has it; ``None``: it has to be loaded anew."""
+    mark, since = mark_of(conn), (table.mailbox_id, table.modseq)
+    after = f"WHERE mailbox_id = {mark} AND modseq > {mark} ORDER BY uid LIMIT {_MOST_CHANGES}"
+    # The names are constants.
+    changed = _rows(conn, f"SELECT {_COLUMNS} FROM message {after}", since)  # noqa: S608
+    gone = execute_text(conn, f"SELECT uid FROM expunged {after}", since)  # noqa: S608
+    if len(changed) == _MOST_CHANGES or len(gone) == _MOST_CHANGES:
+        return None
+    if len(table.flag_sets) > max(_MOST_SETS, len(table)):  # most of them are in use no more
+        return None
+    try:
+        return follow(table, modseq, uid_next, changed, [uid for (uid,) in gone])
+    except TooManyKeywords:  # perhaps because of some that are in use no more
+        return None
+
+
+def _rows(conn: Connection, query: str, parameters: tuple[int, ...]) -> list[TableRow]:
+    return list(execute_text(conn, query, parameters))
+
+
+_COLUMNS = "uid, modseq, flags, keywords, received_at_ms, size"
+_POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next).where(
+    mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_")
+)
