@@ -141,6 +141,18 @@ _CASES: dict[str, tuple[Spoil, str, str, bool]] = {
         "mailbox INBOX",
         True,
     ),
+    "a wrong number of messages": (
+        lambda tx: tx.execute(_INBOX.values(messages=1)),
+        "wrong-count",
+        "mailbox INBOX",
+        True,
+    ),
+    "a wrong number of bytes in an empty mailbox": (
+        lambda tx: tx.execute(_JUNK.values(size=7)),
+        "wrong-count",
+        "mailbox Junk",
+        True,
+    ),
     "recent messages above the next UID": (
         lambda tx: tx.execute(_INBOX.values(recent_from=9)),
         "wrong-count",

@@ -91,8 +91,8 @@ def test_statements_of_a_commit(tmp_path: Path) -> None:
         "INSERT INTO blob",
         "INSERT INTO mail",
         "INSERT INTO recipient",
-        "UPDATE mailbox SET uid_next = uid_next + wanted.column2, modseq = modseq + wanted.column2"
-        " FROM",
+        "UPDATE mailbox SET uid_next = uid_next + wanted.column2, modseq = modseq + wanted.column2,"
+        " messages = messages + wanted.column2, size = size + wanted.column3 FROM",
         "INSERT INTO message",
         "COMMIT",
     ]

@@ -22,7 +22,7 @@ from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.summaries import find_waiting, newest_summaries, write_summaries
 from zajil.store.mail.tracking import load_journey
 from zajil.store.people.audit import AuditQuery, find_audit
-from zajil.store.schema import app_password, metadata, scram_key
+from zajil.store.schema import app_password, mailbox, metadata, scram_key
 from zajil.tracking.codec import encode_events
 from zajil.tracking.events import MailAccepted, SessionOpened
 
@@ -133,6 +133,28 @@ def test_events_of_before_are_still_in_journeys(
         [opened, accepted[1]],
         [opened, accepted[2]],
     ]
+
+
+def test_messages_of_before_are_counted(store: Store, store_url: str, tmp_path: Path) -> None:
+    """Each mailbox knows what it holds, an empty one too."""
+    _go_back(
+        store,
+        "0018",
+        "INSERT INTO mailbox (id, account_id, name, uid_validity, uid_next, modseq)"
+        " VALUES (1, 7, 'INBOX', 1, 3, 3), (2, 7, 'Sent', 1, 1, 1)",
+        "INSERT INTO message (mailbox_id, uid, modseq, flags, keywords, received_at_ms, size,"
+        " blob_id, prefix) VALUES (1, 1, 2, 0, '', 5, 14, 'b1', ''), (1, 2, 3, 0, '', 5, 6, 'b2',"
+        " '')",
+    )
+    upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
+    again = open_test_store(store_url, tmp_path / "data")
+    held = again.read_now(
+        lambda conn: conn.execute(
+            sa.select(mailbox.c.id, mailbox.c.messages, mailbox.c.size).order_by(mailbox.c.id)
+        ).all()
+    )
+    again.close_now()
+    assert [tuple(row) for row in held] == [(1, 2, 20), (2, 0, 0)]
 
 
 def _go_back(store: Store, revision: str, *rows: str) -> None:

@@ -89,6 +89,9 @@ mailbox = sa.Table(
     sa.Column("uid_next", NUMBER, nullable=False),  # starts at 1
     sa.Column("modseq", NUMBER, nullable=False),  # highest given so far; starts at 1
     sa.Column("recent_from", NUMBER, nullable=False, server_default=sa.text("1")),  # store.recent
+    # What it holds, changed with its rows in one transaction (store.mail.usage)
+    sa.Column("messages", NUMBER, nullable=False, server_default=sa.text("0")),
+    sa.Column("size", NUMBER, nullable=False, server_default=sa.text("0")),  # bytes
     sa.UniqueConstraint("account_id", "name"),
     sa.UniqueConstraint("account_id", "role"),  # rows without a role do not collide
     sqlite_autoincrement=True,  # a reader may still follow the id of a deleted mailbox

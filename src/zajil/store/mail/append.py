@@ -81,7 +81,7 @@ def append_messages(tx: Connection, appends: Sequence[Append]) -> list[Appended]
     """
     if not appends:
         return []
-    taken = _take_uids(tx, Counter([append.mailbox_id for append in appends]))
+    taken = _take_uids(tx, appends)
     results = [next(taken[append.mailbox_id]) for append in appends]
     insert_rows(
         tx,
@@ -122,14 +122,22 @@ def lock_mailboxes(tx: Connection, mailbox_ids: Sequence[MailboxId]) -> None:
         )
 
 
-def _take_uids(tx: Connection, counts: Counter[MailboxId]) -> dict[MailboxId, Iterator[Appended]]:
+def _take_uids(tx: Connection, appends: Sequence[Append]) -> dict[MailboxId, Iterator[Appended]]:
+    """Give each mailbox the UIDs that it needs, and count what it gets."""
+    counts: Counter[MailboxId] = Counter()
+    sizes: Counter[MailboxId] = Counter()
+    for append in appends:
+        counts[append.mailbox_id] += 1
+        sizes[append.mailbox_id] += append.size
     lock_mailboxes(tx, list(counts))
-    wanted, parameters = values(tx, list(counts.items()))
+    needs = [(mailbox_id, count, sizes[mailbox_id]) for mailbox_id, count in counts.items()]
+    wanted, parameters = values(tx, needs)
     # One statement for all mailboxes; the names are constants.
     rows = execute_text(
         tx,
         "UPDATE mailbox SET uid_next = uid_next + wanted.column2,"  # noqa: S608
-        f" modseq = modseq + wanted.column2 FROM ({wanted}) AS wanted"
+        " modseq = modseq + wanted.column2, messages = messages + wanted.column2,"
+        f" size = size + wanted.column3 FROM ({wanted}) AS wanted"
         " WHERE mailbox.id = wanted.column1 RETURNING mailbox.id, uid_next, modseq",
         parameters,
     )

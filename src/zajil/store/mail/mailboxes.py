@@ -330,10 +330,13 @@ def _empty_inbox_into(tx: Connection, item: RenameMailbox) -> None:
     (new_id,) = create_mailbox(tx, [new])
     lock_mailboxes(tx, sorted([inbox.mailbox_id, new_id]))
     # Invariant: the new mailbox is empty, so the messages keep their UIDs there.
+    held = tx.execute(
+        sa.select(mailbox.c.messages, mailbox.c.size).where(mailbox.c.id == inbox.mailbox_id)
+    ).one()
     modseq = tx.execute(
         sa.update(mailbox)
         .where(mailbox.c.id == inbox.mailbox_id)
-        .values(modseq=mailbox.c.modseq + 1)
+        .values(modseq=mailbox.c.modseq + 1, messages=0, size=0)
         .returning(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.recent_from)
     ).one()
     tx.execute(
@@ -350,6 +353,12 @@ def _empty_inbox_into(tx: Connection, item: RenameMailbox) -> None:
     tx.execute(
         sa.update(mailbox)
         .where(mailbox.c.id == new_id)
-        .values(uid_next=modseq.uid_next, modseq=modseq.modseq, recent_from=modseq.recent_from)
+        .values(
+            uid_next=modseq.uid_next,
+            modseq=modseq.modseq,
+            recent_from=modseq.recent_from,
+            messages=held.messages,
+            size=held.size,
+        )
     )
     touch(tx, mailbox_topic(inbox.mailbox_id), mailbox_topic(new_id))

@@ -324,13 +324,20 @@ def _apply(item: FlagChange, flags: frozenset[str]) -> frozenset[str]:
             return remove_flags(flags, item.flags)
 
 
-def _next_modseq(tx: Connection, mailbox_id: MailboxId) -> ModSeq:
+def _next_modseq(
+    tx: Connection, mailbox_id: MailboxId, *, messages: int = 0, size: int = 0
+) -> ModSeq:
+    """Give the mailbox a new MODSEQ; ``messages`` and ``size`` are what it has lost."""
     touch(tx, mailbox_topic(mailbox_id))
     return ModSeq(
         tx.execute(
             sa.update(mailbox)
             .where(mailbox.c.id == mailbox_id)
-            .values(modseq=mailbox.c.modseq + 1)
+            .values(
+                modseq=mailbox.c.modseq + 1,
+                messages=mailbox.c.messages - messages,
+                size=mailbox.c.size - size,
+            )
             .returning(mailbox.c.modseq)
         ).scalar_one()
     )
@@ -367,14 +374,16 @@ def _copy(
 def _remove(tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> None:
     if not uids:
         return
-    modseq = _next_modseq(tx, mailbox_id)
+    messages = size = 0
     for portion in _portions(uids):
-        blob_ids = tx.scalars(
+        gone = tx.execute(
             sa.delete(message)
             .where(message.c.mailbox_id == mailbox_id, message.c.uid.in_(portion))
-            .returning(message.c.blob_id)
+            .returning(message.c.blob_id, message.c.size)
         ).all()
-        release_blobs(tx, blob_ids)
+        messages, size = messages + len(gone), size + sum([row.size for row in gone])
+        release_blobs(tx, [row.blob_id for row in gone])
+    modseq = _next_modseq(tx, mailbox_id, messages=messages, size=size)
     rows = [(mailbox_id, modseq, uid) for uid in uids]
     insert_rows(tx, (expunged.c.mailbox_id, expunged.c.modseq, expunged.c.uid), rows)
 

@@ -22,6 +22,7 @@ from zajil.store.engine.open import ORPHAN_AGE_MS, Store
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.repair.damage import REPAIR, RESTORE, RULES, Damage, Rule, messages_of_blob
 from zajil.store.schema import (
+    NUMBER,
     account,
     blob,
     expunged,
@@ -178,6 +179,7 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
         .scalar_subquery()
     )
     tx.execute(sa.update(message).where(message.c.size != size).values(size=size))
+    _count_mailboxes(tx)
     no_mail = ~sa.exists().where(mail.c.id == recipient.c.mail_id)
     tx.execute(sa.delete(recipient).where(no_mail))
     waits = sa.exists().where(recipient.c.mail_id == mail.c.id, recipient.c.state.in_(QUEUED))
@@ -193,6 +195,15 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
     no_account = ~sa.exists().where(account.c.id == thread_link.c.account_id)
     tx.execute(sa.delete(thread_link).where(no_account))
     return [None] * len(items)
+
+
+def _count_mailboxes(tx: Connection) -> None:
+    mine = message.c.mailbox_id == mailbox.c.id
+    count = sa.select(sa.func.count()).select_from(message).where(mine).scalar_subquery()
+    total = sa.select(sa.func.coalesce(sa.func.sum(message.c.size), 0)).where(mine)
+    size = sa.cast(total.scalar_subquery(), NUMBER)
+    wrong = sa.or_(mailbox.c.messages != count, mailbox.c.size != size)
+    tx.execute(sa.update(mailbox).where(wrong).values(messages=count, size=size))
 
 
 _FILES = sa.select(blob.c.id, blob.c.size, blob.c.location).where(blob.c.location.is_not(None))

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.service import QUEUED
 from zajil.store.schema import (
+    NUMBER,
     account,
     address,
     app_password,
@@ -121,6 +122,19 @@ _HIGHEST = (
 )
 
 
+_HELD = (
+    sa.select(
+        message.c.mailbox_id.label("id"),
+        sa.func.count().label("messages"),
+        sa.func.sum(message.c.size).label("size"),
+    )
+    .group_by(message.c.mailbox_id)
+    .subquery()
+)
+_COUNT = sa.func.coalesce(_HELD.c.messages, 0)
+_SIZE = sa.cast(sa.func.coalesce(_HELD.c.size, 0), NUMBER)
+
+
 def _mailboxes(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return (
         sa.select(
@@ -205,6 +219,25 @@ RULES = (
         "wrong-count",
         _mailbox_name,
         "its highest MODSEQ is {modseq}, and a message has {highest_modseq}",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        sa.select(
+            mailbox.c.id,
+            mailbox.c.name,
+            mailbox.c.account_id,
+            mailbox.c.messages,
+            mailbox.c.size,
+            _COUNT.label("messages_found"),
+            _SIZE.label("size_found"),
+        )
+        .outerjoin(_HELD, _HELD.c.id == mailbox.c.id)
+        .where(sa.or_(mailbox.c.messages != _COUNT, mailbox.c.size != _SIZE)),
+        "wrong-count",
+        _mailbox_name,
+        "it has {messages_found} messages of {size_found} bytes, and its row says {messages} "
+        "messages of {size} bytes",
         REPAIR,
         can_repair=True,
     ),
