@@ -19,8 +19,11 @@ PACKAGES = {
     "curl": "curl",
     "dovecot": "dovecot-core",
     "dpkg": "dpkg",
+    "interimap": "interimap",
+    "mbsync": "isync",
     "msmtp": "msmtp",
     "named-checkzone": "bind9-utils",
+    "neomutt": "neomutt",
     "node": "nodejs",
     "npm": "npm",
     "opendkim": "opendkim",
@@ -34,8 +37,8 @@ PACKAGES = {
 }
 """Debian's package of each program."""
 
-NODEMAILER = Path(__file__).parents[1] / "interop" / "nodemailer"
-"""What of nodemailer is driven: a version, pinned."""
+NODE_PACKAGES = Path(__file__).parents[1] / "interop" / "npm"
+"""The packages that are driven under Node: pinned versions."""
 
 _REASON = re.compile(r"needs (\S+) \((apt-get install |)([^()]+)\)")
 
@@ -71,23 +74,23 @@ def need_msmtp_with_scram() -> None:
         pytest.skip("needs msmtp with GNU SASL (apt-get install msmtp)")
 
 
-def need_nodemailer() -> tuple[str, Path]:
-    """Return node and the folder that has nodemailer, or skip the test that calls.
+def need_node_packages() -> tuple[str, Path]:
+    """Return node and the folder of its packages, or skip the test that calls.
 
     What ``package-lock.json`` pins is installed from the npm registry beside it, once.
     """
     node, npm = need_program("node"), need_program("npm")
-    lock = NODEMAILER / "package-lock.json"
-    modules = NODEMAILER / "node_modules"
+    lock = NODE_PACKAGES / "package-lock.json"
+    modules = NODE_PACKAGES / "node_modules"
     stamp = modules / ".installed"
-    with (NODEMAILER / "package.json").open() as turn:
+    with (NODE_PACKAGES / "package.json").open() as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
             return node, modules
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=NODEMAILER, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=NODE_PACKAGES, capture_output=True, text=True)
         if done.returncode != 0:
-            pytest.skip(f"needs nodemailer (npm ci in {NODEMAILER}): {done.stderr[-300:]}")
+            pytest.skip(f"needs its packages (npm ci in {NODE_PACKAGES}): {done.stderr[-300:]}")
         stamp.write_bytes(lock.read_bytes())
     return node, modules
 

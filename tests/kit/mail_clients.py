@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from kit.foreign import need_nodemailer, need_program, need_swaks_with_tls
+from kit.foreign import need_node_packages, need_program, need_swaks_with_tls
 
 _SECONDS = 100.0
 """A guard against a program that hangs; two cores may be busy with other tests."""
@@ -167,7 +167,7 @@ require("nodemailer").createTransport({
 
 def nodemailer_sends(order: Order) -> Told:
     """Send with nodemailer, under node."""
-    node, modules = need_nodemailer()
+    node, modules = need_node_packages()
     return _run(node, "-e", _NODE, _as_json(order), environment={"NODE_PATH": str(modules)})
 
 
