@@ -15,6 +15,7 @@ from zajil.core.ids import BlobId, ModSeq, Uid
 from zajil.imap.fetch_item import Attribute, BodySection, FetchItem, SectionText
 from zajil.imap.grammar import BadSyntax, Scanner
 from zajil.imap.search_key import parse_search
+from zajil.message.binary_parts import encode_binary_parts
 from zajil.message.build import (
     BadValue,
     NewAttachment,
@@ -35,8 +36,8 @@ from zajil.message.final_fields import write_final_fields
 from zajil.message.normal_form import normal_form
 from zajil.message.parse import parse_message
 from zajil.message.smtputf8 import has_utf8_address, has_utf8_header
-from zajil.read.imap.append import LineEnds
 from zajil.read.imap.content import Content, answer_size, needs_of
+from zajil.read.imap.line_ends import LineEnds
 from zajil.read.imap.search import Matcher
 from zajil.read.imap.search_text import MessageText
 from zajil.read.imap.selected_mailbox import SelectedMailbox
@@ -95,6 +96,9 @@ def mail_targets() -> list[Target]:
         Target("search-key", _match, _SEARCHES, _SEARCH_WORDS),
         Target("fetched-mail", _fetch, seeds, MAIL_WORDS),
         Target("appended-mail", _append, (b"a\rb\nc\r\nd\r", *WELL_KNOWN), (b"\r", b"\n")),
+        Target(
+            "binary-mail", _binary, (_BINARY, *WELL_KNOWN), (*MAIL_WORDS, b": binary\r\n", b"\0")
+        ),
         Target("returned-mail", _return, seeds, MAIL_WORDS, cost=2),
         Target("built-mail", _build, (b"A\nx\na.txt\ntext/plain\nb", *_BUILT), MAIL_WORDS),
         Target("report-mail", _report, (REPORT, *WELL_KNOWN), MAIL_WORDS),
@@ -190,6 +194,13 @@ def _fetch(data: bytes) -> None:
             assert written <= answer_size(items, len(data)) + len(data)
 
 
+_BINARY = (
+    b"Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+    b"--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\n\r\0\r\n"
+    b"--b--\r\n"
+)
+
+
 def _append(data: bytes) -> None:
     """No bare line end is kept, however the bytes come; what has none is not touched."""
     for size in (1, 3, len(data) + 1):
@@ -199,6 +210,16 @@ def _append(data: bytes) -> None:
         pairs = kept.count(b"\r\n")
         assert pairs == kept.count(b"\r") == kept.count(b"\n")
         assert kept.replace(b"\r\n", b"") == data.replace(b"\r", b"").replace(b"\n", b"")
+
+
+def _binary(data: bytes) -> None:
+    """No part is binary any more; every leaf holds what it held."""
+    before, kept = parse_message(data), encode_binary_parts(data)
+    if all(part.encoding != "binary" for _, part in before.walk()):
+        assert kept == data
+    after = parse_message(kept)
+    if not before.children and before.encoding == "binary":
+        assert after.content(kept) == before.body(data)
 
 
 def _return(data: bytes) -> None:

@@ -30,6 +30,7 @@ from zajil.core.line_engine import Wait
 from zajil.core.login_name import BadLogin, parse_login
 from zajil.core.units import parse_duration, parse_size
 from zajil.imap.mailbox_name import BadMailboxName, ListPattern, decode_name, encode_name
+from zajil.imap.message_url import BadUrl, parse_message_url
 from zajil.imap.state import ImapState
 from zajil.mailauth.authres import is_forged
 from zajil.message.address_list import parse_address_list
@@ -97,6 +98,7 @@ def all_targets(wire: Path) -> list[Target]:
         Target("parameters", _params, fields, (b"; a*0*=utf-8''", b"; a*1=", b"%d8", b'"')),
         Target("transfer", _transfer, (b"PGI+\r\n", b"=D8=B3=\r\n"), (b"=", b"=\r\n", b"begin")),
         Target("imap-server", _imap_server, imap, (b"{3+}\r\n", b"(", b")", b"UID ", b"\r\n")),
+        Target("imap-url", _text(_imap_url), _URLS, (b";UID=", b"/", b";SECTION=", b"%00", b"9")),
         Target("imap-names", _imap_names, (b"INBOX", b"&Bi8-/x", b"%/*"), (b"&", b"-", b"%", b"*")),
         *dns_targets(),
         Target("authres", _authres, fields, (b"mx.north.test", b"; spf=pass", b"(", b"1 ;")),
@@ -367,6 +369,18 @@ def _imap_server(data: bytes) -> None:
         session = ExampleSession(engine)
         engine.receive_data(data)
         assert isinstance(session.answer_all(), Wait)
+
+
+_URLS = (
+    b"/INBOX;UIDVALIDITY=785799047/;UID=113330/;SECTION=1.5.9/;PARTIAL=0.1024",
+    b";UID=1;section=HEADER.FIELDS%20(To)",
+    b"imap://a@b/c/;UID=1;URLAUTH=x",
+)
+
+
+def _imap_url(text: str) -> None:
+    with suppress(BadUrl):
+        parse_message_url(text)
 
 
 def _imap_names(data: bytes) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from kit.wire import WireMismatch, unescape
 from zajil.core.line_engine import Wait
 from zajil.imap import command as c
+from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore, UrlPart
 from zajil.imap.literal import Limits
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.server import ImapServerConnection
@@ -60,16 +61,24 @@ class ExampleSession:
         match event:
             case c.LiteralChunk(data):
                 self.body += data
-            case c.AppendCommand(mailbox="refused"):
+            case AppendCommand(mailbox="refused"):
                 engine.reply(Completion("NO", "no such mailbox", "TRYCREATE"))
-            case c.AppendCommand() | c.Idle() | c.Authenticate(initial=None):
-                engine.untagged(_show(event))
+            case AppendMore(steps) if UrlPart("refused") in steps:
                 self.body = b""
+                engine.reply(Completion("NO", "no such part", "BADURL refused"))
+            case AppendCommand() | AppendMore() | c.Idle() | c.Authenticate(initial=None):
+                self._show_body()
+                engine.untagged(_show(event))
                 engine.go_ahead()
-            case c.LiteralEnd(clean) | c.IdleDone(clean) if not clean:
+            case AppendEnd(refusal=refusal) if refusal is not None:
+                self.body = b""
+                engine.reply(refusal)
+            case c.IdleDone(clean) if not clean:
                 engine.reply(Completion("BAD", "unclean"))
-            case c.LiteralEnd():
-                engine.untagged(untagged(ascii(self.body).encode()))
+            case AppendEnd(steps):
+                self._show_body()
+                if steps:
+                    engine.untagged(_show(event))
                 engine.reply(Completion("OK", "done"))
             case c.LoginCommand(login="refused") | c.Select(mailbox="refused"):
                 engine.reply(Completion("NO", "refused"))
@@ -79,6 +88,12 @@ class ExampleSession:
             case _:
                 engine.untagged(_show(event))
                 engine.reply(Completion("OK", "done"))
+
+    def _show_body(self) -> None:
+        """Send back the literal that came last, if there is one."""
+        if self.body:
+            self.engine.untagged(untagged(ascii(self.body).encode()))
+            self.body = b""
 
 
 def _show(event: c.Event) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.fetch_item import FetchItem
 from zajil.imap.search_key import SearchKey
 from zajil.imap.sequence_set import SequenceSet
@@ -164,36 +165,10 @@ class Namespace:
 
 
 @dataclass(frozen=True, slots=True)
-class AppendCommand:
-    """``APPEND mailbox [flags] [date] {size}``: the head; the message follows as ``LiteralChunk``.
-
-    Answer with ``go_ahead`` to have the message, or with ``reply`` to refuse it unread.
-    """
-
-    mailbox: str
-    flags: frozenset[str]
-    received_at_ms: int | None
-    """``None``: now."""
-    size: int
-    """Bytes of the literal, at most what the limits allow."""
-
-
-@dataclass(frozen=True, slots=True)
 class LiteralChunk:
-    """A piece of the message of APPEND."""
+    """A piece of a literal of APPEND or REPLACE."""
 
     data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LiteralEnd:
-    """The message of APPEND is complete; ``reply`` is owed.
-
-    OK must be sent only after the message is durable.
-    """
-
-    clean: bool = True
-    """False: something else than the end of the line came behind it; to be answered with BAD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,4 +285,4 @@ Command = (
 )
 """A line of the client that starts something."""
 
-Event = Command | AuthenticateResponse | LiteralChunk | LiteralEnd | IdleDone
+Event = Command | AuthenticateResponse | AppendMore | LiteralChunk | AppendEnd | IdleDone

@@ -113,14 +113,19 @@ def _word(scanner: Scanner) -> str:
 
 def _parse_item(scanner: Scanner, word: str) -> FetchItem:
     if word in ("BODY", "BODY.PEEK") and scanner.skip(b"["):
-        return _parse_section(scanner, peek=word == "BODY.PEEK")
+        return parse_section(scanner, peek=word == "BODY.PEEK")
     item = _ATTRIBUTES.get(word) or _RFC822.get(word)
     if item is None:
         raise bad("unknown item")
     return item
 
 
-def _parse_section(scanner: Scanner, *, peek: bool) -> BodySection:
+def parse_section(scanner: Scanner, *, peek: bool) -> BodySection:
+    """Take what follows ``BODY[``: ``1.2.MIME]<0.2048>``.
+
+    Raises:
+        BadSyntax: BAD, no such section.
+    """
     path: list[int] = []
     text = SectionText.WHOLE
     fields: tuple[bytes, ...] = ()

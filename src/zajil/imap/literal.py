@@ -5,26 +5,37 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_ANNOUNCED = re.compile(rb"\{([0-9]{1,10})(\+?)\}\Z")
+_ANNOUNCED = re.compile(rb"\{([0-9]+)(\+?)\}")
+_MAX_DIGITS = 19
+HUGE = 1 << 63
+"""The size of every literal that has more bytes than any number here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """What ``{310}`` or ``{310+}`` at the end of a line announces."""
+    """What ``{310}``, ``{310+}`` or ``~{310}`` at the end of a line announces."""
 
     size: int
     waits: bool
     """The client waits for our ``+`` (no LITERAL+)."""
+    binary: bool
+    """It is a literal8 (RFC 3516 section 6)."""
+    length: int
+    """Bytes of the announcement itself."""
 
 
 def find_literal(line: bytes) -> Literal | None:
     """Return the literal that the end of a line announces."""
     if not line.endswith(b"}"):
         return None
-    found = _ANNOUNCED.search(line)
+    start = line.rfind(b"{")
+    found = _ANNOUNCED.fullmatch(line, max(start, 0))
     if found is None:
         return None
-    return Literal(int(found[1]), not found[2])
+    digits = found[1].lstrip(b"0")
+    size = int(digits or b"0") if len(digits) < _MAX_DIGITS else HUGE
+    binary = start > 0 and line[start - 1 : start] == b"~"
+    return Literal(size, not found[2], binary, len(line) - start + binary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,9 @@ class Limits:
     max_command_before_login: int = 65536
     """All lines and literals of a stranger's command. The largest is ID: 30 fields, a name of 30
     and a value of 1,024 octets each (RFC 2971 section 3.3), every octet behind a backslash."""
+    max_skipped: int = 1 << 30
+    """A refused literal that comes all the same is read up to this size, to keep the connection
+    (RFC 7888 section 4); a larger one ends it."""
     max_errors: int = 50
     """Refused commands before the connection is closed."""
     max_errors_before_login: int = 10

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 
 from zajil.imap import command as c
-from zajil.imap.date_time import parse_date_time
 from zajil.imap.fetch_item import Attribute, parse_fetch_items
 from zajil.imap.flag import parse_flag_list, parse_flags
 from zajil.imap.grammar import Scanner, bad
@@ -17,7 +16,6 @@ from zajil.imap.sequence_set import parse_sequence_set
 # tag = 1*<any ASTRING-CHAR except "+">; a bound, because it is sent back.
 _TAG = re.compile(rb'[^(){ \x00-\x1f\x7f-\xff%*"\\+]{1,64}')
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
-_LITERAL_AT_END = re.compile(rb"\{([0-9]{1,10})\+?\}\Z")
 
 MAX_PATTERNS = 32
 """Patterns of one LIST: protects the work per mailbox."""
@@ -54,41 +52,6 @@ def parse_command(data: bytes, position: int, *, utf8: bool = False) -> c.Comman
     parsed = parse(scanner)
     scanner.end()
     return parsed
-
-
-def parse_append_head(data: bytes, position: int, *, utf8: bool = False) -> c.AppendCommand | None:
-    """Read APPEND up to the literal that will be its message.
-
-    Args:
-        data: what came so far, ending in ``{n}`` or ``{n+}``.
-        position: where the command's name begins.
-        utf8: mailbox names are in UTF-8.
-
-    Returns:
-        ``None`` when this is not APPEND, or the literal is its mailbox name.
-
-    Raises:
-        CommandError: it is APPEND, and wrong before its message.
-    """
-    announced = _LITERAL_AT_END.search(data)
-    scanner = Scanner(data, position, utf8=utf8)
-    if announced is None or not scanner.skip(b"APPEND "):
-        return None
-    if scanner.position == announced.start():
-        return None
-    mailbox = scanner.mailbox()
-    scanner.space()
-    flags: frozenset[str] = frozenset()
-    received_at_ms = None
-    if scanner.peek() == b"(":
-        flags = parse_flag_list(scanner)
-        scanner.space()
-    if scanner.peek() == b'"':
-        received_at_ms = parse_date_time(scanner)
-        scanner.space()
-    if scanner.position != announced.start():
-        raise bad("message literal expected")
-    return c.AppendCommand(mailbox, flags, received_at_ms, int(announced[1]))
 
 
 def decode_base64(text: bytes) -> bytes:
@@ -249,11 +212,6 @@ def _parse_status_items(scanner: Scanner) -> tuple[c.StatusItem, ...]:
         scanner.space()
 
 
-def _parse_append(scanner: Scanner) -> c.Command:
-    # The engine takes every APPEND with a literal at its literal; what comes here has none.
-    raise bad("message literal expected")
-
-
 def _parse_uid_expunge(scanner: Scanner) -> c.Command:
     scanner.space()
     return c.Expunge(parse_sequence_set(scanner))
@@ -329,7 +287,6 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "LSUB": _parse_lsub,
     "STATUS": _parse_status,
     "NAMESPACE": _constant(c.Namespace()),
-    "APPEND": _parse_append,
     "IDLE": _constant(c.Idle()),
     "CHECK": _constant(c.Check()),
     "CLOSE": _constant(c.Close()),
@@ -341,7 +298,7 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "COPY": _copy(move=False, uid=False),
     "MOVE": _copy(move=True, uid=False),
 }
-COMMANDS = frozenset((*_PARSERS, "UID"))
+COMMANDS = frozenset((*_PARSERS, "UID", "APPEND", "REPLACE"))
 """Names of all commands that are understood."""
 _UID_PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "EXPUNGE": _parse_uid_expunge,

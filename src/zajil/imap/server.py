@@ -4,7 +4,7 @@ Laws:
 - One command is answered at a time; what the client pipelines stays buffered until ``reply``.
 - Never raises on what the client sent; a refused command is answered here.
 - Only CRLF ends a line. A literal is counted, never looked into.
-- The message of APPEND passes through in chunks and is never collected here.
+- The messages of APPEND pass through in chunks and are never collected here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from zajil.core.line_engine import LineBuffer, LineTooLong, Wait
+from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
+from zajil.imap.append_parse import AppendReader, begins_append
 from zajil.imap.command import (
-    AppendCommand,
     Authenticate,
     AuthenticateResponse,
     Command,
@@ -21,13 +22,12 @@ from zajil.imap.command import (
     Idle,
     IdleDone,
     LiteralChunk,
-    LiteralEnd,
     StartTlsCommand,
 )
 from zajil.imap.feature import UTF8_FEATURES, Feature
-from zajil.imap.grammar import BadSyntax
+from zajil.imap.grammar import BadSyntax, Scanner
 from zajil.imap.literal import Limits, Literal, find_literal
-from zajil.imap.parse import decode_base64, parse_append_head, parse_command, parse_tag
+from zajil.imap.parse import decode_base64, parse_command, parse_tag
 from zajil.imap.response import CRLF, Completion
 from zajil.imap.response_queue import ResponseQueue
 from zajil.imap.state import AFTER_NO, AFTER_OK, ALLOWED, ImapState
@@ -42,7 +42,7 @@ class _Reading(Enum):
     LINE = auto()
     LITERAL = auto()
     BODY = auto()
-    BODY_LINE = auto()  # the CRLF behind the message of APPEND
+    APPEND_END = auto()  # nothing: an APPEND without a literal, which was accepted
     SKIPPED_LINE = auto()  # the line behind a literal that was refused and came anyway
     CHALLENGED = auto()
     IDLING = auto()
@@ -58,6 +58,7 @@ class ImapServerConnection(ResponseQueue):
     """
 
     __slots__ = (
+        "_append",
         "_command",
         "_errors",
         "_input",
@@ -84,7 +85,8 @@ class ImapServerConnection(ResponseQueue):
         self._command = bytearray()  # lines and literals of the command so far
         self._tag = b""
         self._pending: Command | None = None  # whose completion is owed
-        self._literal: Literal | None = None  # that of an APPEND which waits for go_ahead
+        self._append: AppendReader | None = None  # of the APPEND that has begun
+        self._literal: Literal | None = None  # its literal, which waits for go_ahead
         self._owed = False
         self._errors = 0
 
@@ -122,10 +124,12 @@ class ImapServerConnection(ResponseQueue):
             raise RuntimeError("nothing waits for a continuation")
         self._owed = False
         if isinstance(command, AppendCommand):
-            self._reading = _Reading.BODY
-            self._remaining = command.size
             literal, self._literal = self._literal, None
-            if literal is not None and not literal.waits:
+            if literal is None:
+                self._reading = _Reading.APPEND_END
+                return
+            self._reading, self._remaining = _Reading.BODY, literal.size
+            if not literal.waits:
                 return
         else:
             challenged = isinstance(command, Authenticate)
@@ -164,6 +168,11 @@ class ImapServerConnection(ResponseQueue):
         """Whether mailbox names are in UTF-8, and quoted strings may be, on both sides."""
         return not self.enabled.isdisjoint(UTF8_FEATURES)
 
+    @property
+    def max_message(self) -> int:
+        """The largest message that a client may bring, in bytes."""
+        return self._limits.max_message
+
     # ---- reading ----------------------------------------------------------------------------
 
     def next_event(self) -> Event | Wait:
@@ -186,6 +195,9 @@ class ImapServerConnection(ResponseQueue):
                 return self._read_body()
             case _Reading.LITERAL:
                 return self._read_literal()
+            case _Reading.APPEND_END:
+                self._reading, self._owed = _Reading.LINE, True
+                return AppendEnd()
             case _Reading.TLS:
                 if not self._input:
                     return Wait.TLS
@@ -206,25 +218,16 @@ class ImapServerConnection(ResponseQueue):
                 self._reading = _Reading.LINE
                 self._owed = True
                 return IdleDone(clean=line.upper() == b"DONE")
-            case _Reading.BODY_LINE:
-                self._reading = _Reading.LINE
-                # RFC 3502 (several messages in one APPEND) is not offered: a second one is
-                # refused with the first, and its bytes are not taken for commands.
-                literal = find_literal(line)
-                if literal is not None and not literal.waits:
-                    self._skip_literal(literal.size)
-                self._owed = True
-                return LiteralEnd(clean=not line)
             case _:  # the line behind a literal that was skipped
                 literal = find_literal(line)
                 if literal is None or literal.waits:
                     self._reading = _Reading.LINE
                 else:
-                    self._input.to_skip = literal.size
+                    self._skip_literal(literal.size)
                 return None
 
     def _read_command(self, line: bytes) -> Event | None:
-        if not self._command:
+        if not self._command and self._append is None:
             tag = parse_tag(line)
             self._tag = tag or b"*"
         self._command += line
@@ -232,43 +235,72 @@ class ImapServerConnection(ResponseQueue):
         try:
             if self._tag == b"*":
                 raise BadSyntax(Completion("BAD", "a command begins with a tag"))
-            if literal is not None:
-                return self._announced(literal)
-            command = parse_command(bytes(self._command), len(self._tag) + 1, utf8=self.utf8)
-            if self.state not in ALLOWED[type(command)]:
-                raise BadSyntax(Completion("BAD", f"not in the state {self.state.value}"))
-            if isinstance(command, StartTlsCommand):
-                return self._start_tls(command)
+            return self._parse(literal)
         except BadSyntax as error:
+            if self._append is not None:  # its caller has messages to forget
+                self._errors += 1
+                self._owed, self._literal = True, literal
+                return AppendEnd(refusal=error.completion)
             self._refuse(error.completion)
             if literal is not None and not literal.waits:
                 self._skip_literal(literal.size)
             return None
+
+    def _parse(self, literal: Literal | None) -> Event | None:
+        """Parse what has come of the command; ``None``: more has to come."""
+        data, name = bytes(self._command), len(self._tag) + 1
+        if self._append is not None or begins_append(data, name):
+            return self._read_append(data, name, literal)
+        if literal is not None:
+            self._collect(literal)
+            return None
+        command = parse_command(data, name, utf8=self.utf8)
+        if self.state not in ALLOWED[type(command)]:
+            raise _not_now(self.state)
+        if isinstance(command, StartTlsCommand):
+            return self._start_tls(command)
         return self._start(command)
 
-    def _announced(self, literal: Literal) -> Event | None:
-        data = bytes(self._command)
-        append = None
-        if self.state is not ImapState.NOT_AUTHENTICATED:
-            append = parse_append_head(data, len(self._tag) + 1, utf8=self.utf8)
-        if append is not None:
-            if append.size > self._limits.max_message:
-                raise BadSyntax(Completion("NO", "message is too large", "TOOBIG"))
-            self._literal = literal
-            return self._start(append)
+    def _read_append(self, data: bytes, name: int, literal: Literal | None) -> Event | None:
+        reader, event = self._append, None
+        if reader is None:
+            if self.state not in ALLOWED[AppendCommand]:
+                raise _not_now(self.state)
+            reader = AppendReader()
+            event = reader.read_head(Scanner(data, name, utf8=self.utf8), literal)
+            if event and event.replaced and self.state is not ImapState.SELECTED:
+                raise _not_now(self.state)
+            steps = None if event is None else event.steps
+        else:
+            steps = reader.read_on(Scanner(data), literal)
+        if steps is None:
+            self._collect(literal)
+            return None
+        if literal is not None and literal.size > self._limits.max_message:
+            raise BadSyntax(Completion("NO", "message is too large", "TOOBIG"))
+        self._append, self._literal = reader, literal
+        if event is not None:
+            return self._start(event)
+        self._owed = True
+        self._command.clear()
+        return AppendEnd(steps) if literal is None else AppendMore(steps)
+
+    def _collect(self, literal: Literal | None) -> None:
+        """Have the literal at the end of what came, as a part of the command."""
+        if literal is None:
+            raise RuntimeError("there is no literal")
         # Security: before log-in nobody may make us keep more than its largest command takes; a
         # literal nobody waits for can only be ended with the connection.
-        if len(data) + literal.size > self._max_command():
+        if len(self._command) + literal.size > self._max_command():
             if literal.waits:
                 raise BadSyntax(Completion("BAD", "literal is too large", "TOOBIG"))
             self.close("literal is too large", "literal too large")
-            return None
+            return
         self._command += CRLF
         self._remaining = literal.size
         self._reading = _Reading.LITERAL
         if literal.waits:
             self._to_send.append(b"+ go ahead\r\n")
-        return None
 
     def _read_literal(self) -> Wait | None:
         taken = self._input.take(self._remaining)
@@ -281,7 +313,7 @@ class ImapServerConnection(ResponseQueue):
 
     def _read_body(self) -> Event | Wait | None:
         if not self._remaining:
-            self._reading = _Reading.BODY_LINE
+            self._reading = _Reading.LINE
             return None
         taken = self._input.take(min(self._remaining, CHUNK))
         if not taken:
@@ -319,7 +351,7 @@ class ImapServerConnection(ResponseQueue):
 
     def _finish(self, completion: Completion) -> None:
         self._to_send.append(completion.to_bytes(self._tag))
-        self._pending, self._literal, self._owed = None, None, False
+        self._pending, self._append, self._literal, self._owed = None, None, None, False
         self._command.clear()
 
     def _refuse(self, completion: Completion) -> None:
@@ -332,10 +364,9 @@ class ImapServerConnection(ResponseQueue):
 
     def _skip_literal(self, size: int) -> None:
         # Security: a stranger's bytes are not read for nothing.
-        if (
-            self.state is ImapState.NOT_AUTHENTICATED
-            and size > self._limits.max_command_before_login
-        ):
+        is_stranger = self.state is ImapState.NOT_AUTHENTICATED
+        limits = self._limits
+        if size > (limits.max_command_before_login if is_stranger else limits.max_skipped):
             self.close("literal is too large", "literal too large")
             return
         self._reading, self._input.to_skip = _Reading.SKIPPED_LINE, size
@@ -354,3 +385,7 @@ class ImapServerConnection(ResponseQueue):
         except LineTooLong:
             self.close("line is too long", "line too long")
             return None
+
+
+def _not_now(state: ImapState) -> BadSyntax:
+    return BadSyntax(Completion("BAD", f"not in the state {state.value}"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from zajil.imap import command as c
+from zajil.imap.append_command import AppendCommand
 
 
 class ImapState(Enum):
@@ -41,7 +42,7 @@ ALLOWED: Mapping[type[c.Command], frozenset[ImapState]] = {
     c.Lsub: _LOGGED_IN,
     c.StatusCommand: _LOGGED_IN,
     c.Namespace: _LOGGED_IN,
-    c.AppendCommand: _LOGGED_IN,
+    AppendCommand: _LOGGED_IN,
     c.Idle: _LOGGED_IN,
     c.Check: _SELECTED,
     c.Close: _SELECTED,

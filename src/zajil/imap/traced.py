@@ -29,7 +29,7 @@ class TracedImapConnection(ImapServerConnection):
     """Set before the first event is asked for."""
 
     def _read_command(self, line: bytes) -> Event | None:
-        if self._command:
+        if self._command or self._append is not None:
             self.trace(f"C: (literal, and {len(line)} bytes)")
         else:
             self.trace(f"C: {describe(line)}")

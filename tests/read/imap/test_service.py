@@ -10,7 +10,7 @@ import pytest
 
 from kit.imap import imap_place, literals, make_reader
 from kit.store import open_test_store, running
-from zajil.read.imap.append import LineEnds
+from zajil.read.imap.line_ends import LineEnds
 from zajil.read.imap.service import ImapLimits
 from zajil.store.engine.open import Store
 

@@ -15,6 +15,7 @@ from zajil.core.ids import ID_RANDOM_SIZE, new_session_id
 from zajil.core.line_engine import End
 from zajil.core.service import Service
 from zajil.imap import command as c
+from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.grammar import BadSyntax
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.server import ImapServerConnection
@@ -81,6 +82,7 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
     if logged_in:
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
         words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
+        words += ["MULTIAPPEND", "CATENATE", "REPLACE"]
     elif encrypted:
         words += ["SASL-IR", *(f"AUTH={name}" for name in services.login.mechanisms)]
     else:
@@ -108,7 +110,7 @@ class ImapSession:
         origin = Origin(peer.host, services.service, self._session_id)
         self._log_in = SessionLogin(services.login, origin, connection.wake)
         self._context: Context | None = None
-        self._upload: append.Upload | None = None
+        self._upload: append.Uploading | None = None
         self._idling = False
 
     # ---- what net.connection calls ------------------------------------------------------------
@@ -152,6 +154,7 @@ class ImapSession:
         """Release the log-in and the mailbox."""
         logger.debug("IMAP session closed", peer=str(self._peer), reason=reason)
         self._log_in.close()
+        self._forget_upload()
         self._leave()
 
     # ---- dispatch ---------------------------------------------------------------------------
@@ -201,15 +204,21 @@ class ImapSession:
                 return await copy_move.copy(context, event)
             case c.Expunge():
                 return await expunge.expunge(context, event)
-            case c.AppendCommand():
-                return await self._begin_append(context, event)
+            case AppendCommand():
+                self._forget_upload()
+                self._upload = append.Uploading(context)
+                return self._go_ahead(await self._upload.begin(event))
+            case AppendMore() if self._upload is not None:
+                return self._go_ahead(await self._upload.go_on(event))
             case c.LiteralChunk(data):
                 taken = None if self._upload is None else self._upload.add(data)
                 if taken is not None:
                     await taken
                 return None
-            case c.LiteralEnd():
-                return await self._finish_append(context, event)
+            case AppendEnd() if self._upload is not None:
+                completion = await self._upload.finish(event)
+                self._forget_upload()
+                return completion
             case c.Idle():  # RFC 2177
                 # What came before IDLE is reported at once.
                 await select.report(context, expunge=True, look=True)
@@ -291,21 +300,18 @@ class ImapSession:
 
     # ---- the rest ---------------------------------------------------------------------------
 
-    async def _begin_append(self, context: Context, event: c.AppendCommand) -> Completion | None:
-        upload = await append.begin(context, event)
-        if isinstance(upload, Completion):
-            return upload
-        self._upload = upload
-        self._engine.go_ahead()
-        return None
+    def _go_ahead(self, refusal: Completion | None) -> Completion | None:
+        """Ask for what an APPEND still has, unless it is refused."""
+        if refusal is None:
+            self._engine.go_ahead()
+        else:
+            self._forget_upload()
+        return refusal
 
-    async def _finish_append(self, context: Context, event: c.LiteralEnd) -> Completion:
+    def _forget_upload(self) -> None:
         upload, self._upload = self._upload, None
-        if upload is None:
-            raise RuntimeError("a message came that nobody asked for")
-        if not event.clean:
-            return Completion("BAD", "end of line expected after the message")
-        return await append.finish(context, upload)
+        if upload is not None:
+            upload.discard()
 
     async def _tell(self) -> None:
         await self._report(None)

@@ -1,0 +1,37 @@
+"""The line ends of a message that comes piece by piece."""
+
+from __future__ import annotations
+
+import re
+
+_BARE = re.compile(rb"\r\n|\r|\n")
+
+
+class LineEnds:
+    """Makes every line end CRLF, piece by piece.
+
+    Deviation: RFC 3501 section 6.3.11 has a message stored as it came. Programs append with bare
+    LF (mutt, old scripts; 2026-11-23), and a draft of today is sent tomorrow: no message with a
+    bare CR or LF may ever leave us (SMTP smuggling). A message with CRLF alone is kept byte for
+    byte.
+    """
+
+    def __init__(self) -> None:
+        self._carry = b""  # a CR at the end of a piece: half of a CRLF, or a bare one
+
+    def clean(self, piece: bytes) -> bytes:
+        """Return the piece with its line ends mended; a last CR waits for the next piece."""
+        data = self._carry + piece
+        self._carry = b""
+        if data.endswith(b"\r"):
+            data, self._carry = data[:-1], b"\r"
+        # As many CR as LF as CRLF: there is no bare one, and nothing is rewritten.
+        pairs = data.count(b"\r\n")
+        if data.count(b"\r") != pairs or data.count(b"\n") != pairs:
+            data = _BARE.sub(b"\r\n", data)
+        return data
+
+    def end(self) -> bytes:
+        """Return what is still to come."""
+        carry, self._carry = self._carry, b""
+        return b"\r\n" if carry else b""
