@@ -52,6 +52,7 @@ LEFT_OUT = {
     "read/imap/content.py: find_form": _STORE,
     "read/imap/context.py": _IMAP,
     "read/imap/copy_move.py": _IMAP,
+    "read/imap/enable.py": _IMAP,
     "read/imap/expunge.py": _IMAP,
     "read/imap/fetch.py": "sends what read/imap/content.py has read",
     "read/imap/flags.py": _IMAP,

@@ -62,7 +62,6 @@ class ImapServerConnection(ResponseQueue):
         "_command",
         "_errors",
         "_input",
-        "_limits",
         "_literal",
         "_owed",
         "_pending",
@@ -71,6 +70,7 @@ class ImapServerConnection(ResponseQueue):
         "_tag",
         "enabled",
         "encrypted",
+        "limits",
     )
 
     def __init__(self, greeting: bytes, limits: Limits, *, encrypted: bool = False) -> None:
@@ -78,7 +78,7 @@ class ImapServerConnection(ResponseQueue):
         self.encrypted = encrypted
         self.enabled: set[Feature] = set()
         """What the client has enabled; the caller adds to it."""
-        self._limits = limits
+        self.limits = limits
         self._input = LineBuffer()
         self._reading = _Reading.LINE
         self._remaining = 0  # of the literal that is being read
@@ -167,11 +167,6 @@ class ImapServerConnection(ResponseQueue):
     def utf8(self) -> bool:
         """Whether mailbox names are in UTF-8, and quoted strings may be, on both sides."""
         return not self.enabled.isdisjoint(UTF8_FEATURES)
-
-    @property
-    def max_message(self) -> int:
-        """The largest message that a client may bring, in bytes."""
-        return self._limits.max_message
 
     # ---- reading ----------------------------------------------------------------------------
 
@@ -276,7 +271,7 @@ class ImapServerConnection(ResponseQueue):
         if steps is None:
             self._collect(literal)
             return None
-        if literal is not None and literal.size > self._limits.max_message:
+        if literal is not None and literal.size > self.limits.max_message:
             raise BadSyntax(Completion("NO", "message is too large", "TOOBIG"))
         self._append, self._literal = reader, literal
         if event is not None:
@@ -358,14 +353,14 @@ class ImapServerConnection(ResponseQueue):
         self._finish(completion)
         self._errors += 1
         known = self.state is not ImapState.NOT_AUTHENTICATED
-        limits = self._limits
+        limits = self.limits
         if self._errors >= (limits.max_errors if known else limits.max_errors_before_login):
             self.close("too many errors", "too many errors")
 
     def _skip_literal(self, size: int) -> None:
         # Security: a stranger's bytes are not read for nothing.
         is_stranger = self.state is ImapState.NOT_AUTHENTICATED
-        limits = self._limits
+        limits = self.limits
         if size > (limits.max_command_before_login if is_stranger else limits.max_skipped):
             self.close("literal is too large", "literal too large")
             return
@@ -375,8 +370,8 @@ class ImapServerConnection(ResponseQueue):
 
     def _max_command(self) -> int:
         if self.state is ImapState.NOT_AUTHENTICATED:
-            return self._limits.max_command_before_login
-        return self._limits.max_command
+            return self.limits.max_command_before_login
+        return self.limits.max_command
 
     def _take_line(self) -> bytes | None:
         limit = self._max_command() - len(self._command)

@@ -153,7 +153,7 @@ class Uploading:
         message = self._message
         if message is None:
             raise RuntimeError("a literal of no message")
-        if message.size + literal.size > self._context.engine.max_message:
+        if message.size + literal.size > self._context.engine.limits.max_message:
             return _TOO_BIG
         if literal.binary:
             message.begin_binary()
@@ -170,7 +170,7 @@ class Uploading:
             part = await context.read(
                 find_url(blobs, context.account.account_id, parsed, box or "")
             )
-            if message.size + part.size > context.engine.max_message:
+            if message.size + part.size > context.engine.limits.max_message:
                 return _TOO_BIG
             for span in part.pieces():
                 piece = await context.read(read_part(blobs, part, span))
