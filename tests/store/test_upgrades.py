@@ -11,7 +11,7 @@ from alembic.config import Config
 
 from kit.operations import runner
 from kit.store import NOW_MS, make_intake, open_test_store, small_store_options
-from zajil.core.ids import ID_RANDOM_SIZE, MailboxId, new_mail_id, new_session_id
+from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailboxId, new_mail_id, new_session_id
 from zajil.net.system import SystemClock
 from zajil.operations.domains import remove_domain
 from zajil.read.indexer import read_summaries
@@ -21,6 +21,7 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.summaries import find_waiting, newest_summaries, write_summaries
 from zajil.store.mail.tracking import load_journey
+from zajil.store.mail.vanished import Cursor, ForgetExpunged, expunged_after, forget_expunged
 from zajil.store.people.audit import AuditQuery, find_audit
 from zajil.store.schema import app_password, mailbox, metadata, scram_key
 from zajil.tracking.codec import encode_events
@@ -78,6 +79,26 @@ def test_messages_of_before_are_indexed(store: Store, store_url: str, tmp_path: 
         (2, "b2", None),
         (1, "b1", "Tea"),
     ]
+
+
+def test_expunged_messages_of_before_are_remembered(
+    store: Store, store_url: str, tmp_path: Path
+) -> None:
+    """They are kept as if they were expunged at the upgrade."""
+    _go_back(
+        store,
+        "0019",
+        "INSERT INTO mailbox (id, account_id, name, uid_validity, uid_next, modseq)"
+        " VALUES (1, 7, 'INBOX', 1, 3, 3)",
+        "INSERT INTO expunged (mailbox_id, modseq, uid) VALUES (1, 2, 1), (1, 3, 2)",
+    )
+    upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
+    again = open_test_store(store_url, tmp_path / "data")
+    item = ForgetExpunged(AccountId(7), MailboxId(1), 9, SystemClock().now_ms() - 3_600_000)
+    assert again.write_now(forget_expunged, item) == 0
+    known = again.read_now(lambda conn: expunged_after(conn, MailboxId(1), 1, Cursor(1)))
+    again.close_now()
+    assert known == ([1, 2], None)
 
 
 def test_an_upgraded_store_has_an_audit_trail(store: Store, store_url: str, tmp_path: Path) -> None:

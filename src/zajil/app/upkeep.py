@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from zajil.accept.held_notice import notify_of_held_accounts
@@ -18,13 +19,16 @@ from zajil.check.learned.greylist import prune_greylist
 from zajil.check.learned.reputation import forget_history, learner_of
 from zajil.check.learned.trainer import Trainer
 from zajil.core.clock import Clock
+from zajil.core.ids import MailboxId
 from zajil.keys.upkeep import KeyUpkeep
 from zajil.read.indexer import Indexer
 from zajil.reports.dmarc.collector import ReportCollector
 from zajil.reports.dmarc.sending import DmarcReports
 from zajil.reports.sending import ReportSender
 from zajil.store.engine.open import Store
+from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.tracking import EventBatch, delete_events, delete_mails, record_events
+from zajil.store.mail.vanished import ForgetExpunged, find_forgettable, forget_expunged
 from zajil.store.people.audit import delete_audit
 from zajil.tls.certificate import DAY_MS, read_certificate
 from zajil.tls.context import BadCertificate
@@ -36,6 +40,8 @@ _HOUR = 3600.0
 _TOLD_DAYS = (1, 3, 7, 14)
 """Days before the end of the certificate on which a warning is logged."""
 _EXPIRED = -1
+_AT_ONCE = 500
+"""Expunged messages that are forgotten in one commit."""
 
 
 def make_chores(resources: WorkerResources) -> Sequence[Chore]:
@@ -47,6 +53,7 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
     chores = [
         repeated("history", _HOUR, functools.partial(_prune_history, resources)),
         repeated("tracking", _HOUR, functools.partial(_prune_tracking, resources)),
+        repeated("expunged messages", 24 * _HOUR, functools.partial(_prune_expunged, resources)),
         repeated(
             "held accounts",
             _HOUR,
@@ -91,6 +98,25 @@ async def _prune_tracking(resources: WorkerResources) -> None:
     await resources.store.write(delete_mails, before_ms)
     await resources.store.write(delete_events, before_ms)
     await resources.store.write(delete_audit, before_ms)
+
+
+async def _prune_expunged(resources: WorkerResources) -> None:
+    """Forget what was expunged before ``store.expunged_retention``."""
+    before_ms = resources.clock.now_ms() - resources.configuration.store.expunged_retention_ms
+    await forget_old_expunged(resources.store, before_ms)
+
+
+async def forget_old_expunged(store: Store, before_ms: int) -> None:
+    """Forget which messages were expunged before a time, in all mailboxes."""
+    last: MailboxId | None = MailboxId(0)
+    while last is not None:
+        after = last
+        found, last = await store.read(lambda conn: find_forgettable(conn, before_ms, after))  # noqa: B023
+        for account_id, mailbox_id in found:
+            item = ForgetExpunged(account_id, mailbox_id, _AT_ONCE, before_ms)
+            with suppress(NoSuchMailbox):  # deleted meanwhile
+                while await store.write(forget_expunged, item):
+                    pass
 
 
 async def watch_certificate(store: Store, clock: Clock, tls: TlsKeeper) -> None:

@@ -71,6 +71,13 @@ class StoreOptions(Options):
     max_batch: int = Field(
         256, ge=1, le=10_000, description="Maximum number of units of work in one commit."
     )
+    expunged_retention_ms: Duration = Field(
+        parse_duration("90d"),
+        ge=parse_duration("1d"),
+        description="How long the store remembers which messages were expunged; at least one "
+        "day. A mail program that was away for longer compares all messages once (RFC 7162 "
+        "section 5.3).",
+    )
 
 
 class ListenOptions(Options):

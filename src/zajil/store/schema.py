@@ -92,6 +92,8 @@ mailbox = sa.Table(
     # What it holds, changed with its rows in one transaction (store.mail.usage)
     sa.Column("messages", NUMBER, nullable=False, server_default=sa.text("0")),
     sa.Column("size", NUMBER, nullable=False, server_default=sa.text("0")),  # bytes
+    # Expunges up to this MODSEQ may be forgotten (store.mail.vanished)
+    sa.Column("forgotten_modseq", NUMBER, nullable=False, server_default=sa.text("0")),
     sa.UniqueConstraint("account_id", "name"),
     sa.UniqueConstraint("account_id", "role"),  # rows without a role do not collide
     sqlite_autoincrement=True,  # a reader may still follow the id of a deleted mailbox
@@ -132,6 +134,7 @@ expunged = sa.Table(
     sa.Column("mailbox_id", NUMBER, primary_key=True, autoincrement=False),
     sa.Column("modseq", NUMBER, primary_key=True, autoincrement=False),
     sa.Column("uid", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("at_ms", NUMBER, nullable=False, server_default=sa.text("0")),
     sqlite_with_rowid=False,
 )
 

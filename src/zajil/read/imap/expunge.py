@@ -14,14 +14,10 @@ from zajil.imap.response import Completion
 from zajil.read.imap.context import PORTION, Context
 from zajil.read.imap.flags import READ_ONLY
 from zajil.store.mail.mailboxes import Mailbox
-from zajil.store.mail.message_changes import (
-    ExpungeMessages,
-    ForgetExpunged,
-    expunge_messages,
-    forget_expunged,
-)
+from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.mail.message_conditions import find_uids, is_deleted
 from zajil.store.mail.messages import list_uids
+from zajil.store.mail.vanished import ForgetExpunged, forget_expunged
 
 
 async def expunge(context: Context, command: Expunge) -> Completion:

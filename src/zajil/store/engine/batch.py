@@ -40,6 +40,8 @@ class Batch:
     """One transaction of the writer."""
 
     require_space: Callable[[], None]
+    now_ms: int
+    """When it began, by the clock of the store."""
     mailbox_messages: int = 0
     """Messages of a mailbox at most; 0: any number."""
     touched: set[Topic] = field(default_factory=set)
@@ -95,6 +97,11 @@ def require_space(tx: Connection) -> None:
         ReserveReached: less is free than ``store.free_space_reserve``.
     """
     _batch(tx).require_space()
+
+
+def time_of(tx: Connection) -> int:
+    """Return when this transaction began, in milliseconds since 1970."""
+    return _batch(tx).now_ms
 
 
 def release_files(tx: Connection, locations: list[str]) -> None:

@@ -88,6 +88,7 @@ class Store:
             max_batch=options.max_batch,
             mailbox_messages=caps.mailbox_messages,
             require_space=self.require_space,
+            now_ms=clock.now_ms,
             after_commit=self._after_commit,
             announce=self.changes.announce,
             observe=self._observe,

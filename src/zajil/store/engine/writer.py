@@ -76,6 +76,7 @@ class Writer:
         max_batch: int,
         mailbox_messages: int = 0,
         require_space: Callable[[], None],
+        now_ms: Callable[[], int],
         after_commit: Callable[[Connection, Batch], None],
         announce: Callable[[Set[Topic]], None],
         observe: Callable[[Sequence[Any]], None],
@@ -85,6 +86,7 @@ class Writer:
         self._max_batch = max_batch
         self._mailbox_messages = mailbox_messages
         self._require_space = require_space
+        self._now_ms = now_ms
         self._after_commit = after_commit
         """Called in the thread that committed."""
         self._announce = announce
@@ -295,7 +297,7 @@ class Writer:
             raise StoreUnavailable(f"the database rejected the write: {again}") from again
 
     def _commit(self, jobs: Sequence[_Job]) -> tuple[_Results, Batch]:
-        batch = Batch(self._require_space, self._mailbox_messages)
+        batch = Batch(self._require_space, self._now_ms(), self._mailbox_messages)
         asked = False  # whether COMMIT may have been sent
         try:
             with self._dialect.turn, self._dialect.writer.connect() as conn:

@@ -15,13 +15,13 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import AlreadyExists, Refused
 from zajil.core.ids import AccountId, MailboxId
-from zajil.store.engine.batch import mailbox_topic, touch
+from zajil.store.engine.batch import mailbox_topic, time_of, touch
 from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.room import Caps
 from zajil.store.mail.subscriptions import rename_subscription
-from zajil.store.schema import expunged, mailbox, message
+from zajil.store.schema import NUMBER, expunged, mailbox, message
 
 INBOX = "INBOX"
 
@@ -341,10 +341,13 @@ def _empty_inbox_into(tx: Connection, item: RenameMailbox) -> None:
     ).one()
     tx.execute(
         sa.insert(expunged).from_select(
-            ["mailbox_id", "modseq", "uid"],
-            sa.select(message.c.mailbox_id, sa.literal(modseq.modseq), message.c.uid).where(
-                message.c.mailbox_id == inbox.mailbox_id
-            ),
+            ["mailbox_id", "modseq", "uid", "at_ms"],
+            sa.select(
+                message.c.mailbox_id,
+                sa.literal(modseq.modseq),
+                message.c.uid,
+                sa.literal(time_of(tx), NUMBER),
+            ).where(message.c.mailbox_id == inbox.mailbox_id),
         )
     )
     tx.execute(

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, MailId, ModSeq, Uid
-from zajil.store.engine.batch import mailbox_topic, require_space, touch
+from zajil.store.engine.batch import mailbox_topic, require_space, time_of, touch
 from zajil.store.engine.rows import insert_rows
 from zajil.store.feedback.feedback import said_by_flags, said_by_move
 from zajil.store.feedback.training import record_feedback
@@ -109,9 +109,24 @@ class FlagChange:
     uids: tuple[Uid, ...]
     mode: FlagMode
     flags: frozenset[str]
+    unchanged_since: int | None = None
+    """Messages with a larger MODSEQ stay as they are (RFC 7162 section 3.1.3)."""
 
 
-def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[tuple[MessageFlags, ...]]:
+@dataclass(frozen=True, slots=True)
+class ChangedFlags:
+    """A message that was to be changed, as it is now."""
+
+    uid: Uid
+    modseq: ModSeq
+    flags: frozenset[str]
+    previous: ModSeq = field(compare=False)
+    """Its MODSEQ before; the same: it was not changed."""
+    refused: bool = False
+    """It was changed since ``unchanged_since``."""
+
+
+def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[tuple[ChangedFlags, ...]]:
     """Change flags of messages; those that are gone are passed over.
 
     Unit of work: idempotent but for the MODSEQ; locks the mailboxes; touches their topics.
@@ -177,38 +192,6 @@ def move_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]
         results.append(_copy(tx, item, found, boxes))
         _remove(tx, item.mailbox_id, [one.uid for one in found])
     return results
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetExpunged:
-    """What ``forget_expunged`` takes."""
-
-    account_id: AccountId
-    mailbox_id: MailboxId
-    most: int
-
-
-def forget_expunged(tx: Connection, items: Sequence[ForgetExpunged]) -> list[int]:
-    """Forget which messages were expunged longest ago, before their mailbox is deleted.
-
-    Unit of work: idempotent; locks the mailboxes; touches nothing.
-
-    Returns:
-        For each item how many were forgotten: 0, there are none left. What was expunged together
-        is forgotten together, so they may be more than ``most``.
-
-    Raises:
-        NoSuchMailbox: it is gone, or another account's.
-    """
-    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
-    counts = []
-    for item in items:
-        mine = expunged.c.mailbox_id == item.mailbox_id
-        oldest = sa.select(expunged.c.modseq).where(mine).order_by(expunged.c.modseq)
-        last = tx.scalar(sa.select(sa.func.max(oldest.limit(item.most).subquery().c.modseq)))
-        gone = sa.delete(expunged).where(mine, expunged.c.modseq <= (last or 0))
-        counts.append(tx.execute(gone).rowcount)
-    return counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,11 +261,15 @@ def _both(items: Sequence[CopyMessages]) -> Iterator[tuple[AccountId, MailboxId]
         yield item.account_id, item.target_id
 
 
-def _change_flags(tx: Connection, item: FlagChange) -> tuple[MessageFlags, ...]:
+def _change_flags(tx: Connection, item: FlagChange) -> tuple[ChangedFlags, ...]:
     before = get_flags(tx, item.mailbox_id, item.uids)
+    newest = item.unchanged_since
+    refused = {one.uid for one in before if newest is not None and one.modseq > newest}
     groups: dict[frozenset[str], list[Uid]] = defaultdict(list)
     outcomes: dict[frozenset[str], frozenset[str]] = {}  # many messages have the same flags
     for one in before:
+        if one.uid in refused:
+            continue
         after = outcomes.get(one.flags)
         if after is None:
             after = outcomes[one.flags] = _apply(item, one.flags)
@@ -290,21 +277,25 @@ def _change_flags(tx: Connection, item: FlagChange) -> tuple[MessageFlags, ...]:
                 _check_keywords(one.flags, after)
         if after != one.flags:
             groups[after].append(one.uid)
-    if not groups:
-        return tuple(before)
-    modseq = _next_modseq(tx, item.mailbox_id)
     changed: dict[Uid, MessageFlags] = {}
-    for flags, uids in groups.items():
-        bits, keywords = pack_flags(flags)
-        for portion in _portions(uids):
-            tx.execute(
-                sa.update(message)
-                .where(message.c.mailbox_id == item.mailbox_id, message.c.uid.in_(portion))
-                .values(flags=bits, keywords=keywords, modseq=modseq)
-            )
-        changed.update((uid, MessageFlags(uid, modseq, flags)) for uid in uids)
-    record_feedback(tx, said_by_flags(tx, item.account_id, item.mailbox_id, before, changed))
-    return tuple([changed.get(one.uid, one) for one in before])
+    if groups:
+        modseq = _next_modseq(tx, item.mailbox_id)
+        for flags, uids in groups.items():
+            bits, keywords = pack_flags(flags)
+            for portion in _portions(uids):
+                tx.execute(
+                    sa.update(message)
+                    .where(message.c.mailbox_id == item.mailbox_id, message.c.uid.in_(portion))
+                    .values(flags=bits, keywords=keywords, modseq=modseq)
+                )
+            changed.update((uid, MessageFlags(uid, modseq, flags)) for uid in uids)
+        record_feedback(tx, said_by_flags(tx, item.account_id, item.mailbox_id, before, changed))
+    results = []
+    for one in before:
+        now = changed.get(one.uid, one)
+        is_refused = one.uid in refused
+        results.append(ChangedFlags(one.uid, now.modseq, now.flags, one.modseq, is_refused))
+    return tuple(results)
 
 
 def _check_keywords(before: frozenset[str], after: frozenset[str]) -> None:
@@ -384,8 +375,9 @@ def _remove(tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> None:
         messages, size = messages + len(gone), size + sum([row.size for row in gone])
         release_blobs(tx, [row.blob_id for row in gone])
     modseq = _next_modseq(tx, mailbox_id, messages=messages, size=size)
-    rows = [(mailbox_id, modseq, uid) for uid in uids]
-    insert_rows(tx, (expunged.c.mailbox_id, expunged.c.modseq, expunged.c.uid), rows)
+    at_ms, columns = time_of(tx), expunged.c
+    rows = [(mailbox_id, modseq, uid, at_ms) for uid in uids]
+    insert_rows(tx, (columns.mailbox_id, columns.modseq, columns.uid, columns.at_ms), rows)
 
 
 def _any_of(uids: Sequence[Uid]) -> Iterator[sa.ColumnElement[bool]]:

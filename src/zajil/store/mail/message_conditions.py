@@ -53,6 +53,11 @@ def is_smaller(size: int) -> Condition:
     return message.c.size < size
 
 
+def has_modseq_from(modseq: int) -> Condition:
+    """Its MODSEQ is ``modseq`` or larger."""
+    return message.c.modseq >= modseq
+
+
 def and_(conditions: Sequence[Condition]) -> Condition:
     """All of them hold; at least one."""
     return sa.and_(*conditions)

@@ -88,8 +88,10 @@ class MessageTables:
         if position is None:
             self._drop(mailbox_id)
             raise NoSuchMailbox(mailbox_id)
-        modseq, uid_next = position
+        modseq, uid_next, forgotten = position
         known = self._find(mailbox_id)
+        if known is not None and known.modseq < forgotten:
+            known = None  # what was expunged since is not known any more
         if known is not None and known.modseq >= modseq:
             # It may be newer: by a snapshot that was taken after this one.
             return self._keep(known)
@@ -193,6 +195,6 @@ def _rows(conn: Connection, query: str, parameters: tuple[int, ...]) -> list[Tab
 
 
 _COLUMNS = "uid, modseq, flags, keywords, received_at_ms, size"
-_POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next).where(
+_POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.forgotten_modseq).where(
     mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_")
 )

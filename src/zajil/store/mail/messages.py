@@ -73,6 +73,8 @@ class MailboxChanges:
     """Ascending; may name messages that came and went meanwhile."""
     more: bool = False
     """There are later changes: ask again from ``modseq`` on."""
+    present: Sequence[Uid] | None = None
+    """All messages there are, where it is forgotten what was expunged (``store.mail.vanished``)."""
 
 
 class MessageReader:
@@ -203,9 +205,10 @@ def changes_since(
     if not more:
         changed += [_flags(row) for row in conn.execute(_ARRIVED, since)]
     expunged_uids = tuple(conn.scalars(_EXPUNGED, since))
+    present = list_uids(conn, mailbox_id) if modseq < box.forgotten_modseq else None
     next_ = uid_next if more else box.uid_next
     return MailboxChanges(
-        ModSeq(until), next_, box.recent_from, tuple(changed), expunged_uids, more
+        ModSeq(until), next_, box.recent_from, tuple(changed), expunged_uids, more, present
     )
 
 
@@ -218,9 +221,9 @@ _FLAG_COLUMNS = (message.c.uid, message.c.modseq, message.c.flags, message.c.key
 _UIDS = sa.select(message.c.uid).where(_MAILBOX).order_by(message.c.uid)
 _MESSAGES = sa.select(message).where(_MAILBOX, _WANTED).order_by(message.c.uid)
 _FLAGS = sa.select(*_FLAG_COLUMNS).where(_MAILBOX, _WANTED).order_by(message.c.uid)
-_POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.recent_from).where(
-    mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_")
-)
+_POSITION = sa.select(
+    mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.recent_from, mailbox.c.forgotten_modseq
+).where(mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_"))
 _SINCE = message.c.modseq > sa.bindparam("modseq_")
 _GONE = expunged.c.mailbox_id == sa.bindparam("mailbox_")
 _GONE_SINCE = expunged.c.modseq > sa.bindparam("modseq_")
