@@ -146,6 +146,7 @@ def _match(data: bytes) -> None:
         uid_next=Uid(10),
         keywords={},
         unsubscribe=lambda: None,
+        enabled=set(),
         recent=array("I", [9]),
     )
     with suppress(BadSyntax):

@@ -93,7 +93,7 @@ def test_who_follows_sees_every_change_once(store: Store) -> None:
     third = changes(store, amal, second.modseq)
     assert (third.changed, third.expunged) == ((), (2,))
     assert changes(store, amal, third.modseq) == MailboxChanges(
-        third.modseq, Uid(4), Uid(1), (), ()
+        modseq=third.modseq, uid_next=Uid(4), recent_from=Uid(1), changed=(), expunged=()
     )
 
 

@@ -79,11 +79,26 @@ class Enable:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownState:
+    """What a client knows of a mailbox from before. (RFC 7162 section 3.2.5)"""
+
+    uid_validity: int
+    modseq: int
+    uids: SequenceSet | None = None
+    """Of the messages it knows, without ``*``; ``None``: it may know any."""
+    sample: tuple[SequenceSet, SequenceSet] | None = None
+    """Some sequence numbers and their UIDs, as many, both ascending."""
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
     """``SELECT mailbox``, ``EXAMINE mailbox``."""
 
     mailbox: str
     read_only: bool
+    condstore: bool = False
+    known: KnownState | None = None
+    """``QRESYNC``: what changed since is to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +141,8 @@ class StatusItem(Enum):
     UNSEEN = "UNSEEN"
     MAILBOXID = "MAILBOXID"
     """RFC 8474 section 4.3."""
+    HIGHESTMODSEQ = "HIGHESTMODSEQ"
+    """RFC 7162 section 3.1.7."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +240,10 @@ class Fetch:
     items: tuple[FetchItem, ...]
     """With ``Attribute.UID`` where the UID form asks for it (RFC 3501 section 6.4.8)."""
     uid: bool
+    changed_since: int | None = None
+    """Only messages with a larger MODSEQ (RFC 7162 section 3.1.4.1)."""
+    vanished: bool = False
+    """Tell what was expunged since as well (RFC 7162 section 3.2.6)."""
 
 
 class StoreMode(Enum):
@@ -242,6 +263,8 @@ class StoreCommand:
     flags: frozenset[str]
     silent: bool
     uid: bool
+    unchanged_since: int | None = None
+    """Only messages without a larger MODSEQ (RFC 7162 section 3.1.3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class Attribute(Enum):
     EMAILID = "EMAILID"
     """Names the exact bytes. (RFC 8474 section 5.1)"""
     THREADID = "THREADID"
+    MODSEQ = "MODSEQ"
+    """RFC 7162 section 3.1.4.2."""
 
 
 class SectionText(Enum):

@@ -112,6 +112,13 @@ class Scanner:
             raise bad("number too large")
         return value
 
+    def modseq(self) -> int:
+        """Take a mod-sequence: 63 bits, 0 as well. (RFC 7162 section 7, ``mod-sequence-valzer``)"""
+        value = int(self.match(_NUMBER, "mod-sequence")[0])
+        if value >= 1 << 63:
+            raise bad("mod-sequence too large")
+        return value
+
     def string_bytes(self) -> bytes:
         """Take a quoted string or a literal."""
         if self.peek() == b"{":

@@ -10,6 +10,11 @@ from zajil.imap import command as c
 from zajil.imap.fetch_item import Attribute, parse_fetch_items
 from zajil.imap.flag import parse_flag_list, parse_flags
 from zajil.imap.grammar import Scanner, bad
+from zajil.imap.modifiers import (
+    parse_fetch_modifiers,
+    parse_select_parameters,
+    parse_store_modifiers,
+)
 from zajil.imap.search_key import parse_search
 from zajil.imap.sequence_set import parse_sequence_set
 
@@ -124,6 +129,17 @@ def _with_mailbox(make: Callable[[str], c.Command]) -> Callable[[Scanner], c.Com
     return parse
 
 
+def _select(*, read_only: bool) -> Callable[[Scanner], c.Command]:
+    def parse(scanner: Scanner) -> c.Command:
+        scanner.space()
+        mailbox = scanner.mailbox()
+        if not scanner.skip(b" "):
+            return c.Select(mailbox, read_only)
+        return c.Select(mailbox, read_only, *parse_select_parameters(scanner))
+
+    return parse
+
+
 def _parse_rename(scanner: Scanner) -> c.Command:
     scanner.space()
     mailbox = scanner.mailbox()
@@ -233,7 +249,12 @@ def _fetch(uid: bool) -> Callable[[Scanner], c.Command]:
         items = parse_fetch_items(scanner)
         if uid and Attribute.UID not in items:
             items = (Attribute.UID, *items)
-        return c.Fetch(numbers, items, uid)
+        if not scanner.skip(b" "):
+            return c.Fetch(numbers, items, uid)
+        modifiers = parse_fetch_modifiers(scanner, uid=uid)
+        if modifiers.changed_since is not None and Attribute.MODSEQ not in items:
+            items = (*items, Attribute.MODSEQ)
+        return c.Fetch(numbers, items, uid, modifiers.changed_since, modifiers.vanished)
 
     return parse
 
@@ -243,6 +264,10 @@ def _store(uid: bool) -> Callable[[Scanner], c.Command]:
         scanner.space()
         numbers = parse_sequence_set(scanner)
         scanner.space()
+        unchanged_since = None
+        if scanner.peek() == b"(":
+            unchanged_since = parse_store_modifiers(scanner)
+            scanner.space()
         mode = c.StoreMode.REPLACE
         if scanner.skip(b"+"):
             mode = c.StoreMode.ADD
@@ -252,7 +277,7 @@ def _store(uid: bool) -> Callable[[Scanner], c.Command]:
         silent = scanner.skip(b".SILENT")
         scanner.space()
         flags = parse_flag_list(scanner) if scanner.peek() == b"(" else parse_flags(scanner)
-        return c.StoreCommand(numbers, mode, flags, silent, uid)
+        return c.StoreCommand(numbers, mode, flags, silent, uid, unchanged_since)
 
     return parse
 
@@ -276,8 +301,8 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "AUTHENTICATE": _parse_authenticate,
     "LOGIN": _parse_login,
     "ENABLE": _parse_enable,
-    "SELECT": _with_mailbox(lambda name: c.Select(name, read_only=False)),
-    "EXAMINE": _with_mailbox(lambda name: c.Select(name, read_only=True)),
+    "SELECT": _select(read_only=False),
+    "EXAMINE": _select(read_only=True),
     "CREATE": _with_mailbox(c.Create),
     "DELETE": _with_mailbox(c.Delete),
     "RENAME": _parse_rename,

@@ -93,6 +93,13 @@ class ThreadIs:
 
 
 @dataclass(frozen=True, slots=True)
+class ModSeqFrom:
+    """The MODSEQ is ``modseq`` or larger. (RFC 7162 section 3.1.5)"""
+
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderHas:
     """A field with this name holds the text."""
 
@@ -148,6 +155,7 @@ SearchKey = (
     | Smaller
     | EmailIs
     | ThreadIs
+    | ModSeqFrom
     | HeaderHas
     | BodyHas
     | TextHas
@@ -243,11 +251,53 @@ class _Parser:
                 return EmailIs(_object_id(scanner))
             case "THREADID":
                 return ThreadIs(_object_id(scanner))
+            case "MODSEQ":
+                return _mod_seq(scanner)
             case "LARGER":
                 return Larger(scanner.number())
             case "SMALLER":
                 return Smaller(scanner.number())
         raise bad("unknown search key")
+
+
+def _mod_seq(scanner: Scanner) -> ModSeqFrom:
+    """Take ``["/flags/\\\\Seen" all] 620162338``: all flags of a message share one MODSEQ."""
+    if scanner.peek() == b'"':
+        if not scanner.string_bytes().lower().startswith(b"/flags/"):
+            raise bad("unknown entry")
+        scanner.space()
+        if scanner.keyword() not in ("PRIV", "SHARED", "ALL"):
+            raise bad("unknown entry type")
+        scanner.space()
+    return ModSeqFrom(scanner.modseq())
+
+
+def has_mod_seq(key: SearchKey) -> bool:
+    """Return whether MODSEQ stands in a key: the answer then tells the highest one."""
+    match key:
+        case ModSeqFrom():
+            return True
+        case Not(inner):
+            return has_mod_seq(inner)
+        case And(keys):
+            return any(map(has_mod_seq, keys))
+        case Or(left, right):
+            return has_mod_seq(left) or has_mod_seq(right)
+    return False
+
+
+def has_numbers(key: SearchKey) -> bool:
+    """Return whether sequence numbers stand in a key: none may change before the answer."""
+    match key:
+        case NumberIn(_, uid):
+            return not uid
+        case Not(inner):
+            return has_numbers(inner)
+        case And(keys):
+            return any(map(has_numbers, keys))
+        case Or(left, right):
+            return has_numbers(left) or has_numbers(right)
+    return False
 
 
 _OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")

@@ -26,6 +26,11 @@ class SequenceSet:
     ranges: tuple[tuple[int, int], ...]
     """First and last, either may be ``STAR``, in either order."""
 
+    @property
+    def has_star(self) -> bool:
+        """Whether ``*`` stands in it."""
+        return any(STAR in pair for pair in self.ranges)
+
     def spans(self, largest: int) -> list[tuple[int, int]]:
         """Return the ranges ascending, joined, with ``*`` resolved.
 
@@ -97,4 +102,9 @@ def format_set(numbers: Iterable[int]) -> bytes:
             spans[-1][1] = number
         else:
             spans.append([number, number])
+    return format_spans([(first, last) for first, last in spans])
+
+
+def format_spans(spans: Iterable[tuple[int, int]]) -> bytes:
+    """Write ranges in their order."""
     return b",".join(b"%d" % a if a == b else b"%d:%d" % (a, b) for a, b in spans)

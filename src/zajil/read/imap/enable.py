@@ -5,12 +5,11 @@ from __future__ import annotations
 from zajil.imap.command import Enable
 from zajil.imap.feature import Feature
 from zajil.imap.response import Completion, untagged
+from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import Context
 
-OFFERED = frozenset({Feature.UTF8_ACCEPT})
+OFFERED = frozenset({Feature.UTF8_ACCEPT, Feature.CONDSTORE, Feature.QRESYNC})
 """What a client can enable."""
-
-_IMPLIED = {Feature.QRESYNC: {Feature.CONDSTORE}}
 
 
 def enable(context: Context, command: Enable) -> Completion:
@@ -23,6 +22,8 @@ def enable(context: Context, command: Enable) -> Completion:
             continue
         # One that was enabled before is named again: the client then knows that it is.
         new.append(feature)
-        enabled |= {feature, *_IMPLIED.get(feature, ())}
+        if feature in (Feature.CONDSTORE, Feature.QRESYNC):
+            enable_condstore(context)
+        enabled.add(feature)
     context.engine.untagged(untagged(b"ENABLED", *[one.value.encode("ascii") for one in new]))
     return Completion("OK", "extensions are enabled")

@@ -15,9 +15,12 @@ from dataclasses import dataclass, replace
 from zajil.core.ids import BlobId, MailboxId, Uid
 from zajil.imap.command import Fetch
 from zajil.imap.date_time import format_date_time
+from zajil.imap.feature import Feature
 from zajil.imap.fetch_item import Attribute, FetchItem
 from zajil.imap.flag import SEEN
+from zajil.imap.grammar import bad
 from zajil.imap.response import Completion
+from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.content import (
     FORMS,
     Content,
@@ -30,6 +33,7 @@ from zajil.read.imap.content import (
 from zajil.read.imap.context import Context
 from zajil.read.imap.flags import change
 from zajil.read.imap.object_id import email_object_id, give_threads, thread_object_id
+from zajil.read.imap.resync import changed_among, tell_vanished
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.reader import Snapshot
@@ -50,12 +54,23 @@ _ANSWER = 262_144
 """Bytes of the answer after which a turn ends, and what a longer answer is cut into. What a session
 holds of its answer is at most twice this; as much waits in the connection (``net.connection``)."""
 
+_NEWS = (Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ)
+"""What a client that is told MODSEQs has to know of a message that changed."""
+
 
 async def fetch(context: Context, command: Fetch) -> Completion:
     """Send what is asked of each message, and mark as seen what was read."""
     view = context.selected
     box = view.mailbox.mailbox_id
+    if command.vanished and Feature.QRESYNC not in view.enabled:
+        raise bad("QRESYNC is not enabled")
+    if Attribute.MODSEQ in command.items:
+        enable_condstore(context)
     uids = view.choose(command.numbers, uid=command.uid)
+    if command.changed_since is not None:
+        if command.vanished:
+            await tell_vanished(context, command.numbers, command.changed_since)
+        uids = await changed_among(context, uids, command.changed_since)
     needs = needs_of(command.items)
     kinds = [item.value for item in command.items if item in FORMS]
     rows = _ROWS_WITH_FORMS if kinds else _ROWS
@@ -93,11 +108,19 @@ async def _mark_seen(
 ) -> tuple[list[Message], frozenset[Uid]]:
     """Set ``\\Seen`` where it is not set; give the messages as they are now, and which changed."""
     unseen = [one.uid for one in found if SEEN not in one.flags]
-    before = context.selected.modseq
     results = await change(context, unseen, FlagMode.ADD, frozenset({SEEN}))
-    marked = frozenset(one.uid for one in results if one.modseq > before)
-    flags = {one.uid: one.flags for one in results}
-    return [replace(one, flags=flags.get(one.uid, one.flags)) for one in found], marked
+    now = {one.uid: one for one in results}
+    for one in results:
+        # It is told with the answer.
+        if one.modseq > context.selected.modseq:
+            context.selected.told[one.uid] = one.modseq
+    changed = [
+        replace(one, flags=now[one.uid].flags, modseq=now[one.uid].modseq)
+        if one.uid in now
+        else one
+        for one in found
+    ]
+    return changed, frozenset(one.uid for one in results if one.modseq > one.previous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +155,11 @@ class _Answer:
         view, wanted = self.view, list(self.items)
         forms = self.forms.get(message.blob_id)
         yield b"* %d FETCH (" % (view.number_of(message.uid) or 0)
-        if message.uid in self.marked and Attribute.FLAGS not in wanted:
-            # Changed by being read (RFC 3501 section 6.4.5); first, where clients look.
-            wanted.insert(0, Attribute.FLAGS)
+        if message.uid in self.marked:
+            # Changed by being read (RFC 3501 section 6.4.5, RFC 7162 section 3.2.4); first, where
+            # clients look.
+            news = _NEWS if view.condstore else (Attribute.FLAGS,)
+            wanted[:0] = [item for item in news if item not in wanted]
         for place, item in enumerate(wanted):
             if place:
                 yield b" "
@@ -143,6 +168,8 @@ class _Answer:
                     yield b"UID %d" % message.uid
                 case Attribute.FLAGS:
                     yield b"FLAGS " + view.flags_of(message.uid, message.flags)
+                case Attribute.MODSEQ:
+                    yield view.modseq_item(message.modseq)
                 case Attribute.INTERNALDATE:
                     yield b"INTERNALDATE " + format_date_time(message.received_at_ms)
                 case Attribute.SIZE:

@@ -1,17 +1,18 @@
-"""STORE. (RFC 3501 section 6.4.6)"""
+"""STORE. (RFC 3501 section 6.4.6, RFC 7162 section 3.1.3)"""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 from zajil.core.ids import Uid
 from zajil.imap.command import StoreCommand, StoreMode
-from zajil.imap.response import Completion, untagged
+from zajil.imap.response import Completion
+from zajil.imap.sequence_set import format_set
+from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import PORTION, Context
-from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.mail.flags import TooManyKeywords
-from zajil.store.mail.message_changes import FlagChange, FlagMode, change_flags
-from zajil.store.mail.messages import MessageFlags
+from zajil.store.mail.message_changes import ChangedFlags, FlagChange, FlagMode, change_flags
 
 READ_ONLY = Completion("NO", "mailbox is selected read-only", "READ-ONLY")
 
@@ -27,51 +28,65 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
     view = context.selected
     if view.read_only:
         return READ_ONLY
+    if command.unchanged_since is not None:
+        enable_condstore(context)
     uids = view.choose(command.numbers, uid=command.uid)
-    found = 0
+    found, modified = 0, array("I")
     for start in range(0, len(uids), PORTION):
         portion = uids[start : start + PORTION]
+        mode, newest = _MODES[command.mode], command.unchanged_since
         try:
-            results = await change(context, portion, _MODES[command.mode], command.flags)
+            results = await change(context, portion, mode, command.flags, newest)
         except TooManyKeywords:
             return Completion("NO", "a message would have too many keywords", "LIMIT")
         found += len(results)
-        if not command.silent:
-            _tell(context, view, results, uid=command.uid)
+        for one in results:
+            _tell(context, command, one)
+            if one.refused:
+                modified.append(one.uid if command.uid else view.number_of(one.uid) or 0)
         await context.connection.flush()
+    if modified:
+        numbers = await context.work(lambda: format_set(modified).decode("ascii"))
+        return Completion("OK", "some messages were changed before", f"MODIFIED {numbers}")
     if found < len(uids):
         return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
     return Completion("OK", "flags are stored")
 
 
 async def change(
-    context: Context, uids: Sequence[Uid], mode: FlagMode, flags: frozenset[str]
-) -> tuple[MessageFlags, ...]:
-    """Change flags in the store; what the session knows by that is not told to it again."""
+    context: Context,
+    uids: Sequence[Uid],
+    mode: FlagMode,
+    flags: frozenset[str],
+    unchanged_since: int | None = None,
+) -> tuple[ChangedFlags, ...]:
+    """Change flags in the store, and name keywords that are new.
+
+    The caller tells the client of the flags, and notes that by ``SelectedMailbox.told``.
+    """
     view = context.selected
     if not uids:
         return ()
     spelled = frozenset(map(view.spell, flags))
-    item = FlagChange(view.account_id, view.mailbox.mailbox_id, tuple(uids), mode, spelled)
+    box = view.mailbox
+    item = FlagChange(box.account_id, box.mailbox_id, tuple(uids), mode, spelled, unchanged_since)
     results = await context.write(change_flags, item, len(uids))
     for line in view.new_keywords(one.flags for one in results):
         context.engine.untagged(line)
-    for one in results:
-        # With the flags of another session's change in between, this MODSEQ is the newer one.
-        if one.modseq > view.modseq:
-            view.told[one.uid] = one.modseq
     return results
 
 
-def _tell(
-    context: Context, view: SelectedMailbox, results: tuple[MessageFlags, ...], *, uid: bool
-) -> None:
-    for one in results:
-        number = view.number_of(one.uid)
-        if number is not None:
-            # RFC 3501 section 6.4.8: the UID belongs into the answer to UID STORE.
-            head = b"%d FETCH (UID %d" % (number, one.uid) if uid else b"%d FETCH (" % number
-            flags = b" FLAGS " if uid else b"FLAGS "
-            context.engine.untagged(
-                untagged(head + flags + view.flags_of(one.uid, one.flags) + b")")
-            )
+def _tell(context: Context, command: StoreCommand, one: ChangedFlags) -> None:
+    """Send what the client has to know of one message."""
+    view = context.selected
+    # The client can tell the flags by itself only if it knew those of before: another session's
+    # change in between is told with this one (RFC 3501 section 6.4.6).
+    is_known = command.silent and (view.knew(one) or command.mode is StoreMode.REPLACE)
+    if one.modseq > view.modseq:
+        view.told[one.uid] = one.modseq
+    if view.number_of(one.uid) is None:
+        return
+    if one.refused or not is_known:
+        context.engine.untagged(view.fetch_line(one, uid=command.uid))
+    elif view.condstore and (one.modseq > one.previous or command.unchanged_since is not None):
+        context.engine.untagged(view.fetch_line(one, flags=False))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from zajil.core.ids import MailboxId
 from zajil.imap.command import Create, Delete, Rename, StatusCommand, StatusItem, Subscribe
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
+from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import NO_MAILBOX, PORTION, Context
 from zajil.read.imap.expunge import empty
 from zajil.read.imap.object_id import mailbox_object_id
@@ -141,6 +142,8 @@ async def status_lines(
     context: Context, boxes: Sequence[Mailbox], items: tuple[StatusItem, ...]
 ) -> dict[MailboxId, bytes]:
     """Write a STATUS response for each mailbox. (RFC 3501 section 7.2.4)"""
+    if StatusItem.HIGHESTMODSEQ in items:
+        enable_condstore(context)
     ids = [box.mailbox_id for box in boxes]
     wanted = ids if StatusItem.RECENT in items else []
     counts, recent = await context.read(
@@ -171,6 +174,7 @@ def _status_line(
         StatusItem.UIDNEXT: box.uid_next,
         StatusItem.UIDVALIDITY: box.uid_validity,
         StatusItem.UNSEEN: counts.unseen,
+        StatusItem.HIGHESTMODSEQ: box.modseq,
         StatusItem.MAILBOXID: f"({mailbox_object_id(box.mailbox_id)})",
     }
     words = [f"{item.value} {values[item]}".encode("ascii") for item in items]

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from zajil.core.ids import Uid
 from zajil.imap.command import Search
@@ -27,6 +27,7 @@ from zajil.imap.search_key import (
     HasFlag,
     HeaderHas,
     Larger,
+    ModSeqFrom,
     Not,
     NumberIn,
     Or,
@@ -36,8 +37,10 @@ from zajil.imap.search_key import (
     Smaller,
     TextHas,
     ThreadIs,
+    has_mod_seq,
 )
 from zajil.message.normal_form import normal_form
+from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import Context
 from zajil.read.imap.object_id import email_object_id, give_all_threads, thread_object_id
 from zajil.read.imap.search_text import MessageText
@@ -48,10 +51,11 @@ from zajil.store.mail.message_conditions import (
     and_,
     find_uids,
     has_flag,
+    has_modseq_from,
     is_larger,
     is_smaller,
 )
-from zajil.store.mail.messages import Message, get_messages, open_messages
+from zajil.store.mail.messages import Message, get_flags, get_messages, open_messages
 
 _NUMBERS = 10_000
 """Messages that are looked at in one turn of a reader thread, where numbers or SQL decide."""
@@ -72,6 +76,8 @@ async def search(context: Context, command: Search) -> Completion:
     is gone ends the search.
     """
     view = context.selected
+    if has_mod_seq(command.key):
+        enable_condstore(context)
     matcher = await context.work(lambda: Matcher(view, command.key))
     if matcher.needs_threads:
         await give_all_threads(context, view.mailbox.mailbox_id)
@@ -85,7 +91,10 @@ async def search(context: Context, command: Search) -> Completion:
             found.extend(await _read(context, matcher, some))
             await context.connection.flush()
         await context.connection.flush()
-    await _answer(context, found, uid=command.uid)
+    highest = 0
+    if has_mod_seq(command.key):
+        highest = await _highest_modseq(context, found)
+    await _answer(context, found, highest, uid=command.uid)
     return Completion("OK", "search is done")
 
 
@@ -129,8 +138,18 @@ async def _read(context: Context, matcher: Matcher, rows: Sequence[Message]) -> 
     return await context.read(read)
 
 
-async def _answer(context: Context, found: Sequence[int], *, uid: bool) -> None:
-    """Write the response; a long one in pieces."""
+async def _highest_modseq(context: Context, uids: Sequence[int]) -> int:
+    """Return the highest MODSEQ of messages; 0: there are none."""
+    box, highest = context.selected.mailbox.mailbox_id, 0
+    for start in range(0, len(uids), _ROWS):
+        some = cast("Sequence[Uid]", uids[start : start + _ROWS])
+        rows = await context.read(lambda conn: get_flags(conn, box, some))  # noqa: B023
+        highest = max([highest, *[row.modseq for row in rows]])
+    return highest
+
+
+async def _answer(context: Context, found: Sequence[int], modseq: int, *, uid: bool) -> None:
+    """Write the response; a long one in pieces; with a MODSEQ unless that is 0."""
     view = context.selected
 
     def write(some: Sequence[int]) -> bytes:
@@ -142,7 +161,7 @@ async def _answer(context: Context, found: Sequence[int], *, uid: bool) -> None:
         some = found[start : start + _LINE]
         context.engine.untagged(await context.work(partial(write, some)))
         await context.connection.flush()
-    context.engine.untagged(CRLF)
+    context.engine.untagged(b" (MODSEQ %d)\r\n" % modseq if modseq else CRLF)
 
 
 class _Spans(NamedTuple):
@@ -259,6 +278,8 @@ class Matcher:
                 return _compare(date_of(row.received_at_ms), comparison, day)
             case EmailIs(object_id):
                 return email_object_id(row) == object_id
+            case ModSeqFrom(modseq):
+                return row.modseq >= modseq
             case ThreadIs(object_id):
                 return thread_object_id(row) == object_id
             case Larger(size):
@@ -359,4 +380,6 @@ def _condition(key: SearchKey, *, inside: bool = False) -> tuple[Condition | Non
             return is_larger(size), True
         case Smaller(size):
             return is_smaller(size), True
+        case ModSeqFrom(modseq):
+            return has_modseq_from(modseq), True
     return None, False

@@ -7,12 +7,15 @@ from contextlib import suppress
 
 from zajil.core.ids import ModSeq, Uid
 from zajil.imap.command import Select
+from zajil.imap.feature import Feature
 from zajil.imap.flag import SYSTEM_FLAGS
 from zajil.imap.response import Completion, flag_list, untagged, untagged_status
 from zajil.net.logger import get_logger
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.expunge import expunge_deleted
+from zajil.read.imap.fetch import fetch
 from zajil.read.imap.object_id import mailbox_object_id
+from zajil.read.imap.resync import prepare
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.errors import StoreError
@@ -24,7 +27,15 @@ from zajil.store.mail.recent import TakeRecent, take_recent
 
 async def select(context: Context, command: Select) -> Completion:
     """Open a mailbox and say what is in it; whatever was selected before is left."""
-    leave(context)
+    enabled = context.engine.enabled
+    if command.known is not None and Feature.QRESYNC not in enabled:
+        return Completion("BAD", "QRESYNC is not enabled")
+    if context.view is not None:
+        leave(context)
+        # RFC 7162 section 3.2.11: what follows is of another mailbox.
+        context.engine.untagged(untagged_status("OK", "previous mailbox is closed", "CLOSED"))
+    if command.condstore:
+        enabled.add(Feature.CONDSTORE)
     account_id, tables = context.account.account_id, context.store.tables
     snapshot = await context.read(lambda conn: tables.snapshot(conn, account_id, command.mailbox))
     if snapshot is None:
@@ -43,26 +54,38 @@ async def select(context: Context, command: Select) -> Completion:
         keywords={word.lower(): word for word in snapshot.keywords},
         unsubscribe=lambda: None,
         recent=uids[bisect_left(uids, recent_from) :],
+        enabled=enabled,
     )
     follow(context, view)
     context.view = view
-    send = context.engine.untagged
+    _describe(context, view, snapshot.first_unseen)
+    if command.known is not None and command.known.uid_validity == box.uid_validity:
+        await fetch(context, await prepare(context, command.known))
+    mode = "READ-ONLY" if view.read_only else "READ-WRITE"
+    return Completion("OK", "mailbox is selected", mode)
+
+
+def _describe(context: Context, view: SelectedMailbox, first_unseen: Uid | None) -> None:
+    """Send what SELECT says of a mailbox. (RFC 3501 section 6.3.1, RFC 9051 section 6.3.2)"""
+    box, send = view.mailbox, context.engine.untagged
+    is_rev2 = Feature.IMAP4REV2 in view.enabled
     send(view.flags_line())
     # "\*": the client may make new keywords; in a mailbox it may not change, none is permanent.
     allowed = [] if view.read_only else [*SYSTEM_FLAGS, *sorted(view.keywords.values()), "\\*"]
     permanent = flag_list(allowed).decode("ascii")
     send(untagged_status("OK", "flags that last", f"PERMANENTFLAGS {permanent}"))
     send(untagged(b"%d" % len(view.uids), b"EXISTS"))
-    send(untagged(b"%d" % len(view.recent), b"RECENT"))
-    if snapshot.first_unseen is not None:
-        number = view.number_of(snapshot.first_unseen)
+    for line in view.recent_lines():
+        send(line)
+    if first_unseen is not None and not is_rev2:
+        number = view.number_of(first_unseen)
         send(untagged_status("OK", "first unseen message", f"UNSEEN {number}"))
     send(untagged_status("OK", "UIDs are valid", f"UIDVALIDITY {box.uid_validity}"))
     send(untagged_status("OK", "predicted next UID", f"UIDNEXT {box.uid_next}"))
     object_id = mailbox_object_id(box.mailbox_id)
     send(untagged_status("OK", "id of the mailbox", f"MAILBOXID ({object_id})"))
-    mode = "READ-ONLY" if view.read_only else "READ-WRITE"
-    return Completion("OK", "mailbox is selected", mode)
+    # Invariant: never 0 and never missing, or clients forget all they know (RFC 7162 section 3.1).
+    send(untagged_status("OK", "highest MODSEQ", f"HIGHESTMODSEQ {box.modseq}"))
 
 
 async def _take_recent(context: Context, box: Mailbox, recent_from: Uid, until: Uid) -> Uid:
@@ -136,7 +159,8 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
     view = context.view
     if view is None:
         return True
-    more = view.changed or look
+    # What was read may be newer than what was reported.
+    more = view.changed or look or view.sent_modseq > view.modseq
     while more:
         # Before the look: what is committed during it must wake us again.
         view.changed = False
@@ -174,10 +198,8 @@ async def _follow_store(context: Context, view: SelectedMailbox) -> MailboxChang
     for line in lines:
         send(line)
     for one in told:
-        number = view.number_of(one.uid)
-        if number is not None:
-            flags = view.flags_of(one.uid, one.flags)
-            send(untagged(b"%d FETCH (UID %d FLAGS %b)" % (number, one.uid, flags)))
+        if view.number_of(one.uid) is not None:
+            send(view.fetch_line(one))
     return changes
 
 

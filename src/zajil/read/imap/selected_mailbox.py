@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import cast
 
 from zajil.core.ids import AccountId, ModSeq, Uid
+from zajil.imap.feature import Feature
 from zajil.imap.flag import RECENT, SYSTEM_FLAGS
 from zajil.imap.grammar import bad
 from zajil.imap.response import flag_list, untagged
-from zajil.imap.sequence_set import SequenceSet
+from zajil.imap.sequence_set import SequenceSet, format_set
 from zajil.store.mail.mailboxes import Mailbox
+from zajil.store.mail.message_changes import ChangedFlags
 from zajil.store.mail.messages import MailboxChanges, MessageFlags
+
+_VANISHED = {Feature.QRESYNC, Feature.UIDONLY}
+"""With one of these, UIDs are told in place of sequence numbers."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,10 +42,18 @@ class SelectedMailbox:
     unsubscribe: Callable[[], None]
     recent: array[int]
     """UIDs of the messages that are ``\\Recent`` in this session, ascending; all in ``uids``."""
+    enabled: Set[Feature]
+    """What the client has enabled by now."""
     changed: bool = False
     """The store said that something happened since ``modseq``."""
     gone: set[int] = field(default_factory=set)
     """Expunged in the store; the client still counts them."""
+    gone_after: ModSeq | None = None
+    """The first of these was expunged after this MODSEQ."""
+    sent_modseq: int = 0
+    """The highest MODSEQ that the client was sent since its last command was answered."""
+    vanished: bool = False
+    """It was sent VANISHED since then, which tells no MODSEQ."""
     told: dict[int, ModSeq] = field(default_factory=dict)
     """Flags the client knows of since its own command, by the MODSEQ they had."""
 
@@ -48,6 +61,16 @@ class SelectedMailbox:
     def account_id(self) -> AccountId:
         """Whose mailbox it is."""
         return self.mailbox.account_id
+
+    @property
+    def safe_modseq(self) -> ModSeq:
+        """The MODSEQ up to which the client was told of all changes. (RFC 7162 section 6)"""
+        return self.modseq if self.gone_after is None else self.gone_after
+
+    @property
+    def condstore(self) -> bool:
+        """Whether the client is told MODSEQs."""
+        return Feature.CONDSTORE in self.enabled
 
     def number_of(self, uid: int) -> int | None:
         """Return the sequence number of a message; ``None``: the client does not count it."""
@@ -80,9 +103,35 @@ class SelectedMailbox:
         """Write the flags of a message as this session sees them."""
         shown = [flag for flag in SYSTEM_FLAGS if flag in flags]
         shown += sorted([self.spell(flag) for flag in flags if not flag.startswith("\\")])
-        if self.is_recent(uid):
+        if self.is_recent(uid) and Feature.IMAP4REV2 not in self.enabled:
             shown.append(RECENT)
         return flag_list(shown)
+
+    def fetch_line(
+        self, one: MessageFlags | ChangedFlags, *, flags: bool = True, uid: bool = True
+    ) -> bytes:
+        """Write the FETCH response of a message that the client counts, with its flags.
+
+        Args:
+            one: the message as it is now.
+            flags: the client has to be told of them.
+            uid: tell the UID, which MODSEQ never stands without (RFC 7162 section 3.2.4).
+        """
+        items = [b"UID %d" % one.uid] if uid or self.condstore else []
+        if flags:
+            items.append(b"FLAGS " + self.flags_of(one.uid, one.flags))
+        if self.condstore:
+            items.append(self.modseq_item(one.modseq))
+        return b"* %d FETCH (%b)\r\n" % (self.number_of(one.uid) or 0, b" ".join(items))
+
+    def modseq_item(self, modseq: int) -> bytes:
+        """Write MODSEQ for a FETCH response, and remember that the client has it."""
+        self.sent_modseq = max(self.sent_modseq, modseq)
+        return b"MODSEQ (%d)" % modseq
+
+    def knew(self, one: ChangedFlags) -> bool:
+        """Return whether the client knew the flags that a message had before a change."""
+        return one.previous <= self.modseq or self.told.get(one.uid) == one.previous
 
     def flags_line(self) -> bytes:
         """Write the FLAGS response: all flags the mailbox has. (RFC 3501 section 7.2.6)"""
@@ -105,6 +154,10 @@ class SelectedMailbox:
             Lines to send before, and the messages whose flags the client has to be told.
         """
         self.gone.update(uid for uid in changes.expunged if self.number_of(uid) is not None)
+        if changes.present is not None:
+            self.gone.update(set(self.uids).difference(changes.present))
+        if self.gone and self.gone_after is None:
+            self.gone_after = self.modseq
         before = len(self.uids)
         lines: list[bytes] = []
         tell: list[MessageFlags] = []
@@ -118,11 +171,17 @@ class SelectedMailbox:
         lines += self.new_keywords(one.flags for one in changes.changed)
         if len(self.uids) != before:
             lines.append(untagged(b"%d" % len(self.uids), b"EXISTS"))
-            lines.append(untagged(b"%d" % len(self.recent), b"RECENT"))
+            lines += self.recent_lines()
         self.modseq, self.uid_next = changes.modseq, changes.uid_next
         if not changes.more:
             self.told.clear()
         return lines, tell
+
+    def recent_lines(self) -> list[bytes]:
+        """Write the RECENT response, which IMAP4rev2 does not have."""
+        if Feature.IMAP4REV2 in self.enabled:
+            return []
+        return [untagged(b"%d" % len(self.recent), b"RECENT")]
 
     def is_recent(self, uid: int) -> bool:
         """Return whether this session shows ``\\Recent`` for a message. (RFC 3501 section 2.3.2)"""
@@ -136,13 +195,12 @@ class SelectedMailbox:
         self.keywords |= new
         return [self.flags_line()] if new else []
 
-    def expunge_lines(self, only: Sequence[int] | None = None) -> list[bytes]:
+    def expunge_lines(self) -> list[bytes]:
         """Forget expunged messages and write their EXPUNGE responses. (RFC 3501 section 7.4.1)
 
-        Args:
-            only: these alone; ``None``: all that are gone.
+        VANISHED in their place is for clients that enabled it (RFC 7162 section 3.2.10).
         """
-        leaving = self.gone if only is None else self.gone.intersection(only)
+        leaving, self.gone, self.gone_after = self.gone, set(), None
         if not leaving:
             return []
         places = sorted([n - 1 for uid in leaving if (n := self.number_of(uid)) is not None])
@@ -153,7 +211,10 @@ class SelectedMailbox:
             kept.extend(self.uids[start:place])
             start = place + 1
         kept.extend(self.uids[start:])
-        self.uids = kept
-        self.gone -= leaving
+        left, self.uids = self.uids, kept
+        if not self.enabled.isdisjoint(_VANISHED):
+            self.vanished = True
+            gone = format_set([left[place] for place in places])
+            return [untagged(b"VANISHED", gone)]
         # From the end, so that the numbers of those that follow do not move under the client.
         return [untagged(b"%d" % (place + 1), b"EXPUNGE") for place in reversed(places)]

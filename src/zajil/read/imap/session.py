@@ -18,6 +18,7 @@ from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.grammar import BadSyntax
 from zajil.imap.response import Completion, untagged, untagged_status
+from zajil.imap.search_key import has_numbers
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ImapState
 from zajil.login.exchange import Failure, Outcome
@@ -27,6 +28,7 @@ from zajil.net.line_protocol import Connection
 from zajil.net.logger import get_logger
 from zajil.net.peer import Peer
 from zajil.read.imap import append, copy_move, expunge, mailbox_admin, mailbox_list, select
+from zajil.read.imap.condstore import complete
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.enable import enable
 from zajil.read.imap.fetch import fetch
@@ -83,6 +85,7 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
         words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
         words += ["MULTIAPPEND", "CATENATE", "REPLACE"]
+        words += ["CONDSTORE", "QRESYNC"]
     elif encrypted:
         words += ["SASL-IR", *(f"AUTH={name}" for name in services.login.mechanisms)]
     else:
@@ -137,9 +140,9 @@ class ImapSession:
         except StoreError as error:
             logger.error("IMAP: the store cannot answer", reason=str(error))
             completion = _UNAVAILABLE
-        if completion is not None and await self._report(event):
-            return completion
-        return None
+        if completion is None or not await self._report(event):
+            return None
+        return completion if self._context is None else complete(self._context, completion)
 
     def news(self) -> Awaitable[None] | None:
         """Send what is new while the client idles; end the session if its credentials changed."""
@@ -321,6 +324,8 @@ class ImapSession:
         if self._context is None or isinstance(event, _SILENT):
             return True
         numbered = isinstance(event, _NUMBERED) and not event.uid
+        # RFC 7162 section 3.2.10.2: UID SEARCH with sequence numbers among its keys.
+        numbered = numbered or (isinstance(event, c.Search) and has_numbers(event.key))
         try:
             return await select.report(
                 self._context, expunge=not numbered, look=isinstance(event, _LOOKS)

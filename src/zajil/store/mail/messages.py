@@ -58,7 +58,7 @@ class MessageFlags:
     flags: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxChanges:
     """What happened to a mailbox since a MODSEQ."""
 
@@ -195,7 +195,13 @@ def changes_since(
     if box is None:
         return None
     if box.modseq == modseq:
-        return MailboxChanges(modseq, box.uid_next, box.recent_from, (), ())
+        return MailboxChanges(
+            modseq=modseq,
+            uid_next=box.uid_next,
+            recent_from=box.recent_from,
+            changed=(),
+            expunged=(),
+        )
     given = {"mailbox_": mailbox_id, "modseq_": modseq, "most_": most}
     over = [found for query in _OVER if (found := conn.scalar(query, given)) is not None]
     until = max(modseq + 1, min(over) - 1) if over else box.modseq
@@ -206,9 +212,14 @@ def changes_since(
         changed += [_flags(row) for row in conn.execute(_ARRIVED, since)]
     expunged_uids = tuple(conn.scalars(_EXPUNGED, since))
     present = list_uids(conn, mailbox_id) if modseq < box.forgotten_modseq else None
-    next_ = uid_next if more else box.uid_next
     return MailboxChanges(
-        ModSeq(until), next_, box.recent_from, tuple(changed), expunged_uids, more, present
+        modseq=ModSeq(until),
+        uid_next=uid_next if more else box.uid_next,
+        recent_from=box.recent_from,
+        changed=tuple(changed),
+        expunged=expunged_uids,
+        more=more,
+        present=present,
     )
 
 
