@@ -14,7 +14,7 @@ SRC = Path(__file__).parent.parent / "src" / "zajil"
 LAYERS = [
     {"core"},
     {"message", "dns", "sasl", "tracking"},
-    {"smtp", "imap", "mailauth"},
+    {"smtp", "imap", "pop3", "mailauth"},
     {"config"},
     {"tls"},
     {"net"},

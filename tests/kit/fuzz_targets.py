@@ -16,12 +16,14 @@ from kit.fuzz_dkim import dkim_targets
 from kit.fuzz_dns import dns_targets
 from kit.fuzz_judged import judged_targets
 from kit.fuzz_mail import mail_targets
+from kit.fuzz_pop3 import pop3_targets
 from kit.fuzz_reports import report_targets
 from kit.fuzz_seeds import NOT_FIT
 from kit.fuzz_sender import sender_targets
 from kit.fuzz_spf import spf_targets
 from kit.imap_wire import ExampleSession, load_imap_script, new_engine
 from kit.mail import NOON_MS, make_message
+from kit.pop3_wire import load_pop3_script
 from kit.wire import GREETING, example_policy, load_script
 from zajil.config.load import BadConfiguration, parse_configuration
 from zajil.core.address import BadAddress, parse_address
@@ -100,6 +102,7 @@ def all_targets(wire: Path) -> list[Target]:
         Target("imap-server", _imap_server, imap, (b"{3+}\r\n", b"(", b")", b"UID ", b"\r\n")),
         Target("imap-url", _text(_imap_url), _URLS, (b";UID=", b"/", b";SECTION=", b"%00", b"9")),
         Target("imap-names", _imap_names, (b"INBOX", b"&Bi8-/x", b"%/*"), (b"&", b"-", b"%", b"*")),
+        *pop3_targets(_client_words(wire / "pop3", load_pop3_script)),
         *dns_targets(),
         Target("authres", _authres, fields, (b"mx.north.test", b"; spf=pass", b"(", b"1 ;")),
         *dkim_targets(),
