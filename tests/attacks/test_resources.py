@@ -130,7 +130,7 @@ def test_silence_is_ended(small: LabDomain, service: str) -> None:
         assert peer.reply() == ""
 
 
-@pytest.mark.parametrize("service", ["submissions", "imaps"])
+@pytest.mark.parametrize("service", ["submissions", "imaps", "pop3s"])
 def test_a_handshake_that_never_comes_is_ended(small: LabDomain, service: str) -> None:
     with (
         socket.create_connection(small.address(service), GUARD_SECONDS) as sock,

@@ -1,8 +1,9 @@
 """STARTTLS: nothing said in the clear counts behind it, on either side (RFC 3207 section 4.2).
 
-The engines' own answers: `tests/wire/smtp/cve-2011-0411.wire`, `starttls*.wire`, and
-`tests/wire/imap/starttls-injection.wire`; under both event loops: `tests/net/test_smtp_tls.py`;
-our client's: `tests/smtp/test_client.py` and `tests/deliver/test_security.py`.
+The engines' own answers: `tests/wire/smtp/cve-2011-0411.wire`, `starttls*.wire`,
+`tests/wire/imap/starttls-injection.wire`, and `tests/wire/pop3/stls-injection.wire`; under both
+event loops: `tests/net/test_smtp_tls.py`; our client's:
+`tests/smtp/test_client.py` and `tests/deliver/test_security.py`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,19 @@ def test_bytes_behind_starttls_close_the_connection_of_imap(north: LabDomain) ->
         while data := sock.recv(4096):
             rest += data
     assert b"b OK" not in rest
+
+
+def test_bytes_behind_stls_close_the_connection_of_pop3(north: LabDomain) -> None:
+    """CVE-2021-33515 (Dovecot), for those who fetch their mail; and no password in the clear."""
+    with socket.create_connection(north.address("pop3"), 60) as sock:
+        assert sock.recv(4096).startswith(b"+OK")
+        sock.sendall(b"USER amal\r\n")
+        assert sock.recv(4096).startswith(b"-ERR")
+        sock.sendall(b"STLS\r\nCAPA\r\n")
+        rest = b""
+        while data := sock.recv(4096):
+            rest += data
+    assert b"UIDL" not in rest
 
 
 def test_tls_begins_anew(north: LabDomain) -> None:

@@ -26,7 +26,17 @@ def is_running(pid: int) -> bool:
 
 def ports(domain: LabDomain) -> dict[str, str]:
     """Where its services listen."""
-    services = ("smtp", "submission", "submissions", "lmtp", "imap", "imaps", "web")
+    services = (
+        "smtp",
+        "submission",
+        "submissions",
+        "lmtp",
+        "imap",
+        "imaps",
+        "pop3",
+        "pop3s",
+        "web",
+    )
     return {name: domain.described[name] for name in services}
 
 

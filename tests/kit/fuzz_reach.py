@@ -22,6 +22,7 @@ ROOMS = ("check", "message", "mailauth", "read", "reports")
 
 _STORE = "reads and writes the store; message bytes are handed on to parsers that are measured"
 _IMAP = "moves rows of the store; what a client says is parsed in zajil.imap, which has targets"
+_POP3 = "moves bytes and rows; what a client says is parsed in zajil.pop3, which has targets"
 LEFT_OUT = {
     "check/scanners/clamd.py: scan": "talks to clamd; its reply is read by read_reply",
     "check/scanners/clamd.py: _exchange": "talks to clamd",
@@ -80,6 +81,11 @@ LEFT_OUT = {
     "read/indexer.py: _read_head": _STORE,
     "read/indexer.py: _unreadable": "is empty; written where a message cannot be read",
     "read/indexer.py: _batches": _STORE,
+    "read/pop3/download.py": _POP3,
+    "read/pop3/locks.py": _POP3,
+    "read/pop3/maildrop.py": _POP3,
+    "read/pop3/service.py": _POP3,
+    "read/pop3/session.py": _POP3,
     "reports/counts.py: Counts.run": "waits for the clock",
     "reports/counts.py: Counts._flush_in_thread": "only moves what flush moves",
     "reports/dmarc/codec.py: decode_details": "reads what encode_details wrote",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 _ZAJIL = [sys.executable, "-m", "zajil"]
 _END_SECONDS = 60.0
-_SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "web")
+_SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "web")
 
 
 @dataclass(frozen=True, slots=True)

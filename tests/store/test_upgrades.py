@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.engine import Connection
 
 from kit.operations import runner
 from kit.store import NOW_MS, make_intake, open_test_store, small_store_options
-from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailboxId, new_mail_id, new_session_id
+from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailboxId, Uid, new_mail_id, new_session_id
 from zajil.net.system import SystemClock
 from zajil.operations.domains import remove_domain
 from zajil.read.indexer import read_summaries
@@ -19,6 +21,15 @@ from zajil.store import migrations
 from zajil.store.engine.life import upgrade_store
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
+from zajil.store.mail.maildrops import (
+    MaildropFacts,
+    MaildropTake,
+    OpenEnds,
+    delete_maildrops_of,
+    load_maildrop_facts,
+    record_open_ends,
+    take_maildrops,
+)
 from zajil.store.mail.summaries import find_waiting, newest_summaries, write_summaries
 from zajil.store.mail.tracking import load_journey
 from zajil.store.mail.vanished import Cursor, ForgetExpunged, expunged_after, forget_expunged
@@ -176,6 +187,34 @@ def test_messages_of_before_are_counted(store: Store, store_url: str, tmp_path: 
     )
     again.close_now()
     assert [tuple(row) for row in held] == [(1, 2, 20), (2, 0, 0)]
+
+
+def test_an_upgraded_store_has_maildrops(store: Store, store_url: str, tmp_path: Path) -> None:
+    """Accounts of before have one, and it goes with the account."""
+    _go_back(
+        store,
+        "0020",
+        "INSERT INTO mailbox (id, account_id, name, uid_validity, uid_next, modseq)"
+        " VALUES (1, 7, 'INBOX', 1, 3, 3)",
+    )
+    upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
+    again = open_test_store(store_url, tmp_path / "data")
+    owner = AccountId(7)
+    take = MaildropTake(account_id=owner, holder="n/0", token="a", now_ms=1, until_ms=2)
+    assert again.write_now(take_maildrops, take)
+    again.write_now(record_open_ends, OpenEnds(owner, Uid(2), (Uid(1), Uid(2)), ()))
+    again.write_now(record_open_ends, OpenEnds(owner, Uid(2), (Uid(2),), (Uid(1),)))
+    facts = again.read_now(lambda conn: load_maildrop_facts(conn, owner))
+    assert facts == MaildropFacts(Uid(2), frozenset({Uid(2)}))
+
+    def delete(tx: Connection, account_ids: Sequence[AccountId]) -> list[None]:
+        delete_maildrops_of(tx, account_ids)
+        return [None]
+
+    again.write_now(delete, owner)
+    facts = again.read_now(lambda conn: load_maildrop_facts(conn, owner))
+    assert facts == MaildropFacts(Uid(0), frozenset())
+    again.close_now()
 
 
 def _go_back(store: Store, revision: str, *rows: str) -> None:

@@ -25,6 +25,10 @@ from zajil.net.smtp_service import smtp_service as make_smtp_service
 from zajil.read.imap.service import ImapLimits
 from zajil.read.imap.service import imap_service as make_imap_service
 from zajil.read.imap.session import ImapServices
+from zajil.read.pop3.locks import MaildropLocks
+from zajil.read.pop3.service import Pop3Limits
+from zajil.read.pop3.service import pop3_service as make_pop3_service
+from zajil.read.pop3.session import Pop3Services
 from zajil.receive.patience import KnownPeers, SlowAnswers
 from zajil.receive.session import LmtpSession, SmtpSession
 from zajil.smtp.extensions import Capabilities
@@ -79,6 +83,22 @@ def imap_service(resources: WorkerResources, login: LoginService, name: Service)
         limits=ImapLimits(handshake_seconds=limits.handshake_ms / 1000),
         admission=admission(resources, name),
         trace=_trace(resources, "imap.dialogue"),
+    )
+
+
+def pop3_service(
+    resources: WorkerResources, login: LoginService, locks: MaildropLocks, name: Service
+) -> LineService:
+    """Make the service of port 110 or 995."""
+    limits = resources.configuration.limits
+    return make_pop3_service(
+        Pop3Services(resources.store, login, locks, resources.clock, name),
+        resources.configuration.server.hostname,
+        tls=resources.server_tls,
+        implicit_tls=name.has_implicit_tls,
+        limits=Pop3Limits(handshake_seconds=limits.handshake_ms / 1000),
+        admission=admission(resources, name),
+        trace=_trace(resources, "pop3.dialogue"),
     )
 
 

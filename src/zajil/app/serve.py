@@ -151,8 +151,9 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
                 bind_for_workers(address, workers, configuration.net) for address in addresses
             ]
         server_tls = TlsKeeper(tls.certificate, tls.key) if tls.certificate and tls.key else None
-        if server_tls is None and (sockets[Service.SUBMISSIONS] or sockets[Service.IMAPS]):
-            raise CannotStart("listen.submissions and listen.imaps need tls.certificate, tls.key")
+        need_tls = [name for name in Service if name.has_implicit_tls and sockets[name]]
+        if server_tls is None and need_tls:
+            raise CannotStart(f"listen.{need_tls[0]} requires tls.certificate and tls.key")
         client_tls = client_context(tls.ca_file, verify=True)
         _become(server.user)
         claim_folder(server.data_dir)

@@ -12,17 +12,19 @@ from zajil.app.chores import ChoreRunner
 from zajil.app.listeners import (
     acceptance_context,
     imap_service,
+    pop3_service,
     smtp_service,
     web_admission,
 )
 from zajil.app.resources import ACCOUNTS, WorkerResources
 from zajil.app.upkeep import make_chores, watch_certificate
-from zajil.core.service import IMAP_SERVICES, SMTP_SERVICES, Service
+from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES, Service
 from zajil.deliver.run import Deliverer
 from zajil.login.service import LoginService
 from zajil.login.tokens import TokenJudge
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
+from zajil.read.pop3.locks import MaildropLocks
 from zajil.web.app import make_web
 from zajil.web.server import WebServer
 from zajil.web.services import WebServices
@@ -47,6 +49,13 @@ async def make_parts(resources: WorkerResources) -> Parts:
         await _listen(parts, smtp_service(resources, login, name), resources.sockets[name])
     for name in IMAP_SERVICES:
         await _listen(parts, imap_service(resources, login, name), resources.sockets[name])
+    if any(resources.sockets[name] for name in POP3_SERVICES):
+        locks = MaildropLocks(store, resources.worker, resources.clock)
+        await locks.begin()
+        parts.runs.append(locks.run())
+        for name in POP3_SERVICES:
+            service = pop3_service(resources, login, locks, name)
+            await _listen(parts, service, resources.sockets[name])
     deliverer = _deliverer(resources)
     parts.runs.append(deliverer.run())
     parts.drains.append(deliverer.drain)

@@ -110,8 +110,9 @@ class LimitOptions(Options):
     sessions_per_account: int = Field(
         50,
         ge=0,
-        description="Maximum number of concurrent sessions of one account, IMAP and submission "
-        "together, over all workers; further log-ins get NO [LIMIT] or 454 4.7.0. 0: no limit.",
+        description="Maximum number of concurrent sessions of one account, IMAP, POP3 and "
+        "submission together, over all workers; further log-ins get NO [LIMIT], -ERR [SYS/TEMP] or "
+        "454 4.7.0. 0: no limit.",
     )
     messages_per_mailbox: int = Field(
         500_000,

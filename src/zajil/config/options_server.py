@@ -108,6 +108,16 @@ class ListenOptions(Options):
         ("0.0.0.0:993",),
         description="IMAP with implicit TLS (RFC 8314 section 3.2).",
     )
+    pop3: tuple[HostPort, ...] = Field(
+        (),
+        examples=[["0.0.0.0:110"]],
+        description="POP3 with STLS, usually on port 110.",
+    )
+    pop3s: tuple[HostPort, ...] = Field(
+        (),
+        examples=[["0.0.0.0:995"]],
+        description="POP3 with implicit TLS, usually on port 995 (RFC 8314 section 3.1).",
+    )
     web: tuple[HostPort, ...] = Field(
         ("127.0.0.1:8080",),
         description="Webmail and administration over HTTP without TLS, for a browser on this "

@@ -25,6 +25,7 @@ class Scope(StrEnum):
 
     SMTP = "smtp"
     IMAP = "imap"
+    POP3 = "pop3"
     ALL = "all"
 
     def covers(self, wanted: Scope) -> bool:
@@ -37,6 +38,8 @@ SCOPE_OF_SERVICE = {
     Service.SUBMISSIONS: Scope.SMTP,
     Service.IMAP: Scope.IMAP,
     Service.IMAPS: Scope.IMAP,
+    Service.POP3: Scope.POP3,
+    Service.POP3S: Scope.POP3,
 }
 """A service that is not here accepts only the account's own password."""
 

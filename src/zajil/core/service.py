@@ -24,6 +24,10 @@ class Service(StrEnum):
     """Mailbox access, STARTTLS before log-in."""
     IMAPS = "imaps"
     """Mailbox access, TLS from the first byte (RFC 8314 section 3.2)."""
+    POP3 = "pop3"
+    """Mail for programs that fetch it, STLS before log-in."""
+    POP3S = "pop3s"
+    """Mail for programs that fetch it, TLS from the first byte (RFC 8314 section 3.1)."""
     WEB = "web"
     """Webmail and administration."""
 
@@ -38,6 +42,11 @@ class Service(StrEnum):
         return self in (Service.IMAP, Service.IMAPS)
 
     @property
+    def is_pop3(self) -> bool:
+        """Whether its connections speak POP3."""
+        return self in (Service.POP3, Service.POP3S)
+
+    @property
     def is_submission(self) -> bool:
         """Whether users hand in mail by SMTP after they logged in."""
         return self in (Service.SUBMISSION, Service.SUBMISSIONS)
@@ -50,12 +59,13 @@ class Service(StrEnum):
     @property
     def has_implicit_tls(self) -> bool:
         """Whether TLS starts with the first byte."""
-        return self in (Service.SUBMISSIONS, Service.IMAPS)
+        return self in (Service.SUBMISSIONS, Service.IMAPS, Service.POP3S)
 
 
 SMTP_SERVICES = tuple(one for one in Service if one.is_smtp)
 IMAP_SERVICES = tuple(one for one in Service if one.is_imap)
-MAIL_SERVICES = SMTP_SERVICES + IMAP_SERVICES
+POP3_SERVICES = tuple(one for one in Service if one.is_pop3)
+MAIL_SERVICES = SMTP_SERVICES + IMAP_SERVICES + POP3_SERVICES
 
 
 class RecipientState(StrEnum):

@@ -27,6 +27,7 @@ _FIRST = IPv4Address("127.1.0.1")
 _BLOCKS = range(20_000, 32_000, 100)
 
 _SERVICES = {
+    Service.POP3: 10,
     Service.LMTP: 20,
     Service.SMTP: 25,
     Service.IMAP: 43,
@@ -34,6 +35,7 @@ _SERVICES = {
     Service.WEB: 80,
     Service.SUBMISSION: 87,
     Service.IMAPS: 93,
+    Service.POP3S: 96,
 }
 """Place of each service in the block. The next two belong to the other domains, where they share
 one address: the pages, or all services."""

@@ -1,4 +1,4 @@
-"""What a line protocol brings to the driver: an engine, a session, its clocks. SMTP and IMAP do.
+"""What a line protocol (SMTP, IMAP, POP3) brings to the driver: an engine, a session, its clocks.
 
 The driver is ``connection`` (one connection) and ``line_service`` (all of a listener).
 """
@@ -51,7 +51,8 @@ class Engine(Protocol):
 
 
 class Session(Protocol):
-    """What decides: ``receive.session``, ``submit.session``, ``read.imap.session``."""
+    """What decides: ``receive.session``, ``submit.session``, ``read.imap.session``,
+    ``read.pop3.session``."""
 
     def answer(self, event: Any) -> Any:
         """Decide about an event.

@@ -63,7 +63,7 @@ def trace_to_log(event: str, peer: Peer, said: str) -> None:
     """Write one line of a dialogue at ``debug``.
 
     Args:
-        event: ``smtp.dialogue``, ``imap.dialogue``.
+        event: ``smtp.dialogue``, ``imap.dialogue``, ``pop3.dialogue``.
         peer: whose connection it is.
         said: ``C: ...`` or ``S: ...``, without secrets.
     """

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from zajil.config.options import Configuration
 from zajil.core.directory import REPORTS_LOCAL_PART
-from zajil.core.service import IMAP_SERVICES, Service
+from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, Service
 from zajil.keys.record import record_value, zone_text
 from zajil.mailauth.dkim_key import key_name
 from zajil.store.people.dkim_keys import DkimKeyRow, KeyState
@@ -123,17 +123,12 @@ def _service_records(domain: str, configuration: Configuration) -> list[DnsRecor
         for service, listeners in (
             (Service.SUBMISSIONS, listen.submissions),
             (Service.IMAPS, listen.imaps),
+            (Service.POP3S, listen.pop3s),
         )
         if listeners
     ]
-    absent = [
-        *(
-            one
-            for one in (Service.SUBMISSION, Service.SUBMISSIONS, *IMAP_SERVICES)
-            if not getattr(listen, one)
-        ),
-        *("pop3", "pop3s"),
-    ]
+    users = (Service.SUBMISSION, Service.SUBMISSIONS, *IMAP_SERVICES, *POP3_SERVICES)
+    absent = [one for one in users if not getattr(listen, one)]
     purpose = "The server does not offer this service (RFC 6186 section 3.4)."
     return found + [
         DnsRecord(f"_{service}._tcp.{domain}", "SRV", "0 0 0 .", purpose) for service in absent

@@ -127,6 +127,27 @@ message = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# INBOX as POP3 sees it: who has it now, and what is known of its messages.
+maildrop = sa.Table(
+    "maildrop",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("holder", KEY, nullable=False),  # node and worker; "": nobody
+    sa.Column("token", KEY, nullable=False),  # of the session that has it; "": none has
+    sa.Column("until_ms", NUMBER, nullable=False),  # the session has it until then
+    sa.Column("examined_uid", NUMBER, nullable=False),  # maildrop_open_end is true up to this UID
+    sqlite_with_rowid=False,
+)
+
+# Messages of INBOX whose last line has no end: POP3 sends two octets more than their size.
+maildrop_open_end = sa.Table(
+    "maildrop_open_end",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("uid", NUMBER, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
 # What a client that comes back must forget (RFC 7162 section 3.2.10: VANISHED).
 expunged = sa.Table(
     "expunged",

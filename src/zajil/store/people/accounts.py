@@ -20,6 +20,7 @@ from zajil.store.feedback.reputation import delete_reputation_of
 from zajil.store.feedback.training import forget_training
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
+from zajil.store.mail.maildrops import delete_maildrops_of
 from zajil.store.mail.subscriptions import add_subscriptions, delete_subscriptions_of
 from zajil.store.mail.threads import delete_threads_of
 from zajil.store.people.aliases import aliases_to, claim_address, drop_target
@@ -180,6 +181,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
     delete_reputation_of(tx, account_ids)
     delete_strangers_of(tx, account_ids)
     delete_threads_of(tx, account_ids)
+    delete_maildrops_of(tx, account_ids)
     touch(tx, DIRECTORY)
     return [None] * len(account_ids)
 
