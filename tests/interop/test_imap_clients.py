@@ -12,6 +12,7 @@ import re
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +49,19 @@ class Place:
         return ssl.create_default_context(cafile=str(self.ca_file))
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("server")
+@contextmanager
+def serving(folder: Path) -> Iterator[Place]:
+    """Serve a new installation in a folder that is empty."""
     (folder / "tls").mkdir()
     authority = TestAuthority(folder / "tls")
     with running_installation(folder / "zajil", authority.issue(_NAME)) as ours:
         yield Place(ours.address("imaps")[1], ours.login, ours.password, authority.ca_file)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with serving(tmp_path_factory.mktemp("server")) as place:
+        yield place
 
 
 def made() -> list[bytes]:
@@ -202,6 +209,62 @@ def test_mbsync(place: Place, tmp_path: Path) -> None:
         run(command, tmp_path)
         assert read(client, "mbsync") == there
         assert maildir_files(folder) == here
+
+
+def test_interimap(place: Place, tmp_path: Path) -> None:
+    """It follows both servers by QRESYNC, and keeps flags and messages of the two equal."""
+    interimap = need_program("interimap")
+    (tmp_path / "other").mkdir()
+    with serving(tmp_path / "other") as other, place.connect() as here, other.connect() as there:
+        sections = [
+            f"[{name}]\ntype = imaps\nhost = {_NAME}\nport = {one.port}\nusername = {one.login}\n"
+            f"password = {one.password}\nSSL_CAfile = {one.ca_file}\nSTARTTLS = NO\n"
+            for name, one in (("local", place), ("remote", other))
+        ]
+        configuration = tmp_path / "both.conf"
+        configuration.write_text("database = both.db\nlist-mailbox = both\n" + "\n".join(sections))
+        folders = {"XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+        command = [interimap, f"--config={configuration}"]
+
+        def sync() -> tuple[Contents, Contents]:
+            run(command, tmp_path, **folders)
+            return contents(here, "both"), contents(there, "both")
+
+        fill(here, "both", made()[:5])
+        fill(there, "both", made()[5:])
+        ours, theirs = sync()
+        assert ours == theirs
+        assert {body for body, _ in ours} == set(made())
+        # Only now it knows the MODSEQs of what it has stored itself.
+        assert sync() == (ours, theirs)
+
+        change(here, "1", "+FLAGS (\\Answered)")
+        change(here, "2", "+FLAGS (\\Deleted)")
+        change(there, "1", "-FLAGS (\\Flagged)")
+        fill(there, "both", [b"Subject: later\r\n\r\nnew\r\n"])
+        ours, theirs = sync()
+        assert ours == theirs
+        assert {body for body, _ in ours} == {*made(), b"Subject: later\r\n\r\nnew\r\n"} - {
+            made()[1]
+        }
+        assert {flags for _, flags in ours} >= {
+            frozenset({b"\\Answered", b"\\Flagged"}),
+            frozenset(),
+        }
+        assert sync() == (ours, theirs)
+
+
+Contents = frozenset[tuple[bytes, frozenset[bytes]]]
+
+
+def contents(client: imaplib.IMAP4, name: str) -> Contents:
+    return frozenset((body, flags - {b"\\Recent"}) for body, flags in read(client, name).values())
+
+
+def change(client: imaplib.IMAP4, uid: str, what: str) -> None:
+    client.select("both")
+    client.uid("STORE", uid, *what.split(" ", 1))
+    client.close()
 
 
 _IMAPFLOW = """
