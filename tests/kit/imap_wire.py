@@ -50,7 +50,11 @@ class ExampleSession:
 
     def answer_all(self) -> Wait:
         """Answer all events there are; give why there are no more."""
-        while not isinstance(event := self.engine.next_event(), Wait):
+        while not isinstance(event := self.engine.next_event(), Wait) or (
+            event is Wait.COMPRESSION
+        ):
+            if isinstance(event, Wait):
+                continue  # the driver compresses from here on, and the engine sees nothing of it
             if not isinstance(event, c.LiteralChunk):
                 self.events.append(repr(event))
             self._answer(event)
@@ -167,6 +171,9 @@ def run_imap_script(script: ImapScript, chop: Chop) -> None:
             shown = line.decode("utf-8", "replace")
             if not (shown.startswith(text[:-3]) if text.endswith("...") else shown == text):
                 raise WireMismatch(f"{script.path.name}:{number}: wanted {text!r}, got {shown!r}")
+        elif text == "COMPRESSION":
+            if not engine.compressed:
+                raise WireMismatch(f"{script.path.name}:{number}: not compressed")
         elif text == "TLS":
             engine.tls_established()
         elif engine.next_event() is not Wait.CLOSED or engine.close_reason != text[7:]:

@@ -20,6 +20,8 @@ class Wait(Enum):
     TLS = auto()
     """TLS was agreed on, and nothing follows in the clear: stop reading, send what is to be sent,
     do the handshake, call ``tls_established``."""
+    COMPRESSION = auto()
+    """Compression was agreed on: send what is to be sent as it is, then compress both ways."""
     CLOSED = auto()
     """Send what is to be sent, then close; ``close_reason`` says why."""
 

@@ -91,6 +91,19 @@ class KnownState:
 
 
 @dataclass(frozen=True, slots=True)
+class Compress:
+    """``COMPRESS mechanism``. (RFC 4978)"""
+
+    mechanism: str
+    """Upper case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthenticate:
+    """``UNAUTHENTICATE``: forget who the client is. (RFC 8437)"""
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
     """``SELECT mailbox``, ``EXAMINE mailbox``."""
 
@@ -139,6 +152,8 @@ class StatusItem(Enum):
     UIDNEXT = "UIDNEXT"
     UIDVALIDITY = "UIDVALIDITY"
     UNSEEN = "UNSEEN"
+    APPENDLIMIT = "APPENDLIMIT"
+    """RFC 7889 section 4: bytes of the largest message."""
     MAILBOXID = "MAILBOXID"
     """RFC 8474 section 4.3."""
     HIGHESTMODSEQ = "HIGHESTMODSEQ"
@@ -286,6 +301,8 @@ Command = (
     | Authenticate
     | LoginCommand
     | Enable
+    | Compress
+    | Unauthenticate
     | Select
     | Create
     | Delete

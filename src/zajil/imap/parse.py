@@ -121,6 +121,11 @@ def _parse_enable(scanner: Scanner) -> c.Command:
     return c.Enable(tuple(extensions))
 
 
+def _parse_compress(scanner: Scanner) -> c.Command:
+    scanner.space()
+    return c.Compress(scanner.keyword())
+
+
 def _with_mailbox(make: Callable[[str], c.Command]) -> Callable[[Scanner], c.Command]:
     def parse(scanner: Scanner) -> c.Command:
         scanner.space()
@@ -303,6 +308,8 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "ENABLE": _parse_enable,
     "SELECT": _select(read_only=False),
     "EXAMINE": _select(read_only=True),
+    "COMPRESS": _parse_compress,
+    "UNAUTHENTICATE": _constant(c.Unauthenticate()),
     "CREATE": _with_mailbox(c.Create),
     "DELETE": _with_mailbox(c.Delete),
     "RENAME": _parse_rename,

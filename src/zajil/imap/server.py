@@ -18,6 +18,7 @@ from zajil.imap.command import (
     Authenticate,
     AuthenticateResponse,
     Command,
+    Compress,
     Event,
     Idle,
     IdleDone,
@@ -47,6 +48,7 @@ class _Reading(Enum):
     CHALLENGED = auto()
     IDLING = auto()
     TLS = auto()  # nothing may come in the clear
+    COMPRESSION = auto()  # nothing may come uncompressed
 
 
 class ImapServerConnection(ResponseQueue):
@@ -68,6 +70,7 @@ class ImapServerConnection(ResponseQueue):
         "_reading",
         "_remaining",
         "_tag",
+        "compressed",
         "enabled",
         "encrypted",
         "limits",
@@ -76,6 +79,8 @@ class ImapServerConnection(ResponseQueue):
     def __init__(self, greeting: bytes, limits: Limits, *, encrypted: bool = False) -> None:
         super().__init__(greeting)
         self.encrypted = encrypted
+        self.compressed = False
+        """Both sides compress, as agreed on with ``Wait.COMPRESSION``."""
         self.enabled: set[Feature] = set()
         """What the client has enabled; the caller adds to it."""
         self.limits = limits
@@ -153,6 +158,8 @@ class ImapServerConnection(ResponseQueue):
             self.state = AFTER_OK.get(type(command), self.state)
             if isinstance(command, StartTlsCommand):
                 self._reading = _Reading.TLS
+            elif isinstance(command, Compress):
+                self._reading = _Reading.COMPRESSION
             elif self.state is ImapState.LOGOUT:
                 self.close_reason = self.close_reason or "logout"
         elif completion.status == "NO" and self.state is not ImapState.NOT_AUTHENTICATED:
@@ -198,10 +205,18 @@ class ImapServerConnection(ResponseQueue):
                     return Wait.TLS
                 self.close("bytes after STARTTLS", "bytes after STARTTLS")
                 return None
-        line = self._take_line()
-        if line is None:
-            return Wait.DATA if self.state is not ImapState.LOGOUT else None
-        return self._read_line(line)
+            case _Reading.COMPRESSION:
+                self._reading, self.compressed = _Reading.LINE, True
+                if not self._input:
+                    return Wait.COMPRESSION
+                self.close("bytes after COMPRESS", "bytes after COMPRESS")
+                return None
+        try:
+            line = self._input.take_line(self._max_command() - len(self._command))
+        except LineTooLong:
+            self.close("line is too long", "line too long")
+            return None
+        return Wait.DATA if line is None else self._read_line(line)
 
     def _read_line(self, line: bytes) -> Event | None:
         match self._reading:
@@ -372,14 +387,6 @@ class ImapServerConnection(ResponseQueue):
         if self.state is ImapState.NOT_AUTHENTICATED:
             return self.limits.max_command_before_login
         return self.limits.max_command
-
-    def _take_line(self) -> bytes | None:
-        limit = self._max_command() - len(self._command)
-        try:
-            return self._input.take_line(limit)
-        except LineTooLong:
-            self.close("line is too long", "line too long")
-            return None
 
 
 def _not_now(state: ImapState) -> BadSyntax:

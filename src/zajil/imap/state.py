@@ -33,6 +33,8 @@ ALLOWED: Mapping[type[c.Command], frozenset[ImapState]] = {
     c.LoginCommand: _STRANGER,
     # RFC 5161 section 3.1: after log-in, before a mailbox is selected; iOS sends it later too.
     c.Enable: _LOGGED_IN,
+    c.Compress: _LOGGED_IN,
+    c.Unauthenticate: _LOGGED_IN,
     c.Select: _LOGGED_IN,
     c.Create: _LOGGED_IN,
     c.Delete: _LOGGED_IN,
@@ -59,6 +61,7 @@ AFTER_OK: Mapping[type[c.Command], ImapState] = {
     c.LoginCommand: ImapState.AUTHENTICATED,
     c.Authenticate: ImapState.AUTHENTICATED,
     c.Select: ImapState.SELECTED,
+    c.Unauthenticate: ImapState.NOT_AUTHENTICATED,
     c.Close: ImapState.AUTHENTICATED,
     c.Unselect: ImapState.AUTHENTICATED,
     c.Logout: ImapState.LOGOUT,

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from zajil.core.line_engine import End, Wait
 from zajil.net.connection_table import ConnectionTable
+from zajil.net.deflate import DeflateChannel
 from zajil.net.line_protocol import Engine, LineProtocol, PeerGone, Session
 from zajil.net.line_transport import LineTransport
 from zajil.net.logger import get_logger
@@ -141,7 +142,7 @@ class LineConnection(LineTransport):
                 self.abort()
             return
         if self._is_in_handshake and silent > limits.handshake_seconds:
-            self._end_tls("TLS failed: timeout")
+            self._end_garbled("TLS failed: timeout")
         if self._is_in_handshake or engine is None:
             return
         # Attack: a byte now and then (slow loris). Part of a command is no sign of life, and a
@@ -172,7 +173,7 @@ class LineConnection(LineTransport):
     def shut_down(self) -> None:
         """End it now; the answer that is awaited will not be sent."""
         if self._is_in_handshake:
-            self._end_tls("shutdown")
+            self._end_garbled("shutdown")
             return
         if self.engine is not None:
             self.engine.end(End.SHUTDOWN)
@@ -201,6 +202,9 @@ class LineConnection(LineTransport):
         engine = self.engine
         if engine is None:  # not admitted
             return
+        if self._deflate is not None:
+            self._take_compressed(self._deflate, data)
+            return
         engine.receive_data(data)
         if self._waiting is None and not self._write_paused:
             self._advance()
@@ -208,6 +212,20 @@ class LineConnection(LineTransport):
             _, stage = self._protocol.stage(engine)
             if engine.pending_size() > stage.max_pending:
                 self._pause_reading()
+
+    def _take_compressed(self, deflate: DeflateChannel, data: bytes) -> None:
+        """Decompress a portion and answer it; the rest has its turn after others had theirs."""
+        deflate.feed(data)
+        if self._waiting is None and not self._write_paused and self.engine is not None:
+            self.engine.receive_data(self._decompress(deflate))
+            self._advance()
+        if deflate.has_input:
+            # Attack: a megabyte that was a kilobyte. Nothing is read until this is answered.
+            self._pause_reading()
+            if self._waiting is None and not self._write_paused:
+                self._table.loop.call_soon(self._resume)
+        elif self._waiting is None and not self._write_paused:
+            self._resume_reading()
 
     def _advance(self) -> None:
         """Hand events to the session until there are none, or an answer has to be awaited."""
@@ -224,6 +242,10 @@ class LineConnection(LineTransport):
                     self._send()
                 event = engine.next_event()
                 if type(event) is Wait:
+                    if event is Wait.COMPRESSION:
+                        self._send()
+                        self._deflate = DeflateChannel()
+                        continue
                     if event is not _DATA:
                         self._take_wait(event)
                         break
@@ -287,7 +309,10 @@ class LineConnection(LineTransport):
         self._heard = self._table.loop.time()
         self._advance()
         if self._waiting is None and not self._write_paused:
-            self._resume_reading()
+            if self._deflate is not None and self._deflate.has_input and not self._cut:
+                self._take_compressed(self._deflate, b"")
+            else:
+                self._resume_reading()
 
     def _flush(self) -> None:
         engine = self.engine

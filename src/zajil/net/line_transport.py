@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zajil.net.connection_table import ConnectionTable
+from zajil.net.deflate import BadCompression, DeflateChannel
 from zajil.tls.channel import TlsChannel
 
 _DEFAULT_WRITE_BUFFER = 65536
@@ -25,6 +26,7 @@ class LineTransport(asyncio.Protocol):
 
     __slots__ = (
         "_cut",
+        "_deflate",
         "_drained",
         "_eof",
         "_host",
@@ -40,6 +42,7 @@ class LineTransport(asyncio.Protocol):
         self._table = table
         self._transport: asyncio.Transport | None = None  # None: not yet, or no more
         self._tls: TlsChannel | None = None  # None: in the clear
+        self._deflate: DeflateChannel | None = None  # None: not compressed
         self._host = ""  # the peer's address; "": not counted by the table
         self._drained: asyncio.Future[None] | None = None  # ``_wait_until_written`` waits for it
         self._write_paused = False
@@ -73,6 +76,8 @@ class LineTransport(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         if data and self._transport is not None and not self._cut:
+            if self._deflate is not None:
+                data = self._deflate.send(data)
             self._transport.write(data if self._tls is None else self._tls.send(data))
 
     def _pause_reading(self) -> None:
@@ -116,6 +121,8 @@ class LineTransport(asyncio.Protocol):
         if transport is None or self._cut:
             return
         self._cut = True
+        if self._deflate is not None and last:
+            last = self._deflate.send(last)
         if self._tls is not None:
             last = self._tls.close(last)
         if last:
@@ -128,6 +135,16 @@ class LineTransport(asyncio.Protocol):
     def _linger_ended(self) -> None:
         self._table.linger_ended()
         self.connection_lost(None)
+
+    # ---- compression -----------------------------------------------------------------------------
+
+    def _decompress(self, deflate: DeflateChannel) -> bytes:
+        """Return the next portion of what came; ends the connection where it is not compressed."""
+        try:
+            return deflate.take()
+        except BadCompression as error:
+            self._end_garbled(f"bad compression: {error}")
+            return b""
 
     # ---- TLS -----------------------------------------------------------------------------------
 
@@ -148,7 +165,7 @@ class LineTransport(asyncio.Protocol):
             data = tls.receive(data)
         except ssl.SSLError as error:
             kind = f"TLS failed: {error}" if is_new else f"connection lost: {type(error).__name__}"
-            self._end_tls(kind)
+            self._end_garbled(kind)
             return b""
         if is_new and tls.is_established:
             self._encrypted(tls)
@@ -159,7 +176,7 @@ class LineTransport(asyncio.Protocol):
         if self._transport is not None and not self._cut and (data := tls.to_send()):
             self._transport.write(data)
 
-    def _end_tls(self, reason: str) -> None:
+    def _end_garbled(self, reason: str) -> None:
         """Close without last words, because the peer would not understand them."""
         if self._tls is not None:
             self._send_tls(self._tls)  # an alert

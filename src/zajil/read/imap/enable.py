@@ -1,8 +1,8 @@
-"""ENABLE. (RFC 5161)"""
+"""ENABLE and COMPRESS: what holds for the rest of a connection. (RFC 5161, RFC 4978)"""
 
 from __future__ import annotations
 
-from zajil.imap.command import Enable
+from zajil.imap.command import Compress, Enable
 from zajil.imap.feature import Feature
 from zajil.imap.response import Completion, untagged
 from zajil.read.imap.condstore import enable_condstore
@@ -27,3 +27,12 @@ def enable(context: Context, command: Enable) -> Completion:
         enabled.add(feature)
     context.engine.untagged(untagged(b"ENABLED", *[one.value.encode("ascii") for one in new]))
     return Completion("OK", "extensions are enabled")
+
+
+def compress(context: Context, command: Compress) -> Completion:
+    """Agree to compress everything that follows the completion. (RFC 4978 section 3)"""
+    if context.engine.compressed:
+        return Completion("NO", "DEFLATE is active", "COMPRESSIONACTIVE")
+    if command.mechanism != "DEFLATE":
+        return Completion("NO", "unknown compression mechanism", "CANNOT")
+    return Completion("OK", "DEFLATE is active from now on")

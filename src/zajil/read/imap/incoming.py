@@ -16,7 +16,12 @@ _NUL = Completion("NO", "the message has a NUL byte")
 
 
 class IncomingMessage:
-    """Takes a message piece by piece; past ``store.inline_limit`` it goes to a file."""
+    """Takes a message piece by piece; past ``store.inline_limit`` it goes to a file.
+
+    Deviation: RFC 9755 section 4 has 8-bit header fields refused before ENABLE UTF8=ACCEPT. Old
+    mail in all charsets has them, and programs that move mailboxes enable nothing (2026-11-28): it
+    is stored as it came, and shown as each client can read it.
+    """
 
     def __init__(self, head: NewMessage, blobs: Blobs) -> None:
         self.head = head

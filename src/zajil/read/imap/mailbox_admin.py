@@ -160,13 +160,20 @@ async def status_lines(
             recent.get(box.mailbox_id, 0),
             items,
             utf8=context.engine.utf8,
+            append_limit=context.engine.limits.max_message,
         )
         for box in boxes
     }
 
 
 def _status_line(
-    box: Mailbox, counts: MailboxCounts, recent: int, items: tuple[StatusItem, ...], *, utf8: bool
+    box: Mailbox,
+    counts: MailboxCounts,
+    recent: int,
+    items: tuple[StatusItem, ...],
+    *,
+    utf8: bool,
+    append_limit: int,
 ) -> bytes:
     values = {
         StatusItem.MESSAGES: counts.messages,
@@ -175,6 +182,7 @@ def _status_line(
         StatusItem.UIDVALIDITY: box.uid_validity,
         StatusItem.UNSEEN: counts.unseen,
         StatusItem.HIGHESTMODSEQ: box.modseq,
+        StatusItem.APPENDLIMIT: append_limit,
         StatusItem.MAILBOXID: f"({mailbox_object_id(box.mailbox_id)})",
     }
     words = [f"{item.value} {values[item]}".encode("ascii") for item in items]

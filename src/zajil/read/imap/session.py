@@ -20,7 +20,6 @@ from zajil.imap.grammar import BadSyntax
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.search_key import has_numbers
 from zajil.imap.server import ImapServerConnection
-from zajil.imap.state import ImapState
 from zajil.login.exchange import Failure, Outcome
 from zajil.login.service import LoginService, Origin
 from zajil.login.session_login import SessionLogin
@@ -30,7 +29,7 @@ from zajil.net.peer import Peer
 from zajil.read.imap import append, copy_move, expunge, mailbox_admin, mailbox_list, select
 from zajil.read.imap.condstore import complete
 from zajil.read.imap.context import NO_MAILBOX, Context
-from zajil.read.imap.enable import enable
+from zajil.read.imap.enable import compress, enable
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
 from zajil.read.imap.search import search
@@ -40,7 +39,7 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.flags import TooManyKeywords
 from zajil.store.mail.tracking import EventBatch, record_events
-from zajil.tracking.events import LoggedIn, SessionOpened
+from zajil.tracking.events import LoggedIn, SessionOpened, TrackingEvent
 
 logger = get_logger()
 
@@ -84,8 +83,8 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
     if logged_in:
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
         words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
-        words += ["MULTIAPPEND", "CATENATE", "REPLACE"]
         words += ["CONDSTORE", "QRESYNC"]
+        words += ["MULTIAPPEND", "CATENATE", "REPLACE", "UNAUTHENTICATE", "UTF8=ACCEPT"]
     elif encrypted:
         words += ["SASL-IR", *(f"AUTH={name}" for name in services.login.mechanisms)]
     else:
@@ -115,6 +114,7 @@ class ImapSession:
         self._context: Context | None = None
         self._upload: append.Uploading | None = None
         self._idling = False
+        self._is_recorded = False
 
     # ---- what net.connection calls ------------------------------------------------------------
 
@@ -166,7 +166,8 @@ class ImapSession:
         """Do what is asked; ``None``: nothing is to be completed now."""
         match event:
             case c.Capability():
-                self._engine.untagged(untagged(b"CAPABILITY", self._capabilities().encode()))
+                words = self._capabilities(logged_in=self._context is not None)
+                self._engine.untagged(untagged(b"CAPABILITY", words.encode()))
                 return Completion("OK", "CAPABILITY completed")
             case c.NoopCommand():
                 return Completion("OK", "NOOP completed")
@@ -239,6 +240,10 @@ class ImapSession:
                 return select.unselect(context)
             case c.Enable():
                 return enable(context, event)
+            case c.Compress():
+                return compress(context, event)
+            case c.Unauthenticate():
+                return self._unauthenticate()
         return await self._answer_about_mailboxes(context, event)
 
     async def _answer_about_mailboxes(self, context: Context, event: c.Event) -> Completion:
@@ -279,14 +284,27 @@ class ImapSession:
             clock=services.clock,
         )
         now_ms = services.clock.now_ms()
-        events = (
-            SessionOpened(self._opened_ms, services.service, str(peer), peer.local),
-            LoggedIn(now_ms, outcome.login, self._log_in.mechanism, services.service, peer.host),
+        mechanism = self._log_in.mechanism
+        events: tuple[TrackingEvent, ...] = (
+            LoggedIn(now_ms, outcome.login, mechanism, services.service, peer.host),
         )
+        if not self._is_recorded:  # after UNAUTHENTICATE it is
+            self._is_recorded = True
+            opened = SessionOpened(self._opened_ms, services.service, str(peer), peer.local)
+            events = (opened, *events)
         batch = EventBatch(self._session_id, None, now_ms, events)
         services.store.write_later(record_events, batch)
-        words = capabilities(services, encrypted=True, logged_in=True)
+        words = self._capabilities(logged_in=True)
         return Completion("OK", "logged in", f"CAPABILITY {words}")
+
+    def _unauthenticate(self) -> Completion:
+        """Forget the log-in and all that came of it; TLS and compression stay. (RFC 8437)"""
+        self._leave()
+        self._context = None
+        self._log_in.forget()
+        self._engine.enabled.clear()
+        words = self._capabilities(logged_in=False)
+        return Completion("OK", "logged out", f"CAPABILITY {words}")
 
     def _end_if_over(self) -> bool:
         """End the connection if the credentials of its log-in changed."""
@@ -294,12 +312,13 @@ class ImapSession:
             self._engine.end(End.CREDENTIALS)
         return self._log_in.has_ended
 
-    def _capabilities(self) -> str:
-        return capabilities(
-            self._services,
-            encrypted=self._engine.encrypted,
-            logged_in=self._engine.state is not ImapState.NOT_AUTHENTICATED,
-        )
+    def _capabilities(self, *, logged_in: bool) -> str:
+        engine = self._engine
+        words = capabilities(self._services, encrypted=engine.encrypted, logged_in=logged_in)
+        if logged_in:
+            words += f" APPENDLIMIT={engine.limits.max_message}"
+            words += "" if engine.compressed else " COMPRESS=DEFLATE"
+        return words
 
     # ---- the rest ---------------------------------------------------------------------------
 
