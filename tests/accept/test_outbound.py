@@ -154,7 +154,7 @@ def test_a_stolen_account_is_held_and_people_are_told_once(store: Store) -> None
 
     tell(store, story)
     now_ms = SystemClock().now_ms()
-    found = store.read_now(lambda conn: show_account(conn, "amal", now_ms))
+    found = store.read_now(lambda conn: show_account(conn, "amal", now_ms, store.caps))
     assert (found.held_mails, found.strangers_in_day) == (2, 5)
     assert found.held_ms is not None
 
@@ -232,7 +232,10 @@ def test_without_limits_nothing_is_counted(store: Store) -> None:
         assert set((await states(client, mail_id)).values()) == {"waiting"}
 
     tell(store, story, none)
-    assert store.read_now(lambda conn: show_account(conn, "amal", NOW_MS)).strangers_in_day == 0
+    assert (
+        store.read_now(lambda conn: show_account(conn, "amal", NOW_MS, store.caps)).strangers_in_day
+        == 0
+    )
 
 
 def test_a_notice_that_was_not_sent_is_sent_later(store: Store) -> None:

@@ -26,8 +26,8 @@ from zajil.store.engine.life import create_store
 from zajil.store.engine.open import Store, open_store
 from zajil.store.feedback.reputation import CorrespondentCounts, load_counts
 from zajil.store.mail.blobs import StagedBlob
+from zajil.store.mail.caps import Caps
 from zajil.store.mail.intake import Intake, LocalCopy, Place, RemoteCopy
-from zajil.store.mail.room import Caps
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up
 from zajil.store.people.domains import DomainRow, create_domain

@@ -16,9 +16,9 @@ from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
 from zajil.core.ids import MailId, Uid
 from zajil.store.engine.open import Store
+from zajil.store.mail.caps import Caps
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
-from zajil.store.mail.room import Caps
 from zajil.store.mail.tracking import EventBatch, MailQuery, find_mails, load_journey
 from zajil.store.people.accounts import NewActive, set_active
 from zajil.store.people.aliases import AliasRow, create_alias

@@ -21,9 +21,11 @@ from zajil.store.people.accounts import delete_account
 from zajil.store.repair.check import find_damage, repair
 from zajil.store.repair.damage import Damage
 from zajil.store.schema import (
+    account,
     address,
     blob,
     delegation,
+    deleted_message,
     expunged,
     mail,
     mailbox,
@@ -139,6 +141,26 @@ _CASES: dict[str, tuple[Spoil, str, str, bool]] = {
         lambda tx: tx.execute(_INBOX.values(modseq=1)),
         "wrong-count",
         "mailbox INBOX",
+        True,
+    ),
+    "a wrong number of deleted messages": (
+        lambda tx: tx.execute(sa.update(account).values(deleted_messages=5)),
+        "wrong-count",
+        "account amal",
+        True,
+    ),
+    "a deleted message without its blob": (
+        lambda tx: tx.execute(
+            sa.delete(blob).where(blob.c.id.in_(sa.select(deleted_message.c.blob_id)))
+        ),
+        "missing-blob",
+        "deleted message 1 of account 1",
+        True,
+    ),
+    "a deleted message of no account": (
+        lambda tx: tx.execute(sa.update(deleted_message).values(account_id=99)),
+        "orphan",
+        "deleted message 1 of account 99",
         True,
     ),
     "a wrong number of messages": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from kit.store import make_account, running
 from zajil.core.address import parse_address
@@ -11,6 +12,8 @@ from zajil.store.engine.open import Store
 from zajil.store.people.aliases import AliasRow, create_alias
 
 AMAL = parse_address("Amal@north.test")
+FRESH_MS = 100_000
+"""500,000 messages of a new INBOX, by 5,000 a second."""
 NOBODY = parse_address("nobody@north.test")
 ELSEWHERE = parse_address("amal@elsewhere.test")
 
@@ -24,8 +27,9 @@ def test_peek_knows_what_was_found(store: Store) -> None:
             await store.directory.load()
             assert store.directory.peek(ELSEWHERE) == DirectoryAnswer(False, None)
             assert store.directory.peek(AMAL) is None
-            assert await store.directory.find(AMAL) == DirectoryAnswer(True, amal)
-            assert store.directory.peek(AMAL) == DirectoryAnswer(True, amal)
+            found = await store.directory.find(AMAL)
+            assert found == DirectoryAnswer(True, replace(amal, fresh_ms=FRESH_MS))
+            assert store.directory.peek(AMAL) == found
             assert await store.directory.find(NOBODY) == DirectoryAnswer(True, None)
             assert store.directory.peek(NOBODY) == DirectoryAnswer(True, None)
             assert await store.directory.find(ELSEWHERE) == DirectoryAnswer(False, None)

@@ -157,7 +157,7 @@ def test_copies_share_a_blob_until_the_last_is_gone(store: Store) -> None:
     for one in copies:
         assert (one.size, one.mail_id) == (len(want), item.mail_id)
         assert store.read_now(lambda conn: read_message(conn, store.blobs, one)) == want  # noqa: B023
-    expunge = ExpungeMessages(amal.account_id, amal.junk, deleted_only=False)
+    expunge = ExpungeMessages(amal.account_id, amal.junk, deleted_only=False, for_good=True)
     assert store.write_now(expunge_messages, expunge) == (1, 2)
     assert blob_count(store) == 0
 

@@ -117,7 +117,7 @@ def test_a_session_is_told_at_rcpt_and_again_at_the_end(store: Store) -> None:
 
     asyncio.run(run())
     assert noor.active
-    found = store.read_now(lambda conn: show_account(conn, "amal", NOON_MS))
+    found = store.read_now(lambda conn: show_account(conn, "amal", NOON_MS, store.caps))
     assert (found.sent_in_minute, found.sent_in_day) == (2, 2)
 
 
@@ -142,7 +142,8 @@ def test_a_delegated_address_may_be_sent_as_until_it_is_taken_back(store: Store)
     with pytest.raises(NoSuchAddress):
         do(delegate, "nobody@south.test", "amal")
     assert (
-        store.read_now(lambda conn: show_account(conn, "boss", NOON_MS)).delegates[0][1] == "amal"
+        store.read_now(lambda conn: show_account(conn, "boss", NOON_MS, store.caps)).delegates[0][1]
+        == "amal"
     )
 
     async def run() -> None:
@@ -193,4 +194,6 @@ def test_a_right_that_is_not_there_cannot_be_taken_back(store: Store) -> None:
     do(revoke_delegation, "boss@south.test", "amal")
     with pytest.raises(NoSuchDelegation):
         do(revoke_delegation, "boss@south.test", "amal")
-    assert store.read_now(lambda conn: show_account(conn, "amal", NOON_MS)).delegated == ()
+    assert (
+        store.read_now(lambda conn: show_account(conn, "amal", NOON_MS, store.caps)).delegated == ()
+    )

@@ -42,7 +42,7 @@ from zajil.resolver.client import Resolver
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import ServerLock
 from zajil.store.engine.open import Store, open_store
-from zajil.store.mail.room import Caps
+from zajil.store.mail.caps import make_caps
 from zajil.store.reports.intervals import count_intervals
 from zajil.tls.context import BadCertificate
 from zajil.tls.keeper import TlsKeeper
@@ -122,7 +122,7 @@ class Worker:
         loop.add_reader(pipes.stop_fd, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-        configuration, limits = self.configuration, self.configuration.limits
+        configuration = self.configuration
         try:
             store = open_store(
                 configuration.store,
@@ -130,11 +130,7 @@ class Worker:
                 clock=self.clock,
                 random=self.random,
                 worker=self.number,
-                caps=Caps(
-                    limits.messages_per_mailbox,
-                    limits.messages_per_account,
-                    limits.mailboxes_per_account,
-                ),
+                caps=make_caps(configuration.limits, configuration.mail),
             )
             store.start(loop)
         except StoreUnavailable as error:

@@ -32,7 +32,7 @@ def show(context: typer.Context, as_json: AsJson = False) -> None:
     from zajil.operations.accounts import show_accounts
 
     with opened_store(context) as store:
-        found = store.read_now(show_accounts)
+        found = store.read_now(lambda conn: show_accounts(conn, store.caps))
     if as_json:
         print_json({"accounts": [_use_to_dict(one) for one in found]})
         return
@@ -64,7 +64,7 @@ def show_one(context: typer.Context, who: Who, as_json: AsJson = False) -> None:
 
     now_ms = SystemClock().now_ms()
     with opened_store(context) as store:
-        found = store.read_now(lambda conn: show_account(conn, who, now_ms))
+        found = store.read_now(lambda conn: show_account(conn, who, now_ms, store.caps))
     if as_json:
         print_json(_detail_to_dict(found))
         return

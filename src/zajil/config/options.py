@@ -26,7 +26,12 @@ from zajil.config.options_server import (
     TlsOptions,
     TrackingOptions,
 )
-from zajil.config.options_users import LoginOptions, SubmitOptions, WebOptions
+from zajil.config.options_users import (
+    LoginOptions,
+    MailboxOptions,
+    SubmitOptions,
+    WebOptions,
+)
 from zajil.core.units import parse_duration, parse_size
 
 
@@ -124,7 +129,8 @@ class LimitOptions(Options):
     messages_per_account: int = Field(
         1_000_000,
         ge=0,
-        description="Maximum number of messages in all mailboxes of one account. 0: no limit.",
+        description="Maximum number of messages in all mailboxes of one account, for accounts "
+        "without a limit of their own (`zajil account set --quota-messages`). 0: no limit.",
     )
     mailboxes_per_account: int = Field(
         2000,
@@ -273,6 +279,7 @@ class Configuration(Options):
     dns: DnsOptions = DnsOptions()
     limits: LimitOptions = LimitOptions()
     login: LoginOptions = LoginOptions()
+    mail: MailboxOptions = MailboxOptions()
     queue: QueueOptions = QueueOptions()
     deliver: DeliverOptions = DeliverOptions()
     web: WebOptions = WebOptions()

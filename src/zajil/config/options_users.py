@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -119,6 +119,31 @@ class LoginOptions(Options):
                 "login.token_client_id and login.token_client_secret must be set together",
             )
         return self
+
+
+class MailboxOptions(Options):
+    """``[mail]``: what accounts may keep in their mailboxes."""
+
+    quota: Size = Field(
+        parse_size("0B"),
+        description="Maximum size of the mail of an account, for accounts without a quota of their "
+        "own (`zajil account set --quota`). Mail to a full account is refused at RCPT; a client "
+        "that copies or uploads more gets NO [OVERQUOTA] (RFC 9208). The number of messages is "
+        "limited by limits.messages_per_account. 0B: no limit.",
+    )
+    full_mailbox: Literal["defer", "reject"] = Field(
+        "defer",
+        description="Reply to a recipient whose mailbox is full. 'defer': 452 4.2.2, and the "
+        "sender's server tries again; 'reject': 552 5.2.2, and the sender is told at once.",
+    )
+    undelete_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Number of days for which deleted messages can be restored (`zajil message "
+        "undelete`). They count towards the quota, and the oldest are removed when it is reached. "
+        "0: deleted messages are removed at once.",
+    )
 
 
 class WebOptions(Options):

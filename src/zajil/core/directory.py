@@ -35,7 +35,15 @@ class AccountEntry:
     keeps_copy: bool = True
     """Whether what is forwarded stays here as well."""
     is_full: bool = False
-    """INBOX has as many messages as it may; mail that is under way already still goes there."""
+    """INBOX or the account is full; mail that is under way already still goes there."""
+    free_size: int | None = None
+    """Bytes that the account may still get; ``None``: any number."""
+    fresh_ms: int | None = None
+    """How long that may be believed; ``None``: until the directory changes."""
+
+    def takes(self, size: int) -> bool:
+        """Check whether there is room for a mail; a size of 0 is one that is not known yet."""
+        return not self.is_full and (self.free_size is None or size <= self.free_size)
 
 
 @value_class(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Transaction
 from zajil.store.feedback.outbound_hold import held_mails, load_strangers
 from zajil.store.feedback.send_counts import load_send_counts
-from zajil.store.mail.mail_sizes import MailSize, load_mail_sizes
+from zajil.store.mail.caps import Caps
+from zajil.store.mail.room import Usage, list_usage, load_usage
 from zajil.store.people.accounts import (
     AccountRow,
     NewAccount,
@@ -215,16 +216,21 @@ class AccountUse:
     """An account with its size and its last log-in."""
 
     row: AccountRow
-    mail: MailSize
+    mail: Usage
     last_login: LastLogin | None
     """``None``: it has not logged in."""
 
 
-def show_accounts(conn: Snapshot) -> list[AccountUse]:
-    """Return all accounts, by login name."""
-    sizes, logins = load_mail_sizes(conn), load_last_logins(conn)
+def show_accounts(conn: Snapshot, caps: Caps) -> list[AccountUse]:
+    """Return all accounts, by login name.
+
+    Args:
+        conn: a snapshot.
+        caps: limits of accounts that have none of their own.
+    """
+    usage, logins = list_usage(conn, caps), load_last_logins(conn)
     return [
-        AccountUse(row, sizes.get(row.account_id, MailSize()), logins.get(row.account_id))
+        AccountUse(row, usage[row.account_id], logins.get(row.account_id))
         for row in list_accounts(conn)
     ]
 
@@ -253,8 +259,14 @@ class AccountDetail:
     """Remote recipients of this day that it had never written to before."""
 
 
-def show_account(conn: Snapshot, login_or_address: str, now_ms: int) -> AccountDetail:
+def show_account(conn: Snapshot, login_or_address: str, now_ms: int, caps: Caps) -> AccountDetail:
     """Return an account with its addresses, rights and recent sending.
+
+    Args:
+        conn: a snapshot.
+        login_or_address: of the account.
+        now_ms: the time.
+        caps: limits of accounts that have none of their own.
 
     Raises:
         NoSuchAccount: there is no such account.
@@ -262,9 +274,9 @@ def show_account(conn: Snapshot, login_or_address: str, now_ms: int) -> AccountD
     row = find_account(conn, login_or_address)
     account_id = row.account_id
     counts, strangers = load_send_counts(conn, account_id), load_strangers(conn, account_id)
-    size = load_mail_sizes(conn, account_id).get(account_id, MailSize())
+    usage = load_usage(conn, caps, account_id) or Usage(account_id=account_id)
     return AccountDetail(
-        use=AccountUse(row, size, load_last_logins(conn, account_id).get(account_id)),
+        use=AccountUse(row, usage, load_last_logins(conn, account_id).get(account_id)),
         aliases=tuple(one.address for one in aliases_to(conn, row.address)),
         delegated=delegated_to(conn, account_id),
         delegates=tuple(delegates_of(conn, addresses_of(conn, account_id))),

@@ -22,6 +22,7 @@ from zajil.net.system import SystemClock, system_random
 from zajil.operations.context import OperationContext
 from zajil.store.engine.open import Store, open_store
 from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.caps import make_caps
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -124,6 +125,7 @@ def open_admin_store(configuration: Configuration) -> Iterator[Store]:
             configuration.server.data_dir,
             clock=SystemClock(),
             random=system_random,
+            caps=make_caps(configuration.limits, configuration.mail),
         )
         try:
             yield store

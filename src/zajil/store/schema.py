@@ -51,6 +51,13 @@ account = sa.Table(
     sa.Column("created_ms", NUMBER, nullable=False),
     sa.Column("forward_to", sa.Text),  # JSON array of wire forms; null: its mail is not forwarded
     sa.Column("keeps_copy", sa.Boolean),  # of what is forwarded; null: it is not forwarded
+    # Limits of what it keeps (store.mail.room); null: those of the configuration; 0: none
+    sa.Column("quota_size", NUMBER),  # bytes
+    sa.Column("quota_messages", NUMBER),
+    sa.Column("quota_told", sa.Integer, nullable=False, server_default=sa.text("0")),  # percent
+    # Sums of table deleted_message, changed with its rows in one transaction
+    sa.Column("deleted_messages", NUMBER, nullable=False, server_default=sa.text("0")),
+    sa.Column("deleted_size", NUMBER, nullable=False, server_default=sa.text("0")),
     sqlite_autoincrement=True,  # an id of a deleted account never comes back
 )
 
@@ -157,6 +164,29 @@ expunged = sa.Table(
     sa.Column("uid", NUMBER, primary_key=True, autoincrement=False),
     sa.Column("at_ms", NUMBER, nullable=False, server_default=sa.text("0")),
     sqlite_with_rowid=False,
+)
+
+# What was expunged and can still be taken back (store.mail.deleted). Ids grow with time.
+deleted_message = sa.Table(
+    "deleted_message",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("account_id", NUMBER, nullable=False),
+    sa.Column("mailbox_id", NUMBER, nullable=False),  # it may be gone, too
+    sa.Column("mailbox", KEY, nullable=False),  # its name then
+    sa.Column("deleted_ms", NUMBER, nullable=False),
+    # As in table message
+    sa.Column("uid", NUMBER, nullable=False),
+    sa.Column("flags", sa.Integer, nullable=False),
+    sa.Column("keywords", sa.Text, nullable=False),
+    sa.Column("received_at_ms", NUMBER, nullable=False),
+    sa.Column("size", NUMBER, nullable=False),
+    sa.Column("blob_id", KEY, nullable=False, index=True),
+    sa.Column("mail_id", KEY),
+    sa.Column("prefix", sa.Text, nullable=False),
+    sa.Column("thread_id", KEY),
+    sa.Index(None, "account_id", "id"),
+    sqlite_autoincrement=True,
 )
 
 # The bytes of one message, shared by its copies. With a rowid: long rows make a poor tree.

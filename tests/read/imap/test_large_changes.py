@@ -15,8 +15,8 @@ from kit.imap import PASSWORD, ImapClient, ImapPlace, imap_place, make_reader
 from kit.store import open_test_store, running
 from zajil.read.imap.context import PORTION
 from zajil.store.engine.open import Store
+from zajil.store.mail.caps import Caps
 from zajil.store.mail.messages import CHANGES
-from zajil.store.mail.room import Caps
 from zajil.store.schema import expunged, message
 
 MESSAGE = b"Subject: small\r\n\r\nx\r\n"
@@ -242,7 +242,7 @@ def test_caps_on_messages(tmp_path: Path) -> None:
             assert b" NO [LIMIT] " in await imap.append("full", MESSAGE)
             await imap.ok("COPY 1:2 INBOX")
             answer = (await imap.command("COPY 1 INBOX"))[-1]
-            assert b" NO [LIMIT] an account has at most 6 messages" in answer
+            assert b" NO [OVERQUOTA] an account has at most 6 messages" in answer
             # What is the account's already may be moved, and what is removed makes room.
             await imap.ok("MOVE 1 INBOX")
             await imap.ok(r"STORE 1 +FLAGS (\Deleted)")

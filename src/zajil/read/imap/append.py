@@ -34,6 +34,7 @@ from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.mailboxes import Mailbox, find_mailbox
 from zajil.store.mail.message_changes import ExpungeMessages, PutMessage
+from zajil.store.mail.room import OverQuota
 from zajil.store.mail.uploads import MessageIsGone, Upload, put_uploads
 
 MAX_MESSAGES = 1000
@@ -72,7 +73,10 @@ class Uploading:
         if box is None:
             return TRY_CREATE
         self._target = box
-        refusal = await context.refuse_more(box, 1)
+        size = sum([step.size for step in command.steps if isinstance(step, LiteralPart)])
+        # What REPLACE takes away makes room: the commit decides.
+        is_edit = command.replaced is not None
+        refusal = await context.refuse_more(box, 1, size=size, moved=is_edit)
         return refusal or await self._take(command.steps)
 
     async def go_on(self, event: AppendMore) -> Completion | None:
@@ -89,16 +93,19 @@ class Uploading:
         """Put all messages into the mailbox; OK is made only after the commit."""
         refusal = event.refusal or await self._take(event.steps) or await self._end_message()
         if refusal is None:
-            refusal = await self._context.refuse_more(self._box, len(self._messages))
+            size = sum([one.content.size for one in self._messages])
+            refusal = await self._context.refuse_more(
+                self._box, len(self._messages), size=size, moved=self._replaced is not None
+            )
         if refusal is not None:
             return refusal
         # Where the store fails otherwise, they may be on disk, and their files must stay.
         messages, self._messages = self._messages, []
         try:
             return await self._commit(messages)
-        except (NoSuchMailbox, MessageIsGone, ReserveReached) as error:
+        except (NoSuchMailbox, MessageIsGone, ReserveReached, OverQuota) as error:
             self._messages = messages
-            if isinstance(error, ReserveReached):
+            if isinstance(error, ReserveReached | OverQuota):
                 raise
             return TRY_CREATE if isinstance(error, NoSuchMailbox) else _GONE
 

@@ -108,21 +108,26 @@ class Context:
         return await self.store.write_large(unit, item, self.account.account_id)
 
     async def refuse_more(
-        self, box: Mailbox, count: int, *, moved: bool = False
+        self, box: Mailbox, count: int, *, size: int = 0, moved: bool = False
     ) -> Completion | None:
         """Refuse so many more messages for a mailbox; ``None``: it may take them.
 
         Args:
             box: of this account.
             count: how many.
+            size: their bytes, as far as they are known.
             moved: they come from another mailbox of the account.
         """
-        caps, owner = self.store.caps, self.account.account_id
-        reason = await self.read(
-            lambda conn: find_obstacle(conn, caps, owner, box.mailbox_id, count, moved=moved)
+        caps = self.store.caps
+        found = await self.read(
+            lambda conn: find_obstacle(
+                conn, caps, box.account_id, box.mailbox_id, count, size=size, moved=moved
+            )
         )
-        # RFC 9051 section 7.1
-        return None if reason is None else Completion("NO", reason, "LIMIT")
+        if found is None:
+            return None
+        # RFC 9051 section 7.1, RFC 9208 section 4.3.1
+        return Completion("NO", found.reason, "OVERQUOTA" if found.is_quota else "LIMIT")
 
     def keep_structure(self, key: StructureKey, part: Part) -> None:
         """Remember the structure of a large message; the oldest is forgotten.

@@ -104,7 +104,11 @@ class _Transfer:
             for start in range(0, len(self._copies), PORTION):
                 portion = tuple(map(Uid, self._copies[start : start + PORTION]))
                 item = ExpungeMessages(
-                    target.account_id, target.mailbox_id, portion, deleted_only=False
+                    target.account_id,
+                    target.mailbox_id,
+                    portion,
+                    deleted_only=False,
+                    for_good=True,
                 )
                 await context.write(expunge_messages, item, len(portion))
         except NoSuchMailbox:

@@ -38,6 +38,7 @@ from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.flags import TooManyKeywords
+from zajil.store.mail.room import OverQuota
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import LoggedIn, SessionOpened, TrackingEvent
 
@@ -137,6 +138,8 @@ class ImapSession:
                 self._context.view.changed = True
         except TooManyKeywords:
             completion = Completion("NO", "the mailbox has too many different keywords", "LIMIT")
+        except OverQuota as error:
+            completion = Completion("NO", str(error), "OVERQUOTA")  # RFC 9208 section 4.3.1
         except StoreError as error:
             logger.error("IMAP: the store cannot answer", reason=str(error))
             completion = _UNAVAILABLE

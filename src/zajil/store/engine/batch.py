@@ -14,12 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import MailboxId
+from zajil.store.mail.caps import Caps
 from zajil.store.schema import counter
 
 Topic = NewType("Topic", str)
 """What a commit changed: a mailbox, the queue, the directory. It has no space in it."""
-
-_NOW_AND_THEN = 256
 
 QUEUE = Topic("queue")
 """A recipient row began to wait, or its time changed."""
@@ -42,8 +41,8 @@ class Batch:
     require_space: Callable[[], None]
     now_ms: int
     """When it began, by the clock of the store."""
-    mailbox_messages: int = 0
-    """Messages of a mailbox at most; 0: any number."""
+    caps: Caps
+    """How much an account may keep."""
     touched: set[Topic] = field(default_factory=set)
     """Topics to announce once the commit is on disk."""
     released_files: list[str] = field(default_factory=list)
@@ -73,23 +72,6 @@ def touch(tx: Connection, *topics: Topic) -> None:
     _batch(tx).touched.update(topics)
 
 
-def note_uids(tx: Connection, before: int, after: int) -> None:
-    """Have the directory read again when a mailbox may be full (``AccountEntry.is_full``).
-
-    Args:
-        tx: the transaction that gives the UIDs.
-        before: the largest UID that was given before it.
-        after: the largest now.
-    """
-    most = _batch(tx).mailbox_messages
-    if not most or after < most:
-        return
-    # No mailbox has more messages than UIDs. Past the cap it may have been emptied meanwhile, so
-    # it is looked at now and then: it grows by a few messages above the cap at most.
-    if before < most or before // _NOW_AND_THEN != after // _NOW_AND_THEN:
-        touch(tx, DIRECTORY)
-
-
 def require_space(tx: Connection) -> None:
     """Demand the reserve of free space, before new mail is written.
 
@@ -102,6 +84,11 @@ def require_space(tx: Connection) -> None:
 def time_of(tx: Connection) -> int:
     """Return when this transaction began, in milliseconds since 1970."""
     return _batch(tx).now_ms
+
+
+def caps_of(tx: Connection) -> Caps:
+    """Return how much an account may keep."""
+    return _batch(tx).caps
 
 
 def release_files(tx: Connection, locations: list[str]) -> None:

@@ -33,9 +33,9 @@ from zajil.store.engine.sqlite import Sqlite
 from zajil.store.engine.turns import Turns
 from zajil.store.engine.writer import Unit, Writer
 from zajil.store.mail.blobs import Blobs
+from zajil.store.mail.caps import Caps
 from zajil.store.mail.message_tables import MessageTables
 from zajil.store.mail.refusals import record_refused
-from zajil.store.mail.room import Caps
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.people.directory import Directory
 
@@ -81,12 +81,12 @@ class Store:
         self.reader = Reader(dialect)
         self.tables = MessageTables()
         self.changes = Changes(dialect, hints, self.reader)
-        self.directory = Directory(self.reader.read, caps.mailbox_messages)
+        self.directory = Directory(self.reader.read, caps, clock)
         self.changes.subscribe(DIRECTORY, self.directory.forget)
         self.writer = Writer(
             dialect,
             max_batch=options.max_batch,
-            mailbox_messages=caps.mailbox_messages,
+            caps=caps,
             require_space=self.require_space,
             now_ms=clock.now_ms,
             after_commit=self._after_commit,

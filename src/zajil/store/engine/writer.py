@@ -25,6 +25,7 @@ from zajil.core.errors import InternalError
 from zajil.store.engine.batch import Batch, Topic, begin_batch, seal_batch
 from zajil.store.engine.dialect import Dialect, Fault
 from zajil.store.engine.errors import StoreFull, StoreUnavailable
+from zajil.store.mail.caps import Caps
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -74,7 +75,7 @@ class Writer:
         dialect: Dialect,
         *,
         max_batch: int,
-        mailbox_messages: int = 0,
+        caps: Caps,
         require_space: Callable[[], None],
         now_ms: Callable[[], int],
         after_commit: Callable[[Connection, Batch], None],
@@ -84,7 +85,7 @@ class Writer:
     ) -> None:
         self._dialect = dialect
         self._max_batch = max_batch
-        self._mailbox_messages = mailbox_messages
+        self._caps = caps
         self._require_space = require_space
         self._now_ms = now_ms
         self._after_commit = after_commit
@@ -297,7 +298,7 @@ class Writer:
             raise StoreUnavailable(f"the database rejected the write: {again}") from again
 
     def _commit(self, jobs: Sequence[_Job]) -> tuple[_Results, Batch]:
-        batch = Batch(self._require_space, self._now_ms(), self._mailbox_messages)
+        batch = Batch(self._require_space, self._now_ms(), self._caps)
         asked = False  # whether COMMIT may have been sent
         try:
             with self._dialect.turn, self._dialect.writer.connect() as conn:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import NotFound
 from zajil.core.ids import BlobId, MailboxId, MailId, ModSeq, ThreadId, Uid
-from zajil.store.engine.batch import NEW_MESSAGES, mailbox_topic, note_uids, touch
+from zajil.store.engine.batch import NEW_MESSAGES, mailbox_topic, touch
 from zajil.store.engine.rows import execute_text, insert_rows, values
 from zajil.store.schema import mailbox, message
 
@@ -146,7 +146,6 @@ def _take_uids(tx: Connection, appends: Sequence[Append]) -> dict[MailboxId, Ite
         count = counts[mailbox_id]
         uids = map(Uid, range(uid_next - count, uid_next))
         modseqs = map(ModSeq, range(modseq - count + 1, modseq + 1))
-        note_uids(tx, uid_next - count - 1, uid_next - 1)
         taken[mailbox_id] = map(Appended, uids, modseqs)
     for mailbox_id in counts:
         if mailbox_id not in taken:

@@ -312,7 +312,7 @@ def keep_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
 
 
 def release_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
-    """Delete those of the blobs that no message and no mail refers to any more.
+    """Delete those of the blobs that no message, deleted or not, and no mail refers to any more.
 
     Call it after the rows that referred to them are gone. Locks the blobs until the commit; their
     files are unlinked after it.
@@ -333,6 +333,7 @@ def release_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
             f"DELETE FROM blob WHERE id IN {marks_of(tx, some)}"  # noqa: S608
             " AND NOT EXISTS (SELECT 1 FROM message WHERE message.blob_id = blob.id)"
             " AND NOT EXISTS (SELECT 1 FROM mail WHERE mail.blob_id = blob.id)"
+            " AND NOT EXISTS (SELECT 1 FROM deleted_message WHERE blob_id = blob.id)"
             " RETURNING id, location",
             some,
         )

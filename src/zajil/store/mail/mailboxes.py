@@ -16,10 +16,12 @@ from sqlalchemy.engine import Connection
 from zajil.core.errors import AlreadyExists, Refused
 from zajil.core.ids import AccountId, MailboxId
 from zajil.store.engine.batch import mailbox_topic, time_of, touch
+from zajil.store.engine.rows import portions
 from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
+from zajil.store.mail.caps import Caps
+from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
 from zajil.store.mail.flags import FLAG_BITS
-from zajil.store.mail.room import Caps
 from zajil.store.mail.subscriptions import rename_subscription
 from zajil.store.schema import NUMBER, expunged, mailbox, message
 
@@ -217,6 +219,8 @@ class DeleteMailbox:
 def delete_mailbox(tx: Connection, items: Sequence[DeleteMailbox]) -> list[MailboxId]:
     """Remove mailboxes with their messages; those below stay. (RFC 3501 section 6.3.4)
 
+    The messages can be taken back (``store.mail.undelete``).
+
     Subscriptions stay as well (RFC 3501 section 6.3.6).
 
     Unit of work: not idempotent; locks the mailboxes; touches their topics.
@@ -236,15 +240,20 @@ def delete_mailbox(tx: Connection, items: Sequence[DeleteMailbox]) -> list[Mailb
         if box.role is not None or box.name == INBOX:
             raise MailboxIsFixed(item.name)
         lock_mailboxes(tx, [box.mailbox_id])
-        blob_ids = tx.scalars(
-            sa.delete(message)
-            .where(message.c.mailbox_id == box.mailbox_id)
-            .returning(message.c.blob_id)
+        mine = message.c.mailbox_id == box.mailbox_id
+        keeps = keeps_deleted(tx)
+        if keeps:
+            keep_deleted(tx, box.mailbox_id, mine)
+        gone = tx.execute(
+            sa.delete(message).where(mine).returning(message.c.blob_id, message.c.size)
         ).all()
+        if keeps:
+            count_deleted(tx, box.account_id, len(gone), sum([row.size for row in gone]))
+        else:
+            for some in portions([row.blob_id for row in gone]):
+                release_blobs(tx, some)
         tx.execute(sa.delete(expunged).where(expunged.c.mailbox_id == box.mailbox_id))
         tx.execute(sa.delete(mailbox).where(mailbox.c.id == box.mailbox_id))
-        for start in range(0, len(blob_ids), _AT_ONCE):
-            release_blobs(tx, blob_ids[start : start + _AT_ONCE])
         touch(tx, mailbox_topic(box.mailbox_id))
         ids.append(box.mailbox_id)
     return ids

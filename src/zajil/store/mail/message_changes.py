@@ -4,7 +4,8 @@ Laws:
 - Every item names its account, and changes no mailbox of another one.
 - A change gives its mailbox one new MODSEQ, and what it changed the same one; the mailbox row is
   locked until the commit. What did not change keeps its MODSEQ.
-- An expunged message leaves a row in ``expunged`` and lets go of its blob.
+- An expunged message leaves a row in ``expunged``, and can be taken back (``store.mail.deleted``).
+- What is put or copied may not pass the quota of the account; what is moved may.
 - What a change says of a mail (into Junk, out of it, answered) is noted in the same commit.
 """
 
@@ -20,7 +21,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, MailId, ModSeq, Uid
 from zajil.store.engine.batch import mailbox_topic, require_space, time_of, touch
-from zajil.store.engine.rows import insert_rows
+from zajil.store.engine.rows import insert_rows, portions
 from zajil.store.feedback.feedback import said_by_flags, said_by_move
 from zajil.store.feedback.training import record_feedback
 from zajil.store.mail.append import (
@@ -31,6 +32,7 @@ from zajil.store.mail.append import (
     lock_mailboxes,
 )
 from zajil.store.mail.blobs import StagedBlob, keep_blobs, release_blobs, write_blobs
+from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
 from zajil.store.mail.flags import (
     FLAG_BITS,
     MAX_KEYWORDS,
@@ -42,10 +44,8 @@ from zajil.store.mail.flags import (
     replace_flags,
 )
 from zajil.store.mail.messages import Message, MessageFlags, get_flags, get_messages
+from zajil.store.mail.room import require_room
 from zajil.store.schema import expunged, mailbox, message
-
-_AT_ONCE = 1000
-"""Rows named in one statement: below SQLite's 32,766 parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
     Raises:
         NoSuchMailbox: it is gone, or another account's.
         StoreFull: less space is free than the reserve.
+        OverQuota: the account would have more than it may.
     """
     require_space(tx)
     _own(tx, [(item.account_id, item.mailbox_id) for item in items])
@@ -89,7 +90,9 @@ def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
                 mail_id=item.mail_id,
             )
         )
-    return append_messages(tx, appends)
+    placed = append_messages(tx, appends)
+    require_room(tx, [item.mailbox_id for item in items])
+    return placed
 
 
 class FlagMode(Enum):
@@ -170,10 +173,15 @@ def copy_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]
     Raises:
         NoSuchMailbox: one of the two is gone, or another account's.
         StoreFull: less space is free than the reserve.
+        OverQuota: the account would have more than it may.
     """
     require_space(tx)
     boxes = _own(tx, _both(items))
-    return [_copy(tx, item, get_messages(tx, item.mailbox_id, item.uids), boxes) for item in items]
+    copied = [
+        _copy(tx, item, get_messages(tx, item.mailbox_id, item.uids), boxes) for item in items
+    ]
+    require_room(tx, [item.target_id for item in items])
+    return copied
 
 
 def move_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]:
@@ -204,10 +212,12 @@ class ExpungeMessages:
     """Only these; ``None``: all."""
     deleted_only: bool = True
     """Only those with ``\\Deleted``."""
+    for_good: bool = False
+    """They cannot be taken back: nobody deleted them (a failed copy)."""
 
 
 def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[tuple[Uid, ...]]:
-    """Remove messages for good.
+    """Remove messages; ``store.mail.undelete`` takes them back.
 
     Unit of work: idempotent; locks the mailboxes; touches their topics.
 
@@ -223,9 +233,14 @@ def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[t
         query = sa.select(message.c.uid).where(message.c.mailbox_id == item.mailbox_id)
         if item.deleted_only:
             query = query.where(message.c.flags.op("&")(FLAG_BITS["\\Deleted"]) != 0)
-        chosen = [query] if item.uids is None else map(query.where, _any_of(item.uids))
+        chosen = (
+            [query]
+            if item.uids is None
+            else [query.where(message.c.uid.in_(some)) for some in portions(item.uids)]
+        )
         removed.append(tuple([Uid(uid) for one in chosen for uid in sorted(tx.scalars(one))]))
-        _remove(tx, item.mailbox_id, removed[-1])
+        keep = keeps_deleted(tx) and not item.for_good
+        _remove(tx, item.mailbox_id, removed[-1], keep_for=item.account_id if keep else None)
     return removed
 
 
@@ -272,7 +287,7 @@ def _change_flags(tx: Connection, item: FlagChange) -> tuple[ChangedFlags, ...]:
             continue
         after = outcomes.get(one.flags)
         if after is None:
-            after = outcomes[one.flags] = _apply(item, one.flags)
+            after = outcomes[one.flags] = _APPLY[item.mode](one.flags, item.flags)
             if len(after) > MAX_KEYWORDS:
                 _check_keywords(one.flags, after)
         if after != one.flags:
@@ -282,7 +297,7 @@ def _change_flags(tx: Connection, item: FlagChange) -> tuple[ChangedFlags, ...]:
         modseq = _next_modseq(tx, item.mailbox_id)
         for flags, uids in groups.items():
             bits, keywords = pack_flags(flags)
-            for portion in _portions(uids):
+            for portion in portions(uids):
                 tx.execute(
                     sa.update(message)
                     .where(message.c.mailbox_id == item.mailbox_id, message.c.uid.in_(portion))
@@ -305,14 +320,11 @@ def _check_keywords(before: frozenset[str], after: frozenset[str]) -> None:
         raise TooManyKeywords(f"{count} keywords")
 
 
-def _apply(item: FlagChange, flags: frozenset[str]) -> frozenset[str]:
-    match item.mode:
-        case FlagMode.REPLACE:
-            return replace_flags(flags, item.flags)
-        case FlagMode.ADD:
-            return add_flags(flags, item.flags)
-        case FlagMode.REMOVE:
-            return remove_flags(flags, item.flags)
+_APPLY = {
+    FlagMode.REPLACE: replace_flags,
+    FlagMode.ADD: add_flags,
+    FlagMode.REMOVE: remove_flags,
+}
 
 
 def _next_modseq(
@@ -337,8 +349,8 @@ def _next_modseq(
 def _copy(
     tx: Connection, item: CopyMessages, found: Sequence[Message], boxes: dict[MailboxId, _Box]
 ) -> Copied:
-    for start in range(0, len(found), _AT_ONCE):
-        keep_blobs(tx, [one.blob_id for one in found[start : start + _AT_ONCE]])
+    for some in portions([one.blob_id for one in found]):
+        keep_blobs(tx, some)
     appends = []
     for one in found:
         bits, keywords = pack_flags(one.flags)
@@ -362,27 +374,27 @@ def _copy(
     return Copied(target.uid_validity, tuple(pairs))
 
 
-def _remove(tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> None:
+def _remove(
+    tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid], keep_for: AccountId | None = None
+) -> None:
+    """Remove messages; an account that is given may take them back."""
     if not uids:
         return
     messages = size = 0
-    for portion in _portions(uids):
+    for portion in portions(uids):
+        if keep_for is not None:
+            keep_deleted(tx, mailbox_id, message.c.uid.in_(portion))
         gone = tx.execute(
             sa.delete(message)
             .where(message.c.mailbox_id == mailbox_id, message.c.uid.in_(portion))
             .returning(message.c.blob_id, message.c.size)
         ).all()
         messages, size = messages + len(gone), size + sum([row.size for row in gone])
-        release_blobs(tx, [row.blob_id for row in gone])
+        if keep_for is None:
+            release_blobs(tx, [row.blob_id for row in gone])
     modseq = _next_modseq(tx, mailbox_id, messages=messages, size=size)
+    if keep_for is not None:
+        count_deleted(tx, keep_for, messages, size)
     at_ms, columns = time_of(tx), expunged.c
     rows = [(mailbox_id, modseq, uid, at_ms) for uid in uids]
     insert_rows(tx, (columns.mailbox_id, columns.modseq, columns.uid, columns.at_ms), rows)
-
-
-def _any_of(uids: Sequence[Uid]) -> Iterator[sa.ColumnElement[bool]]:
-    return (message.c.uid.in_(portion) for portion in _portions(uids))
-
-
-def _portions(uids: Sequence[Uid]) -> Iterator[Sequence[Uid]]:
-    return (uids[start : start + _AT_ONCE] for start in range(0, len(uids), _AT_ONCE))

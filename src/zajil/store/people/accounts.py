@@ -20,6 +20,7 @@ from zajil.store.feedback.reputation import delete_reputation_of
 from zajil.store.feedback.training import forget_training
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
+from zajil.store.mail.deleted import delete_deleted_of
 from zajil.store.mail.maildrops import delete_maildrops_of
 from zajil.store.mail.subscriptions import add_subscriptions, delete_subscriptions_of
 from zajil.store.mail.threads import delete_threads_of
@@ -154,8 +155,8 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
     """Remove accounts with their mailboxes and messages, log-ins, addresses and delegations.
 
     Unit of work: not idempotent; locks the account's mailboxes; touches them and the directory.
-    Blobs that nobody else shares go with the messages. What the account sent and still waits in
-    the queue is delivered.
+    Blobs that nobody else shares go with the messages, and nothing can be taken back. What the
+    account sent and still waits in the queue is delivered.
 
     Raises:
         NoSuchAccount: it was removed meanwhile.
@@ -172,6 +173,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
         drop_delegations_for(tx, row.address)
         tx.execute(sa.delete(send_count).where(send_count.c.account_id == account_id))
         _delete_mailboxes(tx, account_id)
+        delete_deleted_of(tx, [account_id])
         forget_training(tx, account_id)
         tx.execute(sa.delete(account).where(account.c.id == account_id))
     delete_web_sessions_of(tx, account_ids)

@@ -1,22 +1,26 @@
 """Whose an address is, from memory where it was asked before (decision 0001).
 
 All domains and the entries that were asked for are kept, and all are dropped when the directory
-changes. ``peek`` never waits: RCPT is answered without a task switch in the common case.
+changes; how much room an account has is asked again before it can have run out. ``peek`` never
+waits: RCPT is answered without a task switch in the common case.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.address import Address, parse_address
+from zajil.core.clock import Clock
 from zajil.core.directory import AccountEntry, AliasEntry, DirectoryAnswer, Entry
 from zajil.core.ids import AccountId, MailboxId
-from zajil.store.mail.room import is_full
+from zajil.store.mail.caps import Caps
+from zajil.store.mail.room import load_usage
 from zajil.store.schema import account, address, domain, mailbox
 
 R = TypeVar("R")
@@ -24,6 +28,12 @@ R = TypeVar("R")
 _MAX_ENTRIES = 100_000
 """Addresses kept, found or not: whoever guesses addresses must not fill the memory."""
 
+_MESSAGES_PER_SECOND, _BYTES_PER_SECOND = 5000, 100_000_000
+"""More than one account ever gets: so long the room it has lasts."""
+_SHORTEST_MS = 200
+"""Less is not worth remembering."""
+
+_UNKNOWN: tuple[None, None] = (None, None)
 _ELSEWHERE = DirectoryAnswer(is_local=False, entry=None)
 _NOBODY_HERE = DirectoryAnswer(is_local=True, entry=None)
 
@@ -35,10 +45,10 @@ class _Read(Protocol):
 class Directory:
     """The cache of one worker."""
 
-    def __init__(self, read: _Read, most_messages: int = 0) -> None:
+    def __init__(self, read: _Read, caps: Caps, clock: Clock) -> None:
         self._read = read
-        self._most_messages = most_messages
-        """Of an INBOX; 0: any number."""
+        self._caps = caps
+        self._clock = clock
         self._domains: frozenset[str] | None = None
         self.postmaster: AccountEntry | None = None
         """Who gets mail to postmaster and abuse where nobody has these addresses: the first admin.
@@ -46,7 +56,8 @@ class Directory:
         self.hostname = ""
         """The server's own name, where it is no domain of ours: only the addresses that must exist
         (RFC 5321 section 4.5.1) are taken there, because our own mail may come from them."""
-        self._answers: dict[str, DirectoryAnswer] = {}
+        self._answers: dict[str, tuple[DirectoryAnswer, int | None]] = {}
+        """Each with the time until which it may be given; ``None``: until the directory changes."""
         self._generation = 0
 
     async def load(self) -> None:
@@ -66,7 +77,10 @@ class Directory:
             return None
         if who.domain not in self._domains:
             return _NOBODY_HERE if who.domain == self.hostname else _ELSEWHERE
-        return self._answers.get(who.key)
+        answer, until_ms = self._answers.get(who.key, _UNKNOWN)
+        if until_ms is not None and self._clock.now_ms() >= until_ms:
+            return None
+        return answer
 
     async def find(self, who: Address) -> DirectoryAnswer:
         """Answer, from the store if need be.
@@ -80,17 +94,17 @@ class Directory:
         if self._domains is None:
             await self.load()
         generation = self._generation
-        answer = await self._read(lambda conn: look_up(conn, who, self._most_messages))
+        answer = await self._read(lambda conn: look_up(conn, who, self._caps))
         if not answer.is_local and who.domain == self.hostname:
             return _NOBODY_HERE
-        # Nobody tells us when a full INBOX is full no more.
-        passes = isinstance(answer.entry, AccountEntry) and answer.entry.is_full
+        fresh_ms = answer.entry.fresh_ms if isinstance(answer.entry, AccountEntry) else None
         # What was read before a change must not outlive it.
-        if generation == self._generation and not passes:
+        if generation == self._generation and fresh_ms != 0:
             if len(self._answers) >= _MAX_ENTRIES:
                 self._answers.clear()
             if answer.is_local:
-                self._answers[who.key] = answer
+                until_ms = None if fresh_ms is None else self._clock.now_ms() + fresh_ms
+                self._answers[who.key] = answer, until_ms
         return answer
 
     def forget(self) -> None:
@@ -130,13 +144,13 @@ def _forwarding(row: Any) -> tuple[tuple[Address, ...], bool]:
     return tuple(map(parse_address, json.loads(row.forward_to))), bool(row.keeps_copy)
 
 
-def look_up(conn: Connection, who: Address, most_messages: int = 0) -> DirectoryAnswer:
+def look_up(conn: Connection, who: Address, caps: Caps | None = None) -> DirectoryAnswer:
     """Ask the store about one address.
 
     Args:
         conn: a snapshot.
         who: the address.
-        most_messages: with so many an INBOX is full; 0: it never is.
+        caps: limits of accounts that have none of their own; ``None``: nobody asks for room.
     """
     is_local = conn.scalar(_DOMAIN, {"name_": who.domain}) is not None
     row = conn.execute(_ENTRY, {"key_": who.key}).one_or_none() if is_local else None
@@ -156,9 +170,35 @@ def look_up(conn: Connection, who: Address, most_messages: int = 0) -> Directory
             active=bool(row.active),
             forward_to=forward_to,
             keeps_copy=keeps_copy,
-            is_full=is_full(conn, row.inbox, most_messages),
         )
+        if caps is not None:
+            entry = _with_room(conn, entry, caps, row.inbox_messages)
     return DirectoryAnswer(True, entry)
+
+
+def _with_room(
+    conn: Connection, entry: AccountEntry, caps: Caps, inbox_messages: int
+) -> AccountEntry:
+    """Add how much room the account has, and how long that may be believed."""
+    usage = load_usage(conn, caps, entry.account_id)
+    if usage is None:
+        return entry
+    free = [] if usage.free_messages is None else [usage.free_messages]
+    if caps.mailbox_messages:
+        free.append(caps.mailbox_messages - inbox_messages)
+    times = [count * 1000 // _MESSAGES_PER_SECOND for count in free]
+    if usage.free_size is not None:
+        times.append(usage.free_size * 1000 // _BYTES_PER_SECOND)
+    fresh_ms = min(times, default=None)
+    # Near a limit each mail asks the store: nobody tells us of what other workers accept.
+    if fresh_ms is not None and fresh_ms < _SHORTEST_MS:
+        fresh_ms = 0
+    is_full = any([count <= 0 for count in (*free, *_given(usage.free_size))])
+    return replace(entry, is_full=is_full, free_size=usage.free_size, fresh_ms=fresh_ms)
+
+
+def _given(free: int | None) -> tuple[int, ...]:
+    return () if free is None else (free,)
 
 
 _inbox, _junk = mailbox.alias("inbox"), mailbox.alias("junk")
@@ -174,6 +214,7 @@ _ENTRY = (
         account.c.forward_to,
         account.c.keeps_copy,
         _inbox.c.id.label("inbox"),
+        _inbox.c.messages.label("inbox_messages"),
         # Whoever deleted Junk gets junk where he sees it.
         sa.func.coalesce(_junk.c.id, _inbox.c.id).label("junk"),
     )

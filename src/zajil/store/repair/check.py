@@ -20,11 +20,12 @@ from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import ORPHAN_AGE_MS, Store
 from zajil.store.mail.blobs import release_blobs
+from zajil.store.repair.counts import COUNT_RULES, repair_counts
 from zajil.store.repair.damage import REPAIR, RESTORE, RULES, Damage, Rule, messages_of_blob
 from zajil.store.schema import (
-    NUMBER,
     account,
     blob,
+    deleted_message,
     expunged,
     mail,
     mailbox,
@@ -35,6 +36,7 @@ from zajil.store.schema import (
 )
 
 _PORTION = 1000
+_ALL_RULES = (*RULES, *COUNT_RULES)
 
 
 def find_damage(store: Store, *, is_served: bool, progress: Progress) -> list[Damage]:
@@ -49,8 +51,8 @@ def find_damage(store: Store, *, is_served: bool, progress: Progress) -> list[Da
     if found:
         return found  # the answers of other queries would mean nothing
     files = store.read_now(lambda conn: conn.scalar(_COUNT_FILES)) or 0
-    total, done = len(RULES) + 2 + files // _PORTION, 0
-    for rule in RULES:
+    total, done = len(_ALL_RULES) + 2 + files // _PORTION, 0
+    for rule in _ALL_RULES:
         found += _look(store, partial(_apply, rule))
         done += 1
         progress(done, total)
@@ -179,7 +181,7 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
         .scalar_subquery()
     )
     tx.execute(sa.update(message).where(message.c.size != size).values(size=size))
-    _count_mailboxes(tx)
+    repair_counts(tx)
     no_mail = ~sa.exists().where(mail.c.id == recipient.c.mail_id)
     tx.execute(sa.delete(recipient).where(no_mail))
     waits = sa.exists().where(recipient.c.mail_id == mail.c.id, recipient.c.state.in_(QUEUED))
@@ -187,6 +189,7 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
     unused = sa.select(blob.c.id).where(
         ~sa.exists().where(message.c.blob_id == blob.c.id),
         ~sa.exists().where(mail.c.blob_id == blob.c.id),
+        ~sa.exists().where(deleted_message.c.blob_id == blob.c.id),
     )
     ids = tx.scalars(unused).all()
     for start in range(0, len(ids), _PORTION):
@@ -195,15 +198,6 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
     no_account = ~sa.exists().where(account.c.id == thread_link.c.account_id)
     tx.execute(sa.delete(thread_link).where(no_account))
     return [None] * len(items)
-
-
-def _count_mailboxes(tx: Connection) -> None:
-    mine = message.c.mailbox_id == mailbox.c.id
-    count = sa.select(sa.func.count()).select_from(message).where(mine).scalar_subquery()
-    total = sa.select(sa.func.coalesce(sa.func.sum(message.c.size), 0)).where(mine)
-    size = sa.cast(total.scalar_subquery(), NUMBER)
-    wrong = sa.or_(mailbox.c.messages != count, mailbox.c.size != size)
-    tx.execute(sa.update(mailbox).where(wrong).values(messages=count, size=size))
 
 
 _FILES = sa.select(blob.c.id, blob.c.size, blob.c.location).where(blob.c.location.is_not(None))

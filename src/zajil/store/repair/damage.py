@@ -16,12 +16,12 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.service import QUEUED
 from zajil.store.schema import (
-    NUMBER,
     account,
     address,
     app_password,
     blob,
     delegation,
+    deleted_message,
     expunged,
     mail,
     mailbox,
@@ -79,7 +79,8 @@ def _octets(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
     return sa.func.octet_length(column)
 
 
-def _no(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+def no_row(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return the condition that no row of a table meets these conditions."""
     there = sa.select(sa.literal(1)).select_from(table).where(*conditions)
     return ~there.correlate_except(table).exists()
 
@@ -122,19 +123,6 @@ _HIGHEST = (
 )
 
 
-_HELD = (
-    sa.select(
-        message.c.mailbox_id.label("id"),
-        sa.func.count().label("messages"),
-        sa.func.sum(message.c.size).label("size"),
-    )
-    .group_by(message.c.mailbox_id)
-    .subquery()
-)
-_COUNT = sa.func.coalesce(_HELD.c.messages, 0)
-_SIZE = sa.cast(sa.func.coalesce(_HELD.c.size, 0), NUMBER)
-
-
 def _mailboxes(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return (
         sa.select(
@@ -151,13 +139,14 @@ def _mailboxes(*conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
     )
 
 
-def _mailbox_name(row: Any) -> str:
+def mailbox_name(row: Any) -> str:
+    """Name a mailbox from a row with its name, id and account."""
     return f"mailbox {row.name} ({row.id}) of account {row.account_id}"
 
 
 def _orphans(table: sa.Table, what: str) -> Rule:
     """Rows of an account that is gone."""
-    where = _no(account, account.c.id == table.c.account_id)
+    where = no_row(account, account.c.id == table.c.account_id)
     query = sa.select(table.c.account_id, sa.func.count().label("rows")).where(
         table.c.account_id.is_not(None), where
     )
@@ -172,7 +161,7 @@ def _orphans(table: sa.Table, what: str) -> Rule:
 
 RULES = (
     Rule(
-        _messages(message.c.blob_id).where(_no(blob, blob.c.id == message.c.blob_id)),
+        _messages(message.c.blob_id).where(no_row(blob, blob.c.id == message.c.blob_id)),
         "missing-blob",
         _message_name,
         "its bytes (blob {blob_id}) are not in the store",
@@ -209,7 +198,7 @@ RULES = (
     Rule(
         _mailboxes(mailbox.c.uid_next <= _HIGHEST.c.uid),
         "wrong-count",
-        _mailbox_name,
+        mailbox_name,
         "its next UID is {uid_next}, and it has given UID {uid} already",
         REPAIR,
         can_repair=True,
@@ -217,27 +206,8 @@ RULES = (
     Rule(
         _mailboxes(mailbox.c.modseq < _HIGHEST.c.highest_modseq),
         "wrong-count",
-        _mailbox_name,
+        mailbox_name,
         "its highest MODSEQ is {modseq}, and a message has {highest_modseq}",
-        REPAIR,
-        can_repair=True,
-    ),
-    Rule(
-        sa.select(
-            mailbox.c.id,
-            mailbox.c.name,
-            mailbox.c.account_id,
-            mailbox.c.messages,
-            mailbox.c.size,
-            _COUNT.label("messages_found"),
-            _SIZE.label("size_found"),
-        )
-        .outerjoin(_HELD, _HELD.c.id == mailbox.c.id)
-        .where(sa.or_(mailbox.c.messages != _COUNT, mailbox.c.size != _SIZE)),
-        "wrong-count",
-        _mailbox_name,
-        "it has {messages_found} messages of {size_found} bytes, and its row says {messages} "
-        "messages of {size} bytes",
         REPAIR,
         can_repair=True,
     ),
@@ -250,7 +220,7 @@ RULES = (
             mailbox.c.recent_from,
         ).where(mailbox.c.recent_from > mailbox.c.uid_next),
         "wrong-count",
-        _mailbox_name,
+        mailbox_name,
         "its first recent UID is {recent_from}, above its next UID, {uid_next}",
         REPAIR,
         can_repair=True,
@@ -267,7 +237,7 @@ RULES = (
         can_repair=True,
     ),
     Rule(
-        _messages().where(_no(mailbox, mailbox.c.id == message.c.mailbox_id)),
+        _messages().where(no_row(mailbox, mailbox.c.id == message.c.mailbox_id)),
         "orphan",
         _message_name,
         "there is no such mailbox",
@@ -275,7 +245,9 @@ RULES = (
     ),
     Rule(
         sa.select(blob.c.id, blob.c.size).where(
-            _no(message, message.c.blob_id == blob.c.id), _no(mail, mail.c.blob_id == blob.c.id)
+            no_row(message, message.c.blob_id == blob.c.id),
+            no_row(mail, mail.c.blob_id == blob.c.id),
+            no_row(deleted_message, deleted_message.c.blob_id == blob.c.id),
         ),
         "orphan",
         lambda row: f"blob {row.id}",
@@ -284,7 +256,7 @@ RULES = (
         can_repair=True,
     ),
     Rule(
-        sa.select(summary.c.blob_id).where(_no(blob, blob.c.id == summary.c.blob_id)),
+        sa.select(summary.c.blob_id).where(no_row(blob, blob.c.id == summary.c.blob_id)),
         "orphan",
         lambda row: f"the summary of blob {row.blob_id}",
         "there is no such blob",
@@ -293,7 +265,7 @@ RULES = (
     ),
     Rule(
         sa.select(thread_link.c.account_id, sa.func.count().label("rows"))
-        .where(_no(account, account.c.id == thread_link.c.account_id))
+        .where(no_row(account, account.c.id == thread_link.c.account_id))
         .group_by(thread_link.c.account_id),
         "orphan",
         lambda row: f"threads of account {row.account_id}",
@@ -303,7 +275,7 @@ RULES = (
     ),
     Rule(
         sa.select(recipient.c.mail_id, recipient.c.address, recipient.c.state).where(
-            _no(mail, mail.c.id == recipient.c.mail_id)
+            no_row(mail, mail.c.id == recipient.c.mail_id)
         ),
         "orphan",
         lambda row: f"recipient {row.address} of mail {row.mail_id}",
@@ -316,7 +288,7 @@ RULES = (
         .join(mail, mail.c.id == recipient.c.mail_id)
         .where(
             _WAITING,
-            sa.or_(mail.c.blob_id.is_(None), _no(blob, blob.c.id == mail.c.blob_id)),
+            sa.or_(mail.c.blob_id.is_(None), no_row(blob, blob.c.id == mail.c.blob_id)),
         ),
         "missing-blob",
         lambda row: f"mail {row.mail_id} to {row.address}",
@@ -325,7 +297,8 @@ RULES = (
     ),
     Rule(
         sa.select(mail.c.id).where(
-            mail.c.blob_id.is_not(None), _no(recipient, recipient.c.mail_id == mail.c.id, _WAITING)
+            mail.c.blob_id.is_not(None),
+            no_row(recipient, recipient.c.mail_id == mail.c.id, _WAITING),
         ),
         "orphan",
         lambda row: f"mail {row.id}",
@@ -335,7 +308,7 @@ RULES = (
     ),
     Rule(
         sa.select(account.c.id, account.c.login).where(
-            _no(address, address.c.account_id == account.c.id)
+            no_row(address, address.c.account_id == account.c.id)
         ),
         "orphan",
         lambda row: f"account {row.login}",
@@ -344,7 +317,7 @@ RULES = (
     ),
     Rule(
         sa.select(account.c.id, account.c.login).where(
-            _no(mailbox, mailbox.c.account_id == account.c.id, mailbox.c.role == "inbox")
+            no_row(mailbox, mailbox.c.account_id == account.c.id, mailbox.c.role == "inbox")
         ),
         "orphan",
         lambda row: f"account {row.login}",
