@@ -175,9 +175,11 @@ def _match(data: bytes) -> None:
 
 def _fetch(data: bytes) -> None:
     items: list[FetchItem] = [
-        *(Attribute.ENVELOPE, Attribute.BODY, Attribute.BODYSTRUCTURE),
+        *(Attribute.ENVELOPE, Attribute.BODY, Attribute.BODYSTRUCTURE, Attribute.PREVIEW),
         BodySection((), SectionText.HEADER, (), None, True, b"x"),
         BodySection((), SectionText.WHOLE, (), None, True, b"x"),
+        BodySection((), SectionText.TEXT, (), (3, 9), True, b"x"),
+        BodySection((1,), SectionText.HEADER_FIELDS, (b"from",), None, True, b"x"),
         BodySection((1,), SectionText.MIME, (), None, True, b"x"),
         BodySection((2, 1), SectionText.WHOLE, (), (1, 10), True, b"x"),
         BodySection((), SectionText.HEADER_FIELDS, (b"from", b"x"), None, True, b"x"),

@@ -37,12 +37,12 @@ from zajil.store.mail.message_changes import (
     move_messages,
     put_messages,
 )
+from zajil.store.mail.message_rows import RowItem, read_rows
 from zajil.store.mail.messages import Message, get_messages, list_uids
 from zajil.store.mail.summaries import (
     MAX_TRIES,
     ReadingTry,
     WaitingBlob,
-    find_imap_forms,
     find_summaries,
     find_waiting,
     newest_summaries,
@@ -228,11 +228,11 @@ def test_hostile_messages_do_not_stop_it(store: Store) -> None:
     assert index(store) == len(uids)
     page = store.read_now(lambda conn: newest_summaries(conn, amal.inbox, 10))
     assert [found is not None and found.fault for _, found in page] == [""] * len(uids)
-    ids, kinds = [row.blob_id for row, _ in page], ("ENVELOPE", "BODY", "BODYSTRUCTURE")
-    forms = store.read_now(lambda conn: find_imap_forms(conn, ids, kinds))
-    for form in forms.values():
-        sizes = [len(one) for one in (form.envelope, form.body, form.body_structure) if one]
-        assert max(sizes, default=0) <= MAX_FORM
+    kinds = (RowItem.ENVELOPE, RowItem.BODY, RowItem.BODY_STRUCTURE)
+    read = store.read_now(lambda conn: read_rows(conn, amal.inbox, sorted(uids), kinds, 1 << 20))
+    assert len(read.rows) == len(uids)
+    for _, *forms in read.rows:
+        assert max([len(one) for one in forms if one], default=0) <= MAX_FORM
 
 
 def test_bytes_that_are_missing_are_told_and_not_tried_for_ever(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, timezone
 
 from zajil.core.moment import EARLIEST_MS, LATEST_MS, utc_datetime
@@ -65,6 +66,25 @@ def format_date_time(value_ms: int) -> bytes:
         f' {when.hour:02d}:{when.minute:02d}:{when.second:02d} +0000"'
     )
     return text.encode("ascii")
+
+
+def format_date_times(values_ms: Iterable[int]) -> list[bytes]:
+    """Write many times as ``format_date_time`` does; a day is looked at once."""
+    days: dict[int, bytes] = {}
+    written: list[bytes] = []
+    for value_ms in values_ms:
+        day, seconds = divmod(value_ms // 1000, 86_400)
+        text = days.get(day)
+        if text is None:
+            if not EARLIEST_MS <= value_ms <= LATEST_MS:
+                written.append(format_date_time(value_ms))
+                continue
+            text = days[day] = format_date_time(day * 86_400_000)[:13]
+        minutes = seconds // 60
+        written.append(
+            b'%b%02d:%02d:%02d +0000"' % (text, minutes // 60, minutes % 60, seconds % 60)
+        )
+    return written
 
 
 def date_of(value_ms: int) -> date:

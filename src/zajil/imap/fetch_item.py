@@ -32,6 +32,10 @@ class Attribute(Enum):
     THREADID = "THREADID"
     MODSEQ = "MODSEQ"
     """RFC 7162 section 3.1.4.2."""
+    PREVIEW = "PREVIEW"
+    """The first words of the text. (RFC 8970)"""
+    PREVIEW_LAZY = "PREVIEW (LAZY)"
+    """The same, or NIL where it is not ready. (RFC 8970 section 4.1)"""
 
 
 class SectionText(Enum):
@@ -81,7 +85,7 @@ _RFC822 = {
     "RFC822.HEADER": BodySection((), SectionText.HEADER, (), None, True, b"RFC822.HEADER"),
     "RFC822.TEXT": BodySection((), SectionText.TEXT, (), None, False, b"RFC822.TEXT"),
 }
-_ATTRIBUTES = {attribute.value: attribute for attribute in Attribute}
+_ATTRIBUTES = {one.value: one for one in Attribute if one is not Attribute.PREVIEW_LAZY}
 
 
 def parse_fetch_items(scanner: Scanner) -> tuple[FetchItem, ...]:
@@ -116,10 +120,20 @@ def _word(scanner: Scanner) -> str:
 def _parse_item(scanner: Scanner, word: str) -> FetchItem:
     if word in ("BODY", "BODY.PEEK") and scanner.skip(b"["):
         return parse_section(scanner, peek=word == "BODY.PEEK")
+    if word == "PREVIEW" and scanner.skip(b" ("):
+        return _parse_preview_modifiers(scanner)
     item = _ATTRIBUTES.get(word) or _RFC822.get(word)
     if item is None:
         raise bad("unknown item")
     return item
+
+
+def _parse_preview_modifiers(scanner: Scanner) -> FetchItem:
+    # RFC 8970 section 6: a list of modifiers, of which there is one.
+    if scanner.keyword() != "LAZY":
+        raise bad("unknown modifier of PREVIEW")
+    scanner.expect(b")")
+    return Attribute.PREVIEW_LAZY
 
 
 def parse_section(scanner: Scanner, *, peek: bool) -> BodySection:

@@ -10,7 +10,7 @@ Laws:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import islice
 from typing import NamedTuple
 
@@ -83,6 +83,22 @@ def read_fields(header: bytes) -> list[Field]:
             value = value[:-1]
         fields.append(_new_field(Field, (name.lower(), value, start, end)))
     return fields
+
+
+def pick_fields(header: bytes, names: Set[bytes], *, named: bool) -> bytes:
+    """Return the bytes of some fields, in their order; quicker than ``read_fields``.
+
+    Args:
+        header: as ``read_fields`` takes it.
+        names: lower case.
+        named: return the fields that have one of these names; else the others, with what is no
+            field.
+    """
+    if header.count(b"\n") >= MAX_FIELDS:
+        fields = read_fields(header)
+        return b"".join([header[a:b] for name, _, a, b in fields if (name in names) is named])
+    found = _FIELD.findall(header)
+    return b"".join([raw for raw, name, _ in found if (name.lower() in names) is named])
 
 
 def begins_folded(header: bytes, cut: Sequence[tuple[int, int]] = ()) -> bool:

@@ -14,7 +14,7 @@ from zajil.read.indexer import read_summaries
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.message_changes import PutMessage, put_messages
-from zajil.store.mail.summaries import find_waiting, write_summaries
+from zajil.store.mail.summaries import find_after, find_waiting, write_summaries
 from zajil.store.schema import blob
 
 _ENCLOSED = (
@@ -79,7 +79,7 @@ def test_a_message_with_a_summary_is_not_read(store: Store, tmp_path: Path) -> N
         async with running(store), imap_place(store, tmp_path) as place, place.session() as client:
             await client.ok("EXAMINE INBOX")
             read = await ask(client)
-            waiting = await store.read(lambda conn: find_waiting(conn, 10))
+            waiting = await store.read(lambda conn: find_after(conn, "", 10))
             new = await store.read(lambda conn: read_summaries(conn, store.blobs, waiting))
             await store.write(write_summaries, new)
             ready = [one.blob_id for one in new if one.envelope is not None]
@@ -90,5 +90,26 @@ def test_a_message_with_a_summary_is_not_read(store: Store, tmp_path: Path) -> N
             after = [await client.command(f"FETCH 1:* {one}") for one in _ASKED]
             assert [one[:-1] for one in after[:3]] == read[:3]
             assert b" NO " in after[3][-1]  # a header field is in no summary
+
+    asyncio.run(run())
+
+
+def test_what_was_read_is_kept(store: Store, tmp_path: Path) -> None:
+    """Where the indexer was not yet, FETCH writes the summary: the next one reads no message."""
+    fill(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as client:
+            await client.ok("EXAMINE INBOX")
+            read = await ask(client)
+            await store.write(write_summaries, ())  # what waits for the writer is written before
+            left = await store.read(lambda conn: find_waiting(conn, 10))
+            assert {one.size > 262_144 for one in left} == {True}  # a long message
+            with store._dialect.writer.begin() as conn:  # what no unit of work does
+                spoilt = sa.update(blob).where(blob.c.size < 1000, blob.c.size > 200)
+                conn.execute(spoilt.values(content=None, location="xx/there-is-no-such-file"))
+            assert [(await client.command(f"FETCH 1:2 {one}"))[:-1] for one in _ASKED[:3]] == [
+                lines[:2] for lines in read[:3]
+            ]
 
     asyncio.run(run())

@@ -13,12 +13,14 @@ from zajil.imap.body_structure import body_structure
 from zajil.imap.envelope import envelope
 from zajil.imap.fetch_item import Attribute, BodySection, FetchItem, SectionText
 from zajil.imap.response import literal_head, nstring, string
-from zajil.message.fields import split_message
+from zajil.message.fields import pick_fields, split_message
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
+from zajil.message.view import MessageView
 from zajil.store.mail.messages import MessageReader
-from zajil.store.mail.summaries import ImapForms
 
+HEAD = 16_384
+"""Bytes that hold the header section of nearly every message: so many are read first."""
 MAX_HEADER = 1 << 20
 """Where the header section of a large message is looked for before all of it is read."""
 
@@ -26,9 +28,12 @@ MAX_LITERAL = 1 << 32
 """No literal is as long (RFC 3501 section 9, number)."""
 _BESIDE = 64
 """Bytes of an item beside those of the message; a flag or a date fits in."""
+_PREVIEW = 32_768
+"""Bytes of a message in which its first words are looked for."""
 _STRUCTURE = (Attribute.BODY, Attribute.BODYSTRUCTURE)
-FORMS = (*_STRUCTURE, Attribute.ENVELOPE)
+FORMS = (*_STRUCTURE, Attribute.ENVELOPE, Attribute.PREVIEW)
 """What the summary of a message has ready (``store.mail.summaries``)."""
+_HEADERS = (SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
 
 Piece = bytes | Span
 """What is sent: bytes of ours, or a range of the message that is read when its turn comes."""
@@ -40,8 +45,8 @@ class Needs:
 
     content: bool
     """Anything of the message's bytes."""
-    head: bool
-    """The header section, read."""
+    only_head: bool
+    """Nothing behind the header section."""
     structure: bool
     """The tree of parts."""
     data: bool
@@ -54,10 +59,10 @@ def needs_of(items: Sequence[FetchItem]) -> Needs:
     """Return what these items need of the message itself."""
     sections = [item for item in items if isinstance(item, BodySection)]
     structure = any(item in _STRUCTURE for item in items)
+    in_head = [not one.path and one.text in _HEADERS for one in sections]
     return Needs(
         content=bool(sections) or any(item in FORMS for item in items),
-        head=Attribute.ENVELOPE in items
-        or any(not one.path and one.text is not SectionText.WHOLE for one in sections),
+        only_head=all(in_head) and not structure and Attribute.PREVIEW not in items,
         structure=structure or any(map(needs_structure, sections)),
         data=structure,
         seen=any(not section.peek for section in sections),
@@ -67,18 +72,17 @@ def needs_of(items: Sequence[FetchItem]) -> Needs:
 class Content:
     """One message, and as much of its structure as was needed so far."""
 
-    def __init__(self, reader: MessageReader, needs: Needs, known: Part | None) -> None:
+    def __init__(self, reader: MessageReader, needs: Needs, known: Part | None = None) -> None:
         """Read and parse what is needed; ``known`` is its structure from an earlier command."""
         self.size = reader.size
         self._reader = reader
         self._data: bytes | None = None
+        self._begin: tuple[bytes, int, int] | None = None
         self._rest: Span | None = None
         self._structures: dict[Attribute, bytes] = {}
         self.part: Part | None = known
         if needs.data or (needs.structure and known is None):
             self._read_all()
-        elif needs.head and known is None:
-            self._read_head()
 
     def read(self, start: int, end: int) -> bytes:
         """Return a range of the message. May wait on the disk."""
@@ -115,10 +119,14 @@ class Content:
 
     def write(self, item: FetchItem) -> list[Piece]:
         """Write one item that is about the message's bytes, its name included."""
-        if isinstance(item, BodySection):
-            return self._section(item)
-        if item is Attribute.ENVELOPE:
-            return [b"ENVELOPE " + envelope(self._root())]
+        match item:
+            case BodySection():
+                return self._section(item)
+            case Attribute.ENVELOPE:
+                return [b"ENVELOPE " + envelope(self._root())]
+            case Attribute.PREVIEW:
+                view = MessageView.from_bytes(self.read(0, _PREVIEW))
+                return [b"PREVIEW " + string(view.preview.encode("utf-8", "replace"))]
         return [self._structures.get(item) or self._structure(item)]
 
     def _structure(self, item: Attribute) -> bytes:
@@ -127,24 +135,50 @@ class Content:
         return item.value.encode("ascii") + b" " + written
 
     def _section(self, section: BodySection) -> list[Piece]:
-        if not section.path and section.text is SectionText.WHOLE:
-            spans: list[Span] | None = [Span(0, self.size)]
-        else:
-            spans = find_section(self._root(), section, self.size)
         label = section.label + b" "
+        if section.path:
+            return self._part_section(section, label)
+        pieces: list[Piece]
+        match section.text:
+            case SectionText.HEADER:
+                pieces = [Span(0, self._head()[2])]
+            case SectionText.TEXT:
+                pieces = [Span(self._head()[2], self.size)]
+            case SectionText.HEADER_FIELDS | SectionText.HEADER_FIELDS_NOT:
+                head, end, _ = self._head()
+                named = section.text is SectionText.HEADER_FIELDS
+                fields = pick_fields(head[:end], frozenset(section.fields), named=named)
+                pieces = [fields, _end_of_fields(fields[-1:])]
+            case _:
+                pieces = [Span(0, self.size)]
+        return [label, *_literal(pieces, section.partial)]
+
+    def _part_section(self, section: BodySection, label: bytes) -> list[Piece]:
+        spans = find_section(self._root(), section, self.size)
         if spans is None:
             return [label + nstring(None)]
-        end = b""
+        pieces: list[Piece] = list(spans)
         if section.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT):
-            # The empty line after the fields; the last field may lack its own line end.
-            end = b"\r\n"
-            if spans and self.read(spans[-1].end - 1, spans[-1].end) != b"\n":
-                end = b"\r\n\r\n"
-        return [label, *_literal(spans, end, section.partial)]
+            last = self.read(spans[-1].end - 1, spans[-1].end) if spans else b""
+            pieces.append(_end_of_fields(last))
+        return [label, *_literal(pieces, section.partial)]
+
+    def _head(self) -> tuple[bytes, int, int]:
+        """Return the beginning, where the header section ends, and where the body begins."""
+        if self._begin is None:
+            for size in (HEAD, MAX_HEADER, self.size):
+                data = self.read(0, size)
+                ends = split_message(data)
+                if ends[1] < len(data) or len(data) == self.size:
+                    break
+            self._begin = (data, *ends)
+        return self._begin
 
     def _root(self) -> Part:
+        """Return the structure; of its root alone, where no more is needed."""
         if self.part is None:
-            raise RuntimeError("the message was not read")
+            data, _, body_start = self._head()
+            self.part = parse_message(data[:body_start])
         return self.part
 
     def _read_all(self) -> None:
@@ -152,50 +186,31 @@ class Content:
         if self.part is None:
             self.part = parse_message(self._data)
 
-    def _read_head(self) -> None:
-        head = self._reader.read_at(0, MAX_HEADER)
-        end = split_message(head)[1]
-        if end == len(head) and self.size > MAX_HEADER:
-            self._read_all()
-        else:
-            self.part = parse_message(head[:end])
+
+def _end_of_fields(last: bytes) -> bytes:
+    """Return what stands behind fields: the empty line; the last field may lack its line end."""
+    return b"\r\n" if last in (b"", b"\n") else b"\r\n\r\n"
 
 
-def _literal(spans: Sequence[Span], end: bytes, partial: tuple[int, int] | None) -> list[Piece]:
-    """Write ranges, and bytes of ours behind them, as one string."""
+def _literal(pieces: Sequence[Piece], partial: tuple[int, int] | None) -> list[Piece]:
+    """Write pieces as one string."""
     offset, room = (0, MAX_LITERAL) if partial is None else partial
     size = 0
     wanted: list[Piece] = []
-    parts: tuple[Piece, ...] = (*spans, end)
-    for span in parts:
-        length = span.size if isinstance(span, Span) else len(span)
+    for piece in pieces:
+        length = piece.size if isinstance(piece, Span) else len(piece)
         start, stop = min(offset, length), min(offset + room, length)
         offset, room = offset - start, room - (stop - start)
         if start == stop:
             continue
         size += stop - start
-        if not isinstance(span, Span):
-            wanted.append(span[start:stop])
-        elif wanted and isinstance(last := wanted[-1], Span) and last.end == span.start + start:
-            wanted[-1] = Span(last.start, span.start + stop)
+        if not isinstance(piece, Span):
+            wanted.append(piece[start:stop])
+        elif wanted and isinstance(last := wanted[-1], Span) and last.end == piece.start + start:
+            wanted[-1] = Span(last.start, piece.start + stop)
         else:
-            wanted.append(Span(span.start + start, span.start + stop))
+            wanted.append(Span(piece.start + start, piece.start + stop))
     return [literal_head(size), *wanted] if size else [string(b"")]
-
-
-def find_form(forms: ImapForms | None, item: FetchItem) -> bytes | None:
-    """Return ENVELOPE, BODY or BODYSTRUCTURE as it was kept; ``None``: read the message."""
-    if forms is None or isinstance(item, BodySection):
-        return None
-    match item:
-        case Attribute.ENVELOPE:
-            return forms.envelope
-        case Attribute.BODY:
-            return forms.body
-        case Attribute.BODYSTRUCTURE:
-            return forms.body_structure
-        case _:
-            return None
 
 
 def answer_size(items: Sequence[FetchItem], size: int) -> int:

@@ -6,13 +6,12 @@ The letter in front keeps an id from looking like a number, and says what it nam
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 
-from zajil.core.ids import MailboxId
+from zajil.core.ids import BlobId, MailboxId
 from zajil.read.imap.context import Context
 from zajil.read.indexer import index_now
 from zajil.store.mail.messages import Message
-from zajil.store.mail.summaries import WaitingBlob, find_threadless
+from zajil.store.mail.summaries import find_threadless
 
 _AT_ONCE = 100
 
@@ -27,25 +26,19 @@ def email_object_id(message: Message) -> str:
 
     Accounts share the blob, but not what is in front of it.
     """
-    if not message.prefix:
-        return f"M{message.blob_id}"
-    return f"M{message.blob_id}-{hashlib.sha256(message.prefix).hexdigest()[:16]}"
+    return email_id_of(message.blob_id, message.prefix.decode("utf-8"))
+
+
+def email_id_of(blob_id: BlobId, prefix: str) -> str:
+    """Return the same, of a blob and what is in front of it."""
+    if not prefix:
+        return f"M{blob_id}"
+    return f"M{blob_id}-{hashlib.sha256(prefix.encode('utf-8')).hexdigest()[:16]}"
 
 
 def thread_object_id(message: Message) -> str | None:
     """Return the id of a message's thread; ``None``: none yet. (RFC 8474 section 5.2)"""
     return None if message.thread_id is None else f"T{message.thread_id}"
-
-
-async def give_threads(context: Context, messages: Sequence[Message]) -> bool:
-    """Assign threads to messages without one; return whether there was one.
-
-    Raises:
-        StoreUnavailable: they still have none.
-    """
-    waiting = [WaitingBlob(one.blob_id, one.size, 0) for one in messages if one.thread_id is None]
-    await index_now(context.store, context.account.account_id, waiting)
-    return bool(waiting)
 
 
 async def give_all_threads(context: Context, mailbox_id: MailboxId) -> None:

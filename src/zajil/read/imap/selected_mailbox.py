@@ -101,11 +101,13 @@ class SelectedMailbox:
 
     def flags_of(self, uid: int, flags: frozenset[str]) -> bytes:
         """Write the flags of a message as this session sees them."""
+        shown = self.shown_flags(flags)
+        return flag_list([*shown, RECENT] if self.is_recent(uid) else shown)
+
+    def shown_flags(self, flags: frozenset[str]) -> list[str]:
+        """Return flags in the order and the spelling in which this session shows them."""
         shown = [flag for flag in SYSTEM_FLAGS if flag in flags]
-        shown += sorted([self.spell(flag) for flag in flags if not flag.startswith("\\")])
-        if self.is_recent(uid) and Feature.IMAP4REV2 not in self.enabled:
-            shown.append(RECENT)
-        return flag_list(shown)
+        return shown + sorted([self.spell(flag) for flag in flags if not flag.startswith("\\")])
 
     def fetch_line(
         self, one: MessageFlags | ChangedFlags, *, flags: bool = True, uid: bool = True
@@ -186,7 +188,8 @@ class SelectedMailbox:
     def is_recent(self, uid: int) -> bool:
         """Return whether this session shows ``\\Recent`` for a message. (RFC 3501 section 2.3.2)"""
         at = bisect_left(self.recent, uid)
-        return at < len(self.recent) and self.recent[at] == uid
+        has = at < len(self.recent) and self.recent[at] == uid
+        return has and Feature.IMAP4REV2 not in self.enabled
 
     def new_keywords(self, flags: Iterable[frozenset[str]]) -> list[bytes]:
         """Return the FLAGS response if one of these is a keyword it did not name yet."""

@@ -84,7 +84,7 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
     if logged_in:
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
         words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
-        words += ["CONDSTORE", "QRESYNC"]
+        words += ["CONDSTORE", "QRESYNC", "PREVIEW"]
         words += ["MULTIAPPEND", "CATENATE", "REPLACE", "UNAUTHENTICATE", "UTF8=ACCEPT"]
     elif encrypted:
         words += ["SASL-IR", *(f"AUTH={name}" for name in services.login.mechanisms)]

@@ -158,11 +158,33 @@ class Blobs:
         return opened
 
     def _open(self, row: Any) -> BlobReader:
-        if row.content is not None:
-            return BlobReader(row.size, bytes(row.content), None)
-        path = self._folder / row.location
+        return self._open_as(row.size, row.content, row.location)
+
+    def open_row(
+        self, conn: Connection, blob_id: BlobId, size: int, content: bytes | None, location: str
+    ) -> BlobReader:
+        """Open a blob whose row was read; the caller closes it.
+
+        Args:
+            conn: the snapshot.
+            blob_id: in case more of it is read than was.
+            size: of the whole blob.
+            content: its bytes, or the first of them; ``None``: it is in a file.
+            location: of the file.
+
+        Raises:
+            StoreUnavailable: the file cannot be read.
+        """
+        if content is None or len(content) >= size:
+            return self._open_as(size, content, location)
+        return _BegunReader(size, bytes(content), lambda: self.read(conn, blob_id))
+
+    def _open_as(self, size: int, content: bytes | None, location: str) -> BlobReader:
+        if content is not None:
+            return BlobReader(size, bytes(content), None)
+        path = self._folder / location
         try:
-            return BlobReader(row.size, None, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            return BlobReader(size, None, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         except OSError as error:
             raise StoreUnavailable(f"cannot read the message in {path}: {error.strerror}") from None
 
@@ -273,6 +295,26 @@ class BlobReader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class _BegunReader(BlobReader):
+    """A blob whose first bytes were read; the others are when they are asked for."""
+
+    def __init__(self, size: int, first: bytes, read: Callable[[], bytes]) -> None:
+        super().__init__(size, first, None)
+        self._first = len(first)
+        self._read = read
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from ``offset``; may read the rest of the blob.
+
+        Raises:
+            NoSuchBlob: it is gone.
+        """
+        if min(offset + size, self.size) > self._first:
+            self._content = self._read()
+            self._first = self.size
+        return super().read_at(offset, size)
 
 
 # ---- inside the writer's transaction ------------------------------------------------------------

@@ -8,7 +8,7 @@ Laws:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +41,6 @@ class NewSummary:
     """ENVELOPE as FETCH sends it; ``None``: it has to be read from the message."""
     body: bytes | None
     """BODY, which is BODYSTRUCTURE without extension data."""
-    body_structure: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class ImapForms:
-    """What FETCH sends of a message without reading it; ``None``: read it."""
-
-    envelope: bytes | None
-    body: bytes | None
     body_structure: bytes | None
 
 
@@ -100,31 +91,6 @@ def find_summaries(conn: Connection, blob_ids: Sequence[BlobId]) -> dict[BlobId,
             summary.c.blob_id.in_(some), summary.c.version == VERSION
         )
         found.update((row.blob_id, _read_summary(row)) for row in conn.execute(query))
-    return found
-
-
-def find_imap_forms(
-    conn: Connection, blob_ids: Sequence[BlobId], kinds: Iterable[str]
-) -> dict[BlobId, ImapForms]:
-    """Return what FETCH sends of those blobs that have a summary.
-
-    Args:
-        conn: a snapshot.
-        blob_ids: of messages.
-        kinds: ``ENVELOPE``, ``BODY``, ``BODYSTRUCTURE``: the others are not read.
-    """
-    wanted = set(kinds)
-    query = sa.select(
-        summary.c.blob_id,
-        *[
-            summary.c[name] if kind in wanted else sa.null().label(name)
-            for kind, name in _FORMS.items()
-        ],
-    ).where(summary.c.version == VERSION, summary.c.fault == "")
-    found: dict[BlobId, ImapForms] = {}
-    for some in portions(dict.fromkeys(blob_ids)):
-        for row in conn.execute(query.where(summary.c.blob_id.in_(some))):
-            found[row.blob_id] = ImapForms(row.envelope, row.body, row.body_structure)
     return found
 
 
@@ -263,7 +229,6 @@ _LISTED = (
     summary.c.message_id,
     summary.c.reference_ids,
 )
-_FORMS = {"ENVELOPE": "envelope", "BODY": "body", "BODYSTRUCTURE": "body_structure"}
 
 
 def _is_current(blob_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:

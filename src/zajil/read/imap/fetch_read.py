@@ -1,0 +1,220 @@
+"""FETCH of messages whose bytes have to be read: short ones together, a long one alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from zajil.core.ids import Uid
+from zajil.imap.fetch_item import FetchItem
+from zajil.read.imap.content import HEAD, Content, Needs, Piece, answer_size, needs_of
+from zajil.read.imap.context import Context
+from zajil.read.indexer import read_summaries
+from zajil.store.engine.errors import StoreUnavailable
+from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.message_rows import OpenMessage, open_contents
+from zajil.store.mail.summaries import NewSummary, WaitingBlob, write_summaries
+
+_SMALL = 262_144
+"""Bytes of a message that is read in one go with others."""
+_TOGETHER = 1 << 20
+"""Bytes of such messages that are read in one turn of a reader thread."""
+_MOST = 500
+"""Messages that are read in one turn."""
+_SUMMARIES = 64
+"""Of these, messages whose summary is missing and made."""
+ANSWER = 262_144
+"""Bytes of the answer after which a turn ends, and what a longer answer is cut into. What a session
+holds of its answer is at most twice this; as much waits in the connection (``net.connection``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A message of which something may have to be read."""
+
+    uid: Uid
+    size: int
+    number: int
+    """Its sequence number."""
+    items: tuple[FetchItem, ...]
+    """What is sent of it, in this order."""
+    pieces: tuple[bytes | None, ...]
+    """Each item as it is sent; ``None``: it has to be read."""
+    lacks_summary: bool
+    """It has to be made, and kept."""
+
+    @property
+    def left(self) -> tuple[FetchItem, ...]:
+        """Return the items that have to be read."""
+        pairs = zip(self.items, self.pieces, strict=True)
+        return tuple([item for item, piece in pairs if piece is None])
+
+    def write_ready(self) -> bytes:
+        """Write the response where nothing is left to be read."""
+        return b"* %d FETCH (%b)\r\n" % (self.number, b" ".join(filter(None, self.pieces)))
+
+    def write(self, content: Content) -> Iterator[Piece]:
+        """Write the response, in pieces, each when it is asked for."""
+        yield b"* %d FETCH (" % self.number
+        for place, (item, piece) in enumerate(zip(self.items, self.pieces, strict=True)):
+            if place:
+                yield b" "
+            if piece is None:
+                yield from content.write(item)
+            else:
+                yield piece
+        yield b")\r\n"
+
+
+async def read_and_send(context: Context, messages: Sequence[Unread]) -> int:
+    """Send the responses for these messages; return how many were still there."""
+    plan = _Plan()
+    sent = 0
+    for portion in _portions(messages, plan):
+        waiting = portion
+        if not plan.is_short(waiting[0]):
+            sent += await _send_long(context, waiting[0], plan)
+            continue
+        while waiting:
+            turn = _Turn(context, plan, waiting)
+            await context.read(turn.run)
+            waiting = waiting[turn.looked_at :]
+            sent += len(turn.lines)
+            for line in turn.lines:
+                context.engine.untagged(line)
+            if turn.summaries:
+                context.store.write_later(write_summaries, tuple(turn.summaries))
+            await context.connection.flush()
+    return sent
+
+
+class _Plan:
+    """What has to be read of messages; most have the same left."""
+
+    def __init__(self) -> None:
+        self._needs: dict[tuple[FetchItem, ...], Needs] = {}
+
+    def needs(self, one: Unread) -> Needs:
+        """Return what has to be read of this message."""
+        left = one.left
+        found = self._needs.get(left)
+        if found is None:
+            found = self._needs[left] = needs_of(left)
+        return found
+
+    def read_size(self, one: Unread) -> int:
+        """Return how many bytes of this message are read, as far as it is known."""
+        return min(one.size, HEAD) if self.needs(one).only_head else one.size
+
+    def is_short(self, one: Unread) -> bool:
+        """Whether the answer about this message may be made together with others."""
+        return one.size <= _SMALL and answer_size(one.items, one.size) <= ANSWER
+
+
+def _portions(messages: Sequence[Unread], plan: _Plan) -> Iterator[Sequence[Unread]]:
+    """Cut into what is read in one turn: short answers together, a long one alone."""
+    start = size = summaries = 0
+    for place, one in enumerate(messages):
+        is_short = plan.is_short(one)
+        size += plan.read_size(one)
+        summaries += one.lacks_summary
+        is_full = size > _TOGETHER or place - start == _MOST or summaries > _SUMMARIES
+        if place > start and (is_full or not is_short):
+            yield messages[start:place]
+            start, size, summaries = place, plan.read_size(one), int(one.lacks_summary)
+        if not is_short:
+            yield messages[place : place + 1]
+            start, size, summaries = place + 1, 0, 0
+    if start < len(messages):
+        yield messages[start:]
+
+
+class _Turn:
+    """One turn of a reader thread: as many responses as it allows."""
+
+    def __init__(self, context: Context, plan: _Plan, messages: Sequence[Unread]) -> None:
+        self._context = context
+        self._plan = plan
+        self._messages = messages
+        self.lines: list[bytes] = []
+        self.summaries: list[NewSummary] = []
+        """Those that were missing."""
+        self.looked_at = 0
+        """How many of the messages; those of them without a line are gone."""
+
+    def run(self, conn: Snapshot) -> None:
+        """Write the responses."""
+        box = self._context.selected.mailbox.mailbox_id
+        places = {one.uid: place for place, one in enumerate(self._messages)}
+        only_head = all([self._plan.needs(one).only_head for one in self._messages])
+        head = HEAD if only_head else None
+        size = 0
+        for found in open_contents(conn, self._context.store.blobs, box, list(places), head):
+            place = places[found.uid]
+            with found.reader:
+                line = self._write(conn, self._messages[place], found)
+            self.lines.append(line)
+            size += len(line)
+            if size >= ANSWER:
+                self.looked_at = place + 1
+                return
+        self.looked_at = len(self._messages)
+
+    def _write(self, conn: Snapshot, one: Unread, found: OpenMessage) -> bytes:
+        needs = self._plan.needs(one)
+        content = Content(found.reader, needs)
+        if one.lacks_summary:
+            blobs = self._context.store.blobs
+            waiting = WaitingBlob(found.blob_id, one.size, 0)
+            (made,) = read_summaries(conn, blobs, [waiting])
+            if not made.summary.fault:
+                self.summaries.append(made)
+        return _join(one.write(content), content)
+
+
+async def _send_long(context: Context, one: Unread, plan: _Plan) -> int:
+    """Send one response in pieces; hold the message's file, not a snapshot, while they are read."""
+    blobs, box, needs = context.store.blobs, context.selected.mailbox.mailbox_id, plan.needs(one)
+
+    def open_it(conn: Snapshot) -> OpenMessage | None:
+        return next(open_contents(conn, blobs, box, [one.uid]), None)
+
+    found = await context.read(open_it)
+    if found is None:
+        return 0
+    with found.reader:
+        key = (found.blob_id, found.prefix)
+        known = context.structures.get(key)
+
+        def prepare() -> Content:
+            content = Content(found.reader, needs, known)
+            content.write_structures(one.left)
+            return content
+
+        content = await context.work(prepare)
+        if needs.structure and known is None and content.part is not None:
+            context.keep_structure(key, content.part)
+        pieces = one.write(content)
+        begun = False
+        while True:
+            try:
+                data = await context.work(lambda: content.read_pieces(pieces, ANSWER))
+            except StoreUnavailable as error:
+                if not begun:
+                    raise
+                # A literal was announced: no other answer fits in here any more.
+                raise ConnectionAbortedError(str(error)) from error
+            if not data:
+                return 1
+            begun = True
+            context.engine.untagged(data)
+            del data
+            await context.connection.flush()
+
+
+def _join(pieces: Iterable[Piece], content: Content) -> bytes:
+    joined = [
+        piece if isinstance(piece, bytes) else content.read(piece.start, piece.end)
+        for piece in pieces
+    ]
+    return b"".join(joined)
