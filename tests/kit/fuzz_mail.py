@@ -51,7 +51,7 @@ from zajil.reports.dmarc.mail import (
     read_report_mail,
 )
 from zajil.reports.packing import BadReport
-from zajil.store.mail.blobs import BlobReader
+from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.messages import Message, MessageReader
 
 _ODD = (

@@ -22,7 +22,7 @@ from zajil.message.fields import find_value, read_fields
 from zajil.net.peer import split_host_port
 from zajil.route.next_hop import Host, Hosts, NoRoute
 from zajil.smtp.codes import EnhancedStatus
-from zajil.store.mail.blobs import BlobReader
+from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.queue.queue import LeasedRecipient
 from zajil.tracking.events import AttemptMade, RouteFailed, RouteFound, TrackingEvent
 

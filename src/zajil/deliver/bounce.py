@@ -26,7 +26,8 @@ from zajil.message.dsn import (
     detect_language,
 )
 from zajil.route.recipient import Local
-from zajil.store.mail.blobs import BlobReader, NoSuchBlob
+from zajil.store.mail.blob_reader import BlobReader
+from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.intake import Intake
 from zajil.store.queue.queue import LeasedRecipient
 from zajil.tracking.events import DsnSent, DsnSuppressed, TrackingEvent

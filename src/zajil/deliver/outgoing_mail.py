@@ -11,7 +11,7 @@ from zajil.core.ids import BlobId
 from zajil.smtp.grammar import ENHANCED_STATUS
 from zajil.smtp.reply import Reply
 from zajil.store.mail.append import Append
-from zajil.store.mail.blobs import BlobReader
+from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.queue.queue import LeasedRecipient
 
 

@@ -43,7 +43,8 @@ from zajil.store.engine.batch import QUEUE
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
-from zajil.store.mail.blobs import BlobReader, NoSuchBlob
+from zajil.store.mail.blob_reader import BlobReader
+from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.queue.queue import (
     Claim,
     FreeLeases,

@@ -29,7 +29,7 @@ from zajil.smtp.codes import Code, EnhancedStatus
 from zajil.smtp.lines import BareLineEnd
 from zajil.smtp.reply import Reply
 from zajil.smtp.state import ClientState
-from zajil.store.mail.blobs import BlobReader
+from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.queue.queue import LeasedRecipient
 
 MAX_RECIPIENTS = 100

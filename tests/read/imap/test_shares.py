@@ -24,7 +24,7 @@ from kit.imap import ImapClient, ImapPlace, imap_place, literals, make_reader
 from kit.store import open_test_store, running
 from zajil.read.imap.search_text import MessageText
 from zajil.store.engine.open import Store
-from zajil.store.mail.blobs import BlobReader
+from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.messages import MessageReader
 
 SESSIONS = 5

@@ -201,7 +201,8 @@ class _Answer:
         values = [self._values(rows, one) for one in _ROWS_OF[item]]
         match item:
             case Attribute.EMAILID:
-                ids = [email_id_of(*pair).encode("ascii") for pair in zip(*values, strict=True)]
+                pairs = zip(*values, strict=True)
+                ids = [email_id_of(one, prefix.encode()).encode() for one, prefix in pairs]
                 return Column(b"EMAILID (%b)", ids)
             case Attribute.THREADID:
                 # Without one only where the message was expunged meanwhile.

@@ -26,14 +26,14 @@ def email_object_id(message: Message) -> str:
 
     Accounts share the blob, but not what is in front of it.
     """
-    return email_id_of(message.blob_id, message.prefix.decode("utf-8"))
+    return email_id_of(message.blob_id, message.prefix)
 
 
-def email_id_of(blob_id: BlobId, prefix: str) -> str:
+def email_id_of(blob_id: BlobId, prefix: bytes) -> str:
     """Return the same, of a blob and what is in front of it."""
     if not prefix:
         return f"M{blob_id}"
-    return f"M{blob_id}-{hashlib.sha256(prefix.encode('utf-8')).hexdigest()[:16]}"
+    return f"M{blob_id}-{hashlib.sha256(prefix).hexdigest()[:16]}"
 
 
 def thread_object_id(message: Message) -> str | None:

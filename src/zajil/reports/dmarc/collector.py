@@ -26,7 +26,8 @@ from zajil.reports.dmarc.mail import read_report_mail
 from zajil.reports.dmarc.report import AggregateReport
 from zajil.reports.packing import BadReport
 from zajil.store.engine.open import Store
-from zajil.store.mail.blobs import BlobReader, NoSuchBlob
+from zajil.store.mail.blob_reader import BlobReader
+from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.people.directory import load_domains
 from zajil.store.reports.received import (
     ExaminedMail,

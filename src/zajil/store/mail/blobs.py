@@ -15,7 +15,6 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,6 +29,7 @@ from zajil.store.engine.batch import release_files
 from zajil.store.engine.errors import StoreUnavailable, disk_error
 from zajil.store.engine.rows import execute_text, insert_rows, marks_of, portions
 from zajil.store.engine.spill import Spill, Spilled, SpillFile, write_whole
+from zajil.store.mail.blob_reader import BegunReader, BlobReader
 from zajil.store.schema import blob
 
 
@@ -177,7 +177,7 @@ class Blobs:
         """
         if content is None or len(content) >= size:
             return self._open_as(size, content, location)
-        return _BegunReader(size, bytes(content), lambda: self.read(conn, blob_id))
+        return BegunReader(size, bytes(content), lambda: self.read(conn, blob_id))
 
     def _open_as(self, size: int, content: bytes | None, location: str) -> BlobReader:
         if content is not None:
@@ -249,72 +249,6 @@ class Blobs:
         # within one file system. What a crash leaves of it has the name of a blob: sweep finds it.
         self._require_space()
         return SpillFile(self._make_path(self._new_id()))
-
-
-class BlobReader:
-    """Random access to the bytes of one blob."""
-
-    def __init__(self, size: int, content: bytes | None, descriptor: int | None) -> None:
-        self.size = size
-        self._content = content
-        self._descriptor = descriptor
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """Return up to ``size`` bytes from ``offset``; fewer only at the end.
-
-        Raises:
-            StoreUnavailable: the file is shorter than its row says.
-        """
-        if self._content is not None:
-            return self._content[offset : offset + size]
-        if self._descriptor is None:
-            raise ValueError("the blob is closed")
-        wanted = max(0, min(size, self.size - offset))
-        parts: list[bytes] = []
-        while wanted and (part := os.pread(self._descriptor, wanted, offset)):
-            parts.append(part)
-            offset += len(part)
-            wanted -= len(part)
-        if wanted:
-            raise StoreUnavailable("the file of a message is truncated")
-        return b"".join(parts)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
-
-    def __enter__(self) -> BlobReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class _BegunReader(BlobReader):
-    """A blob whose first bytes were read; the others are when they are asked for."""
-
-    def __init__(self, size: int, first: bytes, read: Callable[[], bytes]) -> None:
-        super().__init__(size, first, None)
-        self._first = len(first)
-        self._read = read
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """Return up to ``size`` bytes from ``offset``; may read the rest of the blob.
-
-        Raises:
-            NoSuchBlob: it is gone.
-        """
-        if min(offset + size, self.size) > self._first:
-            self._content = self._read()
-            self._first = self.size
-        return super().read_at(offset, size)
 
 
 # ---- inside the writer's transaction ------------------------------------------------------------

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, ThreadId, Uid
-from zajil.store.mail.blobs import BlobReader, Blobs
+from zajil.store.mail.blob_reader import BlobReader
+from zajil.store.mail.blobs import Blobs
 from zajil.store.mail.flags import unpack_flags
 from zajil.store.schema import expunged, mailbox, message
 

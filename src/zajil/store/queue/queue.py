@@ -28,7 +28,7 @@ from zajil.core.mail_options import (
 from zajil.core.service import RecipientState
 from zajil.store.engine.batch import QUEUE, touch
 from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
-from zajil.store.mail.blobs import BlobReader
+from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.schema import recipient
 from zajil.tracking.events import FaultHappened
