@@ -185,3 +185,22 @@ def test_an_account_that_judges_otherwise_has_its_own_mailbox() -> None:
         "Junk",
         "INBOX",
     ]
+
+
+def test_phishing_is_marked_where_it_is_filed_as_junk() -> None:
+    """RFC 9051 section 2.3.2: the reader's program warns of it."""
+    mail = Plan(
+        reverse_path=WRITER,
+        now_ms=NOW_MS,
+        lifetime_ms=LIFETIME_MS,
+        why_junk="The message asks for a password.",
+        junk_by_account={AccountId(2): None},
+        is_phishing=True,
+    )
+    copies = plan_copies([local(1), local(2)], mail)
+    assert [(copy.mailbox_name, copy.places[0].flags) for copy in copies.local] == [
+        ("Junk", frozenset({"$Phishing"})),
+        ("INBOX", frozenset()),
+    ]
+    plain = plan_copies([local(1)], replace(mail, is_phishing=False))
+    assert plain.local[0].places[0].flags == frozenset()

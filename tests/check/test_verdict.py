@@ -1,6 +1,15 @@
 from __future__ import annotations
 
-from zajil.check.verdict.verdict import NOTHING_AGAINST, Action, Reason, Thresholds, decide
+from dataclasses import replace
+
+from zajil.check.verdict.verdict import (
+    NOTHING_AGAINST,
+    Action,
+    Reason,
+    Thresholds,
+    decide,
+    is_phishing,
+)
 
 LIMITS = Thresholds(junk=5.0)
 
@@ -65,3 +74,13 @@ def test_what_the_policy_rests_on_is_no_sign_beside_it() -> None:
         for name in ("spf", "dkim", "arc", "dmarc")
     ]
     assert decide([policy(), *same], LIMITS).action is Action.JUNK
+
+
+def test_phishing_is_junk_of_which_the_signs_of_deceit_say_enough() -> None:
+    def judge(deceit: float, other: float) -> bool:
+        signs = [replace(reason(deceit), signal="phish.form"), reason(other)]
+        return is_phishing(decide(signs, LIMITS))
+
+    assert judge(3.0, 2.0)
+    assert not judge(3.0, 1.0), "it is not junk"
+    assert not judge(2.5, 9.0), "it is junk for other reasons"

@@ -29,7 +29,7 @@ from zajil.accept.trace_fields import received_field
 from zajil.accept.transaction import Transaction
 from zajil.check.facts import MessageFacts
 from zajil.check.step import Checked, Faults
-from zajil.check.verdict.verdict import Action, Verdict
+from zajil.check.verdict.verdict import Action, Verdict, is_phishing
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId
 from zajil.core.mail_options import PLAIN_MAIL, MailOptions
@@ -195,6 +195,7 @@ def _plan(
         lifetime_ms=context.lifetime_ms,
         why_junk=_why_junk(checked.verdict) if is_incoming else None,
         junk_by_account={one: _why_junk(verdict) for one, verdict in by_account.items()},
+        is_phishing=is_incoming and is_phishing(checked.verdict),
         release_ms=release_time(transaction.options, facts.now_ms),
         filings=filings.by_account,
         redirects=filings.redirects,

@@ -28,6 +28,8 @@ from zajil.tracking.events import AliasExpanded, MailboxFiled, RecipientQueued, 
 
 ONE_COPY = "Another recipient address of the same account received the message."
 """Why nothing more is put into a mailbox, for a person."""
+PHISHING = "$Phishing"
+"""Keyword of a message that the checks call phishing (RFC 9051 section 2.3.2)."""
 
 
 class RoutedRecipient(Protocol):
@@ -83,6 +85,8 @@ class Plan:
     """Why it is junk for whoever has no verdict of his own; ``None``: it is not."""
     junk_by_account: Mapping[AccountId, str | None] = field(default_factory=dict)
     """The same for accounts that judge it otherwise."""
+    is_phishing: bool = False
+    """Where it is filed as junk, the reader is warned: ``$Phishing`` (RFC 9051 section 2.3.2)."""
     release_ms: int | None = None
     """When it may be delivered (RFC 4865); ``None``: at once."""
     filings: Mapping[AccountId, Filing] = field(default_factory=dict)
@@ -99,8 +103,16 @@ class Plan:
         filing, why_junk = self.filings.get(entry.account_id), self.junk_reason(entry.account_id)
         # Attack: a rejection of junk that was accepted would be a report to its forged sender.
         if filing is None or (filing.rejection is not None and why_junk is not None):
-            return choose_mailbox(entry, why_junk=why_junk)
-        return filing
+            filing = choose_mailbox(entry, why_junk=why_junk)
+        if not self.is_phishing:
+            return filing
+        places = [
+            replace(place, flags=place.flags | {PHISHING})
+            if place.mailbox_id == entry.junk
+            else place
+            for place in filing.places
+        ]
+        return replace(filing, places=tuple(places))
 
 
 def plan_copies(recipients: Iterable[RoutedRecipient], plan: Plan) -> Copies:

@@ -72,6 +72,9 @@ class Thresholds:
 
 NOTHING_AGAINST = Verdict(Action.ACCEPT, 0.0, ())
 
+PHISHING = 3.0
+"""What the signs of deceit must weigh for a mail to be called phishing."""
+
 _ABOUT_SENDER = ("spf.", "dkim.", "arc.", "dmarc.")
 """Reasons that rest on the same facts as the policy; none of them is one more sign beside it."""
 
@@ -83,6 +86,12 @@ def decide(reasons: Sequence[Reason], thresholds: Thresholds) -> Verdict:
     score = round(sum(reason.weight for reason in reasons), 3)
     heaviest_first = sorted(reasons, key=lambda reason: -abs(reason.weight))
     return Verdict(_action(reasons, score, thresholds), score, tuple(heaviest_first))
+
+
+def is_phishing(verdict: Verdict) -> bool:
+    """Return whether a mail is taken for junk, and the signs of deceit alone speak for it."""
+    deceit = sum(one.weight for one in verdict.reasons if one.signal.startswith("phish."))
+    return verdict.action is not Action.ACCEPT and deceit >= PHISHING
 
 
 def _action(reasons: Sequence[Reason], score: float, thresholds: Thresholds) -> Action:
