@@ -8,7 +8,9 @@ from zajil.imap.response import Completion, untagged
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import Context
 
-OFFERED = frozenset({Feature.UTF8_ACCEPT, Feature.CONDSTORE, Feature.QRESYNC})
+OFFERED = frozenset(
+    {Feature.UTF8_ACCEPT, Feature.CONDSTORE, Feature.QRESYNC, Feature.UIDONLY, Feature.IMAP4REV2}
+)
 """What a client can enable."""
 
 

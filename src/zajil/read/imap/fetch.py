@@ -50,10 +50,6 @@ _ROWS = 1000
 """The same where rows are read."""
 
 
-_NEWS = (Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ)
-"""What a client that is told MODSEQs has to know of a message that changed."""
-
-
 async def fetch(context: Context, command: Fetch) -> Completion:
     """Send what is asked of each message, and mark as seen what was read."""
     view = context.selected
@@ -162,18 +158,22 @@ class _Answer:
         if not places:
             return 0
         context, items = self._context, self._items
+        head = context.selected.fetch_head
         numbers = numbers_of(context.selected, pick(table.uids, places))
         news: tuple[FetchItem, ...] = ()
         if marked:
             # Changed by being read (RFC 3501 section 6.4.5, RFC 7162 section 3.2.4); first, where
             # clients look.
-            some = _NEWS if context.selected.condstore else (Attribute.FLAGS,)
-            news = tuple([item for item in some if item not in items])
+            view = context.selected
+            news = (Attribute.UID, Attribute.FLAGS) if view.tells_uid else (Attribute.FLAGS,)
+            news = (*news, Attribute.MODSEQ) if view.condstore else news
+            news = tuple([item for item in news if item not in items])
         columns = table_columns(self._flags, table, places, (*news, *items))
         columns |= {item: self._row_column(item, rows) for item in items if item in _ROWS_OF}
         has = [columns.get(item) for item in items]
         if None not in has and not any(None in one.values for one in has if one is not None):
-            context.engine.untagged(write_lines(numbers, [one for one in has if one is not None]))
+            whole = [one for one in has if one is not None]
+            context.engine.untagged(write_lines(head, numbers, whole))
             await context.connection.flush()
             return len(places)
         versions = self._values(rows, RowItem.VERSION) if RowItem.VERSION in self._rows else None
@@ -184,7 +184,8 @@ class _Answer:
             found = [columns.get(item) for item in wanted]
             pieces = tuple([None if one is None else one.write(index) for one in found])
             lacks = versions is not None and versions[index] is None
-            messages.append(Unread(uid, table.sizes[place], numbers[index], wanted, pieces, lacks))
+            begin = head % numbers[index]
+            messages.append(Unread(uid, table.sizes[place], begin, wanted, pieces, lacks))
         sent = 0
         for is_ready, group in groupby(messages, key=lambda message: not message.left):
             if is_ready:

@@ -35,20 +35,23 @@ class Column:
         return None if value is None else self.text % value
 
 
-def write_lines(numbers: Sequence[int], columns: Sequence[Column]) -> bytes:
+def write_lines(head: bytes, numbers: Sequence[int], columns: Sequence[Column]) -> bytes:
     """Write a FETCH response for each message, all of whose values are at hand.
 
     Args:
-        numbers: sequence numbers of the messages.
+        head: ``SelectedMailbox.fetch_head``.
+        numbers: of the messages, in its place.
         columns: one for each item, in the order of the client.
     """
-    line = b"* %d FETCH (" + b" ".join([column.text for column in columns]) + b")\r\n"
+    line = head + b" ".join([column.text for column in columns]) + b")\r\n"
     values = zip(numbers, *[column.values for column in columns], strict=True)
     return (line * len(numbers)) % tuple(chain.from_iterable(values))
 
 
 def numbers_of(view: SelectedMailbox, uids: array[int]) -> Sequence[int]:
-    """Return the sequence numbers of messages that the client counts; UIDs ascending."""
+    """Return what messages that the client counts are called; UIDs ascending."""
+    if view.uid_only:
+        return uids
     first = view.number_of(uids[0]) if uids else None
     if first is not None and view.uids[first - 1 : first - 1 + len(uids)] == uids:
         return range(first, first + len(uids))

@@ -34,8 +34,8 @@ class Unread:
 
     uid: Uid
     size: int
-    number: int
-    """Its sequence number."""
+    head: bytes
+    """The beginning of its response."""
     items: tuple[FetchItem, ...]
     """What is sent of it, in this order."""
     pieces: tuple[bytes | None, ...]
@@ -51,11 +51,11 @@ class Unread:
 
     def write_ready(self) -> bytes:
         """Write the response where nothing is left to be read."""
-        return b"* %d FETCH (%b)\r\n" % (self.number, b" ".join(filter(None, self.pieces)))
+        return self.head + b" ".join(filter(None, self.pieces)) + b")\r\n"
 
     def write(self, content: Content) -> Iterator[Piece]:
         """Write the response, in pieces, each when it is asked for."""
-        yield b"* %d FETCH (" % self.number
+        yield self.head
         for place, (item, piece) in enumerate(zip(self.items, self.pieces, strict=True)):
             if place:
                 yield b" "

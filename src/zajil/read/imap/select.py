@@ -9,7 +9,7 @@ from zajil.core.ids import ModSeq, Uid
 from zajil.imap.command import Select
 from zajil.imap.feature import Feature
 from zajil.imap.flag import SYSTEM_FLAGS
-from zajil.imap.response import Completion, flag_list, untagged, untagged_status
+from zajil.imap.response import Completion, flag_list, mailbox, untagged, untagged_status
 from zajil.net.logger import get_logger
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.expunge import expunge_deleted
@@ -77,6 +77,8 @@ def _describe(context: Context, view: SelectedMailbox, first_unseen: Uid | None)
     send(untagged(b"%d" % len(view.uids), b"EXISTS"))
     for line in view.recent_lines():
         send(line)
+    if is_rev2:
+        send(untagged(b'LIST () "/"', mailbox(box.name, utf8=context.engine.utf8)))
     if first_unseen is not None and not is_rev2:
         number = view.number_of(first_unseen)
         send(untagged_status("OK", "first unseen message", f"UNSEEN {number}"))

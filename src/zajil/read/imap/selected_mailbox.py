@@ -72,6 +72,28 @@ class SelectedMailbox:
         """Whether the client is told MODSEQs."""
         return Feature.CONDSTORE in self.enabled
 
+    @property
+    def tells_uid(self) -> bool:
+        """Whether changes of flags are told with the UID, whatever command they come from.
+
+        RFC 7162 section 3.2.4, RFC 9051 section 7.5.2
+        """
+        return self.condstore or Feature.IMAP4REV2 in self.enabled
+
+    @property
+    def uid_only(self) -> bool:
+        """Whether the client is told no sequence numbers. (RFC 9586)"""
+        return Feature.UIDONLY in self.enabled
+
+    @property
+    def fetch_head(self) -> bytes:
+        """The beginning of a FETCH response, with a place for ``shown_number``."""
+        return b"* %d UIDFETCH (" if self.uid_only else b"* %d FETCH ("
+
+    def shown_number(self, uid: int) -> int:
+        """Return what a message that the client counts is called in a FETCH response."""
+        return uid if self.uid_only else self.number_of(uid) or 0
+
     def number_of(self, uid: int) -> int | None:
         """Return the sequence number of a message; ``None``: the client does not count it."""
         at = bisect_left(self.uids, uid)
@@ -119,12 +141,14 @@ class SelectedMailbox:
             flags: the client has to be told of them.
             uid: tell the UID, which MODSEQ never stands without (RFC 7162 section 3.2.4).
         """
-        items = [b"UID %d" % one.uid] if uid or self.condstore else []
+        items = []
+        if not self.uid_only and (uid or self.tells_uid):
+            items.append(b"UID %d" % one.uid)
         if flags:
             items.append(b"FLAGS " + self.flags_of(one.uid, one.flags))
         if self.condstore:
             items.append(self.modseq_item(one.modseq))
-        return b"* %d FETCH (%b)\r\n" % (self.number_of(one.uid) or 0, b" ".join(items))
+        return self.fetch_head % self.shown_number(one.uid) + b" ".join(items) + b")\r\n"
 
     def modseq_item(self, modseq: int) -> bytes:
         """Write MODSEQ for a FETCH response, and remember that the client has it."""
@@ -186,7 +210,12 @@ class SelectedMailbox:
         return [untagged(b"%d" % len(self.recent), b"RECENT")]
 
     def is_recent(self, uid: int) -> bool:
-        """Return whether this session shows ``\\Recent`` for a message. (RFC 3501 section 2.3.2)"""
+        """Return whether this session shows ``\\Recent`` for a message. (RFC 3501 section 2.3.2)
+
+        IMAP4rev2 has no such flag.
+        """
+        if Feature.IMAP4REV2 in self.enabled:
+            return False
         at = bisect_left(self.recent, uid)
         has = at < len(self.recent) and self.recent[at] == uid
         return has and Feature.IMAP4REV2 not in self.enabled

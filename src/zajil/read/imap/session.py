@@ -16,6 +16,7 @@ from zajil.core.line_engine import End
 from zajil.core.service import Service
 from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
+from zajil.imap.feature import Feature
 from zajil.imap.grammar import BadSyntax
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.search_key import has_numbers
@@ -84,7 +85,7 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
     if logged_in:
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
         words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
-        words += ["CONDSTORE", "QRESYNC", "PREVIEW"]
+        words += ["CONDSTORE", "QRESYNC", "UIDONLY", "PREVIEW"]
         words += ["MULTIAPPEND", "CATENATE", "REPLACE", "UNAUTHENTICATE", "UTF8=ACCEPT"]
     elif encrypted:
         words += ["SASL-IR", *(f"AUTH={name}" for name in services.login.mechanisms)]
@@ -128,7 +129,7 @@ class ImapSession:
         if self._end_if_over():
             return None
         try:
-            completion = await self._answer(event)
+            completion = self._ask_for_uids(event) or await self._answer(event)
         except BadSyntax as error:
             completion = error.completion
         except NoSuchMailbox:
@@ -268,6 +269,24 @@ class ImapSession:
             case c.Namespace():
                 return mailbox_list.namespace(context)
         raise RuntimeError(f"no answer to {type(event).__name__}")
+
+    def _ask_for_uids(self, event: c.Event) -> Completion | None:
+        """Refuse a command with sequence numbers, if the client said that it uses none."""
+        if Feature.UIDONLY not in self._engine.enabled:
+            return None
+        match event:
+            case c.Fetch(uid=uid) | c.StoreCommand(uid=uid) | c.Copy(uid=uid):
+                is_numbered = not uid
+            case c.Search(key, uid):
+                is_numbered = not uid or has_numbers(key)
+            case c.Select(known=c.KnownState(sample=sample)):
+                is_numbered = sample is not None
+            case AppendCommand(replaced=replaced):
+                is_numbered = replaced is not None and not replaced.uid
+            case _:
+                is_numbered = False
+        # RFC 9586 section 3
+        return Completion("BAD", "UIDs are expected", "UIDREQUIRED") if is_numbered else None
 
     # ---- log-in -----------------------------------------------------------------------------
 
