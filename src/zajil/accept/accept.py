@@ -24,7 +24,7 @@ from zajil.accept.forward_seal import seal_forwarded
 from zajil.accept.outbound import commit_outgoing, looks_like_abuse
 from zajil.accept.outcome import Accepted, NotAccepted, RefusalReason
 from zajil.accept.plan import Copies, Plan, plan_copies
-from zajil.accept.recipients import limit_reports, take_from_rejecting
+from zajil.accept.recipients import full_accounts, limit_reports, take_from_rejecting
 from zajil.accept.trace_fields import received_field
 from zajil.accept.transaction import Transaction
 from zajil.check.facts import MessageFacts
@@ -140,7 +140,11 @@ def _rejecting_accounts(checked: Checked, facts: MessageFacts) -> dict[AccountId
 async def _file(
     context: AcceptanceContext, transaction: Transaction, facts: MessageFacts, checked: Checked
 ) -> Filings | NotAccepted:
-    """Ask the filing rule for every account; a mail that all recipients reject is not accepted."""
+    """Ask the filing rule for every account.
+
+    A mail that all recipients reject, or have no room for, is not accepted. Where SMTP has one
+    answer for all, those that are full get it beside the others, and pass their limit by one mail.
+    """
     accounts = [
         (recipient.address, entry)
         for recipient in transaction.recipients
@@ -161,7 +165,7 @@ async def _file(
     rejections = {
         account: NotAccepted(RefusalReason.REJECTED_BY_RECIPIENT, text)
         for account, text in filings.rejections.items()
-    }
+    } | full_accounts(transaction, facts.size)
     if rejections:
         if _all_reject(transaction, rejections):
             return next(iter(rejections.values()))

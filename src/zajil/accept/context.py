@@ -42,6 +42,8 @@ class AcceptancePolicy:
     """Whoever connects is unknown: its address and name are checked too."""
     answers_each_recipient: bool = False
     """One recipient can be refused after the message, and another accepted (LMTP)."""
+    defers_full: bool = True
+    """The sender is to try again when a mailbox is full (``mail.full_mailbox``)."""
     signs: bool = False
     """Mail is signed for the domain of its author."""
     hides_client: bool = False

@@ -6,13 +6,14 @@ Law: a refused recipient stands in ``Transaction.refused`` and in an event; an a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from zajil.accept.forward_seal import expect_seal
 from zajil.accept.outcome import NotAccepted, RefusalReason
 from zajil.accept.transaction import Recipient, Transaction
 from zajil.core.address import Address
+from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId
 from zajil.core.mail_options import PLAIN_RECIPIENT, Notify, RecipientOptions
 from zajil.route.recipient import Local, RecipientRoute, Remote, Suspended
@@ -50,7 +51,7 @@ def add_recipient(
     """
     match route:
         # One full account of several that an alias leads to costs the others nothing.
-        case Local(entries, remote) if not remote and all([one.is_full for one in entries]):
+        case Local(entries, remote) if not remote and not _has_room(transaction, entries):
             return NotAccepted(RefusalReason.MAILBOX_FULL, recipient=address)
         case Local():
             kind = "alias" if route.via and not route.is_forwarded else "local"
@@ -70,6 +71,23 @@ def add_recipient(
         expect_seal(transaction, route)
         transaction.events.append(RecipientNamed(at_ms, str(address), kind))
     return None
+
+
+def _has_room(transaction: Transaction, entries: Sequence[AccountEntry]) -> bool:
+    return any([entry.takes(transaction.declared_size) for entry in entries])
+
+
+def full_accounts(transaction: Transaction, size: int) -> dict[AccountId, NotAccepted]:
+    """Return the accounts that have no room for the message, now that its size is known."""
+    return {
+        entry.account_id: NotAccepted(
+            RefusalReason.MAILBOX_FULL, "mailbox is full", "4.2.2", recipient=recipient.address
+        )
+        for recipient in transaction.recipients
+        if isinstance(recipient.route, Local)
+        for entry in recipient.route.entries
+        if not entry.takes(size)
+    }
 
 
 def record_refused_recipient(
@@ -127,7 +145,7 @@ def take_from_rejecting(
         ):
             rejection = rejections[route.entries[0].account_id]
             transaction.rejected[recipient.address.key] = rejection
-            answer = f"5.7.1 {rejection.detail}"
+            answer = f"{rejection.status or '5.7.1'} {rejection.detail}"
             record_refused_recipient(transaction, recipient.address, answer, at_ms)
         else:
             kept.append(recipient)

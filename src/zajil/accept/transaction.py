@@ -39,6 +39,8 @@ class Transaction:
     """Keys of the recipients, so that one that is named twice gets one copy."""
     events: list[TrackingEvent] = field(default_factory=list)
     options: MailOptions = PLAIN_MAIL
+    declared_size: int = 0
+    """SIZE of MAIL (RFC 1870); 0: not known yet."""
     named: list[str] = field(default_factory=list)
     """Keys of all accepted RCPTs, in their order: LMTP answers each of them."""
     rejected: dict[str, NotAccepted] = field(default_factory=dict)

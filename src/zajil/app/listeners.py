@@ -159,7 +159,10 @@ def acceptance_context(resources: WorkerResources, name: Service) -> AcceptanceC
         hostname=configuration.server.hostname,
         lifetime_ms=configuration.queue.lifetime_ms,
         checks=resources.checks,
-        policy=acceptance_policy(name, configuration.limits, configuration.submit),
+        policy=replace(
+            acceptance_policy(name, configuration.limits, configuration.submit),
+            defers_full=configuration.mail.full_mailbox == "defer",
+        ),
         signer=resources.signer,
         note_result=None if resources.dmarc_counts is None else resources.dmarc_counts.note,
         refusals=resources.refusals,

@@ -9,7 +9,14 @@ from __future__ import annotations
 from zajil.accept.filing import JUNK, choose_mailbox
 from zajil.accept.plan import ONE_COPY
 from zajil.core.directory import AccountEntry
-from zajil.deliver.outgoing_mail import AttemptOutcome, Filed, Outgoing, RecipientResult, failed
+from zajil.deliver.outgoing_mail import (
+    AttemptOutcome,
+    Filed,
+    Outgoing,
+    RecipientResult,
+    deferred,
+    failed,
+)
 from zajil.message.final_fields import write_final_fields
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import Append
@@ -23,7 +30,7 @@ async def choose_waiting_mailboxes(
     """Choose a mailbox for each copy; gives the results to be settled.
 
     Waits for the store. An account that was suspended meanwhile gets its copy: what was accepted
-    is not lost.
+    is not lost. One that is full gets it when there is room, until the mail expires.
 
     Raises:
         NoSuchBlob: the message is not in the store any more.
@@ -33,7 +40,7 @@ async def choose_waiting_mailboxes(
     ids = [claimed.owner_id for claimed in outgoing.recipients]
     await store.read(lambda conn: store.blobs.open(conn, mail.blob_id).close())
     owners = await store.read(
-        lambda conn: [None if one is None else find_entry(conn, one) for one in ids]
+        lambda conn: [None if one is None else find_entry(conn, one, store.caps) for one in ids]
     )
     holders = set((await store.read(lambda conn: copy_holders(conn, mail.mail_id))).values())
     return {
@@ -50,6 +57,8 @@ def _file(
     if claimed.mailbox is None:
         # Filing rejected it when it came, while other recipients took it.
         return failed("5.7.1", claimed.reason or "the recipient rejects it")
+    if has_copy and not owner.takes(claimed.size):
+        return deferred("4.2.2", "the mailbox is full")
     # The verdict was reached when the mail came; the mailbox that was chosen then tells it.
     filing = choose_mailbox(owner, why_junk="" if claimed.mailbox == JUNK else None)
     (place,) = filing.places

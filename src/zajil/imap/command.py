@@ -11,6 +11,7 @@ from enum import Enum
 
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.fetch_item import FetchItem
+from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
 from zajil.imap.search_key import SearchKey
 from zajil.imap.sequence_set import SequenceSet
 
@@ -312,6 +313,9 @@ Command = (
     | Lsub
     | StatusCommand
     | Namespace
+    | GetQuota
+    | GetQuotaRoot
+    | SetQuota
     | AppendCommand
     | Idle
     | Check

@@ -15,6 +15,7 @@ from zajil.imap.modifiers import (
     parse_select_parameters,
     parse_store_modifiers,
 )
+from zajil.imap.quota import parse_get_quota, parse_get_quota_root, parse_set_quota
 from zajil.imap.search_key import parse_search
 from zajil.imap.sequence_set import parse_sequence_set
 
@@ -319,6 +320,9 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "LSUB": _parse_lsub,
     "STATUS": _parse_status,
     "NAMESPACE": _constant(c.Namespace()),
+    "GETQUOTA": parse_get_quota,
+    "GETQUOTAROOT": parse_get_quota_root,
+    "SETQUOTA": parse_set_quota,
     "IDLE": _constant(c.Idle()),
     "CHECK": _constant(c.Check()),
     "CLOSE": _constant(c.Close()),

@@ -7,6 +7,7 @@ from enum import Enum
 
 from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand
+from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
 
 
 class ImapState(Enum):
@@ -44,6 +45,9 @@ ALLOWED: Mapping[type[c.Command], frozenset[ImapState]] = {
     c.Lsub: _LOGGED_IN,
     c.StatusCommand: _LOGGED_IN,
     c.Namespace: _LOGGED_IN,
+    GetQuota: _LOGGED_IN,
+    GetQuotaRoot: _LOGGED_IN,
+    SetQuota: _LOGGED_IN,
     AppendCommand: _LOGGED_IN,
     c.Idle: _LOGGED_IN,
     c.Check: _SELECTED,

@@ -38,6 +38,7 @@ NO_SUCH_RECIPIENT = Reply(550, ("5.1.1 unknown recipient address",))
 NO_RELAY = Reply(550, ("5.7.1 relay access denied",))
 SUSPENDED = Reply(450, ("4.2.1 mailbox temporarily disabled",))
 MAILBOX_FULL = Reply(452, ("4.2.2 mailbox is full, try again later",))
+MAILBOX_FULL_FOR_GOOD = Reply(552, ("5.2.2 mailbox is full",))
 TOO_MANY_BAD_RECIPIENTS = Reply(421, ("4.7.0 too many invalid recipients, closing connection",))
 TOO_MANY_RECIPIENTS = Reply(
     452, ("4.5.3 too many recipients, send the remaining ones in another transaction",)
@@ -83,9 +84,16 @@ REFUSALS: dict[RefusalReason, Reply] = {
 """The others have a text of their own each time: ``refusal``."""
 
 
-def refusal(outcome: NotAccepted) -> Reply:
-    """Return the reply to a mail, or to a recipient, that is not accepted."""
+def refusal(outcome: NotAccepted, *, defers_full: bool = True) -> Reply:
+    """Return the reply to a mail, or to a recipient, that is not accepted.
+
+    Args:
+        outcome: why.
+        defers_full: a full mailbox is a passing fault (``mail.full_mailbox``).
+    """
     match outcome.reason:
+        case RefusalReason.MAILBOX_FULL if not defers_full:
+            return MAILBOX_FULL_FOR_GOOD
         case RefusalReason.SENT_TOO_MUCH:
             return sent_too_much(outcome.until_ms or 0)
         case RefusalReason.CANNOT_TRAVEL:

@@ -165,6 +165,7 @@ class SmtpSession:
             smtputf8=event.smtputf8,
             spool=self.context.make_spool(),
             options=event.options,
+            declared_size=size or 0,
         )
         path = str(event.reverse_path) if event.reverse_path else ""
         transaction.events.append(SenderNamed(now_ms, path, event.parameters))
@@ -246,7 +247,7 @@ class SmtpSession:
 
     def refuse_rcpt(self, event: Rcpt, why: NotAccepted) -> Reply:
         """Refuse a recipient, and record it with the mail."""
-        reply, now_ms = replies.refusal(why), self.context.clock.now_ms()
+        reply, now_ms = self._refusal(why), self.context.clock.now_ms()
         record_refused_recipient(self.current(), event.forward_path, str(reply), now_ms)
         return reply
 
@@ -318,8 +319,11 @@ class SmtpSession:
             events=tuple(self.record.events),
         )
 
+    def _refusal(self, why: NotAccepted) -> Reply:
+        return replies.refusal(why, defers_full=self.context.policy.defers_full)
+
     def _refuse_message(self, transaction: Transaction, why: NotAccepted) -> Reply:
-        reply = replies.refusal(why)
+        reply = self._refusal(why)
         self.record.refuse_message(transaction, reply)
         return replies.naming(reply, transaction.mail_id)
 
@@ -379,7 +383,7 @@ class LmtpSession(SmtpSession):
         return ReplyEach(
             tuple(
                 [
-                    replies.refusal(rejected[key]) if key in rejected else reply
+                    self._refusal(rejected[key]) if key in rejected else reply
                     for key in transaction.named
                 ]
             )

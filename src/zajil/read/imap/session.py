@@ -18,6 +18,7 @@ from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.feature import Feature
 from zajil.imap.grammar import BadSyntax
+from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.search_key import has_numbers
 from zajil.imap.server import ImapServerConnection
@@ -27,7 +28,7 @@ from zajil.login.session_login import SessionLogin
 from zajil.net.line_protocol import Connection
 from zajil.net.logger import get_logger
 from zajil.net.peer import Peer
-from zajil.read.imap import append, copy_move, expunge, mailbox_admin, mailbox_list, select
+from zajil.read.imap import append, copy_move, expunge, mailbox_admin, mailbox_list, quota, select
 from zajil.read.imap.condstore import complete
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.enable import compress, enable
@@ -86,6 +87,7 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
         words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
         words += ["CONDSTORE", "QRESYNC", "UIDONLY", "PREVIEW"]
+        words += ["QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX"]
         words += ["MULTIAPPEND", "CATENATE", "REPLACE", "UNAUTHENTICATE", "UTF8=ACCEPT"]
     elif encrypted:
         words += ["SASL-IR", *(f"AUTH={name}" for name in services.login.mechanisms)]
@@ -268,6 +270,12 @@ class ImapSession:
                 return await mailbox_list.lsub(context, event)
             case c.Namespace():
                 return mailbox_list.namespace(context)
+            case GetQuota():
+                return await quota.get_quota(context, event)
+            case GetQuotaRoot():
+                return await quota.get_quota_root(context, event)
+            case SetQuota():
+                return quota.set_quota(event)
         raise RuntimeError(f"no answer to {type(event).__name__}")
 
     def _ask_for_uids(self, event: c.Event) -> Completion | None:

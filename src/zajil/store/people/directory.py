@@ -131,10 +131,12 @@ def find_postmaster(conn: Connection) -> AccountEntry | None:
     return entry if isinstance(entry, AccountEntry) else None
 
 
-def find_entry(conn: Connection, account_id: AccountId) -> AccountEntry | None:
-    """Return the entry of an account; ``None``: it is gone."""
+def find_entry(
+    conn: Connection, account_id: AccountId, caps: Caps | None = None
+) -> AccountEntry | None:
+    """Return the entry of an account; ``None``: it is gone. ``caps``: as ``look_up``."""
     own = conn.scalar(sa.select(account.c.address).where(account.c.id == account_id))
-    entry = look_up(conn, parse_address(own)).entry if own else None
+    entry = look_up(conn, parse_address(own), caps).entry if own else None
     return entry if isinstance(entry, AccountEntry) else None
 
 
