@@ -247,7 +247,7 @@ class SmtpSession:
 
     def refuse_rcpt(self, event: Rcpt, why: NotAccepted) -> Reply:
         """Refuse a recipient, and record it with the mail."""
-        reply, now_ms = self._refusal(why), self.context.clock.now_ms()
+        reply, now_ms = _refusal(self.context, why), self.context.clock.now_ms()
         record_refused_recipient(self.current(), event.forward_path, str(reply), now_ms)
         return reply
 
@@ -319,11 +319,8 @@ class SmtpSession:
             events=tuple(self.record.events),
         )
 
-    def _refusal(self, why: NotAccepted) -> Reply:
-        return replies.refusal(why, defers_full=self.context.policy.defers_full)
-
     def _refuse_message(self, transaction: Transaction, why: NotAccepted) -> Reply:
-        reply = self._refusal(why)
+        reply = _refusal(self.context, why)
         self.record.refuse_message(transaction, reply)
         return replies.naming(reply, transaction.mail_id)
 
@@ -344,6 +341,10 @@ class SmtpSession:
         Help: lambda self, event: replies.HELP,
         Quit: lambda self, event: replies.BYE,
     }
+
+
+def _refusal(context: AcceptanceContext, why: NotAccepted) -> Reply:
+    return replies.refusal(why, defers_full=context.policy.defers_full)
 
 
 def _defect_of(transaction: Transaction, end: BodyEnd) -> RefusalReason | None:
@@ -383,7 +384,7 @@ class LmtpSession(SmtpSession):
         return ReplyEach(
             tuple(
                 [
-                    self._refusal(rejected[key]) if key in rejected else reply
+                    _refusal(self.context, rejected[key]) if key in rejected else reply
                     for key in transaction.named
                 ]
             )
