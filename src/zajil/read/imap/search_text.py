@@ -8,24 +8,22 @@ from __future__ import annotations
 
 from datetime import date
 
-from zajil.message.address_list import Group, NamedAddress, parse_address_list
 from zajil.message.date import parse_day
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, read_fields, split_message, unfold
-from zajil.message.html import html_words
 from zajil.message.normal_form import normal_form
 from zajil.message.parse import parse_message
-from zajil.message.part import Part
+from zajil.message.searched_text import (
+    ADDRESS_FIELDS,
+    MAX_HEADER,
+    body_texts,
+    header_text,
+    people_text,
+)
 from zajil.store.mail.messages import MessageReader
 
 MAX_TEXT = 4 << 20
 """Characters of one message's text that are looked at: protects the time a search takes."""
-_ADDRESS_FIELDS = frozenset({b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"})
-_READABLE = ("text/", "message/", "multipart/")
-"""Types that are looked through: the second for what reports say (message/delivery-status), the
-third where it has no parts, which is text."""
-MAX_HEADER = 1 << 20
-"""Bytes in which the header section is looked for."""
 
 
 class MessageText:
@@ -49,8 +47,8 @@ class MessageText:
         if name not in self._by_name:
             places = [n for n, (one, _) in enumerate(self._read_fields()) if one == name]
             values = [normal_form(self._value(n)) for n in places]
-            if name in _ADDRESS_FIELDS:
-                values += [_people(self._read_fields()[n][1]) for n in places]
+            if name in ADDRESS_FIELDS:
+                values += [people_text(self._read_fields()[n][1]) for n in places]
             # A term has no NUL (RFC 3501 section 9, CHAR8): none is found across two fields.
             self._by_name[name] = "".join([f"\0{value}" for value in values])
         values_text = self._by_name[name]
@@ -60,15 +58,16 @@ class MessageText:
         """Return whether the body holds the term."""
         if self._body_text is None:
             data = self._reader.read_at(0, self._reader.size)
-            self._body_text = _body_text(data)
+            texts = body_texts(parse_message(data), data, MAX_TEXT)
+            self._body_text = "\n".join([text for text, _ in texts])
         return term in self._body_text
 
     def header_has(self, term: str) -> bool:
         """Return whether the header section holds the term."""
         if self._header_text is None:
             fields = enumerate(self._read_fields())
-            lines = [f"{name.decode('latin-1')}: {self._value(n)}" for n, (name, _) in fields]
-            self._header_text = normal_form("\n".join(lines))
+            decoded = [(name.decode("latin-1"), self._value(n)) for n, (name, _) in fields]
+            self._header_text = header_text(decoded)
         return term in self._header_text
 
     def sent_on(self) -> date | None:
@@ -95,49 +94,5 @@ class MessageText:
         return self._fields
 
 
-def _people(value: bytes) -> str:
-    """Return the addresses of a field as ENVELOPE has them: no comment or space is within one.
-
-    RFC 3501 section 6.4.4: FROM and its like look into the envelope structure.
-    """
-    lines: list[str] = []
-    for item in parse_address_list(value).items:
-        members: tuple[NamedAddress, ...] = (item,) if isinstance(item, NamedAddress) else ()
-        if isinstance(item, Group):
-            lines.append(item.display_name)
-            members = item.members
-        for one in members:
-            name, spec = one.display_name, f"{one.local_part}@{one.domain}"
-            # As most people write it, and without the quotes that a local part may need.
-            lines.append(f"{name} <{spec}>" if name else spec)
-            if one.spec != spec:
-                lines.append(one.spec)
-    return normal_form("\n".join(lines))
-
-
 def _unfolded(fields: list[Field]) -> list[tuple[bytes, bytes]]:
     return [(field.name, unfold(field.value)) for field in fields]
-
-
-def _header_text(fields: list[tuple[bytes, bytes]]) -> str:
-    lines = [f"{name.decode('latin-1')}: {decode_words(value)}" for name, value in fields]
-    return normal_form("\n".join(lines))
-
-
-def _body_text(data: bytes) -> str:
-    texts: list[str] = []
-    room = MAX_TEXT
-    stack: list[Part] = [parse_message(data)]
-    while stack and room > 0:
-        part = stack.pop()
-        stack.extend(reversed(part.children))
-        if part.is_message:
-            texts.append(_header_text(_unfolded(part.children[0].fields)))
-        elif part.type == "text/html":
-            texts.append(normal_form(html_words(part.text(data), room)))
-        elif part.type.startswith(_READABLE) and not part.children:
-            texts.append(normal_form(part.text(data)[:room]))
-        else:
-            continue
-        room -= len(texts[-1])
-    return "\n".join(texts)

@@ -1,0 +1,120 @@
+"""The words of a message, as the index keeps them. Pure.
+
+Law: each word of what SEARCH looks through (``message.searched_text``) is among them, or
+``IndexWords.is_whole`` is false: then SEARCH reads the message, whatever it looks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from zajil.core.value_class import value_class
+from zajil.message.encoded_word import decode_words
+from zajil.message.fields import MAX_FIELDS, Field, unfold
+from zajil.message.normal_form import normal_form
+from zajil.message.part import Part
+from zajil.message.searched_text import ADDRESS_FIELDS, body_texts, header_text, people_text
+from zajil.message.word_blocks import Block, WordZone, encode_message, key_of
+from zajil.message.words import find_words
+
+VERSION = 1
+"""Of what is kept of a message."""
+MAX_TEXT = 1 << 20
+"""Characters of the texts of one message whose words are kept; a book has as many."""
+MAX_WORDS = 20_000
+"""Words that are kept of one message; a book has half as many."""
+_MAX_HEADER = 1 << 18
+"""Bytes of a header section whose words are kept."""
+_NAMES = 100
+"""Attachments whose names are kept."""
+
+_PLACES = {
+    b"subject": WordZone.SUBJECT,
+    b"from": WordZone.SENDER,
+    b"to": WordZone.RECIPIENT,
+    b"cc": WordZone.RECIPIENT,
+    b"bcc": WordZone.RECIPIENT,
+}
+
+
+@value_class(frozen=True, slots=True)
+class IndexWords:
+    """The words of one message."""
+
+    block: Block | None
+    """``None``: it has none."""
+    is_whole: bool
+    """All words are there that SEARCH may find."""
+
+
+NO_WORDS = IndexWords(None, is_whole=False)
+"""Of a message that cannot be read."""
+
+
+def index_words(
+    fields: Sequence[Field], root: Part, data: bytes, extra: Iterable[str] = ()
+) -> IndexWords:
+    """Return the words of a message.
+
+    Args:
+        fields: of its header section.
+        root: its parts.
+        data: all of it.
+        extra: other texts, such as those of attached documents, in normal form.
+    """
+    # Behind the fields that are put in front of it (Delivered-To), a message that begins otherwise,
+    # or has as many fields as are read, is not read as it is here.
+    is_whole = bool(fields and fields[0].name) and len(fields) < MAX_FIELDS - 10
+    is_whole = is_whole and root.header_end <= _MAX_HEADER
+    content: set[str] = set()
+    keys: set[bytes] = set()
+    decoded = []
+    for field in fields:
+        value = unfold(field.value[:_MAX_HEADER])
+        text = decode_words(value)
+        decoded.append((field.name.decode("latin-1"), text))
+        place = _PLACES.get(field.name)
+        if place is None:
+            continue
+        found = find_words(normal_form(text))
+        if field.name in ADDRESS_FIELDS:
+            found |= find_words(people_text(value))
+        content |= found
+        keys.update([key_of(word, place) for word in found])
+    header = find_words(header_text(decoded)[:_MAX_HEADER])
+    for field in fields:
+        if field.name in (b"sender", b"reply-to"):
+            header |= find_words(people_text(unfold(field.value[:_MAX_HEADER])))
+    for text, is_cut in body_texts(root, data, MAX_TEXT):
+        content |= find_words(text)
+        is_whole = is_whole and not is_cut
+    for name in _file_names(root):
+        content |= find_words(normal_form(name))
+    header -= content
+    words = [*map(str.encode, content)]
+    words += [key_of(word, WordZone.HEADER) for word in header]
+    if len(words) > MAX_WORDS:
+        words, is_whole = words[:MAX_WORDS], False
+    keys.update(words)
+    # What documents hold is no part of what SEARCH must find.
+    for text in extra:
+        keys.update(map(str.encode, find_words(text)))
+        if len(keys) > 2 * MAX_WORDS:
+            break
+    return IndexWords(encode_message(keys), is_whole=is_whole)
+
+
+def prefix_words(prefix: str) -> Block | None:
+    """Return the words of header fields that stand in front of a message (``Delivered-To``)."""
+    text = normal_form(prefix)
+    return encode_message([key_of(word, WordZone.HEADER) for word in find_words(text)])
+
+
+def _file_names(root: Part) -> list[str]:
+    names = []
+    for _, part in root.walk():
+        if part.filename:
+            names.append(part.filename[:1000])
+            if len(names) == _NAMES:
+                break
+    return names

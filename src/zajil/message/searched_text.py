@@ -1,0 +1,87 @@
+"""What of a message SEARCH looks through, in normal form. (RFC 3501 section 6.4.4)
+
+SEARCH compares these texts with its terms (``read.imap.search_text``), and the index has their
+words (``message.index_words``): so no message is missed whose words were looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zajil.message.address_list import Group, NamedAddress, parse_address_list
+from zajil.message.encoded_word import decode_words
+from zajil.message.fields import Field, unfold
+from zajil.message.html import html_words
+from zajil.message.normal_form import normal_form
+from zajil.message.part import Part
+
+ADDRESS_FIELDS = frozenset({b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"})
+MAX_HEADER = 1 << 20
+"""Bytes in which the header section is looked for."""
+_READABLE = ("text/", "message/", "multipart/")
+"""Types that are looked through: the second for what reports say (message/delivery-status), the
+third where it has no parts, which is text."""
+
+
+def header_text(fields: list[tuple[str, str]]) -> str:
+    """Return the text of a header section.
+
+    Args:
+        fields: name and decoded value of each.
+    """
+    return normal_form("\n".join([f"{name}: {value}" for name, value in fields]))
+
+
+def people_text(value: bytes) -> str:
+    """Return the addresses of a field as ENVELOPE has them: no comment or space is within one.
+
+    RFC 3501 section 6.4.4: FROM and its like look into the envelope structure.
+    """
+    lines: list[str] = []
+    for item in parse_address_list(value).items:
+        members: tuple[NamedAddress, ...] = (item,) if isinstance(item, NamedAddress) else ()
+        if isinstance(item, Group):
+            lines.append(item.display_name)
+            members = item.members
+        for one in members:
+            name, spec = one.display_name, f"{one.local_part}@{one.domain}"
+            # As most people write it, and without the quotes that a local part may need.
+            lines.append(f"{name} <{spec}>" if name else spec)
+            if one.spec != spec:
+                lines.append(one.spec)
+    return normal_form("\n".join(lines))
+
+
+def body_texts(root: Part, data: bytes, room: int) -> Iterator[tuple[str, bool]]:
+    """Return the text of each part that is text, and whether it was cut.
+
+    Args:
+        root: the parts of the message.
+        data: the message.
+        room: characters that are looked at; where more are left, the last text counts as cut.
+    """
+    stack = [root]
+    while stack:
+        part = stack.pop()
+        stack.extend(reversed(part.children))
+        if part.is_message:
+            fields = _decoded(part.children[0].fields)
+            text, is_cut = header_text(fields), False
+        elif part.children or not part.type.startswith(_READABLE):
+            continue
+        else:
+            source = part.text(data)
+            is_cut = len(source) > room
+            if part.type == "text/html":
+                text = normal_form(html_words(source, room))
+            else:
+                text = normal_form(source[:room])
+        room -= len(text)
+        if room <= 0:
+            yield text, is_cut or bool(stack)
+            return
+        yield text, is_cut
+
+
+def _decoded(fields: list[Field]) -> list[tuple[str, str]]:
+    return [(field.name.decode("latin-1"), decode_words(unfold(field.value))) for field in fields]
