@@ -124,9 +124,9 @@ def _verdict(kinds: set[str]) -> str:
 
 @store_app.command("reindex")
 def reindex(context: typer.Context, as_json: AsJson = False) -> None:
-    """Rebuild the summaries of all messages, which lists and IMAP use instead of the messages.
+    """Rebuild the summaries of all messages and the index that searches use.
 
-    The server writes them by itself. Run this command after a message with missing content was
+    The server writes both by itself. Run this command after a message with missing content was
     restored, or if the release notes say so. The server may be running.
 
     Exit status: 0 done, 1 the store cannot be read or written, 2 wrong usage.

@@ -88,7 +88,7 @@ def check_store(
 
 
 def reindex_store(store: Store, progress: Progress) -> int:
-    """Write the summaries of all messages anew; return how many messages were read.
+    """Write summaries and index of all messages anew; return how many messages were read.
 
     Copies of one message count as one. The server may run meanwhile.
 

@@ -1,8 +1,8 @@
-"""Writes summaries of messages in the background, after the commit that accepted them.
+"""Writes summaries and words of messages in the background, after the commit that accepted them.
 
-One worker of all nodes runs it (``app.upkeep``). What it has to do is in the store: messages
-without a thread. So it may be killed at any instruction, and an upgraded store is indexed by it
-as well.
+One worker of all nodes runs it (``app.upkeep``). What it has to do is in the store: messages that
+wait (``store.mail.text_index``). So it may be killed at any instruction, and an upgraded store is
+indexed by it as well.
 
 A message that cannot be read gets a summary that says so. One that kills the program is found by
 what is noted before it is read: after each start the first messages are read one at a time, each
@@ -20,9 +20,11 @@ from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.imap.body_structure import body_structure
 from zajil.imap.envelope import envelope
 from zajil.message.fields import MAX_FIELDS
+from zajil.message.index_words import NO_WORDS, index_words
 from zajil.message.summary import Summary, faulty_summary, summarize, thread_keys
 from zajil.message.view import MessageView
 from zajil.net.logger import get_logger
+from zajil.read.index_merger import clean_account, merge_account, merge_account_now
 from zajil.store.engine.batch import NEW_MESSAGES
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
@@ -40,7 +42,14 @@ from zajil.store.mail.summaries import (
     find_waiting,
     newest_summaries,
     note_tries,
+    rewrite_summaries,
     write_summaries,
+)
+from zajil.store.mail.text_merge import (
+    OldSegments,
+    find_accounts,
+    forget_segments,
+    last_segment,
 )
 from zajil.store.mail.threads import prune_threads
 from zajil.store.people.accounts import list_accounts
@@ -100,19 +109,21 @@ class Indexer:
             for some in _batches(waiting):
                 began, commits = time.monotonic(), self._store.writer.commits
                 count += await self._index(some)
+                await self._merge(some)
                 # Half of the time belongs to the others of this process, more where mail comes in.
                 is_busy = self._store.writer.commits > commits + 1
                 await asyncio.sleep((time.monotonic() - began) * (3 if is_busy else 1))
         return count
 
     async def prune(self) -> None:
-        """Forget the links of threads without messages.
+        """Forget the links of threads without messages, and the words of messages that are gone.
 
         Raises:
             StoreUnavailable: the rest is left for the next time.
         """
         for one in await self._store.read(list_accounts):
             await self._store.write_large(prune_threads, one.account_id, one.account_id)
+            await clean_account(self._store, one.account_id)
 
     async def _index(self, waiting: Sequence[WaitingBlob]) -> int:
         if self._careful > 0:
@@ -123,6 +134,11 @@ class Indexer:
         else:
             await self._read_and_write(waiting)
         return len(waiting)
+
+    async def _merge(self, indexed: Sequence[WaitingBlob]) -> None:
+        ids = [one.blob_id for one in indexed]
+        for account_id in await self._store.read(lambda conn: find_accounts(conn, ids)):
+            await merge_account(self._store, account_id)
 
     async def _read_and_write(self, waiting: Sequence[WaitingBlob]) -> None:
         blobs = self._store.blobs
@@ -142,10 +158,10 @@ async def index_now(store: Store, account_id: AccountId, waiting: Sequence[Waiti
 
 
 def reindex(store: Store, progress: Progress) -> int:
-    """Write the summaries of all messages anew; return how many there are.
+    """Write summaries and words of all messages anew; return how many there are.
 
     Works beside a running server: each batch is a commit of its own. Threads that messages have
-    already stay.
+    already stay. What is in the index stays there until all was written anew.
 
     Args:
         store: opened; not started.
@@ -155,14 +171,20 @@ def reindex(store: Store, progress: Progress) -> int:
         StoreUnavailable: the rest was not done.
     """
     total, done, last = store.read_now(count_blobs), 0, ""
+    last_old = store.read_now(last_segment)
     progress(0, total)
     while waiting := store.read_now(lambda conn: find_after(conn, last, BATCH)):  # noqa: B023
         last = waiting[-1].blob_id
         for some in _batches([replace(one, tries=0) for one in waiting]):
             new = store.read_now(lambda conn: read_summaries(conn, store.blobs, some))  # noqa: B023
-            store.write_now(write_summaries, new)
+            store.write_now(rewrite_summaries, new)
             done += len(some)
             progress(min(done, total), total)
+        ids = [one.blob_id for one in waiting]
+        for account_id in store.read_now(lambda conn: find_accounts(conn, ids)):  # noqa: B023
+            merge_account_now(store, account_id)
+    while store.write_now(forget_segments, OldSegments(last_old, BATCH)):
+        continue
     progress(total, total)
     return done
 
@@ -258,6 +280,7 @@ def make_summary(blob_id: BlobId, data: bytes) -> NewSummary:
         envelope=_kept(envelope(root)) if is_alike else None,
         body=_kept(body_structure(root, data, extended=False)) if is_alike else None,
         body_structure=_kept(body_structure(root, data, extended=True)) if is_alike else None,
+        words=index_words(view.fields, root, data),
     )
 
 
@@ -273,6 +296,7 @@ def _unreadable(blob_id: BlobId, reason: str) -> NewSummary:
         envelope=None,
         body=None,
         body_structure=None,
+        words=NO_WORDS,
     )
 
 

@@ -130,6 +130,8 @@ message = sa.Table(
     sa.Column("prefix", sa.Text, nullable=False),
     # THREADID (RFC 8474 section 5.2), given by the indexer once and for ever; null: not yet
     sa.Column("thread_id", KEY),
+    # Whether its words are in the index of its account: store.mail.text_index.Indexed
+    sa.Column("indexed", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
     sa.Index(None, "mailbox_id", "modseq"),
     sqlite_with_rowid=False,
 )
@@ -229,6 +231,29 @@ thread_link = sa.Table(
     sa.Column("key", NUMBER, primary_key=True, autoincrement=False),  # message.summary.thread_keys
     sa.Column("thread_id", KEY, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# The index of words of an account: a part of it, for some blobs (store.mail.text_index).
+text_segment = sa.Table(
+    "text_segment",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("account_id", NUMBER, nullable=False, index=True),
+    sa.Column("messages", sa.Integer, nullable=False),  # blobs
+    sa.Column("blob_ids", sa.LargeBinary, nullable=False),  # compressed, in order
+    sqlite_autoincrement=True,  # an id that a merge has read never means another segment
+)
+
+# Words of a segment, and which of its blobs have them (message.word_blocks).
+text_block = sa.Table(
+    "text_block",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("segment_id", NUMBER, nullable=False, index=True),
+    sa.Column("first_word", sa.LargeBinary, nullable=False),
+    sa.Column("last_word", sa.LargeBinary, nullable=False),
+    sa.Column("words", sa.LargeBinary, nullable=False),
+    sa.Column("numbers", sa.LargeBinary, nullable=False),
 )
 
 mail = sa.Table(

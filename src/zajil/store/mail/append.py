@@ -40,6 +40,8 @@ class Append:
     """Header fields in front of the blob, each with its CRLF."""
     thread_id: ThreadId | None = None
     """Of a copy: that of the original; ``None``: the indexer finds one."""
+    indexed: int = 0
+    """Of a copy in the same account: that of the original (``store.mail.text_index``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ _COLUMNS = (
     message.c.mail_id,
     message.c.prefix,
     message.c.thread_id,
+    message.c.indexed,
 )
 
 
@@ -99,6 +102,7 @@ def append_messages(tx: Connection, appends: Sequence[Append]) -> list[Appended]
                 append.mail_id,
                 append.prefix,
                 append.thread_id,
+                append.indexed,
             )
             for append, result in zip(appends, results, strict=True)
         ],

@@ -79,17 +79,16 @@ def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
     for item in items:
         bits, keywords = pack_flags(item.flags)
         blob = item.content
-        appends.append(
-            Append(
-                mailbox_id=item.mailbox_id,
-                blob_id=blob.blob_id,
-                size=blob.size,
-                received_at_ms=item.received_at_ms,
-                flags=bits,
-                keywords=keywords,
-                mail_id=item.mail_id,
-            )
+        new = Append(
+            mailbox_id=item.mailbox_id,
+            blob_id=blob.blob_id,
+            size=blob.size,
+            received_at_ms=item.received_at_ms,
+            flags=bits,
+            keywords=keywords,
+            mail_id=item.mail_id,
         )
+        appends.append(new)
     placed = append_messages(tx, appends)
     require_room(tx, [item.mailbox_id for item in items])
     return placed
@@ -249,6 +248,7 @@ def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[t
 
 @dataclass(frozen=True, slots=True)
 class _Box:
+    account_id: AccountId
     uid_validity: int
     role: str | None
 
@@ -258,16 +258,13 @@ def _own(tx: Connection, pairs: Iterable[tuple[AccountId, MailboxId]]) -> dict[M
     wanted = set(pairs)
     ids = sorted({mailbox_id for _, mailbox_id in wanted})
     lock_mailboxes(tx, ids)
-    rows = tx.execute(
-        sa.select(mailbox.c.id, mailbox.c.account_id, mailbox.c.uid_validity, mailbox.c.role).where(
-            mailbox.c.id.in_(ids)
-        )
-    ).all()
+    columns = (mailbox.c.id, mailbox.c.account_id, mailbox.c.uid_validity, mailbox.c.role)
+    rows = tx.execute(sa.select(*columns).where(mailbox.c.id.in_(ids))).all()
     owned = {(row.account_id, row.id) for row in rows}
     # Security: an id is never enough; it must be the account's own (attacks.md, group E).
     for pair in wanted - owned:
         raise NoSuchMailbox(pair[1])
-    return {row.id: _Box(row.uid_validity, row.role) for row in rows}
+    return {row.id: _Box(row.account_id, row.uid_validity, row.role) for row in rows}
 
 
 def _both(items: Sequence[CopyMessages]) -> Iterator[tuple[AccountId, MailboxId]]:
@@ -351,25 +348,27 @@ def _copy(
 ) -> Copied:
     for some in portions([one.blob_id for one in found]):
         keep_blobs(tx, some)
+    source, target = boxes[item.mailbox_id], boxes[item.target_id]
+    # Threads and the index of words belong to one account.
+    is_same = source.account_id == target.account_id
     appends = []
     for one in found:
         bits, keywords = pack_flags(one.flags)
-        appends.append(
-            Append(
-                mailbox_id=item.target_id,
-                blob_id=one.blob_id,
-                size=one.size,
-                received_at_ms=one.received_at_ms,
-                flags=bits,
-                keywords=keywords,
-                mail_id=one.mail_id,
-                prefix=one.prefix.decode("utf-8"),
-                thread_id=one.thread_id,
-            )
+        copy = Append(
+            mailbox_id=item.target_id,
+            blob_id=one.blob_id,
+            size=one.size,
+            received_at_ms=one.received_at_ms,
+            flags=bits,
+            keywords=keywords,
+            mail_id=one.mail_id,
+            prefix=one.prefix.decode("utf-8"),
+            thread_id=one.thread_id if is_same else None,
+            indexed=one.indexed if is_same else 0,
         )
+        appends.append(copy)
     placed = append_messages(tx, appends)
     pairs = zip([one.uid for one in found], [one.uid for one in placed], strict=True)
-    source, target = boxes[item.mailbox_id], boxes[item.target_id]
     record_feedback(tx, said_by_move(item.account_id, source.role, target.role, found))
     return Copied(target.uid_validity, tuple(pairs))
 

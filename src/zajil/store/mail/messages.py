@@ -48,6 +48,8 @@ class Message:
     """Return-Path and Delivered-To."""
     thread_id: ThreadId | None = None
     """``None``: the indexer has not looked at it yet (``store.mail.summaries``)."""
+    indexed: int = 0
+    """``store.mail.text_index.Indexed``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +283,7 @@ def read_message_row(row: Any) -> Message:
         mail_id=row.mail_id,
         prefix=row.prefix.encode("utf-8"),
         thread_id=row.thread_id,
+        indexed=row.indexed,
     )
 
 

@@ -2,7 +2,8 @@
 
 Laws:
 - A summary belongs to a blob: copies share it, and it goes with the blob.
-- Whoever writes a summary writes the threads of its messages in the same commit.
+- Whoever writes a summary writes the threads and the words of its messages in the same commit: a
+  message that has none of the three waits for the indexer.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import BlobId, MailboxId, Uid
 from zajil.message.header_view import Person
+from zajil.message.index_words import IndexWords
 from zajil.message.summary import Summary
 from zajil.store.engine.rows import AT_ONCE, execute_text, insert_rows, portions, values
 from zajil.store.mail.messages import Message, read_message_row
+from zajil.store.mail.text_index import is_waiting, let_wait, write_words
 from zajil.store.mail.threads import give_threads
 from zajil.store.schema import blob, message, summary
 
@@ -42,6 +45,8 @@ class NewSummary:
     body: bytes | None
     """BODY, which is BODYSTRUCTURE without extension data."""
     body_structure: bytes | None
+    words: IndexWords
+    """For the index (``store.mail.text_index``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +100,10 @@ def find_summaries(conn: Connection, blob_ids: Sequence[BlobId]) -> dict[BlobId,
 
 
 def find_waiting(conn: Connection, limit: int) -> list[WaitingBlob]:
-    """Return blobs whose messages have no thread yet, the oldest first."""
+    """Return blobs whose messages wait for the indexer, the oldest first."""
     ids = (
         sa.select(message.c.blob_id)
-        .where(message.c.thread_id.is_(None))
+        .where(is_waiting())
         .distinct()
         .order_by(message.c.blob_id)
         .limit(limit)
@@ -114,6 +119,7 @@ def find_threadless(
         sa.select(message.c.blob_id)
         .where(
             message.c.mailbox_id == mailbox_id,
+            is_waiting(),
             message.c.thread_id.is_(None),
             message.c.blob_id > after,
         )
@@ -142,8 +148,8 @@ def count_blobs(conn: Connection) -> int:
 
 
 def count_waiting(conn: Connection) -> int:
-    """Return how many messages have no thread yet."""
-    query = sa.select(sa.func.count()).select_from(message).where(message.c.thread_id.is_(None))
+    """Return how many messages wait for the indexer."""
+    query = sa.select(sa.func.count()).select_from(message).where(is_waiting())
     return conn.scalar(query) or 0
 
 
@@ -151,7 +157,7 @@ def count_waiting(conn: Connection) -> int:
 
 
 def write_summaries(tx: Connection, items: Sequence[Sequence[NewSummary]]) -> list[int]:
-    """Write summaries of blobs, and give their messages threads where they have none.
+    """Write summaries of blobs, and what their messages wait for: threads, words in the index.
 
     A blob that is gone meanwhile gets no summary; a message whose blob is missing gets a thread all
     the same, or it would be looked at again and again.
@@ -172,7 +178,18 @@ def write_summaries(tx: Connection, items: Sequence[Sequence[NewSummary]]) -> li
     for start in range(0, len(rows), AT_ONCE):
         _upsert(tx, [_row(one, 0) for one in rows[start : start + AT_ONCE]])
     give_threads(tx, {one.blob_id: one.thread_keys for one in by_blob.values()})
+    write_words(tx, {one.blob_id: one.words for one in by_blob.values()})
     return [sum(one.blob_id in kept for one in item) for item in items]
+
+
+def rewrite_summaries(tx: Connection, items: Sequence[Sequence[NewSummary]]) -> list[int]:
+    """Write summaries and words of blobs anew, also where they were written before.
+
+    Unit of work: as ``write_summaries``. The words of before stay in the index until
+    ``text_merge.forget_segments``.
+    """
+    let_wait(tx, [one.blob_id for item in items for one in item])
+    return write_summaries(tx, items)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from zajil.store.mail.blobs import release_blobs
 from zajil.store.mail.deleted import delete_deleted_of
 from zajil.store.mail.maildrops import delete_maildrops_of
 from zajil.store.mail.subscriptions import add_subscriptions, delete_subscriptions_of
+from zajil.store.mail.text_index import delete_index_of
 from zajil.store.mail.threads import delete_threads_of
 from zajil.store.people.aliases import aliases_to, claim_address, drop_target
 from zajil.store.people.app_passwords import delete_app_passwords_of
@@ -184,6 +185,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
     delete_strangers_of(tx, account_ids)
     delete_threads_of(tx, account_ids)
     delete_maildrops_of(tx, account_ids)
+    delete_index_of(tx, account_ids)
     touch(tx, DIRECTORY)
     return [None] * len(account_ids)
 

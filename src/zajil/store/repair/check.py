@@ -32,6 +32,8 @@ from zajil.store.schema import (
     message,
     recipient,
     summary,
+    text_block,
+    text_segment,
     thread_link,
 )
 
@@ -197,6 +199,10 @@ def _repair(tx: Connection, items: Sequence[None]) -> list[None]:
     tx.execute(sa.delete(summary).where(~sa.exists().where(blob.c.id == summary.c.blob_id)))
     no_account = ~sa.exists().where(account.c.id == thread_link.c.account_id)
     tx.execute(sa.delete(thread_link).where(no_account))
+    no_owner = ~sa.exists().where(account.c.id == text_segment.c.account_id)
+    tx.execute(sa.delete(text_segment).where(no_owner))
+    no_segment = ~sa.exists().where(text_segment.c.id == text_block.c.segment_id)
+    tx.execute(sa.delete(text_block).where(no_segment))
     return [None] * len(items)
 
 

@@ -29,6 +29,8 @@ from zajil.store.schema import (
     recipient,
     subscription,
     summary,
+    text_block,
+    text_segment,
     thread_link,
     web_session,
 )
@@ -272,6 +274,35 @@ RULES = (
         "there are {rows} links between messages, and there is no such account",
         REPAIR,
         can_repair=True,
+    ),
+    Rule(
+        sa.select(text_segment.c.account_id, sa.func.count().label("rows"))
+        .where(no_row(account, account.c.id == text_segment.c.account_id))
+        .group_by(text_segment.c.account_id),
+        "orphan",
+        lambda row: f"the index of words of account {row.account_id}",
+        "it has {rows} segments, and there is no such account",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        sa.select(text_block.c.segment_id, sa.func.count().label("rows"))
+        .where(no_row(text_segment, text_segment.c.id == text_block.c.segment_id))
+        .group_by(text_block.c.segment_id),
+        "orphan",
+        lambda row: f"segment {row.segment_id} of the index of words",
+        "it has {rows} blocks, and there is no such segment",
+        REPAIR,
+        can_repair=True,
+    ),
+    Rule(
+        sa.select(text_segment.c.id, text_segment.c.account_id).where(
+            no_row(text_block, text_block.c.segment_id == text_segment.c.id)
+        ),
+        "wrong-count",
+        lambda row: f"segment {row.id} of the index of words of account {row.account_id}",
+        "it has no words",
+        "zajil store reindex writes the index anew",
     ),
     Rule(
         sa.select(recipient.c.mail_id, recipient.c.address, recipient.c.state).where(

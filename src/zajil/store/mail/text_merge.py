@@ -1,0 +1,228 @@
+"""Segments of the index of words: how many of them become one, and what is left out then.
+
+A new message is a segment of its own. Segments of about the same size are merged when there are
+``FAN`` of them, so that an account with n messages has some log(n) of them, and each word is
+written again log(n) times. Blobs that are gone are left out.
+
+Law: whoever merges reads first and writes later, and writes nothing if one of the segments went
+meanwhile: another merge took it, or the account is gone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import AccountId, BlobId
+from zajil.message.word_blocks import Block, OpenSegment, merge
+from zajil.store.engine.rows import portions
+from zajil.store.mail.text_index import (
+    delete_segments,
+    insert_segment,
+    unpack_ids,
+)
+from zajil.store.schema import blob, mailbox, message, text_block, text_segment
+
+FAN = 8
+"""Segments of like size that are merged."""
+FULL = 4096
+"""Messages of a segment that is merged no more: its blocks take 2 MB of memory then."""
+_AT_ONCE = 64
+"""Segments that are merged at a time; there are more after an import."""
+_WASTE = 10
+"""A segment is written anew when one of so many of its blobs is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment without its words."""
+
+    segment_id: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSegment:
+    """A segment that is to be merged."""
+
+    segment_id: int
+    blob_ids: Sequence[BlobId]
+    kept: Sequence[bool]
+    """Whether each of its blobs is still there."""
+    blocks: Sequence[tuple[bytes, bytes]]
+    """Words and numbers."""
+
+
+def find_accounts(conn: Connection, blob_ids: Sequence[BlobId]) -> list[AccountId]:
+    """Return the accounts that have messages of these blobs."""
+    found: set[AccountId] = set()
+    for some in portions(blob_ids):
+        query = (
+            sa.select(mailbox.c.account_id)
+            .join(message, message.c.mailbox_id == mailbox.c.id)
+            .where(message.c.blob_id.in_(some))
+        )
+        found.update(conn.scalars(query))
+    return sorted(found)
+
+
+def find_mergeable(conn: Connection, account_id: AccountId) -> list[int]:
+    """Return segments of an account that should be merged now; none: it is in order."""
+    by_size: dict[int, list[Segment]] = defaultdict(list)
+    for one in _list_segments(conn, account_id):
+        if one.messages < FULL:
+            by_size[_rank(one.messages)].append(one)
+    for _, some in sorted(by_size.items()):
+        if len(some) < FAN:
+            continue
+        chosen, total = [], 0
+        for one in some[:_AT_ONCE]:
+            total += one.messages
+            if total > 2 * FULL:
+                break
+            chosen.append(one.segment_id)
+        return chosen
+    return []
+
+
+def find_stale(conn: Connection, account_id: AccountId) -> list[int]:
+    """Return the segments of an account in which too many blobs are gone."""
+    stale = []
+    for one in _list_segments(conn, account_id):
+        ids = _ids_of(conn, [one.segment_id]).get(one.segment_id, [])
+        gone = len(ids) - len(_living(conn, ids))
+        if gone * _WASTE > len(ids) or (gone and len(ids) < FAN * FAN):
+            stale.append(one.segment_id)
+    return stale
+
+
+def load_segments(conn: Connection, segment_ids: Sequence[int]) -> list[LoadedSegment]:
+    """Read segments with all their words; those that are gone are left out."""
+    loaded = []
+    ids_of = _ids_of(conn, segment_ids)
+    every = [blob_id for some in ids_of.values() for blob_id in some]
+    living = _living(conn, every)
+    for segment_id in sorted(ids_of):
+        query = (
+            sa.select(text_block.c.words, text_block.c.numbers)
+            .where(text_block.c.segment_id == segment_id)
+            .order_by(text_block.c.id)
+        )
+        blocks = [(row.words, row.numbers) for row in conn.execute(query)]
+        ids = ids_of[segment_id]
+        loaded.append(LoadedSegment(segment_id, ids, [one in living for one in ids], blocks))
+    return loaded
+
+
+def merge_segments(loaded: Sequence[LoadedSegment]) -> Iterator[Block]:
+    """Return the blocks of the segment that replaces these. Pure; some milliseconds for each."""
+    return merge([OpenSegment(one.blocks, len(one.blob_ids) == 1, one.kept) for one in loaded])
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What ``replace_segments`` takes."""
+
+    account_id: AccountId
+    old: Sequence[LoadedSegment]
+    blocks: Sequence[Block]
+    """Of the segment that takes their place."""
+
+
+def replace_segments(tx: Connection, items: Sequence[Replacement]) -> list[bool]:
+    """Put one segment in the place of some.
+
+    Unit of work: idempotent; locks the segments.
+
+    Returns:
+        For each item whether it was done: not if one of the segments was gone.
+    """
+    done = []
+    for item in items:
+        ids = [one.segment_id for one in item.old]
+        there = sa.select(text_segment.c.id).where(
+            text_segment.c.id.in_(ids), text_segment.c.account_id == item.account_id
+        )
+        found = tx.scalars(there.order_by(text_segment.c.id).with_for_update()).all()
+        done.append(len(found) == len(ids))
+        if not done[-1]:
+            continue
+        delete_segments(tx, ids)
+        kept = [
+            blob_id
+            for one in item.old
+            for blob_id, is_kept in zip(one.blob_ids, one.kept, strict=True)
+            if is_kept
+        ]
+        if kept and item.blocks:
+            insert_segment(tx, item.account_id, kept, item.blocks)
+    return done
+
+
+# ---- indexing anew ------------------------------------------------------------------------------
+
+
+def last_segment(conn: Connection) -> int:
+    """Return the largest id of a segment; 0: there is none."""
+    return conn.scalar(sa.select(sa.func.max(text_segment.c.id))) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class OldSegments:
+    """What ``forget_segments`` takes."""
+
+    last: int
+    """The largest id; all messages that they cover wait, or are in a later one as well."""
+    most: int
+
+
+def forget_segments(tx: Connection, items: Sequence[OldSegments]) -> list[int]:
+    """Delete old segments; return how many there were.
+
+    Unit of work: idempotent.
+    """
+    counts = []
+    for item in items:
+        old = sa.select(text_segment.c.id).where(text_segment.c.id <= item.last)
+        ids = list(tx.scalars(old.order_by(text_segment.c.id).limit(item.most)))
+        delete_segments(tx, ids)
+        counts.append(len(ids))
+    return counts
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+
+def _list_segments(conn: Connection, account_id: AccountId) -> list[Segment]:
+    query = (
+        sa.select(text_segment.c.id, text_segment.c.messages)
+        .where(text_segment.c.account_id == account_id)
+        .order_by(text_segment.c.id)
+    )
+    return [Segment(row.id, row.messages) for row in conn.execute(query)]
+
+
+def _rank(messages: int) -> int:
+    """Return the logarithm to the base FAN."""
+    rank = 0
+    while messages >= FAN:
+        messages //= FAN
+        rank += 1
+    return rank
+
+
+def _ids_of(conn: Connection, segment_ids: Sequence[int]) -> dict[int, list[BlobId]]:
+    query = sa.select(text_segment.c.id, text_segment.c.blob_ids)
+    rows = conn.execute(query.where(text_segment.c.id.in_(segment_ids)))
+    return {row.id: unpack_ids(row.blob_ids) for row in rows}
+
+
+def _living(conn: Connection, blob_ids: Iterable[BlobId]) -> set[BlobId]:
+    found: set[BlobId] = set()
+    for some in portions(blob_ids):
+        found.update(conn.scalars(sa.select(blob.c.id).where(blob.c.id.in_(some))))
+    return found
