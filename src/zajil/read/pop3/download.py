@@ -10,12 +10,14 @@ from collections.abc import Sequence
 
 from zajil.core.ids import Uid
 from zajil.pop3.message_lines import MessageLines
-from zajil.pop3.reply import END
+from zajil.pop3.reply import END, StatusLine
+from zajil.pop3.texts import Text
 from zajil.read.pop3.maildrop import Maildrop
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.blobs import Blobs, NoSuchBlob
-from zajil.store.mail.messages import MessageReader, get_messages, open_message, open_messages
+from zajil.store.mail.maildrops import read_contents
+from zajil.store.mail.messages import MessageReader, get_messages, open_message
 
 PIECE = 65_536
 """Bytes of a message that are read and sent at a time."""
@@ -73,16 +75,23 @@ def open_download(
 
 
 def _read_whole(
-    conn: Snapshot, blobs: Blobs, drop: Maildrop, uids: Sequence[Uid]
-) -> dict[Uid, bytes]:
-    whole: dict[Uid, bytes] = {}
-    for one, reader in open_messages(conn, blobs, get_messages(conn, drop.mailbox_id, uids)):
-        if reader is not None:
-            with reader:
-                lines = MessageLines()
-                data = lines.add(reader.read_at(0, reader.size))
-                whole[one.uid] = data + lines.end() + END
-    return whole
+    conn: Snapshot, blobs: Blobs, drop: Maildrop, numbers: Sequence[int], language: str
+) -> dict[int, bytes]:
+    """Return the whole answers to RETR of small messages in a row, but of those that are gone."""
+    by_uid = {drop.uid(number): number for number in numbers}
+    first, last = drop.uid(numbers[0]), drop.uid(numbers[-1])
+    answers: dict[int, bytes] = {}
+    for uid, content in read_contents(conn, blobs, drop.mailbox_id, first, last):
+        number = by_uid[uid]
+        lines = MessageLines()
+        data = lines.add(content)
+        answers[number] = b"".join([size_line(drop, number, language), data, lines.end(), END])
+    return answers
+
+
+def size_line(drop: Maildrop, number: int, language: str) -> bytes:
+    """Return the first line of the answer to RETR."""
+    return StatusLine(True, Text.OCTETS, start=str(drop.size(number))).to_bytes(language)
 
 
 class ReadAhead:
@@ -92,20 +101,27 @@ class ReadAhead:
         self._store = store
         self._drop = drop
         self._ready: dict[int, bytes] = {}
+        self._language = ""
+        """Of the first lines in ``_ready``."""
         self._next = 0
         """The number that is fetched next, if the client takes one after the other."""
         self._count = 1
         """How many are read at a time; it doubles as long as they are fetched."""
 
-    def take(self, number: int) -> bytes | None:
-        """Return the lines of a message that was read ahead; ``None``: it was not."""
+    def take(self, number: int, language: str) -> bytes | None:
+        """Return the answer to RETR of a message that was read ahead; ``None``: it was not."""
+        if language != self._language:
+            return None
         data = self._ready.pop(number, None)
         if data is not None:
             self._next = number + 1
         return data
 
-    async def fetch(self, number: int) -> bytes | None:
+    async def fetch(self, number: int, language: str) -> bytes | None:
         """Read a message and some that follow; ``None``: it is large, or gone.
+
+        Returns:
+            The answer to RETR.
 
         Raises:
             StoreUnavailable: messages cannot be read.
@@ -113,23 +129,20 @@ class ReadAhead:
         drop = self._drop
         is_next = number == self._next
         self._count = min(2 * self._count, _AHEAD_COUNT) if is_next else 1
+        self._language = language
         self._ready.clear()
         self._next = number + 1
         wanted: list[int] = []
         size = 0
         for one in range(number, number + self._count):
-            if not drop.has(one) or size + drop.size(one) > _AHEAD_SIZE:
+            if not drop.has(one) or drop.is_marked(one) or size + drop.size(one) > _AHEAD_SIZE:
                 break
-            if not drop.is_marked(one):
-                wanted.append(one)
-                size += drop.size(one)
+            wanted.append(one)
+            size += drop.size(one)
         if not wanted:
             return None
-        uids = [drop.uid(one) for one in wanted]
         blobs = self._store.blobs
-        whole = await self._store.read(
-            lambda conn: _read_whole(conn, blobs, drop, uids), drop.account_id
+        self._ready = await self._store.read(
+            lambda conn: _read_whole(conn, blobs, drop, wanted, language), drop.account_id
         )
-        found = zip(wanted, uids, strict=True)
-        self._ready = {one: whole[uid] for one, uid in found if uid in whole}
         return self._ready.pop(number, None)

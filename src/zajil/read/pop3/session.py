@@ -27,7 +27,7 @@ from zajil.pop3 import command as c
 from zajil.pop3.reply import END, Answer, AnswerLines, Continuation, StatusLine, error
 from zajil.pop3.server import Pop3ServerConnection
 from zajil.pop3.texts import Text
-from zajil.read.pop3.download import ReadAhead, open_download
+from zajil.read.pop3.download import ReadAhead, open_download, size_line
 from zajil.read.pop3.locks import MaildropLocks
 from zajil.read.pop3.maildrop import Maildrop, open_maildrop
 from zajil.sasl.step import Challenge
@@ -176,11 +176,11 @@ class Pop3Session:
 
     def _take_ready(self, number: int) -> Answer | None:
         """Return a message that was read ahead; ``None``: it was not."""
-        data = None if self._ahead is None else self._ahead.take(number)
+        data = None if self._ahead is None else self._ahead.take(number, self._engine.language)
         if data is None:
             return None
         self._waiting += len(data)
-        return AnswerLines(self._size_line(number) + data)
+        return AnswerLines(data)
 
     # ---- log-in -----------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class Pop3Session:
     # ---- the messages -----------------------------------------------------------------------
 
     async def _send_list(self, text: Text, portions: Iterator[bytes]) -> Answer:
-        self._engine.send(self._status(StatusLine(True, text)))
+        self._engine.send(StatusLine(True, text).to_bytes(self._engine.language))
         for portion in portions:
             self._engine.send(portion)
             await self._connection.flush()
@@ -244,11 +244,14 @@ class Pop3Session:
     async def _send_message(
         self, drop: Maildrop, number: int, body_lines: int | None
     ) -> Answer | None:
-        store = self._services.store
+        # Deviation: RFC 6856 has a server downgrade or refuse header fields in UTF-8 where the
+        # client did not send UTF8. Few programs send it, and all of them read such fields
+        # (2026-11-28): they are sent as they are.
+        store, language = self._services.store, self._engine.language
         if body_lines is None and self._ahead is not None:
-            data = await self._ahead.fetch(number)
+            data = await self._ahead.fetch(number, language)
             if data is not None:
-                return AnswerLines(self._size_line(number) + data)
+                return AnswerLines(data)
         uid = drop.uid(number)
         download = await store.read(
             lambda conn: open_download(conn, store.blobs, drop, uid, body_lines), drop.account_id
@@ -258,7 +261,8 @@ class Pop3Session:
         try:
             piece = await store.work(download.read_some, drop.account_id)
             is_whole = body_lines is None
-            start = self._size_line(number) if is_whole else self._status(_MESSAGE)
+            top = StatusLine(True, Text.MESSAGE).to_bytes(language)
+            start = size_line(drop, number, language) if is_whole else top
             self._engine.send(start + piece)
             while not download.has_ended:
                 await self._connection.flush()
@@ -270,17 +274,6 @@ class Pop3Session:
         finally:
             download.close()
         return AnswerLines(b"")
-
-    # Deviation: RFC 6856 section 7 has a server downgrade header fields in UTF-8 for a client that
-    # did not send UTF8, or refuse them. No program in use sends it, and all of them read such
-    # fields (2026-11-28): they are sent as they are.
-
-    def _size_line(self, number: int) -> bytes:
-        size = 0 if self._drop is None else self._drop.size(number)
-        return self._status(StatusLine(True, Text.OCTETS, start=str(size)))
-
-    def _status(self, reply: StatusLine) -> bytes:
-        return reply.to_bytes(self._engine.language)
 
     # ---- UPDATE (RFC 1939 section 6) ------------------------------------------------------------
 
@@ -302,9 +295,6 @@ class Pop3Session:
     async def _delete(self, drop: Maildrop, uids: list[Uid]) -> None:
         item = ExpungeMessages(drop.account_id, drop.mailbox_id, tuple(uids), deleted_only=False)
         await self._services.store.write_large(expunge_messages, item, drop.account_id)
-
-
-_MESSAGE = StatusLine(True, Text.MESSAGE)
 
 
 def _missing(drop: Maildrop, number: int) -> StatusLine | None:
