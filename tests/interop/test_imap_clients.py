@@ -7,7 +7,6 @@ import imaplib
 import json
 import os
 import pty
-import random
 import re
 import ssl
 import subprocess
@@ -22,6 +21,7 @@ from imapclient import IMAPClient
 from kit.certificates import TestAuthority
 from kit.foreign import need_node_packages, need_program
 from kit.installation import running_installation
+from kit.odd_messages import odd_messages
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(240), pytest.mark.xdist_group("imapclients")]
 
@@ -64,26 +64,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield place
 
 
-def made() -> list[bytes]:
-    """Messages that programs may stumble over; each has a Message-ID, which mbsync asks for."""
-    noise = random.Random(1)
-    texts: list[bytes] = [
-        b"plain\r\n",
-        "السلام عليكم\r\nوعليكم السلام\r\n".encode(),
-        b".\r\n..\r\n.hidden\r\n\r\nFrom here\r\n>From there\r\n",
-        b"x" * 998 + b"\r\n" + b"\xff\xfe latin \xe9\r\n",
-        b"no end of line",
-        b"",
-        b"\r\n\r\n\r\n",
-        b"".join(b"%064x\r\n" % noise.getrandbits(256) for _ in range(8000)),
-    ]
-    head = (
-        "Date: Mon, 23 Nov 2026 12:00:00 +0000\r\nFrom: a@x.test\r\nTo: b@y.test\r\n"
-        "Subject: =?utf-8?B?2LHYs9in2YTYqQ==?= {0}\r\nMessage-ID: <{0}@x.test>\r\n\r\n"
-    )
-    return [head.format(number).encode() + text for number, text in enumerate(texts)]
-
-
 def fill(client: imaplib.IMAP4, name: str, messages: list[bytes]) -> None:
     client.create(name)
     for message in messages:
@@ -122,9 +102,9 @@ def run(command: list[str], home: Path, **more: str) -> str:
 
 def test_imaplib(place: Place) -> None:
     with place.connect() as client:
-        fill(client, "imaplib", made())
+        fill(client, "imaplib", odd_messages())
         found = read(client, "imaplib")
-        assert [body for body, _ in found.values()] == made()
+        assert [body for body, _ in found.values()] == odd_messages()
         assert all(flags >= {b"\\Flagged"} for _, flags in found.values())
 
 
@@ -133,13 +113,13 @@ def test_imapclient(place: Place) -> None:
     with client:
         client.login(place.login, place.password)
         client.create_folder("رسائل")
-        for message in made():
+        for message in odd_messages():
             client.append("رسائل", message, [b"\\Flagged", b"$Forwarded"])
         assert "رسائل" in [name for _, _, name in client.list_folders()]
-        assert client.select_folder("رسائل")[b"EXISTS"] == len(made())
+        assert client.select_folder("رسائل")[b"EXISTS"] == len(odd_messages())
         uids = client.search("ALL")
         got = client.fetch(uids, ["BODY.PEEK[]", "FLAGS", "ENVELOPE", "BODYSTRUCTURE"])
-        assert [got[uid][b"BODY[]"] for uid in uids] == made()
+        assert [got[uid][b"BODY[]"] for uid in uids] == odd_messages()
         assert all({b"\\Flagged", b"$Forwarded"} <= {*got[uid][b"FLAGS"]} for uid in uids)
         assert [got[uid][b"ENVELOPE"].message_id for uid in uids] == [
             b"<%d@x.test>" % number for number in range(len(uids))
@@ -178,12 +158,12 @@ def test_mbsync(place: Place, tmp_path: Path) -> None:
     (tmp_path / "mail").mkdir()
     command = [mbsync, "-c", str(configuration), "-a"]
     with place.connect() as client:
-        fill(client, "mbsync", made())
+        fill(client, "mbsync", odd_messages())
         run(command, tmp_path)
         folder = tmp_path / "mail" / "mbsync"
         here = maildir_files(folder)
         # A Maildir has LF at the end of a line.
-        unix = sorted(message.replace(b"\r\n", b"\n") for message in made())
+        unix = sorted(message.replace(b"\r\n", b"\n") for message in odd_messages())
         assert sorted(map(without_tuid, here.values())) == unix
 
         written = b"Subject: from here\nMessage-ID: <here@x.test>\n\nlocal\n"
@@ -201,7 +181,7 @@ def test_mbsync(place: Place, tmp_path: Path) -> None:
         bodies = [body.replace(b"\r\n", b"\n") for body, _ in there.values()]
         assert sorted(map(without_tuid, bodies)) == sorted(map(without_tuid, here.values()))
         assert written in map(without_tuid, here.values())
-        assert len(there) == len(made())
+        assert len(there) == len(odd_messages())
         assert any(flags >= {b"\\Answered", b"\\Seen"} for _, flags in there.values())
         answered = [name for name in here if "R" in name.partition(":2,")[2]]
         assert len(answered) == 2
@@ -230,11 +210,11 @@ def test_interimap(place: Place, tmp_path: Path) -> None:
             run(command, tmp_path, **folders)
             return contents(here, "both"), contents(there, "both")
 
-        fill(here, "both", made()[:5])
-        fill(there, "both", made()[5:])
+        fill(here, "both", odd_messages()[:5])
+        fill(there, "both", odd_messages()[5:])
         ours, theirs = sync()
         assert ours == theirs
-        assert {body for body, _ in ours} == set(made())
+        assert {body for body, _ in ours} == set(odd_messages())
         # Only now it knows the MODSEQs of what it has stored itself.
         assert sync() == (ours, theirs)
 
@@ -244,8 +224,8 @@ def test_interimap(place: Place, tmp_path: Path) -> None:
         fill(there, "both", [b"Subject: later\r\n\r\nnew\r\n"])
         ours, theirs = sync()
         assert ours == theirs
-        assert {body for body, _ in ours} == {*made(), b"Subject: later\r\n\r\nnew\r\n"} - {
-            made()[1]
+        assert {body for body, _ in ours} == {*odd_messages(), b"Subject: later\r\n\r\nnew\r\n"} - {
+            odd_messages()[1]
         }
         assert {flags for _, flags in ours} >= {
             frozenset({b"\\Answered", b"\\Flagged"}),
@@ -301,7 +281,7 @@ def test_imapflow(place: Place, tmp_path: Path) -> None:
     script.write_text(_IMAPFLOW)
     extra = "Subject: تجربة\r\n\r\nمرحبا\r\n".encode()
     with place.connect() as client:
-        fill(client, "imapflow", made())
+        fill(client, "imapflow", odd_messages())
         order = {
             "host": _NAME,
             "port": place.port,
@@ -314,12 +294,12 @@ def test_imapflow(place: Place, tmp_path: Path) -> None:
         trust = {"NODE_EXTRA_CA_CERTS": str(place.ca_file), "NODE_PATH": str(modules)}
         printed = run([node, str(script), json.dumps(order)], tmp_path, **trust)
         told = json.loads(printed.splitlines()[-1])
-        assert [base64.b64decode(one["source"]) for one in told["found"]] == made()
+        assert [base64.b64decode(one["source"]) for one in told["found"]] == odd_messages()
         assert all("\\Flagged" in one["flags"] for one in told["found"])
         assert [one["subject"] for one in told["found"]] == [f"رسالة {n}" for n in range(8)]
-        assert len({one["emailId"] for one in told["found"]}) == len(made())
+        assert len({one["emailId"] for one in told["found"]}) == len(odd_messages())
         assert told["searched"] == [2]
-        assert told["status"]["messages"] == len(made())
+        assert told["status"]["messages"] == len(odd_messages())
         assert read(client, "imapflow")[told["uid"]][0] == extra
 
 
@@ -329,13 +309,13 @@ def test_curl_fetches_and_uploads(place: Place, tmp_path: Path) -> None:
     command = [curl, "-sS", "--cacert", str(place.ca_file), "-u", f"{place.login}:{place.password}"]
     with place.connect() as client:
         client.create("curl")
-        for number, message in enumerate(made(), 1):
+        for number, message in enumerate(odd_messages(), 1):
             source, target = tmp_path / "source", tmp_path / "target"
             source.write_bytes(message)
             run([*command, "-T", str(source), f"{url}/curl"], tmp_path)
             run([*command, "-o", str(target), f"{url}/curl;UID={number}"], tmp_path)
             assert target.read_bytes() == message
-        assert [body for body, _ in read(client, "curl").values()] == made()
+        assert [body for body, _ in read(client, "curl").values()] == odd_messages()
 
 
 def test_neomutt_copies_a_mailbox(place: Place, tmp_path: Path) -> None:
@@ -352,13 +332,13 @@ def test_neomutt_copies_a_mailbox(place: Place, tmp_path: Path) -> None:
         f'push "<tag-pattern>~A<enter><tag-prefix><copy-message>\\Ca\\Ck{target}<enter><exit>"\n'
     )
     with place.connect() as client:
-        fill(client, "neomutt", made())
+        fill(client, "neomutt", odd_messages())
         command = [neomutt, "-n", "-F", str(tmp_path / "rc"), "-f", url]
         screen = run_on_terminal(command, tmp_path)
         assert target.is_dir(), screen
         got = sorted(without_added_fields(body) for body in maildir_files(target).values())
-        assert got == sorted(message.replace(b"\r\n", b"\n") for message in made())
-        assert [body for body, _ in read(client, "neomutt").values()] == made()
+        assert got == sorted(message.replace(b"\r\n", b"\n") for message in odd_messages())
+        assert [body for body, _ in read(client, "neomutt").values()] == odd_messages()
 
 
 def without_added_fields(message: bytes) -> bytes:
