@@ -67,14 +67,14 @@ def find_faults(data_dir: Path, notes: Notes, at: float) -> list[str]:
     ]
 
 
-def _read(store: Store, conn: Connection) -> tuple[dict[str, tuple[int, int]], list[Kept]]:
+def _read(store: Store, conn: Connection) -> tuple[dict[str, tuple[int, int, int]], list[Kept]]:
     boxes = {row.id: row for row in conn.execute(sa.select(mailbox))}
     kept = []
     for row in conn.execute(sa.select(message)):
         raw = row.prefix.encode() + store.blobs.read(conn, row.blob_id)
         is_flagged = bool(row.flags & FLAG_BITS["\\Flagged"])
         kept.append(Kept(boxes[row.mailbox_id].name, row.uid, is_flagged, raw))
-    return {row.name: (row.uid_validity, row.uid_next) for row in boxes.values()}, kept
+    return {row.name: (row.uid_validity, row.uid_next, row.modseq) for row in boxes.values()}, kept
 
 
 def _lost_mails(kept: list[Kept], notes: Notes, at: float) -> list[str]:
@@ -111,19 +111,23 @@ def _lost_changes(kept: list[Kept], notes: Notes, at: float) -> list[str]:
 
 
 def _reused_uids(
-    boxes: dict[str, tuple[int, int]], kept: list[Kept], notes: Notes, at: float
+    boxes: dict[str, tuple[int, int, int]], kept: list[Kept], notes: Notes, at: float
 ) -> list[str]:
     there = {(one.mailbox, one.uid): one.token for one in kept}
     faults = []
     for seen in notes.seen:
         if seen.at > at:
             continue
-        validity, uid_next = boxes.get(seen.mailbox, (0, 0))
+        validity, uid_next, modseq = boxes.get(seen.mailbox, (0, 0, 0))
         if validity != seen.uid_validity:
             continue
         token = there.get((seen.mailbox, seen.uid))
         if token is None and seen.uid >= uid_next:
             faults.append(f"UID {seen.uid} of {seen.mailbox} was seen, and will be given again")
+        if modseq < seen.modseq:
+            faults.append(
+                f"MODSEQ {seen.modseq} of {seen.mailbox} was seen, and will be given again"
+            )
         if token not in (None, seen.token):
             faults.append(f"UID {seen.uid} of {seen.mailbox} was {seen.token}, is {token}")
     return faults

@@ -38,6 +38,8 @@ class Seen:
     uid_validity: int
     uid: int
     token: str
+    modseq: int = 0
+    """It may never stand for another change either (RFC 7162 section 3.1)."""
 
 
 @dataclass(slots=True)
@@ -183,14 +185,14 @@ class Clients:
                 # It sees what nobody was told of yet; SELECT would write, and wait for the disk.
                 client.select("INBOX", readonly=True)
                 validity = int(client.response("UIDVALIDITY")[1][0])
-                query = "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])"
+                query = "(MODSEQ BODY.PEEK[HEADER.FIELDS (SUBJECT)])"
                 _, parts = client.uid("FETCH", f"{last + 1}:*", query)
                 now = time.time()
-                for uid, token in _subjects(parts):
+                for uid, modseq, token in _subjects(parts):
                     if uid <= last:
                         continue
                     last = uid
-                    self.notes.seen.append(Seen(now, "INBOX", validity, uid, token))
+                    self.notes.seen.append(Seen(now, "INBOX", validity, uid, token, modseq))
                     if self._change and uid % 5 == 0:
                         client.select("INBOX")
                         client.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Flagged)")
@@ -228,12 +230,14 @@ class Clients:
                 stage("EXPUNGE", "1:*")
 
 
-def _subjects(parts: list[object]) -> list[tuple[int, str]]:
+def _subjects(parts: list[object]) -> list[tuple[int, int, str]]:
+    """Return UID, MODSEQ and subject of each message."""
     found = []
     for part in parts:
         if isinstance(part, tuple):
             uid = re.search(rb"UID (\d+)", part[0])
+            modseq = re.search(rb"MODSEQ \((\d+)\)", part[0])
             subject = _SUBJECT.search(part[1])
-            if uid and subject:
-                found.append((int(uid[1]), subject[1].decode()))
+            if uid and modseq and subject:
+                found.append((int(uid[1]), int(modseq[1]), subject[1].decode()))
     return found
