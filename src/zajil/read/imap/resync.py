@@ -17,24 +17,25 @@ from zajil.imap.fetch_item import Attribute
 from zajil.imap.response import untagged
 from zajil.imap.sequence_set import STAR, SequenceSet, format_spans
 from zajil.read.imap.context import Context
-from zajil.store.mail.vanished import Cursor, changed_after, expunged_after
+from zajil.store.mail.message_table import MessageTable
+from zajil.store.mail.vanished import Cursor, expunged_after
 
 ALL = SequenceSet(((1, STAR),))
+_AT_ONCE = 10_000
+"""Messages that are looked at in one turn of a reader thread."""
 _RANGES = 2000
 """Of one VANISHED response: a line that clients take."""
 
 
 async def changed_among(context: Context, uids: Sequence[Uid], modseq: int) -> Sequence[Uid]:
     """Return those of the messages that changed after a MODSEQ."""
-    box = context.selected.mailbox.mailbox_id
-    next_: Cursor | None = Cursor(modseq)
-    found: set[int] = set()
-    while next_ is not None:
-        some, next_ = await context.read(partial(changed_after, mailbox_id=box, cursor=next_))
-        found.update(some)
+    table = await context.table()
+    found = array("I")
+    for start in range(0, len(uids), _AT_ONCE):
+        some = uids[start : start + _AT_ONCE]
+        found.extend(await context.work(partial(_changed, table, some, modseq)))
         await context.connection.flush()
-    chosen = await context.work(lambda: array("I", [uid for uid in uids if uid in found]))
-    return cast("Sequence[Uid]", chosen)
+    return cast("Sequence[Uid]", found)
 
 
 async def tell_vanished(context: Context, known: SequenceSet, modseq: int, above: int = 0) -> None:
@@ -71,6 +72,11 @@ async def prepare(context: Context, known: KnownState) -> Fetch:
 
 
 # ---- inside -------------------------------------------------------------------------------------
+
+
+def _changed(table: MessageTable, uids: Sequence[Uid], modseq: int) -> list[int]:
+    places = table.places_of(uids)
+    return [table.uids[place] for place in places if table.modseqs[place] > modseq]
 
 
 async def _expunged_after(context: Context, modseq: int) -> Sequence[int] | None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.core.ids import AccountId, MailboxId
 from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
-from zajil.store.schema import expunged, mailbox, message
+from zajil.store.schema import expunged, mailbox
 
 _PORTION = 5000
 """UIDs that are read in one turn of a reader thread."""
@@ -25,7 +25,7 @@ _MAILBOXES = 500
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far the changes of a mailbox were read; they come in the order of their MODSEQ."""
+    """How far expunges were read; they come in the order of their MODSEQ."""
 
     modseq: int
     uid: int = (1 << 32) - 1
@@ -50,25 +50,10 @@ def expunged_after(
     forgotten = conn.scalar(_FORGOTTEN, {"mailbox_": mailbox_id})
     if forgotten is None or modseq < forgotten:
         return None
-    return _portion(conn, _EXPUNGED, mailbox_id, cursor)
-
-
-def changed_after(
-    conn: Connection, mailbox_id: MailboxId, cursor: Cursor
-) -> tuple[Sequence[int], Cursor | None]:
-    """Return some of the UIDs of messages that were changed or came after a MODSEQ.
-
-    A message that is changed between two portions may be named twice, and is never left out.
-
-    Args:
-        conn: a snapshot.
-        mailbox_id: of a mailbox that is there.
-        cursor: where the last portion ended; of the first, ``Cursor(modseq)``.
-
-    Returns:
-        UIDs, and where to go on; ``None``: these were the last.
-    """
-    return _portion(conn, _CHANGED, mailbox_id, cursor)
+    given = {"mailbox_": mailbox_id, "modseq_": cursor.modseq, "uid_": cursor.uid}
+    rows = conn.execute(_EXPUNGED, given).all()
+    next_ = Cursor(rows[-1].modseq, rows[-1].uid) if len(rows) == _PORTION else None
+    return [row.uid for row in rows], next_
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,19 +136,16 @@ def find_forgettable(
 _FORGOTTEN = sa.select(mailbox.c.forgotten_modseq).where(mailbox.c.id == sa.bindparam("mailbox_"))
 
 
-def _later(table: sa.Table) -> sa.Select[tuple[int, int]]:
-    place = sa.tuple_(table.c.modseq, table.c.uid)
-    return (
-        sa.select(table.c.modseq, table.c.uid)
-        .where(table.c.mailbox_id == sa.bindparam("mailbox_"))
-        .where(place > sa.tuple_(sa.bindparam("modseq_"), sa.bindparam("uid_")))
-        .order_by(table.c.modseq, table.c.uid)
-        .limit(_PORTION)
+_EXPUNGED = (
+    sa.select(expunged.c.modseq, expunged.c.uid)
+    .where(expunged.c.mailbox_id == sa.bindparam("mailbox_"))
+    .where(
+        sa.tuple_(expunged.c.modseq, expunged.c.uid)
+        > sa.tuple_(sa.bindparam("modseq_"), sa.bindparam("uid_"))
     )
-
-
-_EXPUNGED = _later(expunged)
-_CHANGED = _later(message)
+    .order_by(expunged.c.modseq, expunged.c.uid)
+    .limit(_PORTION)
+)
 _OLDEST = (
     sa.select(
         mailbox.c.id,
@@ -179,12 +161,3 @@ _OLDEST = (
     .order_by(mailbox.c.id)
     .limit(_MAILBOXES)
 )
-
-
-def _portion(
-    conn: Connection, query: sa.Select[tuple[int, int]], mailbox_id: MailboxId, cursor: Cursor
-) -> tuple[list[Uid], Cursor | None]:
-    given = {"mailbox_": mailbox_id, "modseq_": cursor.modseq, "uid_": cursor.uid}
-    rows = conn.execute(query, given).all()
-    next_ = Cursor(rows[-1].modseq, rows[-1].uid) if len(rows) == _PORTION else None
-    return [Uid(row.uid) for row in rows], next_
