@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from kit.imap import ImapClient, ImapPlace, imap_place, literals, make_reader
-from kit.store import running
+from kit.store import open_test_store, running
 from zajil.read.imap.append import MAX_MESSAGES
 from zajil.store.engine.open import Store
+from zajil.store.mail.caps import Caps
 
 Talk = Callable[[ImapPlace, ImapClient], Awaitable[None]]
 
@@ -320,3 +321,65 @@ def test_utf8_header_fields_are_kept(store: Store, tmp_path: Path) -> None:
         assert await bodies(imap, "INBOX") == [sent, sent]
 
     talk(store, tmp_path, script)
+
+
+def test_the_mailbox_of_the_last_append_is_looked_at_again(store: Store, tmp_path: Path) -> None:
+    """It was renamed, deleted or made anew by another session meanwhile."""
+
+    async def script(place: ImapPlace, imap: ImapClient) -> None:
+        async with place.session() as other:
+            await imap.ok("CREATE Work")
+            await imap.append("Work", message("one"))
+            await other.ok("RENAME Work Old")
+            assert b" NO [TRYCREATE] " in await imap.append("Work", message("two"))
+            await other.ok("CREATE Work")
+            assert b" 1] " in await imap.append("Work", message("three"))
+            await other.ok("DELETE Work")
+            await other.ok("CREATE Work")
+            assert b" 1] " in await imap.append("Work", message("four"))
+            await other.ok("DELETE Work")
+            await imap.send(b"a APPEND Work {1}\r\n")
+            await imap.read_response()
+            await imap.send(b"x\r\n")
+            assert (await imap.read_until(b"a"))[-1].startswith(b"a NO [TRYCREATE] ")
+            assert await bodies(imap, "Old") == [message("one")]
+
+    talk(store, tmp_path, script)
+
+
+def test_a_full_mailbox_takes_no_more_in_a_row(tmp_path: Path) -> None:
+    store = open_test_store("sqlite", tmp_path / "data", caps=Caps(mailbox_messages=3))
+
+    async def script(place: ImapPlace, imap: ImapClient) -> None:
+        for text in ("one", "two", "three"):
+            assert b" OK " in await imap.append("Sent", message(text))
+        for _ in range(2):
+            assert b" NO [LIMIT] " in await imap.append("Sent", message("four"))
+        await imap.ok("SELECT Sent")
+        await imap.ok("STORE 1 +FLAGS (\\Deleted)")
+        await imap.ok("EXPUNGE")
+        assert b" OK " in await imap.append("Sent", message("five"))
+        two = b"APPEND Sent " + literal(message("a")) + b" " + literal(message("b"))
+        assert b" NO [LIMIT] " in (await imap.command(two))[-1]
+
+    try:
+        talk(store, tmp_path, script)
+    finally:
+        store.close_now()
+
+
+def test_an_account_without_room_takes_no_more_in_a_row(tmp_path: Path) -> None:
+    """RFC 9208 section 4.3.1."""
+    caps = Caps(account_size=1000)
+    store = open_test_store("sqlite", tmp_path / "data", caps=caps)
+
+    async def script(place: ImapPlace, imap: ImapClient) -> None:
+        assert b" OK " in await imap.append("Sent", b"x" * 600)
+        for _ in range(2):
+            assert b" NO [OVERQUOTA] " in await imap.append("Sent", b"x" * 600)
+        assert b" OK " in await imap.append("Sent", b"x" * 300)
+
+    try:
+        talk(store, tmp_path, script)
+    finally:
+        store.close_now()

@@ -10,6 +10,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from dataclasses import replace
 
 from zajil.core.ids import Uid
 from zajil.imap.append_command import (
@@ -35,7 +36,7 @@ from zajil.store.mail.blobs import StagedBlob
 from zajil.store.mail.mailboxes import Mailbox, find_mailbox
 from zajil.store.mail.message_changes import ExpungeMessages, PutMessage
 from zajil.store.mail.room import OverQuota
-from zajil.store.mail.uploads import MessageIsGone, Upload, put_uploads
+from zajil.store.mail.uploads import MailboxIsFull, MessageIsGone, Upload, put_uploads
 
 MAX_MESSAGES = 1000
 """Messages of one command: they are one commit, and others wait for it."""
@@ -52,10 +53,29 @@ class Uploading:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._target: Mailbox | None = None
+        self._is_known = False  # the mailbox, from an earlier command
         self._replaced: ExpungeMessages | None = None
         self._message: IncomingMessage | None = None  # the one that is coming
         self._messages: list[PutMessage] = []  # those that have come
         self._held = 0
+
+    def begin_at_once(self, command: AppendCommand) -> bool:
+        """Begin like the APPEND before, if this one is like it: nothing has to be looked up.
+
+        The commit finds out what has changed since.
+        """
+        target = self._context.target
+        if target is None or target.name != command.mailbox or command.replaced is not None:
+            return False
+        head, *parts = command.steps
+        if not isinstance(head, NewMessage) or len(parts) != 1:
+            return False
+        (literal,) = parts
+        if not isinstance(literal, LiteralPart) or literal.binary:
+            return False
+        self._target, self._is_known = target, True
+        self._message = IncomingMessage(head, self._context.store.blobs)
+        return True
 
     async def begin(self, command: AppendCommand) -> Completion | None:
         """Check whether the mailbox may take messages, before they are sent.
@@ -63,20 +83,14 @@ class Uploading:
         Returns:
             A refusal; ``None``: the client may go on.
         """
-        context = self._context
         if command.replaced is not None:
             refusal = self._choose(command.replaced)
             if refusal is not None:
                 return refusal
-        owner = context.account.account_id
-        box = await context.read(lambda conn: find_mailbox(conn, owner, command.mailbox))
-        if box is None:
-            return TRY_CREATE
-        self._target = box
-        size = sum([step.size for step in command.steps if isinstance(step, LiteralPart)])
-        # What REPLACE takes away makes room: the commit decides.
-        is_edit = command.replaced is not None
-        refusal = await context.refuse_more(box, 1, size=size, moved=is_edit)
+        refusal = await self._find(command.mailbox)
+        if refusal is None:
+            size = sum([step.size for step in command.steps if isinstance(step, LiteralPart)])
+            refusal = await self._refuse(1, size)
         return refusal or await self._take(command.steps)
 
     async def go_on(self, event: AppendMore) -> Completion | None:
@@ -92,22 +106,20 @@ class Uploading:
     async def finish(self, event: AppendEnd) -> Completion:
         """Put all messages into the mailbox; OK is made only after the commit."""
         refusal = event.refusal or await self._take(event.steps) or await self._end_message()
-        if refusal is None:
-            size = sum([one.content.size for one in self._messages])
-            refusal = await self._context.refuse_more(
-                self._box, len(self._messages), size=size, moved=self._replaced is not None
-            )
+        # One message of the size that was announced has been looked at already.
+        if refusal is None and not self._is_known and len(self._messages) > 1:
+            refusal = await self._refuse_all()
         if refusal is not None:
             return refusal
-        # Where the store fails otherwise, they may be on disk, and their files must stay.
-        messages, self._messages = self._messages, []
         try:
-            return await self._commit(messages)
-        except (NoSuchMailbox, MessageIsGone, ReserveReached, OverQuota) as error:
-            self._messages = messages
-            if isinstance(error, ReserveReached | OverQuota):
+            return await self._commit()
+        except (NoSuchMailbox, MailboxIsFull, OverQuota):
+            if not self._is_known:
                 raise
-            return TRY_CREATE if isinstance(error, NoSuchMailbox) else _GONE
+        # What was known of the mailbox holds no more: look again, as if nothing had been known.
+        self._is_known, self._context.target = False, None
+        refusal = await self._find(self._box.name) or await self._refuse_all()
+        return refusal or await self._commit()
 
     def discard(self) -> None:
         """Forget all messages; not to be called while a commit may hold them."""
@@ -120,6 +132,23 @@ class Uploading:
         if self._target is None:
             raise RuntimeError("no mailbox was found")
         return self._target
+
+    async def _find(self, name: str) -> Completion | None:
+        context = self._context
+        owner = context.account.account_id
+        self._target = await context.read(lambda conn: find_mailbox(conn, owner, name))
+        return TRY_CREATE if self._target is None else None
+
+    async def _refuse(self, count: int, size: int) -> Completion | None:
+        """Refuse what there is no room for; what REPLACE takes away makes some."""
+        is_edit = self._replaced is not None
+        return await self._context.refuse_more(self._box, count, size=size, moved=is_edit)
+
+    async def _refuse_all(self) -> Completion | None:
+        size = sum([one.content.size for one in self._messages])
+        moved = [replace(one, mailbox_id=self._box.mailbox_id) for one in self._messages]
+        self._messages = moved
+        return await self._refuse(len(moved), size)
 
     def _choose(self, replaced: Replaced) -> Completion | None:
         view = self._context.selected
@@ -205,13 +234,25 @@ class Uploading:
         self._messages.append(PutMessage(box.account_id, box.mailbox_id, staged, head.flags, at_ms))
         return None
 
-    async def _commit(self, messages: list[PutMessage]) -> Completion:
-        context, box = self._context, self._box
-        item = Upload(tuple(messages), self._replaced)
-        if self._replaced is None:
-            placed = await context.write(put_uploads, item, len(messages))
-        else:
-            placed = await context.write_alone(put_uploads, item)
+    async def _commit(self) -> Completion:
+        context, box, replaced = self._context, self._box, self._replaced
+        # Where the store fails otherwise, they may be on disk, and their files must stay.
+        messages, self._messages = self._messages, []
+        item = Upload(tuple(messages), box.name if self._is_known else None, replaced)
+        try:
+            if replaced is None:
+                placed = await context.write(put_uploads, item, len(messages))
+            else:
+                placed = await context.write_alone(put_uploads, item)
+        except (NoSuchMailbox, MessageIsGone) as error:
+            self._messages = messages
+            if self._is_known:
+                raise
+            return _GONE if isinstance(error, MessageIsGone) else TRY_CREATE
+        except (MailboxIsFull, ReserveReached, OverQuota):
+            self._messages = messages
+            raise
+        context.target = box
         uids = format_set([one.uid for one in placed]).decode("ascii")
         code = f"APPENDUID {box.uid_validity} {uids}"
         if self._replaced is None:

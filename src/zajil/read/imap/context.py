@@ -52,6 +52,8 @@ class Context:
     clock: Clock
     view: SelectedMailbox | None = None
     """The selected mailbox; ``None``: none is."""
+    target: Mailbox | None = None
+    """Where the last APPEND went: the next one mostly goes there too."""
     structures: OrderedDict[StructureKey, Part] = field(default_factory=OrderedDict)
     """Of large messages read last: a phone fetches an attachment in many pieces."""
 

@@ -122,12 +122,25 @@ class ImapSession:
 
     # ---- what net.connection calls ------------------------------------------------------------
 
-    async def answer(self, event: c.Event) -> Completion | None:
+    def answer(self, event: c.Event) -> Awaitable[Completion | None] | None:
         """Answer one event; may wait for the store and for the client.
 
         Returns:
             What completes the command; ``None``: it goes on, or the connection ends.
         """
+        # Nothing waits, so that no task is made for it.
+        if type(event) is c.LiteralChunk and self._upload is not None:
+            return self._upload.add(event.data)
+        if type(event) is AppendCommand and self._context is not None:
+            upload = append.Uploading(self._context)
+            if upload.begin_at_once(event) and not self._end_if_over():
+                self._forget_upload()
+                self._upload = upload
+                self._engine.go_ahead()
+                return None
+        return self._complete(event)
+
+    async def _complete(self, event: c.Event) -> Completion | None:
         if self._end_if_over():
             return None
         try:
@@ -220,11 +233,6 @@ class ImapSession:
                 return self._go_ahead(await self._upload.begin(event))
             case AppendMore() if self._upload is not None:
                 return self._go_ahead(await self._upload.go_on(event))
-            case c.LiteralChunk(data):
-                taken = None if self._upload is None else self._upload.add(data)
-                if taken is not None:
-                    await taken
-                return None
             case AppendEnd() if self._upload is not None:
                 completion = await self._upload.finish(event)
                 self._forget_upload()

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, MailboxId
 from zajil.store.engine.batch import caps_of
+from zajil.store.engine.rows import execute_text, marks_of
 from zajil.store.mail.caps import Caps
 from zajil.store.schema import account, mailbox
 
@@ -145,13 +146,23 @@ def require_room(tx: Connection, mailbox_ids: Iterable[MailboxId]) -> None:
     Raises:
         OverQuota: nothing of this batch will be committed.
     """
-    of_boxes = sa.select(mailbox.c.account_id).where(mailbox.c.id.in_(set(mailbox_ids)))
+    ids = tuple(set(mailbox_ids))
+    # The names are constants.
+    of_boxes = f"(SELECT account_id FROM mailbox WHERE id IN {marks_of(tx, ids)})"  # noqa: S608
     if tx.dialect.name == "postgresql":
-        chosen = sa.select(account.c.id).where(account.c.id.in_(of_boxes)).order_by(account.c.id)
-        tx.execute(chosen.with_for_update())
+        chosen = f"SELECT id FROM account WHERE id IN {of_boxes} ORDER BY id FOR UPDATE"  # noqa: S608
+        execute_text(tx, chosen, ids)
     caps = caps_of(tx)
-    for row in tx.execute(_USAGE.where(account.c.id.in_(of_boxes))):
-        reason = excess_of(_usage(row, caps))
+    for row in execute_text(tx, f"{_HELD} WHERE account.id IN {of_boxes} GROUP BY account.id", ids):
+        account_id, quota_size, quota_messages, messages, size = row
+        held = Usage(
+            account_id=AccountId(account_id),
+            messages=int(messages),
+            size=int(size),
+            most_messages=caps.account_messages if quota_messages is None else quota_messages,
+            most_size=caps.account_size if quota_size is None else quota_size,
+        )
+        reason = excess_of(held)
         if reason is not None:
             raise OverQuota(reason)
 
@@ -194,6 +205,10 @@ _USAGE = (
     )
     .select_from(account.outerjoin(mailbox, mailbox.c.account_id == account.c.id))
     .group_by(account.c.id)
+)
+_HELD = (
+    "SELECT account.id, account.quota_size, account.quota_messages, SUM(mailbox.messages),"
+    " SUM(mailbox.size) FROM account JOIN mailbox ON mailbox.account_id = account.id"
 )
 _USAGE_OF = _USAGE.where(account.c.id == sa.bindparam("account_"))
 
