@@ -173,7 +173,7 @@ def test_the_summary_goes_with_the_blob(store: Store) -> None:
     amal, sami = make_account(store, "amal@y.test"), make_account(store, "sami@y.test")
     deliver(store, letter(1), amal, sami)
     index_now(store)
-    gone = ExpungeMessages(amal.account_id, amal.inbox, None, deleted_only=False)
+    gone = ExpungeMessages(amal.account_id, amal.inbox, None, deleted_only=False, for_good=True)
     store.write_now(expunge_messages, gone)
     assert count(store, summary) == 1
     store.write_now(delete_account, sami.account_id)
@@ -297,7 +297,7 @@ def test_a_blob_that_goes_meanwhile_leaves_nothing(store: Store) -> None:
     put(store, amal, letter(1))
     waiting = store.read_now(lambda conn: find_waiting(conn, 1))
     new = store.read_now(lambda conn: read_summaries(conn, store.blobs, waiting))
-    gone = ExpungeMessages(amal.account_id, amal.inbox, None, deleted_only=False)
+    gone = ExpungeMessages(amal.account_id, amal.inbox, None, deleted_only=False, for_good=True)
     store.write_now(expunge_messages, gone)
     assert store.write_now(write_summaries, new) == 0
     assert count(store, summary) == 0

@@ -6,12 +6,13 @@ Law: each word of what SEARCH looks through (``message.searched_text``) is among
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 from zajil.core.value_class import value_class
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import MAX_FIELDS, Field, unfold
 from zajil.message.normal_form import normal_form
+from zajil.message.office_text import MAX_DOCUMENT, is_office_document, office_text
 from zajil.message.part import Part
 from zajil.message.searched_text import ADDRESS_FIELDS, body_texts, header_text, people_text
 from zajil.message.word_blocks import Block, WordZone, encode_message, key_of
@@ -25,6 +26,8 @@ MAX_WORDS = 20_000
 """Words that are kept of one message; a book has half as many."""
 _MAX_HEADER = 1 << 18
 """Bytes of a header section whose words are kept."""
+_DOCUMENTS = 5
+"""Attached documents whose words are kept."""
 _NAMES = 100
 """Attachments whose names are kept."""
 
@@ -51,16 +54,13 @@ NO_WORDS = IndexWords(None, is_whole=False)
 """Of a message that cannot be read."""
 
 
-def index_words(
-    fields: Sequence[Field], root: Part, data: bytes, extra: Iterable[str] = ()
-) -> IndexWords:
+def index_words(fields: Sequence[Field], root: Part, data: bytes) -> IndexWords:
     """Return the words of a message.
 
     Args:
         fields: of its header section.
         root: its parts.
         data: all of it.
-        extra: other texts, such as those of attached documents, in normal form.
     """
     # Behind the fields that are put in front of it (Delivered-To), a message that begins otherwise,
     # or has as many fields as are read, is not read as it is here.
@@ -80,7 +80,7 @@ def index_words(
         if field.name in ADDRESS_FIELDS:
             found |= find_words(people_text(value))
         content |= found
-        keys.update([key_of(word, place) for word in found])
+        keys.update([place.value + word.encode() for word in found])
     header = find_words(header_text(decoded)[:_MAX_HEADER])
     for field in fields:
         if field.name in (b"sender", b"reply-to"):
@@ -92,15 +92,14 @@ def index_words(
         content |= find_words(normal_form(name))
     header -= content
     words = [*map(str.encode, content)]
-    words += [key_of(word, WordZone.HEADER) for word in header]
+    mark = WordZone.HEADER.value
+    words += [mark + word.encode() for word in header]
     if len(words) > MAX_WORDS:
         words, is_whole = words[:MAX_WORDS], False
     keys.update(words)
     # What documents hold is no part of what SEARCH must find.
-    for text in extra:
-        keys.update(map(str.encode, find_words(text)))
-        if len(keys) > 2 * MAX_WORDS:
-            break
+    for text in _documents(root, data):
+        keys.update(list(map(str.encode, find_words(normal_form(text))))[:MAX_WORDS])
     return IndexWords(encode_message(keys), is_whole=is_whole)
 
 
@@ -108,6 +107,19 @@ def prefix_words(prefix: str) -> Block | None:
     """Return the words of header fields that stand in front of a message (``Delivered-To``)."""
     text = normal_form(prefix)
     return encode_message([key_of(word, WordZone.HEADER) for word in find_words(text)])
+
+
+def _documents(root: Part, data: bytes) -> Iterator[str]:
+    """Return the texts of attached office documents."""
+    found = 0
+    for _, part in root.walk():
+        if part.children or not is_office_document(part.type, part.filename or ""):
+            continue
+        if part.body_end - part.body_start <= 2 * MAX_DOCUMENT:
+            yield office_text(part.content(data))[:MAX_TEXT]
+        found += 1
+        if found == _DOCUMENTS:
+            return
 
 
 def _file_names(root: Part) -> list[str]:

@@ -82,7 +82,8 @@ def encode_message(keys: Iterable[bytes]) -> Block | None:
     ordered = sorted(keys)
     if not ordered:
         return None
-    return Block(ordered[0], ordered[-1], _pack(ordered), b"")
+    # It is merged soon, so time counts more than size.
+    return Block(ordered[0], ordered[-1], zlib.compress(_lines(ordered), 1), b"")
 
 
 def read_keys(words: bytes) -> list[bytes]:
@@ -251,7 +252,11 @@ def _block(keys: Sequence[bytes], sizes: array[int], steps: array[int], messages
 
 
 def _pack(keys: Sequence[bytes]) -> bytes:
-    return zlib.compress(b"\n" + b"\n".join(keys) + b"\n", _LEVEL)
+    return zlib.compress(_lines(keys), _LEVEL)
+
+
+def _lines(keys: Sequence[bytes]) -> bytes:
+    return b"\n" + b"\n".join(keys) + b"\n"
 
 
 def _divided(numbers: array[int]) -> bytes:
