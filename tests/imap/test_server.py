@@ -131,6 +131,23 @@ def test_the_largest_id_passes_before_log_in(
     assert engine.data_to_send().endswith(b"tag BAD too many fields\r\n")
 
 
+@pytest.mark.parametrize(
+    ("said", "client"),
+    [
+        (b'("Name" "Thunderbird" "version" "128.5.0esr")', "Thunderbird 128.5.0esr"),
+        (b'("os" "iOS" "name" NIL)', ""),
+        (b"NIL", ""),
+        (b'("name" {4+}\r\na\r\nb "version" "%b")' % (b"9" * 200), "ab " + "9" * 97),
+    ],
+)
+def test_a_client_says_who_it_is(said: bytes, client: str) -> None:
+    """RFC 2971 section 3.3: whatever it says stands on one line of the log."""
+    engine = new_engine()
+    engine.state = ImapState.AUTHENTICATED
+    engine.receive_data(b"tag ID " + said + b"\r\n")
+    assert engine.next_event() == Id(client)
+
+
 @pytest.mark.parametrize("piece", [b"x", b" {1000+}\r\n" + b"x" * 1000])
 def test_a_stranger_cannot_make_us_keep_much(piece: bytes) -> None:
     """One long line, or many literals: the connection ends before the memory does."""

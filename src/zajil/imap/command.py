@@ -35,6 +35,9 @@ class Logout:
 class Id:
     """``ID``: which program the client is, as it says. (RFC 2971)"""
 
+    client: str = ""
+    """Its name and version; visible ASCII characters, 100 at most. Never to be acted on."""
+
 
 @dataclass(frozen=True, slots=True)
 class StartTlsCommand:

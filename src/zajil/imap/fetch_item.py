@@ -84,6 +84,10 @@ _RFC822 = {
     "RFC822": BodySection((), SectionText.WHOLE, (), None, False, b"RFC822"),
     "RFC822.HEADER": BodySection((), SectionText.HEADER, (), None, True, b"RFC822.HEADER"),
     "RFC822.TEXT": BodySection((), SectionText.TEXT, (), None, False, b"RFC822.TEXT"),
+    # Deviation: RFC 1730 section 6.4.5 had these two, RFC 3501 has them no more. Outlook still
+    # fetches with them (2026-11-28), and what they mean is plain.
+    "RFC822.PEEK": BodySection((), SectionText.WHOLE, (), None, True, b"RFC822"),
+    "RFC822.TEXT.PEEK": BodySection((), SectionText.TEXT, (), None, True, b"RFC822.TEXT"),
 }
 _ATTRIBUTES = {one.value: one for one in Attribute if one is not Attribute.PREVIEW_LAZY}
 

@@ -83,17 +83,19 @@ def _parse_id(scanner: Scanner) -> c.Command:
     if scanner.skip(b"NIL"):
         return c.Id()
     scanner.expect(b"(")
+    fields: dict[str, str] = {}
     pairs = 0
     while not scanner.skip(b")"):
         if pairs:
             scanner.space()
-        scanner.string()
+        name = scanner.string().lower()
         scanner.space()
-        scanner.nstring()
+        fields[name] = scanner.nstring() or ""
         pairs += 1
         if pairs > 30:  # RFC 2971 section 3.3
             raise bad("too many fields")
-    return c.Id()
+    client = f"{fields.get('name', '')} {fields.get('version', '')}".strip()
+    return c.Id("".join([one for one in client if " " <= one <= "~"])[:100])
 
 
 def _parse_authenticate(scanner: Scanner) -> c.Command:

@@ -193,7 +193,8 @@ class ImapSession:
             case c.Logout():
                 self._engine.untagged(untagged_status("BYE", "logging out"))
                 return Completion("OK", "logged out")
-            case c.Id():
+            case c.Id(client):
+                logger.debug("IMAP client", peer=str(self._peer), client=client)
                 self._engine.untagged(untagged(b'ID ("name" "Zajil")'))
                 return Completion("OK", "ID completed")
             case c.StartTlsCommand() if not self._services.starttls:
