@@ -6,6 +6,7 @@ nothing here but ``ReadAhead`` touches the event loop.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from zajil.core.ids import Uid
@@ -24,6 +25,7 @@ PIECE = 65_536
 _AHEAD_SIZE = 262_144
 """Bytes of messages that are read ahead."""
 _AHEAD_COUNT = 100
+_FEW = 8
 
 
 class Download:
@@ -95,18 +97,26 @@ def size_line(drop: Maildrop, number: int, language: str) -> bytes:
 
 
 class ReadAhead:
-    """Small messages that the client is likely to fetch next, ready to be sent."""
+    """Small messages that the client is likely to fetch next, ready to be sent.
+
+    While one half of what is ready is being sent, the next messages are read.
+    """
 
     def __init__(self, store: Store, drop: Maildrop) -> None:
         self._store = store
         self._drop = drop
-        self._ready: dict[int, bytes] = {}
         self._language = ""
-        """Of the first lines in ``_ready``."""
+        """Of the first lines of answers."""
+        self._ready: dict[int, bytes] = {}
+        self._reading: tuple[range, asyncio.Task[dict[int, bytes]]] | None = None
         self._next = 0
         """The number that is fetched next, if the client takes one after the other."""
         self._count = 1
         """How many are read at a time; it doubles as long as they are fetched."""
+        self._enough = 0
+        """As many as are ready when the next are read."""
+        self._end = 0
+        """The number behind those that are ready."""
 
     def take(self, number: int, language: str) -> bytes | None:
         """Return the answer to RETR of a message that was read ahead; ``None``: it was not."""
@@ -115,6 +125,8 @@ class ReadAhead:
         data = self._ready.pop(number, None)
         if data is not None:
             self._next = number + 1
+            if len(self._ready) == self._enough and self._reading is None:
+                self._begin(self._end)
         return data
 
     async def fetch(self, number: int, language: str) -> bytes | None:
@@ -126,23 +138,53 @@ class ReadAhead:
         Raises:
             StoreUnavailable: messages cannot be read.
         """
-        drop = self._drop
         is_next = number == self._next
         self._count = min(2 * self._count, _AHEAD_COUNT) if is_next else 1
-        self._language = language
-        self._ready.clear()
         self._next = number + 1
-        wanted: list[int] = []
-        size = 0
-        for one in range(number, number + self._count):
-            if not drop.has(one) or drop.is_marked(one) or size + drop.size(one) > _AHEAD_SIZE:
-                break
-            wanted.append(one)
-            size += drop.size(one)
-        if not wanted:
+        if self._reading is None or language != self._language or number != self._reading[0].start:
+            self.close()
+            self._language = language
+            self._begin(number)
+        if self._reading is None:
             return None
-        blobs = self._store.blobs
-        self._ready = await self._store.read(
-            lambda conn: _read_whole(conn, blobs, drop, wanted, language), drop.account_id
+        (numbers, reading), self._reading = self._reading, None
+        self._end = numbers.stop
+        self._ready = await reading
+        data = self._ready.pop(number, None)
+        # Of a few, the next are read when they are asked for: nobody may ever do.
+        self._enough = len(self._ready) // 2 if len(self._ready) > _FEW else -1
+        return data
+
+    def close(self) -> None:
+        """Forget what was read, and what is being read."""
+        self._ready = {}
+        self._enough = -1
+        if self._reading is not None:
+            self._reading[1].cancel()
+            self._reading = None
+
+    def _begin(self, first: int) -> None:
+        """Begin to read messages from a number on; nothing is begun where the first is large."""
+        drop, end, size = self._drop, first, 0
+        while end < first + self._count and drop.has(end) and not drop.is_marked(end):
+            size += drop.size(end)
+            if size > _AHEAD_SIZE:
+                break
+            end += 1
+        if end > first:
+            numbers = range(first, end)
+            reading = asyncio.create_task(self._read(numbers, self._language))
+            reading.add_done_callback(_see)
+            self._reading = numbers, reading
+
+    async def _read(self, numbers: range, language: str) -> dict[int, bytes]:
+        blobs, drop = self._store.blobs, self._drop
+        return await self._store.read(
+            lambda conn: _read_whole(conn, blobs, drop, numbers, language), drop.account_id
         )
-        return self._ready.pop(number, None)
+
+
+def _see(task: asyncio.Task[dict[int, bytes]]) -> None:
+    """Take note of a failure that nobody waits for: whoever fetches the messages meets it again."""
+    if not task.cancelled():
+        task.exception()

@@ -112,6 +112,8 @@ class Pop3Session:
         """Release the log-in and the maildrop."""
         logger.debug("POP3 session closed", peer=str(self._peer), reason=reason)
         self._log_in.close()
+        if self._ahead is not None:
+            self._ahead.close()
         self._services.locks.release_later(self._session_id)
 
     # ---- dispatch ---------------------------------------------------------------------------
