@@ -6,14 +6,15 @@ and RETR says that it is gone.
 
 from __future__ import annotations
 
+import functools
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.store.engine.open import Store
 from zajil.store.mail.mailboxes import INBOX, find_mailbox
 from zajil.store.mail.maildrops import (
-    MaildropFacts,
     OpenEnds,
     find_open_ends,
     list_sizes,
@@ -84,6 +85,20 @@ class Maildrop:
         self.count -= 1
         self.total_size -= self._sizes[number - 1]
 
+    def add_line_end(self, uid: Uid) -> bool:
+        """Count the line end that RETR adds to a message; false: there is no such message."""
+        at = bisect_left(self._uids, uid)
+        if at == len(self._uids) or self._uids[at] != uid:
+            return False
+        self._sizes[at] += 2
+        self.total_size += 2
+        return True
+
+    def uids_after(self, uid: Uid, most: int) -> list[Uid]:
+        """Return the next UIDs behind one, ascending."""
+        at = bisect_right(self._uids, uid)
+        return [Uid(one) for one in self._uids[at : at + most]]
+
     def unmark_all(self) -> None:
         """Forget all marks."""
         self._marks = bytearray(len(self._uids))
@@ -123,48 +138,33 @@ async def open_maildrop(store: Store, account_id: AccountId) -> Maildrop:
     box = await store.read(lambda conn: find_mailbox(conn, account_id, INBOX), account_id)
     if box is None:
         raise RuntimeError("the account has no INBOX")
-    facts = await store.read(lambda conn: load_maildrop_facts(conn, account_id), account_id)
-    sizes: dict[Uid, int] = {}
+    drop = Maildrop(account_id, box.mailbox_id, box.uid_validity)
     after = Uid(0)
     while True:
-        portion = await store.read(
-            lambda conn, at=after: list_sizes(conn, box.mailbox_id, at, _LISTED),  # type: ignore[misc]
-            account_id,
-        )
-        sizes.update(portion)
+        read = functools.partial(list_sizes, mailbox_id=box.mailbox_id, after=after, most=_LISTED)
+        portion = await store.read(read, account_id)
+        for uid, size in portion:
+            drop.add(uid, size)
         if len(portion) < _LISTED:
             break
         after = portion[-1][0]
-    open_ends = await _examine(store, account_id, box.mailbox_id, facts, sizes)
-    drop = Maildrop(account_id, box.mailbox_id, box.uid_validity)
-    for uid, size in sizes.items():
-        drop.add(uid, size + 2 if uid in open_ends else size)
+    await _find_open_ends(store, drop)
     return drop
 
 
-async def _examine(
-    store: Store,
-    account_id: AccountId,
-    mailbox_id: MailboxId,
-    facts: MaildropFacts,
-    sizes: dict[Uid, int],
-) -> set[Uid]:
-    """Return the messages whose last line has no end; look at those that are new."""
-    open_ends = {uid for uid in facts.open_ends if uid in sizes}
-    gone = sorted(facts.open_ends - open_ends)
-    new = [uid for uid in sizes if uid > facts.examined_uid]
-    last = facts.examined_uid
-    for start in range(0, len(new), _EXAMINED):
-        portion = new[start : start + _EXAMINED]
-        first, after, last = start == 0, last, portion[-1]
-        found = await store.read(
-            lambda conn, at=after, to=last: find_open_ends(  # type: ignore[misc]
-                conn, store.blobs, mailbox_id, at, to
-            ),
-            account_id,
+async def _find_open_ends(store: Store, drop: Maildrop) -> None:
+    """Correct the sizes of messages whose last line has no end; look at those that are new."""
+    owner, mailbox_id = drop.account_id, drop.mailbox_id
+    facts = await store.read(lambda conn: load_maildrop_facts(conn, owner), owner)
+    gone = [uid for uid in sorted(facts.open_ends) if not drop.add_line_end(uid)][:_EXAMINED]
+    after = facts.examined_uid
+    while new := drop.uids_after(after, _EXAMINED):
+        read = functools.partial(
+            find_open_ends, blobs=store.blobs, mailbox_id=mailbox_id, after=after, until=new[-1]
         )
-        open_ends.update(found)
-        forgotten = tuple(gone[:_EXAMINED]) if first else ()
-        item = OpenEnds(account_id, last, tuple(found), forgotten)
-        await store.write(record_open_ends, item)
-    return open_ends
+        found = await store.read(read, owner)
+        for uid in found:
+            drop.add_line_end(uid)
+        after = new[-1]
+        await store.write(record_open_ends, OpenEnds(owner, after, tuple(found), tuple(gone)))
+        gone = []
