@@ -15,7 +15,14 @@ from zajil.core.actor import Actor, Interface
 from zajil.core.address import parse_address
 from zajil.core.app_password import Scope
 from zajil.core.errors import AlreadyExists
-from zajil.operations import account_changes, accounts, aliases, app_passwords, delegations
+from zajil.operations import (
+    account_changes,
+    accounts,
+    aliases,
+    app_passwords,
+    delegations,
+    mailboxes,
+)
 from zajil.operations.audit import audit_to_dict, show_audit
 from zajil.operations.context import NotAllowed
 from zajil.operations.dkim_keys import make_first_keys, revoke_keys, rotate_keys
@@ -24,11 +31,13 @@ from zajil.operations.queue import QueueAction, act_on_queue
 from zajil.operations.train import train_mail
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
+from zajil.store.mail.right_changes import Grant
 from zajil.store.people.accounts import AccountRow, find_by_login
 from zajil.store.people.audit import delete_audit
 from zajil.tracking.audit import AUDIT_EVENTS
 
 OPTIONS = KeyOptions(algorithms=("ed25519-sha256",))
+READ = frozenset("lr")
 NO_KEYS = KeyOptions(sign=False)
 
 
@@ -101,6 +110,11 @@ CHANGES: list[tuple[Callable[[Store], Any], str, str]] = [
         "amal may now send as noor@south.test.",
     ),
     (
+        lambda store: run(store, mailboxes.share_mailbox, "amal", "inbox", Grant("noor", READ)),
+        "mailbox.shared",
+        "The mailbox INBOX of amal is shared with noor (rights lr).",
+    ),
+    (
         lambda store: run(store, app_passwords.create_app_password, "amal", "phone", Scope.ALL),
         "app_password.created",
         "An app password “phone” was created for amal.",
@@ -154,6 +168,8 @@ def test_what_undoes_a_change_leaves_an_event_too(south: Store) -> None:
     run(south, rotate_keys, "south.test", OPTIONS, at_once=False)
     run(south, rotate_keys, "south.test", OPTIONS, at_once=True)
     run(south, revoke_keys, "south.test", [key.selector])
+    run(south, mailboxes.share_mailbox, "amal", "INBOX", Grant("noor", READ))
+    run(south, mailboxes.share_mailbox, "amal", "INBOX", Grant("noor", frozenset()))
     run(south, add_domain, "west.test", None, NO_KEYS)
     run(south, remove_domain, "west.test")
     names = [one["event"] for one in reversed(trail(south))]
@@ -162,6 +178,7 @@ def test_what_undoes_a_change_leaves_an_event_too(south: Store) -> None:
         *("app_password.created", "app_password.removed"),
         *["alias.changed"] * 5,
         *["dkim.changed"] * 4,
+        *("mailbox.shared", "mailbox.unshared"),
         *("domain.added", "domain.removed"),
     ]
     texts = [one["text"] for one in trail(south, about="team@south.test")]
@@ -236,5 +253,11 @@ def test_an_account_may_change_itself_and_nothing_else(south: Store) -> None:
 def test_every_event_has_a_sentence() -> None:
     """Those with one only, without a value that decides: the others are covered above."""
     seen = {name for _, name, _ in CHANGES}
-    undone = {"app_password.removed", "delegation.revoked", "domain.removed", "queue.changed"}
+    undone = {
+        "app_password.removed",
+        "delegation.revoked",
+        "domain.removed",
+        "mailbox.unshared",
+        "queue.changed",
+    }
     assert set(AUDIT_EVENTS) - seen - undone == {"account.released", "dmarc.imported"}

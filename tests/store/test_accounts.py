@@ -12,8 +12,8 @@ from zajil.core.ids import AccountId
 from zajil.core.login_name import BadLogin, parse_login
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
+from zajil.store.mail.mailboxes import FIRST_MAILBOXES
 from zajil.store.people.accounts import (
-    FIRST_MAILBOXES,
     AccountRow,
     NewAccount,
     NewActive,

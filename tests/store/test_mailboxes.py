@@ -10,22 +10,24 @@ from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.mailboxes import (
+from zajil.store.mail.mailbox_changes import (
     DeleteMailbox,
-    MailboxCounts,
     MailboxExists,
     MailboxIsFixed,
     NameTooLong,
     NewMailbox,
     RenameMailbox,
-    count_messages,
     create_mailbox,
     delete_mailbox,
+    rename_mailbox,
+)
+from zajil.store.mail.mailboxes import (
+    MailboxCounts,
+    count_messages,
     find_mailbox,
     find_role,
     get_mailbox,
     list_mailboxes,
-    rename_mailbox,
 )
 from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.schema import blob, message

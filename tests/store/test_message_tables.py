@@ -16,7 +16,7 @@ from zajil.store.engine.open import Store
 from zajil.store.mail import message_table, message_tables
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.flags import FLAG_BITS, TooManyKeywords
-from zajil.store.mail.mailboxes import (
+from zajil.store.mail.mailbox_changes import (
     DeleteMailbox,
     NewMailbox,
     create_mailbox,

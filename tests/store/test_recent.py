@@ -13,13 +13,13 @@ from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId, ModSeq, Uid
 from zajil.store import migrations
 from zajil.store.engine.open import Store
-from zajil.store.mail.mailboxes import (
+from zajil.store.mail.mailbox_changes import (
     NewMailbox,
     RenameMailbox,
     create_mailbox,
-    find_mailbox,
     rename_mailbox,
 )
+from zajil.store.mail.mailboxes import find_mailbox
 from zajil.store.mail.message_changes import (
     ExpungeMessages,
     PutMessage,

@@ -16,7 +16,7 @@ from zajil.store import migrations
 from zajil.store.engine.open import Store
 from zajil.store.mail import subscriptions
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.mailboxes import (
+from zajil.store.mail.mailbox_changes import (
     DeleteMailbox,
     NewMailbox,
     RenameMailbox,

@@ -24,7 +24,8 @@ from zajil.store.feedback.training import (
     load_words,
     prune_words,
 )
-from zajil.store.mail.mailboxes import NewMailbox, create_mailbox, find_mailbox
+from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox
+from zajil.store.mail.mailboxes import find_mailbox
 from zajil.store.mail.message_changes import (
     Copied,
     CopyMessages,

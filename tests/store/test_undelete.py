@@ -24,15 +24,15 @@ from zajil.store.mail.deleted import (
     purge_old,
 )
 from zajil.store.mail.intake import write_intakes
-from zajil.store.mail.mailboxes import (
+from zajil.store.mail.mailbox_changes import (
     DeleteMailbox,
     NewMailbox,
     RenameMailbox,
     create_mailbox,
     delete_mailbox,
-    list_mailboxes,
     rename_mailbox,
 )
+from zajil.store.mail.mailboxes import list_mailboxes
 from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,

@@ -34,7 +34,7 @@ from zajil.store.mail.summaries import find_waiting, newest_summaries, write_sum
 from zajil.store.mail.tracking import load_journey
 from zajil.store.mail.vanished import Cursor, ForgetExpunged, expunged_after, forget_expunged
 from zajil.store.people.audit import AuditQuery, find_audit
-from zajil.store.schema import app_password, mailbox, metadata, scram_key
+from zajil.store.schema import app_password, mailbox, metadata, scram_key, subscription
 from zajil.tracking.codec import encode_events
 from zajil.tracking.events import MailAccepted, SessionOpened
 
@@ -229,3 +229,28 @@ def _go_back(store: Store, revision: str, *rows: str) -> None:
         for row in rows:
             conn.execute(sa.text(row))
     store._dialect.close()
+
+
+def test_mailboxes_with_the_name_of_the_namespace_are_renamed(
+    store: Store, store_url: str, tmp_path: Path
+) -> None:
+    """``Shared/`` leads to mailboxes of others; the messages and the subscriptions stay."""
+    _go_back(
+        store,
+        "0023",
+        "INSERT INTO mailbox (id, account_id, name, uid_validity, uid_next, modseq)"
+        " VALUES (1, 7, 'Shared', 1, 3, 3), (2, 7, 'Shared/x', 1, 1, 1),"
+        " (3, 7, 'Sharedy', 1, 1, 1), (4, 8, 'shared', 1, 1, 1)",
+        "INSERT INTO subscription (account_id, name) VALUES (7, 'Shared/x'), (7, 'INBOX')",
+    )
+    upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
+    again = open_test_store(store_url, tmp_path / "data")
+    names, subscribed = again.read_now(
+        lambda conn: [
+            conn.scalars(sa.select(column).order_by(column)).all()
+            for column in (mailbox.c.name, subscription.c.name)
+        ]
+    )
+    again.close_now()
+    assert names == ["Shared-7", "Shared-7/x", "Sharedy", "shared"]
+    assert subscribed == ["INBOX", "Shared-7/x"]

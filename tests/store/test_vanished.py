@@ -15,7 +15,7 @@ from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId, MailboxId, ModSeq, Uid
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.mailboxes import NewMailbox, create_mailbox
+from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox
 from zajil.store.mail.message_changes import (
     ExpungeMessages,
     PutMessage,

@@ -23,6 +23,7 @@ _PLACES = {
     "audit": "audit:audit",
     "domain": "domain:domain_app",
     "account": "account:account_app",
+    "mailbox": "mailbox:mailbox_app",
     "alias": "alias:alias_app",
     "queue": "queue:queue_app",
     "journey": "journey:journey_app",

@@ -13,6 +13,7 @@ class Interface(StrEnum):
 
     COMMAND_LINE = "command line"
     WEB = "web"
+    IMAP = "imap"
 
 
 @dataclass(frozen=True, slots=True)

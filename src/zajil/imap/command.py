@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from zajil.imap.acl import AclCommand
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.fetch_item import FetchItem
 from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
@@ -120,9 +121,11 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """``CREATE mailbox``."""
+    """``CREATE mailbox``, ``CREATE mailbox (USE (attribute ...))``."""
 
     mailbox: str
+    uses: tuple[str, ...] = ()
+    """Attributes of RFC 6154 section 2, as the client wrote them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,10 @@ class StatusItem(Enum):
     """RFC 8474 section 4.3."""
     HIGHESTMODSEQ = "HIGHESTMODSEQ"
     """RFC 7162 section 3.1.7."""
+    SIZE = "SIZE"
+    """RFC 8438."""
+    DELETED = "DELETED"
+    """RFC 9051 section 6.3.11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +182,7 @@ class List:
     select: frozenset[str] = frozenset()
     """SUBSCRIBED, SPECIAL-USE, RECURSIVEMATCH, REMOTE."""
     returns: frozenset[str] = frozenset()
-    """SUBSCRIBED, CHILDREN, SPECIAL-USE."""
+    """SUBSCRIBED, CHILDREN, SPECIAL-USE, MYRIGHTS."""
     status: tuple[StatusItem, ...] = ()
 
 
@@ -329,6 +336,7 @@ Command = (
     | Fetch
     | StoreCommand
     | Copy
+    | AclCommand
 )
 """A line of the client that starts something."""
 

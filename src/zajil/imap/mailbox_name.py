@@ -1,7 +1,8 @@
 """Mailbox names: modified UTF-7 or UTF-8 on the wire, Unicode inside, and patterns of LIST.
 
 The hierarchy separator is ``/``. INBOX is INBOX in any case (RFC 3501 section 5.1), also as the
-first level of a longer name.
+first level of a longer name. ``Shared/<login>/`` stands in front of the names of another account's
+mailboxes (RFC 2342); what follows is a name of its own.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from zajil.core.errors import Invalid
 
 SEPARATOR = "/"
 INBOX = "INBOX"
+SHARED = "Shared"
+"""First level of the names of other accounts' mailboxes."""
 
 MAX_NAME = 255
 """Characters of a name: no client shows more, and the wire form stays below our line limit."""
+MAX_PATTERN = 2 * (MAX_NAME + 80) + 1
+"""Characters of a pattern: no name is longer, and no two wildcards are neighbours."""
 MAX_DEPTH = 16
 """Levels of a name: protects what walks a hierarchy."""
 
@@ -54,7 +59,9 @@ def normal_name(name: str) -> str:
     # "foo/" asks for a mailbox that will have children (RFC 3501 section 6.3.3): here all may.
     name = name.removesuffix(SEPARATOR)
     levels = name.split(SEPARATOR)
-    if len(name) > MAX_NAME or len(levels) > MAX_DEPTH:
+    first = 2 if levels[0] == SHARED and len(levels) > 2 else 0
+    own = levels[first:]
+    if len(SEPARATOR.join(own)) > MAX_NAME or len(levels[0]) > MAX_NAME or len(own) > MAX_DEPTH:
         raise BadMailboxName("mailbox name is too long")
     if not all(levels):
         raise BadMailboxName("mailbox name has an empty level")
@@ -62,9 +69,22 @@ def normal_name(name: str) -> str:
     # (Cf) are needed to write Persian and Urdu, so only controls and separators are refused.
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name):
         raise BadMailboxName("mailbox name has a control character")
-    if levels[0].upper() == INBOX:
-        levels[0] = INBOX
+    if levels[first].upper() == INBOX:
+        levels[first] = INBOX
     return SEPARATOR.join(levels)
+
+
+def is_shared_name(name: str) -> bool:
+    """Return whether a name is one of another account's mailboxes, or leads there."""
+    return name.partition(SEPARATOR)[0] == SHARED
+
+
+def inbox_of(name: str) -> range:
+    """Return where INBOX stands in a name, as the first level of its owner's name."""
+    levels = name.split(SEPARATOR, 3)
+    first = 2 if levels[0] == SHARED and len(levels) > 2 else 0
+    start = sum(len(level) + 1 for level in levels[:first])
+    return range(start, start + len(INBOX)) if levels[first] == INBOX else range(0)
 
 
 def encode_name(name: str, *, utf8: bool = False) -> bytes:
@@ -158,7 +178,7 @@ class ListPattern:
         except BadMailboxName:
             return
         whole = "".join(pieces)
-        if len(whole) <= 2 * MAX_NAME + 1:  # no name is longer, and no two wildcards are neighbours
+        if len(whole) <= MAX_PATTERN:
             self._pattern = whole
 
     def matches(self, name: str) -> bool:
@@ -166,7 +186,7 @@ class ListPattern:
         if self._pattern is None:
             return False
         # INBOX has no case, as a whole name and as the first level (RFC 3501 section 5.1).
-        caseless = len(INBOX) if name.partition(SEPARATOR)[0] == INBOX else 0
+        inbox = inbox_of(name)
         # The set of positions in the name where the pattern read so far may end.
         size = len(name)
         ends = {0}
@@ -186,7 +206,7 @@ class ListPattern:
                 ends = {
                     end + 1
                     for end in ends
-                    if end < size and name[end] == (folded if end < caseless else char)
+                    if end < size and name[end] == (folded if end in inbox else char)
                 }
             if not ends:
                 return False

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from zajil.imap import command as c
+from zajil.imap.acl import ACL_PARSERS
 from zajil.imap.fetch_item import Attribute, parse_fetch_items
 from zajil.imap.flag import parse_flag_list, parse_flags
 from zajil.imap.grammar import Scanner, bad
@@ -148,6 +149,19 @@ def _select(*, read_only: bool) -> Callable[[Scanner], c.Command]:
     return parse
 
 
+def _parse_create(scanner: Scanner) -> c.Command:
+    scanner.space()
+    mailbox = scanner.mailbox()
+    uses: list[str] = []
+    if scanner.skip(b" "):  # RFC 6154 section 6
+        scanner.expect(b"(USE (")
+        while not scanner.skip(b"))"):
+            if uses:
+                scanner.space()
+            uses.append(scanner.flag())
+    return c.Create(mailbox, tuple(uses))
+
+
 def _parse_rename(scanner: Scanner) -> c.Command:
     scanner.space()
     mailbox = scanner.mailbox()
@@ -185,7 +199,7 @@ def _parse_list(scanner: Scanner) -> c.Command:
 
 
 _LIST_SELECT = frozenset({"SUBSCRIBED", "SPECIAL-USE", "RECURSIVEMATCH", "REMOTE"})
-_LIST_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
+_LIST_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS"})
 
 
 def _parse_options(
@@ -313,7 +327,7 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "EXAMINE": _select(read_only=True),
     "COMPRESS": _parse_compress,
     "UNAUTHENTICATE": _constant(c.Unauthenticate()),
-    "CREATE": _with_mailbox(c.Create),
+    "CREATE": _parse_create,
     "DELETE": _with_mailbox(c.Delete),
     "RENAME": _parse_rename,
     "SUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, subscribed=True)),
@@ -335,6 +349,7 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "STORE": _store(uid=False),
     "COPY": _copy(move=False, uid=False),
     "MOVE": _copy(move=True, uid=False),
+    **ACL_PARSERS,
 }
 COMMANDS = frozenset((*_PARSERS, "UID", "APPEND", "REPLACE"))
 """Names of all commands that are understood."""

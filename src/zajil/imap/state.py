@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
+from zajil.imap import acl
 from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand
 from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
@@ -58,6 +59,11 @@ ALLOWED: Mapping[type[c.Command], frozenset[ImapState]] = {
     c.Fetch: _SELECTED,
     c.StoreCommand: _SELECTED,
     c.Copy: _SELECTED,
+    acl.SetAcl: _LOGGED_IN,
+    acl.DeleteAcl: _LOGGED_IN,
+    acl.GetAcl: _LOGGED_IN,
+    acl.ListRights: _LOGGED_IN,
+    acl.MyRights: _LOGGED_IN,
 }
 """No state in the set: ``BAD``, the command is not for now."""
 

@@ -106,6 +106,16 @@ mailbox = sa.Table(
     sqlite_autoincrement=True,  # a reader may still follow the id of a deleted mailbox
 )
 
+# What accounts may do with mailboxes of others (RFC 4314); the owner has no row.
+mailbox_right = sa.Table(
+    "mailbox_right",
+    metadata,
+    sa.Column("mailbox_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False, index=True),  # 0: anyone
+    sa.Column("rights", KEY, nullable=False),  # letters, never empty: core.mailbox_rights
+    sqlite_with_rowid=False,
+)
+
 subscription = sa.Table(
     "subscription",
     metadata,

@@ -148,6 +148,27 @@ class DelegationRevoked(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class MailboxShared(AuditEvent):
+    """Another account has rights on a mailbox."""
+
+    name: ClassVar[str] = "mailbox.shared"
+    mailbox: str
+    identifier: str
+    """Login name, or ``anyone``."""
+    rights: str
+    """Letters of RFC 4314."""
+
+
+@value_class(frozen=True, slots=True)
+class MailboxUnshared(AuditEvent):
+    """Another account has no rights on a mailbox any more."""
+
+    name: ClassVar[str] = "mailbox.unshared"
+    mailbox: str
+    identifier: str
+
+
+@value_class(frozen=True, slots=True)
 class AliasChanged(AuditEvent):
     """An alias was created, changed or removed."""
 
@@ -226,6 +247,8 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         AppPasswordRemoved,
         DelegationGranted,
         DelegationRevoked,
+        MailboxShared,
+        MailboxUnshared,
         AliasChanged,
         DomainAdded,
         DomainRemoved,

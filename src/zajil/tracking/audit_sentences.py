@@ -24,6 +24,12 @@ _PLAIN: Mapping[type[AuditEvent], str] = {
     audit.AppPasswordRemoved: mark("The app password “{app_password}” of {subject} was removed."),
     audit.DelegationGranted: mark("{subject} may now send as {address}."),
     audit.DelegationRevoked: mark("{subject} may no longer send as {address}."),
+    audit.MailboxShared: mark(
+        "The mailbox {mailbox} of {subject} is shared with {identifier} (rights {rights})."
+    ),
+    audit.MailboxUnshared: mark(
+        "The mailbox {mailbox} of {subject} is no longer shared with {identifier}."
+    ),
     audit.DomainAdded: mark("The domain {subject} was added."),
     audit.DomainRemoved: mark("The domain {subject} was removed."),
     audit.ReportImported: mark("A DMARC report of {organization} about {subject} was imported."),
@@ -44,6 +50,7 @@ _QUEUE = {
 _ORIGINS: Mapping[str, str] = {
     Interface.COMMAND_LINE: mark("{actor} on the command line"),
     Interface.WEB: mark("{actor} on the web"),
+    Interface.IMAP: mark("{actor} in a mail program"),
 }
 
 
@@ -58,7 +65,8 @@ def describe_actor(event: AuditEvent) -> Sentence:
 def describe_change(event: AuditEvent) -> Sentence:
     """Return what was changed."""
     values: dict[str, str | int | Sentence] = {"subject": readable(event.subject)}
-    for name in ("address", "before", "after", "app_password", "organization"):
+    names = ("address", "before", "after", "app_password", "organization")
+    for name in (*names, "mailbox", "identifier", "rights"):
         value = getattr(event, name, None)
         if isinstance(value, str):
             values[name] = readable(value)

@@ -43,7 +43,8 @@ def test_list(store: Store, tmp_path: Path) -> None:
             assert b'* LSUB (\\Noselect) "/" "' + top + b'"' in lines
             lines = await imap.ok('LIST (SUBSCRIBED RECURSIVEMATCH) "" "%"')
             assert any(b'("CHILDINFO" ("SUBSCRIBED"))' in line for line in lines)
-            assert (await imap.ok("NAMESPACE"))[0] == b'* NAMESPACE (("" "/")) NIL NIL'
+            spaces = (await imap.ok("NAMESPACE"))[0]
+            assert spaces == b'* NAMESPACE (("" "/")) (("Shared/" "/")) NIL'
 
     asyncio.run(run())
 

@@ -27,13 +27,13 @@ from zajil.imap.message_url import BadUrl, parse_message_url
 from zajil.imap.response import Completion, untagged_status
 from zajil.imap.sequence_set import format_set
 from zajil.read.imap.catenate import find_url, read_part
-from zajil.read.imap.context import TRY_CREATE, Context
+from zajil.read.imap.context import NO_PERMISSION, TRY_CREATE, Context
 from zajil.read.imap.flags import READ_ONLY
 from zajil.read.imap.incoming import IncomingMessage
 from zajil.store.engine.errors import ReserveReached
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import StagedBlob
-from zajil.store.mail.mailboxes import Mailbox, find_mailbox
+from zajil.store.mail.mailboxes import Mailbox
 from zajil.store.mail.message_changes import ExpungeMessages, PutMessage
 from zajil.store.mail.room import OverQuota
 from zajil.store.mail.uploads import MailboxIsFull, MessageIsGone, Upload, put_uploads
@@ -136,7 +136,7 @@ class Uploading:
     async def _find(self, name: str) -> Completion | None:
         context = self._context
         owner = context.account.account_id
-        self._target = await context.read(lambda conn: find_mailbox(conn, owner, name))
+        self._target = await context.find_mailbox(name, "i")
         return TRY_CREATE if self._target is None else None
 
     async def _refuse(self, count: int, size: int) -> Completion | None:
@@ -154,6 +154,9 @@ class Uploading:
         view = self._context.selected
         if view.read_only:
             return READ_ONLY
+        # RFC 8508 section 4.4
+        if not view.mailbox.rights.issuperset("te"):
+            return NO_PERMISSION
         if replaced.uid:
             uid = replaced.number or (view.uids[-1] if view.uids else 0)
             if view.number_of(Uid(uid)) is None:
@@ -165,7 +168,7 @@ class Uploading:
             uid = view.uids[number - 1]
         box = view.mailbox
         self._replaced = ExpungeMessages(
-            box.account_id, box.mailbox_id, (Uid(uid),), deleted_only=False
+            box.account_id, box.mailbox_id, (Uid(uid),), False, right="te"
         )
         return None
 

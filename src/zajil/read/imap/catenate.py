@@ -12,6 +12,7 @@ from zajil.imap.message_url import BadUrl, MessageUrl
 from zajil.message.parse import parse_message
 from zajil.message.source import PIECE
 from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.access import NoRight
 from zajil.store.mail.blobs import Blobs, NoSuchBlob
 from zajil.store.mail.mailboxes import find_mailbox
 from zajil.store.mail.messages import Message, get_messages, open_message
@@ -59,7 +60,10 @@ def find_url(
     """
 
     def query(conn: Snapshot) -> FoundPart:
-        box = find_mailbox(conn, account_id, url.mailbox or selected)
+        try:
+            box = find_mailbox(conn, account_id, url.mailbox or selected)
+        except NoRight:
+            raise BadUrl("no right to read the mailbox") from None
         if box is None or url.uid_validity not in (None, box.uid_validity):
             raise BadUrl("no such mailbox")
         found = get_messages(conn, box.mailbox_id, [Uid(url.uid)])

@@ -18,7 +18,7 @@ from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Unit
-from zajil.store.mail.mailboxes import Mailbox
+from zajil.store.mail.mailboxes import Mailbox, find_mailbox
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.room import find_obstacle
 
@@ -26,6 +26,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 NO_MAILBOX = Completion("NO", "there is no such mailbox", "NONEXISTENT")
+NO_PERMISSION = Completion("NO", "you do not have the right to do this", "NOPERM")
 TRY_CREATE = Completion("NO", "there is no such mailbox", "TRYCREATE")
 """For the target of APPEND, COPY and MOVE. (RFC 3501 section 7.1)"""
 
@@ -87,6 +88,23 @@ class Context:
         tables, box = self.store.tables, self.selected.mailbox
         return await self.read(lambda conn: tables.current(conn, box.account_id, box.mailbox_id))
 
+    async def find_mailbox(self, name: str, needed: str) -> Mailbox | None:
+        """Return the mailbox of a name, the account's own or another's, to use it so.
+
+        Args:
+            name: as the account sees it.
+            needed: the rights for what is to be done (RFC 4314 section 4).
+
+        Returns:
+            ``None``: there is none, or the account may not know of it.
+
+        Raises:
+            NoRight: the account may see it, and not use it so.
+            StoreUnavailable: the database cannot be read now.
+        """
+        account_id = self.account.account_id
+        return await self.read(lambda conn: find_mailbox(conn, account_id, name, needed))
+
     async def work(self, task: Callable[[], R]) -> R:
         """Run what needs no snapshot in a reader thread, when it is this account's turn."""
         return await self.store.work(task, self.account.account_id)
@@ -115,15 +133,15 @@ class Context:
         """Refuse so many more messages for a mailbox; ``None``: it may take them.
 
         Args:
-            box: of this account.
+            box: the mailbox.
             count: how many.
             size: their bytes, as far as they are known.
-            moved: they come from another mailbox of the account.
+            moved: they come from another mailbox of its owner.
         """
         caps = self.store.caps
         found = await self.read(
             lambda conn: find_obstacle(
-                conn, caps, box.account_id, box.mailbox_id, count, size=size, moved=moved
+                conn, caps, box.owner_id, box.mailbox_id, count, size=size, moved=moved
             )
         )
         if found is None:

@@ -19,12 +19,12 @@ from zajil.imap.command import Copy
 from zajil.imap.response import Completion, untagged_status
 from zajil.imap.sequence_set import format_set
 from zajil.net.logger import get_logger
-from zajil.read.imap.context import PORTION, TRY_CREATE, Context
+from zajil.read.imap.context import NO_PERMISSION, PORTION, TRY_CREATE, Context
 from zajil.read.imap.flags import READ_ONLY
 from zajil.store.engine.errors import StoreError
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import NoSuchBlob
-from zajil.store.mail.mailboxes import Mailbox, find_mailbox
+from zajil.store.mail.mailboxes import Mailbox
 from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
@@ -35,16 +35,18 @@ from zajil.store.mail.message_changes import (
 
 
 async def copy(context: Context, command: Copy) -> Completion:
-    """Copy or move messages into another mailbox of the account."""
+    """Copy or move messages into another mailbox."""
     view = context.selected
     if command.move and view.read_only:
         return READ_ONLY
     uids = view.choose(command.numbers, uid=command.uid)
-    account_id = context.account.account_id
-    target = await context.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
+    if command.move and not view.mailbox.rights.issuperset("te"):
+        return NO_PERMISSION
+    target = await context.find_mailbox(command.mailbox, "i")
     if target is None:
         return TRY_CREATE
-    refusal = await context.refuse_more(target, len(uids), moved=command.move)
+    moved = command.move and target.owner_id == view.mailbox.owner_id
+    refusal = await context.refuse_more(target, len(uids), moved=moved)
     if refusal is not None:
         return refusal
     transfer = _Transfer(context, target, command.move)
@@ -76,10 +78,11 @@ class _Transfer:
             StoreError: the store cannot go on.
         """
         context, target, move = self._context, self._target, self._move
+        moved = move and target.owner_id == context.selected.mailbox.owner_id
         unit = move_messages if move else copy_messages
         for start in range(0, len(uids), PORTION):
             portion = tuple(map(Uid, uids[start : start + PORTION]))
-            if start and (refusal := await context.refuse_more(target, len(portion), moved=move)):
+            if start and (refusal := await context.refuse_more(target, len(portion), moved=moved)):
                 return refusal
             box = context.selected.mailbox
             item = CopyMessages(box.account_id, box.mailbox_id, portion, target.mailbox_id)
@@ -109,6 +112,7 @@ class _Transfer:
                     portion,
                     deleted_only=False,
                     for_good=True,
+                    right="i",
                 )
                 await context.write(expunge_messages, item, len(portion))
         except NoSuchMailbox:

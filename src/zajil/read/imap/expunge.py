@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from zajil.core.ids import Uid
 from zajil.imap.command import Expunge
 from zajil.imap.response import Completion
-from zajil.read.imap.context import PORTION, Context
+from zajil.read.imap.context import NO_PERMISSION, PORTION, Context
 from zajil.read.imap.flags import READ_ONLY
 from zajil.store.mail.mailboxes import Mailbox
 from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
@@ -25,6 +25,8 @@ async def expunge(context: Context, command: Expunge) -> Completion:
     view = context.selected
     if view.read_only:
         return READ_ONLY
+    if "e" not in view.mailbox.rights:
+        return NO_PERMISSION
     uids = None if command.uids is None else view.choose(command.uids, uid=True)
     await expunge_deleted(context, uids)
     return Completion("OK", "messages are expunged")
@@ -63,12 +65,13 @@ async def empty(context: Context, box: Mailbox) -> None:
 async def remove(
     context: Context, box: Mailbox, uids: Sequence[int], *, deleted_only: bool
 ) -> None:
-    """Remove messages of a mailbox of the account, portion by portion.
+    """Remove messages of a mailbox, portion by portion.
 
     Raises:
         NoSuchMailbox: it is gone.
     """
     for start in range(0, len(uids), PORTION):
         portion = tuple(map(Uid, uids[start : start + PORTION]))
-        item = ExpungeMessages(box.account_id, box.mailbox_id, portion, deleted_only=deleted_only)
+        right = "e" if deleted_only else "x"
+        item = ExpungeMessages(box.account_id, box.mailbox_id, portion, deleted_only, right=right)
         await context.write(expunge_messages, item, len(portion))

@@ -63,7 +63,7 @@ async def fetch(context: Context, command: Fetch) -> Completion:
             await tell_vanished(context, command.numbers, command.changed_since)
         uids = await changed_among(context, uids, command.changed_since)
     answer = _Answer(context, command.items)
-    marks = answer.needs.seen and not view.read_only
+    marks = answer.needs.seen and view.may_mark_seen
     sent = 0
     for start in range(0, len(uids), answer.most):
         wanted = uids[start : start + answer.most]

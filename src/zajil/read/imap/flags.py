@@ -6,11 +6,13 @@ from array import array
 from collections.abc import Sequence
 
 from zajil.core.ids import Uid
+from zajil.core.mailbox_rights import changeable
 from zajil.imap.command import StoreCommand, StoreMode
 from zajil.imap.response import Completion
 from zajil.imap.sequence_set import format_set
 from zajil.read.imap.condstore import enable_condstore
-from zajil.read.imap.context import PORTION, Context
+from zajil.read.imap.context import NO_PERMISSION, PORTION, Context
+from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.mail.flags import TooManyKeywords
 from zajil.store.mail.message_changes import ChangedFlags, FlagChange, FlagMode, change_flags
 
@@ -28,6 +30,8 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
     view = context.selected
     if view.read_only:
         return READ_ONLY
+    if not _may_change(view, command):
+        return NO_PERMISSION
     if command.unchanged_since is not None:
         enable_condstore(context)
     uids = view.choose(command.numbers, uid=command.uid)
@@ -51,6 +55,14 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
     if found < len(uids):
         return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
     return Completion("OK", "flags are stored")
+
+
+def _may_change(view: SelectedMailbox, command: StoreCommand) -> bool:
+    """Check whether the account may change one of the flags. (RFC 4314 section 4)"""
+    rights = view.mailbox.rights
+    if command.mode is StoreMode.REPLACE:  # changes also flags that it does not name
+        return bool(rights.intersection("swt"))
+    return not command.flags or bool(changeable(command.flags, rights))
 
 
 async def change(
@@ -82,6 +94,10 @@ def _tell(context: Context, command: StoreCommand, one: ChangedFlags) -> None:
     # The client can tell the flags by itself only if it knew those of before: another session's
     # change in between is told with this one (RFC 3501 section 6.4.6).
     is_known = command.silent and (view.knew(one) or command.mode is StoreMode.REPLACE)
+    if view.mailbox.is_shared:  # it may not change them all
+        is_known = False
+    if view.mailbox.is_shared:  # it may not change them all
+        is_known = False
     if one.modseq > view.modseq:
         view.told[one.uid] = one.modseq
     if view.number_of(one.uid) is None:

@@ -6,42 +6,58 @@ from collections.abc import Sequence
 
 from zajil.core.ids import MailboxId
 from zajil.imap.command import Create, Delete, Rename, StatusCommand, StatusItem, Subscribe
+from zajil.imap.mailbox_name import is_shared_name
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.condstore import enable_condstore
-from zajil.read.imap.context import NO_MAILBOX, PORTION, Context
+from zajil.read.imap.context import NO_MAILBOX, NO_PERMISSION, PORTION, Context
 from zajil.read.imap.expunge import empty
 from zajil.read.imap.object_id import mailbox_object_id
 from zajil.read.imap.select import leave
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.mailboxes import (
-    INBOX,
+from zajil.store.mail.mailbox_changes import (
     DeleteMailbox,
-    Mailbox,
-    MailboxCounts,
     MailboxExists,
     MailboxIsFixed,
     NameTooLong,
     NewMailbox,
     RenameMailbox,
     TooManyMailboxes,
-    count_messages,
     create_mailbox,
     delete_mailbox,
-    find_mailbox,
     rename_mailbox,
 )
+from zajil.store.mail.mailboxes import INBOX, Mailbox, MailboxCounts, count_messages, find_mailbox
 from zajil.store.mail.message_changes import CopyMessages, move_messages
 from zajil.store.mail.messages import list_uids
 from zajil.store.mail.recent import count_recent
 from zajil.store.mail.subscriptions import Subscription, TooManySubscriptions, set_subscribed
 
+ROLES = {
+    "drafts": "\\Drafts",
+    "sent": "\\Sent",
+    "junk": "\\Junk",
+    "trash": "\\Trash",
+    "archive": "\\Archive",
+}
+"""Attributes of RFC 6154 section 2; INBOX needs none."""
+ROLES_BY_USE = {use.lower(): role for role, use in ROLES.items()}
+
 _EXISTS = Completion("NO", "there is a mailbox of this name", "ALREADYEXISTS")
 
 
 async def create(context: Context, command: Create) -> Completion:
-    """Make a mailbox, and those above it."""
+    """Make a mailbox, and those above it; a special use goes from its mailbox to the new one.
+
+    (RFC 3501 section 6.3.3, RFC 6154 section 3)
+    """
     most, now_ms = context.store.caps.mailboxes, context.clock.now_ms()
-    item = NewMailbox(context.account.account_id, command.mailbox, now_ms, most)
+    role = None
+    if command.uses:
+        role = ROLES_BY_USE.get(command.uses[0].lower())
+        # A mailbox has one use; those that search others (\\All, \\Flagged) are not there.
+        if role is None or len(set(command.uses)) > 1 or is_shared_name(command.mailbox):
+            return Completion("NO", "a mailbox cannot have this use", "USEATTR")
+    item = NewMailbox(context.account.account_id, command.mailbox, now_ms, most, role)
     try:
         made = await context.write_alone(create_mailbox, item)
     except MailboxExists:
@@ -66,7 +82,7 @@ async def delete(context: Context, command: Delete) -> Completion:
     """
     owner = context.account.account_id
     try:
-        box = await context.read(lambda conn: find_mailbox(conn, owner, command.mailbox))
+        box = await context.find_mailbox(command.mailbox, "x")
         if box is not None and box.role is None and box.uid_next > PORTION:
             await empty(context, box)
         deleted = await context.write_alone(delete_mailbox, DeleteMailbox(owner, command.mailbox))
@@ -85,6 +101,8 @@ async def rename(context: Context, command: Rename) -> Completion:
     """Rename a mailbox with all below it."""
     most, now_ms = context.store.caps.mailboxes, context.clock.now_ms()
     owner, name = context.account.account_id, command.new_name
+    if command.mailbox == INBOX and is_shared_name(name):
+        return NO_PERMISSION
     try:
         inbox = await context.read(lambda conn: find_mailbox(conn, owner, INBOX))
         if command.mailbox == INBOX and inbox is not None and inbox.uid_next > PORTION:
@@ -129,8 +147,7 @@ async def subscribe(context: Context, command: Subscribe) -> Completion:
 
 async def status(context: Context, command: StatusCommand) -> Completion:
     """Count a mailbox without selecting it."""
-    account_id = context.account.account_id
-    box = await context.read(lambda conn: find_mailbox(conn, account_id, command.mailbox))
+    box = await context.find_mailbox(command.mailbox, "r")
     if box is None:
         return NO_MAILBOX
     lines = await status_lines(context, [box], command.items)
@@ -183,6 +200,8 @@ def _status_line(
         StatusItem.UNSEEN: counts.unseen,
         StatusItem.HIGHESTMODSEQ: box.modseq,
         StatusItem.APPENDLIMIT: append_limit,
+        StatusItem.SIZE: counts.size,
+        StatusItem.DELETED: counts.deleted,
         StatusItem.MAILBOXID: f"({mailbox_object_id(box.mailbox_id)})",
     }
     words = [f"{item.value} {values[item]}".encode("ascii") for item in items]

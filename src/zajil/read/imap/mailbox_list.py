@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from zajil.imap.command import List, Lsub
 from zajil.imap.mailbox_name import SEPARATOR, ListPattern
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
+from zajil.read.imap.acl import my_rights_line
 from zajil.read.imap.context import Context
-from zajil.read.imap.mailbox_admin import status_lines
-from zajil.store.mail.mailboxes import INBOX, Mailbox, list_mailboxes
+from zajil.read.imap.mailbox_admin import ROLES, status_lines
+from zajil.store.mail.mailboxes import INBOX, Mailbox, list_mailboxes, list_shared
 from zajil.store.mail.subscriptions import list_subscriptions
-
-_ROLES: Mapping[str, bytes] = {
-    "drafts": b"\\Drafts",
-    "sent": b"\\Sent",
-    "junk": b"\\Junk",
-    "trash": b"\\Trash",
-    "archive": b"\\Archive",
-}
-"""Attributes of RFC 6154 section 2; INBOX needs none."""
 
 _SEPARATOR = b'"' + SEPARATOR.encode("ascii") + b'"'
 
@@ -60,11 +52,16 @@ async def list_(context: Context, command: List) -> Completion:
         some = shown[start : start + _AT_ONCE]
         lines = {}
         if command.status:
-            boxes = [name.box for name in some if name.box is not None]
+            # RFC 5819 section 2: no STATUS of what cannot be read.
+            boxes = [name.box for name in some if name.box and "r" in name.box.rights]
             lines = await status_lines(context, boxes, command.status)
         for name in some:
             context.engine.untagged(_list_line(name, command, utf8=context.engine.utf8))
-            if name.box is not None and name.box.mailbox_id in lines:
+            if name.box is None:
+                continue
+            if "MYRIGHTS" in command.returns:  # RFC 8440
+                context.engine.untagged(my_rights_line(context, name.box))
+            if name.box.mailbox_id in lines:
                 context.engine.untagged(lines[name.box.mailbox_id])
         await context.connection.flush()
     return Completion("OK", "list is sent")
@@ -83,8 +80,8 @@ async def lsub(context: Context, command: Lsub) -> Completion:
 
 
 def namespace(context: Context) -> Completion:
-    """Say that all mailboxes are the account's own. (RFC 2342 section 5)"""
-    context.engine.untagged(untagged(b'NAMESPACE (("" "/")) NIL NIL'))
+    """Say where the account's own mailboxes are, and where those of others. (RFC 2342 section 5)"""
+    context.engine.untagged(untagged(b'NAMESPACE (("" "/")) (("Shared/" "/")) NIL'))
     return Completion("OK", "namespaces are sent")
 
 
@@ -110,7 +107,10 @@ async def _load(context: Context) -> list[_Name]:
     """Return every name, also those that no mailbox has: INBOX first, the others sorted."""
     account_id = context.account.account_id
     found, subscribed = await context.read(
-        lambda conn: (list_mailboxes(conn, account_id), list_subscriptions(conn, account_id))
+        lambda conn: (
+            [*list_mailboxes(conn, account_id), *list_shared(conn, account_id)],
+            list_subscriptions(conn, account_id),
+        )
     )
     boxes = {box.name: box for box in found}
     above = {name for box in boxes for name in _names_above(box)}
@@ -133,11 +133,18 @@ def _names_above(name: str) -> Iterator[str]:
 
 def _is_selected(name: _Name, select: frozenset[str]) -> bool:
     box = name.box
-    if "SPECIAL-USE" in select and (box is None or (box.role or "") not in _ROLES):
+    if "SPECIAL-USE" in select and not _use_of(box):
         return False
     if "SUBSCRIBED" in select:
         return name.subscribed or ("RECURSIVEMATCH" in select and name.subscribed_below)
     return name.is_there
+
+
+def _use_of(box: Mailbox | None) -> bytes:
+    """Return the attribute of RFC 6154 section 2; empty: none, as all mailboxes of others."""
+    if box is None or box.is_shared:
+        return b""
+    return ROLES.get(box.role or "", "").encode("ascii")
 
 
 def _list_line(name: _Name, command: List, *, utf8: bool) -> bytes:
@@ -150,8 +157,8 @@ def _list_line(name: _Name, command: List, *, utf8: bool) -> bytes:
     wants_subscribed = "SUBSCRIBED" in command.select or "SUBSCRIBED" in command.returns
     if name.subscribed and wants_subscribed:
         attributes.append(b"\\Subscribed")
-    if box is not None and box.role is not None and box.role in _ROLES:
-        attributes.append(_ROLES[box.role])
+    if use := _use_of(box):
+        attributes.append(use)
     words = [b"LIST", parenthesized(attributes), _SEPARATOR, mailbox(name.name, utf8=utf8)]
     if "RECURSIVEMATCH" in command.select and name.subscribed_below:
         words.append(b'("CHILDINFO" ("SUBSCRIBED"))')

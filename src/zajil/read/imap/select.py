@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from contextlib import suppress
+from dataclasses import replace
 
 from zajil.core.ids import ModSeq, Uid
 from zajil.imap.command import Select
 from zajil.imap.feature import Feature
-from zajil.imap.flag import SYSTEM_FLAGS
 from zajil.imap.response import Completion, flag_list, mailbox, untagged, untagged_status
 from zajil.net.logger import get_logger
 from zajil.read.imap.context import NO_MAILBOX, Context
@@ -19,10 +19,14 @@ from zajil.read.imap.resync import prepare
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.errors import StoreError
+from zajil.store.mail.access import rights_on
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailboxes import Mailbox
 from zajil.store.mail.messages import MailboxChanges, changes_since
 from zajil.store.mail.recent import TakeRecent, take_recent
+
+_WRITING = frozenset("swtie")
+"""Without one of these rights a mailbox is opened read-only. (RFC 4314 section 5.2)"""
 
 
 async def select(context: Context, command: Select) -> Completion:
@@ -41,13 +45,14 @@ async def select(context: Context, command: Select) -> Completion:
     if snapshot is None:
         return NO_MAILBOX
     box = snapshot.mailbox
+    read_only = command.read_only or not box.rights & _WRITING
     uids = snapshot.uids
     recent_from = Uid(box.recent_from)
-    if not command.read_only:
+    if not read_only:
         recent_from = await _take_recent(context, box, recent_from, Uid(box.uid_next))
     view = SelectedMailbox(
         mailbox=box,
-        read_only=command.read_only,
+        read_only=read_only,
         uids=uids,
         modseq=ModSeq(box.modseq),
         uid_next=Uid(box.uid_next),
@@ -70,10 +75,7 @@ def _describe(context: Context, view: SelectedMailbox, first_unseen: Uid | None)
     box, send = view.mailbox, context.engine.untagged
     is_rev2 = Feature.IMAP4REV2 in view.enabled
     send(view.flags_line())
-    # "\*": the client may make new keywords; in a mailbox it may not change, none is permanent.
-    allowed = [] if view.read_only else [*SYSTEM_FLAGS, *sorted(view.keywords.values()), "\\*"]
-    permanent = flag_list(allowed).decode("ascii")
-    send(untagged_status("OK", "flags that last", f"PERMANENTFLAGS {permanent}"))
+    _tell_permanent_flags(context, view)
     send(untagged(b"%d" % len(view.uids), b"EXISTS"))
     for line in view.recent_lines():
         send(line)
@@ -88,6 +90,33 @@ def _describe(context: Context, view: SelectedMailbox, first_unseen: Uid | None)
     send(untagged_status("OK", "id of the mailbox", f"MAILBOXID ({object_id})"))
     # Invariant: never 0 and never missing, or clients forget all they know (RFC 7162 section 3.1).
     send(untagged_status("OK", "highest MODSEQ", f"HIGHESTMODSEQ {box.modseq}"))
+
+
+def _tell_permanent_flags(context: Context, view: SelectedMailbox) -> None:
+    flags = flag_list(view.permanent_flags()).decode("ascii")
+    line = untagged_status("OK", "flags that last", f"PERMANENTFLAGS {flags}")
+    context.engine.untagged(line)
+
+
+async def check_rights(context: Context) -> None:
+    """Look what the account may still do with the selected mailbox, if it is another's.
+
+    Raises:
+        NoSuchMailbox: it may not read it any more.
+    """
+    view = context.view
+    if view is None or not view.mailbox.is_shared:
+        return
+    box = view.mailbox
+    found = await context.read(lambda conn: rights_on(conn, box.account_id, [box.mailbox_id]))
+    rights = found.get(box.mailbox_id, frozenset())
+    if "r" not in rights:
+        raise NoSuchMailbox(box.name)
+    if rights != box.rights:
+        view.mailbox = replace(box, rights=rights)
+        # RFC 4314 section 5.1.1
+        context.engine.untagged(view.flags_line())
+        _tell_permanent_flags(context, view)
 
 
 async def _take_recent(context: Context, box: Mailbox, recent_from: Uid, until: Uid) -> Uid:
@@ -134,7 +163,7 @@ def leave(context: Context) -> None:
 async def close(context: Context) -> Completion:
     """Expunge what is marked, without a word about it, and leave. (RFC 3501 section 6.4.2)"""
     view = context.selected
-    if not view.read_only:
+    if not view.read_only and "e" in view.mailbox.rights:
         with suppress(NoSuchMailbox):  # deleted meanwhile: there is nothing left to expunge
             await expunge_deleted(context)
     leave(context)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from zajil.core.ids import AccountId, ModSeq, Uid
+from zajil.core.mailbox_rights import changeable
 from zajil.imap.feature import Feature
 from zajil.imap.flag import RECENT, SYSTEM_FLAGS
 from zajil.imap.grammar import bad
@@ -59,7 +60,7 @@ class SelectedMailbox:
 
     @property
     def account_id(self) -> AccountId:
-        """Whose mailbox it is."""
+        """Who has selected it."""
         return self.mailbox.account_id
 
     @property
@@ -93,6 +94,22 @@ class SelectedMailbox:
     def shown_number(self, uid: int) -> int:
         """Return what a message that the client counts is called in a FETCH response."""
         return uid if self.uid_only else self.number_of(uid) or 0
+
+    @property
+    def may_mark_seen(self) -> bool:
+        """Whether FETCH of a body sets ``\\Seen``. (RFC 4314 section 4)"""
+        return not self.read_only and "s" in self.mailbox.rights
+
+    def permanent_flags(self) -> list[str]:
+        """Return what PERMANENTFLAGS names: flags that the account may change for good.
+
+        ``\\*``: it may make new keywords.
+        """
+        if self.read_only:
+            return []
+        flags = [*SYSTEM_FLAGS, *sorted(self.keywords.values()), "\\*"]
+        allowed = changeable(flags, self.mailbox.rights)
+        return [flag for flag in flags if flag in allowed]
 
     def number_of(self, uid: int) -> int | None:
         """Return the sequence number of a message; ``None``: the client does not count it."""

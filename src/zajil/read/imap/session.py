@@ -15,6 +15,7 @@ from zajil.core.ids import ID_RANDOM_SIZE, new_session_id
 from zajil.core.line_engine import End
 from zajil.core.service import Service
 from zajil.imap import command as c
+from zajil.imap.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.feature import Feature
 from zajil.imap.grammar import BadSyntax
@@ -22,6 +23,7 @@ from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.search_key import has_numbers
 from zajil.imap.server import ImapServerConnection
+from zajil.imap.state import ALLOWED, ImapState
 from zajil.login.exchange import Failure, Outcome
 from zajil.login.service import LoginService, Origin
 from zajil.login.session_login import SessionLogin
@@ -29,8 +31,9 @@ from zajil.net.line_protocol import Connection
 from zajil.net.logger import get_logger
 from zajil.net.peer import Peer
 from zajil.read.imap import append, copy_move, expunge, mailbox_admin, mailbox_list, quota, select
+from zajil.read.imap.acl import answer_acl
 from zajil.read.imap.condstore import complete
-from zajil.read.imap.context import NO_MAILBOX, Context
+from zajil.read.imap.context import NO_MAILBOX, NO_PERMISSION, Context
 from zajil.read.imap.enable import compress, enable
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
@@ -38,6 +41,7 @@ from zajil.read.imap.search import search
 from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
+from zajil.store.mail.access import NoRight
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.flags import TooManyKeywords
 from zajil.store.mail.room import OverQuota
@@ -63,6 +67,12 @@ _LOOKS = (c.NoopCommand, c.Check, c.Expunge, c.StatusCommand)
 """Commands before whose end the store is asked for news, whether it called or not."""
 _SILENT = (c.Logout, c.Close, c.Unselect, c.Select)
 """Commands after which nothing is told of the mailbox: it is being left, or was just read."""
+_ON_SELECTED = tuple(
+    kind
+    for kind, states in ALLOWED.items()
+    if states == {ImapState.SELECTED} and kind not in (c.Close, c.Unselect)
+)
+"""Commands before which the rights on the selected mailbox are looked at again."""
 _NUMBERED = (c.Fetch, c.StoreCommand, c.Search)
 """In their form without UID, numbers must not change under them (RFC 3501 section 7.4.1)."""
 
@@ -85,6 +95,7 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
     words = ["IMAP4rev1", "LITERAL+", "ID", "ENABLE"]
     if logged_in:
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
+        words += ["ACL", "RIGHTS=kxte", "LIST-MYRIGHTS", "CREATE-SPECIAL-USE", "STATUS=SIZE"]
         words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
         words += ["CONDSTORE", "QRESYNC", "UIDONLY", "PREVIEW"]
         words += ["QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX"]
@@ -156,6 +167,8 @@ class ImapSession:
             completion = Completion("NO", "the mailbox has too many different keywords", "LIMIT")
         except OverQuota as error:
             completion = Completion("NO", str(error), "OVERQUOTA")  # RFC 9208 section 4.3.1
+        except NoRight:
+            completion = NO_PERMISSION
         except StoreError as error:
             logger.error("IMAP: the store cannot answer", reason=str(error))
             completion = _UNAVAILABLE
@@ -215,6 +228,8 @@ class ImapSession:
         raise RuntimeError("the engine let a command through before log-in")
 
     async def _answer_owner(self, context: Context, event: c.Event) -> Completion | None:
+        if isinstance(event, _ON_SELECTED):
+            await select.check_rights(context)
         match event:
             case c.Select():
                 return await select.select(context, event)
@@ -285,6 +300,8 @@ class ImapSession:
                 return await quota.get_quota_root(context, event)
             case SetQuota():
                 return quota.set_quota(event)
+            case SetAcl() | DeleteAcl() | GetAcl() | ListRights() | MyRights():
+                return await answer_acl(context, event)
         raise RuntimeError(f"no answer to {type(event).__name__}")
 
     def _ask_for_uids(self, event: c.Event) -> Completion | None:

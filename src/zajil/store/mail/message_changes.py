@@ -1,7 +1,8 @@
 """Units of work on messages: put, flag, copy, move, expunge.
 
 Laws:
-- Every item names its account, and changes no mailbox of another one.
+- Every item names the account that acts, and changes no mailbox of another one without a right of
+  this account on it (``store.mail.access``). Flags that it may not change are left as they are.
 - A change gives its mailbox one new MODSEQ, and what it changed the same one; the mailbox row is
   locked until the commit. What did not change keeps its MODSEQ.
 - An expunged message leaves a row in ``expunged``, and can be taken back (``store.mail.deleted``).
@@ -12,7 +13,7 @@ Laws:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -27,9 +28,7 @@ from zajil.store.feedback.training import record_feedback
 from zajil.store.mail.append import (
     Append,
     Appended,
-    NoSuchMailbox,
     append_messages,
-    lock_mailboxes,
 )
 from zajil.store.mail.blobs import StagedBlob, keep_blobs, release_blobs, write_blobs
 from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
@@ -44,6 +43,7 @@ from zajil.store.mail.flags import (
     replace_flags,
 )
 from zajil.store.mail.messages import Message, MessageFlags, get_flags, get_messages
+from zajil.store.mail.open_mailboxes import OpenMailbox, open_mailboxes
 from zajil.store.mail.room import require_room
 from zajil.store.schema import expunged, mailbox, message
 
@@ -68,16 +68,17 @@ def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
     Unit of work: not idempotent; locks the mailboxes; touches their topics.
 
     Raises:
-        NoSuchMailbox: it is gone, or another account's.
+        NoSuchMailbox: it is gone, or the account may not do this with it.
         StoreFull: less space is free than the reserve.
         OverQuota: the account would have more than it may.
     """
     require_space(tx)
-    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
+    boxes = open_mailboxes(tx, [(item.account_id, item.mailbox_id, "i") for item in items])
     write_blobs(tx, [item.content for item in items])
     appends = []
     for item in items:
-        bits, keywords = pack_flags(item.flags)
+        box = boxes[item.account_id, item.mailbox_id]
+        bits, keywords = pack_flags(box.settable(item.flags))
         blob = item.content
         new = Append(
             mailbox_id=item.mailbox_id,
@@ -137,11 +138,11 @@ def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[tuple[Chan
         For each item its messages with their flags now, ascending, also those it left as they were.
 
     Raises:
-        NoSuchMailbox: it is gone, or another account's.
+        NoSuchMailbox: it is gone, or the account may not do this with it.
         TooManyKeywords: a message would get more than it may have; none was changed.
     """
-    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
-    return [_change_flags(tx, item) for item in items]
+    boxes = open_mailboxes(tx, [(item.account_id, item.mailbox_id, "") for item in items])
+    return [_change_flags(tx, item, boxes[item.account_id, item.mailbox_id]) for item in items]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +171,12 @@ def copy_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]
     Unit of work: not idempotent; locks both mailboxes; touches the target's topic.
 
     Raises:
-        NoSuchMailbox: one of the two is gone, or another account's.
+        NoSuchMailbox: one of the two is gone, or the account may not do this with it.
         StoreFull: less space is free than the reserve.
         OverQuota: the account would have more than it may.
     """
     require_space(tx)
-    boxes = _own(tx, _both(items))
+    boxes = open_mailboxes(tx, _both(items, "r"))
     copied = [
         _copy(tx, item, get_messages(tx, item.mailbox_id, item.uids), boxes) for item in items
     ]
@@ -190,9 +191,10 @@ def move_messages(tx: Connection, items: Sequence[CopyMessages]) -> list[Copied]
     for: moving to the trash is how people make some.
 
     Raises:
-        NoSuchMailbox: one of the two is gone, or another account's.
+        NoSuchMailbox: one of the two is gone, or the account may not do this with it.
     """
-    boxes = _own(tx, _both(items))
+    # RFC 6851 section 4.2: what COPY, STORE of \\Deleted and EXPUNGE require.
+    boxes = open_mailboxes(tx, _both(items, "rte"))
     results = []
     for item in items:
         found = get_messages(tx, item.mailbox_id, item.uids)
@@ -213,6 +215,8 @@ class ExpungeMessages:
     """Only those with ``\\Deleted``."""
     for_good: bool = False
     """They cannot be taken back: nobody deleted them (a failed copy)."""
+    right: str = "e"
+    """What allows it: ``x`` before the mailbox is deleted, ``i`` to take copies back."""
 
 
 def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[tuple[Uid, ...]]:
@@ -224,9 +228,9 @@ def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[t
         For each item what was removed, ascending.
 
     Raises:
-        NoSuchMailbox: it is gone, or another account's.
+        NoSuchMailbox: it is gone, or the account may not do this with it.
     """
-    _own(tx, [(item.account_id, item.mailbox_id) for item in items])
+    boxes = open_mailboxes(tx, [(item.account_id, item.mailbox_id, item.right) for item in items])
     removed = []
     for item in items:
         query = sa.select(message.c.uid).where(message.c.mailbox_id == item.mailbox_id)
@@ -239,41 +243,24 @@ def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[t
         )
         removed.append(tuple([Uid(uid) for one in chosen for uid in sorted(tx.scalars(one))]))
         keep = keeps_deleted(tx) and not item.for_good
-        _remove(tx, item.mailbox_id, removed[-1], keep_for=item.account_id if keep else None)
+        # Whose mailbox it is may take them back, whoever removed them.
+        owner = boxes[item.account_id, item.mailbox_id].owner_id
+        _remove(tx, item.mailbox_id, removed[-1], keep_for=owner if keep else None)
     return removed
 
 
 # ---- inside -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Box:
-    account_id: AccountId
-    uid_validity: int
-    role: str | None
-
-
-def _own(tx: Connection, pairs: Iterable[tuple[AccountId, MailboxId]]) -> dict[MailboxId, _Box]:
-    """Lock the mailboxes; give what is known of each; refuse what is not the account's."""
-    wanted = set(pairs)
-    ids = sorted({mailbox_id for _, mailbox_id in wanted})
-    lock_mailboxes(tx, ids)
-    columns = (mailbox.c.id, mailbox.c.account_id, mailbox.c.uid_validity, mailbox.c.role)
-    rows = tx.execute(sa.select(*columns).where(mailbox.c.id.in_(ids))).all()
-    owned = {(row.account_id, row.id) for row in rows}
-    # Security: an id is never enough; it must be the account's own (attacks.md, group E).
-    for pair in wanted - owned:
-        raise NoSuchMailbox(pair[1])
-    return {row.id: _Box(row.account_id, row.uid_validity, row.role) for row in rows}
-
-
-def _both(items: Sequence[CopyMessages]) -> Iterator[tuple[AccountId, MailboxId]]:
+def _both(
+    items: Sequence[CopyMessages], of_source: str
+) -> Iterator[tuple[AccountId, MailboxId, str]]:
     for item in items:
-        yield item.account_id, item.mailbox_id
-        yield item.account_id, item.target_id
+        yield item.account_id, item.mailbox_id, of_source
+        yield item.account_id, item.target_id, "i"
 
 
-def _change_flags(tx: Connection, item: FlagChange) -> tuple[ChangedFlags, ...]:
+def _change_flags(tx: Connection, item: FlagChange, box: OpenMailbox) -> tuple[ChangedFlags, ...]:
     before = get_flags(tx, item.mailbox_id, item.uids)
     newest = item.unchanged_since
     refused = {one.uid for one in before if newest is not None and one.modseq > newest}
@@ -284,7 +271,7 @@ def _change_flags(tx: Connection, item: FlagChange) -> tuple[ChangedFlags, ...]:
             continue
         after = outcomes.get(one.flags)
         if after is None:
-            after = outcomes[one.flags] = _APPLY[item.mode](one.flags, item.flags)
+            after = outcomes[one.flags] = _apply(item, one.flags, box)
             if len(after) > MAX_KEYWORDS:
                 _check_keywords(one.flags, after)
         if after != one.flags:
@@ -301,6 +288,7 @@ def _change_flags(tx: Connection, item: FlagChange) -> tuple[ChangedFlags, ...]:
                     .values(flags=bits, keywords=keywords, modseq=modseq)
                 )
             changed.update((uid, MessageFlags(uid, modseq, flags)) for uid in uids)
+    if changed and box.owner_id == item.account_id:  # what others say teaches the owner nothing
         record_feedback(tx, said_by_flags(tx, item.account_id, item.mailbox_id, before, changed))
     results = []
     for one in before:
@@ -317,11 +305,16 @@ def _check_keywords(before: frozenset[str], after: frozenset[str]) -> None:
         raise TooManyKeywords(f"{count} keywords")
 
 
-_APPLY = {
-    FlagMode.REPLACE: replace_flags,
-    FlagMode.ADD: add_flags,
-    FlagMode.REMOVE: remove_flags,
-}
+def _apply(item: FlagChange, flags: frozenset[str], box: OpenMailbox) -> frozenset[str]:
+    named = box.settable(item.flags)
+    match item.mode:
+        case FlagMode.REPLACE:
+            kept = flags - box.settable(flags)
+            return replace_flags(flags, named | kept)
+        case FlagMode.ADD:
+            return add_flags(flags, named)
+        case FlagMode.REMOVE:
+            return remove_flags(flags, named)
 
 
 def _next_modseq(
@@ -344,16 +337,19 @@ def _next_modseq(
 
 
 def _copy(
-    tx: Connection, item: CopyMessages, found: Sequence[Message], boxes: dict[MailboxId, _Box]
+    tx: Connection,
+    item: CopyMessages,
+    found: Sequence[Message],
+    boxes: dict[tuple[AccountId, MailboxId], OpenMailbox],
 ) -> Copied:
+    source, target = (boxes[item.account_id, one] for one in (item.mailbox_id, item.target_id))
     for some in portions([one.blob_id for one in found]):
         keep_blobs(tx, some)
-    source, target = boxes[item.mailbox_id], boxes[item.target_id]
     # Threads and the index of words belong to one account.
-    is_same = source.account_id == target.account_id
+    is_same = source.owner_id == target.owner_id
     appends = []
     for one in found:
-        bits, keywords = pack_flags(one.flags)
+        bits, keywords = pack_flags(target.settable(one.flags))
         copy = Append(
             mailbox_id=item.target_id,
             blob_id=one.blob_id,
@@ -369,7 +365,8 @@ def _copy(
         appends.append(copy)
     placed = append_messages(tx, appends)
     pairs = zip([one.uid for one in found], [one.uid for one in placed], strict=True)
-    record_feedback(tx, said_by_move(item.account_id, source.role, target.role, found))
+    if source.owner_id == target.owner_id == item.account_id:
+        record_feedback(tx, said_by_move(item.account_id, source.role, target.role, found))
     return Copied(target.uid_validity, tuple(pairs))
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, ModSeq, Uid
 from zajil.store.engine.rows import execute_text, mark_of
+from zajil.store.mail.access import readable
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.flags import FLAG_BITS, TooManyKeywords
 from zajil.store.mail.mailboxes import Mailbox, find_mailbox
@@ -76,11 +77,11 @@ class MessageTables:
 
         Args:
             conn: a snapshot.
-            account_id: whose mailbox it is.
+            account_id: who reads.
             mailbox_id: the mailbox.
 
         Raises:
-            NoSuchMailbox: it is gone, or another account's.
+            NoSuchMailbox: it is gone, or the account may not read it.
             TooManyKeywords: its messages have too many different ones to be kept in memory.
         """
         given = {"mailbox_": mailbox_id, "account_": account_id}
@@ -101,9 +102,10 @@ class MessageTables:
     def snapshot(
         self, conn: Connection, account_id: AccountId, name: str
     ) -> MailboxSnapshot | None:
-        """Return a mailbox with its UIDs; ``None``: the account has none of this name.
+        """Return a mailbox with its UIDs; ``None``: the account has none of this name to read.
 
         Raises:
+            NoRight: the account may see it, and not read it.
             TooManyKeywords: as ``current`` does.
         """
         box = find_mailbox(conn, account_id, name)
@@ -196,5 +198,5 @@ def _rows(conn: Connection, query: str, parameters: tuple[int, ...]) -> list[Tab
 
 _COLUMNS = "uid, modseq, flags, keywords, received_at_ms, size"
 _POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.forgotten_modseq).where(
-    mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_")
+    mailbox.c.id == sa.bindparam("mailbox_"), readable()
 )

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, ThreadId, Uid
+from zajil.store.mail.access import readable
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.blobs import Blobs
 from zajil.store.mail.flags import unpack_flags
@@ -184,11 +185,11 @@ def changes_since(
     uid_next: Uid,
     most: int = CHANGES,
 ) -> MailboxChanges | None:
-    """Return what happened since; ``None``: the mailbox is gone, or another account's.
+    """Return what happened since; ``None``: it is gone, or the account may not read it.
 
     Args:
         conn: a snapshot.
-        account_id: whose mailbox it is.
+        account_id: who reads.
         mailbox_id: the mailbox.
         modseq: as far as the caller knows it.
         uid_next: messages from this UID on are new to the caller; they come with the last changes.
@@ -237,7 +238,7 @@ _MESSAGES = sa.select(message).where(_MAILBOX, _WANTED).order_by(message.c.uid)
 _FLAGS = sa.select(*_FLAG_COLUMNS).where(_MAILBOX, _WANTED).order_by(message.c.uid)
 _POSITION = sa.select(
     mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.recent_from, mailbox.c.forgotten_modseq
-).where(mailbox.c.id == sa.bindparam("mailbox_"), mailbox.c.account_id == sa.bindparam("account_"))
+).where(mailbox.c.id == sa.bindparam("mailbox_"), readable())
 _SINCE = message.c.modseq > sa.bindparam("modseq_")
 _GONE = expunged.c.mailbox_id == sa.bindparam("mailbox_")
 _GONE_SINCE = expunged.c.modseq > sa.bindparam("modseq_")

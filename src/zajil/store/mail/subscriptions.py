@@ -14,8 +14,9 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId
+from zajil.store.mail.access import has_right
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.schema import mailbox, subscription
+from zajil.store.schema import subscription
 
 MAX_SUBSCRIPTIONS = 20_000
 """Names of one account, twice as many as it may have mailboxes: protects what lists them all."""
@@ -103,7 +104,4 @@ def _leave(tx: Connection, account_id: AccountId, name: str) -> bool:
 
 
 def _exists(tx: Connection, item: Subscription) -> bool:
-    found = sa.select(mailbox.c.id).where(
-        mailbox.c.account_id == item.account_id, mailbox.c.name == item.name
-    )
-    return tx.execute(found).first() is not None
+    return has_right(tx, item.account_id, item.name, "l")

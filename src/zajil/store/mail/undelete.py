@@ -19,7 +19,8 @@ from zajil.store.mail.append import Append, append_messages
 from zajil.store.mail.blobs import keep_blobs
 from zajil.store.mail.deleted import Chosen, take_deleted
 from zajil.store.mail.flags import FLAG_BITS
-from zajil.store.mail.mailboxes import NewMailbox, create_mailbox, find_mailbox, get_mailbox
+from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox
+from zajil.store.mail.mailboxes import find_mailbox, get_mailbox
 from zajil.store.mail.room import require_room
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId
-from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
+from zajil.store.mail.open_mailboxes import open_mailboxes
 from zajil.store.schema import expunged, mailbox
 
 _PORTION = 5000
@@ -77,14 +77,12 @@ def forget_expunged(tx: Connection, items: Sequence[ForgetExpunged]) -> list[int
         is forgotten together, so they may be more than ``most``.
 
     Raises:
-        NoSuchMailbox: it is gone, or another account's.
+        NoSuchMailbox: it is gone, or the account may not delete it.
     """
-    lock_mailboxes(tx, sorted({item.mailbox_id for item in items}))
+    open_mailboxes(tx, [(item.account_id, item.mailbox_id, "x") for item in items])
     counts = []
     for item in items:
-        mine = (mailbox.c.id == item.mailbox_id, mailbox.c.account_id == item.account_id)
-        if tx.scalar(sa.select(mailbox.c.id).where(*mine)) is None:
-            raise NoSuchMailbox(item.mailbox_id)
+        mine = (mailbox.c.id == item.mailbox_id,)
         of_box = expunged.c.mailbox_id == item.mailbox_id
         oldest = (
             sa.select(expunged.c.modseq, expunged.c.at_ms)

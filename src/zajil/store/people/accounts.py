@@ -18,9 +18,11 @@ from zajil.store.engine.batch import DIRECTORY, mailbox_topic, touch
 from zajil.store.feedback.outbound_hold import delete_strangers_of
 from zajil.store.feedback.reputation import delete_reputation_of
 from zajil.store.feedback.training import forget_training
+from zajil.store.mail.access import delete_rights_of, delete_rights_on
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.mail.deleted import delete_deleted_of
+from zajil.store.mail.mailboxes import FIRST_MAILBOXES
 from zajil.store.mail.maildrops import delete_maildrops_of
 from zajil.store.mail.subscriptions import add_subscriptions, delete_subscriptions_of
 from zajil.store.mail.text_index import delete_index_of
@@ -72,16 +74,6 @@ class NewAccount:
     admin: bool
     created_ms: int
 
-
-FIRST_MAILBOXES = (
-    ("INBOX", "inbox"),
-    ("Drafts", "drafts"),
-    ("Sent", "sent"),
-    ("Junk", "junk"),
-    ("Trash", "trash"),
-    ("Archive", "archive"),
-)
-"""Name and role (RFC 6154 section 2) of what each account starts with."""
 
 _AT_ONCE = 10_000
 """Blobs named in one statement; SQLite takes 32,766 parameters."""
@@ -181,6 +173,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
     delete_last_logins_of(tx, account_ids)
     delete_app_passwords_of(tx, account_ids)
     delete_subscriptions_of(tx, account_ids)
+    delete_rights_of(tx, account_ids)
     delete_reputation_of(tx, account_ids)
     delete_strangers_of(tx, account_ids)
     delete_threads_of(tx, account_ids)
@@ -284,6 +277,7 @@ def _delete_mailboxes(tx: Connection, account_id: AccountId) -> None:
     ).all()
     tx.execute(sa.delete(expunged).where(expunged.c.mailbox_id.in_(ids)))
     tx.execute(sa.delete(mailbox).where(mailbox.c.id.in_(ids)))
+    delete_rights_on(tx, ids)
     for start in range(0, len(blob_ids), _AT_ONCE):
         release_blobs(tx, blob_ids[start : start + _AT_ONCE])
     touch(tx, *map(mailbox_topic, ids))

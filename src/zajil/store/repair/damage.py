@@ -25,6 +25,7 @@ from zajil.store.schema import (
     expunged,
     mail,
     mailbox,
+    mailbox_right,
     message,
     recipient,
     subscription,
@@ -147,8 +148,10 @@ def mailbox_name(row: Any) -> str:
 
 
 def _orphans(table: sa.Table, what: str) -> Rule:
-    """Rows of an account that is gone."""
+    """Rows of an account that is gone; 0 stands for anyone."""
     where = no_row(account, account.c.id == table.c.account_id)
+    if table is mailbox_right:
+        where = sa.and_(where, table.c.account_id != 0)
     query = sa.select(table.c.account_id, sa.func.count().label("rows")).where(
         table.c.account_id.is_not(None), where
     )
@@ -360,6 +363,7 @@ RULES = (
     _orphans(app_password, "app password"),
     _orphans(delegation, "delegation"),
     _orphans(subscription, "subscription"),
+    _orphans(mailbox_right, "right on a mailbox"),
     _orphans(web_session, "web session"),
 )
 """All of them."""
