@@ -19,7 +19,14 @@ from pathlib import Path
 from zajil.core.address import parse_address
 from zajil.core.ids import Uid
 from zajil.store.mail.intake import write_intakes
-from zajil.store.mail.mailbox_changes import (DeleteMailbox, NewMailbox, RenameMailbox, create_mailbox, delete_mailbox, rename_mailbox)
+from zajil.store.mail.mailbox_changes import (
+    DeleteMailbox,
+    NewMailbox,
+    RenameMailbox,
+    create_mailbox,
+    delete_mailbox,
+    rename_mailbox,
+)
 from zajil.store.mail.message_changes import (
     CopyMessages, ExpungeMessages, PutMessage, copy_messages, expunge_messages, move_messages,
     put_messages,

@@ -12,6 +12,7 @@ from enum import Enum
 from zajil.imap.acl import AclCommand
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.fetch_item import FetchItem
+from zajil.imap.metadata import MetadataCommand
 from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
 from zajil.imap.search_key import SearchKey
 from zajil.imap.sequence_set import SequenceSet
@@ -184,6 +185,8 @@ class List:
     returns: frozenset[str] = frozenset()
     """SUBSCRIBED, CHILDREN, SPECIAL-USE, MYRIGHTS."""
     status: tuple[StatusItem, ...] = ()
+    entries: tuple[str, ...] = ()
+    """Annotations to return. (RFC 9590)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +340,7 @@ Command = (
     | StoreCommand
     | Copy
     | AclCommand
+    | MetadataCommand
 )
 """A line of the client that starts something."""
 

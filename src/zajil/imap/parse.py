@@ -5,12 +5,14 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from zajil.imap import command as c
 from zajil.imap.acl import ACL_PARSERS
 from zajil.imap.fetch_item import Attribute, parse_fetch_items
 from zajil.imap.flag import parse_flag_list, parse_flags
 from zajil.imap.grammar import Scanner, bad
+from zajil.imap.metadata import METADATA_PARSERS, parse_entries
 from zajil.imap.modifiers import (
     parse_fetch_modifiers,
     parse_select_parameters,
@@ -173,8 +175,7 @@ def _parse_list(scanner: Scanner) -> c.Command:
     scanner.space()
     select: frozenset[str] = frozenset()
     if scanner.peek() == b"(":
-        words, _ = _parse_options(scanner, _LIST_SELECT)
-        select = frozenset(words)
+        select = _parse_options(scanner, _LIST_SELECT).words
         # RFC 5258 section 3.1: RECURSIVEMATCH only changes what another option selects.
         if select & {"RECURSIVEMATCH"} and not select & {"SUBSCRIBED", "SPECIAL-USE"}:
             raise bad("RECURSIVEMATCH needs another option")
@@ -191,23 +192,32 @@ def _parse_list(scanner: Scanner) -> c.Command:
         scanner.expect(b")")
     else:
         patterns = [scanner.list_pattern()]
-    returns: list[str] = []
-    status: tuple[c.StatusItem, ...] = ()
+    returns = _ListOptions()
     if scanner.skip(b" RETURN "):
-        returns, status = _parse_options(scanner, _LIST_RETURN)
-    return c.List(reference, tuple(patterns), select, frozenset(returns), status)
+        returns = _parse_options(scanner, _LIST_RETURN)
+    return c.List(
+        reference, tuple(patterns), select, returns.words, returns.status, returns.entries
+    )
 
 
 _LIST_SELECT = frozenset({"SUBSCRIBED", "SPECIAL-USE", "RECURSIVEMATCH", "REMOTE"})
-_LIST_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS"})
+_LIST_RETURN = frozenset(
+    {"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS", "METADATA"}
+)
 
 
-def _parse_options(
-    scanner: Scanner, known: frozenset[str]
-) -> tuple[list[str], tuple[c.StatusItem, ...]]:
+@dataclass(frozen=True, slots=True)
+class _ListOptions:
+    words: frozenset[str] = frozenset()
+    status: tuple[c.StatusItem, ...] = ()
+    entries: tuple[str, ...] = ()
+
+
+def _parse_options(scanner: Scanner, known: frozenset[str]) -> _ListOptions:
     scanner.expect(b"(")
     words: list[str] = []
     status: tuple[c.StatusItem, ...] = ()
+    entries: tuple[str, ...] = ()
     while not scanner.skip(b")"):
         if words:
             scanner.space()
@@ -217,7 +227,10 @@ def _parse_options(
         if words[-1] == "STATUS":
             scanner.space()
             status = _parse_status_items(scanner)
-    return words, status
+        if words[-1] == "METADATA":
+            scanner.space()
+            entries = parse_entries(scanner)
+    return _ListOptions(frozenset(words), status, entries)
 
 
 def _parse_lsub(scanner: Scanner) -> c.Command:
@@ -350,6 +363,7 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "COPY": _copy(move=False, uid=False),
     "MOVE": _copy(move=True, uid=False),
     **ACL_PARSERS,
+    **METADATA_PARSERS,
 }
 COMMANDS = frozenset((*_PARSERS, "UID", "APPEND", "REPLACE"))
 """Names of all commands that are understood."""

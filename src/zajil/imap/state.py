@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from zajil.imap import acl
+from zajil.imap import acl, metadata
 from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand
 from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
@@ -64,6 +64,8 @@ ALLOWED: Mapping[type[c.Command], frozenset[ImapState]] = {
     acl.GetAcl: _LOGGED_IN,
     acl.ListRights: _LOGGED_IN,
     acl.MyRights: _LOGGED_IN,
+    metadata.GetMetadata: _LOGGED_IN,
+    metadata.SetMetadata: _LOGGED_IN,
 }
 """No state in the set: ``BAD``, the command is not for now."""
 

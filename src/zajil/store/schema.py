@@ -116,6 +116,18 @@ mailbox_right = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Annotations (RFC 5464) of mailboxes and the server.
+annotation = sa.Table(
+    "annotation",
+    metadata,
+    sa.Column("mailbox_id", NUMBER, primary_key=True, autoincrement=False),  # 0: the server
+    # Whose private one it is; 0: everybody's
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False, index=True),
+    sa.Column("entry", KEY, primary_key=True),  # lower case
+    sa.Column("value", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 subscription = sa.Table(
     "subscription",
     metadata,

@@ -43,6 +43,11 @@ def test_list(store: Store, tmp_path: Path) -> None:
             assert b'* LSUB (\\Noselect) "/" "' + top + b'"' in lines
             lines = await imap.ok('LIST (SUBSCRIBED RECURSIVEMATCH) "" "%"')
             assert any(b'("CHILDINFO" ("SUBSCRIBED"))' in line for line in lines)
+            # RFC 5258 section 3.5: what lies below is shown itself, so its parent need not be.
+            lines = await imap.ok('LIST (SUBSCRIBED RECURSIVEMATCH) "" "*"')
+            assert not any(b'"' + top + b'"' in line for line in lines)
+            await imap.ok('CREATE "percent%mailbox"')
+            assert b'"percent%mailbox"' in b"".join(await imap.ok('LIST "" "percent*"'))
             spaces = (await imap.ok("NAMESPACE"))[0]
             assert spaces == b'* NAMESPACE (("" "/")) (("Shared/" "/")) NIL'
 

@@ -135,7 +135,6 @@ class Uploading:
 
     async def _find(self, name: str) -> Completion | None:
         context = self._context
-        owner = context.account.account_id
         self._target = await context.find_mailbox(name, "i")
         return TRY_CREATE if self._target is None else None
 

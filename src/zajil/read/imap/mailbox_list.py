@@ -12,6 +12,7 @@ from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.acl import my_rights_line
 from zajil.read.imap.context import Context
 from zajil.read.imap.mailbox_admin import ROLES, status_lines
+from zajil.read.imap.metadata import metadata_lines
 from zajil.store.mail.mailboxes import INBOX, Mailbox, list_mailboxes, list_shared
 from zajil.store.mail.subscriptions import list_subscriptions
 
@@ -46,11 +47,18 @@ async def list_(context: Context, command: List) -> Completion:
         # RFC 3501 section 6.3.8: the separator and the root are asked for.
         context.engine.untagged(untagged(b"LIST (\\Noselect)", _SEPARATOR, b'""'))
         return Completion("OK", "list is sent")
-    names = await _find(context, command.reference, command.patterns)
-    shown = [name for name in names if _is_selected(name, command.select)]
+    names, subscribed = await _find(context, command.reference, command.patterns)
+    # RFC 5258 section 3.5: a name that is shown only for what lies below it is redundant where
+    # all of that is shown itself.
+    matched = {name.name for name in names}
+    hidden = {one for name in subscribed - matched for one in _names_above(name)}
+    shown = [name for name in names if _is_selected(name, command.select, hidden)]
     for start in range(0, len(shown), _AT_ONCE):
         some = shown[start : start + _AT_ONCE]
-        lines = {}
+        lines, annotations = {}, {}
+        if command.entries:
+            listed = [name.box for name in some if name.box]
+            annotations = await metadata_lines(context, listed, command.entries)
         if command.status:
             # RFC 5819 section 2: no STATUS of what cannot be read.
             boxes = [name.box for name in some if name.box and "r" in name.box.rights]
@@ -61,6 +69,8 @@ async def list_(context: Context, command: List) -> Completion:
                 continue
             if "MYRIGHTS" in command.returns:  # RFC 8440
                 context.engine.untagged(my_rights_line(context, name.box))
+            if name.box.mailbox_id in annotations:
+                context.engine.untagged(annotations[name.box.mailbox_id])
             if name.box.mailbox_id in lines:
                 context.engine.untagged(lines[name.box.mailbox_id])
         await context.connection.flush()
@@ -69,7 +79,8 @@ async def list_(context: Context, command: List) -> Completion:
 
 async def lsub(context: Context, command: Lsub) -> Completion:
     """Send the names that match and are subscribed to. (RFC 3501 section 6.3.9)"""
-    for name in await _find(context, command.reference, (command.pattern,)):
+    names, _ = await _find(context, command.reference, (command.pattern,))
+    for name in names:
         # With "%", a name whose subscribed ones lie below it is sent, marked.
         below = command.pattern.endswith(b"%") and name.subscribed_below
         if name.subscribed or below:
@@ -85,9 +96,14 @@ def namespace(context: Context) -> Completion:
     return Completion("OK", "namespaces are sent")
 
 
-async def _find(context: Context, reference: bytes, patterns: Iterable[bytes]) -> list[_Name]:
-    """Return the names that match, in many short turns: names and patterns may be many."""
-    names = await _load(context)
+async def _find(
+    context: Context, reference: bytes, patterns: Iterable[bytes]
+) -> tuple[list[_Name], frozenset[str]]:
+    """Return the names that match, and all that are subscribed to.
+
+    It takes many short turns: names and patterns may be many.
+    """
+    names, subscribed = await _load(context)
     # The reference is put in front, as RFC 3501 section 6.3.8 describes for most servers.
     utf8 = context.engine.utf8
     wanted = [ListPattern(reference + pattern, utf8=utf8) for pattern in patterns]
@@ -96,15 +112,18 @@ async def _find(context: Context, reference: bytes, patterns: Iterable[bytes]) -
         some = names[start : start + _AT_ONCE]
         found += await context.work(partial(_matching, some, wanted))
         await context.connection.flush()
-    return found
+    return found, subscribed
 
 
 def _matching(names: Iterable[_Name], patterns: Iterable[ListPattern]) -> list[_Name]:
     return [name for name in names if any(pattern.matches(name.name) for pattern in patterns)]
 
 
-async def _load(context: Context) -> list[_Name]:
-    """Return every name, also those that no mailbox has: INBOX first, the others sorted."""
+async def _load(context: Context) -> tuple[list[_Name], frozenset[str]]:
+    """Return every name, also those that no mailbox has, and the subscriptions.
+
+    INBOX is first, the others are sorted.
+    """
     account_id = context.account.account_id
     found, subscribed = await context.read(
         lambda conn: (
@@ -115,13 +134,14 @@ async def _load(context: Context) -> list[_Name]:
     boxes = {box.name: box for box in found}
     above = {name for box in boxes for name in _names_above(box)}
     above_subscribed = {parent for name in subscribed for parent in _names_above(name)}
-    return [
+    names = [
         _Name(name, boxes.get(name), name in above, name in subscribed, name in above_subscribed)
         for name in sorted(
             {*boxes, *subscribed, *above, *above_subscribed},
             key=lambda name: (name != INBOX, name),
         )
     ]
+    return names, subscribed
 
 
 def _names_above(name: str) -> Iterator[str]:
@@ -131,12 +151,12 @@ def _names_above(name: str) -> Iterator[str]:
         end = name.find(SEPARATOR, end + 1)
 
 
-def _is_selected(name: _Name, select: frozenset[str]) -> bool:
+def _is_selected(name: _Name, select: frozenset[str], hidden: set[str]) -> bool:
     box = name.box
     if "SPECIAL-USE" in select and not _use_of(box):
         return False
     if "SUBSCRIBED" in select:
-        return name.subscribed or ("RECURSIVEMATCH" in select and name.subscribed_below)
+        return name.subscribed or ("RECURSIVEMATCH" in select and name.name in hidden)
     return name.is_there
 
 

@@ -33,6 +33,9 @@ async def get_quota_root(context: Context, command: GetQuotaRoot) -> Completion:
     if box is None:
         return NO_MAILBOX
     name = mailbox(box.name, utf8=context.engine.utf8)
+    if box.is_shared:  # it counts for its owner, whose usage is nobody else's business
+        context.engine.untagged(untagged(b"QUOTAROOT", name))
+        return Completion("OK", "quota is sent")
     context.engine.untagged(untagged(b"QUOTAROOT", name, _QUOTED_ROOT))
     await _send_quota(context)
     return Completion("OK", "quota is sent")

@@ -15,11 +15,9 @@ from zajil.core.ids import ID_RANDOM_SIZE, new_session_id
 from zajil.core.line_engine import End
 from zajil.core.service import Service
 from zajil.imap import command as c
-from zajil.imap.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.feature import Feature
 from zajil.imap.grammar import BadSyntax
-from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.search_key import has_numbers
 from zajil.imap.server import ImapServerConnection
@@ -30,13 +28,13 @@ from zajil.login.session_login import SessionLogin
 from zajil.net.line_protocol import Connection
 from zajil.net.logger import get_logger
 from zajil.net.peer import Peer
-from zajil.read.imap import append, copy_move, expunge, mailbox_admin, mailbox_list, quota, select
-from zajil.read.imap.acl import answer_acl
+from zajil.read.imap import append, copy_move, expunge, select
 from zajil.read.imap.condstore import complete
 from zajil.read.imap.context import NO_MAILBOX, NO_PERMISSION, Context
 from zajil.read.imap.enable import compress, enable
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
+from zajil.read.imap.mailbox_commands import answer_about_mailboxes
 from zajil.read.imap.search import search
 from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreError
@@ -96,6 +94,7 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
     if logged_in:
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
         words += ["ACL", "RIGHTS=kxte", "LIST-MYRIGHTS", "CREATE-SPECIAL-USE", "STATUS=SIZE"]
+        words += ["METADATA", "LIST-METADATA"]
         words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
         words += ["CONDSTORE", "QRESYNC", "UIDONLY", "PREVIEW"]
         words += ["QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX"]
@@ -274,35 +273,7 @@ class ImapSession:
                 return compress(context, event)
             case c.Unauthenticate():
                 return self._unauthenticate()
-        return await self._answer_about_mailboxes(context, event)
-
-    async def _answer_about_mailboxes(self, context: Context, event: c.Event) -> Completion:
-        match event:
-            case c.Create():
-                return await mailbox_admin.create(context, event)
-            case c.Delete():
-                return await mailbox_admin.delete(context, event)
-            case c.Rename():
-                return await mailbox_admin.rename(context, event)
-            case c.Subscribe():
-                return await mailbox_admin.subscribe(context, event)
-            case c.StatusCommand():
-                return await mailbox_admin.status(context, event)
-            case c.List():
-                return await mailbox_list.list_(context, event)
-            case c.Lsub():
-                return await mailbox_list.lsub(context, event)
-            case c.Namespace():
-                return mailbox_list.namespace(context)
-            case GetQuota():
-                return await quota.get_quota(context, event)
-            case GetQuotaRoot():
-                return await quota.get_quota_root(context, event)
-            case SetQuota():
-                return quota.set_quota(event)
-            case SetAcl() | DeleteAcl() | GetAcl() | ListRights() | MyRights():
-                return await answer_acl(context, event)
-        raise RuntimeError(f"no answer to {type(event).__name__}")
+        return await answer_about_mailboxes(context, event)
 
     def _ask_for_uids(self, event: c.Event) -> Completion | None:
         """Refuse a command with sequence numbers, if the client said that it uses none."""

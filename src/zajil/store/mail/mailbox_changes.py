@@ -26,6 +26,7 @@ from zajil.store.mail.access import (
     locate,
     rights_on,
 )
+from zajil.store.mail.annotations import copy_annotations, delete_annotations_on
 from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.mail.caps import Caps
@@ -224,6 +225,7 @@ def delete_mailbox(tx: Connection, items: Sequence[DeleteMailbox]) -> list[Mailb
         tx.execute(sa.delete(expunged).where(expunged.c.mailbox_id == box.mailbox_id))
         tx.execute(sa.delete(mailbox).where(mailbox.c.id == box.mailbox_id))
         delete_rights_on(tx, [box.mailbox_id])
+        delete_annotations_on(tx, [box.mailbox_id])
         touch(tx, mailbox_topic(box.mailbox_id))
         ids.append(box.mailbox_id)
     return ids
@@ -324,6 +326,7 @@ def _empty_inbox_into(tx: Connection, item: RenameMailbox) -> None:
         raise NoSuchMailbox(INBOX)
     new = NewMailbox(item.account_id, item.new_name, item.now_ms, item.most)
     (new_id,) = create_mailbox(tx, [new])
+    copy_annotations(tx, inbox.mailbox_id, new_id)
     lock_mailboxes(tx, sorted([inbox.mailbox_id, new_id]))
     # Invariant: the new mailbox is empty, so the messages keep their UIDs there.
     held = tx.execute(

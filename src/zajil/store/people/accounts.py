@@ -19,6 +19,7 @@ from zajil.store.feedback.outbound_hold import delete_strangers_of
 from zajil.store.feedback.reputation import delete_reputation_of
 from zajil.store.feedback.training import forget_training
 from zajil.store.mail.access import delete_rights_of, delete_rights_on
+from zajil.store.mail.annotations import delete_annotations_of, delete_annotations_on
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.mail.deleted import delete_deleted_of
@@ -174,6 +175,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
     delete_app_passwords_of(tx, account_ids)
     delete_subscriptions_of(tx, account_ids)
     delete_rights_of(tx, account_ids)
+    delete_annotations_of(tx, account_ids)
     delete_reputation_of(tx, account_ids)
     delete_strangers_of(tx, account_ids)
     delete_threads_of(tx, account_ids)
@@ -278,6 +280,7 @@ def _delete_mailboxes(tx: Connection, account_id: AccountId) -> None:
     tx.execute(sa.delete(expunged).where(expunged.c.mailbox_id.in_(ids)))
     tx.execute(sa.delete(mailbox).where(mailbox.c.id.in_(ids)))
     delete_rights_on(tx, ids)
+    delete_annotations_on(tx, ids)
     for start in range(0, len(blob_ids), _AT_ONCE):
         release_blobs(tx, blob_ids[start : start + _AT_ONCE])
     touch(tx, *map(mailbox_topic, ids))

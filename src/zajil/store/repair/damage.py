@@ -18,6 +18,7 @@ from zajil.core.service import QUEUED
 from zajil.store.schema import (
     account,
     address,
+    annotation,
     app_password,
     blob,
     delegation,
@@ -150,7 +151,7 @@ def mailbox_name(row: Any) -> str:
 def _orphans(table: sa.Table, what: str) -> Rule:
     """Rows of an account that is gone; 0 stands for anyone."""
     where = no_row(account, account.c.id == table.c.account_id)
-    if table is mailbox_right:
+    if table in (mailbox_right, annotation):
         where = sa.and_(where, table.c.account_id != 0)
     query = sa.select(table.c.account_id, sa.func.count().label("rows")).where(
         table.c.account_id.is_not(None), where
@@ -364,6 +365,7 @@ RULES = (
     _orphans(delegation, "delegation"),
     _orphans(subscription, "subscription"),
     _orphans(mailbox_right, "right on a mailbox"),
+    _orphans(annotation, "annotation"),
     _orphans(web_session, "web session"),
 )
 """All of them."""
