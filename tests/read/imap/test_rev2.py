@@ -55,3 +55,18 @@ def test_changes_are_told_with_the_uid(store: Store, tmp_path: Path) -> None:
             assert (await imap.ok("EXPUNGE"))[:-1] == [b"* 2 EXPUNGE", b"* 1 EXPUNGE"]
 
     asyncio.run(run())
+
+
+def test_rename(store: Store, tmp_path: Path) -> None:
+    """RFC 9051 section 6.3.9.7: LIST with OLDNAME, in UTF-8."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            await imap.ok("CREATE a")
+            assert len(await imap.ok("RENAME a b")) == 1
+            await imap.ok("ENABLE IMAP4rev2")
+            (line, _) = await imap.ok('RENAME b "مجلد"')
+            assert line == '* LIST () "/" "مجلد" ("OLDNAME" ("b"))'.encode()
+
+    asyncio.run(run())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from zajil.core.ids import MailboxId
 from zajil.imap.command import Create, Delete, Rename, StatusCommand, StatusItem, Subscribe
+from zajil.imap.feature import Feature
 from zajil.imap.mailbox_name import is_shared_name
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.condstore import enable_condstore
@@ -121,7 +122,15 @@ async def rename(context: Context, command: Rename) -> Completion:
         return _too_many(most)
     except NameTooLong:
         return Completion("NO", "a mailbox name would be too long", "CANNOT")
+    if Feature.IMAP4REV2 in context.engine.enabled and command.mailbox != INBOX:
+        context.engine.untagged(_renamed_line(command))
     return Completion("OK", "mailbox is renamed")
+
+
+def _renamed_line(command: Rename) -> bytes:
+    """Write the LIST response that tells what a mailbox was called. (RFC 9051 section 6.3.9.7)"""
+    new, old = (mailbox(name, utf8=True) for name in (command.new_name, command.mailbox))
+    return untagged(b'LIST () "/"', new, b'("OLDNAME" (%b))' % old)
 
 
 async def _move_all(context: Context, box: Mailbox, target_id: MailboxId) -> None:
