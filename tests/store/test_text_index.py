@@ -137,6 +137,14 @@ def test_pieces_of_texts(store: Store) -> None:
         assert possible(store, amal, term, scope) == uids, term
 
 
+def test_no_mailbox_is_looked_up_in_the_index_of_another_account(store: Store) -> None:
+    amal, sami = make_account(store, "amal@y.test"), make_account(store, "sami@y.test")
+    put(store, amal, "apple pie")
+    index(store)
+    found = store.read_now(lambda conn: find_possible(conn, sami.account_id, amal.inbox, "pie"))
+    assert found is None
+
+
 def test_words_of_header_fields_that_are_put_in_front(store: Store) -> None:
     """Delivered-To belongs to a copy: it is found, and only by whose copy it is."""
     huda, nour = make_account(store, "huda@y.test"), make_account(store, "nour@y.test")

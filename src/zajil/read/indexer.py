@@ -197,14 +197,20 @@ def read_summaries(
     For a reader thread. Nothing but the death of the program keeps this from returning.
     """
     found: list[NewSummary] = []
+    waiting = list(waiting)
+    opened = blobs.open_all(conn, [one.blob_id for one in waiting if one.tries < MAX_TRIES])
     for one in waiting:
         if one.tries >= MAX_TRIES:
             found.append(_unreadable(one.blob_id, "the program ended when it read the message"))
             continue
         try:
-            found.append(make_summary(one.blob_id, blobs.read(conn, one.blob_id)))
-        except NoSuchBlob:
-            found.append(_unreadable(one.blob_id, "its bytes are missing"))
+            open_blob = opened.get(one.blob_id)
+            if open_blob is None:
+                found.append(_unreadable(one.blob_id, "its bytes are missing"))
+                continue
+            with open_blob() as reader:
+                data = reader.read_at(0, reader.size)
+            found.append(make_summary(one.blob_id, data))
         except StoreUnavailable as error:
             found.append(_unreadable(one.blob_id, str(error)))
         except Exception as error:  # a fault of ours must not stop the indexer at this message

@@ -20,7 +20,7 @@ from zajil.message.word_query import WordQuery
 from zajil.message.words import Clue, find_clues
 from zajil.store.engine.rows import AT_ONCE, execute_text, mark_of, portions
 from zajil.store.mail.text_index import is_unindexed, unpack_ids
-from zajil.store.schema import message, text_block, text_segment
+from zajil.store.schema import mailbox, message, text_block, text_segment
 
 MAX_FITTING = 10_000
 """Words that fit a piece of a term; with more of them, it says nothing about a message."""
@@ -134,8 +134,11 @@ def find_possible(
         scope: where the term may stand.
 
     Returns:
-        ``None``: any message may hold it.
+        ``None``: any message may hold it. So it is where the mailbox is not the account's, because
+        another index has its words.
     """
+    if conn.scalar(sa.select(mailbox.c.account_id).where(mailbox.c.id == mailbox_id)) != account_id:
+        return None
     blobs = find_candidates(conn, account_id, term, scope)
     if blobs is None:
         return None

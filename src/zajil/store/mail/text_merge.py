@@ -102,20 +102,20 @@ def find_stale(conn: Connection, account_id: AccountId) -> list[int]:
 
 def load_segments(conn: Connection, segment_ids: Sequence[int]) -> list[LoadedSegment]:
     """Read segments with all their words; those that are gone are left out."""
-    loaded = []
     ids_of = _ids_of(conn, segment_ids)
-    every = [blob_id for some in ids_of.values() for blob_id in some]
-    living = _living(conn, every)
-    for segment_id in sorted(ids_of):
-        query = (
-            sa.select(text_block.c.words, text_block.c.numbers)
-            .where(text_block.c.segment_id == segment_id)
-            .order_by(text_block.c.id)
-        )
-        blocks = [(row.words, row.numbers) for row in conn.execute(query)]
-        ids = ids_of[segment_id]
-        loaded.append(LoadedSegment(segment_id, ids, [one in living for one in ids], blocks))
-    return loaded
+    living = _living(conn, [blob_id for some in ids_of.values() for blob_id in some])
+    query = (
+        sa.select(text_block.c.segment_id, text_block.c.words, text_block.c.numbers)
+        .where(text_block.c.segment_id.in_(ids_of))
+        .order_by(text_block.c.id)
+    )
+    blocks: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
+    for segment_id, words, numbers in conn.execute(query):
+        blocks[segment_id].append((words, numbers))
+    return [
+        LoadedSegment(one, ids, [blob_id in living for blob_id in ids], blocks[one])
+        for one, ids in sorted(ids_of.items())
+    ]
 
 
 def merge_segments(loaded: Sequence[LoadedSegment]) -> Iterator[Block]:
