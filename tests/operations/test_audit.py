@@ -14,6 +14,7 @@ from zajil.config.options_keys import KeyOptions
 from zajil.core.actor import Actor, Interface
 from zajil.core.address import parse_address
 from zajil.core.app_password import Scope
+from zajil.core.directory import AccountEntry
 from zajil.core.errors import AlreadyExists
 from zajil.operations import (
     account_changes,
@@ -22,6 +23,7 @@ from zajil.operations import (
     app_passwords,
     delegations,
     mailboxes,
+    undelete,
 )
 from zajil.operations.audit import audit_to_dict, show_audit
 from zajil.operations.context import NotAllowed
@@ -31,9 +33,11 @@ from zajil.operations.queue import QueueAction, act_on_queue
 from zajil.operations.train import train_mail
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
+from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.mail.right_changes import Grant
 from zajil.store.people.accounts import AccountRow, find_by_login
 from zajil.store.people.audit import delete_audit
+from zajil.store.people.directory import look_up
 from zajil.tracking.audit import AUDIT_EVENTS
 
 OPTIONS = KeyOptions(algorithms=("ed25519-sha256",))
@@ -61,6 +65,17 @@ def actor_of(store: Store, login: str) -> Actor:
     row = store.read_now(lambda conn: find_by_login(conn, login))
     assert isinstance(row, AccountRow)
     return Actor(login, Interface.WEB, "192.0.2.7", row.account_id)
+
+
+def with_deleted(store: Store, operation: Any) -> Any:
+    """Give amal a message, delete it, and do something about it."""
+    answer = store.read_now(lambda conn: look_up(conn, parse_address("amal@south.test")))
+    assert isinstance(answer.entry, AccountEntry)
+    content = store.blobs.stage([b"Subject: x\r\n\r\n"])
+    store.write_now(write_intakes, make_intake(content, local=[answer.entry]))
+    owner, inbox = answer.entry.account_id, answer.entry.inbox
+    store.write_now(expunge_messages, ExpungeMessages(owner, inbox, deleted_only=False))
+    return run(store, operation, "amal", undelete.Wanted())
 
 
 CHANGES: list[tuple[Callable[[Store], Any], str, str]] = [
@@ -98,6 +113,21 @@ CHANGES: list[tuple[Callable[[Store], Any], str, str]] = [
         lambda store: run(store, account_changes.change_profile, "amal", admin=True),
         "account.profile",
         "amal is now an administrator, with the display name",
+    ),
+    (
+        lambda store: with_deleted(store, undelete.undelete),
+        "messages.undeleted",
+        "Deleted messages of amal were restored: 1.",
+    ),
+    (
+        lambda store: with_deleted(store, undelete.purge),
+        "messages.purged",
+        "Deleted messages of amal were removed for good: 1.",
+    ),
+    (
+        lambda store: run(store, account_changes.limit, "amal", size=5000, messages=0),
+        "account.quota",
+        "The quota of amal is now: bytes 5000, messages none.",
     ),
     (
         lambda store: run(store, account_changes.forward, "amal", ["x@one.test"], keeps_copy=False),

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from zajil.accept.held_notice import notify_of_held_accounts
+from zajil.accept.quota_notice import notify_of_full_mailboxes
 from zajil.app.chores import Chore, repeated
 from zajil.app.resources import WorkerResources, own_mailer
 from zajil.check.learned.greylist import prune_greylist
@@ -27,6 +28,8 @@ from zajil.reports.dmarc.sending import DmarcReports
 from zajil.reports.sending import ReportSender
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.deleted import PORTION, MakeRoom, make_room, purge_old
+from zajil.store.mail.room import list_usage
 from zajil.store.mail.tracking import EventBatch, delete_events, delete_mails, record_events
 from zajil.store.mail.vanished import ForgetExpunged, find_forgettable, forget_expunged
 from zajil.store.people.audit import delete_audit
@@ -59,6 +62,13 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
             _HOUR,
             functools.partial(notify_of_held_accounts, own_mailer(resources)),
         ),
+        repeated(
+            "quotas",
+            _MINUTE,
+            functools.partial(notify_of_full_mailboxes, own_mailer(resources)),
+            functools.partial(make_room_for_all, store),
+        ),
+        repeated("deleted messages", _HOUR, functools.partial(_prune_deleted, resources)),
         repeated("DMARC reports received", _MINUTE, collector.look),
         Chore("indexing", indexer.run),
         repeated("threads", 24 * _HOUR, indexer.prune),
@@ -90,6 +100,24 @@ async def _prune_history(resources: WorkerResources) -> None:
     now_ms = resources.clock.now_ms()
     await forget_history(resources.store, now_ms)
     await prune_greylist(resources.store, resources.configuration.check.greylist, now_ms)
+
+
+async def _prune_deleted(resources: WorkerResources) -> None:
+    """Remove messages for good that were deleted ``mail.undelete_days`` ago."""
+    store = resources.store
+    before_ms = resources.clock.now_ms() - store.caps.undelete_ms
+    while await store.write(purge_old, before_ms) == PORTION:
+        pass
+
+
+async def make_room_for_all(store: Store) -> None:
+    """Remove the oldest deleted messages of accounts that pass their quotas with them."""
+    usages = await store.read(lambda conn: list_usage(conn, store.caps))
+    for usage in usages.values():
+        messages, size = usage.excess
+        if usage.deleted_messages and (messages or size):
+            item = MakeRoom(usage.account_id, messages, size)
+            await store.write_large(make_room, item, usage.account_id)
 
 
 async def _prune_tracking(resources: WorkerResources) -> None:

@@ -11,6 +11,7 @@ from zajil.cli.alias import warn_unknown
 from zajil.cli.configured import open_operations
 from zajil.cli.errors import WrongUsage
 from zajil.cli.output import AsJson, Who, duration_ms, print_json, printable
+from zajil.cli.quota import parse_quota_messages, parse_quota_size, spell_own_quota
 
 if TYPE_CHECKING:
     from zajil.store.people.accounts import AccountRow
@@ -58,15 +59,37 @@ def set_profile(
         bool | None,
         typer.Option("--admin/--no-admin", help="Whether the account is an administrator."),
     ] = None,
+    quota: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Maximum size of its mail, such as 2GiB; 'none': no limit; 'default': mail.quota.",
+        ),
+    ] = None,
+    quota_messages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Maximum number of its messages; 'none': no limit; 'default': "
+            "limits.messages_per_account.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change the display name or the role of an account.
+    """Change the display name, the role or the quota of an account.
+
+    An account that has more than a new quota keeps it, and gets no more.
 
     Exit status: 0 done, 1 no such account, or it is the last administrator, 2 wrong usage.
     """
-    if name is None and admin is None:
-        raise WrongUsage("give --name, --admin or --no-admin")
-    _change(context, who, name, admin, as_json)
+    if name is None and admin is None and quota is None and quota_messages is None:
+        raise WrongUsage("give --name, --admin, --no-admin, --quota or --quota-messages")
+    if quota is not None or quota_messages is not None:
+        size = None if quota is None else parse_quota_size(quota)
+        messages = None if quota_messages is None else parse_quota_messages(quota_messages)
+        _limit(context, who, size, messages, as_json)
+    if name is not None or admin is not None:
+        _change(context, who, name, admin, as_json)
 
 
 def set_admin(
@@ -164,6 +187,21 @@ def release(
         return
     verb = "dropped" if discard else "released"
     print(f"released {done.row.login}; {verb} mails: {len(done.mail_ids)}")
+
+
+def _limit(
+    context: typer.Context,
+    who: str,
+    size: int | str | None,
+    messages: int | str | None,
+    as_json: bool,
+) -> None:
+    from zajil.operations.account_changes import limit
+
+    with open_operations(context) as operations:
+        row = operations.run(limit, who, size=size, messages=messages)
+    text = f"changed {row.login}: {spell_own_quota(row)}"
+    _print(row, text, as_json)
 
 
 def _change(

@@ -17,6 +17,7 @@ from zajil.cli.output import (
     spell_size,
     spell_time,
 )
+from zajil.cli.quota import spell_usage, usage_to_dict
 
 if TYPE_CHECKING:
     from zajil.operations.accounts import AccountDetail, AccountUse
@@ -100,6 +101,7 @@ def _use_to_dict(use: AccountUse) -> dict[str, Any]:
         "created_ms": row.created_ms,
         "messages": use.mail.messages,
         "size": use.mail.size,
+        **usage_to_dict(use.mail),
         "last_login": None
         if last is None
         else {"at_ms": last.at_ms, "service": last.service, "peer": last.peer},
@@ -131,6 +133,8 @@ def _detail_lines(found: AccountDetail) -> list[tuple[str, str]]:
         ("state", "active" if row.active else "suspended"),
         ("since", spell_time(row.created_ms)),
         ("messages", f"{mail.messages}, {spell_size(mail.size)}"),
+        ("quota", spell_usage(mail)),
+        ("deleted", f"{mail.deleted_messages}, {spell_size(mail.deleted_size)}"),
         ("last login", _spell_login(found.use.last_login)),
         *([("forwards to", spell_forwarding(row))] if row.forward_to else ()),
         *(("alias", one.unicode) for one in found.aliases),

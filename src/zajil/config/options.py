@@ -130,7 +130,7 @@ class LimitOptions(Options):
         1_000_000,
         ge=0,
         description="Maximum number of messages in all mailboxes of one account, for accounts "
-        "without a limit of their own. 0: no limit.",
+        "without a limit of their own (`zajil account set --quota-messages`). 0: no limit.",
     )
     mailboxes_per_account: int = Field(
         2000,

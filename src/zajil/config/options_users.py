@@ -127,7 +127,7 @@ class MailboxOptions(Options):
     quota: Size = Field(
         parse_size("0B"),
         description="Maximum size of the mail of an account, for accounts without a quota of their "
-        "own. Mail to a full account is refused at RCPT; a client "
+        "own (`zajil account set --quota`). Mail to a full account is refused at RCPT; a client "
         "that copies or uploads more gets NO [OVERQUOTA] (RFC 9208). The number of messages is "
         "limited by limits.messages_per_account. 0B: no limit.",
     )
@@ -140,9 +140,9 @@ class MailboxOptions(Options):
         30,
         ge=0,
         le=3650,
-        description="Number of days for which deleted messages are kept. They count towards the "
-        "quota, and the oldest are removed when it is reached. 0: deleted messages are removed at "
-        "once.",
+        description="Number of days for which deleted messages can be restored (`zajil message "
+        "undelete`). They count towards the quota, and the oldest are removed when it is reached. "
+        "0: deleted messages are removed at once.",
     )
 
 

@@ -14,6 +14,7 @@ from zajil.operations.accounts import find_account
 from zajil.operations.context import OperationContext, Recorded, require_admin, require_owner
 from zajil.store.engine.writer import Transaction
 from zajil.store.feedback.outbound_hold import ReleaseAccount, release_account
+from zajil.store.mail.room import NewQuota, set_quota
 from zajil.store.people.account_names import NewNames, NewProfile, rename_account, set_profile
 from zajil.store.people.accounts import AccountRow
 from zajil.store.people.forwarding import Forwarding, set_forwarding
@@ -22,6 +23,7 @@ from zajil.tracking.audit import (
     AccountReleased,
     AccountRenamed,
     ForwardingChanged,
+    QuotaChanged,
 )
 
 
@@ -96,6 +98,52 @@ async def change_profile(
         return now, [event]
 
     return await context.change(work)
+
+
+DEFAULT = "default"
+"""Instead of a limit: that of the configuration."""
+
+
+async def limit(
+    context: OperationContext,
+    actor: Actor,
+    login_or_address: str,
+    *,
+    size: int | str | None = None,
+    messages: int | str | None = None,
+) -> AccountRow:
+    """Set the quota of an account; returns the account as it is now.
+
+    Args:
+        context: the store and what belongs to it.
+        actor: must be an administrator.
+        login_or_address: of the account.
+        size: bytes; 0: no limit; ``DEFAULT``; ``None``: not changed.
+        messages: their number; as ``size``.
+
+    Raises:
+        NotAllowed: the actor is not an administrator.
+        NoSuchAccount: there is no such account.
+    """
+    require_admin(actor)
+    by = context.stamp(actor)
+
+    def work(tx: Transaction) -> Recorded[AccountRow]:
+        row = find_account(tx, login_or_address)
+        new = (
+            _chosen(size, row.quota_size),
+            _chosen(messages, row.quota_messages),
+        )
+        set_quota(tx, [NewQuota(row.account_id, *new)])
+        return find_account(tx, row.login), [QuotaChanged(*by, row.account_id, row.login, *new)]
+
+    return await context.change(work)
+
+
+def _chosen(limit: int | str | None, before: int | None) -> int | None:
+    if limit is None:
+        return before
+    return None if isinstance(limit, str) else limit
 
 
 async def forward(

@@ -62,6 +62,32 @@ class AccountProfileChanged(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class QuotaChanged(AuditEvent):
+    """The limits of an account were set."""
+
+    name: ClassVar[str] = "account.quota"
+    size: int | None
+    """Bytes; 0: no limit; ``None``: that of the configuration."""
+    messages: int | None
+
+
+@value_class(frozen=True, slots=True)
+class MessagesUndeleted(AuditEvent):
+    """Deleted messages were put back into their mailboxes."""
+
+    name: ClassVar[str] = "messages.undeleted"
+    count: int
+
+
+@value_class(frozen=True, slots=True)
+class MessagesPurged(AuditEvent):
+    """Deleted messages were removed for good."""
+
+    name: ClassVar[str] = "messages.purged"
+    count: int
+
+
+@value_class(frozen=True, slots=True)
 class PasswordChanged(AuditEvent):
     """The password of an account was set."""
 
@@ -237,6 +263,9 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         AccountCreated,
         AccountRenamed,
         AccountProfileChanged,
+        QuotaChanged,
+        MessagesUndeleted,
+        MessagesPurged,
         PasswordChanged,
         AccountSuspended,
         AccountResumed,

@@ -15,6 +15,8 @@ from zajil.tracking.journey import readable
 from zajil.tracking.sentences import Sentence
 
 _PLAIN: Mapping[type[AuditEvent], str] = {
+    audit.MessagesUndeleted: mark("Deleted messages of {subject} were restored: {count}."),
+    audit.MessagesPurged: mark("Deleted messages of {subject} were removed for good: {count}."),
     audit.PasswordChanged: mark("The password of {subject} was changed."),
     audit.AccountSuspended: mark("The account {subject} was suspended."),
     audit.AccountResumed: mark("The account {subject} was resumed."),
@@ -73,6 +75,12 @@ def describe_change(event: AuditEvent) -> Sentence:
     match event:
         case audit.AccountCreated():
             text = _created(event.admin)
+        case audit.MessagesUndeleted(count=count) | audit.MessagesPurged(count=count):
+            values["count"] = count
+            text = _PLAIN[type(event)]
+        case audit.QuotaChanged(size=size, messages=messages):
+            values |= {"size": _limit(size), "messages": _limit(messages)}
+            text = mark("The quota of {subject} is now: bytes {size}, messages {messages}.")
         case audit.AccountProfileChanged():
             values["name"] = event.display_name or "-"
             text = _profile(event.admin)
@@ -108,6 +116,13 @@ def _profile(admin: bool) -> str:
     if admin:
         return mark("{subject} is now an administrator, with the display name {name}.")
     return mark("{subject} is now an ordinary account, with the display name {name}.")
+
+
+def _limit(value: int | None) -> str:
+    """Return a limit as the command line takes it."""
+    if value is None:
+        return "default"
+    return str(value) if value else "none"
 
 
 def _released(discarded: bool) -> str:

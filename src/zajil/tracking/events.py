@@ -467,6 +467,17 @@ class CertificateEnding(TrackingEvent):
 
 
 @value_class(frozen=True, slots=True)
+class QuotaReached(TrackingEvent):
+    """A mailbox is nearly full; its owner was told."""
+
+    name: ClassVar[str] = "account.quota_reached"
+    address: str
+    """Of the account."""
+    percent: int
+    """Of the limit that is nearest."""
+
+
+@value_class(frozen=True, slots=True)
 class FaultHappened(TrackingEvent):
     """Our own code or machine failed: the peer got 4yz, or the mail was taken without a check."""
 
@@ -517,6 +528,7 @@ EVENTS: dict[str, type[TrackingEvent]] = {
         OperatorActed,
         DkimKeyRotated,
         CertificateEnding,
+        QuotaReached,
         FaultHappened,
     )
 }

@@ -264,6 +264,10 @@ def _tell_certificate(_batch: _Batch, event: tracked.CertificateEnding) -> _Told
     return level, {**values, "not_after": spell_time(event.not_after_ms)}
 
 
+def _tell_quota(_batch: _Batch, event: tracked.QuotaReached) -> _Told:
+    return "warning", {"address": event.address, "percent": event.percent}
+
+
 def _tell_fault(batch: _Batch, event: tracked.FaultHappened) -> _Told:
     if event.summary and batch.first(tracked.MailRefused) is not None:
         refused = batch.first(tracked.MailRefused)
@@ -304,6 +308,7 @@ _TELL: dict[type[TrackingEvent], Callable[[_Batch, Any], _Told]] = {
     tracked.OperatorActed: _tell_operator,
     tracked.DkimKeyRotated: _tell_key,
     tracked.CertificateEnding: _tell_certificate,
+    tracked.QuotaReached: _tell_quota,
     tracked.FaultHappened: _tell_fault,
     **{
         kind: _tell_change

@@ -243,6 +243,7 @@ REASONS = (
     mark("invalid reply: {error}"),
     mark("the peer closed the connection"),
     mark("the account no longer exists"),
+    mark("the mailbox is full"),
     mark("the recipient rejects it"),
     mark("the mailbox no longer exists"),
     mark("the message is no longer in the store"),

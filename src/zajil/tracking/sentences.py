@@ -397,6 +397,10 @@ def _tell_operation(event: TrackingEvent) -> Step | None:
             text = mark("The TLS certificate of this server expires at {end_ms}.")
             details = (Detail(mark("Names"), names),)
             return _step(event, None, text, {"end_ms": end_ms}, Tone.BAD, details)
+        case tracked.QuotaReached(address=address, percent=percent):
+            text = mark("The mailbox of {address} is {percent} % full.")
+            shown = {"address": readable(address), "percent": str(percent)}
+            return _step(event, None, text, shown, Tone.WAIT)
         case tracked.FaultHappened(summary=summary, traceback=traceback):
             text = mark(
                 "An internal error occurred; the message is safe, and the "

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, MailboxId
-from zajil.store.engine.batch import caps_of
+from zajil.store.engine.batch import DIRECTORY, caps_of, touch
 from zajil.store.engine.rows import execute_text, marks_of
 from zajil.store.mail.caps import Caps
 from zajil.store.schema import account, mailbox
@@ -46,6 +46,18 @@ class Usage:
     most_messages: int = 0
     most_size: int = 0
     most_mailboxes: int = 0
+    told: int = 0
+    """Percent that its owner was told of last (``accept.quota_notice``); 0: none."""
+
+    @property
+    def excess(self) -> tuple[int, int]:
+        """Messages and bytes by which it and what it has deleted pass its limits together."""
+        messages = self.messages + self.deleted_messages - self.most_messages
+        size = self.size + self.deleted_size - self.most_size
+        return (
+            max(0, messages) if self.most_messages else 0,
+            max(0, size) if self.most_size else 0,
+        )
 
     @property
     def free_size(self) -> int | None:
@@ -177,10 +189,11 @@ class NewQuota:
 
 
 def set_quota(tx: Connection, items: Sequence[NewQuota]) -> list[None]:
-    """Set the limits of accounts. The caller touches the directory, which remembers them.
+    """Set the limits of accounts.
 
-    Unit of work: idempotent; an account that is gone is passed over.
+    Unit of work: idempotent; touches the directory. An account that is gone is passed over.
     """
+    touch(tx, DIRECTORY)
     for item in items:
         tx.execute(
             sa.update(account)
@@ -199,6 +212,7 @@ _USAGE = (
         account.c.quota_messages,
         account.c.deleted_messages,
         account.c.deleted_size,
+        account.c.quota_told,
         sa.func.count(mailbox.c.id).label("mailboxes"),
         sa.func.coalesce(sa.func.sum(mailbox.c.messages), 0).label("messages"),
         sa.func.coalesce(sa.func.sum(mailbox.c.size), 0).label("size"),
@@ -225,4 +239,5 @@ def _usage(row: Any, caps: Caps) -> Usage:
         most_messages=caps.account_messages if own_messages is None else own_messages,
         most_size=caps.account_size if own_size is None else own_size,
         most_mailboxes=caps.mailboxes,
+        told=row.quota_told,
     )

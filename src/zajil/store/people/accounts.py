@@ -61,6 +61,9 @@ class AccountRow:
     """Where its mail goes, too; empty: it is not forwarded."""
     keeps_copy: bool = True
     """Whether what is forwarded stays here as well."""
+    quota_size: int | None = None
+    """Bytes that it may have; 0: any number; ``None``: as the configuration says."""
+    quota_messages: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,4 +315,6 @@ def _row(row: sa.Row[Any]) -> AccountRow:
         if row.forward_to is None
         else tuple(map(parse_address, json.loads(row.forward_to))),
         keeps_copy=row.forward_to is None or bool(row.keeps_copy),
+        quota_size=row.quota_size,
+        quota_messages=row.quota_messages,
     )
