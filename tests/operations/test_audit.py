@@ -75,7 +75,7 @@ def with_deleted(store: Store, operation: Any) -> Any:
     store.write_now(write_intakes, make_intake(content, local=[answer.entry]))
     owner, inbox = answer.entry.account_id, answer.entry.inbox
     store.write_now(expunge_messages, ExpungeMessages(owner, inbox, deleted_only=False))
-    return run(store, operation, "amal", undelete.Wanted())
+    return run(store, operation, "amal", undelete.DeletedChoice())
 
 
 CHANGES: list[tuple[Callable[[Store], Any], str, str]] = [

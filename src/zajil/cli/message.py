@@ -22,7 +22,7 @@ from zajil.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from zajil.operations.undelete import Wanted
+    from zajil.operations.undelete import DeletedChoice
     from zajil.store.mail.deleted import DeletedMessage
 
 message_app = typer.Typer(
@@ -130,10 +130,10 @@ def purge(
 
 def _wanted(
     since: str | None, mailbox: str | None, uids: list[int] | None, subject: str | None
-) -> Wanted:
-    from zajil.operations.undelete import Wanted
+) -> DeletedChoice:
+    from zajil.operations.undelete import DeletedChoice
 
-    return Wanted(
+    return DeletedChoice(
         since_ms=parse_since(since),
         mailbox=mailbox,
         uids=frozenset(uids) if uids else None,
@@ -141,14 +141,14 @@ def _wanted(
     )
 
 
-def _require_choice(wanted: Wanted, every_one: bool) -> None:
-    from zajil.operations.undelete import Wanted
+def _require_choice(wanted: DeletedChoice, every_one: bool) -> None:
+    from zajil.operations.undelete import DeletedChoice
 
-    if (wanted == Wanted()) is not every_one:
+    if (wanted == DeletedChoice()) is not every_one:
         raise WrongUsage("give --all, or some of --since, --mailbox, --uid and --subject")
 
 
-def _list(context: typer.Context, who: str, wanted: Wanted, as_json: bool) -> None:
+def _list(context: typer.Context, who: str, wanted: DeletedChoice, as_json: bool) -> None:
     from zajil.operations.undelete import list_deleted
 
     with opened_store(context) as store:

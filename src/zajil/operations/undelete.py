@@ -29,7 +29,7 @@ class NothingDeleted(NotFound):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DeletedChoice:
     """Which deleted messages are meant; ``None``: whatever it is."""
 
     since_ms: int | None = None
@@ -41,7 +41,9 @@ class Wanted:
     """A part of it."""
 
 
-def list_deleted(conn: Snapshot, login_or_address: str, wanted: Wanted) -> list[DeletedMessage]:
+def list_deleted(
+    conn: Snapshot, login_or_address: str, wanted: DeletedChoice
+) -> list[DeletedMessage]:
     """Return deleted messages of an account, the last deleted first, at most ``MAX_LISTED``.
 
     Raises:
@@ -59,7 +61,7 @@ def list_deleted(conn: Snapshot, login_or_address: str, wanted: Wanted) -> list[
 
 
 async def undelete(
-    context: OperationContext, actor: Actor, login_or_address: str, wanted: Wanted
+    context: OperationContext, actor: Actor, login_or_address: str, wanted: DeletedChoice
 ) -> list[Undeleted]:
     """Put deleted messages back into their mailboxes, which are made anew where they are gone.
 
@@ -87,7 +89,7 @@ async def undelete(
 
 
 async def purge(
-    context: OperationContext, actor: Actor, login_or_address: str, wanted: Wanted
+    context: OperationContext, actor: Actor, login_or_address: str, wanted: DeletedChoice
 ) -> int:
     """Remove deleted messages for good; return how many.
 
@@ -113,7 +115,7 @@ async def _change(
     context: OperationContext,
     actor: Actor,
     login_or_address: str,
-    wanted: Wanted,
+    wanted: DeletedChoice,
     act: Callable[[Transaction, Chosen], int],
     kind: type[MessagesUndeleted] | type[MessagesPurged],
 ) -> int:
