@@ -47,6 +47,24 @@ def test_the_highest_modseq_is_always_told(store: Store, tmp_path: Path) -> None
     asyncio.run(run())
 
 
+def test_an_annotation_gives_a_new_modseq(store: Store, tmp_path: Path) -> None:
+    """RFC 7162 section 3.2."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            before = highest(await imap.ok("SELECT INBOX"))
+            await imap.ok('SETMETADATA INBOX (/private/comment "mine")')
+            await imap.ok('SETMETADATA "" (/private/comment "mine")')
+            assert highest(await imap.ok("SELECT INBOX")) == before + 1
+            await imap.append("INBOX", LETTER)
+            assert (await imap.ok("FETCH 1 (MODSEQ)"))[-2] == (
+                b"* 1 FETCH (MODSEQ (%d))" % (before + 2)
+            )
+
+    asyncio.run(run())
+
+
 ENABLING = [
     "ENABLE CONDSTORE",
     "ENABLE QRESYNC",

@@ -16,8 +16,9 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, MailboxId
+from zajil.store.engine.batch import mailbox_topic, touch
 from zajil.store.mail.access import NoRight
-from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
 from zajil.store.mail.mailboxes import Mailbox, find_mailbox
 from zajil.store.schema import annotation, mailbox
 
@@ -56,13 +57,14 @@ class NewAnnotations:
 def set_annotations(tx: Connection, items: Sequence[NewAnnotations]) -> list[None]:
     """Set or remove annotations, all of an item or none.
 
-    Unit of work: idempotent; locks nothing; touches nothing.
+    Unit of work: idempotent but for the MODSEQ; locks the mailboxes; touches their topics.
 
     Raises:
         NoSuchMailbox: there is none of this name.
         NoRight: the account may not annotate it so.
         TooManyAnnotations: the mailbox or the account has as many as it may.
     """
+    annotated: set[MailboxId] = set()
     for item in items:
         box = None if not item.name else find_annotated(tx, item.account_id, item.name)
         mailbox_id = SERVER if box is None else box.mailbox_id
@@ -74,6 +76,13 @@ def set_annotations(tx: Connection, items: Sequence[NewAnnotations]) -> list[Non
             _set(tx, (mailbox_id, owner, entry), value)
             if value is not None:
                 _check_room(tx, mailbox_id, owner, box)
+        if box is not None and item.values:
+            annotated.add(mailbox_id)
+    # RFC 7162 section 3.2: a client that looks at the MODSEQ sees that there is something new.
+    lock_mailboxes(tx, sorted(annotated))
+    changed = mailbox.c.id.in_(sorted(annotated))
+    tx.execute(sa.update(mailbox).where(changed).values(modseq=mailbox.c.modseq + 1))
+    touch(tx, *map(mailbox_topic, annotated))
     return [None] * len(items)
 
 
