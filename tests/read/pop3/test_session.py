@@ -137,6 +137,30 @@ def test_a_message_comes_whole_with_its_size(
     play(dialogue)
 
 
+def test_a_file_that_cannot_be_read(
+    store: Store, amal: AccountEntry, play: Play, tmp_path: Path
+) -> None:
+    """Before its first line the answer is -ERR; behind it nothing is said that a client would take
+    for a line of the message."""
+    put(store, amal, b"Subject: a\r\n\r\n" + b"x\r\n" * 100_000)
+    (file,) = [path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()]
+
+    async def dialogue(place: Pop3Place) -> None:
+        async with place.session() as client:
+            with file.open("r+b") as opened:
+                opened.truncate(200_000)
+            assert (await client.ask("RETR 1")).startswith("+OK ")
+            with pytest.raises(asyncio.IncompleteReadError) as broken:
+                await client.lines()
+            assert b"ERR" not in broken.value.partial
+        file.unlink()
+        async with place.session() as client:
+            assert await client.ask("RETR 1") == "-ERR [SYS/TEMP] try again later"
+            assert await client.ask("NOOP") == "+OK done"
+
+    play(dialogue)
+
+
 def test_many_messages_pipelined(store: Store, amal: AccountEntry, play: Play) -> None:
     """Read ahead, in any order, with marks between; some far larger than others."""
     messages = [
