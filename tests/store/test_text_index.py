@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from kit.mail import make_message
-from kit.store import NOW_MS, make_account, make_intake, running
+from kit.store import NOW_MS, make_account, make_intake, open_test_store, running
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import Uid
 from zajil.message.word_query import parse_query
@@ -28,7 +30,7 @@ from zajil.store.mail.message_changes import (
     put_messages,
 )
 from zajil.store.mail.messages import get_messages, list_uids
-from zajil.store.mail.summaries import find_waiting, write_summaries
+from zajil.store.mail.summaries import find_threadless, find_waiting, write_summaries
 from zajil.store.mail.text_lookup import (
     SearchScope,
     find_possible,
@@ -322,3 +324,28 @@ def test_a_merge_that_came_too_late_changes_nothing(store: Store) -> None:
     assert list(results) == [True, False]
     assert segments(store) == [FAN]
     assert possible(store, amal, "pie") == set(uids)
+
+
+def test_sqlite_looks_at_no_message_that_is_indexed(tmp_path: Path) -> None:
+    """What waits, and what is always read, is found by an index of these messages alone."""
+    store = open_test_store("sqlite", tmp_path / "data")
+    amal = make_account(store, "amal@y.test")
+    statements: list[tuple[str, Any]] = []
+    sa.event.listens_for(store.reader.engine, "before_cursor_execute")(
+        lambda conn, cursor, statement, given, context, many: statements.append((statement, given))
+    )
+    store.read_now(lambda conn: find_waiting(conn, 10))
+    store.read_now(lambda conn: find_unindexed(conn, amal.inbox))
+    store.read_now(lambda conn: find_threadless(conn, amal.inbox, "", 10))
+    plans = []
+    for statement, given in statements[:3]:
+        with store.reader.engine.connect() as conn:
+            rows = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given).all()
+            plans.append([row[3] for row in rows])
+    store.close_now()
+    waiting, unindexed, threadless = plans
+    assert waiting == ["SCAN message USING COVERING INDEX ix_message_waiting"]
+    wanted = "SEARCH message USING COVERING INDEX ix_message_unindexed (mailbox_id=?)"
+    assert unindexed == [wanted]
+    assert "SEARCH message USING PRIMARY KEY (mailbox_id=? AND uid=?)" in threadless
+    assert wanted in threadless

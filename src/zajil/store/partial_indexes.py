@@ -16,7 +16,7 @@ _INDEXES = (
     # What the indexer has to do; new mail is at its end, and it is short.
     ("ix_message_waiting", "message", ("blob_id",), "indexed = 0"),
     # What SEARCH has to read, whatever it looks for.
-    ("ix_message_unindexed", "message", ("mailbox_id", "uid"), "indexed <> 1"),
+    ("ix_message_unindexed", "message", ("mailbox_id", "uid", "indexed"), "indexed <> 1"),
     ("ix_mail_blob_id", "mail", ("blob_id",), "blob_id IS NOT NULL"),
     (
         "ix_recipient_addressed_key",

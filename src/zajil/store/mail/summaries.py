@@ -22,7 +22,12 @@ from zajil.message.index_words import IndexWords
 from zajil.message.summary import Summary
 from zajil.store.engine.rows import AT_ONCE, execute_text, insert_rows, portions, values
 from zajil.store.mail.messages import Message, read_message_row
-from zajil.store.mail.text_index import is_waiting, let_wait, write_words
+from zajil.store.mail.text_index import (
+    is_unindexed,
+    is_waiting,
+    let_wait,
+    write_words,
+)
 from zajil.store.mail.threads import give_threads
 from zajil.store.schema import blob, message, summary
 
@@ -115,11 +120,14 @@ def find_threadless(
     conn: Connection, mailbox_id: MailboxId, after: str, limit: int
 ) -> list[WaitingBlob]:
     """Return blobs of messages of one mailbox that have no thread yet, beginning after one."""
+    here = message.c.mailbox_id == mailbox_id
+    unindexed = sa.select(message.c.uid).where(here, is_unindexed())
     ids = (
         sa.select(message.c.blob_id)
         .where(
-            message.c.mailbox_id == mailbox_id,
-            is_waiting(),
+            here,
+            # A mailbox is large, and few of its messages wait.
+            message.c.uid.in_(unindexed),
             message.c.thread_id.is_(None),
             message.c.blob_id > after,
         )

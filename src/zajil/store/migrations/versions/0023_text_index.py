@@ -39,7 +39,7 @@ def upgrade() -> None:
     op.drop_index("ix_message_unindexed", "message")
     for name, columns, where in (
         ("ix_message_waiting", ["blob_id"], "indexed = 0"),
-        ("ix_message_unindexed", ["mailbox_id", "uid"], "indexed <> 1"),
+        ("ix_message_unindexed", ["mailbox_id", "uid", "indexed"], "indexed <> 1"),
     ):
         condition = sa.text(where)
         op.create_index(
