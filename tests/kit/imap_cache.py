@@ -93,8 +93,10 @@ class CachingClient:
 
     async def look_for_new(self) -> None:
         """Fetch the flags of messages that are not known yet."""
-        while len(self.uids) != len(self.cache):
-            await self.run(f"UID FETCH {self.complete_until + 1}:* (FLAGS)")
+        for _ in range(3):
+            if len(self.uids) != len(self.cache):
+                await self.run(f"UID FETCH {self.complete_until + 1}:* (FLAGS)")
+        assert len(self.uids) == len(self.cache), "the client believes in messages that are gone"
         if None in self.uids:
             await self.run("UID FETCH 1:* (UID)")
         self.complete_until = max(self.cache, default=self.complete_until)
