@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 import zlib
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -68,3 +69,13 @@ def test_behind_the_end_of_the_stream_there_is_nothing() -> None:
     assert channel.has_input
     while channel.has_input:
         assert channel.take() == b""
+
+
+@given(st.lists(st.binary(max_size=200), max_size=5))
+def test_no_input_raises_anything_else(pieces: list[bytes]) -> None:
+    channel = DeflateChannel()
+    with suppress(BadCompression):
+        for piece in pieces:
+            channel.feed(piece)
+            while channel.has_input:
+                assert len(channel.take()) <= PORTION
