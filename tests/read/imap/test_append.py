@@ -214,6 +214,29 @@ def test_another_account_is_out_of_reach(store: Store, tmp_path: Path) -> None:
     talk(store, tmp_path, script)
 
 
+def test_a_shared_mailbox_is_written_to_and_read_from(store: Store, tmp_path: Path) -> None:
+    """RFC 4314 section 4: APPEND needs the right to insert, a URL the right to read."""
+    make_reader(store, "sami@north.test")
+
+    async def script(place: ImapPlace, imap: ImapClient) -> None:
+        await imap.ok("CREATE Open")
+        await imap.ok("CREATE Seen")
+        await imap.ok("SETACL Open sami li")
+        await imap.ok("SETACL Seen sami lr")
+        await imap.append("Seen", MIXED)
+        async with place.session("sami") as sami:
+            for uid in (1, 2):
+                assert b" %d] " % uid in await sami.append("Shared/amal/Open", message("one"))
+            assert b" NO [NOPERM] " in await sami.append("Shared/amal/Seen", message("two"))
+            said = 'APPEND Drafts CATENATE (URL "/Shared/amal/{}/;UID=1/;SECTION=2")'
+            await sami.ok(said.format("Seen"))
+            assert await bodies(sami, "Drafts") == [b"<b>second</b>"]
+            assert b" NO [BADURL " in (await sami.command(said.format("Open")))[-1]
+        assert await bodies(imap, "Open") == [message("one")] * 2
+
+    talk(store, tmp_path, script)
+
+
 def test_a_message_made_of_parts_has_a_largest_size(store: Store, tmp_path: Path) -> None:
     async def script(place: ImapPlace, imap: ImapClient) -> None:
         await imap.append("INBOX", b"x" * 900_000)

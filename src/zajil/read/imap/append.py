@@ -254,7 +254,7 @@ class Uploading:
         except (MailboxIsFull, ReserveReached, OverQuota):
             self._messages = messages
             raise
-        context.target = box
+        context.target = None if box.is_shared else box
         uids = format_set([one.uid for one in placed]).decode("ascii")
         code = f"APPENDUID {box.uid_validity} {uids}"
         if self._replaced is None:

@@ -61,7 +61,10 @@ def find_url(
 
     def query(conn: Snapshot) -> FoundPart:
         try:
-            box = find_mailbox(conn, account_id, url.mailbox or selected)
+            try:
+                box = find_mailbox(conn, account_id, url.mailbox or selected)
+            except NoRight as error:
+                raise BadUrl("no such mailbox") from error
         except NoRight:
             raise BadUrl("no right to read the mailbox") from None
         if box is None or url.uid_validity not in (None, box.uid_validity):

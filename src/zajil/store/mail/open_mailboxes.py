@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId
 from zajil.core.mailbox_rights import changeable
+from zajil.store.engine.rows import execute_text, marks_of, portions
 from zajil.store.mail.access import OWNER, require_rights
 from zajil.store.mail.append import lock_mailboxes
-from zajil.store.schema import mailbox
+
+_FIND = "SELECT id, uid_validity, role, account_id FROM mailbox WHERE id IN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +42,13 @@ def open_mailboxes(
     needs = set(wanted)
     ids = sorted({mailbox_id for _, mailbox_id, _ in needs})
     lock_mailboxes(tx, ids)
-    columns = mailbox.c
-    query = sa.select(columns.id, columns.account_id, columns.uid_validity, columns.role)
-    rows = {row.id: row for row in tx.execute(query.where(columns.id.in_(ids)))}
-    owners = {mailbox_id: row.account_id for mailbox_id, row in rows.items()}
-    held = require_rights(tx, owners, needs)
-    return {
-        (account_id, mailbox_id): OpenMailbox(
-            rows[mailbox_id].uid_validity,
-            rows[mailbox_id].role,
-            rows[mailbox_id].account_id,
-            rights,
+    rows = {
+        mailbox_id: (uid_validity, role, AccountId(owner_id))
+        for some in portions(ids)
+        for mailbox_id, uid_validity, role, owner_id in execute_text(
+            tx, f"{_FIND} {marks_of(tx, some)}", some
         )
-        for (account_id, mailbox_id), rights in held.items()
     }
+    owners = {mailbox_id: owner_id for mailbox_id, (_, _, owner_id) in rows.items()}
+    held = require_rights(tx, owners, needs)
+    return {key: OpenMailbox(*rows[key[1]], rights) for key, rights in held.items()}
