@@ -38,7 +38,7 @@ from zajil.store.mail.append import Appended
 from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.mail.summaries import find_waiting, write_summaries
 from zajil.store.mail.text_lookup import find_possible, find_words
-from zajil.store.mail.text_merge import find_accounts
+from zajil.store.mail.text_merge import find_crowded
 from zajil.store.schema import text_segment
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ def index_all(store: Store) -> int:
         new = store.read_now(lambda conn: read_summaries(conn, store.blobs, waiting))
         store.write_now(write_summaries, new)
         ids = [one.blob_id for one in waiting]
-        for account_id in store.read_now(lambda conn: find_accounts(conn, ids)):  # noqa: B023
+        for account_id in store.read_now(lambda conn: find_crowded(conn, ids)):  # noqa: B023
             merge_account_now(store, account_id)
         count += len(waiting)
     return count

@@ -47,7 +47,7 @@ from zajil.store.mail.summaries import (
 )
 from zajil.store.mail.text_merge import (
     OldSegments,
-    find_accounts,
+    find_crowded,
     forget_segments,
     last_segment,
 )
@@ -137,7 +137,7 @@ class Indexer:
 
     async def _merge(self, indexed: Sequence[WaitingBlob]) -> None:
         ids = [one.blob_id for one in indexed]
-        for account_id in await self._store.read(lambda conn: find_accounts(conn, ids)):
+        for account_id in await self._store.read(lambda conn: find_crowded(conn, ids)):
             await merge_account(self._store, account_id)
 
     async def _read_and_write(self, waiting: Sequence[WaitingBlob]) -> None:
@@ -181,7 +181,7 @@ def reindex(store: Store, progress: Progress) -> int:
             done += len(some)
             progress(min(done, total), total)
         ids = [one.blob_id for one in waiting]
-        for account_id in store.read_now(lambda conn: find_accounts(conn, ids)):  # noqa: B023
+        for account_id in store.read_now(lambda conn: find_crowded(conn, ids)):  # noqa: B023
             merge_account_now(store, account_id)
     while store.write_now(forget_segments, OldSegments(last_old, BATCH)):
         continue

@@ -57,14 +57,23 @@ class LoadedSegment:
     """Words and numbers."""
 
 
-def find_accounts(conn: Connection, blob_ids: Sequence[BlobId]) -> list[AccountId]:
-    """Return the accounts that have messages of these blobs."""
+def find_crowded(conn: Connection, blob_ids: Sequence[BlobId]) -> list[AccountId]:
+    """Return the accounts with messages of these blobs that have enough small segments to merge.
+
+    Merges begin with the smallest ones, which is what the indexer adds.
+    """
     found: set[AccountId] = set()
     for some in portions(blob_ids):
-        query = (
+        owners = (
             sa.select(mailbox.c.account_id)
             .join(message, message.c.mailbox_id == mailbox.c.id)
             .where(message.c.blob_id.in_(some))
+        )
+        query = (
+            sa.select(text_segment.c.account_id)
+            .where(text_segment.c.account_id.in_(owners), text_segment.c.messages < FAN)
+            .group_by(text_segment.c.account_id)
+            .having(sa.func.count() >= FAN)
         )
         found.update(conn.scalars(query))
     return sorted(found)
