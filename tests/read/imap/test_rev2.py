@@ -70,3 +70,23 @@ def test_rename(store: Store, tmp_path: Path) -> None:
             assert line == '* LIST () "/" "مجلد" ("OLDNAME" ("b"))'.encode()
 
     asyncio.run(run())
+
+
+def test_enable(store: Store, tmp_path: Path) -> None:
+    """RFC 5161 section 3.1: what is not known is ignored; names have no case."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            assert (await imap.ok("ENABLE X-OTHER condstore CONDSTORE"))[
+                0
+            ] == b"* ENABLED CONDSTORE"
+            assert (await imap.ok("ENABLE IDLE"))[0] == b"* ENABLED"
+            assert b" BAD " in (await imap.command("ENABLE"))[-1]
+            (line, _) = await imap.ok("ENABLE qresync imap4rev2")
+            assert line == b"* ENABLED QRESYNC IMAP4REV2"
+            stranger = await place.connect()
+            assert b" BAD " in (await stranger.command("ENABLE CONDSTORE"))[-1]
+            await stranger.close()
+
+    asyncio.run(run())
