@@ -13,6 +13,7 @@ from zajil.imap.acl import AclCommand
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.fetch_item import FetchItem
 from zajil.imap.metadata import MetadataCommand
+from zajil.imap.notify import NotifyCommand
 from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
 from zajil.imap.search_key import SearchKey
 from zajil.imap.sequence_set import SequenceSet
@@ -341,6 +342,7 @@ Command = (
     | Copy
     | AclCommand
     | MetadataCommand
+    | NotifyCommand
 )
 """A line of the client that starts something."""
 

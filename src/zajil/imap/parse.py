@@ -18,6 +18,7 @@ from zajil.imap.modifiers import (
     parse_select_parameters,
     parse_store_modifiers,
 )
+from zajil.imap.notify import NOTIFY_PARSERS
 from zajil.imap.quota import parse_get_quota, parse_get_quota_root, parse_set_quota
 from zajil.imap.search_key import parse_search
 from zajil.imap.sequence_set import parse_sequence_set
@@ -364,6 +365,7 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "MOVE": _copy(move=True, uid=False),
     **ACL_PARSERS,
     **METADATA_PARSERS,
+    **NOTIFY_PARSERS,
 }
 COMMANDS = frozenset((*_PARSERS, "UID", "APPEND", "REPLACE"))
 """Names of all commands that are understood."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from zajil.imap import acl, metadata
+from zajil.imap import acl, metadata, notify
 from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand
 from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
@@ -65,6 +65,7 @@ ALLOWED: Mapping[type[c.Command], frozenset[ImapState]] = {
     acl.ListRights: _LOGGED_IN,
     acl.MyRights: _LOGGED_IN,
     metadata.GetMetadata: _LOGGED_IN,
+    notify.NotifyCommand: _LOGGED_IN,
     metadata.SetMetadata: _LOGGED_IN,
 }
 """No state in the set: ``BAD``, the command is not for now."""

@@ -162,6 +162,9 @@ def test_no_command_passes_its_rights(store: Store, tmp_path: Path, seed: int) -
         async with running(store), imap_place(store, tmp_path) as place:
             async with place.session("amal") as amal:
                 await prepare(amal)
+            async with place.session("badr") as badr:
+                for _ in range(2):  # with flags, for COPY into the other's mailboxes
+                    await badr.append("INBOX", b"Subject: own\r\n\r\nx\r\n", f"({' '.join(FLAGS)})")
             before = await store.read(lambda conn: load(conn, amal_id))
             left = COMMANDS
             while left:

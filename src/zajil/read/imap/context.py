@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from zajil.core.clock import Clock
 from zajil.core.ids import BlobId
@@ -21,6 +21,9 @@ from zajil.store.engine.writer import Unit
 from zajil.store.mail.mailboxes import Mailbox, find_mailbox
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.room import find_obstacle
+
+if TYPE_CHECKING:
+    from zajil.read.imap.notify import Watcher
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,6 +58,8 @@ class Context:
     """The selected mailbox; ``None``: none is."""
     target: Mailbox | None = None
     """Where the last APPEND went: the next one mostly goes there too."""
+    watcher: Watcher | None = None
+    """What NOTIFY asked for; ``None``: the client did not send it."""
     structures: OrderedDict[StructureKey, Part] = field(default_factory=OrderedDict)
     """Of large messages read last: a phone fetches an attachment in many pieces."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from zajil.imap import command as c
 from zajil.imap.acl import DeleteAcl, GetAcl, ListRights, MyRights, SetAcl
 from zajil.imap.metadata import GetMetadata, SetMetadata
+from zajil.imap.notify import NotifyCommand
 from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
 from zajil.imap.response import Completion
 from zajil.read.imap import mailbox_admin, mailbox_list, quota
 from zajil.read.imap.acl import answer_acl
 from zajil.read.imap.context import Context
 from zajil.read.imap.metadata import answer_metadata
+from zajil.read.imap.notify import notify
 
 
 async def answer_about_mailboxes(context: Context, event: c.Event) -> Completion:
@@ -36,6 +38,8 @@ async def answer_about_mailboxes(context: Context, event: c.Event) -> Completion
             return await mailbox_list.lsub(context, event)
         case c.Namespace():
             return mailbox_list.namespace(context)
+        case NotifyCommand():
+            return await notify(context, event)
         case GetQuota():
             return await quota.get_quota(context, event)
         case GetQuotaRoot():

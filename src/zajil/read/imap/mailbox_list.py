@@ -24,7 +24,7 @@ _AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class _Name:
+class ListedName:
     """One name of the hierarchy."""
 
     name: str
@@ -64,7 +64,7 @@ async def list_(context: Context, command: List) -> Completion:
             boxes = [name.box for name in some if name.box and "r" in name.box.rights]
             lines = await status_lines(context, boxes, command.status)
         for name in some:
-            context.engine.untagged(_list_line(name, command, utf8=context.engine.utf8))
+            context.engine.untagged(list_line(name, command, utf8=context.engine.utf8))
             if name.box is None:
                 continue
             if "MYRIGHTS" in command.returns:  # RFC 8440
@@ -98,16 +98,16 @@ def namespace(context: Context) -> Completion:
 
 async def _find(
     context: Context, reference: bytes, patterns: Iterable[bytes]
-) -> tuple[list[_Name], frozenset[str]]:
+) -> tuple[list[ListedName], frozenset[str]]:
     """Return the names that match, and all that are subscribed to.
 
     It takes many short turns: names and patterns may be many.
     """
-    names, subscribed = await _load(context)
+    names, subscribed = await load_names(context)
     # The reference is put in front, as RFC 3501 section 6.3.8 describes for most servers.
     utf8 = context.engine.utf8
     wanted = [ListPattern(reference + pattern, utf8=utf8) for pattern in patterns]
-    found: list[_Name] = []
+    found: list[ListedName] = []
     for start in range(0, len(names), _AT_ONCE):
         some = names[start : start + _AT_ONCE]
         found += await context.work(partial(_matching, some, wanted))
@@ -115,11 +115,11 @@ async def _find(
     return found, subscribed
 
 
-def _matching(names: Iterable[_Name], patterns: Iterable[ListPattern]) -> list[_Name]:
+def _matching(names: Iterable[ListedName], patterns: Iterable[ListPattern]) -> list[ListedName]:
     return [name for name in names if any(pattern.matches(name.name) for pattern in patterns)]
 
 
-async def _load(context: Context) -> tuple[list[_Name], frozenset[str]]:
+async def load_names(context: Context) -> tuple[list[ListedName], frozenset[str]]:
     """Return every name, also those that no mailbox has, and the subscriptions.
 
     INBOX is first, the others are sorted.
@@ -135,7 +135,9 @@ async def _load(context: Context) -> tuple[list[_Name], frozenset[str]]:
     above = {name for box in boxes for name in _names_above(box)}
     above_subscribed = {parent for name in subscribed for parent in _names_above(name)}
     names = [
-        _Name(name, boxes.get(name), name in above, name in subscribed, name in above_subscribed)
+        ListedName(
+            name, boxes.get(name), name in above, name in subscribed, name in above_subscribed
+        )
         for name in sorted(
             {*boxes, *subscribed, *above, *above_subscribed},
             key=lambda name: (name != INBOX, name),
@@ -151,7 +153,7 @@ def _names_above(name: str) -> Iterator[str]:
         end = name.find(SEPARATOR, end + 1)
 
 
-def _is_selected(name: _Name, select: frozenset[str], hidden: set[str]) -> bool:
+def _is_selected(name: ListedName, select: frozenset[str], hidden: set[str]) -> bool:
     box = name.box
     if "SPECIAL-USE" in select and not _use_of(box):
         return False
@@ -167,7 +169,8 @@ def _use_of(box: Mailbox | None) -> bytes:
     return ROLES.get(box.role or "", "").encode("ascii")
 
 
-def _list_line(name: _Name, command: List, *, utf8: bool) -> bytes:
+def list_line(name: ListedName, command: List, *, utf8: bool) -> bytes:
+    """Write the LIST response of a name, with what the command asked for."""
     box = name.box
     attributes: list[bytes] = []
     if box is None:

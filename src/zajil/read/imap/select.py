@@ -176,13 +176,16 @@ def unselect(context: Context) -> Completion:
     return Completion("OK", "mailbox is left")
 
 
-async def report(context: Context, *, expunge: bool, look: bool = False) -> bool:
+async def report(
+    context: Context, *, expunge: bool, look: bool = False, flags: bool = True
+) -> bool:
     """Report the changes of the selected mailbox to the client.
 
     Args:
         context: a session with or without a selected mailbox.
         expunge: sequence numbers may change now (RFC 3501 section 7.4.1).
         look: ask the store even if it did not call.
+        flags: tell flags that others changed.
 
     Returns:
         False: the mailbox is gone, and BYE was said.
@@ -196,7 +199,7 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
         # Before the look: what is committed during it must wake us again.
         view.changed = False
         try:
-            changes = await _follow_store(context, view)
+            changes = await _follow_store(context, view, flags=flags)
         except StoreError:
             view.changed = True
             raise
@@ -215,7 +218,9 @@ async def report(context: Context, *, expunge: bool, look: bool = False) -> bool
     return True
 
 
-async def _follow_store(context: Context, view: SelectedMailbox) -> MailboxChanges | None:
+async def _follow_store(
+    context: Context, view: SelectedMailbox, *, flags: bool
+) -> MailboxChanges | None:
     """Report the next changes except expunges; ``None``: the mailbox is gone."""
     box, send = view.mailbox, context.engine.untagged
     place = (box.account_id, box.mailbox_id, view.modseq, view.uid_next)
@@ -229,7 +234,7 @@ async def _follow_store(context: Context, view: SelectedMailbox) -> MailboxChang
     for line in lines:
         send(line)
     for one in told:
-        if view.number_of(one.uid) is not None:
+        if flags and view.number_of(one.uid) is not None:
             send(view.fetch_line(one))
     return changes
 

@@ -18,6 +18,7 @@ from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.feature import Feature
 from zajil.imap.grammar import BadSyntax
+from zajil.imap.notify import NotifyCommand
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.search_key import has_numbers
 from zajil.imap.server import ImapServerConnection
@@ -61,7 +62,7 @@ _FAILURES: dict[Failure, Completion] = {
     Failure.TOO_MANY_SESSIONS: Completion("NO", "too many sessions of this account", "LIMIT"),
 }
 
-_LOOKS = (c.NoopCommand, c.Check, c.Expunge, c.StatusCommand)
+_LOOKS = (c.NoopCommand, NotifyCommand, c.Check, c.Expunge, c.StatusCommand)
 """Commands before whose end the store is asked for news, whether it called or not."""
 _SILENT = (c.Logout, c.Close, c.Unselect, c.Select)
 """Commands after which nothing is told of the mailbox: it is being left, or was just read."""
@@ -94,7 +95,7 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
     if logged_in:
         words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
         words += ["ACL", "RIGHTS=kxte", "LIST-MYRIGHTS", "CREATE-SPECIAL-USE", "STATUS=SIZE"]
-        words += ["METADATA", "LIST-METADATA"]
+        words += ["METADATA", "LIST-METADATA", "NOTIFY"]
         words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
         words += ["CONDSTORE", "QRESYNC", "UIDONLY", "PREVIEW"]
         words += ["QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX"]
@@ -171,15 +172,22 @@ class ImapSession:
         except StoreError as error:
             logger.error("IMAP: the store cannot answer", reason=str(error))
             completion = _UNAVAILABLE
+        watcher = None if self._context is None else self._context.watcher
+        if watcher is not None and completion is not None and completion.status == "OK":
+            watcher.ignore(event)
         if completion is None or not await self._report(event):
             return None
         return completion if self._context is None else complete(self._context, completion)
 
     def news(self) -> Awaitable[None] | None:
-        """Send what is new while the client idles; end the session if its credentials changed."""
-        if not self._end_if_over() and self._idling:
-            return self._tell()
-        return None
+        """Send what is new to a client that idles, or asked for it by NOTIFY.
+
+        End the session if its credentials changed.
+        """
+        if self._end_if_over() or self._context is None:
+            return None
+        watches = self._context.watcher is not None and self._upload is None
+        return self._tell() if self._idling or watches else None
 
     def tls_started(self, version: str, cipher: str) -> None:
         """Nothing was learned in the clear: nobody can log in there."""
@@ -372,10 +380,11 @@ class ImapSession:
         numbered = isinstance(event, _NUMBERED) and not event.uid
         # RFC 7162 section 3.2.10.2: UID SEARCH with sequence numbers among its keys.
         numbered = numbered or (isinstance(event, c.Search) and has_numbers(event.key))
+        look, watcher = isinstance(event, _LOOKS), self._context.watcher
         try:
-            return await select.report(
-                self._context, expunge=not numbered, look=isinstance(event, _LOOKS)
-            )
+            if watcher is None:
+                return await select.report(self._context, expunge=not numbered, look=look)
+            return await watcher.report(event, expunge=not numbered, look=look, idles=self._idling)
         except StoreError as error:
             # What was asked has been done: its answer must not say otherwise.
             logger.error("IMAP: the store cannot answer", reason=str(error))
@@ -384,3 +393,5 @@ class ImapSession:
     def _leave(self) -> None:
         if self._context is not None:
             select.leave(self._context)
+            if self._context.watcher is not None:
+                self._context.watcher.close()

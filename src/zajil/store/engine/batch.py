@@ -13,7 +13,7 @@ from typing import Any, NewType
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import MailboxId
+from zajil.core.ids import AccountId, MailboxId
 from zajil.store.mail.caps import Caps
 from zajil.store.schema import counter
 
@@ -32,6 +32,12 @@ NEW_MESSAGES = Topic("messages")
 def mailbox_topic(mailbox_id: MailboxId) -> Topic:
     """Name the topic of one mailbox: anything that gives it a new MODSEQ."""
     return Topic(f"mailbox:{mailbox_id}")
+
+
+def names_topic(account_id: AccountId) -> Topic:
+    """Name the topic of the mailboxes that an account sees: their names, its subscriptions and
+    annotations. That of account 0 concerns what everybody sees."""
+    return Topic(f"names:{account_id}")
 
 
 @dataclass(slots=True)

@@ -23,7 +23,14 @@ from zajil.store.engine.dialect import Dialect
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.hints import EVERYTHING, Hints
 from zajil.store.engine.reader import Reader
-from zajil.store.schema import counter, mailbox, recipient
+from zajil.store.schema import (
+    annotation,
+    counter,
+    mailbox,
+    mailbox_right,
+    recipient,
+    subscription,
+)
 
 Callback = Callable[[], None]
 
@@ -131,6 +138,8 @@ def _values_of(conn: Connection, topics: Iterable[Topic]) -> dict[Topic, object]
         kind, _, number = topic.partition(":")
         if kind == "mailbox":
             mailboxes[int(number)] = topic
+        elif kind == "names":
+            values[topic] = conn.execute(_NAMES, {"account_": int(number)}).one()
         elif topic in _STANDS_AT:
             values[topic] = conn.execute(_STANDS_AT[topic]).first()
     ids = list(mailboxes)
@@ -149,6 +158,21 @@ _STANDS_AT: dict[Topic, sa.Select[Any]] = {
     .order_by(recipient.c.next_try_ms)
     .limit(1),
 }
+
+
+def _of_account(table: sa.Table, value: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
+    mine = table.c.account_id == sa.bindparam("account_")
+    return sa.select(value).select_from(table).where(mine).scalar_subquery()
+
+
+_NAMES = sa.select(
+    # A mailbox that is made or renamed has a UIDVALIDITY that none had before.
+    _of_account(mailbox, sa.func.sum(mailbox.c.uid_validity)),
+    _of_account(subscription, sa.func.count()),
+    _of_account(mailbox_right, sa.func.sum(mailbox_right.c.mailbox_id)),
+    _of_account(annotation, sa.func.count()),
+)
+"""What changes with nearly every change of the names that an account sees."""
 _MODSEQS = sa.select(mailbox.c.id, mailbox.c.modseq).where(
     mailbox.c.id.in_(sa.bindparam("ids_", expanding=True))
 )

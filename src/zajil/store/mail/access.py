@@ -21,6 +21,7 @@ from zajil.core.ids import AccountId, MailboxId
 from zajil.core.login_name import BadLogin, parse_login, prepare_login
 from zajil.core.mailbox_rights import ALL_RIGHTS
 from zajil.imap.mailbox_name import SEPARATOR, SHARED, is_shared_name
+from zajil.store.engine.batch import names_topic, touch
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.schema import account, mailbox, mailbox_right
 
@@ -148,6 +149,12 @@ def find_identifier(conn: Connection, identifier: str) -> AccountId:
     if found is None:
         raise NoSuchIdentifier("no account has this login name")
     return AccountId(found)
+
+
+def touch_names(tx: Connection, mailbox_id: MailboxId, *account_ids: AccountId) -> None:
+    """Wake these accounts, and all that have a right on a mailbox: its name has changed."""
+    rows = sa.select(mailbox_right.c.account_id).where(mailbox_right.c.mailbox_id == mailbox_id)
+    touch(tx, *[names_topic(AccountId(one)) for one in (*account_ids, *tx.scalars(rows))])
 
 
 def inherit_rights(tx: Connection, mailbox_id: MailboxId, parent_id: MailboxId) -> None:

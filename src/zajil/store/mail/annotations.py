@@ -16,8 +16,8 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, MailboxId
-from zajil.store.engine.batch import mailbox_topic, touch
-from zajil.store.mail.access import NoRight
+from zajil.store.engine.batch import mailbox_topic, names_topic, touch
+from zajil.store.mail.access import NoRight, touch_names
 from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
 from zajil.store.mail.mailboxes import Mailbox, find_mailbox
 from zajil.store.schema import annotation, mailbox
@@ -35,6 +35,7 @@ SHARED = AccountId(0)
 """Stands for everybody in the table."""
 
 _AT_ONCE = 1000
+_ALL_LEVELS = 1 << 16
 
 
 class TooManyAnnotations(Refused):
@@ -57,7 +58,8 @@ class NewAnnotations:
 def set_annotations(tx: Connection, items: Sequence[NewAnnotations]) -> list[None]:
     """Set or remove annotations, all of an item or none.
 
-    Unit of work: idempotent but for the MODSEQ; locks the mailboxes; touches their topics.
+    Unit of work: idempotent but for the MODSEQ; locks the mailboxes; touches their topics, and the
+    names of the accounts that see them.
 
     Raises:
         NoSuchMailbox: there is none of this name.
@@ -74,6 +76,10 @@ def set_annotations(tx: Connection, items: Sequence[NewAnnotations]) -> list[Non
                 raise NoRight(entry)
             owner = SHARED if is_shared else item.account_id
             _set(tx, (mailbox_id, owner, entry), value)
+            if box is not None and is_shared:
+                touch_names(tx, mailbox_id, box.owner_id)
+            else:
+                touch(tx, names_topic(owner))
             if value is not None:
                 _check_room(tx, mailbox_id, owner, box)
         if box is not None and item.values:
@@ -132,6 +138,15 @@ def find_annotations(
             if any(_is_at(row.entry, entry, depth) for entry in entries):
                 found[row.mailbox_id][row.entry] = bytes(row.value)
     return found
+
+
+def list_annotations(
+    conn: Connection, account_id: AccountId, mailbox_ids: Sequence[MailboxId]
+) -> dict[tuple[MailboxId, str], bytes]:
+    """Return all annotations of mailboxes that an account sees, by mailbox and entry."""
+    roots = ("/private", "/shared")
+    found = find_annotations(conn, account_id, mailbox_ids, roots, _ALL_LEVELS)
+    return {(one, entry): value for one in found for entry, value in found[one].items()}
 
 
 def delete_annotations_on(tx: Connection, mailbox_ids: Sequence[MailboxId]) -> None:

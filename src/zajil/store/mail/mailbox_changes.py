@@ -25,6 +25,7 @@ from zajil.store.mail.access import (
     inherit_rights,
     locate,
     rights_on,
+    touch_names,
 )
 from zajil.store.mail.annotations import copy_annotations, delete_annotations_on
 from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
@@ -224,6 +225,7 @@ def delete_mailbox(tx: Connection, items: Sequence[DeleteMailbox]) -> list[Mailb
                 release_blobs(tx, some)
         tx.execute(sa.delete(expunged).where(expunged.c.mailbox_id == box.mailbox_id))
         tx.execute(sa.delete(mailbox).where(mailbox.c.id == box.mailbox_id))
+        touch_names(tx, box.mailbox_id, box.owner_id)
         delete_rights_on(tx, [box.mailbox_id])
         delete_annotations_on(tx, [box.mailbox_id])
         touch(tx, mailbox_topic(box.mailbox_id))
@@ -295,12 +297,14 @@ def _insert(tx: Connection, item: NewMailbox) -> MailboxId:
     above = find_mailbox(tx, item.account_id, item.name.rpartition("/")[0])
     if above is not None:
         inherit_rights(tx, mailbox_id, above.mailbox_id)
+    touch_names(tx, mailbox_id, item.account_id)
     return mailbox_id
 
 
 def _change(tx: Connection, box: Mailbox, **values: object) -> None:
     tx.execute(sa.update(mailbox).where(mailbox.c.id == box.mailbox_id).values(**values))
     touch(tx, mailbox_topic(box.mailbox_id))
+    touch_names(tx, box.mailbox_id, box.owner_id)
 
 
 def _next_uid_validity(tx: Connection, now_ms: int) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, MailboxId
 from zajil.core.mailbox_rights import format_rights
-from zajil.store.engine.batch import mailbox_topic, touch
+from zajil.store.engine.batch import mailbox_topic, names_topic, touch
 from zajil.store.mail.access import ANYONE, Entry, NoRight, find_identifier, find_owner, locate
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailboxes import find_mailbox
@@ -117,6 +117,6 @@ def _set_rights(tx: Connection, mailbox_id: MailboxId, grant: Grant) -> Entry | 
         tx.execute(sa.insert(mailbox_right), {**row, "rights": format_rights(after)})
     changed = sa.update(mailbox).where(mailbox.c.id == mailbox_id)
     tx.execute(changed.values(modseq=mailbox.c.modseq + 1))
-    touch(tx, mailbox_topic(mailbox_id))
+    touch(tx, mailbox_topic(mailbox_id), names_topic(account_id), names_topic(owner or ANYONE))
     name = "anyone" if account_id == ANYONE else find_owner(tx, account_id)
     return Entry(name, after)

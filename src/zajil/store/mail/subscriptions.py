@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.errors import Refused
 from zajil.core.ids import AccountId
+from zajil.store.engine.batch import names_topic, touch
 from zajil.store.mail.access import has_right
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.schema import subscription
@@ -44,13 +45,14 @@ class Subscription:
 def set_subscribed(tx: Connection, items: Sequence[Subscription]) -> list[None]:
     """Subscribe to names or leave them.
 
-    Unit of work: idempotent; locks nothing; touches nothing.
+    Unit of work: idempotent; locks nothing; touches the names of the accounts.
 
     Raises:
         NoSuchMailbox: there is no mailbox of this name, and no subscription.
         TooManySubscriptions: the account has as many as it may.
     """
     for item in items:
+        touch(tx, names_topic(item.account_id))
         if item.subscribed:
             _subscribe(tx, item)
         elif not _leave(tx, item.account_id, item.name) and not _exists(tx, item):
