@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -103,8 +103,11 @@ def descendants(roots: Iterable[int]) -> list[int]:
     """Return the processes and all their descendants."""
     found = list(roots)
     for pid in found:
-        for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            found += map(int, _read(task).split())
+        tasks: list[str] = []
+        with suppress(OSError):  # it has ended
+            tasks = os.listdir(f"/proc/{pid}/task")
+        for task in tasks:
+            found += map(int, _read(Path(f"/proc/{pid}/task/{task}/children")).split())
     return found
 
 
