@@ -171,6 +171,8 @@ class StatusItem(Enum):
     """RFC 8438."""
     DELETED = "DELETED"
     """RFC 9051 section 6.3.11."""
+    DELETED_STORAGE = "DELETED-STORAGE"
+    """RFC 9208 section 4.1.4."""
 
 
 @dataclass(frozen=True, slots=True)

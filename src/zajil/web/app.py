@@ -51,7 +51,7 @@ def make_web(services: WebServices) -> Starlette:
     gate = Access(services, sessions, languages)
     notices = Notices(services.options.cookie_name)
     login = LoginPages(pages, sessions, services.login)
-    preferences = Preferences(pages, languages, services.options.cookie_name)
+    preferences = Preferences(pages, languages, services.options.cookie_name, services.store)
     operations = services.operations
     app_passwords = AppPasswordPages(pages, operations, notices)
     journeys = JourneyPages(pages, services.store)

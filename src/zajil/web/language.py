@@ -75,7 +75,7 @@ class Language:
 
     def size(self, size: int) -> str:
         """Return a size in bytes as people say it."""
-        for scale, unit in ((10**6, "megabyte"), (10**3, "kilobyte")):
+        for scale, unit in ((10**9, "gigabyte"), (10**6, "megabyte"), (10**3, "kilobyte")):
             if size >= scale:
                 number = size / scale
                 shown = round(number, 1) if number < 10 else round(number)

@@ -47,6 +47,8 @@ def test_usage_and_limits_are_sent(limited: Store, tmp_path: Path) -> None:
             assert lines[1].rstrip() == quota
             await imap.ok("SELECT INBOX")
             await imap.ok(r"STORE 1 +FLAGS (\Deleted)")
+            (line, _) = await imap.ok("STATUS INBOX (DELETED DELETED-STORAGE)")
+            assert b"(DELETED 1 DELETED-STORAGE 1000)" in line
             await imap.ok("EXPUNGE")
             assert b"(STORAGE 1 3 MESSAGE 1 5 " in (await imap.ok('GETQUOTA ""'))[0]
 

@@ -211,6 +211,7 @@ def _status_line(
         StatusItem.APPENDLIMIT: append_limit,
         StatusItem.SIZE: counts.size,
         StatusItem.DELETED: counts.deleted,
+        StatusItem.DELETED_STORAGE: counts.deleted_size,
         StatusItem.MAILBOXID: f"({mailbox_object_id(box.mailbox_id)})",
     }
     words = [f"{item.value} {values[item]}".encode("ascii") for item in items]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
 from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.context import NO_MAILBOX, Context
-from zajil.store.mail.mailboxes import find_mailbox
 from zajil.store.mail.room import Usage, load_usage
 
 ROOT = ""
@@ -28,14 +27,14 @@ async def get_quota(context: Context, command: GetQuota) -> Completion:
 
 async def get_quota_root(context: Context, command: GetQuotaRoot) -> Completion:
     """Send the quota root of a mailbox, with its usage and limits. (RFC 9208 section 4.1.2)"""
-    owner = context.account.account_id
-    box = await context.read(lambda conn: find_mailbox(conn, owner, command.mailbox))
+    box = await context.find_mailbox(command.mailbox, "r")
     if box is None:
         return NO_MAILBOX
-    name = mailbox(box.name, utf8=context.engine.utf8)
-    if box.is_shared:  # it counts for its owner, whose usage is nobody else's business
+    name = mailbox(command.mailbox, utf8=context.engine.utf8)
+    if box.account_id != context.account.account_id:
+        # How full the mailboxes of others are is not told: this one has no quota root for us.
         context.engine.untagged(untagged(b"QUOTAROOT", name))
-        return Completion("OK", "quota is sent")
+        return Completion("OK", "the mailbox is of another account")
     context.engine.untagged(untagged(b"QUOTAROOT", name, _QUOTED_ROOT))
     await _send_quota(context)
     return Completion("OK", "quota is sent")

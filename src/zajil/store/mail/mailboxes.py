@@ -85,6 +85,8 @@ class MailboxCounts:
     """Bytes of all messages."""
     deleted: int = 0
     """Messages with ``\\Deleted``."""
+    deleted_size: int = 0
+    """Bytes of these."""
 
 
 # ---- queries ------------------------------------------------------------------------------------
@@ -167,6 +169,7 @@ def count_messages(
     unseen = sa.func.sum(sa.case((message.c.flags.op("&")(FLAG_BITS["\\Seen"]) == 0, 1), else_=0))
     has_deleted = message.c.flags.op("&")(FLAG_BITS["\\Deleted"]) != 0
     deleted = sa.func.sum(sa.case((has_deleted, 1), else_=0))
+    deleted_size = sa.func.sum(sa.case((has_deleted, message.c.size), else_=0))
     counts = dict.fromkeys(mailbox_ids, MailboxCounts(0, 0, 0))
     for start in range(0, len(mailbox_ids), _AT_ONCE):
         rows = conn.execute(
@@ -176,6 +179,7 @@ def count_messages(
                 unseen,
                 sa.func.sum(message.c.size),
                 deleted,
+                deleted_size,
             )
             .where(message.c.mailbox_id.in_(mailbox_ids[start : start + _AT_ONCE]))
             .group_by(message.c.mailbox_id)

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.login.account import Account
+from zajil.store.engine.open import Store
+from zajil.store.mail.room import load_usage
 from zajil.web.language import Language
 from zajil.web.page import THEMES, Pages, Visitor
 from zajil.web.security import local_path
@@ -18,8 +20,11 @@ _A_YEAR_SECONDS = 365 * 86400
 class Preferences:
     """``/preferences``, a form at the head of every page, and ``/account``."""
 
-    def __init__(self, pages: Pages, languages: Mapping[str, Language], cookie_name: str) -> None:
+    def __init__(
+        self, pages: Pages, languages: Mapping[str, Language], cookie_name: str, store: Store
+    ) -> None:
         self._pages = pages
+        self._store = store
         self._languages = languages
         self._cookie = cookie_name
 
@@ -37,5 +42,7 @@ class Preferences:
         return response
 
     async def show_account(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show who one is here."""
-        return self._pages.render(visitor, "account.html", account=account)
+        """Show who one is here, and how much of the quota is used."""
+        caps, account_id = self._store.caps, account.account_id
+        usage = await self._store.read(lambda conn: load_usage(conn, caps, account_id))
+        return self._pages.render(visitor, "account.html", account=account, usage=usage)

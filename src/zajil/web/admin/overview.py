@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from zajil.login.account import Account
 from zajil.store.engine.open import Store
+from zajil.store.mail.room import list_usage
 from zajil.store.people.accounts import list_accounts
 from zajil.store.people.aliases import list_aliases
 from zajil.store.people.domains import list_domains
@@ -22,9 +23,20 @@ class Overview:
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show domains, accounts and aliases."""
-        domains, accounts, aliases = await self._store.read(
-            lambda conn: (list_domains(conn), list_accounts(conn), list_aliases(conn))
+        caps = self._store.caps
+        domains, accounts, aliases, usages = await self._store.read(
+            lambda conn: (
+                list_domains(conn),
+                list_accounts(conn),
+                list_aliases(conn),
+                list_usage(conn, caps),
+            )
         )
         return self._pages.render(
-            visitor, "admin/overview.html", domains=domains, accounts=accounts, aliases=aliases
+            visitor,
+            "admin/overview.html",
+            domains=domains,
+            accounts=accounts,
+            aliases=aliases,
+            usages=usages,
         )
