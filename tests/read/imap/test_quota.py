@@ -81,21 +81,21 @@ def test_what_is_refused(limited: Store, tmp_path: Path) -> None:
 
 
 def test_a_full_account_takes_nothing_more(limited: Store, tmp_path: Path) -> None:
-    """APPEND is refused before the literal is sent; COPY is undone; MOVE goes on."""
+    """APPEND and COPY are refused, and nothing is kept of them; MOVE goes on."""
 
     async def run() -> None:
         async with talking(limited, tmp_path) as imap:
             for _ in range(2):
                 assert b" OK " in await imap.append("INBOX", MESSAGE)
             assert b" OK " in await imap.append("INBOX", HALF)
-            assert OVER in (await imap.command("APPEND INBOX {1000}"))[-1]
+            assert OVER in await imap.append("INBOX", MESSAGE)
             await imap.ok("SELECT INBOX")
             assert OVER in (await imap.command("COPY 1 Archive"))[-1]
             (line, _) = await imap.ok("STATUS Archive (MESSAGES)")
             assert b"MESSAGES 0" in line
             await imap.ok("MOVE 1 Archive")
             await imap.ok("COPY 2 Archive")
-            assert OVER in (await imap.command("APPEND INBOX {1}"))[-1]
+            assert OVER in await imap.append("INBOX", b"x")
             await imap.ok(r"STORE 1 +FLAGS (\Deleted)")
             await imap.ok("EXPUNGE")
             assert b" OK " in await imap.append("INBOX", MESSAGE)
@@ -108,7 +108,7 @@ def test_messages_are_limited_too(limited: Store, tmp_path: Path) -> None:
         async with talking(limited, tmp_path) as imap:
             for _ in range(5):
                 assert b" OK " in await imap.append("INBOX", b"a: b\r\n\r\nx")
-            answer = (await imap.command("APPEND INBOX {1}"))[-1]
+            answer = await imap.append("INBOX", b"x")
             assert b" NO [OVERQUOTA] an account has at most 5 messages" in answer
             await imap.ok("SELECT INBOX")
             # What is replaced makes room for what replaces it.
