@@ -29,8 +29,7 @@ def test_the_records_for_people_and_programs(run: Run) -> None:
     assert records[0]["value"] == "10 mail.north.test."
     values = {record["name"]: record["value"] for record in records if record["type"] == "SRV"}
     assert values["_imaps._tcp.north.test"] == "0 1 993 mail.north.test."
-    assert values["_pop3._tcp.north.test"] == "0 0 0 ."
-    assert values["_pop3s._tcp.north.test"] == "0 0 0 ."
+    assert values["_pop3s._tcp.north.test"] == "0 1 995 mail.north.test."
     assert "_imap._tcp.north.test" not in values
     assert '"v=spf1 mx -all"' in run("dns", "records", "north.test")[1]
 
@@ -40,12 +39,12 @@ def test_a_service_that_is_off_is_said_to_be(run: Run) -> None:
     assert ("_imap._tcp.north.test", "0 0 0 .") in [(one["name"], one["value"]) for one in records]
 
 
-def test_pop3_is_announced_where_it_is_on(run: Run) -> None:
-    option = ("--set", 'listen.pop3s=["0.0.0.0:995"]', "--set", 'listen.pop3=["0.0.0.0:110"]')
+def test_pop3_is_denied_where_it_is_off(run: Run) -> None:
+    option = ("--set", "listen.pop3s=[]", "--set", "listen.pop3=[]")
     records = as_json(run, *option, "dns", "records", "north.test")["records"]
     values = {record["name"]: record["value"] for record in records if record["type"] == "SRV"}
-    assert values["_pop3s._tcp.north.test"] == "0 1 995 mail.north.test."
-    assert "_pop3._tcp.north.test" not in values
+    assert values["_pop3._tcp.north.test"] == "0 0 0 ."
+    assert values["_pop3s._tcp.north.test"] == "0 0 0 ."
 
 
 def test_a_server_named_like_its_domain_has_one_policy(run: Run) -> None:

@@ -319,7 +319,7 @@ def test_a_port_in_use_is_one_sentence(server: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         others = [
             f"--set=listen.{name}=[]"
-            for name in ("submission", "submissions", "imap", "imaps", "web")
+            for name in ("submission", "submissions", "imap", "imaps", "pop3", "pop3s", "web")
         ]
         ended = zajil("serve", f"--config={server}", f'--set=listen.smtp=["{address}"]', *others)
     assert ended.returncode == 1

@@ -88,7 +88,7 @@ def test_no_command_makes_a_database_that_is_missing(
 
 def test_serve_makes_no_database_that_is_missing(folder: Path) -> None:
     _remove_database(folder)
-    services = ("smtp", "submission", "submissions", "imap", "imaps", "web")
+    services = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "web")
     ports = [part for name in services for part in ("--set", f"listen.{name}=[]")]
     done = subprocess.run(
         [sys.executable, "-m", "zajil", "--config", str(folder / "zajil.toml"), *ports, "serve"],

@@ -39,6 +39,8 @@ def test_each_service_that_listens_may_have_all_its_sessions_in_one_worker() -> 
         submission = []
         submissions = []
         imap = []
+        pop3 = []
+        pop3s = []
         imaps = ["127.0.0.1:993", "[::1]:993"]
         """
     assert files_needed(parse_configuration(text, Path("/etc/zajil.toml"))) == 17_000

@@ -112,7 +112,7 @@ def running(folder: Path, pair: tuple[Path, Path]) -> Iterator[Server]:
     subprocess.run([*_ZAJIL, "setup", "y.test", "--dir", str(folder)], check=True, stdout=-3)
     install(folder, pair)
     configuration = folder / "zajil.toml"
-    services = ("smtp", "submission", "submissions", "imap", "imaps", "web")
+    services = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "web")
     text = configuration.read_text("utf-8")
     text = re.sub(
         r"(?m)^\[listen\]$",

@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
 
 from kit.load import descendants, tree_cpu
 
-_SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "web")
+_SERVICES = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "web")
 _POLL_SECONDS = 0.002
 _PATIENCE_SECONDS = 60.0
 

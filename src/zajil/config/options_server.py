@@ -109,14 +109,12 @@ class ListenOptions(Options):
         description="IMAP with implicit TLS (RFC 8314 section 3.2).",
     )
     pop3: tuple[HostPort, ...] = Field(
-        (),
-        examples=[["0.0.0.0:110"]],
-        description="POP3 with STLS, usually on port 110.",
+        ("0.0.0.0:110",),
+        description="POP3. Log-in requires STLS (RFC 2595).",
     )
     pop3s: tuple[HostPort, ...] = Field(
-        (),
-        examples=[["0.0.0.0:995"]],
-        description="POP3 with implicit TLS, usually on port 995 (RFC 8314 section 3.1).",
+        ("0.0.0.0:995",),
+        description="POP3 with implicit TLS (RFC 8314 section 3.1).",
     )
     web: tuple[HostPort, ...] = Field(
         ("127.0.0.1:8080",),
