@@ -12,7 +12,7 @@ from zajil.imap.date_time import date_of, format_date_time, parse_date_time
 from zajil.imap.fetch_item import Attribute, BodySection, SectionText, parse_fetch_items
 from zajil.imap.flag import parse_flag_list
 from zajil.imap.grammar import BadSyntax, Scanner
-from zajil.imap.search_key import parse_search
+from zajil.imap.search_parse import parse_search
 from zajil.imap.sequence_set import format_set, parse_sequence_set
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from contextlib import suppress
 from typing import Any, cast
@@ -11,10 +12,10 @@ from kit.fuzz_seeds import DECEIVING, MAIL_WORDS, REPORT, WELL_KNOWN
 from kit.mail import NOON_MS
 from kit.reports import REPORT as AGGREGATE
 from zajil.core.address import BadAddress, parse_address
-from zajil.core.ids import BlobId, ModSeq, Uid
+from zajil.core.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
 from zajil.imap.fetch_item import Attribute, BodySection, FetchItem, SectionText
 from zajil.imap.grammar import BadSyntax, Scanner
-from zajil.imap.search_key import parse_search
+from zajil.imap.search_parse import parse_search
 from zajil.message.binary_parts import encode_binary_parts
 from zajil.message.build import (
     BadValue,
@@ -25,6 +26,7 @@ from zajil.message.build import (
     write_raw_field,
     write_text_field,
 )
+from zajil.message.casemap import casemap
 from zajil.message.dsn import (
     DeliveryReport,
     RecipientReport,
@@ -36,11 +38,19 @@ from zajil.message.final_fields import write_final_fields
 from zajil.message.normal_form import normal_form
 from zajil.message.parse import parse_message
 from zajil.message.smtputf8 import has_utf8_address, has_utf8_header
+from zajil.message.summary import base_subject, is_reply
+from zajil.message.thread_tree import (
+    ThreadedMessage,
+    normal_id,
+    thread_by_references,
+    thread_by_subject,
+    write_threads,
+)
 from zajil.read.imap.content import Content, answer_size, needs_of
+from zajil.read.imap.header_values import NO_DAY, UNKNOWN_DAY
 from zajil.read.imap.line_ends import LineEnds
-from zajil.read.imap.search import Matcher
+from zajil.read.imap.matcher import Matcher, SearchedMailbox
 from zajil.read.imap.search_text import MessageText
-from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.read.indexer import make_summary
 from zajil.read.safe_html import safe_style
 from zajil.read.shown import show_message
@@ -52,6 +62,8 @@ from zajil.reports.dmarc.mail import (
 )
 from zajil.reports.packing import BadReport
 from zajil.store.mail.blob_reader import BlobReader
+from zajil.store.mail.flags import FLAG_BITS
+from zajil.store.mail.message_table import TableBuilder
 from zajil.store.mail.messages import Message, MessageReader
 
 _ODD = (
@@ -79,6 +91,11 @@ _SEARCHES = (
     b"OR SEEN OR LARGER 5 DELETED NOT 1 SENTON 23-Nov-2026 SENTSINCE 1-Jan-2020",
 )
 _SEARCH_WORDS = (b"OR ", b"NOT ", b"(", b")", b"TEXT ", b"FROM ", b"1:*", b"UID ", b"SENTON ", b" ")
+_THREADS = (
+    b'<a@b>  x\n<b@b> <a@b> Re: x\n<c@b> <b@b> <a@b> Re: x\n<"d"@b>  y',
+    b"<a@b> <b@b> x\n<b@b> <a@b> x\n<a@b> <c@b> Re: x\n <z@b> y\n <z@b> y\n  Fwd: x\n  x",
+    "<a@b> <q@b> éß\n<b@b> <q@b> <r@b> éß\n<b@b> <r@b> <q@b> éß [x]\n <n> x (fwd)".encode(),
+)
 _BUILT = (
     "أمل\nمرحبا\nملف.txt\ntext/plain\nنص".encode(),
     b"=?utf-8?q?x?=\n" + b"x" * 1100 + b"\n" + b"long name " * 20 + b"\nimage/png\na\0b",
@@ -94,6 +111,7 @@ def mail_targets() -> list[Target]:
         Target("shown-mail", _show, seeds, MAIL_WORDS),
         Target("searched-mail", _search, seeds, MAIL_WORDS),
         Target("search-key", _match, _SEARCHES, _SEARCH_WORDS),
+        Target("threads", _thread, _THREADS, (b"<a@b>", b" ", b"\n", b"Re: ", b"<b@b>", b"<c@b>")),
         Target("fetched-mail", _fetch, seeds, MAIL_WORDS),
         Target("appended-mail", _append, (b"a\rb\nc\r\nd\r", *WELL_KNOWN), (b"\r", b"\n")),
         Target(
@@ -135,42 +153,71 @@ def _search(data: bytes) -> None:
 
 
 def _match(data: bytes) -> None:
-    """Whatever key a client sends, it holds or not, or it is refused."""
+    """Whatever key a client sends, it holds or not, or it is refused.
+
+    What is decided of many messages at once is what reading them shows.
+    """
     uids = array("I", [1, 5, 9])
-    nobody: Any = None
-    view = SelectedMailbox(
-        mailbox=nobody,
-        read_only=True,
+    scope = SearchedMailbox(
+        account_id=AccountId(1),
+        mailbox_id=MailboxId(1),
         uids=uids,
-        modseq=ModSeq(1),
-        uid_next=Uid(10),
-        keywords={},
-        unsubscribe=lambda: None,
-        enabled=set(),
+        saved=array("I", [5, 7]),
         recent=array("I", [9]),
     )
+    flags = ("\\Seen", "$Junk")
+    builder = TableBuilder(MailboxId(1), ModSeq(1), Uid(10))
+    builder.add([(uid, 1, FLAG_BITS[flags[0]], flags[1], NOON_MS, 1 << uid) for uid in uids])
     with suppress(BadSyntax):
-        key = parse_search(Scanner(data))
-        matcher = Matcher(view, key)
-        flags = frozenset({"\\Seen", "$Junk"})
+        matcher = Matcher(scope, parse_search(Scanner(data))[0], NOON_MS + 5000)
+        text = MessageText(_reader(WELL_KNOWN[0]))
+        day = text.sent_on()
+        matcher.days = array("i", [UNKNOWN_DAY, day.toordinal() if day else NO_DAY, UNKNOWN_DAY])
+        sure, unsure = matcher.look(builder.finish(), 0, len(uids))
         rows = [
             Message(
                 uid=Uid(uid),
                 modseq=ModSeq(1),
-                flags=flags,
+                flags=frozenset(flags),
                 received_at_ms=NOON_MS,
                 size=1 << uid,
                 blob_id=BlobId(""),
                 mail_id=None,
                 prefix=b"",
             )
-            for uid in matcher.by_number(uids)
+            for uid in uids
         ]
         while rows:
             some, rest = matcher.cut(rows)
             for row in some:
-                assert matcher.holds(row, MessageText(_reader(WELL_KNOWN[0]))) in (True, False)
+                holds = matcher.holds(row, text)
+                assert row.uid in unsure or holds is (row.uid in sure)
             rows = list(rest)
+
+
+def _thread(data: bytes) -> None:
+    """Whatever messages refer to, each stands in the answer once, and parentheses match."""
+    messages: list[ThreadedMessage] = []
+    for number, line in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
+        own, _, rest = line.partition(" ")
+        references, _, subject = rest.rpartition("> ")
+        ids = [normal_id(f"{one}>") for one in references.replace(">", "").split()]
+        base = casemap(base_subject(subject))
+        messages.append(
+            ThreadedMessage(
+                number,
+                normal_id(own),
+                tuple([one for one in ids if one]),
+                base,
+                is_reply(subject),
+                len(own),
+            )
+        )
+    for algorithm in (thread_by_references, thread_by_subject):
+        written = write_threads(algorithm(messages))
+        assert written.count("(") == written.count(")")
+        told = sorted(int(one) for one in re.findall("[0-9]+", written))
+        assert told == list(range(1, len(messages) + 1))
 
 
 def _fetch(data: bytes) -> None:

@@ -15,7 +15,7 @@ from zajil.imap.fetch_item import FetchItem
 from zajil.imap.metadata import MetadataCommand
 from zajil.imap.notify import NotifyCommand
 from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
-from zajil.imap.search_key import SearchKey
+from zajil.imap.search_command import MultiSearch, Search, Sort, Thread
 from zajil.imap.sequence_set import SequenceSet
 
 
@@ -257,14 +257,6 @@ class Expunge:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """``SEARCH``, ``UID SEARCH``."""
-
-    key: SearchKey
-    uid: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Fetch:
     """``FETCH``, ``UID FETCH``."""
 
@@ -276,6 +268,8 @@ class Fetch:
     """Only messages with a larger MODSEQ (RFC 7162 section 3.1.4.1)."""
     vanished: bool = False
     """Tell what was expunged since as well (RFC 7162 section 3.2.6)."""
+    partial: tuple[int, int] | None = None
+    """Only these of the messages, as ``sequence_set.parse_partial`` has it (RFC 9394)."""
 
 
 class StoreMode(Enum):
@@ -339,6 +333,9 @@ Command = (
     | Unselect
     | Expunge
     | Search
+    | Sort
+    | Thread
+    | MultiSearch
     | Fetch
     | StoreCommand
     | Copy

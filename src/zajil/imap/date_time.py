@@ -90,3 +90,8 @@ def format_date_times(values_ms: Iterable[int]) -> list[bytes]:
 def date_of(value_ms: int) -> date:
     """Return the day, in UTC, of milliseconds since 1970."""
     return utc_datetime(value_ms).date()
+
+
+def day_ms(day: date) -> int:
+    """Return the first moment of a day in UTC, as milliseconds since 1970."""
+    return (day.toordinal() - _EPOCH.toordinal()) * 86_400_000

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from zajil.imap.command import KnownState
 from zajil.imap.grammar import Scanner, bad
-from zajil.imap.sequence_set import SequenceSet, parse_sequence_set
+from zajil.imap.sequence_set import SequenceSet, parse_partial, parse_sequence_set
 
 
 def parse_select_parameters(scanner: Scanner) -> tuple[bool, KnownState | None]:
@@ -39,14 +39,15 @@ class FetchModifiers:
 
     changed_since: int | None = None
     vanished: bool = False
+    partial: tuple[int, int] | None = None
 
 
 def parse_fetch_modifiers(scanner: Scanner, *, uid: bool) -> FetchModifiers:
-    """Take ``(CHANGEDSINCE 12345 VANISHED)``.
+    """Take ``(CHANGEDSINCE 12345 VANISHED PARTIAL 1:100)``.
 
     Raises:
         BadSyntax: BAD; also for VANISHED without UID or without CHANGEDSINCE (RFC 7162 section
-            3.2.6).
+            3.2.6), and for PARTIAL without UID (RFC 9394 section 3.3).
     """
     found = FetchModifiers()
     for word in _words(scanner):
@@ -55,6 +56,9 @@ def parse_fetch_modifiers(scanner: Scanner, *, uid: bool) -> FetchModifiers:
             found.changed_since = scanner.modseq()
         elif word == "VANISHED" and uid and not found.vanished:
             found.vanished = True
+        elif word == "PARTIAL" and uid and found.partial is None:
+            scanner.space()
+            found.partial = parse_partial(scanner)
         else:
             raise bad("unknown modifier")
     if found.vanished and found.changed_since is None:
@@ -115,8 +119,8 @@ def _parse_known(scanner: Scanner) -> KnownState:
 
 def _parse_known_set(scanner: Scanner) -> SequenceSet:
     numbers = parse_sequence_set(scanner)
-    if numbers.has_star:
-        raise bad("* is not allowed here")
+    if numbers.has_star or numbers.saved:
+        raise bad("neither * nor $ is allowed here")
     return numbers
 
 

@@ -20,7 +20,11 @@ from zajil.imap.modifiers import (
 )
 from zajil.imap.notify import NOTIFY_PARSERS
 from zajil.imap.quota import parse_get_quota, parse_get_quota_root, parse_set_quota
-from zajil.imap.search_key import parse_search
+from zajil.imap.search_command import (
+    search_parser,
+    sort_parser,
+    thread_parser,
+)
 from zajil.imap.sequence_set import parse_sequence_set
 
 # tag = 1*<any ASTRING-CHAR except "+">; a bound, because it is sent back.
@@ -269,14 +273,6 @@ def _parse_uid_expunge(scanner: Scanner) -> c.Command:
     return c.Expunge(parse_sequence_set(scanner))
 
 
-def _search(uid: bool) -> Callable[[Scanner], c.Command]:
-    def parse(scanner: Scanner) -> c.Command:
-        scanner.space()
-        return c.Search(parse_search(scanner), uid)
-
-    return parse
-
-
 def _fetch(uid: bool) -> Callable[[Scanner], c.Command]:
     def parse(scanner: Scanner) -> c.Command:
         scanner.space()
@@ -290,7 +286,14 @@ def _fetch(uid: bool) -> Callable[[Scanner], c.Command]:
         modifiers = parse_fetch_modifiers(scanner, uid=uid)
         if modifiers.changed_since is not None and Attribute.MODSEQ not in items:
             items = (*items, Attribute.MODSEQ)
-        return c.Fetch(numbers, items, uid, modifiers.changed_since, modifiers.vanished)
+        return c.Fetch(
+            numbers,
+            items,
+            uid,
+            modifiers.changed_since,
+            modifiers.vanished,
+            modifiers.partial,
+        )
 
     return parse
 
@@ -358,7 +361,9 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "CLOSE": _constant(c.Close()),
     "UNSELECT": _constant(c.Unselect()),
     "EXPUNGE": _constant(c.Expunge(None)),
-    "SEARCH": _search(uid=False),
+    "SEARCH": search_parser(uid=False),
+    "SORT": sort_parser(uid=False),
+    "THREAD": thread_parser(uid=False),
     "FETCH": _fetch(uid=False),
     "STORE": _store(uid=False),
     "COPY": _copy(move=False, uid=False),
@@ -371,7 +376,9 @@ COMMANDS = frozenset((*_PARSERS, "UID", "APPEND", "REPLACE"))
 """Names of all commands that are understood."""
 _UID_PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "EXPUNGE": _parse_uid_expunge,
-    "SEARCH": _search(uid=True),
+    "SEARCH": search_parser(uid=True),
+    "SORT": sort_parser(uid=True),
+    "THREAD": thread_parser(uid=True),
     "FETCH": _fetch(uid=True),
     "STORE": _store(uid=True),
     "COPY": _copy(move=False, uid=True),

@@ -6,12 +6,15 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from zajil.imap.grammar import Scanner, bad
 
 _SET = re.compile(
     rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*"
 )
+
+_PARTIAL = re.compile(rb"(-?)([0-9]{1,10}):(-?)([0-9]{1,10})(?![0-9])")
 
 STAR = 0
 """Stands for ``*``, the largest number in use: 0 is not a message number."""
@@ -25,6 +28,12 @@ class SequenceSet:
 
     ranges: tuple[tuple[int, int], ...]
     """First and last, either may be ``STAR``, in either order."""
+    saved: bool = False
+    """It is ``$``: what the last SEARCH with SAVE found, and no ranges. (RFC 5182)"""
+
+    def __repr__(self) -> str:
+        """Show ``$`` as what it is."""
+        return "SAVED" if self.saved else f"SequenceSet(ranges={self.ranges!r})"
 
     @property
     def has_star(self) -> bool:
@@ -68,12 +77,18 @@ class SequenceSet:
         return chosen
 
 
+SAVED = SequenceSet((), saved=True)
+"""``$``."""
+
+
 def parse_sequence_set(scanner: Scanner) -> SequenceSet:
-    """Take a set.
+    """Take a set, or ``$``.
 
     Raises:
         CommandError: BAD, not a set, a zero in it, or a number above 32 bits.
     """
+    if scanner.skip(b"$"):
+        return SAVED
     text = scanner.match(_SET, "sequence set")[0]
     ranges = []
     for item in text.split(b","):
@@ -89,6 +104,29 @@ def _number(text: bytes) -> int:
     if not 0 < value < 1 << 32:
         raise bad("message numbers are 1 to 4294967295")
     return value
+
+
+def parse_partial(scanner: Scanner) -> tuple[int, int]:
+    """Take a part of a list: ``1:500`` from its beginning, ``-1:-100`` from its end.
+
+    The smaller place comes first. (RFC 9394 section 4, ``partial-range``)
+
+    Raises:
+        CommandError: BAD.
+    """
+    found = scanner.match(_PARTIAL, "range")
+    low, high = sorted((_number(found[2]), _number(found[4])))
+    if found[1] != found[3]:
+        raise bad("both ends of a range are counted from the same side")
+    return (-low, -high) if found[1] else (low, high)
+
+
+def cut_partial(found: Sequence[Any], partial: tuple[int, int]) -> Sequence[Any]:
+    """Return the part of a list that ``parse_partial`` took, in the order of the list."""
+    low, high = partial
+    if low > 0:
+        return found[low - 1 : high]
+    return found[max(0, len(found) + high) : max(0, len(found) + low + 1)]
 
 
 def format_set(numbers: Iterable[int]) -> bytes:

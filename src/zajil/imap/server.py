@@ -171,6 +171,11 @@ class ImapServerConnection(ResponseQueue):
             self.state = ImapState.AUTHENTICATED
 
     @property
+    def tag(self) -> bytes:
+        """The tag of the command that is being answered; it has no quote and no backslash."""
+        return self._tag
+
+    @property
     def utf8(self) -> bool:
         """Whether mailbox names are in UTF-8, and quoted strings may be, on both sides."""
         return not self.enabled.isdisjoint(UTF8_FEATURES)

@@ -9,6 +9,7 @@ from zajil.imap import acl, metadata, notify
 from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand
 from zajil.imap.quota import GetQuota, GetQuotaRoot, SetQuota
+from zajil.imap.search_command import MultiSearch, Search, Sort, Thread
 
 
 class ImapState(Enum):
@@ -55,7 +56,10 @@ ALLOWED: Mapping[type[c.Command], frozenset[ImapState]] = {
     c.Close: _SELECTED,
     c.Unselect: _SELECTED,
     c.Expunge: _SELECTED,
-    c.Search: _SELECTED,
+    Search: _SELECTED,
+    Sort: _SELECTED,
+    Thread: _SELECTED,
+    MultiSearch: _LOGGED_IN,
     c.Fetch: _SELECTED,
     c.StoreCommand: _SELECTED,
     c.Copy: _SELECTED,

@@ -44,6 +44,8 @@ class Summary:
     """With its angle brackets; ``""`` when there is none."""
     references: tuple[str, ...]
     """Message-IDs of References and In-Reply-To, with their angle brackets, each once."""
+    referred: int = 0
+    """How many of these stand in References; those behind them are only in In-Reply-To."""
     fault: str = ""
     """Why the message could not be read; all else is empty then."""
 
@@ -55,6 +57,7 @@ def summarize(view: MessageView) -> Summary:
     parents = _find_ids(find_value(view.fields, b"references") or b"")
     if len(parents) > _MAX_IDS:
         parents = [parents[0], *parents[1 - _MAX_IDS :]]
+    referred = len(dict.fromkeys(parents))
     parents += _find_ids(find_value(view.fields, b"in-reply-to") or b"")[:_MAX_IDS]
     return Summary(
         subject=subject,
@@ -67,6 +70,7 @@ def summarize(view: MessageView) -> Summary:
         has_attachments=bool(view.attachments),
         message_id=own[0] if own else "",
         references=tuple(dict.fromkeys(parents)),
+        referred=referred,
     )
 
 
@@ -130,13 +134,26 @@ _FORWARDED = re.compile(r"\[fwd:(.*)\]\Z", re.IGNORECASE | re.DOTALL)
 
 def base_subject(subject: str) -> str:
     """Return a decoded subject without marks of replies and forwards. (RFC 5256 section 2.1)"""
-    text = _SPACE.sub(" ", subject)
+    return _take_apart(subject)[0]
+
+
+def is_reply(subject: str) -> bool:
+    """Return whether a decoded subject has a mark of a reply or a forward. (RFC 5256 section 3)"""
+    return _take_apart(subject)[1]
+
+
+def _take_apart(subject: str) -> tuple[str, bool]:
+    """Return the base subject, and whether a mark of a reply or a forward was removed."""
+    text, marked = _SPACE.sub(" ", subject), False
     while True:
-        text = _without_leaders(_without_trailers(text))
+        shorter = _without_trailers(text)
+        marked = marked or shorter != text.rstrip()
+        text, has_leader = _without_leaders(shorter)
+        marked = marked or has_leader
         forwarded = _FORWARDED.match(text)
         if forwarded is None:
-            return text
-        text = forwarded[1]
+            return text, marked
+        text, marked = forwarded[1], True
 
 
 def _without_trailers(text: str) -> str:
@@ -150,13 +167,15 @@ def _without_trailers(text: str) -> str:
         text = shorter
 
 
-def _without_leaders(text: str) -> str:
-    start = 0
+def _without_leaders(text: str) -> tuple[str, bool]:
+    """Return what is left, and whether one of the leaders was ``Re:`` or ``Fwd:``."""
+    start, marked = 0, False
     while True:
         if leader := _LEADER.match(text, start):
             start = leader.end()
+            marked = marked or leader[0].endswith(":")
         elif (blob := _FIRST_BLOB.match(text, start)) and blob.end() < len(text):
             # A word in brackets goes, unless nothing would be left.
             start = blob.end()
         else:
-            return text[start:]
+            return text[start:], marked

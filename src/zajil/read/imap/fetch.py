@@ -21,6 +21,7 @@ from zajil.imap.fetch_item import Attribute, BodySection, FetchItem
 from zajil.imap.flag import SEEN
 from zajil.imap.grammar import bad
 from zajil.imap.response import Completion, string
+from zajil.imap.sequence_set import cut_partial
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.content import needs_of
 from zajil.read.imap.context import PORTION, Context
@@ -62,6 +63,8 @@ async def fetch(context: Context, command: Fetch) -> Completion:
         if command.vanished:
             await tell_vanished(context, command.numbers, command.changed_since)
         uids = await changed_among(context, uids, command.changed_since)
+    if command.partial is not None:
+        uids = cut_partial(uids, command.partial)
     answer = _Answer(context, command.items)
     marks = answer.needs.seen and view.may_mark_seen
     sent = 0

@@ -45,6 +45,8 @@ class SelectedMailbox:
     """UIDs of the messages that are ``\\Recent`` in this session, ascending; all in ``uids``."""
     enabled: Set[Feature]
     """What the client has enabled by now."""
+    saved: array[int] = field(default_factory=lambda: array("I"))
+    """UIDs that ``$`` means, ascending; some may be gone. (RFC 5182)"""
     changed: bool = False
     """The store said that something happened since ``modseq``."""
     gone: set[int] = field(default_factory=set)
@@ -121,6 +123,8 @@ class SelectedMailbox:
     ) -> Sequence[Uid]:
         """Return the UIDs a set means, ascending; UIDs that do not exist are passed over.
 
+        ``$`` means messages, with sequence numbers and with UIDs (RFC 5182 section 2.1).
+
         Args:
             numbers: as the client wrote them.
             uid: they are UIDs, not sequence numbers.
@@ -129,6 +133,9 @@ class SelectedMailbox:
         Raises:
             CommandError: BAD, a sequence number that no message has (RFC 3501 section 9).
         """
+        if numbers.saved:
+            there = [one for one in self.saved if self.number_of(one) is not None]
+            return cast("Sequence[Uid]", array("I", there))
         if uid:
             return cast("Sequence[Uid]", array("I", numbers.select(self.uids)))
         if not numbers.is_within(len(self.uids), star_is_all=star_is_all):

@@ -20,6 +20,7 @@ from zajil.imap.feature import Feature
 from zajil.imap.grammar import BadSyntax
 from zajil.imap.notify import NotifyCommand
 from zajil.imap.response import Completion, untagged, untagged_status
+from zajil.imap.search_command import Search, Sort, Thread
 from zajil.imap.search_key import has_numbers
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ALLOWED, ImapState
@@ -36,7 +37,7 @@ from zajil.read.imap.enable import compress, enable
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
 from zajil.read.imap.mailbox_commands import answer_about_mailboxes
-from zajil.read.imap.search import search
+from zajil.read.imap.searches import answer_search, names_numbers
 from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
@@ -72,7 +73,7 @@ _ON_SELECTED = tuple(
     if states == {ImapState.SELECTED} and kind not in (c.Close, c.Unselect)
 )
 """Commands before which the rights on the selected mailbox are looked at again."""
-_NUMBERED = (c.Fetch, c.StoreCommand, c.Search)
+_NUMBERED = (c.Fetch, c.StoreCommand, Search, Sort, Thread)
 """In their form without UID, numbers must not change under them (RFC 3501 section 7.4.1)."""
 
 
@@ -100,6 +101,8 @@ def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) ->
         words += ["CONDSTORE", "QRESYNC", "UIDONLY", "PREVIEW"]
         words += ["QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX"]
         words += ["MULTIAPPEND", "CATENATE", "REPLACE", "UNAUTHENTICATE", "UTF8=ACCEPT"]
+        words += ["ESEARCH", "SEARCHRES", "WITHIN", "INPROGRESS", "PARTIAL"]
+        words += ["SORT", "SORT=DISPLAY", "ESORT", "THREAD=REFERENCES", "THREAD=ORDEREDSUBJECT"]
     elif encrypted:
         words += ["SASL-IR", *(f"AUTH={name}" for name in services.login.mechanisms)]
     else:
@@ -244,8 +247,8 @@ class ImapSession:
                 return await fetch(context, event)
             case c.StoreCommand():
                 return await store_flags(context, event)
-            case c.Search():
-                return await search(context, event)
+            case Search() | Sort() | Thread():
+                return await answer_search(context, event)
             case c.Copy():
                 return await copy_move.copy(context, event)
             case c.Expunge():
@@ -290,7 +293,7 @@ class ImapSession:
         match event:
             case c.Fetch(uid=uid) | c.StoreCommand(uid=uid) | c.Copy(uid=uid):
                 is_numbered = not uid
-            case c.Search(key, uid):
+            case Search(key, uid) | Sort(_, key, uid) | Thread(_, key, uid):
                 is_numbered = not uid or has_numbers(key)
             case c.Select(known=c.KnownState(sample=sample)):
                 is_numbered = sample is not None
@@ -378,8 +381,7 @@ class ImapSession:
         if self._context is None or isinstance(event, _SILENT):
             return True
         numbered = isinstance(event, _NUMBERED) and not event.uid
-        # RFC 7162 section 3.2.10.2: UID SEARCH with sequence numbers among its keys.
-        numbered = numbered or (isinstance(event, c.Search) and has_numbers(event.key))
+        numbered = numbered or names_numbers(event)
         look, watcher = isinstance(event, _LOOKS), self._context.watcher
         try:
             if watcher is None:

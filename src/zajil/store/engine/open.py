@@ -34,6 +34,7 @@ from zajil.store.engine.turns import Turns
 from zajil.store.engine.writer import Unit, Writer
 from zajil.store.mail.blobs import Blobs
 from zajil.store.mail.caps import Caps
+from zajil.store.mail.header_columns import HeaderColumns
 from zajil.store.mail.message_tables import MessageTables
 from zajil.store.mail.refusals import record_refused
 from zajil.store.mail.tracking import EventBatch, record_events
@@ -80,6 +81,7 @@ class Store:
         )
         self.reader = Reader(dialect)
         self.tables = MessageTables()
+        self.header_columns = HeaderColumns()
         self.changes = Changes(dialect, hints, self.reader)
         self.directory = Directory(self.reader.read, caps, clock)
         self.changes.subscribe(DIRECTORY, self.directory.forget)

@@ -290,7 +290,9 @@ def _row(one: NewSummary, tries: int) -> tuple[Any, ...]:
         found.preview,
         found.has_attachments,
         found.message_id,
-        " ".join(found.references),
+        # A line end divides the ids of References from those only In-Reply-To has.
+        " ".join(found.references[: found.referred])
+        + "".join([f"\n{one}" for one in found.references[found.referred :]]),
         one.envelope and bytearray(one.envelope),
         one.body and bytearray(one.body),
         one.body_structure and bytearray(one.body_structure),
@@ -310,6 +312,7 @@ def _read_summary(row: Any) -> Summary:
         has_attachments=row.has_attachments,
         message_id=row.message_id,
         references=tuple(row.reference_ids.split()),
+        referred=len(row.reference_ids.partition("\n")[0].split()),
         fault=row.fault,
     )
 

@@ -1,0 +1,117 @@
+"""What SEARCH, SORT and THREAD take from the summaries of all messages of a mailbox."""
+
+from __future__ import annotations
+
+import json
+import re
+from array import array
+from typing import Any
+
+from zajil.core.ids import MailboxId
+from zajil.message.casemap import casemap
+from zajil.message.date import parse_day
+from zajil.read.imap.context import Context
+from zajil.read.imap.object_id import give_all_threads
+from zajil.store.mail.header_columns import (
+    ROWS,
+    ColumnKind,
+    Values,
+    fit_column,
+    join_columns,
+    read_column,
+)
+
+NO_DAY = 0
+"""There is no Date field, or none that can be read."""
+UNKNOWN_DAY = -1
+"""The message has to be read."""
+NO_TIME = -(1 << 62)
+"""The same as NO_DAY, of a moment."""
+
+_QUOTED_DATE = re.compile(rb'\("([^"\\]*)" ')
+
+
+def _day(head: Any) -> int:
+    """Return the day of the Date field from the beginning of an ENVELOPE, as days since year 1."""
+    if head is None:
+        return UNKNOWN_DAY
+    data = bytes(head)
+    if data.startswith(b"(NIL "):
+        return NO_DAY
+    found = _QUOTED_DATE.match(data)
+    if found is None:
+        return UNKNOWN_DAY
+    day = parse_day(found[1])
+    return NO_DAY if day is None else day.toordinal()
+
+
+def _moment(date_ms: Any) -> int:
+    return NO_TIME if date_ms is None else int(date_ms)
+
+
+def _text(value: Any) -> str:
+    return casemap(value or "")
+
+
+def _people(kind: int, *, display: bool) -> Any:
+    def read(people: Any) -> str:
+        listed = json.loads(people)[kind] if people else ()
+        if not listed:
+            return ""
+        name, address, _ = listed[0]
+        if display:  # RFC 5957 section 3
+            return casemap(name or address)
+        return casemap(str(address).rpartition("@")[0] or address)
+
+    return read
+
+
+DAYS = ColumnKind("day", "substr(summary.envelope, 1, 300)", _day, "i")
+"""SENTON and its like: the day as it is written."""
+MOMENTS = ColumnKind("moment", "summary.date_ms", _moment, "q")
+SUBJECTS = ColumnKind("subject", "summary.base_subject", _text)
+FROM = ColumnKind("from", "summary.people", _people(0, display=False))
+TO = ColumnKind("to", "summary.people", _people(1, display=False))
+CC = ColumnKind("cc", "summary.people", _people(2, display=False))
+DISPLAY_FROM = ColumnKind("display-from", "summary.people", _people(0, display=True))
+DISPLAY_TO = ColumnKind("display-to", "summary.people", _people(1, display=True))
+
+
+async def header_values(
+    context: Context, mailbox_id: MailboxId, uids: array[int], kind: ColumnKind
+) -> Values:
+    """Return one value for each of these messages, all of a mailbox.
+
+    Args:
+        context: of the session.
+        mailbox_id: the mailbox.
+        uids: ascending; of all its messages.
+        kind: what is asked for.
+
+    Raises:
+        StoreUnavailable: the database cannot be read now.
+    """
+    columns = context.store.header_columns
+    known = columns.find(mailbox_id, kind)
+    last = known.uids[-1] if known.uids else 0
+    if not uids or last >= uids[-1]:
+        return (await context.work(lambda: fit_column(kind, known, uids))).values
+    # A message without a summary gets one first: it would be kept as one without header.
+    await give_all_threads(context, mailbox_id)
+    parts = [known]
+    while last < uids[-1]:
+        part = await context.read(
+            lambda conn: read_column(conn, mailbox_id, kind, last, uids[-1])  # noqa: B023
+        )
+        parts.append(part)
+        await context.connection.flush()
+        if len(part.uids) < ROWS:
+            break
+        last = part.uids[-1]
+
+    def finish() -> Values:
+        column = fit_column(kind, join_columns(kind, parts), uids)
+        columns.keep(mailbox_id, kind, column)
+        return column.values
+
+    return await context.work(finish)

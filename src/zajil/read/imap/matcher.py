@@ -1,0 +1,345 @@
+"""One search key over one mailbox: what can be decided of many messages at once, and of one alone.
+
+Where the table of messages does not decide, there are two masks (``masks``): of the messages for
+which the key surely holds, and of those for which it may.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.imap.date_time import date_of, day_ms
+from zajil.imap.flag import RECENT
+from zajil.imap.grammar import bad
+from zajil.imap.search_key import (
+    Age,
+    All,
+    And,
+    BodyHas,
+    Comparison,
+    EmailIs,
+    Fuzzy,
+    HasFlag,
+    HeaderHas,
+    Larger,
+    ModSeqFrom,
+    Not,
+    NumberIn,
+    Or,
+    ReceivedDate,
+    SearchKey,
+    SentDate,
+    Smaller,
+    TextHas,
+    ThreadIs,
+    any_key,
+)
+from zajil.message.normal_form import normal_form
+from zajil.read.imap.header_values import NO_DAY, UNKNOWN_DAY
+from zajil.read.imap.masks import Chunk, chosen, mask_from, mask_of, mask_of_spans
+from zajil.read.imap.object_id import email_object_id, thread_object_id
+from zajil.read.imap.search_text import MessageText
+from zajil.store.mail.header_columns import Values
+from zajil.store.mail.message_table import MessageTable
+from zajil.store.mail.messages import Message
+
+_KEY_LOOKS = 400_000
+"""Messages times keys that are looked at in one turn of a reader thread."""
+_LARGEST = 50_000
+"""Messages of one chunk."""
+_READ = 1 << 20
+"""Bytes of messages that are read in one turn."""
+_KEYS = 100
+"""With more keys than this a turn reads less: it is as long as others."""
+
+TextKey = HeaderHas | BodyHas | TextHas
+Masks = tuple[int, int]
+"""Surely, and perhaps: the first is a part of the second."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SearchedMailbox:
+    """What is searched."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    uids: array[int]
+    """Messages that the client counts, ascending."""
+    numbered: bool = True
+    """Whether sequence numbers mean something."""
+    saved: Sequence[int] = ()
+    """What ``$`` means."""
+    recent: Sequence[int] = ()
+    """Messages that are ``\\Recent`` in this session."""
+
+
+class Matcher:
+    """One search key over one mailbox."""
+
+    def __init__(self, scope: SearchedMailbox, key: SearchKey, now_ms: int) -> None:
+        """Prepare the key.
+
+        Raises:
+            BadSyntax: BAD, a sequence number that no message has.
+        """
+        self._scope = scope
+        self._key = key
+        self._now_ms = now_ms
+        self._terms: dict[str, str] = {}
+        self._count = 0
+        self.texts: list[TextKey] = []
+        """The keys that look for text."""
+        self.needs_threads = any_key(key, lambda one: isinstance(one, ThreadIs))
+        """Whether messages must have threads before they are looked at."""
+        self.needs_days = any_key(key, lambda one: isinstance(one, SentDate))
+        """Whether ``days`` have to be given."""
+        self.days: Values = ()
+        """The day of the Date field of each message of the table (``header_values.DAYS``)."""
+        self.possible: dict[int, Sequence[int]] = {}
+        """For keys of ``texts``, by identity: UIDs of the only messages that may have the text."""
+        self._flags: dict[str, bytes] = {}
+        """Which flag sets of the table have a flag, which is in lower case."""
+        self._spans: dict[int, list[tuple[int, int]]] = {}
+        """UIDs, by the identity of the key: its hash takes the time of the whole set."""
+        self._prepare(key)
+        self.chunk_size = min(_LARGEST, max(1, _KEY_LOOKS // self._count))
+        """Messages to look at in one turn."""
+        self._read = _READ // max(1, self._count // _KEYS)
+        self.reads_body = any_key(key, lambda one: isinstance(one, BodyHas | TextHas))
+
+    def _prepare(self, key: SearchKey) -> None:
+        self._count += 1
+        match key:
+            case And(keys):
+                for inner in keys:
+                    self._prepare(inner)
+            case Or(left, right):
+                self._prepare(left)
+                self._prepare(right)
+            case Not(inner) | Fuzzy(inner):
+                self._prepare(inner)
+            case HeaderHas(_, text) | BodyHas(text) | TextHas(text):
+                self._terms[text] = normal_form(text)
+                self.texts.append(key)
+            case NumberIn():
+                self._spans[id(key)] = self._find_spans(key)
+
+    def _find_spans(self, key: NumberIn) -> list[tuple[int, int]]:
+        uids, numbers = self._scope.uids, key.numbers
+        if not key.uid and not self._scope.numbered:
+            raise bad("message numbers are only for the selected mailbox")
+        if numbers.saved:
+            if not self._scope.numbered:
+                raise bad("$ is only for the selected mailbox")
+            return [(uid, uid) for uid in self._scope.saved]
+        if key.uid:
+            return numbers.spans(uids[-1] if uids else 0)
+        # Clients search an empty mailbox for "1:* NOT DELETED", and no server minds.
+        if not numbers.is_within(len(uids), star_is_all=True):
+            raise bad("no such message number")
+        spans = numbers.spans(len(uids)) if uids else []
+        return [(uids[first - 1], uids[last - 1]) for first, last in spans]
+
+    # ---- many messages ----------------------------------------------------------------------
+
+    def look(self, table: MessageTable, start: int, stop: int) -> tuple[array[int], array[int]]:
+        """Return the UIDs for which the key holds, and those that have to be read to decide.
+
+        Runs in a reader thread.
+        """
+        chunk = Chunk(table, start, stop)
+        sure, maybe = self._masks(self._key, chunk)
+        uids = table.uids[start:stop]
+        return chosen(uids, sure), chosen(uids, maybe & ~sure)
+
+    def _masks(self, key: SearchKey, chunk: Chunk) -> Masks:
+        match key:
+            case And(keys):
+                sure = maybe = chunk.all
+                for inner in keys:
+                    if not maybe:
+                        break
+                    one, two = self._masks(inner, chunk)
+                    sure, maybe = sure & one, maybe & two
+                return sure, maybe
+            case Or(left, right):
+                sure, maybe = self._masks(left, chunk)
+                if sure == chunk.all:
+                    return sure, maybe
+                one, two = self._masks(right, chunk)
+                return sure | one, maybe | two
+            case Not(inner):
+                sure, maybe = self._masks(inner, chunk)
+                return chunk.all ^ maybe, chunk.all ^ sure
+            case Fuzzy(inner):
+                return self._masks(inner, chunk)
+            case HeaderHas() | BodyHas() | TextHas():
+                possible = self.possible.get(id(key))
+                return 0, chunk.all if possible is None else mask_of(chunk, possible)
+            case EmailIs() | ThreadIs():
+                return 0, chunk.all
+            case SentDate():
+                return self._day_masks(key, chunk)
+        mask = self._mask(key, chunk)
+        return mask, mask
+
+    def _mask(self, key: SearchKey, chunk: Chunk) -> int:
+        table, part = chunk.table, slice(chunk.start, chunk.stop)
+        match key:
+            case HasFlag(flag) if flag == RECENT:
+                return mask_of(chunk, self._scope.recent)
+            case HasFlag(flag):
+                return self._flag_mask(chunk, flag)
+            case NumberIn():
+                return mask_of_spans(chunk, self._spans[id(key)])
+            case ReceivedDate(comparison, day):
+                first, end = _range_ms(comparison, day)
+                received = table.received_at_ms[part]
+                found = mask_from(map(first.__le__, received)) if first is not None else chunk.all
+                return found & mask_from(map(end.__gt__, received)) if end is not None else found
+            case Age(seconds, older):
+                limit = self._now_ms - 1000 * seconds
+                compare = limit.__ge__ if older else limit.__le__
+                return mask_from(map(compare, table.received_at_ms[part]))
+            case ModSeqFrom(modseq):
+                return mask_from(map(modseq.__le__, table.modseqs[part]))
+            case Larger(size):
+                return mask_from(map(size.__lt__, table.sizes[part]))
+            case Smaller(size):
+                return mask_from(map(size.__gt__, table.sizes[part]))
+        return chunk.all  # All
+
+    def _flag_mask(self, chunk: Chunk, flag: str) -> int:
+        table, wanted = chunk.table, flag.lower()
+        has = self._flags.get(wanted)
+        if has is None:
+            has = bytes([wanted in map(str.lower, one.flags) for one in table.flag_sets])
+            self._flags[wanted] = has
+        kinds = table.kinds[chunk.start : chunk.stop]
+        if len(has) <= 256 and sys.byteorder == "little":
+            # The lowest byte of each number is the number.
+            marks = kinds.tobytes()[:: kinds.itemsize].translate(has.ljust(256, b"\x00"))
+        else:
+            marks = bytes(map(has.__getitem__, kinds))
+        return int.from_bytes(marks, "little")
+
+    def _day_masks(self, key: SentDate, chunk: Chunk) -> Masks:
+        days, wanted = self.days[chunk.start : chunk.stop], key.day.toordinal()
+        unknown = mask_from(map(UNKNOWN_DAY.__eq__, days)) if UNKNOWN_DAY in days else 0
+        match key.comparison:
+            case Comparison.SINCE:
+                sure = mask_from(map(wanted.__le__, days))
+            case Comparison.ON:
+                sure = mask_from(map(wanted.__eq__, days))
+            case Comparison.BEFORE:
+                sure = mask_from(map(wanted.__gt__, days)) & ~unknown
+                if NO_DAY in days:
+                    sure &= ~mask_from(map(NO_DAY.__eq__, days))
+        return sure, sure | unknown
+
+    # ---- one message ------------------------------------------------------------------------
+
+    def cut(self, rows: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
+        """Cut off what is read in one turn."""
+        size = 0
+        for place, row in enumerate(rows):
+            size += row.size
+            if size > self._read and place:
+                return rows[:place], rows[place:]
+        return rows, ()
+
+    def holds(self, row: Message, text: MessageText) -> bool:
+        """Return whether the key holds for a message; runs in a reader thread."""
+        return self._holds(self._key, row, text)
+
+    def _holds(self, key: SearchKey, row: Message, text: MessageText) -> bool:
+        match key:
+            case And(keys):
+                return all(self._holds(inner, row, text) for inner in keys)
+            case Or(left, right):
+                return self._holds(left, row, text) or self._holds(right, row, text)
+            case Not(inner):
+                return not self._holds(inner, row, text)
+            case Fuzzy(inner):
+                return self._holds(inner, row, text)
+            case HasFlag(flag):
+                return self._has_flag(row, flag)
+            case ReceivedDate(comparison, day):
+                return _compare(date_of(row.received_at_ms), comparison, day)
+            case Age(seconds, older):
+                age_ms = self._now_ms - row.received_at_ms
+                return age_ms >= 1000 * seconds if older else age_ms <= 1000 * seconds
+            case EmailIs(object_id):
+                return email_object_id(row) == object_id
+            case ThreadIs(object_id):
+                return thread_object_id(row) == object_id
+            case ModSeqFrom(modseq):
+                return row.modseq >= modseq
+            case Larger(size):
+                return row.size > size
+            case Smaller(size):
+                return row.size < size
+            case NumberIn():
+                spans = self._spans[id(key)]
+                at = bisect_right(spans, int(row.uid), key=lambda span: span[0]) - 1
+                return at >= 0 and row.uid <= spans[at][1]
+            case All():
+                return True
+        return self._text_holds(key, row.uid, text)
+
+    def _text_holds(self, key: SearchKey, uid: Uid, text: MessageText) -> bool:
+        match key:
+            case SentDate(comparison, day):
+                sent = text.sent_on()
+                return sent is not None and _compare(sent, comparison, day)
+            case HeaderHas(name, term):
+                return self._may_have(key, uid) and text.has_field(name, self._terms[term])
+            case BodyHas(term):
+                return self._may_have(key, uid) and text.body_has(self._terms[term])
+            case TextHas(term):
+                wanted = self._terms[term]
+                return self._may_have(key, uid) and (
+                    text.header_has(wanted) or text.body_has(wanted)
+                )
+        raise TypeError(f"{type(key).__name__} is no key")
+
+    def _may_have(self, key: TextKey, uid: Uid) -> bool:
+        possible = self.possible.get(id(key))
+        if possible is None:
+            return True
+        at = bisect_left(possible, uid)
+        return at < len(possible) and possible[at] == uid
+
+    def _has_flag(self, row: Message, flag: str) -> bool:
+        if flag == RECENT:
+            recent = self._scope.recent
+            at = bisect_left(recent, row.uid)
+            return at < len(recent) and recent[at] == row.uid
+        return flag.lower() in {one.lower() for one in row.flags}
+
+
+def _range_ms(comparison: Comparison, day: date) -> tuple[int | None, int | None]:
+    """Return from which moment on, and before which one, INTERNALDATE fits."""
+    match comparison:
+        case Comparison.BEFORE:
+            return None, day_ms(day)
+        case Comparison.ON:
+            return day_ms(day), day_ms(day) + 86_400_000
+        case Comparison.SINCE:
+            return day_ms(day), None
+
+
+def _compare(day: date, comparison: Comparison, other: date) -> bool:
+    match comparison:
+        case Comparison.BEFORE:
+            return day < other
+        case Comparison.ON:
+            return day == other
+        case Comparison.SINCE:
+            return day >= other

@@ -1,0 +1,111 @@
+"""SORT: search, and order what was found. (RFC 5256, RFC 5267 section 3, RFC 5957)"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import cast
+
+from zajil.core.ids import MailboxId
+from zajil.imap.response import Completion
+from zajil.imap.search_command import Criterion, Result, Sort, SortKey
+from zajil.imap.search_key import has_mod_seq
+from zajil.read.imap.condstore import enable_condstore
+from zajil.read.imap.context import Context
+from zajil.read.imap.header_values import (
+    CC,
+    DISPLAY_FROM,
+    DISPLAY_TO,
+    FROM,
+    MOMENTS,
+    NO_TIME,
+    SUBJECTS,
+    TO,
+    header_values,
+)
+from zajil.read.imap.search import find, refuse_charset, scope_of
+from zajil.read.imap.search_answer import FoundMessages, SearchAnswer, write_answer, write_numbers
+from zajil.store.mail.header_columns import Values
+from zajil.store.mail.message_table import MessageTable
+
+_COLUMNS = {
+    SortKey.CC: CC,
+    SortKey.FROM: FROM,
+    SortKey.TO: TO,
+    SortKey.SUBJECT: SUBJECTS,
+    SortKey.DISPLAY_FROM: DISPLAY_FROM,
+    SortKey.DISPLAY_TO: DISPLAY_TO,
+}
+
+
+async def sort(context: Context, command: Sort) -> Completion:
+    """Send what is asked of the messages for which the key holds, in their order."""
+    view = context.selected
+    saves = command.returns is not None and Result.SAVE in command.returns.results
+    refusal = refuse_charset(context, command.charset)
+    if refusal is not None:
+        if saves:
+            view.saved = array("I")
+        return refusal
+    modseq = has_mod_seq(command.key)
+    if modseq:
+        enable_condstore(context)
+    found = await find(context, scope_of(view), command.key)
+    uids = await _sort(context, view.mailbox.mailbox_id, found, command.criteria)
+    if command.returns is None:
+        await write_numbers(context, b"SORT", found, uids, uid=command.uid, modseq=modseq)
+    else:
+        answer = SearchAnswer(uids=uids, returns=command.returns, uid=command.uid, modseq=modseq)
+        await write_answer(context, answer, found.table)
+        if saves:
+            view.saved = await context.work(answer.saved)
+    return Completion("OK", "messages are sorted")
+
+
+async def sent_times(context: Context, mailbox_id: MailboxId, table: MessageTable) -> Sequence[int]:
+    """Return when each message of a table was sent, in ms since 1970.
+
+    Without a Date field that can be read it is INTERNALDATE. (RFC 5256 section 2.2)
+    """
+    moments = await header_values(context, mailbox_id, table.uids, MOMENTS)
+
+    def choose() -> Sequence[int]:
+        if NO_TIME not in moments:
+            return cast("Sequence[int]", moments)
+        pairs = zip(moments, table.received_at_ms, strict=True)
+        return array("q", [received if sent == NO_TIME else sent for sent, received in pairs])
+
+    return await context.work(choose)
+
+
+async def _sort(
+    context: Context, mailbox_id: MailboxId, found: FoundMessages, criteria: Sequence[Criterion]
+) -> Sequence[int]:
+    """Return the UIDs of what was found, in the order of the criteria."""
+    if len(found.uids) < 2:
+        return found.uids
+    table = found.table
+    places = await context.work(lambda: list(table.places_of(found.uids)))
+    # From the last criterion to the first: each sort keeps the order of what is equal to it, so in
+    # the end sequence numbers decide (RFC 5256 section 3).
+    for one in reversed(criteria):
+        values = await _values(context, mailbox_id, table, one.key)
+        await context.work(
+            lambda: places.sort(key=values.__getitem__, reverse=one.reverse)  # noqa: B023
+        )
+        await context.connection.flush()
+    return array("I", [table.uids[place] for place in places])
+
+
+async def _values(
+    context: Context, mailbox_id: MailboxId, table: MessageTable, key: SortKey
+) -> Values:
+    """Return what messages of a table are compared by."""
+    match key:
+        case SortKey.ARRIVAL:
+            return table.received_at_ms
+        case SortKey.SIZE:
+            return table.sizes
+        case SortKey.DATE:
+            return await sent_times(context, mailbox_id, table)
+    return await header_values(context, mailbox_id, table.uids, _COLUMNS[key])

@@ -1,0 +1,130 @@
+"""One thing of the header of each message of a mailbox, in memory: what SORT and SENTSINCE compare.
+
+It is a cache of what summaries hold (``store.mail.summaries``); a summary never changes, so what is
+missing is only what came since.
+"""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy.engine import Connection
+
+from zajil.core.ids import MailboxId
+from zajil.store.engine.rows import execute_text, mark_of
+from zajil.store.mail.summaries import VERSION
+
+MOST_BYTES = 32 << 20
+"""Of all columns of a process; a single larger one is kept all the same."""
+ROWS = 5000
+"""Messages that are read in one turn of a reader thread."""
+
+Values: TypeAlias = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnKind:
+    """What is taken of each message."""
+
+    name: str
+    """Each kind has its own."""
+    expression: str
+    """In SQL, of table ``summary``; a constant of this program."""
+    read: Callable[[Any], Any]
+    """Makes the value of what the database has; ``None`` goes in where there is no summary."""
+    code: str = ""
+    """Type code of ``array``; ``""``: values are strings."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderColumn:
+    """The values of some messages."""
+
+    uids: array[int]
+    """Ascending."""
+    values: Values
+    """One for each UID."""
+
+    @property
+    def memory(self) -> int:
+        """Return how many bytes it takes, roughly."""
+        if isinstance(self.values, array):
+            return 12 * len(self.uids)
+        return 12 * len(self.uids) + sum(64 + 2 * len(one) for one in set(self.values))
+
+
+class HeaderColumns:
+    """The columns that were used last; for use in reader threads."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[tuple[MailboxId, str], tuple[HeaderColumn, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, mailbox_id: MailboxId, kind: ColumnKind) -> HeaderColumn:
+        """Return what is known of a mailbox; perhaps nothing."""
+        with self._lock:
+            kept = self._kept.get((mailbox_id, kind.name))
+        return HeaderColumn(array("I"), make_values(kind)) if kept is None else kept[0]
+
+    def keep(self, mailbox_id: MailboxId, kind: ColumnKind, column: HeaderColumn) -> None:
+        """Keep a column in place of an older one."""
+        memory = column.memory
+        with self._lock:
+            self._kept[mailbox_id, kind.name] = (column, memory)
+            self._kept.move_to_end((mailbox_id, kind.name))
+            total = sum(size for _, size in self._kept.values())
+            for key, (_, size) in list(self._kept.items())[:-1]:
+                if total <= self._most_bytes:
+                    break
+                total -= size
+                del self._kept[key]
+
+
+def make_values(kind: ColumnKind, values: Sequence[Any] = ()) -> Values:
+    """Return values in the form in which a column has them."""
+    return array(kind.code, values) if kind.code else list(values)
+
+
+def read_column(
+    conn: Connection, mailbox_id: MailboxId, kind: ColumnKind, after: int, last: int
+) -> HeaderColumn:
+    """Return the values of the next ``ROWS`` messages behind a UID, up to another one."""
+    mark = mark_of(conn)
+    # The names are constants.
+    query = (
+        f"SELECT message.uid, {kind.expression} FROM message"  # noqa: S608
+        f" LEFT JOIN summary ON summary.blob_id = message.blob_id"
+        f" AND summary.version = {VERSION} AND summary.fault = ''"
+        f" WHERE message.mailbox_id = {mark} AND message.uid > {mark} AND message.uid <= {mark}"
+        f" ORDER BY message.uid LIMIT {ROWS}"
+    )
+    rows = list(execute_text(conn, query, (mailbox_id, after, last)))
+    read, same = kind.read, dict[Any, Any]()
+    values = [read(value) for _, value in rows]
+    if not kind.code:
+        values = [same.setdefault(value, value) for value in values]
+    return HeaderColumn(array("I", [uid for uid, _ in rows]), make_values(kind, values))
+
+
+def join_columns(kind: ColumnKind, parts: Sequence[HeaderColumn]) -> HeaderColumn:
+    """Return parts, ascending, as one."""
+    uids, values = array("I"), make_values(kind)
+    for part in parts:
+        uids.extend(part.uids)
+        values += part.values  # type: ignore[operator]
+    return HeaderColumn(uids, values)
+
+
+def fit_column(kind: ColumnKind, column: HeaderColumn, uids: array[int]) -> HeaderColumn:
+    """Return the values of these messages; one that a column does not have was expunged since."""
+    if column.uids == uids:
+        return column
+    known = dict(zip(column.uids, column.values, strict=True))
+    missing = kind.read(None)
+    return HeaderColumn(uids, make_values(kind, [known.get(uid, missing) for uid in uids]))
