@@ -33,6 +33,8 @@ CALLS = {
 }
 """Never called, whatever the object is where no module stands before the name."""
 MODULES = {"pickle", "marshal", "shelve", "dill", "zipfile", "tarfile", "shlex", "code", "pty"}
+ALLOWED = {"message/office_text.py: zipfile"}
+"""It reads members of office documents in memory, with limits, and unpacks nothing to the disk."""
 STARTERS: set[str] = set()
 """The files that start a program: none. Servers of the lab and workers are forks."""
 
@@ -77,7 +79,7 @@ def test_modules_that_run_or_unpack_what_they_read_are_not_imported() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module]
             found += [f"{name}: {one}" for one in names if one.split(".")[0] in MODULES]
-    assert found == []
+    assert set(found) == ALLOWED
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from zajil.cli.commands import Commands
 
 _FOREIGN = ("alembic", "psycopg", "httpx", "uvicorn", "starlette", "jinja2", "babel", "dns", "rich")
 """Libraries that take long to import."""
-_OURS = ("web", "app", "receive", "submit", "deliver", "read", "smtp", "imap", "lab")
+_OURS = ("web", "app", "receive", "submit", "deliver", "read", "smtp", "imap.server", "lab")
 _PROBE = """
 import sys
 from zajil.cli.main import main
