@@ -237,7 +237,7 @@ def test_caps_on_messages(tmp_path: Path) -> None:
             answer = (await imap.command("COPY 1:2 full"))[-1]
             assert b" NO [LIMIT] a mailbox has at most 4 messages" in answer
             await imap.ok("COPY 1 full")
-            answer = (await imap.command("APPEND full {5}"))[-1]
+            answer = (await imap.command("APPEND full {500000}"))[-1]
             assert b" NO [LIMIT] a mailbox has at most 4 messages" in answer
             assert b" NO [LIMIT] " in await imap.append("full", MESSAGE)
             await imap.ok("COPY 1:2 INBOX")

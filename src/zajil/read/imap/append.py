@@ -42,6 +42,8 @@ MAX_MESSAGES = 1000
 """Messages of one command: they are one commit, and others wait for it."""
 _MAX_HELD = 1 << 22
 """Bytes of small messages of one command that are kept in memory."""
+_SMALL = 65_536
+"""Bytes of a message whose mailbox is not looked up before it comes."""
 
 _TOO_BIG = Completion("NO", "message is too large", "TOOBIG")
 _GONE = Completion("NO", "the message to be replaced is gone", "EXPUNGEISSUED")
@@ -62,7 +64,8 @@ class Uploading:
     def begin_at_once(self, command: AppendCommand) -> bool:
         """Begin like the APPEND before, if this one is like it: nothing has to be looked up.
 
-        The commit finds out what has changed since.
+        The commit finds out what has changed since. A large message is not taken so: the client
+        should learn before it sends it that the mailbox is full.
         """
         target = self._context.target
         if target is None or target.name != command.mailbox or command.replaced is not None:
@@ -71,7 +74,7 @@ class Uploading:
         if not isinstance(head, NewMessage) or len(parts) != 1:
             return False
         (literal,) = parts
-        if not isinstance(literal, LiteralPart) or literal.binary:
+        if not isinstance(literal, LiteralPart) or literal.binary or literal.size > _SMALL:
             return False
         self._target, self._is_known = target, True
         self._message = IncomingMessage(head, self._context.store.blobs)
