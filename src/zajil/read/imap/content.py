@@ -187,6 +187,33 @@ class Content:
             self.part = parse_message(self._data)
 
 
+def write_fields(section: BodySection, head: bytes, *, is_whole: bool) -> bytes | None:
+    """Write the string of a section that ``is_in_head``; ``None``: more of the message is needed.
+
+    Args:
+        section: HEADER.FIELDS of the message itself.
+        head: the beginning of the message.
+        is_whole: it is all of the message.
+    """
+    end, body_start = split_message(head)
+    if body_start == len(head) and not is_whole:
+        return None
+    named = section.text is SectionText.HEADER_FIELDS
+    fields = pick_fields(head[:end], frozenset(section.fields), named=named)
+    data = fields + _end_of_fields(fields[-1:])
+    return literal_head(len(data)) + data
+
+
+def is_in_head(item: FetchItem) -> bool:
+    """Return whether an item is what ``write_fields`` writes."""
+    return (
+        isinstance(item, BodySection)
+        and not item.path
+        and item.partial is None
+        and item.text in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
+    )
+
+
 def _end_of_fields(last: bytes) -> bytes:
     """Return what stands behind fields: the empty line; the last field may lack its line end."""
     return b"\r\n" if last in (b"", b"\n") else b"\r\n\r\n"

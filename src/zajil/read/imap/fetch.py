@@ -23,7 +23,7 @@ from zajil.imap.grammar import bad
 from zajil.imap.response import Completion, string
 from zajil.imap.sequence_set import cut_partial
 from zajil.read.imap.condstore import enable_condstore
-from zajil.read.imap.content import needs_of
+from zajil.read.imap.content import is_in_head, needs_of, write_fields
 from zajil.read.imap.context import PORTION, Context
 from zajil.read.imap.fetch_lines import (
     Column,
@@ -41,7 +41,7 @@ from zajil.read.indexer import index_now
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.message_changes import FlagMode
-from zajil.store.mail.message_rows import RowItem, RowsRead, read_rows
+from zajil.store.mail.message_rows import HEAD, RowItem, RowsRead, read_rows
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.summaries import WaitingBlob
 
@@ -103,7 +103,12 @@ class _Answer:
         self._items = items
         self._flags = FlagWriter(context.selected)
         self._rows = tuple(dict.fromkeys(row for item in items for row in _ROWS_OF.get(item, ())))
-        self._has_sections = any(isinstance(item, BodySection) for item in items)
+        sections = [item for item in items if isinstance(item, BodySection)]
+        self._heads = sections if all(map(is_in_head, sections)) else []
+        """Header fields, where nothing else of the messages is asked for."""
+        if self._heads:
+            self._rows = (*self._rows, RowItem.PREFIX, RowItem.HEAD)
+        self._has_sections = bool(sections)
         self.needs = needs_of(items)
         self.most = _LINES
         """Messages that are looked up at a time."""
@@ -119,23 +124,26 @@ class _Answer:
             for line in view.new_keywords(table.flag_sets[kind].flags for kind in kinds):
                 self._context.engine.untagged(line)
         if not self._rows:
-            return await self._send(table, places, (), marked)
+            return await self._send(table, places, (), {}, marked)
         sent = 0
         while places:
-            read = await self._read_rows(table, places)
+            read, heads = await self._read_rows(table, places)
             places = places[read.looked_at :]
             some = table.places_of([row[0] for row in read.rows])
-            sent += await self._send(table, some, read.rows, marked)
+            sent += await self._send(table, some, read.rows, heads, marked)
         return sent
 
-    async def _read_rows(self, table: MessageTable, places: Sequence[int]) -> RowsRead:
+    async def _read_rows(
+        self, table: MessageTable, places: Sequence[int]
+    ) -> tuple[RowsRead, dict[FetchItem, Column]]:
         context = self._context
         box, uids = table.mailbox_id, cast("Sequence[Uid]", pick(table.uids, places))
 
-        def read(conn: Snapshot) -> RowsRead:
-            return read_rows(conn, box, uids, self._rows, ANSWER)
+        def read(conn: Snapshot) -> tuple[RowsRead, dict[FetchItem, Column]]:
+            found = read_rows(conn, box, uids, self._rows, ANSWER)
+            return found, self._head_columns(found.rows)
 
-        found = await context.read(read)
+        found, heads = await context.read(read)
         if Attribute.THREADID in self._items:
             blob_ids = self._values(found.rows, RowItem.BLOB_ID)
             threads = self._values(found.rows, RowItem.THREAD_ID)
@@ -147,7 +155,24 @@ class _Answer:
             ]
             if waiting:
                 await index_now(context.store, context.account.account_id, waiting)
-                found = await context.read(read)
+                found, heads = await context.read(read)
+        return found, heads
+
+    def _head_columns(self, rows: Sequence[tuple[Any, ...]]) -> dict[FetchItem, Column]:
+        """Return the columns of header fields; runs in a reader thread."""
+        found: dict[FetchItem, Column] = {}
+        for item in self._heads:
+            pairs = zip(
+                self._values(rows, RowItem.PREFIX), self._values(rows, RowItem.HEAD), strict=True
+            )
+            texts = [
+                None
+                if head is None
+                else write_fields(item, prefix.encode() + head, is_whole=len(head) < HEAD)
+                for prefix, head in pairs
+            ]
+            # A field name may have a percent sign in it.
+            found[item] = Column(item.label.replace(b"%", b"%%") + b" %b", texts)
         return found
 
     async def _send(
@@ -155,9 +180,10 @@ class _Answer:
         table: MessageTable,
         places: Sequence[int],
         rows: Sequence[tuple[Any, ...]],
+        heads: dict[FetchItem, Column],
         marked: frozenset[Uid],
     ) -> int:
-        """Send the responses for messages; ``rows`` are theirs, if any are needed."""
+        """Send the responses for messages; ``rows`` and ``heads`` are theirs, if any are needed."""
         if not places:
             return 0
         context, items = self._context, self._items
@@ -173,8 +199,10 @@ class _Answer:
             news = tuple([item for item in news if item not in items])
         columns = table_columns(self._flags, table, places, (*news, *items))
         columns |= {item: self._row_column(item, rows) for item in items if item in _ROWS_OF}
+        columns |= heads
         has = [columns.get(item) for item in items]
-        if None not in has and not any(None in one.values for one in has if one is not None):
+        is_ready = None not in has and not marked
+        if is_ready and not any(None in one.values for one in has if one is not None):
             whole = [one for one in has if one is not None]
             context.engine.untagged(write_lines(head, numbers, whole))
             await context.connection.flush()

@@ -20,6 +20,8 @@ from zajil.store.mail.summaries import VERSION
 
 _ROWS = 100
 """Rows that are read at a time."""
+HEAD = 8192
+"""Bytes of ``RowItem.HEAD``: the header section of most messages."""
 
 
 class RowItem(Enum):
@@ -36,6 +38,8 @@ class RowItem(Enum):
     BODY = "summary.body"
     BODY_STRUCTURE = "summary.body_structure"
     PREVIEW = "summary.preview"
+    HEAD = f"substr(blob.content, 1, {HEAD})"
+    """The beginning of what is behind the prefix; NULL: it is in a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ def read_rows(
             " LEFT JOIN summary ON summary.blob_id = message.blob_id"
             f" AND summary.version = {VERSION} AND summary.fault = ''"
         )
+    if RowItem.HEAD in items:
+        source += " JOIN blob ON blob.id = message.blob_id"
     names = ", ".join(["message.uid", *(item.value for item in items)])
     rows: list[tuple[Any, ...]] = []
     looked_at = size = 0
