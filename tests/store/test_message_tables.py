@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from kit.store import NOW_MS, make_account
@@ -36,6 +37,7 @@ from zajil.store.mail.message_changes import (
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.message_tables import MessageTables
 from zajil.store.mail.messages import get_messages, list_uids
+from zajil.store.schema import message
 
 _FLAGS = ("\\Seen", "\\Deleted", "$Forwarded", "Work", "work", "$Junk")
 
@@ -70,6 +72,9 @@ def require_equal(store: Store, amal: AccountEntry, table: MessageTable) -> None
     assert list(table.modseqs) == [row.modseq for row in rows]
     assert list(table.received_at_ms) == [row.received_at_ms for row in rows]
     assert list(table.sizes) == [row.size for row in rows]
+    saved = sa.select(message.c.saved_at_ms).where(message.c.mailbox_id == box)
+    saved_at_ms = store.read_now(lambda conn: conn.scalars(saved.order_by(message.c.uid)).all())
+    assert list(table.saved_at_ms) == saved_at_ms
     assert [table.flag_sets[kind].flags for kind in table.kinds] == [row.flags for row in rows]
     words: dict[str, str] = {}
     for row in rows:
@@ -246,6 +251,6 @@ def test_an_older_snapshot_gets_the_newer_table(store: Store) -> None:
 )
 def test_places(wanted: list[int], places: list[int]) -> None:
     builder = message_table.TableBuilder(MailboxId(1), ModSeq(9), Uid(200))
-    builder.add([(uid, 1, 0, "", 0, 1) for uid in range(1, 200, 2)])
+    builder.add([(uid, 1, 0, "", 0, 1, 0) for uid in range(1, 200, 2)])
     table = builder.finish()
     assert list(table.places_of(wanted)) == places

@@ -194,6 +194,26 @@ def test_messages_of_before_are_counted(store: Store, store_url: str, tmp_path: 
     assert [tuple(row) for row in held] == [(1, 2, 20), (2, 0, 0)]
 
 
+def test_messages_of_before_were_saved_when_they_were_received(
+    store: Store, store_url: str, tmp_path: Path
+) -> None:
+    """What is not known is told by INTERNALDATE."""
+    _go_back(
+        store,
+        "0025",
+        "INSERT INTO mailbox (id, account_id, name, uid_validity, uid_next, modseq)"
+        " VALUES (1, 7, 'INBOX', 1, 2, 2)",
+        "INSERT INTO message (mailbox_id, uid, modseq, flags, keywords, received_at_ms, size,"
+        " blob_id, prefix) VALUES (1, 1, 2, 0, '', 5, 14, 'b1', '')",
+    )
+    upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
+    again = open_test_store(store_url, tmp_path / "data")
+    box, owner = MailboxId(1), AccountId(7)
+    table = again.read_now(lambda conn: again.tables.current(conn, owner, box))
+    again.close_now()
+    assert list(table.saved_at_ms) == [5]
+
+
 def test_an_upgraded_store_has_maildrops(store: Store, store_url: str, tmp_path: Path) -> None:
     """Accounts of before have one, and it goes with the account."""
     _go_back(

@@ -32,6 +32,8 @@ class Attribute(Enum):
     THREADID = "THREADID"
     MODSEQ = "MODSEQ"
     """RFC 7162 section 3.1.4.2."""
+    SAVEDATE = "SAVEDATE"
+    """When it came into this mailbox. (RFC 8514)"""
     PREVIEW = "PREVIEW"
     """The first words of the text. (RFC 8970)"""
     PREVIEW_LAZY = "PREVIEW (LAZY)"

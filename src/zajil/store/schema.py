@@ -154,6 +154,8 @@ message = sa.Table(
     sa.Column("thread_id", KEY),
     # Whether its words are in the index of its account: store.mail.text_index.Indexed
     sa.Column("indexed", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
+    # When a client put it there (RFC 8514); null: it was delivered, at received_at_ms
+    sa.Column("saved_at_ms", NUMBER),
     sa.Index(None, "mailbox_id", "modseq"),
     sqlite_with_rowid=False,
 )

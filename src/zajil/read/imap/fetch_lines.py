@@ -103,6 +103,9 @@ def table_columns(
                 modseqs = pick(table.modseqs, places)
                 writer.view.sent_modseq = max(writer.view.sent_modseq, max(modseqs))
                 found[item] = Column(b"MODSEQ (%d)", modseqs)
+            case Attribute.SAVEDATE:
+                dates = format_date_times(pick(table.saved_at_ms, places))
+                found[item] = Column(b"SAVEDATE %b", dates)
             case Attribute.SIZE:
                 found[item] = Column(b"RFC822.SIZE %d", pick(table.sizes, places))
     return found

@@ -42,6 +42,8 @@ class Append:
     """Of a copy: that of the original; ``None``: the indexer finds one."""
     indexed: int = 0
     """Of a copy in the same account: that of the original (``store.mail.text_index``)."""
+    saved_at_ms: int | None = None
+    """SAVEDATE (RFC 8514 section 3); ``None``: ``received_at_ms``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ _COLUMNS = (
     message.c.prefix,
     message.c.thread_id,
     message.c.indexed,
+    message.c.saved_at_ms,
 )
 
 
@@ -103,6 +106,7 @@ def append_messages(tx: Connection, appends: Sequence[Append]) -> list[Appended]
                 append.prefix,
                 append.thread_id,
                 append.indexed,
+                append.saved_at_ms,
             )
             for append, result in zip(appends, results, strict=True)
         ],

@@ -88,6 +88,7 @@ def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
             flags=bits,
             keywords=keywords,
             mail_id=item.mail_id,
+            saved_at_ms=time_of(tx),
         )
         appends.append(new)
     placed = append_messages(tx, appends)
@@ -361,6 +362,7 @@ def _copy(
             prefix=one.prefix.decode("utf-8"),
             thread_id=one.thread_id if is_same else None,
             indexed=one.indexed if is_same else 0,
+            saved_at_ms=time_of(tx),
         )
         appends.append(copy)
     placed = append_messages(tx, appends)

@@ -1,4 +1,4 @@
-"""All messages of one mailbox in memory, without their bytes: 32 bytes for each.
+"""All messages of one mailbox in memory, without their bytes: 40 bytes for each.
 
 FETCH of flags, dates and sizes, SEARCH for them, and SELECT are answered from such a table. It is
 a cache: the store has everything that is in it (``store.mail.message_tables`` keeps it current).
@@ -23,8 +23,11 @@ from zajil.store.mail.flags import TooManyKeywords, unpack_flags
 MAX_TEXT = 16 << 20
 """Characters of keywords in all flag sets of a table: protects our memory."""
 
-TableRow: TypeAlias = tuple[int, int, int, str, int, int]
-"""UID, MODSEQ, bits of system flags, keywords, INTERNALDATE in ms, size."""
+_BYTES = 40
+"""Of one message."""
+
+TableRow: TypeAlias = tuple[int, int, int, str, int, int, int]
+"""UID, MODSEQ, bits of system flags, keywords, INTERNALDATE in ms, size, SAVEDATE in ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class MessageTable:
     """INTERNALDATE."""
     sizes: array[int]
     """RFC822.SIZE."""
+    saved_at_ms: array[int]
+    """SAVEDATE."""
     flag_sets: tuple[FlagSet, ...]
     """Each once; some may be in use no more."""
     text_size: int
@@ -69,8 +74,7 @@ class MessageTable:
     @property
     def memory(self) -> int:
         """Return how many bytes it takes, roughly."""
-        columns = (self.uids, self.modseqs, self.kinds, self.received_at_ms, self.sizes)
-        return sum(one.itemsize * len(one) for one in columns) + self.sets_memory
+        return _BYTES * len(self.uids) + self.sets_memory
 
     @property
     def sets_memory(self) -> int:
@@ -155,6 +159,7 @@ class TableBuilder:
             kinds=columns.kinds,
             received_at_ms=columns.received_at_ms,
             sizes=columns.sizes,
+            saved_at_ms=columns.saved_at_ms,
             flag_sets=tuple(sets.sets),
             text_size=sets.text_size,
         )
@@ -188,7 +193,9 @@ def follow(
         if place is None:
             return None
         modseqs[place], kinds[place] = row[1], sets.number(row[2], row[3])
-    columns = _Columns(table.uids, modseqs, kinds, table.received_at_ms, table.sizes)
+    columns = _Columns(
+        table.uids, modseqs, kinds, table.received_at_ms, table.sizes, table.saved_at_ms
+    )
     places = sorted({n for uid in expunged if (n := table.place_of(uid)) is not None})
     if places:
         columns = columns.without(places)
@@ -204,6 +211,7 @@ def follow(
         kinds=columns.kinds,
         received_at_ms=columns.received_at_ms,
         sizes=columns.sizes,
+        saved_at_ms=columns.saved_at_ms,
         flag_sets=tuple(sets.sets),
         text_size=sets.text_size,
     )
@@ -246,13 +254,15 @@ class _Columns:
     kinds: array[int]
     received_at_ms: array[int]
     sizes: array[int]
+    saved_at_ms: array[int]
 
     @classmethod
     def empty(cls) -> _Columns:
-        return cls(array("I"), array("Q"), array("I"), array("q"), array("Q"))
+        return cls(array("I"), array("Q"), array("I"), array("q"), array("Q"), array("q"))
 
     def __iter__(self) -> Iterator[array[int]]:
-        return iter((self.uids, self.modseqs, self.kinds, self.received_at_ms, self.sizes))
+        numbers = (self.received_at_ms, self.sizes, self.saved_at_ms)
+        return iter((self.uids, self.modseqs, self.kinds, *numbers))
 
     def copy(self) -> _Columns:
         return _Columns(*[column[:] for column in self])
@@ -260,14 +270,15 @@ class _Columns:
     def extend(self, rows: Sequence[TableRow], sets: _FlagSets) -> None:
         if not rows:
             return
-        uids, modseqs, bits, keywords, received_at_ms, sizes = zip(*rows, strict=True)
+        uids, modseqs, bits, keywords, received, sizes, saved = zip(*rows, strict=True)
         for pair in dict.fromkeys(zip(bits, keywords, strict=True)):
             sets.number(*pair)
         self.uids.extend(uids)
         self.modseqs.extend(modseqs)
         self.kinds.extend(map(sets.numbers.__getitem__, zip(bits, keywords, strict=True)))
-        self.received_at_ms.extend(received_at_ms)
+        self.received_at_ms.extend(received)
         self.sizes.extend(sizes)
+        self.saved_at_ms.extend(saved)
 
     def without(self, places: Sequence[int]) -> _Columns:
         """Return the columns without some places, ascending: copied from gap to gap."""

@@ -196,7 +196,9 @@ def _rows(conn: Connection, query: str, parameters: tuple[int, ...]) -> list[Tab
     return list(execute_text(conn, query, parameters))
 
 
-_COLUMNS = "uid, modseq, flags, keywords, received_at_ms, size"
+_COLUMNS = (
+    "uid, modseq, flags, keywords, received_at_ms, size, coalesce(saved_at_ms, received_at_ms)"
+)
 _POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.forgotten_modseq).where(
     mailbox.c.id == sa.bindparam("mailbox_"), readable()
 )

@@ -72,6 +72,7 @@ def _undelete(tx: Connection, item: Chosen) -> list[Undeleted]:
                 mail_id=None if row.mail_id is None else MailId(row.mail_id),
                 prefix=row.prefix,
                 thread_id=None if row.thread_id is None else ThreadId(row.thread_id),
+                saved_at_ms=time_of(tx),
             )
         )
     placed = append_messages(tx, appends)
