@@ -167,7 +167,9 @@ def _match(data: bytes) -> None:
     )
     flags = ("\\Seen", "$Junk")
     builder = TableBuilder(MailboxId(1), ModSeq(1), Uid(10))
-    builder.add([(uid, 1, FLAG_BITS[flags[0]], flags[1], NOON_MS, 1 << uid) for uid in uids])
+    builder.add(
+        [(uid, 1, FLAG_BITS[flags[0]], flags[1], NOON_MS, 1 << uid, NOON_MS) for uid in uids]
+    )
     with suppress(BadSyntax):
         matcher = Matcher(scope, parse_search(Scanner(data))[0], NOON_MS + 5000)
         text = MessageText(_reader(WELL_KNOWN[0]))
