@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterable
 
 from kit.facts import make_facts
@@ -27,7 +29,10 @@ from zajil.check.sender.correspondent import identify
 from zajil.core.domain import BadDomain, to_ascii
 from zajil.dns.public_suffix import registered_domain
 from zajil.message.html import MAX_LINKS, read_html
+from zajil.message.index_words import prefix_words
+from zajil.message.office_text import MAX_INFLATED, office_text
 from zajil.message.view import MessageView, content_id
+from zajil.message.words import find_words
 
 _STYLES = (
     *("display:none", "display:flex", "display:var(--x)", "display:initial", "display:x y"),
@@ -116,6 +121,14 @@ _DOCUMENTS = (
 )
 
 
+_OFFICE = (
+    b"<w:p><w:r><w:t>first</w:t></w:r></w:p><w:p>second &amp; third</w:p>",
+    b"<si><t>x</t></si><c>1</c><text:h>y</text:h>< unclosed <b",
+    *ARCHIVES,
+)
+_SPEECH = (b"plain words-of 2 kinds", "مرحبًا بكم 日本語のテキスト ひらがな x".encode())
+
+
 def content_targets() -> list[Target]:
     """Return the targets."""
     return [
@@ -124,6 +137,13 @@ def content_targets() -> list[Target]:
         Target("lookalike", _name, _NAMES, (b"xn--", b".", b"-", b"0", b"rn", "ӏ".encode())),
         Target(
             "archive", _archive, ARCHIVES, (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"ustar")
+        ),
+        Target("office", _office, _OFFICE, (b"<w:p>", b"</w:p>", b"<si>", b"&#x", b"PK\x05\x06")),
+        Target(
+            "index-words",
+            _index_words,
+            _SPEECH,
+            ("中文".encode(), "كِتاب".encode(), b"-", b"_", b"'"),
         ),
         Target("file-name", _file_name, _FILE_NAMES, (b".", b" ", b"exe", b"pdf")),
         Target("content-checks", _mail, (_MAIL, *DECEIVING), (*_PARTS, *_TAGS)),
@@ -180,6 +200,21 @@ def _archive(data: bytes) -> None:
     listing = list_archive(data)
     if listing is not None:
         assert len(listing.members) <= MAX_MEMBERS + 1
+
+
+def _office(data: bytes) -> None:
+    """Read the text of a document: of these bytes, and of a document that has them inside."""
+    office_text(data)
+    inside = io.BytesIO()
+    with zipfile.ZipFile(inside, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", data)
+    assert len(office_text(inside.getvalue())) <= MAX_INFLATED
+
+
+def _index_words(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    assert all(find_words(text))
+    prefix_words(text)
 
 
 def _file_name(data: bytes) -> None:
