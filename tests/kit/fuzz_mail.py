@@ -46,7 +46,7 @@ from zajil.message.thread_tree import (
     thread_by_subject,
     write_threads,
 )
-from zajil.read.imap.content import Content, answer_size, needs_of
+from zajil.read.imap.content import Content, answer_size, is_in_head, needs_of, write_fields
 from zajil.read.imap.header_values import NO_DAY, UNKNOWN_DAY
 from zajil.read.imap.line_ends import LineEnds
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
@@ -240,10 +240,14 @@ def _fetch(data: bytes) -> None:
         content.write_structures(wanted)
         for item in wanted:
             pieces = iter(content.write(item))
-            written = 0
+            written = b""
             while piece := content.read_pieces(pieces, 1 << 10):
-                written += len(piece)
-            assert written <= answer_size(items, len(data)) + len(data)
+                written += piece
+            assert len(written) <= answer_size(items, len(data)) + len(data)
+            if isinstance(item, BodySection) and is_in_head(item):
+                at_once = write_fields(item, data, is_whole=True)
+                assert at_once is not None
+                assert written.endswith(at_once)
 
 
 _BINARY = (

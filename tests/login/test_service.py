@@ -153,6 +153,8 @@ def test_an_app_password_opens_its_scope_and_costs_one(store: Store) -> None:
                 (sending, "submissions"),
                 (every, "imap"),
                 (every, "imaps"),
+                (every, "pop3"),
+                (every, "pop3s"),
                 (every, "submission"),
                 (every, "submissions"),
             }

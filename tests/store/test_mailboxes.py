@@ -10,6 +10,7 @@ from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.deleted import purge_old
 from zajil.store.mail.mailbox_changes import (
     DeleteMailbox,
     MailboxExists,
@@ -75,9 +76,15 @@ def test_delete_lets_go_of_the_blobs(store: Store) -> None:
     amal = make_account(store, "amal@north.test")
     put(store, amal, make(store, amal, "gone"))
     store.write_now(delete_mailbox, DeleteMailbox(amal.account_id, "gone"))
-    for table in (message, blob):
-        count = sa.select(sa.func.count()).select_from(table)
-        assert store.read_now(lambda conn: conn.execute(count).scalar_one()) == 0  # noqa: B023
+
+    def count(table: sa.Table) -> int:
+        query = sa.select(sa.func.count()).select_from(table)
+        return store.read_now(lambda conn: conn.execute(query).scalar_one())
+
+    # The message can be restored until it is too old.
+    assert (count(message), count(blob)) == (0, 1)
+    store.write_now(purge_old, 1 << 50)
+    assert (count(message), count(blob)) == (0, 0)
     for fixed in ("INBOX", "Sent"):
         with pytest.raises(MailboxIsFixed):
             store.write_now(delete_mailbox, DeleteMailbox(amal.account_id, fixed))
