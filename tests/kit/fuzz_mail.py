@@ -90,6 +90,14 @@ _SEARCHES = (
     b"OR 1:* OR UID 1,2 SINCE 1-Jan-2020 NOT (SEEN OR ON 1-Jan-2020 BEFORE 2-Jan-2020) ALL",
     b"OR SEEN OR LARGER 5 DELETED NOT 1 SENTON 23-Nov-2026 SENTSINCE 1-Jan-2020",
 )
+_SEARCHES_OF_ROWS = (
+    b"OR TEXT x OLDER 60 OR TEXT x YOUNGER 60 OR SUBJECT y SINCE 1-Jan-2020",
+    b"OR BODY x BEFORE 1-Jan-2040 OR BODY x ON 2-Jan-2030 NOT OR TEXT x LARGER 10",
+    b"OR TEXT x SMALLER 90 OR TEXT x MODSEQ 1 OR TEXT x FUZZY SEEN",
+    b"OR TEXT x RECENT OR TEXT x KEYWORD $Junk OR TEXT x UID 1:3,5 OR TEXT x 2:3 TEXT z",
+    b"OR TEXT x EMAILID M1 OR TEXT x THREADID T1 OR SENTON 1-Jan-2020 SENTBEFORE 9-Sep-2030",
+    b"NOT (TEXT x $) FUZZY TEXT y",
+)
 _SEARCH_WORDS = (b"OR ", b"NOT ", b"(", b")", b"TEXT ", b"FROM ", b"1:*", b"UID ", b"SENTON ", b" ")
 _THREADS = (
     b'<a@b>  x\n<b@b> <a@b> Re: x\n<c@b> <b@b> <a@b> Re: x\n<"d"@b>  y',
@@ -110,7 +118,7 @@ def mail_targets() -> list[Target]:
     return [
         Target("shown-mail", _show, seeds, MAIL_WORDS),
         Target("searched-mail", _search, seeds, MAIL_WORDS),
-        Target("search-key", _match, _SEARCHES, _SEARCH_WORDS),
+        Target("search-key", _match, (*_SEARCHES, *_SEARCHES_OF_ROWS), _SEARCH_WORDS),
         Target("threads", _thread, _THREADS, (b"<a@b>", b" ", b"\n", b"Re: ", b"<b@b>", b"<c@b>")),
         Target("fetched-mail", _fetch, seeds, MAIL_WORDS),
         Target("appended-mail", _append, (b"a\rb\nc\r\nd\r", *WELL_KNOWN), (b"\r", b"\n")),
