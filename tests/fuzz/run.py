@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 def main() -> int:
     """Go round the targets until the time is over; give 1 if there was a find."""
-    targets = {target.name: target for target in all_targets(HERE.parent / "wire")}
+    targets = {target.name: target for target in all_targets()}
     parser = argparse.ArgumentParser(prog="./test fuzz", description=__doc__)
     parser.add_argument("target", nargs="?", choices=sorted(targets), help="default: all of them")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each target")

@@ -10,7 +10,7 @@ from kit.fuzz import Target, fuzz, is_linear, try_input
 from kit.fuzz_targets import all_targets
 
 HERE = Path(__file__).parent
-TARGETS = {target.name: target for target in all_targets(HERE.parent / "wire")}
+TARGETS = {target.name: target for target in all_targets()}
 CASES = sorted((HERE / "cases").glob("*.bin"))
 RUNS = 400
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.imap_wire import (
-    Chop,
     ExampleSession,
-    load_imap_script,
+    ImapPlayer,
     new_engine,
-    run_imap_script,
 )
+from kit.wire_script import CHOPS, Chop, load_script, scripts, whole
 from zajil.core.line_engine import Wait
 from zajil.imap.command import Id
 from zajil.imap.literal import Limits
@@ -25,34 +22,17 @@ from zajil.imap.response import Completion
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ImapState
 
-SCRIPTS = sorted((Path(__file__).parent.parent / "wire" / "imap").glob("*.wire"))
-
-
-def whole(data: bytes) -> Sequence[bytes]:
-    return [data]
-
-
-def byte_by_byte(data: bytes) -> Sequence[bytes]:
-    return [data[i : i + 1] for i in range(len(data))]
-
-
-def random_cuts(data: bytes) -> Sequence[bytes]:
-    chance = random.Random(data)
-    cuts = sorted({0, len(data), *(chance.randrange(len(data)) for _ in range(6))})
-    return [data[start:end] for start, end in pairwise(cuts)]
-
-
 PLAYS = [
     pytest.param(script, chop, id=f"{script.stem}-{chop.__name__}")
-    for script in SCRIPTS
-    for chop in (whole, byte_by_byte, random_cuts)
+    for script in scripts("imap")
+    for chop in CHOPS
     if chop is whole or not script.stem.endswith("-injection")  # which is about one packet
 ]
 
 
 @pytest.mark.parametrize(("script", "chop"), PLAYS)
 def test_script(script: Path, chop: Chop) -> None:
-    run_imap_script(load_imap_script(script), chop)
+    ImapPlayer(load_script(script), chop).play()
 
 
 WORDS = st.sampled_from(

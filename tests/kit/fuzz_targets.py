@@ -21,10 +21,10 @@ from kit.fuzz_reports import report_targets
 from kit.fuzz_seeds import NOT_FIT
 from kit.fuzz_sender import sender_targets
 from kit.fuzz_spf import spf_targets
-from kit.imap_wire import ExampleSession, load_imap_script, new_engine
+from kit.imap_wire import ExampleSession, new_engine
 from kit.mail import NOON_MS, make_message
-from kit.pop3_wire import load_pop3_script
-from kit.wire import GREETING, example_policy, load_script
+from kit.smtp_wire import GREETING, example_policy
+from kit.wire_script import load_script, scripts
 from zajil.config.load import BadConfiguration, parse_configuration
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.domain import BadDomain, to_ascii, to_unicode
@@ -64,16 +64,9 @@ _EVERYTHING = {
 }
 
 
-def all_targets(wire: Path) -> list[Target]:
-    """Return every target.
-
-    Args:
-        wire: the folder of wire scripts; what their clients say is where the engines begin.
-    """
-    smtp, imap = (
-        _client_words(wire / "smtp", load_script),
-        _client_words(wire / "imap", load_imap_script),
-    )
+def all_targets() -> list[Target]:
+    """Return every target; the engines begin with what clients say in wire scripts."""
+    smtp, imap = _client_words("smtp"), _client_words("imap")
     lines = tuple({line for said in smtp for line in said.split(b"\r\n") if line})
     fields = _FIELDS
     return [
@@ -102,7 +95,7 @@ def all_targets(wire: Path) -> list[Target]:
         Target("imap-server", _imap_server, imap, (b"{3+}\r\n", b"(", b")", b"UID ", b"\r\n")),
         Target("imap-url", _text(_imap_url), _URLS, (b";UID=", b"/", b";SECTION=", b"%00", b"9")),
         Target("imap-names", _imap_names, (b"INBOX", b"&Bi8-/x", b"%/*"), (b"&", b"-", b"%", b"*")),
-        *pop3_targets(_client_words(wire / "pop3", load_pop3_script)),
+        *pop3_targets(_client_words("pop3")),
         *dns_targets(),
         Target("authres", _authres, fields, (b"mx.north.test", b"; spf=pass", b"(", b"1 ;")),
         *dkim_targets(),
@@ -116,12 +109,12 @@ def all_targets(wire: Path) -> list[Target]:
     ]
 
 
-def _client_words(folder: Path, load: Callable[[Path], object]) -> tuple[bytes, ...]:
-    found = []
-    for path in sorted(folder.glob("*.wire")):
-        steps: tuple[tuple[int, str, str], ...] = getattr(load(path), "steps", ())
-        found.append(b"".join(text.encode("latin-1") for _, kind, text in steps if kind == "C"))
-    return tuple(found)
+def _client_words(protocol: str) -> tuple[bytes, ...]:
+    """Return what the clients of its wire scripts say."""
+    return tuple(
+        b"".join(text for _, kind, text in load_script(path).steps if kind == "C")
+        for path in scripts(protocol)
+    )
 
 
 # ---- smtp ---------------------------------------------------------------------------------------

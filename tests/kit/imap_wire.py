@@ -1,7 +1,8 @@
 """Wire scripts for IMAP (``tests/wire/imap/*.wire``), run against the engine.
 
-The form is that of ``testing.wire``; here the answers come from ``example_answer``, which sends
-back what the engine understood::
+The form is that of ``kit.wire_script``, with the facts ``TLS``, ``COMPRESSION`` and ``CLOSED
+reason``; ``@ state STATE`` and ``@ clear`` say how it begins. The answers come from
+``ExampleSession``, which sends back what the engine understood::
 
     C: a1 SELECT INBOX
     S: * Select(mailbox='INBOX', read_only=False)
@@ -10,11 +11,7 @@ back what the engine understood::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
-from kit.wire import WireMismatch, unescape
+from kit.wire_script import Chop, Player, Script
 from zajil.core.line_engine import Wait
 from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore, UrlPart
@@ -22,8 +19,6 @@ from zajil.imap.literal import Limits
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ImapState
-
-Chop = Callable[[bytes], Sequence[bytes]]
 
 LIMITS = Limits(
     max_message=1000,
@@ -104,80 +99,34 @@ def _show(event: c.Event) -> bytes:
     return untagged(ascii(event).encode("ascii"))
 
 
-@dataclass(frozen=True, slots=True)
-class ImapScript:
-    """A dialogue."""
+class ImapPlayer(Player):
+    """Plays a script against a new connection."""
 
-    path: Path
-    state: ImapState
-    encrypted: bool
-    steps: tuple[tuple[int, str, str], ...]
-    """Line number, kind (``S`` ``C`` ``!``), text; for ``C`` the bytes as Latin-1."""
+    def __init__(self, script: Script, chop: Chop) -> None:
+        super().__init__(script, chop)
+        self.engine = new_engine(encrypted="clear" not in script.options)
+        self._session = ExampleSession(self.engine)
+        self._greeting = b"* OK ready\r\n"
+        for option in script.options:
+            if option.startswith("state "):
+                self.engine.state = ImapState(option.removeprefix("state "))
+            elif option != "clear":
+                raise ValueError(f"{script.path.name}: unknown option {option!r}")
 
+    def receive(self, data: bytes) -> bytes:
+        """Give the engine what arrived, and return what it sends, without the greeting."""
+        self.engine.receive_data(data)
+        self._session.answer_all()
+        sent, greeting = self.engine.data_to_send(), self._greeting
+        self._greeting = b""
+        return sent.removeprefix(greeting)
 
-def load_imap_script(path: Path) -> ImapScript:
-    """Read a wire script; ``@ state STATE`` and ``@ clear`` say how it begins.
-
-    Raises:
-        ValueError: a line that is no step.
-    """
-    state, encrypted = ImapState.NOT_AUTHENTICATED, True
-    steps: list[tuple[int, str, str]] = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        kind, text = line[:2], line[3:]
-        if not line.strip() or line.startswith("#"):
-            continue
-        if line.startswith("@ state "):
-            state = ImapState(line.removeprefix("@ state "))
-        elif line == "@ clear":
-            encrypted = False
-        elif kind == "C:":
-            steps.append((number, "C", (text.encode() + b"\r\n").decode("latin-1")))
-        elif kind == "C|":
-            steps.append((number, "C", unescape(text).decode("latin-1")))
-        elif kind in ("S:", "! "):
-            steps.append((number, kind[0], text if kind == "S:" else line[2:]))
-        else:
-            raise ValueError(f"{path.name}:{number}: not a step of a wire script: {line!r}")
-    return ImapScript(path, state, encrypted, tuple(steps))
-
-
-def run_imap_script(script: ImapScript, chop: Chop) -> None:
-    """Play a script.
-
-    Raises:
-        WireMismatch: with script, line, wanted, got.
-    """
-    engine = new_engine(encrypted=script.encrypted)
-    engine.state = script.state
-    session = ExampleSession(engine)
-    got, waiting = engine.data_to_send().removeprefix(b"* OK ready\r\n"), b""
-
-    def send() -> None:
-        nonlocal got, waiting
-        data, waiting = waiting, b""
-        for piece in chop(data) if data else ():
-            engine.receive_data(piece)
-            session.answer_all()
-            got += engine.data_to_send()
-
-    for number, kind, text in script.steps:
-        if kind == "C":
-            waiting += text.encode("latin-1")
-            continue
-        send()
-        if kind == "S":
-            line, _, got = got.partition(b"\r\n")
-            shown = line.decode("utf-8", "replace")
-            if not (shown.startswith(text[:-3]) if text.endswith("...") else shown == text):
-                raise WireMismatch(f"{script.path.name}:{number}: wanted {text!r}, got {shown!r}")
-        elif text == "COMPRESSION":
-            if not engine.compressed:
-                raise WireMismatch(f"{script.path.name}:{number}: not compressed")
-        elif text == "TLS":
-            engine.tls_established()
-        elif engine.next_event() is not Wait.CLOSED or engine.close_reason != text[7:]:
-            raise WireMismatch(f"{script.path.name}:{number}: open, or {engine.close_reason!r}")
-    send()
-    if got:
-        raise WireMismatch(f"{script.path.name}: nothing more wanted, got {got!r}")
+    def check(self, fact: str) -> None:
+        """Check ``TLS``, ``COMPRESSION``, ``CLOSED reason``."""
+        if fact == "TLS":
+            self.engine.tls_established()
+        elif fact == "COMPRESSION":
+            if not self.engine.compressed:
+                self.fail(fact, "not compressed")
+        elif self.engine.next_event() is not Wait.CLOSED or self.engine.close_reason != fact[7:]:
+            self.fail(fact, self.engine.close_reason or "open")

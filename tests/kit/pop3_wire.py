@@ -1,7 +1,8 @@
 """Wire scripts for POP3 (``tests/wire/pop3/*.wire``), run against the engine.
 
-The form is that of ``kit.wire``; here the answers come from ``ExampleSession``, which sends back
-what the engine understood::
+The form is that of ``kit.wire_script``, with the facts ``TLS`` and ``CLOSED reason``; ``@ state
+STATE``, ``@ clear`` and ``@ no stls`` say how it begins. The answers come from ``ExampleSession``,
+which sends back what the engine understood::
 
     C: RETR 1
     S: +OK Retr(number=1)
@@ -9,18 +10,12 @@ what the engine understood::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
-from kit.wire import WireMismatch, unescape
+from kit.wire_script import Chop, Player, Script
 from zajil.core.line_engine import Wait
 from zajil.pop3 import command as c
 from zajil.pop3.reply import AnswerLines, Continuation, StatusLine, error
 from zajil.pop3.server import Offer, Pop3InputLimits, Pop3ServerConnection, Pop3State
 from zajil.pop3.texts import Text
-
-Chop = Callable[[bytes], Sequence[bytes]]
 
 OFFER = Offer("mx.north.test", True, ("PLAIN", "LOGIN"))
 LIMITS = Pop3InputLimits(max_line=80, max_auth_line=200, max_errors=5, max_errors_before_login=3)
@@ -66,86 +61,34 @@ class ExampleSession:
                 engine.reply(AnswerLines(f"+OK {event!a}\r\n".encode()))
 
 
-@dataclass(frozen=True, slots=True)
-class Pop3Script:
-    """A dialogue."""
+class Pop3Player(Player):
+    """Plays a script against a new connection."""
 
-    path: Path
-    state: Pop3State
-    encrypted: bool
-    stls: bool
-    steps: tuple[tuple[int, str, str], ...]
-    """Line number, kind (``S`` ``C`` ``!``), text; for ``C`` the bytes as Latin-1."""
+    def __init__(self, script: Script, chop: Chop) -> None:
+        super().__init__(script, chop)
+        offer = Offer(OFFER.hostname, "no stls" not in script.options, OFFER.mechanisms)
+        self.engine = new_engine(encrypted="clear" not in script.options, offer=offer)
+        self._session = ExampleSession(self.engine)
+        if (greeting := self.engine.data_to_send()) != b"+OK mx.north.test Zajil ready\r\n":
+            self.fail("the greeting", greeting)
+        for option in script.options:
+            if option.startswith("state "):
+                self.engine.state = Pop3State(option.removeprefix("state "))
+            elif option not in ("clear", "no stls"):
+                raise ValueError(f"{script.path.name}: unknown option {option!r}")
 
+    def receive(self, data: bytes) -> bytes:
+        """Give the engine what arrived, and return what it sends."""
+        if data:
+            self.engine.receive_data(data)
+            self._session.answer_all()
+        return self.engine.data_to_send()
 
-def load_pop3_script(path: Path) -> Pop3Script:
-    """Read a wire script; ``@ state STATE``, ``@ clear`` and ``@ no stls`` say how it begins.
-
-    Raises:
-        ValueError: a line that is no step.
-    """
-    state, encrypted, stls = Pop3State.AUTHORIZATION, True, True
-    steps: list[tuple[int, str, str]] = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        kind, text = line[:2], line[3:]
-        if not line.strip() or line.startswith("#"):
-            continue
-        if line.startswith("@ state "):
-            state = Pop3State(line.removeprefix("@ state "))
-        elif line == "@ clear":
-            encrypted = False
-        elif line == "@ no stls":
-            stls = False
-        elif kind == "C:":
-            steps.append((number, "C", (text.encode() + b"\r\n").decode("latin-1")))
-        elif kind == "C|":
-            steps.append((number, "C", unescape(text).decode("latin-1")))
-        elif kind in ("S:", "! "):
-            steps.append((number, kind[0], text if kind == "S:" else line[2:]))
-        else:
-            raise ValueError(f"{path.name}:{number}: not a step of a wire script: {line!r}")
-    return Pop3Script(path, state, encrypted, stls, tuple(steps))
-
-
-def run_pop3_script(script: Pop3Script, chop: Chop) -> None:
-    """Play a script.
-
-    Raises:
-        WireMismatch: with script, line, wanted, got.
-    """
-    offer = Offer(OFFER.hostname, script.stls, OFFER.mechanisms)
-    engine = new_engine(encrypted=script.encrypted, offer=offer)
-    greeting = engine.data_to_send()
-    if greeting != b"+OK mx.north.test Zajil ready\r\n":
-        raise WireMismatch(f"{script.path.name}: greeting {greeting!r}")
-    engine.state = script.state
-    session = ExampleSession(engine)
-    got, waiting = b"", b""
-
-    def send() -> None:
-        nonlocal got, waiting
-        data, waiting = waiting, b""
-        for piece in chop(data) if data else ():
-            engine.receive_data(piece)
-            session.answer_all()
-            got += engine.data_to_send()
-
-    for number, kind, text in script.steps:
-        if kind == "C":
-            waiting += text.encode("latin-1")
-            continue
-        send()
-        if kind == "S":
-            line, _, got = got.partition(b"\r\n")
-            shown = line.decode("utf-8", "replace")
-            if not (shown.startswith(text[:-3]) if text.endswith("...") else shown == text):
-                raise WireMismatch(f"{script.path.name}:{number}: wanted {text!r}, got {shown!r}")
-        elif text == "TLS":
-            if engine.next_event() is not Wait.TLS:
-                raise WireMismatch(f"{script.path.name}:{number}: no handshake is expected")
-            engine.tls_established()
-        elif engine.next_event() is not Wait.CLOSED or engine.close_reason != text[7:]:
-            raise WireMismatch(f"{script.path.name}:{number}: open, or {engine.close_reason!r}")
-    send()
-    if got:
-        raise WireMismatch(f"{script.path.name}: nothing more wanted, got {got!r}")
+    def check(self, fact: str) -> None:
+        """Check ``TLS``, ``CLOSED reason``."""
+        if fact == "TLS":
+            if self.engine.next_event() is not Wait.TLS:
+                self.fail(fact, "no handshake is expected")
+            self.engine.tls_established()
+        elif self.engine.next_event() is not Wait.CLOSED or self.engine.close_reason != fact[7:]:
+            self.fail(fact, self.engine.close_reason or "open")

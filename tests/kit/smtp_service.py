@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from kit.wire import example_policy
+from kit.smtp_wire import example_policy
 from zajil.net.line_protocol import Connection
 from zajil.net.listener import bind
 from zajil.net.peer import Peer

@@ -10,7 +10,7 @@ import pytest
 
 from kit.certificates import TestAuthority
 from kit.smtp_service import ENVELOPE, SECONDS, Run, Server
-from kit.wire import example_policy
+from kit.smtp_wire import example_policy
 from zajil.smtp.command import Noop
 from zajil.smtp.reply import Reply
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,46 +11,28 @@ from hypothesis import strategies as st
 from kit.pop3_wire import (
     LIMITS,
     OFFER,
-    Chop,
     ExampleSession,
-    load_pop3_script,
+    Pop3Player,
     new_engine,
-    run_pop3_script,
 )
+from kit.wire_script import CHOPS, Chop, load_script, scripts, whole
 from zajil.core.line_engine import End, Wait
 from zajil.pop3.reply import AnswerLines, StatusLine
 from zajil.pop3.server import LAST_WORDS, Pop3State
 from zajil.pop3.texts import LANGUAGES, Text
 from zajil.pop3.traced import TracedPop3Connection
 
-SCRIPTS = sorted((Path(__file__).parent.parent / "wire" / "pop3").glob("*.wire"))
-
-
-def whole(data: bytes) -> Sequence[bytes]:
-    return [data]
-
-
-def byte_by_byte(data: bytes) -> Sequence[bytes]:
-    return [data[i : i + 1] for i in range(len(data))]
-
-
-def random_cuts(data: bytes) -> Sequence[bytes]:
-    chance = random.Random(data)
-    cuts = sorted({0, len(data), *(chance.randrange(len(data)) for _ in range(6))})
-    return [data[start:end] for start, end in pairwise(cuts)]
-
-
 PLAYS = [
     pytest.param(script, chop, id=f"{script.stem}-{chop.__name__}")
-    for script in SCRIPTS
-    for chop in (whole, byte_by_byte, random_cuts)
+    for script in scripts("pop3")
+    for chop in CHOPS
     if chop is whole or script.stem != "stls-injection"  # which is about one packet
 ]
 
 
 @pytest.mark.parametrize(("script", "chop"), PLAYS)
 def test_script(script: Path, chop: Chop) -> None:
-    run_pop3_script(load_pop3_script(script), chop)
+    Pop3Player(load_script(script), chop).play()
 
 
 WORDS = st.sampled_from(

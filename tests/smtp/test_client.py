@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.wire import GREETING, example_policy
+from kit.smtp_wire import GREETING, example_policy
 from zajil.core.address import Address
 from zajil.core.line_engine import Wait
 from zajil.core.mail_options import MailOptions, Notify, RecipientOptions

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kit.clock import FakeClock
-from kit.wire import GREETING, example_policy
+from kit.smtp_wire import GREETING, example_policy
 from zajil.core.address import Address
 from zajil.core.line_engine import Wait
 from zajil.core.mail_options import (

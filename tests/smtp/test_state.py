@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kit.wire import GREETING, example_policy
+from kit.smtp_wire import GREETING, example_policy
 from zajil.core.line_engine import Wait
 from zajil.smtp.command import Bdat, BodyChunk, BodyEnd, Event, Lhlo
 from zajil.smtp.extensions import Capabilities
