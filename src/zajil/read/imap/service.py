@@ -18,7 +18,8 @@ from zajil.net.admission import Admission
 from zajil.net.line_protocol import Connection, ConnectionLimits, ConnectionStage
 from zajil.net.line_service import LineService
 from zajil.net.peer import Peer
-from zajil.read.imap.session import ImapServices, ImapSession, capabilities
+from zajil.read.imap.capabilities import capabilities_before_login
+from zajil.read.imap.session import ImapServices, ImapSession
 from zajil.tls.keeper import TlsKeeper
 
 _BUFFER = 262_144
@@ -103,7 +104,9 @@ def imap_service(
         trace: called with each line of each dialogue, without secrets.
     """
     limits = limits or ImapLimits()
-    words = capabilities(services, encrypted=implicit_tls, logged_in=False)
+    words = capabilities_before_login(
+        services.login.mechanisms, encrypted=implicit_tls, starttls=services.starttls
+    )
     greeting = untagged_status("OK", f"{hostname} Zajil", f"CAPABILITY {words}")
     return LineService(
         ImapProtocol(services, options, limits, greeting, trace),

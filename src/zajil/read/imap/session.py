@@ -31,6 +31,7 @@ from zajil.net.line_protocol import Connection
 from zajil.net.logger import get_logger
 from zajil.net.peer import Peer
 from zajil.read.imap import append, copy_move, expunge, select
+from zajil.read.imap.capabilities import capabilities_after_login, capabilities_before_login
 from zajil.read.imap.condstore import complete
 from zajil.read.imap.context import NO_MAILBOX, NO_PERMISSION, Context
 from zajil.read.imap.enable import compress, enable
@@ -88,27 +89,6 @@ class ImapServices:
     """Offered while the connection is in the clear."""
     service: Service
     """``imap`` or ``imaps``: for events and the throttle."""
-
-
-def capabilities(services: ImapServices, *, encrypted: bool, logged_in: bool) -> str:
-    """Name what works in this state. (RFC 3501 section 6.1.1)"""
-    words = ["IMAP4rev1", "LITERAL+", "ID", "ENABLE"]
-    if logged_in:
-        words += ["IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"]
-        words += ["ACL", "RIGHTS=kxte", "LIST-MYRIGHTS", "CREATE-SPECIAL-USE", "STATUS=SIZE"]
-        words += ["METADATA", "LIST-METADATA", "NOTIFY"]
-        words += ["SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "OBJECTID"]
-        words += ["CONDSTORE", "QRESYNC", "UIDONLY", "PREVIEW"]
-        words += ["QUOTA", "QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX"]
-        words += ["MULTIAPPEND", "CATENATE", "REPLACE", "UNAUTHENTICATE", "UTF8=ACCEPT"]
-        words += ["ESEARCH", "SEARCHRES", "WITHIN", "INPROGRESS", "PARTIAL"]
-        words += ["SORT", "SORT=DISPLAY", "ESORT", "THREAD=REFERENCES", "THREAD=ORDEREDSUBJECT"]
-    elif encrypted:
-        words += ["SASL-IR", *(f"AUTH={name}" for name in services.login.mechanisms)]
-    else:
-        # Security: no password in the clear (RFC 8314 section 4.1).
-        words += ["SASL-IR", *(["STARTTLS"] if services.starttls else []), "LOGINDISABLED"]
-    return " ".join(words)
 
 
 class ImapSession:
@@ -351,12 +331,12 @@ class ImapSession:
         return self._log_in.has_ended
 
     def _capabilities(self, *, logged_in: bool) -> str:
-        engine = self._engine
-        words = capabilities(self._services, encrypted=engine.encrypted, logged_in=logged_in)
+        engine, services = self._engine, self._services
         if logged_in:
-            words += f" APPENDLIMIT={engine.limits.max_message}"
-            words += "" if engine.compressed else " COMPRESS=DEFLATE"
-        return words
+            return capabilities_after_login(engine.limits.max_message, compressed=engine.compressed)
+        return capabilities_before_login(
+            services.login.mechanisms, encrypted=engine.encrypted, starttls=services.starttls
+        )
 
     # ---- the rest ---------------------------------------------------------------------------
 
