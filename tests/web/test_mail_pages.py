@@ -90,15 +90,15 @@ def test_the_page_says_what_was_done(
     asyncio.run(scenario())
 
 
-def test_what_is_deleted_in_the_trash_is_said_to_be_gone(sqlite_store: Store) -> None:
+def test_what_is_deleted_in_the_trash_is_said_to_be_deleted(sqlite_store: Store) -> None:
     async def scenario() -> None:
         async with visiting(sqlite_store) as site:
             site.deliver("amal", letter())
             amal, trash = await member(site, "amal"), role(site, "amal", "trash")
             await amal.post(site.inbox("amal"), uid="1", action="delete")
-            assert "Delete permanently" in (await amal.get(f"/mail/{trash}")).text
+            assert "Delete from the Trash" in (await amal.get(f"/mail/{trash}")).text
             await amal.post(f"/mail/{trash}", uid="1", action="delete")
-            assert status_of(await amal.get(f"/mail/{trash}")) == "1 message deleted forever."
+            assert status_of(await amal.get(f"/mail/{trash}")) == "1 message deleted."
 
     asyncio.run(scenario())
 

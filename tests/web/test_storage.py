@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from kit.site import visiting
+from kit.site import Page, visiting
 from zajil.store.engine.open import Store
 from zajil.store.mail.message_changes import (
     ExpungeMessages,
@@ -43,5 +43,30 @@ def test_the_owner_sees_how_much_is_used(store: Store) -> None:
             page = (await browser.get("/account")).text
             assert "Storage 1.2 MB of 2 GB used" in words(page)
             assert 'max="2000000000" high="1600000000" optimum="0" value="1200000"' in page
+
+    asyncio.run(scenario())
+
+
+def test_a_full_mailbox_sends_nothing(store: Store) -> None:
+    """Its copy in Sent would have no place; the text stays in the form."""
+
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            amal = site.entry("amal")
+            await store.write(set_quota, NewQuota(amal.account_id, 100, None))
+            browser = site.browser()
+            await browser.log_in("amal")
+
+            async def send() -> Page:
+                text = "A long text. " * 9
+                to = "basim@north.test"
+                return await browser.post("/compose", to=to, subject="Roses", body=text)
+
+            answer = await send()
+            assert answer.status == 422
+            assert "Your mailbox is full. Delete messages, then send again." in answer.text
+            assert answer.field("subject") == "Roses"
+            await store.write(set_quota, NewQuota(amal.account_id, 100_000, None))
+            assert "/journey/" in (await send()).location
 
     asyncio.run(scenario())

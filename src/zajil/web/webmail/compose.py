@@ -22,8 +22,9 @@ from zajil.operations.messages import set_flag
 from zajil.read.shown import ShownMessage, show_message
 from zajil.store.engine.errors import StoreError
 from zajil.store.mail.blobs import NoSuchBlob
-from zajil.store.mail.mailboxes import find_role, get_mailbox
+from zajil.store.mail.mailboxes import Mailbox, find_role, get_mailbox
 from zajil.store.mail.messages import get_messages, read_message
+from zajil.store.mail.room import Obstacle, find_obstacle
 from zajil.submit.compose import BadForm, ComposeForm, Direction, compose_message
 from zajil.submit.hand_in import hand_in
 from zajil.web.access import actor_of, peer_of
@@ -97,7 +98,18 @@ class Writing:
                 if not error.wrong.strip():
                     problem = gettext("Enter at least one recipient.")
             return await self._form(visitor, account, draft, problem)
-        sent = await self._store.read(lambda conn: find_role(conn, account.account_id, "sent"))
+        caps, size = self._store.caps, len(composed.message)
+
+        def find_sent(conn: Any) -> tuple[Mailbox | None, Obstacle | None]:
+            box = find_role(conn, account.account_id, "sent")
+            if box is None:
+                return None, None
+            return box, find_obstacle(conn, caps, account.account_id, box.mailbox_id, 1, size=size)
+
+        sent, obstacle = await self._store.read(find_sent)
+        if obstacle is not None:
+            problem = gettext("Your mailbox is full. Delete messages, then send again.")
+            return await self._form(visitor, account, draft, problem)
         outcome = await hand_in(
             self._services.acceptance,
             account,

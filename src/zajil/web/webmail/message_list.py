@@ -120,7 +120,7 @@ class MessageList:
     async def _do(
         self, actor: Actor, boxes: Boxes, current: Box, uids: tuple[Uid, ...], action: str
     ) -> str:
-        """Do it, and say what was done: the button, ``gone`` for deleted forever, ``none``."""
+        """Do it, and say what was done: the button, ``gone`` (from the Trash), ``none``."""
         if action not in _FLAGS and action not in _MOVES:
             raise HTTPException(400)
         if not uids:
