@@ -49,7 +49,7 @@ from zajil.store.mail.summaries import (
     note_tries,
     write_summaries,
 )
-from zajil.store.mail.text_lookup import find_possible, find_unindexed
+from zajil.store.mail.text_lookup import find_hits, find_unindexed
 from zajil.store.mail.threads import prune_threads
 from zajil.store.people.accounts import delete_account
 from zajil.store.schema import blob, message, summary, thread_link
@@ -327,11 +327,11 @@ def test_it_goes_on_where_it_was_killed(store_url: str, tmp_path: Path) -> None:
     # Each is in the index of words, and none is hidden by it.
     assert store.read_now(lambda conn: find_unindexed(conn, amal.inbox)) == []
     for number in (0, 70, 149):
-        possible = store.read_now(
-            lambda conn: find_possible(conn, amal.account_id, amal.inbox, f"id: <{number}@")  # noqa: B023
+        hits = store.read_now(
+            lambda conn: find_hits(conn, amal.account_id, amal.inbox, f"id: <{number}@")  # noqa: B023
         )
-        assert possible is not None
-        assert found[number].uid in possible
+        assert hits is not None
+        assert found[number].uid in hits.possible
     store.close_now()
 
 

@@ -33,7 +33,7 @@ from zajil.store.mail.messages import get_messages, list_uids
 from zajil.store.mail.summaries import find_threadless, find_waiting, write_summaries
 from zajil.store.mail.text_lookup import (
     SearchScope,
-    find_possible,
+    find_hits,
     find_unindexed,
     find_words,
 )
@@ -81,8 +81,9 @@ def index_now(store: Store) -> None:
 
 def possible(
     store: Store, who: AccountEntry, term: str, scope: SearchScope = SearchScope.TEXT
-) -> set[Uid] | None:
-    return store.read_now(lambda conn: find_possible(conn, who.account_id, who.inbox, term, scope))
+) -> set[int] | None:
+    hits = store.read_now(lambda conn: find_hits(conn, who.account_id, who.inbox, term, scope))
+    return None if hits is None else set(hits.possible)
 
 
 def by_words(store: Store, who: AccountEntry, query: str) -> set[Uid]:
@@ -143,7 +144,7 @@ def test_no_mailbox_is_looked_up_in_the_index_of_another_account(store: Store) -
     amal, sami = make_account(store, "amal@y.test"), make_account(store, "sami@y.test")
     put(store, amal, "apple pie")
     index(store)
-    found = store.read_now(lambda conn: find_possible(conn, sami.account_id, amal.inbox, "pie"))
+    found = store.read_now(lambda conn: find_hits(conn, sami.account_id, amal.inbox, "pie"))
     assert found is None
 
 
@@ -172,9 +173,10 @@ def test_copies_are_found_where_they_are(store: Store) -> None:
     assert store.read_now(lambda conn: find_waiting(conn, 10)) == []
     for term, wanted in (("pie", {1}), ("zebra", set())):
         found = store.read_now(
-            lambda conn: find_possible(conn, amal.account_id, archive.mailbox_id, term)  # noqa: B023
+            lambda conn: find_hits(conn, amal.account_id, archive.mailbox_id, term)  # noqa: B023
         )
-        assert found == wanted
+        assert found is not None
+        assert set(found.possible) == wanted
 
 
 def test_a_message_that_cannot_be_read_is_always_read(store: Store) -> None:

@@ -1,7 +1,10 @@
 """The words of a message, as the index keeps them. Pure.
 
-Law: each word of what SEARCH looks through (``message.searched_text``) is among them, or
-``IndexWords.is_whole`` is false: then SEARCH reads the message, whatever it looks for.
+Laws:
+- Each word of what SEARCH looks through (``message.searched_text``) is among them, or
+  ``IndexWords.is_whole`` is false: then SEARCH reads the message, whatever it looks for.
+- Each word of ``WordZone.CONTENT`` is within what SEARCH TEXT looks through, or in
+  ``WordZone.BESIDE`` as well.
 """
 
 from __future__ import annotations
@@ -67,6 +70,7 @@ def index_words(fields: Sequence[Field], root: Part, data: bytes) -> IndexWords:
     is_whole = bool(fields and fields[0].name) and len(fields) < MAX_FIELDS - 10
     is_whole = is_whole and root.header_end <= _MAX_HEADER
     content: set[str] = set()
+    beside: set[str] = set()
     keys: set[bytes] = set()
     decoded = []
     for field in fields:
@@ -77,9 +81,11 @@ def index_words(fields: Sequence[Field], root: Part, data: bytes) -> IndexWords:
         if place is None:
             continue
         found = find_words(normal_form(text))
-        if field.name in ADDRESS_FIELDS:
-            found |= find_words(people_text(value))
         content |= found
+        if field.name in ADDRESS_FIELDS:
+            people = find_words(people_text(value))
+            beside |= people
+            found = found | people
         keys.update([place.value + word.encode() for word in found])
     header = find_words(header_text(decoded)[:_MAX_HEADER])
     for field in fields:
@@ -89,9 +95,10 @@ def index_words(fields: Sequence[Field], root: Part, data: bytes) -> IndexWords:
         content |= find_words(text)
         is_whole = is_whole and not is_cut
     for name in _file_names(root):
-        content |= find_words(normal_form(name))
-    header -= content
-    words = [*map(str.encode, content)]
+        beside |= find_words(normal_form(name))
+    beside -= content
+    header -= content | beside
+    words = [*map(str.encode, content | beside)]
     mark = WordZone.HEADER.value
     words += [mark + word.encode() for word in header]
     if len(words) > MAX_WORDS:
@@ -99,7 +106,11 @@ def index_words(fields: Sequence[Field], root: Part, data: bytes) -> IndexWords:
     keys.update(words)
     # What documents hold is no part of what SEARCH must find.
     for text in _documents(root, data):
-        keys.update(list(map(str.encode, find_words(normal_form(text))))[:MAX_WORDS])
+        some = list(find_words(normal_form(text)))[:MAX_WORDS]
+        keys.update(map(str.encode, some))
+        beside.update(some)
+    beside -= content
+    keys.update([WordZone.BESIDE.value + word.encode() for word in beside])
     return IndexWords(encode_message(keys), is_whole=is_whole)
 
 

@@ -48,10 +48,13 @@ class WordZone(Enum):
     """Also in From."""
     RECIPIENT = b"\x04"
     """Also in To, Cc or Bcc."""
+    BESIDE = b"\x05"
+    """In ``CONTENT``, but not in what SEARCH TEXT and BODY look through."""
 
 
 _FIRST_OF_CONTENT = b"0"
 """No word begins with a smaller byte."""
+_FIRST = _FIRST_OF_CONTENT[0]
 
 
 def key_of(word: str, zone: WordZone) -> bytes:
@@ -61,7 +64,12 @@ def key_of(word: str, zone: WordZone) -> bytes:
 
 def word_of(key: bytes) -> str:
     """Return the word of a key."""
-    return (key[1:] if key[0] < 5 else key).decode("utf-8", "replace")
+    return (key if key[0] >= _FIRST else key[1:]).decode("utf-8", "replace")
+
+
+def mark_of_key(key: bytes) -> bytes:
+    """Return the value of a key's zone."""
+    return b"" if key[0] >= _FIRST else key[:1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +161,7 @@ def find_places(words: bytes, clue: Clue, zones: Iterable[WordZone]) -> list[tup
     else:
         _search(words, letters + (b"\n" if clue.place is Anchor.END else b""), found)
         marks = {zone.value for zone in zones}
-        found = {
-            place: key for place, key in found.items() if (key[:1] if key[0] < 5 else b"") in marks
-        }
+        found = {place: key for place, key in found.items() if mark_of_key(key) in marks}
     return list(found.items())
 
 

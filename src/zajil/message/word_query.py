@@ -15,7 +15,7 @@ from zajil.message.normal_form import normal_form
 from zajil.message.searched_text import body_texts
 from zajil.message.stems import Stems, clue_of_stem
 from zajil.message.view import MessageView
-from zajil.message.word_blocks import WordZone, read_keys, word_of
+from zajil.message.word_blocks import WordZone, mark_of_key, read_keys, word_of
 from zajil.message.words import Anchor, Clue, find_words, is_unspaced
 
 MAX_WORDS = 20
@@ -128,7 +128,6 @@ def _longest_first(words: Iterable[str]) -> list[str]:
 
 
 def _fits(one: QueryWord, key: bytes) -> bool:
-    mark = key[:1] if key[0] < 5 else b""
     letters, word = one.clue.letters, word_of(key)
     match one.clue.place:
         case Anchor.BEGIN:
@@ -137,4 +136,4 @@ def _fits(one: QueryWord, key: bytes) -> bool:
             is_near = letters in word
         case _:
             is_near = word == letters
-    return mark == one.zone.value and is_near and one.accepts(key)
+    return mark_of_key(key) == one.zone.value and is_near and one.accepts(key)

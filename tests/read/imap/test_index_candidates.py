@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from urllib.parse import quote
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,12 +13,12 @@ from message.test_words import ALPHABET
 from zajil.message.index_words import index_words, prefix_words
 from zajil.message.normal_form import normal_form
 from zajil.message.view import MessageView
-from zajil.message.word_blocks import find_places, open_words
+from zajil.message.word_blocks import find_places, open_words, word_of
 from zajil.message.words import find_clues
 from zajil.read.imap.search_text import MessageText
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.messages import MessageReader
-from zajil.store.mail.text_lookup import SearchScope, zones_of
+from zajil.store.mail.text_lookup import SearchScope, doubt_of, zones_of
 
 PREFIX = b"Return-Path: <a@b.test>\r\nDelivered-To: Amal@y.test\r\n"
 
@@ -48,6 +49,7 @@ def messages(draw: st.DrawFn) -> bytes:
         f'From: "{_encoded(name)}" <Amal.{draw(st.sampled_from(["x", "Haddad"]))}@North.test>',
         f"To: {draw(st.sampled_from(['a (b) <c@d.test>', 'team: x@y.test, z@y.test;', 'q']))}",
         f"Reply-To: {_encoded(name)} <r@s.test>",
+        "Cc: Comment <(sala)salami.x(comment)@(in)south.test>",
         f"X-Note: {draw(TEXT)}".replace("\n", " ").replace("\r", " "),
         "Content-Type: multipart/mixed; boundary=b",
         "",
@@ -66,6 +68,10 @@ def messages(draw: st.DrawFn) -> bytes:
         f"Subject: {_encoded(draw(TEXT))}",
         "",
         draw(_WORDS),
+        "--b",
+        f"Content-Type: image/png; name*=utf-8''{quote(draw(_WORDS))}",
+        "Content-Disposition: attachment; filename=Salary.png",
+        "",
         "--b--",
         "",
     ]
@@ -90,6 +96,17 @@ class Indexed:
             for clue in find_clues(normal_form(term))
         )
 
+    def surely_holds(self, term: str, scope: SearchScope) -> bool:
+        clues = find_clues(normal_form(term))
+        if not self.is_whole or len(clues) != 1 or clues[0].letters != normal_form(term):
+            return False
+        sure, doubt = doubt_of(scope)
+        in_sure, in_doubt = (
+            any(find_places(words, clues[0], zones) for words in self.blocks)
+            for zones in (sure, doubt)
+        )
+        return in_sure and not in_doubt
+
 
 def _reading(data: bytes) -> MessageText:
     return MessageText(MessageReader(PREFIX, BlobReader(len(data), data, None)))
@@ -103,16 +120,23 @@ FIELDS = {
 
 
 def _check(data: bytes, term: str) -> None:
-    """Whatever SEARCH finds by reading, the index must allow."""
+    """Whatever SEARCH finds by reading, the index allows; what it is sure of, SEARCH finds."""
     text, index, wanted = _reading(data), Indexed(data), normal_form(term)
     if text.body_has(wanted):
         assert index.may_hold(term, SearchScope.BODY)
         assert index.may_hold(term, SearchScope.TEXT)
     if text.header_has(wanted):
         assert index.may_hold(term, SearchScope.TEXT)
+    if index.surely_holds(term, SearchScope.BODY):
+        assert text.body_has(wanted)
+    if index.surely_holds(term, SearchScope.TEXT):
+        assert text.header_has(wanted) or text.body_has(wanted)
     for name in (b"subject", b"from", b"to", b"reply-to", b"x-note", b"delivered-to", b"received"):
+        scope = FIELDS.get(name, SearchScope.FIELD)
         if text.has_field(name, wanted):
-            assert index.may_hold(term, FIELDS.get(name, SearchScope.TEXT))
+            assert index.may_hold(term, scope)
+        if index.surely_holds(term, scope):
+            assert text.has_field(name, wanted)
 
 
 @given(st.data(), messages())
@@ -128,6 +152,18 @@ def test_each_piece_of_a_text_is_found(data: st.DataObject, message: bytes) -> N
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, min(len(text), start + 60)))
     _check(message, text[start:end].replace("\0", ""))
+
+
+@given(messages())
+@settings(max_examples=60, deadline=None)
+def test_a_word_of_the_index_is_in_the_text(message: bytes) -> None:
+    """Or the index is not sure of it: a word of a file's name, an address without its comments."""
+    index = Indexed(message)
+    words = {word_of(key) for block in index.blocks for key in block.split(b"\n") if key}
+    assert {"salary", "png", "salami"} <= words
+    assert not index.surely_holds("salary", SearchScope.TEXT)
+    for word in words:
+        _check(message, word)
 
 
 @given(st.lists(LINES, max_size=3).map(b"\r\n".join), TEXT)

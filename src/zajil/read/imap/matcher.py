@@ -48,6 +48,7 @@ from zajil.read.imap.search_text import MessageText
 from zajil.store.mail.header_columns import Values
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.messages import Message
+from zajil.store.mail.text_lookup import TextHits
 
 _KEY_LOOKS = 400_000
 """Messages times keys that are looked at in one turn of a reader thread."""
@@ -101,8 +102,8 @@ class Matcher:
         """Whether ``days`` have to be given."""
         self.days: Values = ()
         """The day of the Date field of each message of the table (``header_values.DAYS``)."""
-        self.possible: dict[int, Sequence[int]] = {}
-        """For keys of ``texts``, by identity: UIDs of the only messages that may have the text."""
+        self.hits: dict[int, TextHits] = {}
+        """For keys of ``texts``, by identity: what the index says."""
         self._flags: dict[str, bytes] = {}
         """Which flag sets of the table have a flag, which is in lower case."""
         self._spans: dict[int, list[tuple[int, int]]] = {}
@@ -180,8 +181,10 @@ class Matcher:
             case Fuzzy(inner):
                 return self._masks(inner, chunk)
             case HeaderHas() | BodyHas() | TextHas():
-                possible = self.possible.get(id(key))
-                return 0, chunk.all if possible is None else mask_of(chunk, possible)
+                hits = self.hits.get(id(key))
+                if hits is None:
+                    return 0, chunk.all
+                return mask_of(chunk, hits.sure), mask_of(chunk, hits.possible)
             case EmailIs() | ThreadIs():
                 return 0, chunk.all
             case SentDate():
@@ -294,34 +297,35 @@ class Matcher:
         return self._text_holds(key, row.uid, text)
 
     def _text_holds(self, key: SearchKey, uid: Uid, text: MessageText) -> bool:
+        hits = self.hits.get(id(key))
+        if hits is not None:
+            if not _is_among(hits.possible, uid):
+                return False
+            if _is_among(hits.sure, uid):
+                return True
         match key:
             case SentDate(comparison, day):
                 sent = text.sent_on()
                 return sent is not None and _compare(sent, comparison, day)
             case HeaderHas(name, term):
-                return self._may_have(key, uid) and text.has_field(name, self._terms[term])
+                return text.has_field(name, self._terms[term])
             case BodyHas(term):
-                return self._may_have(key, uid) and text.body_has(self._terms[term])
+                return text.body_has(self._terms[term])
             case TextHas(term):
                 wanted = self._terms[term]
-                return self._may_have(key, uid) and (
-                    text.header_has(wanted) or text.body_has(wanted)
-                )
+                return text.header_has(wanted) or text.body_has(wanted)
         raise TypeError(f"{type(key).__name__} is no key")
-
-    def _may_have(self, key: TextKey, uid: Uid) -> bool:
-        possible = self.possible.get(id(key))
-        if possible is None:
-            return True
-        at = bisect_left(possible, uid)
-        return at < len(possible) and possible[at] == uid
 
     def _has_flag(self, row: Message, flag: str) -> bool:
         if flag == RECENT:
-            recent = self._scope.recent
-            at = bisect_left(recent, row.uid)
-            return at < len(recent) and recent[at] == row.uid
+            return _is_among(self._scope.recent, row.uid)
         return flag.lower() in {one.lower() for one in row.flags}
+
+
+def _is_among(uids: Sequence[int], uid: int) -> bool:
+    """Return whether a UID is among others, ascending."""
+    at = bisect_left(uids, uid)
+    return at < len(uids) and uids[at] == uid
 
 
 def _range_ms(comparison: Comparison, day: date) -> tuple[int | None, int | None]:

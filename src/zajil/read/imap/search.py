@@ -29,7 +29,7 @@ from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.messages import Message, get_messages, open_messages
-from zajil.store.mail.text_lookup import SearchScope, find_possible
+from zajil.store.mail.text_lookup import SearchScope, find_hits
 
 _ROWS = 500
 """Messages that have to be read, and are looked up at a time."""
@@ -139,15 +139,15 @@ async def find(context: Context, scope: SearchedMailbox, key: SearchKey) -> Foun
 
 
 async def _narrow(context: Context, scope: SearchedMailbox, matcher: Matcher) -> None:
-    """Let the index say which messages may have the texts that are looked for."""
+    """Let the index say which messages have the texts that are looked for, or may have them."""
     for key in matcher.texts[:_LOOK_UPS]:
         if not key.text:
             continue
         where = SearchScope.BODY if isinstance(key, BodyHas) else SearchScope.TEXT
         if isinstance(key, HeaderHas):
-            where = _SCOPES.get(key.name, SearchScope.TEXT)
-        possible = await context.read(
-            lambda conn: find_possible(
+            where = _SCOPES.get(key.name, SearchScope.FIELD)
+        hits = await context.read(
+            lambda conn: find_hits(
                 conn,
                 scope.account_id,
                 scope.mailbox_id,
@@ -155,8 +155,8 @@ async def _narrow(context: Context, scope: SearchedMailbox, matcher: Matcher) ->
                 where,  # noqa: B023
             )
         )
-        if possible is not None:
-            matcher.possible[id(key)] = array("I", sorted(possible))
+        if hits is not None:
+            matcher.hits[id(key)] = hits
         await context.connection.flush()
 
 

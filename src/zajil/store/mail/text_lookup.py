@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,54 +31,105 @@ class SearchScope(Enum):
     """Where in a message a term is looked for."""
 
     TEXT = "text"
-    """Header section and body; also for any header field that has no scope of its own."""
+    """Header section and body."""
     BODY = "body"
     SUBJECT = "subject"
     SENDER = "sender"
     """From."""
     RECIPIENT = "recipient"
-    """To, Cc and Bcc."""
+    """One of To, Cc and Bcc."""
+    FIELD = "field"
+    """Any other header field."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Zones:
+    """Where the words of a scope stand."""
+
+    sure: tuple[WordZone, ...]
+    """A message that has a word here holds what is within this word."""
+    rest: tuple[WordZone, ...] = ()
+    """It may hold it."""
+    doubt: tuple[WordZone, ...] = ()
+    """A word that is in one of ``sure`` and here too is not sure."""
 
 
 _PARTS = {
-    SearchScope.TEXT: (WordZone.CONTENT, WordZone.HEADER),
-    SearchScope.BODY: (WordZone.CONTENT,),
-    SearchScope.SUBJECT: (WordZone.SUBJECT,),
-    SearchScope.SENDER: (WordZone.SENDER,),
-    SearchScope.RECIPIENT: (WordZone.RECIPIENT,),
+    # The words of fields in front of a message are of one copy alone, and in HEADER.
+    SearchScope.TEXT: _Zones((WordZone.CONTENT,), (WordZone.HEADER,), (WordZone.BESIDE,)),
+    SearchScope.BODY: _Zones(
+        (WordZone.CONTENT,),
+        doubt=(WordZone.SUBJECT, WordZone.SENDER, WordZone.RECIPIENT, WordZone.BESIDE),
+    ),
+    SearchScope.SUBJECT: _Zones((WordZone.SUBJECT,)),
+    SearchScope.SENDER: _Zones((WordZone.SENDER,)),
+    SearchScope.RECIPIENT: _Zones((), (WordZone.RECIPIENT,)),
+    SearchScope.FIELD: _Zones((), (WordZone.CONTENT, WordZone.HEADER)),
 }
 
 
 def zones_of(scope: SearchScope) -> tuple[WordZone, ...]:
     """Return which words stand where a term is looked for."""
-    return _PARTS[scope]
+    zones = _PARTS[scope]
+    return zones.sure + zones.rest
+
+
+def doubt_of(scope: SearchScope) -> tuple[tuple[WordZone, ...], tuple[WordZone, ...]]:
+    """Return which words decide, and which of these do not when they stand there as well."""
+    return _PARTS[scope].sure, _PARTS[scope].doubt
 
 
 # ---- look-up ------------------------------------------------------------------------------------
 
 
-def find_candidates(
-    conn: Connection, account_id: AccountId, term: str, scope: SearchScope = SearchScope.TEXT
-) -> set[BlobId] | None:
+@dataclass(frozen=True, slots=True)
+class TextHits:
+    """Which messages of a mailbox may hold a term; UIDs, ascending."""
+
+    possible: array[int]
+    """All that hold it are among these."""
+    sure: array[int]
+    """Those of them that hold it; the others have to be read."""
+
+
+_Blobs = tuple[set[BlobId], set[BlobId]]
+"""Those that may hold a term, and those of them that hold it."""
+
+
+def _find_blobs_with(
+    conn: Connection, account_id: AccountId, term: str, scope: SearchScope
+) -> _Blobs | None:
     """Return the blobs of indexed messages that may hold a term; all that do are among them.
 
-    The term is a piece of the text, as SEARCH means it, and not a word. Messages that are not
-    indexed (``find_unindexed``) may hold it as well.
-
-    Args:
-        conn: a snapshot.
-        account_id: whose messages.
-        term: in any form.
-        scope: where the term may stand.
-
-    Returns:
-        ``None``: the index cannot tell, because most messages hold the like.
+    The term is a piece of the text, as SEARCH means it, and not a word. ``None``: the index cannot
+    tell, because most messages hold the like.
     """
-    wanted = [Wanted(clue, _PARTS[scope]) for clue in find_clues(normal_form(term))]
+    wanted_text = normal_form(term)
+    clues = find_clues(wanted_text)
+    if len(clues) == 1 and clues[0].letters == wanted_text:
+        return _find_within_words(conn, account_id, clues[0], _PARTS[scope])
+    wanted = [Wanted(clue, zones_of(scope)) for clue in clues]
     if not wanted:
         return None
     fitting = [one for one in find_fitting(conn, account_id, wanted) if one.count <= MAX_FITTING]
-    return _with_all(conn, fitting) if fitting else None
+    return (_with_all(conn, fitting), set()) if fitting else None
+
+
+def _find_within_words(
+    conn: Connection, account_id: AccountId, clue: Clue, zones: _Zones
+) -> _Blobs | None:
+    """Return the same for a term that is within one word: each word that fits holds it."""
+    parts = [some for some in (zones.sure, zones.rest, zones.doubt) if some]
+    wanted = [Wanted(clue, some) for some in parts]
+    found = dict(zip(parts, find_fitting(conn, account_id, wanted), strict=True))
+    hits, rest, doubt = (found.get(some) for some in (zones.sure, zones.rest, zones.doubt))
+    if any(one is not None and one.count > MAX_FITTING for one in (hits, rest)):
+        return None
+    sure = set() if hits is None else find_blobs(conn, hits)
+    possible = sure if rest is None else sure | find_blobs(conn, rest)
+    if doubt is not None:
+        sure = sure - find_blobs(conn, doubt) if doubt.count <= MAX_FITTING else set()
+    return possible, sure
 
 
 def find_words(conn: Connection, account_id: AccountId, query: WordQuery) -> set[BlobId]:
@@ -115,16 +167,16 @@ def find_unindexed(conn: Connection, mailbox_id: MailboxId) -> list[Uid]:
     return list(conn.scalars(query))
 
 
-def find_possible(
+def find_hits(
     conn: Connection,
     account_id: AccountId,
     mailbox_id: MailboxId,
     term: str,
     scope: SearchScope = SearchScope.TEXT,
-) -> set[Uid] | None:
-    """Return the messages of a mailbox that have to be read to find those with a term.
+) -> TextHits | None:
+    """Return the messages of a mailbox that may hold a term.
 
-    All others do not hold it: those that are not indexed are among the returned.
+    All others do not hold it: those that are not indexed are possible.
 
     Args:
         conn: a snapshot.
@@ -139,25 +191,32 @@ def find_possible(
     """
     if conn.scalar(sa.select(mailbox.c.account_id).where(mailbox.c.id == mailbox_id)) != account_id:
         return None
-    blobs = find_candidates(conn, account_id, term, scope)
-    if blobs is None:
+    found = _find_blobs_with(conn, account_id, term, scope)
+    if found is None:
         return None
-    return {*find_unindexed(conn, mailbox_id), *find_uids_of(conn, mailbox_id, blobs)}
+    blobs, sure_blobs = found
+    unindexed = set(find_unindexed(conn, mailbox_id))
+    pairs = _find_pairs(conn, mailbox_id, blobs)
+    sure = [uid for uid, blob_id in pairs if blob_id in sure_blobs and uid not in unindexed]
+    possible = {*unindexed, *[uid for uid, _ in pairs]}
+    return TextHits(array("I", sorted(possible)), array("I", sorted(sure)))
 
 
-def find_uids_of(conn: Connection, mailbox_id: MailboxId, blobs: set[BlobId]) -> list[Uid]:
-    """Return the messages of a mailbox whose bytes are in these blobs."""
+def _find_pairs(
+    conn: Connection, mailbox_id: MailboxId, blobs: set[BlobId]
+) -> list[tuple[Uid, BlobId]]:
+    """Return the messages of a mailbox whose bytes are in these blobs, with the blob of each."""
     if len(blobs) <= AT_ONCE:
-        query = sa.select(message.c.uid).where(
+        query = sa.select(message.c.uid, message.c.blob_id).where(
             message.c.blob_id.in_(blobs), message.c.mailbox_id == mailbox_id
         )
-        return list(conn.scalars(query))
+        return [(uid, blob_id) for uid, blob_id in conn.execute(query)]
     rows = execute_text(
         conn,
         f"SELECT uid, blob_id FROM message WHERE mailbox_id = {mark_of(conn)}",  # noqa: S608
         (mailbox_id,),
     )
-    return [uid for uid, blob_id in rows if blob_id in blobs]
+    return [(uid, blob_id) for uid, blob_id in rows if blob_id in blobs]
 
 
 @dataclass(frozen=True, slots=True)
