@@ -97,6 +97,7 @@ _SEARCHES_OF_ROWS = (
     b"OR TEXT x RECENT OR TEXT x KEYWORD $Junk OR TEXT x UID 1:3,5 OR TEXT x 2:3 TEXT z",
     b"OR TEXT x EMAILID M1 OR TEXT x THREADID T1 OR SENTON 1-Jan-2020 SENTBEFORE 9-Sep-2030",
     b"NOT (TEXT x $) FUZZY TEXT y",
+    b"OR SAVEDON 1-Dec-2026 OR TEXT x SAVEDSINCE 2-Dec-2026 NOT SAVEDBEFORE 1-Dec-2026",
 )
 _SEARCH_WORDS = (b"OR ", b"NOT ", b"(", b")", b"TEXT ", b"FROM ", b"1:*", b"UID ", b"SENTON ", b" ")
 _THREADS = (
@@ -173,10 +174,10 @@ def _match(data: bytes) -> None:
         saved=array("I", [5, 7]),
         recent=array("I", [9]),
     )
-    flags = ("\\Seen", "$Junk")
+    flags, saved_at_ms = ("\\Seen", "$Junk"), NOON_MS + 86_400_000
     builder = TableBuilder(MailboxId(1), ModSeq(1), Uid(10))
     builder.add(
-        [(uid, 1, FLAG_BITS[flags[0]], flags[1], NOON_MS, 1 << uid, NOON_MS) for uid in uids]
+        [(uid, 1, FLAG_BITS[flags[0]], flags[1], NOON_MS, 1 << uid, saved_at_ms) for uid in uids]
     )
     with suppress(BadSyntax):
         matcher = Matcher(scope, parse_search(Scanner(data))[0], NOON_MS + 5000)
@@ -190,6 +191,7 @@ def _match(data: bytes) -> None:
                 modseq=ModSeq(1),
                 flags=frozenset(flags),
                 received_at_ms=NOON_MS,
+                saved_at_ms=saved_at_ms,
                 size=1 << uid,
                 blob_id=BlobId(""),
                 mail_id=None,

@@ -47,6 +47,14 @@ class ReceivedDate:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedDate:
+    """SAVEDATE, as a day. (RFC 8514 section 4.3)"""
+
+    comparison: Comparison
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
 class Age:
     """How long ago INTERNALDATE is. (RFC 5032)"""
 
@@ -156,6 +164,7 @@ SearchKey = (
     | HasFlag
     | NumberIn
     | ReceivedDate
+    | SavedDate
     | Age
     | SentDate
     | Larger

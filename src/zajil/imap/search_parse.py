@@ -23,6 +23,7 @@ from zajil.imap.search_key import (
     NumberIn,
     Or,
     ReceivedDate,
+    SavedDate,
     SearchKey,
     SentDate,
     Smaller,
@@ -52,12 +53,14 @@ _PLAIN: dict[str, SearchKey] = {
     "UNSEEN": Not(HasFlag(SEEN)),
     "NEW": And((HasFlag(RECENT), Not(HasFlag(SEEN)))),
     "OLD": Not(HasFlag(RECENT)),
+    # RFC 8514 section 4.3: of each message it is known when it was saved.
+    "SAVEDATESUPPORTED": All(),
 }
 _FIELDS = {name: name.lower().encode("ascii") for name in ("BCC", "CC", "FROM", "SUBJECT", "TO")}
 _DATES = {
-    word: (type_, Comparison(word.removeprefix("SENT")))
-    for type_, prefix in ((ReceivedDate, ""), (SentDate, "SENT"))
-    for word in (prefix + "BEFORE", prefix + "ON", prefix + "SINCE")
+    prefix + comparison.value: (type_, comparison)
+    for type_, prefix in ((ReceivedDate, ""), (SentDate, "SENT"), (SavedDate, "SAVED"))
+    for comparison in Comparison
 }
 
 

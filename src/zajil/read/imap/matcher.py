@@ -33,6 +33,7 @@ from zajil.imap.search_key import (
     NumberIn,
     Or,
     ReceivedDate,
+    SavedDate,
     SearchKey,
     SentDate,
     Smaller,
@@ -202,10 +203,9 @@ class Matcher:
             case NumberIn():
                 return mask_of_spans(chunk, self._spans[id(key)])
             case ReceivedDate(comparison, day):
-                first, end = _range_ms(comparison, day)
-                received = table.received_at_ms[part]
-                found = mask_from(map(first.__le__, received)) if first is not None else chunk.all
-                return found & mask_from(map(end.__gt__, received)) if end is not None else found
+                return _date_mask(chunk, table.received_at_ms[part], comparison, day)
+            case SavedDate(comparison, day):
+                return _date_mask(chunk, table.saved_at_ms[part], comparison, day)
             case Age(seconds, older):
                 limit = self._now_ms - 1000 * seconds
                 compare = limit.__ge__ if older else limit.__le__
@@ -275,6 +275,8 @@ class Matcher:
                 return self._has_flag(row, flag)
             case ReceivedDate(comparison, day):
                 return _compare(date_of(row.received_at_ms), comparison, day)
+            case SavedDate(comparison, day):
+                return _compare(date_of(row.saved_at_ms), comparison, day)
             case Age(seconds, older):
                 age_ms = self._now_ms - row.received_at_ms
                 return age_ms >= 1000 * seconds if older else age_ms <= 1000 * seconds
@@ -328,15 +330,18 @@ def _is_among(uids: Sequence[int], uid: int) -> bool:
     return at < len(uids) and uids[at] == uid
 
 
-def _range_ms(comparison: Comparison, day: date) -> tuple[int | None, int | None]:
-    """Return from which moment on, and before which one, INTERNALDATE fits."""
+def _date_mask(chunk: Chunk, times: array[int], comparison: Comparison, day: date) -> int:
+    """Return which moments, in ms since 1970, are on days that fit."""
+    start = day_ms(day)
+    before = mask_from(map(start.__gt__, times)) if comparison is not Comparison.ON else 0
     match comparison:
         case Comparison.BEFORE:
-            return None, day_ms(day)
-        case Comparison.ON:
-            return day_ms(day), day_ms(day) + 86_400_000
+            return before
         case Comparison.SINCE:
-            return day_ms(day), None
+            return chunk.all ^ before
+        case Comparison.ON:
+            end = start + 86_400_000
+            return mask_from(map(start.__le__, times)) & mask_from(map(end.__gt__, times))
 
 
 def _compare(day: date, comparison: Comparison, other: date) -> bool:

@@ -40,6 +40,8 @@ class Message:
     flags: frozenset[str]
     received_at_ms: int
     """INTERNALDATE."""
+    saved_at_ms: int
+    """SAVEDATE."""
     size: int
     """Prefix and blob together, in bytes: RFC822.SIZE."""
     blob_id: BlobId
@@ -279,6 +281,8 @@ def read_message_row(row: Any) -> Message:
         modseq=row.modseq,
         flags=unpack_flags(row.flags, row.keywords),
         received_at_ms=row.received_at_ms,
+        # It is not known of messages that are older than the column.
+        saved_at_ms=row.received_at_ms if row.saved_at_ms is None else row.saved_at_ms,
         size=row.size,
         blob_id=row.blob_id,
         mail_id=row.mail_id,
