@@ -44,7 +44,7 @@ from zajil.message.mend_fields import MAX_LINE, CannotMend, is_fit
 from zajil.message.mend_parts import mend_message
 from zajil.message.params import parse_parameterised
 from zajil.message.parse import parse_message
-from zajil.message.transfer import decode_transfer
+from zajil.message.transfer import TransferDecoder, decode_transfer
 from zajil.net.proxy_header import BadProxyHeader, parse_proxy_header
 from zajil.sasl.mechanism import make_mechanism
 from zajil.sasl.step import Challenge
@@ -337,7 +337,9 @@ def _params(data: bytes) -> None:
 
 def _transfer(data: bytes) -> None:
     for encoding in ("base64", "quoted-printable", "8bit", "x-uuencode", ""):
-        decode_transfer(data, encoding)
+        decoder = TransferDecoder(encoding)
+        pieces = [decoder.decode(data[at : at + 3]) for at in range(0, len(data), 3)]
+        assert b"".join(pieces) + decoder.finish() == decode_transfer(data, encoding)
     for charset in (
         "utf-8",
         "windows-1256",

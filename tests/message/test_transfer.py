@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.message.transfer import (
+    TRANSFER_ENCODINGS,
+    TransferDecoder,
     decode_base64,
     decode_transfer,
     encode_base64,
@@ -83,3 +85,35 @@ def test_endless_white_space_takes_linear_time() -> None:
 def test_an_unknown_encoding_changes_nothing() -> None:
     """RFC 2045 section 6.4."""
     assert decode_transfer(b"=41", "x-new") == b"=41"
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from([b"=", b"\r", b"\n", b"\r\n", b" ", b"\t", b"=41", b"=\r\n", b"QUJD"]),
+            st.binary(max_size=5),
+        ),
+        max_size=40,
+    ),
+    st.sampled_from(sorted(TRANSFER_ENCODINGS)),
+)
+def test_pieces(pieces: list[bytes], encoding: str) -> None:
+    """Wherever a body is cut, the same comes out as of all of it."""
+    decoder = TransferDecoder(encoding)
+    decoded = b"".join([decoder.decode(piece) for piece in pieces]) + decoder.finish()
+    assert decoded == decode_transfer(b"".join(pieces), encoding)
+
+
+@pytest.mark.parametrize("unit", [b"a", b" ", b"=41", b"=", b"==41", b"a \t", b"=4", b"=\r", b"\r"])
+@pytest.mark.parametrize("size", [65_535, 7])
+def test_long_lines(unit: bytes, size: int) -> None:
+    """A line of any length is decoded, and not all of it is kept until it ends.
+
+    What has only white space and ``=`` for so long is not decoded: no encoder writes it.
+    """
+    data = (unit * 150_000 + b"end\r\n")[:150_000]
+    decoder = TransferDecoder("quoted-printable")
+    first = b"".join([decoder.decode(data[at : at + size]) for at in range(0, len(data), size)])
+    assert len(first) > 20_000
+    if unit.strip(b"= \r"):
+        assert first + decoder.finish() == decode_transfer(data, "quoted-printable")

@@ -50,6 +50,10 @@ class SectionText(Enum):
     HEADER_FIELDS_NOT = "HEADER.FIELDS.NOT"
     TEXT = "TEXT"
     MIME = "MIME"
+    BINARY = "BINARY"
+    """The body of a part without its transfer encoding. (RFC 3516 section 4.2)"""
+    BINARY_SIZE = "BINARY.SIZE"
+    """How many bytes that has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +130,36 @@ def _word(scanner: Scanner) -> str:
 def _parse_item(scanner: Scanner, word: str) -> FetchItem:
     if word in ("BODY", "BODY.PEEK") and scanner.skip(b"["):
         return parse_section(scanner, peek=word == "BODY.PEEK")
+    if word in ("BINARY", "BINARY.PEEK", "BINARY.SIZE") and scanner.skip(b"["):
+        return _parse_binary(scanner, word)
     if word == "PREVIEW" and scanner.skip(b" ("):
         return _parse_preview_modifiers(scanner)
     item = _ATTRIBUTES.get(word) or _RFC822.get(word)
     if item is None:
         raise bad("unknown item")
     return item
+
+
+def _parse_binary(scanner: Scanner, word: str) -> BodySection:
+    """Take what follows ``BINARY[``: ``1.2]<0.2048>``. (RFC 3516 section 7)"""
+    path: list[int] = []
+    while not scanner.skip(b"]"):
+        if path:
+            scanner.expect(b".")
+        path.append(_part_number(scanner, path))
+    text = SectionText.BINARY_SIZE if word == "BINARY.SIZE" else SectionText.BINARY
+    partial = _parse_partial(scanner) if text is SectionText.BINARY else None
+    origin = b"<%d>" % partial[0] if partial else b""
+    numbers = b".".join([b"%d" % number for number in path])
+    label = b"%b[%b]%b" % (text.value.encode("ascii"), numbers, origin)
+    return BodySection(tuple(path), text, (), partial, word != "BINARY", label)
+
+
+def _part_number(scanner: Scanner, before: list[int]) -> int:
+    number = scanner.number()
+    if number == 0 or len(before) == MAX_PATH:
+        raise bad("no such part")
+    return number
 
 
 def _parse_preview_modifiers(scanner: Scanner) -> FetchItem:
@@ -157,10 +185,8 @@ def parse_section(scanner: Scanner, *, peek: bool) -> BodySection:
             scanner.expect(b".")
             spec += b"."
         if scanner.peek().isdigit() and text is SectionText.WHOLE:
-            path.append(scanner.number())
+            path.append(_part_number(scanner, path))
             spec += b"%d" % path[-1]
-            if path[-1] == 0 or len(path) > MAX_PATH:
-                raise bad("no such part")
             continue
         text = _parse_text(scanner, has_path=bool(path))
         spec += text.value.encode("ascii")

@@ -17,6 +17,10 @@ _LONE_EQUALS = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n|\r?\Z)")
 
 LINE = 76
 """Longest line of both encodings (RFC 2045 section 6.7 and section 6.8)."""
+TRANSFER_ENCODINGS = frozenset(("", "7bit", "8bit", "binary", "base64", "quoted-printable"))
+"""Those of RFC 2045 section 6.1; ``""`` where a part names none."""
+_HELD = 65536
+"""Bytes of a line that ``TransferDecoder`` keeps until its end comes; a longer one is cut."""
 
 
 def decode_base64(data: bytes) -> bytes:
@@ -53,6 +57,51 @@ def decode_quoted_printable(data: bytes) -> bytes:
     if _ODD_EQUALS.search(data):
         data = _LONE_EQUALS.sub(b"=3D", data)
     return a2b_qp(data)
+
+
+class TransferDecoder:
+    """Decodes a body that comes in pieces, as ``decode_transfer`` decodes all of it."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._held = b""
+        self._ended = False
+
+    def decode(self, data: bytes) -> bytes:
+        """Take the next piece; return what is decoded so far."""
+        if self._encoding == "base64":
+            return self._decode_base64(data)
+        if self._encoding == "quoted-printable":
+            return self._decode_quoted_printable(self._held + data)
+        return data
+
+    def finish(self) -> bytes:
+        """Return the end of what is decoded; no piece comes any more."""
+        held, self._held = self._held, b""
+        return decode_transfer(held, self._encoding)
+
+    def _decode_base64(self, data: bytes) -> bytes:
+        if self._ended:
+            return b""
+        text, equals, _ = data.partition(b"=")
+        self._ended = bool(equals)
+        text = self._held + text.translate(None, _NOT_BASE64)
+        whole = len(text) // 4 * 4
+        self._held = text[whole:]
+        return a2b_base64(text[:whole])
+
+    def _decode_quoted_printable(self, data: bytes) -> bytes:
+        end = data.rfind(b"\n") + 1
+        if not end and len(data) > _HELD:
+            # Not within "=41", and not within white space that the line may end in.
+            end = len(data.rstrip(b"= \t\r"))
+            mark = data.find(b"=", max(0, end - 2), end)
+            end = len(data[: mark if mark >= 0 else end].rstrip(b"= \t\r"))
+            if not end:  # hostile: nothing else is on the line
+                self._held = b""
+                return data
+        self._held = data[end:]
+        return decode_quoted_printable(data[:end])
 
 
 def encode_base64(data: bytes) -> bytes:

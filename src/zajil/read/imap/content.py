@@ -5,7 +5,7 @@ Runs in reader threads: nothing here touches the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zajil.imap.body_section import Span, find_section, needs_structure
@@ -17,6 +17,7 @@ from zajil.message.fields import pick_fields, split_message
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
 from zajil.message.view import MessageView
+from zajil.read.imap.binary_section import BINARIES, is_known_encoding, write_binary
 from zajil.store.mail.messages import MessageReader
 
 HEAD = 16_384
@@ -117,9 +118,25 @@ class Content:
                 self._structures[item] = self._structure(item)
         self._data = None
 
-    def write(self, item: FetchItem) -> list[Piece]:
+    def unknown(self, items: Iterable[FetchItem]) -> frozenset[FetchItem]:
+        """Return the items whose transfer encoding is not known: they cannot be written."""
+        return frozenset(
+            [
+                item
+                for item in items
+                if isinstance(item, BodySection)
+                and item.text in BINARIES
+                and item.path
+                and not is_known_encoding(self._root(), item)
+            ]
+        )
+
+    def write(self, item: FetchItem) -> Iterable[Piece]:
         """Write one item that is about the message's bytes, its name included."""
         match item:
+            case BodySection(text=SectionText.BINARY | SectionText.BINARY_SIZE):
+                root = self._root() if item.path else None
+                return write_binary(root, item, self.size, self.read)
             case BodySection():
                 return self._section(item)
             case Attribute.ENVELOPE:

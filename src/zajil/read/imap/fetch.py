@@ -33,7 +33,7 @@ from zajil.read.imap.fetch_lines import (
     table_columns,
     write_lines,
 )
-from zajil.read.imap.fetch_read import ANSWER, Unread, read_and_send
+from zajil.read.imap.fetch_read import ANSWER, Sent, Unread, read_and_send
 from zajil.read.imap.flags import change
 from zajil.read.imap.object_id import email_id_of
 from zajil.read.imap.resync import changed_among, tell_vanished
@@ -67,13 +67,15 @@ async def fetch(context: Context, command: Fetch) -> Completion:
         uids = cut_partial(uids, command.partial)
     answer = _Answer(context, command.items)
     marks = answer.needs.seen and view.may_mark_seen
-    sent = 0
     for start in range(0, len(uids), answer.most):
         wanted = uids[start : start + answer.most]
         marked = await _mark_seen(context, wanted) if marks else frozenset[Uid]()
         table = await context.table()
-        sent += await answer.send(table, table.places_of(wanted), marked)
-    if sent < len(uids):
+        await answer.send(table, table.places_of(wanted), marked)
+    if answer.sent.undecoded:
+        # RFC 3516 section 4.3
+        return Completion("NO", "a transfer encoding is not known", "UNKNOWN-CTE")
+    if answer.sent.there < len(uids):
         return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
     return Completion("OK", "messages are fetched")
 
@@ -110,13 +112,16 @@ class _Answer:
             self._rows = (*self._rows, RowItem.PREFIX, RowItem.HEAD)
         self._has_sections = bool(sections)
         self.needs = needs_of(items)
+        self.sent = Sent()
         self.most = _LINES
         """Messages that are looked up at a time."""
         if self._rows or self._has_sections:
             self.most = PORTION if self.needs.seen else _ROWS
 
-    async def send(self, table: MessageTable, places: Sequence[int], marked: frozenset[Uid]) -> int:
-        """Send the responses for the messages at these places; return how many were still there."""
+    async def send(
+        self, table: MessageTable, places: Sequence[int], marked: frozenset[Uid]
+    ) -> None:
+        """Send the responses for the messages at these places, and count them."""
         view = self._context.selected
         if marked or Attribute.FLAGS in self._items:
             # The table may be newer than the view: what it did not name yet is named first.
@@ -124,14 +129,13 @@ class _Answer:
             for line in view.new_keywords(table.flag_sets[kind].flags for kind in kinds):
                 self._context.engine.untagged(line)
         if not self._rows:
-            return await self._send(table, places, (), {}, marked)
-        sent = 0
+            await self._send(table, places, (), {}, marked)
+            return
         while places:
             read, heads = await self._read_rows(table, places)
             places = places[read.looked_at :]
             some = table.places_of([row[0] for row in read.rows])
-            sent += await self._send(table, some, read.rows, heads, marked)
-        return sent
+            await self._send(table, some, read.rows, heads, marked)
 
     async def _read_rows(
         self, table: MessageTable, places: Sequence[int]
@@ -182,10 +186,10 @@ class _Answer:
         rows: Sequence[tuple[Any, ...]],
         heads: dict[FetchItem, Column],
         marked: frozenset[Uid],
-    ) -> int:
+    ) -> None:
         """Send the responses for messages; ``rows`` and ``heads`` are theirs, if any are needed."""
         if not places:
-            return 0
+            return
         context, items = self._context, self._items
         head = context.selected.fetch_head
         numbers = numbers_of(context.selected, pick(table.uids, places))
@@ -206,7 +210,8 @@ class _Answer:
             whole = [one for one in has if one is not None]
             context.engine.untagged(write_lines(head, numbers, whole))
             await context.connection.flush()
-            return len(places)
+            self.sent.there += len(places)
+            return
         versions = self._values(rows, RowItem.VERSION) if RowItem.VERSION in self._rows else None
         messages: list[Unread] = []
         for index, place in enumerate(places):
@@ -217,16 +222,14 @@ class _Answer:
             lacks = versions is not None and versions[index] is None
             begin = head % numbers[index]
             messages.append(Unread(uid, table.sizes[place], begin, wanted, pieces, lacks))
-        sent = 0
         for is_ready, group in groupby(messages, key=lambda message: not message.left):
             if is_ready:
                 for message in group:
                     context.engine.untagged(message.write_ready())
-                    sent += 1
+                    self.sent.there += 1
             else:
-                sent += await read_and_send(context, list(group))
+                await read_and_send(context, list(group), self.sent)
         await context.connection.flush()
-        return sent
 
     def _row_column(self, item: FetchItem, rows: Sequence[tuple[Any, ...]]) -> Column:
         """Return the column of an item that rows have."""

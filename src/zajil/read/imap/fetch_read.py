@@ -54,38 +54,54 @@ class Unread:
         return self.head + b" ".join(filter(None, self.pieces)) + b")\r\n"
 
     def write(self, content: Content) -> Iterator[Piece]:
-        """Write the response, in pieces, each when it is asked for."""
-        yield self.head
-        for place, (item, piece) in enumerate(zip(self.items, self.pieces, strict=True)):
-            if place:
-                yield b" "
+        """Write the response, in pieces, each when it is asked for.
+
+        What cannot be decoded is left out; if nothing else was asked for, there is no response.
+        """
+        between = self.head
+        unknown = content.unknown(self.left)
+        for item, piece in zip(self.items, self.pieces, strict=True):
+            if item in unknown:
+                continue
+            yield between
+            between = b" "
             if piece is None:
                 yield from content.write(item)
             else:
                 yield piece
-        yield b")\r\n"
+        if between is not self.head:
+            yield b")\r\n"
 
 
-async def read_and_send(context: Context, messages: Sequence[Unread]) -> int:
-    """Send the responses for these messages; return how many were still there."""
+@dataclass(slots=True)
+class Sent:
+    """What became of the messages of a FETCH."""
+
+    there: int = 0
+    """How many were still there."""
+    undecoded: int = 0
+    """How many of them have a transfer encoding that is not known, where it is to be decoded."""
+
+
+async def read_and_send(context: Context, messages: Sequence[Unread], sent: Sent) -> None:
+    """Send the responses for these messages, and count them."""
     plan = _Plan()
-    sent = 0
     for portion in _portions(messages, plan):
         waiting = portion
         if not plan.is_short(waiting[0]):
-            sent += await _send_long(context, waiting[0], plan)
+            await _send_long(context, waiting[0], plan, sent)
             continue
         while waiting:
             turn = _Turn(context, plan, waiting)
             await context.read(turn.run)
             waiting = waiting[turn.looked_at :]
-            sent += len(turn.lines)
+            sent.there += len(turn.lines)
+            sent.undecoded += turn.undecoded
             for line in turn.lines:
                 context.engine.untagged(line)
             if turn.summaries:
                 context.store.write_later(write_summaries, tuple(turn.summaries))
             await context.connection.flush()
-    return sent
 
 
 class _Plan:
@@ -137,6 +153,7 @@ class _Turn:
         self._plan = plan
         self._messages = messages
         self.lines: list[bytes] = []
+        self.undecoded = 0
         self.summaries: list[NewSummary] = []
         """Those that were missing."""
         self.looked_at = 0
@@ -169,10 +186,11 @@ class _Turn:
             (made,) = read_summaries(conn, blobs, [waiting])
             if not made.summary.fault:
                 self.summaries.append(made)
+        self.undecoded += bool(content.unknown(one.left))
         return _join(one.write(content), content)
 
 
-async def _send_long(context: Context, one: Unread, plan: _Plan) -> int:
+async def _send_long(context: Context, one: Unread, plan: _Plan, sent: Sent) -> None:
     """Send one response in pieces; hold the message's file, not a snapshot, while they are read."""
     blobs, box, needs = context.store.blobs, context.selected.mailbox.mailbox_id, plan.needs(one)
 
@@ -181,7 +199,7 @@ async def _send_long(context: Context, one: Unread, plan: _Plan) -> int:
 
     found = await context.read(open_it)
     if found is None:
-        return 0
+        return
     with found.reader:
         key = (found.blob_id, found.prefix)
         known = context.structures.get(key)
@@ -194,6 +212,8 @@ async def _send_long(context: Context, one: Unread, plan: _Plan) -> int:
         content = await context.work(prepare)
         if needs.structure and known is None and content.part is not None:
             context.keep_structure(key, content.part)
+        sent.there += 1
+        sent.undecoded += bool(content.unknown(one.left))
         pieces = one.write(content)
         begun = False
         while True:
@@ -205,7 +225,7 @@ async def _send_long(context: Context, one: Unread, plan: _Plan) -> int:
                 # A literal was announced: no other answer fits in here any more.
                 raise ConnectionAbortedError(str(error)) from error
             if not data:
-                return 1
+                return
             begun = True
             context.engine.untagged(data)
             del data
