@@ -338,7 +338,7 @@ def _params(data: bytes) -> None:
 def _transfer(data: bytes) -> None:
     for encoding in ("base64", "quoted-printable", "8bit", "x-uuencode", ""):
         decoder = TransferDecoder(encoding)
-        pieces = [decoder.decode(data[at : at + 3]) for at in range(0, len(data), 3)]
+        pieces = [decoder.take(data[at : at + 3]) for at in range(0, len(data), 3)]
         assert b"".join(pieces) + decoder.finish() == decode_transfer(data, encoding)
     for charset in (
         "utf-8",

@@ -100,7 +100,7 @@ def test_an_unknown_encoding_changes_nothing() -> None:
 def test_pieces(pieces: list[bytes], encoding: str) -> None:
     """Wherever a body is cut, the same comes out as of all of it."""
     decoder = TransferDecoder(encoding)
-    decoded = b"".join([decoder.decode(piece) for piece in pieces]) + decoder.finish()
+    decoded = b"".join([decoder.take(piece) for piece in pieces]) + decoder.finish()
     assert decoded == decode_transfer(b"".join(pieces), encoding)
 
 
@@ -113,7 +113,7 @@ def test_long_lines(unit: bytes, size: int) -> None:
     """
     data = (unit * 150_000 + b"end\r\n")[:150_000]
     decoder = TransferDecoder("quoted-printable")
-    first = b"".join([decoder.decode(data[at : at + size]) for at in range(0, len(data), size)])
+    first = b"".join([decoder.take(data[at : at + size]) for at in range(0, len(data), size)])
     assert len(first) > 20_000
     if unit.strip(b"= \r"):
         assert first + decoder.finish() == decode_transfer(data, "quoted-printable")

@@ -67,7 +67,7 @@ class TransferDecoder:
         self._held = b""
         self._ended = False
 
-    def decode(self, data: bytes) -> bytes:
+    def take(self, data: bytes) -> bytes:
         """Take the next piece; return what is decoded so far."""
         if self._encoding == "base64":
             return self._decode_base64(data)

@@ -75,7 +75,7 @@ def write_binary(
 def _decode(span: Span, encoding: str, read: Callable[[int, int], bytes]) -> Iterator[bytes]:
     decoder = TransferDecoder(encoding)
     for start in range(span.start, span.end, _PIECE):
-        yield decoder.decode(read(start, min(span.end, start + _PIECE)))
+        yield decoder.take(read(start, min(span.end, start + _PIECE)))
     yield decoder.finish()
 
 

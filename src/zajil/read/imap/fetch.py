@@ -33,7 +33,7 @@ from zajil.read.imap.fetch_lines import (
     table_columns,
     write_lines,
 )
-from zajil.read.imap.fetch_read import ANSWER, Sent, Unread, read_and_send
+from zajil.read.imap.fetch_read import ANSWER, Answered, Unread, read_and_send
 from zajil.read.imap.flags import change
 from zajil.read.imap.object_id import email_id_of
 from zajil.read.imap.resync import changed_among, tell_vanished
@@ -112,7 +112,7 @@ class _Answer:
             self._rows = (*self._rows, RowItem.PREFIX, RowItem.HEAD)
         self._has_sections = bool(sections)
         self.needs = needs_of(items)
-        self.sent = Sent()
+        self.sent = Answered()
         self.most = _LINES
         """Messages that are looked up at a time."""
         if self._rows or self._has_sections:

@@ -74,7 +74,7 @@ class Unread:
 
 
 @dataclass(slots=True)
-class Sent:
+class Answered:
     """What became of the messages of a FETCH."""
 
     there: int = 0
@@ -83,7 +83,7 @@ class Sent:
     """How many of them have a transfer encoding that is not known, where it is to be decoded."""
 
 
-async def read_and_send(context: Context, messages: Sequence[Unread], sent: Sent) -> None:
+async def read_and_send(context: Context, messages: Sequence[Unread], sent: Answered) -> None:
     """Send the responses for these messages, and count them."""
     plan = _Plan()
     for portion in _portions(messages, plan):
@@ -190,7 +190,7 @@ class _Turn:
         return _join(one.write(content), content)
 
 
-async def _send_long(context: Context, one: Unread, plan: _Plan, sent: Sent) -> None:
+async def _send_long(context: Context, one: Unread, plan: _Plan, sent: Answered) -> None:
     """Send one response in pieces; hold the message's file, not a snapshot, while they are read."""
     blobs, box, needs = context.store.blobs, context.selected.mailbox.mailbox_id, plan.needs(one)
 
