@@ -1,7 +1,8 @@
 """Wire scripts for IMAP (``tests/wire/imap/*.wire``), run against the engine.
 
 The form is that of ``kit.wire_script``, with the facts ``TLS``, ``COMPRESSION`` and ``CLOSED
-reason``; ``@ state STATE`` and ``@ clear`` say how it begins. The answers come from
+reason``; ``@ state STATE`` and ``@ clear`` say how it begins, ``@ patient`` that many errors are
+tolerated. The answers come from
 ``ExampleSession``, which sends back what the engine understood::
 
     C: a1 SELECT INBOX
@@ -10,6 +11,8 @@ reason``; ``@ state STATE`` and ``@ clear`` say how it begins. The answers come 
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from kit.wire_script import Chop, Player, Script
 from zajil.core.line_engine import Wait
@@ -110,6 +113,8 @@ class ImapPlayer(Player):
         for option in script.options:
             if option.startswith("state "):
                 self.engine.state = ImapState(option.removeprefix("state "))
+            elif option == "patient":
+                self.engine.limits = replace(LIMITS, max_errors=1000)
             elif option != "clear":
                 raise ValueError(f"{script.path.name}: unknown option {option!r}")
 

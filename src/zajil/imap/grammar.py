@@ -112,6 +112,13 @@ class Scanner:
             raise bad("number too large")
         return value
 
+    def number64(self) -> int:
+        """Take a number of 63 bits. (RFC 9051 section 9, ``number64``)"""
+        value = int(self.match(_NUMBER, "number")[0])
+        if value >= 1 << 63:
+            raise bad("number too large")
+        return value
+
     def modseq(self) -> int:
         """Take a mod-sequence: 63 bits, 0 as well. (RFC 7162 section 7, ``mod-sequence-valzer``)"""
         value = int(self.match(_NUMBER, "mod-sequence")[0])

@@ -136,9 +136,9 @@ class _Parser:
             case "MODSEQ":
                 return _mod_seq(scanner)
             case "LARGER":
-                return Larger(scanner.number())
+                return Larger(scanner.number64())
             case "SMALLER":
-                return Smaller(scanner.number())
+                return Smaller(scanner.number64())
         raise bad("unknown search key")
 
 
