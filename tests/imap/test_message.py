@@ -108,3 +108,15 @@ def test_a_source_route_is_the_at_domain_list() -> None:
     assert b'("Joe" "@one.test" "joe" "there.test")' in written
     assert b'((NIL "@one.test,@two.test" "amal" "north.test"))' in written
     assert b'(NIL "@one.test" "rene" "east.test")' in written
+
+
+def test_languages_are_a_list_of_tags() -> None:
+    """RFC 3501 section 9, body-fld-lang."""
+
+    def written(field: bytes) -> bytes:
+        message = b"Content-Language:" + field + b"\r\n\r\n"
+        return body_structure(parse_message(message), message, extended=True)
+
+    assert written(b" en").endswith(b' NIL NIL ("en") NIL)')
+    assert written(b" en, fr ,,de").endswith(b' NIL NIL ("en" "fr" "de") NIL)')
+    assert written(b" ,").endswith(b" NIL NIL NIL NIL)")

@@ -28,8 +28,9 @@ def test_the_name_of_the_disposition_comes_first() -> None:
     assert parse_message(b"\r\n").filename is None
 
 
-def test_lines_are_counted_with_an_open_last_one() -> None:
-    assert parse_message(DATA).line_count(DATA) == 2
+def test_an_open_last_line_is_not_counted() -> None:
+    """As Dovecot and Cyrus count; the line end before a boundary belongs to the boundary."""
+    assert parse_message(DATA).line_count(DATA) == 1
     assert parse_message(b"\r\na\r\nb\r\n").line_count(b"\r\na\r\nb\r\n") == 2
     assert parse_message(b"a: b\r\n\r\n").line_count(b"a: b\r\n\r\n") == 0
 

@@ -11,6 +11,8 @@ from zajil.message.params import ParameterisedValue
 from zajil.message.part import Part
 
 _NIL = b"NIL"
+MAX_LANGUAGES = 100
+"""Tags of Content-Language that are told."""
 
 
 def body_structure(part: Part, data: bytes, *, extended: bool) -> bytes:
@@ -62,9 +64,16 @@ def _extension(part: Part) -> list[bytes]:
     """Write disposition, language, location."""
     return [
         _disposition(part.disposition),
-        nstring(part.value(b"content-language")),
+        _languages(part.value(b"content-language")),
         nstring(part.value(b"content-location")),
     ]
+
+
+def _languages(value: bytes | None) -> bytes:
+    """Write the tags of Content-Language as a list. (RFC 3501 section 9)"""
+    tags = [tag.strip() for tag in (value or b"").split(b",")][:MAX_LANGUAGES]
+    words = [string(tag) for tag in tags if tag]
+    return parenthesized(words) if words else _NIL
 
 
 def _disposition(value: ParameterisedValue | None) -> bytes:

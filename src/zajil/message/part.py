@@ -85,10 +85,12 @@ class Part:
         return decode_text(content, charset, is_body=True, is_html=self.type == "text/html")
 
     def line_count(self, data: bytes) -> int:
-        """Lines of the body as it stands, for BODYSTRUCTURE (RFC 9051 section 7.5.2)."""
-        lines = data.count(b"\n", self.body_start, self.body_end)
-        ends_open = self.body_end > self.body_start and data[self.body_end - 1 : self.body_end]
-        return lines + (1 if ends_open and ends_open != b"\n" else 0)
+        """Return the line ends of the body as it stands. (RFC 9051 section 7.5.2)
+
+        A last line without an end does not count, as in Dovecot and Cyrus: of most parts of a
+        multipart, the last line end belongs to the boundary.
+        """
+        return data.count(b"\n", self.body_start, self.body_end)
 
     def walk(self) -> Iterator[tuple[str, Part]]:
         """Return all parts with their numbers, in order (RFC 9051 section 6.4.5.1).

@@ -201,7 +201,7 @@ def test_a_message_in_parts(store: Store, tmp_path: Path) -> None:
             assert b"BODY[7] NIL" in (await imap.ok("FETCH 1 BODY[7]"))[0]
             (line, _) = await imap.ok("FETCH 1 BODYSTRUCTURE")
             assert line == (
-                b'* 1 FETCH (BODYSTRUCTURE (("TEXT" "PLAIN" ("CHARSET" "utf-8") NIL NIL "7BIT" 5 1 '
+                b'* 1 FETCH (BODYSTRUCTURE (("TEXT" "PLAIN" ("CHARSET" "utf-8") NIL NIL "7BIT" 5 0 '
                 b'NIL NIL NIL NIL)("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 54 (NIL "inner" '
                 b'((NIL NIL "b" "south.test")) ((NIL NIL "b" "south.test")) '
                 b'((NIL NIL "b" "south.test")) NIL NIL NIL NIL NIL) '
