@@ -42,6 +42,9 @@ def test_keywords_have_no_case(store: Store, tmp_path: Path) -> None:
             lines = await imap.ok("STORE 1 +FLAGS ($Forwarded Work WORK \\SEEN \\seen)")
             assert lines[:-1] == [
                 b"* FLAGS (" + system + b" $forwarded Work urgent)",
+                b"* OK [PERMANENTFLAGS ("
+                + system
+                + rb" $forwarded Work urgent \*)] flags that last",
                 rb"* 1 FETCH (FLAGS (\Seen $forwarded Work))",
             ]
             assert len(await imap.ok("UID STORE 1:2 +FLAGS.SILENT (wORK)")) == 1

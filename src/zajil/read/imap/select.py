@@ -9,7 +9,7 @@ from dataclasses import replace
 from zajil.core.ids import ModSeq, Uid
 from zajil.imap.command import Select
 from zajil.imap.feature import Feature
-from zajil.imap.response import Completion, flag_list, mailbox, untagged, untagged_status
+from zajil.imap.response import Completion, mailbox, untagged, untagged_status
 from zajil.net.logger import get_logger
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.expunge import expunge_deleted
@@ -74,8 +74,8 @@ def _describe(context: Context, view: SelectedMailbox, first_unseen: Uid | None)
     """Send what SELECT says of a mailbox. (RFC 3501 section 6.3.1, RFC 9051 section 6.3.2)"""
     box, send = view.mailbox, context.engine.untagged
     is_rev2 = Feature.IMAP4REV2 in view.enabled
-    send(view.flags_line())
-    _tell_permanent_flags(context, view)
+    for line in view.flag_lines():
+        send(line)
     send(untagged(b"%d" % len(view.uids), b"EXISTS"))
     for line in view.recent_lines():
         send(line)
@@ -90,12 +90,6 @@ def _describe(context: Context, view: SelectedMailbox, first_unseen: Uid | None)
     send(untagged_status("OK", "id of the mailbox", f"MAILBOXID ({object_id})"))
     # Invariant: never 0 and never missing, or clients forget all they know (RFC 7162 section 3.1).
     send(untagged_status("OK", "highest MODSEQ", f"HIGHESTMODSEQ {box.modseq}"))
-
-
-def _tell_permanent_flags(context: Context, view: SelectedMailbox) -> None:
-    flags = flag_list(view.permanent_flags()).decode("ascii")
-    line = untagged_status("OK", "flags that last", f"PERMANENTFLAGS {flags}")
-    context.engine.untagged(line)
 
 
 async def check_rights(context: Context) -> None:
@@ -115,8 +109,8 @@ async def check_rights(context: Context) -> None:
     if rights != box.rights:
         view.mailbox = replace(box, rights=rights)
         # RFC 4314 section 5.1.1
-        context.engine.untagged(view.flags_line())
-        _tell_permanent_flags(context, view)
+        for line in view.flag_lines():
+            context.engine.untagged(line)
 
 
 async def _take_recent(context: Context, box: Mailbox, recent_from: Uid, until: Uid) -> Uid:

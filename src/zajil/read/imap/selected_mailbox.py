@@ -17,7 +17,7 @@ from zajil.core.mailbox_rights import changeable
 from zajil.imap.feature import Feature
 from zajil.imap.flag import RECENT, SYSTEM_FLAGS
 from zajil.imap.grammar import bad
-from zajil.imap.response import flag_list, untagged
+from zajil.imap.response import flag_list, untagged, untagged_status
 from zajil.imap.sequence_set import SequenceSet, format_set
 from zajil.store.mail.mailboxes import Mailbox
 from zajil.store.mail.message_changes import ChangedFlags
@@ -183,9 +183,12 @@ class SelectedMailbox:
         """Return whether the client knew the flags that a message had before a change."""
         return one.previous <= self.modseq or self.told.get(one.uid) == one.previous
 
-    def flags_line(self) -> bytes:
-        """Write the FLAGS response: all flags the mailbox has. (RFC 3501 section 7.2.6)"""
-        return untagged(b"FLAGS", flag_list([*SYSTEM_FLAGS, *sorted(self.keywords.values())]))
+    def flag_lines(self) -> list[bytes]:
+        """Write FLAGS, all flags the mailbox has, and PERMANENTFLAGS. (RFC 3501 section 7.2.6)"""
+        flags = flag_list([*SYSTEM_FLAGS, *sorted(self.keywords.values())])
+        lasting = flag_list(self.permanent_flags()).decode("ascii")
+        permanent = untagged_status("OK", "flags that last", f"PERMANENTFLAGS {lasting}")
+        return [untagged(b"FLAGS", flags), permanent]
 
     def spell(self, flag: str) -> str:
         """Return a flag as this mailbox spells it: keywords ignore case."""
@@ -245,11 +248,11 @@ class SelectedMailbox:
         return has and Feature.IMAP4REV2 not in self.enabled
 
     def new_keywords(self, flags: Iterable[frozenset[str]]) -> list[bytes]:
-        """Return the FLAGS response if one of these is a keyword it did not name yet."""
+        """Return FLAGS and PERMANENTFLAGS if one of these is a keyword they did not name yet."""
         words = {flag for some in flags for flag in some if not flag.startswith("\\")}
         new = {word.lower(): word for word in sorted(words) if word.lower() not in self.keywords}
         self.keywords |= new
-        return [self.flags_line()] if new else []
+        return self.flag_lines() if new else []
 
     def expunge_lines(self) -> list[bytes]:
         """Forget expunged messages and write their EXPUNGE responses. (RFC 3501 section 7.4.1)
