@@ -52,6 +52,7 @@ def test_another_mailbox(store: Store, tmp_path: Path) -> None:
     async def talk(watcher: ImapClient, other: ImapClient, place: ImapPlace) -> None:
         lines = await watcher.ok(f"NOTIFY SET STATUS (mailboxes (Sent None) ({BOTH} FlagChange))")
         assert lines[0].startswith(b'* STATUS "Sent" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY ')
+        assert lines[0].endswith(b" UNSEEN 0 HIGHESTMODSEQ 1)")  # RFC 5465 section 3.1
         await other.append("Sent", MAIL)
         line = await watcher.read_response()
         assert line.startswith(b'* STATUS "Sent" (MESSAGES 1 UIDNEXT 2 ')
@@ -59,7 +60,7 @@ def test_another_mailbox(store: Store, tmp_path: Path) -> None:
         await other.ok("SELECT Sent")
         await other.ok(r"STORE 1 +FLAGS (\Seen)")
         line = await watcher.read_response()
-        assert line.endswith(b" UNSEEN 0)")
+        assert line.endswith(b" UNSEEN 0 HIGHESTMODSEQ 3)")
         await other.ok(r"STORE 1 +FLAGS (\Deleted)")
         await watcher.read_response()
         await other.ok("EXPUNGE")

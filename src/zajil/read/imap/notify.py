@@ -255,7 +255,9 @@ class Watcher:
 
     def _items(self) -> tuple[StatusItem, ...]:
         items = [StatusItem.MESSAGES, StatusItem.UIDNEXT, StatusItem.UIDVALIDITY, StatusItem.UNSEEN]
-        if Feature.CONDSTORE in self._context.engine.enabled:
+        # Who asks for changes of flags needs it to find them (RFC 5465 section 3.1).
+        is_enabled = Feature.CONDSTORE in self._context.engine.enabled
+        if is_enabled or self._interest.wants(NotifyEvent.FLAG_CHANGE):
             items.append(StatusItem.HIGHESTMODSEQ)
         return tuple(items)
 
