@@ -182,7 +182,7 @@ class List:
     reference: bytes
     """Wire form."""
     patterns: tuple[bytes, ...]
-    """Wire form, never empty; the pattern ``b""`` asks for the separator."""
+    """Wire form, never empty."""
     select: frozenset[str] = frozenset()
     """SUBSCRIBED, SPECIAL-USE, RECURSIVEMATCH, REMOTE."""
     returns: frozenset[str] = frozenset()
@@ -190,6 +190,8 @@ class List:
     status: tuple[StatusItem, ...] = ()
     entries: tuple[str, ...] = ()
     """Annotations to return. (RFC 9590)"""
+    extended: bool = False
+    """Of RFC 5258; in the other form the pattern ``b""`` asks for the separator."""
 
 
 @dataclass(frozen=True, slots=True)

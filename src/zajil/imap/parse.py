@@ -179,7 +179,8 @@ def _parse_rename(scanner: Scanner) -> c.Command:
 def _parse_list(scanner: Scanner) -> c.Command:
     scanner.space()
     select: frozenset[str] = frozenset()
-    if scanner.peek() == b"(":
+    extended = scanner.peek() == b"("
+    if extended:
         select = _parse_options(scanner, _LIST_SELECT).words
         # RFC 5258 section 3.1: RECURSIVEMATCH only changes what another option selects.
         if select & {"RECURSIVEMATCH"} and not select & {"SUBSCRIBED", "SPECIAL-USE"}:
@@ -187,8 +188,8 @@ def _parse_list(scanner: Scanner) -> c.Command:
         scanner.space()
     reference = scanner.astring_bytes()
     scanner.space()
-    patterns = [b""]
     if scanner.skip(b"("):
+        extended = True
         patterns = [scanner.list_pattern()]
         while scanner.skip(b" "):
             patterns.append(scanner.list_pattern())
@@ -199,9 +200,10 @@ def _parse_list(scanner: Scanner) -> c.Command:
         patterns = [scanner.list_pattern()]
     returns = _ListOptions()
     if scanner.skip(b" RETURN "):
+        extended = True
         returns = _parse_options(scanner, _LIST_RETURN)
     return c.List(
-        reference, tuple(patterns), select, returns.words, returns.status, returns.entries
+        reference, tuple(patterns), select, returns.words, returns.status, returns.entries, extended
     )
 
 

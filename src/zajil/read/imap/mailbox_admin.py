@@ -16,6 +16,7 @@ from zajil.read.imap.object_id import mailbox_object_id
 from zajil.read.imap.select import leave
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailbox_changes import (
+    BelowItself,
     DeleteMailbox,
     MailboxExists,
     MailboxIsFixed,
@@ -120,6 +121,8 @@ async def rename(context: Context, command: Rename) -> Completion:
         return _EXISTS
     except TooManyMailboxes:
         return _too_many(most)
+    except BelowItself:
+        return Completion("NO", "a mailbox cannot move below itself", "CANNOT")
     except NameTooLong:
         return Completion("NO", "a mailbox name would be too long", "CANNOT")
     if Feature.IMAP4REV2 in context.engine.enabled and command.mailbox != INBOX:

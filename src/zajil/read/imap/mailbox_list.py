@@ -43,7 +43,7 @@ class ListedName:
 
 async def list_(context: Context, command: List) -> Completion:
     """Send the mailboxes that match, each with its attributes."""
-    if command.patterns == (b"",):
+    if command.patterns == (b"",) and not command.extended:
         # RFC 3501 section 6.3.8: the separator and the root are asked for.
         context.engine.untagged(untagged(b"LIST (\\Noselect)", _SEPARATOR, b'""'))
         return Completion("OK", "list is sent")

@@ -48,6 +48,10 @@ class MailboxIsFixed(Refused):
     """INBOX and the mailboxes with a role cannot be deleted: mail is filed into them."""
 
 
+class BelowItself(Refused):
+    """A mailbox cannot move below itself."""
+
+
 class NameTooLong(Refused):
     """Renaming what lies above would make a name longer than ``MAX_NAME``."""
 
@@ -124,7 +128,8 @@ def rename_mailbox(tx: Connection, items: Sequence[RenameMailbox]) -> list[None]
     Raises:
         NoSuchMailbox: there is none of this name, nor any below it.
         NoRight: it is another account's, and may not be renamed so.
-        MailboxExists: a new name is taken, or lies below the old one.
+        MailboxExists: a new name is taken.
+        BelowItself: the new name lies below the old one.
         NameTooLong: one below would get too long a name.
         TooManyMailboxes: the owner has as many as it may.
     """
@@ -140,8 +145,10 @@ def rename_mailbox(tx: Connection, items: Sequence[RenameMailbox]) -> list[None]
         if own.name == INBOX:
             _empty_inbox_into(tx, own)
             continue
-        if own.new_name == own.name or own.new_name.startswith(own.name + "/"):
+        if own.new_name == own.name:
             raise MailboxExists(item.new_name)
+        if own.new_name.startswith(own.name + "/"):
+            raise BelowItself(item.new_name)
         _create_above(tx, NewMailbox(own.account_id, own.new_name, own.now_ms, own.most))
         lock_mailboxes(tx, [box.mailbox_id for box in boxes])
         for box in boxes:

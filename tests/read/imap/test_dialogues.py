@@ -1,0 +1,67 @@
+"""Short dialogues about one rule each, as protocol suites of other servers have them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from kit.imap import ImapClient, imap_place, make_reader
+from kit.store import running
+from zajil.store.engine.open import Store
+
+
+def talk(
+    store: Store, folder: Path, dialogue: Callable[[ImapClient, ImapClient], Awaitable[None]]
+) -> None:
+    """Let two sessions of one account talk."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with (
+            running(store),
+            imap_place(store, folder) as place,
+            place.session() as one,
+            place.session() as two,
+        ):
+            await dialogue(one, two)
+
+    asyncio.run(run())
+
+
+def test_only_the_basic_list_tells_the_separator(store: Store, tmp_path: Path) -> None:
+    """RFC 5258 section 3: with options or in parentheses, "" is a pattern that matches nothing."""
+
+    async def dialogue(imap: ImapClient, _: ImapClient) -> None:
+        assert len(await imap.ok('LIST "" ""')) == 2
+        for extended in ('() "" ""', '"" ("")', '"" "" RETURN ()', '(SUBSCRIBED) "" ""'):
+            assert len(await imap.ok(f"LIST {extended}")) == 1, extended
+        (line, _end) = await imap.ok('LIST (REMOTE) "INBOX" ""')
+        assert line == b'* LIST (\\HasNoChildren) "/" "INBOX"'
+
+    talk(store, tmp_path, dialogue)
+
+
+def test_a_mailbox_does_not_move_below_itself(store: Store, tmp_path: Path) -> None:
+    async def dialogue(imap: ImapClient, _: ImapClient) -> None:
+        await imap.ok("CREATE p/q")
+        for new, code in (("p/q", b"CANNOT"), ("p/new", b"CANNOT"), ("p", b"ALREADYEXISTS")):
+            assert b" NO [%b] " % code in (await imap.command(f"RENAME p {new}"))[-1]
+
+    talk(store, tmp_path, dialogue)
+
+
+def test_others_hear_of_a_new_keyword(store: Store, tmp_path: Path) -> None:
+    """FLAGS and PERMANENTFLAGS name it before a FETCH response does. (RFC 3501 section 7.2.6)"""
+
+    async def dialogue(imap: ImapClient, other: ImapClient) -> None:
+        await imap.append("INBOX", b"Subject: x\r\n\r\n")
+        await imap.ok("SELECT INBOX")
+        await other.ok("EXAMINE INBOX")
+        await imap.ok("STORE 1 +FLAGS (new)")
+        lines = await other.ok("NOOP")
+        assert lines[0] == rb"* FLAGS (\Answered \Flagged \Deleted \Seen \Draft new)"
+        assert lines[1].startswith(b"* OK [PERMANENTFLAGS ()] ")
+        assert lines[2] == b"* 1 FETCH (UID 1 FLAGS (new))"
+
+    talk(store, tmp_path, dialogue)
