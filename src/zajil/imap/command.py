@@ -175,7 +175,7 @@ class StatusItem(Enum):
     """RFC 9208 section 4.1.4."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class List:
     """``LIST``, also in its extended form. (RFC 5258, RFC 6154, RFC 5819)"""
 

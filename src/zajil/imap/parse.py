@@ -203,7 +203,13 @@ def _parse_list(scanner: Scanner) -> c.Command:
         extended = True
         returns = _parse_options(scanner, _LIST_RETURN)
     return c.List(
-        reference, tuple(patterns), select, returns.words, returns.status, returns.entries, extended
+        reference=reference,
+        patterns=tuple(patterns),
+        select=select,
+        returns=returns.words,
+        status=returns.status,
+        entries=returns.entries,
+        extended=extended,
     )
 
 

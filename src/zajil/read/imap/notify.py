@@ -56,7 +56,7 @@ MAX_WATCHED = 5000
 
 _OWN_CHANGES = (Expunge, Copy, AppendEnd)
 """After these the selected mailbox is reported whatever was asked for: it is their answer."""
-_LIST = List(b"", (b"*",), returns=frozenset({"SUBSCRIBED"}))
+_LIST = List(reference=b"", patterns=(b"*",), returns=frozenset({"SUBSCRIBED"}))
 _METADATA = frozenset({NotifyEvent.MAILBOX_METADATA_CHANGE, NotifyEvent.SERVER_METADATA_CHANGE})
 
 Annotations = Mapping[tuple[MailboxId, str], bytes]
