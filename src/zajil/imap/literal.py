@@ -53,5 +53,6 @@ class Limits:
     """A refused literal that comes all the same is read up to this size, to keep the connection
     (RFC 7888 section 4); a larger one ends it."""
     max_errors: int = 50
-    """Refused commands before the connection is closed."""
-    max_errors_before_login: int = 10
+    """Refused commands before the connection is closed; one that succeeds starts the count anew."""
+    max_errors_before_login: int = 25
+    """In all, whatever succeeds between them."""

@@ -368,6 +368,8 @@ class ImapServerConnection(ResponseQueue):
         self._to_send.append(completion.to_bytes(self._tag))
         self._pending, self._append, self._literal, self._owed = None, None, None, False
         self._command.clear()
+        if completion.status == "OK" and self.state is not ImapState.NOT_AUTHENTICATED:
+            self._errors = 0
 
     def _refuse(self, completion: Completion) -> None:
         self._finish(completion)

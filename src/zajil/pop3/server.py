@@ -46,8 +46,9 @@ class Pop3InputLimits:
     max_auth_line: int = 12_288
     """Of AUTH with an initial response, and of the answer to a challenge."""
     max_errors: int = 50
-    """Refused commands before the connection is closed."""
-    max_errors_before_login: int = 10
+    """Refused commands before the connection is closed; one that succeeds starts the count anew."""
+    max_errors_before_login: int = 25
+    """In all, whatever succeeds between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +329,8 @@ class Pop3ServerConnection:
 
     def _say(self, reply: StatusLine, more: bytes = b"") -> None:
         self._to_send.append(reply.to_bytes(self.language) + more)
+        if reply.ok and self.state is Pop3State.TRANSACTION:
+            self._errors = 0
 
     def _refuse(self, text: Text) -> None:
         self._say(error(text))
