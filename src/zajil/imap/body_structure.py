@@ -15,21 +15,23 @@ MAX_LANGUAGES = 100
 """Tags of Content-Language that are told."""
 
 
-def body_structure(part: Part, data: bytes, *, extended: bool) -> bytes:
+def body_structure(part: Part, data: bytes, *, extended: bool, has_global: bool = False) -> bytes:
     """Write the structure of a message.
 
     Args:
         part: the root, or a node of the tree; it is at most ``message.parse.MAX_DEPTH`` deep.
         data: the bytes of the message, for counting lines.
         extended: BODYSTRUCTURE; else BODY, without extension data.
+        has_global: message/global is written as message/rfc822 is (RFC 9051 section 9,
+            media-message); in RFC 3501 it is like a file.
     """
     if part.is_multipart:
-        return _multipart(part, data, extended)
+        return _multipart(part, data, extended, has_global)
     type_, _, subtype = part.type.partition("/")
     if type_ == "multipart":
         # A multipart without parts: the grammar wants at least one, and this is what it holds.
         type_, subtype = "text", "plain"
-    is_message = part.type == "message/rfc822"
+    is_message = part.type == "message/rfc822" or (has_global and part.type == "message/global")
     if is_message and not part.is_message:
         type_, subtype = "application", "octet-stream"
     words = [
@@ -44,7 +46,7 @@ def body_structure(part: Part, data: bytes, *, extended: bool) -> bytes:
     if is_message and part.is_message:
         enclosed = part.children[0]
         words.append(envelope(enclosed))
-        words.append(body_structure(enclosed, data, extended=extended))
+        words.append(body_structure(enclosed, data, extended=extended, has_global=has_global))
     if type_ == "text" or (is_message and part.is_message):
         words.append(b"%d" % part.line_count(data))
     if extended:
@@ -52,9 +54,12 @@ def body_structure(part: Part, data: bytes, *, extended: bool) -> bytes:
     return parenthesized(words)
 
 
-def _multipart(part: Part, data: bytes, extended: bool) -> bytes:
-    inner = b"".join([body_structure(child, data, extended=extended) for child in part.children])
-    words = [inner, string(_ascii_upper(part.type.partition("/")[2]))]
+def _multipart(part: Part, data: bytes, extended: bool, has_global: bool) -> bytes:
+    inner = [
+        body_structure(child, data, extended=extended, has_global=has_global)
+        for child in part.children
+    ]
+    words = [b"".join(inner), string(_ascii_upper(part.type.partition("/")[2]))]
     if extended:
         words += [_parameters(part.content_type.parameters), *_extension(part)]
     return parenthesized(words)

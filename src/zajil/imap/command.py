@@ -6,7 +6,7 @@ engine: one command is answered at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from zajil.imap.acl import AclCommand
@@ -119,6 +119,8 @@ class Select:
     condstore: bool = False
     known: KnownState | None = None
     """``QRESYNC``: what changed since is to be told."""
+    given: str = field(default="", repr=False)
+    """How the client wrote the name, if that is not in NFC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class Create:
     mailbox: str
     uses: tuple[str, ...] = ()
     """Attributes of RFC 6154 section 2, as the client wrote them."""
+    given: str = field(default="", repr=False)
+    """How the client wrote the name, if that is not in NFC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,11 @@ class Feature(Enum):
     UIDONLY = "UIDONLY"
     """No sequence numbers. (RFC 9586)"""
 
+    @property
+    def wire(self) -> bytes:
+        """Return the name as CAPABILITY has it."""
+        return b"IMAP4rev2" if self is Feature.IMAP4REV2 else self.value.encode("ascii")
+
 
 UTF8_FEATURES = frozenset({Feature.UTF8_ACCEPT, Feature.IMAP4REV2})
 """With one of these enabled, mailbox names are UTF-8 and no longer modified UTF-7."""

@@ -239,9 +239,9 @@ def _astring(name: bytes) -> bytes:
 def _parse_partial(scanner: Scanner) -> tuple[int, int] | None:
     if not scanner.skip(b"<"):
         return None
-    offset = scanner.number()
+    offset = scanner.number64()
     scanner.expect(b".")
-    size = scanner.number()
+    size = scanner.number64()
     scanner.expect(b">")
     if size == 0:
         raise bad("a partial fetch asks for at least one byte")

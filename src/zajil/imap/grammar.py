@@ -7,6 +7,7 @@ CRLF. The engine cut it at literals it saw, so a CRLF outside a literal stands o
 from __future__ import annotations
 
 import re
+from unicodedata import is_normalized
 
 from zajil.core.errors import Malformed
 from zajil.imap.mailbox_name import BadMailboxName, decode_name
@@ -166,11 +167,21 @@ class Scanner:
         Raises:
             CommandError: NO for a name that no mailbox can have.
         """
+        return self.mailbox_as_given()[0]
+
+    def mailbox_as_given(self) -> tuple[str, str]:
+        """Do the same; also return how the client wrote it, if that is not in NFC.
+
+        Raises:
+            CommandError: NO for a name that no mailbox can have.
+        """
         raw = self.astring_bytes()
         try:
-            return decode_name(raw, utf8=self.utf8)
+            name = decode_name(raw, utf8=self.utf8)
         except BadMailboxName as error:
             raise BadSyntax(Completion("NO", str(error), code="CANNOT")) from None
+        given = raw.decode("utf-8", "replace") if self.utf8 else ""
+        return name, "" if is_normalized("NFC", given) else given
 
     def list_pattern(self) -> bytes:
         """Take a pattern of LIST, as it stands on the wire."""

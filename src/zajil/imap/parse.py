@@ -148,17 +148,17 @@ def _with_mailbox(make: Callable[[str], c.Command]) -> Callable[[Scanner], c.Com
 def _select(*, read_only: bool) -> Callable[[Scanner], c.Command]:
     def parse(scanner: Scanner) -> c.Command:
         scanner.space()
-        mailbox = scanner.mailbox()
+        mailbox, given = scanner.mailbox_as_given()
         if not scanner.skip(b" "):
-            return c.Select(mailbox, read_only)
-        return c.Select(mailbox, read_only, *parse_select_parameters(scanner))
+            return c.Select(mailbox, read_only, given=given)
+        return c.Select(mailbox, read_only, *parse_select_parameters(scanner), given=given)
 
     return parse
 
 
 def _parse_create(scanner: Scanner) -> c.Command:
     scanner.space()
-    mailbox = scanner.mailbox()
+    mailbox, given = scanner.mailbox_as_given()
     uses: list[str] = []
     if scanner.skip(b" "):  # RFC 6154 section 6
         scanner.expect(b"(USE (")
@@ -166,7 +166,7 @@ def _parse_create(scanner: Scanner) -> c.Command:
             if uses:
                 scanner.space()
             uses.append(scanner.flag())
-    return c.Create(mailbox, tuple(uses))
+    return c.Create(mailbox, tuple(uses), given)
 
 
 def _parse_rename(scanner: Scanner) -> c.Command:

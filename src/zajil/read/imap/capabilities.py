@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_ALWAYS = ("IMAP4rev1", "LITERAL+", "ID", "ENABLE")
+_ALWAYS = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "ID", "ENABLE")
 _LOGGED_IN = (
     *("IDLE", "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN"),
     *("ACL", "RIGHTS=kxte", "LIST-MYRIGHTS", "CREATE-SPECIAL-USE", "STATUS=SIZE"),

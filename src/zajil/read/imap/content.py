@@ -54,9 +54,11 @@ class Needs:
     """All bytes at hand, to count lines."""
     seen: bool
     """Sets ``\\Seen``."""
+    has_global: bool
+    """The structure shows what is in message/global."""
 
 
-def needs_of(items: Sequence[FetchItem]) -> Needs:
+def needs_of(items: Sequence[FetchItem], *, has_global: bool = False) -> Needs:
     """Return what these items need of the message itself."""
     sections = [item for item in items if isinstance(item, BodySection)]
     structure = any(item in _STRUCTURE for item in items)
@@ -67,6 +69,7 @@ def needs_of(items: Sequence[FetchItem]) -> Needs:
         structure=structure or any(map(needs_structure, sections)),
         data=structure,
         seen=any(not section.peek for section in sections),
+        has_global=has_global,
     )
 
 
@@ -81,6 +84,7 @@ class Content:
         self._begin: tuple[bytes, int, int] | None = None
         self._rest: Span | None = None
         self._structures: dict[Attribute, bytes] = {}
+        self._has_global = needs.has_global
         self.part: Part | None = known
         if needs.data or (needs.structure and known is None):
             self._read_all()
@@ -148,7 +152,12 @@ class Content:
 
     def _structure(self, item: Attribute) -> bytes:
         data = self._data or b""
-        written = body_structure(self._root(), data, extended=item is Attribute.BODYSTRUCTURE)
+        written = body_structure(
+            self._root(),
+            data,
+            extended=item is Attribute.BODYSTRUCTURE,
+            has_global=self._has_global,
+        )
         return item.value.encode("ascii") + b" " + written
 
     def _section(self, section: BodySection) -> list[Piece]:

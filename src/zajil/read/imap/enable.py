@@ -27,7 +27,7 @@ def enable(context: Context, command: Enable) -> Completion:
         if feature in (Feature.CONDSTORE, Feature.QRESYNC):
             enable_condstore(context)
         enabled.add(feature)
-    context.engine.untagged(untagged(b"ENABLED", *[one.value.encode("ascii") for one in new]))
+    context.engine.untagged(untagged(b"ENABLED", *[one.wire for one in new]))
     return Completion("OK", "extensions are enabled")
 
 

@@ -47,6 +47,7 @@ from zajil.store.mail.summaries import WaitingBlob
 
 _LINES = 4000
 """Messages that are answered in one turn, where the table has all that is asked for."""
+_GLOBAL = b'"MESSAGE" "GLOBAL"'
 _ROWS = 1000
 """The same where rows are read."""
 
@@ -113,6 +114,7 @@ class _Answer:
         self._has_sections = bool(sections)
         self.needs = needs_of(items)
         self.sent = Answered()
+        self._has_global = Feature.IMAP4REV2 in context.engine.enabled
         self.most = _LINES
         """Messages that are looked up at a time."""
         if self._rows or self._has_sections:
@@ -247,6 +249,10 @@ class _Answer:
                 none = b"NIL" if item is Attribute.PREVIEW_LAZY else None
                 texts = [none if one is None else string(one.encode()) for one in values[1]]
                 return Column(b"PREVIEW %b", texts)
+            case Attribute.BODY | Attribute.BODYSTRUCTURE if self._has_global:
+                # RFC 9051 section 7.5.2: summaries have these as RFC 3501 wants them.
+                texts = [None if one and _GLOBAL in one else one for one in values[1]]
+                return Column(item.value.encode("ascii") + b" %b", texts)
             case Attribute():
                 return Column(item.value.encode("ascii") + b" %b", values[1])
         raise RuntimeError(f"no row has {item}")

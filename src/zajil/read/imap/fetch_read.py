@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from zajil.core.ids import Uid
+from zajil.imap.feature import Feature
 from zajil.imap.fetch_item import FetchItem
 from zajil.read.imap.content import HEAD, Content, Needs, Piece, answer_size, needs_of
 from zajil.read.imap.context import Context
@@ -85,7 +86,7 @@ class Answered:
 
 async def read_and_send(context: Context, messages: Sequence[Unread], sent: Answered) -> None:
     """Send the responses for these messages, and count them."""
-    plan = _Plan()
+    plan = _Plan(has_global=Feature.IMAP4REV2 in context.engine.enabled)
     for portion in _portions(messages, plan):
         waiting = portion
         if not plan.is_short(waiting[0]):
@@ -107,7 +108,8 @@ async def read_and_send(context: Context, messages: Sequence[Unread], sent: Answ
 class _Plan:
     """What has to be read of messages; most have the same left."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_global: bool) -> None:
+        self._has_global = has_global
         self._needs: dict[tuple[FetchItem, ...], Needs] = {}
 
     def needs(self, one: Unread) -> Needs:
@@ -115,7 +117,7 @@ class _Plan:
         left = one.left
         found = self._needs.get(left)
         if found is None:
-            found = self._needs[left] = needs_of(left)
+            found = self._needs[left] = needs_of(left, has_global=self._has_global)
         return found
 
     def read_size(self, one: Unread) -> int:

@@ -8,7 +8,7 @@ from zajil.core.ids import MailboxId
 from zajil.imap.command import Create, Delete, Rename, StatusCommand, StatusItem, Subscribe
 from zajil.imap.feature import Feature
 from zajil.imap.mailbox_name import is_shared_name
-from zajil.imap.response import Completion, mailbox, parenthesized, untagged
+from zajil.imap.response import Completion, mailbox, name_line, parenthesized, untagged
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import NO_MAILBOX, NO_PERMISSION, PORTION, Context
 from zajil.read.imap.expunge import empty
@@ -66,6 +66,8 @@ async def create(context: Context, command: Create) -> Completion:
         return _EXISTS
     except TooManyMailboxes:
         return _too_many(most)
+    if command.given and Feature.IMAP4REV2 in context.engine.enabled:
+        context.engine.untagged(name_line(command.mailbox, command.given))
     # RFC 8474 section 4.1
     return Completion("OK", "mailbox is made", f"MAILBOXID ({mailbox_object_id(made)})")
 
@@ -126,14 +128,8 @@ async def rename(context: Context, command: Rename) -> Completion:
     except NameTooLong:
         return Completion("NO", "a mailbox name would be too long", "CANNOT")
     if Feature.IMAP4REV2 in context.engine.enabled and command.mailbox != INBOX:
-        context.engine.untagged(_renamed_line(command))
+        context.engine.untagged(name_line(command.new_name, command.mailbox))
     return Completion("OK", "mailbox is renamed")
-
-
-def _renamed_line(command: Rename) -> bytes:
-    """Write the LIST response that tells what a mailbox was called. (RFC 9051 section 6.3.9.7)"""
-    new, old = (mailbox(name, utf8=True) for name in (command.new_name, command.mailbox))
-    return untagged(b'LIST () "/"', new, b'("OLDNAME" (%b))' % old)
 
 
 async def _move_all(context: Context, box: Mailbox, target_id: MailboxId) -> None:

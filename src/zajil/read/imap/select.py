@@ -9,7 +9,7 @@ from dataclasses import replace
 from zajil.core.ids import ModSeq, Uid
 from zajil.imap.command import Select
 from zajil.imap.feature import Feature
-from zajil.imap.response import Completion, mailbox, untagged, untagged_status
+from zajil.imap.response import Completion, name_line, untagged, untagged_status
 from zajil.net.logger import get_logger
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.expunge import expunge_deleted
@@ -63,14 +63,16 @@ async def select(context: Context, command: Select) -> Completion:
     )
     follow(context, view)
     context.view = view
-    _describe(context, view, snapshot.first_unseen)
+    _describe(context, view, snapshot.first_unseen, command.given)
     if command.known is not None and command.known.uid_validity == box.uid_validity:
         await fetch(context, await prepare(context, command.known))
     mode = "READ-ONLY" if view.read_only else "READ-WRITE"
     return Completion("OK", "mailbox is selected", mode)
 
 
-def _describe(context: Context, view: SelectedMailbox, first_unseen: Uid | None) -> None:
+def _describe(
+    context: Context, view: SelectedMailbox, first_unseen: Uid | None, given: str
+) -> None:
     """Send what SELECT says of a mailbox. (RFC 3501 section 6.3.1, RFC 9051 section 6.3.2)"""
     box, send = view.mailbox, context.engine.untagged
     is_rev2 = Feature.IMAP4REV2 in view.enabled
@@ -80,7 +82,7 @@ def _describe(context: Context, view: SelectedMailbox, first_unseen: Uid | None)
     for line in view.recent_lines():
         send(line)
     if is_rev2:
-        send(untagged(b'LIST () "/"', mailbox(box.name, utf8=context.engine.utf8)))
+        send(name_line(box.name, given))
     if first_unseen is not None and not is_rev2:
         number = view.number_of(first_unseen)
         send(untagged_status("OK", "first unseen message", f"UNSEEN {number}"))
