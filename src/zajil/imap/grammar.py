@@ -138,6 +138,8 @@ class Scanner:
                 raise bad("bad literal")
             return value
         value = self.match(_QUOTED, "string")[1]
+        if self.utf8 and not value.isascii():
+            _text(value)  # RFC 9755 section 3: what is no UTF-8 is BAD
         return _ESCAPED.sub(rb"\1", value) if b"\\" in value else value
 
     def string(self) -> str:

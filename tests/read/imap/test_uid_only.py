@@ -54,7 +54,7 @@ def test_no_sequence_numbers(store: Store, tmp_path: Path) -> None:
             assert line == told + b"\r\nbody\r\n)"
             (line, _) = await one.ok("UID FETCH 4 BODY.PEEK[]")
             assert line.startswith(b"* 4 UIDFETCH (UID 4 BODY[] {")
-            (_, line, _) = await one.ok("UID STORE 3 +FLAGS (a)")
+            (_, _, line, _) = await one.ok("UID STORE 3 +FLAGS (a)")
             assert re.sub(rb"\d+\)", b"n)", line) == (
                 b"* 3 UIDFETCH (FLAGS (a \\Recent) MODSEQ (n))"
             )

@@ -13,6 +13,7 @@ from zajil.read.imap.line_ends import LineEnds
 from zajil.store.mail.blobs import Blobs, StagedBlob
 
 _NUL = Completion("NO", "the message has a NUL byte")
+_NUL_IN_BINARY = Completion("NO", "only a binary part may have a NUL byte", "UNKNOWN-CTE")
 
 
 class IncomingMessage:
@@ -65,7 +66,8 @@ class IncomingMessage:
             self._has_nul = b"\x00" in content
         # Security: a NUL cannot be sent back in a literal (RFC 3501 section 9, CHAR8).
         if self._has_nul:
-            return _NUL
+            # RFC 3516 section 4.4
+            return _NUL_IN_BINARY if self._is_binary else _NUL
         if not size_of(content):
             return Completion("NO", "the message is empty")
         if in_memory:

@@ -20,7 +20,7 @@ from zajil.imap.feature import Feature
 from zajil.imap.grammar import BadSyntax
 from zajil.imap.notify import NotifyCommand
 from zajil.imap.response import Completion, untagged, untagged_status
-from zajil.imap.search_command import Search, Sort, Thread
+from zajil.imap.search_command import MultiSearch, Search, Sort, Thread
 from zajil.imap.search_key import has_numbers
 from zajil.imap.server import ImapServerConnection
 from zajil.imap.state import ALLOWED, ImapState
@@ -275,6 +275,8 @@ class ImapSession:
                 is_numbered = not uid
             case Search(key, uid) | Sort(_, key, uid) | Thread(_, key, uid):
                 is_numbered = not uid or has_numbers(key)
+            case MultiSearch(key=key):
+                is_numbered = has_numbers(key)
             case c.Select(known=c.KnownState(sample=sample)):
                 is_numbered = sample is not None
             case AppendCommand(replaced=replaced):
