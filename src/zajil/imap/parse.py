@@ -21,6 +21,7 @@ from zajil.imap.modifiers import (
 from zajil.imap.notify import NOTIFY_PARSERS
 from zajil.imap.quota import parse_get_quota, parse_get_quota_root, parse_set_quota
 from zajil.imap.search_command import (
+    parse_multi_search,
     search_parser,
     sort_parser,
     thread_parser,
@@ -370,6 +371,7 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "UNSELECT": _constant(c.Unselect()),
     "EXPUNGE": _constant(c.Expunge(None)),
     "SEARCH": search_parser(uid=False),
+    "ESEARCH": parse_multi_search,
     "SORT": sort_parser(uid=False),
     "THREAD": thread_parser(uid=False),
     "FETCH": _fetch(uid=False),

@@ -106,7 +106,6 @@ class Range(Enum):
     """Which mailboxes ESEARCH looks into. (RFC 5465 section 8, RFC 7377 section 2.2)"""
 
     SELECTED = "SELECTED"
-    SELECTED_DELAYED = "SELECTED-DELAYED"
     INBOXES = "INBOXES"
     """Those to which mail is delivered."""
     PERSONAL = "PERSONAL"

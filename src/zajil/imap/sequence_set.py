@@ -109,24 +109,24 @@ def _number(text: bytes) -> int:
 def parse_partial(scanner: Scanner) -> tuple[int, int]:
     """Take a part of a list: ``1:500`` from its beginning, ``-1:-100`` from its end.
 
-    The smaller place comes first. (RFC 9394 section 4, ``partial-range``)
+    Either end may come first. (RFC 9394 section 4, ``partial-range``)
 
     Raises:
         CommandError: BAD.
     """
     found = scanner.match(_PARTIAL, "range")
-    low, high = sorted((_number(found[2]), _number(found[4])))
+    first, last = _number(found[2]), _number(found[4])
     if found[1] != found[3]:
         raise bad("both ends of a range are counted from the same side")
-    return (-low, -high) if found[1] else (low, high)
+    return (-first, -last) if found[1] else (first, last)
 
 
 def cut_partial(found: Sequence[Any], partial: tuple[int, int]) -> Sequence[Any]:
     """Return the part of a list that ``parse_partial`` took, in the order of the list."""
-    low, high = partial
+    low, high = sorted(partial)
     if low > 0:
         return found[low - 1 : high]
-    return found[max(0, len(found) + high) : max(0, len(found) + low + 1)]
+    return found[max(0, len(found) + low) : max(0, len(found) + high + 1)]
 
 
 def format_set(numbers: Iterable[int]) -> bytes:

@@ -16,7 +16,6 @@ from datetime import date
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.imap.date_time import date_of, day_ms
 from zajil.imap.flag import RECENT
-from zajil.imap.grammar import bad
 from zajil.imap.search_key import (
     Age,
     All,
@@ -73,8 +72,6 @@ class SearchedMailbox:
     mailbox_id: MailboxId
     uids: array[int]
     """Messages that the client counts, ascending."""
-    numbered: bool = True
-    """Whether sequence numbers mean something."""
     saved: Sequence[int] = ()
     """What ``$`` means."""
     recent: Sequence[int] = ()
@@ -85,11 +82,7 @@ class Matcher:
     """One search key over one mailbox."""
 
     def __init__(self, scope: SearchedMailbox, key: SearchKey, now_ms: int) -> None:
-        """Prepare the key.
-
-        Raises:
-            BadSyntax: BAD, a sequence number that no message has.
-        """
+        """Prepare the key."""
         self._scope = scope
         self._key = key
         self._now_ms = now_ms
@@ -134,19 +127,16 @@ class Matcher:
 
     def _find_spans(self, key: NumberIn) -> list[tuple[int, int]]:
         uids, numbers = self._scope.uids, key.numbers
-        if not key.uid and not self._scope.numbered:
-            raise bad("message numbers are only for the selected mailbox")
         if numbers.saved:
-            if not self._scope.numbered:
-                raise bad("$ is only for the selected mailbox")
             return [(uid, uid) for uid in self._scope.saved]
         if key.uid:
             return numbers.spans(uids[-1] if uids else 0)
-        # Clients search an empty mailbox for "1:* NOT DELETED", and no server minds.
-        if not numbers.is_within(len(uids), star_is_all=True):
-            raise bad("no such message number")
-        spans = numbers.spans(len(uids)) if uids else []
-        return [(uids[first - 1], uids[last - 1]) for first, last in spans]
+        # RFC 7377 section 2: a number that no message has is no error, and finds nothing.
+        count = len(uids)
+        if not count:
+            return []
+        spans = [(first, min(last, count)) for first, last in numbers.spans(count)]
+        return [(uids[first - 1], uids[last - 1]) for first, last in spans if first <= last]
 
     # ---- many messages ----------------------------------------------------------------------
 

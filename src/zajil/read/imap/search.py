@@ -101,14 +101,21 @@ def scope_of(view: SelectedMailbox) -> SearchedMailbox:
     )
 
 
-async def find(context: Context, scope: SearchedMailbox, key: SearchKey) -> FoundMessages:
+async def find(
+    context: Context, scope: SearchedMailbox, key: SearchKey, *, of_many: bool = False
+) -> FoundMessages:
     """Return the messages for which a key holds.
 
     Many short turns: others of the account and other accounts read in between, and a client that
     is gone ends the search.
 
+    Args:
+        context: of the session.
+        scope: what is searched.
+        key: what must hold.
+        of_many: it is one of several mailboxes that are searched.
+
     Raises:
-        BadSyntax: BAD, a sequence number that no message has.
         NoSuchMailbox: the mailbox is gone.
         StoreUnavailable: the database cannot be read now.
     """
@@ -126,7 +133,7 @@ async def find(context: Context, scope: SearchedMailbox, key: SearchKey) -> Foun
     await _narrow(context, scope, matcher)
     # Messages that came since the client was told of any are not among those it counts.
     end = bisect_right(table.uids, scope.uids[-1]) if scope.uids else 0
-    found, progress = array("I"), _Progress(context, end)
+    found, progress = array("I"), _Progress(context, None if of_many else end)
     for start in range(0, end, matcher.chunk_size):
         stop = min(end, start + matcher.chunk_size)
         sure, unsure = await context.work(lambda: matcher.look(table, start, stop))  # noqa: B023
@@ -199,7 +206,13 @@ def _read_some(
 class _Progress:
     """Tells the client how far a long search is. (RFC 9585)"""
 
-    def __init__(self, context: Context, total: int) -> None:
+    def __init__(self, context: Context, total: int | None) -> None:
+        """Begin to count.
+
+        Args:
+            context: of the session.
+            total: messages that are looked at; ``None``: it is not known.
+        """
         self._context = context
         self._total = total
         self._next_ms = context.clock.now_ms() + _PROGRESS_MS
@@ -216,6 +229,8 @@ class _Progress:
             return
         self._next_ms = now_ms + _PROGRESS_MS
         engine = self._context.engine
-        done = min(bisect_right(uids, uid), self._total)
-        code = f'INPROGRESS ("{engine.tag.decode("ascii")}" {done} {self._total})'
+        counts = "NIL NIL"
+        if self._total is not None:
+            counts = f"{min(bisect_right(uids, uid), self._total)} {self._total}"
+        code = f'INPROGRESS ("{engine.tag.decode("ascii")}" {counts})'
         engine.untagged(untagged_status("OK", "still searching", code))

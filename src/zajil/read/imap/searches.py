@@ -1,17 +1,20 @@
-"""The commands that search: SEARCH, SORT and THREAD."""
+"""The commands that search: SEARCH, ESEARCH, SORT and THREAD."""
 
 from __future__ import annotations
 
 from zajil.imap.response import Completion
-from zajil.imap.search_command import Search, Sort, Thread
+from zajil.imap.search_command import MultiSearch, Search, Sort, Thread
 from zajil.imap.search_key import has_numbers
 from zajil.read.imap.context import Context
+from zajil.read.imap.multi_search import search_many
 from zajil.read.imap.search import search
 from zajil.read.imap.sort import sort
 from zajil.read.imap.thread import thread
 
 
-async def answer_search(context: Context, command: Search | Sort | Thread) -> Completion:
+async def answer_search(
+    context: Context, command: Search | Sort | Thread | MultiSearch
+) -> Completion:
     """Answer one of them."""
     match command:
         case Search():
@@ -20,6 +23,8 @@ async def answer_search(context: Context, command: Search | Sort | Thread) -> Co
             return await sort(context, command)
         case Thread():
             return await thread(context, command)
+        case MultiSearch():
+            return await search_many(context, command)
 
 
 def names_numbers(event: object) -> bool:
@@ -27,4 +32,4 @@ def names_numbers(event: object) -> bool:
 
     None may change before it is answered. (RFC 7162 section 3.2.10.2)
     """
-    return isinstance(event, Search | Sort | Thread) and has_numbers(event.key)
+    return isinstance(event, Search | Sort | Thread | MultiSearch) and has_numbers(event.key)

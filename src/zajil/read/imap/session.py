@@ -227,7 +227,7 @@ class ImapSession:
                 return await fetch(context, event)
             case c.StoreCommand():
                 return await store_flags(context, event)
-            case Search() | Sort() | Thread():
+            case Search() | Sort() | Thread() | MultiSearch():
                 return await answer_search(context, event)
             case c.Copy():
                 return await copy_move.copy(context, event)
