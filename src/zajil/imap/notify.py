@@ -41,11 +41,13 @@ class NotifyScope(Enum):
     PERSONAL = "PERSONAL"
     SUBSCRIBED = "SUBSCRIBED"
     SUBTREE = "SUBTREE"
+    SUBTREE_ONE = "SUBTREE-ONE"
+    """RFC 7377 section 2.2."""
     MAILBOXES = "MAILBOXES"
 
 
 SELECTED_SCOPES = frozenset({NotifyScope.SELECTED, NotifyScope.SELECTED_DELAYED})
-_NAMED_SCOPES = frozenset({NotifyScope.SUBTREE, NotifyScope.MAILBOXES})
+_NAMED_SCOPES = frozenset({NotifyScope.SUBTREE, NotifyScope.SUBTREE_ONE, NotifyScope.MAILBOXES})
 _SCOPES: Mapping[str, NotifyScope] = {scope.value: scope for scope in NotifyScope}
 
 
@@ -55,7 +57,7 @@ class NotifyGroup:
 
     scope: NotifyScope
     names: frozenset[str]
-    """Of SUBTREE and MAILBOXES."""
+    """Of SUBTREE, SUBTREE-ONE and MAILBOXES."""
     events: frozenset[NotifyEvent]
     """Empty: NONE."""
     items: tuple[FetchItem, ...] = ()

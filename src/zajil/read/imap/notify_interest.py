@@ -45,8 +45,13 @@ class Interest:
         subscribed = listed is not None and listed.subscribed
         parts = name.split(SEPARATOR)
         above = [SEPARATOR.join(parts[:depth]) for depth in range(1, len(parts) + 1)]
-        chosen = [group.events for group in self.groups if _covers(group, above, subscribed)]
-        return frozenset[NotifyEvent]().union(*chosen)
+        chosen = frozenset[NotifyEvent]()
+        for group in self.groups:
+            if _covers(group, above, subscribed):
+                if not group.events:  # NONE: what stands behind it is not looked at
+                    break
+                chosen |= group.events
+        return chosen
 
 
 def _covers(group: NotifyGroup, above: list[str], subscribed: bool) -> bool:
@@ -56,6 +61,8 @@ def _covers(group: NotifyGroup, above: list[str], subscribed: bool) -> bool:
             return subscribed
         case NotifyScope.SUBTREE:
             return not group.names.isdisjoint(above)
+        case NotifyScope.SUBTREE_ONE:
+            return not group.names.isdisjoint(above[-2:])
         case NotifyScope.MAILBOXES:
             return above[-1] in group.names
         # Mail is filed into any mailbox, so that "inboxes" are all (RFC 5465 section 6.3).
