@@ -65,3 +65,45 @@ def test_others_hear_of_a_new_keyword(store: Store, tmp_path: Path) -> None:
         assert lines[2] == b"* 1 FETCH (UID 1 FLAGS (new))"
 
     talk(store, tmp_path, dialogue)
+
+
+def test_recent_is_counted_once(store: Store, tmp_path: Path) -> None:
+    """EXAMINE shows messages as recent, and takes them from nobody. (RFC 3501 section 6.3.2)"""
+
+    async def dialogue(imap: ImapClient, other: ImapClient) -> None:
+        await imap.append("INBOX", b"Subject: x\r\n\r\n")
+        for command in ("NOOP", "EXAMINE INBOX"):
+            await imap.ok(command)
+            assert (await imap.ok("STATUS INBOX (RECENT)"))[0] == b'* STATUS "INBOX" (RECENT 1)'
+        await other.ok("SELECT INBOX")
+        for one in (imap, other):
+            assert (await one.ok("STATUS INBOX (RECENT)"))[0] == b'* STATUS "INBOX" (RECENT 1)'
+
+    talk(store, tmp_path, dialogue)
+
+
+def test_uidonly_tells_no_number_of_the_first_unseen(store: Store, tmp_path: Path) -> None:
+    async def dialogue(imap: ImapClient, _: ImapClient) -> None:
+        await imap.append("INBOX", b"Subject: x\r\n\r\n")
+        assert b"[UNSEEN 1]" in b"".join(await imap.ok("SELECT INBOX"))
+        await imap.ok("ENABLE UIDONLY")
+        assert b"[UNSEEN" not in b"".join(await imap.ok("SELECT INBOX"))
+
+    talk(store, tmp_path, dialogue)
+
+
+def test_notify_none_hides_a_mailbox_from_what_stands_behind(store: Store, tmp_path: Path) -> None:
+    """RFC 5465 section 3.1; SUBTREE-ONE is of RFC 7377 section 2.2."""
+
+    async def dialogue(imap: ImapClient, other: ImapClient) -> None:
+        for name in ("a/b/c", "other"):
+            await other.ok(f"CREATE {name}")
+        events = "(MessageNew MessageExpunge)"
+        await imap.ok(f"NOTIFY SET (mailboxes a NONE) (subtree-one a {events})")
+        for name in ("a", "a/b/c", "other", "a/b"):
+            await other.append(name, b"Subject: x\r\n\r\n")
+        line = await imap.read_response()
+        assert line.startswith(b'* STATUS "a/b" (MESSAGES 1 ')
+        assert len(await imap.ok("NOOP")) == 1
+
+    talk(store, tmp_path, dialogue)

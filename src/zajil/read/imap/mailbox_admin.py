@@ -176,8 +176,11 @@ async def status_lines(
     )
     view = context.view
     if view is not None and view.mailbox.mailbox_id in recent:
-        # Those of this session are recent as well as those of none yet.
-        recent[view.mailbox.mailbox_id] += len(view.recent)
+        # Those of this session are recent as well as those of none yet, which a session that may
+        # not take them has counted already.
+        mine, mailbox_id = len(view.recent), view.mailbox.mailbox_id
+        others = recent[mailbox_id]
+        recent[mailbox_id] = max(mine, others) if view.read_only else mine + others
     return {
         box.mailbox_id: _status_line(
             box,

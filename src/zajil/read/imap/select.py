@@ -83,7 +83,8 @@ def _describe(
         send(line)
     if is_rev2:
         send(name_line(box.name, given))
-    if first_unseen is not None and not is_rev2:
+    # UIDONLY: no sequence number is told (RFC 9586 section 3).
+    if first_unseen is not None and not is_rev2 and not view.uid_only:
         number = view.number_of(first_unseen)
         send(untagged_status("OK", "first unseen message", f"UNSEEN {number}"))
     send(untagged_status("OK", "UIDs are valid", f"UIDVALIDITY {box.uid_validity}"))
