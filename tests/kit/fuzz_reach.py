@@ -73,6 +73,7 @@ LEFT_OUT = {
     "read/imap/mailbox_admin.py": _IMAP,
     "read/imap/mailbox_commands.py": _IMAP,
     "read/imap/mailbox_list.py": _IMAP,
+    "read/imap/mailbox_names.py": _IMAP,
     "read/imap/metadata.py": _IMAP,
     "read/imap/multi_search.py": _IMAP,
     "read/imap/notify.py": _IMAP,

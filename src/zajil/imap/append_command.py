@@ -13,7 +13,7 @@ So neither messages nor lists of messages are collected in the engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zajil.imap.response import Completion
 
@@ -71,6 +71,8 @@ class AppendCommand:
     replaced: Replaced | None
     """``None``: this is APPEND."""
     steps: tuple[AppendStep, ...]
+    given: str = field(default="", repr=False)
+    """How the client wrote the name of the mailbox, if that is not in NFC."""
 
 
 @dataclass(frozen=True, slots=True)

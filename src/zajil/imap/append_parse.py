@@ -56,10 +56,10 @@ class AppendReader:
             scanner.expect(b"APPEND ")
         if literal is not None and _is_at(scanner, literal):
             return None
-        mailbox = scanner.mailbox()
+        mailbox, given = scanner.mailbox_as_given()
         self._is_replace = replaced is not None
         steps = self.read_on(scanner, literal)
-        return None if steps is None else AppendCommand(mailbox, replaced, steps)
+        return None if steps is None else AppendCommand(mailbox, replaced, steps, given)
 
     def read_on(self, scanner: Scanner, literal: Literal | None) -> tuple[AppendStep, ...] | None:
         """Read what follows the mailbox, or a literal that was a message or a part of one.

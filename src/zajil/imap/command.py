@@ -139,6 +139,8 @@ class Delete:
     """``DELETE mailbox``."""
 
     mailbox: str
+    given: str = field(default="", repr=False)
+    """How the client wrote the name, if that is not in NFC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ class Rename:
 
     mailbox: str
     new_name: str
+    given: str = field(default="", repr=False)
+    """How the client wrote the old name, if that is not in NFC."""
 
 
 @dataclass(frozen=True, slots=True)

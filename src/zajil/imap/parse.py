@@ -170,11 +170,16 @@ def _parse_create(scanner: Scanner) -> c.Command:
     return c.Create(mailbox, tuple(uses), given)
 
 
+def _parse_delete(scanner: Scanner) -> c.Command:
+    scanner.space()
+    return c.Delete(*scanner.mailbox_as_given())
+
+
 def _parse_rename(scanner: Scanner) -> c.Command:
     scanner.space()
-    mailbox = scanner.mailbox()
+    mailbox, given = scanner.mailbox_as_given()
     scanner.space()
-    return c.Rename(mailbox, scanner.mailbox())
+    return c.Rename(mailbox, scanner.mailbox(), given)
 
 
 def _parse_list(scanner: Scanner) -> c.Command:
@@ -354,7 +359,7 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "COMPRESS": _parse_compress,
     "UNAUTHENTICATE": _constant(c.Unauthenticate()),
     "CREATE": _parse_create,
-    "DELETE": _with_mailbox(c.Delete),
+    "DELETE": _parse_delete,
     "RENAME": _parse_rename,
     "SUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, subscribed=True)),
     "UNSUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, subscribed=False)),

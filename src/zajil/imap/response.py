@@ -88,19 +88,6 @@ def mailbox(name: str, *, utf8: bool = False) -> bytes:
     return string(encode_name(name, utf8=utf8), utf8=utf8)
 
 
-def name_line(name: str, old_name: str = "") -> bytes:
-    """Write the LIST response of one mailbox for a client of IMAP4rev2.
-
-    Args:
-        name: of the mailbox.
-        old_name: it was called so, or the client wrote its name so (RFC 9051 section 6.3.9.7).
-    """
-    words = [b'LIST () "/"', mailbox(name, utf8=True)]
-    if old_name:
-        words.append(b'("OLDNAME" (%b))' % mailbox(old_name, utf8=True))
-    return untagged(*words)
-
-
 def parenthesized(words: Iterable[bytes]) -> bytes:
     """Write a list of what is already in its wire form."""
     return b"(" + b" ".join(words) + b")"

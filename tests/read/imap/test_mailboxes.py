@@ -246,6 +246,39 @@ def test_names_in_utf8(store: Store, tmp_path: Path) -> None:
             assert b"* STATUS " + wire + b" (MESSAGES 0)" in lines
             await imap.ok(b"SELECT {%d+}\r\n%b" % (len(name.encode()), name.encode()))
             answer = await imap.command(b'SELECT "\xd8"')
+            assert answer[-1].split(b" ", 1)[1] == b"BAD string is not UTF-8"
+            answer = await imap.command(b"SELECT {1+}\r\n\xd8")
             assert answer[-1].split(b" ", 1)[1] == b"NO [CANNOT] mailbox name is not UTF-8"
+
+    asyncio.run(run())
+
+
+def test_what_lies_below(store: Store, tmp_path: Path) -> None:
+    """CHILDINFO has the options that hold for a name below (RFC 5258 section 5, RFC 6154)."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            await imap.ok("CREATE top/sent (USE (\\Sent))")
+            await imap.ok("CREATE top/sub")
+            lines = await imap.ok('LIST (SPECIAL-USE RECURSIVEMATCH) "" "to%"')
+            assert lines[:-1] == [b'* LIST (\\HasChildren) "/" "top" ("CHILDINFO" ("SPECIAL-USE"))']
+            assert len(await imap.ok('LIST (SPECIAL-USE) "" "to%"')) == 1
+            both = 'LIST (SPECIAL-USE SUBSCRIBED RECURSIVEMATCH) "" "to%"'
+            await imap.ok("SUBSCRIBE top/sub")
+            assert len(await imap.ok(both)) == 1, "none is both"
+            await imap.ok("SUBSCRIBE top/sent")
+            (line, _) = await imap.ok(both)
+            assert line.endswith(b'"top" ("CHILDINFO" ("SUBSCRIBED" "SPECIAL-USE"))')
+            # RFC 5819 section 4: no STATUS of what is there only for what lies below it.
+            (line, _) = await imap.ok(
+                'LIST (SUBSCRIBED RECURSIVEMATCH) "" "to%" RETURN (STATUS (MESSAGES))'
+            )
+            assert line.endswith(b'"top" ("CHILDINFO" ("SUBSCRIBED"))')
+            await imap.ok("SUBSCRIBE top")
+            lines = await imap.ok(
+                'LIST (SUBSCRIBED RECURSIVEMATCH) "" "to%" RETURN (STATUS (MESSAGES))'
+            )
+            assert lines[1] == b'* STATUS "top" (MESSAGES 0)'
 
     asyncio.run(run())

@@ -28,7 +28,7 @@ def test_select(store: Store, tmp_path: Path) -> None:
             assert b"* ENABLED IMAP4rev2" in await imap.ok("ENABLE IMAP4rev2")
             lines = await imap.ok('SELECT "Привет"')
             assert lines[0] == b"* OK [CLOSED] previous mailbox is closed"
-            assert '* LIST () "/" "Привет"'.encode() in lines
+            assert '* LIST (\\HasNoChildren) "/" "Привет"'.encode() in lines
             assert not any(b"RECENT" in line or b"[UNSEEN" in line for line in lines)
             assert any(b"[HIGHESTMODSEQ " in line for line in lines)
             assert (await imap.ok("FETCH 1 FLAGS"))[0] == b"* 1 FETCH (FLAGS ())", "not recent"
@@ -67,7 +67,7 @@ def test_rename(store: Store, tmp_path: Path) -> None:
             assert len(await imap.ok("RENAME a b")) == 1
             await imap.ok("ENABLE IMAP4rev2")
             (line, _) = await imap.ok('RENAME b "مجلد"')
-            assert line == '* LIST () "/" "مجلد" ("OLDNAME" ("b"))'.encode()
+            assert line == '* LIST (\\HasNoChildren) "/" "مجلد" ("OLDNAME" ("b"))'.encode()
 
     asyncio.run(run())
 
@@ -173,9 +173,23 @@ def test_name_in_another_form(store: Store, tmp_path: Path) -> None:
             await imap.ok("ENABLE IMAP4rev2")
             wide, short = "cafe\u0301".encode(), "caf\u00e9".encode()
             (line, _) = await imap.ok(b'CREATE "%b"' % wide)
-            assert line == b'* LIST () "/" "%b" ("OLDNAME" ("%b"))' % (short, wide)
-            assert line in await imap.ok(b'SELECT "%b"' % wide)
-            assert b'* LIST () "/" "%b"' % short in await imap.ok(b'EXAMINE "%b"' % short)
+            here = b'* LIST (\\HasNoChildren) "/" "%b"' % short
+            told = here + b' ("OLDNAME" ("%b"))' % wide
+            assert line == told
+            assert told in await imap.ok(b'SELECT "%b"' % wide)
+            assert here in await imap.ok(b'EXAMINE "%b"' % short)
+            await imap.ok("UNSELECT")
+            assert (await imap.ok(b'APPEND "%b" {1+}\r\nx' % wide))[0] == told
+            assert (await imap.ok(b'APPEND "%b" {1+}\r\nx' % wide))[0] == told
+            assert len(await imap.ok(b'APPEND "%b" {1+}\r\nx' % short)) == 1
+            assert (await imap.ok(b'STATUS "%b" (MESSAGES)' % wide))[0].endswith(b" 3)")
+            (line, _) = await imap.ok(b'RENAME "%b" b' % wide)
+            assert line == b'* LIST (\\HasNoChildren) "/" "b" ("OLDNAME" ("%b"))' % wide
+            (line, _) = await imap.ok(b'RENAME b "%b"' % wide)
+            assert line == here + b' ("OLDNAME" ("b"))'
+            (line, _) = await imap.ok(b'DELETE "%b"' % wide)
+            gone = b'* LIST (\\NonExistent \\Noselect \\HasNoChildren) "/" "%b"' % short
+            assert line == gone + b' ("OLDNAME" ("%b"))' % wide
 
     asyncio.run(run())
 
@@ -203,5 +217,25 @@ def test_message_global(store: Store, tmp_path: Path) -> None:
             assert rest.endswith(
                 b'("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 5 1) 3) "MIXED"))'
             )
+
+    asyncio.run(run())
+
+
+def test_attributes_are_accurate(store: Store, tmp_path: Path) -> None:
+    """Those of the LIST responses of SELECT and RENAME too (RFC 9051 sections 6.3.2, 6.3.6)."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            await imap.ok("ENABLE IMAP4rev2")
+            await imap.ok("CREATE a/b")
+            await imap.ok("SUBSCRIBE a")
+            lines = await imap.ok("SELECT a")
+            assert b'* LIST (\\HasChildren \\Subscribed) "/" "a"' in lines
+            told = b'* LIST (\\HasNoChildren \\Subscribed) "/" "INBOX"'
+            assert told in await imap.ok("SELECT inbox")
+            assert any(b" \\Sent) " in line for line in await imap.ok("EXAMINE Sent"))
+            (line, _) = await imap.ok("RENAME a c")
+            assert line == b'* LIST (\\HasChildren \\Subscribed) "/" "c" ("OLDNAME" ("a"))'
 
     asyncio.run(run())

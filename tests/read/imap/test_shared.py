@@ -162,13 +162,13 @@ def test_who_may_see_a_mailbox_finds_it_in_lists(store: Store, tmp_path: Path) -
         assert lines[:-1] == [
             rb'* LIST (\NonExistent \Noselect \HasChildren) "/" "Shared"',
             rb'* LIST (\NonExistent \Noselect \HasChildren) "/" "Shared/amal"',
-            rb'* LIST (\HasNoChildren) "/" "Shared/amal/Sent"',
+            rb'* LIST (\Noselect \HasNoChildren) "/" "Shared/amal/Sent"',
             rb'* LIST (\NonExistent \Noselect \HasChildren) "/" "Shared/amal/&Bi8GJwYx-"',
             rb'* LIST (\HasNoChildren) "/" "Shared/amal/&Bi8GJwYx-/&BkUGRgYy-"',
         ]
         lines = await badr.ok('LIST "Shared/amal/" "%" RETURN (MYRIGHTS STATUS (MESSAGES))')
         assert lines[:-1] == [
-            rb'* LIST (\HasNoChildren) "/" "Shared/amal/Sent"',
+            rb'* LIST (\Noselect \HasNoChildren) "/" "Shared/amal/Sent"',
             b'* MYRIGHTS "Shared/amal/Sent" l',
             rb'* LIST (\NonExistent \Noselect \HasChildren) "/" "Shared/amal/&Bi8GJwYx-"',
         ]
@@ -414,5 +414,24 @@ def test_status_of_sizes(store: Store, tmp_path: Path) -> None:
         assert line == b'* STATUS "Work" (SIZE %d DELETED 1 UNSEEN 2)' % (2 * len(MAIL))
         (line, _) = await amal.ok("STATUS Trash (SIZE DELETED)")
         assert line == b'* STATUS "Trash" (SIZE 0 DELETED 0)'
+
+    between(store, tmp_path, talk)
+
+
+def test_who_may_only_add_learns_no_uids(store: Store, tmp_path: Path) -> None:
+    """RFC 4315 section 3, RFC 9051 sections 6.3.12 and 6.4.7; it is not selectable for them."""
+
+    async def talk(amal: ImapClient, badr: ImapClient) -> None:
+        await amal.ok("SETACL Work badr li")
+        (line, _) = await badr.ok('LIST "" "Shared/amal/Work"')
+        assert line == b'* LIST (\\Noselect \\HasNoChildren) "/" "Shared/amal/Work"'
+        for _ in range(2):
+            assert b"APPENDUID" not in await badr.append("Shared/amal/Work", MAIL)
+        await badr.append("INBOX", MAIL)
+        await badr.ok("SELECT INBOX")
+        assert b"COPYUID" not in b"".join(await badr.ok("COPY 1 Shared/amal/Work"))
+        assert b"COPYUID" not in b"".join(await badr.ok("MOVE 1 Shared/amal/Work"))
+        await amal.ok("SETACL Work badr lir")
+        assert b"[APPENDUID " in await badr.append("Shared/amal/Work", MAIL)
 
     between(store, tmp_path, talk)

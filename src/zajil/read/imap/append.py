@@ -23,6 +23,7 @@ from zajil.imap.append_command import (
     Replaced,
     UrlPart,
 )
+from zajil.imap.feature import Feature
 from zajil.imap.message_url import BadUrl, parse_message_url
 from zajil.imap.response import Completion, untagged_status
 from zajil.imap.sequence_set import format_set
@@ -30,6 +31,7 @@ from zajil.read.imap.catenate import find_url, read_part
 from zajil.read.imap.context import NO_PERMISSION, TRY_CREATE, Context
 from zajil.read.imap.flags import READ_ONLY
 from zajil.read.imap.incoming import IncomingMessage
+from zajil.read.imap.mailbox_names import tell_name
 from zajil.store.engine.errors import ReserveReached
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import StagedBlob
@@ -60,6 +62,7 @@ class Uploading:
         self._message: IncomingMessage | None = None  # the one that is coming
         self._messages: list[PutMessage] = []  # those that have come
         self._held = 0
+        self._given = ""
 
     def begin_at_once(self, command: AppendCommand) -> bool:
         """Begin like the APPEND before, if this one is like it: nothing has to be looked up.
@@ -69,6 +72,8 @@ class Uploading:
         """
         target = self._context.target
         if target is None or target.name != command.mailbox or command.replaced is not None:
+            return False
+        if command.given:
             return False
         head, *parts = command.steps
         if not isinstance(head, NewMessage) or len(parts) != 1:
@@ -86,6 +91,7 @@ class Uploading:
         Returns:
             A refusal; ``None``: the client may go on.
         """
+        self._given = command.given
         if command.replaced is not None:
             refusal = self._choose(command.replaced)
             if refusal is not None:
@@ -258,6 +264,11 @@ class Uploading:
             self._messages = messages
             raise
         context.target = None if box.is_shared else box
+        if self._given and Feature.IMAP4REV2 in context.engine.enabled:
+            await tell_name(context, box.name, self._given)
+        # RFC 4315 section 3: who may not select the mailbox learns nothing about it.
+        if "r" not in box.rights:
+            return Completion("OK", "message is stored")
         uids = format_set([one.uid for one in placed]).decode("ascii")
         code = f"APPENDUID {box.uid_validity} {uids}"
         if self._replaced is None:

@@ -135,7 +135,8 @@ class _Transfer:
         return refusal or Completion("OK", "messages are moved")
 
     def _copyuid(self) -> str | None:
-        if not self._copies:
+        # RFC 4315 section 3: who may not select the mailbox learns nothing about it.
+        if not self._copies or "r" not in self._target.rights:
             return None
         sources, targets = (
             format_set(some).decode("ascii") for some in (self._sources, self._copies)

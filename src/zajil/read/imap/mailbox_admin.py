@@ -8,10 +8,11 @@ from zajil.core.ids import MailboxId
 from zajil.imap.command import Create, Delete, Rename, StatusCommand, StatusItem, Subscribe
 from zajil.imap.feature import Feature
 from zajil.imap.mailbox_name import is_shared_name
-from zajil.imap.response import Completion, mailbox, name_line, parenthesized, untagged
+from zajil.imap.response import Completion, mailbox, parenthesized, untagged
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import NO_MAILBOX, NO_PERMISSION, PORTION, Context
 from zajil.read.imap.expunge import empty
+from zajil.read.imap.mailbox_names import ROLES_BY_USE, tell_name
 from zajil.read.imap.object_id import mailbox_object_id
 from zajil.read.imap.select import leave
 from zajil.store.mail.append import NoSuchMailbox
@@ -33,16 +34,6 @@ from zajil.store.mail.message_changes import CopyMessages, move_messages
 from zajil.store.mail.messages import list_uids
 from zajil.store.mail.recent import count_recent
 from zajil.store.mail.subscriptions import Subscription, TooManySubscriptions, set_subscribed
-
-ROLES = {
-    "drafts": "\\Drafts",
-    "sent": "\\Sent",
-    "junk": "\\Junk",
-    "trash": "\\Trash",
-    "archive": "\\Archive",
-}
-"""Attributes of RFC 6154 section 2; INBOX needs none."""
-ROLES_BY_USE = {use.lower(): role for role, use in ROLES.items()}
 
 _EXISTS = Completion("NO", "there is a mailbox of this name", "ALREADYEXISTS")
 
@@ -67,7 +58,7 @@ async def create(context: Context, command: Create) -> Completion:
     except TooManyMailboxes:
         return _too_many(most)
     if command.given and Feature.IMAP4REV2 in context.engine.enabled:
-        context.engine.untagged(name_line(command.mailbox, command.given))
+        await tell_name(context, command.mailbox, command.given)
     # RFC 8474 section 4.1
     return Completion("OK", "mailbox is made", f"MAILBOXID ({mailbox_object_id(made)})")
 
@@ -98,6 +89,8 @@ async def delete(context: Context, command: Delete) -> Completion:
         # RFC 3501 section 2.2.2: the command has its tagged answer, whatever it did to us.
         leave(context)
         context.engine.leave_mailbox()
+    if command.given and Feature.IMAP4REV2 in context.engine.enabled:
+        await tell_name(context, command.mailbox, command.given)
     return Completion("OK", "mailbox is deleted")
 
 
@@ -128,7 +121,7 @@ async def rename(context: Context, command: Rename) -> Completion:
     except NameTooLong:
         return Completion("NO", "a mailbox name would be too long", "CANNOT")
     if Feature.IMAP4REV2 in context.engine.enabled and command.mailbox != INBOX:
-        context.engine.untagged(name_line(command.new_name, command.mailbox))
+        await tell_name(context, command.new_name, command.given or command.mailbox)
     return Completion("OK", "mailbox is renamed")
 
 

@@ -13,7 +13,7 @@ from zajil.core.ids import MailboxId
 from zajil.imap.metadata import GetMetadata, MetadataCommand, SetMetadata
 from zajil.imap.response import Completion, mailbox, parenthesized, string, untagged
 from zajil.read.imap.context import NO_MAILBOX, NO_PERMISSION, Context
-from zajil.read.imap.mailbox_admin import ROLES
+from zajil.read.imap.mailbox_names import ROLES
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.annotations import (
     MAX_VALUE,

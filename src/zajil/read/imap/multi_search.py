@@ -12,7 +12,7 @@ from zajil.imap.search_command import MultiSearch, Range, Result, Returns, Searc
 from zajil.imap.search_key import NumberIn, SearchKey, any_key, has_mod_seq
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import Context
-from zajil.read.imap.mailbox_list import ListedName, load_names
+from zajil.read.imap.mailbox_names import ListedName, load_names
 from zajil.read.imap.matcher import SearchedMailbox
 from zajil.read.imap.search import find, refuse_charset, scope_of
 from zajil.read.imap.search_answer import AnsweredMailbox, FoundMessages, SearchAnswer, write_answer

@@ -18,7 +18,6 @@ from zajil.imap.command import (
     Event,
     Expunge,
     Fetch,
-    List,
     Rename,
     StatusItem,
     Subscribe,
@@ -40,7 +39,7 @@ from zajil.imap.sequence_set import SequenceSet
 from zajil.read.imap.context import Context
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.mailbox_admin import status_lines
-from zajil.read.imap.mailbox_list import ListedName, list_line, load_names
+from zajil.read.imap.mailbox_names import ListedName, list_line, load_names
 from zajil.read.imap.notify_interest import Interest
 from zajil.read.imap.select import report
 from zajil.store.engine.batch import Topic, mailbox_topic, names_topic
@@ -56,7 +55,6 @@ MAX_WATCHED = 5000
 
 _OWN_CHANGES = (Expunge, Copy, AppendEnd)
 """After these the selected mailbox is reported whatever was asked for: it is their answer."""
-_LIST = List(reference=b"", patterns=(b"*",), returns=frozenset({"SUBSCRIBED"}))
 _METADATA = frozenset({NotifyEvent.MAILBOX_METADATA_CHANGE, NotifyEvent.SERVER_METADATA_CHANGE})
 
 Annotations = Mapping[tuple[MailboxId, str], bytes]
@@ -346,10 +344,8 @@ class Watcher:
         return lines
 
     def _line(self, name: str) -> bytes:
-        listed = self._state.names.get(name)
-        if listed is None:
-            listed = ListedName(name, None, False, False, False)
-        return list_line(listed, _LIST, utf8=self._context.engine.utf8)
+        listed = self._state.names.get(name) or ListedName(name)
+        return list_line(listed, utf8=self._context.engine.utf8)
 
     def _name(self, name: str) -> bytes:
         return mailbox(name, utf8=self._context.engine.utf8)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from zajil.imap.mailbox_name import SEPARATOR, is_shared_name
 from zajil.imap.notify import NotifyEvent, NotifyGroup, NotifyScope
-from zajil.read.imap.mailbox_list import ListedName
+from zajil.read.imap.mailbox_names import ListedName
 
 
 class Interest:

@@ -9,11 +9,12 @@ from dataclasses import replace
 from zajil.core.ids import ModSeq, Uid
 from zajil.imap.command import Select
 from zajil.imap.feature import Feature
-from zajil.imap.response import Completion, name_line, untagged, untagged_status
+from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.net.logger import get_logger
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.expunge import expunge_deleted
 from zajil.read.imap.fetch import fetch
+from zajil.read.imap.mailbox_names import tell_name
 from zajil.read.imap.object_id import mailbox_object_id
 from zajil.read.imap.resync import prepare
 from zajil.read.imap.selected_mailbox import SelectedMailbox
@@ -63,16 +64,16 @@ async def select(context: Context, command: Select) -> Completion:
     )
     follow(context, view)
     context.view = view
-    _describe(context, view, snapshot.first_unseen, command.given)
+    _describe(context, view, snapshot.first_unseen)
+    if Feature.IMAP4REV2 in enabled:
+        await tell_name(context, box.name, command.given)
     if command.known is not None and command.known.uid_validity == box.uid_validity:
         await fetch(context, await prepare(context, command.known))
     mode = "READ-ONLY" if view.read_only else "READ-WRITE"
     return Completion("OK", "mailbox is selected", mode)
 
 
-def _describe(
-    context: Context, view: SelectedMailbox, first_unseen: Uid | None, given: str
-) -> None:
+def _describe(context: Context, view: SelectedMailbox, first_unseen: Uid | None) -> None:
     """Send what SELECT says of a mailbox. (RFC 3501 section 6.3.1, RFC 9051 section 6.3.2)"""
     box, send = view.mailbox, context.engine.untagged
     is_rev2 = Feature.IMAP4REV2 in view.enabled
@@ -81,8 +82,6 @@ def _describe(
     send(untagged(b"%d" % len(view.uids), b"EXISTS"))
     for line in view.recent_lines():
         send(line)
-    if is_rev2:
-        send(name_line(box.name, given))
     # UIDONLY: no sequence number is told (RFC 9586 section 3).
     if first_unseen is not None and not is_rev2 and not view.uid_only:
         number = view.number_of(first_unseen)
