@@ -131,7 +131,7 @@ def test_names_and_subscriptions(store: Store, tmp_path: Path) -> None:
         await told(
             watcher,
             rb'* LIST (\HasNoChildren) "/" "Old"',
-            rb'* LIST (\NonExistent \Noselect \HasNoChildren) "/" "Old/a"',
+            rb'* LIST (\NonExistent \HasNoChildren) "/" "Old/a"',
         )
         assert len(await watcher.ok("CREATE Mine")) == 1
         assert len(await watcher.ok("RENAME Mine Yours")) == 1
@@ -168,13 +168,13 @@ def test_mailboxes_of_others(store: Store, tmp_path: Path) -> None:
             assert lines[:-1] == [rb'* LIST (\NoAccess) "/" "Shared/amal/Drafts"']
             await amal.ok("SETACL Sent badr lr")
             # The direct parent is affected, too, whether it is a mailbox or not.
-            above = rb'* LIST (\NonExistent \Noselect \HasChildren) "/" "Shared/amal"'
+            above = rb'* LIST (\NonExistent \HasChildren) "/" "Shared/amal"'
             await told(badr, above, rb'* LIST (\HasNoChildren) "/" "Shared/amal/Sent"')
             await amal.append("Sent", MAIL)
             line = await badr.read_response()
             assert line.startswith(b'* STATUS "Shared/amal/Sent" (MESSAGES 1 '), line
             await amal.ok("DELETEACL Sent badr")
-            gone = rb'* LIST (\NonExistent \Noselect \HasNoChildren) "/" "Shared/amal/Sent"'
+            gone = rb'* LIST (\NonExistent \HasNoChildren) "/" "Shared/amal/Sent"'
             await told(badr, above, gone)
             await amal.append("Sent", MAIL)
             await silent(badr)

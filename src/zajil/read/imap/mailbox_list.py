@@ -56,6 +56,7 @@ async def list_(context: Context, command: List) -> Completion:
             line = list_line(
                 name,
                 utf8=context.engine.utf8,
+                knows_nonexistent=command.extended,
                 tells_subscribed=tells_subscribed,
                 child_info=options if name.name in below else (),
             )

@@ -87,6 +87,7 @@ def list_line(
     name: ListedName,
     *,
     utf8: bool,
+    knows_nonexistent: bool = True,
     tells_subscribed: bool = True,
     child_info: Sequence[str] = (),
     old_name: str = "",
@@ -96,14 +97,16 @@ def list_line(
     Args:
         name: of the hierarchy.
         utf8: the client takes names in UTF-8.
+        knows_nonexistent: the client knows this attribute, which is of RFC 5258; it implies
+            ``\\Noselect``, which all know.
         tells_subscribed: also whether the account is subscribed to it.
         child_info: selection options that hold for a name below it (RFC 5258 section 5).
         old_name: it was called so, or the client wrote it so (RFC 9051 section 6.3.9.7).
     """
     attributes: list[bytes] = []
     if name.box is None:
-        # RFC 5258 section 3: \NonExistent implies \Noselect; old clients know only the latter.
-        attributes += [b"\\NonExistent", b"\\Noselect"]
+        # RFC 9051 section 9, mbx-list-sflag: one of the two.
+        attributes.append(b"\\NonExistent" if knows_nonexistent else b"\\Noselect")
     elif "r" not in name.box.rights:
         attributes.append(b"\\Noselect")
     attributes.append(b"\\HasChildren" if name.has_children else b"\\HasNoChildren")
