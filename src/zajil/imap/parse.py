@@ -5,14 +5,14 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from zajil.imap import command as c
 from zajil.imap.acl import ACL_PARSERS
 from zajil.imap.fetch_item import Attribute, parse_fetch_items
 from zajil.imap.flag import parse_flag_list, parse_flags
 from zajil.imap.grammar import Scanner, bad
-from zajil.imap.metadata import METADATA_PARSERS, parse_entries
+from zajil.imap.list_parse import LIST_PARSERS
+from zajil.imap.metadata import METADATA_PARSERS
 from zajil.imap.modifiers import (
     parse_fetch_modifiers,
     parse_select_parameters,
@@ -31,9 +31,6 @@ from zajil.imap.sequence_set import parse_sequence_set
 # tag = 1*<any ASTRING-CHAR except "+">; a bound, because it is sent back.
 _TAG = re.compile(rb'[^(){ \x00-\x1f\x7f-\xff%*"\\+]{1,64}')
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
-
-MAX_PATTERNS = 32
-"""Patterns of one LIST: protects the work per mailbox."""
 
 
 def parse_tag(data: bytes) -> bytes | None:
@@ -182,106 +179,6 @@ def _parse_rename(scanner: Scanner) -> c.Command:
     return c.Rename(mailbox, scanner.mailbox(), given)
 
 
-def _parse_list(scanner: Scanner) -> c.Command:
-    scanner.space()
-    select: frozenset[str] = frozenset()
-    extended = scanner.peek() == b"("
-    if extended:
-        select = _parse_options(scanner, _LIST_SELECT).words
-        # RFC 5258 section 3.1: RECURSIVEMATCH only changes what another option selects.
-        if select & {"RECURSIVEMATCH"} and not select & {"SUBSCRIBED", "SPECIAL-USE"}:
-            raise bad("RECURSIVEMATCH needs another option")
-        scanner.space()
-    reference = scanner.astring_bytes()
-    scanner.space()
-    if scanner.skip(b"("):
-        extended = True
-        patterns = [scanner.list_pattern()]
-        while scanner.skip(b" "):
-            patterns.append(scanner.list_pattern())
-            if len(patterns) > MAX_PATTERNS:
-                raise bad("too many patterns")
-        scanner.expect(b")")
-    else:
-        patterns = [scanner.list_pattern()]
-    returns = _ListOptions()
-    if scanner.skip(b" RETURN "):
-        extended = True
-        returns = _parse_options(scanner, _LIST_RETURN)
-    return c.List(
-        reference=reference,
-        patterns=tuple(patterns),
-        select=select,
-        returns=returns.words,
-        status=returns.status,
-        entries=returns.entries,
-        extended=extended,
-    )
-
-
-_LIST_SELECT = frozenset({"SUBSCRIBED", "SPECIAL-USE", "RECURSIVEMATCH", "REMOTE"})
-_LIST_RETURN = frozenset(
-    {"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "MYRIGHTS", "METADATA"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _ListOptions:
-    words: frozenset[str] = frozenset()
-    status: tuple[c.StatusItem, ...] = ()
-    entries: tuple[str, ...] = ()
-
-
-def _parse_options(scanner: Scanner, known: frozenset[str]) -> _ListOptions:
-    scanner.expect(b"(")
-    words: list[str] = []
-    status: tuple[c.StatusItem, ...] = ()
-    entries: tuple[str, ...] = ()
-    while not scanner.skip(b")"):
-        if words:
-            scanner.space()
-        words.append(scanner.keyword())
-        if words[-1] not in known or len(words) > 16:
-            raise bad("unknown option")
-        if words[-1] == "STATUS":
-            scanner.space()
-            status = _parse_status_items(scanner)
-        if words[-1] == "METADATA":
-            scanner.space()
-            entries = parse_entries(scanner)
-    return _ListOptions(frozenset(words), status, entries)
-
-
-def _parse_lsub(scanner: Scanner) -> c.Command:
-    scanner.space()
-    reference = scanner.astring_bytes()
-    scanner.space()
-    return c.Lsub(reference, scanner.list_pattern())
-
-
-def _parse_status(scanner: Scanner) -> c.Command:
-    scanner.space()
-    mailbox = scanner.mailbox()
-    scanner.space()
-    return c.StatusCommand(mailbox, _parse_status_items(scanner))
-
-
-_STATUS_ITEMS: Mapping[str, c.StatusItem] = {item.value: item for item in c.StatusItem}
-
-
-def _parse_status_items(scanner: Scanner) -> tuple[c.StatusItem, ...]:
-    scanner.expect(b"(")
-    items: dict[c.StatusItem, None] = {}
-    while True:
-        item = _STATUS_ITEMS.get(scanner.keyword())
-        if item is None:
-            raise bad("unknown status item")
-        items[item] = None
-        if scanner.skip(b")"):
-            return tuple(items)
-        scanner.space()
-
-
 def _parse_uid_expunge(scanner: Scanner) -> c.Command:
     scanner.space()
     return c.Expunge(parse_sequence_set(scanner))
@@ -363,9 +260,6 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "RENAME": _parse_rename,
     "SUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, subscribed=True)),
     "UNSUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, subscribed=False)),
-    "LIST": _parse_list,
-    "LSUB": _parse_lsub,
-    "STATUS": _parse_status,
     "NAMESPACE": _constant(c.Namespace()),
     "GETQUOTA": parse_get_quota,
     "GETQUOTAROOT": parse_get_quota_root,
@@ -384,6 +278,7 @@ _PARSERS: Mapping[str, Callable[[Scanner], c.Command]] = {
     "COPY": _copy(move=False, uid=False),
     "MOVE": _copy(move=True, uid=False),
     **ACL_PARSERS,
+    **LIST_PARSERS,
     **METADATA_PARSERS,
     **NOTIFY_PARSERS,
 }
