@@ -107,3 +107,23 @@ def test_notify_none_hides_a_mailbox_from_what_stands_behind(store: Store, tmp_p
         assert len(await imap.ok("NOOP")) == 1
 
     talk(store, tmp_path, dialogue)
+
+
+def test_idle_goes_ahead_before_it_tells(store: Store, tmp_path: Path) -> None:
+    """What came before IDLE is told right after the continuation. (RFC 2177 section 3)"""
+
+    async def dialogue(imap: ImapClient, other: ImapClient) -> None:
+        await imap.ok("SELECT INBOX")
+        await other.append("INBOX", b"Subject: x\r\n\r\n")
+        await imap.send(b"i IDLE\r\n")
+        assert await imap.read_response() == b"+ idling"
+        assert await imap.read_response() == b"* 1 EXISTS"
+        await imap.send(b"DONE\r\n")
+        assert (await imap.read_until(b"i"))[-1] == b"i OK IDLE ended"
+        # Also in IDLE a client is told only of what it asked for by NOTIFY.
+        await imap.ok("NOTIFY SET (selected NONE)")
+        await other.append("INBOX", b"Subject: x\r\n\r\n")
+        await imap.send(b"i IDLE\r\nDONE\r\n")
+        assert await imap.read_until(b"i") == [b"+ idling", b"i OK IDLE ended"]
+
+    talk(store, tmp_path, dialogue)

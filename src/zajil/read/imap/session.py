@@ -64,8 +64,8 @@ _FAILURES: dict[Failure, Completion] = {
     Failure.TOO_MANY_SESSIONS: Completion("NO", "too many sessions of this account", "LIMIT"),
 }
 
-_LOOKS = (c.NoopCommand, NotifyCommand, c.Check, c.Expunge, c.StatusCommand)
-"""Commands before whose end the store is asked for news, whether it called or not."""
+_LOOKS = (c.NoopCommand, c.Idle, NotifyCommand, c.Check, c.Expunge, c.StatusCommand)
+"""Commands with which the store is asked for news, whether it called or not."""
 _SILENT = (c.Logout, c.Close, c.Unselect, c.Select)
 """Commands after which nothing is told of the mailbox: it is being left, or was just read."""
 _ON_SELECTED = tuple(
@@ -244,10 +244,10 @@ class ImapSession:
                 self._forget_upload()
                 return completion
             case c.Idle():  # RFC 2177
-                # What came before IDLE is reported at once.
-                await select.report(context, expunge=True, look=True)
+                # The continuation first, as Dovecot has it: some clients read no further for it.
                 self._engine.go_ahead(b"idling")
                 self._idling = True
+                await self._report(event)
                 return None
             case c.IdleDone(clean):
                 self._idling = False
