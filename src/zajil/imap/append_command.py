@@ -44,6 +44,8 @@ class LiteralPart:
     """It is a literal8: NUL may stand in it, and line ends mean nothing. (RFC 3516 section 4.4)"""
     waits: bool = True
     """The client sends it only after ``go_ahead``."""
+    utf8: bool = field(default=False, repr=False)
+    """It stands in ``UTF8 (...)``: header fields are in UTF-8. (RFC 6855 section 4)"""
 
 
 AppendStep = NewMessage | UrlPart | LiteralPart

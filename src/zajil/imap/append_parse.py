@@ -125,7 +125,10 @@ class AppendReader:
         if self._in_utf8 and not literal.binary:
             raise bad("literal8 expected")
         return LiteralPart(
-            literal.size, binary=literal.binary and not self._in_utf8, waits=literal.waits
+            literal.size,
+            binary=literal.binary and not self._in_utf8,
+            waits=literal.waits,
+            utf8=self._in_utf8,
         )
 
 

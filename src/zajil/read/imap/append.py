@@ -79,7 +79,9 @@ class Uploading:
         if not isinstance(head, NewMessage) or len(parts) != 1:
             return False
         (literal,) = parts
-        if not isinstance(literal, LiteralPart) or literal.binary or literal.size > _SMALL:
+        if not isinstance(literal, LiteralPart) or literal.size > _SMALL:
+            return False
+        if literal.binary or literal.utf8:
             return False
         self._target, self._is_known = target, True
         self._message = IncomingMessage(head, self._context.store.blobs)
@@ -202,6 +204,8 @@ class Uploading:
             raise RuntimeError("a literal of no message")
         if message.size + literal.size > self._context.engine.limits.max_message:
             return _TOO_BIG
+        if literal.utf8 and not self._context.engine.utf8:
+            return Completion("NO", "UTF8=ACCEPT is not enabled", "CANNOT")
         if literal.binary:
             message.begin_binary()
         return None
