@@ -258,7 +258,7 @@ def _fetch(data: bytes) -> None:
                 continue
             pieces = iter(content.write(item))
             written = b""
-            while piece := content.read_pieces(pieces, 1 << 10):
+            while (piece := content.read_pieces(pieces, 1 << 10)) is not None:
                 written += piece
             assert len(written) <= answer_size(items, len(data)) + len(data)
             if isinstance(item, BodySection) and is_in_head(item):

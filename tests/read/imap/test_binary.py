@@ -9,6 +9,9 @@ from pathlib import Path
 
 from kit.imap import ImapClient, imap_place, make_reader
 from kit.store import running
+from zajil.imap.fetch_item import BodySection, SectionText
+from zajil.message.parse import parse_message
+from zajil.read.imap.binary_section import write_binary
 from zajil.store.engine.open import Store
 
 
@@ -172,3 +175,26 @@ def test_binary_appended(store: Store, tmp_path: Path) -> None:
             assert b'"BASE64"' in await binary(client, "BODY")
 
     asyncio.run(run())
+
+
+def test_turns_are_short() -> None:
+    """Others have their turn while the size of a large part is counted, and while it is skipped."""
+    encoded = encodebytes(bytes(6_000_000)).replace(b"\n", b"\r\n")
+    message = BASE64 + b"\r\n" + encoded
+    root = parse_message(message)
+    read: list[int] = []
+
+    def read_at(start: int, end: int) -> bytes:
+        read.append(end - start)
+        return message[start:end]
+
+    for text, partial in (
+        (SectionText.BINARY, None),
+        (SectionText.BINARY, (5_900_000, 10)),
+        (SectionText.BINARY_SIZE, None),
+    ):
+        section = BodySection((1,), text, (), partial, True, b"x")
+        for piece in write_binary(root, section, len(message), read_at):
+            assert sum(read) <= 1 << 20, "what is read before a piece comes"
+            assert len(piece) <= 1 << 16
+            read.clear()

@@ -1,7 +1,8 @@
 """BINARY[...] and BINARY.SIZE[...]: a part without its transfer encoding. (RFC 3516, RFC 9051)
 
 A part is decoded in pieces, twice: the size stands before the bytes. So a large one takes no more
-memory than a small one.
+memory than a small one. Line ends are CRLF in messages as they are stored; what an encoding holds
+is not touched, because files are sent as text parts too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from zajil.message.transfer import TRANSFER_ENCODINGS, TransferDecoder
 BINARIES = (SectionText.BINARY, SectionText.BINARY_SIZE)
 _PIECE = 65536
 """Encoded bytes that are decoded at a time."""
+_TURN = 16
+"""Pieces after which others may have their turn."""
 
 
 def encoding_of(root: Part, section: BodySection) -> str:
@@ -36,7 +39,7 @@ def is_known_encoding(root: Part, section: BodySection) -> bool:
 def write_binary(
     root: Part | None, section: BodySection, size: int, read: Callable[[int, int], bytes]
 ) -> Iterator[bytes]:
-    """Write the item, its name included, in pieces.
+    """Write the item, its name included, in pieces; an empty one ends a turn.
 
     Args:
         root: the structure of the message; ``None`` for a section without a path.
@@ -59,6 +62,8 @@ def write_binary(
 
     length, has_nul = 0, False
     for piece in decode():
+        if not piece:
+            yield piece
         length += len(piece)
         has_nul = has_nul or b"\0" in piece
     if section.text is SectionText.BINARY_SIZE:
@@ -74,18 +79,22 @@ def write_binary(
 
 def _decode(span: Span, encoding: str, read: Callable[[int, int], bytes]) -> Iterator[bytes]:
     decoder = TransferDecoder(encoding)
-    for start in range(span.start, span.end, _PIECE):
-        yield decoder.take(read(start, min(span.end, start + _PIECE)))
+    for number, start in enumerate(range(span.start, span.end, _PIECE), 1):
+        piece = decoder.take(read(start, min(span.end, start + _PIECE)))
+        if piece:
+            yield piece
+        if number % _TURN == 0:
+            yield b""
     yield decoder.finish()
 
 
 def _cut(pieces: Iterator[bytes], partial: tuple[int, int] | None) -> Iterator[bytes]:
-    """Return what a partial FETCH wants of decoded bytes; none of the pieces is empty."""
+    """Return what a partial FETCH wants of decoded bytes; an empty piece ends a turn."""
     offset, room = partial or (0, None)
     for piece in pieces:
         wanted = piece[offset:] if room is None else piece[offset : offset + room]
         offset = max(0, offset - len(piece))
-        if wanted:
+        if wanted or not piece:
             yield wanted
             room = None if room is None else room - len(wanted)
         if room == 0:

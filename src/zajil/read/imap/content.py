@@ -95,17 +95,22 @@ class Content:
             return self._data[start:end]
         return self._reader.read_at(start, end - start)
 
-    def read_pieces(self, pieces: Iterator[Piece], most: int) -> bytes:
-        """Take pieces until they have so many bytes; ``b""``: there are no more.
+    def read_pieces(self, pieces: Iterator[Piece], most: int) -> bytes | None:
+        """Take pieces until they have so many bytes, or an empty one ends the turn.
 
         What is left of a range is given back by the next call. May wait on the disk.
+
+        Returns:
+            ``None``: there are no more.
         """
         taken: list[bytes] = []
         room = most
         while room > 0:
             piece = self._rest or next(pieces, None)
             self._rest = None
-            if piece is None:
+            if not piece:
+                if piece is None and not taken:
+                    return None
                 break
             if isinstance(piece, Span):
                 end = min(piece.end, piece.start + room)

@@ -226,10 +226,11 @@ async def _send_long(context: Context, one: Unread, plan: _Plan, sent: Answered)
                     raise
                 # A literal was announced: no other answer fits in here any more.
                 raise ConnectionAbortedError(str(error)) from error
-            if not data:
+            if data is None:
                 return
-            begun = True
-            context.engine.untagged(data)
+            if data:
+                begun = True
+                context.engine.untagged(data)
             del data
             await context.connection.flush()
 
