@@ -88,6 +88,7 @@ LEFT_OUT = {
     "read/imap/select.py": _IMAP,
     "read/imap/service.py": _IMAP,
     "read/imap/sort.py": _IMAP,
+    "read/imap/text_hits.py": _IMAP,
     "read/imap/thread.py": _IMAP,
     "read/imap/session.py": _IMAP,
     "read/imap/selected_mailbox.py": _IMAP,

@@ -5,13 +5,13 @@ RFC 4466 section 2.6.1 (RETURN), RFC 5256 (SORT, THREAD), RFC 7377 (ESEARCH), RF
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from zajil.imap.grammar import Scanner, bad
-from zajil.imap.search_key import SearchKey
-from zajil.imap.search_parse import parse_in_charset, parse_search
+from zajil.imap.search_key import SearchKey, has_fuzzy
+from zajil.imap.search_parse import CHARSETS, parse_in_charset, parse_search
 from zajil.imap.sequence_set import parse_partial
 
 MAX_CRITERIA = 20
@@ -29,6 +29,8 @@ class Result(Enum):
     COUNT = "COUNT"
     SAVE = "SAVE"
     """Keep the messages for ``$``. (RFC 5182)"""
+    RELEVANCY = "RELEVANCY"
+    """How well each message fits a FUZZY key. (RFC 6203)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class SortKey(Enum):
     TO = "TO"
     DISPLAY_FROM = "DISPLAYFROM"
     DISPLAY_TO = "DISPLAYTO"
+    RELEVANCY = "RELEVANCY"
+    """The most relevant message comes first. (RFC 6203 section 6)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,7 @@ def search_parser(*, uid: bool) -> Callable[[Scanner], Search]:
         scanner.space()
         returns = _parse_returns(scanner)
         key, charset = parse_search(scanner)
+        _check_relevancy(returns, (), key, charset)
         return Search(key, uid, returns, charset)
 
     return parse
@@ -164,6 +169,7 @@ def sort_parser(*, uid: bool) -> Callable[[Scanner], Sort]:
         scanner.expect(b")")
         scanner.space()
         key, charset = parse_in_charset(scanner)
+        _check_relevancy(returns, criteria, key, charset)
         return Sort(tuple(criteria), key, uid, returns, charset)
 
     return parse
@@ -193,6 +199,7 @@ def parse_multi_search(scanner: Scanner) -> MultiSearch:
         scanner.space()
     returns = _parse_returns(scanner)
     key, charset = parse_search(scanner)
+    _check_relevancy(returns, (), key, charset)
     return MultiSearch(sources, key, returns, charset)
 
 
@@ -232,6 +239,22 @@ def _parse_returns(scanner: Scanner) -> Returns | None:
     scanner.space()
     # RFC 4731 section 3.1: an empty list is ALL.
     return Returns(frozenset({Result.ALL}) if empty else frozenset(results), partial)
+
+
+def _check_relevancy(
+    returns: Returns | None, criteria: Sequence[Criterion], key: SearchKey, charset: str
+) -> None:
+    """Refuse RELEVANCY without FUZZY. (RFC 6203 section 4)
+
+    Raises:
+        BadSyntax: BAD.
+    """
+    asked = returns is not None and Result.RELEVANCY in returns.results
+    asked = asked or any(one.key is SortKey.RELEVANCY for one in criteria)
+    # Keys in a charset that is not known were not read: the caller refuses them.
+    is_read = not charset or charset in CHARSETS
+    if asked and is_read and not has_fuzzy(key):
+        raise bad("RELEVANCY is only for a FUZZY search")
 
 
 def _parse_criterion(scanner: Scanner) -> Criterion:

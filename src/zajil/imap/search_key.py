@@ -182,6 +182,45 @@ SearchKey = (
 )
 
 
+TextKey = HeaderHas | BodyHas | TextHas
+"""Keys that look for text."""
+
+
+def has_fuzzy(key: SearchKey) -> bool:
+    """Return whether FUZZY stands in a key."""
+    match key:
+        case Fuzzy():
+            return True
+        case Not(inner):
+            return has_fuzzy(inner)
+        case And(keys):
+            return any(map(has_fuzzy, keys))
+        case Or(left, right):
+            return has_fuzzy(left) or has_fuzzy(right)
+    return False
+
+
+def fuzzy_texts(key: SearchKey, *, within: bool = False) -> list[TextKey]:
+    """Return the keys that look for text and stand in a FUZZY.
+
+    Args:
+        key: of a search.
+        within: it stands in one itself.
+    """
+    match key:
+        case Fuzzy(inner):
+            return fuzzy_texts(inner, within=True)
+        case Not(inner):
+            return fuzzy_texts(inner, within=within)
+        case And(keys):
+            return [text for inner in keys for text in fuzzy_texts(inner, within=within)]
+        case Or(left, right):
+            return fuzzy_texts(left, within=within) + fuzzy_texts(right, within=within)
+        case HeaderHas() | BodyHas() | TextHas() if within:
+            return [key]
+    return []
+
+
 def any_key(key: SearchKey, holds: Callable[[SearchKey], bool]) -> bool:
     """Return whether something holds of a key, or of one within it."""
     match key:

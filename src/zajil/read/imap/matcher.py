@@ -37,14 +37,16 @@ from zajil.imap.search_key import (
     SentDate,
     Smaller,
     TextHas,
+    TextKey,
     ThreadIs,
     any_key,
 )
 from zajil.message.normal_form import normal_form
+from zajil.message.word_query import WordQuery
 from zajil.read.imap.header_values import NO_DAY, UNKNOWN_DAY
 from zajil.read.imap.masks import Chunk, chosen, mask_from, mask_of, mask_of_spans
 from zajil.read.imap.object_id import email_object_id, thread_object_id
-from zajil.read.imap.search_text import MessageText
+from zajil.read.imap.search_text import MessageText, fuzzy_query
 from zajil.store.mail.header_columns import Values
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.messages import Message
@@ -59,7 +61,6 @@ _READ = 1 << 20
 _KEYS = 100
 """With more keys than this a turn reads less: it is as long as others."""
 
-TextKey = HeaderHas | BodyHas | TextHas
 Masks = tuple[int, int]
 """Surely, and perhaps: the first is a part of the second."""
 
@@ -90,6 +91,8 @@ class Matcher:
         self._count = 0
         self.texts: list[TextKey] = []
         """The keys that look for text."""
+        self.fuzzy: dict[int, WordQuery] = {}
+        """For those of them that stand in a FUZZY, by identity: their words suffice in any form."""
         self.needs_threads = any_key(key, lambda one: isinstance(one, ThreadIs))
         """Whether messages must have threads before they are looked at."""
         self.needs_days = any_key(key, lambda one: isinstance(one, SentDate))
@@ -102,26 +105,30 @@ class Matcher:
         """Which flag sets of the table have a flag, which is in lower case."""
         self._spans: dict[int, list[tuple[int, int]]] = {}
         """UIDs, by the identity of the key: its hash takes the time of the whole set."""
-        self._prepare(key)
+        self._prepare(key, fuzzy=False)
         self.chunk_size = min(_LARGEST, max(1, _KEY_LOOKS // self._count))
         """Messages to look at in one turn."""
         self._read = _READ // max(1, self._count // _KEYS)
         self.reads_body = any_key(key, lambda one: isinstance(one, BodyHas | TextHas))
 
-    def _prepare(self, key: SearchKey) -> None:
+    def _prepare(self, key: SearchKey, *, fuzzy: bool) -> None:
         self._count += 1
         match key:
             case And(keys):
                 for inner in keys:
-                    self._prepare(inner)
+                    self._prepare(inner, fuzzy=fuzzy)
             case Or(left, right):
-                self._prepare(left)
-                self._prepare(right)
-            case Not(inner) | Fuzzy(inner):
-                self._prepare(inner)
+                self._prepare(left, fuzzy=fuzzy)
+                self._prepare(right, fuzzy=fuzzy)
+            case Not(inner):
+                self._prepare(inner, fuzzy=fuzzy)
+            case Fuzzy(inner):
+                self._prepare(inner, fuzzy=True)
             case HeaderHas(_, text) | BodyHas(text) | TextHas(text):
                 self._terms[text] = normal_form(text)
                 self.texts.append(key)
+                if fuzzy and (query := fuzzy_query(key)) is not None:
+                    self.fuzzy[id(key)] = query
             case NumberIn():
                 self._spans[id(key)] = self._find_spans(key)
 
@@ -295,6 +302,13 @@ class Matcher:
                 return False
             if _is_among(hits.sure, uid):
                 return True
+        if self._stands_in(key, text):
+            return True
+        query = self.fuzzy.get(id(key))
+        return query is not None and text.has_words(query)
+
+    def _stands_in(self, key: SearchKey, text: MessageText) -> bool:
+        """Return whether a message has what is looked for, as it is asked for."""
         match key:
             case SentDate(comparison, day):
                 sent = text.sent_on()

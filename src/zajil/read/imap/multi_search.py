@@ -16,6 +16,7 @@ from zajil.read.imap.mailbox_names import ListedName, load_names
 from zajil.read.imap.matcher import SearchedMailbox
 from zajil.read.imap.search import find, refuse_charset, scope_of
 from zajil.read.imap.search_answer import AnsweredMailbox, FoundMessages, SearchAnswer, write_answer
+from zajil.read.imap.text_hits import find_scores
 from zajil.store.mail.access import NoRight
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailboxes import Mailbox
@@ -47,12 +48,17 @@ async def search_many(context: Context, command: MultiSearch) -> Completion:
             found = await _find(context, box, command.key)
             if found is None or not found.uids:
                 continue  # section 2.1
+            scores = None
+            if Result.RELEVANCY in returns.results:
+                scope = await _scope(context, box)
+                scores = await find_scores(context, scope, found, command.key)
             name = mailbox(box.name, utf8=context.engine.utf8)
             answer = SearchAnswer(
                 uids=found.uids,
                 returns=returns,
                 uid=True,
                 modseq=modseq,
+                scores=scores,
                 origin=AnsweredMailbox(name, box.uid_validity),
             )
             await write_answer(context, answer, found.table)

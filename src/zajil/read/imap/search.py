@@ -16,7 +16,7 @@ from zajil.imap.feature import Feature
 from zajil.imap.grammar import bad
 from zajil.imap.response import Completion, untagged_status
 from zajil.imap.search_command import Result, Returns, Search
-from zajil.imap.search_key import BodyHas, HeaderHas, SearchKey, has_mod_seq
+from zajil.imap.search_key import SearchKey, has_mod_seq
 from zajil.imap.search_parse import CHARSETS
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import Context
@@ -26,22 +26,13 @@ from zajil.read.imap.object_id import give_all_threads
 from zajil.read.imap.search_answer import FoundMessages, SearchAnswer, write_answer, write_numbers
 from zajil.read.imap.search_text import MessageText
 from zajil.read.imap.selected_mailbox import SelectedMailbox
+from zajil.read.imap.text_hits import find_scores, narrow
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.messages import Message, get_messages, open_messages
-from zajil.store.mail.text_lookup import SearchScope, find_hits
 
 _ROWS = 500
 """Messages that have to be read, and are looked up at a time."""
-_LOOK_UPS = 20
-"""Texts of one search that are looked up in the index; the others are only looked for."""
-_SCOPES = {
-    b"subject": SearchScope.SUBJECT,
-    b"from": SearchScope.SENDER,
-    b"to": SearchScope.RECIPIENT,
-    b"cc": SearchScope.RECIPIENT,
-    b"bcc": SearchScope.RECIPIENT,
-}
 _PROGRESS_MS = 10_000
 """RFC 9585 section 3: how often a client is told how far a search is."""
 
@@ -69,7 +60,12 @@ async def search(context: Context, command: Search) -> Completion:
         await write_numbers(context, b"SEARCH", found, found.uids, uid=command.uid, modseq=modseq)
     else:
         returns = returns or Returns(frozenset({Result.ALL}))
-        answer = SearchAnswer(uids=found.uids, returns=returns, uid=command.uid, modseq=modseq)
+        scores = None
+        if Result.RELEVANCY in returns.results:
+            scores = await find_scores(context, scope_of(view), found, command.key)
+        answer = SearchAnswer(
+            uids=found.uids, returns=returns, uid=command.uid, modseq=modseq, scores=scores
+        )
         await write_answer(context, answer, found.table)
         if saves:
             view.saved = await context.work(answer.saved)
@@ -130,7 +126,7 @@ async def find(
     if matcher.needs_days:
         matcher.days = await header_values(context, scope.mailbox_id, table.uids, DAYS)
     # After the table: whatever is in it is in the index by now, or is known not to be.
-    await _narrow(context, scope, matcher)
+    await narrow(context, scope, matcher)
     # Messages that came since the client was told of any are not among those it counts.
     end = bisect_right(table.uids, scope.uids[-1]) if scope.uids else 0
     found, progress = array("I"), _Progress(context, None if of_many else end)
@@ -143,28 +139,6 @@ async def find(
         found.extend(sure)
         await context.connection.flush()
     return FoundMessages(found, table)
-
-
-async def _narrow(context: Context, scope: SearchedMailbox, matcher: Matcher) -> None:
-    """Let the index say which messages have the texts that are looked for, or may have them."""
-    for key in matcher.texts[:_LOOK_UPS]:
-        if not key.text:
-            continue
-        where = SearchScope.BODY if isinstance(key, BodyHas) else SearchScope.TEXT
-        if isinstance(key, HeaderHas):
-            where = _SCOPES.get(key.name, SearchScope.FIELD)
-        hits = await context.read(
-            lambda conn: find_hits(
-                conn,
-                scope.account_id,
-                scope.mailbox_id,
-                key.text,  # noqa: B023
-                where,  # noqa: B023
-            )
-        )
-        if hits is not None:
-            matcher.hits[id(key)] = hits
-        await context.connection.flush()
 
 
 async def _read(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import cast
@@ -16,7 +16,7 @@ from zajil.store.mail.message_table import MessageTable
 
 _LINE = 20_000
 """Numbers of a response that are written at a time."""
-_SAID = frozenset({Result.MIN, Result.MAX, Result.ALL, Result.COUNT})
+_SAID = frozenset(Result) - {Result.SAVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class SearchAnswer:
     """Messages are told by their UIDs."""
     modseq: bool
     """The highest MODSEQ is told."""
+    scores: Mapping[int, int] | None = None
+    """How relevant each message is, from 1 to 100; ``None``: it is not asked for."""
     origin: AnsweredMailbox | None = None
 
     def saved(self) -> array[int]:
@@ -102,6 +104,9 @@ class SearchAnswer:
             words.append(b"PARTIAL (%d:%d %b)" % (*partial, part))
         if Result.COUNT in results:
             words.append(b"COUNT %d" % len(numbers))
+        if self.scores is not None:
+            told = self.uids if partial is None else cut_partial(self.uids, partial)
+            words.append(b"RELEVANCY (%b)" % _join([self.scores[uid] for uid in told]))
         if self.modseq and (highest := highest_modseq(table, self._told())):
             words.append(b"MODSEQ %d" % highest)
         return b"* ESEARCH " + b" ".join(words) + CRLF

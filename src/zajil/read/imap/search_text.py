@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from zajil.imap.search_key import HeaderHas, TextKey
 from zajil.message.date import parse_day
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, read_fields, split_message, unfold
@@ -20,6 +21,8 @@ from zajil.message.searched_text import (
     header_text,
     people_text,
 )
+from zajil.message.word_blocks import WordZone
+from zajil.message.word_query import WordQuery, word_query
 from zajil.store.mail.messages import MessageReader
 
 MAX_TEXT = 4 << 20
@@ -70,6 +73,10 @@ class MessageText:
             self._header_text = header_text(decoded)
         return term in self._header_text
 
+    def has_words(self, query: WordQuery) -> bool:
+        """Return whether the message has all words of a FUZZY key, in any form of them."""
+        return query.holds(self._reader.read_at(0, self._reader.size))
+
     def sent_on(self) -> date | None:
         """Return the day of the Date field, as it is written there; ``None``: there is none."""
         if self._sent_on is None:
@@ -92,6 +99,24 @@ class MessageText:
             head = self._reader.read_at(0, MAX_HEADER)
             self._fields = _unfolded(read_fields(head[: split_message(head)[0]]))
         return self._fields
+
+
+_ZONES = {
+    b"subject": WordZone.SUBJECT,
+    b"from": WordZone.SENDER,
+    b"to": WordZone.RECIPIENT,
+    b"cc": WordZone.RECIPIENT,
+    b"bcc": WordZone.RECIPIENT,
+}
+
+
+def fuzzy_query(key: TextKey) -> WordQuery | None:
+    """Return the words of a FUZZY key; ``None``: it has none, or its field is not indexed alone."""
+    zone = _ZONES.get(key.name) if isinstance(key, HeaderHas) else WordZone.CONTENT
+    if zone is None:
+        return None
+    query = word_query(key.text, zone)
+    return query if query.words else None
 
 
 def _unfolded(fields: list[Field]) -> list[tuple[bytes, bytes]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from zajil.core.ids import MailboxId
@@ -25,6 +25,8 @@ from zajil.read.imap.header_values import (
 )
 from zajil.read.imap.search import find, refuse_charset, scope_of
 from zajil.read.imap.search_answer import FoundMessages, SearchAnswer, write_answer, write_numbers
+from zajil.read.imap.text_hits import find_scores
+from zajil.store.engine.errors import StoreError
 from zajil.store.mail.header_columns import Values
 from zajil.store.mail.message_table import MessageTable
 
@@ -50,16 +52,34 @@ async def sort(context: Context, command: Sort) -> Completion:
     modseq = has_mod_seq(command.key)
     if modseq:
         enable_condstore(context)
-    found = await find(context, scope_of(view), command.key)
-    uids = await _sort(context, view.mailbox.mailbox_id, found, command.criteria)
-    if command.returns is None:
-        await write_numbers(context, b"SORT", found, uids, uid=command.uid, modseq=modseq)
-    else:
-        answer = SearchAnswer(uids=uids, returns=command.returns, uid=command.uid, modseq=modseq)
-        await write_answer(context, answer, found.table)
-        if saves:
-            view.saved = await context.work(answer.saved)
+    try:
+        await _answer(context, command, saves=saves, modseq=modseq)
+    except StoreError:
+        if saves:  # RFC 5182 section 2.1: with NO nothing is saved
+            view.saved = array("I")
+        raise
     return Completion("OK", "messages are sorted")
+
+
+async def _answer(context: Context, command: Sort, *, saves: bool, modseq: bool) -> None:
+    view, returns = context.selected, command.returns
+    scope = scope_of(view)
+    found = await find(context, scope, command.key)
+    scores: Mapping[int, int] | None = None
+    if any(one.key is SortKey.RELEVANCY for one in command.criteria) or (
+        returns is not None and Result.RELEVANCY in returns.results
+    ):
+        scores = await find_scores(context, scope, found, command.key)
+    uids = await _sort(context, view.mailbox.mailbox_id, found, command.criteria, scores or {})
+    if returns is None:
+        await write_numbers(context, b"SORT", found, uids, uid=command.uid, modseq=modseq)
+        return
+    if Result.RELEVANCY not in returns.results:
+        scores = None
+    answer = SearchAnswer(uids=uids, returns=returns, uid=command.uid, modseq=modseq, scores=scores)
+    await write_answer(context, answer, found.table)
+    if saves:
+        view.saved = await context.work(answer.saved)
 
 
 async def sent_times(context: Context, mailbox_id: MailboxId, table: MessageTable) -> Sequence[int]:
@@ -79,7 +99,11 @@ async def sent_times(context: Context, mailbox_id: MailboxId, table: MessageTabl
 
 
 async def _sort(
-    context: Context, mailbox_id: MailboxId, found: FoundMessages, criteria: Sequence[Criterion]
+    context: Context,
+    mailbox_id: MailboxId,
+    found: FoundMessages,
+    criteria: Sequence[Criterion],
+    scores: Mapping[int, int],
 ) -> Sequence[int]:
     """Return the UIDs of what was found, in the order of the criteria."""
     if len(found.uids) < 2:
@@ -89,7 +113,10 @@ async def _sort(
     # From the last criterion to the first: each sort keeps the order of what is equal to it, so in
     # the end sequence numbers decide (RFC 5256 section 3).
     for one in reversed(criteria):
-        values = await _values(context, mailbox_id, table, one.key)
+        if one.key is SortKey.RELEVANCY:  # the highest score comes first
+            values: Values = array("i", [-scores.get(uid, 0) for uid in table.uids])
+        else:
+            values = await _values(context, mailbox_id, table, one.key)
         await context.work(
             lambda: places.sort(key=values.__getitem__, reverse=one.reverse)  # noqa: B023
         )

@@ -202,6 +202,21 @@ def find_hits(
     return TextHits(array("I", sorted(possible)), array("I", sorted(sure)))
 
 
+def find_with_words(
+    conn: Connection, account_id: AccountId, mailbox_id: MailboxId, query: WordQuery
+) -> array[int]:
+    """Return the indexed messages of a mailbox that have all words of a query, in any form.
+
+    Args:
+        conn: a snapshot.
+        account_id: whose mailbox it is.
+        mailbox_id: the mailbox.
+        query: without phrases.
+    """
+    blobs = find_words(conn, account_id, query)
+    return array("I", sorted([uid for uid, _ in _find_pairs(conn, mailbox_id, blobs)]))
+
+
 def _find_pairs(
     conn: Connection, mailbox_id: MailboxId, blobs: set[BlobId]
 ) -> list[tuple[Uid, BlobId]]:

@@ -1,0 +1,111 @@
+"""What the index of words says about the texts of a search, exact or FUZZY. (RFC 6203)"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+from zajil.imap.search_key import BodyHas, HeaderHas, SearchKey, TextKey, fuzzy_texts
+from zajil.message.casemap import casemap
+from zajil.message.word_query import WordQuery
+from zajil.read.imap.context import Context
+from zajil.read.imap.header_values import DISPLAY_FROM, SUBJECTS, header_values
+from zajil.read.imap.matcher import Matcher, SearchedMailbox
+from zajil.read.imap.search_answer import FoundMessages
+from zajil.store.mail.text_lookup import SearchScope, TextHits, find_hits, find_with_words
+
+LOOK_UPS = 20
+"""Texts of one search that are looked up in the index; the others are only looked for."""
+_SCOPES = {
+    b"subject": SearchScope.SUBJECT,
+    b"from": SearchScope.SENDER,
+    b"to": SearchScope.RECIPIENT,
+    b"cc": SearchScope.RECIPIENT,
+    b"bcc": SearchScope.RECIPIENT,
+}
+_IN_SUBJECT, _IS_EXACT, _IN_SENDER = 3, 2, 1
+"""Points for where a text stands, and for standing there as it was asked for."""
+
+
+async def narrow(context: Context, scope: SearchedMailbox, matcher: Matcher) -> None:
+    """Let the index say which messages have the texts that are looked for, or may have them."""
+    for key in matcher.texts[:LOOK_UPS]:
+        if not key.text:
+            continue
+        hits = await _look_up(context, scope, key)
+        query = matcher.fuzzy.get(id(key))
+        if hits is not None and query is not None:
+            hits = await _with_words(context, scope, query, hits)
+        if hits is not None:
+            matcher.hits[id(key)] = hits
+        await context.connection.flush()
+
+
+async def _look_up(context: Context, scope: SearchedMailbox, key: TextKey) -> TextHits | None:
+    where = SearchScope.BODY if isinstance(key, BodyHas) else SearchScope.TEXT
+    if isinstance(key, HeaderHas):
+        where = _SCOPES.get(key.name, SearchScope.FIELD)
+    account_id, mailbox_id = scope.account_id, scope.mailbox_id
+    return await context.read(lambda conn: find_hits(conn, account_id, mailbox_id, key.text, where))
+
+
+async def _with_words(
+    context: Context, scope: SearchedMailbox, query: WordQuery, hits: TextHits
+) -> TextHits:
+    """Return the hits, and the messages that have all words of the text in any form of them."""
+    account_id, mailbox_id = scope.account_id, scope.mailbox_id
+    words = await context.read(lambda conn: find_with_words(conn, account_id, mailbox_id, query))
+    return TextHits(_joined(hits.possible, words), _joined(hits.sure, words))
+
+
+def _joined(one: array[int], other: array[int]) -> array[int]:
+    return array("I", sorted({*one, *other}))
+
+
+# ---- relevancy ----------------------------------------------------------------------------------
+
+
+async def find_scores(
+    context: Context, scope: SearchedMailbox, found: FoundMessages, key: SearchKey
+) -> dict[int, int]:
+    """Return how relevant each message is, from 1 to 100. (RFC 6203 section 4)
+
+    A text counts more in the subject, and where it stands as it was asked for.
+
+    Args:
+        context: of the session.
+        scope: what was searched.
+        found: in it.
+        key: with FUZZY in it.
+    """
+    table = found.table
+    subjects = await header_values(context, scope.mailbox_id, table.uids, SUBJECTS)
+    senders = await header_values(context, scope.mailbox_id, table.uids, DISPLAY_FROM)
+    points = array("I", bytes(4 * len(found.uids)))
+    for one in fuzzy_texts(key)[:LOOK_UPS]:
+        if not one.text:
+            continue
+        # After the columns: for these all messages are indexed.
+        hits = await _look_up(context, scope, one)
+        sure = () if hits is None else hits.sure
+
+        def add() -> None:
+            words, exact = casemap(one.text).split(), set(sure)  # noqa: B023
+            for at, place in enumerate(table.places_of(found.uids)):
+                subject, sender = str(subjects[place]), str(senders[place])
+                points[at] += _IN_SUBJECT * all(word in subject for word in words)
+                points[at] += _IN_SENDER * all(word in sender for word in words)
+                points[at] += _IS_EXACT * (table.uids[place] in exact)
+
+        await context.work(add)
+        await context.connection.flush()
+    return await context.work(lambda: _scale(found.uids, points))
+
+
+def _scale(uids: Sequence[int], points: Sequence[int]) -> dict[int, int]:
+    """Return scores in the whole range from 1 to 100."""
+    low, high = min(points, default=0), max(points, default=0)
+    if low == high:
+        return dict.fromkeys(uids, 100)
+    scores = [1 + 99 * (one - low) // (high - low) for one in points]
+    return dict(zip(uids, scores, strict=True))
