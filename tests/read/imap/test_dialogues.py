@@ -127,3 +127,21 @@ def test_idle_goes_ahead_before_it_tells(store: Store, tmp_path: Path) -> None:
         assert await imap.read_until(b"i") == [b"+ idling", b"i OK IDLE ended"]
 
     talk(store, tmp_path, dialogue)
+
+
+def test_only_what_a_client_sends_enables_condstore(store: Store, tmp_path: Path) -> None:
+    """RFC 7162 section 3.1 lists it; NOTIFY tells HIGHESTMODSEQ, and is not in the list."""
+
+    async def dialogue(imap: ImapClient, other: ImapClient) -> None:
+        for one in (imap, other):
+            await one.append("INBOX", b"Subject: x\r\n\r\n")
+            await one.ok("SELECT INBOX")
+        events = "(MessageNew MessageExpunge FlagChange)"
+        lines = await imap.ok(f"NOTIFY SET STATUS (mailboxes Sent {events}) (selected {events})")
+        assert lines[0].endswith(b" HIGHESTMODSEQ 1)")
+        assert b"MODSEQ" not in b"".join(await imap.ok("STORE 1 +FLAGS (\\Seen)"))
+        lines = await other.ok('LIST "" Sent RETURN (STATUS (HIGHESTMODSEQ))')
+        assert any(b"[HIGHESTMODSEQ " in line for line in lines)
+        assert b"MODSEQ" in b"".join(await other.ok("STORE 2 FLAGS (\\Draft)"))
+
+    talk(store, tmp_path, dialogue)

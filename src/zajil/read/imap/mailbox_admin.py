@@ -151,6 +151,8 @@ async def status(context: Context, command: StatusCommand) -> Completion:
     box = await context.find_mailbox(command.mailbox, "r")
     if box is None:
         return NO_MAILBOX
+    if StatusItem.HIGHESTMODSEQ in command.items:
+        enable_condstore(context)
     lines = await status_lines(context, [box], command.items)
     context.engine.untagged(lines[box.mailbox_id])
     return Completion("OK", "status is sent")
@@ -160,8 +162,6 @@ async def status_lines(
     context: Context, boxes: Sequence[Mailbox], items: tuple[StatusItem, ...]
 ) -> dict[MailboxId, bytes]:
     """Write a STATUS response for each mailbox. (RFC 3501 section 7.2.4)"""
-    if StatusItem.HIGHESTMODSEQ in items:
-        enable_condstore(context)
     ids = [box.mailbox_id for box in boxes]
     wanted = ids if StatusItem.RECENT in items else []
     counts, recent = await context.read(

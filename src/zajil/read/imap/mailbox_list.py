@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from zajil.imap.command import List, Lsub
+from zajil.imap.command import List, Lsub, StatusItem
 from zajil.imap.mailbox_name import ListPattern
 from zajil.imap.response import Completion, mailbox, untagged
 from zajil.read.imap.acl import my_rights_line
+from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import Context
 from zajil.read.imap.mailbox_admin import status_lines
 from zajil.read.imap.mailbox_names import (
@@ -30,6 +31,8 @@ async def list_(context: Context, command: List) -> Completion:
         # RFC 3501 section 6.3.8: the separator and the root are asked for.
         context.engine.untagged(untagged(b"LIST (\\Noselect)", QUOTED_SEPARATOR, b'""'))
         return Completion("OK", "list is sent")
+    if StatusItem.HIGHESTMODSEQ in command.status:
+        enable_condstore(context)
     names, matched = await _find(context, command.reference, command.patterns)
     below, hidden = frozenset[str](), frozenset[str]()
     if "RECURSIVEMATCH" in command.select:
