@@ -145,3 +145,21 @@ def test_only_what_a_client_sends_enables_condstore(store: Store, tmp_path: Path
         assert b"MODSEQ" in b"".join(await other.ok("STORE 2 FLAGS (\\Draft)"))
 
     talk(store, tmp_path, dialogue)
+
+
+def test_messages_of_one_second_keep_their_order(store: Store, tmp_path: Path) -> None:
+    """RFC 5256 section 3: REVERSE does not turn what is equal; INTERNALDATE has whole seconds."""
+
+    async def dialogue(imap: ImapClient, _other: ImapClient) -> None:
+        await imap.ok("SELECT INBOX")
+        for _ in range(3):
+            await imap.append("INBOX", b"Subject: x\r\n\r\n")
+        dates = [line.split(b'"')[1] for line in (await imap.ok("FETCH 1:* INTERNALDATE"))[:-1]]
+        seconds = sorted(set(dates), key=dates.index, reverse=True)
+        numbers = range(1, 4)
+        wanted = [n for one in seconds for n in numbers if dates[n - 1] == one]
+        answer = b"* SORT " + b" ".join(b"%d" % number for number in wanted)
+        for key in ("ARRIVAL", "DATE"):
+            assert (await imap.ok(f"SORT (REVERSE {key}) UTF-8 ALL"))[0] == answer
+
+    talk(store, tmp_path, dialogue)

@@ -92,10 +92,18 @@ async def sent_times(context: Context, mailbox_id: MailboxId, table: MessageTabl
     def choose() -> Sequence[int]:
         if NO_TIME not in moments:
             return cast("Sequence[int]", moments)
-        pairs = zip(moments, table.received_at_ms, strict=True)
-        return array("q", [received if sent == NO_TIME else sent for sent, received in pairs])
+        pairs = zip(moments, _arrivals(table), strict=True)
+        return array("q", [arrived if sent == NO_TIME else sent for sent, arrived in pairs])
 
     return await context.work(choose)
+
+
+def _arrivals(table: MessageTable) -> Sequence[int]:
+    """Return INTERNALDATE of each message as clients see it: whole seconds, in ms since 1970.
+
+    Of those that came in one second, REVERSE keeps the order. (RFC 5256 section 3)
+    """
+    return array("q", [at_ms - at_ms % 1000 for at_ms in table.received_at_ms])
 
 
 async def _sort(
@@ -130,7 +138,7 @@ async def _values(
     """Return what messages of a table are compared by."""
     match key:
         case SortKey.ARRIVAL:
-            return table.received_at_ms
+            return await context.work(lambda: _arrivals(table))
         case SortKey.SIZE:
             return table.sizes
         case SortKey.DATE:
