@@ -87,12 +87,10 @@ class PlainMessage:
 def fold(text: str) -> str:
     """Return the form in which texts are compared."""
     plain = []
-    for sign in unicodedata.normalize("NFKC", text).casefold():
-        if "\u064b" <= sign <= "\u0652" or sign in "\u0640\u0670\u200b\u00ad":
+    for sign in unicodedata.normalize("NFKD", text).casefold():
+        if "\u064b" <= sign <= "\u0655" or sign in "\u0640\u0670\u200b\u00ad":
             continue  # Arabic vowel marks and tatweel, and what has no width
-        base = unicodedata.normalize("NFD", sign)
-        if "\u0621" <= base[0] <= "\u064a":
-            sign = base[0].translate(_LETTERS)
+        sign = sign.translate(_LETTERS)
         digit = unicodedata.digit(sign, None)
         plain.append(sign if digit is None else str(digit))
     return " ".join("".join(plain).split(" "))

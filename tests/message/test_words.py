@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zajil.message.normal_form import normal_form
+from zajil.message.normal_form import search_form
 from zajil.message.stems import Stems, clue_of_stem
 from zajil.message.word_blocks import WordZone, find_places, key_of, open_words, read_keys
 from zajil.message.word_blocks import encode_message as encode
@@ -30,7 +30,7 @@ def fits(clue: Clue, word: str) -> bool:
 
 @given(st.data(), st.lists(TEXTS | LONG, min_size=1, max_size=3).map(" ".join))
 def test_a_text_has_the_clues_of_each_piece_of_it(data: st.DataObject, text: str) -> None:
-    text = normal_form(text)
+    text = search_form(text)
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
     words = find_words(text)
@@ -42,7 +42,7 @@ def test_a_text_has_the_clues_of_each_piece_of_it(data: st.DataObject, text: str
 @example("x" * 41)
 @example("x" * 1000)
 def test_no_word_is_longer_than_is_kept(text: str) -> None:
-    words = find_words(normal_form(text))
+    words = find_words(search_form(text))
     assert all(0 < len(word) <= MAX_WORD for word in words)
 
 
@@ -58,7 +58,7 @@ def test_no_word_is_longer_than_is_kept(text: str) -> None:
     ],
 )
 def test_words(text: str, words: set[str]) -> None:
-    assert find_words(normal_form(text)) == words
+    assert find_words(search_form(text)) == words
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_places_of_clues_in_a_block(words: set[str]) -> None:
 )
 def test_forms_of_one_word_have_one_stem(one: str, other: str) -> None:
     stems = Stems()
-    stem = stems.stem_of(normal_form(one))
-    assert stems.stem_of(normal_form(other)) == stem
+    stem = stems.stem_of(search_form(one))
+    assert stems.stem_of(search_form(other)) == stem
     for word in (one, other):
-        assert fits(clue_of_stem(stem), normal_form(word))
+        assert fits(clue_of_stem(stem), search_form(word))
 
 
 @pytest.mark.parametrize(("one", "other"), [("general", "gentle"), ("والد", "ولد"), ("ورد", "رد")])

@@ -31,7 +31,7 @@ from zajil.store.mail.maildrops import (
     take_maildrops,
 )
 from zajil.store.mail.summaries import find_waiting, newest_summaries, write_summaries
-from zajil.store.mail.text_lookup import find_hits
+from zajil.store.mail.text_lookup import find_hits, find_unindexed
 from zajil.store.mail.tracking import load_journey
 from zajil.store.mail.vanished import Cursor, ForgetExpunged, expunged_after, forget_expunged
 from zajil.store.people.audit import AuditQuery, find_audit
@@ -215,6 +215,29 @@ def test_messages_of_before_were_saved_when_they_were_received(
     table = again.read_now(lambda conn: again.tables.current(conn, owner, box))
     again.close_now()
     assert list(table.saved_at_ms) == [5]
+
+
+def test_messages_are_indexed_again_in_the_new_form_of_words(
+    store: Store, store_url: str, tmp_path: Path
+) -> None:
+    _go_back(
+        store,
+        "0026",
+        "INSERT INTO mailbox (id, account_id, name, uid_validity, uid_next, modseq)"
+        " VALUES (1, 7, 'INBOX', 1, 3, 2)",
+        "INSERT INTO message (mailbox_id, uid, modseq, flags, keywords, received_at_ms, size,"
+        " blob_id, prefix, indexed) VALUES (1, 1, 2, 0, '', 5, 14, 'b1', '', 1),"
+        " (1, 2, 2, 0, '', 5, 14, 'b2', '', 2)",
+        "INSERT INTO text_segment (id, account_id, messages, blob_ids) VALUES (1, 7, 1, '')",
+    )
+    upgrade_store(small_store_options(store_url), tmp_path / "data", clock=SystemClock())
+    again = open_test_store(store_url, tmp_path / "data")
+    box, waiting = MailboxId(1), again.read_now(lambda conn: find_waiting(conn, 10))
+    assert [one.blob_id for one in waiting] == ["b1", "b2"]
+    assert again.read_now(lambda conn: find_unindexed(conn, box)) == [1, 2]
+    query = "SELECT count(*) FROM text_segment"
+    assert again.read_now(lambda conn: conn.scalar(sa.text(query))) == 0
+    again.close_now()
 
 
 def test_an_upgraded_store_has_maildrops(store: Store, store_url: str, tmp_path: Path) -> None:

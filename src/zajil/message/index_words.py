@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from zajil.core.value_class import value_class
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import MAX_FIELDS, Field, unfold
-from zajil.message.normal_form import normal_form
+from zajil.message.normal_form import search_form
 from zajil.message.office_text import MAX_DOCUMENT, is_office_document, office_text
 from zajil.message.part import Part
 from zajil.message.searched_text import ADDRESS_FIELDS, body_texts, header_text, people_text
@@ -80,7 +80,7 @@ def index_words(fields: Sequence[Field], root: Part, data: bytes) -> IndexWords:
         place = _PLACES.get(field.name)
         if place is None:
             continue
-        found = find_words(normal_form(text))
+        found = find_words(search_form(text))
         content |= found
         if field.name in ADDRESS_FIELDS:
             people = find_words(people_text(value))
@@ -95,7 +95,7 @@ def index_words(fields: Sequence[Field], root: Part, data: bytes) -> IndexWords:
         content |= find_words(text)
         is_whole = is_whole and not is_cut
     for name in _file_names(root):
-        beside |= find_words(normal_form(name))
+        beside |= find_words(search_form(name))
     beside -= content
     header -= content | beside
     words = [*map(str.encode, content | beside)]
@@ -106,7 +106,7 @@ def index_words(fields: Sequence[Field], root: Part, data: bytes) -> IndexWords:
     keys.update(words)
     # What documents hold is no part of what SEARCH must find.
     for text in _documents(root, data):
-        some = list(find_words(normal_form(text)))[:MAX_WORDS]
+        some = list(find_words(search_form(text)))[:MAX_WORDS]
         keys.update(map(str.encode, some))
         beside.update(some)
     beside -= content
@@ -116,7 +116,7 @@ def index_words(fields: Sequence[Field], root: Part, data: bytes) -> IndexWords:
 
 def prefix_words(prefix: str) -> Block | None:
     """Return the words of header fields that stand in front of a message (``Delivered-To``)."""
-    text = normal_form(prefix)
+    text = search_form(prefix)
     return encode_message([key_of(word, WordZone.HEADER) for word in find_words(text)])
 
 

@@ -1,7 +1,14 @@
-"""The form in which words are compared: by SEARCH, and by the classifier of junk.
+"""The forms in which words are compared: by SEARCH, and by the classifier of junk.
 
-NFKC and case folded; digits of all scripts as ASCII ones; nothing that cannot be seen; Arabic
-without tatweel and vowel marks, with one alef, one yeh, one heh, and no hamza on a carrier.
+Case folded; digits of all scripts as ASCII ones; nothing that cannot be seen; Arabic without
+tatweel and vowel marks, with one alef, one yeh, one heh, and no hamza on a carrier. The classifier
+composes letters and marks (NFKC), SEARCH takes them apart (NFKD).
+
+Law: what the collation i;unicode-casemap (RFC 5051) finds in a text is found in its
+``search_form`` too: RFC 5255 section 4.2 demands that.
+
+Deviation: SEARCH finds more than the collation does: Arabic words whatever their vowel marks, and
+whichever form of alef, yeh, teh marbuta and hamza a writer chose; digits of any script.
 """
 
 from __future__ import annotations
@@ -33,11 +40,24 @@ _SPACE = re.compile(r"\s+")
 
 
 def normal_form(text: str) -> str:
-    """Return the form in which terms and texts are compared."""
+    """Return the form in which the classifier compares words."""
     if text.isascii():
         return _SPACE.sub(" ", text.lower())
     if not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", text)
+    return _fold(text)
+
+
+def search_form(text: str) -> str:
+    """Return the form in which SEARCH compares terms and texts."""
+    if text.isascii():
+        return _SPACE.sub(" ", text.lower())
+    if not unicodedata.is_normalized("NFKD", text):
+        text = unicodedata.normalize("NFKD", text)
+    return _fold(text.replace("\u0131", "i"))  # its titlecase is I
+
+
+def _fold(text: str) -> str:
     for letter, plain in _LETTERS:
         text = text.replace(letter, plain)
     text = _UNSEEN.sub("", text).casefold()

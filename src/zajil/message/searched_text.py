@@ -1,4 +1,4 @@
-"""What of a message SEARCH looks through, in normal form. (RFC 3501 section 6.4.4)
+"""What of a message SEARCH looks through, in its search form. (RFC 3501 section 6.4.4)
 
 SEARCH compares these texts with its terms (``read.imap.search_text``), and the index has their
 words (``message.index_words``): so no message is missed whose words were looked up.
@@ -12,7 +12,7 @@ from zajil.message.address_list import Group, NamedAddress, parse_address_list
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, unfold
 from zajil.message.html import html_words
-from zajil.message.normal_form import normal_form
+from zajil.message.normal_form import search_form
 from zajil.message.part import Part
 
 ADDRESS_FIELDS = frozenset({b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"})
@@ -29,7 +29,7 @@ def header_text(fields: list[tuple[str, str]]) -> str:
     Args:
         fields: name and decoded value of each.
     """
-    return normal_form("\n".join([f"{name}: {value}" for name, value in fields]))
+    return search_form("\n".join([f"{name}: {value}" for name, value in fields]))
 
 
 def people_text(value: bytes) -> str:
@@ -49,7 +49,7 @@ def people_text(value: bytes) -> str:
             lines.append(f"{name} <{spec}>" if name else spec)
             if one.spec != spec:
                 lines.append(one.spec)
-    return normal_form("\n".join(lines))
+    return search_form("\n".join(lines))
 
 
 def body_texts(root: Part, data: bytes, room: int) -> Iterator[tuple[str, bool]]:
@@ -73,9 +73,9 @@ def body_texts(root: Part, data: bytes, room: int) -> Iterator[tuple[str, bool]]
             source = part.text(data)
             is_cut = len(source) > room
             if part.type == "text/html":
-                text = normal_form(html_words(source, room))
+                text = search_form(html_words(source, room))
             else:
-                text = normal_form(source[:room])
+                text = search_form(source[:room])
         room -= len(text)
         if room <= 0:
             yield text, is_cut or bool(stack)

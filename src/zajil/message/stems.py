@@ -15,7 +15,7 @@ from zajil.message.words import Anchor, Clue
 _ARABIC = re.compile("[\u0621-\u064a]+")
 _LATIN = re.compile("[a-z]+")
 
-# Light stemming, the rules of "light10" (Larkey, Ballesteros, Connell 2007), in normal form: teh
+# Light stemming, the rules of "light10" (Larkey, Ballesteros, Connell 2007), in search form: teh
 # marbuta is heh, alef maksura is yeh. The longest first.
 _ARTICLES = ("وال", "بال", "كال", "فال", "ال", "لل")
 _ENDINGS = ("ها", "ان", "ات", "ون", "ين", "يه", "ه", "ي")
@@ -30,7 +30,7 @@ class Stems:
         self._english = Stemmer.Stemmer("english")
 
     def stem_of(self, word: str) -> str:
-        """Return the stem of a word in normal form; of a script without rules the word."""
+        """Return the stem of a word in search form; of a script without rules the word."""
         if _LATIN.fullmatch(word):
             stem: str = self._english.stemWord(word)
             return stem

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zajil.message.index_words import index_words
-from zajil.message.normal_form import normal_form
+from zajil.message.normal_form import search_form
 from zajil.message.searched_text import body_texts
 from zajil.message.stems import Stems, clue_of_stem
 from zajil.message.view import MessageView
@@ -52,7 +52,7 @@ class Phrase:
     """A text that a message must have as it stands."""
 
     text: str
-    """In normal form."""
+    """In its search form."""
     zone: WordZone
 
 
@@ -74,7 +74,7 @@ class WordQuery:
         return all(self._has_phrase(view, data, phrase) for phrase in self.phrases)
 
     def _has_phrase(self, view: MessageView, data: bytes, phrase: Phrase) -> bool:
-        subject = normal_form(view.subject)
+        subject = search_form(view.subject)
         people = {
             WordZone.SENDER: view.senders,
             WordZone.RECIPIENT: (*view.to, *view.cc),
@@ -84,7 +84,7 @@ class WordQuery:
                 return phrase.text in subject
             case WordZone.SENDER | WordZone.RECIPIENT as zone:
                 return any(
-                    phrase.text in normal_form(f"{one.written_name} <{one.address}>")
+                    phrase.text in search_form(f"{one.written_name} <{one.address}>")
                     for one in people[zone]
                 )
         texts = (text for text, _ in body_texts(view.root, data, _MAX_TEXT))
@@ -100,7 +100,7 @@ def parse_query(text: str) -> WordQuery:
     for name, phrase, word in _ITEM.findall(text[:_MAX_QUERY]):
         zone = _FIELDS.get(name.lower(), WordZone.CONTENT)
         items.append((phrase or word, zone))
-        shown = normal_form(phrase).strip()
+        shown = search_form(phrase).strip()
         if " " in shown:
             phrases.append(Phrase(shown, zone))
     return WordQuery(_words(items), tuple(phrases))
@@ -115,7 +115,7 @@ def _words(items: Sequence[tuple[str, WordZone]]) -> tuple[QueryWord, ...]:
     stems = Stems()
     found: dict[tuple[str, WordZone], QueryWord] = {}
     for text, zone in items:
-        for word in _longest_first(find_words(normal_form(text))):
+        for word in _longest_first(find_words(search_form(text))):
             stem = stems.stem_of(word)
             is_sign = len(word) == 1 and is_unspaced(word)
             clue = Clue(word, Anchor.ANYWHERE) if is_sign else clue_of_stem(stem)

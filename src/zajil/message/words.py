@@ -1,6 +1,6 @@
 """Words of texts, for the index: how a text is divided, and what of a term must be in its words.
 
-Everything here takes texts in normal form (``message.normal_form``).
+Everything here takes texts in their search form (``message.normal_form``).
 
 Laws:
 - Whether a character belongs to a word depends on this character alone. So the words inside a
@@ -31,10 +31,13 @@ _UNSPACED = (
     "\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
     "\U00020000-\U0003ffff"
 )
+# Marks on letters, which stand behind them: an accent does not divide a word.
+_MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _ASCII_WORDS = re.compile("[a-z0-9]+")
-_SPACED_WORDS = re.compile(rf"[^\W_{_UNSPACED}]+")
+# Of texts without signs of scripts without spaces, and without underscores.
+_SPACED_WORDS = re.compile(rf"[\w{_MARKS}]+")
 _UNSPACED_RUNS = re.compile(f"[{_UNSPACED}]+")
-_RUNS = re.compile(rf"([^\W_{_UNSPACED}]+)|[{_UNSPACED}]+")
+_RUNS = re.compile(rf"((?:[^\W_{_UNSPACED}]|[{_MARKS}])+)|[{_UNSPACED}]+")
 
 
 def find_words(text: str) -> set[str]:
@@ -46,8 +49,10 @@ def find_words(text: str) -> set[str]:
     if text.isascii():
         found = set(_ASCII_WORDS.findall(text))
     else:
-        found = set(_SPACED_WORDS.findall(text))
-        for run in set(_UNSPACED_RUNS.findall(text)):
+        runs = set(_UNSPACED_RUNS.findall(text))
+        spaced = _UNSPACED_RUNS.sub(" ", text) if runs else text
+        found = set(_SPACED_WORDS.findall(spaced.replace("_", " ")))
+        for run in runs:
             found.update(_pairs(run))
     long = [word for word in found if len(word) > MAX_WORD]
     if long:

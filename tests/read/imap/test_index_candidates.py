@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from imap.test_message import LINES
 from message.test_words import ALPHABET
 from zajil.message.index_words import index_words, prefix_words
-from zajil.message.normal_form import normal_form
+from zajil.message.normal_form import search_form
 from zajil.message.view import MessageView
 from zajil.message.word_blocks import find_places, open_words, word_of
 from zajil.message.words import find_clues
@@ -93,12 +93,12 @@ class Indexed:
             return True
         return all(
             any(find_places(words, clue, zones_of(scope)) for words in self.blocks)
-            for clue in find_clues(normal_form(term))
+            for clue in find_clues(search_form(term))
         )
 
     def surely_holds(self, term: str, scope: SearchScope) -> bool:
-        clues = find_clues(normal_form(term))
-        if not self.is_whole or len(clues) != 1 or clues[0].letters != normal_form(term):
+        clues = find_clues(search_form(term))
+        if not self.is_whole or len(clues) != 1 or clues[0].letters != search_form(term):
             return False
         sure, doubt = doubt_of(scope)
         in_sure, in_doubt = (
@@ -121,7 +121,7 @@ FIELDS = {
 
 def _check(data: bytes, term: str) -> None:
     """Whatever SEARCH finds by reading, the index allows; what it is sure of, SEARCH finds."""
-    text, index, wanted = _reading(data), Indexed(data), normal_form(term)
+    text, index, wanted = _reading(data), Indexed(data), search_form(term)
     if text.body_has(wanted):
         assert index.may_hold(term, SearchScope.BODY)
         assert index.may_hold(term, SearchScope.TEXT)

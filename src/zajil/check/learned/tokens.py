@@ -1,8 +1,8 @@
 """The words of a mail, as the classifier learns and looks them up. Pure.
 
 A set, not counts: how often a word stands in a mail says little, and costs a spammer nothing. All
-is in the normal form that SEARCH uses too. Words are kept as they are, so that a verdict can name
-them; where one stood is said by a prefix: ``subject:``, ``name:``, ``link:``, ``mail:``.
+is in ``normal_form``. Words are kept as they are, so that a verdict can name them; where one stood
+is said by a prefix: ``subject:``, ``name:``, ``link:``, ``mail:``.
 
 Of Arabic words the article is taken off, alone or with و ف ب ك before it, and لل; a single و too,
 before four letters or more. Other prefixes are too often letters of the word itself.

@@ -41,7 +41,7 @@ from zajil.imap.search_key import (
     ThreadIs,
     any_key,
 )
-from zajil.message.normal_form import normal_form
+from zajil.message.normal_form import search_form
 from zajil.message.word_query import WordQuery
 from zajil.read.imap.header_values import NO_DAY, UNKNOWN_DAY
 from zajil.read.imap.masks import Chunk, chosen, mask_from, mask_of, mask_of_spans
@@ -125,7 +125,7 @@ class Matcher:
             case Fuzzy(inner):
                 self._prepare(inner, fuzzy=True)
             case HeaderHas(_, text) | BodyHas(text) | TextHas(text):
-                self._terms[text] = normal_form(text)
+                self._terms[text] = search_form(text)
                 self.texts.append(key)
                 if fuzzy and (query := fuzzy_query(key)) is not None:
                     self.fuzzy[id(key)] = query

@@ -1,6 +1,6 @@
 """Text of messages as SEARCH compares it. (RFC 3501 section 6.4.4)
 
-The same normal form for term and text (``message.normal_form``): who types without hamza finds
+The same form for term and text (``message.normal_form.search_form``): who types without hamza finds
 the word with it.
 """
 
@@ -12,7 +12,7 @@ from zajil.imap.search_key import HeaderHas, TextKey
 from zajil.message.date import parse_day
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, read_fields, split_message, unfold
-from zajil.message.normal_form import normal_form
+from zajil.message.normal_form import search_form
 from zajil.message.parse import parse_message
 from zajil.message.searched_text import (
     ADDRESS_FIELDS,
@@ -46,10 +46,10 @@ class MessageText:
         self._sent_on: tuple[date | None] | None = None
 
     def has_field(self, name: bytes, term: str) -> bool:
-        """Return whether a field of this name (lower case) holds the term (in normal form)."""
+        """Return whether a field of this name (lower case) holds the term (in search form)."""
         if name not in self._by_name:
             places = [n for n, (one, _) in enumerate(self._read_fields()) if one == name]
-            values = [normal_form(self._value(n)) for n in places]
+            values = [search_form(self._value(n)) for n in places]
             if name in ADDRESS_FIELDS:
                 values += [people_text(self._read_fields()[n][1]) for n in places]
             # A term has no NUL (RFC 3501 section 9, CHAR8): none is found across two fields.

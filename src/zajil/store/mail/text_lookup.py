@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
-from zajil.message.normal_form import normal_form
+from zajil.message.normal_form import search_form
 from zajil.message.word_blocks import BlockNumbers, WordZone, find_places, open_words, span_of
 from zajil.message.word_query import WordQuery
 from zajil.message.words import Clue, find_clues
@@ -104,7 +104,7 @@ def _find_blobs_with(
     The term is a piece of the text, as SEARCH means it, and not a word. ``None``: the index cannot
     tell, because most messages hold the like.
     """
-    wanted_text = normal_form(term)
+    wanted_text = search_form(term)
     clues = find_clues(wanted_text)
     if len(clues) == 1 and clues[0].letters == wanted_text:
         return _find_within_words(conn, account_id, clues[0], _PARTS[scope])
