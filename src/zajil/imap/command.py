@@ -280,6 +280,8 @@ class Fetch:
     """Tell what was expunged since as well (RFC 7162 section 3.2.6)."""
     partial: tuple[int, int] | None = None
     """Only these of the messages, as ``sequence_set.parse_partial`` has it (RFC 9394)."""
+    adds_uid: bool = field(default=False, repr=False)
+    """``Attribute.UID`` stands first only because of the UID form."""
 
 
 class StoreMode(Enum):

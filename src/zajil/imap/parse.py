@@ -190,10 +190,11 @@ def _fetch(uid: bool) -> Callable[[Scanner], c.Command]:
         numbers = parse_sequence_set(scanner)
         scanner.space()
         items = parse_fetch_items(scanner)
-        if uid and Attribute.UID not in items:
+        adds_uid = uid and Attribute.UID not in items
+        if adds_uid:
             items = (Attribute.UID, *items)
         if not scanner.skip(b" "):
-            return c.Fetch(numbers, items, uid)
+            return c.Fetch(numbers, items, uid, adds_uid=adds_uid)
         modifiers = parse_fetch_modifiers(scanner, uid=uid)
         if modifiers.changed_since is not None and Attribute.MODSEQ not in items:
             items = (*items, Attribute.MODSEQ)
@@ -204,6 +205,7 @@ def _fetch(uid: bool) -> Callable[[Scanner], c.Command]:
             modifiers.changed_since,
             modifiers.vanished,
             modifiers.partial,
+            adds_uid,
         )
 
     return parse

@@ -66,7 +66,9 @@ async def fetch(context: Context, command: Fetch) -> Completion:
         uids = await changed_among(context, uids, command.changed_since)
     if command.partial is not None:
         uids = cut_partial(uids, command.partial)
-    answer = _Answer(context, command.items)
+    # UIDFETCH begins with the UID (RFC 9586 section 3).
+    items = command.items[1:] if view.uid_only and command.adds_uid else command.items
+    answer = _Answer(context, items)
     marks = answer.needs.seen and view.may_mark_seen
     for start in range(0, len(uids), answer.most):
         wanted = uids[start : start + answer.most]
@@ -200,7 +202,8 @@ class _Answer:
             # Changed by being read (RFC 3501 section 6.4.5, RFC 7162 section 3.2.4); first, where
             # clients look.
             view = context.selected
-            news = (Attribute.UID, Attribute.FLAGS) if view.tells_uid else (Attribute.FLAGS,)
+            tells_uid = view.tells_uid and not view.uid_only
+            news = (Attribute.UID, Attribute.FLAGS) if tells_uid else (Attribute.FLAGS,)
             news = (*news, Attribute.MODSEQ) if view.condstore else news
             news = tuple([item for item in news if item not in items])
         columns = table_columns(self._flags, table, places, (*news, *items))
