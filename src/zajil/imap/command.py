@@ -266,7 +266,7 @@ class Expunge:
     """Only these of the deleted ones; ``None``: all."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
     """``FETCH``, ``UID FETCH``."""
 

@@ -194,18 +194,18 @@ def _fetch(uid: bool) -> Callable[[Scanner], c.Command]:
         if adds_uid:
             items = (Attribute.UID, *items)
         if not scanner.skip(b" "):
-            return c.Fetch(numbers, items, uid, adds_uid=adds_uid)
+            return c.Fetch(numbers=numbers, items=items, uid=uid, adds_uid=adds_uid)
         modifiers = parse_fetch_modifiers(scanner, uid=uid)
         if modifiers.changed_since is not None and Attribute.MODSEQ not in items:
             items = (*items, Attribute.MODSEQ)
         return c.Fetch(
-            numbers,
-            items,
-            uid,
-            modifiers.changed_since,
-            modifiers.vanished,
-            modifiers.partial,
-            adds_uid,
+            numbers=numbers,
+            items=items,
+            uid=uid,
+            changed_since=modifiers.changed_since,
+            vanished=modifiers.vanished,
+            partial=modifiers.partial,
+            adds_uid=adds_uid,
         )
 
     return parse

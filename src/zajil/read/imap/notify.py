@@ -126,7 +126,7 @@ class Watcher:
             items = tuple(dict.fromkeys((Attribute.UID, *group.items)))
             numbers = SequenceSet(((first_new, newest),))
             try:
-                await fetch(context, Fetch(numbers, items, uid=True))
+                await fetch(context, Fetch(numbers=numbers, items=items, uid=True))
             except (NoSuchMailbox, TooManyKeywords):
                 view.changed = True  # the next report says what has become of the mailbox
         return True

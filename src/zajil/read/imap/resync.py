@@ -68,7 +68,7 @@ async def prepare(context: Context, known: KnownState) -> Fetch:
         above = await context.work(partial(_matching_uid, view.uids, *known.sample))
     await tell_vanished(context, known.uids or ALL, modseq, above)
     items = (Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ)
-    return Fetch(known.uids or ALL, items, True, modseq)
+    return Fetch(numbers=known.uids or ALL, items=items, uid=True, changed_since=modseq)
 
 
 # ---- inside -------------------------------------------------------------------------------------
