@@ -163,3 +163,21 @@ def test_messages_of_one_second_keep_their_order(store: Store, tmp_path: Path) -
             assert (await imap.ok(f"SORT (REVERSE {key}) UTF-8 ALL"))[0] == answer
 
     talk(store, tmp_path, dialogue)
+
+
+def test_the_count_of_recent_messages_stays_true(store: Store, tmp_path: Path) -> None:
+    """RFC 3501 section 7.3.2: testers compare the counts of all sessions with the messages."""
+
+    async def dialogue(imap: ImapClient, other: ImapClient) -> None:
+        for _ in range(3):
+            await imap.append("INBOX", b"Subject: x\r\n\r\n")
+        await imap.ok("SELECT INBOX")
+        await other.ok("SELECT INBOX")
+        await other.ok("STORE 1:2 +FLAGS.SILENT (\\Deleted)")
+        assert (await other.ok("EXPUNGE"))[:-1] == [b"* 2 EXPUNGE", b"* 1 EXPUNGE"]
+        lines = await imap.ok("NOOP")
+        assert lines[-4:-1] == [b"* 2 EXPUNGE", b"* 1 EXPUNGE", b"* 1 RECENT"]
+        await imap.ok("ENABLE QRESYNC")
+        assert (await imap.ok("UID MOVE 3 Sent"))[1:-1] == [b"* VANISHED 3", b"* 0 RECENT"]
+
+    talk(store, tmp_path, dialogue)

@@ -137,7 +137,9 @@ def test_move_store_and_expunge_are_made_in_portions(store: Store, tmp_path: Pat
             await imap.ok("SELECT cp")
             await imap.ok(r"STORE 1:* +FLAGS.SILENT (\Deleted)")
             commits = store.writer.commits
-            assert len(await imap.ok("EXPUNGE")) == MANY + 1
+            lines = await imap.ok("EXPUNGE")
+            assert len([one for one in lines if one.endswith(b" EXPUNGE")]) == MANY
+            assert lines[-2] == b"* 0 RECENT"
             assert store.writer.commits - commits == COMMITS
             # Where nothing is marked, nothing is written.
             await imap.ok("EXPUNGE")

@@ -257,13 +257,17 @@ class SelectedMailbox:
     def expunge_lines(self) -> list[bytes]:
         """Forget expunged messages and write their EXPUNGE responses. (RFC 3501 section 7.4.1)
 
-        VANISHED in their place is for clients that enabled it (RFC 7162 section 3.2.10).
+        VANISHED in their place is for clients that enabled it (RFC 7162 section 3.2.10). RECENT
+        follows where recent ones leave: clients compare it with the messages (RFC 3501 section
+        7.3.2).
         """
         leaving, self.gone, self.gone_after = self.gone, set(), None
         if not leaving:
             return []
         places = sorted([n - 1 for uid in leaving if (n := self.number_of(uid)) is not None])
-        self.recent = array("I", [uid for uid in self.recent if uid not in leaving])
+        recent = array("I", [uid for uid in self.recent if uid not in leaving])
+        fewer = len(recent) != len(self.recent)
+        self.recent = recent
         # One pass, however many leave: what is kept is copied from gap to gap.
         kept, start = array("I"), 0
         for place in places:
@@ -273,7 +277,8 @@ class SelectedMailbox:
         left, self.uids = self.uids, kept
         if not self.enabled.isdisjoint(_VANISHED):
             self.vanished = True
-            gone = format_set([left[place] for place in places])
-            return [untagged(b"VANISHED", gone)]
-        # From the end, so that the numbers of those that follow do not move under the client.
-        return [untagged(b"%d" % (place + 1), b"EXPUNGE") for place in reversed(places)]
+            lines = [untagged(b"VANISHED", format_set([left[place] for place in places]))]
+        else:
+            # From the end, so that the numbers of those that follow do not move under the client.
+            lines = [untagged(b"%d" % (place + 1), b"EXPUNGE") for place in reversed(places)]
+        return lines + self.recent_lines() if fewer else lines
