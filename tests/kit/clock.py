@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 
+class HastyClock:
+    """A ``core.clock.Clock`` on which time passes whenever somebody looks at it."""
+
+    def __init__(self, step_ms: int) -> None:
+        self._now_ms = 1_800_000_000_000
+        self._step_ms = step_ms
+
+    def now_ms(self) -> int:
+        """Return the time, and go on."""
+        self._now_ms += self._step_ms
+        return self._now_ms
+
+
 class FakeClock:
     """A ``core.clock.Clock`` that stands still until ``advance`` is called."""
 

@@ -16,6 +16,7 @@ from kit.certificates import TestAuthority
 from kit.store import NOW_MS
 from zajil.config.options import LimitOptions
 from zajil.core.address import parse_address
+from zajil.core.clock import Clock
 from zajil.core.directory import AccountEntry
 from zajil.core.errors import AlreadyExists
 from zajil.core.service import Service
@@ -86,12 +87,17 @@ class ImapPlace:
 
 @asynccontextmanager
 async def imap_place(
-    store: Store, folder: Path, *, times: ImapLimits | None = None, **limits: int
+    store: Store,
+    folder: Path,
+    *,
+    times: ImapLimits | None = None,
+    clock: Clock | None = None,
+    **limits: int,
 ) -> AsyncIterator[ImapPlace]:
     """Serve a started store; ``limits`` are fields of ``LimitOptions``."""
     authority = TestAuthority(folder)
     tls = authority.keeper("127.0.0.1")
-    clock = SystemClock()
+    clock = clock or SystemClock()
     unlimited = {"sessions_per_address": 0, "sessions_per_account": 0}
     options = LimitOptions().model_copy(update={**unlimited, **limits})
     of_account = SessionTable().caps(0, SessionLimits(0, options.sessions_per_account))

@@ -43,6 +43,10 @@ def made(*lines: str) -> list[ThreadedMessage]:
         (("b > x", "c > x"), "((1)(2))"),  # nobody has their parent
         (("b > x", "c > x y"), "((1)(2))"),
         (("b > x",), "(1)"),
+        (  # as RFC 5256 section 4 prints it
+            ("r", "a", "b > a", "c > a b", "d > a b c", "e > a b", "f > a b e", "g > a b e f"),
+            "(1)(2 3 (4 5)(6 7 8))",
+        ),
         (("a > b", "b > a"), "(2 1)"),  # a loop
         (("a > a",), "(1)"),
         (("a", "a", "b > a"), "(1 3)(2)"),  # the same id twice

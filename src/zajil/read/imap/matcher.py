@@ -204,8 +204,8 @@ class Matcher:
             case SavedDate(comparison, day):
                 return _date_mask(chunk, table.saved_at_ms[part], comparison, day)
             case Age(seconds, older):
-                limit = self._now_ms - 1000 * seconds
-                compare = limit.__ge__ if older else limit.__le__
+                first, end = self._second_before(seconds)
+                compare = end.__gt__ if older else first.__le__
                 return mask_from(map(compare, table.received_at_ms[part]))
             case ModSeqFrom(modseq):
                 return mask_from(map(modseq.__le__, table.modseqs[part]))
@@ -214,6 +214,11 @@ class Matcher:
             case Smaller(size):
                 return mask_from(map(size.__gt__, table.sizes[part]))
         return chunk.all  # All
+
+    def _second_before(self, seconds: int) -> tuple[int, int]:
+        """Return where the second begins and ends that was so long ago. (RFC 5032 section 2)"""
+        first = 1000 * (self._now_ms // 1000 - seconds)
+        return first, first + 1000
 
     def _flag_mask(self, chunk: Chunk, flag: str) -> int:
         table, wanted = chunk.table, flag.lower()
@@ -275,8 +280,8 @@ class Matcher:
             case SavedDate(comparison, day):
                 return _compare(date_of(row.saved_at_ms), comparison, day)
             case Age(seconds, older):
-                age_ms = self._now_ms - row.received_at_ms
-                return age_ms >= 1000 * seconds if older else age_ms <= 1000 * seconds
+                first, end = self._second_before(seconds)
+                return row.received_at_ms < end if older else row.received_at_ms >= first
             case EmailIs(object_id):
                 return email_object_id(row) == object_id
             case ThreadIs(object_id):
