@@ -86,6 +86,22 @@ def test_parts(store: Store, tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_line_ends_within_base64(store: Store, tmp_path: Path) -> None:
+    """They are part of a file, also where its type is text."""
+    make_reader(store)
+    patch = b"--- a\n+++ b\n\r\n"
+    head = BASE64 + b"Content-Type: text/x-patch\r\n"
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as client:
+            await client.append("INBOX", multipart(part(head, encodebytes(patch).strip())))
+            await client.ok("EXAMINE INBOX")
+            assert await binary(client, "BINARY[1]") == b"BINARY[1] {14}\r\n" + patch
+            assert await binary(client, "BINARY.SIZE[1]") == b"BINARY.SIZE[1] 14"
+
+    asyncio.run(run())
+
+
 def test_seen(store: Store, tmp_path: Path) -> None:
     """BINARY sets it; BINARY.PEEK and BINARY.SIZE do not. (RFC 3516 section 4.2)"""
     make_reader(store)

@@ -1,8 +1,11 @@
 """BINARY[...] and BINARY.SIZE[...]: a part without its transfer encoding. (RFC 3516, RFC 9051)
 
 A part is decoded in pieces, twice: the size stands before the bytes. So a large one takes no more
-memory than a small one. Line ends are CRLF in messages as they are stored; what an encoding holds
-is not touched, because files are sent as text parts too.
+memory than a small one.
+
+Deviation: RFC 9051 section 7.5.2 wants CRLF at each line end of a text part. What is encoded in
+base64 is sent as it is (2026-11-29): patches and scripts are text parts too, and the same part by
+BODY would be another file.
 """
 
 from __future__ import annotations
