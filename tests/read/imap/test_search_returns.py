@@ -110,6 +110,17 @@ def test_part_of_a_fetch(store: Store, tmp_path: Path) -> None:
                 lines = await imap.ok(f"UID FETCH 2:9 (UID) (PARTIAL {partial})")
                 assert [int(line.split()[1]) for line in lines[:-1]] == want
             assert b" BAD " in (await imap.command("FETCH 2:9 (UID) (PARTIAL 1:2)"))[-1]
+            # Section 3.4: the part is taken first, in whatever order the modifiers stand.
+            status = (await imap.ok("STATUS INBOX (HIGHESTMODSEQ)"))[-2]
+            modseq = status.rpartition(b" ")[2].rstrip(b")").decode()
+            await imap.ok("UID STORE 2,5,9 +FLAGS.SILENT (new)")
+            for modifiers, changed in {
+                f"PARTIAL -1:-3 CHANGEDSINCE {modseq}": [b"9"],
+                f"CHANGEDSINCE {modseq} PARTIAL 1:1": [],
+                f"CHANGEDSINCE {modseq} PARTIAL 2:8": [b"2", b"5"],
+            }.items():
+                lines = await imap.ok(f"UID FETCH 1:* (FLAGS) ({modifiers})")
+                assert [line.split()[1] for line in lines if b" FETCH " in line] == changed
 
     asyncio.run(run())
 

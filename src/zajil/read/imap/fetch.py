@@ -60,12 +60,12 @@ async def fetch(context: Context, command: Fetch) -> Completion:
     if Attribute.MODSEQ in command.items:
         enable_condstore(context)
     uids = view.choose(command.numbers, uid=command.uid)
+    if command.partial is not None:  # before CHANGEDSINCE: RFC 9394 section 3.4
+        uids = cut_partial(uids, command.partial)
     if command.changed_since is not None:
         if command.vanished:
             await tell_vanished(context, command.numbers, command.changed_since)
         uids = await changed_among(context, uids, command.changed_since)
-    if command.partial is not None:
-        uids = cut_partial(uids, command.partial)
     # UIDFETCH begins with the UID (RFC 9586 section 3).
     items = command.items[1:] if view.uid_only and command.adds_uid else command.items
     answer = _Answer(context, items)
