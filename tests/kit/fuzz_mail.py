@@ -35,6 +35,7 @@ from zajil.message.dsn import (
 )
 from zajil.message.fields import read_fields, split_message
 from zajil.message.final_fields import write_final_fields
+from zajil.message.large_data import LargeData
 from zajil.message.normal_form import search_form
 from zajil.message.parse import parse_message
 from zajil.message.smtputf8 import has_utf8_address, has_utf8_header
@@ -144,6 +145,10 @@ def _show(data: bytes) -> None:
         person.label.encode("utf-8")
     summary = make_summary(BlobId("b"), data)
     summary.summary.preview.encode("utf-8")
+    large = LargeData(BlobReader(len(data), data, None), 512)
+    assert make_summary(BlobId("b"), large) == summary
+    begin, _ = parse_message(large).read_text(large, 5)
+    begin.encode("utf-8")
     style = safe_style(data[:200].decode("utf-8", "replace"))
     assert style is None or "url(" not in style
     has_utf8_address(read_fields(data[: split_message(data)[0]]))

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from zajil.imap.envelope import envelope
 from zajil.imap.response import nstring, parenthesized, string
+from zajil.message.large_data import Data
 from zajil.message.params import ParameterisedValue
 from zajil.message.part import Part
 
@@ -15,7 +16,7 @@ MAX_LANGUAGES = 100
 """Tags of Content-Language that are told."""
 
 
-def body_structure(part: Part, data: bytes, *, extended: bool, has_global: bool = False) -> bytes:
+def body_structure(part: Part, data: Data, *, extended: bool, has_global: bool = False) -> bytes:
     """Write the structure of a message.
 
     Args:
@@ -54,7 +55,7 @@ def body_structure(part: Part, data: bytes, *, extended: bool, has_global: bool 
     return parenthesized(words)
 
 
-def _multipart(part: Part, data: bytes, extended: bool, has_global: bool) -> bytes:
+def _multipart(part: Part, data: Data, extended: bool, has_global: bool) -> bytes:
     inner = [
         body_structure(child, data, extended=extended, has_global=has_global)
         for child in part.children

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence, Set
 from itertools import islice
 from typing import NamedTuple
 
+from zajil.message.large_data import Data
+
 MAX_FIELDS = 10_000
 """Fields that are read of one header section; guards memory against a header of empty fields.
 A real one has under 200."""
@@ -42,7 +44,7 @@ _new_field = tuple.__new__  # the constructor of a NamedTuple is a Python functi
 _FOLD = re.compile(rb"\r?\n(?=[ \t])|\r?\n\Z")
 
 
-def split_message(data: bytes) -> tuple[int, int]:
+def split_message(data: Data) -> tuple[int, int]:
     """Find where the header section ends and where the body begins.
 
     Returns:

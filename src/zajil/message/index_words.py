@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from zajil.core.value_class import value_class
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import MAX_FIELDS, Field, unfold
+from zajil.message.large_data import Data
 from zajil.message.normal_form import search_form
 from zajil.message.office_text import MAX_DOCUMENT, is_office_document, office_text
 from zajil.message.part import Part
@@ -57,7 +58,7 @@ NO_WORDS = IndexWords(None, is_whole=False)
 """Of a message that cannot be read."""
 
 
-def index_words(fields: Sequence[Field], root: Part, data: bytes) -> IndexWords:
+def index_words(fields: Sequence[Field], root: Part, data: Data) -> IndexWords:
     """Return the words of a message.
 
     Args:
@@ -120,14 +121,15 @@ def prefix_words(prefix: str) -> Block | None:
     return encode_message([key_of(word, WordZone.HEADER) for word in find_words(text)])
 
 
-def _documents(root: Part, data: bytes) -> Iterator[str]:
+def _documents(root: Part, data: Data) -> Iterator[str]:
     """Return the texts of attached office documents."""
     found = 0
     for _, part in root.walk():
         if part.children or not is_office_document(part.type, part.filename or ""):
             continue
         if part.body_end - part.body_start <= 2 * MAX_DOCUMENT:
-            yield office_text(part.content(data))[:MAX_TEXT]
+            content, is_cut = part.read_content(data, MAX_DOCUMENT)
+            yield "" if is_cut else office_text(content)[:MAX_TEXT]
         found += 1
         if found == _DOCUMENTS:
             return

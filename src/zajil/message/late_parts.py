@@ -12,14 +12,14 @@ header sections of messages that it encloses.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from zajil.core.value_class import value_class
 from zajil.message.fields import read_fields, split_message
+from zajil.message.large_data import LargeData, find_delimiters
 from zajil.message.part import ENCLOSING, Part, make_part
-from zajil.message.source import PIECE, Source
+from zajil.message.source import Source
 
 MAX_PARTS = 200
 """Of the rest; real mail of many files has under fifty."""
@@ -27,10 +27,6 @@ _MAX_DEPTH = 5
 """Messages in a message whose header sections are read."""
 _HEADER = 16_384
 """Bytes of a header section that are read; that of a part has under a thousand."""
-_LONGEST = 300
-"""Bytes of a line that may be a boundary: it may lie across two pieces."""
-# As in ``message.parse``.
-_DELIMITER = re.compile(rb"\n--([^\r\n]{1,260}+)(?=\r?(?:\n|\Z))")
 
 
 @value_class(frozen=True, slots=True)
@@ -128,21 +124,10 @@ def _look_into(body: Source, part: Part, header_size: int, known: dict[bytes, _A
 
 def _delimiters(body: Source, begin: int) -> Iterator[tuple[int, bytes, int]]:
     """Return where each line that may be a boundary begins, its name, and where the next begins."""
-    at = max(0, begin - _LONGEST)
-    seen = begin - 1
-    while at < body.size:
-        piece = body.read_at(at, PIECE)
-        if not piece:
-            return
-        for match in _DELIMITER.finditer(piece):
-            start = at + match.start() + 1
-            is_cut = match.end() >= len(piece) and at + len(piece) < body.size
-            if start > seen and not is_cut:
-                seen = start
-                line_end = 2 if piece[match.end() : match.end() + 1] == b"\r" else 1
-                after = min(at + match.end() + line_end, body.size)
-                yield start, match[1].rstrip(), after
-        at += len(piece) if at + len(piece) >= body.size else max(1, len(piece) - _LONGEST)
+    data = LargeData(body)
+    for start, name, end in find_delimiters(data, max(0, begin - 1)):
+        line_end = 2 if data[end : end + 1] == b"\r" else 1
+        yield start, name.rstrip(), min(end + line_end, body.size)
 
 
 def _read_part(
@@ -150,10 +135,10 @@ def _read_part(
 ) -> Part:
     # The line end before it may belong to a boundary, which ends a header section, too.
     head = b"\n" + body.read_at(at, _HEADER)
-    for match in _DELIMITER.finditer(head):
-        name = match[1].rstrip()
+    for start, line, _ in find_delimiters(head, 0):
+        name = line.rstrip()
         if name in boundaries or name.removesuffix(b"--") in boundaries:
-            head = head[: match.start() + 1]
+            head = head[:start]
             break
     head = head[1:]
     header_end, body_start = split_message(head)

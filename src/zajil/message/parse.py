@@ -9,20 +9,16 @@ Laws:
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from zajil.message.fields import read_fields, split_message
+from zajil.message.fields import Field, read_fields, split_message
+from zajil.message.large_data import MAX_SECTION, Data, find_delimiters
 from zajil.message.part import ENCLOSING, Part, make_part
 
 MAX_DEPTH = 100
 """Parts inside parts; real mail has under ten."""
 MAX_PARTS = 1000
 """Parts of one message, all levels together."""
-
-# RFC 2046 section 5.1.1 allows boundaries of 70 characters; longer ones exist. The line end is
-# looked at, not taken: the next line may be a boundary too.
-_DELIMITER = re.compile(rb"\n--([^\r\n]{1,260}+)(?=\r?(?:\n|\Z))")
 
 _TWO_BOUNDARIES = "duplicate parameter boundary"
 
@@ -40,15 +36,15 @@ class _Open:
     """The one that was found first."""
 
 
-def parse_message(data: bytes) -> Part:
-    """Parse a whole message."""
+def parse_message(data: Data) -> Part:
+    """Parse a whole message; one that is not in memory is read in pieces."""
     return _Pass(data).run()
 
 
 class _Pass:
     """The state of one pass."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Data) -> None:
         self.data = data
         self.count = 0
         self.stack: list[Part] = []
@@ -65,17 +61,16 @@ class _Pass:
         """Return the root."""
         data = self.data
         header_end, body_start = split_message(data)
-        root = make_part(read_fields(data[:header_end]), (0, header_end, body_start))
+        root = make_part(self._read_fields(0, header_end), (0, header_end, body_start))
         self._push(root)
-        for match in _DELIMITER.finditer(data, max(body_start - 1, 0)):
-            at = match.start() + 1
+        for at, name, name_end in find_delimiters(data, max(body_start - 1, 0)):
             while self.begun is not None and at >= self.begun_ends[1]:
                 self._read_header(*self.begun_ends)
             if not self.open:
                 if self.begun is None:
                     break
                 continue
-            found = self._find_open(match[1])
+            found = self._find_open(name)
             if found is None:
                 continue
             if self.begun is not None:  # a boundary inside the header section ends it
@@ -87,7 +82,7 @@ class _Pass:
             if found[1]:
                 self._close(found[0])
             else:
-                line_end = match.end() + (2 if data[match.end() : match.end() + 1] == b"\r" else 1)
+                line_end = name_end + (2 if data[name_end : name_end + 1] == b"\r" else 1)
                 self._begin(min(line_end, len(data)))
         while self.begun is not None:
             self._read_header(*self.begun_ends)
@@ -110,12 +105,17 @@ class _Pass:
         start, self.begun = self.begun, None
         parent = self.stack[-1]
         part = make_part(
-            read_fields(self.data[start:header_end]),
+            self._read_fields(start, header_end),
             (start, header_end, body_start),
             in_digest=parent.type == "multipart/digest",
         )
         parent.children.append(part)
         self._push(part)
+
+    def _read_fields(self, start: int, end: int) -> list[Field]:
+        if not isinstance(self.data, bytes):
+            end = min(end, start + MAX_SECTION)
+        return read_fields(self.data[start:end])
 
     def _push(self, part: Part) -> None:
         """Put a part on the stack, and look into it if it has parts or a message inside."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from zajil.message.charset import decode_text
 from zajil.message.fields import Field, find_value, unfold
+from zajil.message.large_data import Data
 from zajil.message.params import ParameterisedValue, parse_parameterised
-from zajil.message.transfer import decode_transfer
+from zajil.message.source import PIECE
+from zajil.message.transfer import TransferDecoder, decode_transfer
 
 _TEXT = ParameterisedValue("text/plain", {"charset": "us-ascii"})
 """RFC 2045 section 5.2: what a part without Content-Type is."""
@@ -67,15 +69,45 @@ class Part:
         """Return the unfolded value of the first field with this name (lower case)."""
         return find_value(self.fields, name)
 
-    def body(self, data: bytes) -> bytes:
+    def body(self, data: Data) -> bytes:
         """Return the body as it stands in the message."""
         return data[self.body_start : self.body_end]
 
-    def content(self, data: bytes) -> bytes:
+    def content(self, data: Data) -> bytes:
         """Return the body without its transfer encoding."""
         return decode_transfer(self.body(data), self.encoding)
 
-    def text(self, data: bytes) -> str:
+    def read_content(self, data: Data, limit: int) -> tuple[bytes, bool]:
+        """Return the content up to a limit, and whether there is more of it.
+
+        Holds at most twice the limit and a few pieces, whatever the size of the body.
+        """
+        decoder = TransferDecoder(self.encoding)
+        pieces, found, at = [], 0, self.body_start
+        while at < self.body_end and found <= limit:
+            end = min(at + PIECE, self.body_end)
+            pieces.append(decoder.take(data[at:end]))
+            found, at = found + len(pieces[-1]), end
+        if at >= self.body_end:
+            pieces.append(decoder.finish())
+        content = b"".join(pieces)
+        return content[:limit], at < self.body_end or len(content) > limit
+
+    def read_text(self, data: Data, limit: int) -> tuple[str, bool]:
+        """Return the beginning of the body as text, and whether there is more of it.
+
+        Args:
+            data: the message.
+            limit: about how many characters; of a long body twice as many bytes are decoded.
+        """
+        if isinstance(data, bytes) and self.body_end - self.body_start <= PIECE:
+            return self.text(data), False
+        content, is_cut = self.read_content(data, 2 * limit)
+        if is_cut:
+            content = _whole_characters(content)
+        return self.as_text(content), is_cut
+
+    def text(self, data: Data) -> str:
         """Return the body as text; what does not fit its charset becomes U+FFFD."""
         return self.as_text(self.content(data))
 
@@ -84,7 +116,7 @@ class Part:
         charset = self.content_type.parameters.get("charset")
         return decode_text(content, charset, is_body=True, is_html=self.type == "text/html")
 
-    def line_count(self, data: bytes) -> int:
+    def line_count(self, data: Data) -> int:
         """Return the line ends of the body as it stands. (RFC 9051 section 7.5.2)
 
         A last line without an end does not count, as in Dovecot and Cyrus: of most parts of a
@@ -120,6 +152,16 @@ class Part:
         if not number:
             return self
         return next((part for name, part in self.walk() if name == number), None)
+
+
+def _whole_characters(text: bytes) -> bytes:
+    """Cut off the character of UTF-8 that is not all there, at the end."""
+    for size in range(1, min(4, len(text) + 1)):
+        if text[-size] >= 0xC0:
+            return text[:-size]
+        if text[-size] < 0x80:
+            break
+    return text
 
 
 ENCLOSING = frozenset({"message/rfc822", "message/global"})

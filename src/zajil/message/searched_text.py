@@ -12,6 +12,7 @@ from zajil.message.address_list import Group, NamedAddress, parse_address_list
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, unfold
 from zajil.message.html import html_words
+from zajil.message.large_data import Data
 from zajil.message.normal_form import search_form
 from zajil.message.part import Part
 
@@ -52,7 +53,7 @@ def people_text(value: bytes) -> str:
     return search_form("\n".join(lines))
 
 
-def body_texts(root: Part, data: bytes, room: int) -> Iterator[tuple[str, bool]]:
+def body_texts(root: Part, data: Data, room: int) -> Iterator[tuple[str, bool]]:
     """Return the text of each part that is text, and whether it was cut.
 
     Args:
@@ -70,8 +71,8 @@ def body_texts(root: Part, data: bytes, room: int) -> Iterator[tuple[str, bool]]
         elif part.children or not part.type.startswith(_READABLE):
             continue
         else:
-            source = part.text(data)
-            is_cut = len(source) > room
+            source, is_cut = part.read_text(data, room)
+            is_cut = is_cut or len(source) > room
             if part.type == "text/html":
                 text = search_form(html_words(source, room))
             else:

@@ -23,6 +23,7 @@ from zajil.message.fields import Field, read_fields, split_message, unfold
 from zajil.message.header_view import HeaderView, one_line
 from zajil.message.html import MAX_LINKS, Html, Link, read_html
 from zajil.message.html_bounds import MAX_HTML
+from zajil.message.large_data import MAX_SECTION, Data
 from zajil.message.late_parts import LateParts, find_late_parts
 from zajil.message.leaves import (
     File,
@@ -120,6 +121,14 @@ class MessageView(HeaderView):
         """The body is longer than what is parsed."""
         self.body_size = size_of(body)
         self._body = body
+
+    @classmethod
+    def from_data(cls, data: Data) -> MessageView:
+        """Return the view of a whole message, of which a large one is not read whole."""
+        if isinstance(data, bytes):
+            return cls.from_bytes(data)
+        header = data[: min(split_message(data)[0], MAX_SECTION)]
+        return cls(header, read_fields(header), data.behind(len(header)))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> MessageView:

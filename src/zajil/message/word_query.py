@@ -11,7 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zajil.message.index_words import index_words
+from zajil.message.large_data import Data
 from zajil.message.normal_form import search_form
+from zajil.message.parse import parse_message
+from zajil.message.part import Part
 from zajil.message.searched_text import body_texts
 from zajil.message.stems import Stems, clue_of_stem
 from zajil.message.view import MessageView
@@ -64,31 +67,15 @@ class WordQuery:
     """Of phrases, too."""
     phrases: tuple[Phrase, ...]
 
-    def holds(self, data: bytes) -> bool:
+    def holds(self, data: Data) -> bool:
         """Return whether a message has all of it: for messages that the index does not decide."""
-        view = MessageView.from_bytes(data)
-        block = index_words(view.fields, view.root, data).block
+        view = MessageView.from_data(data)
+        root = view.root if isinstance(data, bytes) else parse_message(data)
+        block = index_words(view.fields, root, data).block
         keys = read_keys(block.words) if block is not None else []
         if not all(any(_fits(one, key) for key in keys) for one in self.words):
             return False
-        return all(self._has_phrase(view, data, phrase) for phrase in self.phrases)
-
-    def _has_phrase(self, view: MessageView, data: bytes, phrase: Phrase) -> bool:
-        subject = search_form(view.subject)
-        people = {
-            WordZone.SENDER: view.senders,
-            WordZone.RECIPIENT: (*view.to, *view.cc),
-        }
-        match phrase.zone:
-            case WordZone.SUBJECT:
-                return phrase.text in subject
-            case WordZone.SENDER | WordZone.RECIPIENT as zone:
-                return any(
-                    phrase.text in search_form(f"{one.written_name} <{one.address}>")
-                    for one in people[zone]
-                )
-        texts = (text for text, _ in body_texts(view.root, data, _MAX_TEXT))
-        return phrase.text in subject or any(phrase.text in text for text in texts)
+        return all(_has_phrase(view, root, data, phrase) for phrase in self.phrases)
 
 
 def parse_query(text: str) -> WordQuery:
@@ -137,3 +124,21 @@ def _fits(one: QueryWord, key: bytes) -> bool:
         case _:
             is_near = word == letters
     return mark_of_key(key) == one.zone.value and is_near and one.accepts(key)
+
+
+def _has_phrase(view: MessageView, root: Part, data: Data, phrase: Phrase) -> bool:
+    subject = search_form(view.subject)
+    people = {
+        WordZone.SENDER: view.senders,
+        WordZone.RECIPIENT: (*view.to, *view.cc),
+    }
+    match phrase.zone:
+        case WordZone.SUBJECT:
+            return phrase.text in subject
+        case WordZone.SENDER | WordZone.RECIPIENT as zone:
+            return any(
+                phrase.text in search_form(f"{one.written_name} <{one.address}>")
+                for one in people[zone]
+            )
+    texts = (text for text, _ in body_texts(root, data, _MAX_TEXT))
+    return phrase.text in subject or any(phrase.text in text for text in texts)

@@ -21,6 +21,8 @@ from zajil.imap.body_structure import body_structure
 from zajil.imap.envelope import envelope
 from zajil.message.fields import MAX_FIELDS
 from zajil.message.index_words import NO_WORDS, index_words
+from zajil.message.large_data import Data, read_data
+from zajil.message.parse import parse_message
 from zajil.message.summary import Summary, faulty_summary, summarize, thread_keys
 from zajil.message.view import MessageView
 from zajil.net.logger import get_logger
@@ -209,8 +211,7 @@ def read_summaries(
                 found.append(_unreadable(one.blob_id, "its bytes are missing"))
                 continue
             with open_blob() as reader:
-                data = reader.read_at(0, reader.size)
-            found.append(make_summary(one.blob_id, data))
+                found.append(make_summary(one.blob_id, read_data(reader)))
         except StoreUnavailable as error:
             found.append(_unreadable(one.blob_id, str(error)))
         except Exception as error:  # a fault of ours must not stop the indexer at this message
@@ -273,10 +274,11 @@ def _read_head(conn: Snapshot, blobs: Blobs, row: Message) -> Summary:
         return faulty_summary(str(error))
 
 
-def make_summary(blob_id: BlobId, data: bytes) -> NewSummary:
-    """Return the summary of a message from its bytes. Pure."""
-    view = MessageView.from_bytes(data)
-    found, root = summarize(view), view.root
+def make_summary(blob_id: BlobId, data: Data) -> NewSummary:
+    """Return the summary of a message. Pure, but for reading a large one."""
+    view = MessageView.from_data(data)
+    found = summarize(view)
+    root = view.root if isinstance(data, bytes) else parse_message(data)
     # With header fields in front of it a message that begins otherwise would be read otherwise.
     is_alike = bool(view.fields and view.fields[0].name) and len(view.fields) < MAX_FIELDS - 10
     return NewSummary(

@@ -12,6 +12,7 @@ from zajil.imap.search_key import HeaderHas, TextKey
 from zajil.message.date import parse_day
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, read_fields, split_message, unfold
+from zajil.message.large_data import read_data
 from zajil.message.normal_form import search_form
 from zajil.message.parse import parse_message
 from zajil.message.searched_text import (
@@ -60,7 +61,7 @@ class MessageText:
     def body_has(self, term: str) -> bool:
         """Return whether the body holds the term."""
         if self._body_text is None:
-            data = self._reader.read_at(0, self._reader.size)
+            data = read_data(self._reader)
             texts = body_texts(parse_message(data), data, MAX_TEXT)
             self._body_text = "\n".join([text for text, _ in texts])
         return term in self._body_text
@@ -75,7 +76,7 @@ class MessageText:
 
     def has_words(self, query: WordQuery) -> bool:
         """Return whether the message has all words of a FUZZY key, in any form of them."""
-        return query.holds(self._reader.read_at(0, self._reader.size))
+        return query.holds(read_data(self._reader))
 
     def sent_on(self) -> date | None:
         """Return the day of the Date field, as it is written there; ``None``: there is none."""
