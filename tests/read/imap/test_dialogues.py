@@ -181,3 +181,26 @@ def test_the_count_of_recent_messages_stays_true(store: Store, tmp_path: Path) -
         assert (await imap.ok("UID MOVE 3 Sent"))[1:-1] == [b"* VANISHED 3", b"* 0 RECENT"]
 
     talk(store, tmp_path, dialogue)
+
+
+def test_the_uid_of_an_expunged_message_is_told(store: Store, tmp_path: Path) -> None:
+    """Until the client hears of the expunge, its number still means that message."""
+
+    async def dialogue(imap: ImapClient, other: ImapClient) -> None:
+        for _ in range(2):
+            await imap.append("INBOX", b"Subject: x\r\n\r\n")
+        await imap.ok("SELECT INBOX")
+        await other.ok("SELECT INBOX")
+        await other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+        await other.ok("EXPUNGE")
+        assert (await imap.ok("FETCH 2 UID"))[0] == b"* 2 FETCH (UID 2)"
+        assert (await imap.ok("FETCH 1:* (UID)"))[:2] == [
+            b"* 1 FETCH (UID 1)",
+            b"* 2 FETCH (UID 2)",
+        ]
+        lines = await imap.ok("FETCH 1:2 (UID FLAGS)")
+        assert lines[0] == b"* 1 FETCH (UID 1 FLAGS (\\Recent))"
+        assert b" OK [EXPUNGEISSUED] " in lines[-1]
+        assert b"* 2 EXPUNGE" in await imap.ok("NOOP")
+
+    talk(store, tmp_path, dialogue)

@@ -10,6 +10,7 @@ Laws:
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, cast
@@ -68,6 +69,9 @@ async def fetch(context: Context, command: Fetch) -> Completion:
         uids = await changed_among(context, uids, command.changed_since)
     # UIDFETCH begins with the UID (RFC 9586 section 3).
     items = command.items[1:] if view.uid_only and command.adds_uid else command.items
+    if items == (Attribute.UID,) and command.changed_since is None:
+        await _send_uids(context, uids)
+        return Completion("OK", "messages are fetched")
     answer = _Answer(context, items)
     marks = answer.needs.seen and view.may_mark_seen
     for start in range(0, len(uids), answer.most):
@@ -81,6 +85,19 @@ async def fetch(context: Context, command: Fetch) -> Completion:
     if answer.sent.there < len(uids):
         return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
     return Completion("OK", "messages are fetched")
+
+
+async def _send_uids(context: Context, uids: Sequence[Uid]) -> None:
+    """Send the UID of each message, which the session knows also of those that others expunged.
+
+    A client that is not told of an expunge yet may ask which message it is.
+    """
+    view = context.selected
+    for start in range(0, len(uids), _LINES):
+        some = array("I", uids[start : start + _LINES])
+        numbers = numbers_of(view, some)
+        context.engine.untagged(write_lines(view.fetch_head, numbers, [Column(b"UID %d", some)]))
+        await context.connection.flush()
 
 
 async def _mark_seen(context: Context, uids: Sequence[Uid]) -> frozenset[Uid]:
