@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email.header import decode_header, make_header
 from email.message import Message
+from email.utils import getaddresses, parsedate_to_datetime
 from functools import cached_property
 from html.parser import HTMLParser
 from random import Random
+from typing import Any
 
 Holds = Callable[["PlainMessage"], bool]
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -74,6 +76,17 @@ class PlainMessage:
                     return date(int(words[2]), _MONTHS.index(words[1]) + 1, int(words[0]))
                 return None
         return None
+
+    @property
+    def sent(self) -> datetime:
+        """The moment of the Date field; without one that of INTERNALDATE."""
+        dates = [value for name, value in self.fields if name == "date"]
+        return parsedate_to_datetime(dates[0]) if dates else self.received
+
+    def first_person(self, name: str) -> str:
+        """Return the local part of the first address of a field, in capitals."""
+        values = [value for one, value in self.fields if one == name]
+        return getaddresses(values)[0][1].partition("@")[0].upper() if values else ""
 
     def has_field(self, name: str, term: str) -> bool:
         """Return whether a field holds a term."""
@@ -140,7 +153,31 @@ class _TextOfHtml(HTMLParser):
         self.pieces.append(data)
 
 
-# ---- random keys --------------------------------------------------------------------------------
+# ---- random orders and keys ---------------------------------------------------------------------
+
+
+ORDERS: dict[str, Callable[[PlainMessage], Any]] = {
+    "ARRIVAL": lambda one: one.received,
+    "SIZE": lambda one: len(one.data),
+    "DATE": lambda one: one.sent,
+    "FROM": lambda one: one.first_person("from"),
+    "TO": lambda one: one.first_person("to"),
+    "CC": lambda one: one.first_person("cc"),
+}
+"""Criteria of SORT; before the last four the server indexes all messages."""
+
+
+def sort_plainly(
+    chance: Random, messages: Sequence[PlainMessage], *, indexing: bool
+) -> tuple[str, list[PlainMessage]]:
+    """Return criteria of SORT, and the messages in their order."""
+    names = list(ORDERS) if indexing else ["ARRIVAL", "SIZE"]
+    criteria = [(chance.choice(names), chance.random() < 0.5) for _ in range(chance.randint(1, 3))]
+    ordered = list(messages)
+    for name, reverse in reversed(criteria):
+        ordered.sort(key=ORDERS[name], reverse=reverse)
+    words = ["REVERSE " * reverse + name for name, reverse in criteria]
+    return f"({' '.join(words)})", ordered
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""SEARCH finds what a slow reading of each message finds, whatever the key, indexed or not."""
+"""SEARCH and SORT find what a slow reading of each message finds, indexed or not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from kit.imap import ImapClient, imap_place, make_reader
-from kit.plain_search import Keys, PlainMessage
+from kit.plain_search import Keys, PlainMessage, sort_plainly
 from kit.store import running
 from store.test_text_index import index
 from zajil.store.engine.open import Store
@@ -148,6 +148,10 @@ def test_any_key(store: Store, tmp_path: Path, indexing: bool) -> None:
                 assert _numbers(line) == numbers, text.decode()
                 if saves:
                     keys.saved = {one.uid for one in wanted}
+            for _ in range(15):
+                criteria, ordered = sort_plainly(chance, messages, indexing=indexing)
+                (line, _) = await imap.ok(f"UID SORT {criteria} UTF-8 ALL")
+                assert [int(word) for word in line.split()[2:]] == [one.uid for one in ordered]
             unindexed = await store.read(lambda conn: find_unindexed(conn, who.inbox), None)
             assert bool(unindexed) is not indexing
 
