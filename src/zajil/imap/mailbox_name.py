@@ -61,8 +61,10 @@ def normal_name(name: str) -> str:
     levels = name.split(SEPARATOR)
     first = 2 if levels[0] == SHARED and len(levels) > 2 else 0
     own = levels[first:]
-    if len(SEPARATOR.join(own)) > MAX_NAME or len(levels[0]) > MAX_NAME or len(own) > MAX_DEPTH:
+    if len(SEPARATOR.join(own)) > MAX_NAME or len(levels[0]) > MAX_NAME:
         raise BadMailboxName("mailbox name is too long")
+    if len(own) > MAX_DEPTH:
+        raise BadMailboxName("mailbox name has too many levels")
     if not all(levels):
         raise BadMailboxName("mailbox name has an empty level")
     # Security: what shows as another name, or breaks a line of a log, is no name. ZWNJ and ZWJ

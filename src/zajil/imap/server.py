@@ -397,4 +397,4 @@ class ImapServerConnection(ResponseQueue):
 
 
 def _not_now(state: ImapState) -> BadSyntax:
-    return BadSyntax(Completion("BAD", f"not in the state {state.value}"))
+    return BadSyntax(Completion("BAD", f'not allowed in state "{state.value}"'))
