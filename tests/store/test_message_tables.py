@@ -23,6 +23,7 @@ from zajil.store.mail.mailbox_changes import (
     create_mailbox,
     delete_mailbox,
 )
+from zajil.store.mail.mailboxes import count_messages
 from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
@@ -84,6 +85,20 @@ def require_equal(store: Store, amal: AccountEntry, table: MessageTable) -> None
     unseen = [place for place, row in enumerate(rows) if "\\Seen" not in row.flags]
     assert table.first_without(FLAG_BITS["\\Seen"]) == (unseen[0] if unseen else None)
     assert table.count_without(FLAG_BITS["\\Seen"]) == len(unseen)
+    shown = store.read_now(lambda conn: store.tables.snapshot(conn, amal.account_id, "INBOX"))
+    assert shown is not None
+    assert shown.keywords == table.keywords()
+    assert shown.first_unseen == (rows[unseen[0]].uid if unseen else None)
+    require_counted(store, amal, store.tables)
+
+
+def require_counted(store: Store, amal: AccountEntry, tables: MessageTables) -> None:
+    """Compare the counts of an account's mailboxes, and of one that is not there, with SQL's."""
+    ids = [amal.inbox, amal.junk, MailboxId(999_999)]
+    counted, expected = store.read_now(
+        lambda conn: (tables.count(conn, ids), count_messages(conn, ids))
+    )
+    assert counted == expected
 
 
 def test_changes_are_followed(store: Store) -> None:
@@ -92,6 +107,7 @@ def test_changes_are_followed(store: Store) -> None:
     chance = random.Random(12)
     put(store, amal, 30)
     require_equal(store, amal, current(store, amal))
+    tableless = MessageTables()
     for _ in range(60):
         uids = store.read_now(lambda conn: list_uids(conn, amal.inbox))
         some = tuple(sorted(chance.sample(uids, min(len(uids), chance.randint(1, 12)))))
@@ -107,6 +123,8 @@ def test_changes_are_followed(store: Store) -> None:
                 gone = ExpungeMessages(amal.account_id, amal.inbox, some[:4], deleted_only=False)
                 store.write_now(expunge_messages, gone)
         if chance.random() < 0.6:
+            for tables in (tableless, tableless, store.tables):  # by SQL, remembered, by the table
+                require_counted(store, amal, tables)
             require_equal(store, amal, current(store, amal))
     require_equal(store, amal, current(store, amal))
 

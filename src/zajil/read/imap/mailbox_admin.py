@@ -29,12 +29,16 @@ from zajil.store.mail.mailbox_changes import (
     delete_mailbox,
     rename_mailbox,
 )
-from zajil.store.mail.mailboxes import INBOX, Mailbox, MailboxCounts, count_messages, find_mailbox
+from zajil.store.mail.mailboxes import INBOX, Mailbox, MailboxCounts, find_mailbox
 from zajil.store.mail.message_changes import CopyMessages, move_messages
 from zajil.store.mail.messages import list_uids
 from zajil.store.mail.recent import count_recent
 from zajil.store.mail.subscriptions import Subscription, TooManySubscriptions, set_subscribed
 
+_COUNTED = {
+    *(StatusItem.MESSAGES, StatusItem.UNSEEN, StatusItem.SIZE),
+    *(StatusItem.DELETED, StatusItem.DELETED_STORAGE),
+}
 _EXISTS = Completion("NO", "there is a mailbox of this name", "ALREADYEXISTS")
 
 
@@ -164,8 +168,10 @@ async def status_lines(
     """Write a STATUS response for each mailbox. (RFC 3501 section 7.2.4)"""
     ids = [box.mailbox_id for box in boxes]
     wanted = ids if StatusItem.RECENT in items else []
+    counted = ids if _COUNTED.intersection(items) else []
+    tables = context.store.tables
     counts, recent = await context.read(
-        lambda conn: (count_messages(conn, ids), count_recent(conn, wanted))
+        lambda conn: (tables.count(conn, counted), count_recent(conn, wanted))
     )
     view = context.view
     if view is not None and view.mailbox.mailbox_id in recent:
@@ -177,7 +183,7 @@ async def status_lines(
     return {
         box.mailbox_id: _status_line(
             box,
-            counts[box.mailbox_id],
+            counts.get(box.mailbox_id, MailboxCounts(0, 0, 0)),
             recent.get(box.mailbox_id, 0),
             items,
             utf8=context.engine.utf8,

@@ -48,7 +48,7 @@ from zajil.store.mail.access import ANYONE
 from zajil.store.mail.annotations import SERVER, list_annotations
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.flags import TooManyKeywords
-from zajil.store.mail.mailboxes import Mailbox, count_messages
+from zajil.store.mail.mailboxes import Mailbox
 
 MAX_WATCHED = 5000
 """Mailboxes that one session may see when it asks for events."""
@@ -281,7 +281,8 @@ class Watcher:
 
     async def _count(self, boxes: list[Mailbox]) -> None:
         ids = [box.mailbox_id for box in boxes]
-        found = await self._context.read(lambda conn: count_messages(conn, ids)) if ids else {}
+        tables = self._context.store.tables
+        found = await self._context.read(lambda conn: tables.count(conn, ids)) if ids else {}
         self._counts |= {one: counts.messages for one, counts in found.items()}
 
     def _name_lines(self, before: _State, own: set[str]) -> list[bytes]:

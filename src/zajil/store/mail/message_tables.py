@@ -10,17 +10,19 @@ import threading
 import time
 from array import array
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, ModSeq, Uid
-from zajil.store.engine.rows import execute_text, mark_of
+from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
 from zajil.store.mail.access import readable
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.flags import FLAG_BITS, TooManyKeywords
-from zajil.store.mail.mailboxes import Mailbox, find_mailbox
+from zajil.store.mail.mailboxes import Mailbox, MailboxCounts, count_messages, find_mailbox
 from zajil.store.mail.message_table import MessageTable, TableBuilder, TableRow, follow
 from zajil.store.schema import mailbox
 
@@ -35,13 +37,25 @@ _MOST_CHANGES = 5000
 """With more changes than this a table is loaded anew."""
 _MOST_SETS = 1000
 """Flag sets that a table may have, however few messages it has."""
+_MOST_COUNTS = 4000
+"""Mailboxes whose counts are remembered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
     table: MessageTable
     at_seconds: float
     """When it was brought up to date last."""
+    shown: _Shown | None = field(default=None)
+    """Found once for each table; ``None``: not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What SELECT tells of a table, for which all its flags are looked at."""
+
+    keywords: tuple[str, ...]
+    first_unseen: Uid | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +76,8 @@ class MessageTables:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
         self._kept: OrderedDict[MailboxId, _Kept] = OrderedDict()
+        self._counts: OrderedDict[MailboxId, tuple[ModSeq, MailboxCounts]] = OrderedDict()
+        """Counts, and the MODSEQ of the mailbox that had them: every change gives it a new one."""
         self._lock = threading.Lock()
 
     @property
@@ -89,15 +105,7 @@ class MessageTables:
         if position is None:
             self._drop(mailbox_id)
             raise NoSuchMailbox(mailbox_id)
-        modseq, uid_next, forgotten = position
-        known = self._find(mailbox_id)
-        if known is not None and known.modseq < forgotten:
-            known = None  # what was expunged since is not known any more
-        if known is not None and known.modseq >= modseq:
-            # It may be newer: by a snapshot that was taken after this one.
-            return self._keep(known)
-        table = None if known is None else _follow(conn, known, modseq, uid_next)
-        return self._keep(table or load_table(conn, mailbox_id, modseq, uid_next))
+        return self._bring_up(conn, mailbox_id, *position)
 
     def snapshot(
         self, conn: Connection, account_id: AccountId, name: str
@@ -112,13 +120,81 @@ class MessageTables:
         if box is None:
             return None
         table = self.current(conn, account_id, box.mailbox_id)
-        first = table.first_without(FLAG_BITS["\\Seen"])
+        shown = self._shown(table)
         return MailboxSnapshot(
             replace(box, modseq=table.modseq, uid_next=table.uid_next),
             table.uids[:],
-            table.keywords(),
-            None if first is None else Uid(table.uids[first]),
+            shown.keywords,
+            shown.first_unseen,
         )
+
+    def count(
+        self, conn: Connection, mailbox_ids: Sequence[MailboxId]
+    ) -> dict[MailboxId, MailboxCounts]:
+        """Count messages, as ``count_messages`` does; what did not change is not counted again.
+
+        Args:
+            conn: a snapshot.
+            mailbox_ids: mailboxes that the caller may read.
+        """
+        counts = dict.fromkeys(mailbox_ids, MailboxCounts(0, 0, 0))
+        uncounted: dict[MailboxId, ModSeq] = {}
+        for some in portions(mailbox_ids):
+            query = f"{_POSITIONS} {marks_of(conn, some)}"
+            for mailbox_id, modseq, uid_next, forgotten in execute_text(conn, query, some):
+                known = self._counts.get(mailbox_id)
+                if known is not None and known[0] == modseq:
+                    counts[mailbox_id] = known[1]
+                    continue
+                table = self._find(mailbox_id)
+                if table is not None:
+                    with suppress(TooManyKeywords):
+                        table = self._bring_up(conn, mailbox_id, modseq, uid_next, forgotten)
+                        counts[mailbox_id] = _count(table)
+                        self._keep_counts(mailbox_id, table.modseq, counts[mailbox_id])
+                        continue
+                uncounted[mailbox_id] = modseq
+        for mailbox_id, found in count_messages(conn, list(uncounted)).items():
+            counts[mailbox_id] = found
+            self._keep_counts(mailbox_id, uncounted[mailbox_id], found)
+        return counts
+
+    def _bring_up(
+        self,
+        conn: Connection,
+        mailbox_id: MailboxId,
+        modseq: ModSeq,
+        uid_next: Uid,
+        forgotten: ModSeq,
+    ) -> MessageTable:
+        """Return the table of a mailbox of which the snapshot has this position."""
+        known = self._find(mailbox_id)
+        if known is not None and known.modseq < forgotten:
+            known = None  # what was expunged since is not known any more
+        if known is not None and known.modseq >= modseq:
+            # It may be newer: by a snapshot that was taken after this one.
+            return self._keep(known)
+        table = None if known is None else _follow(conn, known, modseq, uid_next)
+        return self._keep(table or load_table(conn, mailbox_id, modseq, uid_next))
+
+    def _keep_counts(self, mailbox_id: MailboxId, modseq: ModSeq, counts: MailboxCounts) -> None:
+        with self._lock:
+            self._counts[mailbox_id] = (modseq, counts)
+            self._counts.move_to_end(mailbox_id)
+            if len(self._counts) > _MOST_COUNTS:
+                self._counts.popitem(last=False)
+
+    def _shown(self, table: MessageTable) -> _Shown:
+        """Return what SELECT tells of a table, from the one that is kept if it is the same."""
+        with self._lock:
+            kept = self._kept.get(table.mailbox_id)
+        if kept is not None and kept.table is table and kept.shown is not None:
+            return kept.shown
+        first = table.first_without(FLAG_BITS["\\Seen"])
+        shown = _Shown(table.keywords(), None if first is None else Uid(table.uids[first]))
+        if kept is not None and kept.table is table:
+            kept.shown = shown
+        return shown
 
     def _find(self, mailbox_id: MailboxId) -> MessageTable | None:
         with self._lock:
@@ -134,7 +210,10 @@ class MessageTables:
             other = self._kept.get(table.mailbox_id)
             if other is not None and other.table.modseq > table.modseq:
                 table = other.table
-            self._kept[table.mailbox_id] = _Kept(table, now)
+            if other is not None and other.table is table:
+                other.at_seconds = now
+            else:
+                self._kept[table.mailbox_id] = _Kept(table, now)
             self._kept.move_to_end(table.mailbox_id)
             total = sum(one.table.memory for one in self._kept.values())
             for mailbox_id, oldest in list(self._kept.items())[:-1]:
@@ -147,6 +226,7 @@ class MessageTables:
     def _drop(self, mailbox_id: MailboxId) -> None:
         with self._lock:
             self._kept.pop(mailbox_id, None)
+            self._counts.pop(mailbox_id, None)
 
 
 def load_table(
@@ -192,6 +272,18 @@ def _follow(
         return None
 
 
+def _count(table: MessageTable) -> MailboxCounts:
+    bit = FLAG_BITS["\\Deleted"]
+    kinds = {kind for kind, one in enumerate(table.flag_sets) if one.bits & bit}
+    deleted = len(table) - table.count_without(bit)
+    deleted_size = 0
+    if deleted:
+        pairs = zip(table.sizes, table.kinds, strict=True)
+        deleted_size = sum([size for size, kind in pairs if kind in kinds])
+    unseen = table.count_without(FLAG_BITS["\\Seen"])
+    return MailboxCounts(len(table), unseen, sum(table.sizes), deleted, deleted_size)
+
+
 def _rows(conn: Connection, query: str, parameters: tuple[int, ...]) -> list[TableRow]:
     return list(execute_text(conn, query, parameters))
 
@@ -199,6 +291,7 @@ def _rows(conn: Connection, query: str, parameters: tuple[int, ...]) -> list[Tab
 _COLUMNS = (
     "uid, modseq, flags, keywords, received_at_ms, size, coalesce(saved_at_ms, received_at_ms)"
 )
+_POSITIONS = "SELECT id, modseq, uid_next, forgotten_modseq FROM mailbox WHERE id IN"
 _POSITION = sa.select(mailbox.c.modseq, mailbox.c.uid_next, mailbox.c.forgotten_modseq).where(
     mailbox.c.id == sa.bindparam("mailbox_"), readable()
 )
