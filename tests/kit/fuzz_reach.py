@@ -48,6 +48,8 @@ LEFT_OUT = {
     "check/learned/trainer.py": _STORE,
     "mailauth/dkim_sign.py: load_signing_key": "reads keys of ours",
     "mailauth/dkim_sign.py: _load_pem": "reads keys of ours",
+    "read/pdf_child.py": "a program of its own, in which pypdf reads the bytes",
+    "read/pdf_text.py": "starts that program",
     "message/stems.py": "takes words of a query apart; no bytes of a message",
     "message/word_blocks.py": "reads and writes blocks of the index that index_words made",
     "message/word_query.py": "what a user types; index_words reads messages for it",

@@ -9,7 +9,7 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from zajil.core.value_class import value_class
 from zajil.message.encoded_word import decode_words
@@ -30,10 +30,14 @@ MAX_WORDS = 20_000
 """Words that are kept of one message; a book has half as many."""
 _MAX_HEADER = 1 << 18
 """Bytes of a header section whose words are kept."""
+MAX_PDF = 8 << 20
+"""Bytes of a PDF file; a larger one is not read."""
 _DOCUMENTS = 5
 """Attached documents whose words are kept."""
 _NAMES = 100
 """Attachments whose names are kept."""
+
+ReadFile = Callable[[bytes], str]
 
 _PLACES = {
     b"subject": WordZone.SUBJECT,
@@ -58,13 +62,16 @@ NO_WORDS = IndexWords(None, is_whole=False)
 """Of a message that cannot be read."""
 
 
-def index_words(fields: Sequence[Field], root: Part, data: Data) -> IndexWords:
+def index_words(
+    fields: Sequence[Field], root: Part, data: Data, read_pdf: ReadFile | None = None
+) -> IndexWords:
     """Return the words of a message.
 
     Args:
         fields: of its header section.
         root: its parts.
         data: all of it.
+        read_pdf: returns the text of a PDF file; ``None``: these are not read.
     """
     # Behind the fields that are put in front of it (Delivered-To), a message that begins otherwise,
     # or has as many fields as are read, is not read as it is here.
@@ -106,7 +113,7 @@ def index_words(fields: Sequence[Field], root: Part, data: Data) -> IndexWords:
         words, is_whole = words[:MAX_WORDS], False
     keys.update(words)
     # What documents hold is no part of what SEARCH must find.
-    for text in _documents(root, data):
+    for text in _documents(root, data, read_pdf):
         some = list(find_words(search_form(text)))[:MAX_WORDS]
         keys.update(map(str.encode, some))
         beside.update(some)
@@ -121,18 +128,29 @@ def prefix_words(prefix: str) -> Block | None:
     return encode_message([key_of(word, WordZone.HEADER) for word in find_words(text)])
 
 
-def _documents(root: Part, data: Data) -> Iterator[str]:
-    """Return the texts of attached office documents."""
+def _documents(root: Part, data: Data, read_pdf: ReadFile | None) -> Iterator[str]:
+    """Return the texts of attached office documents and PDF files."""
     found = 0
     for _, part in root.walk():
-        if part.children or not is_office_document(part.type, part.filename or ""):
+        read, limit = _how_to_read(part, read_pdf)
+        if part.children or read is None:
             continue
-        if part.body_end - part.body_start <= 2 * MAX_DOCUMENT:
-            content, is_cut = part.read_content(data, MAX_DOCUMENT)
-            yield "" if is_cut else office_text(content)[:MAX_TEXT]
+        if part.body_end - part.body_start <= 2 * limit:
+            content, is_cut = part.read_content(data, limit)
+            yield "" if is_cut else read(content)[:MAX_TEXT]
         found += 1
         if found == _DOCUMENTS:
             return
+
+
+def _how_to_read(part: Part, read_pdf: ReadFile | None) -> tuple[ReadFile | None, int]:
+    """Return what reads the text of a part, and the largest file that it takes."""
+    name = part.filename or ""
+    if is_office_document(part.type, name):
+        return office_text, MAX_DOCUMENT
+    if part.type == "application/pdf" or name.lower().endswith(".pdf"):
+        return read_pdf, MAX_PDF
+    return None, 0
 
 
 def _file_names(root: Part) -> list[str]:

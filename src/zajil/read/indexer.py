@@ -20,13 +20,14 @@ from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.imap.body_structure import body_structure
 from zajil.imap.envelope import envelope
 from zajil.message.fields import MAX_FIELDS
-from zajil.message.index_words import NO_WORDS, index_words
+from zajil.message.index_words import NO_WORDS, ReadFile, index_words
 from zajil.message.large_data import Data, read_data
 from zajil.message.parse import parse_message
 from zajil.message.summary import Summary, faulty_summary, summarize, thread_keys
 from zajil.message.view import MessageView
 from zajil.net.logger import get_logger
 from zajil.read.index_merger import clean_account, merge_account, merge_account_now
+from zajil.read.pdf_text import pdf_text
 from zajil.store.engine.batch import NEW_MESSAGES
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
@@ -211,7 +212,7 @@ def read_summaries(
                 found.append(_unreadable(one.blob_id, "its bytes are missing"))
                 continue
             with open_blob() as reader:
-                found.append(make_summary(one.blob_id, read_data(reader)))
+                found.append(make_summary(one.blob_id, read_data(reader), pdf_text))
         except StoreUnavailable as error:
             found.append(_unreadable(one.blob_id, str(error)))
         except Exception as error:  # a fault of ours must not stop the indexer at this message
@@ -274,7 +275,7 @@ def _read_head(conn: Snapshot, blobs: Blobs, row: Message) -> Summary:
         return faulty_summary(str(error))
 
 
-def make_summary(blob_id: BlobId, data: Data) -> NewSummary:
+def make_summary(blob_id: BlobId, data: Data, read_pdf: ReadFile | None = None) -> NewSummary:
     """Return the summary of a message. Pure, but for reading a large one."""
     view = MessageView.from_data(data)
     found = summarize(view)
@@ -288,7 +289,7 @@ def make_summary(blob_id: BlobId, data: Data) -> NewSummary:
         envelope=_kept(envelope(root)) if is_alike else None,
         body=_kept(body_structure(root, data, extended=False)) if is_alike else None,
         body_structure=_kept(body_structure(root, data, extended=True)) if is_alike else None,
-        words=index_words(view.fields, root, data),
+        words=index_words(view.fields, root, data, read_pdf),
     )
 
 
