@@ -68,6 +68,7 @@ LEFT_OUT = {
     "read/imap/enable.py": _IMAP,
     "read/imap/expunge.py": _IMAP,
     "read/imap/fetch.py": "sends what read/imap/content.py has read",
+    "read/imap/fetch_kept.py": _STORE,
     "read/imap/fetch_lines.py": _IMAP,
     "read/imap/fetch_read.py": "sends what read/imap/content.py has read",
     "read/imap/flags.py": _IMAP,

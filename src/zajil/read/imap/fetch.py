@@ -26,6 +26,7 @@ from zajil.imap.sequence_set import cut_partial
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.content import is_in_head, needs_of, write_fields
 from zajil.read.imap.context import PORTION, Context
+from zajil.read.imap.fetch_kept import KeptColumns, text_of
 from zajil.read.imap.fetch_lines import (
     Column,
     FlagWriter,
@@ -143,20 +144,27 @@ class _Answer:
         self, table: MessageTable, places: Sequence[int], marked: frozenset[Uid]
     ) -> None:
         """Send the responses for the messages at these places, and count them."""
-        view = self._context.selected
+        context, view = self._context, self._context.selected
         if marked or Attribute.FLAGS in self._items:
             # The table may be newer than the view: what it did not name yet is named first.
             kinds = set(pick(table.kinds, places))
             for line in view.new_keywords(table.flag_sets[kind].flags for kind in kinds):
-                self._context.engine.untagged(line)
+                context.engine.untagged(line)
         if not self._rows:
             await self._send(table, places, (), {}, marked)
             return
+        kept = KeptColumns(context, self._items, table, places)
+        if (columns := await kept.find()) is not None:
+            await self._send(table, places, (), columns, marked)
+            return
         while places:
-            read, heads = await self._read_rows(table, places)
+            read, columns = await self._read_rows(table, places)
             places = places[read.looked_at :]
             some = table.places_of([row[0] for row in read.rows])
-            await self._send(table, some, read.rows, heads, marked)
+            is_final = not self._lacks_summary(read.rows)
+            kept.add([row[0] for row in read.rows], columns, is_final=is_final)
+            await self._send(table, some, read.rows, columns, marked)
+        await kept.keep()
 
     async def _read_rows(
         self, table: MessageTable, places: Sequence[int]
@@ -166,9 +174,9 @@ class _Answer:
 
         def read(conn: Snapshot) -> tuple[RowsRead, dict[FetchItem, Column]]:
             found = read_rows(conn, box, uids, self._rows, ANSWER)
-            return found, self._head_columns(found.rows)
+            return found, self._row_columns(found.rows)
 
-        found, heads = await context.read(read)
+        found, columns = await context.read(read)
         if Attribute.THREADID in self._items:
             blob_ids = self._values(found.rows, RowItem.BLOB_ID)
             threads = self._values(found.rows, RowItem.THREAD_ID)
@@ -180,12 +188,12 @@ class _Answer:
             ]
             if waiting:
                 await index_now(context.store, context.account.account_id, waiting)
-                found, heads = await context.read(read)
-        return found, heads
+                found, columns = await context.read(read)
+        return found, columns
 
-    def _head_columns(self, rows: Sequence[tuple[Any, ...]]) -> dict[FetchItem, Column]:
-        """Return the columns of header fields; runs in a reader thread."""
-        found: dict[FetchItem, Column] = {}
+    def _row_columns(self, rows: Sequence[tuple[Any, ...]]) -> dict[FetchItem, Column]:
+        """Return the columns of what rows have; runs in a reader thread."""
+        found = {item: self._row_column(item, rows) for item in self._items if item in _ROWS_OF}
         for item in self._heads:
             pairs = zip(
                 self._values(rows, RowItem.PREFIX), self._values(rows, RowItem.HEAD), strict=True
@@ -196,19 +204,29 @@ class _Answer:
                 else write_fields(item, prefix.encode() + head, is_whole=len(head) < HEAD)
                 for prefix, head in pairs
             ]
-            # A field name may have a percent sign in it.
-            found[item] = Column(item.label.replace(b"%", b"%%") + b" %b", texts)
+            found[item] = Column(text_of(item), texts)
         return found
+
+    def _lacks_summary(self, rows: Sequence[tuple[Any, ...]]) -> bool:
+        return RowItem.VERSION in self._rows and None in self._values(rows, RowItem.VERSION)
 
     async def _send(
         self,
         table: MessageTable,
         places: Sequence[int],
         rows: Sequence[tuple[Any, ...]],
-        heads: dict[FetchItem, Column],
+        read: dict[FetchItem, Column],
         marked: frozenset[Uid],
     ) -> None:
-        """Send the responses for messages; ``rows`` and ``heads`` are theirs, if any are needed."""
+        """Send the responses for messages.
+
+        Args:
+            table: of the mailbox.
+            places: of the messages in it.
+            rows: of the messages; ``()``: none were needed, or they have all that rows can have.
+            read: the columns that the table does not have.
+            marked: messages that were marked as seen.
+        """
         if not places:
             return
         context, items = self._context, self._items
@@ -224,8 +242,7 @@ class _Answer:
             news = (*news, Attribute.MODSEQ) if view.condstore else news
             news = tuple([item for item in news if item not in items])
         columns = table_columns(self._flags, table, places, (*news, *items))
-        columns |= {item: self._row_column(item, rows) for item in items if item in _ROWS_OF}
-        columns |= heads
+        columns |= read
         has = [columns.get(item) for item in items]
         is_ready = None not in has and not marked
         if is_ready and not any(None in one.values for one in has if one is not None):
@@ -234,7 +251,8 @@ class _Answer:
             await context.connection.flush()
             self.sent.there += len(places)
             return
-        versions = self._values(rows, RowItem.VERSION) if RowItem.VERSION in self._rows else None
+        lacking = self._lacks_summary(rows)
+        versions = self._values(rows, RowItem.VERSION) if lacking else None
         messages: list[Unread] = []
         for index, place in enumerate(places):
             uid = Uid(table.uids[place])

@@ -38,6 +38,7 @@ from zajil.store.mail.header_columns import HeaderColumns
 from zajil.store.mail.message_tables import MessageTables
 from zajil.store.mail.refusals import record_refused
 from zajil.store.mail.tracking import EventBatch, record_events
+from zajil.store.mail.value_cache import ValueCache
 from zajil.store.people.directory import Directory
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class Store:
         self.reader = Reader(dialect)
         self.tables = MessageTables()
         self.header_columns = HeaderColumns()
+        self.header_cache = ValueCache()
         self.changes = Changes(dialect, hints, self.reader)
         self.directory = Directory(self.reader.read, caps, clock)
         self.changes.subscribe(DIRECTORY, self.directory.forget)
