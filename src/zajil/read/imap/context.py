@@ -33,7 +33,7 @@ NO_PERMISSION = Completion("NO", "you do not have the right to do this", "NOPERM
 TRY_CREATE = Completion("NO", "there is no such mailbox", "TRYCREATE")
 """For the target of APPEND, COPY and MOVE. (RFC 3501 section 7.1)"""
 
-PORTION = 500
+PORTION = 1000
 """Messages that one commit changes: others write in between."""
 _FEW = 20
 """A change of so many messages shares its commit with others."""

@@ -96,8 +96,6 @@ def _tell(context: Context, command: StoreCommand, one: ChangedFlags) -> None:
     is_known = command.silent and (view.knew(one) or command.mode is StoreMode.REPLACE)
     if view.mailbox.is_shared:  # it may not change them all
         is_known = False
-    if view.mailbox.is_shared:  # it may not change them all
-        is_known = False
     if one.modseq > view.modseq:
         view.told[one.uid] = one.modseq
     if view.number_of(one.uid) is None:

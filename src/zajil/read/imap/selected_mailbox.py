@@ -25,6 +25,8 @@ from zajil.store.mail.messages import MailboxChanges, MessageFlags
 
 _VANISHED = {Feature.QRESYNC, Feature.UIDONLY}
 """With one of these, UIDs are told in place of sequence numbers."""
+_MOST_WRITTEN = 64
+"""Flag lists that a session keeps."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +61,8 @@ class SelectedMailbox:
     """It was sent VANISHED since then, which tells no MODSEQ."""
     told: dict[int, ModSeq] = field(default_factory=dict)
     """Flags the client knows of since its own command, by the MODSEQ they had."""
+    written: dict[frozenset[str], bytes] = field(default_factory=dict)
+    """Flags as they were written last: many messages have the same."""
 
     @property
     def account_id(self) -> AccountId:
@@ -147,8 +151,14 @@ class SelectedMailbox:
 
     def flags_of(self, uid: int, flags: frozenset[str]) -> bytes:
         """Write the flags of a message as this session sees them."""
-        shown = self.shown_flags(flags)
-        return flag_list([*shown, RECENT] if self.is_recent(uid) else shown)
+        if self.is_recent(uid):
+            return flag_list([*self.shown_flags(flags), RECENT])
+        written = self.written.get(flags)
+        if written is None:
+            if len(self.written) >= _MOST_WRITTEN:
+                self.written.clear()
+            written = self.written[flags] = flag_list(self.shown_flags(flags))
+        return written
 
     def shown_flags(self, flags: frozenset[str]) -> list[str]:
         """Return flags in the order and the spelling in which this session shows them."""
@@ -252,6 +262,8 @@ class SelectedMailbox:
         words = {flag for some in flags for flag in some if not flag.startswith("\\")}
         new = {word.lower(): word for word in sorted(words) if word.lower() not in self.keywords}
         self.keywords |= new
+        if new:
+            self.written.clear()
         return self.flag_lines() if new else []
 
     def expunge_lines(self) -> list[bytes]:

@@ -86,6 +86,20 @@ def marks_of(tx: Connection, parameters: Sequence[Any]) -> str:
     return f"({', '.join([mark_of(tx)] * len(parameters))})"
 
 
+def among(tx: Connection, column: str, numbers: Sequence[int]) -> tuple[str, Sequence[int]]:
+    """Return a condition, that a column has one of some numbers, and its parameters.
+
+    Args:
+        tx: an open transaction.
+        column: its name.
+        numbers: ascending, each once, at least one.
+    """
+    if numbers[-1] - numbers[0] == len(numbers) - 1:
+        mark = mark_of(tx)
+        return f"{column} BETWEEN {mark} AND {mark}", (numbers[0], numbers[-1])
+    return f"{column} IN {marks_of(tx, numbers)}", numbers
+
+
 def values(tx: Connection, rows: Sequence[Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:
     """Return ``VALUES (?, ?), ...`` and its parameters; both databases name it column1, column2."""
     mark = mark_of(tx)

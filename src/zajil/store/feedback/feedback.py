@@ -49,9 +49,13 @@ def said_by_flags(
         after: of those that changed, their flags from now on.
     """
     kinds: dict[Uid, FeedbackKind] = {}
+    meant: dict[tuple[frozenset[str], frozenset[str]], FeedbackKind | None] = {}
     for one in before:
         if one.uid in after and len(kinds) < MAX_SAID:
-            kind = kind_of_flags(one.flags, after[one.uid].flags)
+            pair = (one.flags, after[one.uid].flags)  # many messages have the same
+            if pair not in meant:
+                meant[pair] = kind_of_flags(*pair)
+            kind = meant[pair]
             if kind is not None:
                 kinds[one.uid] = kind
     if not kinds:

@@ -22,14 +22,10 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, MailId, ModSeq, Uid
 from zajil.store.engine.batch import mailbox_topic, require_space, time_of, touch
-from zajil.store.engine.rows import insert_rows, portions
+from zajil.store.engine.rows import among, execute_text, insert_rows, mark_of, portions
 from zajil.store.feedback.feedback import said_by_flags, said_by_move
 from zajil.store.feedback.training import record_feedback
-from zajil.store.mail.append import (
-    Append,
-    Appended,
-    append_messages,
-)
+from zajil.store.mail.append import Append, Appended, append_messages
 from zajil.store.mail.blobs import StagedBlob, keep_blobs, release_blobs, write_blobs
 from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
 from zajil.store.mail.flags import (
@@ -281,13 +277,7 @@ def _change_flags(tx: Connection, item: FlagChange, box: OpenMailbox) -> tuple[C
     if groups:
         modseq = _next_modseq(tx, item.mailbox_id)
         for flags, uids in groups.items():
-            bits, keywords = pack_flags(flags)
-            for portion in portions(uids):
-                tx.execute(
-                    sa.update(message)
-                    .where(message.c.mailbox_id == item.mailbox_id, message.c.uid.in_(portion))
-                    .values(flags=bits, keywords=keywords, modseq=modseq)
-                )
+            _write_flags(tx, item, uids, flags, modseq)
             changed.update((uid, MessageFlags(uid, modseq, flags)) for uid in uids)
     if changed and box.owner_id == item.account_id:  # what others say teaches the owner nothing
         record_feedback(tx, said_by_flags(tx, item.account_id, item.mailbox_id, before, changed))
@@ -297,6 +287,17 @@ def _change_flags(tx: Connection, item: FlagChange, box: OpenMailbox) -> tuple[C
         is_refused = one.uid in refused
         results.append(ChangedFlags(one.uid, now.modseq, now.flags, one.modseq, is_refused))
     return tuple(results)
+
+
+def _write_flags(
+    tx: Connection, item: FlagChange, uids: list[Uid], flags: frozenset[str], modseq: ModSeq
+) -> None:
+    mark, (bits, keywords) = mark_of(tx), pack_flags(flags)
+    for portion in portions(uids):
+        which, numbers = among(tx, "uid", portion)
+        text = f"UPDATE message SET flags = {mark}, keywords = {mark}, modseq = {mark} WHERE"  # noqa: S608
+        text += f" mailbox_id = {mark} AND {which}"  # the names are constants
+        execute_text(tx, text, (bits, keywords, modseq, item.mailbox_id, *numbers))
 
 
 def _check_keywords(before: frozenset[str], after: frozenset[str]) -> None:
@@ -348,9 +349,10 @@ def _copy(
         keep_blobs(tx, some)
     # Threads and the index of words belong to one account.
     is_same = source.owner_id == target.owner_id
+    packed = {flags: pack_flags(target.settable(flags)) for flags in {one.flags for one in found}}
     appends = []
     for one in found:
-        bits, keywords = pack_flags(target.settable(one.flags))
+        bits, keywords = packed[one.flags]
         copy = Append(
             mailbox_id=item.target_id,
             blob_id=one.blob_id,
