@@ -272,3 +272,19 @@ def test_places(wanted: list[int], places: list[int]) -> None:
     builder.add([(uid, 1, 0, "", 0, 1, 0) for uid in range(1, 200, 2)])
     table = builder.finish()
     assert list(table.places_of(wanted)) == places
+
+
+def test_a_uid_that_is_named_twice(store: Store) -> None:
+    """UIDs 2, 2, 4 are no range: the message between them stays as it is."""
+    amal = make_account(store, "amal@north.test")
+    put(store, amal, 5)
+    uids = (Uid(2), Uid(2), Uid(4))
+    mark = FlagChange(amal.account_id, amal.inbox, uids, FlagMode.ADD, frozenset({"\\Flagged"}))
+    assert [one.uid for one in store.write_now(change_flags, mark)] == [2, 4]
+    table = current(store, amal)
+    assert ["\\Flagged" in table.flag_sets[kind].flags for kind in table.kinds] == [
+        number in uids for number in range(1, 6)
+    ]
+    gone = ExpungeMessages(amal.account_id, amal.inbox, uids, deleted_only=False)
+    assert store.write_now(expunge_messages, gone) == (2, 4)
+    assert list(current(store, amal).uids) == [1, 3, 5]

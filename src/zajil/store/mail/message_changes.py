@@ -38,6 +38,7 @@ from zajil.store.mail.flags import (
     remove_flags,
     replace_flags,
 )
+from zajil.store.mail.message_conditions import has_uid
 from zajil.store.mail.messages import Message, MessageFlags, get_flags, get_messages
 from zajil.store.mail.open_mailboxes import OpenMailbox, open_mailboxes
 from zajil.store.mail.room import require_room
@@ -236,7 +237,7 @@ def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[t
         chosen = (
             [query]
             if item.uids is None
-            else [query.where(message.c.uid.in_(some)) for some in portions(item.uids)]
+            else [query.where(has_uid(some)) for some in portions(item.uids)]
         )
         removed.append(tuple([Uid(uid) for one in chosen for uid in sorted(tx.scalars(one))]))
         keep = keeps_deleted(tx) and not item.for_good
@@ -383,12 +384,9 @@ def _remove(
     messages = size = 0
     for portion in portions(uids):
         if keep_for is not None:
-            keep_deleted(tx, mailbox_id, message.c.uid.in_(portion))
-        gone = tx.execute(
-            sa.delete(message)
-            .where(message.c.mailbox_id == mailbox_id, message.c.uid.in_(portion))
-            .returning(message.c.blob_id, message.c.size)
-        ).all()
+            keep_deleted(tx, mailbox_id, has_uid(portion))
+        removed = sa.delete(message).where(message.c.mailbox_id == mailbox_id, has_uid(portion))
+        gone = tx.execute(removed.returning(message.c.blob_id, message.c.size)).all()
         messages, size = messages + len(gone), size + sum([row.size for row in gone])
         if keep_for is None:
             release_blobs(tx, [row.blob_id for row in gone])

@@ -32,6 +32,14 @@ def find_uids(
     return list(conn.scalars(query.order_by(message.c.uid)))
 
 
+def has_uid(uids: Sequence[int]) -> sa.ColumnElement[bool]:
+    """Return the condition that a message has one of these UIDs: a range, where they are one."""
+    wanted = sorted(set(uids))
+    if wanted and wanted[-1] - wanted[0] == len(wanted) - 1:
+        return message.c.uid.between(wanted[0], wanted[-1])
+    return message.c.uid.in_(wanted)
+
+
 def is_deleted() -> Condition:
     """It is marked ``\\Deleted``."""
     return message.c.flags.op("&")(FLAG_BITS["\\Deleted"]) != 0
