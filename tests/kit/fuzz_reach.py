@@ -71,6 +71,7 @@ LEFT_OUT = {
     "read/imap/fetch_kept.py": _STORE,
     "read/imap/fetch_lines.py": _IMAP,
     "read/imap/fetch_read.py": "sends what read/imap/content.py has read",
+    "read/imap/field_hits.py": _STORE,
     "read/imap/flags.py": _IMAP,
     "read/imap/incoming.py": _STORE,
     "read/imap/mailbox_admin.py": _IMAP,

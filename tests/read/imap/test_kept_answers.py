@@ -133,3 +133,57 @@ def test_rev2_has_its_own(store: Store, tmp_path: Path) -> None:
             assert answers[0] != answers[1]
 
     asyncio.run(run())
+
+
+_SEARCHED = (
+    "HEADER X-Kind needle",
+    "HEADER X-Kind other",
+    'HEADER x-kind ""',
+    'HEADER "X-100%d" "%s"',
+    'HEADER "X-100%d" 2',
+    "NOT HEADER X-Kind needle",
+    "OR HEADER X-Kind other HEADER X-Nothing x",
+    "HEADER Subject {8+}\r\n\u0633\u0644\u0627\u0645",
+    'HEADER From "@north.test"',
+    'HEADER X-Long "yy yy"',
+    'UID 2:600 HEADER From "amal5" HEADER X-Kind dle',
+)
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_search_gives_what_each_message_gives(
+    store: Store, tmp_path: Path, *, indexed: bool
+) -> None:
+    """The same as one search for each few messages; also when the fields are kept."""
+    amal, many = make_reader(store), 620
+    _put(store, amal, range(1, many + 1))
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as client:
+            if indexed:
+                await _index(store)
+            await client.ok("SELECT INBOX")
+            found = []
+            for asked in _SEARCHED:
+                alone: list[bytes] = []
+                for first in range(1, many + 1, 310):
+                    some = f"SEARCH {first}:{first + 309} {asked}"
+                    alone += (await client.ok(some))[0].split()[2:]
+                found.append(len(alone))
+                for _ in range(2):
+                    assert (await client.ok(f"SEARCH {asked}"))[0].split()[2:] == alone
+            assert found[:3] == [620 // 11, 620 // 13, 620 // 11 + 620 // 13 - 620 // 143]
+            assert found[7] > 400
+            assert b"SEARCH x-kind" in {kind for _, kind, _ in store.header_cache._kept}
+            await client.ok("STORE 11,22:40 +FLAGS.SILENT (\\Deleted)")
+            await client.ok("EXPUNGE")
+            _put(store, amal, range(11 * 58, 11 * 58 + 2))
+            await client.ok("NOOP")
+            for asked in _SEARCHED:
+                alone = []
+                for first in range(1, many + 1, 310):
+                    some = f"SEARCH {first}:{first + 309} {asked}"
+                    alone += (await client.ok(some))[0].split()[2:]
+                assert (await client.ok(f"SEARCH {asked}"))[0].split()[2:] == alone
+
+    asyncio.run(run())

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, cast
 
-from zajil.core.ids import Uid
+from zajil.core.ids import MailboxId, Uid
 from zajil.imap.command import Fetch
 from zajil.imap.feature import Feature
 from zajil.imap.fetch_item import Attribute, BodySection, FetchItem
@@ -43,7 +43,7 @@ from zajil.read.indexer import index_now
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.message_changes import FlagMode
-from zajil.store.mail.message_rows import HEAD, RowItem, RowsRead, read_rows
+from zajil.store.mail.message_rows import FILES, HEAD, RowItem, RowsRead, read_begins, read_rows
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.summaries import WaitingBlob
 
@@ -173,8 +173,9 @@ class _Answer:
         box, uids = table.mailbox_id, cast("Sequence[Uid]", pick(table.uids, places))
 
         def read(conn: Snapshot) -> tuple[RowsRead, dict[FetchItem, Column]]:
-            found = read_rows(conn, box, uids, self._rows, ANSWER)
-            return found, self._row_columns(found.rows)
+            some = uids[:FILES] if self._heads else uids
+            found = read_rows(conn, box, some, self._rows, ANSWER)
+            return found, self._row_columns(conn, box, found.rows)
 
         found, columns = await context.read(read)
         if Attribute.THREADID in self._items:
@@ -191,20 +192,36 @@ class _Answer:
                 found, columns = await context.read(read)
         return found, columns
 
-    def _row_columns(self, rows: Sequence[tuple[Any, ...]]) -> dict[FetchItem, Column]:
+    def _row_columns(
+        self, conn: Snapshot, box: MailboxId, rows: Sequence[tuple[Any, ...]]
+    ) -> dict[FetchItem, Column]:
         """Return the columns of what rows have; runs in a reader thread."""
-        found = {item: self._row_column(item, rows) for item in self._items if item in _ROWS_OF}
+        found: dict[FetchItem, Column] = {
+            item: self._row_column(item, rows) for item in self._items if item in _ROWS_OF
+        }
+        if not self._heads:
+            return found
+        prefixes = self._values(rows, RowItem.PREFIX)
+        heads = self._values(rows, RowItem.HEAD)
+        texts: dict[BodySection, list[bytes | None]] = {}
         for item in self._heads:
-            pairs = zip(
-                self._values(rows, RowItem.PREFIX), self._values(rows, RowItem.HEAD), strict=True
-            )
-            texts = [
+            texts[item] = [
                 None
                 if head is None
                 else write_fields(item, prefix.encode() + head, is_whole=len(head) < HEAD)
-                for prefix, head in pairs
+                for prefix, head in zip(prefixes, heads, strict=True)
             ]
-            found[item] = Column(text_of(item), texts)
+        # What is in a file, or has a longer header section.
+        left = [
+            place for place in range(len(rows)) if any([None is t[place] for t in texts.values()])
+        ]
+        begins = read_begins(conn, self._context.store.blobs, box, [rows[at][0] for at in left])
+        for place in left:
+            begin, is_whole = begins.get(rows[place][0], (b"", False))
+            for item, one in texts.items():
+                one[place] = write_fields(item, begin, is_whole=is_whole)
+        for item, one in texts.items():
+            found[item] = Column(text_of(item), one)
         return found
 
     def _lacks_summary(self, rows: Sequence[tuple[Any, ...]]) -> bool:

@@ -145,6 +145,10 @@ class Matcher:
         spans = [(first, min(last, count)) for first, last in numbers.spans(count)]
         return [(uids[first - 1], uids[last - 1]) for first, last in spans if first <= last]
 
+    def term_of(self, key: TextKey) -> str:
+        """Return what a key looks for, in search form."""
+        return self._terms[key.text]
+
     # ---- many messages ----------------------------------------------------------------------
 
     def look(self, table: MessageTable, start: int, stop: int) -> tuple[array[int], array[int]]:

@@ -20,6 +20,7 @@ from zajil.imap.search_key import SearchKey, has_mod_seq
 from zajil.imap.search_parse import CHARSETS
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import Context
+from zajil.read.imap.field_hits import decide_fields
 from zajil.read.imap.header_values import DAYS, header_values
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
 from zajil.read.imap.object_id import give_all_threads
@@ -133,6 +134,8 @@ async def find(
     for start in range(0, end, matcher.chunk_size):
         stop = min(end, start + matcher.chunk_size)
         sure, unsure = await context.work(lambda: matcher.look(table, start, stop))  # noqa: B023
+        if unsure and await decide_fields(context, scope, matcher, unsure):
+            sure, unsure = await context.work(lambda: matcher.look(table, start, stop))  # noqa: B023
         if unsure:
             read = await _read(context, scope, matcher, unsure, progress)
             sure = array("I", sorted([*sure, *read])) if sure else read

@@ -11,7 +11,7 @@ from datetime import date
 from zajil.imap.search_key import HeaderHas, TextKey
 from zajil.message.date import parse_day
 from zajil.message.encoded_word import decode_words
-from zajil.message.fields import Field, read_fields, split_message, unfold
+from zajil.message.fields import Field, pick_fields, read_fields, split_message, unfold
 from zajil.message.large_data import read_data
 from zajil.message.normal_form import search_form
 from zajil.message.parse import parse_message
@@ -50,11 +50,8 @@ class MessageText:
         """Return whether a field of this name (lower case) holds the term (in search form)."""
         if name not in self._by_name:
             places = [n for n, (one, _) in enumerate(self._read_fields()) if one == name]
-            values = [search_form(self._value(n)) for n in places]
-            if name in ADDRESS_FIELDS:
-                values += [people_text(self._read_fields()[n][1]) for n in places]
-            # A term has no NUL (RFC 3501 section 9, CHAR8): none is found across two fields.
-            self._by_name[name] = "".join([f"\0{value}" for value in values])
+            raw = [self._read_fields()[n][1] for n in places]
+            self._by_name[name] = _joined(name, raw, [self._value(n) for n in places])
         values_text = self._by_name[name]
         return bool(values_text) and term in values_text
 
@@ -100,6 +97,34 @@ class MessageText:
             head = self._reader.read_at(0, MAX_HEADER)
             self._fields = _unfolded(read_fields(head[: split_message(head)[0]]))
         return self._fields
+
+
+def field_text(name: bytes, head: bytes, *, is_whole: bool) -> bytes | None:
+    """Return what ``MessageText.has_field`` looks through; ``None``: more bytes are needed.
+
+    Args:
+        name: of the field, in lower case.
+        head: the beginning of a message.
+        is_whole: it is all of the message.
+
+    Returns:
+        UTF-8; ``b""``: there is no such field. Each field begins with a NUL.
+    """
+    end, body_start = split_message(head)
+    if body_start == len(head) and not is_whole:
+        return None
+    fields = read_fields(pick_fields(head[:end], frozenset({name}), named=True))
+    raw = [value for _, value in _unfolded(fields)]
+    text = _joined(name, raw, [decode_words(value) for value in raw])
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _joined(name: bytes, raw: list[bytes], decoded: list[str]) -> str:
+    values = [search_form(value) for value in decoded]
+    if name in ADDRESS_FIELDS:
+        values += [people_text(value) for value in raw]
+    # A term has no NUL (RFC 3501 section 9, CHAR8): none is found across two fields.
+    return "".join([f"\0{value}" for value in values])
 
 
 _ZONES = {

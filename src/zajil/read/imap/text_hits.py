@@ -9,6 +9,7 @@ from zajil.imap.search_key import BodyHas, HeaderHas, SearchKey, TextKey, fuzzy_
 from zajil.message.casemap import casemap
 from zajil.message.word_query import WordQuery
 from zajil.read.imap.context import Context
+from zajil.read.imap.field_hits import is_kept
 from zajil.read.imap.header_values import DISPLAY_FROM, SUBJECTS, header_values
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
 from zajil.read.imap.search_answer import FoundMessages
@@ -32,8 +33,10 @@ async def narrow(context: Context, scope: SearchedMailbox, matcher: Matcher) -> 
     for key in matcher.texts[:LOOK_UPS]:
         if not key.text:
             continue
-        hits = await _look_up(context, scope, key)
         query = matcher.fuzzy.get(id(key))
+        if query is None and isinstance(key, HeaderHas) and is_kept(context, scope, key):
+            continue
+        hits = await _look_up(context, scope, key)
         if hits is not None and query is not None:
             hits = await _with_words(context, scope, query, hits)
         if hits is not None:

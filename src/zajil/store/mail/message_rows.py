@@ -22,6 +22,10 @@ _ROWS = 100
 """Rows that are read at a time."""
 HEAD = 8192
 """Bytes of ``RowItem.HEAD``: the header section of most messages."""
+BEGIN = 16_384
+"""Bytes of what ``read_begins`` returns of a message."""
+FILES = 250
+"""Messages whose beginnings are read in one turn: each may be a file."""
 
 
 class RowItem(Enum):
@@ -136,6 +140,31 @@ def open_contents(
         reader = blobs.open_row(conn, blob_id, size, data, location)
         before = prefix.encode("utf-8")
         yield OpenMessage(uid, blob_id, before, MessageReader(before, reader))
+
+
+def read_begins(
+    conn: Connection, blobs: Blobs, mailbox_id: MailboxId, uids: Sequence[Uid]
+) -> dict[Uid, tuple[bytes, bool]]:
+    """Return the beginnings of messages whose ``RowItem.HEAD`` does not do.
+
+    Args:
+        conn: a snapshot.
+        blobs: of the store.
+        mailbox_id: of a mailbox that the caller found under its account.
+        uids: ascending; at most ``FILES``.
+
+    Returns:
+        For each message that is there ``BEGIN`` bytes, and whether these are all.
+
+    Raises:
+        StoreUnavailable: a file cannot be read.
+    """
+    found: dict[Uid, tuple[bytes, bool]] = {}
+    if uids:
+        for one in open_contents(conn, blobs, mailbox_id, uids, BEGIN):
+            with one.reader:
+                found[one.uid] = one.reader.read_at(0, BEGIN), one.reader.size <= BEGIN
+    return found
 
 
 def _among(

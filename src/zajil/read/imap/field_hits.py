@@ -1,0 +1,125 @@
+"""SEARCH HEADER of many messages: all their fields of one name, looked through at once."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import cast
+
+from zajil.core.ids import MailboxId, Uid
+from zajil.imap.search_key import HeaderHas
+from zajil.read.imap.context import Context
+from zajil.read.imap.matcher import Matcher, SearchedMailbox
+from zajil.read.imap.search_text import field_text
+from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.message_rows import FILES, HEAD, RowItem, read_begins, read_rows
+from zajil.store.mail.text_lookup import TextHits
+from zajil.store.mail.value_cache import Value, ValueBlock, blocks_of
+
+MOST_KEYS = 10
+"""Of one search, whose fields are kept; messages are read for the others."""
+_FEWEST = 500
+"""Messages that are left to read: for fewer it is not worth it."""
+_READ = 1 << 20
+"""Bytes of headers that are read in one turn."""
+
+
+def is_kept(context: Context, scope: SearchedMailbox, key: HeaderHas) -> bool:
+    """Return whether the fields of about all messages are kept: nothing else is as quick."""
+    cache, kind = context.store.header_cache, _kind_of(key)
+    ends = [uid for uid in (scope.uids[:1], scope.uids[-1:]) if uid]
+    blocks = [
+        cache.find(scope.mailbox_id, kind, number) for some in ends for number, _ in blocks_of(some)
+    ]
+    return len(scope.uids) >= _FEWEST and None not in blocks
+
+
+async def decide_fields(
+    context: Context, scope: SearchedMailbox, matcher: Matcher, unsure: array[int]
+) -> bool:
+    """Find out for which messages the HEADER keys hold; return whether anything was.
+
+    Args:
+        context: of the session.
+        scope: what is searched.
+        matcher: its hits become more exact.
+        unsure: messages that would have to be read, ascending.
+    """
+    keys = [key for key in matcher.texts if isinstance(key, HeaderHas)]
+    keys = [key for key in keys if id(key) not in matcher.fuzzy][:MOST_KEYS]
+    if not keys or len(unsure) < _FEWEST:
+        return False
+    for key in keys:
+        hits = matcher.hits.get(id(key)) or TextHits(scope.uids, array("I"))
+        possible, sure = set(hits.possible), set(hits.sure)
+        for number, uids in blocks_of(unsure):
+            block = await _find_block(context, scope.mailbox_id, _kind_of(key), number, uids)
+            if block is None:
+                continue
+            term = matcher.term_of(key).encode("utf-8", "surrogatepass")
+            held = await context.work(lambda: _held(block, term))  # noqa: B023
+            possible.difference_update(set(block.uids) - block.unknown - held)
+            sure |= held & possible
+        matcher.hits[id(key)] = TextHits(array("I", sorted(possible)), array("I", sorted(sure)))
+        await context.connection.flush()
+    return True
+
+
+def _kind_of(key: HeaderHas) -> bytes:
+    return b"SEARCH " + key.name
+
+
+async def _find_block(
+    context: Context, mailbox_id: MailboxId, kind: bytes, number: int, uids: array[int]
+) -> ValueBlock | None:
+    """Return a block with these messages of it; it is made, if it has not all of them."""
+    cache = context.store.header_cache
+    block = cache.find(mailbox_id, kind, number)
+    known = set() if block is None else set(block.uids)
+    missing = [uid for uid in uids if uid not in known]
+    if block is not None and not missing:
+        return block
+    return await _make_block(context, mailbox_id, kind, number, missing)
+
+
+async def _make_block(
+    context: Context, mailbox_id: MailboxId, kind: bytes, number: int, missing: Sequence[int]
+) -> ValueBlock | None:
+    cache, name = context.store.header_cache, kind.partition(b" ")[2]
+    blobs = context.store.blobs
+    values: dict[int, Value] = {}
+    while missing:
+        wanted = cast("Sequence[Uid]", missing[:FILES])
+
+        def read(conn: Snapshot) -> int:
+            items = (RowItem.PREFIX, RowItem.HEAD)
+            found = read_rows(conn, mailbox_id, wanted, items, _READ)  # noqa: B023
+            for uid, prefix, head in found.rows:
+                values[uid] = None
+                if head is not None:
+                    whole = len(head) < HEAD
+                    values[uid] = field_text(name, prefix.encode() + head, is_whole=whole)
+            left = [uid for uid, *_ in found.rows if values[uid] is None]
+            for uid, (begin, whole) in read_begins(conn, blobs, mailbox_id, left).items():
+                values[uid] = field_text(name, begin, is_whole=whole)
+            return found.looked_at
+
+        missing = missing[await context.read(read) :]
+        await context.connection.flush()
+    await context.work(lambda: cache.keep(mailbox_id, kind, values))
+    return cache.find(mailbox_id, kind, number)
+
+
+def _held(block: ValueBlock, term: bytes) -> set[int]:
+    """Return the messages of a block that have the term in a field."""
+    data, found, at = block.data(), set[int](), 0
+    if not term:  # any such field (RFC 3501 section 6.4.4)
+        begins = (0, *block.ends)
+        pairs = zip(block.uids, begins, block.ends, strict=False)
+        return {uid for uid, begin, end in pairs if end > begin} - block.unknown
+    while (at := data.find(term, at)) >= 0:
+        place = bisect_right(block.ends, at)
+        found.add(block.uids[place])
+        at = block.ends[place]
+    return found
