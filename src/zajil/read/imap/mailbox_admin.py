@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from zajil.core.ids import MailboxId
 from zajil.imap.command import Create, Delete, Rename, StatusCommand, StatusItem, Subscribe
@@ -15,6 +16,7 @@ from zajil.read.imap.expunge import empty
 from zajil.read.imap.mailbox_names import ROLES_BY_USE, tell_name
 from zajil.read.imap.object_id import mailbox_object_id
 from zajil.read.imap.select import leave
+from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailbox_changes import (
     BelowItself,
@@ -31,6 +33,7 @@ from zajil.store.mail.mailbox_changes import (
 )
 from zajil.store.mail.mailboxes import INBOX, Mailbox, MailboxCounts, find_mailbox
 from zajil.store.mail.message_changes import CopyMessages, move_messages
+from zajil.store.mail.message_tables import MessageTables
 from zajil.store.mail.messages import list_uids
 from zajil.store.mail.recent import count_recent
 from zajil.store.mail.subscriptions import Subscription, TooManySubscriptions, set_subscribed
@@ -150,15 +153,32 @@ async def subscribe(context: Context, command: Subscribe) -> Completion:
     return Completion("OK", "done")
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What STATUS tells of some mailboxes; of those that it needs no count of, nothing."""
+
+    counts: dict[MailboxId, MailboxCounts]
+    recent: dict[MailboxId, int]
+
+
 async def status(context: Context, command: StatusCommand) -> Completion:
     """Count a mailbox without selecting it."""
-    box = await context.find_mailbox(command.mailbox, "r")
-    if box is None:
+    account_id = context.account.account_id
+
+    def look(conn: Snapshot) -> tuple[Mailbox, _Counted] | None:
+        box = find_mailbox(conn, account_id, command.mailbox, "r")
+        if box is None:
+            return None
+        return box, _count(conn, context.store.tables, [box.mailbox_id], command.items)
+
+    # In one snapshot: the counts are those of this UIDNEXT and HIGHESTMODSEQ.
+    found = await context.read(look)
+    if found is None:
         return NO_MAILBOX
     if StatusItem.HIGHESTMODSEQ in command.items:
         enable_condstore(context)
-    lines = await status_lines(context, [box], command.items)
-    context.engine.untagged(lines[box.mailbox_id])
+    box, counted = found
+    context.engine.untagged(_status_lines(context, [box], command.items, counted)[box.mailbox_id])
     return Completion("OK", "status is sent")
 
 
@@ -166,13 +186,24 @@ async def status_lines(
     context: Context, boxes: Sequence[Mailbox], items: tuple[StatusItem, ...]
 ) -> dict[MailboxId, bytes]:
     """Write a STATUS response for each mailbox. (RFC 3501 section 7.2.4)"""
-    ids = [box.mailbox_id for box in boxes]
-    wanted = ids if StatusItem.RECENT in items else []
-    counted = ids if _COUNTED.intersection(items) else []
-    tables = context.store.tables
-    counts, recent = await context.read(
-        lambda conn: (tables.count(conn, counted), count_recent(conn, wanted))
+    ids, tables = [box.mailbox_id for box in boxes], context.store.tables
+    counted = await context.read(lambda conn: _count(conn, tables, ids, items))
+    return _status_lines(context, boxes, items, counted)
+
+
+def _count(
+    conn: Snapshot, tables: MessageTables, ids: list[MailboxId], items: tuple[StatusItem, ...]
+) -> _Counted:
+    return _Counted(
+        tables.count(conn, ids) if _COUNTED.intersection(items) else {},
+        count_recent(conn, ids) if StatusItem.RECENT in items else {},
     )
+
+
+def _status_lines(
+    context: Context, boxes: Sequence[Mailbox], items: tuple[StatusItem, ...], counted: _Counted
+) -> dict[MailboxId, bytes]:
+    counts, recent = counted.counts, dict(counted.recent)
     view = context.view
     if view is not None and view.mailbox.mailbox_id in recent:
         # Those of this session are recent as well as those of none yet, which a session that may

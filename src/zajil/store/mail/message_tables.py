@@ -154,6 +154,8 @@ class MessageTables:
                         self._keep_counts(mailbox_id, table.modseq, counts[mailbox_id])
                         continue
                 uncounted[mailbox_id] = modseq
+        if not uncounted:
+            return counts
         for mailbox_id, found in count_messages(conn, list(uncounted)).items():
             counts[mailbox_id] = found
             self._keep_counts(mailbox_id, uncounted[mailbox_id], found)
