@@ -16,6 +16,7 @@ from zajil.core.ids import MailboxId, ModSeq, Uid
 from zajil.store.engine.open import Store
 from zajil.store.mail import message_table, message_tables
 from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.flags import FLAG_BITS, TooManyKeywords
 from zajil.store.mail.mailbox_changes import (
     DeleteMailbox,
@@ -27,10 +28,7 @@ from zajil.store.mail.mailboxes import count_messages
 from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
-    FlagChange,
-    FlagMode,
     PutMessage,
-    change_flags,
     copy_messages,
     expunge_messages,
     put_messages,

@@ -13,14 +13,12 @@ from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId, ModSeq, Uid
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
-    FlagChange,
-    FlagMode,
     PutMessage,
-    change_flags,
     copy_messages,
     expunge_messages,
     move_messages,

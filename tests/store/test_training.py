@@ -24,15 +24,13 @@ from zajil.store.feedback.training import (
     load_words,
     prune_words,
 )
+from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox
 from zajil.store.mail.mailboxes import find_mailbox
 from zajil.store.mail.message_changes import (
     Copied,
     CopyMessages,
-    FlagChange,
-    FlagMode,
     PutMessage,
-    change_flags,
     copy_messages,
     move_messages,
     put_messages,

@@ -23,6 +23,7 @@ from zajil.store.mail.deleted import (
     purge_deleted,
     purge_old,
 )
+from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.mailbox_changes import (
     DeleteMailbox,
@@ -36,10 +37,7 @@ from zajil.store.mail.mailboxes import list_mailboxes
 from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
-    FlagChange,
-    FlagMode,
     PutMessage,
-    change_flags,
     expunge_messages,
     move_messages,
     put_messages,

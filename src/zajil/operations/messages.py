@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from zajil.core.actor import Actor
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.operations.context import NotAllowed, OperationContext
+from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.message_changes import (
     CopyMessages,
     ExpungeMessages,
-    FlagChange,
-    FlagMode,
-    change_flags,
     expunge_messages,
     move_messages,
 )

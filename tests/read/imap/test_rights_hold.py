@@ -22,7 +22,7 @@ from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.access import Entry, list_entries
 from zajil.store.mail.mailboxes import list_mailboxes
-from zajil.store.mail.messages import get_flags, list_uids
+from zajil.store.mail.messages import get_messages, list_uids
 
 COMMANDS = 100
 NAMES = ("Alpha", "Beta", "Alpha/Gamma")
@@ -46,8 +46,8 @@ def load(conn: Snapshot, owner: AccountId) -> dict[MailboxId, State]:
     for box in list_mailboxes(conn, owner):
         entries = tuple(list_entries(conn, box.mailbox_id))
         held = frozenset().union(*[entry.rights for entry in entries])
-        flags = get_flags(conn, box.mailbox_id, list_uids(conn, box.mailbox_id))
-        messages = {int(one.uid): one.flags for one in flags}
+        found = get_messages(conn, box.mailbox_id, list_uids(conn, box.mailbox_id))
+        messages = {int(one.uid): one.flags for one in found}
         states[box.mailbox_id] = State(box.name, held, entries, messages)
     return states
 

@@ -41,8 +41,8 @@ from zajil.read.imap.object_id import email_id_of
 from zajil.read.imap.resync import changed_among, tell_vanished
 from zajil.read.indexer import index_now
 from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.flag_changes import FlagMode
 from zajil.store.mail.flags import FLAG_BITS
-from zajil.store.mail.message_changes import FlagMode
 from zajil.store.mail.message_rows import FILES, HEAD, RowItem, RowsRead, read_begins, read_rows
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.summaries import WaitingBlob

@@ -13,8 +13,8 @@ from zajil.imap.sequence_set import format_set
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import NO_PERMISSION, PORTION, Context
 from zajil.read.imap.selected_mailbox import SelectedMailbox
+from zajil.store.mail.flag_changes import ChangedFlags, FlagChange, FlagMode, change_flags
 from zajil.store.mail.flags import TooManyKeywords
-from zajil.store.mail.message_changes import ChangedFlags, FlagChange, FlagMode, change_flags
 
 READ_ONLY = Completion("NO", "mailbox is selected read-only", "READ-ONLY")
 

@@ -19,8 +19,8 @@ from zajil.imap.flag import RECENT, SYSTEM_FLAGS
 from zajil.imap.grammar import bad
 from zajil.imap.response import flag_list, untagged, untagged_status
 from zajil.imap.sequence_set import SequenceSet, format_set
+from zajil.store.mail.flag_changes import ChangedFlags
 from zajil.store.mail.mailboxes import Mailbox
-from zajil.store.mail.message_changes import ChangedFlags
 from zajil.store.mail.messages import MailboxChanges, MessageFlags
 
 _VANISHED = {Feature.QRESYNC, Feature.UIDONLY}
@@ -254,8 +254,7 @@ class SelectedMailbox:
         if Feature.IMAP4REV2 in self.enabled:
             return False
         at = bisect_left(self.recent, uid)
-        has = at < len(self.recent) and self.recent[at] == uid
-        return has and Feature.IMAP4REV2 not in self.enabled
+        return at < len(self.recent) and self.recent[at] == uid
 
     def new_keywords(self, flags: Iterable[frozenset[str]]) -> list[bytes]:
         """Return FLAGS and PERMANENTFLAGS if one of these is a keyword they did not name yet."""

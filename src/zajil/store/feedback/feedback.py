@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,7 +11,7 @@ from zajil.core.feedback import FeedbackKind, kind_in_mailbox, kind_of_flags, ki
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.store.feedback.training import MAX_SAID, Feedback, ModelState
 from zajil.store.mail.flags import FLAG_BITS
-from zajil.store.mail.messages import Message, MessageFlags
+from zajil.store.mail.messages import Message
 from zajil.store.schema import mailbox, message, trained, word_model
 
 
@@ -36,28 +36,21 @@ def said_by_flags(
     tx: Connection,
     account_id: AccountId,
     mailbox_id: MailboxId,
-    before: Sequence[MessageFlags],
-    after: Mapping[Uid, MessageFlags],
+    changes: Iterable[tuple[Sequence[Uid], frozenset[str], frozenset[str]]],
 ) -> list[Feedback]:
-    """Return what a change of flags says; asks the store only if it says anything.
+    """Return what changes of flags say; asks the store only if they say anything.
 
     Args:
         tx: the transaction of the change.
         account_id: whose mailbox it is.
         mailbox_id: where the messages lie.
-        before: their flags until now.
-        after: of those that changed, their flags from now on.
+        changes: messages that had the same flags, these flags, and those that they have now.
     """
     kinds: dict[Uid, FeedbackKind] = {}
-    meant: dict[tuple[frozenset[str], frozenset[str]], FeedbackKind | None] = {}
-    for one in before:
-        if one.uid in after and len(kinds) < MAX_SAID:
-            pair = (one.flags, after[one.uid].flags)  # many messages have the same
-            if pair not in meant:
-                meant[pair] = kind_of_flags(*pair)
-            kind = meant[pair]
-            if kind is not None:
-                kinds[one.uid] = kind
+    for uids, before, after in changes:
+        kind = kind_of_flags(before, after)
+        if kind is not None:
+            kinds |= dict.fromkeys(uids[: MAX_SAID - len(kinds)], kind)
     if not kinds:
         return []
     role = tx.scalar(sa.select(mailbox.c.role).where(mailbox.c.id == mailbox_id))

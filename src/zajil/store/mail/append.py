@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.errors import NotFound
 from zajil.core.ids import BlobId, MailboxId, MailId, ModSeq, ThreadId, Uid
+from zajil.core.value_class import value_class
 from zajil.store.engine.batch import NEW_MESSAGES, mailbox_topic, touch
 from zajil.store.engine.rows import execute_text, insert_rows, values
 from zajil.store.schema import mailbox, message
@@ -20,7 +20,7 @@ class NoSuchMailbox(NotFound):
     """The mailbox was deleted between routing and delivery; route again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Append:
     """One message for one mailbox."""
 
@@ -46,7 +46,7 @@ class Append:
     """SAVEDATE (RFC 8514 section 3); ``None``: ``received_at_ms``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Appended:
     """The place a message got."""
 

@@ -274,14 +274,12 @@ def keep_blobs(tx: Connection, blob_ids: Iterable[BlobId]) -> None:
         NoSuchBlob: one of them went meanwhile.
     """
     wanted = sorted(set(blob_ids))
-    found = set(
-        tx.scalars(
-            sa.select(blob.c.id)
-            .where(blob.c.id.in_(wanted))
-            .order_by(blob.c.id)
-            .with_for_update(key_share=True, read=True)
-        )
-    )
+    found: set[BlobId] = set()
+    lock = " ORDER BY id FOR KEY SHARE" if tx.dialect.name == "postgresql" else ""
+    for some in portions(wanted):
+        # The names are constants.
+        query = f"SELECT id FROM blob WHERE id IN {marks_of(tx, some)}{lock}"  # noqa: S608
+        found.update(BlobId(row[0]) for row in execute_text(tx, query, some))
     for blob_id in wanted:
         if blob_id not in found:
             raise NoSuchBlob(blob_id)

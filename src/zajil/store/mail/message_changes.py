@@ -1,4 +1,4 @@
-"""Units of work on messages: put, flag, copy, move, expunge.
+"""Units of work on messages: put, copy, move, expunge. (Flags: ``store.mail.flag_changes``.)
 
 Laws:
 - Every item names the account that acts, and changes no mailbox of another one without a right of
@@ -12,37 +12,28 @@ Laws:
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import AccountId, MailboxId, MailId, ModSeq, Uid
-from zajil.store.engine.batch import mailbox_topic, require_space, time_of, touch
-from zajil.store.engine.rows import among, execute_text, insert_rows, mark_of, portions
-from zajil.store.feedback.feedback import said_by_flags, said_by_move
+from zajil.core.ids import AccountId, MailboxId, MailId, Uid
+from zajil.store.engine.batch import require_space, time_of
+from zajil.store.engine.rows import insert_rows, portions
+from zajil.store.feedback.feedback import said_by_move
 from zajil.store.feedback.training import record_feedback
 from zajil.store.mail.append import Append, Appended, append_messages
 from zajil.store.mail.blobs import StagedBlob, keep_blobs, release_blobs, write_blobs
 from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
 from zajil.store.mail.flags import (
-    FLAG_BITS,
-    MAX_KEYWORDS,
-    TooManyKeywords,
-    add_flags,
-    count_keywords,
     pack_flags,
-    remove_flags,
-    replace_flags,
 )
-from zajil.store.mail.message_conditions import has_uid
-from zajil.store.mail.messages import Message, MessageFlags, get_flags, get_messages
-from zajil.store.mail.open_mailboxes import OpenMailbox, open_mailboxes
+from zajil.store.mail.message_conditions import has_uid, is_deleted
+from zajil.store.mail.messages import Message, get_messages
+from zajil.store.mail.open_mailboxes import OpenMailbox, next_modseq, open_mailboxes
 from zajil.store.mail.room import require_room
-from zajil.store.schema import expunged, mailbox, message
+from zajil.store.schema import expunged, message
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,56 +82,6 @@ def put_messages(tx: Connection, items: Sequence[PutMessage]) -> list[Appended]:
     placed = append_messages(tx, appends)
     require_room(tx, [item.mailbox_id for item in items])
     return placed
-
-
-class FlagMode(Enum):
-    """What a change does with the flags it names, in whatever case they are spelled."""
-
-    REPLACE = "replace"
-    ADD = "add"
-    REMOVE = "remove"
-
-
-@dataclass(frozen=True, slots=True)
-class FlagChange:
-    """What ``change_flags`` takes."""
-
-    account_id: AccountId
-    mailbox_id: MailboxId
-    uids: tuple[Uid, ...]
-    mode: FlagMode
-    flags: frozenset[str]
-    unchanged_since: int | None = None
-    """Messages with a larger MODSEQ stay as they are (RFC 7162 section 3.1.3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedFlags:
-    """A message that was to be changed, as it is now."""
-
-    uid: Uid
-    modseq: ModSeq
-    flags: frozenset[str]
-    previous: ModSeq = field(compare=False)
-    """Its MODSEQ before; the same: it was not changed."""
-    refused: bool = False
-    """It was changed since ``unchanged_since``."""
-
-
-def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[tuple[ChangedFlags, ...]]:
-    """Change flags of messages; those that are gone are passed over.
-
-    Unit of work: idempotent but for the MODSEQ; locks the mailboxes; touches their topics.
-
-    Returns:
-        For each item its messages with their flags now, ascending, also those it left as they were.
-
-    Raises:
-        NoSuchMailbox: it is gone, or the account may not do this with it.
-        TooManyKeywords: a message would get more than it may have; none was changed.
-    """
-    boxes = open_mailboxes(tx, [(item.account_id, item.mailbox_id, "") for item in items])
-    return [_change_flags(tx, item, boxes[item.account_id, item.mailbox_id]) for item in items]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +174,7 @@ def expunge_messages(tx: Connection, items: Sequence[ExpungeMessages]) -> list[t
     for item in items:
         query = sa.select(message.c.uid).where(message.c.mailbox_id == item.mailbox_id)
         if item.deleted_only:
-            query = query.where(message.c.flags.op("&")(FLAG_BITS["\\Deleted"]) != 0)
+            query = query.where(is_deleted())
         chosen = (
             [query]
             if item.uids is None
@@ -256,87 +197,6 @@ def _both(
     for item in items:
         yield item.account_id, item.mailbox_id, of_source
         yield item.account_id, item.target_id, "i"
-
-
-def _change_flags(tx: Connection, item: FlagChange, box: OpenMailbox) -> tuple[ChangedFlags, ...]:
-    before = get_flags(tx, item.mailbox_id, item.uids)
-    newest = item.unchanged_since
-    refused = {one.uid for one in before if newest is not None and one.modseq > newest}
-    groups: dict[frozenset[str], list[Uid]] = defaultdict(list)
-    outcomes: dict[frozenset[str], frozenset[str]] = {}  # many messages have the same flags
-    for one in before:
-        if one.uid in refused:
-            continue
-        after = outcomes.get(one.flags)
-        if after is None:
-            after = outcomes[one.flags] = _apply(item, one.flags, box)
-            if len(after) > MAX_KEYWORDS:
-                _check_keywords(one.flags, after)
-        if after != one.flags:
-            groups[after].append(one.uid)
-    changed: dict[Uid, MessageFlags] = {}
-    if groups:
-        modseq = _next_modseq(tx, item.mailbox_id)
-        for flags, uids in groups.items():
-            _write_flags(tx, item, uids, flags, modseq)
-            changed.update((uid, MessageFlags(uid, modseq, flags)) for uid in uids)
-    if changed and box.owner_id == item.account_id:  # what others say teaches the owner nothing
-        record_feedback(tx, said_by_flags(tx, item.account_id, item.mailbox_id, before, changed))
-    results = []
-    for one in before:
-        now = changed.get(one.uid, one)
-        is_refused = one.uid in refused
-        results.append(ChangedFlags(one.uid, now.modseq, now.flags, one.modseq, is_refused))
-    return tuple(results)
-
-
-def _write_flags(
-    tx: Connection, item: FlagChange, uids: list[Uid], flags: frozenset[str], modseq: ModSeq
-) -> None:
-    mark, (bits, keywords) = mark_of(tx), pack_flags(flags)
-    for portion in portions(uids):
-        which, numbers = among(tx, "uid", portion)
-        text = f"UPDATE message SET flags = {mark}, keywords = {mark}, modseq = {mark} WHERE"  # noqa: S608
-        text += f" mailbox_id = {mark} AND {which}"  # the names are constants
-        execute_text(tx, text, (bits, keywords, modseq, item.mailbox_id, *numbers))
-
-
-def _check_keywords(before: frozenset[str], after: frozenset[str]) -> None:
-    # One that has more already may lose some, and may still be marked as seen.
-    count = count_keywords(after)
-    if count > MAX_KEYWORDS and count > count_keywords(before):
-        raise TooManyKeywords(f"{count} keywords")
-
-
-def _apply(item: FlagChange, flags: frozenset[str], box: OpenMailbox) -> frozenset[str]:
-    named = box.settable(item.flags)
-    match item.mode:
-        case FlagMode.REPLACE:
-            kept = flags - box.settable(flags)
-            return replace_flags(flags, named | kept)
-        case FlagMode.ADD:
-            return add_flags(flags, named)
-        case FlagMode.REMOVE:
-            return remove_flags(flags, named)
-
-
-def _next_modseq(
-    tx: Connection, mailbox_id: MailboxId, *, messages: int = 0, size: int = 0
-) -> ModSeq:
-    """Give the mailbox a new MODSEQ; ``messages`` and ``size`` are what it has lost."""
-    touch(tx, mailbox_topic(mailbox_id))
-    return ModSeq(
-        tx.execute(
-            sa.update(mailbox)
-            .where(mailbox.c.id == mailbox_id)
-            .values(
-                modseq=mailbox.c.modseq + 1,
-                messages=mailbox.c.messages - messages,
-                size=mailbox.c.size - size,
-            )
-            .returning(mailbox.c.modseq)
-        ).scalar_one()
-    )
 
 
 def _copy(
@@ -390,7 +250,7 @@ def _remove(
         messages, size = messages + len(gone), size + sum([row.size for row in gone])
         if keep_for is None:
             release_blobs(tx, [row.blob_id for row in gone])
-    modseq = _next_modseq(tx, mailbox_id, messages=messages, size=size)
+    modseq = next_modseq(tx, mailbox_id, messages=messages, size=size)
     if keep_for is not None:
         count_deleted(tx, keep_for, messages, size)
     at_ms, columns = time_of(tx), expunged.c

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, ThreadId, Uid
-from zajil.store.engine.rows import among, execute_text, mark_of
+from zajil.core.value_class import value_class
 from zajil.store.mail.access import readable
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.blobs import Blobs
@@ -32,7 +32,7 @@ _AT_ONCE = 1000
 """Rows named in one statement: below SQLite's 32,766 parameters."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_class(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message of a mailbox, without its bytes."""
 
@@ -168,21 +168,6 @@ def get_messages(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -
     for wanted in _portions(sorted(uids)):
         rows = conn.execute(_MESSAGES, {"mailbox_": mailbox_id, "uids_": wanted}).all()
         found += [read_message_row(row) for row in rows]
-    return found
-
-
-def get_flags(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> list[MessageFlags]:
-    """Return the flags of those of the messages that are still there, ascending."""
-    found: list[MessageFlags] = []
-    # Not by SQLAlchemy: its rows take as long as the statement. The names are constants.
-    query = f"SELECT uid, modseq, flags, keywords FROM message WHERE mailbox_id = {mark_of(conn)}"  # noqa: S608
-    for wanted in _portions(sorted(set(uids))):
-        which, numbers = among(conn, "uid", wanted)
-        rows = execute_text(conn, f"{query} AND {which} ORDER BY uid", (mailbox_id, *numbers))
-        found += [
-            MessageFlags(uid, modseq, unpack_flags(bits, keywords))
-            for uid, modseq, bits, keywords in rows
-        ]
     return found
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import AccountId, MailboxId
+from zajil.core.ids import AccountId, MailboxId, ModSeq
 from zajil.core.mailbox_rights import changeable
+from zajil.store.engine.batch import mailbox_topic, touch
 from zajil.store.engine.rows import execute_text, marks_of, portions
 from zajil.store.mail.access import OWNER, require_rights
 from zajil.store.mail.append import lock_mailboxes
+from zajil.store.schema import mailbox
 
 _FIND = "SELECT id, uid_validity, role, account_id FROM mailbox WHERE id IN"
 
@@ -52,3 +55,29 @@ def open_mailboxes(
     owners = {mailbox_id: owner_id for mailbox_id, (_, _, owner_id) in rows.items()}
     held = require_rights(tx, owners, needs)
     return {key: OpenMailbox(*rows[key[1]], rights) for key, rights in held.items()}
+
+
+def next_modseq(
+    tx: Connection, mailbox_id: MailboxId, *, messages: int = 0, size: int = 0
+) -> ModSeq:
+    """Give a mailbox a new MODSEQ, and touch its topic.
+
+    Args:
+        tx: the transaction.
+        mailbox_id: a mailbox that is locked.
+        messages: how many it has lost.
+        size: bytes of these.
+    """
+    touch(tx, mailbox_topic(mailbox_id))
+    return ModSeq(
+        tx.execute(
+            sa.update(mailbox)
+            .where(mailbox.c.id == mailbox_id)
+            .values(
+                modseq=mailbox.c.modseq + 1,
+                messages=mailbox.c.messages - messages,
+                size=mailbox.c.size - size,
+            )
+            .returning(mailbox.c.modseq)
+        ).scalar_one()
+    )
