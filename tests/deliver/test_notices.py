@@ -25,10 +25,11 @@ from zajil.smtp.command import BodyEnd, Command, Ehlo, Rcpt
 from zajil.smtp.reply import Reply
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import Intake, LocalCopy, Place, WaitReason
+from zajil.store.mail.room import NewQuota, set_quota
 from zajil.store.people.accounts import NewActive, set_active
 from zajil.store.queue.queue import next_due_ms
 from zajil.store.queue.queue_admin import QueueOrder, hold, release
-from zajil.store.schema import mailbox
+from zajil.store.schema import account, mailbox
 from zajil.tracking.events import DsnSent, DsnSuppressed, MailboxFiled
 
 ZONE: Zone = {
@@ -389,6 +390,37 @@ def test_a_future_release_waits_and_is_filed(store: Store) -> None:
             assert content == head + MESSAGE
             (filed,) = await setup.events(mail_id, MailboxFiled)
             assert filed.mailbox == "INBOX"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("has_room_later", [True, False])
+def test_a_copy_waits_while_its_mailbox_is_full(store: Store, has_room_later: bool) -> None:
+    """It is filed when there is room; without room its sender is told when the mail expires."""
+
+    async def run() -> None:
+        async with smtp_sink() as sink, courier(store, ZONE, port=sink.port) as setup:
+            edit = await asyncio.to_thread(later, store, setup.clock.now_ms())
+            (account_id,) = await setup.store.read(
+                lambda conn: conn.scalars(sa.select(account.c.id)).all()
+            )
+            mail_id = await setup.put(edit=edit, sender="w@west.test")
+            await setup.store.write(set_quota, NewQuota(account_id, 1, None))
+            await setup.deliverer.run_due()
+            ((state, reason),) = await setup.states(mail_id)
+            assert (state, reason) == ("waiting", "the mailbox is full")
+            if has_room_later:
+                await setup.store.write(set_quota, NewQuota(account_id, 100_000, None))
+                setup.clock.advance(100 * HOUR_MS)
+            else:
+                setup.clock.advance(121 * HOUR_MS)
+            await setup.deliverer.run_due()
+            ((state, _),) = await setup.states(mail_id)
+            assert state == ("delivered" if has_room_later else "expired")
+            assert len(await setup.events(mail_id, MailboxFiled)) == has_room_later
+            if has_room_later:
+                assert (await setup.read_mail(mail_id)).endswith(MESSAGE)
+            assert len(sink.mails) == (not has_room_later)
 
     asyncio.run(run())
 
