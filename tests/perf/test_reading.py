@@ -37,6 +37,7 @@ def test_a_ratio_is_to_the_quicker_of_the_others() -> None:
     assert row("x", by_server).endswith("| 2.00 | **1.75** (0.50..3.00) |")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_every_line_is_measured(tmp_path: Path) -> None:
     result = tmp_path / "result.json"

@@ -140,7 +140,7 @@ def _check(data: bytes, term: str) -> None:
 
 
 @given(st.data(), messages())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_each_piece_of_a_text_is_found(data: st.DataObject, message: bytes) -> None:
     reading = _reading(message)
     reading.body_has("")
@@ -155,7 +155,7 @@ def test_each_piece_of_a_text_is_found(data: st.DataObject, message: bytes) -> N
 
 
 @given(messages())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_word_of_the_index_is_in_the_text(message: bytes) -> None:
     """Or the index is not sure of it: a word of a file's name, an address without its comments."""
     index = Indexed(message)
@@ -167,7 +167,7 @@ def test_a_word_of_the_index_is_in_the_text(message: bytes) -> None:
 
 
 @given(st.lists(LINES, max_size=3).map(b"\r\n".join), TEXT)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_odd_message_is_hidden(message: bytes, term: str) -> None:
     for one in (message, b"Received: from x; y\r\n" + message):
         _check(one, term)
