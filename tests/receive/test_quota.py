@@ -16,7 +16,14 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.caps import Caps
 from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.mail.room import NewQuota, load_usage, set_quota
-from zajil.store.mail.tracking import EventBatch, MailQuery, find_mails, record_events
+from zajil.store.mail.tracking import (
+    EventBatch,
+    MailQuery,
+    find_mails,
+    load_journey,
+    record_events,
+)
+from zajil.tracking.events import MailRefused, RecipientRefused
 
 MESSAGE = (
     b"From: a@north.test\r\nTo: noor@south.test\r\nSubject: hi\r\n"
@@ -50,6 +57,13 @@ def test_a_declared_size_is_refused_at_rcpt(limited: Store) -> None:
         await client.say("MAIL FROM:<a@north.test> SIZE=10001")
         assert await client.say("RCPT TO:<noor@south.test>") == FULL
         await client.say("RSET")
+        # Whoever asks why no mail came finds the reply in its journey.
+        await store.write(record_events, EventBatch(None, None, 0, ()))  # behind the refusal
+        (mail,) = await store.read(lambda conn: find_mails(conn, MailQuery(to="noor@south.test")))
+        journey = await store.read(lambda conn: load_journey(conn, mail.mail_id))
+        assert journey is not None
+        said = [one.event for one in journey.events if isinstance(one.event, RecipientRefused)]
+        assert [(one.recipient, one.reply) for one in said] == [("noor@south.test", FULL)]
         await client.say("MAIL FROM:<a@north.test> SIZE=10000")
         assert (await client.say("RCPT TO:<noor@south.test>")).startswith("250 ")
 
@@ -87,6 +101,10 @@ def test_a_size_that_was_not_declared_is_refused_at_the_end(limited: Store) -> N
         await store.write(record_events, EventBatch(None, None, 0, ()))  # behind the refusal
         (mail,) = await store.read(lambda conn: find_mails(conn, MailQuery()))
         assert mail.recipients == (("noor@south.test", "refused"),)
+        journey = await store.read(lambda conn: load_journey(conn, mail.mail_id))
+        assert journey is not None
+        (refused,) = [one.event for one in journey.events if isinstance(one.event, MailRefused)]
+        assert refused.reply.startswith("452 4.2.2 mailbox is full")
         # SMTP has one answer for both: what one can take is taken for both.
         reply = await client.send("a@north.test", ["noor@south.test", "sami@south.test"], large)
         assert reply.startswith("250 ")
