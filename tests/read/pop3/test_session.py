@@ -11,7 +11,7 @@ import pytest
 from kit.imap import PASSWORD, make_reader
 from kit.pop3 import PREFIX, Pop3Place, deliver, pop3_place, put
 from kit.reading import inbox_of
-from kit.store import running
+from kit.store import open_test_store, running
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import Uid
 from zajil.read.pop3.service import Pop3Limits
@@ -103,6 +103,38 @@ def test_the_list_does_not_change_in_a_session(
         assert new.split()[1] not in ids  # never used before
 
     play(dialogue)
+
+
+def test_unique_ids_outlive_a_restart(store: Store, amal: AccountEntry, tmp_path: Path) -> None:
+    """RFC 1939 section 7: what is left on the server keeps its id; that of a deleted one is gone.
+
+    The last message is deleted, so that its UID would be free if it were derived from the others.
+    """
+    deliver(store, amal, *numbered(3))
+    seen: list[list[bytes]] = []
+
+    async def session(now: Store, *commands: str) -> None:
+        async with running(now), pop3_place(now, tmp_path) as place, place.session() as client:
+            seen.append([line.split()[1] for line in (await client.ask_for("UIDL")).splitlines()])
+            for command in commands:
+                assert (await client.ask(command)).startswith("+OK")
+
+    def reopened() -> Store:
+        return open_test_store(str(store._options.url), tmp_path / "data")
+
+    asyncio.run(session(store, "DELE 3", "QUIT"))
+    asyncio.run(session(reopened(), "QUIT"))
+    again = reopened()
+    deliver(again, amal, b"Subject: new\r\n\r\n")
+    asyncio.run(session(again, "DELE 1", "DELE 2", "DELE 3", "QUIT"))
+    again = reopened()
+    deliver(again, amal, b"Subject: newer\r\n\r\n")
+    asyncio.run(session(again, "QUIT"))
+    first, kept, with_new, newest = seen
+    assert kept == first[:2]
+    assert with_new[:2] == kept
+    every = {*first, *with_new, *newest}
+    assert len(every) == 5
 
 
 @pytest.mark.parametrize("size", [300_000, 70_000, 10])
