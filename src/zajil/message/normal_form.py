@@ -36,7 +36,8 @@ _LETTERS = (
     ("\u06a9", "\u0643"),  # keheh
 )
 _FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
-_SPACE = re.compile(r"\s+")
+# Not where it is one space already: most are, and each match costs time and memory.
+_SPACE = re.compile(r"[^\S ]\s*| \s+")
 
 
 def normal_form(text: str) -> str:
