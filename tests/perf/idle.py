@@ -3,9 +3,9 @@
 ``python tests/perf/idle.py [--connections 5000] [--probes 1000]``
 
 One worker. Idle means: EHLO was said, and nothing after it; with TLS, the second EHLO; in IMAP, the
-greeting came, or the client has logged in and waits in IDLE. The figures are the growth of the
-proportional and the resident set (PSS, RSS of proc(5)) of the server's processes for each
-connection. The buffers of the kernel are not in it; an idle socket has hardly any.
+greeting came, or the client has logged in, selected INBOX and waits in IDLE. The figures are the
+growth of the proportional and the resident set (PSS, RSS of proc(5)) of the server's processes for
+each connection. The buffers of the kernel are not in it; an idle socket has hardly any.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class ImapClient(Client):
     idling = False
 
     def idle(self) -> None:
-        """Begin IDLE."""
+        """Select INBOX and begin IDLE."""
+        self.say("SELECT INBOX")
         self.say("IDLE")
         self.idling = True
 
@@ -129,7 +130,8 @@ class ImapClient(Client):
 
     def _is_whole(self, data: bytes) -> bool:
         last = data[data.rfind(b"\n", 0, -1) + 1 :]
-        return data.endswith(b"\r\n") and last.startswith((b"a OK ", b"+ ", b"* OK "))
+        is_greeting = data.startswith(b"* OK ") and data.count(b"\n") == 1
+        return data.endswith(b"\r\n") and (is_greeting or last.startswith((b"a OK ", b"+ ")))
 
     def _is_refusal(self, data: bytes) -> bool:
         return b"a NO" in data or b"a BAD" in data or b"* BYE" in data
