@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -146,6 +147,29 @@ def test_move_store_and_expunge_are_made_in_portions(store: Store, tmp_path: Pat
             await imap.ok("EXPUNGE")
             await imap.ok("CLOSE")
             assert store.writer.commits - commits == COMMITS
+
+    asyncio.run(run())
+
+
+def test_own_changes_of_flags_are_not_read_again(sqlite: Store, tmp_path: Path) -> None:
+    """What another session changed before is read, with what comes after it."""
+    statements: list[str] = []
+
+    def note(*given: Any) -> None:
+        statements.append(given[2])
+
+    async def run() -> None:
+        async with filled(sqlite, tmp_path) as (place, one), place.session() as two:
+            await two.ok("SELECT full")
+            sa.event.listen(sqlite.reader.engine, "before_cursor_execute", note)
+            assert len(await one.ok(r"STORE 1:* +FLAGS (\Flagged)")) == MANY + 1
+            assert not [text for text in statements if "FROM message" in text]
+            assert len(await two.ok("NOOP")) == MANY + 1
+            assert [text for text in statements if "FROM message" in text]
+            await two.ok(r"STORE 1 +FLAGS (\Deleted)")
+            lines = await one.ok(r"STORE 2 +FLAGS (\Deleted)")
+            assert [line.split()[1] for line in lines[:-1]] == [b"2", b"1"]
+            assert len(await one.ok("NOOP")) == 1
 
     asyncio.run(run())
 

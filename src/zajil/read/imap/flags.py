@@ -44,6 +44,7 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
         except TooManyKeywords:
             return Completion("NO", "a message would have too many keywords", "LIMIT")
         found += len(results)
+        view.follow_own(results)
         for one in results:
             _tell(context, command, one)
             if one.refused:

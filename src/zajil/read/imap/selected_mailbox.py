@@ -193,6 +193,19 @@ class SelectedMailbox:
         """Return whether the client knew the flags that a message had before a change."""
         return one.previous <= self.modseq or self.told.get(one.uid) == one.previous
 
+    def follow_own(self, results: Iterable[ChangedFlags]) -> None:
+        """Follow the store past a change of this session, of which the client is told at once.
+
+        Nothing is read for it. If another change came in between, ``take`` follows them all: each
+        change raises the MODSEQ of the mailbox by one at least.
+
+        Args:
+            results: of one change.
+        """
+        modseq = max((one.modseq for one in results if one.modseq > one.previous), default=None)
+        if modseq == self.modseq + 1:
+            self.modseq = ModSeq(self.modseq + 1)
+
     def flag_lines(self) -> list[bytes]:
         """Write FLAGS, all flags the mailbox has, and PERMANENTFLAGS. (RFC 3501 section 7.2.6)"""
         flags = flag_list([*SYSTEM_FLAGS, *sorted(self.keywords.values())])
