@@ -156,6 +156,8 @@ def test_any_bytes(data: bytes) -> None:
     [
         ('multipart/mixed boundary="bb"', "bb"),
         ('multipart/mixed; boundary="=?utf-8?Q?bb?="', "=?utf-8?Q?bb?="),
+        ('multipart/mixed; boundary="=?utf-8?Q?bb?="', "bb"),
+        ("multipart/mixed:boundary=bb", "bb"),
         ("multipart/mixed; boundary=b(b)b", "b(b)b"),
         ("multipart/mixed; boundary=b(b)b", "bb"),
         ("multipart; boundary=bb", "bb"),

@@ -62,6 +62,12 @@ def test_parsing(value: str, head: str, parameters: dict[str, str]) -> None:
         ("text/html: charset=utf-8", "text/html", {"charset": "utf-8"}),
         ('attachment filename="x y.exe"', "attachment", {"filename": "x y.exe"}),
         ("attachment\tfilename=x.exe", "attachment", {"filename": "x.exe"}),
+        *[
+            (f"text/html{odd}charset=utf-8", "text/html", {"charset": "utf-8"})
+            for odd in (":", "@", "<", ">", "[", "]", "\\", "/", "(", ")", ": ", " : ", "(a)")
+        ],
+        ("attachment:filename=x.exe", "attachment", {"filename": "x.exe"}),
+        ("attachment; :filename=x.exe", "attachment", {"filename": "x.exe"}),
         ('text/html"; charset=utf-8', "text/html", {"charset": "utf-8"}),
         ('"text/html"; charset=utf-8', "text/html", {"charset": "utf-8"}),
         ("charset=utf-8", "", {"charset": "utf-8"}),
@@ -94,6 +100,9 @@ def test_parsing(value: str, head: str, parameters: dict[str, str]) -> None:
          {"filename": "ab.pdf"}),
         ('a/b; name*0="=?utf-8?B?2LPZ?="; name*1="=?utf-8?B?hA==?=.pdf"', "a/b",
          {"name": "سل.pdf"}),
+        ('attachment; filename*="=?utf-8?Q?=D8=B3.pdf?="', "attachment", {"filename": "س.pdf"}),
+        ("attachment; filename*=utf-8''=?utf-8?Q?a?=", "attachment",
+         {"filename": "=?utf-8?Q?a?="}),
         # Protocol values are no text (RFC 2047 section 5).
         ('a/b; charset="=?utf-8?Q?utf-8?="', "a/b", {"charset": "=?utf-8?Q?utf-8?="}),
         ('multipart/x; boundary="=?utf-8?Q?b?="', "multipart/x", {"boundary": "=?utf-8?Q?b?="}),
@@ -124,6 +133,8 @@ def test_what_the_grammar_does_not_cover_is_read_on(
         ('"a charset=utf-8', {b"a", b"a charset=utf-8"}),
         ('"a b" charset=utf-8', {b"a b"}),
         ("a; boundary=b", {b"a", b"b"}),
+        ('"=?utf-8?Q?a=2Eb?="', {b"=?utf-8?Q?a=2Eb?=", b"a.b"}),
+        ("=?utf-8?B?YQ==?=", {b"=?utf-8?B?YQ==?=", b"a"}),
         ("a; boundary*0=b; boundary*1=c", {b"a", b"bc"}),
         ("=_a=b", {b"=_a=b"}),
         ('" a "', {b" a"}),

@@ -24,7 +24,7 @@ FILE_NAMES = frozenset({"filename", "name"})
 """Parameters that people read: spaces and parentheses are part of them."""
 
 _TOKEN = re.compile(r'[^\x00-\x20\x7f()<>@,;:\\"/\[\]?=]++')
-_NAME = re.compile(r'[^\x00-\x20\x7f,;=()"/\\]++')
+_NAME = re.compile(r'[^\x00-\x20\x7f()<>@,;:\\"/\[\]=]++')
 _SPACE = re.compile(r"[\x00-\x20\x7f\xa0]*+")
 _SEPARATORS = re.compile(r"[\x00-\x20\x7f\xa0,;]*+")
 _COMMENT_BIT = re.compile(r"(?:[^()\\]|\\.)*+([()])?", re.DOTALL)

@@ -112,6 +112,8 @@ class _Gathered:
         self.order[base] = None
         if base == "boundary":
             self.boundaries += item.others
+            if "=?" in item.value:  # security: some programs decode it all the same
+                self.boundaries.append(decode_words(item.value))
         if section is None and not extended:
             if base not in self.plain:
                 self.plain[base] = item.value
@@ -164,8 +166,7 @@ class _Gathered:
                 charset, _, text = text.split("'", 2)
             joined.append(unquote_to_bytes(text) if extended else text.encode("utf-8", "replace"))
         value = decode_text(b"".join(joined), charset)
-        has_words = name in FILE_NAMES and not any(extended for _, extended in pieces.values())
-        return decode_words(value) if has_words else value
+        return decode_words(value) if name in FILE_NAMES and charset is None else value
 
 
 _TOKEN = re.compile(rf"{_ATOM}+\Z")
