@@ -92,4 +92,19 @@ def test_threads(store: Store, tmp_path: Path) -> None:
             assert (await imap.ok("THREAD REFERENCES UTF-8 DELETED"))[0] == b"* THREAD"
             assert b" BAD " in (await imap.command("THREAD FOO UTF-8 ALL"))[-1]
 
+            # What was answered is kept, for exactly these messages and numbers.
+            (line, _) = await imap.ok("THREAD REFERENCES UTF-8 ALL")
+            assert line == b"* THREAD (1 (2 3)(4))(5)"
+            head = b"Message-ID: <6@a>\r\nReferences: <5@a>\r\nSubject: Re: other"
+            await imap.append("INBOX", head + b"\r\n\r\nx\r\n")
+            (line, _) = await imap.ok("THREAD REFERENCES UTF-8 ALL")
+            assert line == b"* THREAD (1 (2 3)(4))(5 6)"
+            await imap.ok(r"STORE 1 +FLAGS (\Deleted)")
+            await imap.ok("EXPUNGE")
+            threads = [await imap.ok(f"{uid}THREAD REFERENCES UTF-8 ALL") for uid in ("", "UID ")]
+            assert [lines[0] for lines in threads] == [
+                b"* THREAD ((1 2)(3))(4 5)",
+                b"* THREAD ((2 3)(4))(5 6)",
+            ]
+
     asyncio.run(run())

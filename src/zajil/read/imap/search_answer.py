@@ -163,6 +163,9 @@ def _join(numbers: Iterable[int]) -> bytes:
 
 def numbers_of(counted: array[int], uids: Sequence[int]) -> Sequence[int]:
     """Return the sequence numbers of messages, in their order; all of them are counted."""
+    if counted and counted[-1] - counted[0] == len(counted) - 1:  # no UID is missing
+        before = counted[0] - 1
+        return [uid - before for uid in uids]
     if len(uids) * 16 < len(counted):
         places = {uid: 0 for uid in uids}
         for number, uid in zip(count(1), counted, strict=False):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 
 from zajil.core.ids import MailboxId
-from zajil.imap.response import Completion
+from zajil.imap.response import CRLF, Completion
 from zajil.imap.search_command import Thread, ThreadAlgorithm
 from zajil.imap.search_key import has_mod_seq
 from zajil.message.casemap import casemap
@@ -28,6 +31,8 @@ from zajil.store.mail.thread_rows import ThreadRow, find_thread_rows
 
 _PIECE = 262_144
 """Bytes of the response that are sent at a time."""
+_ONLY = (1,)
+"""The cache keeps values by number; of an answer there is one."""
 
 
 async def thread(context: Context, command: Thread) -> Completion:
@@ -38,37 +43,58 @@ async def thread(context: Context, command: Thread) -> Completion:
         return refusal
     if has_mod_seq(command.key):
         enable_condstore(context)
-    box = view.mailbox.mailbox_id
+    box, cache = view.mailbox.mailbox_id, context.store.header_cache
     found = await find(context, scope_of(view), command.key)
-    await give_all_threads(context, box)
-    messages = await _read(context, box, found, uid=command.uid)
-    by_subject = command.algorithm is ThreadAlgorithm.ORDEREDSUBJECT
+    kind, numbers = await context.work(lambda: _count(command, found.uids, view.uids))
+    kept = cache.find_values(box, kind, _ONLY)
+    written = None if kept is None else kept[0]
+    if written is None:
+        await give_all_threads(context, box)
+        messages = await _read(context, box, found, numbers)
+        by_subject = command.algorithm is ThreadAlgorithm.ORDEREDSUBJECT
 
-    def write() -> bytes:
-        roots = thread_by_subject(messages) if by_subject else thread_by_references(messages)
-        written = write_threads(roots)
-        return b"* THREAD" + (b" " + written.encode("ascii") if written else b"") + b"\r\n"
+        def write() -> bytes:
+            made = [one.message for one in messages]
+            roots = thread_by_subject(made) if by_subject else thread_by_references(made)
+            return write_threads(roots).encode("ascii")
 
-    for piece in _pieces(await context.work(write)):
-        context.engine.untagged(piece)
+        written = await context.work(write)
+        if all(one.is_whole for one in messages):
+            await context.work(lambda: cache.keep(box, kind, dict.fromkeys(_ONLY, written)))
+    context.engine.untagged(b"* THREAD" + (b" " if written else b""))
+    for start in range(0, len(written), _PIECE):
+        context.engine.untagged(written[start : start + _PIECE])
         await context.connection.flush()
+    context.engine.untagged(CRLF)
     return Completion("OK", "threads are made")
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
-    return (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
+def _count(command: Thread, uids: array[int], counted: array[int]) -> tuple[bytes, Sequence[int]]:
+    """Return what the answer is kept by, and the numbers that stand in it.
+
+    Threads depend on nothing but which messages they are made of: no message changes.
+    """
+    numbers = uids if command.uid else array("I", numbers_of(counted, uids))
+    digest = sha256(uids.tobytes() + numbers.tobytes()).digest()
+    return b"THREAD " + command.algorithm.value.encode("ascii") + digest, numbers
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    message: ThreadedMessage
+    is_whole: bool
+    """False: it could not be read this time."""
 
 
 async def _read(
-    context: Context, mailbox_id: MailboxId, found: FoundMessages, *, uid: bool
-) -> list[ThreadedMessage]:
+    context: Context, mailbox_id: MailboxId, found: FoundMessages, numbers: Sequence[int]
+) -> list[_Read]:
     """Return what threads are made of, in the order of the messages."""
-    uids, table, counted = found.uids, found.table, context.selected.uids
+    uids, table = found.uids, found.table
     if not uids:
         return []
     sent = await sent_times(context, mailbox_id, table)
-    numbers = uids if uid else await context.work(lambda: numbers_of(counted, uids))
-    messages: list[ThreadedMessage] = []
+    messages: list[_Read] = []
     for start in range(0, len(uids), ROWS):
         some, told = uids[start : start + ROWS], numbers[start : start + ROWS]
         rows = await context.read(
@@ -88,22 +114,21 @@ def _make(
     numbers: Sequence[int],
     times: Sequence[int],
     rows: dict[int, ThreadRow],
-) -> list[ThreadedMessage]:
-    made: list[ThreadedMessage] = []
+) -> list[_Read]:
+    made: list[_Read] = []
     for uid, number, sent_ms in zip(uids, numbers, times, strict=True):
         row = rows.get(uid)
         if row is None:  # it cannot be read
-            made.append(ThreadedMessage(number, "", (), "", False, sent_ms))
+            made.append(_Read(ThreadedMessage(number, "", (), "", False, sent_ms), False))
             continue
         ids = map(normal_id, row.references)
-        made.append(
-            ThreadedMessage(
-                number,
-                normal_id(row.message_id),
-                tuple([one for one in ids if one]),
-                casemap(row.base_subject),
-                is_reply(row.subject),
-                sent_ms,
-            )
+        one = ThreadedMessage(
+            number,
+            normal_id(row.message_id),
+            tuple([one for one in ids if one]),
+            casemap(row.base_subject),
+            is_reply(row.subject),
+            sent_ms,
         )
+        made.append(_Read(one, True))
     return made
