@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from kit.clock import FakeClock
 from kit.mail import NOON_MS
@@ -30,6 +31,7 @@ from zajil.store.mail.messages import list_uids
 from zajil.store.mail.tracking import load_journey
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up
+from zajil.store.schema import message as message_row
 from zajil.tracking.events import VerdictReached
 
 ODD = Path(__file__).parent.parent / "corpus" / "odd"
@@ -168,6 +170,9 @@ def test_deceit_lies_in_junk_and_its_journey_says_why(store: Store, name: str) -
         assert verdict.verdict == "junk"
         assert any(signal[0].startswith("phish.") for signal in verdict.signals)
         assert await world.count("amal@south.test", "junk") == 1
+        kept = sa.select(message_row.c.keywords)
+        keywords = await store.read(lambda conn: conn.scalars(kept).all())
+        assert keywords == ["$Phishing"], "mail programs warn"
 
     live(store, story)
 

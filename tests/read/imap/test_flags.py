@@ -13,9 +13,12 @@ from sqlalchemy.engine import Connection
 from kit.imap import imap_place, make_reader
 from kit.store import running
 from zajil.store.engine.open import Store
+from zajil.store.feedback.training import Lesson, TrainingClaim, claim_training, learn
 from zajil.store.mail.flags import MAX_KEYWORDS
 from zajil.store.schema import message
 
+SOON_MS = 1 << 42
+"""Later than the test: what was said is due to be learned."""
 LETTER = b"Subject: x\r\n\r\nbody\r\n"
 
 
@@ -156,5 +159,45 @@ def test_what_reading_changed_stands_first(store: Store, tmp_path: Path) -> None
             assert line == b"* 1 FETCH (FLAGS ())"
             (line, _) = await imap.ok("UID STORE 1 -FLAGS (\\Seen)")
             assert line == b"* 1 FETCH (UID 1 FLAGS ())"
+
+    asyncio.run(run())
+
+
+def test_keywords_of_mail_programs_teach_and_stay(store: Store, tmp_path: Path) -> None:
+    """RFC 9051 section 2.3.2: $Junk and $NotJunk are learned, the others are kept by a copy."""
+    make_reader(store)
+
+    async def taught() -> list[str]:
+        said = await store.write(claim_training, TrainingClaim(SOON_MS, SOON_MS + 1000))
+        for one in said:
+            item = Lesson(
+                account_id=one.account_id,
+                blob_id=one.blob_id,
+                is_junk=one.kind == "junk",
+                tokens=frozenset(),
+                may_share=lambda *_: False,
+                kind=one.kind,
+                lease_until_ms=SOON_MS + 1000,
+            )
+            await store.write(learn, item)
+        return [one.kind for one in said]
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as imap:
+            await imap.append("INBOX", LETTER, "($Forwarded $MDNSent)")
+            lines = await imap.ok("SELECT INBOX")
+            (permanent,) = [line for line in lines if b"[PERMANENTFLAGS" in line]
+            assert permanent.split(b")]")[0].endswith(rb"$Forwarded $MDNSent \*")
+            assert await taught() == []
+            await imap.ok("STORE 1 +FLAGS.SILENT ($Junk)")
+            assert await taught() == ["junk"]
+            await imap.ok("STORE 1 +FLAGS.SILENT ($NotJunk)")
+            assert await taught() == ["not_junk"]
+            await imap.ok("COPY 1 Archive")
+            await imap.ok("MOVE 1 Drafts")
+            for mailbox in ("Archive", "Drafts"):
+                await imap.ok(f"SELECT {mailbox}")
+                found = await imap.ok("SEARCH KEYWORD $forwarded KEYWORD $mdnsent")
+                assert found[0] == b"* SEARCH 1", mailbox
 
     asyncio.run(run())
