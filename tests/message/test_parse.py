@@ -157,6 +157,7 @@ def test_the_first_of_repeated_content_fields_counts_and_is_flagged() -> None:
         ("multipart/mixed; boundary=a b", "a"),
         ("multipart/mixed; boundary*0=o; boundary*1=ne", "one"),
         ("multipart/mixed; boundary='one'", "'one'"),
+        ("multipart/mixed; boundary='one'", "one"),
         ("multipart/mixed; boundary=\xe9", "\xe9"),
     ],
 )

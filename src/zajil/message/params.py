@@ -66,6 +66,7 @@ _WELL_FORMED = re.compile(
     rf'((?:[ \t]*+;[ \t]*+{_ATOM}++=(?:{_ATOM}++|"[^"\\\r\n]*+"))*)[ \t]*+;?[ \t]*+\Z'
 )
 _SECTION = re.compile(r"([^*]+)(?:\*([0-9]{1,4}))?(\*)?\Z")
+_APOSTROPHES = re.compile(r"'[^']+'\Z")
 _PAIR = re.compile(rf'({_ATOM}++)=(?:"([^"]*+)"|({_ATOM}++))')
 
 
@@ -114,6 +115,8 @@ class _Gathered:
             self.boundaries += item.others
             if "=?" in item.value:  # security: some programs decode it all the same
                 self.boundaries.append(decode_words(item.value))
+            if _APOSTROPHES.match(item.value):  # security: to some programs these are quotes
+                self.boundaries.append(item.value[1:-1])
         if section is None and not extended:
             if base not in self.plain:
                 self.plain[base] = item.value
