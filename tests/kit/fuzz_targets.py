@@ -351,6 +351,7 @@ def _transfer(data: bytes) -> None:
         None,
     ):
         decode_text(data, charset)
+    decode_text(data, is_body=True, is_html=True)
 
 
 def _authres(data: bytes) -> None:

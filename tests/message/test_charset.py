@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.message.charset import decode_text, find_codec
+from zajil.message.html_charset import MAX_HEAD, find_charset_names
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,15 @@ _GREETING = "مرحبا بالعالم"
      '<html><head><meta http-equiv="Content-Type" content="text/html; charset=windows-1256">',
      "<meta content='text/html;charset=windows-1256' http-equiv=Content-Type>",
      '<!-- <meta charset="koi8-r"> --><meta charset="windows-1256">',
-     '<meta charset="no-such"><meta name=x><meta\ncharset="windows-1256">'],
+     '<meta charset="no-such"><meta name=x><meta\ncharset="windows-1256">',
+     '<!--><meta charset="windows-1256">', "<!DOCTYPE html><meta/charset=windows-1256/>",
+     '<meta name="description" content="charset=koi8-r"><meta charset="windows-1256">',
+     '<p title="<meta charset=koi8-r>"></meta charset=koi8-r><meta charset="windows-1256">',
+     '<meta charset="windows-1256" charset="koi8-r">', "<!x <y><meta charset=windows-1256>",
+     f'<meta data-x="{"y" * 600}" http-equiv=Content-Type content="a; charset=windows-1256">',
+     f'<html><head><style>{"p{}" * 2000}</style><meta charset="windows-1256"></head>',
+     '<?xml version="1.0" encoding="windows-1256"?><html>',
+     '<?xml version="1.0" encoding="koi8-r"?><meta charset="windows-1256">'],
 )  # fmt: skip
 def test_html_says_its_charset_itself(meta: str) -> None:
     """HTML standard, section 13.2.3.2; a charset parameter comes first where there is one."""
@@ -77,10 +86,31 @@ def test_html_without_a_word_of_its_charset() -> None:
     assert decode_text(b"caf\xe9", is_html=True) == "café"
     late = b"<p>" + b" " * 2000 + b"<meta charset=windows-1256>\xe3"
     assert decode_text(late, is_html=True).endswith("ã")
+    for other in (
+        "<!-- <meta charset=windows-1256>",
+        "< meta charset=windows-1256>",
+        "<meta charset=",
+    ):
+        assert decode_text(other.encode() + b"\xe3", is_html=True).endswith("ã")
     # Nothing that was read byte by byte is UTF-16.
     utf_16 = b"<meta charset=utf-16>" + _GREETING.encode()
     assert decode_text(utf_16, is_html=True).endswith(_GREETING)
     assert decode_text(b"<meta charset=utf-7>+ADw-", is_html=True).endswith("+ADw-")
+
+
+@pytest.mark.parametrize(
+    "unit", [b"<", b"<!--", b"<a ", b"<a b='", b"<a b=\"'", b"<meta charset=", b"<?xml ", b"<a\t="]
+)
+def test_the_search_for_the_charset_is_linear(unit: bytes) -> None:
+    data = unit * (MAX_HEAD // len(unit))
+    assert not any(find_codec(name) for name in find_charset_names(data))
+    assert list(find_charset_names(b"<?xml " + b" encoding" * MAX_HEAD)) == []
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"<meta charset=", b"<!--", b"<meta content='"]))
+def test_any_bytes_name_some_charset_or_none(data: bytes, lead: bytes) -> None:
+    decode_text(lead + data, is_html=True)
+    assert not list(find_charset_names(b"<!--" + lead + data.replace(b"-", b"")))
 
 
 @pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16"])

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import re
 
+from zajil.message.html_charset import find_charset_names
+
 # Codec of Python: names, letters and digits only.
 _NAMES = {
     "utf-8": "utf8 unicode11utf8 unicode20utf8 xunicode20utf8 csutf8 utf8mb4",
@@ -73,14 +75,6 @@ _CODECS = {name: codec for codec, names in _NAMES.items() for name in names.spli
 _NO_LETTER = re.compile(r"[^a-z0-9]+")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
-PRESCAN = 1024
-"""Bytes of an HTML text in which ``<meta>`` says the charset (HTML standard, section 13.2.3.2)."""
-_META = re.compile(
-    rb"""<meta[\s/][^>]{0,500}?charset\s*+=\s*+["']?\s*+([A-Za-z0-9][A-Za-z0-9_:.()+-]{0,39})""",
-    re.IGNORECASE,
-)
-_HTML_COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
-
 
 def find_codec(charset: str) -> str | None:
     """Return Python's name for a charset of mail; ``None`` for ASCII and for unknown ones."""
@@ -90,9 +84,9 @@ def find_codec(charset: str) -> str | None:
 
 
 def find_html_codec(data: bytes) -> str | None:
-    """Find what an HTML text says of its charset in ``<meta>``; ``None``: nothing that is known."""
-    for match in _META.finditer(_HTML_COMMENT.sub(b"", data[:PRESCAN])):
-        codec = find_codec(match[1].decode("ascii"))
+    """Find what an HTML text says of its charset; ``None``: nothing that is known."""
+    for name in find_charset_names(data):
+        codec = find_codec(name)
         if codec is not None:
             # It was read byte by byte, so it is no UTF-16 (as in the HTML standard).
             return "utf-8" if codec.startswith("utf-") else codec
