@@ -161,15 +161,26 @@ def kind_of(name: str, head: bytes) -> str:
 
 
 def _ending(name: str) -> str:
-    # Windows drops dots and spaces at the end of a name.
     if "." not in name:
         return ""
-    return name.rstrip(". \t\u200e\u200f").rpartition(".")[2].strip().lower()
+    return _bare(name).rpartition(".")[2].strip().lower()
+
+
+def _bare(name: str) -> str:
+    """Return a name up to its last letter or digit.
+
+    Security: Windows drops dots and spaces at the end, some programs take apostrophes for quotes,
+    and characters without a shape are not seen.
+    """
+    end = len(name)
+    while end and not name[end - 1].isalnum():
+        end -= 1
+    return name[:end]
 
 
 def has_double_ending(name: str) -> bool:
     """Whether a dangerous ending hides behind a harmless one: ``bill.pdf.exe``."""
-    pieces = name.lower().rstrip(". ").split(".")
+    pieces = _bare(name).lower().split(".")
     return (
         len(pieces) > 2
         and pieces[-1].strip() in _DANGEROUS
