@@ -131,18 +131,22 @@ class _Plan:
 
 def _portions(messages: Sequence[Unread], plan: _Plan) -> Iterator[Sequence[Unread]]:
     """Cut into what is read in one turn: short answers together, a long one alone."""
-    start = size = summaries = 0
+    start = size = answer = summaries = 0
     for place, one in enumerate(messages):
         is_short = plan.is_short(one)
-        size += plan.read_size(one)
+        # What does not fit into the answer of a turn would be read again in the next one.
+        sent = 0 if plan.needs(one).only_head else one.size
+        size, answer = size + plan.read_size(one), answer + sent
         summaries += one.lacks_summary
-        is_full = size > _TOGETHER or place - start == _MOST or summaries > _SUMMARIES
+        is_full = size > _TOGETHER or answer > ANSWER
+        is_full = is_full or place - start == _MOST or summaries > _SUMMARIES
         if place > start and (is_full or not is_short):
             yield messages[start:place]
-            start, size, summaries = place, plan.read_size(one), int(one.lacks_summary)
+            start, size, answer = place, plan.read_size(one), sent
+            summaries = int(one.lacks_summary)
         if not is_short:
             yield messages[place : place + 1]
-            start, size, summaries = place + 1, 0, 0
+            start, size, answer, summaries = place + 1, 0, 0, 0
     if start < len(messages):
         yield messages[start:]
 
