@@ -281,3 +281,11 @@ def test_a_text_with_a_name_is_judged_as_a_file(header: bytes) -> None:
         outer(header, b"x", b"alternative"),
     ):
         assert "attach.program" in signals(message)
+
+
+def test_a_file_is_judged_by_both_of_its_names() -> None:
+    """Programs differ in which one they save it under."""
+    form = b"Content-Type: application/pdf; name=%b\r\nContent-Disposition: inline; filename=%b\r\n"
+    for one, other in ((b"bill.exe", b"bill.pdf"), (b"bill.pdf", b"bill.exe")):
+        assert signals(outer(form % (one, other), b"x")) == {"attach.program"}
+    assert signals(outer(form % (b"bill.pdf", b"invoice.pdf"), b"%PDF-1.4")) == set()

@@ -107,6 +107,11 @@ def _check_file(
         yield _tell(kind, shown, refuse)
     elif kind == "archive":
         yield from _check_archive(view.read_file(attachment.file, MAX_ARCHIVE), shown, refuse)
+    # Security: some programs save a file under the name that Content-Type says.
+    other = attachment.file.part.content_type.parameters.get("name", "")[:1000]
+    kind_of_other = kind_of(other, b"") if other != name else ""
+    if kind_of_other in _SIGNALS and kind_of_other != kind:
+        yield _tell(kind_of_other, printable(other), refuse)
 
 
 _SIGNALS = {
