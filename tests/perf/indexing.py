@@ -1,16 +1,21 @@
 """What the index of words costs: CPU of each mail, bytes on disk, time of a search.
 
-``python tests/perf/indexing.py [--mails 20000] [--accounts 1]``
+``python tests/perf/indexing.py [--mails 20000] [--accounts 1] [--beside 2000]``
 
 A store in SQLite is filled with the messages of ``made_mailbox`` in commits of 500, dealt out to
 the accounts; nothing is synced. Then it does the indexer's work, in batches of 64 with the merges
 after each, and prints CPU of this process for each mail, the size of the index, and what searches
 of the first account take: the look-up alone, without reading what it leaves.
+
+``--beside N`` measures instead how many deliveries there are in a second of CPU of this process:
+N mails are accepted one after the other, without the indexer and beside it, in turns, three times
+each. The mails that the indexer has to read wait from the beginning, and come anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import sys
 import tempfile
@@ -24,7 +29,7 @@ from sqlalchemy.engine import Connection
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
 
-from kit.store import make_account, open_test_store
+from kit.store import make_account, make_intake, open_test_store, running
 from made_mailbox import RARE, made_messages
 from store_size import table_bytes
 from zajil.core.directory import AccountEntry
@@ -32,9 +37,10 @@ from zajil.message.summary import summarize, thread_keys
 from zajil.message.view import MessageView
 from zajil.message.word_query import parse_query
 from zajil.read.index_merger import merge_account_now
-from zajil.read.indexer import BATCH, make_summary, read_summaries
+from zajil.read.indexer import BATCH, Indexer, make_summary, read_summaries
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import Appended
+from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.mail.summaries import find_waiting, write_summaries
 from zajil.store.mail.text_lookup import find_hits, find_words
@@ -125,16 +131,52 @@ def measure_searches(store: Store, who: AccountEntry) -> None:
         print(f"| words: {query} | {best / 1000:.1f} | {left} |", flush=True)
 
 
+async def _deliver(store: Store, who: AccountEntry, datas: Sequence[bytes]) -> float:
+    """Accept mails; return how many there are in a second of CPU."""
+    start = time.process_time()
+    for data in datas:
+        await store.write(write_intakes, make_intake(store.blobs.stage([data]), local=[who]))
+    return len(datas) / (time.process_time() - start)
+
+
+async def _beside(store: Store, who: AccountEntry, datas: Sequence[bytes]) -> float:
+    """The same while the indexer runs."""
+    indexer = asyncio.create_task(Indexer(store).run())
+    try:
+        return await _deliver(store, who, datas)
+    finally:
+        indexer.cancel()
+        await asyncio.gather(indexer, return_exceptions=True)
+
+
+async def measure_deliveries(store: Store, who: AccountEntry, count: int) -> None:
+    """Print how many deliveries there are in a second of CPU, without the indexer and beside it."""
+    datas = [made.data for made in made_messages(count)]
+    alone, beside = [], []
+    async with running(store):
+        await _deliver(store, who, datas)
+        for _ in range(3):
+            alone.append(await _deliver(store, who, datas))
+            beside.append(await _beside(store, who, datas))
+    best = max(alone), max(beside)
+    print(f"deliveries in a second of CPU: {best[0]:.0f} alone, {best[1]:.0f} beside the indexer")
+    print(f"slower by {100 * (1 - best[1] / best[0]):.1f} %")
+    waiting = store.read_now(lambda conn: len(find_waiting(conn, 100_000)))
+    print(f"{waiting} of {7 * count} messages wait for the indexer")
+
+
 def main() -> int:
     """Measure; give the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     add = parser.add_argument
     add("--mails", type=int, default=20_000)
     add("--accounts", type=int, default=1, help="that the mails are dealt out to")
+    add("--beside", type=int, default=0, help="mails that are delivered beside the indexer")
     add("--dir", type=Path, help="on the disk that is meant; default: temporary")
     arguments = parser.parse_args()
     gc.freeze()
-    measure_making(500)
+    if not arguments.beside:
+        measure_making(500)
     with tempfile.TemporaryDirectory(prefix="zajil-index-", dir=arguments.dir) as name:
         folder = Path(name)
         store = open_test_store("sqlite", folder / "data")
@@ -143,6 +185,9 @@ def main() -> int:
         try:
             numbers = range(arguments.accounts)
             accounts = [make_account(store, f"b{number}@y.test") for number in numbers]
+            if arguments.beside:
+                asyncio.run(measure_deliveries(store, accounts[0], arguments.beside))
+                return 0
             size = fill(store, accounts, arguments.mails)
             cpu, count = cpu_of(lambda: index_all(store))
             print(f"indexer, all its work: {cpu / count:.0f} µs of CPU a mail", flush=True)

@@ -59,6 +59,10 @@ from zajil.store.people.accounts import list_accounts
 
 BATCH = 64
 """Messages that are written in one commit."""
+_BUSY_BATCH = 8
+"""The same while others write to the store, too."""
+_BUSY_PAUSE = 15
+"""How long it then waits after a batch, to the time that the batch took; else as long as that."""
 _BATCH_BYTES = 4 << 20
 """Bytes of them; a longer message is alone."""
 _LOOK_SECONDS = 10.0
@@ -78,6 +82,7 @@ class Indexer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._own_commits = 0
         self._careful = BATCH
         """Messages that are still read one at a time."""
         self._log = get_logger()
@@ -107,16 +112,20 @@ class Indexer:
         Raises:
             StoreUnavailable: the rest still waits.
         """
-        count = 0
-        while waiting := await self._store.read(lambda conn: find_waiting(conn, BATCH)):
+        count, size = 0, _BUSY_BATCH
+        while waiting := await self._store.read(lambda conn: find_waiting(conn, size)):  # noqa: B023
             for some in _batches(waiting):
-                began, commits = time.monotonic(), self._store.writer.commits
+                began, others = time.monotonic(), self._commits_of_others()
                 count += await self._index(some)
+                is_busy = self._commits_of_others() > others
                 await self._merge(some)
-                # Half of the time belongs to the others of this process, more where mail comes in.
-                is_busy = self._store.writer.commits > commits + 1
-                await asyncio.sleep((time.monotonic() - began) * (3 if is_busy else 1))
+                size, pause = (_BUSY_BATCH, _BUSY_PAUSE) if is_busy else (BATCH, 1)
+                await asyncio.sleep((time.monotonic() - began) * pause)
         return count
+
+    def _commits_of_others(self) -> int:
+        """Return how often others of this process have written to the store: mail comes in."""
+        return self._store.writer.commits - self._own_commits
 
     async def prune(self) -> None:
         """Forget the links of threads without messages, and the words of messages that are gone.
@@ -133,6 +142,7 @@ class Indexer:
             self._careful -= len(waiting)
             for one in waiting:
                 await self._store.write(note_tries, ReadingTry(one.blob_id, one.tries + 1))
+                self._own_commits += 1
                 await self._read_and_write([one])
         else:
             await self._read_and_write(waiting)
@@ -147,6 +157,7 @@ class Indexer:
         blobs = self._store.blobs
         new = await self._store.read(lambda conn: read_summaries(conn, blobs, waiting))
         await self._store.write(write_summaries, new)
+        self._own_commits += 1
 
 
 async def index_now(store: Store, account_id: AccountId, waiting: Sequence[WaitingBlob]) -> None:
