@@ -52,16 +52,17 @@ async def decide_fields(
         return False
     for key in keys:
         hits = matcher.hits.get(id(key)) or TextHits(scope.uids, array("I"))
-        possible, sure = set(hits.possible), set(hits.sure)
+        decided, holding = set[int](), set[int]()
         for number, uids in blocks_of(unsure):
             block = await _find_block(context, scope.mailbox_id, _kind_of(key), number, uids)
             if block is None:
                 continue
             term = matcher.term_of(key).encode("utf-8", "surrogatepass")
             held = await context.work(lambda: _held(block, term))  # noqa: B023
-            possible.difference_update(set(block.uids) - block.unknown - held)
-            sure |= held & possible
-        matcher.hits[id(key)] = TextHits(array("I", sorted(possible)), array("I", sorted(sure)))
+            decided |= set(block.uids) - block.unknown
+            holding |= held
+        exact = await context.work(lambda: _more_exact(hits, decided, holding))  # noqa: B023
+        matcher.hits[id(key)] = exact
         await context.connection.flush()
     return True
 
@@ -109,6 +110,12 @@ async def _make_block(
         await context.connection.flush()
     await context.work(lambda: cache.keep(mailbox_id, kind, values))
     return cache.find(mailbox_id, kind, number)
+
+
+def _more_exact(hits: TextHits, decided: set[int], holding: set[int]) -> TextHits:
+    possible = set(hits.possible) - (decided - holding)
+    sure = set(hits.sure) | (holding & possible)
+    return TextHits(array("I", sorted(possible)), array("I", sorted(sure)))
 
 
 def _held(block: ValueBlock, term: bytes) -> set[int]:
