@@ -35,8 +35,9 @@ CALLS = {
 MODULES = {"pickle", "marshal", "shelve", "dill", "zipfile", "tarfile", "shlex", "code", "pty"}
 ALLOWED = {"message/office_text.py: zipfile"}
 """It reads members of office documents in memory, with limits, and unpacks nothing to the disk."""
-STARTERS: set[str] = set()
-"""The files that start a program: none. Servers of the lab and workers are forks."""
+STARTERS = {"read/pdf_text.py"}
+"""The files that start a program: the reader of PDF, in Python, with limits of the kernel and the
+bytes on its standard input. Servers of the lab and workers are forks."""
 
 
 def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:

@@ -51,7 +51,7 @@ from zajil.read.imap.content import Content, answer_size, is_in_head, needs_of, 
 from zajil.read.imap.header_values import NO_DAY, UNKNOWN_DAY
 from zajil.read.imap.line_ends import LineEnds
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
-from zajil.read.imap.search_text import MessageText
+from zajil.read.imap.search_text import MessageText, field_text
 from zajil.read.indexer import make_summary
 from zajil.read.safe_html import safe_style
 from zajil.read.shown import show_message
@@ -81,6 +81,8 @@ _ODD = (
     b">\r\n  c \r\nd",
     'Content-Type: text/html\r\n\r\n<p>مرحبا <a href="https://زاجل.test/a">زاجل</a> و '
     'https://زاجل.test/ثان <a href="https://b.test">مرحبا</a>'.encode(),
+    b'Content-Type: text/html\r\n\r\n<head><meta http-equiv="Content-Type" content="text/html; '
+    b'charset=windows-1256"></head><p>\xe3\xd1\xcd\xc8\xc7',
     b"\r\n" + b"\r\n".join([b"p%d\r\n" % number for number in range(2200)]),
 )
 _SEARCHES = (
@@ -159,9 +161,11 @@ def _reader(data: bytes) -> MessageReader:
 
 
 def _search(data: bytes) -> None:
-    text = MessageText(_reader(data))
+    text, term = MessageText(_reader(data)), search_form("amal")
     for name in (b"from", b"subject", b"to", b"x"):
-        text.has_field(name, search_form("amal"))
+        kept = field_text(name, data, is_whole=True)
+        assert kept is not None
+        assert text.has_field(name, term) is (term.encode() in kept)
     text.body_has("bank")
     text.header_has("bank")
     text.sent_on()
