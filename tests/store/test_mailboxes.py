@@ -12,6 +12,7 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.deleted import purge_old
 from zajil.store.mail.mailbox_changes import (
+    BelowItself,
     DeleteMailbox,
     MailboxExists,
     MailboxIsFixed,
@@ -110,7 +111,7 @@ def test_rename_with_all_below_and_never_over_another(store: Store) -> None:
     assert "a" not in names(store, amal)
     with pytest.raises(MailboxExists):
         rename("new/a", "taken")
-    with pytest.raises(MailboxExists):
+    with pytest.raises(BelowItself):
         rename("new", "new/below")
     with pytest.raises(NoSuchMailbox):
         rename("none", "x")
