@@ -35,6 +35,12 @@ def specs(value: str) -> list[tuple[str, str]]:
         ),
         ("Joe <@node.test,@b.test:joe@example.org>", [("Joe", "joe@example.org")]),
         ("john . public @ example . com", [("", "john.public@example.com")]),
+        (
+            "zayd (home) @ c.test, g: lina@ (work) c.test;",
+            [("home", "zayd@c.test"), ("work", "lina@c.test")],
+        ),
+        ("n (a) . (b) m (c)\r\n (d) @ (e) c (f) . (g (h)) test (Nur)", [("Nur", "n.m@c.test")]),
+        ("Nur (a) Salim (b) <n@c.test>", [("Nur Salim", "n@c.test")]),
         ("joe@example.org (Joe Public)", [("Joe Public", "joe@example.org")]),
         (",, a@b.test ,", [("", "a@b.test")]),
         ("postmaster@[192.0.2.1]", [("", "postmaster@[192.0.2.1]")]),
@@ -81,7 +87,8 @@ def test_groups_keep_their_members() -> None:
     "value",
     ["alice@example.org)bob@evil.example", "alice@example.org(<bob@evil.example>", "a@b@c.test",
      "John Smith", "<>", "a@", "@b.test", '""@', "<a@b.test", "a@b.test <c@d.test>",
-     "a@b.test> c@d.test", "a b@c.test", "a,b@c.test <x@y.test> z"],
+     "a@b.test> c@d.test", "a b@c.test", "a,b@c.test <x@y.test> z",
+     "a (x) b@c.test", "a(x)b@c.test", "a@b(x)c.test", "a@b.test (x) @ c.test"],
 )  # fmt: skip
 def test_cve_2023_27043_doubtful_addresses_are_marked(value: str) -> None:
     """``parseaddr`` gave an address that was not the one a reader saw."""

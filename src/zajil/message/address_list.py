@@ -198,6 +198,8 @@ class _Parser:
                 break
             if kind == "comment":
                 self.comment = word
+                # It separates words as a space does (RFC 5322 section 3.2.2, CFWS).
+                self._word("space", " ")
             elif kind == "special":
                 self._special(word)
             else:
@@ -230,7 +232,8 @@ class _Parser:
             if kind != "space":
                 self.angle.append((kind, word))
         elif self.angle is None:
-            self.phrase.append((kind, word))
+            if kind != "space" or not self.phrase or self.phrase[-1][0] != "space":
+                self.phrase.append((kind, word))
         elif kind != "space":
             self.defects.append("text after >")
 

@@ -138,7 +138,7 @@ ODD_PEOPLE = (
     b" <joe (office) @ (where\r\n he works)\r\n south.test>\r\n"
     b'To: "Team \\"A\\"" <amal@north.test>, Crew: =?utf-8?Q?Ren=C3=A9?= <rene @ east.test>;\r\n'
     b'Cc: "odd one" @ west .(x)test\r\n'
-    b"Bcc: (nobody) hidden\r\n\t@north.test\r\n"
+    b"Bcc: (nobody) hidden\r\n\t@north.test, zayd (home) @\r\n (x) far . test\r\n"
     b"Subject: many\r\n   words\r\n =?utf-8?Q?of_?=\r\n =?utf-8?Q?one?=\r\n"
     b"\r\nx\r\n"
 )
@@ -157,6 +157,7 @@ IN_THE_ENVELOPE = {
     "CC west.test": True,
     'CC "odd one@west.test"': True,
     "BCC hidden@north.test": True,
+    "BCC zayd@far.test": True,
     "BCC joe@south.test": False,
     "HEADER From joe@south.test": True,
     'SUBJECT "many words of one"': True,
