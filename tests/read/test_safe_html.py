@@ -182,6 +182,12 @@ def test_text_of_html_keeps_words_and_blocks() -> None:
         ("<center>a</center>b<section>c</section>d<form>e</form>f", "a\nb\nc\nd\ne\nf"),
         (f'one<p style="{"margin: 0;" * 40}">two', "one\n\ntwo"),
         ('<span style="display: block">one</span><b style="display:table">two</b>', "one\ntwo"),
+        (
+            '<i style="Display : table-row"><b style="display:table-cell">one</b>'
+            '<b style="display:table-cell">two</b></i><i style="display:table-row">three</i>',
+            "one two\nthree",
+        ),
+        ('<b style="display:inline-table">one</b><b style="display:inline-flex">two</b>', "onetwo"),
         ("<pre>if x:\n    go\n\nend</pre>", "if x:\n    go\n\nend"),
         ('<div style="white-space:pre-wrap">a\n b</div>', "a\n b"),
         ("<p>one\n two</p>\n\n<p>three</p>", "one two\n\nthree"),

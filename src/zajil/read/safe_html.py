@@ -251,7 +251,12 @@ _TOKEN = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [a-z-]+="[^"]*")*)>')
 _VALUE = re.compile(r' (href|alt|style)="([^"]*)"')
 # Parsers drop these where no table is open; the words must not join for that.
 _TABLE_TAG = re.compile(r"<(?=/?(?:td|th|tr|caption|thead|tbody|tfoot)(?=[\s/>]))", re.IGNORECASE)
-_DISPLAY = re.compile(r"display\s*:\s*(?:block|table|flex|grid|list-item)\b(?!-)", re.IGNORECASE)
+_DISPLAY = re.compile(
+    r"display\s*:\s*(?:block|flex|grid|list-item|flow-root"
+    r"|table(?:-row|-caption|-(?:row|header|footer)-group)?)\b(?!-)",
+    re.IGNORECASE,
+)
+_CELL_STYLE = re.compile(r"display\s*:\s*table-cell\b(?!-)", re.IGNORECASE)
 _PRE_STYLE = re.compile(r"white-space\s*:\s*(?:pre|break-spaces)", re.IGNORECASE)
 
 
@@ -264,17 +269,18 @@ def html_to_marked_text(html: str) -> str:
     return _TextWriter().write(_clean_for_text(html))
 
 
+_STYLES = (("block", _DISPLAY), ("cell", _CELL_STYLE), ("pre", _PRE_STYLE))
+"""What a style makes of an element, by the word that the writer below knows it by."""
+
+
 def _clean_for_text(html: str) -> str:
 
     def filter_attribute(tag: str, name: str, value: str) -> str | None:
         if name == "style":
-            words = ["block"] * bool(_DISPLAY.search(value)) + ["pre"] * bool(
-                _PRE_STYLE.search(value)
-            )
-            return " ".join(words) or None
+            return " ".join([word for word, style in _STYLES if style.search(value)]) or None
         return value
 
-    has_styles = _DISPLAY.search(html) is not None or _PRE_STYLE.search(html) is not None
+    has_styles = any(style.search(html) for _, style in _STYLES)
     attributes = {"a": {"href"}, "img": {"alt"}}
     if has_styles:
         attributes["*"] = {"style"}
@@ -330,7 +336,7 @@ class _TextWriter:
         if tag in _LINES or "block" in style:
             self._end_line()
             self._gap = self._gap or tag in _PARAGRAPHS
-        elif tag in _CELLS:
+        elif tag in _CELLS or "cell" in style:
             self._add(" ")
         elif tag == "a":
             self._target = read_target(entities.unescape(values.get("href", "")))
