@@ -77,28 +77,7 @@ def index_words(
     # or has as many fields as are read, is not read as it is here.
     is_whole = bool(fields and fields[0].name) and len(fields) < MAX_FIELDS - 10
     is_whole = is_whole and root.header_end <= _MAX_HEADER
-    content: set[str] = set()
-    beside: set[str] = set()
-    keys: set[bytes] = set()
-    decoded = []
-    for field in fields:
-        value = unfold(field.value[:_MAX_HEADER])
-        text = decode_words(value)
-        decoded.append((field.name.decode("latin-1"), text))
-        place = _PLACES.get(field.name)
-        if place is None:
-            continue
-        found = find_words(search_form(text))
-        content |= found
-        if field.name in ADDRESS_FIELDS:
-            people = find_words(people_text(value))
-            beside |= people
-            found = found | people
-        keys.update([place.value + word.encode() for word in found])
-    header = find_words(header_text(decoded)[:_MAX_HEADER])
-    for field in fields:
-        if field.name in (b"sender", b"reply-to"):
-            header |= find_words(people_text(unfold(field.value[:_MAX_HEADER])))
+    content, beside, header, keys = _header_words(fields)
     for text, is_cut in body_texts(root, data, MAX_TEXT):
         content |= find_words(text)
         is_whole = is_whole and not is_cut
@@ -120,6 +99,33 @@ def index_words(
     beside -= content
     keys.update([WordZone.BESIDE.value + word.encode() for word in beside])
     return IndexWords(encode_message(keys), is_whole=is_whole)
+
+
+def _header_words(
+    fields: Sequence[Field],
+) -> tuple[set[str], set[str], set[str], set[bytes]]:
+    """Return words of content, words beside it, words of all fields, and keys by field."""
+    content, beside, keys = set[str](), set[str](), set[bytes]()
+    decoded = []
+    for field in fields:
+        value = unfold(field.value[:_MAX_HEADER])
+        text = decode_words(value)
+        decoded.append((field.name.decode("latin-1"), text))
+        place = _PLACES.get(field.name)
+        if place is None:
+            continue
+        found = find_words(search_form(text))
+        content |= found
+        if field.name in ADDRESS_FIELDS:
+            people = find_words(people_text(value))
+            beside |= people
+            found = found | people
+        keys.update([place.value + word.encode() for word in found])
+    header = find_words(header_text(decoded)[:_MAX_HEADER])
+    for field in fields:
+        if field.name in (b"sender", b"reply-to"):
+            header |= find_words(people_text(unfold(field.value[:_MAX_HEADER])))
+    return content, beside, header, keys
 
 
 def prefix_words(prefix: str) -> Block | None:

@@ -249,15 +249,7 @@ class _Answer:
         context, items = self._context, self._items
         head = context.selected.fetch_head
         numbers = numbers_of(context.selected, pick(table.uids, places))
-        news: tuple[FetchItem, ...] = ()
-        if marked:
-            # Changed by being read (RFC 3501 section 6.4.5, RFC 7162 section 3.2.4); first, where
-            # clients look.
-            view = context.selected
-            tells_uid = view.tells_uid and not view.uid_only
-            news = (Attribute.UID, Attribute.FLAGS) if tells_uid else (Attribute.FLAGS,)
-            news = (*news, Attribute.MODSEQ) if view.condstore else news
-            news = tuple([item for item in news if item not in items])
+        news = self._news() if marked else ()
         columns = table_columns(self._flags, table, places, (*news, *items))
         columns |= read
         has = [columns.get(item) for item in items]
@@ -287,6 +279,17 @@ class _Answer:
             else:
                 await read_and_send(context, list(group), self.sent)
         await context.connection.flush()
+
+    def _news(self) -> tuple[FetchItem, ...]:
+        """Return what is told of a message that was changed by being read, but not asked for.
+
+        RFC 3501 section 6.4.5, RFC 7162 section 3.2.4; it stands first, where clients look.
+        """
+        view = self._context.selected
+        tells_uid = view.tells_uid and not view.uid_only
+        news = (Attribute.UID, Attribute.FLAGS) if tells_uid else (Attribute.FLAGS,)
+        news = (*news, Attribute.MODSEQ) if view.condstore else news
+        return tuple([item for item in news if item not in self._items])
 
     def _row_column(self, item: FetchItem, rows: Sequence[tuple[Any, ...]]) -> Column:
         """Return the column of an item that rows have."""
