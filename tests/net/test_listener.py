@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from contextlib import ExitStack, suppress
 
@@ -69,3 +70,23 @@ def test_workers_share_an_address_and_nobody_else_does() -> None:
     finally:
         for sock in shared:
             sock.close()
+
+
+def test_answers_in_two_writes_do_not_wait_for_an_acknowledgment() -> None:
+    """With Nagle's algorithm the second write would wait up to 40 ms."""
+
+    async def run() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            sock = writer.get_extra_info("socket")
+            found.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening = bind("127.0.0.1:0")
+        async with await asyncio.start_server(accepted, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            writer.close()
+            return await found
+
+    assert asyncio.run(run()) != 0

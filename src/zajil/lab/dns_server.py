@@ -82,7 +82,7 @@ class _Packets(asyncio.DatagramProtocol):
 
 def _bind_both(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     for _ in range(_PORT_TRIES):
-        stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             # Connections of an earlier lab that have just ended do not count.

@@ -89,7 +89,9 @@ def bind(address: str, *, shared: bool = False) -> socket.socket:
     sock: socket.socket | None = None
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sets TCP_NODELAY only where the protocol is named. Without it the second write of
+        # an answer waits for the acknowledgment of the first, up to 40 ms.
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         # A restarted server must not wait for old connections to fade (TIME_WAIT).
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
