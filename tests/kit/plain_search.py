@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email.header import decode_header, make_header
 from email.message import Message
-from email.utils import getaddresses, parsedate_to_datetime
+from email.utils import collapse_rfc2231_value, getaddresses, parsedate_to_datetime
 from functools import cached_property
 from html.parser import HTMLParser
 from random import Random
@@ -57,8 +57,15 @@ class PlainMessage:
 
     @cached_property
     def bodies(self) -> list[str]:
-        """The texts of the body, folded."""
-        return [fold(text) for text in _texts(email.message_from_bytes(self.data))]
+        """The texts of the body and the names of files, folded."""
+        whole = email.message_from_bytes(self.data)
+        return [fold(text) for text in (*_texts(whole), *_names(whole))]
+
+    @cached_property
+    def part_fields(self) -> list[str]:
+        """The header sections of all parts, folded."""
+        whole = email.message_from_bytes(self.data)
+        return [_header(_fields(part)) for part in whole.walk() if part is not whole]
 
     @property
     def received_on(self) -> date:
@@ -95,6 +102,11 @@ class PlainMessage:
     def has_body(self, term: str) -> bool:
         """Return whether the body holds a term."""
         return any(fold(term) in text for text in self.bodies)
+
+    def has_text(self, term: str) -> bool:
+        """Return whether the header section, the body or a part's header section holds a term."""
+        folded = fold(term)
+        return any(folded in text for text in (self.header, *self.bodies, *self.part_fields))
 
 
 def fold(text: str) -> str:
@@ -135,6 +147,13 @@ def _texts(part: Message) -> Iterator[str]:
             raise TypeError("a part without content")
         text = raw.decode(part.get_content_charset("utf-8"))
         yield _text_of_html(text) if part.get_content_subtype() == "html" else text
+
+
+def _names(whole: Message) -> Iterator[str]:
+    for part in whole.walk():
+        for header, parameter in (("Content-Disposition", "filename"), ("Content-Type", "name")):
+            found = part.get_param(parameter, "", header)
+            yield str(make_header(decode_header(collapse_rfc2231_value(found))))
 
 
 def _text_of_html(markup: str) -> str:
@@ -221,7 +240,7 @@ class Keys:
         written = b"%b {%d+}\r\n%b" % (word.encode(), len(data), data)
         match word:
             case "TEXT":
-                return written, lambda one: fold(term) in one.header or one.has_body(term)
+                return written, lambda one: one.has_text(term)
             case "BODY":
                 return written, lambda one: one.has_body(term)
             case "HEADER":

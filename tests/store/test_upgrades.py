@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -217,12 +218,14 @@ def test_messages_of_before_were_saved_when_they_were_received(
     assert list(table.saved_at_ms) == [5]
 
 
-def test_messages_are_indexed_again_in_the_new_form_of_words(
-    store: Store, store_url: str, tmp_path: Path
+@pytest.mark.parametrize("revision", ["0026", "0027"])
+def test_messages_are_indexed_again_with_all_that_search_looks_for(
+    store: Store, store_url: str, tmp_path: Path, revision: str
 ) -> None:
+    """0027 takes letters and marks apart, 0028 has names of files and words of documents."""
     _go_back(
         store,
-        "0026",
+        revision,
         "INSERT INTO mailbox (id, account_id, name, uid_validity, uid_next, modseq)"
         " VALUES (1, 7, 'INBOX', 1, 3, 2)",
         "INSERT INTO message (mailbox_id, uid, modseq, flags, keywords, received_at_ms, size,"

@@ -4,7 +4,7 @@ Laws:
 - Each word of what SEARCH looks through (``message.searched_text``) is among them, or
   ``IndexWords.is_whole`` is false: then SEARCH reads the message, whatever it looks for.
 - Each word of ``WordZone.CONTENT`` is within what SEARCH TEXT looks through, or in
-  ``WordZone.BESIDE`` as well.
+  ``WordZone.BESIDE`` or ``WordZone.DOCUMENT`` as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from zajil.message.large_data import Data
 from zajil.message.normal_form import search_form
 from zajil.message.office_text import MAX_DOCUMENT, is_office_document, office_text
 from zajil.message.part import Part
-from zajil.message.searched_text import ADDRESS_FIELDS, body_texts, header_text, people_text
+from zajil.message.searched_text import (
+    ADDRESS_FIELDS,
+    body_texts,
+    header_text,
+    part_header_text,
+    people_text,
+)
 from zajil.message.word_blocks import Block, WordZone, encode_message, key_of
 from zajil.message.words import find_words
 
@@ -34,8 +40,6 @@ MAX_PDF = 8 << 20
 """Bytes of a PDF file; a larger one is not read."""
 _DOCUMENTS = 5
 """Attached documents whose words are kept."""
-_NAMES = 100
-"""Attachments whose names are kept."""
 
 ReadFile = Callable[[bytes], str]
 
@@ -78,11 +82,15 @@ def index_words(
     is_whole = bool(fields and fields[0].name) and len(fields) < MAX_FIELDS - 10
     is_whole = is_whole and root.header_end <= _MAX_HEADER
     content, beside, header, keys = _header_words(fields)
+    body = set[str]()
     for text, is_cut in body_texts(root, data, MAX_TEXT):
-        content |= find_words(text)
+        body |= find_words(text)
         is_whole = is_whole and not is_cut
-    for name in _file_names(root):
-        beside |= find_words(search_form(name))
+    if root.children:
+        text, is_cut = part_header_text(root, _MAX_HEADER)
+        header |= find_words(text)
+        is_whole = is_whole and not is_cut
+    content |= body
     beside -= content
     header -= content | beside
     words = [*map(str.encode, content | beside)]
@@ -91,13 +99,13 @@ def index_words(
     if len(words) > MAX_WORDS:
         words, is_whole = words[:MAX_WORDS], False
     keys.update(words)
-    # What documents hold is no part of what SEARCH must find.
+    documents = set[str]()
     for text in _documents(root, data, read_pdf):
-        some = list(find_words(search_form(text)))[:MAX_WORDS]
-        keys.update(map(str.encode, some))
-        beside.update(some)
-    beside -= content
-    keys.update([WordZone.BESIDE.value + word.encode() for word in beside])
+        documents.update(list(find_words(search_form(text)))[:MAX_WORDS])
+    documents -= body
+    keys.update(map(str.encode, documents))
+    keys.update([WordZone.DOCUMENT.value + word.encode() for word in documents])
+    keys.update([WordZone.BESIDE.value + word.encode() for word in beside - documents])
     return IndexWords(encode_message(keys), is_whole=is_whole)
 
 
@@ -157,13 +165,3 @@ def _how_to_read(part: Part, read_pdf: ReadFile | None) -> tuple[ReadFile | None
     if part.type == "application/pdf" or name.lower().endswith(".pdf"):
         return read_pdf, MAX_PDF
     return None, 0
-
-
-def _file_names(root: Part) -> list[str]:
-    names = []
-    for _, part in root.walk():
-        if part.filename:
-            names.append(part.filename[:1000])
-            if len(names) == _NAMES:
-                break
-    return names

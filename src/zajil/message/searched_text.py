@@ -53,8 +53,38 @@ def people_text(value: bytes) -> str:
     return search_form("\n".join(lines))
 
 
+def part_header_text(root: Part, room: int) -> tuple[str, bool]:
+    """Return the header fields of the parts of multiparts, which TEXT looks through, too.
+
+    RFC 9051 section 6.4.4: the header includes MIME header fields.
+
+    Args:
+        root: the parts of the message.
+        room: characters that are looked at.
+
+    Returns:
+        The text, and whether it was cut.
+    """
+    texts: list[str] = []
+    stack = [root]
+    while stack:
+        part = stack.pop()
+        stack.extend(reversed(part.children))
+        if not part.is_multipart:
+            continue
+        for child in part.children:
+            texts.append(header_text(_decoded(child.fields)))
+            room -= len(texts[-1])
+            if room <= 0:
+                return "\n".join(texts), True
+    return "\n".join(texts), False
+
+
 def body_texts(root: Part, data: Data, room: int) -> Iterator[tuple[str, bool]]:
-    """Return the text of each part that is text, and whether it was cut.
+    """Return the names of each part that has one and its text if it is text; whether each was cut.
+
+    RFC 9051 section 6.4.4: BODY looks through no header fields. Names of files are what people see
+    of a message; clients look for them with BODY, and RFC 3501 has the parts' fields in the body.
 
     Args:
         root: the parts of the message.
@@ -65,6 +95,13 @@ def body_texts(root: Part, data: Data, room: int) -> Iterator[tuple[str, bool]]:
     while stack:
         part = stack.pop()
         stack.extend(reversed(part.children))
+        if names := _names(part):
+            text = search_form("\n".join(names)[:room])
+            room -= len(text)
+            if room <= 0:
+                yield text, True
+                return
+            yield text, False
         if part.is_message:
             fields = _decoded(part.children[0].fields)
             text, is_cut = header_text(fields), False
@@ -82,6 +119,14 @@ def body_texts(root: Part, data: Data, room: int) -> Iterator[tuple[str, bool]]:
             yield text, is_cut or bool(stack)
             return
         yield text, is_cut
+
+
+def _names(part: Part) -> list[str]:
+    """Return the names of a file, decoded; the type may say another one than the disposition."""
+    types = (part.disposition, part.content_type)
+    pairs = zip(types, ("filename", "name"), strict=True)
+    names = [one.parameters.get(name, "") for one, name in pairs if one is not None]
+    return [name for name in dict.fromkeys(names) if name]
 
 
 def _decoded(fields: list[Field]) -> list[tuple[str, str]]:

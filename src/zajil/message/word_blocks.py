@@ -50,6 +50,8 @@ class WordZone(Enum):
     """Also in To, Cc or Bcc."""
     BESIDE = b"\x05"
     """In ``CONTENT``, but not in what SEARCH TEXT and BODY look through."""
+    DOCUMENT = b"\x06"
+    """In ``CONTENT``, and in an attached document; not in a text, which is read."""
 
 
 _FIRST_OF_CONTENT = b"0"

@@ -18,7 +18,7 @@ from zajil.message.words import find_clues
 from zajil.read.imap.search_text import MessageText
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.messages import MessageReader
-from zajil.store.mail.text_lookup import SearchScope, doubt_of, zones_of
+from zajil.store.mail.text_lookup import SearchScope, deciding_zones, zones_of
 
 PREFIX = b"Return-Path: <a@b.test>\r\nDelivered-To: Amal@y.test\r\n"
 
@@ -100,12 +100,11 @@ class Indexed:
         clues = find_clues(search_form(term))
         if not self.is_whole or len(clues) != 1 or clues[0].letters != search_form(term):
             return False
-        sure, doubt = doubt_of(scope)
-        in_sure, in_doubt = (
+        in_sure, in_doubt, is_certain = (
             any(find_places(words, clues[0], zones) for words in self.blocks)
-            for zones in (sure, doubt)
+            for zones in deciding_zones(scope)
         )
-        return in_sure and not in_doubt
+        return is_certain or (in_sure and not in_doubt)
 
 
 def _reading(data: bytes) -> MessageText:
@@ -125,12 +124,12 @@ def _check(data: bytes, term: str) -> None:
     if text.body_has(wanted):
         assert index.may_hold(term, SearchScope.BODY)
         assert index.may_hold(term, SearchScope.TEXT)
-    if text.header_has(wanted):
+    if text.header_has(wanted) or text.part_header_has(wanted):
         assert index.may_hold(term, SearchScope.TEXT)
     if index.surely_holds(term, SearchScope.BODY):
         assert text.body_has(wanted)
     if index.surely_holds(term, SearchScope.TEXT):
-        assert text.header_has(wanted) or text.body_has(wanted)
+        assert text.header_has(wanted) or text.body_has(wanted) or text.part_header_has(wanted)
     for name in (b"subject", b"from", b"to", b"reply-to", b"x-note", b"delivered-to", b"received"):
         scope = FIELDS.get(name, SearchScope.FIELD)
         if text.has_field(name, wanted):
@@ -145,9 +144,11 @@ def test_each_piece_of_a_text_is_found(data: st.DataObject, message: bytes) -> N
     reading = _reading(message)
     reading.body_has("")
     reading.header_has("")
+    reading.part_header_has("")
     for name in FIELDS:
         reading.has_field(name, "")
-    texts = [reading._body_text, reading._header_text, *reading._by_name.values()]
+    texts = [reading._body_text, reading._header_text, reading._part_header_text]
+    texts += reading._by_name.values()
     text = data.draw(st.sampled_from([one for one in texts if one]))
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, min(len(text), start + 60)))
@@ -157,11 +158,12 @@ def test_each_piece_of_a_text_is_found(data: st.DataObject, message: bytes) -> N
 @given(messages())
 @settings(max_examples=20, deadline=None)
 def test_a_word_of_the_index_is_in_the_text(message: bytes) -> None:
-    """Or the index is not sure of it: a word of a file's name, an address without its comments."""
+    """Or the index is not sure of it: an address without its comments."""
     index = Indexed(message)
     words = {word_of(key) for block in index.blocks for key in block.split(b"\n") if key}
     assert {"salary", "png", "salami"} <= words
-    assert not index.surely_holds("salary", SearchScope.TEXT)
+    assert index.surely_holds("salary", SearchScope.TEXT)
+    assert index.surely_holds("salary", SearchScope.BODY)
     for word in words:
         _check(message, word)
 

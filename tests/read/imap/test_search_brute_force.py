@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from random import Random
+from urllib.parse import quote
 
 import pytest
 
@@ -75,7 +76,7 @@ def _body(chance: Random) -> list[str]:
     text = _some(chance)
     base64_text = base64.encodebytes(text.encode()).decode().replace("\n", "\r\n")
     plain = ["Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: base64"]
-    match chance.randrange(6):
+    match chance.randrange(8):
         case 0:
             return ["", ""]
         case 1:
@@ -88,10 +89,32 @@ def _body(chance: Random) -> list[str]:
         case 4:
             inner = [f"Subject: {_encoded(_some(chance))}", "", "inner amal", ""]
             second = ["Content-Type: message/rfc822", "", *inner]
-        case _:
+        case 5:
             second = ["Content-Type: application/octet-stream; name=Sami", "", "no needle", ""]
+        case _:
+            second = [*_named(chance), "", "no needle", ""]
     head = ["MIME-Version: 1.0", "Content-Type: multipart/mixed; boundary=b", ""]
     return [*head, "--b", *plain, "", base64_text, "--b", *second, "--b--", ""]
+
+
+def _named(chance: Random) -> list[str]:
+    """Make the fields of a file whose name is written as RFC 2231 or RFC 2047 has it."""
+    name = chance.choice(WORDS)
+    quoted = quote(name)
+    written = [
+        f" filename*=utf-8''{quoted}",
+        f" filename*0*=utf-8'ar'{quoted[:-1]};\r\n filename*1*={quoted[-1]}",
+        f' filename="{_encoded(name)}"',
+    ]
+    # An escape is not divided.
+    if quoted[-3:-2] == "%" or quoted[-2:-1] == "%":
+        del written[1]
+    return [
+        "Content-Type: image/png; name=cafe.png",
+        f"Content-Description: {chance.choice(('budget', 'amal'))}",
+        "Content-Disposition: attachment;",
+        chance.choice(written),
+    ]
 
 
 async def _append(imap: ImapClient, messages: list[PlainMessage]) -> None:

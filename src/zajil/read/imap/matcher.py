@@ -328,7 +328,9 @@ class Matcher:
                 return text.body_has(self._terms[term])
             case TextHas(term):
                 wanted = self._terms[term]
-                return text.header_has(wanted) or text.body_has(wanted)
+                return any(
+                    has(wanted) for has in (text.header_has, text.body_has, text.part_header_has)
+                )
         raise TypeError(f"{type(key).__name__} is no key")
 
     def _has_flag(self, row: Message, flag: str) -> bool:

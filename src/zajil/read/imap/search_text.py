@@ -12,14 +12,16 @@ from zajil.imap.search_key import HeaderHas, TextKey
 from zajil.message.date import parse_day
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, pick_fields, read_fields, split_message, unfold
-from zajil.message.large_data import read_data
+from zajil.message.large_data import Data, read_data
 from zajil.message.normal_form import search_form
 from zajil.message.parse import parse_message
+from zajil.message.part import Part
 from zajil.message.searched_text import (
     ADDRESS_FIELDS,
     MAX_HEADER,
     body_texts,
     header_text,
+    part_header_text,
     people_text,
 )
 from zajil.message.word_blocks import WordZone
@@ -43,7 +45,9 @@ class MessageText:
         """Values of fields, by their place."""
         self._by_name: dict[bytes, str] = {}
         self._header_text: str | None = None
+        self._root: Part | None = None
         self._body_text: str | None = None
+        self._part_header_text: str | None = None
         self._sent_on: tuple[date | None] | None = None
 
     def has_field(self, name: bytes, term: str) -> bool:
@@ -59,9 +63,16 @@ class MessageText:
         """Return whether the body holds the term."""
         if self._body_text is None:
             data = read_data(self._reader)
-            texts = body_texts(parse_message(data), data, MAX_TEXT)
+            texts = body_texts(self._parts(data), data, MAX_TEXT)
             self._body_text = "\n".join([text for text, _ in texts])
         return term in self._body_text
+
+    def part_header_has(self, term: str) -> bool:
+        """Return whether the header section of a part holds the term."""
+        if self._part_header_text is None:
+            root = self._parts(read_data(self._reader))
+            self._part_header_text, _ = part_header_text(root, MAX_HEADER)
+        return term in self._part_header_text
 
     def header_has(self, term: str) -> bool:
         """Return whether the header section holds the term."""
@@ -86,6 +97,11 @@ class MessageText:
             if name == b"date":
                 return parse_day(value)  # time and zone do not count (RFC 3501 section 6.4.4)
         return None
+
+    def _parts(self, data: Data) -> Part:
+        if self._root is None:
+            self._root = parse_message(data)
+        return self._root
 
     def _value(self, place: int) -> str:
         if place not in self._decoded:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import sqlalchemy as sa
@@ -52,14 +52,22 @@ class _Zones:
     """It may hold it."""
     doubt: tuple[WordZone, ...] = ()
     """A word that is in one of ``sure`` and here too is not sure."""
+    certain: tuple[WordZone, ...] = ()
+    """A word here is found, wherever else it is: nothing but the index has it."""
 
 
 _PARTS = {
     # The words of fields in front of a message are of one copy alone, and in HEADER.
-    SearchScope.TEXT: _Zones((WordZone.CONTENT,), (WordZone.HEADER,), (WordZone.BESIDE,)),
+    SearchScope.TEXT: _Zones(
+        (WordZone.CONTENT,),
+        (WordZone.HEADER,),
+        doubt=(WordZone.BESIDE,),
+        certain=(WordZone.DOCUMENT,),
+    ),
     SearchScope.BODY: _Zones(
         (WordZone.CONTENT,),
         doubt=(WordZone.SUBJECT, WordZone.SENDER, WordZone.RECIPIENT, WordZone.BESIDE),
+        certain=(WordZone.DOCUMENT,),
     ),
     SearchScope.SUBJECT: _Zones((WordZone.SUBJECT,)),
     SearchScope.SENDER: _Zones((WordZone.SENDER,)),
@@ -74,9 +82,14 @@ def zones_of(scope: SearchScope) -> tuple[WordZone, ...]:
     return zones.sure + zones.rest
 
 
-def doubt_of(scope: SearchScope) -> tuple[tuple[WordZone, ...], tuple[WordZone, ...]]:
-    """Return which words decide, and which of these do not when they stand there as well."""
-    return _PARTS[scope].sure, _PARTS[scope].doubt
+def deciding_zones(
+    scope: SearchScope,
+) -> tuple[tuple[WordZone, ...], tuple[WordZone, ...], tuple[WordZone, ...]]:
+    """Return which words decide, which of these do not when they stand there as well, and which
+    decide in any case.
+    """
+    zones = _PARTS[scope]
+    return zones.sure, zones.doubt, zones.certain
 
 
 # ---- look-up ------------------------------------------------------------------------------------
@@ -92,8 +105,16 @@ class TextHits:
     """Those of them that hold it; the others have to be read."""
 
 
-_Blobs = tuple[set[BlobId], set[BlobId]]
-"""Those that may hold a term, and those of them that hold it."""
+@dataclass(frozen=True, slots=True)
+class _Blobs:
+    """What the index says of blobs."""
+
+    possible: set[BlobId]
+    """Those that may hold a term."""
+    sure: set[BlobId] = field(default_factory=set)
+    """Those of them that hold it, if all their words are in the index."""
+    certain: set[BlobId] = field(default_factory=set)
+    """Those of them that hold it."""
 
 
 def _find_blobs_with(
@@ -112,24 +133,27 @@ def _find_blobs_with(
     if not wanted:
         return None
     fitting = [one for one in find_fitting(conn, account_id, wanted) if one.count <= MAX_FITTING]
-    return (_with_all(conn, fitting), set()) if fitting else None
+    return _Blobs(_with_all(conn, fitting)) if fitting else None
 
 
 def _find_within_words(
     conn: Connection, account_id: AccountId, clue: Clue, zones: _Zones
 ) -> _Blobs | None:
     """Return the same for a term that is within one word: each word that fits holds it."""
-    parts = [some for some in (zones.sure, zones.rest, zones.doubt) if some]
+    kinds = (zones.sure, zones.rest, zones.doubt, zones.certain)
+    parts = [some for some in kinds if some]
     wanted = [Wanted(clue, some) for some in parts]
     found = dict(zip(parts, find_fitting(conn, account_id, wanted), strict=True))
-    hits, rest, doubt = (found.get(some) for some in (zones.sure, zones.rest, zones.doubt))
+    hits, rest, doubt, documents = (found.get(some) for some in kinds)
     if any(one is not None and one.count > MAX_FITTING for one in (hits, rest)):
         return None
     sure = set() if hits is None else find_blobs(conn, hits)
     possible = sure if rest is None else sure | find_blobs(conn, rest)
     if doubt is not None:
         sure = sure - find_blobs(conn, doubt) if doubt.count <= MAX_FITTING else set()
-    return possible, sure
+    # All of these words are among those of ``sure``, so there are no more of them.
+    certain = set() if documents is None else find_blobs(conn, documents)
+    return _Blobs(possible, sure | certain, certain)
 
 
 def find_words(conn: Connection, account_id: AccountId, query: WordQuery) -> set[BlobId]:
@@ -194,10 +218,13 @@ def find_hits(
     found = _find_blobs_with(conn, account_id, term, scope)
     if found is None:
         return None
-    blobs, sure_blobs = found
     unindexed = set(find_unindexed(conn, mailbox_id))
-    pairs = _find_pairs(conn, mailbox_id, blobs)
-    sure = [uid for uid, blob_id in pairs if blob_id in sure_blobs and uid not in unindexed]
+    pairs = _find_pairs(conn, mailbox_id, found.possible)
+    sure = [
+        uid
+        for uid, blob_id in pairs
+        if blob_id in (found.certain if uid in unindexed else found.sure)
+    ]
     possible = {*unindexed, *[uid for uid, _ in pairs]}
     return TextHits(array("I", sorted(possible)), array("I", sorted(sure)))
 
