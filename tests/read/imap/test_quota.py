@@ -134,3 +134,17 @@ def test_appends_at_once_do_not_pass_the_limit(limited: Store, tmp_path: Path) -
             assert sum(OVER in one for one in answers) == 3
 
     asyncio.run(run())
+
+
+def test_the_quota_of_others_is_not_told(limited: Store, tmp_path: Path) -> None:
+    make_reader(limited, "badr@north.test")
+
+    async def run() -> None:
+        async with talking(limited, tmp_path) as imap:
+            await imap.ok("SETACL Sent anyone lr")
+            await imap.ok("UNAUTHENTICATE")
+            await imap.log_in("badr")
+            lines = await imap.ok("GETQUOTAROOT Shared/amal/Sent")
+            assert lines[:-1] == [b'* QUOTAROOT "Shared/amal/Sent"']
+
+    asyncio.run(run())

@@ -31,7 +31,7 @@ async def get_quota_root(context: Context, command: GetQuotaRoot) -> Completion:
     if box is None:
         return NO_MAILBOX
     name = mailbox(command.mailbox, utf8=context.engine.utf8)
-    if box.account_id != context.account.account_id:
+    if box.is_shared:
         # How full the mailboxes of others are is not told: this one has no quota root for us.
         context.engine.untagged(untagged(b"QUOTAROOT", name))
         return Completion("OK", "the mailbox is of another account")
