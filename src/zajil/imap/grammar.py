@@ -130,17 +130,27 @@ class Scanner:
     def string_bytes(self) -> bytes:
         """Take a quoted string or a literal."""
         if self.peek() == b"{":
-            size = int(self.match(_LITERAL, "literal")[1])
-            value = self.data[self.position : self.position + size]
-            self.position += size
+            value = self._literal()
             # Security: CVE-2019-11500, a NUL in a string. No string of a command may have one.
-            if len(value) != size or b"\x00" in value:
+            if b"\x00" in value:
                 raise bad("bad literal")
             return value
         value = self.match(_QUOTED, "string")[1]
         if self.utf8 and not value.isascii():
             _text(value)  # RFC 9755 section 3: what is no UTF-8 is BAD
         return _ESCAPED.sub(rb"\1", value) if b"\\" in value else value
+
+    def _literal(self) -> bytes:
+        size = int(self.match(_LITERAL, "literal")[1])
+        value = self.data[self.position : self.position + size]
+        self.position += size
+        if len(value) != size:
+            raise bad("bad literal")
+        return value
+
+    def any_bytes(self) -> bytes:
+        """Take a string, or a literal8, which may hold NUL. (RFC 4466 section 6)"""
+        return self._literal() if self.skip(b"~") else self.string_bytes()
 
     def string(self) -> str:
         """Take a string that is text: UTF-8, of which US-ASCII is a part."""

@@ -12,7 +12,9 @@ MAX_ENTRIES = 100
 """Entries that one command names: protects the work per mailbox."""
 _MAX_ENTRY = 255
 # RFC 5464 section 3.2: 7-bit, no empty component, no wildcard; the first one says who sees it.
-_ENTRY = re.compile(r"/(?:private|shared)(?:/[!-$&-)+-.0-~]+)+\Z")
+_NAME = re.compile(r"/(?:private|shared)(?:/[!-$&-)+-.0-~]+)*\Z")
+_ROOTS = ("/private", "/shared")
+"""They hold no value; with a depth, what lies below them is asked for."""
 INFINITY = 1 << 16
 
 
@@ -67,7 +69,7 @@ def _rest_of_entries(scanner: Scanner) -> tuple[str, ...]:
 
 def _entry(scanner: Scanner) -> str:
     name = scanner.astring().lower()
-    if len(name) > _MAX_ENTRY or not _ENTRY.match(name):
+    if len(name) > _MAX_ENTRY or not _NAME.match(name):
         raise bad("bad name of an entry")
     return name
 
@@ -126,9 +128,10 @@ def _parse_set(scanner: Scanner) -> MetadataCommand:
         entry = _entry(scanner)
         if entry in values or len(values) == MAX_ENTRIES:
             raise bad("an entry stands twice, or there are too many")
+        if entry in _ROOTS:
+            raise bad("bad name of an entry")
         scanner.space()
-        scanner.skip(b"~")  # literal8, which differs only in that it may hold NUL
-        values[entry] = None if scanner.skip(b"NIL") else scanner.string_bytes()
+        values[entry] = None if scanner.skip(b"NIL") else scanner.any_bytes()
         if scanner.skip(b")"):
             return SetMetadata(mailbox, tuple(values.items()))
         scanner.space()

@@ -73,6 +73,11 @@ def string(value: bytes, *, utf8: bool = False) -> bytes:
     return literal_head(len(value)) + value
 
 
+def string8(value: bytes) -> bytes:
+    """Write a string, or a literal8 where it holds NUL. (RFC 5464 section 5, ``value``)"""
+    return b"~" + literal_head(len(value)) + value if b"\x00" in value else string(value)
+
+
 def literal_head(size: int) -> bytes:
     """Write what announces a literal of ``size`` bytes; exactly so many must follow."""
     return b"{%d}\r\n" % size

@@ -175,7 +175,7 @@ def test_annotations_have_limits(store: Store, tmp_path: Path) -> None:
             ]
             assert answers[-1].startswith(b"NO [METADATA TOOMANY]")
             assert answers[-3].startswith(b"OK ")
-        for wrong in ("x", "/private", "/private/", "/private//a", "/other/a", "/private/a*"):
+        for wrong in ("x", "/privat", "/private/", "/private//a", "/other/a", "/private/a*"):
             answer = await last(amal, f'GETMETADATA INBOX "{wrong}"')
             assert answer.startswith(b"BAD "), wrong
 
@@ -203,5 +203,35 @@ def test_annotations_go_with_mailbox_and_account(store: Store, tmp_path: Path) -
         assert row is not None
         await store.write(delete_account, row.account_id)
         assert (await amal.ok("GETMETADATA Old /private/comment"))[0].endswith(b"NIL)")
+
+    between(store, tmp_path, talk)
+
+
+def test_all_entries_are_asked_for_at_their_root(store: Store, tmp_path: Path) -> None:
+    """Those that are computed as well; clients that copy mailboxes look so."""
+
+    async def talk(amal: ImapClient, badr: ImapClient) -> None:
+        await amal.ok('SETMETADATA Sent (/private/a/b "1" /shared/c "2")')
+        (line, _) = await amal.ok("GETMETADATA (DEPTH infinity) Sent (/private /shared)")
+        assert line == (
+            b'* METADATA "Sent" (/private/a/b "1" /shared/c "2" /private/specialuse "\\\\Sent")'
+        )
+        (line, _) = await amal.ok("GETMETADATA (DEPTH 1) Sent /shared")
+        assert line == b'* METADATA "Sent" (/shared/c "2")'
+        (line, _) = await badr.ok('GETMETADATA (DEPTH 1) "" /shared')
+        assert line == b'* METADATA "" (/shared/admin "mailto:postmaster@north.test")'
+        (line, _) = await amal.ok("GETMETADATA Sent /shared")
+        assert line == b'* METADATA "Sent" (/shared NIL)'
+
+    between(store, tmp_path, talk)
+
+
+def test_a_value_may_hold_nul(store: Store, tmp_path: Path) -> None:
+    """RFC 5464 section 5: ``value`` is an nstring or a literal8."""
+
+    async def talk(amal: ImapClient, badr: ImapClient) -> None:
+        await amal.ok(b"SETMETADATA INBOX (/private/a ~{4+}\r\n\x00\r\n\xff)")
+        (line, _) = await amal.ok("GETMETADATA INBOX /private/a")
+        assert line == b'* METADATA "INBOX" (/private/a ~{4}\r\n\x00\r\n\xff)'
 
     between(store, tmp_path, talk)

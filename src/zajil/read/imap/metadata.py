@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from zajil.core.domain import to_ascii
 from zajil.core.ids import MailboxId
 from zajil.imap.metadata import GetMetadata, MetadataCommand, SetMetadata
-from zajil.imap.response import Completion, mailbox, parenthesized, string, untagged
+from zajil.imap.response import Completion, mailbox, parenthesized, string8, untagged
 from zajil.read.imap.context import NO_MAILBOX, NO_PERMISSION, Context
 from zajil.read.imap.mailbox_names import ROLES
 from zajil.store.engine.reader import Snapshot
@@ -22,6 +22,7 @@ from zajil.store.mail.annotations import (
     TooManyAnnotations,
     find_annotated,
     find_annotations,
+    is_asked,
     set_annotations,
 )
 from zajil.store.mail.append import NoSuchMailbox
@@ -72,7 +73,7 @@ async def _get(context: Context, command: GetMetadata) -> Completion:
         ]
 
     box, found = await context.read(read)
-    values: dict[str, bytes | None] = {**found, **_computed(context, box, entries)}
+    values: dict[str, bytes | None] = {**found, **_computed(context, box, entries, depth)}
     if not depth:  # an entry that was named is answered also where it has no value
         values |= {entry: None for entry in entries if entry not in values}
     longest = 0
@@ -104,18 +105,18 @@ async def metadata_lines(
 
 
 def _computed(
-    context: Context, box: Mailbox | None, entries: Sequence[str]
+    context: Context, box: Mailbox | None, entries: Sequence[str], depth: int = 0
 ) -> dict[str, bytes | None]:
     if box is None:
         uri = f"mailto:postmaster@{to_ascii(context.account.address.domain)}"
-        return {_ADMIN: uri.encode("ascii")} if _ADMIN in entries else {}
+        return {_ADMIN: uri.encode("ascii")} if is_asked(_ADMIN, entries, depth) else {}
     use = "" if box.is_shared else ROLES.get(box.role or "", "")
-    return {_USE: use.encode("ascii")} if _USE in entries and use else {}
+    return {_USE: use.encode("ascii")} if use and is_asked(_USE, entries, depth) else {}
 
 
 def _line(context: Context, name: str, values: Mapping[str, bytes | None]) -> bytes:
     words: list[bytes] = []
     for entry, value in values.items():
-        words += [entry.encode("ascii"), b"NIL" if value is None else string(value)]
+        words += [entry.encode("ascii"), b"NIL" if value is None else string8(value)]
     written = b'""' if not name else mailbox(name, utf8=context.engine.utf8)
     return untagged(b"METADATA", written, parenthesized(words))

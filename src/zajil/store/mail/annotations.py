@@ -135,9 +135,14 @@ def find_annotations(
             .order_by(annotation.c.entry)
         )
         for row in rows:
-            if any(_is_at(row.entry, entry, depth) for entry in entries):
+            if is_asked(row.entry, entries, depth):
                 found[row.mailbox_id][row.entry] = bytes(row.value)
     return found
+
+
+def is_asked(entry: str, wanted: Sequence[str], depth: int) -> bool:
+    """Return whether an entry is one of those wanted, or not too deep below one."""
+    return any(_is_at(entry, one, depth) for one in wanted)
 
 
 def list_annotations(
