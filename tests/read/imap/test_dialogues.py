@@ -204,3 +204,26 @@ def test_the_uid_of_an_expunged_message_is_told(store: Store, tmp_path: Path) ->
         assert b"* 2 EXPUNGE" in await imap.ok("NOOP")
 
     talk(store, tmp_path, dialogue)
+
+
+def test_copy_by_number_copies_all_or_nothing(store: Store, tmp_path: Path) -> None:
+    """RFC 2180 section 4.4.1; of UIDs, those that are gone are passed over."""
+
+    async def dialogue(imap: ImapClient, other: ImapClient) -> None:
+        for _ in range(3):
+            await imap.append("INBOX", b"Subject: x\r\n\r\n")
+        await imap.ok("SELECT INBOX")
+        await imap.ok("SEARCH RETURN (SAVE) 1:2")
+        await other.ok("SELECT INBOX")
+        await other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+        await other.ok("EXPUNGE")
+        assert len(await imap.ok("FETCH 1 (UID)")) == 2  # tells of no expunge
+        lines = await imap.command("COPY 1:3 Sent")
+        assert b" NO [EXPUNGEISSUED] " in lines[-1]
+        assert b"* 2 EXPUNGE" in lines
+        (line, _) = await other.ok("STATUS Sent (MESSAGES)")
+        assert line == b'* STATUS "Sent" (MESSAGES 0)'
+        for command in ("UID COPY 1:2 Sent", "COPY $ Sent"):
+            assert b" OK [COPYUID " in (await imap.ok(command))[-1], command
+
+    talk(store, tmp_path, dialogue)

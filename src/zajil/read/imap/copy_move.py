@@ -33,6 +33,9 @@ from zajil.store.mail.message_changes import (
     move_messages,
 )
 
+# RFC 2180 section 4.4.1: with numbers, all or nothing. UIDs that do not exist are passed over.
+_EXPUNGED = Completion("NO", "some messages were expunged", "EXPUNGEISSUED")
+
 
 async def copy(context: Context, command: Copy) -> Completion:
     """Copy or move messages into another mailbox."""
@@ -55,6 +58,9 @@ async def copy(context: Context, command: Copy) -> Completion:
     except BaseException:
         await transfer.undo()
         raise
+    by_number = not command.uid and not command.numbers.saved
+    if refusal is None and by_number and not command.move and transfer.count < len(uids):
+        refusal = _EXPUNGED
     if refusal is not None:
         await transfer.undo()
     return transfer.finish(refusal)
@@ -69,6 +75,11 @@ class _Transfer:
         self._move = move
         self._sources = array("I")
         self._copies = array("I")
+
+    @property
+    def count(self) -> int:
+        """Messages that were copied or moved."""
+        return len(self._sources)
 
     async def run(self, uids: Sequence[int]) -> Completion | None:
         """Copy or move; give a refusal, or ``None`` when all is done.
@@ -91,7 +102,7 @@ class _Transfer:
             except NoSuchMailbox:
                 return TRY_CREATE
             except NoSuchBlob:
-                return Completion("NO", "some messages were expunged", "EXPUNGEISSUED")
+                return _EXPUNGED
             for source, made in copied.uids:
                 self._sources.append(source)
                 self._copies.append(made)
