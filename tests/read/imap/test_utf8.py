@@ -100,3 +100,22 @@ def test_bad_utf8(store: Store, tmp_path: Path, extension: str) -> None:
                 await client.ok("NOOP")
 
     asyncio.run(run())
+
+
+def test_only_commands_that_need_a_charset_name_one(store: Store, tmp_path: Path) -> None:
+    """SORT and THREAD name UTF-8; SEARCH names none. (RFC 9755 section 3)"""
+    make_reader(store)
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as client:
+            await client.ok("SELECT INBOX")
+            await client.ok("ENABLE UTF8=ACCEPT")
+            for command in ("SORT (DATE) UTF-8 ALL", "UID THREAD REFERENCES utf-8 ALL"):
+                await client.ok(command)
+            for command in (
+                *("SORT (DATE) US-ASCII ALL", "THREAD REFERENCES US-ASCII ALL"),
+                *("SEARCH CHARSET UTF-8 ALL", "ESEARCH IN (personal) CHARSET UTF-8 ALL"),
+            ):
+                assert b" BAD " in (await client.command(command))[-1], command
+
+    asyncio.run(run())

@@ -73,13 +73,22 @@ async def search(context: Context, command: Search) -> Completion:
     return Completion("OK", "search is done")
 
 
-def refuse_charset(context: Context, charset: str) -> Completion | None:
+def refuse_charset(
+    context: Context, charset: str, *, is_required: bool = False
+) -> Completion | None:
     """Refuse a charset that is not known; ``None``: it is.
 
+    Args:
+        context: of the session.
+        charset: in capitals; empty: none was named.
+        is_required: the command has to name one.
+
     Raises:
-        BadSyntax: BAD, CHARSET is not for this session (RFC 9755 section 3).
+        BadSyntax: BAD, this charset is not for this session (RFC 9755 section 3, where the erratum
+            4029 of its predecessor leaves UTF-8 to the commands that have to name a charset).
     """
-    if charset and Feature.UTF8_ACCEPT in context.engine.enabled:
+    allowed = {"", "UTF-8"} if is_required else {""}
+    if Feature.UTF8_ACCEPT in context.engine.enabled and charset not in allowed:
         raise bad("CHARSET is not used together with UTF8=ACCEPT")
     if charset and charset not in CHARSETS:
         code = f"BADCHARSET ({' '.join(CHARSETS)})"

@@ -44,7 +44,7 @@ async def sort(context: Context, command: Sort) -> Completion:
     """Send what is asked of the messages for which the key holds, in their order."""
     view = context.selected
     saves = command.returns is not None and Result.SAVE in command.returns.results
-    refusal = refuse_charset(context, command.charset)
+    refusal = refuse_charset(context, command.charset, is_required=True)
     if refusal is not None:
         if saves:
             view.saved = array("I")

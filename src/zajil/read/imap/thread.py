@@ -38,7 +38,7 @@ _ONLY = (1,)
 async def thread(context: Context, command: Thread) -> Completion:
     """Send the threads of the messages for which the key holds."""
     view = context.selected
-    refusal = refuse_charset(context, command.charset)
+    refusal = refuse_charset(context, command.charset, is_required=True)
     if refusal is not None:
         return refusal
     if has_mod_seq(command.key):
