@@ -278,6 +278,25 @@ def test_a_message_that_ends_the_program_is_left_alone(store: Store) -> None:
     assert found.subject == "Lunch"
 
 
+def test_after_a_start_messages_are_noted_in_one_commit(store: Store) -> None:
+    """Only one that was noted before, and may have ended the program, is read alone."""
+    amal = make_account(store, "amal@y.test")
+    put(store, amal, *[letter(number) for number in range(20)])
+    suspect = store.read_now(lambda conn: find_waiting(conn, 20))[7]
+    store.write_now(note_tries, ReadingTry(suspect.blob_id, 1))
+
+    async def run() -> int:
+        async with running(store):
+            before = store.writer.commits
+            assert await Indexer(store).index_waiting() == 20
+            return store.writer.commits - before
+
+    # Notes and summaries of the one, and of the others; the merges.
+    assert asyncio.run(run()) <= 2 + 2 + 2
+    tries = store.read_now(lambda conn: conn.scalars(sa.select(summary.c.tries)).all())
+    assert list(tries) == [0] * 20
+
+
 def test_another_version_is_as_good_as_none(store: Store) -> None:
     amal = make_account(store, "amal@y.test")
     put(store, amal, letter(1), letter(2))

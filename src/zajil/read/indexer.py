@@ -5,8 +5,8 @@ wait (``store.mail.text_index``). So it may be killed at any instruction, and an
 indexed by it as well.
 
 A message that cannot be read gets a summary that says so. One that kills the program is found by
-what is noted before it is read: after each start the first messages are read one at a time, each
-with a note, because one of them may be what ended the program before.
+what is noted before it is read: after each start the first messages are noted, because one of them
+may be what ended the program before, and those that were noted already are read one at a time.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from zajil.message.summary import Summary, faulty_summary, summarize, thread_key
 from zajil.message.view import MessageView
 from zajil.net.logger import get_logger
 from zajil.read.index_merger import clean_account, merge_account, merge_account_now
+from zajil.read.index_pace import IndexPace
 from zajil.read.pdf_text import pdf_text
-from zajil.store.engine.batch import NEW_MESSAGES
 from zajil.store.engine.dialect import Progress
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
@@ -60,15 +60,9 @@ from zajil.store.people.accounts import list_accounts
 BATCH = 64
 """Messages that are written in one commit."""
 _BUSY_BATCH = 8
-"""The same while others write to the store, too."""
-_BUSY_PAUSE = 15
-"""How long it then waits after a batch, to the time that the batch took; else as long as that."""
+"""The same while mail comes in."""
 _BATCH_BYTES = 4 << 20
 """Bytes of them; a longer message is alone."""
-_LOOK_SECONDS = 10.0
-"""Between two looks at the store when no hint comes."""
-_SETTLE_SECONDS = 0.2
-"""From a hint to the look: mail seldom comes alone."""
 _ON_DEMAND = 65_536
 """Bytes of a message that is read whole when a list needs it and the indexer was not there yet."""
 _HEAD = 32_768
@@ -82,29 +76,23 @@ class Indexer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._own_commits = 0
+        self._pace = IndexPace()
         self._careful = BATCH
-        """Messages that are still read one at a time."""
+        """Messages that are still noted before they are read."""
         self._log = get_logger()
 
     async def run(self) -> None:
         """Index what is new, again and again; until cancelled."""
-        hint = asyncio.Event()
-        unsubscribe = self._store.changes.subscribe(NEW_MESSAGES, hint.set)
+        unfollow = self._pace.follow(self._store.changes)
         try:
             while True:
-                hint.clear()
                 try:
                     await self.index_waiting()
                 except StoreUnavailable as error:
                     self._log.warning("the indexer waits for the store", reason=str(error))
-                try:
-                    await asyncio.wait_for(hint.wait(), _LOOK_SECONDS)
-                    await asyncio.sleep(_SETTLE_SECONDS)
-                except TimeoutError:
-                    continue
+                await self._pace.wait_for_work()
         finally:
-            unsubscribe()
+            unfollow()
 
     async def index_waiting(self) -> int:
         """Index all messages that wait; return how many were read.
@@ -112,20 +100,17 @@ class Indexer:
         Raises:
             StoreUnavailable: the rest still waits.
         """
-        count, size = 0, _BUSY_BATCH
-        while waiting := await self._store.read(lambda conn: find_waiting(conn, size)):  # noqa: B023
+        count = 0
+        while True:
+            size = _BUSY_BATCH if self._pace.is_busy else BATCH
+            waiting = await self._store.read(lambda conn: find_waiting(conn, size))  # noqa: B023
+            if not waiting:
+                return count
             for some in _batches(waiting):
-                began, others = time.monotonic(), self._commits_of_others()
+                began = time.monotonic()
                 count += await self._index(some)
-                is_busy = self._commits_of_others() > others
                 await self._merge(some)
-                size, pause = (_BUSY_BATCH, _BUSY_PAUSE) if is_busy else (BATCH, 1)
-                await asyncio.sleep((time.monotonic() - began) * pause)
-        return count
-
-    def _commits_of_others(self) -> int:
-        """Return how often others of this process have written to the store: mail comes in."""
-        return self._store.writer.commits - self._own_commits
+                await self._pace.rest(time.monotonic() - began)
 
     async def prune(self) -> None:
         """Forget the links of threads without messages, and the words of messages that are gone.
@@ -140,10 +125,13 @@ class Indexer:
     async def _index(self, waiting: Sequence[WaitingBlob]) -> int:
         if self._careful > 0:
             self._careful -= len(waiting)
-            for one in waiting:
-                await self._store.write(note_tries, ReadingTry(one.blob_id, one.tries + 1))
-                self._own_commits += 1
-                await self._read_and_write([one])
+            groups = [[one] for one in waiting if one.tries]
+            if len(groups) < len(waiting):
+                groups.append([one for one in waiting if not one.tries])
+            for some in groups:
+                tries = [ReadingTry(one.blob_id, one.tries + 1) for one in some]
+                await asyncio.gather(*[self._store.write(note_tries, one) for one in tries])
+                await self._read_and_write(some)
         else:
             await self._read_and_write(waiting)
         return len(waiting)
@@ -157,7 +145,6 @@ class Indexer:
         blobs = self._store.blobs
         new = await self._store.read(lambda conn: read_summaries(conn, blobs, waiting))
         await self._store.write(write_summaries, new)
-        self._own_commits += 1
 
 
 async def index_now(store: Store, account_id: AccountId, waiting: Sequence[WaitingBlob]) -> None:
