@@ -111,11 +111,11 @@ async def _mark_seen(context: Context, uids: Sequence[Uid]) -> frozenset[Uid]:
         if not table.flag_sets[table.kinds[place]].bits & seen
     ]
     results = await change(context, unseen, FlagMode.ADD, frozenset({SEEN}))
-    for one in results:
-        # It is told with the answer.
-        if one.modseq > view.modseq:
-            view.told[one.uid] = one.modseq
-    return frozenset([one.uid for one in results if one.modseq > one.previous])
+    if results is None:
+        return frozenset()
+    view.note_told(results.uids, results.modseqs())  # they are told with the answer
+    changed = results.uids_where([one.changed for one in results.sets])
+    return frozenset(map(Uid, changed))
 
 
 class _Answer:

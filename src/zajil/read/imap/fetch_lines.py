@@ -58,6 +58,22 @@ def numbers_of(view: SelectedMailbox, uids: array[int]) -> Sequence[int]:
     return [view.number_of(uid) or 0 for uid in uids]
 
 
+def mark_recent(view: SelectedMailbox, uids: array[int], flags: list[bytes]) -> list[bytes]:
+    r"""Add ``\Recent`` to the flags, as they are written, of those messages that have it.
+
+    Args:
+        view: of the session.
+        uids: ascending.
+        flags: of each; changed in place, and returned.
+    """
+    if uids and view.recent and uids[-1] >= view.recent[0]:
+        for place, uid in enumerate(uids):
+            if view.is_recent(uid):
+                shown = flags[place][1:-1].split()
+                flags[place] = b"(" + b" ".join([*shown, RECENT.encode("ascii")]) + b")"
+    return flags
+
+
 @dataclass(slots=True)
 class FlagWriter:
     """Writes the flags of messages as one session sees them; each flag set once."""
@@ -69,14 +85,7 @@ class FlagWriter:
         """Return the flags of these messages. ``view.new_keywords`` was told before."""
         kinds = pick(table.kinds, places)
         texts = {kind: self._write(table.flag_sets[kind]) for kind in set(kinds)}
-        flags = [texts[kind] for kind in kinds]
-        recent = self.view.recent
-        if recent and places and table.uids[places[-1]] >= recent[0]:
-            for index, place in enumerate(places):
-                if self.view.is_recent(table.uids[place]):
-                    shown = flags[index][1:-1].split()
-                    flags[index] = b"(" + b" ".join([*shown, RECENT.encode("ascii")]) + b")"
-        return flags
+        return mark_recent(self.view, pick(table.uids, places), [texts[kind] for kind in kinds])
 
     def _write(self, some: FlagSet) -> bytes:
         written = self._written.get(some)

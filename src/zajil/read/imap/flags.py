@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from zajil.core.ids import Uid
 from zajil.core.mailbox_rights import changeable
 from zajil.imap.command import StoreCommand, StoreMode
-from zajil.imap.response import Completion
+from zajil.imap.response import Completion, flag_list
 from zajil.imap.sequence_set import format_set
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import NO_PERMISSION, PORTION, Context
+from zajil.read.imap.fetch_lines import Column, mark_recent, numbers_of, pick, write_lines
 from zajil.read.imap.selected_mailbox import SelectedMailbox
-from zajil.store.mail.flag_changes import ChangedFlags, FlagChange, FlagMode, change_flags
+from zajil.store.mail.flag_changes import FlagChange, FlagChanges, FlagMode, change_flags
 from zajil.store.mail.flags import TooManyKeywords
 
 READ_ONLY = Completion("NO", "mailbox is selected read-only", "READ-ONLY")
@@ -43,12 +45,13 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
             results = await change(context, portion, mode, command.flags, newest)
         except TooManyKeywords:
             return Completion("NO", "a message would have too many keywords", "LIMIT")
+        if results is None:
+            continue
         found += len(results)
-        view.follow_own(results)
-        for one in results:
-            _tell(context, command, one)
-            if one.refused:
-                modified.append(one.uid if command.uid else view.number_of(one.uid) or 0)
+        view.follow_own(results.modseq)
+        _tell(context, command, results)
+        refused = results.uids_where([one.refused for one in results.sets])
+        modified.extend(refused if command.uid else numbers_of(view, refused))
         await context.connection.flush()
     if modified:
         numbers = await context.work(lambda: format_set(modified).decode("ascii"))
@@ -72,36 +75,77 @@ async def change(
     mode: FlagMode,
     flags: frozenset[str],
     unchanged_since: int | None = None,
-) -> tuple[ChangedFlags, ...]:
-    """Change flags in the store, and name keywords that are new.
+) -> FlagChanges | None:
+    """Change flags in the store, and name keywords that are new; ``None``: no message was named.
 
-    The caller tells the client of the flags, and notes that by ``SelectedMailbox.told``.
+    The caller tells the client of the flags, and notes that by ``SelectedMailbox.note_told``.
     """
     view = context.selected
     if not uids:
-        return ()
+        return None
     spelled = frozenset(map(view.spell, flags))
     box = view.mailbox
     item = FlagChange(box.account_id, box.mailbox_id, tuple(uids), mode, spelled, unchanged_since)
     results = await context.write(change_flags, item, len(uids))
-    for line in view.new_keywords(one.flags for one in results):
+    for line in view.new_keywords(one.flags for one in results.sets):
         context.engine.untagged(line)
     return results
 
 
-def _tell(context: Context, command: StoreCommand, one: ChangedFlags) -> None:
-    """Send what the client has to know of one message."""
+def _tell(context: Context, command: StoreCommand, results: FlagChanges) -> None:
+    """Send what the client has to know of the messages."""
     view = context.selected
+    view.note_told(results.uids, results.modseqs())
+    for flags, places in _to_tell(view, command, results):
+        uid = command.uid or not flags
+        context.engine.untagged(_lines(view, results, places, flags=flags, uid=uid))
+
+
+def _to_tell(
+    view: SelectedMailbox, command: StoreCommand, results: FlagChanges
+) -> Iterator[tuple[bool, Sequence[int]]]:
+    """Yield places of messages of which flags are told, and of those with MODSEQ alone (false)."""
+    places = range(len(results))
+    if not command.silent or view.mailbox.is_shared:  # there it may not change them all
+        yield True, places
+        return
+    refused = [one.refused for one in results.sets]
     # The client can tell the flags by itself only if it knew those of before: another session's
     # change in between is told with this one (RFC 3501 section 6.4.6).
-    is_known = command.silent and (view.knew(one) or command.mode is StoreMode.REPLACE)
-    if view.mailbox.is_shared:  # it may not change them all
-        is_known = False
-    if one.modseq > view.modseq:
-        view.told[one.uid] = one.modseq
-    if view.number_of(one.uid) is None:
+    is_known = command.mode is StoreMode.REPLACE or view.knows_all(results.previous)
+    if is_known and not view.condstore and not any(refused):
         return
-    if one.refused or not is_known:
-        context.engine.untagged(view.fetch_line(one, uid=command.uid))
-    elif view.condstore and (one.modseq > one.previous or command.unchanged_since is not None):
-        context.engine.untagged(view.fetch_line(one, flags=False))
+    has_unchanged = command.unchanged_since is not None
+    short = [view.condstore and (one.changed or has_unchanged) for one in results.sets]
+    if is_known and all(short) and not any(refused):
+        yield False, places
+        return
+    rows = zip(results.uids, results.previous, results.kinds, strict=True)
+    told = [
+        True
+        if refused[kind] or not (is_known or view.knew(uid, previous))
+        else (False if short[kind] else None)
+        for uid, previous, kind in rows
+    ]
+    for flags, group in groupby(places, told.__getitem__):
+        if flags is not None:
+            yield flags, list(group)
+
+
+def _lines(
+    view: SelectedMailbox, results: FlagChanges, places: Sequence[int], *, flags: bool, uid: bool
+) -> bytes:
+    """Write FETCH responses, with flags or without."""
+    uids, kinds = pick(results.uids, places), pick(results.kinds, places)
+    columns = []
+    if not view.uid_only and (uid or view.tells_uid):
+        columns.append(Column(b"UID %d", uids))
+    if flags:
+        texts = [flag_list(view.shown_flags(one.flags)) for one in results.sets]
+        shown = [texts[kind] for kind in kinds]
+        columns.append(Column(b"FLAGS %b", mark_recent(view, uids, shown)))
+    if view.condstore:
+        modseqs = pick(results.modseqs(), places)
+        view.sent_modseq = max(view.sent_modseq, max(modseqs))
+        columns.append(Column(b"MODSEQ (%d)", modseqs))
+    return write_lines(view.fetch_head, numbers_of(view, uids), columns)

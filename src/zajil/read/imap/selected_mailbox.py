@@ -19,7 +19,6 @@ from zajil.imap.flag import RECENT, SYSTEM_FLAGS
 from zajil.imap.grammar import bad
 from zajil.imap.response import flag_list, untagged, untagged_status
 from zajil.imap.sequence_set import SequenceSet, format_set
-from zajil.store.mail.flag_changes import ChangedFlags
 from zajil.store.mail.mailboxes import Mailbox
 from zajil.store.mail.messages import MailboxChanges, MessageFlags
 
@@ -165,9 +164,7 @@ class SelectedMailbox:
         shown = [flag for flag in SYSTEM_FLAGS if flag in flags]
         return shown + sorted([self.spell(flag) for flag in flags if not flag.startswith("\\")])
 
-    def fetch_line(
-        self, one: MessageFlags | ChangedFlags, *, flags: bool = True, uid: bool = True
-    ) -> bytes:
+    def fetch_line(self, one: MessageFlags, *, flags: bool = True, uid: bool = True) -> bytes:
         """Write the FETCH response of a message that the client counts, with its flags.
 
         Args:
@@ -189,20 +186,29 @@ class SelectedMailbox:
         self.sent_modseq = max(self.sent_modseq, modseq)
         return b"MODSEQ (%d)" % modseq
 
-    def knew(self, one: ChangedFlags) -> bool:
-        """Return whether the client knew the flags that a message had before a change."""
-        return one.previous <= self.modseq or self.told.get(one.uid) == one.previous
+    def knows_all(self, modseqs: Sequence[int]) -> bool:
+        """Return whether the client was told of all changes with these MODSEQs."""
+        return max(modseqs, default=0) <= self.modseq
 
-    def follow_own(self, results: Iterable[ChangedFlags]) -> None:
+    def knew(self, uid: int, modseq: int) -> bool:
+        """Return whether the client knows the flags that a message had with a MODSEQ."""
+        return modseq <= self.modseq or self.told.get(uid) == modseq
+
+    def note_told(self, uids: Sequence[int], modseqs: Sequence[int]) -> None:
+        """Note that the client is told of flags with these MODSEQs by the answer to its command."""
+        if not self.knows_all(modseqs):
+            pairs = zip(uids, modseqs, strict=True)
+            self.told.update([(uid, ModSeq(one)) for uid, one in pairs if one > self.modseq])
+
+    def follow_own(self, modseq: ModSeq | None) -> None:
         """Follow the store past a change of this session, of which the client is told at once.
 
         Nothing is read for it. If another change came in between, ``take`` follows them all: each
         change raises the MODSEQ of the mailbox by one at least.
 
         Args:
-            results: of one change.
+            modseq: that the change gave to messages; ``None``: it changed none.
         """
-        modseq = max((one.modseq for one in results if one.modseq > one.previous), default=None)
         if modseq == self.modseq + 1:
             self.modseq = ModSeq(self.modseq + 1)
 

@@ -8,6 +8,7 @@ writer then waits for its turn at each row. Why not SQLAlchemy's own multi-row
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,8 @@ _MAX_VALUES = 30_000
 """Parameters of one statement: SQLite takes 32,766, PostgreSQL 65,535."""
 AT_ONCE = 1000
 """Rows named in one statement: well below the limit of parameters."""
+_LONG = 50
+"""Numbers of a range that is worth a statement of its own."""
 
 
 def insert_rows(
@@ -86,18 +89,48 @@ def marks_of(tx: Connection, parameters: Sequence[Any]) -> str:
     return f"({', '.join([mark_of(tx)] * len(parameters))})"
 
 
-def among(tx: Connection, column: str, numbers: Sequence[int]) -> tuple[str, Sequence[int]]:
-    """Return a condition, that a column has one of some numbers, and its parameters.
+def each_among(
+    tx: Connection, column: str, numbers: Sequence[int]
+) -> Iterator[tuple[str, Sequence[int]]]:
+    """Yield conditions, and their parameters: a column has one of some numbers.
+
+    Each number is in one of them. A long range costs no more parameters than a short one.
 
     Args:
         tx: an open transaction.
         column: its name.
-        numbers: ascending, each once, at least one.
+        numbers: ascending, each once.
     """
+    mark = mark_of(tx)
+    for some in _stretches(numbers):
+        if some[-1] - some[0] == len(some) - 1:
+            yield f"{column} BETWEEN {mark} AND {mark}", (some[0], some[-1])
+        else:
+            yield f"{column} IN {marks_of(tx, some)}", some
+
+
+def _stretches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Divide ascending numbers into long ranges and, between them, at most ``AT_ONCE`` others."""
+    if not numbers:
+        return
     if numbers[-1] - numbers[0] == len(numbers) - 1:
-        mark = mark_of(tx)
-        return f"{column} BETWEEN {mark} AND {mark}", (numbers[0], numbers[-1])
-    return f"{column} IN {marks_of(tx, numbers)}", numbers
+        yield numbers
+        return
+    start = 0
+    breaks = [place for place, (one, next_) in enumerate(pairwise(numbers), 1) if next_ - one > 1]
+    begin = 0
+    for end in (*breaks, len(numbers)):
+        if end - begin >= _LONG:
+            yield from _cut(numbers, start, begin)
+            yield numbers[begin:end]
+            start = end
+        begin = end
+    yield from _cut(numbers, start, len(numbers))
+
+
+def _cut(numbers: Sequence[int], start: int, end: int) -> Iterator[Sequence[int]]:
+    for begin in range(start, end, AT_ONCE):
+        yield numbers[begin : min(begin + AT_ONCE, end)]
 
 
 def values(tx: Connection, rows: Sequence[Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:

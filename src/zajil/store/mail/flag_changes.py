@@ -5,17 +5,19 @@ The laws are those of ``store.mail.message_changes``.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TypeAlias
+from itertools import chain, repeat
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from zajil.core.feedback import kind_of_flags
 from zajil.core.ids import AccountId, MailboxId, ModSeq, Uid
 from zajil.core.value_class import value_class
-from zajil.store.engine.rows import among, execute_text, mark_of, portions
+from zajil.store.engine.rows import each_among, execute_text, mark_of
 from zajil.store.feedback.feedback import said_by_flags
 from zajil.store.feedback.training import record_feedback
 from zajil.store.mail.flags import (
@@ -65,13 +67,69 @@ class ChangedFlags:
     """It was changed since ``unchanged_since``."""
 
 
-def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[tuple[ChangedFlags, ...]]:
+@dataclass(frozen=True, slots=True)
+class FlagsNow:
+    """Flags that some messages have after a change."""
+
+    flags: frozenset[str]
+    changed: bool
+    """The change made them so."""
+    refused: bool
+    """The messages were changed since ``unchanged_since``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagChanges:
+    """What became of messages that were to be changed, also of those that stayed as they were.
+
+    In columns with one entry for each message, ascending by UID: there may be thousands, with few
+    different flags.
+    """
+
+    uids: array[int]
+    previous: array[int]
+    """Their MODSEQs before."""
+    kinds: array[int]
+    """Places in ``sets``."""
+    sets: tuple[FlagsNow, ...]
+    modseq: ModSeq | None
+    """Of all that were changed; ``None``: none was."""
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def __iter__(self) -> Iterator[ChangedFlags]:
+        rows = zip(self.uids, self.modseqs(), self.kinds, self.previous, strict=True)
+        for uid, modseq, kind, previous in rows:
+            now = self.sets[kind]
+            yield ChangedFlags(
+                Uid(uid), ModSeq(modseq), now.flags, ModSeq(previous), refused=now.refused
+            )
+
+    def modseqs(self) -> array[int]:
+        """Return the MODSEQ that each message has now."""
+        if self.modseq is None:
+            return self.previous
+        if all([one.changed for one in self.sets]):
+            return array("Q", [self.modseq]) * len(self)
+        changed = [self.modseq if one.changed else 0 for one in self.sets]
+        pairs = zip(self.kinds, self.previous, strict=True)
+        return array("Q", [changed[kind] or previous for kind, previous in pairs])
+
+    def uids_where(self, wanted: Sequence[bool]) -> array[int]:
+        """Return the UIDs of messages whose flags are wanted; an entry for each of ``sets``."""
+        if all(wanted):
+            return self.uids
+        if not any(wanted):
+            return array("I")
+        pairs = zip(self.uids, self.kinds, strict=True)
+        return array("I", [uid for uid, kind in pairs if wanted[kind]])
+
+
+def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[FlagChanges]:
     """Change flags of messages; those that are gone are passed over.
 
     Unit of work: idempotent but for the MODSEQ; locks the mailboxes; touches their topics.
-
-    Returns:
-        For each item its messages with their flags now, ascending, also those it left as they were.
 
     Raises:
         NoSuchMailbox: it is gone, or the account may not do this with it.
@@ -83,70 +141,125 @@ def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[tuple[Chan
 
 # ---- inside -------------------------------------------------------------------------------------
 
-_Kind: TypeAlias = tuple[int, str]
-"""Flags as a row has them: bits and keywords."""
+_TEXTS = 16
+"""Texts of keywords that one statement changes: it compares each row with them."""
 
 
-def _change_flags(tx: Connection, item: FlagChange, box: OpenMailbox) -> tuple[ChangedFlags, ...]:
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Flags as some rows have them, and what becomes of them."""
+
+    bits: int
+    keywords: str
+    refused: bool
+    flags: frozenset[str]
+    """Afterwards."""
+
+    @property
+    def before(self) -> frozenset[str]:
+        return unpack_flags(self.bits, self.keywords)
+
+    @property
+    def changed(self) -> bool:
+        return self.flags != self.before
+
+
+def _change_flags(tx: Connection, item: FlagChange, box: OpenMailbox) -> FlagChanges:
     rows = _find(tx, item.mailbox_id, item.uids)
+    uids, modseqs, bits, keywords = zip(*rows, strict=True) if rows else ((), (), (), ())
     newest = item.unchanged_since
+    refused = repeat(False, len(rows)) if newest is None else map(newest.__lt__, modseqs)
     # Many messages have the same flags: what becomes of these is decided once.
-    groups: dict[_Kind, list[Uid]] = defaultdict(list)
-    for uid, modseq, bits, keywords in rows:
-        if newest is None or modseq <= newest:
-            groups[bits, keywords].append(uid)
-    after = {kind: _apply(item, unpack_flags(*kind), box) for kind in groups}
-    changed = {kind: flags for kind, flags in after.items() if flags != unpack_flags(*kind)}
-    new_modseq = None
-    if changed:
-        new_modseq = next_modseq(tx, item.mailbox_id)
-        for kind, flags in changed.items():
-            _update(tx, item.mailbox_id, groups[kind], flags, new_modseq)
-        if box.owner_id == item.account_id:  # what others say teaches the owner nothing
-            said = [(groups[kind], unpack_flags(*kind), now) for kind, now in changed.items()]
-            record_feedback(tx, said_by_flags(tx, item.account_id, item.mailbox_id, said))
-    results = []
-    for uid, modseq, bits, keywords in rows:
-        kind = (bits, keywords)
-        if newest is not None and modseq > newest:
-            results.append(ChangedFlags(uid, modseq, unpack_flags(*kind), modseq, True))
-        elif new_modseq is not None and kind in changed:
-            results.append(ChangedFlags(uid, new_modseq, changed[kind], modseq))
-        else:
-            results.append(ChangedFlags(uid, modseq, unpack_flags(*kind), modseq))
-    return tuple(results)
+    found = list(zip(bits, keywords, refused, strict=True))
+    places = {key: place for place, key in enumerate(dict.fromkeys(found))}
+    kinds = [_decide(item, box, *key) for key in places]
+    done = FlagChanges(
+        uids=array("I", uids),
+        previous=array("Q", modseqs),
+        kinds=array("I", map(places.__getitem__, found)),
+        sets=tuple([FlagsNow(one.flags, one.changed, one.refused) for one in kinds]),
+        modseq=None,
+    )
+    if not any([one.changed for one in kinds]):
+        return done
+    done = replace(done, modseq=next_modseq(tx, item.mailbox_id))
+    _update(tx, item.mailbox_id, done, kinds)
+    if box.owner_id == item.account_id:  # what others say teaches the owner nothing
+        _record(tx, item, done, kinds)
+    return done
 
 
 def _find(
     tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]
-) -> list[tuple[Uid, ModSeq, int, str]]:
+) -> list[tuple[int, int, int, str]]:
     """Return UID, MODSEQ and flags of those of the messages that are there, ascending."""
-    rows: list[tuple[Uid, ModSeq, int, str]] = []
+    rows: list[tuple[int, int, int, str]] = []
     # The names are constants.
     query = f"SELECT uid, modseq, flags, keywords FROM message WHERE mailbox_id = {mark_of(tx)}"  # noqa: S608
-    for some in portions(sorted(set(uids))):
-        which, numbers = among(tx, "uid", some)
-        found = execute_text(tx, f"{query} AND {which} ORDER BY uid", (mailbox_id, *numbers))
-        rows += [
-            (Uid(uid), ModSeq(modseq), bits, keywords) for uid, modseq, bits, keywords in found
-        ]
+    for which, numbers in each_among(tx, "uid", sorted(set(uids))):
+        rows += execute_text(tx, f"{query} AND {which} ORDER BY uid", (mailbox_id, *numbers))
     return rows
 
 
 def _update(
-    tx: Connection,
-    mailbox_id: MailboxId,
-    uids: Sequence[Uid],
-    flags: frozenset[str],
-    modseq: ModSeq,
+    tx: Connection, mailbox_id: MailboxId, done: FlagChanges, kinds: Sequence[_Kind]
 ) -> None:
-    mark, values = mark_of(tx), (*pack_flags(flags), modseq)
-    # The names are constants.
-    change = f"UPDATE message SET flags = {mark}, keywords = {mark}, modseq = {mark}"  # noqa: S608
-    for some in portions(uids):
-        which, numbers = among(tx, "uid", some)
-        text = f"{change} WHERE mailbox_id = {mark} AND {which}"
-        execute_text(tx, text, (*values, mailbox_id, *numbers))
+    """Write what became of the messages: many kinds with one statement."""
+    mark = mark_of(tx)
+    changed = [one for one in kinds if one.changed]
+    texts = list(dict.fromkeys(one.keywords for one in changed))
+    for start in range(0, len(texts), _TEXTS):
+        some = frozenset(texts[start : start + _TEXTS])
+        chosen = [one.changed and one.keywords in some for one in kinds]
+        after = [(one, *pack_flags(one.flags)) for one in changed if one.keywords in some]
+        # Bits depend on bits, and keywords on keywords.
+        bits, of_bits = _case(tx, "flags", {one.bits: now for one, now, _ in after})
+        words, of_words = _case(tx, "keywords", {one.keywords: now for one, _, now in after})
+        # The names are constants.
+        change = f"UPDATE message SET modseq = {mark}{bits}{words} WHERE mailbox_id = {mark}"  # noqa: S608
+        values = (done.modseq, *of_bits, *of_words, mailbox_id)
+        for which, numbers in each_among(tx, "uid", done.uids_where(chosen)):
+            execute_text(tx, f"{change} AND {which}", (*values, *numbers))
+
+
+def _case(tx: Connection, column: str, values: dict[Any, Any]) -> tuple[str, list[Any]]:
+    """Return an assignment of a column by what it was, and its parameters.
+
+    Args:
+        tx: an open transaction.
+        column: its name.
+        values: for each value that rows have the new one.
+    """
+    mark, new = mark_of(tx), set(values.values())
+    if all([before == after for before, after in values.items()]):
+        return "", []
+    if len(new) == 1:
+        return f", {column} = {mark}", list(new)
+    cases = f" WHEN {mark} THEN {mark}" * len(values)
+    return f", {column} = CASE {column}{cases} ELSE {column} END", [*chain(*values.items())]
+
+
+def _record(tx: Connection, item: FlagChange, done: FlagChanges, kinds: Sequence[_Kind]) -> None:
+    """Note what the change says of the mails."""
+    said: list[tuple[list[Uid], frozenset[str], frozenset[str]] | None] = [
+        ([], one.before, one.flags)
+        if one.changed and kind_of_flags(one.before, one.flags) is not None
+        else None
+        for one in kinds
+    ]
+    if not any(said):
+        return
+    for uid, kind in zip(done.uids, done.kinds, strict=True):
+        of_kind = said[kind]
+        if of_kind is not None:
+            of_kind[0].append(Uid(uid))
+    chosen = [one for one in said if one is not None]
+    record_feedback(tx, said_by_flags(tx, item.account_id, item.mailbox_id, chosen))
+
+
+def _decide(item: FlagChange, box: OpenMailbox, bits: int, keywords: str, refused: bool) -> _Kind:
+    flags = unpack_flags(bits, keywords)
+    return _Kind(bits, keywords, refused, flags if refused else _apply(item, flags, box))
 
 
 def _apply(item: FlagChange, flags: frozenset[str], box: OpenMailbox) -> frozenset[str]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, ModSeq
 from zajil.core.mailbox_rights import changeable
 from zajil.store.engine.batch import mailbox_topic, touch
-from zajil.store.engine.rows import execute_text, marks_of, portions
+from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
 from zajil.store.mail.access import OWNER, require_rights
 from zajil.store.mail.append import lock_mailboxes
-from zajil.store.schema import mailbox
 
 _FIND = "SELECT id, uid_validity, role, account_id FROM mailbox WHERE id IN"
 
@@ -69,15 +67,12 @@ def next_modseq(
         size: bytes of these.
     """
     touch(tx, mailbox_topic(mailbox_id))
-    return ModSeq(
-        tx.execute(
-            sa.update(mailbox)
-            .where(mailbox.c.id == mailbox_id)
-            .values(
-                modseq=mailbox.c.modseq + 1,
-                messages=mailbox.c.messages - messages,
-                size=mailbox.c.size - size,
-            )
-            .returning(mailbox.c.modseq)
-        ).scalar_one()
+    mark = mark_of(tx)
+    # The names are constants.
+    ((modseq,),) = execute_text(
+        tx,
+        "UPDATE mailbox SET modseq = modseq + 1,"  # noqa: S608
+        f" messages = messages - {mark}, size = size - {mark} WHERE id = {mark} RETURNING modseq",
+        (messages, size, mailbox_id),
     )
+    return ModSeq(modseq)
