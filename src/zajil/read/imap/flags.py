@@ -45,7 +45,7 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
             results = await change(context, portion, mode, command.flags, newest)
         except TooManyKeywords:
             return Completion("NO", "a message would have too many keywords", "LIMIT")
-        if results is None:
+        if not results:  # all are gone
             continue
         found += len(results)
         view.follow_own(results.modseq)
@@ -112,7 +112,7 @@ def _to_tell(
     refused = [one.refused for one in results.sets]
     # The client can tell the flags by itself only if it knew those of before: another session's
     # change in between is told with this one (RFC 3501 section 6.4.6).
-    is_known = command.mode is StoreMode.REPLACE or view.knows_all(results.previous)
+    is_known = command.mode is StoreMode.REPLACE or max(results.previous) <= view.modseq
     if is_known and not view.condstore and not any(refused):
         return
     has_unchanged = command.unchanged_since is not None

@@ -186,17 +186,13 @@ class SelectedMailbox:
         self.sent_modseq = max(self.sent_modseq, modseq)
         return b"MODSEQ (%d)" % modseq
 
-    def knows_all(self, modseqs: Sequence[int]) -> bool:
-        """Return whether the client was told of all changes with these MODSEQs."""
-        return max(modseqs, default=0) <= self.modseq
-
     def knew(self, uid: int, modseq: int) -> bool:
         """Return whether the client knows the flags that a message had with a MODSEQ."""
         return modseq <= self.modseq or self.told.get(uid) == modseq
 
     def note_told(self, uids: Sequence[int], modseqs: Sequence[int]) -> None:
         """Note that the client is told of flags with these MODSEQs by the answer to its command."""
-        if not self.knows_all(modseqs):
+        if max(modseqs, default=0) > self.modseq:
             pairs = zip(uids, modseqs, strict=True)
             self.told.update([(uid, ModSeq(one)) for uid, one in pairs if one > self.modseq])
 
