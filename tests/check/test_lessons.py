@@ -35,3 +35,5 @@ def test_mail_left_in_inbox_is_learned_only_to_balance_junk() -> None:
     assert count_left_to_learn(junk=3, ham=9) == 0
     assert count_left_to_learn(junk=6, ham=5) == 1
     assert count_left_to_learn(junk=60, ham=5) == 2
+    assert count_left_to_learn(junk=60, ham=5, learned=10) == 20
+    assert count_left_to_learn(junk=10, ham=5, learned=10) == 5

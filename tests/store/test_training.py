@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import pytest
 import sqlalchemy as sa
 
-from kit.store import NOW_MS, make_account
+from kit.store import NOW_MS, make_account, running
 from zajil.check.learned.lessons import FREE_SHARE, ShareRule
 from zajil.core.directory import AccountEntry
 from zajil.core.feedback import FeedbackKind
@@ -15,15 +18,13 @@ from zajil.store.engine.writer import Unit
 from zajil.store.feedback.training import (
     INSTALLATION,
     Bounds,
-    Feedback,
     Lesson,
-    TrainingClaim,
-    claim_training,
     learn,
     list_models,
     load_words,
     prune_words,
 )
+from zajil.store.feedback.training_queue import Feedback, TrainingClaim, claim_training
 from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox
 from zajil.store.mail.mailboxes import find_mailbox
@@ -187,6 +188,65 @@ def test_unlearning_never_counts_below_zero(store: Store) -> None:
     store.write_now(learn, lesson(7, "b1", True, "old"))
     store.write_now(learn, lesson(7, "b1", False, "new", "old", "more"))
     assert words(store, 7) == {"old": (0, 1), "new": (0, 1), "more": (0, 1)}
+
+
+def test_what_is_learned_together_is_learned_as_one_by_one(store: Store) -> None:
+    """Also of one mail of which two things were said, and for two accounts."""
+    lessons = [
+        lesson(7, "b1", True, "pills", "cheap"),
+        lesson(7, "b2", False, "lunch"),
+        lesson(8, "b1", False, "pills"),
+        lesson(7, "b1", False, "pills", "cheap"),
+        lesson(7, "b2", True, "lunch", is_weak=True),
+        lesson(8, "b3", True),
+    ]
+
+    async def together() -> list[bool]:
+        async with running(store):
+            before = store.writer.commits
+            learned = await asyncio.gather(*[store.write(learn, one) for one in lessons])
+            assert store.writer.commits == before + 1
+            return learned
+
+    def found() -> list[object]:
+        kept = sa.select(trained).order_by(trained.c.account_id, trained.c.blob_id)
+        rows = store.read_now(lambda conn: [tuple(row) for row in conn.execute(kept)])
+        states = store.read_now(lambda conn: list_models(conn, 0))
+        counts = [(one.account_id, one.junk, one.ham) for one in states]
+        return [rows, sorted(counts), words(store, 0), words(store, 7), words(store, 8)]
+
+    one_by_one = [store.write_now(learn, one) for one in lessons]
+    first = found()
+    assert words(store, 7) == {"pills": (0, 1), "cheap": (0, 1), "lunch": (0, 1)}
+    with store._dialect.writer.begin() as conn:
+        for table in (word, word_model, trained):
+            conn.execute(sa.delete(table))
+    assert asyncio.run(together()) == one_by_one == [True, True, True, True, False, False]
+    assert found() == first
+
+
+def test_many_are_claimed_and_forgotten_at_once(store: Store) -> None:
+    """What is said meanwhile of one of them counts, and waits for its turn."""
+    amal = make_account(store, "amal@north.test")
+    uids = tuple(put(store, amal) for _ in range(5))
+    junk = CopyMessages(amal.account_id, amal.inbox, uids, box(store, amal, "Junk"))
+    store.write_now(copy_messages, junk)
+    due = store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 1000))
+    assert [one.kind for one in due] == [FeedbackKind.JUNK] * 5
+    assert store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 1000)) == ()
+    store.write_now(
+        copy_messages, CopyMessages(junk.account_id, amal.inbox, uids[:1], junk.target_id)
+    )
+
+    def learn_all(tx: sa.Connection, items: Sequence[Sequence[Lesson]]) -> list[list[bool]]:
+        return [learn(tx, lessons) for lessons in items]
+
+    lessons = [
+        lesson(one.account_id, one.blob_id, True, "x", kind=one.kind, lease_until_ms=NOW_MS + 1000)
+        for one in due
+    ]
+    assert store.write_now(learn_all, lessons) == [True] * 5
+    assert queue(store) == ["junk"]
 
 
 def test_an_account_takes_what_it_taught_along(store: Store) -> None:

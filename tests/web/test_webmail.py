@@ -17,7 +17,7 @@ from kit.store import NOW_MS
 from kit.talk import talk_to_receiver
 from zajil.core.ids import MAIL_ID_PATTERN, MailboxId
 from zajil.store.engine.open import Store
-from zajil.store.feedback.training import TrainingClaim, claim_training
+from zajil.store.feedback.training_queue import TrainingClaim, claim_training
 from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.mail.messages import read_message

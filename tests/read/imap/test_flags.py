@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 from kit.imap import imap_place, make_reader
 from kit.store import running
 from zajil.store.engine.open import Store
-from zajil.store.feedback.training import Lesson, TrainingClaim, claim_training, learn
+from zajil.store.feedback.training import Lesson, learn
+from zajil.store.feedback.training_queue import TrainingClaim, claim_training
 from zajil.store.mail.flags import MAX_KEYWORDS
 from zajil.store.schema import message
 

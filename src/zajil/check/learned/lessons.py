@@ -44,8 +44,8 @@ def is_weak(kind: FeedbackKind) -> bool:
     return kind in (FeedbackKind.KEPT, FeedbackKind.REPLIED)
 
 
-def count_left_to_learn(junk: int, ham: int) -> int:
-    """Return how many mails read and left in INBOX an account learns beside one moved to Junk.
+def count_left_to_learn(junk: int, ham: int, learned: int = 1) -> int:
+    """Return how many mails read and left in INBOX an account learns beside those moved to Junk.
 
     Who moves junk away and leaves other mail in place says something about the other mail too;
     without it most accounts would only learn what is unwanted.
@@ -53,5 +53,6 @@ def count_left_to_learn(junk: int, ham: int) -> int:
     Args:
         junk: mails that its model has learned as junk.
         ham: mails that its model has learned as wanted.
+        learned: mails of the first that it has learned just now.
     """
-    return max(0, min(_MAX_LEFT, junk - ham))
+    return max(0, min(_MAX_LEFT * learned, junk - ham))

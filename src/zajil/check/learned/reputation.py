@@ -39,7 +39,7 @@ from zajil.store.feedback.reputation import (
     is_anything_known,
     load_counts,
 )
-from zajil.store.feedback.training import Feedback
+from zajil.store.feedback.training_queue import Feedback
 
 _KEPT_MS = 60_000
 """How long a count is believed; what somebody judged by hand is known at once (``HISTORY``)."""

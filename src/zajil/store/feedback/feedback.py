@@ -9,7 +9,8 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.feedback import FeedbackKind, kind_in_mailbox, kind_of_flags, kind_of_move
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
-from zajil.store.feedback.training import MAX_SAID, Feedback, ModelState
+from zajil.store.feedback.training import ModelState
+from zajil.store.feedback.training_queue import MAX_SAID, Feedback
 from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.messages import Message
 from zajil.store.schema import mailbox, message, trained, word_model

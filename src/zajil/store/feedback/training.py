@@ -1,8 +1,6 @@
-"""What users say of their mail, and the words that are learned from it.
+"""The words that are learned from what users say of their mail (``training_queue``).
 
 Laws:
-- What a user said is noted in the commit of the move itself; learning comes later, in the
-  background, and a mail that is gone by then teaches nothing.
 - One mail teaches an account once; what is said last counts, and what was learned is unlearned.
 - An account teaches the installation (account 0) too, as far as the rule of the caller permits
   (``check.learned.lessons``).
@@ -20,32 +18,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.feedback import FeedbackKind
-from zajil.core.ids import AccountId, BlobId, MailId
-from zajil.store.engine.rows import execute_text, values
+from zajil.core.ids import AccountId, BlobId
+from zajil.store.engine.rows import AT_ONCE, execute_text, portions, values
+from zajil.store.feedback.training_queue import Feedback, forget_claimed
 from zajil.store.schema import trained, training, word, word_model
 
 INSTALLATION = AccountId(0)
 """Whose words count for every account."""
-MAX_SAID = 500
-"""Messages of one move that are learned from: a folder of a million is not a million lessons."""
-_CLAIMED = 50
-
-
-class Feedback(NamedTuple):
-    """A user said something of a message."""
-
-    account_id: AccountId
-    blob_id: BlobId
-    mail_id: MailId | None
-    kind: FeedbackKind
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingClaim:
-    """What ``claim_training`` takes."""
-
-    now_ms: int
-    lease_until_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,52 +55,6 @@ class ModelState:
     ham: int
 
 
-# ---- the queue ----------------------------------------------------------------------------------
-
-
-def record_feedback(tx: Connection, said: Iterable[Feedback]) -> None:
-    """Put into the queue what was said; call it inside the unit that moves the messages."""
-    # One row for one message: the last word counts, also over one that is being learned.
-    rows = {(one.account_id, one.blob_id): one for one in said}
-    if not rows:
-        return
-    chosen = [(*rows[key], 0) for key in sorted(rows)[:MAX_SAID]]
-    marks, parameters = values(tx, chosen)
-    execute_text(
-        tx,
-        f"INSERT INTO training (account_id, blob_id, mail_id, kind, lease_until_ms) {marks}"
-        " ON CONFLICT (account_id, blob_id)"
-        " DO UPDATE SET kind = excluded.kind, lease_until_ms = 0",
-        parameters,
-    )
-
-
-def claim_training(tx: Connection, items: Sequence[TrainingClaim]) -> list[tuple[Feedback, ...]]:
-    """Take some of what waits; nobody else gets it until the lease has ended.
-
-    Unit of work: not idempotent; locks rows of the queue.
-    """
-    taken = []
-    for item in items:
-        due = sa.select(training).where(training.c.lease_until_ms <= item.now_ms)
-        rows = tx.execute(due.limit(_CLAIMED).with_for_update(skip_locked=True)).all()
-        for row in rows:
-            tx.execute(
-                sa.update(training)
-                .where(training.c.account_id == row.account_id, training.c.blob_id == row.blob_id)
-                .values(lease_until_ms=item.lease_until_ms)
-            )
-        taken.append(
-            tuple(
-                [
-                    Feedback(row.account_id, row.blob_id, row.mail_id, FeedbackKind(row.kind))
-                    for row in rows
-                ]
-            )
-        )
-    return taken
-
-
 # ---- learning -----------------------------------------------------------------------------------
 
 
@@ -135,21 +68,18 @@ def learn(tx: Connection, items: Sequence[Lesson]) -> list[bool]:
     """
     touched = sorted({item.account_id for item in items} | {INSTALLATION})
     models = _lock_models(tx, touched)
-    changes = _Changes(models)
-    results = [_learn_one(tx, item, changes) for item in items]
+    changes = _Changes(models, _find_trained(tx, items))
+    results = [_learn_one(item, changes) for item in items]
     if any(results):
+        _write_trained(tx, changes)
         _write_words(tx, changes)
         _write_models(tx, changes)
-    for item in items:
-        if item.kind is not None:
-            tx.execute(
-                sa.delete(training).where(
-                    training.c.account_id == item.account_id,
-                    training.c.blob_id == item.blob_id,
-                    training.c.kind == item.kind,
-                    training.c.lease_until_ms == item.lease_until_ms,
-                )
-            )
+    claimed = [
+        (item.account_id, item.blob_id, item.kind, item.lease_until_ms)
+        for item in items
+        if item.kind is not None
+    ]
+    forget_claimed(tx, claimed)
     return results
 
 
@@ -171,11 +101,24 @@ class _Model:
             self.shared_ham = max(0, self.shared_ham + sign * shared)
 
 
+class _Trained(NamedTuple):
+    """What was learned of one mail."""
+
+    is_junk: bool
+    is_shared: bool
+
+
 class _Changes:
     """What one batch does to the counts."""
 
-    def __init__(self, models: dict[AccountId, _Model]) -> None:
+    def __init__(
+        self, models: dict[AccountId, _Model], trained: dict[tuple[AccountId, BlobId], _Trained]
+    ) -> None:
         self.models = models
+        self.trained = trained
+        """What was learned of each mail, as far as anything was."""
+        self.new: set[tuple[AccountId, BlobId]] = set()
+        """Mails of which something else was learned now."""
         self.words: Counter[tuple[AccountId, str, str]] = Counter()
         """By account, word and column."""
 
@@ -203,27 +146,46 @@ class _Changes:
         return lesson.may_share(given, total)
 
 
-def _learn_one(tx: Connection, item: Lesson, changes: _Changes) -> bool:
+def _learn_one(item: Lesson, changes: _Changes) -> bool:
     if not item.tokens:
         return False
-    mine = (trained.c.account_id == item.account_id, trained.c.blob_id == item.blob_id)
-    before = tx.execute(sa.select(trained).where(*mine)).one_or_none()
+    key = item.account_id, item.blob_id
+    before = changes.trained.get(key)
     if before is not None:
         if item.is_weak or before.is_junk == item.is_junk:
             return False
         changes.count(item, before.is_junk, before.is_shared, -1)
-        tx.execute(sa.delete(trained).where(*mine))
     is_shared = changes.may_share(item)
     changes.count(item, item.is_junk, is_shared, 1)
-    tx.execute(
-        sa.insert(trained).values(
-            account_id=item.account_id,
-            blob_id=item.blob_id,
-            is_junk=item.is_junk,
-            is_shared=is_shared,
-        )
-    )
+    changes.trained[key] = _Trained(item.is_junk, is_shared)
+    changes.new.add(key)
     return True
+
+
+def _find_trained(
+    tx: Connection, items: Sequence[Lesson]
+) -> dict[tuple[AccountId, BlobId], _Trained]:
+    found: dict[tuple[AccountId, BlobId], _Trained] = {}
+    for some in portions({item.blob_id for item in items}):
+        for row in tx.execute(_TRAINED, {"ids_": some}):
+            found[row.account_id, row.blob_id] = _Trained(row.is_junk, row.is_shared)
+    return found
+
+
+def _write_trained(tx: Connection, changes: _Changes) -> None:
+    rows = [
+        (*key, changes.trained[key].is_junk, changes.trained[key].is_shared)
+        for key in sorted(changes.new)
+    ]
+    for start in range(0, len(rows), AT_ONCE):
+        marks, parameters = values(tx, rows[start : start + AT_ONCE])
+        execute_text(
+            tx,
+            f"INSERT INTO trained (account_id, blob_id, is_junk, is_shared) {marks}"
+            " ON CONFLICT (account_id, blob_id)"
+            " DO UPDATE SET is_junk = excluded.is_junk, is_shared = excluded.is_shared",
+            parameters,
+        )
 
 
 def _lock_models(tx: Connection, account_ids: Sequence[AccountId]) -> dict[AccountId, _Model]:
@@ -261,6 +223,7 @@ def _write_models(tx: Connection, changes: _Changes) -> None:
             )
 
 
+_TRAINED = sa.select(trained).where(trained.c.blob_id.in_(sa.bindparam("ids_", expanding=True)))
 _COLUMNS = ("junk", "ham", "shared_junk", "shared_ham")
 _FEWER = ", ".join(
     f"{name} = CASE WHEN word.{name} > d.column{at} THEN word.{name} - d.column{at} ELSE 0 END"
@@ -309,6 +272,16 @@ def _rows(changes: _Changes, sign: int) -> list[tuple[int, str, int, int, int, i
 
 
 # ---- reading ------------------------------------------------------------------------------------
+
+
+def find_learned(conn: Connection, said: Iterable[Feedback]) -> set[tuple[AccountId, BlobId]]:
+    """Return of which of these mails their accounts have learned something."""
+    wanted = {(one.account_id, one.blob_id) for one in said}
+    found: set[tuple[AccountId, BlobId]] = set()
+    for some in portions({blob_id for _, blob_id in wanted}):
+        rows = conn.execute(_TRAINED, {"ids_": some})
+        found.update((row.account_id, row.blob_id) for row in rows)
+    return found & wanted
 
 
 def list_models(conn: Connection, least: int) -> list[ModelState]:

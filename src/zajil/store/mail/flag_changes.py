@@ -19,7 +19,7 @@ from zajil.core.ids import AccountId, MailboxId, ModSeq, Uid
 from zajil.core.value_class import value_class
 from zajil.store.engine.rows import each_among, execute_text, mark_of
 from zajil.store.feedback.feedback import said_by_flags
-from zajil.store.feedback.training import record_feedback
+from zajil.store.feedback.training_queue import record_feedback
 from zajil.store.mail.flags import (
     MAX_KEYWORDS,
     TooManyKeywords,

@@ -22,7 +22,7 @@ from zajil.core.ids import AccountId, MailboxId, MailId, Uid
 from zajil.store.engine.batch import require_space, time_of
 from zajil.store.engine.rows import insert_rows, portions
 from zajil.store.feedback.feedback import said_by_move
-from zajil.store.feedback.training import record_feedback
+from zajil.store.feedback.training_queue import record_feedback
 from zajil.store.mail.append import Append, Appended, append_messages
 from zajil.store.mail.blobs import StagedBlob, keep_blobs, release_blobs, write_blobs
 from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
