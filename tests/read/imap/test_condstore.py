@@ -288,3 +288,34 @@ def test_what_is_refused(store: Store, tmp_path: Path) -> None:
                 await imap.ok("FETCH 1 FLAGS")
 
     asyncio.run(run())
+
+
+def test_conditional_store_names_messages_that_are_gone(store: Store, tmp_path: Path) -> None:
+    """Section 3.1.3, the last example; UIDs that are gone are passed over."""
+    make_reader(store)
+
+    async def run() -> None:
+        async with (
+            running(store),
+            imap_place(store, tmp_path) as place,
+            place.session() as one,
+            place.session() as two,
+        ):
+            last = await with_messages(one, 4)
+            await two.ok("SELECT INBOX")
+            await one.ok(r"STORE 3 +FLAGS (\Flagged)")
+            await one.ok(r"STORE 2 +FLAGS.SILENT (\Deleted)")
+            await one.ok("EXPUNGE")
+            lines = await two.command(rf"STORE 1:4 (UNCHANGEDSINCE {last}) +FLAGS.SILENT (\Draft)")
+            assert b" NO [MODIFIED 2:3] " in lines[-1]
+            assert [line[:10] for line in lines if b"MODSEQ (" in line][:3] == [
+                b"* 1 FETCH ",
+                b"* 3 FETCH ",
+                b"* 4 FETCH ",
+            ]
+            assert not any(b"EXPUNGE" in line for line in lines)
+            lines = await two.ok(rf"UID STORE 2 (UNCHANGEDSINCE {last}) +FLAGS (\Draft)")
+            assert b"MODIFIED" not in lines[-1]
+            assert b"* 2 EXPUNGE" in lines
+
+    asyncio.run(run())

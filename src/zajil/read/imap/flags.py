@@ -37,7 +37,7 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
     if command.unchanged_since is not None:
         enable_condstore(context)
     uids = view.choose(command.numbers, uid=command.uid)
-    found, modified = 0, array("I")
+    modified, gone = array("I"), array("I")
     for start in range(0, len(uids), PORTION):
         portion = uids[start : start + PORTION]
         mode, newest = _MODES[command.mode], command.unchanged_since
@@ -45,20 +45,30 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
             results = await change(context, portion, mode, command.flags, newest)
         except TooManyKeywords:
             return Completion("NO", "a message would have too many keywords", "LIMIT")
-        if not results:  # all are gone
+        kept = results.uids if results else ()
+        if len(kept) < len(portion):
+            gone.extend(sorted(set(portion).difference(kept)))
+        if not results:
             continue
-        found += len(results)
         view.follow_own(results.modseq)
         _tell(context, command, results)
         refused = results.uids_where([one.refused for one in results.sets])
         modified.extend(refused if command.uid else numbers_of(view, refused))
         await context.connection.flush()
+    if gone and command.unchanged_since is not None and not command.uid:
+        modified.extend(numbers_of(view, gone))
+        return Completion("NO", "some messages were expunged", await _modified(context, modified))
     if modified:
-        numbers = await context.work(lambda: format_set(modified).decode("ascii"))
-        return Completion("OK", "some messages were changed before", f"MODIFIED {numbers}")
-    if found < len(uids):
+        code = await _modified(context, modified)
+        return Completion("OK", "some messages were changed before", code)
+    if gone:
         return Completion("OK", "done; some messages were expunged", "EXPUNGEISSUED")
     return Completion("OK", "flags are stored")
+
+
+async def _modified(context: Context, numbers: array[int]) -> str:
+    """Write the code that names messages that were not changed. (RFC 7162 section 3.1.3)"""
+    return await context.work(lambda: f"MODIFIED {format_set(sorted(numbers)).decode('ascii')}")
 
 
 def _may_change(view: SelectedMailbox, command: StoreCommand) -> bool:
