@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kit.facts import make_facts
@@ -131,6 +131,8 @@ def assert_seen(shown: str, view: MessageView) -> None:
     assert set(LINK.findall(re.sub(r">[^<]*", ">", shown))) <= set(LINK.findall(targets))
 
 
+@example("<p style='visibility:hidden'><img alt=word1>")
+@example("<p style='color:white'><img alt=word1>")
 @given(DOCUMENTS)
 def test_what_our_page_shows_was_seen(page: str) -> None:
     message = mail_of(page)

@@ -112,7 +112,7 @@ _BLOCK_DISPLAYS = frozenset({"block", "flex", "grid", "list-item", "table", "tab
 _PREFORMATTED = frozenset({"pre", "textarea", "listing", "xmp", "plaintext"})
 _HAS_MEANING = frozenset(
     {
-        *("a", "area", "base", "button", "embed", "form", "frame", "iframe", "img", "input"),
+        *("a", "area", "base", "button", "embed", "form", "frame", "iframe", "input"),
         *("meta", "object", "optgroup", "option", "script"),
     }
 )
@@ -292,7 +292,9 @@ class _Walk:
         if is_block:
             self._break(inner.state)
         is_link = False
-        if tag in _HAS_MEANING or (is_foreign and attributes):
+        if tag == "img":
+            self._note_image(node, attributes, inner)
+        elif tag in _HAS_MEANING or (is_foreign and attributes):
             is_link = self._note(tag, attributes, inner, is_foreign)
         if is_block or is_link:
             self.stack.append((None, inner, (is_link, is_block)))
@@ -321,11 +323,6 @@ class _Walk:
             self.open_links.append(len(self.links))
             self.links.append(_FoundLink(_clean(target), "a", start=len(self.pieces)))
             return True
-        elif tag == "img":
-            if not look.state:
-                found.images.append(Image(get("src", ""), get("alt", "")))
-            if alt := get("alt", ""):
-                self._say(f" {alt} ", look.state)
         elif tag in _SOURCES:
             self._add_link(get(_SOURCES[tag], ""), "frame")
             if tag == "iframe" and (inner := get("srcdoc", "")) and self.depth < _MAX_FRAMES:
@@ -344,6 +341,17 @@ class _Walk:
         elif tag in _CONTROLS:
             self._note_form(tag, get, look)
         return False
+
+    def _note_image(self, node: LexborNode, attributes: Attributes, look: Look) -> None:
+        # White ink hides no picture.
+        state = SHOWN if look.state == WHITE_INK else look.state
+        alt = attributes.get("alt") or ""
+        if state == SHOWN:
+            self.found.images.append(Image(attributes.get("src") or "", alt))
+        elif not look.gone:
+            self.found._hidden_nodes.append(node)
+        if alt:
+            self._say(f" {alt} ", state)
 
     def _note_form(self, tag: str, get: Callable[[str, str], str], look: Look) -> None:
         found = self.found
