@@ -91,7 +91,7 @@ def test_a_folded_first_line_is_refused(store: Store, way: str) -> None:
             for start in FOLDED:
                 reply = await talk.send(AMAL, [AMAL], start + REST)
                 assert reply.startswith("550 5.6.0 "), start
-            assert (await talk.send(AMAL, [AMAL], REST)).startswith("250 ")
+                assert (await talk.send(AMAL, [AMAL], REST)).startswith("250 ")
 
     asyncio.run(run())
 

@@ -1,7 +1,8 @@
 """HTML as a browser shows it: text, links, images, forms, and what is hidden. Pure.
 
-One reading for the checks, the web pages and SEARCH. lexbor builds the tree of the HTML standard,
-without scripts; this module walks it. What some browser may show counts as shown (``html_look``).
+One reading for the checks and the web pages; SEARCH has ``html_words``. lexbor builds the tree of
+the HTML standard, without scripts; this module walks it. What some browser may show counts as
+shown (``html_look``).
 
 Laws:
 - One bound for everybody: ``cut_source`` says how much of a text is read, and nobody shows more.
@@ -16,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from zajil.message.html_bounds import MAX_HTML, cut_source
+from zajil.message.html_bounds import MAX_HTML, SPACE, cut_source, parse_html
 from zajil.message.html_look import (
     BLOCKS,
     NEVER_SHOWN,
@@ -122,46 +123,6 @@ _ANIMATED = ("to", "from", "by", "values")
 _FIELDS = frozenset({"", "button", "email", "number", "reset", "search", "submit", "tel", "text"})
 """Types of ``input`` whose value is shown as text."""
 _DROPPED = re.compile(r"[\x00-\x20\x7f]+")
-_SPACE = re.compile(r"[ \t\r\n\f]+")
-
-
-def html_words(source: str, limit: int = MAX_HTML) -> str:
-    """Return the words of a document, hidden ones too, a line for each block.
-
-    For SEARCH, which reads thousands of messages: no style is looked at.
-    """
-    tree = _parse(cut_source(source, limit)[0])
-    pieces: list[str] = []
-    stack: list[LexborNode | None] = [tree.root]
-    while stack:
-        node = stack.pop()
-        if node is None:
-            pieces.append("\n")
-            continue
-        if (following := node.next) is not None:
-            stack.append(following)
-        tag = node.tag
-        if tag == "-text":
-            text = node.text_content or ""
-            pieces.append(_SPACE.sub(" ", text) if "\n" in text or "  " in text else text)
-            continue
-        if tag in NEVER_SHOWN or tag == "iframe":
-            continue
-        if tag in BLOCKS:
-            pieces.append("\n")
-            stack.append(None)
-        if tag in ("img", "input"):
-            pieces += [f" {node.attributes.get(name) or ''} " for name in ("alt", "value")]
-        if (child := node.first_child) is not None:
-            stack.append(child)
-    return "".join(pieces)
-
-
-def _parse(source: str) -> LexborHTMLParser:
-    # With the doctype, a table ends a paragraph; without events, no content is copied to where it
-    # is mirrored (``selectedcontent``).
-    data = b"<!DOCTYPE html>" + source.encode("utf-8", "replace")
-    return LexborHTMLParser(data, options=LexborDocumentOptions.WO_EVENTS)
 
 
 @dataclass(slots=True)
@@ -179,7 +140,7 @@ class _Walk:
     """One pass over a tree."""
 
     def __init__(self, source: str, is_cut: bool, depth: int) -> None:
-        self.tree = _parse(source)
+        self.tree = parse_html(source)
         self.found = Html(is_cut=is_cut, _tree=self.tree)
         self.depth = depth
         self.stack: list[tuple[LexborNode | None, Look, Any]] = []
@@ -235,7 +196,7 @@ class _Walk:
     def _text(self, node: LexborNode, look: Look) -> None:
         text = node.text_content or ""
         if not look.is_pre and ("\n" in text or "  " in text or "\t" in text):
-            text = _SPACE.sub(" ", text)
+            text = SPACE.sub(" ", text)
         if look.state and not look.gone:
             nodes = self.white_nodes if look.state == WHITE_INK else self.found._hidden_nodes
             nodes.append(node)

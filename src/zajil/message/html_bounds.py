@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from itertools import islice
 
+from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
+
 MAX_HTML = 1_048_576
 """Characters that are read of the text parts of one message; a real one has a hundredth of it."""
 MAX_TAGS = 10_000
@@ -21,6 +23,8 @@ MAX_REOPENED = 200_000
 """Elements that a parser may make where it opens formatting elements again."""
 MAX_ATTRIBUTES = 1000
 """Attributes of one tag."""
+SPACE = re.compile(r"[ \t\r\n\f]+")
+"""White space of HTML: where it does not count, a run of it is one space."""
 
 # Of ``a`` there is one at a time: the next one closes it.
 _FORMATTING = r"(?:b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)"
@@ -120,3 +124,11 @@ def _end_of_attributes(source: str, end: int) -> int:
             if next(islice(attributes, MAX_ATTRIBUTES, None), None) is not None:
                 return tag.start()
     return end
+
+
+def parse_html(source: str) -> LexborHTMLParser:
+    """Return the tree of a document or fragment that ``cut_source`` has bounded."""
+    # With the doctype, a table ends a paragraph; without events, no content is copied to where it
+    # is mirrored (``selectedcontent``).
+    data = b"<!DOCTYPE html>" + source.encode("utf-8", "replace")
+    return LexborHTMLParser(data, options=LexborDocumentOptions.WO_EVENTS)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from zajil.message.address_list import Group, NamedAddress, parse_address_list
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, unfold
-from zajil.message.html import html_words
+from zajil.message.html_words import html_words
 from zajil.message.large_data import Data
 from zajil.message.normal_form import search_form
 from zajil.message.part import Part

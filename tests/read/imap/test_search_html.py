@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kit.imap import imap_place, make_reader
 from kit.store import running
-from zajil.message.html import html_words
+from zajil.message.html_words import html_words
 from zajil.message.normal_form import search_form
 from zajil.store.engine.open import Store
 
