@@ -29,13 +29,15 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.mailboxes import find_mailbox
 from zajil.store.mail.message_changes import (
-    CopyMessages,
     ExpungeMessages,
     PutMessage,
-    copy_messages,
     expunge_messages,
-    move_messages,
     put_messages,
+)
+from zajil.store.mail.message_copies import (
+    CopyMessages,
+    copy_messages,
+    move_messages,
 )
 from zajil.store.mail.message_rows import RowItem, read_rows
 from zajil.store.mail.messages import Message, get_messages, list_uids

@@ -26,7 +26,10 @@ from zajil.core.ids import MailId
 from zajil.store.engine.open import Store
 from zajil.store.feedback.training import INSTALLATION, list_models
 from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
-from zajil.store.mail.message_changes import CopyMessages, move_messages
+from zajil.store.mail.message_copies import (
+    CopyMessages,
+    move_messages,
+)
 from zajil.store.mail.messages import list_uids
 from zajil.store.mail.tracking import load_journey
 from zajil.store.people.accounts import NewAccount, create_account

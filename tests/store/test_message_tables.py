@@ -26,12 +26,14 @@ from zajil.store.mail.mailbox_changes import (
 )
 from zajil.store.mail.mailboxes import count_messages
 from zajil.store.mail.message_changes import (
-    CopyMessages,
     ExpungeMessages,
     PutMessage,
-    copy_messages,
     expunge_messages,
     put_messages,
+)
+from zajil.store.mail.message_copies import (
+    CopyMessages,
+    copy_messages,
 )
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.message_tables import MessageTables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -16,13 +17,15 @@ from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.message_changes import (
-    CopyMessages,
     ExpungeMessages,
     PutMessage,
-    copy_messages,
     expunge_messages,
-    move_messages,
     put_messages,
+)
+from zajil.store.mail.message_copies import (
+    CopyMessages,
+    copy_messages,
+    move_messages,
 )
 from zajil.store.mail.messages import (
     MailboxChanges,
@@ -33,6 +36,7 @@ from zajil.store.mail.messages import (
     open_message,
     read_message,
 )
+from zajil.store.mail.right_changes import ChangeRights, Grant, change_rights
 from zajil.store.mail.summaries import newest_summaries
 from zajil.store.schema import blob, message
 
@@ -226,3 +230,61 @@ def test_many_messages_in_one_command(store: Store) -> None:
     first = changes(store, amal, 0)
     assert (first.more, first.expunged) == (True, ()), "what one commit changed is told at once"
     assert len(changes(store, amal, first.modseq).expunged) == 2500
+
+
+def put_many(store: Store, account: AccountEntry, count: int) -> list[Uid]:
+    """Put messages with 40 different texts of keywords in all, and expunge every seventh."""
+    for number in range(count):
+        words = frozenset({f"$k{number % 40}", *(["\\Seen"] if number % 3 else [])})
+        staged = store.blobs.stage([b"Subject: %d\r\n\r\n" % number])
+        item = PutMessage(account.account_id, account.inbox, staged, words, NOW_MS + number)
+        store.write_now(put_messages, item)
+    gone = tuple(Uid(uid) for uid in range(1, count + 1) if uid % 7 == 0)
+    expunge = ExpungeMessages(account.account_id, account.inbox, gone, deleted_only=False)
+    store.write_now(expunge_messages, expunge)
+    return store.read_now(lambda conn: list_uids(conn, account.inbox))
+
+
+def test_messages_with_many_different_flags_are_changed_at_once(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    uids = put_many(store, amal, 130)
+    before = {one.uid: one for one in all_of(store, amal.inbox)}
+    change = flags(amal, tuple(range(1, 131)), FlagMode.ADD, "\\Seen", "$k3")
+    changed = store.write_now(change_flags, change)
+    done = list(changed)
+    assert [one.uid for one in done] == uids
+    assert len({one.modseq for one in done if one.modseq != one.previous}) == 1
+    for one, now in zip(done, all_of(store, amal.inbox), strict=True):
+        assert (one.uid, one.modseq, one.flags) == (now.uid, now.modseq, now.flags)
+        assert now.flags == before[now.uid].flags | {"\\Seen", "$k3"}
+        assert one.previous == before[now.uid].modseq
+        is_same = now.flags == before[now.uid].flags
+        assert (one.modseq == one.previous) is is_same
+    # What was changed since is refused; the others are changed.
+    newest = min(one.modseq for one in done if one.modseq != one.previous) - 1
+    remove = replace(flags(amal, tuple(uids), FlagMode.REMOVE, "$k3"), unchanged_since=newest)
+    left = store.write_now(change_flags, remove)
+    assert [one.refused for one in left] == [one.modseq > newest for one in done]
+    for one in left:
+        assert ("$k3" in one.flags) is one.refused
+
+
+def test_copies_have_the_flags_that_the_account_may_set(store: Store) -> None:
+    """RFC 4314 section 4: right ``w`` is for keywords, ``s`` for \\Seen."""
+    amal, sami = make_account(store, "amal@north.test"), make_account(store, "sami@north.test")
+    uids = put_many(store, amal, 130)
+    grant = Grant("amal", frozenset("lrsi"))
+    store.write_now(change_rights, ChangeRights(sami.account_id, "INBOX", grant))
+    own = all_of(store, amal.inbox)
+    copy = CopyMessages(amal.account_id, amal.inbox, tuple(uids), sami.inbox)
+    copied = store.write_now(copy_messages, copy)
+    assert copied.uids == tuple(zip(uids, range(1, len(uids) + 1), strict=True))
+    copies = all_of(store, sami.inbox)
+    assert [one.uid for one in copies] == list(copied.targets)
+    for one, other in zip(own, copies, strict=True):
+        assert other.flags == one.flags & {"\\Seen"}
+        assert (other.blob_id, other.received_at_ms) == (one.blob_id, one.received_at_ms)
+    assert [one.modseq for one in copies] == sorted({one.modseq for one in copies})
+    again = store.write_now(copy_messages, replace(copy, target_id=amal.junk))
+    assert again.uids == copied.uids
+    assert [one.flags for one in all_of(store, amal.junk)] == [one.flags for one in own]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.store.engine.open import Store
-from zajil.store.engine.rows import insert_rows
+from zajil.store.engine.rows import each_among, execute_text, insert_rows
 from zajil.store.schema import account, event, recipient
 
 Row = tuple[str | None, str | None, int, str]
@@ -86,3 +87,23 @@ def test_a_column_of_text_takes_only_nulls_too(store: Store) -> None:
     store.write_now(unit, None)
     query = sa.select(*columns).order_by(recipient.c.position)
     assert store.read_now(lambda conn: [tuple(row) for row in conn.execute(query)]) == rows
+
+
+def test_numbers_in_ranges_and_between(store: Store) -> None:
+    """Each number is named once, whatever lies between them."""
+    draw = random.Random(7)
+    for count in (1, 49, 50, 51, 300, 3000):
+        for gap in (1, 2, 40):
+            numbers = sorted(draw.sample(range(1, count * gap + 1), count))
+            numbers += range(numbers[-1] + 5, numbers[-1] + 5 + draw.randrange(200))
+
+            def ask(conn: Connection, numbers: Sequence[int] = numbers) -> list[int]:
+                every = range(1, numbers[-1] + 50)
+                series = " UNION ALL ".join([f"SELECT {one} AS n" for one in every[:400]])
+                found: list[int] = []
+                for which, some in each_among(conn, "n", numbers):
+                    query = f"SELECT n FROM ({series}) AS series WHERE {which}"  # noqa: S608
+                    found += [n for (n,) in execute_text(conn, query, some)]
+                return found
+
+            assert sorted(store.read_now(ask)) == [one for one in numbers if one <= 400]

@@ -22,12 +22,14 @@ from zajil.store.mail.append import Appended
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.mailboxes import find_mailbox
 from zajil.store.mail.message_changes import (
-    CopyMessages,
     ExpungeMessages,
     PutMessage,
-    copy_messages,
     expunge_messages,
     put_messages,
+)
+from zajil.store.mail.message_copies import (
+    CopyMessages,
+    copy_messages,
 )
 from zajil.store.mail.messages import get_messages, list_uids
 from zajil.store.mail.summaries import find_threadless, find_waiting, write_summaries

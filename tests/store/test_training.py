@@ -29,12 +29,14 @@ from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox
 from zajil.store.mail.mailboxes import find_mailbox
 from zajil.store.mail.message_changes import (
+    PutMessage,
+    put_messages,
+)
+from zajil.store.mail.message_copies import (
     Copied,
     CopyMessages,
-    PutMessage,
     copy_messages,
     move_messages,
-    put_messages,
 )
 from zajil.store.people.accounts import delete_account
 from zajil.store.schema import trained, training, word, word_model

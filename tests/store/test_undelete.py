@@ -35,12 +35,14 @@ from zajil.store.mail.mailbox_changes import (
 )
 from zajil.store.mail.mailboxes import list_mailboxes
 from zajil.store.mail.message_changes import (
-    CopyMessages,
     ExpungeMessages,
     PutMessage,
     expunge_messages,
-    move_messages,
     put_messages,
+)
+from zajil.store.mail.message_copies import (
+    CopyMessages,
+    move_messages,
 )
 from zajil.store.mail.messages import get_messages
 from zajil.store.mail.room import NewQuota, OverQuota, Usage, load_usage, set_quota

@@ -28,9 +28,9 @@ from zajil.store.mail.mailbox_changes import (
     rename_mailbox,
 )
 from zajil.store.mail.message_changes import (
-    CopyMessages, ExpungeMessages, PutMessage, copy_messages, expunge_messages, move_messages,
-    put_messages,
+    ExpungeMessages, PutMessage, expunge_messages, put_messages,
 )
+from zajil.store.mail.message_copies import CopyMessages, copy_messages, move_messages
 from kit.store import NOW_MS, make_intake, open_test_store, running
 
 url, data_dir, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

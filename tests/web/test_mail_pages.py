@@ -13,7 +13,10 @@ from zajil.core.ids import MailboxId, Uid
 from zajil.store.engine.open import Store
 from zajil.store.feedback.training_queue import TrainingClaim, claim_training
 from zajil.store.mail.mailboxes import find_role
-from zajil.store.mail.message_changes import CopyMessages, move_messages
+from zajil.store.mail.message_copies import (
+    CopyMessages,
+    move_messages,
+)
 from zajil.store.mail.summaries import newest_summaries
 
 

@@ -13,9 +13,11 @@ from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.operations.context import NotAllowed, OperationContext
 from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.message_changes import (
-    CopyMessages,
     ExpungeMessages,
     expunge_messages,
+)
+from zajil.store.mail.message_copies import (
+    CopyMessages,
     move_messages,
 )
 

@@ -26,10 +26,12 @@ from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.mailboxes import Mailbox
 from zajil.store.mail.message_changes import (
-    CopyMessages,
     ExpungeMessages,
-    copy_messages,
     expunge_messages,
+)
+from zajil.store.mail.message_copies import (
+    CopyMessages,
+    copy_messages,
     move_messages,
 )
 
@@ -103,9 +105,8 @@ class _Transfer:
                 return TRY_CREATE
             except NoSuchBlob:
                 return _EXPUNGED
-            for source, made in copied.uids:
-                self._sources.append(source)
-                self._copies.append(made)
+            self._sources.extend(copied.sources)
+            self._copies.extend(copied.targets)
             await context.connection.flush()
         return None
 

@@ -32,7 +32,10 @@ from zajil.store.mail.mailbox_changes import (
     rename_mailbox,
 )
 from zajil.store.mail.mailboxes import INBOX, Mailbox, MailboxCounts, find_mailbox
-from zajil.store.mail.message_changes import CopyMessages, move_messages
+from zajil.store.mail.message_copies import (
+    CopyMessages,
+    move_messages,
+)
 from zajil.store.mail.message_tables import MessageTables
 from zajil.store.mail.messages import list_uids
 from zajil.store.mail.recent import count_recent

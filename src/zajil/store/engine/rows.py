@@ -7,8 +7,8 @@ writer then waits for its turn at each row. Why not SQLAlchemy's own multi-row
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
 from typing import Any
 
 import sqlalchemy as sa
@@ -131,6 +131,23 @@ def _stretches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
 def _cut(numbers: Sequence[int], start: int, end: int) -> Iterator[Sequence[int]]:
     for begin in range(start, end, AT_ONCE):
         yield numbers[begin : min(begin + AT_ONCE, end)]
+
+
+def replaced(tx: Connection, column: str, new: Mapping[Any, Any]) -> tuple[str, Sequence[Any]]:
+    """Return an expression for what becomes of the values of a column, and its parameters.
+
+    Args:
+        tx: an open transaction.
+        column: its name; it is the whole expression if all values stay.
+        new: what becomes of each value that rows have.
+    """
+    mark, different = mark_of(tx), set(new.values())
+    if all([before == after for before, after in new.items()]):
+        return column, ()
+    if len(different) == 1:
+        return mark, tuple(different)
+    cases = f" WHEN {mark} THEN {mark}" * len(new)
+    return f"CASE {column}{cases} ELSE {column} END", tuple(chain(*new.items()))
 
 
 def values(tx: Connection, rows: Sequence[Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:

@@ -12,25 +12,34 @@ from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.store.feedback.training import ModelState
 from zajil.store.feedback.training_queue import MAX_SAID, Feedback
 from zajil.store.mail.flags import FLAG_BITS
-from zajil.store.mail.messages import Message
 from zajil.store.schema import mailbox, message, trained, word_model
 
 
 def said_by_move(
-    account_id: AccountId, source: str | None, target: str | None, found: Sequence[Message]
+    tx: Connection,
+    account_id: AccountId,
+    roles: tuple[str | None, str | None],
+    mailbox_id: MailboxId,
+    uids: Sequence[int],
 ) -> list[Feedback]:
-    """Return what a move or a copy says.
+    """Return what a move or a copy says; asks the store only if it says anything.
 
     Args:
+        tx: the transaction of the change.
         account_id: whose mailboxes they are.
-        source: role of the mailbox they lie in (``mailbox.role``).
-        target: role of the mailbox they go to.
-        found: the messages.
+        roles: of the mailbox the messages lie in, and of the one they go to (``mailbox.role``).
+        mailbox_id: where they lie, still.
+        uids: the messages.
     """
-    kind = kind_of_move(source, target)
+    kind = kind_of_move(*roles)
     if kind is None:
         return []
-    return [Feedback(account_id, one.blob_id, one.mail_id, kind) for one in found[:MAX_SAID]]
+    rows = tx.execute(
+        sa.select(message.c.blob_id, message.c.mail_id)
+        .where(message.c.mailbox_id == mailbox_id, message.c.uid.in_(list(uids[:MAX_SAID])))
+        .order_by(message.c.uid)
+    )
+    return [Feedback(account_id, row.blob_id, row.mail_id, kind) for row in rows]
 
 
 def said_by_flags(

@@ -1,9 +1,10 @@
-"""Put messages at the end of mailboxes: for new mail, APPEND, COPY and MOVE alike."""
+"""Put messages at the end of mailboxes: for new mail and APPEND; places for COPY and MOVE."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import count as count_from
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -39,9 +40,9 @@ class Append:
     prefix: str = ""
     """Header fields in front of the blob, each with its CRLF."""
     thread_id: ThreadId | None = None
-    """Of a copy: that of the original; ``None``: the indexer finds one."""
+    """``None``: the indexer finds one."""
     indexed: int = 0
-    """Of a copy in the same account: that of the original (``store.mail.text_index``)."""
+    """``store.mail.text_index.Indexed``."""
     saved_at_ms: int | None = None
     """SAVEDATE (RFC 8514 section 3); ``None``: ``received_at_ms``."""
 
@@ -138,7 +139,30 @@ def _take_uids(tx: Connection, appends: Sequence[Append]) -> dict[MailboxId, Ite
         counts[append.mailbox_id] += 1
         sizes[append.mailbox_id] += append.size
     lock_mailboxes(tx, list(counts))
+    taken: dict[MailboxId, Iterator[Appended]] = {}
     needs = [(mailbox_id, count, sizes[mailbox_id]) for mailbox_id, count in counts.items()]
+    for mailbox_id, first in take_places(tx, needs).items():
+        uids, modseqs = map(Uid, count_from(first.uid)), map(ModSeq, count_from(first.modseq))
+        taken[mailbox_id] = map(Appended, uids, modseqs)
+    return taken
+
+
+def take_places(
+    tx: Connection, needs: Sequence[tuple[MailboxId, int, int]]
+) -> dict[MailboxId, Appended]:
+    """Take places at the end of mailboxes that are locked, and count what comes there.
+
+    Args:
+        tx: the transaction.
+        needs: each mailbox once, with the number of messages and their bytes.
+
+    Returns:
+        The first place in each; UIDs and MODSEQs of the others follow one by one.
+
+    Raises:
+        NoSuchMailbox: one of them is gone.
+    """
+    counts = {mailbox_id: count for mailbox_id, count, _ in needs}
     wanted, parameters = values(tx, needs)
     # One statement for all mailboxes; the names are constants.
     rows = execute_text(
@@ -149,12 +173,10 @@ def _take_uids(tx: Connection, appends: Sequence[Append]) -> dict[MailboxId, Ite
         " WHERE mailbox.id = wanted.column1 RETURNING mailbox.id, uid_next, modseq",
         parameters,
     )
-    taken: dict[MailboxId, Iterator[Appended]] = {}
+    taken: dict[MailboxId, Appended] = {}
     for mailbox_id, uid_next, modseq in rows:
         count = counts[mailbox_id]
-        uids = map(Uid, range(uid_next - count, uid_next))
-        modseqs = map(ModSeq, range(modseq - count + 1, modseq + 1))
-        taken[mailbox_id] = map(Appended, uids, modseqs)
+        taken[mailbox_id] = Appended(Uid(uid_next - count), ModSeq(modseq - count + 1))
     for mailbox_id in counts:
         if mailbox_id not in taken:
             raise NoSuchMailbox(mailbox_id)

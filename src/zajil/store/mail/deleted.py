@@ -19,9 +19,9 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.store.engine.batch import caps_of, time_of
-from zajil.store.engine.rows import portions
+from zajil.store.engine.rows import execute_text, mark_of, portions
 from zajil.store.mail.blobs import release_blobs
-from zajil.store.schema import account, deleted_message, mailbox, message, summary
+from zajil.store.schema import account, deleted_message, summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,9 @@ def keeps_deleted(tx: Connection) -> bool:
     return caps_of(tx).undelete_ms > 0
 
 
-def keep_deleted(tx: Connection, mailbox_id: MailboxId, which: sa.ColumnElement[bool]) -> None:
+def keep_deleted(
+    tx: Connection, mailbox_id: MailboxId, which: str = "TRUE", numbers: Sequence[int] = ()
+) -> None:
     """Keep messages that the caller deletes afterwards in the same transaction.
 
     The caller has locked the mailbox, and leaves the blobs alone.
@@ -71,23 +73,20 @@ def keep_deleted(tx: Connection, mailbox_id: MailboxId, which: sa.ColumnElement[
     Args:
         tx: an open transaction.
         mailbox_id: of the mailbox.
-        which: a condition on table ``message``.
+        which: a condition on table ``message``; all by default.
+        numbers: its parameters.
     """
-    columns = [message.c[name] for name in _TAKEN_ALONG]
-    chosen = (
-        sa.select(
-            mailbox.c.account_id,
-            mailbox.c.name,
-            mailbox.c.id,
-            sa.literal(time_of(tx), type_=deleted_message.c.deleted_ms.type),
-            *columns,
-        )
-        .join_from(message, mailbox, mailbox.c.id == message.c.mailbox_id)
-        .where(mailbox.c.id == mailbox_id, which)
-        .order_by(message.c.uid)
+    mark, taken = mark_of(tx), ", ".join(_TAKEN_ALONG)
+    of_message = ", ".join([f"message.{name}" for name in _TAKEN_ALONG])
+    # The names are constants.
+    execute_text(
+        tx,
+        f"INSERT INTO deleted_message (account_id, mailbox, mailbox_id, deleted_ms, {taken})"  # noqa: S608
+        f" SELECT mailbox.account_id, mailbox.name, mailbox.id, {mark}, {of_message}"
+        " FROM mailbox JOIN message ON message.mailbox_id = mailbox.id"
+        f" WHERE mailbox.id = {mark} AND {which} ORDER BY uid",
+        (time_of(tx), mailbox_id, *numbers),
     )
-    names = ["account_id", "mailbox", "mailbox_id", "deleted_ms", *_TAKEN_ALONG]
-    tx.execute(sa.insert(deleted_message).from_select(names, chosen))
 
 
 def count_deleted(tx: Connection, account_id: AccountId, messages: int, size: int) -> None:

@@ -9,15 +9,14 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import chain, repeat
-from typing import Any
+from itertools import repeat
 
 from sqlalchemy.engine import Connection
 
 from zajil.core.feedback import kind_of_flags
 from zajil.core.ids import AccountId, MailboxId, ModSeq, Uid
 from zajil.core.value_class import value_class
-from zajil.store.engine.rows import each_among, execute_text, mark_of
+from zajil.store.engine.rows import each_among, execute_text, mark_of, replaced
 from zajil.store.feedback.feedback import said_by_flags
 from zajil.store.feedback.training_queue import record_feedback
 from zajil.store.mail.flags import (
@@ -31,6 +30,9 @@ from zajil.store.mail.flags import (
     unpack_flags,
 )
 from zajil.store.mail.open_mailboxes import OpenMailbox, next_modseq, open_mailboxes
+
+TEXTS = 16
+"""Texts of keywords that one statement changes: it compares each row with them."""
 
 
 class FlagMode(Enum):
@@ -141,9 +143,6 @@ def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[FlagChange
 
 # ---- inside -------------------------------------------------------------------------------------
 
-_TEXTS = 16
-"""Texts of keywords that one statement changes: it compares each row with them."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
@@ -208,35 +207,21 @@ def _update(
     mark = mark_of(tx)
     changed = [one for one in kinds if one.changed]
     texts = list(dict.fromkeys(one.keywords for one in changed))
-    for start in range(0, len(texts), _TEXTS):
-        some = frozenset(texts[start : start + _TEXTS])
+    for start in range(0, len(texts), TEXTS):
+        some = frozenset(texts[start : start + TEXTS])
         chosen = [one.changed and one.keywords in some for one in kinds]
         after = [(one, *pack_flags(one.flags)) for one in changed if one.keywords in some]
         # Bits depend on bits, and keywords on keywords.
-        bits, of_bits = _case(tx, "flags", {one.bits: now for one, now, _ in after})
-        words, of_words = _case(tx, "keywords", {one.keywords: now for one, _, now in after})
+        bits, of_bits = replaced(tx, "flags", {one.bits: now for one, now, _ in after})
+        words, of_words = replaced(tx, "keywords", {one.keywords: now for one, _, now in after})
         # The names are constants.
-        change = f"UPDATE message SET modseq = {mark}{bits}{words} WHERE mailbox_id = {mark}"  # noqa: S608
-        values = (done.modseq, *of_bits, *of_words, mailbox_id)
+        change = (
+            f"UPDATE message SET flags = {bits}, keywords = {words}, modseq = {mark}"  # noqa: S608
+            f" WHERE mailbox_id = {mark}"
+        )
+        values = (*of_bits, *of_words, done.modseq, mailbox_id)
         for which, numbers in each_among(tx, "uid", done.uids_where(chosen)):
             execute_text(tx, f"{change} AND {which}", (*values, *numbers))
-
-
-def _case(tx: Connection, column: str, values: dict[Any, Any]) -> tuple[str, list[Any]]:
-    """Return an assignment of a column by what it was, and its parameters.
-
-    Args:
-        tx: an open transaction.
-        column: its name.
-        values: for each value that rows have the new one.
-    """
-    mark, new = mark_of(tx), set(values.values())
-    if all([before == after for before, after in values.items()]):
-        return "", []
-    if len(new) == 1:
-        return f", {column} = {mark}", list(new)
-    cases = f" WHEN {mark} THEN {mark}" * len(values)
-    return f", {column} = CASE {column}{cases} ELSE {column} END", [*chain(*values.items())]
 
 
 def _record(tx: Connection, item: FlagChange, done: FlagChanges, kinds: Sequence[_Kind]) -> None:

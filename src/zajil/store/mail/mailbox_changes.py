@@ -221,7 +221,7 @@ def delete_mailbox(tx: Connection, items: Sequence[DeleteMailbox]) -> list[Mailb
         mine = message.c.mailbox_id == box.mailbox_id
         keeps = keeps_deleted(tx)
         if keeps:
-            keep_deleted(tx, box.mailbox_id, mine)
+            keep_deleted(tx, box.mailbox_id)
         gone = tx.execute(
             sa.delete(message).where(mine).returning(message.c.blob_id, message.c.size)
         ).all()
