@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -278,6 +279,34 @@ def test_what_passes_is_tried_again(store: Store, harm: str) -> None:
 
     assert asyncio.run(run()) == 2
     assert names(store) == {"a.test"}
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_batch_asks_for_a_lock_again_and_then_waits_for_it(store: Store, store_url: str) -> None:
+    """Two batches that wait for each other do not wait until PostgreSQL finds the deadlock."""
+    store.write_now(add_domains, "a.test")
+    lock = sa.select(domain).with_for_update()
+    runs: list[str] = []
+    last = threading.Event()
+
+    def unit(tx: Connection, items: Sequence[None]) -> list[int]:
+        runs.append(tx.execute(sa.text("SHOW lock_timeout")).scalar_one())
+        if len(runs) == 4:
+            last.set()
+        tx.execute(lock)
+        return [len(runs)]
+
+    engine = sa.create_engine(store_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as other:
+        other.execute(lock)
+        with ThreadPoolExecutor() as threads:
+            waiting = threads.submit(store.write_now, unit, None)
+            assert last.wait(60)
+            assert not waiting.done()
+            other.rollback()
+            assert waiting.result(60) == 4
+    engine.dispose()
+    assert runs == ["100ms", "100ms", "100ms", "0"]
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)

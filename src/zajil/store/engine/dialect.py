@@ -120,6 +120,12 @@ class Dialect(ABC):
         """
 
     @abstractmethod
+    def be_patient(self, conn: Connection) -> None:
+        """Let this transaction wait for locks as long as it takes; the first runs of a batch give
+        up early, because two batches may wait for each other.
+        """
+
+    @abstractmethod
     def stamp(self) -> object:
         """Return a value that stays the same while nothing is committed; ``None``: not known.
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -26,6 +27,7 @@ class Postgres(Dialect):
         self.place = f"the database {address.database or ''} of store.url".replace("  ", " ")
         self.turn = threading.RLock()
         self.writer = sa.create_engine(address, pool_size=2, max_overflow=4)
+        sa.event.listen(self.writer, "connect", _be_impatient)
         self.reader = sa.create_engine(
             address,
             pool_size=READERS,
@@ -104,6 +106,10 @@ class Postgres(Dialect):
     def tidy(self, conn: Connection) -> None:
         """Leave upkeep to the server's own autovacuum."""
 
+    def be_patient(self, conn: Connection) -> None:
+        """Wait for locks until PostgreSQL sees a deadlock."""
+        conn.execute(sa.text("SET LOCAL lock_timeout = 0"))
+
     def stamp(self) -> object:
         """Return nothing: PostgreSQL has no cheap number for "nothing happened"."""
 
@@ -134,7 +140,19 @@ def channel_name(schema: str) -> str:
     return f"zajil.{schema}"[:63]
 
 
+def _be_impatient(connection: Any, record: object) -> None:
+    """Let a statement fail when it has waited for a lock for 100 ms.
+
+    Two batches that wait for each other would do so for a second: PostgreSQL looks for deadlocks
+    no sooner, and only its administrator can change that (``deadlock_timeout``).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 100")
+    connection.commit()
+
+
 def _lock_migration(conn: Connection) -> str:
+    conn.execute(sa.text("SET LOCAL lock_timeout = 0"))
     schema = first_of_search_path(conn)
     lock = "SELECT pg_advisory_xact_lock(hashtext('zajil migration'), hashtext(:schema))"
     conn.execute(sa.text(lock), {"schema": schema})

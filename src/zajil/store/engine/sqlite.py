@@ -207,6 +207,9 @@ class Sqlite(Dialect):
         pages = int(conn.execute(sa.text("PRAGMA page_count")).scalar_one())
         return pages * int(conn.execute(sa.text("PRAGMA page_size")).scalar_one())
 
+    def be_patient(self, conn: Connection) -> None:
+        """Do nothing: one transaction writes at a time, so none waits for another's rows."""
+
     def tidy(self, conn: Connection) -> None:
         """Copy the write-ahead log back into the file when enough of it waits."""
         self._batches += 1

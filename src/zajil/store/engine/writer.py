@@ -44,6 +44,8 @@ GATHER_SECONDS = 0.001
 takes 0.2 to 4 ms on a disk, so a peer does not notice."""
 _RUNS = 7
 """How often a batch is run when another node's locks are in its way, or its connection is lost."""
+_IMPATIENT_RUNS = 3
+"""The first runs of a batch that wait for a lock only for a moment."""
 _PAUSE_SECONDS = 0.02
 """At most so long between the first two runs; twice as long each time: 1.3 seconds in all."""
 
@@ -295,21 +297,23 @@ class Writer:
     def _commit_stubbornly(self, jobs: Sequence[_Job]) -> tuple[_Results, Batch]:
         for run in range(_RUNS - 1):
             with contextlib.suppress(_Again):
-                return self._commit(jobs)
+                return self._commit(jobs, is_patient=run >= _IMPATIENT_RUNS)
             # Two processes whose batches wait for each other would do so again at once.
             time.sleep(random.uniform(0, _PAUSE_SECONDS * 2**run))  # noqa: S311 (no secret)
         try:
-            return self._commit(jobs)
+            return self._commit(jobs, is_patient=True)
         except _Again as again:
             raise StoreUnavailable(f"the database rejected the write: {again}") from again
 
-    def _commit(self, jobs: Sequence[_Job]) -> tuple[_Results, Batch]:
+    def _commit(self, jobs: Sequence[_Job], *, is_patient: bool) -> tuple[_Results, Batch]:
         batch = Batch(self._require_space, self._now_ms(), self._caps)
         asked = False  # whether COMMIT may have been sent
         try:
             with self._dialect.turn, self._dialect.writer.connect() as conn:
                 self._dialect.tidy(conn)
                 with conn.begin():
+                    if is_patient:
+                        self._dialect.be_patient(conn)
                     begin_batch(conn, batch)
                     results = _run_units(conn, jobs)
                     seal_batch(conn, batch)
