@@ -218,7 +218,8 @@ class ImapSession:
         raise RuntimeError("the engine let a command through before log-in")
 
     async def _answer_owner(self, context: Context, event: c.Event) -> Completion | None:
-        if isinstance(event, _ON_SELECTED):
+        replaces = isinstance(event, AppendCommand) and event.replaced is not None
+        if replaces or isinstance(event, _ON_SELECTED):
             await select.check_rights(context)
         match event:
             case c.Select():
