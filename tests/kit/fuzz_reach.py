@@ -72,6 +72,7 @@ LEFT_OUT = {
     "read/imap/fetch_kept.py": _STORE,
     "read/imap/fetch_lines.py": _IMAP,
     "read/imap/fetch_read.py": "sends what read/imap/content.py has read",
+    "read/imap/fetch_whole.py": _STORE,
     "read/imap/field_hits.py": _STORE,
     "read/imap/matcher.py: Matcher.term_of": "gives back the term of a key",
     "read/imap/flags.py": _IMAP,

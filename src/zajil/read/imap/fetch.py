@@ -3,7 +3,7 @@
 Laws:
 - A message's bytes are sent as they are stored; a long answer in pieces, never as one string.
 - A message whose summary has all that is asked for is not read.
-- Nothing further is read while the client does not take what was sent, or is gone.
+- No more than one turn's bytes are read ahead while the client does not take what was sent.
 - No snapshot of the database stays open while a client takes its time.
 - Where a turn ends, others of the process have theirs: none is longer than some milliseconds.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
 
@@ -36,6 +37,7 @@ from zajil.read.imap.fetch_lines import (
     write_lines,
 )
 from zajil.read.imap.fetch_read import ANSWER, Answered, Unread, read_and_send
+from zajil.read.imap.fetch_whole import WholeMessages, is_short, send_whole, whole_place
 from zajil.read.imap.flags import change
 from zajil.read.imap.object_id import email_id_of
 from zajil.read.imap.resync import changed_among, tell_vanished
@@ -118,6 +120,21 @@ async def _mark_seen(context: Context, uids: Sequence[Uid]) -> frozenset[Uid]:
     return frozenset(map(Uid, changed))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Portion:
+    """Messages that are answered together."""
+
+    table: MessageTable
+    places: Sequence[int]
+    numbers: Sequence[int]
+    columns: dict[FetchItem, Column]
+    """What is at hand."""
+    marked: frozenset[Uid]
+    """Those that were marked as seen."""
+    versions: Sequence[int | None] | None
+    """Of their summaries; ``None``: none is missing."""
+
+
 class _Answer:
     """What is to be sent of each message."""
 
@@ -132,6 +149,7 @@ class _Answer:
         if self._heads:
             self._rows = (*self._rows, RowItem.PREFIX, RowItem.HEAD)
         self._has_sections = bool(sections)
+        self._whole_at = whole_place(items)
         self.needs = needs_of(items)
         self.sent = Answered()
         self._has_global = Feature.IMAP4REV2 in context.engine.enabled
@@ -261,15 +279,61 @@ class _Answer:
             self.sent.there += len(places)
             return
         lacking = self._lacks_summary(rows)
-        versions = self._values(rows, RowItem.VERSION) if lacking else None
+        portion = _Portion(
+            table=table,
+            places=places,
+            numbers=numbers,
+            columns=columns,
+            marked=marked,
+            versions=self._values(rows, RowItem.VERSION) if lacking else None,
+        )
+        messages = None if marked else self._whole_messages(portion)
+        if messages is None:
+            await self._send_unread(portion, range(len(places)))
+            return
+        sizes = messages.sizes
+        for short, run in groupby(range(len(places)), key=lambda at: is_short(sizes[at])):
+            indexes = list(run)
+            if short:
+                some = messages.slice(indexes[0], indexes[-1] + 1)
+                await send_whole(context, some, self.sent)
+            else:
+                await self._send_unread(portion, indexes)
+
+    def _whole_messages(self, portion: _Portion) -> WholeMessages | None:
+        """Return the messages to be sent whole; ``None``: more of them has to be read."""
+        at = self._whole_at
+        if at is None:
+            return None
+        whole = self._items[at]
+        columns = [portion.columns.get(item) for item in self._items if item is not whole]
+        ready = [one for one in columns if one is not None and None not in one.values]
+        if len(ready) < len(columns) or not isinstance(whole, BodySection):
+            return None
+        table, places = portion.table, portion.places
+        return WholeMessages(
+            head=self._context.selected.fetch_head,
+            numbers=portion.numbers,
+            uids=cast("Sequence[Uid]", pick(table.uids, places)),
+            sizes=pick(table.sizes, places),
+            before=ready[:at],
+            label=whole.label,
+            after=ready[at:],
+        )
+
+    async def _send_unread(self, portion: _Portion, indexes: Sequence[int]) -> None:
+        """Send the responses for messages of a portion, some of which have to be read."""
+        context, table, versions = self._context, portion.table, portion.versions
+        news = self._news() if portion.marked else ()
         messages: list[Unread] = []
-        for index, place in enumerate(places):
+        for index in indexes:
+            place = portion.places[index]
             uid = Uid(table.uids[place])
-            wanted = (*news, *items) if uid in marked else items
-            found = [columns.get(item) for item in wanted]
+            wanted = (*news, *self._items) if uid in portion.marked else self._items
+            found = [portion.columns.get(item) for item in wanted]
             pieces = tuple([None if one is None else one.write(index) for one in found])
             lacks = versions is not None and versions[index] is None
-            begin = head % numbers[index]
+            begin = context.selected.fetch_head % portion.numbers[index]
             messages.append(Unread(uid, table.sizes[place], begin, wanted, pieces, lacks))
         for is_ready, group in groupby(messages, key=lambda message: not message.left):
             if is_ready:

@@ -182,6 +182,14 @@ class Blobs:
     def _open_as(self, size: int, content: bytes | None, location: str) -> BlobReader:
         if content is not None:
             return BlobReader(size, bytes(content), None)
+        return self.open_file(size, location)
+
+    def open_file(self, size: int, location: str) -> BlobReader:
+        """Open a blob whose row says that it is in a file; the caller closes it.
+
+        Raises:
+            StoreUnavailable: the file cannot be read.
+        """
         path = self._folder / location
         try:
             return BlobReader(size, None, os.open(path, os.O_RDONLY | os.O_CLOEXEC))

@@ -142,6 +142,39 @@ def open_contents(
         yield OpenMessage(uid, blob_id, before, MessageReader(before, reader))
 
 
+def read_contents(
+    conn: Connection, blobs: Blobs, mailbox_id: MailboxId, uids: Sequence[Uid]
+) -> list[tuple[Uid, bytes, bytes]]:
+    """Return UID, prefix and blob of messages, ascending; those that are gone are passed over.
+
+    All of them are in memory, so their sizes together are the caller's to bound.
+
+    Args:
+        conn: a snapshot.
+        blobs: of the store.
+        mailbox_id: of a mailbox that the caller found under its account.
+        uids: ascending; at most ``rows.AT_ONCE``.
+
+    Raises:
+        StoreUnavailable: a file cannot be read.
+    """
+    where, parameters = _among(conn, mailbox_id, uids)
+    # The names are constants.
+    query = (
+        "SELECT message.uid, message.prefix, blob.content, blob.size, blob.location"  # noqa: S608
+        " FROM message JOIN blob ON blob.id = message.blob_id"
+        f" WHERE {where} ORDER BY message.uid"
+    )
+    found = []
+    for uid, prefix, content, size, location in execute_text(conn, query, parameters):
+        data = content
+        if content is None:
+            with blobs.open_file(size, location) as reader:
+                data = reader.read_at(0, size)
+        found.append((uid, prefix.encode("utf-8"), data))
+    return found
+
+
 def read_begins(
     conn: Connection, blobs: Blobs, mailbox_id: MailboxId, uids: Sequence[Uid]
 ) -> dict[Uid, tuple[bytes, bool]]:
