@@ -41,6 +41,9 @@ def specs(value: str) -> list[tuple[str, str]]:
         ),
         ("n (a) . (b) m (c)\r\n (d) @ (e) c (f) . (g (h)) test (Nur)", [("Nur", "n.m@c.test")]),
         ("Nur (a) Salim (b) <n@c.test>", [("Nur Salim", "n@c.test")]),
+        ("n@c.test (Nur \\(work\\))", [("Nur (work)", "n@c.test")]),
+        ("Nur < n . (a) m @ c . (b) test >", [("Nur", "n.m@c.test")]),
+        ('<"a".b."c d"@c.test>', [("", '"a.b.c d"@c.test')]),
         ("joe@example.org (Joe Public)", [("Joe Public", "joe@example.org")]),
         (",, a@b.test ,", [("", "a@b.test")]),
         ("postmaster@[192.0.2.1]", [("", "postmaster@[192.0.2.1]")]),
@@ -88,7 +91,10 @@ def test_groups_keep_their_members() -> None:
     ["alice@example.org)bob@evil.example", "alice@example.org(<bob@evil.example>", "a@b@c.test",
      "John Smith", "<>", "a@", "@b.test", '""@', "<a@b.test", "a@b.test <c@d.test>",
      "a@b.test> c@d.test", "a b@c.test", "a,b@c.test <x@y.test> z",
-     "a (x) b@c.test", "a(x)b@c.test", "a@b(x)c.test", "a@b.test (x) @ c.test"],
+     "a (x) b@c.test", "a(x)b@c.test", "a@b(x)c.test", "a@b.test (x) @ c.test",
+     "<a b@c.test>", "x <a(y)b@c.test>", "<a@b c.test>", "g: <a b@c.test>;", "<@r.test:a b@c.test>",
+     'a"b"@c.test', '<a"b"@c.test>', '"" b@c.test', '"a." b@c.test', '<"a" "b"@c.test>',
+     "<a@[192.0.2.1]c.test>", "<a@b.test [192.0.2.1]>"],
 )  # fmt: skip
 def test_cve_2023_27043_doubtful_addresses_are_marked(value: str) -> None:
     """``parseaddr`` gave an address that was not the one a reader saw."""
@@ -96,6 +102,15 @@ def test_cve_2023_27043_doubtful_addresses_are_marked(value: str) -> None:
     assert listed.defects or value.startswith("alice@example.org(")
     if value.startswith("alice@example.org("):
         assert specs(value)[0][1] == "alice@example.org"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["<a b@c.test>", "<a@b c.test>", '<a"b"@c.test>', "<a(x)b@c.test>", "<@r.test:a b@c.test>"],
+)
+def test_words_beside_each_other_are_no_local_part(value: str) -> None:
+    (one,) = parse_address_list(value).people
+    assert one.address is None
 
 
 def test_cve_2020_10967_empty_quoted_local_part() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from zajil.core.address import Address, BadAddress, parse_address, quote_local_part
 from zajil.core.value_class import value_class
@@ -157,7 +158,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         at = match.end()
         if kind == "comment":
             start, at = at, _end_of_comment(text, at)
-            yield kind, text[start:at].removesuffix(")")
+            yield kind, _ESCAPE.sub(r"\1", text[start:at].removesuffix(")"))
         elif kind == "quoted":
             yield kind, _ESCAPE.sub(r"\1", match["quoted"])
         else:
@@ -229,11 +230,9 @@ class _Parser:
 
     def _word(self, kind: str, word: str) -> None:
         if self.in_angle and self.angle is not None:
-            if kind != "space":
-                self.angle.append((kind, word))
+            _append(self.angle, kind, word)
         elif self.angle is None:
-            if kind != "space" or not self.phrase or self.phrase[-1][0] != "space":
-                self.phrase.append((kind, word))
+            _append(self.phrase, kind, word)
         elif kind != "space":
             self.defects.append("text after >")
 
@@ -242,7 +241,7 @@ class _Parser:
         if self.in_angle:
             self.defects.append("missing >")
         if angle is None:
-            spec = [token for token in phrase if token[0] != "space"]
+            spec = phrase
             # The obsolete way to say a name: ``user@example.org (Name)``.
             name = self.comment
             if not _is_one_word(phrase):
@@ -256,10 +255,13 @@ class _Parser:
                 # Security: a second address in front of the angle is what a reader sees.
                 self.defects.append("address in display name")
         self._clear()
-        if spec or angle is not None:
+        if _trim(spec) or angle is not None:
             self._add(self._make(name, spec))
 
     def _make(self, raw_name: str, spec: list[_Token]) -> NamedAddress:
+        # Security: words beside each other are not one: ``<a b@example.org>`` is nobody's.
+        is_one = _is_one_word(spec)
+        spec = [token for token in spec if token[0] != "space"] if is_one else _trim(spec)
         route = ""
         if ("special", ":") in spec and spec[0][1] in ("@", ","):
             # A source route (RFC 5322 section 4.4) is no part of the address.
@@ -272,7 +274,7 @@ class _Parser:
         local, domain = "".join(texts[:split]), "".join(texts[split + 1 :])
         address: Address | None = None
         kinds = {kind for kind, _ in spec[:split]} | {"-" + kind for kind, _ in spec[split + 1 :]}
-        if len(at) == 1 and split and kinds <= {"atom", "quoted", "-atom", "-literal"}:
+        if is_one and len(at) == 1 and split and kinds <= {"atom", "quoted", "-atom", "-literal"}:
             try:
                 address = parse_address(f"{quote_local_part(local)}@{domain}")
             except BadAddress:
@@ -291,6 +293,11 @@ class _Parser:
             self.group, self.members = None, []
 
 
+def _append(tokens: list[_Token], kind: str, word: str) -> None:
+    if kind != "space" or not tokens or tokens[-1][0] != "space":
+        tokens.append((kind, word))
+
+
 def _trim(phrase: list[_Token]) -> list[_Token]:
     start, end = 0, len(phrase)
     while start < end and phrase[start][0] == "space":
@@ -300,11 +307,15 @@ def _trim(phrase: list[_Token]) -> list[_Token]:
     return phrase[start:end]
 
 
-def _is_one_word(phrase: list[_Token]) -> bool:
-    """Whether spaces stand at most around ``@`` and dots (RFC 5322 section 4.4)."""
-    tokens = _trim(phrase)
-    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
-        if token[0] == "space" and not (before[1][-1:] in "@." or after[1][:1] in "@."):
+def _is_one_word(tokens: list[_Token]) -> bool:
+    """Whether words have at least a dot or ``@`` between them (RFC 5322 sections 3.4.1, 4.4)."""
+    words = [token for token in tokens if token[0] != "space"]
+    for before, after in pairwise(words):
+        if "special" in (before[0], after[0]):
+            continue
+        if before[0] == "atom" and before[1].endswith("."):
+            continue
+        if after[0] != "atom" or not after[1].startswith("."):
             return False
     return True
 
