@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_BARE = re.compile(rb"\r\n|\r|\n")
+_BARE = re.compile(rb"\r?\r\n|\r|\n")
 
 
 class LineEnds:
@@ -12,19 +12,21 @@ class LineEnds:
 
     Deviation: RFC 3501 section 6.3.11 has a message stored as it came. Programs append with bare
     LF (mutt, old scripts; 2026-11-23), and a draft of today is sent tomorrow: no message with a
-    bare CR or LF may ever leave us (SMTP smuggling). A message with CRLF alone is kept byte for
-    byte.
+    bare CR or LF may ever leave us (SMTP smuggling). CR CR LF is one line end that was converted
+    twice: an empty line in its place would end the header section. A message with CRLF alone is
+    kept byte for byte.
     """
 
     def __init__(self) -> None:
-        self._carry = b""  # a CR at the end of a piece: half of a CRLF, or a bare one
+        self._carry = b""  # up to two CR at the end of a piece: half of a line end, or bare ones
 
     def clean(self, piece: bytes) -> bytes:
-        """Return the piece with its line ends mended; a last CR waits for the next piece."""
+        """Return the piece with its line ends mended; CR at its end wait for the next piece."""
         data = self._carry + piece
         self._carry = b""
         if data.endswith(b"\r"):
-            data, self._carry = data[:-1], b"\r"
+            size = 2 if data.endswith(b"\r\r") else 1
+            data, self._carry = data[:-size], data[-size:]
         # As many CR as LF as CRLF: there is no bare one, and nothing is rewritten.
         pairs = data.count(b"\r\n")
         if data.count(b"\r") != pairs or data.count(b"\n") != pairs:
@@ -34,4 +36,4 @@ class LineEnds:
     def end(self) -> bytes:
         """Return what is still to come."""
         carry, self._carry = self._carry, b""
-        return b"\r\n" if carry else b""
+        return b"\r\n" * len(carry)
