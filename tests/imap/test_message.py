@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,6 +93,26 @@ def test_a_message_without_parts_has_its_body_as_part_1() -> None:
     assert find_part(part, (1, 1)) is None
 
 
+@pytest.mark.parametrize("enclosed", [b"no field", b"Subject: x", b"Subject: x\r\n b", b""])
+def test_a_boundary_within_a_header_section_ends_the_enclosed_message(enclosed: bytes) -> None:
+    """The line end before the boundary is not of the message (RFC 2046 section 5.1.1)."""
+    message = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n"
+        b"\r\n%b\r\n--b--\r\n" % enclosed
+    )
+    part = parse_message(message)
+
+    def read(text: SectionText) -> bytes:
+        section = BodySection((1,), text, (b"subject",), None, True, b"")
+        spans = find_section(part, section, len(message))
+        assert spans is not None
+        return b"".join(message[one.start : one.end] for one in spans)
+
+    assert read(SectionText.WHOLE) == enclosed
+    assert read(SectionText.HEADER) + read(SectionText.TEXT) == enclosed
+    assert read(SectionText.HEADER_FIELDS) + read(SectionText.HEADER_FIELDS_NOT) == enclosed
+
+
 def test_an_address_without_domain_does_not_begin_a_group() -> None:
     part = parse_message(b"From: root\r\nTo: friends: a@b.test;\r\n\r\n")
     assert b'((NIL NIL "root" ""))' in envelope(part)
@@ -120,3 +141,5 @@ def test_languages_are_a_list_of_tags() -> None:
     assert written(b" en").endswith(b' NIL NIL ("en") NIL)')
     assert written(b" en, fr ,,de").endswith(b' NIL NIL ("en" "fr" "de") NIL)')
     assert written(b" ,").endswith(b" NIL NIL NIL NIL)")
+    assert written(b" en (British), (x) fr").endswith(b' NIL NIL ("en" "fr") NIL)')
+    assert written(b" (x)").endswith(b" NIL NIL NIL NIL)")

@@ -9,6 +9,7 @@ from zajil.message.fields import (
     find_field,
     find_fields,
     find_value,
+    pick_fields,
     read_fields,
     split_message,
     unfold,
@@ -79,6 +80,14 @@ def test_cut_ranges_leaves_all_other_bytes() -> None:
 def test_huge_header_is_read_up_to_its_cap() -> None:
     """CVE-2024-23185: a header section of millions of tiny fields."""
     assert len(read_fields(b"a:\n" * 400_000)) == MAX_FIELDS
+
+
+def test_fields_are_picked_from_a_header_of_many() -> None:
+    header = b"".join(b"X-%d: y\r\n" % number for number in range(2 * MAX_FIELDS))
+    named = pick_fields(header, {b"x-1", b"x-19999"}, named=True)
+    assert named == b"X-1: y\r\nX-19999: y\r\n"
+    rest = pick_fields(header, {b"x-1", b"x-19999"}, named=False)
+    assert len(rest) + len(named) == len(header)
 
 
 def test_long_folds_and_lines_take_linear_time() -> None:

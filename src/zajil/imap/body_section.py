@@ -87,8 +87,12 @@ def find_section(root: Part, section: BodySection, size: int) -> list[Span] | No
         return None
     enclosed = part.children[0]
     if text is SectionText.TEXT:
-        return [Span(enclosed.body_start, enclosed.body_end)]
-    return _header(enclosed, section)
+        spans = [Span(enclosed.body_start, enclosed.body_end)]
+    else:
+        spans = _header(enclosed, section)
+    # Where a boundary ends the header section, the line end before it is the boundary's.
+    end = part.body_end
+    return [Span(min(one.start, end), min(one.end, end)) for one in spans]
 
 
 def _header(part: Part, section: BodySection) -> list[Span]:

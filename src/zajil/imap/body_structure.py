@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from zajil.message.part import Part
 _NIL = b"NIL"
 MAX_LANGUAGES = 100
 """Tags of Content-Language that are told."""
+_COMMENT = re.compile(rb"\([^()]*+\)")
 
 
 def body_structure(part: Part, data: Data, *, extended: bool, has_global: bool = False) -> bytes:
@@ -76,8 +78,8 @@ def _extension(part: Part) -> list[bytes]:
 
 
 def _languages(value: bytes | None) -> bytes:
-    """Write the tags of Content-Language as a list. (RFC 3501 section 9)"""
-    tags = [tag.strip() for tag in (value or b"").split(b",")][:MAX_LANGUAGES]
+    """Write the tags of Content-Language as a list. (RFC 3501 section 9, RFC 3282 section 2)"""
+    tags = [tag.strip() for tag in _COMMENT.sub(b"", value or b"").split(b",")][:MAX_LANGUAGES]
     words = [string(tag) for tag in tags if tag]
     return parenthesized(words) if words else _NIL
 

@@ -19,6 +19,8 @@ from zajil.message.large_data import Data
 MAX_FIELDS = 10_000
 """Fields that are read of one header section; guards memory against a header of empty fields.
 A real one has under 200."""
+MAX_PICKED = 1_000_000
+"""Fields of one header section among which some are picked; guards time."""
 
 
 class Field(NamedTuple):
@@ -97,8 +99,11 @@ def pick_fields(header: bytes, names: Set[bytes], *, named: bool) -> bytes:
             field.
     """
     if header.count(b"\n") >= MAX_FIELDS:
-        fields = read_fields(header)
-        return b"".join([header[a:b] for name, _, a, b in fields if (name in names) is named])
+        picked = bytearray()
+        for match in islice(_FIELD.finditer(header), MAX_PICKED):
+            if ((match[2] or b"").lower() in names) is named:
+                picked += match[1]
+        return bytes(picked)
     found = _FIELD.findall(header)
     return b"".join([raw for raw, name, _ in found if (name.lower() in names) is named])
 

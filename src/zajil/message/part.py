@@ -178,7 +178,7 @@ def parse_content_type(value: bytes) -> ParameterisedValue:
         With ``value`` ``""``: there is nothing but a word that is no type.
     """
     parsed = parse_parameterised(value)
-    if "/" in parsed.value:
+    if "/" in parsed.value[1:]:
         return parsed
     if parsed.value.startswith("multipart"):
         return replace(parsed, value="multipart/mixed")
