@@ -78,7 +78,7 @@ def _extension(part: Part) -> list[bytes]:
 
 
 def _languages(value: bytes | None) -> bytes:
-    """Write the tags of Content-Language as a list. (RFC 3501 section 9, RFC 3282 section 2)"""
+    """Write the tags of Content-Language as a list. (RFC 3501 section 9)"""
     tags = [tag.strip() for tag in _COMMENT.sub(b"", value or b"").split(b",")][:MAX_LANGUAGES]
     words = [string(tag) for tag in tags if tag]
     return parenthesized(words) if words else _NIL

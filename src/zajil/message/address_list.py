@@ -308,7 +308,7 @@ def _trim(phrase: list[_Token]) -> list[_Token]:
 
 
 def _is_one_word(tokens: list[_Token]) -> bool:
-    """Whether words have at least a dot or ``@`` between them (RFC 5322 sections 3.4.1, 4.4)."""
+    """Whether words have at least a dot or ``@`` between them (RFC 5322 section 4.4)."""
     words = [token for token in tokens if token[0] != "space"]
     for before, after in pairwise(words):
         if "special" in (before[0], after[0]):
