@@ -24,7 +24,7 @@ from zajil.store.mail.mailbox_changes import (
     create_mailbox,
     delete_mailbox,
 )
-from zajil.store.mail.mailboxes import count_messages
+from zajil.store.mail.mailboxes import count_messages, find_mailbox
 from zajil.store.mail.message_changes import (
     ExpungeMessages,
     PutMessage,
@@ -36,7 +36,7 @@ from zajil.store.mail.message_copies import (
     copy_messages,
 )
 from zajil.store.mail.message_table import MessageTable
-from zajil.store.mail.message_tables import MessageTables
+from zajil.store.mail.message_tables import MailboxSnapshot, MessageTables
 from zajil.store.mail.messages import get_messages, list_uids
 from zajil.store.schema import message
 
@@ -288,3 +288,51 @@ def test_a_uid_that_is_named_twice(store: Store) -> None:
     gone = ExpungeMessages(amal.account_id, amal.inbox, uids, deleted_only=False)
     assert store.write_now(expunge_messages, gone) == (2, 4)
     assert list(current(store, amal).uids) == [1, 3, 5]
+
+
+def test_what_is_in_memory_is_given_only_while_it_is_true(store: Store) -> None:
+    amal, sami = make_account(store, "amal@north.test"), make_account(store, "sami@north.test")
+    put(store, amal, 3)
+    tables = store.tables
+
+    def kept(account: AccountEntry) -> list[object]:
+        def look(conn: Connection) -> list[object]:
+            box = find_mailbox(conn, amal.account_id, "INBOX")
+            assert box is not None
+            snapshot = tables.kept_snapshot(conn, account.account_id, "INBOX")
+            is_amal = snapshot is not None and snapshot.mailbox.mailbox_id == amal.inbox
+            return [
+                tables.kept(conn, account.account_id, amal.inbox),
+                snapshot if is_amal else None,
+                tables.kept_count(box) if account is amal else None,
+            ]
+
+        return store.read_now(look)
+
+    def load() -> None:
+        account_id, boxes = amal.account_id, [amal.inbox]
+        store.read_now(lambda conn: tables.snapshot(conn, account_id, "INBOX"))
+        store.read_now(lambda conn: tables.count(conn, boxes))
+
+    assert kept(amal) == [None] * 3
+    for change in (None, "\\Seen", "\\Deleted"):
+        if change is not None:
+            uids, words = (Uid(2),), frozenset({change})
+            add = FlagChange(amal.account_id, amal.inbox, uids, FlagMode.ADD, words)
+            store.write_now(change_flags, add)
+            assert kept(amal) == [None] * 3
+        load()
+        table, snapshot, counts = kept(amal)
+        assert isinstance(table, MessageTable)
+        assert isinstance(snapshot, MailboxSnapshot)
+        require_equal(store, amal, table)
+        assert snapshot.uids == table.uids
+        assert snapshot.mailbox.modseq == table.modseq
+        asked = [amal.inbox]
+        assert counts == store.read_now(lambda conn: count_messages(conn, asked))[amal.inbox]  # noqa: B023
+        assert kept(sami) == [None] * 3, "an id is never enough"
+
+
+def test_only_a_local_database_is_read_at_once(store: Store) -> None:
+    found = store.read_at_once(lambda conn: conn.scalar(sa.text("SELECT 1")))
+    assert found == (1 if store.read_now(lambda conn: conn.dialect.name) == "sqlite" else None)

@@ -91,6 +91,11 @@ class Context:
             StoreUnavailable: the database cannot be read now.
         """
         tables, box = self.store.tables, self.selected.mailbox
+        table = self.store.read_at_once(
+            lambda conn: tables.kept(conn, box.account_id, box.mailbox_id)
+        )
+        if table is not None:
+            return table
         return await self.read(lambda conn: tables.current(conn, box.account_id, box.mailbox_id))
 
     async def find_mailbox(self, name: str, needed: str) -> Mailbox | None:
@@ -108,7 +113,14 @@ class Context:
             StoreUnavailable: the database cannot be read now.
         """
         account_id = self.account.account_id
-        return await self.read(lambda conn: find_mailbox(conn, account_id, name, needed))
+
+        def find(conn: Snapshot) -> tuple[Mailbox | None]:
+            return (find_mailbox(conn, account_id, name, needed),)
+
+        found = self.store.read_at_once(find)
+        if found is None:
+            found = await self.read(find)
+        return found[0]
 
     async def work(self, task: Callable[[], R]) -> R:
         """Run what needs no snapshot in a reader thread, when it is this account's turn."""

@@ -174,8 +174,17 @@ async def status(context: Context, command: StatusCommand) -> Completion:
             return None
         return box, _count(conn, context.store.tables, [box.mailbox_id], command.items)
 
+    def look_at_once(conn: Snapshot) -> tuple[Mailbox, _Counted] | None:
+        box = find_mailbox(conn, account_id, command.mailbox, "r")
+        counts = None if box is None else context.store.tables.kept_count(box)
+        if box is None or counts is None:
+            return None
+        if StatusItem.RECENT in command.items and box.recent_from < box.uid_next:
+            return None  # they have to be counted
+        return box, _Counted({box.mailbox_id: counts}, {box.mailbox_id: 0})
+
     # In one snapshot: the counts are those of this UIDNEXT and HIGHESTMODSEQ.
-    found = await context.read(look)
+    found = context.store.read_at_once(look_at_once) or await context.read(look)
     if found is None:
         return NO_MAILBOX
     if StatusItem.HIGHESTMODSEQ in command.items:

@@ -23,7 +23,7 @@ from zajil.store.engine.errors import StoreError
 from zajil.store.mail.access import rights_on
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.mailboxes import Mailbox
-from zajil.store.mail.messages import MailboxChanges, changes_since
+from zajil.store.mail.messages import MailboxChanges, changes_since, own_modseq
 from zajil.store.mail.recent import TakeRecent, take_recent
 
 _WRITING = frozenset("swtie")
@@ -42,7 +42,10 @@ async def select(context: Context, command: Select) -> Completion:
     if command.condstore:
         enabled.add(Feature.CONDSTORE)
     account_id, tables = context.account.account_id, context.store.tables
-    snapshot = await context.read(lambda conn: tables.snapshot(conn, account_id, command.mailbox))
+    name = command.mailbox
+    snapshot = context.store.read_at_once(
+        lambda conn: tables.kept_snapshot(conn, account_id, name)
+    ) or await context.read(lambda conn: tables.snapshot(conn, account_id, name))
     if snapshot is None:
         return NO_MAILBOX
     box = snapshot.mailbox
@@ -191,6 +194,8 @@ async def report(
         return True
     # What was read may be newer than what was reported.
     more = view.changed or look or view.sent_modseq > view.modseq
+    if more and _is_unchanged(context, view):
+        more = False
     while more:
         # Before the look: what is committed during it must wake us again.
         view.changed = False
@@ -212,6 +217,21 @@ async def report(
     if expunge:
         _tell_expunged(context, view)
     return True
+
+
+def _is_unchanged(context: Context, view: SelectedMailbox) -> bool:
+    """Check, if that takes no other thread, that the mailbox is as it was followed."""
+    box, changed = view.mailbox, view.changed
+    # Before the look: what is committed during it must wake us again.
+    view.changed = False
+    try:
+        modseq = context.store.read_at_once(
+            lambda conn: own_modseq(conn, box.account_id, box.mailbox_id)
+        )
+    except StoreError:
+        view.changed = changed
+        raise
+    return modseq == view.modseq
 
 
 async def _follow_store(

@@ -51,6 +51,8 @@ class Dialect(ABC):
     it may take it again."""
     place: str
     """Names the database in a sentence, without its password."""
+    is_local: bool
+    """It is a file that this process reads: to look up a row takes microseconds."""
 
     @abstractmethod
     def examining(self) -> AbstractContextManager[Connection]:

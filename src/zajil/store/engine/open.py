@@ -101,6 +101,7 @@ class Store:
         self.read = self.reader.read
         """``await read(query, account_id)``: run ``query(conn)`` in a snapshot, in a reader
         thread, for an account or for nobody in particular."""
+        self.read_at_once = self.reader.read_at_once
         self.work = self.reader.work
         """``await work(task, account_id)``: run ``task()`` in a reader thread, for an account."""
         self.read_now = self.reader.read_now

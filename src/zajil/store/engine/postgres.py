@@ -25,6 +25,7 @@ class Postgres(Dialect):
         except (sa.exc.ArgumentError, ValueError) as error:
             raise StoreUnavailable(f"store.url is not a database address: {error}") from None
         self.place = f"the database {address.database or ''} of store.url".replace("  ", " ")
+        self.is_local = False
         self.turn = threading.RLock()
         self.writer = sa.create_engine(address, pool_size=2, max_overflow=4)
         sa.event.listen(self.writer, "connect", _be_impatient)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, MailboxId
 from zajil.imap.mailbox_name import SHARED
+from zajil.store.engine.rows import execute_text, mark_of
 from zajil.store.mail.access import (
     OWNER,
     NamePlace,
@@ -136,10 +138,12 @@ def find_mailbox(
     place = locate(conn, account_id, name)
     if place is None:
         return None
-    given = {"account_": place.owner_id, "name_": place.name}
-    row = conn.execute(_BY_NAME, given).one_or_none()
-    if row is None or place.owner_id == account_id:
-        return None if row is None else _row(row)
+    rows = execute_text(conn, _by_name(mark_of(conn)), (place.owner_id, place.name))
+    if not rows:
+        return None
+    row = _Found(*rows[0])
+    if place.owner_id == account_id:
+        return _row(row)
     rights = rights_on(conn, account_id, [row.id]).get(row.id)
     if rights is None or not rights.issuperset(needed):
         if rights is not None and "l" in rights:
@@ -191,16 +195,34 @@ def count_messages(
 
 # ---- inside -------------------------------------------------------------------------------------
 
-_BY_NAME = sa.select(mailbox).where(
-    mailbox.c.account_id == sa.bindparam("account_"), mailbox.c.name == sa.bindparam("name_")
-)
+
+class _Found(NamedTuple):
+    """Columns of a mailbox."""
+
+    id: MailboxId
+    account_id: AccountId
+    name: str
+    role: str | None
+    uid_validity: int
+    uid_next: int
+    modseq: int
+    recent_from: int
+
+
+@cache
+def _by_name(mark: str) -> str:
+    # Not by SQLAlchemy, which takes longer than the database. The names are constants.
+    names = ", ".join(_Found._fields)
+    return f"SELECT {names} FROM mailbox WHERE account_id = {mark} AND name = {mark}"  # noqa: S608
+
+
 _BY_ID = sa.select(mailbox).where(
     mailbox.c.account_id == sa.bindparam("account_"), mailbox.c.id == sa.bindparam("id_")
 )
 
 
 def _row(
-    row: sa.Row[Any],
+    row: sa.Row[Any] | _Found,
     account_id: AccountId | None = None,
     place: NamePlace | None = None,
     rights: frozenset[str] = OWNER,

@@ -24,6 +24,7 @@ from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.flags import FLAG_BITS, TooManyKeywords
 from zajil.store.mail.mailboxes import Mailbox, MailboxCounts, count_messages, find_mailbox
 from zajil.store.mail.message_table import MessageTable, TableBuilder, TableRow, follow
+from zajil.store.mail.messages import own_modseq
 from zajil.store.schema import mailbox
 
 MOST_BYTES = 32 << 20
@@ -107,6 +108,44 @@ class MessageTables:
             raise NoSuchMailbox(mailbox_id)
         return self._bring_up(conn, mailbox_id, *position)
 
+    def kept(
+        self, conn: Connection, account_id: AccountId, mailbox_id: MailboxId
+    ) -> MessageTable | None:
+        """Return the table of the account's own mailbox if it has all that the snapshot has.
+
+        Returns:
+            ``None``: ask ``current``.
+        """
+        modseq = own_modseq(conn, account_id, mailbox_id)
+        return None if modseq is None else self._find_current(mailbox_id, modseq)
+
+    def kept_snapshot(
+        self, conn: Connection, account_id: AccountId, name: str
+    ) -> MailboxSnapshot | None:
+        """Return what ``snapshot`` does if it is in memory; else ``None``.
+
+        Raises:
+            NoRight: as ``snapshot`` does.
+        """
+        box = find_mailbox(conn, account_id, name)
+        table = None if box is None else self._find_current(box.mailbox_id, ModSeq(box.modseq))
+        if box is None or table is None:
+            return None
+        with self._lock:
+            kept = self._kept.get(box.mailbox_id)
+        if kept is None or kept.table is not table or kept.shown is None:
+            return None
+        return _snapshot(box, table, kept.shown)
+
+    def kept_count(self, box: Mailbox) -> MailboxCounts | None:
+        """Return how full a mailbox is if that is in memory; else ``None``.
+
+        Args:
+            box: as a snapshot has it.
+        """
+        known = self._counts.get(box.mailbox_id)
+        return known[1] if known is not None and known[0] == box.modseq else None
+
     def snapshot(
         self, conn: Connection, account_id: AccountId, name: str
     ) -> MailboxSnapshot | None:
@@ -120,13 +159,7 @@ class MessageTables:
         if box is None:
             return None
         table = self.current(conn, account_id, box.mailbox_id)
-        shown = self._shown(table)
-        return MailboxSnapshot(
-            replace(box, modseq=table.modseq, uid_next=table.uid_next),
-            table.uids[:],
-            shown.keywords,
-            shown.first_unseen,
-        )
+        return _snapshot(box, table, self._shown(table))
 
     def count(
         self, conn: Connection, mailbox_ids: Sequence[MailboxId]
@@ -205,6 +238,11 @@ class MessageTables:
             return None
         return kept.table
 
+    def _find_current(self, mailbox_id: MailboxId, modseq: ModSeq) -> MessageTable | None:
+        """Return a table that has all up to a MODSEQ, and keep it; ``None``: there is none."""
+        table = self._find(mailbox_id)
+        return None if table is None or table.modseq < modseq else self._keep(table)
+
     def _keep(self, table: MessageTable) -> MessageTable:
         """Keep a table unless there is a newer one, and return the newer one."""
         now = time.monotonic()
@@ -229,6 +267,15 @@ class MessageTables:
         with self._lock:
             self._kept.pop(mailbox_id, None)
             self._counts.pop(mailbox_id, None)
+
+
+def _snapshot(box: Mailbox, table: MessageTable, shown: _Shown) -> MailboxSnapshot:
+    return MailboxSnapshot(
+        replace(box, modseq=table.modseq, uid_next=table.uid_next),
+        table.uids[:],
+        shown.keywords,
+        shown.first_unseen,
+    )
 
 
 def load_table(

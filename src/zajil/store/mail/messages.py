@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, MailId, ModSeq, ThreadId, Uid
 from zajil.core.value_class import value_class
+from zajil.store.engine.rows import execute_text, mark_of
 from zajil.store.mail.access import readable
 from zajil.store.mail.blob_reader import BlobReader
 from zajil.store.mail.blobs import Blobs
@@ -169,6 +170,15 @@ def get_messages(conn: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -
         rows = conn.execute(_MESSAGES, {"mailbox_": mailbox_id, "uids_": wanted}).all()
         found += [read_message_row(row) for row in rows]
     return found
+
+
+def own_modseq(conn: Connection, account_id: AccountId, mailbox_id: MailboxId) -> ModSeq | None:
+    """Return the MODSEQ of a mailbox; ``None``: it is gone, or another account's."""
+    mark = mark_of(conn)
+    # The names are constants.
+    query = f"SELECT modseq FROM mailbox WHERE id = {mark} AND account_id = {mark}"  # noqa: S608
+    rows = execute_text(conn, query, (mailbox_id, account_id))
+    return ModSeq(rows[0][0]) if rows else None
 
 
 def changes_since(
