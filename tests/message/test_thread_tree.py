@@ -51,6 +51,10 @@ def made(*lines: str) -> list[ThreadedMessage]:
         (("a > a",), "(1)"),
         (("a", "a", "b > a"), "(1 3)(2)"),  # the same id twice
         (("c > a b", "b > z"), "(2 1)"),  # what b itself says counts
+        # What b says counts also where it names nobody, or itself.
+        (("c > a b", "a", "b"), "(2)(3 1)"),
+        (("b > a b", "a"), "(1)(2)"),
+        (("c > a b d", "d", "b > d", "a"), "(2 (1)(3))(4)"),
         (("|x", "|Re: x", "|Re: x"), "(1 (2)(3))"),
         (("|Re: x", "|x"), "(2 1)"),
         (("|x", "|x", "|x"), "((1)(2)(3))"),  # neither answers the other

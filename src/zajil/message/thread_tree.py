@@ -140,11 +140,12 @@ def _link(messages: Sequence[ThreadedMessage]) -> list[Node]:
             if above is not None and parent.parent is None:
                 _put_under(parent, above)
             above = parent
-        if above is not None and node.parent is not above and not _is_under(above, node):
-            if node.parent is not None:
-                node.parent.below -= 1
-            node.parent = above
-            above.below += 1
+        if node.parent is not None and node.parent is not above:
+            # Another message named a parent of this one, which knows better, even without any.
+            node.parent.below -= 1
+            node.parent = None
+        if above is not None and node.parent is None:
+            _put_under(node, above)
     for node in nodes:
         if node.parent is not None:
             node.parent.children.append(node)
