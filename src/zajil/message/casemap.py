@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 
 def casemap(text: str) -> str:
@@ -15,6 +16,7 @@ def casemap(text: str) -> str:
     return unicodedata.normalize("NFKD", "".join(map(_titlecase, text)))
 
 
+@lru_cache(4096)
 def _titlecase(character: str) -> str:
     title = character.title()
     return title if len(title) == 1 else character

@@ -12,7 +12,6 @@ Laws:
 from __future__ import annotations
 
 import heapq
-import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from enum import Enum
 from itertools import accumulate, groupby, pairwise
 from operator import itemgetter
 
+from zajil.core.byte_order import little_endian
 from zajil.message.words import Anchor, Clue
 
 MAX_MESSAGES = 65_535
@@ -269,7 +269,7 @@ def _lines(keys: Sequence[bytes]) -> bytes:
 
 def _divided(numbers: array[int]) -> bytes:
     """Return the low bytes of all numbers, then the high ones: they are much alike."""
-    data = _little(numbers).tobytes()
+    data = little_endian(numbers).tobytes()
     return data[::2] + data[1::2]
 
 
@@ -278,11 +278,4 @@ def _joined(data: bytes) -> array[int]:
     whole = bytearray(len(data))
     whole[::2], whole[1::2] = data[:half], data[half:]
     numbers = array("H", bytes(whole))
-    return _little(numbers)
-
-
-def _little(numbers: array[int]) -> array[int]:
-    if sys.byteorder == "big":
-        numbers = array("H", numbers)
-        numbers.byteswap()
-    return numbers
+    return little_endian(numbers)

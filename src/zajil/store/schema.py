@@ -280,6 +280,18 @@ text_block = sa.Table(
     sa.Column("numbers", sa.LargeBinary, nullable=False),
 )
 
+# What was made of the headers of many messages, to be read again quickly (store.mail.kept_blocks).
+kept_block = sa.Table(
+    "kept_block",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("mailbox_id", NUMBER, nullable=False),
+    sa.Column("number", NUMBER, nullable=False),  # UIDs without their lowest bits
+    sa.Column("kind", sa.LargeBinary, nullable=False),  # behind its version
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("mailbox_id", "number", "kind"),
+)
+
 mail = sa.Table(
     "mail",
     metadata,

@@ -11,6 +11,7 @@ Laws:
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -48,11 +49,12 @@ from zajil.store.mail.flags import FLAG_BITS
 from zajil.store.mail.message_rows import FILES, HEAD, RowItem, RowsRead, read_begins, read_rows
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.summaries import WaitingBlob
+from zajil.store.mail.value_cache import BLOCK_BITS, FEWEST
 
 _LINES = 4000
 """Messages that are answered in one turn, where the table has all that is asked for."""
 _GLOBAL = b'"MESSAGE" "GLOBAL"'
-_ROWS = 1000
+_ROWS = 1 << BLOCK_BITS
 """The same where rows are read."""
 
 
@@ -77,8 +79,10 @@ async def fetch(context: Context, command: Fetch) -> Completion:
         return Completion("OK", "messages are fetched")
     answer = _Answer(context, items)
     marks = answer.needs.seen and view.may_mark_seen
-    for start in range(0, len(uids), answer.most):
-        wanted = uids[start : start + answer.most]
+    stop = 0
+    while stop < len(uids):
+        start, stop = stop, answer.next_stop(uids, stop)
+        wanted = uids[start:stop]
         marked = await _mark_seen(context, wanted) if marks else frozenset[Uid]()
         table = await context.table()
         await answer.send(table, table.places_of(wanted), marked)
@@ -154,9 +158,18 @@ class _Answer:
         self.sent = Answered()
         self._has_global = Feature.IMAP4REV2 in context.engine.enabled
         self.most = _LINES
-        """Messages that are looked up at a time."""
+        """Messages that are looked up at a time at most."""
         if self._rows or self._has_sections:
             self.most = PORTION if self.needs.seen else _ROWS
+
+    def next_stop(self, uids: Sequence[Uid], start: int) -> int:
+        """Return up to where messages are answered in one turn; kept values are in blocks."""
+        stop = min(len(uids), start + self.most)
+        if self.most == _ROWS:
+            begin = bisect_left(uids, uids[stop - 1] >> BLOCK_BITS << BLOCK_BITS, start, stop)
+            if begin - start >= FEWEST:
+                return begin
+        return stop
 
     async def send(
         self, table: MessageTable, places: Sequence[int], marked: frozenset[Uid]

@@ -9,6 +9,7 @@ from zajil.imap.fetch_item import Attribute, BodySection, FetchItem
 from zajil.read.imap.content import FORMS, is_in_head
 from zajil.read.imap.context import Context
 from zajil.read.imap.fetch_lines import Column, pick
+from zajil.read.imap.kept_values import find_kept_values, keep_values
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.value_cache import FEWEST, MOST_OF_BLOCK, Value
 
@@ -37,7 +38,7 @@ class KeptColumns:
     ) -> None:
         """Prepare for the messages at these places."""
         self._context = context
-        self._mailbox_id = table.mailbox_id
+        self._table = table
         self._uids = pick(table.uids, places)
         has_global = Feature.IMAP4REV2 in context.engine.enabled
         self._kinds: dict[FetchItem, bytes] = {}
@@ -52,16 +53,11 @@ class KeptColumns:
         """Return the columns; ``None``: they have to be read."""
         if not self._is_on:
             return None
-        return await self._context.work(self._find)
-
-    def _find(self) -> dict[FetchItem, Column] | None:
-        cache, found = self._context.store.header_cache, dict[FetchItem, Column]()
-        for item, kind in self._kinds.items():
-            values = cache.find_values(self._mailbox_id, kind, self._uids)
-            if values is None:
-                return None
-            found[item] = Column(text_of(item), values)
-        return found
+        box, kinds = self._table.mailbox_id, self._kinds
+        found = await find_kept_values(self._context, box, kinds.values(), self._uids)
+        if found is None:
+            return None
+        return {item: Column(text_of(item), found[kind]) for item, kind in kinds.items()}
 
     def add(self, uids: Sequence[int], columns: dict[FetchItem, Column], *, is_final: bool) -> None:
         """Take what was read of some of the messages.
@@ -85,12 +81,8 @@ class KeptColumns:
     async def keep(self) -> None:
         """Keep what was taken."""
         if self._is_on:
-            await self._context.work(self._keep)
-
-    def _keep(self) -> None:
-        cache = self._context.store.header_cache
-        for item, kind in self._kinds.items():
-            cache.keep(self._mailbox_id, kind, self._new[item])
+            new = {kind: self._new[item] for item, kind in self._kinds.items()}
+            await keep_values(self._context, self._table.mailbox_id, new, self._table.uids)
 
 
 def text_of(item: FetchItem) -> bytes:

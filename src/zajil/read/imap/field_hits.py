@@ -7,9 +7,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import cast
 
-from zajil.core.ids import MailboxId, Uid
+from zajil.core.ids import Uid
 from zajil.imap.search_key import HeaderHas
 from zajil.read.imap.context import Context
+from zajil.read.imap.kept_values import keep_values, load_blocks
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
 from zajil.read.imap.search_text import field_text
 from zajil.store.engine.reader import Snapshot
@@ -54,7 +55,7 @@ async def decide_fields(
         hits = matcher.hits.get(id(key)) or TextHits(scope.uids, array("I"))
         decided, holding = set[int](), set[int]()
         for number, uids in blocks_of(unsure):
-            block = await _find_block(context, scope.mailbox_id, _kind_of(key), number, uids)
+            block = await _find_block(context, scope, _kind_of(key), number, uids)
             if block is None:
                 continue
             term = matcher.term_of(key).encode("utf-8", "surrogatepass")
@@ -72,23 +73,24 @@ def _kind_of(key: HeaderHas) -> bytes:
 
 
 async def _find_block(
-    context: Context, mailbox_id: MailboxId, kind: bytes, number: int, uids: array[int]
+    context: Context, scope: SearchedMailbox, kind: bytes, number: int, uids: array[int]
 ) -> ValueBlock | None:
     """Return a block with these messages of it; it is made, if it has not all of them."""
-    cache = context.store.header_cache
+    cache, mailbox_id = context.store.header_cache, scope.mailbox_id
+    await load_blocks(context, mailbox_id, kind, uids)
     block = cache.find(mailbox_id, kind, number)
     known = set() if block is None else set(block.uids)
     missing = [uid for uid in uids if uid not in known]
     if block is not None and not missing:
         return block
-    return await _make_block(context, mailbox_id, kind, number, missing)
+    await _make_block(context, scope, kind, missing)
+    return cache.find(mailbox_id, kind, number)
 
 
 async def _make_block(
-    context: Context, mailbox_id: MailboxId, kind: bytes, number: int, missing: Sequence[int]
-) -> ValueBlock | None:
-    cache, name = context.store.header_cache, kind.partition(b" ")[2]
-    blobs = context.store.blobs
+    context: Context, scope: SearchedMailbox, kind: bytes, missing: Sequence[int]
+) -> None:
+    blobs, mailbox_id, name = context.store.blobs, scope.mailbox_id, kind.partition(b" ")[2]
     values: dict[int, Value] = {}
     while missing:
         wanted = cast("Sequence[Uid]", missing[:FILES])
@@ -108,8 +110,7 @@ async def _make_block(
 
         missing = missing[await context.read(read) :]
         await context.connection.flush()
-    await context.work(lambda: cache.keep(mailbox_id, kind, values))
-    return cache.find(mailbox_id, kind, number)
+    await keep_values(context, mailbox_id, {kind: values}, scope.uids)
 
 
 def _more_exact(hits: TextHits, decided: set[int], holding: set[int]) -> TextHits:

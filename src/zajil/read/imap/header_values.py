@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from zajil.core.ids import MailboxId
@@ -12,14 +15,20 @@ from zajil.message.casemap import casemap
 from zajil.message.date import parse_day
 from zajil.read.imap.context import Context
 from zajil.read.imap.object_id import give_all_threads
+from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.header_columns import (
     ROWS,
     ColumnKind,
+    HeaderColumn,
     Values,
     fit_column,
     join_columns,
+    pack_block,
     read_column,
+    unpack_block,
 )
+from zajil.store.mail.kept_blocks import KeptBlock, find_blocks, is_complete, keep_blocks
+from zajil.store.mail.value_cache import BLOCK_BITS, last_uid_of, numbers_of
 
 NO_DAY = 0
 """There is no Date field, or none that can be read."""
@@ -27,6 +36,9 @@ UNKNOWN_DAY = -1
 """The message has to be read."""
 NO_TIME = -(1 << 62)
 """The same as NO_DAY, of a moment."""
+
+_BLOCKS = 64
+"""Blocks that are read in one turn."""
 
 _QUOTED_DATE = re.compile(rb'\("([^"\\]*)" ')
 
@@ -98,20 +110,77 @@ async def header_values(
         return (await context.work(lambda: fit_column(kind, known, uids))).values
     # A message without a summary gets one first: it would be kept as one without header.
     await give_all_threads(context, mailbox_id)
-    parts = [known]
-    while last < uids[-1]:
+    numbers = numbers_of(uids[bisect_right(uids, last) :])
+    # Where a part of a range is known, the rest of it is read.
+    wanted = numbers[1:] if known.uids and numbers[0] == last >> BLOCK_BITS else numbers
+    kept = await _find_kept(context, mailbox_id, kind, wanted)
+    parts, made = [known], list[int]()
+    for is_kept, run in groupby(numbers, key=kept.__contains__):
+        some = list(run)
+        if is_kept:
+            parts += [kept[number] for number in some]
+            continue
+        after = max(last, (some[0] << BLOCK_BITS) - 1)
+        parts += await _read(context, mailbox_id, kind, after, min(last_uid_of(some[-1]), uids[-1]))
+        made += some
+
+    def finish() -> tuple[Values, list[KeptBlock]]:
+        column = fit_column(kind, join_columns(kind, parts), uids)
+        columns.keep(mailbox_id, kind, column)
+        return column.values, _blocks(mailbox_id, kind, column, made)
+
+    values, blocks = await context.work(finish)
+    if blocks:
+        context.store.write_later(keep_blocks, blocks)
+    return values
+
+
+async def _find_kept(
+    context: Context, mailbox_id: MailboxId, kind: ColumnKind, numbers: Sequence[int]
+) -> dict[int, HeaderColumn]:
+    """Return those of the blocks that are in the store."""
+    found: dict[int, HeaderColumn] = {}
+    for start in range(0, len(numbers), _BLOCKS):
+        some = numbers[start : start + _BLOCKS]
+
+        def read(conn: Snapshot) -> dict[int, HeaderColumn]:
+            stored = find_blocks(conn, mailbox_id, _name_of(kind), some)  # noqa: B023
+            return {number: unpack_block(kind, data) for number, data in stored.items()}
+
+        found |= await context.read(read)
+        await context.connection.flush()
+    return found
+
+
+async def _read(
+    context: Context, mailbox_id: MailboxId, kind: ColumnKind, after: int, last: int
+) -> list[HeaderColumn]:
+    """Return what the rows say of the messages behind a UID, up to another one."""
+    parts: list[HeaderColumn] = []
+    while after < last:
         part = await context.read(
-            lambda conn: read_column(conn, mailbox_id, kind, last, uids[-1])  # noqa: B023
+            lambda conn: read_column(conn, mailbox_id, kind, after, last)  # noqa: B023
         )
         parts.append(part)
         await context.connection.flush()
         if len(part.uids) < ROWS:
             break
-        last = part.uids[-1]
+        after = part.uids[-1]
+    return parts
 
-    def finish() -> Values:
-        column = fit_column(kind, join_columns(kind, parts), uids)
-        columns.keep(mailbox_id, kind, column)
-        return column.values
 
-    return await context.work(finish)
+def _blocks(
+    mailbox_id: MailboxId, kind: ColumnKind, column: HeaderColumn, numbers: Sequence[int]
+) -> list[KeptBlock]:
+    """Return those of the blocks that can be kept: they are complete, and nothing is lacking."""
+    lacking = {uid >> BLOCK_BITS for uid in column.lacking}
+    blocks: list[KeptBlock] = []
+    for number in numbers:
+        uids, data = pack_block(column, number)
+        if number not in lacking and is_complete(uids, number, column.uids):
+            blocks.append(KeptBlock(mailbox_id, _name_of(kind), number, uids, data))
+    return blocks
+
+
+def _name_of(kind: ColumnKind) -> bytes:
+    return b"COLUMN " + kind.name.encode("ascii")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 from zajil.core.ids import MailboxId
@@ -22,15 +21,18 @@ from zajil.message.thread_tree import (
 )
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import Context
+from zajil.read.imap.kept_values import find_kept_values, keep_values
 from zajil.read.imap.object_id import give_all_threads
 from zajil.read.imap.search import find, refuse_charset, scope_of
 from zajil.read.imap.search_answer import FoundMessages, numbers_of
 from zajil.read.imap.sort import sent_times
-from zajil.store.mail.header_columns import ROWS
+from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.thread_rows import ThreadRow, find_thread_rows
+from zajil.store.mail.value_cache import Value, blocks_of
 
 _PIECE = 262_144
 """Bytes of the response that are sent at a time."""
+_KIND = b"THREAD"
 _ONLY = (1,)
 """The cache keeps values by number; of an answer there is one."""
 
@@ -50,16 +52,15 @@ async def thread(context: Context, command: Thread) -> Completion:
     written = None if kept is None else kept[0]
     if written is None:
         await give_all_threads(context, box)
-        messages = await _read(context, box, found, numbers)
+        messages, is_final = await _read(context, box, found, numbers)
         by_subject = command.algorithm is ThreadAlgorithm.ORDEREDSUBJECT
 
         def write() -> bytes:
-            made = [one.message for one in messages]
-            roots = thread_by_subject(made) if by_subject else thread_by_references(made)
-            return write_threads(roots).encode("ascii")
+            make = thread_by_subject if by_subject else thread_by_references
+            return write_threads(make(messages)).encode("ascii")
 
         written = await context.work(write)
-        if all(one.is_whole for one in messages):
+        if is_final:
             await context.work(lambda: cache.keep(box, kind, dict.fromkeys(_ONLY, written)))
     context.engine.untagged(b"* THREAD" + (b" " if written else b""))
     for start in range(0, len(written), _PIECE):
@@ -79,56 +80,69 @@ def _count(command: Thread, uids: array[int], counted: array[int]) -> tuple[byte
     return b"THREAD " + command.algorithm.value.encode("ascii") + digest, numbers
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    message: ThreadedMessage
-    is_whole: bool
-    """False: it could not be read this time."""
-
-
 async def _read(
     context: Context, mailbox_id: MailboxId, found: FoundMessages, numbers: Sequence[int]
-) -> list[_Read]:
-    """Return what threads are made of, in the order of the messages."""
+) -> tuple[list[ThreadedMessage], bool]:
+    """Return what threads are made of, in the order of the messages, and whether that is final.
+
+    It is not where a message could not be read this time.
+    """
     uids, table = found.uids, found.table
     if not uids:
-        return []
+        return [], True
     sent = await sent_times(context, mailbox_id, table)
-    messages: list[_Read] = []
-    for start in range(0, len(uids), ROWS):
-        some, told = uids[start : start + ROWS], numbers[start : start + ROWS]
-        rows = await context.read(
-            lambda conn: find_thread_rows(conn, mailbox_id, some[0], some[-1])  # noqa: B023
-        )
+    messages: list[ThreadedMessage] = []
+    is_final = True
+    for _, some in blocks_of(uids):
+        told = numbers[len(messages) : len(messages) + len(some)]
+        values = await _values(context, mailbox_id, some, table.uids)
         places = table.places_of(some)
-        times = [sent[place] for place in places]
         messages += await context.work(
-            lambda: _make(some, told, times, rows)  # noqa: B023
+            lambda: _make(told, [sent[place] for place in places], values)  # noqa: B023
         )
+        is_final = is_final and None not in values
         await context.connection.flush()
-    return messages
+    return messages, is_final
+
+
+async def _values(
+    context: Context, mailbox_id: MailboxId, uids: array[int], of_mailbox: array[int]
+) -> list[Value]:
+    """Return what the header of each message says of threads; ``None``: it cannot be read."""
+    kept = await find_kept_values(context, mailbox_id, [_KIND], uids)
+    if kept is not None:
+        return kept[_KIND]
+
+    def read(conn: Snapshot) -> dict[int, Value]:
+        rows = find_thread_rows(conn, mailbox_id, uids[0], uids[-1])
+        return {uid: _pack(row) for uid, row in rows.items()}
+
+    made = await context.read(read)
+    await keep_values(context, mailbox_id, {_KIND: made}, of_mailbox)
+    return [made.get(uid) for uid in uids]
+
+
+def _pack(row: ThreadRow) -> bytes:
+    """Return what is kept of a message."""
+    texts = [
+        "01"[is_reply(row.subject)] + casemap(row.base_subject),
+        normal_id(row.message_id),
+        *[one for one in map(normal_id, row.references) if one],
+    ]
+    # No header field that was read has a NUL in it.
+    return "\0".join([text.replace("\0", "") for text in texts]).encode("utf-8", "surrogatepass")
 
 
 def _make(
-    uids: Sequence[int],
-    numbers: Sequence[int],
-    times: Sequence[int],
-    rows: dict[int, ThreadRow],
-) -> list[_Read]:
-    made: list[_Read] = []
-    for uid, number, sent_ms in zip(uids, numbers, times, strict=True):
-        row = rows.get(uid)
-        if row is None:  # it cannot be read
-            made.append(_Read(ThreadedMessage(number, "", (), "", False, sent_ms), False))
+    numbers: Sequence[int], times: Sequence[int], values: Sequence[Value]
+) -> list[ThreadedMessage]:
+    made: list[ThreadedMessage] = []
+    for number, sent_ms, value in zip(numbers, times, values, strict=True):
+        if value is None:
+            made.append(ThreadedMessage(number, "", (), "", False, sent_ms))
             continue
-        ids = map(normal_id, row.references)
-        one = ThreadedMessage(
-            number,
-            normal_id(row.message_id),
-            tuple([one for one in ids if one]),
-            casemap(row.base_subject),
-            is_reply(row.subject),
-            sent_ms,
+        subject, own, *references = value.decode("utf-8", "surrogatepass").split("\0")
+        made.append(
+            ThreadedMessage(number, own, tuple(references), subject[1:], subject[0] == "1", sent_ms)
         )
-        made.append(_Read(one, True))
     return made

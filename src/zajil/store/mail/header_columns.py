@@ -6,8 +6,11 @@ missing is only what came since.
 
 from __future__ import annotations
 
+import json
 import threading
+import zlib
 from array import array
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +18,11 @@ from typing import Any, TypeAlias
 
 from sqlalchemy.engine import Connection
 
+from zajil.core.byte_order import little_endian
 from zajil.core.ids import MailboxId
 from zajil.store.engine.rows import execute_text, mark_of
 from zajil.store.mail.summaries import VERSION
+from zajil.store.mail.value_cache import BLOCK_BITS, last_uid_of
 
 MOST_BYTES = 32 << 20
 """Of all columns of a process; a single larger one is kept all the same."""
@@ -49,6 +54,8 @@ class HeaderColumn:
     """Ascending."""
     values: Values
     """One for each UID."""
+    lacking: frozenset[int] = frozenset()
+    """UIDs without a summary: their values may become others."""
 
     @property
     def memory(self) -> int:
@@ -91,6 +98,30 @@ def make_values(kind: ColumnKind, values: Sequence[Any] = ()) -> Values:
     return array(kind.code, values) if kind.code else list(values)
 
 
+def pack_block(column: HeaderColumn, number: int) -> tuple[array[int], bytes]:
+    """Return the UIDs of a column in the range of a block, and the block as it is stored."""
+    start = bisect_left(column.uids, number << BLOCK_BITS)
+    stop = bisect_left(column.uids, last_uid_of(number) + 1, start)
+    uids, values = column.uids[start:stop], column.values[start:stop]
+    if isinstance(values, array):
+        packed = little_endian(values).tobytes()
+    else:
+        packed = json.dumps(values, separators=(",", ":")).encode("ascii")
+    numbers = little_endian(array("I", [len(uids), *uids]))
+    return uids, zlib.compress(numbers.tobytes() + packed, 1)
+
+
+def unpack_block(kind: ColumnKind, stored: bytes) -> HeaderColumn:
+    """Return the part of a column that ``pack_block`` packed."""
+    data = zlib.decompress(stored)
+    count = little_endian(array("I", data[:4]))[0]
+    end = 4 + 4 * count
+    uids = little_endian(array("I", data[4:end]))
+    if kind.code:
+        return HeaderColumn(uids, little_endian(array(kind.code, data[end:])))
+    return HeaderColumn(uids, json.loads(data[end:]))
+
+
 def read_column(
     conn: Connection, mailbox_id: MailboxId, kind: ColumnKind, after: int, last: int
 ) -> HeaderColumn:
@@ -98,27 +129,31 @@ def read_column(
     mark = mark_of(conn)
     # The names are constants.
     query = (
-        f"SELECT message.uid, {kind.expression} FROM message"  # noqa: S608
+        f"SELECT message.uid, {kind.expression}, summary.version FROM message"  # noqa: S608
         f" LEFT JOIN summary ON summary.blob_id = message.blob_id"
         f" AND summary.version = {VERSION} AND summary.fault = ''"
         f" WHERE message.mailbox_id = {mark} AND message.uid > {mark} AND message.uid <= {mark}"
         f" ORDER BY message.uid LIMIT {ROWS}"
     )
     rows = list(execute_text(conn, query, (mailbox_id, after, last)))
-    read, same = kind.read, dict[Any, Any]()
-    values = [read(value) for _, value in rows]
-    if not kind.code:
-        values = [same.setdefault(value, value) for value in values]
-    return HeaderColumn(array("I", [uid for uid, _ in rows]), make_values(kind, values))
+    read = kind.read
+    values = [read(value) for _, value, _ in rows]
+    lacking = frozenset([uid for uid, _, version in rows if version is None])
+    return HeaderColumn(array("I", [uid for uid, _, _ in rows]), make_values(kind, values), lacking)
 
 
 def join_columns(kind: ColumnKind, parts: Sequence[HeaderColumn]) -> HeaderColumn:
     """Return parts, ascending, as one."""
     uids, values = array("I"), make_values(kind)
+    lacking = frozenset[int]()
     for part in parts:
         uids.extend(part.uids)
         values += part.values  # type: ignore[operator]
-    return HeaderColumn(uids, values)
+        lacking |= part.lacking
+    if not kind.code:  # many of them are the same
+        same = dict[Any, Any]()
+        values = [same.setdefault(value, value) for value in values]
+    return HeaderColumn(uids, values, lacking)
 
 
 def fit_column(kind: ColumnKind, column: HeaderColumn, uids: array[int]) -> HeaderColumn:
@@ -127,4 +162,5 @@ def fit_column(kind: ColumnKind, column: HeaderColumn, uids: array[int]) -> Head
         return column
     known = dict(zip(column.uids, column.values, strict=True))
     missing = kind.read(None)
-    return HeaderColumn(uids, make_values(kind, [known.get(uid, missing) for uid in uids]))
+    values = make_values(kind, [known.get(uid, missing) for uid in uids])
+    return HeaderColumn(uids, values, column.lacking)

@@ -32,6 +32,7 @@ from zajil.store.mail.append import NoSuchMailbox, lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.mail.caps import Caps
 from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
+from zajil.store.mail.kept_blocks import forget_blocks_of
 from zajil.store.mail.mailboxes import FIRST_NAMES, INBOX, Mailbox, find_mailbox, list_mailboxes
 from zajil.store.mail.subscriptions import rename_subscription
 from zajil.store.schema import NUMBER, expunged, mailbox, message
@@ -235,6 +236,7 @@ def delete_mailbox(tx: Connection, items: Sequence[DeleteMailbox]) -> list[Mailb
         touch_names(tx, box.mailbox_id, box.owner_id)
         delete_rights_on(tx, [box.mailbox_id])
         delete_annotations_on(tx, [box.mailbox_id])
+        forget_blocks_of(tx, [box.mailbox_id])
         touch(tx, mailbox_topic(box.mailbox_id))
         ids.append(box.mailbox_id)
     return ids
@@ -360,6 +362,7 @@ def _empty_inbox_into(tx: Connection, item: RenameMailbox) -> None:
             ).where(message.c.mailbox_id == inbox.mailbox_id),
         )
     )
+    forget_blocks_of(tx, [inbox.mailbox_id])
     tx.execute(
         sa.update(message).where(message.c.mailbox_id == inbox.mailbox_id).values(mailbox_id=new_id)
     )

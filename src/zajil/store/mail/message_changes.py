@@ -27,6 +27,7 @@ from zajil.store.mail.append import Append, Appended, append_messages
 from zajil.store.mail.blobs import StagedBlob, release_blobs, write_blobs
 from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
 from zajil.store.mail.flags import FLAG_BITS, pack_flags
+from zajil.store.mail.kept_blocks import forget_blocks
 from zajil.store.mail.open_mailboxes import next_modseq, open_mailboxes
 from zajil.store.mail.room import require_room
 
@@ -168,6 +169,7 @@ def remove_messages(
             release_blobs(tx, [blob_id for (blob_id,) in gone])
         else:
             execute_text(tx, remove, chosen)
+    forget_blocks(tx, mailbox_id, [uid for uid, _ in found])
     if fate is Fate.DELETED:
         count_deleted(tx, owner_id, len(found), size)
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 import zlib
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 from typing import TypeAlias
 
+from zajil.core.byte_order import little_endian
 from zajil.core.ids import MailboxId
 
 MOST_BYTES = 16 << 20
@@ -60,6 +62,22 @@ class ValueBlock:
     def memory(self) -> int:
         """Return how many bytes it takes, roughly."""
         return len(self.packed) + 8 * len(self.uids) + 60 * len(self.unknown) + _BESIDE
+
+    def pack(self) -> bytes:
+        """Return the block as it is stored."""
+        unknown = sorted(self.unknown)
+        numbers = array("I", [len(self.uids), *self.uids, *self.ends, *unknown])
+        head = zlib.compress(little_endian(numbers).tobytes(), _LEVEL)
+        return len(head).to_bytes(4, "little") + head + self.packed
+
+    @classmethod
+    def unpack(cls, stored: bytes) -> ValueBlock:
+        """Return what ``pack`` stored."""
+        end = 4 + int.from_bytes(stored[:4], "little")
+        numbers = little_endian(array("I", zlib.decompress(stored[4:end])))
+        count = numbers[0]
+        uids, ends = numbers[1 : 1 + count], numbers[1 + count : 1 + 2 * count]
+        return cls(uids, ends, frozenset(numbers[1 + 2 * count :]), stored[end:])
 
     def data(self) -> bytes:
         """Return the values, joined."""
@@ -131,9 +149,16 @@ class ValueCache:
                 known = dict(zip(old.uids, old.values(), strict=True))
             block = ValueBlock.from_values({**known, **{uid: values[uid] for uid in some}})
             if block is not None:
-                self._put((mailbox_id, kind, number), block)
+                self.put(mailbox_id, kind, number, block)
 
-    def _put(self, key: tuple[MailboxId, bytes, int], block: ValueBlock) -> None:
+    def missing(self, mailbox_id: MailboxId, kind: bytes, uids: Sequence[int]) -> list[int]:
+        """Return the numbers of the blocks for these messages, ascending, of which none is kept."""
+        numbers = numbers_of(uids)
+        return [one for one in numbers if self.find(mailbox_id, kind, one) is None]
+
+    def put(self, mailbox_id: MailboxId, kind: bytes, number: int, block: ValueBlock) -> None:
+        """Keep a block in place of another one."""
+        key = (mailbox_id, kind, number)
         with self._lock:
             old = self._kept.pop(key, None)
             self._kept[key] = block
@@ -141,6 +166,26 @@ class ValueCache:
             while self._size > self._most_bytes:
                 (_, kind, _), gone = self._kept.popitem(last=False)
                 self._size -= _cost(kind, gone)
+
+
+def numbers_of(uids: Sequence[int]) -> list[int]:
+    """Return the numbers of the blocks that have these UIDs, ascending."""
+    numbers, at = list[int](), 0
+    while at < len(uids):
+        numbers.append(uids[at] >> BLOCK_BITS)
+        at = bisect_right(uids, last_uid_of(numbers[-1]), at)
+    return numbers
+
+
+def last_uid_of(number: int) -> int:
+    """Return the largest UID that may be in a block."""
+    return ((number + 1) << BLOCK_BITS) - 1
+
+
+def uids_within(uids: array[int], number: int) -> array[int]:
+    """Return those of the UIDs, ascending, that are in a block."""
+    start = bisect_left(uids, number << BLOCK_BITS)
+    return uids[start : bisect_right(uids, last_uid_of(number), start)]
 
 
 def blocks_of(uids: Sequence[int]) -> Iterator[tuple[int, array[int]]]:

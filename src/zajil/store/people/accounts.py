@@ -23,6 +23,7 @@ from zajil.store.mail.annotations import delete_annotations_of, delete_annotatio
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.blobs import release_blobs
 from zajil.store.mail.deleted import delete_deleted_of
+from zajil.store.mail.kept_blocks import forget_blocks_of
 from zajil.store.mail.mailboxes import FIRST_MAILBOXES
 from zajil.store.mail.maildrops import delete_maildrops_of
 from zajil.store.mail.subscriptions import add_subscriptions, delete_subscriptions_of
@@ -284,6 +285,7 @@ def _delete_mailboxes(tx: Connection, account_id: AccountId) -> None:
     tx.execute(sa.delete(mailbox).where(mailbox.c.id.in_(ids)))
     delete_rights_on(tx, ids)
     delete_annotations_on(tx, ids)
+    forget_blocks_of(tx, ids)
     for start in range(0, len(blob_ids), _AT_ONCE):
         release_blobs(tx, blob_ids[start : start + _AT_ONCE])
     touch(tx, *map(mailbox_topic, ids))
