@@ -11,24 +11,23 @@ Laws:
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
 
-from zajil.core.ids import MailboxId, Uid
+from zajil.core.ids import Uid
 from zajil.imap.command import Fetch
 from zajil.imap.feature import Feature
 from zajil.imap.fetch_item import Attribute, BodySection, FetchItem
 from zajil.imap.flag import SEEN
 from zajil.imap.grammar import bad
-from zajil.imap.response import Completion, string
+from zajil.imap.response import Completion
 from zajil.imap.sequence_set import cut_partial
 from zajil.read.imap.condstore import enable_condstore
-from zajil.read.imap.content import is_in_head, needs_of, write_fields
+from zajil.read.imap.content import needs_of
 from zajil.read.imap.context import PORTION, Context
-from zajil.read.imap.fetch_kept import KeptColumns, text_of
+from zajil.read.imap.fetch_kept import KeptColumns, end_of_blocks
 from zajil.read.imap.fetch_lines import (
     Column,
     FlagWriter,
@@ -37,23 +36,18 @@ from zajil.read.imap.fetch_lines import (
     table_columns,
     write_lines,
 )
-from zajil.read.imap.fetch_read import ANSWER, Answered, Unread, read_and_send
+from zajil.read.imap.fetch_read import Answered, Unread, read_and_send
+from zajil.read.imap.fetch_rows import ItemRows
 from zajil.read.imap.fetch_whole import WholeMessages, is_short, send_whole, whole_place
 from zajil.read.imap.flags import change
-from zajil.read.imap.object_id import email_id_of
 from zajil.read.imap.resync import changed_among, tell_vanished
-from zajil.read.indexer import index_now
-from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.flag_changes import FlagMode
 from zajil.store.mail.flags import FLAG_BITS
-from zajil.store.mail.message_rows import FILES, HEAD, RowItem, RowsRead, read_begins, read_rows
 from zajil.store.mail.message_table import MessageTable
-from zajil.store.mail.summaries import WaitingBlob
-from zajil.store.mail.value_cache import BLOCK_BITS, FEWEST
+from zajil.store.mail.value_cache import BLOCK_BITS
 
 _LINES = 4000
 """Messages that are answered in one turn, where the table has all that is asked for."""
-_GLOBAL = b'"MESSAGE" "GLOBAL"'
 _ROWS = 1 << BLOCK_BITS
 """The same where rows are read."""
 
@@ -146,30 +140,20 @@ class _Answer:
         self._context = context
         self._items = items
         self._flags = FlagWriter(context.selected)
-        self._rows = tuple(dict.fromkeys(row for item in items for row in _ROWS_OF.get(item, ())))
-        sections = [item for item in items if isinstance(item, BodySection)]
-        self._heads = sections if all(map(is_in_head, sections)) else []
-        """Header fields, where nothing else of the messages is asked for."""
-        if self._heads:
-            self._rows = (*self._rows, RowItem.PREFIX, RowItem.HEAD)
-        self._has_sections = bool(sections)
+        self._rows = ItemRows(context, items)
+        has_sections = any(isinstance(item, BodySection) for item in items)
         self._whole_at = whole_place(items)
         self.needs = needs_of(items)
         self.sent = Answered()
-        self._has_global = Feature.IMAP4REV2 in context.engine.enabled
         self.most = _LINES
         """Messages that are looked up at a time at most."""
-        if self._rows or self._has_sections:
+        if self._rows.are_needed or has_sections:
             self.most = PORTION if self.needs.seen else _ROWS
 
     def next_stop(self, uids: Sequence[Uid], start: int) -> int:
-        """Return up to where messages are answered in one turn; kept values are in blocks."""
+        """Return up to where messages are answered in one turn."""
         stop = min(len(uids), start + self.most)
-        if self.most == _ROWS:
-            begin = bisect_left(uids, uids[stop - 1] >> BLOCK_BITS << BLOCK_BITS, start, stop)
-            if begin - start >= FEWEST:
-                return begin
-        return stop
+        return end_of_blocks(uids, start, stop) if self.most == _ROWS else stop
 
     async def send(
         self, table: MessageTable, places: Sequence[int], marked: frozenset[Uid]
@@ -181,7 +165,7 @@ class _Answer:
             kinds = set(pick(table.kinds, places))
             for line in view.new_keywords(table.flag_sets[kind].flags for kind in kinds):
                 context.engine.untagged(line)
-        if not self._rows:
+        if not self._rows.are_needed:
             await self._send(table, places, (), {}, marked)
             return
         kept = KeptColumns(context, self._items, table, places)
@@ -189,74 +173,13 @@ class _Answer:
             await self._send(table, places, (), columns, marked)
             return
         while places:
-            read, columns = await self._read_rows(table, places)
+            read, columns = await self._rows.read(table, places)
             places = places[read.looked_at :]
             some = table.places_of([row[0] for row in read.rows])
-            is_final = not self._lacks_summary(read.rows)
+            is_final = not self._rows.lack_summary(read.rows)
             kept.add([row[0] for row in read.rows], columns, is_final=is_final)
             await self._send(table, some, read.rows, columns, marked)
         await kept.keep()
-
-    async def _read_rows(
-        self, table: MessageTable, places: Sequence[int]
-    ) -> tuple[RowsRead, dict[FetchItem, Column]]:
-        context = self._context
-        box, uids = table.mailbox_id, cast("Sequence[Uid]", pick(table.uids, places))
-
-        def read(conn: Snapshot) -> tuple[RowsRead, dict[FetchItem, Column]]:
-            some = uids[:FILES] if self._heads else uids
-            found = read_rows(conn, box, some, self._rows, ANSWER)
-            return found, self._row_columns(conn, box, found.rows)
-
-        found, columns = await context.read(read)
-        if Attribute.THREADID in self._items:
-            blob_ids = self._values(found.rows, RowItem.BLOB_ID)
-            threads = self._values(found.rows, RowItem.THREAD_ID)
-            sizes = pick(table.sizes, table.places_of([row[0] for row in found.rows]))
-            waiting = [
-                WaitingBlob(blob_id, size, 0)
-                for blob_id, size, thread in zip(blob_ids, sizes, threads, strict=True)
-                if thread is None
-            ]
-            if waiting:
-                await index_now(context.store, context.account.account_id, waiting)
-                found, columns = await context.read(read)
-        return found, columns
-
-    def _row_columns(
-        self, conn: Snapshot, box: MailboxId, rows: Sequence[tuple[Any, ...]]
-    ) -> dict[FetchItem, Column]:
-        """Return the columns of what rows have; runs in a reader thread."""
-        found: dict[FetchItem, Column] = {
-            item: self._row_column(item, rows) for item in self._items if item in _ROWS_OF
-        }
-        if not self._heads:
-            return found
-        prefixes = self._values(rows, RowItem.PREFIX)
-        heads = self._values(rows, RowItem.HEAD)
-        texts: dict[BodySection, list[bytes | None]] = {}
-        for item in self._heads:
-            texts[item] = [
-                None
-                if head is None
-                else write_fields(item, prefix.encode() + head, is_whole=len(head) < HEAD)
-                for prefix, head in zip(prefixes, heads, strict=True)
-            ]
-        # What is in a file, or has a longer header section.
-        left = [
-            place for place in range(len(rows)) if any([None is t[place] for t in texts.values()])
-        ]
-        begins = read_begins(conn, self._context.store.blobs, box, [rows[at][0] for at in left])
-        for place in left:
-            begin, is_whole = begins.get(rows[place][0], (b"", False))
-            for item, one in texts.items():
-                one[place] = write_fields(item, begin, is_whole=is_whole)
-        for item, one in texts.items():
-            found[item] = Column(text_of(item), one)
-        return found
-
-    def _lacks_summary(self, rows: Sequence[tuple[Any, ...]]) -> bool:
-        return RowItem.VERSION in self._rows and None in self._values(rows, RowItem.VERSION)
 
     async def _send(
         self,
@@ -291,14 +214,13 @@ class _Answer:
             await context.connection.flush()
             self.sent.there += len(places)
             return
-        lacking = self._lacks_summary(rows)
         portion = _Portion(
             table=table,
             places=places,
             numbers=numbers,
             columns=columns,
             marked=marked,
-            versions=self._values(rows, RowItem.VERSION) if lacking else None,
+            versions=self._rows.versions(rows),
         )
         messages = None if marked else self._whole_messages(portion)
         if messages is None:
@@ -367,43 +289,3 @@ class _Answer:
         news = (Attribute.UID, Attribute.FLAGS) if tells_uid else (Attribute.FLAGS,)
         news = (*news, Attribute.MODSEQ) if view.condstore else news
         return tuple([item for item in news if item not in self._items])
-
-    def _row_column(self, item: FetchItem, rows: Sequence[tuple[Any, ...]]) -> Column:
-        """Return the column of an item that rows have."""
-        values = [self._values(rows, one) for one in _ROWS_OF[item]]
-        match item:
-            case Attribute.EMAILID:
-                pairs = zip(*values, strict=True)
-                ids = [email_id_of(one, prefix.encode()).encode() for one, prefix in pairs]
-                return Column(b"EMAILID (%b)", ids)
-            case Attribute.THREADID:
-                # Without one only where the message was expunged meanwhile.
-                ids = [b"NIL" if one is None else b"(T%b)" % one.encode() for one in values[1]]
-                return Column(b"THREADID %b", ids)
-            case Attribute.PREVIEW | Attribute.PREVIEW_LAZY:
-                none = b"NIL" if item is Attribute.PREVIEW_LAZY else None
-                texts = [none if one is None else string(one.encode()) for one in values[1]]
-                return Column(b"PREVIEW %b", texts)
-            case Attribute.BODY | Attribute.BODYSTRUCTURE if self._has_global:
-                # RFC 9051 section 7.5.2: summaries have these as RFC 3501 wants them.
-                texts = [None if one and _GLOBAL in one else one for one in values[1]]
-                return Column(item.value.encode("ascii") + b" %b", texts)
-            case Attribute():
-                return Column(item.value.encode("ascii") + b" %b", values[1])
-        raise RuntimeError(f"no row has {item}")
-
-    def _values(self, rows: Sequence[tuple[Any, ...]], item: RowItem) -> list[Any]:
-        place = self._rows.index(item) + 1
-        return [row[place] for row in rows]
-
-
-_ROWS_OF: dict[FetchItem, tuple[RowItem, ...]] = {
-    Attribute.EMAILID: (RowItem.BLOB_ID, RowItem.PREFIX),
-    Attribute.THREADID: (RowItem.BLOB_ID, RowItem.THREAD_ID),
-    Attribute.ENVELOPE: (RowItem.VERSION, RowItem.ENVELOPE),
-    Attribute.BODY: (RowItem.VERSION, RowItem.BODY),
-    Attribute.BODYSTRUCTURE: (RowItem.VERSION, RowItem.BODY_STRUCTURE),
-    Attribute.PREVIEW: (RowItem.VERSION, RowItem.PREVIEW),
-    Attribute.PREVIEW_LAZY: (RowItem.VERSION, RowItem.PREVIEW),
-}
-"""What is read for an item that the table does not have."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from zajil.imap.feature import Feature
@@ -11,7 +12,7 @@ from zajil.read.imap.context import Context
 from zajil.read.imap.fetch_lines import Column, pick
 from zajil.read.imap.kept_values import find_kept_values, keep_values
 from zajil.store.mail.message_table import MessageTable
-from zajil.store.mail.value_cache import FEWEST, MOST_OF_BLOCK, Value
+from zajil.store.mail.value_cache import BLOCK_BITS, FEWEST, MOST_OF_BLOCK, Value
 
 _FROM_TABLE = (
     Attribute.UID,
@@ -83,6 +84,12 @@ class KeptColumns:
         if self._is_on:
             new = {kind: self._new[item] for item, kind in self._kinds.items()}
             await keep_values(self._context, self._table.mailbox_id, new, self._table.uids)
+
+
+def end_of_blocks(uids: Sequence[int], start: int, stop: int) -> int:
+    """Return a place up to ``stop`` where a block of kept values ends, if enough are before it."""
+    begin = bisect_left(uids, uids[stop - 1] >> BLOCK_BITS << BLOCK_BITS, start, stop)
+    return begin if begin - start >= FEWEST else stop
 
 
 def text_of(item: FetchItem) -> bytes:

@@ -14,7 +14,7 @@ from zajil.read.imap.kept_values import keep_values, load_blocks
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
 from zajil.read.imap.search_text import field_text
 from zajil.store.engine.reader import Snapshot
-from zajil.store.mail.message_rows import FILES, HEAD, RowItem, read_begins, read_rows
+from zajil.store.mail.message_rows import FILES, HeadRow, RowItem, read_rows, values_of_heads
 from zajil.store.mail.text_lookup import TextHits
 from zajil.store.mail.value_cache import Value, ValueBlock, blocks_of
 
@@ -92,20 +92,19 @@ async def _make_block(
 ) -> None:
     blobs, mailbox_id, name = context.store.blobs, scope.mailbox_id, kind.partition(b" ")[2]
     values: dict[int, Value] = {}
+
+    def make(begin: bytes, is_whole: bool) -> bytes | None:
+        return field_text(name, begin, is_whole=is_whole)
+
     while missing:
         wanted = cast("Sequence[Uid]", missing[:FILES])
 
         def read(conn: Snapshot) -> int:
             items = (RowItem.PREFIX, RowItem.HEAD)
             found = read_rows(conn, mailbox_id, wanted, items, _READ)  # noqa: B023
-            for uid, prefix, head in found.rows:
-                values[uid] = None
-                if head is not None:
-                    whole = len(head) < HEAD
-                    values[uid] = field_text(name, prefix.encode() + head, is_whole=whole)
-            left = [uid for uid, *_ in found.rows if values[uid] is None]
-            for uid, (begin, whole) in read_begins(conn, blobs, mailbox_id, left).items():
-                values[uid] = field_text(name, begin, is_whole=whole)
+            rows = [HeadRow(*row) for row in found.rows]
+            made = values_of_heads(conn, blobs, mailbox_id, rows, make)
+            values.update(zip([row.uid for row in rows], made, strict=True))
             return found.looked_at
 
         missing = missing[await context.read(read) :]

@@ -5,7 +5,7 @@ Not by SQLAlchemy, whose rows take longer than the statement.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -23,7 +23,7 @@ _ROWS = 100
 HEAD = 8192
 """Bytes of ``RowItem.HEAD``: the header section of most messages."""
 BEGIN = 16_384
-"""Bytes of what ``read_begins`` returns of a message."""
+"""Bytes of a message that are read where its ``RowItem.HEAD`` does not do."""
 FILES = 250
 """Messages whose beginnings are read in one turn: each may be a file."""
 
@@ -175,28 +175,51 @@ def read_contents(
     return found
 
 
-def read_begins(
-    conn: Connection, blobs: Blobs, mailbox_id: MailboxId, uids: Sequence[Uid]
-) -> dict[Uid, tuple[bytes, bool]]:
-    """Return the beginnings of messages whose ``RowItem.HEAD`` does not do.
+@dataclass(frozen=True, slots=True)
+class HeadRow:
+    """What a row says of the beginning of a message."""
+
+    uid: Uid
+    prefix: str
+    """``RowItem.PREFIX``."""
+    head: bytes | None
+    """``RowItem.HEAD``."""
+
+
+def values_of_heads(
+    conn: Connection,
+    blobs: Blobs,
+    mailbox_id: MailboxId,
+    rows: Sequence[HeadRow],
+    read: Callable[[bytes, bool], bytes | None],
+) -> list[bytes | None]:
+    """Return what is made of the header section of each message.
 
     Args:
-        conn: a snapshot.
+        conn: the snapshot that the rows are from.
         blobs: of the store.
         mailbox_id: of a mailbox that the caller found under its account.
-        uids: ascending; at most ``FILES``.
+        rows: ascending by UID; at most ``FILES``.
+        read: makes the value from the beginning of a message, and whether that is all of it;
+            ``None``: more is needed.
 
     Returns:
-        For each message that is there ``BEGIN`` bytes, and whether these are all.
+        ``None``: more than ``BEGIN`` bytes have to be read, or the message is gone.
 
     Raises:
         StoreUnavailable: a file cannot be read.
     """
-    found: dict[Uid, tuple[bytes, bool]] = {}
-    if uids:
-        for one in open_contents(conn, blobs, mailbox_id, uids, BEGIN):
+    found = [
+        None if row.head is None else read(row.prefix.encode() + row.head, len(row.head) < HEAD)
+        for row in rows
+    ]
+    # What is in a file, or has a longer header section.
+    left = {row.uid: at for at, row in enumerate(rows) if found[at] is None}
+    if left:
+        for one in open_contents(conn, blobs, mailbox_id, list(left), BEGIN):
             with one.reader:
-                found[one.uid] = one.reader.read_at(0, BEGIN), one.reader.size <= BEGIN
+                begin, is_whole = one.reader.read_at(0, BEGIN), one.reader.size <= BEGIN
+                found[left[one.uid]] = read(begin, is_whole)
     return found
 
 
