@@ -47,3 +47,26 @@ def test_replace_needs_the_rights_of_now(store: Store, tmp_path: Path) -> None:
         assert b"(MESSAGES 0)" in (await badr.ok("STATUS INBOX (MESSAGES)"))[0]
 
     talk(store, tmp_path, dialogue)
+
+
+def test_notify_tells_of_access_that_was_lost(store: Store, tmp_path: Path) -> None:
+    """RFC 5465 section 5.9; without the right to see it, the mailbox is gone."""
+
+    async def dialogue(amal: ImapClient, badr: ImapClient) -> None:
+        await amal.ok("SETACL Work badr lr")
+        events = "(MessageNew MessageExpunge MailboxName)"
+        await badr.ok(f"NOTIFY SET (subtree Shared {events})")
+        await amal.ok("SETACL Work badr l")
+        assert await badr.read_response() == rb'* LIST (\NoAccess) "/" "Shared/amal/Work"'
+        await amal.append("Work", b"Subject: x\r\n\r\n")
+        assert len(await badr.ok("NOOP")) == 1
+        await amal.ok("SETACL Work badr lr")
+        assert await badr.read_response() == rb'* LIST (\HasNoChildren) "/" "Shared/amal/Work"'
+        assert (await badr.read_response()).startswith(b'* STATUS "Shared/amal/Work" (MESSAGES 3 ')
+        await amal.ok("DELETEACL Work badr")
+        assert await badr.read_response() == (
+            rb'* LIST (\NonExistent \HasNoChildren) "/" "Shared/amal"'
+        )
+        assert (await badr.read_response()).startswith(rb"* LIST (\NonExistent ")
+
+    talk(store, tmp_path, dialogue)

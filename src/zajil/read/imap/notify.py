@@ -158,13 +158,8 @@ class Watcher:
         # What changed between the look and the last subscriptions is found by the next one.
         self.changed = True
         send = self._context.engine.untagged
-        for name in self._state.names.values():
-            if (
-                name.box is not None
-                and "r" not in name.box.rights
-                and self._interest.events(name.name)
-            ):
-                send(untagged(b"LIST", b"(\\NoAccess)", b'"/"', self._name(name.name)))
+        for box in self._unreadable():
+            send(self._no_access_line(box))
         watched = self._watched()
         await self._count(watched)
         if status:
@@ -202,7 +197,7 @@ class Watcher:
             raise
         self._own = set()
         self._follow(self._wanted_topics())
-        for line in self._name_lines(before, own):
+        for line in self._name_lines(before, own) + self._access_lines(before):
             self._context.engine.untagged(line)
         for line in self._annotation_lines(before, own):
             self._context.engine.untagged(line)
@@ -319,6 +314,26 @@ class Watcher:
             or self._interest.wants_unsubscribed
         ]
         return lines
+
+    def _unreadable(self) -> list[Mailbox]:
+        """Return the mailboxes of interest whose messages the account may not read."""
+        boxes = self._state.boxes.values()
+        return [box for box in boxes if "r" not in box.rights and self._interest.events(box.name)]
+
+    def _access_lines(self, before: _State) -> list[bytes]:
+        """Write LIST where the right to read was lost or gained. (RFC 5465 section 5.9)"""
+        could = {one for one, box in before.boxes.items() if "r" in box.rights}
+        lost = self._unreadable()
+        gained = [
+            box
+            for one, box in self._state.boxes.items()
+            if one in before.boxes and one not in could and "r" in box.rights
+        ]
+        lines = [self._no_access_line(box) for box in lost if box.mailbox_id in could]
+        return lines + [self._line(box.name) for box in gained if self._interest.events(box.name)]
+
+    def _no_access_line(self, box: Mailbox) -> bytes:
+        return untagged(b"LIST", b"(\\NoAccess)", b'"/"', self._name(box.name))
 
     def _annotation_lines(self, before: _State, own: set[str]) -> list[bytes]:
         """Write METADATA responses for annotations that changed. (RFC 5465 section 5.6)"""
