@@ -99,6 +99,29 @@ def test_who_follows_sees_every_change_once(store: Store) -> None:
     )
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 100])
+def test_who_follows_in_portions_sees_every_message(store: Store, most: int) -> None:
+    """Also those that came in an early portion of changes, and did not change since."""
+    amal = make_account(store, "amal@north.test")
+    put(store, amal)
+    start = changes(store, amal, 0)
+    for _ in range(5):
+        put(store, amal)
+    store.write_now(change_flags, flags(amal, (1, 3), FlagMode.ADD, "\\Seen"))
+    expunge = ExpungeMessages(amal.account_id, amal.inbox, (Uid(4),), deleted_only=False)
+    store.write_now(expunge_messages, expunge)
+    place, more, told = (start.modseq, start.uid_next), True, []
+    while more:
+        found = store.read_now(
+            lambda conn: changes_since(conn, amal.account_id, amal.inbox, *place, most)  # noqa: B023
+        )
+        assert found is not None
+        told += [one.uid for one in found.changed]
+        place, more = (found.modseq, found.uid_next), found.more
+    assert sorted(told) == [1, 2, 3, 5, 6]
+    assert place == (changes(store, amal, 0).modseq, 7)
+
+
 def test_flags_that_stay_the_same_keep_their_modseq(store: Store) -> None:
     amal = make_account(store, "amal@north.test")
     put(store, amal)

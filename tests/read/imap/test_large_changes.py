@@ -251,6 +251,25 @@ def test_another_session_is_told_of_many_changes(store: Store, tmp_path: Path, e
     asyncio.run(run())
 
 
+def test_another_session_is_told_of_many_arrivals(sqlite: Store, tmp_path: Path) -> None:
+    """All of them, each a change of its own, some of which were changed again meanwhile."""
+
+    async def run() -> None:
+        have = CHANGES + CHANGES // 2
+        async with filled(sqlite, tmp_path, 1) as (place, imap), place.session() as other:
+            await other.ok("SELECT full")
+            messages = b" ".join([b"{%d+}\r\n%b" % (len(MESSAGE), MESSAGE)] * 50)
+            for _ in range(have // 50):
+                await imap.ok(b"APPEND full " + messages)
+            await imap.ok(r"STORE 3,9 +FLAGS.SILENT (\Seen)")
+            assert b"* %d EXISTS" % (have + 1) in await other.ok("NOOP")
+            await imap.ok("NOOP")
+            answers = [await one.ok("UID SEARCH ALL") for one in (imap, other)]
+            assert answers[0][0] == answers[1][0]
+
+    asyncio.run(run())
+
+
 # ---- caps ---------------------------------------------------------------------------------------
 
 

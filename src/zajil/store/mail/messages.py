@@ -251,9 +251,10 @@ _CHANGED = (
     .where(message.c.uid < sa.bindparam("uid_next_"))
     .order_by(message.c.uid)
 )
+# Of any MODSEQ: the portions of changes before this one have passed most of theirs.
 _ARRIVED = (
     sa.select(*_FLAG_COLUMNS)
-    .where(_MAILBOX, _SINCE, message.c.uid >= sa.bindparam("uid_next_"))
+    .where(_MAILBOX, message.c.uid >= sa.bindparam("uid_next_"))
     .order_by(message.c.uid)
 )
 _EXPUNGED = (
