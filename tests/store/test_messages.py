@@ -47,9 +47,13 @@ def put(store: Store, account: AccountEntry, text: bytes = b"Subject: x\r\n\r\n"
     return store.write_now(put_messages, item).uid
 
 
-def changes(store: Store, account: AccountEntry, modseq: int) -> MailboxChanges:
+def changes(
+    store: Store, account: AccountEntry, known: MailboxChanges | None = None
+) -> MailboxChanges:
+    """Return what happened since the caller knew something; ``None``: it knew nothing."""
+    place = (ModSeq(0), Uid(1)) if known is None else (known.modseq, known.uid_next)
     found = store.read_now(
-        lambda conn: changes_since(conn, account.account_id, account.inbox, ModSeq(modseq), Uid(1))
+        lambda conn: changes_since(conn, account.account_id, account.inbox, *place)
     )
     assert found is not None
     return found
@@ -79,22 +83,22 @@ def spell_keywords(tx: Connection, items: Sequence[tuple[int, str]]) -> list[Non
 
 def test_who_follows_sees_every_change_once(store: Store) -> None:
     amal = make_account(store, "amal@north.test")
-    start = changes(store, amal, 0)
+    start = changes(store, amal)
     assert [put(store, amal) for _ in range(3)] == [1, 2, 3]
-    first = changes(store, amal, start.modseq)
+    first = changes(store, amal, start)
     assert [one.uid for one in first.changed] == [1, 2, 3]
     assert first.uid_next == 4
     store.write_now(change_flags, flags(amal, (1, 3, 99), FlagMode.ADD, "\\Seen", "$y"))
-    second = changes(store, amal, first.modseq)
+    second = changes(store, amal, first)
     assert [(one.uid, one.flags) for one in second.changed] == [
         (Uid(1), frozenset({"\\Seen", "$x", "$y"})),
         (Uid(3), frozenset({"\\Seen", "$x", "$y"})),
     ]
     expunge = ExpungeMessages(amal.account_id, amal.inbox, (Uid(2), Uid(99)), deleted_only=False)
     assert store.write_now(expunge_messages, expunge) == (2,)
-    third = changes(store, amal, second.modseq)
+    third = changes(store, amal, second)
     assert (third.changed, third.expunged) == ((), (2,))
-    assert changes(store, amal, third.modseq) == MailboxChanges(
+    assert changes(store, amal, third) == MailboxChanges(
         modseq=third.modseq, uid_next=Uid(4), recent_from=Uid(1), changed=(), expunged=()
     )
 
@@ -104,7 +108,7 @@ def test_who_follows_in_portions_sees_every_message(store: Store, most: int) -> 
     """Also those that came in an early portion of changes, and did not change since."""
     amal = make_account(store, "amal@north.test")
     put(store, amal)
-    start = changes(store, amal, 0)
+    start = changes(store, amal)
     for _ in range(5):
         put(store, amal)
     store.write_now(change_flags, flags(amal, (1, 3), FlagMode.ADD, "\\Seen"))
@@ -119,7 +123,7 @@ def test_who_follows_in_portions_sees_every_message(store: Store, most: int) -> 
         told += [one.uid for one in found.changed]
         place, more = (found.modseq, found.uid_next), found.more
     assert sorted(told) == [1, 2, 3, 5, 6]
-    assert place == (changes(store, amal, 0).modseq, 7)
+    assert place == (changes(store, amal).modseq, 7)
 
 
 def test_flags_that_stay_the_same_keep_their_modseq(store: Store) -> None:
@@ -161,11 +165,11 @@ def test_a_keyword_that_is_stored_in_two_spellings_is_one(store: Store) -> None:
     snapshot = store.read_now(lambda conn: store.tables.snapshot(conn, amal.account_id, "INBOX"))
     assert snapshot is not None
     assert snapshot.keywords == ("Seen", "WORK")
-    (one,) = changes(store, amal, 0).changed[:1]
+    (one,) = changes(store, amal).changed[:1]
     assert one.flags == {"Seen", "WORK"}
     (less,) = store.write_now(change_flags, flags(amal, (1,), FlagMode.REMOVE, "work"))
     assert less.flags == {"Seen"}
-    assert changes(store, amal, 0).changed[0].flags == {"Seen"}
+    assert changes(store, amal).changed[0].flags == {"Seen"}
 
 
 def test_copies_share_a_blob_until_the_last_is_gone(store: Store) -> None:
@@ -250,9 +254,9 @@ def test_many_messages_in_one_command(store: Store) -> None:
     assert len(uids) == 2500
     move = CopyMessages(amal.account_id, amal.inbox, uids, amal.junk)
     assert len(store.write_now(move_messages, move).uids) == 2500
-    first = changes(store, amal, 0)
+    first = changes(store, amal)
     assert (first.more, first.expunged) == (True, ()), "what one commit changed is told at once"
-    assert len(changes(store, amal, first.modseq).expunged) == 2500
+    assert len(changes(store, amal, first).expunged) == 2500
 
 
 def put_many(store: Store, account: AccountEntry, count: int) -> list[Uid]:

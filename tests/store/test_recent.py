@@ -64,7 +64,7 @@ def test_each_message_is_taken_once(store: Store) -> None:
     )
     put(store, amal, amal.inbox, 1)
     assert recent(store, amal.inbox) == 1
-    place = (amal.account_id, amal.inbox, modseq, Uid(1))
+    place = (amal.account_id, amal.inbox, modseq, Uid(6))
     changes = store.read_now(lambda conn: changes_since(conn, *place))
     assert changes is not None
     assert [one.uid for one in changes.changed] == [6], "taking changed nothing that is followed"
