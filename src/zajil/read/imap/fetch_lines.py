@@ -58,6 +58,34 @@ def numbers_of(view: SelectedMailbox, uids: array[int]) -> Sequence[int]:
     return [view.number_of(uid) or 0 for uid in uids]
 
 
+def write_changes(
+    view: SelectedMailbox,
+    uids: array[int],
+    modseqs: Sequence[int],
+    flags: list[bytes] | None,
+    *,
+    uid: bool,
+) -> bytes:
+    """Write the FETCH responses of messages that were changed, and remember what they tell.
+
+    Args:
+        view: of the session; the client counts all these messages.
+        uids: ascending, at least one.
+        modseqs: of each.
+        flags: of each, as they are written, without ``\\Recent``; ``None``: they are not told.
+        uid: tell the UID, which MODSEQ never stands without (RFC 7162 section 3.2.4).
+    """
+    columns = []
+    if not view.uid_only and (uid or view.tells_uid):
+        columns.append(Column(b"UID %d", uids))
+    if flags is not None:
+        columns.append(Column(b"FLAGS %b", mark_recent(view, uids, flags)))
+    if view.condstore:
+        view.sent_modseq = max(view.sent_modseq, max(modseqs))
+        columns.append(Column(b"MODSEQ (%d)", modseqs))
+    return write_lines(view.fetch_head, numbers_of(view, uids), columns)
+
+
 def mark_recent(view: SelectedMailbox, uids: array[int], flags: list[bytes]) -> list[bytes]:
     r"""Add ``\Recent`` to the flags, as they are written, of those messages that have it.
 

@@ -13,7 +13,7 @@ from zajil.imap.response import Completion, flag_list
 from zajil.imap.sequence_set import format_set
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import NO_PERMISSION, PORTION, Context
-from zajil.read.imap.fetch_lines import Column, mark_recent, numbers_of, pick, write_lines
+from zajil.read.imap.fetch_lines import numbers_of, pick, write_changes
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.mail.flag_changes import FlagChange, FlagChanges, FlagMode, change_flags
 from zajil.store.mail.flags import TooManyKeywords
@@ -105,10 +105,13 @@ async def change(
 def _tell(context: Context, command: StoreCommand, results: FlagChanges) -> None:
     """Send what the client has to know of the messages."""
     view = context.selected
-    view.note_told(results.uids, results.modseqs())
-    for flags, places in _to_tell(view, command, results):
-        uid = command.uid or not flags
-        context.engine.untagged(_lines(view, results, places, flags=flags, uid=uid))
+    modseqs = results.modseqs()
+    view.note_told(results.uids, modseqs)
+    texts = [flag_list(view.shown_flags(one.flags)) for one in results.sets]
+    for tells_flags, places in _to_tell(view, command, results):
+        flags = [texts[kind] for kind in pick(results.kinds, places)] if tells_flags else None
+        uids, uid = pick(results.uids, places), command.uid or not tells_flags
+        context.engine.untagged(write_changes(view, uids, pick(modseqs, places), flags, uid=uid))
 
 
 def _to_tell(
@@ -140,22 +143,3 @@ def _to_tell(
     for flags, group in groupby(places, told.__getitem__):
         if flags is not None:
             yield flags, list(group)
-
-
-def _lines(
-    view: SelectedMailbox, results: FlagChanges, places: Sequence[int], *, flags: bool, uid: bool
-) -> bytes:
-    """Write FETCH responses, with flags or without."""
-    uids, kinds = pick(results.uids, places), pick(results.kinds, places)
-    columns = []
-    if not view.uid_only and (uid or view.tells_uid):
-        columns.append(Column(b"UID %d", uids))
-    if flags:
-        texts = [flag_list(view.shown_flags(one.flags)) for one in results.sets]
-        shown = [texts[kind] for kind in kinds]
-        columns.append(Column(b"FLAGS %b", mark_recent(view, uids, shown)))
-    if view.condstore:
-        modseqs = pick(results.modseqs(), places)
-        view.sent_modseq = max(view.sent_modseq, max(modseqs))
-        columns.append(Column(b"MODSEQ (%d)", modseqs))
-    return write_lines(view.fetch_head, numbers_of(view, uids), columns)

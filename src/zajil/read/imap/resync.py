@@ -76,6 +76,10 @@ async def prepare(context: Context, known: KnownState) -> Fetch:
 
 def _changed(table: MessageTable, uids: Sequence[Uid], modseq: int) -> list[int]:
     places = table.places_of(uids)
+    if isinstance(places, range):
+        rows = slice(places.start, places.stop)
+        pairs = zip(table.uids[rows], table.modseqs[rows], strict=True)
+        return [uid for uid, one in pairs if one > modseq]
     return [table.uids[place] for place in places if table.modseqs[place] > modseq]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from contextlib import suppress
 from dataclasses import replace
@@ -9,11 +10,12 @@ from dataclasses import replace
 from zajil.core.ids import ModSeq, Uid
 from zajil.imap.command import Select
 from zajil.imap.feature import Feature
-from zajil.imap.response import Completion, untagged, untagged_status
+from zajil.imap.response import Completion, flag_list, untagged, untagged_status
 from zajil.net.logger import get_logger
 from zajil.read.imap.context import NO_MAILBOX, Context
 from zajil.read.imap.expunge import expunge_deleted
 from zajil.read.imap.fetch import fetch
+from zajil.read.imap.fetch_lines import write_changes
 from zajil.read.imap.mailbox_names import tell_name
 from zajil.read.imap.object_id import mailbox_object_id
 from zajil.read.imap.resync import prepare
@@ -249,9 +251,13 @@ async def _follow_store(
     lines, told = view.take(changes, recent_from)
     for line in lines:
         send(line)
-    for one in told:
-        if flags and view.number_of(one.uid) is not None:
-            send(view.fetch_line(one))
+    counted = [one for one in told if view.number_of(one.uid) is not None] if flags else []
+    if counted:
+        sets = {one.flags for one in counted}
+        texts = {some: flag_list(view.shown_flags(some)) for some in sets}
+        uids, modseqs = array("I", [one.uid for one in counted]), [one.modseq for one in counted]
+        shown = [texts[one.flags] for one in counted]
+        send(write_changes(view, uids, modseqs, shown, uid=True))
     return changes
 
 

@@ -15,7 +15,7 @@ from typing import cast
 from zajil.core.ids import AccountId, ModSeq, Uid
 from zajil.core.mailbox_rights import changeable
 from zajil.imap.feature import Feature
-from zajil.imap.flag import RECENT, SYSTEM_FLAGS
+from zajil.imap.flag import SYSTEM_FLAGS
 from zajil.imap.grammar import bad
 from zajil.imap.response import flag_list, untagged, untagged_status
 from zajil.imap.sequence_set import SequenceSet, format_set
@@ -24,8 +24,8 @@ from zajil.store.mail.messages import MailboxChanges, MessageFlags
 
 _VANISHED = {Feature.QRESYNC, Feature.UIDONLY}
 """With one of these, UIDs are told in place of sequence numbers."""
-_MOST_WRITTEN = 64
-"""Flag lists that a session keeps."""
+_LINES = 1000
+"""EXPUNGE responses that are written together."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,8 +60,6 @@ class SelectedMailbox:
     """It was sent VANISHED since then, which tells no MODSEQ."""
     told: dict[int, ModSeq] = field(default_factory=dict)
     """Flags the client knows of since its own command, by the MODSEQ they had."""
-    written: dict[frozenset[str], bytes] = field(default_factory=dict)
-    """Flags as they were written last: many messages have the same."""
 
     @property
     def account_id(self) -> AccountId:
@@ -148,43 +146,10 @@ class SelectedMailbox:
             chosen.extend(self.uids[max(first, 1) - 1 : last])
         return cast("Sequence[Uid]", chosen)
 
-    def flags_of(self, uid: int, flags: frozenset[str]) -> bytes:
-        """Write the flags of a message as this session sees them."""
-        if self.is_recent(uid):
-            return flag_list([*self.shown_flags(flags), RECENT])
-        written = self.written.get(flags)
-        if written is None:
-            if len(self.written) >= _MOST_WRITTEN:
-                self.written.clear()
-            written = self.written[flags] = flag_list(self.shown_flags(flags))
-        return written
-
     def shown_flags(self, flags: frozenset[str]) -> list[str]:
         """Return flags in the order and the spelling in which this session shows them."""
         shown = [flag for flag in SYSTEM_FLAGS if flag in flags]
         return shown + sorted([self.spell(flag) for flag in flags if not flag.startswith("\\")])
-
-    def fetch_line(self, one: MessageFlags, *, flags: bool = True, uid: bool = True) -> bytes:
-        """Write the FETCH response of a message that the client counts, with its flags.
-
-        Args:
-            one: the message as it is now.
-            flags: the client has to be told of them.
-            uid: tell the UID, which MODSEQ never stands without (RFC 7162 section 3.2.4).
-        """
-        items = []
-        if not self.uid_only and (uid or self.tells_uid):
-            items.append(b"UID %d" % one.uid)
-        if flags:
-            items.append(b"FLAGS " + self.flags_of(one.uid, one.flags))
-        if self.condstore:
-            items.append(self.modseq_item(one.modseq))
-        return self.fetch_head % self.shown_number(one.uid) + b" ".join(items) + b")\r\n"
-
-    def modseq_item(self, modseq: int) -> bytes:
-        """Write MODSEQ for a FETCH response, and remember that the client has it."""
-        self.sent_modseq = max(self.sent_modseq, modseq)
-        return b"MODSEQ (%d)" % modseq
 
     def knew(self, uid: int, modseq: int) -> bool:
         """Return whether the client knows the flags that a message had with a MODSEQ."""
@@ -231,7 +196,8 @@ class SelectedMailbox:
         Returns:
             Lines to send before, and the messages whose flags the client has to be told.
         """
-        self.gone.update(uid for uid in changes.expunged if self.number_of(uid) is not None)
+        places = _places(self.uids, frozenset(changes.expunged))
+        self.gone.update([self.uids[place] for place in places])
         if changes.present is not None:
             self.gone.update(set(self.uids).difference(changes.present))
         if self.gone and self.gone_after is None:
@@ -273,11 +239,9 @@ class SelectedMailbox:
 
     def new_keywords(self, flags: Iterable[frozenset[str]]) -> list[bytes]:
         """Return FLAGS and PERMANENTFLAGS if one of these is a keyword they did not name yet."""
-        words = {flag for some in flags for flag in some if not flag.startswith("\\")}
+        words = {flag for some in set(flags) for flag in some if not flag.startswith("\\")}
         new = {word.lower(): word for word in sorted(words) if word.lower() not in self.keywords}
         self.keywords |= new
-        if new:
-            self.written.clear()
         return self.flag_lines() if new else []
 
     def expunge_lines(self) -> list[bytes]:
@@ -290,21 +254,38 @@ class SelectedMailbox:
         leaving, self.gone, self.gone_after = self.gone, set(), None
         if not leaving:
             return []
-        places = sorted([n - 1 for uid in leaving if (n := self.number_of(uid)) is not None])
+        places = _places(self.uids, leaving)
         recent = array("I", [uid for uid in self.recent if uid not in leaving])
         fewer = len(recent) != len(self.recent)
         self.recent = recent
-        # One pass, however many leave: what is kept is copied from gap to gap.
-        kept, start = array("I"), 0
-        for place in places:
-            kept.extend(self.uids[start:place])
-            start = place + 1
-        kept.extend(self.uids[start:])
-        left, self.uids = self.uids, kept
+        left, self.uids = self.uids, _without(self.uids, places)
         if not self.enabled.isdisjoint(_VANISHED):
             self.vanished = True
             lines = [untagged(b"VANISHED", format_set([left[place] for place in places]))]
         else:
             # From the end, so that the numbers of those that follow do not move under the client.
-            lines = [untagged(b"%d" % (place + 1), b"EXPUNGE") for place in reversed(places)]
+            numbers = [place + 1 for place in reversed(places)]
+            line = b"* %d EXPUNGE\r\n"
+            portions = (numbers[at : at + _LINES] for at in range(0, len(numbers), _LINES))
+            lines = [line * len(some) % tuple(some) for some in portions]
         return lines + self.recent_lines() if fewer else lines
+
+
+def _places(uids: array[int], wanted: Set[int]) -> list[int]:
+    """Return where in a column those of the UIDs are that are there, ascending."""
+    if len(wanted) > len(uids) // 16:
+        return [place for place, uid in enumerate(uids) if uid in wanted]
+    found = [(bisect_left(uids, uid), uid) for uid in wanted]
+    return sorted([at for at, uid in found if at < len(uids) and uids[at] == uid])
+
+
+def _without(uids: array[int], places: Sequence[int]) -> array[int]:
+    """Return a column without some places, ascending: copied from gap to gap."""
+    if places and places[-1] - places[0] == len(places) - 1:
+        return uids[: places[0]] + uids[places[-1] + 1 :]
+    kept, start = array("I"), 0
+    for place in places:
+        kept.extend(uids[start:place])
+        start = place + 1
+    kept.extend(uids[start:])
+    return kept

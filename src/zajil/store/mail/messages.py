@@ -57,7 +57,7 @@ class Message:
     """``store.mail.text_index.Indexed``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class MessageFlags:
     """The flags of one message, after a change."""
 
