@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from zajil.core.errors import Malformed
+from zajil.core.value_class import value_class
 from zajil.pop3.texts import Text
 
 _NUMBER = re.compile(rb"[0-9]{1,10}\Z")
@@ -104,7 +105,7 @@ class Uidl:
     """``None``: all messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class Retr:
     """RETR."""
 

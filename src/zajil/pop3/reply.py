@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from zajil.core.value_class import value_class
 from zajil.pop3.texts import DEFAULT_LANGUAGE, Text
 
 CRLF = b"\r\n"
@@ -32,7 +33,7 @@ class StatusLine:
         return " ".join([*words, self.text.in_language(language)]).encode("utf-8") + CRLF
 
 
-@dataclass(frozen=True, slots=True)
+@value_class(frozen=True, slots=True)
 class AnswerLines:
     """The rest of an answer whose status line is in it, or was sent before."""
 

@@ -139,6 +139,10 @@ class Pop3ServerConnection:
         parts, self._to_send = self._to_send, []
         return b"".join(parts)
 
+    def unsent_size(self) -> int:
+        """Return the number of octets that wait for ``data_to_send``."""
+        return sum(map(len, self._to_send))
+
     def send(self, data: bytes) -> None:
         """Send a piece of an answer with several lines."""
         self._is_midway = True

@@ -44,8 +44,9 @@ class TlsChannel:
             if not self.is_established:
                 self._object.do_handshake()
                 self.is_established = True
-            while incoming.pending:
-                part = read(_RECORD)
+            while pending := incoming.pending:
+                # A record is not longer than it was encrypted; for 16 KiB, as many are allocated.
+                part = read(min(pending, _RECORD))
                 if not part:
                     self.is_closed = True
                     break

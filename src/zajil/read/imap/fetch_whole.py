@@ -19,6 +19,9 @@ from zajil.read.imap.fetch_read import ANSWER, Answered
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.message_rows import read_contents
 
+_ANSWER = 2 * ANSWER
+"""Bytes that are read in one turn: each turn costs as much as to encrypt and send so many. A client
+that stops reading holds what waits in its connection, and as much that was read ahead."""
 _MOST = 500
 """Messages that are read in one turn."""
 
@@ -57,7 +60,7 @@ class WholeMessages:
         start = answer = 0
         for place, size in enumerate(self.sizes):
             answer += size
-            if place > start and (answer > ANSWER or place - start == _MOST):
+            if place > start and (answer > _ANSWER or place - start == _MOST):
                 yield self.slice(start, place)
                 start, answer = place, size
         if start < len(self.uids):

@@ -17,13 +17,16 @@ from zajil.read.pop3.maildrop import Maildrop
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.blobs import Blobs, NoSuchBlob
-from zajil.store.mail.maildrops import read_contents
+from zajil.store.mail.message_rows import read_contents
 from zajil.store.mail.messages import MessageReader, get_messages, open_message
 
 PIECE = 65_536
 """Bytes of a message that are read and sent at a time."""
-_AHEAD_SIZE = 262_144
-"""Bytes of messages that are read ahead."""
+_AHEAD_SIZE = 524_288
+"""Bytes of messages that are read ahead at a time; as many may be ready. An account has one
+session."""
+_LARGE = 262_144
+"""Bytes above which a message is sent in pieces."""
 _AHEAD_COUNT = 100
 _FEW = 8
 
@@ -81,12 +84,11 @@ def _read_whole(
 ) -> dict[int, bytes]:
     """Return the whole answers to RETR of small messages in a row, but of those that are gone."""
     by_uid = {drop.uid(number): number for number in numbers}
-    first, last = drop.uid(numbers[0]), drop.uid(numbers[-1])
     answers: dict[int, bytes] = {}
-    for uid, content in read_contents(conn, blobs, drop.mailbox_id, first, last):
+    for uid, prefix, content in read_contents(conn, blobs, drop.mailbox_id, list(by_uid)):
         number = by_uid[uid]
         lines = MessageLines()
-        data = lines.add(content)
+        data = lines.add(prefix + content)
         answers[number] = b"".join([size_line(drop, number, language), data, lines.end(), END])
     return answers
 
@@ -168,7 +170,7 @@ class ReadAhead:
         drop, end, size = self._drop, first, 0
         while end < first + self._count and drop.has(end) and not drop.is_marked(end):
             size += drop.size(end)
-            if size > _AHEAD_SIZE:
+            if drop.size(end) > _LARGE or size > _AHEAD_SIZE:
                 break
             end += 1
         if end > first:

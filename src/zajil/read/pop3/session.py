@@ -87,7 +87,6 @@ class Pop3Session:
         self._log_in = SessionLogin(services.login, origin, connection.wake)
         self._drop: Maildrop | None = None
         self._ahead: ReadAhead | None = None
-        self._waiting = 0  # bytes that were answered and not yet sent
 
     # ---- what net.connection calls ------------------------------------------------------------
 
@@ -137,13 +136,15 @@ class Pop3Session:
 
     def _answer_now(self, drop: Maildrop, event: c.Event) -> Answer | None:
         """Answer what needs the list of messages alone; ``None``: there is more to do."""
+        if type(event) is c.Retr:  # looked at first: a client sends thousands
+            return _missing(drop, event.number) or self._answer_about(drop, event, event.number)
         match event:
             case c.Stat():
                 return AnswerLines(f"+OK {drop.count} {drop.total_size}\r\n".encode("ascii"))
             case c.ResetCommand():
                 drop.unmark_all()
                 return StatusLine(True, Text.UNMARKED)
-            case c.ScanListing(int(n)) | c.Uidl(int(n)) | c.Dele(n) | c.Retr(n) | c.Top(n, _):
+            case c.ScanListing(int(n)) | c.Uidl(int(n)) | c.Dele(n) | c.Top(n, _):
                 return _missing(drop, n) or self._answer_about(drop, event, n)
         return None
 
@@ -156,12 +157,11 @@ class Pop3Session:
             case c.Dele():
                 drop.mark(number)
                 return StatusLine(True, Text.MARKED)
-            case c.Retr() if self._waiting < _SENT_AT_ONCE:
+            case c.Retr() if self._engine.unsent_size() < _SENT_AT_ONCE:
                 return self._take_ready(number)
         return None
 
     async def _answer_owner(self, drop: Maildrop, event: c.Event) -> Answer | None:
-        self._waiting = 0
         match event:
             case c.QuitCommand():
                 return await self._quit(drop)
@@ -179,10 +179,7 @@ class Pop3Session:
     def _take_ready(self, number: int) -> Answer | None:
         """Return a message that was read ahead; ``None``: it was not."""
         data = None if self._ahead is None else self._ahead.take(number, self._engine.language)
-        if data is None:
-            return None
-        self._waiting += len(data)
-        return AnswerLines(data)
+        return None if data is None else AnswerLines(data)
 
     # ---- log-in -----------------------------------------------------------------------------
 

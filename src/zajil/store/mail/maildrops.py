@@ -164,22 +164,6 @@ def list_sizes(
     return [(row.uid, row.size) for row in conn.execute(_SIZES, given)]
 
 
-def read_contents(
-    conn: Connection, blobs: Blobs, mailbox_id: MailboxId, first: Uid, last: Uid
-) -> list[tuple[Uid, bytes]]:
-    """Return the bytes of the messages between two UIDs, these included; for small ones.
-
-    Raises:
-        StoreUnavailable: a file cannot be read.
-    """
-    given = {"mailbox_": mailbox_id, "first_": first, "last_": last}
-    found = []
-    for uid, prefix, blob_id, content in conn.execute(_CONTENTS, given):
-        data = blobs.read(conn, blob_id) if content is None else content
-        found.append((uid, prefix.encode("utf-8") + data))
-    return found
-
-
 def find_open_ends(
     conn: Connection, blobs: Blobs, mailbox_id: MailboxId, after: Uid, until: Uid
 ) -> list[Uid]:
@@ -223,16 +207,6 @@ _SIZES = (
     .where(_MAILBOX, _AFTER)
     .order_by(message.c.uid)
     .limit(sa.bindparam("most_"))
-)
-_CONTENTS = (
-    sa.select(message.c.uid, message.c.prefix, blob.c.id, blob.c.content)
-    .join(blob, blob.c.id == message.c.blob_id)
-    .where(
-        _MAILBOX,
-        message.c.uid >= sa.bindparam("first_"),
-        message.c.uid <= sa.bindparam("last_"),
-    )
-    .order_by(message.c.uid)
 )
 _RANGE = (
     sa.select(message.c.uid)
