@@ -16,7 +16,9 @@ from kit.imap_wire import (
 )
 from kit.wire_script import CHOPS, Chop, load_script, scripts, whole
 from zajil.core.line_engine import Wait
-from zajil.imap.command import Id
+from zajil.imap.append_command import AppendCommand, AppendEnd
+from zajil.imap.append_parse import has_whole_append
+from zajil.imap.command import Id, LiteralChunk, NoopCommand
 from zajil.imap.literal import Limits
 from zajil.imap.response import Completion
 from zajil.imap.server import ImapServerConnection
@@ -73,6 +75,52 @@ def test_answers_out_of_step_are_our_bug() -> None:
     assert engine.next_event() is Wait.REPLY
     with pytest.raises(RuntimeError):
         engine.go_ahead()
+
+
+def test_a_command_may_be_answered_after_the_next_one() -> None:
+    engine = new_engine()
+    engine.state = ImapState.AUTHENTICATED
+    with pytest.raises(RuntimeError):
+        engine.postpone()
+    engine.receive_data(b"a APPEND Sent {2+}\r\nhi\r\nb APPEND Sent {2+}\r\nho\r\nc NOOP\r\n")
+    tags = []
+    for is_followed in (True, False):
+        assert isinstance(engine.next_event(), AppendCommand)
+        engine.go_ahead()
+        assert isinstance(engine.next_event(), LiteralChunk)
+        assert isinstance(engine.next_event(), AppendEnd)
+        assert engine.is_append_next() is is_followed
+        tags.append(engine.postpone())
+    assert isinstance(engine.next_event(), NoopCommand)
+    engine.data_to_send()
+    engine.complete(tags[0], Completion("OK", "done"))
+    engine.complete(tags[1], Completion("NO", "too late"))
+    engine.reply(Completion("OK", "done"))
+    assert engine.data_to_send() == b"a OK done\r\nb NO too late\r\nc OK done\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "is_whole"),
+    [
+        (b"a APPEND Sent {2+}\r\nhi\r\n", True),
+        (b"a append sent {2+}\r\nhi\r\nb NOOP\r\n", True),
+        (b'a APPEND "My mail" (\\Seen $Junk) " 1-Feb-2026 10:00:00 +0000" {2+}\r\nhi\r\n', True),
+        (b"a APPEND Sent () {0+}\r\n\r\n", True),
+        (b"a APPEND Sent {2+}\r\nhi", False),  # it has not come whole
+        (b"a APPEND Sent {2+}\r\nhi {3+}\r\nyou\r\n", False),  # a second message
+        (b"a APPEND Sent {2}\r\nhi\r\n", False),  # the client waits
+        (b"a APPEND Sent ~{2+}\r\nhi\r\n", False),
+        (b"a APPEND {4+}\r\nSent {2+}\r\nhi\r\n", False),
+        (b"a APPEND Sent {999999+}\r\nhi\r\n", False),
+        (b"a REPLACE 1 Sent {2+}\r\nhi\r\n", False),
+        (b"+ APPEND Sent {2+}\r\nhi\r\n", False),
+        (b"a NOOP\r\nb APPEND Sent {2+}\r\nhi\r\n", False),
+        (b"", False),
+    ],
+)
+def test_a_small_message_that_has_come_whole(data: bytes, is_whole: bool) -> None:
+    for before in (b"", b"a NOOP\r\n"):
+        assert has_whole_append(before + data, len(before)) is is_whole
 
 
 def test_a_message_is_never_collected_in_the_engine() -> None:

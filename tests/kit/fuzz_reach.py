@@ -61,6 +61,8 @@ LEFT_OUT = {
     "read/index_pace.py": "waits for the clock and for other workers",
     "read/imap/acl.py": _IMAP,
     "read/imap/append.py": _IMAP,
+    "read/imap/outcome.py": _IMAP,
+    "read/imap/postponed.py": _IMAP,
     "read/imap/quota.py": _IMAP,
     "read/imap/catenate.py": _STORE,
     "read/imap/condstore.py": _IMAP,

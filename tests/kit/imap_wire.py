@@ -81,7 +81,7 @@ class ExampleSession:
                 self._show_body()
                 if steps:
                     engine.untagged(_show(event))
-                engine.reply(Completion("OK", "done"))
+                self._end_append(Completion("OK", "done"))
             case c.LoginCommand(login="refused") | c.Select(mailbox="refused"):
                 engine.reply(Completion("NO", "refused"))
             case c.Logout():
@@ -90,6 +90,13 @@ class ExampleSession:
             case _:
                 engine.untagged(_show(event))
                 engine.reply(Completion("OK", "done"))
+
+    def _end_append(self, completion: Completion) -> None:
+        """Postpone the answer where a session may; here nothing comes between."""
+        if self.engine.is_append_next():
+            self.engine.complete(self.engine.postpone(), completion)
+        else:
+            self.engine.reply(completion)
 
     def _show_body(self) -> None:
         """Send back the literal that came last, if there is one."""

@@ -19,8 +19,32 @@ from zajil.imap.literal import Literal
 
 _NAME = re.compile(rb"(?:APPEND|(?:UID )?REPLACE)(?: |\Z)", re.IGNORECASE)
 
+# A bound for each piece: it is looked for in all that has come.
+_PLAIN = re.compile(
+    rb"[A-Za-z0-9.]{1,64} APPEND "
+    rb'(?:[A-Za-z0-9./_-]{1,200}|"[^"\\\r\n%*]{1,200}") '
+    rb"(?:\([A-Za-z\\$ ]{0,200}\) )?"
+    rb'(?:"[ 0-9][0-9]-[A-Za-z]{3}-[0-9]{4} [0-9:]{8} [+-][0-9]{4}" )?'
+    rb"\{([0-9]{1,5})\+\}\r\n",
+    re.IGNORECASE,
+)
+
 MAX_STEPS = 1000
 """Messages and parts between two literals: protects memory."""
+
+
+def has_whole_append(data: bytes, at: int) -> bool:
+    """Return whether a command has come whole that looks like an APPEND of one small message.
+
+    Args:
+        data: what has come and was not parsed.
+        at: where the command begins.
+    """
+    found = _PLAIN.match(data, at)
+    if found is None:
+        return False
+    end = found.end() + int(found[1])
+    return data[end : end + 2] == b"\r\n"
 
 
 class AppendReader:

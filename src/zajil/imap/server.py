@@ -1,7 +1,8 @@
 """The engine: bytes of a client to typed commands, and our answers to bytes. (RFC 3501 section 2.2)
 
 Laws:
-- One command is answered at a time; what the client pipelines stays buffered until ``reply``.
+- One command is answered at a time; what the client pipelines stays buffered until ``reply``,
+  or ``postpone``.
 - Never raises on what the client sent; a refused command is answered here.
 - Only CRLF ends a line. A literal is counted, never looked into.
 - The messages of APPEND pass through in chunks and are never collected here.
@@ -9,11 +10,9 @@ Laws:
 
 from __future__ import annotations
 
-from enum import Enum, auto
-
 from zajil.core.line_engine import LineBuffer, LineTooLong, Wait
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
-from zajil.imap.append_parse import AppendReader, begins_append
+from zajil.imap.append_parse import AppendReader, begins_append, has_whole_append
 from zajil.imap.command import (
     Authenticate,
     AuthenticateResponse,
@@ -31,24 +30,10 @@ from zajil.imap.literal import Limits, Literal, find_literal
 from zajil.imap.parse import decode_base64, parse_command, parse_tag
 from zajil.imap.response import CRLF, Completion
 from zajil.imap.response_queue import ResponseQueue
-from zajil.imap.state import AFTER_NO, AFTER_OK, ALLOWED, ImapState
+from zajil.imap.state import AFTER_NO, AFTER_OK, ALLOWED, ImapState, Reading
 
 CHUNK = 65536
 """Most bytes of one ``LiteralChunk``."""
-
-
-class _Reading(Enum):
-    """What the next bytes of the client are."""
-
-    LINE = auto()
-    LITERAL = auto()
-    BODY = auto()
-    APPEND_END = auto()  # nothing: an APPEND without a literal, which was accepted
-    SKIPPED_LINE = auto()  # the line behind a literal that was refused and came anyway
-    CHALLENGED = auto()
-    IDLING = auto()
-    TLS = auto()  # nothing may come in the clear
-    COMPRESSION = auto()  # nothing may come uncompressed
 
 
 class ImapServerConnection(ResponseQueue):
@@ -62,7 +47,6 @@ class ImapServerConnection(ResponseQueue):
     __slots__ = (
         "_append",
         "_command",
-        "_errors",
         "_input",
         "_literal",
         "_owed",
@@ -85,7 +69,7 @@ class ImapServerConnection(ResponseQueue):
         """What the client has enabled; the caller adds to it."""
         self.limits = limits
         self._input = LineBuffer()
-        self._reading = _Reading.LINE
+        self._reading = Reading.LINE
         self._remaining = 0  # of the literal that is being read
         self._command = bytearray()  # lines and literals of the command so far
         self._tag = b""
@@ -93,7 +77,6 @@ class ImapServerConnection(ResponseQueue):
         self._append: AppendReader | None = None  # of the APPEND that has begun
         self._literal: Literal | None = None  # its literal, which waits for go_ahead
         self._owed = False
-        self._errors = 0
 
     # ---- the caller's side ------------------------------------------------------------------
 
@@ -116,7 +99,7 @@ class ImapServerConnection(ResponseQueue):
         if self._input:
             raise RuntimeError("bytes after STARTTLS")
         self.encrypted = True
-        self._reading = _Reading.LINE
+        self._reading = Reading.LINE
 
     def go_ahead(self, text: bytes = b"go ahead") -> None:
         """Ask for what the command announced: a literal, the end of IDLE, an answer to ``text``.
@@ -131,14 +114,14 @@ class ImapServerConnection(ResponseQueue):
         if isinstance(command, AppendCommand):
             literal, self._literal = self._literal, None
             if literal is None:
-                self._reading = _Reading.APPEND_END
+                self._reading = Reading.APPEND_END
                 return
-            self._reading, self._remaining = _Reading.BODY, literal.size
+            self._reading, self._remaining = Reading.BODY, literal.size
             if not literal.waits:
                 return
         else:
             challenged = isinstance(command, Authenticate)
-            self._reading = _Reading.CHALLENGED if challenged else _Reading.IDLING
+            self._reading = Reading.CHALLENGED if challenged else Reading.IDLING
         self._to_send.append(b"+ " + text + CRLF)
 
     def reply(self, completion: Completion) -> None:
@@ -157,18 +140,28 @@ class ImapServerConnection(ResponseQueue):
         if completion.status == "OK":
             self.state = AFTER_OK.get(type(command), self.state)
             if isinstance(command, StartTlsCommand):
-                self._reading = _Reading.TLS
+                self._reading = Reading.TLS
             elif isinstance(command, Compress):
-                self._reading = _Reading.COMPRESSION
+                self._reading = Reading.COMPRESSION
             elif self.state is ImapState.LOGOUT:
                 self.close_reason = self.close_reason or "logout"
         elif completion.status == "NO" and self.state is not ImapState.NOT_AUTHENTICATED:
             self.state = AFTER_NO.get(type(command), self.state)
 
-    def leave_mailbox(self) -> None:
-        """Go to the authenticated state: the client itself deleted the mailbox it had selected."""
-        if self.state is ImapState.SELECTED:
-            self.state = ImapState.AUTHENTICATED
+    def is_append_next(self) -> bool:
+        """Return whether an APPEND of a small message has come whole behind this command."""
+        return has_whole_append(self._input.data, self._input.at)
+
+    def postpone(self) -> bytes:
+        """Have the next command before this one is answered; return the tag for ``complete``.
+
+        Raises:
+            RuntimeError: no answer is owed; the caller has lost step.
+        """
+        if self._pending is None or not self._owed:
+            raise RuntimeError("no answer is owed")
+        self._forget_command()
+        return self._tag
 
     @property
     def tag(self) -> bytes:
@@ -198,20 +191,20 @@ class ImapServerConnection(ResponseQueue):
         if self._input.to_skip and not self._input.skip():
             return Wait.DATA
         match self._reading:
-            case _Reading.BODY:
+            case Reading.BODY:
                 return self._read_body()
-            case _Reading.LITERAL:
+            case Reading.LITERAL:
                 return self._read_literal()
-            case _Reading.APPEND_END:
-                self._reading, self._owed = _Reading.LINE, True
+            case Reading.APPEND_END:
+                self._reading, self._owed = Reading.LINE, True
                 return AppendEnd()
-            case _Reading.TLS:
+            case Reading.TLS:
                 if not self._input:
                     return Wait.TLS
                 self.close("bytes after STARTTLS", "bytes after STARTTLS")
                 return None
-            case _Reading.COMPRESSION:
-                self._reading, self.compressed = _Reading.LINE, True
+            case Reading.COMPRESSION:
+                self._reading, self.compressed = Reading.LINE, True
                 if not self._input:
                     return Wait.COMPRESSION
                 self.close("bytes after COMPRESS", "bytes after COMPRESS")
@@ -225,18 +218,18 @@ class ImapServerConnection(ResponseQueue):
 
     def _read_line(self, line: bytes) -> Event | None:
         match self._reading:
-            case _Reading.LINE:
+            case Reading.LINE:
                 return self._read_command(line)
-            case _Reading.CHALLENGED:
+            case Reading.CHALLENGED:
                 return self._read_auth_response(line)
-            case _Reading.IDLING:
-                self._reading = _Reading.LINE
+            case Reading.IDLING:
+                self._reading = Reading.LINE
                 self._owed = True
                 return IdleDone(clean=line.upper() == b"DONE")
             case _:  # the line behind a literal that was skipped
                 literal = find_literal(line)
                 if literal is None or literal.waits:
-                    self._reading = _Reading.LINE
+                    self._reading = Reading.LINE
                 else:
                     self._skip_literal(literal.size)
                 return None
@@ -313,7 +306,7 @@ class ImapServerConnection(ResponseQueue):
             return
         self._command += CRLF
         self._remaining = literal.size
-        self._reading = _Reading.LITERAL
+        self._reading = Reading.LITERAL
         if literal.waits:
             self._to_send.append(b"+ go ahead\r\n")
 
@@ -323,12 +316,12 @@ class ImapServerConnection(ResponseQueue):
         self._remaining -= len(taken)
         if self._remaining:
             return Wait.DATA
-        self._reading = _Reading.LINE
+        self._reading = Reading.LINE
         return None
 
     def _read_body(self) -> Event | Wait | None:
         if not self._remaining:
-            self._reading = _Reading.LINE
+            self._reading = Reading.LINE
             return None
         taken = self._input.take(min(self._remaining, CHUNK))
         if not taken:
@@ -337,7 +330,7 @@ class ImapServerConnection(ResponseQueue):
         return LiteralChunk(taken)
 
     def _read_auth_response(self, line: bytes) -> Event | None:
-        self._reading = _Reading.LINE
+        self._reading = Reading.LINE
         try:
             data = None if line == b"*" else decode_base64(line)
         except BadSyntax as error:
@@ -365,11 +358,12 @@ class ImapServerConnection(ResponseQueue):
     # ---- answering --------------------------------------------------------------------------
 
     def _finish(self, completion: Completion) -> None:
-        self._to_send.append(completion.to_bytes(self._tag))
+        self.complete(self._tag, completion)
+        self._forget_command()
+
+    def _forget_command(self) -> None:
         self._pending, self._append, self._literal, self._owed = None, None, None, False
         self._command.clear()
-        if completion.status == "OK" and self.state is not ImapState.NOT_AUTHENTICATED:
-            self._errors = 0
 
     def _refuse(self, completion: Completion) -> None:
         self._finish(completion)
@@ -386,7 +380,7 @@ class ImapServerConnection(ResponseQueue):
         if size > (limits.max_command_before_login if is_stranger else limits.max_skipped):
             self.close("literal is too large", "literal too large")
             return
-        self._reading, self._input.to_skip = _Reading.SKIPPED_LINE, size
+        self._reading, self._input.to_skip = Reading.SKIPPED_LINE, size
 
     # ---- the buffer -------------------------------------------------------------------------
 

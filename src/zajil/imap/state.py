@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import Enum, auto
 
 from zajil.imap import acl, metadata, notify
 from zajil.imap import command as c
@@ -19,6 +19,20 @@ class ImapState(Enum):
     AUTHENTICATED = "authenticated"
     SELECTED = "selected"
     LOGOUT = "logout"
+
+
+class Reading(Enum):
+    """What the next bytes of the client are."""
+
+    LINE = auto()
+    LITERAL = auto()
+    BODY = auto()
+    APPEND_END = auto()  # nothing: an APPEND without a literal, which was accepted
+    SKIPPED_LINE = auto()  # the line behind a literal that was refused and came anyway
+    CHALLENGED = auto()
+    IDLING = auto()
+    TLS = auto()  # nothing may come in the clear
+    COMPRESSION = auto()  # nothing may come uncompressed
 
 
 _ANY = frozenset({ImapState.NOT_AUTHENTICATED, ImapState.AUTHENTICATED, ImapState.SELECTED})

@@ -132,6 +132,11 @@ class Uploading:
         refusal = await self._find(self._box.name) or await self._refuse_all()
         return refusal or await self._commit()
 
+    @property
+    def is_like_the_last(self) -> bool:
+        """Whether ``begin_at_once`` took it: one small message for the mailbox of the last one."""
+        return self._is_known and not self._messages
+
     def discard(self) -> None:
         """Forget all messages; not to be called while a commit may hold them."""
         messages, self._messages, self._message = self._messages, [], None

@@ -17,7 +17,6 @@ from zajil.core.service import Service
 from zajil.imap import command as c
 from zajil.imap.append_command import AppendCommand, AppendEnd, AppendMore
 from zajil.imap.feature import Feature
-from zajil.imap.grammar import BadSyntax
 from zajil.imap.notify import NotifyCommand
 from zajil.imap.response import Completion, untagged, untagged_status
 from zajil.imap.search_command import MultiSearch, Search, Sort, Thread
@@ -33,32 +32,29 @@ from zajil.net.peer import Peer
 from zajil.read.imap import append, copy_move, expunge, select
 from zajil.read.imap.capabilities import capabilities_after_login, capabilities_before_login
 from zajil.read.imap.condstore import complete
-from zajil.read.imap.context import NO_MAILBOX, NO_PERMISSION, Context
+from zajil.read.imap.context import Context
 from zajil.read.imap.enable import compress, enable
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
 from zajil.read.imap.mailbox_commands import answer_about_mailboxes
+from zajil.read.imap.outcome import UNAVAILABLE, outcome
+from zajil.read.imap.postponed import PostponedAppends
 from zajil.read.imap.searches import answer_search, names_numbers
 from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.open import Store
-from zajil.store.mail.access import NoRight
-from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.flags import TooManyKeywords
-from zajil.store.mail.room import OverQuota
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import LoggedIn, SessionOpened, TrackingEvent
 
 logger = get_logger()
 
-_UNAVAILABLE = Completion("NO", "try again later", "UNAVAILABLE")
 _DONE_EXPECTED = Completion("BAD", "DONE expected")
 
 _FAILURES: dict[Failure, Completion] = {
     Failure.CANCELLED: Completion("BAD", "cancelled"),
     Failure.MALFORMED: Completion("BAD", "malformed SASL response"),
     Failure.WRONG: Completion("NO", "wrong login or password", "AUTHENTICATIONFAILED"),
-    Failure.UNAVAILABLE: _UNAVAILABLE,
+    Failure.UNAVAILABLE: UNAVAILABLE,
     Failure.UNKNOWN_MECHANISM: Completion("NO", "unknown mechanism", "CANNOT"),
     # RFC 9051 section 7.1
     Failure.TOO_MANY_SESSIONS: Completion("NO", "too many sessions of this account", "LIMIT"),
@@ -111,6 +107,7 @@ class ImapSession:
         self._log_in = SessionLogin(services.login, origin, connection.wake)
         self._context: Context | None = None
         self._upload: append.Uploading | None = None
+        self._postponed = PostponedAppends()
         self._idling = False
         self._is_recorded = False
 
@@ -132,29 +129,24 @@ class ImapSession:
                 self._upload = upload
                 self._engine.go_ahead()
                 return None
+        if type(event) is AppendEnd and self._may_postpone(event):
+            self._postpone(event)
+            return None
         return self._complete(event)
 
     async def _complete(self, event: c.Event) -> Completion | None:
         if self._end_if_over():
             return None
-        try:
-            completion = self._ask_for_uids(event) or await self._answer(event)
-        except BadSyntax as error:
-            completion = error.completion
-        except NoSuchMailbox:
-            # The selected mailbox was deleted by somebody else: the report below ends with BYE.
-            completion = NO_MAILBOX
-            if self._context is not None and self._context.view is not None:
-                self._context.view.changed = True
-        except TooManyKeywords:
-            completion = Completion("NO", "the mailbox has too many different keywords", "LIMIT")
-        except OverQuota as error:
-            completion = Completion("NO", str(error), "OVERQUOTA")  # RFC 9208 section 4.3.1
-        except NoRight:
-            completion = NO_PERMISSION
-        except StoreError as error:
-            logger.error("IMAP: the store cannot answer", reason=str(error))
-            completion = _UNAVAILABLE
+        if self._postponed:
+            is_last = isinstance(event, AppendEnd)
+            if isinstance(event, AppendEnd):
+                self._postpone(event)
+            await self._finish_postponed()
+            if is_last or self._engine.close_reason:
+                return None
+        completion = self._ask_for_uids(event)
+        if completion is None:
+            completion = await outcome(self._context, self._answer(event))
         watcher = None if self._context is None else self._context.watcher
         if watcher is not None and completion is not None and completion.status == "OK":
             watcher.ignore(event)
@@ -169,8 +161,33 @@ class ImapSession:
         """
         if self._end_if_over() or self._context is None:
             return None
+        if self._postponed:
+            return self._finish_postponed()
         watches = self._context.watcher is not None and self._upload is None
         return self._tell() if self._idling or watches else None
+
+    def _may_postpone(self, end: AppendEnd) -> bool:
+        """Whether an APPEND may share the commit of the next one, which has come already."""
+        if self._upload is None or not self._upload.is_like_the_last or end.refusal is not None:
+            return False
+        return not self._postponed.is_full and self._engine.is_append_next()
+
+    def _postpone(self, end: AppendEnd) -> None:
+        if self._upload is None:
+            raise RuntimeError("the end of an APPEND that was not begun")
+        self._postponed.take(self._engine.postpone(), self._upload, end)
+        self._upload = None
+        # Should the next command turn out to be wrong, nothing else would end the wait.
+        self._connection.wake()
+
+    async def _finish_postponed(self) -> None:
+        context = self._context
+        if context is None:
+            return
+        completions = await self._postponed.finish(context)
+        if await self._report(AppendEnd()):
+            for tag, completion in completions:
+                self._engine.complete(tag, complete(context, completion))
 
     def tls_started(self, version: str, cipher: str) -> None:
         """Nothing was learned in the clear: nobody can log in there."""
@@ -180,6 +197,7 @@ class ImapSession:
         logger.debug("IMAP session closed", peer=str(self._peer), reason=reason)
         self._log_in.close()
         self._forget_upload()
+        self._postponed.discard()
         self._leave()
 
     # ---- dispatch ---------------------------------------------------------------------------
