@@ -53,11 +53,11 @@ class ImapServerConnection(ResponseQueue):
         "_pending",
         "_reading",
         "_remaining",
-        "_tag",
         "compressed",
         "enabled",
         "encrypted",
         "limits",
+        "tag",
     )
 
     def __init__(self, greeting: bytes, limits: Limits, *, encrypted: bool = False) -> None:
@@ -72,7 +72,8 @@ class ImapServerConnection(ResponseQueue):
         self._reading = Reading.LINE
         self._remaining = 0  # of the literal that is being read
         self._command = bytearray()  # lines and literals of the command so far
-        self._tag = b""
+        self.tag = b""
+        """Of the command that is being answered; it has no quote and no backslash."""
         self._pending: Command | None = None  # whose completion is owed
         self._append: AppendReader | None = None  # of the APPEND that has begun
         self._literal: Literal | None = None  # its literal, which waits for go_ahead
@@ -161,12 +162,7 @@ class ImapServerConnection(ResponseQueue):
         if self._pending is None or not self._owed:
             raise RuntimeError("no answer is owed")
         self._forget_command()
-        return self._tag
-
-    @property
-    def tag(self) -> bytes:
-        """The tag of the command that is being answered; it has no quote and no backslash."""
-        return self._tag
+        return self.tag
 
     @property
     def utf8(self) -> bool:
@@ -210,7 +206,7 @@ class ImapServerConnection(ResponseQueue):
                 self.close("bytes after COMPRESS", "bytes after COMPRESS")
                 return None
         try:
-            line = self._input.take_line(self._max_command() - len(self._command))
+            line = self._input.take_line(_max_command(self.state, self.limits) - len(self._command))
         except LineTooLong:
             self.close("line is too long", "line too long")
             return None
@@ -237,11 +233,11 @@ class ImapServerConnection(ResponseQueue):
     def _read_command(self, line: bytes) -> Event | None:
         if not self._command and self._append is None:
             tag = parse_tag(line)
-            self._tag = tag or b"*"
+            self.tag = tag or b"*"
         self._command += line
         literal = find_literal(line)
         try:
-            if self._tag == b"*":
+            if self.tag == b"*":
                 raise BadSyntax(Completion("BAD", "a command begins with a tag"))
             return self._parse(literal)
         except BadSyntax as error:
@@ -256,7 +252,7 @@ class ImapServerConnection(ResponseQueue):
 
     def _parse(self, literal: Literal | None) -> Event | None:
         """Parse what has come of the command; ``None``: more has to come."""
-        data, name = bytes(self._command), len(self._tag) + 1
+        data, name = bytes(self._command), len(self.tag) + 1
         if self._append is not None or begins_append(data, name):
             return self._read_append(data, name, literal)
         if literal is not None:
@@ -299,7 +295,7 @@ class ImapServerConnection(ResponseQueue):
             raise RuntimeError("there is no literal")
         # Security: before log-in nobody may make us keep more than its largest command takes; a
         # literal nobody waits for can only be ended with the connection.
-        if len(self._command) + literal.size > self._max_command():
+        if len(self._command) + literal.size > _max_command(self.state, self.limits):
             if literal.waits:
                 raise BadSyntax(Completion("BAD", "literal is too large", "TOOBIG"))
             self.close("literal is too large", "literal too large")
@@ -358,7 +354,7 @@ class ImapServerConnection(ResponseQueue):
     # ---- answering --------------------------------------------------------------------------
 
     def _finish(self, completion: Completion) -> None:
-        self.complete(self._tag, completion)
+        self.complete(self.tag, completion)
         self._forget_command()
 
     def _forget_command(self) -> None:
@@ -382,13 +378,11 @@ class ImapServerConnection(ResponseQueue):
             return
         self._reading, self._input.to_skip = Reading.SKIPPED_LINE, size
 
-    # ---- the buffer -------------------------------------------------------------------------
-
-    def _max_command(self) -> int:
-        if self.state is ImapState.NOT_AUTHENTICATED:
-            return self.limits.max_command_before_login
-        return self.limits.max_command
-
 
 def _not_now(state: ImapState) -> BadSyntax:
     return BadSyntax(Completion("BAD", f'not allowed in state "{state.value}"'))
+
+
+def _max_command(state: ImapState, limits: Limits) -> int:
+    is_stranger = state is ImapState.NOT_AUTHENTICATED
+    return limits.max_command_before_login if is_stranger else limits.max_command
