@@ -39,11 +39,12 @@ class TracedImapConnection(ImapServerConnection):
         self.trace("C: (AUTHENTICATE response)")
         return super()._read_auth_response(line)
 
-    def _finish(self, completion: Completion) -> None:
-        tag = self._tag if _TAG.match(self._tag) else b"(tag)"
-        text = completion.to_bytes(tag).decode("utf-8", "replace").removesuffix("\r\n")
+    def complete(self, tag: bytes, completion: Completion) -> None:
+        """See ``ImapServerConnection.complete``."""
+        shown = tag if _TAG.match(tag) else b"(tag)"
+        text = completion.to_bytes(shown).decode("utf-8", "replace").removesuffix("\r\n")
         self.trace(f"S: {text[:_MOST]}")
-        super()._finish(completion)
+        super().complete(tag, completion)
 
     def close(self, text: str, reason: str) -> None:
         """See ``ImapServerConnection.close``."""
