@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -213,5 +213,41 @@ def test_the_kinds_are_bounded(store: Store, amal: AccountEntry, tmp_path: Path)
             await client.ok(f"FETCH 1:* BODY.PEEK[HEADER.FIELDS ({'x' * 600})]")
             names = {kind.partition(b"(")[2] for kind in await _kinds(store)}
             assert names == {b"X-%d)]" % number for number in range(3, 15)}
+
+    asyncio.run(run())
+
+
+def test_the_order_of_all_gives_that_of_many(
+    store: Store, amal: AccountEntry, tmp_path: Path
+) -> None:
+    """It is kept; also after messages are gone, and as the first of several criteria."""
+    uids = list(range(FIRST, FIRST + MANY))
+
+    def sort(some: Iterable[int], last: Callable[[int], int] = int) -> list[bytes]:
+        ordered = sorted(some, key=lambda uid: (str((uid - FIRST) % 50), last(uid)))
+        return [b"%d" % uid for uid in ordered]
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place, place.session() as client:
+
+            async def ask(criteria: str, key: str) -> list[bytes]:
+                return (await client.ok(f"UID SORT ({criteria}) UTF-8 {key}"))[0].split()[2:]
+
+            await client.ok("SELECT INBOX")
+            for _ in range(2):
+                assert await ask("SUBJECT", "ALL") == sort(uids)
+                assert await ask("SUBJECT", "UID 450:800") == sort(range(450, 801))
+                assert await ask("SUBJECT", "UID 450:460") == sort(range(450, 461))
+            assert await ask("SUBJECT REVERSE ARRIVAL", "ALL") == sort(uids)
+            by_name = await ask("SUBJECT DISPLAYFROM", "ALL")
+            assert by_name == sort(uids, lambda uid: (uid - FIRST) % 7)
+            await client.ok("UID STORE 500:520,1039 +FLAGS.SILENT (\\Deleted)")
+            await client.ok("EXPUNGE")
+            left = [uid for uid in uids if not 500 <= uid <= 520 and uid != 1039]
+            for _ in range(2):
+                assert await ask("SUBJECT", "ALL") == sort(left)
+            _put(store, amal, range(MANY, MANY + 3))
+            await client.ok("NOOP")
+            assert await ask("SUBJECT", "ALL") == sort([*left, 1040, 1041, 1042])
 
     asyncio.run(run())

@@ -7,6 +7,7 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -21,7 +22,6 @@ from zajil.store.mail.header_columns import (
     ColumnKind,
     HeaderColumn,
     Values,
-    fit_column,
     join_columns,
     pack_block,
     read_column,
@@ -103,11 +103,43 @@ async def header_values(
     Raises:
         StoreUnavailable: the database cannot be read now.
     """
+    return (await _column(context, mailbox_id, uids, kind)).values
+
+
+async def header_order(
+    context: Context, mailbox_id: MailboxId, uids: array[int], kind: ColumnKind
+) -> Sequence[int]:
+    """Return the places of these messages in the order of their values; equal ones ascend.
+
+    Args:
+        context: of the session.
+        mailbox_id: the mailbox.
+        uids: ascending; of all its messages.
+        kind: by what.
+
+    Raises:
+        StoreUnavailable: the database cannot be read now.
+    """
+    column = await _column(context, mailbox_id, uids, kind)
+    if column.order is not None:
+        return column.order
+
+    def sort() -> array[int]:
+        order = array("I", sorted(range(len(uids)), key=column.values.__getitem__))
+        context.store.header_columns.keep(mailbox_id, kind, replace(column, order=order))
+        return order
+
+    return await context.work(sort)
+
+
+async def _column(
+    context: Context, mailbox_id: MailboxId, uids: array[int], kind: ColumnKind
+) -> HeaderColumn:
     columns = context.store.header_columns
     known = columns.find(mailbox_id, kind)
     last = known.uids[-1] if known.uids else 0
     if not uids or last >= uids[-1]:
-        return (await context.work(lambda: fit_column(kind, known, uids))).values
+        return await context.work(lambda: columns.fit(mailbox_id, kind, known, uids))
     # A message without a summary gets one first: it would be kept as one without header.
     await give_all_threads(context, mailbox_id)
     numbers = numbers_of(uids[bisect_right(uids, last) :])
@@ -124,15 +156,14 @@ async def header_values(
         parts += await _read(context, mailbox_id, kind, after, min(last_uid_of(some[-1]), uids[-1]))
         made += some
 
-    def finish() -> tuple[Values, list[KeptBlock]]:
-        column = fit_column(kind, join_columns(kind, parts), uids)
-        columns.keep(mailbox_id, kind, column)
-        return column.values, _blocks(mailbox_id, kind, column, made)
+    def finish() -> tuple[HeaderColumn, list[KeptBlock]]:
+        column = columns.fit(mailbox_id, kind, join_columns(kind, parts), uids)
+        return column, _blocks(mailbox_id, kind, column, made)
 
-    values, blocks = await context.work(finish)
+    column, blocks = await context.work(finish)
     if blocks:
         context.store.write_later(keep_blocks, blocks)
-    return values
+    return column
 
 
 async def _find_kept(

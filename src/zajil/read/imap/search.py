@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from zajil.core.ids import Uid
@@ -30,6 +31,7 @@ from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.read.imap.text_hits import find_scores, narrow
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.messages import Message, get_messages, open_messages
 
 _ROWS = 500
@@ -125,24 +127,21 @@ async def find(
         NoSuchMailbox: the mailbox is gone.
         StoreUnavailable: the database cannot be read now.
     """
-    now_ms = context.clock.now_ms()
-    matcher = await context.work(lambda: Matcher(scope, key, now_ms))
-    tables = context.store.tables
-    table = await context.read(
-        lambda conn: tables.current(conn, scope.account_id, scope.mailbox_id)
-    )
+    begun = await _begin(context, scope, key)
+    matcher, table, end = begun.matcher, begun.table, begun.end
     if matcher.needs_threads:
         await give_all_threads(context, scope.mailbox_id)
     if matcher.needs_days:
         matcher.days = await header_values(context, scope.mailbox_id, table.uids, DAYS)
     # After the table: whatever is in it is in the index by now, or is known not to be.
     await narrow(context, scope, matcher)
-    # Messages that came since the client was told of any are not among those it counts.
-    end = bisect_right(table.uids, scope.uids[-1]) if scope.uids else 0
     found, progress = array("I"), _Progress(context, None if of_many else end)
     for start in range(0, end, matcher.chunk_size):
         stop = min(end, start + matcher.chunk_size)
-        sure, unsure = await context.work(lambda: matcher.look(table, start, stop))  # noqa: B023
+        if start or begun.looked is None:
+            sure, unsure = await context.work(lambda: matcher.look(table, start, stop))  # noqa: B023
+        else:
+            sure, unsure = begun.looked
         if unsure and await decide_fields(context, scope, matcher, unsure):
             sure, unsure = await context.work(lambda: matcher.look(table, start, stop))  # noqa: B023
         if unsure:
@@ -151,6 +150,35 @@ async def find(
         found.extend(sure)
         await context.connection.flush()
     return FoundMessages(found, table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A search that has begun."""
+
+    matcher: Matcher
+    table: MessageTable
+    end: int
+    """Messages of the table, from the first on, that the client counts."""
+    looked: tuple[array[int], array[int]] | None
+    """What ``Matcher.look`` says of the first ones; ``None``: more has to be known for that."""
+
+
+async def _begin(context: Context, scope: SearchedMailbox, key: SearchKey) -> _Begun:
+    """Prepare a search; one by what the table has is mostly decided in this one turn."""
+    now_ms, tables = context.clock.now_ms(), context.store.tables
+
+    def begin(conn: Snapshot) -> _Begun:
+        matcher = Matcher(scope, key, now_ms)
+        table = tables.current(conn, scope.account_id, scope.mailbox_id)
+        # Messages that came since the client was told of any are not among those it counts.
+        end = bisect_right(table.uids, scope.uids[-1]) if scope.uids else 0
+        looked = None
+        if not (matcher.texts or matcher.needs_threads or matcher.needs_days):
+            looked = matcher.look(table, 0, min(end, matcher.chunk_size))
+        return _Begun(matcher, table, end, looked)
+
+    return await context.read(begin)
 
 
 async def _read(

@@ -147,12 +147,17 @@ async def write_numbers(
         modseq: tell the highest MODSEQ, where there is a message.
     """
     counted, engine = context.selected.uids, context.engine
-    numbers = uids if uid else await context.work(lambda: numbers_of(counted, uids))
-    engine.untagged(b"* " + name)
-    for start in range(0, len(numbers), _LINE):
+
+    def begin() -> tuple[Sequence[int], bytes]:
+        numbers = uids if uid else numbers_of(counted, uids)
+        return numbers, _join(numbers[:_LINE])
+
+    numbers, line = await context.work(begin) if uids else ((), b"")
+    engine.untagged(b"* %b %b" % (name, line) if line else b"* " + name)
+    for start in range(_LINE, len(numbers), _LINE):
+        await context.connection.flush()
         some = numbers[start : start + _LINE]
         engine.untagged(b" " + await context.work(lambda: _join(some)))  # noqa: B023
-        await context.connection.flush()
     highest = highest_modseq(found.table, uids) if modseq else 0
     engine.untagged(b" (MODSEQ %d)\r\n" % highest if highest else CRLF)
 

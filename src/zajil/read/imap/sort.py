@@ -21,6 +21,7 @@ from zajil.read.imap.header_values import (
     NO_TIME,
     SUBJECTS,
     TO,
+    header_order,
     header_values,
 )
 from zajil.read.imap.search import find, refuse_charset, scope_of
@@ -30,6 +31,10 @@ from zajil.store.engine.errors import StoreError
 from zajil.store.mail.header_columns import Values
 from zajil.store.mail.message_table import MessageTable
 
+_FEW = 100
+"""So many messages are sorted by themselves; for more, the order of all is kept."""
+_PART = 4
+"""Or where they are less than this part of all."""
 _COLUMNS = {
     SortKey.CC: CC,
     SortKey.FROM: FROM,
@@ -120,7 +125,14 @@ async def _sort(
     places = await context.work(lambda: list(table.places_of(found.uids)))
     # From the last criterion to the first: each sort keeps the order of what is equal to it, so in
     # the end sequence numbers decide (RFC 5256 section 3).
-    for one in reversed(criteria):
+    is_most = len(places) > max(_FEW, len(table) // _PART)
+    for number, one in enumerate(reversed(criteria)):
+        if number == 0 and one.key in _COLUMNS and not one.reverse and is_most:
+            kind = _COLUMNS[one.key]
+            order = await header_order(context, mailbox_id, table.uids, kind)
+            places = await context.work(lambda: _in_order(order, places))  # noqa: B023
+            await context.connection.flush()
+            continue
         if one.key is SortKey.RELEVANCY:  # the highest score comes first
             values: Values = array("i", [-scores.get(uid, 0) for uid in table.uids])
         else:
@@ -130,6 +142,16 @@ async def _sort(
         )
         await context.connection.flush()
     return array("I", [table.uids[place] for place in places])
+
+
+def _in_order(order: Sequence[int], places: Sequence[int]) -> list[int]:
+    """Return the places, ascending, in the order of all places of the table."""
+    if len(order) == len(places):
+        return list(order)
+    marks = bytearray(len(order))
+    for place in places:
+        marks[place] = 1
+    return [place for place in order if marks[place]]
 
 
 async def _values(

@@ -56,13 +56,15 @@ class HeaderColumn:
     """One for each UID."""
     lacking: frozenset[int] = frozenset()
     """UIDs without a summary: their values may become others."""
+    order: array[int] | None = None
+    """Places in the order of the values, if somebody asked for it."""
 
     @property
     def memory(self) -> int:
         """Return how many bytes it takes, roughly."""
         if isinstance(self.values, array):
-            return 12 * len(self.uids)
-        return 12 * len(self.uids) + sum(64 + 2 * len(one) for one in set(self.values))
+            return 16 * len(self.uids)
+        return 16 * len(self.uids) + sum(64 + 2 * len(one) for one in set(self.values))
 
 
 class HeaderColumns:
@@ -79,9 +81,24 @@ class HeaderColumns:
             kept = self._kept.get((mailbox_id, kind.name))
         return HeaderColumn(array("I"), make_values(kind)) if kept is None else kept[0]
 
+    def fit(
+        self, mailbox_id: MailboxId, kind: ColumnKind, column: HeaderColumn, uids: array[int]
+    ) -> HeaderColumn:
+        """Return the values of these messages, and keep them in place of others.
+
+        One that a column does not have was expunged since.
+        """
+        fitting = _fit(kind, column, uids)
+        if fitting is not self.find(mailbox_id, kind):
+            self.keep(mailbox_id, kind, fitting)
+        return fitting
+
     def keep(self, mailbox_id: MailboxId, kind: ColumnKind, column: HeaderColumn) -> None:
         """Keep a column in place of an older one."""
-        memory = column.memory
+        with self._lock:
+            kept = self._kept.get((mailbox_id, kind.name))
+        is_same = kept is not None and kept[0].values is column.values
+        memory = kept[1] if kept is not None and is_same else column.memory
         with self._lock:
             self._kept[mailbox_id, kind.name] = (column, memory)
             self._kept.move_to_end((mailbox_id, kind.name))
@@ -156,8 +173,7 @@ def join_columns(kind: ColumnKind, parts: Sequence[HeaderColumn]) -> HeaderColum
     return HeaderColumn(uids, values, lacking)
 
 
-def fit_column(kind: ColumnKind, column: HeaderColumn, uids: array[int]) -> HeaderColumn:
-    """Return the values of these messages; one that a column does not have was expunged since."""
+def _fit(kind: ColumnKind, column: HeaderColumn, uids: array[int]) -> HeaderColumn:
     if column.uids == uids:
         return column
     known = dict(zip(column.uids, column.values, strict=True))
