@@ -22,8 +22,8 @@ from zajil.store.schema import expunged, message
 
 MESSAGE = b"Subject: small\r\n\r\nx\r\n"
 MANY = 2 * PORTION + 7
-COMMITS = 3
-"""For so many messages."""
+COMMITS = (2, 3)
+"""For so many messages, if the first was quick and if it was not."""
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ def test_copy_is_made_in_portions_and_names_all(store: Store, tmp_path: Path) ->
             await imap.ok("CREATE cp")
             commits = store.writer.commits
             (*_, tagged) = await imap.ok("COPY 1:* cp")
-            assert store.writer.commits - commits == COMMITS
+            assert store.writer.commits - commits in COMMITS
             found = re.search(rb"COPYUID \d+ 1:(\d+) 1:(\d+)\]", tagged)
             assert found is not None
             assert (int(found[1]), int(found[2])) == (MANY, MANY)
@@ -76,7 +76,7 @@ def test_others_write_in_between(sqlite: Store, tmp_path: Path) -> None:
     make_reader(sqlite, "badr@north.test")
 
     async def run() -> None:
-        async with filled(sqlite, tmp_path, 8 * PORTION) as (place, imap):
+        async with filled(sqlite, tmp_path, 16 * PORTION) as (place, imap):
             await imap.ok("CREATE cp")
             async with place.session("badr") as badr, place.session() as probe:
                 copying = asyncio.ensure_future(imap.ok("COPY 1:* cp"))
@@ -131,9 +131,10 @@ def test_move_store_and_expunge_are_made_in_portions(store: Store, tmp_path: Pat
             await imap.ok("CREATE cp")
             commits = store.writer.commits
             assert len(await imap.ok(r"STORE 1:* +FLAGS (\Flagged)")) == MANY + 1
-            assert store.writer.commits - commits == COMMITS
+            assert store.writer.commits - commits in COMMITS
+            commits = store.writer.commits
             lines = await imap.ok("MOVE 1:* cp")
-            assert store.writer.commits - commits == 2 * COMMITS
+            assert store.writer.commits - commits in COMMITS
             assert b"COPYUID " in lines[0]
             assert len([one for one in lines if one.endswith(b" EXPUNGE")]) == MANY
             await imap.ok("SELECT cp")
@@ -142,11 +143,12 @@ def test_move_store_and_expunge_are_made_in_portions(store: Store, tmp_path: Pat
             lines = await imap.ok("EXPUNGE")
             assert len([one for one in lines if one.endswith(b" EXPUNGE")]) == MANY
             assert lines[-2] == b"* 0 RECENT"
-            assert store.writer.commits - commits == COMMITS
+            assert store.writer.commits - commits in COMMITS
             # Where nothing is marked, nothing is written.
+            commits = store.writer.commits
             await imap.ok("EXPUNGE")
             await imap.ok("CLOSE")
-            assert store.writer.commits - commits == COMMITS
+            assert store.writer.commits == commits
 
     asyncio.run(run())
 
@@ -191,7 +193,7 @@ def test_a_large_mailbox_is_deleted_in_portions(store: Store, tmp_path: Path) ->
             await imap.ok("UNSELECT")
             commits = store.writer.commits
             await imap.ok("DELETE full")
-            assert store.writer.commits - commits > COMMITS
+            assert store.writer.commits - commits > max(COMMITS)
             assert b" NO " in (await imap.command("SELECT full"))[-1]
             # Nothing of it is left, its traces included.
             await imap.ok("CREATE full")
@@ -209,7 +211,7 @@ def test_renaming_a_large_inbox_moves_all(store: Store, tmp_path: Path) -> None:
             await imap.ok("MOVE 1:* INBOX")
             commits = store.writer.commits
             await imap.ok("RENAME INBOX old/mail")
-            assert store.writer.commits - commits == 1 + COMMITS
+            assert store.writer.commits - commits == 1 + max(COMMITS)
             assert await count(imap, "INBOX") == 0
             assert await count(imap, "old/mail") == MANY
             assert b" NO [ALREADYEXISTS]" in (await imap.command("RENAME INBOX full"))[-1]

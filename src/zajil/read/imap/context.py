@@ -34,7 +34,7 @@ TRY_CREATE = Completion("NO", "there is no such mailbox", "TRYCREATE")
 """For the target of APPEND, COPY and MOVE. (RFC 3501 section 7.1)"""
 
 PORTION = 1000
-"""Messages that one commit changes: others write in between."""
+"""Messages that one commit changes at first: others write in between (``read.imap.portions``)."""
 _FEW = 20
 """A change of so many messages shares its commit with others."""
 _MOST_FIELDS = 2000
@@ -127,7 +127,7 @@ class Context:
         return await self.store.work(task, self.account.account_id)
 
     async def write(self, unit: Unit[T, R], item: T, count: int) -> R:
-        """Run a unit that changes so many messages, at most ``PORTION``.
+        """Run a unit that changes so many messages, one portion at most.
 
         Raises:
             StoreUnavailable: it may or may not be on disk.

@@ -14,13 +14,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 
-from zajil.core.ids import Uid
 from zajil.imap.command import Copy
 from zajil.imap.response import Completion, untagged_status
 from zajil.imap.sequence_set import format_set
 from zajil.net.logger import get_logger
-from zajil.read.imap.context import NO_PERMISSION, PORTION, TRY_CREATE, Context
+from zajil.read.imap.context import NO_PERMISSION, TRY_CREATE, Context
 from zajil.read.imap.flags import READ_ONLY
+from zajil.read.imap.portions import portions
 from zajil.store.engine.errors import StoreError
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import NoSuchBlob
@@ -93,9 +93,10 @@ class _Transfer:
         context, target, move = self._context, self._target, self._move
         moved = move and target.owner_id == context.selected.mailbox.owner_id
         unit = move_messages if move else copy_messages
-        for start in range(0, len(uids), PORTION):
-            portion = tuple(map(Uid, uids[start : start + PORTION]))
-            if start and (refusal := await context.refuse_more(target, len(portion), moved=moved)):
+        for portion in portions(uids):
+            if self._sources and (
+                refusal := await context.refuse_more(target, len(portion), moved=moved)
+            ):
                 return refusal
             box = context.selected.mailbox
             item = CopyMessages(box.account_id, box.mailbox_id, portion, target.mailbox_id)
@@ -116,8 +117,7 @@ class _Transfer:
             return
         context, target = self._context, self._target
         try:
-            for start in range(0, len(self._copies), PORTION):
-                portion = tuple(map(Uid, self._copies[start : start + PORTION]))
+            for portion in portions(self._copies):
                 item = ExpungeMessages(
                     target.account_id,
                     target.mailbox_id,

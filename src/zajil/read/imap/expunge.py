@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zajil.core.ids import Uid
 from zajil.imap.command import Expunge
 from zajil.imap.response import Completion
 from zajil.read.imap.context import NO_PERMISSION, PORTION, Context
 from zajil.read.imap.flags import READ_ONLY
+from zajil.read.imap.portions import portions
 from zajil.store.mail.mailboxes import Mailbox
 from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 from zajil.store.mail.message_conditions import find_uids, is_deleted
@@ -70,8 +70,7 @@ async def remove(
     Raises:
         NoSuchMailbox: it is gone.
     """
-    for start in range(0, len(uids), PORTION):
-        portion = tuple(map(Uid, uids[start : start + PORTION]))
+    for portion in portions(uids):
         right = "e" if deleted_only else "x"
         item = ExpungeMessages(box.account_id, box.mailbox_id, portion, deleted_only, right=right)
         await context.write(expunge_messages, item, len(portion))

@@ -12,8 +12,9 @@ from zajil.imap.command import StoreCommand, StoreMode
 from zajil.imap.response import Completion, flag_list
 from zajil.imap.sequence_set import format_set
 from zajil.read.imap.condstore import enable_condstore
-from zajil.read.imap.context import NO_PERMISSION, PORTION, Context
+from zajil.read.imap.context import NO_PERMISSION, Context
 from zajil.read.imap.fetch_lines import numbers_of, pick, write_changes
+from zajil.read.imap.portions import portions
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.mail.flag_changes import FlagChange, FlagChanges, FlagMode, change_flags
 from zajil.store.mail.flags import TooManyKeywords
@@ -38,8 +39,7 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
         enable_condstore(context)
     uids = view.choose(command.numbers, uid=command.uid)
     modified, gone = array("I"), array("I")
-    for start in range(0, len(uids), PORTION):
-        portion = uids[start : start + PORTION]
+    for portion in portions(uids):
         mode, newest = _MODES[command.mode], command.unchanged_since
         try:
             results = await change(context, portion, mode, command.flags, newest)

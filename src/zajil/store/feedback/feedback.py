@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.feedback import FeedbackKind, kind_in_mailbox, kind_of_flags, kind_of_move
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
+from zajil.store.engine.rows import each_among, execute_text, mark_of
 from zajil.store.feedback.training import ModelState
 from zajil.store.feedback.training_queue import MAX_SAID, Feedback
 from zajil.store.mail.flags import FLAG_BITS
@@ -29,17 +30,18 @@ def said_by_move(
         account_id: whose mailboxes they are.
         roles: of the mailbox the messages lie in, and of the one they go to (``mailbox.role``).
         mailbox_id: where they lie, still.
-        uids: the messages.
+        uids: the messages, ascending.
     """
     kind = kind_of_move(*roles)
     if kind is None:
         return []
-    rows = tx.execute(
-        sa.select(message.c.blob_id, message.c.mail_id)
-        .where(message.c.mailbox_id == mailbox_id, message.c.uid.in_(list(uids[:MAX_SAID])))
-        .order_by(message.c.uid)
-    )
-    return [Feedback(account_id, row.blob_id, row.mail_id, kind) for row in rows]
+    said: list[Feedback] = []
+    # The names are constants.
+    query = f"SELECT blob_id, mail_id FROM message WHERE mailbox_id = {mark_of(tx)}"  # noqa: S608
+    for which, numbers in each_among(tx, "uid", uids[:MAX_SAID]):
+        rows = execute_text(tx, f"{query} AND {which} ORDER BY uid", (mailbox_id, *numbers))
+        said += [Feedback(account_id, blob_id, mail_id, kind) for blob_id, mail_id in rows]
+    return said
 
 
 def said_by_flags(
