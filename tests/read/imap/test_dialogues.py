@@ -227,3 +227,24 @@ def test_copy_by_number_copies_all_or_nothing(store: Store, tmp_path: Path) -> N
             assert b" OK [COPYUID " in (await imap.ok(command))[-1], command
 
     talk(store, tmp_path, dialogue)
+
+
+def test_a_silent_store_hides_no_change_of_others(store: Store, tmp_path: Path) -> None:
+    """RFC 3501 section 6.4.6; also where it changes nothing because they had set the flag."""
+
+    async def dialogue(imap: ImapClient, other: ImapClient) -> None:
+        for _ in range(2):
+            await imap.append("INBOX", b"Subject: x\r\n\r\n")
+        await imap.ok("SELECT INBOX")
+        await other.ok("SELECT INBOX")
+        await other.ok("STORE 1 FLAGS (\\Draft \\Flagged)")
+        lines = await imap.ok("STORE 1:2 +FLAGS.SILENT (\\Draft)")
+        assert b"* 1 FETCH (FLAGS (\\Flagged \\Draft \\Recent))" in lines
+        await imap.ok("ENABLE CONDSTORE")
+        await other.ok("STORE 1:2 FLAGS (\\Seen work)")
+        lines = await imap.ok("UID STORE 1:2 +FLAGS.SILENT (\\Seen)")
+        told = [line.partition(b" MODSEQ ")[0] for line in lines if b" FETCH " in line]
+        assert told == [b"* %d FETCH (UID %d FLAGS (\\Seen work \\Recent)" % (n, n) for n in (1, 2)]
+        assert len(await imap.ok("NOOP")) == 1
+
+    talk(store, tmp_path, dialogue)

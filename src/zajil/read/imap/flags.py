@@ -106,9 +106,11 @@ def _tell(context: Context, command: StoreCommand, results: FlagChanges) -> None
     """Send what the client has to know of the messages."""
     view = context.selected
     modseqs = results.modseqs()
+    # Before it is noted: a message whose flags were so already, by another session, has to be told.
+    to_tell = list(_to_tell(view, command, results))
     view.note_told(results.uids, modseqs)
     texts = [flag_list(view.shown_flags(one.flags)) for one in results.sets]
-    for tells_flags, places in _to_tell(view, command, results):
+    for tells_flags, places in to_tell:
         flags = [texts[kind] for kind in pick(results.kinds, places)] if tells_flags else None
         uids, uid = pick(results.uids, places), command.uid or not tells_flags
         context.engine.untagged(write_changes(view, uids, pick(modseqs, places), flags, uid=uid))
