@@ -16,7 +16,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 
@@ -113,6 +113,8 @@ class Writer:
         self._last_size = 0
         self._closed: str | None = "the store is not started"
         self._thread: threading.Thread | None = None
+        self._kept: Connection | None = None
+        """The thread's connection between two commits. Known to the thread alone."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self.commits = 0
         """Transactions committed so far, for metrics and tests."""
@@ -225,6 +227,9 @@ class Writer:
             jobs += self._waiting
             self._answer(_Done([(job, None, StoreUnavailable(repr(error))) for job in jobs]))
             raise
+        finally:
+            if self._kept is not None:
+                self._kept.close()
 
     def _take(self) -> list[_Job]:
         """Take what waits, up to ``max_batch``; what shall be alone, alone."""
@@ -309,7 +314,7 @@ class Writer:
         batch = Batch(self._require_space, self._now_ms(), self._caps)
         asked = False  # whether COMMIT may have been sent
         try:
-            with self._dialect.turn, self._dialect.writer.connect() as conn:
+            with self._dialect.turn, self._connected() as conn:
                 self._dialect.tidy(conn)
                 with conn.begin():
                     if is_patient:
@@ -327,6 +332,28 @@ class Writer:
         except Exception as error:  # no lock, no folder, a bug: it may be on disk or not
             raise StoreUnavailable(f"the commit failed: {error!r}") from error
         return results, batch
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """Return the connection of the writer's thread, which keeps it until something fails.
+
+        To take one from the pool and give it back costs as much as a statement or two.
+        """
+        if threading.current_thread() is not self._thread:
+            with self._dialect.writer.connect() as conn:
+                yield conn
+            return
+        kept, self._kept = self._kept, None
+        conn = kept or self._dialect.writer.connect()
+        try:
+            yield conn
+        except BaseException:
+            conn.close()
+            raise
+        if conn.invalidated or conn.in_transaction():
+            conn.close()
+        else:
+            self._kept = conn
 
     def _judge(self, error: sa.exc.DBAPIError, asked: bool) -> Exception:
         fault, text = self._dialect.fault(error), str(error.orig)
