@@ -113,8 +113,9 @@ async def _mark_seen(context: Context, uids: Sequence[Uid]) -> frozenset[Uid]:
     results = await change(context, unseen, FlagMode.ADD, frozenset({SEEN}))
     if results is None:
         return frozenset()
-    view.note_told(results.uids, results.modseqs())  # they are told with the answer
     changed = results.uids_where([one.changed for one in results.sets])
+    # They are told with the answer; not those that another session has marked just now.
+    view.note_told(changed, [results.modseq or 0] * len(changed))
     return frozenset(map(Uid, changed))
 
 
