@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from zajil.core.value_class import value_class
 
@@ -40,7 +40,8 @@ class Node:
 
     message: ThreadedMessage | None = None
     parent: Node | None = None
-    children: list[Node] = field(default_factory=list)
+    children: Sequence[Node] = ()
+    """Most nodes have none: no list is made for these."""
     below: int = 0
     """How many name it as their parent, before ``children`` is filled."""
 
@@ -52,11 +53,13 @@ class Node:
             node = node.children[0]
         return node.message
 
-    @property
-    def order(self) -> tuple[int, int]:
-        """What siblings are sorted by."""
-        first = self.first
-        return first.date_ms, first.number
+    def adopt(self, child: Node) -> None:
+        """Put a node below this one, behind its children."""
+        child.parent = self
+        if isinstance(self.children, list):
+            self.children.append(child)
+        else:
+            self.children = [child]
 
 
 def thread_by_subject(messages: Iterable[ThreadedMessage]) -> list[Node]:
@@ -65,7 +68,7 @@ def thread_by_subject(messages: Iterable[ThreadedMessage]) -> list[Node]:
     for one in sorted(messages, key=lambda one: (one.date_ms, one.number)):
         root = roots.setdefault(one.subject, Node(one))
         if root.message is not one:
-            root.children.append(Node(one, root))
+            root.adopt(Node(one))
     return list(roots.values())
 
 
@@ -148,7 +151,7 @@ def _link(messages: Sequence[ThreadedMessage]) -> list[Node]:
             _put_under(node, above)
     for node in nodes:
         if node.parent is not None:
-            node.parent.children.append(node)
+            node.parent.adopt(node)
     return nodes
 
 
@@ -179,8 +182,11 @@ def _prune(nodes: Sequence[Node]) -> list[Node]:
     tops = [node for node in nodes if node.parent is None]
     order = list(tops)
     for node in order:  # grows: parents before children
-        order.extend(node.children)
+        if node.children:
+            order.extend(node.children)
     for node in reversed(order):
+        if not node.children:
+            continue
         kept: list[Node] = []
         for child in node.children:
             if child.message is None:
@@ -204,11 +210,18 @@ def _sort(roots: list[Node]) -> None:
     """Sort siblings by their dates. (Steps 4 and 6)"""
     order = list(roots)
     for node in order:
-        order.extend(node.children)
+        if node.children:
+            order.extend(node.children)
     for node in reversed(order):
         if len(node.children) > 1:
-            node.children.sort(key=lambda one: one.order)
-    roots.sort(key=lambda one: one.order)
+            node.children = sorted(node.children, key=_order)
+    roots.sort(key=_order)
+
+
+def _order(node: Node) -> tuple[int, int]:
+    """Return what siblings are sorted by."""
+    first = node.message or node.first
+    return first.date_ms, first.number
 
 
 def _join_subjects(roots: Sequence[Node]) -> list[Node]:
@@ -251,5 +264,4 @@ def _is_reply(node: Node) -> bool:
 
 def _adopt(parent: Node, children: Sequence[Node]) -> None:
     for child in children:
-        child.parent = parent
-        parent.children.append(child)
+        parent.adopt(child)

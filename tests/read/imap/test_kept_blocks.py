@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from zajil.core.ids import Uid
 from zajil.store.engine.open import Store
 from zajil.store.engine.writer import Unit
 from zajil.store.mail.header_columns import HeaderColumns
-from zajil.store.mail.kept_blocks import KeptBlock, keep_blocks
+from zajil.store.mail.kept_blocks import KeptBlock, find_blocks, keep_blocks
 from zajil.store.mail.mailbox_changes import RenameMailbox, rename_mailbox
 from zajil.store.mail.message_changes import (
     ExpungeMessages,
@@ -251,3 +252,14 @@ def test_the_order_of_all_gives_that_of_many(
             assert await ask("SUBJECT", "ALL") == sort([*left, 1040, 1041, 1042])
 
     asyncio.run(run())
+
+
+def test_blocks_of_another_version_are_not_used(store: Store, amal: AccountEntry) -> None:
+    query = sa.select(message.c.uid).where(message.c.mailbox_id == amal.inbox)
+    uids = array("I", sorted(store.read_now(lambda conn: conn.scalars(query).all())))
+    store.write_now(keep_blocks, [KeptBlock(amal.inbox, b"x", 0, uids_within(uids, 0), b"data")])
+    find = functools.partial(find_blocks, mailbox_id=amal.inbox, kind=b"x", numbers=[0, 1])
+    assert store.read_now(find) == {0: b"data"}
+    other = sa.update(kept_block).values(kind=b"0.0 x")
+    store.write_now(_unit(lambda tx: tx.execute(other)), None)
+    assert store.read_now(find) == {}

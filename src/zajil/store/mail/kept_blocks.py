@@ -24,12 +24,14 @@ from sqlalchemy.engine import Connection
 from zajil.core.ids import MailboxId
 from zajil.store.engine.batch import require_space
 from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions, values
+from zajil.store.mail import summaries
 from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.value_cache import BLOCK_BITS, FEWEST, last_uid_of, numbers_of, uids_within
 from zajil.store.schema import kept_block, mailbox
 
 VERSION = 1
-"""Of what blocks hold; those of another version make room like kinds that nobody asks for."""
+"""Of what blocks hold; those of another version, or of another one of summaries, are not used and
+make room as the first."""
 MOST_KINDS = 12
 MAX_KIND = 500
 """Bytes of the name of a kind; of one with a longer name nothing is kept."""
@@ -135,7 +137,7 @@ def forget_blocks_of(tx: Connection, mailbox_ids: Sequence[MailboxId]) -> None:
 
 
 def _full(kind: bytes) -> bytes:
-    return b"%d %b" % (VERSION, kind)
+    return b"%d.%d %b" % (VERSION, summaries.VERSION, kind)
 
 
 def _is_whole(tx: Connection, block: KeptBlock, uid_next: int) -> bool:
