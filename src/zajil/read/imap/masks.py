@@ -39,7 +39,17 @@ def chosen(uids: array[int], mask: int) -> array[int]:
     """Return those of the messages of a chunk for which a mask says yes."""
     if not mask:
         return array("I")
-    return array("I", compress(uids, mask.to_bytes(len(uids), "little")))
+    marks = mask.to_bytes(len(uids), "little")
+    count = marks.count(1)
+    if count == len(uids):
+        return uids
+    if count * 8 > len(uids):
+        return array("I", compress(uids, marks))
+    found, at = array("I"), marks.find(1)
+    while at >= 0:
+        found.append(uids[at])
+        at = marks.find(1, at + 1)
+    return found
 
 
 def mask_of(chunk: Chunk, uids: Sequence[int]) -> int:
