@@ -336,6 +336,7 @@ class StressClient:
         actions = [
             (self._append, 3),
             (self._store, 6),
+            (self._mark_all, 1),
             (self._fetch, 6),
             (self._body, 3),
             (self._search, 2),
@@ -387,6 +388,14 @@ class StressClient:
         answer = await self.command(command, expunges=not is_numbered)
         if not answer.startswith(b"OK"):
             self.flags.clear()
+
+    async def _mark_all(self, name: str) -> None:
+        """Set a flag that many have, without a word: what others changed is to be told with it."""
+        del name
+        if self.uids:
+            flag, numbers = self.chance.choice(_FLAGS), f"1:{len(self.uids)}"
+            self._assume(numbers, "+", frozenset({flag}), is_numbered=True)
+            await self.ok(f"STORE {numbers} +FLAGS.SILENT ({flag})", expunges=False)
 
     def _assume(self, numbers: str, sign: str, flags: frozenset[str], *, is_numbered: bool) -> None:
         """Note what a silent STORE does, as a mail program does that asked not to be told."""
