@@ -14,7 +14,14 @@ from zajil.core.directory import AccountEntry
 from zajil.core.ids import MailboxId, ModSeq, Uid
 from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
+from zajil.store.mail.flag_changes import (
+    FlagChange,
+    FlagChanges,
+    FlagMode,
+    KnownFlags,
+    change_flags,
+    change_known_flags,
+)
 from zajil.store.mail.intake import write_intakes
 from zajil.store.mail.message_changes import (
     ExpungeMessages,
@@ -315,3 +322,48 @@ def test_copies_have_the_flags_that_the_account_may_set(store: Store) -> None:
     again = store.write_now(copy_messages, replace(copy, target_id=amal.junk))
     assert again.uids == copied.uids
     assert [one.flags for one in all_of(store, amal.junk)] == [one.flags for one in own]
+
+
+def test_what_is_known_of_flags_is_used_only_while_it_is_true(store: Store) -> None:
+    """A table in memory stands for the rows, unless something was changed since."""
+    amal = make_account(store, "amal@north.test")
+    uids = put_many(store, amal, 60)
+    account_id, half = amal.account_id, len(uids) // 2
+    table = store.read_now(lambda conn: store.tables.current(conn, account_id, amal.inbox))
+    first = flags(amal, tuple(uids[:half]), FlagMode.ADD, "$one")
+    done = store.write_now(change_known_flags, (first, KnownFlags(table, table.modseq)))
+    assert done.modseq == table.modseq + 1
+    # The other half is as it was; then somebody else changes it.
+    known = KnownFlags(table, done.modseq)
+    change = flags(amal, tuple(uids), FlagMode.ADD, "$two")
+    store.write_now(change_known_flags, (replace(change, uids=tuple(uids[half:])), known))
+    assert {("$one" in one.flags, "$two" in one.flags) for one in all_of(store, amal.inbox)} == {
+        (True, False),
+        (False, True),
+    }
+    last = store.write_now(change_known_flags, (change, known))
+    now = all_of(store, amal.inbox)
+    assert [(one.uid, one.modseq, one.flags) for one in last] == [
+        (one.uid, one.modseq, one.flags) for one in now
+    ]
+    assert all("$two" in one.flags for one in now)
+    # One that is gone by now is passed over.
+    known = KnownFlags(table, table.modseq)
+    gone = ExpungeMessages(amal.account_id, amal.inbox, (uids[0],), deleted_only=False)
+    store.write_now(expunge_messages, gone)
+    assert len(store.write_now(change_known_flags, (change, known))) == len(uids) - 1
+
+
+def test_changes_that_share_a_commit_see_each_other(store: Store) -> None:
+    amal = make_account(store, "amal@north.test")
+    uids = put_many(store, amal, 10)
+    account_id = amal.account_id
+    table = store.read_now(lambda conn: store.tables.current(conn, account_id, amal.inbox))
+
+    def both(tx: Connection, items: Sequence[tuple[str, ...]]) -> list[list[FlagChanges]]:
+        known = KnownFlags(table, table.modseq)
+        changes = [flags(amal, tuple(uids), FlagMode.ADD, word) for word in items[0]]
+        return [change_known_flags(tx, [(one, known) for one in changes])]
+
+    store.write_now(both, ("$one", "$two"))
+    assert all(one.flags >= {"$one", "$two"} for one in all_of(store, amal.inbox))

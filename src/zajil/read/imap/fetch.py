@@ -32,7 +32,6 @@ from zajil.read.imap.fetch_lines import (
     Column,
     FlagWriter,
     numbers_of,
-    pick,
     table_columns,
     write_lines,
 )
@@ -43,7 +42,7 @@ from zajil.read.imap.flags import change
 from zajil.read.imap.resync import changed_among, tell_vanished
 from zajil.store.mail.flag_changes import FlagMode
 from zajil.store.mail.flags import FLAG_BITS
-from zajil.store.mail.message_table import MessageTable
+from zajil.store.mail.message_table import MessageTable, pick
 from zajil.store.mail.value_cache import BLOCK_BITS
 
 _LINES = 4000

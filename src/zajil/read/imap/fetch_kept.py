@@ -9,9 +9,11 @@ from zajil.imap.feature import Feature
 from zajil.imap.fetch_item import Attribute, BodySection, FetchItem
 from zajil.read.imap.content import FORMS, is_in_head
 from zajil.read.imap.context import Context
-from zajil.read.imap.fetch_lines import Column, pick
+from zajil.read.imap.fetch_lines import (
+    Column,
+)
 from zajil.read.imap.kept_values import find_kept_values, keep_values
-from zajil.store.mail.message_table import MessageTable
+from zajil.store.mail.message_table import MessageTable, pick
 from zajil.store.mail.value_cache import BLOCK_BITS, FEWEST, MOST_OF_BLOCK, Value
 
 _FROM_TABLE = (

@@ -17,7 +17,7 @@ from zajil.imap.fetch_item import Attribute, FetchItem
 from zajil.imap.flag import RECENT
 from zajil.imap.response import flag_list
 from zajil.read.imap.selected_mailbox import SelectedMailbox
-from zajil.store.mail.message_table import FlagSet, MessageTable
+from zajil.store.mail.message_table import FlagSet, MessageTable, pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +146,3 @@ def table_columns(
             case Attribute.SIZE:
                 found[item] = Column(b"RFC822.SIZE %d", pick(table.sizes, places))
     return found
-
-
-def pick(column: array[int], places: Sequence[int]) -> array[int]:
-    """Return what a column has at these places."""
-    if isinstance(places, range):
-        return column[places.start : places.stop]
-    return array(column.typecode, [column[place] for place in places])

@@ -12,7 +12,9 @@ from zajil.imap.response import string
 from zajil.read.imap.content import is_in_head, write_fields
 from zajil.read.imap.context import Context
 from zajil.read.imap.fetch_kept import text_of
-from zajil.read.imap.fetch_lines import Column, pick
+from zajil.read.imap.fetch_lines import (
+    Column,
+)
 from zajil.read.imap.fetch_read import ANSWER
 from zajil.read.imap.object_id import email_id_of
 from zajil.read.indexer import index_now
@@ -25,7 +27,7 @@ from zajil.store.mail.message_rows import (
     read_rows,
     values_of_heads,
 )
-from zajil.store.mail.message_table import MessageTable
+from zajil.store.mail.message_table import MessageTable, pick
 from zajil.store.mail.summaries import WaitingBlob
 
 _GLOBAL = b'"MESSAGE" "GLOBAL"'

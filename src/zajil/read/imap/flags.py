@@ -6,18 +6,28 @@ from array import array
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from zajil.core.ids import Uid
+from zajil.core.ids import ModSeq, Uid
 from zajil.core.mailbox_rights import changeable
 from zajil.imap.command import StoreCommand, StoreMode
 from zajil.imap.response import Completion, flag_list
 from zajil.imap.sequence_set import format_set
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import NO_PERMISSION, Context
-from zajil.read.imap.fetch_lines import numbers_of, pick, write_changes
+from zajil.read.imap.fetch_lines import (
+    numbers_of,
+    write_changes,
+)
 from zajil.read.imap.portions import portions
 from zajil.read.imap.selected_mailbox import SelectedMailbox
-from zajil.store.mail.flag_changes import FlagChange, FlagChanges, FlagMode, change_flags
+from zajil.store.mail.flag_changes import (
+    FlagChange,
+    FlagChanges,
+    FlagMode,
+    KnownFlags,
+    change_known_flags,
+)
 from zajil.store.mail.flags import TooManyKeywords
+from zajil.store.mail.message_table import pick
 
 READ_ONLY = Completion("NO", "mailbox is selected read-only", "READ-ONLY")
 
@@ -39,10 +49,12 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
         enable_condstore(context)
     uids = view.choose(command.numbers, uid=command.uid)
     modified, gone = array("I"), array("I")
+    table = context.store.tables.remembered(view.mailbox.mailbox_id)
+    known = None if table is None else KnownFlags(table, table.modseq)
     for portion in portions(uids):
         mode, newest = _MODES[command.mode], command.unchanged_since
         try:
-            results = await change(context, portion, mode, command.flags, newest)
+            results = await change(context, portion, mode, command.flags, newest, known)
         except TooManyKeywords:
             return Completion("NO", "a message would have too many keywords", "LIMIT")
         kept = results.uids if results else ()
@@ -50,6 +62,7 @@ async def store_flags(context: Context, command: StoreCommand) -> Completion:
             gone.extend(sorted(set(portion).difference(kept)))
         if not results:
             continue
+        known = _go_on(known, results.modseq)
         view.follow_own(results.modseq)
         _tell(context, command, results)
         refused = results.uids_where([one.refused for one in results.sets])
@@ -85,6 +98,7 @@ async def change(
     mode: FlagMode,
     flags: frozenset[str],
     unchanged_since: int | None = None,
+    known: KnownFlags | None = None,
 ) -> FlagChanges | None:
     """Change flags in the store, and name keywords that are new; ``None``: no message was named.
 
@@ -95,11 +109,26 @@ async def change(
         return None
     spelled = frozenset(map(view.spell, flags))
     box = view.mailbox
-    item = FlagChange(box.account_id, box.mailbox_id, tuple(uids), mode, spelled, unchanged_since)
-    results = await context.write(change_flags, item, len(uids))
+    item = FlagChange(
+        account_id=box.account_id,
+        mailbox_id=box.mailbox_id,
+        uids=tuple(uids),
+        mode=mode,
+        flags=spelled,
+        unchanged_since=unchanged_since,
+    )
+    results = await context.write(change_known_flags, (item, known), len(uids))
     for line in view.new_keywords(one.flags for one in results.sets):
         context.engine.untagged(line)
     return results
+
+
+def _go_on(known: KnownFlags | None, modseq: ModSeq | None) -> KnownFlags | None:
+    """Return what is still known of later messages, after a change that gave others a MODSEQ."""
+    if known is None or modseq is None:
+        return known
+    # Each change raises the MODSEQ of the mailbox by one at least.
+    return KnownFlags(known.table, modseq) if modseq == known.modseq + 1 else None
 
 
 def _tell(context: Context, command: StoreCommand, results: FlagChanges) -> None:

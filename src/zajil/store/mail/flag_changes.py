@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import repeat
 
 from sqlalchemy.engine import Connection
 
@@ -29,6 +28,7 @@ from zajil.store.mail.flags import (
     replace_flags,
     unpack_flags,
 )
+from zajil.store.mail.message_table import MessageTable, pick
 from zajil.store.mail.open_mailboxes import OpenMailbox, next_modseq, open_mailboxes
 
 TEXTS = 16
@@ -41,6 +41,15 @@ class FlagMode(Enum):
     REPLACE = "replace"
     ADD = "add"
     REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFlags:
+    """Flags of messages as a mailbox had them at a MODSEQ."""
+
+    table: MessageTable
+    modseq: ModSeq
+    """The mailbox's; what it has more than the table concerns other messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +146,26 @@ def change_flags(tx: Connection, items: Sequence[FlagChange]) -> list[FlagChange
         NoSuchMailbox: it is gone, or the account may not do this with it.
         TooManyKeywords: a message would get more than it may have; none was changed.
     """
-    boxes = open_mailboxes(tx, [(item.account_id, item.mailbox_id, "") for item in items])
-    return [_change_flags(tx, item, boxes[item.account_id, item.mailbox_id]) for item in items]
+    return change_known_flags(tx, [(item, None) for item in items])
+
+
+def change_known_flags(
+    tx: Connection, items: Sequence[tuple[FlagChange, KnownFlags | None]]
+) -> list[FlagChanges]:
+    """Change flags as ``change_flags`` does, of messages that the caller knows.
+
+    What it knows need not be true any more: then they are read.
+    """
+    boxes = open_mailboxes(tx, [(item.account_id, item.mailbox_id, "") for item, _ in items])
+    done: list[FlagChanges] = []
+    touched: set[MailboxId] = set()
+    for item, known in items:
+        box = boxes[item.account_id, item.mailbox_id]
+        # Invariant: the MODSEQ of the open mailbox is that of before the first item.
+        rows = None if item.mailbox_id in touched else _look_up(item.uids, known, box)
+        touched.add(item.mailbox_id)
+        done.append(_change_flags(tx, item, box, rows or _find(tx, item.mailbox_id, item.uids)))
+    return done
 
 
 # ---- inside -------------------------------------------------------------------------------------
@@ -163,18 +190,16 @@ class _Kind:
         return self.flags != self.before
 
 
-def _change_flags(tx: Connection, item: FlagChange, box: OpenMailbox) -> FlagChanges:
-    rows = _find(tx, item.mailbox_id, item.uids)
-    uids, modseqs, bits, keywords = zip(*rows, strict=True) if rows else ((), (), (), ())
+def _change_flags(tx: Connection, item: FlagChange, box: OpenMailbox, rows: _Rows) -> FlagChanges:
     newest = item.unchanged_since
-    refused = repeat(False, len(rows)) if newest is None else map(newest.__lt__, modseqs)
+    refused = [newest is not None and modseq > newest for modseq in rows.modseqs]
     # Many messages have the same flags: what becomes of these is decided once.
-    found = list(zip(bits, keywords, refused, strict=True))
+    found = list(zip(rows.flags, refused, strict=True))
     places = {key: place for place, key in enumerate(dict.fromkeys(found))}
-    kinds = [_decide(item, box, *key) for key in places]
+    kinds = [_decide(item, box, *flags, is_refused) for flags, is_refused in places]
     done = FlagChanges(
-        uids=array("I", uids),
-        previous=array("Q", modseqs),
+        uids=rows.uids,
+        previous=rows.modseqs,
         kinds=array("I", map(places.__getitem__, found)),
         sets=tuple([FlagsNow(one.flags, one.changed, one.refused) for one in kinds]),
         modseq=None,
@@ -188,16 +213,42 @@ def _change_flags(tx: Connection, item: FlagChange, box: OpenMailbox) -> FlagCha
     return done
 
 
-def _find(
-    tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]
-) -> list[tuple[int, int, int, str]]:
-    """Return UID, MODSEQ and flags of those of the messages that are there, ascending."""
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Messages as they were, in columns, ascending by UID."""
+
+    uids: array[int]
+    modseqs: array[int]
+    flags: Sequence[tuple[int, str]]
+    """Bits and keywords."""
+
+
+def _look_up(uids: Sequence[Uid], known: KnownFlags | None, box: OpenMailbox) -> _Rows | None:
+    """Return what the caller knows of messages; ``None``: something was changed since."""
+    if known is None or known.modseq != box.modseq:
+        return None
+    table = known.table
+    places = table.places_of(sorted(set(uids)))
+    sets = [(one.bits, one.keywords) for one in table.flag_sets]
+    return _Rows(
+        pick(table.uids, places),
+        pick(table.modseqs, places),
+        [sets[kind] for kind in pick(table.kinds, places)],
+    )
+
+
+def _find(tx: Connection, mailbox_id: MailboxId, uids: Sequence[Uid]) -> _Rows:
+    """Return those of the messages that are there."""
     rows: list[tuple[int, int, int, str]] = []
     # The names are constants.
     query = f"SELECT uid, modseq, flags, keywords FROM message WHERE mailbox_id = {mark_of(tx)}"  # noqa: S608
     for which, numbers in each_among(tx, "uid", sorted(set(uids))):
         rows += execute_text(tx, f"{query} AND {which} ORDER BY uid", (mailbox_id, *numbers))
-    return rows
+    return _Rows(
+        array("I", [row[0] for row in rows]),
+        array("Q", [row[1] for row in rows]),
+        [row[2:] for row in rows],
+    )
 
 
 def _update(

@@ -217,6 +217,13 @@ def follow(
     )
 
 
+def pick(column: array[int], places: Sequence[int]) -> array[int]:
+    """Return what a column has at these places."""
+    if isinstance(places, range):
+        return column[places.start : places.stop]
+    return array(column.typecode, [column[place] for place in places])
+
+
 # ---- inside -------------------------------------------------------------------------------------
 
 

@@ -119,6 +119,13 @@ class MessageTables:
         modseq = own_modseq(conn, account_id, mailbox_id)
         return None if modseq is None else self._find_current(mailbox_id, modseq)
 
+    def remembered(self, mailbox_id: MailboxId) -> MessageTable | None:
+        """Return the table of a mailbox as it was at some time, for who compares the MODSEQ.
+
+        Security: the caller has the right to read the mailbox, or checks it.
+        """
+        return self._find(mailbox_id)
+
     def kept_snapshot(
         self, conn: Connection, account_id: AccountId, name: str
     ) -> MailboxSnapshot | None:

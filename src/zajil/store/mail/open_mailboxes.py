@@ -14,7 +14,7 @@ from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
 from zajil.store.mail.access import OWNER, require_rights
 from zajil.store.mail.append import lock_mailboxes
 
-_FIND = "SELECT id, uid_validity, role, account_id FROM mailbox WHERE id IN"
+_FIND = "SELECT id, uid_validity, role, account_id, modseq FROM mailbox WHERE id IN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class OpenMailbox:
     uid_validity: int
     role: str | None
     owner_id: AccountId
+    modseq: ModSeq
+    """Before the first change."""
     rights: frozenset[str]
 
     def settable(self, flags: frozenset[str]) -> frozenset[str]:
@@ -44,13 +46,13 @@ def open_mailboxes(
     ids = sorted({mailbox_id for _, mailbox_id, _ in needs})
     lock_mailboxes(tx, ids)
     rows = {
-        mailbox_id: (uid_validity, role, AccountId(owner_id))
+        mailbox_id: (uid_validity, role, AccountId(owner_id), ModSeq(modseq))
         for some in portions(ids)
-        for mailbox_id, uid_validity, role, owner_id in execute_text(
+        for mailbox_id, uid_validity, role, owner_id, modseq in execute_text(
             tx, f"{_FIND} {marks_of(tx, some)}", some
         )
     }
-    owners = {mailbox_id: owner_id for mailbox_id, (_, _, owner_id) in rows.items()}
+    owners = {mailbox_id: owner_id for mailbox_id, (_, _, owner_id, _) in rows.items()}
     held = require_rights(tx, owners, needs)
     return {key: OpenMailbox(*rows[key[1]], rights) for key, rights in held.items()}
 
