@@ -31,7 +31,10 @@ def test_mail_makes_it_busy_and_nothing_else_does(store: Store) -> None:
     async def run() -> None:
         async with running(store):
             pace = IndexPace(clock)
+            assert not pace.is_busy
             unfollow = pace.follow(store.changes)
+            assert pace.is_busy, "it has not heard anything yet"
+            clock.now += 1.1
             assert not pace.is_busy
             await store.write(write_intakes, make_intake(store.blobs.stage([DATA]), local=[amal]))
             assert pace.is_busy

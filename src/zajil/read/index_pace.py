@@ -45,7 +45,11 @@ class IndexPace:
         return self._now() < self._last + _QUIET_SECONDS
 
     def follow(self, changes: Changes) -> Callable[[], None]:
-        """Hear of new messages; returns a function that ends it."""
+        """Hear of new messages; returns a function that ends it.
+
+        Until that was long enough to hear any, it takes them to be coming.
+        """
+        self._last = self._now()
         return changes.subscribe(NEW_MESSAGES, self.tell)
 
     async def wait_for_work(self) -> None:
