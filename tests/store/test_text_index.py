@@ -32,7 +32,12 @@ from zajil.store.mail.message_copies import (
     copy_messages,
 )
 from zajil.store.mail.messages import get_messages, list_uids
-from zajil.store.mail.summaries import find_threadless, find_waiting, write_summaries
+from zajil.store.mail.summaries import (
+    find_threadless,
+    find_waiting,
+    has_threadless,
+    write_summaries,
+)
 from zajil.store.mail.text_lookup import (
     SearchScope,
     find_hits,
@@ -341,15 +346,17 @@ def test_sqlite_looks_at_no_message_that_is_indexed(tmp_path: Path) -> None:
     store.read_now(lambda conn: find_waiting(conn, 10))
     store.read_now(lambda conn: find_unindexed(conn, amal.inbox))
     store.read_now(lambda conn: find_threadless(conn, amal.inbox, "", 10))
+    store.read_now(lambda conn: has_threadless(conn, amal.inbox))
     plans = []
-    for statement, given in statements[:3]:
+    for statement, given in statements[:4]:
         with store.reader.engine.connect() as conn:
             rows = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", given).all()
             plans.append([row[3] for row in rows])
     store.close_now()
-    waiting, unindexed, threadless = plans
+    waiting, unindexed, *threadless = plans
     assert waiting == ["SCAN message USING COVERING INDEX ix_message_waiting"]
     wanted = "SEARCH message USING COVERING INDEX ix_message_unindexed (mailbox_id=?)"
     assert unindexed == [wanted]
-    assert "SEARCH message USING PRIMARY KEY (mailbox_id=? AND uid=?)" in threadless
-    assert wanted in threadless
+    for plan in threadless:
+        assert "SEARCH message USING PRIMARY KEY (mailbox_id=? AND uid=?)" in plan
+        assert wanted in plan

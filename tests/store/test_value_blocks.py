@@ -19,6 +19,7 @@ from zajil.store.mail.value_cache import (
     uids_within,
 )
 
+_TEXT = st.text(st.characters(exclude_characters="\0"), max_size=9)
 UIDS = st.lists(st.integers(1, 5000) | st.integers(1, 2**32 - 1), unique=True).map(sorted)
 NUMBERS = ColumnKind("n", "summary.date_ms", int, "q")
 TEXTS = ColumnKind("t", "summary.base_subject", str)
@@ -37,7 +38,7 @@ def test_values(values: dict[int, bytes | None]) -> None:
 def test_columns(data: st.DataObject, uids: list[int]) -> None:
     """Each block has its part of the column, and together they are all of it."""
     count = len(uids)
-    for kind, one in ((NUMBERS, st.integers(-(2**63), 2**63 - 1)), (TEXTS, st.text(max_size=9))):
+    for kind, one in ((NUMBERS, st.integers(-(2**63), 2**63 - 1)), (TEXTS, _TEXT)):
         values = data.draw(st.lists(one, min_size=count, max_size=count))
         column = HeaderColumn(array("I", uids), array("q", values) if kind.code else values)
         found: list[tuple[int, object]] = []

@@ -11,7 +11,7 @@ from zajil.core.ids import BlobId, MailboxId
 from zajil.read.imap.context import Context
 from zajil.read.indexer import index_now
 from zajil.store.mail.messages import Message
-from zajil.store.mail.summaries import find_threadless
+from zajil.store.mail.summaries import find_threadless, has_threadless
 
 _AT_ONCE = 100
 
@@ -47,6 +47,8 @@ async def give_all_threads(context: Context, mailbox_id: MailboxId) -> None:
     Raises:
         StoreUnavailable: some still have none.
     """
+    if not await context.read(lambda conn: has_threadless(conn, mailbox_id)):
+        return
     last = ""
     while waiting := await context.read(
         lambda conn: find_threadless(conn, mailbox_id, last, _AT_ONCE)  # noqa: B023

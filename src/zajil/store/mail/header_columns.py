@@ -6,7 +6,6 @@ missing is only what came since.
 
 from __future__ import annotations
 
-import json
 import threading
 import zlib
 from array import array
@@ -123,7 +122,9 @@ def pack_block(column: HeaderColumn, number: int) -> tuple[array[int], bytes]:
     if isinstance(values, array):
         packed = little_endian(values).tobytes()
     else:
-        packed = json.dumps(values, separators=(",", ":")).encode("ascii")
+        # No summary has a NUL: PostgreSQL takes none.
+        text = "\0".join([value.replace("\0", "") for value in values])
+        packed = text.encode("utf-8", "surrogatepass")
     numbers = little_endian(array("I", [len(uids), *uids]))
     return uids, zlib.compress(numbers.tobytes() + packed, 1)
 
@@ -136,7 +137,7 @@ def unpack_block(kind: ColumnKind, stored: bytes) -> HeaderColumn:
     uids = little_endian(array("I", data[4:end]))
     if kind.code:
         return HeaderColumn(uids, little_endian(array(kind.code, data[end:])))
-    return HeaderColumn(uids, json.loads(data[end:]))
+    return HeaderColumn(uids, data[end:].decode("utf-8", "surrogatepass").split("\0"))
 
 
 def read_column(

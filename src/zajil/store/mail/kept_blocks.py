@@ -29,7 +29,7 @@ from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.value_cache import BLOCK_BITS, FEWEST, last_uid_of, numbers_of, uids_within
 from zajil.store.schema import kept_block, mailbox
 
-VERSION = 1
+VERSION = 2
 """Of what blocks hold; those of another version, or of another one of summaries, are not used and
 make room as the first."""
 MOST_KINDS = 12

@@ -20,7 +20,7 @@ from zajil.core.ids import BlobId, MailboxId, Uid
 from zajil.message.header_view import Person
 from zajil.message.index_words import IndexWords
 from zajil.message.summary import Summary
-from zajil.store.engine.rows import AT_ONCE, execute_text, insert_rows, portions, values
+from zajil.store.engine.rows import AT_ONCE, execute_text, insert_rows, mark_of, portions, values
 from zajil.store.mail.messages import Message, read_message_row
 from zajil.store.mail.text_index import (
     is_unindexed,
@@ -114,6 +114,17 @@ def find_waiting(conn: Connection, limit: int) -> list[WaitingBlob]:
         .limit(limit)
     )
     return _waiting(conn, list(conn.scalars(ids)))
+
+
+def has_threadless(conn: Connection, mailbox_id: MailboxId) -> bool:
+    """Return whether a message of a mailbox has no thread yet."""
+    mark = mark_of(conn)
+    query = (
+        f"SELECT 1 FROM message WHERE mailbox_id = {mark} AND thread_id IS NULL AND uid IN"  # noqa: S608
+        # A mailbox is large, and few of its messages wait.
+        f" (SELECT uid FROM message WHERE mailbox_id = {mark} AND indexed <> 1) LIMIT 1"
+    )
+    return bool(execute_text(conn, query, (mailbox_id, mailbox_id)))
 
 
 def find_threadless(
