@@ -248,3 +248,17 @@ def test_a_silent_store_hides_no_change_of_others(store: Store, tmp_path: Path) 
         assert len(await imap.ok("NOOP")) == 1
 
     talk(store, tmp_path, dialogue)
+
+
+def test_notify_tells_the_modseq_of_new_messages(store: Store, tmp_path: Path) -> None:
+    """RFC 7162 section 3.1: it is in all FETCH responses that nobody asked for."""
+
+    async def dialogue(imap: ImapClient, other: ImapClient) -> None:
+        await imap.ok("ENABLE CONDSTORE")
+        await imap.ok("SELECT INBOX")
+        await imap.ok("NOTIFY SET (selected (MessageNew (FLAGS) MessageExpunge))")
+        await other.append("INBOX", b"Subject: x\r\n\r\n")
+        lines = [await imap.read_response() for _ in range(3)]
+        assert lines[-1] == b"* 1 FETCH (UID 1 FLAGS (\\Recent) MODSEQ (2))"
+
+    talk(store, tmp_path, dialogue)

@@ -123,7 +123,9 @@ class Watcher:
         # Not of messages that the client has just put there itself (RFC 5465 section 5.2).
         is_new = newest >= first_new and not isinstance(event, _OWN_CHANGES)
         if group is not None and group.items and is_new:
-            items = tuple(dict.fromkeys((Attribute.UID, *group.items)))
+            # RFC 7162 section 3.1: MODSEQ is in what is told unasked.
+            modseq = (Attribute.MODSEQ,) if view.condstore else ()
+            items = tuple(dict.fromkeys((Attribute.UID, *group.items, *modseq)))
             numbers = SequenceSet(((first_new, newest),))
             try:
                 await fetch(context, Fetch(numbers=numbers, items=items, uid=True))
