@@ -67,6 +67,17 @@ class TransferDecoder:
         self._held = b""
         self._ended = False
 
+    @property
+    def held_size(self) -> int:
+        """How many bytes wait for those that follow."""
+        return len(self._held)
+
+    def copy(self) -> TransferDecoder:
+        """Return another one that goes on from here."""
+        other = TransferDecoder(self._encoding)
+        other._held, other._ended = self._held, self._ended
+        return other
+
     def take(self, data: bytes) -> bytes:
         """Take the next piece; return what is decoded so far."""
         if self._encoding == "base64":

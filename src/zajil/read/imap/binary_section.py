@@ -1,6 +1,6 @@
 """BINARY[...] and BINARY.SIZE[...]: a part without its transfer encoding. (RFC 3516, RFC 9051)
 
-A part is decoded in pieces, twice: the size stands before the bytes. So a large one takes no more
+A large part is decoded in pieces, twice: the size stands before the bytes. So it takes no more
 memory than a small one.
 
 Deviation: RFC 9051 section 7.5.2 wants CRLF at each line end of a text part. What is encoded in
@@ -10,19 +10,18 @@ BODY would be another file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from zajil.imap.body_section import Span, find_part
 from zajil.imap.fetch_item import BodySection, SectionText
 from zajil.imap.response import literal_head, nstring, string
 from zajil.message.part import Part
-from zajil.message.transfer import TRANSFER_ENCODINGS, TransferDecoder
+from zajil.message.transfer import TRANSFER_ENCODINGS
+from zajil.read.imap.decoded_part import DecodedPart, Read
 
 BINARIES = (SectionText.BINARY, SectionText.BINARY_SIZE)
-_PIECE = 65536
-"""Encoded bytes that are decoded at a time."""
-_TURN = 16
-"""Pieces after which others may have their turn."""
+_KEPT = 262_144
+"""Bytes of content that are kept until its size is known; more is decoded again."""
 
 
 def encoding_of(root: Part, section: BodySection) -> str:
@@ -39,66 +38,54 @@ def is_known_encoding(root: Part, section: BodySection) -> bool:
     return encoding_of(root, section) in TRANSFER_ENCODINGS
 
 
-def write_binary(
-    root: Part | None, section: BodySection, size: int, read: Callable[[int, int], bytes]
-) -> Iterator[bytes]:
-    """Write the item, its name included, in pieces; an empty one ends a turn.
+def decoded_part(root: Part | None, section: BodySection, size: int) -> DecodedPart | None:
+    """Return the content of a section; ``None``: there is no such part.
 
     Args:
         root: the structure of the message; ``None`` for a section without a path.
         section: one whose encoding is known.
         size: of the whole message.
-        read: returns a range of the message.
     """
-    span, encoding = Span(0, size), ""
-    if root is not None and section.path:
-        part = find_part(root, section.path)
-        if part is None:
-            # RFC 3516 section 7 has no NIL for a size.
-            is_size = section.text is SectionText.BINARY_SIZE
-            yield section.label + b" " + (b"0" if is_size else nstring(None))
-            return
-        span, encoding = Span(part.body_start, part.body_end), encoding_of(root, section)
+    if root is None or not section.path:
+        return DecodedPart(Span(0, size), "")
+    part = find_part(root, section.path)
+    if part is None:
+        return None
+    return DecodedPart(Span(part.body_start, part.body_end), encoding_of(root, section))
 
-    def decode() -> Iterator[bytes]:
-        return _cut(_decode(span, encoding, read), section.partial)
 
-    length, has_nul = 0, False
-    for piece in decode():
+def write_binary(part: DecodedPart | None, section: BodySection, read: Read) -> Iterator[bytes]:
+    """Write the item, its name included, in pieces; an empty one ends a turn.
+
+    Args:
+        part: what ``decoded_part`` returned for the section.
+        section: the item.
+        read: of the message.
+    """
+    if part is None:
+        # RFC 3516 section 7 has no NIL for a size.
+        is_size = section.text is SectionText.BINARY_SIZE
+        yield section.label + b" " + (b"0" if is_size else nstring(None))
+        return
+    if section.text is SectionText.BINARY_SIZE:
+        if part.size is None:
+            for piece in part.pieces(read):
+                if not piece:
+                    yield piece
+        yield b"%b %d" % (section.label, part.size or 0)
+        return
+    offset, room = section.partial or (0, None)
+    length, has_nul, kept = 0, False, list[bytes]()
+    for piece in part.pieces(read, offset, room):
         if not piece:
             yield piece
         length += len(piece)
         has_nul = has_nul or b"\0" in piece
-    if section.text is SectionText.BINARY_SIZE:
-        yield b"%b %d" % (section.label, length)
-        return
+        if length <= _KEPT:
+            kept.append(piece)
     if not length:
         yield section.label + b" " + string(b"")
         return
     # RFC 3516 section 4.3: a literal8 where there is a NUL, and a literal where there is none.
     yield section.label + (b" ~" if has_nul else b" ") + literal_head(length)
-    yield from decode()
-
-
-def _decode(span: Span, encoding: str, read: Callable[[int, int], bytes]) -> Iterator[bytes]:
-    decoder = TransferDecoder(encoding)
-    for number, start in enumerate(range(span.start, span.end, _PIECE), 1):
-        piece = decoder.take(read(start, min(span.end, start + _PIECE)))
-        if piece:
-            yield piece
-        if number % _TURN == 0:
-            yield b""
-    yield decoder.finish()
-
-
-def _cut(pieces: Iterator[bytes], partial: tuple[int, int] | None) -> Iterator[bytes]:
-    """Return what a partial FETCH wants of decoded bytes; an empty piece ends a turn."""
-    offset, room = partial or (0, None)
-    for piece in pieces:
-        wanted = piece[offset:] if room is None else piece[offset : offset + room]
-        offset = max(0, offset - len(piece))
-        if wanted or not piece:
-            yield wanted
-            room = None if room is None else room - len(wanted)
-        if room == 0:
-            return
+    yield from filter(None, kept) if length <= _KEPT else part.pieces(read, offset, room)

@@ -14,10 +14,17 @@ from zajil.imap.envelope import envelope
 from zajil.imap.fetch_item import Attribute, BodySection, FetchItem, SectionText
 from zajil.imap.response import literal_head, nstring, string
 from zajil.message.fields import pick_fields, split_message
+from zajil.message.large_data import Data, read_data
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
 from zajil.message.view import MessageView
-from zajil.read.imap.binary_section import BINARIES, is_known_encoding, write_binary
+from zajil.read.imap.binary_section import (
+    BINARIES,
+    decoded_part,
+    is_known_encoding,
+    write_binary,
+)
+from zajil.read.imap.decoded_part import DecodedPart
 from zajil.store.mail.messages import MessageReader
 
 HEAD = 16_384
@@ -73,21 +80,38 @@ def needs_of(items: Sequence[FetchItem], *, has_global: bool = False) -> Needs:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class KnownMessage:
+    """What was found out about the bytes of a message."""
+
+    part: Part
+    decoded: dict[tuple[int, ...], DecodedPart]
+    """Large parts that were decoded, by their numbers."""
+
+
 class Content:
     """One message, and as much of its structure as was needed so far."""
 
-    def __init__(self, reader: MessageReader, needs: Needs, known: Part | None = None) -> None:
-        """Read and parse what is needed; ``known`` is its structure from an earlier command."""
+    def __init__(
+        self, reader: MessageReader, needs: Needs, known: KnownMessage | None = None
+    ) -> None:
+        """Read and parse what is needed; ``known`` is from an earlier command."""
         self.size = reader.size
         self._reader = reader
-        self._data: bytes | None = None
+        self._data: Data | None = None
         self._begin: tuple[bytes, int, int] | None = None
         self._rest: Span | None = None
         self._structures: dict[Attribute, bytes] = {}
         self._has_global = needs.has_global
-        self.part: Part | None = known
+        self._part: Part | None = None if known is None else known.part
+        self._decoded: dict[tuple[int, ...], DecodedPart] = {} if known is None else known.decoded
         if needs.data or (needs.structure and known is None):
             self._read_all()
+
+    @property
+    def known(self) -> KnownMessage | None:
+        """What was found out so far; its structure is whole where the items needed it."""
+        return None if self._part is None else KnownMessage(self._part, self._decoded)
 
     def read(self, start: int, end: int) -> bytes:
         """Return a range of the message. May wait on the disk."""
@@ -144,8 +168,7 @@ class Content:
         """Write one item that is about the message's bytes, its name included."""
         match item:
             case BodySection(text=SectionText.BINARY | SectionText.BINARY_SIZE):
-                root = self._root() if item.path else None
-                return write_binary(root, item, self.size, self.read)
+                return write_binary(self._decoded_part(item), item, self.read)
             case BodySection():
                 return self._section(item)
             case Attribute.ENVELOPE:
@@ -154,6 +177,15 @@ class Content:
                 view = MessageView.from_bytes(self.read(0, _PREVIEW))
                 return [b"PREVIEW " + string(view.preview.encode("utf-8", "replace"))]
         return [self._structures.get(item) or self._structure(item)]
+
+    def _decoded_part(self, section: BodySection) -> DecodedPart | None:
+        part = self._decoded.get(section.path)
+        if part is None:
+            root = self._root() if section.path else None
+            part = decoded_part(root, section, self.size)
+            if part is not None and part.is_large:
+                self._decoded[section.path] = part
+        return part
 
     def _structure(self, item: Attribute) -> bytes:
         data = self._data or b""
@@ -207,15 +239,16 @@ class Content:
 
     def _root(self) -> Part:
         """Return the structure; of its root alone, where no more is needed."""
-        if self.part is None:
+        if self._part is None:
             data, _, body_start = self._head()
-            self.part = parse_message(data[:body_start])
-        return self.part
+            self._part = parse_message(data[:body_start])
+        return self._part
 
     def _read_all(self) -> None:
-        self._data = self._reader.read_at(0, self.size)
-        if self.part is None:
-            self.part = parse_message(self._data)
+        """Parse the message; a large one is read in pieces."""
+        self._data = read_data(self._reader)
+        if self._part is None:
+            self._part = parse_message(self._data)
 
 
 def write_fields(section: BodySection, head: bytes, *, is_whole: bool) -> bytes | None:

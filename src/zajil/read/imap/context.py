@@ -12,8 +12,8 @@ from zajil.core.ids import BlobId
 from zajil.imap.response import Completion
 from zajil.imap.server import ImapServerConnection
 from zajil.login.account import Account
-from zajil.message.part import Part
 from zajil.net.line_protocol import Connection
+from zajil.read.imap.content import KnownMessage
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
@@ -39,9 +39,9 @@ _FEW = 20
 """A change of so many messages shares its commit with others."""
 _MOST_FIELDS = 2000
 """Of a message whose structure is remembered."""
-_MOST_STRUCTURES = 8
+_MOST_KNOWN = 8
 
-StructureKey = tuple[BlobId, bytes]
+KnownKey = tuple[BlobId, bytes]
 """Blob and prefix: offsets count from the prefix."""
 
 
@@ -60,7 +60,7 @@ class Context:
     """Where the last APPEND went: the next one mostly goes there too."""
     watcher: Watcher | None = None
     """What NOTIFY asked for; ``None``: the client did not send it."""
-    structures: OrderedDict[StructureKey, Part] = field(default_factory=OrderedDict)
+    known: OrderedDict[KnownKey, KnownMessage] = field(default_factory=OrderedDict)
     """Of large messages read last: a phone fetches an attachment in many pieces."""
 
     @property
@@ -166,18 +166,18 @@ class Context:
         # RFC 9051 section 7.1, RFC 9208 section 4.3.1
         return Completion("NO", found.reason, "OVERQUOTA" if found.is_quota else "LIMIT")
 
-    def keep_structure(self, key: StructureKey, part: Part) -> None:
-        """Remember the structure of a large message; the oldest is forgotten.
+    def keep_known(self, key: KnownKey, known: KnownMessage) -> None:
+        """Remember what was found out about a large message; the oldest is forgotten.
 
         One that has very many fields would take more memory than it saves time.
         """
-        stack, fields = [part], 0
+        stack, fields = [known.part], 0
         while stack:
             one = stack.pop()
             stack += one.children
             fields += len(one.fields)
             if fields > _MOST_FIELDS:
                 return
-        self.structures[key] = part
-        if len(self.structures) > _MOST_STRUCTURES:
-            self.structures.popitem(last=False)
+        self.known[key] = known
+        if len(self.known) > _MOST_KNOWN:
+            self.known.popitem(last=False)

@@ -208,7 +208,7 @@ async def _send_long(context: Context, one: Unread, plan: _Plan, sent: Answered)
         return
     with found.reader:
         key = (found.blob_id, found.prefix)
-        known = context.structures.get(key)
+        known = context.known.get(key)
 
         def prepare() -> Content:
             content = Content(found.reader, needs, known)
@@ -216,8 +216,8 @@ async def _send_long(context: Context, one: Unread, plan: _Plan, sent: Answered)
             return content
 
         content = await context.work(prepare)
-        if needs.structure and known is None and content.part is not None:
-            context.keep_structure(key, content.part)
+        if needs.structure and known is None and content.known is not None:
+            context.keep_known(key, content.known)
         sent.there += 1
         sent.undecoded += bool(content.unknown(one.left))
         pieces = one.write(content)
