@@ -12,7 +12,7 @@ from zajil.read.imap.portions import MOST, portions
     ("seconds_each", "sizes"),
     [
         (0.0, [PORTION, 2 * PORTION, *[MOST] * 4, 1007]),
-        (1 / 131_072, [PORTION, 2 * PORTION, *[3276] * 5, 627]),
+        (1 / 131_072, [PORTION, *[1966] * 9, 1313]),
         (1e-3, [PORTION] * 20 + [7]),
     ],
 )

@@ -9,7 +9,7 @@ from zajil.core.ids import Uid
 from zajil.read.imap.context import PORTION
 
 MOST = 4 * PORTION
-_SECONDS = 0.025
+_SECONDS = 0.015
 """How long a commit and the answers to it should take."""
 
 
