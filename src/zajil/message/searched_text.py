@@ -60,24 +60,24 @@ def part_header_text(root: Part, room: int) -> tuple[str, bool]:
 
     Args:
         root: the parts of the message.
-        room: characters that are looked at.
+        room: bytes that are looked at; the last section may pass it.
 
     Returns:
         The text, and whether it was cut.
     """
-    texts: list[str] = []
-    stack = [root]
+    fields: list[tuple[str, str]] = []
+    size, stack = 0, [root]
     while stack:
         part = stack.pop()
         stack.extend(reversed(part.children))
         if not part.is_multipart:
             continue
         for child in part.children:
-            texts.append(header_text(_decoded(child.fields)))
-            room -= len(texts[-1])
-            if room <= 0:
-                return "\n".join(texts), True
-    return "\n".join(texts), False
+            fields += _decoded(child.fields)
+            size += child.header_end - child.start
+            if size > room:
+                return header_text(fields), True
+    return header_text(fields), False
 
 
 def body_texts(root: Part, data: Data, room: int) -> Iterator[tuple[str, bool]]:
