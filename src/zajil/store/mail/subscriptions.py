@@ -67,7 +67,11 @@ def add_subscriptions(tx: Connection, account_id: AccountId, names: Sequence[str
 
 
 def rename_subscription(tx: Connection, account_id: AccountId, name: str, new_name: str) -> None:
-    """Let a subscription follow its mailbox to another name; part of the caller's unit."""
+    """Let a subscription follow its mailbox to another name; part of the caller's unit.
+
+    Deviation: RFC 3501 section 6.3.6 has only UNSUBSCRIBE remove a subscription. A program that
+    shows subscribed mailboxes alone would lose a mailbox that was renamed elsewhere (2026-11-29).
+    """
     if _leave(tx, account_id, name):
         add_subscriptions(tx, account_id, [new_name])
 
