@@ -52,20 +52,32 @@ def test_a_subscription_is_of_a_name(store: Store) -> None:
     subscribe(store, amal, "a/b")
     assert names(store, amal) == FIRST | {"a/b"}
     store.write_now(rename_mailbox, RenameMailbox(amal.account_id, "a", "c", NOW_MS))
-    assert names(store, amal) == FIRST | {"c/b"}
+    both = FIRST | {"a/b", "c/b"}
+    assert names(store, amal) == both, "only UNSUBSCRIBE removes a name"
     store.write_now(delete_mailbox, DeleteMailbox(amal.account_id, "c/b"))
-    assert names(store, amal) == FIRST | {"c/b"}
+    assert names(store, amal) == both
     # A subscription of the new name that was left is the same one.
     store.write_now(create_mailbox, NewMailbox(amal.account_id, "d", NOW_MS))
     subscribe(store, amal, "d")
     store.write_now(rename_mailbox, RenameMailbox(amal.account_id, "d", "c/b", NOW_MS))
-    assert names(store, amal) == FIRST | {"c/b"}
+    assert names(store, amal) == both | {"d"}
     assert names(store, sami) == FIRST
     with pytest.raises(NoSuchMailbox):
         subscribe(store, sami, "c/b")
-    subscribe(store, amal, "c/b", to=False)
-    subscribe(store, amal, "c/b", to=False)  # the mailbox is there: nothing to refuse
+    for name in ("c/b", "c/b", "a/b", "d"):  # of "c/b" the mailbox is there: nothing to refuse
+        subscribe(store, amal, name, to=False)
     assert names(store, amal) == FIRST
+
+
+def test_a_new_name_does_not_go_beyond_the_limit(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amal = make_account(store, "amal@north.test")
+    store.write_now(create_mailbox, NewMailbox(amal.account_id, "a", NOW_MS))
+    subscribe(store, amal, "a")
+    monkeypatch.setattr(subscriptions, "MAX_SUBSCRIPTIONS", len(FIRST) + 1)
+    store.write_now(rename_mailbox, RenameMailbox(amal.account_id, "a", "b", NOW_MS))
+    assert names(store, amal) == FIRST | {"a"}
 
 
 def test_they_end_with_the_account(store: Store) -> None:

@@ -34,7 +34,7 @@ from zajil.store.mail.caps import Caps
 from zajil.store.mail.deleted import count_deleted, keep_deleted, keeps_deleted
 from zajil.store.mail.kept_blocks import forget_blocks_of
 from zajil.store.mail.mailboxes import FIRST_NAMES, INBOX, Mailbox, find_mailbox, list_mailboxes
-from zajil.store.mail.subscriptions import rename_subscription
+from zajil.store.mail.subscriptions import subscribe_new_name
 from zajil.store.schema import NUMBER, expunged, mailbox, message
 
 MAX_NAME = 255
@@ -158,10 +158,10 @@ def rename_mailbox(tx: Connection, items: Sequence[RenameMailbox]) -> list[None]
                 raise NameTooLong(name)
             if find_mailbox(tx, own.account_id, name) is not None:
                 raise MailboxExists(name)
-            rename_subscription(tx, own.account_id, box.name, name)
+            subscribe_new_name(tx, own.account_id, box.name, name)
             if place.prefix:
                 old = place.prefix + box.name
-                rename_subscription(tx, item.account_id, old, new.prefix + name)
+                subscribe_new_name(tx, item.account_id, old, new.prefix + name)
             _change(tx, box, name=name, uid_validity=_next_uid_validity(tx, item.now_ms))
     return [None] * len(items)
 

@@ -1,7 +1,7 @@
 """Names that an account is subscribed to. (RFC 3501 section 6.3.6)
 
 Law: a subscription is of a name, not of a mailbox. It stays when the mailbox is deleted, and holds
-for the next one of that name; only UNSUBSCRIBE ends it, and RENAME takes it along.
+for the next one of that name; only UNSUBSCRIBE ends it. RENAME adds one to the new name.
 """
 
 from __future__ import annotations
@@ -66,13 +66,15 @@ def add_subscriptions(tx: Connection, account_id: AccountId, names: Sequence[str
     tx.execute(_ADD, rows)
 
 
-def rename_subscription(tx: Connection, account_id: AccountId, name: str, new_name: str) -> None:
-    """Let a subscription follow its mailbox to another name; part of the caller's unit.
+def subscribe_new_name(tx: Connection, account_id: AccountId, name: str, new_name: str) -> None:
+    """Subscribe to the new name of a mailbox if the old one is; part of the caller's unit.
 
-    Deviation: RFC 3501 section 6.3.6 has only UNSUBSCRIBE remove a subscription. A program that
-    shows subscribed mailboxes alone would lose a mailbox that was renamed elsewhere (2026-11-29).
+    The old name stays: only UNSUBSCRIBE removes one (RFC 3501 section 6.3.6). An account that has
+    as many as it may gets no other one.
     """
-    if _leave(tx, account_id, name):
+    mine = subscription.c.account_id == account_id
+    known = sa.select(subscription.c.name).where(mine, subscription.c.name == name)
+    if tx.execute(known).first() is not None and not _is_full(tx, account_id):
         add_subscriptions(tx, account_id, [new_name])
 
 
@@ -94,10 +96,15 @@ def _subscribe(tx: Connection, item: Subscription) -> None:
         return
     if not _exists(tx, item):
         raise NoSuchMailbox(item.name)
-    count = sa.select(sa.func.count()).select_from(subscription).where(mine)
-    if tx.execute(count).scalar_one() >= MAX_SUBSCRIPTIONS:
+    if _is_full(tx, item.account_id):
         raise TooManySubscriptions(item.name)
     add_subscriptions(tx, item.account_id, [item.name])
+
+
+def _is_full(tx: Connection, account_id: AccountId) -> bool:
+    mine = subscription.c.account_id == account_id
+    count = sa.select(sa.func.count()).select_from(subscription).where(mine)
+    return bool(tx.execute(count).scalar_one() >= MAX_SUBSCRIPTIONS)
 
 
 def _leave(tx: Connection, account_id: AccountId, name: str) -> bool:
