@@ -44,8 +44,9 @@ class TlsChannel:
             if not self.is_established:
                 self._object.do_handshake()
                 self.is_established = True
-            while pending := incoming.pending:
-                # A record is not longer than it was encrypted; for 16 KiB, as many are allocated.
+            # Of a record that came in pieces, OpenSSL holds more than the last piece has.
+            while pending := incoming.pending or self._object.pending():
+                # As many bytes are allocated as are asked for.
                 part = read(min(pending, _RECORD))
                 if not part:
                     self.is_closed = True

@@ -228,8 +228,9 @@ class Writer:
             self._answer(_Done([(job, None, StoreUnavailable(repr(error))) for job in jobs]))
             raise
         finally:
-            if self._kept is not None:
-                self._kept.close()
+            kept, self._kept = self._kept, None
+            if kept is not None:
+                kept.close()
 
     def _take(self) -> list[_Job]:
         """Take what waits, up to ``max_batch``; what shall be alone, alone."""
