@@ -66,8 +66,11 @@ class Sqlite(Dialect):
         self.turn: FileLock = FileLock(path.with_suffix(".lock"))
         self._watcher: Any = None
         self._batches = 0
-        self.writer = self._engine("BEGIN IMMEDIATE", "PRAGMA synchronous = FULL", pool_size=2)
-        self.reader = self._engine("BEGIN", "PRAGMA query_only = ON", pool_size=READERS)
+        # Pages that a connection keeps. One that reads has the kernel's cache behind it.
+        writes = ("PRAGMA synchronous = FULL", "PRAGMA cache_size = -16384")
+        reads = ("PRAGMA query_only = ON", "PRAGMA cache_size = -2048")
+        self.writer = self._engine("BEGIN IMMEDIATE", *writes, pool_size=2)
+        self.reader = self._engine("BEGIN", *reads, pool_size=READERS)
 
     def _engine(self, begin: str, *pragmas: str, pool_size: int) -> sa.Engine:
         engine = sa.create_engine(
@@ -87,7 +90,6 @@ class Sqlite(Dialect):
                 "PRAGMA wal_autocheckpoint = 0",
                 "PRAGMA journal_size_limit = 67108864",
                 "PRAGMA mmap_size = 0",
-                "PRAGMA cache_size = -16384",
                 "PRAGMA trusted_schema = OFF",
             ):
                 connection.execute(statement)
