@@ -169,15 +169,18 @@ class Sqlite(Dialect):
 
     def _alone(self, engine: sa.Engine) -> Connection:
         """Connect with the exclusive lock, which the first statement that reads takes."""
+        conn: Connection | None = None
         try:
             conn = engine.connect()
             conn.exec_driver_sql("SELECT count(*) FROM sqlite_master")
             conn.rollback()  # the lock stays with the connection
-            return conn
         except sa.exc.OperationalError as error:
+            if conn is not None:
+                conn.close()  # or it would hold the file until it is collected
             if self.fault(error) is not Fault.PASSING:
                 raise
             raise StoreInUse(f"a server or a command uses {self.path}; stop it first") from None
+        return conn
 
     def require_alone(self, conn: Connection) -> None:
         """Do nothing: ``upgrading`` has the file for itself."""
