@@ -65,6 +65,10 @@ class CachingClient:
     """The highest MODSEQ told since the last answer."""
     _settled: int | None = None
     """HIGHESTMODSEQ told since then."""
+    _assumed: dict[int, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    """What a silent STORE does with messages of which only the number is known."""
+    _knows_flags: bool = True
+    """False while the answer to a silent STORE comes that may never end in OK."""
 
     # ---- connecting ---------------------------------------------------------------------------
 
@@ -105,13 +109,20 @@ class CachingClient:
         """Send a command and lose the connection after some lines of the answer."""
         if self.client is None:
             raise RuntimeError("offline")
+        # What it changes is assumed only with its OK, and this one may not come.
+        self._knows_flags = _SILENT.match(command) is None
         await self.client.send(b"lost " + command.encode() + b"\r\n")
         for _ in range(self.chance.randrange(4)):
             line = await self.client.read_response()
             if line.startswith(b"lost "):
+                if found := _SILENT.match(command):
+                    self._assume(
+                        numbers_of(found[2].encode()), found[3], found[4], uid=bool(found[1])
+                    )
                 self._answered(line)
                 break
             self.hear(line, numbers_stay=False)
+        self._knows_flags = True
         await self.drop()
 
     async def drop(self) -> None:
@@ -133,6 +144,7 @@ class CachingClient:
         for line in lines[:-1]:
             self.hear(line, numbers_stay=numbers_stay)
         self._answered(lines[-1])
+        self._assumed.clear()
         return lines
 
     def _assume(self, numbers: list[int], sign: str, words: str, *, uid: bool) -> None:
@@ -143,9 +155,14 @@ class CachingClient:
                 known = number if number in self.uids else None
             else:
                 known = self.uids[number - 1] if number <= len(self.uids) else None
-            if known in self.cache:
-                before = self.cache[known]
-                self.cache[known] = before | flags if sign == "+" else before - flags
+                if known is None:
+                    self._assumed[number] = (sign, flags)
+            self._assume_of(known, sign, flags)
+
+    def _assume_of(self, uid: int | None, sign: str, flags: frozenset[str]) -> None:
+        if uid is not None and uid in self.cache:
+            before = self.cache[uid]
+            self.cache[uid] = before | flags if sign == "+" else before - flags
 
     def _answered(self, line: bytes) -> None:
         """Take the tagged response: now it is clear up to which MODSEQ all is known."""
@@ -202,12 +219,14 @@ class CachingClient:
         uid = int(found[1])
         assert self.uids[number - 1] in (None, uid), f"message {number} is {uid}"
         self.uids[number - 1] = uid
+        if number in self._assumed:
+            self._assume_of(uid, *self._assumed.pop(number))
         modseq = re.search(rb"\bMODSEQ \((\d+)\)", items)
         if modseq is not None:
             self._pending = max(self._pending, int(modseq[1]))
         flags = re.search(rb"\bFLAGS \(([^)]*)\)", items)
         if flags is None:
-            if modseq is not None and uid in self.cache:
+            if modseq is not None and uid in self.cache and self._knows_flags:
                 self._check_state(uid, int(modseq[1]))
             return
         words = frozenset(word.decode().lower() for word in flags[1].split())
