@@ -129,6 +129,37 @@ def test_a_new_worker_reads_no_rows(store: Store, amal: AccountEntry, tmp_path: 
     asyncio.run(run())
 
 
+def test_damaged_blocks_are_made_anew(store: Store, amal: AccountEntry, tmp_path: Path) -> None:
+    """What can be made again must not keep a mailbox from being read."""
+
+    async def blocks() -> dict[int, bytes]:
+        rows = await store.read(
+            lambda conn: conn.execute(sa.select(kept_block.c.id, kept_block.c.data)).all()
+        )
+        return {row.id: bytes(row.data) for row in rows}
+
+    async def run() -> None:
+        async with running(store), imap_place(store, tmp_path) as place:
+            first = await _ask(place)
+            await _kinds(store)
+            whole = await blocks()
+            for number, (row_id, data) in enumerate(whole.items()):
+                cut = data[: number % 5 * 2]
+                flipped = data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]
+                change = (
+                    sa.update(kept_block)
+                    .where(kept_block.c.id == row_id)
+                    .values(data=cut if number % 2 else flipped)
+                )
+                await store.write(_unit(lambda tx: tx.execute(change)), None)  # noqa: B023
+            _restart(store)
+            assert await _ask(place) == first
+            await _kinds(store)
+            assert sorted((await blocks()).values()) == sorted(whole.values())
+
+    asyncio.run(run())
+
+
 def test_nothing_of_an_expunged_message_stays(
     store: Store, amal: AccountEntry, tmp_path: Path
 ) -> None:

@@ -8,11 +8,13 @@ Laws:
 - It has all messages of its range, and no message comes into a range later: so it never changes.
 - It goes in the commit in which one of its messages leaves the mailbox, so that nothing of a
   message stays here after the message.
+- A block whose bytes are not those that were written is not used, and is made anew.
 - A mailbox has at most ``MOST_KINDS`` kinds; the one that was written first makes room.
 """
 
 from __future__ import annotations
 
+import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Sequence
@@ -29,7 +31,7 @@ from zajil.store.mail.append import lock_mailboxes
 from zajil.store.mail.value_cache import BLOCK_BITS, FEWEST, last_uid_of, numbers_of, uids_within
 from zajil.store.schema import kept_block, mailbox
 
-VERSION = 2
+VERSION = 3
 """Of what blocks hold; those of another version, or of another one of summaries, are not used and
 make room as the first."""
 MOST_KINDS = 12
@@ -80,7 +82,8 @@ def find_blocks(
         f" AND number IN {marks_of(conn, numbers)} AND kind = {mark}"
     )
     rows = execute_text(conn, query, (mailbox_id, *numbers, _full(kind)))
-    return {number: bytes(data) for number, data in rows}
+    found = ((number, bytes(data)) for number, data in rows)
+    return {number: data[_SUM:] for number, data in found if _sum(data[_SUM:]) == data[:_SUM]}
 
 
 # ---- units of work ------------------------------------------------------------------------------
@@ -135,6 +138,13 @@ def forget_blocks_of(tx: Connection, mailbox_ids: Sequence[MailboxId]) -> None:
 
 # ---- inside -------------------------------------------------------------------------------------
 
+_SUM = 4
+"""Bytes of the checksum in front of what is stored."""
+
+
+def _sum(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(_SUM, "little")
+
 
 def _full(kind: bytes) -> bytes:
     return b"%d.%d %b" % (VERSION, summaries.VERSION, kind)
@@ -168,7 +178,12 @@ def _make_room(tx: Connection, mailbox_id: MailboxId, kinds: set[bytes]) -> None
 def _write(tx: Connection, blocks: Sequence[KeptBlock]) -> None:
     unique = {(one.kind, one.number): one for one in blocks}.values()
     rows = [
-        (one.mailbox_id, bytearray(_full(one.kind)), one.number, bytearray(one.data))
+        (
+            one.mailbox_id,
+            bytearray(_full(one.kind)),
+            one.number,
+            bytearray(_sum(one.data) + one.data),
+        )
         for one in unique
     ]
     marks, parameters = values(tx, rows)
