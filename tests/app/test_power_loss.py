@@ -145,6 +145,7 @@ def test_what_was_promised_is_there(life: Life, folder: Path) -> None:
     assert disk.live() == real, "the disk of the test does not see all that is written"
 
 
+@pytest.mark.slow
 def test_a_disk_that_ignores_syncs_loses_mail(life: Life, folder: Path) -> None:
     random = Random(1)
     moments = choose_moments(life, random, 4)

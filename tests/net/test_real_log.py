@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import functools
 import imaplib
 import json
 import re
@@ -11,6 +12,7 @@ import smtplib
 import ssl
 import subprocess
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,22 +76,31 @@ def use(server: Installation) -> None:
             browser.post("/login", data=form)
 
 
-@pytest.fixture(scope="module", params=["text", "json", "debug"])
-def log(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    authority: TestAuthority,
-) -> tuple[str, list[str]]:
-    """Give the format, and all lines after the server has ended."""
-    folder = tmp_path_factory.mktemp("log")
-    form = request.param
-    settings = ["log.level=debug"] if form == "debug" else ["log.level=info", f"log.format={form}"]
-    certificate = authority.issue("mx.y.test")
-    with running_installation(folder / "z", certificate, *settings, log=folder / "log") as server:
-        use(server)
-    lines = (folder / "log").read_text().splitlines()
-    assert not [line for line in lines if server.password in line]
-    return form, lines
+@pytest.fixture(scope="module")
+def logs(
+    tmp_path_factory: pytest.TempPathFactory, authority: TestAuthority
+) -> Callable[[str], list[str]]:
+    """Give a function that returns all lines of a server that has ended, by the format."""
+
+    @functools.cache
+    def lines_of(form: str) -> list[str]:
+        folder = tmp_path_factory.mktemp("log")
+        level, written = ("debug", "text") if form == "debug" else ("info", form)
+        settings = [f"log.level={level}", f"log.format={written}"]
+        certificate = authority.issue("mx.y.test")
+        with running_installation(folder / "z", certificate, *settings, log=folder / "log") as it:
+            use(it)
+        lines = (folder / "log").read_text().splitlines()
+        assert not [line for line in lines if it.password in line]
+        return lines
+
+    return lines_of
+
+
+@pytest.fixture(params=["text", "json", "debug"])
+def log(request: pytest.FixtureRequest, logs: Callable[[str], list[str]]) -> tuple[str, list[str]]:
+    """Give the format, and all lines."""
+    return request.param, logs(request.param)
 
 
 def read(form: str, line: str) -> dict[str, str]:

@@ -48,6 +48,7 @@ def names_of_servers(measured: dict[str, object]) -> list[str]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_zajil_and_postfix_take_mails_of_both_generators(tmp_path: Path) -> None:
     output, measured = run_benchmark(tmp_path, "accept", "--mails", "20")
     assert "Python 3." in output
