@@ -172,6 +172,7 @@ NOT_FIT = (
     _mail(b"References: " + b"<a@b.test>" * 110 + b"\r\nSubject: " + _X, _X),
     _mail(b"To: " + b"<a@b.test>, " * 120 + b"(" + _X + b")\r\nX: y", b"x"),
     _mail(b"Content-Transfer-Encoding: quoted-printable", b"=41" * 400 + b"\r\nx"),
+    _mail(b"Content-Transfer-Encoding: quoted-printable", b"x" * 1050 + b"--b--"),
     _mail(b"Content-Transfer-Encoding: base64", b"QUJD" * 400),
     _mail(b"Content-Transfer-Encoding: x-uuencode", _X),
     _mail(b"X: y", b"\xe9" * 1100),

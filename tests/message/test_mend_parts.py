@@ -218,6 +218,31 @@ def test_the_charset_of_the_text_reads_the_header() -> None:
     assert find_charset(b"Content-Type: text/plain; charset=utf-8\r\n\r\n") is None
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("part", [b"", b"%s", b"X: y%s%s", b"%shi%s"])
+def test_an_epilogue_is_cut_behind_any_part(part: bytes, end: bytes) -> None:
+    """Behind a part without a byte there is no line end of its own before the boundary."""
+    body = b"--b%s" + part + b"--b--%s"
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    whole = message(head + body.replace(b"%s", end))
+    mended, changes = mend(whole + LONG + end + LONG)
+    assert (mended, changes) == (whole, ())
+
+
+@pytest.mark.parametrize("tail", [b"--b--", b"--b", b"---b--", b"--", b"-" * 200, b"--b--=3D end"])
+@pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
+def test_a_new_line_is_no_boundary(encoding: str, tail: bytes) -> None:
+    """Wherever a line is broken: hyphens in it do not end the part."""
+    head = f"Content-Type: text/plain\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode()
+    for length in range(1000, 1080):
+        before = message(multipart(head + b"x" * length + tail, b"\r\nthe end"))
+        mended, _ = mend(before)
+        assert longest_line(mended) <= 78
+        assert leaves(mended) == leaves(before)
+        assert mended.count(b"\n--") == 3
+        assert mend(mended) == (mended, ())
+
+
 PIECES = st.lists(
     st.sampled_from(
         [

@@ -31,6 +31,8 @@ _LONG_LINE = re.compile(rb"[^\n]{999,}+")
 _CHARSET = re.compile(rb"charset[ \t]*=[ \t]*\"?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
 _BASE64_LINE = re.compile(rb"[^\n]{1,76}")
 _QUOTED_LINE = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^\r\n]){1,25}")
+_BROKEN_BEFORE_HYPHENS = re.compile(rb"(?:(?<==\n)|(?<==\r\n))(-{2,})(=?\r?(?:\n|\Z))?")
+"""Hyphens behind a soft line break, and the end of their line if nothing else is on it."""
 _SEALED = frozenset(["multipart/signed", "multipart/encrypted"])
 _HINT = 65_536
 """Bytes at the start of a message in which the charset of its text is looked for."""
@@ -159,8 +161,10 @@ class _Pen:
             at = child.body_end
         rest = self.data[at : part.body_end]
         if self._has_long_line(at, part.body_end):
-            lines = rest.splitlines(keepends=True)  # line end, closing boundary, epilogue
-            rest = b"".join(lines[:2])
+            # The epilogue goes. In front of the closing boundary stands the line end that belongs
+            # to it; behind a part without a byte it is that of the boundary before.
+            lines = rest.splitlines(keepends=True)
+            rest = b"".join(lines[: 2 if lines[0] in (b"\r\n", b"\n") else 1])
         yield rest
 
     def _encode(self, part: Part) -> tuple[bytes, bytes]:
@@ -171,7 +175,8 @@ class _Pen:
             raise CannotMend(f"a line is longer than {MAX_LINE} octets in a {part.type} part")
         self.changes.append(f"encoded part {number}" if number else "encoded the body")
         if encoding == "base64":
-            return b"", _BASE64_LINE.sub(rb"\g<0>\r\n", data.translate(None, b" \t\r\n"))
+            # A hyphen says nothing there, and two at the start of a new line could be a boundary.
+            return b"", _BASE64_LINE.sub(rb"\g<0>\r\n", data.translate(None, b" \t\r\n-"))
         if encoding == "quoted-printable":
             return b"", _LONG_LINE.sub(_break_softly, data)
         if encoding not in ("", "7bit", "8bit", "binary"):
@@ -211,13 +216,21 @@ def _sealed() -> CannotMend:
 def _quote(data: bytes) -> bytes:
     """Write quoted-printable; the line ends of the text are CRLF."""
     quoted = b2a_qp(data, quotetabs=False, istext=True, header=False)
-    return quoted if b"\r\n" in data else quoted.replace(b"=\n", b"=\r\n")
+    quoted = quoted if b"\r\n" in data else quoted.replace(b"=\n", b"=\r\n")
+    return _BROKEN_BEFORE_HYPHENS.sub(_encode_hyphens, quoted)
 
 
 def _break_softly(line: re.Match[bytes]) -> bytes:
     """Cut a line of quoted-printable by soft line breaks (RFC 2045 section 6.7)."""
     text, end = (line[0][:-1], b"\r") if line[0].endswith(b"\r") else (line[0], b"")
-    return b"=\r\n".join(_QUOTED_LINE.findall(text)) + end
+    broken = b"=\r\n".join(_QUOTED_LINE.findall(text)) + end
+    return _BROKEN_BEFORE_HYPHENS.sub(_encode_hyphens, broken)
+
+
+def _encode_hyphens(found: re.Match[bytes]) -> bytes:
+    """Write hyphens so that no line begins with two: it could be a boundary of the message."""
+    lines = _QUOTED_LINE.findall(b"=2D" * len(found[1]))
+    return b"=\r\n".join(lines) + (b"=\r\n" if found[2] is None else found[2])
 
 
 def _replace(header: bytes, name: bytes, value: bytes) -> bytes:
