@@ -22,7 +22,7 @@ def test_every_answer_carries_the_policy(sqlite_store: Store) -> None:
     async def scenario() -> None:
         async with visiting(sqlite_store) as site:
             browser = site.browser()
-            for path in ("/login", "/nothing", "/static/zajil.css", "/mail"):
+            for path in ("/login", "/nothing", "/static/base.css", "/mail"):
                 headers = (await browser.get(path)).response.headers
                 policy = headers["content-security-policy"]
                 assert "default-src 'none'" in policy

@@ -1,0 +1,34 @@
+"""The addresses of webmail: reading and writing."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute, Route
+
+from zajil.web.parts import WebParts
+from zajil.web.webmail.compose import Writing
+from zajil.web.webmail.live import Live
+from zajil.web.webmail.message_list import MessageList
+from zajil.web.webmail.message_page import MessagePages
+
+_MESSAGE = "/mail/{mailbox_id}/{uid}"
+
+
+def webmail_routes(parts: WebParts) -> list[BaseRoute]:
+    """Return a line for each address."""
+    members = parts.access.members
+    mailbox = MessageList(parts.pages, parts.operations, parts.notices)
+    message = MessagePages(parts.pages, parts.operations, parts.notices)
+    writing = Writing(parts.pages, parts.services)
+    live = Live(parts.store)
+    return [
+        Route("/mail", members(mailbox.home), methods=["GET"]),
+        Route("/mail/{mailbox_id}", members(mailbox.show), methods=["GET"]),
+        Route("/mail/{mailbox_id}", members(mailbox.act), methods=["POST"]),
+        Route(_MESSAGE, members(message.show), methods=["GET"]),
+        Route(_MESSAGE + "/html", members(message.show_html), methods=["GET"]),
+        Route(_MESSAGE + "/file/{number}", members(message.download), methods=["GET"]),
+        Route(_MESSAGE + "/source", members(message.download_source), methods=["GET"]),
+        Route("/compose", members(writing.show), methods=["GET"]),
+        Route("/compose", members(writing.send), methods=["POST"]),
+        Route("/live", members(live.stream), methods=["GET"]),
+    ]
