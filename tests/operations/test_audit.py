@@ -23,6 +23,7 @@ from zajil.operations import (
     app_passwords,
     delegations,
     mailboxes,
+    settings,
     undelete,
 )
 from zajil.operations.audit import audit_to_dict, show_audit
@@ -133,6 +134,11 @@ CHANGES: list[tuple[Callable[[Store], Any], str, str]] = [
         lambda store: run(store, account_changes.forward, "amal", ["x@one.test"], keeps_copy=False),
         "account.forwarding",
         "Mail of amal is forwarded to x@one.test, and no copy is kept.",
+    ),
+    (
+        lambda store: run(store, settings.change_settings, "amal", {"zone": "UTC", "x": "secret"}),
+        "account.settings",
+        "Settings of amal were changed: x, zone.",
     ),
     (
         lambda store: run(store, delegations.delegate, "noor@south.test", "amal"),
@@ -269,6 +275,7 @@ def test_an_account_may_change_itself_and_nothing_else(south: Store) -> None:
         lambda: run(south, accounts.change_password, "noor", None, actor=amal),
         lambda: run(south, accounts.suspend_account, "amal", actor=amal),
         lambda: run(south, account_changes.change_profile, "amal", admin=True, actor=amal),
+        lambda: run(south, settings.change_settings, "noor", {"zone": "UTC"}, actor=amal),
         lambda: run(south, app_passwords.create_app_password, "noor", "x", Scope.ALL, actor=amal),
         lambda: run(south, delegations.delegate, "noor@south.test", "amal", actor=amal),
         lambda: run(south, act_on_queue, QueueAction.DELETE, ["0000"], actor=amal),

@@ -375,6 +375,16 @@ audit = sa.Table(
     sa.Index("ix_audit_subject", "subject", "at_ms"),
 )
 
+# What people chose for their accounts; what a name means is known above the store.
+account_setting = sa.Table(
+    "account_setting",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("name", KEY, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 web_session = sa.Table(
     "web_session",
     metadata,

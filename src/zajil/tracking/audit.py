@@ -140,6 +140,15 @@ class ForwardingChanged(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class SettingsChanged(AuditEvent):
+    """Settings of an account were changed; their values are not recorded."""
+
+    name: ClassVar[str] = "account.settings"
+    settings: tuple[str, ...]
+    """Names."""
+
+
+@value_class(frozen=True, slots=True)
 class AppPasswordCreated(AuditEvent):
     """An app password was created."""
 
@@ -272,6 +281,7 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         AccountRemoved,
         AccountReleased,
         ForwardingChanged,
+        SettingsChanged,
         AppPasswordCreated,
         AppPasswordRemoved,
         DelegationGranted,

@@ -93,6 +93,9 @@ def describe_change(event: AuditEvent) -> Sentence:
         case audit.AliasChanged():
             values |= {"before": _list(event.before), "after": _list(event.after)}
             text = _alias(bool(event.before), bool(event.after))
+        case audit.SettingsChanged():
+            values["settings"] = ", ".join(event.settings)
+            text = mark("Settings of {subject} were changed: {settings}.")
         case audit.DkimKeysChanged():
             values["selectors"] = ", ".join(event.selectors)
             text = _KEYS.get(event.action, event.name)

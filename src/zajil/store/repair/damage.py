@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.service import QUEUED
 from zajil.store.schema import (
     account,
+    account_setting,
     address,
     annotation,
     app_password,
@@ -367,5 +368,6 @@ RULES = (
     _orphans(mailbox_right, "right on a mailbox"),
     _orphans(annotation, "annotation"),
     _orphans(web_session, "web session"),
+    _orphans(account_setting, "setting"),
 )
 """All of them."""
