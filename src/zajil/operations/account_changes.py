@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zajil.core.actor import Actor
 from zajil.core.address import Address, parse_addresses
-from zajil.core.errors import Refused
+from zajil.core.errors import Invalid, Refused
 from zajil.core.ids import MailId
 from zajil.core.login_name import parse_login
 from zajil.operations.accounts import find_account
@@ -25,6 +25,13 @@ from zajil.tracking.audit import (
     ForwardingChanged,
     QuotaChanged,
 )
+
+LONGEST_DISPLAY_NAME = 100
+"""Characters."""
+
+
+class BadDisplayName(Invalid, ValueError):
+    """The display name of an account is too long or has control characters."""
 
 
 class NotHeld(Refused):
@@ -83,21 +90,35 @@ async def change_profile(
     """Change the display name or the role of an account; returns the account as it is now.
 
     Raises:
-        NotAllowed: the actor is not an administrator.
+        NotAllowed: the actor is not an administrator, and not the owner who changes only the
+            display name.
+        BadDisplayName: longer than ``LONGEST_DISPLAY_NAME``, or with control characters.
         NoSuchAccount: there is no such account.
         LastAdmin: no other active account is an administrator.
     """
-    require_admin(actor)
+    if admin is not None:
+        require_admin(actor)
     by = context.stamp(actor)
+    name = None if display_name is None else _clean_display_name(display_name)
 
     def work(tx: Transaction) -> Recorded[AccountRow]:
         row = find_account(tx, login_or_address)
-        set_profile(tx, [NewProfile(row.account_id, display_name, admin)])
+        require_owner(actor, row.account_id)
+        set_profile(tx, [NewProfile(row.account_id, name, admin)])
         now = find_account(tx, row.login)
         event = AccountProfileChanged(*by, now.account_id, now.login, now.display_name, now.admin)
         return now, [event]
 
     return await context.change(work)
+
+
+def _clean_display_name(text: str) -> str:
+    clean = " ".join(text.split())
+    if len(clean) > LONGEST_DISPLAY_NAME or not clean.isprintable():
+        raise BadDisplayName(
+            f"a display name has up to {LONGEST_DISPLAY_NAME} printable characters"
+        )
+    return clean
 
 
 DEFAULT = "default"

@@ -14,6 +14,8 @@ from starlette.responses import RedirectResponse, Response
 from zajil.core.actor import Actor, Interface
 from zajil.login.account import Account
 from zajil.store.engine.errors import StoreError
+from zajil.store.people.settings import get_settings
+from zajil.web.choices import read_choices
 from zajil.web.language import Language, choose_language, choose_zone
 from zajil.web.page import THEMES, Visitor
 from zajil.web.security import Sessions, is_own_request, local_path
@@ -81,7 +83,15 @@ class Access:
         account = await self._services.login.find(session.account_id) if session else None
         if session is None or account is None:
             return replace(visitor, csrf=self._sessions.anonymous_token(request))
-        return replace(visitor, csrf=session.csrf, account=account, session=session)
+        settings = await self._services.store.read(
+            lambda conn: get_settings(conn, account.account_id)
+        )
+        return replace(
+            _as_chosen(request, visitor, self._languages, settings),
+            csrf=session.csrf,
+            account=account,
+            session=session,
+        )
 
     async def visitor_of_error(self, request: Request, status: int) -> Visitor:
         """Return who asked for what is not there; a page about a fault does not ask the store."""
@@ -114,6 +124,23 @@ class Access:
         )
         if not is_own_request(request, visitor.csrf, form.get("csrf")):
             raise HTTPException(403)
+
+
+def _as_chosen(
+    request: Request,
+    visitor: Visitor,
+    languages: Mapping[str, Language],
+    settings: Mapping[str, str],
+) -> Visitor:
+    """Return a visitor as the account chose: it decides before the cookies of a browser."""
+    choices = read_choices(settings)
+    visitor = replace(visitor, choices=choices, settings=settings)
+    if choices.language in languages:
+        header = request.headers.get("accept-language", "")
+        visitor = replace(visitor, language=choose_language(languages, choices.language, header))
+    if choices.zone:
+        visitor = replace(visitor, zone=choose_zone(choices.zone), has_zone=True)
+    return visitor
 
 
 def peer_of(request: Request) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from zajil.tracking.journey import readable
 from zajil.tracking.reasons import REASONS, ReasonReader
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import tone_of_state
+from zajil.web.choices import Choices
 from zajil.web.language import OWN_LANGUAGE, Language
 from zajil.web.security import mask_token
 from zajil.web.static_files import StaticFiles
@@ -54,6 +55,10 @@ class Visitor:
     csrf: str = ""
     account: Account | None = None
     session: WebSession | None = None
+    choices: Choices = field(default_factory=Choices)
+    """What the account chose; of a stranger the defaults."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """All settings of the account by name, for those that ``choices`` does not know."""
     has_zone: bool = True
     """Whether the browser said where on Earth it is; else all times are UTC and say so."""
 
