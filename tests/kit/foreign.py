@@ -20,6 +20,7 @@ PACKAGES = {
     "dovecot": "dovecot-core",
     "dpkg": "dpkg",
     "fetchmail": "fetchmail",
+    "firefox-esr": "firefox-esr",
     "interimap": "interimap",
     "mbsync": "isync",
     "mpop": "mpop",
