@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -70,3 +71,39 @@ def test_the_dialogue_stands_behind_an_attempt() -> None:
     details = {detail.label: detail.lines for detail in tell_event(attempt).details}
     assert details["SMTP dialogue"] == ("C: EHLO a", "S: 250 b")
     assert "Encryption" not in details
+
+
+def test_each_stage_is_one_chapter() -> None:
+    """Signing comes after the first copy; the chapter of acceptance stands once all the same."""
+    chapters = tell_story(
+        journey_of(
+            tracked.MailAccepted(1, 2),
+            FILED_BASIM,
+            tracked.MailSigned(2, "north.test", ("s1",), ("rsa-sha256",)),
+            tracked.RecipientDelivered(3, "noor@south.test", "mx.south.test", "250 ok"),
+        )
+    )
+    assert [chapter.stage for chapter in chapters] == [Stage.KEEP, Stage.DELIVER]
+    assert [len(chapter.steps) for chapter in chapters] == [2, 2]
+
+
+def test_a_partial_delivery_is_no_failure_of_the_whole() -> None:
+    failed = replace(journey_of().recipients[2], state=RecipientState.BOUNCED)
+    journey = replace(journey_of(), recipients=(*journey_of().recipients[:2], failed))
+    last = stations(journey)[-1]
+    assert (last.delivered, last.recipients, last.is_partial) == (2, 3, True)
+    assert last.tone is Tone.WAIT
+    nobody = replace(journey, recipients=(failed,))
+    assert (stations(nobody)[-1].is_partial, stations(nobody)[-1].tone) == (False, Tone.BAD)
+
+
+def test_stations_say_how_long_the_way_between_them_took() -> None:
+    shown = stations(
+        journey_of(
+            tracked.SenderNamed(100, "a@b.test", ""),
+            tracked.CheckDone(130, "spf", "pass", "", ()),
+            tracked.MailAccepted(140, 1),
+            tracked.RecipientDelivered(2140, "noor@south.test", "mx", "250 ok"),
+        )
+    )
+    assert [station.took_ms for station in shown] == [None, 30, 10, 2000]

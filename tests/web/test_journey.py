@@ -231,6 +231,31 @@ def test_a_sender_does_not_see_behind_an_alias(store: Store) -> None:
     asyncio.run(scenario())
 
 
+def test_all_steps_are_closed_until_asked(sqlite_store: Store) -> None:
+    """A user reads one sentence for each recipient; an admin sees the steps of others' mail."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            basim = await member(site, "basim")
+            await basim.get("/compose")
+            to = "amal@north.test, ghost@south.test"
+            sent = await basim.post("/compose", to=to, subject="s", body="b")
+            path = sent.location.removesuffix("?sent=1")
+            own = (await basim.get(path)).text
+            assert '<details class="all-steps">' in own
+            assert "Delivered to the mailbox on" in own
+            assert "1 of 2 delivered" in own
+            assert 'id="journey" data-follow="2"' in own
+            admin = await member(site, "amal")
+            assert '<details class="all-steps">' in (await admin.get(path)).text
+            mail_id = site.deliver("basim", letter())
+            page = (await admin.get(f"/journey/{mail_id}")).text
+            assert '<details class="all-steps" open>' in page
+            assert "data-follow" not in page
+
+    asyncio.run(scenario())
+
+
 LATIN_SENTENCE = re.compile(r"[A-Za-z]{2,} [a-z]{2,}")
 
 

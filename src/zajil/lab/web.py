@@ -31,7 +31,8 @@ from zajil.web.two_ends import COOKIE_NAME, SidesPages
 
 def make_lab_web(lab: Lab, journeys: LabJourneys) -> Starlette:
     """Return the pages of a lab that runs."""
-    pages = SidesPages(SystemClock())
+    clock = SystemClock()
+    pages = SidesPages(clock)
 
     async def index(request: Request) -> Response:
         mails = await run_in_threadpool(journeys.newest)
@@ -42,7 +43,8 @@ def make_lab_web(lab: Lab, journeys: LabJourneys) -> Starlette:
         halves = await run_in_threadpool(journeys.halves, mail_id)
         if not halves:
             return PlainTextResponse("No domain of this lab has this message.", 404)
-        told = [tell_journey(half.journey, half.domain) for half in halves]
+        now_ms = clock.now_ms()
+        told = [tell_journey(half.journey, now_ms, half.domain) for half in halves]
         return _show(pages, request, "lab_journey.html", halves=told)
 
     async def preferences(request: Request) -> Response:

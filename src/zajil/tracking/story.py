@@ -13,7 +13,7 @@ from zajil.tracking.sentences import Sentence, Stage, Step, Tone, tell_event
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """Steps of one stage that follow each other."""
+    """The steps of one stage, in the order they happened."""
 
     stage: Stage
     steps: tuple[Step, ...]
@@ -26,18 +26,32 @@ class Station:
     stage: Stage
     tone: Tone
     """``PLAIN``: not reached."""
+    took_ms: int | None = None
+    """Time since the station before was passed; ``None``: not known."""
+    delivered: int = 0
+    """Of the last station: recipients whose copy arrived."""
+    recipients: int = 0
+    """Of the last station: all recipients."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the mail arrived at some recipients and not, or not yet, at others."""
+        return 0 < self.delivered < self.recipients
 
 
 def tell_story(journey: Journey) -> tuple[Chapter, ...]:
-    """Return the chapters of a journey that is already limited to its viewer."""
-    chapters: list[tuple[Stage, list[Step]]] = []
+    """Return the chapters of a journey, one for each stage.
+
+    Args:
+        journey: already limited to its viewer.
+    """
+    chapters: dict[Stage, list[Step]] = {}
+    current = Stage.ARRIVE
     for recorded in _in_order_of_telling(journey.events):
         step = tell_event(recorded.event)
-        stage = step.stage or (chapters[-1][0] if chapters else Stage.ARRIVE)
-        if not chapters or chapters[-1][0] is not stage:
-            chapters.append((stage, []))
-        chapters[-1][1].append(step)
-    return tuple(Chapter(stage, tuple(steps)) for stage, steps in chapters)
+        current = step.stage or current
+        chapters.setdefault(current, []).append(step)
+    return tuple(Chapter(stage, tuple(chapters[stage])) for stage in Stage if stage in chapters)
 
 
 def why_junk(journey: Journey) -> tuple[Sentence, ...]:
@@ -81,10 +95,35 @@ def stations(journey: Journey) -> tuple[Station, ...]:
         Stage.CHECK: kept or bool(names & {"check.done", "check.verdict"}),
         Stage.KEEP: kept,
     }
-    before = [
-        Station(stage, Tone.GOOD if passed else Tone.PLAIN) for stage, passed in reached.items()
+    passed = _times(journey)
+    took = {
+        stage: max(0, passed[stage] - passed[before])
+        for before, stage in zip(Stage, list(Stage)[1:], strict=False)
+        if stage in passed and before in passed
+    }
+    shown = [
+        Station(stage, Tone.GOOD if was else Tone.PLAIN, took.get(stage))
+        for stage, was in reached.items()
     ]
-    return (*before, Station(Stage.DELIVER, tone_of_states(c.state for c in journey.recipients)))
+    states = [copy.state for copy in journey.recipients]
+    arrived = states.count(RecipientState.DELIVERED)
+    tone = tone_of_states(states)
+    if 0 < arrived < len(states) and tone is Tone.BAD:
+        tone = Tone.WAIT
+    deliver = Station(Stage.DELIVER, tone, took.get(Stage.DELIVER), arrived, len(states))
+    return (*shown, deliver)
+
+
+def _times(journey: Journey) -> dict[Stage, int]:
+    """Return when each stage was passed: the first event of the arrival, the last of the others."""
+    times: dict[Stage, int] = {}
+    for recorded in journey.events:
+        stage, at_ms = tell_event(recorded.event).stage, recorded.event.at_ms
+        if stage is Stage.ARRIVE:
+            times.setdefault(stage, at_ms)
+        elif stage is not None:
+            times[stage] = max(at_ms, times.get(stage, at_ms))
+    return times
 
 
 _TONES = {

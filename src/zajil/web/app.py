@@ -47,7 +47,7 @@ def make_web(services: WebServices) -> Starlette:
         access=access,
         notices=Notices(services.options.cookie_name),
     )
-    journeys = JourneyPages(pages, services.store)
+    journeys = JourneyPages(pages, services.store, services.clock)
     routes: list[BaseRoute] = [
         Route("/", _home, methods=["GET"]),
         *account_routes(parts),

@@ -9,12 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from zajil.core.clock import Clock
 from zajil.core.ids import MAIL_ID_PATTERN, MailId
 from zajil.core.service import RecipientState
 from zajil.login.account import Account
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import load_journey
 from zajil.tracking.journey import Journey, journey_to_dict, viewer_of, visible_journey
+from zajil.tracking.recipient_story import ToldRecipient, tell_recipients
 from zajil.tracking.story import Chapter, Station, stations, tell_story
 from zajil.web.page import Pages, Visitor
 
@@ -28,8 +30,11 @@ class ToldJourney:
     journey: Journey
     stations: tuple[Station, ...]
     chapters: tuple[Chapter, ...]
+    recipients: tuple[ToldRecipient, ...]
     title: str = ""
     """Whose side of it this is, already in the reader's language; ``""``: the only one."""
+    shows_steps: bool = True
+    """Whether all steps are open from the beginning."""
 
     @property
     def under_way(self) -> bool:
@@ -37,17 +42,23 @@ class ToldJourney:
         return any(copy.state is RecipientState.WAITING for copy in self.journey.recipients)
 
 
-def tell_journey(journey: Journey, title: str = "") -> ToldJourney:
+def tell_journey(
+    journey: Journey, now_ms: int, title: str = "", *, shows_steps: bool = True
+) -> ToldJourney:
     """Return the description of a journey that is already limited to its viewer."""
-    return ToldJourney(journey, stations(journey), tell_story(journey), title)
+    told = tell_recipients(journey, now_ms)
+    return ToldJourney(
+        journey, stations(journey), tell_story(journey), told, title, shows_steps=shows_steps
+    )
 
 
 class JourneyPages:
     """The journey as a page, and as the JSON that ``zajil journey show`` prints."""
 
-    def __init__(self, pages: Pages, store: Store) -> None:
+    def __init__(self, pages: Pages, store: Store, clock: Clock) -> None:
         self._pages = pages
         self._store = store
+        self._clock = clock
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show the story."""
@@ -55,7 +66,12 @@ class JourneyPages:
         return self._pages.render(
             visitor,
             "journey.html",
-            told=tell_journey(journey),
+            told=tell_journey(
+                journey,
+                self._clock.now_ms(),
+                # The steps are for whoever looks into what went wrong with the mail of others.
+                shows_steps=account.admin and not _concerns(journey, account),
+            ),
             just_sent="sent" in request.query_params,
         )
 
@@ -82,3 +98,9 @@ async def load_visible(store: Store, mail_id: MailId, account: Account) -> Journ
     names = (account.login, *(str(one) for one in (account.address, *account.own_addresses)))
     viewer = viewer_of(journey, account.account_id, names, admin=account.admin)
     return None if viewer is None else visible_journey(journey, viewer)
+
+
+def _concerns(journey: Journey, account: Account) -> bool:
+    """Whether an account sent a mail, or has a copy of it."""
+    copies = {copy.account_id for copy in journey.recipients}
+    return account.account_id in {journey.account_id, *copies}

@@ -141,6 +141,7 @@ def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
                 copy.next_try_ms,
                 copy.account_id,
                 copy.addressed_as,
+                copy.expires_ms if copy.state in QUEUED else None,
             )
             for copy in conn.execute(_RECIPIENTS, {"mail_id_": mail_id})
         ),

@@ -45,18 +45,3 @@ document.addEventListener("keydown", (event) => {
     document.querySelector(`[data-key="${CSS.escape(event.key)}"]`)?.click();
   }
 });
-
-// A journey that goes on is looked at again, unless somebody is reading its details.
-const story = document.querySelector("[data-refresh]");
-async function follow() {
-  if (!story.querySelector("details[open]") && !document.hidden) {
-    const page = await fetch(location.href);
-    const fresh = new DOMParser()
-      .parseFromString(await page.text(), "text/html")
-      .querySelector("main > div");
-    if (page.ok && fresh) story.replaceChildren(...document.adoptNode(fresh).childNodes);
-    if (page.ok && fresh && !fresh.dataset.refresh) return;
-  }
-  setTimeout(follow, 1000 * Number(story.dataset.refresh));
-}
-if (story) setTimeout(follow, 1000 * Number(story.dataset.refresh));
