@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import Any
 
 from kit.store import NOW_MS, make_account, make_intake
 from zajil.core.address import parse_address
@@ -18,6 +19,7 @@ from zajil.core.ids import (
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import Intake, RemoteCopy, write_intakes
 from zajil.store.mail.tracking import (
+    JUNK,
     EventBatch,
     FoundMail,
     MailQuery,
@@ -226,3 +228,36 @@ def test_states_are_told_for_every_recipient(store: Store) -> None:
     store.write_now(write_intakes, item)
     (found,) = find(store, MailQuery(to="noor@south.test"))
     assert found.recipients == (("basim@north.test", "delivered"), ("noor@south.test", "waiting"))
+
+
+def test_mails_are_found_by_subject_result_and_reason(store: Store) -> None:
+    """A phish in Junk is told apart from what was delivered to its readers."""
+    basim = make_account(store, "basim@north.test")
+    ids: dict[str, MailId] = {}
+    for number, (name, mailbox) in enumerate((("phish", "Junk"), ("news", "INBOX"))):
+        item = make_intake(store.blobs.stage([b"x"]), local=[basim], at_ms=NOW_MS + number)
+        place = replace(item.local[0].places[0], mailbox_name=mailbox)
+        copy = replace(item.local[0], places=(place,))
+        ids[name] = store.write_now(
+            write_intakes, replace(item, subject=f"Your {name} رسالة\0", local=(copy,))
+        )
+    waiting = make_intake(store.blobs.stage([b"x"]), remote=["noor@south.test"])
+    ids["queue"] = store.write_now(write_intakes, waiting)
+
+    def names(**query: Any) -> set[str]:
+        found = {one.mail_id for one in find(store, MailQuery(**query))}
+        return {name for name, mail_id in ids.items() if mail_id in found}
+
+    assert names(subject="YOUR PHISH") == {"phish"}
+    assert names(subject="رسالة") == {"phish", "news"}
+    assert names(subject="%") == set()
+    assert names(outcome=JUNK) == {"phish"}
+    assert names(outcome="delivered") == {"news"}
+    assert names(outcome="waiting") == {"queue"}
+    assert names(mail_id=ids["news"]) == {"news"}
+    assert names(until_ms=NOW_MS + 1) == {"phish", "queue"}
+    assert names(reason="greylisted") == set()
+    (found,) = find(store, MailQuery(mail_id=ids["phish"]))
+    assert (found.subject, found.outcomes) == ("Your phish رسالة", (JUNK,))
+    older = {one.mail_id for one in find(store, MailQuery(before=ids["news"]))}
+    assert older == {ids["phish"], ids["queue"]}

@@ -22,8 +22,10 @@ LATER_MS = NOW_MS + 600_000
 def told(
     state: RecipientState, *events: TrackingEvent, reason: str = "", next_ms: int | None = None
 ) -> ToldRecipient:
-    copy = TrackedRecipient(NOOR, state, reason, next_ms, expires_ms=LATER_MS)
-    (one,) = tell_recipients(replace(journey_of(*events), recipients=(copy,)), NOW_MS)
+    copy = TrackedRecipient(NOOR, state, reason, next_ms)
+    (one,) = tell_recipients(
+        replace(journey_of(*events), recipients=(copy,), expires_ms=LATER_MS), NOW_MS
+    )
     return one
 
 

@@ -295,6 +295,7 @@ async def _make_intake(
         reverse_path=transaction.reverse_path,
         header_from=arrived.received.header_from,
         message_id=arrived.received.message_id,
+        subject=arrived.received.subject,
         content=content,
         size=content.size,
         needs_smtputf8=await needs_smtputf8(arrived.facts),

@@ -7,7 +7,7 @@ Mail from elsewhere is taken as it came. A submission is first completed in the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from zajil.accept.complete import complete_header, foreign_authors, mend
@@ -21,16 +21,13 @@ from zajil.core.value_class import value_class
 from zajil.keys.sign import hash_anew
 from zajil.login.account import Account
 from zajil.mailauth.dkim_body import BodyDigests
-from zajil.message.encoded_word import decode_words
-from zajil.message.fields import Field, begins_folded, find_value, read_fields
+from zajil.message.field_text import header_text
+from zajil.message.fields import Field, begins_folded, read_fields
 from zajil.message.mend_fields import CannotMend
 from zajil.message.smtputf8 import has_utf8_address, has_utf8_header
 from zajil.message.source import Source, size_of
 from zajil.route.recipient import Remote
 from zajil.tracking.events import HeaderCompleted, MessageReceived
-
-_MAX_TEXT = 500
-"""Characters of a header field that a row of the store holds."""
 
 
 @value_class(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class Arrived:
 
     facts: MessageFacts
     received: MessageReceived
-    """The size, and the two fields that people search by."""
+    """The size, and the fields that people search by."""
     hash_body: Callable[[], BodyDigests] | None = None
     """Hashes a body that was written anew; ``None``: the spool hashed it while it came in."""
 
@@ -70,6 +67,7 @@ async def gather_facts(
         facts.size,
         header_text(facts.fields, b"from"),
         header_text(facts.fields, b"message-id"),
+        header_text(facts.fields, b"subject"),
     )
     return Arrived(facts, received, message.hash_body)
 
@@ -131,15 +129,6 @@ def whose_copies(transaction: Transaction) -> tuple[dict[AccountId, Address], bo
         for entry in route.entries:
             accounts.setdefault(entry.account_id, recipient.address)
     return accounts, leaves
-
-
-def header_text(fields: Sequence[Field], name: bytes) -> str:
-    """Return a field as text for people, cut to what a row should hold; ``""`` when absent."""
-    value = find_value(fields, name)
-    if value is None:
-        return ""
-    text = decode_words(value)[:_MAX_TEXT]
-    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 async def needs_smtputf8(facts: MessageFacts) -> bool:

@@ -22,7 +22,8 @@ from zajil.core.ids import ID_RANDOM_SIZE, MailId, new_mail_id
 from zajil.core.mail_options import PLAIN_MAIL, MailOptions
 from zajil.core.value_class import value_class
 from zajil.keys.sign import Signer
-from zajil.message.fields import split_message
+from zajil.message.field_text import header_text
+from zajil.message.fields import read_fields, split_message
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import Local, Remote, Suspended, route_recipient
 from zajil.store.engine.open import Store
@@ -111,6 +112,7 @@ class OwnMailer:
             reverse_path=mail.reverse_path,
             header_from=str(mail.header_from),
             message_id=mail.message_id,
+            subject=header_text(read_fields(mail.message[:end]), b"subject"),
             content=content,
             size=content.size,
             needs_smtputf8=not mail.message[:end].isascii(),

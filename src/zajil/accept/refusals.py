@@ -60,6 +60,7 @@ def record_refused_mail(
         reverse_path=transaction.reverse_path,
         header_from="" if received is None else received.header_from,
         message_id="" if received is None else received.message_id,
+        subject="" if received is None else received.subject,
         size=0 if received is None else received.size,
         recipients=tuple({**refused, **taken}.values()),
         events=events,

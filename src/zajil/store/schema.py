@@ -304,6 +304,7 @@ mail = sa.Table(
     sa.Column("from_key", KEY),  # Address.key of reverse_path
     sa.Column("header_from", sa.Text, nullable=False),
     sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.Column("size", NUMBER, nullable=False),  # of the blob
     # What the queue sends; null: no copy waits (local copies hold their own reference).
     sa.Column("blob_id", KEY),

@@ -201,6 +201,8 @@ class MessageReceived(TrackingEvent):
     size: int
     header_from: str
     message_id: str
+    subject: str = ""
+    """``""``: it has none, or an older version recorded it."""
 
 
 @value_class(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class Journey:
     recipients: tuple[TrackedRecipient, ...]
     events: tuple[Recorded, ...]
     """In the order they happened."""
+    expires_ms: int | None = None
+    """When what waits is given up; ``None``: nothing waits."""
 
 
 def refused_journey(mail_id: MailId, recorded: Sequence[Recorded]) -> Journey:

@@ -37,10 +37,12 @@ class ToldRecipient:
 def tell_recipients(journey: Journey, now_ms: int) -> tuple[ToldRecipient, ...]:
     """Return all recipients of a journey that is already limited to its viewer."""
     events = [one.event for one in journey.events]
-    return tuple(_tell(copy, events, now_ms) for copy in journey.recipients)
+    return tuple(_tell(journey, copy, events, now_ms) for copy in journey.recipients)
 
 
-def _tell(copy: TrackedRecipient, events: Iterable[TrackingEvent], now_ms: int) -> ToldRecipient:
+def _tell(
+    journey: Journey, copy: TrackedRecipient, events: Iterable[TrackingEvent], now_ms: int
+) -> ToldRecipient:
     key, state = key_of(copy.address), copy.state
     own = [one for one in events if key in _names(one)]
     if state is RecipientState.DELIVERED:
@@ -49,7 +51,7 @@ def _tell(copy: TrackedRecipient, events: Iterable[TrackingEvent], now_ms: int) 
         reason = copy.reason if in_junk else ""
         return ToldRecipient(copy, "junk" if in_junk else state, tone, (sentence,), reason)
     if state is RecipientState.WAITING:
-        sentences = _waiting(copy, own, now_ms)
+        sentences = _waiting(copy, own, journey.expires_ms, now_ms)
     elif state in (RecipientState.BOUNCED, RecipientState.EXPIRED):
         sentences = _failed(state, own)
     else:
@@ -91,7 +93,10 @@ def _delivered(events: Iterable[TrackingEvent]) -> tuple[bool, Sentence]:
 
 
 def _waiting(
-    copy: TrackedRecipient, events: Iterable[TrackingEvent], now_ms: int
+    copy: TrackedRecipient,
+    events: Iterable[TrackingEvent],
+    expires_ms: int | None,
+    now_ms: int,
 ) -> tuple[Sentence, ...]:
     next_ms = copy.next_try_ms
     was_tried = any(isinstance(one, tracked.DeliveryDeferred) for one in events)
@@ -103,9 +108,9 @@ def _waiting(
         Sentence(mark("Not delivered yet."), {}),
         Sentence(mark("Next attempt: {next_try_ms}."), {"next_try_ms": next_ms}),
     ]
-    if copy.expires_ms is not None:
+    if expires_ms is not None:
         text = mark("If it cannot be delivered, it is returned to the sender on {expires_ms}.")
-        told.append(Sentence(text, {"expires_ms": copy.expires_ms}))
+        told.append(Sentence(text, {"expires_ms": expires_ms}))
     return tuple(told)
 
 

@@ -177,11 +177,12 @@ def _tell_arrival(event: TrackingEvent) -> Step | None:
             return _step(
                 event, stage, text, values, Tone.BAD, (Detail(mark("SMTP reply"), (reply,)),)
             )
-        case tracked.MessageReceived(size=size, header_from=header_from, message_id=message_id):
+        case tracked.MessageReceived(size=size):
             text = mark("The message was received completely ({size_bytes}).")
             details = (
-                Detail(mark("From"), (header_from,)),
-                Detail(mark("Message-ID"), (message_id,)),
+                Detail(mark("From"), (event.header_from,)),
+                Detail(mark("Subject"), (event.subject,)),
+                Detail(mark("Message-ID"), (event.message_id,)),
             )
             return _step(event, stage, text, {"size_bytes": size}, Tone.PLAIN, details)
         case tracked.LineEndsMended():

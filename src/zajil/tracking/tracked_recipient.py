@@ -22,8 +22,6 @@ class TrackedRecipient:
     """Whose mailbox the copy was for; ``None`` when it left for another server."""
     addressed_as: str | None = None
     """Wire form of the alias that the sender named; ``None``: the sender named ``address``."""
-    expires_ms: int | None = None
-    """When its delivery is given up; ``None``: not known, or it does not wait."""
 
 
 def key_of(name: str) -> str:

@@ -114,6 +114,7 @@ class Intake:
     reverse_path: Address | None
     header_from: str
     message_id: str
+    subject: str = ""
     content: StagedBlob
     size: int
     """Bytes of the blob."""
@@ -189,6 +190,7 @@ MAIL_FACTS = (
     mail.c.from_key,
     mail.c.header_from,
     mail.c.message_id,
+    mail.c.subject,
     mail.c.size,
     mail.c.needs_smtputf8,
 )
@@ -230,6 +232,7 @@ def mail_facts(
     *,
     header_from: str,
     message_id: str,
+    subject: str,
     size: int,
     needs_smtputf8: bool,
 ) -> tuple[Any, ...]:
@@ -243,6 +246,7 @@ def mail_facts(
         # An encoded word may hide a NUL, which PostgreSQL takes in no text.
         header_from.replace("\0", ""),
         message_id.replace("\0", ""),
+        subject.replace("\0", ""),
         size,
         needs_smtputf8,
     )
@@ -263,6 +267,7 @@ def _mail_row(item: Intake) -> tuple[Any, ...]:
         item.reverse_path,
         header_from=item.header_from,
         message_id=item.message_id,
+        subject=item.subject,
         size=item.size,
         needs_smtputf8=item.needs_smtputf8,
     )

@@ -37,6 +37,7 @@ class RefusedMail:
     header_from: str
     """``""`` if its header section was not read."""
     message_id: str
+    subject: str = ""
     size: int
     recipients: tuple[tuple[Address, str], ...]
     """Address and reply, each address once."""
@@ -70,6 +71,7 @@ def _mail_row(item: RefusedMail) -> tuple[Any, ...]:
         sender,
         header_from=item.header_from or ("" if sender is None else str(sender)),
         message_id=item.message_id,
+        subject=item.subject,
         size=item.size,
         needs_smtputf8=False,
     )

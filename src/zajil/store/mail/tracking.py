@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -126,6 +127,8 @@ def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
             return None
         return refused_journey(mail_id, _with_session(conn, own[0].session_id, mail_id, own))
     recorded = _with_session(conn, row.session_id, mail_id, own)
+    copies = conn.execute(_RECIPIENTS, {"mail_id_": mail_id}).all()
+    waiting = [copy.expires_ms for copy in copies if copy.state in QUEUED and copy.expires_ms]
     return Journey(
         mail_id=mail_id,
         parent_mail_id=row.parent_mail_id,
@@ -141,11 +144,11 @@ def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
                 copy.next_try_ms,
                 copy.account_id,
                 copy.addressed_as,
-                copy.expires_ms if copy.state in QUEUED else None,
             )
-            for copy in conn.execute(_RECIPIENTS, {"mail_id_": mail_id})
+            for copy in copies
         ),
         events=tuple(recorded),
+        expires_ms=max(waiting, default=None),
     )
 
 
@@ -210,15 +213,31 @@ class MailQuery:
     """The reverse path or the From address, or a piece of one."""
     message_id: str | None = None
     """With or without its angle brackets."""
+    mail_id: str | None = None
+    subject: str | None = None
+    """A piece of it, in any case."""
+    reason: str | None = None
+    """A piece of why a copy is where it is."""
+    outcome: str | None = None
+    """What became of a copy: a value of ``RecipientState``, or ``JUNK``."""
     since_ms: int | None = None
+    until_ms: int | None = None
+    """Before this time."""
     account_id: AccountId | None = None
     """Only what this account handed in."""
     refused: bool = False
     """Only mails of which a recipient, or the whole, was refused."""
+    before: str | None = None
+    """Only mails that are older than this mail id: the last of the page before."""
     limit: int = 100
 
 
-@dataclass(frozen=True, slots=True)
+JUNK = "junk"
+"""Outcome of a copy that was delivered to the mailbox for junk."""
+_JUNK_MAILBOX = "Junk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundMail:
     """One mail of a search."""
 
@@ -229,28 +248,39 @@ class FoundMail:
     size: int
     recipients: tuple[tuple[str, str], ...]
     """Address in wire form, and state."""
+    subject: str = ""
+    outcomes: tuple[str, ...] = ()
+    """Of each recipient: its state, or ``JUNK``."""
 
 
 def find_mails(conn: Connection, query: MailQuery) -> list[FoundMail]:
     """Search mails, newest first."""
     rows = conn.execute(_search(query)).all()
-    copies: dict[str, list[tuple[str, str]]] = {row.id: [] for row in rows}
+    copies: dict[str, list[Any]] = {row.id: [] for row in rows}
     for copy in conn.execute(_STATES, {"mail_ids_": list(copies)}) if rows else ():
-        copies[copy.mail_id].append((copy.address, copy.state))
+        copies[copy.mail_id].append(copy)
     return [
         FoundMail(
-            row.id, row.header_from, row.message_id, row.at_ms, row.size, tuple(copies[row.id])
+            mail_id=row.id,
+            header_from=row.header_from,
+            message_id=row.message_id,
+            at_ms=row.at_ms,
+            size=row.size,
+            recipients=tuple((copy.address, copy.state) for copy in copies[row.id]),
+            subject=row.subject,
+            outcomes=tuple(JUNK if _is_junk(copy) else copy.state for copy in copies[row.id]),
         )
         for row in rows
     ]
 
 
-def _search(query: MailQuery) -> sa.Select[tuple[str, str, str, int, int]]:
-    search = (
-        sa.select(mail.c.id, mail.c.header_from, mail.c.message_id, mail.c.at_ms, mail.c.size)
-        .order_by(mail.c.id.desc())
-        .limit(query.limit)
-    )
+def _is_junk(copy: Any) -> bool:
+    return bool(copy.state == RecipientState.DELIVERED and copy.mailbox == _JUNK_MAILBOX)
+
+
+def _search(query: MailQuery) -> sa.Select[Any]:
+    columns = (mail.c.id, mail.c.header_from, mail.c.message_id, mail.c.at_ms, mail.c.size)
+    search = sa.select(*columns, mail.c.subject).order_by(mail.c.id.desc()).limit(query.limit)
     if query.to:
         # Two searches, each by its index: what was named, and what an alias stood for.
         keys = (recipient.c.address_key, recipient.c.addressed_key)
@@ -258,11 +288,10 @@ def _search(query: MailQuery) -> sa.Select[tuple[str, str, str, int, int]]:
         if query.since_ms is not None:
             copies = [part.where(recipient.c.at_ms >= query.since_ms) for part in copies]
         search = search.where(mail.c.id.in_(sa.union(*copies)))
-    if query.refused:
-        refused = sa.select(recipient.c.mail_id).where(
-            recipient.c.mail_id == mail.c.id, recipient.c.state == "refused"
-        )
-        search = search.where(refused.exists())
+    copy = list(_copy_conditions(query))
+    if copy:
+        # Not asked of each mail: it would look up a hundred thousand recipients one by one.
+        search = search.where(mail.c.id.in_(sa.select(recipient.c.mail_id).where(*copy)))
     if query.sender:
         # header_from is kept as it was written, so it is searched by a piece of it.
         written = sa.func.lower(mail.c.header_from).contains(query.sender.lower(), autoescape=True)
@@ -270,12 +299,39 @@ def _search(query: MailQuery) -> sa.Select[tuple[str, str, str, int, int]]:
     if query.message_id:
         bare = query.message_id.strip().removeprefix("<").removesuffix(">")
         search = search.where(mail.c.message_id.in_([bare, f"<{bare}>"]))
+    if query.subject:
+        subject = sa.func.lower(mail.c.subject)
+        search = search.where(subject.contains(query.subject.strip().lower(), autoescape=True))
+    if query.mail_id:
+        search = search.where(mail.c.id == query.mail_id.strip())
+    if query.before:
+        search = search.where(mail.c.id < query.before)
+    if query.until_ms is not None:
+        end = new_mail_id(max(0, query.until_ms), bytes(ID_RANDOM_SIZE))
+        search = search.where(mail.c.id < end, mail.c.at_ms < query.until_ms)
     if query.since_ms is not None:
         oldest = new_mail_id(max(0, query.since_ms - _ID_IS_OLDER_MS), bytes(ID_RANDOM_SIZE))
         search = search.where(mail.c.id >= oldest, mail.c.at_ms >= query.since_ms)
     if query.account_id is not None:
         search = search.where(mail.c.account_id == query.account_id)
     return search
+
+
+def _copy_conditions(query: MailQuery) -> Iterator[sa.ColumnElement[bool]]:
+    """Return what must be true of one and the same recipient of a mail."""
+    if query.refused:
+        yield recipient.c.state == RecipientState.REFUSED
+    if query.outcome == JUNK:
+        yield recipient.c.state == RecipientState.DELIVERED
+        yield recipient.c.mailbox == _JUNK_MAILBOX
+    elif query.outcome == RecipientState.DELIVERED:
+        yield recipient.c.state == RecipientState.DELIVERED
+        yield sa.func.coalesce(recipient.c.mailbox, "") != _JUNK_MAILBOX
+    elif query.outcome:
+        yield recipient.c.state == query.outcome
+    if query.reason:
+        piece = query.reason.strip().lower()
+        yield sa.func.lower(recipient.c.reason).contains(piece, autoescape=True)
 
 
 def _names(column: sa.ColumnElement[str], text: str) -> sa.ColumnElement[bool]:
@@ -313,7 +369,7 @@ _EVENTS_OF_SESSION = (
     .order_by(event.c.id)
 )
 _STATES = (
-    sa.select(recipient.c.mail_id, recipient.c.address, recipient.c.state)
+    sa.select(recipient.c.mail_id, recipient.c.address, recipient.c.state, recipient.c.mailbox)
     .where(recipient.c.mail_id.in_(sa.bindparam("mail_ids_", expanding=True)))
     .order_by(recipient.c.mail_id, recipient.c.position)
 )
