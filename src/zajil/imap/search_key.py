@@ -131,6 +131,28 @@ class TextHas:
 
 
 @dataclass(frozen=True, slots=True)
+class ContentHas:
+    """The text stands in the subject, in the people, in the text or in an attached document.
+
+    No command asks for it, but pages do: what only other header fields have is not looked for.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientHas:
+    """The text stands in To, Cc or Bcc. Pages ask for it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HasFiles:
+    """The message has attachments. Pages ask for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fuzzy:
     """The key need not hold exactly. (RFC 6203)"""
 
@@ -175,6 +197,9 @@ SearchKey = (
     | HeaderHas
     | BodyHas
     | TextHas
+    | ContentHas
+    | RecipientHas
+    | HasFiles
     | Fuzzy
     | Not
     | And
@@ -182,7 +207,7 @@ SearchKey = (
 )
 
 
-TextKey = HeaderHas | BodyHas | TextHas
+TextKey = HeaderHas | BodyHas | TextHas | ContentHas | RecipientHas
 """Keys that look for text."""
 
 

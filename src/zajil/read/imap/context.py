@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from zajil.core.clock import Clock
 from zajil.core.ids import BlobId
-from zajil.imap.response import Completion
+from zajil.imap.response import Completion, untagged_status
 from zajil.imap.server import ImapServerConnection
-from zajil.login.account import Account
 from zajil.net.line_protocol import Connection
 from zajil.read.imap.content import KnownMessage
+from zajil.read.imap.search_context import SearchContext
 from zajil.read.imap.selected_mailbox import SelectedMailbox
-from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.engine.writer import Unit
 from zajil.store.mail.mailboxes import Mailbox, find_mailbox
@@ -46,14 +43,11 @@ KnownKey = tuple[BlobId, bytes]
 
 
 @dataclass(slots=True, kw_only=True)
-class Context:
+class Context(SearchContext):
     """A session that has logged in."""
 
-    store: Store
-    account: Account
     engine: ImapServerConnection
     connection: Connection
-    clock: Clock
     view: SelectedMailbox | None = None
     """The selected mailbox; ``None``: none is."""
     target: Mailbox | None = None
@@ -74,13 +68,19 @@ class Context:
             raise RuntimeError("no mailbox is selected")
         return self.view
 
-    async def read(self, query: Callable[[Snapshot], R]) -> R:
-        """Run a query in a reader thread, when it is this account's turn.
+    async def pause(self) -> None:
+        """Send what waits to be sent.
 
         Raises:
-            StoreUnavailable: the database cannot be read now.
+            ConnectionLost: the client is gone.
         """
-        return await self.store.read(query, self.account.account_id)
+        await self.connection.flush()
+
+    def tell_progress(self, done: int, total: int | None) -> None:
+        """Tell the client how far a long search is. (RFC 9585)"""
+        counts = "NIL NIL" if total is None else f"{min(done, total)} {total}"
+        code = f'INPROGRESS ("{self.engine.tag.decode("ascii")}" {counts})'
+        self.engine.untagged(untagged_status("OK", "still searching", code))
 
     async def table(self) -> MessageTable:
         """Return the messages of the selected mailbox as they are now.
@@ -121,10 +121,6 @@ class Context:
         if found is None:
             found = await self.read(find)
         return found[0]
-
-    async def work(self, task: Callable[[], R]) -> R:
-        """Run what needs no snapshot in a reader thread, when it is this account's turn."""
-        return await self.store.work(task, self.account.account_id)
 
     async def write(self, unit: Unit[T, R], item: T, count: int) -> R:
         """Run a unit that changes so many messages, one portion at most.

@@ -9,9 +9,9 @@ from typing import cast
 
 from zajil.core.ids import Uid
 from zajil.imap.search_key import HeaderHas
-from zajil.read.imap.context import Context
 from zajil.read.imap.kept_values import keep_values, load_blocks
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
+from zajil.read.imap.search_context import SearchContext
 from zajil.read.imap.search_text import field_text
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.message_rows import FILES, HeadRow, RowItem, read_rows, values_of_heads
@@ -26,7 +26,7 @@ _READ = 1 << 20
 """Bytes of headers that are read in one turn."""
 
 
-def is_kept(context: Context, scope: SearchedMailbox, key: HeaderHas) -> bool:
+def is_kept(context: SearchContext, scope: SearchedMailbox, key: HeaderHas) -> bool:
     """Return whether the fields of about all messages are kept: nothing else is as quick."""
     cache, kind = context.store.header_cache, _kind_of(key)
     ends = [uid for uid in (scope.uids[:1], scope.uids[-1:]) if uid]
@@ -37,7 +37,7 @@ def is_kept(context: Context, scope: SearchedMailbox, key: HeaderHas) -> bool:
 
 
 async def decide_fields(
-    context: Context, scope: SearchedMailbox, matcher: Matcher, unsure: array[int]
+    context: SearchContext, scope: SearchedMailbox, matcher: Matcher, unsure: array[int]
 ) -> bool:
     """Find out for which messages the HEADER keys hold; return whether anything was.
 
@@ -64,7 +64,7 @@ async def decide_fields(
             holding |= held
         exact = await context.work(lambda: _more_exact(hits, decided, holding))  # noqa: B023
         matcher.hits[id(key)] = exact
-        await context.connection.flush()
+        await context.pause()
     return True
 
 
@@ -73,7 +73,7 @@ def _kind_of(key: HeaderHas) -> bytes:
 
 
 async def _find_block(
-    context: Context, scope: SearchedMailbox, kind: bytes, number: int, uids: array[int]
+    context: SearchContext, scope: SearchedMailbox, kind: bytes, number: int, uids: array[int]
 ) -> ValueBlock | None:
     """Return a block with these messages of it; it is made, if it has not all of them."""
     cache, mailbox_id = context.store.header_cache, scope.mailbox_id
@@ -88,7 +88,7 @@ async def _find_block(
 
 
 async def _make_block(
-    context: Context, scope: SearchedMailbox, kind: bytes, missing: Sequence[int]
+    context: SearchContext, scope: SearchedMailbox, kind: bytes, missing: Sequence[int]
 ) -> None:
     blobs, mailbox_id, name = context.store.blobs, scope.mailbox_id, kind.partition(b" ")[2]
     values: dict[int, Value] = {}
@@ -108,7 +108,7 @@ async def _make_block(
             return found.looked_at
 
         missing = missing[await context.read(read) :]
-        await context.connection.flush()
+        await context.pause()
     await keep_values(context, mailbox_id, {kind: values}, scope.uids)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from zajil.core.ids import MailboxId
 from zajil.message.casemap import casemap
 from zajil.message.date import parse_day
-from zajil.read.imap.context import Context
 from zajil.read.imap.object_id import give_all_threads
+from zajil.read.imap.search_context import SearchContext
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.header_columns import (
     ROWS,
@@ -81,6 +81,8 @@ def _people(kind: int, *, display: bool) -> Any:
 DAYS = ColumnKind("day", "substr(summary.envelope, 1, 300)", _day, "i")
 """SENTON and its like: the day as it is written."""
 MOMENTS = ColumnKind("moment", "summary.date_ms", _moment, "q")
+FILES = ColumnKind("files", "summary.has_attachments", bool, "b")
+"""Whether the message has attachments, as lists of messages show it."""
 SUBJECTS = ColumnKind("subject", "summary.base_subject", _text)
 FROM = ColumnKind("from", "summary.people", _people(0, display=False))
 TO = ColumnKind("to", "summary.people", _people(1, display=False))
@@ -90,7 +92,7 @@ DISPLAY_TO = ColumnKind("display-to", "summary.people", _people(1, display=True)
 
 
 async def header_values(
-    context: Context, mailbox_id: MailboxId, uids: array[int], kind: ColumnKind
+    context: SearchContext, mailbox_id: MailboxId, uids: array[int], kind: ColumnKind
 ) -> Values:
     """Return one value for each of these messages, all of a mailbox.
 
@@ -107,7 +109,7 @@ async def header_values(
 
 
 async def header_order(
-    context: Context, mailbox_id: MailboxId, uids: array[int], kind: ColumnKind
+    context: SearchContext, mailbox_id: MailboxId, uids: array[int], kind: ColumnKind
 ) -> Sequence[int]:
     """Return the places of these messages in the order of their values; equal ones ascend.
 
@@ -133,7 +135,7 @@ async def header_order(
 
 
 async def _column(
-    context: Context, mailbox_id: MailboxId, uids: array[int], kind: ColumnKind
+    context: SearchContext, mailbox_id: MailboxId, uids: array[int], kind: ColumnKind
 ) -> HeaderColumn:
     columns = context.store.header_columns
     known = columns.find(mailbox_id, kind)
@@ -167,7 +169,7 @@ async def _column(
 
 
 async def _find_kept(
-    context: Context, mailbox_id: MailboxId, kind: ColumnKind, numbers: Sequence[int]
+    context: SearchContext, mailbox_id: MailboxId, kind: ColumnKind, numbers: Sequence[int]
 ) -> dict[int, HeaderColumn]:
     """Return those of the blocks that are in the store."""
     found: dict[int, HeaderColumn] = {}
@@ -179,12 +181,12 @@ async def _find_kept(
             return {number: unpack_block(kind, data) for number, data in stored.items()}
 
         found |= await context.read(read)
-        await context.connection.flush()
+        await context.pause()
     return found
 
 
 async def _read(
-    context: Context, mailbox_id: MailboxId, kind: ColumnKind, after: int, last: int
+    context: SearchContext, mailbox_id: MailboxId, kind: ColumnKind, after: int, last: int
 ) -> list[HeaderColumn]:
     """Return what the rows say of the messages behind a UID, up to another one."""
     parts: list[HeaderColumn] = []
@@ -193,7 +195,7 @@ async def _read(
             lambda conn: read_column(conn, mailbox_id, kind, after, last)  # noqa: B023
         )
         parts.append(part)
-        await context.connection.flush()
+        await context.pause()
         if len(part.uids) < ROWS:
             break
         after = part.uids[-1]

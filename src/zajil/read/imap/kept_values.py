@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 
 from zajil.core.ids import MailboxId
-from zajil.read.imap.context import Context
+from zajil.read.imap.search_context import SearchContext
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.kept_blocks import KeptBlock, find_blocks, is_complete, keep_blocks
 from zajil.store.mail.value_cache import Value, ValueBlock, numbers_of
@@ -20,7 +20,7 @@ _BLOCKS = 16
 
 
 async def find_kept_values(
-    context: Context, mailbox_id: MailboxId, kinds: Iterable[bytes], uids: Sequence[int]
+    context: SearchContext, mailbox_id: MailboxId, kinds: Iterable[bytes], uids: Sequence[int]
 ) -> dict[bytes, list[Value]] | None:
     """Return the values of messages, ascending, for each kind; ``None``: not all are kept.
 
@@ -37,7 +37,7 @@ async def find_kept_values(
 
 
 def _find(
-    context: Context, mailbox_id: MailboxId, kinds: Sequence[bytes], uids: Sequence[int]
+    context: SearchContext, mailbox_id: MailboxId, kinds: Sequence[bytes], uids: Sequence[int]
 ) -> dict[bytes, list[Value]] | None:
     cache, found = context.store.header_cache, dict[bytes, list[Value]]()
     for kind in kinds:
@@ -49,7 +49,7 @@ def _find(
 
 
 async def load_blocks(
-    context: Context, mailbox_id: MailboxId, kind: bytes, uids: Sequence[int]
+    context: SearchContext, mailbox_id: MailboxId, kind: bytes, uids: Sequence[int]
 ) -> bool:
     """Take blocks of these messages that are not in memory from the store; return whether any was.
 
@@ -68,12 +68,12 @@ async def load_blocks(
             return bool(stored)
 
         found |= await context.read(load)
-        await context.connection.flush()
+        await context.pause()
     return found
 
 
 async def keep_values(
-    context: Context,
+    context: SearchContext,
     mailbox_id: MailboxId,
     values: dict[bytes, dict[int, Value]],
     of_mailbox: array[int],

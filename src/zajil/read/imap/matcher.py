@@ -22,8 +22,10 @@ from zajil.imap.search_key import (
     And,
     BodyHas,
     Comparison,
+    ContentHas,
     EmailIs,
     Fuzzy,
+    HasFiles,
     HasFlag,
     HeaderHas,
     Larger,
@@ -32,6 +34,7 @@ from zajil.imap.search_key import (
     NumberIn,
     Or,
     ReceivedDate,
+    RecipientHas,
     SavedDate,
     SearchKey,
     SentDate,
@@ -46,7 +49,7 @@ from zajil.message.word_query import WordQuery
 from zajil.read.imap.header_values import NO_DAY, UNKNOWN_DAY
 from zajil.read.imap.masks import Chunk, chosen, mask_from, mask_of, mask_of_spans
 from zajil.read.imap.object_id import email_object_id, thread_object_id
-from zajil.read.imap.search_text import MessageText, fuzzy_query
+from zajil.read.imap.search_text import RECIPIENT_FIELDS, MessageText, fuzzy_query
 from zajil.store.mail.header_columns import Values
 from zajil.store.mail.message_table import MessageTable
 from zajil.store.mail.messages import Message
@@ -99,6 +102,10 @@ class Matcher:
         """Whether ``days`` have to be given."""
         self.days: Values = ()
         """The day of the Date field of each message of the table (``header_values.DAYS``)."""
+        self.needs_files = any_key(key, lambda one: isinstance(one, HasFiles))
+        """Whether ``with_files`` has to be given."""
+        self.with_files: Sequence[int] = ()
+        """Messages that have attachments, ascending."""
         self.hits: dict[int, TextHits] = {}
         """For keys of ``texts``, by identity: what the index says."""
         self._flags: dict[str, bytes] = {}
@@ -109,7 +116,6 @@ class Matcher:
         self.chunk_size = min(_LARGEST, max(1, _KEY_LOOKS // self._count))
         """Messages to look at in one turn."""
         self._read = _READ // max(1, self._count // _KEYS)
-        self.reads_body = any_key(key, lambda one: isinstance(one, BodyHas | TextHas))
 
     def _prepare(self, key: SearchKey, *, fuzzy: bool) -> None:
         self._count += 1
@@ -124,7 +130,13 @@ class Matcher:
                 self._prepare(inner, fuzzy=fuzzy)
             case Fuzzy(inner):
                 self._prepare(inner, fuzzy=True)
-            case HeaderHas(_, text) | BodyHas(text) | TextHas(text):
+            case (
+                HeaderHas(_, text)
+                | BodyHas(text)
+                | TextHas(text)
+                | ContentHas(text)
+                | RecipientHas(text)
+            ):
                 self._terms[text] = search_form(text)
                 self.texts.append(key)
                 if fuzzy and (query := fuzzy_query(key)) is not None:
@@ -144,6 +156,11 @@ class Matcher:
             return []
         spans = [(first, min(last, count)) for first, last in numbers.spans(count)]
         return [(uids[first - 1], uids[last - 1]) for first, last in spans if first <= last]
+
+    @property
+    def needs_columns(self) -> bool:
+        """Whether ``days`` or ``with_files`` have to be given."""
+        return self.needs_days or self.needs_files
 
     def term_of(self, key: TextKey) -> str:
         """Return what a key looks for, in search form."""
@@ -182,7 +199,7 @@ class Matcher:
                 return chunk.all ^ maybe, chunk.all ^ sure
             case Fuzzy(inner):
                 return self._masks(inner, chunk)
-            case HeaderHas() | BodyHas() | TextHas():
+            case HeaderHas() | BodyHas() | TextHas() | ContentHas() | RecipientHas():
                 hits = self.hits.get(id(key))
                 if hits is None:
                     return 0, chunk.all
@@ -197,6 +214,8 @@ class Matcher:
     def _mask(self, key: SearchKey, chunk: Chunk) -> int:
         table, part = chunk.table, slice(chunk.start, chunk.stop)
         match key:
+            case HasFiles():
+                return mask_of(chunk, self.with_files)
             case HasFlag(flag) if flag == RECENT:
                 return mask_of(chunk, self._scope.recent)
             case HasFlag(flag):
@@ -300,6 +319,8 @@ class Matcher:
                 spans = self._spans[id(key)]
                 at = bisect_right(spans, int(row.uid), key=lambda span: span[0]) - 1
                 return at >= 0 and row.uid <= spans[at][1]
+            case HasFiles():
+                return _is_among(self.with_files, row.uid)
             case All():
                 return True
         return self._text_holds(key, row.uid, text)
@@ -324,6 +345,10 @@ class Matcher:
                 return sent is not None and _compare(sent, comparison, day)
             case HeaderHas(name, term):
                 return text.has_field(name, self._terms[term])
+            case ContentHas(term):
+                return text.content_has(self._terms[term])
+            case RecipientHas(term):
+                return any(text.has_field(name, self._terms[term]) for name in RECIPIENT_FIELDS)
             case BodyHas(term):
                 return text.body_has(self._terms[term])
             case TextHas(term):

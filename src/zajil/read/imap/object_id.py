@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from zajil.core.ids import BlobId, MailboxId
-from zajil.read.imap.context import Context
+from zajil.read.imap.search_context import SearchContext
 from zajil.read.indexer import index_now
 from zajil.store.mail.messages import Message
 from zajil.store.mail.summaries import find_threadless, has_threadless
@@ -41,7 +41,7 @@ def thread_object_id(message: Message) -> str | None:
     return None if message.thread_id is None else f"T{message.thread_id}"
 
 
-async def give_all_threads(context: Context, mailbox_id: MailboxId) -> None:
+async def give_all_threads(context: SearchContext, mailbox_id: MailboxId) -> None:
     """Assign a thread to each message of a mailbox.
 
     Raises:
@@ -55,4 +55,4 @@ async def give_all_threads(context: Context, mailbox_id: MailboxId) -> None:
     ):
         last = waiting[-1].blob_id
         await index_now(context.store, context.account.account_id, waiting)
-        await context.connection.flush()
+        await context.pause()

@@ -10,22 +10,24 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import cast
 
 from zajil.core.ids import Uid
 from zajil.imap.feature import Feature
 from zajil.imap.grammar import bad
-from zajil.imap.response import Completion, untagged_status
+from zajil.imap.response import Completion
 from zajil.imap.search_command import Result, Returns, Search
 from zajil.imap.search_key import SearchKey, has_mod_seq
 from zajil.imap.search_parse import CHARSETS
 from zajil.read.imap.condstore import enable_condstore
 from zajil.read.imap.context import Context
 from zajil.read.imap.field_hits import decide_fields
-from zajil.read.imap.header_values import DAYS, header_values
+from zajil.read.imap.header_values import DAYS, FILES, header_values
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
 from zajil.read.imap.object_id import give_all_threads
 from zajil.read.imap.search_answer import FoundMessages, SearchAnswer, write_answer, write_numbers
+from zajil.read.imap.search_context import SearchContext
 from zajil.read.imap.search_text import MessageText
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.read.imap.text_hits import find_scores, narrow
@@ -110,7 +112,7 @@ def scope_of(view: SelectedMailbox) -> SearchedMailbox:
 
 
 async def find(
-    context: Context, scope: SearchedMailbox, key: SearchKey, *, of_many: bool = False
+    context: SearchContext, scope: SearchedMailbox, key: SearchKey, *, of_many: bool = False
 ) -> FoundMessages:
     """Return the messages for which a key holds.
 
@@ -133,6 +135,9 @@ async def find(
         await give_all_threads(context, scope.mailbox_id)
     if matcher.needs_days:
         matcher.days = await header_values(context, scope.mailbox_id, table.uids, DAYS)
+    if matcher.needs_files:
+        files = await header_values(context, scope.mailbox_id, table.uids, FILES)
+        matcher.with_files = await context.work(lambda: array("I", compress(table.uids, files)))
     # After the table: whatever is in it is in the index by now, or is known not to be.
     await narrow(context, scope, matcher)
     found, progress = array("I"), _Progress(context, None if of_many else end)
@@ -148,7 +153,7 @@ async def find(
             read = await _read(context, scope, matcher, unsure, progress)
             sure = array("I", sorted([*sure, *read])) if sure else read
         found.extend(sure)
-        await context.connection.flush()
+        await context.pause()
     return FoundMessages(found, table)
 
 
@@ -164,7 +169,7 @@ class _Begun:
     """What ``Matcher.look`` says of the first ones; ``None``: more has to be known for that."""
 
 
-async def _begin(context: Context, scope: SearchedMailbox, key: SearchKey) -> _Begun:
+async def _begin(context: SearchContext, scope: SearchedMailbox, key: SearchKey) -> _Begun:
     """Prepare a search; one by what the table has is mostly decided in this one turn."""
     now_ms, tables = context.clock.now_ms(), context.store.tables
 
@@ -174,7 +179,7 @@ async def _begin(context: Context, scope: SearchedMailbox, key: SearchKey) -> _B
         # Messages that came since the client was told of any are not among those it counts.
         end = bisect_right(table.uids, scope.uids[-1]) if scope.uids else 0
         looked = None
-        if not (matcher.texts or matcher.needs_threads or matcher.needs_days):
+        if not (matcher.texts or matcher.needs_threads or matcher.needs_columns):
             looked = matcher.look(table, 0, min(end, matcher.chunk_size))
         return _Begun(matcher, table, end, looked)
 
@@ -182,7 +187,7 @@ async def _begin(context: Context, scope: SearchedMailbox, key: SearchKey) -> _B
 
 
 async def _read(
-    context: Context,
+    context: SearchContext,
     scope: SearchedMailbox,
     matcher: Matcher,
     uids: Sequence[int],
@@ -199,12 +204,12 @@ async def _read(
             some, rows = matcher.cut(rows)
             found.extend(await context.read(lambda conn: _read_some(context, conn, matcher, some)))  # noqa: B023
             progress.tell(some[-1].uid, scope.uids)
-            await context.connection.flush()
+            await context.pause()
     return found
 
 
 def _read_some(
-    context: Context, conn: Snapshot, matcher: Matcher, rows: Sequence[Message]
+    context: SearchContext, conn: Snapshot, matcher: Matcher, rows: Sequence[Message]
 ) -> list[Uid]:
     """Return the UIDs of those for which the key holds; runs in a reader thread."""
     found: list[Uid] = []
@@ -220,7 +225,7 @@ def _read_some(
 class _Progress:
     """Tells the client how far a long search is. (RFC 9585)"""
 
-    def __init__(self, context: Context, total: int | None) -> None:
+    def __init__(self, context: SearchContext, total: int | None) -> None:
         """Begin to count.
 
         Args:
@@ -242,9 +247,5 @@ class _Progress:
         if now_ms < self._next_ms:
             return
         self._next_ms = now_ms + _PROGRESS_MS
-        engine = self._context.engine
-        counts = "NIL NIL"
-        if self._total is not None:
-            counts = f"{min(bisect_right(uids, uid), self._total)} {self._total}"
-        code = f'INPROGRESS ("{engine.tag.decode("ascii")}" {counts})'
-        engine.untagged(untagged_status("OK", "still searching", code))
+        done = 0 if self._total is None else bisect_right(uids, uid)
+        self._context.tell_progress(done, self._total)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from zajil.imap.search_key import HeaderHas, TextKey
+from zajil.imap.search_key import HeaderHas, RecipientHas, TextKey
 from zajil.message.date import parse_day
 from zajil.message.encoded_word import decode_words
 from zajil.message.fields import Field, pick_fields, read_fields, split_message, unfold
@@ -30,6 +30,9 @@ from zajil.store.mail.messages import MessageReader
 
 MAX_TEXT = 4 << 20
 """Characters of one message's text that are looked at: protects the time a search takes."""
+
+RECIPIENT_FIELDS = (b"to", b"cc", b"bcc")
+_CONTENT_FIELDS = (b"subject", b"from", *RECIPIENT_FIELDS)
 
 
 class MessageText:
@@ -58,6 +61,10 @@ class MessageText:
             self._by_name[name] = _joined(name, raw, [self._value(n) for n in places])
         values_text = self._by_name[name]
         return bool(values_text) and term in values_text
+
+    def content_has(self, term: str) -> bool:
+        """Return whether subject, people or body hold the term."""
+        return any(self.has_field(name, term) for name in _CONTENT_FIELDS) or self.body_has(term)
 
     def body_has(self, term: str) -> bool:
         """Return whether the body holds the term."""
@@ -154,7 +161,11 @@ _ZONES = {
 
 def fuzzy_query(key: TextKey) -> WordQuery | None:
     """Return the words of a FUZZY key; ``None``: it has none, or its field is not indexed alone."""
-    zone = _ZONES.get(key.name) if isinstance(key, HeaderHas) else WordZone.CONTENT
+    zone: WordZone | None = WordZone.CONTENT
+    if isinstance(key, HeaderHas):
+        zone = _ZONES.get(key.name)
+    elif isinstance(key, RecipientHas):
+        zone = WordZone.RECIPIENT
     if zone is None:
         return None
     query = word_query(key.text, zone)

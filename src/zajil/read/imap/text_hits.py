@@ -5,14 +5,22 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 
-from zajil.imap.search_key import BodyHas, HeaderHas, SearchKey, TextKey, fuzzy_texts
+from zajil.imap.search_key import (
+    BodyHas,
+    ContentHas,
+    HeaderHas,
+    RecipientHas,
+    SearchKey,
+    TextKey,
+    fuzzy_texts,
+)
 from zajil.message.casemap import casemap
 from zajil.message.word_query import WordQuery
-from zajil.read.imap.context import Context
 from zajil.read.imap.field_hits import is_kept
 from zajil.read.imap.header_values import DISPLAY_FROM, SUBJECTS, header_values
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
 from zajil.read.imap.search_answer import FoundMessages
+from zajil.read.imap.search_context import SearchContext
 from zajil.store.mail.text_lookup import SearchScope, TextHits, find_hits, find_with_words
 
 LOOK_UPS = 20
@@ -28,7 +36,7 @@ _IN_SUBJECT, _IS_EXACT, _IN_SENDER = 3, 2, 1
 """Points for where a text stands, and for standing there as it was asked for."""
 
 
-async def narrow(context: Context, scope: SearchedMailbox, matcher: Matcher) -> None:
+async def narrow(context: SearchContext, scope: SearchedMailbox, matcher: Matcher) -> None:
     """Let the index say which messages have the texts that are looked for, or may have them."""
     for key in matcher.texts[:LOOK_UPS]:
         if not key.text:
@@ -41,19 +49,26 @@ async def narrow(context: Context, scope: SearchedMailbox, matcher: Matcher) -> 
             hits = await _with_words(context, scope, query, hits)
         if hits is not None:
             matcher.hits[id(key)] = hits
-        await context.connection.flush()
+        await context.pause()
 
 
-async def _look_up(context: Context, scope: SearchedMailbox, key: TextKey) -> TextHits | None:
-    where = SearchScope.BODY if isinstance(key, BodyHas) else SearchScope.TEXT
-    if isinstance(key, HeaderHas):
-        where = _SCOPES.get(key.name, SearchScope.FIELD)
+async def _look_up(context: SearchContext, scope: SearchedMailbox, key: TextKey) -> TextHits | None:
+    where = SearchScope.TEXT
+    match key:
+        case HeaderHas(name):
+            where = _SCOPES.get(name, SearchScope.FIELD)
+        case BodyHas():
+            where = SearchScope.BODY
+        case ContentHas():
+            where = SearchScope.CONTENT
+        case RecipientHas():
+            where = SearchScope.ANY_RECIPIENT
     account_id, mailbox_id = scope.account_id, scope.mailbox_id
     return await context.read(lambda conn: find_hits(conn, account_id, mailbox_id, key.text, where))
 
 
 async def _with_words(
-    context: Context, scope: SearchedMailbox, query: WordQuery, hits: TextHits
+    context: SearchContext, scope: SearchedMailbox, query: WordQuery, hits: TextHits
 ) -> TextHits:
     """Return the hits, and the messages that have all words of the text in any form of them."""
     account_id, mailbox_id = scope.account_id, scope.mailbox_id
@@ -69,7 +84,7 @@ def _joined(one: array[int], other: array[int]) -> array[int]:
 
 
 async def find_scores(
-    context: Context, scope: SearchedMailbox, found: FoundMessages, key: SearchKey
+    context: SearchContext, scope: SearchedMailbox, found: FoundMessages, key: SearchKey
 ) -> dict[int, int]:
     """Return how relevant each message is, from 1 to 100. (RFC 6203 section 4)
 
@@ -101,7 +116,7 @@ async def find_scores(
                 points[at] += _IS_EXACT * (table.uids[place] in exact)
 
         await context.work(add)
-        await context.connection.flush()
+        await context.pause()
     return await context.work(lambda: _scale(found.uids, points))
 
 

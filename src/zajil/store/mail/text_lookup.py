@@ -40,6 +40,10 @@ class SearchScope(Enum):
     """One of To, Cc and Bcc."""
     FIELD = "field"
     """Any other header field."""
+    CONTENT = "content"
+    """Subject, people, text and attached documents."""
+    ANY_RECIPIENT = "any-recipient"
+    """To, Cc and Bcc together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ _PARTS = {
     SearchScope.SUBJECT: _Zones((WordZone.SUBJECT,)),
     SearchScope.SENDER: _Zones((WordZone.SENDER,)),
     SearchScope.RECIPIENT: _Zones((), (WordZone.RECIPIENT,)),
+    SearchScope.CONTENT: _Zones((WordZone.CONTENT,), certain=(WordZone.DOCUMENT,)),
+    SearchScope.ANY_RECIPIENT: _Zones((WordZone.RECIPIENT,)),
     SearchScope.FIELD: _Zones((), (WordZone.CONTENT, WordZone.HEADER)),
 }
 
