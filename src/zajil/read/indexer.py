@@ -243,11 +243,18 @@ def read_page(
         limit: most messages.
         before: only those with a smaller UID; ``None``: from the end.
     """
+    return complete_page(conn, blobs, newest_summaries(conn, mailbox_id, limit, before=before))
+
+
+def complete_page(
+    conn: Snapshot, blobs: Blobs, found: Iterable[tuple[Message, Summary | None]]
+) -> ListPage:
+    """Return messages as a page of a list, in their order; those without a summary are read."""
     lines: list[tuple[Message, Summary]] = []
     new: list[NewSummary] = []
-    for row, found in newest_summaries(conn, mailbox_id, limit, before=before):
-        if found is not None and not found.fault:
-            lines.append((row, found))
+    for row, known in found:
+        if known is not None and not known.fault:
+            lines.append((row, known))
             continue
         if row.size > _ON_DEMAND:
             lines.append((row, _read_head(conn, blobs, row)))

@@ -35,6 +35,7 @@ from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import tone_of_state
 from zajil.web.choices import Choices
 from zajil.web.language import OWN_LANGUAGE, Language
+from zajil.web.marking import marked, urls_marked
 from zajil.web.security import mask_token
 from zajil.web.static_files import StaticFiles
 
@@ -156,6 +157,8 @@ class Pages:
             subject_direction=_subject_direction,
             linked=_linked,
             urls_isolated=_urls_isolated,
+            marked=marked,
+            urls_marked=urls_marked,
             reason=self._told_reason,
             state_tone=lambda state: tone_of_state(state).value,
         )

@@ -9,6 +9,7 @@ from zajil.web.webmail.compose import Writing
 from zajil.web.webmail.live import Live
 from zajil.web.webmail.message_list import MessageList
 from zajil.web.webmail.message_page import MessagePages
+from zajil.web.webmail.search import SearchPages
 
 _MESSAGE = "/mail/{mailbox_id}/{uid}"
 
@@ -20,6 +21,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     message = MessagePages(parts.pages, parts.operations, parts.notices)
     writing = Writing(parts.pages, parts.services)
     live = Live(parts.store)
+    searching = SearchPages(parts.pages, parts.operations, parts.notices)
     return [
         Route("/mail", members(mailbox.home), methods=["GET"]),
         Route("/mail/{mailbox_id}", members(mailbox.show), methods=["GET"]),
@@ -30,5 +32,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route(_MESSAGE + "/source", members(message.download_source), methods=["GET"]),
         Route("/compose", members(writing.show), methods=["GET"]),
         Route("/compose", members(writing.send), methods=["POST"]),
+        Route("/search", members(searching.show), methods=["GET"]),
+        Route("/search", members(searching.act), methods=["POST"]),
         Route("/live", members(live.stream), methods=["GET"]),
     ]

@@ -1,0 +1,375 @@
+"""The language of the search field: ``from:noor has:attachment before:2026-01-01 "two words"``.
+
+Words stand side by side, and all must hold; ``OR`` joins two, ``-`` negates one. What is in quotes
+stays together. Operators are known in English and Arabic; digits may be those of any script.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import Enum
+from functools import reduce
+
+from zajil.imap.search_key import (
+    All,
+    And,
+    BodyHas,
+    Comparison,
+    ContentHas,
+    HasFiles,
+    HasFlag,
+    HeaderHas,
+    Larger,
+    Not,
+    Or,
+    ReceivedDate,
+    RecipientHas,
+    SearchKey,
+    Smaller,
+)
+from zajil.message.normal_form import search_form
+
+MAX_QUERY = 1000
+"""Characters that are read; what is behind them is left out."""
+MAX_CONDITIONS = 20
+"""Each may look up words in the index, and so many of one search do (``text_hits.LOOK_UPS``)."""
+
+
+class ConditionKind(Enum):
+    """What a condition is about."""
+
+    TEXT = "text"
+    FROM = "from"
+    TO = "to"
+    CC = "cc"
+    BCC = "bcc"
+    SUBJECT = "subject"
+    BODY = "body"
+    HAS = "has"
+    IS = "is"
+    IN = "in"
+    BEFORE = "before"
+    AFTER = "after"
+    ON = "on"
+    LARGER = "larger"
+    SMALLER = "smaller"
+    LABEL = "label"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a query."""
+
+    kind: ConditionKind
+    value: str
+    """As it was written; of ``HAS`` and ``IS`` one of ``HAS_VALUES`` and ``IS_VALUES``."""
+    negated: bool = False
+
+    @property
+    def source(self) -> str:
+        """The condition in the form in which it is typed."""
+        value = self.value
+        is_text = self.kind is ConditionKind.TEXT
+        if _SPACE.search(value) or (is_text and _NEEDS_QUOTES.match(value)):
+            value = f'"{value}"'
+        name = "" if is_text else f"{self.kind.value}:"
+        return f"{'-' if self.negated else ''}{name}{value}"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """A query that was read."""
+
+    groups: tuple[tuple[Condition, ...], ...] = ()
+    """All groups must hold, of each group one condition."""
+    faults: tuple[Condition, ...] = ()
+    """What has no meaning, such as ``before:soon``; it is not searched for."""
+    is_cut: bool = False
+    """There was more than is searched for."""
+
+    @property
+    def source(self) -> str:
+        """The query in the form in which it is typed."""
+        return join_groups(self.groups)
+
+    @property
+    def folders(self) -> tuple[Condition, ...]:
+        """Which mailboxes are searched: those of ``in:`` together, without those of ``-in:``."""
+        return tuple(one for some in self.groups for one in some if one.kind is ConditionKind.IN)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Texts that are looked for, in search form: to be marked where they are shown."""
+        found = [
+            search_form(one.value)
+            for some in self.groups
+            for one in some
+            if one.kind in _TEXT_KINDS and not one.negated
+        ]
+        return tuple(dict.fromkeys(one for one in found if one.strip()))
+
+    def without(self, group: int) -> str:
+        """Return the query without one of its groups, in the form in which it is typed."""
+        return join_groups(self.groups[:group] + self.groups[group + 1 :])
+
+    def key(self, today: date, own: str) -> SearchKey:
+        """Return what must hold for a message; ``in:`` says where it must lie, and is not in it.
+
+        Args:
+            today: what ``today`` and ``7d`` count from.
+            own: the address that ``me`` stands for.
+        """
+        keys = []
+        for some in self.groups:
+            wanted = [one for one in some if one.kind is not ConditionKind.IN]
+            if wanted:
+                keys.append(reduce(Or, [_key(one, today, own) for one in wanted]))
+        if len(keys) == 1:
+            return keys[0]
+        return And(tuple(keys)) if keys else All()
+
+
+def join_groups(groups: Sequence[Sequence[Condition]]) -> str:
+    """Return groups in the form in which they are typed."""
+    return " ".join(" OR ".join(one.source for one in some) for some in groups)
+
+
+def parse_query(text: str, today: date) -> SearchQuery:
+    """Read what was typed; every text has a meaning, if only some of it.
+
+    Args:
+        text: of the search field.
+        today: see ``SearchQuery.key``; whether a day is one does not depend on it.
+    """
+    is_cut = len(text) > MAX_QUERY
+    groups: list[list[Condition]] = []
+    faults: list[Condition] = []
+    joins, count = False, 0
+    for piece in _PIECE.finditer(text[:MAX_QUERY]):
+        if piece[0] in _OR_WORDS:
+            joins = bool(groups)
+            continue
+        condition = _condition(piece)
+        if condition is None:
+            continue
+        if count == MAX_CONDITIONS:
+            is_cut = True
+            break
+        count += 1
+        if not _has_meaning(condition, today):
+            faults.append(condition)
+        elif joins:
+            groups[-1].append(condition)
+        else:
+            groups.append([condition])
+        joins = False
+    return SearchQuery(tuple(map(tuple, groups)), tuple(faults), is_cut)
+
+
+# ---- words --------------------------------------------------------------------------------------
+
+_NAMES = {
+    **{one.value: one for one in ConditionKind if one is not ConditionKind.TEXT},
+    **dict.fromkeys(("since", "newer", "بعد", "منذ"), ConditionKind.AFTER),
+    **dict.fromkeys(("until", "older", "قبل"), ConditionKind.BEFORE),
+    **dict.fromkeys(("date", "يوم", "تاريخ"), ConditionKind.ON),
+    **dict.fromkeys(("size", "bigger", "أكبر"), ConditionKind.LARGER),
+    **dict.fromkeys(("tag", "keyword", "وسم", "تصنيف"), ConditionKind.LABEL),
+    **dict.fromkeys(("folder", "mailbox", "في", "مجلد"), ConditionKind.IN),
+    **dict.fromkeys(("الموضوع", "موضوع"), ConditionKind.SUBJECT),
+    **dict.fromkeys(("نسخة", "نسخة_إلى"), ConditionKind.CC),
+    **dict.fromkeys(("حالة", "الحالة"), ConditionKind.IS),
+    **dict.fromkeys(("فيها", "به", "يحوي", "تحوي"), ConditionKind.HAS),
+    "أصغر": ConditionKind.SMALLER,
+    "من": ConditionKind.FROM,
+    "إلى": ConditionKind.TO,
+    "نسخة_مخفية": ConditionKind.BCC,
+    "النص": ConditionKind.BODY,
+}
+_HAS = {
+    **dict.fromkeys(
+        ("attachment", "attachments", "file", "files", "مرفق", "مرفقات", "ملف"), "attachment"
+    ),
+}
+_IS = {
+    **dict.fromkeys(("read", "seen", "مقروءة", "مقروء"), "read"),
+    **dict.fromkeys(
+        ("unread", "unseen", "new", "غير_مقروءة", "غير-مقروءة", "غير مقروءة", "جديدة"), "unread"
+    ),
+    **dict.fromkeys(("starred", "flagged", "نجمة", "بنجمة", "مميزة"), "starred"),
+    **dict.fromkeys(("answered", "replied", "مجابة", "أجيب", "رددت"), "answered"),
+    **dict.fromkeys(("draft", "مسودة"), "draft"),
+    **dict.fromkeys(("forwarded", "محولة", "معاد_توجيهها"), "forwarded"),
+}
+HAS_VALUES = tuple(dict.fromkeys(_HAS.values()))
+IS_VALUES = tuple(dict.fromkeys(_IS.values()))
+_OR_WORDS = ("OR", "|", "أو")
+
+
+def _in_search_form(words: Mapping[str, object]) -> dict[str, object]:
+    return {search_form(word): value for word, value in words.items()}
+
+
+_KINDS = {word: ConditionKind(value) for word, value in _in_search_form(_NAMES).items()}
+_HAS_WORDS = {word: str(value) for word, value in _in_search_form(_HAS).items()}
+_IS_WORDS = {word: str(value) for word, value in _in_search_form(_IS).items()}
+_TEXT_KINDS = frozenset(
+    {
+        ConditionKind.TEXT,
+        ConditionKind.FROM,
+        ConditionKind.TO,
+        ConditionKind.CC,
+        ConditionKind.BCC,
+        ConditionKind.SUBJECT,
+        ConditionKind.BODY,
+    }
+)
+
+# A word may have quotes after the colon only: "it's" and 5" are words.
+_PIECE = re.compile(r'-?(?:[^\s":]+:)?"[^"]*(?:"|\Z)|\S+')
+_PARTS = re.compile(r'(-?)(?:([^\s":]+):)?(?:"([^"]*)"?\Z|(.*))', re.DOTALL)
+_SPACE = re.compile(r"\s")
+_NEEDS_QUOTES = re.compile(r"[-|]|(?:OR|أو)\Z|[^\s:]+:")
+
+
+def _condition(piece: re.Match[str]) -> Condition | None:
+    """Return the condition of a piece of text; ``None``: it says nothing."""
+    minus, name, quoted, bare = _split(piece[0])
+    value = " ".join((bare if quoted is None else quoted).replace('"', " ").split())
+    kind = ConditionKind.TEXT if name is None else _KINDS.get(search_form(name))
+    if kind is None:  # a URL, a time of day
+        kind, value = ConditionKind.TEXT, f"{name}:{value}"
+    if not value:
+        return None
+    if kind is ConditionKind.HAS:
+        value = _HAS_WORDS.get(search_form(value), value)
+    elif kind is ConditionKind.IS:
+        value = _IS_WORDS.get(search_form(value), value)
+    return Condition(kind, value, negated=bool(minus))
+
+
+def _split(text: str) -> tuple[str, str | None, str | None, str]:
+    found = _PARTS.match(text)
+    if found is None:
+        return "", None, None, text
+    return found[1], found[2], found[3], found[4] or ""
+
+
+def _has_meaning(condition: Condition, today: date) -> bool:
+    match condition.kind:
+        case ConditionKind.HAS:
+            return condition.value in HAS_VALUES
+        case ConditionKind.IS:
+            return condition.value in IS_VALUES
+        case ConditionKind.BEFORE | ConditionKind.AFTER | ConditionKind.ON:
+            return read_days(condition.value, today) is not None
+        case ConditionKind.LARGER | ConditionKind.SMALLER:
+            return read_size(condition.value) is not None
+    return any(map(str.isalnum, condition.value)) or len(condition.value) > 1
+
+
+# ---- days and sizes -----------------------------------------------------------------------------
+
+_DAY = re.compile(r"([0-9]{4})(?:[-/.]([0-9]{1,2})(?:[-/.]([0-9]{1,2}))?)?\Z")
+_AGO = re.compile(r"([0-9]{1,4}) ?(d|w|m|y|يوم|اسبوع|شهر|سنه)\Z")
+_AGO_DAYS = {"d": 1, "يوم": 1, "w": 7, "اسبوع": 7, "m": 30, "شهر": 30, "y": 365, "سنه": 365}
+_SIZE = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,3}))? ?(?:([kmg]|ك|م|ج)?(?:b|ib|ب)?)\Z")
+_UNITS = {"k": 1, "ك": 1, "m": 2, "م": 2, "g": 3, "ج": 3}
+_TODAY = ("today", "اليوم")
+_YESTERDAY = ("yesterday", "امس")
+
+
+def read_days(text: str, today: date) -> tuple[date, date] | None:
+    """Return the first day that a text names, and the day behind the last one.
+
+    It names a day (``2026-01-31``), a month, a year, ``today``, ``yesterday``, or the day that was
+    so long ago (``7d``, ``2w``, ``3m``, ``1y``).
+    """
+    text = search_form(text).strip()
+    if text in _TODAY or text in _YESTERDAY:
+        day = today if text in _TODAY else today - timedelta(1)
+        return day, day + timedelta(1)
+    try:
+        if ago := _AGO.match(text):
+            day = today - timedelta(int(ago[1]) * _AGO_DAYS[ago[2]])
+            return day, day + timedelta(1)
+        found = _DAY.match(text)
+        if found is None:
+            return None
+        year, month = int(found[1]), int(found[2] or 1)
+        day = date(year, month, int(found[3] or 1))
+        if found[3]:
+            return day, day + timedelta(1)
+        if found[2]:
+            return day, date(year + month // 12, month % 12 + 1, 1)
+        return day, date(year + 1, 1, 1)
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_size(text: str) -> int | None:
+    """Return a size in bytes: ``5M``, ``1.5 MB``, ``300k``; ``None``: it is none."""
+    found = _SIZE.match(search_form(text).strip())
+    if found is None:
+        return None
+    unit: int = 1024 ** _UNITS.get(found[3] or "", 0)
+    thousandths = int((found[2] or "").ljust(3, "0"))
+    return int(found[1]) * unit + thousandths * unit // 1000
+
+
+# ---- keys ---------------------------------------------------------------------------------------
+
+_FLAGS = {
+    "read": "\\Seen",
+    "unread": "\\Seen",
+    "starred": "\\Flagged",
+    "answered": "\\Answered",
+    "draft": "\\Draft",
+    "forwarded": "$Forwarded",
+}
+_ME = ("me", "انا")
+_PEOPLE = frozenset({ConditionKind.FROM, ConditionKind.TO, ConditionKind.CC, ConditionKind.BCC})
+
+
+def _key(condition: Condition, today: date, own: str) -> SearchKey:
+    key = _plain_key(condition, today, own)
+    return Not(key) if condition.negated else key
+
+
+def _plain_key(condition: Condition, today: date, own: str) -> SearchKey:
+    kind, value = condition.kind, condition.value
+    if kind in _PEOPLE and search_form(value) in _ME:
+        value = own
+    match kind:
+        case ConditionKind.TO:
+            return RecipientHas(value)
+        case ConditionKind.FROM | ConditionKind.CC | ConditionKind.BCC | ConditionKind.SUBJECT:
+            return HeaderHas(kind.value.encode("ascii"), value)
+        case ConditionKind.BODY:
+            return BodyHas(value)
+        case ConditionKind.HAS:
+            return HasFiles()
+        case ConditionKind.IS:
+            key = HasFlag(_FLAGS[value])
+            return Not(key) if value == "unread" else key
+        case ConditionKind.LABEL:
+            return HasFlag(value)
+        case ConditionKind.LARGER:
+            return Larger(read_size(value) or 0)
+        case ConditionKind.SMALLER:
+            return Smaller(read_size(value) or 0)
+        case ConditionKind.BEFORE | ConditionKind.AFTER | ConditionKind.ON:
+            return _day_key(kind, *(read_days(value, today) or (today, today)))
+    return ContentHas(value)
+
+
+def _day_key(kind: ConditionKind, first: date, behind: date) -> SearchKey:
+    since = ReceivedDate(Comparison.SINCE, first)
+    if kind is ConditionKind.AFTER:
+        return since
+    if kind is ConditionKind.BEFORE:
+        return ReceivedDate(Comparison.BEFORE, first)
+    return And((since, ReceivedDate(Comparison.BEFORE, behind)))

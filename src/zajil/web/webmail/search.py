@@ -1,0 +1,196 @@
+"""``/search``: messages of all mailboxes that fit what was typed, and buttons for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from zajil.core.ids import MailboxId, Uid
+from zajil.login.account import Account
+from zajil.message.header_view import Person
+from zajil.message.summary import Summary
+from zajil.operations.context import OperationContext
+from zajil.read.imap.search_context import SearchContext
+from zajil.read.indexer import keep_new
+from zajil.read.mail_search import FoundPage, MailSearch, SearchTooLong, read_found, search_mail
+from zajil.read.search_query import MAX_QUERY, parse_query
+from zajil.store.mail.messages import Message
+from zajil.web.access import actor_of
+from zajil.web.notices import Done, Notices
+from zajil.web.page import Pages, Visitor
+from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes, read_number
+from zajil.web.webmail.search_acts import ACTIONS, act_on, marked_places, places_until
+from zajil.web.webmail.search_scope import Searched, find_scope, folder_source
+
+PAGE = 50
+_MOST_PEOPLE = 3
+_OUTGOING = ("sent", "drafts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundMessage:
+    """One line of the results."""
+
+    box: Box
+    uid: Uid
+    received_at_ms: int
+    seen: bool
+    flagged: bool
+    answered: bool
+    has_attachments: bool
+    people: tuple[Person, ...]
+    """Who wrote it; in Sent and Drafts, to whom."""
+    subject: str
+    preview: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """One page of results."""
+
+    total: int
+    first: int
+    """Number of the first line, from 1 on."""
+    lines: tuple[FoundMessage, ...]
+    page: int
+    has_more: bool
+    asked_at_ms: int
+    """What was saved later is not among them."""
+
+
+class SearchPages:
+    """The page of results, and the buttons above them."""
+
+    def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
+        self._pages = pages
+        self._operations = operations
+        self._store = operations.store
+        self._notices = notices
+
+    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show what was found, or how to search."""
+        text = request.query_params.get("q", "")[: MAX_QUERY + 1].strip()
+        boxes = await self._boxes(account)
+        within = read_number(request.query_params.get("in"))
+        box = boxes.get(MailboxId(within)) if within is not None else None
+        if box is not None:
+            return RedirectResponse(search_path(f"{text} {folder_source(box)}".strip()), 303)
+        page = max(1, min(read_number(request.query_params.get("page")) or 1, 100_000))
+        today = self._today(visitor)
+        scope = find_scope(parse_query(text, today), boxes, visitor.language)
+        results, is_too_long = None, False
+        if scope.query.groups:
+            try:
+                results = await self._find(account, scope, today, page)
+            except SearchTooLong:
+                is_too_long = True
+        done = self._notices.read(request)
+        response = self._pages.render(
+            visitor,
+            "search.html",
+            boxes=boxes,
+            current=None,
+            query=text,
+            scope=scope,
+            results=results,
+            is_too_long=is_too_long,
+            done=done,
+            path_of=search_path,
+            more=lambda condition: search_path(f"{scope.query.source} {condition}".strip()),
+        )
+        if done is not None:
+            self._notices.forget(response)
+        return response
+
+    async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Do to the marked messages, or to all that are found, what the pressed button says."""
+        form = await request.form()
+        text, action = str(form.get("q", ""))[: MAX_QUERY + 1], str(form.get("action"))
+        if action not in ACTIONS:
+            raise HTTPException(400)
+        boxes = await self._boxes(account)
+        if form.get("all"):
+            until_ms = int(str(form.get("until"))) if str(form.get("until")).isdecimal() else 0
+            today = self._today(visitor)
+            scope = find_scope(parse_query(text, today), boxes, visitor.language)
+            try:
+                found = await self._search(account, scope, today)
+            except SearchTooLong:
+                raise HTTPException(503) from None
+            places = places_until(found, until_ms)
+        else:
+            places = marked_places(form.getlist("uid"), boxes)
+        actor = actor_of(request, account)
+        count = await act_on(self._operations, actor, boxes, places, action)
+        page = read_number(form.get("page")) or 1
+        response = RedirectResponse(search_path(text, page), 303)
+        self._notices.leave(response, Done(action if count else "none", count))
+        return response
+
+    async def _boxes(self, account: Account) -> Boxes:
+        return await self._store.read(
+            lambda conn: load_boxes(conn, account.account_id), account.account_id
+        )
+
+    def _today(self, visitor: Visitor) -> date:
+        now = datetime.fromtimestamp(self._operations.clock.now_ms() / 1000, UTC)
+        return now.astimezone(visitor.zone).date()
+
+    async def _search(self, account: Account, scope: Searched, today: date) -> MailSearch:
+        key = scope.query.key(today, account.address.unicode)
+        boxes = [box.mailbox for box in scope.boxes]
+        return await search_mail(self._context(account), boxes, key)
+
+    async def _find(self, account: Account, scope: Searched, today: date, page: int) -> Results:
+        asked_at_ms = self._operations.clock.now_ms()
+        found = await self._search(account, scope, today)
+        page = min(page, max(1, -(-found.total // PAGE)))  # what was on it may be gone by now
+        offset = (page - 1) * PAGE
+        part = await read_found(self._context(account), found, offset, PAGE)
+        keep_new(self._store, part.page)
+        return Results(
+            total=found.total,
+            first=offset + 1,
+            lines=_lines(part, scope),
+            page=page,
+            has_more=found.total > offset + PAGE,
+            asked_at_ms=asked_at_ms,
+        )
+
+    def _context(self, account: Account) -> SearchContext:
+        return SearchContext(store=self._store, account=account, clock=self._operations.clock)
+
+
+def search_path(text: str, page: int = 1) -> str:
+    """Return the address of a page of results."""
+    given = {"q": text} if page <= 1 else {"q": text, "page": str(page)}
+    return f"/search?{urlencode(given)}"
+
+
+def _lines(part: FoundPage, scope: Searched) -> tuple[FoundMessage, ...]:
+    boxes = {box.mailbox_id: box for box in scope.boxes}
+    return tuple(
+        _line(boxes[mailbox_id], row, summary)
+        for (mailbox_id, _), (row, summary) in zip(part.places, part.page.lines, strict=True)
+    )
+
+
+def _line(box: Box, row: Message, summary: Summary) -> FoundMessage:
+    people = summary.to if box.role in _OUTGOING else summary.senders
+    return FoundMessage(
+        box=box,
+        uid=row.uid,
+        received_at_ms=row.received_at_ms,
+        seen="\\Seen" in row.flags,
+        flagged="\\Flagged" in row.flags,
+        answered="\\Answered" in row.flags,
+        has_attachments=summary.has_attachments,
+        people=people[:_MOST_PEOPLE],
+        subject=summary.subject,
+        preview=summary.preview,
+    )

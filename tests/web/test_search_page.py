@@ -1,0 +1,280 @@
+"""The search page: what it finds and shows, and what its buttons do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from html import unescape
+from typing import Any
+
+from kit.site import Browser, Page, Site, letter, visiting
+from zajil.core.ids import MailboxId
+from zajil.store.engine.open import Store
+from zajil.store.mail.mailboxes import find_role
+from zajil.store.mail.summaries import newest_summaries
+
+
+async def member(site: Site, login: str = "amal", **headers: str) -> Browser:
+    browser = site.browser(**headers)
+    await browser.log_in(login)
+    return browser
+
+
+def box_of(site: Site, role: str) -> MailboxId:
+    account_id = site.entry("amal").account_id
+    box = site.store.read_now(lambda conn: find_role(conn, account_id, role))
+    assert box is not None
+    return box.mailbox_id
+
+
+def in_box(site: Site, role: str) -> list[int]:
+    mailbox_id = box_of(site, role)
+    found = site.store.read_now(lambda conn: newest_summaries(conn, mailbox_id, 1000))
+    return sorted(int(one.uid) for one, _ in found)
+
+
+def subjects(page: Page) -> list[str]:
+    """Return the subjects of the results, in their order, without marks."""
+    found = re.findall(r'<a class="open"[^>]*>(.*?)</a>', page.text)
+    return [unescape(re.sub(r"<[^>]+>", "", one)) for one in found]
+
+
+async def search(browser: Browser, text: str, **more: str) -> Page:
+    page = Page(await browser._client.get("/search", params={"q": text, **more}))
+    assert page.status == 200
+    return page
+
+
+def deliver_some(site: Site) -> None:
+    with_file = letter("Invoice of May", "The total is 100.\n", sender="Sara <sara@south.test>")
+    with_file.add_attachment(b"%PDF", "application", "pdf", filename="invoice.pdf")
+    for one in (
+        letter("Garden plan", "Roses and lilies.\n"),
+        with_file,
+        letter("فاتورة الكهرباء", "المبلغ المستحق.\n", sender="سلمى <salma@south.test>"),
+        letter("Lunch", "Bring the garden chairs.\n", to="amal@north.test, basim@north.test"),
+    ):
+        site.deliver("amal", one)
+
+
+FOUND = [
+    ("garden", ["Lunch", "Garden plan"]),
+    ("GARD", ["Lunch", "Garden plan"]),
+    ("garden roses", ["Garden plan"]),
+    ('"garden chairs"', ["Lunch"]),
+    ('"chairs garden"', []),
+    ("garden -chairs", ["Garden plan"]),
+    ("from:sara", ["Invoice of May"]),
+    ("from:sara OR from:سلمى", ["فاتورة الكهرباء", "Invoice of May"]),
+    ("من:سلمى", ["فاتورة الكهرباء"]),
+    ("الفاتورة OR فاتوره", ["فاتورة الكهرباء"]),
+    ("to:basim", ["Lunch"]),
+    ("subject:garden", ["Garden plan"]),
+    ("has:attachment", ["Invoice of May"]),
+    ("-has:attachment garden", ["Lunch", "Garden plan"]),
+    ("is:read", []),
+    ("is:unread plan", ["Garden plan"]),
+    ("larger:1M", []),
+    ("before:2000-01-01", []),
+    ("after:2000 plan", ["Garden plan"]),
+    ("in:inbox lunch", ["Lunch"]),
+    ("in:sent lunch", []),
+    ("-in:inbox lunch", []),
+    ("from:basim", []),
+    ("to:me lunch", ["Lunch"]),
+]
+
+
+def test_what_is_found(store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            deliver_some(site)
+            amal = await member(site)
+            for text, wanted in FOUND:
+                page = await search(amal, text)
+                assert (text, subjects(page)) == (text, wanted)
+                count = len(wanted)
+                assert f"{count} message{'' if count == 1 else 's'} found" in page.text
+
+    asyncio.run(scenario())
+
+
+def test_nobody_finds_the_mail_of_another(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            deliver_some(site)
+            basim = await member(site, "basim")
+            assert subjects(await search(basim, "garden OR lunch OR invoice in:all")) == []
+            inbox = site.entry("amal").inbox
+            await basim.get("/account")
+            await basim.post("/search", q="garden", uid=f"{inbox}.1", action="delete")
+            assert in_box(site, "inbox") == [1, 2, 3, 4]
+
+    asyncio.run(scenario())
+
+
+def test_junk_and_trash_are_searched_when_asked_for(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            deliver_some(site)
+            amal = await member(site)
+            await amal.post(site.inbox("amal"), uid="1", action="junk")
+            await amal.post(site.inbox("amal"), uid="4", action="delete")
+            page = await search(amal, "garden")
+            assert subjects(page) == []
+            assert "in all mailboxes except Junk and Trash" in page.text
+            assert "Search there too" in page.text
+            page = await search(amal, "garden in:all")
+            assert set(subjects(page)) == {"Garden plan", "Lunch"}
+            assert subjects(await search(amal, "garden in:junk")) == ["Garden plan"]
+            assert subjects(await search(amal, "garden in:trash")) == ["Lunch"]
+
+    asyncio.run(scenario())
+
+
+def test_words_are_marked_and_nothing_of_a_mail_is_markup(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            site.deliver("amal", letter("<b>Rose</b> & <rose>", "Kurdish <i>rose</i> water\n"))
+            site.deliver("amal", letter("مُحَمَّد يكتب", "x\n"))
+            amal = await member(site)
+            page = await search(amal, "rose")
+            assert (
+                "&lt;b&gt;<mark>Rose</mark>&lt;/b&gt; &amp; &lt;<mark>rose</mark>&gt;" in page.text
+            )
+            assert "&lt;i&gt;<mark>rose</mark>&lt;/i&gt;" in page.text
+            page = await search(amal, '<script> "<b>"')
+            assert "<script>" not in page.text
+            assert "<b>" not in page.text
+            assert "<mark>مُحَمَّد</mark> يكتب" in (await search(amal, "محمد")).text
+
+    asyncio.run(scenario())
+
+
+def test_conditions_are_chips_that_can_be_removed(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            amal = await member(site)
+            page = await search(amal, 'from:noor "two words" -is:unread')
+            chips = page.text.partition('class="chips"')[2].partition("</ul>")[0]
+            assert "From: <bdi>noor</bdi>" in chips
+            assert "Not: Unread" in chips
+            links = [unescape(one) for one in re.findall(r'href="([^"]+)"', chips)]
+            assert links[1] == "/search?q=from%3Anoor+-is%3Aunread"
+
+    asyncio.run(scenario())
+
+
+FAULTS = [
+    ("before:soon garden", "is not a date"),
+    ("larger:huge garden", "is not a size"),
+    ("in:nowhere garden", "There is no mailbox <bdi>nowhere</bdi>"),
+    ("is:nice garden", "has no meaning here"),
+]
+
+
+def test_a_condition_without_meaning_is_told(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            deliver_some(site)
+            amal = await member(site)
+            for text, said in FAULTS:
+                page = await search(amal, text)
+                assert said in page.text
+                assert subjects(page) == ["Lunch", "Garden plan"]
+
+    asyncio.run(scenario())
+
+
+def test_without_words_the_page_says_how_to_search(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            page = await search(await member(site), "")
+            assert "How to search" in page.text
+            assert "found" not in page.text.partition("<main")[2].partition("How to search")[0]
+
+    asyncio.run(scenario())
+
+
+def test_results_are_paged(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            for number in range(53):
+                site.deliver("amal", letter(f"Rose {number}"))
+            amal = await member(site)
+            page = await search(amal, "rose")
+            assert len(subjects(page)) == 50
+            assert "1–50 of 53" in page.text
+            page = await search(amal, "rose", page="2")
+            assert set(subjects(page)) == {"Rose 0", "Rose 1", "Rose 2"}
+            assert "51–53 of 53" in page.text
+            # What was on the page may be gone by now.
+            assert "51–53 of 53" in (await search(amal, "rose", page="9")).text
+
+    asyncio.run(scenario())
+
+
+def test_buttons_act_on_marked_results_of_several_mailboxes(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            deliver_some(site)
+            amal, inbox = await member(site), site.entry("amal").inbox
+            await amal.post(site.inbox("amal"), uid="1", action="archive")
+            archive = box_of(site, "archive")
+            picks = [f"{inbox}.4", f"{archive}.1", "nonsense", "9.9.9"]
+            page = await amal.post("/search", q="garden", uid=picks, action="delete")
+            assert page.location == "/search?q=garden"
+            assert "2 messages moved to the Trash." in (await amal.get(page.location)).text
+            assert len(in_box(site, "trash")) == 2
+            page = await amal.post("/search", q="garden", action="delete")
+            assert "No messages are selected." in (await amal.get(page.location)).text
+            assert (await amal.post("/search", q="garden", action="burn")).status == 400
+
+    asyncio.run(scenario())
+
+
+def test_buttons_act_on_all_that_is_found(sqlite_store: Store) -> None:
+    """Also on those of other pages; not on what came after the page was shown."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            for number in range(52):
+                site.deliver("amal", letter(f"Rose {number}"))
+            site.deliver("amal", letter("Tulip"))
+            amal = await member(site)
+            page = await search(amal, "rose")
+            assert "Select all 52 messages found" in page.text
+            until = page.field("until")
+            before = str(int(until) - 10**9)
+            given: dict[str, Any] = {"q": "rose", "all": "1", "action": "archive"}
+            await amal.post("/search", until=before, **given)
+            assert len(in_box(site, "inbox")) == 53
+            page = await amal.post("/search", until=until, **given)
+            assert "52 messages moved to the archive." in (await amal.get(page.location)).text
+            assert len(in_box(site, "archive")) == 52
+            assert in_box(site, "inbox") == [53]
+
+    asyncio.run(scenario())
+
+
+def test_a_mailbox_can_be_named_by_its_number(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            amal = await member(site)
+            page = await amal.get(f"/search?q=rose&in={box_of(site, 'sent')}")
+            assert page.location == "/search?q=rose+in%3Asent"
+            page = await amal.get(f"/search?q=rose&in={site.entry('basim').inbox}")
+            assert page.status == 200
+
+    asyncio.run(scenario())
+
+
+def test_arabic_names_of_mailboxes_and_operators(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            deliver_some(site)
+            amal = await member(site, **{"accept-language": "ar"})
+            page = await search(amal, "في:الوارد الموضوع:فاتورة")
+            assert subjects(page) == ["فاتورة الكهرباء"]
+
+    asyncio.run(scenario())
