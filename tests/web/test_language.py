@@ -5,81 +5,106 @@ from __future__ import annotations
 import asyncio
 import re
 import string
-from datetime import UTC
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
-from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+import make_catalog
 import zajil.web.language
-from kit.site import visiting
+from kit.site import letter, visiting
+from make_catalog import find_texts, keys_of, keys_of_text, read_catalog
 from zajil.store.engine.open import Store
-from zajil.web.language import catalog_path, choose_language, choose_zone, load_languages
+from zajil.web.calendars import text_in_digits
+from zajil.web.language import (
+    BadCatalog,
+    catalog_path,
+    choose_language,
+    choose_zone,
+    load_languages,
+)
 
-SRC = Path(zajil.web.language.__file__).parent.parent
 LANGUAGES = load_languages()
 EN, AR = LANGUAGES["en"], LANGUAGES["ar"]
 NOW_MS = 1_795_462_000_000  # 23 November 2026, 19:26 UTC
 
 
-KEYWORDS = {
-    **{"_": None, "gettext": None, "ngettext": (1, 2), "mark": None},
-    "pgettext": ((1, "c"), 2),
-}
-
-
-def texts() -> set[tuple[str | None, str]]:
-    """Give every text of templates, pages and sentences of a journey, with its context."""
-    found = extract_from_dir(
-        SRC,
-        [("web/templates/**.html", "jinja2"), ("**.py", "python")],
-        {"**.html": {"newstyle_gettext": "true"}},
-        keywords=KEYWORDS,
-    )
-    return {
-        (context, message if isinstance(message, str) else message[0])
-        for _, _, message, _, context in found
-    }
-
-
-def catalog() -> Catalog:
-    with catalog_path("ar").open("rb") as file:
-        return read_po(file, locale="ar")
+def catalog_codes() -> list[str]:
+    return [code for code in LANGUAGES if code != "en"]
 
 
 def test_every_text_is_there_in_arabic() -> None:
-    arabic = catalog()
-    found = [(text, arabic.get(text, context)) for context, text in texts()]
-    assert [text for text, message in found if message is None or not message.string] == []
-    fuzzy = [message.id for message in arabic if message.id and message.fuzzy]
-    assert fuzzy == []
+    known = keys_of(read_catalog("ar"))
+    assert [text for text in find_texts() if not known.get(text)] == []
 
 
 def test_no_translation_is_left_over() -> None:
-    known = texts()
-    ids = [(one.context, one.id) for one in catalog() if one.id]
-    first = [(context, one if isinstance(one, str) else one[0]) for context, one in ids]
-    assert [one for one in first if one not in known] == []
+    known = find_texts()
+    assert [one for one in keys_of(read_catalog("ar")) if one not in known] == []
 
 
-def test_translations_have_the_places_of_their_texts() -> None:
+@pytest.mark.parametrize("code", catalog_codes())
+def test_no_text_is_translated_twice(code: str) -> None:
+    """Two people may add the same text at the same time; the second translation would be lost."""
+    keys = Counter(keys_of_text(catalog_path(code).read_text(encoding="utf-8")))
+    assert [key for key, count in keys.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("code", catalog_codes())
+def test_translations_have_the_places_of_their_texts(code: str) -> None:
     """A place that is missing would lose an address; one too many would fail the page."""
 
     def places(text: str) -> set[str]:
         braces = {name for _, name, _, _ in string.Formatter().parse(text) if name}
         return braces | set(re.findall(r"%\((\w+)\)s", text))
 
-    for message in catalog():
-        if isinstance(message.id, str) and message.id:
+    catalog = read_catalog(code)
+    for message in catalog:
+        if not message.id or not message.string or not any(message.string):
+            continue
+        if isinstance(message.id, str):
             assert places(str(message.string)) == places(message.id), message.id
-        elif message.id:
-            forms = tuple(message.string or ())
-            assert len(forms) == 6, "Arabic has six forms"
-            assert all(places(form) <= places(message.id[1]) for form in forms)
+        else:
+            assert len(message.string) == catalog.num_plurals
+            assert all(places(form) <= places(message.id[1]) for form in message.string)
+
+
+def test_arabic_has_six_forms() -> None:
+    assert read_catalog("ar").num_plurals == 6
+
+
+def test_a_language_is_one_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a translator makes with the tool is a language of the pages; the rest is English."""
+    monkeypatch.setattr(zajil.web.language, "LOCALE_FOLDER", tmp_path)
+    monkeypatch.setattr(make_catalog, "LOCALE_FOLDER", tmp_path)
+    monkeypatch.setattr("sys.argv", ["make_catalog", "pt-BR", "--name", "Português (Brasil)"])
+    assert make_catalog.main() == 0
+    path = catalog_path("pt-BR")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('msgid "Send"\nmsgstr ""', 'msgid "Send"\nmsgstr "Enviar"'))
+    languages = load_languages.__wrapped__()
+    assert list(languages) == ["en", "pt-BR"]
+    brazilian = choose_language(languages, None, "en;q=0.1, pt-br")
+    assert (brazilian.name, brazilian.direction) == ("Português (Brasil)", "ltr")
+    assert brazilian.gettext("Send") == "Enviar"
+    assert brazilian.gettext("Reply all") == "Reply all"
+    assert choose_language(languages, None, "pt").code == "en"
+    # An update keeps what was translated.
+    assert make_catalog.main() == 0
+    assert "Enviar" in path.read_text(encoding="utf-8")
+
+
+def test_a_catalog_without_a_name_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zajil.web.language, "LOCALE_FOLDER", tmp_path)
+    catalog_path("xx").parent.mkdir(parents=True)
+    catalog_path("xx").write_text('msgid ""\nmsgstr ""\n"X-Name: X\\n"\n')
+    with pytest.raises(BadCatalog, match="xx: X-Name must be set"):
+        load_languages.__wrapped__()
 
 
 @pytest.mark.parametrize(
@@ -89,8 +114,9 @@ def test_translations_have_the_places_of_their_texts() -> None:
         (None, "ar", "ar"),
         (None, "ar-SA,ar;q=0.9,en;q=0.8", "ar"),
         (None, "en;q=0.5, ar;q=0.9", "ar"),
-        (None, "fr, de;q=0.9", "en"),
-        (None, "fr, ar;q=0.1", "ar"),
+        (None, "fi, de;q=0.9", "en"),
+        (None, "fi, ar;q=0.1", "ar"),
+        (None, "fr-CA, ar;q=0.1", "fr"),
         (None, "ar;q=0", "en"),
         ("ar", "en", "ar"),
         ("en", "ar", "en"),
@@ -167,6 +193,70 @@ def test_sizes_and_durations() -> None:
         "2.1 sec",
         "10 min",
     ]
+
+
+def test_digits_and_calendar_are_those_of_the_visitor() -> None:
+    yesterday_ms = NOW_MS - 86_400_000
+    own = AR.written("arab", "hijri")
+    assert own.moment(NOW_MS, UTC) == "١٣ جمادى الآخرة ١٤٤٨ هـ، ١٩:٢٦"
+    assert own.date(yesterday_ms, NOW_MS, UTC) == "١٢ جمادى الآخرة"
+    assert own.date(NOW_MS - 400 * 86_400_000, NOW_MS, UTC) == "٢٧ ربيع الآخر ١٤٤٧ هـ"
+    assert own.clock(NOW_MS, UTC) == "١٩:٢٦:٤٠٫٠٠٠"
+    assert own.size(5120) == "٥٫١ كيلوبايت"
+    assert own.size(812) == "٨١٢ بايت"
+    assert AR.written("arab", "").moment(NOW_MS, UTC) == "٢٣ نوفمبر ٢٠٢٦، ١٩:٢٦"
+    # A language without digits of its own keeps the Latin ones.
+    english = EN.written("arab", "hijri")
+    assert english.moment(NOW_MS, UTC) == "13 Jumada II 1448 AH, 19:26"
+    assert AR.written("latn", "gregorian") == AR
+
+
+def test_the_hijri_calendar_ends_where_its_tables_end() -> None:
+    own = AR.written("", "hijri")
+    for day, shown in (
+        (datetime(1924, 8, 1, tzinfo=UTC), "1 محرم 1343 هـ، 00:00"),
+        (datetime(1924, 7, 31, tzinfo=UTC), "31 يوليو 1924، 00:00"),
+        (datetime(2077, 11, 16, tzinfo=UTC), "30 ذو الحجة 1500 هـ، 00:00"),
+        (datetime(2077, 11, 17, tzinfo=UTC), "17 نوفمبر 2077، 00:00"),
+    ):
+        assert own.moment(int(day.timestamp()) * 1000, UTC) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("سطر أطول من 998 بايت", "سطر أطول من ٩٩٨ بايت"),
+        ("من 1 إلى 64 حرفًا، 2.5 في المئة", "من ١ إلى ٦٤ حرفًا، ٢٫٥ في المئة"),
+        ("SHA-256 وbase64 وRFC 8617 وIPv6", "SHA-256 وbase64 وRFC 8617 وIPv6"),
+        ("%(a1)s {b2} 3", "%(a1)s {b2} ٣"),
+    ],
+)
+def test_digits_of_terms_and_places_stay(text: str, shown: str) -> None:
+    assert text_in_digits(text, AR.native_digits) == shown
+
+
+def test_numbers_of_a_page_are_in_the_chosen_digits(sqlite_store: Store) -> None:
+    """Ours are; those in subjects, addresses and ids stay as they are."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            sender = "Noor 77 <noor77@south.test>"
+            for _ in range(2):
+                site.deliver("amal", letter("Order 4711", "Call 555 1234.\n", sender=sender))
+            browser = site.browser(**{"accept-language": "ar"})
+            await browser.log_in("amal")
+            await browser.post(
+                "/account/language", language="", zone="", digits="arab", calendar="hijri"
+            )
+            page = (await browser.get(site.inbox("amal"))).text
+            for text in ("Order 4711", "Noor 77", "Call 555 1234."):
+                assert text in page
+            page = (await browser.get(f"{site.inbox('amal')}/1")).text
+            assert "noor77@south.test" in page
+            assert re.search("[٠-٩]+ ربيع الآخر ١٤٤٥ هـ", page)
+            assert re.search(r'<code class="id">\w+</code>|/journey/\w{20}', page)
+
+    asyncio.run(scenario())
 
 
 def test_arabic_reads_from_the_right(sqlite_store: Store) -> None:

@@ -104,11 +104,15 @@ class Access:
         """Return what a request tells without the store: for a page that says the store is away."""
         cookies, query = request.cookies, request.url.query
         theme = cookies.get(f"{self._cookie}_theme", "")
+        language = choose_language(
+            self._languages,
+            cookies.get(f"{self._cookie}_language"),
+            request.headers.get("accept-language", ""),
+        )
         return Visitor(
-            language=choose_language(
-                self._languages,
-                cookies.get(f"{self._cookie}_language"),
-                request.headers.get("accept-language", ""),
+            language=language.written(
+                cookies.get(f"{self._cookie}_digits", ""),
+                cookies.get(f"{self._cookie}_calendar", ""),
             ),
             zone=choose_zone(cookies.get(f"{self._cookie}_zone")),
             theme=theme if theme in THEMES else "",
@@ -138,6 +142,8 @@ def _as_chosen(
     if choices.language in languages:
         header = request.headers.get("accept-language", "")
         visitor = replace(visitor, language=choose_language(languages, choices.language, header))
+    written = visitor.language.written(choices.digits, choices.calendar)
+    visitor = replace(visitor, language=written)
     if choices.zone:
         visitor = replace(visitor, zone=choose_zone(choices.zone), has_zone=True)
     return visitor

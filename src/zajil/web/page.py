@@ -38,6 +38,7 @@ from zajil.web.language import OWN_LANGUAGE, Language
 from zajil.web.marking import marked, urls_marked
 from zajil.web.security import mask_token
 from zajil.web.static_files import StaticFiles
+from zajil.web.texts import install_texts
 
 _TEMPLATES = Path(__file__).parent / "templates"
 THEMES = ("light", "dark")
@@ -138,9 +139,7 @@ class Pages:
             lstrip_blocks=True,
             extensions=["jinja2.ext.i18n"],
         )
-        environment.install_gettext_translations(  # type: ignore[attr-defined]
-            language.translations, newstyle=True
-        )
+        install_texts(environment, language)
         environment.filters.update(
             isolated=_isolated,
             address=lambda text: _name(readable(text)),
@@ -150,7 +149,8 @@ class Pages:
             date=_date,
             moment=_moment,
             clock=_clock,
-            size=language.size,
+            size=_size,
+            number=_number,
             told=_told,
             mail_id=_mail_id,
             later=_later,
@@ -241,12 +241,26 @@ _ANSWERED = re.compile(r"(?:(?:re|fwd?|aw|sv|رد)\s*:\s*)+", re.IGNORECASE)
 _BOTH_FORMS = re.compile(r"(\S+) \((\S*xn--\S*)\)\Z")
 """A domain in U-labels, and behind it in A-labels."""
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_COUNTS = frozenset({"count", "limit", "messages", "percent", "size", "strangers"})
+"""Places of sentences that hold a number."""
 _ROLE_MAILBOXES = ("Drafts", "Sent", "Junk", "Trash", "Archive")
 
 
 def _subject_direction(subject: str) -> str:
     # "Re:" is no word of the subject: an Arabic one stays right to left behind it.
     return find_direction(_ANSWERED.sub("", subject, count=1))
+
+
+@pass_context
+def _size(context: Context, size: int) -> str:
+    visitor: Visitor = context["visitor"]
+    return visitor.language.size(size)
+
+
+@pass_context
+def _number(context: Context, number: float) -> str:
+    visitor: Visitor = context["visitor"]
+    return visitor.language.number(number)
 
 
 @pass_context
@@ -294,6 +308,8 @@ def _told(context: Context, sentence: Sentence) -> Markup:
             values[name] = escape(language.size(value))
         elif name == "mailbox" and value == "INBOX":
             values[name] = escape(language.gettext("Inbox"))
+        elif name in _COUNTS and str(value).isdecimal():
+            values[name] = escape(language.number(value))
         elif name == "check":
             values[name] = escape(language.gettext(CHECK_NAMES.get(str(value), str(value))))
         elif name == "mailbox" and value in _ROLE_MAILBOXES:
