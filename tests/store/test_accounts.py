@@ -52,6 +52,16 @@ NORTH = "north.test"
 PIGEON = "xn--mgbkq8e.test"
 
 
+def web_session(token_hash: str, account_id: AccountId) -> WebSession:
+    return WebSession(
+        token_hash=token_hash,
+        account_id=account_id,
+        csrf="csrf",
+        created_ms=NOW_MS,
+        expires_ms=NOW_MS + 1000,
+    )
+
+
 def new_account(address: str, login: str = "") -> NewAccount:
     who = parse_address(address)
     return NewAccount(login or who.local_part, who, "", "!", admin=False, created_ms=NOW_MS)
@@ -168,7 +178,7 @@ def test_a_new_password_ends_the_log_ins_of_browsers(store: Store) -> None:
         (set_password, NewPassword(account_id, "!2")),
         (set_active, NewActive(account_id, active=False)),
     ):
-        session = WebSession("hash", account_id, "csrf", NOW_MS, NOW_MS + 1000)
+        session = web_session("hash", account_id)
         store.write_now(create_web_session, session)
         store.write_now(change, item)  # type: ignore[arg-type]
         assert store.read_now(lambda conn: find_web_session(conn, "hash", NOW_MS)) is None
@@ -214,7 +224,7 @@ def test_a_removed_account_leaves_nothing(store: Store) -> None:
     store.write_now(write_intakes, make_intake(own, local=[gone]))
     team = AliasRow(Address("team", NORTH), (gone.address, stays.address))
     store.write_now(create_alias, team)
-    session = WebSession("hash", gone.account_id, "csrf", NOW_MS, NOW_MS + 1000)
+    session = web_session("hash", gone.account_id)
     store.write_now(create_web_session, session)
     assert rows(store, blob) == 2
 

@@ -19,7 +19,13 @@ AMAL, BASIM = AccountId(1), AccountId(2)
 
 
 def session(token: str, account_id: AccountId = AMAL, begin: int = 0, end: int = 100) -> WebSession:
-    return WebSession(hash_token(token), account_id, "csrf", begin, end)
+    return WebSession(
+        token_hash=hash_token(token),
+        account_id=account_id,
+        csrf="csrf",
+        created_ms=begin,
+        expires_ms=end,
+    )
 
 
 def find(store: Store, token: str, now_ms: int = 50) -> WebSession | None:

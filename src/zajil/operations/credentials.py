@@ -6,7 +6,7 @@ Many mail programs log in with ASCII names only, so an account such as سلمى 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from argon2 import PasswordHasher, profiles
 
@@ -21,11 +21,51 @@ SHORTEST = 8
 LONGEST = LONGEST_PASSWORD
 """Characters; ``login.service`` refuses longer passwords without hashing them."""
 
+SHORTEST_CHOSEN = 10
+"""Characters of a password that a person chooses on the pages."""
+_FEWEST_DIFFERENT = 5
+_USUAL = {
+    *("password", "passwort", "passw", "pass", "motdepasse", "qwerty", "qwertyuiop", "qwertz"),
+    *("azerty", "asdfghjkl", "asdf", "letmein", "welcome", "iloveyou", "admin", "administrator"),
+    *("changeme", "secret", "monkey", "dragon", "football", "baseball", "sunshine", "princess"),
+    *("master", "login", "abc", "abcdef", "abcdefg", "abcdefgh", "test", "testtest", "user"),
+    *("zajil", "mail", "webmail", "email", "hello", "كلمةالمرور", "كلمةالسر", "مرحبا", ""),
+}
+"""Without digits and signs, as ``_letters`` gives them."""
+
 _GROUPS, _GROUP = 5, 4
 
 
 class BadPassword(Invalid, ValueError):
     """The password cannot be used."""
+
+
+class WeakPassword(BadPassword):
+    """The password is too short, too usual, or the name of its owner."""
+
+
+def check_strength(password: str, names: Sequence[str]) -> None:
+    """Do nothing if a person may choose this password.
+
+    Args:
+        password: as typed.
+        names: what the owner is called: login name, address, display name.
+
+    Raises:
+        WeakPassword: shorter than ``SHORTEST_CHOSEN`` characters, of few different characters, or
+            nothing but a name or a usual word with digits and signs around it.
+    """
+    if len(password) < SHORTEST_CHOSEN or len(set(password)) < _FEWEST_DIFFERENT:
+        raise WeakPassword(f"a password must have at least {SHORTEST_CHOSEN} characters")
+    core = _letters(password)
+    parts = [part for name in names for part in (name, name.partition("@")[0], *name.split())]
+    if core in {_letters(part) for part in parts if _letters(part)} or core in _USUAL:
+        raise WeakPassword("a password must not be a name of its owner or a usual word")
+
+
+def _letters(text: str) -> str:
+    """Return what remains of a text without case, digits, spaces and signs."""
+    return "".join(letter for letter in text.casefold() if letter.isalpha())
 
 
 def hash_password(password: str) -> str:

@@ -394,6 +394,9 @@ web_session = sa.Table(
     sa.Column("csrf", sa.Text, nullable=False),
     sa.Column("created_ms", NUMBER, nullable=False),
     sa.Column("expires_ms", NUMBER, nullable=False),
+    sa.Column("peer", KEY, nullable=False, server_default=sa.text("''")),  # IP address
+    sa.Column("agent", sa.Text, nullable=False, server_default=sa.text("''")),  # User-Agent
+    sa.Column("used_ms", NUMBER, nullable=False, server_default=sa.text("0")),  # to five minutes
     sqlite_with_rowid=False,
 )
 

@@ -149,6 +149,14 @@ class SettingsChanged(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class SessionsEnded(AuditEvent):
+    """Log-ins of browsers were ended from another browser."""
+
+    name: ClassVar[str] = "account.sessions"
+    count: int
+
+
+@value_class(frozen=True, slots=True)
 class AppPasswordCreated(AuditEvent):
     """An app password was created."""
 
@@ -282,6 +290,7 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         AccountReleased,
         ForwardingChanged,
         SettingsChanged,
+        SessionsEnded,
         AppPasswordCreated,
         AppPasswordRemoved,
         DelegationGranted,

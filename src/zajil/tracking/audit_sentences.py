@@ -17,6 +17,7 @@ from zajil.tracking.sentences import Sentence
 _PLAIN: Mapping[type[AuditEvent], str] = {
     audit.MessagesUndeleted: mark("Deleted messages of {subject} were restored: {count}."),
     audit.MessagesPurged: mark("Deleted messages of {subject} were removed for good: {count}."),
+    audit.SessionsEnded: mark("Browsers of {subject} were logged out: {count}."),
     audit.PasswordChanged: mark("The password of {subject} was changed."),
     audit.AccountSuspended: mark("The account {subject} was suspended."),
     audit.AccountResumed: mark("The account {subject} was resumed."),
@@ -75,7 +76,11 @@ def describe_change(event: AuditEvent) -> Sentence:
     match event:
         case audit.AccountCreated():
             text = _created(event.admin)
-        case audit.MessagesUndeleted(count=count) | audit.MessagesPurged(count=count):
+        case (
+            audit.MessagesUndeleted(count=count)
+            | audit.MessagesPurged(count=count)
+            | audit.SessionsEnded(count=count)
+        ):
             values["count"] = count
             text = _PLAIN[type(event)]
         case audit.QuotaChanged(size=size, messages=messages):

@@ -19,6 +19,7 @@ from zajil.web.choices import read_choices
 from zajil.web.language import Language, choose_language, choose_zone
 from zajil.web.page import THEMES, Visitor
 from zajil.web.security import Sessions, is_own_request, local_path
+from zajil.web.security import peer_of as peer_of
 from zajil.web.services import WebServices
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -147,11 +148,6 @@ def _as_chosen(
     if choices.zone:
         visitor = replace(visitor, zone=choose_zone(choices.zone), has_zone=True)
     return visitor
-
-
-def peer_of(request: Request) -> str:
-    """Return the browser's IP address, as the listener or a trusted proxy saw it."""
-    return request.client.host if request.client else "local"
 
 
 def actor_of(request: Request, account: Account) -> Actor:

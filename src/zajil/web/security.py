@@ -95,11 +95,12 @@ class Sessions:
         token = request.cookies.get(self._options.cookie_name, "")
         if not token or len(token) > _LONGEST_COOKIE:
             return None
-        return await self._log_ins.find(token)
+        return await self._log_ins.find(token, peer_of(request))
 
-    async def begin(self, account_id: AccountId, response: Response) -> None:
+    async def begin(self, request: Request, account_id: AccountId, response: Response) -> None:
         """Log a browser in."""
-        token = await self._log_ins.begin(account_id)
+        agent = request.headers.get("user-agent", "")
+        token = await self._log_ins.begin(account_id, peer_of(request), agent)
         lifetime = self._options.session_lifetime_ms // 1000
         self._set(response, self._options.cookie_name, token, "lax", lifetime)
         response.delete_cookie(self._anonymous)
@@ -135,6 +136,11 @@ class Sessions:
             secure=self._secure,
             samesite="strict" if same_site == "strict" else "lax",
         )
+
+
+def peer_of(request: Request) -> str:
+    """Return the browser's IP address, as the listener or a trusted proxy saw it."""
+    return request.client.host if request.client else "local"
 
 
 def is_own_request(request: Request, token: str, sent: object) -> bool:

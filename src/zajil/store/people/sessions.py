@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,7 +14,7 @@ from zajil.core.ids import AccountId
 from zajil.store.schema import web_session
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebSession:
     """One log-in of a browser."""
 
@@ -24,6 +25,36 @@ class WebSession:
     """What every form of this session must send back."""
     created_ms: int
     expires_ms: int
+    peer: str = ""
+    """IP address of the browser when it was used last; ``""``: not known."""
+    agent: str = ""
+    """Its User-Agent, of at most ``LONGEST_AGENT`` characters; may be anything."""
+    used_ms: int = 0
+    """When it was used last, to five minutes; 0: not known."""
+
+
+LONGEST_AGENT = 300
+"""Characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUse:
+    """What ``record_session_use`` takes."""
+
+    token_hash: str
+    at_ms: int
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndSessions:
+    """What ``end_web_sessions`` takes."""
+
+    account_id: AccountId
+    only: str | None
+    """``token_hash`` of the one to end; ``None``: all."""
+    keep: str | None
+    """``token_hash`` of one that goes on."""
 
 
 def hash_token(token: str) -> str:
@@ -49,6 +80,9 @@ def create_web_session(tx: Connection, sessions: Sequence[WebSession]) -> list[N
             "csrf": session.csrf,
             "created_ms": session.created_ms,
             "expires_ms": session.expires_ms,
+            "peer": session.peer,
+            "agent": session.agent,
+            "used_ms": session.used_ms,
         }
         for session in sessions
     ]
@@ -76,7 +110,58 @@ def find_web_session(conn: Connection, token_hash: str, now_ms: int) -> WebSessi
     row = conn.execute(_FIND, {"token_hash_": token_hash, "now_": now_ms}).one_or_none()
     if row is None:
         return None
-    return WebSession(row.token_hash, row.account_id, row.csrf, row.created_ms, row.expires_ms)
+    return _session(row)
+
+
+def list_web_sessions(conn: Connection, account_id: AccountId, now_ms: int) -> list[WebSession]:
+    """Return the log-ins of an account that hold, the one that was used last first."""
+    found = sa.select(web_session).where(
+        web_session.c.account_id == account_id, web_session.c.expires_ms > now_ms
+    )
+    rows = [_session(row) for row in conn.execute(found)]
+    return sorted(rows, key=_latest, reverse=True)
+
+
+def end_web_sessions(tx: Connection, items: Sequence[EndSessions]) -> list[int]:
+    """End log-ins of accounts; return how many. Unit of work: idempotent."""
+    return [_end(tx, item) for item in items]
+
+
+def record_session_use(tx: Connection, items: Sequence[SessionUse]) -> list[None]:
+    """Keep when and from where log-ins were used. Unit of work: idempotent."""
+    for item in items:
+        tx.execute(
+            sa.update(web_session)
+            .where(web_session.c.token_hash == item.token_hash)
+            .values(used_ms=item.at_ms, peer=item.peer)
+        )
+    return [None] * len(items)
+
+
+def _end(tx: Connection, item: EndSessions) -> int:
+    ended = sa.delete(web_session).where(web_session.c.account_id == item.account_id)
+    if item.only is not None:
+        ended = ended.where(web_session.c.token_hash == item.only)
+    if item.keep is not None:
+        ended = ended.where(web_session.c.token_hash != item.keep)
+    return tx.execute(ended).rowcount
+
+
+def _latest(one: WebSession) -> tuple[int, int]:
+    return max(one.used_ms, one.created_ms), one.created_ms
+
+
+def _session(row: sa.Row[Any]) -> WebSession:
+    return WebSession(
+        token_hash=row.token_hash,
+        account_id=row.account_id,
+        csrf=row.csrf,
+        created_ms=row.created_ms,
+        expires_ms=row.expires_ms,
+        peer=row.peer,
+        agent=row.agent,
+        used_ms=row.used_ms,
+    )
 
 
 _FIND = sa.select(web_session).where(

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from zajil.core.domain import to_unicode
 from zajil.core.service import Service
 from zajil.login.account import Account
-from zajil.login.service import LoginService
-from zajil.web.access import peer_of
-from zajil.web.page import Pages, Visitor
-from zajil.web.security import Sessions, local_path
+from zajil.store.engine.errors import StoreError
+from zajil.store.engine.reader import Snapshot
+from zajil.store.people.domains import is_domain
+from zajil.web.page import Visitor
+from zajil.web.parts import WebParts
+from zajil.web.security import local_path, peer_of
 
 
 class LoginPages:
     """``/login`` and ``/logout``."""
 
-    def __init__(self, pages: Pages, sessions: Sessions, login: LoginService) -> None:
-        self._pages = pages
-        self._sessions = sessions
-        self._login = login
+    def __init__(self, parts: WebParts) -> None:
+        self._parts = parts
+        self._sessions = parts.sessions
+        self._login = parts.services.login
 
     async def show(self, request: Request, visitor: Visitor) -> Response:
         """Show the form, or go on when there is nothing to ask."""
         onward = local_path(request.query_params.get("next"), "/mail")
         if visitor.account is not None:
             return RedirectResponse(onward, 303)
-        return self._pages.render(visitor, "login.html", onward=onward, login="", failed=False)
+        return await self._show(visitor, onward)
 
     async def log_in(self, request: Request, visitor: Visitor) -> Response:
         """Check what was typed; a wrong answer is slow and says nothing of which part was wrong."""
@@ -37,13 +42,11 @@ class LoginPages:
             login, password, peer=peer_of(request), service=Service.WEB
         )
         if account is None:
-            return self._pages.render(
-                visitor, "login.html", 403, onward=onward, login=login, failed=True
-            )
+            return await self._show(visitor, onward, login, 403)
         response = RedirectResponse(onward, 303)
         if visitor.session is not None:
             await self._sessions.end(visitor.session, response)
-        await self._sessions.begin(account.account_id, response)
+        await self._sessions.begin(request, account.account_id, response)
         self._sessions.record(account.login, peer_of(request))
         return response
 
@@ -53,3 +56,26 @@ class LoginPages:
         if visitor.session is not None:
             await self._sessions.end(visitor.session, response)
         return response
+
+    async def _show(
+        self, visitor: Visitor, onward: str, login: str = "", status: int = 200
+    ) -> Response:
+        hostname = self._parts.services.hostname
+        with suppress(StoreError):  # the form is shown all the same; it says so when it is sent
+            hostname = await self._parts.store.read(lambda conn: _name_of_site(conn, hostname))
+        return self._parts.pages.render(
+            visitor,
+            "login.html",
+            status,
+            host=to_unicode(hostname),
+            onward=onward,
+            login=login,
+            failed=status == 403,
+        )
+
+
+def _name_of_site(conn: Snapshot, hostname: str) -> str:
+    """Return what people call this server: the domain of their addresses that it stands in."""
+    labels = hostname.split(".")
+    names = [".".join(labels[start:]) for start in range(len(labels) - 1)]
+    return next((name for name in names if is_domain(conn, name)), hostname)

@@ -9,15 +9,17 @@ from zajil.web.account.choice_pages import ChoicePages
 from zajil.web.account.login import LoginPages
 from zajil.web.account.preferences import Preferences
 from zajil.web.account.profile import ProfilePages
+from zajil.web.account.security_page import SecurityPages
 from zajil.web.parts import WebParts
 
 
 def account_routes(parts: WebParts) -> list[BaseRoute]:
     """Return a line for each address."""
     anyone, members = parts.access.anyone, parts.access.members
-    login = LoginPages(parts.pages, parts.sessions, parts.services.login)
+    login = LoginPages(parts)
     preferences = Preferences(parts)
     profile, choices = ProfilePages(parts), ChoicePages(parts)
+    security = SecurityPages(parts)
     app_passwords = AppPasswordPages(parts.pages, parts.operations, parts.notices)
     return [
         Route("/login", anyone(login.show), methods=["GET"]),
@@ -32,6 +34,9 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/account/mail", members(choices.change_mail), methods=["POST"]),
         Route("/account/signature", members(choices.show_signature), methods=["GET"]),
         Route("/account/signature", members(choices.change_signature), methods=["POST"]),
+        Route("/account/security", members(security.show), methods=["GET"]),
+        Route("/account/password", members(security.change_password), methods=["POST"]),
+        Route("/account/sessions", members(security.end_sessions), methods=["POST"]),
         Route("/account/app-passwords", members(app_passwords.show), methods=["GET"]),
         Route("/account/app-passwords", members(app_passwords.act), methods=["POST"]),
     ]
