@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kit.firefox_bidi import write_starter
 from kit.foreign import need_program
 from kit.lab_process import LabAccount, LabDomain
 
@@ -38,14 +40,23 @@ _FRAME_WITHOUT_SCRIPTS = "frame is sandboxed"
 
 
 @contextmanager
-def running_chromium() -> Iterator[Any]:
+def running_chromium(playwright: Any) -> Iterator[Any]:
     """Start Debian's Chromium, or skip the test that asks for it."""
     program = need_program("chromium")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=_CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
+    browser = playwright.chromium.launch(executable_path=program, args=_CHROMIUM_FLAGS)
+    yield browser
+    browser.close()
+
+
+@contextmanager
+def running_firefox(playwright: Any, folder: Path) -> Iterator[Any]:
+    """Start Debian's Firefox, or skip the test that asks for it; ``folder`` is for a program."""
+    starter = write_starter(folder, need_program("firefox-esr"))
+    browser = playwright.firefox.launch(
+        channel="moz-firefox", executable_path=starter, timeout=WAIT_MS
+    )
+    yield browser
+    browser.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The browser that the tests of a file share."""
+"""The browsers that the tests of a file share."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ from typing import Any
 
 import pytest
 
-from kit.browser import running_chromium
+from kit.browser import running_chromium, running_firefox
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """One browser for the file; each test has profiles of its own in it.
+def playwright() -> Iterator[Any]:
+    """Not for the whole run: while Playwright runs, other tests cannot call ``asyncio.run``."""
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as running:
+        yield running
 
-    Not for the whole run: while Playwright runs, other tests cannot call ``asyncio.run``.
-    """
-    with running_chromium() as browser:
+
+@pytest.fixture(scope="module")
+def chromium(playwright: Any) -> Iterator[Any]:
+    """One browser for the file; each test has profiles of its own in it."""
+    with running_chromium(playwright) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def firefox(playwright: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Firefox, for the file."""
+    with running_firefox(playwright, tmp_path_factory.mktemp("firefox")) as browser:
         yield browser
