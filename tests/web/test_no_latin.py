@@ -25,8 +25,8 @@ from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import AttemptMade, CheckDone, FaultHappened, RouteFailed, SessionClosed
 
 TWO_WORDS = re.compile(r"[A-Za-z][a-z'’]+[,;:.]? +[A-Za-z][a-z'’]+")
-MACHINE = re.compile(r"\S+@\S+|https?://\S+|\bSPF (?:soft)?fail\b|\bnull MX\b|\S*[=_/]\S*")
-"""Addresses, URLs, parameters and terms of protocols, which every language leaves as they are."""
+MACHINE = re.compile(r"\S+@\S+|https?://\S+|\bSPF (?:soft)?fail\b|\bnull MX\b|\S*[=_/]\S*|\S+:\S+")
+"""Addresses, URLs, parameters, conditions of a search and terms of protocols stay as they are."""
 NOT_OURS = "bdi, code, samp, kbd, pre, script, style, textarea, template, svg, .said:not(.in-words)"
 SPOKEN = ("title", "aria-label", "alt", "placeholder", "aria-description", "data-text", "label")
 MOST_PAGES = 200
@@ -67,7 +67,7 @@ async def crawl(browser: Browser, first: list[str]) -> dict[str, str]:
     waiting, known, pages = list(first), set[str](), dict[str, str]()
     while waiting and len(pages) < MOST_PAGES:
         path = waiting.pop(0)
-        kind = re.sub(r"[0-9a-f]{20,}|\d+", "0", path)
+        kind = re.sub(r"[0-9a-f]{20,}|\d+|(?<==)[^&]*", "0", path)
         if kind in known:
             continue
         known.add(kind)
@@ -85,6 +85,7 @@ async def crawl(browser: Browser, first: list[str]) -> dict[str, str]:
     return pages
 
 
+FIRST = ["/mail", "/admin", "/search?q=before:x+larger:y+in:nowhere+is:odd+or:that"]
 ARABIC = ("تقرير الأسبوع", "هذا نص الرسالة، وفيه كلمات عربية.\n", "نور صالح <noor@south.test>")
 
 
@@ -100,9 +101,9 @@ async def fill(site: Site) -> None:
     talk = await talk_to_receiver(site.store)
     forged = EmailMessage(policy=SMTP)
     forged["From"] = "it@paypa1.example"
-    forged["Subject"] = "two"
+    forged["Subject"] = "تنبيه"
     forged["Reply-To"] = "a@gmail.com"
-    forged.set_content("Log in now: http://203.0.113.7/in\n")
+    forged.set_content("سجّل الدخول الآن: http://203.0.113.7/in\n")
     answer = await talk.send("a@b.test", ["amal@north.test"], forged.as_bytes())
     assert answer.startswith("250 ")
     for state in range(2):
@@ -127,10 +128,50 @@ def test_no_arabic_page_has_an_english_sentence(sqlite_store: Store) -> None:
             browser = site.browser(**{"accept-language": "ar"})
             before = {path: (await browser.get(path)).text for path in ("/login", "/nowhere")}
             await browser.log_in("amal")
-            pages = before | await crawl(browser, ["/mail", site.inbox("amal"), "/admin"])
+            pages = before | await crawl(browser, FIRST)
             assert len(pages) >= 20, sorted(pages)
             left = {path: left_in_english(text) for path, text in pages.items()}
             assert {path: texts for path, texts in left.items() if texts} == {}
+
+    asyncio.run(scenario())
+
+
+ACTS: tuple[tuple[str, dict[str, str]], ...] = (
+    *[
+        ("INBOX", {"action": action, "uid": "1"})
+        for action in ("seen", "unseen", "flag", "unflag", "archive", "junk", "delete", "nothing")
+    ],
+    ("INBOX", {"action": "seen"}),
+    ("/compose", {"to": "باسم", "subject": "س", "body": "ن", "action": "send"}),
+    ("/compose", {"to": "", "subject": "س", "body": "ن", "action": "send"}),
+    ("/compose", {"to": "nobody@north.test", "subject": "س", "body": "ن", "action": "send"}),
+    ("/account/app-passwords", {"action": "add", "name": "هاتف", "scope": "all"}),
+    ("/account/app-passwords", {"action": "add", "name": "هاتف", "scope": "all"}),
+    ("/account/app-passwords", {"action": "add", "name": "", "scope": "all"}),
+    ("/account", {"name": "أ" * 200}),
+    ("/account/language", {"language": "ar", "zone": ""}),
+    ("/account/password", {"current": "x", "new": "y", "again": "z"}),
+    ("/logout", {}),
+    ("/login", {"login": "amal", "password": "wrong", "next": "/"}),
+)
+"""What is done, right or wrong, with the fields of its form; each answer says something."""
+
+
+def test_no_answer_to_an_act_has_an_english_sentence(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            await fill(site)
+            browser = site.browser(**{"accept-language": "ar"})
+            await browser.log_in("amal")
+            left, statuses = {}, set()
+            for path, form in ACTS:
+                page = await browser.post(path.replace("INBOX", site.inbox("amal")), **form)
+                if page.status == 303:
+                    page = await browser.get(page.location)
+                statuses.add(page.status)
+                left[path, form.get("action")] = left_in_english(page.text)
+            assert {act: texts for act, texts in left.items() if texts} == {}
+            assert 200 in statuses
 
     asyncio.run(scenario())
 

@@ -63,7 +63,10 @@ def explain(
         str | None,
         typer.Option(help="Account that gets the file: what it taught the classifier counts, too."),
     ] = None,
-    language: Annotated[str, typer.Option(help="Language of the texts: en or ar.")] = "en",
+    language: Annotated[
+        str,
+        typer.Option(help="Language of the texts: the code of a catalog, such as en, ar or fr."),
+    ] = "en",
     nameserver: NameserverOption = None,
     timeout: TimeoutOption = TIMEOUT_SECONDS,
     as_json: AsJson = False,
