@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,11 +19,14 @@ from argon2 import PasswordHasher
 from kit.clock import FakeClock
 from kit.store import NOW_MS, make_intake, running
 from kit.talk import acceptance_context
+from zajil.config.options import Configuration
+from zajil.config.options_server import ServerOptions
 from zajil.config.options_users import WebOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
 from zajil.core.ids import AccountId, MailId
 from zajil.core.service import Service
+from zajil.dns.flow import Resolve
 from zajil.login.service import LoginService
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
@@ -139,8 +143,16 @@ class Site:
 
 
 @asynccontextmanager
-async def visiting(store: Store, **options: Any) -> AsyncIterator[Site]:
-    """Open the site over an empty store."""
+async def visiting(
+    store: Store, *, resolve: Resolve | None = None, **options: Any
+) -> AsyncIterator[Site]:
+    """Open the site over an empty store.
+
+    Args:
+        store: an empty one.
+        resolve: answers the questions of the pages to DNS.
+        options: of ``[web]``.
+    """
     clock = FakeClock(NOW_MS)
     for domain in sorted({parse_address(address).domain for address, _, _ in PEOPLE.values()}):
         store.write_now(create_domain, DomainRow(domain, NOW_MS))
@@ -160,6 +172,10 @@ async def visiting(store: Store, **options: Any) -> AsyncIterator[Site]:
             random=os.urandom,
             options=WebOptions(**options),
             hostname="mx.north.test",
+            configuration=Configuration(
+                server=ServerOptions(hostname="mx.north.test", data_dir=Path("data"))
+            ),
+            resolve=resolve,
         )
         yield Site(store, clock, make_web(services))
 

@@ -151,6 +151,8 @@ def _add_web(parts: Parts, resources: WorkerResources, login: LoginService) -> N
         random=resources.random,
         options=configuration.web,
         hostname=configuration.server.hostname,
+        configuration=configuration,
+        resolve=resources.resolver.resolve,
     )
     server = WebServer(
         functools.partial(make_web, services),

@@ -12,6 +12,7 @@ from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, Service
 from zajil.keys.record import record_value, zone_text
 from zajil.mailauth.dkim_key import key_name
 from zajil.store.people.dkim_keys import DkimKeyRow, KeyState
+from zajil.tracking.check_names import mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +25,20 @@ class DnsRecord:
     value: str
     """As it stands in a zone file; in angle brackets: what the operator must fill in."""
     purpose: str
-    """One sentence for a person."""
+    """One sentence for a person; a key of the catalogs, as are the values in angle brackets."""
 
 
 _KEY_PURPOSES = {
-    KeyState.PUBLISHED: "A new key for our signatures (DKIM). Nothing is signed with it until "
-    "this record is found.",
-    KeyState.ACTIVE: "Others verify with it that mail is from the domain, and unchanged (DKIM).",
-    KeyState.RETIRED: "Leave it in place: mail that was signed with this key may be under way "
-    "(DKIM).",
-    KeyState.REVOKED: "The key is revoked: put this in the place of its record (DKIM).",
+    KeyState.PUBLISHED: mark(
+        "A new key for our signatures (DKIM). Nothing is signed with it until this record is found."
+    ),
+    KeyState.ACTIVE: mark(
+        "Others verify with it that mail is from the domain, and unchanged (DKIM)."
+    ),
+    KeyState.RETIRED: mark(
+        "Leave it in place: mail that was signed with this key may be under way (DKIM)."
+    ),
+    KeyState.REVOKED: mark("The key is revoked: put this in the place of its record (DKIM)."),
 }
 
 
@@ -49,10 +54,15 @@ def records_for(
     """
     hostname = configuration.server.hostname
     return [
-        DnsRecord(domain, "MX", f"10 {hostname}.", "Mail for the domain comes to this server."),
+        DnsRecord(
+            domain, "MX", f"10 {hostname}.", mark("Mail for the domain comes to this server.")
+        ),
         *_server_records(configuration),
         DnsRecord(
-            domain, "TXT", '"v=spf1 mx -all"', "Only this server sends mail for the domain (SPF)."
+            domain,
+            "TXT",
+            '"v=spf1 mx -all"',
+            mark("Only this server sends mail for the domain (SPF)."),
         ),
         *_host_policy(domain, hostname),
         *key_records(keys),
@@ -60,8 +70,10 @@ def records_for(
             f"_dmarc.{domain}",
             "TXT",
             f'"v=DMARC1; p=none; rua=mailto:{REPORTS_LOCAL_PART}@{domain}"',
-            "Others report what they see sent in the domain's name (DMARC). When the reports show "
-            "that all mail of yours passes, make it p=quarantine, and p=reject in the end.",
+            mark(
+                "Others report what they see sent in the domain's name (DMARC). When the reports "
+                "show that all mail of yours passes, make it p=quarantine, and p=reject in the end."
+            ),
         ),
         *_service_records(domain, configuration),
     ]
@@ -85,17 +97,21 @@ def _server_records(configuration: Configuration) -> list[DnsRecord]:
     hostname = configuration.server.hostname
     bound = [listener.rpartition(":")[0].strip("[]") for listener in configuration.listen.smtp]
     public = [text for text in bound if ip_address(text).is_global]
-    ipv4 = [text for text in public if ":" not in text] or ["<the IPv4 address of this server>"]
-    ipv6 = [text for text in public if ":" in text] or ["<its IPv6 address, if it has one>"]
+    ipv4 = [text for text in public if ":" not in text] or [
+        mark("<the IPv4 address of this server>")
+    ]
+    ipv6 = [text for text in public if ":" in text] or [mark("<its IPv6 address, if it has one>")]
     return [
-        *(DnsRecord(hostname, "A", text, "Where the server is.") for text in ipv4),
-        *(DnsRecord(hostname, "AAAA", text, "The same with IPv6.") for text in ipv6),
+        *(DnsRecord(hostname, "A", text, mark("Where the server is.")) for text in ipv4),
+        *(DnsRecord(hostname, "AAAA", text, mark("The same with IPv6.")) for text in ipv6),
         DnsRecord(
-            public[0] if public else "<the address of this server>",
+            public[0] if public else mark("<the address of this server>"),
             "PTR",
             f"{hostname}.",
-            "The address must say the server's name: many refuse mail without it. Whoever gave "
-            "you the address sets it, often in the hoster's control panel.",
+            mark(
+                "The address must have the server's name: many servers reject mail without it. The "
+                "provider of the address sets it, often in its control panel."
+            ),
         ),
     ]
 
@@ -104,7 +120,7 @@ def _host_policy(domain: str, hostname: str) -> list[DnsRecord]:
     """SPF of the server's own name; one name has one policy (RFC 7208 section 4.5)."""
     if hostname == domain:
         return []
-    purpose = "Bounces name no sender: there the server's own name is looked up (SPF)."
+    purpose = mark("Bounces name no sender: there the server's own name is looked up (SPF).")
     return [DnsRecord(hostname, "TXT", '"v=spf1 a -all"', purpose)]
 
 
@@ -118,7 +134,7 @@ def _service_records(domain: str, configuration: Configuration) -> list[DnsRecor
             f"_{service}._tcp.{domain}",
             "SRV",
             f"0 1 {listeners[0].rpartition(':')[2]} {hostname}.",
-            "Mail programs find the server by themselves.",
+            mark("Mail programs find the server by themselves."),
         )
         for service, listeners in (
             (Service.SUBMISSIONS, listen.submissions),
@@ -129,7 +145,7 @@ def _service_records(domain: str, configuration: Configuration) -> list[DnsRecor
     ]
     users = (Service.SUBMISSION, Service.SUBMISSIONS, *IMAP_SERVICES, *POP3_SERVICES)
     absent = [one for one in users if not getattr(listen, one)]
-    purpose = "The server does not offer this service (RFC 6186 section 3.4)."
+    purpose = mark("The server does not offer this service (RFC 6186 section 3.4).")
     return found + [
         DnsRecord(f"_{service}._tcp.{domain}", "SRV", "0 0 0 .", purpose) for service in absent
     ]

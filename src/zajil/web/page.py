@@ -28,6 +28,7 @@ from zajil.message.address_list import parse_address_list
 from zajil.read.links import find_links
 from zajil.read.paragraphs import Paragraph, find_direction
 from zajil.store.people.sessions import WebSession
+from zajil.tracking.audit_sentences import describe_actor, describe_change
 from zajil.tracking.check_names import CHECK_NAMES
 from zajil.tracking.journey import readable
 from zajil.tracking.reasons import REASONS, ReasonReader
@@ -160,6 +161,8 @@ class Pages:
             marked=marked,
             urls_marked=urls_marked,
             reason=self._told_reason,
+            change=describe_change,
+            actor=describe_actor,
             state_tone=lambda state: tone_of_state(state).value,
         )
         environment.globals.update(static=self._static.path)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zajil.accept.context import AcceptanceContext
+from zajil.config.options import Configuration
 from zajil.config.options_users import WebOptions
 from zajil.core.clock import Clock, Random
+from zajil.dns.flow import Resolve
 from zajil.login.service import LoginService
 from zajil.operations.context import OperationContext
 from zajil.store.engine.open import Store
@@ -25,6 +27,10 @@ class WebServices:
     options: WebOptions
     hostname: str
     """Name of this server, shown at the foot of a page."""
+    configuration: Configuration
+    """The whole, for the administration."""
+    resolve: Resolve | None = None
+    """A resolver; ``None``: DNS records are not checked."""
 
     @property
     def operations(self) -> OperationContext:

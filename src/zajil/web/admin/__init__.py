@@ -1,1 +1,1 @@
-"""The operator's pages: ``overview`` (domains and accounts), ``journeys`` (search), ``queue``."""
+"""The operator's pages, one module for each: what they show, and the operations that they call."""

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute, Route
 
+from zajil.web.admin.account import OneAccount
+from zajil.web.admin.accounts import AccountList
+from zajil.web.admin.aliases import AliasPages
+from zajil.web.admin.changes import ChangePages
+from zajil.web.admin.domains import DomainPages
 from zajil.web.admin.journeys import JourneySearch
 from zajil.web.admin.overview import Overview
 from zajil.web.admin.queue import QueuePages
@@ -16,9 +21,28 @@ def admin_routes(parts: WebParts) -> list[BaseRoute]:
     overview = Overview(parts.pages, parts.store)
     search = JourneySearch(parts.pages, parts.store)
     queue = QueuePages(parts.pages, parts.operations, parts.notices)
+    accounts = AccountList(parts.pages, parts.operations, parts.notices)
+    account = OneAccount(parts.pages, parts.operations, parts.notices)
+    aliases = AliasPages(parts.pages, parts.operations, parts.notices)
+    changes = ChangePages(parts.pages, parts.operations)
+    services = parts.services
+    domains = DomainPages(
+        parts.pages, parts.operations, parts.notices, services.configuration, services.resolve
+    )
     return [
         Route("/admin", admins(overview.show), methods=["GET"]),
         Route("/admin/journeys", admins(search.show), methods=["GET"]),
         Route("/admin/queue", admins(queue.show), methods=["GET"]),
         Route("/admin/queue", admins(queue.act), methods=["POST"]),
+        Route("/admin/accounts", admins(accounts.show), methods=["GET"]),
+        Route("/admin/accounts", admins(accounts.act), methods=["POST"]),
+        Route("/admin/accounts/{login}", admins(account.show), methods=["GET"]),
+        Route("/admin/accounts/{login}", admins(account.act), methods=["POST"]),
+        Route("/admin/aliases", admins(aliases.show), methods=["GET"]),
+        Route("/admin/aliases", admins(aliases.act), methods=["POST"]),
+        Route("/admin/domains", admins(domains.show), methods=["GET"]),
+        Route("/admin/domains", admins(domains.add), methods=["POST"]),
+        Route("/admin/domains/{domain}", admins(domains.show_one), methods=["GET"]),
+        Route("/admin/domains/{domain}", admins(domains.act), methods=["POST"]),
+        Route("/admin/changes", admins(changes.show), methods=["GET"]),
     ]

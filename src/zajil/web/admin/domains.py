@@ -1,0 +1,172 @@
+"""``/admin/domains``: the domains of this server, their DNS records and their DKIM keys."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from zajil.config.options import Configuration
+from zajil.core.actor import Actor
+from zajil.core.domain import BadDomain, to_ascii, to_unicode
+from zajil.dns.flow import Resolve
+from zajil.login.account import Account
+from zajil.operations.aliases import add_alias, remove_alias, set_alias
+from zajil.operations.context import OperationContext
+from zajil.operations.dkim_keys import make_first_keys, revoke_keys, rotate_keys, show_keys
+from zajil.operations.dns_advice import records_for
+from zajil.operations.dns_check import CheckedRecord, check_dns
+from zajil.operations.domains import add_domain, remove_domain
+from zajil.store.engine.reader import Snapshot
+from zajil.store.people.aliases import list_aliases
+from zajil.store.people.dkim_keys import DkimKeyRow
+from zajil.store.people.domains import DomainUse, list_domains, require_domain
+from zajil.web.access import actor_of
+from zajil.web.admin.problems import Problem, attempt
+from zajil.web.notices import Done, Notices
+from zajil.web.page import Pages, Visitor
+
+_LONGEST = 320
+
+
+class DomainPages:
+    """All domains, and a page for each.
+
+    Args:
+        pages: templates.
+        operations: what operations need.
+        notices: what was done.
+        configuration: of the server: its name, its listeners, how keys are made.
+        resolve: a resolver; ``None``: records are shown and not looked up.
+    """
+
+    def __init__(
+        self,
+        pages: Pages,
+        operations: OperationContext,
+        notices: Notices,
+        configuration: Configuration,
+        resolve: Resolve | None,
+    ) -> None:
+        self._pages = pages
+        self._operations = operations
+        self._notices = notices
+        self._configuration = configuration
+        self._resolve = resolve
+
+    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """List the domains."""
+        response = await self._render_list(visitor, done=self._notices.read(request))
+        self._notices.forget(response)
+        return response
+
+    async def add(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Add a domain, and show the records to publish."""
+        name = str((await request.form()).get("domain", "")).strip()[:_LONGEST]
+        actor, keys = actor_of(request, account), self._configuration.keys
+        made = await attempt(add_domain(self._operations, actor, name, None, keys))
+        if isinstance(made, Problem):
+            return await self._render_list(visitor, 409, problem=made, typed=name)
+        response = RedirectResponse(f"/admin/domains/{made}", 303)
+        self._notices.leave(response, Done("domainadd", 1))
+        return response
+
+    async def show_one(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show one domain; with ``?check=1`` its records are looked up."""
+        response = await self._render_one(request, visitor, done=self._notices.read(request))
+        self._notices.forget(response)
+        return response
+
+    async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Change the catch-all or the keys of a domain, or remove it."""
+        form = await request.form()
+        name, action = _domain_of(request), str(form.get("action"))
+        value = str(form.get("value", "")).strip()[:_LONGEST]
+        done = await attempt(self._change(actor_of(request, account), name, action, value))
+        if isinstance(done, Problem):
+            return await self._render_one(request, visitor, 409, problem=done)
+        gone = action == "remove"
+        response = RedirectResponse("/admin/domains" if gone else f"/admin/domains/{name}", 303)
+        self._notices.leave(response, Done(f"domain{action}", 1))
+        return response
+
+    async def _change(self, actor: Actor, name: str, action: str, value: str) -> object:
+        context, keys = self._operations, self._configuration.keys
+        match action:
+            case "catchall":
+                await self._set_catch_all(actor, f"*@{name}", value.split())
+                return None
+            case "keys":
+                return await make_first_keys(context, actor, name, keys)
+            case "rotate" | "activate":
+                at_once = action == "activate"
+                return await rotate_keys(context, actor, name, keys, at_once=at_once)
+            case "revoke":
+                return await revoke_keys(context, actor, name, [value])
+            case "remove":
+                if value.casefold() not in (name, to_unicode(name)):
+                    return Problem("NotConfirmed", name)
+                return await remove_domain(context, actor, name)
+            case _:
+                raise HTTPException(400)
+
+    async def _set_catch_all(self, actor: Actor, address: str, targets: list[str]) -> None:
+        there = await self._operations.read(lambda conn: _catch_all(conn, address) is not None)
+        if not targets:
+            if there:
+                await remove_alias(self._operations, actor, address)
+        elif there:
+            await set_alias(self._operations, actor, address, targets)
+        else:
+            await add_alias(self._operations, actor, address, targets)
+
+    async def _render_list(
+        self, visitor: Visitor, status: int = 200, **context: object
+    ) -> Response:
+        domains = await self._operations.read(list_domains)
+        shown = {"done": None, "problem": None, "typed": "", **context}
+        return self._pages.render(visitor, "admin/domains.html", status, domains=domains, **shown)
+
+    async def _render_one(
+        self, request: Request, visitor: Visitor, status: int = 200, **context: object
+    ) -> Response:
+        name = _domain_of(request)
+
+        def load(conn: Snapshot) -> tuple[DomainUse, list[DkimKeyRow], str]:
+            require_domain(conn, name)
+            use = next(one for one in list_domains(conn) if one.ascii_name == name)
+            return use, show_keys(conn, name), _catch_all(conn, f"*@{name}") or ""
+
+        use, keys, catch_all = await self._operations.read(load)
+        records = records_for(name, self._configuration, keys)
+        checked = [CheckedRecord(one) for one in records]
+        has_checked = "check" in request.query_params and self._resolve is not None
+        if has_checked and self._resolve is not None:
+            checked = await check_dns(records, self._resolve)
+        shown = {"done": None, "problem": None, **context}
+        return self._pages.render(
+            visitor,
+            "admin/domain.html",
+            status,
+            use=use,
+            keys=keys,
+            catch_all=catch_all,
+            checked=checked,
+            has_checked=has_checked,
+            can_check=self._resolve is not None,
+            signs=self._configuration.keys.sign,
+            **shown,
+        )
+
+
+def _domain_of(request: Request) -> str:
+    try:
+        return to_ascii(request.path_params["domain"])
+    except BadDomain:
+        raise HTTPException(404) from None
+
+
+def _catch_all(conn: Snapshot, address: str) -> str | None:
+    """Return where a catch-all leads, addresses divided by a space; ``None``: there is none."""
+    row = next((one for one in list_aliases(conn) if str(one.address) == address), None)
+    return None if row is None else " ".join(one.unicode for one in row.targets)

@@ -1,0 +1,95 @@
+"""The records of a domain are compared with those that stand in DNS."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kit.zone import Zone, ZoneResolver
+from zajil.config.options import Configuration
+from zajil.config.options_server import ListenOptions, ServerOptions
+from zajil.operations.dns_advice import DnsRecord, records_for
+from zajil.operations.dns_check import check_dns, unquote
+
+HOST = "mx.north.test"
+CONFIGURATION = Configuration(server=ServerOptions(hostname=HOST, data_dir=Path("data")))
+SPF = "v=spf1 mx -all"
+GOOD: Zone = {
+    "north.test": {"MX": ["10 MX.north.test"], "TXT": ["other text", SPF]},
+    HOST: {"A": ["192.0.2.1"], "TXT": ["v=spf1 a -all"]},
+    "1.2.0.192.in-addr.arpa": {"PTR": [HOST]},
+    "_dmarc.north.test": {"TXT": ["v=DMARC1; p=reject; rua=mailto:elsewhere@south.test"]},
+}
+
+
+def states(zone: Zone) -> dict[str, str]:
+    records = records_for("north.test", CONFIGURATION, [])
+    checked = asyncio.run(check_dns(records, ZoneResolver(zone).resolve))
+    assert [one.record for one in checked] == records
+    return {f"{one.record.type} {one.record.name}": one.state for one in checked}
+
+
+def test_a_domain_that_is_published_whole() -> None:
+    found = states(GOOD)
+    assert found.pop("AAAA mx.north.test") == "optional"
+    services = [found.pop(name) for name in list(found) if name.startswith("SRV")]
+    assert set(services) == {"unchecked"}
+    assert set(found.values()) == {"found"}
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "records", "key", "state"),
+    [
+        ("north.test", {"MX": ["10 mx.other.test"], "TXT": [SPF]}, "MX north.test", "other"),
+        ("north.test", {"TXT": [SPF]}, "MX north.test", "missing"),
+        ("north.test", {"TXT": ["v=spf1 +all"]}, "TXT north.test", "other"),
+        # Two policies are none (RFC 7208 section 4.5).
+        ("north.test", {"TXT": [SPF, SPF]}, "TXT north.test", "other"),
+        ("north.test", {"TXT": ["other text"]}, "TXT north.test", "missing"),
+        ("north.test", None, "TXT north.test", "unknown"),
+        ("_dmarc.north.test", {"TXT": ["v=DMARC1; p=no"]}, "TXT _dmarc.north.test", "other"),
+        (HOST, {}, "A mx.north.test", "missing"),
+        ("1.2.0.192.in-addr.arpa", {"PTR": ["host.isp.test"]}, "PTR <the address of this server>",
+         "other"),
+        ("1.2.0.192.in-addr.arpa", {}, "PTR <the address of this server>", "missing"),
+        ("1.2.0.192.in-addr.arpa", None, "PTR <the address of this server>", "unknown"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(
+    name: str, records: dict[str, list[str]] | None, key: str, state: str
+) -> None:
+    assert states({**GOOD, name: records})[key] == state
+
+
+def test_the_key_of_a_dkim_record_counts_and_nothing_else() -> None:
+    long = "A" * 300
+    record = DnsRecord(
+        "s1._domainkey.north.test", "TXT", f'"v=DKIM1; k=rsa; p={long[:200]}" "{long[200:]}"', ""
+    )
+
+    def state(*values: str) -> str:
+        zone: Zone = {record.name: {"TXT": list(values)}}
+        (checked,) = asyncio.run(check_dns([record], ZoneResolver(zone).resolve))
+        return checked.state
+
+    assert unquote(record.value).endswith(f"p={long}")
+    assert state(f"k=rsa; p={long}") == "found"
+    assert state(f"v=DKIM1; p={long[:150]} {long[150:]}; t=s") == "found"
+    assert state("v=DKIM1; p=B" + long) == "other"
+    assert state() == "missing"
+
+
+def test_public_addresses_of_the_configuration_are_compared() -> None:
+    configuration = Configuration(
+        server=ServerOptions(hostname=HOST, data_dir=Path("data")),
+        listen=ListenOptions(smtp=("1.1.1.1:25",)),
+    )
+    records = records_for("north.test", configuration, [])
+    zone = {**GOOD, "1.1.1.1.in-addr.arpa": {"PTR": ["one.one.test"]}}
+    checked = asyncio.run(check_dns(records, ZoneResolver(zone).resolve))
+    found = {f"{one.record.type} {one.record.name}": one.state for one in checked}
+    assert found["A mx.north.test"] == "other"
+    assert found["PTR 1.1.1.1"] == "other"
