@@ -145,8 +145,8 @@ def test_an_admin_holds_and_releases(store: Store) -> None:
             admin = await member(site, "amal")
             assert "noor@south.test" in (await admin.get("/admin/queue")).text
             for action, state, words in (
-                ("hold", "held", "The message is on hold."),
-                ("release", "waiting", "The message was released."),
+                ("hold", "held", "1 message is on hold."),
+                ("release", "waiting", "1 message was released."),
             ):
                 await admin.post("/admin/queue", action=action, mail_id=item.mail_id)
                 assert f'role="status">{words}<' in (await admin.get("/admin/queue")).text

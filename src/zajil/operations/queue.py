@@ -65,6 +65,7 @@ def make_query(
     state: RecipientState | None = None,
     before_ms: int | None = None,
     mail_id: str | None = None,
+    reason: str | None = None,
     limit: int = 1000,
 ) -> QueueQuery:
     """Return a query for what an administrator typed.
@@ -76,6 +77,7 @@ def make_query(
         state: ``waiting`` or ``held``.
         before_ms: mails accepted before this time.
         mail_id: a single mail.
+        reason: a piece of it.
         limit: maximum number of rows.
 
     Raises:
@@ -93,6 +95,7 @@ def make_query(
         recipient=None if recipient is None else _sender_or_domain(recipient),
         state=state,
         before_ms=before_ms,
+        reason=reason,
     )
 
 

@@ -72,6 +72,8 @@ class QueueQuery:
     """``WAITING`` or ``HELD``."""
     before_ms: int | None = None
     """Accepted before this time."""
+    reason: str | None = None
+    """A piece of the reason, in any case."""
 
 
 def list_rows(conn: Connection, query: QueueQuery) -> list[QueueRow]:
@@ -112,6 +114,9 @@ def _of_row(query: QueueQuery) -> list[sa.ColumnElement[bool]]:
         conditions.append(recipient.c.next_hop == query.next_hop)
     if query.before_ms is not None:
         conditions.append(recipient.c.at_ms < query.before_ms)
+    if query.reason is not None:
+        reason = sa.func.lower(recipient.c.reason)
+        conditions.append(reason.contains(query.reason.lower(), autoescape=True))
     if query.recipient is not None:
         alias = sa.func.lower(recipient.c.addressed_as)
         conditions.append(
@@ -169,7 +174,7 @@ class QueueOrder:
     reason: str
     now_ms: int
     only: QueueQuery | None = None
-    """Which of their recipients, by next hop, recipient, state and age; ``None``: all."""
+    """Which of their recipients, by all but the sender; ``None``: all."""
 
 
 def hold(tx: Connection, items: Sequence[QueueOrder]) -> list[tuple[MailId, ...]]:

@@ -7,3 +7,11 @@ for (const button of navigator.clipboard ? document.querySelectorAll("button[dat
     button.textContent = button.dataset.done;
   });
 }
+
+// Selects all rows of a page.
+for (const all of document.querySelectorAll("input.pick-all")) {
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    for (const one of all.form.querySelectorAll("input[name=mail_id]")) one.checked = all.checked;
+  });
+}
