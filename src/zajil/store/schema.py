@@ -386,6 +386,41 @@ account_setting = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Address books; a contact that is deleted stays for some days.
+contact = sa.Table(
+    "contact",
+    metadata,
+    sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+    sa.Column("account_id", NUMBER, nullable=False),
+    sa.Column("uid", KEY, nullable=False),  # of its vCard
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("sort_key", KEY, nullable=False),  # name as it is compared
+    sa.Column("emails", sa.Text, nullable=False),  # JSON arrays
+    sa.Column("phones", sa.Text, nullable=False),
+    sa.Column("organisation", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("groups", sa.Text, nullable=False),
+    sa.Column("words", sa.Text, nullable=False),  # by which completion finds it
+    sa.Column("photo_type", sa.Text, nullable=False),  # empty: there is no photo
+    sa.Column("photo", sa.LargeBinary),
+    sa.Column("deleted_ms", NUMBER),  # null: it is not deleted
+    sa.UniqueConstraint("account_id", "uid"),
+)
+
+# Whom an account wrote to, for completion
+written_to = sa.Table(
+    "written_to",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("address_key", KEY, primary_key=True),  # as it is compared
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("times", NUMBER, nullable=False),
+    sa.Column("last_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 web_session = sa.Table(
     "web_session",
     metadata,

@@ -67,6 +67,21 @@ class Access:
 
         return endpoint
 
+    def members_with_file(self, handler: ForMembers) -> Endpoint:
+        """Let in who is logged in, with a form that may bring one file, no larger than a form."""
+
+        async def endpoint(request: Request) -> Response:
+            visitor = await self.visitor(request)
+            if visitor.account is None:
+                return RedirectResponse("/login", 303)
+            try:
+                await self._check_form(request, visitor, max_files=1)
+                return await handler(request, visitor, visitor.account)
+            finally:
+                await request.close()
+
+        return endpoint
+
     def admins(self, handler: ForMembers) -> Endpoint:
         """Let admins in; to others the page does not exist."""
 
@@ -121,11 +136,13 @@ class Access:
             has_zone=f"{self._cookie}_zone" in cookies,
         )
 
-    async def _check_form(self, request: Request, visitor: Visitor) -> None:
+    async def _check_form(self, request: Request, visitor: Visitor, max_files: int = 0) -> None:
         if request.method in ("GET", "HEAD"):
             return
         form = await request.form(
-            max_files=0, max_fields=_MOST_FIELDS, max_part_size=self._services.options.form_size
+            max_files=max_files,
+            max_fields=_MOST_FIELDS,
+            max_part_size=self._services.options.form_size,
         )
         if not is_own_request(request, visitor.csrf, form.get("csrf")):
             raise HTTPException(403)

@@ -31,6 +31,7 @@ from zajil.store.mail.text_index import delete_index_of
 from zajil.store.mail.threads import delete_threads_of
 from zajil.store.people.aliases import aliases_to, claim_address, drop_target
 from zajil.store.people.app_passwords import delete_app_passwords_of
+from zajil.store.people.contacts import delete_contacts_of
 from zajil.store.people.delegations import drop_delegations_for, drop_delegations_of
 from zajil.store.people.forwarding import drop_forwarding_to
 from zajil.store.people.last_logins import delete_last_logins_of
@@ -177,6 +178,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
         tx.execute(sa.delete(account).where(account.c.id == account_id))
     delete_web_sessions_of(tx, account_ids)
     delete_settings_of(tx, account_ids)
+    delete_contacts_of(tx, account_ids)
     delete_last_logins_of(tx, account_ids)
     delete_app_passwords_of(tx, account_ids)
     delete_subscriptions_of(tx, account_ids)

@@ -22,6 +22,7 @@ from zajil.store.schema import (
     annotation,
     app_password,
     blob,
+    contact,
     delegation,
     deleted_message,
     expunged,
@@ -36,6 +37,7 @@ from zajil.store.schema import (
     text_segment,
     thread_link,
     web_session,
+    written_to,
 )
 
 RESTORE = "restore it from a backup; if there is none, the owner can only delete the message"
@@ -369,5 +371,7 @@ RULES = (
     _orphans(annotation, "annotation"),
     _orphans(web_session, "web session"),
     _orphans(account_setting, "setting"),
+    _orphans(contact, "contact"),
+    _orphans(written_to, "remembered recipient"),
 )
 """All of them."""

@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute, Route
 
 from zajil.web.parts import WebParts
 from zajil.web.webmail.compose import Writing
+from zajil.web.webmail.contacts import ContactPages
 from zajil.web.webmail.live import Live
 from zajil.web.webmail.message_list import MessageList
 from zajil.web.webmail.message_page import MessagePages
@@ -34,5 +35,25 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/compose", members(writing.send), methods=["POST"]),
         Route("/search", members(searching.show), methods=["GET"]),
         Route("/search", members(searching.act), methods=["POST"]),
+        *_contact_routes(parts),
         Route("/live", members(live.stream), methods=["GET"]),
+    ]
+
+
+def _contact_routes(parts: WebParts) -> list[BaseRoute]:
+    members, with_file = parts.access.members, parts.access.members_with_file
+    contacts = ContactPages(parts.pages, parts.operations)
+    one = "/contacts/{contact_id}"
+    return [
+        Route("/contacts", members(contacts.show), methods=["GET"]),
+        Route("/contacts", with_file(contacts.add), methods=["POST"]),
+        Route("/contacts/complete", members(contacts.complete), methods=["GET"]),
+        Route("/contacts/export", members(contacts.export), methods=["GET"]),
+        Route("/contacts/import", with_file(contacts.import_file), methods=["POST"]),
+        Route("/contacts/delete", members(contacts.delete), methods=["POST"]),
+        Route("/contacts/restore", members(contacts.restore), methods=["POST"]),
+        Route("/contacts/forget", members(contacts.forget), methods=["POST"]),
+        Route(one, members(contacts.edit), methods=["GET"]),
+        Route(one, with_file(contacts.save), methods=["POST"]),
+        Route(one + "/photo", members(contacts.photo), methods=["GET"]),
     ]
