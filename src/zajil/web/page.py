@@ -34,6 +34,7 @@ from zajil.tracking.journey import readable
 from zajil.tracking.reasons import REASONS, ReasonReader
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import tone_of_state
+from zajil.web.avatars import hue, initial
 from zajil.web.choices import Choices
 from zajil.web.language import OWN_LANGUAGE, Language
 from zajil.web.marking import marked, urls_marked
@@ -146,6 +147,8 @@ class Pages:
             address=lambda text: _name(readable(text)),
             name=_name,
             author=_author,
+            hue=hue,
+            initial=initial,
             domain=lambda name: _name(to_unicode(name)),
             date=_date,
             moment=_moment,

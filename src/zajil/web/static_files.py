@@ -1,8 +1,9 @@
-"""Styles, scripts and pictures: few and small, so they are kept in memory."""
+"""Styles, scripts, fonts and pictures: few and small, so they are kept in memory."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -14,7 +15,10 @@ _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
 }
+
+_URL = re.compile(rb'url\("([a-z0-9.-]+)"\)')
 
 
 class StaticFiles:
@@ -26,11 +30,18 @@ class StaticFiles:
             for path in _FOLDER.iterdir()
             if path.suffix in _MEDIA_TYPES
         }
+        for name, (content, media_type) in list(self._files.items()):
+            if name.endswith(".css"):
+                self._files[name] = (_URL.sub(self._addressed, content), media_type)
 
     def path(self, name: str) -> str:
         """Return the address of a file: with its hash, so that a new file is a new address."""
         content, _ = self._files[name]
         return f"/static/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
+
+    def _addressed(self, url: re.Match[bytes]) -> bytes:
+        """Return a URL of a style sheet with the hash of its file."""
+        return b'url("%s")' % self.path(url[1].decode()).encode()
 
     async def show(self, request: Request) -> Response:
         """Serve one file; browsers may keep it for ever."""

@@ -20,6 +20,42 @@ for (const button of document.querySelectorAll("button.theme")) {
   });
 }
 
+// A change of language loses nothing that was typed. Scripts that save drafts put a promise into
+// `event.detail.until`; what nobody saves is kept in this tab and comes back after the change.
+const kept = `zajil:typed:${location.pathname}${location.search}`;
+const typed = () => [...document.querySelectorAll("main :is(input, textarea, select)[name]:not([type=hidden], [type=file], [type=password])")];
+for (const button of document.querySelectorAll("button[name=language]")) {
+  button.addEventListener("click", async (event) => {
+    event.preventDefault();
+    const until = [];
+    document.dispatchEvent(new CustomEvent("zajil:leave", { detail: { until } }));
+    await Promise.allSettled(until);
+    const values = typed().map((one) => [one.name, one.type === "checkbox" || one.type === "radio" ? one.checked : one.value]);
+    if (!until.length && document.querySelector("main textarea")) sessionStorage.setItem(kept, JSON.stringify(values));
+    const chosen = new FormData(button.form);
+    chosen.set("language", button.value);
+    await fetch(button.form.action, { method: "POST", body: new URLSearchParams(chosen), redirect: "manual" });
+    location.assign(chosen.get("next"));
+  });
+}
+const before = sessionStorage.getItem(kept);
+if (before) {
+  sessionStorage.removeItem(kept);
+  const fields = typed();
+  JSON.parse(before).forEach(([name, value], at) => {
+    if (fields[at]?.name !== name) return;
+    if (typeof value === "boolean") fields[at].checked = value;
+    else fields[at].value = value;
+  });
+}
+
+// A toast goes away by itself, unless somebody is about to use it.
+export function fade(toast) {
+  if (toast.matches(":hover, :focus-within")) setTimeout(fade, 3000, toast);
+  else toast.querySelector("p")?.replaceChildren();
+}
+document.querySelectorAll(".toast").forEach((one) => setTimeout(fade, 12000, one));
+
 // Select all messages of the page. The list may be replaced while the page is open (live.js).
 const showAll = () => document.querySelectorAll(".mark-all").forEach((one) => (one.hidden = false));
 document.addEventListener("zajil:list", showAll);
@@ -42,6 +78,10 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "?") {
     document.querySelector("#keys")?.showModal();
   } else {
-    document.querySelector(`[data-key="${CSS.escape(event.key)}"]`)?.click();
+    const meant = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    if (meant?.matches("input")) {
+      event.preventDefault();
+      meant.focus();
+    } else meant?.click();
   }
 });
