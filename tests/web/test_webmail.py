@@ -213,7 +213,7 @@ def test_reading_marks_a_letter_as_read(sqlite_store: Store) -> None:
             assert 'class="unread"' in (await amal.get(inbox)).text
             await amal.get(f"{inbox}/1")
             assert 'class="unread"' not in (await amal.get(inbox)).text
-            for action, mark in (("unseen", "●"), ("flag", "★")):
+            for action, mark in (("unseen", "●"), ("flag", 'name="unstar"')):
                 await amal.post(inbox, uid="1", action=action)
                 assert mark in (await amal.get(inbox)).text
 
@@ -255,9 +255,9 @@ def test_a_long_mailbox_has_pages(sqlite_store: Store) -> None:
             first = await amal.get(site.inbox("amal"))
             assert "Letter 52" in first.text
             assert "Letter 02" not in first.text
-            older = re.search(r'href="(\?before=[0-9]+)"', first.text)
+            older = re.search(r'href="([^"]+\?before=[0-9]+)"', first.text)
             assert older
-            second = await amal.get(site.inbox("amal") + older[1])
+            second = await amal.get(older[1])
             assert "Letter 02" in second.text
             assert "Letter 03" not in second.text
 

@@ -17,7 +17,9 @@ from zajil.store.mail.message_changes import (
     expunge_messages,
 )
 from zajil.store.mail.message_copies import (
+    Copied,
     CopyMessages,
+    copy_messages,
     move_messages,
 )
 
@@ -30,16 +32,21 @@ async def set_flag(
     flag: str,
     *,
     is_set: bool,
-) -> None:
+) -> tuple[Uid, ...]:
     """Set or clear a flag of messages; messages that no longer exist are skipped.
+
+    Returns:
+        Those that have other flags now.
 
     Raises:
         NotAllowed: the actor is not an account.
-        NoSuchMailbox: the mailbox does not exist or belongs to another account.
+        NoSuchMailbox: the mailbox does not exist, or the account may not do this with it.
+        TooManyKeywords: a message would get more than it may have; none was changed.
     """
     mode = FlagMode.ADD if is_set else FlagMode.REMOVE
     change = FlagChange(_owner(actor), mailbox_id, tuple(uids), mode, frozenset({flag}))
-    await context.write(change_flags, change)
+    done = await context.write(change_flags, change)
+    return tuple([one.uid for one in done if one.modseq != one.previous])
 
 
 async def move(
@@ -48,28 +55,66 @@ async def move(
     mailbox_id: MailboxId,
     uids: Sequence[Uid],
     target_id: MailboxId,
-) -> None:
-    """Move messages to another mailbox of the account; missing ones are skipped.
+    *,
+    teaches: bool = True,
+) -> Copied:
+    """Move messages to another mailbox; missing ones are skipped.
+
+    Args:
+        context: the store and what belongs to it.
+        actor: the account that moves them.
+        mailbox_id: where they are.
+        uids: which.
+        target_id: where they go.
+        teaches: whether a move from or to Junk trains the filter.
+
+    Returns:
+        Where they are now.
 
     Raises:
         NotAllowed: the actor is not an account.
-        NoSuchMailbox: a mailbox does not exist or belongs to another account.
+        NoSuchMailbox: a mailbox does not exist, or the account may not do this with it.
+    """
+    item = CopyMessages(_owner(actor), mailbox_id, tuple(uids), target_id, teaches)
+    return await context.write(move_messages, item)
+
+
+async def copy(
+    context: OperationContext,
+    actor: Actor,
+    mailbox_id: MailboxId,
+    uids: Sequence[Uid],
+    target_id: MailboxId,
+) -> Copied:
+    """Copy messages to another mailbox; missing ones are skipped.
+
+    Returns:
+        Where the copies are.
+
+    Raises:
+        NotAllowed: the actor is not an account.
+        NoSuchMailbox: a mailbox does not exist, or the account may not do this with it.
+        NoSuchBlob: a message is gone.
+        OverQuota: the account would have more than it may.
     """
     item = CopyMessages(_owner(actor), mailbox_id, tuple(uids), target_id)
-    await context.write(move_messages, item)
+    return await context.write(copy_messages, item)
 
 
 async def expunge(
     context: OperationContext, actor: Actor, mailbox_id: MailboxId, uids: Sequence[Uid]
-) -> None:
-    """Delete messages permanently; missing ones are skipped.
+) -> tuple[Uid, ...]:
+    """Delete messages; missing ones are skipped. ``operations.undelete`` takes them back.
+
+    Returns:
+        Those that were deleted.
 
     Raises:
         NotAllowed: the actor is not an account.
-        NoSuchMailbox: the mailbox does not exist or belongs to another account.
+        NoSuchMailbox: the mailbox does not exist, or the account may not do this with it.
     """
     item = ExpungeMessages(_owner(actor), mailbox_id, tuple(uids), deleted_only=False)
-    await context.write(expunge_messages, item)
+    return await context.write(expunge_messages, item)
 
 
 def _owner(actor: Actor) -> AccountId:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zajil.core.actor import Actor
 from zajil.core.errors import NotFound
+from zajil.core.ids import MailboxId
 from zajil.operations.accounts import find_account
 from zajil.operations.context import OperationContext, Recorded, require_owner
 from zajil.store.engine.reader import Snapshot
@@ -35,6 +36,7 @@ class DeletedChoice:
     since_ms: int | None = None
     """Deleted at this time or later."""
     mailbox: str | None = None
+    mailbox_id: MailboxId | None = None
     uids: frozenset[int] | None = None
     """That they had in their mailboxes."""
     subject: str | None = None
@@ -54,6 +56,7 @@ def list_deleted(
         account_id=row.account_id,
         since_ms=wanted.since_ms,
         mailbox=wanted.mailbox,
+        mailbox_id=wanted.mailbox_id,
         uids=wanted.uids,
         subject=wanted.subject,
     )

@@ -230,7 +230,13 @@ class ListPage:
 
 
 def read_page(
-    conn: Snapshot, blobs: Blobs, mailbox_id: MailboxId, limit: int, *, before: Uid | None = None
+    conn: Snapshot,
+    blobs: Blobs,
+    mailbox_id: MailboxId,
+    limit: int,
+    *,
+    before: Uid | None = None,
+    after: Uid | None = None,
 ) -> ListPage:
     """Read one page of a list; messages without a summary are read.
 
@@ -242,8 +248,11 @@ def read_page(
         mailbox_id: of a mailbox that the caller found under its account.
         limit: most messages.
         before: only those with a smaller UID; ``None``: from the end.
+        after: the oldest of those with a larger UID, instead of the newest.
     """
-    return complete_page(conn, blobs, newest_summaries(conn, mailbox_id, limit, before=before))
+    return complete_page(
+        conn, blobs, newest_summaries(conn, mailbox_id, limit, before=before, after=after)
+    )
 
 
 def complete_page(

@@ -13,7 +13,11 @@ from starlette.responses import Response
 
 _SECONDS = 60
 """A page that comes later is about something else."""
-_NOTICE = re.compile(r"([a-z]{1,20})\.([0-9]{1,9})\Z")
+_LONGEST_UNDO = 1500
+"""Characters; browsers keep cookies of 4,096."""
+_NOTICE = re.compile(
+    r"([a-z]{1,20})\.([0-9]{1,9})(?:\.([0-9]{1,10})(?:\.([a-z0-9:_-]{1,1500}))?)?\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,10 @@ class Done:
     """A word that the template has a sentence for."""
     count: int
     """How many messages it concerned."""
+    mailbox: int = 0
+    """Id of a mailbox that the sentence names; 0: none."""
+    undo: str = ""
+    """How to take it back (``webmail.undo``); ``""``: it cannot be."""
 
 
 class Notices:
@@ -34,9 +42,12 @@ class Notices:
 
     def leave(self, response: Response, done: Done) -> None:
         """Let the browser bring it to the next page."""
+        told = f"{done.action}.{done.count}.{done.mailbox}"
+        if 0 < len(done.undo) <= _LONGEST_UNDO:
+            told += f".{done.undo}"
         response.set_cookie(
             self._cookie,
-            f"{done.action}.{done.count}",
+            told,
             max_age=_SECONDS,
             httponly=True,
             samesite="strict",
@@ -45,7 +56,9 @@ class Notices:
     def read(self, request: Request) -> Done | None:
         """Return what the last answer left; ``None`` for nothing, and for what nobody left."""
         match = _NOTICE.match(request.cookies.get(self._cookie, ""))
-        return Done(match[1], int(match[2])) if match else None
+        if match is None:
+            return None
+        return Done(match[1], int(match[2]), int(match[3] or 0), match[4] or "")
 
     def forget(self, response: Response) -> None:
         """It was said."""

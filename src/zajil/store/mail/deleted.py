@@ -50,6 +50,7 @@ class DeletedQuery:
     since_ms: int | None = None
     """Deleted at this time or later."""
     mailbox: str | None = None
+    mailbox_id: MailboxId | None = None
     uids: frozenset[int] | None = None
     subject: str | None = None
     """A part of it, in any case."""
@@ -117,6 +118,8 @@ def find_deleted(conn: Connection, query: DeletedQuery, limit: int) -> list[Dele
         chosen = chosen.where(rows.deleted_ms >= query.since_ms)
     if query.mailbox is not None:
         chosen = chosen.where(rows.mailbox == query.mailbox)
+    if query.mailbox_id is not None:
+        chosen = chosen.where(rows.mailbox_id == query.mailbox_id)
     wanted = None if query.subject is None else query.subject.casefold()
     found: list[DeletedMessage] = []
     for row in conn.execute(chosen):

@@ -36,6 +36,8 @@ class CopyMessages:
     mailbox_id: MailboxId
     uids: tuple[Uid, ...]
     target_id: MailboxId
+    teaches: bool = True
+    """Whether it says something to the filter of the account (``core.feedback``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def _copy(
         for flags in _flags_there(tx, chosen, target):
             _insert(tx, chosen, flags, kept, item.target_id, place)
     touch(tx, NEW_MESSAGES, mailbox_topic(item.target_id))
-    if source.owner_id == target.owner_id == item.account_id:
+    if item.teaches and source.owner_id == target.owner_id == item.account_id:
         roles = source.role, target.role
         record_feedback(tx, said_by_move(tx, item.account_id, roles, item.mailbox_id, uids))
     return Copied(target.uid_validity, uids, first.uid)

@@ -69,20 +69,29 @@ class WaitingBlob:
 
 
 def newest_summaries(
-    conn: Connection, mailbox_id: MailboxId, limit: int, *, before: Uid | None = None
+    conn: Connection,
+    mailbox_id: MailboxId,
+    limit: int,
+    *,
+    before: Uid | None = None,
+    after: Uid | None = None,
 ) -> list[tuple[Message, Summary | None]]:
-    """Return the newest messages with their summaries, newest first: one page of a list.
+    """Return messages with their summaries, newest first: one page of a list.
 
     Args:
         conn: a snapshot.
         mailbox_id: of a mailbox that the caller found under its account.
         limit: most that are returned.
         before: only those with a smaller UID; ``None``: from the end.
+        after: the oldest of those with a larger UID, instead of the newest.
     """
     newest = sa.select(message).where(message.c.mailbox_id == mailbox_id)
     if before is not None:
         newest = newest.where(message.c.uid < before)
-    page = newest.order_by(message.c.uid.desc()).limit(limit).subquery()
+    order = message.c.uid.desc()
+    if after is not None:
+        newest, order = newest.where(message.c.uid > after), message.c.uid.asc()
+    page = newest.order_by(order).limit(limit).subquery()
     rows = conn.execute(
         sa.select(page, *_LISTED)
         .select_from(page.outerjoin(summary, _is_current(page.c.blob_id)))

@@ -9,7 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from zajil.core.ids import AccountId, MailboxId
-from zajil.store.mail.mailboxes import Mailbox, count_messages, list_mailboxes
+from zajil.imap.mailbox_name import SEPARATOR
+from zajil.store.mail.mailboxes import Mailbox, count_messages, list_mailboxes, list_shared
+from zajil.store.mail.message_tables import MessageTables
 
 _ORDER = ("inbox", "drafts", "sent", "archive", "junk", "trash")
 
@@ -29,8 +31,22 @@ class Box:
 
     @property
     def role(self) -> str | None:
-        """``inbox``, ``sent`` ...; ``None``: a mailbox that its owner made."""
-        return self.mailbox.role
+        """``inbox``, ``sent`` ...; ``None``: one that its owner made, or another account's."""
+        return None if self.mailbox.is_shared else self.mailbox.role
+
+    @property
+    def depth(self) -> int:
+        """How many mailboxes are above it: how far its name is indented."""
+        return self.mailbox.name.count(SEPARATOR)
+
+    @property
+    def last_name(self) -> str:
+        """The last level of its name."""
+        return self.mailbox.name.rpartition(SEPARATOR)[2]
+
+    def may(self, right: str) -> bool:
+        """Check whether the account has a right on it (RFC 4314 section 2.1)."""
+        return right in self.mailbox.rights
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +54,18 @@ class Boxes:
     """All mailboxes of one account: those with a role first, the others by name."""
 
     all: tuple[Box, ...]
+    shared: tuple[Box, ...] = ()
+    """Those of other accounts that this one may read, by name."""
 
     def get(self, mailbox_id: MailboxId) -> Box | None:
-        """Return one of them; another account's is not among them."""
-        return next((box for box in self.all if box.mailbox_id == mailbox_id), None)
+        """Return one that the account may read: its own, or one that is shared with it."""
+        every = (*self.all, *self.shared)
+        return next((box for box in every if box.mailbox_id == mailbox_id), None)
+
+    def targets(self, current: Box | None) -> tuple[Box, ...]:
+        """Return the mailboxes that messages of one may be put into."""
+        every = [*self.all, *[box for box in self.shared if box.may("i")]]
+        return tuple([box for box in every if box is not current and box.role != "drafts"])
 
     @property
     def inbox_id(self) -> MailboxId | None:
@@ -60,15 +84,26 @@ class Boxes:
         return next((box for box in self.all if box.role == role), None)
 
 
-def load_boxes(conn: Any, account_id: AccountId) -> Boxes:
-    """Return an account's mailboxes with their counts. A query: ``store.read`` runs it."""
-    mailboxes = list_mailboxes(conn, account_id)
-    counts = count_messages(conn, [box.mailbox_id for box in mailboxes])
-    boxes = [
-        Box(box, counts[box.mailbox_id].messages, counts[box.mailbox_id].unseen)
-        for box in mailboxes
-    ]
-    return Boxes(tuple(sorted(boxes, key=_place)))
+def load_boxes(conn: Any, account_id: AccountId, tables: MessageTables | None = None) -> Boxes:
+    """Return an account's mailboxes with their counts. A query: ``store.read`` runs it.
+
+    Args:
+        conn: a snapshot.
+        account_id: whose they are.
+        tables: of the store; with them nothing is counted that did not change.
+    """
+    own = list_mailboxes(conn, account_id)
+    shared = [box for box in list_shared(conn, account_id) if "r" in box.rights]
+    ids = [box.mailbox_id for box in (*own, *shared)]
+    counts = count_messages(conn, ids) if tables is None else tables.count(conn, ids)
+    boxes = {
+        one.mailbox_id: Box(one, counts[one.mailbox_id].messages, counts[one.mailbox_id].unseen)
+        for one in (*own, *shared)
+    }
+    return Boxes(
+        tuple(sorted([boxes[one.mailbox_id] for one in own], key=_place)),
+        tuple([boxes[one.mailbox_id] for one in shared]),
+    )
 
 
 def read_number(text: object) -> int | None:

@@ -8,6 +8,7 @@ from zajil.web.parts import WebParts
 from zajil.web.webmail.compose import Writing
 from zajil.web.webmail.contacts import ContactPages
 from zajil.web.webmail.live import Live
+from zajil.web.webmail.message_acts import MessageActs
 from zajil.web.webmail.message_list import MessageList
 from zajil.web.webmail.message_page import MessagePages
 from zajil.web.webmail.search import SearchPages
@@ -18,7 +19,8 @@ _MESSAGE = "/mail/{mailbox_id}/{uid}"
 def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     """Return a line for each address."""
     members = parts.access.members
-    mailbox = MessageList(parts.pages, parts.operations, parts.notices)
+    mailbox = MessageList(parts.pages, parts.store, parts.notices)
+    acts = MessageActs(parts.operations, parts.notices)
     message = MessagePages(parts.pages, parts.operations, parts.notices)
     writing = Writing(parts.pages, parts.services)
     live = Live(parts.store)
@@ -26,7 +28,8 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     return [
         Route("/mail", members(mailbox.home), methods=["GET"]),
         Route("/mail/{mailbox_id}", members(mailbox.show), methods=["GET"]),
-        Route("/mail/{mailbox_id}", members(mailbox.act), methods=["POST"]),
+        Route("/mail/undo", members(acts.undo), methods=["POST"]),
+        Route("/mail/{mailbox_id}", members(acts.act), methods=["POST"]),
         Route(_MESSAGE, members(message.show), methods=["GET"]),
         Route(_MESSAGE + "/html", members(message.show_html), methods=["GET"]),
         Route(_MESSAGE + "/file/{number}", members(message.download), methods=["GET"]),

@@ -1,0 +1,72 @@
+"""What takes an act on messages back: a step that a notice carries in its cookie and its form.
+
+Security: what a form brings is only a wish; the operations check whose mailboxes they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from zajil.core.ids import MailboxId, Uid
+
+MOST = 100_000
+"""Messages of one step."""
+_STEP = re.compile(r"(flag|move|copy|gone):([0-9]{1,10}):([a-z0-9]{0,20}):([0-9_-]{1,2000})\Z")
+_RANGE = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10}))?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class UndoStep:
+    """One step back."""
+
+    kind: str
+    """``flag``: do the act ``what``; ``move``: move to the mailbox ``what``; ``copy``: remove the
+    copies; ``gone``: restore what was deleted."""
+    mailbox_id: MailboxId
+    """Where the messages are, or were when they were deleted."""
+    what: str
+    uids: tuple[Uid, ...]
+    """Ascending."""
+
+    def write(self) -> str:
+        """Return it as text for a cookie; ``""`` where there is nothing to take back."""
+        if not self.uids:
+            return ""
+        return f"{self.kind}:{self.mailbox_id}:{self.what}:{_write_set(self.uids)}"
+
+
+def read_undo(text: object) -> UndoStep | None:
+    """Read what a form sent; ``None``: it is no step of ours."""
+    match = _STEP.match(text) if isinstance(text, str) else None
+    uids = None if match is None else _read_set(match[4])
+    if match is None or uids is None:
+        return None
+    return UndoStep(match[1], MailboxId(int(match[2])), match[3], uids)
+
+
+def _write_set(uids: Sequence[Uid]) -> str:
+    """Write ascending UIDs as ranges: ``1-3_7``."""
+    ranges: list[str] = []
+    first = uids[0]
+    for uid, following in pairwise([*uids, None]):
+        if uid is not None and following != uid + 1:
+            ranges.append(str(first) if first == uid else f"{first}-{uid}")
+            first = following or first
+    return "_".join(ranges)
+
+
+def _read_set(text: str) -> tuple[Uid, ...] | None:
+    """Read ranges; ``None``: these are none, or too many messages."""
+    found: set[int] = set()
+    for one in text.split("_"):
+        match = _RANGE.match(one)
+        if match is None:
+            return None
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last - first >= MOST - len(found):
+            return None
+        found.update(range(first, last + 1))
+    return tuple([Uid(uid) for uid in sorted(found)])
