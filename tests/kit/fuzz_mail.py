@@ -53,7 +53,7 @@ from zajil.read.imap.line_ends import LineEnds
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
 from zajil.read.imap.search_text import MessageText, field_text
 from zajil.read.indexer import make_summary
-from zajil.read.safe_html import safe_style
+from zajil.read.safe_style import safe_style
 from zajil.read.shown import show_message
 from zajil.reports.dmarc.mail import (
     ReportMail,

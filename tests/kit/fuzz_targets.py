@@ -14,6 +14,7 @@ from kit.fuzz import Target
 from kit.fuzz_content import content_targets
 from kit.fuzz_dkim import dkim_targets
 from kit.fuzz_dns import dns_targets
+from kit.fuzz_html import html_targets
 from kit.fuzz_judged import judged_targets
 from kit.fuzz_mail import mail_targets
 from kit.fuzz_pop3 import pop3_targets
@@ -103,6 +104,7 @@ def all_targets() -> list[Target]:
         *spf_targets(),
         *report_targets(),
         *content_targets(),
+        *html_targets(),
         *mail_targets(),
         *judged_targets(),
         Target("configuration", _text(_configuration), _TOML, (b"[limits]\n", b"idle = ", b"'5m'")),

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zajil.read.html_text import html_to_marked_text
 from zajil.read.links import find_links, read_target, take_marks
 from zajil.read.paragraphs import split_paragraphs
-from zajil.read.safe_html import html_to_marked_text
 
 
 def found(text: str) -> list[str]:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zajil.read.safe_html import html_to_marked_text, make_safe, safe_style
+from zajil.read.html_text import html_to_marked_text
+from zajil.read.safe_html import make_safe
+from zajil.read.safe_style import safe_style
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -113,7 +115,11 @@ def test_what_letters_need_is_kept() -> None:
     ("style", "safe"),
     [
         ("color:red", "color:red"),
-        ("COLOR: rgb(1, 2, 3) !important; x-y: z", "color:rgb(1, 2, 3)"),
+        ("COLOR: rgb(1, 2, 3) !important; x-y: z", "color:rgb(1, 2, 3)!important"),
+        ("color:" + "(" * 2000, None),
+        ("background:" + "a(" * 1500, None),
+        ("min-height:100vh; width:50dvw; height:9px", "height:9px"),
+        ("position:fixed; z-index:9; transform:scale(9); content:'x'; opacity:0", None),
         ("font: bold 12px/1.5 'Noto Naskh', serif", "font:bold 12px/1.5 'Noto Naskh', serif"),
         ("font-family: 'url(x)'", None),
         ("color:rgb(url(x))", None),

@@ -138,7 +138,7 @@ def test_read_and_write(chromium: Any, tmp_path: Path, locale: str, scripts: boo
         picture("letter")
         follow(page.get_by_role("link", name=its_journey), "**/journey/*")
         picture("journey")
-        page.goto(f"{site.url}{site.inbox}/2?view=html")
+        page.goto(f"{site.url}{site.inbox}/2")
         page.frame_locator("iframe").get_by_text("Blooms").wait_for()
         follow(page.get_by_role("link", name=write), "**/compose*")
         page.fill("#to", "amal@north.test")
@@ -196,7 +196,7 @@ CONTRASTS = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const words = walker.currentNode.textContent.trim();
-    if (!words) continue;
+    if (!words || walker.currentNode.parentElement.matches("style")) continue;
     let ground = [255, 255, 255];
     for (let at = walker.currentNode.parentElement; at; at = at.parentElement) {
       const color = read(getComputedStyle(at).backgroundColor);
@@ -226,12 +226,35 @@ def reader(browser: Any, folder: Path, *messages: Any, **options: Any) -> Iterat
 def test_every_word_of_a_message_can_be_read(chromium: Any, tmp_path: Path) -> None:
     """White on white, because the ground was dropped: a password reset without its button."""
     with reader(chromium, tmp_path, letter("Sale", "Words.\n", BUTTONS)) as page:
-        page.goto(f"{page.url}/3?view=html")
+        page.goto(f"{page.url}/3")
         frame = page.frame(url="**/html")
         assert frame is not None
         contrasts = frame.evaluate(CONTRASTS)
         assert len(contrasts) == 5
         assert {words: ratio for words, ratio in contrasts.items() if ratio < 4.5} == {}
+
+
+NEWSLETTERS = Path(__file__).parents[1] / "corpus" / "newsletters"
+
+
+def test_newsletters_are_legible_and_fit(chromium: Any, tmp_path: Path) -> None:
+    """With their style sheets, on a telephone: words on their ground, and nothing sticks out."""
+    paths = sorted(NEWSLETTERS.glob("*.html"))
+    letters = [letter(path.stem, "Words.\n", path.read_text()) for path in paths]
+    size = {"width": 390, "height": 844}
+    with reader(chromium, tmp_path, *letters, viewport=size, color_scheme="dark") as page:
+        inbox = page.url
+        for number, path in enumerate(paths, start=3):
+            page.goto(f"{inbox}/{number}")
+            page.wait_for_function("document.querySelector('.frame').style.blockSize")
+            frame = page.frame(url="**/html")
+            assert frame is not None
+            contrasts = frame.evaluate(CONTRASTS)
+            assert len(contrasts) > 5, path
+            assert {words: ratio for words, ratio in contrasts.items() if ratio < 2} == {}, path
+            root = "document.documentElement"
+            assert frame.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), path
+            assert frame.evaluate(f"{root}.scrollHeight <= {root}.clientHeight"), path
 
 
 def test_keys_work_after_the_list_was_replaced(chromium: Any, tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ class Html:
     """What relative links refer to."""
     is_cut: bool = False
     """There was more than is read."""
+    sheets: str = ""
+    """Style sheets for screens, as written."""
     _tree: LexborHTMLParser | None = None
     _hidden_nodes: list[LexborNode] = field(default_factory=list)
 
@@ -153,6 +155,7 @@ class _Walk:
         lower = source.lower()
         sheets = self.tree.css("style") if "<style" in lower else []
         self.sheet_text = "\n".join([one.text() for one in sheets])
+        self.found.sheets = "\n".join([one.text() for one in sheets if _is_for_screens(one)])
         is_known = "stylesheet" not in lower and "shadowroot" not in lower
         self.styles = Styles(self.sheet_text, is_known=is_known)
 
@@ -345,6 +348,11 @@ class _Walk:
         found.has_script |= inner.has_script
         for link in inner.links:
             self._add_link(link.target, link.kind, link.shown)
+
+
+def _is_for_screens(sheet: LexborNode) -> bool:
+    media = (sheet.attributes.get("media") or "").lower()
+    return "print" not in media and "(" not in media
 
 
 def _shadow_of(template: LexborNode) -> LexborNode | None:

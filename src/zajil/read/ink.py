@@ -8,8 +8,13 @@ as the browser will (WCAG 2.2, contrast ratio); text that has next to none becom
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from tinycss2.color4 import parse_color
+
+from zajil.core.errors import InternalError
 
 Rgba = tuple[float, float, float, float]
 
@@ -28,8 +33,10 @@ _INKS: dict[str, Rgba] = {
     _LIGHT: (1.0, 1.0, 1.0, 1.0),
 }
 _TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [a-z-]+="[^"]*")*)>')
-_ATTRIBUTE = re.compile(r' (style|bgcolor|color|background|href)="([^"]*)"')
+_ATTRIBUTE = re.compile(r' (style|bgcolor|color|background|href|class|id)="([^"]*)"')
+COLORS = ("color", "background-color")
 _VOID = frozenset({"br", "col", "hr", "img", "wbr"})
+_IMPORTANT = "!important"
 _LEGACY = re.compile(r"#?(?:[0-9a-f]{6}|[0-9a-f]{3})\Z|[a-z]+\Z", re.IGNORECASE)
 
 
@@ -50,17 +57,72 @@ def read_legacy_color(text: str) -> str | None:
     return bare if read_color(bare) is not None else None
 
 
-def mend_ink(html: str) -> str:
-    """Make the text of HTML that ``safe_html`` wrote readable on its ground; linear."""
-    return _Mender().mend(html)
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One property with its value, as CSS writes it."""
+
+    name: str
+    value: str
+    important: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.value}{_IMPORTANT if self.important else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """What selectors of a style sheet ask of an element."""
+
+    tag: str
+    id: str
+    classes: frozenset[str]
+
+
+class SheetTooLong(InternalError):
+    """To find out what a style sheet says takes too long; the message is shown without it."""
+
+
+class Sheet(Protocol):
+    """Style sheets of the document."""
+
+    @property
+    def text(self) -> str:
+        """Return them as CSS."""
+
+    def colors_of(self, stack: Sequence[Element]) -> tuple[list[Declared], bool]:
+        """Return the colours that rules give to the last element, and whether one lost its ground.
+
+        Raises:
+            SheetTooLong: that takes too long.
+        """
+
+
+def mend_ink(html: str, sheet: Sheet | None = None) -> str:
+    """Make the text of HTML that ``safe_html`` wrote readable on its ground; linear.
+
+    Raises:
+        SheetTooLong: see ``Sheet``.
+    """
+    return _Mender(sheet if sheet is not None and sheet.text else None).mend(html)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What holds inside an open element."""
+
+    ink: Rgba
+    paper: Rgba
+    is_lost: bool
+    """A ground was dropped that the colour was chosen for."""
 
 
 class _Mender:
     """One pass over the tags, with the colours of the elements that are open."""
 
-    def __init__(self) -> None:
-        ink, paper = _INKS[_DARK], _INKS[_LIGHT]
-        self._open: list[tuple[Rgba, Rgba, bool]] = [(ink, paper, False)]
+    def __init__(self, sheet: Sheet | None) -> None:
+        self._sheet = sheet
+        self._open = [_State(_INKS[_DARK], _INKS[_LIGHT], False)]
+        self._elements: list[Element] = []
         self._colors: dict[str, Rgba | None] = {}
         """Letters say the same few colours again and again."""
 
@@ -72,37 +134,61 @@ class _Mender:
         if slash:
             if len(self._open) > 1:
                 self._open.pop()
+                self._elements.pop()
             return match[0]
         values = dict(_ATTRIBUTE.findall(written))
         style = values.get("style", "").split(";")
-        ink, paper, is_lost = self._open[-1]
-        own_paper = self._of(style, "background-color") or self._color(values.get("bgcolor"))
-        own_ink = self._of(style, "color")
-        if own_ink is None and tag == "font":
-            own_ink = self._color(values.get("color"))
-        if own_ink is None and tag == "a" and "href" in values and "color:inherit" not in style:
-            own_ink = self._color("#0000ee")
-        if tag == "mark":
-            own_ink, own_paper = own_ink or self._color("black"), own_paper or self._color("yellow")
+        around = self._open[-1]
+        classes = frozenset(values.get("class", "").split())
+        self._elements.append(Element(tag, values.get("id", ""), classes))
+        said, loses = self._said(style)
+        own_ink, own_paper = self._own(tag, values, said)
+        paper, is_lost = around.paper, around.is_lost
         if own_paper is not None:
             paper, is_lost = _over(own_paper, paper), is_lost and own_paper[3] < 1
-        is_lost = is_lost or LOST_GROUND in style or "background" in values
-        changed = own_ink or own_paper or is_lost
-        ink = own_ink or ink
+        is_lost = is_lost or "background" in values or LOST_GROUND in style
+        is_lost = is_lost or (loses and own_paper is None)
+        ink = own_ink or around.ink
         least = _LEAST_WITHOUT_GROUND if is_lost else _LEAST_CONTRAST
         mended = ""
-        if changed and _contrast(_over(ink, paper), paper) < least:
+        if (own_ink or own_paper or is_lost) and _contrast(_over(ink, paper), paper) < least:
             mended = max(_INKS, key=lambda one: _contrast(_INKS[one], paper))
             ink = _INKS[mended]
-        if tag not in _VOID:
-            self._open.append((ink, paper, is_lost))
+        if tag in _VOID:
+            self._elements.pop()
+        else:
+            self._open.append(_State(ink, paper, is_lost))
         if not mended and LOST_GROUND not in style and "background" not in values:
             return match[0]
+        if mended and self._sheet is not None:
+            mended += _IMPORTANT
         return f"<{tag}{_rewrite(written, style, mended)}>"
 
-    def _of(self, style: list[str], name: str) -> Rgba | None:
-        found = [one for one in style if one.startswith(f"{name}:")]
-        return self._color(found[-1].partition(":")[2]) if found else None
+    def _said(self, style: list[str]) -> tuple[dict[str, str], bool]:
+        """Return the colours of style attribute and sheets, and whether a ground was dropped."""
+        rules, loses = self._sheet.colors_of(self._elements) if self._sheet else ([], False)
+        own = [_declared(one) for one in style if one.partition(":")[0] in COLORS]
+        said: dict[str, str] = {}
+        for is_important in (False, True):
+            for one in (*rules, *own):
+                if one.important is is_important:
+                    said[one.name] = one.value
+        return said, loses
+
+    def _own(
+        self, tag: str, values: dict[str, str], said: dict[str, str]
+    ) -> tuple[Rgba | None, Rgba | None]:
+        """Return the ink and the paper that an element has of its own."""
+        paper = self._color(said.get("background-color")) or self._color(values.get("bgcolor"))
+        ink = self._color(said.get("color"))
+        if "color" not in said:
+            if tag == "font":
+                ink = self._color(values.get("color"))
+            elif tag == "a" and "href" in values:
+                ink = self._color("#0000ee")
+        if tag == "mark":
+            ink, paper = ink or self._color("black"), paper or self._color("yellow")
+        return ink, paper
 
     def _color(self, text: str | None) -> Rgba | None:
         if text is None:
@@ -110,6 +196,11 @@ class _Mender:
         if text not in self._colors:
             self._colors[text] = read_color(text)
         return self._colors[text]
+
+
+def _declared(text: str) -> Declared:
+    name, _, value = text.partition(":")
+    return Declared(name, value.removesuffix(_IMPORTANT), value.endswith(_IMPORTANT))
 
 
 def _rewrite(written: str, style: list[str], ink: str) -> str:

@@ -12,8 +12,9 @@ from html import escape
 
 from zajil.message.header_view import Person, one_line
 from zajil.message.view import Attachment, MessageView, TextPiece, content_id
+from zajil.read.html_text import html_to_marked_text
 from zajil.read.paragraphs import Direction, Paragraph, find_direction, split_paragraphs
-from zajil.read.safe_html import html_to_marked_text, make_safe
+from zajil.read.safe_html import make_safe
 
 _CUT = "…"
 """Stands where there is more than is read of a message."""
@@ -118,7 +119,9 @@ def _html(
     for piece in chosen:
         if piece.html is not None:
             source = piece.html.shown_source
-            safe = make_safe(source, load_remote=load_remote, inline_url=inline_url)
+            # Those of one part would apply to the others, too.
+            sheets = "" if len(chosen) > 1 else piece.html.sheets
+            safe = make_safe(source, sheets=sheets, load_remote=load_remote, inline_url=inline_url)
             pieces.append(f'<div dir="auto">{safe.html}{_end_of(piece)}</div>')
             blocked += safe.blocked
         else:

@@ -36,13 +36,14 @@ PAGE_POLICY = (
 """Content-Security-Policy of our own pages."""
 
 LETTER_POLICY = (
-    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
-    "style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+    "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
+    "style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
 )
-"""Content-Security-Policy of a letter's HTML: a document of nobody's origin, without scripts and
-without anything from elsewhere; only our own page may frame it."""
+"""Content-Security-Policy of a letter's HTML: a document without scripts and without anything from
+elsewhere; only our own page may frame it. Our page reads its height, so it has our origin."""
 
-LETTER_POLICY_WITH_PICTURES = LETTER_POLICY.replace("img-src data:", "img-src data: https: http:")
+LETTER_POLICY_WITH_PICTURES = LETTER_POLICY.replace("'self' data:", "'self' data: https: http:")
 """The same after the reader asked for the pictures of other servers."""
 
 _HEADERS: Mapping[str, str] = {

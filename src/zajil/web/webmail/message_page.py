@@ -1,8 +1,8 @@
 """``/mail/MAILBOX/UID``: reading one letter.
 
-Security: the HTML of a message is a document of its own, cleaned by ``read.safe_html``, sandboxed
-without scripts and without our origin, by its own Content-Security-Policy and by the frame around
-it; each alone would do. Nothing is loaded from elsewhere. Files are only ever downloaded.
+Security: the HTML of a message is a document of its own, cleaned by ``read.safe_html``, without
+scripts, by its own Content-Security-Policy and by the sandbox of the frame around it; each alone
+would do. Nothing is loaded from elsewhere. Files are only ever downloaded.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class MessagePages:
             actor = actor_of(request, account)
             await set_flag(self._operations, actor, mailbox_id, (uid,), "\\Seen", is_set=True)
         as_html = view.html is not None and (
-            not view.paragraphs or request.query_params.get("view") == "html"
+            not view.paragraphs or request.query_params.get("view") != "text"
         )
         current = boxes.get(mailbox_id)
         done = self._notices.read(request)

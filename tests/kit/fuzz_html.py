@@ -1,0 +1,49 @@
+"""Fuzz targets of the sanitiser: HTML with style sheets, as a page shows it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from kit.fuzz import Target
+from zajil.message.html import read_html
+from zajil.read.html_text import html_to_marked_text
+from zajil.read.safe_html import make_safe
+from zajil.read.safe_sheet import read_sheet
+
+_NEWSLETTERS = Path(__file__).parents[1] / "corpus" / "newsletters"
+_SHEETS = (
+    b".a{color:#fff}.b>.a,#c .a.d{background:#000}@media (max-width:9px){p{color:red;width:1px}}"
+    b"<style>p{background:url(x);color:#eee!important}</style><p class=a id=c>x<b class=b>y",
+    b"i i .a{color:#fff;background:url(x)}" * 9 + b"@media print{p{margin:0}}@import 'x';",
+    b"*{color:red;margin:0} [class=x]{color:red} a:link{color:red} a>b{color:red}",
+)
+_WORDS = (
+    *(b"<style>", b"</style>", b"{", b"}", b"@media ", b"(max-width:9px)", b"color:#fff;", b":"),
+    *(b"background:url(x);", b"!important", b" > ", b".a", b"#c", b"body", b"<body class=a>"),
+    *(b"position:fixed;", b"\\", b"/*", b"<p class=a>", b"<!--", b"'", b"url(", b"width:1vh;"),
+)
+_FORBIDDEN = re.compile(
+    r"<(?:script|svg|math|iframe|form|input|meta|base|link|object|embed)\b"
+    r"|<[^>]*\son[a-z]+\s*=\s*\"|style=\"[^\"]*url\(",
+    re.IGNORECASE,
+)
+
+
+def html_targets() -> list[Target]:
+    """Return the targets."""
+    newsletters = [path.read_bytes()[:4000] for path in sorted(_NEWSLETTERS.glob("*.html"))]
+    return [Target("safe-html", _clean, (*_SHEETS, *newsletters), _WORDS, cost=4)]
+
+
+def _clean(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    html = read_html(text)
+    sheet = read_sheet(html.sheets or text)
+    assert "<" not in sheet.text
+    assert "url(" not in sheet.text
+    assert read_sheet(sheet.text).text == sheet.text
+    safe = make_safe(html.shown_source, sheets=html.sheets or text).html
+    tags = "".join(re.findall(r"<[^>]*>", safe))
+    assert not _FORBIDDEN.search(tags), tags
+    html_to_marked_text(text)
