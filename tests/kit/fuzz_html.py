@@ -8,6 +8,7 @@ from pathlib import Path
 from kit.fuzz import Target
 from zajil.message.html import read_html
 from zajil.read.html_text import html_to_marked_text
+from zajil.read.picture_fetch import PictureLinks, picture_type
 from zajil.read.safe_html import make_safe
 from zajil.read.safe_sheet import read_sheet
 
@@ -33,7 +34,21 @@ _FORBIDDEN = re.compile(
 def html_targets() -> list[Target]:
     """Return the targets."""
     newsletters = [path.read_bytes()[:4000] for path in sorted(_NEWSLETTERS.glob("*.html"))]
-    return [Target("safe-html", _clean, (*_SHEETS, *newsletters), _WORDS, cost=4)]
+    return [
+        Target("safe-html", _clean, (*_SHEETS, *newsletters), _WORDS, cost=4),
+        Target("picture", _picture, _PICTURES, (b"RIFF", b"WEBP", b"GIF89a", b"\xff\xd8\xff")),
+    ]
+
+
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"<svg/>")
+
+
+def _picture(data: bytes) -> None:
+    assert picture_type(data) in (None, "image/png", "image/jpeg", "image/gif", "image/webp")
+    url, links = data.decode("utf-8", "replace"), PictureLinks("secret")
+    mac = links.address(url).rpartition("=")[2]
+    assert links.is_ours(url, mac)
+    assert not links.is_ours(f"{url}x", mac)
 
 
 def _clean(data: bytes) -> None:

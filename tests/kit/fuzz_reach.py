@@ -58,6 +58,8 @@ LEFT_OUT = {
     "message/words.py: _clue_of_word": "takes the term of a search apart",
     "message/words.py: is_unspaced": "takes the term of a search apart",
     "message/summary.py: faulty_summary": "is empty; written where a message cannot be read",
+    "read/guarded_fetch.py": "talks to web servers; URLs are read by links.py, answers by httpx",
+    "read/picture_fetch.py: PictureFetcher": "talks to web servers",
     "read/index_pace.py": "waits for the clock and for other workers",
     "read/imap/acl.py": _IMAP,
     "read/imap/append.py": _IMAP,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from kit.store import NOW_MS, make_intake, running
 from kit.talk import acceptance_context
 from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions
+from kit.zone import Zone, ZoneResolver
 from zajil.config.options_users import WebOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry
@@ -28,6 +30,8 @@ from zajil.core.ids import AccountId, MailId
 from zajil.core.service import Service
 from zajil.dns.flow import Resolve
 from zajil.login.service import LoginService
+from zajil.net.peer import Networks
+from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
 from zajil.store.people.accounts import NewAccount, create_account
@@ -144,12 +148,13 @@ class Site:
 
 @asynccontextmanager
 async def visiting(
-    store: Store, *, resolve: Resolve | None = None, **options: Any
+    store: Store, zone: Zone | None = None, *, resolve: Resolve | None = None, **options: Any
 ) -> AsyncIterator[Site]:
     """Open the site over an empty store.
 
     Args:
         store: an empty one.
+        zone: DNS of the hosts that messages name; others do not exist.
         resolve: answers the questions of the pages to DNS.
         options: of ``[web]``.
     """
@@ -163,6 +168,7 @@ async def visiting(
         acceptance = acceptance_context(
             store, service=Service.WEB, clock=clock, hostname="mx.north.test"
         )
+        web = WebOptions(**options)
         login_service = LoginService(store, clock, os.urandom, free_failures=0)
         services = WebServices(
             store=store,
@@ -170,12 +176,17 @@ async def visiting(
             acceptance=acceptance,
             clock=clock,
             random=os.urandom,
-            options=WebOptions(**options),
+            options=web,
             hostname="mx.north.test",
             configuration=Configuration(
                 server=ServerOptions(hostname="mx.north.test", data_dir=Path("data"))
             ),
             resolve=resolve,
+            outside=GuardedFetcher(
+                ZoneResolver(zone or {}).resolve,
+                ssl.create_default_context(),
+                Networks(web.private_networks),
+            ),
         )
         yield Site(store, clock, make_web(services))
 

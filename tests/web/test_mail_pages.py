@@ -277,19 +277,7 @@ def test_pictures_that_came_with_a_message_are_shown(sqlite_store: Store) -> Non
             assert "svg" not in frame.text
             assert "shop.test" not in frame.text
             assert "https:" not in frame.headers["content-security-policy"]
-            page = await amal.get(f"{path}")
-            assert "1 remote image was blocked." in page.text
-            assert f'href="{path}?pictures=1"' in page.text
-            page = await amal.get(f"{path}?pictures=1")
-            assert f'src="{path}/html?pictures=1"' in page.text
-            frame = (await amal.get(f"{path}/html?pictures=1")).response
-            assert 'src="https://shop.test/p.png"' in frame.text
-            assert "img-src 'self' data: https: http:" in frame.headers["content-security-policy"]
-            # A link within the message must not switch them on.
-            frame = (
-                await amal.get(f"{path}/html?pictures=1", **{"sec-fetch-site": "cross-site"})
-            ).response
-            assert "shop.test" not in frame.text
+            assert "1 remote picture was blocked." in (await amal.get(path)).text
 
     asyncio.run(scenario())
 

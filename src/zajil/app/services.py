@@ -24,6 +24,8 @@ from zajil.login.service import LoginService
 from zajil.login.tokens import TokenJudge
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
+from zajil.net.peer import Networks
+from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.read.pop3.locks import MaildropLocks
 from zajil.web.app import make_web
 from zajil.web.server import WebServer
@@ -153,6 +155,11 @@ def _add_web(parts: Parts, resources: WorkerResources, login: LoginService) -> N
         hostname=configuration.server.hostname,
         configuration=configuration,
         resolve=resources.resolver.resolve,
+        outside=GuardedFetcher(
+            resources.resolver.resolve,
+            resources.client_tls,
+            Networks(configuration.web.private_networks),
+        ),
     )
     server = WebServer(
         functools.partial(make_web, services),

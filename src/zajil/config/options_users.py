@@ -173,6 +173,13 @@ class WebOptions(Options):
     body_time_ms: Duration = Field(
         parse_duration("5m"), description="Maximum time to receive the body of a request."
     )
+    private_networks: tuple[Network, ...] = Field(
+        (),
+        examples=[["192.0.2.0/24"]],
+        description="Private networks whose web servers may be asked for pictures of messages "
+        "and to unsubscribe, on any port. All other private and local addresses are refused, "
+        "so that a message cannot reach hosts that only this server can reach.",
+    )
     form_size: Size = Field(
         parse_size("1MiB"),
         description="Maximum size of a form, such as a message that is being sent. Forms are "

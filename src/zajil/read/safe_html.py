@@ -23,6 +23,8 @@ from zajil.read.safe_style import style_with_losses
 _MAX_TAGS = 2 * MAX_TAGS + 1000
 MAX_ENTITIES = 20_000
 """``&amp;`` and the like that are read of one text."""
+MAX_REMOTE = 300
+"""Images of other servers that one text may show."""
 MAX_STYLES = 65_536
 """Characters of all style attributes of one text; the others are dropped."""
 
@@ -84,7 +86,7 @@ def make_safe(
     html: str,
     *,
     sheets: str = "",
-    load_remote: bool = False,
+    remote_url: Callable[[str], str] | None = None,
     inline_url: Callable[[str], str | None] = lambda content_id: None,
 ) -> SafeHtml:
     """Make HTML safe.
@@ -92,28 +94,32 @@ def make_safe(
     Args:
         html: of the message; beyond the limits above it is cut, and an ellipsis says so.
         sheets: what its ``<style>`` elements hold.
-        load_remote: images of other servers may load: the reader asked for it.
+        remote_url: returns our own address for an image of another server, which the reader
+            asked for; ``None``: they are not loaded.
         inline_url: our own address for the image that a ``cid:`` names; ``None`` when there is
             none.
     """
     sheet = read_sheet(sheets) if sheets else SafeSheet()
     try:
-        return _make_safe(html, sheet, load_remote, inline_url)
+        return _make_safe(html, sheet, remote_url, inline_url)
     except SheetTooLong:
-        return _make_safe(html, SafeSheet(), load_remote, inline_url)
+        return _make_safe(html, SafeSheet(), remote_url, inline_url)
 
 
 def _make_safe(
-    html: str, sheet: SafeSheet, load_remote: bool, inline_url: Callable[[str], str | None]
+    html: str,
+    sheet: SafeSheet,
+    remote_url: Callable[[str], str] | None,
+    inline_url: Callable[[str], str | None],
 ) -> SafeHtml:
-    blocked = 0
+    blocked = remote = 0
     styles = 0
     known_names = sheet.names | {BODY_CLASS}
     read: dict[str, str | None] = {}
     """Styles of this text that were read: most occur many times."""
 
     def filter_attribute(tag: str, name: str, value: str) -> str | None:
-        nonlocal blocked, styles
+        nonlocal blocked, remote, styles
         if name == "style":
             if value not in read:
                 styles += len(value)
@@ -130,9 +136,12 @@ def _make_safe(
         if name == "src":
             if _scheme(value) == "cid":
                 return inline_url(value.strip().partition(":")[2])
-            if not load_remote or _scheme(value) not in _IMAGE_SCHEMES:
+            remote += 1
+            is_known = _scheme(value) in _IMAGE_SCHEMES and remote <= MAX_REMOTE
+            if remote_url is None or not is_known:
                 blocked += 1
                 return None
+            return remote_url(value.strip())
         return value
 
     clean = nh3.clean(

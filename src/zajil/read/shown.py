@@ -50,20 +50,21 @@ class ShownMessage:
 def show_message(
     data: bytes,
     *,
-    load_remote: bool = False,
+    remote_url: Callable[[str], str] | None = None,
     part_url: Callable[[str], str | None] | None = None,
 ) -> ShownMessage:
     """Return what a page shows of a message.
 
     Args:
         data: the whole message.
-        load_remote: images of other servers may load.
+        remote_url: returns our own address of an image of another server; ``None``: such images
+            are not loaded.
         part_url: returns our own address of a part by its number, for images inside the HTML;
             ``None``: they are left out.
     """
     view = MessageView.from_bytes(data)
     subject = one_line(view.subject)
-    html, blocked = _html(view, load_remote, part_url)
+    html, blocked = _html(view, remote_url, part_url)
     return ShownMessage(
         subject=subject,
         subject_direction=find_direction(subject),
@@ -99,7 +100,9 @@ def _paragraphs(view: MessageView) -> tuple[Paragraph, ...]:
 
 
 def _html(
-    view: MessageView, load_remote: bool, part_url: Callable[[str], str | None] | None
+    view: MessageView,
+    remote_url: Callable[[str], str] | None,
+    part_url: Callable[[str], str | None] | None,
 ) -> tuple[str | None, int]:
     """Put the HTML parts together, and plain ones that stand beside them."""
     chosen = view.alternatives("text/html")
@@ -121,7 +124,7 @@ def _html(
             source = piece.html.shown_source
             # Those of one part would apply to the others, too.
             sheets = "" if len(chosen) > 1 else piece.html.sheets
-            safe = make_safe(source, sheets=sheets, load_remote=load_remote, inline_url=inline_url)
+            safe = make_safe(source, sheets=sheets, remote_url=remote_url, inline_url=inline_url)
             pieces.append(f'<div dir="auto">{safe.html}{_end_of(piece)}</div>')
             blocked += safe.blocked
         else:

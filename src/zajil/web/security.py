@@ -43,9 +43,6 @@ LETTER_POLICY = (
 """Content-Security-Policy of a letter's HTML: a document without scripts and without anything from
 elsewhere; only our own page may frame it. Our page reads its height, so it has our origin."""
 
-LETTER_POLICY_WITH_PICTURES = LETTER_POLICY.replace("'self' data:", "'self' data: https: http:")
-"""The same after the reader asked for the pictures of other servers."""
-
 _HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",

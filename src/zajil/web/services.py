@@ -11,6 +11,7 @@ from zajil.core.clock import Clock, Random
 from zajil.dns.flow import Resolve
 from zajil.login.service import LoginService
 from zajil.operations.context import OperationContext
+from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.store.engine.open import Store
 
 
@@ -31,6 +32,8 @@ class WebServices:
     """The whole, for the administration."""
     resolve: Resolve | None = None
     """A resolver; ``None``: DNS records are not checked."""
+    outside: GuardedFetcher
+    """Asks servers that messages name: for pictures, and to unsubscribe."""
 
     @property
     def operations(self) -> OperationContext:

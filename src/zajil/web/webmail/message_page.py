@@ -1,53 +1,49 @@
-"""``/mail/MAILBOX/UID``: reading one letter.
-
-Security: the HTML of a message is a document of its own, cleaned by ``read.safe_html``, without
-scripts, by its own Content-Security-Policy and by the sandbox of the frame around it; each alone
-would do. Nothing is loaded from elsewhere. Files are only ever downloaded.
-"""
+"""``/mail/MAILBOX/UID``: reading one message, and what its reader chooses there."""
 
 from __future__ import annotations
 
-import functools
-from base64 import b64encode
-from collections.abc import Callable
-from typing import Any, TypeVar
-from urllib.parse import quote
+from dataclasses import dataclass
 
-from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import RedirectResponse, Response
 
-from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.login.account import Account
-from zajil.message.parse import parse_message
 from zajil.operations.context import OperationContext
 from zajil.operations.messages import set_flag
-from zajil.read.shown import show_message
-from zajil.store.mail.blobs import NoSuchBlob
-from zajil.store.mail.mailboxes import get_mailbox
-from zajil.store.mail.messages import Message, get_messages, read_message
+from zajil.operations.settings import change_settings
+from zajil.read.shown import ShownMessage, show_message
+from zajil.store.mail.messages import Message
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import why_junk
 from zajil.web.access import actor_of
 from zajil.web.journey import load_visible
 from zajil.web.notices import Notices
 from zajil.web.page import Pages, Visitor
-from zajil.web.security import LETTER_POLICY, LETTER_POLICY_WITH_PICTURES
-from zajil.web.webmail.mailboxes import Box, load_boxes, number_in_path
-
-_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-_MOST_PICTURE_BYTES = 8 << 20
-"""Of all inline pictures of one message together: they are sent within its HTML."""
-
-T = TypeVar("T")
+from zajil.web.webmail.mailboxes import Box, load_boxes
+from zajil.web.webmail.message_files import wants_pictures
+from zajil.web.webmail.opened_message import load_message, open_message, place_of
+from zajil.web.webmail.picture_senders import PictureSenders
 
 _MOST_SUSPICIONS = 5
-"""Reasons that are shown above a letter; its journey has all."""
+"""Reasons that are shown above a message; its journey has all."""
+_VIEWS = {"html": "formatted", "text": "plain"}
+"""What the address of a page says, and the value of the setting ``view``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureState:
+    """What the page says about pictures of other servers."""
+
+    shown: bool
+    always: bool
+    """Because of the sender."""
+    sender: str
+    """Whose pictures can be shown always; ``""``: nobody's, because the author is in doubt."""
 
 
 class MessagePages:
-    """One letter: as a page, its HTML, its files, its bytes."""
+    """One message as a page."""
 
     def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
         self._pages = pages
@@ -56,25 +52,20 @@ class MessagePages:
         self._notices = notices
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show a letter, and note that it was read."""
-        mailbox_id, uid = _place(request)
-        with_pictures = _wants_pictures(request)
-        read = functools.partial(show_message, load_remote=with_pictures)
+        """Show a message, and note that it was read."""
+        place = place_of(request)
         boxes, found, view = await self._store.read(
             lambda conn: (
                 load_boxes(conn, account.account_id),
-                *self._open(conn, account.account_id, mailbox_id, uid, read),
+                *open_message(conn, self._store, account.account_id, place, show_message),
             ),
             account.account_id,
         )
         # A browser that only looks ahead has not read it.
         if "\\Seen" not in found.flags and "sec-purpose" not in request.headers:
             actor = actor_of(request, account)
-            await set_flag(self._operations, actor, mailbox_id, (uid,), "\\Seen", is_set=True)
-        as_html = view.html is not None and (
-            not view.paragraphs or request.query_params.get("view") != "text"
-        )
-        current = boxes.get(mailbox_id)
+            await set_flag(self._operations, actor, place[0], place[1:], "\\Seen", is_set=True)
+        current = boxes.get(place[0])
         done = self._notices.read(request)
         response = self._pages.render(
             visitor,
@@ -83,8 +74,8 @@ class MessagePages:
             current=current,
             found=found,
             view=view,
-            as_html=as_html,
-            with_pictures=with_pictures,
+            as_html=_is_as_html(request, visitor, view),
+            pictures=_pictures(request, visitor, view, current),
             is_draft=(current is not None and current.role == "drafts") or "\\Draft" in found.flags,
             done=done,
             suspicions=await self._suspicions(current, found, account),
@@ -93,115 +84,62 @@ class MessagePages:
             self._notices.forget(response)
         return response
 
+    async def choose_view(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show messages with HTML as it is laid out, or as plain text, from now on."""
+        mailbox_id, uid = place_of(request)
+        view = str((await request.form()).get("view"))
+        if view not in _VIEWS:
+            raise HTTPException(400)
+        actor = actor_of(request, account)
+        await change_settings(self._operations, actor, account.login, {"view": _VIEWS[view]})
+        return RedirectResponse(f"/mail/{mailbox_id}/{uid}", 303)
+
+    async def choose_pictures(
+        self, request: Request, visitor: Visitor, account: Account
+    ) -> Response:
+        """Show the pictures of a sender always, or no longer."""
+        mailbox_id, uid = place_of(request)
+        _, view = await load_message(self._store, request, account, show_message)
+        sender = _sender_of(view)
+        is_always = (await request.form()).get("always") == "1"
+        if sender:
+            senders = PictureSenders.read(visitor.settings)
+            value = senders.with_one(sender) if is_always else senders.without(sender)
+            actor = actor_of(request, account)
+            await change_settings(self._operations, actor, account.login, value.as_settings())
+        return RedirectResponse(f"/mail/{mailbox_id}/{uid}", 303)
+
     async def _suspicions(
         self, box: Box | None, found: Message, account: Account
     ) -> tuple[Sentence, ...]:
-        """Return why a letter lies in Junk; nothing where nothing was held against it."""
+        """Return why a message lies in Junk; nothing where nothing was held against it."""
         if box is None or box.role != "junk" or found.mail_id is None:
             return ()
         journey = await load_visible(self._store, found.mail_id, account)
         return () if journey is None else why_junk(journey)[:_MOST_SUSPICIONS]
 
-    async def show_html(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Return the cleaned HTML of a letter, for the frame in its page."""
-        with_pictures = _wants_pictures(request)
-        _, html = await self._load(
-            request, account, lambda message: _html_with_pictures(message, with_pictures)
-        )
-        if html is None:
-            raise HTTPException(404)
-        page = self._pages.render_text(visitor, "letter_frame.html", html=Markup(html))  # noqa: S704
-        policy = LETTER_POLICY_WITH_PICTURES if with_pictures else LETTER_POLICY
-        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
-    async def download(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Return one file of a letter, to be kept and not to be opened here."""
-        number = request.path_params["number"]
-        _, found = await self._load(request, account, lambda message: _file(message, number))
-        if found is None:
-            raise HTTPException(404)
-        return _as_file(*found)
-
-    async def download_source(
-        self, request: Request, visitor: Visitor, account: Account
-    ) -> Response:
-        """Return the whole message as it lies in the mailbox."""
-        found, message = await self._load(request, account, bytes)
-        return _as_file(f"{found.uid}.eml", message)
-
-    async def _load(
-        self, request: Request, account: Account, read: Callable[[bytes], T]
-    ) -> tuple[Message, T]:
-        mailbox_id, uid = _place(request)
-        return await self._store.read(
-            lambda conn: self._open(conn, account.account_id, mailbox_id, uid, read),
-            account.account_id,
-        )
-
-    def _open(
-        self,
-        conn: Any,
-        account_id: AccountId,
-        mailbox_id: MailboxId,
-        uid: Uid,
-        read: Callable[[bytes], T],
-    ) -> tuple[Message, T]:
-        # Security: the mailbox is looked up under the account; an id alone is never enough.
-        if get_mailbox(conn, account_id, mailbox_id) is None:
-            raise HTTPException(404)
-        found = get_messages(conn, mailbox_id, [uid])
-        if not found:
-            raise HTTPException(404)
-        try:
-            return found[0], read(read_message(conn, self._store.blobs, found[0]))
-        except NoSuchBlob:
-            raise HTTPException(404) from None
+def _is_as_html(request: Request, visitor: Visitor, view: ShownMessage) -> bool:
+    if view.html is None or not view.paragraphs:
+        return view.html is not None
+    chosen = request.query_params.get("view", "")
+    return _VIEWS.get(chosen, visitor.choices.view) == "formatted"
 
 
-def _wants_pictures(request: Request) -> bool:
-    """Whether the reader asked for remote pictures.
+def _sender_of(view: ShownMessage) -> str:
+    """Return the address whose pictures may be shown always; ``""`` where the author is in doubt.
 
-    Security: a link in a message may lead to this address too, but browsers say where it stood.
+    Security: of two authors, or of a name that poses as another address, neither is trusted.
     """
-    site = request.headers.get("sec-fetch-site", "none")
-    return request.query_params.get("pictures") == "1" and site in ("same-origin", "none")
+    if len(view.senders) != 1 or view.warnings or not view.senders[0].domain:
+        return ""
+    return view.senders[0].address
 
 
-def _html_with_pictures(message: bytes, load_remote: bool) -> str | None:
-    """Return the safe HTML with the pictures that the message brings, as ``data:`` URLs.
-
-    The frame has no origin, so a picture at an address of ours would be asked for without a log-in.
-    """
-    root = parse_message(message)
-    left = _MOST_PICTURE_BYTES
-
-    def data_url(number: str) -> str | None:
-        nonlocal left
-        part = root.find(number)
-        # Security: no SVG, which is a document; what else claims to be a picture is decoded as one.
-        if part is None or part.type not in _PICTURES:
-            return None
-        data = part.content(message)
-        left -= len(data)
-        return f"data:{part.type};base64,{b64encode(data).decode()}" if left >= 0 else None
-
-    return show_message(message, load_remote=load_remote, part_url=data_url).html
-
-
-def _place(request: Request) -> tuple[MailboxId, Uid]:
-    return MailboxId(number_in_path(request, "mailbox_id")), Uid(number_in_path(request, "uid"))
-
-
-def _file(message: bytes, number: str) -> tuple[str, bytes] | None:
-    """Return name and bytes of a file that the page lists; other parts are not files."""
-    files = {file.number: file.filename for file in show_message(message).attachments}
-    part = parse_message(message).find(number) if number in files else None
-    return (files[number], part.content(message)) if part is not None else None
-
-
-def _as_file(filename: str, data: bytes) -> Response:
-    # RFC 6266 section 4.3: the name in UTF-8, percent-encoded, so that nothing in it can end the
-    # field; octet-stream, so that nothing is ever shown as a page of ours.
-    disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
-    headers = {"Content-Disposition": disposition, "Content-Security-Policy": "sandbox"}
-    return Response(data, media_type="application/octet-stream", headers=headers)
+def _pictures(
+    request: Request, visitor: Visitor, view: ShownMessage, box: Box | None
+) -> PictureState:
+    # Security: what is in Junk may only pose as that sender.
+    sender = "" if box is None or box.role == "junk" else _sender_of(view)
+    always = bool(sender) and sender in PictureSenders.read(visitor.settings)
+    return PictureState(shown=always or wants_pictures(request), always=always, sender=sender)

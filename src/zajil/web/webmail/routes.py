@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute, Route
 
+from zajil.read.picture_fetch import PictureFetcher
 from zajil.web.parts import WebParts
 from zajil.web.webmail.compose import Writing
 from zajil.web.webmail.contacts import ContactPages
 from zajil.web.webmail.live import Live
 from zajil.web.webmail.message_acts import MessageActs
+from zajil.web.webmail.message_files import MessageFiles
 from zajil.web.webmail.message_list import MessageList
 from zajil.web.webmail.message_page import MessagePages
 from zajil.web.webmail.search import SearchPages
@@ -22,6 +24,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     mailbox = MessageList(parts.pages, parts.store, parts.notices)
     acts = MessageActs(parts.operations, parts.notices)
     message = MessagePages(parts.pages, parts.operations, parts.notices)
+    files = MessageFiles(parts.pages, parts.store, PictureFetcher(parts.services.outside))
     writing = Writing(parts.pages, parts.services)
     live = Live(parts.store)
     searching = SearchPages(parts.pages, parts.operations, parts.notices)
@@ -31,9 +34,12 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/mail/undo", members(acts.undo), methods=["POST"]),
         Route("/mail/{mailbox_id}", members(acts.act), methods=["POST"]),
         Route(_MESSAGE, members(message.show), methods=["GET"]),
-        Route(_MESSAGE + "/html", members(message.show_html), methods=["GET"]),
-        Route(_MESSAGE + "/file/{number}", members(message.download), methods=["GET"]),
-        Route(_MESSAGE + "/source", members(message.download_source), methods=["GET"]),
+        Route(_MESSAGE + "/html", members(files.show_html), methods=["GET"]),
+        Route(_MESSAGE + "/view", members(message.choose_view), methods=["POST"]),
+        Route(_MESSAGE + "/pictures", members(message.choose_pictures), methods=["POST"]),
+        Route(_MESSAGE + "/file/{number}", members(files.download), methods=["GET"]),
+        Route(_MESSAGE + "/source", members(files.download_source), methods=["GET"]),
+        Route("/picture", members(files.show_picture), methods=["GET"]),
         Route("/compose", members(writing.show), methods=["GET"]),
         Route("/compose", members(writing.send), methods=["POST"]),
         Route("/search", members(searching.show), methods=["GET"]),
