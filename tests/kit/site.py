@@ -20,9 +20,9 @@ from argon2 import PasswordHasher
 from kit.clock import FakeClock
 from kit.store import NOW_MS, make_intake, running
 from kit.talk import acceptance_context
+from kit.zone import Zone, ZoneResolver
 from zajil.config.options import Configuration
 from zajil.config.options_server import ServerOptions
-from kit.zone import Zone, ZoneResolver
 from zajil.config.options_users import WebOptions
 from zajil.core.address import parse_address
 from zajil.core.directory import AccountEntry

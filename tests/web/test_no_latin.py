@@ -165,7 +165,7 @@ def test_no_answer_to_an_act_has_an_english_sentence(sqlite_store: Store) -> Non
             await browser.log_in("amal")
             left, statuses = {}, set()
             for path, form in ACTS:
-                page = await browser.post(path.replace("INBOX", site.inbox("amal")), **form)
+                page = await browser.post(path.replace("INBOX", site.inbox("amal")), None, **form)
                 if page.status == 303:
                     page = await browser.get(page.location)
                 statuses.add(page.status)
