@@ -21,7 +21,7 @@ from kit.clock import FakeClock
 from kit.store import NOW_MS, make_intake, running
 from kit.talk import acceptance_context
 from kit.zone import Zone, ZoneResolver
-from zajil.config.options import Configuration
+from zajil.config.options import Configuration, LimitOptions
 from zajil.config.options_server import ServerOptions
 from zajil.config.options_users import WebOptions
 from zajil.core.address import parse_address
@@ -37,6 +37,7 @@ from zajil.store.mail.intake import write_intakes
 from zajil.store.people.accounts import NewAccount, create_account
 from zajil.store.people.directory import look_up
 from zajil.store.people.domains import DomainRow, create_domain
+from zajil.store.people.settings import NewSettings, set_settings
 from zajil.web.app import make_web
 from zajil.web.services import WebServices
 
@@ -107,6 +108,14 @@ class Browser:
         form = {"csrf": self.csrf, **data}
         return Page(await self._client.post(path, data=form, headers=send_headers))
 
+    async def upload(
+        self, path: str, *files: tuple[str, bytes, str], csrf: str | None = None, **data: Any
+    ) -> Page:
+        """Send a form that takes files: each has a name, bytes and a type."""
+        parts = [("attach", file) for file in files] or [("attach", ("", b"", ""))]
+        form = {"csrf": self.csrf if csrf is None else csrf, **data}
+        return Page(await self._client.post(path, data=form, files=parts))
+
     async def log_in(self, login: str, password: str = PASSWORD) -> Page:
         """Fill in the form; the answer is a redirect when it was right."""
         await self.get("/login")
@@ -148,7 +157,12 @@ class Site:
 
 @asynccontextmanager
 async def visiting(
-    store: Store, zone: Zone | None = None, *, resolve: Resolve | None = None, **options: Any
+    store: Store,
+    zone: Zone | None = None,
+    *,
+    resolve: Resolve | None = None,
+    limits: LimitOptions | None = None,
+    **options: Any,
 ) -> AsyncIterator[Site]:
     """Open the site over an empty store.
 
@@ -156,17 +170,20 @@ async def visiting(
         store: an empty one.
         zone: DNS of the hosts that messages name; others do not exist.
         resolve: answers the questions of the pages to DNS.
+        limits: of the acceptance of mail.
         options: of ``[web]``.
     """
     clock = FakeClock(NOW_MS)
     for domain in sorted({parse_address(address).domain for address, _, _ in PEOPLE.values()}):
         store.write_now(create_domain, DomainRow(domain, NOW_MS))
     for login, (address, name, admin) in PEOPLE.items():
-        make_person(store, login, address, name, admin=admin)
+        account_id = make_person(store, login, address, name, admin=admin)
+        # No queue runs here: what is sent is delivered at once, unless a test wants to wait.
+        store.write_now(set_settings, NewSettings(account_id, {"undo_seconds": "0"}))
     async with running(store):
         await store.directory.load()
         acceptance = acceptance_context(
-            store, service=Service.WEB, clock=clock, hostname="mx.north.test"
+            store, limits, service=Service.WEB, clock=clock, hostname="mx.north.test"
         )
         web = WebOptions(**options)
         login_service = LoginService(store, clock, os.urandom, free_failures=0)

@@ -67,6 +67,6 @@ def test_a_full_mailbox_sends_nothing(store: Store) -> None:
             assert "Your mailbox is full. Delete messages, then send again." in answer.text
             assert answer.field("subject") == "Roses"
             await store.write(set_quota, NewQuota(amal.account_id, 100_000, None))
-            assert "/journey/" in (await send()).location
+            assert (await send()).location == "/mail"
 
     asyncio.run(scenario())

@@ -214,9 +214,7 @@ def multipart_entity(
     while any(f"=_{unique}_{number}".encode() in entity for entity in entities):
         number += 1
     boundary = f"=_{unique}_{number}"
-    head = write_parameter_field(
-        "Content-Type", f"multipart/{subtype}", [*parameters, ("boundary", boundary)]
-    )
+    head = multipart_head(subtype, boundary, parameters)
     mark = f"--{boundary}".encode()
     out = [head, b"\r\n"]
     for entity in entities:
@@ -224,6 +222,24 @@ def multipart_entity(
         out += [mark, b"\r\n", entity, b"\r\n"]
     out += [mark, b"--\r\n"]
     return b"".join(out)
+
+
+def multipart_head(
+    subtype: str, boundary: str, parameters: Sequence[tuple[str, str]] = ()
+) -> bytes:
+    """Return the Content-Type of a multipart."""
+    return write_parameter_field(
+        "Content-Type", f"multipart/{subtype}", [*parameters, ("boundary", boundary)]
+    )
+
+
+def build_entity(text: str, html: str | None, unique: str) -> bytes:
+    """Make the part of a text, perhaps with HTML as its alternative."""
+    entity = text_entity(text)
+    if html is None:
+        return entity
+    # The richest last (RFC 2046 section 5.1.4).
+    return multipart_entity("alternative", [entity, text_entity(html, "html")], unique)
 
 
 def build_message(
@@ -243,10 +259,7 @@ def build_message(
     Raises:
         BadValue: an attachment's name or type cannot be written.
     """
-    entity = text_entity(text)
-    if html is not None:
-        # The richest last (RFC 2046 section 5.1.4).
-        entity = multipart_entity("alternative", [entity, text_entity(html, "html")], unique)
+    entity = build_entity(text, html, unique)
     if attachments:
         entity = multipart_entity("mixed", [entity, *map(file_entity, attachments)], unique)
     return b"".join(header) + b"MIME-Version: 1.0\r\n" + entity

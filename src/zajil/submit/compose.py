@@ -13,16 +13,19 @@ from typing import Any, Literal
 
 from zajil.core.address import Address
 from zajil.core.errors import Invalid
-from zajil.message.address_list import parse_address_list
+from zajil.message.address_list import AddressList, parse_address_list
 from zajil.message.build import (
     BadValue,
     NewAttachment,
+    build_entity,
     build_message,
     write_address_field,
     write_raw_field,
     write_text_field,
 )
 from zajil.message.date import format_date
+from zajil.message.entity import Pieces, multipart_pieces
+from zajil.message.source import read_pieces
 from zajil.read.paragraphs import find_direction, split_paragraphs
 
 Direction = Literal["auto", "ltr", "rtl"]
@@ -55,19 +58,35 @@ class ComposeForm:
     """Message-ID of the message this answers, with angle brackets; ``""``: it answers none."""
     references: str = ""
     """Message-IDs of the thread, oldest first; ``view.MessageView.references``."""
+    html: str = ""
+    """Safe HTML of a body that was written with formatting; ``""``: it is plain text."""
     attachments: tuple[NewAttachment, ...] = ()
+    files: tuple[Pieces, ...] = ()
+    """Parts of files of any size (``message.entity``)."""
+    pictures: tuple[Pieces, ...] = ()
+    """Parts that ``html`` shows by their Content-ID."""
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
     """A message and its envelope."""
 
-    message: bytes
-    """Without Bcc; CRLF line ends."""
+    pieces: Pieces
+    """The message, without Bcc; CRLF line ends."""
     recipients: tuple[Address, ...]
     """To, Cc and Bcc, each once."""
     message_id: str
     needs_smtputf8: bool
+
+    @property
+    def message(self) -> bytes:
+        """The whole message: for one that is small."""
+        return join_pieces(self.pieces)
+
+
+def join_pieces(pieces: Pieces) -> bytes:
+    """Return all bytes; for a message that is small."""
+    return b"".join([part for piece in pieces for part in read_pieces(piece)])
 
 
 def compose_message(form: ComposeForm, *, now_ms: int, unique: str) -> Composed:
@@ -101,25 +120,49 @@ def compose_message(form: ComposeForm, *, now_ms: int, unique: str) -> Composed:
             header.append(_written(name.lower(), write_address_field, name, people, utf8))
     header.append(_written("subject", write_text_field, "Subject", form.subject, utf8))
     header.append(write_raw_field("Message-ID", message_id))
-    header += _thread_fields(form)
-    try:
-        message = build_message(
-            header,
-            form.text,
-            html=_html(form),
-            attachments=form.attachments,
-            unique=unique,
-        )
-    except BadValue as error:
-        raise BadForm("attachments", "", str(error)) from None
+    header += thread_fields(form)
+    pieces = write_body(form, header, unique)
     unique_recipients = {address.key: address for address in everybody}
     needs_smtputf8 = utf8 or not all(address.is_ascii for address in everybody)
-    return Composed(message, tuple(unique_recipients.values()), message_id, needs_smtputf8)
+    return Composed(pieces, tuple(unique_recipients.values()), message_id, needs_smtputf8)
+
+
+def write_body(form: ComposeForm, header: Sequence[bytes], unique: str) -> Pieces:
+    """Return a whole message: text, perhaps HTML with its pictures, perhaps files.
+
+    Args:
+        form: what was filled in.
+        header: its fields, without those of MIME.
+        unique: letters and digits that nobody can guess, for boundaries.
+
+    Raises:
+        BadForm: the name or type of an attachment cannot be written.
+    """
+    html = form.html or _html(form)
+    try:
+        if not form.files and not form.pictures:
+            built = build_message(
+                header, form.text, html=html, attachments=form.attachments, unique=unique
+            )
+            return (built,)
+        body: Pieces = (build_entity(form.text, html, unique),)
+        if form.pictures:
+            body = multipart_pieces("related", [body, *form.pictures], unique, 8)
+        if form.files:
+            body = multipart_pieces("mixed", [body, *form.files], unique, 9)
+    except BadValue as error:
+        raise BadForm("attachments", "", str(error)) from None
+    return (*header, b"MIME-Version: 1.0\r\n", *body)
+
+
+def read_people(text: str) -> AddressList:
+    """Return the addresses that somebody typed, with their defects."""
+    # People and phones put other commas and semicolons between addresses.
+    return parse_address_list(text.replace("،", ",").replace(";", ",").replace("\n", ","))
 
 
 def _addresses(field: str, text: str) -> list[tuple[str, Address]]:
-    # People and phones put other commas and semicolons between addresses.
-    listed = parse_address_list(text.replace("،", ",").replace(";", ",").replace("\n", ","))
+    listed = read_people(text)
     found: list[tuple[str, Address]] = []
     for one in listed.people:
         if one.address is None:
@@ -138,7 +181,7 @@ def _written(field: str, write: Any, name: str, value: Any, utf8: bool) -> bytes
     return written
 
 
-def _thread_fields(form: ComposeForm) -> list[bytes]:
+def thread_fields(form: ComposeForm) -> list[bytes]:
     """Write In-Reply-To and References (RFC 5322 section 3.6.4); odd ids are left out."""
     written: list[bytes] = []
     for name, ids in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from zajil.accept.accept import accept, record_fault
@@ -9,10 +10,13 @@ from zajil.accept.context import AcceptanceContext, SessionFacts
 from zajil.accept.outcome import Accepted, NotAccepted, RefusalReason
 from zajil.accept.recipients import add_recipient, record_refused_recipient
 from zajil.accept.refusals import record_refused_message
+from zajil.accept.spool import Spool
 from zajil.accept.transaction import Transaction
 from zajil.core.address import Address
-from zajil.core.ids import MailboxId
+from zajil.core.mail_options import PLAIN_MAIL, MailOptions
 from zajil.login.account import Account
+from zajil.message.entity import Pieces
+from zajil.message.source import PIECE, Source, size_of
 from zajil.receive import replies
 from zajil.route.directory_flow import ask_directory_and_wait
 from zajil.route.recipient import route_recipient
@@ -25,10 +29,11 @@ async def hand_in(
     account: Account,
     reverse_path: Address | None,
     recipients: Sequence[Address],
-    message: bytes,
+    message: bytes | Pieces,
     *,
     peer: str,
-    sent_mailbox: MailboxId | None = None,
+    own_copy: OwnCopy | None = None,
+    release_ms: int | None = None,
 ) -> Accepted | NotAccepted:
     """Submit a message of an account that logged in by other means.
 
@@ -37,9 +42,11 @@ async def hand_in(
         account: the sender.
         reverse_path: one of its addresses.
         recipients: all of them, Bcc included.
-        message: with CRLF line ends.
+        message: with CRLF line ends; one of any size comes in pieces.
         peer: address of the browser, for the journey.
-        sent_mailbox: of the account; gets a copy in the same commit.
+        own_copy: for a mailbox of the account, in the same commit.
+        release_ms: when it may be delivered, to mailboxes here too; until then its author can take
+            it back (``store.queue.recall``). ``None``: at once.
 
     Returns:
         What came of it. Of a mail that is not accepted only the trace is kept; the first refused
@@ -62,7 +69,8 @@ async def hand_in(
         reverse_path=reverse_path,
         smtputf8=True,
         spool=context.make_spool(),
-        own_copy=None if sent_mailbox is None else OwnCopy(sent_mailbox),
+        own_copy=own_copy,
+        options=PLAIN_MAIL if release_ms is None else MailOptions(hold_until_ms=release_ms),
     )
     transaction.events.append(SenderNamed(now_ms, str(reverse_path) if reverse_path else "", ""))
     try:
@@ -83,7 +91,7 @@ async def _fill(
     account: Account,
     transaction: Transaction,
     recipients: Sequence[Address],
-    message: bytes,
+    message: bytes | Pieces,
 ) -> NotAccepted | None:
     """Do what MAIL, RCPT and DATA do; the first refusal is that of the whole mail."""
     reverse_path, directory = transaction.reverse_path, context.store.directory
@@ -102,7 +110,18 @@ async def _fill(
         if why is not None:
             record_refused_recipient(transaction, address, str(replies.refusal(why)), at_ms)
             return why
-    taken = transaction.spool.add(message)
-    if taken is not None:
-        await taken
+    for piece in (message,) if isinstance(message, bytes) else message:
+        await _add(transaction.spool, piece)
     return None
+
+
+async def _add(spool: Spool, piece: bytes | Source) -> None:
+    """Put bytes that need not be in memory into the spool, some at a time."""
+    for at in range(0, size_of(piece), PIECE):
+        if isinstance(piece, bytes):
+            some = piece[at : at + PIECE]
+        else:
+            some = await asyncio.to_thread(piece.read_at, at, PIECE)
+        taken = spool.add(some)
+        if taken is not None:
+            await taken

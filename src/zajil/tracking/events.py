@@ -438,7 +438,7 @@ class OperatorActed(TrackingEvent):
 
     name: ClassVar[str] = "queue.operator"
     action: str
-    """``hold``, ``release``, ``expire``, ``retry``, ``discard``."""
+    """``hold``, ``release``, ``expire``, ``retry``, ``discard``; ``recall``: its author did it."""
     who: str
     reason: str
     recipients: tuple[str, ...]

@@ -334,6 +334,7 @@ _ACTIONS = {
     "expire": mark("An operator returned the message to its sender."),
     "retry": mark("An operator requested an immediate delivery attempt."),
     "discard": mark("An operator discarded the message."),
+    "recall": mark("The sender took the message back before it was delivered."),
 }
 
 

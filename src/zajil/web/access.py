@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -15,10 +15,11 @@ from zajil.core.actor import Actor, Interface
 from zajil.login.account import Account
 from zajil.store.engine.errors import StoreError
 from zajil.store.people.settings import get_settings
+from zajil.web.body_limit import allow_body
 from zajil.web.choices import read_choices
 from zajil.web.language import Language, choose_language, choose_zone
 from zajil.web.page import THEMES, Visitor
-from zajil.web.security import Sessions, is_own_request, local_path
+from zajil.web.security import Sessions, is_own_request, is_same_site, local_path
 from zajil.web.security import peer_of as peer_of
 from zajil.web.services import WebServices
 
@@ -28,6 +29,20 @@ ForMembers = Callable[[Request, Visitor, Account], Awaitable[Response]]
 
 _MOST_FIELDS = 2000
 """Fields of one form: a full page of marked mails and what stands around them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writes:
+    """What is different for a form that somebody may have written in for an hour."""
+
+    most_bytes: int
+    """Of its files together."""
+    most_files: int
+    most_fields: int
+    without_session: ForAnyone
+    """Asks for a log-in with a page that keeps what was written."""
+    with_old_token: ForMembers
+    """Shows what was written once more."""
 
 
 class Access:
@@ -54,11 +69,21 @@ class Access:
 
         return endpoint
 
-    def members(self, handler: ForMembers) -> Endpoint:
-        """Let in who is logged in; others are asked to, and come back afterwards."""
+    def members(self, handler: ForMembers, writes: Writes | None = None) -> Endpoint:
+        """Let in who is logged in; others are asked to, and come back afterwards.
+
+        Args:
+            handler: answers.
+            writes: the form is a letter, which is never lost; ``None``: it is an ordinary one.
+        """
 
         async def endpoint(request: Request) -> Response:
             visitor = await self.visitor(request)
+            if writes is not None and request.method == "POST":
+                try:
+                    return await self._take_letter(request, visitor, handler, writes)
+                finally:
+                    await request.close()  # the files that came
             if visitor.account is None:
                 back = visitor.path if request.method == "GET" else "/"
                 return RedirectResponse(f"/login?{urlencode({'next': back})}", 303)
@@ -81,6 +106,35 @@ class Access:
                 await request.close()
 
         return endpoint
+
+    async def _take_letter(
+        self, request: Request, visitor: Visitor, handler: ForMembers, writes: Writes
+    ) -> Response:
+        """Pass a letter on; without a session, or with the token of another one, it is kept."""
+        if not is_same_site(request):
+            raise HTTPException(403)
+        has_files = request.headers.get("content-type", "").startswith("multipart/form-data")
+        if visitor.account is None and not has_files:
+            return RedirectResponse("/login?next=%2F", 303)
+        if visitor.account is not None and has_files:
+            allow_body(request, writes.most_bytes + self._services.options.form_size)
+        try:
+            form = await request.form(
+                max_files=writes.most_files,
+                max_fields=writes.most_fields,
+                max_part_size=self._services.options.form_size,
+            )
+        except HTTPException as error:
+            is_long = "maximum size" in error.detail
+            raise HTTPException(413 if is_long else error.status_code) from None
+        if visitor.account is None:
+            response = await writes.without_session(request, visitor)
+            self._sessions.keep_anonymous(response, visitor.csrf)
+            return response
+        if not is_own_request(request, visitor.csrf, form.get("csrf")):
+            # Security: nothing is done; what came is shown to whoever sends it.
+            return await writes.with_old_token(request, visitor, visitor.account)
+        return await handler(request, visitor, visitor.account)
 
     def admins(self, handler: ForMembers) -> Endpoint:
         """Let admins in; to others the page does not exist."""

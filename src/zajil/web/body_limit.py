@@ -1,11 +1,16 @@
-"""How much a browser may send, and how slowly: a form is held in memory whole."""
+"""How much a browser may send, and how slowly: a form is held in memory whole.
+
+A page that takes files allows more, once it knows who sends them (``allow_body``).
+"""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SMALL_FORM = 64 << 10
@@ -15,6 +20,28 @@ _SMALL = frozenset({"/login", "/preferences", "/logout"})
 _MOST_DISCARDED = 32 << 20
 """Bytes of a body too large that are read and dropped, so that the browser comes to read our page;
 whoever sends more sees the connection end."""
+
+
+_SLOWEST = 32 << 10
+"""Bytes of files that a browser must send in a second."""
+_LIMIT = "zajil.body_limit"
+"""Key of the scope."""
+
+
+@dataclass(slots=True)
+class _Limit:
+    """How much may come, and until when."""
+
+    most: int
+    deadline: float
+
+
+def allow_body(request: Request, most: int) -> None:
+    """Let a request bring more bytes than a form; they go to the disk, not to memory."""
+    limit = request.scope.get(_LIMIT)
+    if isinstance(limit, _Limit):
+        limit.deadline += max(0, most - limit.most) / _SLOWEST
+        limit.most = max(limit.most, most)
 
 
 class BodyLimit:
@@ -38,12 +65,20 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = min(SMALL_FORM, self._most) if scope["path"] in _SMALL else self._most
-        declared = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        # A letter that came without a session is kept in the log-in form, which is taken apart
+        # quickly in this form.
+        is_small = scope["path"] in _SMALL and not headers.get("content-type", "").startswith(
+            "multipart/form-data"
+        )
+        declared = headers.get("content-length", "")
         # uvicorn has refused what is no number; more digits than this are too large by far.
-        is_too_large = declared.isdecimal() and int(declared[:20]) > most
+        announced = int(declared[:20]) if declared.isdecimal() else 0
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._seconds
+        limit = _Limit(
+            min(SMALL_FORM, self._most) if is_small else self._most, loop.time() + self._seconds
+        )
+        scope[_LIMIT] = limit
         size = 0
         is_whole = False
 
@@ -52,10 +87,10 @@ class BodyLimit:
             if is_whole:  # what comes now is the end of the connection, whenever that is
                 return await receive()
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(limit.deadline):
                     message = await receive()
                     size += len(message.get("body", b""))
-                    if is_too_large or size > most:
+                    if announced > limit.most or size > limit.most:
                         await _discard(receive, message)
                         raise HTTPException(413)
             except TimeoutError:

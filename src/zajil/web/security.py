@@ -141,6 +141,14 @@ def peer_of(request: Request) -> str:
     return request.client.host if request.client else "local"
 
 
+def is_same_site(request: Request) -> bool:
+    """Check that no page of another site sends a request.
+
+    Every current browser says where a request comes from; programs may leave it out.
+    """
+    return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+
+
 def is_own_request(request: Request, token: str, sent: object) -> bool:
     """Whether a POST comes from a form of ours.
 
@@ -149,8 +157,7 @@ def is_own_request(request: Request, token: str, sent: object) -> bool:
         token: of the session, or of the cookie of a browser without one.
         sent: the field ``csrf`` of the form, masked (``mask_token``).
     """
-    # Every current browser says where a request comes from; programs may leave it out.
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    if not is_same_site(request):
         return False
     return isinstance(sent, str) and hmac.compare_digest(
         _unmask(sent).encode("utf-8", "replace"), token.encode()

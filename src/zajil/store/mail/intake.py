@@ -98,6 +98,8 @@ class OwnCopy:
 
     mailbox_id: MailboxId
     flags: frozenset[str] = frozenset({"\\Seen"})
+    prefix: str = ""
+    """Header fields that this copy alone has (Bcc), each with its CRLF."""
 
 
 @value_class(frozen=True, slots=True, kw_only=True)
@@ -358,11 +360,12 @@ def _appends(item: Intake) -> list[Append]:
             Append(
                 mailbox_id=own.mailbox_id,
                 blob_id=blob.blob_id,
-                size=item.size,
+                size=item.size + len(own.prefix.encode()),
                 received_at_ms=item.received_at_ms,
                 flags=flags,
                 keywords=keywords,
                 mail_id=item.mail_id,
+                prefix=own.prefix,
             )
         )
     return appends

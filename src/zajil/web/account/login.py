@@ -16,6 +16,8 @@ from zajil.store.people.domains import is_domain
 from zajil.web.page import Visitor
 from zajil.web.parts import WebParts
 from zajil.web.security import local_path, peer_of
+from zajil.web.webmail.compose_form import pack_letter, read_letter
+from zajil.web.webmail.kept_letter import KeptLetters
 
 
 class LoginPages:
@@ -25,6 +27,7 @@ class LoginPages:
         self._parts = parts
         self._sessions = parts.sessions
         self._login = parts.services.login
+        self._letters = KeptLetters(parts)
 
     async def show(self, request: Request, visitor: Visitor) -> Response:
         """Show the form, or go on when there is nothing to ask."""
@@ -41,14 +44,22 @@ class LoginPages:
         account = await self._login.log_in(
             login, password, peer=peer_of(request), service=Service.WEB
         )
+        kept = form.get("kept")
         if account is None:
-            return await self._show(visitor, onward, login, 403)
+            kept = kept if isinstance(kept, str) else ""
+            return await self._show(visitor, onward, login, 403, kept=kept)
+        onward = await self._letters.save(request, visitor, account, kept) or onward
         response = RedirectResponse(onward, 303)
         if visitor.session is not None:
             await self._sessions.end(visitor.session, response)
         await self._sessions.begin(request, account.account_id, response)
         self._sessions.record(account.login, peer_of(request))
         return response
+
+    async def ask_with_letter(self, request: Request, visitor: Visitor) -> Response:
+        """Show the form to whoever sent a letter without a session: the form keeps it."""
+        kept = pack_letter(read_letter(await request.form()))
+        return await self._show(visitor, "/mail", status=403, failed=False, kept=kept)
 
     async def log_out(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """End the session, here and in the store."""
@@ -58,7 +69,14 @@ class LoginPages:
         return response
 
     async def _show(
-        self, visitor: Visitor, onward: str, login: str = "", status: int = 200
+        self,
+        visitor: Visitor,
+        onward: str,
+        login: str = "",
+        status: int = 200,
+        *,
+        failed: bool | None = None,
+        kept: str = "",
     ) -> Response:
         hostname = self._parts.services.hostname
         with suppress(StoreError):  # the form is shown all the same; it says so when it is sent
@@ -70,7 +88,8 @@ class LoginPages:
             host=to_unicode(hostname),
             onward=onward,
             login=login,
-            failed=status == 403,
+            failed=status == 403 if failed is None else failed,
+            kept=kept,
         )
 
 

@@ -61,11 +61,13 @@ class MessagePages:
             ),
             account.account_id,
         )
+        current = boxes.get(place[0])
+        if "\\Draft" in found.flags or (current is not None and current.role == "drafts"):
+            return RedirectResponse(f"/compose?draft={place[0]}/{place[1]}", 303)
         # A browser that only looks ahead has not read it.
         if "\\Seen" not in found.flags and "sec-purpose" not in request.headers:
             actor = actor_of(request, account)
             await set_flag(self._operations, actor, place[0], place[1:], "\\Seen", is_set=True)
-        current = boxes.get(place[0])
         done = self._notices.read(request)
         response = self._pages.render(
             visitor,
@@ -76,7 +78,6 @@ class MessagePages:
             view=view,
             as_html=_is_as_html(request, visitor, view),
             pictures=_pictures(request, visitor, view, current),
-            is_draft=(current is not None and current.role == "drafts") or "\\Draft" in found.flags,
             done=done,
             suspicions=await self._suspicions(current, found, account),
         )

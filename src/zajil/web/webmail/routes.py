@@ -6,7 +6,7 @@ from starlette.routing import BaseRoute, Route
 
 from zajil.read.picture_fetch import PictureFetcher
 from zajil.web.parts import WebParts
-from zajil.web.webmail.compose import Writing
+from zajil.web.webmail.compose_routes import compose_routes
 from zajil.web.webmail.contacts import ContactPages
 from zajil.web.webmail.live import Live
 from zajil.web.webmail.message_acts import MessageActs
@@ -25,7 +25,6 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     acts = MessageActs(parts.operations, parts.notices)
     message = MessagePages(parts.pages, parts.operations, parts.notices)
     files = MessageFiles(parts.pages, parts.store, PictureFetcher(parts.services.outside))
-    writing = Writing(parts.pages, parts.services)
     live = Live(parts.store)
     searching = SearchPages(parts.pages, parts.operations, parts.notices)
     return [
@@ -40,11 +39,10 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route(_MESSAGE + "/file/{number}", members(files.download), methods=["GET"]),
         Route(_MESSAGE + "/source", members(files.download_source), methods=["GET"]),
         Route("/picture", members(files.show_picture), methods=["GET"]),
-        Route("/compose", members(writing.show), methods=["GET"]),
-        Route("/compose", members(writing.send), methods=["POST"]),
         Route("/search", members(searching.show), methods=["GET"]),
         Route("/search", members(searching.act), methods=["POST"]),
         *_contact_routes(parts),
+        *compose_routes(parts),
         Route("/live", members(live.stream), methods=["GET"]),
     ]
 

@@ -1,0 +1,232 @@
+"""A letter that is not sent yet, as a message (RFC 5322) that any program can go on with. Pure.
+
+Unlike a message that is sent it may lack recipients, hold what is no address, and name those in
+Bcc.
+What no field of the standard says stands in ``X-Zajil-Draft``, which is never sent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from zajil.message.address_list import parse_address_list
+from zajil.message.build import (
+    BadValue,
+    write_address_field,
+    write_raw_field,
+    write_text_field,
+)
+from zajil.message.date import format_date
+from zajil.message.encoded_word import decode_words
+from zajil.message.entity import Pieces
+from zajil.message.fields import find_value
+from zajil.message.html import read_html
+from zajil.message.large_data import Data
+from zajil.message.leaves import Leaf, find_leaves
+from zajil.message.parse import parse_message
+from zajil.message.part import Part
+from zajil.message.view import MAX_TEXT, MessageView, content_id
+from zajil.submit.compose import ComposeForm, read_people, thread_fields, write_body
+
+NOTE = "X-Zajil-Draft"
+"""Name of the field of ``DraftNote``."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
+MAX_FILES = 100
+"""Files of one draft."""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftNote:
+    """What the fields of a message cannot say of a draft."""
+
+    kind: str = ""
+    """``reply`` or ``forward``; ``""``: it is a new message."""
+    source: str = ""
+    """``MAILBOX.UID`` of the message that it answers or forwards."""
+    rich: bool = False
+    """It is written with formatting."""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftFile:
+    """A file in a draft, or in a message that is forwarded."""
+
+    number: str
+    """Of its part: ``Part.find`` takes it."""
+    part: Part
+    content_id: str
+    """Of a picture inside the HTML; ``""``: there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadDraft:
+    """A draft as its author goes on with it."""
+
+    sender: str
+    """Address in From, in U-labels; ``""``: there is none."""
+    to: str
+    cc: str
+    bcc: str
+    subject: str
+    text: str
+    html: str
+    """As it stands in the message, not cleaned; ``""``: there is none."""
+    in_reply_to: str
+    references: str
+    note: DraftNote
+    files: tuple[DraftFile, ...]
+
+
+def write_draft(form: ComposeForm, note: DraftNote, *, now_ms: int, unique: str) -> Pieces:
+    """Return a draft as a message.
+
+    Args:
+        form: what stands in the form, whatever it is.
+        note: what else is to be kept.
+        now_ms: for Date.
+        unique: letters and digits that nobody can guess: for Message-ID and boundaries.
+
+    Raises:
+        BadForm: the name or type of an attachment cannot be written.
+    """
+    header = [write_raw_field("Date", format_date(now_ms))]
+    sender = [(form.sender_name, form.sender)]
+    utf8 = not form.sender.is_ascii
+    header.append(write_address_field("From", sender, utf8=utf8))
+    for name, text in (("To", form.to), ("Cc", form.cc), ("Bcc", form.bcc)):
+        if text.strip():
+            header.append(_people_field(name, text))
+    if form.subject:
+        header.append(write_text_field("Subject", _one_line(form.subject), utf8=False))
+    header.append(write_raw_field("Message-ID", f"<{unique}@{form.sender.domain}>"))
+    header += thread_fields(form)
+    header += _note_fields(note)
+    return write_body(form, header, unique)
+
+
+def _note_fields(note: DraftNote) -> list[bytes]:
+    kept = {"kind": note.kind, "source": note.source, "rich": "1" if note.rich else ""}
+    written = urlencode({name: value for name, value in kept.items() if value})
+    return [write_raw_field(NOTE, written)] if written else []
+
+
+def write_own_fields(form: ComposeForm, note: DraftNote) -> str:
+    """Return the header fields that only the author's copy of a sent message has.
+
+    They say who was in Bcc, and make the copy a draft again if it is taken back in time.
+    """
+    fields = _note_fields(note)
+    if form.bcc.strip():
+        fields.insert(0, _people_field("Bcc", form.bcc))
+    return b"".join(fields).decode()
+
+
+def _people_field(name: str, text: str) -> bytes:
+    text = _one_line(text)
+    listed = read_people(text)
+    people = [(one.display_name, one.address) for one in listed.people if one.address is not None]
+    if len(people) == len(listed.people) and not listed.defects:
+        try:
+            utf8 = not all([address.is_ascii for _, address in people])
+            return write_address_field(name, people, utf8=utf8)
+        except BadValue:
+            pass
+    # What is no address yet is kept as it was typed.
+    return write_text_field(name, text, utf8=False)
+
+
+def _one_line(text: str) -> str:
+    return _CONTROL.sub(" ", text)
+
+
+def read_draft(data: Data) -> ReadDraft:
+    """Read a draft that was written here or by another program; never raises on its content."""
+    view = MessageView.from_data(data)
+    written = find_value(view.fields, NOTE.lower().encode()) or b""
+    note = dict(parse_qsl(written[:1000].decode("ascii", "replace")))
+    root = parse_message(data)
+    leaves = list(find_leaves(root))
+    plain, html = _body_leaf(leaves, "text/plain"), _body_leaf(leaves, "text/html")
+    text = "" if plain is None else _text(plain.part, data)
+    source = "" if html is None else html.part.read_text(data, MAX_TEXT)[0]
+    if plain is None and source:
+        text = read_html(source).text
+    body = {id(one.part) for one in (plain, html) if one is not None}
+    files = [
+        DraftFile(leaf.number, leaf.part, content_id(leaf.part))
+        for leaf in leaves
+        if id(leaf.part) not in body
+    ]
+    return ReadDraft(
+        sender=view.senders[0].address if view.senders else "",
+        to=_people(view, b"to"),
+        cc=_people(view, b"cc"),
+        bcc=_people(view, b"bcc"),
+        subject=view.subject,
+        text=text,
+        html=source,
+        in_reply_to=view.in_reply_to,
+        references=view.references,
+        note=DraftNote(note.get("kind", ""), note.get("source", ""), note.get("rich") == "1"),
+        files=tuple(files[:MAX_FILES]),
+    )
+
+
+def _body_leaf(leaves: list[Leaf], kind: str) -> Leaf | None:
+    return next(
+        (
+            leaf
+            for leaf in leaves
+            if leaf.part.type == kind and leaf.is_shown and leaf.part.filename is None
+        ),
+        None,
+    )
+
+
+def _text(part: Part, data: Data) -> str:
+    text, _ = part.read_text(data, MAX_TEXT)
+    text = text.replace("\r\n", "\n")
+    parameters = part.content_type.parameters
+    if parameters.get("format", "").lower() == "flowed":
+        text = _join_flowed(text, delete_space=parameters.get("delsp", "").lower() == "yes")
+    return text.removesuffix("\n")
+
+
+def _join_flowed(text: str, *, delete_space: bool) -> str:
+    """Join lines that another program broke, and take its stuffing away (RFC 3676 section 4)."""
+    lines: list[str] = []
+    depth_before, goes_on = 0, False
+    for line in text.split("\n"):
+        words = line.lstrip(">")
+        depth = len(line) - len(words)
+        words = words.removeprefix(" ")
+        if goes_on and depth == depth_before:
+            lines[-1] = (lines[-1][:-1] if delete_space else lines[-1]) + words
+        else:
+            lines.append(f"{'>' * depth} {words}" if depth else words)
+        depth_before, goes_on = depth, words.endswith(" ") and words != "-- "
+    return "\n".join(lines)
+
+
+def _people(view: MessageView, name: bytes) -> str:
+    value = find_value(view.fields, name) or b""
+    listed = parse_address_list(value)
+    if listed.defects or any([one.address is None for one in listed.people]):
+        return " ".join(decode_words(value).split())
+    return ", ".join([spell_person(one.display_name, one.spec) for one in listed.people])
+
+
+_PLAIN_NAME = re.compile(r"[\w ]+\Z")
+"""Names that stand in an address list without quotes; everything else gets them."""
+
+
+def spell_person(name: str, address: str) -> str:
+    """Return one entry of a list of addresses as people type it."""
+    if not name:
+        return address
+    if _PLAIN_NAME.match(name):
+        return f"{name} <{address}>"
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>'

@@ -1,0 +1,250 @@
+// A letter is saved while it is written, and its files are sent at once with their progress.
+// The answer to each save is the page of the saved draft, from which the new pieces are taken.
+
+const form = document.querySelector("form.compose");
+const state = form.querySelector("#saved");
+const texts = ["to", "cc", "bcc", "subject", "body"];
+const key = `zajil:letter:${form.dataset.who}`;
+const path = form.getAttribute("action"); // form.action is a button of this name
+const pause = 3000;
+let changes = 0; // counts what was typed
+let kept = 0; // how many changes the saved draft has
+let timer = 0;
+let work = Promise.resolve(); // saves and uploads follow each other
+
+const field = (name) => form.elements.namedItem(name);
+const content = () => Object.fromEntries(texts.map((name) => [name, field(name).value]));
+const isBlank = () => texts.every((name) => !field(name).value.trim());
+
+function copy(offer) {
+  try {
+    localStorage.setItem(key, JSON.stringify({ ...content(), place: field("place").value, offer }));
+  } catch {} // full, or forbidden
+}
+
+function forget() {
+  try {
+    localStorage.removeItem(key);
+  } catch {}
+}
+
+function take(page, url) {
+  const fresh = page.querySelector("form.compose");
+  field("place").value = fresh.elements.namedItem("place").value;
+  form.querySelector("#files").replaceChildren(...document.adoptNode(fresh.querySelector("#files")).childNodes);
+  state.textContent = fresh.querySelector("#saved").textContent;
+  history.replaceState(null, "", url);
+  for (const next of document.querySelectorAll("input[name=next]")) next.value = location.pathname + location.search;
+  const discard = page.querySelector("#discard");
+  document.querySelector("#discard")?.remove();
+  form.after(document.adoptNode(discard));
+  const leave = form.querySelector("#leave");
+  leave?.replaceWith(document.adoptNode(fresh.querySelector("[form=discard]")));
+}
+
+// XMLHttpRequest, because fetch does not tell how much of a file has gone.
+function send(data, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.responseType = "document";
+    request.onload = () => resolve(request);
+    request.onerror = reject;
+    if (onProgress) request.upload.onprogress = (event) => onProgress(event.loaded / event.total);
+    request.send(data);
+  });
+}
+
+async function post(change, onProgress) {
+  const at = changes;
+  const data = new FormData(form);
+  data.delete("attach");
+  change(data);
+  let answer;
+  try {
+    answer = await send(data, onProgress);
+  } catch {
+    copy(true);
+    state.textContent = form.dataset.unsaved;
+    return false;
+  }
+  const page = answer.response;
+  if (answer.status === 200 && page?.querySelector("form.compose")) {
+    take(page, answer.responseURL);
+    kept = at;
+    if (changes === kept) forget();
+    return true;
+  }
+  copy(true);
+  const problem = page?.querySelector("form.compose .notice.bad")?.textContent;
+  state.textContent = problem ?? (page?.querySelector("[name=kept]") ? form.dataset.loggedOut : form.dataset.unsaved);
+  return false;
+}
+
+function save() {
+  clearTimeout(timer);
+  if (changes === kept || (isBlank() && !field("place").value)) return work;
+  state.textContent = form.dataset.saving;
+  work = work.then(() => changes === kept || post((data) => data.set("action", "save")));
+  return work;
+}
+
+function changed() {
+  changes += 1;
+  copy(true);
+  clearTimeout(timer);
+  timer = setTimeout(save, pause);
+}
+
+form.addEventListener("input", (event) => {
+  if (event.target.type !== "file") changed();
+});
+
+// ---- files
+
+const input = form.querySelector("#attach");
+const bar = form.querySelector("progress");
+form.querySelector("[value=attach]").hidden = true;
+form.classList.add("scripted");
+
+function attach(files) {
+  if (!files.length) return;
+  const size = [...files].reduce((sum, one) => sum + one.size, 0);
+  if (size * 1.37 > Number(form.dataset.most)) {
+    state.textContent = form.dataset.large;
+    return;
+  }
+  work = work.then(async () => {
+    bar.classList.remove("hidden");
+    const done = await post(
+      (data) => {
+        data.set("action", "attach");
+        for (const file of files) data.append("attach", file);
+      },
+      (part) => (bar.value = part),
+    );
+    bar.classList.add("hidden");
+    if (!done && state.textContent === form.dataset.unsaved) state.textContent = form.dataset.failed;
+    input.value = "";
+  });
+}
+
+input.addEventListener("change", () => attach([...input.files]));
+form.addEventListener("dragover", (event) => {
+  if (!event.dataTransfer.types.includes("Files")) return;
+  event.preventDefault();
+  form.classList.add("drop");
+});
+for (const end of ["dragleave", "drop"]) form.addEventListener(end, () => form.classList.remove("drop"));
+form.addEventListener("drop", (event) => {
+  if (!event.dataTransfer.files.length) return;
+  event.preventDefault();
+  attach([...event.dataTransfer.files]);
+});
+form.addEventListener("paste", (event) => {
+  if (!event.clipboardData.files.length) return;
+  event.preventDefault();
+  attach([...event.clipboardData.files]);
+});
+
+// ---- buttons
+
+let isLeaving = false;
+form.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (isLeaving) return;
+  event.preventDefault();
+  if (button?.name === "remove") {
+    work = work.then(() => post((data) => data.set("remove", button.value)));
+  } else if (!["send", "later"].includes(button?.value)) {
+    changes += 1;
+    save();
+  } else {
+    clearTimeout(timer);
+    button.disabled = true;
+    work = work.then(() => submit(button));
+  }
+});
+
+// A letter that the network did not take stays on the page. What the server has to say of it is
+// shown by its own page: the form is sent once more in the ordinary way.
+async function submit(button) {
+  const data = new FormData(form, button);
+  data.delete("attach");
+  data.set("action", button.value);
+  copy(true);
+  try {
+    const answer = await fetch(path, { method: "POST", body: data, headers: { Accept: "application/json" } });
+    button.disabled = false;
+    isLeaving = true;
+    if (answer.headers.get("content-type")?.startsWith("application/json")) {
+      forget();
+      location.assign((await answer.json()).next);
+    } else {
+      form.requestSubmit(button);
+    }
+  } catch {
+    isLeaving = false;
+    button.disabled = false;
+    state.textContent = form.dataset.unsaved;
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && form.contains(event.target)) {
+    form.requestSubmit(form.querySelector("[value=send]"));
+  }
+});
+
+// ---- leaving
+
+document.addEventListener("submit", (event) => {
+  if (event.target === form || changes === kept) return;
+  if (event.target.id === "discard") {
+    isLeaving = true;
+    forget();
+    return;
+  }
+  // The language, the theme: what was written goes first.
+  event.preventDefault();
+  const button = event.submitter;
+  save().then(() => {
+    kept = changes;
+    event.target.requestSubmit(button);
+  });
+});
+form.querySelector("#leave")?.addEventListener("click", () => {
+  isLeaving = true;
+  forget();
+});
+addEventListener("pagehide", () => {
+  if (isLeaving || changes === kept || (isBlank() && !field("place").value)) return;
+  const data = new FormData(form);
+  data.delete("attach");
+  data.set("action", "save");
+  fetch(path, { method: "POST", body: data, keepalive: true, redirect: "manual" });
+  copy(!navigator.onLine);
+});
+
+// ---- what this browser kept
+
+try {
+  const old = JSON.parse(localStorage.getItem(key));
+  const isSame = old && texts.every((name) => (old[name] ?? "") === field(name).value);
+  const isMine = old && (old.place === field("place").value || (isBlank() && !field("place").value));
+  if (isSame) forget();
+  else if (isMine && old.offer && texts.some((name) => old[name]?.trim())) {
+    const offer = form.querySelector("#local");
+    offer.hidden = false;
+    offer.querySelector("[name=restore]").addEventListener("click", () => {
+      for (const name of texts) field(name).value = old[name] ?? "";
+      if (old.cc || old.bcc) form.querySelector(".copies").open = true;
+      offer.hidden = true;
+      changed();
+    });
+    offer.querySelector("[name=forget]").addEventListener("click", () => {
+      offer.hidden = true;
+      forget();
+    });
+  }
+} catch {} // forbidden, or of another version

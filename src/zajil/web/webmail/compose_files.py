@@ -1,0 +1,201 @@
+"""Files of a letter that is being written: parts of its draft, or of a message that it forwards.
+
+A form names a file by the message that holds it, so nothing is uploaded or copied twice before the
+letter is saved.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from starlette.datastructures import UploadFile
+
+from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.message.entity import NewFile, Pieces, Slice, file_pieces, message_pieces
+from zajil.message.fields import split_message
+from zajil.message.header_view import one_line
+from zajil.message.large_data import WHOLE, Data, LargeData
+from zajil.message.leaves import File
+from zajil.message.parse import parse_message
+from zajil.message.part import Part
+from zajil.message.view import Attachment, MessageView, content_id
+from zajil.store.engine.open import Store
+from zajil.store.mail.blobs import NoSuchBlob
+from zajil.store.mail.mailboxes import get_mailbox
+from zajil.store.mail.messages import MessageReader, get_messages, open_message
+from zajil.submit.draft import MAX_FILES
+
+_REF = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})/((?:[0-9]{1,4}(?:\.[0-9]{1,4}){0,20})?)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A part of a message of the account."""
+
+    mailbox_id: MailboxId
+    uid: Uid
+    number: str
+    """As ``Part.find`` takes it; ``""``: the whole message, to be enclosed."""
+
+    def __str__(self) -> str:
+        return f"{self.mailbox_id}.{self.uid}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFile:
+    """A file of a letter."""
+
+    ref: FileRef
+    filename: str
+    content_type: str
+    size: int
+    """Bytes, about."""
+    content_id: str
+    """Of a picture that stands in the text; ``""``: it is an attachment."""
+    pieces: Pieces
+    """Its part; of use as long as the message is open."""
+
+
+class _Bytes(Protocol):
+    """What an uploaded file reads from."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedBytes:
+    """The bytes of an uploaded file, which is on the disk when it is large."""
+
+    file: _Bytes
+    size: int
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from ``offset``; fewer only at the end."""
+        self.file.seek(offset)
+        return self.file.read(size)
+
+
+def read_ref(text: object) -> FileRef | None:
+    """Read what a form names; ``None``: it names no file."""
+    match = _REF.match(text) if isinstance(text, str) else None
+    if match is None:
+        return None
+    return FileRef(MailboxId(int(match[1])), Uid(int(match[2])), match[3])
+
+
+def read_refs(texts: Iterable[object]) -> tuple[FileRef, ...]:
+    """Read all that a form names, each once, as many as a draft may have."""
+    found = dict.fromkeys(ref for ref in map(read_ref, texts) if ref is not None)
+    return tuple(found)[:MAX_FILES]
+
+
+def uploaded(files: Iterable[object]) -> list[UploadFile]:
+    """Return the files that somebody chose; an empty field is none."""
+    return [one for one in files if isinstance(one, UploadFile) and one.filename and one.size]
+
+
+def upload_pieces(file: UploadFile, unique: str | None = None) -> Pieces:
+    """Return the part of an uploaded file.
+
+    Args:
+        file: as it came.
+        unique: makes it a picture in the text, with this Content-ID; ``None``: an attachment.
+
+    Raises:
+        BadValue: its name cannot be written.
+    """
+    name = one_line((file.filename or "").replace("\\", "/").rpartition("/")[2], 200) or "file"
+    kind = (file.content_type or "").partition(";")[0].strip().lower()
+    data = UploadedBytes(file.file, file.size or 0)
+    return file_pieces(NewFile(name, kind, data, unique or ""))
+
+
+def open_files(
+    conn: Any, store: Store, account_id: AccountId, refs: Sequence[FileRef], stack: ExitStack
+) -> list[LetterFile]:
+    """Open the files of a letter; those that are gone are left out.
+
+    Args:
+        conn: a snapshot.
+        store: where the messages lie.
+        account_id: who writes.
+        refs: the files.
+        stack: closes the messages.
+    """
+    opened: dict[tuple[MailboxId, Uid], tuple[MessageReader, Data, Part] | None] = {}
+    found: list[LetterFile] = []
+    for ref in refs:
+        place = (ref.mailbox_id, ref.uid)
+        if place not in opened:
+            opened[place] = _open(conn, store, account_id, place, stack)
+        message = opened[place]
+        if message is None:
+            continue
+        reader, data, root = message
+        if not ref.number:
+            found.append(_enclosed(ref, reader, data))
+            continue
+        part = root.find(ref.number)
+        if part is not None:
+            found.append(_file(ref, part, reader, data))
+    return found
+
+
+def data_of(reader: MessageReader) -> Data:
+    """Return the bytes of an open message for parsers."""
+    return reader.read_at(0, reader.size) if reader.size <= WHOLE else LargeData(reader)
+
+
+def _open(
+    conn: Any,
+    store: Store,
+    account_id: AccountId,
+    place: tuple[MailboxId, Uid],
+    stack: ExitStack,
+) -> tuple[MessageReader, Data, Part] | None:
+    mailbox_id, uid = place
+    # Security: the mailbox is looked up under the account; an id alone is never enough.
+    if get_mailbox(conn, account_id, mailbox_id) is None:
+        return None
+    messages = get_messages(conn, mailbox_id, [uid])
+    if not messages:
+        return None
+    try:
+        reader = stack.enter_context(open_message(conn, store.blobs, messages[0]))
+    except NoSuchBlob:
+        return None
+    data = data_of(reader)
+    return reader, data, parse_message(data)
+
+
+def _file(ref: FileRef, part: Part, reader: MessageReader, data: Data) -> LetterFile:
+    shown = Attachment(File(part, None, ref.number), part.filename or "", part.type, _size_of(part))
+    header = data[part.start : part.header_end]
+    # Of a message that is nothing but a file, the fields of the message itself stay behind.
+    kept = [header[one.start : one.end] for one in part.fields if one.name.startswith(b"content-")]
+    pieces: Pieces = (
+        b"".join([field.rstrip(b"\r\n") + b"\r\n" for field in kept]) + b"\r\n",
+        Slice(reader, part.body_start, part.body_end),
+    )
+    return LetterFile(ref, shown.filename, shown.content_type, shown.size, content_id(part), pieces)
+
+
+def _size_of(part: Part) -> int:
+    size = part.body_end - part.body_start
+    return size * 57 // 78 if part.encoding == "base64" else size
+
+
+def _enclosed(ref: FileRef, reader: MessageReader, data: Data) -> LetterFile:
+    view = MessageView.from_data(data)
+    end, _ = split_message(view.header)
+    name = f"{one_line(view.subject, 80).replace('/', '_').strip('. ') or 'message'}.eml"
+    pieces = message_pieces(name, reader, is_ascii=view.header[:end].isascii())
+    return LetterFile(ref, name, "message/rfc822", reader.size, "", pieces)
