@@ -27,7 +27,10 @@ from zajil.tracking.events import AttemptMade, CheckDone, FaultHappened, RouteFa
 TWO_WORDS = re.compile(r"[A-Za-z][a-z'’]+[,;:.]? +[A-Za-z][a-z'’]+")
 MACHINE = re.compile(r"\S+@\S+|https?://\S+|\bSPF (?:soft)?fail\b|\bnull MX\b|\S*[=_/]\S*|\S+:\S+")
 """Addresses, URLs, parameters, conditions of a search and terms of protocols stay as they are."""
-NOT_OURS = "bdi, code, samp, kbd, pre, script, style, textarea, template, svg, .preview, .said:not(.in-words)"
+NOT_OURS = (
+    "bdi, code, samp, kbd, pre, script, style, textarea, template, svg, .preview, "
+    ".said:not(.in-words)"
+)
 SPOKEN = ("title", "aria-label", "alt", "placeholder", "aria-description", "data-text", "label")
 MOST_PAGES = 200
 
