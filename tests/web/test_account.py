@@ -20,8 +20,13 @@ TABS = ["/account", "/account/mail", "/account/signature", "/account/language"]
 
 
 def kept(site: Site, login: str) -> dict[str, str]:
+    """Return what an account chose, without what the site chose for it."""
     account_id = site.entry(login).account_id
-    return site.store.read_now(lambda conn: get_settings(conn, account_id))
+    settings = site.store.read_now(lambda conn: get_settings(conn, account_id))
+    return {name: value for name, value in settings.items() if (name, value) != UNDO_OFF}
+
+
+UNDO_OFF = ("undo_seconds", "0")
 
 
 async def logged_in(site: Site, login: str) -> Browser:

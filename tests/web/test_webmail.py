@@ -77,7 +77,7 @@ def test_a_letter_goes_from_one_account_to_another(store: Store) -> None:
             listed = await amal.get(site.inbox("amal"))
             assert "حديقة آذار" in listed.text
             assert "سلمى الخطيب" in listed.text
-            page = await amal.get(f"{site.inbox('amal')}/1")
+            page = await amal.get(f"{site.inbox('amal')}/1?view=text")
             assert '<p dir="rtl">أزهر اللوز.</p>' in page.text
             assert "basim" not in page.text
             assert b"basim" not in newest(site, site.entry("amal").inbox)

@@ -29,7 +29,6 @@ EXPECTED = (
     "/login",
     "/mail/#",
     "/mail/#/#",
-    "/mail/#/#?view",
     "/compose",
     "/compose?reply",
     "/journey/#",

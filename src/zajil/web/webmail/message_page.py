@@ -88,6 +88,7 @@ class MessagePages:
     async def choose_view(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show messages with HTML as it is laid out, or as plain text, from now on."""
         mailbox_id, uid = place_of(request)
+        await load_message(self._store, request, account, len)
         view = str((await request.form()).get("view"))
         if view not in _VIEWS:
             raise HTTPException(400)
