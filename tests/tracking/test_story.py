@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.journeys import FILED_BASIM, example_event, journey_of
+from zajil.check.verdict.verdict import Action
 from zajil.core.service import RecipientState
 from zajil.tracking import events as tracked
 from zajil.tracking.events import EVENTS
@@ -107,3 +108,11 @@ def test_stations_say_how_long_the_way_between_them_took() -> None:
         )
     )
     assert [station.took_ms for station in shown] == [None, 30, 10, 2000]
+
+
+def test_each_verdict_has_a_sentence_of_its_own() -> None:
+    """The sentence for junk had another name than the verdict, and was never shown."""
+    events = [tracked.VerdictReached(1, None, one.value, 0, ()) for one in Action]
+    texts = {tell_event(event).sentence.text for event in events}
+    assert "The verdict is {verdict}." not in texts
+    assert len(texts) == len(Action)

@@ -160,12 +160,12 @@ def test_an_admin_holds_and_releases(store: Store) -> None:
     asyncio.run(scenario())
 
 
-def test_the_overview_shows_domains_and_accounts(sqlite_store: Store) -> None:
+def test_the_desk_shows_domains_and_accounts(sqlite_store: Store) -> None:
     async def scenario() -> None:
         async with visiting(sqlite_store) as site:
-            page = await (await member(site, "amal")).get("/admin")
-            assert "<bdi>زاجل.test</bdi>" in page.text
-            assert "<bdi>سلمى@زاجل.test</bdi>" in page.text
+            admin = await member(site, "amal")
+            assert "<bdi>زاجل.test</bdi>" in (await admin.get("/admin/domains")).text
+            assert "<bdi>سلمى@زاجل.test</bdi>" in (await admin.get("/admin/accounts")).text
 
     asyncio.run(scenario())
 

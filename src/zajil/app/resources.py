@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from zajil.accept.own_mail import OwnMailer
+from zajil.app.traffic import TrafficCounter
 from zajil.check.step import Checks
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
@@ -37,6 +38,8 @@ class WorkerResources:
     server_tls: TlsKeeper | None
     client_tls: ssl.SSLContext
     store: Store
+    traffic: TrafficCounter
+    """What this worker counts of each minute."""
     resolver: Resolver
     checks: Checks
     signer: Signer | None

@@ -64,6 +64,8 @@ async def make_parts(resources: WorkerResources) -> Parts:
     if resources.sockets[Service.WEB]:
         _add_web(parts, resources, login)
     parts.drains.append(_closing(resources.refusals))
+    parts.runs.append(resources.traffic.run())
+    parts.drains.append(resources.traffic.drain)
     if resources.dmarc_counts is not None:
         parts.runs.append(resources.dmarc_counts.run())
     if resources.checks.lists:

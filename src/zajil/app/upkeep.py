@@ -56,6 +56,7 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
     chores = [
         repeated("history", _HOUR, functools.partial(_prune_history, resources)),
         repeated("tracking", _HOUR, functools.partial(_prune_tracking, resources)),
+        repeated("traffic", _HOUR, resources.traffic.prune),
         repeated("expunged messages", 24 * _HOUR, functools.partial(_prune_expunged, resources)),
         repeated(
             "held accounts",

@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -25,6 +25,7 @@ from zajil.app.listeners import record_floods
 from zajil.app.reload import take_over
 from zajil.app.resources import WorkerResources
 from zajil.app.services import make_parts
+from zajil.app.traffic import TrafficCounter
 from zajil.check.learned.learned_checks import LearnedChecks
 from zajil.check.step import Checks
 from zajil.config.load import BadConfiguration
@@ -43,6 +44,7 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import ServerLock
 from zajil.store.engine.open import Store, open_store
 from zajil.store.mail.caps import make_caps
+from zajil.store.mail.tracking import EventBatch
 from zajil.store.reports.intervals import count_intervals
 from zajil.tls.context import BadCertificate
 from zajil.tls.keeper import TlsKeeper
@@ -111,7 +113,7 @@ class Worker:
         self.clock: Clock = SystemClock()
         self.random: Random = BufferedRandom()
         self.log = get_logger().bind(worker=number)
-        self._store: Store | None = None
+        self._log_events: EventLog | None = None
 
     async def run(self, pipes: WorkerPipes) -> int:
         """Serve until the supervisor says stop; returns the exit status."""
@@ -136,7 +138,6 @@ class Worker:
         except StoreUnavailable as error:
             self.log.error("cannot open the store", reason=str(error))
             return 1
-        self._store = store
         try:
             await self._serve(store, stop, pipes)
         finally:
@@ -156,14 +157,16 @@ class Worker:
             self.log.error("a worker cannot reload; it keeps its configuration", reason=str(error))
             return
         after = shared.configuration.log
-        if after != before and self._store is not None:
-            self._store.observe(EventLog(after, self.clock).tell)
+        if after != before:
+            self._log_events = EventLog(after, self.clock)
 
     async def _serve(self, store: Store, stop: asyncio.Event, pipes: WorkerPipes) -> None:
-        store.observe(EventLog(self.shared.configuration.log, self.clock).tell)
+        traffic = TrafficCounter(store, self.clock)
+        self._log_events = EventLog(self.shared.configuration.log, self.clock)
+        store.observe(functools.partial(self._observe, traffic))
         store.directory.hostname = self.configuration.server.hostname
         await store.directory.load()
-        parts = await make_parts(self._resources(store))
+        parts = await make_parts(self._resources(store, traffic))
         tasks = [asyncio.create_task(part) for part in parts.runs]
         stopped = asyncio.create_task(stop.wait())
         os.write(pipes.ready_fd, bytes([self.number]))
@@ -177,7 +180,12 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, stopped, return_exceptions=True)
 
-    def _resources(self, store: Store) -> WorkerResources:
+    def _observe(self, traffic: TrafficCounter, batches: Sequence[EventBatch]) -> None:
+        if self._log_events is not None:
+            self._log_events.tell(batches)
+        traffic.count(batches)
+
+    def _resources(self, store: Store, traffic: TrafficCounter) -> WorkerResources:
         shared, configuration = self.shared, self.configuration
         resolver = Resolver(configuration.dns, self.clock, self.random)
         dmarc_interval_ms = configuration.check.dmarc.report_interval_ms
@@ -190,6 +198,7 @@ class Worker:
             server_tls=shared.server_tls,
             client_tls=shared.client_tls,
             store=store,
+            traffic=traffic,
             resolver=resolver,
             checks=Checks(
                 configuration.check,

@@ -539,6 +539,16 @@ report_interval_row = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# What happened in each minute: some figures, added up by all workers (store.reports.traffic).
+traffic = sa.Table(
+    "traffic",
+    metadata,
+    sa.Column("minute", NUMBER, primary_key=True, autoincrement=False),  # since 1970 UTC
+    sa.Column("name", KEY, primary_key=True),  # tracking.traffic.Figure
+    sa.Column("count", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Reports of others about our domains: aggregate ones (RFC 9990) and of failures (RFC 9991).
 dmarc_report = sa.Table(
     "dmarc_report",

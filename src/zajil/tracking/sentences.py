@@ -202,7 +202,7 @@ def _tell_arrival(event: TrackingEvent) -> Step | None:
 
 _VERDICTS = {
     "accept": (mark("The message passed the checks."), Tone.GOOD),
-    "classified as junk": (mark("The message was classified as junk."), Tone.WAIT),
+    "junk": (mark("The message was classified as junk."), Tone.WAIT),
     "defer": (mark("The message was temporarily rejected."), Tone.WAIT),
     "reject": (mark("The message was rejected."), Tone.BAD),
 }

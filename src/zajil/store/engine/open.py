@@ -134,6 +134,11 @@ class Store:
         """Run a unit in the next batch; nobody waits, and of a failure the observer alone hears."""
         self.writer.write_later(unit, item)
 
+    @property
+    def data_dir(self) -> Path:
+        """The folder of its files."""
+        return self._data_dir
+
     def observe(self, observer: Callable[[Sequence[EventBatch]], None]) -> None:
         """Have one observer told of all tracking events of this process: the log.
 

@@ -50,6 +50,27 @@ def failures_of(conn: Connection, network: str) -> Failures:
     return Failures(0, 0) if row is None else Failures(row.failures, row.last_ms)
 
 
+@dataclass(frozen=True, slots=True)
+class SlowedNetwork:
+    """A network with failed log-ins."""
+
+    network: str
+    """IPv4 address or IPv6 /64."""
+    failures: int
+    last_ms: int
+
+
+def slowed_networks(conn: Connection, since_ms: int, limit: int) -> list[SlowedNetwork]:
+    """Return the networks whose last failure is not older than a time, most failures first."""
+    rows = conn.execute(
+        sa.select(login_failure)
+        .where(login_failure.c.last_ms >= since_ms)
+        .order_by(login_failure.c.failures.desc(), login_failure.c.network)
+        .limit(limit)
+    )
+    return [SlowedNetwork(row.network, row.failures, row.last_ms) for row in rows]
+
+
 # Both databases understand this; SQLAlchemy has a construct for each, and none for both.
 _COUNT = sa.text(
     "INSERT INTO login_failure (network, failures, last_ms) VALUES (:network, :count, :at) "

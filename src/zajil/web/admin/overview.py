@@ -1,42 +1,86 @@
-"""``/admin``: which domains and accounts there are."""
+"""``/admin``: the state of the server in one look."""
 
 from __future__ import annotations
 
+import asyncio
+
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from zajil.config.options import Configuration
 from zajil.login.account import Account
-from zajil.store.engine.open import Store
-from zajil.store.mail.room import list_usage
-from zajil.store.people.accounts import list_accounts
-from zajil.store.people.aliases import list_aliases
-from zajil.store.people.domains import list_domains
+from zajil.operations.context import OperationContext
+from zajil.operations.overview import PERIODS, ServerState, load_machine, load_state
+from zajil.tls.certificate import DAY_MS
+from zajil.tracking.traffic import Figure
+from zajil.web.admin.charts import Series, draw_lines, scale_top
 from zajil.web.page import Pages, Visitor
+
+_DEFAULT = "day"
 
 
 class Overview:
-    """Shows; changes are made on the command line for now."""
+    """Charts and figures of a period, the queue, the disk, the certificate, slowed networks."""
 
-    def __init__(self, pages: Pages, store: Store) -> None:
+    def __init__(
+        self, pages: Pages, operations: OperationContext, configuration: Configuration
+    ) -> None:
         self._pages = pages
-        self._store = store
+        self._operations = operations
+        self._configuration = configuration
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show domains, accounts and aliases."""
-        caps = self._store.caps
-        domains, accounts, aliases, usages = await self._store.read(
-            lambda conn: (
-                list_domains(conn),
-                list_accounts(conn),
-                list_aliases(conn),
-                list_usage(conn, caps),
-            )
-        )
+        """Show the last hour, day or week."""
+        chosen = request.query_params.get("period", _DEFAULT)
+        chosen = chosen if chosen in PERIODS else _DEFAULT
+        now_ms = self._operations.clock.now_ms()
+        state = await self._operations.read(lambda conn: load_state(conn, PERIODS[chosen], now_ms))
+        data_dir = self._operations.store.data_dir
+        machine = await asyncio.to_thread(load_machine, self._configuration, data_dir)
+        certificate = machine.certificate
         return self._pages.render(
             visitor,
             "admin/overview.html",
-            domains=domains,
-            accounts=accounts,
-            aliases=aliases,
-            usages=usages,
+            state=state,
+            machine=machine,
+            days_left=None
+            if certificate is None
+            else (certificate.not_after_ms - now_ms) // DAY_MS,
+            figures=Figure,
+            periods=list(PERIODS),
+            chosen=chosen,
+            top=scale_top(max(_values(state, Figure.RECEIVED) + _values(state, Figure.SENT))),
+            chart=_draw(visitor, state),
+            rows=_rows(state),
         )
+
+
+def _draw(visitor: Visitor, state: ServerState) -> Markup:
+    return draw_lines(
+        visitor.language.gettext("Messages received and sent"),
+        [
+            Series("one", _values(state, Figure.RECEIVED)),
+            Series("two", _values(state, Figure.SENT)),
+        ],
+        mirrored=visitor.language.direction == "rtl",
+    )
+
+
+def _values(state: ServerState, figure: Figure) -> list[int]:
+    return state.counts.get(figure, [0])
+
+
+def _rows(state: ServerState) -> list[tuple[int, int, int]]:
+    """Return time, received and sent of each step in which there was any, newest first."""
+    received, sent = (state.counts.get(one, []) for one in (Figure.RECEIVED, Figure.SENT))
+    steps = max(len(received), len(sent))
+    rows = [
+        (
+            state.begin_ms + at * state.step_ms,
+            received[at] if received else 0,
+            sent[at] if sent else 0,
+        )
+        for at in range(steps)
+    ]
+    return [row for row in reversed(rows) if row[1] or row[2]]

@@ -18,14 +18,14 @@ from zajil.web.parts import WebParts
 def admin_routes(parts: WebParts) -> list[BaseRoute]:
     """Return a line for each address."""
     admins = parts.access.admins
-    overview = Overview(parts.pages, parts.store)
+    services = parts.services
+    overview = Overview(parts.pages, parts.operations, services.configuration)
     search = JourneySearch(parts.pages, parts.store)
     queue = QueuePages(parts.pages, parts.operations, parts.notices)
     accounts = AccountList(parts.pages, parts.operations, parts.notices)
     account = OneAccount(parts.pages, parts.operations, parts.notices)
     aliases = AliasPages(parts.pages, parts.operations, parts.notices)
     changes = ChangePages(parts.pages, parts.operations)
-    services = parts.services
     domains = DomainPages(
         parts.pages, parts.operations, parts.notices, services.configuration, services.resolve
     )

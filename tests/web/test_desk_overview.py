@@ -1,0 +1,91 @@
+"""The overview: figures and charts from the store."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from kit.site import Browser, Site, visiting
+from kit.store import NOW_MS
+from zajil.store.engine.open import Store
+from zajil.store.people.login_failures import FailedLogin, count_failures
+from zajil.store.reports.traffic import TrafficCounts, add_traffic
+from zajil.web.admin.charts import HEIGHT, WIDTH, Series, draw_lines, scale_top
+
+MINUTE = NOW_MS // 60_000
+
+
+async def admin_of(site: Site, **headers: str) -> Browser:
+    browser = site.browser(**headers)
+    await browser.log_in("amal")
+    return browser
+
+
+def test_an_empty_server(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            admin = await admin_of(site)
+            for query in ("", "?period=hour", "?period=week", "?period=x"):
+                page = await admin.get(f"/admin{query}")
+                assert page.status == 200
+                assert "no connections" in page.text
+                assert "Show as a table" not in page.text
+
+    asyncio.run(scenario())
+
+
+def test_figures_of_the_chosen_period(store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            counts = {
+                (MINUTE, "mail.received"): 7,
+                (MINUTE - 90, "mail.received"): 100,
+                (MINUTE, "mail.sent"): 3,
+                (MINUTE, "tls.in"): 3,
+                (MINUTE, "plain.in"): 1,
+            }
+            await store.write(add_traffic, TrafficCounts(counts))
+            failed = [FailedLogin("192.0.2.7", NOW_MS, 600_000)] * 3
+            for one in failed:
+                await store.write(count_failures, one)
+            admin = await admin_of(site)
+            hour = (await admin.get("/admin?period=hour")).text
+            assert "received: 7" in hour
+            assert "sent to other servers: 3" in hour
+            assert "75 %" in hour
+            assert "<code>192.0.2.7</code>: 3" in hour
+            assert hour.count("<polyline") == 2
+            assert "received: 107" in (await admin.get("/admin?period=day")).text
+            assert "received: 107" in (await admin.get("/admin?period=week")).text
+
+    asyncio.run(scenario())
+
+
+def points(svg: str) -> list[tuple[int, int]]:
+    found = re.search(r'<polyline[^>]*points="([^"]*)"', svg)
+    assert found
+    return [(int(x), int(y)) for x, y in (pair.split(",") for pair in found[1].split())]
+
+
+def test_time_runs_in_the_direction_of_the_page() -> None:
+    series = [Series("one", [0, 0, 10])]
+    left = points(draw_lines("t", series, mirrored=False))
+    right = points(draw_lines("t", series, mirrored=True))
+    assert left[-1][0] == WIDTH
+    assert right[-1][0] == 0
+    assert [y for _, y in left] == [y for _, y in right]
+    assert left[0][1] == HEIGHT
+
+
+def test_a_title_cannot_leave_its_place() -> None:
+    svg = draw_lines('"><script>', [Series("one", [])], mirrored=False)
+    assert "<script>" not in svg
+
+
+@pytest.mark.parametrize(
+    ("highest", "top"), [(0, 1), (1, 1), (2, 2), (7, 8), (10, 10), (11, 20), (301, 400)]
+)
+def test_scales_are_round(highest: int, top: int) -> None:
+    assert scale_top(highest) == top
