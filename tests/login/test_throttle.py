@@ -131,3 +131,16 @@ def test_the_owner_is_known_until_too_many_wrong_passwords() -> None:
         throttle.record_failure("192.0.2.1", 1000, b"badr %d" % number, "badr")
         throttle.record_failure("192.0.2.1", 1000, b"amal %d" % number, "amal")
     assert not throttle.is_known("192.0.2.1", "amal")
+
+
+def test_a_release_forgets_what_was_counted_before_it() -> None:
+    """Each worker forgets its own counts, and goes on counting."""
+    throttle = failed(8)
+    throttle.release("192.0.2.1", 0)  # no operator did anything
+    throttle.release("192.0.2.1", 999)  # failures came after the release
+    assert throttle.delay_ms("192.0.2.1", 1000) > 0
+    throttle.release("192.0.2.1", 1000)
+    assert throttle.delay_ms("192.0.2.1", 1000) == 0
+    throttle.learn("192.0.2.1", 1, 2000)
+    assert throttle.delay_ms("192.0.2.1", 2000) == 0
+    throttle.release("192.0.2.9", 5000)

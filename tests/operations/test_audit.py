@@ -295,6 +295,7 @@ def test_every_event_has_a_sentence() -> None:
         "app_password.removed",
         "delegation.revoked",
         "domain.removed",
+        "login.released",
         "mailbox.unshared",
         "queue.changed",
     }

@@ -335,6 +335,7 @@ class LoginService:
         if self._throttle is None or self._throttle.is_known(network, name):
             return None
         known = await self._store.read(lambda conn: failures_of(conn, network))
+        self._throttle.release(network, known.released_ms)
         self._throttle.learn(network, known.count, known.last_ms)
         turn = self._throttle.take_turn(network, self._clock.now_ms())
         while isinstance(turn, int):  # milliseconds; whoever else waits may come first then

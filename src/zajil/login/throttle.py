@@ -136,6 +136,12 @@ class Throttle:
         record.count = max(record.count, count)
         record.last_ms = max(record.last_ms, last_ms)
 
+    def release(self, network: str, until_ms: int) -> None:
+        """Forget what was counted of a network up to a time: an operator released it."""
+        record = self._records.get(network)
+        if record is not None and record.last_ms <= until_ms:
+            del self._records[network]
+
     def _take(self, network: str, now_ms: int) -> _Record:
         record = self._records.pop(network, None)
         if record is None or now_ms - record.last_ms > WINDOW_MS:

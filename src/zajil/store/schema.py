@@ -472,6 +472,8 @@ login_failure = sa.Table(
     sa.Column("network", KEY, primary_key=True),  # IPv4 address or IPv6 /64
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("last_ms", NUMBER, nullable=False),
+    # When an operator forgot the failures before; 0: never
+    sa.Column("released_ms", NUMBER, nullable=False, server_default=sa.text("0")),
     sqlite_with_rowid=False,
 )
 

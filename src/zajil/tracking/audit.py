@@ -274,6 +274,13 @@ class ClassifierTrained(AuditEvent):
     is_junk: bool
 
 
+@value_class(frozen=True, slots=True)
+class NetworkReleased(AuditEvent):
+    """The failed log-ins of a network were forgotten; its log-ins are no longer slowed."""
+
+    name: ClassVar[str] = "login.released"
+
+
 AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
     event.name: event
     for event in (
@@ -304,5 +311,6 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         QueueChanged,
         ReportImported,
         ClassifierTrained,
+        NetworkReleased,
     )
 }

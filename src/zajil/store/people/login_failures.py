@@ -28,6 +28,8 @@ class Failures:
 
     count: int
     last_ms: int
+    released_ms: int = 0
+    """When an operator forgot the failures before; 0: never."""
 
 
 def count_failures(tx: Connection, items: Sequence[FailedLogin]) -> list[None]:
@@ -47,7 +49,34 @@ def count_failures(tx: Connection, items: Sequence[FailedLogin]) -> list[None]:
 def failures_of(conn: Connection, network: str) -> Failures:
     """Return what is known of a network; the caller looks at how old it is."""
     row = conn.execute(_OF, {"network_": network}).one_or_none()
-    return Failures(0, 0) if row is None else Failures(row.failures, row.last_ms)
+    return Failures(0, 0) if row is None else Failures(row.failures, row.last_ms, row.released_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseNetwork:
+    """What ``release_networks`` takes."""
+
+    network: str
+    now_ms: int
+
+
+def release_networks(tx: Connection, items: Sequence[ReleaseNetwork]) -> list[bool]:
+    """Forget the failures of networks; returns whether each had any.
+
+    The rows stay, so that every worker forgets what it has counted itself.
+
+    Unit of work: idempotent.
+    """
+    return [
+        bool(
+            tx.execute(
+                sa.update(login_failure)
+                .where(login_failure.c.network == item.network, login_failure.c.failures > 0)
+                .values(failures=0, last_ms=item.now_ms, released_ms=item.now_ms)
+            ).rowcount
+        )
+        for item in items
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +93,7 @@ def slowed_networks(conn: Connection, since_ms: int, limit: int) -> list[SlowedN
     """Return the networks whose last failure is not older than a time, most failures first."""
     rows = conn.execute(
         sa.select(login_failure)
-        .where(login_failure.c.last_ms >= since_ms)
+        .where(login_failure.c.last_ms >= since_ms, login_failure.c.failures > 0)
         .order_by(login_failure.c.failures.desc(), login_failure.c.network)
         .limit(limit)
     )

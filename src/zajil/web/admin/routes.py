@@ -12,6 +12,8 @@ from zajil.web.admin.domains import DomainPages
 from zajil.web.admin.journeys import JourneySearch
 from zajil.web.admin.overview import Overview
 from zajil.web.admin.queue import QueuePages
+from zajil.web.admin.reports import ReportPages
+from zajil.web.admin.security import ConnectionPages
 from zajil.web.parts import WebParts
 
 
@@ -29,6 +31,8 @@ def admin_routes(parts: WebParts) -> list[BaseRoute]:
     domains = DomainPages(
         parts.pages, parts.operations, parts.notices, services.configuration, services.resolve
     )
+    reports = ReportPages(parts.pages, parts.operations)
+    security = ConnectionPages(parts.pages, parts.operations, parts.notices)
     return [
         Route("/admin", admins(overview.show), methods=["GET"]),
         Route("/admin/journeys", admins(search.show), methods=["GET"]),
@@ -44,5 +48,9 @@ def admin_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/admin/domains", admins(domains.add), methods=["POST"]),
         Route("/admin/domains/{domain}", admins(domains.show_one), methods=["GET"]),
         Route("/admin/domains/{domain}", admins(domains.act), methods=["POST"]),
+        Route("/admin/reports", admins(reports.show), methods=["GET"]),
+        Route("/admin/reports/{number}", admins(reports.show_one), methods=["GET"]),
+        Route("/admin/security", admins(security.show), methods=["GET"]),
+        Route("/admin/security", admins(security.act), methods=["POST"]),
         Route("/admin/changes", admins(changes.show), methods=["GET"]),
     ]

@@ -1,0 +1,75 @@
+"""``/admin/security``: failed log-ins, slowed networks, refused connections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from zajil.login.account import Account
+from zajil.login.throttle import WINDOW_MS
+from zajil.operations.context import OperationContext
+from zajil.operations.journey import find_sessions
+from zajil.operations.login_throttle import release_network
+from zajil.store.engine.reader import Snapshot
+from zajil.store.people.login_failures import SlowedNetwork, slowed_networks
+from zajil.web.access import actor_of
+from zajil.web.admin.problems import Problem, attempt
+from zajil.web.notices import Done, Notices
+from zajil.web.page import Pages, Visitor
+
+_MOST_NETWORKS = 100
+_MOST_SESSIONS = 50
+_LONGEST = 320
+
+
+class ConnectionPages:
+    """Networks whose log-ins are slowed, and what was refused without a mail."""
+
+    def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
+        self._pages = pages
+        self._operations = operations
+        self._notices = notices
+
+    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show both lists; a text searches the second one."""
+        response = await self._render(request, visitor, done=self._notices.read(request))
+        self._notices.forget(response)
+        return response
+
+    async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Release a network."""
+        network = (await request.form()).get("network")
+        if not isinstance(network, str):
+            raise HTTPException(400)
+        actor = actor_of(request, account)
+        done = await attempt(release_network(self._operations, actor, network[:_LONGEST]))
+        if isinstance(done, Problem):
+            return await self._render(request, visitor, 409, problem=done)
+        response = RedirectResponse("/admin/security", 303)
+        self._notices.leave(response, Done("network", 1))
+        return response
+
+    async def _render(
+        self, request: Request, visitor: Visitor, status: int = 200, **context: object
+    ) -> Response:
+        q = request.query_params.get("q", "").strip()[:_LONGEST]
+        since_ms = self._operations.clock.now_ms() - WINDOW_MS
+
+        def load(conn: Snapshot) -> tuple[list[SlowedNetwork], dict[str, Any]]:
+            slowed = slowed_networks(conn, since_ms, _MOST_NETWORKS)
+            return slowed, find_sessions(conn, text=q or None, limit=_MOST_SESSIONS)
+
+        slowed, found = await self._operations.read(load)
+        shown = {"done": None, "problem": None, **context}
+        return self._pages.render(
+            visitor,
+            "admin/security.html",
+            status,
+            slowed=slowed,
+            sessions=found["sessions"],
+            q=q,
+            **shown,
+        )
