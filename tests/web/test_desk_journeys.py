@@ -42,6 +42,10 @@ def test_a_phish_in_junk_is_no_green_delivered(store: Store) -> None:
                 page = (await admin.get(f"/admin/journeys?{query}")).text
                 assert str(news.mail_id) in page
                 assert str(phish.mail_id) not in page
+            story = (await admin.get(f"/journey/{phish.mail_id}")).text
+            assert "Your &lt;account&gt;</p>" in story
+            shown = (await admin.get(f"/journey/{news.mail_id}.json")).response.json()
+            assert shown["subject"] == "أخبار"
             arabic = await admin_of(site, **{"accept-language": "ar"})
             assert "في البريد غير الهام" in (await arabic.get("/admin/journeys?result=junk")).text
 

@@ -54,6 +54,8 @@ class Journey:
     """In the order they happened."""
     expires_ms: int | None = None
     """When what waits is given up; ``None``: nothing waits."""
+    subject: str = ""
+    """``""``: it has none, or an older version recorded the mail."""
 
 
 def refused_journey(mail_id: MailId, recorded: Sequence[Recorded]) -> Journey:
@@ -65,7 +67,7 @@ def refused_journey(mail_id: MailId, recorded: Sequence[Recorded]) -> Journey:
         mail_id: ours, named in the reply.
         recorded: one or more, in the order they happened.
     """
-    message_id, header_from, reverse_path, reply = "", "", "", ""
+    message_id, header_from, subject, reverse_path, reply = "", "", "", "", ""
     refused_at_ms = recorded[-1].event.at_ms
     refusals: dict[str, str | None] = {}
     for event in [one.event for one in recorded]:
@@ -78,6 +80,7 @@ def refused_journey(mail_id: MailId, recorded: Sequence[Recorded]) -> Journey:
                 refusals.setdefault(event.recipient, event.reply)
             case tracked.MessageReceived():
                 message_id, header_from = event.message_id, event.header_from
+                subject = event.subject
             case tracked.MailRefused():
                 reply, refused_at_ms = event.reply, event.at_ms
     return Journey(
@@ -92,6 +95,7 @@ def refused_journey(mail_id: MailId, recorded: Sequence[Recorded]) -> Journey:
             for address, own in refusals.items()
         ),
         events=tuple(recorded),
+        subject=subject,
     )
 
 
@@ -274,6 +278,7 @@ def journey_to_dict(journey: Journey) -> dict[str, Any]:
         "message_id": journey.message_id,
         "parent_mail_id": journey.parent_mail_id,
         "from": journey.header_from,
+        "subject": journey.subject,
         "received_at_ms": journey.received_at_ms,
         "recipients": [
             {

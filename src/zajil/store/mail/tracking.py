@@ -149,6 +149,7 @@ def load_journey(conn: Connection, mail_id: MailId) -> Journey | None:
         ),
         events=tuple(recorded),
         expires_ms=max(waiting, default=None),
+        subject=row.subject,
     )
 
 
