@@ -6,14 +6,14 @@ import asyncio
 from dataclasses import replace
 
 from kit.reports import BAD_ROW, REPORT, ROW
-from kit.site import PASSWORD, Browser, Site, visiting
+from kit.site import PASSWORD, Browser, Site, letter, visiting
 from kit.store import NOW_MS
 from zajil.reports.dmarc.codec import to_store
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.people.login_failures import FailedLogin, count_failures, slowed_networks
 from zajil.store.reports.received import add_reports
-from zajil.tracking.events import LoginFailed
+from zajil.tracking.events import FaultHappened, LoginFailed
 
 
 async def admin_of(site: Site, **headers: str) -> Browser:
@@ -73,8 +73,13 @@ def test_a_slowed_network_is_released(store: Store) -> None:
                 await store.write(count_failures, FailedLogin("192.0.2.7", NOW_MS, 600_000))
             failed = LoginFailed(NOW_MS, "amal", "PLAIN", "wrong", "imaps", "192.0.2.7")
             await store.write(record_events, EventBatch(None, None, NOW_MS, (failed,)))
+            fault = FaultHappened(NOW_MS, "a <bug>", "line 1\nline 2")
+            mail_id = site.deliver("basim", letter())
+            await store.write(record_events, EventBatch(None, mail_id, NOW_MS, (fault,)))
             admin, path = await admin_of(site), "/admin/security"
             page = (await admin.get(path)).text
+            assert "<samp>a &lt;bug&gt;</samp>" in page
+            assert f'href="/journey/{mail_id}"' in page
             assert '<td><code>192.0.2.7</code></td><td class="number">3</td>' in page
             assert "log-in failed: wrong" in page
             assert "log-in failed: wrong" in (await admin.get(f"{path}?q=imaps")).text

@@ -23,7 +23,7 @@ from zajil.store.mail.intake import MAIL_FACTS, RECIPIENT_FACTS, mail_facts, rec
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.schema import event
 from zajil.tracking.codec import decode_events
-from zajil.tracking.events import TrackingEvent
+from zajil.tracking.events import FaultHappened, TrackingEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,42 @@ def find_sessions(conn: Connection, since_ms: int, limit: int) -> list[FoundSess
     return [FoundSession(row.session_id, row.at_ms, tuple(decode_events(row.body))) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class FoundFault:
+    """An internal error, and the mail that it happened to."""
+
+    mail_id: MailId | None
+    fault: FaultHappened
+
+
+def find_faults(conn: Connection, since_ms: int, limit: int) -> list[FoundFault]:
+    """Return internal errors, newest first.
+
+    Those of the checks of a mail that was accepted are in its journey alone.
+
+    Args:
+        conn: a read of the store; it looks through all events since then.
+        since_ms: not older than this.
+        limit: maximum number of rows read.
+    """
+    rows = conn.execute(_FAULTS, {"since_ms_": since_ms, "limit_": limit})
+    return [
+        FoundFault(row.mail_id, one)
+        for row in rows
+        for one in reversed(decode_events(row.body))
+        if isinstance(one, FaultHappened)
+    ]
+
+
+_FAULTS = (
+    sa.select(event.c.mail_id, event.c.body)
+    .where(
+        event.c.at_ms >= sa.bindparam("since_ms_"),
+        event.c.body.contains(f'["{FaultHappened.name}",'),
+    )
+    .order_by(event.c.id.desc())
+    .limit(sa.bindparam("limit_"))
+)
 _SESSIONS = (
     sa.select(event)
     .where(event.c.mail_id.is_(None), event.c.at_ms >= sa.bindparam("since_ms_"))

@@ -1,4 +1,4 @@
-"""``/admin/security``: failed log-ins, slowed networks, refused connections."""
+"""``/admin/security``: failed log-ins, slowed networks, refused connections, internal errors."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from zajil.operations.context import OperationContext
 from zajil.operations.journey import find_sessions
 from zajil.operations.login_throttle import release_network
 from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.refusals import FoundFault, find_faults
 from zajil.store.people.login_failures import SlowedNetwork, slowed_networks
 from zajil.web.access import actor_of
 from zajil.web.admin.problems import Problem, attempt
@@ -22,6 +23,8 @@ from zajil.web.page import Pages, Visitor
 
 _MOST_NETWORKS = 100
 _MOST_SESSIONS = 50
+_MOST_FAULTS = 20
+_WEEK_MS = 7 * 86_400_000
 _LONGEST = 320
 
 
@@ -56,13 +59,17 @@ class ConnectionPages:
         self, request: Request, visitor: Visitor, status: int = 200, **context: object
     ) -> Response:
         q = request.query_params.get("q", "").strip()[:_LONGEST]
-        since_ms = self._operations.clock.now_ms() - WINDOW_MS
+        now_ms = self._operations.clock.now_ms()
+        since_ms, week_ms = now_ms - WINDOW_MS, now_ms - _WEEK_MS
 
-        def load(conn: Snapshot) -> tuple[list[SlowedNetwork], dict[str, Any]]:
+        def load(
+            conn: Snapshot,
+        ) -> tuple[list[SlowedNetwork], dict[str, Any], list[FoundFault]]:
             slowed = slowed_networks(conn, since_ms, _MOST_NETWORKS)
-            return slowed, find_sessions(conn, text=q or None, limit=_MOST_SESSIONS)
+            found = find_sessions(conn, text=q or None, limit=_MOST_SESSIONS)
+            return slowed, found, find_faults(conn, week_ms, _MOST_FAULTS)
 
-        slowed, found = await self._operations.read(load)
+        slowed, found, faults = await self._operations.read(load)
         shown = {"done": None, "problem": None, **context}
         return self._pages.render(
             visitor,
@@ -70,6 +77,7 @@ class ConnectionPages:
             status,
             slowed=slowed,
             sessions=found["sessions"],
+            faults=faults,
             q=q,
             **shown,
         )
