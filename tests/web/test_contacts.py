@@ -7,10 +7,8 @@ import json
 from typing import Any
 
 from kit.site import Browser, Page, Site, letter, visiting
-from kit.store import NOW_MS
 from zajil.store.engine.open import Store
 from zajil.store.people.contacts import Contact, list_contacts
-from zajil.store.people.written_to import WrittenTo, note_written_to
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
@@ -193,9 +191,9 @@ def test_completion_knows_contacts_and_whom_one_wrote_to(sqlite_store: Store) ->
         async with visiting(sqlite_store) as site:
             amal = await member(site)
             await send(amal, "/contacts", {}, **FORM)
-            owner = site.entry("amal").account_id
-            wrote = WrittenTo(owner, "basim@north.test", "Nadia, N.", NOW_MS)
-            site.store.write_now(note_written_to, (wrote,))
+            await amal.get("/compose")
+            mail = {"to": '"Nadia, N." <basim@north.test>', "subject": "s", "body": "b"}
+            assert (await amal.post("/compose", None, action="send", **mail)).status == 303
             assert await complete(amal, "n") == [
                 '"Nadia, N." <basim@north.test>',
                 "Noor Saleh <noor@south.test>",

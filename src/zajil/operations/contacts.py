@@ -14,7 +14,7 @@ from zajil.core.actor import Actor
 from zajil.core.address import BadAddress, parse_address
 from zajil.core.errors import Invalid
 from zajil.core.ids import AccountId
-from zajil.message.header_view import Person
+from zajil.message.address_list import NamedAddress
 from zajil.message.vcard import (
     MAX_NAME,
     MAX_NOTE,
@@ -174,7 +174,7 @@ async def import_cards(context: OperationContext, actor: Actor, cards: Iterable[
 
 
 async def note_recipients(
-    context: OperationContext, actor: Actor, people: Iterable[Person]
+    context: OperationContext, actor: Actor, people: Iterable[NamedAddress]
 ) -> None:
     """Remember to whom somebody wrote: completion names them first.
 
@@ -185,8 +185,8 @@ async def note_recipients(
     owner, now_ms = _owner(actor), context.clock.now_ms()
     written: dict[str, WrittenTo] = {}
     for one in people:
-        for address in _addresses([one.address]):
-            name = " ".join(storable(one.name).split())[:MAX_NAME]
+        for address in _addresses([one.spec]):
+            name = " ".join(storable(one.display_name).split())[:MAX_NAME]
             written.setdefault(address.casefold(), WrittenTo(owner, address, name, now_ms))
     some = tuple(written.values())[:_MOST_WRITTEN]
     if some:

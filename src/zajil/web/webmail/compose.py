@@ -20,8 +20,10 @@ from zajil.accept.outcome import NotAccepted
 from zajil.core.errors import Refused
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, new_mail_id
 from zajil.login.account import Account
+from zajil.message.address_list import parse_address_list
 from zajil.message.build import BadValue
 from zajil.message.entity import size_of_pieces
+from zajil.operations.contacts import note_recipients
 from zajil.operations.drafts import DraftPlace, find_draft, remove_draft, save_draft
 from zajil.operations.messages import set_flag
 from zajil.read.shown import show_message
@@ -378,6 +380,9 @@ class Writing:
         with suppress(StoreError):
             if letter.draft is not None:
                 await remove_draft(context, actor, letter.draft)
+        with suppress(StoreError):
+            written = ", ".join([letter.to, letter.cc, letter.bcc]).replace("،", ",")
+            await note_recipients(context, actor, parse_address_list(written).people)
 
 
 def _onward(request: Request, path: str) -> Response:

@@ -40,7 +40,7 @@ from zajil.web.language import Language
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import local_path
 from zajil.web.webmail.completion import Suggestion, suggest
-from zajil.web.webmail.mailboxes import Boxes, load_boxes, read_number
+from zajil.web.webmail.mailboxes import Boxes, load_boxes, read_number, read_stamp
 
 PAGE = 100
 _CANDIDATES = 200
@@ -76,9 +76,8 @@ class ContactPages:
         page = max(1, read_number(given.get("page")) or 1)
 
         def load(conn: Snapshot) -> tuple[Boxes, Book]:
-            return load_boxes(conn, account.account_id), _load_book(
-                conn, account.account_id, text, group, page
-            )
+            boxes = load_boxes(conn, account.account_id, self._store.tables)
+            return boxes, _load_book(conn, account.account_id, text, group, page)
 
         boxes, book = await self._store.read(load, account.account_id)
         return self._pages.render(
@@ -241,7 +240,8 @@ class ContactPages:
         self, visitor: Visitor, account: Account, contact: Contact, problem: str = ""
     ) -> Response:
         boxes = await self._store.read(
-            lambda conn: load_boxes(conn, account.account_id), account.account_id
+            lambda conn: load_boxes(conn, account.account_id, self._store.tables),
+            account.account_id,
         )
         return self._pages.render(
             visitor,
@@ -253,13 +253,6 @@ class ContactPages:
             problem=problem,
             most_photo=MAX_PHOTO,
         )
-
-
-def read_stamp(text: object) -> int | None:
-    """Read a time in milliseconds that a page sent; ``None``: it is none."""
-    if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 15:
-        return int(text)
-    return None
 
 
 def _problem(what: str, visitor: Visitor, value: str = "") -> str:

@@ -117,6 +117,13 @@ def read_number(text: object) -> int | None:
     return None
 
 
+def read_stamp(text: object) -> int | None:
+    """Read a time in milliseconds that a page sent; ``None``: it is none."""
+    if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 15:
+        return int(text)
+    return None
+
+
 def number_in_path(request: Request, name: str) -> int:
     """Return a number of the address; 404 for what is none."""
     number = read_number(request.path_params[name])
