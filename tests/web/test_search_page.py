@@ -246,13 +246,28 @@ def test_buttons_act_on_all_that_is_found(sqlite_store: Store) -> None:
             assert "Select all 52 messages found" in page.text
             until = page.field("until")
             before = str(int(until) - 10**9)
-            given: dict[str, Any] = {"q": "rose", "all": "1", "action": "archive"}
+            given: dict[str, Any] = {"q": "rose", "every": "1", "action": "archive"}
             await amal.post("/search", until=before, **given)
             assert len(in_box(site, "inbox")) == 53
             page = await amal.post("/search", until=until, **given)
             assert "52 messages moved to the archive." in (await amal.get(page.location)).text
             assert len(in_box(site, "archive")) == 52
             assert in_box(site, "inbox") == [53]
+
+    asyncio.run(scenario())
+
+
+def test_results_can_be_narrowed_to_one_of_their_mailboxes(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            deliver_some(site)
+            amal = await member(site)
+            assert "Mailboxes of the results" not in (await search(amal, "garden")).text
+            await amal.post(site.inbox("amal"), uid="1", action="archive")
+            page = await search(amal, "garden in:archive OR in:inbox")
+            links = page.text.partition("Mailboxes of the results")[2].partition("</nav>")[0]
+            assert 'href="/search?q=garden+in%3Ainbox">Inbox <span class="faint">1<' in links
+            assert 'href="/search?q=garden+in%3Aarchive"' in links
 
     asyncio.run(scenario())
 

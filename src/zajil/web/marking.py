@@ -41,8 +41,9 @@ def find_marks(text: str, terms: Sequence[str]) -> list[tuple[int, int]]:
         at = form.find(term) if term else -1
         while at >= 0:
             # Up to the next letter: its vowel marks have no form of their own.
-            found.append((starts[at], starts[at + len(term)]))
-            at = form.find(term, at + len(term))
+            stop = at + len(term)
+            found.append((starts[at], max(starts[stop], starts[stop - 1] + 1)))
+            at = form.find(term, stop)
     return _joined(found)
 
 

@@ -18,13 +18,13 @@ from zajil.operations.context import OperationContext
 from zajil.read.imap.search_context import SearchContext
 from zajil.read.indexer import keep_new
 from zajil.read.mail_search import FoundPage, MailSearch, SearchTooLong, read_found, search_mail
-from zajil.read.search_query import MAX_QUERY, parse_query
+from zajil.read.search_query import MAX_QUERY, ConditionKind, join_groups, parse_query
 from zajil.store.mail.messages import Message
 from zajil.web.access import actor_of
-from zajil.web.notices import Done, Notices
+from zajil.web.notices import Notices
 from zajil.web.page import Pages, Visitor
-from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes, read_number
-from zajil.web.webmail.search_acts import ACTIONS, act_on, marked_places, places_until
+from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes, read_number, read_stamp
+from zajil.web.webmail.search_acts import act_on, marked_places, places_until, wanted_act
 from zajil.web.webmail.search_scope import Searched, find_scope, folder_source
 
 PAGE = 50
@@ -42,6 +42,7 @@ class FoundMessage:
     seen: bool
     flagged: bool
     answered: bool
+    forwarded: bool
     has_attachments: bool
     people: tuple[Person, ...]
     """Who wrote it; in Sent and Drafts, to whom."""
@@ -59,6 +60,8 @@ class Results:
     lines: tuple[FoundMessage, ...]
     page: int
     has_more: bool
+    by_box: tuple[tuple[Box, int], ...]
+    """How many were found in each mailbox."""
     asked_at_ms: int
     """What was saved later is not among them."""
 
@@ -101,6 +104,7 @@ class SearchPages:
             is_too_long=is_too_long,
             done=done,
             path_of=search_path,
+            within=lambda box: _within(scope, box),
             more=lambda condition: search_path(f"{scope.query.source} {condition}".strip()),
         )
         if done is not None:
@@ -110,12 +114,13 @@ class SearchPages:
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Do to the marked messages, or to all that are found, what the pressed button says."""
         form = await request.form()
-        text, action = str(form.get("q", ""))[: MAX_QUERY + 1], str(form.get("action"))
-        if action not in ACTIONS:
-            raise HTTPException(400)
+        text = str(form.get("q", ""))[: MAX_QUERY + 1]
         boxes = await self._boxes(account)
-        if form.get("all"):
-            until_ms = int(str(form.get("until"))) if str(form.get("until")).isdecimal() else 0
+        wanted = wanted_act(form, boxes)
+        if wanted.only:
+            places = marked_places([wanted.only], boxes)
+        elif form.get("every"):
+            until_ms = read_stamp(form.get("until")) or 0
             today = self._today(visitor)
             scope = find_scope(parse_query(text, today), boxes, visitor.language)
             try:
@@ -125,16 +130,15 @@ class SearchPages:
             places = places_until(found, until_ms)
         else:
             places = marked_places(form.getlist("uid"), boxes)
-        actor = actor_of(request, account)
-        count = await act_on(self._operations, actor, boxes, places, action)
-        page = read_number(form.get("page")) or 1
-        response = RedirectResponse(search_path(text, page), 303)
-        self._notices.leave(response, Done(action if count else "none", count))
+        done = await act_on(self._operations, actor_of(request, account), boxes, places, wanted)
+        response = RedirectResponse(search_path(text, read_number(form.get("page")) or 1), 303)
+        self._notices.leave(response, done)
         return response
 
     async def _boxes(self, account: Account) -> Boxes:
         return await self._store.read(
-            lambda conn: load_boxes(conn, account.account_id), account.account_id
+            lambda conn: load_boxes(conn, account.account_id, self._store.tables),
+            account.account_id,
         )
 
     def _today(self, visitor: Visitor) -> date:
@@ -153,17 +157,25 @@ class SearchPages:
         offset = (page - 1) * PAGE
         part = await read_found(self._context(account), found, offset, PAGE)
         keep_new(self._store, part.page)
+        boxes = {box.mailbox_id: box for box in scope.boxes}
         return Results(
             total=found.total,
             first=offset + 1,
             lines=_lines(part, scope),
             page=page,
             has_more=found.total > offset + PAGE,
+            by_box=tuple((boxes[number], len(uids)) for number, uids in found.by_mailbox()),
             asked_at_ms=asked_at_ms,
         )
 
     def _context(self, account: Account) -> SearchContext:
         return SearchContext(store=self._store, account=account, clock=self._operations.clock)
+
+
+def _within(scope: Searched, box: Box) -> str:
+    """Return the address of the same search in one of the mailboxes."""
+    groups = [some for some in scope.query.groups if some[0].kind is not ConditionKind.IN]
+    return search_path(f"{join_groups(groups)} {folder_source(box)}".strip())
 
 
 def search_path(text: str, page: int = 1) -> str:
@@ -189,6 +201,7 @@ def _line(box: Box, row: Message, summary: Summary) -> FoundMessage:
         seen="\\Seen" in row.flags,
         flagged="\\Flagged" in row.flags,
         answered="\\Answered" in row.flags,
+        forwarded="$Forwarded" in row.flags,
         has_attachments=summary.has_attachments,
         people=people[:_MOST_PEOPLE],
         subject=summary.subject,

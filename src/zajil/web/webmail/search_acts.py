@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 
 from zajil.core.actor import Actor
 from zajil.core.ids import MailboxId, Uid
@@ -11,7 +15,9 @@ from zajil.operations.context import OperationContext
 from zajil.operations.messages import move, set_flag
 from zajil.read.mail_search import MailSearch
 from zajil.store.mail.append import NoSuchMailbox
-from zajil.web.webmail.mailboxes import Boxes, read_number
+from zajil.web.notices import Done
+from zajil.web.webmail.mailboxes import Box, Boxes, read_number
+from zajil.web.webmail.undo import UndoStep
 
 _FLAGS = {
     "seen": ("\\Seen", True),
@@ -19,12 +25,49 @@ _FLAGS = {
     "flag": ("\\Flagged", True),
     "unflag": ("\\Flagged", False),
 }
+_OPPOSITES = {"seen": "unseen", "unseen": "seen", "flag": "unflag", "unflag": "flag"}
 _MOVES = {"archive": "archive", "junk": "junk", "inbox": "inbox", "delete": "trash"}
-ACTIONS = (*_FLAGS, *_MOVES)
 _PORTION = 1000
 """Messages that one commit changes: others write in between."""
 
 Places = Mapping[MailboxId, Sequence[Uid]]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedAct:
+    """What a pressed button asks for."""
+
+    action: str
+    target: Box | None = None
+    """Where messages go; ``None``: they stay where they are."""
+    only: str = ""
+    """The one message that the button stands at (``MAILBOX.UID``); ``""``: the selected ones."""
+
+
+def wanted_act(form: FormData, boxes: Boxes) -> WantedAct:
+    """Return what a form asks for.
+
+    Raises:
+        HTTPException: no button of ours was pressed, or there is no such mailbox.
+    """
+    for action, name in (("flag", "star"), ("unflag", "unstar")):
+        if name in form:
+            return WantedAct(action, only=str(form.get(name)))
+    number = read_number(form.get("move"))
+    if number is not None:
+        target = boxes.get(MailboxId(number))
+        if target is None:
+            raise HTTPException(404)
+        return WantedAct("move", target)
+    action = str(form.get("action"))
+    if action in _FLAGS:
+        return WantedAct(action)
+    if action not in _MOVES:
+        raise HTTPException(400)
+    target = boxes.with_role(_MOVES[action])
+    if target is None:
+        raise HTTPException(404)
+    return WantedAct(action, target)
 
 
 def marked_places(values: Iterable[object], boxes: Boxes) -> Places:
@@ -53,34 +96,52 @@ def places_until(found: MailSearch, until_ms: int) -> Places:
 
 
 async def act_on(
-    context: OperationContext, actor: Actor, boxes: Boxes, places: Places, action: str
-) -> int:
-    """Do it; return to how many messages. Those that are where they would go are left alone."""
+    context: OperationContext, actor: Actor, boxes: Boxes, places: Places, wanted: WantedAct
+) -> Done:
+    """Do it, and return what was done. Messages that are where they would go are left alone.
+
+    It can be taken back where all of them were in one mailbox.
+    """
     count = 0
+    steps: list[UndoStep] = []
     for mailbox_id, uids in places.items():
+        current = boxes.get(mailbox_id)
+        if current is None or (wanted.target is not None and wanted.target is current):
+            continue
+        changed: list[Uid] = []
         for start in range(0, len(uids), _PORTION):
             some = uids[start : start + _PORTION]
             try:
-                count += await _act(context, actor, boxes, mailbox_id, some, action)
+                number, now = await _act(context, actor, current, some, wanted)
             except NoSuchMailbox:
                 break
-    return count
+            count += number
+            changed += now
+        steps.append(_back(current, changed, wanted))
+    target_id = wanted.target.mailbox_id if wanted.target else 0
+    undo = steps[0].write() if len(steps) == 1 else ""
+    return Done(wanted.action, count, target_id, undo) if count else Done("none", 0)
 
 
 async def _act(
-    context: OperationContext,
-    actor: Actor,
-    boxes: Boxes,
-    mailbox_id: MailboxId,
-    uids: Sequence[Uid],
-    action: str,
-) -> int:
-    if action in _FLAGS:
-        flag, is_set = _FLAGS[action]
-        await set_flag(context, actor, mailbox_id, uids, flag, is_set=is_set)
-        return len(uids)
-    target = boxes.with_role(_MOVES[action])
-    if target is None or target.mailbox_id == mailbox_id:
-        return 0
-    await move(context, actor, mailbox_id, uids, target.mailbox_id)
-    return len(uids)
+    context: OperationContext, actor: Actor, current: Box, uids: Sequence[Uid], wanted: WantedAct
+) -> tuple[int, list[Uid]]:
+    """Return to how many messages it was done, and what has to be taken back of them."""
+    mailbox_id = current.mailbox_id
+    if wanted.target is None:
+        flag, is_set = _FLAGS[wanted.action]
+        changed = await set_flag(context, actor, mailbox_id, uids, flag, is_set=is_set)
+        return len(uids), list(changed)
+    # What is taken out of the trash says nothing about junk.
+    teaches = current.role != "trash"
+    target_id = wanted.target.mailbox_id
+    moved = await move(context, actor, mailbox_id, uids, target_id, teaches=teaches)
+    return len(moved.sources), [Uid(uid) for uid in moved.targets]
+
+
+def _back(current: Box, changed: Sequence[Uid], wanted: WantedAct) -> UndoStep:
+    if wanted.target is None:
+        opposite = _OPPOSITES[wanted.action]
+        return UndoStep("flag", current.mailbox_id, opposite, tuple(sorted(changed)))
+    target_id = wanted.target.mailbox_id
+    return UndoStep("move", target_id, str(current.mailbox_id), tuple(sorted(changed)))
