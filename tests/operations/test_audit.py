@@ -23,6 +23,7 @@ from zajil.operations import (
     app_passwords,
     delegations,
     mailboxes,
+    second_factors,
     settings,
     undelete,
 )
@@ -42,6 +43,7 @@ from zajil.store.people.directory import look_up
 from zajil.tracking.audit import AUDIT_EVENTS
 
 OPTIONS = KeyOptions(algorithms=("ed25519-sha256",))
+PASSKEY = second_factors.NewPasskey("aWQ", b"key", 0, "phone")
 READ = frozenset("lr")
 NO_KEYS = KeyOptions(sign=False)
 
@@ -139,6 +141,11 @@ CHANGES: list[tuple[Callable[[Store], Any], str, str]] = [
         lambda store: run(store, settings.change_settings, "amal", {"zone": "UTC", "x": "secret"}),
         "account.settings",
         "Settings of amal were changed: x, zone.",
+    ),
+    (
+        lambda store: run(store, second_factors.register_passkey, "amal", PASSKEY),
+        "account.second_factor",
+        "The passkey “phone” was added to amal.",
     ),
     (
         lambda store: run(store, delegations.delegate, "noor@south.test", "amal"),

@@ -92,6 +92,20 @@ def password(
         print("changed")
 
 
+@account_app.command("reset-second-factors")
+def reset_second_factors(context: typer.Context, who: Who) -> None:
+    """Remove the authenticator app, passkeys and recovery codes of an account.
+
+    For an owner who lost them: afterwards the password alone opens the web pages, and mail programs
+    again. Exit status: 0 done, 1 no such account, or it has no second factor, 2 wrong usage.
+    """
+    from zajil.operations.second_factors import reset_second_factors as reset
+
+    with open_operations(context) as operations:
+        row = operations.run(reset, who)
+    print(f"removed the second factors of {row.login}")
+
+
 @account_app.command("suspend")
 def suspend(context: typer.Context, who: Who) -> None:
     """Suspend an account: it cannot log in, and mail for it is deferred.

@@ -165,6 +165,11 @@ class WebOptions(Options):
     session_lifetime_ms: Duration = Field(
         parse_duration("14d"), description="Lifetime of a web session."
     )
+    admins_need_second_factor: bool = Field(
+        False,
+        description="Administrators reach the administration pages only with a second factor: an "
+        "authenticator app or a passkey.",
+    )
     header_time_ms: Duration = Field(
         parse_duration("20s"),
         description="Maximum time to receive the header section of a request, from the "

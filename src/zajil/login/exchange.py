@@ -15,7 +15,7 @@ from enum import Enum, auto
 
 from zajil.core.login_name import BadLogin, prepare_login
 from zajil.login.account import Account
-from zajil.login.service import FoundKeys, LoginService, Origin
+from zajil.login.service import AppPasswordNeeded, FoundKeys, LoginService, Origin
 from zajil.login.tokens import JudgeUnavailable
 from zajil.sasl.mechanism import make_mechanism
 from zajil.sasl.scram import Scram
@@ -45,6 +45,8 @@ class Failure(Enum):
     """The store or the token service cannot answer now; the client may try again."""
     UNKNOWN_MECHANISM = auto()
     """It is not offered."""
+    NEEDS_APP_PASSWORD = auto()
+    """The password is right, but the account has a second factor."""
     TOO_MANY_SESSIONS = auto()
     """The account has as many sessions open as it may."""
 
@@ -131,14 +133,17 @@ class Exchange:
 
     async def _check_password(self, login: str, password: str) -> Outcome:
         origin = self._origin
-        account = await self._login.log_in(
-            login,
-            password,
-            peer=origin.peer,
-            service=origin.service,
-            mechanism=self.mechanism,
-            session_id=origin.session_id,
-        )
+        try:
+            account = await self._login.log_in(
+                login,
+                password,
+                peer=origin.peer,
+                service=origin.service,
+                mechanism=self.mechanism,
+                session_id=origin.session_id,
+            )
+        except AppPasswordNeeded:
+            return Failure.NEEDS_APP_PASSWORD
         return account or Failure.WRONG
 
     async def _check_token(self, token: Token) -> Outcome:

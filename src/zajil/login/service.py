@@ -5,6 +5,7 @@ Laws:
   result.
 - Names and passwords are prepared (PRECIS, RFC 8265) before any comparison.
 - An app password gives access to its scope, and never to the web.
+- The password of an account with a second factor opens the web only, which asks for the factor.
 - A success is cached (``login.passwords``) and returned at once; failures are returned with
   increasing delay (``login.throttle``); accounts are never locked.
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 from zajil.core.app_password import SCOPE_OF_SERVICE, AppPassword, Scope, read_app_password
 from zajil.core.clock import Clock, Random
+from zajil.core.errors import Refused
 from zajil.core.ids import AccountId, AppPasswordId, SessionId
 from zajil.core.login_name import BadLogin, prepare_login
 from zajil.core.password import UnusablePassword, prepare_password
@@ -52,6 +54,7 @@ from zajil.store.people.app_passwords import (
 from zajil.store.people.delegations import delegated_to
 from zajil.store.people.last_logins import LastLogin, record_logins
 from zajil.store.people.login_failures import FailedLogin, count_failures, failures_of
+from zajil.store.people.second_factors import has_second_factor
 from zajil.tracking.events import LoginFailed
 
 _LONGEST_LOGIN = 320
@@ -88,6 +91,10 @@ class FoundKeys:
     keys: ScramKeys
     owners: tuple[AppPasswordId | None, ...]
     """Whose each key is; ``None``: nobody's, made up."""
+
+
+class AppPasswordNeeded(Refused):
+    """The password is right, but the account has a second factor, which a program cannot ask."""
 
 
 class LoginService:
@@ -163,6 +170,9 @@ class LoginService:
 
         Returns:
             The account, or ``None``; nobody is told which of the two was wrong.
+
+        Raises:
+            AppPasswordNeeded: both are right, and the account has a second factor.
         """
         origin = Origin(peer, service, session_id)
         name, secret = _prepare_name(login), _prepare_secret(password)
@@ -170,7 +180,12 @@ class LoginService:
         account = self._passwords.recall(question) if secret is not None else None
         if account is None:
             turn = await self._take_turn(origin, name)
-            account = await self._verify(name, secret, origin, question)
+            try:
+                account = await self._verify(name, secret, origin, question)
+            except AppPasswordNeeded as error:
+                self._note_success(origin, name, turn)
+                self.note_failure(origin, login, mechanism, str(error))
+                raise
             if account is None:
                 attempt = self._passwords.digest(login[:_LONGEST_LOGIN], service, password[:2000])
                 self._fail(origin, login, mechanism, attempt)
@@ -293,7 +308,7 @@ class LoginService:
             return None
         generation = self._passwords.generation
         typed = read_app_password(secret) if secret is not None and scope is not None else None
-        row, app = await self._store.read(lambda conn: _look_up(conn, name, typed))
+        row, app, is_guarded = await self._store.read(lambda conn: _look_up(conn, name, typed))
         if typed is not None and app is not None:
             right = await self._passwords.verify(app.password_hash, typed.text, network)
             right = right and scope is not None and app.scope.covers(scope)
@@ -303,6 +318,8 @@ class LoginService:
         if not right or row is None or not row.active:
             self._passwords.remember_wrong(question, generation)
             return None
+        if app is None and is_guarded and scope is not None:
+            raise AppPasswordNeeded("the account has a second factor: an app password is needed")
         if app is None:
             proof = Proof(row.password_hash)
         else:
@@ -418,8 +435,11 @@ def _prepare_secret(password: str) -> str | None:
 
 def _look_up(
     conn: Snapshot, name: str, typed: AppPassword | None
-) -> tuple[AccountRow | None, AppPasswordRow | None]:
+) -> tuple[AccountRow | None, AppPasswordRow | None, bool]:
     row = find_by_prepared_login(conn, name)
+    account_id = row.account_id if row else AccountId(0)  # nobody's: it takes as long
+    is_guarded = has_second_factor(conn, account_id)
     if typed is None:
-        return row, None
-    return row, find_app_password(conn, row.account_id if row else None, typed.label)
+        return row, None, is_guarded
+    found = find_app_password(conn, row.account_id if row else None, typed.label)
+    return row, found, is_guarded

@@ -15,7 +15,7 @@ from dataclasses import replace
 from zajil.login.account import Account
 from zajil.login.exchange import Exchange, Failure, Outcome, begin_exchange
 from zajil.login.open_sessions import TooManySessions
-from zajil.login.service import LoginService, Origin
+from zajil.login.service import AppPasswordNeeded, LoginService, Origin
 from zajil.sasl.step import Challenge
 from zajil.store.engine.errors import StoreUnavailable
 
@@ -90,6 +90,8 @@ class SessionLogin:
             )
         except StoreUnavailable:
             return Failure.UNAVAILABLE
+        except AppPasswordNeeded:
+            return Failure.NEEDS_APP_PASSWORD
         if account is None:
             return Failure.WRONG
         return self._log_in(account, "LOGIN")

@@ -47,6 +47,10 @@ class Text(Enum):
     TOO_MANY_ERRORS = "too many errors", "أخطاء كثيرة"
 
     WRONG_PASSWORD = "wrong login or password", "اسم الدخول أو كلمة المرور غير صحيحة"
+    NEEDS_APP_PASSWORD = (
+        "this account needs an app password, see its page in the webmail",
+        "يحتاج هذا الحساب إلى كلمة مرور تطبيق، انظر صفحته في بريد الويب",
+    )
     CANCELLED = "cancelled", "أُلغي"
     MALFORMED = "malformed SASL response", "رد SASL غير صحيح"
     TRY_LATER = "try again later", "حاول لاحقًا"

@@ -27,6 +27,8 @@ LOGGED_IN = Reply(235, ("2.7.0 authentication succeeded",))
 TLS_FIRST = Reply(530, ("5.7.0 must issue a STARTTLS command first",))
 LOG_IN_FIRST = Reply(530, ("5.7.0 authentication required",))
 WRONG_PASSWORD = Reply(535, ("5.7.8 invalid login or password",))
+# RFC 4954 section 6 has 534 for what only another kind of authentication can open.
+NEEDS_APP_PASSWORD = Reply(534, ("5.7.9 this account needs an app password",))
 LOGIN_LATER = Reply(454, ("4.7.0 temporary authentication failure, try again later",))
 TOO_MANY_SESSIONS = Reply(454, ("4.7.0 too many sessions of this account",))
 AUTH_CANCELLED = Reply(501, ("5.7.0 authentication cancelled",))

@@ -465,6 +465,49 @@ scram_key = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Second factors of log-ins with a browser (store.people.second_factors)
+totp = sa.Table(
+    "totp",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("secret", KEY, nullable=False),  # base32
+    sa.Column("last_step", NUMBER, nullable=False),  # time step of the last code that was used
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+recovery_code = sa.Table(
+    "recovery_code",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("code_hash", KEY, primary_key=True),  # SHA-256 in hex
+    sqlite_with_rowid=False,
+)
+
+passkey = sa.Table(
+    "passkey",
+    metadata,
+    sa.Column("credential_id", KEY, primary_key=True),  # base64url without padding
+    sa.Column("account_id", NUMBER, nullable=False, index=True),
+    sa.Column("public_key", sa.LargeBinary, nullable=False),  # COSE
+    sa.Column("sign_count", NUMBER, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),  # the owner's word for it
+    sa.Column("created_ms", NUMBER, nullable=False),
+    sa.Column("used_ms", NUMBER),  # null: never
+    sa.Column("last_challenge", KEY, nullable=False),  # that it signed: each is good once
+    sqlite_with_rowid=False,
+)
+
+# Wrong codes of an account whose password was right
+code_failure = sa.Table(
+    "code_failure",
+    metadata,
+    sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("since_ms", NUMBER, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Failed log-ins of each network, so that all workers slow the same peers down.
 login_failure = sa.Table(
     "login_failure",

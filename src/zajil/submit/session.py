@@ -26,7 +26,7 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.feedback.send_counts import NOTHING_SENT, load_send_counts
 from zajil.tracking.events import LoggedIn
 
-_FAILED_LOGINS = (replies.WRONG_PASSWORD, replies.AUTH_MALFORMED)
+_FAILED_LOGINS = (replies.WRONG_PASSWORD, replies.NEEDS_APP_PASSWORD, replies.AUTH_MALFORMED)
 """Replies to log-ins whose failure is an event already (``login.service``)."""
 
 
@@ -200,6 +200,7 @@ _FAILURES: dict[Failure, Reply] = {
     Failure.CANCELLED: replies.AUTH_CANCELLED,
     Failure.MALFORMED: replies.AUTH_MALFORMED,
     Failure.WRONG: replies.WRONG_PASSWORD,
+    Failure.NEEDS_APP_PASSWORD: replies.NEEDS_APP_PASSWORD,
     Failure.UNAVAILABLE: replies.LOGIN_LATER,
     Failure.UNKNOWN_MECHANISM: replies.AUTH_UNKNOWN,
     Failure.TOO_MANY_SESSIONS: replies.TOO_MANY_SESSIONS,

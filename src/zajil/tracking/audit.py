@@ -157,6 +157,18 @@ class SessionsEnded(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class SecondFactorChanged(AuditEvent):
+    """A second factor of an account was added, renamed or removed."""
+
+    name: ClassVar[str] = "account.second_factor"
+    action: str
+    """``totp.added``, ``totp.removed``, ``codes.made``, ``passkey.added``, ``passkey.renamed``,
+    ``passkey.removed`` or ``reset``."""
+    passkey: str
+    """The name its owner gave it; ``""``: it is about no passkey."""
+
+
+@value_class(frozen=True, slots=True)
 class AppPasswordCreated(AuditEvent):
     """An app password was created."""
 
@@ -298,6 +310,7 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         ForwardingChanged,
         SettingsChanged,
         SessionsEnded,
+        SecondFactorChanged,
         AppPasswordCreated,
         AppPasswordRemoved,
         DelegationGranted,

@@ -44,6 +44,15 @@ _KEYS = {
     "activate": mark("DKIM keys of {subject} were activated: {selectors}."),
     "revoke": mark("DKIM keys of {subject} were revoked: {selectors}."),
 }
+_FACTORS = {
+    "totp.added": mark("An authenticator app was added to {subject}."),
+    "totp.removed": mark("The authenticator app of {subject} was removed."),
+    "codes.made": mark("New recovery codes of {subject} were made."),
+    "passkey.added": mark("The passkey “{passkey}” was added to {subject}."),
+    "passkey.renamed": mark("A passkey of {subject} is now called “{passkey}”."),
+    "passkey.removed": mark("The passkey “{passkey}” of {subject} was removed."),
+    "reset": mark("All second factors of {subject} were removed."),
+}
 _QUEUE = {
     "hold": mark("Mail was held in the queue: {count}."),
     "release": mark("Held mail was released: {count}."),
@@ -105,6 +114,9 @@ def describe_change(event: AuditEvent) -> Sentence:
         case audit.DkimKeysChanged():
             values["selectors"] = ", ".join(event.selectors)
             text = _KEYS.get(event.action, event.name)
+        case audit.SecondFactorChanged():
+            values["passkey"] = event.passkey
+            text = _FACTORS.get(event.action, event.name)
         case audit.QueueChanged():
             values["count"] = len(event.mail_ids)
             text = _QUEUE.get(event.action, event.name)

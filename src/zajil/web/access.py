@@ -14,10 +14,12 @@ from starlette.responses import RedirectResponse, Response
 from zajil.core.actor import Actor, Interface
 from zajil.login.account import Account
 from zajil.store.engine.errors import StoreError
+from zajil.store.people.second_factors import has_second_factor
 from zajil.store.people.settings import get_settings
 from zajil.web.body_limit import allow_body
 from zajil.web.choices import read_choices
 from zajil.web.language import Language, choose_language, choose_zone
+from zajil.web.notices import Done, Notices
 from zajil.web.page import THEMES, Visitor
 from zajil.web.security import Sessions, is_own_request, is_same_site, local_path
 from zajil.web.security import peer_of as peer_of
@@ -54,6 +56,7 @@ class Access:
         self._services = services
         self._sessions = sessions
         self._languages = languages
+        self._notices = Notices(services.options.cookie_name)
         self._cookie = services.options.cookie_name
 
     def anyone(self, handler: ForAnyone) -> Endpoint:
@@ -142,9 +145,20 @@ class Access:
         async def for_admin(request: Request, visitor: Visitor, account: Account) -> Response:
             if not account.admin:
                 raise HTTPException(404)
+            if self._services.options.admins_need_second_factor and not await self._is_guarded(
+                account
+            ):
+                response = RedirectResponse("/account/security", 303)
+                self._notices.leave(response, Done("needed", 1))
+                return response
             return await handler(request, visitor, account)
 
         return self.members(for_admin)
+
+    async def _is_guarded(self, account: Account) -> bool:
+        return await self._services.store.read(
+            lambda conn: has_second_factor(conn, account.account_id)
+        )
 
     async def visitor(self, request: Request) -> Visitor:
         """Return who asks, in which language, in which light."""

@@ -17,6 +17,11 @@ from zajil.store.mail.room import OverQuota
 logger = get_logger()
 
 UNAVAILABLE = Completion("NO", "try again later", "UNAVAILABLE")
+# RFC 9051 section 7.1
+TOO_MANY_SESSIONS = Completion("NO", "too many sessions of this account", "LIMIT")
+NEEDS_APP_PASSWORD = Completion(
+    "NO", "this account needs an app password, see its page in the webmail", "AUTHENTICATIONFAILED"
+)
 
 
 async def outcome(context: Context | None, work: Awaitable[Completion | None]) -> Completion | None:

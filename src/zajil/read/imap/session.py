@@ -37,7 +37,7 @@ from zajil.read.imap.enable import compress, enable
 from zajil.read.imap.fetch import fetch
 from zajil.read.imap.flags import store_flags
 from zajil.read.imap.mailbox_commands import answer_about_mailboxes
-from zajil.read.imap.outcome import UNAVAILABLE, outcome
+from zajil.read.imap.outcome import NEEDS_APP_PASSWORD, TOO_MANY_SESSIONS, UNAVAILABLE, outcome
 from zajil.read.imap.postponed import PostponedAppends
 from zajil.read.imap.searches import answer_search, names_numbers
 from zajil.sasl.step import Challenge
@@ -54,10 +54,10 @@ _FAILURES: dict[Failure, Completion] = {
     Failure.CANCELLED: Completion("BAD", "cancelled"),
     Failure.MALFORMED: Completion("BAD", "malformed SASL response"),
     Failure.WRONG: Completion("NO", "wrong login or password", "AUTHENTICATIONFAILED"),
+    Failure.NEEDS_APP_PASSWORD: NEEDS_APP_PASSWORD,
     Failure.UNAVAILABLE: UNAVAILABLE,
     Failure.UNKNOWN_MECHANISM: Completion("NO", "unknown mechanism", "CANNOT"),
-    # RFC 9051 section 7.1
-    Failure.TOO_MANY_SESSIONS: Completion("NO", "too many sessions of this account", "LIMIT"),
+    Failure.TOO_MANY_SESSIONS: TOO_MANY_SESSIONS,
 }
 
 _LOOKS = (c.NoopCommand, c.Idle, NotifyCommand, c.Check, c.Expunge, c.StatusCommand)

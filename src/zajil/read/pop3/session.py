@@ -49,6 +49,7 @@ _FAILURES: dict[Failure, StatusLine] = {
     Failure.CANCELLED: error(Text.CANCELLED),
     Failure.MALFORMED: error(Text.MALFORMED),
     Failure.WRONG: error(Text.WRONG_PASSWORD, "AUTH"),
+    Failure.NEEDS_APP_PASSWORD: error(Text.NEEDS_APP_PASSWORD, "AUTH"),
     Failure.UNAVAILABLE: error(Text.TRY_LATER, "SYS/TEMP"),
     Failure.UNKNOWN_MECHANISM: error(Text.UNKNOWN_MECHANISM),
     Failure.TOO_MANY_SESSIONS: error(Text.TOO_MANY_SESSIONS, "SYS/TEMP"),

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, AppPasswordId
+from zajil.store.people.second_factors import having_second_factor
 from zajil.store.schema import account, app_password
 
 _AT_ONCE = 10_000
@@ -20,7 +21,8 @@ class Standing:
     """What holds now, of what was asked for."""
 
     active: Mapping[AccountId, str]
-    """Accounts that may log in, with the hash of their own password."""
+    """Accounts that may log in, with the hash of their own password; ``""``: the account has a
+    second factor, and its password alone opens nothing."""
     app_passwords: Mapping[AppPasswordId, str]
     """Those that are there, with their hash."""
 
@@ -34,8 +36,9 @@ def read_standing(
     active: dict[AccountId, str] = {}
     for part in _parts(account_ids):
         found = sa.select(account.c.id, account.c.password_hash)
+        guarded = having_second_factor(conn, [AccountId(one) for one in part])
         for row in conn.execute(found.where(account.c.id.in_(part), account.c.active)):
-            active[AccountId(row.id)] = row.password_hash
+            active[AccountId(row.id)] = "" if row.id in guarded else row.password_hash
     hashes: dict[AppPasswordId, str] = {}
     for part in _parts(app_password_ids):
         kept = sa.select(app_password.c.id, app_password.c.password_hash)

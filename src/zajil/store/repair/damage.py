@@ -30,12 +30,15 @@ from zajil.store.schema import (
     mailbox,
     mailbox_right,
     message,
+    passkey,
     recipient,
+    recovery_code,
     subscription,
     summary,
     text_block,
     text_segment,
     thread_link,
+    totp,
     web_session,
     written_to,
 )
@@ -373,5 +376,8 @@ RULES = (
     _orphans(account_setting, "setting"),
     _orphans(contact, "contact"),
     _orphans(written_to, "remembered recipient"),
+    _orphans(totp, "authenticator app"),
+    _orphans(recovery_code, "recovery code"),
+    _orphans(passkey, "passkey"),
 )
 """All of them."""

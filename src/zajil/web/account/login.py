@@ -10,31 +10,33 @@ from starlette.responses import RedirectResponse, Response
 from zajil.core.domain import to_unicode
 from zajil.core.service import Service
 from zajil.login.account import Account
+from zajil.login.second_step import SecondStep
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.domains import is_domain
+from zajil.web.account.second_step import SecondStepPages
 from zajil.web.page import Visitor
 from zajil.web.parts import WebParts
 from zajil.web.security import local_path, peer_of
 from zajil.web.webmail.compose_form import pack_letter, read_letter
-from zajil.web.webmail.kept_letter import KeptLetters
 
 
 class LoginPages:
     """``/login`` and ``/logout``."""
 
-    def __init__(self, parts: WebParts) -> None:
+    def __init__(self, parts: WebParts, second: SecondStepPages) -> None:
         self._parts = parts
+        self._second = second
         self._sessions = parts.sessions
         self._login = parts.services.login
-        self._letters = KeptLetters(parts)
 
     async def show(self, request: Request, visitor: Visitor) -> Response:
         """Show the form, or go on when there is nothing to ask."""
         onward = local_path(request.query_params.get("next"), "/mail")
         if visitor.account is not None:
             return RedirectResponse(onward, 303)
-        return await self._show(visitor, onward)
+        failed = "passkey" if request.query_params.get("failed") else ""
+        return await self._show(request, visitor, onward, problem=failed)
 
     async def log_in(self, request: Request, visitor: Visitor) -> Response:
         """Check what was typed; a wrong answer is slow and says nothing of which part was wrong."""
@@ -47,19 +49,18 @@ class LoginPages:
         kept = form.get("kept")
         if account is None:
             kept = kept if isinstance(kept, str) else ""
-            return await self._show(visitor, onward, login, 403, kept=kept)
-        onward = await self._letters.save(request, visitor, account, kept) or onward
-        response = RedirectResponse(onward, 303)
-        if visitor.session is not None:
-            await self._sessions.end(visitor.session, response)
-        await self._sessions.begin(request, account.account_id, response)
-        self._sessions.record(account.login, peer_of(request))
-        return response
+            return await self._show(
+                request, visitor, onward, login, status=403, problem="password", kept=kept
+            )
+        step = await self._second.begin(request, visitor, account, onward, kept)
+        if step is not None:
+            return step
+        return await self._second.finish(request, visitor, account.account_id, onward, kept)
 
     async def ask_with_letter(self, request: Request, visitor: Visitor) -> Response:
         """Show the form to whoever sent a letter without a session: the form keeps it."""
         kept = pack_letter(read_letter(await request.form()))
-        return await self._show(visitor, "/mail", status=403, failed=False, kept=kept)
+        return await self._show(request, visitor, "/mail", status=403, kept=kept)
 
     async def log_out(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """End the session, here and in the store."""
@@ -70,17 +71,19 @@ class LoginPages:
 
     async def _show(
         self,
+        request: Request,
         visitor: Visitor,
         onward: str,
         login: str = "",
         status: int = 200,
         *,
-        failed: bool | None = None,
+        problem: str = "",
         kept: str = "",
     ) -> Response:
-        hostname = self._parts.services.hostname
+        hostname, passkeys, challenge = self._parts.services.hostname, "", ""
         with suppress(StoreError):  # the form is shown all the same; it says so when it is sent
             hostname = await self._parts.store.read(lambda conn: _name_of_site(conn, hostname))
+            passkeys, challenge = await self._second.options_of_anyone(request, visitor)
         return self._parts.pages.render(
             visitor,
             "login.html",
@@ -88,9 +91,18 @@ class LoginPages:
             host=to_unicode(hostname),
             onward=onward,
             login=login,
-            failed=status == 403 if failed is None else failed,
+            problem=problem,
             kept=kept,
+            passkeys=passkeys,
+            challenge=challenge,
         )
+
+
+def make_login_pages(parts: WebParts) -> LoginPages:
+    """Return pages of log-in for whoever shows them elsewhere."""
+    services = parts.services
+    second = SecondStep(parts.store, services.clock, services.random, services.login)
+    return LoginPages(parts, SecondStepPages(parts, second))
 
 
 def _name_of_site(conn: Snapshot, hostname: str) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute, Route
 
+from zajil.login.second_step import SecondStep
 from zajil.web.account.app_passwords import AppPasswordPages
 from zajil.web.account.choice_pages import ChoicePages
+from zajil.web.account.factor_pages import FactorPages
 from zajil.web.account.login import LoginPages
 from zajil.web.account.preferences import Preferences
 from zajil.web.account.profile import ProfilePages
+from zajil.web.account.second_step import SecondStepPages
 from zajil.web.account.security_page import SecurityPages
 from zajil.web.parts import WebParts
 
@@ -16,14 +19,20 @@ from zajil.web.parts import WebParts
 def account_routes(parts: WebParts) -> list[BaseRoute]:
     """Return a line for each address."""
     anyone, members = parts.access.anyone, parts.access.members
-    login = LoginPages(parts)
+    services = parts.services
+    second = SecondStep(parts.store, services.clock, services.random, services.login)
+    steps, factors = SecondStepPages(parts, second), FactorPages(parts, second)
+    login = LoginPages(parts, steps)
     preferences = Preferences(parts)
     profile, choices = ProfilePages(parts), ChoicePages(parts)
-    security = SecurityPages(parts)
+    security = SecurityPages(parts, second)
     app_passwords = AppPasswordPages(parts.pages, parts.operations, parts.notices)
     return [
         Route("/login", anyone(login.show), methods=["GET"]),
         Route("/login", anyone(login.log_in), methods=["POST"]),
+        Route("/login/code", anyone(steps.show), methods=["GET"]),
+        Route("/login/code", anyone(steps.check), methods=["POST"]),
+        Route("/login/passkey", anyone(steps.passkey_alone), methods=["POST"]),
         Route("/logout", members(login.log_out), methods=["POST"]),
         Route("/preferences", anyone(preferences.change), methods=["POST"]),
         Route("/account", members(profile.show), methods=["GET"]),
@@ -37,6 +46,11 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/account/security", members(security.show), methods=["GET"]),
         Route("/account/password", members(security.change_password), methods=["POST"]),
         Route("/account/sessions", members(security.end_sessions), methods=["POST"]),
+        Route("/account/totp", members(factors.show_totp), methods=["GET"]),
+        Route("/account/totp", members(factors.change_totp), methods=["POST"]),
+        Route("/account/recovery-codes", members(factors.renew_codes), methods=["POST"]),
+        Route("/account/passkeys", members(factors.show_passkey), methods=["GET"]),
+        Route("/account/passkeys", members(factors.change_passkeys), methods=["POST"]),
         Route("/account/app-passwords", members(app_passwords.show), methods=["GET"]),
         Route("/account/app-passwords", members(app_passwords.act), methods=["POST"]),
     ]

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from zajil.core.service import Service
 from zajil.login.account import Account
+from zajil.login.second_step import SecondStep
 from zajil.operations.accounts import change_password
 from zajil.operations.credentials import BadPassword, WeakPassword, check_strength
 from zajil.operations.web_sessions import end_sessions
@@ -27,8 +28,9 @@ PATH = "/account/security"
 class SecurityPages(AccountPages):
     """The tab "Security"."""
 
-    def __init__(self, parts: WebParts) -> None:
+    def __init__(self, parts: WebParts, second: SecondStep) -> None:
         super().__init__(parts)
+        self._second = second
         self._one_at_a_time = asyncio.Semaphore(1)  # hashing takes 64 MiB
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
@@ -106,5 +108,6 @@ class SecurityPages(AccountPages):
             status,
             account=account,
             sessions=rows,
+            factors=await self._second.factors(account.account_id),
             **context,
         )

@@ -6,7 +6,7 @@ from starlette.routing import BaseRoute, Route
 
 from zajil.submit.draft import MAX_FILES
 from zajil.web.access import Writes
-from zajil.web.account.login import LoginPages
+from zajil.web.account.login import make_login_pages
 from zajil.web.parts import WebParts
 from zajil.web.webmail.compose import Writing
 from zajil.web.webmail.scheduled import ScheduledPages
@@ -21,7 +21,7 @@ def compose_routes(parts: WebParts) -> list[BaseRoute]:
         most_bytes=parts.services.acceptance.limits.message_size,
         most_files=MAX_FILES,
         most_fields=MAX_FILES + 50,
-        without_session=LoginPages(parts).ask_with_letter,
+        without_session=make_login_pages(parts).ask_with_letter,
         with_old_token=writing.lost,
     )
     return [
