@@ -39,6 +39,7 @@ from zajil.store.people.directory import look_up
 from zajil.store.people.domains import DomainRow, create_domain
 from zajil.store.people.settings import NewSettings, set_settings
 from zajil.web.app import make_web
+from zajil.web.mail_servers import MailServer
 from zajil.web.services import WebServices
 
 PASSWORD = "a pigeon's password"
@@ -162,6 +163,7 @@ async def visiting(
     *,
     resolve: Resolve | None = None,
     limits: LimitOptions | None = None,
+    servers: tuple[MailServer, ...] = (),
     **options: Any,
 ) -> AsyncIterator[Site]:
     """Open the site over an empty store.
@@ -171,6 +173,7 @@ async def visiting(
         zone: DNS of the hosts that messages name; others do not exist.
         resolve: answers the questions of the pages to DNS.
         limits: of the acceptance of mail.
+        servers: what mail programs connect to.
         options: of ``[web]``.
     """
     clock = FakeClock(NOW_MS)
@@ -204,6 +207,7 @@ async def visiting(
                 ssl.create_default_context(),
                 Networks(web.private_networks),
             ),
+            servers=servers,
         )
         yield Site(store, clock, make_web(services))
 

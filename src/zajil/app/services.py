@@ -28,6 +28,7 @@ from zajil.net.peer import Networks
 from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.read.pop3.locks import MaildropLocks
 from zajil.web.app import make_web
+from zajil.web.mail_servers import find_servers
 from zajil.web.server import WebServer
 from zajil.web.services import WebServices
 
@@ -162,6 +163,7 @@ def _add_web(parts: Parts, resources: WorkerResources, login: LoginService) -> N
             resources.client_tls,
             Networks(configuration.web.private_networks),
         ),
+        servers=find_servers(resources.sockets, configuration.server.hostname),
     )
     server = WebServer(
         functools.partial(make_web, services),

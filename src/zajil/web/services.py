@@ -13,6 +13,7 @@ from zajil.login.service import LoginService
 from zajil.operations.context import OperationContext
 from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.store.engine.open import Store
+from zajil.web.mail_servers import MailServer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class WebServices:
     """A resolver; ``None``: DNS records are not checked."""
     outside: GuardedFetcher
     """Asks servers that messages name: for pictures, and to unsubscribe."""
+    servers: tuple[MailServer, ...] = ()
+    """What mail programs connect to."""
 
     @property
     def operations(self) -> OperationContext:

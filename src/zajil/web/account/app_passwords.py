@@ -17,15 +17,15 @@ from zajil.operations.app_passwords import (
     create_app_password,
     delete_app_password,
 )
-from zajil.operations.context import OperationContext
 from zajil.store.people.app_passwords import (
     NoSuchAppPassword,
     TooManyAppPasswords,
     list_app_passwords,
 )
 from zajil.web.access import actor_of
-from zajil.web.notices import Done, Notices
-from zajil.web.page import Pages, Visitor
+from zajil.web.notices import Done
+from zajil.web.page import Visitor
+from zajil.web.parts import WebParts
 
 _PATH = "/account/app-passwords"
 _PROBLEMS = {BadAppPasswordName: "name", AlreadyExists: "taken", TooManyAppPasswords: "many"}
@@ -35,10 +35,11 @@ _PROBLEMS = {BadAppPasswordName: "name", AlreadyExists: "taken", TooManyAppPassw
 class AppPasswordPages:
     """The list, the form beneath it, and the one time that a password is shown."""
 
-    def __init__(self, pages: Pages, context: OperationContext, notices: Notices) -> None:
-        self._pages = pages
-        self._context = context
-        self._notices = notices
+    def __init__(self, parts: WebParts) -> None:
+        self._pages = parts.pages
+        self._context = parts.operations
+        self._notices = parts.notices
+        self._servers = parts.services.servers
         self._one_at_a_time = asyncio.Semaphore(1)  # hashing takes 64 MiB
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
@@ -91,4 +92,12 @@ class AppPasswordPages:
     ) -> Response:
         rows = await self._context.read(lambda conn: list_app_passwords(conn, account.account_id))
         shown = {"removed": False, "made": None, "problem": None, "name": "", **context}
-        return self._pages.render(visitor, "app_passwords.html", status, rows=rows, **shown)
+        return self._pages.render(
+            visitor,
+            "app_passwords.html",
+            status,
+            rows=rows,
+            account=account,
+            servers=self._servers,
+            **shown,
+        )

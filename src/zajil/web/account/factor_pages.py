@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import segno
-from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,6 +28,7 @@ from zajil.web.account.passkey_checks import (
     registration_options,
     relying_party,
 )
+from zajil.web.account.qr import qr_code
 from zajil.web.page import Visitor
 from zajil.web.parts import WebParts
 
@@ -160,10 +159,3 @@ class FactorPages(AccountPages):
 
     def _show_codes(self, request: Request, visitor: Visitor, codes: tuple[str, ...]) -> Response:
         return self.render(request, visitor, "account_codes.html", codes=codes)
-
-
-def qr_code(text: str) -> Markup:
-    """Return a text as a QR code, an SVG of its own size without styles."""
-    code = segno.make(text, error="m", micro=False)
-    svg = code.svg_inline(omitsize=True, dark="#000", light="#fff", border=4, svgclass="qr")
-    return Markup(svg)  # noqa: S704 - made of numbers by the library

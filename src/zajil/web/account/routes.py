@@ -5,8 +5,12 @@ from __future__ import annotations
 from starlette.routing import BaseRoute, Route
 
 from zajil.login.second_step import SecondStep
+from zajil.web.account.activity import ActivityPages
 from zajil.web.account.app_passwords import AppPasswordPages
 from zajil.web.account.choice_pages import ChoicePages
+from zajil.web.account.delegation_pages import DelegationPages
+from zajil.web.account.devices import DevicePages
+from zajil.web.account.export import ExportPages
 from zajil.web.account.factor_pages import FactorPages
 from zajil.web.account.login import LoginPages
 from zajil.web.account.preferences import Preferences
@@ -14,6 +18,9 @@ from zajil.web.account.profile import ProfilePages
 from zajil.web.account.second_step import SecondStepPages
 from zajil.web.account.security_page import SecurityPages
 from zajil.web.parts import WebParts
+
+_AUTOCONFIG = ("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml")
+"""Where Thunderbird looks: on autoconfig.DOMAIN, and on DOMAIN."""
 
 
 def account_routes(parts: WebParts) -> list[BaseRoute]:
@@ -26,7 +33,9 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
     preferences = Preferences(parts)
     profile, choices = ProfilePages(parts), ChoicePages(parts)
     security = SecurityPages(parts, second)
-    app_passwords = AppPasswordPages(parts.pages, parts.operations, parts.notices)
+    app_passwords = AppPasswordPages(parts)
+    devices, activity = DevicePages(parts), ActivityPages(parts)
+    export, sharing = ExportPages(parts), DelegationPages(parts)
     return [
         Route("/login", anyone(login.show), methods=["GET"]),
         Route("/login", anyone(login.log_in), methods=["POST"]),
@@ -51,6 +60,14 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/account/recovery-codes", members(factors.renew_codes), methods=["POST"]),
         Route("/account/passkeys", members(factors.show_passkey), methods=["GET"]),
         Route("/account/passkeys", members(factors.change_passkeys), methods=["POST"]),
+        Route("/account/devices", members(devices.show), methods=["GET"]),
+        Route("/account/devices/mail.mobileconfig", members(devices.profile), methods=["GET"]),
+        *[Route(path, devices.autoconfig, methods=["GET"]) for path in _AUTOCONFIG],
+        Route("/account/activity", members(activity.show), methods=["GET"]),
+        Route("/account/export", members(export.show), methods=["GET"]),
+        Route("/account/export.zip", members(export.download), methods=["GET"]),
+        Route("/account/sharing", members(sharing.show), methods=["GET"]),
+        Route("/account/sharing", members(sharing.act), methods=["POST"]),
         Route("/account/app-passwords", members(app_passwords.show), methods=["GET"]),
         Route("/account/app-passwords", members(app_passwords.act), methods=["POST"]),
     ]

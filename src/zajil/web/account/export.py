@@ -1,0 +1,132 @@
+"""``/account/export``: all mail of an account as a ZIP file with one mbox file for each mailbox.
+
+The file is made while it is sent: a piece of one message is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import zipfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from zajil.core.ids import MailboxId, Uid
+from zajil.login.account import Account
+from zajil.message.mbox import Quoter, separator
+from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.blobs import NoSuchBlob
+from zajil.store.mail.mailboxes import Mailbox, list_mailboxes
+from zajil.store.mail.messages import MessageReader, get_messages, list_uids, open_message
+from zajil.web.account.frame import AccountPages
+from zajil.web.page import Visitor
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_PIECE = 262_144
+"""Bytes that are read at a time."""
+_ODD = re.compile(r"[\x00-\x1f\x7f<>:\"\\|?*\u202a-\u202e\u2066-\u2069]")
+
+
+class ExportPages(AccountPages):
+    """The page that offers the file, and the file."""
+
+    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Say what is in the file."""
+        return self.render(request, visitor, "account_export.html")
+
+    async def download(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Send the file; a connection that breaks ends the work."""
+        day = datetime.fromtimestamp(self._parts.services.clock.now_ms() / 1000, UTC)
+        name = f"mail-{account.login}-{day:%Y-%m-%d}.zip"
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}"',
+        }
+        return StreamingResponse(self._pieces(account), 200, headers, "application/zip")
+
+    async def _pieces(self, account: Account) -> AsyncIterator[bytes]:
+        sink = _Sink()
+        mailboxes = await self._context.read(lambda conn: list_mailboxes(conn, account.account_id))
+        names: set[str] = set()
+        with zipfile.ZipFile(sink, "w", compresslevel=1) as archive:
+            for one in mailboxes:
+                entry = zipfile.ZipInfo(_file_name(one, names), (1980, 1, 1, 0, 0, 0))
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(entry, "w", force_zip64=True) as file:
+                    async for lines in self._lines(one.mailbox_id):
+                        file.write(lines)
+                        if sink.size >= _PIECE:
+                            yield sink.take()
+        yield sink.take()
+
+    async def _lines(self, mailbox_id: MailboxId) -> AsyncIterator[bytes]:
+        """Give all messages of a mailbox in their order; those expunged meanwhile are left out."""
+        for uid in await self._context.read(lambda conn: list_uids(conn, mailbox_id)):
+            opened = await self._open(mailbox_id, uid)
+            if opened is None:
+                continue
+            reader, at_ms = opened
+            with reader:
+                yield separator(at_ms)
+                quoter, offset = Quoter(), 0
+                while offset < reader.size:
+                    read = functools.partial(reader.read_at, offset, _PIECE)
+                    piece = await self._context.compute(read)
+                    offset += len(piece)
+                    yield quoter.feed(piece)
+                yield quoter.finish()
+
+    async def _open(self, mailbox_id: MailboxId, uid: Uid) -> tuple[MessageReader, int] | None:
+        def work(conn: Snapshot) -> tuple[MessageReader, int] | None:
+            for found in get_messages(conn, mailbox_id, [uid]):
+                try:
+                    return open_message(conn, self._parts.store.blobs, found), found.received_at_ms
+                except NoSuchBlob:
+                    return None
+            return None
+
+        return await self._context.read(work)
+
+
+class _Sink(io.RawIOBase):
+    """What a ZIP file is written to: a stream that cannot go back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def writable(self) -> bool:
+        """Say that it can be written to."""
+        return True
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Keep data until it is taken."""
+        part = bytes(data)
+        self._parts.append(part)
+        self.size += len(part)
+        return len(part)
+
+    def take(self) -> bytes:
+        """Return what was written since."""
+        data = b"".join(self._parts)
+        self._parts, self.size = [], 0
+        return data
+
+
+def _file_name(one: Mailbox, taken: set[str]) -> str:
+    """Return the name of a mailbox's file in the archive, another one for each."""
+    levels = [_ODD.sub("_", level).strip(". ")[:100] or "_" for level in one.name.split("/")]
+    name = stem = "/".join(levels)
+    number = 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{stem} {number}"
+    taken.add(name.casefold())
+    return f"{name}.mbox"
