@@ -251,6 +251,7 @@ def test_numbers_of_a_page_are_in_the_chosen_digits(sqlite_store: Store) -> None
             page = (await browser.get(site.inbox("amal"))).text
             for text in ("Order 4711", "Noor 77", "Call 555 1234."):
                 assert text in page
+            assert re.search(r'class="count">.*</span> ٢<', page)
             page = (await browser.get(f"{site.inbox('amal')}/1")).text
             assert "noor77@south.test" in page
             assert re.search("[٠-٩]+ ربيع الآخر ١٤٤٥ هـ", page)
@@ -265,6 +266,27 @@ def test_arabic_reads_from_the_right(sqlite_store: Store) -> None:
             page = await site.browser(**{"accept-language": "ar"}).get("/login")
             assert '<html lang="ar" dir="rtl"' in page.text
             assert "تسجيل الدخول إلى <bdi>north.test</bdi>" in page.text
+
+    asyncio.run(scenario())
+
+
+def test_another_language_is_one_click_away_or_in_a_menu(sqlite_store: Store) -> None:
+    """The first two languages are each other's one click, whatever is added behind them."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            for header, near, further in (
+                ("en", ["ar"], ["fr"]),
+                ("ar", ["en"], ["fr"]),
+                ("fr", ["en"], ["ar"]),
+            ):
+                page = (await site.browser(**{"accept-language": header}).get("/login")).text
+                before, menu, after = re.split(r'<details class="languages">|</details>', page)
+                offered = r'name="language" value="([^"]+)"'
+                assert re.findall(offered, before) == near
+                assert re.findall(offered, menu) == further
+                assert re.findall(offered, after) == []
+            assert "Se connecter à" in page
 
     asyncio.run(scenario())
 

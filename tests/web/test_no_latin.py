@@ -95,7 +95,7 @@ ARABIC = ("تقرير الأسبوع", "هذا نص الرسالة، وفيه ك
 async def fill(site: Site) -> None:
     """Let mail arrive by SMTP, wait in the queue, and meet with every kind of trouble."""
     subject, text, sender = ARABIC
-    for number in range(3):
+    for number in ("الأول", "الثاني", "الثالث"):
         site.deliver("amal", letter(f"{subject} {number}", text, f"<p>{text}</p>", sender))
     with_file = letter(subject, text, f"<p>{text}<img src='https://a.test/x'></p>", sender)
     with_file.add_attachment(b"%PDF-1.4", maintype="application", subtype="pdf", filename="a.pdf")
@@ -158,6 +158,29 @@ ACTS: tuple[tuple[str, dict[str, str]], ...] = (
     ("/login", {"login": "amal", "password": "wrong", "next": "/"}),
 )
 """What is done, right or wrong, with the fields of its form; each answer says something."""
+
+
+LATIN_NUMBER = re.compile(r"(?<![A-Za-z0-9_.=:@/-])(?<![A-Za-z] )[0-9]+(?![A-Za-z0-9@_-])")
+
+
+def test_every_number_of_a_page_is_in_the_chosen_digits(sqlite_store: Store) -> None:
+    """Counts, dates, sizes, and numbers in our sentences; not those of addresses and terms."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            await fill(site)
+            browser = site.browser(**{"accept-language": "ar"})
+            await browser.log_in("amal")
+            await browser.post("/account/language", language="ar", zone="", digits="arab")
+            left = {}
+            for path, text in (await crawl(browser, FIRST)).items():
+                page = LexborHTMLParser(text)
+                for node in page.css(f"{NOT_OURS}, option, .choice .faint"):
+                    node.decompose()
+                left[path] = [one for one in _texts(page) if LATIN_NUMBER.search(one)]
+            assert {path: texts for path, texts in left.items() if texts} == {}
+
+    asyncio.run(scenario())
 
 
 def test_no_answer_to_an_act_has_an_english_sentence(sqlite_store: Store) -> None:
