@@ -57,18 +57,23 @@ class Reader:
 # ---- ours ---------------------------------------------------------------------------------------
 
 
-def zajil(folder: Path, tls: tuple[Path, Path], count: int) -> Reader:
+def set_up_filled(folder: Path, count: int) -> SetUp:
     """Fill an installation, unless its folder is there already, and index it."""
     made_file = folder.with_suffix(".made")
     if made_file.exists():
-        made = SetUp(*_lines(made_file))
-    else:
-        made = set_up(folder)
-        with open_admin_store(load_configuration(made.configuration)) as store:
-            _fill(store, count)
-            reindex(store, lambda _done, _total: None)
-        lines = (str(made.configuration), made.login, made.password)
-        made_file.write_text("\n".join(lines))
+        return SetUp(*_lines(made_file))
+    made = set_up(folder)
+    with open_admin_store(load_configuration(made.configuration)) as store:
+        _fill(store, count)
+        reindex(store, lambda _done, _total: None)
+    lines = (str(made.configuration), made.login, made.password)
+    made_file.write_text("\n".join(lines))
+    return made
+
+
+def zajil(folder: Path, tls: tuple[Path, Path], count: int) -> Reader:
+    """Make a server of ``set_up_filled``."""
+    made = set_up_filled(folder, count)
     settings = ['listen.pop3s=["127.0.0.1:0"]'] if _has_pop3() else []
 
     @contextmanager

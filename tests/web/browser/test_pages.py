@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+import zajil.web
 from kit.browser import DESK, PHONE, WIDTHS, Person, log_in, new_person, what_sticks_out, window
 from kit.lab_process import LabDomain
 from kit.real_mails import everyday_mails, hostile, mail
@@ -24,6 +26,7 @@ _ID = re.compile(r"(?<=[/.=-])(?:\d+|[0-9A-Za-z_-]{20,}|[^/]+@[^/]+)(?=[/.?]|$)"
 _NO_PAGES = re.compile(r"/(file/\d+|source|html|logout|static/.*)$|\.json$|[?&]pictures=")
 """Files, and pages that load the pictures of others: in a test these fail."""
 _SEVERE = ("serious", "critical")
+STATIC_FOLDER = Path(zajil.web.__file__).parent / "static"
 
 EXPECTED = (
     "/login",
@@ -154,3 +157,52 @@ def test_no_page_is_wider_than_its_window(
                     wide.append((form, width, beyond))
             page.set_viewport_size(DESK)
     assert wide == []
+
+
+_MOST_BYTES = 150_000
+_MOST_SCRIPT_BYTES = 60_000
+_EDITOR = re.compile(r"squire", re.IGNORECASE)
+"""The editor's library is loaded where somebody writes, and is not ours."""
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "ar"])
+def test_no_page_is_heavy(
+    chromium: Any, reader: Person, pages: dict[str, str], locale: str
+) -> None:
+    """Every page with all that it loads, compressed, in a browser that has nothing of it yet."""
+    heavy: list[tuple[str, int, int]] = []
+    with window(chromium, reader.url, expected=["status of 404"], locale=locale) as page:
+        log_in(page, reader)
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        urls: dict[str, str] = {}
+        bytes_of: dict[str, int] = {}
+
+        def note_url(event: dict[str, Any]) -> None:
+            urls[event["requestId"]] = event["response"]["url"]
+
+        def note_size(event: dict[str, Any]) -> None:
+            bytes_of[urls.get(event["requestId"], "")] = event["encodedDataLength"]
+
+        session.on("Network.responseReceived", note_url)
+        session.on("Network.loadingFinished", note_size)
+        for form, path in pages.items():
+            if form == "/login":
+                continue
+            bytes_of.clear()
+            page.goto(path)
+            own = {url: size for url, size in bytes_of.items() if not _EDITOR.search(url)}
+            scripts = sum(size for url, size in own.items() if url.partition("?")[0].endswith("js"))
+            whole = sum(own.values())
+            assert whole > 1000, form
+            if whole > _MOST_BYTES or scripts > _MOST_SCRIPT_BYTES:
+                heavy.append((form, whole, scripts))
+    assert heavy == []
+
+
+def test_our_scripts_are_small() -> None:
+    """All of them together, as the files are, without the editor."""
+    files = [path for path in STATIC_FOLDER.glob("*.js") if not _EDITOR.search(path.name)]
+    assert len(files) > 1
+    assert sum(path.stat().st_size for path in files) < _MOST_SCRIPT_BYTES

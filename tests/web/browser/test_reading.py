@@ -26,6 +26,7 @@ def open_message(page: Any, subject: str) -> None:
 def text_of_frame(page: Any) -> Any:
     """Return the document in which the HTML of the message is shown."""
     show = page.get_by_role("link", name="Show formatting")
+    page.locator("iframe").or_(show).first.wait_for()
     if show.count():
         show.first.click()
     page.locator("iframe").first.wait_for()
@@ -69,8 +70,13 @@ def test_a_newsletter_is_shown_as_it_was_sent(chromium: Any, reader: Person, scr
 def test_hostile_html_does_nothing(chromium: Any, reader: Person) -> None:
     """No script runs, nothing is loaded, no form and no cover over the page."""
     with window(chromium, reader.url) as page:
-        dialogs: list[Any] = []
-        page.on("dialog", dialogs.append)
+        dialogs: list[str] = []
+
+        def note(dialog: Any) -> None:
+            dialogs.append(dialog.message)
+            dialog.dismiss()
+
+        page.on("dialog", note)
         log_in(page, reader)
         open_message(page, "Hostile")
         frame = text_of_frame(page)
