@@ -1,11 +1,13 @@
 """Take the pictures of the README anew, from a lab and a real browser.
 
-``.venv/bin/python tools/make_pictures.py`` writes ``docs/images/``; needs Chromium. Letters travel
-in a lab of their own, so ids and times differ at each run.
+``.venv/bin/python tools/make_pictures.py [NAME...]`` writes ``docs/images/`` (WebP); needs
+Chromium. Without names it takes all pictures. Mails travel in a lab of their own, so ids and times
+differ at each run.
 """
 
 from __future__ import annotations
 
+import base64
 import shutil
 import sys
 import time
@@ -19,18 +21,25 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # the kit
 
+from kit.browser import Person, log_in
 from kit.lab_process import LabAccount, LabDomain, LabProcess
+from kit.real_mails import everyday_mails
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync")
 _MORE_FLAGS = ("--disable-background-networking", "--disable-component-update")
 _SECONDS = 60.0
+_QUALITY = 80
 
-_ENGLISH = {"locale": "en-GB", "viewport": {"width": 1000, "height": 800}}
-_ARABIC = {"locale": "ar", "viewport": {"width": 1000, "height": 800}}
-_DARK = {**_ARABIC, "color_scheme": "dark"}
-_WIDE = {"locale": "en-GB", "viewport": {"width": 1180, "height": 1020}}
-"""Not the whole page: pictures stay small."""
+_ENGLISH = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}}
+_ARABIC = {**_ENGLISH, "locale": "ar"}
+_PHONE = {"viewport": {"width": 390, "height": 780}, "device_scale_factor": 1.5, "has_touch": True}
+_JOURNEY = {"viewport": {"width": 1000, "height": 900}}
+_BOTH_ENDS = {"viewport": {"width": 1180, "height": 1020}}
+_DARK = {"color_scheme": "dark"}
+
+Go = str | Callable[[Any], None]
+"""What to show: a path, or what is done on the page."""
 
 
 def letter(sender: str, to: str, subject: str, text: str, html: str = "") -> EmailMessage:
@@ -74,46 +83,92 @@ def send_bait(domain: LabDomain, to: LabAccount) -> None:
 class Camera:
     """A browser that leaves pictures."""
 
-    def __init__(self, browser: Any) -> None:
+    def __init__(self, browser: Any, names: list[str]) -> None:
         self._browser = browser
+        self._names = names
 
-    def take(
-        self,
-        name: str,
-        look: Mapping[str, Any],
-        base: str,
-        account: LabAccount | None,
-        go: str | Callable[[Any], None],
-    ) -> None:
-        """Open a page, after a log-in if there is an account, and keep what it shows."""
+    def take(self, name: str, look: Mapping[str, Any], who: Person | str, go: Go) -> None:
+        """Open a page and keep what it shows.
+
+        Args:
+            name: of the file.
+            look: options of Playwright's ``new_context``.
+            who: somebody who logs in; or the address of a page without a log-in.
+            go: a path, or what is done after the log-in.
+        """
+        if self._names and name not in self._names:
+            return
         context = self._browser.new_context(**look)
+        context.set_default_timeout(_SECONDS * 1000)
         page = context.new_page()
-        page.goto(base)
-        if account is not None:
-            page.fill("input[name=login]", account.login)
-            page.fill("input[name=password]", account.password)
-            page.keyboard.press("Enter")
-            page.wait_for_url("**/mail/**")
+        if isinstance(who, Person):
+            log_in(page, who)
+            base = who.url
+        else:
+            base = who.rstrip("/")
         if callable(go):
             go(page)
         else:
-            page.goto(base.rstrip("/") + go)
-        page.wait_for_load_state("networkidle") if account is None else page.wait_for_load_state()
-        page.screenshot(path=str(IMAGES / f"{name}.png"), full_page=look is not _WIDE)
+            page.goto(base + go)
+        page.wait_for_load_state()
+        page.evaluate("document.fonts.ready")
+        page.wait_for_timeout(800)
+        session = context.new_cdp_session(page)
+        options = {"format": "webp", "quality": _QUALITY}
+        taken = session.send("Page.captureScreenshot", options)
+        (IMAGES / f"{name}.webp").write_bytes(base64.b64decode(taken["data"]))
+        print(name)
         context.close()
+
+
+def open_message(subject: str) -> Callable[[Any], None]:
+    """Return what opens a message of the list."""
+
+    def go(page: Any) -> None:
+        page.locator("a.open", has_text=subject).first.click()
+        page.get_by_role("heading", name=subject).first.wait_for()
+
+    return go
 
 
 def open_first_junk(page: Any) -> None:
     """Go to Junk, and open what lies on top."""
     page.locator("nav a", has_text="البريد غير الهام").first.click()
+    page.wait_for_load_state()
     page.locator("a.open").first.click()
     page.wait_for_selector("article.letter")
 
 
-def take_all(lab: LabProcess) -> None:
+def show_steps(place: str) -> Callable[[Any], None]:
+    """Return what opens a journey with all its steps."""
+
+    def go(page: Any) -> None:
+        page.goto(page.url.partition("/mail")[0] + place)
+        page.locator("details.steps > summary, main details > summary").first.click()
+
+    return go
+
+
+def write_arabic(page: Any) -> None:
+    """Begin a message with a file."""
+    page.goto(page.url.partition("/mail")[0] + "/compose")
+    page.locator("#to").fill("noor@south.test")
+    page.locator("#subject").fill("تقرير الحديقة لشهر آذار")
+    page.locator("textarea[name=body]").fill(
+        "أهلًا نور،\n\nأزهر اللوز هذا الأسبوع، والتقرير مرفق.\n\nمع التحية\nسلمى\n"
+    )
+    report = {"name": "تقرير آذار.txt", "mimeType": "text/plain", "buffer": b"1\n" * 900}
+    page.locator("input[type=file]").first.set_input_files(report)
+    page.locator("#files li").first.wait_for()
+
+
+def take_all(lab: LabProcess, names: list[str]) -> None:
     """Send the letters, and take every picture."""
     north, south, zajil = lab.domains[:3]
     amal, noor, salma = north.accounts[0], south.accounts[0], zajil.accounts[0]
+    reader, arabic_reader = Person(north, amal), Person(zajil, salma)
+    reader.append(*everyday_mails(amal.address))
+    arabic_reader.append(*everyday_mails(salma.address))
     out = send(north, amal, noor, "The garden in March", "The almond blooms.\n")
     arabic = send(zajil, salma, noor, "حديقة آذار", "أزهر اللوز.\n")
     send_bait(zajil, salma)
@@ -121,24 +176,37 @@ def take_all(lab: LabProcess) -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=[*_FLAGS, *_MORE_FLAGS]
         )
-        camera = Camera(browser)
-        pages = {domain.domain: domain.described["web"] for domain in lab.domains}
-        camera.take("journey", _ENGLISH, pages[north.domain], amal, f"/journey/{out}")
-        camera.take("journey-arabic", _ARABIC, pages[zajil.domain], salma, f"/journey/{arabic}")
-        camera.take("junk-arabic", _DARK, pages[zajil.domain], salma, open_first_junk)
-        camera.take("both-ends", _WIDE, lab.described["web"], None, f"/journey/{out}")
+        camera = Camera(browser, names)
+        sale, visit = open_message("Autumn sale"), open_message("زيارة الحديقة")
+        camera.take("inbox", _ENGLISH, reader, "/mail")
+        camera.take("message", _ENGLISH, reader, sale)
+        camera.take("message-dark", {**_ENGLISH, **_DARK}, reader, open_message("Invoice"))
+        camera.take("compose-arabic", _ARABIC, arabic_reader, write_arabic)
+        camera.take("inbox-arabic-dark", {**_ARABIC, **_DARK}, arabic_reader, "/mail")
+        camera.take("search", _ENGLISH, reader, "/search?q=release")
+        camera.take("phone-inbox", {**_ENGLISH, **_PHONE}, reader, "/mail")
+        camera.take("phone-message", {**_ENGLISH, **_PHONE}, reader, sale)
+        camera.take("phone-arabic-dark", {**_ARABIC, **_PHONE, **_DARK}, arabic_reader, visit)
+        camera.take("admin", _ENGLISH, reader, "/admin")
+        camera.take("journey", {**_ENGLISH, **_JOURNEY}, reader, show_steps(f"/journey/{out}"))
+        steps = show_steps(f"/journey/{arabic}")
+        camera.take("journey-arabic", {**_ARABIC, **_JOURNEY}, arabic_reader, steps)
+        junk = {**_ARABIC, **_DARK, **_JOURNEY}
+        camera.take("junk-arabic", junk, arabic_reader, open_first_junk)
+        both = {**_ENGLISH, **_BOTH_ENDS}
+        camera.take("both-ends", both, str(lab.described["web"]), f"/journey/{out}")
         browser.close()
 
 
-def main() -> int:
+def main(names: list[str]) -> int:
     """Take the pictures; give the exit status."""
     lab = LabProcess("--workers", "1")
     try:
-        take_all(lab)
+        take_all(lab, names)
     finally:
         lab.stop()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

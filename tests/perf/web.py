@@ -2,7 +2,7 @@
 
 ``python tests/perf/web.py [--messages 2000,100000] [--rounds 5] [--keep FOLDER]``
 
-One worker, one client that keeps its connection, on loopback without TLS. For each page: the
+One worker, one client with a connection for each page, on loopback without TLS. For each page: the
 median and the longest of the rounds, from the request to the last byte of the response; the
 processor time of the server for one of them, which other work on the machine changes less; and the
 bytes of the HTML, compressed (gzip) and not. Each round opens other messages and searches for other
@@ -53,6 +53,7 @@ class Client:
         self._http.request(method, path, urlencode(form) if form else None, headers)
         response = self._http.getresponse()
         body = response.read()
+        self._http.close()
         for one in response.headers.get_all("Set-Cookie") or []:
             name, _, value = one.partition(";")[0].partition("=")
             self._cookies[name] = value.strip('"')
