@@ -44,6 +44,11 @@ class Box:
         """The last level of its name."""
         return self.mailbox.name.rpartition(SEPARATOR)[2]
 
+    @property
+    def shared_name(self) -> str:
+        """The name of another account's mailbox: whose it is, and its name there."""
+        return self.mailbox.name.partition(SEPARATOR)[2]
+
     def may(self, right: str) -> bool:
         """Check whether the account has a right on it (RFC 4314 section 2.1)."""
         return right in self.mailbox.rights

@@ -8,6 +8,7 @@ from zajil.read.picture_fetch import PictureFetcher
 from zajil.web.parts import WebParts
 from zajil.web.webmail.compose_routes import compose_routes
 from zajil.web.webmail.contacts import ContactPages
+from zajil.web.webmail.folders import Folders
 from zajil.web.webmail.live import Live
 from zajil.web.webmail.message_acts import MessageActs
 from zajil.web.webmail.message_files import MessageFiles
@@ -23,6 +24,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     members = parts.access.members
     mailbox = MessageList(parts.pages, parts.store, parts.notices)
     acts = MessageActs(parts.operations, parts.notices)
+    folders = Folders(parts.pages, parts.operations, parts.notices)
     message = MessagePages(parts.pages, parts.operations, parts.notices)
     files = MessageFiles(parts.pages, parts.store, PictureFetcher(parts.services.outside))
     live = Live(parts.store)
@@ -30,6 +32,8 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     return [
         Route("/mail", members(mailbox.home), methods=["GET"]),
         Route("/mail/{mailbox_id}", members(mailbox.show), methods=["GET"]),
+        Route("/folders", members(folders.show), methods=["GET"]),
+        Route("/folders", members(folders.act), methods=["POST"]),
         Route("/mail/undo", members(acts.undo), methods=["POST"]),
         Route("/mail/{mailbox_id}", members(acts.act), methods=["POST"]),
         Route(_MESSAGE, members(message.show), methods=["GET"]),
