@@ -306,3 +306,77 @@ def test_a_telephone_reaches_everything(chromium: Any, tmp_path: Path, locale: s
         assert page.locator("input[name=uid]:checked").count() == 1
         follow(page.locator("a.me"), "**/account")
         assert page.locator("main form[action='/logout'] button").is_visible()
+
+
+WIDE = {"width": 1440, "height": 900}
+
+
+def test_a_wide_window_shows_a_message_beside_its_list(chromium: Any, tmp_path: Path) -> None:
+    """Address, title and Back are those of pages; acts change the list in place."""
+    more = [letter(f"Letter {number}", f"Text {number}.\n") for number in range(4)]
+    with reader(chromium, tmp_path, *more, viewport=WIDE) as page:
+        inbox = page.url
+        loads: list[str] = []
+        page.on("framenavigated", lambda frame: loads.append(frame.url))
+        page.get_by_role("link", name="Letter 2").click()
+        page.locator(".reading").get_by_text("Text 2.").wait_for()
+        page.wait_for_url("**/mail/*/5")
+        assert "Letter 2" in page.title()
+        assert page.get_by_role("link", name="Letter 3").is_visible()
+        page.keyboard.press("j")
+        page.locator(".reading").get_by_text("Text 1.").wait_for()
+        page.keyboard.press("e")
+        page.get_by_role("status").get_by_text("1 message moved to the archive.").wait_for()
+        page.locator(".reading").get_by_text("Text 0.").wait_for()
+        assert page.get_by_role("link", name="Letter 1").count() == 0
+        page.keyboard.press("u")
+        page.wait_for_url(inbox)
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("link", name="Letter 1").wait_for()
+        page.go_back()
+        page.locator(".reading").get_by_text("Text 0.").wait_for()
+        # All that in one page: nothing was loaded but parts.
+        assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
+        page.reload()
+        page.get_by_text("Text 0.").wait_for()
+
+
+def test_buttons_of_the_list_act_in_place(chromium: Any, tmp_path: Path) -> None:
+    more = [letter(f"Letter {number}") for number in range(40)]
+    with reader(chromium, tmp_path, *more, viewport={"width": 1000, "height": 600}) as page:
+        assert not page.get_by_role("button", name="Delete").is_visible()
+        page.mouse.wheel(0, 500)
+        page.wait_for_function("scrollY > 300")
+        box = page.locator("li", has=page.get_by_role("link", name="Letter 25")).first
+        box.get_by_role("checkbox").check()
+        before = page.evaluate("scrollY")
+        page.get_by_role("button", name="Move to").click()
+        page.get_by_role("group", name="Move to").get_by_role("button", name="Archive").click()
+        page.get_by_role("status").get_by_text("1 message moved to Archive.").wait_for()
+        assert page.evaluate("scrollY") == before
+        assert page.get_by_role("link", name="Letter 25").count() == 0
+
+
+def test_tabs_share_one_stream(chromium: Any, tmp_path: Path) -> None:
+    with reader(chromium, tmp_path) as page:
+        page.wait_for_function("navigator.locks.query().then((all) => all.held.length === 1)")
+        asked: list[str] = []
+        others = [page.context.new_page() for _ in range(2)]
+        for other in others:
+            other.on("request", lambda one: asked.append(one.url))
+            other.goto(page.url)
+            other.get_by_role("link", name="The garden").wait_for()
+        page.get_by_role("button", name="Star", exact=True).first.click()
+        page.get_by_role("status").get_by_text("1 message starred.").wait_for()
+        for other in others:
+            other.get_by_role("button", name="Unstar").wait_for()
+        assert [url for url in asked if url.endswith("/live")] == []
+
+
+def test_another_language_loses_nothing(chromium: Any, tmp_path: Path) -> None:
+    with reader(chromium, tmp_path) as page:
+        page.goto(page.url.partition("/mail/")[0] + "/compose")
+        page.locator("#subject").fill("Half a thought")
+        page.get_by_role("button", name="العربية").first.click()
+        page.locator("html[lang=ar]").wait_for()
+        assert page.locator("#subject").input_value() == "Half a thought"

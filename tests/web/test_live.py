@@ -56,14 +56,14 @@ def test_a_page_hears_of_new_mail(store: Store) -> None:
                 found: list[int] = json.loads(data.removeprefix("data: "))[inbox]
                 return found
 
-            assert counts(await heard.get()) == [0, 0]
+            assert counts(await heard.get())[:2] == [0, 0]
             site.deliver("basim", letter())
             site.deliver("amal", letter())
             async with asyncio.timeout(10):
                 event = await heard.get()
                 while event.startswith(":"):
                     event = await heard.get()
-            assert counts(event) == [1, 1]
+            assert counts(event)[:2] == [1, 1]
             listening.cancel()
             await asyncio.wait([listening])
 

@@ -1,43 +1,63 @@
-// Told of new mail while a page is open: counts change, and the list that is shown is fetched anew.
+// Told of changes while a page is open: counts change, and the list that is shown is fetched anew.
+// The tabs of one browser share one stream: the tab that holds the lock listens and tells the others.
 
-const list = document.querySelector("#list");
 const inbox = document.querySelector("[data-inbox]")?.dataset.inbox;
+const icon = document.querySelector("link[rel=icon]");
 let due = false; // something changed while messages were selected
+let fetching = false;
+
+const shown = () => document.querySelector("#list[data-shown]");
+const isBusy = (list) => list.querySelector("input[name=uid]:checked, [popover]:popover-open");
 
 async function refresh() {
+  const list = shown();
   due = true;
-  if (list.querySelector("input[name=uid]:checked")) return; // never under somebody's hands
+  if (!list || isBusy(list) || fetching) return; // never under somebody's hands
   due = false;
-  const page = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (!page.ok) return;
+  fetching = true;
+  const page = await fetch(list.dataset.address, { headers: { Accept: "text/html" } }).catch(() => null);
+  fetching = false;
+  if (!page?.ok) return;
   const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("#list");
-  if (!fresh || list.querySelector("input[name=uid]:checked")) return;
-  const focused = list.contains(document.activeElement) && document.activeElement;
-  list.dataset.counts = fresh.dataset.counts;
-  list.replaceChildren(...document.adoptNode(fresh).childNodes);
-  if (focused) {
-    const same = [...list.querySelectorAll("a, button, input")].find(
-      (one) => one.href === focused.href && one.name === focused.name && one.value === focused.value,
-    );
-    same?.focus();
-  }
-  document.dispatchEvent(new Event("zajil:list"));
+  if (!fresh || isBusy(list)) return;
+  document.dispatchEvent(new CustomEvent("zajil:fresh", { detail: fresh }));
 }
 
-list?.addEventListener("change", () => due && refresh());
+document.addEventListener("change", () => due && refresh());
 
-const source = new EventSource("/live");
-source.addEventListener("mailboxes", (event) => {
-  for (const [id, [unseen, messages]] of Object.entries(JSON.parse(event.data))) {
-    const link = document.querySelector(`[data-mailbox="${Number(id)}"] .count`);
-    if (link && !link.dataset.still) link.textContent = unseen || "";
+function count(link, unseen) {
+  const known = link.querySelector(".unseen");
+  link.replaceChildren(...(unseen && known ? [known, " "] : []), unseen ? String(unseen) : "");
+}
+
+function tell(changed) {
+  for (const [id, [unseen, , modseq]] of Object.entries(changed)) {
+    const link = document.querySelector(`.side [data-mailbox="${Number(id)}"] .count`);
+    if (link && !link.dataset.still) count(link, unseen);
     if (id === inbox) {
       const title = document.title.replace(/^\(\d+\) /, "");
       document.title = unseen ? `(${unseen}) ${title}` : title;
+      if (icon) icon.href = unseen ? icon.dataset.new : icon.dataset.plain;
     }
     // The first event says what the page already shows.
-    const isNews = id === list?.dataset.shown && list.dataset.counts !== `${unseen},${messages}`;
-    if (isNews && !new URLSearchParams(location.search).has("before")) refresh();
+    const list = shown();
+    if (id === list?.dataset.shown && Number(list.dataset.modseq) < modseq) refresh();
   }
-});
-addEventListener("pagehide", () => source.close());
+}
+
+const channel = new BroadcastChannel(`zajil:live:${inbox}`);
+channel.addEventListener("message", (event) => tell(event.data));
+
+function listen() {
+  const source = new EventSource("/live");
+  source.addEventListener("mailboxes", (event) => {
+    const changed = JSON.parse(event.data);
+    tell(changed);
+    channel.postMessage(changed);
+  });
+  addEventListener("pagehide", () => source.close());
+  return new Promise(() => {});
+}
+
+if (navigator.locks) navigator.locks.request(`zajil:live:${inbox}`, listen);
+else listen();

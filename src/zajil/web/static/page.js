@@ -50,11 +50,12 @@ if (before) {
 }
 
 // A toast goes away by itself, unless somebody is about to use it.
-export function fade(toast) {
+function fade(toast) {
   if (toast.matches(":hover, :focus-within")) setTimeout(fade, 3000, toast);
   else toast.querySelector("p")?.replaceChildren();
 }
 document.querySelectorAll(".toast").forEach((one) => setTimeout(fade, 12000, one));
+document.addEventListener("zajil:toast", (event) => setTimeout(fade, 12000, event.detail));
 
 // Select all messages of the page. The list may be replaced while the page is open (live.js).
 const showAll = () => document.querySelectorAll(".mark-all").forEach((one) => (one.hidden = false));
@@ -66,22 +67,40 @@ document.addEventListener("change", (event) => {
 showAll();
 
 // Keys, as mail programs have them; never while somebody types.
+let prefix = ""; // "g " after a g: the next key says where to go
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog")) return;
   const rows = [...document.querySelectorAll(".letters a.open")];
   const at = rows.findIndex((row) => row.closest("li").contains(document.activeElement));
-  if (rows.length && (event.key === "j" || event.key === "k")) {
-    rows[Math.max(0, Math.min(rows.length - 1, at + (event.key === "j" ? 1 : -1)))].focus();
-  } else if (event.key === "x" && at >= 0) {
-    rows[at].closest("li").querySelector("input[name=uid]").click();
-  } else if (event.key === "?") {
+  const row = at >= 0 ? rows[at].closest("li") : document.querySelector(".letters li.here");
+  const key = prefix + event.key;
+  prefix = key === "g" ? "g " : "";
+  if (rows.length && "jknp".includes(key)) {
+    const from = at >= 0 ? at : rows.findIndex((one) => one.closest("li") === row);
+    const next = rows[Math.max(0, Math.min(rows.length - 1, from + ("jn".includes(key) ? 1 : -1)))];
+    next.focus();
+    document.dispatchEvent(new CustomEvent("zajil:open", { detail: next.pathname }));
+  } else if (key === "o" && at >= 0) {
+    rows[at].click();
+  } else if (key === "x" && row) {
+    row.querySelector("input[name=uid]").click();
+  } else if (key === "s" && row?.querySelector(".star")) {
+    row.querySelector(".star").click();
+  } else if (key === "?") {
     document.querySelector("#keys")?.showModal();
   } else {
-    const meant = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    const named = `[data-key="${CSS.escape(key)}"]`;
+    const isSelected = document.querySelector(".letters input[name=uid]:checked");
+    const meant = (!isSelected && document.querySelector(`.reading ${named}`)) || document.querySelector(named);
     if (meant?.matches("input")) {
       event.preventDefault();
       meant.focus();
-    } else meant?.click();
+      return;
+    }
+    // With nothing selected a key acts on the message that the focus is on.
+    const box = !isSelected && row && meant?.closest(".acts") && row.querySelector("input[name=uid]");
+    if (box) box.checked = true;
+    meant?.click();
   }
 });

@@ -14,7 +14,7 @@ from zajil.login.account import Account
 from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.open import Store
 from zajil.web.page import Visitor
-from zajil.web.webmail.mailboxes import load_boxes
+from zajil.web.webmail.mailboxes import Boxes, load_boxes
 
 _STILL_SECONDS = 25
 """Silence before a line that says nothing: proxies close what is silent for a minute."""
@@ -37,10 +37,10 @@ class Live:
 
     async def _events(self, account_id: AccountId) -> AsyncIterator[str]:
         changed = asyncio.Event()
-        boxes = await self._store.read(lambda conn: load_boxes(conn, account_id), account_id)
+        boxes = await self._load(account_id)
         endings = [
             self._store.changes.subscribe(mailbox_topic(box.mailbox_id), changed.set)
-            for box in boxes.all
+            for box in (*boxes.all, *boxes.shared)
         ]
         told = ""
         try:
@@ -48,10 +48,11 @@ class Live:
             loop = asyncio.get_running_loop()
             end = loop.time() + _LONGEST_SECONDS
             while loop.time() < end:
-                boxes = await self._store.read(
-                    lambda conn: load_boxes(conn, account_id), account_id
-                )
-                counts = {str(box.mailbox_id): [box.unseen, box.messages] for box in boxes.all}
+                boxes = await self._load(account_id)
+                counts = {
+                    str(box.mailbox_id): [box.unseen, box.messages, box.mailbox.modseq]
+                    for box in (*boxes.all, *boxes.shared)
+                }
                 news = json.dumps(counts)
                 yield f"event: mailboxes\ndata: {news}\n\n" if news != told else ": still here\n\n"
                 told = news
@@ -64,3 +65,7 @@ class Live:
         finally:
             for end_subscription in endings:
                 end_subscription()
+
+    async def _load(self, account_id: AccountId) -> Boxes:
+        tables = self._store.tables
+        return await self._store.read(lambda conn: load_boxes(conn, account_id, tables), account_id)
