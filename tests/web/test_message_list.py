@@ -286,6 +286,8 @@ def test_messages_of_a_shared_mailbox(store: Store) -> None:
             site.store.write_now(change_rights, ChangeRights(amal_id, "INBOX", grant))
             page = await basim.get(f"/mail/{inbox}")
             assert subjects(page) == ["For both"]
+            assert "For both" in (await basim.get(f"/mail/{inbox}/1")).text
+            assert (await basim.get(f"/mail/{inbox}/1/source")).status == 200
             trash = role(site, "basim", "trash")
             refused = await basim.post(f"/mail/{inbox}", uid="1", move=str(trash))
             assert refused.status == 404

@@ -158,6 +158,13 @@ def get_mailbox(conn: Connection, account_id: AccountId, mailbox_id: MailboxId) 
     return None if row is None else _row(row)
 
 
+def may_read(conn: Connection, account_id: AccountId, mailbox_id: MailboxId) -> bool:
+    """Check whether an account may read a mailbox: its own, or one that is shared with it."""
+    if get_mailbox(conn, account_id, mailbox_id) is not None:
+        return True
+    return "r" in rights_on(conn, account_id, [mailbox_id]).get(mailbox_id, frozenset())
+
+
 def find_role(conn: Connection, account_id: AccountId, role: str) -> Mailbox | None:
     """Return the mailbox that has this role; ``None``: there is none."""
     row = conn.execute(

@@ -12,7 +12,7 @@ from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.login.account import Account
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import NoSuchBlob
-from zajil.store.mail.mailboxes import get_mailbox
+from zajil.store.mail.mailboxes import may_read
 from zajil.store.mail.messages import Message, get_messages, read_message
 from zajil.web.webmail.mailboxes import number_in_path
 
@@ -34,7 +34,7 @@ def open_message(
     """Return a message and what is read of it; 404 if there is none. A query."""
     mailbox_id, uid = place
     # Security: the mailbox is looked up under the account; an id alone is never enough.
-    if get_mailbox(conn, account_id, mailbox_id) is None:
+    if not may_read(conn, account_id, mailbox_id):
         raise HTTPException(404)
     found = get_messages(conn, mailbox_id, [uid])
     if not found:
