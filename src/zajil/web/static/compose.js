@@ -147,6 +147,24 @@ form.addEventListener("paste", (event) => {
   attach([...event.clipboardData.files]);
 });
 
+// Each address has a signature of its own; one that was changed by hand stays.
+const sender = form.querySelector("#sender");
+let signature = sender?.selectedOptions[0].dataset.signature;
+sender?.addEventListener("change", () => {
+  const body = field("body");
+  const next = sender.selectedOptions[0].dataset.signature;
+  const block = (text) => (text ? `\n-- \n${text}` : "");
+  if (signature && body.value.includes(block(signature))) {
+    body.value = body.value.replace(block(signature), () => block(next));
+  } else if (!signature && next && !/^-- $/m.test(body.value)) {
+    const quote = body.value.search(/\n\n[^\n]+\n>/);
+    const at = quote < 0 ? body.value.length : quote;
+    body.value = body.value.slice(0, at) + "\n" + block(next) + body.value.slice(at);
+  }
+  signature = next;
+  form.dispatchEvent(new Event("zajil:text"));
+});
+
 // ---- buttons
 
 let isLeaving = false;
@@ -156,7 +174,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (button?.name === "remove") {
     work = work.then(() => post((data) => data.set("remove", button.value)));
-  } else if (!["send", "later"].includes(button?.value)) {
+  } else if (!/^(send|later)/.test(button?.value)) {
     changes += 1;
     save();
   } else {
@@ -240,6 +258,7 @@ try {
       for (const name of texts) field(name).value = old[name] ?? "";
       if (old.cc || old.bcc) form.querySelector(".copies").open = true;
       offer.hidden = true;
+      form.dispatchEvent(new Event("zajil:text"));
       changed();
     });
     offer.querySelector("[name=forget]").addEventListener("click", () => {

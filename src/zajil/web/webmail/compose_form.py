@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -13,14 +13,17 @@ from zajil.login.account import Account
 from zajil.operations.drafts import DraftPlace
 from zajil.submit.compose import ComposeForm, Direction
 from zajil.submit.draft import DraftNote, ReadDraft
+from zajil.web.choices import Choices
 from zajil.web.webmail.compose_files import FileRef, LetterFile, read_refs
+from zajil.web.webmail.compose_rich import as_document, clean_html, plain_text
 from zajil.web.webmail.mailboxes import read_number
 
 _DIRECTIONS: dict[str, Direction] = {"ltr": "ltr", "rtl": "rtl"}
 _FIELDS = (
     *("sender", "to", "cc", "bcc", "subject", "body", "direction"),
-    *("in_reply_to", "references", "kind", "source", "place"),
+    *("in_reply_to", "references", "kind", "source", "place", "html"),
 )
+SIGNATURE_LINE = "-- "
 _LONGEST_KEPT = 1 << 20
 
 
@@ -36,6 +39,8 @@ class Letter:
     subject: str = ""
     body: str = ""
     """Plain text, with ``\\n``."""
+    html: str = ""
+    """The same with formatting, clean; ``""``: it is written as plain text."""
     direction: str = ""
     """``ltr``, ``rtl``, or ``""`` for what the text says."""
     in_reply_to: str = ""
@@ -80,6 +85,9 @@ def read_letter(form: FormData) -> Letter:
     texts = {name: _text(form, name) for name in _FIELDS}
     texts["direction"] = _text(form, "body_direction")
     texts["body"] = texts["body"].replace("\r\n", "\n")
+    texts["html"] = clean_html(texts["html"]) if _text(form, "rich") == "1" else ""
+    if texts["html"]:
+        texts["body"] = plain_text(texts["html"])
     refs = read_refs(form.getlist("file"))
     return Letter(**texts, refs=tuple(ref for ref in refs if str(ref) != removed))
 
@@ -109,7 +117,8 @@ def unpack_letter(text: object) -> Letter | None:
     texts = {name: kept.get(name) for name in _FIELDS}
     files = kept.get("files")
     refs = read_refs(files) if isinstance(files, list) else ()
-    return Letter(**{k: v for k, v in texts.items() if isinstance(v, str)}, refs=refs)
+    letter = Letter(**{k: v for k, v in texts.items() if isinstance(v, str)}, refs=refs)
+    return replace(letter, html=clean_html(letter.html)) if letter.html else letter
 
 
 def letter_of_draft(draft: ReadDraft, place: DraftPlace, account: Account) -> Letter:
@@ -125,6 +134,7 @@ def letter_of_draft(draft: ReadDraft, place: DraftPlace, account: Account) -> Le
         bcc=draft.bcc,
         subject=draft.subject,
         body=draft.text,
+        html=clean_html(draft.html) if draft.note.rich else "",
         in_reply_to=draft.in_reply_to,
         references=draft.references,
         kind=draft.note.kind,
@@ -151,6 +161,7 @@ def compose_form(letter: Letter, account: Account, files: tuple[LetterFile, ...]
         bcc=letter.bcc,
         subject=letter.subject,
         text=letter.body,
+        html=as_document(letter.html) if letter.html else "",
         direction=_DIRECTIONS.get(letter.direction, "auto"),
         in_reply_to=letter.in_reply_to,
         references=letter.references,
@@ -162,4 +173,20 @@ def note_of(letter: Letter) -> DraftNote:
     """Return what the fields of a message cannot say of a draft."""
     kind = letter.kind if letter.kind in ("reply", "forward") else ""
     source = letter.source if read_place(letter.source) else ""
-    return DraftNote(kind, source)
+    return DraftNote(kind, source, rich=bool(letter.html))
+
+
+def sign(letter: Letter, account: Account, choices: Choices) -> Letter:
+    """Return a letter that has just begun with the signature of its sender, above what it quotes.
+
+    The line in front of a signature is that of RFC 3676 section 4.3.
+    """
+    senders = {str(address): address for address in account.addresses}
+    sender = senders.get(letter.sender, account.address)
+    signature = choices.signature_of(sender.key).strip("\n")
+    if not signature:
+        return letter
+    block = f"\n\n{SIGNATURE_LINE}\n{signature}"
+    if letter.kind:
+        return replace(letter, body=block + (letter.body or ""))
+    return replace(letter, body=letter.body + block)

@@ -9,15 +9,15 @@ from starlette.requests import Request
 from zajil.login.account import Account
 from zajil.web.page import Visitor
 from zajil.web.parts import WebParts
-from zajil.web.webmail.compose import CannotSave, Writing
 from zajil.web.webmail.compose_form import spell_place, unpack_letter
+from zajil.web.webmail.compose_store import CannotSave, Letters
 
 
 class KeptLetters:
     """Letters within a log-in form."""
 
     def __init__(self, parts: WebParts) -> None:
-        self._writing = Writing(parts.pages, parts.services, parts.notices)
+        self._letters = Letters(parts.services)
 
     async def save(
         self, request: Request, visitor: Visitor, account: Account, kept: object
@@ -31,12 +31,12 @@ class KeptLetters:
         if letter is None or letter.is_blank:
             return None
         try:
-            place = await self._writing.save(request, visitor, account, letter)
+            place = await self._letters.save(request, visitor, account, letter)
         except CannotSave:
             # Its old draft or its files are gone: the text alone is worth keeping.
             try:
                 alone = replace(letter, place="", refs=())
-                place = await self._writing.save(request, visitor, account, alone)
+                place = await self._letters.save(request, visitor, account, alone)
             except CannotSave:
                 return None
         return f"/compose?draft={spell_place(place)}"

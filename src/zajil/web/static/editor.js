@@ -1,0 +1,162 @@
+// Text with formatting, written with Squire, which is loaded when somebody wants it.
+// The form holds the HTML in a hidden field; the server cleans it and makes the plain text.
+
+const form = document.querySelector("form.compose");
+const bar = form.querySelector("[role=toolbar]");
+const toggle = form.querySelector("[name=format]");
+const plain = form.elements.namedItem("body");
+const html = form.elements.namedItem("html");
+const rich = form.elements.namedItem("rich");
+const choice = "zajil:format";
+let editor;
+let root;
+
+const TAGS = new Set("A B BLOCKQUOTE BR CODE DIV EM H1 H2 H3 HR I LI OL P PRE S SPAN STRONG SUB SUP U UL".split(" "));
+
+// What is pasted keeps its structure and nothing else; the server cleans it once more.
+function clean(source) {
+  const page = new DOMParser().parseFromString(source, "text/html");
+  const copy = (from, to) => {
+    for (const node of from.childNodes) {
+      if (node.nodeType === Node.TEXT_NODE) to.append(node.data);
+      if (node.nodeType !== Node.ELEMENT_NODE || /^(SCRIPT|STYLE|TITLE|HEAD|TEMPLATE|SVG)$/i.test(node.tagName)) continue;
+      let inside = to;
+      if (TAGS.has(node.tagName)) {
+        inside = document.createElement(node.tagName);
+        const href = node.getAttribute("href");
+        if (node.tagName === "A" && /^(https?|mailto):/i.test(href ?? "")) inside.href = href;
+        if (/^(ltr|rtl|auto)$/.test(node.dir)) inside.dir = node.dir;
+        to.append(inside);
+      }
+      copy(node, inside);
+    }
+    return to;
+  };
+  return copy(page.body, document.createDocumentFragment());
+}
+
+// Plain text as blocks: what begins with ">" is a quote.
+function fromText(text) {
+  const blocks = document.createElement("div");
+  let depth = 0;
+  let place = blocks;
+  for (const line of text.split("\n")) {
+    const mark = /^(?:> ?)*/.exec(line)[0];
+    const wanted = Math.min(20, mark.split(">").length - 1);
+    for (; depth < wanted; depth += 1) place = place.appendChild(document.createElement("blockquote"));
+    for (; depth > wanted; depth -= 1) place = place.parentNode;
+    const block = place.appendChild(document.createElement("div"));
+    block.dir = "auto";
+    const words = line.slice(mark.length);
+    block.append(words || document.createElement("br"));
+  }
+  return blocks.innerHTML;
+}
+
+function keep() {
+  html.value = editor.getHTML();
+  plain.value = root.innerText.replace(/\n\n/g, "\n");
+  plain.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+const ACTS = {
+  bold: ["B", () => editor.bold(), () => editor.removeBold()],
+  italic: ["I", () => editor.italic(), () => editor.removeItalic()],
+  underline: ["U", () => editor.underline(), () => editor.removeUnderline()],
+  bullets: ["UL", () => editor.makeUnorderedList(), () => editor.removeList()],
+  numbers: ["OL", () => editor.makeOrderedList(), () => editor.removeList()],
+  quote: ["BLOCKQUOTE", () => editor.increaseQuoteLevel(), () => editor.decreaseQuoteLevel()],
+  link: ["A", makeLink, () => editor.removeLink()],
+  clear: [null, () => editor.removeAllFormatting()],
+};
+
+function makeLink() {
+  const url = prompt(bar.dataset.link, "https://");
+  if (url && /^(https?:\/\/|mailto:)[^\s]+$/i.test(url)) editor.makeLink(url);
+}
+
+function showState() {
+  for (const button of bar.querySelectorAll("[aria-pressed]")) {
+    button.setAttribute("aria-pressed", String(editor.hasFormat(ACTS[button.dataset.do][0])));
+  }
+}
+
+bar.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const [tag, set, unset] = ACTS[button.dataset.do];
+  if (tag && unset && editor.hasFormat(tag)) unset();
+  else set();
+  editor.focus();
+  showState();
+});
+
+// One stop for the Tab key; the arrows move within, as in every toolbar.
+bar.addEventListener("keydown", (event) => {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!step) return;
+  const buttons = [...bar.querySelectorAll("button")];
+  const turn = document.documentElement.dir === "rtl" ? -step : step;
+  const next = buttons.at((buttons.indexOf(event.target) + turn) % buttons.length);
+  for (const one of buttons) one.tabIndex = one === next ? 0 : -1;
+  next.focus();
+});
+
+async function start() {
+  const { default: Squire } = await import(bar.dataset.editor);
+  root = document.createElement("div");
+  root.id = "editor";
+  root.className = "editor";
+  root.dir = "auto";
+  root.setAttribute("role", "textbox");
+  root.setAttribute("aria-multiline", "true");
+  root.setAttribute("aria-label", form.querySelector("label[for=body]").textContent);
+  plain.after(root);
+  plain.classList.add("hidden");
+  editor = new Squire(root, { blockTag: "DIV", blockAttributes: { dir: "auto" }, sanitizeToDOMFragment: clean });
+  editor.setHTML(html.value || fromText(plain.value));
+  editor.addEventListener("input", keep);
+  editor.addEventListener("pathChange", showState);
+  rich.value = "1";
+  html.value = editor.getHTML();
+  bar.classList.remove("hidden");
+  [...bar.querySelectorAll("button")].forEach((one, at) => (one.tabIndex = at ? -1 : 0));
+  toggle.setAttribute("aria-pressed", "true");
+}
+
+function stop() {
+  plain.value = root.innerText.replace(/\n\n/g, "\n");
+  editor.destroy();
+  root.remove();
+  editor = undefined;
+  rich.value = html.value = "";
+  plain.classList.remove("hidden");
+  bar.classList.add("hidden");
+  toggle.setAttribute("aria-pressed", "false");
+  plain.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+function remember(value) {
+  try {
+    localStorage.setItem(choice, value);
+  } catch {} // forbidden
+}
+
+function isWanted() {
+  try {
+    return localStorage.getItem(choice) === "rich";
+  } catch {
+    return false;
+  }
+}
+
+toggle.classList.remove("hidden");
+toggle.addEventListener("click", async () => {
+  if (editor) stop();
+  else await start();
+  remember(editor ? "rich" : "plain");
+  (root?.isConnected ? root : plain).focus();
+});
+// Who changes the text from elsewhere (a signature, a copy of this browser) says so.
+form.addEventListener("zajil:text", () => editor?.setHTML(fromText(plain.value)));
+if (html.value || (isWanted() && !form.elements.namedItem("place").value)) await start();
