@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kit.site import visiting
 from kit.webmail import member, newest, role
 from zajil.store.engine.open import Store
-from zajil.web.webmail.compose_rich import as_document, clean_html, plain_text
+from zajil.web.webmail.compose_rich import as_document, clean_html, of_document, plain_text
 
 RICH = (
     '<div dir="auto">Hello <b>you</b></div><div><br></div><div>مرحبا</div>'
@@ -82,6 +82,13 @@ def test_what_a_browser_sends_is_cleaned(sqlite_store: Store) -> None:
 )
 def test_formatting_becomes_plain_text(html: str, text: str) -> None:
     assert plain_text(html) == text
+
+
+def test_a_draft_that_is_saved_again_and_again_does_not_grow() -> None:
+    html = clean_html(RICH)
+    assert of_document(as_document(of_document(as_document(html)))) == of_document(
+        as_document(html)
+    )
 
 
 @given(st.text(alphabet="<>/abdivpulo =\"'&;بم\n", max_size=200))

@@ -115,3 +115,17 @@ def test_there_is_no_signature_where_none_was_chosen(sqlite_store: Store) -> Non
             assert body_of(await amal.get("/compose?body=x")) == "x"
 
     asyncio.run(scenario())
+
+
+def test_whom_one_writes_to_is_remembered(store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            amal = await member(site, "amal")
+            for _ in range(2):
+                await amal.upload("/compose", **{**GOOD, "to": "Zein <zein@harbour.test>"})
+            found = (await amal.get("/contacts/complete?q=zei")).response.json()
+            assert [one["text"] for one in found] == ["Zein <zein@harbour.test>"]
+            asked = await amal.upload("/compose", **{**GOOD, "to": "zein@harbuor.test"})
+            assert "harbuor.test looks like harbour.test." in asked.text
+
+    asyncio.run(scenario())

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from zajil.core.address import BadAddress, parse_address
 from zajil.core.ids import AccountId
 from zajil.message.normal_form import search_form
 from zajil.store.schema import account, written_to
@@ -75,6 +77,21 @@ def get_written_to(
             for row in conn.execute(query)
         ]
     return found
+
+
+def known_domains(conn: Connection, account_id: AccountId) -> frozenset[str]:
+    """Return the domains to which an account wrote more than once, in ASCII."""
+    query = (
+        sa.select(written_to.c.address)
+        .where(written_to.c.account_id == account_id, written_to.c.times > 1)
+        .order_by(written_to.c.last_ms.desc())
+        .limit(_AT_ONCE)
+    )
+    found: set[str] = set()
+    for address in conn.scalars(query):
+        with suppress(BadAddress):
+            found.add(parse_address(address).domain)
+    return frozenset(found)
 
 
 # ---- units of work ------------------------------------------------------------------------------

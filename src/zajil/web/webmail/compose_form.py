@@ -15,7 +15,7 @@ from zajil.submit.compose import ComposeForm, Direction
 from zajil.submit.draft import DraftNote, ReadDraft
 from zajil.web.choices import Choices
 from zajil.web.webmail.compose_files import FileRef, LetterFile, read_refs
-from zajil.web.webmail.compose_rich import as_document, clean_html, plain_text
+from zajil.web.webmail.compose_rich import as_document, clean_html, of_document, plain_text
 from zajil.web.webmail.mailboxes import read_number
 
 _DIRECTIONS: dict[str, Direction] = {"ltr": "ltr", "rtl": "rtl"}
@@ -134,7 +134,7 @@ def letter_of_draft(draft: ReadDraft, place: DraftPlace, account: Account) -> Le
         bcc=draft.bcc,
         subject=draft.subject,
         body=draft.text,
-        html=clean_html(draft.html) if draft.note.rich else "",
+        html=of_document(draft.html) if draft.note.rich else "",
         in_reply_to=draft.in_reply_to,
         references=draft.references,
         kind=draft.note.kind,

@@ -9,23 +9,37 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import nh3
+
 from zajil.message.html import read_html
 from zajil.read.paragraphs import find_direction
-from zajil.read.safe_html import make_safe
 
 LONGEST = 1 << 20
 """Characters of HTML that are read."""
+_TAGS = {
+    *("a", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "hr", "i", "li", "ol"),
+    *("p", "pre", "s", "span", "strong", "sub", "sup", "u", "ul"),
+}
 _BLOCKS = frozenset(
     ("div", "p", "li", "ul", "ol", "blockquote", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "tr")
 )
 _WITHOUT_DIRECTION = re.compile(r"<(div|p|li|h[1-6]|td)>")
+_WRAPPED = re.compile(r'<div dir="(?:ltr|rtl|auto)">(.*)</div>\Z', re.DOTALL)
 _SPACE = re.compile(r"[ \t\r\n]+")
 _MOST_DEPTH = 20
 
 
 def clean_html(html: str) -> str:
     """Return HTML of an editor without anything that runs or loads; pictures stay out."""
-    return make_safe(read_html(html[:LONGEST]).shown_source).html.strip()
+    clean = nh3.clean(
+        read_html(html[:LONGEST]).shown_source,
+        tags=_TAGS,
+        clean_content_tags={"script", "style", "title"},
+        attributes={"*": {"dir"}, "a": {"href"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel=None,
+    )
+    return clean.strip()
 
 
 def as_document(html: str) -> str:
@@ -33,6 +47,13 @@ def as_document(html: str) -> str:
     direction = find_direction(plain_text(html))
     inside = _WITHOUT_DIRECTION.sub(r'<\1 dir="auto">', html)
     return f'<!DOCTYPE html>\n<html><body><div dir="{direction}">{inside}</div></body></html>'
+
+
+def of_document(source: str) -> str:
+    """Return the clean HTML that ``as_document`` made a document of."""
+    html = clean_html(source)
+    match = _WRAPPED.match(html)
+    return html if match is None else match[1]
 
 
 def plain_text(html: str) -> str:

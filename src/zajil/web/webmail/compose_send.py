@@ -13,13 +13,16 @@ from zajil.core.errors import Refused
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailId, new_mail_id
 from zajil.login.account import Account
 from zajil.message.entity import size_of_pieces
+from zajil.message.header_view import make_person
+from zajil.operations.contacts import note_recipients
 from zajil.operations.drafts import remove_draft
 from zajil.operations.messages import set_flag
 from zajil.store.engine.errors import StoreError
 from zajil.store.mail.intake import OwnCopy
 from zajil.store.mail.mailboxes import Mailbox, find_role
 from zajil.store.mail.room import Obstacle, find_obstacle
-from zajil.submit.compose import BadForm, Composed, compose_message
+from zajil.store.people.written_to import known_domains
+from zajil.submit.compose import BadForm, Composed, compose_message, read_people
 from zajil.submit.draft import write_own_fields
 from zajil.submit.hand_in import hand_in
 from zajil.web.access import actor_of, peer_of
@@ -81,7 +84,10 @@ class Sending:
             files = await self._letters.open_files(account, letter, stack, gettext)
             composed = self._compose(visitor, account, letter, files)
             if not is_sure:
-                warnings = find_warnings(letter, account, (), visitor.language)
+                known = await self._store.read(
+                    lambda conn: known_domains(conn, account.account_id), account.account_id
+                )
+                warnings = find_warnings(letter, account, known, visitor.language)
                 if warnings:
                     raise Doubtful(warnings)
             sent, obstacle = await self._find_sent(
@@ -149,6 +155,13 @@ class Sending:
             source, flag = read_place(letter.source), _FLAGS.get(letter.kind or "reply")
             if source is not None and flag is not None:
                 await set_flag(context, actor, source.mailbox_id, (source.uid,), flag, is_set=True)
+        with suppress(StoreError):
+            people = [
+                make_person(one)
+                for field in (letter.to, letter.cc, letter.bcc)
+                for one in read_people(field).people
+            ]
+            await note_recipients(context, actor, people)
         with suppress(StoreError):
             if letter.draft is not None:
                 await remove_draft(context, actor, letter.draft)
