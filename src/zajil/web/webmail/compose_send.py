@@ -13,7 +13,6 @@ from zajil.core.errors import Refused
 from zajil.core.ids import ID_RANDOM_SIZE, AccountId, MailId, new_mail_id
 from zajil.login.account import Account
 from zajil.message.entity import size_of_pieces
-from zajil.message.header_view import make_person
 from zajil.operations.contacts import note_recipients
 from zajil.operations.drafts import remove_draft
 from zajil.operations.messages import set_flag
@@ -157,7 +156,7 @@ class Sending:
                 await set_flag(context, actor, source.mailbox_id, (source.uid,), flag, is_set=True)
         with suppress(StoreError):
             people = [
-                make_person(one)
+                one
                 for field in (letter.to, letter.cc, letter.bcc)
                 for one in read_people(field).people
             ]
