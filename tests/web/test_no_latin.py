@@ -25,8 +25,11 @@ from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.tracking.events import AttemptMade, CheckDone, FaultHappened, RouteFailed, SessionClosed
 
 TWO_WORDS = re.compile(r"[A-Za-z][a-z'’]+[,;:.]? +[A-Za-z][a-z'’]+")
-MACHINE = re.compile(r"\S+@\S+|https?://\S+|\bSPF (?:soft)?fail\b|\bnull MX\b|\S*[=_/]\S*|\S+:\S+")
-"""Addresses, URLs, parameters, conditions of a search and terms of protocols stay as they are."""
+MACHINE = re.compile(
+    r"\S+@\S+|https?://\S+|\bSPF (?:soft)?fail\b|\bnull MX\b|\S*[=_/]\S*|\S+:\S+"
+    r"|Apple Mail|Google Authenticator"
+)
+"""Addresses, URLs, parameters, conditions of a search, terms of protocols and names of programs."""
 NOT_OURS = (
     "bdi, code, samp, kbd, pre, script, style, textarea, template, svg, .preview, "
     ".said:not(.in-words)"

@@ -11,7 +11,7 @@ import re
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -25,9 +25,6 @@ from zajil.store.mail.mailboxes import Mailbox, list_mailboxes
 from zajil.store.mail.messages import MessageReader, get_messages, list_uids, open_message
 from zajil.web.account.frame import AccountPages
 from zajil.web.page import Visitor
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 _PIECE = 262_144
 """Bytes that are read at a time."""
@@ -106,7 +103,7 @@ class _Sink(io.RawIOBase):
         """Say that it can be written to."""
         return True
 
-    def write(self, data: ReadableBuffer) -> int:
+    def write(self, data: Any) -> int:
         """Keep data until it is taken."""
         part = bytes(data)
         self._parts.append(part)
