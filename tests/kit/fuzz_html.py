@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 from kit.fuzz import Target
+from zajil.message.fields import read_fields
 from zajil.message.html import read_html
 from zajil.read.html_text import html_to_marked_text
 from zajil.read.picture_fetch import PictureLinks, picture_type
 from zajil.read.safe_html import make_safe
 from zajil.read.safe_sheet import read_sheet
+from zajil.read.sender_proof import read_proof
 
 _NEWSLETTERS = Path(__file__).parents[1] / "corpus" / "newsletters"
 _SHEETS = (
@@ -36,8 +38,21 @@ def html_targets() -> list[Target]:
     newsletters = [path.read_bytes()[:4000] for path in sorted(_NEWSLETTERS.glob("*.html"))]
     return [
         Target("safe-html", _clean, (*_SHEETS, *newsletters), _WORDS, cost=4),
+        Target("sender-proof", _proof, _RESULTS, (b"dmarc=pass", b"header.d=", b"; ", b"\r\n ")),
         Target("picture", _picture, _PICTURES, (b"RIFF", b"WEBP", b"GIF89a", b"\xff\xd8\xff")),
     ]
+
+
+_RESULTS = (
+    b"Authentication-Results: mx.north.test; dmarc=pass header.from=a.test\r\n",
+    b"Authentication-Results: mx.north.test; dmarc=fail; spf=pass smtp.mailfrom=x@a.test\r\n",
+    b"Authentication-Results: mx.north.test; dkim=pass header.d=..; dkim=fail header.d=a.test\r\n",
+)
+
+
+def _proof(data: bytes) -> None:
+    found = read_proof(read_fields(data), "mx.north.test", "a.test")
+    assert found is None or found.domain == "a.test"
 
 
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"<svg/>")

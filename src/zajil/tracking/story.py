@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from zajil.core.service import RecipientState
@@ -60,13 +60,33 @@ def why_junk(journey: Journey) -> tuple[Sentence, ...]:
     Args:
         journey: already cut to whoever owns the copy.
     """
+    return tuple(
+        [Sentence(text, values) for _, weight, text, values in _signals(journey) if weight > 0]
+    )
+
+
+def signs_of_deceit(journey: Journey) -> tuple[Sentence, ...]:
+    """Return the signals of a mail that say that it poses as somebody else, heaviest first.
+
+    Args:
+        journey: already cut to whoever owns the copy.
+    """
+    return tuple(
+        [
+            Sentence(text, values)
+            for name, weight, text, values in _signals(journey)
+            if weight > 0 and name.startswith("phish.")
+        ]
+    )
+
+
+def _signals(journey: Journey) -> tuple[tuple[str, float, str, Mapping[str, str | int]], ...]:
     verdicts = [
         one.event for one in journey.events if isinstance(one.event, tracked.VerdictReached)
     ]
     # That of one recipient comes after everybody's.
     verdicts.sort(key=lambda verdict: verdict.recipient is not None)
-    signals = verdicts[-1].signals if verdicts else ()
-    return tuple([Sentence(text, values) for _, weight, text, values in signals if weight > 0])
+    return verdicts[-1].signals if verdicts else ()
 
 
 _TOLD_FIRST = {"mail.accepted": 0, "route.alias": 1, "deliver.queued": 2, "deliver.filed": 3}

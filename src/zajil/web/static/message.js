@@ -31,3 +31,9 @@ document.addEventListener("load", (event) => event.target.matches?.(".frame") &&
 for (const frame of document.querySelectorAll(".frame")) {
   if (frame.contentDocument?.readyState === "complete") fit(frame);
 }
+
+// Printing needs a script; without one the browser's own menu prints the page.
+const offerPrint = () => document.querySelectorAll("[data-print]").forEach((one) => (one.hidden = false));
+document.addEventListener("click", (event) => event.target.closest?.("[data-print]") && print());
+document.addEventListener("zajil:message", offerPrint);
+offerPrint();

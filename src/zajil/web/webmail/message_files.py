@@ -2,7 +2,8 @@
 
 Security: the HTML of a message is a document of its own, cleaned by ``read.safe_html``, without
 scripts, by its own Content-Security-Policy and by the sandbox of the frame around it; each alone
-would do. Pictures of other servers come through ``/picture``. Files are only ever downloaded.
+would do. Pictures of other servers come through ``/picture``. Files are downloaded, or shown as
+what cannot harm (``shown_files``).
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from zajil.store.engine.open import Store
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import LETTER_POLICY
 from zajil.web.webmail.opened_message import load_message
+from zajil.web.webmail.shown_files import PICTURES, enclosed_message, find_file, open_file
 
-_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _MOST_PICTURE_BYTES = 8 << 20
 """Of all inline pictures of one message together: they are sent within its HTML."""
 _LONGEST_URL = 4000
@@ -44,7 +45,8 @@ class MessageFiles:
     async def show_html(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Return the cleaned HTML of a message, for the frame in its page."""
         links = PictureLinks(visitor.csrf) if wants_pictures(request) else None
-        read = functools.partial(_html_with_pictures, links=links)
+        number = request.path_params.get("number")
+        read = functools.partial(_html_with_pictures, links=links, number=number)
         _, html = await load_message(self._store, request, account, read)
         if html is None:
             raise HTTPException(404)
@@ -64,6 +66,22 @@ class MessageFiles:
             raise HTTPException(404) from None
         headers = {"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "sandbox"}
         return Response(picture.data, media_type=picture.type, headers=headers)
+
+    async def preview(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show a picture, a sound or a text that is a file of a message."""
+        number = request.path_params["number"]
+        _, found = await load_message(
+            self._store, request, account, lambda message: open_file(message, number)
+        )
+        if found is None:
+            raise HTTPException(404)
+        headers = {
+            "Content-Disposition": "inline",
+            "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+            "img-src 'self'; media-src 'self'",
+            "Cache-Control": "private, max-age=3600",
+        }
+        return Response(found.data, media_type=found.media_type, headers=headers)
 
     async def download(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Return one file of a message, to be kept and not to be opened here."""
@@ -92,8 +110,19 @@ def wants_pictures(request: Request) -> bool:
     return request.query_params.get("pictures") == "1" and site in ("same-origin", "none")
 
 
-def _html_with_pictures(message: bytes, links: PictureLinks | None) -> str | None:
-    """Return the safe HTML with the pictures that the message brings, as ``data:`` URLs."""
+def _html_with_pictures(
+    message: bytes, links: PictureLinks | None, number: str | None
+) -> str | None:
+    """Return the safe HTML with the pictures that the message brings, as ``data:`` URLs.
+
+    Args:
+        message: the whole message.
+        links: of pictures elsewhere, if they are to be shown.
+        number: of a message that is enclosed in it, if that is to be shown.
+    """
+    if number is not None:
+        inner = enclosed_message(message, number)
+        return None if inner is None else _html_with_pictures(inner, links, None)
     root = parse_message(message)
     left = _MOST_PICTURE_BYTES
 
@@ -101,7 +130,7 @@ def _html_with_pictures(message: bytes, links: PictureLinks | None) -> str | Non
         nonlocal left
         part = root.find(number)
         # Security: no SVG, which is a document; what else claims to be a picture is decoded as one.
-        if part is None or part.type not in _PICTURES:
+        if part is None or part.type not in PICTURES:
             return None
         data = part.content(message)
         left -= len(data)
@@ -112,10 +141,8 @@ def _html_with_pictures(message: bytes, links: PictureLinks | None) -> str | Non
 
 
 def _file(message: bytes, number: str) -> tuple[str, bytes] | None:
-    """Return name and bytes of a file that the page lists; other parts are not files."""
-    files = {file.number: file.filename for file in show_message(message).attachments}
-    part = parse_message(message).find(number) if number in files else None
-    return (files[number], part.content(message)) if part is not None else None
+    found = find_file(message, number)
+    return (found[0], found[1].content(message)) if found is not None else None
 
 
 def _as_file(filename: str, data: bytes) -> Response:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.login.account import Account
+from zajil.message.fields import read_fields, split_message
 from zajil.operations.context import OperationContext
-from zajil.operations.messages import set_flag
+from zajil.operations.messages import move, set_flag
 from zajil.operations.settings import change_settings
+from zajil.read.sender_proof import SenderProof, read_proof
 from zajil.read.shown import ShownMessage, show_message
 from zajil.store.mail.messages import Message
 from zajil.tracking.sentences import Sentence
-from zajil.tracking.story import why_junk
+from zajil.tracking.story import signs_of_deceit, why_junk
 from zajil.web.access import actor_of
 from zajil.web.journey import load_visible
-from zajil.web.notices import Notices
+from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.webmail.mailboxes import Box, load_boxes
 from zajil.web.webmail.message_files import wants_pictures
 from zajil.web.webmail.opened_message import load_message, open_message, place_of
 from zajil.web.webmail.picture_senders import PictureSenders
+from zajil.web.webmail.shown_files import enclosed_message, list_files
 
 _MOST_SUSPICIONS = 5
 """Reasons that are shown above a message; its journey has all."""
@@ -42,10 +46,30 @@ class PictureState:
     """Whose pictures can be shown always; ``""``: nobody's, because the author is in doubt."""
 
 
+@dataclass(frozen=True, slots=True)
+class Warnings:
+    """What speaks against a message, for its reader."""
+
+    is_deceit: bool = False
+    """It poses as somebody else; else it is only junk."""
+    reasons: tuple[Sentence, ...] = ()
+
+
 class MessagePages:
     """One message as a page."""
 
-    def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
+    def __init__(
+        self, pages: Pages, operations: OperationContext, notices: Notices, hostname: str
+    ) -> None:
+        """Make the pages.
+
+        Args:
+            pages: templates.
+            operations: changes of messages.
+            notices: what was done.
+            hostname: the name in Authentication-Results of this server.
+        """
+        self._hostname = hostname
         self._pages = pages
         self._operations = operations
         self._store = operations.store
@@ -54,10 +78,11 @@ class MessagePages:
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show a message, and note that it was read."""
         place = place_of(request)
-        boxes, found, view = await self._store.read(
+        read = partial(_read, hostname=self._hostname)
+        boxes, (found, (view, proof)) = await self._store.read(
             lambda conn: (
                 load_boxes(conn, account.account_id),
-                *open_message(conn, self._store, account.account_id, place, show_message),
+                open_message(conn, self._store, account.account_id, place, read),
             ),
             account.account_id,
         )
@@ -76,14 +101,42 @@ class MessagePages:
             current=current,
             found=found,
             view=view,
+            files=list_files(view.attachments),
             as_html=_is_as_html(request, visitor, view),
             pictures=_pictures(request, visitor, view, current),
             done=done,
-            suspicions=await self._suspicions(current, found, account),
+            # Security: what a program put there may bring any result in our name.
+            proof=proof if found.mail_id is not None else None,
+            warnings=await self._warnings(current, found, account),
         )
         if done is not None:
             self._notices.forget(response)
         return response
+
+    async def show_enclosed(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show a message that is a file of another one."""
+        mailbox_id, uid = place_of(request)
+        number = request.path_params["number"]
+        _, inner = await load_message(
+            self._store, request, account, lambda message: enclosed_message(message, number)
+        )
+        if inner is None:
+            raise HTTPException(404)
+        view = show_message(inner)
+        boxes = await self._store.read(
+            lambda conn: load_boxes(conn, account.account_id), account.account_id
+        )
+        return self._pages.render(
+            visitor,
+            "enclosed.html",
+            boxes=boxes,
+            current=boxes.get(mailbox_id),
+            place=f"/mail/{mailbox_id}/{uid}",
+            number=number,
+            view=view,
+            as_html=_is_as_html(request, visitor, view),
+            shows_pictures=wants_pictures(request),
+        )
 
     async def choose_view(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show messages with HTML as it is laid out, or as plain text, from now on."""
@@ -111,14 +164,40 @@ class MessagePages:
             await change_settings(self._operations, actor, account.login, value.as_settings())
         return RedirectResponse(f"/mail/{mailbox_id}/{uid}", 303)
 
-    async def _suspicions(
-        self, box: Box | None, found: Message, account: Account
-    ) -> tuple[Sentence, ...]:
-        """Return why a message lies in Junk; nothing where nothing was held against it."""
-        if box is None or box.role != "junk" or found.mail_id is None:
-            return ()
+    async def report(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Mark a message as phishing and move it to Junk, from which the filter learns."""
+        mailbox_id, uid = place_of(request)
+        boxes = await self._store.read(
+            lambda conn: load_boxes(conn, account.account_id), account.account_id
+        )
+        box, junk = boxes.get(mailbox_id), boxes.with_role("junk")
+        if box is None:
+            raise HTTPException(404)
+        actor = actor_of(request, account)
+        await set_flag(self._operations, actor, mailbox_id, (uid,), "$Phishing", is_set=True)
+        if junk is not None and junk.mailbox_id != mailbox_id:
+            await move(self._operations, actor, mailbox_id, (uid,), junk.mailbox_id)
+        response = RedirectResponse(f"/mail/{mailbox_id}", 303)
+        self._notices.leave(response, Done("phishing", 1))
+        return response
+
+    async def _warnings(self, box: Box | None, found: Message, account: Account) -> Warnings:
+        """Return why a message lies in Junk, or what is wrong with one that does not."""
+        if box is None or found.mail_id is None or box.role in ("sent", "drafts"):
+            return Warnings()
         journey = await load_visible(self._store, found.mail_id, account)
-        return () if journey is None else why_junk(journey)[:_MOST_SUSPICIONS]
+        if journey is None:
+            return Warnings()
+        deceit = signs_of_deceit(journey)
+        reasons = why_junk(journey) if box.role == "junk" else deceit
+        return Warnings(bool(deceit), reasons[:_MOST_SUSPICIONS])
+
+
+def _read(message: bytes, hostname: str) -> tuple[ShownMessage, SenderProof | None]:
+    view = show_message(message)
+    fields = read_fields(message[: split_message(message)[0]])
+    author = view.senders[0].domain if len(view.senders) == 1 else ""
+    return view, read_proof(fields, hostname, author)
 
 
 def _is_as_html(request: Request, visitor: Visitor, view: ShownMessage) -> bool:

@@ -25,7 +25,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     mailbox = MessageList(parts.pages, parts.store, parts.notices)
     acts = MessageActs(parts.operations, parts.notices)
     folders = Folders(parts.pages, parts.operations, parts.notices)
-    message = MessagePages(parts.pages, parts.operations, parts.notices)
+    message = MessagePages(parts.pages, parts.operations, parts.notices, parts.services.hostname)
     files = MessageFiles(parts.pages, parts.store, PictureFetcher(parts.services.outside))
     live = Live(parts.store)
     searching = SearchPages(parts.pages, parts.operations, parts.notices)
@@ -40,6 +40,10 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route(_MESSAGE + "/html", members(files.show_html), methods=["GET"]),
         Route(_MESSAGE + "/view", members(message.choose_view), methods=["POST"]),
         Route(_MESSAGE + "/pictures", members(message.choose_pictures), methods=["POST"]),
+        Route(_MESSAGE + "/report", members(message.report), methods=["POST"]),
+        Route(_MESSAGE + "/open/{number}", members(files.preview), methods=["GET"]),
+        Route(_MESSAGE + "/enclosed/{number}", members(message.show_enclosed), methods=["GET"]),
+        Route(_MESSAGE + "/enclosed/{number}/html", members(files.show_html), methods=["GET"]),
         Route(_MESSAGE + "/file/{number}", members(files.download), methods=["GET"]),
         Route(_MESSAGE + "/source", members(files.download_source), methods=["GET"]),
         Route("/picture", members(files.show_picture), methods=["GET"]),

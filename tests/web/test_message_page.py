@@ -1,0 +1,182 @@
+"""The page of one message: its bar, its warnings, its files."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from kit.site import Browser, Site, letter, visiting
+from kit.store import NOW_MS
+from kit.web_server import PNG
+from zajil.store.engine.open import Store
+from zajil.store.mail.mailboxes import find_role
+from zajil.store.mail.message_changes import PutMessage, put_messages
+from zajil.store.mail.summaries import newest_summaries
+
+
+async def member(site: Site, login: str = "amal") -> Browser:
+    browser = site.browser()
+    await browser.log_in(login)
+    return browser
+
+
+def results(text: str) -> bytes:
+    return f"Authentication-Results: mx.north.test;\r\n {text}\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("found", "badge", "strip"),
+    [
+        ("dmarc=pass header.from=south.test", "Verified<", ""),
+        ("dmarc=fail header.from=south.test", "Verification failed<", "It may be forged."),
+        ("spf=none smtp.mailfrom=a@b.test; dkim=none", "Not verified<", "Nobody vouches"),
+        ("auth=pass", "", ""),
+    ],
+)
+def test_a_badge_says_what_was_found_out(
+    sqlite_store: Store, found: str, badge: str, strip: str
+) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            raw = results(found) + letter().as_bytes()
+            site.deliver("amal", raw)
+            amal, inbox = await member(site), site.entry("amal").inbox
+            page = await amal.get(f"/mail/{inbox}/1")
+            assert ('class="proof' in page.text) is bool(badge)
+            assert badge in page.text
+            assert strip in page.text
+            assert ('class="notice doubt"' in page.text) is bool(strip)
+            # Security: what a program puts there may hold any result in our name.
+            blob = site.store.blobs.stage([raw])
+            put = PutMessage(site.entry("amal").account_id, inbox, blob, frozenset(), NOW_MS)
+            site.store.write_now(put_messages, put)
+            page = await amal.get(f"/mail/{inbox}/2")
+            assert "A subject" in page.text
+            assert 'class="proof' not in page.text
+            assert 'class="notice doubt"' not in page.text
+
+    asyncio.run(scenario())
+
+
+def test_the_bar_leads_to_every_act(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            site.deliver("amal", letter())
+            amal, inbox = await member(site), site.entry("amal").inbox
+            page = (await amal.get(f"/mail/{inbox}/1")).text
+            for words in ("Reply", "Reply all", "Forward", "Archive", "Mark as junk", "Delete"):
+                assert re.search(rf">\s*{words}\s*</", page), words
+            for query in ("reply={}.1", "reply={}.1&amp;all=1", "forward={}.1",
+                          "forward={}.1&amp;as=attachment"):  # fmt: skip
+                assert f'href="/compose?{query.format(inbox)}"' in page
+            assert f'href="/mail/{inbox}"' in page
+            assert "Delivery details" in page
+
+    asyncio.run(scenario())
+
+
+def test_phishing_is_reported_to_the_filter(store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            site.deliver("amal", letter())
+            amal, inbox = await member(site), site.inbox("amal")
+            await amal.get(f"{inbox}/1")
+            done = await amal.post(f"{inbox}/1/report")
+            assert (done.status, done.location) == (303, inbox)
+            assert "Reported as phishing." in (await amal.get(inbox)).text
+            account_id = site.entry("amal").account_id
+            junk = store.read_now(lambda conn: find_role(conn, account_id, "junk"))
+            assert junk is not None
+            ((found, _),) = store.read_now(
+                lambda conn: newest_summaries(conn, junk.mailbox_id, 100)
+            )
+            assert "$Phishing" in found.flags
+            basim = await member(site, "basim")
+            assert (await basim.post(f"/mail/{junk.mailbox_id}/{found.uid}/report")).status == 404
+
+    asyncio.run(scenario())
+
+
+def test_many_recipients_are_folded(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            site.deliver("amal", letter(to=", ".join([f"p{at}@north.test" for at in range(41)])))
+            page = (await (await member(site)).get(f"{site.inbox('amal')}/1")).text
+            shown, folded = page.split('<details class="others">')
+            assert "p3@north.test" in shown
+            assert "p4@north.test" not in shown
+            assert "and 37 more" in folded
+            assert "p40@north.test" in folded
+
+    asyncio.run(scenario())
+
+
+def test_files_are_shown_as_what_cannot_harm(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            message = letter()
+            message.add_attachment(PNG, "image", "png", filename="garden.png")
+            message.add_attachment("<script>alert(1)</script>", filename="notes.txt")
+            message.add_attachment(b"ID3", "audio", "mpeg", filename="song.mp3")
+            message.add_attachment(b"<html><script>", "image", "png", filename="lie.png")
+            for kind in ("html", "xml"):
+                message.add_attachment("<script>alert(1)</script>", subtype=kind, filename="x")
+            message.add_attachment(b"<svg/>", "image", "svg+xml", filename="x.svg")
+            message.add_attachment(b"%PDF-1.4", "application", "pdf", filename="x.pdf")
+            site.deliver("amal", message)
+            amal, path = await member(site), f"{site.inbox('amal')}/1"
+            page = (await amal.get(path)).text
+            assert f'<img src="{path}/open/2"' in page
+            assert f'<audio controls preload="none" src="{path}/open/4">' in page
+            for number, media_type, data in (
+                (2, "image/png", PNG),
+                (3, "text/plain; charset=utf-8", b"<script>alert(1)</script>"),
+                (4, "audio/mpeg", b"ID3"),
+            ):
+                answer = (await amal.get(f"{path}/open/{number}")).response
+                assert answer.status_code == 200
+                assert answer.headers["content-type"] == media_type
+                assert answer.content.strip() == data
+                assert answer.headers["content-security-policy"].startswith("sandbox;")
+                assert answer.headers["x-content-type-options"] == "nosniff"
+            for number in (1, 5, 6, 7, 8, 9, 10):
+                assert (await amal.get(f"{path}/open/{number}")).status == 404, number
+            for number in (5, 6, 7, 8, 9):
+                assert (await amal.get(f"{path}/file/{number}")).status == 200, number
+            assert (await (await member(site, "basim")).get(f"{path}/open/2")).status == 404
+
+    asyncio.run(scenario())
+
+
+def test_a_message_in_a_message_is_opened(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            message = letter()
+            inner = letter("The inner one", "Inner text", '<img src="https://a.test/x"><b>Form</b>')
+            inner.add_attachment(b"x", "application", "zip", filename="deep.zip")
+            message.add_attachment(results("dmarc=pass") + inner.as_bytes(), "message", "rfc822")
+            site.deliver("amal", message)
+            amal, path = await member(site), f"{site.inbox('amal')}/1"
+            page = (await amal.get(path)).text
+            assert f'href="{path}/enclosed/2"' in page
+            assert "deep.zip" not in page
+            page = (await amal.get(f"{path}/enclosed/2")).text
+            assert "The inner one" in page
+            assert "It was not checked by this server." in page
+            assert 'class="proof' not in page
+            assert f'src="{path}/enclosed/2/html"' in page
+            frame = (await amal.get(f"{path}/enclosed/2/html")).response
+            assert "<b>Form</b>" in frame.text
+            assert "a.test" not in frame.text
+            assert frame.headers["content-security-policy"].startswith("sandbox ")
+            frame = (await amal.get(f"{path}/enclosed/2/html?pictures=1")).response
+            assert "/picture?url=https%3A%2F%2Fa.test%2Fx" in frame.text
+            assert "Inner text" in (await amal.get(f"{path}/enclosed/2?view=text")).text
+            for number in ("1", "3", "2.1", "x"):
+                assert (await amal.get(f"{path}/enclosed/{number}")).status == 404
+            basim = await member(site, "basim")
+            assert (await basim.get(f"{path}/enclosed/2")).status == 404
+
+    asyncio.run(scenario())
