@@ -13,6 +13,7 @@ from zajil.read.picture_fetch import PictureLinks, picture_type
 from zajil.read.safe_html import make_safe
 from zajil.read.safe_sheet import read_sheet
 from zajil.read.sender_proof import read_proof
+from zajil.read.unsubscribe import read_unsubscribe
 
 _NEWSLETTERS = Path(__file__).parents[1] / "corpus" / "newsletters"
 _SHEETS = (
@@ -46,11 +47,17 @@ def html_targets() -> list[Target]:
 _RESULTS = (
     b"Authentication-Results: mx.north.test; dmarc=pass header.from=a.test\r\n",
     b"Authentication-Results: mx.north.test; dmarc=fail; spf=pass smtp.mailfrom=x@a.test\r\n",
+    b"Authentication-Results: mx.north.test; dkim=pass header.d=a.test header.b=abcdefgh\r\n"
+    b"DKIM-Signature: d=a.test; b=abcdefgh; h=List-Unsubscribe:List-Unsubscribe-Post\r\n"
+    b"List-Unsubscribe: <mailto:x@a.test?subject=y>,<https://a.test/>\r\n"
+    b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
     b"Authentication-Results: mx.north.test; dkim=pass header.d=..; dkim=fail header.d=a.test\r\n",
 )
 
 
 def _proof(data: bytes) -> None:
+    leave = read_unsubscribe(read_fields(data), "mx.north.test")
+    assert leave.one_click in ("", leave.page)
     found = read_proof(read_fields(data), "mx.north.test", "a.test")
     assert found is None or found.domain == "a.test"
 

@@ -161,6 +161,7 @@ async def visiting(
     store: Store,
     zone: Zone | None = None,
     *,
+    tls: ssl.SSLContext | None = None,
     resolve: Resolve | None = None,
     limits: LimitOptions | None = None,
     servers: tuple[MailServer, ...] = (),
@@ -171,6 +172,7 @@ async def visiting(
     Args:
         store: an empty one.
         zone: DNS of the hosts that messages name; others do not exist.
+        tls: what this server trusts when it asks others.
         resolve: answers the questions of the pages to DNS.
         limits: of the acceptance of mail.
         servers: what mail programs connect to.
@@ -204,7 +206,7 @@ async def visiting(
             resolve=resolve,
             outside=GuardedFetcher(
                 ZoneResolver(zone or {}).resolve,
-                ssl.create_default_context(),
+                tls or ssl.create_default_context(),
                 Networks(web.private_networks),
             ),
             servers=servers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -60,10 +61,12 @@ def redirect(url: str, status: str = "302 Found") -> bytes:
 
 
 @asynccontextmanager
-async def web_server(answers: Mapping[str, bytes]) -> AsyncIterator[WebServer]:
-    """Serve until the block ends."""
+async def web_server(
+    answers: Mapping[str, bytes], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[WebServer]:
+    """Serve until the block ends; over HTTPS with a context."""
     served = WebServer(answers)
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0, ssl=tls)
     served.port = server.sockets[0].getsockname()[1]
     async with server:
         yield served

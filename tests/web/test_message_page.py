@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
+from kit.certificates import TestAuthority
 from kit.site import Browser, Site, letter, visiting
 from kit.store import NOW_MS
-from kit.web_server import PNG
+from kit.web_server import PNG, answer, web_server
+from zajil.read.indexer import Indexer
 from zajil.store.engine.open import Store
 from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_changes import PutMessage, put_messages
@@ -31,7 +35,11 @@ def results(text: str) -> bytes:
     [
         ("dmarc=pass header.from=south.test", "Verified<", ""),
         ("dmarc=fail header.from=south.test", "Verification failed<", "It may be forged."),
-        ("spf=none smtp.mailfrom=a@b.test; dkim=none", "Not verified<", "Nobody vouches"),
+        (
+            "spf=none smtp.mailfrom=a@b.test; dkim=none",
+            "Not verified<",
+            "could not be verified. Be careful",
+        ),
         ("auth=pass", "", ""),
     ],
 )
@@ -178,5 +186,106 @@ def test_a_message_in_a_message_is_opened(sqlite_store: Store) -> None:
                 assert (await amal.get(f"{path}/enclosed/{number}")).status == 404
             basim = await member(site, "basim")
             assert (await basim.get(f"{path}/enclosed/2")).status == 404
+
+    asyncio.run(scenario())
+
+
+def threaded(number: int, *parents: int, text: str = "Words.\n") -> EmailMessage:
+    message = letter("Re: Plans" if parents else "Plans", text, sender=f"p{number}@south.test")
+    del message["Message-ID"]
+    message["Message-ID"] = f"<{number}@south.test>"
+    if parents:
+        message["References"] = " ".join([f"<{parent}@south.test>" for parent in parents])
+    return message
+
+
+def test_a_conversation_stands_around_its_message(store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            site.deliver("amal", threaded(1))
+            site.deliver("amal", threaded(2, 1, text="The answer of two.\n"))
+            site.deliver("amal", letter("Something else", sender="q@south.test"))
+            site.deliver("basim", threaded(4, 1))
+            site.deliver("amal", threaded(3, 1, 2))
+            await Indexer(store).index_waiting()
+            amal, inbox = await member(site), site.inbox("amal")
+            page = (await amal.get(f"{inbox}/2")).text
+            before, after = page.split('<article class="letter card">')
+            assert "1 earlier message" in before
+            assert f'href="{inbox}/1"' in before
+            assert "1 later message" in after
+            assert f'href="{inbox}/4"' in after
+            assert "p4@south.test" not in page
+            assert "q@south.test" not in page
+            page = (await amal.get(f"{inbox}/3")).text
+            assert 'class="thread' not in page
+            await amal.post(inbox, uid="1", action="delete")
+            assert "earlier message" not in (await amal.get(f"{inbox}/2")).text
+
+    asyncio.run(scenario())
+
+
+LIST = (
+    b"List-Unsubscribe: <https://list.test:%d/u?1>\r\n"
+    b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+    b"DKIM-Signature: v=1; d=list.test; b=abcdefgh; h=List-Unsubscribe:List-Unsubscribe-Post\r\n"
+)
+SIGNED = results("dkim=pass header.d=list.test header.b=abcdefgh")
+
+
+@pytest.mark.parametrize("status", ["200 OK", "500 No", "302 Found"])
+def test_a_mailing_list_is_left_in_one_click(
+    sqlite_store: Store, tmp_path: Path, status: str
+) -> None:
+    authority = TestAuthority(tmp_path)
+
+    async def scenario() -> None:
+        said = {"/u?1": answer(b"", "text/plain", status, Location="https://list.test/x")}
+        zone = {"list.test": {"A": ["127.0.0.1"]}}
+        async with (
+            web_server(said, tls=authority.server_context("list.test")) as far,
+            visiting(
+                sqlite_store,
+                zone,
+                tls=authority.client_context(),
+                private_networks=("127.0.0.1",),
+            ) as site,
+        ):
+            site.deliver("amal", SIGNED + LIST % far.port + letter().as_bytes())
+            site.deliver("amal", LIST % far.port + letter().as_bytes())
+            amal, inbox = await member(site), site.inbox("amal")
+            page = await amal.get(f"{inbox}/1")
+            assert f'action="{inbox}/1/unsubscribe"' in page.text
+            done = await amal.post(f"{inbox}/1/unsubscribe")
+            assert done.location == f"{inbox}/1"
+            page = await amal.get(done.location)
+            assert ("You are unsubscribed." in page.text) is (status == "200 OK")
+            assert ("did not accept the request" in page.text) is (status != "200 OK")
+            assert len(far.asked) == 1
+            assert far.asked[0].endswith(b"\r\n\r\nList-Unsubscribe=One-Click")
+            assert b"ookie" not in far.asked[0]
+            # Without a valid signature a page is offered instead.
+            page = await amal.get(f"{inbox}/2")
+            assert "Unsubscribe on a web page" in page.text
+            assert (await amal.post(f"{inbox}/2/unsubscribe")).status == 404
+            basim = await member(site, "basim")
+            assert (await basim.post(f"{inbox}/1/unsubscribe")).status == 404
+            assert len(far.asked) == 1
+
+    asyncio.run(scenario())
+
+
+def test_quotes_are_folded_in_a_text(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            site.deliver("amal", letter(text="Yes.\n\n> Shall we?\n>> When?\n"))
+            page = (await (await member(site)).get(f"{site.inbox('amal')}/1")).text
+            words = page.partition('<div class="words">')[2].partition("</article>")[0]
+            inside = re.sub(r"\s+", "", words.partition("<details")[2].partition("</details>")[0])
+            assert "Yes." in words.partition("<details")[0]
+            assert inside.endswith(
+                '<blockquote><pdir="ltr">Shallwe?</p><blockquote><pdir="ltr">When?</p>'
+                "</blockquote></blockquote>"
+            )
 
     asyncio.run(scenario())

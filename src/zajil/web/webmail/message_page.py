@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from zajil.core.ids import MailboxId
 from zajil.login.account import Account
 from zajil.message.fields import read_fields, split_message
+from zajil.net.logger import get_logger
 from zajil.operations.context import OperationContext
 from zajil.operations.messages import move, set_flag
 from zajil.operations.settings import change_settings
+from zajil.read.guarded_fetch import FetchFailed, GuardedFetcher
 from zajil.read.sender_proof import SenderProof, read_proof
 from zajil.read.shown import ShownMessage, show_message
+from zajil.read.unsubscribe import ONE_CLICK, Unsubscribe, read_unsubscribe
+from zajil.store.mail.conversations import ThreadMessage, find_conversation
 from zajil.store.mail.messages import Message
 from zajil.tracking.sentences import Sentence
 from zajil.tracking.story import signs_of_deceit, why_junk
@@ -23,14 +29,17 @@ from zajil.web.access import actor_of
 from zajil.web.journey import load_visible
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
-from zajil.web.webmail.mailboxes import Box, load_boxes
+from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes
 from zajil.web.webmail.message_files import wants_pictures
 from zajil.web.webmail.opened_message import load_message, open_message, place_of
 from zajil.web.webmail.picture_senders import PictureSenders
+from zajil.web.webmail.quotes import nest_quotes
 from zajil.web.webmail.shown_files import enclosed_message, list_files
 
 _MOST_SUSPICIONS = 5
 """Reasons that are shown above a message; its journey has all."""
+_MOST_SEARCHED = 50_000
+"""Messages of an account among which the others of a conversation are looked for."""
 _VIEWS = {"html": "formatted", "text": "plain"}
 """What the address of a page says, and the value of the setting ``view``."""
 
@@ -59,7 +68,12 @@ class MessagePages:
     """One message as a page."""
 
     def __init__(
-        self, pages: Pages, operations: OperationContext, notices: Notices, hostname: str
+        self,
+        pages: Pages,
+        operations: OperationContext,
+        notices: Notices,
+        hostname: str,
+        outside: GuardedFetcher,
     ) -> None:
         """Make the pages.
 
@@ -68,8 +82,10 @@ class MessagePages:
             operations: changes of messages.
             notices: what was done.
             hostname: the name in Authentication-Results of this server.
+            outside: asks servers that messages name.
         """
         self._hostname = hostname
+        self._outside = outside
         self._pages = pages
         self._operations = operations
         self._store = operations.store
@@ -79,12 +95,14 @@ class MessagePages:
         """Show a message, and note that it was read."""
         place = place_of(request)
         read = partial(_read, hostname=self._hostname)
-        boxes, (found, (view, proof)) = await self._store.read(
-            lambda conn: (
-                load_boxes(conn, account.account_id),
-                open_message(conn, self._store, account.account_id, place, read),
-            ),
-            account.account_id,
+
+        def load(conn: Any) -> tuple[Boxes, Message, _Read, list[ThreadMessage]]:
+            boxes = load_boxes(conn, account.account_id)
+            found, read_now = open_message(conn, self._store, account.account_id, place, read)
+            return boxes, found, read_now, _conversation(conn, account, boxes, place[0], found)
+
+        boxes, found, (view, proof, leave), thread = await self._store.read(
+            load, account.account_id
         )
         current = boxes.get(place[0])
         if "\\Draft" in found.flags or (current is not None and current.role == "drafts"):
@@ -102,6 +120,10 @@ class MessagePages:
             found=found,
             view=view,
             files=list_files(view.attachments),
+            quotes=nest_quotes(view.paragraphs),
+            before=[one for one in thread if _is_before(one, found)],
+            after=[one for one in thread if not _is_before(one, found)],
+            leave=_leave(leave, found, current),
             as_html=_is_as_html(request, visitor, view),
             pictures=_pictures(request, visitor, view, current),
             done=done,
@@ -134,6 +156,7 @@ class MessagePages:
             place=f"/mail/{mailbox_id}/{uid}",
             number=number,
             view=view,
+            quotes=nest_quotes(view.paragraphs),
             as_html=_is_as_html(request, visitor, view),
             shows_pictures=wants_pictures(request),
         )
@@ -181,6 +204,26 @@ class MessagePages:
         self._notices.leave(response, Done("phishing", 1))
         return response
 
+    async def unsubscribe(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Leave a mailing list in one click (RFC 8058)."""
+        mailbox_id, uid = place_of(request)
+        read = partial(_read, hostname=self._hostname)
+        found, (_, _, leave) = await load_message(self._store, request, account, read)
+        if found.mail_id is None or not leave.one_click:
+            raise HTTPException(404)
+        done = "unsubscribed"
+        try:
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            answer = await self._outside.post(leave.one_click, ONE_CLICK, headers)
+            if answer.status >= 300:
+                done = "notunsubscribed"
+        except FetchFailed as error:
+            get_logger().info("unsubscribe.failed", url=leave.one_click, reason=str(error)[:500])
+            done = "notunsubscribed"
+        response = RedirectResponse(f"/mail/{mailbox_id}/{uid}", 303)
+        self._notices.leave(response, Done(done, 1))
+        return response
+
     async def _warnings(self, box: Box | None, found: Message, account: Account) -> Warnings:
         """Return why a message lies in Junk, or what is wrong with one that does not."""
         if box is None or found.mail_id is None or box.role in ("sent", "drafts"):
@@ -193,11 +236,38 @@ class MessagePages:
         return Warnings(bool(deceit), reasons[:_MOST_SUSPICIONS])
 
 
-def _read(message: bytes, hostname: str) -> tuple[ShownMessage, SenderProof | None]:
+_Read = tuple[ShownMessage, SenderProof | None, Unsubscribe]
+
+
+def _conversation(
+    conn: Any, account: Account, boxes: Boxes, mailbox_id: MailboxId, found: Message
+) -> list[ThreadMessage]:
+    """Return the other messages of a conversation."""
+    # They are found by going through all messages of the account.
+    if found.thread_id is None or sum([box.messages for box in boxes.all]) > _MOST_SEARCHED:
+        return []
+    every = find_conversation(conn, account.account_id, found.thread_id, mailbox_id)
+    return [one for one in every if one.message.blob_id != found.blob_id]
+
+
+def _is_before(one: ThreadMessage, found: Message) -> bool:
+    mine, other = found, one.message
+    return (other.received_at_ms, other.uid) < (mine.received_at_ms, mine.uid)
+
+
+def _leave(leave: Unsubscribe, found: Message, box: Box | None) -> Unsubscribe:
+    # Security: who answers what lies in Junk tells its sender that the address is read.
+    if box is None or box.role in ("junk", "sent", "drafts"):
+        return Unsubscribe()
+    # What a program put there may bring any result in our name.
+    return leave if found.mail_id is not None else replace(leave, one_click="")
+
+
+def _read(message: bytes, hostname: str) -> _Read:
     view = show_message(message)
     fields = read_fields(message[: split_message(message)[0]])
     author = view.senders[0].domain if len(view.senders) == 1 else ""
-    return view, read_proof(fields, hostname, author)
+    return view, read_proof(fields, hostname, author), read_unsubscribe(fields, hostname)
 
 
 def _is_as_html(request: Request, visitor: Visitor, view: ShownMessage) -> bool:

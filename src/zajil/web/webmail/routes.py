@@ -25,7 +25,13 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     mailbox = MessageList(parts.pages, parts.store, parts.notices)
     acts = MessageActs(parts.operations, parts.notices)
     folders = Folders(parts.pages, parts.operations, parts.notices)
-    message = MessagePages(parts.pages, parts.operations, parts.notices, parts.services.hostname)
+    message = MessagePages(
+        parts.pages,
+        parts.operations,
+        parts.notices,
+        parts.services.hostname,
+        parts.services.outside,
+    )
     files = MessageFiles(parts.pages, parts.store, PictureFetcher(parts.services.outside))
     live = Live(parts.store)
     searching = SearchPages(parts.pages, parts.operations, parts.notices)
@@ -41,6 +47,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route(_MESSAGE + "/view", members(message.choose_view), methods=["POST"]),
         Route(_MESSAGE + "/pictures", members(message.choose_pictures), methods=["POST"]),
         Route(_MESSAGE + "/report", members(message.report), methods=["POST"]),
+        Route(_MESSAGE + "/unsubscribe", members(message.unsubscribe), methods=["POST"]),
         Route(_MESSAGE + "/open/{number}", members(files.preview), methods=["GET"]),
         Route(_MESSAGE + "/enclosed/{number}", members(message.show_enclosed), methods=["GET"]),
         Route(_MESSAGE + "/enclosed/{number}/html", members(files.show_html), methods=["GET"]),
