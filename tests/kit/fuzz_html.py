@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 from kit.fuzz import Target
+from zajil.core.address import parse_address
 from zajil.message.fields import read_fields
 from zajil.message.html import read_html
 from zajil.read.html_text import html_to_marked_text
+from zajil.read.invitation import find_invitation, read_invitation, write_answer
 from zajil.read.picture_fetch import PictureLinks, picture_type
 from zajil.read.safe_html import make_safe
 from zajil.read.safe_sheet import read_sheet
@@ -40,6 +42,7 @@ def html_targets() -> list[Target]:
     return [
         Target("safe-html", _clean, (*_SHEETS, *newsletters), _WORDS, cost=4),
         Target("sender-proof", _proof, _RESULTS, (b"dmarc=pass", b"header.d=", b"; ", b"\r\n ")),
+        Target("invitation", _invitation, _EVENTS, (b"DTSTART", b";", b":", b"\r\n", b"BEGIN:")),
         Target("picture", _picture, _PICTURES, (b"RIFF", b"WEBP", b"GIF89a", b"\xff\xd8\xff")),
     ]
 
@@ -60,6 +63,31 @@ def _proof(data: bytes) -> None:
     assert leave.one_click in ("", leave.page)
     found = read_proof(read_fields(data), "mx.north.test", "a.test")
     assert found is None or found.domain == "a.test"
+
+
+_EVENT = (
+    b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:x\r\n%s"
+    b"ORGANIZER;CN=Noor:mailto:noor@a.test\r\nATTENDEE;PARTSTAT=DECLINED:mailto:b@a.test\r\n"
+    b"END:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+_TIMES = (
+    b"DTSTART:20261201T100000Z\r\nDURATION:PT1H\r\nRECURRENCE-ID:20261201T100000\r\n",
+    b"DTSTART;VALUE=DATE:20261201\r\nDTEND;VALUE=DATE:20261203\r\nRECURRENCE-ID;VALUE=DATE:"
+    b"20261201\r\n",
+)
+_EVENTS = (
+    *[_EVENT % times for times in _TIMES],
+    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/calendar\r\n"
+    b"\r\n" + _EVENT % _TIMES[0] + b"--b--\r\n",
+)
+
+
+def _invitation(data: bytes) -> None:
+    whole = find_invitation(data)
+    found = read_invitation(data) or (whole[1] if whole is not None else None)
+    if found is not None:
+        found.answer_address()
+        write_answer(found, parse_address("amal@north.test"), "Amal", "ACCEPTED", 0)
 
 
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBP", b"<svg/>")

@@ -18,6 +18,7 @@ from zajil.operations.context import OperationContext
 from zajil.operations.messages import move, set_flag
 from zajil.operations.settings import change_settings
 from zajil.read.guarded_fetch import FetchFailed, GuardedFetcher
+from zajil.read.invitation import CALENDARS, Invitation, find_invitation
 from zajil.read.sender_proof import SenderProof, read_proof
 from zajil.read.shown import ShownMessage, show_message
 from zajil.read.unsubscribe import ONE_CLICK, Unsubscribe, read_unsubscribe
@@ -29,12 +30,13 @@ from zajil.web.access import actor_of
 from zajil.web.journey import load_visible
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
+from zajil.web.webmail.invitations import show_invitation
 from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes
 from zajil.web.webmail.message_files import wants_pictures
 from zajil.web.webmail.opened_message import load_message, open_message, place_of
 from zajil.web.webmail.picture_senders import PictureSenders
 from zajil.web.webmail.quotes import nest_quotes
-from zajil.web.webmail.shown_files import enclosed_message, list_files
+from zajil.web.webmail.shown_files import ShownFile, enclosed_message, list_files
 
 _MOST_SUSPICIONS = 5
 """Reasons that are shown above a message; its journey has all."""
@@ -101,7 +103,7 @@ class MessagePages:
             found, read_now = open_message(conn, self._store, account.account_id, place, read)
             return boxes, found, read_now, _conversation(conn, account, boxes, place[0], found)
 
-        boxes, found, (view, proof, leave), thread = await self._store.read(
+        boxes, found, (view, proof, leave, event), thread = await self._store.read(
             load, account.account_id
         )
         current = boxes.get(place[0])
@@ -119,7 +121,8 @@ class MessagePages:
             current=current,
             found=found,
             view=view,
-            files=list_files(view.attachments),
+            files=_files(view, event),
+            event=show_invitation(event[1], visitor, account) if event is not None else None,
             quotes=nest_quotes(view.paragraphs),
             before=[one for one in thread if _is_before(one, found)],
             after=[one for one in thread if not _is_before(one, found)],
@@ -208,7 +211,7 @@ class MessagePages:
         """Leave a mailing list in one click (RFC 8058)."""
         mailbox_id, uid = place_of(request)
         read = partial(_read, hostname=self._hostname)
-        found, (_, _, leave) = await load_message(self._store, request, account, read)
+        found, (_, _, leave, _) = await load_message(self._store, request, account, read)
         if found.mail_id is None or not leave.one_click:
             raise HTTPException(404)
         done = "unsubscribed"
@@ -236,7 +239,8 @@ class MessagePages:
         return Warnings(bool(deceit), reasons[:_MOST_SUSPICIONS])
 
 
-_Read = tuple[ShownMessage, SenderProof | None, Unsubscribe]
+_Event = tuple[str, Invitation] | None
+_Read = tuple[ShownMessage, SenderProof | None, Unsubscribe, _Event]
 
 
 def _conversation(
@@ -267,7 +271,25 @@ def _read(message: bytes, hostname: str) -> _Read:
     view = show_message(message)
     fields = read_fields(message[: split_message(message)[0]])
     author = view.senders[0].domain if len(view.senders) == 1 else ""
-    return view, read_proof(fields, hostname, author), read_unsubscribe(fields, hostname)
+    proof = read_proof(fields, hostname, author)
+    event = (
+        find_invitation(message) if b"BEGIN:VCALENDAR" in message or _has_calendar(view) else None
+    )
+    return view, proof, read_unsubscribe(fields, hostname), event
+
+
+def _has_calendar(view: ShownMessage) -> bool:
+    return any(one.content_type in CALENDARS for one in view.attachments)
+
+
+def _files(view: ShownMessage, event: _Event) -> list[ShownFile]:
+    """Return the files of a message; programs enclose an invitation twice, it is shown once."""
+    number = event[0] if event is not None else None
+    return [
+        one
+        for one in list_files(view.attachments)
+        if number in (None, one.attachment.number) or one.attachment.content_type not in CALENDARS
+    ]
 
 
 def _is_as_html(request: Request, visitor: Visitor, view: ShownMessage) -> bool:

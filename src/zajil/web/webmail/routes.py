@@ -9,6 +9,7 @@ from zajil.web.parts import WebParts
 from zajil.web.webmail.compose_routes import compose_routes
 from zajil.web.webmail.contacts import ContactPages
 from zajil.web.webmail.folders import Folders
+from zajil.web.webmail.invitations import Invitations
 from zajil.web.webmail.live import Live
 from zajil.web.webmail.message_acts import MessageActs
 from zajil.web.webmail.message_files import MessageFiles
@@ -33,6 +34,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         parts.services.outside,
     )
     files = MessageFiles(parts.pages, parts.store, PictureFetcher(parts.services.outside))
+    invitations = Invitations(parts.services, parts.notices)
     live = Live(parts.store)
     searching = SearchPages(parts.pages, parts.operations, parts.notices)
     return [
@@ -48,6 +50,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route(_MESSAGE + "/pictures", members(message.choose_pictures), methods=["POST"]),
         Route(_MESSAGE + "/report", members(message.report), methods=["POST"]),
         Route(_MESSAGE + "/unsubscribe", members(message.unsubscribe), methods=["POST"]),
+        Route(_MESSAGE + "/answer", members(invitations.answer), methods=["POST"]),
         Route(_MESSAGE + "/open/{number}", members(files.preview), methods=["GET"]),
         Route(_MESSAGE + "/enclosed/{number}", members(message.show_enclosed), methods=["GET"]),
         Route(_MESSAGE + "/enclosed/{number}/html", members(files.show_html), methods=["GET"]),
