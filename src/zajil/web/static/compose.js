@@ -10,9 +10,11 @@ const pause = 3000;
 let changes = 0; // counts what was typed
 let kept = 0; // how many changes the saved draft has
 let timer = 0;
+let hasFailed = false; // the last time that something was saved
 let work = Promise.resolve(); // saves and uploads follow each other
 
-const field = (name) => form.elements.namedItem(name);
+// Not form.elements.namedItem: recipients.js has fields whose ids are these names.
+const field = (name) => form.querySelector(`[name="${name}"]`);
 const content = () => Object.fromEntries(texts.map((name) => [name, field(name).value]));
 const isBlank = () => texts.every((name) => !field(name).value.trim());
 
@@ -64,6 +66,7 @@ async function post(change, onProgress) {
   try {
     answer = await send(data, onProgress);
   } catch {
+    hasFailed = true;
     copy(true);
     state.textContent = form.dataset.unsaved;
     return false;
@@ -72,9 +75,11 @@ async function post(change, onProgress) {
   if (answer.status === 200 && page?.querySelector("form.compose")) {
     take(page, answer.responseURL);
     kept = at;
+    hasFailed = false;
     if (changes === kept) forget();
     return true;
   }
+  hasFailed = true;
   copy(true);
   const problem = page?.querySelector("form.compose .notice.bad")?.textContent;
   state.textContent = problem ?? (page?.querySelector("[name=kept]") ? form.dataset.loggedOut : form.dataset.unsaved);
@@ -231,6 +236,10 @@ document.addEventListener("submit", (event) => {
     event.target.requestSubmit(button);
   });
 });
+// Another language: page.js waits for the draft, and comes back to it.
+document.addEventListener("zajil:leave", (event) => {
+  event.detail.until.push(save().then(() => (kept = changes)));
+});
 form.querySelector("#leave")?.addEventListener("click", () => {
   isLeaving = true;
   forget();
@@ -241,7 +250,7 @@ addEventListener("pagehide", () => {
   data.delete("attach");
   data.set("action", "save");
   fetch(path, { method: "POST", body: data, keepalive: true, redirect: "manual" });
-  copy(!navigator.onLine);
+  copy(hasFailed || !navigator.onLine);
 });
 
 // ---- what this browser kept
@@ -255,7 +264,10 @@ try {
     const offer = form.querySelector("#local");
     offer.hidden = false;
     offer.querySelector("[name=restore]").addEventListener("click", () => {
-      for (const name of texts) field(name).value = old[name] ?? "";
+      for (const name of texts) {
+        field(name).value = old[name] ?? "";
+        field(name).dispatchEvent(new Event("zajil:read"));
+      }
       if (old.cc || old.bcc) form.querySelector(".copies").open = true;
       offer.hidden = true;
       form.dispatchEvent(new Event("zajil:text"));

@@ -52,6 +52,7 @@ class Recipients {
     box.append(this.list, this.input, this.options, this.said);
     field.after(box);
     this.read(field.value);
+    field.addEventListener("zajil:read", () => this.read(field.value));
     box.addEventListener("click", (event) => event.target === box || event.target === this.list ? this.input.focus() : null);
     this.list.addEventListener("click", (event) => this.clicked(event));
     this.list.addEventListener("keydown", (event) => this.chipKey(event));
