@@ -51,6 +51,7 @@ LEFT_OUT = {
     "read/pdf_child.py": "a program of its own, in which pypdf reads the bytes",
     "read/pdf_text.py": "starts that program",
     "message/stems.py": "takes words of a query apart; no bytes of a message",
+    "message/entity.py": "writes messages of ours",
     "message/word_blocks.py": "reads and writes blocks of the index that index_words made",
     "message/word_query.py": "what a user types; index_words reads messages for it",
     "message/words.py: find_clues": "takes the term of a search apart",

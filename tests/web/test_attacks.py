@@ -40,7 +40,8 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
-            if name.startswith("on") or (value or "").strip().lower().startswith("javascript:"):
+            is_program = (value or "").strip().lower().startswith("javascript:")
+            if name.startswith("on") or (is_program and name not in ("title", "value")):
                 self.active.append(f"{tag} {name}={value}")
             if name in ("src", "href", "action") and not (value or "").startswith(("/", "#", "?")):
                 self.active.append(f"{tag} {name}={value}")
