@@ -17,6 +17,7 @@ from kit.fuzz_dns import dns_targets
 from kit.fuzz_html import html_targets
 from kit.fuzz_judged import judged_targets
 from kit.fuzz_mail import mail_targets
+from kit.fuzz_pages import page_targets
 from kit.fuzz_pop3 import pop3_targets
 from kit.fuzz_reports import report_targets
 from kit.fuzz_seeds import NOT_FIT
@@ -96,6 +97,7 @@ def all_targets() -> list[Target]:
         Target("imap-server", _imap_server, imap, (b"{3+}\r\n", b"(", b")", b"UID ", b"\r\n")),
         Target("imap-url", _text(_imap_url), _URLS, (b";UID=", b"/", b";SECTION=", b"%00", b"9")),
         Target("imap-names", _imap_names, (b"INBOX", b"&Bi8-/x", b"%/*"), (b"&", b"-", b"%", b"*")),
+        *page_targets(),
         *pop3_targets(_client_words("pop3")),
         *dns_targets(),
         Target("authres", _authres, fields, (b"mx.north.test", b"; spf=pass", b"(", b"1 ;")),
