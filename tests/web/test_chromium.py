@@ -19,7 +19,7 @@ import uvicorn
 from kit.site import PASSWORD, letter, visiting
 from kit.store import open_test_store
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
 
 CHROMIUM = shutil.which("chromium") or ""
 FLAGS = [

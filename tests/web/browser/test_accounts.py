@@ -9,7 +9,11 @@ import pytest
 from kit.browser import Person, log_in, new_person, window
 from kit.lab_process import LabAccount, LabDomain
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("browser_accounts"),
+]
 
 
 def test_an_account_is_made_on_the_desk_and_writes(

@@ -19,7 +19,11 @@ from kit.browser import DESK, PHONE, WIDTHS, Person, log_in, new_person, what_st
 from kit.lab_process import LabDomain
 from kit.real_mails import everyday_mails, hostile, mail
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("browser_pages"),
+]
 
 _MOST_PAGES = 150
 _ID = re.compile(r"(?<=[/.=-])(?:\d+|[0-9A-Za-z_-]{20,}|[^/]+@[^/]+)(?=[/.?]|$)")

@@ -10,7 +10,11 @@ import pytest
 from kit.browser import log_in, new_person, window
 from kit.lab_process import LabDomain
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("browser_passkeys"),
+]
 
 INBOX = re.compile(r"/mail/\d+")
 

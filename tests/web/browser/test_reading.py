@@ -11,7 +11,11 @@ from kit.browser import Person, follow, log_in, new_person, window
 from kit.lab_process import LabDomain
 from kit.real_mails import hostile, mail, newsletter, password_reset
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("browser_reading"),
+]
 
 _MESSAGE = re.compile(r"/mail/\d+/\d+")
 

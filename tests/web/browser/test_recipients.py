@@ -9,7 +9,11 @@ import pytest
 from kit.browser import follow, log_in, new_person, window
 from kit.lab_process import LabDomain
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("browser_recipients"),
+]
 
 
 def test_recipients_are_completed_and_removed_by_keyboard(chromium: Any, south: LabDomain) -> None:

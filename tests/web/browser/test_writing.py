@@ -13,7 +13,11 @@ import pytest
 from kit.browser import DESK, PHONE, Person, log_in, new_person, window
 from kit.lab_process import LabDomain
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("browser_writing"),
+]
 
 _TEXT = "أهلًا يا أمل،\n\nهذا تقرير شهر آذار كما وعدتك.\n"
 _FILE = {"name": "تقرير آذار.txt", "mimeType": "text/plain", "buffer": "التقرير\n".encode()}
