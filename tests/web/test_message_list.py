@@ -288,6 +288,11 @@ def test_messages_of_a_shared_mailbox(store: Store) -> None:
             assert subjects(page) == ["For both"]
             assert "For both" in (await basim.get(f"/mail/{inbox}/1")).text
             assert (await basim.get(f"/mail/{inbox}/1/source")).status == 200
+            reply = await basim.get(f"/compose?reply={inbox}.1")
+            assert reply.field("subject") == "Re: For both"
+            forward = await basim.get(f"/compose?forward={inbox}.1&as=attachment")
+            assert forward.status == 200
+            assert ".eml" in forward.text
             trash = role(site, "basim", "trash")
             refused = await basim.post(f"/mail/{inbox}", uid="1", move=str(trash))
             assert refused.status == 404

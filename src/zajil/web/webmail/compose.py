@@ -18,9 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from zajil.login.account import Account
 from zajil.operations.drafts import DraftPlace
 from zajil.read.shown import show_message
-from zajil.store.mail.blobs import NoSuchBlob
-from zajil.store.mail.mailboxes import find_role, get_mailbox
-from zajil.store.mail.messages import get_messages, read_message
+from zajil.store.mail.mailboxes import find_role
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.services import WebServices
@@ -42,6 +40,7 @@ from zajil.web.webmail.compose_form import (
 from zajil.web.webmail.compose_send import Doubtful, Sending
 from zajil.web.webmail.compose_store import CannotSave, Letters
 from zajil.web.webmail.mailboxes import load_boxes
+from zajil.web.webmail.opened_message import open_message
 from zajil.web.webmail.scheduled import read_time, write_time
 
 _LONGEST_UNDO_S = 60
@@ -92,19 +91,11 @@ class Writing:
     ) -> Letter:
         query, languages = request.query_params, self._pages.languages
 
-        def load(conn: Any) -> bytes | None:
-            # Security: the mailbox is looked up under the account; an id alone is never enough.
-            if get_mailbox(conn, account.account_id, place.mailbox_id) is None:
-                return None
-            found = get_messages(conn, place.mailbox_id, [place.uid])
-            try:
-                return read_message(conn, self._store.blobs, found[0]) if found else None
-            except NoSuchBlob:
-                return None
-
-        data = await self._store.read(load, account.account_id)
-        if data is None:
-            raise HTTPException(404)
+        at = (place.mailbox_id, place.uid)
+        _, data = await self._store.read(
+            lambda conn: open_message(conn, self._store, account.account_id, at, bytes),
+            account.account_id,
+        )
         view = show_message(data)
         if kind == "forward":
             enclosed = query.get("as") == "attachment"

@@ -25,7 +25,7 @@ from zajil.message.part import Part
 from zajil.message.view import Attachment, MessageView, content_id
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import NoSuchBlob
-from zajil.store.mail.mailboxes import get_mailbox
+from zajil.store.mail.mailboxes import may_read
 from zajil.store.mail.messages import MessageReader, get_messages, open_message
 from zajil.submit.draft import MAX_FILES
 
@@ -163,7 +163,7 @@ def _open(
 ) -> tuple[MessageReader, Data, Part] | None:
     mailbox_id, uid = place
     # Security: the mailbox is looked up under the account; an id alone is never enough.
-    if get_mailbox(conn, account_id, mailbox_id) is None:
+    if not may_read(conn, account_id, mailbox_id):
         return None
     messages = get_messages(conn, mailbox_id, [uid])
     if not messages:
