@@ -16,7 +16,7 @@ from zajil.store.engine.chores import ChoreRow, load_chores
 from zajil.store.engine.open import open_store
 
 EVERY_CHORE = {
-    *("history", "tracking", "held accounts", "signing keys"),
+    *("history", "tracking", "traffic", "held accounts", "signing keys"),
     *("DMARC reports received", "DMARC reports sent", "learning", "learned words"),
     *("indexing", "threads", "expunged messages", "quotas", "deleted messages"),
 }
@@ -34,9 +34,10 @@ def test_workers_share_the_chores(tmp_path: Path) -> None:
             random=os.urandom,
         )
         rows: dict[str, ChoreRow] = {}
-        while set(rows) != EVERY_CHORE:  # the workers take them right after they serve
+        while not set(rows) >= EVERY_CHORE:  # the workers take them right after they serve
             time.sleep(0.05)
             rows = store.read_now(load_chores)
+        assert set(rows) == EVERY_CHORE
         node = store.node_id
         assert {row.holder for row in rows.values()} <= {f"{node}/{worker}" for worker in range(3)}
     rows = store.read_now(load_chores)
