@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 24
 
@@ -18,6 +18,7 @@ class WebServer:
         self.asked: list[bytes] = []
         """Whole requests, in order."""
         self.port = 0
+        self._connections: set[asyncio.StreamWriter] = set()
 
     def url(self, path: str, host: str = "pictures.test") -> str:
         """Return the URL of a path."""
@@ -25,6 +26,7 @@ class WebServer:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
+        self._connections.add(writer)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             size = 0
@@ -44,6 +46,13 @@ class WebServer:
                 writer.close()
         except (ConnectionError, asyncio.IncompleteReadError):
             writer.close()
+
+    async def close(self) -> None:
+        """Close what is still open, and wait for it: the loop ends after this."""
+        for writer in self._connections:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 def answer(
@@ -70,3 +79,4 @@ async def web_server(
     served.port = server.sockets[0].getsockname()[1]
     async with server:
         yield served
+        await served.close()

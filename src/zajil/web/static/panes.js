@@ -54,11 +54,12 @@ document.addEventListener("submit", async (event) => {
   const body = new URLSearchParams(new FormData(form, event.submitter));
   body.set("next", list().dataset.address);
   form.querySelectorAll("[popover]:popover-open").forEach((one) => one.hidePopover());
+  // The live stream may replace the list before the answer comes.
+  const at = rows().findIndex((row) => row.classList.contains("here"));
   const answer = await fetch(form.getAttribute("action"), { method: "POST", body });
   const page = parse(await answer.text());
   const fresh = page.querySelector("#list[data-shown]");
   if (!answer.ok || !fresh) return location.assign(answer.redirected ? answer.url : location.href);
-  const at = rows().findIndex((row) => row.classList.contains("here"));
   replaceList(fresh);
   showToast(page);
   for (const count of page.querySelectorAll(".side [data-mailbox]")) {
