@@ -65,7 +65,7 @@ def read_unsubscribe(fields: Sequence[Field], authserv_id: str) -> Unsubscribe:
         elif not page or (target.url.startswith("https:") and page.startswith("http:")):
             page = target.url
     post = _only(fields, b"list-unsubscribe-post").strip().lower()
-    is_safe = post == ONE_CLICK.decode().lower() and page.startswith("https:")
+    is_safe = post == ONE_CLICK.decode("ascii").lower() and page.startswith("https:")
     one_click = page if is_safe and _is_signed(fields, authserv_id) else ""
     return Unsubscribe(one_click=one_click, address=address, subject=subject, page=page)
 

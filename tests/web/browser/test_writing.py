@@ -162,9 +162,9 @@ def test_writing_with_the_keyboard_alone(chromium: Any, amal: Person, south: Lab
 
 
 def tab_to(page: Any, name: str) -> None:
-    """Press Tab until the field of this name has the focus."""
+    """Press Tab until the field of this id has the focus."""
     for _ in range(60):
-        if page.evaluate("document.activeElement.name") == name:
+        if page.evaluate("document.activeElement.id") == name:
             return
         page.keyboard.press("Tab")
     pytest.fail(f"Tab does not reach {name}")

@@ -36,6 +36,11 @@ function markOpened() {
   }
 }
 
+// A change of language or theme comes back to what is open.
+function comeBackTo(address) {
+  for (const field of document.querySelectorAll("form[action='/preferences'] [name=next]")) field.value = address;
+}
+
 function showToast(page) {
   const fresh = page.querySelector(".toast");
   const old = document.querySelector(".toast");
@@ -113,6 +118,7 @@ async function open(address, push = true, replace = false) {
   office.classList.add("reads");
   if (push) history[replace ? "replaceState" : "pushState"]({ message: address }, "", address);
   document.title = page.title;
+  comeBackTo(address);
   markOpened();
   document.dispatchEvent(new Event("zajil:message"));
 }
@@ -126,6 +132,7 @@ function close() {
   if (location.pathname + location.search !== list().dataset.address) {
     history.pushState(null, "", list().dataset.address);
   }
+  comeBackTo(list().dataset.address);
   markOpened();
 }
 
