@@ -7,35 +7,16 @@ import re
 
 import pytest
 
-from kit.site import Browser, Page, Site, letter, visiting
+from kit.site import Page, letter, visiting
 from kit.store import NOW_MS
-from zajil.core.ids import MailboxId, Uid
+from kit.webmail import member, role, uids
+from zajil.core.ids import Uid
 from zajil.store.engine.open import Store
 from zajil.store.feedback.training_queue import TrainingClaim, claim_training
-from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_copies import (
     CopyMessages,
     move_messages,
 )
-from zajil.store.mail.summaries import newest_summaries
-
-
-async def member(site: Site, login: str) -> Browser:
-    browser = site.browser()
-    await browser.log_in(login)
-    return browser
-
-
-def role(site: Site, login: str, name: str) -> MailboxId:
-    account_id = site.entry(login).account_id
-    box = site.store.read_now(lambda conn: find_role(conn, account_id, name))
-    assert box is not None
-    return box.mailbox_id
-
-
-def uids(site: Site, mailbox_id: MailboxId) -> list[int]:
-    found = site.store.read_now(lambda conn: newest_summaries(conn, mailbox_id, 100))
-    return [one.uid for one, _ in found]
 
 
 @pytest.mark.parametrize("role_name", ["trash", "archive"])

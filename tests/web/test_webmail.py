@@ -12,43 +12,16 @@ import pytest
 import sqlalchemy as sa
 
 from kit.mail import make_message
-from kit.site import Browser, Page, Site, letter, visiting
+from kit.site import Page, letter, visiting
 from kit.store import NOW_MS
 from kit.talk import talk_to_receiver
-from zajil.core.ids import MAIL_ID_PATTERN, MailboxId
+from kit.webmail import member, newest, role, uids
+from zajil.core.ids import MAIL_ID_PATTERN
 from zajil.store.engine.open import Store
 from zajil.store.feedback.training_queue import TrainingClaim, claim_training
-from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_changes import PutMessage, put_messages
-from zajil.store.mail.messages import read_message
 from zajil.store.mail.summaries import newest_summaries, write_summaries
 from zajil.store.schema import blob
-
-
-async def member(site: Site, login: str) -> Browser:
-    browser = site.browser()
-    await browser.log_in(login)
-    return browser
-
-
-def role(site: Site, login: str, name: str) -> MailboxId:
-    account_id = site.entry(login).account_id
-    box = site.store.read_now(lambda conn: find_role(conn, account_id, name))
-    assert box is not None
-    return box.mailbox_id
-
-
-def uids(site: Site, mailbox_id: MailboxId) -> list[int]:
-    found = site.store.read_now(lambda conn: newest_summaries(conn, mailbox_id, 100))
-    return [one.uid for one, _ in found]
-
-
-def newest(site: Site, mailbox_id: MailboxId) -> bytes:
-    def read(conn: object) -> bytes:
-        ((found, _),) = newest_summaries(conn, mailbox_id, 1)  # type: ignore[arg-type]
-        return read_message(conn, site.store.blobs, found)  # type: ignore[arg-type]
-
-    return site.store.read_now(read)
 
 
 def test_a_letter_goes_from_one_account_to_another(store: Store) -> None:

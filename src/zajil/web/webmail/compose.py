@@ -124,7 +124,7 @@ class Writing:
         def load(conn: Any) -> tuple[Any, list[LetterFile]]:
             with ExitStack() as stack:
                 files = open_files(conn, self._store, account.account_id, letter.refs, stack)
-            return load_boxes(conn, account.account_id), files
+            return load_boxes(conn, account.account_id, self._store.tables), files
 
         boxes, files = await self._store.read(load, account.account_id)
         drafts, now_ms = boxes.with_role("drafts"), self._services.clock.now_ms()

@@ -114,7 +114,9 @@ class Folders:
         if action == "make":
             made = await make_mailbox(context, actor, _new_name(form, form.get("parent")))
             return Done("made", 1, made)
-        boxes = await self._store.read(lambda conn: load_boxes(conn, account.account_id))
+        boxes = await self._store.read(
+            lambda conn: load_boxes(conn, account.account_id, self._store.tables)
+        )
         box = boxes.get(MailboxId(read_number(form.get("mailbox")) or 0))
         if box is None or box.mailbox.is_shared:
             raise HTTPException(404)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from zajil.core.ids import AccountId, MailboxId
 from zajil.imap.mailbox_name import SEPARATOR
-from zajil.store.mail.mailboxes import Mailbox, count_messages, list_mailboxes, list_shared
+from zajil.store.mail.mailboxes import Mailbox, list_mailboxes, list_shared
 from zajil.store.mail.message_tables import MessageTables
 
 _ORDER = ("inbox", "drafts", "sent", "archive", "junk", "trash")
@@ -89,18 +89,18 @@ class Boxes:
         return next((box for box in self.all if box.role == role), None)
 
 
-def load_boxes(conn: Any, account_id: AccountId, tables: MessageTables | None = None) -> Boxes:
+def load_boxes(conn: Any, account_id: AccountId, tables: MessageTables) -> Boxes:
     """Return an account's mailboxes with their counts. A query: ``store.read`` runs it.
 
     Args:
         conn: a snapshot.
         account_id: whose they are.
-        tables: of the store; with them nothing is counted that did not change.
+        tables: of the store: nothing is counted that did not change.
     """
     own = list_mailboxes(conn, account_id)
     shared = [box for box in list_shared(conn, account_id) if "r" in box.rights]
     ids = [box.mailbox_id for box in (*own, *shared)]
-    counts = count_messages(conn, ids) if tables is None else tables.count(conn, ids)
+    counts = tables.count(conn, ids)
     boxes = {
         one.mailbox_id: Box(one, counts[one.mailbox_id].messages, counts[one.mailbox_id].unseen)
         for one in (*own, *shared)

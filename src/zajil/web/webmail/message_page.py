@@ -99,7 +99,7 @@ class MessagePages:
         read = partial(_read, hostname=self._hostname)
 
         def load(conn: Any) -> tuple[Boxes, Message, _Read, list[ThreadMessage]]:
-            boxes = load_boxes(conn, account.account_id)
+            boxes = load_boxes(conn, account.account_id, self._store.tables)
             found, read_now = open_message(conn, self._store, account.account_id, place, read)
             return boxes, found, read_now, _conversation(conn, account, boxes, place[0], found)
 
@@ -149,7 +149,8 @@ class MessagePages:
             raise HTTPException(404)
         view = show_message(inner)
         boxes = await self._store.read(
-            lambda conn: load_boxes(conn, account.account_id), account.account_id
+            lambda conn: load_boxes(conn, account.account_id, self._store.tables),
+            account.account_id,
         )
         return self._pages.render(
             visitor,
@@ -194,7 +195,8 @@ class MessagePages:
         """Mark a message as phishing and move it to Junk, from which the filter learns."""
         mailbox_id, uid = place_of(request)
         boxes = await self._store.read(
-            lambda conn: load_boxes(conn, account.account_id), account.account_id
+            lambda conn: load_boxes(conn, account.account_id, self._store.tables),
+            account.account_id,
         )
         box, junk = boxes.get(mailbox_id), boxes.with_role("junk")
         if box is None:

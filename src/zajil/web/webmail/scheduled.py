@@ -70,7 +70,7 @@ class ScheduledPages:
         now_ms = self._services.clock.now_ms()
         boxes, waiting = await self._store.read(
             lambda conn: (
-                load_boxes(conn, account.account_id),
+                load_boxes(conn, account.account_id, self._services.store.tables),
                 list_scheduled(conn, account.account_id, now_ms, _MOST),
             ),
             account.account_id,
