@@ -131,6 +131,7 @@ def assert_seen(shown: str, view: MessageView) -> None:
     assert set(LINK.findall(re.sub(r">[^<]*", ">", shown))) <= set(LINK.findall(targets))
 
 
+@example("<xmp>w&#111;rd1 ")
 @example("<p style='visibility:hidden'><img alt=word1>")
 @example("<p style='color:white'><img alt=word1>")
 @given(DOCUMENTS)
@@ -140,7 +141,8 @@ def test_what_our_page_shows_was_seen(page: str) -> None:
     shown = show_message(message, remote_url=lambda url: url)
     assert_seen(shown.html or "", view)
     targets = [link.target.url for one in shown.paragraphs for link in one.links]
-    assert_seen("\n".join([one.text for one in shown.paragraphs]), view)
+    # These are texts, and are escaped where they are shown.
+    assert_seen(html.escape("\n".join([one.text for one in shown.paragraphs])), view)
     seen = "\n".join([*(link.target for link in view.links), view.visible_text])
     assert set(LINK.findall("\n".join(targets))) <= set(LINK.findall(seen))
 

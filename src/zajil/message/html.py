@@ -96,9 +96,10 @@ class Html:
             return ""
         while self._hidden_nodes:
             self._hidden_nodes.pop().decompose()
-        for node in self._tree.css("plaintext"):
-            # It has no end tag, so whatever follows it would be read as its text.
-            node.replace_with(node.text())
+        for node in self._tree.css("plaintext, xmp"):
+            # Their text is written without escapes, and would be read as another one; the first
+            # has no end tag, so that whatever follows it would be its text, too.
+            node.replace_with(f"\n{node.text()}\n")
         return self._tree.html or ""
 
 

@@ -21,7 +21,7 @@ _LINES = frozenset(
         *("dialog", "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer"),
         *("form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hgroup", "hr", "legend", "li"),
         *("listing", "main", "menu", "nav", "ol", "optgroup", "option", "p", "pre", "search"),
-        *("section", "summary", "table", "tbody", "tfoot", "thead", "tr", "ul", "xmp"),
+        *("section", "summary", "table", "tbody", "tfoot", "thead", "tr", "ul"),
     }
 )
 _PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre", "table"})
@@ -111,7 +111,7 @@ class _TextWriter:
         if is_end and self._open:
             style = self._open.pop()[0].split()
         elif tag not in ("hr", "img", "input"):
-            is_pre = tag in ("pre", "listing", "xmp", "textarea") or "pre" in style
+            is_pre = tag in ("pre", "listing", "textarea") or "pre" in style
             self._open.append((" ".join(style), is_pre or (bool(self._open) and self._open[-1][1])))
         if tag in _LINES or "block" in style:
             self._end_line()
