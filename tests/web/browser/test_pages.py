@@ -1,7 +1,8 @@
 """Every page in both directions and themes, at four widths: accessible, and no wider than shown.
 
 The pages are found by following links, so a new page is tested as soon as one leads to it.
-axe-core checks WCAG 2.2 level AA; what it calls serious or critical fails.
+axe-core checks WCAG 2.2 level AA; what it calls serious or critical fails. So does a page that
+is heavy, or an error in the console, see ``window``.
 """
 
 from __future__ import annotations
@@ -112,30 +113,55 @@ LOOKS = {
     "english dark phone": {"locale": "en-GB", "color_scheme": "dark", "viewport": PHONE},
     "arabic light desk": {"locale": "ar", "color_scheme": "light", "viewport": DESK},
 }
-_SLOW = ("english dark phone", "arabic light desk")
 
 
-@pytest.mark.parametrize(
-    "look",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in _SLOW else []) for name in LOOKS],
-)
-def test_every_page_is_accessible(
+@pytest.mark.parametrize("look", ["english light desk", "arabic dark phone"])
+def test_one_page_of_each_kind(
     chromium: Any, reader: Person, pages: dict[str, str], look: str
 ) -> None:
+    """The addresses without a query, and one message; ``./test slow`` has all, in all looks."""
+    some = {form: path for form, path in pages.items() if is_main(form)}
+    assert len(some) > 20
+    with window(chromium, reader.url, expected=["status of 404"], **LOOKS[look]) as page:
+        assert faults_of(page, reader, some) == {}
+
+
+def is_main(form: str) -> bool:
+    """Say whether a page is the plain one of its kind, and not one that only slow tests open."""
+    return form in EXPECTED or not ("?" in form or re.search(r"/mail/\d", form))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_page(chromium: Any, reader: Person, pages: dict[str, str], look: str) -> None:
+    with window(chromium, reader.url, expected=["status of 404"], **LOOKS[look]) as page:
+        assert faults_of(page, reader, pages) == {}
+
+
+def faults_of(page: Any, reader: Person, pages: dict[str, str]) -> dict[str, list[str]]:
+    """Open the pages one after the other, /login first; say what is wrong with each."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-    failures: dict[str, list[str]] = {}
-    expected = ["status of 404"]
-    with window(chromium, reader.url, expected=expected, **LOOKS[look]) as page:
-        for form, path in pages.items():
-            if (form != "/login" and page.url == "about:blank") or page.url.endswith("/login"):
-                log_in(page, reader)
-            page.goto(path)
-            found = axe.run(page, options=rules).response["violations"]
-            faults = [describe(one) for one in found if one["impact"] in _SEVERE]
-            if faults:
-                failures[form] = faults
-    assert failures == {}
+    weights = Weights(page)
+    size = page.viewport_size
+    faults: dict[str, list[str]] = {}
+    logged_in = False
+    for form, path in sorted(pages.items(), key=lambda one: one[0] != "/login"):
+        if form != "/login" and not logged_in:
+            log_in(page, reader)
+            logged_in = True
+        weights.clear()
+        page.goto(path)
+        found = weights.faults()
+        violations = axe.run(page, options=_RULES).response["violations"]
+        found += [describe(one) for one in violations if one["impact"] in _SEVERE]
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            if beyond := what_sticks_out(page):
+                found.append(f"wider than {width}: {beyond}")
+        page.set_viewport_size(size)
+        if found:
+            faults[form] = found
+    return faults
 
 
 def describe(violation: dict[str, Any]) -> str:
@@ -144,65 +170,43 @@ def describe(violation: dict[str, Any]) -> str:
     return f"{violation['id']} ({len(violation['nodes'])}): {node['html'][:200]}"
 
 
-@pytest.mark.parametrize("locale", ["en-GB", "ar"])
-def test_no_page_is_wider_than_its_window(
-    chromium: Any, reader: Person, pages: dict[str, str], locale: str
-) -> None:
-    """Nor does one complain: an error in the console fails, see ``window``."""
-    wide: list[tuple[str, int, list[str]]] = []
-    with window(chromium, reader.url, expected=["status of 404"], locale=locale) as page:
-        for form, path in pages.items():
-            if (form != "/login" and page.url == "about:blank") or page.url.endswith("/login"):
-                log_in(page, reader)
-            page.goto(path)
-            for width in WIDTHS:
-                page.set_viewport_size({"width": width, "height": 800})
-                if beyond := what_sticks_out(page):
-                    wide.append((form, width, beyond))
-            page.set_viewport_size(DESK)
-    assert wide == []
-
-
+_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 _MOST_BYTES = 150_000
 _MOST_SCRIPT_BYTES = 60_000
 _EDITOR = re.compile(r"squire", re.IGNORECASE)
 """The editor's library is loaded where somebody writes, and is not ours."""
 
 
-@pytest.mark.parametrize("locale", ["en-GB", "ar"])
-def test_no_page_is_heavy(
-    chromium: Any, reader: Person, pages: dict[str, str], locale: str
-) -> None:
-    """Every page with all that it loads, compressed, in a browser that has nothing of it yet."""
-    heavy: list[tuple[str, int, int]] = []
-    with window(chromium, reader.url, expected=["status of 404"], locale=locale) as page:
-        log_in(page, reader)
+class Weights:
+    """What a page loads, compressed, in a browser that has nothing of it yet."""
+
+    def __init__(self, page: Any) -> None:
+        self._urls: dict[str, str] = {}
+        self._bytes: dict[str, int] = {}
         session = page.context.new_cdp_session(page)
         session.send("Network.enable")
         session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-        urls: dict[str, str] = {}
-        bytes_of: dict[str, int] = {}
+        session.on("Network.responseReceived", self._note_url)
+        session.on("Network.loadingFinished", self._note_size)
 
-        def note_url(event: dict[str, Any]) -> None:
-            urls[event["requestId"]] = event["response"]["url"]
+    def _note_url(self, event: dict[str, Any]) -> None:
+        self._urls[event["requestId"]] = event["response"]["url"]
 
-        def note_size(event: dict[str, Any]) -> None:
-            bytes_of[urls.get(event["requestId"], "")] = event["encodedDataLength"]
+    def _note_size(self, event: dict[str, Any]) -> None:
+        self._bytes[self._urls.get(event["requestId"], "")] = event["encodedDataLength"]
 
-        session.on("Network.responseReceived", note_url)
-        session.on("Network.loadingFinished", note_size)
-        for form, path in pages.items():
-            if form == "/login":
-                continue
-            bytes_of.clear()
-            page.goto(path)
-            own = {url: size for url, size in bytes_of.items() if not _EDITOR.search(url)}
-            scripts = sum(size for url, size in own.items() if url.partition("?")[0].endswith("js"))
-            whole = sum(own.values())
-            assert whole > 1000, form
-            if whole > _MOST_BYTES or scripts > _MOST_SCRIPT_BYTES:
-                heavy.append((form, whole, scripts))
-    assert heavy == []
+    def clear(self) -> None:
+        """Begin with the next page."""
+        self._bytes.clear()
+
+    def faults(self) -> list[str]:
+        """Say what is too heavy of the page, without the editor."""
+        own = {url: size for url, size in self._bytes.items() if not _EDITOR.search(url)}
+        scripts = sum(size for url, size in own.items() if url.partition("?")[0].endswith("js"))
+        whole = sum(own.values())
+        assert whole > 1000, sorted(own)
+        heavy = whole > _MOST_BYTES or scripts > _MOST_SCRIPT_BYTES
+        return [f"{whole} bytes, {scripts} of scripts"] if heavy else []
 
 
 def test_our_scripts_are_small() -> None:
