@@ -16,6 +16,7 @@ import argparse
 import re
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from babel import Locale
@@ -35,6 +36,7 @@ Key = tuple[str | None, str]
 """Context and English text (of one thing, where it is counted)."""
 
 
+@cache
 def find_texts() -> Mapping[Key, tuple[str, ...]]:
     """Return every text of templates, pages and sentences of a journey, in the order of the files.
 
