@@ -118,7 +118,7 @@ def measure_searches(store: Store, who: AccountEntry) -> None:
     for term in _TERMS:
 
         def look(term: str = term) -> tuple[int, int]:
-            hits = store.read_now(lambda conn: find_hits(conn, who.account_id, who.inbox, term))
+            hits = store.read_now(lambda conn: find_hits(conn, who.inbox, term))
             return (-1, -1) if hits is None else (len(hits.sure), len(hits.possible))
 
         best, (sure, possible) = min(cpu_of(look) for _ in range(3))

@@ -349,7 +349,7 @@ def test_it_goes_on_where_it_was_killed(store_url: str, tmp_path: Path) -> None:
     assert store.read_now(lambda conn: find_unindexed(conn, amal.inbox)) == []
     for number in (0, 70, 149):
         hits = store.read_now(
-            lambda conn: find_hits(conn, amal.account_id, amal.inbox, f"id: <{number}@")  # noqa: B023
+            lambda conn: find_hits(conn, amal.inbox, f"id: <{number}@")  # noqa: B023
         )
         assert hits is not None
         assert found[number].uid in hits.possible

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from kit.mail import make_message
 from kit.store import NOW_MS, make_account, make_intake, open_test_store, running
 from zajil.core.directory import AccountEntry
-from zajil.core.ids import Uid
+from zajil.core.ids import MailboxId, Uid
 from zajil.message.word_query import parse_query
 from zajil.read.index_merger import merge_account_now
 from zajil.read.indexer import Indexer, read_summaries, reindex
@@ -40,6 +40,7 @@ from zajil.store.mail.summaries import (
 )
 from zajil.store.mail.text_lookup import (
     SearchScope,
+    TextHits,
     find_hits,
     find_unindexed,
     find_words,
@@ -89,8 +90,24 @@ def index_now(store: Store) -> None:
 def possible(
     store: Store, who: AccountEntry, term: str, scope: SearchScope = SearchScope.TEXT
 ) -> set[int] | None:
-    hits = store.read_now(lambda conn: find_hits(conn, who.account_id, who.inbox, term, scope))
-    return None if hits is None else set(hits.possible)
+    return possible_in(store, who.inbox, term, scope)
+
+
+def possible_in(
+    store: Store, mailbox_id: MailboxId, term: str, scope: SearchScope = SearchScope.TEXT
+) -> set[int] | None:
+    """Look up by what is kept in memory, and without it; both say the same of what is there."""
+
+    def look(conn: sa.Connection) -> tuple[TextHits | None, TextHits | None, set[Uid]]:
+        kept = find_hits(conn, mailbox_id, term, scope, store.text_cache)
+        return kept, find_hits(conn, mailbox_id, term, scope), set(list_uids(conn, mailbox_id))
+
+    kept, anew, there = store.read_now(look)
+    if kept is None or anew is None:
+        assert kept is anew
+        return None
+    assert (kept.possible & there, kept.sure & there) == (anew.possible, anew.sure)
+    return set(anew.possible)
 
 
 def by_words(store: Store, who: AccountEntry, query: str) -> set[Uid]:
@@ -147,12 +164,45 @@ def test_pieces_of_texts(store: Store) -> None:
         assert possible(store, amal, term, scope) == uids, term
 
 
-def test_no_mailbox_is_looked_up_in_the_index_of_another_account(store: Store) -> None:
+def test_a_mailbox_is_looked_up_in_the_index_of_its_owner(store: Store) -> None:
+    """Whoever may read it finds what is in it, and nothing of the owner's other mailboxes."""
     amal, sami = make_account(store, "amal@y.test"), make_account(store, "sami@y.test")
-    put(store, amal, "apple pie")
-    index(store)
-    found = store.read_now(lambda conn: find_hits(conn, sami.account_id, amal.inbox, "pie"))
-    assert found is None
+    put(store, amal, "apple pie", "cake")
+    put(store, sami, "pie")
+    index(store, amal, sami)
+    archive = store.read_now(lambda conn: find_mailbox(conn, amal.account_id, "Archive"))
+    assert archive is not None
+    assert possible_in(store, amal.inbox, "pie") == {1}
+    assert possible_in(store, archive.mailbox_id, "pie") == set()
+
+
+def test_what_is_kept_in_memory_follows_copies_moves_and_merges(store: Store) -> None:
+    amal = make_account(store, "amal@y.test")
+    archive = store.read_now(lambda conn: find_mailbox(conn, amal.account_id, "Archive"))
+    assert archive is not None
+    uids = put(store, amal, *[f"word{n} pie" for n in range(40)])
+    index(store, amal)
+    assert possible(store, amal, "word7") == {8}
+    assert possible_in(store, archive.mailbox_id, "pie") == set()
+
+    # The blobs of copies are in segments that are known already, some of them twice.
+    some = uids[5:9]
+    copy = CopyMessages(amal.account_id, amal.inbox, tuple(some), archive.mailbox_id)
+    store.write_now(copy_messages, copy)
+    store.write_now(copy_messages, copy)
+    assert possible_in(store, archive.mailbox_id, "word7") == {3, 7}
+    assert possible_in(store, archive.mailbox_id, "pie") == set(range(1, 9))
+    back = CopyMessages(amal.account_id, archive.mailbox_id, (Uid(3),), amal.inbox)
+    store.write_now(copy_messages, back)
+    assert possible(store, amal, "word7") == {8, 41}
+
+    # New segments, and old ones that were merged.
+    for number in range(40, 60):
+        put(store, amal, f"word{number} pie")
+        index(store, amal)
+        assert possible(store, amal, f"word{number}") == {number + 2}
+    assert possible(store, amal, "pie") == set(range(1, 62))
+    assert possible_in(store, archive.mailbox_id, "pie") == set(range(1, 9))
 
 
 def test_words_of_header_fields_that_are_put_in_front(store: Store) -> None:
@@ -179,11 +229,7 @@ def test_copies_are_found_where_they_are(store: Store) -> None:
     store.write_now(copy_messages, copy)
     assert store.read_now(lambda conn: find_waiting(conn, 10)) == []
     for term, wanted in (("pie", {1}), ("zebra", set())):
-        found = store.read_now(
-            lambda conn: find_hits(conn, amal.account_id, archive.mailbox_id, term)  # noqa: B023
-        )
-        assert found is not None
-        assert set(found.possible) == wanted
+        assert possible_in(store, archive.mailbox_id, term) == wanted
 
 
 def test_a_message_that_cannot_be_read_is_always_read(store: Store) -> None:

@@ -84,8 +84,8 @@ def test_messages_of_before_are_indexed(store: Store, store_url: str, tmp_path: 
     new = again.read_now(lambda conn: read_summaries(conn, again.blobs, waiting))
     again.write_now(write_summaries, new)
     page = again.read_now(lambda conn: newest_summaries(conn, MailboxId(1), 10))
-    with_tea = again.read_now(lambda conn: find_hits(conn, AccountId(7), MailboxId(1), "tea"))
-    with_zebra = again.read_now(lambda conn: find_hits(conn, AccountId(7), MailboxId(1), "zebra"))
+    with_tea = again.read_now(lambda conn: find_hits(conn, MailboxId(1), "tea"))
+    with_zebra = again.read_now(lambda conn: find_hits(conn, MailboxId(1), "zebra"))
     again.close_now()
     # The second has lost its bytes, so it is read for every search.
     assert with_tea is not None

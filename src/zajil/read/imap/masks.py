@@ -9,10 +9,14 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import compress
 
 from zajil.store.mail.message_table import MessageTable
+
+_FEW = 16
+"""Among so many times more messages, some are looked for one by one."""
 
 
 @dataclass(slots=True)
@@ -62,6 +66,13 @@ def mask_of(chunk: Chunk, uids: Sequence[int]) -> int:
     for place in table.places_of(near):
         marks[place - chunk.start] = 1
     return int.from_bytes(marks, "little")
+
+
+def mask_among(chunk: Chunk, uids: AbstractSet[int]) -> int:
+    """Return the same for a set of messages."""
+    if len(uids) * _FEW < chunk.stop - chunk.start:
+        return mask_of(chunk, array("I", sorted(uids)))
+    return mask_from(map(uids.__contains__, chunk.table.uids[chunk.start : chunk.stop]))
 
 
 def mask_of_spans(chunk: Chunk, spans: Sequence[tuple[int, int]]) -> int:

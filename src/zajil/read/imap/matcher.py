@@ -47,7 +47,7 @@ from zajil.imap.search_key import (
 from zajil.message.normal_form import search_form
 from zajil.message.word_query import WordQuery
 from zajil.read.imap.header_values import NO_DAY, UNKNOWN_DAY
-from zajil.read.imap.masks import Chunk, chosen, mask_from, mask_of, mask_of_spans
+from zajil.read.imap.masks import Chunk, chosen, mask_among, mask_from, mask_of, mask_of_spans
 from zajil.read.imap.object_id import email_object_id, thread_object_id
 from zajil.read.imap.search_text import RECIPIENT_FIELDS, MessageText, fuzzy_query
 from zajil.store.mail.header_columns import Values
@@ -203,7 +203,10 @@ class Matcher:
                 hits = self.hits.get(id(key))
                 if hits is None:
                     return 0, chunk.all
-                return mask_of(chunk, hits.sure), mask_of(chunk, hits.possible)
+                possible = mask_among(chunk, hits.possible)
+                if hits.sure is hits.possible:
+                    return possible, possible
+                return mask_among(chunk, hits.sure), possible
             case EmailIs() | ThreadIs():
                 return 0, chunk.all
             case SentDate():
@@ -328,9 +331,9 @@ class Matcher:
     def _text_holds(self, key: SearchKey, uid: Uid, text: MessageText) -> bool:
         hits = self.hits.get(id(key))
         if hits is not None:
-            if not _is_among(hits.possible, uid):
+            if uid not in hits.possible:
                 return False
-            if _is_among(hits.sure, uid):
+            if uid in hits.sure:
                 return True
         if self._stands_in(key, text):
             return True

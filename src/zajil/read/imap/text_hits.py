@@ -63,21 +63,17 @@ async def _look_up(context: SearchContext, scope: SearchedMailbox, key: TextKey)
             where = SearchScope.CONTENT
         case RecipientHas():
             where = SearchScope.ANY_RECIPIENT
-    account_id, mailbox_id = scope.account_id, scope.mailbox_id
-    return await context.read(lambda conn: find_hits(conn, account_id, mailbox_id, key.text, where))
+    mailbox_id, cache = scope.mailbox_id, context.store.text_cache
+    return await context.read(lambda conn: find_hits(conn, mailbox_id, key.text, where, cache))
 
 
 async def _with_words(
     context: SearchContext, scope: SearchedMailbox, query: WordQuery, hits: TextHits
 ) -> TextHits:
     """Return the hits, and the messages that have all words of the text in any form of them."""
-    account_id, mailbox_id = scope.account_id, scope.mailbox_id
-    words = await context.read(lambda conn: find_with_words(conn, account_id, mailbox_id, query))
-    return TextHits(_joined(hits.possible, words), _joined(hits.sure, words))
-
-
-def _joined(one: array[int], other: array[int]) -> array[int]:
-    return array("I", sorted({*one, *other}))
+    mailbox_id, cache = scope.mailbox_id, context.store.text_cache
+    words = await context.read(lambda conn: find_with_words(conn, mailbox_id, query, cache))
+    return TextHits(hits.possible | words, hits.sure | words)
 
 
 # ---- relevancy ----------------------------------------------------------------------------------
@@ -105,15 +101,15 @@ async def find_scores(
             continue
         # After the columns: for these all messages are indexed.
         hits = await _look_up(context, scope, one)
-        sure = () if hits is None else hits.sure
+        exact = frozenset[int]() if hits is None else hits.sure
 
         def add() -> None:
-            words, exact = casemap(one.text).split(), set(sure)  # noqa: B023
+            words = casemap(one.text).split()  # noqa: B023
             for at, place in enumerate(table.places_of(found.uids)):
                 subject, sender = str(subjects[place]), str(senders[place])
                 points[at] += _IN_SUBJECT * all(word in subject for word in words)
                 points[at] += _IN_SENDER * all(word in sender for word in words)
-                points[at] += _IS_EXACT * (table.uids[place] in exact)
+                points[at] += _IS_EXACT * (table.uids[place] in exact)  # noqa: B023
 
         await context.work(add)
         await context.pause()

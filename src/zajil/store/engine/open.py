@@ -37,6 +37,7 @@ from zajil.store.mail.caps import Caps
 from zajil.store.mail.header_columns import HeaderColumns
 from zajil.store.mail.message_tables import MessageTables
 from zajil.store.mail.refusals import record_refused
+from zajil.store.mail.text_cache import TextCache
 from zajil.store.mail.tracking import EventBatch, record_events
 from zajil.store.mail.value_cache import ValueCache
 from zajil.store.people.directory import Directory
@@ -84,6 +85,7 @@ class Store:
         self.tables = MessageTables()
         self.header_columns = HeaderColumns()
         self.header_cache = ValueCache()
+        self.text_cache = TextCache()
         self.changes = Changes(dialect, hints, self.reader)
         self.directory = Directory(self.reader.read, caps, clock)
         self.changes.subscribe(DIRECTORY, self.directory.forget)

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from array import array
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from enum import Enum
 
 import sqlalchemy as sa
@@ -16,11 +15,17 @@ from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.message.normal_form import search_form
-from zajil.message.word_blocks import BlockNumbers, WordZone, find_places, open_words, span_of
+from zajil.message.word_blocks import WordZone, find_places, open_words, span_of
 from zajil.message.word_query import WordQuery
 from zajil.message.words import Clue, find_clues
-from zajil.store.engine.rows import AT_ONCE, execute_text, mark_of, portions
-from zajil.store.mail.text_index import is_unindexed, unpack_ids
+from zajil.store.mail.text_cache import (
+    Fitting,
+    TextCache,
+    list_segment_ids,
+    read_numbers,
+    read_segment_ids,
+)
+from zajil.store.mail.text_index import is_unindexed
 from zajil.store.schema import mailbox, message, text_block, text_segment
 
 MAX_FITTING = 10_000
@@ -103,63 +108,130 @@ def deciding_zones(
 
 @dataclass(frozen=True, slots=True)
 class TextHits:
-    """Which messages of a mailbox may hold a term; UIDs, ascending."""
+    """Which messages of a mailbox may hold a term; UIDs, of messages that were expunged, too."""
 
-    possible: array[int]
+    possible: AbstractSet[int]
     """All that hold it are among these."""
-    sure: array[int]
+    sure: AbstractSet[int]
     """Those of them that hold it; the others have to be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Blobs:
-    """What the index says of blobs."""
+class _Found:
+    """What the index says of messages."""
 
-    possible: set[BlobId]
+    possible: set[int]
     """Those that may hold a term."""
-    sure: set[BlobId] = field(default_factory=set)
+    sure: set[int]
     """Those of them that hold it, if all their words are in the index."""
-    certain: set[BlobId] = field(default_factory=set)
+    certain: set[int]
     """Those of them that hold it."""
 
 
-def _find_blobs_with(
-    conn: Connection, account_id: AccountId, term: str, scope: SearchScope
-) -> _Blobs | None:
-    """Return the blobs of indexed messages that may hold a term; all that do are among them.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Words that are looked up."""
 
-    The term is a piece of the text, as SEARCH means it, and not a word. ``None``: the index cannot
-    tell, because most messages hold the like.
+    clue: Clue
+    zones: tuple[WordZone, ...]
+    """Where in a message they may stand."""
+    accept: Callable[[bytes], bool] | None = None
+    """Which of the keys that fit count; ``None``: all."""
+
+
+class _Index:
+    """The index of an account in one snapshot, and where its messages are in one mailbox."""
+
+    def __init__(
+        self, conn: Connection, account_id: AccountId, mailbox_id: MailboxId, cache: TextCache
+    ) -> None:
+        self._conn = conn
+        self._account_id = account_id
+        self._cache = cache
+        self._segment_ids = list_segment_ids(conn, account_id)
+        self._places = cache.places(conn, self._segment_ids, mailbox_id)
+
+    def fitting(self, wanted: Sequence[Wanted]) -> list[Fitting]:
+        """Return for each item the words that fit it."""
+        found = [None if one.accept else self._cache.find_words(self._key(one)) for one in wanted]
+        unknown = [one for one, known in zip(wanted, found, strict=True) if known is None]
+        new = iter(find_fitting(self._conn, self._account_id, unknown) if unknown else ())
+        return [next(new) if known is None else known for known in found]
+
+    def uids(self, one: Wanted, fitting: Fitting) -> set[int]:
+        """Return the messages of the mailbox that have one of the words."""
+        is_new = fitting.numbers is None
+        numbers = read_numbers(self._conn, fitting)
+        if is_new and one.accept is None:
+            self._cache.keep_words(self._key(one), fitting)
+        return self._places.uids_of(numbers)
+
+    def with_all(self, pairs: list[tuple[Wanted, Fitting]]) -> set[int]:
+        """Return the messages that have a word of each item."""
+        pairs.sort(key=lambda pair: pair[1].count)
+        uids = self.uids(*pairs[0])
+        for one in pairs[1:]:
+            if not uids:
+                break
+            uids &= self.uids(*one)
+        return uids
+
+    def _key(self, one: Wanted) -> tuple[AccountId, tuple[int, ...], Clue, tuple[WordZone, ...]]:
+        return self._account_id, self._segment_ids, one.clue, one.zones
+
+
+def find_hits(
+    conn: Connection,
+    mailbox_id: MailboxId,
+    term: str,
+    scope: SearchScope = SearchScope.TEXT,
+    cache: TextCache | None = None,
+) -> TextHits | None:
+    """Return the messages of a mailbox that may hold a term.
+
+    All others do not hold it: those that are not indexed are possible. The term is a piece of the
+    text, as SEARCH means it, and not a word.
+
+    Args:
+        conn: a snapshot.
+        mailbox_id: one that the caller may read. The index of its owner is looked up, and only
+            what is in this mailbox is returned.
+        term: in any form.
+        scope: where the term may stand.
+        cache: of the store.
+
+    Returns:
+        ``None``: any message may hold it.
     """
-    wanted_text = search_form(term)
-    clues = find_clues(wanted_text)
-    if len(clues) == 1 and clues[0].letters == wanted_text:
-        return _find_within_words(conn, account_id, clues[0], _PARTS[scope])
-    wanted = [Wanted(clue, zones_of(scope)) for clue in clues]
-    if not wanted:
+    index = _open_index(conn, mailbox_id, cache)
+    if index is None:
         return None
-    fitting = [one for one in find_fitting(conn, account_id, wanted) if one.count <= MAX_FITTING]
-    return _Blobs(_with_all(conn, fitting)) if fitting else None
+    found = _find_within_text(index, term, scope)
+    if found is None:
+        return None
+    unindexed = set(find_unindexed(conn, mailbox_id))
+    if not unindexed:
+        return TextHits(found.possible, found.sure)
+    sure = (found.sure - unindexed) | (found.certain & unindexed)
+    return TextHits(found.possible | unindexed, sure)
 
 
-def _find_within_words(
-    conn: Connection, account_id: AccountId, clue: Clue, zones: _Zones
-) -> _Blobs | None:
-    """Return the same for a term that is within one word: each word that fits holds it."""
-    kinds = (zones.sure, zones.rest, zones.doubt, zones.certain)
-    parts = [some for some in kinds if some]
-    wanted = [Wanted(clue, some) for some in parts]
-    found = dict(zip(parts, find_fitting(conn, account_id, wanted), strict=True))
-    hits, rest, doubt, documents = (found.get(some) for some in kinds)
-    if any(one is not None and one.count > MAX_FITTING for one in (hits, rest)):
-        return None
-    sure = set() if hits is None else find_blobs(conn, hits)
-    possible = sure if rest is None else sure | find_blobs(conn, rest)
-    if doubt is not None:
-        sure = sure - find_blobs(conn, doubt) if doubt.count <= MAX_FITTING else set()
-    # All of these words are among those of ``sure``, so there are no more of them.
-    certain = set() if documents is None else find_blobs(conn, documents)
-    return _Blobs(possible, sure | certain, certain)
+def find_with_words(
+    conn: Connection, mailbox_id: MailboxId, query: WordQuery, cache: TextCache | None = None
+) -> set[int]:
+    """Return the indexed messages of a mailbox that have all words of a query, in any form.
+
+    Args:
+        conn: a snapshot.
+        mailbox_id: one that the caller may read.
+        query: without phrases.
+        cache: of the store.
+    """
+    index = _open_index(conn, mailbox_id, cache)
+    wanted = [Wanted(one.clue, (one.zone,), one.accepts) for one in query.words]
+    if index is None or not wanted:
+        return set()
+    return index.with_all(list(zip(wanted, index.fitting(wanted), strict=True)))
 
 
 def find_words(conn: Connection, account_id: AccountId, query: WordQuery) -> set[BlobId]:
@@ -174,17 +246,16 @@ def find_words(conn: Connection, account_id: AccountId, query: WordQuery) -> set
         query: see ``message.word_query.parse_query``.
     """
     wanted = [Wanted(one.clue, (one.zone,), one.accepts) for one in query.words]
-    return _with_all(conn, find_fitting(conn, account_id, wanted)) if wanted else set()
-
-
-def _with_all(conn: Connection, fitting: list[Fitting]) -> set[BlobId]:
-    fitting.sort(key=lambda one: one.count)
-    blobs = find_blobs(conn, fitting[0])
-    for one in fitting[1:]:
-        if not blobs:
-            break
-        blobs &= find_blobs(conn, one)
-    return blobs
+    blobs: set[BlobId] | None = None
+    for one in find_fitting(conn, account_id, wanted) if wanted else ():
+        numbers = read_numbers(conn, one)
+        there = {
+            ids[number]
+            for segment_id, ids in read_segment_ids(conn, numbers)
+            for number in numbers[segment_id]
+        }
+        blobs = there if blobs is None else blobs & there
+    return blobs or set()
 
 
 def find_unindexed(conn: Connection, mailbox_id: MailboxId) -> list[Uid]:
@@ -197,94 +268,47 @@ def find_unindexed(conn: Connection, mailbox_id: MailboxId) -> list[Uid]:
     return list(conn.scalars(query))
 
 
-def find_hits(
-    conn: Connection,
-    account_id: AccountId,
-    mailbox_id: MailboxId,
-    term: str,
-    scope: SearchScope = SearchScope.TEXT,
-) -> TextHits | None:
-    """Return the messages of a mailbox that may hold a term.
-
-    All others do not hold it: those that are not indexed are possible.
-
-    Args:
-        conn: a snapshot.
-        account_id: whose mailbox it is.
-        mailbox_id: the mailbox.
-        term: in any form.
-        scope: where the term may stand.
-
-    Returns:
-        ``None``: any message may hold it. So it is where the mailbox is not the account's, because
-        another index has its words.
-    """
-    if conn.scalar(sa.select(mailbox.c.account_id).where(mailbox.c.id == mailbox_id)) != account_id:
+def _open_index(conn: Connection, mailbox_id: MailboxId, cache: TextCache | None) -> _Index | None:
+    owner = conn.scalar(sa.select(mailbox.c.account_id).where(mailbox.c.id == mailbox_id))
+    if owner is None:
         return None
-    found = _find_blobs_with(conn, account_id, term, scope)
-    if found is None:
+    return _Index(conn, AccountId(owner), mailbox_id, TextCache() if cache is None else cache)
+
+
+def _find_within_text(index: _Index, term: str, scope: SearchScope) -> _Found | None:
+    """Return the messages that may hold a term; ``None``: most hold the like."""
+    wanted_text = search_form(term)
+    clues = find_clues(wanted_text)
+    if len(clues) == 1 and clues[0].letters == wanted_text:
+        return _find_within_words(index, clues[0], _PARTS[scope])
+    wanted = [Wanted(clue, zones_of(scope)) for clue in clues]
+    if not wanted:
         return None
-    unindexed = set(find_unindexed(conn, mailbox_id))
-    pairs = _find_pairs(conn, mailbox_id, found.possible)
-    sure = [
-        uid
-        for uid, blob_id in pairs
-        if blob_id in (found.certain if uid in unindexed else found.sure)
-    ]
-    possible = {*unindexed, *[uid for uid, _ in pairs]}
-    return TextHits(array("I", sorted(possible)), array("I", sorted(sure)))
+    pairs = zip(wanted, index.fitting(wanted), strict=True)
+    fitting = [(one, words) for one, words in pairs if words.count <= MAX_FITTING]
+    return _Found(index.with_all(fitting), set(), set()) if fitting else None
 
 
-def find_with_words(
-    conn: Connection, account_id: AccountId, mailbox_id: MailboxId, query: WordQuery
-) -> array[int]:
-    """Return the indexed messages of a mailbox that have all words of a query, in any form.
+def _find_within_words(index: _Index, clue: Clue, zones: _Zones) -> _Found | None:
+    """Return the same for a term that is within one word: each word that fits holds it."""
+    kinds = (zones.sure, zones.rest, zones.doubt, zones.certain)
+    wanted = {some: Wanted(clue, some) for some in kinds if some}
+    fitting = dict(zip(wanted, index.fitting(list(wanted.values())), strict=True))
+    hits, rest, doubt = (fitting.get(some) for some in kinds[:3])
+    if any(one is not None and one.count > MAX_FITTING for one in (hits, rest)):
+        return None
 
-    Args:
-        conn: a snapshot.
-        account_id: whose mailbox it is.
-        mailbox_id: the mailbox.
-        query: without phrases.
-    """
-    blobs = find_words(conn, account_id, query)
-    return array("I", sorted([uid for uid, _ in _find_pairs(conn, mailbox_id, blobs)]))
+    def uids(some: tuple[WordZone, ...]) -> set[int]:
+        return index.uids(wanted[some], fitting[some]) if some else set()
 
-
-def _find_pairs(
-    conn: Connection, mailbox_id: MailboxId, blobs: set[BlobId]
-) -> list[tuple[Uid, BlobId]]:
-    """Return the messages of a mailbox whose bytes are in these blobs, with the blob of each."""
-    if len(blobs) <= AT_ONCE:
-        query = sa.select(message.c.uid, message.c.blob_id).where(
-            message.c.blob_id.in_(blobs), message.c.mailbox_id == mailbox_id
-        )
-        return [(uid, blob_id) for uid, blob_id in conn.execute(query)]
-    rows = execute_text(
-        conn,
-        f"SELECT uid, blob_id FROM message WHERE mailbox_id = {mark_of(conn)}",  # noqa: S608
-        (mailbox_id,),
-    )
-    return [(uid, blob_id) for uid, blob_id in rows if blob_id in blobs]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Words that are looked up."""
-
-    clue: Clue
-    zones: tuple[WordZone, ...]
-    """Where in a message they may stand."""
-    accept: Callable[[bytes], bool] | None = None
-    """Which of the keys that fit count; ``None``: all."""
-
-
-@dataclass(slots=True)
-class Fitting:
-    """The words of an index that are wanted."""
-
-    count: int
-    places: dict[int, list[int]]
-    """Places of words in each block, by its id."""
+    sure = possible = uids(zones.sure)
+    if rest is not None and rest.count:
+        possible = sure | uids(zones.rest)
+    if doubt is not None and doubt.count:
+        sure = sure - uids(zones.doubt) if doubt.count <= MAX_FITTING else set()
+    # All of these words are among those of ``sure``, so there are no more of them.
+    certain = uids(zones.certain)
+    return _Found(possible, sure | certain if certain else sure, certain)
 
 
 def find_fitting(
@@ -321,22 +345,6 @@ def find_fitting(
     return found
 
 
-def find_blobs(conn: Connection, fitting: Fitting) -> set[BlobId]:
-    """Return the blobs that have one of the words."""
-    by_segment: dict[int, set[int]] = defaultdict(set)
-    for some in portions(sorted(fitting.places)):
-        for block_id, segment_id, packed in conn.execute(_NUMBERS, {"ids_": some}):
-            numbers = BlockNumbers(packed)
-            for place in fitting.places[block_id]:
-                by_segment[segment_id].update(numbers.of(place))
-    found: set[BlobId] = set()
-    for some in portions(sorted(by_segment)):
-        for segment_id, packed in conn.execute(_SEGMENTS, {"ids_": some}):
-            ids = unpack_ids(packed)
-            found.update([ids[number] for number in by_segment[segment_id]])
-    return found
-
-
 _BLOCKS = (
     sa.select(text_block.c.id, text_block.c.first_word, text_block.c.last_word, text_block.c.words)
     .join(text_segment, text_segment.c.id == text_block.c.segment_id)
@@ -345,10 +353,4 @@ _BLOCKS = (
         text_block.c.first_word <= sa.bindparam("last_"),
         text_block.c.last_word >= sa.bindparam("first_"),
     )
-)
-_NUMBERS = sa.select(text_block.c.id, text_block.c.segment_id, text_block.c.numbers).where(
-    text_block.c.id.in_(sa.bindparam("ids_", expanding=True))
-)
-_SEGMENTS = sa.select(text_segment.c.id, text_segment.c.blob_ids).where(
-    text_segment.c.id.in_(sa.bindparam("ids_", expanding=True))
 )
