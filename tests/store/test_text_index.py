@@ -106,7 +106,8 @@ def possible_in(
     if kept is None or anew is None:
         assert kept is anew
         return None
-    assert (kept.possible & there, kept.sure & there) == (anew.possible, anew.sure)
+    assert sorted(there & set(kept.possible)) == list(anew.possible)
+    assert sorted(there & set(kept.sure)) == list(anew.sure)
     return set(anew.possible)
 
 

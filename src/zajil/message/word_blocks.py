@@ -17,7 +17,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, chain, groupby, pairwise
 from operator import itemgetter
 
 from zajil.core.byte_order import little_endian
@@ -125,8 +125,32 @@ class BlockNumbers:
         """Return the messages of the word at this place of the block."""
         return list(accumulate(self.steps_of(place)))
 
+    def marks_of(self, place: int) -> bytes:
+        """Return the same as a byte for each message, from number 0 on: 1, if it has the word."""
+        first, *others = self.steps_of(place)
+        return marks_of_steps(chain((first + 1,), others))
+
 
 _ONLY = array("H", [0])
+
+
+class _Marks(dict[int, bytes]):
+    """The marks of what is so many steps behind the mark before."""
+
+    def __missing__(self, step: int) -> bytes:
+        return bytes(step - 1) + b"\x01"
+
+
+_MARKS = _Marks((step, bytes(step - 1) + b"\x01") for step in range(1, 1000))
+
+
+def marks_of_steps(steps: Iterable[int]) -> bytes:
+    """Return a byte for each number from 0 on: 1 for those that are meant, 0 for the others.
+
+    Args:
+        steps: from -1 to the first number, and from each to the next one; larger than 0.
+    """
+    return b"".join(map(_MARKS.__getitem__, steps))
 
 
 # ---- look-up ------------------------------------------------------------------------------------

@@ -52,13 +52,10 @@ class MailSearch:
         """Return some of the messages, from the newest on. It takes time: for a reader thread."""
         listed: list[tuple[int, MailboxId, Uid]] = []
         for mailbox_id, one in self.found:
-            received = one.table.received_at_ms
-            places = list(one.table.places_of(one.uids))
-            places.sort(key=received.__getitem__)  # nearly sorted: one pass
-            uids = one.table.uids
+            table = one.table
             listed += [
-                (received[place], mailbox_id, Uid(uids[place]))
-                for place in places[-offset - limit :]
+                (table.received_at_ms[place], mailbox_id, Uid(table.uids[place]))
+                for place in table.newest(one.uids, offset + limit)
             ]
         listed.sort(reverse=True)
         return [(mailbox_id, uid) for _, mailbox_id, uid in listed[offset : offset + limit]]

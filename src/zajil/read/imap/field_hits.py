@@ -52,7 +52,7 @@ async def decide_fields(
     if not keys or len(unsure) < _FEWEST:
         return False
     for key in keys:
-        hits = matcher.hits.get(id(key)) or TextHits(frozenset(scope.uids), frozenset())
+        hits = matcher.hits.get(id(key)) or TextHits(scope.uids, array("I"))
         decided, holding = set[int](), set[int]()
         for number, uids in blocks_of(unsure):
             block = await _find_block(context, scope, _kind_of(key), number, uids)
@@ -113,8 +113,9 @@ async def _make_block(
 
 
 def _more_exact(hits: TextHits, decided: set[int], holding: set[int]) -> TextHits:
-    possible = hits.possible - (decided - holding)
-    return TextHits(possible, hits.sure | (holding & possible))
+    possible = set(hits.possible) - (decided - holding)
+    sure = set(hits.sure) | (holding & possible)
+    return TextHits(array("I", sorted(possible)), array("I", sorted(sure)))
 
 
 def _held(block: ValueBlock, term: bytes) -> set[int]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import chain, compress
+from operator import sub
 
+from zajil.message.word_blocks import marks_of_steps
 from zajil.store.mail.message_table import MessageTable
 
 _FEW = 16
-"""Among so many times more messages, some are looked for one by one."""
+"""Where so many times more are around them, messages are looked for one by one."""
 
 
 @dataclass(slots=True)
@@ -63,16 +64,21 @@ def mask_of(chunk: Chunk, uids: Sequence[int]) -> int:
         return 0
     first, last = table.uids[chunk.start], table.uids[chunk.stop - 1]
     near = uids[bisect_left(uids, first) : bisect_right(uids, last)]
+    span = last - first + 1
+    if len(near) * _FEW > len(marks) and len(marks) * _FEW > span:
+        dense = _marks(near, first).ljust(span, b"\x00")
+        if len(marks) < span:
+            there = _marks(table.uids[chunk.start : chunk.stop], first)
+            dense = bytes(compress(dense, there))
+        return int.from_bytes(dense, "little")
     for place in table.places_of(near):
         marks[place - chunk.start] = 1
     return int.from_bytes(marks, "little")
 
 
-def mask_among(chunk: Chunk, uids: AbstractSet[int]) -> int:
-    """Return the same for a set of messages."""
-    if len(uids) * _FEW < chunk.stop - chunk.start:
-        return mask_of(chunk, array("I", sorted(uids)))
-    return mask_from(map(uids.__contains__, chunk.table.uids[chunk.start : chunk.stop]))
+def _marks(uids: Sequence[int], first: int) -> bytes:
+    """Return a byte for each UID from the first on, up to the last of these."""
+    return marks_of_steps(map(sub, uids, chain((first - 1,), uids)))
 
 
 def mask_of_spans(chunk: Chunk, spans: Sequence[tuple[int, int]]) -> int:

@@ -47,7 +47,7 @@ from zajil.imap.search_key import (
 from zajil.message.normal_form import search_form
 from zajil.message.word_query import WordQuery
 from zajil.read.imap.header_values import NO_DAY, UNKNOWN_DAY
-from zajil.read.imap.masks import Chunk, chosen, mask_among, mask_from, mask_of, mask_of_spans
+from zajil.read.imap.masks import Chunk, chosen, mask_from, mask_of, mask_of_spans
 from zajil.read.imap.object_id import email_object_id, thread_object_id
 from zajil.read.imap.search_text import RECIPIENT_FIELDS, MessageText, fuzzy_query
 from zajil.store.mail.header_columns import Values
@@ -103,9 +103,11 @@ class Matcher:
         self.days: Values = ()
         """The day of the Date field of each message of the table (``header_values.DAYS``)."""
         self.needs_files = any_key(key, lambda one: isinstance(one, HasFiles))
-        """Whether ``with_files`` has to be given."""
-        self.with_files: Sequence[int] = ()
-        """Messages that have attachments, ascending."""
+        """Whether ``files`` has to be given."""
+        self.uids = array("I")
+        """Of the messages of the table, for which ``files`` is given."""
+        self.files: Values = ()
+        """Whether each message of the table has attachments (``header_values.FILES``)."""
         self.hits: dict[int, TextHits] = {}
         """For keys of ``texts``, by identity: what the index says."""
         self._flags: dict[str, bytes] = {}
@@ -159,7 +161,7 @@ class Matcher:
 
     @property
     def needs_columns(self) -> bool:
-        """Whether ``days`` or ``with_files`` have to be given."""
+        """Whether ``days`` or ``files`` have to be given."""
         return self.needs_days or self.needs_files
 
     def term_of(self, key: TextKey) -> str:
@@ -203,10 +205,10 @@ class Matcher:
                 hits = self.hits.get(id(key))
                 if hits is None:
                     return 0, chunk.all
-                possible = mask_among(chunk, hits.possible)
+                possible = mask_of(chunk, hits.possible)
                 if hits.sure is hits.possible:
                     return possible, possible
-                return mask_among(chunk, hits.sure), possible
+                return mask_of(chunk, hits.sure), possible
             case EmailIs() | ThreadIs():
                 return 0, chunk.all
             case SentDate():
@@ -218,7 +220,7 @@ class Matcher:
         table, part = chunk.table, slice(chunk.start, chunk.stop)
         match key:
             case HasFiles():
-                return mask_of(chunk, self.with_files)
+                return int.from_bytes(bytes(self.files[part]), "little")
             case HasFlag(flag) if flag == RECENT:
                 return mask_of(chunk, self._scope.recent)
             case HasFlag(flag):
@@ -323,7 +325,8 @@ class Matcher:
                 at = bisect_right(spans, int(row.uid), key=lambda span: span[0]) - 1
                 return at >= 0 and row.uid <= spans[at][1]
             case HasFiles():
-                return _is_among(self.with_files, row.uid)
+                at = bisect_left(self.uids, row.uid)
+                return self.uids[at : at + 1] == array("I", [row.uid]) and bool(self.files[at])
             case All():
                 return True
         return self._text_holds(key, row.uid, text)
@@ -331,9 +334,9 @@ class Matcher:
     def _text_holds(self, key: SearchKey, uid: Uid, text: MessageText) -> bool:
         hits = self.hits.get(id(key))
         if hits is not None:
-            if uid not in hits.possible:
+            if not _is_among(hits.possible, uid):
                 return False
-            if uid in hits.sure:
+            if _is_among(hits.sure, uid):
                 return True
         if self._stands_in(key, text):
             return True

@@ -10,7 +10,6 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import cast
 
 from zajil.core.ids import Uid
@@ -136,8 +135,8 @@ async def find(
     if matcher.needs_days:
         matcher.days = await header_values(context, scope.mailbox_id, table.uids, DAYS)
     if matcher.needs_files:
-        files = await header_values(context, scope.mailbox_id, table.uids, FILES)
-        matcher.with_files = await context.work(lambda: array("I", compress(table.uids, files)))
+        matcher.uids = table.uids
+        matcher.files = await header_values(context, scope.mailbox_id, table.uids, FILES)
     # After the table: whatever is in it is in the index by now, or is known not to be.
     await narrow(context, scope, matcher)
     found, progress = array("I"), _Progress(context, None if of_many else end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import cast
 
 from zajil.imap.search_key import (
     BodyHas,
@@ -21,7 +22,14 @@ from zajil.read.imap.header_values import DISPLAY_FROM, SUBJECTS, header_values
 from zajil.read.imap.matcher import Matcher, SearchedMailbox
 from zajil.read.imap.search_answer import FoundMessages
 from zajil.read.imap.search_context import SearchContext
-from zajil.store.mail.text_lookup import SearchScope, TextHits, find_hits, find_with_words
+from zajil.store.mail.text_lookup import (
+    SearchScope,
+    TextHits,
+    find_hits,
+    find_with_words,
+    joined,
+    look_up_words,
+)
 
 LOOK_UPS = 20
 """Texts of one search that are looked up in the index; the others are only looked for."""
@@ -38,12 +46,18 @@ _IN_SUBJECT, _IS_EXACT, _IN_SENDER = 3, 2, 1
 
 async def narrow(context: SearchContext, scope: SearchedMailbox, matcher: Matcher) -> None:
     """Let the index say which messages have the texts that are looked for, or may have them."""
-    for key in matcher.texts[:LOOK_UPS]:
-        if not key.text:
-            continue
+    keys = [
+        key
+        for key in matcher.texts[:LOOK_UPS]
+        if key.text and (id(key) in matcher.fuzzy or not _is_quick(context, scope, key))
+    ]
+    if len(keys) > 1:
+        terms = [(key.text, _scope_of(key)) for key in keys]
+        mailbox_id, cache = scope.mailbox_id, context.store.text_cache
+        await context.read(lambda conn: look_up_words(conn, mailbox_id, terms, cache))
+        await context.pause()
+    for key in keys:
         query = matcher.fuzzy.get(id(key))
-        if query is None and isinstance(key, HeaderHas) and is_kept(context, scope, key):
-            continue
         hits = await _look_up(context, scope, key)
         if hits is not None and query is not None:
             hits = await _with_words(context, scope, query, hits)
@@ -52,19 +66,30 @@ async def narrow(context: SearchContext, scope: SearchedMailbox, matcher: Matche
         await context.pause()
 
 
+def _is_quick(context: SearchContext, scope: SearchedMailbox, key: TextKey) -> bool:
+    """Return whether nothing is as quick as looking through the fields: the index has very many
+    words of such fields.
+    """
+    is_field = isinstance(key, HeaderHas) and _scope_of(key) is SearchScope.FIELD
+    return is_field and is_kept(context, scope, cast("HeaderHas", key))
+
+
 async def _look_up(context: SearchContext, scope: SearchedMailbox, key: TextKey) -> TextHits | None:
-    where = SearchScope.TEXT
+    mailbox_id, cache, where = scope.mailbox_id, context.store.text_cache, _scope_of(key)
+    return await context.read(lambda conn: find_hits(conn, mailbox_id, key.text, where, cache))
+
+
+def _scope_of(key: TextKey) -> SearchScope:
     match key:
         case HeaderHas(name):
-            where = _SCOPES.get(name, SearchScope.FIELD)
+            return _SCOPES.get(name, SearchScope.FIELD)
         case BodyHas():
-            where = SearchScope.BODY
+            return SearchScope.BODY
         case ContentHas():
-            where = SearchScope.CONTENT
+            return SearchScope.CONTENT
         case RecipientHas():
-            where = SearchScope.ANY_RECIPIENT
-    mailbox_id, cache = scope.mailbox_id, context.store.text_cache
-    return await context.read(lambda conn: find_hits(conn, mailbox_id, key.text, where, cache))
+            return SearchScope.ANY_RECIPIENT
+    return SearchScope.TEXT
 
 
 async def _with_words(
@@ -73,7 +98,7 @@ async def _with_words(
     """Return the hits, and the messages that have all words of the text in any form of them."""
     mailbox_id, cache = scope.mailbox_id, context.store.text_cache
     words = await context.read(lambda conn: find_with_words(conn, mailbox_id, query, cache))
-    return TextHits(hits.possible | words, hits.sure | words)
+    return TextHits(joined(hits.possible, words), joined(hits.sure, words))
 
 
 # ---- relevancy ----------------------------------------------------------------------------------
@@ -101,7 +126,7 @@ async def find_scores(
             continue
         # After the columns: for these all messages are indexed.
         hits = await _look_up(context, scope, one)
-        exact = frozenset[int]() if hits is None else hits.sure
+        exact = frozenset[int](() if hits is None else hits.sure)
 
         def add() -> None:
             words = casemap(one.text).split()  # noqa: B023

@@ -14,7 +14,9 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from operator import le
 from typing import TypeAlias
 
 from zajil.core.ids import MailboxId, ModSeq, Uid
@@ -67,6 +69,8 @@ class MessageTable:
     """Each once; some may be in use no more."""
     text_size: int
     """Characters of all keywords in ``flag_sets``."""
+    _by_time: list[Sequence[int]] = field(init=False, repr=False, default_factory=list)
+    """What ``by_time`` returns, once somebody asked for it."""
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -104,6 +108,34 @@ class MessageTable:
             return [place for place in found if place is not None]
         places = dict(zip(there, range(start, stop), strict=False))
         return [places[uid] for uid in uids if uid in places]
+
+    def by_time(self) -> Sequence[int]:
+        """Return all places in the order of INTERNALDATE; equal ones ascend."""
+        if not self._by_time:
+            times = self.received_at_ms
+            order: Sequence[int] = range(len(times))
+            if not all(map(le, times, islice(times, 1, None))):
+                order = array("I", sorted(order, key=times.__getitem__))
+            self._by_time.append(order)
+        return self._by_time[0]
+
+    def newest(self, uids: array[int], count: int) -> list[int]:
+        """Return the places of the newest of some messages, the newest first.
+
+        Args:
+            uids: ascending, each once.
+            count: of places, at most.
+        """
+        order = self.by_time()
+        if isinstance(order, range):
+            # One by one: some may be gone.
+            found = (self.place_of(uid) for uid in reversed(uids))
+            return list(islice((place for place in found if place is not None), count))
+        if len(uids) < len(self.uids) // 16:
+            places = sorted(self.places_of(uids), key=self.received_at_ms.__getitem__)
+            return places[: -count - 1 : -1]
+        wanted, column = frozenset(uids), self.uids
+        return list(islice((place for place in reversed(order) if column[place] in wanted), count))
 
     def kinds_in_use(self) -> list[int]:
         """Return the places in ``flag_sets`` that messages have, in the order of these messages."""

@@ -20,6 +20,8 @@ from bisect import bisect_left
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress, islice
+from operator import itemgetter, lt
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -29,6 +31,7 @@ from zajil.message.word_blocks import BlockNumbers, WordZone
 from zajil.message.words import Clue
 from zajil.store.engine.rows import AT_ONCE, execute_text, mark_of, portions
 from zajil.store.mail.text_index import unpack_ids
+from zajil.store.mail.text_words import Fitting, Numbers, OpenedWords
 from zajil.store.schema import message, text_block, text_segment
 
 MOST_BYTES = 16 << 20
@@ -38,46 +41,47 @@ MOST_WORD_BYTES = 8 << 20
 _SPARSE = 8
 """A mailbox that has one of so many messages of a segment, or fewer, takes less as a table."""
 
+_MANY = 256
+"""Messages of a segment that are marked by a byte each, instead of listed."""
 _NONE = BlobId("")
 
-Numbers = Mapping[int, Sequence[int]]
-"""Of messages in segments, ascending, by the id of the segment."""
 _WordKey = tuple[AccountId, tuple[int, ...], Clue, tuple[WordZone, ...]]
-
-
-@dataclass(slots=True)
-class Fitting:
-    """The words of an index that are wanted."""
-
-    count: int
-    places: dict[int, list[int]]
-    """Places of words in each block, by its id."""
-    numbers: Numbers | None = None
-    """Of the messages that have one of the words; ``None``: not read yet."""
-
-    @property
-    def memory(self) -> int:
-        """Return how many bytes it takes, roughly."""
-        numbers = 0 if self.numbers is None else sum(map(len, self.numbers.values()))
-        return 500 + 8 * self.count + 100 * len(self.places) + 2 * numbers
 
 
 def read_numbers(conn: Connection, fitting: Fitting) -> Numbers:
     """Return the numbers of the messages that have one of the words."""
     if fitting.numbers is not None:
         return fitting.numbers
-    by_segment: dict[int, list[array[int]]] = defaultdict(list)
+    by_segment: dict[int, list[array[int] | bytes]] = defaultdict(list)
     for some in portions(sorted(fitting.places)):
         for block_id, segment_id, packed in conn.execute(_NUMBERS, {"ids_": some}):
             block = BlockNumbers(packed)
             by_segment[segment_id] += [
-                array("H", block.of(place)) for place in fitting.places[block_id]
+                block.marks_of(place)
+                if len(block.steps_of(place)) >= _MANY
+                else array("H", block.of(place))
+                for place in fitting.places[block_id]
             ]
-    fitting.numbers = {
-        one: lists[0] if len(lists) == 1 else array("H", sorted(set().union(*lists)))
-        for one, lists in by_segment.items()
-    }
+    fitting.numbers = {one: _joined(lists) for one, lists in by_segment.items()}
     return fitting.numbers
+
+
+def _joined(lists: Sequence[array[int] | bytes]) -> array[int] | bytes:
+    """Return the messages that are in one of some lists."""
+    if len(lists) == 1:
+        return lists[0]
+    several = sorted({number for one in lists if isinstance(one, array) for number in one})
+    marks = [one for one in lists if isinstance(one, bytes)]
+    if not marks:
+        return array("H", several)
+    size = max([*map(len, marks), *[number + 1 for number in several[-1:]]])
+    some = bytearray(size)
+    for number in several:
+        some[number] = 1
+    total = int.from_bytes(some, "little")
+    for one in marks:
+        total |= int.from_bytes(one, "little")
+    return total.to_bytes(size, "little")
 
 
 def list_segment_ids(conn: Connection, account_id: AccountId) -> tuple[int, ...]:
@@ -114,18 +118,26 @@ class SegmentPlaces:
         size = 4 if isinstance(self.uids, array) else 100
         return 300 + size * len(self.uids) + 200 * len(self.more)
 
-    def add_to(self, found: set[int], numbers: Sequence[int]) -> None:
-        """Add the UIDs of these numbers, ascending, to a set; 0 may be among them."""
-        uids = self.uids
-        if isinstance(uids, array):
-            found.update(map(uids.__getitem__, numbers))
-        elif len(uids) * _SPARSE < len(numbers):
-            found.update([uid for number, uid in uids.items() if _is_among(numbers, number)])
+    def uids_of(self, numbers: array[int] | bytes) -> array[int]:
+        """Return the UIDs of these numbers, in the order of the numbers."""
+        uids: Iterable[int]
+        if isinstance(numbers, array):
+            known = self.uids
+            if isinstance(known, array):
+                uids = filter(None, map(known.__getitem__, numbers))
+            elif len(known) * _SPARSE < len(numbers):
+                uids = [uid for number, uid in known.items() if _is_among(numbers, number)]
+            else:
+                uids = [known[number] for number in numbers if number in known]
+        elif isinstance(self.uids, array):
+            uids = filter(None, compress(self.uids, numbers))
         else:
-            found.update([uids[number] for number in numbers if number in uids])
+            uids = [uid for number, uid in self.uids.items() if _is_among(numbers, number)]
+        found = array("I", uids)
         for number, others in self.more.items():
             if _is_among(numbers, number):
-                found.update(others)
+                found.extend(others)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +153,15 @@ class MailboxPlaces:
         """Return how many bytes it takes, roughly."""
         return sum(one.memory for one in self.segments.values())
 
-    def uids_of(self, numbers: Numbers) -> set[int]:
-        """Return the messages that have these numbers."""
-        found: set[int] = set()
-        for segment_id, some in numbers.items():
-            self.segments[segment_id].add_to(found, some)
-        found.discard(0)
-        return found
+    def uids_of(self, numbers: Numbers) -> array[int]:
+        """Return the messages that have these numbers, ascending, each once."""
+        found = array("I")
+        lists = [self.segments[one].uids_of(some) for one, some in numbers.items()]
+        for some in sorted(filter(None, lists), key=itemgetter(0)):  # mostly one behind the other
+            found += some
+        if all(map(lt, found, islice(found, 1, None))):
+            return found
+        return array("I", sorted(set(found)))
 
 
 class TextCache:
@@ -161,6 +175,8 @@ class TextCache:
         self._places: OrderedDict[MailboxId, tuple[MailboxPlaces, int]] = OrderedDict()
         self._words: OrderedDict[_WordKey, Fitting] = OrderedDict()
         self._lock = threading.Lock()
+        self.opened = OpenedWords()
+        """The words of segments."""
 
     def places(
         self, conn: Connection, segment_ids: Sequence[int], mailbox_id: MailboxId
@@ -305,7 +321,9 @@ def _with_new(
     }
 
 
-def _is_among(numbers: Sequence[int], number: int) -> bool:
+def _is_among(numbers: array[int] | bytes, number: int) -> bool:
+    if isinstance(numbers, bytes):
+        return number < len(numbers) and numbers[number] == 1
     at = bisect_left(numbers, number)
     return at < len(numbers) and numbers[at] == number
 

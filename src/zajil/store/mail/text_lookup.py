@@ -5,31 +5,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import filterfalse
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.message.normal_form import search_form
-from zajil.message.word_blocks import WordZone, find_places, open_words, span_of
+from zajil.message.word_blocks import WordZone
 from zajil.message.word_query import WordQuery
 from zajil.message.words import Clue, find_clues
 from zajil.store.mail.text_cache import (
-    Fitting,
     TextCache,
     list_segment_ids,
     read_numbers,
     read_segment_ids,
 )
 from zajil.store.mail.text_index import is_unindexed
-from zajil.store.schema import mailbox, message, text_block, text_segment
-
-MAX_FITTING = 10_000
-"""Words that fit a piece of a term; with more of them, it says nothing about a message."""
+from zajil.store.mail.text_words import MAX_FITTING, Fitting, OpenedWords, Wanted
+from zajil.store.schema import mailbox, message
 
 
 class SearchScope(Enum):
@@ -108,11 +106,11 @@ def deciding_zones(
 
 @dataclass(frozen=True, slots=True)
 class TextHits:
-    """Which messages of a mailbox may hold a term; UIDs, of messages that were expunged, too."""
+    """Which messages of a mailbox may hold a term; UIDs, ascending; some may be expunged."""
 
-    possible: AbstractSet[int]
+    possible: array[int]
     """All that hold it are among these."""
-    sure: AbstractSet[int]
+    sure: array[int]
     """Those of them that hold it; the others have to be read."""
 
 
@@ -120,23 +118,15 @@ class TextHits:
 class _Found:
     """What the index says of messages."""
 
-    possible: set[int]
+    possible: array[int]
     """Those that may hold a term."""
-    sure: set[int]
+    sure: array[int]
     """Those of them that hold it, if all their words are in the index."""
-    certain: set[int]
+    certain: array[int]
     """Those of them that hold it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Words that are looked up."""
-
-    clue: Clue
-    zones: tuple[WordZone, ...]
-    """Where in a message they may stand."""
-    accept: Callable[[bytes], bool] | None = None
-    """Which of the keys that fit count; ``None``: all."""
+_NONE = array("I")
 
 
 class _Index:
@@ -155,25 +145,30 @@ class _Index:
         """Return for each item the words that fit it."""
         found = [None if one.accept else self._cache.find_words(self._key(one)) for one in wanted]
         unknown = [one for one, known in zip(wanted, found, strict=True) if known is None]
-        new = iter(find_fitting(self._conn, self._account_id, unknown) if unknown else ())
+        new = iter(self._cache.opened.find(self._conn, self._segment_ids, unknown))
         return [next(new) if known is None else known for known in found]
 
-    def uids(self, one: Wanted, fitting: Fitting) -> set[int]:
-        """Return the messages of the mailbox that have one of the words."""
+    def look_up(self, wanted: Sequence[Wanted]) -> None:
+        """Keep the words that fit some items, for ``fitting``."""
+        for one, found in zip(wanted, self.fitting(wanted), strict=True):
+            self._cache.keep_words(self._key(one), found)
+
+    def uids(self, one: Wanted, fitting: Fitting) -> array[int]:
+        """Return the messages of the mailbox that have one of the words, ascending."""
         is_new = fitting.numbers is None
         numbers = read_numbers(self._conn, fitting)
         if is_new and one.accept is None:
             self._cache.keep_words(self._key(one), fitting)
         return self._places.uids_of(numbers)
 
-    def with_all(self, pairs: list[tuple[Wanted, Fitting]]) -> set[int]:
+    def with_all(self, pairs: list[tuple[Wanted, Fitting]]) -> array[int]:
         """Return the messages that have a word of each item."""
         pairs.sort(key=lambda pair: pair[1].count)
         uids = self.uids(*pairs[0])
         for one in pairs[1:]:
             if not uids:
                 break
-            uids &= self.uids(*one)
+            uids = array("I", filter(frozenset(self.uids(*one)).__contains__, uids))
         return uids
 
     def _key(self, one: Wanted) -> tuple[AccountId, tuple[int, ...], Clue, tuple[WordZone, ...]]:
@@ -209,17 +204,44 @@ def find_hits(
     found = _find_within_text(index, term, scope)
     if found is None:
         return None
-    unindexed = set(find_unindexed(conn, mailbox_id))
+    unindexed = frozenset(find_unindexed(conn, mailbox_id))
     if not unindexed:
         return TextHits(found.possible, found.sure)
-    sure = (found.sure - unindexed) | (found.certain & unindexed)
-    return TextHits(found.possible | unindexed, sure)
+    known = array("I", [uid for uid in found.sure if uid not in unindexed])
+    certain = array("I", filter(unindexed.__contains__, found.certain))
+    return TextHits(joined(found.possible, unindexed), joined(known, certain))
+
+
+def joined(one: array[int], other: Iterable[int]) -> array[int]:
+    """Return the messages that are in one of two lists, ascending."""
+    return array("I", sorted({*one, *other}))
+
+
+def look_up_words(
+    conn: Connection,
+    mailbox_id: MailboxId,
+    terms: Sequence[tuple[str, SearchScope]],
+    cache: TextCache,
+) -> None:
+    """Look up what ``find_hits`` needs for each of some terms, in one pass over the index.
+
+    Args:
+        conn: a snapshot.
+        mailbox_id: one that the caller may read.
+        terms: in any form, each with the scope where it may stand.
+        cache: of the store: what is found is kept there.
+    """
+    index = _open_index(conn, mailbox_id, cache)
+    wanted = [one for term, scope in terms for one in _wanted_of(term, scope)]
+    if index is not None and wanted:
+        index.look_up(wanted)
 
 
 def find_with_words(
     conn: Connection, mailbox_id: MailboxId, query: WordQuery, cache: TextCache | None = None
-) -> set[int]:
-    """Return the indexed messages of a mailbox that have all words of a query, in any form.
+) -> array[int]:
+    """Return the indexed messages of a mailbox that have all words of a query, in any form;
+    ascending.
 
     Args:
         conn: a snapshot.
@@ -230,7 +252,7 @@ def find_with_words(
     index = _open_index(conn, mailbox_id, cache)
     wanted = [Wanted(one.clue, (one.zone,), one.accepts) for one in query.words]
     if index is None or not wanted:
-        return set()
+        return array("I")
     return index.with_all(list(zip(wanted, index.fitting(wanted), strict=True)))
 
 
@@ -247,7 +269,7 @@ def find_words(conn: Connection, account_id: AccountId, query: WordQuery) -> set
     """
     wanted = [Wanted(one.clue, (one.zone,), one.accepts) for one in query.words]
     blobs: set[BlobId] | None = None
-    for one in find_fitting(conn, account_id, wanted) if wanted else ():
+    for one in OpenedWords(0).find(conn, list_segment_ids(conn, account_id), wanted):
         numbers = read_numbers(conn, one)
         there = {
             ids[number]
@@ -275,6 +297,17 @@ def _open_index(conn: Connection, mailbox_id: MailboxId, cache: TextCache | None
     return _Index(conn, AccountId(owner), mailbox_id, TextCache() if cache is None else cache)
 
 
+def _wanted_of(term: str, scope: SearchScope) -> list[Wanted]:
+    """Return what ``_find_within_text`` looks up."""
+    wanted_text = search_form(term)
+    clues = find_clues(wanted_text)
+    if len(clues) != 1 or clues[0].letters != wanted_text:
+        return [Wanted(clue, zones_of(scope)) for clue in clues]
+    zones = _PARTS[scope]
+    kinds = (zones.sure, zones.rest, zones.doubt, zones.certain)
+    return [Wanted(clues[0], some) for some in kinds if some]
+
+
 def _find_within_text(index: _Index, term: str, scope: SearchScope) -> _Found | None:
     """Return the messages that may hold a term; ``None``: most hold the like."""
     wanted_text = search_form(term)
@@ -286,7 +319,7 @@ def _find_within_text(index: _Index, term: str, scope: SearchScope) -> _Found | 
         return None
     pairs = zip(wanted, index.fitting(wanted), strict=True)
     fitting = [(one, words) for one, words in pairs if words.count <= MAX_FITTING]
-    return _Found(index.with_all(fitting), set(), set()) if fitting else None
+    return _Found(index.with_all(fitting), _NONE, _NONE) if fitting else None
 
 
 def _find_within_words(index: _Index, clue: Clue, zones: _Zones) -> _Found | None:
@@ -298,59 +331,15 @@ def _find_within_words(index: _Index, clue: Clue, zones: _Zones) -> _Found | Non
     if any(one is not None and one.count > MAX_FITTING for one in (hits, rest)):
         return None
 
-    def uids(some: tuple[WordZone, ...]) -> set[int]:
-        return index.uids(wanted[some], fitting[some]) if some else set()
+    def uids(some: tuple[WordZone, ...]) -> array[int]:
+        return index.uids(wanted[some], fitting[some]) if some else _NONE
 
     sure = possible = uids(zones.sure)
     if rest is not None and rest.count:
-        possible = sure | uids(zones.rest)
+        possible = joined(sure, uids(zones.rest))
     if doubt is not None and doubt.count:
-        sure = sure - uids(zones.doubt) if doubt.count <= MAX_FITTING else set()
+        doubtful = frozenset(uids(zones.doubt)) if doubt.count <= MAX_FITTING else frozenset(sure)
+        sure = array("I", filterfalse(doubtful.__contains__, sure))
     # All of these words are among those of ``sure``, so there are no more of them.
     certain = uids(zones.certain)
-    return _Found(possible, sure | certain if certain else sure, certain)
-
-
-def find_fitting(
-    conn: Connection, account_id: AccountId, wanted: Sequence[Wanted]
-) -> list[Fitting]:
-    """Return for each item the words that fit it, in one pass over the index of an account.
-
-    Of more than ``MAX_FITTING`` not all are returned.
-
-    Args:
-        conn: a snapshot.
-        account_id: whose index.
-        wanted: at least one.
-    """
-    spans = [[span_of(one.clue, zone) for zone in one.zones] for one in wanted]
-    given = {
-        "account_": account_id,
-        "first_": min(first for some in spans for first, _ in some),
-        "last_": max(last for some in spans for _, last in some),
-    }
-    found = [Fitting(0, {}) for _ in wanted]
-    for block_id, low, high, packed in conn.execute(_BLOCKS, given):
-        words: bytes | None = None
-        for fitting, one, near in zip(found, wanted, spans, strict=True):
-            is_near = any(low <= last and high >= first for first, last in near)
-            if not is_near or fitting.count > MAX_FITTING:
-                continue
-            words = open_words(packed) if words is None else words
-            keys = find_places(words, one.clue, one.zones)
-            places = [at for at, key in keys if one.accept is None or one.accept(key)]
-            if places:
-                fitting.count += len(places)
-                fitting.places[block_id] = places
-    return found
-
-
-_BLOCKS = (
-    sa.select(text_block.c.id, text_block.c.first_word, text_block.c.last_word, text_block.c.words)
-    .join(text_segment, text_segment.c.id == text_block.c.segment_id)
-    .where(
-        text_segment.c.account_id == sa.bindparam("account_"),
-        text_block.c.first_word <= sa.bindparam("last_"),
-        text_block.c.last_word >= sa.bindparam("first_"),
-    )
-)
+    return _Found(possible, joined(sure, certain) if certain else sure, certain)
