@@ -110,10 +110,15 @@ class Browser:
         return Page(await self._client.post(path, data=form, headers=send_headers))
 
     async def upload(
-        self, path: str, *files: tuple[str, bytes, str], csrf: str | None = None, **data: Any
+        self,
+        path: str,
+        *files: tuple[str, bytes, str],
+        csrf: str | None = None,
+        files_field: str = "attach",
+        **data: Any,
     ) -> Page:
         """Send a form that takes files: each has a name, bytes and a type."""
-        parts = [("attach", file) for file in files] or [("attach", ("", b"", ""))]
+        parts = [(files_field, file) for file in files] or [("attach", ("", b"", ""))]
         form = {"csrf": self.csrf if csrf is None else csrf, **data}
         return Page(await self._client.post(path, data=form, files=parts))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from email import message_from_bytes
 from email.policy import default
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ def test_formatting_is_sent_and_kept_in_the_draft(store: Store) -> None:
             form = {"to": "basim@north.test", "subject": "s", "body": "ignored", "html": RICH}
             saved = await amal.upload("/compose", action="save", rich="1", **form)
             page = await amal.get(saved.location)
-            assert page.field("rich") == "1"
+            assert page.field("rich") == "kept"
             assert "<b>you</b>" in page.field("html")
             await amal.upload("/compose", rich="1", **{**form, "html": page.field("html")})
             message = message_from_bytes(newest(site, site.entry("basim").inbox), policy=default)
@@ -67,6 +68,35 @@ def test_what_a_browser_sends_is_cleaned(sqlite_store: Store) -> None:
     asyncio.run(scenario())
 
 
+def test_a_form_without_scripts_keeps_formatting_until_the_text_changes(
+    sqlite_store: Store,
+) -> None:
+    """Such a form sends the HTML as it came, and whatever stands in its field of plain text."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            amal = await member(site, "amal")
+            form: dict[str, Any] = {"to": "basim@north.test", "subject": "s", "html": RICH}
+            saved = await amal.upload("/compose", action="save", rich="1", body="", **form)
+            page = await amal.get(saved.location)
+            assert "<noscript>" in page.text
+            form |= {"html": page.field("html"), "rich": page.field("rich")}
+            form["place"] = page.field("place")
+            body = PLAIN.replace("\n", "\r\n")
+            saved = await amal.upload("/compose", action="save", body=body, **form)
+            page = await amal.get(saved.location)
+            assert page.field("html") == form["html"]
+            form["place"] = page.field("place")
+            await amal.upload("/compose", body=body + "\r\nOne more line.", **form)
+            raw = newest(site, role(site, "amal", "sent"))
+            assert b"<b>you" not in raw
+            plain = message_from_bytes(raw, policy=default).get_body(("plain",))
+            assert plain is not None
+            assert "One more line." in plain.get_content()
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     ("html", "text"),
     [
@@ -78,10 +108,19 @@ def test_what_a_browser_sends_is_cleaned(sqlite_store: Store) -> None:
         ('<a href="https://x.test/">https://x.test/</a>', "https://x.test/"),
         ("<ul><li>a<ul><li>b</li></ul></li></ul>", "* a\n  * b"),
         ("</blockquote></ul></a>x", "x"),
+        (
+            'a<img src="cid:1@a.test" alt="my  cat">b<img src="cid:2">',
+            "a[picture: my cat]b[picture]",
+        ),
     ],
 )
 def test_formatting_becomes_plain_text(html: str, text: str) -> None:
     assert plain_text(html) == text
+
+
+def test_spaces_of_firefox_become_plain_ones() -> None:
+    html = "<div>a&nbsp;b&nbsp;&nbsp;c &nbsp;d&nbsp;!</div>"
+    assert clean_html(html) == "<div>a b&nbsp;&nbsp;c &nbsp;d&nbsp;!</div>"
 
 
 def test_a_draft_that_is_saved_again_and_again_does_not_grow() -> None:

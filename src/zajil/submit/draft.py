@@ -58,6 +58,8 @@ class DraftFile:
     part: Part
     content_id: str
     """Of a picture inside the HTML; ``""``: there is none."""
+    is_related: bool
+    """It stands beside the HTML in a multipart/related (RFC 2387)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +156,14 @@ def read_draft(data: Data) -> ReadDraft:
     if plain is None and source:
         text = read_html(source).text
     body = {id(one.part) for one in (plain, html) if one is not None}
+    related = {
+        id(child)
+        for _, part in root.walk()
+        if part.type == "multipart/related"
+        for child in part.children
+    }
     files = [
-        DraftFile(leaf.number, leaf.part, content_id(leaf.part))
+        DraftFile(leaf.number, leaf.part, content_id(leaf.part), id(leaf.part) in related)
         for leaf in leaves
         if id(leaf.part) not in body
     ]

@@ -59,7 +59,7 @@ class LoginPages:
 
     async def ask_with_letter(self, request: Request, visitor: Visitor) -> Response:
         """Show the form to whoever sent a letter without a session: the form keeps it."""
-        kept = pack_letter(read_letter(await request.form()))
+        kept = pack_letter(read_letter(await request.form(), visitor.language.gettext("picture")))
         return await self._show(request, visitor, "/mail", status=403, kept=kept)
 
     async def log_out(self, request: Request, visitor: Visitor, account: Account) -> Response:

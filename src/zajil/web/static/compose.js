@@ -34,6 +34,7 @@ function take(page, url) {
   const fresh = page.querySelector("form.compose");
   field("place").value = fresh.elements.namedItem("place").value;
   form.querySelector("#files").replaceChildren(...document.adoptNode(fresh.querySelector("#files")).childNodes);
+  form.querySelector("#pictures").replaceWith(document.adoptNode(fresh.querySelector("#pictures")));
   state.textContent = fresh.querySelector("#saved").textContent;
   history.replaceState(null, "", url);
   for (const next of document.querySelectorAll("input[name=next]")) next.value = location.pathname + location.search;
@@ -112,7 +113,7 @@ const bar = form.querySelector("progress");
 form.querySelector("[value=attach]").hidden = true;
 form.classList.add("scripted");
 
-function attach(files) {
+function attach(files, name = "attach", done = () => {}) {
   if (!files.length) return;
   const size = [...files].reduce((sum, one) => sum + one.size, 0);
   if (size * 1.37 > Number(form.dataset.most)) {
@@ -121,19 +122,29 @@ function attach(files) {
   }
   work = work.then(async () => {
     bar.classList.remove("hidden");
-    const done = await post(
+    const isDone = await post(
       (data) => {
         data.set("action", "attach");
-        for (const file of files) data.append("attach", file);
+        for (const file of files) data.append(name, file);
       },
       (part) => (bar.value = part),
     );
     bar.classList.add("hidden");
-    if (!done && state.textContent === form.dataset.unsaved) state.textContent = form.dataset.failed;
+    if (isDone) done();
+    else if (state.textContent === form.dataset.unsaved) state.textContent = form.dataset.failed;
     input.value = "";
   });
 }
 
+// The editor has pictures for the text: they are files of the draft, too.
+const pictures = () => [...form.querySelectorAll("#pictures input")];
+form.addEventListener("zajil:pictures", ({ detail }) => {
+  const before = new Set(pictures().map((one) => one.dataset.address.split("/").pop()));
+  attach(detail.files, "picture", () => {
+    const isNew = (one) => !before.has(one.dataset.address.split("/").pop());
+    for (const one of pictures().filter(isNew)) detail.insert(one.dataset.address, one.dataset.name);
+  });
+});
 input.addEventListener("change", () => attach([...input.files]));
 form.addEventListener("dragover", (event) => {
   if (!event.dataTransfer.types.includes("Files")) return;

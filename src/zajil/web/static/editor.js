@@ -8,10 +8,11 @@ const plain = form.elements.namedItem("body");
 const html = form.elements.namedItem("html");
 const rich = form.elements.namedItem("rich");
 const choice = "zajil:format";
+const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 let editor;
 let root;
 
-const TAGS = new Set("A B BLOCKQUOTE BR CODE DIV EM H1 H2 H3 HR I LI OL P PRE S SPAN STRONG SUB SUP U UL".split(" "));
+const TAGS = new Set("A B BLOCKQUOTE BR CODE DIV EM H1 H2 H3 HR I IMG LI OL P PRE S SPAN STRONG SUB SUP U UL".split(" "));
 
 // What is pasted keeps its structure and nothing else; the server cleans it once more.
 function clean(source) {
@@ -23,6 +24,12 @@ function clean(source) {
       let inside = to;
       if (TAGS.has(node.tagName)) {
         inside = document.createElement(node.tagName);
+        if (node.tagName === "IMG") {
+          if (!node.getAttribute("src")?.startsWith("/compose/picture/")) continue;
+          for (const name of ["src", "alt", "width", "height"]) {
+            if (node.hasAttribute(name)) inside.setAttribute(name, node.getAttribute(name));
+          }
+        }
         const href = node.getAttribute("href");
         if (node.tagName === "A" && /^(https?|mailto):/i.test(href ?? "")) inside.href = href;
         if (/^(ltr|rtl|auto)$/.test(node.dir)) inside.dir = node.dir;
@@ -67,12 +74,37 @@ const ACTS = {
   numbers: ["OL", () => editor.makeOrderedList(), () => editor.removeList()],
   quote: ["BLOCKQUOTE", () => editor.increaseQuoteLevel(), () => editor.decreaseQuoteLevel()],
   link: ["A", makeLink, () => editor.removeLink()],
+  picture: [null, choosePictures],
   clear: [null, () => editor.removeAllFormatting()],
 };
 
 function makeLink() {
   const url = prompt(bar.dataset.link, "https://");
   if (url && /^(https?:\/\/|mailto:)[^\s]+$/i.test(url)) editor.makeLink(url);
+}
+
+// Pictures become parts of the draft first; what is inserted is their address.
+function insertPictures(files) {
+  const insert = (address, name) => editor?.insertImage(address, { alt: name.replace(/\.\w+$/, "") });
+  form.dispatchEvent(new CustomEvent("zajil:pictures", { detail: { files, insert } }));
+}
+
+function choosePictures() {
+  const input = document.createElement("input");
+  Object.assign(input, { type: "file", accept: IMAGES.join(), multiple: true });
+  input.addEventListener("change", () => insertPictures([...input.files]));
+  input.click();
+}
+
+// Text that comes with a picture of itself (from a spreadsheet) is pasted as text.
+function takePictures(event) {
+  const data = event.clipboardData ?? event.dataTransfer;
+  const files = [...data.files];
+  if (!files.length || !files.every((one) => IMAGES.includes(one.type)) || data.types.includes("text/rtf")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  form.classList.remove("drop");
+  insertPictures(files);
 }
 
 function showState() {
@@ -111,6 +143,7 @@ async function start() {
   root.setAttribute("role", "textbox");
   root.setAttribute("aria-multiline", "true");
   root.setAttribute("aria-label", form.querySelector("label[for=body]").textContent);
+  for (const kind of ["paste", "drop"]) root.addEventListener(kind, takePictures, true);
   plain.after(root);
   plain.classList.add("hidden");
   editor = new Squire(root, { blockTag: "DIV", blockAttributes: { dir: "auto" }, sanitizeToDOMFragment: clean });

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -30,12 +31,13 @@ from zajil.web.webmail.compose_files import (
 )
 from zajil.web.webmail.compose_form import (
     Letter,
+    at_place,
+    html_in_form,
     letter_of_draft,
     read_letter,
     read_place,
-    refs_of,
     sign,
-    spell_place,
+    split_files,
 )
 from zajil.web.webmail.compose_send import Doubtful, Sending
 from zajil.web.webmail.compose_store import CannotSave, Letters
@@ -123,10 +125,12 @@ class Writing:
     ) -> Response:
         def load(conn: Any) -> tuple[Any, list[LetterFile]]:
             with ExitStack() as stack:
-                files = open_files(conn, self._store, account.account_id, letter.refs, stack)
+                refs = letter.all_refs
+                files = open_files(conn, self._store, account.account_id, refs, stack)
             return load_boxes(conn, account.account_id, self._store.tables), files
 
         boxes, files = await self._store.read(load, account.account_id)
+        files, pictures = split_files(letter, files)
         drafts, now_ms = boxes.with_role("drafts"), self._services.clock.now_ms()
         return self._pages.render(
             visitor,
@@ -136,7 +140,9 @@ class Writing:
             current=drafts if letter.draft else None,
             account=account,
             letter=letter,
+            html=html_in_form(letter, pictures),
             files=files,
+            pictures=pictures,
             problem=problem,
             notice=notice,
             warnings=warnings,
@@ -149,7 +155,7 @@ class Writing:
 
     async def lost(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show what was written once more: the form was of a session that is over."""
-        letter = read_letter(await request.form())
+        letter = _read(await request.form(), visitor)
         notice = visitor.language.gettext(
             "You were logged out and in again. Check the message and send it again."
         )
@@ -160,18 +166,18 @@ class Writing:
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Save, attach, or send."""
         form = await request.form()
-        letter, new = read_letter(form), uploaded(form.getlist("attach"))
+        letter = _read(form, visitor)
+        new, pictures = (uploaded(form.getlist(name)) for name in ("attach", "picture"))
         action = form.get("action", "send")
         is_sure = isinstance(action, str) and action.endswith(_ANYWAY)
         action = action.removesuffix(_ANYWAY) if isinstance(action, str) else ""
         is_send = action in ("send", "later") and "remove" not in form
         try:
-            if new or not is_send:
-                place = await self._letters.save(request, visitor, account, letter, new)
+            if new or pictures or not is_send:
+                place = await self._letters.save(request, visitor, account, letter, new, pictures)
                 if (loaded := await self._letters.load(account, place)) is None:
                     raise HTTPException(404)
-                draft, _ = loaded
-                letter = replace(letter, place=spell_place(place), refs=refs_of(draft, place))
+                letter = at_place(letter, loaded[0], place)
         except CannotSave as error:
             return await self._form(visitor, account, letter, str(error))
         if not is_send:
@@ -203,6 +209,11 @@ class Writing:
     async def _drafts_path(self, account: Account) -> str:
         box = await self._store.read(lambda conn: find_role(conn, account.account_id, "drafts"))
         return "/mail" if box is None else f"/mail/{box.mailbox_id}"
+
+
+def _read(form: FormData, visitor: Visitor) -> Letter:
+    # TRANSLATORS: stands in plain text for a picture: [picture: photo.jpg]
+    return read_letter(form, visitor.language.gettext("picture"))
 
 
 def _onward(request: Request, path: str) -> Response:

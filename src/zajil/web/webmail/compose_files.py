@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
 
@@ -23,11 +24,13 @@ from zajil.message.leaves import File
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
 from zajil.message.view import Attachment, MessageView, content_id
+from zajil.read.picture_fetch import picture_type
 from zajil.store.engine.open import Store
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.mailboxes import may_read
 from zajil.store.mail.messages import MessageReader, get_messages, open_message
 from zajil.submit.draft import MAX_FILES
+from zajil.web.webmail.compose_rich import PICTURE_PATH
 
 _REF = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})/((?:[0-9]{1,4}(?:\.[0-9]{1,4}){0,20})?)\Z")
 
@@ -58,6 +61,12 @@ class LetterFile:
     """Of a picture that stands in the text; ``""``: it is an attachment."""
     pieces: Pieces
     """Its part; of use as long as the message is open."""
+
+    @property
+    def address(self) -> str:
+        """Where its author sees it, if it is a picture in the text."""
+        place = f"{self.ref.mailbox_id}/{self.ref.uid}"
+        return f"{PICTURE_PATH}/{place}/{quote(self.content_id, safe='')}"
 
 
 class _Bytes(Protocol):
@@ -102,12 +111,13 @@ def uploaded(files: Iterable[object]) -> list[UploadFile]:
     return [one for one in files if isinstance(one, UploadFile) and one.filename and one.size]
 
 
-def upload_pieces(file: UploadFile, unique: str | None = None) -> Pieces:
-    """Return the part of an uploaded file.
+def upload_pieces(file: UploadFile, unique: str = "") -> tuple[Pieces, bool]:
+    """Return the part of an uploaded file, and whether it is a picture in the text.
 
     Args:
         file: as it came.
-        unique: makes it a picture in the text, with this Content-ID; ``None``: an attachment.
+        unique: its Content-ID as a picture in the text; ``""``: it is an attachment, as is a file
+            that turns out to be no picture.
 
     Raises:
         BadValue: its name cannot be written.
@@ -115,7 +125,10 @@ def upload_pieces(file: UploadFile, unique: str | None = None) -> Pieces:
     name = one_line((file.filename or "").replace("\\", "/").rpartition("/")[2], 200) or "file"
     kind = (file.content_type or "").partition(";")[0].strip().lower()
     data = UploadedBytes(file.file, file.size or 0)
-    return file_pieces(NewFile(name, kind, data, unique or ""))
+    shown_as = picture_type(data.read_at(0, 64)) if unique else None
+    if shown_as is None:
+        return file_pieces(NewFile(name, kind, data)), False
+    return file_pieces(NewFile(name, shown_as, data, unique)), True
 
 
 def open_files(

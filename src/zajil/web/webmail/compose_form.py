@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +17,15 @@ from zajil.submit.compose import ComposeForm, Direction
 from zajil.submit.draft import DraftNote, ReadDraft
 from zajil.web.choices import Choices
 from zajil.web.webmail.compose_files import FileRef, LetterFile, read_refs
-from zajil.web.webmail.compose_rich import as_document, clean_html, of_document, plain_text
+from zajil.web.webmail.compose_rich import (
+    as_document,
+    cid_url,
+    clean_html,
+    of_document,
+    pictures_in,
+    place_pictures,
+    plain_text,
+)
 from zajil.web.webmail.mailboxes import read_number
 
 _DIRECTIONS: dict[str, Direction] = {"ltr": "ltr", "rtl": "rtl"}
@@ -23,6 +33,7 @@ _FIELDS = (
     *("sender", "to", "cc", "bcc", "subject", "body", "direction"),
     *("in_reply_to", "references", "kind", "source", "place", "html"),
 )
+_PICTURE_WORD = re.compile(r"\[[^\[\]:\n]{1,30}(?:: |(?=\]))")
 SIGNATURE_LINE = "-- "
 _LONGEST_KEPT = 1 << 20
 
@@ -52,6 +63,9 @@ class Letter:
     place: str = ""
     """``MAILBOX/UID`` of the draft as it was saved last; ``""``: it was not saved."""
     refs: tuple[FileRef, ...] = ()
+    """Its attachments."""
+    pictures: tuple[FileRef, ...] = ()
+    """Pictures within ``html``."""
 
     @property
     def draft(self) -> DraftPlace | None:
@@ -62,7 +76,12 @@ class Letter:
     def is_blank(self) -> bool:
         """Nobody has written anything yet."""
         texts = (self.to, self.cc, self.bcc, self.subject, self.body)
-        return not (any(map(str.strip, texts)) or self.refs)
+        return not (any(map(str.strip, texts)) or self.refs or self.pictures)
+
+    @property
+    def all_refs(self) -> tuple[FileRef, ...]:
+        """Attachments and pictures."""
+        return (*self.refs, *self.pictures)
 
 
 def read_place(text: str) -> DraftPlace | None:
@@ -79,17 +98,37 @@ def spell_place(place: DraftPlace) -> str:
     return f"{place.mailbox_id}/{place.uid}"
 
 
-def read_letter(form: FormData) -> Letter:
-    """Return what somebody filled in."""
+def read_letter(form: FormData, picture: str = "picture") -> Letter:
+    """Return what somebody filled in.
+
+    Args:
+        form: as it came. Its field ``rich`` is ``1`` when an editor made the HTML, and ``kept``
+            when the HTML is as it was saved: it counts as long as nobody changed the text.
+        picture: the word for one in the plain text.
+    """
     removed = form.get("remove")
     texts = {name: _text(form, name) for name in _FIELDS}
     texts["direction"] = _text(form, "body_direction")
     texts["body"] = texts["body"].replace("\r\n", "\n")
-    texts["html"] = clean_html(texts["html"]) if _text(form, "rich") == "1" else ""
+    rich = _text(form, "rich")
+    texts["html"] = clean_html(texts["html"]) if rich in ("1", "kept") else ""
     if texts["html"]:
-        texts["body"] = plain_text(texts["html"])
+        plain = plain_text(texts["html"], picture)
+        if rich == "kept" and _words(plain) != _words(texts["body"]):
+            texts["html"] = ""
+        else:
+            texts["body"] = plain
     refs = read_refs(form.getlist("file"))
-    return Letter(**texts, refs=tuple(ref for ref in refs if str(ref) != removed))
+    return Letter(
+        **texts,
+        refs=tuple(ref for ref in refs if str(ref) != removed),
+        pictures=tuple(ref for ref in read_refs(form.getlist("picture")) if str(ref) != removed),
+    )
+
+
+def _words(text: str) -> list[str]:
+    """Return what is compared of a text: its language names a picture in another way."""
+    return _PICTURE_WORD.sub("[", text).split()
 
 
 def _text(form: FormData, name: str) -> str:
@@ -101,6 +140,7 @@ def pack_letter(letter: Letter) -> str:
     """Return a letter as one text, for a page that has to ask for something else first."""
     kept: dict[str, Any] = {name: getattr(letter, name) for name in _FIELDS}
     kept["files"] = [str(ref) for ref in letter.refs]
+    kept["pictures"] = [str(ref) for ref in letter.pictures]
     return json.dumps(kept, ensure_ascii=False)
 
 
@@ -115,14 +155,21 @@ def unpack_letter(text: object) -> Letter | None:
     if not isinstance(kept, dict):
         return None
     texts = {name: kept.get(name) for name in _FIELDS}
-    files = kept.get("files")
-    refs = read_refs(files) if isinstance(files, list) else ()
-    letter = Letter(**{k: v for k, v in texts.items() if isinstance(v, str)}, refs=refs)
+    letter = Letter(
+        **{k: v for k, v in texts.items() if isinstance(v, str)},
+        refs=_kept_refs(kept.get("files")),
+        pictures=_kept_refs(kept.get("pictures")),
+    )
     return replace(letter, html=clean_html(letter.html)) if letter.html else letter
+
+
+def _kept_refs(value: object) -> tuple[FileRef, ...]:
+    return read_refs(value) if isinstance(value, list) else ()
 
 
 def letter_of_draft(draft: ReadDraft, place: DraftPlace, account: Account) -> Letter:
     """Return the form of a draft that was saved here or by another program."""
+    saved = at_place(Letter(), draft, place)
     sender = next(
         (str(one) for one in account.addresses if one.unicode == draft.sender),
         "",
@@ -139,18 +186,55 @@ def letter_of_draft(draft: ReadDraft, place: DraftPlace, account: Account) -> Le
         references=draft.references,
         kind=draft.note.kind,
         source=draft.note.source,
-        place=spell_place(place),
-        refs=refs_of(draft, place),
+        place=saved.place,
+        refs=saved.refs,
+        pictures=saved.pictures,
     )
 
 
-def refs_of(draft: ReadDraft, place: DraftPlace) -> tuple[FileRef, ...]:
-    """Return the files of a draft."""
-    return tuple([FileRef(place.mailbox_id, place.uid, file.number) for file in draft.files])
+def at_place(letter: Letter, draft: ReadDraft, place: DraftPlace) -> Letter:
+    """Return a letter as it was saved: its place and its files are those of the draft."""
+    refs: tuple[list[FileRef], list[FileRef]] = ([], [])
+    for file in draft.files:
+        is_picture = draft.note.rich and file.is_related and file.content_id != ""
+        refs[is_picture].append(FileRef(place.mailbox_id, place.uid, file.number))
+    return replace(letter, place=spell_place(place), refs=tuple(refs[0]), pictures=tuple(refs[1]))
 
 
-def compose_form(letter: Letter, account: Account, files: tuple[LetterFile, ...]) -> ComposeForm:
-    """Return what a message is made from."""
+def split_files(
+    letter: Letter, files: Iterable[LetterFile]
+) -> tuple[list[LetterFile], list[LetterFile]]:
+    """Return the attachments of a letter, and the pictures in its text."""
+    inside = set(letter.pictures) - set(letter.refs) if letter.html else set()
+    sides: tuple[list[LetterFile], list[LetterFile]] = ([], [])
+    for file in files:
+        sides[file.ref in inside and file.content_id != ""].append(file)
+    return sides
+
+
+def html_in_form(letter: Letter, pictures: Iterable[LetterFile]) -> str:
+    """Return the HTML of a letter with addresses that show its pictures to its author."""
+    return place_pictures(letter.html, {one.content_id: one.address for one in pictures})
+
+
+def compose_form(
+    letter: Letter, account: Account, files: tuple[LetterFile, ...], *, is_sent: bool = False
+) -> ComposeForm:
+    """Return what a message is made from.
+
+    Args:
+        letter: what stands in the form.
+        account: of its author.
+        files: those of the letter.
+        is_sent: leave out pictures that do not stand in the text any more; a draft keeps them,
+            because an editor can undo.
+    """
+    attached, pictures = split_files(letter, files)
+    html = letter.html
+    if is_sent:
+        used = pictures_in(html)
+        pictures = [one for one in pictures if one.content_id in used]
+        html = place_pictures(html, {one.content_id: cid_url(one.content_id) for one in pictures})
     # Security: only an address of the account's own; submission checks it once more.
     senders = {str(address): address for address in account.addresses}
     return ComposeForm(
@@ -161,11 +245,12 @@ def compose_form(letter: Letter, account: Account, files: tuple[LetterFile, ...]
         bcc=letter.bcc,
         subject=letter.subject,
         text=letter.body,
-        html=as_document(letter.html) if letter.html else "",
+        html=as_document(html) if html else "",
         direction=_DIRECTIONS.get(letter.direction, "auto"),
         in_reply_to=letter.in_reply_to,
         references=letter.references,
-        files=tuple([file.pieces for file in files]),
+        files=tuple([file.pieces for file in attached]),
+        pictures=tuple([file.pieces for file in pictures]),
     )
 
 

@@ -7,7 +7,10 @@ HTML of a stranger's message is, before it is stored, shown or sent.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from html import escape, unescape
 from html.parser import HTMLParser
+from urllib.parse import quote, unquote
 
 import nh3
 
@@ -18,34 +21,92 @@ LONGEST = 1 << 20
 """Characters of HTML that are read."""
 _TAGS = {
     *("a", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "hr", "i", "li", "ol"),
-    *("p", "pre", "s", "span", "strong", "sub", "sup", "u", "ul"),
+    *("p", "pre", "s", "span", "strong", "sub", "sup", "u", "ul", "img"),
 }
 _BLOCKS = frozenset(
     ("div", "p", "li", "ul", "ol", "blockquote", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "tr")
 )
 _WITHOUT_DIRECTION = re.compile(r"<(div|p|li|h[1-6]|td)>")
 _WRAPPED = re.compile(r'<div dir="(?:ltr|rtl|auto)">(.*)</div>\Z', re.DOTALL)
+PICTURE_PATH = "/compose/picture"
+"""Address of the pictures of drafts: below it are mailbox, UID and Content-ID."""
+_PICTURE = re.compile(r"(?:cid:|/compose/picture/[0-9]{1,10}/[0-9]{1,10}/)([^\s<>\"]{1,1500})\Z")
+_IMG = re.compile(r'<img(?: [a-z]+="[^"]*")*>')
+_SRC = re.compile(r' src="cid:([^"]*)"')
+_SIZE = re.compile(r"[0-9]{1,4}\Z")
+_IN_CID = "@!$*+=:"
+"""Stands as it is in a ``cid:`` URL (RFC 2392)."""
+_PICTURE_LOOK = 'style="max-width:100%;height:auto"'
+_HARD_SPACE = re.compile(r"(?<=[^\s;>«])&nbsp;(?=[^\s<&!?:;»%])")
+"""Firefox puts one between any two words, which would then never be broken into lines."""
 _SPACE = re.compile(r"[ \t\r\n]+")
 _MOST_DEPTH = 20
 
 
 def clean_html(html: str) -> str:
-    """Return HTML of an editor without anything that runs or loads; pictures stay out."""
+    """Return HTML of an editor without anything that runs or loads.
+
+    Pictures of the letter stay, named by their Content-ID (``cid:``); all others stay out.
+    """
     clean = nh3.clean(
         read_html(html[:LONGEST]).shown_source,
         tags=_TAGS,
         clean_content_tags={"script", "style", "title"},
-        attributes={"*": {"dir"}, "a": {"href"}},
-        url_schemes={"http", "https", "mailto"},
+        attributes={"*": {"dir"}, "a": {"href"}, "img": {"src", "alt", "width", "height"}},
+        url_schemes={"http", "https", "mailto", "cid"},
+        attribute_filter=_filter,
         link_rel=None,
     )
-    return clean.strip()
+    clean = _HARD_SPACE.sub(" ", clean)
+    return _IMG.sub(lambda found: found[0] if _SRC.search(found[0]) else "", clean).strip()
+
+
+def _filter(tag: str, name: str, value: str) -> str | None:
+    if tag == "img" and name == "src":
+        match = _PICTURE.match(value)
+        return None if match is None else cid_url(unquote(match[1]))
+    if tag == "img" and name in ("width", "height"):
+        return value if _SIZE.match(value) else None
+    return None if value[:4].lower() == "cid:" else value
+
+
+def cid_url(content_id: str) -> str:
+    """Return the URL of a part by its Content-ID (RFC 2392 section 2)."""
+    return "cid:" + quote(content_id, safe=_IN_CID)
+
+
+def pictures_in(html: str) -> set[str]:
+    """Return the Content-IDs of the pictures in clean HTML."""
+    return {_content_id(found[0]) for found in _IMG.finditer(html)}
+
+
+def place_pictures(html: str, addresses: Mapping[str, str]) -> str:
+    """Give the pictures in clean HTML other addresses.
+
+    Args:
+        html: names them by ``cid:``.
+        addresses: by Content-ID; pictures without one are left out.
+    """
+
+    def place(found: re.Match[str]) -> str:
+        address = addresses.get(_content_id(found[0]))
+        if address is None:
+            return ""
+        return _SRC.sub(lambda _: f' src="{escape(address)}"', found[0])
+
+    return _IMG.sub(place, html)
+
+
+def _content_id(img: str) -> str:
+    match = _SRC.search(img)
+    return "" if match is None else unquote(unescape(match[1]))
 
 
 def as_document(html: str) -> str:
     """Return clean HTML as the HTML part of a message: each paragraph has a direction."""
     direction = find_direction(plain_text(html))
     inside = _WITHOUT_DIRECTION.sub(r'<\1 dir="auto">', html)
+    inside = inside.replace("<img ", f"<img {_PICTURE_LOOK} ")
     return f'<!DOCTYPE html>\n<html><body><div dir="{direction}">{inside}</div></body></html>'
 
 
@@ -56,9 +117,14 @@ def of_document(source: str) -> str:
     return html if match is None else match[1]
 
 
-def plain_text(html: str) -> str:
-    """Return clean HTML as plain text: ``>`` before what is quoted, URLs behind their words."""
-    writer = _Writer()
+def plain_text(html: str, picture: str = "picture") -> str:
+    """Return clean HTML as plain text: ``>`` before what is quoted, URLs behind their words.
+
+    Args:
+        html: clean.
+        picture: the word for one, in the language of the author.
+    """
+    writer = _Writer(picture)
     writer.feed(html)
     writer.close()
     return writer.finish()
@@ -67,8 +133,9 @@ def plain_text(html: str) -> str:
 class _Writer(HTMLParser):
     """Writes one line for each block."""
 
-    def __init__(self) -> None:
+    def __init__(self, picture: str) -> None:
         super().__init__(convert_charrefs=True)
+        self._picture = picture
         self._lines: list[str] = []
         self._line = ""
         self._mark = ""
@@ -88,6 +155,9 @@ class _Writer(HTMLParser):
             self._lists.append(0 if tag == "ol" else -1)
         elif tag == "li":
             self._begin_item()
+        elif tag == "img":
+            name = _SPACE.sub(" ", dict(attrs).get("alt") or "")
+            self._line += f"[{self._picture}: {name}]" if name else f"[{self._picture}]"
         elif tag == "br":
             self._add_line()
         elif tag == "hr":

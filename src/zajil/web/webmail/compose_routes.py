@@ -9,6 +9,7 @@ from zajil.web.access import Writes
 from zajil.web.account.login import make_login_pages
 from zajil.web.parts import WebParts
 from zajil.web.webmail.compose import Writing
+from zajil.web.webmail.compose_pictures import LetterPictures
 from zajil.web.webmail.scheduled import ScheduledPages
 
 
@@ -17,6 +18,7 @@ def compose_routes(parts: WebParts) -> list[BaseRoute]:
     members = parts.access.members
     writing = Writing(parts.pages, parts.services, parts.notices)
     scheduled = ScheduledPages(parts.pages, parts.services, parts.notices)
+    pictures = LetterPictures(parts.store)
     writes = Writes(
         most_bytes=parts.services.acceptance.limits.message_size,
         most_files=MAX_FILES,
@@ -27,6 +29,11 @@ def compose_routes(parts: WebParts) -> list[BaseRoute]:
     return [
         Route("/compose", members(writing.show), methods=["GET"]),
         Route("/compose", members(writing.act, writes), methods=["POST"]),
+        Route(
+            "/compose/picture/{mailbox_id}/{uid}/{name:path}",
+            members(pictures.show),
+            methods=["GET"],
+        ),
         Route("/compose/undo", members(scheduled.undo), methods=["POST"]),
         Route("/scheduled", members(scheduled.show), methods=["GET"]),
     ]

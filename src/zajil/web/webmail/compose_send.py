@@ -121,7 +121,7 @@ class Sending:
         gettext = visitor.language.gettext
         now_ms, random = self._services.clock.now_ms(), self._services.random(ID_RANDOM_SIZE)
         try:
-            form = compose_form(letter, account, files)
+            form = compose_form(letter, account, files, is_sent=True)
             return compose_message(form, now_ms=now_ms, unique=new_mail_id(now_ms, random))
         except BadForm as error:
             problem = gettext("The message cannot be sent: %(what)s") % {"what": error}

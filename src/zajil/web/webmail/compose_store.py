@@ -21,7 +21,7 @@ from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.messages import Message, open_message
 from zajil.store.mail.room import OverQuota
-from zajil.submit.compose import BadForm
+from zajil.submit.compose import BadForm, ComposeForm
 from zajil.submit.draft import ReadDraft, read_draft, write_draft
 from zajil.web.access import actor_of
 from zajil.web.page import Visitor
@@ -48,8 +48,17 @@ class Letters:
         account: Account,
         letter: Letter,
         new: Sequence[UploadFile] = (),
+        pictures: Sequence[UploadFile] = (),
     ) -> DraftPlace:
         """Save a letter as a draft.
+
+        Args:
+            request: for the address of the browser.
+            visitor: for the language of what goes wrong.
+            account: who writes.
+            letter: what stands in the form.
+            new: files to attach.
+            pictures: files that become pictures in the text, where the editor puts them.
 
         Raises:
             CannotSave: it is too large, or the mailbox is full.
@@ -61,9 +70,8 @@ class Letters:
             files = await self.open_files(account, letter, stack, gettext)
             built = compose_form(letter, account, files)
             try:
-                added = [upload_pieces(one) for one in new]
-                built = replace(built, files=(*built.files, *added))
                 unique = new_mail_id(now_ms, random)
+                built = _with_uploads(built, new, pictures, unique)
                 pieces = write_draft(built, note_of(letter), now_ms=now_ms, unique=unique)
             except (BadForm, BadValue) as error:
                 raise CannotSave(
@@ -93,10 +101,10 @@ class Letters:
             CannotSave: one of them is gone.
         """
         files = await self._store.read(
-            lambda conn: open_files(conn, self._store, account.account_id, letter.refs, stack),
+            lambda conn: open_files(conn, self._store, account.account_id, letter.all_refs, stack),
             account.account_id,
         )
-        if len(files) < len(letter.refs):
+        if len(files) < len(letter.all_refs):
             raise CannotSave(
                 gettext(
                     "A file of this message is no longer there: the draft was changed in another"
@@ -117,3 +125,21 @@ class Letters:
             return None
 
         return await self._store.read(load, account.account_id)
+
+
+def _with_uploads(
+    form: ComposeForm, new: Sequence[UploadFile], pictures: Sequence[UploadFile], unique: str
+) -> ComposeForm:
+    """Add files to a letter.
+
+    Raises:
+        BadValue: the name of one cannot be written.
+    """
+    files = [*form.files, *[upload_pieces(one)[0] for one in new]]
+    shown = list(form.pictures)
+    for number, one in enumerate(pictures, 1):
+        # A letter without formatting has no place for a picture.
+        name = f"{unique}.{number}@{form.sender.domain}" if form.html else ""
+        pieces, is_picture = upload_pieces(one, name)
+        (shown if is_picture else files).append(pieces)
+    return replace(form, files=tuple(files), pictures=tuple(shown))

@@ -45,7 +45,7 @@ def find_warnings(
     found: list[str] = []
     if not letter.subject.strip():
         found.append(gettext("The message has no subject."))
-    if not letter.refs and _MENTIONS.search(_own_words(letter)):
+    if not letter.all_refs and _MENTIONS.search(_own_words(letter)):
         found.append(gettext("The text mentions an attachment, but no file is attached."))
     own = {address.domain for address in account.addresses}
     imitated = Imitated({*own, *known, *_POPULAR})

@@ -35,7 +35,7 @@ class KeptLetters:
         except CannotSave:
             # Its old draft or its files are gone: the text alone is worth keeping.
             try:
-                alone = replace(letter, place="", refs=())
+                alone = replace(letter, place="", refs=(), pictures=())
                 place = await self._letters.save(request, visitor, account, alone)
             except CannotSave:
                 return None

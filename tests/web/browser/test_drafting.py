@@ -1,0 +1,108 @@
+"""Writing with formatting and pictures, in a browser."""
+
+from __future__ import annotations
+
+import email
+import re
+from base64 import b64decode
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+import pytest
+
+from kit.browser import Person, log_in, new_person, window
+from kit.lab_process import LabDomain
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("browser_drafting"),
+]
+
+_LIST = re.compile(r"/mail/\d+(\?|$)")
+_PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAQAAAAECAIAAAAmkwkpAAAAEElEQVR4nGP4z8AARwzEcQCukw/x0F8jngAAAABJRU5E"
+    "rkJggg=="
+)
+_PNG = b64decode(_PICTURE)
+_PASTE = """([root, kind, content]) => {
+  const bytes = Uint8Array.from(atob(content), (one) => one.charCodeAt(0));
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+  const about = { bubbles: true, cancelable: true };
+  const event = kind === "paste"
+    ? new ClipboardEvent(kind, { clipboardData: data, ...about })
+    : new DragEvent(kind, { dataTransfer: data, ...about });
+  root.dispatchEvent(event);
+}"""
+_KINDS = {"chromium": "paste", "firefox": "drop"}
+"""How a picture comes into the text; scripts cannot make Firefox paste a file."""
+
+
+@pytest.fixture(scope="module")
+def writer(zajil: LabDomain) -> Person:
+    return new_person(zajil, "سلمى الخطيب")
+
+
+@pytest.fixture(scope="module")
+def amal(north: LabDomain) -> Person:
+    return new_person(north, "Amal Haddad")
+
+
+def last_message(who: Person, mailbox: str = "INBOX") -> EmailMessage:
+    """Return the newest message of a mailbox."""
+    return email.message_from_bytes(who.messages(mailbox)[-1], policy=default)
+
+
+def _is_save(response: Any) -> bool:
+    """Check whether this answers a form."""
+    return bool(response.request.method == "POST")
+
+
+@pytest.mark.parametrize("browser_name", ["chromium", "firefox"])
+def test_arabic_with_pictures_in_the_text(
+    request: pytest.FixtureRequest, writer: Person, amal: Person, browser_name: str
+) -> None:
+    """From the file dialog, and pasted; the draft is opened again, sent, and read elsewhere."""
+    browser = request.getfixturevalue(browser_name)
+    subject = f"صور {browser_name}"
+    with window(browser, writer.url, locale="ar") as page:
+        log_in(page, writer)
+        page.goto("/compose")
+        page.get_by_label("إلى", exact=True).fill(amal.address)
+        page.get_by_label("الموضوع", exact=True).fill(subject)
+        page.get_by_role("button", name="تنسيق").click()
+        editor = page.locator("#editor")
+        editor.click()
+        page.keyboard.type("أهلًا يا أمل")
+        with page.expect_file_chooser() as dialog:
+            page.get_by_role("button", name="إدراج صورة").click()
+        file = {"name": "قطة.png", "mimeType": "image/png", "buffer": _PNG}
+        dialog.value.set_files(file)
+        editor.locator("img").wait_for()
+        page.evaluate(_PASTE, [editor.element_handle(), _KINDS[browser_name], _PICTURE])
+        editor.locator("img").nth(1).wait_for()
+        page.keyboard.type(" انظري")
+        with page.expect_response(_is_save):
+            page.get_by_role("button", name="حفظ المسودة").last.click()
+        page.locator("#saved").get_by_text("حُفظت").wait_for()
+        page.reload()
+        editor.get_by_text("انظري").wait_for()
+        for picture in editor.locator("img").all():
+            picture.evaluate("one => one.decode()")
+        assert editor.locator("img").count() == 2
+        page.get_by_role("button", name="إرسال", exact=True).click()
+        page.wait_for_url(_LIST)
+    with window(browser, amal.url) as page:
+        log_in(page, amal)
+        page.get_by_role("link", name=subject).first.click()
+        frame = page.frame_locator("iframe").first
+        frame.locator("img").nth(1).wait_for()
+        assert frame.locator("[dir=rtl]").first.inner_text().strip().startswith("أهلًا يا أمل")
+    message = last_message(amal)
+    plain = message.get_body(("plain",))
+    assert plain is not None
+    assert "[صورة: قطة]" in plain.get_content()
+    pictures = [one for one in message.walk() if one.get_content_type() == "image/png"]
+    assert [one.get_content() for one in pictures] == [_PNG, _PNG]
