@@ -240,7 +240,8 @@ def letter(
     message["From"] = sender
     message["To"] = to
     message["Subject"] = subject
-    message["Message-ID"] = "<rose@south.test>"
+    # Each its own: messages with one Message-ID are one conversation.
+    message["Message-ID"] = f"<{os.urandom(4).hex()}.rose@south.test>"
     message.set_content(text)
     if html is not None:
         message.add_alternative(html, subtype="html")

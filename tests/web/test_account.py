@@ -99,7 +99,7 @@ def test_choices_of_lists_are_kept_and_defaults_are_not(sqlite_store: Store) -> 
             browser = await logged_in(site, "basim")
             chosen: dict[str, Any] = {
                 "density": "compact",
-                "conversations": "yes",
+                "conversations": "no",
                 "view": "plain",
                 "undo_seconds": "30",
             }
@@ -109,7 +109,7 @@ def test_choices_of_lists_are_kept_and_defaults_are_not(sqlite_store: Store) -> 
             assert page.text.count(" checked") == 3
             assert '<option value="30" selected' in page.text
             await browser.post("/account/mail", density="comfortable", undo_seconds="10")
-            assert kept(site, "basim") == {"conversations": "yes", "view": "plain"}
+            assert kept(site, "basim") == {"conversations": "no", "view": "plain"}
 
     asyncio.run(scenario())
 

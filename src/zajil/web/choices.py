@@ -16,7 +16,7 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
     "digits": ("", "latn", "arab"),
     "calendar": ("gregorian", "hijri"),
     "density": ("comfortable", "compact"),
-    "conversations": ("no", "yes"),
+    "conversations": ("yes", "no"),
     "undo_seconds": ("10", "0", "5", "20", "30"),
     "view": ("formatted", "plain"),
 }
@@ -39,7 +39,7 @@ class Choices:
     """``gregorian`` or ``hijri``."""
     density: str = "comfortable"
     """``comfortable`` or ``compact``: height of the rows of a list."""
-    conversations: bool = False
+    conversations: bool = True
     """Whether lists show conversations instead of messages."""
     undo_seconds: int = 10
     """How long a message that was sent can be taken back; 0: it is sent at once."""

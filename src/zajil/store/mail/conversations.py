@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.ids import AccountId, MailboxId, ThreadId
+from zajil.core.ids import AccountId, MailboxId, ThreadId, Uid
 from zajil.message.summary import Summary
-from zajil.store.mail.messages import Message, read_message_row
+from zajil.store.engine.rows import execute_text, mark_of, marks_of, portions
+from zajil.store.mail.conversation_list import by_thread
+from zajil.store.mail.messages import Message, get_messages
 from zajil.store.mail.summaries import find_summaries
-from zajil.store.schema import mailbox, message
+from zajil.store.schema import mailbox
 
 MOST_MESSAGES = 100
 """Of one conversation that are returned, the newest ones."""
@@ -37,25 +40,26 @@ def find_conversation(
         conn: a snapshot.
         account_id: whose mailboxes are searched; what lies in Trash and Junk is left out.
         thread_id: of the conversation.
-        beside: a mailbox that is not left out, whatever it is; of a message that lies in several,
-            the copy in this one is returned.
+        beside: a mailbox that the caller may read; it is not left out, whatever it is; of a message
+            that lies in several, the copy in this one is returned.
     """
-    query = (
-        sa.select(message)
-        .join(mailbox, mailbox.c.id == message.c.mailbox_id)
-        .where(
-            mailbox.c.account_id == account_id,
-            message.c.thread_id == thread_id,
-            sa.or_(
-                mailbox.c.role.is_(None),
-                mailbox.c.role.not_in(_UNSHOWN),
-                mailbox.c.id == beside,
-            ),
-        )
-        .order_by(message.c.received_at_ms.desc(), message.c.uid.desc())
-        .limit(MOST_MESSAGES)
+    boxes = sa.select(mailbox.c.id).where(
+        mailbox.c.account_id == account_id,
+        sa.or_(mailbox.c.role.is_(None), mailbox.c.role.not_in(_UNSHOWN)),
     )
-    rows = [(MailboxId(row.mailbox_id), read_message_row(row)) for row in conn.execute(query)]
+    places: list[tuple[int, MailboxId, Uid]] = []
+    for some in portions(sorted({*conn.scalars(boxes), beside})):
+        # The names are constants.
+        query = (
+            f"SELECT received_at_ms, mailbox_id, uid FROM message{by_thread(conn)}"  # noqa: S608
+            f" WHERE mailbox_id IN {marks_of(conn, some)} AND thread_id = {mark_of(conn)}"
+            f" ORDER BY received_at_ms DESC, uid DESC LIMIT {MOST_MESSAGES}"
+        )
+        places += [tuple(row) for row in execute_text(conn, query, (*some, thread_id))]
+    wanted: dict[MailboxId, list[Uid]] = defaultdict(list)
+    for _, mailbox_id, uid in sorted(places, reverse=True)[:MOST_MESSAGES]:
+        wanted[mailbox_id].append(uid)
+    rows = [(box, row) for box, uids in wanted.items() for row in get_messages(conn, box, uids)]
     # A copy in the mailbox that is looked at stands for those elsewhere.
     rows.sort(key=lambda one: one[0] == beside)
     once = {one.blob_id: (place, one) for place, one in rows}

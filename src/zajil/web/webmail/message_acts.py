@@ -15,6 +15,7 @@ from zajil.operations.messages import copy, expunge, move, set_flag
 from zajil.operations.undelete import DeletedChoice, NothingDeleted, undelete
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import NoSuchBlob
+from zajil.store.mail.conversation_list import expand_conversations
 from zajil.store.mail.messages import list_uids
 from zajil.store.mail.room import OverQuota
 from zajil.web.access import actor_of
@@ -30,6 +31,8 @@ _FLAGS = {
     "flag": ("\\Flagged", True),
     "unflag": ("\\Flagged", False),
 }
+_OF_THE_NEWEST = ("flag", "unseen")
+"""What a row that stands for a conversation does to its newest message alone."""
 _OPPOSITES = {"seen": "unseen", "unseen": "seen", "flag": "unflag", "unflag": "flag"}
 _MOVES = {
     "archive": "archive",
@@ -63,6 +66,11 @@ class MessageActs:
         uids = _marked(form)
         if form.get("every") == "1":
             uids = await self._store.read(lambda conn: tuple(list_uids(conn, mailbox_id)))
+        elif form.get("conversations") == "1" and action not in _OF_THE_NEWEST:
+            named = uids
+            uids = await self._store.read(
+                lambda conn: expand_conversations(conn, mailbox_id, named)
+            )
         actor = actor_of(request, account)
         done = Done("none", 0)
         if uids:

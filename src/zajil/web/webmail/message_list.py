@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -20,6 +20,12 @@ from zajil.store.mail.flags import TooManyKeywords
 from zajil.store.mail.messages import Message, list_uids
 from zajil.web.notices import Notices
 from zajil.web.page import Pages, Visitor
+from zajil.web.webmail.conversation_rows import (
+    Author,
+    ConversationPage,
+    name_authors,
+    read_conversations,
+)
 from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes, number_in_path, read_number
 
 _PAGE = 50
@@ -42,6 +48,10 @@ class ListedMessage:
     """Who wrote it; in Sent and Drafts, to whom."""
     subject: str
     preview: str
+    count: int = 1
+    """Messages of the conversation that the line stands for."""
+    authors: tuple[Author, ...] = ()
+    """Of a conversation, instead of ``people``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +60,8 @@ class ListPlace:
 
     first: int
     last: int
-    total: int
+    total: int | None
+    """``None``: too many conversations to be counted."""
     newer: Uid | None
     """There are newer ones than this message; ``None``: there are not."""
     older: Uid | None
@@ -63,6 +74,8 @@ class _Asked:
 
     before: Uid | None
     after: Uid | None
+    first: int
+    """Of a list of conversations: the place of the first one. Only shown, so it is not checked."""
 
 
 class MessageList:
@@ -85,21 +98,22 @@ class MessageList:
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show one page of a mailbox, the newest first."""
         mailbox_id = MailboxId(number_in_path(request, "mailbox_id"))
-        asked = _Asked(_uid(request, "before"), _uid(request, "after"))
-        boxes, current, page, place = await self._store.read(
-            lambda conn: self._load(conn, account.account_id, mailbox_id, asked),
+        first = read_number(request.query_params.get("at")) or 1
+        asked = _Asked(_uid(request, "before"), _uid(request, "after"), first)
+        boxes, current, page, lines, place = await self._store.read(
+            lambda conn: self._load(conn, visitor, account, mailbox_id, asked),
             account.account_id,
         )
         keep_new(self._store, page)
-        is_outgoing = current.role in ("sent", "drafts")
         done = self._notices.read(request)
         response = self._pages.render(
             visitor,
             "letters.html",
             boxes=boxes,
             current=current,
-            letters=[_line(row, found, is_outgoing=is_outgoing) for row, found in page.lines],
+            letters=lines,
             place=place,
+            by_conversation=_is_by_conversation(visitor, current),
             done=done,
         )
         if done is not None:
@@ -107,18 +121,42 @@ class MessageList:
         return response
 
     def _load(
-        self, conn: Any, account_id: AccountId, mailbox_id: MailboxId, asked: _Asked
-    ) -> tuple[Boxes, Box, ListPage, ListPlace]:
-        uids = self._uids(conn, account_id, mailbox_id)
-        boxes = load_boxes(conn, account_id, self._store.tables)
+        self,
+        conn: Any,
+        visitor: Visitor,
+        account: Account,
+        mailbox_id: MailboxId,
+        asked: _Asked,
+    ) -> tuple[Boxes, Box, ListPage, list[ListedMessage], ListPlace]:
+        boxes = load_boxes(conn, account.account_id, self._store.tables)
         current = boxes.get(mailbox_id)
         if current is None:
             raise HTTPException(404)
+        is_outgoing = current.role in ("sent", "drafts")
+        if _is_by_conversation(visitor, current):
+            found = self._conversations(conn, account, current, asked)
+            page, place = found.page, _place_of_conversations(found, asked.first)
+            lines = [
+                _conversation_line(row, one, found, account, is_outgoing=is_outgoing)
+                for row, one in page.lines
+            ]
+            return boxes, current, page, lines, place
+        uids = self._uids(conn, account.account_id, mailbox_id)
         read = {"before": asked.before, "after": asked.after}
         page = read_page(conn, self._store.blobs, mailbox_id, _PAGE, **read)
         if not page.lines and (asked.before is not None or asked.after is not None):
             page = read_page(conn, self._store.blobs, mailbox_id, _PAGE)
-        return boxes, current, page, _place(uids, [row.uid for row, _ in page.lines])
+        lines = [_line(row, one, is_outgoing=is_outgoing) for row, one in page.lines]
+        return boxes, current, page, lines, _place(uids, [row.uid for row, _ in page.lines])
+
+    def _conversations(
+        self, conn: Any, account: Account, box: Box, asked: _Asked
+    ) -> ConversationPage:
+        read = (conn, self._store, account, box, _PAGE)
+        found = read_conversations(*read, asked.before, asked.after)
+        if not found.page.lines and (asked.before is not None or asked.after is not None):
+            found = read_conversations(*read, None, None)
+        return found
 
     def _uids(self, conn: Any, account_id: AccountId, mailbox_id: MailboxId) -> Any:
         """Return the UIDs of a mailbox, ascending: from memory, where they can be kept."""
@@ -146,6 +184,46 @@ def _place(uids: Any, shown: list[Uid]) -> ListPlace:
         total=total,
         newer=shown[0] if newer else None,
         older=shown[-1] if last < total else None,
+    )
+
+
+def _is_by_conversation(visitor: Visitor, box: Box) -> bool:
+    # A draft is opened to be written on, whatever it answers.
+    return visitor.choices.conversations and box.role != "drafts"
+
+
+def _place_of_conversations(found: ConversationPage, first: int) -> ListPlace:
+    shown = [row.uid for row, _ in found.page.lines]
+    first = first if found.has_newer else 1
+    last = first + len(shown) - 1 if shown else 0
+    return ListPlace(
+        first=first if shown else 0,
+        last=last,
+        # What came or went since the page before was shown moves what is counted there.
+        total=None if found.total is None else max(found.total, last),
+        newer=shown[0] if found.has_newer else None,
+        older=shown[-1] if found.has_older else None,
+    )
+
+
+def _conversation_line(
+    newest: Message,
+    summary: Summary,
+    found: ConversationPage,
+    account: Account,
+    *,
+    is_outgoing: bool,
+) -> ListedMessage:
+    line = _line(newest, summary, is_outgoing=is_outgoing)
+    facts = found.facts.get(newest.thread_id) if newest.thread_id is not None else None
+    if facts is None or facts.count < 2:
+        return line
+    return replace(
+        line,
+        seen=not facts.unseen,
+        flagged=facts.is_flagged,
+        count=facts.count,
+        authors=() if is_outgoing else name_authors(facts.people, account),
     )
 
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from zajil.core.ids import MailboxId
+from zajil.core.ids import MailboxId, Uid
 from zajil.login.account import Account
 from zajil.message.fields import read_fields, split_message
 from zajil.net.logger import get_logger
@@ -40,8 +40,6 @@ from zajil.web.webmail.shown_files import ShownFile, enclosed_message, list_file
 
 _MOST_SUSPICIONS = 5
 """Reasons that are shown above a message; its journey has all."""
-_MOST_SEARCHED = 50_000
-"""Messages of an account among which the others of a conversation are looked for."""
 _VIEWS = {"html": "formatted", "text": "plain"}
 """What the address of a page says, and the value of the setting ``view``."""
 
@@ -101,7 +99,7 @@ class MessagePages:
         def load(conn: Any) -> tuple[Boxes, Message, _Read, list[ThreadMessage]]:
             boxes = load_boxes(conn, account.account_id, self._store.tables)
             found, read_now = open_message(conn, self._store, account.account_id, place, read)
-            return boxes, found, read_now, _conversation(conn, account, boxes, place[0], found)
+            return boxes, found, read_now, _conversation(conn, account, place[0], found)
 
         boxes, found, (view, proof, leave, event), thread = await self._store.read(
             load, account.account_id
@@ -124,6 +122,7 @@ class MessagePages:
             files=_files(view, event),
             event=show_invitation(event[1], visitor, account) if event is not None else None,
             quotes=nest_quotes(view.paragraphs),
+            stands_for_all=visitor.choices.conversations and _is_newest(thread, place, found),
             before=[one for one in thread if _is_before(one, found)],
             after=[one for one in thread if not _is_before(one, found)],
             leave=_leave(leave, found, current),
@@ -246,14 +245,19 @@ _Read = tuple[ShownMessage, SenderProof | None, Unsubscribe, _Event]
 
 
 def _conversation(
-    conn: Any, account: Account, boxes: Boxes, mailbox_id: MailboxId, found: Message
+    conn: Any, account: Account, mailbox_id: MailboxId, found: Message
 ) -> list[ThreadMessage]:
     """Return the other messages of a conversation."""
-    # They are found by going through all messages of the account.
-    if found.thread_id is None or sum([box.messages for box in boxes.all]) > _MOST_SEARCHED:
+    if found.thread_id is None:
         return []
     every = find_conversation(conn, account.account_id, found.thread_id, mailbox_id)
     return [one for one in every if one.message.blob_id != found.blob_id]
+
+
+def _is_newest(thread: list[ThreadMessage], place: tuple[MailboxId, Uid], found: Message) -> bool:
+    """Check whether the list shows this message as the row of its conversation."""
+    here = [one.message.uid for one in thread if one.mailbox_id == place[0]]
+    return bool(here) and max(here) < found.uid
 
 
 def _is_before(one: ThreadMessage, found: Message) -> bool:
