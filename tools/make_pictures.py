@@ -3,15 +3,20 @@
 ``.venv/bin/python tools/make_pictures.py [NAME...]`` writes ``docs/images/`` (WebP); needs
 Chromium. Without names it takes all pictures. Mails travel in a lab of their own, so ids and times
 differ at each run.
+
+``tools/make_pictures.py --all FOLDER`` takes the ten main pages in English and Arabic, light and
+dark, on a desk and on a phone: 80 pictures, and ``index.html``, which shows them side by side.
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
 import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
 from pathlib import Path
@@ -110,15 +115,19 @@ class Camera:
             go(page)
         else:
             page.goto(base + go)
-        page.wait_for_load_state()
-        page.evaluate("document.fonts.ready")
-        page.wait_for_timeout(800)
-        session = context.new_cdp_session(page)
-        options = {"format": "webp", "quality": _QUALITY}
-        taken = session.send("Page.captureScreenshot", options)
-        (IMAGES / f"{name}.webp").write_bytes(base64.b64decode(taken["data"]))
+        keep(page, IMAGES / f"{name}.webp")
         print(name)
         context.close()
+
+
+def keep(page: Any, path: Path) -> None:
+    """Write what a page shows to a file, once it has settled."""
+    page.wait_for_load_state()
+    page.evaluate("document.fonts.ready")
+    page.wait_for_timeout(800)
+    session = page.context.new_cdp_session(page)
+    taken = session.send("Page.captureScreenshot", {"format": "webp", "quality": _QUALITY})
+    path.write_bytes(base64.b64decode(taken["data"]))
 
 
 def open_message(subject: str) -> Callable[[Any], None]:
@@ -162,8 +171,18 @@ def write_arabic(page: Any) -> None:
     page.locator("#files li").first.wait_for()
 
 
-def take_all(lab: LabProcess, names: list[str]) -> None:
-    """Send the letters, and take every picture."""
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A lab whose letters have arrived."""
+
+    reader: Person
+    arabic_reader: Person
+    journey: str
+    arabic_journey: str
+
+
+def set_stage(lab: LabProcess) -> Stage:
+    """Send the letters."""
     north, south, zajil = lab.domains[:3]
     amal, noor, salma = north.accounts[0], south.accounts[0], zajil.accounts[0]
     reader, arabic_reader = Person(north, amal), Person(zajil, salma)
@@ -172,37 +191,80 @@ def take_all(lab: LabProcess, names: list[str]) -> None:
     out = send(north, amal, noor, "The garden in March", "The almond blooms.\n")
     arabic = send(zajil, salma, noor, "حديقة آذار", "أزهر اللوز.\n")
     send_bait(zajil, salma)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=[*_FLAGS, *_MORE_FLAGS]
-        )
-        camera = Camera(browser, names)
-        sale, visit = open_message("Autumn sale"), open_message("زيارة الحديقة")
-        camera.take("inbox", _ENGLISH, reader, "/mail")
-        camera.take("message", _ENGLISH, reader, sale)
-        camera.take("message-dark", {**_ENGLISH, **_DARK}, reader, open_message("Invoice"))
-        camera.take("compose-arabic", _ARABIC, arabic_reader, write_arabic)
-        camera.take("inbox-arabic-dark", {**_ARABIC, **_DARK}, arabic_reader, "/mail")
-        camera.take("search", _ENGLISH, reader, "/search?q=release")
-        camera.take("phone-inbox", {**_ENGLISH, **_PHONE}, reader, "/mail")
-        camera.take("phone-message", {**_ENGLISH, **_PHONE}, reader, sale)
-        camera.take("phone-arabic-dark", {**_ARABIC, **_PHONE, **_DARK}, arabic_reader, visit)
-        camera.take("admin", _ENGLISH, reader, "/admin")
-        camera.take("journey", {**_ENGLISH, **_JOURNEY}, reader, show_steps(f"/journey/{out}"))
-        steps = show_steps(f"/journey/{arabic}")
-        camera.take("journey-arabic", {**_ARABIC, **_JOURNEY}, arabic_reader, steps)
-        junk = {**_ARABIC, **_DARK, **_JOURNEY}
-        camera.take("junk-arabic", junk, arabic_reader, open_first_junk)
-        both = {**_ENGLISH, **_BOTH_ENDS}
-        camera.take("both-ends", both, str(lab.described["web"]), f"/journey/{out}")
-        browser.close()
+    return Stage(reader, arabic_reader, f"/journey/{out}", f"/journey/{arabic}")
 
 
-def main(names: list[str]) -> int:
+def take_named(browser: Any, stage: Stage, front: str, names: list[str]) -> None:
+    """Take the pictures of the README; ``front`` is the address of the lab's first page."""
+    reader, arabic_reader = stage.reader, stage.arabic_reader
+    camera = Camera(browser, names)
+    sale, visit = open_message("Autumn sale"), open_message("زيارة الحديقة")
+    camera.take("inbox", _ENGLISH, reader, "/mail")
+    camera.take("message", _ENGLISH, reader, sale)
+    camera.take("message-dark", {**_ENGLISH, **_DARK}, reader, open_message("Invoice"))
+    camera.take("compose-arabic", _ARABIC, arabic_reader, write_arabic)
+    camera.take("inbox-arabic-dark", {**_ARABIC, **_DARK}, arabic_reader, "/mail")
+    camera.take("search", _ENGLISH, reader, "/search?q=release")
+    camera.take("phone-inbox", {**_ENGLISH, **_PHONE}, reader, "/mail")
+    camera.take("phone-message", {**_ENGLISH, **_PHONE}, reader, sale)
+    camera.take("phone-arabic-dark", {**_ARABIC, **_PHONE, **_DARK}, arabic_reader, visit)
+    camera.take("admin", _ENGLISH, reader, "/admin")
+    camera.take("journey", {**_ENGLISH, **_JOURNEY}, reader, show_steps(stage.journey))
+    steps = show_steps(stage.arabic_journey)
+    camera.take("journey-arabic", {**_ARABIC, **_JOURNEY}, arabic_reader, steps)
+    junk = {**_ARABIC, **_DARK, **_JOURNEY}
+    camera.take("junk-arabic", junk, arabic_reader, open_first_junk)
+    camera.take("both-ends", {**_ENGLISH, **_BOTH_ENDS}, front, stage.journey)
+
+
+def take_all(browser: Any, stage: Stage, folder: Path) -> None:
+    """Take the ten main pages in every look, and write the page that shows them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages: dict[str, Go] = {
+        "list": "/mail",
+        "message": open_message("Autumn sale"),
+        "compose": "/compose",
+        "search": "/search?q=release",
+        "contacts": "/contacts",
+        "account": "/account",
+        "security": "/account/security",
+        "journey": stage.journey,
+        "desk": "/admin",
+        "queue": "/admin/queue",
+    }
+    rows = []
+    looks = itertools.product(("en-GB", "ar"), ("light", "dark"), ("desk", "phone"))
+    for language, theme, size in looks:
+        look = _ENGLISH | {"locale": language, "color_scheme": theme}
+        context = browser.new_context(**(look | (_PHONE if size == "phone" else {})))
+        context.set_default_timeout(_SECONDS * 1000)
+        page = context.new_page()
+        inbox = log_in(page, stage.reader)
+        for name, go in pages.items():
+            page.goto(inbox if callable(go) else stage.reader.url + go)
+            if callable(go):
+                go(page)
+            file = folder / f"{name}-{language}-{theme}-{size}.webp"
+            keep(page, file)
+            rows.append(f'<img src="{file.name}" alt="{file.stem}" title="{file.stem}" width=360>')
+        context.close()
+    (folder / "index.html").write_text("<!doctype html>" + "\n".join(rows), encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
     """Take the pictures; give the exit status."""
     lab = LabProcess("--workers", "1")
     try:
-        take_all(lab, names)
+        stage = set_stage(lab)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=[*_FLAGS, *_MORE_FLAGS]
+            )
+            if arguments[:1] == ["--all"]:
+                take_all(browser, stage, Path(arguments[1]))
+            else:
+                take_named(browser, stage, str(lab.described["web"]), arguments)
+            browser.close()
     finally:
         lab.stop()
     return 0
