@@ -9,6 +9,9 @@ if (zone && root.dataset.cookie) {
   document.cookie = `${zoneCookie}=${zone}; path=/; max-age=31536000; samesite=lax`;
 }
 
+// On a phone the tabs are one row that is drawn aside.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // The theme changes at once; the form's answer (a redirect) is not needed.
 for (const button of document.querySelectorAll("button.theme")) {
   button.addEventListener("click", (event) => {
