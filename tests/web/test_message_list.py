@@ -158,7 +158,8 @@ def test_restoring_from_the_trash_teaches_nothing(sqlite_store: Store, came_from
             assert re.search(r'<button name="action" value="restore"[^>]*>.*Restore', page.text)
             await amal.post(f"/mail/{trash}", uid="1", action="restore")
             assert flags(site, trash) == {}
-            assert told(await amal.get(site.inbox("amal"))) == "1 message restored."
+            back = {"inbox": "Inbox", "junk": "Junk"}[came_from]
+            assert told(await amal.get(site.inbox("amal"))) == f"1 message restored to {back}."
             assert site.store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 2000)) == ()
 
     asyncio.run(scenario())

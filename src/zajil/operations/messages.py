@@ -6,12 +6,17 @@ audit event.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 
 from zajil.core.actor import Actor
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.operations.context import NotAllowed, OperationContext
+from zajil.store.engine.reader import Snapshot
+from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
+from zajil.store.mail.mailboxes import list_mailboxes
 from zajil.store.mail.message_changes import (
     ExpungeMessages,
     expunge_messages,
@@ -22,6 +27,7 @@ from zajil.store.mail.message_copies import (
     copy_messages,
     move_messages,
 )
+from zajil.store.mail.origins import find_origins
 
 
 async def set_flag(
@@ -77,6 +83,43 @@ async def move(
     """
     item = CopyMessages(_owner(actor), mailbox_id, tuple(uids), target_id, teaches)
     return await context.write(move_messages, item)
+
+
+async def restore(
+    context: OperationContext, actor: Actor, trash_id: MailboxId, uids: Sequence[Uid]
+) -> dict[MailboxId, Copied]:
+    """Move messages back to the mailboxes they came from; missing ones are skipped.
+
+    What came from a mailbox that is gone, or from an unknown one, goes to the INBOX. Nothing is
+    learned from it.
+
+    Returns:
+        Where they are now, by mailbox.
+
+    Raises:
+        NotAllowed: the actor is not an account.
+        NoSuchMailbox: the mailbox does not exist, or the account may not do this with it.
+    """
+    account_id = _owner(actor)
+
+    def find(conn: Snapshot) -> dict[MailboxId, list[Uid]]:
+        own = {box.mailbox_id: box for box in list_mailboxes(conn, account_id)}
+        if trash_id not in own:
+            raise NoSuchMailbox(trash_id)
+        inbox = next(box.mailbox_id for box in own.values() if box.role == "inbox")
+        places: dict[MailboxId, list[Uid]] = defaultdict(list)
+        for origin_id, some in find_origins(conn, trash_id, uids).items():
+            is_there = origin_id in own and origin_id != trash_id
+            places[origin_id if origin_id is not None and is_there else inbox] += some
+        return places
+
+    restored: dict[MailboxId, Copied] = {}
+    for target_id, some in (await context.read(find)).items():
+        with suppress(NoSuchMailbox):  # one that was deleted meanwhile; they stay where they are
+            restored[target_id] = await move(
+                context, actor, trash_id, some, target_id, teaches=False
+            )
+    return restored
 
 
 async def copy(

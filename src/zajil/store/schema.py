@@ -156,6 +156,8 @@ message = sa.Table(
     sa.Column("indexed", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
     # When a client put it there (RFC 8514); null: it was delivered, at received_at_ms
     sa.Column("saved_at_ms", NUMBER),
+    # Of Trash, Junk, Archive: where it came from, a mailbox that may be gone; null: not known
+    sa.Column("origin_id", NUMBER),
     sa.Index(None, "mailbox_id", "modseq"),
     sqlite_with_rowid=False,
 )

@@ -25,6 +25,7 @@ from zajil.store.mail.flag_changes import TEXTS
 from zajil.store.mail.flags import pack_flags, unpack_flags
 from zajil.store.mail.message_changes import Fate, remove_messages
 from zajil.store.mail.open_mailboxes import OpenMailbox, open_mailboxes
+from zajil.store.mail.origins import REMEMBERING
 from zajil.store.mail.room import require_room
 
 
@@ -143,12 +144,14 @@ def _copy(
     first = take_places(tx, [(item.target_id, len(found), size)])[item.target_id]
     # Threads and the index of words belong to one account.
     kept = "thread_id, indexed" if source.owner_id == target.owner_id else "NULL, 0"
+    is_remembered = target.role in REMEMBERING and source.owner_id == target.owner_id
+    origin = item.mailbox_id if is_remembered else None
     for which, numbers in each_among(tx, "uid", uids):
         chosen = _Chosen(f"mailbox_id = {mark_of(tx)} AND {which}", (item.mailbox_id, *numbers))
         before = bisect_left(uids, numbers[0])
         place = Appended(Uid(first.uid + before), ModSeq(first.modseq + before))
         for flags in _flags_there(tx, chosen, target):
-            _insert(tx, chosen, flags, kept, item.target_id, place)
+            _insert(tx, chosen, flags, kept, (item.target_id, origin), place)
     touch(tx, NEW_MESSAGES, mailbox_topic(item.target_id))
     if item.teaches and source.owner_id == target.owner_id == item.account_id:
         roles = source.role, target.role
@@ -201,23 +204,26 @@ def _insert(
     chosen: _Chosen,
     flags: _Flags,
     kept: str,
-    target_id: MailboxId,
+    target: tuple[MailboxId, MailboxId | None],
     place: Appended,
 ) -> None:
-    """Copy rows of chosen messages, the first of them to a place."""
+    """Copy rows of chosen messages, the first of them to a place.
+
+    ``target`` is the mailbox, and the one that the copies remember as their origin.
+    """
     (bits, of_bits), (keywords, of_keywords) = flags.bits, flags.keywords
-    mark = mark_of(tx)
+    mark, origin = mark_of(tx), "NULL" if target[1] is None else str(int(target[1]))
     execute_text(
         tx,
         # The names are constants. The numbers count all that were chosen, whatever their flags.
         "INSERT INTO message (mailbox_id, uid, modseq, saved_at_ms, flags, keywords,"  # noqa: S608
-        " received_at_ms, size, blob_id, mail_id, prefix, thread_id, indexed)"
+        " received_at_ms, size, blob_id, mail_id, prefix, thread_id, indexed, origin_id)"
         f" SELECT {mark}, {mark} + number, {mark} + number, {mark}, {bits}, {keywords},"
-        f" received_at_ms, size, blob_id, mail_id, prefix, {kept}"
+        f" received_at_ms, size, blob_id, mail_id, prefix, {kept}, {origin}"
         " FROM (SELECT message.*, row_number() OVER (ORDER BY uid) - 1 AS number"
         f" FROM message WHERE {chosen.text}) AS chosen WHERE {flags.of.text}",
         (
-            *(target_id, place.uid, place.modseq, time_of(tx)),
+            *(target[0], place.uid, place.modseq, time_of(tx)),
             *(*of_bits, *of_keywords, *chosen.parameters, *flags.of.parameters),
         ),
     )

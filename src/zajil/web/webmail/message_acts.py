@@ -11,7 +11,7 @@ from zajil.core.actor import Actor
 from zajil.core.ids import MailboxId, Uid
 from zajil.login.account import Account
 from zajil.operations.context import OperationContext
-from zajil.operations.messages import copy, expunge, move, set_flag
+from zajil.operations.messages import copy, expunge, move, restore, set_flag
 from zajil.operations.undelete import DeletedChoice, NothingDeleted, undelete
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import NoSuchBlob
@@ -23,7 +23,7 @@ from zajil.web.notices import Done, Notices
 from zajil.web.page import Visitor
 from zajil.web.security import local_path
 from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes, number_in_path, read_number
-from zajil.web.webmail.undo import UndoStep, read_undo
+from zajil.web.webmail.undo import UndoStep, read_undos, write_undo
 
 _FLAGS = {
     "seen": ("\\Seen", True),
@@ -87,15 +87,20 @@ class MessageActs:
     async def undo(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Take back what a notice told."""
         form = await request.form()
-        step = read_undo(form.get("undo"))
-        if step is None:
+        steps = read_undos(form.get("undo"))
+        if steps is None:
             raise HTTPException(400)
-        try:
-            done = await self._undo(actor_of(request, account), account, step)
-        except (NoSuchMailbox, NothingDeleted):
-            done = Done("late", 0)
-        except OverQuota:
-            done = Done("full", 0)
+        done = Done("late", 0)
+        for step in steps:
+            try:
+                one = await self._undo(actor_of(request, account), account, step)
+            except (NoSuchMailbox, NothingDeleted):
+                continue
+            except OverQuota:
+                done = Done("full", 0)
+                break
+            if one.action == "undone":
+                done = Done("undone", done.count + one.count)
         response = RedirectResponse(local_path(form.get("next"), "/mail"), 303)
         self._notices.leave(response, done)
         return response
@@ -122,6 +127,8 @@ class MessageActs:
             can_undo = self._store.caps.undelete_ms > 0 and not current.mailbox.is_shared
             undo = UndoStep("gone", mailbox_id, "", gone if can_undo else ())
             return Done("gone", len(gone), undo=undo.write())
+        if action == "restore":
+            return await self._restore(actor, current, uids)
         if target is None or target.mailbox_id == mailbox_id:
             return Done(action, len(uids), mailbox_id)
         if action == "copy":
@@ -136,6 +143,17 @@ class MessageActs:
             moved = tuple(map(Uid, copied.targets))
             undo = UndoStep("move", target.mailbox_id, str(mailbox_id), moved)
         return Done(action, len(copied.sources), target.mailbox_id, undo.write())
+
+    async def _restore(self, actor: Actor, trash: Box, uids: tuple[Uid, ...]) -> Done:
+        restored = await restore(self._operations, actor, trash.mailbox_id, uids)
+        count = sum([len(one.sources) for one in restored.values()])
+        undo = write_undo(
+            UndoStep("move", target_id, str(trash.mailbox_id), tuple(map(Uid, one.targets)))
+            for target_id, one in restored.items()
+        )
+        # The notice names the mailbox where there is one.
+        target_id = next(iter(restored)) if len(restored) == 1 else 0
+        return Done("restore", count, target_id, undo)
 
     async def _undo(self, actor: Actor, account: Account, step: UndoStep) -> Done:
         context = self._operations

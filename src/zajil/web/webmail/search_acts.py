@@ -17,7 +17,7 @@ from zajil.read.mail_search import MailSearch
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.web.notices import Done
 from zajil.web.webmail.mailboxes import Box, Boxes, read_number
-from zajil.web.webmail.undo import UndoStep
+from zajil.web.webmail.undo import UndoStep, write_undo
 
 _FLAGS = {
     "seen": ("\\Seen", True),
@@ -98,10 +98,7 @@ def places_until(found: MailSearch, until_ms: int) -> Places:
 async def act_on(
     context: OperationContext, actor: Actor, boxes: Boxes, places: Places, wanted: WantedAct
 ) -> Done:
-    """Do it, and return what was done. Messages that are where they would go are left alone.
-
-    It can be taken back where all of them were in one mailbox.
-    """
+    """Do it, and return what was done. Messages that are where they would go are left alone."""
     count = 0
     steps: list[UndoStep] = []
     for mailbox_id, uids in places.items():
@@ -119,7 +116,7 @@ async def act_on(
             changed += now
         steps.append(_back(current, changed, wanted))
     target_id = wanted.target.mailbox_id if wanted.target else 0
-    undo = steps[0].write() if len(steps) == 1 else ""
+    undo = write_undo(steps)
     return Done(wanted.action, count, target_id, undo) if count else Done("none", 0)
 
 

@@ -6,14 +6,17 @@ Security: what a form brings is only a wish; the operations check whose mailboxe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from zajil.core.ids import MailboxId, Uid
 
 MOST = 100_000
-"""Messages of one step."""
+"""Messages of one act."""
+MOST_STEPS = 100
+"""Mailboxes from which one act took messages."""
+_AND = "~"
 _STEP = re.compile(r"(flag|move|copy|gone):([0-9]{1,10}):([a-z0-9]{0,20}):([0-9_-]{1,2000})\Z")
 _RANGE = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10}))?\Z")
 
@@ -36,6 +39,24 @@ class UndoStep:
         if not self.uids:
             return ""
         return f"{self.kind}:{self.mailbox_id}:{self.what}:{_write_set(self.uids)}"
+
+
+def write_undo(steps: Iterable[UndoStep]) -> str:
+    """Return steps as text for a cookie; ``""`` where there is nothing to take back."""
+    return _AND.join([text for step in steps if (text := step.write())])
+
+
+def read_undos(text: object) -> tuple[UndoStep, ...] | None:
+    """Read what ``write_undo`` wrote and a form sent; ``None``: these are no steps of ours."""
+    steps: list[UndoStep] = []
+    count = 0
+    for part in text.split(_AND, MOST_STEPS) if isinstance(text, str) else []:
+        step = read_undo(part)
+        count += 0 if step is None else len(step.uids)
+        if step is None or count > MOST:
+            return None
+        steps.append(step)
+    return tuple(steps) or None
 
 
 def read_undo(text: object) -> UndoStep | None:
