@@ -8,7 +8,7 @@ that it cannot turn the words around it; ``Markup`` is made here and in
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -23,6 +23,7 @@ from starlette.responses import HTMLResponse
 from zajil.check.verdict.signals import SIGNALS
 from zajil.core.clock import Clock
 from zajil.core.domain import to_unicode
+from zajil.core.labels import Label, labels_of, read_labels
 from zajil.login.account import Account
 from zajil.message.address_list import parse_address_list
 from zajil.read.links import find_links
@@ -65,6 +66,15 @@ class Visitor:
     """All settings of the account by name, for those that ``choices`` does not know."""
     has_zone: bool = True
     """Whether the browser said where on Earth it is; else all times are UTC and say so."""
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels of the account."""
+        return read_labels(self.settings)
+
+    def labels_of(self, keywords: Iterable[str]) -> tuple[Label, ...]:
+        """Return the labels of a message that has these flags or keywords."""
+        return labels_of(self.labels, keywords)
 
     @property
     def zone_note(self) -> str:

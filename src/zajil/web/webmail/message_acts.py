@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from zajil.core.actor import Actor
 from zajil.core.ids import MailboxId, Uid
+from zajil.core.labels import find_label
 from zajil.login.account import Account
 from zajil.operations.context import OperationContext
 from zajil.operations.messages import copy, expunge, move, restore, set_flag
@@ -16,6 +17,7 @@ from zajil.operations.undelete import DeletedChoice, NothingDeleted, undelete
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.conversation_list import expand_conversations
+from zajil.store.mail.flags import TooManyKeywords
 from zajil.store.mail.messages import list_uids
 from zajil.store.mail.room import OverQuota
 from zajil.web.access import actor_of
@@ -23,7 +25,13 @@ from zajil.web.notices import Done, Notices
 from zajil.web.page import Visitor
 from zajil.web.security import local_path
 from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes, number_in_path, read_number
-from zajil.web.webmail.undo import UndoStep, read_undos, write_undo
+from zajil.web.webmail.undo import (
+    UndoStep,
+    read_keyword,
+    read_undos,
+    write_keyword,
+    write_undo,
+)
 
 _FLAGS = {
     "seen": ("\\Seen", True),
@@ -62,7 +70,7 @@ class MessageActs:
         current = boxes.get(mailbox_id)
         if current is None:
             raise HTTPException(404)
-        action, target = _wanted(form, boxes)
+        action, target, keyword = _wanted(form, boxes, visitor)
         uids = _marked(form)
         if form.get("every") == "1":
             uids = await self._store.read(lambda conn: tuple(list_uids(conn, mailbox_id)))
@@ -75,11 +83,16 @@ class MessageActs:
         done = Done("none", 0)
         if uids:
             try:
-                done = await self._do(actor, boxes, current, uids, action, target)
+                if keyword:
+                    done = await self._label(actor, mailbox_id, uids, action, keyword)
+                else:
+                    done = await self._do(actor, boxes, current, uids, action, target)
             except (NoSuchMailbox, NoSuchBlob):
                 raise HTTPException(404) from None
             except OverQuota:
                 done = Done("full", 0)
+            except TooManyKeywords:
+                done = Done("labelmany", 0)
         response = RedirectResponse(local_path(form.get("next"), f"/mail/{mailbox_id}"), 303)
         self._notices.leave(response, done)
         return response
@@ -93,7 +106,7 @@ class MessageActs:
         done = Done("late", 0)
         for step in steps:
             try:
-                one = await self._undo(actor_of(request, account), account, step)
+                one = await self._undo(actor_of(request, account), visitor, account, step)
             except (NoSuchMailbox, NothingDeleted):
                 continue
             except OverQuota:
@@ -144,6 +157,21 @@ class MessageActs:
             undo = UndoStep("move", target.mailbox_id, str(mailbox_id), moved)
         return Done(action, len(copied.sources), target.mailbox_id, undo.write())
 
+    async def _label(
+        self,
+        actor: Actor,
+        mailbox_id: MailboxId,
+        uids: tuple[Uid, ...],
+        action: str,
+        keyword: str,
+    ) -> Done:
+        is_set = action == "label"
+        context = self._operations
+        changed = await set_flag(context, actor, mailbox_id, uids, keyword, is_set=is_set)
+        opposite = "unlabel" if is_set else "label"
+        undo = UndoStep(opposite, mailbox_id, write_keyword(keyword), changed)
+        return Done(action, len(uids), undo=undo.write())
+
     async def _restore(self, actor: Actor, trash: Box, uids: tuple[Uid, ...]) -> Done:
         restored = await restore(self._operations, actor, trash.mailbox_id, uids)
         count = sum([len(one.sources) for one in restored.values()])
@@ -155,11 +183,16 @@ class MessageActs:
         target_id = next(iter(restored)) if len(restored) == 1 else 0
         return Done("restore", count, target_id, undo)
 
-    async def _undo(self, actor: Actor, account: Account, step: UndoStep) -> Done:
+    async def _undo(self, actor: Actor, visitor: Visitor, account: Account, step: UndoStep) -> Done:
         context = self._operations
         if step.kind == "flag" and step.what in _FLAGS:
             flag, is_set = _FLAGS[step.what]
             await set_flag(context, actor, step.mailbox_id, step.uids, flag, is_set=is_set)
+            return Done("undone", len(step.uids))
+        keyword = read_keyword(step.what)
+        if step.kind in ("label", "unlabel") and find_label(visitor.labels, keyword or ""):
+            is_set = step.kind == "label"
+            await set_flag(context, actor, step.mailbox_id, step.uids, keyword or "", is_set=is_set)
             return Done("undone", len(step.uids))
         if step.kind == "copy":
             gone = await expunge(context, actor, step.mailbox_id, step.uids)
@@ -181,28 +214,34 @@ class MessageActs:
         return Done("undone" if back_there.sources else "late", len(back_there.sources))
 
 
-def _wanted(form: FormData, boxes: Boxes) -> tuple[str, Box | None]:
-    """Return what a form asks for, and the mailbox that it is to go to.
+def _wanted(form: FormData, boxes: Boxes, visitor: Visitor) -> tuple[str, Box | None, str]:
+    """Return what a form asks for, the mailbox that it is to go to, and the keyword of a label.
 
     Raises:
-        HTTPException: no button of ours was pressed, or there is no such mailbox.
+        HTTPException: no button of ours was pressed, or there is no such mailbox or label.
     """
+    for action in ("label", "unlabel"):
+        if action in form:
+            label = find_label(visitor.labels, str(form.get(action)))
+            if label is None:
+                raise HTTPException(404)
+            return action, None, label.keyword
     for action in ("move", "copy"):
         number = read_number(form.get(action))
         if number is not None:
             target = boxes.get(MailboxId(number))
             if target is None:
                 raise HTTPException(404)
-            return action, target
+            return action, target, ""
     for action, name in (("flag", "star"), ("unflag", "unstar")):
         if name in form:
-            return action, None
+            return action, None, ""
     action = str(form.get("action"))
     if action in _FLAGS:
-        return action, None
+        return action, None, ""
     if action not in _MOVES:
         raise HTTPException(400)
-    return action, boxes.with_role(_MOVES[action])
+    return action, boxes.with_role(_MOVES[action]), ""
 
 
 def _marked(form: FormData) -> tuple[Uid, ...]:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.core.ids import AccountId, MailboxId, Uid
+from zajil.core.labels import Label
 from zajil.login.account import Account
 from zajil.message.header_view import Person
 from zajil.message.summary import Summary
@@ -52,6 +53,7 @@ class ListedMessage:
     """Messages of the conversation that the line stands for."""
     authors: tuple[Author, ...] = ()
     """Of a conversation, instead of ``people``."""
+    labels: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,7 @@ class MessageList:
             found = self._conversations(conn, account, current, asked)
             page, place = found.page, _place_of_conversations(found, asked.first)
             lines = [
-                _conversation_line(row, one, found, account, is_outgoing=is_outgoing)
+                _conversation_line(row, one, found, visitor, account, is_outgoing=is_outgoing)
                 for row, one in page.lines
             ]
             return boxes, current, page, lines, place
@@ -146,7 +148,10 @@ class MessageList:
         page = read_page(conn, self._store.blobs, mailbox_id, _PAGE, **read)
         if not page.lines and (asked.before is not None or asked.after is not None):
             page = read_page(conn, self._store.blobs, mailbox_id, _PAGE)
-        lines = [_line(row, one, is_outgoing=is_outgoing) for row, one in page.lines]
+        lines = [
+            replace(_line(row, one, is_outgoing=is_outgoing), labels=visitor.labels_of(row.flags))
+            for row, one in page.lines
+        ]
         return boxes, current, page, lines, _place(uids, [row.uid for row, _ in page.lines])
 
     def _conversations(
@@ -210,6 +215,7 @@ def _conversation_line(
     newest: Message,
     summary: Summary,
     found: ConversationPage,
+    visitor: Visitor,
     account: Account,
     *,
     is_outgoing: bool,
@@ -217,12 +223,13 @@ def _conversation_line(
     line = _line(newest, summary, is_outgoing=is_outgoing)
     facts = found.facts.get(newest.thread_id) if newest.thread_id is not None else None
     if facts is None or facts.count < 2:
-        return line
+        return replace(line, labels=visitor.labels_of(newest.flags))
     return replace(
         line,
         seen=not facts.unseen,
         flagged=facts.is_flagged,
         count=facts.count,
+        labels=visitor.labels_of(facts.keywords),
         authors=() if is_outgoing else name_authors(facts.people, account),
     )
 

@@ -10,6 +10,7 @@ from zajil.web.webmail.compose_routes import compose_routes
 from zajil.web.webmail.contacts import ContactPages
 from zajil.web.webmail.folders import Folders
 from zajil.web.webmail.invitations import Invitations
+from zajil.web.webmail.labels import LabelPages
 from zajil.web.webmail.live import Live
 from zajil.web.webmail.message_acts import MessageActs
 from zajil.web.webmail.message_files import MessageFiles
@@ -26,6 +27,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     mailbox = MessageList(parts.pages, parts.store, parts.notices)
     acts = MessageActs(parts.operations, parts.notices)
     folders = Folders(parts.pages, parts.operations, parts.notices)
+    labels = LabelPages(parts.pages, parts.operations, parts.notices)
     message = MessagePages(
         parts.pages,
         parts.operations,
@@ -42,6 +44,8 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/mail/{mailbox_id}", members(mailbox.show), methods=["GET"]),
         Route("/folders", members(folders.show), methods=["GET"]),
         Route("/folders", members(folders.act), methods=["POST"]),
+        Route("/labels", members(labels.show), methods=["GET"]),
+        Route("/labels", members(labels.act), methods=["POST"]),
         Route("/mail/undo", members(acts.undo), methods=["POST"]),
         Route("/mail/{mailbox_id}", members(acts.act), methods=["POST"]),
         Route(_MESSAGE, members(message.show), methods=["GET"]),

@@ -17,7 +17,9 @@ MOST = 100_000
 MOST_STEPS = 100
 """Mailboxes from which one act took messages."""
 _AND = "~"
-_STEP = re.compile(r"(flag|move|copy|gone):([0-9]{1,10}):([a-z0-9]{0,20}):([0-9_-]{1,2000})\Z")
+_STEP = re.compile(
+    r"(flag|label|unlabel|move|copy|gone):([0-9]{1,10}):([a-z0-9]{0,80}):([0-9_-]{1,2000})\Z"
+)
 _RANGE = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10}))?\Z")
 
 
@@ -27,7 +29,8 @@ class UndoStep:
 
     kind: str
     """``flag``: do the act ``what``; ``move``: move to the mailbox ``what``; ``copy``: remove the
-    copies; ``gone``: restore what was deleted."""
+    copies; ``gone``: restore what was deleted; ``label`` and ``unlabel``: add or remove the keyword
+    ``what`` (``write_keyword``)."""
     mailbox_id: MailboxId
     """Where the messages are, or were when they were deleted."""
     what: str
@@ -66,6 +69,19 @@ def read_undo(text: object) -> UndoStep | None:
     if match is None or uids is None:
         return None
     return UndoStep(match[1], MailboxId(int(match[2])), match[3], uids)
+
+
+def write_keyword(keyword: str) -> str:
+    """Return a keyword as a step has it."""
+    return keyword.encode("utf-8").hex()
+
+
+def read_keyword(text: str) -> str | None:
+    """Return the keyword of a step; ``None``: it is none."""
+    try:
+        return bytes.fromhex(text).decode("ascii") or None
+    except ValueError:
+        return None
 
 
 def _write_set(uids: Sequence[Uid]) -> str:
