@@ -18,7 +18,7 @@ from zajil.store.engine.open import open_store
 EVERY_CHORE = {
     *("history", "tracking", "traffic", "held accounts", "signing keys"),
     *("DMARC reports received", "DMARC reports sent", "learning", "learned words"),
-    *("indexing", "threads", "expunged messages", "quotas", "deleted messages"),
+    *("indexing", "notifications", "threads", "expunged messages", "quotas", "deleted messages"),
 }
 
 

@@ -23,6 +23,7 @@ from zajil.operations import (
     app_passwords,
     delegations,
     mailboxes,
+    push,
     second_factors,
     settings,
     undelete,
@@ -43,6 +44,11 @@ from zajil.store.people.directory import look_up
 from zajil.tracking.audit import AUDIT_EVENTS
 
 OPTIONS = KeyOptions(algorithms=("ed25519-sha256",))
+BROWSER = push.NewPush(
+    "https://push.test/b",
+    "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+    "BTBZMqHH6r4Tts7J_aSIgg",
+)
 PASSKEY = second_factors.NewPasskey("aWQ", b"key", 0, "phone")
 READ = frozenset("lr")
 NO_KEYS = KeyOptions(sign=False)
@@ -146,6 +152,11 @@ CHANGES: list[tuple[Callable[[Store], Any], str, str]] = [
         lambda store: run(store, second_factors.register_passkey, "amal", PASSKEY),
         "account.second_factor",
         "The passkey “phone” was added to amal.",
+    ),
+    (
+        lambda store: run(store, push.add_browser, "amal", "hash", BROWSER, "en"),
+        "account.notifications",
+        "A browser of amal is notified of new mail.",
     ),
     (
         lambda store: run(store, delegations.delegate, "noor@south.test", "amal"),

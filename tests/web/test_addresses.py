@@ -16,7 +16,7 @@ from starlette.routing import Route
 from kit.site import Browser, Site, letter, visiting
 from zajil.store.engine.open import Store
 
-PUBLIC = {"/", "/login", "/preferences", "/static/{name}"}
+PUBLIC = {"/", "/login", "/preferences", "/push-worker.js", "/static/{name}"}
 """What a browser without a log-in may ask for; the log-in itself has more below ``/login``."""
 
 EVIL = [

@@ -15,6 +15,8 @@ from zajil.core.clock import Clock, Random
 from zajil.keys.sign import Signer
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
+from zajil.net.peer import Networks
+from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.reports.dmarc.counts import DmarcCounts
 from zajil.resolver.client import Resolver
 from zajil.store.engine.open import Store
@@ -50,6 +52,12 @@ class WorkerResources:
     random: Random
     refusals: RefusalBudget
     """How many refused connections and commands are recorded."""
+
+
+def guarded_fetcher(resources: WorkerResources) -> GuardedFetcher:
+    """Return what asks servers that strangers named."""
+    allowed = Networks(resources.configuration.web.private_networks)
+    return GuardedFetcher(resources.resolver.resolve, resources.client_tls, allowed)
 
 
 def own_mailer(resources: WorkerResources) -> OwnMailer:

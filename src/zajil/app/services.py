@@ -16,7 +16,7 @@ from zajil.app.listeners import (
     smtp_service,
     web_admission,
 )
-from zajil.app.resources import ACCOUNTS, WorkerResources
+from zajil.app.resources import ACCOUNTS, WorkerResources, guarded_fetcher
 from zajil.app.upkeep import make_chores, watch_certificate
 from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES, Service
 from zajil.deliver.run import Deliverer
@@ -24,8 +24,6 @@ from zajil.login.service import LoginService
 from zajil.login.tokens import TokenJudge
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionLimits
-from zajil.net.peer import Networks
-from zajil.read.guarded_fetch import GuardedFetcher
 from zajil.read.pop3.locks import MaildropLocks
 from zajil.web.app import make_web
 from zajil.web.mail_servers import find_servers
@@ -158,11 +156,7 @@ def _add_web(parts: Parts, resources: WorkerResources, login: LoginService) -> N
         hostname=configuration.server.hostname,
         configuration=configuration,
         resolve=resources.resolver.resolve,
-        outside=GuardedFetcher(
-            resources.resolver.resolve,
-            resources.client_tls,
-            Networks(configuration.web.private_networks),
-        ),
+        outside=guarded_fetcher(resources),
         servers=find_servers(resources.sockets, configuration.server.hostname),
     )
     server = WebServer(

@@ -15,7 +15,7 @@ from pathlib import Path
 from zajil.accept.held_notice import notify_of_held_accounts
 from zajil.accept.quota_notice import notify_of_full_mailboxes
 from zajil.app.chores import Chore, repeated
-from zajil.app.resources import WorkerResources, own_mailer
+from zajil.app.resources import WorkerResources, guarded_fetcher, own_mailer
 from zajil.check.learned.greylist import prune_greylist
 from zajil.check.learned.reputation import forget_history, learner_of
 from zajil.check.learned.trainer import Trainer
@@ -23,6 +23,7 @@ from zajil.core.clock import Clock
 from zajil.core.ids import MailboxId
 from zajil.keys.upkeep import KeyUpkeep
 from zajil.read.indexer import Indexer
+from zajil.read.push_sender import PushSender
 from zajil.reports.dmarc.collector import ReportCollector
 from zajil.reports.dmarc.sending import DmarcReports
 from zajil.reports.sending import ReportSender
@@ -37,6 +38,7 @@ from zajil.tls.certificate import DAY_MS, read_certificate
 from zajil.tls.context import BadCertificate
 from zajil.tls.keeper import TlsKeeper
 from zajil.tracking.events import CertificateEnding
+from zajil.web.push_texts import push_texts
 
 _MINUTE = 60.0
 _HOUR = 3600.0
@@ -72,6 +74,7 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         repeated("deleted messages", _HOUR, functools.partial(_prune_deleted, resources)),
         repeated("DMARC reports received", _MINUTE, collector.look),
         Chore("indexing", indexer.run),
+        Chore("notifications", _push_sender(resources).run),
         repeated("threads", 24 * _HOUR, indexer.prune),
     ]
     if dmarc.report_interval_ms:
@@ -85,6 +88,19 @@ def make_chores(resources: WorkerResources) -> Sequence[Chore]:
         chores.append(Chore("learning", trainer.run))
         chores.append(repeated("learned words", _HOUR, trainer.prune))
     return chores
+
+
+def _push_sender(resources: WorkerResources) -> PushSender:
+    configuration = resources.configuration
+    return PushSender(
+        resources.store,
+        guarded_fetcher(resources),
+        resources.clock,
+        resources.random,
+        # RFC 8292 section 2.1: who to ask when our requests are a nuisance.
+        f"mailto:postmaster@{configuration.server.hostname}",
+        push_texts,
+    )
 
 
 def _report_sender(resources: WorkerResources) -> ReportSender:

@@ -500,6 +500,22 @@ passkey = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Browsers that are told of new mail, as long as they are logged in (RFC 8030)
+push_subscription = sa.Table(
+    "push_subscription",
+    metadata,
+    sa.Column("id", KEY, primary_key=True),  # SHA-256 in hex of the endpoint
+    sa.Column("account_id", NUMBER, nullable=False, index=True),
+    sa.Column("token_hash", KEY, nullable=False),  # web_session.token_hash
+    sa.Column("endpoint", sa.Text, nullable=False),  # URL of its push service
+    sa.Column("public_key", sa.LargeBinary, nullable=False),  # P-256 point, uncompressed
+    sa.Column("auth", sa.LargeBinary, nullable=False),  # 16 bytes
+    sa.Column("language", KEY, nullable=False),  # of the notifications
+    sa.Column("told_uid", NUMBER, nullable=False),  # INBOX: it was told of all before this UID
+    sa.Column("failures", sa.Integer, nullable=False),  # in a row
+    sqlite_with_rowid=False,
+)
+
 # Wrong codes of an account whose password was right
 code_failure = sa.Table(
     "code_failure",

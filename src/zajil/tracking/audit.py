@@ -169,6 +169,15 @@ class SecondFactorChanged(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class NotificationsChanged(AuditEvent):
+    """A browser is told of new mail from now on, or no more."""
+
+    name: ClassVar[str] = "account.notifications"
+    action: str
+    """``added`` or ``removed``."""
+
+
+@value_class(frozen=True, slots=True)
 class AppPasswordCreated(AuditEvent):
     """An app password was created."""
 
@@ -311,6 +320,7 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         SettingsChanged,
         SessionsEnded,
         SecondFactorChanged,
+        NotificationsChanged,
         AppPasswordCreated,
         AppPasswordRemoved,
         DelegationGranted,

@@ -117,6 +117,8 @@ def describe_change(event: AuditEvent) -> Sentence:
         case audit.SecondFactorChanged():
             values["passkey"] = event.passkey
             text = _FACTORS.get(event.action, event.name)
+        case audit.NotificationsChanged():
+            text = _notified(event.action == "added")
         case audit.QueueChanged():
             values["count"] = len(event.mail_ids)
             text = _QUEUE.get(event.action, event.name)
@@ -125,6 +127,12 @@ def describe_change(event: AuditEvent) -> Sentence:
         case _:
             text = _PLAIN.get(type(event), event.name)
     return Sentence(text, values)
+
+
+def _notified(added: bool) -> str:
+    if added:
+        return mark("A browser of {subject} is notified of new mail.")
+    return mark("A browser of {subject} is no longer notified of new mail.")
 
 
 def _created(admin: bool) -> str:

@@ -41,6 +41,7 @@ def make_web(services: WebServices) -> Starlette:
     parts = WebParts(
         services=services,
         operations=services.operations,
+        static=static,
         languages=languages,
         pages=pages,
         sessions=sessions,

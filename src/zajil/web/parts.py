@@ -13,6 +13,7 @@ from zajil.web.notices import Notices
 from zajil.web.page import Pages
 from zajil.web.security import Sessions
 from zajil.web.services import WebServices
+from zajil.web.static_files import StaticFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class WebParts:
 
     services: WebServices
     operations: OperationContext
+    static: StaticFiles
     languages: Mapping[str, Language]
     pages: Pages
     sessions: Sessions

@@ -39,6 +39,10 @@ class StaticFiles:
         content, _ = self._files[name]
         return f"/static/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
 
+    def content(self, name: str) -> tuple[bytes, str]:
+        """Return the content of a file, and its media type."""
+        return self._files[name]
+
     def _addressed(self, url: re.Match[bytes]) -> bytes:
         """Return a URL of a style sheet with the hash of its file."""
         return b'url("%s")' % self.path(url[1].decode()).encode()

@@ -28,6 +28,9 @@ that a worker that missed the hint finds out."""
 NEW_MESSAGES = Topic("messages")
 """A message came into some mailbox: the indexer looks at it."""
 
+PUSH = Topic("push")
+"""A browser wants to be told of new mail, or another way: ``read.push_sender`` looks at it."""
+
 
 def mailbox_topic(mailbox_id: MailboxId) -> Topic:
     """Name the topic of one mailbox: anything that gives it a new MODSEQ."""

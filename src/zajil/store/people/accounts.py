@@ -35,6 +35,7 @@ from zajil.store.people.contacts import delete_contacts_of
 from zajil.store.people.delegations import drop_delegations_for, drop_delegations_of
 from zajil.store.people.forwarding import drop_forwarding_to
 from zajil.store.people.last_logins import delete_last_logins_of
+from zajil.store.people.push_subscriptions import delete_push_of
 from zajil.store.people.second_factors import delete_second_factors_of
 from zajil.store.people.sessions import delete_web_sessions_of
 from zajil.store.people.settings import delete_settings_of
@@ -181,6 +182,7 @@ def delete_account(tx: Connection, account_ids: Sequence[AccountId]) -> list[Non
     delete_settings_of(tx, account_ids)
     delete_contacts_of(tx, account_ids)
     delete_second_factors_of(tx, account_ids)
+    delete_push_of(tx, account_ids)
     delete_last_logins_of(tx, account_ids)
     delete_app_passwords_of(tx, account_ids)
     delete_subscriptions_of(tx, account_ids)

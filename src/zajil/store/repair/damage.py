@@ -31,6 +31,7 @@ from zajil.store.schema import (
     mailbox_right,
     message,
     passkey,
+    push_subscription,
     recipient,
     recovery_code,
     subscription,
@@ -379,5 +380,6 @@ RULES = (
     _orphans(totp, "authenticator app"),
     _orphans(recovery_code, "recovery code"),
     _orphans(passkey, "passkey"),
+    _orphans(push_subscription, "browser that is notified"),
 )
 """All of them."""

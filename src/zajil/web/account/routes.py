@@ -13,6 +13,7 @@ from zajil.web.account.devices import DevicePages
 from zajil.web.account.export import ExportPages
 from zajil.web.account.factor_pages import FactorPages
 from zajil.web.account.login import LoginPages
+from zajil.web.account.notification_pages import NotificationPages, PushWorker
 from zajil.web.account.preferences import Preferences
 from zajil.web.account.profile import ProfilePages
 from zajil.web.account.second_step import SecondStepPages
@@ -35,6 +36,7 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
     security = SecurityPages(parts, second)
     app_passwords = AppPasswordPages(parts)
     devices, activity = DevicePages(parts), ActivityPages(parts)
+    notifications = NotificationPages(parts)
     export, sharing = ExportPages(parts), DelegationPages(parts)
     return [
         Route("/login", anyone(login.show), methods=["GET"]),
@@ -63,6 +65,9 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/account/devices", members(devices.show), methods=["GET"]),
         Route("/account/devices/mail.mobileconfig", members(devices.profile), methods=["GET"]),
         *[Route(path, devices.autoconfig, methods=["GET"]) for path in _AUTOCONFIG],
+        Route("/account/notifications", members(notifications.show), methods=["GET"]),
+        Route("/account/notifications", members(notifications.change), methods=["POST"]),
+        Route("/push-worker.js", PushWorker(parts.static).show, methods=["GET"]),
         Route("/account/activity", members(activity.show), methods=["GET"]),
         Route("/account/export", members(export.show), methods=["GET"]),
         Route("/account/export.zip", members(export.download), methods=["GET"]),
