@@ -166,3 +166,24 @@ def test_an_address_may_have_its_own_signature(sqlite_store: Store) -> None:
             assert kept(site, "basim")["signatures"] == '{"info@north.test": "Office"}'
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("way", ["saved here", "logged in here"])
+def test_digits_hold_before_the_next_log_in(sqlite_store: Store, way: str) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            other = site.browser(**{"accept-language": "ar"})
+            await other.log_in("amal")
+            await other.post("/account/language", digits="arab", calendar="hijri")
+            browser = other
+            if way == "logged in here":
+                browser = site.browser(**{"accept-language": "ar"})
+                await browser.log_in("amal")
+            assert (await browser.post("/logout")).location == "/login"
+            page = await browser.get("/nothing")
+            assert page.status == 404
+            assert "٤٠٤" in page.text
+            assert browser.cookies["zajil_calendar"] == "hijri"
+            assert "٤٠٤" not in (await site.browser().get("/nothing")).text
+
+    asyncio.run(scenario())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kit.site import visiting
+from kit.site import PASSWORD, visiting
 from zajil.store.engine.open import Store
 
 ODD: list[str] = [
@@ -49,8 +49,11 @@ def test_odd_answers(sqlite_store: Store, credential: str) -> None:
                 )
                 assert page.status == 400
             for action in ("remove", "rename"):
-                page = await browser.post("/account/passkeys", action=action, id="aWQ", name="x")
+                fields = {"action": action, "id": "aWQ", "name": "x", "password": PASSWORD}
+                page = await browser.post("/account/passkeys", None, **fields)
                 assert page.status == 404
+            page = await browser.post("/account/passkeys", action="remove", id="aWQ", password="x")
+            assert page.status == 403
             assert (await browser.post("/account/passkeys", action="other")).status == 400
             assert (await site.browser().log_in("basim")).location == "/mail"
 

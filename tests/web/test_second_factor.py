@@ -15,6 +15,7 @@ from zajil.operations.second_factors import reset_second_factors
 from zajil.store.engine.open import Store
 
 SECURITY = "/account/security"
+REMOVE = {"action": "remove", "password": PASSWORD}
 
 
 async def logged_in(site: Site, login: str) -> Browser:
@@ -126,7 +127,11 @@ def test_recovery_codes_are_good_once_and_renewed(store: Store) -> None:
             assert (await second_step(await first_step(site), typed)).status == 303
             assert (await second_step(await first_step(site), codes[0])).status == 403
             assert "9 codes are left." in (await owner.get(SECURITY)).text
-            page = await owner.post("/account/recovery-codes")
+            refused = await owner.post("/account/recovery-codes", password="wrong")
+            assert refused.status == 403
+            assert "The current password is not right." in refused.text
+            assert "9 codes are left." in refused.text
+            page = await owner.post("/account/recovery-codes", password=PASSWORD)
             fresh = re.findall(r"<code[^>]*>([a-z2-9-]{19})</code>", page.text)
             assert len(fresh) == 10
             assert (await second_step(await first_step(site), codes[1])).status == 403
@@ -190,8 +195,8 @@ def test_a_wrong_code_sets_nothing_up(sqlite_store: Store) -> None:
             for odd in ("", "A" * 31, "a" * 32, "A" * 33, "<b>"):
                 page = await browser.post("/account/totp", secret=odd, code="000000")
                 assert page.status == 400
-            assert (await browser.post("/account/totp", action="remove")).status == 404
-            assert (await browser.post("/account/recovery-codes")).status == 409
+            assert (await browser.post("/account/totp", **REMOVE)).status == 404
+            assert (await browser.post("/account/recovery-codes", password=PASSWORD)).status == 409
             assert (await site.browser().log_in("basim")).location == "/mail"
 
     asyncio.run(scenario())
@@ -204,7 +209,11 @@ def test_removing_the_app_removes_the_step_and_the_codes(store: Store) -> None:
             secret, _ = await set_up(site, browser)
             again = await browser.post("/account/totp", secret=secret, code=code_of(site, secret))
             assert again.status == 409
-            await browser.post("/account/totp", action="remove")
+            for typed in ("", "wrong"):
+                page = await browser.post("/account/totp", action="remove", password=typed)
+                assert page.status == 403
+                assert "codes are left" in page.text
+            assert (await browser.post("/account/totp", **REMOVE)).location == SECURITY
             page = await browser.get(SECURITY)
             assert "codes are left" not in page.text
             assert (await site.browser().log_in("basim")).location == "/mail"

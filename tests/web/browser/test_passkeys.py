@@ -48,7 +48,7 @@ def log_out(page: Any) -> None:
 
 def test_a_passkey_logs_in_alone_and_after_the_password(chromium: Any, north: LabDomain) -> None:
     person = new_person(north)
-    with window(chromium, person.url, expected=("400",)) as page:
+    with window(chromium, person.url, expected=("400", "403")) as page:
         add_authenticator(page)
         log_in(page, person)
         register(page, "هاتف ريما")
@@ -78,6 +78,12 @@ def test_a_passkey_logs_in_alone_and_after_the_password(chromium: Any, north: La
         page.fill("#passkey_1", "tablet")
         page.click("form[action='/account/passkeys'] button[value=rename]")
         page.get_by_text("Passkey: tablet").wait_for()
+        page.locator("summary", has_text="Remove").click()
+        page.fill("#passkey_password_1", "wrong")
+        page.click("form[action='/account/passkeys'] button[value=remove]")
+        page.get_by_text("The current password is not right.").wait_for()
+        page.locator("summary", has_text="Remove").click()
+        page.fill("#passkey_password_1", person.account.password)
         page.click("form[action='/account/passkeys'] button[value=remove]")
         page.get_by_text("The passkey was removed.").wait_for()
 

@@ -15,8 +15,9 @@ from zajil.operations.settings import change_settings
 from zajil.store.people.settings import BadSetting
 from zajil.web.access import actor_of
 from zajil.web.account.frame import AccountPages
+from zajil.web.account.preferences import keep_written
 from zajil.web.account.zones import list_zones
-from zajil.web.choices import LONGEST_SIGNATURE, OFFERED, is_zone
+from zajil.web.choices import LONGEST_SIGNATURE, OFFERED, is_zone, read_choices
 from zajil.web.page import Visitor
 
 _MAIL = ("density", "conversations", "view", "undo_seconds")
@@ -40,8 +41,13 @@ class ChoicePages(AccountPages):
         if (language and language not in self._parts.languages) or (zone and not is_zone(zone)):
             raise HTTPException(400)
         values = {"language": language or None, "zone": zone or None}
-        await self._keep(request, account, {**values, **_chosen(form, _LANGUAGE)})
-        return self.after("/account/language", "saved")
+        written = _chosen(form, _LANGUAGE)
+        await self._keep(request, account, {**values, **written})
+        response = self.after("/account/language", "saved")
+        named = {name: value or "" for name, value in written.items()}
+        settings = {**visitor.settings, **named}
+        keep_written(response, self._parts.services.options.cookie_name, read_choices(settings))
+        return response
 
     async def show_mail(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show how lists and messages look, and how long a message can be taken back."""

@@ -21,7 +21,7 @@ from zajil.operations.second_factors import (
     renew_recovery_codes,
 )
 from zajil.store.people.second_factors import TooManyPasskeys
-from zajil.web.access import actor_of
+from zajil.web.access import ForMembers, actor_of
 from zajil.web.account.frame import AccountPages
 from zajil.web.account.passkey_checks import (
     check_registration,
@@ -39,9 +39,17 @@ _LONGEST_ID = 2000
 class FactorPages(AccountPages):
     """Forms that add and remove second factors."""
 
-    def __init__(self, parts: WebParts, second: SecondStep) -> None:
+    def __init__(self, parts: WebParts, second: SecondStep, refuse: ForMembers) -> None:
+        """Make them.
+
+        Args:
+            parts: of the site.
+            second: the second step of log-ins.
+            refuse: answers who does not know the password.
+        """
         super().__init__(parts)
         self._second = second
+        self._refuse = refuse
 
     async def show_totp(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show a new secret as a QR code, and ask for the code that the app makes of it."""
@@ -52,6 +60,8 @@ class FactorPages(AccountPages):
         form = await request.form()
         actor = actor_of(request, account)
         if form.get("action") == "remove":
+            if not await self.knows_password(request, account, form.get("password")):
+                return await self._refuse(request, visitor, account)
             await remove_totp(self._context, actor, account.login)
             return self.after(SECURITY, "totpgone")
         secret, code = str(form.get("secret", "")), str(form.get("code", ""))
@@ -67,6 +77,9 @@ class FactorPages(AccountPages):
 
     async def renew_codes(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Make new recovery codes and show them."""
+        form = await request.form()
+        if not await self.knows_password(request, account, form.get("password")):
+            return await self._refuse(request, visitor, account)
         codes = await renew_recovery_codes(self._context, actor_of(request, account), account.login)
         return self._show_codes(request, visitor, codes)
 
@@ -87,6 +100,8 @@ class FactorPages(AccountPages):
         if action not in ("rename", "remove") or len(credential_id) > _LONGEST_ID:
             raise HTTPException(400)
         if action == "remove":
+            if not await self.knows_password(request, account, form.get("password")):
+                return await self._refuse(request, visitor, account)
             await forget_passkey(self._context, actor, account.login, credential_id)
             return self.after(SECURITY, "passkeygone")
         await name_passkey(self._context, actor, account.login, credential_id, name)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from zajil.core.service import Service
+from zajil.login.account import Account
 from zajil.web.notices import Done
 from zajil.web.page import Visitor
 from zajil.web.parts import WebParts
+from zajil.web.security import peer_of
 
 
 class AccountPages:
@@ -32,6 +35,17 @@ class AccountPages:
         if done is not None:
             self._parts.notices.forget(response)
         return response
+
+    async def knows_password(self, request: Request, account: Account, password: object) -> bool:
+        """Check whether the owner types the current password.
+
+        Security: a browser that was left open must not be enough to change how one logs in. As
+        with a log-in, whoever guesses is slowed down, and the guess is recorded.
+        """
+        known = await self._parts.services.login.log_in(
+            account.login, str(password or ""), peer=peer_of(request), service=Service.WEB
+        )
+        return known is not None and known.account_id == account.account_id
 
     def after(self, path: str, action: str, count: int = 1) -> Response:
         """Return a redirect to ``path``, whose page then says what was done."""

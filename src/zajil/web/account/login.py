@@ -14,6 +14,7 @@ from zajil.login.second_step import SecondStep
 from zajil.store.engine.errors import StoreError
 from zajil.store.engine.reader import Snapshot
 from zajil.store.people.domains import is_domain
+from zajil.web.account.preferences import keep_written
 from zajil.web.account.second_step import SecondStepPages
 from zajil.web.page import Visitor
 from zajil.web.parts import WebParts
@@ -67,6 +68,7 @@ class LoginPages:
         response = RedirectResponse("/login", 303)
         if visitor.session is not None:
             await self._sessions.end(visitor.session, response)
+            keep_written(response, self._parts.services.options.cookie_name, visitor.choices)
         return response
 
     async def _show(

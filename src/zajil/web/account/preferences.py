@@ -11,11 +11,20 @@ from starlette.responses import RedirectResponse, Response
 
 from zajil.operations.settings import change_settings
 from zajil.web.access import actor_of
+from zajil.web.choices import Choices
 from zajil.web.page import THEMES, Visitor
 from zajil.web.parts import WebParts
 from zajil.web.security import local_path
 
 _A_YEAR_SECONDS = 365 * 86400
+
+
+def keep_written(response: Response, cookie_name: str, choices: Choices) -> None:
+    """Let a browser keep digits and calendar of an account, for its pages before a log-in."""
+    for name, value in (("digits", choices.digits), ("calendar", choices.calendar)):
+        response.set_cookie(
+            f"{cookie_name}_{name}", value, max_age=_A_YEAR_SECONDS, httponly=True, samesite="lax"
+        )
 
 
 class Preferences:

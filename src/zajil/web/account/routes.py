@@ -29,11 +29,11 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
     anyone, members = parts.access.anyone, parts.access.members
     services = parts.services
     second = SecondStep(parts.store, services.clock, services.random, services.login)
-    steps, factors = SecondStepPages(parts, second), FactorPages(parts, second)
+    steps, security = SecondStepPages(parts, second), SecurityPages(parts, second)
+    factors = FactorPages(parts, second, security.refuse)
     login = LoginPages(parts, steps)
     preferences = Preferences(parts)
     profile, choices = ProfilePages(parts), ChoicePages(parts)
-    security = SecurityPages(parts, second)
     app_passwords = AppPasswordPages(parts)
     devices, activity = DevicePages(parts), ActivityPages(parts)
     notifications = NotificationPages(parts)

@@ -8,7 +8,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zajil.core.service import Service
 from zajil.login.account import Account
 from zajil.login.second_step import SecondStep
 from zajil.operations.accounts import change_password
@@ -20,7 +19,6 @@ from zajil.web.account.agents import browser_of, system_of
 from zajil.web.account.frame import AccountPages
 from zajil.web.page import Visitor
 from zajil.web.parts import WebParts
-from zajil.web.security import peer_of
 
 PATH = "/account/security"
 
@@ -36,6 +34,10 @@ class SecurityPages(AccountPages):
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show the forms, and the log-ins of browsers, the newest first."""
         return await self._show(request, visitor, account)
+
+    async def refuse(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show the page to who did not know the password that was asked for."""
+        return await self._show(request, visitor, account, 403, problem="old")
 
     async def change_password(
         self, request: Request, visitor: Visitor, account: Account
@@ -75,11 +77,7 @@ class SecurityPages(AccountPages):
             check_strength(new, names)
         except WeakPassword:
             return "weak"
-        # As a log-in: whoever guesses is slowed down, and the guess is recorded.
-        known = await self._parts.services.login.log_in(
-            account.login, old, peer=peer_of(request), service=Service.WEB
-        )
-        if known is None:
+        if not await self.knows_password(request, account, old):
             return "old"
         try:
             async with self._one_at_a_time:
