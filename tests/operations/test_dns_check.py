@@ -34,8 +34,9 @@ def states(zone: Zone) -> dict[str, str]:
 def test_a_domain_that_is_published_whole() -> None:
     found = states(GOOD)
     assert found.pop("AAAA mx.north.test") == "optional"
-    services = [found.pop(name) for name in list(found) if name.startswith("SRV")]
-    assert set(services) == {"unchecked"}
+    services = {name: found.pop(name) for name in list(found) if name.startswith("SRV")}
+    assert set(services.values()) == {"missing", "optional"}
+    assert services["SRV _imaps._tcp.north.test"] == "missing"
     assert set(found.values()) == {"found"}
     assert len(found) == 6
 
@@ -62,6 +63,37 @@ def test_what_is_wrong_is_named(
     name: str, records: dict[str, list[str]] | None, key: str, state: str
 ) -> None:
     assert states({**GOOD, name: records})[key] == state
+
+
+@pytest.mark.parametrize(
+    ("values", "state"),
+    [
+        (["0 1 993 mx.north.test"], "found"),
+        (["10 5 993 MX.North.Test"], "found"),
+        (["0 1 993 mx.other.test", "5 1 993 mx.north.test"], "found"),
+        (["0 1 143 mx.north.test"], "other"),
+        (["0 1 993 mx.other.test"], "other"),
+        (["0 0 0 ."], "other"),
+        (["odd"], "other"),
+        ([], "missing"),
+    ],
+)
+def test_services_are_looked_up(values: list[str], state: str) -> None:
+    name = "_imaps._tcp.north.test"
+    assert states({**GOOD, name: {"SRV": values}})[f"SRV {name}"] == state
+
+
+def test_a_service_that_is_not_offered() -> None:
+    record = DnsRecord("_pop3._tcp.north.test", "SRV", "0 0 0 .", "")
+
+    def state(*values: str) -> str:
+        zone: Zone = {record.name: {"SRV": list(values)}}
+        (checked,) = asyncio.run(check_dns([record], ZoneResolver(zone).resolve))
+        return checked.state
+
+    assert state("0 0 0 .") == "found"
+    assert state("0 1 110 mx.north.test") == "other"
+    assert state() == "optional"
 
 
 def test_the_key_of_a_dkim_record_counts_and_nothing_else() -> None:

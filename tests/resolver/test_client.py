@@ -73,6 +73,8 @@ def ask(
         ("MX", "0 .", ("0 .",)),
         ("TXT", '"v=spf1 " "-all\\233"', ("v=spf1 -all\xe9",)),
         ("PTR", "host.a.test.", ("host.a.test",)),
+        ("SRV", "0 1 993 MX.Y.test.", ("0 1 993 mx.y.test",)),
+        ("SRV", "0 0 0 .", ("0 0 0 .",)),
         ("TLSA", "3 1 1 " + "ab" * 32, ("3 1 1 " + "ab" * 32,)),
     ],
 )

@@ -56,3 +56,17 @@ def test_verdicts_have_the_names_that_the_checks_give() -> None:
     ]
     assert len({name for one in counted for name in one}) == len(Action)
     assert all(name in set(Figure) for one in counted for name in one)
+
+
+def test_refusals_are_counted_one_by_one() -> None:
+    """An event may stand for many; its minute is that in which it was recorded."""
+    assert figures(
+        tracked.ConnectionsRefused(AT_MS, "smtp", "192.0.2.1", "too many sessions in all", 40, 1),
+        tracked.ConnectionsRefused(AT_MS, "imaps", "others", "TLS handshake failed", 2, 1),
+        tracked.RecipientRefused(AT_MS, "a@b.test", "550 5.1.1 no such address here"),
+        tracked.CommandRefused(AT_MS, "MAIL FROM:<>", "503"),
+        tracked.MailRefused(AT_MS, "550"),
+        tracked.RefusalsMerged(AT_MS, "192.0.2.1", "refused mails", 7, 1),
+        tracked.RefusalsMerged(AT_MS, "192.0.2.1", "failed log-ins", 5, 1),
+        tracked.RefusalsMerged(AT_MS, "192.0.2.1", "sessions without a mail", 3, 1),
+    ) == {"connections.refused": 42, "refused": 10, "login.failed": 5}

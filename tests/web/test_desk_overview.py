@@ -45,6 +45,8 @@ def test_figures_of_the_chosen_period(store: Store) -> None:
                 (MINUTE, "mail.sent"): 3,
                 (MINUTE, "tls.in"): 3,
                 (MINUTE, "plain.in"): 1,
+                (MINUTE, "connections.refused"): 12,
+                (MINUTE - 90, "refused"): 5,
             }
             await store.write(add_traffic, TrafficCounts(counts))
             failed = [FailedLogin("192.0.2.7", NOW_MS, 600_000)] * 3
@@ -56,8 +58,12 @@ def test_figures_of_the_chosen_period(store: Store) -> None:
             assert "sent to other servers: 3" in hour
             assert "75 %" in hour
             assert "<code>192.0.2.7</code>: 3" in hour
-            assert hour.count("<polyline") == 2
-            assert "received: 107" in (await admin.get("/admin?period=day")).text
+            assert hour.count("<polyline") == 4
+            assert "connections: 12" in hour
+            assert "recipients, messages and commands: 0" in hour
+            day = (await admin.get("/admin?period=day")).text
+            assert "received: 107" in day
+            assert "recipients, messages and commands: 5" in day
             assert "received: 107" in (await admin.get("/admin?period=week")).text
 
     asyncio.run(scenario())

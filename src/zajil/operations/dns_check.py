@@ -14,7 +14,7 @@ from zajil.operations.dns_advice import DnsRecord
 RecordState = Literal["found", "missing", "other", "optional", "unknown", "unchecked"]
 """``other``: something else is there; ``optional``: missing, and not needed by all; ``unknown``:
 DNS did not answer; ``unchecked``: this type is not looked up."""
-_CHECKED = ("A", "AAAA", "MX", "TXT", "PTR")
+_CHECKED = ("A", "AAAA", "MX", "TXT", "PTR", "SRV")
 _MOST_FOUND = 10
 """Values of one answer that are shown."""
 
@@ -60,7 +60,7 @@ def _compare(record: DnsRecord, answer: Answer) -> CheckedRecord:
         absent: RecordState = "optional" if record.type == "AAAA" else "missing"
         return CheckedRecord(record, "found" if found else absent, found)
     if not found:
-        return CheckedRecord(record, "missing")
+        return CheckedRecord(record, "optional" if _is_none(record) else "missing")
     is_same = [_normal(record, one) == _normal(record, wanted) for one in found]
     # One of several addresses or mail servers is enough; of policies and keys one may stand there.
     good = any(is_same) if record.type != "TXT" else all(is_same) and len(found) == 1
@@ -95,6 +95,11 @@ async def _check_reverse(
     return CheckedRecord(record, next(one for one in worst if one in states), tuple(found))
 
 
+def _is_none(record: DnsRecord) -> bool:
+    """Return whether a record says that there is no such service: few programs ask for it."""
+    return record.type == "SRV" and record.value.endswith(" .")
+
+
 def is_open(record: DnsRecord) -> bool:
     """Return whether the operator must fill in a value that this server does not know."""
     return record.value.startswith("<")
@@ -119,10 +124,12 @@ def _is_same_kind(wanted: str, found: str) -> bool:
 
 
 def _normal(record: DnsRecord, value: str) -> str:
-    """Return what matters of a value: the host of MX, the key of DKIM, that DMARC has a policy."""
+    """Return what matters of a value: the host of MX, port and host of SRV, the key of DKIM, that DMARC has a policy."""
     text = value.removesuffix(".").casefold()
     if record.type == "MX":
         return text.rpartition(" ")[2]
+    if record.type == "SRV":  # port and host; priority and weight are the operator's choice
+        return " ".join(text.split()[2:])
     tags = {
         name.strip(): rest.strip()
         for name, equals, rest in (part.partition("=") for part in value.split(";"))

@@ -34,9 +34,8 @@ without an end, one mail could keep a worker busy for half a minute."""
 
 _HEADER_SIZE = 12
 
-_TYPES = {
-    name: dns.rdatatype.from_text(name) for name in ("A", "AAAA", "MX", "TXT", "PTR", "TLSA", "NS")
-}
+_KINDS = ("A", "AAAA", "MX", "TXT", "PTR", "TLSA", "SRV", "NS")
+_TYPES = {name: dns.rdatatype.from_text(name) for name in _KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +211,7 @@ _SHOW: dict[str, Callable[[Any], str]] = {
     "A": lambda rdata: str(rdata.address),
     "AAAA": lambda rdata: str(rdata.address),
     "MX": lambda rdata: f"{rdata.preference} {_text(rdata.exchange)}",
+    "SRV": lambda rdata: f"{rdata.priority} {rdata.weight} {rdata.port} {_text(rdata.target)}",
     "PTR": lambda rdata: _text(rdata.target),
     "TXT": lambda rdata: b"".join(rdata.strings).decode("latin-1"),
     "TLSA": lambda rdata: f"{rdata.usage} {rdata.selector} {rdata.mtype} {rdata.cert.hex()}",

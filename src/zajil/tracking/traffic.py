@@ -37,6 +37,10 @@ class Figure(StrEnum):
     """Delivery attempts with TLS."""
     OUT_PLAIN = "plain.out"
     LOGIN_FAILED = "login.failed"
+    CONNECTIONS_REFUSED = "connections.refused"
+    """Connections that did not become sessions: too many, or without TLS."""
+    REFUSED = "refused"
+    """Answers 4yz and 5yz to recipients, messages and other commands."""
     FAULTS = "faults"
     """Internal errors."""
 
@@ -49,6 +53,10 @@ _PLAIN: dict[type[TrackingEvent], Figure] = {
     tracked.RecipientFailed: Figure.FAILED,
     tracked.LoginFailed: Figure.LOGIN_FAILED,
     tracked.FaultHappened: Figure.FAULTS,
+    tracked.RecipientRefused: Figure.REFUSED,
+    tracked.MailRefused: Figure.REFUSED,
+    tracked.CommandRefused: Figure.REFUSED,
+    tracked.ConnectionsRefused: Figure.CONNECTIONS_REFUSED,
 }
 """Events that are counted whatever they say."""
 _VERDICTS = {
@@ -65,14 +73,25 @@ def count_events(events: Sequence[TrackingEvent]) -> Counter[tuple[int, Figure]]
     for event in events:
         figure = _PLAIN.get(type(event)) or _figure_of(event, events)
         if figure is not None:
-            counts[event.at_ms // MINUTE_MS, figure] += 1
+            counts[event.at_ms // MINUTE_MS, figure] += _number(event)
     return counts
+
+
+def _number(event: TrackingEvent) -> int:
+    """Return how often something happened: one event may stand for many."""
+    if isinstance(event, tracked.ConnectionsRefused | tracked.RefusalsMerged):
+        return event.count
+    return 1
 
 
 def _figure_of(event: TrackingEvent, others: Iterable[TrackingEvent]) -> Figure | None:
     match event:
         case tracked.VerdictReached(recipient=None, verdict=verdict):
             return _VERDICTS.get(verdict)
+        case tracked.RefusalsMerged(what="failed log-ins"):
+            return Figure.LOGIN_FAILED
+        case tracked.RefusalsMerged(what="refused mails"):
+            return Figure.REFUSED
         case tracked.SessionOpened(service=Service.SMTP):
             has_tls = any(isinstance(one, tracked.TlsStarted) for one in others)
             return Figure.IN_TLS if has_tls else Figure.IN_PLAIN

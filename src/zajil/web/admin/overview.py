@@ -18,6 +18,7 @@ from zajil.web.admin.charts import Series, draw_lines, scale_top
 from zajil.web.page import Pages, Visitor
 
 _DEFAULT = "day"
+_REFUSED = (Figure.CONNECTIONS_REFUSED, Figure.REFUSED)
 
 
 class Overview:
@@ -52,7 +53,10 @@ class Overview:
             chosen=chosen,
             top=scale_top(max(_values(state, Figure.RECEIVED) + _values(state, Figure.SENT))),
             chart=_draw(visitor, state),
-            rows=_rows(state),
+            rows=_rows(state, Figure.RECEIVED, Figure.SENT),
+            refused_top=scale_top(max([max(_values(state, one)) for one in _REFUSED])),
+            refused_chart=_draw_refused(visitor, state),
+            refused_rows=_rows(state, *_REFUSED),
         )
 
 
@@ -67,19 +71,27 @@ def _draw(visitor: Visitor, state: ServerState) -> Markup:
     )
 
 
+def _draw_refused(visitor: Visitor, state: ServerState) -> Markup:
+    return draw_lines(
+        visitor.language.gettext("Refused"),
+        [Series("one", _values(state, _REFUSED[0])), Series("bad", _values(state, _REFUSED[1]))],
+        mirrored=visitor.language.direction == "rtl",
+    )
+
+
 def _values(state: ServerState, figure: Figure) -> list[int]:
     return state.counts.get(figure, [0])
 
 
-def _rows(state: ServerState) -> list[tuple[int, int, int]]:
-    """Return time, received and sent of each step in which there was any, newest first."""
-    received, sent = (state.counts.get(one, []) for one in (Figure.RECEIVED, Figure.SENT))
-    steps = max(len(received), len(sent))
+def _rows(state: ServerState, one: Figure, other: Figure) -> list[tuple[int, int, int]]:
+    """Return time and two figures of each step in which there was any, newest first."""
+    first, second = state.counts.get(one, []), state.counts.get(other, [])
+    steps = max(len(first), len(second))
     rows = [
         (
             state.begin_ms + at * state.step_ms,
-            received[at] if received else 0,
-            sent[at] if sent else 0,
+            first[at] if first else 0,
+            second[at] if second else 0,
         )
         for at in range(steps)
     ]
