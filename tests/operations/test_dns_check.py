@@ -35,7 +35,7 @@ def test_a_domain_that_is_published_whole() -> None:
     found = states(GOOD)
     assert found.pop("AAAA mx.north.test") == "optional"
     services = {name: found.pop(name) for name in list(found) if name.startswith("SRV")}
-    assert set(services.values()) == {"missing", "optional"}
+    assert set(services.values()) == {"missing"}
     assert services["SRV _imaps._tcp.north.test"] == "missing"
     assert set(found.values()) == {"found"}
     assert len(found) == 6

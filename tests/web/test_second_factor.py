@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+from typing import Any
 
 import pyotp
 import pytest
@@ -15,7 +16,7 @@ from zajil.operations.second_factors import reset_second_factors
 from zajil.store.engine.open import Store
 
 SECURITY = "/account/security"
-REMOVE = {"action": "remove", "password": PASSWORD}
+REMOVE: dict[str, Any] = {"action": "remove", "password": PASSWORD}
 
 
 async def logged_in(site: Site, login: str) -> Browser:

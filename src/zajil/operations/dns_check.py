@@ -124,7 +124,10 @@ def _is_same_kind(wanted: str, found: str) -> bool:
 
 
 def _normal(record: DnsRecord, value: str) -> str:
-    """Return what matters of a value: the host of MX, port and host of SRV, the key of DKIM, that DMARC has a policy."""
+    """Return what matters of a value.
+
+    That is the host of MX, port and host of SRV, the key of DKIM, that DMARC has a policy.
+    """
     text = value.removesuffix(".").casefold()
     if record.type == "MX":
         return text.rpartition(" ")[2]
