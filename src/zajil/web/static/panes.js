@@ -31,8 +31,10 @@ function markOpened() {
   for (const row of rows()) {
     const isHere = opened !== null && row.querySelector("a.open").pathname === opened;
     row.classList.toggle("here", isHere);
-    if (isHere) row.classList.remove("unread");
-    if (isHere) row.querySelector(".mark")?.replaceChildren();
+    // A conversation may have other messages that nobody has read.
+    if (!isHere || row.querySelector(".many")) continue;
+    row.classList.remove("unread");
+    row.querySelector(".mark")?.replaceChildren();
   }
 }
 
@@ -157,7 +159,32 @@ document.addEventListener("zajil:open", (event) => {
   if (pane && wide.matches && opened !== null) open(event.detail);
 });
 
+// A message that was opened by its own address gets its list beside it.
+async function showList(back) {
+  const address = back.getAttribute("href");
+  const answer = await fetch(address, { headers: { Accept: "text/html" } }).catch(() => null);
+  const page = answer?.ok ? parse(await answer.text()) : null;
+  const main = document.querySelector("#main");
+  const fresh = page?.querySelector("main.lists");
+  if (!fresh || !main.contains(back)) return;
+  const told = main.querySelector(".toast");
+  adoptHead(page);
+  makePane();
+  pane.replaceChildren(...main.childNodes);
+  main.className = fresh.className;
+  main.replaceChildren(...document.adoptNode(fresh).childNodes);
+  if (told?.textContent.trim()) main.querySelector(".toast")?.replaceWith(told);
+  else told?.remove();
+  opened = location.pathname;
+  titleOfList = page.title;
+  office.classList.add("reads");
+  history.replaceState({ message: opened }, "");
+  markOpened();
+  document.dispatchEvent(new Event("zajil:list"));
+}
+
+const back = document.querySelector("#main > .actions.one > a.back");
 if (list() && office) {
   makePane();
   titleOfList = document.title;
-}
+} else if (office && back && wide.matches) showList(back);
