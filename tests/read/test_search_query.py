@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from zajil.imap.search_key import (
     All,
     And,
-    Comparison,
     ContentHas,
     HasFiles,
     HasFlag,
@@ -19,7 +18,7 @@ from zajil.imap.search_key import (
     Larger,
     Not,
     Or,
-    ReceivedDate,
+    ReceivedFrom,
     RecipientHas,
     SearchKey,
     Smaller,
@@ -43,11 +42,16 @@ def key(text: str) -> SearchKey:
     return parse(text).key(TODAY, "amal@north.test")
 
 
+def begin(year: int, month: int, day: int, hour: int = 0) -> int:
+    """Return when an hour begins in UTC, in ms since 1970."""
+    return int(datetime(year, month, day, hour, tzinfo=UTC).timestamp() * 1000)
+
+
 SEEN = HasFlag("\\Seen")
 NOVEMBER = And(
     (
-        ReceivedDate(Comparison.SINCE, date(2026, 11, 1)),
-        ReceivedDate(Comparison.BEFORE, date(2026, 12, 1)),
+        ReceivedFrom(begin(2026, 11, 1)),
+        Not(ReceivedFrom(begin(2026, 12, 1))),
     )
 )
 KEYS: list[tuple[str, SearchKey]] = [
@@ -71,9 +75,9 @@ KEYS: list[tuple[str, SearchKey]] = [
     ("is:starred", HasFlag("\\Flagged")),
     ("is:answered", HasFlag("\\Answered")),
     ("label:work", HasFlag("work")),
-    ("before:2026-01-01", ReceivedDate(Comparison.BEFORE, date(2026, 1, 1))),
-    ("after:2026/1/2", ReceivedDate(Comparison.SINCE, date(2026, 1, 2))),
-    ("after:7d", ReceivedDate(Comparison.SINCE, date(2026, 11, 22))),
+    ("before:2026-01-01", Not(ReceivedFrom(begin(2026, 1, 1)))),
+    ("after:2026/1/2", ReceivedFrom(begin(2026, 1, 2))),
+    ("after:7d", ReceivedFrom(begin(2026, 11, 22))),
     ("on:2026-11", NOVEMBER),
     ("larger:5M", Larger(5 << 20)),
     ("smaller:1.5k", Smaller(1536)),
@@ -95,7 +99,7 @@ KEYS: list[tuple[str, SearchKey]] = [
     ("الموضوع:\"تقرير العام\"", HeaderHas(b"subject", "تقرير العام")),
     ("فيها:مرفق", HasFiles()),
     ("حالة:غير_مقروءة", Not(SEEN)),
-    ("قبل:٢٠٢٦-٠١-٠١", ReceivedDate(Comparison.BEFORE, date(2026, 1, 1))),
+    ("قبل:٢٠٢٦-٠١-٠١", Not(ReceivedFrom(begin(2026, 1, 1)))),
     ("أكبر:5م", Larger(5 << 20)),
     ("نور أو سلمى", Or(ContentHas("نور"), ContentHas("سلمى"))),
 ]  # fmt: skip
@@ -173,3 +177,34 @@ def test_every_text_is_a_query_that_can_be_written_again(pieces: list[tuple[str,
     for number in range(len(query.groups)):
         left = parse(query.without(number))
         assert left.groups == query.groups[:number] + query.groups[number + 1 :] or left.is_cut
+
+
+@pytest.mark.parametrize(
+    ("text", "hours", "wanted"),
+    [
+        ("after:2026-01-02", 3, ReceivedFrom(begin(2026, 1, 1, 21))),
+        ("before:2026-01-02", -5, Not(ReceivedFrom(begin(2026, 1, 2, 5)))),
+        (
+            "on:2026-01-02",
+            3,
+            And((ReceivedFrom(begin(2026, 1, 1, 21)), Not(ReceivedFrom(begin(2026, 1, 2, 21))))),
+        ),
+        ("after:0001-01-01", 14, ReceivedFrom(begin(1, 1, 1) - 14 * 3_600_000)),
+    ],
+)
+def test_days_begin_and_end_where_the_reader_is(text: str, hours: int, wanted: SearchKey) -> None:
+    assert parse(text).key(TODAY, "", timezone(timedelta(hours=hours))) == wanted
+
+
+@pytest.mark.parametrize(
+    ("french", "english"),
+    [
+        ("de:noor à:basim", "from:noor to:basim"),
+        ("objet:facture -avec:pièce_jointe", "subject:facture -has:attachment"),
+        ("est:non_lu OU est:suivi", "is:unread OR is:starred"),
+        ("après:2026-01-31 avant:2026-02", "after:2026-01-31 before:2026-02"),
+        ("supérieur:5M dans:Sent libellé:urgent", "larger:5M in:Sent label:urgent"),
+    ],
+)
+def test_french_operators(french: str, english: str) -> None:
+    assert parse(french).source == english

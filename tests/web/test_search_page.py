@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import date
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
+
+import pytest
 
 from kit.site import Browser, Page, Site, letter, visiting
 from zajil.core.ids import MailboxId
+from zajil.read.search_query import ConditionKind, parse_query
 from zajil.store.engine.open import Store
 from zajil.store.mail.mailboxes import find_role
+from zajil.store.mail.right_changes import ChangeRights, Grant, change_rights
 from zajil.store.mail.summaries import newest_summaries
+from zajil.store.people.audit import AuditQuery, find_audit
+from zajil.store.people.settings import NewSettings, set_settings
+from zajil.tracking.audit import SettingsChanged
+from zajil.web.language import load_languages
+from zajil.web.saved_searches import MOST, SETTING, read_saved
 
 
 async def member(site: Site, login: str = "amal", **headers: str) -> Browser:
@@ -293,3 +304,156 @@ def test_arabic_names_of_mailboxes_and_operators(sqlite_store: Store) -> None:
             assert subjects(page) == ["فاتورة الكهرباء"]
 
     asyncio.run(scenario())
+
+
+def share(site: Site, rights: str) -> None:
+    """Let Amal use the INBOX of Basim."""
+    basim = site.entry("basim")
+    change = ChangeRights(basim.account_id, "INBOX", Grant("amal", frozenset(rights)))
+    site.store.write_now(change_rights, change)
+
+
+def test_shared_mailboxes_are_searched_and_named(store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            deliver_some(site)
+            site.deliver("basim", letter("Garden of Basim", "Tulips.\n"))
+            amal = await member(site)
+            assert "Garden of Basim" not in subjects(await search(amal, "garden"))
+            share(site, "lr")
+            page = await search(amal, "garden")
+            assert sorted(subjects(page)) == ["Garden of Basim", "Garden plan", "Lunch"]
+            assert "basim/INBOX" in page.text
+            inbox = site.entry("basim").inbox
+            assert subjects(await search(amal, "in:basim/INBOX")) == ["Garden of Basim"]
+            # It may be read, and nothing else.
+            await amal.get("/account")
+            for action in ("flag", "delete", "seen"):
+                await amal.post("/search", q="garden", uid=f"{inbox}.1", action=action)
+            assert subjects(await search(amal, "in:basim/INBOX -is:starred")) == ["Garden of Basim"]
+            share(site, "")
+            assert sorted(subjects(await search(amal, "garden"))) == ["Garden plan", "Lunch"]
+
+    asyncio.run(scenario())
+
+
+def test_where_is_searched_is_chosen(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            deliver_some(site)
+            amal = await member(site)
+            inbox, sent = box_of(site, "inbox"), box_of(site, "sent")
+            # Beside the field of a mailbox's page, and above the results.
+            page = await amal.get(site.inbox("amal"))
+            assert f'type="radio" name="in" value="{inbox}"' in page.text
+            for typed, chosen, query in (
+                ("garden", str(inbox), "garden in:inbox"),
+                ("garden in:inbox", str(sent), "garden in:sent"),
+                ("in:sent garden", "most", "garden"),
+                ("garden", "all", "garden in:all"),
+            ):
+                page = await amal.get(f"/search?{urlencode({'q': typed, 'in': chosen})}")
+                assert page.location == f"/search?{urlencode({'q': query})}"
+            page = await search(amal, "garden in:sent")
+            assert f'<option value="{sent}" selected>' in page.text
+            assert '<a href="/search?q=garden">Search all mailboxes</a>' in page.text
+            # Others, and none at all, change nothing.
+            for chosen in ("", "99999", "x", str(site.entry("basim").inbox)):
+                page = await amal.get(f"/search?{urlencode({'q': 'garden', 'in': chosen})}")
+                assert page.status == 200
+            page = await amal.get(f"/search?{urlencode({'q': 'garden', 'add': 'is:unread'})}")
+            assert page.location == f"/search?{urlencode({'q': 'garden is:unread'})}"
+
+    asyncio.run(scenario())
+
+
+def test_days_are_those_of_the_reader(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            site.deliver("amal", letter("Lunch"))  # at 22:13 UTC
+            for zone, day in (("UTC", "2023-11-14"), ("Asia/Riyadh", "2023-11-15")):
+                amal = await member(site)
+                site.store.write_now(
+                    set_settings, NewSettings(site.entry("amal").account_id, {"zone": zone})
+                )
+                assert subjects(await search(amal, f"on:{day}")) == ["Lunch"]
+                assert subjects(await search(amal, f"after:{day}")) == ["Lunch"]
+                assert subjects(await search(amal, f"before:{day}")) == []
+
+    asyncio.run(scenario())
+
+
+def saved(page: Page) -> list[tuple[str, str]]:
+    """Return the saved searches at the side: where they lead, and their names."""
+    found = re.search(r'<ul aria-labelledby="saved">(.*?)</ul>', page.text, re.DOTALL)
+    if found is None:
+        return []
+    one = r'<a href="(/search[^"]*)".*?<bdi>(.*?)</bdi>'
+    return [(unescape(path), unescape(name)) for path, name in re.findall(one, found[1])]
+
+
+def test_searches_are_saved_renamed_and_deleted(store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            deliver_some(site)
+            amal = await member(site)
+            await search(amal, "garden")
+            for name, query in (("Garden <b>", "garden"), ("فواتير", "فاتورة has:attachment")):
+                page = await amal.post("/search/saved", action="save", q=query, name=name)
+                assert page.location == f"/search?{urlencode({'q': query})}"
+            page = await amal.get(site.inbox("amal"))
+            assert saved(page) == [
+                ("/search?q=garden", "Garden <b>"),
+                (f"/search?{urlencode({'q': 'فاتورة has:attachment'})}", "فواتير"),
+            ]
+            page = await search(amal, "garden")
+            assert "Saved as" in page.text
+
+            form: dict[str, Any] = {"q": "garden", "saved": "Garden <b>"}
+            await amal.post("/search/saved", action="save", name="  Roses\u202e\n ", **form)
+            assert [name for _, name in saved(await amal.get("/search"))] == ["Roses", "فواتير"]
+            await amal.post("/search/saved", action="delete", q="garden", saved="Roses")
+            assert [name for _, name in saved(await amal.get("/search"))] == ["فواتير"]
+            assert saved(await (await member(site, "basim")).get("/search")) == []
+
+            events = site.store.read_now(lambda conn: find_audit(conn, AuditQuery()))
+            changes = [one.settings for one in events if isinstance(one, SettingsChanged)]
+            assert changes == [("searches",)] * 4
+
+    asyncio.run(scenario())
+
+
+def test_odd_searches_are_not_saved(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            amal = await member(site)
+            await amal.get("/account")
+            for name in ("", "  ", "\u200b"):
+                page = await amal.post("/search/saved", action="save", q="x", name=name)
+                assert page.status == 303
+            assert (await amal.post("/search/saved", action="save", q="")).status == 400
+            assert (await amal.post("/search/saved", action="other", q="x")).status == 400
+            assert saved(await amal.get("/search")) == []
+            for number in range(MOST + 3):
+                await amal.post("/search/saved", action="save", q="x" * 1000, name=f"n{number}")
+            assert len(saved(await amal.get("/search"))) == MOST
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "value", ["", "x", "{}", '[1, [2, 3], ["a"], ["", "q"], ["a", ""]]', "null", "[[", "1e999"]
+)
+def test_a_setting_that_nobody_wrote_so_is_none(value: str) -> None:
+    assert read_saved({SETTING: value}) == ()
+
+
+def test_the_operators_that_a_page_names_are_known() -> None:
+    """In each language, those under the field, and those of its examples."""
+    for language in load_languages().values():
+        text = language.gettext("from: to: subject: has: is: in: before: after: on: larger: label:")
+        values = ["x", "x", "x", "attachment", "unread", "x", "2026", "2026", "2026", "5M", "x"]
+        for name, value in zip(text.split(), values, strict=True):
+            query = parse_query(f"{name}{value}", date(2026, 11, 29))
+            assert not query.faults, name
+            assert query.groups[0][0].kind is not ConditionKind.TEXT, name

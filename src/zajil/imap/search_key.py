@@ -47,6 +47,14 @@ class ReceivedDate:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedFrom:
+    """INTERNALDATE is this moment or a later one: where a day begins depends on who asks."""
+
+    at_ms: int
+    """Since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
 class SavedDate:
     """SAVEDATE, as a day. (RFC 8514 section 4.3)"""
 
@@ -193,6 +201,7 @@ SearchKey = (
     | Smaller
     | EmailIs
     | ThreadIs
+    | ReceivedFrom
     | ModSeqFrom
     | HeaderHas
     | BodyHas

@@ -1,7 +1,7 @@
 """The language of the search field: ``from:noor has:attachment before:2026-01-01 "two words"``.
 
 Words stand side by side, and all must hold; ``OR`` joins two, ``-`` negates one. What is in quotes
-stays together. Operators are known in English and Arabic; digits may be those of any script.
+stays together. Operators are known in English, Arabic and French; digits may be of any script.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import Enum
 from functools import reduce
 
@@ -17,7 +17,6 @@ from zajil.imap.search_key import (
     All,
     And,
     BodyHas,
-    Comparison,
     ContentHas,
     HasFiles,
     HasFlag,
@@ -25,7 +24,7 @@ from zajil.imap.search_key import (
     Larger,
     Not,
     Or,
-    ReceivedDate,
+    ReceivedFrom,
     RecipientHas,
     SearchKey,
     Smaller,
@@ -115,18 +114,19 @@ class SearchQuery:
         """Return the query without one of its groups, in the form in which it is typed."""
         return join_groups(self.groups[:group] + self.groups[group + 1 :])
 
-    def key(self, today: date, own: str) -> SearchKey:
+    def key(self, today: date, own: str, zone: tzinfo = UTC) -> SearchKey:
         """Return what must hold for a message; ``in:`` says where it must lie, and is not in it.
 
         Args:
             today: what ``today`` and ``7d`` count from.
             own: the address that ``me`` stands for.
+            zone: in which days begin and end.
         """
         keys = []
         for some in self.groups:
             wanted = [one for one in some if one.kind is not ConditionKind.IN]
             if wanted:
-                keys.append(reduce(Or, [_key(one, today, own) for one in wanted]))
+                keys.append(reduce(Or, [_key(one, today, own, zone) for one in wanted]))
         if len(keys) == 1:
             return keys[0]
         return And(tuple(keys)) if keys else All()
@@ -173,40 +173,42 @@ def parse_query(text: str, today: date) -> SearchQuery:
 
 _NAMES = {
     **{one.value: one for one in ConditionKind if one is not ConditionKind.TEXT},
-    **dict.fromkeys(("since", "newer", "بعد", "منذ"), ConditionKind.AFTER),
-    **dict.fromkeys(("until", "older", "قبل"), ConditionKind.BEFORE),
-    **dict.fromkeys(("date", "يوم", "تاريخ"), ConditionKind.ON),
-    **dict.fromkeys(("size", "bigger", "أكبر"), ConditionKind.LARGER),
-    **dict.fromkeys(("tag", "keyword", "وسم", "تصنيف"), ConditionKind.LABEL),
-    **dict.fromkeys(("folder", "mailbox", "في", "مجلد"), ConditionKind.IN),
-    **dict.fromkeys(("الموضوع", "موضوع"), ConditionKind.SUBJECT),
-    **dict.fromkeys(("نسخة", "نسخة_إلى"), ConditionKind.CC),
-    **dict.fromkeys(("حالة", "الحالة"), ConditionKind.IS),
-    **dict.fromkeys(("فيها", "به", "يحوي", "تحوي"), ConditionKind.HAS),
-    "أصغر": ConditionKind.SMALLER,
-    "من": ConditionKind.FROM,
-    "إلى": ConditionKind.TO,
-    "نسخة_مخفية": ConditionKind.BCC,
-    "النص": ConditionKind.BODY,
+    **dict.fromkeys(("since", "newer", "بعد", "منذ", "depuis", "après"), ConditionKind.AFTER),
+    **dict.fromkeys(("until", "older", "قبل", "avant"), ConditionKind.BEFORE),
+    **dict.fromkeys(("date", "يوم", "تاريخ", "le"), ConditionKind.ON),
+    **dict.fromkeys(("size", "bigger", "أكبر", "supérieur"), ConditionKind.LARGER),
+    **dict.fromkeys(("tag", "keyword", "وسم", "تصنيف", "libellé"), ConditionKind.LABEL),
+    **dict.fromkeys(("folder", "mailbox", "في", "مجلد", "dans", "dossier"), ConditionKind.IN),
+    **dict.fromkeys(("الموضوع", "موضوع", "objet"), ConditionKind.SUBJECT),
+    **dict.fromkeys(("نسخة", "نسخة_إلى", "copie"), ConditionKind.CC),
+    **dict.fromkeys(("حالة", "الحالة", "est"), ConditionKind.IS),
+    **dict.fromkeys(("فيها", "به", "يحوي", "تحوي", "avec"), ConditionKind.HAS),
+    **dict.fromkeys(("أصغر", "inférieur"), ConditionKind.SMALLER),
+    **dict.fromkeys(("من", "de"), ConditionKind.FROM),
+    **dict.fromkeys(("إلى", "à"), ConditionKind.TO),
+    **dict.fromkeys(("نسخة_مخفية", "cci"), ConditionKind.BCC),
+    **dict.fromkeys(("النص", "texte"), ConditionKind.BODY),
 }
 _HAS = {
     **dict.fromkeys(
-        ("attachment", "attachments", "file", "files", "مرفق", "مرفقات", "ملف"), "attachment"
+        ("attachment", "attachments", "file", "files", "مرفق", "مرفقات", "ملف", "pièce_jointe"),
+        "attachment",
     ),
 }
 _IS = {
-    **dict.fromkeys(("read", "seen", "مقروءة", "مقروء"), "read"),
+    **dict.fromkeys(("read", "seen", "مقروءة", "مقروء", "lu"), "read"),
     **dict.fromkeys(
-        ("unread", "unseen", "new", "غير_مقروءة", "غير-مقروءة", "غير مقروءة", "جديدة"), "unread"
+        ("unread", "unseen", "new", "غير_مقروءة", "غير-مقروءة", "غير مقروءة", "جديدة", "non_lu"),
+        "unread",
     ),
-    **dict.fromkeys(("starred", "flagged", "نجمة", "بنجمة", "مميزة"), "starred"),
-    **dict.fromkeys(("answered", "replied", "مجابة", "أجيب", "رددت"), "answered"),
-    **dict.fromkeys(("draft", "مسودة"), "draft"),
-    **dict.fromkeys(("forwarded", "محولة", "معاد_توجيهها"), "forwarded"),
+    **dict.fromkeys(("starred", "flagged", "نجمة", "بنجمة", "مميزة", "suivi"), "starred"),
+    **dict.fromkeys(("answered", "replied", "مجابة", "أجيب", "رددت", "répondu"), "answered"),
+    **dict.fromkeys(("draft", "مسودة", "brouillon"), "draft"),
+    **dict.fromkeys(("forwarded", "محولة", "معاد_توجيهها", "transféré"), "forwarded"),
 }
 HAS_VALUES = tuple(dict.fromkeys(_HAS.values()))
 IS_VALUES = tuple(dict.fromkeys(_IS.values()))
-_OR_WORDS = ("OR", "|", "أو")
+_OR_WORDS = ("OR", "|", "أو", "OU")
 
 
 def _in_search_form(words: Mapping[str, object]) -> dict[str, object]:
@@ -232,7 +234,7 @@ _TEXT_KINDS = frozenset(
 _PIECE = re.compile(r'-?(?:[^\s":]+:)?"[^"]*(?:"|\Z)|\S+')
 _PARTS = re.compile(r'(-?)(?:([^\s":]+):)?(?:"([^"]*)"?\Z|(.*))', re.DOTALL)
 _SPACE = re.compile(r"\s")
-_NEEDS_QUOTES = re.compile(r"[-|]|(?:OR|أو)\Z|[^\s:]+:")
+_NEEDS_QUOTES = re.compile(r"[-|]|(?:OR|OU|أو)\Z|[^\s:]+:")
 
 
 def _condition(piece: re.Match[str]) -> Condition | None:
@@ -334,12 +336,12 @@ _ME = ("me", "انا")
 _PEOPLE = frozenset({ConditionKind.FROM, ConditionKind.TO, ConditionKind.CC, ConditionKind.BCC})
 
 
-def _key(condition: Condition, today: date, own: str) -> SearchKey:
-    key = _plain_key(condition, today, own)
+def _key(condition: Condition, today: date, own: str, zone: tzinfo) -> SearchKey:
+    key = _plain_key(condition, today, own, zone)
     return Not(key) if condition.negated else key
 
 
-def _plain_key(condition: Condition, today: date, own: str) -> SearchKey:
+def _plain_key(condition: Condition, today: date, own: str, zone: tzinfo) -> SearchKey:
     kind, value = condition.kind, condition.value
     if kind in _PEOPLE and search_form(value) in _ME:
         value = own
@@ -362,14 +364,28 @@ def _plain_key(condition: Condition, today: date, own: str) -> SearchKey:
         case ConditionKind.SMALLER:
             return Smaller(read_size(value) or 0)
         case ConditionKind.BEFORE | ConditionKind.AFTER | ConditionKind.ON:
-            return _day_key(kind, *(read_days(value, today) or (today, today)))
+            return _day_key(kind, *(read_days(value, today) or (today, today)), zone)
     return ContentHas(value)
 
 
-def _day_key(kind: ConditionKind, first: date, behind: date) -> SearchKey:
-    since = ReceivedDate(Comparison.SINCE, first)
+def _day_key(kind: ConditionKind, first: date, behind: date, zone: tzinfo) -> SearchKey:
+    since = ReceivedFrom(_begin_ms(first, zone))
     if kind is ConditionKind.AFTER:
         return since
     if kind is ConditionKind.BEFORE:
-        return ReceivedDate(Comparison.BEFORE, first)
-    return And((since, ReceivedDate(Comparison.BEFORE, behind)))
+        return Not(since)
+    return And((since, Not(ReceivedFrom(_begin_ms(behind, zone)))))
+
+
+def _begin_ms(day: date, zone: tzinfo) -> int:
+    """Return when a day begins, in ms since 1970."""
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    try:
+        begin = begin.replace(tzinfo=zone)
+        return (begin - _EPOCH) // _MS
+    except OverflowError:  # the first day or the last one that there is
+        return (begin.replace(tzinfo=UTC) - _EPOCH) // _MS
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 
 from zajil.web.language import choose_zone
+from zajil.web.saved_searches import SavedSearch, read_saved
 
 OFFERED: Mapping[str, tuple[str, ...]] = {
     "digits": ("", "latn", "arab"),
@@ -47,6 +48,8 @@ class Choices:
     """``formatted`` or ``plain``: how a message with HTML is shown first."""
     signature: str = ""
     """Plain text without the line ``--``; for addresses without one of their own."""
+    searches: tuple[SavedSearch, ...] = ()
+    """By name."""
     signatures: Mapping[str, str] = field(default_factory=dict)
     """Those of single addresses, by ``Address.key``; may be empty texts."""
 
@@ -68,6 +71,7 @@ def read_choices(settings: Mapping[str, str]) -> Choices:
         undo_seconds=int(one["undo_seconds"]),
         view=one["view"],
         signature=settings.get("signature", "")[:LONGEST_SIGNATURE],
+        searches=read_saved(settings),
         signatures=_read_signatures(settings.get("signatures", "")),
     )
 

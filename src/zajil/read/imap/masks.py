@@ -10,9 +10,12 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import chain, compress
 from operator import sub
 
+from zajil.imap.date_time import day_ms
+from zajil.imap.search_key import Comparison
 from zajil.message.word_blocks import marks_of_steps
 from zajil.store.mail.message_table import MessageTable
 
@@ -95,3 +98,17 @@ def mask_of_spans(chunk: Chunk, spans: Sequence[tuple[int, int]]) -> int:
         end = bisect_right(uids, high, chunk.start, chunk.stop) - chunk.start
         marks[begin:end] = b"\x01" * (end - begin)
     return int.from_bytes(marks, "little")
+
+
+def mask_of_days(chunk: Chunk, times: array[int], comparison: Comparison, day: date) -> int:
+    """Return which moments, in ms since 1970, are on days that fit."""
+    start = day_ms(day)
+    before = mask_from(map(start.__gt__, times)) if comparison is not Comparison.ON else 0
+    match comparison:
+        case Comparison.BEFORE:
+            return before
+        case Comparison.SINCE:
+            return chunk.all ^ before
+        case Comparison.ON:
+            end = start + 86_400_000
+            return mask_from(map(start.__le__, times)) & mask_from(map(end.__gt__, times))

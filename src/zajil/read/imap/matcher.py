@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from zajil.core.ids import AccountId, MailboxId, Uid
-from zajil.imap.date_time import date_of, day_ms
+from zajil.imap.date_time import date_of
 from zajil.imap.flag import RECENT
 from zajil.imap.search_key import (
     Age,
@@ -34,6 +34,7 @@ from zajil.imap.search_key import (
     NumberIn,
     Or,
     ReceivedDate,
+    ReceivedFrom,
     RecipientHas,
     SavedDate,
     SearchKey,
@@ -47,7 +48,7 @@ from zajil.imap.search_key import (
 from zajil.message.normal_form import search_form
 from zajil.message.word_query import WordQuery
 from zajil.read.imap.header_values import NO_DAY, UNKNOWN_DAY
-from zajil.read.imap.masks import Chunk, chosen, mask_from, mask_of, mask_of_spans
+from zajil.read.imap.masks import Chunk, chosen, mask_from, mask_of, mask_of_days, mask_of_spans
 from zajil.read.imap.object_id import email_object_id, thread_object_id
 from zajil.read.imap.search_text import RECIPIENT_FIELDS, MessageText, fuzzy_query
 from zajil.store.mail.header_columns import Values
@@ -228,9 +229,11 @@ class Matcher:
             case NumberIn():
                 return mask_of_spans(chunk, self._spans[id(key)])
             case ReceivedDate(comparison, day):
-                return _date_mask(chunk, table.received_at_ms[part], comparison, day)
+                return mask_of_days(chunk, table.received_at_ms[part], comparison, day)
+            case ReceivedFrom(at_ms):
+                return mask_from(map(at_ms.__le__, table.received_at_ms[part]))
             case SavedDate(comparison, day):
-                return _date_mask(chunk, table.saved_at_ms[part], comparison, day)
+                return mask_of_days(chunk, table.saved_at_ms[part], comparison, day)
             case Age(seconds, older):
                 first, end = self._second_before(seconds)
                 compare = end.__gt__ if older else first.__le__
@@ -307,6 +310,8 @@ class Matcher:
                 return _compare(date_of(row.received_at_ms), comparison, day)
             case SavedDate(comparison, day):
                 return _compare(date_of(row.saved_at_ms), comparison, day)
+            case ReceivedFrom(at_ms):
+                return row.received_at_ms >= at_ms
             case Age(seconds, older):
                 first, end = self._second_before(seconds)
                 return row.received_at_ms < end if older else row.received_at_ms >= first
@@ -374,20 +379,6 @@ def _is_among(uids: Sequence[int], uid: int) -> bool:
     """Return whether a UID is among others, ascending."""
     at = bisect_left(uids, uid)
     return at < len(uids) and uids[at] == uid
-
-
-def _date_mask(chunk: Chunk, times: array[int], comparison: Comparison, day: date) -> int:
-    """Return which moments, in ms since 1970, are on days that fit."""
-    start = day_ms(day)
-    before = mask_from(map(start.__gt__, times)) if comparison is not Comparison.ON else 0
-    match comparison:
-        case Comparison.BEFORE:
-            return before
-        case Comparison.SINCE:
-            return chunk.all ^ before
-        case Comparison.ON:
-            end = start + 86_400_000
-            return mask_from(map(start.__le__, times)) & mask_from(map(end.__gt__, times))
 
 
 def _compare(day: date, comparison: Comparison, other: date) -> bool:

@@ -62,10 +62,14 @@ class Boxes:
     shared: tuple[Box, ...] = ()
     """Those of other accounts that this one may read, by name."""
 
+    @property
+    def every(self) -> tuple[Box, ...]:
+        """All that the account may read: its own, and those that are shared with it."""
+        return (*self.all, *self.shared)
+
     def get(self, mailbox_id: MailboxId) -> Box | None:
         """Return one that the account may read: its own, or one that is shared with it."""
-        every = (*self.all, *self.shared)
-        return next((box for box in every if box.mailbox_id == mailbox_id), None)
+        return next((box for box in self.every if box.mailbox_id == mailbox_id), None)
 
     def targets(self, current: Box | None) -> tuple[Box, ...]:
         """Return the mailboxes that messages of one may be put into."""

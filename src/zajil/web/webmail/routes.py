@@ -16,6 +16,7 @@ from zajil.web.webmail.message_acts import MessageActs
 from zajil.web.webmail.message_files import MessageFiles
 from zajil.web.webmail.message_list import MessageList
 from zajil.web.webmail.message_page import MessagePages
+from zajil.web.webmail.saved_searches import SavedSearches
 from zajil.web.webmail.search import SearchPages
 
 _MESSAGE = "/mail/{mailbox_id}/{uid}"
@@ -39,6 +40,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     invitations = Invitations(parts.services, parts.notices)
     live = Live(parts.store)
     searching = SearchPages(parts.pages, parts.operations, parts.notices)
+    saved = SavedSearches(parts.operations, parts.notices)
     return [
         Route("/mail", members(mailbox.home), methods=["GET"]),
         Route("/mail/{mailbox_id}", members(mailbox.show), methods=["GET"]),
@@ -63,6 +65,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/picture", members(files.show_picture), methods=["GET"]),
         Route("/search", members(searching.show), methods=["GET"]),
         Route("/search", members(searching.act), methods=["POST"]),
+        Route("/search/saved", members(saved.act), methods=["POST"]),
         *_contact_routes(parts),
         *compose_routes(parts),
         Route("/live", members(live.stream), methods=["GET"]),

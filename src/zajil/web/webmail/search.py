@@ -30,6 +30,9 @@ from zajil.web.webmail.search_scope import Searched, find_scope, folder_source
 PAGE = 50
 _MOST_PEOPLE = 3
 _OUTGOING = ("sent", "drafts")
+_LONGEST_ADDED = 100
+"""Characters of a condition that a button adds."""
+_PLACES = {"all": "in:all", "most": ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +81,21 @@ class SearchPages:
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show what was found, or how to search."""
         text = request.query_params.get("q", "")[: MAX_QUERY + 1].strip()
+        added = request.query_params.get("add", "")[:_LONGEST_ADDED]
+        text = f"{text} {added}".strip()
         boxes = await self._boxes(account)
-        within = read_number(request.query_params.get("in"))
-        box = boxes.get(MailboxId(within)) if within is not None else None
-        if box is not None:
-            return RedirectResponse(search_path(f"{text} {folder_source(box)}".strip()), 303)
-        page = max(1, min(read_number(request.query_params.get("page")) or 1, 100_000))
         today = self._today(visitor)
         scope = find_scope(parse_query(text, today), boxes, visitor.language)
+        within = _wanted_source(request.query_params.get("in", ""), boxes)
+        if within is not None:
+            return RedirectResponse(_within(scope, within), 303)
+        if added:
+            return RedirectResponse(search_path(text), 303)
+        page = max(1, min(read_number(request.query_params.get("page")) or 1, 100_000))
         results, is_too_long = None, False
         if scope.query.groups:
             try:
-                results = await self._find(account, scope, today, page)
+                results = await self._find(visitor, account, scope, page)
             except SearchTooLong:
                 is_too_long = True
         done = self._notices.read(request)
@@ -104,7 +110,9 @@ class SearchPages:
             is_too_long=is_too_long,
             done=done,
             path_of=search_path,
-            within=lambda box: _within(scope, box),
+            within=lambda box: _within(scope, folder_source(box)),
+            everywhere=_within(scope, ""),
+            saved=next((one for one in visitor.choices.searches if one.query == text), None),
             more=lambda condition: search_path(f"{scope.query.source} {condition}".strip()),
         )
         if done is not None:
@@ -124,7 +132,7 @@ class SearchPages:
             today = self._today(visitor)
             scope = find_scope(parse_query(text, today), boxes, visitor.language)
             try:
-                found = await self._search(account, scope, today)
+                found = await self._search(visitor, account, scope)
             except SearchTooLong:
                 raise HTTPException(503) from None
             places = places_until(found, until_ms)
@@ -145,14 +153,16 @@ class SearchPages:
         now = datetime.fromtimestamp(self._operations.clock.now_ms() / 1000, UTC)
         return now.astimezone(visitor.zone).date()
 
-    async def _search(self, account: Account, scope: Searched, today: date) -> MailSearch:
-        key = scope.query.key(today, account.address.unicode)
+    async def _search(self, visitor: Visitor, account: Account, scope: Searched) -> MailSearch:
+        key = scope.query.key(self._today(visitor), account.address.unicode, visitor.zone)
         boxes = [box.mailbox for box in scope.boxes]
         return await search_mail(self._context(account), boxes, key)
 
-    async def _find(self, account: Account, scope: Searched, today: date, page: int) -> Results:
+    async def _find(
+        self, visitor: Visitor, account: Account, scope: Searched, page: int
+    ) -> Results:
         asked_at_ms = self._operations.clock.now_ms()
-        found = await self._search(account, scope, today)
+        found = await self._search(visitor, account, scope)
         page = min(page, max(1, -(-found.total // PAGE)))  # what was on it may be gone by now
         offset = (page - 1) * PAGE
         part = await read_found(self._context(account), found, offset, PAGE)
@@ -172,10 +182,28 @@ class SearchPages:
         return SearchContext(store=self._store, account=account, clock=self._operations.clock)
 
 
-def _within(scope: Searched, box: Box) -> str:
-    """Return the address of the same search in one of the mailboxes."""
+def _within(scope: Searched, source: str) -> str:
+    """Return the address of the same search elsewhere.
+
+    Args:
+        scope: of the search.
+        source: a condition that says where; ``""``: where one looks if nothing is said.
+    """
     groups = [some for some in scope.query.groups if some[0].kind is not ConditionKind.IN]
-    return search_path(f"{join_groups(groups)} {folder_source(box)}".strip())
+    return search_path(f"{join_groups(groups)} {source}".strip())
+
+
+def _wanted_source(given: str, boxes: Boxes) -> str | None:
+    """Return the condition that the choice of a mailbox stands for; ``None``: nothing was chosen.
+
+    Args:
+        given: the id of a mailbox, ``all`` (Junk and Trash, too), ``most``, or ``""``.
+        boxes: of the account.
+    """
+    if given in _PLACES:
+        return _PLACES[given]
+    box = boxes.get(MailboxId(read_number(given) or 0))
+    return None if box is None else folder_source(box)
 
 
 def search_path(text: str, page: int = 1) -> str:

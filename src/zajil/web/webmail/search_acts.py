@@ -15,6 +15,7 @@ from zajil.operations.context import OperationContext
 from zajil.operations.messages import move, set_flag
 from zajil.read.mail_search import MailSearch
 from zajil.store.mail.append import NoSuchMailbox
+from zajil.store.mail.room import OverQuota
 from zajil.web.notices import Done
 from zajil.web.webmail.mailboxes import Box, Boxes, read_number
 from zajil.web.webmail.undo import UndoStep, write_undo
@@ -99,7 +100,7 @@ async def act_on(
     context: OperationContext, actor: Actor, boxes: Boxes, places: Places, wanted: WantedAct
 ) -> Done:
     """Do it, and return what was done. Messages that are where they would go are left alone."""
-    count = 0
+    count, is_full = 0, False
     steps: list[UndoStep] = []
     for mailbox_id, uids in places.items():
         current = boxes.get(mailbox_id)
@@ -110,13 +111,18 @@ async def act_on(
             some = uids[start : start + _PORTION]
             try:
                 number, now = await _act(context, actor, current, some, wanted)
-            except NoSuchMailbox:
+            except NoSuchMailbox:  # gone, or it is somebody's who does not allow this
+                break
+            except OverQuota:
+                is_full = True
                 break
             count += number
             changed += now
         steps.append(_back(current, changed, wanted))
     target_id = wanted.target.mailbox_id if wanted.target else 0
     undo = write_undo(steps)
+    if is_full and not count:
+        return Done("full", 0)
     return Done(wanted.action, count, target_id, undo) if count else Done("none", 0)
 
 

@@ -1,4 +1,7 @@
-"""Which mailboxes a query is about: ``in:sent``, ``-in:Work``, or all but Junk and Trash."""
+"""Which mailboxes a query is about: ``in:sent``, ``-in:Work``, or all but Junk and Trash.
+
+Mailboxes of others that the account may read are searched like its own.
+"""
 
 from __future__ import annotations
 
@@ -61,15 +64,17 @@ def find_scope(query: SearchQuery, boxes: Boxes, language: Language) -> Searched
         query = _without(query, faults)
     chosen = wanted
     if is_everywhere:
-        chosen = list(boxes.all)
+        chosen = list(boxes.every)
     elif not wanted:
-        chosen = [box for box in boxes.all if box.role not in _LEFT_OUT]
-    listed = tuple(box for box in boxes.all if box in chosen and box not in unwanted)
+        chosen = [box for box in boxes.every if box.mailbox.role not in _LEFT_OUT]
+    listed = tuple(box for box in boxes.every if box in chosen and box not in unwanted)
     return Searched(query, listed, bool(wanted or unwanted), is_everywhere)
 
 
 def folder_source(box: Box) -> str:
     """Return the condition that means this mailbox, as it is typed."""
+    if box.mailbox.is_shared:
+        return Condition(ConditionKind.IN, box.shared_name).source
     return Condition(ConditionKind.IN, box.role or box.mailbox.name).source
 
 
@@ -82,6 +87,9 @@ def _names(boxes: Boxes, language: Language) -> dict[str, Box]:
             for name in (title, language.gettext(title)):
                 names[search_form(name)] = box
         names.setdefault(search_form(box.mailbox.name), box)
+    for box in boxes.shared:
+        for name in (box.shared_name, box.mailbox.name):
+            names.setdefault(search_form(name), box)
     for name, role in _MORE_NAMES.items():
         if (box_ := boxes.with_role(role)) is not None:
             names.setdefault(name, box_)
