@@ -26,6 +26,8 @@ def find_marks(text: str, terms: Sequence[str]) -> list[tuple[int, int]]:
         text: as it is shown.
         terms: in search form.
     """
+    if not terms:
+        return []
     text = text[:_MOST]
     if text.isascii():
         form, starts = text.lower(), range(len(text) + 1)
@@ -59,8 +61,11 @@ def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def marked(text: str, terms: Sequence[str]) -> Markup:
     """Return a text with its terms in ``<mark>``."""
+    spans = find_marks(text, terms)
+    if not spans:
+        return escape(text)
     pieces, end = [Markup()], 0
-    for start, stop in find_marks(text, terms):
+    for start, stop in spans:
         pieces.append(escape(text[end:start]))
         pieces.append(Markup("<mark>{}</mark>").format(text[start:stop]))
         end = stop
@@ -70,8 +75,11 @@ def marked(text: str, terms: Sequence[str]) -> Markup:
 
 def urls_marked(text: str, terms: Sequence[str]) -> Markup:
     """Return the same, and URLs read from left to right, whatever stands around them."""
+    links = find_links(text)
+    if not links:
+        return marked(text, terms)
     pieces, end = [Markup()], 0
-    for link in find_links(text):
+    for link in links:
         pieces.append(marked(text[end : link.start], terms))
         url = marked(text[link.start : link.end], terms)
         pieces.append(Markup('<bdi dir="ltr">{}</bdi>').format(url))

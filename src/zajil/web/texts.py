@@ -13,6 +13,8 @@ from markupsafe import Markup
 
 from zajil.web.language import Language
 
+_MOST_PLAIN = 10_000
+
 
 def install_texts(environment: Environment, language: Language) -> None:
     """Let templates translate; a template without a visitor speaks the language as it is."""
@@ -21,10 +23,18 @@ def install_texts(environment: Environment, language: Language) -> None:
         visitor = context.get("visitor")
         return language if visitor is None else visitor.language
 
+    plain: dict[str, Markup] = {}
+    """Texts without places, which are the same for all visitors of a language."""
+
     @pass_context
     def gettext(context: Context, text: str, /, **values: Any) -> Markup:
+        if not values and (known := plain.get(text)) is not None:
+            return known
         spoken = language_of(context)
-        return _filled(spoken, spoken.gettext(text), values)
+        filled = _filled(spoken, spoken.gettext(text), values)
+        if not values and len(plain) < _MOST_PLAIN:
+            plain[text] = filled
+        return filled
 
     @pass_context
     def ngettext(
@@ -42,6 +52,8 @@ def install_texts(environment: Environment, language: Language) -> None:
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         gettext, ngettext, newstyle=False, pgettext=pgettext
     )
+    # Jinja's own alias finds it anew each time, and a list has a thousand texts.
+    environment.globals["_"] = gettext
 
 
 def _filled(language: Language, text: str, values: dict[str, Any]) -> Markup:

@@ -20,7 +20,7 @@ from zajil.store.schema import text_block
 
 MAX_FITTING = 10_000
 """Words that fit a piece of a term; with more of them, it says nothing about a message."""
-MOST_OPENED = 24 << 20
+MOST_OPENED = 40 << 20
 """Bytes of words that are kept."""
 _AT_ONCE = 16
 """Segments that are read at a time."""

@@ -149,7 +149,9 @@ class MessageList:
         if not page.lines and (asked.before is not None or asked.after is not None):
             page = read_page(conn, self._store.blobs, mailbox_id, _PAGE)
         lines = [
-            replace(_line(row, one, is_outgoing=is_outgoing), labels=visitor.labels_of(row.flags))
+            replace(
+                list_message(row, one, is_outgoing=is_outgoing), labels=visitor.labels_of(row.flags)
+            )
             for row, one in page.lines
         ]
         return boxes, current, page, lines, _place(uids, [row.uid for row, _ in page.lines])
@@ -220,7 +222,7 @@ def _conversation_line(
     *,
     is_outgoing: bool,
 ) -> ListedMessage:
-    line = _line(newest, summary, is_outgoing=is_outgoing)
+    line = list_message(newest, summary, is_outgoing=is_outgoing)
     facts = found.facts.get(newest.thread_id) if newest.thread_id is not None else None
     if facts is None or facts.count < 2:
         return replace(line, labels=visitor.labels_of(newest.flags))
@@ -234,7 +236,14 @@ def _conversation_line(
     )
 
 
-def _line(found: Message, summary: Summary, *, is_outgoing: bool) -> ListedMessage:
+def list_message(found: Message, summary: Summary, *, is_outgoing: bool) -> ListedMessage:
+    """Return the line of one message, without its labels.
+
+    Args:
+        found: its row.
+        summary: of it.
+        is_outgoing: the line says to whom it went, not who wrote it.
+    """
     people = summary.to if is_outgoing else summary.senders
     return ListedMessage(
         uid=found.uid,

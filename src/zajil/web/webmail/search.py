@@ -10,9 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from zajil.core.ids import MailboxId, Uid
+from zajil.core.ids import MailboxId
 from zajil.login.account import Account
-from zajil.message.header_view import Person
 from zajil.message.summary import Summary
 from zajil.operations.context import OperationContext
 from zajil.read.imap.search_context import SearchContext
@@ -24,11 +23,11 @@ from zajil.web.access import actor_of
 from zajil.web.notices import Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes, read_number, read_stamp
+from zajil.web.webmail.message_list import ListedMessage, list_message
 from zajil.web.webmail.search_acts import act_on, marked_places, places_until, wanted_act
 from zajil.web.webmail.search_scope import Searched, find_scope, folder_source
 
 PAGE = 50
-_MOST_PEOPLE = 3
 _OUTGOING = ("sent", "drafts")
 _LONGEST_ADDED = 100
 """Characters of a condition that a button adds."""
@@ -40,17 +39,7 @@ class FoundMessage:
     """One line of the results."""
 
     box: Box
-    uid: Uid
-    received_at_ms: int
-    seen: bool
-    flagged: bool
-    answered: bool
-    forwarded: bool
-    has_attachments: bool
-    people: tuple[Person, ...]
-    """Who wrote it; in Sent and Drafts, to whom."""
-    subject: str
-    preview: str
+    letter: ListedMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,17 +210,5 @@ def _lines(part: FoundPage, scope: Searched) -> tuple[FoundMessage, ...]:
 
 
 def _line(box: Box, row: Message, summary: Summary) -> FoundMessage:
-    people = summary.to if box.role in _OUTGOING else summary.senders
-    return FoundMessage(
-        box=box,
-        uid=row.uid,
-        received_at_ms=row.received_at_ms,
-        seen="\\Seen" in row.flags,
-        flagged="\\Flagged" in row.flags,
-        answered="\\Answered" in row.flags,
-        forwarded="$Forwarded" in row.flags,
-        has_attachments=summary.has_attachments,
-        people=people[:_MOST_PEOPLE],
-        subject=summary.subject,
-        preview=summary.preview,
-    )
+    is_outgoing = box.role in _OUTGOING
+    return FoundMessage(box=box, letter=list_message(row, summary, is_outgoing=is_outgoing))
