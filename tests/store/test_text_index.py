@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from kit.mail import make_message
 from kit.store import NOW_MS, make_account, make_intake, open_test_store, running
 from zajil.core.directory import AccountEntry
-from zajil.core.ids import MailboxId, Uid
+from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.message.word_query import parse_query
 from zajil.read.index_merger import merge_account_now
 from zajil.read.indexer import Indexer, read_summaries, reindex
@@ -38,6 +38,7 @@ from zajil.store.mail.summaries import (
     has_threadless,
     write_summaries,
 )
+from zajil.store.mail.text_cache import TextCache
 from zajil.store.mail.text_lookup import (
     SearchScope,
     TextHits,
@@ -96,10 +97,21 @@ def possible(
 def possible_in(
     store: Store, mailbox_id: MailboxId, term: str, scope: SearchScope = SearchScope.TEXT
 ) -> set[int] | None:
-    """Look up by what is kept in memory, and without it; both say the same of what is there."""
+    """Look up by what is kept in memory, without it, and where there is no room for it: all say the
+    same of what is there.
+    """
 
     def look(conn: sa.Connection) -> tuple[TextHits | None, TextHits | None, set[Uid]]:
         kept = find_hits(conn, mailbox_id, term, scope, store.text_cache)
+        small = TextCache(1, 1, 1)
+        for name in ("Archive", "INBOX"):
+            other = find_mailbox(conn, AccountId(1), name)
+            if other is not None:
+                find_hits(conn, other.mailbox_id, term, scope, small)
+        assert find_hits(conn, mailbox_id, term, scope, small) == find_hits(
+            conn, mailbox_id, term, scope
+        )
+        assert small.opened.memory == 0
         return kept, find_hits(conn, mailbox_id, term, scope), set(list_uids(conn, mailbox_id))
 
     kept, anew, there = store.read_now(look)

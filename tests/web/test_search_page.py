@@ -12,14 +12,16 @@ from urllib.parse import urlencode
 import pytest
 
 from kit.site import Browser, Page, Site, letter, visiting
-from zajil.core.ids import MailboxId
+from zajil.core.ids import MailboxId, Uid
+from zajil.core.labels import read_labels
 from zajil.read.search_query import ConditionKind, parse_query
 from zajil.store.engine.open import Store
+from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.right_changes import ChangeRights, Grant, change_rights
 from zajil.store.mail.summaries import newest_summaries
 from zajil.store.people.audit import AuditQuery, find_audit
-from zajil.store.people.settings import NewSettings, set_settings
+from zajil.store.people.settings import NewSettings, get_settings, set_settings
 from zajil.tracking.audit import SettingsChanged
 from zajil.web.language import load_languages
 from zajil.web.saved_searches import MOST, SETTING, read_saved
@@ -363,6 +365,32 @@ def test_where_is_searched_is_chosen(sqlite_store: Store) -> None:
                 assert page.status == 200
             page = await amal.get(f"/search?{urlencode({'q': 'garden', 'add': 'is:unread'})}")
             assert page.location == f"/search?{urlencode({'q': 'garden is:unread'})}"
+
+    asyncio.run(scenario())
+
+
+def test_labels_are_found_by_name_and_shown(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            deliver_some(site)
+            amal = await member(site)
+            await amal.post("/labels", action="make", name="Garten für Ä", colour="green")
+            keyword = read_labels(
+                site.store.read_now(lambda conn: get_settings(conn, site.entry("amal").account_id))
+            )[-1].keyword
+            inbox, amal_id = box_of(site, "inbox"), site.entry("amal").account_id
+            for word, uid in ((keyword, 1), ("$label2", 4)):
+                change = FlagChange(amal_id, inbox, (Uid(uid),), FlagMode.ADD, frozenset({word}))
+                site.store.write_now(change_flags, change)
+            page = await search(amal, 'label:"GARTEN für ä"')
+            assert subjects(page) == ["Garden plan"]
+            assert "Garten für Ä" in page.text
+            for text in ("label:work", "label:$label2", "tag:WORK", "-label:x label:Work"):
+                assert (text, subjects(await search(amal, text))) == (text, ["Lunch"])
+            assert "Label: <bdi>Work</bdi>" in (await search(amal, "label:$label2")).text
+            arabic = await member(site, accept_language="ar")
+            name = load_languages()["ar"].gettext("Work")
+            assert subjects(await search(arabic, f'وسم:"{name}"')) == ["Lunch"]
 
     asyncio.run(scenario())
 

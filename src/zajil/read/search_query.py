@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import Enum
 from functools import reduce
+from types import MappingProxyType
 
 from zajil.imap.search_key import (
     All,
@@ -30,6 +31,7 @@ from zajil.imap.search_key import (
     Smaller,
 )
 from zajil.message.normal_form import search_form
+from zajil.read.search_values import read_days, read_size
 
 MAX_QUERY = 1000
 """Characters that are read; what is behind them is left out."""
@@ -114,19 +116,27 @@ class SearchQuery:
         """Return the query without one of its groups, in the form in which it is typed."""
         return join_groups(self.groups[:group] + self.groups[group + 1 :])
 
-    def key(self, today: date, own: str, zone: tzinfo = UTC) -> SearchKey:
+    def key(
+        self,
+        today: date,
+        own: str,
+        zone: tzinfo = UTC,
+        labels: Mapping[str, str] = MappingProxyType({}),
+    ) -> SearchKey:
         """Return what must hold for a message; ``in:`` says where it must lie, and is not in it.
 
         Args:
             today: what ``today`` and ``7d`` count from.
             own: the address that ``me`` stands for.
             zone: in which days begin and end.
+            labels: keywords by the names of labels, in search form.
         """
+        given = _Given(today, own, zone, labels)
         keys = []
         for some in self.groups:
             wanted = [one for one in some if one.kind is not ConditionKind.IN]
             if wanted:
-                keys.append(reduce(Or, [_key(one, today, own, zone) for one in wanted]))
+                keys.append(reduce(Or, [_key(one, given) for one in wanted]))
         if len(keys) == 1:
             return keys[0]
         return And(tuple(keys)) if keys else All()
@@ -273,55 +283,6 @@ def _has_meaning(condition: Condition, today: date) -> bool:
     return any(map(str.isalnum, condition.value)) or len(condition.value) > 1
 
 
-# ---- days and sizes -----------------------------------------------------------------------------
-
-_DAY = re.compile(r"([0-9]{4})(?:[-/.]([0-9]{1,2})(?:[-/.]([0-9]{1,2}))?)?\Z")
-_AGO = re.compile(r"([0-9]{1,4}) ?(d|w|m|y|يوم|اسبوع|شهر|سنه)\Z")
-_AGO_DAYS = {"d": 1, "يوم": 1, "w": 7, "اسبوع": 7, "m": 30, "شهر": 30, "y": 365, "سنه": 365}
-_SIZE = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,3}))? ?(?:([kmg]|ك|م|ج)?(?:b|ib|ب)?)\Z")
-_UNITS = {"k": 1, "ك": 1, "m": 2, "م": 2, "g": 3, "ج": 3}
-_TODAY = ("today", "اليوم")
-_YESTERDAY = ("yesterday", "امس")
-
-
-def read_days(text: str, today: date) -> tuple[date, date] | None:
-    """Return the first day that a text names, and the day behind the last one.
-
-    It names a day (``2026-01-31``), a month, a year, ``today``, ``yesterday``, or the day that was
-    so long ago (``7d``, ``2w``, ``3m``, ``1y``).
-    """
-    text = search_form(text).strip()
-    if text in _TODAY or text in _YESTERDAY:
-        day = today if text in _TODAY else today - timedelta(1)
-        return day, day + timedelta(1)
-    try:
-        if ago := _AGO.match(text):
-            day = today - timedelta(int(ago[1]) * _AGO_DAYS[ago[2]])
-            return day, day + timedelta(1)
-        found = _DAY.match(text)
-        if found is None:
-            return None
-        year, month = int(found[1]), int(found[2] or 1)
-        day = date(year, month, int(found[3] or 1))
-        if found[3]:
-            return day, day + timedelta(1)
-        if found[2]:
-            return day, date(year + month // 12, month % 12 + 1, 1)
-        return day, date(year + 1, 1, 1)
-    except (ValueError, OverflowError):
-        return None
-
-
-def read_size(text: str) -> int | None:
-    """Return a size in bytes: ``5M``, ``1.5 MB``, ``300k``; ``None``: it is none."""
-    found = _SIZE.match(search_form(text).strip())
-    if found is None:
-        return None
-    unit: int = 1024 ** _UNITS.get(found[3] or "", 0)
-    thousandths = int((found[2] or "").ljust(3, "0"))
-    return int(found[1]) * unit + thousandths * unit // 1000
-
-
 # ---- keys ---------------------------------------------------------------------------------------
 
 _FLAGS = {
@@ -336,15 +297,25 @@ _ME = ("me", "انا")
 _PEOPLE = frozenset({ConditionKind.FROM, ConditionKind.TO, ConditionKind.CC, ConditionKind.BCC})
 
 
-def _key(condition: Condition, today: date, own: str, zone: tzinfo) -> SearchKey:
-    key = _plain_key(condition, today, own, zone)
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What conditions depend on: see ``SearchQuery.key``."""
+
+    today: date
+    own: str
+    zone: tzinfo
+    labels: Mapping[str, str]
+
+
+def _key(condition: Condition, given: _Given) -> SearchKey:
+    key = _plain_key(condition, given)
     return Not(key) if condition.negated else key
 
 
-def _plain_key(condition: Condition, today: date, own: str, zone: tzinfo) -> SearchKey:
+def _plain_key(condition: Condition, given: _Given) -> SearchKey:
     kind, value = condition.kind, condition.value
     if kind in _PEOPLE and search_form(value) in _ME:
-        value = own
+        value = given.own
     match kind:
         case ConditionKind.TO:
             return RecipientHas(value)
@@ -358,13 +329,14 @@ def _plain_key(condition: Condition, today: date, own: str, zone: tzinfo) -> Sea
             key = HasFlag(_FLAGS[value])
             return Not(key) if value == "unread" else key
         case ConditionKind.LABEL:
-            return HasFlag(value)
+            return HasFlag(given.labels.get(search_form(value), value))
         case ConditionKind.LARGER:
             return Larger(read_size(value) or 0)
         case ConditionKind.SMALLER:
             return Smaller(read_size(value) or 0)
         case ConditionKind.BEFORE | ConditionKind.AFTER | ConditionKind.ON:
-            return _day_key(kind, *(read_days(value, today) or (today, today)), zone)
+            days = read_days(value, given.today) or (given.today, given.today)
+            return _day_key(kind, *days, given.zone)
     return ContentHas(value)
 
 

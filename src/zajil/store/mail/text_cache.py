@@ -31,7 +31,7 @@ from zajil.message.word_blocks import BlockNumbers, WordZone
 from zajil.message.words import Clue
 from zajil.store.engine.rows import AT_ONCE, execute_text, mark_of, portions
 from zajil.store.mail.text_index import unpack_ids
-from zajil.store.mail.text_words import Fitting, Numbers, OpenedWords
+from zajil.store.mail.text_words import MOST_OPENED, Fitting, Numbers, OpenedWords
 from zajil.store.schema import message, text_block, text_segment
 
 MOST_BYTES = 16 << 20
@@ -168,14 +168,17 @@ class TextCache:
     """What is known of indexes; for use in reader threads."""
 
     def __init__(
-        self, most_bytes: int = MOST_BYTES, most_word_bytes: int = MOST_WORD_BYTES
+        self,
+        most_bytes: int = MOST_BYTES,
+        most_word_bytes: int = MOST_WORD_BYTES,
+        most_opened: int = MOST_OPENED,
     ) -> None:
         self._most_bytes = most_bytes
         self._most_word_bytes = most_word_bytes
         self._places: OrderedDict[MailboxId, tuple[MailboxPlaces, int]] = OrderedDict()
         self._words: OrderedDict[_WordKey, Fitting] = OrderedDict()
         self._lock = threading.Lock()
-        self.opened = OpenedWords()
+        self.opened = OpenedWords(most_opened)
         """The words of segments."""
 
     def places(

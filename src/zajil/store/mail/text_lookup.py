@@ -310,13 +310,12 @@ def _wanted_of(term: str, scope: SearchScope) -> list[Wanted]:
 
 def _find_within_text(index: _Index, term: str, scope: SearchScope) -> _Found | None:
     """Return the messages that may hold a term; ``None``: most hold the like."""
-    wanted_text = search_form(term)
-    clues = find_clues(wanted_text)
-    if len(clues) == 1 and clues[0].letters == wanted_text:
-        return _find_within_words(index, clues[0], _PARTS[scope])
-    wanted = [Wanted(clue, zones_of(scope)) for clue in clues]
+    wanted = _wanted_of(term, scope)
     if not wanted:
         return None
+    clue = wanted[0].clue
+    if all(one.clue is clue for one in wanted) and clue.letters == search_form(term):
+        return _find_within_words(index, clue, _PARTS[scope])
     pairs = zip(wanted, index.fitting(wanted), strict=True)
     fitting = [(one, words) for one, words in pairs if words.count <= MAX_FITTING]
     return _Found(index.with_all(fitting), _NONE, _NONE) if fitting else None

@@ -86,6 +86,11 @@ class OpenedWords:
         self._total = 0
         self._lock = threading.Lock()
 
+    @property
+    def memory(self) -> int:
+        """Return how many bytes it takes, roughly."""
+        return self._total
+
     def find(
         self, conn: Connection, segment_ids: Sequence[int], wanted: Sequence[Wanted]
     ) -> list[Fitting]:

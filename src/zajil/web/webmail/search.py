@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from urllib.parse import urlencode
 
@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from zajil.core.ids import MailboxId
+from zajil.core.labels import Label, find_label
 from zajil.login.account import Account
+from zajil.message.normal_form import search_form
 from zajil.message.summary import Summary
 from zajil.operations.context import OperationContext
 from zajil.read.imap.search_context import SearchContext
@@ -34,7 +36,7 @@ _LONGEST_ADDED = 100
 _PLACES = {"all": "in:all", "most": ""}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class FoundMessage:
     """One line of the results."""
 
@@ -100,6 +102,7 @@ class SearchPages:
             done=done,
             path_of=search_path,
             within=lambda box: _within(scope, folder_source(box)),
+            label_name=lambda value: _label_name(visitor, value),
             everywhere=_within(scope, ""),
             saved=next((one for one in visitor.choices.searches if one.query == text), None),
             more=lambda condition: search_path(f"{scope.query.source} {condition}".strip()),
@@ -143,7 +146,9 @@ class SearchPages:
         return now.astimezone(visitor.zone).date()
 
     async def _search(self, visitor: Visitor, account: Account, scope: Searched) -> MailSearch:
-        key = scope.query.key(self._today(visitor), account.address.unicode, visitor.zone)
+        key = scope.query.key(
+            self._today(visitor), account.address.unicode, visitor.zone, _keywords(visitor)
+        )
         boxes = [box.mailbox for box in scope.boxes]
         return await search_mail(self._context(account), boxes, key)
 
@@ -160,7 +165,7 @@ class SearchPages:
         return Results(
             total=found.total,
             first=offset + 1,
-            lines=_lines(part, scope),
+            lines=_lines(part, scope, visitor),
             page=page,
             has_more=found.total > offset + PAGE,
             by_box=tuple((boxes[number], len(uids)) for number, uids in found.by_mailbox()),
@@ -201,14 +206,29 @@ def search_path(text: str, page: int = 1) -> str:
     return f"/search?{urlencode(given)}"
 
 
-def _lines(part: FoundPage, scope: Searched) -> tuple[FoundMessage, ...]:
+def _lines(part: FoundPage, scope: Searched, visitor: Visitor) -> tuple[FoundMessage, ...]:
     boxes = {box.mailbox_id: box for box in scope.boxes}
     return tuple(
-        _line(boxes[mailbox_id], row, summary)
+        _line(boxes[mailbox_id], row, summary, visitor)
         for (mailbox_id, _), (row, summary) in zip(part.places, part.page.lines, strict=True)
     )
 
 
-def _line(box: Box, row: Message, summary: Summary) -> FoundMessage:
-    is_outgoing = box.role in _OUTGOING
-    return FoundMessage(box=box, letter=list_message(row, summary, is_outgoing=is_outgoing))
+def _line(box: Box, row: Message, summary: Summary, visitor: Visitor) -> FoundMessage:
+    letter = list_message(row, summary, is_outgoing=box.role in _OUTGOING)
+    return FoundMessage(box, replace(letter, labels=visitor.labels_of(row.flags)))
+
+
+def _keywords(visitor: Visitor) -> dict[str, str]:
+    """Return the keywords of labels by their names, in search form, as pages show them."""
+    return {search_form(_name_of(one, visitor)): one.keyword for one in visitor.labels}
+
+
+def _label_name(visitor: Visitor, value: str) -> str:
+    """Return the name of a label for its keyword; other words as they are."""
+    label = find_label(visitor.labels, value)
+    return value if label is None else _name_of(label, visitor)
+
+
+def _name_of(label: Label, visitor: Visitor) -> str:
+    return visitor.language.gettext(label.name) if label.is_built_in else label.name
