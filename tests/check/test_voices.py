@@ -27,3 +27,12 @@ def test_a_move_back_takes_the_voice_back_and_counts_never_go_below_zero() -> No
     assert (own.kept, everybody.kept) == (1.0, 1.0)
     count_deed(own, everybody, Did.KEPT)
     assert (own.junked, everybody.junked, everybody.kept) == (0.0, 0.0, 1.0)
+
+
+def test_an_undo_takes_back_what_the_deed_added() -> None:
+    own, everybody = HistoryRow(at_ms=0), HistoryRow(at_ms=0)
+    for did, undo in ((Did.JUNKED, Did.UNJUNKED), (Did.KEPT, Did.UNKEPT)):
+        count_deed(own, everybody, did)
+        assert everybody != HistoryRow(at_ms=0)
+        count_deed(own, everybody, undo)
+        assert own == HistoryRow(at_ms=0) == everybody

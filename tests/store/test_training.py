@@ -19,6 +19,7 @@ from zajil.store.feedback.training import (
     INSTALLATION,
     Bounds,
     Lesson,
+    find_trained,
     learn,
     list_models,
     load_words,
@@ -160,6 +161,38 @@ def test_the_last_word_counts_and_is_learned_after_the_lease(store: Store) -> No
     assert store.write_now(learn, back)
     assert queue(store) == []
     assert words(store, amal.account_id) == {"buy": (0, 1)} == words(store, INSTALLATION)
+
+
+@pytest.mark.parametrize("source", ["INBOX", "Junk"])
+def test_what_is_undone_is_unlearned(store: Store, source: str) -> None:
+    """Before it was learned, nothing is; afterwards it is as if it had never been."""
+    amal = make_account(store, "amal@north.test")
+    target = "Junk" if source == "INBOX" else "INBOX"
+    here, there = box(store, amal, source), box(store, amal, target)
+    uid = put(store, amal, source)
+    moved = store.write_now(move_messages, CopyMessages(amal.account_id, here, (uid,), there))
+    assert len(queue(store)) == 1
+    back = CopyMessages(amal.account_id, there, (moved.uids[0][1],), here, is_undo=True)
+    uid = store.write_now(move_messages, back).uids[0][1]
+    assert queue(store) == []
+    # Now somebody is learning it already.
+    moved = store.write_now(move_messages, CopyMessages(amal.account_id, here, (uid,), there))
+    (said,) = store.write_now(claim_training, TrainingClaim(NOW_MS, NOW_MS + 1000))
+    back = CopyMessages(amal.account_id, there, (moved.uids[0][1],), here, is_undo=True)
+    store.write_now(move_messages, back)
+    assert queue(store) == [f"unsaid_{said.kind}"]
+    is_junk = target == "Junk"
+    assert store.write_now(learn, lesson(said.account_id, said.blob_id, is_junk, "buy"))
+    assert words(store, amal.account_id)
+    undo = lesson(said.account_id, said.blob_id, is_junk, "buy", is_undo=True)
+    assert store.write_now(learn, undo)
+    assert words(store, amal.account_id) == {} == words(store, INSTALLATION)
+    assert store.read_now(lambda conn: find_trained(conn, said.account_id, said.blob_id)) is None
+    assert not store.write_now(learn, undo)
+    # What was learned since is not what was undone.
+    store.write_now(learn, lesson(said.account_id, said.blob_id, not is_junk, "buy"))
+    assert not store.write_now(learn, undo)
+    assert words(store, amal.account_id)
 
 
 def test_a_mail_teaches_once(store: Store) -> None:

@@ -28,6 +28,16 @@ class FeedbackKind(StrEnum):
     """Answered."""
     KEPT = "kept"
     """Moved from INBOX into another mailbox."""
+    UNSAID_JUNK = "unsaid_junk"
+    """A move to Junk was undone: what was learned from it is unlearned."""
+    UNSAID_NOT_JUNK = "unsaid_not_junk"
+    """A move back from Junk was undone."""
+
+
+_UNSAID = {
+    FeedbackKind.JUNK: FeedbackKind.UNSAID_JUNK,
+    FeedbackKind.NOT_JUNK: FeedbackKind.UNSAID_NOT_JUNK,
+}
 
 
 def kind_of_move(source: str | None, target: str | None) -> FeedbackKind | None:
@@ -64,3 +74,19 @@ def kind_in_mailbox(kind: FeedbackKind, role: str | None) -> FeedbackKind | None
         # The server put it there: a user who calls it no junk takes that back.
         return FeedbackKind.NOT_JUNK
     return kind
+
+
+def kind_of_undo(source: str | None, target: str | None) -> FeedbackKind | None:
+    """Return what the undo of a move says; ``None``: nothing that has to be unlearned.
+
+    Args:
+        source: role of the mailbox the message was moved to, and lies in.
+        target: role of the mailbox it was in before, and goes back to.
+    """
+    said = kind_of_move(target, source)
+    return None if said is None else _UNSAID.get(said)
+
+
+def kind_taken_back(kind: FeedbackKind) -> FeedbackKind | None:
+    """Return what a kind takes back; ``None``: it takes nothing back."""
+    return next((said for said, unsaid in _UNSAID.items() if unsaid is kind), None)

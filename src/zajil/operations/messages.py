@@ -63,6 +63,7 @@ async def move(
     target_id: MailboxId,
     *,
     teaches: bool = True,
+    is_undo: bool = False,
 ) -> Copied:
     """Move messages to another mailbox; missing ones are skipped.
 
@@ -73,6 +74,7 @@ async def move(
         uids: which.
         target_id: where they go.
         teaches: whether a move from or to Junk trains the filter.
+        is_undo: it takes a move back; what the filter learned from that is unlearned.
 
     Returns:
         Where they are now.
@@ -81,7 +83,7 @@ async def move(
         NotAllowed: the actor is not an account.
         NoSuchMailbox: a mailbox does not exist, or the account may not do this with it.
     """
-    item = CopyMessages(_owner(actor), mailbox_id, tuple(uids), target_id, teaches)
+    item = CopyMessages(_owner(actor), mailbox_id, tuple(uids), target_id, teaches, is_undo)
     return await context.write(move_messages, item)
 
 

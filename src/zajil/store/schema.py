@@ -667,7 +667,7 @@ training = sa.Table(
     sa.Column("account_id", NUMBER, primary_key=True, autoincrement=False),
     sa.Column("blob_id", KEY, primary_key=True),
     sa.Column("mail_id", KEY),  # null: a client put the message there
-    sa.Column("kind", KEY, nullable=False),  # junk, not_junk, replied, kept
+    sa.Column("kind", KEY, nullable=False),  # core.feedback.FeedbackKind
     sa.Column("lease_until_ms", NUMBER, nullable=False),  # 0: nobody is at it
     sqlite_with_rowid=False,
 )

@@ -16,8 +16,25 @@ _SECONDS = 60
 _LONGEST_UNDO = 1500
 """Characters; browsers keep cookies of 4,096."""
 _NOTICE = re.compile(
-    r"([a-z]{1,20})\.([0-9]{1,9})(?:\.([0-9]{1,10})(?:\.([a-z0-9:_~-]{1,1500}))?)?\Z"
+    r"([a-z]{1,20})\.([0-9]{1,9})(?:\.([0-9]{1,10})(?:\.([a-z0-9:_~-]{0,1500})"
+    r"(?:\.(m|[0-9]{1,4}s?))?)?)?\Z"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What the junk filter learns from something that was done."""
+
+    words: int = 0
+    """Of the only message."""
+    sender: bool = False
+    """Who sent it, too."""
+    many: bool = False
+    """It learns from several messages; how much is not counted."""
+
+    def write(self) -> str:
+        """Return it as text for a cookie."""
+        return "m" if self.many else f"{self.words}{'s' if self.sender else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,8 @@ class Done:
     """Id of a mailbox that the sentence names; 0: none."""
     undo: str = ""
     """How to take it back (``webmail.undo``); ``""``: it cannot be."""
+    lesson: Lesson | None = None
+    """What the junk filter learns from it; ``None``: nothing, or it is not known."""
 
 
 class Notices:
@@ -43,8 +62,11 @@ class Notices:
     def leave(self, response: Response, done: Done) -> None:
         """Let the browser bring it to the next page."""
         told = f"{done.action}.{done.count}.{done.mailbox}"
-        if 0 < len(done.undo) <= _LONGEST_UNDO:
-            told += f".{done.undo}"
+        undo = done.undo if len(done.undo) <= _LONGEST_UNDO else ""
+        if undo or done.lesson is not None:
+            told += f".{undo}"
+        if done.lesson is not None:
+            told += f".{done.lesson.write()}"
         response.set_cookie(
             self._cookie,
             told,
@@ -58,8 +80,18 @@ class Notices:
         match = _NOTICE.match(request.cookies.get(self._cookie, ""))
         if match is None:
             return None
-        return Done(match[1], int(match[2]), int(match[3] or 0), match[4] or "")
+        return Done(
+            match[1], int(match[2]), int(match[3] or 0), match[4] or "", _read_lesson(match[5])
+        )
 
     def forget(self, response: Response) -> None:
         """It was said."""
         response.delete_cookie(self._cookie)
+
+
+def _read_lesson(text: str | None) -> Lesson | None:
+    if text is None:
+        return None
+    if text == "m":
+        return Lesson(many=True)
+    return Lesson(words=int(text.removesuffix("s")), sender=text.endswith("s"))

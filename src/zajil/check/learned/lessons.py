@@ -6,7 +6,7 @@ that learns.
 
 from __future__ import annotations
 
-from zajil.core.feedback import FeedbackKind
+from zajil.core.feedback import FeedbackKind, kind_taken_back
 from zajil.core.value_class import value_class
 
 FREE_SHARE = 20
@@ -35,8 +35,13 @@ class ShareRule:
 
 
 def is_junk(kind: FeedbackKind) -> bool:
-    """Whether the feedback teaches that the mail is junk; else it teaches that it is not."""
-    return kind is FeedbackKind.JUNK
+    """Whether the feedback is about mail being junk; else about its being wanted."""
+    return kind in (FeedbackKind.JUNK, FeedbackKind.UNSAID_JUNK)
+
+
+def is_undo(kind: FeedbackKind) -> bool:
+    """Whether the feedback takes back what was said before."""
+    return kind_taken_back(kind) is not None
 
 
 def is_weak(kind: FeedbackKind) -> bool:

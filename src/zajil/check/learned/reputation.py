@@ -226,6 +226,8 @@ _DEEDS = {
     FeedbackKind.JUNK: Did.JUNKED,
     FeedbackKind.NOT_JUNK: Did.KEPT,
     FeedbackKind.REPLIED: Did.WRITTEN,
+    FeedbackKind.UNSAID_JUNK: Did.UNJUNKED,
+    FeedbackKind.UNSAID_NOT_JUNK: Did.UNKEPT,
 }
 
 

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
-from zajil.check.learned.lessons import ShareRule, count_left_to_learn, is_junk, is_weak
+from zajil.check.learned.lessons import ShareRule, count_left_to_learn, is_junk, is_undo, is_weak
 from zajil.check.learned.tokens import tokens_of
 from zajil.config.options_words import WordOptions
 from zajil.core.clock import Clock
@@ -85,11 +85,12 @@ class Trainer:
                 kind=said.kind,
                 lease_until_ms=claim.lease_until_ms,
                 is_weak=is_weak(said.kind),
+                is_undo=is_undo(said.kind),
                 may_share=self._share.permits,
             )
             lessons.append(lesson)
         learned = await self._learn(lessons)
-        junk = Counter([one.account_id for one in learned if one.is_junk])
+        junk = Counter([one.account_id for one in learned if one.is_junk and not one.is_undo])
         for account_id, count in junk.items():
             await self._learn_left(account_id, count)
         return len(due)

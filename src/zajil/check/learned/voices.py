@@ -11,13 +11,20 @@ import functools
 from zajil.store.feedback.reputation import Did, HistoryRow, change_counts
 
 _VOICE = 1.0
+_UNDONE = {Did.UNJUNKED: "junked", Did.UNKEPT: "kept"}
 
 
 def count_deed(own: HistoryRow, everybody: HistoryRow, did: Did) -> None:
     """Count a deed in the row of the account, and its voice in that of the installation.
 
-    A move to Junk takes back that the mail was kept, and the reverse.
+    A move to Junk takes back that the mail was kept, and the reverse. The undo of either takes
+    back what it added, not what it took back.
     """
+    name = _UNDONE.get(did)
+    if name is not None:
+        setattr(own, name, max(0.0, getattr(own, name) - 1.0))
+        _speak(own, everybody, name)
+        return
     name = did.value
     setattr(own, name, getattr(own, name) + 1.0)
     _speak(own, everybody, name)

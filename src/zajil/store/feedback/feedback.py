@@ -7,7 +7,13 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.feedback import FeedbackKind, kind_in_mailbox, kind_of_flags, kind_of_move
+from zajil.core.feedback import (
+    FeedbackKind,
+    kind_in_mailbox,
+    kind_of_flags,
+    kind_of_move,
+    kind_of_undo,
+)
 from zajil.core.ids import AccountId, BlobId, MailboxId, Uid
 from zajil.store.engine.rows import each_among, execute_text, mark_of
 from zajil.store.feedback.training import ModelState
@@ -22,6 +28,8 @@ def said_by_move(
     roles: tuple[str | None, str | None],
     mailbox_id: MailboxId,
     uids: Sequence[int],
+    *,
+    is_undo: bool = False,
 ) -> list[Feedback]:
     """Return what a move or a copy says; asks the store only if it says anything.
 
@@ -31,8 +39,9 @@ def said_by_move(
         roles: of the mailbox the messages lie in, and of the one they go to (``mailbox.role``).
         mailbox_id: where they lie, still.
         uids: the messages, ascending.
+        is_undo: they go back to where they were; what that said is taken back.
     """
-    kind = kind_of_move(*roles)
+    kind = kind_of_undo(*roles) if is_undo else kind_of_move(*roles)
     if kind is None:
         return []
     said: list[Feedback] = []

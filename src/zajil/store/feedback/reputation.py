@@ -45,6 +45,10 @@ class Did(Enum):
     """Wrote to the correspondent, or answered."""
     SEEN = "seen"
     """Took it into a mailbox other than Junk."""
+    UNJUNKED = "unjunked"
+    """Undid a move to Junk."""
+    UNKEPT = "unkept"
+    """Undid a move back from Junk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def change_counts(
             everybody.fade(item.at_ms)
             count(own, everybody, item.did)
     _write(tx, rows)
-    if any([item.did in (Did.JUNKED, Did.KEPT) for item in items]):
+    if any([item.did not in (Did.WRITTEN, Did.SEEN) for item in items]):
         touch(tx, HISTORY)
     return [None] * len(items)
 

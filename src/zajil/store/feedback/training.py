@@ -40,6 +40,8 @@ class Lesson:
     lease_until_ms: int = 0
     is_weak: bool = False
     """It does not change what was learned of this mail before."""
+    is_undo: bool = False
+    """It unlearns what was learned of this mail, if that was ``is_junk``."""
     may_share: Callable[[int, int], bool]
     """The rule (``check.learned.lessons``): whether the account may teach the installation too.
     Arguments: mails of this kind that the account has taught it, and that it has learned in all."""
@@ -119,6 +121,8 @@ class _Changes:
         """What was learned of each mail, as far as anything was."""
         self.new: set[tuple[AccountId, BlobId]] = set()
         """Mails of which something else was learned now."""
+        self.gone: set[tuple[AccountId, BlobId]] = set()
+        """Mails of which everything was unlearned now."""
         self.words: Counter[tuple[AccountId, str, str]] = Counter()
         """By account, word and column."""
 
@@ -151,6 +155,8 @@ def _learn_one(item: Lesson, changes: _Changes) -> bool:
         return False
     key = item.account_id, item.blob_id
     before = changes.trained.get(key)
+    if item.is_undo:
+        return _unlearn_one(item, changes)
     if before is not None:
         if item.is_weak or before.is_junk == item.is_junk:
             return False
@@ -159,6 +165,19 @@ def _learn_one(item: Lesson, changes: _Changes) -> bool:
     changes.count(item, item.is_junk, is_shared, 1)
     changes.trained[key] = _Trained(item.is_junk, is_shared)
     changes.new.add(key)
+    changes.gone.discard(key)
+    return True
+
+
+def _unlearn_one(item: Lesson, changes: _Changes) -> bool:
+    key = item.account_id, item.blob_id
+    before = changes.trained.get(key)
+    if before is None or before.is_junk != item.is_junk:
+        return False
+    changes.count(item, before.is_junk, before.is_shared, -1)
+    del changes.trained[key]
+    changes.new.discard(key)
+    changes.gone.add(key)
     return True
 
 
@@ -173,6 +192,12 @@ def _find_trained(
 
 
 def _write_trained(tx: Connection, changes: _Changes) -> None:
+    for account_id, blob_id in sorted(changes.gone):
+        tx.execute(
+            sa.delete(trained).where(
+                trained.c.account_id == account_id, trained.c.blob_id == blob_id
+            )
+        )
     rows = [
         (*key, changes.trained[key].is_junk, changes.trained[key].is_shared)
         for key in sorted(changes.new)
@@ -298,6 +323,15 @@ def load_words(conn: Connection, account_id: AccountId) -> list[tuple[str, int, 
         sa.select(word.c.word, word.c.junk, word.c.ham).where(word.c.account_id == account_id)
     )
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+def find_trained(conn: Connection, account_id: AccountId, blob_id: BlobId) -> bool | None:
+    """Return whether an account learned a mail as junk; ``None``: it learned nothing of it."""
+    return conn.scalar(
+        sa.select(trained.c.is_junk).where(
+            trained.c.account_id == account_id, trained.c.blob_id == blob_id
+        )
+    )
 
 
 # ---- upkeep -------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Laws:
 - What a user said is noted in the commit of the move itself; learning comes later, in the
   background, and a mail that is gone by then teaches nothing.
 - Who learns has a lease; what is said meanwhile counts all the same.
+- What is undone before it was learned is not learned at all.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from zajil.core.feedback import FeedbackKind
+from zajil.core.feedback import FeedbackKind, kind_taken_back
 from zajil.core.ids import AccountId, BlobId, MailId
 from zajil.store.engine.rows import AT_ONCE, execute_text, values
 from zajil.store.schema import training
@@ -47,6 +48,8 @@ def record_feedback(tx: Connection, said: Iterable[Feedback]) -> None:
     """Put into the queue what was said; call it inside the unit that moves the messages."""
     # One row for one message: the last word counts, also over one that is being learned.
     rows = {(one.account_id, one.blob_id): one for one in said}
+    for key in _forget_waiting(tx, list(rows.values())):
+        del rows[key]
     if not rows:
         return
     chosen = [(*rows[key], 0) for key in sorted(rows)[:MAX_SAID]]
@@ -58,6 +61,25 @@ def record_feedback(tx: Connection, said: Iterable[Feedback]) -> None:
         " DO UPDATE SET kind = excluded.kind, lease_until_ms = 0",
         parameters,
     )
+
+
+def _forget_waiting(tx: Connection, said: Iterable[Feedback]) -> list[tuple[AccountId, BlobId]]:
+    """Delete from the queue what is taken back and nobody has begun to learn; return its keys."""
+    undone = [
+        (one.account_id, one.blob_id, before.value, 0)
+        for one in said
+        if (before := kind_taken_back(one.kind)) is not None
+    ][:MAX_SAID]
+    if not undone:
+        return []
+    marks, parameters = values(tx, undone)
+    rows = execute_text(
+        tx,
+        "DELETE FROM training WHERE (account_id, blob_id, kind, lease_until_ms)"  # noqa: S608
+        f" IN ({marks}) RETURNING account_id, blob_id",
+        parameters,
+    )
+    return [(AccountId(account_id), BlobId(blob_id)) for account_id, blob_id in rows]
 
 
 def claim_training(tx: Connection, items: Sequence[TrainingClaim]) -> list[tuple[Feedback, ...]]:

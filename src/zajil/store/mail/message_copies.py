@@ -39,6 +39,8 @@ class CopyMessages:
     target_id: MailboxId
     teaches: bool = True
     """Whether it says something to the filter of the account (``core.feedback``)."""
+    is_undo: bool = False
+    """It takes a move back, and what that move said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,8 @@ def _copy(
     touch(tx, NEW_MESSAGES, mailbox_topic(item.target_id))
     if item.teaches and source.owner_id == target.owner_id == item.account_id:
         roles = source.role, target.role
-        record_feedback(tx, said_by_move(tx, item.account_id, roles, item.mailbox_id, uids))
+        said = said_by_move(tx, item.account_id, roles, item.mailbox_id, uids, is_undo=item.is_undo)
+        record_feedback(tx, said)
     return Copied(target.uid_validity, uids, first.uid)
 
 

@@ -24,6 +24,7 @@ from zajil.web.access import actor_of
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Visitor
 from zajil.web.security import local_path
+from zajil.web.webmail.lessons import FilterLessons
 from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes, number_in_path, read_number
 from zajil.web.webmail.undo import (
     UndoStep,
@@ -54,8 +55,11 @@ _MOVES = {
 class MessageActs:
     """``POST /mail/{id}`` and ``POST /mail/undo``."""
 
-    def __init__(self, operations: OperationContext, notices: Notices) -> None:
+    def __init__(
+        self, operations: OperationContext, notices: Notices, lessons: FilterLessons
+    ) -> None:
         self._operations = operations
+        self._lessons = lessons
         self._store = operations.store
         self._notices = notices
 
@@ -144,6 +148,7 @@ class MessageActs:
             return await self._restore(actor, current, uids)
         if target is None or target.mailbox_id == mailbox_id:
             return Done(action, len(uids), mailbox_id)
+        lesson = None
         if action == "copy":
             copied = await copy(context, actor, mailbox_id, uids, target.mailbox_id)
             undo = UndoStep("copy", target.mailbox_id, "", tuple(map(Uid, copied.targets)))
@@ -155,7 +160,9 @@ class MessageActs:
             )
             moved = tuple(map(Uid, copied.targets))
             undo = UndoStep("move", target.mailbox_id, str(mailbox_id), moved)
-        return Done(action, len(copied.sources), target.mailbox_id, undo.write())
+            if teaches and actor.account_id is not None:
+                lesson = await self._lessons.of_move(actor.account_id, current, target, moved)
+        return Done(action, len(copied.sources), target.mailbox_id, undo.write(), lesson)
 
     async def _label(
         self,
@@ -202,15 +209,26 @@ class MessageActs:
             back = await undelete(context, actor, account.login, wanted)
             return Done("undone", len(back))
         target_id = read_number(step.what)
-        if step.kind != "move" or target_id is None:
+        if step.kind not in ("move", "phish") or target_id is None:
             raise HTTPException(400)
         boxes = await self._store.read(
             lambda conn: load_boxes(conn, account.account_id, self._store.tables)
         )
-        source = boxes.get(step.mailbox_id)
-        teaches = source is not None and source.role != "trash"
-        to = MailboxId(target_id)
-        back_there = await move(context, actor, step.mailbox_id, step.uids, to, teaches=teaches)
+        to = boxes.get(MailboxId(target_id))
+        if to is None:
+            raise NoSuchMailbox(step.what)
+        if step.kind == "phish":
+            await set_flag(context, actor, step.mailbox_id, step.uids, "$Phishing", is_set=False)
+        # A move out of the trash taught nothing, so there is nothing to unlearn.
+        back_there = await move(
+            context,
+            actor,
+            step.mailbox_id,
+            step.uids,
+            to.mailbox_id,
+            teaches=to.role != "trash",
+            is_undo=True,
+        )
         return Done("undone" if back_there.sources else "late", len(back_there.sources))
 
 

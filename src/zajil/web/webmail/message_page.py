@@ -31,12 +31,14 @@ from zajil.web.journey import load_visible
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.webmail.invitations import show_invitation
+from zajil.web.webmail.lessons import FilterLessons
 from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes
 from zajil.web.webmail.message_files import wants_pictures
 from zajil.web.webmail.opened_message import load_message, open_message, place_of
 from zajil.web.webmail.picture_senders import PictureSenders
 from zajil.web.webmail.quotes import nest_quotes
 from zajil.web.webmail.shown_files import ShownFile, enclosed_message, list_files
+from zajil.web.webmail.undo import UndoStep
 
 _MOST_SUSPICIONS = 5
 """Reasons that are shown above a message; its journey has all."""
@@ -74,6 +76,7 @@ class MessagePages:
         notices: Notices,
         hostname: str,
         outside: GuardedFetcher,
+        lessons: FilterLessons,
     ) -> None:
         """Make the pages.
 
@@ -83,7 +86,9 @@ class MessagePages:
             notices: what was done.
             hostname: the name in Authentication-Results of this server.
             outside: asks servers that messages name.
+            lessons: what the junk filter learns.
         """
+        self._lessons = lessons
         self._hostname = hostname
         self._outside = outside
         self._pages = pages
@@ -202,10 +207,15 @@ class MessagePages:
             raise HTTPException(404)
         actor = actor_of(request, account)
         await set_flag(self._operations, actor, mailbox_id, (uid,), "$Phishing", is_set=True)
+        done = Done("phishing", 1)
         if junk is not None and junk.mailbox_id != mailbox_id:
-            await move(self._operations, actor, mailbox_id, (uid,), junk.mailbox_id)
+            moved = await move(self._operations, actor, mailbox_id, (uid,), junk.mailbox_id)
+            uids = tuple(map(Uid, moved.targets))
+            lesson = await self._lessons.of_move(account.account_id, box, junk, uids)
+            step = UndoStep("phish", junk.mailbox_id, str(mailbox_id), uids)
+            done = Done("phishing", 1, junk.mailbox_id, step.write(), lesson)
         response = RedirectResponse(f"/mail/{mailbox_id}", 303)
-        self._notices.leave(response, Done("phishing", 1))
+        self._notices.leave(response, done)
         return response
 
     async def unsubscribe(self, request: Request, visitor: Visitor, account: Account) -> Response:

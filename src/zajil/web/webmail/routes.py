@@ -11,6 +11,7 @@ from zajil.web.webmail.contacts import ContactPages
 from zajil.web.webmail.folders import Folders
 from zajil.web.webmail.invitations import Invitations
 from zajil.web.webmail.labels import LabelPages
+from zajil.web.webmail.lessons import FilterLessons
 from zajil.web.webmail.live import Live
 from zajil.web.webmail.message_acts import MessageActs
 from zajil.web.webmail.message_files import MessageFiles
@@ -26,7 +27,12 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     """Return a line for each address."""
     members = parts.access.members
     mailbox = MessageList(parts.pages, parts.store, parts.notices)
-    acts = MessageActs(parts.operations, parts.notices)
+    lessons = FilterLessons(
+        parts.store,
+        parts.services.hostname,
+        learns_words=parts.services.configuration.check.words.learn,
+    )
+    acts = MessageActs(parts.operations, parts.notices, lessons)
     folders = Folders(parts.pages, parts.operations, parts.notices)
     labels = LabelPages(parts.pages, parts.operations, parts.notices)
     message = MessagePages(
@@ -35,6 +41,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         parts.notices,
         parts.services.hostname,
         parts.services.outside,
+        lessons,
     )
     files = MessageFiles(parts.pages, parts.store, PictureFetcher(parts.services.outside))
     invitations = Invitations(parts.services, parts.notices)

@@ -18,7 +18,8 @@ MOST_STEPS = 100
 """Mailboxes from which one act took messages."""
 _AND = "~"
 _STEP = re.compile(
-    r"(flag|label|unlabel|move|copy|gone):([0-9]{1,10}):([a-z0-9]{0,80}):([0-9_-]{1,2000})\Z"
+    r"(flag|label|unlabel|move|phish|copy|gone):([0-9]{1,10}):([a-z0-9]{0,80})"
+    r":([0-9_-]{1,2000})\Z"
 )
 _RANGE = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10}))?\Z")
 
@@ -28,9 +29,9 @@ class UndoStep:
     """One step back."""
 
     kind: str
-    """``flag``: do the act ``what``; ``move``: move to the mailbox ``what``; ``copy``: remove the
-    copies; ``gone``: restore what was deleted; ``label`` and ``unlabel``: add or remove the keyword
-    ``what`` (``write_keyword``)."""
+    """``flag``: do the act ``what``; ``move``: move to the mailbox ``what``; ``phish``: the
+    same, and it is no phishing; ``copy``: remove the copies; ``gone``: restore what was deleted;
+    ``label`` and ``unlabel``: add or remove the keyword ``what`` (``write_keyword``)."""
     mailbox_id: MailboxId
     """Where the messages are, or were when they were deleted."""
     what: str
