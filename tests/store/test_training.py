@@ -17,14 +17,13 @@ from zajil.store.engine.open import Store
 from zajil.store.engine.writer import Unit
 from zajil.store.feedback.training import (
     INSTALLATION,
-    Bounds,
     Lesson,
     find_trained,
     learn,
     list_models,
     load_words,
-    prune_words,
 )
+from zajil.store.feedback.training_bounds import Bounds, prune_words
 from zajil.store.feedback.training_queue import Feedback, TrainingClaim, claim_training
 from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
 from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox

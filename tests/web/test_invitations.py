@@ -10,7 +10,9 @@ from email.policy import default
 import pytest
 
 from kit.site import Site, letter, visiting
+from kit.webmail import member, role
 from zajil.core.ids import MailboxId
+from zajil.read.indexer import Indexer
 from zajil.store.engine.open import Store
 from zajil.store.mail.messages import read_message
 from zajil.store.mail.summaries import newest_summaries
@@ -102,5 +104,28 @@ def test_what_asks_for_no_answer_has_no_buttons(
             assert 'value="ACCEPTED"' not in page.text
             done = await amal.post(f"{site.inbox('amal')}/1/answer", answer="ACCEPTED")
             assert done.status == 404
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("answer", ["ACCEPTED", "TENTATIVE", "DECLINED"])
+def test_an_answer_is_kept_and_told(store: Store, answer: str) -> None:
+    words = {"ACCEPTED": "You accepted on", "DECLINED": "You declined on"}
+
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            site.deliver("amal", invitation())
+            amal, place = await member(site, "amal"), f"{site.inbox('amal')}/1"
+            indexer = Indexer(site.store)
+            await indexer.index_waiting()
+            page = await amal.get(place)
+            assert "You can still change your answer." not in page.text
+            await amal.post(f"{place}/answer", answer=answer)
+            sent = newest(site, role(site, "amal", "sent"))
+            assert b"In-Reply-To: <" in sent
+            await indexer.index_waiting()
+            page = await amal.get(place)
+            assert words.get(answer, "You accepted tentatively on") in page.text
+            assert "You can still change your answer." in page.text
 
     asyncio.run(scenario())

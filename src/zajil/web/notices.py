@@ -22,7 +22,7 @@ _NOTICE = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class Taught:
     """What the junk filter learns from something that was done."""
 
     words: int = 0
@@ -49,7 +49,7 @@ class Done:
     """Id of a mailbox that the sentence names; 0: none."""
     undo: str = ""
     """How to take it back (``webmail.undo``); ``""``: it cannot be."""
-    lesson: Lesson | None = None
+    lesson: Taught | None = None
     """What the junk filter learns from it; ``None``: nothing, or it is not known."""
 
 
@@ -89,9 +89,9 @@ class Notices:
         response.delete_cookie(self._cookie)
 
 
-def _read_lesson(text: str | None) -> Lesson | None:
+def _read_lesson(text: str | None) -> Taught | None:
     if text is None:
         return None
     if text == "m":
-        return Lesson(many=True)
-    return Lesson(words=int(text.removesuffix("s")), sender=text.endswith("s"))
+        return Taught(many=True)
+    return Taught(words=int(text.removesuffix("s")), sender=text.endswith("s"))

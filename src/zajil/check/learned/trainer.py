@@ -22,7 +22,8 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.open import Store
 from zajil.store.engine.reader import Snapshot
 from zajil.store.feedback.feedback import find_unlearned, load_model
-from zajil.store.feedback.training import Bounds, Lesson, find_learned, learn, prune_words
+from zajil.store.feedback.training import Lesson, find_learned, learn
+from zajil.store.feedback.training_bounds import Bounds, prune_words
 from zajil.store.feedback.training_queue import Feedback, TrainingClaim, claim_training
 from zajil.store.mail.blobs import Blobs, NoSuchBlob
 

@@ -37,6 +37,7 @@ from zajil.store.people.contacts import (
 from zajil.store.people.written_to import find_written_to, get_written_to
 from zajil.web.access import actor_of
 from zajil.web.language import Language
+from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import local_path
 from zajil.web.webmail.completion import Suggestion, suggest
@@ -64,7 +65,8 @@ class Book:
 class ContactPages:
     """The pages of contacts."""
 
-    def __init__(self, pages: Pages, operations: OperationContext) -> None:
+    def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
+        self._notices = notices
         self._pages = pages
         self._operations = operations
         self._store = operations.store
@@ -101,7 +103,7 @@ class ContactPages:
         back = local_path(form.get("next"), "/contacts")
         name, address = _text(form, "name"), _text(form, "address")
         try:
-            contact_id, _ = await add_address(
+            contact_id, is_new = await add_address(
                 self._operations, actor_of(request, account), name, address
             )
         except BadContact:
@@ -111,7 +113,10 @@ class ContactPages:
             raise HTTPException(409) from None
         if "next" not in form:
             back = f"/contacts/{contact_id}"
-        return RedirectResponse(back, 303)
+        response = RedirectResponse(back, 303)
+        if "next" in form:
+            self._notices.leave(response, Done("contact" if is_new else "hascontact", 1))
+        return response
 
     async def edit(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show the form of a contact, or an empty one."""

@@ -21,7 +21,7 @@ from zajil.store.feedback.reputation import Did
 from zajil.store.feedback.training import find_trained
 from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.messages import get_messages, open_message
-from zajil.web.notices import Lesson
+from zajil.web.notices import Taught
 from zajil.web.webmail.mailboxes import Box
 
 _WORDS = ("", "subject", "name")
@@ -38,7 +38,7 @@ class FilterLessons:
 
     async def of_move(
         self, account_id: AccountId, source: Box, target: Box, uids: Sequence[Uid]
-    ) -> Lesson | None:
+    ) -> Taught | None:
         """Return what is learned from messages that were moved; ``None``: nothing.
 
         Args:
@@ -52,7 +52,7 @@ class FilterLessons:
         if is_shared or kind not in (FeedbackKind.JUNK, FeedbackKind.NOT_JUNK) or not uids:
             return None
         if len(uids) > 1:
-            return Lesson(many=True)
+            return Taught(many=True)
         is_junk = kind is FeedbackKind.JUNK
         found = await self._store.read(
             lambda conn: self._look(conn, account_id, target, uids[0], is_junk=is_junk), account_id
@@ -61,7 +61,7 @@ class FilterLessons:
 
     def _look(
         self, conn: Snapshot, account_id: AccountId, box: Box, uid: Uid, *, is_junk: bool
-    ) -> Lesson:
+    ) -> Taught:
         found = get_messages(conn, box.mailbox_id, [uid])
         with suppress(NoSuchBlob, IndexError):
             with open_message(conn, self._store.blobs, found[0]) as reader:
@@ -71,8 +71,8 @@ class FilterLessons:
             sender = lesson_of(account_id, fields, self._hostname, Did.JUNKED, 0)
             is_new = find_trained(conn, account_id, found[0].blob_id) is not is_junk
             words = count_words(message) if self._learns_words and is_new else 0
-            return Lesson(words=words, sender=sender is not None)
-        return Lesson()
+            return Taught(words=words, sender=sender is not None)
+        return Taught()
 
 
 def count_words(message: bytes) -> int:

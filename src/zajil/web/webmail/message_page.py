@@ -12,16 +12,13 @@ from starlette.responses import RedirectResponse, Response
 
 from zajil.core.ids import MailboxId, Uid
 from zajil.login.account import Account
-from zajil.message.fields import read_fields, split_message
 from zajil.net.logger import get_logger
 from zajil.operations.context import OperationContext
 from zajil.operations.messages import move, set_flag
 from zajil.operations.settings import change_settings
 from zajil.read.guarded_fetch import FetchFailed, GuardedFetcher
-from zajil.read.invitation import CALENDARS, Invitation, find_invitation
-from zajil.read.sender_proof import SenderProof, read_proof
 from zajil.read.shown import ShownMessage, show_message
-from zajil.read.unsubscribe import ONE_CLICK, Unsubscribe, read_unsubscribe
+from zajil.read.unsubscribe import ONE_CLICK, Unsubscribe
 from zajil.store.mail.conversations import ThreadMessage, find_conversation
 from zajil.store.mail.messages import Message
 from zajil.tracking.sentences import Sentence
@@ -30,14 +27,16 @@ from zajil.web.access import actor_of
 from zajil.web.journey import load_visible
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
-from zajil.web.webmail.invitations import show_invitation
+from zajil.web.webmail.invitations import find_own_answer, show_invitation
+from zajil.web.webmail.known_people import KnownPeople, find_people
 from zajil.web.webmail.lessons import FilterLessons
 from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes
 from zajil.web.webmail.message_files import wants_pictures
 from zajil.web.webmail.opened_message import load_message, open_message, place_of
 from zajil.web.webmail.picture_senders import PictureSenders
 from zajil.web.webmail.quotes import nest_quotes
-from zajil.web.webmail.shown_files import ShownFile, enclosed_message, list_files
+from zajil.web.webmail.read_letter import ReadLetter, read_letter
+from zajil.web.webmail.shown_files import enclosed_message
 from zajil.web.webmail.undo import UndoStep
 
 _MOST_SUSPICIONS = 5
@@ -64,6 +63,20 @@ class Warnings:
     is_deceit: bool = False
     """It poses as somebody else; else it is only junk."""
     reasons: tuple[Sentence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    """What the page of a message is made from."""
+
+    boxes: Boxes
+    found: Message
+    letter: ReadLetter
+    thread: list[ThreadMessage]
+    """The other messages of the conversation."""
+    answer: tuple[str, int] | None
+    """To the invitation of the message, and when."""
+    people: KnownPeople
 
 
 class MessagePages:
@@ -99,16 +112,11 @@ class MessagePages:
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show a message, and note that it was read."""
         place = place_of(request)
-        read = partial(_read, hostname=self._hostname)
-
-        def load(conn: Any) -> tuple[Boxes, Message, _Read, list[ThreadMessage]]:
-            boxes = load_boxes(conn, account.account_id, self._store.tables)
-            found, read_now = open_message(conn, self._store, account.account_id, place, read)
-            return boxes, found, read_now, _conversation(conn, account, place[0], found)
-
-        boxes, found, (view, proof, leave, event), thread = await self._store.read(
-            load, account.account_id
+        loaded = await self._store.read(
+            lambda conn: self._load(conn, account, place), account.account_id
         )
+        boxes, found, letter, thread = loaded.boxes, loaded.found, loaded.letter, loaded.thread
+        view, event = letter.view, letter.event
         current = boxes.get(place[0])
         if "\\Draft" in found.flags or (current is not None and current.role == "drafts"):
             return RedirectResponse(f"/compose?draft={place[0]}/{place[1]}", 303)
@@ -124,18 +132,21 @@ class MessagePages:
             current=current,
             found=found,
             view=view,
-            files=_files(view, event),
-            event=show_invitation(event[1], visitor, account) if event is not None else None,
+            files=letter.files,
+            event=show_invitation(event[1], visitor, account, loaded.answer)
+            if event is not None
+            else None,
             quotes=nest_quotes(view.paragraphs),
             stands_for_all=visitor.choices.conversations and _is_newest(thread, place, found),
             before=[one for one in thread if _is_before(one, found)],
             after=[one for one in thread if not _is_before(one, found)],
-            leave=_leave(leave, found, current),
+            leave=_leave(letter.leave, found, current),
+            list_post=letter.list_post,
+            people=loaded.people,
             as_html=_is_as_html(request, visitor, view),
             pictures=_pictures(request, visitor, view, current),
             done=done,
-            # Security: what a program put there may bring any result in our name.
-            proof=proof if found.mail_id is not None else None,
+            proof=letter.proof,
             warnings=await self._warnings(current, found, account),
         )
         if done is not None:
@@ -221,8 +232,9 @@ class MessagePages:
     async def unsubscribe(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Leave a mailing list in one click (RFC 8058)."""
         mailbox_id, uid = place_of(request)
-        read = partial(_read, hostname=self._hostname)
-        found, (_, _, leave, _) = await load_message(self._store, request, account, read)
+        read = partial(read_letter, hostname=self._hostname)
+        found, letter = await load_message(self._store, request, account, read)
+        leave = letter.leave
         if found.mail_id is None or not leave.one_click:
             raise HTTPException(404)
         done = "unsubscribed"
@@ -238,6 +250,25 @@ class MessagePages:
         self._notices.leave(response, Done(done, 1))
         return response
 
+    def _load(self, conn: Any, account: Account, place: tuple[MailboxId, Uid]) -> _Loaded:
+        boxes = load_boxes(conn, account.account_id, self._store.tables)
+        read = partial(read_letter, hostname=self._hostname)
+        found, letter = open_message(conn, self._store, account.account_id, place, read)
+        # Security: what a program put there may bring any result in our name.
+        proof = letter.proof if found.mail_id is not None else None
+        sent, answer = boxes.with_role("sent"), None
+        if sent is not None and letter.event is not None:
+            uid, to = letter.event[1].uid, letter.view.message_id
+            answer = find_own_answer(conn, self._store, sent.mailbox_id, to, uid)
+        return _Loaded(
+            boxes=boxes,
+            found=found,
+            letter=replace(letter, proof=proof),
+            thread=_conversation(conn, account, place[0], found),
+            answer=answer,
+            people=find_people(conn, account.account_id, letter.view, proof, _own(account)),
+        )
+
     async def _warnings(self, box: Box | None, found: Message, account: Account) -> Warnings:
         """Return why a message lies in Junk, or what is wrong with one that does not."""
         if box is None or found.mail_id is None or box.role in ("sent", "drafts"):
@@ -250,10 +281,6 @@ class MessagePages:
         return Warnings(bool(deceit), reasons[:_MOST_SUSPICIONS])
 
 
-_Event = tuple[str, Invitation] | None
-_Read = tuple[ShownMessage, SenderProof | None, Unsubscribe, _Event]
-
-
 def _conversation(
     conn: Any, account: Account, mailbox_id: MailboxId, found: Message
 ) -> list[ThreadMessage]:
@@ -262,6 +289,10 @@ def _conversation(
         return []
     every = find_conversation(conn, account.account_id, found.thread_id, mailbox_id)
     return [one for one in every if one.message.blob_id != found.blob_id]
+
+
+def _own(account: Account) -> frozenset[str]:
+    return frozenset([one.unicode.casefold() for one in (account.address, *account.own_addresses)])
 
 
 def _is_newest(thread: list[ThreadMessage], place: tuple[MailboxId, Uid], found: Message) -> bool:
@@ -281,31 +312,6 @@ def _leave(leave: Unsubscribe, found: Message, box: Box | None) -> Unsubscribe:
         return Unsubscribe()
     # What a program put there may bring any result in our name.
     return leave if found.mail_id is not None else replace(leave, one_click="")
-
-
-def _read(message: bytes, hostname: str) -> _Read:
-    view = show_message(message)
-    fields = read_fields(message[: split_message(message)[0]])
-    author = view.senders[0].domain if len(view.senders) == 1 else ""
-    proof = read_proof(fields, hostname, author)
-    event = (
-        find_invitation(message) if b"BEGIN:VCALENDAR" in message or _has_calendar(view) else None
-    )
-    return view, proof, read_unsubscribe(fields, hostname), event
-
-
-def _has_calendar(view: ShownMessage) -> bool:
-    return any(one.content_type in CALENDARS for one in view.attachments)
-
-
-def _files(view: ShownMessage, event: _Event) -> list[ShownFile]:
-    """Return the files of a message; programs enclose an invitation twice, it is shown once."""
-    number = event[0] if event is not None else None
-    return [
-        one
-        for one in list_files(view.attachments)
-        if number in (None, one.attachment.number) or one.attachment.content_type not in CALENDARS
-    ]
 
 
 def _is_as_html(request: Request, visitor: Visitor, view: ShownMessage) -> bool:

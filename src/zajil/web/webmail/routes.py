@@ -81,7 +81,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
 
 def _contact_routes(parts: WebParts) -> list[BaseRoute]:
     members, with_file = parts.access.members, parts.access.members_with_file
-    contacts = ContactPages(parts.pages, parts.operations)
+    contacts = ContactPages(parts.pages, parts.operations, parts.notices)
     one = "/contacts/{contact_id}"
     return [
         Route("/contacts", members(contacts.show), methods=["GET"]),
