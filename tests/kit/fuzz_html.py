@@ -12,6 +12,7 @@ from zajil.message.html import read_html
 from zajil.read.html_text import html_to_marked_text
 from zajil.read.invitation import find_invitation, read_invitation, write_answer
 from zajil.read.picture_fetch import PictureLinks, picture_type
+from zajil.read.receipt import NewReceipt, read_receipt, read_request, write_receipt
 from zajil.read.safe_html import make_safe
 from zajil.read.safe_sheet import read_sheet
 from zajil.read.sender_proof import read_proof
@@ -43,6 +44,7 @@ def html_targets() -> list[Target]:
         Target("safe-html", _clean, (*_SHEETS, *newsletters), _WORDS, cost=4),
         Target("sender-proof", _proof, _RESULTS, (b"dmarc=pass", b"header.d=", b"; ", b"\r\n ")),
         Target("invitation", _invitation, _EVENTS, (b"DTSTART", b";", b":", b"\r\n", b"BEGIN:")),
+        Target("receipt", _receipt, _RECEIPTS, (b"displayed", b"<a@b.test>", b";", b"\r\n")),
         Target("picture", _picture, _PICTURES, (b"RIFF", b"WEBP", b"GIF89a", b"\xff\xd8\xff")),
     ]
 
@@ -63,6 +65,41 @@ def _proof(data: bytes) -> None:
     assert leave.one_click in ("", leave.page)
     found = read_proof(read_fields(data), "mx.north.test", "a.test")
     assert found is None or found.domain == "a.test"
+
+
+_RECEIPTS = (
+    b"Return-Path: <a@b.test>\r\nDisposition-Notification-To: A <a@b.test>\r\n\r\n",
+    b"Return-Path: a\r\nDisposition-Notification-To: a@b.test, c@d.test\r\n\r\n",
+    b"List-Id: <a.test>\r\nPrecedence: bulk\r\nAuto-Submitted: no\r\n\r\n",
+    b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n"
+    b"Content-Type: message/disposition-notification\r\n\r\n"
+    b"Final-Recipient: rfc822; a@b.test\r\nOriginal-Message-ID: <a@b.test>\r\n"
+    b"Disposition: manual-action/MDN-sent-manually; displayed\r\n--b--\r\n",
+)
+
+
+def _receipt(data: bytes) -> None:
+    found = read_request(read_fields(data))
+    assert found is None or found.addresses
+    said = read_receipt(data)
+    # What is told of a receipt can be written in an answer to it.
+    message_id = said.message_id if said is not None else ""
+    recipients = found.addresses if found is not None else (parse_address("a@b.test"),)
+    new = NewReceipt(
+        reader=recipients[0],
+        reader_name="A",
+        recipients=recipients,
+        message_id=message_id,
+        references=message_id,
+        subject="Read",
+        text="Read.",
+        now_ms=0,
+        unique="u",
+        hostname="mx.north.test",
+    )
+    back = read_receipt(write_receipt(new))
+    assert back is not None
+    assert back.message_id == message_id
 
 
 _EVENT = (

@@ -20,6 +20,7 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
     "conversations": ("yes", "no"),
     "undo_seconds": ("10", "0", "5", "20", "30"),
     "view": ("formatted", "plain"),
+    "receipts": ("ask", "never"),
 }
 """Values of each setting that is chosen from a list; the first is the default."""
 LONGEST_SIGNATURE = 4000
@@ -46,6 +47,8 @@ class Choices:
     """How long a message that was sent can be taken back; 0: it is sent at once."""
     view: str = "formatted"
     """``formatted`` or ``plain``: how a message with HTML is shown first."""
+    receipts: str = "ask"
+    """``ask`` or ``never``: whether a page asks to send the read receipt that a message wants."""
     signature: str = ""
     """Plain text without the line ``--``; for addresses without one of their own."""
     searches: tuple[SavedSearch, ...] = ()
@@ -70,6 +73,7 @@ def read_choices(settings: Mapping[str, str]) -> Choices:
         conversations=one["conversations"] == "yes",
         undo_seconds=int(one["undo_seconds"]),
         view=one["view"],
+        receipts=one["receipts"],
         signature=settings.get("signature", "")[:LONGEST_SIGNATURE],
         searches=read_saved(settings),
         signatures=_read_signatures(settings.get("signatures", "")),

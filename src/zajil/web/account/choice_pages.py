@@ -20,7 +20,7 @@ from zajil.web.account.zones import list_zones
 from zajil.web.choices import LONGEST_SIGNATURE, OFFERED, is_zone, read_choices
 from zajil.web.page import Visitor
 
-_MAIL = ("density", "conversations", "view", "undo_seconds")
+_MAIL = ("density", "conversations", "view", "receipts", "undo_seconds")
 _LANGUAGE = ("digits", "calendar")
 
 

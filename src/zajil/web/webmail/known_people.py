@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy.engine import Connection
-
 from zajil.core.ids import AccountId
 from zajil.message.header_view import Person
 from zajil.read.sender_proof import SenderProof
 from zajil.read.shown import ShownMessage
+from zajil.store.engine.reader import Snapshot
 from zajil.store.people.contacts import Contact, find_by_address
 
 _MOST = 8
@@ -34,7 +33,7 @@ class KnownPeople:
 
 
 def find_people(
-    conn: Connection,
+    conn: Snapshot,
     account_id: AccountId,
     view: ShownMessage,
     proof: SenderProof | None,

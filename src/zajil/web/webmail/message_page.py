@@ -27,6 +27,7 @@ from zajil.web.access import actor_of
 from zajil.web.journey import load_visible
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
+from zajil.web.webmail.asked_receipts import CameReceipt, ShownReceipts, find_receipts, may_ask
 from zajil.web.webmail.invitations import find_own_answer, show_invitation
 from zajil.web.webmail.known_people import KnownPeople, find_people
 from zajil.web.webmail.lessons import FilterLessons
@@ -76,6 +77,8 @@ class _Loaded:
     """The other messages of the conversation."""
     answer: tuple[str, int] | None
     """To the invitation of the message, and when."""
+    receipts: list[CameReceipt]
+    """Those that came for a message that the account sent."""
     people: KnownPeople
 
 
@@ -125,6 +128,8 @@ class MessagePages:
             actor = actor_of(request, account)
             await set_flag(self._operations, actor, place[0], place[1:], "\\Seen", is_set=True)
         done = self._notices.read(request)
+        warnings = await self._warnings(current, found, account)
+        asks = visitor.choices.receipts == "ask" and not warnings.is_deceit
         response = self._pages.render(
             visitor,
             "letter.html",
@@ -133,9 +138,7 @@ class MessagePages:
             found=found,
             view=view,
             files=letter.files,
-            event=show_invitation(event[1], visitor, account, loaded.answer)
-            if event is not None
-            else None,
+            event=event and show_invitation(event[1], visitor, account, loaded.answer),
             quotes=nest_quotes(view.paragraphs),
             stands_for_all=visitor.choices.conversations and _is_newest(thread, place, found),
             before=[one for one in thread if _is_before(one, found)],
@@ -147,7 +150,12 @@ class MessagePages:
             pictures=_pictures(request, visitor, view, current),
             done=done,
             proof=letter.proof,
-            warnings=await self._warnings(current, found, account),
+            warnings=warnings,
+            receipts=ShownReceipts(
+                asked=letter.asks_receipt if asks and may_ask(current, found) else None,
+                said=letter.receipt,
+                came=loaded.receipts,
+            ),
         )
         if done is not None:
             self._notices.forget(response)
@@ -266,8 +274,20 @@ class MessagePages:
             letter=replace(letter, proof=proof),
             thread=_conversation(conn, account, place[0], found),
             answer=answer,
+            receipts=self._receipts(conn, boxes, place[0], letter),
             people=find_people(conn, account.account_id, letter.view, proof, _own(account)),
         )
+
+    def _receipts(
+        self, conn: Any, boxes: Boxes, mailbox_id: MailboxId, letter: ReadLetter
+    ) -> list[CameReceipt]:
+        sent, inbox = boxes.with_role("sent"), boxes.with_role("inbox")
+        if inbox is None or sent is None or sent.mailbox_id != mailbox_id:
+            return []
+        message_id = letter.view.message_id if letter.wanted_receipt else ""
+        if not message_id:
+            return []
+        return find_receipts(conn, self._store, inbox.mailbox_id, message_id)
 
     async def _warnings(self, box: Box | None, found: Message, account: Account) -> Warnings:
         """Return why a message lies in Junk, or what is wrong with one that does not."""

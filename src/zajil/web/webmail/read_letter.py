@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from zajil.message.fields import read_fields, split_message
 from zajil.read.invitation import CALENDARS, Invitation, find_invitation
+from zajil.read.receipt import Receipt, ReceiptRequest, read_receipt, read_request
 from zajil.read.sender_proof import SenderProof, read_proof
 from zajil.read.shown import ShownMessage, show_message
 from zajil.read.unsubscribe import Unsubscribe, read_unsubscribe
@@ -25,6 +26,12 @@ class ReadLetter:
     """Where its mailing list takes messages; ``""``: it came from none."""
     event: tuple[str, Invitation] | None
     """An invitation, and the number of its part."""
+    asks_receipt: ReceiptRequest | None
+    """Who wants to know that it was read."""
+    wanted_receipt: bool
+    """Its author asked for receipts, whoever it was."""
+    receipt: Receipt | None
+    """It is a read receipt."""
 
     @property
     def files(self) -> list[ShownFile]:
@@ -57,4 +64,7 @@ def read_letter(message: bytes, hostname: str) -> ReadLetter:
         leave=read_unsubscribe(fields, hostname),
         list_post=list_address(message),
         event=find_invitation(message) if has_event else None,
+        asks_receipt=read_request(fields),
+        wanted_receipt=any(one.name == b"disposition-notification-to" for one in fields),
+        receipt=read_receipt(message),
     )

@@ -6,6 +6,7 @@ from starlette.routing import BaseRoute, Route
 
 from zajil.read.picture_fetch import PictureFetcher
 from zajil.web.parts import WebParts
+from zajil.web.webmail.asked_receipts import Receipts
 from zajil.web.webmail.compose_routes import compose_routes
 from zajil.web.webmail.contacts import ContactPages
 from zajil.web.webmail.folders import Folders
@@ -27,11 +28,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     """Return a line for each address."""
     members = parts.access.members
     mailbox = MessageList(parts.pages, parts.store, parts.notices)
-    lessons = FilterLessons(
-        parts.store,
-        parts.services.hostname,
-        learns_words=parts.services.configuration.check.words.learn,
-    )
+    lessons = _filter_lessons(parts)
     acts = MessageActs(parts.operations, parts.notices, lessons)
     folders = Folders(parts.pages, parts.operations, parts.notices)
     labels = LabelPages(parts.pages, parts.operations, parts.notices)
@@ -45,6 +42,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     )
     files = MessageFiles(parts.pages, parts.store, PictureFetcher(parts.services.outside))
     invitations = Invitations(parts.services, parts.notices)
+    receipts = Receipts(parts.services, parts.notices)
     live = Live(parts.store)
     searching = SearchPages(parts.pages, parts.operations, parts.notices)
     saved = SavedSearches(parts.operations, parts.notices)
@@ -64,6 +62,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route(_MESSAGE + "/report", members(message.report), methods=["POST"]),
         Route(_MESSAGE + "/unsubscribe", members(message.unsubscribe), methods=["POST"]),
         Route(_MESSAGE + "/answer", members(invitations.answer), methods=["POST"]),
+        Route(_MESSAGE + "/receipt", members(receipts.answer), methods=["POST"]),
         Route(_MESSAGE + "/open/{number}", members(files.preview), methods=["GET"]),
         Route(_MESSAGE + "/enclosed/{number}", members(message.show_enclosed), methods=["GET"]),
         Route(_MESSAGE + "/enclosed/{number}/html", members(files.show_html), methods=["GET"]),
@@ -77,6 +76,12 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         *compose_routes(parts),
         Route("/live", members(live.stream), methods=["GET"]),
     ]
+
+
+def _filter_lessons(parts: WebParts) -> FilterLessons:
+    services = parts.services
+    learns = services.configuration.check.words.learn
+    return FilterLessons(parts.store, services.hostname, learns_words=learns)
 
 
 def _contact_routes(parts: WebParts) -> list[BaseRoute]:
