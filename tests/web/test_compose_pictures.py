@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.site import Browser, Page, Site, visiting
+from kit.site import Browser, Page, Site, letter, visiting
 from kit.webmail import member, newest, role
 from zajil.store.engine.open import Store
 from zajil.store.people.settings import NewSettings, set_settings
@@ -211,3 +211,63 @@ def test_any_content_id_survives(name: str) -> None:
     html = clean_html(f'<img src="{cid_url(name)}">')
     assert pictures_in(html) in (set(), {name})
     assert bool(html) == (name in pictures_in(html))
+
+
+def newsletter() -> EmailMessage:
+    """Return HTML with one picture in the text, one that is missing, and one that is attached."""
+    message = letter("News")
+    html = '<p>Look: <b>here</b> <img src="cid:in@a" alt="logo"><img src="cid:gone@a"></p>'
+    message.add_alternative(html, subtype="html")
+    _, html_part = message.iter_parts()
+    assert isinstance(html_part, EmailMessage)
+    html_part.add_related(PNG, "image", "png", cid="<in@a>", filename="logo.png")
+    message.add_attachment(b"GIF89a", maintype="image", subtype="gif", filename="other.gif")
+    return message
+
+
+@pytest.mark.parametrize("kind", ["reply", "forward"])
+def test_who_writes_with_formatting_quotes_with_pictures(sqlite_store: Store, kind: str) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            amal, inbox = await member(site, "amal"), site.entry("amal").inbox
+            site.deliver("amal", newsletter())
+            # Plain text by default: then pictures of what is forwarded are attached.
+            page = await amal.get(f"/compose?{kind}={inbox}.1")
+            assert (page.field("html"), pictures(page)) == ("", [])
+            assert len(files(page)) == (2 if kind == "forward" else 0)
+            await amal.post("/account/mail", write="rich")
+            await amal.post("/account/signature", signature="Amal H.")
+            page = await amal.get(f"/compose?{kind}={inbox}.1")
+            ((ref, address),) = pictures(page)
+            assert (await amal.get(address)).response.content == PNG
+            assert len(files(page)) == (1 if kind == "forward" else 0)
+            html = page.field("html")
+            assert "<b>here</b>" in html
+            assert ("<blockquote>" in html) == (kind == "reply")
+            assert html.index("Amal H.") < html.index("<b>here</b>")
+            assert html.count("<img") == 1
+            # Sent without scripts and without a change, it keeps them.
+            body = unescape(page.text.split('rows="16"')[1].split("</textarea>")[0])
+            form = {name: page.field(name) for name in ("html", "rich", "kind", "source")}
+            form |= {"to": "basim@north.test", "subject": "s", "picture": ref}
+            await amal.upload("/compose", body=body.partition(">")[2], **form)
+            parts = parts_of(newest(site, site.entry("basim").inbox))
+            assert parts["image/png"][0].get_content() == PNG
+            assert parts["image/png"][0]["Content-ID"] == "<in@a>"
+            assert "cid:in@a" in parts["text/html"][0].get_content()
+            assert "[picture: logo]" in parts["text/plain"][0].get_content()
+
+    asyncio.run(scenario())
+
+
+def test_a_reply_with_formatting_to_plain_text(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            amal = await member(site, "amal")
+            site.deliver("amal", letter("Plain"))
+            await amal.post("/account/mail", write="rich")
+            page = await amal.get(f"/compose?reply={site.entry('amal').inbox}.1")
+            assert "wrote:</div><blockquote><div" in page.field("html")
+            assert 'data-write="rich"' in page.text
+
+    asyncio.run(scenario())

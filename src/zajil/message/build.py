@@ -163,8 +163,14 @@ def _fold(name: str, tokens: Sequence[str]) -> bytes:
 # ---- parts ----------------------------------------------------------------------------------
 
 
-def text_entity(text: str, subtype: str = "plain") -> bytes:
-    """Make a text part: its header section, an empty line, its body, which ends in CRLF."""
+def text_entity(text: str, subtype: str = "plain", *, flowed: bool = False) -> bytes:
+    """Make a text part: its header section, an empty line, its body, which ends in CRLF.
+
+    Args:
+        text: any line ends.
+        subtype: of ``text``.
+        flowed: its lines are those of ``format=flowed`` (RFC 3676).
+    """
     body = re.sub(r"\r\n?|\n", "\r\n", text).encode("utf-8", "replace")
     if not body.endswith(b"\r\n"):
         body += b"\r\n"
@@ -174,7 +180,8 @@ def text_entity(text: str, subtype: str = "plain") -> bytes:
         encoding, body = "base64", encode_base64(body)
     elif foreign or b"\x00" in body or max(map(len, body.split(b"\r\n"))) > MAX_LINE:
         encoding, body = "quoted-printable", encode_quoted_printable(body)
-    head = write_parameter_field("Content-Type", f"text/{subtype}", [("charset", "utf-8")])
+    parameters = [("charset", "utf-8"), *([("format", "flowed")] if flowed else [])]
+    head = write_parameter_field("Content-Type", f"text/{subtype}", parameters)
     return head + write_raw_field("Content-Transfer-Encoding", encoding) + b"\r\n" + body
 
 
@@ -233,9 +240,9 @@ def multipart_head(
     )
 
 
-def build_entity(text: str, html: str | None, unique: str) -> bytes:
+def build_entity(text: str, html: str | None, unique: str, *, flowed: bool = False) -> bytes:
     """Make the part of a text, perhaps with HTML as its alternative."""
-    entity = text_entity(text)
+    entity = text_entity(text, flowed=flowed)
     if html is None:
         return entity
     # The richest last (RFC 2046 section 5.1.4).
@@ -249,17 +256,19 @@ def build_message(
     html: str | None = None,
     attachments: Sequence[NewAttachment] = (),
     unique: str,
+    flowed: bool = False,
 ) -> bytes:
     """Make a whole message: text, perhaps with HTML as its alternative, perhaps with files.
 
     Args:
         header: fields written by the functions above, without the MIME ones.
         unique: letters and digits for boundaries, like a mail id.
+        flowed: the lines of the text are those of ``format=flowed`` (RFC 3676).
 
     Raises:
         BadValue: an attachment's name or type cannot be written.
     """
-    entity = build_entity(text, html, unique)
+    entity = build_entity(text, html, unique, flowed=flowed)
     if attachments:
         entity = multipart_entity("mixed", [entity, *map(file_entity, attachments)], unique)
     return b"".join(header) + b"MIME-Version: 1.0\r\n" + entity

@@ -17,7 +17,7 @@ from zajil.submit.draft import NOTE
 _KEPT = frozenset(
     (
         *(b"date", b"from", b"to", b"cc", b"bcc", b"subject", b"message-id", b"in-reply-to"),
-        *(b"references", b"mime-version", NOTE.lower().encode()),
+        *(b"references", b"mime-version", b"disposition-notification-to", NOTE.lower().encode()),
     )
 )
 """Fields that a draft has; those of the way (Received, DKIM-Signature) go."""

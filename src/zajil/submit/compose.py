@@ -6,6 +6,7 @@ HTML alternative that says so, because plain text cannot.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -27,6 +28,7 @@ from zajil.message.date import format_date
 from zajil.message.entity import Pieces, multipart_pieces
 from zajil.message.source import read_pieces
 from zajil.read.paragraphs import find_direction, split_paragraphs
+from zajil.submit.flowed import write_flowed
 
 Direction = Literal["auto", "ltr", "rtl"]
 
@@ -60,6 +62,8 @@ class ComposeForm:
     """Message-IDs of the thread, oldest first; ``view.MessageView.references``."""
     html: str = ""
     """Safe HTML of a body that was written with formatting; ``""``: it is plain text."""
+    receipt: bool = False
+    """Ask the programs of the recipients for a read receipt (RFC 8098 section 2.1)."""
     attachments: tuple[NewAttachment, ...] = ()
     files: tuple[Pieces, ...] = ()
     """Parts of files of any size (``message.entity``)."""
@@ -120,7 +124,7 @@ def compose_message(form: ComposeForm, *, now_ms: int, unique: str) -> Composed:
             header.append(_written(name.lower(), write_address_field, name, people, utf8))
     header.append(_written("subject", write_text_field, "Subject", form.subject, utf8))
     header.append(write_raw_field("Message-ID", message_id))
-    header += thread_fields(form)
+    header += [*thread_fields(form), *receipt_fields(form, utf8=utf8)]
     pieces = write_body(form, header, unique)
     unique_recipients = {address.key: address for address in everybody}
     needs_smtputf8 = utf8 or not all(address.is_ascii for address in everybody)
@@ -139,13 +143,15 @@ def write_body(form: ComposeForm, header: Sequence[bytes], unique: str) -> Piece
         BadForm: the name or type of an attachment cannot be written.
     """
     html = form.html or _html(form)
+    text = write_flowed(re.sub(r"\r\n?", "\n", form.text))
     try:
         if not form.files and not form.pictures:
+            files = form.attachments
             built = build_message(
-                header, form.text, html=html, attachments=form.attachments, unique=unique
+                header, text, html=html, attachments=files, unique=unique, flowed=True
             )
             return (built,)
-        body: Pieces = (build_entity(form.text, html, unique),)
+        body: Pieces = (build_entity(text, html, unique, flowed=True),)
         if form.pictures:
             body = multipart_pieces("related", [body, *form.pictures], unique, 8)
         if form.files:
@@ -158,7 +164,9 @@ def write_body(form: ComposeForm, header: Sequence[bytes], unique: str) -> Piece
 def read_people(text: str) -> AddressList:
     """Return the addresses that somebody typed, with their defects."""
     # People and phones put other commas and semicolons between addresses.
-    return parse_address_list(text.replace("،", ",").replace(";", ",").replace("\n", ","))
+    return parse_address_list(
+        text.replace("،", ",").replace("؛", ",").replace(";", ",").replace("\n", ",")
+    )
 
 
 def _addresses(field: str, text: str) -> list[tuple[str, Address]]:
@@ -196,6 +204,13 @@ def thread_fields(form: ComposeForm) -> list[bytes]:
             except BadValue:
                 continue
     return written
+
+
+def receipt_fields(form: ComposeForm, *, utf8: bool) -> list[bytes]:
+    """Write where read receipts go, if the author wants them (RFC 8098 section 2.1)."""
+    if not form.receipt:
+        return []
+    return [write_address_field("Disposition-Notification-To", [("", form.sender)], utf8=utf8)]
 
 
 def _shorten_thread(ids: Sequence[str]) -> Sequence[str]:

@@ -28,7 +28,14 @@ from zajil.message.leaves import Leaf, find_leaves
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
 from zajil.message.view import MAX_TEXT, MessageView, content_id
-from zajil.submit.compose import ComposeForm, read_people, thread_fields, write_body
+from zajil.submit.compose import (
+    ComposeForm,
+    read_people,
+    receipt_fields,
+    thread_fields,
+    write_body,
+)
+from zajil.submit.flowed import read_flowed
 
 NOTE = "X-Zajil-Draft"
 """Name of the field of ``DraftNote``."""
@@ -77,6 +84,8 @@ class ReadDraft:
     """As it stands in the message, not cleaned; ``""``: there is none."""
     in_reply_to: str
     references: str
+    receipt: bool
+    """Its author wants to know who has read it."""
     note: DraftNote
     files: tuple[DraftFile, ...]
 
@@ -103,7 +112,7 @@ def write_draft(form: ComposeForm, note: DraftNote, *, now_ms: int, unique: str)
     if form.subject:
         header.append(write_text_field("Subject", _one_line(form.subject), utf8=False))
     header.append(write_raw_field("Message-ID", f"<{unique}@{form.sender.domain}>"))
-    header += thread_fields(form)
+    header += [*thread_fields(form), *receipt_fields(form, utf8=utf8)]
     header += _note_fields(note)
     return write_body(form, header, unique)
 
@@ -177,6 +186,7 @@ def read_draft(data: Data) -> ReadDraft:
         html=source,
         in_reply_to=view.in_reply_to,
         references=view.references,
+        receipt=find_value(view.fields, b"disposition-notification-to") is not None,
         note=DraftNote(note.get("kind", ""), note.get("source", ""), note.get("rich") == "1"),
         files=tuple(files[:MAX_FILES]),
     )
@@ -198,24 +208,8 @@ def _text(part: Part, data: Data) -> str:
     text = text.replace("\r\n", "\n")
     parameters = part.content_type.parameters
     if parameters.get("format", "").lower() == "flowed":
-        text = _join_flowed(text, delete_space=parameters.get("delsp", "").lower() == "yes")
+        text = read_flowed(text, delete_space=parameters.get("delsp", "").lower() == "yes")
     return text.removesuffix("\n")
-
-
-def _join_flowed(text: str, *, delete_space: bool) -> str:
-    """Join lines that another program broke, and take its stuffing away (RFC 3676 section 4)."""
-    lines: list[str] = []
-    depth_before, goes_on = 0, False
-    for line in text.split("\n"):
-        words = line.lstrip(">")
-        depth = len(line) - len(words)
-        words = words.removeprefix(" ")
-        if goes_on and depth == depth_before:
-            lines[-1] = (lines[-1][:-1] if delete_space else lines[-1]) + words
-        else:
-            lines.append(f"{'>' * depth} {words}" if depth else words)
-        depth_before, goes_on = depth, words.endswith(" ") and words != "-- "
-    return "\n".join(lines)
 
 
 def _people(view: MessageView, name: bytes) -> str:

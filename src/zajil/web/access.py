@@ -24,6 +24,7 @@ from zajil.web.page import THEMES, Visitor
 from zajil.web.security import Sessions, is_own_request, is_same_site, local_path
 from zajil.web.security import peer_of as peer_of
 from zajil.web.services import WebServices
+from zajil.web.uploads import read_upload_form
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 ForAnyone = Callable[[Request, Visitor], Awaitable[Response]]
@@ -122,7 +123,9 @@ class Access:
         if visitor.account is not None and has_files:
             allow_body(request, writes.most_bytes + self._services.options.form_size)
         try:
-            form = await request.form(
+            form = await read_upload_form(
+                request,
+                self._services.store.blobs,
                 max_files=writes.most_files,
                 max_fields=writes.most_fields,
                 max_part_size=self._services.options.form_size,

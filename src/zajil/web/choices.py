@@ -14,6 +14,7 @@ from zajil.web.language import choose_zone
 from zajil.web.saved_searches import SavedSearch, read_saved
 
 OFFERED: Mapping[str, tuple[str, ...]] = {
+    "write": ("plain", "rich"),
     "digits": ("", "latn", "arab"),
     "calendar": ("gregorian", "hijri"),
     "density": ("comfortable", "compact"),
@@ -39,6 +40,8 @@ class Choices:
     """``latn``, ``arab`` (Arabic-Indic), or ``""``: those of the language."""
     calendar: str = "gregorian"
     """``gregorian`` or ``hijri``."""
+    write: str = "plain"
+    """``plain`` or ``rich``: how a new message is written first."""
     density: str = "comfortable"
     """``comfortable`` or ``compact``: height of the rows of a list."""
     conversations: bool = True
@@ -67,6 +70,7 @@ def read_choices(settings: Mapping[str, str]) -> Choices:
     return Choices(
         language=settings.get("language", ""),
         zone=settings.get("zone", ""),
+        write=one["write"],
         digits=one["digits"],
         calendar=one["calendar"],
         density=one["density"],

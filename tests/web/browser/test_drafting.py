@@ -36,6 +36,12 @@ _PASTE = """([root, kind, content]) => {
     : new DragEvent(kind, { dataTransfer: data, ...about });
   root.dispatchEvent(event);
 }"""
+_PASTE_TEXT = """(field, text) => {
+  const data = new DataTransfer();
+  data.setData("text", text);
+  const about = { clipboardData: data, bubbles: true, cancelable: true };
+  field.dispatchEvent(new ClipboardEvent("paste", about));
+}"""
 _KINDS = {"chromium": "paste", "firefox": "drop"}
 """How a picture comes into the text; scripts cannot make Firefox paste a file."""
 
@@ -106,3 +112,59 @@ def test_arabic_with_pictures_in_the_text(
     assert "[صورة: قطة]" in plain.get_content()
     pictures = [one for one in message.walk() if one.get_content_type() == "image/png"]
     assert [one.get_content() for one in pictures] == [_PNG, _PNG]
+
+
+def test_a_template_with_and_without_formatting(chromium: Any, north: LabDomain) -> None:
+    """It is inserted where the cursor stands; who writes with formatting by default begins so."""
+    who = new_person(north)
+    with window(chromium, who.url) as page:
+        log_in(page, who)
+        page.goto("/account/templates")
+        page.get_by_label("Name").fill("Thanks")
+        page.get_by_label("Text").fill("Thank you.")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("Your settings were saved.").wait_for()
+        page.goto("/compose")
+        plain = page.locator("textarea[name=body]")
+        plain.fill("Dear Noor,\n\nAmal")
+        plain.evaluate("one => one.setSelectionRange(12, 12)")
+        insert(page)
+        assert plain.input_value() == "Dear Noor,\n\nThank you.\nAmal"
+        page.goto("/account/mail")
+        page.get_by_label("Write with formatting").check()
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("Your settings were saved.").wait_for()
+        page.goto("/compose")
+        editor = page.locator("#editor")
+        editor.click()
+        page.keyboard.type("Dear Noor,")
+        page.keyboard.press("Enter")
+        insert(page)
+        page.keyboard.type(" Amal")
+        assert editor.inner_text().split() == ["Dear", "Noor,", "Thank", "you.", "Amal"]
+
+
+def insert(page: Any) -> None:
+    """Choose the template below the text."""
+    page.locator("summary", has_text="Templates").click()
+    page.get_by_role("button", name="Thanks").click()
+
+
+def test_a_pasted_list_of_recipients(chromium: Any, north: LabDomain) -> None:
+    """One in each line, as a spreadsheet has them, or with the commas of Arabic."""
+    who = new_person(north)
+    with window(chromium, who.url) as page:
+        log_in(page, who)
+        page.goto("/compose")
+        to = page.get_by_label("To", exact=True)
+        lines = "\n".join([f"person{number}@south.test" for number in range(200)])
+        to.evaluate(_PASTE_TEXT, lines)
+        chips = page.locator(".recipients li")
+        chips.nth(199).wait_for()
+        to.evaluate(_PASTE_TEXT, "أمل <amal@south.test>،\tنور <noor@south.test>")
+        chips.nth(201).wait_for()
+        assert chips.count() == 202
+        assert page.locator(".recipients li.bad").count() == 0
+        sent = page.locator("input[name=to]").input_value().split(", ")
+        assert sent[:2] == ["person0@south.test", "person1@south.test"]
+        assert sent[-1] == "نور <noor@south.test>"

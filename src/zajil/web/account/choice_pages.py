@@ -55,7 +55,7 @@ class ChoicePages(AccountPages):
 
     async def change_mail(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Keep it."""
-        await self._keep(request, account, _chosen(await request.form(), _MAIL))
+        await self._keep(request, account, _chosen(await request.form(), (*_MAIL, "write")))
         return self.after("/account/mail", "saved")
 
     async def show_signature(

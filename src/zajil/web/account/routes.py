@@ -18,6 +18,7 @@ from zajil.web.account.preferences import Preferences
 from zajil.web.account.profile import ProfilePages
 from zajil.web.account.second_step import SecondStepPages
 from zajil.web.account.security_page import SecurityPages
+from zajil.web.account.template_pages import TemplatePages
 from zajil.web.parts import WebParts
 
 _AUTOCONFIG = ("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml")
@@ -33,7 +34,7 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
     factors = FactorPages(parts, second, security.refuse)
     login = LoginPages(parts, steps)
     preferences = Preferences(parts)
-    profile, choices = ProfilePages(parts), ChoicePages(parts)
+    profile = ProfilePages(parts)
     app_passwords = AppPasswordPages(parts)
     devices, activity = DevicePages(parts), ActivityPages(parts)
     notifications = NotificationPages(parts)
@@ -48,12 +49,7 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/preferences", anyone(preferences.change), methods=["POST"]),
         Route("/account", members(profile.show), methods=["GET"]),
         Route("/account", members(profile.change), methods=["POST"]),
-        Route("/account/language", members(choices.show_language), methods=["GET"]),
-        Route("/account/language", members(choices.change_language), methods=["POST"]),
-        Route("/account/mail", members(choices.show_mail), methods=["GET"]),
-        Route("/account/mail", members(choices.change_mail), methods=["POST"]),
-        Route("/account/signature", members(choices.show_signature), methods=["GET"]),
-        Route("/account/signature", members(choices.change_signature), methods=["POST"]),
+        *_choice_routes(parts),
         Route("/account/security", members(security.show), methods=["GET"]),
         Route("/account/password", members(security.change_password), methods=["POST"]),
         Route("/account/sessions", members(security.end_sessions), methods=["POST"]),
@@ -75,4 +71,19 @@ def account_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/account/sharing", members(sharing.act), methods=["POST"]),
         Route("/account/app-passwords", members(app_passwords.show), methods=["GET"]),
         Route("/account/app-passwords", members(app_passwords.act), methods=["POST"]),
+    ]
+
+
+def _choice_routes(parts: WebParts) -> list[BaseRoute]:
+    members = parts.access.members
+    choices, templates = ChoicePages(parts), TemplatePages(parts)
+    return [
+        Route("/account/language", members(choices.show_language), methods=["GET"]),
+        Route("/account/language", members(choices.change_language), methods=["POST"]),
+        Route("/account/mail", members(choices.show_mail), methods=["GET"]),
+        Route("/account/mail", members(choices.change_mail), methods=["POST"]),
+        Route("/account/signature", members(choices.show_signature), methods=["GET"]),
+        Route("/account/signature", members(choices.change_signature), methods=["POST"]),
+        Route("/account/templates", members(templates.show), methods=["GET"]),
+        Route("/account/templates", members(templates.act), methods=["POST"]),
     ]

@@ -32,6 +32,10 @@ function forget() {
 
 function take(page, url) {
   const fresh = page.querySelector("form.compose");
+  // A thumbnail that is there need not be fetched again from its new address.
+  const label = (one) => one.closest("li").textContent;
+  const seen = new Map([...form.querySelectorAll("#files img")].map((one) => [label(one), one]));
+  for (const one of fresh.querySelectorAll("#files img")) one.replaceWith(seen.get(label(one)) ?? one);
   field("place").value = fresh.elements.namedItem("place").value;
   form.querySelector("#files").replaceChildren(...document.adoptNode(fresh.querySelector("#files")).childNodes);
   form.querySelector("#pictures").replaceWith(document.adoptNode(fresh.querySelector("#pictures")));
@@ -95,7 +99,18 @@ function save() {
   return work;
 }
 
+// Arabic and Latin letters: the first that is typed says which words the browser knows.
+function spell() {
+  const body = field("body");
+  const first = /\p{Script=Arabic}|\p{Script=Latin}/u.exec(body.value.slice(0, 1000))?.[0];
+  if (!first) return;
+  const lang = /\p{Script=Arabic}/u.test(first) ? body.dataset.rtl : body.dataset.ltr;
+  // Only another one: the editor takes each change of its attributes for a change of the text.
+  for (const one of form.querySelectorAll("#body, #editor, #subject")) if (one.lang !== lang) one.lang = lang;
+}
+
 function changed() {
+  spell();
   changes += 1;
   copy(true);
   clearTimeout(timer);
@@ -190,6 +205,9 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (button?.name === "remove") {
     work = work.then(() => post((data) => data.set("remove", button.value)));
+  } else if (button?.name === "template") {
+    insert(`${button.dataset.text}\n`);
+    button.closest("details").open = false;
   } else if (!/^(send|later)/.test(button?.value)) {
     changes += 1;
     save();
@@ -199,6 +217,15 @@ form.addEventListener("submit", (event) => {
     work = work.then(() => submit(button));
   }
 });
+
+// At the cursor; the editor takes it if there is one.
+function insert(text) {
+  const body = field("body");
+  if (!form.dispatchEvent(new CustomEvent("zajil:insert", { detail: text, cancelable: true }))) return;
+  body.setRangeText(text, body.selectionStart, body.selectionEnd, "end");
+  body.dispatchEvent(new Event("input", { bubbles: true }));
+  body.focus();
+}
 
 // A letter that the network did not take stays on the page. What the server has to say of it is
 // shown by its own page: the form is sent once more in the ordinary way.

@@ -7,7 +7,6 @@ const toggle = form.querySelector("[name=format]");
 const plain = form.elements.namedItem("body");
 const html = form.elements.namedItem("html");
 const rich = form.elements.namedItem("rich");
-const choice = "zajil:format";
 const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 let editor;
 let root;
@@ -140,10 +139,12 @@ async function start() {
   root.id = "editor";
   root.className = "editor";
   root.dir = "auto";
+  root.lang = plain.lang;
   root.setAttribute("role", "textbox");
   root.setAttribute("aria-multiline", "true");
   root.setAttribute("aria-label", form.querySelector("label[for=body]").textContent);
   for (const kind of ["paste", "drop"]) root.addEventListener(kind, takePictures, true);
+  const hasFocus = document.activeElement === plain;
   plain.after(root);
   plain.classList.add("hidden");
   editor = new Squire(root, { blockTag: "DIV", blockAttributes: { dir: "auto" }, sanitizeToDOMFragment: clean });
@@ -155,6 +156,7 @@ async function start() {
   bar.classList.remove("hidden");
   [...bar.querySelectorAll("button")].forEach((one, at) => (one.tabIndex = at ? -1 : 0));
   toggle.setAttribute("aria-pressed", "true");
+  if (hasFocus) root.focus();
 }
 
 function stop() {
@@ -169,27 +171,18 @@ function stop() {
   plain.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-function remember(value) {
-  try {
-    localStorage.setItem(choice, value);
-  } catch {} // forbidden
-}
-
-function isWanted() {
-  try {
-    return localStorage.getItem(choice) === "rich";
-  } catch {
-    return false;
-  }
-}
-
 toggle.classList.remove("hidden");
 toggle.addEventListener("click", async () => {
   if (editor) stop();
   else await start();
-  remember(editor ? "rich" : "plain");
   (root?.isConnected ? root : plain).focus();
 });
 // Who changes the text from elsewhere (a signature, a copy of this browser) says so.
 form.addEventListener("zajil:text", () => editor?.setHTML(fromText(plain.value)));
-if (html.value || (isWanted() && !form.elements.namedItem("place").value)) await start();
+form.addEventListener("zajil:insert", (event) => {
+  if (!editor) return;
+  event.preventDefault();
+  editor.insertHTML(fromText(event.detail.trimEnd()));
+  editor.focus();
+});
+if (html.value || (form.dataset.write === "rich" && !form.elements.namedItem("place").value)) await start();

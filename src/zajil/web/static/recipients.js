@@ -58,6 +58,7 @@ class Recipients {
     this.list.addEventListener("keydown", (event) => this.chipKey(event));
     this.input.addEventListener("input", () => this.typed());
     this.input.addEventListener("keydown", (event) => this.key(event));
+    this.input.addEventListener("paste", (event) => this.paste(event));
     this.input.addEventListener("blur", () => setTimeout(() => this.leave()));
     this.options.addEventListener("mousedown", (event) => event.preventDefault());
     this.options.addEventListener("click", (event) => {
@@ -138,6 +139,15 @@ class Recipients {
     else if (event.key === "ArrowLeft" || event.key === "ArrowRight") (buttons[place + (event.key === back ? -1 : 1)] ?? this.input).focus();
     else return;
     event.preventDefault();
+  }
+
+  // A field of one line would join the lines of a list, or the cells of a column.
+  paste(event) {
+    const text = event.clipboardData.getData("text");
+    if (!/[\n\t]/.test(text.trim())) return;
+    event.preventDefault();
+    this.input.value = `${this.input.value}${text.trim().replace(/[\r\n\t]+/g, ", ")}, `;
+    this.typed();
   }
 
   async typed() {

@@ -6,7 +6,7 @@ the server remembers nothing else of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -18,11 +18,14 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from zajil.login.account import Account
 from zajil.operations.drafts import DraftPlace
+from zajil.read.paragraphs import find_direction
 from zajil.read.shown import show_message
 from zajil.store.mail.mailboxes import find_role
+from zajil.web.language import Language
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.services import WebServices
+from zajil.web.text_templates import read_templates
 from zajil.web.webmail import compose_reply
 from zajil.web.webmail.compose_files import (
     LetterFile,
@@ -33,12 +36,14 @@ from zajil.web.webmail.compose_form import (
     Letter,
     at_place,
     html_in_form,
+    insert_template,
     letter_of_draft,
     read_letter,
     read_place,
     sign,
     split_files,
 )
+from zajil.web.webmail.compose_quote import quote_with_formatting
 from zajil.web.webmail.compose_send import Doubtful, Sending
 from zajil.web.webmail.compose_store import CannotSave, Letters
 from zajil.web.webmail.mailboxes import load_boxes
@@ -104,12 +109,15 @@ class Writing:
             letter = compose_reply.forward(view, place, account, as_attachment=enclosed)
             if enclosed:
                 return letter
-            body = compose_reply.quote_for_forward(view, visitor, languages)
-            return replace(letter, body=body)
+            head = compose_reply.head_of_forward(view, visitor, languages)
+            letter = replace(letter, body=compose_reply.quote_for_forward(view, head))
+            return _as_chosen(letter, data, place, head, visitor)
         letter = compose_reply.reply(view, place, account, everybody="all" in query)
         if "list" in query and (address := compose_reply.list_address(data)):
             letter = compose_reply.reply_to_list(letter, address)
-        return replace(letter, body=compose_reply.quote_for_reply(view, visitor, languages))
+        head = compose_reply.head_of_reply(view, visitor, languages)
+        letter = replace(letter, body=compose_reply.quote_for_reply(view, head))
+        return _as_chosen(letter, data, place, head, visitor)
 
     async def _form(
         self,
@@ -143,6 +151,8 @@ class Writing:
             html=html_in_form(letter, pictures),
             files=files,
             pictures=pictures,
+            templates=read_templates(visitor.settings),
+            **_spelling(letter, visitor, self._pages.languages),
             problem=problem,
             notice=notice,
             warnings=warnings,
@@ -171,7 +181,9 @@ class Writing:
         action = form.get("action", "send")
         is_sure = isinstance(action, str) and action.endswith(_ANYWAY)
         action = action.removesuffix(_ANYWAY) if isinstance(action, str) else ""
-        is_send = action in ("send", "later") and "remove" not in form
+        is_send = action in ("send", "later") and not {"remove", "template"} & set(form)
+        if (chosen_text := _template(form.get("template"), visitor)) is not None:
+            letter = insert_template(letter, chosen_text)
         try:
             if new or pictures or not is_send:
                 place = await self._letters.save(request, visitor, account, letter, new, pictures)
@@ -211,9 +223,42 @@ class Writing:
         return "/mail" if box is None else f"/mail/{box.mailbox_id}"
 
 
+def _as_chosen(
+    letter: Letter, data: bytes, place: DraftPlace, head: str, visitor: Visitor
+) -> Letter:
+    """Return a letter with the formatting of what it quotes, if its author writes so."""
+    if visitor.choices.write != "rich":
+        return letter
+    picture = visitor.language.gettext("picture")
+    return quote_with_formatting(letter, data, place, head, picture)
+
+
+def _spelling(
+    letter: Letter, visitor: Visitor, languages: Mapping[str, Language]
+) -> dict[str, object]:
+    """Return in which language a browser checks the text: the reader's, if its script is so."""
+
+    def written(direction: str) -> Language:
+        if direction in ("auto", visitor.language.direction):
+            return visitor.language
+        others = (one for one in languages.values() if one.direction == direction)
+        return next(others, visitor.language)
+
+    return {
+        "writing_language": written(find_direction(letter.body)),
+        "languages_by_direction": {one: written(one).code for one in ("ltr", "rtl")},
+    }
+
+
 def _read(form: FormData, visitor: Visitor) -> Letter:
     # TRANSLATORS: stands in plain text for a picture: [picture: photo.jpg]
     return read_letter(form, visitor.language.gettext("picture"))
+
+
+def _template(name: object, visitor: Visitor) -> str | None:
+    """Return the text of a template of the visitor; ``None``: none has this name."""
+    found = (one.text for one in read_templates(visitor.settings) if one.name == name)
+    return next(found, None)
 
 
 def _onward(request: Request, path: str) -> Response:

@@ -10,10 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
-
-from starlette.datastructures import UploadFile
 
 from zajil.core.ids import AccountId, MailboxId, Uid
 from zajil.message.entity import NewFile, Pieces, Slice, file_pieces, message_pieces
@@ -23,6 +21,7 @@ from zajil.message.large_data import WHOLE, Data, LargeData
 from zajil.message.leaves import File
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
+from zajil.message.source import read_range
 from zajil.message.view import Attachment, MessageView, content_id
 from zajil.read.picture_fetch import picture_type
 from zajil.store.engine.open import Store
@@ -30,7 +29,9 @@ from zajil.store.mail.blobs import NoSuchBlob
 from zajil.store.mail.mailboxes import may_read
 from zajil.store.mail.messages import MessageReader, get_messages, open_message
 from zajil.submit.draft import MAX_FILES
+from zajil.web.uploads import UploadedFile
 from zajil.web.webmail.compose_rich import PICTURE_PATH
+from zajil.web.webmail.shown_files import Kind, kind_of
 
 _REF = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})/((?:[0-9]{1,4}(?:\.[0-9]{1,4}){0,20})?)\Z")
 
@@ -63,33 +64,23 @@ class LetterFile:
     """Its part; of use as long as the message is open."""
 
     @property
+    def kind(self) -> Kind:
+        """As what its author can look at it before it is sent."""
+        return kind_of(self.content_type)
+
+    @property
+    def open_address(self) -> str:
+        """Where it is shown, or can be downloaded."""
+        if not self.ref.number:
+            return f"/mail/{self.ref.mailbox_id}/{self.ref.uid}"
+        way = "open" if self.kind in ("picture", "sound", "text") else "file"
+        return f"/mail/{self.ref.mailbox_id}/{self.ref.uid}/{way}/{self.ref.number}"
+
+    @property
     def address(self) -> str:
         """Where its author sees it, if it is a picture in the text."""
         place = f"{self.ref.mailbox_id}/{self.ref.uid}"
         return f"{PICTURE_PATH}/{place}/{quote(self.content_id, safe='')}"
-
-
-class _Bytes(Protocol):
-    """What an uploaded file reads from."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class UploadedBytes:
-    """The bytes of an uploaded file, which is on the disk when it is large."""
-
-    file: _Bytes
-    size: int
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        """Return up to ``size`` bytes from ``offset``; fewer only at the end."""
-        self.file.seek(offset)
-        return self.file.read(size)
 
 
 def read_ref(text: object) -> FileRef | None:
@@ -106,12 +97,12 @@ def read_refs(texts: Iterable[object]) -> tuple[FileRef, ...]:
     return tuple(found)[:MAX_FILES]
 
 
-def uploaded(files: Iterable[object]) -> list[UploadFile]:
+def uploaded(files: Iterable[object]) -> list[UploadedFile]:
     """Return the files that somebody chose; an empty field is none."""
-    return [one for one in files if isinstance(one, UploadFile) and one.filename and one.size]
+    return [one for one in files if isinstance(one, UploadedFile) and one.filename and one.size]
 
 
-def upload_pieces(file: UploadFile, unique: str = "") -> tuple[Pieces, bool]:
+def upload_pieces(file: UploadedFile, unique: str = "") -> tuple[Pieces, bool]:
     """Return the part of an uploaded file, and whether it is a picture in the text.
 
     Args:
@@ -121,11 +112,12 @@ def upload_pieces(file: UploadFile, unique: str = "") -> tuple[Pieces, bool]:
 
     Raises:
         BadValue: its name cannot be written.
+        StoreUnavailable, StoreFull: it could not be kept.
     """
     name = one_line((file.filename or "").replace("\\", "/").rpartition("/")[2], 200) or "file"
     kind = (file.content_type or "").partition(";")[0].strip().lower()
-    data = UploadedBytes(file.file, file.size or 0)
-    shown_as = picture_type(data.read_at(0, 64)) if unique else None
+    data = file.content()
+    shown_as = picture_type(read_range(data, 0, 64)) if unique else None
     if shown_as is None:
         return file_pieces(NewFile(name, kind, data)), False
     return file_pieces(NewFile(name, shown_as, data, unique)), True

@@ -22,6 +22,7 @@ from zajil.web.webmail.compose_rich import (
     cid_url,
     clean_html,
     of_document,
+    of_text,
     pictures_in,
     place_pictures,
     plain_text,
@@ -31,9 +32,12 @@ from zajil.web.webmail.mailboxes import read_number
 _DIRECTIONS: dict[str, Direction] = {"ltr": "ltr", "rtl": "rtl"}
 _FIELDS = (
     *("sender", "to", "cc", "bcc", "subject", "body", "direction"),
-    *("in_reply_to", "references", "kind", "source", "place", "html"),
+    *("in_reply_to", "references", "kind", "source", "place", "html", "receipt"),
 )
 _PICTURE_WORD = re.compile(r"\[[^\[\]:\n]{1,30}(?:: |(?=\]))")
+_END_OF_WORDS = re.compile(r"^-- $|^[^\n>]++\n>|^-{5,} ", re.MULTILINE)
+"""Where signature, quote or forwarded message begin."""
+_END_OF_HTML = re.compile(r"<div[^>]*>(?:-- ?<|-{5,} )|<div[^>]*>[^<]+</div><blockquote>")
 SIGNATURE_LINE = "-- "
 _LONGEST_KEPT = 1 << 20
 
@@ -56,6 +60,8 @@ class Letter:
     """``ltr``, ``rtl``, or ``""`` for what the text says."""
     in_reply_to: str = ""
     references: str = ""
+    receipt: str = ""
+    """``1``: the recipients are asked for a read receipt."""
     kind: str = ""
     """``reply`` or ``forward``."""
     source: str = ""
@@ -127,8 +133,11 @@ def read_letter(form: FormData, picture: str = "picture") -> Letter:
 
 
 def _words(text: str) -> list[str]:
-    """Return what is compared of a text: its language names a picture in another way."""
-    return _PICTURE_WORD.sub("[", text).split()
+    """Return what is compared of a text.
+
+    Its language names a picture in another way, and a draft spells the marks of quotes anew.
+    """
+    return _PICTURE_WORD.sub("[", text).replace(">", " ").split()
 
 
 def _text(form: FormData, name: str) -> str:
@@ -184,6 +193,7 @@ def letter_of_draft(draft: ReadDraft, place: DraftPlace, account: Account) -> Le
         html=of_document(draft.html) if draft.note.rich else "",
         in_reply_to=draft.in_reply_to,
         references=draft.references,
+        receipt="1" if draft.receipt else "",
         kind=draft.note.kind,
         source=draft.note.source,
         place=saved.place,
@@ -249,6 +259,7 @@ def compose_form(
         direction=_DIRECTIONS.get(letter.direction, "auto"),
         in_reply_to=letter.in_reply_to,
         references=letter.references,
+        receipt=letter.receipt == "1",
         files=tuple([file.pieces for file in attached]),
         pictures=tuple([file.pieces for file in pictures]),
     )
@@ -273,5 +284,20 @@ def sign(letter: Letter, account: Account, choices: Choices) -> Letter:
         return letter
     block = f"\n\n{SIGNATURE_LINE}\n{signature}"
     if letter.kind:
-        return replace(letter, body=block + (letter.body or ""))
+        html = of_text(block) + letter.html if letter.html else ""
+        return replace(letter, body=block + letter.body, html=html)
     return replace(letter, body=letter.body + block)
+
+
+def insert_template(letter: Letter, text: str) -> Letter:
+    """Return a letter with a text behind its author's words: before signature and quote."""
+    if letter.html:
+        match = _END_OF_HTML.search(letter.html)
+        at = len(letter.html) if match is None else match.start()
+        html = letter.html[:at] + of_text(text) + letter.html[at:]
+        return replace(letter, html=html, body=plain_text(html))
+    match = _END_OF_WORDS.search(letter.body)
+    at = len(letter.body) if match is None else match.start()
+    words, rest = letter.body[:at].rstrip("\n"), letter.body[at:].lstrip("\n")
+    body = f"{words}\n\n{text}" if words else text
+    return replace(letter, body=f"{body}\n\n{rest}" if rest else f"{body}\n")

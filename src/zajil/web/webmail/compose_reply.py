@@ -89,14 +89,17 @@ def forward(
     )
 
 
-def quote_for_reply(view: ShownMessage, visitor: Visitor, languages: Mapping[str, Language]) -> str:
-    """Return the text of a message with a mark in front of each line, and who wrote it."""
+def quote_for_reply(view: ShownMessage, head: str) -> str:
+    """Return the text of a message with a mark in front of each line, below ``head``."""
     lines: list[str] = []
     for paragraph in view.paragraphs:
         mark = ">" * (paragraph.quote_depth + 1)
         lines += [f"{mark} {line}" for line in paragraph.text.split("\n")] + [mark]
-    if not lines:
-        return ""
+    return head + "\n" + "\n".join(lines[:-1]) if lines else ""
+
+
+def head_of_reply(view: ShownMessage, visitor: Visitor, languages: Mapping[str, Language]) -> str:
+    """Return who wrote a message, as the line above its quote; empty lines are in front."""
     author = view.senders[0].label if view.senders else ""
     language = _language_of(view, visitor, languages)
     wrote = language.gettext("%(author)s wrote:") % {"author": author}
@@ -106,13 +109,17 @@ def quote_for_reply(view: ShownMessage, visitor: Visitor, languages: Mapping[str
             "date": when,
             "author": author,
         }
-    return "\n\n" + wrote + "\n" + "\n".join(lines[:-1])
+    return "\n\n" + wrote
 
 
-def quote_for_forward(
-    view: ShownMessage, visitor: Visitor, languages: Mapping[str, Language]
-) -> str:
-    """Return the text of a message as it is, below the fields that its reader needs."""
+def quote_for_forward(view: ShownMessage, head: str) -> str:
+    """Return the text of a message as it is, below ``head``."""
+    text = "\n\n".join(_marked(one.text, one.quote_depth) for one in view.paragraphs)
+    return head + "\n" + text
+
+
+def head_of_forward(view: ShownMessage, visitor: Visitor, languages: Mapping[str, Language]) -> str:
+    """Return the fields of a forwarded message that its reader needs, and an empty line."""
     language = _language_of(view, visitor, languages)
     gettext = language.gettext
     lines = [gettext("---------- Forwarded message ----------")]
@@ -125,8 +132,7 @@ def quote_for_forward(
         (gettext("Cc"), _spell(view.cc)),
     ]
     lines += [f"{name}: {value}" for name, value in fields if value]
-    text = "\n\n".join(_marked(one.text, one.quote_depth) for one in view.paragraphs)
-    return "\n\n" + "\n".join(lines) + "\n\n" + text
+    return "\n\n" + "\n".join(lines) + "\n"
 
 
 def _marked(text: str, depth: int) -> str:

@@ -37,6 +37,7 @@ _SIZE = re.compile(r"[0-9]{1,4}\Z")
 _IN_CID = "@!$*+=:"
 """Stands as it is in a ``cid:`` URL (RFC 2392)."""
 _PICTURE_LOOK = 'style="max-width:100%;height:auto"'
+_QUOTE_MARK = re.compile(r"(?:> ?)+")
 _HARD_SPACE = re.compile(r"(?<=[^\s;>«])&nbsp;(?=[^\s<&!?:;»%])")
 """Firefox puts one between any two words, which would then never be broken into lines."""
 _SPACE = re.compile(r"[ \t\r\n]+")
@@ -115,6 +116,20 @@ def of_document(source: str) -> str:
     html = clean_html(source)
     match = _WRAPPED.match(html)
     return html if match is None else match[1]
+
+
+def of_text(text: str) -> str:
+    """Return plain text as clean HTML: a block for each line, what ``>`` begins as a quote."""
+    out: list[str] = []
+    depth = 0
+    for line in text.split("\n"):
+        match = _QUOTE_MARK.match(line)
+        mark = "" if match is None else match[0]
+        wanted = min(mark.count(">"), _MOST_DEPTH)
+        out.append("<blockquote>" * (wanted - depth) + "</blockquote>" * (depth - wanted))
+        out.append(f'<div dir="auto">{escape(line[len(mark) :], quote=False) or "<br>"}</div>')
+        depth = wanted
+    return "".join(out) + "</blockquote>" * depth
 
 
 def plain_text(html: str, picture: str = "picture") -> str:

@@ -83,12 +83,7 @@ class Sending:
             files = await self._letters.open_files(account, letter, stack, gettext)
             composed = self._compose(visitor, account, letter, files)
             if not is_sure:
-                known = await self._store.read(
-                    lambda conn: known_domains(conn, account.account_id), account.account_id
-                )
-                warnings = find_warnings(letter, account, known, visitor.language)
-                if warnings:
-                    raise Doubtful(warnings)
+                await self._ask(visitor, account, letter)
             sent, obstacle = await self._find_sent(
                 account.account_id, size_of_pieces(composed.pieces)
             )
@@ -110,6 +105,19 @@ class Sending:
             raise CannotSave(refusal_text(outcome, visitor))
         await self._after(request, account, letter)
         return outcome.mail_id
+
+    async def _ask(self, visitor: Visitor, account: Account, letter: Letter) -> None:
+        """Do nothing if the letter looks as it should.
+
+        Raises:
+            Doubtful: otherwise.
+        """
+        known = await self._store.read(
+            lambda conn: known_domains(conn, account.account_id), account.account_id
+        )
+        warnings = find_warnings(letter, account, known, visitor.language)
+        if warnings:
+            raise Doubtful(warnings)
 
     def _compose(
         self,

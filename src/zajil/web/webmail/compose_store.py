@@ -7,7 +7,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from zajil.core.errors import Refused
@@ -26,6 +25,7 @@ from zajil.submit.draft import ReadDraft, read_draft, write_draft
 from zajil.web.access import actor_of
 from zajil.web.page import Visitor
 from zajil.web.services import WebServices
+from zajil.web.uploads import UploadedFile
 from zajil.web.webmail.compose_files import LetterFile, data_of, open_files, upload_pieces
 from zajil.web.webmail.compose_form import Letter, compose_form, note_of
 
@@ -47,8 +47,8 @@ class Letters:
         visitor: Visitor,
         account: Account,
         letter: Letter,
-        new: Sequence[UploadFile] = (),
-        pictures: Sequence[UploadFile] = (),
+        new: Sequence[UploadedFile] = (),
+        pictures: Sequence[UploadedFile] = (),
     ) -> DraftPlace:
         """Save a letter as a draft.
 
@@ -73,6 +73,8 @@ class Letters:
                 unique = new_mail_id(now_ms, random)
                 built = _with_uploads(built, new, pictures, unique)
                 pieces = write_draft(built, note_of(letter), now_ms=now_ms, unique=unique)
+            except StoreFull:
+                raise CannotSave(_no_space(gettext)) from None
             except (BadForm, BadValue) as error:
                 raise CannotSave(
                     gettext("The draft cannot be saved: %(what)s") % {"what": error}
@@ -88,9 +90,7 @@ class Letters:
             except NoSuchMailbox:
                 raise CannotSave(gettext("You have no mailbox for drafts.")) from None
             except StoreFull:
-                raise CannotSave(
-                    gettext("The server has no space for new messages. Try again later.")
-                ) from None
+                raise CannotSave(_no_space(gettext)) from None
 
     async def open_files(
         self, account: Account, letter: Letter, stack: ExitStack, gettext: Any
@@ -127,13 +127,18 @@ class Letters:
         return await self._store.read(load, account.account_id)
 
 
+def _no_space(gettext: Any) -> str:
+    return str(gettext("The server has no space for new messages. Try again later."))
+
+
 def _with_uploads(
-    form: ComposeForm, new: Sequence[UploadFile], pictures: Sequence[UploadFile], unique: str
+    form: ComposeForm, new: Sequence[UploadedFile], pictures: Sequence[UploadedFile], unique: str
 ) -> ComposeForm:
     """Add files to a letter.
 
     Raises:
         BadValue: the name of one cannot be written.
+        StoreFull: one could not be kept.
     """
     files = [*form.files, *[upload_pieces(one)[0] for one in new]]
     shown = list(form.pictures)

@@ -97,3 +97,8 @@ def _kind(content_type: str) -> Kind:
     if content_type in _TEXTS:
         return "text"
     return "message" if content_type in ENCLOSING else "other"
+
+
+def kind_of(content_type: str) -> Kind:
+    """Return as what a file of this type is shown."""
+    return _kind(content_type)
