@@ -246,7 +246,7 @@ def test_all_steps_are_closed_until_asked(sqlite_store: Store) -> None:
             assert '<details class="all-steps">' in own
             assert "Delivered to the mailbox on" in own
             assert "1 of 2 delivered" in own
-            assert 'id="journey" data-follow="2"' in own
+            assert 'id="journey" data-follow="20" data-live="/journey/' in own
             admin = await member(site, "amal")
             assert '<details class="all-steps">' in (await admin.get(path)).text
             mail_id = site.deliver("basim", letter())

@@ -54,6 +54,7 @@ def make_web(services: WebServices) -> Starlette:
         *account_routes(parts),
         *webmail_routes(parts),
         Route("/journey/{mail_id}.json", access.members(journeys.show_json), methods=["GET"]),
+        Route("/journey/{mail_id}/live", access.members(journeys.live), methods=["GET"]),
         Route("/journey/{mail_id}", access.members(journeys.show), methods=["GET"]),
         *admin_routes(parts),
         Route("/static/{name}", static.show, methods=["GET"]),

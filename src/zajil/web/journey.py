@@ -1,18 +1,22 @@
-"""``/journey/MAIL_ID``: the story of one mail, for whom it concerns."""
+"""``/journey/MAIL_ID``: the story of one mail, for whom it concerns, also while it goes on."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from zajil.core.clock import Clock
 from zajil.core.ids import MAIL_ID_PATTERN, MailId
 from zajil.core.service import RecipientState
 from zajil.login.account import Account
+from zajil.store.engine.batch import PROGRESS, QUEUE
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import load_journey
 from zajil.tracking.journey import Journey, journey_to_dict, viewer_of, visible_journey
@@ -20,6 +24,12 @@ from zajil.tracking.recipient_story import ToldRecipient, tell_recipients
 from zajil.tracking.story import Chapter, Station, stations, tell_story
 from zajil.web.page import Pages, Visitor
 
+_STILL_SECONDS = 25
+"""Silence before a line that says nothing: proxies close what is silent for a minute."""
+_LONGEST_SECONDS = 600
+"""Then the browser asks anew, so that a log-out or a server's end is noticed."""
+_PAUSE_SECONDS = 1.0
+"""Between two looks at one journey, however much happens in the queue."""
 _MAIL_ID = re.compile(rf"{MAIL_ID_PATTERN}\Z")
 
 
@@ -39,7 +49,7 @@ class ToldJourney:
     @property
     def under_way(self) -> bool:
         """Whether more is to come without anybody's doing."""
-        return any(copy.state is RecipientState.WAITING for copy in self.journey.recipients)
+        return _is_under_way(self.journey)
 
 
 def tell_journey(
@@ -79,6 +89,40 @@ class JourneyPages:
         """Return the same for a program."""
         return JSONResponse(journey_to_dict(await self._visible(request, account)))
 
+    async def live(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Tell of each change, as server-sent events; 204 where nothing is to come."""
+        journey = await self._visible(request, account)
+        if not _is_under_way(journey):
+            return Response(status_code=204)  # a browser does not ask again
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        events = self._changes(journey.mail_id, account)
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+
+    async def _changes(self, mail_id: MailId, account: Account) -> AsyncIterator[str]:
+        changed = asyncio.Event()
+        changes = self._store.changes
+        endings = [changes.subscribe(topic, changed.set) for topic in (PROGRESS, QUEUE)]
+        told: Journey | None = None
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _LONGEST_SECONDS
+        try:
+            yield "retry: 3000\n\n"
+            while loop.time() < end:
+                changed.clear()
+                journey = await load_visible(self._store, mail_id, account)
+                # The first event is for what happened between the page and this.
+                yield "event: journey\ndata: -\n\n" if journey != told else ": still here\n\n"
+                told = journey
+                if journey is None or not _is_under_way(journey):
+                    return
+                await asyncio.sleep(_PAUSE_SECONDS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_STILL_SECONDS):
+                        await changed.wait()
+        finally:
+            for end_subscription in endings:
+                end_subscription()
+
     async def _visible(self, request: Request, account: Account) -> Journey:
         mail_id = MailId(request.path_params["mail_id"])
         if not _MAIL_ID.match(mail_id):
@@ -98,6 +142,10 @@ async def load_visible(store: Store, mail_id: MailId, account: Account) -> Journ
     names = (account.login, *(str(one) for one in (account.address, *account.own_addresses)))
     viewer = viewer_of(journey, account.account_id, names, admin=account.admin)
     return None if viewer is None else visible_journey(journey, viewer)
+
+
+def _is_under_way(journey: Journey) -> bool:
+    return any(copy.state is RecipientState.WAITING for copy in journey.recipients)
 
 
 def _concerns(journey: Journey, account: Account) -> bool:

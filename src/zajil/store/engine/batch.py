@@ -28,6 +28,8 @@ that a worker that missed the hint finds out."""
 NEW_MESSAGES = Topic("messages")
 """A message came into some mailbox: the indexer looks at it."""
 
+PROGRESS = Topic("progress")
+"""Something came of mail in the queue: whoever looks at a journey looks again."""
 PUSH = Topic("push")
 """A browser wants to be told of new mail, or another way: ``read.push_sender`` looks at it."""
 

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from zajil.core.errors import InternalError
 from zajil.core.ids import MailId
 from zajil.core.service import QUEUED, RecipientState
-from zajil.store.engine.batch import QUEUE, require_space, touch
+from zajil.store.engine.batch import PROGRESS, QUEUE, require_space, touch
 from zajil.store.engine.rows import execute_text, marks_of, portions, values
 from zajil.store.mail.append import Append, append_messages
 from zajil.store.mail.blobs import release_blobs
@@ -69,8 +69,8 @@ class Settlement:
 def settle(tx: Connection, items: Sequence[Settlement]) -> list[tuple[int, ...]]:
     """Write results, events and DSNs, and let go of bodies that nobody waits for.
 
-    Unit of work: not idempotent; locks the mails in the order of their ids; touches the queue's
-    topic where a row goes on waiting.
+    Unit of work: not idempotent; locks the mails in the order of their ids; touches the topic
+    of progress, and the queue's where a row goes on waiting.
 
     Returns:
         For each item the positions that were no longer ours. They are left alone; the events of
@@ -105,6 +105,7 @@ def settle(tx: Connection, items: Sequence[Settlement]) -> list[tuple[int, ...]]
     record_events(tx, [EventBatch(None, item.mail_id, item.at_ms, item.events) for item in items])
     if any(row.state is RecipientState.WAITING for item in items for row in item.rows):
         touch(tx, QUEUE)
+    touch(tx, PROGRESS)
     return lost
 
 

@@ -1,6 +1,7 @@
 """``/account/export``: all mail of an account as a ZIP file with one mbox file for each mailbox.
 
-The file is made while it is sent: a piece of one message is in memory at a time.
+The file is made while it is sent: a piece of one message is in memory at a time. It is read and
+compressed in a thread, beside the event loop.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from zajil.web.page import Visitor
 
 _PIECE = 262_144
 """Bytes that are read at a time."""
+_AT_ONCE = 4096
+"""Bytes that are compressed in the event loop: a header line, the line between two messages."""
 _ODD = re.compile(r"[\x00-\x1f\x7f<>:\"\\|?*\u202a-\u202e\u2066-\u2069]")
 
 
@@ -57,7 +60,11 @@ class ExportPages(AccountPages):
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 with archive.open(entry, "w", force_zip64=True) as file:
                     async for lines in self._lines(one.mailbox_id):
-                        file.write(lines)
+                        # A piece takes some milliseconds; a line less than a thread does.
+                        if len(lines) > _AT_ONCE:
+                            await self._context.compute(functools.partial(file.write, lines))
+                        else:
+                            file.write(lines)
                         if sink.size >= _PIECE:
                             yield sink.take()
         yield sink.take()
@@ -73,10 +80,10 @@ class ExportPages(AccountPages):
                 yield separator(at_ms)
                 quoter, offset = Quoter(), 0
                 while offset < reader.size:
-                    read = functools.partial(reader.read_at, offset, _PIECE)
-                    piece = await self._context.compute(read)
-                    offset += len(piece)
-                    yield quoter.feed(piece)
+                    yield await self._context.compute(
+                        functools.partial(_read_quoted, reader, quoter, offset)
+                    )
+                    offset += _PIECE
                 yield quoter.finish()
 
     async def _open(self, mailbox_id: MailboxId, uid: Uid) -> tuple[MessageReader, int] | None:
@@ -89,6 +96,10 @@ class ExportPages(AccountPages):
             return None
 
         return await self._context.read(work)
+
+
+def _read_quoted(reader: MessageReader, quoter: Quoter, offset: int) -> bytes:
+    return quoter.feed(reader.read_at(offset, _PIECE))
 
 
 class _Sink(io.RawIOBase):

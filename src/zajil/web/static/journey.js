@@ -2,7 +2,12 @@
 
 const story = document.querySelector("#journey[data-follow]");
 
-async function follow() {
+let timer;
+
+// Each change comes over a stream that the tabs of one browser share; without it, or where a proxy
+// holds it back, the page is fetched now and then.
+async function look() {
+  clearTimeout(timer);
   let seconds = Number(story.dataset.follow);
   if (!document.hidden) {
     const page = await fetch(location.href).catch(() => null);
@@ -10,12 +15,26 @@ async function follow() {
       ? new DOMParser().parseFromString(await page.text(), "text/html").querySelector("#journey")
       : null;
     if (fresh) {
-      if (fresh.textContent !== story.textContent) show(fresh);
       seconds = Number(fresh.dataset.follow);
-      if (!seconds) return;
+      if (fresh.textContent !== story.textContent) show(fresh);
     }
   }
-  setTimeout(follow, 1000 * seconds);
+  clearTimeout(timer);
+  if (seconds) timer = setTimeout(look, 1000 * seconds);
+  else document.dispatchEvent(new Event("zajil:landed"));
+}
+
+function listen(channel) {
+  const source = new EventSource(story.dataset.live);
+  source.addEventListener("journey", () => {
+    look();
+    channel.postMessage("");
+  });
+  return new Promise((done) => {
+    for (const [what, name] of [[window, "pagehide"], [document, "zajil:landed"]]) {
+      what.addEventListener(name, () => done(source.close()));
+    }
+  });
 }
 
 const nameOf = (one) => one.querySelector("summary").textContent;
@@ -30,4 +49,14 @@ function show(fresh) {
   }
 }
 
-if (story) setTimeout(follow, 1000 * Number(story.dataset.follow));
+document.addEventListener("visibilitychange", () => story && timer && look());
+if (story) timer = setTimeout(look, 1000 * Number(story.dataset.follow));
+if (story?.dataset.live) {
+  const name = `zajil:journey:${story.dataset.live}`;
+  const channel = new BroadcastChannel(name);
+  channel.addEventListener("message", look);
+  const asked = new AbortController();
+  document.addEventListener("zajil:landed", () => asked.abort());
+  if (navigator.locks) navigator.locks.request(name, { signal: asked.signal }, () => listen(channel)).catch(() => {});
+  else listen(channel);
+}
