@@ -11,9 +11,9 @@ from zajil.store.mail.messages import read_message
 from zajil.store.mail.summaries import newest_summaries
 
 
-async def member(site: Site, login: str) -> Browser:
-    """Return a browser of somebody who is logged in."""
-    browser = site.browser()
+async def member(site: Site, login: str = "amal", **headers: str) -> Browser:
+    """Return a browser of somebody who is logged in, which always sends these header fields."""
+    browser = site.browser(**headers)
     await browser.log_in(login)
     return browser
 

@@ -7,16 +7,11 @@ import json
 from typing import Any
 
 from kit.site import Browser, Page, Site, letter, visiting
+from kit.webmail import member
 from zajil.store.engine.open import Store
 from zajil.store.people.contacts import Contact, list_contacts
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
-
-
-async def member(site: Site, login: str = "amal", **headers: str) -> Browser:
-    browser = site.browser(**headers)
-    await browser.log_in(login)
-    return browser
 
 
 def book(site: Site, login: str = "amal") -> list[Contact]:

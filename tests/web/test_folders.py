@@ -9,17 +9,12 @@ from typing import Any
 
 import pytest
 
-from kit.site import Browser, Page, Site, letter, visiting
+from kit.site import Page, Site, letter, visiting
+from kit.webmail import member
 from zajil.core.ids import MailboxId
 from zajil.store.engine.open import Store
 from zajil.store.mail.mailboxes import find_mailbox, list_mailboxes
 from zajil.store.mail.subscriptions import list_subscriptions
-
-
-async def member(site: Site, login: str) -> Browser:
-    browser = site.browser()
-    await browser.log_in(login)
-    return browser
 
 
 def names(site: Site, login: str) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 
-from kit.site import Browser, Site, letter, visiting
+from kit.site import letter, visiting
 from kit.store import NOW_MS, make_intake
 from kit.talk import talk_to_receiver
-from kit.webmail import journey_of_sent
+from kit.webmail import journey_of_sent, member
 from zajil.core.address import parse_address
 from zajil.core.ids import ID_RANDOM_SIZE, new_mail_id
 from zajil.store.engine.open import Store
@@ -29,12 +29,6 @@ from zajil.tracking.events import (
     SenderNamed,
     SessionClosed,
 )
-
-
-async def member(site: Site, login: str, **headers: str) -> Browser:
-    browser = site.browser(**headers)
-    await browser.log_in(login)
-    return browser
 
 
 def test_everybody_sees_their_part(store: Store) -> None:

@@ -8,18 +8,13 @@ from html import unescape
 
 import pytest
 
-from kit.site import Browser, Site, letter, visiting
+from kit.site import letter, visiting
 from kit.web_server import PNG, answer, redirect, web_server
+from kit.webmail import member
 from zajil.store.engine.open import Store
 from zajil.store.mail.mailboxes import find_role
 
 ZONE = {"pictures.test": {"A": ["127.0.0.1"]}, "inside.test": {"A": ["127.0.0.2"]}}
-
-
-async def member(site: Site, login: str = "amal") -> Browser:
-    browser = site.browser()
-    await browser.log_in(login)
-    return browser
 
 
 def pictures_in(frame: str) -> list[str]:
