@@ -109,6 +109,8 @@ def test_records_are_checked_when_asked(sqlite_store: Store) -> None:
             assert zone.questions == []
             page = (await admin.get(f"{path}?check=1")).text
             assert "10 &lt;script&gt;.test" in page
+            # What the operator must fill in stands in angle brackets, and is no tag.
+            assert "&lt;the IPv4 address of this server&gt;" in page
             assert page.count('<span class="state bad">different</span>') == 1
             assert '<span class="state bad">missing</span>' in page
             arabic = await admin_of(site, **{"accept-language": "ar"})
