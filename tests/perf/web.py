@@ -174,7 +174,8 @@ def _search(queries: Sequence[str]) -> Callable[[int], str]:
 
 
 @contextmanager
-def _folder(kept: Path | None) -> Iterator[Path]:
+def mailbox_folder(kept: Path | None) -> Iterator[Path]:
+    """Give the folder of the filled mailboxes; what nobody keeps is removed."""
     if kept is not None:
         kept.mkdir(parents=True, exist_ok=True)
         yield kept
@@ -191,7 +192,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="keep the mailboxes here, and use them again")
     arguments = parser.parse_args()
     print("\n".join(machine_lines()))
-    with _folder(arguments.keep) as folder:
+    with mailbox_folder(arguments.keep) as folder:
         (folder / "tls").mkdir(exist_ok=True)
         tls = TestAuthority(folder / "tls").issue("mx.y.test")
         for count in map(int, arguments.messages.split(",")):
