@@ -225,13 +225,29 @@ def test_pages_of_conversations(store: Store) -> None:
 def test_messages_that_wait_for_the_indexer_are_rows(store: Store) -> None:
     async def scenario() -> None:
         async with visiting(store) as site:
+            # So long that the list reads only their beginnings.
             for number in (1, 2):
-                site.deliver("amal", part("Plans", number))
+                site.deliver("amal", part("Plans", number, text="Words.\n" * 10_000))
             amal, inbox = await member(site), site.inbox("amal")
-            # This page writes their threads, so it is the only one that shows them apart.
             page = await amal.get(inbox)
             assert [subject for _, _, subject in rows(page)] == ["Re: Plans", "Plans"]
             assert "1–2 of 2" in page.text
+            await index(site)
+            assert [many for _, many, _ in rows(await amal.get(inbox))] == ["2"]
+
+    asyncio.run(scenario())
+
+
+def test_a_message_that_has_just_come_is_in_its_conversation(store: Store) -> None:
+    """The page that a browser fetches at once is often faster than the indexer."""
+
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            amal, inbox = await member(site), site.inbox("amal")
+            for number in (1, 2):
+                site.deliver("amal", part("Plans", number))
+                assert len(rows(await amal.get(inbox))) == 1
+            assert rows(await amal.get(inbox)) == [("Noor Saleh", "2", "Re: Plans")]
 
     asyncio.run(scenario())
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -99,6 +100,9 @@ def test_labels_of_other_programs(sqlite_store: Store) -> None:
             await amal.post(
                 "/labels", action="change", keyword="$label1", name="مهم", colour="blue"
             )
+            await amal.post(
+                "/labels", action="change", keyword="$label4", name="للتنفيذ", colour="grey"
+            )
             await amal.post("/account/language", language="en", zone="")
             page = await amal.get(f"{site.inbox('amal')}/1")
             assert chips(page.text) == ["Important", "To do"]
@@ -148,6 +152,35 @@ def test_a_label_is_renamed_removed_and_taken_back(store: Store) -> None:
             assert button
             await amal.post("/labels", action="undo", keyword=button[1])
             assert chips((await amal.get(inbox)).text) == ["Projects"]
+
+    asyncio.run(scenario())
+
+
+def test_results_of_a_search_are_labelled(store: Store) -> None:
+
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            for subject in ("First", "Second"):
+                site.deliver("amal", letter(subject))
+            amal, inbox, box = await member(site), site.inbox("amal"), site.entry("amal").inbox
+            await amal.post("/labels", action="make", name="مشروع جديد", colour="red")
+            await amal.post(inbox, uid="2", label="label_1")
+            await amal.post(inbox, uid="1", label="$label2")
+            for text, subject in (
+                ("label:label_1", "Second"),
+                ("label:$label2", "First"),
+                ("-label:$label2", "Second"),
+            ):
+                page = await amal.get(f"/search?{urlencode({'q': text})}")
+                assert re.findall(r'class="open"[^>]*>([^<]*)<', page.text) == [subject], text
+            await amal.post("/search", q="x", uid=[f"{box}.1", f"{box}.2"], label="$label3")
+            assert [len(one) for one in keywords(site, box).values()] == [2, 2]
+            page = await amal.get("/search?q=x")
+            await amal.post("/mail/undo", undo=page.field("undo"), next="/mail")
+            assert [len(one) for one in keywords(site, box).values()] == [1, 1]
+            await amal.post("/search", q="x", uid=f"{box}.1", unlabel="$label2")
+            assert keywords(site, box)[1] == set()
+            assert (await amal.post("/search", q="x", uid=f"{box}.1", label="$X")).status == 404
 
     asyncio.run(scenario())
 

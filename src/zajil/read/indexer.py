@@ -281,6 +281,21 @@ def keep_new(store: Store, page: ListPage) -> None:
         store.write_later(write_summaries, page.new)
 
 
+async def keep_now(store: Store, page: ListPage) -> bool:
+    """Write the summaries that were missing, and with them the threads of their messages.
+
+    Returns:
+        Whether something was written that the page does not show yet.
+    """
+    if not page.new:
+        return False
+    try:
+        await store.write(write_summaries, page.new)
+    except StoreUnavailable:  # the indexer will
+        return False
+    return True
+
+
 def _read_head(conn: Snapshot, blobs: Blobs, row: Message) -> Summary:
     try:
         with open_message(conn, blobs, row) as reader:

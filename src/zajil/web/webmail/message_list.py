@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from zajil.core.labels import Label
 from zajil.login.account import Account
 from zajil.message.header_view import Person
 from zajil.message.summary import Summary
-from zajil.read.indexer import ListPage, keep_new, read_page
+from zajil.read.indexer import ListPage, keep_new, keep_now, read_page
 from zajil.store.engine.open import Store
 from zajil.store.mail.flags import TooManyKeywords
 from zajil.store.mail.messages import Message, list_uids
@@ -80,6 +80,9 @@ class _Asked:
     """Of a list of conversations: the place of the first one. Only shown, so it is not checked."""
 
 
+_Loaded: TypeAlias = tuple[Boxes, Box, ListPage, list[ListedMessage], ListPlace]
+
+
 class MessageList:
     """Pages of one mailbox."""
 
@@ -102,11 +105,16 @@ class MessageList:
         mailbox_id = MailboxId(number_in_path(request, "mailbox_id"))
         first = read_number(request.query_params.get("at")) or 1
         asked = _Asked(_uid(request, "before"), _uid(request, "after"), first)
-        boxes, current, page, lines, place = await self._store.read(
-            lambda conn: self._load(conn, visitor, account, mailbox_id, asked),
-            account.account_id,
-        )
-        keep_new(self._store, page)
+
+        def load(conn: Any) -> _Loaded:
+            return self._load(conn, visitor, account, mailbox_id, asked)
+
+        boxes, current, page, lines, place = await self._store.read(load, account.account_id)
+        if not _is_by_conversation(visitor, current):
+            keep_new(self._store, page)
+        elif await keep_now(self._store, page):
+            # A message that has just come joins its conversation now.
+            boxes, current, page, lines, place = await self._store.read(load, account.account_id)
         done = self._notices.read(request)
         response = self._pages.render(
             visitor,
@@ -129,7 +137,7 @@ class MessageList:
         account: Account,
         mailbox_id: MailboxId,
         asked: _Asked,
-    ) -> tuple[Boxes, Box, ListPage, list[ListedMessage], ListPlace]:
+    ) -> _Loaded:
         boxes = load_boxes(conn, account.account_id, self._store.tables)
         current = boxes.get(mailbox_id)
         if current is None:

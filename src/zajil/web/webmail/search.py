@@ -116,7 +116,7 @@ class SearchPages:
         form = await request.form()
         text = str(form.get("q", ""))[: MAX_QUERY + 1]
         boxes = await self._boxes(account)
-        wanted = wanted_act(form, boxes)
+        wanted = wanted_act(form, boxes, visitor)
         if wanted.only:
             places = marked_places([wanted.only], boxes)
         elif form.get("every"):

@@ -10,15 +10,18 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
 from zajil.core.actor import Actor
+from zajil.core.errors import Refused
 from zajil.core.ids import MailboxId, Uid
+from zajil.core.labels import find_label
 from zajil.operations.context import OperationContext
 from zajil.operations.messages import move, set_flag
 from zajil.read.mail_search import MailSearch
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.room import OverQuota
 from zajil.web.notices import Done
+from zajil.web.page import Visitor
 from zajil.web.webmail.mailboxes import Box, Boxes, read_number
-from zajil.web.webmail.undo import UndoStep, write_undo
+from zajil.web.webmail.undo import UndoStep, write_keyword, write_undo
 
 _FLAGS = {
     "seen": ("\\Seen", True),
@@ -43,14 +46,22 @@ class WantedAct:
     """Where messages go; ``None``: they stay where they are."""
     only: str = ""
     """The one message that the button stands at (``MAILBOX.UID``); ``""``: the selected ones."""
+    keyword: str = ""
+    """Of the label that is added or removed."""
 
 
-def wanted_act(form: FormData, boxes: Boxes) -> WantedAct:
+def wanted_act(form: FormData, boxes: Boxes, visitor: Visitor) -> WantedAct:
     """Return what a form asks for.
 
     Raises:
-        HTTPException: no button of ours was pressed, or there is no such mailbox.
+        HTTPException: no button of ours was pressed, or there is no such mailbox or label.
     """
+    for action in ("label", "unlabel"):
+        if action in form:
+            label = find_label(visitor.labels, str(form.get(action)))
+            if label is None:
+                raise HTTPException(404)
+            return WantedAct(action, keyword=label.keyword)
     for action, name in (("flag", "star"), ("unflag", "unstar")):
         if name in form:
             return WantedAct(action, only=str(form.get(name)))
@@ -132,8 +143,14 @@ async def _act(
     """Return to how many messages it was done, and what has to be taken back of them."""
     mailbox_id = current.mailbox_id
     if wanted.target is None:
-        flag, is_set = _FLAGS[wanted.action]
-        changed = await set_flag(context, actor, mailbox_id, uids, flag, is_set=is_set)
+        is_label = bool(wanted.keyword)
+        flag, is_set = (
+            (wanted.keyword, wanted.action == "label") if is_label else _FLAGS[wanted.action]
+        )
+        try:
+            changed = await set_flag(context, actor, mailbox_id, uids, flag, is_set=is_set)
+        except Refused:  # a message would have too many keywords
+            return 0, []
         return len(uids), list(changed)
     # What is taken out of the trash says nothing about junk.
     teaches = current.role != "trash"
@@ -143,6 +160,10 @@ async def _act(
 
 
 def _back(current: Box, changed: Sequence[Uid], wanted: WantedAct) -> UndoStep:
+    if wanted.keyword:
+        opposite = "unlabel" if wanted.action == "label" else "label"
+        what = write_keyword(wanted.keyword)
+        return UndoStep(opposite, current.mailbox_id, what, tuple(sorted(changed)))
     if wanted.target is None:
         opposite = _OPPOSITES[wanted.action]
         return UndoStep("flag", current.mailbox_id, opposite, tuple(sorted(changed)))
