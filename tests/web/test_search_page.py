@@ -388,7 +388,7 @@ def test_labels_are_found_by_name_and_shown(sqlite_store: Store) -> None:
             for text in ("label:work", "label:$label2", "tag:WORK", "-label:x label:Work"):
                 assert (text, subjects(await search(amal, text))) == (text, ["Lunch"])
             assert "Label: <bdi>Work</bdi>" in (await search(amal, "label:$label2")).text
-            arabic = await member(site, accept_language="ar")
+            arabic = await member(site, **{"Accept-Language": "ar"})
             name = load_languages()["ar"].gettext("Work")
             assert subjects(await search(arabic, f'وسم:"{name}"')) == ["Lunch"]
 
