@@ -217,3 +217,11 @@ def test_no_text_makes_it_raise(html: str) -> None:
     clean = html.encode("utf-8", "replace").decode()
     make_safe(clean)
     html_to_marked_text(clean)
+
+
+def test_a_url_as_the_text_of_a_link_reads_from_left_to_right() -> None:
+    url = "https://a.test/b/?c=1"
+    once = make_safe(f'<p dir="rtl">هنا <a href="{url}">{url}</a> و<a href="{url}">نص</a></p>').html
+    assert f'<bdi dir="ltr">{url}</bdi></a>' in once
+    assert once.count("<bdi") == 1
+    assert make_safe(once).html == once

@@ -69,6 +69,7 @@ CONTENT_IS_NO_TEXT = {"script", "style", "title", "head", "template", "noscript"
 LINK_SCHEMES = {"http", "https", "mailto"}
 _IMAGE_SCHEMES = {"http", "https"}
 _BODY = re.compile(r"<body((?: [^\s=\">/]++=\"[^\"]*+\")*+)>")
+_URL_AS_TEXT = re.compile(r"(<a [^<>]*>)((?:https?://|www\.)[^<>\s]{1,2000})(?=</a>)")
 _CLASS = re.compile(r' class="([^"]*)"')
 
 
@@ -156,7 +157,8 @@ def _make_safe(
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
-    mended = mend_ink(clean, sheet)
+    # A URL reads from left to right; in Arabic text its slashes would go astray.
+    mended = _URL_AS_TEXT.sub(r'\1<bdi dir="ltr">\2</bdi>', mend_ink(clean, sheet))
     return SafeHtml(f"<style>{sheet.text}</style>{mended}" if sheet.text else mended, blocked)
 
 
