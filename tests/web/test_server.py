@@ -23,6 +23,7 @@ from zajil.net.peer import Networks
 from zajil.tracking.events import ConnectionsRefused
 from zajil.web.body_limit import SMALL_FORM, BodyLimit
 from zajil.web.server import ConnectionRules, WebServer
+from zajil.web.streams import event_stream
 
 GET = b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 10\r\n\r\nhalf="
@@ -67,6 +68,7 @@ class Ours:
         routes = [
             Route("/", answer, methods=["GET", "POST"]),
             Route("/login", answer, methods=["POST"]),
+            Route("/stream", stream),
         ]
         self.made = 0
 
@@ -93,6 +95,14 @@ class Ours:
 async def answer(request: Request) -> Response:
     await request.body()
     return PlainTextResponse("here")
+
+
+async def stream(request: Request) -> Response:
+    async def events() -> AsyncIterator[str]:
+        yield "event: one\ndata: -\n\n"
+        await asyncio.Event().wait()
+
+    return event_stream(request, events())
 
 
 @asynccontextmanager
@@ -200,6 +210,22 @@ def test_a_request_that_lasts_is_not_cut_by_the_time_for_headers() -> None:
             assert b"200 OK" in await browser.line()
 
     asyncio.run(run())
+
+
+def test_a_stream_does_not_hold_the_end_of_the_server_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is closed at once; uvicorn would end it by force, with a traceback in the log."""
+
+    async def run() -> None:
+        async with serving() as ours, ours.connected() as browser:
+            browser.send(GET.replace(b"GET /", b"GET /stream"))
+            assert b"200 OK" in await browser.line()
+            await ours.server.drain(0)
+            await browser.rest()
+
+    asyncio.run(run())
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
 
 
 def test_the_form_of_a_log_in_is_small() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from zajil.core.clock import Clock
 from zajil.core.ids import MAIL_ID_PATTERN, MailId
@@ -23,11 +23,8 @@ from zajil.tracking.journey import Journey, journey_to_dict, viewer_of, visible_
 from zajil.tracking.recipient_story import ToldRecipient, tell_recipients
 from zajil.tracking.story import Chapter, Station, stations, tell_story
 from zajil.web.page import Pages, Visitor
+from zajil.web.streams import LONGEST_SECONDS, STILL_SECONDS, event_stream
 
-_STILL_SECONDS = 25
-"""Silence before a line that says nothing: proxies close what is silent for a minute."""
-_LONGEST_SECONDS = 600
-"""Then the browser asks anew, so that a log-out or a server's end is noticed."""
 _PAUSE_SECONDS = 1.0
 """Between two looks at one journey, however much happens in the queue."""
 _MAIL_ID = re.compile(rf"{MAIL_ID_PATTERN}\Z")
@@ -94,9 +91,7 @@ class JourneyPages:
         journey = await self._visible(request, account)
         if not _is_under_way(journey):
             return Response(status_code=204)  # a browser does not ask again
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        events = self._changes(journey.mail_id, account)
-        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+        return event_stream(request, self._changes(journey.mail_id, account))
 
     async def _changes(self, mail_id: MailId, account: Account) -> AsyncIterator[str]:
         changed = asyncio.Event()
@@ -104,7 +99,7 @@ class JourneyPages:
         endings = [changes.subscribe(topic, changed.set) for topic in (PROGRESS, QUEUE)]
         told: Journey | None = None
         loop = asyncio.get_running_loop()
-        end = loop.time() + _LONGEST_SECONDS
+        end = loop.time() + LONGEST_SECONDS
         try:
             yield "retry: 3000\n\n"
             while loop.time() < end:
@@ -117,7 +112,7 @@ class JourneyPages:
                     return
                 await asyncio.sleep(_PAUSE_SECONDS)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_STILL_SECONDS):
+                    async with asyncio.timeout(STILL_SECONDS):
                         await changed.wait()
         finally:
             for end_subscription in endings:

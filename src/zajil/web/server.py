@@ -25,9 +25,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from zajil.net.admission import Admission
 from zajil.net.peer import Networks
+from zajil.web.streams import is_event_stream
 
 _GRACE_SECONDS = 3
-"""A page under way may end; one that listens for new mail never does by itself."""
+"""For pages under way."""
 _TOO_SLOW = "no request in time"
 
 
@@ -68,7 +69,9 @@ class WebServer:
     ) -> None:
         self._make_pages = make_pages
         self._sockets = list(sockets)
-        self._http: Any = functools.partial(_Connection, admission) if admission else H11Protocol
+        self._http: Any = (
+            functools.partial(_CountedConnection, admission) if admission else _Connection
+        )
         self._server: _Server | None = None
         self._is_wanted = asyncio.Event()
         """Somebody has connected, or ``drain`` was called."""
@@ -116,7 +119,17 @@ class WebServer:
 
 
 class _Connection(H11Protocol):
-    """A connection of uvicorn that is counted, and must bring its requests in time."""
+    """A connection of uvicorn."""
+
+    def shutdown(self) -> None:
+        """Let a page under way end; close a stream, which does not end by itself."""
+        super().shutdown()
+        if self.cycle is not None and is_event_stream(self.cycle.scope):
+            self.transport.close()
+
+
+class _CountedConnection(_Connection):
+    """A connection that is counted, and must bring its requests in time."""
 
     def __init__(self, admission: ConnectionRules, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

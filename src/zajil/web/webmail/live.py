@@ -7,19 +7,15 @@ import json
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from zajil.core.ids import AccountId
 from zajil.login.account import Account
 from zajil.store.engine.batch import mailbox_topic
 from zajil.store.engine.open import Store
 from zajil.web.page import Visitor
+from zajil.web.streams import LONGEST_SECONDS, STILL_SECONDS, event_stream
 from zajil.web.webmail.mailboxes import Boxes, load_boxes
-
-_STILL_SECONDS = 25
-"""Silence before a line that says nothing: proxies close what is silent for a minute."""
-_LONGEST_SECONDS = 600
-"""Then the browser asks anew, so that a log-out or a server's end is noticed."""
 
 
 class Live:
@@ -30,10 +26,7 @@ class Live:
 
     async def stream(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Return events until the browser goes, for some minutes at most."""
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            self._events(account.account_id), media_type="text/event-stream", headers=headers
-        )
+        return event_stream(request, self._events(account.account_id))
 
     async def _events(self, account_id: AccountId) -> AsyncIterator[str]:
         changed = asyncio.Event()
@@ -46,7 +39,7 @@ class Live:
         try:
             yield "retry: 3000\n\n"
             loop = asyncio.get_running_loop()
-            end = loop.time() + _LONGEST_SECONDS
+            end = loop.time() + LONGEST_SECONDS
             while loop.time() < end:
                 boxes = await self._load(account_id)
                 counts = {
@@ -57,7 +50,7 @@ class Live:
                 yield f"event: mailboxes\ndata: {news}\n\n" if news != told else ": still here\n\n"
                 told = news
                 try:
-                    async with asyncio.timeout(_STILL_SECONDS):
+                    async with asyncio.timeout(STILL_SECONDS):
                         await changed.wait()
                 except TimeoutError:
                     continue
