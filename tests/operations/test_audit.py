@@ -314,6 +314,8 @@ def test_every_event_has_a_sentence() -> None:
         "delegation.revoked",
         "domain.removed",
         "login.released",
+        "journey.opened",
+        "mailbox.opened",
         "mailbox.unshared",
         "queue.changed",
     }

@@ -233,6 +233,24 @@ class MailboxUnshared(AuditEvent):
 
 
 @value_class(frozen=True, slots=True)
+class MailboxOpened(AuditEvent):
+    """Another account has opened a mailbox; once for each reader, mailbox and day (UTC)."""
+
+    name: ClassVar[str] = "mailbox.opened"
+    mailbox: str
+
+
+@value_class(frozen=True, slots=True)
+class JourneyOpened(AuditEvent):
+    """An administrator has opened the journey of a mail of the account.
+
+    Recorded once for each administrator, account and day (UTC).
+    """
+
+    name: ClassVar[str] = "journey.opened"
+
+
+@value_class(frozen=True, slots=True)
 class AliasChanged(AuditEvent):
     """An alias was created, changed or removed."""
 
@@ -327,6 +345,8 @@ AUDIT_EVENTS: dict[str, type[AuditEvent]] = {
         DelegationRevoked,
         MailboxShared,
         MailboxUnshared,
+        MailboxOpened,
+        JourneyOpened,
         AliasChanged,
         DomainAdded,
         DomainRemoved,

@@ -33,6 +33,8 @@ _PLAIN: Mapping[type[AuditEvent], str] = {
     audit.MailboxUnshared: mark(
         "The mailbox {mailbox} of {subject} is no longer shared with {identifier}."
     ),
+    audit.MailboxOpened: mark("{actor} opened the mailbox {mailbox} of {subject}."),
+    audit.JourneyOpened: mark("{actor} opened the delivery details of a message of {subject}."),
     audit.DomainAdded: mark("The domain {subject} was added."),
     audit.DomainRemoved: mark("The domain {subject} was removed."),
     audit.NetworkReleased: mark("Log-ins from {subject} are no longer slowed."),
@@ -79,7 +81,7 @@ def describe_change(event: AuditEvent) -> Sentence:
     """Return what was changed."""
     values: dict[str, str | int | Sentence] = {"subject": readable(event.subject)}
     names = ("address", "before", "after", "app_password", "organization")
-    for name in (*names, "mailbox", "identifier", "rights"):
+    for name in (*names, "mailbox", "identifier", "rights", "actor"):
         value = getattr(event, name, None)
         if isinstance(value, str):
             values[name] = readable(value)

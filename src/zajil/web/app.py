@@ -13,6 +13,7 @@ from zajil.core.domain import to_unicode
 from zajil.core.errors import AlreadyExists, Invalid, NotFound, Refused, Unavailable, ZajilError
 from zajil.net.logger import get_logger
 from zajil.net.peer import Networks
+from zajil.operations.openings import Openings
 from zajil.web.access import Access
 from zajil.web.account.routes import account_routes
 from zajil.web.admin.routes import admin_routes
@@ -48,7 +49,8 @@ def make_web(services: WebServices) -> Starlette:
         access=access,
         notices=Notices(services.options.cookie_name),
     )
-    journeys = JourneyPages(pages, services.store, services.clock)
+    openings = Openings(parts.operations)
+    journeys = JourneyPages(pages, services.store, services.clock, openings)
     routes: list[BaseRoute] = [
         Route("/", _home, methods=["GET"]),
         *account_routes(parts),

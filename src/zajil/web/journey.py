@@ -13,15 +13,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from zajil.core.clock import Clock
-from zajil.core.ids import MAIL_ID_PATTERN, MailId
+from zajil.core.ids import MAIL_ID_PATTERN, AccountId, MailId
 from zajil.core.service import RecipientState
 from zajil.login.account import Account
+from zajil.operations.openings import Openings
 from zajil.store.engine.batch import PROGRESS, QUEUE
 from zajil.store.engine.open import Store
 from zajil.store.mail.tracking import load_journey
 from zajil.tracking.journey import Journey, journey_to_dict, viewer_of, visible_journey
 from zajil.tracking.recipient_story import ToldRecipient, tell_recipients
 from zajil.tracking.story import Chapter, Station, stations, tell_story
+from zajil.web.access import actor_of
 from zajil.web.page import Pages, Visitor
 from zajil.web.streams import LONGEST_SECONDS, STILL_SECONDS, event_stream
 
@@ -62,14 +64,15 @@ def tell_journey(
 class JourneyPages:
     """The journey as a page, and as the JSON that ``zajil journey show`` prints."""
 
-    def __init__(self, pages: Pages, store: Store, clock: Clock) -> None:
+    def __init__(self, pages: Pages, store: Store, clock: Clock, openings: Openings) -> None:
         self._pages = pages
+        self._openings = openings
         self._store = store
         self._clock = clock
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show the story."""
-        journey = await self._visible(request, account)
+        journey = await self._opened(request, account)
         return self._pages.render(
             visitor,
             "journey.html",
@@ -84,7 +87,7 @@ class JourneyPages:
 
     async def show_json(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Return the same for a program."""
-        return JSONResponse(journey_to_dict(await self._visible(request, account)))
+        return JSONResponse(journey_to_dict(await self._opened(request, account)))
 
     async def live(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Tell of each change, as server-sent events; 204 where nothing is to come."""
@@ -118,6 +121,12 @@ class JourneyPages:
             for end_subscription in endings:
                 end_subscription()
 
+    async def _opened(self, request: Request, account: Account) -> Journey:
+        journey = await self._visible(request, account)
+        if account.admin and not _concerns(journey, account):
+            await self._openings.note_journey(actor_of(request, account), _owners(journey))
+        return journey
+
     async def _visible(self, request: Request, account: Account) -> Journey:
         mail_id = MailId(request.path_params["mail_id"])
         if not _MAIL_ID.match(mail_id):
@@ -145,5 +154,9 @@ def _is_under_way(journey: Journey) -> bool:
 
 def _concerns(journey: Journey, account: Account) -> bool:
     """Whether an account sent a mail, or has a copy of it."""
-    copies = {copy.account_id for copy in journey.recipients}
-    return account.account_id in {journey.account_id, *copies}
+    return account.account_id in _owners(journey)
+
+
+def _owners(journey: Journey) -> set[AccountId]:
+    copies = [copy.account_id for copy in journey.recipients]
+    return {one for one in (journey.account_id, *copies) if one is not None}

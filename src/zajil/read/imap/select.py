@@ -18,6 +18,7 @@ from zajil.read.imap.fetch import fetch
 from zajil.read.imap.fetch_lines import write_changes
 from zajil.read.imap.mailbox_names import tell_name
 from zajil.read.imap.object_id import mailbox_object_id
+from zajil.read.imap.openings import note_opening
 from zajil.read.imap.resync import prepare
 from zajil.read.imap.selected_mailbox import SelectedMailbox
 from zajil.store.engine.batch import mailbox_topic
@@ -70,6 +71,7 @@ async def select(context: Context, command: Select) -> Completion:
     follow(context, view)
     context.view = view
     _describe(context, view, snapshot.first_unseen)
+    await note_opening(context, box)
     if Feature.IMAP4REV2 in enabled:
         await tell_name(context, box.name, command.given)
     if command.known is not None and command.known.uid_validity == box.uid_validity:

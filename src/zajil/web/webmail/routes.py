@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.routing import BaseRoute, Route
 
+from zajil.operations.openings import Openings
 from zajil.read.picture_fetch import PictureFetcher
+from zajil.web.access import Endpoint, ForMembers
 from zajil.web.parts import WebParts
 from zajil.web.webmail.asked_receipts import Receipts
 from zajil.web.webmail.compose_routes import compose_routes
@@ -18,6 +22,7 @@ from zajil.web.webmail.message_acts import MessageActs
 from zajil.web.webmail.message_files import MessageFiles
 from zajil.web.webmail.message_list import MessageList
 from zajil.web.webmail.message_page import MessagePages
+from zajil.web.webmail.noted_openings import noted
 from zajil.web.webmail.saved_searches import SavedSearches
 from zajil.web.webmail.search import SearchPages
 
@@ -26,7 +31,7 @@ _MESSAGE = "/mail/{mailbox_id}/{uid}"
 
 def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     """Return a line for each address."""
-    members = parts.access.members
+    members, readers = parts.access.members, _readers(parts)
     mailbox = MessageList(parts.pages, parts.store, parts.notices)
     lessons = _filter_lessons(parts)
     acts = MessageActs(parts.operations, parts.notices, lessons)
@@ -48,26 +53,26 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     saved = SavedSearches(parts.operations, parts.notices)
     return [
         Route("/mail", members(mailbox.home), methods=["GET"]),
-        Route("/mail/{mailbox_id}", members(mailbox.show), methods=["GET"]),
+        Route("/mail/{mailbox_id}", readers(mailbox.show), methods=["GET"]),
         Route("/folders", members(folders.show), methods=["GET"]),
         Route("/folders", members(folders.act), methods=["POST"]),
         Route("/labels", members(labels.show), methods=["GET"]),
         Route("/labels", members(labels.act), methods=["POST"]),
         Route("/mail/undo", members(acts.undo), methods=["POST"]),
         Route("/mail/{mailbox_id}", members(acts.act), methods=["POST"]),
-        Route(_MESSAGE, members(message.show), methods=["GET"]),
-        Route(_MESSAGE + "/html", members(files.show_html), methods=["GET"]),
+        Route(_MESSAGE, readers(message.show), methods=["GET"]),
+        Route(_MESSAGE + "/html", readers(files.show_html), methods=["GET"]),
         Route(_MESSAGE + "/view", members(message.choose_view), methods=["POST"]),
         Route(_MESSAGE + "/pictures", members(message.choose_pictures), methods=["POST"]),
         Route(_MESSAGE + "/report", members(message.report), methods=["POST"]),
         Route(_MESSAGE + "/unsubscribe", members(message.unsubscribe), methods=["POST"]),
         Route(_MESSAGE + "/answer", members(invitations.answer), methods=["POST"]),
         Route(_MESSAGE + "/receipt", members(receipts.answer), methods=["POST"]),
-        Route(_MESSAGE + "/open/{number}", members(files.preview), methods=["GET"]),
-        Route(_MESSAGE + "/enclosed/{number}", members(message.show_enclosed), methods=["GET"]),
-        Route(_MESSAGE + "/enclosed/{number}/html", members(files.show_html), methods=["GET"]),
-        Route(_MESSAGE + "/file/{number}", members(files.download), methods=["GET"]),
-        Route(_MESSAGE + "/source", members(files.download_source), methods=["GET"]),
+        Route(_MESSAGE + "/open/{number}", readers(files.preview), methods=["GET"]),
+        Route(_MESSAGE + "/enclosed/{number}", readers(message.show_enclosed), methods=["GET"]),
+        Route(_MESSAGE + "/enclosed/{number}/html", readers(files.show_html), methods=["GET"]),
+        Route(_MESSAGE + "/file/{number}", readers(files.download), methods=["GET"]),
+        Route(_MESSAGE + "/source", readers(files.download_source), methods=["GET"]),
         Route("/picture", members(files.show_picture), methods=["GET"]),
         Route("/search", members(searching.show), methods=["GET"]),
         Route("/search", members(searching.act), methods=["POST"]),
@@ -76,6 +81,12 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         *compose_routes(parts),
         Route("/live", members(live.stream), methods=["GET"]),
     ]
+
+
+def _readers(parts: WebParts) -> Callable[[ForMembers], Endpoint]:
+    """Return what lets members in and tells the owner of a mailbox who opened it."""
+    openings = Openings(parts.operations)
+    return lambda handler: parts.access.members(noted(openings, handler))
 
 
 def _filter_lessons(parts: WebParts) -> FilterLessons:
