@@ -66,7 +66,9 @@ def _is_save(response: Any) -> bool:
     return bool(response.request.method == "POST")
 
 
-@pytest.mark.parametrize("browser_name", ["chromium", "firefox"])
+@pytest.mark.parametrize(
+    "browser_name", ["chromium", pytest.param("firefox", marks=pytest.mark.slow)]
+)
 def test_arabic_with_pictures_in_the_text(
     request: pytest.FixtureRequest, writer: Person, amal: Person, browser_name: str
 ) -> None:

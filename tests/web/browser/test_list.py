@@ -72,7 +72,7 @@ def test_a_conversation_is_dragged_onto_a_mailbox(chromium: Any, north: LabDomai
         assert (who.count(), who.count("Archive")) == (3, 0)
 
 
-@pytest.mark.parametrize("language", ["en-GB", "ar"])
+@pytest.mark.parametrize("language", [pytest.param("en-GB", marks=pytest.mark.slow), "ar"])
 def test_rows_are_swiped(chromium: Any, north: LabDomain, language: str) -> None:
     """Towards the start of the line: to the archive. Towards its end: read or unread."""
     who = new_person(north)

@@ -62,7 +62,7 @@ def amal(north: LabDomain) -> Person:
 
 @pytest.mark.parametrize(
     ("scripts", "size"),
-    [(True, DESK), (True, PHONE), (False, DESK)],
+    [pytest.param(True, DESK, marks=pytest.mark.slow), (True, PHONE), (False, DESK)],
     ids=["desk", "phone", "no scripts"],
 )
 def test_arabic_with_a_file_to_another_domain(
