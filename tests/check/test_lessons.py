@@ -7,6 +7,7 @@ from zajil.check.learned.lessons import (
     ShareRule,
     count_left_to_learn,
     is_junk,
+    is_undo,
     is_weak,
 )
 from zajil.core.feedback import FeedbackKind
@@ -22,11 +23,13 @@ def test_an_account_teaches_the_installation_its_free_share_and_then_a_part() ->
     assert not ShareRule(0).permits(FREE_SHARE, 1_000_000)
 
 
-def test_only_a_move_to_junk_teaches_junk_and_only_a_verdict_is_strong() -> None:
+def test_only_a_move_to_junk_is_about_junk_and_only_verdicts_are_strong() -> None:
     kinds = list(FeedbackKind)
-    assert [kind for kind in kinds if is_junk(kind)] == [FeedbackKind.JUNK]
+    undone = [FeedbackKind.UNSAID_JUNK, FeedbackKind.UNSAID_NOT_JUNK]
+    assert [kind for kind in kinds if is_junk(kind)] == [FeedbackKind.JUNK, undone[0]]
+    assert [kind for kind in kinds if is_undo(kind)] == undone
     strong = [kind for kind in kinds if not is_weak(kind)]
-    assert strong == [FeedbackKind.JUNK, FeedbackKind.NOT_JUNK]
+    assert strong == [FeedbackKind.JUNK, FeedbackKind.NOT_JUNK, *undone]
 
 
 def test_mail_left_in_inbox_is_learned_only_to_balance_junk() -> None:

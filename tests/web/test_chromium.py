@@ -345,7 +345,7 @@ def test_a_wide_window_shows_a_message_beside_its_list(chromium: Any, tmp_path: 
         # All that in one page: nothing was loaded but parts.
         assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
         page.reload()
-        page.get_by_text("Text 0.").wait_for()
+        page.get_by_role("article").get_by_text("Text 0.").wait_for()
 
 
 def test_buttons_of_the_list_act_in_place(chromium: Any, tmp_path: Path) -> None:
