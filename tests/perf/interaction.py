@@ -30,7 +30,8 @@ from web import mailbox_folder
 
 _WAIT_FOR = """([type, result]) => {
   const isThere = new Function(`return ${result}`);
-  window.taken = new Promise((resolve) => {
+  window.taken = new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error(`nothing came of it: ${result}`)), 30_000);
     document.addEventListener(type, (event) => {
       const look = () => isThere()
         ? requestAnimationFrame(() => resolve(performance.now() - event.timeStamp))
