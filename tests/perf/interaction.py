@@ -95,10 +95,13 @@ class Reader:
 
     def star(self) -> float:
         """Change the star of the open message with a key."""
-        state = "document.querySelector('.list li.here')?.innerHTML"
+        state = "document.querySelector('.list li.here .star')?.matches('.on')"
         self._page.evaluate(f"window.before = {state}")
-        there = f"{state} && {state} !== window.before"
-        return self._until("keydown", there, lambda: self._page.keyboard.press("s"))
+        there = f"{state} === !window.before"
+        with self._page.expect_response("**/mail/**"):
+            taken = self._until("keydown", there, lambda: self._page.keyboard.press("s"))
+        self._page.wait_for_timeout(500)  # the response is shown before the next act
+        return taken
 
     def select(self) -> float:
         """Select a message of the list."""
@@ -111,7 +114,8 @@ class Reader:
         """Archive the open message with a key."""
         where = "document.querySelector('.list li.here a.open')?.pathname"
         self._page.evaluate(f"window.before = {where}")
-        gone = "![...document.querySelectorAll('.list a.open')].some((a) => a.pathname === before)"
+        shown = "[...document.querySelectorAll('.list li:not(.leaving) a.open')]"
+        gone = f"!{shown}.some((a) => a.pathname === before)"
         return self._until("keydown", gone, lambda: self._page.keyboard.press("e"))
 
     def page(self, path: str) -> float:

@@ -364,6 +364,33 @@ def test_buttons_of_the_list_act_in_place(chromium: Any, tmp_path: Path) -> None
         assert page.get_by_role("link", name="Letter 25").count() == 0
 
 
+def test_acts_are_shown_before_the_server_answers(chromium: Any, tmp_path: Path) -> None:
+    """And a star leaves alone what is selected."""
+    more = [letter(f"Letter {number}") for number in range(3)]
+    with reader(chromium, tmp_path, *more, viewport=WIDE) as page:
+        row = page.locator("li", has=page.get_by_role("link", name="Letter 2")).first
+        other = page.locator("li", has=page.get_by_role("link", name="Letter 1")).first
+        other.get_by_role("checkbox").check()
+        held: list[Any] = []
+
+        def hold(route: Any) -> None:
+            if route.request.method == "POST":
+                held.append(route)
+            else:
+                route.continue_()
+
+        page.route("**/mail/*", hold)
+        row.get_by_role("button", name="Star").click()
+        page.locator(".star.on").wait_for()
+        held[0].continue_()
+        row.get_by_role("button", name="Unstar").wait_for()
+        assert other.get_by_role("checkbox").is_checked()
+        page.keyboard.press("e")
+        other.wait_for(state="hidden")
+        held[1].continue_()
+        page.get_by_role("status").get_by_text("1 message moved to the archive.").wait_for()
+
+
 def test_tabs_share_one_stream(chromium: Any, tmp_path: Path) -> None:
     with reader(chromium, tmp_path) as page:
         page.wait_for_function("navigator.locks.query().then((all) => all.held.length === 1)")

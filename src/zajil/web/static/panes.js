@@ -53,6 +53,16 @@ function showToast(page) {
 
 // ---- acts ----------------------------------------------------------------------------------------
 
+// What will be so when the answer comes is shown before it: a star at once, and rows that leave.
+const LEAVING = ["archive", "junk", "inbox", "delete", "restore", "move"];
+
+function showBefore(form, button) {
+  const mine = form === list() ? rows().filter((row) => row.querySelector("[name=uid]:checked")) : rows().filter((row) => row.matches(".here"));
+  if (button?.matches(".star")) button.classList.toggle("on");
+  else if (["flag", "unflag"].includes(button?.value)) mine.forEach((row) => row.querySelector(".star")?.classList.toggle("on", button.value === "flag"));
+  else if (button?.name === "action" && LEAVING.includes(button.value)) mine.forEach((row) => row.classList.add("leaving"));
+}
+
 document.addEventListener("submit", async (event) => {
   const form = event.target;
   const isOurs = form.matches("#list[data-shown], .reading form[action^='/mail/'], .toast form[action='/mail/undo']");
@@ -63,11 +73,15 @@ document.addEventListener("submit", async (event) => {
   form.querySelectorAll("[popover]:popover-open").forEach((one) => one.hidePopover());
   // The live stream may replace the list before the answer comes.
   const at = rows().findIndex((row) => row.classList.contains("here"));
+  showBefore(form, event.submitter);
   const answer = await fetch(form.getAttribute("action"), { method: "POST", body });
   const page = parse(await answer.text());
   const fresh = page.querySelector("#list[data-shown]");
   if (!answer.ok || !fresh) return location.assign(answer.redirected ? answer.url : location.href);
+  // A star is not for the rows that are selected: they stay so.
+  const boxes = event.submitter?.matches(".star") ? [...list().querySelectorAll("[name=uid]:checked")].map((box) => box.value) : [];
   replaceList(fresh);
+  for (const value of boxes) list().querySelector(`[name=uid][value="${value}"]`)?.click();
   showToast(page);
   for (const count of page.querySelectorAll(".side [data-mailbox]")) {
     const mine = document.querySelector(`.side [data-mailbox="${count.dataset.mailbox}"] .count`);
