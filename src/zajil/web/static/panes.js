@@ -74,7 +74,8 @@ document.addEventListener("submit", async (event) => {
   // The live stream may replace the list before the answer comes.
   const at = rows().findIndex((row) => row.classList.contains("here"));
   showBefore(form, event.submitter);
-  const answer = await fetch(form.getAttribute("action"), { method: "POST", body });
+  const answer = await fetch(form.getAttribute("action"), { method: "POST", body }).catch(() => null);
+  if (!answer) return location.reload(); // no connection: nothing was done, and nothing may look so
   const page = parse(await answer.text());
   const fresh = page.querySelector("#list[data-shown]");
   if (!answer.ok || !fresh) return location.assign(answer.redirected ? answer.url : location.href);
