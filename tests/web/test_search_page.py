@@ -390,7 +390,7 @@ def test_labels_are_found_by_name_and_shown(sqlite_store: Store) -> None:
             assert "Label: <bdi>Work</bdi>" in (await search(amal, "label:$label2")).text
             arabic = await member(site, **{"Accept-Language": "ar"})
             name = load_languages()["ar"].gettext("Work")
-            assert subjects(await search(arabic, f'وسم:"{name}"')) == ["Lunch"]
+            assert subjects(await search(arabic, f'تصنيف:"{name}"')) == ["Lunch"]
 
     asyncio.run(scenario())
 
