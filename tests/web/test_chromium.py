@@ -161,8 +161,10 @@ def test_read_and_write(chromium: Any, tmp_path: Path, locale: str, scripts: boo
         page.get_by_role("status").locator("code.id").wait_for()
         picture("app-passwords")
         context.close()
-    # The frame of a letter may not run scripts: that Chromium says so is as it should be.
-    assert [text for text in complaints if "sandboxed" not in text] == []
+    # The frame of a letter may not run scripts: that Chromium says so is as it should be. So is
+    # that this test, on a slow machine, types into a field before the browser looks for autofocus.
+    told = ("sandboxed", "Autofocus processing was blocked")
+    assert [text for text in complaints if not any(one in text for one in told)] == []
     assert [url for url in asked if not url.startswith(site.url)] == []
 
 

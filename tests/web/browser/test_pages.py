@@ -173,8 +173,8 @@ def describe(violation: dict[str, Any]) -> str:
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 _MOST_BYTES = 150_000
 _MOST_SCRIPT_BYTES = 60_000
-_EDITOR = re.compile(r"squire", re.IGNORECASE)
-"""The editor's library is loaded where somebody writes, and is not ours."""
+_EDITOR = re.compile(r"squire|editor\.", re.IGNORECASE)
+"""The editor of rich text, loaded where somebody writes: the library and what drives it."""
 
 
 class Weights:

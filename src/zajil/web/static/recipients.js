@@ -46,7 +46,8 @@ class Recipients {
     this.said = document.createElement("span");
     this.said.className = "unseen";
     this.said.setAttribute("role", "status");
-    const hadFocus = document.activeElement === field || field.autofocus;
+    const hadFocus = document.activeElement === field;
+    const wantsFocus = field.autofocus;
     field.id = `${id}-value`;
     field.type = "hidden";
     box.append(this.list, this.input, this.options, this.said);
@@ -66,6 +67,8 @@ class Recipients {
       if (row) this.choose([...this.options.children].indexOf(row));
     });
     if (hadFocus) this.input.focus();
+    // The browser looks for fields with autofocus before it draws, and complains of an earlier focus.
+    else if (wantsFocus) requestAnimationFrame(() => document.activeElement === document.body && this.input.focus());
   }
 
   read(text) {
