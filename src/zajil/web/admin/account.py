@@ -8,7 +8,7 @@ from typing import TypeAlias
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from zajil.core.actor import Actor
 from zajil.core.ids import AppPasswordId
@@ -31,9 +31,9 @@ from zajil.operations.delegations import delegate, revoke_delegation
 from zajil.store.engine.reader import Snapshot
 from zajil.tracking.audit import AuditEvent
 from zajil.web.access import actor_of
+from zajil.web.admin.desk_page import DeskPage
 from zajil.web.admin.problems import Problem, attempt
-from zajil.web.notices import Done, Notices
-from zajil.web.page import Pages, Visitor
+from zajil.web.page import Visitor
 
 _CHANGES = 20
 """Recent changes that are shown."""
@@ -44,19 +44,8 @@ _EXEMPT_MS = 7 * 86_400_000
 _Act: TypeAlias = Callable[[OperationContext, Actor, str, Mapping[str, str]], Awaitable[object]]
 
 
-class OneAccount:
+class OneAccount(DeskPage):
     """One account: facts, forms, and the last changes of it."""
-
-    def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
-        self._pages = pages
-        self._operations = operations
-        self._notices = notices
-
-    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show the account."""
-        response = await self._render(request, visitor, done=self._notices.read(request))
-        self._notices.forget(response)
-        return response
 
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Do one thing; a new password is shown on this page alone."""
@@ -75,9 +64,7 @@ class OneAccount:
         if isinstance(done, Problem):
             return await self._render(request, visitor, 409, problem=done)
         gone = action == "remove"
-        response = RedirectResponse("/admin/accounts" if gone else f"/admin/accounts/{login}", 303)
-        self._notices.leave(response, Done(action, 1))
-        return response
+        return self._back("/admin/accounts" if gone else f"/admin/accounts/{login}", action)
 
     async def _is(self, login: str, account: Account) -> bool:
         row = await self._operations.read(lambda conn: find_account(conn, login))

@@ -9,29 +9,17 @@ from starlette.responses import Response
 from zajil.core.address import parse_address
 from zajil.login.account import Account
 from zajil.operations.accounts import AccountUse, AddedAccount, add_account, show_accounts
-from zajil.operations.context import OperationContext
 from zajil.web.access import actor_of
+from zajil.web.admin.desk_page import DeskPage
 from zajil.web.admin.problems import Problem, attempt
-from zajil.web.notices import Notices
-from zajil.web.page import Pages, Visitor
+from zajil.web.page import Visitor
 
 _PAGE = 100
 _LONGEST = 320
 
 
-class AccountList:
+class AccountList(DeskPage):
     """All accounts, a field that searches them, and the form for a new one."""
-
-    def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
-        self._pages = pages
-        self._operations = operations
-        self._notices = notices
-
-    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show accounts, by login name."""
-        response = await self._render(request, visitor, done=self._notices.read(request))
-        self._notices.forget(response)
-        return response
 
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Create an account; its password is shown on this page alone."""

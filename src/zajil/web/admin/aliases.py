@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from zajil.core.actor import Actor
 from zajil.login.account import Account
 from zajil.operations.aliases import add_alias, remove_alias, set_alias
-from zajil.operations.context import OperationContext
 from zajil.store.people.aliases import AliasRow, list_aliases
 from zajil.web.access import actor_of
+from zajil.web.admin.desk_page import DeskPage
 from zajil.web.admin.problems import Problem, attempt
-from zajil.web.notices import Done, Notices
-from zajil.web.page import Pages, Visitor
+from zajil.web.page import Visitor
 
 _MOST_SHOWN = 500
 _LONGEST = 320
@@ -22,19 +21,8 @@ _MOST_TEXT = 20_000
 """Characters of a list of targets."""
 
 
-class AliasPages:
+class AliasPages(DeskPage):
     """All aliases, a field that searches them, and the form for a new one."""
-
-    def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
-        self._pages = pages
-        self._operations = operations
-        self._notices = notices
-
-    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show aliases, by address."""
-        response = await self._render(request, visitor, done=self._notices.read(request))
-        self._notices.forget(response)
-        return response
 
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Create, change or remove one."""
@@ -50,9 +38,7 @@ class AliasPages:
         if isinstance(done, Problem):
             typed = {"address": address, "targets": targets}
             return await self._render(request, visitor, 409, problem=done, typed=typed)
-        response = RedirectResponse("/admin/aliases", 303)
-        self._notices.leave(response, Done(f"alias{action}", 1))
-        return response
+        return self._back("/admin/aliases", f"alias{action}")
 
     async def _change(self, action: str, actor: Actor, address: str, targets: list[str]) -> None:
         if action == "add":

@@ -6,20 +6,19 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from zajil.login.account import Account
 from zajil.login.throttle import WINDOW_MS
-from zajil.operations.context import OperationContext
 from zajil.operations.journey import find_sessions
 from zajil.operations.login_throttle import release_network
 from zajil.store.engine.reader import Snapshot
 from zajil.store.mail.refusals import FoundFault, find_faults
 from zajil.store.people.login_failures import SlowedNetwork, slowed_networks
 from zajil.web.access import actor_of
+from zajil.web.admin.desk_page import DeskPage
 from zajil.web.admin.problems import Problem, attempt
-from zajil.web.notices import Done, Notices
-from zajil.web.page import Pages, Visitor
+from zajil.web.page import Visitor
 
 _MOST_NETWORKS = 100
 _MOST_SESSIONS = 50
@@ -28,19 +27,8 @@ _WEEK_MS = 7 * 86_400_000
 _LONGEST = 320
 
 
-class ConnectionPages:
+class ConnectionPages(DeskPage):
     """Networks whose log-ins are slowed, and what was refused without a mail."""
-
-    def __init__(self, pages: Pages, operations: OperationContext, notices: Notices) -> None:
-        self._pages = pages
-        self._operations = operations
-        self._notices = notices
-
-    async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show both lists; a text searches the second one."""
-        response = await self._render(request, visitor, done=self._notices.read(request))
-        self._notices.forget(response)
-        return response
 
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Release a network."""
@@ -51,9 +39,7 @@ class ConnectionPages:
         done = await attempt(release_network(self._operations, actor, network[:_LONGEST]))
         if isinstance(done, Problem):
             return await self._render(request, visitor, 409, problem=done)
-        response = RedirectResponse("/admin/security", 303)
-        self._notices.leave(response, Done("network", 1))
-        return response
+        return self._back("/admin/security", "network")
 
     async def _render(
         self, request: Request, visitor: Visitor, status: int = 200, **context: object
