@@ -9,15 +9,15 @@ from html import unescape
 
 import pytest
 
-from kit.site import Browser, Page, Site, letter, visiting
+from kit.site import Page, Site, letter, visiting
 from kit.store import NOW_MS
+from kit.webmail import member, role
 from zajil.core.address import parse_address
 from zajil.core.ids import AccountId, MailboxId
 from zajil.login.account import Account
 from zajil.message.header_view import Person
 from zajil.read.indexer import Indexer
 from zajil.store.engine.open import Store
-from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.mail.messages import get_messages, list_uids
 from zajil.store.mail.right_changes import ChangeRights, Grant, change_rights
@@ -35,13 +35,6 @@ def part(
     if number > 1:
         message["References"] = f"<{thread}.1@south.test>"
     return message
-
-
-def role(site: Site, login: str, name: str) -> MailboxId:
-    account_id = site.entry(login).account_id
-    box = site.store.read_now(lambda conn: find_role(conn, account_id, name))
-    assert box is not None
-    return box.mailbox_id
 
 
 def put(site: Site, login: str, name: str, message: EmailMessage) -> None:
@@ -70,12 +63,6 @@ def rows(page: Page) -> list[tuple[str, str, str]]:
         names = re.sub(r'<span class="many".*?</span>|<[^>]*>', "", who[1])
         found.append((unescape(names).strip(), many[1] if many else "", unescape(subject[1])))
     return found
-
-
-async def member(site: Site, login: str = "amal") -> Browser:
-    browser = site.browser()
-    await browser.log_in(login)
-    return browser
 
 
 async def index(site: Site) -> None:

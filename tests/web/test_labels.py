@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from kit.site import Browser, Page, Site, letter, visiting
+from kit.site import Page, Site, letter, visiting
 from kit.store import NOW_MS
+from kit.webmail import member
 from zajil.core.ids import MailboxId, Uid
 from zajil.core.labels import read_labels
 from zajil.read.indexer import Indexer
@@ -19,12 +20,6 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.mail.messages import get_messages, list_uids
 from zajil.store.people.settings import get_settings
-
-
-async def member(site: Site, login: str = "amal") -> Browser:
-    browser = site.browser()
-    await browser.log_in(login)
-    return browser
 
 
 def keywords(site: Site, mailbox_id: MailboxId) -> dict[int, set[str]]:

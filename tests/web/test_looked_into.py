@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from kit.imap import imap_place, make_reader
-from kit.site import Browser, Site, letter, visiting
+from kit.site import Site, letter, visiting
 from kit.store import NOW_MS, running
+from kit.webmail import member
 from zajil.core.mailbox_rights import ALL_RIGHTS
 from zajil.operations.audit import show_audit
 from zajil.store.engine.open import Store
@@ -23,12 +24,6 @@ from zajil.tracking.audit import AuditEvent
 ACTIVITY = "/account/activity"
 DAY_MS = 24 * 60 * 60 * 1000
 NOBODY = "No one else looked into your mail."
-
-
-async def member(site: Site, login: str) -> Browser:
-    browser = site.browser()
-    assert (await browser.log_in(login)).status == 303
-    return browser
 
 
 async def share(site: Site, owner: str, reader: str, rights: str = "lr") -> None:

@@ -12,28 +12,15 @@ from hypothesis import strategies as st
 
 from kit.site import Browser, Page, Site, letter, visiting
 from kit.store import NOW_MS
+from kit.webmail import member, role
 from zajil.core.ids import MailboxId, Uid
 from zajil.store.engine.open import Store
 from zajil.store.feedback.training_queue import TrainingClaim, claim_training
 from zajil.store.mail.mailbox_changes import NewMailbox, create_mailbox
-from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.mail.right_changes import ChangeRights, Grant, change_rights
 from zajil.store.mail.summaries import newest_summaries
 from zajil.web.webmail.undo import UndoStep, read_undo
-
-
-async def member(site: Site, login: str, **headers: str) -> Browser:
-    browser = site.browser(**headers)
-    await browser.log_in(login)
-    return browser
-
-
-def role(site: Site, login: str, name: str) -> MailboxId:
-    account_id = site.entry(login).account_id
-    box = site.store.read_now(lambda conn: find_role(conn, account_id, name))
-    assert box is not None
-    return box.mailbox_id
 
 
 def folder(site: Site, login: str, name: str) -> MailboxId:

@@ -10,8 +10,9 @@ from html import unescape
 import pytest
 from sqlalchemy.engine import Connection
 
-from kit.site import Browser, Page, Site, letter, visiting
+from kit.site import Page, Site, letter, visiting
 from kit.store import NOW_MS
+from kit.webmail import member, role
 from zajil.core.ids import MailboxId, Uid
 from zajil.store.engine.open import Store
 from zajil.store.mail.mailbox_changes import (
@@ -20,7 +21,6 @@ from zajil.store.mail.mailbox_changes import (
     create_mailbox,
     delete_mailbox,
 )
-from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_copies import (
     Copied,
     CopyMessages,
@@ -32,19 +32,6 @@ from zajil.store.mail.origins import find_origins
 from zajil.web.webmail.undo import UndoStep, read_undos, write_undo
 
 Unit = Callable[[Connection, Sequence[CopyMessages]], list[Copied]]
-
-
-async def member(site: Site) -> Browser:
-    browser = site.browser()
-    await browser.log_in("amal")
-    return browser
-
-
-def role(site: Site, name: str) -> MailboxId:
-    account_id = site.entry("amal").account_id
-    box = site.store.read_now(lambda conn: find_role(conn, account_id, name))
-    assert box is not None
-    return box.mailbox_id
 
 
 def folder(site: Site, name: str) -> MailboxId:
@@ -67,7 +54,11 @@ def test_a_message_goes_back_to_its_mailbox(store: Store) -> None:
     async def scenario() -> None:
         async with visiting(store) as site:
             site.deliver("amal", letter())
-            amal, trash, projects = await member(site), role(site, "trash"), folder(site, "مشاريع")
+            amal, trash, projects = (
+                await member(site),
+                role(site, "amal", "trash"),
+                folder(site, "مشاريع"),
+            )
             await amal.post(site.inbox("amal"), uid="1", move=str(projects))
             await amal.post(f"/mail/{projects}", uid="1", action="delete")
             await amal.post(f"/mail/{trash}", uid="1", action="restore")
@@ -88,8 +79,12 @@ def test_messages_go_back_to_several_mailboxes_in_one_act(store: Store) -> None:
         async with visiting(store) as site:
             for _ in range(3):
                 site.deliver("amal", letter())
-            amal, trash, projects = await member(site), role(site, "trash"), folder(site, "P")
-            inbox, archive = site.entry("amal").inbox, role(site, "archive")
+            amal, trash, projects = (
+                await member(site),
+                role(site, "amal", "trash"),
+                folder(site, "P"),
+            )
+            inbox, archive = site.entry("amal").inbox, role(site, "amal", "archive")
             await amal.post(f"/mail/{inbox}", uid="1", move=str(projects))
             await amal.post(f"/mail/{inbox}", uid="2", action="archive")
             for place in (projects, archive):
@@ -111,7 +106,11 @@ def test_what_came_from_a_mailbox_that_is_gone_goes_to_the_inbox(store: Store) -
     async def scenario() -> None:
         async with visiting(store) as site:
             site.deliver("amal", letter())
-            amal, trash, projects = await member(site), role(site, "trash"), folder(site, "P")
+            amal, trash, projects = (
+                await member(site),
+                role(site, "amal", "trash"),
+                folder(site, "P"),
+            )
             inbox, account_id = site.entry("amal").inbox, site.entry("amal").account_id
             await amal.post(f"/mail/{inbox}", uid="1", move=str(projects))
             await amal.post(f"/mail/{projects}", uid="1", action="delete")
@@ -132,7 +131,7 @@ def test_an_act_on_results_of_several_mailboxes_is_taken_back(sqlite_store: Stor
             for _ in range(2):
                 site.deliver("amal", letter())
             amal, projects = await member(site), folder(site, "P")
-            inbox, archive = site.entry("amal").inbox, role(site, "archive")
+            inbox, archive = site.entry("amal").inbox, role(site, "amal", "archive")
             await amal.post(f"/mail/{inbox}", uid="2", move=str(projects))
             page = await amal.get("/search?q=subject:subject")
             await amal.post("/search", q="x", uid=[f"{inbox}.1", f"{projects}.1"], action="archive")
@@ -153,7 +152,7 @@ def test_mail_programs_leave_a_trace_too(sqlite_store: Store, name: str, unit: U
             inbox, account_id, target = (
                 site.entry("amal").inbox,
                 site.entry("amal").account_id,
-                role(site, name),
+                role(site, "amal", name),
             )
             item = CopyMessages(account_id, inbox, (Uid(1),), target)
             site.store.write_now(unit, item)

@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 import pytest
 
 from kit.site import Browser, Page, Site, letter, visiting
-from zajil.core.ids import MailboxId, Uid
+from kit.webmail import member, role
+from zajil.core.ids import Uid
 from zajil.core.labels import read_labels
 from zajil.read.search_query import ConditionKind, parse_query
 from zajil.store.engine.open import Store
 from zajil.store.mail.flag_changes import FlagChange, FlagMode, change_flags
-from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.right_changes import ChangeRights, Grant, change_rights
 from zajil.store.mail.summaries import newest_summaries
 from zajil.store.people.audit import AuditQuery, find_audit
@@ -27,21 +27,8 @@ from zajil.web.language import load_languages
 from zajil.web.saved_searches import MOST, SETTING, read_saved
 
 
-async def member(site: Site, login: str = "amal", **headers: str) -> Browser:
-    browser = site.browser(**headers)
-    await browser.log_in(login)
-    return browser
-
-
-def box_of(site: Site, role: str) -> MailboxId:
-    account_id = site.entry("amal").account_id
-    box = site.store.read_now(lambda conn: find_role(conn, account_id, role))
-    assert box is not None
-    return box.mailbox_id
-
-
-def in_box(site: Site, role: str) -> list[int]:
-    mailbox_id = box_of(site, role)
+def in_box(site: Site, name: str) -> list[int]:
+    mailbox_id = role(site, "amal", name)
     found = site.store.read_now(lambda conn: newest_summaries(conn, mailbox_id, 1000))
     return sorted(int(one.uid) for one, _ in found)
 
@@ -233,7 +220,7 @@ def test_buttons_act_on_marked_results_of_several_mailboxes(sqlite_store: Store)
             deliver_some(site)
             amal, inbox = await member(site), site.entry("amal").inbox
             await amal.post(site.inbox("amal"), uid="1", action="archive")
-            archive = box_of(site, "archive")
+            archive = role(site, "amal", "archive")
             picks = [f"{inbox}.4", f"{archive}.1", "nonsense", "9.9.9"]
             page = await amal.post("/search", q="garden", uid=picks, action="delete")
             assert page.location == "/search?q=garden"
@@ -289,7 +276,7 @@ def test_a_mailbox_can_be_named_by_its_number(sqlite_store: Store) -> None:
     async def scenario() -> None:
         async with visiting(sqlite_store) as site:
             amal = await member(site)
-            page = await amal.get(f"/search?q=rose&in={box_of(site, 'sent')}")
+            page = await amal.get(f"/search?q=rose&in={role(site, 'amal', 'sent')}")
             assert page.location == "/search?q=rose+in%3Asent"
             page = await amal.get(f"/search?q=rose&in={site.entry('basim').inbox}")
             assert page.status == 200
@@ -344,7 +331,7 @@ def test_where_is_searched_is_chosen(sqlite_store: Store) -> None:
         async with visiting(sqlite_store) as site:
             deliver_some(site)
             amal = await member(site)
-            inbox, sent = box_of(site, "inbox"), box_of(site, "sent")
+            inbox, sent = role(site, "amal", "inbox"), role(site, "amal", "sent")
             # Beside the field of a mailbox's page, and above the results.
             page = await amal.get(site.inbox("amal"))
             assert f'type="radio" name="in" value="{inbox}"' in page.text
@@ -378,7 +365,7 @@ def test_labels_are_found_by_name_and_shown(sqlite_store: Store) -> None:
             keyword = read_labels(
                 site.store.read_now(lambda conn: get_settings(conn, site.entry("amal").account_id))
             )[-1].keyword
-            inbox, amal_id = box_of(site, "inbox"), site.entry("amal").account_id
+            inbox, amal_id = role(site, "amal", "inbox"), site.entry("amal").account_id
             for word, uid in ((keyword, 1), ("$label2", 4)):
                 change = FlagChange(amal_id, inbox, (Uid(uid),), FlagMode.ADD, frozenset({word}))
                 site.store.write_now(change_flags, change)
