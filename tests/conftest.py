@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,10 @@ from zajil.store.engine.open import Store
 # CI always tries the same examples: a new find of a random one belongs to a run by hand.
 settings.register_profile("zajil", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("zajil")
+
+# Hundreds of processes that tests start would compile all of our sources anew without it.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Programs that tests start import the kit, too.
 os.environ["PYTHONPATH"] = os.pathsep.join(
