@@ -177,7 +177,7 @@ async def visiting(
     Args:
         store: an empty one.
         zone: DNS of the hosts that messages name; others do not exist.
-        tls: what this server trusts when it asks others.
+        tls: what this server trusts when it asks others; nobody if not given.
         resolve: answers the questions of the pages to DNS.
         limits: of the acceptance of mail.
         servers: what mail programs connect to.
@@ -211,7 +211,7 @@ async def visiting(
             resolve=resolve,
             outside=GuardedFetcher(
                 ZoneResolver(zone or {}).resolve,
-                tls or ssl.create_default_context(),
+                tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
                 Networks(web.private_networks),
             ),
             servers=servers,

@@ -7,15 +7,18 @@ that it cannot turn the words around it; ``Markup`` is made here and in
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
+from types import CodeType
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.bccache import Bucket
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
@@ -91,6 +94,31 @@ class Site:
     cookie_name: str
 
 
+class CompiledTemplates(BytecodeCache):
+    """The code of templates in memory, by their place and the hash of their source."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType] = {}
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give the template its code, if it was compiled before."""
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code of a template that was compiled now."""
+        if bucket.code is not None:
+            self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+@functools.cache
+def compiled_templates() -> CompiledTemplates:
+    """Return those of the process: all languages have the same code, and compiling is slow."""
+    return CompiledTemplates()
+
+
 class Pages:
     """Templates, one environment for each language."""
 
@@ -150,6 +178,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=["jinja2.ext.i18n"],
+            bytecode_cache=compiled_templates(),
         )
         install_texts(environment, language)
         environment.filters.update(
