@@ -23,13 +23,20 @@ _SHEETS = (
     b".a{color:#fff}.b>.a,#c .a.d{background:#000}@media (max-width:9px){p{color:red;width:1px}}"
     b"<style>p{background:url(x);color:#eee!important}</style><p class=a id=c>x<b class=b>y",
     b"i i .a{color:#fff;background:url(x)}" * 9 + b"@media print{p{margin:0}}@import 'x';",
+    b".a{background:url(https://a.test/x) no-repeat 0 0/cover,red}p{background-image:url('cid:y')}"
+    b"<table background=https://a.test/x><td background=cid:y style='background:url(cid:y)#fff'>x",
     b"*{color:red;margin:0} [class=x]{color:red} a:link{color:red} a>b{color:red}",
 )
 _WORDS = (
     *(b"<style>", b"</style>", b"{", b"}", b"@media ", b"(max-width:9px)", b"color:#fff;", b":"),
     *(b"background:url(x);", b"!important", b" > ", b".a", b"#c", b"body", b"<body class=a>"),
+    *(b"background=https://a.test/x ", b"url(https://a.test/(')", b"url(cid:y)", b"),red,"),
     *(b"position:fixed;", b"\\", b"/*", b"<p class=a>", b"<!--", b"'", b"url(", b"width:1vh;"),
 )
+_FOREIGN = re.compile(
+    r"url\((?!/picture\?url=[\w%.+-]*&(?:amp;)?mac=[0-9a-f]{32}\)|data:image/png,x\))"
+)
+"""An address in a style that is not ours; escapes are written as they are."""
 _FORBIDDEN = re.compile(
     r"<(?:script|svg|math|iframe|form|input|meta|base|link|object|embed)\b"
     r"|<[^>]*\son[a-z]+\s*=\s*\"|style=\"[^\"]*url\(",
@@ -148,4 +155,13 @@ def _clean(data: bytes) -> None:
     safe = make_safe(html.shown_source, sheets=html.sheets or text).html
     tags = "".join(re.findall(r"<[^>]*>", safe))
     assert not _FORBIDDEN.search(tags), tags
+    shown = make_safe(
+        html.shown_source,
+        sheets=html.sheets or text,
+        remote_url=PictureLinks("secret").address,
+        inline_url=lambda name: "data:image/png,x",
+    ).html
+    styles = re.findall(r"<style>([^<]*)</style>|style=\"([^\"]*)\"", shown)
+    for style in [one for pair in styles for one in pair]:
+        assert not _FOREIGN.search(style.lower()), style
     html_to_marked_text(text)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zajil.read.html_text import html_to_marked_text
-from zajil.read.safe_html import make_safe
+from zajil.read.picture_fetch import PictureLinks
+from zajil.read.safe_html import SafeHtml, make_safe
 from zajil.read.safe_style import safe_style
 
 HOSTILE = [
@@ -85,6 +86,115 @@ def test_inline_images_come_from_our_own_address() -> None:
     assert safe.html.count("src=") == 1
     assert "href" not in safe.html
     assert safe.blocked == 0
+
+
+def shown(html: str, sheets: str = "") -> SafeHtml:
+    """Make HTML safe for a reader who asked for pictures."""
+    own = {"a@b": "data:image/png;base64,AA+/="}
+    links = PictureLinks("secret")
+    return make_safe(html, sheets=sheets, remote_url=links.address, inline_url=own.get)
+
+
+PICTURE = re.escape(PictureLinks("secret").address("https://a.test/x"))
+
+
+@pytest.mark.parametrize(
+    ("html", "style"),
+    [
+        ('<table background="https://a.test/x">', "background-image:url(%s)"),
+        ('<td background="cid:a@b">', "background-image:url(data:image/png;base64,AA+/=)"),
+        (
+            '<body background="https://a.test/x" style="margin:0">',
+            "background-image:url(%s);margin:0",
+        ),
+        ('<p style="background:url(https://a.test/x)">', "background-image:url(%s)"),
+        (
+            "<p style=\"background: #012 url('https://a.test/x') no-repeat center top / cover\">",
+            "background-image:url(%s);background-repeat:no-repeat;background-position:center top;"
+            "background-size:cover;background-color:#012",
+        ),
+        (
+            '<p style="background-image:url(&quot;https://a.test/x&quot;);background-size:9px">',
+            "background-image:url(%s);background-size:9px",
+        ),
+        (
+            '<p style="background:url(https://a.test/x) 0 0, url(https://a.test/y) red">',
+            "background-image:url(%s);background-color:red",
+        ),
+    ],
+)
+def test_backgrounds_are_shown_as_pictures_are(html: str, style: str) -> None:
+    html = f"<table><tr>{html}x</table>" if html.startswith("<td") else f"{html}x"
+    assert style.replace("%s", PICTURE.replace("&", "&amp;")).replace("\\", "") in shown(html).html
+    kept = make_safe(html)
+    assert kept.blocked == html.count("https:") - html.count("/y")
+    assert "url(" not in kept.html
+    assert "a.test" not in kept.html
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<p style="background:url(x.png)">',
+        '<p style="background:url(//a.test/x)">',
+        '<p style="background:url(data:image/png;base64,AA)">',
+        '<p style="background:url(javascript:x)">',
+        '<p style="background:image-set(url(https://a.test/x) 1x)">',
+        '<p style="background:url(https://a.test/x' + "'" + ')">',
+        '<p style="background-color:url(https://a.test/x)">',
+        '<p style="list-style:url(https://a.test/x)">',
+        '<p style="border-image:url(https://a.test/x)">',
+        '<p style="cursor:url(https://a.test/x),auto">',
+        '<p background="https://a.test/x">',
+        '<td background="x.png">',
+    ],
+)
+def test_other_addresses_in_styles_are_dropped(html: str) -> None:
+    assert "url(" not in shown(f"<table><tr>{html}x</table>").html
+    assert shown(f"<table><tr>{html}x</table>").blocked == 0
+
+
+def test_a_background_cannot_end_its_value() -> None:
+    address = "https://a.test/');color:red;x:url(x)</style>"
+    quoted = address.replace("'", "\\27 ").replace("<", "\\3c ")
+    sheet = f".a{{background:url('{quoted}')}}"
+    for safe in (
+        shown(f"<p style=\"background:url('{quoted}')\">x"),
+        shown('<p class="a">x', sheet),
+        shown(f'<table background="{address}"><tr><td>x</table>'),
+    ):
+        assert safe.html.count("url(") == 1
+        assert "color:red" not in safe.html
+        assert "url(/picture?url=https%3A%2F%2Fa.test%2F%27%29%3Bcolor" in safe.html
+
+
+def test_a_picture_as_ground_leaves_the_ink_alone() -> None:
+    """Unless a colour stands beside it: that is the ground where the picture does not come."""
+    on = '<div style="background:%s"><p style="color:#fff">x</p></div>'
+    assert "color:#fff" in shown(on % "url(https://a.test/x)").html
+    assert "color:#fff" in shown(on % "#000 url(https://a.test/x)").html
+    assert "color:#1b252d" in shown(on % "#fff url(https://a.test/x)").html
+    assert "color:#1b252d" in make_safe(on % "url(https://a.test/x)").html
+    inside = on % "url(https://a.test/x)"
+    inside = inside.replace("<p ", '<div style="background:#fff"><p ')
+    assert "color:#1b252d" in shown(inside).html
+    sheet = ".a{background:url(https://a.test/x)}.b{color:#fff}"
+    html = '<div class="a"><p class="b">x</p></div>'
+    assert "#1b252d" not in shown(html, sheet).html
+    assert "#1b252d" in make_safe(html, sheets=sheet).html
+
+
+def test_pictures_within_a_message_are_not_multiplied() -> None:
+    """``inline_url`` bounds what it returns; so it is asked for each background."""
+    asked: list[str] = []
+
+    def inline_url(name: str) -> str:
+        asked.append(name)
+        return "data:image/png;base64,AA"
+
+    html = '<p style="background:url(cid:a)">x</p>' * 9
+    make_safe(html, inline_url=inline_url)
+    assert len(asked) == 9
 
 
 @pytest.mark.parametrize(

@@ -64,12 +64,15 @@ def test_pictures_come_through_this_server_when_asked(store: Store) -> None:
 def test_a_link_in_a_message_cannot_switch_them_on(sqlite_store: Store) -> None:
     async def scenario() -> None:
         async with visiting(sqlite_store) as site:
-            site.deliver("amal", letter(html='<img src="https://shop.test/p.png">'))
+            html = '<td background="https://shop.test/p.png">x<img src="https://shop.test/p.png">'
+            site.deliver("amal", letter(html=f"<table><tr>{html}</table>"))
             amal, path = await member(site), f"{site.inbox('amal')}/1/html?pictures=1"
             frame = await amal.get(path, **{"sec-fetch-site": "cross-site"})
             assert "shop.test" not in frame.text
             frame = await amal.get(path, **{"sec-fetch-site": "same-origin"})
-            assert "/picture?url=https%3A%2F%2Fshop.test%2Fp.png" in frame.text
+            assert frame.text.count("/picture?url=https%3A%2F%2Fshop.test%2Fp.png") == 2
+            page = await amal.get(f"{site.inbox('amal')}/1")
+            assert "2 remote pictures were blocked." in page.text
 
     asyncio.run(scenario())
 

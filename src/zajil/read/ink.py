@@ -2,7 +2,8 @@
 
 Backgrounds may be lost when a message is made safe: pictures, ``<style>``, ``<body>``. White text
 that was meant for such a ground would be white on white. So the contrast of each text is worked out
-as the browser will (WCAG 2.2, contrast ratio); text that has next to none becomes dark or light.
+as the browser will (WCAG 2.2, contrast ratio); text that has next to none becomes dark or light. On
+a picture that is shown, without a colour beside it, text stays as it is: nobody here saw it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ Rgba = tuple[float, float, float, float]
 
 LOST_GROUND = "ground:lost"
 """A declaration that stands for a background that was dropped; ``mend_ink`` takes it out."""
+
+LOST_PICTURE = "lost"
+"""The value of ``background=`` that stands for a picture that was dropped."""
+_PICTURE = "background-image:url("
 
 _LEAST_CONTRAST = 2.0
 """Under it nobody reads without effort; the palest grey of small print has a little more."""
@@ -78,6 +83,18 @@ class Element:
     classes: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class SheetColors:
+    """What the rules of a style sheet say of one element."""
+
+    declared: tuple[Declared, ...] = ()
+    """``color`` and ``background-color``; of two that are equally important the later counts."""
+    loses_ground: bool = False
+    """A background was dropped."""
+    has_picture: bool = False
+    """A background is a picture that is shown."""
+
+
 class SheetTooLong(InternalError):
     """To find out what a style sheet says takes too long; the message is shown without it."""
 
@@ -89,8 +106,8 @@ class Sheet(Protocol):
     def text(self) -> str:
         """Return them as CSS."""
 
-    def colors_of(self, stack: Sequence[Element]) -> tuple[list[Declared], bool]:
-        """Return the colours that rules give to the last element, and whether one lost its ground.
+    def colors_of(self, stack: Sequence[Element]) -> SheetColors:
+        """Return the colours that rules give to the last element.
 
         Raises:
             SheetTooLong: that takes too long.
@@ -114,6 +131,8 @@ class _State:
     paper: Rgba
     is_lost: bool
     """A ground was dropped that the colour was chosen for."""
+    is_painted: bool = False
+    """The ground is a picture."""
 
 
 class _Mender:
@@ -141,39 +160,35 @@ class _Mender:
         around = self._open[-1]
         classes = frozenset(values.get("class", "").split())
         self._elements.append(Element(tag, values.get("id", ""), classes))
-        said, loses = self._said(style)
-        own_ink, own_paper = self._own(tag, values, said)
-        paper, is_lost = around.paper, around.is_lost
+        rules = self._sheet.colors_of(self._elements) if self._sheet else SheetColors()
+        own_ink, own_paper = self._own(tag, values, _said(rules, style))
+        paper, is_lost, is_painted = around.paper, around.is_lost, around.is_painted
         if own_paper is not None:
-            paper, is_lost = _over(own_paper, paper), is_lost and own_paper[3] < 1
-        is_lost = is_lost or "background" in values or LOST_GROUND in style
-        is_lost = is_lost or (loses and own_paper is None)
+            paper = _over(own_paper, paper)
+            is_lost, is_painted = is_lost and own_paper[3] < 1, is_painted and own_paper[3] < 1
+        background = values.get("background")
+        is_lost = is_lost or background == LOST_PICTURE or LOST_GROUND in style
+        is_lost = is_lost or (rules.loses_ground and own_paper is None)
+        has_picture = background not in (None, LOST_PICTURE) or rules.has_picture
+        has_picture = has_picture or any([one.startswith(_PICTURE) for one in style])
+        is_painted = is_painted or (has_picture and own_paper is None)
         ink = own_ink or around.ink
         least = _LEAST_WITHOUT_GROUND if is_lost else _LEAST_CONTRAST
-        mended = ""
-        if (own_ink or own_paper or is_lost) and _contrast(_over(ink, paper), paper) < least:
+        mended, is_said = "", bool(own_ink or own_paper or is_lost) and not is_painted
+        if is_said and _contrast(_over(ink, paper), paper) < least:
             mended = max(_INKS, key=lambda one: _contrast(_INKS[one], paper))
             ink = _INKS[mended]
         if tag in _VOID:
             self._elements.pop()
         else:
-            self._open.append(_State(ink, paper, is_lost))
-        if not mended and LOST_GROUND not in style and "background" not in values:
+            self._open.append(_State(ink, paper, is_lost, is_painted))
+        if not mended and LOST_GROUND not in style and background is None:
             return match[0]
         if mended and self._sheet is not None:
             mended += _IMPORTANT
+        if background not in (None, LOST_PICTURE) and not any(_PICTURE in one for one in style):
+            style = [f"{_PICTURE}{background})", *style]
         return f"<{tag}{_rewrite(written, style, mended)}>"
-
-    def _said(self, style: list[str]) -> tuple[dict[str, str], bool]:
-        """Return the colours of style attribute and sheets, and whether a ground was dropped."""
-        rules, loses = self._sheet.colors_of(self._elements) if self._sheet else ([], False)
-        own = [_declared(one) for one in style if one.partition(":")[0] in COLORS]
-        said: dict[str, str] = {}
-        for is_important in (False, True):
-            for one in (*rules, *own):
-                if one.important is is_important:
-                    said[one.name] = one.value
-        return said, loses
 
     def _own(
         self, tag: str, values: dict[str, str], said: dict[str, str]
@@ -196,6 +211,17 @@ class _Mender:
         if text not in self._colors:
             self._colors[text] = read_color(text)
         return self._colors[text]
+
+
+def _said(rules: SheetColors, style: list[str]) -> dict[str, str]:
+    """Return the colours of sheets and a style attribute."""
+    own = [_declared(one) for one in style if one.partition(":")[0] in COLORS]
+    said: dict[str, str] = {}
+    for is_important in (False, True):
+        for one in (*rules.declared, *own):
+            if one.important is is_important:
+                said[one.name] = one.value
+    return said
 
 
 def _declared(text: str) -> Declared:

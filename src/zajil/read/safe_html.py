@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import nh3
 
 from zajil.message.html_bounds import MAX_HTML, MAX_TAGS, cut_source
-from zajil.read.ink import LOST_GROUND, SheetTooLong, mend_ink, read_legacy_color
+from zajil.read.ink import LOST_GROUND, LOST_PICTURE, SheetTooLong, mend_ink, read_legacy_color
 from zajil.read.safe_sheet import BODY_CLASS, SafeSheet, read_sheet
 from zajil.read.safe_style import style_with_losses
 
@@ -24,7 +24,7 @@ _MAX_TAGS = 2 * MAX_TAGS + 1000
 MAX_ENTITIES = 20_000
 """``&amp;`` and the like that are read of one text."""
 MAX_REMOTE = 300
-"""Images of other servers that one text may show."""
+"""Pictures of other servers that one text may show, backgrounds among them."""
 MAX_STYLES = 65_536
 """Characters of all style attributes of one text; the others are dropped."""
 
@@ -52,7 +52,7 @@ _ATTRIBUTES: dict[str, set[str]] = {
         "height",
         "bgcolor",
     }
-    # Only to know that it was there: ``mend_ink`` takes it out.
+    # ``mend_ink`` takes it out, or makes a style of it.
     | {"background"},
     "a": {"href"},
     "img": {"src", "alt", "border"},
@@ -64,6 +64,8 @@ _ATTRIBUTES: dict[str, set[str]] = {
     "col": {"span"},
     "colgroup": {"span"},
 }
+_PAINTED = frozenset({"table", "tbody", "td", "tfoot", "th", "thead", "tr", "div"})
+"""Elements with ``background=``; a division stands for ``<body>``."""
 CONTENT_IS_NO_TEXT = {"script", "style", "title", "head", "template", "noscript", "svg", "math"}
 
 LINK_SCHEMES = {"http", "https", "mailto"}
@@ -80,7 +82,7 @@ class SafeHtml:
     html: str
     """With its style sheets, if any, in front."""
     blocked: int
-    """Images of other servers that were not loaded: each would tell its sender of the reader."""
+    """Pictures of other servers that were not loaded: each would tell its sender of the reader."""
 
 
 def make_safe(
@@ -95,54 +97,77 @@ def make_safe(
     Args:
         html: of the message; beyond the limits above it is cut, and an ellipsis says so.
         sheets: what its ``<style>`` elements hold.
-        remote_url: returns our own address for an image of another server, which the reader
+        remote_url: returns our own address for a picture of another server, which the reader
             asked for; ``None``: they are not loaded.
         inline_url: our own address for the image that a ``cid:`` names; ``None`` when there is
             none.
     """
-    sheet = read_sheet(sheets) if sheets else SafeSheet()
+    pictures = _Pictures(remote_url, inline_url)
+    sheet = read_sheet(sheets, pictures.of_background) if sheets else SafeSheet()
     try:
-        return _make_safe(html, sheet, remote_url, inline_url)
+        return _make_safe(html, sheet, pictures)
     except SheetTooLong:
-        return _make_safe(html, SafeSheet(), remote_url, inline_url)
+        return _make_safe(html, SafeSheet(), _Pictures(remote_url, inline_url))
 
 
-def _make_safe(
-    html: str,
-    sheet: SafeSheet,
-    remote_url: Callable[[str], str] | None,
-    inline_url: Callable[[str], str | None],
-) -> SafeHtml:
-    blocked = remote = 0
+class _Pictures:
+    """Which pictures of one text are shown, and how many are not."""
+
+    def __init__(
+        self,
+        remote_url: Callable[[str], str] | None,
+        inline_url: Callable[[str], str | None],
+    ) -> None:
+        self._remote_url = remote_url
+        self._inline_url = inline_url
+        self._remote = 0
+        self.blocked = 0
+
+    def of_image(self, url: str) -> str | None:
+        """Return our own address of a picture, each time that it is shown."""
+        if _scheme(url) == "cid":
+            return self._inline_url(url.strip().partition(":")[2])
+        self._remote += 1
+        is_known = _scheme(url) in _IMAGE_SCHEMES and self._remote <= MAX_REMOTE
+        if self._remote_url is None or not is_known:
+            self.blocked += 1
+            return None
+        return self._remote_url(url.strip())
+
+    def of_background(self, url: str) -> str | None:
+        """Return the same of a background; without a known scheme it is none of another server."""
+        return self.of_image(url) if _scheme(url) in _IMAGE_SCHEMES | {"cid"} else None
+
+
+def _make_safe(html: str, sheet: SafeSheet, pictures: _Pictures) -> SafeHtml:
     styles = 0
     known_names = sheet.names | {BODY_CLASS}
     read: dict[str, str | None] = {}
     """Styles of this text that were read: most occur many times."""
 
     def filter_attribute(tag: str, name: str, value: str) -> str | None:
-        nonlocal blocked, remote, styles
+        nonlocal styles
         if name == "style":
-            if value not in read:
-                styles += len(value)
-                read[value] = style_with_losses(value) if styles <= MAX_STYLES else LOST_GROUND
-            return read[value]
+            if value in read:
+                return read[value]
+            styles += len(value)
+            if styles > MAX_STYLES:
+                return LOST_GROUND
+            style = style_with_losses(value, pictures.of_background)
+            # Each picture counts: one of a few bytes of HTML may be a megabyte.
+            if style is None or "url(" not in style:
+                read[value] = style
+            return style
         if name in ("class", "id"):
             return " ".join([one for one in value.split() if one in known_names]) or None
         if name == "background":
-            return "lost"
+            return (tag in _PAINTED and pictures.of_background(value)) or LOST_PICTURE
         if name == "bgcolor" or (tag, name) == ("font", "color"):
             return read_legacy_color(value.strip())
         if name == "href":
             return value if _scheme(value) in LINK_SCHEMES else None
         if name == "src":
-            if _scheme(value) == "cid":
-                return inline_url(value.strip().partition(":")[2])
-            remote += 1
-            is_known = _scheme(value) in _IMAGE_SCHEMES and remote <= MAX_REMOTE
-            if remote_url is None or not is_known:
-                blocked += 1
-                return None
-            return remote_url(value.strip())
+            return pictures.of_image(value)
         return value
 
     clean = nh3.clean(
@@ -159,7 +184,9 @@ def _make_safe(
     )
     # A URL reads from left to right; in Arabic text its slashes would go astray.
     mended = _URL_AS_TEXT.sub(r'\1<bdi dir="ltr">\2</bdi>', mend_ink(clean, sheet))
-    return SafeHtml(f"<style>{sheet.text}</style>{mended}" if sheet.text else mended, blocked)
+    return SafeHtml(
+        f"<style>{sheet.text}</style>{mended}" if sheet.text else mended, pictures.blocked
+    )
 
 
 def _as_division(match: re.Match[str]) -> str:

@@ -20,9 +20,10 @@ from typing import Any
 
 import tinycss2
 
-from zajil.read.ink import COLORS, Declared, Element, SheetTooLong
-from zajil.read.safe_style import MAX_STYLE, is_shallow, read_declarations
+from zajil.read.ink import COLORS, Declared, Element, SheetColors, SheetTooLong
+from zajil.read.safe_style import MAX_STYLE, PictureAddress, is_shallow, read_declarations
 
+_PICTURE = "background-image"
 MAX_SHEET = 65_536
 """Characters of all style sheets of one document that are read."""
 BODY_CLASS = "zajil-body"
@@ -94,6 +95,7 @@ class _ColorRule:
     """Specificity and place: the cascade of rules that are equally important."""
     declarations: tuple[Declared, ...]
     loses_ground: bool
+    has_picture: bool
 
 
 @dataclass(slots=True)
@@ -107,14 +109,11 @@ class SafeSheet:
     _rules: dict[str, list[_ColorRule]] = field(default_factory=dict)
     _steps: int = 0
 
-    def colors_of(self, stack: Sequence[Element]) -> tuple[list[Declared], bool]:
-        """Return the colours that rules give to the last element, and whether one lost its ground.
+    def colors_of(self, stack: Sequence[Element]) -> SheetColors:
+        """Return the colours that rules give to the last element.
 
         Args:
             stack: the elements that are open, the outermost first.
-
-        Returns:
-            ``color`` and ``background-color``; of two that are equally important the later counts.
 
         Raises:
             SheetTooLong: matching takes too long.
@@ -128,8 +127,11 @@ class SafeSheet:
             if self._matches(rule.selector, 0, stack, len(stack) - 1)
         ]
         found.sort(key=lambda rule: rule.order)
-        colors = [one for rule in found for one in rule.declarations]
-        return colors, any(rule.loses_ground for rule in found)
+        return SheetColors(
+            tuple([one for rule in found for one in rule.declarations]),
+            any([rule.loses_ground for rule in found]),
+            any([rule.has_picture for rule in found]),
+        )
 
     def _matches(
         self, selector: _Selector, step: int, stack: Sequence[Element], place: int
@@ -147,21 +149,25 @@ class SafeSheet:
         return any(self._matches(selector, step + 1, stack, one) for one in around)
 
     def _add(
-        self, selectors: Sequence[_Selector], colors: tuple[Declared, ...], is_lost: bool, at: int
+        self, selectors: Sequence[_Selector], kept: Sequence[Declared], is_lost: bool, at: int
     ) -> None:
+        colors = tuple([one for one in kept if one.name in COLORS])
+        has_picture = any([one.name == _PICTURE for one in kept])
         for selector in selectors:
             for one in selector.compounds:
                 self.names |= one.classes | ({one.id} if one.id else set())
-            if colors or is_lost:
-                rule = _ColorRule(selector, (selector.specificity, at), colors, is_lost)
+            if colors or is_lost or has_picture:
+                order = (selector.specificity, at)
+                rule = _ColorRule(selector, order, colors, is_lost, has_picture)
                 self._rules.setdefault(selector.key, []).append(rule)
 
 
-def read_sheet(text: str) -> SafeSheet:
+def read_sheet(text: str, picture: PictureAddress = lambda url: None) -> SafeSheet:
     """Make style sheets harmless.
 
     Args:
         text: of all ``<style>`` elements of a document; beyond ``MAX_SHEET`` it is cut.
+        picture: of backgrounds.
     """
     sheet = SafeSheet()
     written: list[str] = []
@@ -173,13 +179,14 @@ def read_sheet(text: str) -> SafeSheet:
             break
         if not selectors or len(rule.content) > MAX_STYLE:
             continue
-        kept, is_lost = read_declarations(rule.content)
         if media:
             # Which of them apply depends on the window, and text must be legible in each.
+            kept, _ = read_declarations(rule.content)
             kept, is_lost = [one for one in kept if one.name not in COLORS], False
+        else:
+            kept, is_lost = read_declarations(rule.content, picture)
         if kept or is_lost:
-            colors = tuple([one for one in kept if one.name in COLORS])
-            sheet._add(selectors, colors, is_lost, place)
+            sheet._add(selectors, kept, is_lost, place)
         if kept:
             names = ",".join([one.text for one in selectors])
             line = f"{names}{{{';'.join(map(str, kept))}}}"

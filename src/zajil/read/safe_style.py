@@ -1,28 +1,33 @@
 """Declarations of CSS by strangers: known properties with harmless values, written anew. Pure.
 
-Nothing that loads, covers, moves or measures is kept: no ``url()``, no position, no generated
-content, no custom properties, no units of the window (a frame is as high as its content).
+Nothing that loads, covers, moves or measures is kept: no ``url()`` but that of a background, for
+which the caller has an address of ours; no position, no generated content, no custom properties, no
+units of the window (a frame is as high as its content).
 
 Laws:
-- What is written reads the same when it is read again.
+- What is written without pictures reads the same when it is read again.
 - Never raises; nesting deeper than ``_DEEPEST`` is dropped before anything recursive sees it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tinycss2
 
 from zajil.read.ink import LOST_GROUND, Declared, read_color
 
+PictureAddress = Callable[[str], str | None]
+"""Returns our own address of the picture that a URL names; ``None``: it is not shown."""
+
 _SIDES = ("top", "right", "bottom", "left")
 _LOGICAL = ("block", "inline", "block-start", "block-end", "inline-start", "inline-end")
 _PROPERTIES = frozenset(
     {
-        *("align-items", "align-self", "border", "border-collapse", "border-color"),
+        *("align-items", "align-self", "background-position", "background-repeat"),
+        *("background-size", "border", "border-collapse", "border-color"),
         *("border-radius", "border-spacing", "border-style", "border-width", "box-shadow"),
         *("box-sizing", "caption-side", "clear", "color", "column-gap", "direction", "display"),
         *("empty-cells", "flex", "flex-basis", "flex-direction", "flex-flow", "flex-grow"),
@@ -48,27 +53,37 @@ _VALUE_TOKENS = {"whitespace", "ident", "number", "percentage", "dimension", "ha
 _COLOR_TOKENS = {"ident", "hash", "function"}
 _WINDOW_UNIT = re.compile(r"[sld]?v(?:h|w|i|b|min|max)\Z")
 _FONT_NAME = re.compile(r"[\w ,.-]*\Z")
+_REPEATS = frozenset({"repeat", "no-repeat", "repeat-x", "repeat-y", "round", "space"})
+_PLACES = frozenset({*_SIDES, "center", "auto", "cover", "contain"})
+_LENGTHS = frozenset({"number", "percentage", "dimension"})
+_ADDRESS = re.compile(r"[A-Za-z0-9/?=&%;:,+._~*-]+\Z")
 MAX_STYLE = 4096
 """Characters of one style attribute, and of the block of one rule; a longer one is dropped."""
 _DEEPEST = 4
 """Brackets within brackets in one value."""
 
 
-def read_declarations(content: str | Sequence[Any]) -> tuple[list[Declared], bool]:
+def read_declarations(
+    content: str | Sequence[Any], picture: PictureAddress = lambda url: None
+) -> tuple[list[Declared], bool]:
     """Return the harmless declarations, and whether a background was dropped without a colour.
 
     Args:
         content: of a style attribute, or the tokens of a block (``tinycss2``).
+        picture: of backgrounds.
     """
     kept: list[Declared] = []
-    picture = has_ground = False
+    is_dropped = has_ground = False
     for item in tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True):
         if item.type != "declaration" or not is_shallow(item.value):
             continue
         name = item.lower_name
         if name in _GROUNDS:
             ground, is_picture = _ground(item.value)
-            picture = picture or is_picture
+            painted = _paint(item, picture) if is_picture else []
+            kept += painted
+            has_ground = has_ground or bool(painted)
+            is_dropped = is_dropped or is_picture
             if ground is not None and (name != "background-image" or not has_ground):
                 kept.append(Declared("background-color", ground, item.important))
                 has_ground = True
@@ -80,7 +95,7 @@ def read_declarations(content: str | Sequence[Any]) -> tuple[list[Declared], boo
             value = _written(item.value) or "initial"
             # Security: an escape could reach beyond the value, into what is written behind it.
             kept += [Declared(name, value, item.important)] if "\\" not in value else []
-    return kept, picture and not has_ground
+    return kept, is_dropped and not has_ground
 
 
 def safe_style(style: str) -> str | None:
@@ -90,11 +105,11 @@ def safe_style(style: str) -> str | None:
     return ";".join(map(str, read_declarations(style)[0])) or None
 
 
-def style_with_losses(style: str) -> str | None:
+def style_with_losses(style: str, picture: PictureAddress) -> str | None:
     """Return the same with ``LOST_GROUND`` where a background was dropped, for ``mend_ink``."""
     if len(style) > MAX_STYLE:
         return LOST_GROUND
-    kept, is_lost = read_declarations(style)
+    kept, is_lost = read_declarations(style, picture)
     return ";".join([*map(str, kept), LOST_GROUND] if is_lost else map(str, kept)) or None
 
 
@@ -126,6 +141,47 @@ def _ground(tokens: Sequence[Any]) -> tuple[str | None, bool]:
         elif found is None and _color_of(token) is not None:
             found = tinycss2.serialize([token])
     return found, is_picture
+
+
+def _paint(item: Any, picture: PictureAddress) -> list[Declared]:
+    """Return the picture of a background, and how it lies; empty: it is not shown.
+
+    Of several layers only the first picture is shown, as its own size and place are.
+    """
+    if item.lower_name == "background-color":
+        return []
+    url = next((found for token in item.value if (found := _url_of(token)) is not None), None)
+    address = picture(url) if url is not None else None
+    # Security: it stands without quotes, and nothing in it may end the function or the value.
+    if address is None or not _ADDRESS.match(address):
+        return []
+    lies: dict[str, list[str]] = {"repeat": [], "position": [], "size": []}
+    is_size = False
+    for token in item.value if item.lower_name == "background" else ():
+        if token.type == "literal" and token.value == ",":
+            lies.clear()
+            break
+        is_size = is_size or (token.type == "literal" and token.value == "/")
+        if token.type == "ident" and token.lower_value in _REPEATS:
+            lies["repeat"].append(token.lower_value)
+        elif (token.type == "ident" and token.lower_value in _PLACES) or (
+            token.type in _LENGTHS and _is_harmless([token])
+        ):
+            lies["size" if is_size else "position"].append(_written([token]))
+    values = {"image": f"url({address})"} | {name: " ".join(some) for name, some in lies.items()}
+    return [
+        Declared(f"background-{name}", value, item.important)
+        for name, value in values.items()
+        if value
+    ]
+
+
+def _url_of(token: Any) -> str | None:
+    if token.type == "url":
+        return str(token.value)
+    if token.type == "function" and token.lower_name == "url" and len(token.arguments) == 1:
+        return str(token.arguments[0].value) if token.arguments[0].type == "string" else None
+    return None
 
 
 def _color_of(token: Any) -> Any:
