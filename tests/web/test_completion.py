@@ -6,7 +6,7 @@ import pytest
 
 from zajil.store.people.contacts import Contact
 from zajil.store.people.written_to import PastRecipient
-from zajil.web.webmail.completion import MOST, spell, suggest
+from zajil.web.webmail.completion import MOST, Suggestion, is_whole_name, suggest, suggest_groups
 
 DAY = 86_400_000
 NOW = 1000 * DAY
@@ -65,4 +65,25 @@ def test_suggestions_are_few() -> None:
     ],
 )
 def test_how_a_recipient_is_written(name: str, text: str) -> None:
-    assert spell(name, "a@x.test") == text
+    assert Suggestion(name, "a@x.test").text == text
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("fam", ["Family", "Old family"]),
+        ("FAMILY", ["Family", "Old family"]),
+        ("عائ", ["العائلة"]),
+        ("العَائلة", ["العائلة"]),
+        ("amily", []),
+        ("", []),
+        (" ", []),
+    ],
+)
+def test_which_groups_are_meant(typed: str, wanted: list[str]) -> None:
+    assert suggest_groups(["Old family", "Family", "العائلة", "Work"], typed) == wanted
+
+
+def test_a_name_is_typed_whole() -> None:
+    assert is_whole_name("العائلة", " العَائلة ")
+    assert not is_whole_name("Family", "fam")

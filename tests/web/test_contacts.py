@@ -8,6 +8,7 @@ from typing import Any
 
 from kit.site import Browser, Page, Site, letter, visiting
 from kit.webmail import member
+from zajil.config.options import LimitOptions
 from zajil.store.engine.open import Store
 from zajil.store.people.contacts import Contact, list_contacts
 
@@ -210,5 +211,90 @@ def test_whom_one_got_mail_from_is_no_suggestion(sqlite_store: Store) -> None:
         async with visiting(sqlite_store) as site:
             site.deliver("amal", letter(sender="Basim <evil@south.test>"))
             assert await complete(await member(site), "basim") == []
+
+    asyncio.run(scenario())
+
+
+async def make_family(amal: Browser) -> None:
+    """Fill a group: two can be written to, one of them with two addresses, and two cannot."""
+    for name, emails in [
+        ("Saleh, Noor", "noor@south.test\nns@x.test"),
+        ("سلمى", "salma@z.test"),
+        ("Salma again", "SALMA@z.test"),
+        ("Grandmother", ""),
+        ("جدي", ""),
+    ]:
+        page = await send(amal, "/contacts", {}, name=name, emails=emails, groups="Family, Kin")
+        assert page.status == 303
+    await send(amal, "/contacts", {}, name="Fam Ous", emails="fam@x.test", groups="Familiar")
+
+
+FAMILY = '"Saleh, Noor" <noor@south.test>, Salma again <SALMA@z.test>'
+
+
+def test_a_group_is_suggested_with_its_people(store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            amal = await member(site)
+            await make_family(amal)
+            rows = json.loads((await amal.get("/contacts/complete?q=fami")).text)
+            assert [row["name"] for row in rows] == ["Familiar", "Family"]
+            assert rows[1]["people"] == "2 people · 2 without an address"
+            assert rows[1]["text"] == FAMILY
+            # A person comes before groups, unless all of the name of a group was typed.
+            rows = json.loads((await amal.get("/contacts/complete?q=fam")).text)
+            assert [row["name"] for row in rows] == ["Fam Ous", "Familiar", "Family"]
+            await send(amal, "/contacts", {}, name="Family Doctor", emails="doctor@x.test")
+            rows = json.loads((await amal.get("/contacts/complete?q=FAMILY")).text)
+            assert [row["name"] for row in rows] == ["Family", "Family Doctor"]
+            assert await complete(await member(site, "basim"), "fami") == []
+            # A group of which nobody can be written to is no recipient.
+            await send(amal, "/contacts", {}, name="Nobody", emails="", groups="Empty")
+            assert await complete(amal, "empty") == []
+
+    asyncio.run(scenario())
+
+
+def test_a_group_is_written_to_without_scripts(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            amal = await member(site)
+            await make_family(amal)
+            page = await amal.get("/contacts?group=Family")
+            assert 'href="/compose?group=Family">Write to this group</a>' in page.text
+            assert "Write to this group" not in (await amal.get("/contacts")).text
+            form = await amal.get("/compose?group=Family")
+            assert form.field("to") == FAMILY
+            assert (
+                "Without an email address, and not added: \u2068Grandmother\u2069, \u2068جدي\u2069"
+                in form.text
+            )
+            for name in ("None", "fami", "Fam%25", "%22", "%00", "x" * 5000):
+                form = await amal.get(f"/compose?group={name}")
+                assert form.field("to") == ""
+                assert "No contact in this group has an email address." in form.text
+            form = await (await member(site, "basim")).get("/compose?group=Family")
+            assert form.field("to") == ""
+
+    asyncio.run(scenario())
+
+
+def test_a_group_that_is_too_large_is_cut(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        limits = LimitOptions(recipients=100)
+        async with visiting(sqlite_store, limits=limits) as site:
+            amal = await member(site)
+            cards = [
+                f"BEGIN:VCARD\r\nVERSION:4.0\r\nFN:P{n:03}\r\nEMAIL:p{n}@x.test\r\n"
+                "CATEGORIES:Club\r\nEND:VCARD\r\n"
+                for n in range(101)
+            ]
+            await send(amal, "/contacts/import", {"file": ("c.vcf", "".join(cards), "text/vcard")})
+            form = await amal.get("/compose?group=Club")
+            assert form.field("to").count("@") == 100
+            assert "The group has 101 people, but a message can have up to 100" in form.text
+            (row,) = json.loads((await amal.get("/contacts/complete?q=club")).text)
+            assert row["people"] == "the first 100 of 101 people"
+            assert row["text"].count("@") == 100
 
     asyncio.run(scenario())

@@ -103,8 +103,17 @@ def list_contacts(
     query = sa.select(*_COLUMNS).where(_of(account_id)).order_by(contact.c.sort_key, contact.c.id)
     for word in search_form(text).split():
         query = query.where(begins(contact.c.words, word))
+    if group:  # this also finds groups that are named alike
+        query = query.where(contact.c.groups.contains(_json([group])[1:-1], autoescape=True))
     found = [_read(row) for row in conn.execute(query)]
     return [one for one in found if group in one.groups] if group else found
+
+
+def list_groups(conn: Connection, account_id: AccountId) -> list[str]:
+    """Return the groups that any contact of an account is in, in their order."""
+    query = sa.select(contact.c.groups).where(_of(account_id), contact.c.groups != "[]").distinct()
+    names = {name for groups in conn.scalars(query) for name in json.loads(groups)}
+    return sorted(names, key=lambda name: (name.casefold(), name))
 
 
 def get_contact(conn: Connection, account_id: AccountId, contact_id: int) -> Contact | None:

@@ -183,7 +183,7 @@ class Recipients {
       row.setAttribute("role", "option");
       const name = document.createElement("bdi"), address = document.createElement("bdi");
       name.textContent = one.name || one.address;
-      address.textContent = one.name ? one.address : "";
+      address.textContent = one.people ? `· ${one.people}` : one.name ? one.address : "";
       address.className = "faint";
       row.append(name, " ", address);
       return row;
@@ -209,10 +209,11 @@ class Recipients {
   }
 
   choose(place) {
-    const text = this.found[place].text;
+    const { name, people, text } = this.found[place];
     this.input.value = "";
     this.close();
-    this.add(text);
+    take(`${text},`)[0].forEach((one) => this.add(one)); // one person, or a group
+    if (people) this.said.textContent = `${name}: ${people}`;
     this.input.focus();
   }
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from zajil.message.normal_form import search_form
 from zajil.store.people.contacts import Contact
 from zajil.store.people.written_to import PastRecipient
+from zajil.submit.draft import spell_person
 
 MOST = 8
-"""Suggestions that are shown at a time."""
+"""People that are suggested at a time."""
+MOST_GROUPS = 3
+"""Groups of contacts that are suggested with them."""
 _HALF_LIFE_MS = 60 * 86_400_000
 """Writing to somebody counts half after two months."""
 _CONTACT, _BEGINS = 1.0, 2.0
 """Points for being a contact, and for a name or an address that begins with the letters."""
-_PLAIN_NAME = re.compile(r"[\w ]+\Z")
-"""Names that stand in an address list without quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,7 @@ class Suggestion:
     @property
     def text(self) -> str:
         """The person as a field of recipients has it."""
-        return spell(self.name, self.address)
-
-
-def spell(name: str, address: str) -> str:
-    """Return name and address as a field of recipients has them."""
-    if not name or name == address:
-        return address
-    if _PLAIN_NAME.match(name):
-        return f"{name} <{address}>"
-    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{quoted}" <{address}>'
+        return spell_person("" if self.name == self.address else self.name, self.address)
 
 
 def suggest(
@@ -79,6 +69,18 @@ def suggest(
             _keep(found, Suggestion(known.name, known.address), points)
     ordered = sorted(found.values(), key=lambda one: (-one[0], one[1].name, one[1].address))
     return [person for _, person in ordered[:MOST]]
+
+
+def suggest_groups(names: Iterable[str], beginning: str) -> list[str]:
+    """Return the groups that are meant by what was typed, at most ``MOST_GROUPS``."""
+    wanted = search_form(beginning).strip()
+    fitting = [name for name in names if wanted and _fits(wanted, name)]
+    return sorted(fitting, key=lambda name: not _begins(wanted, name))[:MOST_GROUPS]
+
+
+def is_whole_name(name: str, typed: str) -> bool:
+    """Check whether somebody typed all of a name."""
+    return search_form(name).strip() == search_form(typed).strip()
 
 
 def _keep(found: dict[str, tuple[float, Suggestion]], person: Suggestion, points: float) -> None:

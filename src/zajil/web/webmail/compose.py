@@ -46,6 +46,8 @@ from zajil.web.webmail.compose_form import (
 from zajil.web.webmail.compose_quote import quote_with_formatting
 from zajil.web.webmail.compose_send import Doubtful, Sending
 from zajil.web.webmail.compose_store import CannotSave, Letters
+from zajil.web.webmail.contact_groups import load_group
+from zajil.web.webmail.foreign_draft import find_lost
 from zajil.web.webmail.mailboxes import load_boxes
 from zajil.web.webmail.opened_message import open_message
 from zajil.web.webmail.scheduled import read_time, write_time
@@ -90,8 +92,22 @@ class Writing:
             subject=query.get("subject", "")[:1000],
             body=query.get("body", "")[:10000].replace("\r\n", "\n"),
         )
+        notice = ""
+        if (name := query.get("group", "")) != "":
+            written, notice = await self._to_group(visitor, account, written, name)
         letter = sign(written, account, visitor.choices)
-        return await self._form(visitor, account, letter)
+        return await self._form(visitor, account, letter, notice=notice)
+
+    async def _to_group(
+        self, visitor: Visitor, account: Account, letter: Letter, name: str
+    ) -> tuple[Letter, str]:
+        """Return a letter to a group of contacts, and who of them it does not reach."""
+        group = await self._store.read(
+            lambda conn: load_group(conn, account.account_id, name), account.account_id
+        )
+        most = self._services.acceptance.policy.max_recipients
+        problem = group.problem(most, visitor.language)
+        return replace(letter, to=group.recipients(most)), problem
 
     async def _begin(
         self, request: Request, visitor: Visitor, account: Account, kind: str, place: DraftPlace

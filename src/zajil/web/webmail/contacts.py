@@ -1,4 +1,4 @@
-"""``/contacts``: the address book, its import and export, and completion of recipients."""
+"""``/contacts``: the address book, its import and export."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from zajil.core.errors import NotFound
 from zajil.core.ids import AccountId
@@ -19,7 +19,6 @@ from zajil.operations.contacts import (
     BadContact,
     add_address,
     bring_back,
-    forget_recipient,
     import_cards,
     remove_contacts,
     save_contact,
@@ -29,23 +28,20 @@ from zajil.store.engine.reader import Snapshot
 from zajil.store.people.contacts import (
     Contact,
     TooManyContacts,
-    find_contacts_with,
     get_contact,
     get_photo,
     list_contacts,
+    list_groups,
 )
-from zajil.store.people.written_to import find_written_to, get_written_to
+from zajil.submit.draft import spell_person
 from zajil.web.access import actor_of
 from zajil.web.language import Language
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
 from zajil.web.security import local_path
-from zajil.web.webmail.completion import Suggestion, suggest
 from zajil.web.webmail.mailboxes import Boxes, load_boxes, read_number, read_stamp
 
 PAGE = 100
-_CANDIDATES = 200
-"""Contacts that fit what was typed, and are compared."""
 _MOST_TYPED = 100
 _VERSIONS = ("3.0", "4.0")
 
@@ -190,23 +186,6 @@ class ContactPages:
         headers = {"Cache-Control": "private, max-age=300"}
         return Response(found.data, media_type=found.media_type, headers=headers)
 
-    async def complete(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Send whom somebody means by the first letters that were typed."""
-        text = request.query_params.get("q", "")[:_MOST_TYPED].strip()
-        now_ms = self._operations.clock.now_ms()
-        found = await self._store.read(
-            lambda conn: _suggestions(conn, account.account_id, text, now_ms), account.account_id
-        )
-        listed = [{"name": one.name, "address": one.address, "text": one.text} for one in found]
-        return JSONResponse(listed, headers={"Cache-Control": "no-store"})
-
-    async def forget(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Suggest an address no more."""
-        form = await request.form()
-        actor = actor_of(request, account)
-        await forget_recipient(self._operations, actor, _text(form, "address"))
-        return RedirectResponse(local_path(form.get("next"), "/contacts"), 303)
-
     # ---- inside -----------------------------------------------------------------------------
 
     async def _find(self, account: Account, contact_id: int) -> Contact:
@@ -255,6 +234,7 @@ class ContactPages:
             boxes=boxes,
             current=None,
             contact=contact,
+            write_to=spell_person(contact.name, contact.emails[0]) if contact.emails else "",
             problem=problem,
             most_photo=MAX_PHOTO,
         )
@@ -313,26 +293,15 @@ def _said(given: Mapping[str, str], language: Language) -> str:
 
 def _load_book(conn: Snapshot, account_id: AccountId, text: str, group: str, page: int) -> Book:
     everybody = list_contacts(conn, account_id)
-    groups = sorted({name for one in everybody for name in one.groups}, key=str.casefold)
     found = list_contacts(conn, account_id, text, group) if text or group else everybody
     start = (page - 1) * PAGE
     return Book(
         contacts=tuple(found[start : start + PAGE]),
         total=len(found),
-        groups=tuple(groups),
+        groups=tuple(list_groups(conn, account_id)),
         page=page,
         has_more=len(found) > start + PAGE,
     )
-
-
-def _suggestions(conn: Snapshot, account_id: AccountId, text: str, now_ms: int) -> list[Suggestion]:
-    if not text:
-        return []
-    contacts = find_contacts_with(conn, account_id, text, _CANDIDATES)
-    history = find_written_to(conn, account_id, text, _CANDIDATES)
-    addresses = [address for one in contacts for address in one.emails]
-    history += get_written_to(conn, account_id, addresses)
-    return suggest(contacts, history, text, now_ms)
 
 
 def _list_path(text: str, group: str, page: int) -> str:

@@ -23,6 +23,7 @@ from zajil.web.webmail.message_files import MessageFiles
 from zajil.web.webmail.message_list import MessageList
 from zajil.web.webmail.message_page import MessagePages
 from zajil.web.webmail.noted_openings import noted
+from zajil.web.webmail.recipient_pages import RecipientPages
 from zajil.web.webmail.saved_searches import SavedSearches
 from zajil.web.webmail.search import SearchPages
 
@@ -98,16 +99,17 @@ def _filter_lessons(parts: WebParts) -> FilterLessons:
 def _contact_routes(parts: WebParts) -> list[BaseRoute]:
     members, with_file = parts.access.members, parts.access.members_with_file
     contacts = ContactPages(parts.pages, parts.operations, parts.notices)
+    recipients = RecipientPages(parts.services)
     one = "/contacts/{contact_id}"
     return [
         Route("/contacts", members(contacts.show), methods=["GET"]),
         Route("/contacts", with_file(contacts.add), methods=["POST"]),
-        Route("/contacts/complete", members(contacts.complete), methods=["GET"]),
+        Route("/contacts/complete", members(recipients.complete), methods=["GET"]),
         Route("/contacts/export", members(contacts.export), methods=["GET"]),
         Route("/contacts/import", with_file(contacts.import_file), methods=["POST"]),
         Route("/contacts/delete", members(contacts.delete), methods=["POST"]),
         Route("/contacts/restore", members(contacts.restore), methods=["POST"]),
-        Route("/contacts/forget", members(contacts.forget), methods=["POST"]),
+        Route("/contacts/forget", members(recipients.forget), methods=["POST"]),
         Route(one, members(contacts.edit), methods=["GET"]),
         Route(one, with_file(contacts.save), methods=["POST"]),
         Route(one + "/photo", members(contacts.photo), methods=["GET"]),
