@@ -143,9 +143,9 @@ def test_a_label_is_renamed_removed_and_taken_back(store: Store) -> None:
             assert told(page) == "The label was deleted."
             assert chips((await amal.get(inbox)).text) == []
             assert "Projects" not in names(site, "amal")
-            button = re.search(r'name="keyword" value="([0-9a-f]+)">', page.text)
+            button = re.search(r'name="undo" value="([0-9a-f]+)">', page.text)
             assert button
-            await amal.post("/labels", action="undo", keyword=button[1])
+            await amal.post("/labels", action="undo", undo=button[1])
             assert chips((await amal.get(inbox)).text) == ["Projects"]
 
     asyncio.run(scenario())
@@ -187,7 +187,7 @@ def test_results_of_a_search_are_labelled(store: Store) -> None:
         ({"action": "make", "name": "", "colour": "red"}, 422, "not possible"),
         ({"action": "make", "name": "x", "colour": "javascript"}, 422, "not possible"),
         ({"action": "change", "keyword": "none", "name": "x", "colour": "red"}, 404, ""),
-        ({"action": "undo", "keyword": "zz"}, 404, ""),
+        ({"action": "undo", "undo": "zz"}, 404, ""),
         ({"action": "fly"}, 400, ""),
     ],
 )

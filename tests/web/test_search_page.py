@@ -433,7 +433,7 @@ def test_searches_are_saved_renamed_and_deleted(store: Store) -> None:
 
             events = site.store.read_now(lambda conn: find_audit(conn, AuditQuery()))
             changes = [one.settings for one in events if isinstance(one, SettingsChanged)]
-            assert changes == [("searches",)] * 4
+            assert changes == [("removed", "searches"), *[("searches",)] * 3]
 
     asyncio.run(scenario())
 

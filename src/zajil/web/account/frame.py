@@ -47,8 +47,8 @@ class AccountPages:
         )
         return known is not None and known.account_id == account.account_id
 
-    def after(self, path: str, action: str, count: int = 1) -> Response:
+    def after(self, path: str, action: str, count: int = 1, undo: str = "") -> Response:
         """Return a redirect to ``path``, whose page then says what was done."""
         response = RedirectResponse(path, 303)
-        self._parts.notices.leave(response, Done(action, count))
+        self._parts.notices.leave(response, Done(action, count, undo=undo))
         return response

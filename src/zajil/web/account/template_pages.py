@@ -13,6 +13,8 @@ from zajil.store.people.settings import BadSetting
 from zajil.web.access import actor_of
 from zajil.web.account.frame import AccountPages
 from zajil.web.page import Visitor
+from zajil.web.removed import SETTING as REMOVED
+from zajil.web.removed import Removed, find_removed, with_removed, without_removed
 from zajil.web.text_templates import (
     LONGEST_NAME,
     LONGEST_TEXT,
@@ -23,6 +25,7 @@ from zajil.web.text_templates import (
     write_templates,
 )
 
+_PATH = "/account/templates"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -34,7 +37,7 @@ class TemplatePages(AccountPages):
         return self._page(request, visitor, TextTemplate("", ""))
 
     async def act(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Add, change or delete one."""
+        """Add, change or delete one, or bring back one that was deleted."""
         form = await request.form()
         before = str(form.get("before", ""))
         written = TextTemplate(
@@ -42,20 +45,70 @@ class TemplatePages(AccountPages):
             _CONTROL.sub("", str(form.get("text", "")).replace("\r\n", "\n")).strip("\n"),
         )
         kept = {one.name: one for one in read_templates(visitor.settings)}
-        if form.get("action") == "delete":
-            kept.pop(before, None)
-        else:
-            if problem := _problem(written, before, kept):
-                return self._page(request, visitor, written, problem, before)
-            kept.pop(before, None)
-            kept[written.name] = written
-        value = write_templates(kept.values())
-        actor = actor_of(request, account)
+        action = form.get("action")
+        if action == "delete":
+            return await self._delete(request, visitor, account, kept, before)
+        if action == "undo":
+            return await self._bring_back(request, visitor, account, kept, str(form.get("undo")))
+        if problem := _problem(written, before, kept):
+            return self._page(request, visitor, written, problem, before)
+        kept.pop(before, None)
+        kept[written.name] = written
         try:
-            await change_settings(self._context, actor, account.login, {SETTING: value})
+            await self._keep(request, account, kept)
         except BadSetting:
             return self._page(request, visitor, written, "full", before)
-        return self.after("/account/templates", "saved")
+        return self.after(_PATH, "saved")
+
+    async def _delete(
+        self,
+        request: Request,
+        visitor: Visitor,
+        account: Account,
+        kept: dict[str, TextTemplate],
+        name: str,
+    ) -> Response:
+        gone = kept.pop(name, None)
+        if gone is None:
+            return self.after(_PATH, "saved")
+        removed = Removed("template", gone.name, gone.text)
+        await self._keep(request, account, kept, with_removed(visitor.settings, removed))
+        return self.after(_PATH, "templateremoved", undo=removed.key)
+
+    async def _bring_back(
+        self,
+        request: Request,
+        visitor: Visitor,
+        account: Account,
+        kept: dict[str, TextTemplate],
+        key: str,
+    ) -> Response:
+        gone = find_removed(visitor.settings, "template", key)
+        if gone is None or gone.name in kept or len(kept) >= MOST:
+            return self.after(_PATH, "late")
+        kept[gone.name] = TextTemplate(gone.name, gone.value)
+        try:
+            await self._keep(request, account, kept, without_removed(visitor.settings, gone))
+        except BadSetting:
+            return self.after(_PATH, "late")
+        return self.after(_PATH, "undone")
+
+    async def _keep(
+        self,
+        request: Request,
+        account: Account,
+        kept: dict[str, TextTemplate],
+        removed: str | None = "",
+    ) -> None:
+        """Write the templates, and what was removed unless it is ``""``.
+
+        Raises:
+            BadSetting: they are too long together; nothing is changed.
+        """
+        values = {SETTING: write_templates(kept.values())}
+        if removed != "":
+            values[REMOVED] = removed
+        await change_settings(self._context, actor_of(request, account), account.login, values)
 
     def _page(
         self,

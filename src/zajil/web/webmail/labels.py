@@ -92,6 +92,7 @@ class LabelPages:
             await remove_label(self._operations, actor, login, keyword)
             return Done("labelremoved", 1, undo=write_keyword(keyword))
         if action == "undo":
-            await take_label_back(self._operations, actor, login, read_keyword(keyword) or "")
+            keyword = read_keyword(str(form.get("undo", ""))) or ""
+            await take_label_back(self._operations, actor, login, keyword)
             return Done("undone", 1)
         raise HTTPException(400)

@@ -1,9 +1,9 @@
-"""``POST /search/saved``: name a search, rename it, delete it; they are listed with mailboxes."""
+"""``POST /search/saved``: name a search, rename or delete it; they are listed with mailboxes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,6 +18,8 @@ from zajil.store.people.settings import BadSetting
 from zajil.web.access import actor_of
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Visitor
+from zajil.web.removed import SETTING as REMOVED
+from zajil.web.removed import Removed, find_removed, with_removed, without_removed
 from zajil.web.saved_searches import MOST, SETTING, SavedSearch, clean_name
 
 
@@ -32,32 +34,60 @@ class SavedSearches:
         """Do what a form asks, and go back to the results."""
         form = await request.form()
         action, query = str(form.get("action")), str(form.get("q", ""))[:MAX_QUERY].strip()
-        name, new = clean_name(form.get("saved", "")), clean_name(form.get("name", ""))
-        others = [one for one in visitor.choices.searches if one.name != name]
-        gone = next((one for one in visitor.choices.searches if one.name == name), None)
+        kept = {one.name: one for one in visitor.choices.searches}
+        removed: dict[str, str | None] = {}
         if action == "delete":
-            done, back = Done("unsaved", 1), gone.query if gone else query
-        elif action == "save" and query:
-            if not new:
-                done, back = Done("unnamed", 0), query
+            gone = kept.pop(clean_name(form.get("saved", "")), None)
+            done, back = Done("unsaved", 1), query
+            if gone is not None:
+                one = Removed("search", gone.name, gone.query)
+                removed = {REMOVED: with_removed(visitor.settings, one)}
+                done, back = Done("unsaved", 1, undo=one.key), gone.query
+        elif action == "undo":
+            found = find_removed(visitor.settings, "search", str(form.get("undo")))
+            if found is None or found.name in kept or len(kept) >= MOST:
+                done, back = Done("late", 0), "" if found is None else found.value
             else:
-                others = [one for one in others if one.name != new]
-                done, back = Done("saved", 1), query
-                if len(others) >= MOST:
-                    done = Done("toomany", 0)
-                others.append(SavedSearch(new, query))
+                kept[found.name] = SavedSearch(found.name, found.value)
+                removed = {REMOVED: without_removed(visitor.settings, found)}
+                done, back = Done("undone", 1), found.value
+        elif action == "save" and query:
+            done, back = (
+                _save(kept, clean_name(form.get("saved", "")), form.get("name"), query),
+                query,
+            )
         else:
             raise HTTPException(400)
         if done.count:
             try:
-                await self._keep(actor_of(request, account), account, others)
+                await self._keep(actor_of(request, account), account, kept.values(), removed)
             except BadSetting:
                 done = Done("unnamed", 0)
         response = RedirectResponse(SavedSearch("", back).path, 303)
         self._notices.leave(response, done)
         return response
 
-    async def _keep(self, actor: Actor, account: Account, searches: Sequence[SavedSearch]) -> None:
+    async def _keep(
+        self,
+        actor: Actor,
+        account: Account,
+        searches: Iterable[SavedSearch],
+        others: Mapping[str, str | None],
+    ) -> None:
         pairs = [[one.name, one.query] for one in searches]
         value = json.dumps(pairs, ensure_ascii=False) if pairs else None
-        await change_settings(self._operations, actor, account.login, {SETTING: value})
+        values = {SETTING: value, **others}
+        await change_settings(self._operations, actor, account.login, values)
+
+
+def _save(kept: dict[str, SavedSearch], before: str, name: object, query: str) -> Done:
+    """Put a search among those that are kept: a new one, or one with another name."""
+    new = clean_name(name or "")
+    if not new:
+        return Done("unnamed", 0)
+    kept.pop(before, None)
+    kept.pop(new, None)
+    if len(kept) >= MOST:
+        return Done("toomany", 0)
+    kept[new] = SavedSearch(new, query)
+    return Done("saved", 1)
