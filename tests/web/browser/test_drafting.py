@@ -116,6 +116,72 @@ def test_arabic_with_pictures_in_the_text(
     assert [one.get_content() for one in pictures] == [_PNG, _PNG]
 
 
+def test_formatting_with_the_keyboard_alone(chromium: Any, north: LabDomain) -> None:
+    """The toolbar is one stop of the Tab key, its arrows move; nothing holds the focus."""
+    who = new_person(north)
+    with window(chromium, who.url) as page:
+        log_in(page, who)
+        page.on("dialog", lambda dialog: dialog.accept("https://south.test/"))
+        page.goto("/compose")
+        toggle = page.get_by_role("button", name="Formatting", exact=True)
+        toggle.focus()
+        page.keyboard.press("Enter")
+        editor = page.locator("#editor")
+        editor.wait_for()
+        page.keyboard.type("Dear ")
+        press(page, "Bold")
+        page.keyboard.type("Noor")
+        press(page, "Bold")
+        page.keyboard.type(", see ")
+        for _ in range(4):
+            page.keyboard.press("Shift+ArrowLeft")
+        press(page, "Link")
+        page.keyboard.press("End")
+        page.keyboard.press("Enter")
+        press(page, "Bulleted list")
+        page.keyboard.type("one")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        press(page, "Quote")
+        page.keyboard.type("said")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        press(page, "Right to left")
+        page.keyboard.type("Zajil")
+        is_pressed = page.get_by_role("button", name="Right to left").get_attribute("aria-pressed")
+        assert is_pressed == "true"
+        html = page.locator("input[name=html]").input_value().replace("&nbsp;", " ")
+        html = html.replace("<br>", "")
+        assert "Dear <b>Noor</b>," in html
+        assert 'href="https://south.test/"' in html
+        assert re.search(r"<ul><li[^>]*>(?:<div[^>]*>)?one", html)
+        assert re.search(r"<blockquote><div[^>]*>said</div></blockquote>", html)
+        assert re.search(r'<div dir="rtl">Zajil</div>', html)
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('.sending') !== null")
+        with page.expect_response(_is_save):
+            page.get_by_role("button", name="Save draft").last.press("Enter")
+    sent = last_message(who, "Drafts").get_body(("html",))
+    assert sent is not None
+    assert '<div dir="rtl">Zajil</div>' in sent.get_content()
+
+
+def press(page: Any, name: str) -> None:
+    """Go from the text to a button of the toolbar and press it; the focus is back in the text."""
+    page.keyboard.press("Shift+Tab")
+    for _ in range(20):
+        at = page.evaluate("document.activeElement.ariaLabel")
+        # A ring around what has the focus, or nobody knows where they are.
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+        if at == name:
+            break
+        page.keyboard.press("ArrowRight")
+    else:
+        pytest.fail(f"arrows do not reach {name}")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "editor"
+
+
 def test_a_template_with_and_without_formatting(chromium: Any, north: LabDomain) -> None:
     """It is inserted where the cursor stands; who writes with formatting by default begins so."""
     who = new_person(north)

@@ -21,6 +21,20 @@ pytestmark = [
 
 _TEXT = "أهلًا يا أمل،\n\nهذا تقرير شهر آذار كما وعدتك.\n"
 _FILE = {"name": "تقرير آذار.txt", "mimeType": "text/plain", "buffer": "التقرير\n".encode()}
+_GIVE = """(root, [kind, name, size]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(size)], name));
+  const about = { bubbles: true, cancelable: true };
+  root.dispatchEvent(kind === "paste"
+    ? new ClipboardEvent(kind, { clipboardData: data, ...about })
+    : new DragEvent(kind, { dataTransfer: data, ...about }));
+}"""
+_NOTE_PROGRESS = """() => {
+  window.seen = [];
+  const bar = document.querySelector("form.compose progress");
+  const note = () => { if (bar.offsetParent) window.seen.push(bar.value); };
+  new MutationObserver(note).observe(bar, { attributes: true });
+}"""
 _LIST = re.compile(r"/mail/\d+(\?|$)")
 
 
@@ -92,6 +106,31 @@ def test_arabic_with_a_file_to_another_domain(
     assert body.get_content().replace("\r\n", "\n").strip() == _TEXT.strip()
     (file,) = message.iter_attachments()
     assert file.get_filename() == "تقرير آذار.txt"
+
+
+def test_files_are_dropped_and_pasted(chromium: Any, north: LabDomain) -> None:
+    """Anywhere on the form, with their progress; one that is too large is said, nothing is lost."""
+    who = new_person(north)
+    with window(chromium, who.url) as page:
+        log_in(page, who)
+        write(page, "noor@south.test", "Files", "Here they are.\n")
+        page.evaluate(_NOTE_PROGRESS)
+        form, files = page.locator("form.compose"), page.locator("#files .filename")
+        form.evaluate(_GIVE, ["dragover", "report.pdf", 3 << 20])
+        assert form.evaluate("one => one.classList.contains('drop')")
+        form.evaluate(_GIVE, ["drop", "report.pdf", 3 << 20])
+        files.get_by_text("report.pdf").wait_for()
+        assert not form.evaluate("one => one.classList.contains('drop')")
+        assert page.evaluate("window.seen").count(1) >= 1
+        page.get_by_label("Subject", exact=True).evaluate(_GIVE, ["paste", "notes.txt", 10])
+        files.get_by_text("notes.txt").wait_for()
+        form.evaluate(_GIVE, ["drop", "film.mp4", 60 << 20])
+        page.get_by_text("The files are too large for one message.").wait_for()
+        assert files.all_inner_texts() == ["report.pdf", "notes.txt"]
+        assert page.locator("textarea[name=body]").input_value() == "Here they are.\n"
+        assert not page.locator("progress").is_visible()
+    message = last_message(who, "Drafts")
+    assert [one.get_filename() for one in message.iter_attachments()] == ["report.pdf", "notes.txt"]
 
 
 def test_a_lost_session_loses_no_text(chromium: Any, amal: Person) -> None:

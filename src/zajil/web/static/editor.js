@@ -72,10 +72,22 @@ const ACTS = {
   bullets: ["UL", () => editor.makeUnorderedList(), () => editor.removeList()],
   numbers: ["OL", () => editor.makeOrderedList(), () => editor.removeList()],
   quote: ["BLOCKQUOTE", () => editor.increaseQuoteLevel(), () => editor.decreaseQuoteLevel()],
+  ltr: [null, () => direct("ltr")],
+  rtl: [null, () => direct("rtl")],
   link: ["A", makeLink, () => editor.removeLink()],
   picture: [null, choosePictures],
   clear: [null, () => editor.removeAllFormatting()],
 };
+
+// Each paragraph reads as its first letter says, unless its author says otherwise.
+function direction() {
+  const { startContainer: at } = editor.getSelection();
+  return (at.nodeType === Node.TEXT_NODE ? at.parentNode : at).closest("[dir]")?.dir;
+}
+
+function direct(way) {
+  editor.setTextDirection(direction() === way ? "auto" : way);
+}
 
 function makeLink() {
   const url = prompt(bar.dataset.link, "https://");
@@ -108,7 +120,8 @@ function takePictures(event) {
 
 function showState() {
   for (const button of bar.querySelectorAll("[aria-pressed]")) {
-    button.setAttribute("aria-pressed", String(editor.hasFormat(ACTS[button.dataset.do][0])));
+    const act = button.dataset.do;
+    button.setAttribute("aria-pressed", String(ACTS[act][0] ? editor.hasFormat(ACTS[act][0]) : direction() === act));
   }
 }
 
