@@ -7,6 +7,7 @@ import re
 from kit.site import Browser, Site
 from zajil.core.ids import MAIL_ID_PATTERN, MailboxId
 from zajil.store.mail.mailboxes import find_role
+from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.mail.messages import read_message
 from zajil.store.mail.summaries import newest_summaries
 
@@ -40,6 +41,15 @@ def newest(site: Site, mailbox_id: MailboxId) -> bytes:
         return read_message(conn, site.store.blobs, found)  # type: ignore[arg-type]
 
     return site.store.read_now(read)
+
+
+def put_draft(site: Site, login: str, raw: bytes) -> str:
+    """Put what another program saved into Drafts; return its place."""
+    box, account_id = role(site, login, "drafts"), site.entry(login).account_id
+    flags = frozenset({"\\Draft"})
+    item = PutMessage(account_id, box, site.store.blobs.stage([raw]), flags, 1_795_000_000_000)
+    site.store.write_now(put_messages, item)
+    return f"{box}/{uids(site, box)[0]}"
 
 
 async def journey_of_sent(browser: Browser) -> str:

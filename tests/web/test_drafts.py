@@ -9,26 +9,12 @@ from html import unescape
 
 import pytest
 
-from kit.site import Page, Site, letter, visiting
-from kit.webmail import member, newest, role, uids
+from kit.site import Page, letter, visiting
+from kit.webmail import member, newest, put_draft, role, uids
 from zajil.core.ids import Uid
 from zajil.store.engine.open import Store
-from zajil.store.mail.message_changes import (
-    ExpungeMessages,
-    PutMessage,
-    expunge_messages,
-    put_messages,
-)
+from zajil.store.mail.message_changes import ExpungeMessages, expunge_messages
 from zajil.web.webmail.compose_form import Letter, pack_letter, unpack_letter
-
-
-def put_draft(site: Site, login: str, raw: bytes) -> str:
-    """Put what another program saved into Drafts; return its place."""
-    box, account_id = role(site, login, "drafts"), site.entry(login).account_id
-    flags = frozenset({"\\Draft"})
-    item = PutMessage(account_id, box, site.store.blobs.stage([raw]), flags, 1_795_000_000_000)
-    site.store.write_now(put_messages, item)
-    return f"{box}/{uids(site, box)[0]}"
 
 
 def body_of(page: Page) -> str:

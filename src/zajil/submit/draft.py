@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import escape
 from urllib.parse import parse_qsl, urlencode
 
 from zajil.message.address_list import parse_address_list
@@ -24,7 +25,7 @@ from zajil.message.entity import Pieces
 from zajil.message.fields import find_value
 from zajil.message.html import read_html
 from zajil.message.large_data import Data
-from zajil.message.leaves import Leaf, find_leaves
+from zajil.message.leaves import Leaf, choose, find_leaves
 from zajil.message.parse import parse_message
 from zajil.message.part import Part
 from zajil.message.view import MAX_TEXT, MessageView, content_id
@@ -42,6 +43,8 @@ NOTE = "X-Zajil-Draft"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
 MAX_FILES = 100
 """Files of one draft."""
+_MOST_TEXTS = 20
+"""Parts of a draft that are its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class ReadDraft:
     bcc: str
     subject: str
     text: str
+    """``""``: there is none, or only HTML."""
     html: str
     """As it stands in the message, not cleaned; ``""``: there is none."""
     in_reply_to: str
@@ -87,6 +91,8 @@ class ReadDraft:
     receipt: bool
     """Its author wants to know who has read it."""
     note: DraftNote
+    is_foreign: bool
+    """Another program wrote it: its HTML is whatever that program makes."""
     files: tuple[DraftFile, ...]
 
 
@@ -118,9 +124,9 @@ def write_draft(form: ComposeForm, note: DraftNote, *, now_ms: int, unique: str)
 
 
 def _note_fields(note: DraftNote) -> list[bytes]:
-    kept = {"kind": note.kind, "source": note.source, "rich": "1" if note.rich else ""}
+    kept = {"kind": note.kind, "source": note.source, "rich": "1" if note.rich else "0"}
     written = urlencode({name: value for name, value in kept.items() if value})
-    return [write_raw_field(NOTE, written)] if written else []
+    return [write_raw_field(NOTE, written)]
 
 
 def write_own_fields(form: ComposeForm, note: DraftNote) -> str:
@@ -155,16 +161,13 @@ def _one_line(text: str) -> str:
 def read_draft(data: Data) -> ReadDraft:
     """Read a draft that was written here or by another program; never raises on its content."""
     view = MessageView.from_data(data)
-    written = find_value(view.fields, NOTE.lower().encode()) or b""
-    note = dict(parse_qsl(written[:1000].decode("ascii", "replace")))
+    written = find_value(view.fields, NOTE.lower().encode())
+    note = dict(parse_qsl((written or b"")[:1000].decode("ascii", "replace")))
     root = parse_message(data)
     leaves = list(find_leaves(root))
-    plain, html = _body_leaf(leaves, "text/plain"), _body_leaf(leaves, "text/html")
-    text = "" if plain is None else _text(plain.part, data)
-    source = "" if html is None else html.part.read_text(data, MAX_TEXT)[0]
-    if plain is None and source:
-        text = read_html(source).text
-    body = {id(one.part) for one in (plain, html) if one is not None}
+    shown = [leaf for leaf in leaves if leaf.is_shown and leaf.part.filename is None]
+    plain, html = (choose(shown, kind) for kind in ("text/plain", "text/html"))
+    body = {id(leaf.part) for leaf in (*plain, *html)}
     related = {
         id(child)
         for _, part in root.walk()
@@ -182,24 +185,44 @@ def read_draft(data: Data) -> ReadDraft:
         cc=_people(view, b"cc"),
         bcc=_people(view, b"bcc"),
         subject=view.subject,
-        text=text,
-        html=source,
+        text=_plain(plain, data),
+        html=_html(html, data),
         in_reply_to=view.in_reply_to,
         references=view.references,
         receipt=find_value(view.fields, b"disposition-notification-to") is not None,
         note=DraftNote(note.get("kind", ""), note.get("source", ""), note.get("rich") == "1"),
+        is_foreign=written is None,
         files=tuple(files[:MAX_FILES]),
     )
 
 
-def _body_leaf(leaves: list[Leaf], kind: str) -> Leaf | None:
-    return next(
-        (
-            leaf
-            for leaf in leaves
-            if leaf.part.type == kind and leaf.is_shown and leaf.part.filename is None
-        ),
-        None,
+def _plain(leaves: list[Leaf], data: Data) -> str:
+    """Return the text of a draft; ``""``: it has only HTML.
+
+    There are several parts where a program puts a file in the middle of the text.
+    """
+    if not any(leaf.part.type != "text/html" for leaf in leaves):
+        return ""
+    texts = [
+        read_html(leaf.part.read_text(data, MAX_TEXT)[0]).text
+        if leaf.part.type == "text/html"
+        else _text(leaf.part, data)
+        for leaf in leaves[:_MOST_TEXTS]
+    ]
+    return "\n".join(texts)
+
+
+def _html(leaves: list[Leaf], data: Data) -> str:
+    """Return the HTML of a draft; ``""``: it has only plain text."""
+    if not any(leaf.part.type == "text/html" for leaf in leaves):
+        return ""
+    return "".join(
+        [
+            leaf.part.read_text(data, MAX_TEXT)[0]
+            if leaf.part.type == "text/html"
+            else f"<div>{escape(_text(leaf.part, data))}</div>".replace("\n", "<br>")
+            for leaf in leaves[:_MOST_TEXTS]
+        ]
     )
 
 

@@ -79,8 +79,10 @@ class Writing:
                 # It was saved since, which gave it another place, or sent.
                 return RedirectResponse(await self._drafts_path(account), 303)
             draft, found = loaded
-            letter = letter_of_draft(draft, place, account)
-            return await self._form(visitor, account, letter, saved_ms=found.received_at_ms)
+            word = _picture_word(visitor)
+            letter = letter_of_draft(draft, place, account, visitor.choices, word)
+            lost, saved_ms = find_lost(draft, letter, visitor.language), found.received_at_ms
+            return await self._form(visitor, account, letter, notice=lost, saved_ms=saved_ms)
         for kind in ("reply", "forward"):
             if (place := read_place(query.get(kind, ""))) is not None:
                 begun = await self._begin(request, visitor, account, kind, place)
@@ -245,8 +247,7 @@ def _as_chosen(
     """Return a letter with the formatting of what it quotes, if its author writes so."""
     if visitor.choices.write != "rich":
         return letter
-    picture = visitor.language.gettext("picture")
-    return quote_with_formatting(letter, data, place, head, picture)
+    return quote_with_formatting(letter, data, place, head, _picture_word(visitor))
 
 
 def _spelling(
@@ -267,8 +268,12 @@ def _spelling(
 
 
 def _read(form: FormData, visitor: Visitor) -> Letter:
+    return read_letter(form, _picture_word(visitor))
+
+
+def _picture_word(visitor: Visitor) -> str:
     # TRANSLATORS: stands in plain text for a picture: [picture: photo.jpg]
-    return read_letter(form, visitor.language.gettext("picture"))
+    return visitor.language.gettext("picture")
 
 
 def _template(name: object, visitor: Visitor) -> str | None:

@@ -21,6 +21,7 @@ from zajil.web.webmail.compose_rich import (
     as_document,
     cid_url,
     clean_html,
+    has_formatting,
     of_document,
     of_text,
     pictures_in,
@@ -176,37 +177,54 @@ def _kept_refs(value: object) -> tuple[FileRef, ...]:
     return read_refs(value) if isinstance(value, list) else ()
 
 
-def letter_of_draft(draft: ReadDraft, place: DraftPlace, account: Account) -> Letter:
-    """Return the form of a draft that was saved here or by another program."""
-    saved = at_place(Letter(), draft, place)
+def letter_of_draft(
+    draft: ReadDraft, place: DraftPlace, account: Account, choices: Choices, picture: str
+) -> Letter:
+    """Return the form of a draft that was saved here or by another program.
+
+    Args:
+        draft: as it was read.
+        place: where it lies.
+        account: of its author.
+        choices: of its author.
+        picture: the word for one in plain text.
+    """
+    html = of_document(draft.html) if draft.note.rich or draft.is_foreign else ""
+    text = draft.text
+    if draft.is_foreign and html:
+        # Its plain text is what another program made of the HTML.
+        is_rich = has_formatting(html) or choices.write == "rich"
+        text = plain_text(html, picture) if is_rich or not text else text
+        html = html if is_rich else ""
+    saved = at_place(Letter(html=html), draft, place)
     sender = next(
         (str(one) for one in account.addresses if one.unicode == draft.sender),
         "",
     )
-    return Letter(
+    return replace(
+        saved,
         sender=sender,
         to=draft.to,
         cc=draft.cc,
         bcc=draft.bcc,
         subject=draft.subject,
-        body=draft.text,
-        html=of_document(draft.html) if draft.note.rich else "",
+        body=text,
         in_reply_to=draft.in_reply_to,
         references=draft.references,
         receipt="1" if draft.receipt else "",
         kind=draft.note.kind,
         source=draft.note.source,
-        place=saved.place,
-        refs=saved.refs,
-        pictures=saved.pictures,
     )
 
 
 def at_place(letter: Letter, draft: ReadDraft, place: DraftPlace) -> Letter:
     """Return a letter as it was saved: its place and its files are those of the draft."""
     refs: tuple[list[FileRef], list[FileRef]] = ([], [])
+    named = pictures_in(letter.html)
     for file in draft.files:
-        is_picture = draft.note.rich and file.is_related and file.content_id != ""
+        # The editor can bring back a picture of ours that the text has no longer.
+        is_inside = file.content_id in named or (draft.note.rich and file.is_related)
+        is_picture = is_inside and file.content_id != ""
         refs[is_picture].append(FileRef(place.mailbox_id, place.uid, file.number))
     return replace(letter, place=spell_place(place), refs=tuple(refs[0]), pictures=tuple(refs[1]))
 

@@ -38,9 +38,21 @@ _IN_CID = "@!$*+=:"
 """Stands as it is in a ``cid:`` URL (RFC 2392)."""
 _PICTURE_LOOK = 'style="max-width:100%;height:auto"'
 _QUOTE_MARK = re.compile(r"(?:> ?)+")
+_RENAMED = re.compile(
+    r"<(/?)(h[4-6]|strike|del|tt|kbd|samp|center|tr|caption)(?=[\s/>])", re.IGNORECASE
+)
+_NEW_NAMES = {
+    **{"strike": "s", "del": "s", "center": "div", "tr": "div", "caption": "div"},
+    **{"tt": "code", "kbd": "code", "samp": "code", "h4": "h3", "h5": "h3", "h6": "h3"},
+}
+"""What the editor has instead; a row of a table becomes a line."""
+_END_OF_TAG = r'(?=[\s/>])(?:[^<>"]|"[^"]*+")*+>'
+_TABLE = re.compile(rf"</?(?:table|thead|tbody|tfoot|colgroup|col){_END_OF_TAG}", re.IGNORECASE)
+_CELL = re.compile(rf"</?t[dh]{_END_OF_TAG}", re.IGNORECASE)
 _HARD_SPACE = re.compile(r"(?<=[^\s;>«])&nbsp;(?=[^\s<&!?:;»%])")
 """Firefox puts one between any two words, which would then never be broken into lines."""
 _SPACE = re.compile(r"[ \t\r\n]+")
+_FORMATTING = re.compile(r"<(?!/|(?:div|p|br|span)\b)")
 _MOST_DEPTH = 20
 
 
@@ -49,8 +61,12 @@ def clean_html(html: str) -> str:
 
     Pictures of the letter stay, named by their Content-ID (``cid:``); all others stay out.
     """
-    clean = nh3.clean(
+    source = _RENAMED.sub(
+        lambda found: f"<{found[1]}{_NEW_NAMES[found[2].lower()]}",
         read_html(html[:LONGEST]).shown_source,
+    )
+    clean = nh3.clean(
+        _CELL.sub(" ", _TABLE.sub("", source)),
         tags=_TAGS,
         clean_content_tags={"script", "style", "title"},
         attributes={"*": {"dir"}, "a": {"href"}, "img": {"src", "alt", "width", "height"}},
@@ -60,6 +76,11 @@ def clean_html(html: str) -> str:
     )
     clean = _HARD_SPACE.sub(" ", clean)
     return _IMG.sub(lambda found: found[0] if _SRC.search(found[0]) else "", clean).strip()
+
+
+def has_formatting(html: str) -> bool:
+    """Check whether clean HTML says more than its lines of plain text do."""
+    return _FORMATTING.search(html) is not None
 
 
 def _filter(tag: str, name: str, value: str) -> str | None:
