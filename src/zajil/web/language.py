@@ -12,13 +12,13 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_skeleton, format_time, get_timezone
+from babel.dates import format_date, format_skeleton, get_timezone
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
@@ -94,20 +94,19 @@ class Language:
         """Return a date as short as it can be: the time today, the day this year."""
         at, now = local_datetime(at_ms, zone), local_datetime(now_ms, zone)
         if at.date() == now.date():
-            return self.number(format_time(at, "HH:mm", locale=self.locale))
-        return self._hijri(at, now) or self.number(
-            format_skeleton("MMMd" if at.year == now.year else "yMMMd", at, locale=self.locale)
-        )
+            return self.number(f"{at:%H:%M}")
+        skeleton = "MMMd" if at.year == now.year else "yMMMd"
+        return self._hijri(at, now) or self.number(_spell(self.locale, skeleton, at.date()))
 
     def day(self, at_ms: int, zone: tzinfo) -> str:
         """Return the day in words, with its year."""
         at = local_datetime(at_ms, zone)
-        return self._hijri(at) or self.number(format_date(at, "long", locale=self.locale))
+        return self._hijri(at) or self.number(_spell(self.locale, "", at.date()))
 
     def moment(self, at_ms: int, zone: tzinfo) -> str:
         """Return day and time in words."""
-        time = format_time(local_datetime(at_ms, zone), "HH:mm", locale=self.locale)
-        return f"{self.day(at_ms, zone)}{self.gettext(', ')}{self.number(time)}"
+        time = self.number(f"{local_datetime(at_ms, zone):%H:%M}")
+        return f"{self.day(at_ms, zone)}{self.gettext(', ')}{time}"
 
     def _hijri(self, at: datetime, now: datetime | None = None) -> str:
         """Return a Hijri date, without its year if that is the year of ``now``.
@@ -213,6 +212,20 @@ def _compile(code: str) -> NullTranslations:
     write_mo(compiled, catalog)
     compiled.seek(0)
     return Translations(compiled)
+
+
+@functools.lru_cache(maxsize=4096)
+def _spell(locale: Locale, skeleton: str, day: date) -> str:
+    """Return a day as a region writes it; a list shows the same days again and again.
+
+    Args:
+        locale: of the region.
+        skeleton: the parts that are shown (CLDR); ``""``: all of them, in words.
+        day: in the Gregorian calendar.
+    """
+    if not skeleton:
+        return format_date(day, "long", locale=locale)
+    return format_skeleton(skeleton, datetime.combine(day, time(), UTC), locale=locale)
 
 
 def choose_language(

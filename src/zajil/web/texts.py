@@ -59,6 +59,8 @@ def install_texts(environment: Environment, language: Language) -> None:
 def _filled(language: Language, text: str, values: dict[str, Any]) -> Markup:
     """Return a text of a catalog with its places filled; values that are no markup are escaped."""
     # Security: catalogs are our own; only values come from strangers.
+    if not values and "%" not in text:
+        return Markup(text)  # noqa: S704
     return Markup(text) % {  # noqa: S704
         name: language.number(value)
         if isinstance(value, int | float) and not isinstance(value, bool)
