@@ -27,7 +27,7 @@ ZONE: Zone = {
     "mx.north.test": {"TXT": ["v=spf1 -all"]},
     "_dmarc.north.test": {"TXT": ["v=DMARC1; p=reject"]},
 }
-OPTIONS = CheckOptions.model_validate({"sender": {"bimi": False}})
+OPTIONS = CheckOptions()
 MAIL = replace(
     make_facts(make_message()),
     claimed_name="mx.north.test",

@@ -373,15 +373,6 @@ def test_the_second_from_does_not_hide_behind_the_first() -> None:
     assert "dmarc.fail-reject" in signals(found)
 
 
-def test_a_logo_is_looked_up_only_for_who_is_proven() -> None:
-    logo = {"default._bimi.south.test": {"TXT": ["v=BIMI1; l=https://south.test/l.svg"]}}
-    found = check(LETTER, {**SPF, **REJECT, **logo})
-    assert found.bimi is not None
-    assert found.bimi.record is not None
-    assert found.bimi.record.location == "https://south.test/l.svg"
-    assert check(LETTER, {**NO_SPF, **REJECT, **logo}).bimi is None
-
-
 def test_questions_are_asked_side_by_side() -> None:
     """While SPF waits, DKIM asks for its key."""
     key, zone = make_key("south.test")

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from kit.certificates import TestAuthority
+from kit.marks import MarkAuthority
 from zajil.cli.main import main
 from zajil.operations.as_user import first_unreadable, python_paths
 
@@ -111,6 +112,17 @@ def test_a_certificate(
     assert re.search(reason, err) if reason else not err
     told = json.loads(check(arguments=("--json",))[1])
     assert told["ok"] is (status == 0)
+
+
+def test_roots_of_logos(check: Run, folder: Path) -> None:
+    setting = "web.bimi_roots=roots.pem"
+    status, _, err = check(setting)
+    assert status == 1
+    assert f"web.bimi_roots: cannot read {folder / 'roots.pem'}: No such file" in err
+    (folder / "roots.pem").write_text("nothing", "utf-8")
+    assert "roots.pem: it contains no PEM certificate" in check(setting)[2]
+    (folder / "roots.pem").write_bytes(MarkAuthority().root)
+    assert check(setting)[0] == 0
 
 
 def test_a_key_of_another_certificate(check: Run, folder: Path) -> None:

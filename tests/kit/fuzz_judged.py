@@ -59,7 +59,6 @@ _ZONE: Zone = {
     "south.test": {"TXT": ["v=spf1 exists:%{i}.%{d} ptr redirect=north.test"], "A": ["192.0.2.1"]},
     "_dmarc.bank.test": {"TXT": ["v=DMARC1; p=quarantine; t=y; rua=mailto:r@bank.test"]},
     "_dmarc.silent.test": None,
-    "default._bimi.north.test": {"TXT": ["v=BIMI1; l=https://north.test/x.svg"]},
     "fwd.test": {"TXT": ["v=spf1 ip4:198.51.100.0/24 -all"]},
     "1.2.0.192.in-addr.arpa": {"PTR": ["mx.south.test"]},
     "9.100.51.198.in-addr.arpa": {"PTR": ["mail.fwd.test"]},
@@ -76,7 +75,6 @@ _OPTIONS = CheckOptions.model_validate(
     {
         "weights": {"format.no-date": 1.5, "spf.fail": 0.5},
         "sender": {
-            "bimi": True,
             "trusted_sealers": ["seal.test"],
             "trusted_forwarders": ["203.0.113.0/24"],
             "trusted_forwarder_names": ["fwd.test"],

@@ -63,6 +63,7 @@ LEFT_OUT = {
     "message/summary.py: faulty_summary": "is empty; written where a message cannot be read",
     "read/guarded_fetch.py": "talks to web servers; URLs are read by links.py, answers by httpx",
     "read/picture_fetch.py: PictureFetcher": "talks to web servers",
+    "read/sender_logos.py": "asks DNS and web servers; what they say is read by mailauth",
     "read/index_pace.py": "waits for the clock and for other workers",
     "read/imap/acl.py": _IMAP,
     "read/imap/append.py": _IMAP,

@@ -21,7 +21,7 @@ from zajil.mailauth.authres_read import (
     read_instance,
     read_results,
 )
-from zajil.mailauth.bimi import look_up_bimi, parse_bimi_record
+from zajil.mailauth.bimi import look_up_bimi, parse_bimi_record, read_selector
 from zajil.mailauth.dkim_body import BodyDigests, body_needs
 from zajil.mailauth.dkim_sign import CannotSign, SigningKey
 from zajil.mailauth.dkim_verify import DkimFound
@@ -43,6 +43,7 @@ _FROM_WORDS = (b"@", b"<", b">", b'"', b"(", b")", b"bank.test", b"%40", b",", b
 _RECORDS = (
     b"v=DMARC1; p=reject; sp=none; np=quarantine; psd=n; t=y; rua=mailto:a@b.test!10m",
     b"v=BIMI1; l=https://a.test/x.svg; a=https://a.test/c.pem",
+    b"v=BIMI1; s=winter",
 )
 
 
@@ -109,6 +110,7 @@ def _record(data: bytes) -> None:
     record = parse_dmarc_record(text)
     assert record is None or record.policy in ("none", "quarantine", "reject")
     parse_bimi_record(text)
+    read_selector(data)
 
 
 def _dmarc(data: bytes) -> None:
@@ -184,6 +186,7 @@ def _policies(data: bytes) -> None:
     zone: Zone = {
         "_dmarc.a.south.test": {"TXT": [texts[0]] if texts[0] else []},
         "default._bimi.a.south.test": {"TXT": [texts[1]]},
+        "default._bimi.new.south.test": None,
         "_dmarc.south.test": {"TXT": [texts[2]]},
         "_dmarc.test": {"TXT": [texts[3]]},
         **{"a.south.test": {"A": ["192.0.2.1"]}, "silent.south.test": None},
@@ -208,6 +211,7 @@ def _policies(data: bytes) -> None:
         )
     ]
     for author in ("a.south.test", "silent.south.test", "new.south.test", "x.silent.test", "x.]"):
+        run_flow_on_zone(look_up_bimi(author), zone)
         for result, domain in (("pass", "south.test"), ("temperror", author), ("fail", author)):
             spf = SpfFound(
                 result=result,
@@ -227,7 +231,6 @@ def _policies(data: bytes) -> None:
                     assert found.reason
                     assert found.psd in "yun"
                     assert isinstance(found.failure_to, tuple)
-                    run_flow_on_zone(look_up_bimi(found), zone)
                     run_flow_on_zone(find_consent(author, found.report_to), zone)
     for text in texts[:4]:
         record = parse_dmarc_record(text)

@@ -16,6 +16,7 @@ from kit.fuzz_dkim import dkim_targets
 from kit.fuzz_dns import dns_targets
 from kit.fuzz_html import html_targets
 from kit.fuzz_judged import judged_targets
+from kit.fuzz_logo import logo_targets
 from kit.fuzz_mail import mail_targets
 from kit.fuzz_pages import page_targets
 from kit.fuzz_pop3 import pop3_targets
@@ -109,6 +110,7 @@ def all_targets() -> list[Target]:
         *html_targets(),
         *mail_targets(),
         *judged_targets(),
+        *logo_targets(),
         Target("configuration", _text(_configuration), _TOML, (b"[limits]\n", b"idle = ", b"'5m'")),
     ]
 

@@ -30,8 +30,10 @@ from zajil.core.ids import AccountId, MailId
 from zajil.core.service import Service
 from zajil.dns.flow import Resolve
 from zajil.login.service import LoginService
+from zajil.mailauth.mark_certificate import MarkRoots
 from zajil.net.peer import Networks
 from zajil.read.guarded_fetch import GuardedFetcher
+from zajil.read.sender_logos import LogoFinder
 from zajil.store.engine.open import Store
 from zajil.store.mail.intake import write_intakes
 from zajil.store.people.accounts import NewAccount, create_account
@@ -170,6 +172,7 @@ async def visiting(
     resolve: Resolve | None = None,
     limits: LimitOptions | None = None,
     servers: tuple[MailServer, ...] = (),
+    mark_roots: bytes | None = None,
     **options: Any,
 ) -> AsyncIterator[Site]:
     """Open the site over an empty store.
@@ -181,6 +184,7 @@ async def visiting(
         resolve: answers the questions of the pages to DNS.
         limits: of the acceptance of mail.
         servers: what mail programs connect to.
+        mark_roots: PEM of the certificates that confirm logos of senders; ``None``: no logos.
         options: of ``[web]``.
     """
     clock = FakeClock(NOW_MS)
@@ -197,6 +201,15 @@ async def visiting(
         )
         web = WebOptions(**options)
         login_service = LoginService(store, clock, os.urandom, free_failures=0)
+        outside = GuardedFetcher(
+            ZoneResolver(zone or {}).resolve,
+            tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            Networks(web.private_networks),
+        )
+        logos = None
+        if mark_roots is not None:
+            resolver = ZoneResolver(zone or {})
+            logos = LogoFinder(store, resolver.resolve, outside, MarkRoots(mark_roots), clock)
         services = WebServices(
             store=store,
             login=login_service,
@@ -209,11 +222,8 @@ async def visiting(
                 server=ServerOptions(hostname="mx.north.test", data_dir=Path("data"))
             ),
             resolve=resolve,
-            outside=GuardedFetcher(
-                ZoneResolver(zone or {}).resolve,
-                tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-                Networks(web.private_networks),
-            ),
+            outside=outside,
+            logos=logos,
             servers=servers,
         )
         yield Site(store, clock, make_web(services))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,11 +83,15 @@ def test_without_a_valid_policy_only_reports_are_wanted(broken: str) -> None:
 def test_what_is_wrong_in_the_rest_is_dropped() -> None:
     """RFC 9989 section 4.8; ``pct``, ``rf`` and ``ri`` are historic (section 9.3)."""
     plain = parse_dmarc_record("v=DMARC1; p=reject")
+    assert plain is not None
     odd = "v=DMARC1; p=reject; adkim=x; aspf=; fo=0:1; psd=q; t=maybe; =; ;; w=1; bad tag=2; é=3"
     assert parse_dmarc_record(odd) == plain
     empty = "v=DMARC1;; p=reject; sp=; np= ; x-tag=1; x.y; ;"
     assert parse_dmarc_record(empty) == plain
-    assert parse_dmarc_record("v=DMARC1; p=reject; pct=0; rf=afrf; ri=1") == plain
+    assert parse_dmarc_record("v=DMARC1; p=reject; rf=afrf; ri=1") == plain
+    assert parse_dmarc_record("v=DMARC1; p=reject; pct=100") == plain
+    sampled = replace(plain, is_sampled=True)
+    assert parse_dmarc_record("v=DMARC1; p=reject; pct=0") == sampled
 
 
 def test_of_a_tag_that_comes_twice_the_first_counts() -> None:

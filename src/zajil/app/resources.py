@@ -13,10 +13,12 @@ from zajil.check.step import Checks
 from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.keys.sign import Signer
+from zajil.mailauth.mark_certificate import MarkRoots
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
 from zajil.net.peer import Networks
 from zajil.read.guarded_fetch import GuardedFetcher
+from zajil.read.sender_logos import LogoFinder
 from zajil.reports.dmarc.counts import DmarcCounts
 from zajil.resolver.client import Resolver
 from zajil.store.engine.open import Store
@@ -39,6 +41,8 @@ class WorkerResources:
     """Counts that the workers share, by service; by account under ``ACCOUNTS``."""
     server_tls: TlsKeeper | None
     client_tls: ssl.SSLContext
+    mark_roots: MarkRoots | None
+    """Certificates that confirm logos of senders; ``None``: none are shown."""
     store: Store
     traffic: TrafficCounter
     """What this worker counts of each minute."""
@@ -58,6 +62,19 @@ def guarded_fetcher(resources: WorkerResources) -> GuardedFetcher:
     """Return what asks servers that strangers named."""
     allowed = Networks(resources.configuration.web.private_networks)
     return GuardedFetcher(resources.resolver.resolve, resources.client_tls, allowed)
+
+
+def logo_finder(resources: WorkerResources) -> LogoFinder | None:
+    """Return what looks up logos of senders; ``None``: none are shown."""
+    if resources.mark_roots is None:
+        return None
+    return LogoFinder(
+        resources.store,
+        resources.resolver.resolve,
+        guarded_fetcher(resources),
+        resources.mark_roots,
+        resources.clock,
+    )
 
 
 def own_mailer(resources: WorkerResources) -> OwnMailer:

@@ -34,6 +34,7 @@ from zajil.operations.configuration import certificate_findings, must_mend, shou
 from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import ServerLock, claim_folder
 from zajil.store.engine.life import Prepared, prepare_store
+from zajil.tls.certificate import read_mark_roots
 from zajil.tls.context import BadCertificate, client_context
 from zajil.tls.keeper import TlsKeeper
 from zajil.web.language import load_languages
@@ -155,6 +156,7 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
         if server_tls is None and need_tls:
             raise CannotStart(f"listen.{need_tls[0]} requires tls.certificate and tls.key")
         client_tls = client_context(tls.ca_file, verify=True)
+        mark_roots = read_mark_roots(configuration.web.bimi_roots)
         _become(server.user)
         claim_folder(server.data_dir)
         lock = ServerLock(server.data_dir)
@@ -174,6 +176,7 @@ def _prepare(configuration: Configuration, load: Callable[[], Configuration]) ->
         sessions=sessions,
         server_tls=server_tls,
         client_tls=client_tls,
+        mark_roots=mark_roots,
         lock=lock,
         load=load,
     )

@@ -16,7 +16,7 @@ from zajil.app.listeners import (
     smtp_service,
     web_admission,
 )
-from zajil.app.resources import ACCOUNTS, WorkerResources, guarded_fetcher
+from zajil.app.resources import ACCOUNTS, WorkerResources, guarded_fetcher, logo_finder
 from zajil.app.upkeep import make_chores, watch_certificate
 from zajil.core.service import IMAP_SERVICES, POP3_SERVICES, SMTP_SERVICES, Service
 from zajil.deliver.run import Deliverer
@@ -157,6 +157,7 @@ def _add_web(parts: Parts, resources: WorkerResources, login: LoginService) -> N
         configuration=configuration,
         resolve=resources.resolver.resolve,
         outside=guarded_fetcher(resources),
+        logos=logo_finder(resources),
         servers=find_servers(resources.sockets, configuration.server.hostname),
     )
     server = WebServer(

@@ -31,6 +31,7 @@ from zajil.store.engine.open import Store
 from zajil.store.mail.append import NoSuchMailbox
 from zajil.store.mail.deleted import PORTION, MakeRoom, make_room, purge_old
 from zajil.store.mail.room import list_usage
+from zajil.store.mail.sender_logos import forget_logos
 from zajil.store.mail.tracking import EventBatch, delete_events, delete_mails, record_events
 from zajil.store.mail.vanished import ForgetExpunged, find_forgettable, forget_expunged
 from zajil.store.people.audit import delete_audit
@@ -113,9 +114,10 @@ def _report_sender(resources: WorkerResources) -> ReportSender:
 
 
 async def _prune_history(resources: WorkerResources) -> None:
-    """Forget what was known of correspondents and of greylisted peers long ago."""
+    """Forget what was known of correspondents, greylisted peers and logos long ago."""
     now_ms = resources.clock.now_ms()
     await forget_history(resources.store, now_ms)
+    await resources.store.write(forget_logos, now_ms)
     await prune_greylist(resources.store, resources.configuration.check.greylist, now_ms)
 
 

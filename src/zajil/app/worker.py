@@ -33,6 +33,7 @@ from zajil.config.options import Configuration
 from zajil.core.clock import Clock, Random
 from zajil.keys.keyring import Keyring
 from zajil.keys.sign import Signer
+from zajil.mailauth.mark_certificate import MarkRoots
 from zajil.net.floods import RefusalBudget
 from zajil.net.limits import SessionTable
 from zajil.net.log import EventLog
@@ -68,6 +69,8 @@ class Shared:
     server_tls: TlsKeeper | None
     """``None``: no certificate is configured. A reload changes it, in each process for itself."""
     client_tls: ssl.SSLContext
+    mark_roots: MarkRoots | None
+    """``None``: no logos of senders are shown."""
     lock: ServerLock
     """Of the data folder; held until the last process has ended."""
     load: Callable[[], Configuration]
@@ -197,6 +200,7 @@ class Worker:
             sessions=shared.sessions,
             server_tls=shared.server_tls,
             client_tls=shared.client_tls,
+            mark_roots=shared.mark_roots,
             store=store,
             traffic=traffic,
             resolver=resolver,

@@ -81,11 +81,6 @@ class SenderOptions(Options):
     """``[check.sender]``: sender authentication with SPF, DKIM, DMARC and ARC."""
 
     enabled: bool = Field(True, description="Check SPF, DKIM, DMARC and ARC.")
-    bimi: bool = Field(
-        True,
-        description="Look up the logo (BIMI) of domains whose mail passed an enforced DMARC "
-        "policy. The logo is not downloaded.",
-    )
     trusted_sealers: tuple[DomainName, ...] = Field(
         (),
         examples=[["lists.example.org"]],

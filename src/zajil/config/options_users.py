@@ -6,7 +6,16 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from zajil.config.kinds import BadOption, Duration, Network, Secret, Size, WebAddress, is_safe_url
+from zajil.config.kinds import (
+    BadOption,
+    Duration,
+    FilePath,
+    Network,
+    Secret,
+    Size,
+    WebAddress,
+    is_safe_url,
+)
 from zajil.config.options_group import Options
 from zajil.core.units import parse_duration, parse_size
 
@@ -181,9 +190,17 @@ class WebOptions(Options):
     private_networks: tuple[Network, ...] = Field(
         (),
         examples=[["192.0.2.0/24"]],
-        description="Private networks whose web servers may be asked for pictures of messages "
-        "and to unsubscribe, on any port. All other private and local addresses are refused, "
+        description="Private networks whose web servers may be asked for pictures of messages, "
+        "for certificates of logos and to unsubscribe, on any port. All other private and "
+        "local addresses are refused, "
         "so that a message cannot reach hosts that only this server can reach.",
+    )
+    bimi_roots: FilePath | None = Field(
+        None,
+        examples=["/etc/zajil/mark-roots.pem"],
+        description="PEM file of the root certificates that are trusted to confirm logos of "
+        "senders (BIMI). If set, the logo of a sender is shown with a message that passed DMARC, "
+        "if a certificate of such an authority contains it. Default: no logos are looked up.",
     )
     form_size: Size = Field(
         parse_size("1MiB"),

@@ -51,6 +51,8 @@ class DmarcRecord:
     """``y``: a public suffix; ``n``: the organizational domain of all below; ``u``: not said."""
     is_testing: bool = False
     """``t=y``: to be handled one step milder."""
+    is_sampled: bool = False
+    """``pct=`` below 100, a tag of RFC 7489 that RFC 9989 does not have; BIMI asks for it."""
 
 
 @lru_cache(maxsize=1024)
@@ -81,6 +83,7 @@ def parse_dmarc_record(text: str) -> DmarcRecord | None:
         failure_options=_read_failure_options(tags.get("fo", "")),
         psd=psd if psd in ("y", "n") else "u",
         is_testing=tags.get("t", "").lower() == "y",
+        is_sampled=tags.get("pct", "100") != "100",
     )
 
 

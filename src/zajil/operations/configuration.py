@@ -17,7 +17,7 @@ from pathlib import Path
 
 from zajil.check.verdict.signals import SIGNALS
 from zajil.config.options import Configuration
-from zajil.config.options_server import ServerOptions, TlsOptions
+from zajil.config.options_server import ServerOptions
 from zajil.core.domain import is_public_name
 from zajil.operations.as_user import first_unreadable, python_paths
 from zajil.operations.run import WrongUser, as_server_user, find_user
@@ -25,7 +25,7 @@ from zajil.store.engine.errors import StoreUnavailable
 from zajil.store.engine.folder import claim_folder, open_to_others
 from zajil.store.engine.migrate import require_current
 from zajil.store.engine.open import make_dialect
-from zajil.tls.certificate import find_problems, read_certificate
+from zajil.tls.certificate import find_problems, read_certificate, read_mark_roots
 from zajil.tls.context import BadCertificate, client_context, server_context
 
 
@@ -61,7 +61,7 @@ def find_mistakes(configuration: Configuration, file: Path, now_ms: int) -> list
         *must_mend(configuration),
         *should_mend(configuration, file, now_ms),
         *_store(configuration),
-        *_tls_files(configuration.tls),
+        *_tls_files(configuration),
     ]
 
 
@@ -181,7 +181,8 @@ def _store(configuration: Configuration) -> Iterator[Finding]:
         yield Finding(option, str(error))
 
 
-def _tls_files(tls: TlsOptions) -> Iterator[Finding]:
+def _tls_files(configuration: Configuration) -> Iterator[Finding]:
+    tls = configuration.tls
     try:
         if tls.certificate and tls.key:
             server_context(tls.certificate, tls.key)
@@ -191,6 +192,10 @@ def _tls_files(tls: TlsOptions) -> Iterator[Finding]:
         client_context(tls.ca_file, verify=True)
     except BadCertificate as error:
         yield Finding("tls.ca_file", str(error))
+    try:
+        read_mark_roots(configuration.web.bimi_roots)
+    except BadCertificate as error:
+        yield Finding("web.bimi_roots", str(error))
 
 
 def _user(server: ServerOptions) -> pwd.struct_passwd | None:

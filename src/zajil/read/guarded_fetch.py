@@ -56,7 +56,9 @@ class GuardedFetcher:
         self._tls = tls
         self._allowed = allowed
 
-    async def get(self, url: str, *, most_bytes: int, seconds: float, accept: str) -> Fetched:
+    async def get(
+        self, url: str, *, most_bytes: int, seconds: float, accept: str, https_only: bool = False
+    ) -> Fetched:
         """Fetch a URL, over at most ``MAX_REDIRECTS`` redirects.
 
         Args:
@@ -64,6 +66,7 @@ class GuardedFetcher:
             most_bytes: of the body.
             seconds: for all of it.
             accept: field ``Accept``.
+            https_only: a URL without TLS is not asked for, nor one that a redirect leads to.
 
         Raises:
             FetchFailed: it may not be asked, or does not answer as it should.
@@ -71,6 +74,8 @@ class GuardedFetcher:
         try:
             async with asyncio.timeout(seconds):
                 for _ in range(MAX_REDIRECTS + 1):
+                    if https_only and not url.lower().startswith("https:"):
+                        raise FetchFailed("not an https address")
                     answer = await self._ask("GET", url, {"Accept": accept}, b"", most_bytes)
                     if answer.status not in _REDIRECTS:
                         return answer

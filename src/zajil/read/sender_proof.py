@@ -47,7 +47,7 @@ def read_proof(fields: Sequence[Field], authserv_id: str, author_domain: str) ->
         authserv_id: the name of this server.
         author_domain: ASCII form; ``""``: there is no author.
     """
-    results = _own_results(fields, authserv_id)
+    results = own_results(fields, authserv_id)
     if not results or not author_domain:
         return None
     by_method: dict[str, list[MethodResult]] = {}
@@ -80,7 +80,8 @@ def _level(dmarc: str, is_own: bool) -> Level:
     return "proved" if dmarc == "pass" or is_own else "unproved"
 
 
-def _own_results(fields: Sequence[Field], authserv_id: str) -> tuple[MethodResult, ...]:
+def own_results(fields: Sequence[Field], authserv_id: str) -> tuple[MethodResult, ...]:
+    """Return what this server wrote into the Authentication-Results field of a message."""
     for field in fields:
         if field.name == FIELD_NAME:
             found = read_results(field.value)

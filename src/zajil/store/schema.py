@@ -769,6 +769,19 @@ greylist = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Logos of senders that a certificate confirms (BIMI), and domains that have none, for some time.
+sender_logo = sa.Table(
+    "sender_logo",
+    metadata,
+    sa.Column("domain", KEY, primary_key=True),  # of the author, ASCII
+    sa.Column("selector", KEY, primary_key=True),
+    sa.Column("until_ms", NUMBER, nullable=False, index=True),  # then it is looked up anew
+    sa.Column("svg", sa.LargeBinary),  # null: there is none
+    sa.Column("name", sa.Text, nullable=False),  # the domain that the certificate is for
+    sa.Column("issuer", sa.Text, nullable=False),  # of the certificate, for people
+    sqlite_with_rowid=False,
+)
+
 # Work that one worker does for all nodes: who does it now.
 chore = sa.Table(
     "chore",

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from zajil.tls.context import BadCertificate
+from zajil.mailauth.mark_certificate import BadRoots, MarkRoots
+from zajil.tls.context import BadCertificate, read_file
 
 DAY_MS = 86_400_000
 ENDS_SOON_DAYS = 14
@@ -132,3 +133,17 @@ def _date(at_ms: int) -> str:
 
 def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
+
+
+def read_mark_roots(path: Path | None) -> MarkRoots | None:
+    """Read the root certificates that confirm logos of senders; ``None``: no file is configured.
+
+    Raises:
+        BadCertificate: the file cannot be read, or holds no certificate.
+    """
+    if path is None:
+        return None
+    try:
+        return MarkRoots(read_file(path))
+    except BadRoots as error:
+        raise BadCertificate(f"{path}: {error}") from None

@@ -12,6 +12,7 @@ from zajil.dns.flow import Resolve
 from zajil.login.service import LoginService
 from zajil.operations.context import OperationContext
 from zajil.read.guarded_fetch import GuardedFetcher
+from zajil.read.sender_logos import LogoFinder
 from zajil.store.engine.open import Store
 from zajil.web.mail_servers import MailServer
 
@@ -35,6 +36,8 @@ class WebServices:
     """A resolver; ``None``: DNS records are not checked."""
     outside: GuardedFetcher
     """Asks servers that messages name: for pictures, and to unsubscribe."""
+    logos: LogoFinder | None = None
+    """Looks up the logos of senders; ``None``: none are shown."""
     servers: tuple[MailServer, ...] = ()
     """What mail programs connect to."""
 

@@ -12,7 +12,6 @@ from zajil.check.verdict.verdict import Reason
 from zajil.core.value_class import value_class
 from zajil.mailauth.arc import ArcFound
 from zajil.mailauth.authres import MethodResult
-from zajil.mailauth.bimi import BimiFound
 from zajil.mailauth.dkim_verify import DkimFound
 from zajil.mailauth.dmarc import DmarcFound
 from zajil.mailauth.spf import SpfFound
@@ -35,7 +34,6 @@ class SenderFindings:
     dkim: tuple[DkimFound, ...] = ()
     arc: ArcFound | None = None
     dmarc: DmarcFound | None = None
-    bimi: BimiFound | None = None
     peer: PeerFindings | None = None
     """As it was given."""
     override: Override | None = None
@@ -148,12 +146,6 @@ def sender_events(facts: MessageFacts, found: SenderFindings) -> tuple[CheckDone
         events.append(
             CheckDone(at_ms, "dmarc", dmarc.result, f"{dmarc.reason}{told}", dmarc.inputs)
         )
-    bimi = found.bimi
-    if bimi is not None and bimi.record is not None:
-        reason = f"The logo of {bimi.domain} is at {bimi.record.location}."
-        if bimi.record.location is None:
-            reason = f"{bimi.domain} does not want a logo to be shown."
-        events.append(CheckDone(at_ms, "bimi", bimi.result, reason, bimi.inputs))
     return tuple(events)
 
 

@@ -27,7 +27,6 @@ from zajil.check.verdict.verdict import Reason
 from zajil.config.options_check import CheckOptions
 from zajil.dns.flow import Flow, Resolve, run_flow
 from zajil.mailauth.arc import ArcFound, verify_arc
-from zajil.mailauth.bimi import look_up_bimi
 from zajil.mailauth.dkim_body import BodyDigests
 from zajil.mailauth.dkim_verify import DkimFound, verify_dkim
 from zajil.mailauth.dmarc import DmarcFound, DmarcQuery, check_dmarc, look_up_policies
@@ -88,9 +87,6 @@ async def check_sender(
     if dmarc.result == "fail":
         dmarc = _undecided(dmarc, mail_from, arc, options)
     must_ask_again = dmarc.may_refuse and deadline.left_unasked
-    bimi = None
-    if options.sender.bimi and dmarc.result == "pass":
-        bimi = await run_flow(look_up_bimi(dmarc), resolve)
     override = find_override(facts, options.sender, peer, mail_from, arc, dmarc)
     found = SenderFindings(
         spf=mail_from,
@@ -98,7 +94,6 @@ async def check_sender(
         dkim=dkim,
         arc=arc,
         dmarc=dmarc,
-        bimi=bimi,
         peer=peer,
         override=override,
         claims=tuple(claims),

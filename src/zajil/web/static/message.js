@@ -32,6 +32,17 @@ for (const frame of document.querySelectorAll(".frame")) {
   if (frame.contentDocument?.readyState === "complete") fit(frame);
 }
 
+// A logo that nobody has seen yet is looked up while it is loaded; only then its sentence is known.
+async function complete(logo) {
+  if (logo.naturalWidth < 2) return; // there is none
+  const answer = await fetch(logo.src.replace(/\/logo$/, "")).catch(() => null);
+  if (!answer?.ok) return;
+  const said = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".of-logo");
+  if (said) logo.closest(".from").querySelector(".proof .sentence")?.append(said);
+}
+document.addEventListener("load", (event) => event.target.matches?.(".logo[data-new]") && complete(event.target), true);
+for (const logo of document.querySelectorAll(".logo[data-new]")) logo.complete && complete(logo);
+
 // Printing needs a script; without one the browser's own menu prints the page.
 const offerPrint = () => document.querySelectorAll("[data-print]").forEach((one) => (one.hidden = false));
 document.addEventListener("click", (event) => event.target.closest?.("[data-print]") && print());

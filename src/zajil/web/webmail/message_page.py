@@ -37,6 +37,7 @@ from zajil.web.webmail.opened_message import load_message, open_message, place_o
 from zajil.web.webmail.picture_senders import PictureSenders
 from zajil.web.webmail.quotes import nest_quotes
 from zajil.web.webmail.read_letter import ReadLetter, read_letter
+from zajil.web.webmail.sender_logos import SenderLogos, ShownLogo, logo_question
 from zajil.web.webmail.shown_files import enclosed_message
 from zajil.web.webmail.undo import UndoStep
 
@@ -80,6 +81,7 @@ class _Loaded:
     receipts: list[CameReceipt]
     """Those that came for a message that the account sent."""
     people: KnownPeople
+    logo: ShownLogo | None
 
 
 class MessagePages:
@@ -93,6 +95,7 @@ class MessagePages:
         hostname: str,
         outside: GuardedFetcher,
         lessons: FilterLessons,
+        logos: SenderLogos,
     ) -> None:
         """Make the pages.
 
@@ -103,7 +106,9 @@ class MessagePages:
             hostname: the name in Authentication-Results of this server.
             outside: asks servers that messages name.
             lessons: what the junk filter learns.
+            logos: of senders.
         """
+        self._logos = logos
         self._lessons = lessons
         self._hostname = hostname
         self._outside = outside
@@ -150,6 +155,7 @@ class MessagePages:
             pictures=_pictures(request, visitor, view, current),
             done=done,
             proof=letter.proof,
+            logo=None if warnings.is_deceit else loaded.logo,
             warnings=warnings,
             receipts=ShownReceipts(
                 asked=letter.asks_receipt if asks and may_ask(current, found) else None,
@@ -268,6 +274,7 @@ class MessagePages:
         if sent is not None and letter.event is not None:
             uid, to = letter.event[1].uid, letter.view.message_id
             answer = find_own_answer(conn, self._store, sent.mailbox_id, to, uid)
+        current = boxes.get(place[0])
         return _Loaded(
             boxes=boxes,
             found=found,
@@ -276,6 +283,9 @@ class MessagePages:
             answer=answer,
             receipts=self._receipts(conn, boxes, place[0], letter),
             people=find_people(conn, account.account_id, letter.view, proof, _own(account)),
+            logo=self._logos.in_page(
+                conn, logo_question(letter, found, current), self._operations.clock.now_ms()
+            ),
         )
 
     def _receipts(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from zajil.message.fields import read_fields, split_message
 from zajil.read.invitation import CALENDARS, Invitation, find_invitation
+from zajil.read.logo_question import LogoQuestion, read_logo_question
 from zajil.read.receipt import Receipt, ReceiptRequest, read_receipt, read_request
 from zajil.read.sender_proof import SenderProof, read_proof
 from zajil.read.shown import ShownMessage, show_message
@@ -21,6 +22,8 @@ class ReadLetter:
     view: ShownMessage
     proof: SenderProof | None
     """What this server found out about the author; to be believed only of accepted mail."""
+    logo: LogoQuestion | None
+    """Whose logo it may show; to be believed only of accepted mail."""
     leave: Unsubscribe
     list_post: str
     """Where its mailing list takes messages; ``""``: it came from none."""
@@ -61,6 +64,7 @@ def read_letter(message: bytes, hostname: str) -> ReadLetter:
     return ReadLetter(
         view=view,
         proof=read_proof(fields, hostname, author),
+        logo=read_logo_question(fields, hostname, author),
         leave=read_unsubscribe(fields, hostname),
         list_post=list_address(message),
         event=find_invitation(message) if has_event else None,

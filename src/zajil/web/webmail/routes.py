@@ -26,6 +26,7 @@ from zajil.web.webmail.noted_openings import noted
 from zajil.web.webmail.recipient_pages import RecipientPages
 from zajil.web.webmail.saved_searches import SavedSearches
 from zajil.web.webmail.search import SearchPages
+from zajil.web.webmail.sender_logos import SenderLogos
 
 _MESSAGE = "/mail/{mailbox_id}/{uid}"
 
@@ -38,14 +39,8 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
     acts = MessageActs(parts.operations, parts.notices, lessons)
     folders = Folders(parts.pages, parts.operations, parts.notices)
     labels = LabelPages(parts.pages, parts.operations, parts.notices)
-    message = MessagePages(
-        parts.pages,
-        parts.operations,
-        parts.notices,
-        parts.services.hostname,
-        parts.services.outside,
-        lessons,
-    )
+    logos = SenderLogos(parts.store, parts.services.hostname, parts.services.logos)
+    message = _message_pages(parts, lessons, logos)
     files = MessageFiles(parts.pages, parts.store, PictureFetcher(parts.services.outside))
     invitations = Invitations(parts.services, parts.notices)
     receipts = Receipts(parts.services, parts.notices)
@@ -63,6 +58,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/mail/{mailbox_id}", members(acts.act), methods=["POST"]),
         Route(_MESSAGE, readers(message.show), methods=["GET"]),
         Route(_MESSAGE + "/html", readers(files.show_html), methods=["GET"]),
+        Route(_MESSAGE + "/logo", readers(logos.show), methods=["GET"]),
         Route(_MESSAGE + "/view", members(message.choose_view), methods=["POST"]),
         Route(_MESSAGE + "/pictures", members(message.choose_pictures), methods=["POST"]),
         Route(_MESSAGE + "/report", members(message.report), methods=["POST"]),
@@ -88,6 +84,18 @@ def _readers(parts: WebParts) -> Callable[[ForMembers], Endpoint]:
     """Return what lets members in and tells the owner of a mailbox who opened it."""
     openings = Openings(parts.operations)
     return lambda handler: parts.access.members(noted(openings, handler))
+
+
+def _message_pages(parts: WebParts, lessons: FilterLessons, logos: SenderLogos) -> MessagePages:
+    return MessagePages(
+        parts.pages,
+        parts.operations,
+        parts.notices,
+        hostname=parts.services.hostname,
+        outside=parts.services.outside,
+        lessons=lessons,
+        logos=logos,
+    )
 
 
 def _filter_lessons(parts: WebParts) -> FilterLessons:
