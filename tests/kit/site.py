@@ -209,7 +209,8 @@ async def visiting(
         logos = None
         if mark_roots is not None:
             resolver = ZoneResolver(zone or {})
-            logos = LogoFinder(store, resolver.resolve, outside, MarkRoots(mark_roots), clock)
+            roots = MarkRoots(mark_roots)
+            logos = LogoFinder(store, resolver.resolve, outside, roots, clock, seconds=60)
         services = WebServices(
             store=store,
             login=login_service,

@@ -7,8 +7,8 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 import uvicorn
 
-from kit.site import PASSWORD, letter, visiting
+from kit.certificates import TestAuthority
+from kit.logo_site import logo_site, make_contexts, proved
+from kit.site import PASSWORD, Site, letter, visiting
 from kit.store import open_test_store
+from zajil.store.engine.open import Store
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
 
@@ -44,15 +47,19 @@ class Served:
     inbox: str
 
 
+Visit = Callable[[Store], AbstractAsyncContextManager[Site]]
+"""Opens a site over an empty store."""
+
+
 @contextmanager
-def served(folder: Path, messages: Sequence[Any] = ()) -> Iterator[Served]:
+def served(folder: Path, messages: Sequence[Any] = (), visit: Visit = visiting) -> Iterator[Served]:
     """Serve a site with two letters and these on a free port, in a thread with its own loop."""
     sock = socket.create_server(("127.0.0.1", 0))
     ready: threading.Event = threading.Event()
     told: dict[str, Any] = {}
 
     async def serve() -> None:
-        async with visiting(open_test_store("sqlite", folder)) as site:
+        async with visit(open_test_store("sqlite", folder)) as site:
             site.deliver("salma", letter("حديقة آذار", "أزهر اللوز.\n", to="سلمى@زاجل.test"))
             site.deliver("salma", letter("The garden", "The almond blooms.\n", "<p>Blooms</p>"))
             for message in messages:
@@ -220,9 +227,11 @@ CONTRASTS = """() => {
 
 
 @contextmanager
-def reader(browser: Any, folder: Path, *messages: Any, **options: Any) -> Iterator[Any]:
+def reader(
+    browser: Any, folder: Path, *messages: Any, visit: Visit = visiting, **options: Any
+) -> Iterator[Any]:
     """Open the list of Salma's INBOX, in which these are the newest messages."""
-    with served(folder, messages) as site:
+    with served(folder, messages, visit) as site:
         context = browser.new_context(**{"locale": "en-GB", **options})
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
@@ -243,6 +252,31 @@ def test_every_word_of_a_message_can_be_read(chromium: Any, tmp_path: Path) -> N
         contrasts = frame.evaluate(CONTRASTS)
         assert len(contrasts) == 5
         assert {words: ratio for words, ratio in contrasts.items() if ratio < 4.5} == {}
+
+
+def test_a_logo_comes_with_its_sentence(chromium: Any, tmp_path: Path) -> None:
+    """It is looked up while it is loaded; where there is none, the first letter stays."""
+    tls = make_contexts(TestAuthority(tmp_path))
+
+    @asynccontextmanager
+    async def visit(store: Store) -> AsyncIterator[Site]:
+        async with logo_site(store, tls) as found:
+            found.zone["_dmarc.west.test"] = {"TXT": ["v=DMARC1; p=reject"]}
+            yield found.site
+
+    other = proved(letter("Other", sender="a@west.test")).replace(b"=south.test", b"=west.test")
+    messages = (proved(letter("Invoice")), other)
+    width = "document.querySelector('.from .logo').naturalWidth"
+    with reader(chromium, tmp_path / "data", *messages, visit=visit) as page:
+        inbox = page.url
+        page.goto(f"{inbox}/3")
+        said = page.locator(".proof .of-logo")
+        said.wait_for(state="attached")
+        assert "certificate for south.test (issuer: Mark Authority)." in said.text_content()
+        assert page.evaluate(width) > 1
+        page.goto(f"{inbox}/4")
+        page.wait_for_function(f"{width} === 1")
+        assert said.count() == 0
 
 
 NEWSLETTERS = Path(__file__).parents[1] / "corpus" / "newsletters"

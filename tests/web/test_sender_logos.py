@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,31 +10,30 @@ from dataclasses import dataclass, replace
 import pytest
 
 from kit.certificates import TestAuthority
+from kit.logo_site import AUTHORITY, PASSED, Contexts, ZoneRecords, logo_site, make_contexts, proved
 from kit.marks import LOGO, MarkAuthority, MarkOrder
-from kit.site import Browser, Page, Site, letter, visiting
+from kit.site import Browser, Page, Site, letter
 from kit.store import NOW_MS
-from kit.web_server import PNG, WebServer, answer, redirect, web_server
+from kit.web_server import PNG, WebServer, answer, redirect
 from kit.webmail import member, role
-from zajil.read.sender_logos import LONGEST_MS, SHORTEST_MS
+from kit.zone import ZoneResolver
+from zajil.dns.flow import Answer, Question
+from zajil.mailauth.mark_certificate import MarkRoots
+from zajil.net.peer import Networks
+from zajil.read.guarded_fetch import GuardedFetcher
+from zajil.read.logo_question import LogoQuestion
+from zajil.read.sender_logos import LONGEST_MS, SHORTEST_MS, LogoFinder
 from zajil.store.engine.open import Store
 from zajil.store.mail.sender_logos import MOST_ROWS, KeptLogo, forget_logos, get_logo, keep_logos
 from zajil.store.people.contacts import Contact, Photo, SavedContact, save_contacts
 
-PASSED = (
-    b"Authentication-Results: mx.north.test; dmarc=pass header.from=south.test policy.dmarc=reject"
-    b"\r\n"
-)
 EMPTY = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 SENTENCE = "Logo confirmed by a certificate for"
-AUTHORITY = MarkAuthority()
-ZoneRecords = dict[str, dict[str, list[str]] | None]
 
 
 @pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return the TLS context of a server of certificates, and of who asks it."""
-    authority = TestAuthority(tmp_path_factory.mktemp("authority"))
-    return authority.server_context("marks.test"), authority.client_context()
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Contexts:
+    return make_contexts(TestAuthority(tmp_path_factory.mktemp("authority")))
 
 
 @dataclass
@@ -67,31 +65,15 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    store: Store,
-    tls: tuple[ssl.SSLContext, ssl.SSLContext],
-    *,
-    roots: bytes | None = AUTHORITY.root,
+    store: Store, tls: Contexts, *, roots: bytes | None = AUTHORITY.root
 ) -> AsyncIterator[Scene]:
-    zone: ZoneRecords = {
-        "marks.test": {"A": ["127.0.0.1"]},
-        "_dmarc.south.test": {"TXT": ["v=DMARC1; p=reject"]},
-    }
-    served = {"/c.pem": answer(AUTHORITY.issue(), "text/plain")}
-    async with (
-        web_server(served, tls[0]) as marks,
-        visiting(
-            store, zone, tls=tls[1], mark_roots=roots, private_networks=("127.0.0.1",)
-        ) as site,
-    ):
-        where = f"https://marks.test:{marks.port}/c.pem"
-        zone["default._bimi.south.test"] = {"TXT": [f"v=BIMI1; l=https://x.test/l; a={where}"]}
-        site.deliver("amal", PASSED + letter().as_bytes())
-        yield Scene(site, marks, zone, await member(site), f"{site.inbox('amal')}/1")
+    async with logo_site(store, tls, roots=roots) as found:
+        site = found.site
+        site.deliver("amal", proved(letter()))
+        yield Scene(site, found.marks, found.zone, await member(site), f"{site.inbox('amal')}/1")
 
 
-def test_a_logo_is_looked_up_once_and_shown(
-    store: Store, tls: tuple[ssl.SSLContext, ssl.SSLContext]
-) -> None:
+def test_a_logo_is_looked_up_once_and_shown(store: Store, tls: Contexts) -> None:
     async def scenario() -> None:
         async with scene(store, tls) as one:
             page = await one.page()
@@ -171,9 +153,7 @@ CHANGES: dict[str, tuple[Callable[[Scene], None], bool]] = {
 }
 
 
-def test_what_records_and_servers_say(
-    sqlite_store: Store, tls: tuple[ssl.SSLContext, ssl.SSLContext]
-) -> None:
+def test_what_records_and_servers_say(sqlite_store: Store, tls: Contexts) -> None:
     async def scenario() -> None:
         async with scene(sqlite_store, tls) as one:
             zone, answers = dict(one.zone), dict(one.marks.answers)
@@ -194,9 +174,7 @@ def test_what_records_and_servers_say(
     asyncio.run(scenario())
 
 
-def test_nothing_is_looked_up_without_a_proof(
-    sqlite_store: Store, tls: tuple[ssl.SSLContext, ssl.SSLContext]
-) -> None:
+def test_nothing_is_looked_up_without_a_proof(sqlite_store: Store, tls: Contexts) -> None:
     heads = (
         b"",
         PASSED.replace(b"pass", b"fail"),
@@ -232,14 +210,48 @@ def test_nothing_is_looked_up_without_a_proof(
     asyncio.run(scenario())
 
 
-def test_nothing_is_looked_up_without_roots(
-    sqlite_store: Store, tls: tuple[ssl.SSLContext, ssl.SSLContext]
-) -> None:
+def test_nothing_is_looked_up_without_roots(sqlite_store: Store, tls: Contexts) -> None:
     async def scenario() -> None:
         async with scene(sqlite_store, tls, roots=None) as one:
             assert f"{one.path}/logo" not in (await one.page()).text
             assert (await one.logo()).status == 404
             assert one.marks.asked == []
+
+    asyncio.run(scenario())
+
+
+def test_nobody_waits_for_name_servers_that_do_not_answer(
+    sqlite_store: Store, tls: Contexts
+) -> None:
+    """Attack: many domains that take long to look up, so that pages wait."""
+
+    async def scenario() -> None:
+        async with logo_site(sqlite_store, tls) as one:
+            resolver, busy, never = ZoneResolver(one.zone), asyncio.Event(), asyncio.Event()
+            waiting = 0
+
+            async def resolve(question: Question) -> Answer:
+                nonlocal waiting
+                if "silent" not in question.name:
+                    return await resolver.resolve(question)
+                waiting += 1
+                if waiting == 8:
+                    busy.set()
+                await never.wait()
+                raise AssertionError
+
+            outside = GuardedFetcher(resolver.resolve, tls[1], Networks(("127.0.0.1",)))
+            roots, clock = MarkRoots(AUTHORITY.root), one.site.clock
+            finder = LogoFinder(one.site.store, resolve, outside, roots, clock, seconds=600)
+            silent = [LogoQuestion(f"silent{number}.test", "default") for number in range(8)]
+            tasks = [asyncio.create_task(finder.find(question)) for question in silent]
+            await busy.wait()
+            south = LogoQuestion("south.test", "default")
+            assert (await finder.find(south)).svg is None
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert (await finder.find(south)).svg == LOGO
 
     asyncio.run(scenario())
 

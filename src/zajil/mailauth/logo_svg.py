@@ -45,7 +45,7 @@ _ATTRIBUTES = frozenset(
         *("fill", "fill-opacity", "fill-rule", "clip-rule", "opacity", "stroke", "stroke-width"),
         *("stroke-opacity", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit"),
         *("stroke-dasharray", "stroke-dashoffset", "stop-color", "stop-opacity", "solid-color"),
-        *("solid-opacity", "vector-effect", "display", "visibility", "shape-rendering"),
+        *("solid-opacity", "vector-effect", "display", "visibility", "overflow", "shape-rendering"),
         *("text-rendering", "text-anchor", "font-family", "font-size", "font-style"),
         *("font-weight", "font-variant", "letter-spacing", "word-spacing", "aria-label"),
         *("aria-labelledby", "xml:space", f"{_XML}{_SEPARATOR}space", f"{_XML}{_SEPARATOR}lang"),

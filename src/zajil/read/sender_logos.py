@@ -28,10 +28,10 @@ LONGEST_MS = 24 * _HOUR_MS
 """How long a logo is kept at most; the TTL of its record may make it less, but not ..."""
 SHORTEST_MS = _HOUR_MS
 """... less than this, which is also how long nobody is asked again where there was none."""
-_SECONDS = 30.0
-"""For the questions to DNS, and again for the certificate."""
-_AT_A_TIME = 4
-"""Look-ups of one worker; the others wait."""
+_SECONDS = 10.0
+"""For a look-up: a browser waits for it with one of its few connections."""
+_AT_A_TIME = 8
+"""Look-ups of one worker; beyond that there is no logo for now."""
 
 
 class LogoFinder:
@@ -44,6 +44,8 @@ class LogoFinder:
         fetcher: GuardedFetcher,
         roots: MarkRoots,
         clock: Clock,
+        *,
+        seconds: float = _SECONDS,
     ) -> None:
         """Make one for a worker.
 
@@ -53,7 +55,9 @@ class LogoFinder:
             fetcher: asks the servers that records name.
             roots: certificates that confirm logos.
             clock: the time.
+            seconds: for a look-up.
         """
+        self._seconds = seconds
         self._store = store
         self._resolve = resolve
         self._fetcher = fetcher
@@ -65,16 +69,22 @@ class LogoFinder:
     async def find(self, question: LogoQuestion) -> KeptLogo:
         """Return what is known of a logo; what is not known is looked up, once.
 
+        Nobody waits for the look-ups of others: where there are too many, there is no logo for now,
+        and that is not kept.
+
         Raises:
             StoreUnavailable: what was found cannot be kept.
         """
         lock = self._locks.setdefault(question, asyncio.Lock())
         async with lock:
             known = await self._known(question)
-            if known is None:
-                async with self._slots:
-                    known = await self._look_up(question)
-                await self._store.write(keep_logos, known)
+            if known is not None:
+                return known
+            if self._slots.locked():
+                return self._none(question)
+            async with self._slots:
+                known = await self._look_up(question)
+            await self._store.write(keep_logos, known)
             return known
 
     async def _known(self, question: LogoQuestion) -> KeptLogo | None:
@@ -83,18 +93,19 @@ class LogoFinder:
             lambda conn: get_logo(conn, question.domain, question.selector, now_ms)
         )
 
+    def _none(self, question: LogoQuestion) -> KeptLogo:
+        until_ms = self._clock.now_ms() + SHORTEST_MS
+        return KeptLogo(domain=question.domain, selector=question.selector, until_ms=until_ms)
+
     async def _look_up(self, question: LogoQuestion) -> KeptLogo:
-        now_ms = self._clock.now_ms()
-        none = KeptLogo(
-            domain=question.domain, selector=question.selector, until_ms=now_ms + SHORTEST_MS
-        )
+        none, now_ms = self._none(question), self._clock.now_ms()
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 flow = look_up_bimi(question.domain, question.selector)
                 found = await run_flow(flow, self._resolve)
-            if found.result != "pass" or found.record is None or found.record.authority is None:
-                return none
-            mark = await self._fetch(found.record.authority, found)
+                if found.result != "pass" or found.record is None or found.record.authority is None:
+                    return none
+                mark = await self._fetch(found.record.authority, found)
         except (BadLogo, FetchFailed, TimeoutError) as error:
             reason = str(error) or "it takes too long"
             get_logger().info("logo.failed", domain=question.domain, reason=reason[:500])
@@ -119,7 +130,7 @@ class LogoFinder:
         answer = await self._fetcher.get(
             url,
             most_bytes=MAX_BYTES,
-            seconds=_SECONDS,
+            seconds=self._seconds,
             accept="application/pem-certificate-chain, */*;q=0.5",
             https_only=True,
         )
