@@ -129,3 +129,27 @@ def test_whom_one_writes_to_is_remembered(store: Store) -> None:
             assert "harbuor.test looks like harbour.test." in asked.text
 
     asyncio.run(scenario())
+
+
+def test_a_draft_is_not_sent_twice_from_two_windows(store: Store) -> None:
+    """The second window is asked; what it has is kept, and can be sent all the same."""
+
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            amal = await member(site, "amal")
+            written: dict[str, Any] = {"to": "basim@north.test", "subject": "Once", "body": "x"}
+            saved = await amal.upload("/compose", action="save", **written)
+            window: dict[str, Any] = written | {"place": saved.location.partition("=")[2]}
+            assert (await amal.upload("/compose", action="send", **window)).status == 303
+            for action in ("send", "later"):
+                window["send_at"] = "2023-11-20T10:00"
+                page = await amal.upload("/compose", action=action, **window)
+                assert page.status == 422
+                assert "This draft has been changed or sent in another window." in page.text
+                assert page.field("subject") == "Once"
+            inbox = site.entry("basim").inbox
+            assert len(uids(site, inbox)) == 1
+            assert (await amal.upload("/compose", action="send-anyway", **window)).status == 303
+            assert len(uids(site, inbox)) == 2
+
+    asyncio.run(scenario())

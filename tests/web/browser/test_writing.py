@@ -151,6 +151,34 @@ def test_a_lost_session_loses_no_text(chromium: Any, amal: Person) -> None:
     assert last_message(amal, "Drafts")["Subject"] == "Not lost"
 
 
+def test_a_bad_network_loses_nothing(chromium: Any, north: LabDomain) -> None:
+    """Offline, then logged out while a file is attached, then Back after Send."""
+    who = new_person(north)
+    expected = ["status of 401", "status of 403", "ERR_INTERNET_DISCONNECTED"]
+    with window(chromium, who.url, expected=expected) as page:
+        log_in(page, who)
+        write(page, who.address, "Bad network", "Words.\n")
+        page.context.set_offline(True)
+        page.get_by_role("button", name="Save draft").last.click()
+        page.get_by_text("Not saved. Your text is kept in this browser.").wait_for()
+        page.context.set_offline(False)
+        page.locator("#saved").get_by_text("Saved ").wait_for()
+        page.context.clear_cookies()
+        file = page.locator("input[type=file]").first
+        file.set_input_files(_FILE)
+        page.get_by_text("You are logged out. Your text is kept in this browser.").wait_for()
+        other = page.context.new_page()
+        log_in(other, who)
+        file.set_input_files(_FILE)
+        page.locator("#files .filename").wait_for()
+        send(page)
+        # Back leads to no form that would send it once more.
+        page.go_back()
+        page.wait_for_url(_LIST)
+    assert who.count("Sent") == 1
+    assert who.count("Drafts") == 0
+
+
 def test_a_closed_window_loses_no_text(chromium: Any, north: LabDomain) -> None:
     """What was typed is saved meanwhile, and continued from Drafts."""
     who = new_person(north)

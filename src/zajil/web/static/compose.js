@@ -84,6 +84,13 @@ async function post(change, onProgress) {
     if (changes === kept) forget();
     return true;
   }
+  // The same person has logged in again in another window: this page goes on with the new token.
+  const again = page?.querySelector("form.compose");
+  const token = again?.querySelector("[name=csrf]").value;
+  if (answer.status === 403 && again?.dataset.who === form.dataset.who && token !== field("csrf").value) {
+    for (const one of document.querySelectorAll("[name=csrf]")) one.value = token;
+    return post(change, onProgress);
+  }
   hasFailed = true;
   copy(true);
   const problem = page?.querySelector("form.compose .notice.bad")?.textContent;
@@ -98,6 +105,8 @@ function save() {
   work = work.then(() => changes === kept || post((data) => data.set("action", "save")));
   return work;
 }
+
+addEventListener("online", () => hasFailed && save());
 
 // Arabic and Latin letters: the first that is typed says which words the browser knows.
 function spell() {

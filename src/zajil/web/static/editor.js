@@ -59,8 +59,11 @@ function fromText(text) {
   return blocks.innerHTML;
 }
 
+// Extensions of the browser change attributes, too: that is no change of the text, and saves nothing.
 function keep() {
-  html.value = editor.getHTML();
+  const now = editor.getHTML();
+  if (now === html.value) return;
+  html.value = now;
   plain.value = root.innerText.replace(/\n\n/g, "\n");
   plain.dispatchEvent(new Event("input", { bubbles: true }));
 }

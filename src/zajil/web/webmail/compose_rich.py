@@ -52,6 +52,8 @@ _CELL = re.compile(rf"</?t[dh]{_END_OF_TAG}", re.IGNORECASE)
 _HARD_SPACE = re.compile(r"(?<=[^\s;>«])&nbsp;(?=[^\s<&!?:;»%])")
 """Firefox puts one between any two words, which would then never be broken into lines."""
 _SPACE = re.compile(r"[ \t\r\n]+")
+_EMPTY = re.compile(r"<(div|p|span)(?: [^<>]*)?>[ \r\n]*</\1>")
+"""Has no height where it is shown; an editor would give it a line."""
 _FORMATTING = re.compile(r"<(?!/|(?:div|p|br|span)\b)")
 _MOST_DEPTH = 20
 
@@ -74,7 +76,7 @@ def clean_html(html: str) -> str:
         attribute_filter=_filter,
         link_rel=None,
     )
-    clean = _HARD_SPACE.sub(" ", clean)
+    clean = _HARD_SPACE.sub(" ", _EMPTY.sub("", clean))
     return _IMG.sub(lambda found: found[0] if _SRC.search(found[0]) else "", clean).strip()
 
 

@@ -116,6 +116,11 @@ class Sending:
             lambda conn: known_domains(conn, account.account_id), account.account_id
         )
         warnings = find_warnings(letter, account, known, visitor.language)
+        if letter.draft is not None and await self._letters.load(account, letter.draft) is None:
+            gone = visitor.language.gettext(
+                "This draft has been changed or sent in another window."
+            )
+            warnings.insert(0, gone)
         if warnings:
             raise Doubtful(warnings)
 
