@@ -65,7 +65,13 @@ class PostgresServer:
 
 
 def open_test_store(
-    url: str, data_dir: Path, worker: int | None = 0, *, caps: Caps | None = None, **options: Any
+    url: str,
+    data_dir: Path,
+    worker: int | None = 0,
+    *,
+    caps: Caps | None = None,
+    synced: bool = False,
+    **options: Any,
 ) -> Store:
     """Open a store with small reserves, made if there is none.
 
@@ -74,13 +80,19 @@ def open_test_store(
         data_dir: of its files.
         worker: its number; ``None``: of a command.
         caps: how much an account may keep.
+        synced: whether a commit waits for the disk, as always outside of tests.
         options: fields of ``StoreOptions``.
     """
     given, clock = small_store_options(url, **options), SystemClock()
     if not copy_empty_store(url, data_dir):
         with suppress(StoreExists):
             create_store(given, data_dir)
-    return open_store(given, data_dir, clock=clock, random=os.urandom, worker=worker, caps=caps)
+    store = open_store(given, data_dir, clock=clock, random=os.urandom, worker=worker, caps=caps)
+    if url == "sqlite" and not synced:
+        # Tests do not survive a power failure anyway.
+        unsynced = sa.event.listens_for(store._dialect.writer, "connect")
+        unsynced(lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
+    return store
 
 
 def small_store_options(url: str, **options: Any) -> StoreOptions:

@@ -183,8 +183,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="zajil-index-", dir=arguments.dir) as name:
         folder = Path(name)
         store = open_test_store("sqlite", folder / "data")
-        unsynced = sa.event.listens_for(store._dialect.writer, "connect")
-        unsynced(lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
         try:
             numbers = range(arguments.accounts)
             accounts = [make_account(store, f"b{number}@y.test") for number in numbers]

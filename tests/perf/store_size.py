@@ -27,8 +27,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-import sqlalchemy as sa
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the kit
 
 from kit.store import PostgresServer, make_account, make_intake, open_test_store
@@ -124,9 +122,6 @@ async def accepted_mail(store: Store, size: int) -> Intake:
 def new_store(url: str, folder: Path, arguments: argparse.Namespace) -> tuple[Store, Mails]:
     """Make a store that syncs nothing, with its accounts."""
     store = open_test_store(url, folder)
-    if url == "sqlite":
-        unsynced = sa.event.listens_for(store._dialect.writer, "connect")
-        unsynced(lambda connection, _: connection.execute("PRAGMA synchronous = OFF"))
     entries = [make_account(store, "b@y.test")]
     entries += [make_account(store, f"b{number}@y.test") for number in range(1, arguments.accounts)]
 

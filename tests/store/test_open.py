@@ -119,7 +119,7 @@ def test_prepare_leaves_nothing_open(store_url: str, tmp_path: Path) -> None:
 
 
 def test_sqlite_is_set_up_to_last(tmp_path: Path) -> None:
-    store = open_test_store("sqlite", tmp_path)
+    store = open_test_store("sqlite", tmp_path, synced=True)
     with store._dialect.writer.connect() as conn:
         settings = {
             name: conn.exec_driver_sql(f"PRAGMA {name}").scalar()

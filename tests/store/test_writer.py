@@ -222,7 +222,7 @@ from zajil.store.mail.intake import write_intakes
 from kit.store import make_account, make_intake, open_test_store, running
 
 async def main():
-    store = open_test_store("sqlite", Path(sys.argv[1]))
+    store = open_test_store("sqlite", Path(sys.argv[1]), synced=True)
     amal = make_account(store, "amal@north.test")
     async with running(store):
         print("BEGIN", store.writer.commits, file=sys.stderr, flush=True)
