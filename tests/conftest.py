@@ -90,18 +90,21 @@ def postgres() -> PostgresServer:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest) -> str:
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A test that asks for it runs on both databases."""
     if request.param == "sqlite":
-        return "sqlite"
+        yield "sqlite"
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_url()
+    with server.lent_url() as url:
+        yield url
 
 
 @pytest.fixture
-def postgres_url(postgres: PostgresServer) -> str:
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     """A new schema of PostgreSQL, for what SQLite does in another way."""
-    return postgres.new_url()
+    with postgres.lent_url() as url:
+        yield url
 
 
 @pytest.fixture

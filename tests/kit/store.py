@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from kit.empty_store import copy_empty_store
+from kit.empty_store import copy_empty_store, give_back
 from zajil.config.options_server import StoreOptions
 from zajil.core.address import Address, parse_address
 from zajil.core.directory import AccountEntry
@@ -62,6 +62,13 @@ class PostgresServer:
         separator = "&" if "?" in self._server.get_uri() else "?"
         name = f"test_{os.urandom(6).hex()}"
         return f"{self._server.get_uri()}{separator}options=-csearch_path%3D{name}"
+
+    @contextmanager
+    def lent_url(self) -> Iterator[str]:
+        """Return ``store.url`` of a schema that nobody else uses before the block has ended."""
+        url = self.new_url()
+        yield url
+        give_back(url)
 
 
 def open_test_store(
