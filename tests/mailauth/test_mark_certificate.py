@@ -120,6 +120,7 @@ TOTALS = (hashlib.sha1(LOGO, usedforsecurity=False).digest(), hashlib.sha256(LOG
         (make_image(hashed=[make_hash(SHA1, TOTALS[0])]), LOGO),
         (make_image(hashed=[make_hash(SHA1, TOTALS[0]), make_hash(SHA256, TOTALS[1])]), LOGO),
         (make_image(hashed=[make_hash(b"\x55", b"x"), make_hash(SHA256, TOTALS[1])]), LOGO),
+        (make_image(hashed=[make_hash(SHA256, TOTALS[1]), make_hash(SHA1, b"x" * 20)]), LOGO),
         # RFC 9399 section 7: of the text with LF at the ends of lines.
         (make_image(OLD_MAC, hashed=[make_hash(SHA256, TOTALS[1])]), OLD_MAC),
         (make_image(OLD_MAC), OLD_MAC),
@@ -152,7 +153,7 @@ BOMB = gzip.compress(b" " * 50_000_000)
         (make_logotype(make_image(hashed=[make_hash(b"\x55", b"x")])), "by its hash"),
         (
             make_logotype(
-                make_image(hashed=[make_hash(SHA256, TOTALS[1]), make_hash(SHA1, b"x" * 20)])
+                make_image(hashed=[make_hash(SHA256, b"x" * 32), make_hash(SHA1, TOTALS[0])])
             ),
             "by its hash",
         ),

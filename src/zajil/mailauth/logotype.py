@@ -27,7 +27,8 @@ _MAX_ITEMS = 16
 _MEDIA_TYPES = (b"image/svg+xml", b"image/svg+xml+gzip")
 _DATA_URI = re.compile(rb"data:(image/svg\+xml(?:\+gzip)?);base64,([A-Za-z0-9+/]++={0,2})\Z")
 _LINE_END = re.compile(rb"\r\n?")
-# Certificates that are in use have SHA-1 here. It is enough: their signature covers the logo.
+# From the weakest on. Certificates that are in use have SHA-1 here, some beside others; it is
+# enough, because the signature of the certificate covers the logo.
 _HASHES: dict[bytes, Callable[[bytes], Any]] = {
     bytes.fromhex("2b0e03021a"): hashlib.sha1,
     bytes.fromhex("608648016503040201"): hashlib.sha256,
@@ -88,8 +89,8 @@ def _unpack(packed: bytes) -> bytes:
 
 
 def _hash_holds(hashes: bytes, forms: tuple[bytes, ...]) -> bool:
-    """Whether all hashes of known algorithms are those of the logo, and there is one."""
-    known = 0
+    """Whether the hash of the strongest algorithm that is known here is the one of the logo."""
+    found: dict[bytes, bytes] = {}
     for tag, content in _read_items(hashes):
         if tag != _SEQUENCE:
             return False
@@ -97,12 +98,12 @@ def _hash_holds(hashes: bytes, forms: tuple[bytes, ...]) -> bool:
         parts = _read_items(algorithm)
         if not parts or parts[0][0] != _OID:
             return False
-        compute = _HASHES.get(parts[0][1])
-        if compute is not None:
-            known += 1
-            if value not in [compute(form).digest() for form in forms]:
-                return False
-    return known > 0
+        found[parts[0][1]] = value
+    known = [name for name in _HASHES if name in found]
+    if not known:
+        return False
+    compute = _HASHES[known[-1]]
+    return found[known[-1]] in [compute(form).digest() for form in forms]
 
 
 def _items(data: bytes, tags: list[int]) -> list[bytes]:
