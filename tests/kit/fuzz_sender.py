@@ -230,6 +230,7 @@ def _policies(data: bytes) -> None:
                 ):
                     assert found.reason
                     assert found.psd in "yun"
+                    assert found.is_testing in (True, False)
                     assert isinstance(found.failure_to, tuple)
                     run_flow_on_zone(find_consent(author, found.report_to), zone)
     for text in texts[:4]:
