@@ -274,6 +274,7 @@ def test_a_logo_comes_with_its_sentence(chromium: Any, tmp_path: Path) -> None:
         said.wait_for(state="attached")
         assert "certificate for south.test (issuer: Mark Authority)." in said.text_content()
         assert page.evaluate(width) > 1
+        assert page.locator(".from .logo[data-new]").count() == 0
         page.goto(f"{inbox}/4")
         page.wait_for_function(f"{width} === 1")
         assert said.count() == 0

@@ -199,7 +199,17 @@ def test_nothing_is_looked_up_without_a_proof(sqlite_store: Store, tls: Contexts
                 now_ms=0,
             )
             one.site.store.write_now(save_contacts, saved)
-            assert f"{one.path}/logo" not in (await one.page()).text
+            known = KeptLogo(
+                domain="south.test",
+                selector="default",
+                until_ms=NOW_MS + SHORTEST_MS,
+                svg=LOGO,
+                name="south.test",
+            )
+            one.site.store.write_now(keep_logos, known)
+            page = (await one.page()).text
+            assert f"{one.path}/logo" not in page
+            assert SENTENCE not in page
             # In Junk nobody has a logo.
             await one.amal.post(inbox, uid="1", action="junk")
             junk = f"/mail/{role(one.site, 'amal', 'junk')}/1"

@@ -35,6 +35,7 @@ for (const frame of document.querySelectorAll(".frame")) {
 // A logo that nobody has seen yet is looked up while it is loaded; only then its sentence is known.
 async function complete(logo) {
   if (logo.naturalWidth < 2) return; // there is none
+  logo.removeAttribute("data-new");
   const answer = await fetch(logo.src.replace(/\/logo$/, "")).catch(() => null);
   if (!answer?.ok) return;
   const said = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".of-logo");
