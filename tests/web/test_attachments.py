@@ -126,6 +126,23 @@ def test_files_that_are_too_large_are_refused(sqlite_store: Store) -> None:
     asyncio.run(scenario())
 
 
+def test_an_empty_file_is_a_file(store: Store) -> None:
+    """And an empty field is none."""
+
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            amal, drafts = await member(site, "amal"), role(site, "amal", "drafts")
+            page = await amal.get("/compose")
+            assert "Files together can have up to " in page.text
+            saved = await amal.upload("/compose", ("empty.txt", b"", "text/plain"), action="attach")
+            assert names(await amal.get(saved.location)) == ["empty.txt"]
+            assert files(newest(site, drafts)) == [("empty.txt", "")]
+            saved = await amal.upload("/compose", action="save", body="x")
+            assert names(await amal.get(saved.location)) == []
+
+    asyncio.run(scenario())
+
+
 def test_nobody_attaches_anothers_files(sqlite_store: Store) -> None:
     """Attacks E: an id is never enough, it must be the account's own."""
 

@@ -223,9 +223,12 @@ def test_writing_with_the_keyboard_alone(chromium: Any, amal: Person, south: Lab
         for name, text in (("to", noor.address), ("subject", "By keys"), ("body", "No pointer.")):
             tab_to(page, name)
             page.keyboard.type(text)
-        page.keyboard.press("Control+Enter")
+        # Whoever is in a hurry presses twice: it is one message.
+        for _ in range(2):
+            page.keyboard.press("Control+Enter")
         page.wait_for_url(_LIST)
     wait_for_mail(chromium, noor, "By keys")
+    assert amal.count("Sent", "SUBJECT", '"By keys"') == 1
 
 
 def tab_to(page: Any, name: str) -> None:

@@ -220,9 +220,9 @@ form.addEventListener("submit", (event) => {
   } else if (!/^(send|later)/.test(button?.value)) {
     changes += 1;
     save();
-  } else {
+  } else if (!button.disabled) {
     clearTimeout(timer);
-    button.disabled = true;
+    button.disabled = true; // two presses of Ctrl+Enter are one message
     work = work.then(() => submit(button));
   }
 });

@@ -99,7 +99,7 @@ def read_refs(texts: Iterable[object]) -> tuple[FileRef, ...]:
 
 def uploaded(files: Iterable[object]) -> list[UploadedFile]:
     """Return the files that somebody chose; an empty field is none."""
-    return [one for one in files if isinstance(one, UploadedFile) and one.filename and one.size]
+    return [one for one in files if isinstance(one, UploadedFile) and one.filename]
 
 
 def upload_pieces(file: UploadedFile, unique: str = "") -> tuple[Pieces, bool]:
