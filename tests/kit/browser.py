@@ -35,6 +35,8 @@ _CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+_OF_THE_BROWSER = ("chrome-extension:", "chrome:", "resource:")
+"""What browsers bring themselves, as the viewer of PDF files."""
 _FRAME_WITHOUT_SCRIPTS = "frame is sandboxed"
 """Chromium says so where a message has scripts: that is as it should be."""
 
@@ -97,7 +99,8 @@ def window(
     if complaints:
         pytest.fail(f"the console has: {sorted(set(complaints))}")
     own = url.rstrip("/")
-    others = [one for one in asked if not one.startswith((own, "blob:" + own, "data:", "about:"))]
+    known = (own, "blob:" + own, "data:", "about:", *_OF_THE_BROWSER)
+    others = [one for one in asked if not one.startswith(known)]
     if others:
         pytest.fail(f"loaded from elsewhere: {others}")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from email.message import EmailMessage
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,15 @@ from kit.certificates import TestAuthority
 from kit.site import Browser, Site, letter, visiting
 from kit.store import NOW_MS
 from kit.web_server import PNG, answer, web_server
+from kit.webmail import role
+from zajil.core.ids import MailboxId
 from zajil.read.indexer import Indexer
 from zajil.store.engine.open import Store
 from zajil.store.mail.mailboxes import find_role
 from zajil.store.mail.message_changes import PutMessage, put_messages
 from zajil.store.mail.summaries import newest_summaries
+from zajil.store.people.settings import NewSettings, set_settings
+from zajil.web.webmail.conversation_page import MOST_WHOLE
 
 
 async def member(site: Site, login: str = "amal") -> Browser:
@@ -133,6 +139,8 @@ def test_files_are_shown_as_what_cannot_harm(sqlite_store: Store) -> None:
                 message.add_attachment("<script>alert(1)</script>", subtype=kind, filename="x")
             message.add_attachment(b"<svg/>", "image", "svg+xml", filename="x.svg")
             message.add_attachment(b"%PDF-1.4", "application", "pdf", filename="x.pdf")
+            message.add_attachment(b"<html><script>%PDF-", "application", "pdf", filename="l.pdf")
+            message.add_attachment(b"%PDF-1.4", "text", "html", filename="h.pdf")
             site.deliver("amal", message)
             amal, path = await member(site), f"{site.inbox('amal')}/1"
             page = (await amal.get(path)).text
@@ -149,7 +157,13 @@ def test_files_are_shown_as_what_cannot_harm(sqlite_store: Store) -> None:
                 assert answer.content.strip() == data
                 assert answer.headers["content-security-policy"].startswith("sandbox;")
                 assert answer.headers["x-content-type-options"] == "nosniff"
-            for number in (1, 5, 6, 7, 8, 9, 10):
+            pdf = (await amal.get(f"{path}/open/9")).response
+            assert pdf.headers["content-type"] == "application/pdf"
+            assert pdf.headers["content-disposition"].startswith("inline")
+            assert pdf.headers["x-content-type-options"] == "nosniff"
+            assert f'href="{path}/open/9"' in page
+            # What only says that it is PDF, and PDF that says it is something else.
+            for number in (1, 5, 6, 7, 8, 10, 11, 12):
                 assert (await amal.get(f"{path}/open/{number}")).status == 404, number
             for number in (5, 6, 7, 8, 9):
                 assert (await amal.get(f"{path}/file/{number}")).status == 200, number
@@ -199,28 +213,167 @@ def threaded(number: int, *parents: int, text: str = "Words.\n") -> EmailMessage
     return message
 
 
-def test_a_conversation_stands_around_its_message(store: Store) -> None:
+def unread(site: Site, mailbox_id: MailboxId) -> list[int]:
+    """Return the UIDs of what nobody has read."""
+    found = site.store.read_now(lambda conn: newest_summaries(conn, mailbox_id, 100))
+    return sorted([one.uid for one, _ in found if "\\Seen" not in one.flags])
+
+
+def messages(page: str) -> list[tuple[str, bool]]:
+    """Return the messages of a conversation as a page has them, and whether each is whole."""
+    found = re.findall(r'<(div|details) class="[^"]*"(?: open)? data-message="([\d.]+)"', page)
+    return [(name, kind == "details") for kind, name in found]
+
+
+def put_sent(site: Site, login: str, message: EmailMessage) -> MailboxId:
+    """Put a message into Sent, read."""
+    account_id, sent = site.entry(login).account_id, role(site, login, "sent")
+    blob = site.store.blobs.stage([message.as_bytes()])
+    put = PutMessage(account_id, sent, blob, frozenset({"\\Seen"}), NOW_MS)
+    site.store.write_now(put_messages, put)
+    return sent
+
+
+def test_a_conversation_is_read_on_one_page(store: Store) -> None:
+    """What was opened and what nobody has read is whole, and read then; the rest is folded."""
+
     async def scenario() -> None:
         async with visiting(store) as site:
-            site.deliver("amal", threaded(1))
+            site.deliver("amal", threaded(1, text="The first words.\n"))
             site.deliver("amal", threaded(2, 1, text="The answer of two.\n"))
             site.deliver("amal", letter("Something else", sender="q@south.test"))
             site.deliver("basim", threaded(4, 1))
-            site.deliver("amal", threaded(3, 1, 2))
+            site.deliver("amal", threaded(3, 1, 2, text="The words of three.\n"))
+            amal, inbox, box = await member(site), site.inbox("amal"), site.entry("amal").inbox
+            await amal.get(f"{inbox}/1")  # alone, as nothing is indexed
+            sent = put_sent(site, "amal", threaded(5, 1, text="My own words.\n"))
             await Indexer(store).index_waiting()
-            amal, inbox = await member(site), site.inbox("amal")
-            page = (await amal.get(f"{inbox}/2")).text
-            before, after = page.split('<article class="letter card">')
-            assert "1 earlier message" in before
-            assert f'href="{inbox}/1"' in before
-            assert "1 later message" in after
-            assert f'href="{inbox}/4"' in after
+            assert unread(site, box) == [2, 3, 4]
+            page = (await amal.get(f"{inbox}/4")).text
+            shown = {f"{box}.1": False, f"{box}.2": True, f"{box}.4": True, f"{sent}.1": False}
+            assert dict(messages(page)) == shown
+            words = page.partition('<div class="conversation"')[2]
+            assert words.index(f'data-message="{box}.1"') < words.index("The answer of two.")
+            assert words.index("The answer of two.") < words.index("The words of three.")
+            assert f'<a href="{inbox}/1" data-unfold>' in page
+            assert f'href="/compose?reply={box}.2"' in page
             assert "p4@south.test" not in page
             assert "q@south.test" not in page
-            page = (await amal.get(f"{inbox}/3")).text
-            assert 'class="thread' not in page
+            assert unread(site, box) == [3]
+            # Counts at the side are those after it.
+            assert re.search(rf'data-mailbox="{box}".*?unread:</span> 1<', page, re.DOTALL)
+            # A folded one is read when a script asks for it, alone.
+            site.deliver("amal", threaded(6, 1, text="The last words.\n"))
+            await Indexer(store).index_waiting()
+            page = (await amal.get(f"{inbox}/1?alone=1")).text
+            assert messages(page) == [(f"{box}.1", True)]
+            assert unread(site, box) == [3, 5]
             await amal.post(inbox, uid="1", action="delete")
-            assert "earlier message" not in (await amal.get(f"{inbox}/2")).text
+            assert (f"{box}.1", False) not in messages((await amal.get(f"{inbox}/2")).text)
+
+    asyncio.run(scenario())
+
+
+def test_a_browser_that_looks_ahead_has_read_nothing(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            for number in (1, 2):
+                site.deliver("amal", threaded(number, *range(1, number)))
+            await Indexer(sqlite_store).index_waiting()
+            amal, box = await member(site), site.entry("amal").inbox
+            page = await amal.get(f"/mail/{box}/2", **{"Sec-Purpose": "prefetch"})
+            assert messages(page.text) == [(f"{box}.1", True), (f"{box}.2", True)]
+            assert unread(site, box) == [1, 2]
+
+    asyncio.run(scenario())
+
+
+def test_a_long_conversation_is_folded(sqlite_store: Store) -> None:
+    """A page has no more whole messages than a reader sees, and no more text."""
+
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            for number in range(1, MOST_WHOLE + 6):
+                site.deliver("amal", threaded(number, *range(1, number)))
+            site.deliver("amal", threaded(90, 1, text="Long words. " * 9000))
+            await Indexer(sqlite_store).index_waiting()
+            amal, box = await member(site), site.entry("amal").inbox
+            page = (await amal.get(f"/mail/{box}/1")).text
+            assert sum([is_whole for _, is_whole in messages(page)]) == MOST_WHOLE
+            assert messages(page)[-1] == (f"{box}.{MOST_WHOLE + 6}", False)
+            assert "6 later messages" in page
+            assert len(unread(site, box)) == 6
+            last = f"/mail/{box}/{MOST_WHOLE + 6}"
+            page = (await amal.get(last)).text
+            assert messages(page)[-1] == (f"{box}.{MOST_WHOLE + 6}", True)
+            assert "20 earlier messages" in page
+            assert not unread(site, box)
+
+    asyncio.run(scenario())
+
+
+def test_without_conversations_a_page_has_one_message(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            for number in (1, 2):
+                site.deliver("amal", threaded(number, *range(1, number)))
+            await Indexer(sqlite_store).index_waiting()
+            settings = NewSettings(site.entry("amal").account_id, {"conversations": "no"})
+            site.store.write_now(set_settings, settings)
+            amal, box = await member(site), site.entry("amal").inbox
+            page = (await amal.get(f"/mail/{box}/2")).text
+            assert messages(page) == [(f"{box}.1", False)]
+            assert f'<article class="letter card" data-message="{box}.2">' in page
+            assert f'<a href="/mail/{box}/1">' in page
+            assert unread(site, box) == [1]
+            assert messages((await amal.get(f"/mail/{box}/2/state")).text) == [(f"{box}.2", False)]
+
+    asyncio.run(scenario())
+
+
+def test_a_draft_in_a_conversation_is_opened_to_be_written_on(sqlite_store: Store) -> None:
+    async def scenario() -> None:
+        async with visiting(sqlite_store) as site:
+            site.deliver("amal", threaded(1))
+            account_id, drafts = site.entry("amal").account_id, role(site, "amal", "drafts")
+            blob = site.store.blobs.stage([threaded(2, 1).as_bytes()])
+            put = PutMessage(account_id, drafts, blob, frozenset({"\\Draft"}), NOW_MS)
+            site.store.write_now(put_messages, put)
+            await Indexer(sqlite_store).index_waiting()
+            amal, box = await member(site), site.entry("amal").inbox
+            page = (await amal.get(f"/mail/{box}/1")).text
+            assert sorted(messages(page)) == sorted([(f"{box}.1", True), (f"{drafts}.1", False)])
+            assert f'<a href="/mail/{drafts}/1">' in page
+
+    asyncio.run(scenario())
+
+
+def test_the_state_of_an_open_message(store: Store) -> None:
+    """What a script compares: flags of each message, new ones, and nothing is marked as read."""
+
+    async def scenario() -> None:
+        async with visiting(store) as site:
+            site.deliver("amal", threaded(1))
+            amal, inbox, box = await member(site), site.inbox("amal"), site.entry("amal").inbox
+            page = (await amal.get(f"{inbox}/1")).text
+            assert f'data-state="{inbox}/1/state"' in page
+            assert "This message was moved or deleted by another program." in page
+            site.deliver("amal", threaded(2, 1))
+            await Indexer(store).index_waiting()
+            await amal.post(inbox, uid="1", action="flag")
+            state = (await amal.get(f"{inbox}/1/state")).text
+            assert messages(state) == [(f"{box}.1", False), (f"{box}.2", False)]
+            assert 'value="unflag"' in state.partition(f'data-message="{box}.1"')[2]
+            known, now = [
+                json.loads(unescape(re.findall(r'data-modseqs="([^"]+)"', text)[0]))
+                for text in (page, state)
+            ]
+            assert known[str(box)] < now[str(box)]
+            assert unread(site, box) == [2]
+            basim = await member(site, "basim")
+            assert (await basim.get(f"{inbox}/1/state")).status == 404
+            await amal.post(inbox, uid="1", action="delete")
+            assert (await amal.get(f"{inbox}/1/state")).status == 404
 
     asyncio.run(scenario())
 

@@ -43,6 +43,18 @@ LETTER_POLICY = (
 """Content-Security-Policy of a letter's HTML: a document without scripts and without anything from
 elsewhere; only our own page may frame it. Our page reads its height, so it has our origin."""
 
+FILE_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'"
+)
+"""Content-Security-Policy of a file of a message that a browser shows by itself."""
+
+PDF_POLICY = (
+    "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+"""The same of a PDF file, which the viewer of the browser shows: an embedded object to some, which
+show none in a sandbox. A document of our origin with this policy could still run no script."""
+
 _HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ def text_of_frame(page: Any) -> Any:
 def reader(north: LabDomain) -> Person:
     who = new_person(north)
     who.append(newsletter(who.address), password_reset(who.address), hostile(who.address))
+    who.append(with_pdf(who.address))
     return who
 
 
@@ -116,12 +118,109 @@ def test_the_language_changes_with_one_click(chromium: Any, reader: Person) -> N
         page.locator("html[dir=ltr]").wait_for()
 
 
+def threaded(address: str, number: int) -> EmailMessage:
+    """Make a message of one conversation."""
+    message = mail("Noor <noor@south.test>", address, "Plans", f"Words of {number}.\n")
+    del message["Message-ID"]
+    message["Message-ID"] = f"<plans.{number}@south.test>"
+    if number > 1:
+        message["References"] = "<plans.1@south.test>"
+    return message
+
+
+def store_flags(who: Person, numbers: str, flags: str, *, expunge: bool = False) -> None:
+    """Set flags in INBOX as another mail program does."""
+    with who.domain.imap(who.account) as client:
+        client.select("INBOX")
+        assert client.store(numbers, "+FLAGS", flags)[0] == "OK"
+        if expunge:
+            client.expunge()
+
+
+def test_a_conversation_is_read_in_place(chromium: Any, north: LabDomain) -> None:
+    """A folded message unfolds where it is, and what other programs change is followed."""
+    who = new_person(north)
+    who.append(*[threaded(who.address, number) for number in (1, 2, 3)])
+    store_flags(who, "1", r"\Seen")
+    with window(chromium, who.url) as page:
+        log_in(page, who)
+        page.get_by_role("link", name="Plans").first.click()
+        reading = page.locator(".reading")
+        words = [reading.locator(".words").get_by_text(f"Words of {one}.") for one in range(4)]
+        words[2].wait_for()
+        words[3].wait_for()
+        address = page.url
+        assert reading.locator(".part").count() == 2
+        reading.locator(".fold a").click()
+        words[1].wait_for()
+        assert reading.locator(".part").count() == 3
+        assert page.url == address
+        assert who.count("INBOX", "UNSEEN") == 0
+        store_flags(who, "1:3", r"\Flagged")
+        reading.locator(".part .star.on").nth(2).wait_for()
+        reading.locator(".actions.one [value=unflag]").first.wait_for()
+        reading.locator(".part .star").first.click()
+        reading.locator(".part").first.locator(".star:not(.on)").wait_for()
+        store_flags(who, "2", r"\Deleted", expunge=True)
+        reading.locator(".part:has(.gone:not([hidden])) .words").get_by_text(
+            "Words of 2."
+        ).wait_for()
+        assert words[2].is_visible()
+        who.append(threaded(who.address, 4))
+        reading.locator(".fold .new").wait_for()
+        assert words[1].is_visible()
+
+
+PDF = b"""%PDF-1.4
+1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
+2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]/Contents 4 0 R
+/Resources<</Font<</F1 5 0 R>>>>>>endobj
+4 0 obj<</Length 44>>stream
+BT /F1 24 Tf 50 100 Td (Garden plan) Tj ET
+endstream endobj
+5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj
+trailer<</Root 1 0 R>>
+"""
+
+
+def with_pdf(address: str) -> EmailMessage:
+    """Make a message with a PDF file."""
+    message = mail("Noor <noor@south.test>", address, "With a plan", "See the file.\n")
+    message.add_attachment(PDF, "application", "pdf", filename="plan.pdf")
+    return message
+
+
+def open_pdf(page: Any) -> Any:
+    """Open the file of a message in a tab of its own."""
+    open_message(page, "With a plan")
+    with page.context.expect_page() as opened:
+        page.locator(".file.pdf").get_by_role("link", name="Open").click()
+    opened.value.wait_for_load_state()
+    return opened.value
+
+
+def test_a_pdf_file_is_looked_at(chromium: Any, reader: Person) -> None:
+    """By the viewer of the browser, which is an extension of it."""
+    viewer = re.compile("^chrome-extension:")
+    # The viewer finds no picture for its tab.
+    with window(chromium, reader.url, expected=["404"]) as page:
+        log_in(page, reader)
+        tab = open_pdf(page)
+        assert tab.evaluate("document.contentType") == "application/pdf"
+        while not any(viewer.match(frame.url) for frame in tab.frames):
+            tab.wait_for_timeout(100)
+
+
 def test_firefox_reads(firefox: Any, reader: Person) -> None:
     """The same pages in the other engine."""
-    with window(firefox, reader.url, expected=["sandbox"]) as page:
+    with window(firefox, reader.url, expected=["sandbox", "Indexing all PDF"]) as page:
         log_in(page, reader)
         open_message(page, "Autumn sale")
         frame = text_of_frame(page)
         frame.get_by_text("40% on all bulbs").wait_for()
         follow(page.get_by_role("link", name="New message").first, re.compile("/compose"))
         page.get_by_label("To", exact=True).wait_for()
+        page.goto("/")
+        tab = open_pdf(page)
+        tab.get_by_text("Garden plan").wait_for()

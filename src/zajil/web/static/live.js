@@ -31,6 +31,7 @@ function count(link, unseen) {
 }
 
 function tell(changed) {
+  document.dispatchEvent(new CustomEvent("zajil:changed", { detail: changed }));
   for (const [id, [unseen, , modseq]] of Object.entries(changed)) {
     const link = document.querySelector(`.side [data-mailbox="${Number(id)}"] .count`);
     if (link && !link.dataset.still) count(link, unseen);

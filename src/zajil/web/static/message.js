@@ -6,10 +6,11 @@ const HIGHEST = 40_000; // pixels
 
 function fit(frame) {
   const page = frame.contentDocument;
-  if (!page?.body || page.body.dataset.fitted) return;
+  if (!page?.body || page.URL === "about:blank" || page.body.dataset.fitted) return;
   page.body.dataset.fitted = "1";
   let width = 0;
   const measure = () => {
+    if (page !== frame.contentDocument) return observer.disconnect(); // another one was loaded
     if (frame.clientWidth !== width) {
       width = frame.clientWidth;
       page.body.style.zoom = "";
@@ -20,8 +21,8 @@ function fit(frame) {
     const height = Math.ceil(page.body.getBoundingClientRect().height) + bar;
     frame.style.blockSize = `${Math.min(height, HIGHEST)}px`;
   };
-  measure();
   const observer = new ResizeObserver(measure);
+  measure();
   observer.observe(page.body);
   observer.observe(frame);
 }
@@ -36,10 +37,10 @@ for (const frame of document.querySelectorAll(".frame")) {
 async function complete(logo) {
   if (logo.naturalWidth < 2) return; // there is none
   logo.removeAttribute("data-new");
-  const answer = await fetch(logo.src.replace(/\/logo$/, "")).catch(() => null);
+  const answer = await fetch(logo.src.replace(/\/logo$/, "?alone=1")).catch(() => null);
   if (!answer?.ok) return;
   const said = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".of-logo");
-  if (said) logo.closest(".from").querySelector(".proof .sentence")?.append(said);
+  if (said) logo.closest("[data-message]").querySelector(".proof .sentence")?.append(said);
 }
 document.addEventListener("load", (event) => event.target.matches?.(".logo[data-new]") && complete(event.target), true);
 for (const logo of document.querySelectorAll(".logo[data-new]")) logo.complete && complete(logo);
@@ -49,3 +50,73 @@ const offerPrint = () => document.querySelectorAll("[data-print]").forEach((one)
 document.addEventListener("click", (event) => event.target.closest?.("[data-print]") && print());
 document.addEventListener("zajil:message", offerPrint);
 offerPrint();
+
+// ---- conversations -------------------------------------------------------------------------------
+
+const conversation = () => document.querySelector(".conversation");
+
+async function ask(address) {
+  const answer = await fetch(address, { headers: { Accept: "text/html" } }).catch(() => null);
+  const isThere = answer?.ok && !answer.redirected;
+  return [isThere ? new DOMParser().parseFromString(await answer.text(), "text/html") : null, answer?.status];
+}
+
+// A folded message is unfolded in place: its own page has it whole.
+async function unfold(link) {
+  const old = link.closest("[data-message]");
+  old.setAttribute("aria-busy", "true");
+  const address = new URL(link.href);
+  address.searchParams.set("alone", "1");
+  const [page] = await ask(address);
+  const fresh = page?.querySelector(".part");
+  if (!fresh) return location.assign(link.href);
+  old.replaceWith(document.adoptNode(fresh));
+  fresh.querySelector("summary").focus({ preventScroll: true });
+}
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("[data-unfold]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  unfold(link);
+});
+
+// What other programs change: marks and buttons follow, new messages appear, what is gone says so.
+async function compare() {
+  const shown = conversation();
+  if (!shown) return;
+  const [page, status] = await ask(shown.dataset.state);
+  if (shown !== conversation()) return;
+  if (status === 404) shown.querySelectorAll("[data-message]").forEach((one) => isOpened(one) && tellGone(one));
+  if (!page) return;
+  shown.dataset.modseqs = page.querySelector("[data-modseqs]").dataset.modseqs;
+  for (const fresh of page.querySelectorAll("[data-live]")) {
+    const old = document.querySelector(`[data-live="${fresh.dataset.live}"]`);
+    if (!old || old.textContent === fresh.textContent || old.querySelector(":popover-open")) continue;
+    const at = [...old.querySelectorAll("button")].indexOf(document.activeElement);
+    old.replaceWith(document.adoptNode(fresh));
+    fresh.querySelectorAll("button")[at]?.focus();
+  }
+  const names = new Set();
+  let last = null;
+  for (const row of page.querySelectorAll("[data-message]")) {
+    names.add(row.dataset.message);
+    const old = shown.querySelector(`[data-message="${row.dataset.message}"]`);
+    if (!old) last ? last.after(document.adoptNode(row)) : shown.append(document.adoptNode(row));
+    last = old ?? row;
+  }
+  for (const one of shown.querySelectorAll("[data-message]")) if (!names.has(one.dataset.message)) tellGone(one);
+}
+
+const isOpened = (one) => conversation().dataset.state === `/mail/${one.dataset.message.replace(".", "/")}/state`;
+
+function tellGone(one) {
+  const note = one.querySelector(".gone");
+  if (note) note.hidden = false;
+  else one.remove();
+}
+
+document.addEventListener("zajil:compare", compare);
+document.addEventListener("zajil:changed", (event) => {
+  const known = JSON.parse(conversation()?.dataset.modseqs ?? "{}");
+  if (Object.entries(event.detail).some(([id, [, , modseq]]) => known[id] < modseq)) compare();
+});

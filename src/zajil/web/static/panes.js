@@ -57,6 +57,7 @@ function showToast(page) {
 const LEAVING = ["archive", "junk", "inbox", "delete", "restore", "move"];
 
 function showBefore(form, button) {
+  if (form.closest(".conversation")) return button?.matches(".star") && button.classList.toggle("on");
   const mine = form === list() ? rows().filter((row) => row.querySelector("[name=uid]:checked")) : rows().filter((row) => row.matches(".here"));
   if (button?.matches(".star")) button.classList.toggle("on");
   else if (["flag", "unflag"].includes(button?.value)) mine.forEach((row) => row.querySelector(".star")?.classList.toggle("on", button.value === "flag"));
@@ -73,6 +74,8 @@ document.addEventListener("submit", async (event) => {
   form.querySelectorAll("[popover]:popover-open").forEach((one) => one.hidePopover());
   // The live stream may replace the list before the answer comes.
   const at = rows().findIndex((row) => row.classList.contains("here"));
+  const one = form.closest("[data-message]"); // of a conversation, not the one that the bar is for
+  const isOther = one && opened !== `/mail/${one.dataset.message.replace(".", "/")}`;
   showBefore(form, event.submitter);
   const answer = await fetch(form.getAttribute("action"), { method: "POST", body }).catch(() => null);
   if (!answer) return location.reload(); // no connection: nothing was done, and nothing may look so
@@ -89,8 +92,11 @@ document.addEventListener("submit", async (event) => {
     mine?.replaceChildren(...document.adoptNode(count.querySelector(".count")).childNodes);
   }
   if (opened === null) return;
-  if (rows().some((row) => row.classList.contains("here"))) {
-    if (form.closest(".reading")) open(opened, false);
+  const action = event.submitter?.value;
+  if (isOther && LEAVING.includes(action)) one.remove();
+  else if (action === "unseen" && !isOther && form.closest(".reading")) return close();
+  if (isOther || rows().some((row) => row.classList.contains("here"))) {
+    if (form.closest(".reading")) document.dispatchEvent(new Event("zajil:compare"));
   } else {
     const following = rows()[Math.min(at, rows().length - 1)]?.querySelector("a.open");
     if (following && at >= 0) open(following.pathname, true, true);

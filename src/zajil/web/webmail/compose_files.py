@@ -73,7 +73,7 @@ class LetterFile:
         """Where it is shown, or can be downloaded."""
         if not self.ref.number:
             return f"/mail/{self.ref.mailbox_id}/{self.ref.uid}"
-        way = "open" if self.kind in ("picture", "sound", "text") else "file"
+        way = "open" if self.kind in ("picture", "sound", "text", "pdf") else "file"
         return f"/mail/{self.ref.mailbox_id}/{self.ref.uid}/{way}/{self.ref.number}"
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,11 @@ class Boxes:
         """How much of it is unread; stands in the title of the window."""
         inbox = self.with_role("inbox")
         return inbox.unseen if inbox else 0
+
+    @property
+    def modseqs(self) -> str:
+        """The MODSEQ of each as JSON: a page compares them with what the stream of events says."""
+        return json.dumps({str(box.mailbox_id): box.mailbox.modseq for box in self.every})
 
     def with_role(self, role: str) -> Box | None:
         """Return the one that has a role."""

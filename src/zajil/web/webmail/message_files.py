@@ -25,9 +25,9 @@ from zajil.read.picture_fetch import PictureFetcher, PictureLinks
 from zajil.read.shown import show_message
 from zajil.store.engine.open import Store
 from zajil.web.page import Pages, Visitor
-from zajil.web.security import LETTER_POLICY
+from zajil.web.security import FILE_POLICY, LETTER_POLICY, PDF_POLICY
 from zajil.web.webmail.opened_message import load_message
-from zajil.web.webmail.shown_files import PICTURES, enclosed_message, find_file, open_file
+from zajil.web.webmail.shown_files import PDF, PICTURES, enclosed_message, find_file, open_file
 
 _MOST_PICTURE_BYTES = 8 << 20
 """Of all inline pictures of one message together: they are sent within its HTML."""
@@ -68,7 +68,7 @@ class MessageFiles:
         return Response(picture.data, media_type=picture.type, headers=headers)
 
     async def preview(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show a picture, a sound or a text that is a file of a message."""
+        """Show a picture, a sound, a text or a PDF file of a message."""
         number = request.path_params["number"]
         _, found = await load_message(
             self._store, request, account, lambda message: open_file(message, number)
@@ -76,9 +76,8 @@ class MessageFiles:
         if found is None:
             raise HTTPException(404)
         headers = {
-            "Content-Disposition": "inline",
-            "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; "
-            "img-src 'self'; media-src 'self'",
+            "Content-Disposition": f"inline; filename*=UTF-8''{quote(found.filename, safe='')}",
+            "Content-Security-Policy": PDF_POLICY if found.media_type == PDF else FILE_POLICY,
             "Cache-Control": "private, max-age=3600",
         }
         return Response(found.data, media_type=found.media_type, headers=headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,61 +10,43 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from zajil.core.ids import MailboxId, Uid
+from zajil.core.ids import Uid
 from zajil.login.account import Account
 from zajil.net.logger import get_logger
 from zajil.operations.context import OperationContext
 from zajil.operations.messages import move, set_flag
 from zajil.operations.settings import change_settings
 from zajil.read.guarded_fetch import FetchFailed, GuardedFetcher
-from zajil.read.shown import ShownMessage, show_message
-from zajil.read.unsubscribe import ONE_CLICK, Unsubscribe
-from zajil.store.mail.conversations import ThreadMessage, find_conversation
+from zajil.read.indexer import ListPage, keep_now, read_page
+from zajil.read.shown import show_message
+from zajil.read.unsubscribe import ONE_CLICK
+from zajil.store.mail.conversations import ThreadMessage
 from zajil.store.mail.messages import Message
-from zajil.tracking.sentences import Sentence
-from zajil.tracking.story import signs_of_deceit, why_junk
 from zajil.web.access import actor_of
-from zajil.web.journey import load_visible
 from zajil.web.notices import Done, Notices
 from zajil.web.page import Pages, Visitor
-from zajil.web.webmail.asked_receipts import CameReceipt, ShownReceipts, find_receipts, may_ask
-from zajil.web.webmail.invitations import find_own_answer, show_invitation
-from zajil.web.webmail.known_people import KnownPeople, find_people
+from zajil.web.webmail.conversation_page import by_mailbox, find_thread, lay_out, load_unread
 from zajil.web.webmail.lessons import FilterLessons
-from zajil.web.webmail.mailboxes import Box, Boxes, load_boxes
+from zajil.web.webmail.mailboxes import Boxes, load_boxes
 from zajil.web.webmail.message_files import wants_pictures
-from zajil.web.webmail.opened_message import load_message, open_message, place_of
+from zajil.web.webmail.opened_message import find_message, load_message, place_of
 from zajil.web.webmail.picture_senders import PictureSenders
 from zajil.web.webmail.quotes import nest_quotes
-from zajil.web.webmail.read_letter import ReadLetter, read_letter
-from zajil.web.webmail.sender_logos import SenderLogos, ShownLogo, logo_question
+from zajil.web.webmail.read_letter import read_letter
+from zajil.web.webmail.sender_logos import SenderLogos
 from zajil.web.webmail.shown_files import enclosed_message
+from zajil.web.webmail.shown_letter import (
+    VIEWS,
+    LetterReader,
+    LoadedLetter,
+    Place,
+    is_as_html,
+    sender_of,
+)
 from zajil.web.webmail.undo import UndoStep
 
-_MOST_SUSPICIONS = 5
-"""Reasons that are shown above a message; its journey has all."""
-_VIEWS = {"html": "formatted", "text": "plain"}
-"""What the address of a page says, and the value of the setting ``view``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureState:
-    """What the page says about pictures of other servers."""
-
-    shown: bool
-    always: bool
-    """Because of the sender."""
-    sender: str
-    """Whose pictures can be shown always; ``""``: nobody's, because the author is in doubt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Warnings:
-    """What speaks against a message, for its reader."""
-
-    is_deceit: bool = False
-    """It poses as somebody else; else it is only junk."""
-    reasons: tuple[Sentence, ...] = ()
+_NEWEST = 10
+"""Messages of the INBOX that may have come since the page of a message was opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +54,11 @@ class _Loaded:
     """What the page of a message is made from."""
 
     boxes: Boxes
-    found: Message
-    letter: ReadLetter
+    opened: LoadedLetter
     thread: list[ThreadMessage]
-    """The other messages of the conversation."""
-    answer: tuple[str, int] | None
-    """To the invitation of the message, and when."""
-    receipts: list[CameReceipt]
-    """Those that came for a message that the account sent."""
-    people: KnownPeople
-    logo: ShownLogo | None
+    """The conversation with the message, the oldest first."""
+    unread: list[LoadedLetter]
+    """Others of it that are shown whole."""
 
 
 class MessagePages:
@@ -108,9 +85,9 @@ class MessagePages:
             lessons: what the junk filter learns.
             logos: of senders.
         """
-        self._logos = logos
         self._lessons = lessons
         self._hostname = hostname
+        self._letters = LetterReader(operations.store, operations.clock, hostname, logos)
         self._outside = outside
         self._pages = pages
         self._operations = operations
@@ -118,54 +95,70 @@ class MessagePages:
         self._notices = notices
 
     async def show(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Show a message, and note that it was read."""
+        """Show a message and its conversation, and note that what is shown whole was read."""
         place = place_of(request)
-        loaded = await self._store.read(
-            lambda conn: self._load(conn, account, place), account.account_id
-        )
-        boxes, found, letter, thread = loaded.boxes, loaded.found, loaded.letter, loaded.thread
-        view, event = letter.view, letter.event
-        current = boxes.get(place[0])
-        if "\\Draft" in found.flags or (current is not None and current.role == "drafts"):
+        is_alone = request.query_params.get("alone") == "1"
+
+        def load(conn: Any) -> _Loaded:
+            return self._load(conn, visitor, account, place, is_alone=is_alone)
+
+        loaded = await self._store.read(load, account.account_id)
+        if loaded.opened.is_draft:
             return RedirectResponse(f"/compose?draft={place[0]}/{place[1]}", 303)
+        boxes, whole = loaded.boxes, [loaded.opened, *loaded.unread]
         # A browser that only looks ahead has not read it.
-        if "\\Seen" not in found.flags and "sec-purpose" not in request.headers:
-            actor = actor_of(request, account)
-            await set_flag(self._operations, actor, place[0], place[1:], "\\Seen", is_set=True)
+        if "sec-purpose" not in request.headers and await self._mark(request, account, whole):
+            boxes = await self._boxes(account)
+        opened = await self._letters.show(request, visitor, account, loaded.opened)
+        others = [await self._letters.show(None, visitor, account, one) for one in loaded.unread]
+        shown = {(one.box.mailbox_id, one.found.uid): one for one in (opened, *others)}
+        pieces = lay_out(boxes, loaded.thread, shown, place)
         done = self._notices.read(request)
-        warnings = await self._warnings(current, found, account)
-        asks = visitor.choices.receipts == "ask" and not warnings.is_deceit
         response = self._pages.render(
             visitor,
             "letter.html",
             boxes=boxes,
-            current=current,
-            found=found,
-            view=view,
-            files=letter.files,
-            event=event and show_invitation(event[1], visitor, account, loaded.answer),
-            quotes=nest_quotes(view.paragraphs),
-            stands_for_all=visitor.choices.conversations and _is_newest(thread, place, found),
-            before=[one for one in thread if _is_before(one, found)],
-            after=[one for one in thread if not _is_before(one, found)],
-            leave=_leave(letter.leave, found, current),
-            list_post=letter.list_post,
-            people=loaded.people,
-            as_html=_is_as_html(request, visitor, view),
-            pictures=_pictures(request, visitor, view, current),
+            current=boxes.get(place[0]),
+            opened=opened,
+            # A page for scripts, which put the message into the page of its conversation.
+            pieces=[one for one in pieces if one.letter is opened] if is_alone else pieces,
+            is_conversation=visitor.choices.conversations and len(loaded.thread) > 1,
+            stands_for_all=visitor.choices.conversations and _is_newest(loaded.thread, place),
             done=done,
-            proof=letter.proof,
-            logo=None if warnings.is_deceit else loaded.logo,
-            warnings=warnings,
-            receipts=ShownReceipts(
-                asked=letter.asks_receipt if asks and may_ask(current, found) else None,
-                said=letter.receipt,
-                came=loaded.receipts,
-            ),
         )
         if done is not None:
             self._notices.forget(response)
         return response
+
+    async def show_state(self, request: Request, visitor: Visitor, account: Account) -> Response:
+        """Show what may change of a message and its conversation while their page is open.
+
+        Nothing is marked as read: nobody asked for it.
+        """
+        place = place_of(request)
+
+        def load(conn: Any) -> tuple[Boxes, Message, list[ThreadMessage], ListPage]:
+            boxes = load_boxes(conn, account.account_id, self._store.tables)
+            found = find_message(conn, account.account_id, place)
+            if not visitor.choices.conversations:
+                return boxes, found, [ThreadMessage(place[0], found, None)], ListPage((), ())
+            thread = find_thread(conn, account, place[0], found)
+            newest = read_page(conn, self._store.blobs, boxes.inbox_id or place[0], _NEWEST)
+            return boxes, found, thread, newest
+
+        boxes, found, thread, newest = await self._store.read(load, account.account_id)
+        if await keep_now(self._store, newest):
+            # A message that has just come joins its conversation now.
+            boxes, found, thread, _ = await self._store.read(load, account.account_id)
+        return self._pages.render(
+            visitor,
+            "letter_state.html",
+            boxes=boxes,
+            current=boxes.get(place[0]),
+            address=f"/mail/{place[0]}/{place[1]}",
+            found=found,
+            rows=[row for piece in lay_out(boxes, thread, {}, place) for row in piece.rows],
+        )
 
     async def show_enclosed(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Show a message that is a file of another one."""
@@ -177,10 +170,7 @@ class MessagePages:
         if inner is None:
             raise HTTPException(404)
         view = show_message(inner)
-        boxes = await self._store.read(
-            lambda conn: load_boxes(conn, account.account_id, self._store.tables),
-            account.account_id,
-        )
+        boxes = await self._boxes(account)
         return self._pages.render(
             visitor,
             "enclosed.html",
@@ -190,7 +180,7 @@ class MessagePages:
             number=number,
             view=view,
             quotes=nest_quotes(view.paragraphs),
-            as_html=_is_as_html(request, visitor, view),
+            as_html=is_as_html(request, visitor, view),
             shows_pictures=wants_pictures(request),
         )
 
@@ -199,10 +189,10 @@ class MessagePages:
         mailbox_id, uid = place_of(request)
         await load_message(self._store, request, account, len)
         view = str((await request.form()).get("view"))
-        if view not in _VIEWS:
+        if view not in VIEWS:
             raise HTTPException(400)
         actor = actor_of(request, account)
-        await change_settings(self._operations, actor, account.login, {"view": _VIEWS[view]})
+        await change_settings(self._operations, actor, account.login, {"view": VIEWS[view]})
         return RedirectResponse(f"/mail/{mailbox_id}/{uid}", 303)
 
     async def choose_pictures(
@@ -211,7 +201,7 @@ class MessagePages:
         """Show the pictures of a sender always, or no longer."""
         mailbox_id, uid = place_of(request)
         _, view = await load_message(self._store, request, account, show_message)
-        sender = _sender_of(view)
+        sender = sender_of(view)
         is_always = (await request.form()).get("always") == "1"
         if sender:
             senders = PictureSenders.read(visitor.settings)
@@ -223,10 +213,7 @@ class MessagePages:
     async def report(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Mark a message as phishing and move it to Junk, from which the filter learns."""
         mailbox_id, uid = place_of(request)
-        boxes = await self._store.read(
-            lambda conn: load_boxes(conn, account.account_id, self._store.tables),
-            account.account_id,
-        )
+        boxes = await self._boxes(account)
         box, junk = boxes.get(mailbox_id), boxes.with_role("junk")
         if box is None:
             raise HTTPException(404)
@@ -264,107 +251,34 @@ class MessagePages:
         self._notices.leave(response, Done(done, 1))
         return response
 
-    def _load(self, conn: Any, account: Account, place: tuple[MailboxId, Uid]) -> _Loaded:
+    def _load(
+        self, conn: Any, visitor: Visitor, account: Account, place: Place, *, is_alone: bool
+    ) -> _Loaded:
         boxes = load_boxes(conn, account.account_id, self._store.tables)
-        read = partial(read_letter, hostname=self._hostname)
-        found, letter = open_message(conn, self._store, account.account_id, place, read)
-        # Security: what a program put there may bring any result in our name.
-        proof = letter.proof if found.mail_id is not None else None
-        sent, answer = boxes.with_role("sent"), None
-        if sent is not None and letter.event is not None:
-            uid, to = letter.event[1].uid, letter.view.message_id
-            answer = find_own_answer(conn, self._store, sent.mailbox_id, to, uid)
-        current = boxes.get(place[0])
-        return _Loaded(
-            boxes=boxes,
-            found=found,
-            letter=replace(letter, proof=proof),
-            thread=_conversation(conn, account, place[0], found),
-            answer=answer,
-            receipts=self._receipts(conn, boxes, place[0], letter),
-            people=find_people(conn, account.account_id, letter.view, proof, _own(account)),
-            logo=self._logos.in_page(
-                conn, logo_question(letter, found, current), self._operations.clock.now_ms()
-            ),
+        opened = self._letters.load(conn, account, boxes, place)
+        thread = find_thread(conn, account, place[0], opened.found)
+        unread: list[LoadedLetter] = []
+        if visitor.choices.conversations and not is_alone:
+            blob_id = opened.found.blob_id
+            unread = load_unread(conn, self._letters, account, boxes, thread, blob_id)
+        return _Loaded(boxes=boxes, opened=opened, thread=thread, unread=unread)
+
+    async def _mark(self, request: Request, account: Account, whole: list[LoadedLetter]) -> bool:
+        """Mark messages as read, and return whether one was not."""
+        unread = [one.place for one in whole if "\\Seen" not in one.found.flags]
+        actor = actor_of(request, account)
+        for mailbox_id, uids in by_mailbox(unread).items():
+            await set_flag(self._operations, actor, mailbox_id, uids, "\\Seen", is_set=True)
+        return bool(unread)
+
+    async def _boxes(self, account: Account) -> Boxes:
+        return await self._store.read(
+            lambda conn: load_boxes(conn, account.account_id, self._store.tables),
+            account.account_id,
         )
 
-    def _receipts(
-        self, conn: Any, boxes: Boxes, mailbox_id: MailboxId, letter: ReadLetter
-    ) -> list[CameReceipt]:
-        sent, inbox = boxes.with_role("sent"), boxes.with_role("inbox")
-        if inbox is None or sent is None or sent.mailbox_id != mailbox_id:
-            return []
-        message_id = letter.view.message_id if letter.wanted_receipt else ""
-        if not message_id:
-            return []
-        return find_receipts(conn, self._store, inbox.mailbox_id, message_id)
 
-    async def _warnings(self, box: Box | None, found: Message, account: Account) -> Warnings:
-        """Return why a message lies in Junk, or what is wrong with one that does not."""
-        if box is None or found.mail_id is None or box.role in ("sent", "drafts"):
-            return Warnings()
-        journey = await load_visible(self._store, found.mail_id, account)
-        if journey is None:
-            return Warnings()
-        deceit = signs_of_deceit(journey)
-        reasons = why_junk(journey) if box.role == "junk" else deceit
-        return Warnings(bool(deceit), reasons[:_MOST_SUSPICIONS])
-
-
-def _conversation(
-    conn: Any, account: Account, mailbox_id: MailboxId, found: Message
-) -> list[ThreadMessage]:
-    """Return the other messages of a conversation."""
-    if found.thread_id is None:
-        return []
-    every = find_conversation(conn, account.account_id, found.thread_id, mailbox_id)
-    return [one for one in every if one.message.blob_id != found.blob_id]
-
-
-def _own(account: Account) -> frozenset[str]:
-    return frozenset([one.unicode.casefold() for one in (account.address, *account.own_addresses)])
-
-
-def _is_newest(thread: list[ThreadMessage], place: tuple[MailboxId, Uid], found: Message) -> bool:
+def _is_newest(thread: list[ThreadMessage], place: Place) -> bool:
     """Check whether the list shows this message as the row of its conversation."""
     here = [one.message.uid for one in thread if one.mailbox_id == place[0]]
-    return bool(here) and max(here) < found.uid
-
-
-def _is_before(one: ThreadMessage, found: Message) -> bool:
-    mine, other = found, one.message
-    return (other.received_at_ms, other.uid) < (mine.received_at_ms, mine.uid)
-
-
-def _leave(leave: Unsubscribe, found: Message, box: Box | None) -> Unsubscribe:
-    # Security: who answers what lies in Junk tells its sender that the address is read.
-    if box is None or box.role in ("junk", "sent", "drafts"):
-        return Unsubscribe()
-    # What a program put there may bring any result in our name.
-    return leave if found.mail_id is not None else replace(leave, one_click="")
-
-
-def _is_as_html(request: Request, visitor: Visitor, view: ShownMessage) -> bool:
-    if view.html is None or not view.paragraphs:
-        return view.html is not None
-    chosen = request.query_params.get("view", "")
-    return _VIEWS.get(chosen, visitor.choices.view) == "formatted"
-
-
-def _sender_of(view: ShownMessage) -> str:
-    """Return the address whose pictures may be shown always; ``""`` where the author is in doubt.
-
-    Security: of two authors, or of a name that poses as another address, neither is trusted.
-    """
-    if len(view.senders) != 1 or view.warnings or not view.senders[0].domain:
-        return ""
-    return view.senders[0].address
-
-
-def _pictures(
-    request: Request, visitor: Visitor, view: ShownMessage, box: Box | None
-) -> PictureState:
-    # Security: what is in Junk may only pose as that sender.
-    sender = "" if box is None or box.role == "junk" else _sender_of(view)
-    always = bool(sender) and sender in PictureSenders.read(visitor.settings)
-    return PictureState(shown=always or wants_pictures(request), always=always, sender=sender)
+    return len(here) > 1 and max(here) == place[1]

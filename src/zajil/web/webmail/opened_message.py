@@ -24,6 +24,18 @@ def place_of(request: Request) -> tuple[MailboxId, Uid]:
     return MailboxId(number_in_path(request, "mailbox_id")), Uid(number_in_path(request, "uid"))
 
 
+def find_message(conn: Any, account_id: AccountId, place: tuple[MailboxId, Uid]) -> Message:
+    """Return a message without its bytes; 404 if there is none. A query."""
+    mailbox_id, uid = place
+    # Security: the mailbox is looked up under the account; an id alone is never enough.
+    if not may_read(conn, account_id, mailbox_id):
+        raise HTTPException(404)
+    found = get_messages(conn, mailbox_id, [uid])
+    if not found:
+        raise HTTPException(404)
+    return found[0]
+
+
 def open_message(
     conn: Any,
     store: Store,
@@ -32,15 +44,9 @@ def open_message(
     read: Callable[[bytes], T],
 ) -> tuple[Message, T]:
     """Return a message and what is read of it; 404 if there is none. A query."""
-    mailbox_id, uid = place
-    # Security: the mailbox is looked up under the account; an id alone is never enough.
-    if not may_read(conn, account_id, mailbox_id):
-        raise HTTPException(404)
-    found = get_messages(conn, mailbox_id, [uid])
-    if not found:
-        raise HTTPException(404)
+    found = find_message(conn, account_id, place)
     try:
-        return found[0], read(read_message(conn, store.blobs, found[0]))
+        return found, read(read_message(conn, store.blobs, found))
     except NoSuchBlob:
         raise HTTPException(404) from None
 

@@ -1,7 +1,9 @@
 """Files of a message: which of them a page shows, and as what.
 
 Security: a file is shown only as what it cannot harm as: a picture by its first bytes, sound, plain
-text; never HTML, SVG, XML or PDF, which are documents with scripts. Everything else is downloaded.
+text; never HTML, SVG or XML, which are documents with scripts of our origin. PDF is shown by the
+viewer of the browser, to which scripts of a file do not belong to our origin; it must be PDF by
+its first bytes (docs/decisions/0016-web.md). Everything else is downloaded.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from zajil.message.view import Attachment
 from zajil.read.picture_fetch import picture_type
 from zajil.read.shown import show_message
 
-Kind = Literal["picture", "sound", "text", "message", "other"]
+Kind = Literal["picture", "sound", "text", "pdf", "message", "other"]
 
+PDF = "application/pdf"
+_PDF_BEGINS = b"%PDF-"
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _SOUNDS = frozenset(
     {
@@ -51,6 +55,7 @@ class OpenedFile:
 
     media_type: str
     data: bytes
+    filename: str
 
 
 def list_files(attachments: Iterable[Attachment]) -> list[ShownFile]:
@@ -70,15 +75,15 @@ def open_file(message: bytes, number: str) -> OpenedFile | None:
     found = find_file(message, number)
     if found is None:
         return None
-    part = found[1]
+    name, part = found
     if _kind(part.type) == "text":
         text = part.read_text(message, MOST_TEXT)[0]
-        return OpenedFile("text/plain; charset=utf-8", text.encode("utf-8", "replace"))
+        return OpenedFile("text/plain; charset=utf-8", text.encode("utf-8", "replace"), name)
     data = part.content(message)
-    if part.type in _SOUNDS:
-        return OpenedFile(part.type, data)
+    if part.type in _SOUNDS or (part.type == PDF and data.startswith(_PDF_BEGINS)):
+        return OpenedFile(part.type, data, name)
     shown_as = picture_type(data)
-    return OpenedFile(shown_as, data) if shown_as is not None else None
+    return OpenedFile(shown_as, data, name) if shown_as is not None else None
 
 
 def enclosed_message(message: bytes, number: str) -> bytes | None:
@@ -96,6 +101,8 @@ def _kind(content_type: str) -> Kind:
         return "sound"
     if content_type in _TEXTS:
         return "text"
+    if content_type == PDF:
+        return "pdf"
     return "message" if content_type in ENCLOSING else "other"
 
 
