@@ -116,7 +116,9 @@ def test_two_windows_lose_nothing(store: Store) -> None:
             third = await amal.upload(
                 "/compose", action="save", place=place, subject="three", body="x"
             )
-            assert third.location == f"/compose?draft={drafts}/3"
+            assert third.location == f"/compose?draft={drafts}/3&second=1"
+            said = "What you wrote here is saved as a second draft."
+            assert said in (await amal.get(third.location)).text
             assert sorted(uids(site, drafts)) == [2, 3]
             # The address of what is gone leads to the drafts.
             gone = await amal.get(f"/compose?draft={place}")

@@ -40,6 +40,11 @@ function take(page, url) {
   form.querySelector("#files").replaceChildren(...document.adoptNode(fresh.querySelector("#files")).childNodes);
   form.querySelector("#pictures").replaceWith(document.adoptNode(fresh.querySelector("#pictures")));
   state.textContent = fresh.querySelector("#saved").textContent;
+  const note = fresh.querySelector(".notice[role=status]");
+  if (note) {
+    form.querySelector(".notice[role=status]")?.remove();
+    form.prepend(document.adoptNode(note));
+  }
   history.replaceState(null, "", url);
   for (const next of document.querySelectorAll("input[name=next]")) next.value = location.pathname + location.search;
   const discard = page.querySelector("#discard");

@@ -81,8 +81,13 @@ class Writing:
             draft, found = loaded
             word = _picture_word(visitor)
             letter = letter_of_draft(draft, place, account, visitor.choices, word)
-            lost, saved_ms = find_lost(draft, letter, visitor.language), found.received_at_ms
-            return await self._form(visitor, account, letter, notice=lost, saved_ms=saved_ms)
+            notice, saved_ms = find_lost(draft, letter, visitor.language), found.received_at_ms
+            if "second" in query:
+                notice = visitor.language.gettext(
+                    "This draft has been changed or sent in another window. What you wrote here"
+                    " is saved as a second draft."
+                )
+            return await self._form(visitor, account, letter, notice=notice, saved_ms=saved_ms)
         for kind in ("reply", "forward"):
             if (place := read_place(query.get(kind, ""))) is not None:
                 begun = await self._begin(request, visitor, account, kind, place)
@@ -200,10 +205,13 @@ class Writing:
         is_sure = isinstance(action, str) and action.endswith(_ANYWAY)
         action = action.removesuffix(_ANYWAY) if isinstance(action, str) else ""
         is_send = action in ("send", "later") and not {"remove", "template"} & set(form)
+        second = ""  # another window or program has saved this draft since, or it was sent
         if (chosen_text := _template(form.get("template"), visitor)) is not None:
             letter = insert_template(letter, chosen_text)
         try:
             if new or pictures or not is_send:
+                if letter.draft and not await self._letters.is_there(account, letter.draft):
+                    second = "&second=1"
                 place = await self._letters.save(request, visitor, account, letter, new, pictures)
                 if (loaded := await self._letters.load(account, place)) is None:
                     raise HTTPException(404)
@@ -211,7 +219,7 @@ class Writing:
         except CannotSave as error:
             return await self._form(visitor, account, letter, str(error))
         if not is_send:
-            return RedirectResponse(f"/compose?draft={letter.place}", 303)
+            return RedirectResponse(f"/compose?draft={letter.place}{second}", 303)
         now_ms = self._services.clock.now_ms()
         release_ms = now_ms + visitor.choices.undo_seconds * 1000
         if action == "later":

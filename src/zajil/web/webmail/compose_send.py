@@ -116,7 +116,7 @@ class Sending:
             lambda conn: known_domains(conn, account.account_id), account.account_id
         )
         warnings = find_warnings(letter, account, known, visitor.language)
-        if letter.draft is not None and await self._letters.load(account, letter.draft) is None:
+        if letter.draft and not await self._letters.is_there(account, letter.draft):
             gone = visitor.language.gettext(
                 "This draft has been changed or sent in another window."
             )

@@ -113,6 +113,12 @@ class Letters:
             )
         return tuple(files)
 
+    async def is_there(self, account: Account, place: DraftPlace) -> bool:
+        """Check whether a draft is where it was saved last."""
+        return await self._store.read(
+            lambda conn: find_draft(conn, account.account_id, place) is not None
+        )
+
     async def load(self, account: Account, place: DraftPlace) -> tuple[ReadDraft, Message] | None:
         """Return a draft and its row; ``None``: there is none at this place."""
 
