@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,7 @@ from hypothesis import settings
 from kit.foreign import missing_line
 from kit.lab_process import LabDomain, LabProcess
 from kit.store import PostgresServer, open_test_store
+from kit.workers import GroupScheduling, may_use_the_lab, place_in_order
 from zajil.store.engine.open import Store
 
 # Time is no verdict on a shared machine; what must be linear is proved by the amount of work.
@@ -36,14 +38,20 @@ _LAB_SECONDS = 240
 """A guard: a lab is three servers of two workers each, on a machine that runs other tests."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let all tests that use the lab of the run share it: they run in one process."""
+    """Let what takes long begin first, and give those that use the lab of the run more time."""
+    items.sort(key=lambda item: place_in_order(item.nodeid))
     for item in items:
         if "lab" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("lab"))
+            if not may_use_the_lab(item.nodeid):
+                raise pytest.UsageError(f"{item.nodeid} uses the lab: list it in kit/workers.py")
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(_LAB_SECONDS))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """Let tests that share something slow to start share a process."""
+    return GroupScheduling(config, log)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -25,8 +25,6 @@ from kit.power_clients import REPLIES, Clients, Notes, message
 from kit.power_disk import CALLS, Disk, Names, Unsynced
 from kit.strace import read_trace, strace_command
 
-pytestmark = pytest.mark.xdist_group("power")
-
 _SETTINGS = (
     *("check.sender.enabled=false", "check.peer.enabled=false"),  # there is no DNS
     "store.free_space_reserve=1MiB",

@@ -30,7 +30,7 @@ from kit.load import tree_cpu
 from kit.mailbox import wait_for_message
 from kit.raw_smtp import RawPeer
 
-pytestmark = [pytest.mark.xdist_group("lab"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.timeout(240)]
 
 IDLE_SECONDS = 5
 MAIL_SECONDS = 8

@@ -11,7 +11,7 @@ from kit.command_line import Run
 from zajil.cli.main import main
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A server that was set up, and never started."""
     folder = tmp_path_factory.mktemp("template") / "mail"

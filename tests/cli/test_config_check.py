@@ -29,16 +29,6 @@ _ZAJIL = [sys.executable, "-m", "zajil"]
 _NOW = datetime.datetime.now(datetime.UTC)
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A server that was set up, and never started."""
-    folder = tmp_path_factory.mktemp("template") / "mail"
-    with pytest.raises(SystemExit) as ended:
-        main(["setup", "north.test", "--dir", str(folder)])
-    assert ended.value.code == 0
-    return folder
-
-
 @pytest.fixture
 def folder(template: Path, tmp_path: Path) -> Path:
     """A copy of it for one test."""

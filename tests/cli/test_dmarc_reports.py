@@ -22,15 +22,6 @@ from zajil.store.reports.intervals import count_intervals
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A server that was set up, and never started."""
-    folder = tmp_path_factory.mktemp("template") / "mail"
-    with pytest.raises(SystemExit):
-        main(["setup", "north.test", "--dir", str(folder)])
-    return folder
-
-
 @pytest.fixture
 def run(
     template: Path,

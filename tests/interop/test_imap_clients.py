@@ -23,7 +23,7 @@ from kit.foreign import need_node_packages, need_program
 from kit.installation import running_installation
 from kit.odd_messages import odd_messages
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(240), pytest.mark.xdist_group("imapclients")]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 
 _SECONDS = 120
 _NAME = "localhost"

@@ -16,7 +16,7 @@ from kit.foreign import need_program
 from kit.installation import Installation, running_installation
 from kit.odd_messages import odd_messages
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(240), pytest.mark.xdist_group("pop3clients")]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 
 _SECONDS = 120
 _NAME = "localhost"

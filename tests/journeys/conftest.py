@@ -1,4 +1,4 @@
-"""What all journeys share: the lab of the run, which is made in the conftest above."""
+"""What all journeys share: time for three servers on a machine that runs other tests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from pathlib import Path
 import pytest
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let all journeys run in one process, beside the tests that use the same lab."""
+    """Give them the time that a lab may take."""
     here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("lab"))
-            if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(240))
+        if item.path.is_relative_to(here) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(240))

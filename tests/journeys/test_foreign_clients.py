@@ -172,7 +172,6 @@ def scram_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabProcess]:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.xdist_group("lab")
 @pytest.mark.parametrize("service", SERVICES)
 def test_msmtp_proves_an_app_password_without_sending_it(
     scram_lab: LabProcess, tmp_path: Path, service: str

@@ -23,8 +23,6 @@ from kit.certificates import TestAuthority
 from kit.installation import Installation, running_installation
 from kit.raw_smtp import RawPeer
 
-pytestmark = pytest.mark.xdist_group("real server")
-
 PAGE = (Path(__file__).parents[2] / "docs" / "run" / "log.md").read_text()
 LINE = re.compile(r"(\S+Z) (debug|info|warning|error) (\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)(.*)\Z")
 PAIR = re.compile(r' ([a-z_0-9]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)')

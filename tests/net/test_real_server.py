@@ -19,8 +19,6 @@ from kit.installation import Installation, running_installation
 from kit.load import descendants
 from kit.raw_smtp import RawPeer
 
-pytestmark = pytest.mark.xdist_group("real server")
-
 PROXY, XCLIENT, LENIENT, STRANGER = "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6"
 HEADER = b"PROXY TCP4 192.0.2.1 192.0.2.25 4711 25\r\n"
 

@@ -29,8 +29,6 @@ from zajil.web.language import (
 
 LANGUAGES = load_languages()
 EN, AR = LANGUAGES["en"], LANGUAGES["ar"]
-reads_sources = pytest.mark.xdist_group("texts")
-"""All in one process: reading the sources takes seconds, and is done once."""
 NOW_MS = 1_795_462_000_000  # 23 November 2026, 19:26 UTC
 
 
@@ -38,13 +36,11 @@ def catalog_codes() -> list[str]:
     return [code for code in LANGUAGES if code != "en"]
 
 
-@reads_sources
 def test_every_text_is_there_in_arabic() -> None:
     known = keys_of(read_catalog("ar"))
     assert [text for text in find_texts() if not known.get(text)] == []
 
 
-@reads_sources
 def test_no_translation_is_left_over() -> None:
     known = find_texts()
     assert [one for one in keys_of(read_catalog("ar")) if one not in known] == []
@@ -80,7 +76,6 @@ def test_arabic_has_six_forms() -> None:
     assert read_catalog("ar").num_plurals == 6
 
 
-@reads_sources
 def test_a_language_is_one_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a translator makes with the tool is a language of the pages; the rest is English."""
     monkeypatch.setattr(zajil.web.language, "LOCALE_FOLDER", tmp_path)

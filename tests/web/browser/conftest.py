@@ -1,4 +1,4 @@
-"""The browsers that the tests of a file share."""
+"""The browsers that all tests of the folder share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from kit.browser import running_chromium, running_firefox
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Any]:
     """Not for the whole run: while Playwright runs, other tests cannot call ``asyncio.run``."""
     api = pytest.importorskip("playwright.sync_api")
@@ -18,15 +18,15 @@ def playwright() -> Iterator[Any]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium(playwright: Any) -> Iterator[Any]:
-    """One browser for the file; each test has profiles of its own in it."""
+    """One browser for all; each test has profiles of its own in it."""
     with running_chromium(playwright) as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def firefox(playwright: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Firefox, for the file."""
+    """Firefox, for all."""
     with running_firefox(playwright, tmp_path_factory.mktemp("firefox")) as browser:
         yield browser

@@ -14,7 +14,6 @@ from kit.lab_process import LabAccount, LabDomain
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("browser_accounts"),
 ]
 
 

@@ -17,7 +17,6 @@ from kit.lab_process import LabDomain
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("browser_drafting"),
 ]
 
 _LIST = re.compile(r"/mail/\d+(\?|$)")

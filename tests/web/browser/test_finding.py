@@ -14,7 +14,6 @@ from kit.real_mails import mail
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("browser_finding"),
 ]
 
 _RESULTS = re.compile(r"/search\?q=")

@@ -15,7 +15,6 @@ from kit.real_mails import mail
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("browser_list"),
 ]
 
 PHONE: dict[str, Any] = {

@@ -23,7 +23,6 @@ from kit.real_mails import everyday_mails, hostile, mail
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("browser_pages"),
 ]
 
 _MOST_PAGES = 150

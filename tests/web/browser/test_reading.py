@@ -15,7 +15,6 @@ from kit.real_mails import hostile, mail, newsletter, password_reset
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("browser_reading"),
 ]
 
 _MESSAGE = re.compile(r"/mail/\d+/\d+")

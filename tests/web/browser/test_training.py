@@ -13,7 +13,6 @@ from kit.real_mails import mail
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("browser_training"),
 ]
 SUBJECT = "Seven cheap pills"
 

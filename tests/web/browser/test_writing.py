@@ -16,7 +16,6 @@ from kit.lab_process import LabDomain
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("browser_writing"),
 ]
 
 _TEXT = "أهلًا يا أمل،\n\nهذا تقرير شهر آذار كما وعدتك.\n"

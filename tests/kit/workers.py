@@ -1,0 +1,87 @@
+"""Which tests of a run share a process, and which begin first.
+
+Tests that share something slow to start run in one process, so that it is started once. They
+begin first: a long group that begins late leaves the other processes without work. All other
+tests go one by one to the process that is free.
+
+(The marker ``xdist_group`` has no effect: pytest-xdist 3.8 cannot name groups with pytest 9.2.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xdist.scheduler import LoadScopeScheduling
+
+_LAB = "lab"
+_USERS_OF_THE_LAB = (
+    "tests/journeys/test_bounce.py",
+    "tests/journeys/test_foreign_clients.py",
+    "tests/journeys/test_forgeries.py",
+    "tests/journeys/test_junk_moves.py",
+    "tests/journeys/test_letters.py",
+    "tests/journeys/test_refusals.py",
+    "tests/journeys/test_signatures.py",
+    "tests/journeys/test_stories.py",
+    "tests/attacks/test_command_injection.py",
+    "tests/attacks/test_execution_and_files.py",
+    "tests/attacks/test_imap_names.py",
+    "tests/attacks/test_relay.py",
+    "tests/attacks/test_smuggling.py",
+    "tests/attacks/test_starttls_injection.py",
+    "tests/interop/test_exim.py",
+    "tests/interop/test_postfix.py",
+    "tests/interop/test_postfix_lmtp.py",
+    "tests/web/browser/",
+)
+_KEPT_TOGETHER = (
+    "tests/app/test_power_loss.py",
+    "tests/attacks/test_resources.py",
+    "tests/attacks/test_shown_is_judged.py",
+    "tests/cli/test_spf.py",
+    "tests/interop/test_clamd.py",
+    "tests/interop/test_imap_clients.py",
+    "tests/interop/test_pop3_clients.py",
+    "tests/interop/test_rspamd.py",
+    "tests/net/test_real_log.py",
+    "tests/net/test_real_server.py",
+    "tests/web/test_chromium.py",
+    "tests/web/test_language.py",
+)
+"""Files whose tests share a server, a browser or what was read from all sources."""
+_GROUPS = dict.fromkeys(_USERS_OF_THE_LAB, _LAB) | {path: path for path in _KEPT_TOGETHER}
+_ORDER = {path: number for number, path in enumerate(_GROUPS)}
+
+
+def may_use_the_lab(nodeid: str) -> bool:
+    """Return whether a test is in the group that the lab of the run is started for."""
+    return _GROUPS.get(_entry(nodeid)) == _LAB
+
+
+def place_in_order(nodeid: str) -> int:
+    """Return what tests are sorted by: those of groups come first, group by group."""
+    return _ORDER.get(_entry(nodeid), len(_ORDER))
+
+
+def _entry(nodeid: str) -> str:
+    """Return the path that a test has in the tables, or its own."""
+    path = nodeid.partition("::")[0]
+    folder = path.rpartition("/")[0] + "/"
+    return folder if folder in _GROUPS else path
+
+
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives groups to processes as wholes, in the order of the tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _GROUPS.get(_entry(nodeid), nodeid)
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        """Forget a group that is done: all that a process has is counted after each test."""
+        nodeid = self.registered_collections[node][item_index]
+        units = self.assigned_work[node]
+        group = self._split_scope(nodeid)
+        units[group][nodeid] = True
+        if all(units[group].values()):
+            del units[group]
+        self._reschedule(node)
