@@ -103,9 +103,10 @@ class Recipients {
     this.sync();
   }
 
-  add(text) {
+  add(...texts) {
     const key = (one) => (one.match(/<([^<>]*)>/)?.[1] ?? one).toLowerCase();
-    if (text && !this.people.some((one) => key(one) === key(text))) this.people.push(text);
+    const there = new Set(this.people.map(key));
+    for (const text of texts) if (!there.has(key(text)) && there.add(key(text))) this.people.push(text);
     this.draw();
   }
 
@@ -157,7 +158,7 @@ class Recipients {
     const [people, rest] = take(this.input.value);
     if (people.length) {
       this.input.value = rest.trimStart();
-      people.forEach((one) => this.add(one));
+      this.add(...people);
     }
     this.sync();
     const text = this.input.value.trim(), number = ++this.asked;
@@ -212,7 +213,7 @@ class Recipients {
     const { name, people, text } = this.found[place];
     this.input.value = "";
     this.close();
-    take(`${text},`)[0].forEach((one) => this.add(one)); // one person, or a group
+    this.add(...take(`${text},`)[0]); // one person, or a group
     if (people) this.said.textContent = `${name}: ${people}`;
     this.input.focus();
   }
