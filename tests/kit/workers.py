@@ -19,6 +19,7 @@ _USERS_OF_THE_LAB = (
     "tests/journeys/test_foreign_clients.py",
     "tests/journeys/test_forgeries.py",
     "tests/journeys/test_junk_moves.py",
+    "tests/journeys/test_lab_life.py",
     "tests/journeys/test_letters.py",
     "tests/journeys/test_refusals.py",
     "tests/journeys/test_signatures.py",
