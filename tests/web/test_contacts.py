@@ -65,9 +65,18 @@ def test_a_contact_is_added_changed_and_deleted(store: Store) -> None:
             assert book(site) == []
             page = await amal.get(page.location)
             assert "1 contact deleted." in page.text
-            page = await amal.post("/contacts/restore", deleted=page.field("deleted"))
+            assert '<form method="post" action="/contacts/restore">' in page.text
+            undo = page.field("undo")
+            # It is said once, and where the list was that it was deleted from.
+            assert "1 contact deleted." not in (await amal.get("/contacts")).text
+            page = await amal.post("/contacts/restore", undo=undo, next="/contacts?group=Work")
+            assert page.location == "/contacts?group=Work"
             assert "1 contact restored." in (await amal.get(page.location)).text
             assert len(book(site)) == 1
+            page = await amal.post("/contacts/delete", next="//evil.test/")
+            assert page.location == "/contacts"
+            assert "No contacts are selected." in (await amal.get(page.location)).text
+            assert (await amal.post("/contacts/restore", undo="x")).status == 400
 
     asyncio.run(scenario())
 
@@ -127,6 +136,7 @@ def test_search_and_groups(sqlite_store: Store) -> None:
             assert "<b>Basim" not in page.text
             assert "&lt;b&gt;Basim" in page.text
             assert "2 contacts" in page.text
+            assert "Noor Saleh" in (await amal.get("/contacts?page=99")).text
             page = await amal.get("/contacts?q=sale")
             assert "Noor Saleh" in page.text
             assert "Basim" not in page.text.partition("<main")[2]

@@ -78,7 +78,8 @@ class ContactPages:
             return boxes, _load_book(conn, account.account_id, text, group, page)
 
         boxes, book = await self._store.read(load, account.account_id)
-        return self._pages.render(
+        done = self._notices.read(request)
+        response = self._pages.render(
             visitor,
             "contacts.html",
             boxes=boxes,
@@ -87,9 +88,12 @@ class ContactPages:
             words=text,
             group=group,
             said=_said(given, visitor.language),
-            deleted=read_stamp(given.get("deleted")),
+            done=done,
             path_of=lambda number: _list_path(text, group, number),
         )
+        if done is not None:
+            self._notices.forget(response)
+        return response
 
     async def add(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Make a contact: from its form, or of a name and an address alone (``next``)."""
@@ -127,22 +131,22 @@ class ContactPages:
         return await self._save(request, visitor, account, _number(request))
 
     async def delete(self, request: Request, visitor: Visitor, account: Account) -> Response:
-        """Delete the marked contacts; they can come back."""
+        """Delete the marked contacts, and go back to the list; they can come back."""
         form = await request.form()
         ids = sorted({n for one in form.getlist("id") if (n := read_number(one)) is not None})
         actor = actor_of(request, account)
         count, deleted_ms = await remove_contacts(self._operations, actor, ids)
-        said = {"deleted": str(deleted_ms), "n": str(count)} if count else {"none": "1"}
-        return RedirectResponse(f"/contacts?{urlencode(said)}", 303)
+        done = Done("contactgone", count, undo=str(deleted_ms)) if count else Done("contactnone", 0)
+        return self._back(form, done)
 
     async def restore(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Undo a deletion."""
         form = await request.form()
-        deleted_ms = read_stamp(form.get("deleted"))
+        deleted_ms = read_stamp(form.get("undo"))
         if deleted_ms is None:
             raise HTTPException(400)
         count = await bring_back(self._operations, actor_of(request, account), deleted_ms)
-        return RedirectResponse(f"/contacts?{urlencode({'restored': count})}", 303)
+        return self._back(form, Done("contactback", count))
 
     async def import_file(self, request: Request, visitor: Visitor, account: Account) -> Response:
         """Take contacts from a file of vCards."""
@@ -187,6 +191,12 @@ class ContactPages:
         return Response(found.data, media_type=found.media_type, headers=headers)
 
     # ---- inside -----------------------------------------------------------------------------
+
+    def _back(self, form: FormData, done: Done) -> Response:
+        """Lead to the list that a form was on, which says what was done."""
+        response = RedirectResponse(local_path(form.get("next"), "/contacts"), 303)
+        self._notices.leave(response, done)
+        return response
 
     async def _find(self, account: Account, contact_id: int) -> Contact:
         found = await self._store.read(
@@ -265,14 +275,6 @@ def _said(given: Mapping[str, str], language: Language) -> str:
     def number_of(name: str) -> int | None:
         return read_number(given.get(name))
 
-    if "deleted" in given:
-        number = number_of("n") or 0
-        return ngettext("%(num)s contact deleted.", "%(num)s contacts deleted.", number) % {
-            "num": number
-        }
-    if (restored := number_of("restored")) is not None:
-        said = ngettext("%(num)s contact restored.", "%(num)s contacts restored.", restored)
-        return said % {"num": restored}
     if (imported := number_of("imported")) is not None:
         said = ngettext("%(num)s contact imported.", "%(num)s contacts imported.", imported)
         said = said % {"num": imported}
@@ -288,12 +290,13 @@ def _said(given: Mapping[str, str], language: Language) -> str:
         return gettext("Contact saved.")
     if "full" in given:
         return gettext("Your address book is full. Only a part of the file was imported.")
-    return gettext("No contacts are selected.") if "none" in given else ""
+    return ""
 
 
 def _load_book(conn: Snapshot, account_id: AccountId, text: str, group: str, page: int) -> Book:
     everybody = list_contacts(conn, account_id)
     found = list_contacts(conn, account_id, text, group) if text or group else everybody
+    page = min(page, max(1, -(-len(found) // PAGE)))
     start = (page - 1) * PAGE
     return Book(
         contacts=tuple(found[start : start + PAGE]),
