@@ -35,7 +35,7 @@ def test_files_are_shown_before_they_are_sent(store: Store) -> None:
                 "image/png",
                 "text/plain; charset=utf-8",
                 "audio/ogg",
-                "application/octet-stream",
+                "application/pdf",
             ]
             assert f'<img src="{links[0]}"' in page.text
             assert f'<audio controls preload="none" src="{links[2]}"' in page.text

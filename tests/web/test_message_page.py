@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 from email.message import EmailMessage
@@ -302,6 +303,7 @@ def test_a_long_conversation_is_folded(sqlite_store: Store) -> None:
             assert sum([is_whole for _, is_whole in messages(page)]) == MOST_WHOLE
             assert messages(page)[-1] == (f"{box}.{MOST_WHOLE + 6}", False)
             assert "6 later messages" in page
+            assert len(gzip.compress(page.encode())) < 20_000
             assert len(unread(site, box)) == 6
             last = f"/mail/{box}/{MOST_WHOLE + 6}"
             page = (await amal.get(last)).text

@@ -154,7 +154,8 @@ class Pages:
             languages=self._languages,
             site=self._site,
             now_ms=self._clock.now_ms(),
-            csrf_token=lambda: mask_token(visitor.csrf),
+            # One for all forms of a page: masks are random, and do not compress.
+            csrf_token=functools.cache(lambda: mask_token(visitor.csrf)),
             **context,
         )
 

@@ -24,7 +24,7 @@ MOST_WHOLE = 20
 """Messages of one page that are shown whole."""
 _MOST_BYTES = 8 << 20
 """Of the messages that are read to be shown beside the one that was opened."""
-_MOST_TEXT = 30_000
+_MOST_TEXT = 10_000
 """Characters of plain text that stand in a page beside the one that was opened."""
 _MOST_ROWS = 3
 """Folded rows in a line; more are behind one title."""
