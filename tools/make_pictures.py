@@ -145,7 +145,7 @@ def open_first_junk(page: Any) -> None:
     page.locator("nav a", has_text="البريد غير الهام").first.click()
     page.wait_for_load_state()
     page.locator("a.open").first.click()
-    page.wait_for_selector("article.letter")
+    page.wait_for_selector(".letter")
 
 
 def show_steps(place: str) -> Callable[[Any], None]:

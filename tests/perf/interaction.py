@@ -84,13 +84,13 @@ class Reader:
         self._page.goto(self._inbox)
         self._page.wait_for_selector(".office.panes")
         link = self._page.locator(f"{_ROW} a.open").nth(3)
-        there = "document.querySelector('.reading article.letter')"
+        there = "document.querySelector('.reading .conversation')"
         return self._until("click", there, link.click)
 
     def open_next(self) -> float:
         """Go to the next message with a key."""
-        self._page.evaluate("document.querySelector('.reading article.letter').dataset.old = 1")
-        there = "document.querySelector('.reading article.letter:not([data-old])')"
+        self._page.evaluate("document.querySelector('.reading .conversation').dataset.old = 1")
+        there = "document.querySelector('.reading .conversation:not([data-old])')"
         return self._until("keydown", there, lambda: self._page.keyboard.press("j"))
 
     def star(self) -> float:

@@ -11,6 +11,7 @@ function fit(frame) {
   let width = 0;
   const measure = () => {
     if (page !== frame.contentDocument) return observer.disconnect(); // another one was loaded
+    if (!frame.clientWidth) return; // it is folded
     if (frame.clientWidth !== width) {
       width = frame.clientWidth;
       page.body.style.zoom = "";
@@ -109,7 +110,13 @@ async function compare() {
 
 const isOpened = (one) => conversation().dataset.state === `/mail/${one.dataset.message.replace(".", "/")}/state`;
 
+let left = 0; // when its reader moved or deleted a message
+document.addEventListener("submit", (event) => {
+  if (!/flag|seen/.test(event.submitter?.value)) left = Date.now();
+});
+
 function tellGone(one) {
+  if (Date.now() - left < 3000) return;
   const note = one.querySelector(".gone");
   if (note) note.hidden = false;
   else one.remove();

@@ -140,8 +140,6 @@ class MessagePages:
         def load(conn: Any) -> tuple[Boxes, Message, list[ThreadMessage], ListPage]:
             boxes = load_boxes(conn, account.account_id, self._store.tables)
             found = find_message(conn, account.account_id, place)
-            if not visitor.choices.conversations:
-                return boxes, found, [ThreadMessage(place[0], found, None)], ListPage((), ())
             thread = find_thread(conn, account, place[0], found)
             newest = read_page(conn, self._store.blobs, boxes.inbox_id or place[0], _NEWEST)
             return boxes, found, thread, newest
