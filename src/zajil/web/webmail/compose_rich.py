@@ -48,7 +48,10 @@ _NEW_NAMES = {
 """What the editor has instead; a row of a table becomes a line."""
 _END_OF_TAG = r'(?=[\s/>])(?:[^<>"]|"[^"]*+")*+>'
 _TABLE = re.compile(rf"</?(?:table|thead|tbody|tfoot|colgroup|col){_END_OF_TAG}", re.IGNORECASE)
-_CELL = re.compile(rf"</?t[dh]{_END_OF_TAG}", re.IGNORECASE)
+_CELL = re.compile(
+    rf"<t[dh]{_END_OF_TAG}(?:\s*<p{_END_OF_TAG})?|(?:</p>\s*)?</t[dh]{_END_OF_TAG}", re.IGNORECASE
+)
+"""With the paragraph in it: the cells of a row stay in one line."""
 _HARD_SPACE = re.compile(r"(?<=[^\s;>«])&nbsp;(?=[^\s<&!?:;»%])")
 """Firefox puts one between any two words, which would then never be broken into lines."""
 _SPACE = re.compile(r"[ \t\r\n]+")
