@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -47,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(f"{item.nodeid} uses the lab: list it in kit/workers.py")
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(_LAB_SECONDS))
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage collection leave out the tests: a million objects that stay."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:

@@ -10,6 +10,7 @@ tests. Arguments are passed on to pytest.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
     """Run the tests; give the exit status: 1 if a test failed twice or too many were flaky."""
     with tempfile.TemporaryDirectory(prefix="zajil-tests-") as folder:
         status, failed = _pytest(
-            Path(folder) / "first", "-n", "auto", f"--durations={_SLOWEST}", *arguments
+            Path(folder) / "first", "-n", _processes(), f"--durations={_SLOWEST}", *arguments
         )
         if status != _SOME_FAILED or not 0 < len(failed) <= MAX_RERUN:
             return status
@@ -41,6 +42,11 @@ def main(arguments: list[str]) -> int:
         print(f"more than {MAX_FLAKY} flaky tests: the run failed", flush=True)
         return 1
     return status
+
+
+def _processes() -> str:
+    """Return one more than there are cores: some tests wait for a time-out and use none."""
+    return str(len(os.sched_getaffinity(0)) + 1)
 
 
 def _pytest(cache: Path, *arguments: str, known: list[str] | None = None) -> tuple[int, list[str]]:
