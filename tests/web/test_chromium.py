@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from kit.browser import WAIT_MS, running_chromium
 from kit.certificates import TestAuthority
 from kit.logo_site import logo_site, make_contexts, proved
 from kit.site import PASSWORD, Site, letter, visiting
@@ -24,19 +24,6 @@ from zajil.store.engine.open import Store
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
 
-CHROMIUM = shutil.which("chromium") or ""
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-WAIT_MS = 60_000
-"""A guard, not a verdict: two cores may be busy with other tests."""
 SCREENSHOTS = os.environ.get("ZAJIL_SCREENSHOTS")
 """A folder: pictures of each page are left there, for whoever wants to look."""
 
@@ -81,15 +68,19 @@ def served(folder: Path, messages: Sequence[Any] = (), visit: Visit = visiting) 
         thread.join(30)
 
 
-@pytest.fixture
-def chromium() -> Iterator[Any]:
-    if not CHROMIUM:
-        pytest.skip("needs chromium (apt-get install chromium)")
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
     api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    with api.sync_playwright() as playwright, running_chromium(playwright) as running:
+        yield running
+
+
+@pytest.fixture
+def chromium(browser: Any) -> Iterator[Any]:
+    """One browser for the file, in which nothing of another test is open."""
+    yield browser
+    for context in browser.contexts:
+        context.close()
 
 
 WORDS = {
