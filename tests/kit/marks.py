@@ -84,7 +84,8 @@ def make_logotype(*images: bytes, before: bytes = b"", after: bytes = b"") -> by
 class MarkOrder:
     """What a certificate contains; the defaults make one that holds."""
 
-    names: Sequence[str] = ("south.test",)
+    names: Sequence[str] | None = ("south.test",)
+    """``None``: one of a kind that nobody uses, an ``x400Address``."""
     logotype: bytes | None = field(default_factory=make_logotype)
     purposes: Sequence[ObjectIdentifier] = (PURPOSE,)
     begin: datetime.datetime = _BEGIN
@@ -122,11 +123,10 @@ class MarkAuthority:
         """Return a file of certificates, PEM: the one for a logo, then its authority."""
         order = order or MarkOrder()
         key = _key(1, 3)
-        names = x509.SubjectAlternativeName([x509.DNSName(name) for name in order.names])
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = (
             _builder(_name("South"), self._issuer, key, order.begin, order.end)
-            .add_extension(names, critical=False)
+            .add_extension(_names(order.names), critical=False)
             .add_extension(authority, critical=False)
         )
         if order.purposes:
@@ -143,6 +143,13 @@ class MarkAuthority:
 
 def _key(number: int, role: int) -> ec.EllipticCurvePrivateKey:
     return ec.derive_private_key(1000 * number + role, ec.SECP256R1())
+
+
+def _names(names: Sequence[str] | None) -> x509.ExtensionType:
+    if names is None:
+        odd = der(0x30, der(0xA3, der(0x05)))
+        return x509.UnrecognizedExtension(ObjectIdentifier("2.5.29.17"), odd)
+    return x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
 
 
 def _name(common_name: str, organization: str = "South") -> x509.Name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import gzip
 import hashlib
@@ -72,6 +73,24 @@ def test_the_name_of_an_issuer_does_no_harm() -> None:
 def test_a_certificate_that_does_not_hold(order: MarkOrder, reason: str) -> None:
     with pytest.raises(BadLogo, match=reason):
         verify_mark(AUTHORITY.issue(order), ROOTS, NAMES, NOW_S)
+
+
+def test_a_certificate_of_an_unknown_version() -> None:
+    begin, end = b"-----BEGIN CERTIFICATE-----\n", b"\n-----END CERTIFICATE-----\n"
+    leaf = AUTHORITY.issue(with_chain=False).removeprefix(begin).removesuffix(end)
+    version = bytes.fromhex("a003020102")
+    bad = base64.b64decode(leaf).replace(version, version[:-1] + b"\x05", 1)
+    pem = begin + base64.encodebytes(bad).rstrip() + end
+    with pytest.raises(BadLogo, match="cannot be read"):
+        verify_mark(pem, ROOTS, NAMES, NOW_S)
+    with pytest.raises(BadRoots):
+        MarkRoots(pem)
+
+
+def test_a_certificate_with_a_name_of_an_unknown_kind() -> None:
+    # An x400Address, which nobody uses (RFC 5280 section 4.2.1.6).
+    with pytest.raises(BadLogo, match="cannot be read"):
+        verify_mark(AUTHORITY.issue(replace(ORDER, names=None)), ROOTS, NAMES, NOW_S)
 
 
 def test_an_authority_that_is_not_trusted() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 from cryptography.x509.verification import (
     Criticality,
@@ -35,6 +36,16 @@ _MAX_NAME = 80
 _PURPOSE = ObjectIdentifier("1.3.6.1.5.5.7.3.31")
 """id-kp-BrandIndicatorforMessageIdentification."""
 _LOGOTYPE = ObjectIdentifier("1.3.6.1.5.5.7.1.12")
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises for certificates that are not DER, or odd."""
 
 
 class BadRoots(Invalid, ValueError):
@@ -69,7 +80,7 @@ class MarkRoots:
         """
         try:
             self._store = Store(x509.load_pem_x509_certificates(pem))
-        except ValueError:
+        except _UNREADABLE:
             raise BadRoots("it contains no PEM certificate, or one that cannot be read") from None
 
     def verify(self, chain: list[x509.Certificate], now_s: int) -> None:
@@ -127,8 +138,7 @@ def verify_mark(pem: bytes, roots: MarkRoots, names: Collection[str], now_s: int
         svg = read_logotype(_logotype_of(chain[0]))
         issuer = _issuer_of(chain[0])
         expires_ms = int(chain[0].not_valid_after_utc.timestamp() * 1000)
-    # What cryptography says of certificates that are not DER, or have odd extensions.
-    except (ValueError, TypeError, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise BadLogo(f"a certificate cannot be read: {str(error)[:200]}") from None
     check_logo(svg)
     return Mark(svg=svg, name=fitting[0], issuer=issuer, expires_ms=expires_ms)
