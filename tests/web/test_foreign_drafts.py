@@ -194,6 +194,7 @@ def test_plain_text_that_was_saved_here_stays_plain(sqlite_store: Store) -> None
         b"<script>alert(1)</script><b onclick=alert(1)>x</b><img src=x onerror=alert(1)>",
         b'<b>x</b><img src="cid:gone@x"><img src="cid:&quot;&gt;<script>">',
         b"\xff\xfe<b>\x00",
+        b"<a" + b" style=x" * 100_000,
     ],
 )
 def test_hostile_html_of_a_draft_is_harmless(sqlite_store: Store, html: bytes) -> None:

@@ -11,13 +11,12 @@ from zajil.web.language import Language
 from zajil.web.webmail.compose_form import Letter
 from zajil.web.webmail.compose_rich import pictures_in
 
-_LOOK = re.compile(
-    r"<font\s|<[a-z][^<>]*\sstyle\s*=[^<>]*?\b(?:color|background|font-family|font-size)\s*:"
-    r"|<[a-z][^<>]*\s(?:bgcolor|color|face)\s*=",
-    re.IGNORECASE,
-)
+_TAG = re.compile(r"<[a-z][^<>]*+", re.IGNORECASE)
+_STYLE = re.compile(r"\sstyle\s*+=", re.IGNORECASE)
+_LOOK_IN_STYLE = re.compile(r"\b(?:color|background|font-family|font-size)\s*+:", re.IGNORECASE)
+_LOOK = re.compile(r"\A<font\s|\s(?:bgcolor|color|face)\s*+=", re.IGNORECASE)
 _TABLE = re.compile(r"<table[\s>]", re.IGNORECASE)
-_PICTURE = re.compile(r"<img\s[^<>]*?\bsrc\s*=\s*[\"']?+(?!cid:)", re.IGNORECASE)
+_PICTURE = re.compile(r"<img\s[^<>]*?\bsrc\s*+=\s*+[\"']?+(?!cid:)", re.IGNORECASE)
 
 
 def find_lost(draft: ReadDraft, letter: Letter, language: Language) -> str:
@@ -33,7 +32,7 @@ def find_lost(draft: ReadDraft, letter: Letter, language: Language) -> str:
     gettext = language.gettext
     there = {file.content_id for file in draft.files}
     lost: list[str] = []
-    if _LOOK.search(draft.html):
+    if any(map(_has_look, _TAG.findall(draft.html))):
         lost.append(gettext("colors, fonts and sizes"))
     if _TABLE.search(draft.html):
         lost.append(gettext("tables (their text stays)"))
@@ -45,3 +44,10 @@ def find_lost(draft: ReadDraft, letter: Letter, language: Language) -> str:
         "This draft was written in another program. Saving it here removes: %(what)s."
     )
     return sentence % {"what": format_list(lost, style="unit", locale=language.locale)}
+
+
+def _has_look(tag: str) -> bool:
+    """Check for colours and fonts. Linear: a draft may quote the HTML of anybody."""
+    style = _STYLE.search(tag)
+    in_style = style is not None and _LOOK_IN_STYLE.search(tag, style.end()) is not None
+    return in_style or _LOOK.search(tag) is not None
