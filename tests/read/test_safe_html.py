@@ -166,6 +166,11 @@ def test_a_background_cannot_end_its_value() -> None:
         assert safe.html.count("url(") == 1
         assert "color:red" not in safe.html
         assert "url(/picture?url=https%3A%2F%2Fa.test%2F%27%29%3Bcolor" in safe.html
+    # Nor may the unit of a length, whose escapes are written again.
+    for unit in ("\\;\\;", "\\;color\\:#fff", "\\)", "\\"):
+        safe = shown(f'<p style="color:#fff;background:url(https://a.test/x) 1{unit}">x')
+        assert "background-image:url(/picture?" in safe.html
+        assert "\\" not in safe.html
 
 
 def test_a_picture_as_ground_leaves_the_ink_alone() -> None:

@@ -169,10 +169,11 @@ def _paint(item: Any, picture: PictureAddress) -> list[Declared]:
         ):
             lies["size" if is_size else "position"].append(_written([token]))
     values = {"image": f"url({address})"} | {name: " ".join(some) for name, some in lies.items()}
+    # Security: as above, the unit of a length may contain an escape.
     return [
         Declared(f"background-{name}", value, item.important)
         for name, value in values.items()
-        if value
+        if value and "\\" not in value
     ]
 
 
