@@ -81,7 +81,7 @@ def test_each_reader_and_day_is_told_once(store: Store) -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("path", ["/1", "/1/source"])
+@pytest.mark.parametrize("path", ["/1", "/1/source", "/1/state"])
 def test_a_message_that_is_opened_by_its_address_counts(sqlite_store: Store, path: str) -> None:
     async def scenario() -> None:
         async with visiting(sqlite_store) as site:
@@ -100,7 +100,7 @@ def test_what_may_not_be_read_is_not_recorded(sqlite_store: Store) -> None:
             site.deliver("basim", letter("Tulips"))
             await share(site, "basim", "amal", "l")
             amal = await member(site, "amal")
-            for path in ("", "/1", "/1/source"):
+            for path in ("", "/1", "/1/source", "/1/state"):
                 assert (await amal.get(site.inbox("basim") + path)).status == 404
             assert openings(sqlite_store) == []
 

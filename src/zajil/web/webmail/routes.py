@@ -57,7 +57,7 @@ def webmail_routes(parts: WebParts) -> list[BaseRoute]:
         Route("/mail/undo", members(acts.undo), methods=["POST"]),
         Route("/mail/{mailbox_id}", members(acts.act), methods=["POST"]),
         Route(_MESSAGE, readers(message.show), methods=["GET"]),
-        Route(_MESSAGE + "/state", members(message.show_state), methods=["GET"]),
+        Route(_MESSAGE + "/state", readers(message.show_state), methods=["GET"]),
         Route(_MESSAGE + "/html", readers(files.show_html), methods=["GET"]),
         Route(_MESSAGE + "/logo", readers(logos.show), methods=["GET"]),
         Route(_MESSAGE + "/view", members(message.choose_view), methods=["POST"]),
