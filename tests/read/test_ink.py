@@ -38,6 +38,12 @@ def test_white_on_white_becomes_dark(html: str) -> None:
     assert ink_of(html) == "#1b252d"
 
 
+def test_a_font_in_quotes_stays_beside_a_new_colour() -> None:
+    shown = make_safe("<p style=\"color:#fff;font-family:'A B';font-size:9px\">words</p>").html
+    declared = "font-family:&quot;A B&quot;;font-size:9px;color:#1b252d"
+    assert shown == f'<p style="{declared}">words</p>'
+
+
 @pytest.mark.parametrize(
     "html",
     [

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape, unescape
 from typing import Protocol
 
 from tinycss2.color4 import parse_color
@@ -156,7 +157,8 @@ class _Mender:
                 self._elements.pop()
             return match[0]
         values = dict(_ATTRIBUTE.findall(written))
-        style = values.get("style", "").split(";")
+        # The last sign of ``&quot;`` would look like the end of a declaration.
+        style = unescape(values.get("style", "")).split(";")
         around = self._open[-1]
         classes = frozenset(values.get("class", "").split())
         self._elements.append(Element(tag, values.get("id", ""), classes))
@@ -187,7 +189,7 @@ class _Mender:
         if mended and self._sheet is not None:
             mended += _IMPORTANT
         if background not in (None, LOST_PICTURE) and not any(_PICTURE in one for one in style):
-            style = [f"{_PICTURE}{background})", *style]
+            style = [f"{_PICTURE}{unescape(background or '')})", *style]
         return f"<{tag}{_rewrite(written, style, mended)}>"
 
     def _own(
@@ -234,7 +236,7 @@ def _rewrite(written: str, style: list[str], ink: str) -> str:
     if ink:
         kept = [one for one in kept if not one.startswith("color:")] + [f"color:{ink}"]
     others = re.sub(r' (?:style|background)="[^"]*"', "", written)
-    return f'{others} style="{";".join(kept)}"' if kept else others
+    return f'{others} style="{escape(";".join(kept))}"' if kept else others
 
 
 def _clip(value: float) -> float:
