@@ -22,6 +22,8 @@ from zajil.mailauth.logotype import MAX_SVG, BadLogo
 
 MAX_ELEMENTS = 2000
 MAX_DEPTH = 32
+MAX_REPEATED = 10_000
+"""Elements that ``use`` may repeat, all together."""
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -56,7 +58,7 @@ _LINKING = frozenset(
     f"{_SVG}{_SEPARATOR}{name}" for name in ("use", "linearGradient", "radialGradient")
 )
 _OWN_PLACE = re.compile(r"#[A-Za-z_][\w.:-]{0,99}\Z", re.ASCII)
-_FUNCTION = re.compile(r"([\w-]*)\s*\(([^()]*)\)?")
+_NO_NAME = re.compile(r"[^\w-]++")
 _HARMLESS = frozenset(
     ("translate", "scale", "rotate", "matrix", "skewx", "skewy", "rgb", "rgba", "hsl", "hsla")
 )
@@ -103,6 +105,7 @@ class _Reader:
         self._elements = 0
         self._named: list[bool] = []
         """Of each open element but the root, whether something can refer to it."""
+        self._uses = self._repeatable = 0
 
     def read(self, svg: bytes) -> None:
         try:
@@ -145,6 +148,10 @@ class _Reader:
         if local == "use" and (is_named or any(self._named)):
             raise BadLogo("the logo repeats what is repeated")
         self._named.append(is_named)
+        self._uses += local == "use"
+        self._repeatable += any(self._named)
+        if self._uses * self._repeatable > MAX_REPEATED:
+            raise BadLogo("the logo repeats too many elements")
 
     def _end(self, _name: str) -> None:
         self._named.pop()
@@ -161,9 +168,13 @@ def _check_attribute(element: str, attribute: str, value: str) -> None:
     # Security: most attributes are read as CSS, where escapes and comments hide what a word is.
     if "\\" in value or "/*" in value:
         raise BadLogo("the logo has an escape in an attribute")
-    for function, argument in _FUNCTION.findall(value):
-        if function.lower() == "url":
+    before, *others = value.split("(")
+    for piece in others:
+        function = _NO_NAME.split(before.rstrip())[-1].lower()
+        argument = piece.partition(")")[0]
+        if function == "url":
             if not _OWN_PLACE.match(argument.strip(" \t'\"")):
                 raise BadLogo("the logo refers to something outside of it")
-        elif function.lower() not in _HARMLESS:
+        elif function not in _HARMLESS:
             raise BadLogo(f"the logo has a function that is not allowed: {function[:40]}")
+        before = piece
