@@ -162,6 +162,7 @@ def test_files_are_shown_as_what_cannot_harm(sqlite_store: Store) -> None:
             assert pdf.headers["content-type"] == "application/pdf"
             assert pdf.headers["content-disposition"].startswith("inline")
             assert pdf.headers["x-content-type-options"] == "nosniff"
+            assert pdf.headers["cache-control"] == "no-store"
             assert f'href="{path}/open/9"' in page
             # What only says that it is PDF, and PDF that says it is something else.
             for number in (1, 5, 6, 7, 8, 10, 11, 12):

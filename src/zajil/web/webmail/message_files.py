@@ -75,10 +75,12 @@ class MessageFiles:
         )
         if found is None:
             raise HTTPException(404)
+        is_pdf = found.media_type == PDF
         headers = {
             "Content-Disposition": f"inline; filename*=UTF-8''{quote(found.filename, safe='')}",
-            "Content-Security-Policy": PDF_POLICY if found.media_type == PDF else FILE_POLICY,
-            "Cache-Control": "private, max-age=3600",
+            "Content-Security-Policy": PDF_POLICY if is_pdf else FILE_POLICY,
+            # What a page shows again and again; a document must be gone when its reader logs out.
+            "Cache-Control": "no-store" if is_pdf else "private, max-age=3600",
         }
         return Response(found.data, media_type=found.media_type, headers=headers)
 
