@@ -9,7 +9,7 @@ from babel.lists import format_list
 from zajil.submit.draft import ReadDraft
 from zajil.web.language import Language
 from zajil.web.webmail.compose_form import Letter
-from zajil.web.webmail.compose_rich import pictures_in
+from zajil.web.webmail.compose_rich import LONGEST, pictures_in
 
 _TAG = re.compile(r"<[a-z][^<>]*+", re.IGNORECASE)
 _STYLE = re.compile(r"\sstyle\s*+=", re.IGNORECASE)
@@ -32,11 +32,12 @@ def find_lost(draft: ReadDraft, letter: Letter, language: Language) -> str:
     gettext = language.gettext
     there = {file.content_id for file in draft.files}
     lost: list[str] = []
-    if any(map(_has_look, _TAG.findall(draft.html))):
+    html = draft.html[:LONGEST]
+    if any(map(_has_look, _TAG.findall(html))):
         lost.append(gettext("colors, fonts and sizes"))
-    if _TABLE.search(draft.html):
+    if _TABLE.search(html):
         lost.append(gettext("tables (their text stays)"))
-    if _PICTURE.search(draft.html) or pictures_in(letter.html) - there:
+    if _PICTURE.search(html) or pictures_in(letter.html) - there:
         lost.append(gettext("pictures that are not in the message"))
     if not lost:
         return ""
