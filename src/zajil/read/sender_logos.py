@@ -2,7 +2,8 @@
 
 What the servers of the domain learn is that somebody here read a message of it, once in the time
 that the answer is kept: the record and the certificate are asked for by this server, and nothing
-of the message or its reader is in the request.
+of the message or its reader is in the request. So who uses a domain or a signed selector of its own
+for each recipient learns that the message was read (docs/run/web.md).
 
 Security: the logo is the one in the certificate. What ``l=`` names is not fetched.
 """
