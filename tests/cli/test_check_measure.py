@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import mailbox
 from collections.abc import Callable, Iterator
@@ -47,10 +48,16 @@ def write(folder: Path, kinds: tuple[str, ...], language: str = "", most: int = 
     return folder
 
 
+@functools.cache
+def corpus() -> list[tuple[str, str, str, bytes]]:
+    """Return the made corpus; to make it takes half a second."""
+    return list(make_corpus())
+
+
 def picked(
     kinds: tuple[str, ...], language: str, most: int
 ) -> Iterator[tuple[str, str, str, bytes]]:
-    found = [one for one in make_corpus() if one[0] in kinds and language in ("", one[1])]
+    found = [one for one in corpus() if one[0] in kinds and language in ("", one[1])]
     yield from found[:most]
 
 
