@@ -100,7 +100,7 @@ class Writing:
             body=query.get("body", "")[:10000].replace("\r\n", "\n"),
         )
         notice = ""
-        if (name := query.get("group", "")) != "":
+        if (name := query.get("group", "")[:1000]) != "":
             written, notice = await self._to_group(visitor, account, written, name)
         letter = sign(written, account, visitor.choices)
         return await self._form(visitor, account, letter, notice=notice)
